@@ -1,0 +1,170 @@
+//! Time as a value: the only file that asks the machine what time it is.
+//!
+//! The rooms that decide take a [`UnixTime`] as an argument and never a clock, so that a decision can be
+//! repeated, explained and tested at any moment of history.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A moment: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixTime(i64);
+
+/// Where the present comes from.
+pub trait Clock: fmt::Debug + Send + Sync {
+    /// The present moment by the wall clock. It may jump in either direction.
+    fn now(&self) -> UnixTime;
+}
+
+/// The machine's wall clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+/// A clock that stands still until it is told to move; for tests, `explain`, `test` and `replay`.
+#[derive(Clone, Debug)]
+pub struct FixedClock(Arc<AtomicI64>);
+
+/// Measures elapsed time on the monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+// === impl UnixTime ===
+
+impl UnixTime {
+    /// The moment `secs` seconds after the epoch. Saturates at the ends of the range.
+    #[must_use]
+    pub const fn from_secs(secs: i64) -> Self {
+        Self(secs.saturating_mul(1000))
+    }
+
+    /// The moment `millis` milliseconds after the epoch.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Whole seconds since the epoch, rounded down (before the epoch too).
+    #[must_use]
+    pub const fn as_secs(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// This moment moved later by `by`; stays at the end of the range rather than wrapping.
+    #[must_use]
+    pub fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(millis(by)))
+    }
+
+    /// This moment moved earlier by `by`; stays at the start of the range rather than wrapping.
+    #[must_use]
+    pub fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(by)))
+    }
+
+    /// How long after `earlier` this moment is; zero where it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+// === impl SystemClock ===
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the wall clock"
+    )]
+    fn now(&self) -> UnixTime {
+        match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => UnixTime(millis(since)),
+            Err(before) => UnixTime(millis(before.duration()).saturating_neg()),
+        }
+    }
+}
+
+// === impl FixedClock ===
+
+impl FixedClock {
+    /// A clock that shows `now`.
+    #[must_use]
+    pub fn at(now: UnixTime) -> Self {
+        Self(Arc::new(AtomicI64::new(now.as_millis())))
+    }
+
+    /// Moves the clock, and every clone of it, to `now`.
+    pub fn set(&self, now: UnixTime) {
+        self.0.store(now.as_millis(), Ordering::SeqCst);
+    }
+
+    /// Moves the clock, and every clone of it, later by `by`.
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(millis(by), Ordering::SeqCst);
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> UnixTime {
+        UnixTime(self.0.load(Ordering::SeqCst))
+    }
+}
+
+// === impl Stopwatch ===
+
+impl Stopwatch {
+    /// Starts measuring.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the monotonic clock"
+    )]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Time since the start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates_instead_of_wrapping() {
+        let end = UnixTime::from_millis(i64::MAX);
+        assert_eq!(end.plus(Duration::MAX), end);
+        let start = UnixTime::from_millis(i64::MIN);
+        assert_eq!(start.minus(Duration::MAX), start);
+        assert_eq!(start.since(end), Duration::ZERO);
+    }
+
+    #[test]
+    fn seconds_round_down_on_both_sides_of_the_epoch() {
+        assert_eq!(UnixTime::from_millis(1999).as_secs(), 1);
+        assert_eq!(UnixTime::from_millis(-1).as_secs(), -1);
+    }
+
+    #[test]
+    fn a_fixed_clock_moves_only_when_told() {
+        let clock = FixedClock::at(UnixTime::from_secs(10));
+        let same = clock.clone();
+        clock.advance(Duration::from_secs(5));
+        assert_eq!(same.now(), UnixTime::from_secs(15));
+    }
+}

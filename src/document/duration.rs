@@ -1,0 +1,108 @@
+//! Durations as people write them: `30s`, `5m`, `25h`, `90d`, `1h30m`.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+/// A length of time written with units: `ms`, `s`, `m`, `h`, `d`, largest first. A bare number is refused: it does not say
+/// seconds or minutes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HumanDuration(Duration);
+
+const UNITS: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+// === impl HumanDuration ===
+
+impl HumanDuration {
+    /// Wraps a duration.
+    #[must_use]
+    pub const fn new(duration: Duration) -> Self {
+        Self(duration)
+    }
+
+    /// The duration.
+    #[must_use]
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut millis = 0u64;
+        let mut smaller_than = u64::MAX;
+        let mut rest = text;
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|end| *end > 0)?;
+            let (number, tail) = rest.split_at_checked(digits)?;
+            let unit_end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+            let (unit, tail) = tail.split_at_checked(unit_end)?;
+            let (_, factor) =
+                UNITS.iter().find(|(name, factor)| *name == unit && *factor < smaller_than)?;
+            smaller_than = *factor;
+            millis = millis.checked_add(number.parse::<u64>().ok()?.checked_mul(*factor)?)?;
+            rest = tail;
+        }
+        (smaller_than != u64::MAX).then(|| Self(Duration::from_millis(millis)))
+    }
+}
+
+impl<'de> Deserialize<'de> for HumanDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            D::Error::custom(format!("`{text}` is not a duration, expected a number with a unit such as `30s`, `5m` or `1h30m`"))
+        })
+    }
+}
+
+impl fmt::Display for HumanDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        if millis == 0 {
+            return f.write_str("0s");
+        }
+        for (unit, factor) in UNITS.iter().rev() {
+            let count = millis.checked_div(*factor).unwrap_or(0);
+            if count > 0 {
+                write!(f, "{count}{unit}")?;
+                millis = millis.saturating_sub(count.saturating_mul(*factor));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_is_what_is_read() {
+        for text in ["30s", "5m", "1h30m", "25h", "90d", "1d1h", "250ms", "1s500ms", "0s"] {
+            let duration = HumanDuration::parse(text).unwrap();
+            assert_eq!(HumanDuration::parse(&duration.to_string()), Some(duration), "{text}");
+        }
+        assert_eq!(HumanDuration::parse("1h30m").unwrap().get(), Duration::from_secs(5400));
+    }
+
+    #[test]
+    fn what_is_not_a_duration_is_refused() {
+        for text in [
+            "",
+            "30",
+            "s",
+            "30 s",
+            "-1s",
+            "1.5h",
+            "30m1h",
+            "1h1h",
+            "1w",
+            "99999999999999999999s",
+            "300000000000d",
+        ] {
+            assert_eq!(HumanDuration::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The documents people write, as typed values with their places: the only room that reads YAML documents.
+//!
+//! A file holds one or more Kubernetes-shaped documents. Nothing is judged here beyond shape: what the values mean
+//! is decided by the room that compiles the kind (`trust`, `policy`). Problems are collected, not thrown: a person
+//! wants to see all of them.
+
+mod attachments;
+mod diagnostic;
+mod duration;
+mod policy;
+mod source;
+mod suggest;
+mod token_issuer;
+mod trust_domain;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+pub use attachments::Attachments;
+pub use diagnostic::{Diagnostic, JsonDiagnostic, Severity, SourceFile, Span, any_error, sort};
+pub use duration::HumanDuration;
+pub use policy::PolicySpec;
+pub use source::Source;
+pub use suggest::closest;
+pub use token_issuer::TokenIssuerSpec;
+pub use trust_domain::TrustDomainSpec;
+
+/// The version that documents are written in.
+pub const API_VERSION: &str = "countersign.dev/v1alpha1";
+
+/// One document.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Its name and labels.
+    pub metadata: Metadata,
+    /// What it says.
+    pub spec: Spec,
+    /// Where it is; turns the places inside `spec` into places in the file.
+    pub origin: Origin,
+}
+
+/// Kubernetes-shaped metadata.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// The name: unique among the documents of its kind.
+    pub name: Spanned<String>,
+    /// Free labels, for people and tools.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Free annotations, for people and tools.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// What a document says, by kind.
+#[derive(Clone, Debug)]
+pub enum Spec {
+    /// `kind: TrustDomain`: whose certificates are believed.
+    TrustDomain(Box<TrustDomainSpec>),
+    /// `kind: TokenIssuer`: whose tokens are believed.
+    TokenIssuer(Box<TokenIssuerSpec>),
+    /// `kind: Policy`: who may do what.
+    Policy(Box<PolicySpec>),
+}
+
+/// Where a document starts in its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    file: Arc<SourceFile>,
+    base: usize,
+}
+
+/// The part of a document that says how to read the rest.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    api_version: Spanned<String>,
+    kind: Spanned<String>,
+}
+
+/// A whole document of a known kind.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Whole<S> {
+    #[serde(rename = "apiVersion")]
+    _api_version: serde::de::IgnoredAny,
+    #[serde(rename = "kind")]
+    _kind: serde::de::IgnoredAny,
+    metadata: Metadata,
+    spec: S,
+}
+
+const KINDS: [&str; 3] = ["Policy", "TokenIssuer", "TrustDomain"];
+
+/// Reads every document in `file`. What could not be read is a diagnostic in `problems` and is left out.
+pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Document> {
+    yaml::split(file.text())
+        .into_iter()
+        .filter_map(|(base, text)| {
+            let origin = Origin { file: Arc::clone(file), base };
+            parse_one(text, &origin).map_err(|problem| problems.push(problem)).ok()
+        })
+        .collect()
+}
+
+fn parse_one(text: &str, origin: &Origin) -> Result<Document, Diagnostic> {
+    let head: Head = yaml::read(text, origin)?;
+    if head.api_version.value != API_VERSION {
+        let message =
+            format!("unknown apiVersion `{}`, expected `{API_VERSION}`", head.api_version.value);
+        return Err(Diagnostic::error(
+            "unknown-api-version",
+            origin.span(&head.api_version),
+            message,
+        ));
+    }
+    match head.kind.value.as_str() {
+        "TrustDomain" => whole(text, origin, |spec| Spec::TrustDomain(Box::new(spec))),
+        "TokenIssuer" => whole(text, origin, |spec| Spec::TokenIssuer(Box::new(spec))),
+        "Policy" => whole(text, origin, |spec| Spec::Policy(Box::new(spec))),
+        other => {
+            let message =
+                format!("unknown kind `{other}`, expected one of {}", yaml::quoted(&KINDS));
+            let problem = Diagnostic::error("unknown-kind", origin.span(&head.kind), message);
+            Err(suggest::did_you_mean(problem, other, &KINDS))
+        }
+    }
+}
+
+fn whole<'de, S: Deserialize<'de>>(
+    text: &'de str,
+    origin: &Origin,
+    spec: impl FnOnce(S) -> Spec,
+) -> Result<Document, Diagnostic> {
+    let whole: Whole<S> = yaml::read(text, origin)?;
+    check_name(&whole.metadata.name, origin)?;
+    Ok(Document { metadata: whole.metadata, spec: spec(whole.spec), origin: origin.clone() })
+}
+
+/// Names appear in logs, metrics and headers: they are Kubernetes names (RFC 1123 subdomains).
+fn check_name(name: &Spanned<String>, origin: &Origin) -> Result<(), Diagnostic> {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    let outer = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let text = &name.value;
+    let (first, last) = (text.bytes().next(), text.bytes().last());
+    if text.len() <= 253 && outer(first) && outer(last) && text.bytes().all(inner) {
+        return Ok(());
+    }
+    let message =
+        format!("`{text}` is not a name: expected lower-case letters, digits, `-` and `.`");
+    Err(Diagnostic::error("invalid-name", origin.span(name), message))
+}
+
+// === impl Spec ===
+
+impl Spec {
+    /// Everything the document points to or holds inline.
+    #[must_use]
+    pub fn sources(&self) -> Vec<&Source> {
+        match self {
+            Self::TrustDomain(spec) => spec.sources(),
+            Self::TokenIssuer(spec) => spec.sources(),
+            Self::Policy(_) => Vec::new(),
+        }
+    }
+}
+
+// === impl Origin ===
+
+impl Origin {
+    /// The place of a value that was read from this document.
+    #[must_use]
+    pub fn span<T>(&self, value: &Spanned<T>) -> Span {
+        yaml::span(self, value.referenced)
+    }
+
+    /// The place where the document starts.
+    #[must_use]
+    pub fn start(&self) -> Span {
+        Span::new(&self.file, self.base..self.base)
+    }
+
+    /// The file that the document is in: relative paths inside the document are relative to its folder.
+    #[must_use]
+    pub fn file(&self) -> &Arc<SourceFile> {
+        &self.file
+    }
+}

@@ -1,0 +1,129 @@
+//! The one place that knows the YAML library: splitting, budgets, places and error texts.
+
+use serde::Deserialize;
+use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy};
+
+use super::suggest::did_you_mean;
+use super::{Diagnostic, Origin, Span};
+
+/// Cuts a stream into its documents with the byte each starts at. Documents without content are left out.
+///
+/// YAML reserves `---` at the start of a line as a document marker everywhere, block scalars included (YAML 1.2.2
+/// section 9.1.2), so lines are enough to split by.
+pub(super) fn split(text: &str) -> Vec<(usize, &str)> {
+    let mut starts = vec![0];
+    let mut at = 0usize;
+    for line in text.split_inclusive('\n') {
+        let next = at.saturating_add(line.len());
+        if line
+            .strip_prefix("---")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+        {
+            starts.push(at.saturating_add(3));
+        }
+        at = next;
+    }
+    let marks = starts.iter().skip(1).map(|start| start.saturating_sub(3));
+    let ends: Vec<usize> = marks.chain([text.len()]).collect();
+    starts
+        .into_iter()
+        .zip(ends)
+        .filter_map(|(start, end)| Some((start, text.get(start..end)?)))
+        .filter(|(_, text)| has_content(text))
+        .collect()
+}
+
+fn has_content(text: &str) -> bool {
+    text.lines()
+        .map(str::trim)
+        .any(|line| !line.is_empty() && !line.starts_with('#') && line != "...")
+}
+
+/// Reads one document into `T`, strictly: duplicate keys, merge keys and aliases are errors.
+pub(super) fn read<'de, T: Deserialize<'de>>(
+    text: &'de str,
+    origin: &Origin,
+) -> Result<T, Diagnostic> {
+    // Anchors would let a short document expand into a long one, and hide from a reviewer what a rule says.
+    let budget = serde_saphyr::budget! { max_anchors: 0, max_aliases: 0, max_depth: 32, max_nodes: 2_000_000, max_events: 8_000_000 };
+    let options = serde_saphyr::options! {
+        budget: budget,
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        merge_keys: MergeKeyPolicy::Error,
+        strict_booleans: true,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| diagnostic(&error, origin))
+}
+
+/// A place that the library gives, which is relative to the document, as a place in the file.
+pub(super) fn span(origin: &Origin, location: Location) -> Span {
+    let span = location.span();
+    let offset = span.byte_offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
+    let len = span.byte_len().and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
+    let start = origin.base.saturating_add(offset);
+    Span::new(&origin.file, start..start.saturating_add(len))
+}
+
+/// `words` in backticks with commas.
+pub(super) fn quoted(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
+    let error = error.without_snippet();
+    let place = error.location().map_or_else(|| origin.start(), |location| span(origin, location));
+    let problem = |code, message| Diagnostic::error(code, place.clone(), message);
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library's errors are open-ended; the rest keep its own words"
+    )]
+    match error {
+        Error::SerdeUnknownField { field, expected, .. } => {
+            let message = format!("unknown field `{field}`, expected one of {}", quoted(expected));
+            did_you_mean(problem("unknown-field", message), field, expected)
+        }
+        Error::SerdeUnknownVariant { variant, expected, .. } => {
+            let message =
+                format!("unknown value `{variant}`, expected one of {}", quoted(expected));
+            did_you_mean(problem("unknown-value", message), variant, expected)
+        }
+        Error::SerdeMissingField { field, .. } => {
+            problem("missing-field", format!("missing field `{field}`"))
+        }
+        Error::DuplicateMappingKey { key, .. } => {
+            let key = key.as_deref().unwrap_or("?");
+            problem("duplicate-key", format!("`{key}` is given twice")).help("keep one of the two")
+        }
+        Error::SerdeInvalidType { unexpected, expected, .. }
+        | Error::SerdeInvalidValue { unexpected, expected, .. } => {
+            problem("invalid-value", format!("got {unexpected}, expected {expected}"))
+        }
+        Error::Message { msg, .. } => problem("invalid-value", msg.clone()),
+        Error::Budget { .. } => problem(
+            "yaml-budget",
+            String::from("document uses anchors or aliases, or is too large or too deep"),
+        )
+        .help("write values out instead of using anchors; split a large file"),
+        other => problem("invalid-yaml", plain_message(other)),
+    }
+}
+
+/// The library's own words without the place, which a diagnostic carries itself.
+fn plain_message(error: &Error) -> String {
+    use serde_saphyr::{DefaultMessageFormatter, MessageFormatter as _};
+    DefaultMessageFormatter.format_message(error).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_split_at_its_markers() {
+        let text =
+            "# head\n---\na: 1\n---\n# nothing\n--- \nb: |\n  --- not a marker\n--- # c\nc: 3\n";
+        let documents: Vec<_> = split(text).into_iter().map(|(at, t)| (at, t.trim())).collect();
+        assert_eq!(documents, [(10, "a: 1"), (33, "b: |\n  --- not a marker"), (62, "# c\nc: 3")]);
+        assert!(split("").is_empty());
+    }
+}

@@ -1,0 +1,48 @@
+//! What the caller shows, parsed and **unverified**. Nothing in this room may be relied on; its types say so by
+//! being different from the verified ones in `authn`.
+
+mod peer;
+mod token;
+
+pub use peer::{PeerEvidence, PeerSources};
+pub use token::PresentedToken;
+
+use crate::reason::Rejection;
+use crate::request::{CredentialHeaders, TokenPlace};
+
+/// Everything one request shows.
+#[derive(Debug)]
+pub struct Evidence {
+    /// What is shown of the peer's certificate.
+    pub peer: PeerEvidence,
+    /// The tokens, in no particular order; empty where none was sent.
+    pub tokens: Result<Vec<PresentedToken>, Rejection>,
+}
+
+/// Something a caller may show: absent, unreadable, or readable and still unverified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presented<T> {
+    /// It was not sent.
+    Absent,
+    /// It was sent and cannot be read.
+    Malformed(Rejection),
+    /// It was sent and could be read.
+    Present(T),
+}
+
+/// Opens the sealed credentials and reads what is in them.
+///
+/// `destination_principal` is the proxy's own identity as it tells it; `sources` says which places of peer
+/// evidence are believed here; `places` are all the places where any issuer's tokens may be.
+#[must_use]
+pub fn collect(
+    credentials: &CredentialHeaders,
+    destination_principal: Option<&str>,
+    sources: &PeerSources,
+    places: &[TokenPlace],
+) -> Evidence {
+    Evidence {
+        peer: PeerEvidence::collect(credentials, destination_principal, sources),
+        tokens: token::collect(credentials, places),
+    }
+}

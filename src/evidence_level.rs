@@ -1,0 +1,41 @@
+//! How much the caller showed of its certificate.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+/// What a peer identity rests on, weakest first: a rule that asks for one level is met by any stronger one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EvidenceLevel {
+    /// A name only, vouched for by the proxy: XFCC `URI` or `source.principal`.
+    Asserted,
+    /// The SHA-256 of the leaf certificate with the name: what a default Istio sidecar sends.
+    Hash,
+    /// The leaf certificate itself, verified against the pinned authorities with configured intermediates.
+    Leaf,
+    /// The leaf with the chain that was presented with it, verified against the pinned authorities.
+    Full,
+}
+
+impl EvidenceLevel {
+    /// All levels, weakest first.
+    pub const ALL: [Self; 4] = [Self::Asserted, Self::Hash, Self::Leaf, Self::Full];
+
+    /// The word used in documents, audit records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asserted => "asserted",
+            Self::Hash => "hash",
+            Self::Leaf => "leaf",
+            Self::Full => "full",
+        }
+    }
+}
+
+impl fmt::Display for EvidenceLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

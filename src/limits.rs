@@ -1,0 +1,106 @@
+//! Every bound on what somebody else can make us read, hold or compute, each with its reason.
+//!
+//! A bound lives here and nowhere else, so that a reviewer can read all of them on one page.
+
+use std::time::Duration;
+
+// --- the wire ------------------------------------------------------------------------------------
+
+/// Largest `CheckRequest` that is decoded. Envoy's own header limit is 60 KiB by default (96 KiB at most) and a
+/// buffered body is opt-in; 1 MiB leaves room for both. Larger ones are refused before decoding (P17).
+pub const MAX_CHECK_REQUEST_BYTES: usize = 1024 * 1024;
+
+/// Most request headers that are looked at. Envoy refuses more than 100 by default.
+pub const MAX_HEADERS: usize = 256;
+
+/// Longest path with query. Envoy's limit is the header limit; nothing sensible is longer than this.
+pub const MAX_PATH_BYTES: usize = 16 * 1024;
+
+/// Most segments in a path. Matching is linear in them.
+pub const MAX_PATH_SEGMENTS: usize = 64;
+
+/// Longest host name (RFC 1035 section 2.3.4).
+pub const MAX_HOST_BYTES: usize = 253;
+
+// --- certificates --------------------------------------------------------------------------------
+
+/// Longest XFCC header. Envoy writes at most a leaf and a chain per hop, URL-encoded; 64 KiB is above Envoy's
+/// default limit for all headers together.
+pub const MAX_XFCC_BYTES: usize = 64 * 1024;
+
+/// Most elements in an XFCC header: one per proxy hop. Real meshes have two or three.
+pub const MAX_XFCC_ELEMENTS: usize = 16;
+
+/// Largest single certificate, DER. Large real leaves are 4 KiB; post-quantum ones below 16 KiB.
+pub const MAX_CERTIFICATE_BYTES: usize = 32 * 1024;
+
+/// Most certificates in a presented chain, leaf included. Web PKI and SPIRE use two to four.
+pub const MAX_CHAIN_CERTIFICATES: usize = 8;
+
+/// Most subject alternative names looked at in one certificate. Bounds matcher work per request.
+pub const MAX_SUBJECT_ALT_NAMES: usize = 256;
+
+/// Longest SPIFFE ID (SPIFFE-ID section 2.3).
+pub const MAX_SPIFFE_ID_BYTES: usize = 2048;
+
+/// Longest SPIFFE trust domain name (SPIFFE-ID section 2.1).
+pub const MAX_TRUST_DOMAIN_BYTES: usize = 255;
+
+// --- tokens --------------------------------------------------------------------------------------
+
+/// Longest token. Entra ID and Keycloak tokens with many groups reach 10 KiB (P72).
+pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// Longest decoded JOSE header. `alg`, `typ`, `kid` and an embedded key fit in a fraction of it.
+pub const MAX_JOSE_HEADER_BYTES: usize = 4 * 1024;
+
+/// Deepest JSON nesting in a header, a claims set or a key set (P72).
+pub const MAX_JSON_DEPTH: usize = 16;
+
+/// Longest key id (P51).
+pub const MAX_KEY_ID_BYTES: usize = 256;
+
+/// Most credentials of one kind looked at in one request: one is right, the rest is for the error message.
+pub const MAX_CREDENTIALS: usize = 8;
+
+/// Most scopes kept from one token.
+pub const MAX_SCOPES: usize = 256;
+
+/// Largest clock skew an issuer may be granted (P56).
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+// --- key sets ------------------------------------------------------------------------------------
+
+/// Largest key set document (P58). Large public ones (Entra ID) are 30 KiB.
+pub const MAX_KEY_SET_BYTES: usize = 512 * 1024;
+
+/// Most keys used from one set (P72).
+pub const MAX_KEYS: usize = 64;
+
+/// Smallest RSA modulus (RFC 7518 section 3.3).
+pub const MIN_RSA_BITS: usize = 2048;
+
+/// Largest RSA modulus: verification time grows with its square (P72).
+pub const MAX_RSA_BITS: usize = 8192;
+
+/// Longest wait for one key set fetch, from connecting to the last byte (P58).
+pub const KEY_FETCH_TIMEOUT: Duration = Duration::from_secs(2);
+
+// --- documents -----------------------------------------------------------------------------------
+
+/// Largest document file. 10,000 rules are about 4 MiB.
+pub const MAX_DOCUMENT_FILE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Largest file that a document may point to (a CA bundle, a key set, a CRL).
+pub const MAX_ATTACHED_FILE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Most files read from the document folders; a guard against pointing at the wrong folder.
+pub const MAX_DOCUMENT_FILES: usize = 10_000;
+
+// --- answers -------------------------------------------------------------------------------------
+
+/// Longest value of an injected header (P12).
+pub const MAX_INJECTED_VALUE_BYTES: usize = 8 * 1024;
+
+/// Longest `detail` of a rejection kept for logs and audit: it can hold what the caller sent.
+pub const MAX_DETAIL_BYTES: usize = 256;

@@ -1,0 +1,133 @@
+//! The answer: an allow that carries its proof, or a denial that carries its reason.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::reason::Rejection;
+
+/// The answer to a [`DecisionRequest`](super::DecisionRequest).
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// The request may pass.
+    Allow(Permit),
+    /// The request must not pass.
+    Deny(Denial),
+}
+
+/// Proof that a request was allowed: only evaluation makes one.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    rule: RuleName,
+    headers: Vec<HeaderMutation>,
+    /// Every header that any rule can inject, so that the caller's own copies are removed on every allow
+    /// (invariant 4).
+    strip: Arc<[String]>,
+}
+
+/// A refusal. Anybody may make one: denying is always safe.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    rejection: Rejection,
+    rule: Option<RuleName>,
+    /// The scopes to name in an `insufficient_scope` challenge (RFC 6750 section 3).
+    scopes: Vec<String>,
+}
+
+/// Which rule of which policy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleName {
+    /// The name of the policy document.
+    pub policy: Arc<str>,
+    /// The name of the rule in it.
+    pub rule: Arc<str>,
+}
+
+/// A header to set on the request before it goes upstream, replacing any that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderMutation {
+    /// The name, in lower case.
+    pub name: Arc<str>,
+    /// The value: visible ASCII and spaces, bounded (P12).
+    pub value: String,
+}
+
+// === impl Permit ===
+
+impl Permit {
+    #[expect(dead_code, reason = "used by evaluation")]
+    pub(super) const fn grant(
+        rule: RuleName,
+        headers: Vec<HeaderMutation>,
+        strip: Arc<[String]>,
+    ) -> Self {
+        Self { rule, headers, strip }
+    }
+
+    /// The rule that allows.
+    #[must_use]
+    pub const fn rule(&self) -> &RuleName {
+        &self.rule
+    }
+
+    /// The headers to set.
+    #[must_use]
+    pub fn headers(&self) -> &[HeaderMutation] {
+        &self.headers
+    }
+
+    /// The headers to remove from what the caller sent, in lower case; those in [`Permit::headers`] included.
+    #[must_use]
+    pub fn strip(&self) -> &[String] {
+        &self.strip
+    }
+}
+
+// === impl Denial ===
+
+impl Denial {
+    /// A refusal without a rule.
+    #[must_use]
+    pub const fn new(rejection: Rejection) -> Self {
+        Self { rejection, rule: None, scopes: Vec::new() }
+    }
+
+    /// This refusal as the doing of `rule`, or of the allow rule that came closest.
+    #[must_use]
+    pub fn of(mut self, rule: RuleName) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
+    /// This refusal with the scopes that would have been needed.
+    #[must_use]
+    pub fn needing(mut self, scopes: Vec<String>) -> Self {
+        self.scopes = scopes;
+        self
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn rejection(&self) -> &Rejection {
+        &self.rejection
+    }
+
+    /// The rule that denied, or the allow rule that came closest.
+    #[must_use]
+    pub const fn rule(&self) -> Option<&RuleName> {
+        self.rule.as_ref()
+    }
+
+    /// The scopes that would have been needed.
+    #[must_use]
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+}
+
+// === impl RuleName ===
+
+impl fmt::Display for RuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.policy, self.rule)
+    }
+}

@@ -1,0 +1,273 @@
+//! The closed vocabulary of *why*: one reason code per denial, and what it lets the caller see.
+//!
+//! The same code stands in the response's metadata, the audit record, the metric label, the log and the
+//! runbook. Adding a code means adding a row here and a section to `docs/runbook.md`; a test compares them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::limits::MAX_DETAIL_BYTES;
+
+/// Something was refused: why, and what an operator needs to know about it.
+///
+/// `detail` is for logs, audit and `explain`, never for the caller. It must not hold a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    reason: Reason,
+    detail: Cow<'static, str>,
+}
+
+/// What the caller may learn from a denial. Nothing else about the reason leaves the mesh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientAnswer {
+    /// 401 with a bare challenge: no credential was sent (RFC 6750 section 3.1).
+    Unauthenticated,
+    /// 401 `invalid_request`: the credential could not be read, or there were several.
+    InvalidRequest,
+    /// 401 `invalid_token`: the credential was read and refused.
+    InvalidToken,
+    /// 403 `insufficient_scope`.
+    InsufficientScope,
+    /// 403 and nothing more.
+    Forbidden,
+    /// 429.
+    Throttled,
+    /// 503: our own failure, not the caller's.
+    Unavailable,
+}
+
+macro_rules! reasons {
+    ($($layer:ident { $($variant:ident $code:literal $answer:ident $meaning:literal;)+ })+) => {
+        /// Why a request was denied: the first layer that failed, most specific cause.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason {
+            $($(#[doc = $meaning] $variant,)+)+
+        }
+
+        /// The part of a decision that a reason belongs to, in the order in which they are checked.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Layer {
+            $(#[doc = concat!("Reasons of the ", stringify!($layer), " layer.")] $layer,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the layers.
+            pub const ALL: &'static [Self] = &[$($(Self::$variant,)+)+];
+
+            /// The code: lower case, digits and underscores; stable across releases.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $($(Self::$variant => $code,)+)+ }
+            }
+
+            /// One sentence for an operator.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $($(Self::$variant => $meaning,)+)+ }
+            }
+
+            /// The layer it belongs to.
+            #[must_use]
+            pub const fn layer(self) -> Layer {
+                match self { $($(Self::$variant => Layer::$layer,)+)+ }
+            }
+
+            /// What the caller may learn.
+            #[must_use]
+            pub const fn client_answer(self) -> ClientAnswer {
+                match self { $($(Self::$variant => ClientAnswer::$answer,)+)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    Transport {
+        RequestTooLarge "request_too_large" Forbidden "the check request, or a part of it, is over its size limit";
+        Deadline "deadline" Unavailable "no decision was reached in time";
+        PathNotCanonical "path_not_canonical" Forbidden "the path is not in the one canonical form that rules are compared in";
+        HostInvalid "host_invalid" Forbidden "the host is missing, repeated or not a plain host name or address";
+        HeaderDuplicate "header_duplicate" Forbidden "a header that must be single was sent more than once";
+        EncodingInvalid "encoding_invalid" Forbidden "a part of the request is not in the encoding it must be in";
+    }
+    Peer {
+        PeerMissing "peer_missing" Forbidden "no client certificate, or none from a source that is believed here";
+        XfccMalformed "xfcc_malformed" Forbidden "the XFCC header does not follow Envoy's grammar";
+        XfccUntrustedHop "xfcc_untrusted_hop" Forbidden "XFCC was written for another workload, or names only forwarders";
+        XfccInconsistent "xfcc_inconsistent" Forbidden "parts of one XFCC element contradict each other";
+        EvidenceInsufficient "evidence_insufficient" Forbidden "less of the certificate was shown than the rule asks for";
+        ChainUntrusted "chain_untrusted" Forbidden "the certificate does not lead to a pinned authority of its trust domain";
+        CertExpired "cert_expired" Forbidden "the certificate, or one of its issuers, has expired";
+        CertNotYetValid "cert_not_yet_valid" Forbidden "the certificate, or one of its issuers, is not valid yet";
+        CertLifetime "cert_lifetime" Forbidden "the certificate lives longer, or has less life left, than the trust domain allows";
+        CertEku "cert_eku" Forbidden "the certificate is not for client authentication, or is a CA";
+        CertPin "cert_pin" Forbidden "the certificate matches none of the trust domain's pins";
+        CertSan "cert_san" Forbidden "the certificate's names are malformed or not permitted";
+        CertRevoked "cert_revoked" Forbidden "the certificate, or one of its issuers, is revoked";
+        CrlMissing "crl_missing" Unavailable "no revocation list covers the certificate and one is required";
+        CrlStale "crl_stale" Unavailable "the revocation list is past its next update and its grace";
+        SpiffeInvalid "spiffe_invalid" Forbidden "the certificate's SPIFFE ID breaks the SPIFFE rules";
+        TrustDomainUnknown "trust_domain_unknown" Forbidden "no configured trust domain covers the certificate's identity";
+    }
+    Token {
+        TokenMissing "token_missing" Unauthenticated "the rule needs a token and none was sent";
+        TokenMultiple "token_multiple" InvalidRequest "more than one token was sent where one belongs";
+        TokenMalformed "token_malformed" InvalidToken "the token is not a well-formed compact JWS with a claims set";
+        TokenAlg "token_alg" InvalidToken "the token's algorithm is not allowed for its issuer or key";
+        TokenType "token_type" InvalidToken "the token's `typ` or scheme is not one that its issuer uses";
+        KeyUnknown "key_unknown" InvalidToken "no key of the issuer has the token's key id";
+        KeysStale "keys_stale" Unavailable "the issuer's keys could not be had, or are older than allowed";
+        SignatureInvalid "signature_invalid" InvalidToken "the signature does not verify";
+        IssuerUnknown "issuer_unknown" InvalidToken "the token's issuer is not configured";
+        Audience "audience" InvalidToken "the token is not meant for this audience";
+        TokenExpired "token_expired" InvalidToken "the token has expired";
+        TokenNotYetValid "token_not_yet_valid" InvalidToken "the token is not valid yet";
+        TokenLifetime "token_lifetime" InvalidToken "the token lives longer, or is older, than its issuer allows";
+        TokenReplayed "token_replayed" InvalidToken "a one-time credential was used again";
+        TokenRevoked "token_revoked" InvalidToken "the token, its subject, its client or its key is revoked";
+        IntrospectionInactive "introspection_inactive" InvalidToken "the issuer says that the opaque token is not active";
+        IntrospectionUnavailable "introspection_unavailable" Unavailable "the issuer could not be asked about the opaque token";
+        ScopeMissing "scope_missing" InsufficientScope "the token lacks a scope that the rule needs";
+        ClaimMismatch "claim_mismatch" Forbidden "a claim is absent or has another value than the rule needs";
+    }
+    Binding {
+        BindingUnavailable "binding_unavailable" InvalidToken "the token's binding cannot be checked with the evidence at hand";
+        BindingMismatch "binding_mismatch" InvalidToken "the token is bound to another certificate";
+        DpopInvalid "dpop_invalid" InvalidToken "the DPoP proof is missing or wrong";
+        IdentityTokenMismatch "identity_token_mismatch" Forbidden "this workload may not present tokens of that client";
+    }
+    Policy {
+        NoRule "no_rule" Forbidden "no allow rule covers the request";
+        RuleDenied "rule_denied" Forbidden "a deny rule matched";
+        EvalError "eval_error" Forbidden "a rule could not be evaluated, which never allows";
+        PolicyUnavailable "policy_unavailable" Unavailable "no policy is loaded, or deciding failed inside countersign";
+        Throttled "throttled" Throttled "too many failed attempts from this source";
+    }
+}
+
+// === impl Reason ===
+
+impl Reason {
+    /// This reason with what an operator needs to know; see [`Rejection::new`].
+    pub fn because(self, detail: impl Into<Cow<'static, str>>) -> Rejection {
+        Rejection::new(self, detail)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+// === impl ClientAnswer ===
+
+impl ClientAnswer {
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Unauthenticated | Self::InvalidRequest | Self::InvalidToken => 401,
+            Self::InsufficientScope | Self::Forbidden => 403,
+            Self::Throttled => 429,
+            Self::Unavailable => 503,
+        }
+    }
+
+    /// The error code of RFC 6750 section 3.1, where one may be told.
+    #[must_use]
+    pub const fn oauth_error(self) -> Option<&'static str> {
+        match self {
+            Self::InvalidRequest => Some("invalid_request"),
+            Self::InvalidToken => Some("invalid_token"),
+            Self::InsufficientScope => Some("insufficient_scope"),
+            Self::Unauthenticated | Self::Forbidden | Self::Throttled | Self::Unavailable => None,
+        }
+    }
+}
+
+// === impl Rejection ===
+
+impl Rejection {
+    /// A refusal for `reason`. `detail` is cut at [`MAX_DETAIL_BYTES`] and its control characters are replaced, since
+    /// it may quote what the caller sent; it must never hold a credential.
+    pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, detail: printable(detail.into()) }
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// What an operator needs to know: lower case, no full stop.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason, self.detail)
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+fn printable(detail: Cow<'static, str>) -> Cow<'static, str> {
+    if detail.len() <= MAX_DETAIL_BYTES && !detail.contains(char::is_control) {
+        return detail;
+    }
+    let mut out = String::with_capacity(MAX_DETAIL_BYTES);
+    for c in detail.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }) {
+        if out.len().saturating_add(c.len_utf8()) > MAX_DETAIL_BYTES {
+            break;
+        }
+        out.push(c);
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_and_meanings_are_distinct_and_well_formed() {
+        let codes: BTreeSet<_> = Reason::ALL.iter().map(|r| r.as_str()).collect();
+        let meanings: BTreeSet<_> = Reason::ALL.iter().map(|r| r.meaning()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        assert_eq!(meanings.len(), Reason::ALL.len());
+        assert!(codes.iter().all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+    }
+
+    #[test]
+    fn a_detail_is_bounded_and_has_no_control_characters() {
+        let rejection = Reason::TokenMalformed.because(format!("a\r\nb{}", "é".repeat(1000)));
+        assert!(rejection.detail().len() <= MAX_DETAIL_BYTES);
+        assert!(!rejection.detail().contains(char::is_control));
+    }
+
+    #[test]
+    fn only_our_own_failures_are_unavailable() {
+        let unavailable: Vec<_> = Reason::ALL
+            .iter()
+            .filter(|r| r.client_answer() == ClientAnswer::Unavailable)
+            .map(|r| r.as_str())
+            .collect();
+        assert_eq!(
+            unavailable,
+            [
+                "deadline",
+                "crl_missing",
+                "crl_stale",
+                "keys_stale",
+                "introspection_unavailable",
+                "policy_unavailable"
+            ]
+        );
+    }
+}

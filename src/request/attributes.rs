@@ -1,0 +1,25 @@
+//! Addresses and the body, as the policy enforcement point describes them.
+
+use std::net::SocketAddr;
+
+/// One end of the connection that carried the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its address, where it is an IP address.
+    pub address: Option<SocketAddr>,
+    /// Its principal as the proxy names it: a URI SAN, else a DNS SAN, else a Subject, so it is text and not an
+    /// identity (P46). For the source this is evidence and is kept in
+    /// [`CredentialHeaders`](crate::request::CredentialHeaders) instead.
+    pub principal: Option<String>,
+}
+
+/// The request's body as far as it was sent to us.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// The bytes, empty where the proxy does not buffer bodies.
+    pub bytes: Vec<u8>,
+    /// Whether these are fewer bytes than the request has, so that nothing may be concluded from them (P11).
+    pub truncated: bool,
+    /// The length of the whole body in bytes, where the proxy knows it.
+    pub declared_size: Option<u64>,
+}

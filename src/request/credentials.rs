@@ -1,0 +1,149 @@
+//! The credentials of one request, sealed: policies, logs and templates have no way to them.
+//!
+//! `tests/tidy.rs` lets only `request`, `envoy`, `pdp`, `evidence` and `cli` name [`CredentialHeaders`].
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::request::{HeaderValue, Headers};
+
+/// Which header names carry credentials: a built-in set and those that token issuers name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedNames(BTreeSet<String>);
+
+/// A place in a request where an issuer's tokens may be (RFC 6750 section 2).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TokenPlace {
+    /// `Authorization: Bearer`, or `DPoP` for a token with a proof (RFC 9449 section 7.1).
+    Authorization,
+    /// The header of this lower-case name, whose whole value is the token.
+    Header(String),
+    /// The cookie of this name.
+    Cookie(String),
+}
+
+/// What a caller and its proxy present to prove who the caller is. Opened by `evidence` only.
+pub struct CredentialHeaders {
+    headers: Headers,
+    source_certificate: Option<String>,
+    source_principal: Option<String>,
+}
+
+/// Sealed whatever the configuration says: they are credentials wherever they appear.
+const ALWAYS_SEALED: [&str; 7] = [
+    "authorization",
+    "client-cert",
+    "client-cert-chain",
+    "cookie",
+    "dpop",
+    "proxy-authorization",
+    "x-forwarded-client-cert",
+];
+
+// === impl SealedNames ===
+
+impl SealedNames {
+    /// The built-in names and `more`, in any case.
+    #[must_use]
+    pub fn with<'a>(more: impl IntoIterator<Item = &'a str>) -> Self {
+        let more = more.into_iter().map(str::to_ascii_lowercase);
+        Self(ALWAYS_SEALED.iter().map(ToString::to_string).chain(more).collect())
+    }
+
+    /// The built-in names and the headers that `places` are in.
+    #[must_use]
+    pub fn for_places<'a>(places: impl IntoIterator<Item = &'a TokenPlace>) -> Self {
+        Self::with(places.into_iter().filter_map(|place| match place {
+            TokenPlace::Header(name) => Some(name.as_str()),
+            // Always sealed.
+            TokenPlace::Authorization | TokenPlace::Cookie(_) => None,
+        }))
+    }
+
+    /// Whether the header `name`, in lower case, carries a credential.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+}
+
+impl Default for SealedNames {
+    fn default() -> Self {
+        Self::with([])
+    }
+}
+
+// === impl CredentialHeaders ===
+
+impl CredentialHeaders {
+    /// Splits `all` into what a policy may see and what is sealed.
+    #[must_use]
+    pub fn split(
+        all: Headers,
+        sealed: &SealedNames,
+        source_certificate: Option<String>,
+        source_principal: Option<String>,
+    ) -> (Headers, Self) {
+        let (mut open, mut headers) = (Headers::default(), Headers::default());
+        for (name, value) in all.into_lines() {
+            if sealed.contains(&name) { &mut headers } else { &mut open }.push(&name, value);
+        }
+        (open, Self { headers, source_certificate, source_principal })
+    }
+
+    /// Every line of the sealed header `name`, which is given in lower case.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a HeaderValue> {
+        self.headers.all(name)
+    }
+
+    /// The leaf certificate that the proxy itself verified: URL-encoded PEM.
+    #[must_use]
+    pub fn source_certificate(&self) -> Option<&str> {
+        self.source_certificate.as_deref()
+    }
+
+    /// The caller's principal as the proxy names it (P46: text, not an identity).
+    #[must_use]
+    pub fn source_principal(&self) -> Option<&str> {
+        self.source_principal.as_deref()
+    }
+}
+
+impl fmt::Debug for CredentialHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[credentials redacted]")
+    }
+}
+
+impl Headers {
+    fn into_lines(self) -> impl Iterator<Item = (String, HeaderValue)> {
+        self.0.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Invariant 3, P80: what is sealed is neither in the view nor in any formatter's output.
+    #[test]
+    fn credentials_leave_the_view_and_are_not_printed() {
+        let mut all = Headers::default();
+        for name in [
+            "Authorization",
+            "X-Forwarded-Client-Cert",
+            "DPoP",
+            "Cookie",
+            "X-Partner-Token",
+            "accept",
+        ] {
+            all.push(name, HeaderValue::new(b"canary".to_vec()));
+        }
+        let sealed = SealedNames::with(["X-Partner-Token"]);
+        let (open, credentials) =
+            CredentialHeaders::split(all, &sealed, Some("canary".into()), None);
+        assert_eq!(open.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["accept"]);
+        assert_eq!(credentials.all("x-partner-token").count(), 1);
+        assert!(!format!("{credentials:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,54 @@
+//! The request as a policy may see it, and the credentials sealed away from it.
+//!
+//! A request splits at the door: [`RequestView`] is what policies, logs and header templates may look at,
+//! [`CredentialHeaders`] is what only `evidence` may open. Nothing here has been verified, and nothing here
+//! came from anywhere but the policy enforcement point's description of the request.
+
+mod attributes;
+mod credentials;
+mod headers;
+mod path;
+mod target;
+
+pub use attributes::{Body, Endpoint};
+pub use credentials::{CredentialHeaders, SealedNames, TokenPlace};
+pub use headers::{HeaderValue, Headers};
+pub use path::CanonicalPath;
+pub use target::{Host, Target};
+
+use std::collections::BTreeMap;
+
+use crate::reason::Rejection;
+
+/// What the policy enforcement point says about the request, without any credential.
+#[derive(Clone, Debug)]
+pub struct RequestView {
+    /// The proxy's request id, for correlation only.
+    pub id: String,
+    /// The method as sent: case matters (P29), and method override headers are not looked at.
+    pub method: String,
+    /// `http` or `https`, as the proxy says.
+    pub scheme: String,
+    /// The protocol, such as `HTTP/2`.
+    pub protocol: String,
+    /// The authority as sent; rules compare [`Target::host`].
+    pub raw_host: String,
+    /// The path with query as sent; rules compare [`Target::path`].
+    pub raw_path: String,
+    /// The canonical host, path and query, or why there is none. A request without one is denied.
+    pub target: Result<Target, Rejection>,
+    /// The headers that are not credentials.
+    pub headers: Headers,
+    /// Where the connection to the proxy came from.
+    pub source: Endpoint,
+    /// The workload the proxy stands in front of.
+    pub destination: Endpoint,
+    /// The server name of the TLS handshake, where the proxy tells it.
+    pub sni: Option<String>,
+    /// The body, where the proxy buffers it.
+    pub body: Body,
+    /// Parameters that the proxy's configuration attaches to the route.
+    pub context_extensions: BTreeMap<String, String>,
+    /// Dynamic metadata of other filters by their namespace, where the proxy forwards it.
+    pub metadata: BTreeMap<String, serde_json::Value>,
+}

@@ -1,0 +1,185 @@
+//! What a request is for: host, port, path and query in the one form that rules are compared in.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use crate::limits::{MAX_HOST_BYTES, MAX_PATH_BYTES};
+use crate::reason::{Reason, Rejection};
+use crate::request::CanonicalPath;
+
+/// A host name in lower case without a trailing dot, or an IP address; never user info, never a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Host(String);
+
+/// The canonical target of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The host.
+    pub host: Host,
+    /// The port, where the authority names one.
+    pub port: Option<u16>,
+    /// The path without query.
+    pub path: CanonicalPath,
+    /// The query as sent, without `?`; `None` where there is no `?`.
+    pub query: Option<String>,
+}
+
+// === impl Target ===
+
+impl Target {
+    /// Reads the `:authority` and `:path` of a request.
+    ///
+    /// # Errors
+    /// `host_invalid` or `path_not_canonical` with the rule that is broken; `request_too_large`.
+    pub fn parse(authority: &str, path_and_query: &str) -> Result<Self, Rejection> {
+        let (host, port) = parse_authority(authority)?;
+        if path_and_query.len() > MAX_PATH_BYTES {
+            return Err(Reason::RequestTooLarge.because("path is over the size limit"));
+        }
+        let (path, query) = match path_and_query.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path_and_query, None),
+        };
+        if query.is_some_and(|q| q.contains('#')) {
+            return Err(Reason::PathNotCanonical.because("query has a fragment"));
+        }
+        Ok(Self { host, port, path: CanonicalPath::parse(path)?, query: query.map(str::to_owned) })
+    }
+}
+
+// === impl Host ===
+
+impl Host {
+    /// Reads a host without a port; an IPv6 address is in brackets.
+    ///
+    /// # Errors
+    /// `host_invalid` with the rule that is broken.
+    pub fn parse(text: &str) -> Result<Self, Rejection> {
+        if let Some(address) = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) {
+            let address: Ipv6Addr =
+                address.parse().map_err(|_| refuse("is not an IPv6 address in brackets"))?;
+            return Ok(Self(format!("[{address}]")));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        if name.is_empty() {
+            return Err(refuse("is empty"));
+        }
+        if name.len() > MAX_HOST_BYTES {
+            return Err(refuse("is longer than 253 bytes"));
+        }
+        if name.split('.').any(|label| label.is_empty() || label.len() > 63) {
+            return Err(refuse("has an empty label or one longer than 63 bytes"));
+        }
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        if !name.bytes().all(allowed) {
+            return Err(refuse("has a character outside `a-z 0-9 - _ .`"));
+        }
+        Ok(Self(name.to_ascii_lowercase()))
+    }
+
+    /// The host's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn refuse(rule: &'static str) -> Rejection {
+    Reason::HostInvalid.because(format!("host {rule}"))
+}
+
+fn parse_authority(authority: &str) -> Result<(Host, Option<u16>), Rejection> {
+    // A `:` after the last `]` separates the port; inside the brackets it belongs to the address.
+    let port_at =
+        authority.rfind(':').filter(|at| authority.rfind(']').is_none_or(|bracket| bracket < *at));
+    let Some((host, port)) = port_at.and_then(|at| authority.split_at_checked(at)) else {
+        return Ok((Host::parse(authority)?, None));
+    };
+    Ok((Host::parse(host)?, Some(parse_port(port.trim_start_matches(':'))?)))
+}
+
+fn parse_port(digits: &str) -> Result<u16, Rejection> {
+    let canonical = !digits.is_empty()
+        && !digits.starts_with('0')
+        && digits.bytes().all(|b| b.is_ascii_digit());
+    canonical
+        .then(|| digits.parse().ok())
+        .flatten()
+        .ok_or_else(|| refuse("has a port that is not 1 to 65535"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P24: one canonical form for every way of writing the same host.
+    #[test]
+    fn hosts_have_one_canonical_form() {
+        for (authority, host, port) in [
+            ("example.com", "example.com", None),
+            ("EXAMPLE.com.", "example.com", None),
+            ("example.com:443", "example.com", Some(443)),
+            ("orders.prod.svc.cluster.local:8080", "orders.prod.svc.cluster.local", Some(8080)),
+            ("[::1]:80", "[::1]", Some(80)),
+            ("[0:0:0:0:0:0:0:1]", "[::1]", None),
+            ("127.0.0.1:9000", "127.0.0.1", Some(9000)),
+            ("my_service", "my_service", None),
+        ] {
+            let target = Target::parse(authority, "/").unwrap();
+            assert_eq!((target.host.as_str(), target.port), (host, port), "{authority}");
+        }
+    }
+
+    /// P24: what is not a plain host is refused.
+    #[test]
+    fn what_is_not_a_plain_host_is_refused() {
+        for authority in [
+            "",
+            ".",
+            "a@b",
+            "user:pw@example.com",
+            "example.com\0",
+            "example.com:",
+            "example.com:0",
+            "example.com:080",
+            "example.com:65536",
+            "example.com:+1",
+            "example.com::1",
+            "::1",
+            "[::1",
+            "::1]",
+            "[::1]x",
+            "[1.2.3.4]",
+            "exa mple.com",
+            "a..b",
+            ".a",
+            "a,b",
+            "bücher.example",
+            "xn--\u{fc}",
+            "a/b",
+            "example.com..",
+            "*.example.com",
+        ] {
+            let refused = Target::parse(authority, "/").expect_err(authority);
+            assert_eq!(refused.reason(), Reason::HostInvalid, "{authority}");
+        }
+        let long = vec!["a".repeat(63); 5].join(".");
+        assert_eq!(Target::parse(&long, "/").unwrap_err().reason(), Reason::HostInvalid);
+    }
+
+    #[test]
+    fn the_query_starts_at_the_first_question_mark() {
+        let target = Target::parse("a", "/b?c?d").unwrap();
+        assert_eq!((target.path.as_str(), target.query.as_deref()), ("/b", Some("c?d")));
+        assert_eq!(Target::parse("a", "/b?").unwrap().query.as_deref(), Some(""));
+        assert_eq!(Target::parse("a", "/b").unwrap().query, None);
+        // P22
+        assert_eq!(Target::parse("a", "/b?c#d").unwrap_err().reason(), Reason::PathNotCanonical);
+    }
+}

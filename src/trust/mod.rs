@@ -1,0 +1,94 @@
+//! What we believe, as plain values: pinned authorities, issuers, keys. No I/O, no clock, no requests.
+
+mod domain;
+mod issuer;
+mod keys;
+
+pub use domain::TrustDomain;
+pub use issuer::Issuer;
+pub use keys::KeySet;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::document::{Attachments, Diagnostic, Document, Spec};
+use crate::request::TokenPlace;
+
+/// Everything that is believed at one revision.
+#[derive(Debug, Default)]
+pub struct TrustStore {
+    domains: Vec<TrustDomain>,
+    issuers: Vec<Issuer>,
+}
+
+/// The key sets that were at hand for one request, by the name of the issuer document.
+///
+/// Gathered before anything is verified, so that verifying needs neither the network nor a clock of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Material {
+    key_sets: BTreeMap<String, Arc<KeySet>>,
+}
+
+// === impl TrustStore ===
+
+impl TrustStore {
+    /// Compiles the `TrustDomain` and `TokenIssuer` documents among `documents`. Every problem goes to `problems`; where one
+    /// of them is an error the result must not be used.
+    #[must_use]
+    pub fn compile(
+        documents: &[Document],
+        files: &Attachments,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let mut store = Self::default();
+        for document in documents {
+            match &document.spec {
+                Spec::TrustDomain(spec) => {
+                    store.domains.extend(TrustDomain::compile(document, spec, files, problems))
+                }
+                Spec::TokenIssuer(spec) => {
+                    store.issuers.extend(Issuer::compile(document, spec, files, problems))
+                }
+                Spec::Policy(_) => {}
+            }
+        }
+        store
+    }
+
+    /// The trust domains, in no particular order.
+    #[must_use]
+    pub fn domains(&self) -> &[TrustDomain] {
+        &self.domains
+    }
+
+    /// The token issuers, in no particular order.
+    #[must_use]
+    pub fn issuers(&self) -> &[Issuer] {
+        &self.issuers
+    }
+
+    /// Every place where any issuer's tokens may be, each once.
+    #[must_use]
+    pub fn token_places(&self) -> Vec<TokenPlace> {
+        let mut places: Vec<_> =
+            self.issuers.iter().flat_map(|issuer| issuer.places().iter().cloned()).collect();
+        places.sort();
+        places.dedup();
+        places
+    }
+}
+
+// === impl Material ===
+
+impl Material {
+    /// Adds the key set of the issuer document called `issuer`.
+    pub fn insert(&mut self, issuer: &str, keys: Arc<KeySet>) {
+        self.key_sets.insert(issuer.to_owned(), keys);
+    }
+
+    /// The key set of the issuer document called `issuer`, if one was at hand.
+    #[must_use]
+    pub fn keys(&self, issuer: &str) -> Option<&Arc<KeySet>> {
+        self.key_sets.get(issuer)
+    }
+}
