@@ -15,3 +15,16 @@ pub mod trust;
 pub mod authn;
 
 pub mod policy;
+
+pub mod pdp;
+
+pub mod audit;
+pub mod envoy;
+pub mod reload;
+pub mod telemetry;
+
+pub mod config;
+
+pub mod app;
+
+pub mod cli;
