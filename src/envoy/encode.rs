@@ -111,10 +111,11 @@ fn challenge(answer: ClientAnswer, scopes: &[String]) -> Option<String> {
         return None;
     }
     let error = error.map(|error| format!(", error=\"{error}\"")).unwrap_or_default();
-    // Which scopes a resource needs is public knowledge in OAuth; they come from our own policy, never from the token.
-    let scope = match (answer, scopes) {
-        (_, []) => String::new(),
-        (ClientAnswer::InsufficientScope, scopes) => format!(", scope=\"{}\"", scopes.join(" ")),
+    // Which scopes a resource needs is public in OAuth, and these come from our own policy, never from the token.
+    let scope = match scopes {
+        [_, ..] if answer == ClientAnswer::InsufficientScope => {
+            format!(", scope=\"{}\"", scopes.join(" "))
+        }
         _ => String::new(),
     };
     Some(format!("Bearer realm=\"countersign\"{error}{scope}"))
@@ -173,3 +174,6 @@ fn overwrite(name: &str, value: &str) -> HeaderValueOption {
         keep_empty_value: false,
     }
 }
+
+#[cfg(test)]
+mod tests;

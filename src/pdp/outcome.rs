@@ -50,6 +50,12 @@ impl DecisionId {
         let _ = rand::fill(&mut bytes);
         Self(bytes)
     }
+
+    /// An id that was given out before.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
 }
 
 impl fmt::Display for DecisionId {
