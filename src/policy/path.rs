@@ -53,7 +53,7 @@ impl PathTemplate {
         } else {
             read_segments(rest).map_err(|(why, help)| wrong(&why, help))?
         };
-        let segments = decode_literals(segments, open_ended).map_err(|why| wrong(&why, None))?;
+        let segments = decode_literals(&segments, open_ended).map_err(|why| wrong(&why, None))?;
         let template = Self { text: text.into(), segments, open_ended };
         match template.repeated_capture() {
             Some(name) => Err(wrong(&format!("`{{{name}}}` is there twice"), None)),
@@ -127,7 +127,7 @@ fn read_segments(rest: &str) -> Result<Vec<Segment>, (String, Option<&'static st
 }
 
 /// Holds the literals to the canonical form by reading a path that has them, and takes the decoded text from it.
-fn decode_literals(segments: Vec<Segment>, open_ended: bool) -> Result<Box<[Segment]>, String> {
+fn decode_literals(segments: &[Segment], open_ended: bool) -> Result<Box<[Segment]>, String> {
     let stand_ins = segments.iter().map(|segment| match segment {
         Segment::Literal(text) => &**text,
         Segment::Any | Segment::Capture(_) => "x",

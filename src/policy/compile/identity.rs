@@ -30,7 +30,7 @@ impl Compiler<'_> {
         PeerRequirement {
             trust_domain: trust_domain.as_ref().map(|name| name.value.as_str().into()),
             spiffe: self.each(spiffe.as_ref(), "spiffe", read_spiffe).into(),
-            dns: self.each(dns.as_ref(), "dns", read_dns).into(),
+            dns: self.each(dns.as_ref(), "dns", |text: &String| read_dns(text)).into(),
             evidence: evidence.as_ref().map(|level| level.value),
         }
     }
@@ -124,7 +124,7 @@ fn read_spiffe(text: &String) -> Result<SpiffePattern, Problem> {
     })
 }
 
-fn read_dns(text: &String) -> Result<HostPattern, Problem> {
+fn read_dns(text: &str) -> Result<HostPattern, Problem> {
     HostPattern::parse(text).map_err(|(why, help)| ("invalid-dns", why, help.map(str::to_owned)))
 }
 
