@@ -71,6 +71,15 @@ pub struct HeaderMutation {
 // === impl Decision ===
 
 impl Decision {
+    /// The rule that decided, or the allow rule that came closest.
+    #[must_use]
+    pub const fn rule(&self) -> Option<&RuleName> {
+        match self {
+            Self::Allow(permit) => Some(permit.rule()),
+            Self::Deny(denial) => denial.rule(),
+        }
+    }
+
     /// The rules in shadow mode that matched, or of which nobody can tell; in no particular order.
     #[must_use]
     pub fn shadows(&self) -> &[ShadowOutcome] {
