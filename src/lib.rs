@@ -15,3 +15,10 @@ pub mod trust;
 pub mod authn;
 
 pub mod policy;
+
+pub mod demo;
+
+pub mod cli {
+    //! wip: the commands come with the rooms
+    pub mod demo;
+}
