@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use countersign::demo::audit::AuditRecord;
 use countersign::demo::envoy::{EnvoyBinary, Search};
+use countersign::demo::http1::{Request, Response};
+use countersign::demo::pki::Identity;
 use countersign::demo::{Folder, Props, Stage};
 
 /// The Envoy of this machine, or `None` with a loud line where a developer's machine has none.
@@ -39,4 +42,15 @@ pub(crate) fn props() -> Option<Props> {
 /// Raises a stage in `folder`.
 pub(crate) async fn raise<'f>(props: &Props, folder: &'f Folder) -> Stage<'f> {
     Stage::raise(props, folder).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Sends `request` as `identity`: what the caller got, and what was recorded.
+pub(crate) async fn ask(
+    stage: &mut Stage<'_>,
+    identity: Option<&Identity>,
+    request: &Request,
+) -> (Response, AuditRecord) {
+    let response = stage.client(identity).unwrap().send(request).await.unwrap();
+    let record = stage.audit.next().await;
+    (response, record.expect("every decision is recorded"))
 }

@@ -7,3 +7,9 @@
 mod envoy;
 #[cfg(test)]
 mod fail_closed;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod tour;

@@ -44,9 +44,10 @@ impl Bootstrap {
             .set("SERVICE_PORT", service.port())
     }
 
-    /// This configuration with `${name}` filled in.
+    /// This configuration with `${name}` filled in; the last value given for a name counts.
     #[must_use]
     pub fn set(mut self, name: &'static str, value: impl Display) -> Self {
+        self.values.retain(|(given, _)| *given != name);
         self.values.push((name, value.to_string()));
         self
     }
