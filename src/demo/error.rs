@@ -106,7 +106,7 @@ impl DemoError {
     }
 
     /// For `map_err` where a network operation can fail.
-    pub(super) fn network(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn network(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Network { what, source }
     }
 }

@@ -108,6 +108,16 @@ pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Docu
         .collect()
 }
 
+/// Reads a file that is not a document but follows the same rules, such as the server's settings.
+///
+/// # Errors
+/// The first problem, with its place.
+pub fn read_settings<'de, T: Deserialize<'de>>(
+    file: &'de Arc<SourceFile>,
+) -> Result<T, Diagnostic> {
+    yaml::read(file.text(), &Origin { file: Arc::clone(file), base: 0 })
+}
+
 fn parse_one(text: &str, origin: &Origin) -> Result<Document, Diagnostic> {
     let head: Head = yaml::read(text, origin)?;
     if head.api_version.value != API_VERSION {
@@ -159,6 +169,16 @@ fn check_name(name: &Spanned<String>, origin: &Origin) -> Result<(), Diagnostic>
 // === impl Spec ===
 
 impl Spec {
+    /// The word after `kind:`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::TrustDomain(_) => "TrustDomain",
+            Self::TokenIssuer(_) => "TokenIssuer",
+            Self::Policy(_) => "Policy",
+        }
+    }
+
     /// Everything the document points to or holds inline.
     #[must_use]
     pub fn sources(&self) -> Vec<&Source> {

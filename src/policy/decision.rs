@@ -51,6 +51,19 @@ pub struct HeaderMutation {
     pub value: String,
 }
 
+// === impl Decision ===
+
+impl Decision {
+    /// The rule that decided, or the allow rule that came closest.
+    #[must_use]
+    pub const fn rule(&self) -> Option<&RuleName> {
+        match self {
+            Self::Allow(permit) => Some(permit.rule()),
+            Self::Deny(denial) => denial.rule(),
+        }
+    }
+}
+
 // === impl Permit ===
 
 impl Permit {

@@ -1,0 +1,13 @@
+//! The policy enforcement point's edge: the only room that names Envoy's types.
+
+mod decode;
+mod encode;
+mod listener;
+mod server;
+mod service;
+
+pub use decode::decode;
+pub use encode::encode;
+pub use listener::{ListenAddress, Listener};
+pub use server::{ListenerOptions, serve};
+pub use service::CheckService;

@@ -1,0 +1,90 @@
+//! The gRPC server around the service: health, limits, and a drain that finishes what it began.
+
+use std::time::Duration;
+
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use serde::Deserialize;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use crate::envoy::{CheckService, ListenAddress, Listener};
+use crate::evidence::PeerSources;
+use crate::limits::MAX_CHECK_REQUEST_BYTES;
+
+/// How Envoy reaches us, and which of its words are believed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ListenerOptions {
+    /// Where to listen.
+    pub address: ListenAddress,
+    /// Which places of peer evidence are believed here.
+    pub peer_sources: PeerSources,
+    /// Listen without TLS on an address that other machines can reach. Whoever can reach it can claim to be Envoy.
+    pub insecure_allow_plaintext: bool,
+}
+
+// === impl ListenerOptions ===
+
+impl Default for ListenerOptions {
+    fn default() -> Self {
+        Self {
+            address: ListenAddress::Tcp(([127, 0, 0, 1], 9001).into()),
+            peer_sources: PeerSources::default(),
+            insecure_allow_plaintext: false,
+        }
+    }
+}
+
+impl ListenerOptions {
+    /// Checks that a listener that anybody can reach was asked for by name (invariants 11 and 12).
+    ///
+    /// # Errors
+    /// What is wrong and what to do.
+    pub fn check(&self) -> Result<(), String> {
+        if self.address.is_local() || self.insecure_allow_plaintext {
+            return Ok(());
+        }
+        Err(format!(
+            "`listener.address` is `{}`, which other machines can reach without TLS: listen on loopback or a Unix socket, or set `listener.insecureAllowPlaintext: true`",
+            self.address
+        ))
+    }
+}
+
+/// Serves until `shutdown` resolves, then finishes what is in flight.
+///
+/// # Errors
+/// Where the listener fails for good.
+pub async fn serve(
+    listener: Listener,
+    service: CheckService,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), tonic::transport::Error> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<AuthorizationServer<CheckService>>().await;
+    let drain = async move {
+        shutdown.await;
+        health.set_not_serving::<AuthorizationServer<CheckService>>().await;
+        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+    };
+    let checks =
+        AuthorizationServer::new(service).max_decoding_message_size(MAX_CHECK_REQUEST_BYTES);
+    let router = Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .add_service(health_service)
+        .add_service(checks);
+    match listener {
+        Listener::Tcp(tcp) => {
+            router
+                .serve_with_incoming_shutdown(
+                    TcpIncoming::from(tcp).with_nodelay(Some(true)),
+                    drain,
+                )
+                .await
+        }
+        Listener::Unix(unix) => {
+            router.serve_with_incoming_shutdown(UnixListenerStream::new(unix), drain).await
+        }
+    }
+}
