@@ -85,4 +85,6 @@ pub mod config;
 
 pub mod app;
 
+pub mod demo;
+
 pub mod cli;
