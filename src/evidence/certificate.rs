@@ -79,33 +79,36 @@ impl PresentedCertificate {
         {
             return Err(Reason::XfccInconsistent.because("`Cert` is not the first of `Chain`"));
         }
-        let leaf = leaf.or(first).ok_or_else(|| self.malformed("there is no certificate in it"))?;
+        let leaf =
+            leaf.or(first).ok_or_else(|| self.unreadable("there is no certificate in it"))?;
         Ok(DecodedCertificate { leaf, intermediates: chain.collect() })
     }
 
     /// The certificates in a URL-encoded PEM text: at least one, at most `most`.
     fn pem(&self, text: &str, most: usize) -> Result<Vec<CertificateDer<'static>>, Rejection> {
         let pem = percent_decode(text)
-            .ok_or_else(|| self.malformed("`%` is not followed by two hexadecimal digits"))?;
+            .ok_or_else(|| self.unreadable("`%` is not followed by two hexadecimal digits"))?;
         let mut certificates = Vec::new();
         for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|_| self.malformed("it is not valid PEM"))?;
+            let certificate = certificate.map_err(|_| self.unreadable("it is not valid PEM"))?;
             if certificate.len() > MAX_CERTIFICATE_BYTES {
                 let limit = format!("a certificate is over {MAX_CERTIFICATE_BYTES} bytes");
-                return Err(self.malformed(&limit));
+                return Err(self.unreadable(&limit));
             }
             if certificates.len() == most {
-                return Err(self.malformed(&format!("it has more than {most} certificates")));
+                return Err(self.unreadable(&format!("it has more than {most} certificates")));
             }
             certificates.push(certificate);
         }
         if certificates.is_empty() {
-            return Err(self.malformed("there is no PEM certificate in it"));
+            return Err(self.unreadable("there is no PEM certificate in it"));
         }
         Ok(certificates)
     }
 
-    fn malformed(&self, why: &str) -> Rejection {
+    /// The rejection for something that is wrong inside.
+    #[must_use]
+    pub fn unreadable(&self, why: &str) -> Rejection {
         let reason = match self.source {
             PeerSource::Xfcc => Reason::XfccMalformed,
             PeerSource::SourceCertificate => Reason::EncodingInvalid,
