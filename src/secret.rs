@@ -123,7 +123,9 @@ mod tests {
         );
         assert_eq!(print.to_string(), "ba7816bf8f01cfea");
         assert_eq!(Fingerprint::from_hex(&print.to_hex().to_uppercase()), Some(print));
-        for wrong in ["", "ba", &print.to_hex()[1..], &print.to_hex().replace('a', "+")] {
+        for wrong in
+            ["", "ba", print.to_hex().trim_start_matches('b'), &print.to_hex().replace('a', "+")]
+        {
             assert_eq!(Fingerprint::from_hex(wrong), None, "{wrong}");
         }
     }

@@ -89,7 +89,7 @@ fn an_unterminated_quote_makes_the_whole_header_malformed() {
 
 #[test]
 fn what_does_not_follow_the_grammar_is_malformed() {
-    let short = &HASH[1..];
+    let short = HASH.trim_start_matches('4');
     let not_hex = HASH.replace('4', "g");
     for text in [
         "spiffe://a/b",

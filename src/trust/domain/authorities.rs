@@ -36,9 +36,9 @@ pub(super) enum FileProblem {
 
 impl Authority {
     /// Checks that a certificate may be pinned.
-    pub(super) fn read(der: CertificateDer<'static>) -> Result<Self, String> {
-        let validity = check_issuer(&der)?;
-        let anchor = webpki::anchor_from_trusted_cert(&der)
+    pub(super) fn read(der: &CertificateDer<'static>) -> Result<Self, String> {
+        let validity = check_issuer(der)?;
+        let anchor = webpki::anchor_from_trusted_cert(der)
             .map_err(|why| format!("it cannot be an authority: {why:?}"))?
             .to_owned();
         Ok(Self { anchor, validity })
@@ -100,17 +100,18 @@ impl FileProblem {
 pub(super) fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, FileProblem> {
     let mut found = Vec::new();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes) {
-        let (kind, der) = section.map_err(|why: pem::Error| match why {
-            pem::Error::NoItemsFound => FileProblem::NoCertificate,
-            _ => FileProblem::NotPem,
+        let (kind, der) = section.map_err(|why: pem::Error| {
+            let empty = matches!(why, pem::Error::NoItemsFound);
+            if empty { FileProblem::NoCertificate } else { FileProblem::NotPem }
         })?;
-        match kind {
-            SectionKind::Certificate => found.push(CertificateDer::from(der)),
-            SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey => {
-                return Err(FileProblem::PrivateKey);
-            }
-            // Whatever else stands there is not trusted for anything.
-            _ => {}
+        let secret =
+            [SectionKind::PrivateKey, SectionKind::RsaPrivateKey, SectionKind::EcPrivateKey];
+        if secret.contains(&kind) {
+            return Err(FileProblem::PrivateKey);
+        }
+        // Whatever else stands there is not trusted for anything.
+        if kind == SectionKind::Certificate {
+            found.push(CertificateDer::from(der));
         }
     }
     if found.is_empty() { Err(FileProblem::NoCertificate) } else { Ok(found) }

@@ -190,8 +190,8 @@ impl Compiler<'_> {
 
     fn intermediates(&mut self, sources: &[Source]) -> Vec<CertificateDer<'static>> {
         self.certificates(sources, |der| {
-            authorities::check_issuer(&der)?;
-            Ok(der)
+            authorities::check_issuer(der)?;
+            Ok(der.clone())
         })
     }
 
@@ -199,7 +199,7 @@ impl Compiler<'_> {
     fn certificates<T>(
         &mut self,
         sources: &[Source],
-        read: impl Fn(CertificateDer<'static>) -> Result<T, String>,
+        read: impl Fn(&CertificateDer<'static>) -> Result<T, String>,
     ) -> Vec<T> {
         let mut found = Vec::new();
         for source in sources {
@@ -208,7 +208,7 @@ impl Compiler<'_> {
             match authorities::certificates(&bytes) {
                 Err(problem) => self.problems.push(problem.at(place, &source.name())),
                 Ok(certificates) => {
-                    for (index, der) in certificates.into_iter().enumerate() {
+                    for (index, der) in certificates.iter().enumerate() {
                         match read(der) {
                             Ok(value) => found.push(value),
                             Err(why) => {
