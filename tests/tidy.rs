@@ -1,7 +1,11 @@
 //! The house rules that a compiler does not know: ranks, places for dangerous words, file sizes, and tables that must
 //! agree with the code.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read the sources must fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot read the sources must fail"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
