@@ -1,16 +1,23 @@
 //! The composition root: settings become a running server, and a running server ends in order.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::admin::{self, Pages};
 use crate::audit::AuditLog;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::document::Diagnostic;
 use crate::envoy::{self, CheckService, ListenAddress, Listener};
 use crate::pdp::{Load, Observer, Pdp};
-use crate::reload::Reloader;
+use crate::reload::{ReloadStatus, Reloader};
+use crate::telemetry::Metrics;
 
 /// A server that is bound and has everything it decides by, and is not serving yet.
 #[derive(Debug)]
@@ -19,6 +26,7 @@ pub struct Bound {
     service: CheckService,
     reloader: Reloader,
     audit: Option<Arc<AuditLog>>,
+    admin: Option<(TcpListener, Pages)>,
 }
 
 /// Why a server does not start.
@@ -41,12 +49,15 @@ pub enum StartError {
     /// Files cannot be watched.
     #[error("cannot watch the documents: {0}")]
     Watch(io::Error),
+    /// The instruments cannot be set up.
+    #[error("cannot set up metrics: {0}")]
+    Metrics(String),
 }
 
 // === impl Bound ===
 
 impl Bound {
-    /// Loads everything that `config` names and binds its address.
+    /// Loads everything that `config` names and binds its addresses.
     ///
     /// # Errors
     /// The first thing that stands in the way; nothing is left behind.
@@ -56,21 +67,26 @@ impl Bound {
         let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
         let pdp = Arc::new(Pdp::new(snapshot, Arc::new(SystemClock), config.pdp.clone()));
 
-        let address = &config.listener.address;
-        let listener = Listener::bind(address)
-            .await
-            .map_err(|source| StartError::Listen { address: address.clone(), source })?;
+        let listener = bind(&config.listener.address).await?;
         let audit =
             config.audit.as_ref().map(AuditLog::start).transpose().map_err(StartError::Audit)?;
         let audit = audit.map(Arc::new);
         let reloader = Reloader::new(Arc::clone(&pdp), config.documents.clone(), &files)
             .map_err(StartError::Watch)?;
-        let observers = audit.iter().map(observer).collect();
-        let service = CheckService::new(pdp, observers);
-        Ok(Self { listener, service, reloader, audit })
+        let metrics = metrics(audit.as_ref(), &reloader.status())?;
+        let admin = match config.admin {
+            Some(options) => Some((
+                bind_admin(options.address).await?,
+                pages(&pdp, &metrics, &reloader.status()),
+            )),
+            None => None,
+        };
+        let mut observers: Vec<Arc<dyn Observer>> = vec![metrics];
+        observers.extend(audit.iter().map(observer));
+        Ok(Self { listener, service: CheckService::new(pdp, observers), reloader, audit, admin })
     }
 
-    /// The address that is listened on.
+    /// The address that checks are answered on.
     ///
     /// # Errors
     /// What the operating system says.
@@ -87,15 +103,78 @@ impl Bound {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), tonic::transport::Error> {
         let reloading = tokio::spawn(self.reloader.run());
+        let admin = self.admin.map(|(listener, pages)| tokio::spawn(admin::serve(listener, pages)));
         let served = envoy::serve(self.listener, self.service, shutdown).await;
         reloading.abort();
         if let Some(audit) = self.audit {
             audit.close();
+            match audit.dropped() {
+                0 => {}
+                dropped => tracing::warn!(dropped, "audit records were dropped"),
+            }
+        }
+        // Last, so that metrics and readiness can be read while the drain goes on.
+        if let Some(admin) = admin {
+            admin.abort();
         }
         served
     }
 }
 
+async fn bind(address: &ListenAddress) -> Result<Listener, StartError> {
+    Listener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address: address.clone(), source })
+}
+
+async fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address: ListenAddress::Tcp(address), source })
+}
+
 fn observer(log: &Arc<AuditLog>) -> Arc<dyn Observer> {
     Arc::<AuditLog>::clone(log)
+}
+
+fn metrics(
+    audit: Option<&Arc<AuditLog>>,
+    reload: &Arc<ReloadStatus>,
+) -> Result<Arc<Metrics>, StartError> {
+    let metrics = Metrics::new().map_err(StartError::Metrics)?;
+    if let Some(audit) = audit.map(Arc::clone) {
+        let help = "Decision records that were dropped because the sink was too slow";
+        metrics.watch_counter("countersign.audit.records.dropped", help, move || audit.dropped());
+    }
+    let status = Arc::clone(reload);
+    let help = "Sets of documents put in force since the start";
+    metrics.watch_counter("countersign.reloads.applied", help, move || {
+        status.applied.load(Ordering::Relaxed)
+    });
+    let status = Arc::clone(reload);
+    let help = "Sets of documents refused since the start";
+    metrics.watch_counter("countersign.reloads.refused", help, move || {
+        status.refused.load(Ordering::Relaxed)
+    });
+    let status = Arc::clone(reload);
+    let help = "1 while the files have errors and the last good documents stay in force";
+    metrics.watch_gauge("countersign.documents.stale", help, move || {
+        u64::from(status.stale.load(Ordering::Relaxed))
+    });
+    Ok(Arc::new(metrics))
+}
+
+fn pages(pdp: &Arc<Pdp>, metrics: &Arc<Metrics>, reload: &Arc<ReloadStatus>) -> Pages {
+    let (metrics, pdp, reload) = (Arc::clone(metrics), Arc::clone(pdp), Arc::clone(reload));
+    Pages {
+        metrics: Box::new(move || metrics.render()),
+        status: Box::new(move || {
+            json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "revision": pdp.revision().as_str(),
+                "documents_stale": reload.stale.load(Ordering::Relaxed),
+            })
+        }),
+        unready: Box::new(Vec::new),
+    }
 }

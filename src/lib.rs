@@ -30,7 +30,7 @@
 //! | 4 | [`authn`] | the only room that turns evidence into identity |
 //! | 5 | [`policy`] | rules, compiled and evaluated; it never sees `evidence` or `trust` |
 //! | 6 | [`pdp`] | the decision point: snapshot, keys, memory, outcome |
-//! | 7 | [`envoy`] [`audit`] [`reload`] [`telemetry`] | the edges |
+//! | 7 | [`envoy`] [`audit`] [`reload`] [`telemetry`] [`admin`] | the edges |
 //! | 8 | [`config`] | settings in layers; each room owns its options |
 //! | 9 | [`app`] | the composition root: build, bind, drain |
 //! | 10 | [`demo`] | a whole mesh on one machine: a real Envoy, certificates, tokens, a tour |
@@ -75,6 +75,7 @@ pub mod policy;
 
 pub mod pdp;
 
+pub mod admin;
 pub mod audit;
 pub mod envoy;
 pub mod reload;
@@ -83,5 +84,7 @@ pub mod telemetry;
 pub mod config;
 
 pub mod app;
+
+pub mod demo;
 
 pub mod cli;

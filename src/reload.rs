@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -20,6 +21,17 @@ const DEBOUNCE: Duration = Duration::from_millis(200);
 /// How often files are read even if nothing was heard: some file systems do not tell.
 const POLL: Duration = Duration::from_secs(60);
 
+/// How reloading is going.
+#[derive(Debug, Default)]
+pub struct ReloadStatus {
+    /// Sets of documents that were put in force, the first one not counted.
+    pub applied: AtomicU64,
+    /// Sets of documents that were refused.
+    pub refused: AtomicU64,
+    /// Whether the files differ from what is in force, because they have errors.
+    pub stale: AtomicBool,
+}
+
 /// Keeps a decision point in step with its files.
 #[derive(Debug)]
 pub struct Reloader {
@@ -28,6 +40,7 @@ pub struct Reloader {
     watcher: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
     changed: Arc<Notify>,
+    status: Arc<ReloadStatus>,
 }
 
 // === impl Reloader ===
@@ -43,9 +56,16 @@ impl Reloader {
         // What happened does not matter, and an error of the watcher is one more reason to look.
         let watcher = notify::recommended_watcher(move |_event| heard.notify_one())
             .map_err(io::Error::other)?;
-        let mut reloader = Self { pdp, paths, watcher, watched: BTreeSet::new(), changed };
+        let mut reloader =
+            Self { pdp, paths, watcher, watched: BTreeSet::new(), changed, status: Arc::default() };
         reloader.watch(files);
         Ok(reloader)
+    }
+
+    /// How it is going, now and later.
+    #[must_use]
+    pub fn status(&self) -> Arc<ReloadStatus> {
+        Arc::clone(&self.status)
     }
 
     /// Reloads for as long as it is polled.
@@ -76,8 +96,11 @@ impl Reloader {
                 Severity::Warning => tracing::warn!(code = problem.code, "{problem}"),
             }
         }
+        let stale = load.snapshot.is_none();
+        self.status.stale.store(stale, Ordering::Relaxed);
         match load.snapshot {
             None => {
+                self.status.refused.fetch_add(1, Ordering::Relaxed);
                 let revision = self.pdp.revision();
                 tracing::error!(%revision, "reload refused, the last good documents stay in force");
             }
@@ -88,6 +111,7 @@ impl Reloader {
 
     fn publish(&mut self, snapshot: Snapshot) {
         tracing::info!(revision = %snapshot.revision(), "reloaded");
+        self.status.applied.fetch_add(1, Ordering::Relaxed);
         let files: Vec<_> = snapshot.files().map(Path::to_owned).collect();
         self.pdp.publish(snapshot);
         self.watch(&files);

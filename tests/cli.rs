@@ -1,6 +1,6 @@
 //! The built binary as an operator meets it: messages, places, exit codes; and nothing half-loaded.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
+#![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use std::fs;
 use std::net::TcpListener;

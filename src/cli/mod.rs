@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod demo;
 mod serve;
 mod style;
 
@@ -24,6 +25,8 @@ enum Command {
     Serve(serve::Args),
     /// Look for mistakes in documents.
     Check(check::Args),
+    /// Play a tour with a real Envoy on this machine: what is let through, what is refused, and why.
+    Demo(demo::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -84,6 +87,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Demo(args) => demo::run(args),
         Command::Completions(args) => completions::run(&args),
     }
 }

@@ -93,7 +93,7 @@ fn refuse_start(error: &StartError) -> Exit {
             style::error(error);
             Exit::Settings
         }
-        StartError::Watch(_) => {
+        StartError::Watch(_) | StartError::Metrics(_) => {
             style::error(error);
             Exit::Failure
         }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::admin::AdminOptions;
 use crate::audit::{AuditOptions, AuditTarget};
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
@@ -28,6 +29,8 @@ pub struct Config {
     pub documents: Vec<PathBuf>,
     /// Where decision records go; `None` keeps none.
     pub audit: Option<AuditOptions>,
+    /// Where operators reach us; `None` where they do not.
+    pub admin: Option<AdminOptions>,
     /// How logs are written.
     pub log: LogOptions,
     /// How the decision point works.
@@ -41,6 +44,7 @@ struct RawConfig {
     listener: ListenerOptions,
     documents: Vec<PathBuf>,
     audit: Option<AuditTarget>,
+    admin: Option<AdminOptions>,
     log: LogOptions,
     deadline: HumanDuration,
     memory: MemoryOptions,
@@ -60,6 +64,7 @@ impl Default for RawConfig {
             listener: ListenerOptions::default(),
             documents: Vec::new(),
             audit: None,
+            admin: None,
             log: LogOptions::default(),
             deadline: DEFAULT_DEADLINE,
             memory: MemoryOptions::default(),
@@ -100,6 +105,7 @@ impl Config {
             listener: raw.listener,
             documents: raw.documents.iter().map(|path| base.join(path)).collect(),
             audit: target.map(|target| AuditOptions { target, queue: AUDIT_QUEUE }),
+            admin: raw.admin,
             log: raw.log,
         })
     }
