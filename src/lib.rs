@@ -1,6 +1,7 @@
 //! wip: the manual comes with the rooms
 pub mod clock;
 pub mod evidence_level;
+pub mod json;
 pub mod limits;
 pub mod reason;
 pub mod secret;

@@ -1,9 +1,13 @@
 //! What the caller shows, parsed and **unverified**. Nothing in this room may be relied on; its types say so by
 //! being different from the verified ones in `authn`.
 
+mod authorization;
+mod jws;
 mod peer;
 mod token;
 
+pub use authorization::TokenScheme;
+pub use jws::{CompactJws, JoseHeader};
 pub use peer::{PeerEvidence, PeerSources};
 pub use token::PresentedToken;
 
