@@ -1,12 +1,18 @@
 //! What we believe, as plain values: pinned authorities, issuers, keys. No I/O, no clock, no requests.
 
+mod algorithm;
 mod domain;
 mod issuer;
+mod jwk;
 mod keys;
+mod remote;
 
+pub use algorithm::Algorithm;
 pub use domain::TrustDomain;
-pub use issuer::Issuer;
-pub use keys::KeySet;
+pub use issuer::{Issuer, KeySource};
+pub use jwk::{KeyFault, VerificationKey};
+pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
+pub use remote::{KeyUrl, KeyUrlError, RemoteKeys};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,6 +58,7 @@ impl TrustStore {
                 Spec::Policy(_) => {}
             }
         }
+        issuer::refuse_ambiguous(documents, problems);
         store
     }
 
