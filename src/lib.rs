@@ -16,3 +16,5 @@ pub mod trust;
 pub mod authn;
 
 pub mod policy;
+
+pub mod pdp;

@@ -90,9 +90,7 @@ impl VerificationKey {
         let jwk = public_part(members)?;
         Ok(Self {
             id: id.map(str::to_owned),
-            thumbprint: jwk
-                .thumbprint(ThumbprintHash::SHA256)
-                .map_err(|_| KeyFault::Malformed)?,
+            thumbprint: jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| KeyFault::Malformed)?,
             verifiers: verifiers(&jwk.algorithm, &algorithms)?,
         })
     }
@@ -197,7 +195,9 @@ fn verifiers(
         }
         AlgorithmParameters::EllipticCurve(key) => Box::new(|algorithm| ec_key(algorithm, key)),
         AlgorithmParameters::OctetKeyPair(key) => Box::new(|_| ed25519_key(key)),
-        _ => return Err(KeyFault::Malformed),
+        AlgorithmParameters::OctetKey(_) | AlgorithmParameters::Other(_) | _ => {
+            return Err(KeyFault::Malformed);
+        }
     };
     algorithms.iter().map(|algorithm| Ok((*algorithm, parse(*algorithm)?))).collect()
 }

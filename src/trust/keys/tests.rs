@@ -103,7 +103,7 @@ fn the_revision_names_the_usable_keys() {
     let (a, b) = (ec(Some("a")), ed25519(Some("b"), ED_1));
     let one = set(&[a.clone(), b.clone()]);
     assert_eq!(one.revision(), set(&[b.clone(), json!({}), a.clone()]).revision());
-    assert_ne!(one.revision(), set(&[a.clone()]).revision());
+    assert_ne!(one.revision(), set(std::slice::from_ref(&a)).revision());
     assert_ne!(one.revision(), set(&[a, ed25519(Some("c"), ED_1)]).revision());
 }
 
