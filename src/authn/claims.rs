@@ -191,16 +191,13 @@ fn scopes(claims: &Map<String, Value>) -> Result<Vec<String>, Rejection> {
         Some(lists) => lists,
         None => strings(claims, "scp")?.unwrap_or_default(),
     };
+    let is_scope_byte = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     let scopes: Vec<_> = lists
         .iter()
         .flat_map(|list| list.split(' '))
-        .filter(|scope| !scope.is_empty())
+        .filter(|scope| !scope.is_empty() && scope.bytes().all(is_scope_byte))
         .map(str::to_owned)
         .collect();
-    let is_scope_byte = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    if !scopes.iter().all(|scope| scope.bytes().all(is_scope_byte)) {
-        return Err(Reason::TokenMalformed.because("token has a scope with a forbidden character"));
-    }
     if scopes.len() > MAX_SCOPES {
         let detail = format!("token has more than {MAX_SCOPES} scopes");
         return Err(Reason::TokenMalformed.because(detail));

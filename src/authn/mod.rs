@@ -11,7 +11,7 @@ mod token;
 
 pub use binding::Binding;
 pub use peer::{CertificateMemory, PeerIdentity};
-pub use signature::{NoMemory, TokenMemory};
+pub use signature::{NoTokenMemory, TokenMemory};
 pub use token::TokenIdentity;
 
 use crate::clock::UnixTime;

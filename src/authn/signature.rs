@@ -21,11 +21,11 @@ pub trait TokenMemory: fmt::Debug + Send + Sync {
 
 /// Remembers nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NoMemory;
+pub struct NoTokenMemory;
 
-// === impl NoMemory ===
+// === impl NoTokenMemory ===
 
-impl TokenMemory for NoMemory {
+impl TokenMemory for NoTokenMemory {
     fn recall(&self, _token: &Fingerprint, _keys: &Fingerprint) -> bool {
         false
     }

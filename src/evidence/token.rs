@@ -62,4 +62,16 @@ impl PresentedToken {
 }
 
 #[cfg(test)]
+impl PresentedToken {
+    /// `text` as it would be found at `place`, for unit tests of the rooms above.
+    pub(crate) fn for_test(
+        place: &TokenPlace,
+        scheme: TokenScheme,
+        text: &str,
+    ) -> Result<Self, Rejection> {
+        Ok(Self { place: place.clone(), scheme, jws: CompactJws::parse(text)? })
+    }
+}
+
+#[cfg(test)]
 mod tests;

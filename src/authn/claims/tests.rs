@@ -1,3 +1,5 @@
+//! Every form that a registered claim can have, and those it cannot.
+
 use serde_json::json;
 
 use super::*;
@@ -148,10 +150,10 @@ fn scopes_are_whole_words() {
         (json!({ "scp": "a b" }), Ok(vec!["a", "b"])),
         (json!({ "scp": ["a", "b"] }), Ok(vec!["a", "b"])),
         (json!({ "scope": "a", "scp": ["b"] }), Ok(vec!["a"])),
-        (json!({ "scope": "a\tb" }), Err(Reason::TokenMalformed)),
-        (json!({ "scope": "a\nb" }), Err(Reason::TokenMalformed)),
-        (json!({ "scope": "a\"b" }), Err(Reason::TokenMalformed)),
-        (json!({ "scope": "é" }), Err(Reason::TokenMalformed)),
+        (json!({ "scope": "a\tb c" }), Ok(vec!["c"])),
+        (json!({ "scope": "a\nb" }), Ok(vec![])),
+        (json!({ "scope": "a\"b" }), Ok(vec![])),
+        (json!({ "scope": "é" }), Ok(vec![])),
         (json!({ "scope": 1 }), Err(Reason::TokenMalformed)),
         (json!({ "scope": [1] }), Err(Reason::TokenMalformed)),
         (json!({ "scope": null }), Err(Reason::TokenMalformed)),
@@ -189,7 +191,7 @@ fn required_claims_must_be_there() {
 fn a_refusal_does_not_echo_claims() {
     for claims in [
         json!({ "sub": ["canary"] }),
-        json!({ "scope": "canary\n" }),
+        json!({ "scope": { "canary": 1 } }),
         json!({ "aud": { "canary": 1 } }),
         json!({ "exp": "canary" }),
     ] {

@@ -1,3 +1,5 @@
+//! Tokens of known keys, good and bad, against the rules of their issuers.
+
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
@@ -5,10 +7,10 @@ use serde_json::json;
 
 use super::mint::{Mint, encode};
 use super::*;
-use crate::authn::NoMemory;
+use crate::authn::NoTokenMemory;
 use crate::document::{self, Attachments, SourceFile};
-use crate::evidence::{PeerSources, collect};
-use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
+use crate::evidence::TokenScheme;
+use crate::request::TokenPlace;
 
 const NOW: i64 = 1_800_000_000;
 
@@ -35,31 +37,23 @@ fn trust(issuers: &[(&str, &str, &str, Value)]) -> TrustStore {
     store
 }
 
-fn presented(lines: &[(&str, String)], trust: &TrustStore) -> Vec<PresentedToken> {
-    let mut headers = Headers::default();
-    for (name, value) in lines {
-        headers.push(name, HeaderValue::new(value.clone().into_bytes()));
-    }
-    let places = trust.token_places();
-    let sealed = SealedNames::for_places(&places);
-    let (_, credentials) = CredentialHeaders::split(headers, &sealed, None, None);
-    collect(&credentials, None, &PeerSources::default(), &places).tokens.unwrap()
-}
-
 fn verify_at(
     trust: &TrustStore,
-    lines: &[(&str, String)],
+    tokens: &[(TokenPlace, &str)],
     memory: &dyn TokenMemory,
     now: UnixTime,
 ) -> Result<Vec<TokenIdentity>, Reason> {
-    let presented = presented(lines, trust);
+    let presented: Vec<_> = tokens
+        .iter()
+        .map(|(place, text)| PresentedToken::for_test(place, TokenScheme::Bearer, text).unwrap())
+        .collect();
     verify_all(&presented, &Credential::Absent, trust, &Material::default(), memory, now)
         .map_err(|rejection| rejection.reason())
 }
 
 fn verify_bearer(trust: &TrustStore, token: &str) -> Result<TokenIdentity, Reason> {
-    let lines = [("authorization", format!("Bearer {token}"))];
-    verify_at(trust, &lines, &NoMemory, now()).map(|mut tokens| tokens.remove(0))
+    let tokens = [(TokenPlace::Authorization, token)];
+    verify_at(trust, &tokens, &NoTokenMemory, now()).map(|mut tokens| tokens.remove(0))
 }
 
 fn claims(issuer: &str) -> Value {
@@ -237,20 +231,18 @@ fn tokens_of_several_issuers_are_verified_each_in_its_place() {
     let header = json!({ "alg": "EdDSA", "kid": "k" });
     let of_a = a.token(&header, &claims(ISS));
     let of_b = b.token(&header, &claims("b"));
-    let names = |lines: &[(&str, String)]| {
-        verify_at(&trust, lines, &NoMemory, now())
+    let names = |tokens: &[(TokenPlace, &str)]| {
+        verify_at(&trust, tokens, &NoTokenMemory, now())
             .map(|t| t.iter().map(|t| t.issuer_name().to_owned()).collect::<Vec<_>>())
     };
-    let bearer = ("authorization", format!("Bearer {of_a}"));
-    let cookie = ("cookie", format!("session={of_a}"));
-    assert_eq!(
-        names(&[bearer.clone(), ("x-partner", of_b.clone())]),
-        Ok(vec!["a".into(), "b".into()])
-    );
-    assert_eq!(names(std::slice::from_ref(&cookie)), Ok(vec!["a".into()]));
-    assert_eq!(names(&[bearer, cookie]), Err(Reason::TokenMultiple));
-    assert_eq!(names(&[("x-partner", of_a)]), Err(Reason::IssuerUnknown));
-    assert_eq!(names(&[("cookie", format!("session={of_b}"))]), Err(Reason::IssuerUnknown));
+    let bearer = (TokenPlace::Authorization, of_a.as_str());
+    let cookie = |token| (TokenPlace::Cookie("session".into()), token);
+    let partner = |token| (TokenPlace::Header("x-partner".into()), token);
+    assert_eq!(names(&[bearer.clone(), partner(of_b.as_str())]), Ok(vec!["a".into(), "b".into()]));
+    assert_eq!(names(&[cookie(of_a.as_str())]), Ok(vec!["a".into()]));
+    assert_eq!(names(&[bearer, cookie(of_a.as_str())]), Err(Reason::TokenMultiple));
+    assert_eq!(names(&[partner(of_a.as_str())]), Err(Reason::IssuerUnknown));
+    assert_eq!(names(&[cookie(of_b.as_str())]), Err(Reason::IssuerUnknown));
 }
 
 /// An emergency: a key that the issuer still publishes, and that is not to be used.
@@ -295,23 +287,25 @@ fn what_is_remembered_is_the_signature_only() {
     let (trust, mint) = simple();
     let memory = Recorder::default();
     let header = json!({ "alg": "EdDSA", "kid": "k" });
-    let lines = |token: &str| [("authorization", format!("Bearer {token}"))];
-    let good = lines(&mint.token(&header, &claims(ISS)));
-    assert!(verify_at(&trust, &good, &memory, now()).is_ok());
+    let verify = |trust: &TrustStore, token: &str, now: UnixTime| {
+        verify_at(trust, &[(TokenPlace::Authorization, token)], &memory, now).map(|_| ())
+    };
+    let good = mint.token(&header, &claims(ISS));
+    assert_eq!(verify(&trust, &good, now()), Ok(()));
     let kept = memory.0.lock().unwrap().iter().map(|(_, _, until)| *until).collect::<Vec<_>>();
     assert_eq!(kept, [NOW + 600 + 30]);
-    assert!(verify_at(&trust, &good, &memory, now()).is_ok());
+    assert_eq!(verify(&trust, &good, now()), Ok(()));
     assert_eq!(memory.0.lock().unwrap().len(), 1);
-    let late = verify_at(&trust, &good, &memory, UnixTime::from_secs(NOW + 630));
-    assert_eq!(late.unwrap_err(), Reason::TokenExpired);
+    let late = UnixTime::from_secs(NOW + 630);
+    assert_eq!(verify(&trust, &good, late), Err(Reason::TokenExpired));
     // Refused tokens are not kept, and the key set's revision is part of what is remembered.
     let mut wrong = claims(ISS);
     wrong["aud"] = json!("other");
-    let wrong = lines(&mint.token(&header, &wrong));
-    assert_eq!(verify_at(&trust, &wrong, &memory, now()).unwrap_err(), Reason::Audience);
+    let wrong = mint.token(&header, &wrong);
+    assert_eq!(verify(&trust, &wrong, now()), Err(Reason::Audience));
     assert_eq!(memory.0.lock().unwrap().len(), 1);
     let (rotated, _) = simple();
-    assert_eq!(verify_at(&rotated, &good, &memory, now()).unwrap_err(), Reason::SignatureInvalid);
+    assert_eq!(verify(&rotated, &good, now()), Err(Reason::SignatureInvalid));
 }
 
 #[test]

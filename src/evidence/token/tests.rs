@@ -1,3 +1,5 @@
+//! Tokens in every place, alone and in company.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Servers that answer well, badly, or from where they should not.
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 

@@ -1,3 +1,5 @@
+//! Rotation, outage, flood and reload, on a clock that is told what time it is.
+
 use std::collections::VecDeque;
 
 use base64::Engine as _;

@@ -1,3 +1,5 @@
+//! `TokenIssuer` documents, right and wrong.
+
 use crate::document::{self, Attachments, Diagnostic, SourceFile, any_error};
 use crate::request::TokenPlace;
 use crate::trust::{Algorithm, Issuer, KeySource, TrustStore};

@@ -1,3 +1,5 @@
+//! Keys of the specifications, and what is wrong with others.
+
 use serde_json::json;
 
 use super::*;

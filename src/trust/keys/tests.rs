@@ -1,3 +1,5 @@
+//! Selecting among the keys of a set.
+
 use proptest::prelude::*;
 use serde_json::json;
 
