@@ -29,6 +29,7 @@ use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, RequestView, SealedNames};
 use crate::trust::Material;
 
+use self::outcome::DecisionIds;
 use self::remember::Remembered;
 
 /// The policy decision point: shared by every connection, replaced never; what it decides by is replaced whole.
@@ -37,6 +38,7 @@ pub struct Pdp {
     current: ArcSwap<Current>,
     keys: Arc<KeyCache>,
     clock: Arc<dyn Clock>,
+    ids: DecisionIds,
     options: PdpOptions,
 }
 
@@ -81,7 +83,7 @@ impl Pdp {
     ) -> Self {
         keys.follow(snapshot.trust(), None);
         let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
-        Self { current, keys, clock, options }
+        Self { current, keys, clock, ids: DecisionIds::new(), options }
     }
 
     /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
@@ -166,7 +168,7 @@ impl Pinned<'_> {
 
     fn outcome(&self, decision: Decision, subject: Option<Subject>) -> Outcome {
         Outcome {
-            id: DecisionId::random(),
+            id: self.pdp.ids.next(),
             decision,
             subject,
             revision: self.current.snapshot.revision().clone(),
