@@ -6,7 +6,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::authn::{Binding, PeerIdentity, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::pdp::Outcome;
-use crate::policy::{Decision, RuleName};
+use crate::policy::{Decision, RuleName, ShadowOutcome, Truth};
 use crate::request::RequestView;
 use crate::secret::Fingerprint;
 
@@ -51,7 +51,7 @@ impl DecisionRecord {
             request: Some(request(view)),
             peer: subject.and_then(|s| s.peer().verified()).map(peer),
             tokens: tokens.into_iter().flatten().map(token).collect(),
-            shadows: Vec::new(),
+            shadows: outcome.decision.shadows().iter().map(shadow).collect(),
         }
     }
 }
@@ -105,6 +105,17 @@ fn token(token: &TokenIdentity) -> wire::Token {
             Binding::Dpop => "dpop",
         }
         .to_owned(),
+    }
+}
+
+fn shadow(shadow: &ShadowOutcome) -> wire::Shadow {
+    let (policy, rule) = names(&shadow.rule);
+    wire::Shadow {
+        policy,
+        rule,
+        effect: shadow.effect.as_str().to_owned(),
+        indeterminate: shadow.satisfied != Truth::True,
+        changes: shadow.changes,
     }
 }
 

@@ -114,3 +114,29 @@ impl PeerIdentity {
         self.not_after
     }
 }
+
+#[cfg(test)]
+impl PeerIdentity {
+    /// A peer out of thin air, for unit tests of the rooms above.
+    pub(crate) fn for_test(
+        trust_domain: &str,
+        level: EvidenceLevel,
+        spiffe: Option<SpiffeId>,
+        dns: &[&str],
+    ) -> Self {
+        Self {
+            trust_domain: trust_domain.to_owned(),
+            level,
+            uris: spiffe.iter().map(ToString::to_string).collect(),
+            spiffe,
+            dns: dns.iter().map(ToString::to_string).collect(),
+            emails: Vec::new(),
+            subject: None,
+            certificate: None,
+            spki: None,
+            serial: None,
+            issuer: None,
+            not_after: None,
+        }
+    }
+}

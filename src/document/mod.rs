@@ -7,7 +7,7 @@
 mod attachments;
 mod diagnostic;
 mod duration;
-mod policy;
+pub mod policy;
 mod source;
 mod suggest;
 mod token_issuer;
@@ -152,18 +152,24 @@ fn whole<'de, S: Deserialize<'de>>(
     Ok(Document { metadata: whole.metadata, spec: spec(whole.spec), origin: origin.clone() })
 }
 
-/// Names appear in logs, metrics and headers: they are Kubernetes names (RFC 1123 subdomains).
 fn check_name(name: &Spanned<String>, origin: &Origin) -> Result<(), Diagnostic> {
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
-    let outer = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let text = &name.value;
-    let (first, last) = (text.bytes().next(), text.bytes().last());
-    if text.len() <= 253 && outer(first) && outer(last) && text.bytes().all(inner) {
+    if is_name(text) {
         return Ok(());
     }
     let message =
         format!("`{text}` is not a name: expected lower-case letters, digits, `-` and `.`");
     Err(Diagnostic::error("invalid-name", origin.span(name), message))
+}
+
+/// Whether `text` can name a document or a part of one. Names appear in logs, metrics and headers: they are Kubernetes
+/// names (RFC 1123 subdomains).
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    let outer = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let (first, last) = (text.bytes().next(), text.bytes().last());
+    text.len() <= 253 && outer(first) && outer(last) && text.bytes().all(inner)
 }
 
 // === impl Spec ===

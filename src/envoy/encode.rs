@@ -19,7 +19,6 @@ use envoy_types::pb::google::rpc::Status;
 use crate::pdp::{DecisionId, Outcome};
 use crate::policy::{Decision, Denial, Permit};
 use crate::reason::{ClientAnswer, Reason};
-use crate::request::Headers;
 
 /// The gRPC codes of `google.rpc.Code` that are used.
 mod code {
@@ -33,22 +32,22 @@ mod code {
 /// Tells the caller which decision to ask the operators about.
 const DECISION_ID_HEADER: &str = "x-decision-id";
 
-/// The whole answer to one check. `headers` are those that the caller sent.
+/// The whole answer to one check.
 #[must_use]
-pub fn encode(headers: &Headers, outcome: &Outcome) -> CheckResponse {
+pub fn encode(outcome: &Outcome) -> CheckResponse {
     match &outcome.decision {
-        Decision::Allow(permit) => allow(permit, headers, outcome.id),
+        Decision::Allow(permit) => allow(permit, outcome.id),
         Decision::Deny(denial) => deny(denial, outcome.id),
     }
 }
 
-fn allow(permit: &Permit, sent: &Headers, id: DecisionId) -> CheckResponse {
+fn allow(permit: &Permit, id: DecisionId) -> CheckResponse {
     let set =
         permit.headers().iter().map(|header| overwrite(&header.name, &header.value)).collect();
     #[expect(deprecated, reason = "the struct must be built whole; the field stays empty")]
     let ok = OkHttpResponse {
         headers: set,
-        headers_to_remove: to_remove(permit, sent),
+        headers_to_remove: to_remove(permit),
         dynamic_metadata: None,
         response_headers_to_add: Vec::new(),
         query_parameters_to_set: Vec::new(),
@@ -61,24 +60,11 @@ fn allow(permit: &Permit, sent: &Headers, id: DecisionId) -> CheckResponse {
     }
 }
 
-/// Every name that any rule can inject, and every spelling of one that the caller sent: some upstreams read `x_user` as
-/// `x-user` (P13). What is set is overwritten instead, since Envoy removes after it sets.
-fn to_remove(permit: &Permit, sent: &Headers) -> Vec<String> {
+/// What is set overwrites the caller's copies; everything else that any rule could have set is removed (P13). The two
+/// are kept apart because Envoy removes after it sets.
+fn to_remove(permit: &Permit) -> Vec<String> {
     let is_set = |name: &str| permit.headers().iter().any(|header| &*header.name == name);
-    let injectable = |name: &str| permit.strip().iter().any(|strip| strip == name);
-    let spellings =
-        sent.iter().map(|(name, _)| name).filter(|name| injectable(&name.replace('_', "-")));
-    let mut names: Vec<String> = permit
-        .strip()
-        .iter()
-        .map(String::as_str)
-        .chain(spellings)
-        .filter(|name| !is_set(name))
-        .map(str::to_owned)
-        .collect();
-    names.sort();
-    names.dedup();
-    names
+    permit.strip().iter().filter(|name| !is_set(name)).cloned().collect()
 }
 
 fn deny(denial: &Denial, id: DecisionId) -> CheckResponse {

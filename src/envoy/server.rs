@@ -10,7 +10,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::envoy::{CheckService, ListenAddress, Listener};
 use crate::evidence::PeerSources;
-use crate::limits::MAX_CHECK_REQUEST_BYTES;
+use crate::limits::MAX_MESSAGE_BYTES;
 
 /// How Envoy reaches us, and which of its words are believed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -68,8 +68,7 @@ pub async fn serve(
         health.set_not_serving::<AuthorizationServer<CheckService>>().await;
         health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
     };
-    let checks =
-        AuthorizationServer::new(service).max_decoding_message_size(MAX_CHECK_REQUEST_BYTES);
+    let checks = AuthorizationServer::new(service).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let router = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .add_service(health_service)

@@ -24,6 +24,7 @@ pub struct Metrics {
     decisions: Counter<u64>,
     durations: Histogram<f64>,
     peers: Counter<u64>,
+    shadows: Counter<u64>,
 }
 
 /// A warm decision takes tens of microseconds, a cold signature hundreds, a wait for keys milliseconds.
@@ -62,6 +63,12 @@ impl Metrics {
             peers: meter
                 .u64_counter("countersign.peers")
                 .with_description("Verified peers by trust domain and level of evidence")
+                .build(),
+            shadows: meter
+                .u64_counter("countersign.shadow.changes")
+                .with_description(
+                    "Decisions that a rule in shadow mode would have changed, by policy and rule",
+                )
                 .build(),
             meter,
             _provider: provider,
@@ -133,6 +140,10 @@ impl Metrics {
 impl Observer for Metrics {
     fn observe(&self, _view: &RequestView, outcome: &Outcome) {
         self.count(outcome);
+        for shadow in outcome.decision.shadows().iter().filter(|shadow| shadow.changes) {
+            let policy = KeyValue::new("policy", shadow.rule.policy.to_string());
+            self.shadows.add(1, &[policy, KeyValue::new("rule", shadow.rule.rule.to_string())]);
+        }
         if let Some(peer) = outcome.subject.as_ref().and_then(|subject| subject.peer().verified()) {
             let domain = KeyValue::new("trust_domain", peer.trust_domain().to_owned());
             self.peers.add(1, &[domain, KeyValue::new("evidence", peer.level().as_str())]);

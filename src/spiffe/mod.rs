@@ -1,4 +1,9 @@
-//! SPIFFE IDs and trust domain names, strictly parsed (SPIFFE-ID section 2). There is no lenient form.
+//! SPIFFE IDs, trust domain names and patterns over them, strictly parsed (SPIFFE-ID section 2). There is no lenient
+//! form.
+
+mod pattern;
+
+pub use pattern::{SpiffePattern, SpiffePatternError};
 
 use std::fmt;
 use std::str::FromStr;
