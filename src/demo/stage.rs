@@ -83,7 +83,7 @@ impl<'f> Stage<'f> {
         let server = Server::start(&props.program, folder, server_address).await?;
         let mut bootstrap = Bootstrap::sidecar_mtls(folder, server_address, upstream.address());
         for (from, to) in &props.envoy_changes {
-            bootstrap = bootstrap.vary(from, to)?;
+            bootstrap = bootstrap.vary(from, to);
         }
         let envoy = Envoy::start(&props.envoy, &bootstrap, folder).await?;
 

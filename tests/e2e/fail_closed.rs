@@ -80,7 +80,7 @@ async fn envoy_breaks_the_handshake_of_untrusted_certificates_where_it_is_told_t
     let upstream = Upstream::start().await.unwrap();
     let nobody = free_address().await.unwrap();
     let bootstrap = Bootstrap::sidecar_mtls(&folder, nobody, upstream.address())
-        .set("TRUST_CHAIN_VERIFICATION", "VERIFY_TRUST_CHAIN");
+        .vary(envoy::VERIFY.0, envoy::VERIFY.1);
     let envoy = Envoy::start(&binary, &bootstrap, &folder).await.unwrap();
     let request = Request::get(HOST, "/v1/orders");
     for (identity, trusted) in

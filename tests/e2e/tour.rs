@@ -35,6 +35,23 @@ async fn tour_with(envoy_changes: &[(&'static str, &'static str)]) {
     stage.strike().await.unwrap();
 }
 
+/// In a default Istio mesh there is no certificate to look at, only its hash: enough for a bound token to be worthless in
+/// other hands (RFC 8705 section 3).
+#[tokio::test]
+async fn a_bound_token_is_enforced_where_only_the_hash_is_shown() {
+    let Some(props) = envoy::istio_sidecar() else { return };
+    let folder = Folder::temporary().unwrap();
+    let mut stage = envoy::raise(&props, &folder).await;
+    let pki = Arc::clone(&stage.pki);
+    let request = Request::get(HOST, "/v1/orders/42").bearer(&stage.tokens.bound);
+    let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
+    assert_eq!((answer.status, record.decision()), (200, Some("allow")), "{}", record.as_json());
+    assert_eq!(record.text("/peer/evidence"), Some("hash"));
+    let (answer, record) = envoy::ask(&mut stage, Some(&pki.reports), &request).await;
+    assert_eq!((answer.status, record.reason()), (401, Some("binding_mismatch")));
+    stage.strike().await.unwrap();
+}
+
 /// P13: under whatever spelling a caller sends an identity header, the service behind sees ours or none.
 #[tokio::test]
 async fn a_spoofed_identity_header_never_reaches_the_service() {
