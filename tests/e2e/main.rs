@@ -4,6 +4,8 @@
 //! had the tests say so and are skipped; under `CI=true` they fail.
 
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod envoy;
 #[cfg(test)]
 mod fail_closed;
