@@ -14,4 +14,6 @@ mod hostile;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod targets;
+#[cfg(test)]
 mod tour;
