@@ -10,8 +10,10 @@ use countersign::demo::pki::Identity;
 use countersign::demo::{Folder, Props, Stage};
 
 /// Envoy breaks the handshake of a certificate that it does not trust, instead of leaving it to countersign.
-pub(crate) const VERIFY: (&str, &str) =
-    ("trust_chain_verification: ACCEPT_UNTRUSTED", "trust_chain_verification: VERIFY_TRUST_CHAIN");
+pub(crate) const VERIFY: (&str, &str) = (
+    "trust_chain_verification: ${TRUST_CHAIN_VERIFICATION}",
+    "trust_chain_verification: VERIFY_TRUST_CHAIN",
+);
 
 /// What a default Istio sidecar shows of its peer: hash and names in XFCC, which it appends to what came in; no PEM
 /// anywhere. Envoy has to verify certificates itself then.

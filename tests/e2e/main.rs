@@ -12,6 +12,8 @@ mod fail_closed;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod listeners;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod targets;

@@ -36,8 +36,8 @@ impl Bootstrap {
             .set("ADMIN_PORT", 0)
             .set("LISTEN_ADDRESS", "127.0.0.1")
             .set("LISTEN_PORT", 0)
-            .set("SERVER_CERTIFICATE_FILE", file("envoy/server.pem"))
-            .set("SERVER_KEY_FILE", file("envoy/server.key"))
+            .set("SERVER_CERTIFICATE_FILE", file("envoy/envoy.pem"))
+            .set("SERVER_KEY_FILE", file("envoy/envoy.key"))
             .set("CLIENT_CA_FILE", file("ca/prod.pem"))
             .set("TRUST_CHAIN_VERIFICATION", "ACCEPT_UNTRUSTED")
             .set("COUNTERSIGN_PORT", countersign.port())
@@ -53,7 +53,8 @@ impl Bootstrap {
         self
     }
 
-    /// This configuration, filled in, with the only occurrence of `from` replaced: a test's variation of the shipped file.
+    /// This configuration with the only occurrence of `from` in the template replaced: a test's variation of the shipped
+    /// file. Both sides may hold placeholders.
     #[must_use]
     pub fn vary(mut self, from: &'static str, to: &'static str) -> Self {
         self.changes.push((from, to));
@@ -66,20 +67,10 @@ impl Bootstrap {
     /// A placeholder has no value, a value no placeholder, a change not exactly one place; or a value cannot stand in a
     /// quoted YAML string.
     pub fn render(&self) -> Result<String, DemoError> {
-        let filled = self.fill()?;
-        self.changes.iter().try_fold(filled, |text, (from, to)| match text.matches(from).count() {
-            1 => Ok(text.replace(from, to)),
-            count => {
-                Err(DemoError::Bootstrap(format!("`{from}` occurs {count} times, expected once")))
-            }
-        })
-    }
-
-    fn fill(&self) -> Result<String, DemoError> {
-        let mut text = self.template.clone();
+        let mut text = self.varied()?;
         for (name, value) in &self.values {
             let placeholder = format!("${{{name}}}");
-            if !text.contains(&placeholder) {
+            if !self.template.contains(&placeholder) {
                 return Err(DemoError::Bootstrap(format!("there is no `{placeholder}`")));
             }
             // Inside the double quotes of the template these would end the string or start an escape.
@@ -96,6 +87,17 @@ impl Bootstrap {
             Some(line) => Err(DemoError::Bootstrap(format!("nothing was given for `{line}`"))),
             None => Ok(text),
         }
+    }
+
+    fn varied(&self) -> Result<String, DemoError> {
+        self.changes.iter().try_fold(self.template.clone(), |text, (from, to)| {
+            match text.matches(from).count() {
+                1 => Ok(text.replace(from, to)),
+                count => Err(DemoError::Bootstrap(format!(
+                    "`{from}` occurs {count} times, expected once"
+                ))),
+            }
+        })
     }
 }
 
@@ -130,9 +132,9 @@ mod tests {
     #[test]
     fn a_variation_replaces_exactly_one_place() {
         let template = Bootstrap::new("a: 1\nb: 1\nc: ${C}\n").set("C", 2);
-        let varied = template.clone().vary("c: 2", "c: 3").render().unwrap();
-        assert_eq!(varied, "a: 1\nb: 1\nc: 3\n");
-        for nowhere_or_twice in [": 1", "d"] {
+        let varied = template.clone().vary("c: ${C}", "d: ${C}, c: 3").render().unwrap();
+        assert_eq!(varied, "a: 1\nb: 1\nd: 2, c: 3\n");
+        for nowhere_or_twice in [": 1", "x"] {
             assert!(template.clone().vary(nowhere_or_twice, "e").render().is_err());
         }
     }
