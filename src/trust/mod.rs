@@ -6,7 +6,10 @@ mod keys;
 #[cfg(test)]
 pub(crate) mod pki;
 
-pub use domain::{Authority, ExtendedKeyUsageRules, LeafRules, Pin, TrustDomain, Validity};
+pub use domain::{
+    Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, TrustDomain,
+    Validity,
+};
 pub use issuer::Issuer;
 pub use keys::KeySet;
 
@@ -50,7 +53,7 @@ impl TrustStore {
         for document in documents {
             match &document.spec {
                 Spec::TrustDomain(spec) => {
-                    store.domains.extend(TrustDomain::compile(document, spec, files, problems))
+                    store.domains.extend(domain::compile(document, spec, files, problems))
                 }
                 Spec::TokenIssuer(spec) => {
                     store.issuers.extend(Issuer::compile(document, spec, files, problems))

@@ -106,7 +106,7 @@ impl Verifier<'_> {
     ) -> Result<Validity, Rejection> {
         let rules = domain.leaf();
         check_usage(leaf, rules.extended_key_usage)?;
-        let validity = path::find(decoded, domain, self.now)?;
+        let validity = path::find(decoded, leaf, domain, self.now)?;
         key::check(leaf.public_key(), rules.min_rsa_bits)?;
         check_lifetime(leaf, rules, self.now)?;
         check_pins(decoded, leaf, &rules.pins)?;

@@ -1,4 +1,5 @@
 mod memory;
+mod revocation;
 mod verification;
 mod walk;
 
