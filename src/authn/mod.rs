@@ -9,6 +9,7 @@ mod token;
 pub use crate::evidence::PeerSource;
 pub use peer::{
     CertificateKey, CertificateMemory, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate,
+    verify as verify_peer,
 };
 pub use token::{Binding, TokenIdentity, TokenMemory};
 
