@@ -1,7 +1,64 @@
-//! wip: the manual comes with the rooms
+//! # countersign: external authorization for Envoy and Istio
+//!
+//! A request is let through when **who it is on the wire** (a verified certificate) is countersigned by **what it carries**
+//! (a verified token), under a policy a person can read. This page is the manual of the house: the flow, the rooms, the
+//! invariants. Where a file disagrees with it, one of the two is wrong.
+//!
+//! ## The flow
+//!
+//! ```text
+//! CheckRequest -> RequestView ------------------------------> Decision -> Outcome -> CheckResponse
+//!    envoy/    \    request/                                   policy/     pdp/        envoy/
+//!               `-> CredentialHeaders -> Evidence -> Subject
+//!                       request/         evidence/   authn/
+//! ```
+//!
+//! Seven verbs: **decode, collect, gather, authenticate, evaluate, observe, encode**. Only *gather* may wait, for an
+//! issuer's keys, and with warm caches it does not. Read [`envoy::CheckService::answer`], then [`pdp::Pinned::decide`], then any
+//! room.
+//!
+//! ## The rooms
+//!
+//! A room imports rooms of a lower rank only; `tests/tidy.rs` refuses anything else.
+//!
+//! | rank | rooms | own |
+//! |---|---|---|
+//! | 0 | [`limits`] | every bound on what somebody else can make us do, with its reason |
+//! | 1 | [`clock`] [`secret`] [`reason`] [`evidence_level`] | time as a value; redaction; the closed vocabulary of why |
+//! | 2 | [`spiffe`] [`request`] [`document`] | strict names; the request split from its credentials; YAML documents and diagnostics |
+//! | 3 | [`evidence`] [`trust`] | what is shown, **unverified**; what we believe, as plain values |
+//! | 4 | [`authn`] | the only room that turns evidence into identity |
+//! | 5 | [`policy`] | rules, compiled and evaluated; it never sees `evidence` or `trust` |
+//! | 6 | [`pdp`] | the decision point: snapshot, keys, memory, outcome |
+//! | 7 | [`envoy`] [`audit`] [`reload`] [`telemetry`] [`admin`] | the edges |
+//! | 8 | [`config`] | settings in layers; each room owns its options |
+//! | 9 | [`app`] | the composition root: build, bind, drain |
+//! | 10 | [`demo`] | a whole mesh on one machine: a real Envoy, certificates, tokens, a tour |
+//! | 11 | [`cli`] | the commands |
+//!
+//! ## Invariants
+//!
+//! Each has a test that names it.
+//!
+//! 1. Envoy reads `status.code` first, so a denied body beside code OK is an **allow**. One function makes the whole
+//!    answer from one [`policy::Decision`]; its OK arm takes a [`policy::Permit`], and only evaluation makes one.
+//! 2. No error, panic, deadline or missing datum yields an allow.
+//! 3. Raw credentials never reach policy, logs, audit or upstream templates.
+//! 4. Every header that any rule can inject is removed from the inbound request on every allow.
+//! 5. Paths are compared in one canonical form; what is not canonical is denied, not repaired.
+//! 6. Trust and policies are one immutable snapshot, replaced whole; a bad reload changes nothing and says so.
+//! 7. A cached verification never outlives the token, the certificate, the key set or the snapshot it was made with.
+//! 8. No URL, key or algorithm is ever taken from a token.
+//! 9. Work an attacker can ask for has a bound, and the bound has a reason ([`limits`]).
+//! 10. The core (`evidence`, `trust`, `authn`, `policy`) does no I/O and takes time as an argument.
+//! 11. The listener is a trust boundary: a Unix socket or loopback; anything weaker has to be asked for by name.
+//! 12. Secure by default: an issuer without audiences, an allow rule without any identity requirement, a plaintext
+//!     listener on a public address need an explicit, loud setting.
+
+pub mod limits;
+
 pub mod clock;
 pub mod evidence_level;
-pub mod limits;
 pub mod reason;
 pub mod secret;
 
@@ -15,3 +72,19 @@ pub mod trust;
 pub mod authn;
 
 pub mod policy;
+
+pub mod pdp;
+
+pub mod admin;
+pub mod audit;
+pub mod envoy;
+pub mod reload;
+pub mod telemetry;
+
+pub mod config;
+
+pub mod app;
+
+pub mod demo;
+
+pub mod cli;

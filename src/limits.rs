@@ -6,9 +6,13 @@ use std::time::Duration;
 
 // --- the wire ------------------------------------------------------------------------------------
 
-/// Largest `CheckRequest` that is decoded. Envoy's own header limit is 60 KiB by default (96 KiB at most) and a
-/// buffered body is opt-in; 1 MiB leaves room for both. Larger ones are refused before decoding (P17).
+/// Largest `CheckRequest` that is decided; a larger one is denied (P17). Envoy's own header limit is 60 KiB by default
+/// and a buffered body is opt-in; 1 MiB leaves room for both.
 pub const MAX_CHECK_REQUEST_BYTES: usize = 1024 * 1024;
+
+/// Largest message that is read at all. Above it the gRPC library answers with an error, which Envoy may be set to
+/// let pass, so it is well above [`MAX_CHECK_REQUEST_BYTES`]; what Envoy buffers must be set below it.
+pub const MAX_MESSAGE_BYTES: usize = 8 * MAX_CHECK_REQUEST_BYTES;
 
 /// Most request headers that are looked at. Envoy refuses more than 100 by default.
 pub const MAX_HEADERS: usize = 256;

@@ -129,3 +129,32 @@ impl TokenIdentity {
         self.binding
     }
 }
+
+#[cfg(test)]
+impl TokenIdentity {
+    /// A token out of thin air, for unit tests of the rooms above. Scopes and the like are taken from `claims`.
+    pub(crate) fn for_test(
+        issuer_name: &str,
+        claims: Map<String, Value>,
+        binding: Binding,
+    ) -> Self {
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+        let words = |name: &str| {
+            let text = text(name).unwrap_or_default();
+            text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        };
+        Self {
+            issuer_name: issuer_name.to_owned(),
+            issuer: text("iss").unwrap_or_default(),
+            subject: text("sub"),
+            client: text("client_id"),
+            audiences: words("aud"),
+            scopes: words("scope"),
+            key_id: None,
+            token_id: text("jti"),
+            expires_at: UnixTime::from_secs(2_000_000_000),
+            binding,
+            claims,
+        }
+    }
+}

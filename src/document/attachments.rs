@@ -37,6 +37,12 @@ impl Attachments {
         self.0.insert(path, contents);
     }
 
+    /// The bytes of the file at `path`, where it could be read.
+    #[must_use]
+    pub fn bytes(&self, path: &Path) -> Option<&[u8]> {
+        self.0.get(path)?.as_deref().ok()
+    }
+
     /// The bytes that `source` stands for.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 mod attachments;
 mod diagnostic;
 mod duration;
-mod policy;
+pub mod policy;
 mod source;
 mod suggest;
 mod token_issuer;
@@ -102,13 +102,28 @@ const KINDS: [&str; 3] = ["Policy", "TokenIssuer", "TrustDomain"];
 
 /// Reads every document in `file`. What could not be read is a diagnostic in `problems` and is left out.
 pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Document> {
-    yaml::split(file.text())
+    let texts = yaml::split(file.text());
+    if texts.is_empty() {
+        let message = "the file has no documents";
+        problems.push(Diagnostic::warning("empty-file", Span::start_of(file), message));
+    }
+    texts
         .into_iter()
         .filter_map(|(base, text)| {
             let origin = Origin { file: Arc::clone(file), base };
             parse_one(text, &origin).map_err(|problem| problems.push(problem)).ok()
         })
         .collect()
+}
+
+/// Reads a file that is not a document but follows the same rules, such as the server's settings.
+///
+/// # Errors
+/// The first problem, with its place.
+pub fn read_settings<'de, T: Deserialize<'de>>(
+    file: &'de Arc<SourceFile>,
+) -> Result<T, Diagnostic> {
+    yaml::read(file.text(), &Origin { file: Arc::clone(file), base: 0 })
 }
 
 fn parse_one(text: &str, origin: &Origin) -> Result<Document, Diagnostic> {
@@ -145,13 +160,9 @@ fn whole<'de, S: Deserialize<'de>>(
     Ok(Document { metadata: whole.metadata, spec: spec(whole.spec), origin: origin.clone() })
 }
 
-/// Names appear in logs, metrics and headers: they are Kubernetes names (RFC 1123 subdomains).
 fn check_name(name: &Spanned<String>, origin: &Origin) -> Result<(), Diagnostic> {
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
-    let outer = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let text = &name.value;
-    let (first, last) = (text.bytes().next(), text.bytes().last());
-    if text.len() <= 253 && outer(first) && outer(last) && text.bytes().all(inner) {
+    if is_name(text) {
         return Ok(());
     }
     let message =
@@ -159,9 +170,29 @@ fn check_name(name: &Spanned<String>, origin: &Origin) -> Result<(), Diagnostic>
     Err(Diagnostic::error("invalid-name", origin.span(name), message))
 }
 
+/// Whether `text` can name a document or a part of one. Names appear in logs, metrics and headers: they are Kubernetes
+/// names (RFC 1123 subdomains).
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    let outer = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let (first, last) = (text.bytes().next(), text.bytes().last());
+    text.len() <= 253 && outer(first) && outer(last) && text.bytes().all(inner)
+}
+
 // === impl Spec ===
 
 impl Spec {
+    /// The word after `kind:`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::TrustDomain(_) => "TrustDomain",
+            Self::TokenIssuer(_) => "TokenIssuer",
+            Self::Policy(_) => "Policy",
+        }
+    }
+
     /// Everything the document points to or holds inline.
     #[must_use]
     pub fn sources(&self) -> Vec<&Source> {

@@ -1,8 +1,230 @@
-//! The shape of `kind: Policy`.
+//! The shape of `kind: Policy`. What the values mean is decided by the room that compiles it.
+//!
+//! A key that may be left out is an `Option`, so that "left out" and "empty" stay two things: an empty list matches
+//! nothing, and compiling refuses it.
+
+use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_saphyr::Spanned;
+
+use crate::evidence_level::EvidenceLevel;
+
+/// Texts with their places.
+pub type Texts = Vec<Spanned<String>>;
 
 /// What a `Policy` document says.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PolicySpec {}
+pub struct PolicySpec {
+    /// What the rules are about.
+    pub target: Spanned<TargetSpec>,
+    /// The rules, in no particular order.
+    pub rules: Spanned<Vec<RuleSpec>>,
+}
+
+/// Which requests a policy is about.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetSpec {
+    /// Hosts: exact, or with one leading wildcard label as in `*.example.com`.
+    pub hosts: Option<Spanned<Texts>>,
+    /// Instead of `hosts`: `true` for every host.
+    pub any_host: Option<Spanned<bool>>,
+    /// Ports of the authority. Left out: every port.
+    pub ports: Option<Spanned<Vec<Spanned<u16>>>>,
+}
+
+/// One rule. Everything it says must hold for it to match.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RuleSpec {
+    /// The name: unique in its policy.
+    pub name: Spanned<String>,
+    /// Whether a match allows or denies.
+    pub effect: Spanned<EffectSpec>,
+    /// Whether it counts.
+    #[serde(default)]
+    pub mode: ModeSpec,
+    /// `true` says that this allow rule lets anybody in, on purpose.
+    pub public: Option<Spanned<bool>>,
+    /// Which requests.
+    pub on: Option<OnSpec>,
+    /// Where the connection comes from: addresses and CIDR blocks.
+    pub source: Option<Spanned<Texts>>,
+    /// What the proxy's configuration attaches to the route, by name.
+    pub context_extensions: Option<Spanned<Entries<String>>>,
+    /// Values of request headers.
+    pub headers: Option<Spanned<Vec<Spanned<HeaderSpec>>>>,
+    /// The workload on the wire.
+    pub peer: Option<Spanned<PeerSpec>>,
+    /// The token it carries.
+    pub token: Option<Spanned<TokenSpec>>,
+    /// What an allow adds to the request.
+    pub inject: Option<Spanned<InjectSpec>>,
+}
+
+/// What a match means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EffectSpec {
+    /// The request may pass, unless another rule denies it.
+    Allow,
+    /// The request must not pass, whatever other rules say.
+    Deny,
+}
+
+/// Whether a rule counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModeSpec {
+    /// It counts.
+    #[default]
+    Enforce,
+    /// It is evaluated and reported only.
+    Shadow,
+}
+
+/// Which requests a rule is about, among those of its policy's target.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OnSpec {
+    /// Methods, in upper case. Left out: every method.
+    pub methods: Option<Spanned<Texts>>,
+    /// Path templates. Left out: every path.
+    pub paths: Option<Spanned<Texts>>,
+}
+
+/// What the peer must be. Every key that is given must hold; within a list, one entry.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PeerSpec {
+    /// `true` for every verified peer.
+    pub any: Option<Spanned<bool>>,
+    /// Patterns of SPIFFE IDs.
+    pub spiffe: Option<Spanned<Texts>>,
+    /// The name of the `TrustDomain` document that must vouch for it.
+    pub trust_domain: Option<Spanned<String>>,
+    /// DNS names of its certificate: exact, or with one leading wildcard label.
+    pub dns: Option<Spanned<Texts>>,
+    /// How much of the certificate must have been shown, at least.
+    pub evidence: Option<Spanned<EvidenceLevel>>,
+}
+
+/// What the token must be. Every key that is given must hold.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TokenSpec {
+    /// The name of the `TokenIssuer` document.
+    pub issuer: Spanned<String>,
+    /// Scopes that it must all have.
+    pub scopes: Option<Spanned<Texts>>,
+    /// Scopes of which it must have one.
+    pub any_scope: Option<Spanned<Texts>>,
+    /// Audiences of which it must have one.
+    pub audiences: Option<Spanned<Texts>>,
+    /// Subjects of which it must be one.
+    pub subjects: Option<Spanned<Texts>>,
+    /// Clients of which it must be one.
+    pub clients: Option<Spanned<Texts>>,
+    /// Values of other claims.
+    pub claims: Option<Spanned<Vec<Spanned<ClaimSpec>>>>,
+    /// What must tie it to the peer.
+    pub binding: Option<Spanned<BindingSpec>>,
+}
+
+/// What must tie a token to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BindingSpec {
+    /// Nothing more than the issuer asks for.
+    None,
+    /// The peer's certificate (RFC 8705).
+    Certificate,
+}
+
+/// What a claim must be. Exactly one of the comparisons is given.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClaimSpec {
+    /// Where the claim is: a JSON pointer (RFC 6901) into the claims set.
+    pub pointer: Spanned<String>,
+    /// It is this.
+    pub equals: Option<Spanned<serde_json::Value>>,
+    /// It is one of these.
+    #[serde(rename = "in")]
+    pub one_of: Option<Spanned<Vec<Spanned<serde_json::Value>>>>,
+    /// It is a list that has this.
+    pub contains: Option<Spanned<serde_json::Value>>,
+    /// Whether it is there.
+    pub exists: Option<Spanned<bool>>,
+}
+
+/// What the values of a header must be. Exactly one of `any`, `all` and `exists` is given.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HeaderSpec {
+    /// The name of the header, in any case.
+    pub name: Spanned<String>,
+    /// One value, at least, is like this.
+    pub any: Option<Spanned<TextSpec>>,
+    /// There is a value, and every value is like this.
+    pub all: Option<Spanned<TextSpec>>,
+    /// Whether there is a value.
+    pub exists: Option<Spanned<bool>>,
+}
+
+/// What a text must be. Exactly one of the comparisons is given.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TextSpec {
+    /// It is this.
+    pub equals: Option<Spanned<String>>,
+    /// It is one of these.
+    #[serde(rename = "in")]
+    pub one_of: Option<Spanned<Texts>>,
+    /// It starts with this.
+    pub prefix: Option<Spanned<String>>,
+    /// It ends with this.
+    pub suffix: Option<Spanned<String>>,
+}
+
+/// What an allow adds to the request before it goes upstream.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InjectSpec {
+    /// Request headers: templates by name.
+    pub headers: Option<Spanned<Entries<String>>>,
+}
+
+/// A mapping from free names, with the place of each name and value, in the order of the file.
+#[derive(Clone, Debug)]
+pub struct Entries<V>(pub Vec<(Spanned<String>, Spanned<V>)>);
+
+// === impl Entries ===
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntriesVisitor<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for EntriesVisitor<V> {
+            type Value = Entries<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+
+        deserializer.deserialize_map(EntriesVisitor(PhantomData))
+    }
+}

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::rule::Effect;
+use super::truth::Truth;
 use crate::reason::Rejection;
 
 /// The answer to a [`DecisionRequest`](super::DecisionRequest).
@@ -22,6 +24,7 @@ pub struct Permit {
     /// Every header that any rule can inject, so that the caller's own copies are removed on every allow
     /// (invariant 4).
     strip: Arc<[String]>,
+    shadows: Vec<ShadowOutcome>,
 }
 
 /// A refusal. Anybody may make one: denying is always safe.
@@ -31,6 +34,20 @@ pub struct Denial {
     rule: Option<RuleName>,
     /// The scopes to name in an `insufficient_scope` challenge (RFC 6750 section 3).
     scopes: Vec<String>,
+    shadows: Vec<ShadowOutcome>,
+}
+
+/// What became of a rule in shadow mode that matched, or of which nobody can tell. It is reported, never enforced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShadowOutcome {
+    /// Which rule.
+    pub rule: RuleName,
+    /// What its match would mean.
+    pub effect: Effect,
+    /// Whether it matched; never [`Truth::False`].
+    pub satisfied: Truth,
+    /// Whether the decision would have been another, had this one rule counted.
+    pub changes: bool,
 }
 
 /// Which rule of which policy.
@@ -51,16 +68,50 @@ pub struct HeaderMutation {
     pub value: String,
 }
 
+// === impl Decision ===
+
+impl Decision {
+    /// The rule that decided, or the allow rule that came closest.
+    #[must_use]
+    pub const fn rule(&self) -> Option<&RuleName> {
+        match self {
+            Self::Allow(permit) => Some(permit.rule()),
+            Self::Deny(denial) => denial.rule(),
+        }
+    }
+
+    /// The rules in shadow mode that matched, or of which nobody can tell; in no particular order.
+    #[must_use]
+    pub fn shadows(&self) -> &[ShadowOutcome] {
+        match self {
+            Self::Allow(permit) => &permit.shadows,
+            Self::Deny(denial) => &denial.shadows,
+        }
+    }
+
+    /// Whether the request may pass.
+    #[must_use]
+    pub const fn is_allow(&self) -> bool {
+        matches!(self, Self::Allow(_))
+    }
+
+    pub(super) fn with_shadows(self, shadows: Vec<ShadowOutcome>) -> Self {
+        match self {
+            Self::Allow(permit) => Self::Allow(Permit { shadows, ..permit }),
+            Self::Deny(denial) => Self::Deny(Denial { shadows, ..denial }),
+        }
+    }
+}
+
 // === impl Permit ===
 
 impl Permit {
-    #[expect(dead_code, reason = "used by evaluation")]
     pub(super) const fn grant(
         rule: RuleName,
         headers: Vec<HeaderMutation>,
         strip: Arc<[String]>,
     ) -> Self {
-        Self { rule, headers, strip }
+        Self { rule, headers, strip, shadows: Vec::new() }
     }
 
     /// The rule that allows.
@@ -88,7 +139,7 @@ impl Denial {
     /// A refusal without a rule.
     #[must_use]
     pub const fn new(rejection: Rejection) -> Self {
-        Self { rejection, rule: None, scopes: Vec::new() }
+        Self { rejection, rule: None, scopes: Vec::new(), shadows: Vec::new() }
     }
 
     /// This refusal as the doing of `rule`, or of the allow rule that came closest.

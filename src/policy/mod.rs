@@ -1,18 +1,50 @@
 //! Who may do what: documents compiled into rules, evaluated against what was verified.
+//!
+//! Compiling is all or nothing and reports every problem; evaluating is pure, so that the same question to the same
+//! set always has the same answer. `docs/policy.md` says what the documents mean.
 
+mod check;
+mod claim;
+mod compile;
 mod decision;
+mod evaluate;
+mod header;
+mod host;
+mod index;
+mod inject;
+mod judge;
+mod path;
+mod peer;
+mod rule;
+mod template;
+mod text;
+mod token;
+mod trace;
+mod truth;
+mod variable;
 
-pub use decision::{Decision, Denial, HeaderMutation, Permit, RuleName};
+#[cfg(test)]
+mod tests;
+
+pub use check::Check;
+pub use decision::{Decision, Denial, HeaderMutation, Permit, RuleName, ShadowOutcome};
+pub use rule::{Effect, Mode};
+pub use trace::{CheckTrace, Mismatch, NoTrace, Recorder, RuleOutcome, RuleTrace, Trace};
+pub use truth::Truth;
+
+use std::sync::Arc;
 
 use crate::authn::Subject;
 use crate::clock::UnixTime;
 use crate::document::{Diagnostic, Document};
-use crate::reason::Reason;
 use crate::request::RequestView;
 
 /// Every policy at one revision, compiled.
 #[derive(Debug, Default)]
-pub struct PolicySet {}
+pub struct PolicySet {
+    index: index::Index,
+    strip: Arc<[String]>,
+}
 
 /// One question: may this subject make this request now?
 #[derive(Clone, Copy, Debug)]
@@ -28,21 +60,43 @@ pub struct DecisionRequest<'a> {
 // === impl PolicySet ===
 
 impl PolicySet {
-    /// Compiles the `Policy` documents among `documents`. Every problem goes to `problems`; where one of them is an error the
-    /// result must not be used. `issuers` and `domains` are the names of the documents that a rule may refer to.
+    /// Compiles the `Policy` documents among `documents`. Every problem goes to `problems`; where one of them is an error
+    /// the result must not be used. `issuers` and `domains` are the names of the documents that a rule may refer to.
     #[must_use]
     pub fn compile(
-        _documents: &[Document],
-        _issuers: &[&str],
-        _domains: &[&str],
-        _problems: &mut Vec<Diagnostic>,
+        documents: &[Document],
+        issuers: &[&str],
+        domains: &[&str],
+        problems: &mut Vec<Diagnostic>,
     ) -> Self {
-        Self {}
+        let index = compile::compile(documents, compile::Names { issuers, domains }, problems);
+        let mut strip: Vec<String> = index
+            .rules()
+            .iter()
+            .flat_map(|rule| rule.inject.iter().map(|injection| injection.name.to_string()))
+            .collect();
+        strip.sort_unstable();
+        strip.dedup();
+        Self { index, strip: strip.into() }
     }
 
     /// Decides. Default deny, deny overrides, order never matters.
     #[must_use]
-    pub fn evaluate(&self, _question: &DecisionRequest<'_>) -> Decision {
-        Decision::Deny(Denial::new(Reason::NoRule.because("no policy is loaded")))
+    pub fn evaluate(&self, question: &DecisionRequest<'_>) -> Decision {
+        self.evaluate_traced(question, &mut NoTrace)
+    }
+
+    /// Decides like [`PolicySet::evaluate`], watched by `trace`.
+    pub fn evaluate_traced<T: Trace>(
+        &self,
+        question: &DecisionRequest<'_>,
+        trace: &mut T,
+    ) -> Decision {
+        evaluate::evaluate(&self.index, &self.strip, question, trace)
+    }
+
+    /// Every rule's name, effect and mode, in no particular order.
+    pub fn rules(&self) -> impl Iterator<Item = (&RuleName, Effect, Mode)> {
+        self.index.rules().iter().map(|rule| (&rule.name, rule.effect, rule.mode))
     }
 }

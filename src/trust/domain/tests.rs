@@ -1,3 +1,5 @@
+//! What a trust domain document may say, and what is said of one that may not.
+
 use super::*;
 use crate::document::Severity;
 use crate::trust::pki::{Ca, compile, leaf_params, trust_domain};

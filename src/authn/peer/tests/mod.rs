@@ -1,3 +1,5 @@
+//! Peers, verified: each source, each rule, each trick.
+
 mod memory;
 mod revocation;
 mod verification;

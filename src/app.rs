@@ -1,0 +1,199 @@
+//! The composition root: settings become a running server, and a running server ends in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::admin::{self, Pages};
+use crate::audit::AuditLog;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::document::Diagnostic;
+use crate::envoy::{self, CheckService, ListenAddress, Listener, Tls};
+use crate::pdp::{Load, Observer, Pdp};
+use crate::reload::{ReloadStatus, Reloader};
+use crate::telemetry::Metrics;
+
+/// A server that is bound and has everything it decides by, and is not serving yet.
+#[derive(Debug)]
+pub struct Bound {
+    listener: Listener,
+    tls: Option<Arc<Tls>>,
+    service: CheckService,
+    reloader: Reloader,
+    audit: Option<Arc<AuditLog>>,
+    admin: Option<(TcpListener, Pages)>,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The documents have errors; nothing is served by half of them.
+    #[error("the documents have errors")]
+    Documents(Vec<Diagnostic>),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: ListenAddress,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The listener's certificates cannot be used.
+    #[error("{0}")]
+    Tls(String),
+    /// The audit log cannot be opened.
+    #[error("cannot open the audit log: {0}")]
+    Audit(io::Error),
+    /// Files cannot be watched.
+    #[error("cannot watch the documents: {0}")]
+    Watch(io::Error),
+    /// The instruments cannot be set up.
+    #[error("cannot set up metrics: {0}")]
+    Metrics(String),
+}
+
+// === impl Bound ===
+
+impl Bound {
+    /// Loads everything that `config` names and binds its addresses.
+    ///
+    /// # Errors
+    /// The first thing that stands in the way; nothing is left behind.
+    pub async fn build(config: &Config) -> Result<Self, StartError> {
+        let load = Load::from_paths(&config.documents);
+        let snapshot = load.snapshot.ok_or(StartError::Documents(load.problems))?;
+        let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
+        let pdp = Arc::new(Pdp::new(snapshot, Arc::new(SystemClock), config.pdp.clone()));
+
+        let tls = config
+            .listener
+            .tls
+            .clone()
+            .map(Tls::load)
+            .transpose()
+            .map_err(StartError::Tls)?
+            .map(Arc::new);
+        let listener = bind(&config.listener.address).await?;
+        let audit =
+            config.audit.as_ref().map(AuditLog::start).transpose().map_err(StartError::Audit)?;
+        let audit = audit.map(Arc::new);
+        let reloader = Reloader::new(Arc::clone(&pdp), config.documents.clone(), &files)
+            .map_err(StartError::Watch)?;
+        let metrics = metrics(audit.as_ref(), &reloader.status())?;
+        let admin = match config.admin {
+            Some(options) => Some((
+                bind_admin(options.address).await?,
+                pages(&pdp, &metrics, &reloader.status()),
+            )),
+            None => None,
+        };
+        let mut observers: Vec<Arc<dyn Observer>> = vec![metrics];
+        observers.extend(audit.iter().map(observer));
+        Ok(Self {
+            listener,
+            tls,
+            service: CheckService::new(pdp, observers),
+            reloader,
+            audit,
+            admin,
+        })
+    }
+
+    /// The address that checks are answered on.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn address(&self) -> io::Result<ListenAddress> {
+        self.listener.address()
+    }
+
+    /// Serves until `shutdown` resolves; then refuses new work, finishes what is in flight and writes what was decided.
+    ///
+    /// # Errors
+    /// Where the listener fails for good.
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), tonic::transport::Error> {
+        let reloading = tokio::spawn(self.reloader.run());
+        let admin = self.admin.map(|(listener, pages)| tokio::spawn(admin::serve(listener, pages)));
+        let served = envoy::serve(self.listener, self.tls, self.service, shutdown).await;
+        reloading.abort();
+        if let Some(audit) = self.audit {
+            audit.close();
+            match audit.dropped() {
+                0 => {}
+                dropped => tracing::warn!(dropped, "audit records were dropped"),
+            }
+        }
+        // Last, so that metrics and readiness can be read while the drain goes on.
+        if let Some(admin) = admin {
+            admin.abort();
+        }
+        served
+    }
+}
+
+async fn bind(address: &ListenAddress) -> Result<Listener, StartError> {
+    Listener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address: address.clone(), source })
+}
+
+async fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address: ListenAddress::Tcp(address), source })
+}
+
+fn observer(log: &Arc<AuditLog>) -> Arc<dyn Observer> {
+    Arc::<AuditLog>::clone(log)
+}
+
+fn metrics(
+    audit: Option<&Arc<AuditLog>>,
+    reload: &Arc<ReloadStatus>,
+) -> Result<Arc<Metrics>, StartError> {
+    let metrics = Metrics::new().map_err(StartError::Metrics)?;
+    if let Some(audit) = audit.map(Arc::clone) {
+        let help = "Decision records that were dropped because the sink was too slow";
+        metrics.watch_counter("countersign.audit.records.dropped", help, move || audit.dropped());
+    }
+    let status = Arc::clone(reload);
+    let help = "Sets of documents put in force since the start";
+    metrics.watch_counter("countersign.reloads.applied", help, move || {
+        status.applied.load(Ordering::Relaxed)
+    });
+    let status = Arc::clone(reload);
+    let help = "Sets of documents refused since the start";
+    metrics.watch_counter("countersign.reloads.refused", help, move || {
+        status.refused.load(Ordering::Relaxed)
+    });
+    let status = Arc::clone(reload);
+    let help = "1 while the files have errors and the last good documents stay in force";
+    metrics.watch_gauge("countersign.documents.stale", help, move || {
+        u64::from(status.stale.load(Ordering::Relaxed))
+    });
+    Ok(Arc::new(metrics))
+}
+
+fn pages(pdp: &Arc<Pdp>, metrics: &Arc<Metrics>, reload: &Arc<ReloadStatus>) -> Pages {
+    let (metrics, pdp, reload) = (Arc::clone(metrics), Arc::clone(pdp), Arc::clone(reload));
+    Pages {
+        metrics: Box::new(move || metrics.render()),
+        status: Box::new(move || {
+            json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "revision": pdp.revision().as_str(),
+                "documents_stale": reload.stale.load(Ordering::Relaxed),
+            })
+        }),
+        unready: Box::new(Vec::new),
+    }
+}

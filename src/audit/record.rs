@@ -1,0 +1,129 @@
+//! An [`Outcome`] as the decision record of `proto/countersign/v1/decision.proto`.
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::authn::{Binding, PeerIdentity, TokenIdentity};
+use crate::clock::UnixTime;
+use crate::pdp::Outcome;
+use crate::policy::{Decision, RuleName, ShadowOutcome, Truth};
+use crate::request::RequestView;
+use crate::secret::Fingerprint;
+
+mod wire {
+    #![expect(
+        missing_docs,
+        clippy::derive_partial_eq_without_eq,
+        reason = "generated from the protocol, which is documented"
+    )]
+    include!(concat!(env!("OUT_DIR"), "/countersign.v1.rs"));
+}
+
+pub use wire::DecisionRecord;
+
+// === impl DecisionRecord ===
+
+impl DecisionRecord {
+    /// What may be kept of one decision.
+    #[must_use]
+    pub fn of(view: &RequestView, outcome: &Outcome) -> Self {
+        let (reason, detail) = match &outcome.decision {
+            Decision::Allow(_) => (String::new(), String::new()),
+            Decision::Deny(denial) => {
+                let rejection = denial.rejection();
+                (rejection.reason().as_str().to_owned(), rejection.detail().to_owned())
+            }
+        };
+        let (policy, rule) = outcome.decision.rule().map(names).unwrap_or_default();
+        let subject = outcome.subject.as_ref();
+        let tokens = subject.and_then(|s| s.tokens().verified());
+        Self {
+            decision_id: outcome.id.to_string(),
+            time: rfc3339(outcome.at),
+            decision: if matches!(outcome.decision, Decision::Allow(_)) { "allow" } else { "deny" }
+                .to_owned(),
+            reason,
+            detail,
+            policy,
+            rule,
+            revision: outcome.revision.to_string(),
+            duration_us: u64::try_from(outcome.elapsed.as_micros()).unwrap_or(u64::MAX),
+            request: Some(request(view)),
+            peer: subject.and_then(|s| s.peer().verified()).map(peer),
+            tokens: tokens.into_iter().flatten().map(token).collect(),
+            shadows: outcome.decision.shadows().iter().map(shadow).collect(),
+        }
+    }
+}
+
+fn names(rule: &RuleName) -> (String, String) {
+    (rule.policy.to_string(), rule.rule.to_string())
+}
+
+fn request(view: &RequestView) -> wire::Request {
+    let path = view.raw_path.split(['?', '#']).next().unwrap_or_default();
+    wire::Request {
+        id: view.id.clone(),
+        method: view.method.clone(),
+        host: view.raw_host.clone(),
+        path: path.to_owned(),
+        source: view.source.address.map(|address| address.to_string()).unwrap_or_default(),
+    }
+}
+
+fn peer(peer: &PeerIdentity) -> wire::Peer {
+    wire::Peer {
+        trust_domain: peer.trust_domain().to_owned(),
+        spiffe: peer.spiffe().map(ToString::to_string).unwrap_or_default(),
+        evidence: peer.level().as_str().to_owned(),
+        subject: peer.subject().unwrap_or_default().to_owned(),
+        issuer: peer.issuer().unwrap_or_default().to_owned(),
+        serial: peer.serial().unwrap_or_default().to_owned(),
+        fingerprint: peer.certificate().map(Fingerprint::to_hex).unwrap_or_default(),
+        not_after: peer.not_after().map(rfc3339).unwrap_or_default(),
+    }
+}
+
+fn token(token: &TokenIdentity) -> wire::Token {
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    wire::Token {
+        issuer_name: token.issuer_name().to_owned(),
+        issuer: token.issuer().to_owned(),
+        subject: text(token.subject()),
+        client: text(token.client()),
+        audiences: token.audiences().to_vec(),
+        scopes: token.scopes().to_vec(),
+        token_id_hash: token
+            .token_id()
+            .map(|id| Fingerprint::of(id.as_bytes()).to_hex())
+            .unwrap_or_default(),
+        key_id: text(token.key_id()),
+        expires_at: rfc3339(token.expires_at()),
+        binding: match token.binding() {
+            Binding::None => "none",
+            Binding::Certificate => "certificate",
+            Binding::Dpop => "dpop",
+        }
+        .to_owned(),
+    }
+}
+
+fn shadow(shadow: &ShadowOutcome) -> wire::Shadow {
+    let (policy, rule) = names(&shadow.rule);
+    wire::Shadow {
+        policy,
+        rule,
+        effect: shadow.effect.as_str().to_owned(),
+        indeterminate: shadow.satisfied != Truth::True,
+        changes: shadow.changes,
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds; empty for a moment outside the years that it can write.
+fn rfc3339(moment: UnixTime) -> String {
+    let nanos = i128::from(moment.as_millis()).saturating_mul(1_000_000);
+    OffsetDateTime::from_unix_timestamp_nanos(nanos)
+        .ok()
+        .and_then(|t| t.format(&Rfc3339).ok())
+        .unwrap_or_default()
+}

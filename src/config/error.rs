@@ -1,0 +1,79 @@
+//! What is wrong with the settings. A value is never shown: it may be a password in the wrong place.
+
+use std::path::PathBuf;
+
+use figment::error::Kind;
+
+use crate::document::{Diagnostic, closest};
+
+/// Why settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read `{}`: {why}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        why: String,
+    },
+    /// The file is read and not understood, at a place.
+    #[error("{0}")]
+    File(Box<Diagnostic>),
+    /// An environment variable or a flag is not understood.
+    #[error("{0}")]
+    Layer(String),
+    /// Settings that are understood one by one and cannot stand together.
+    #[error("{0}")]
+    Contradiction(String),
+}
+
+// === impl ConfigError ===
+
+impl ConfigError {
+    /// The diagnostic behind it, where it has a place in a file.
+    #[must_use]
+    pub fn diagnostic(&self) -> Option<&Diagnostic> {
+        match self {
+            Self::File(diagnostic) => Some(diagnostic),
+            Self::Unreadable { .. } | Self::Layer(_) | Self::Contradiction(_) => None,
+        }
+    }
+}
+
+impl From<figment::Error> for ConfigError {
+    fn from(error: figment::Error) -> Self {
+        let source = error
+            .metadata
+            .as_ref()
+            .map_or("settings", |metadata| metadata.name.as_ref())
+            .to_owned();
+        let key = error.path.join(".");
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the library's kinds are open-ended, and their own texts show values"
+        )]
+        let what = match error.kind {
+            Kind::UnknownField(field, expected) => {
+                let hint = closest(&field, expected)
+                    .map(|word| format!("; did you mean `{word}`?"))
+                    .unwrap_or_default();
+                format!(
+                    "unknown setting `{field}`, expected one of `{}`{hint}",
+                    expected.join("`, `")
+                )
+            }
+            Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+                format!("expected {expected}")
+            }
+            Kind::MissingField(field) => format!("missing `{field}`"),
+            Kind::UnknownVariant(_, expected) => {
+                format!("expected one of `{}`", expected.join("`, `"))
+            }
+            Kind::Message(message) => message,
+            _ => String::from("cannot be read"),
+        };
+        let place = if key.is_empty() { source } else { format!("{source}: `{key}`") };
+        Self::Layer(format!("{place}: {what}"))
+    }
+}

@@ -1,0 +1,98 @@
+//! The layers of the settings, lowest first.
+
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized};
+use figment::value::{Uncased, UncasedStr};
+use serde::Serialize;
+use serde_saphyr::figment::Yaml;
+
+use super::{ConfigError, RawConfig};
+use crate::document::{self, SourceFile};
+
+/// What flags say; unset ones leave the layers below alone.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Overrides {
+    /// `--listen`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener: Option<ListenerOverrides>,
+    /// `--documents`, as absolute paths.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<PathBuf>,
+    /// `--log-level`, `--log-format`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogOverrides>,
+}
+
+/// The listener's part of [`Overrides`].
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ListenerOverrides {
+    /// `--listen`.
+    pub address: String,
+}
+
+/// The log's part of [`Overrides`].
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct LogOverrides {
+    /// `--log-level`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+    /// `--log-format`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+}
+
+/// Variables that share the prefix and are not settings: the flag `--config`, and switches of the tests.
+const NOT_SETTINGS: [&str; 4] = ["config", "vectors", "bless", "cache"];
+
+const PREFIX: &str = "COUNTERSIGN_";
+
+pub(super) fn layered(
+    file: Option<&Path>,
+    overrides: &Overrides,
+) -> Result<RawConfig, ConfigError> {
+    let mut figment = Figment::new();
+    if let Some(path) = file {
+        figment = figment.merge(Yaml::string(&checked(path)?));
+    }
+    let layered = figment.merge(environment()).merge(Serialized::defaults(overrides));
+    Ok(layered.extract()?)
+}
+
+/// The text of the settings file, after it was read on its own: only that reading knows lines and columns.
+fn checked(path: &Path) -> Result<String, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+        path: path.to_owned(),
+        why: error.to_string(),
+    })?;
+    let file = SourceFile::new(path, text);
+    if !file.text().trim().is_empty() {
+        let _: RawConfig = document::read_settings(&file)
+            .map_err(|problem| ConfigError::File(Box::new(problem)))?;
+    }
+    Ok(file.text().to_owned())
+}
+
+/// `COUNTERSIGN_LISTENER__PEER_SOURCES__XFCC` sets `listener.peerSources.xfcc`.
+fn environment() -> Env {
+    Env::prefixed(PREFIX)
+        .filter(|key| !NOT_SETTINGS.iter().any(|other| key == *other))
+        .map(setting_name)
+}
+
+pub(super) fn setting_name(key: &UncasedStr) -> Uncased<'_> {
+    let lower = key.as_str().to_ascii_lowercase();
+    lower.split("__").map(camel_case).collect::<Vec<_>>().join(".").into()
+}
+
+fn camel_case(snake: &str) -> String {
+    let mut words = snake.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |mut out, word| {
+        let mut chars = word.chars();
+        out.extend(chars.next().map(|c| c.to_ascii_uppercase()));
+        out.push_str(chars.as_str());
+        out
+    })
+}

@@ -1,0 +1,118 @@
+//! The server's settings: defaults, then the file, then `COUNTERSIGN_` environment variables, then flags.
+//!
+//! Each room owns its options; this room only fills them in. What may change while the server runs is not here but in
+//! documents.
+
+mod error;
+mod load;
+
+pub use error::ConfigError;
+pub use load::{ListenerOverrides, LogOverrides, Overrides};
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::admin::AdminOptions;
+use crate::audit::{AuditOptions, AuditTarget};
+use crate::document::HumanDuration;
+use crate::envoy::ListenerOptions;
+use crate::pdp::{MemoryOptions, PdpOptions};
+use crate::telemetry::LogOptions;
+
+/// Every setting of a server.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How Envoy reaches us.
+    pub listener: ListenerOptions,
+    /// Files and folders of documents.
+    pub documents: Vec<PathBuf>,
+    /// Where decision records go; `None` keeps none.
+    pub audit: Option<AuditOptions>,
+    /// Where operators reach us; `None` where they do not.
+    pub admin: Option<AdminOptions>,
+    /// How logs are written.
+    pub log: LogOptions,
+    /// How the decision point works.
+    pub pdp: PdpOptions,
+}
+
+/// What an operator writes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct RawConfig {
+    listener: ListenerOptions,
+    documents: Vec<PathBuf>,
+    audit: Option<AuditTarget>,
+    admin: Option<AdminOptions>,
+    log: LogOptions,
+    deadline: HumanDuration,
+    memory: MemoryOptions,
+}
+
+/// Most decision records that wait for their writer: about a second of a busy replica, 20 MB at most.
+const AUDIT_QUEUE: usize = 16_384;
+
+/// Below Envoy's own default of 200 ms, so that our denial arrives before Envoy gives up on us (P15).
+const DEFAULT_DEADLINE: HumanDuration = HumanDuration::new(std::time::Duration::from_millis(150));
+
+// === impl RawConfig ===
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        Self {
+            listener: ListenerOptions::default(),
+            documents: Vec::new(),
+            audit: None,
+            admin: None,
+            log: LogOptions::default(),
+            deadline: DEFAULT_DEADLINE,
+            memory: MemoryOptions::default(),
+        }
+    }
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads the settings in `file`, if there is one, and puts the environment and `overrides` on top.
+    ///
+    /// # Errors
+    /// The first problem, with the place or the variable it comes from; never with a value.
+    pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let raw = load::layered(file, overrides)?;
+        let base = file.and_then(Path::parent).unwrap_or(Path::new(""));
+        Self::from_raw(raw, base)
+    }
+
+    /// Relative paths are relative to `base`, the folder of the settings file.
+    fn from_raw(raw: RawConfig, base: &Path) -> Result<Self, ConfigError> {
+        raw.listener.check().map_err(ConfigError::Contradiction)?;
+        if raw.documents.is_empty() {
+            let message = "no documents: set `documents` to a list of files or folders, or give `--documents PATH`";
+            return Err(ConfigError::Contradiction(message.into()));
+        }
+        let target = raw.audit.map(|target| match target {
+            AuditTarget::File(path) => AuditTarget::File(base.join(path)),
+            AuditTarget::Stdout {} => AuditTarget::Stdout {},
+        });
+        Ok(Self {
+            pdp: PdpOptions {
+                peer_sources: raw.listener.peer_sources.clone(),
+                deadline: raw.deadline.get(),
+                memory: raw.memory,
+            },
+            listener: ListenerOptions {
+                tls: raw.listener.tls.map(|tls| tls.relative_to(base)),
+                ..raw.listener
+            },
+            documents: raw.documents.iter().map(|path| base.join(path)).collect(),
+            audit: target.map(|target| AuditOptions { target, queue: AUDIT_QUEUE }),
+            admin: raw.admin,
+            log: raw.log,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Layers in order, unknown keys with their place, and never a value in a message.
+
+use std::path::PathBuf;
+
+use super::*;
+
+fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("countersign.yaml");
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    let (_folder, path) = file(text);
+    Config::load(Some(&path), &Overrides::default())
+}
+
+#[test]
+fn the_file_overrides_defaults_and_flags_override_the_file() {
+    let (folder, path) =
+        file("listener: { address: 127.0.0.1:1 }\ndocuments: [policies]\nlog: { level: debug }\n");
+    let overrides = Overrides {
+        listener: Some(ListenerOverrides { address: "127.0.0.1:2".into() }),
+        log: Some(LogOverrides { level: None, format: Some("json".into()) }),
+        ..Overrides::default()
+    };
+    let config = Config::load(Some(&path), &overrides).unwrap();
+    assert_eq!(config.listener.address.to_string(), "127.0.0.1:2");
+    assert_eq!(config.documents, [folder.path().join("policies")]);
+    assert_eq!(config.log.level, "debug");
+    assert_eq!(config.log.format, crate::telemetry::LogFormat::Json);
+    assert_eq!(config.pdp.deadline.as_millis(), 150);
+    assert_eq!(
+        config.pdp.peer_sources,
+        crate::evidence::PeerSources::default(),
+        "nothing is believed unless asked for"
+    );
+}
+
+#[test]
+fn environment_names_become_settings() {
+    use figment::value::UncasedStr;
+    for (variable, setting) in [
+        ("LISTENER__ADDRESS", "listener.address"),
+        ("LISTENER__PEER_SOURCES__SOURCE_CERTIFICATE", "listener.peerSources.sourceCertificate"),
+        ("DEADLINE", "deadline"),
+    ] {
+        assert_eq!(load::setting_name(UncasedStr::new(variable)).as_str(), setting);
+    }
+}
+
+#[test]
+fn an_unknown_key_is_refused_at_its_place() {
+    let error = load("documents: [a]\nlistener:\n  adress: 127.0.0.1:1\n").unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("countersign.yaml:3:3: unknown field `adress`"), "{text}");
+    assert!(text.contains("did you mean `address`?"), "{text}");
+}
+
+#[test]
+fn a_value_is_never_shown() {
+    for text in [
+        "deadline: hunter2\ndocuments: [a]\n",
+        "documents: hunter2\n",
+        "memory: { tokenBytes: hunter2 }\n",
+    ] {
+        let error = load(text).unwrap_err().to_string();
+        assert!(error.contains("countersign.yaml:1:"), "{error}");
+        assert!(text.starts_with("deadline") || !error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn contradictions_are_refused() {
+    assert!(load("").unwrap_err().to_string().contains("no documents"));
+    let open = "documents: [a]\nlistener: { address: 0.0.0.0:9001 }\n";
+    assert!(load(open).unwrap_err().to_string().contains("insecureAllowPlaintext"));
+    assert!(
+        load("documents: [a]\nlistener: { address: 0.0.0.0:9001, insecureAllowPlaintext: true }\n")
+            .is_ok()
+    );
+    let missing =
+        Config::load(Some(Path::new("/nonexistent/countersign.yaml")), &Overrides::default());
+    assert!(
+        missing.unwrap_err().to_string().contains("cannot read `/nonexistent/countersign.yaml`")
+    );
+}

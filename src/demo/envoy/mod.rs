@@ -1,0 +1,112 @@
+//! A real Envoy: finding one, configuring it with the shipped file, running it.
+
+mod bootstrap;
+mod find;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+pub use bootstrap::{Bootstrap, SIDECAR_MTLS};
+pub use find::{EnvoyBinary, FindError, Search, VERSION};
+
+use super::http1::{Connection, Request, Response};
+use super::process::Process;
+use super::{DemoError, Folder};
+
+/// A running Envoy. It is killed when this value goes.
+#[derive(Debug)]
+pub struct Envoy {
+    process: Process,
+    admin: SocketAddr,
+    listener: SocketAddr,
+}
+
+/// The part of `/listeners?format=json` that says which ports Envoy chose.
+#[derive(Deserialize)]
+struct Listeners {
+    listener_statuses: Vec<ListenerStatus>,
+}
+
+#[derive(Deserialize)]
+struct ListenerStatus {
+    local_address: Address,
+}
+
+#[derive(Deserialize)]
+struct Address {
+    socket_address: SocketAddress,
+}
+
+#[derive(Deserialize)]
+struct SocketAddress {
+    address: std::net::IpAddr,
+    port_value: u16,
+}
+
+// === impl Envoy ===
+
+impl Envoy {
+    /// Writes `bootstrap` to `folder`, starts Envoy with it and waits until it takes connections.
+    ///
+    /// # Errors
+    /// A file cannot be written; Envoy cannot be started, refuses the configuration or does not become ready.
+    pub async fn start(
+        binary: &EnvoyBinary,
+        bootstrap: &Bootstrap,
+        folder: &Folder,
+    ) -> Result<Self, DemoError> {
+        let config = folder.write("envoy/envoy.yaml", bootstrap.render()?)?;
+        // Envoy chooses free ports by itself (port 0), so none can be taken between choosing and using it.
+        let admin_file = folder.join("envoy/admin-address");
+        let _ = std::fs::remove_file(&admin_file);
+        let mut command = Command::new(binary.program());
+        command.arg("--config-path").arg(config).arg("--admin-address-path").arg(&admin_file);
+        // One worker is enough, and hot restart would use shared memory in common with other Envoys of this machine.
+        command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "info"]);
+        let mut process = Process::start("Envoy", command, folder.join("envoy/envoy.log"))?;
+        let (admin, listener) = process.ready(async || addresses(&admin_file).await).await?;
+        Ok(Self { process, admin, listener })
+    }
+
+    /// Where it takes requests.
+    #[must_use]
+    pub const fn listener(&self) -> SocketAddr {
+        self.listener
+    }
+
+    /// Where its administration interface is.
+    #[must_use]
+    pub const fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Ends it and waits until it is gone.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub async fn stop(self) -> Result<(), DemoError> {
+        self.process.stop().await
+    }
+}
+
+/// The addresses of the administration interface and of the listener, once Envoy is ready.
+async fn addresses(admin_file: &PathBuf) -> Option<(SocketAddr, SocketAddr)> {
+    let admin: SocketAddr = std::fs::read_to_string(admin_file).ok()?.trim().parse().ok()?;
+    if ask(admin, "/ready").await?.status != 200 {
+        return None;
+    }
+    let listeners = ask(admin, "/listeners?format=json").await?;
+    let listeners: Listeners = serde_json::from_slice(&listeners.body).ok()?;
+    let [listener] = listeners.listener_statuses.as_slice() else { return None };
+    let SocketAddress { address, port_value } = listener.local_address.socket_address;
+    Some((admin, SocketAddr::new(address, port_value)))
+}
+
+async fn ask(admin: SocketAddr, path: &str) -> Option<Response> {
+    let stream = TcpStream::connect(admin).await.ok()?;
+    Connection::new(stream).send(&Request::get("envoy-admin", path)).await.ok()
+}

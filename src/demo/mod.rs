@@ -1,0 +1,167 @@
+//! `countersign demo`: a throw-away mesh on this machine, with a real Envoy, and a tour of what is let through, what is
+//! refused and why. The parts are public because the end-to-end tests are made of them.
+//!
+//! Nothing here is on the serving path. countersign runs as a process of its own, from the same executable.
+
+mod error;
+mod folder;
+mod process;
+mod stage;
+
+pub mod audit;
+pub mod client;
+pub mod envoy;
+pub mod http1;
+pub mod mint;
+pub mod pki;
+pub mod play;
+pub mod report;
+pub mod server;
+pub mod tour;
+pub mod upstream;
+
+use std::future::Future;
+use std::io::Write;
+use std::path::PathBuf;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use error::DemoError;
+pub use folder::Folder;
+pub use pki::Pki;
+pub use stage::{Props, Stage};
+
+use envoy::{EnvoyBinary, Search};
+use report::Report;
+
+/// How a demo is to be played.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The countersign executable.
+    pub program: PathBuf,
+    /// Where to look for an Envoy.
+    pub envoy: Search,
+    /// The folder for all files; a temporary one where there is none.
+    pub folder: Option<PathBuf>,
+    /// Whether everything stays up after the tour, until Ctrl-C.
+    pub keep: bool,
+    /// How the result is written.
+    pub output: Output,
+}
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A table.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// Plays the tour. `true` where every step ended as it had to.
+///
+/// # Errors
+/// The tour could not be played to its end.
+pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> Result<bool, DemoError> {
+    let envoy = until_interrupted(async { Ok(EnvoyBinary::find(&options.envoy).await?) }).await?;
+    let mut folder = match &options.folder {
+        Some(path) => Folder::named(path)?,
+        None => Folder::temporary()?,
+    };
+    let result = perform(options, envoy, &folder, out).await;
+    let look_into_it = !matches!(result, Ok(true) | Err(DemoError::Interrupted));
+    if look_into_it && folder.is_temporary() {
+        folder.keep();
+        writeln!(out, "the files are left in {}", folder.path().display())?;
+    }
+    result
+}
+
+async fn perform(
+    options: &Options,
+    envoy: EnvoyBinary,
+    folder: &Folder,
+    out: &mut (dyn Write + Send),
+) -> Result<bool, DemoError> {
+    if options.output == Output::Text {
+        writeln!(out, "Envoy {} ({})", envoy.version(), envoy.program().display())?;
+        writeln!(out, "files in {}\n", folder.path().display())?;
+    }
+    let version = envoy.version().to_owned();
+    let props = Props::new(options.program.clone(), envoy);
+    let mut stage = until_interrupted(Stage::raise(&props, folder)).await?;
+    let rows = until_interrupted(async { Ok(tour(&mut stage).await) }).await?;
+    let report = Report { envoy: version, rows };
+    match options.output {
+        Output::Text => report.write_table(out)?,
+        Output::Json => report.write_json(out)?,
+    }
+    if options.keep {
+        invite(&stage, out)?;
+        interrupted().await;
+    }
+    stage.strike().await?;
+    Ok(report.as_expected())
+}
+
+/// Plays every step of the tour.
+pub async fn tour(stage: &mut Stage<'_>) -> Vec<play::Row> {
+    let pki = std::sync::Arc::clone(&stage.pki);
+    let steps = tour::steps(&pki, &stage.tokens);
+    let mut rows = Vec::with_capacity(steps.len());
+    for step in &steps {
+        rows.push(play::play(stage, step).await);
+    }
+    rows
+}
+
+/// Says what can be tried while everything is up.
+fn invite(stage: &Stage<'_>, out: &mut dyn Write) -> Result<(), DemoError> {
+    let folder = stage.folder().path().display();
+    let curl = format!(
+        "curl -i --cacert ca/prod.pem --connect-to {}:443:{}",
+        pki::HOST,
+        stage.envoy().listener()
+    );
+    let url = format!("https://{}", pki::HOST);
+    let frontend = "--cert clients/frontend.pem --key clients/frontend.key";
+    let reports = "--cert clients/reports.pem --key clients/reports.key";
+    let token = |name| format!("-H \"authorization: Bearer $(cat tokens/{name}.jwt)\"");
+    let (bearer, bound) = (token("bearer"), token("bound"));
+    writeln!(out, "\neverything stays up until Ctrl-C; to try, in another terminal:\n")?;
+    writeln!(out, "cd {folder}")?;
+    writeln!(out, "# allowed")?;
+    writeln!(out, "{curl} {frontend} {bearer} {url}/v1/orders")?;
+    writeln!(out, "# the same token without a certificate")?;
+    writeln!(out, "{curl} {bearer} {url}/v1/orders")?;
+    writeln!(out, "# a token of the frontend in the hands of another workload")?;
+    writeln!(out, "{curl} {reports} {bound} {url}/v1/orders/42")?;
+    writeln!(out, "# what was decided, and why")?;
+    writeln!(out, "tail -f audit.jsonl")?;
+    writeln!(out, "# change policies/orders.yaml, and the next request sees it\n")?;
+    Ok(out.flush()?)
+}
+
+/// The result of `work`, unless Ctrl-C or a signal to terminate comes first. Children die with the work that is dropped.
+async fn until_interrupted<T>(
+    work: impl Future<Output = Result<T, DemoError>>,
+) -> Result<T, DemoError> {
+    tokio::select! {
+        result = work => result,
+        () = interrupted() => Err(DemoError::Interrupted),
+    }
+}
+
+/// Waits for Ctrl-C or a signal to terminate.
+async fn interrupted() {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
+}

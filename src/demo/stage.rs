@@ -1,0 +1,169 @@
+//! Everything that runs in a demo, put together: PKI, issuer, upstream, countersign, Envoy.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::audit::AuditTail;
+use super::client::Client;
+use super::envoy::{Bootstrap, Envoy, EnvoyBinary};
+use super::mint::{Issuer, Tokens};
+use super::pki::{Identity, Pki};
+use super::server::{self, Server};
+use super::upstream::Upstream;
+use super::{DemoError, Folder};
+use crate::clock::{Clock as _, SystemClock};
+
+/// What a stage is made from.
+#[derive(Clone, Debug)]
+pub struct Props {
+    /// The countersign executable.
+    pub program: PathBuf,
+    /// The Envoy executable.
+    pub envoy: EnvoyBinary,
+    /// Places of the shipped Envoy configuration to be changed, each with what stands there instead.
+    pub envoy_changes: Vec<(&'static str, &'static str)>,
+    /// Files to be written over those of the demo before countersign starts.
+    pub files: Vec<(&'static str, String)>,
+}
+
+/// A running set of all parts. Everything stops when this value goes.
+#[derive(Debug)]
+pub struct Stage<'f> {
+    /// The certificates.
+    pub pki: Arc<Pki>,
+    /// The token issuer.
+    pub issuer: Issuer,
+    /// The issuer's tokens for the tour.
+    pub tokens: Tokens,
+    /// The service behind Envoy.
+    pub upstream: Upstream,
+    /// What countersign records.
+    pub audit: AuditTail,
+    folder: &'f Folder,
+    program: PathBuf,
+    /// `None` while it is stopped on purpose.
+    server: Option<Server>,
+    server_address: SocketAddr,
+    envoy: Envoy,
+}
+
+// === impl Props ===
+
+impl Props {
+    /// The demo as shipped.
+    #[must_use]
+    pub const fn new(program: PathBuf, envoy: EnvoyBinary) -> Self {
+        Self { program, envoy, envoy_changes: Vec::new(), files: Vec::new() }
+    }
+}
+
+// === impl Stage ===
+
+impl<'f> Stage<'f> {
+    /// Writes all files to `folder`, starts all programs and waits until all are ready.
+    ///
+    /// # Errors
+    /// A part cannot be made, started or does not become ready.
+    pub async fn raise(props: &Props, folder: &'f Folder) -> Result<Self, DemoError> {
+        let now = SystemClock.now();
+        let pki = Arc::new(Pki::new(now)?);
+        let issuer = Issuer::new(now)?;
+        let tokens = issuer.tokens(&pki)?;
+        pki.write(folder)?;
+        tokens.write(folder)?;
+        folder.write("keys/corp.jwks.json", issuer.key_set()?)?;
+
+        let upstream = Upstream::start().await?;
+        let server_address = server::free_address().await?;
+        Server::configure(folder, server_address)?;
+        for (name, text) in &props.files {
+            folder.write(name, text)?;
+        }
+        let server = Server::start(&props.program, folder, server_address).await?;
+        let mut bootstrap = Bootstrap::sidecar_mtls(folder, server_address, upstream.address());
+        for (from, to) in &props.envoy_changes {
+            bootstrap = bootstrap.vary(from, to)?;
+        }
+        let envoy = Envoy::start(&props.envoy, &bootstrap, folder).await?;
+
+        let audit = AuditTail::new(folder.join("audit.jsonl"));
+        let (program, server) = (props.program.clone(), Some(server));
+        Ok(Self {
+            pki,
+            issuer,
+            tokens,
+            upstream,
+            audit,
+            folder,
+            program,
+            server,
+            server_address,
+            envoy,
+        })
+    }
+
+    /// A client of Envoy that shows the certificate of `identity`, if there is one.
+    ///
+    /// # Errors
+    /// The certificate and its key do not fit together.
+    pub fn client(&self, identity: Option<&Identity>) -> Result<Client, DemoError> {
+        Client::new(self.envoy.listener(), self.pki.ca().der(), identity)
+    }
+
+    /// The running Envoy.
+    #[must_use]
+    pub const fn envoy(&self) -> &Envoy {
+        &self.envoy
+    }
+
+    /// Where the files are.
+    #[must_use]
+    pub fn folder(&self) -> &'f Folder {
+        self.folder
+    }
+
+    /// Where countersign answers.
+    #[must_use]
+    pub const fn server_address(&self) -> SocketAddr {
+        self.server_address
+    }
+
+    /// The id of the countersign process, while it runs.
+    #[must_use]
+    pub fn server_id(&self) -> Option<u32> {
+        self.server.as_ref()?.id()
+    }
+
+    /// Stops countersign and leaves everything else running.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub async fn stop_server(&mut self) -> Result<(), DemoError> {
+        match self.server.take() {
+            Some(server) => server.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Starts countersign again, at the same address.
+    ///
+    /// # Errors
+    /// It cannot be started or does not become ready.
+    pub async fn start_server(&mut self) -> Result<(), DemoError> {
+        self.stop_server().await?;
+        let server = Server::start(&self.program, self.folder, self.server_address).await?;
+        self.server = Some(server);
+        Ok(())
+    }
+
+    /// Stops everything and waits until all of it is gone.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub async fn strike(mut self) -> Result<(), DemoError> {
+        let server = self.stop_server().await;
+        self.envoy.stop().await?;
+        server
+    }
+}

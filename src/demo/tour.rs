@@ -1,0 +1,175 @@
+//! The tour as data: what is sent, as whom, and what has to come of it.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::http1::Request;
+use super::mint::Tokens;
+use super::pki::{FRONTEND, HOST, Identity, Pki};
+use crate::reason::Reason;
+
+/// One request of the tour.
+#[derive(Clone, Debug)]
+pub struct Step<'a> {
+    /// What is special about it.
+    pub title: &'static str,
+    /// Whose certificate is shown.
+    pub identity: Option<&'a Identity>,
+    /// The name of the token that is sent.
+    pub token: Option<&'static str>,
+    /// The request.
+    pub request: Request,
+    /// What has to come of it.
+    pub expected: Expected,
+}
+
+/// What has to come of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// It goes upstream, by this rule, with the identity headers of `alice` and the frontend and no others.
+    Allow {
+        /// The rule's name.
+        rule: &'static str,
+    },
+    /// It does not go upstream, for this reason, with the status that belongs to the reason.
+    Deny(Reason),
+}
+
+const LIST: &str = "/v1/orders";
+const ORDER: &str = "/v1/orders/42";
+const LISTED: Expected = Expected::Allow { rule: "web-lists-orders" };
+
+/// Every step, in order.
+#[must_use]
+pub fn steps<'a>(pki: &'a Pki, tokens: &Tokens) -> Vec<Step<'a>> {
+    let mut steps = vec![
+        Step::new("right certificate, right token", LISTED)
+            .by(&pki.frontend)
+            .with("bearer", &tokens.bearer),
+        Step::at(
+            ORDER,
+            "token bound to the certificate",
+            Expected::Allow { rule: "web-reads-order" },
+        )
+        .by(&pki.frontend)
+        .with("bound", &tokens.bound),
+    ];
+    steps.extend(certificates(pki, tokens));
+    steps.extend(credentials(pki, tokens));
+    steps.extend(forgeries(pki, tokens));
+    steps
+}
+
+/// What is wrong on the wire.
+fn certificates<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 3] {
+    [
+        Step::new("no certificate", Expected::Deny(Reason::PeerMissing)),
+        Step::new("look-alike from a wrong CA", Expected::Deny(Reason::ChainUntrusted))
+            .by(&pki.impostor),
+        Step::new("expired certificate", Expected::Deny(Reason::CertExpired)).by(&pki.expired),
+    ]
+    .map(|step| step.with("bearer", &tokens.bearer))
+}
+
+/// What is wrong with the token.
+fn credentials<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 5] {
+    let step = |title, reason| Step::new(title, Expected::Deny(reason)).by(&pki.frontend);
+    [
+        step("no token", Reason::TokenMissing),
+        step("expired token", Reason::TokenExpired).with("expired", &tokens.expired),
+        step("token for another audience", Reason::Audience)
+            .with("other-audience", &tokens.other_audience),
+        step("token without the scope", Reason::ScopeMissing).with("no-scope", &tokens.no_scope),
+        Step::at(
+            ORDER,
+            "token stolen by another workload",
+            Expected::Deny(Reason::BindingMismatch),
+        )
+        .by(&pki.reports)
+        .with("bound", &tokens.bound),
+    ]
+}
+
+/// What is made up.
+fn forgeries<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 3] {
+    let climbing = "/v1/orders/%2e%2e/admin";
+    [
+        Step::new("spoofed x-subject and x-peer", LISTED)
+            .by(&pki.frontend)
+            .header("x-subject", "root@example.com")
+            .header("X-Peer", "spiffe://prod.example/ns/admin/sa/root"),
+        Step::new("forged x-forwarded-client-cert", Expected::Deny(Reason::PeerMissing))
+            .header("x-forwarded-client-cert", &forged_xfcc(&pki.frontend)),
+        Step::at(
+            climbing,
+            "path /v1/orders/%2e%2e/admin",
+            Expected::Deny(Reason::PathNotCanonical),
+        )
+        .by(&pki.frontend),
+    ]
+    .map(|step| step.with("bearer", &tokens.bearer))
+}
+
+/// What Envoy would write for the frontend. Certificates are not secret, so anybody can copy one.
+#[must_use]
+pub fn forged_xfcc(frontend: &Identity) -> String {
+    let certificate = utf8_percent_encode(&frontend.pem(), NON_ALPHANUMERIC).to_string();
+    let hash = frontend.fingerprint().to_hex();
+    format!("Hash={hash};Cert=\"{certificate}\";Subject=\"CN=frontend\";URI={FRONTEND}")
+}
+
+// === impl Step ===
+
+impl<'a> Step<'a> {
+    fn new(title: &'static str, expected: Expected) -> Self {
+        Self::at(LIST, title, expected)
+    }
+
+    fn at(path: &str, title: &'static str, expected: Expected) -> Self {
+        Self { title, identity: None, token: None, request: Request::get(HOST, path), expected }
+    }
+
+    const fn by(mut self, identity: &'a Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    fn with(mut self, name: &'static str, token: &str) -> Self {
+        self.token = Some(name);
+        self.request = self.request.bearer(token);
+        self
+    }
+
+    fn header(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.header(name, value);
+        self
+    }
+
+    /// Whose certificate and which token, in a few words.
+    #[must_use]
+    pub fn credentials(&self) -> String {
+        let certificate = self.identity.map_or("no certificate", Identity::name);
+        format!("{certificate}, {}", self.token.unwrap_or("no token"))
+    }
+}
+
+// === impl Expected ===
+
+impl Expected {
+    /// `allow` or `deny`.
+    #[must_use]
+    pub const fn decision(self) -> &'static str {
+        match self {
+            Self::Allow { .. } => "allow",
+            Self::Deny(_) => "deny",
+        }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Allow { .. } => 200,
+            Self::Deny(reason) => reason.client_answer().status(),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Every part of a real check arrives, and what cannot be described faithfully is refused.
+
+use super::*;
+
+fn check(http: HttpRequest) -> CheckRequest {
+    let request = Some(Request { time: None, http: Some(http) });
+    CheckRequest { attributes: Some(AttributeContext { request, ..Default::default() }) }
+}
+
+fn http() -> HttpRequest {
+    HttpRequest {
+        method: "GET".into(),
+        host: "orders.example:8443".into(),
+        path: "/v1/orders/17?full=1".into(),
+        scheme: "https".into(),
+        protocol: "HTTP/2".into(),
+        size: -1,
+        ..Default::default()
+    }
+}
+
+fn decoded(http: HttpRequest) -> (RequestView, CredentialHeaders) {
+    decode(check(http), &SealedNames::default())
+}
+
+fn raw_line(key: &str, value: &[u8]) -> WireHeader {
+    WireHeader { key: key.into(), value: String::new(), raw_value: value.to_vec() }
+}
+
+#[test]
+fn the_target_is_canonical() {
+    let (view, _) = decoded(http());
+    let target = view.target.unwrap();
+    assert_eq!((target.host.as_str(), target.port), ("orders.example", Some(8443)));
+    assert_eq!((target.path.as_str(), target.query.as_deref()), ("/v1/orders/17", Some("full=1")));
+}
+
+/// P6, P85: both encodings of the same headers are the same view.
+#[test]
+fn both_header_encodings_give_the_same_view() {
+    let map = HttpRequest {
+        headers: [("accept", "*/*"), (":path", "/"), ("authorization", "Bearer x")]
+            .map(|(k, v)| (k.into(), v.into()))
+            .into(),
+        ..http()
+    };
+    let raw = HttpRequest {
+        header_map: Some(HeaderMap {
+            headers: vec![
+                raw_line(":path", b"/"),
+                raw_line("Accept", b"*/*"),
+                raw_line("authorization", b"Bearer x"),
+            ],
+        }),
+        ..http()
+    };
+    let (from_map, sealed_in_map) = decoded(map);
+    let (from_raw, sealed_in_raw) = decoded(raw);
+    assert_eq!(from_map.headers, from_raw.headers);
+    assert_eq!(from_map.headers.len(), 1);
+    for credentials in [sealed_in_map, sealed_in_raw] {
+        let lines: Vec<_> = credentials.all("authorization").map(HeaderValue::as_bytes).collect();
+        assert_eq!(lines, [b"Bearer x"]);
+    }
+}
+
+/// P4: repeated lines stay separate lines.
+#[test]
+fn repeated_raw_lines_are_kept() {
+    let headers =
+        vec![raw_line("authorization", b"Bearer a"), raw_line("authorization", b"Bearer b")];
+    let (_, credentials) =
+        decoded(HttpRequest { header_map: Some(HeaderMap { headers }), ..http() });
+    assert_eq!(credentials.all("authorization").count(), 2);
+}
+
+/// P24: a `host` header beside another authority.
+#[test]
+fn a_second_host_is_refused() {
+    let headers = [("host".to_owned(), "admin.example".to_owned())].into();
+    let (view, _) = decoded(HttpRequest { headers, ..http() });
+    assert_eq!(view.target.unwrap_err().reason(), Reason::HostInvalid);
+}
+
+/// P26: what clients and other proxies say about the path is not the path.
+#[test]
+fn original_path_headers_do_not_change_the_target() {
+    let headers = [
+        ("x-envoy-original-path", "/public"),
+        ("x-forwarded-uri", "/public"),
+        (":path", "/public"),
+    ]
+    .map(|(k, v)| (k.into(), v.into()))
+    .into();
+    let (view, _) = decoded(HttpRequest { headers, ..http() });
+    assert_eq!(view.target.unwrap().path.as_str(), "/v1/orders/17");
+}
+
+/// P8: requests without a path or host are described, and refused.
+#[test]
+fn a_request_without_target_is_refused() {
+    let (view, _) = decode(CheckRequest::default(), &SealedNames::default());
+    assert_eq!(view.target.unwrap_err().reason(), Reason::HostInvalid);
+    let (view, _) =
+        decoded(HttpRequest { method: "CONNECT".into(), path: String::new(), ..http() });
+    assert_eq!(view.target.unwrap_err().reason(), Reason::PathNotCanonical);
+    let (view, _) = decoded(HttpRequest { fragment: "x".into(), ..http() });
+    assert_eq!(view.target.unwrap_err().reason(), Reason::PathNotCanonical);
+}
+
+#[test]
+fn too_many_headers_are_refused() {
+    let headers = (0..=MAX_HEADERS).map(|n| (format!("x-{n}"), String::new())).collect();
+    let (view, _) = decoded(HttpRequest { headers, ..http() });
+    assert_eq!(view.target.unwrap_err().reason(), Reason::RequestTooLarge);
+}
+
+/// P11: a body that is only a beginning is marked, however that is told.
+#[test]
+fn a_truncated_body_is_marked() {
+    let body = |http| decoded(http).0.body;
+    assert!(!body(HttpRequest { body: "abc".into(), size: 3, ..http() }).truncated);
+    assert!(body(HttpRequest { body: "abc".into(), size: 4, ..http() }).truncated);
+    let headers: HashMap<_, _> = [(PARTIAL_BODY_HEADER.to_owned(), "true".to_owned())].into();
+    assert!(body(HttpRequest { raw_body: b"abc".to_vec(), headers, ..http() }).truncated);
+}
+
+#[test]
+fn peers_extensions_metadata_and_server_name_arrive() {
+    let address = |ip: &str| {
+        use envoy_types::pb::envoy::config::core::v3::SocketAddress;
+        let port_specifier = Some(PortSpecifier::PortValue(4711));
+        let socket = SocketAddress { address: ip.into(), port_specifier, ..Default::default() };
+        Some(Address { address: Some(AddressKind::SocketAddress(socket)) })
+    };
+    let peer = |ip, principal: &str| Peer {
+        address: address(ip),
+        principal: principal.into(),
+        ..Default::default()
+    };
+    let fields = Struct {
+        fields: [("n".to_owned(), WireValue { kind: Some(Kind::NumberValue(1.5)) })].into(),
+    };
+    let context = AttributeContext {
+        source: Some(Peer { certificate: "pem".into(), ..peer("10.0.0.7", "spiffe://a/b") }),
+        destination: Some(peer("::1", "spiffe://a/me")),
+        context_extensions: [("route".to_owned(), "orders".to_owned())].into(),
+        metadata_context: Some(Metadata {
+            filter_metadata: [("f".to_owned(), fields)].into(),
+            ..Default::default()
+        }),
+        tls_session: Some(TlsSession { sni: "orders.example".into() }),
+        request: Some(Request { time: None, http: Some(http()) }),
+        ..Default::default()
+    };
+    let check = CheckRequest { attributes: Some(context) };
+    let (view, credentials) = decode(check, &SealedNames::default());
+    assert_eq!(view.source.address, Some("10.0.0.7:4711".parse().unwrap()));
+    assert_eq!(view.source.principal, None, "P46: the caller's principal is evidence");
+    assert_eq!(credentials.source_principal(), Some("spiffe://a/b"));
+    assert_eq!(credentials.source_certificate(), Some("pem"));
+    assert_eq!(view.destination.address, Some("[::1]:4711".parse().unwrap()));
+    assert_eq!(view.destination.principal.as_deref(), Some("spiffe://a/me"));
+    assert_eq!(view.context_extensions.get("route").map(String::as_str), Some("orders"));
+    assert_eq!(view.metadata.get("f"), Some(&serde_json::json!({"n": 1.5})));
+    assert_eq!(view.sni.as_deref(), Some("orders.example"));
+}

@@ -1,0 +1,144 @@
+//! Where Envoy reaches us: a TCP port or a Unix socket.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+use tokio::net::{TcpListener, UnixListener};
+
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// A TCP address and port, such as `127.0.0.1:9001`.
+    Tcp(SocketAddr),
+    /// A Unix socket, such as `unix:///run/countersign/ext_authz.sock`.
+    Unix(PathBuf),
+}
+
+/// A bound listener.
+#[derive(Debug)]
+pub enum Listener {
+    /// On TCP.
+    Tcp(TcpListener),
+    /// On a Unix socket.
+    Unix(UnixListener),
+}
+
+// === impl ListenAddress ===
+
+impl ListenAddress {
+    /// Whether anybody but processes on this machine can reach it.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return match path {
+                "" => Err(String::from(
+                    "`unix:` needs a path, such as `unix:///run/countersign/ext_authz.sock`",
+                )),
+                path => Ok(Self::Unix(path.into())),
+            };
+        }
+        text.parse().map(Self::Tcp).map_err(|_| {
+            format!("`{text}` is not an address, expected an IP address with a port such as `127.0.0.1:9001`, or `unix:///path`")
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ListenAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+        }
+    }
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// Binds `address`. A socket file that nobody listens on any more is replaced.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub async fn bind(address: &ListenAddress) -> io::Result<Self> {
+        match address {
+            ListenAddress::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
+            ListenAddress::Unix(path) => {
+                remove_stale(path)?;
+                UnixListener::bind(path).map(Self::Unix)
+            }
+        }
+    }
+
+    /// The address it is bound to, with the port that was chosen where 0 was asked for.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn address(&self) -> io::Result<ListenAddress> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(ListenAddress::Tcp),
+            Self::Unix(listener) => {
+                let address = listener.local_addr()?;
+                Ok(ListenAddress::Unix(address.as_pathname().unwrap_or(Path::new("")).to_owned()))
+            }
+        }
+    }
+}
+
+fn remove_stale(path: &Path) -> io::Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        // Alive, or not a socket at all: binding will say that it is in use.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_printed() {
+        for text in ["127.0.0.1:9001", "[::1]:0", "unix:///run/a.sock"] {
+            assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
+        }
+        for text in ["", "9001", "localhost:9001", "127.0.0.1", "unix:", "unix://"] {
+            assert!(text.parse::<ListenAddress>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_loopback_and_sockets_are_local() {
+        let local = |text: &str| text.parse::<ListenAddress>().unwrap().is_local();
+        assert!(local("127.0.0.1:1") && local("[::1]:1") && local("unix:/a"));
+        assert!(!local("0.0.0.0:1") && !local("10.0.0.1:1"));
+    }
+}

@@ -1,0 +1,15 @@
+//! The policy enforcement point's edge: the only room that names Envoy's types.
+
+mod decode;
+mod encode;
+mod listener;
+mod server;
+mod service;
+mod tls;
+
+pub use decode::decode;
+pub use encode::encode;
+pub use listener::{ListenAddress, Listener};
+pub use server::{ListenerOptions, serve};
+pub use service::CheckService;
+pub use tls::{AllowedClients, Tls, TlsOptions};

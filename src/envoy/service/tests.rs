@@ -1,0 +1,143 @@
+//! Whatever goes wrong while deciding, the answer is a denial and not a gRPC error.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
+use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, attribute_context};
+use envoy_types::pb::google::protobuf::value::Kind;
+
+use super::*;
+use crate::clock::{Clock, FixedClock, UnixTime};
+use crate::evidence::PeerSources;
+use crate::pdp::{Load, MemoryOptions, PdpOptions};
+
+const OPEN: &str = "\
+apiVersion: countersign.dev/v1alpha1
+kind: Policy
+metadata: { name: health }
+spec:
+  target: { hosts: [orders.example] }
+  rules:
+    - name: health
+      effect: allow
+      public: true
+      on: { methods: [GET, POST], paths: [/healthz] }
+      inject: { headers: { x-rule: \"{decision.rule}\" } }
+";
+
+const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+/// Panics the first time it is asked.
+#[derive(Debug, Default)]
+struct PanickingClock(AtomicBool);
+
+impl Clock for PanickingClock {
+    fn now(&self) -> UnixTime {
+        assert!(self.0.swap(true, Ordering::SeqCst), "the clock is broken");
+        NOW
+    }
+}
+
+/// Keeps what it is told.
+#[derive(Debug, Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Observer for Told {
+    fn observe(&self, view: &RequestView, outcome: &Outcome) {
+        let word =
+            format!("{} {:?}", view.raw_path, outcome.decision.rule().map(ToString::to_string));
+        self.0.lock().unwrap().push(word);
+    }
+}
+
+fn service(clock: Arc<dyn Clock>, observers: Vec<Arc<dyn Observer>>) -> CheckService {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("policy.yaml"), OPEN).unwrap();
+    let load = Load::from_paths(&[folder.path().to_owned()]);
+    let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
+    let options = PdpOptions {
+        peer_sources: PeerSources::default(),
+        deadline: Duration::from_secs(1),
+        memory: MemoryOptions::default(),
+    };
+    CheckService::new(Arc::new(Pdp::new(snapshot, clock, options)), observers)
+}
+
+fn check(path: &str, body: &str) -> CheckRequest {
+    let http = HttpRequest {
+        method: "GET".into(),
+        host: "orders.example".into(),
+        path: path.into(),
+        body: body.into(),
+        ..Default::default()
+    };
+    let request = Some(attribute_context::Request { http: Some(http), ..Default::default() });
+    CheckRequest { attributes: Some(AttributeContext { request, ..Default::default() }) }
+}
+
+/// The gRPC code, the HTTP code and the reason.
+fn summary(response: CheckResponse) -> (i32, i32, String) {
+    let reason =
+        response.dynamic_metadata.and_then(|m| m.fields.get("reason").and_then(|v| v.kind.clone()));
+    let http = match response.http_response {
+        Some(HttpResponse::DeniedResponse(denied)) => denied.status.unwrap().code,
+        Some(HttpResponse::OkResponse(_)) => 200,
+        Some(HttpResponse::ErrorResponse(_)) | None => panic!("neither allowed nor denied"),
+    };
+    let reason = match reason {
+        Some(Kind::StringValue(reason)) => reason,
+        _ => String::new(),
+    };
+    (response.status.unwrap().code, http, reason)
+}
+
+#[tokio::test]
+async fn an_allowed_request_is_answered_and_observed() {
+    let told = Arc::new(Told::default());
+    let service = service(Arc::new(FixedClock::at(NOW)), vec![told.clone()]);
+    assert_eq!(summary(service.answer(check("/healthz", "")).await), (0, 200, String::new()));
+    assert_eq!(*told.0.lock().unwrap(), ["/healthz Some(\"health/health\")"]);
+}
+
+/// Invariant 2, P27: a panic is a denial with 503; the next request is served.
+#[tokio::test]
+async fn a_panic_is_a_denial() {
+    let told = Arc::new(Told::default());
+    let service = service(Arc::new(PanickingClock::default()), vec![told.clone()]);
+    let answer = summary(service.answer(check("/healthz", "")).await);
+    assert_eq!(answer, (14, 503, "policy_unavailable".into()));
+    assert_eq!(told.0.lock().unwrap().len(), 1, "the denial is observed");
+    assert_eq!(summary(service.answer(check("/healthz", "")).await).1, 200);
+}
+
+/// P17: too large a check is a denial with its own reason.
+#[tokio::test]
+async fn too_large_a_check_is_a_denial() {
+    let service = service(Arc::new(FixedClock::at(NOW)), Vec::new());
+    let body = "x".repeat(MAX_CHECK_REQUEST_BYTES);
+    let answer = summary(service.answer(check("/healthz", &body)).await);
+    assert_eq!(answer, (7, 403, "request_too_large".into()));
+}
+
+/// Invariant 5: a path that is not canonical is a denial even where a rule would allow what it repairs to.
+#[tokio::test]
+async fn a_path_that_is_not_canonical_is_a_denial() {
+    let service = service(Arc::new(FixedClock::at(NOW)), Vec::new());
+    for path in ["//healthz", "/a/../healthz", "/%68ealthz", "/healthz;x", "/healthz#", ""] {
+        let answer = summary(service.answer(check(path, "")).await);
+        assert_eq!(answer, (7, 403, "path_not_canonical".into()), "{path}");
+    }
+}
+
+/// Nothing in an empty message is an allow.
+#[tokio::test]
+async fn an_empty_check_is_a_denial() {
+    let service = service(Arc::new(FixedClock::at(NOW)), Vec::new());
+    assert_eq!(
+        summary(service.answer(CheckRequest::default()).await),
+        (7, 403, "host_invalid".into())
+    );
+}

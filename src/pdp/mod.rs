@@ -1,0 +1,161 @@
+//! The decision point: one request, top to bottom, against one snapshot.
+//!
+//! Collect, gather, authenticate, evaluate. Only *gather* may wait, and the clock is read once, after the wait: a token
+//! that expires while its key is fetched is expired.
+
+mod outcome;
+mod remember;
+mod snapshot;
+
+pub use outcome::{DecisionId, Observer, Outcome};
+pub use remember::MemoryOptions;
+pub use snapshot::{Load, Revision, Snapshot};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::authn::{self, Subject};
+use crate::clock::{Clock, Stopwatch};
+use crate::evidence::{self, Evidence, PeerSources};
+use crate::policy::{Decision, DecisionRequest, Denial};
+use crate::reason::{Reason, Rejection};
+use crate::request::{CredentialHeaders, RequestView, SealedNames};
+use crate::trust::Material;
+
+use self::remember::Remembered;
+
+/// The policy decision point: shared by every connection, replaced never; what it decides by is replaced whole.
+#[derive(Debug)]
+pub struct Pdp {
+    current: ArcSwap<Current>,
+    clock: Arc<dyn Clock>,
+    options: PdpOptions,
+}
+
+/// How the decision point works, apart from what it decides by.
+#[derive(Clone, Debug)]
+pub struct PdpOptions {
+    /// Which places of peer evidence are believed.
+    pub peer_sources: PeerSources,
+    /// How long a request may wait for keys before it is denied.
+    pub deadline: Duration,
+    /// How much of what was verified is kept.
+    pub memory: MemoryOptions,
+}
+
+/// A snapshot with what was verified under it: a new snapshot starts with nothing remembered, so that no verification
+/// outlives the trust it was made with (invariant 7).
+#[derive(Debug)]
+struct Current {
+    snapshot: Snapshot,
+    remembered: Remembered,
+}
+
+/// The decision point as one request sees it: with one snapshot, from its first header to its answer.
+#[derive(Debug)]
+pub struct Pinned<'a> {
+    pdp: &'a Pdp,
+    current: Arc<Current>,
+    stopwatch: Stopwatch,
+}
+
+// === impl Pdp ===
+
+impl Pdp {
+    /// A decision point that decides by `snapshot` until it is told otherwise.
+    #[must_use]
+    pub fn new(snapshot: Snapshot, clock: Arc<dyn Clock>, options: PdpOptions) -> Self {
+        let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
+        Self { current, clock, options }
+    }
+
+    /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
+    pub fn publish(&self, snapshot: Snapshot) {
+        self.current.store(Arc::new(Current::new(snapshot, &self.options)));
+    }
+
+    /// Which documents are in force now.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.current.load().snapshot.revision().clone()
+    }
+
+    /// Takes the snapshot for one request.
+    #[must_use]
+    pub fn pin(&self) -> Pinned<'_> {
+        Pinned { pdp: self, current: self.current.load_full(), stopwatch: Stopwatch::start() }
+    }
+}
+
+// === impl Current ===
+
+impl Current {
+    fn new(snapshot: Snapshot, options: &PdpOptions) -> Self {
+        Self { snapshot, remembered: Remembered::new(&options.memory) }
+    }
+}
+
+// === impl Pinned ===
+
+impl Pinned<'_> {
+    /// Which headers carry credentials.
+    #[must_use]
+    pub fn sealed(&self) -> &SealedNames {
+        self.current.snapshot.sealed()
+    }
+
+    /// Decides one request.
+    pub async fn decide(&self, view: &RequestView, credentials: CredentialHeaders) -> Outcome {
+        let evidence = evidence::collect(
+            &credentials,
+            view.destination.principal.as_deref(),
+            &self.pdp.options.peer_sources,
+            self.current.snapshot.token_places(),
+        );
+        drop(credentials);
+        match self.gather(&evidence).await {
+            Ok(material) => self.judge(view, &evidence, &material),
+            Err(rejection) => self.refuse(rejection),
+        }
+    }
+
+    /// The outcome of a request that could not be decided: a denial for `rejection`.
+    #[must_use]
+    pub fn refuse(&self, rejection: Rejection) -> Outcome {
+        self.outcome(Decision::Deny(Denial::new(rejection)), None)
+    }
+
+    /// Fetches what verifying needs, within the deadline.
+    async fn gather(&self, evidence: &Evidence) -> Result<Material, Rejection> {
+        let gathering = async { Material::default() };
+        tokio::time::timeout(self.pdp.options.deadline, gathering)
+            .await
+            .map_err(|_| Reason::Deadline.because("the issuer's keys did not arrive in time"))
+    }
+
+    fn judge(&self, view: &RequestView, evidence: &Evidence, material: &Material) -> Outcome {
+        let Current { snapshot, remembered } = &*self.current;
+        let now = self.pdp.clock.now();
+        let subject =
+            authn::authenticate(evidence, snapshot.trust(), material, remembered.memory(), now);
+        let decision = snapshot.policies().evaluate(&DecisionRequest {
+            subject: &subject,
+            request: view,
+            now,
+        });
+        self.outcome(decision, Some(subject))
+    }
+
+    fn outcome(&self, decision: Decision, subject: Option<Subject>) -> Outcome {
+        Outcome {
+            id: DecisionId::random(),
+            decision,
+            subject,
+            revision: self.current.snapshot.revision().clone(),
+            at: self.pdp.clock.now(),
+            elapsed: self.stopwatch.elapsed(),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Reading a snapshot from files: all of it, with every problem, before anything is put in force.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Revision, Snapshot};
+use crate::document::{self, Attachments, Diagnostic, SourceFile, Span};
+use crate::limits::{MAX_ATTACHED_FILE_BYTES, MAX_DOCUMENT_FILE_BYTES, MAX_DOCUMENT_FILES};
+use crate::secret::Fingerprint;
+
+/// What reading the documents gave.
+#[derive(Debug)]
+pub struct Load {
+    /// The snapshot; `None` where one of the problems is an error.
+    pub snapshot: Option<Snapshot>,
+    /// Every problem, in reading order.
+    pub problems: Vec<Diagnostic>,
+    /// How many document files were read.
+    pub files: usize,
+}
+
+// === impl Load ===
+
+impl Load {
+    /// Reads and compiles every document in `paths`: files, or folders that are searched for `*.yaml` and `*.yml`.
+    ///
+    /// Does blocking I/O.
+    #[must_use]
+    pub fn from_paths(paths: &[PathBuf]) -> Self {
+        let mut problems = Vec::new();
+        let sources: Vec<_> = find(paths, &mut problems)
+            .iter()
+            .filter_map(|path| {
+                read_document_file(path).map_err(|problem| problems.push(problem)).ok()
+            })
+            .collect();
+        let documents: Vec<_> =
+            sources.iter().flat_map(|file| document::parse(file, &mut problems)).collect();
+        let (attachments, attached) = read_attachments(&Attachments::paths_in(&documents));
+        let revision = revision(&sources, &attachments, &attached);
+        let files = sources.iter().map(|source| source.path().to_owned()).chain(attached).collect();
+        let snapshot = Snapshot::compile(&documents, &attachments, revision, files, &mut problems);
+        document::sort(&mut problems);
+        Self { snapshot, problems, files: sources.len() }
+    }
+}
+
+/// The document files in `paths`, sorted, each once. Names that start with a dot are left out: in a mounted ConfigMap they
+/// are the folders behind the visible links.
+fn find(paths: &[PathBuf], problems: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in paths {
+        let before = found.len();
+        if let Err(error) = find_in(path, true, &mut found) {
+            problems.push(unreadable(path, &error));
+        } else if found.len() == before {
+            let message = format!("no `*.yaml` or `*.yml` file in `{}`", path.display());
+            problems.push(
+                Diagnostic::error("no-documents", nowhere(path), message)
+                    .help("name a file or folder of documents"),
+            );
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn find_in(path: &Path, named: bool, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !fs::metadata(path)?.is_dir() {
+        if named || is_document(path) {
+            found.push(path.to_owned());
+        }
+        return Ok(());
+    }
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        if found.len() >= MAX_DOCUMENT_FILES {
+            return Err(std::io::Error::other(format!("more than {MAX_DOCUMENT_FILES} files")));
+        }
+        find_in(&entry.path(), false, found)?;
+    }
+    Ok(())
+}
+
+fn is_document(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+fn read_document_file(path: &Path) -> Result<Arc<SourceFile>, Diagnostic> {
+    let bytes =
+        read_bounded(path, MAX_DOCUMENT_FILE_BYTES).map_err(|error| unreadable(path, &error))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| unreadable(path, &std::io::Error::other("it is not UTF-8 text")))?;
+    Ok(SourceFile::new(path, text))
+}
+
+/// Reads what documents point to. A file that cannot be read is a problem at the place that names it, found when it is used.
+fn read_attachments(paths: &[PathBuf]) -> (Attachments, Vec<PathBuf>) {
+    let mut attachments = Attachments::default();
+    for path in paths {
+        let contents = read_bounded(path, MAX_ATTACHED_FILE_BYTES).map_err(|error| lower(&error));
+        attachments.insert(path.clone(), contents);
+    }
+    (attachments, paths.to_vec())
+}
+
+fn read_bounded(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    fs::File::open(path)?.take(one_more).read_to_end(&mut bytes)?;
+    if bytes.len() > limit {
+        return Err(std::io::Error::other(format!("it is larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// The fingerprint of every name and every byte that was read, in a form in which no two sets look the same.
+fn revision(
+    sources: &[Arc<SourceFile>],
+    attachments: &Attachments,
+    attached: &[PathBuf],
+) -> Revision {
+    let mut all = Vec::new();
+    let mut add = |path: &Path, bytes: &[u8]| {
+        all.extend_from_slice(Fingerprint::of(path.as_os_str().as_encoded_bytes()).as_bytes());
+        all.extend_from_slice(Fingerprint::of(bytes).as_bytes());
+    };
+    for source in sources {
+        add(source.path(), source.text().as_bytes());
+    }
+    for path in attached {
+        add(path, attachments.bytes(path).unwrap_or_default());
+    }
+    Revision::of(&Fingerprint::of(&all))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
+    let message = format!("cannot read `{}`: {}", path.display(), lower(error));
+    Diagnostic::error("unreadable-file", nowhere(path), message)
+}
+
+/// The operating system's words in our spelling.
+fn lower(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// The place of a problem with a file that has no text.
+fn nowhere(path: &Path) -> Span {
+    Span::start_of(&SourceFile::new(path, ""))
+}

@@ -1,0 +1,220 @@
+//! The checks a rule is made of, as words: what each is called in a trace, and what its failure means for the caller.
+
+use std::fmt;
+
+use super::truth::Truth;
+use crate::evidence_level::EvidenceLevel;
+use crate::reason::{Reason, Rejection};
+
+/// One thing that a rule asks for, in the order in which they are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check<'r> {
+    /// The connection comes from one of the networks.
+    Source,
+    /// The route has this parameter with the right value.
+    ContextExtension(&'r str),
+    /// The values of this header are right.
+    Header(&'r str),
+    /// There is a verified peer.
+    PeerPresent,
+    /// The peer belongs to the trust domain of this document.
+    PeerTrustDomain(&'r str),
+    /// The peer's SPIFFE ID matches one of the patterns.
+    PeerSpiffe,
+    /// One of the peer's DNS names matches one of the patterns.
+    PeerDns,
+    /// Enough of the peer's certificate was shown.
+    PeerEvidence(EvidenceLevel),
+    /// There is a verified token of this issuer.
+    TokenPresent(&'r str),
+    /// The token is bound to the peer's certificate.
+    TokenBinding,
+    /// The token is meant for one of the audiences.
+    TokenAudience,
+    /// The token's subject is one of those listed.
+    TokenSubject,
+    /// The token's client is one of those listed.
+    TokenClient,
+    /// The claim at this pointer is right.
+    TokenClaim(&'r str),
+    /// The token has all of these scopes.
+    TokenScopes(&'r [String]),
+    /// The token has one of these scopes.
+    TokenAnyScope(&'r [String]),
+    /// The value of this header to inject can be sent.
+    Inject(&'r str),
+}
+
+/// What became of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict<'r> {
+    /// Everything it asks for holds.
+    Satisfied,
+    /// This does not hold.
+    NotSatisfied(Check<'r>),
+    /// This cannot be told, and nothing else settles it.
+    Indeterminate(Check<'r>),
+}
+
+// === impl Check ===
+
+impl<'r> Check<'r> {
+    /// How far a rule got that failed here: the allow rule that got furthest came closest.
+    pub(super) const fn stage(self) -> u8 {
+        match self {
+            Self::Source => 0,
+            Self::ContextExtension(_) => 1,
+            Self::Header(_) => 2,
+            Self::PeerPresent => 3,
+            Self::PeerTrustDomain(_) => 4,
+            Self::PeerSpiffe => 5,
+            Self::PeerDns => 6,
+            Self::PeerEvidence(_) => 7,
+            Self::TokenPresent(_) => 8,
+            Self::TokenBinding => 9,
+            Self::TokenAudience => 10,
+            Self::TokenSubject => 11,
+            Self::TokenClient => 12,
+            Self::TokenClaim(_) => 13,
+            Self::TokenScopes(_) => 14,
+            Self::TokenAnyScope(_) => 15,
+            Self::Inject(_) => 16,
+        }
+    }
+
+    /// What it means that the allow rule that came closest failed here.
+    pub(super) fn failed(self) -> Rejection {
+        let reason = match self {
+            Self::Source | Self::ContextExtension(_) | Self::Header(_) => Reason::NoRule,
+            Self::PeerPresent => Reason::PeerMissing,
+            Self::PeerTrustDomain(_) | Self::PeerSpiffe | Self::PeerDns => Reason::CertSan,
+            Self::PeerEvidence(_) => Reason::EvidenceInsufficient,
+            Self::TokenPresent(_) => Reason::TokenMissing,
+            Self::TokenBinding => Reason::BindingUnavailable,
+            Self::TokenAudience => Reason::Audience,
+            Self::TokenSubject | Self::TokenClient | Self::TokenClaim(_) => Reason::ClaimMismatch,
+            Self::TokenScopes(_) | Self::TokenAnyScope(_) => Reason::ScopeMissing,
+            Self::Inject(_) => Reason::EvalError,
+        };
+        reason.because(format!("the closest rule needs {self}"))
+    }
+
+    /// What it means that this cannot be told.
+    pub(super) fn undetermined(self) -> Rejection {
+        Reason::EvalError.because(format!("cannot tell whether there is {self}"))
+    }
+
+    /// The scopes to name in a challenge. Only where all of them are needed: a challenge cannot say "one of".
+    pub(super) const fn scopes(self) -> &'r [String] {
+        match self {
+            Self::TokenScopes(scopes) => scopes,
+            Self::Source
+            | Self::ContextExtension(_)
+            | Self::Header(_)
+            | Self::PeerPresent
+            | Self::PeerTrustDomain(_)
+            | Self::PeerSpiffe
+            | Self::PeerDns
+            | Self::PeerEvidence(_)
+            | Self::TokenPresent(_)
+            | Self::TokenBinding
+            | Self::TokenAudience
+            | Self::TokenSubject
+            | Self::TokenClient
+            | Self::TokenClaim(_)
+            | Self::TokenAnyScope(_)
+            | Self::Inject(_) => &[],
+        }
+    }
+}
+
+impl fmt::Display for Check<'_> {
+    /// A noun that completes "the rule needs ..".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source => f.write_str("a connection from one of its networks"),
+            Self::ContextExtension(name) => write!(f, "a fitting context extension `{name}`"),
+            Self::Header(name) => write!(f, "a fitting header `{name}`"),
+            Self::PeerPresent => f.write_str("a verified peer"),
+            Self::PeerTrustDomain(name) => write!(f, "a peer of trust domain `{name}`"),
+            Self::PeerSpiffe => f.write_str("a peer with another SPIFFE ID"),
+            Self::PeerDns => f.write_str("a peer with another DNS name"),
+            Self::PeerEvidence(level) => write!(f, "evidence `{level}` of the peer"),
+            Self::TokenPresent(issuer) => write!(f, "a token of issuer `{issuer}`"),
+            Self::TokenBinding => f.write_str("a token that is bound to the peer's certificate"),
+            Self::TokenAudience => f.write_str("a token for another audience"),
+            Self::TokenSubject => f.write_str("a token of another subject"),
+            Self::TokenClient => f.write_str("a token of another client"),
+            Self::TokenClaim(pointer) => write!(f, "a fitting claim `{pointer}`"),
+            Self::TokenScopes(scopes) => write!(f, "scope `{}`", scopes.join(" ")),
+            Self::TokenAnyScope(scopes) => write!(f, "one of the scopes `{}`", scopes.join(" ")),
+            Self::Inject(name) => write!(f, "a value for header `{name}` that can be sent"),
+        }
+    }
+}
+
+// === impl Verdict ===
+
+impl<'r> Verdict<'r> {
+    /// This verdict and one more check. What is false settles the rule; the first false one is kept.
+    pub(super) fn and(self, check: Check<'r>, truth: Truth) -> Self {
+        match (self, truth) {
+            (Self::NotSatisfied(_), _) | (_, Truth::True) => self,
+            (_, Truth::False) => Self::NotSatisfied(check),
+            (Self::Indeterminate(_), Truth::Unknown) => self,
+            (Self::Satisfied, Truth::Unknown) => Self::Indeterminate(check),
+        }
+    }
+
+    /// How far the rule got.
+    pub(super) const fn stage(self) -> u8 {
+        match self {
+            Self::Satisfied => u8::MAX,
+            Self::NotSatisfied(check) | Self::Indeterminate(check) => check.stage(),
+        }
+    }
+
+    /// Why an allow rule with this verdict does not allow, and the scopes that would have been needed.
+    pub(super) fn explain(self) -> (Rejection, &'r [String]) {
+        match self {
+            Self::Satisfied => (Reason::NoRule.because("the rule is satisfied"), &[]),
+            Self::NotSatisfied(check) => (check.failed(), check.scopes()),
+            Self::Indeterminate(check) => (check.undetermined(), &[]),
+        }
+    }
+
+    /// Whether no further check can change it.
+    pub(super) const fn is_settled(self) -> bool {
+        matches!(self, Self::NotSatisfied(_))
+    }
+}
+
+impl From<Verdict<'_>> for Truth {
+    fn from(verdict: Verdict<'_>) -> Self {
+        match verdict {
+            Verdict::Satisfied => Self::True,
+            Verdict::NotSatisfied(_) => Self::False,
+            Verdict::Indeterminate(_) => Self::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P74: unknown and then false is false; unknown and then true stays unknown.
+    #[test]
+    fn the_first_false_check_settles_a_rule() {
+        use Truth::{False, True, Unknown};
+        let fold = |truths: &[(Check<'static>, Truth)]| {
+            truths.iter().fold(Verdict::Satisfied, |v, (check, truth)| v.and(*check, *truth))
+        };
+        let (a, b) = (Check::Source, Check::PeerPresent);
+        assert_eq!(fold(&[(a, True), (b, True)]), Verdict::Satisfied);
+        assert_eq!(fold(&[(a, Unknown), (b, True)]), Verdict::Indeterminate(a));
+        assert_eq!(fold(&[(a, Unknown), (b, Unknown)]), Verdict::Indeterminate(a));
+        assert_eq!(fold(&[(a, Unknown), (b, False)]), Verdict::NotSatisfied(b));
+        assert_eq!(fold(&[(a, False), (b, False)]), Verdict::NotSatisfied(a));
+    }
+}

@@ -1,0 +1,176 @@
+//! What a rule says about who is asking: the peer on the wire and the token it carries.
+
+use serde_saphyr::Spanned;
+
+use super::{Compiler, Problem};
+use crate::document::policy::{BindingSpec, ClaimSpec, PeerSpec, Texts, TokenSpec};
+use crate::policy::claim::{ClaimMatcher, ClaimTest, Scalar};
+use crate::policy::host::HostPattern;
+use crate::policy::peer::PeerRequirement;
+use crate::policy::token::TokenRequirement;
+use crate::spiffe::SpiffePattern;
+
+impl Compiler<'_> {
+    pub(super) fn peer(&mut self, spec: &Spanned<PeerSpec>) -> PeerRequirement {
+        let PeerSpec { any, spiffe, trust_domain, dns, evidence } = &spec.value;
+        let names_somebody = spiffe.is_some() || trust_domain.is_some() || dns.is_some();
+        let any = any.as_ref().filter(|any| any.value);
+        if any.is_none() && !names_somebody {
+            let help =
+                "list `spiffe`, `dns` or `trustDomain`, or say `any: true` for every verified peer";
+            self.error_with("missing-peer", spec, "`peer` does not say which peers", help);
+        }
+        if let (Some(any), true) = (any, names_somebody) {
+            let message = "`any: true` contradicts the names beside it";
+            self.error_with("contradiction", any, message, "remove `any`");
+        }
+        if let Some(name) = trust_domain {
+            self.refers("TrustDomain", "unknown-trust-domain", name, self.names.domains);
+        }
+        PeerRequirement {
+            trust_domain: trust_domain.as_ref().map(|name| name.value.as_str().into()),
+            spiffe: self.each(spiffe.as_ref(), "spiffe", read_spiffe).into(),
+            dns: self.each(dns.as_ref(), "dns", |text: &String| read_dns(text)).into(),
+            evidence: evidence.as_ref().map(|level| level.value),
+        }
+    }
+
+    pub(super) fn token(&mut self, spec: &Spanned<TokenSpec>) -> TokenRequirement {
+        let spec = &spec.value;
+        self.refers("TokenIssuer", "unknown-issuer", &spec.issuer, self.names.issuers);
+        let claims = spec.claims.as_ref();
+        if let Some(empty) = claims.filter(|claims| claims.value.is_empty()) {
+            let help = "list what is meant, or leave `claims` out";
+            self.error_with("empty-list", empty, "`claims` is empty", help);
+        }
+        let claims = claims.map(|claims| claims.value.as_slice()).unwrap_or_default();
+        TokenRequirement {
+            issuer: spec.issuer.value.as_str().into(),
+            scopes: self.each(spec.scopes.as_ref(), "scopes", read_scope).into(),
+            any_scope: self.each(spec.any_scope.as_ref(), "anyScope", read_scope).into(),
+            audiences: self.names_in(spec.audiences.as_ref(), "audiences"),
+            subjects: self.names_in(spec.subjects.as_ref(), "subjects"),
+            clients: self.names_in(spec.clients.as_ref(), "clients"),
+            claims: claims.iter().filter_map(|claim| self.claim(claim)).collect(),
+            certificate_bound: spec
+                .binding
+                .as_ref()
+                .is_some_and(|binding| binding.value == BindingSpec::Certificate),
+        }
+    }
+
+    fn names_in(&mut self, texts: Option<&Spanned<Texts>>, key: &str) -> Box<[String]> {
+        let read = |text: &String| {
+            if text.is_empty() {
+                return Err(("invalid-value", String::from("the value is empty"), None));
+            }
+            if text.contains('*') {
+                let help = String::from("list each value; values are compared whole");
+                let message = format!("`{text}` has a `*`, which stands for itself here");
+                return Err(("invalid-value", message, Some(help)));
+            }
+            Ok(text.clone())
+        };
+        self.each(texts, key, read).into()
+    }
+
+    fn claim(&mut self, spec: &Spanned<ClaimSpec>) -> Option<ClaimMatcher> {
+        let ClaimSpec { pointer, equals, one_of, contains, exists } = &spec.value;
+        if let Err(problem) = check_pointer(&pointer.value) {
+            self.report(pointer, problem);
+        }
+        let test = match (equals, one_of, contains, exists) {
+            (Some(value), None, None, None) => ClaimTest::OneOf([self.scalar(value)?].into()),
+            (None, Some(values), None, None) => {
+                let scalars: Vec<Scalar> = self.each(Some(values), "in", read_scalar);
+                self.same_kind(values, &scalars);
+                ClaimTest::OneOf(scalars.into())
+            }
+            (None, None, Some(value), None) => ClaimTest::Contains(self.scalar(value)?),
+            (None, None, None, Some(exists)) => ClaimTest::Exists(exists.value),
+            _ => {
+                let message = "a claim condition needs exactly one of `equals`, `in`, `contains` and `exists`";
+                self.error("one-of", spec, message);
+                return None;
+            }
+        };
+        Some(ClaimMatcher { pointer: pointer.value.as_str().into(), test })
+    }
+
+    fn scalar(&mut self, value: &Spanned<serde_json::Value>) -> Option<Scalar> {
+        read_scalar(&value.value).map_err(|problem| self.report(value, problem)).ok()
+    }
+
+    fn same_kind<T>(&mut self, place: &Spanned<T>, scalars: &[Scalar]) {
+        let Some(first) = scalars.first().map(Scalar::kind) else { return };
+        if let Some(other) = scalars.iter().map(Scalar::kind).find(|kind| *kind != first) {
+            let message = format!("values are of different kinds: {first} and {other}");
+            let help =
+                "a claim is compared with values of its own kind; quote numbers that are texts";
+            self.error_with("invalid-value", place, message, help);
+        }
+    }
+}
+
+fn read_spiffe(text: &String) -> Result<SpiffePattern, Problem> {
+    text.parse().map_err(|why| {
+        let help =
+            "write `spiffe://trust-domain/path`, with `*` for one segment and `**` for the rest";
+        (
+            "invalid-spiffe",
+            format!("`{text}` is not a SPIFFE ID pattern: {why}"),
+            Some(help.to_owned()),
+        )
+    })
+}
+
+fn read_dns(text: &str) -> Result<HostPattern, Problem> {
+    HostPattern::parse(text).map_err(|(why, help)| ("invalid-dns", why, help.map(str::to_owned)))
+}
+
+/// RFC 6749 section 3.3: visible ASCII without `"` and `\`; a space separates scopes (P57).
+fn read_scope(text: &String) -> Result<String, Problem> {
+    if text.contains(' ') {
+        let help = String::from("list each scope as an entry of its own");
+        return Err(("invalid-scope", format!("`{text}` is several scopes"), Some(help)));
+    }
+    if text.contains('*') {
+        let help = String::from("list each scope; scopes are compared whole");
+        let message = format!("scope `{text}` has a `*`, which stands for itself here");
+        return Err(("invalid-scope", message, Some(help)));
+    }
+    let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    if text.is_empty() || !text.bytes().all(allowed) {
+        return Err(("invalid-scope", format!("`{text}` is not a scope"), None));
+    }
+    Ok(text.clone())
+}
+
+fn read_scalar(value: &serde_json::Value) -> Result<Scalar, Problem> {
+    Scalar::read(value).ok_or_else(|| {
+        let help = "claims are compared with text, whole numbers, `true` and `false`";
+        (
+            "invalid-value",
+            String::from("claims cannot be compared with this value"),
+            Some(help.to_owned()),
+        )
+    })
+}
+
+/// RFC 6901 section 3: empty, or each part after a `/`, with `~` only as `~0` and `~1`.
+pub(super) fn check_pointer(text: &str) -> Result<(), Problem> {
+    if !text.starts_with('/') {
+        let help = format!("did you mean `/{}`?", text.replace('.', "/"));
+        let message = format!("`{text}` is not a JSON pointer: it does not start with `/`");
+        return Err(("invalid-pointer", message, Some(help)));
+    }
+    if text.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1'])) {
+        let message = format!("`{text}` is not a JSON pointer: `~` stands only in `~0` and `~1`");
+        return Err((
+            "invalid-pointer",
+            message,
+            Some(String::from("write `~0` for `~` and `~1` for `/`")),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! Documents to rules: every problem is collected, and a set with an error is not used (P77).
+
+mod identity;
+mod inject;
+mod request;
+mod rule;
+
+use std::collections::BTreeMap;
+
+use serde_saphyr::Spanned;
+
+use super::host::HostPattern;
+use super::index::Index;
+use crate::document::policy::{PolicySpec, TargetSpec};
+use crate::document::{Diagnostic, Document, Origin, Span, Spec, closest, is_name};
+
+/// The names of other documents that rules may refer to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    /// Of `TokenIssuer` documents.
+    pub(super) issuers: &'a [&'a str],
+    /// Of `TrustDomain` documents.
+    pub(super) domains: &'a [&'a str],
+}
+
+/// One document being compiled, and where its problems go.
+struct Compiler<'a> {
+    origin: &'a Origin,
+    policy: &'a str,
+    names: Names<'a>,
+    problems: &'a mut Vec<Diagnostic>,
+}
+
+/// What a policy's rules are about.
+#[derive(Debug, Default)]
+struct Target {
+    /// Empty for every host.
+    hosts: Vec<HostPattern>,
+    /// Empty for every port.
+    ports: Vec<u16>,
+}
+
+/// Compiles the policies among `documents`. Where a problem is an error the result must not be used.
+pub(super) fn compile(
+    documents: &[Document],
+    names: Names<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Index {
+    let mut index = Index::default();
+    for document in documents {
+        let Spec::Policy(spec) = &document.spec else { continue };
+        let (origin, name) = (&document.origin, &document.metadata.name);
+        let mut compiler = Compiler { origin, policy: &name.value, names, problems };
+        compiler.policy(spec, &mut index);
+    }
+    index
+}
+
+// === impl Compiler ===
+
+impl<'a> Compiler<'a> {
+    fn policy(&mut self, spec: &'a PolicySpec, index: &mut Index) {
+        let target = self.target(&spec.target);
+        if spec.rules.value.is_empty() {
+            let help = "a policy without rules does nothing; remove it";
+            self.error_with("empty-list", &spec.rules, "`rules` is empty", help);
+        }
+        let mut seen = BTreeMap::new();
+        for rule in &spec.rules.value {
+            self.name(&rule.name, &mut seen);
+            let compiled = self.rule(rule, &target);
+            index.insert(&target.hosts, compiled);
+        }
+    }
+
+    fn target(&mut self, spec: &Spanned<TargetSpec>) -> Target {
+        let TargetSpec { hosts, any_host, ports } = &spec.value;
+        let any_host = any_host.as_ref().filter(|any| any.value);
+        match (hosts, any_host) {
+            (None, None) => {
+                let help =
+                    "list `hosts`, or say `anyHost: true` where the rules are about every host";
+                self.error_with("missing-target", spec, "the target names no hosts", help);
+            }
+            (Some(_), Some(any)) => {
+                let message = "`anyHost` and `hosts` are both given";
+                self.error_with("contradiction", any, message, "keep one of the two");
+            }
+            (Some(_), None) | (None, Some(_)) => {}
+        }
+        let hosts = self.each(hosts.as_ref(), "hosts", |text: &String| {
+            HostPattern::parse(text)
+                .map_err(|(why, help)| ("invalid-host", why, help.map(str::to_owned)))
+        });
+        let ports = self.each(ports.as_ref(), "ports", |port: &u16| match *port {
+            0 => Err(("invalid-port", String::from("`0` is not a port"), None)),
+            port => Ok(port),
+        });
+        Target { hosts, ports }
+    }
+
+    /// Checks that a rule's name has the form of names and is not taken.
+    fn name<'n>(&mut self, name: &'n Spanned<String>, seen: &mut BTreeMap<&'n str, Span>) {
+        let text = name.value.as_str();
+        if !is_name(text) {
+            let message =
+                format!("`{text}` is not a name: expected lower-case letters, digits, `-` and `.`");
+            self.error("invalid-name", name, message);
+        }
+        if let Some(first) = seen.get(text) {
+            let message = format!("rule `{text}` is already defined at {first}");
+            self.error_with("duplicate-rule", name, message, "give each rule a name of its own");
+        } else {
+            seen.insert(text, self.origin.span(name));
+        }
+    }
+
+    /// Reads each entry of a list; what cannot be read is a problem at its place. An empty list matches nothing, and
+    /// whoever writes one means something else.
+    fn each<S, T>(
+        &mut self,
+        list: Option<&Spanned<Vec<Spanned<S>>>>,
+        key: &str,
+        read: impl Fn(&S) -> Result<T, Problem>,
+    ) -> Vec<T> {
+        let Some(list) = list else { return Vec::new() };
+        if list.value.is_empty() {
+            let message = format!("`{key}` is empty, so nothing can match");
+            let help = format!("list what is meant, or leave `{key}` out");
+            self.error_with("empty-list", list, message, help);
+        }
+        let mut read_values = Vec::with_capacity(list.value.len());
+        for entry in &list.value {
+            match read(&entry.value) {
+                Ok(value) => read_values.push(value),
+                Err(problem) => self.report(entry, problem),
+            }
+        }
+        read_values
+    }
+
+    /// Reports an error at `place`.
+    fn error<T>(&mut self, code: &'static str, place: &Spanned<T>, message: impl Into<String>) {
+        self.report(place, (code, message.into(), None));
+    }
+
+    /// Reports an error at `place`, with advice.
+    fn error_with<T>(
+        &mut self,
+        code: &'static str,
+        place: &Spanned<T>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.report(place, (code, message.into(), Some(help.into())));
+    }
+
+    fn report<T>(&mut self, place: &Spanned<T>, (code, message, help): Problem) {
+        let problem = Diagnostic::error(code, self.origin.span(place), message);
+        self.problems.push(Diagnostic { help, ..problem });
+    }
+
+    /// Checks a reference to another document.
+    fn refers(&mut self, kind: &str, code: &'static str, name: &Spanned<String>, known: &[&str]) {
+        let text = name.value.as_str();
+        if known.contains(&text) {
+            return;
+        }
+        let help = match closest(text, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => format!("there is no `kind: {kind}` document"),
+            None => format!("known are: {}", known.join(", ")),
+        };
+        self.error_with(code, name, format!("no {kind} document is called `{text}`"), help);
+    }
+}
+
+/// What is wrong with one entry: code, message and advice.
+type Problem = (&'static str, String, Option<String>);

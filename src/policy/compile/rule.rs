@@ -1,0 +1,104 @@
+//! One rule: its parts put together, and what must be said of the whole of it.
+
+use serde_saphyr::Spanned;
+
+use super::{Compiler, Target};
+use crate::document::policy::{EffectSpec, ModeSpec, RuleSpec};
+use crate::policy::decision::RuleName;
+use crate::policy::rule::{Effect, Mode, Rule};
+
+impl<'a> Compiler<'a> {
+    pub(super) fn rule(&mut self, spec: &'a RuleSpec, target: &Target) -> Rule {
+        self.identity_is_asked_for(spec);
+        if spec.effect.value == EffectSpec::Deny {
+            self.fits_a_deny_rule(spec);
+        }
+        let on = spec.on.as_ref();
+        let paths = self.paths(on);
+        Rule {
+            name: RuleName { policy: self.policy.into(), rule: spec.name.value.as_str().into() },
+            effect: spec.effect.value.into(),
+            mode: spec.mode.into(),
+            ports: target.ports.clone().into(),
+            methods: self.methods(on),
+            inject: self.inject(spec, &paths),
+            paths,
+            source: self.source(spec.source.as_ref()),
+            context_extensions: self.context_extensions(spec.context_extensions.as_ref()),
+            headers: self.headers(spec.headers.as_ref()),
+            peer: spec.peer.as_ref().map(|peer| self.peer(peer)),
+            token: spec.token.as_ref().map(|token| self.token(token)),
+        }
+    }
+
+    /// Invariant 12: nobody lets everybody in by leaving something out.
+    fn identity_is_asked_for(&mut self, spec: &RuleSpec) {
+        let needs_identity = spec.peer.is_some() || spec.token.is_some();
+        let public = spec.public.as_ref().filter(|public| public.value);
+        match (spec.effect.value, needs_identity, public) {
+            (EffectSpec::Allow, false, None) => {
+                let message =
+                    format!("rule `{}` allows without asking who is there", spec.name.value);
+                let help = "add `peer` or `token`, or say `public: true` where everybody may pass";
+                self.error_with("allow-without-identity", &spec.name, message, help);
+            }
+            (EffectSpec::Allow, true, Some(public)) => {
+                let message = "`public: true` contradicts `peer` and `token`";
+                let help = "remove `public`, or what the rule asks of the caller";
+                self.error_with("contradiction", public, message, help);
+            }
+            (EffectSpec::Deny, _, Some(public)) => {
+                let message = "`public` says nothing in a deny rule";
+                self.error_with("not-in-deny", public, message, "remove it");
+            }
+            (EffectSpec::Allow, false, Some(_))
+            | (EffectSpec::Allow, true, None)
+            | (EffectSpec::Deny, _, None) => {}
+        }
+    }
+
+    /// A deny rule denies those who *meet* its demands, so that some demands would deny the wrong ones.
+    fn fits_a_deny_rule(&mut self, spec: &RuleSpec) {
+        if let Some(inject) = &spec.inject {
+            let message = "a deny rule cannot inject headers: a denied request goes nowhere";
+            self.error_with("not-in-deny", inject, message, "move `inject` to an allow rule");
+        }
+        let evidence = spec.peer.as_ref().and_then(|peer| peer.value.evidence.as_ref());
+        if let Some(evidence) = evidence {
+            self.denies_the_strong(evidence, "evidence");
+        }
+        let binding = spec.token.as_ref().and_then(|token| token.value.binding.as_ref());
+        if let Some(binding) = binding {
+            self.denies_the_strong(binding, "binding");
+        }
+    }
+
+    fn denies_the_strong<T>(&mut self, place: &Spanned<T>, key: &str) {
+        let message =
+            format!("`{key}` in a deny rule would deny those who show more and spare the others");
+        self.error_with(
+            "not-in-deny",
+            place,
+            message,
+            format!("ask for `{key}` in the allow rules"),
+        );
+    }
+}
+
+impl From<EffectSpec> for Effect {
+    fn from(spec: EffectSpec) -> Self {
+        match spec {
+            EffectSpec::Allow => Self::Allow,
+            EffectSpec::Deny => Self::Deny,
+        }
+    }
+}
+
+impl From<ModeSpec> for Mode {
+    fn from(spec: ModeSpec) -> Self {
+        match spec {
+            ModeSpec::Enforce => Self::Enforce,
+            ModeSpec::Shadow => Self::Shadow,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Deciding: default deny, deny overrides, and the order of files and rules never matters.
+
+use std::sync::Arc;
+
+use super::DecisionRequest;
+use super::check::{Check, Verdict};
+use super::decision::{Decision, Denial, HeaderMutation, Permit, ShadowOutcome};
+use super::index::Index;
+use super::inject::is_spelling_of;
+use super::rule::{Effect, Fit, Mode};
+use super::trace::Trace;
+use super::truth::Truth;
+use crate::reason::{Reason, Rejection};
+use crate::request::{Headers, Target};
+
+/// What the rules that are about a request came to, so far. Of several rules, the narrowest speaks.
+#[derive(Debug, Default)]
+struct Tally<'r> {
+    /// A deny rule that matched.
+    denied: Option<Fit<'r>>,
+    /// A deny rule of which nobody can tell.
+    doubted: Option<(Fit<'r>, Check<'r>)>,
+    /// An allow rule that matched, with what it injects.
+    allowed: Option<(Fit<'r>, Vec<HeaderMutation>)>,
+    /// The allow rule that came closest, with the check it failed.
+    closest: Option<(Fit<'r>, Verdict<'r>)>,
+    shadows: Vec<(Fit<'r>, Truth)>,
+}
+
+/// Decides `question` by the rules in `index`; `strip` is every header that any rule can inject.
+pub(super) fn evaluate<T: Trace>(
+    index: &Index,
+    strip: &Arc<[String]>,
+    question: &DecisionRequest<'_>,
+    trace: &mut T,
+) -> Decision {
+    let target = match admissible(index, question) {
+        Ok(target) => target,
+        Err(rejection) => return Decision::Deny(Denial::new(rejection)),
+    };
+    let mut tally = Tally::default();
+    for (host, rule) in index.candidates(target) {
+        match rule.fit(host, question.request, target) {
+            Ok(fit) => tally.add(fit, question, trace),
+            Err(why) => trace.not_about(&rule.name, why),
+        }
+    }
+    tally.decide(|| all_spellings(strip, &question.request.headers))
+}
+
+/// What denies before any rule is looked at: a request that cannot be compared, and a credential that was refused, also
+/// where no rule needs one.
+fn admissible<'a>(index: &Index, question: &DecisionRequest<'a>) -> Result<&'a Target, Rejection> {
+    let target = question.request.target.as_ref().map_err(Clone::clone)?;
+    let subject = question.subject;
+    if let Some(rejection) = subject.peer().rejection().or_else(|| subject.tokens().rejection()) {
+        return Err(rejection.clone());
+    }
+    if index.rules().is_empty() {
+        return Err(Reason::PolicyUnavailable.because("no policy is loaded"));
+    }
+    Ok(target)
+}
+
+/// `strip`, and those headers of the request that are the same to a reader who does not tell `_` from `-` (P13).
+fn all_spellings(strip: &Arc<[String]>, headers: &Headers) -> Arc<[String]> {
+    let others: Vec<&str> = headers
+        .iter()
+        .map(|(name, _)| name)
+        .filter(|sent| sent.contains('_') && strip.iter().any(|own| is_spelling_of(sent, own)))
+        .collect();
+    if others.is_empty() {
+        return Arc::clone(strip);
+    }
+    strip.iter().cloned().chain(others.into_iter().map(str::to_owned)).collect()
+}
+
+// === impl Tally ===
+
+impl<'r> Tally<'r> {
+    fn add<T: Trace>(&mut self, fit: Fit<'r>, question: &DecisionRequest<'_>, trace: &mut T) {
+        let rule = fit.rule;
+        let verdict = rule.judge(question, trace);
+        trace.judged(&rule.name, rule.effect, rule.mode, verdict.into());
+        match (rule.mode, rule.effect) {
+            (Mode::Shadow, _) => self.shadows.push((fit, verdict.into())),
+            (Mode::Enforce, Effect::Deny) => self.add_deny(fit, verdict),
+            (Mode::Enforce, Effect::Allow) => self.add_allow(fit, verdict, question),
+        }
+    }
+
+    fn add_deny(&mut self, fit: Fit<'r>, verdict: Verdict<'r>) {
+        match verdict {
+            Verdict::Satisfied if self.denied.is_none_or(|other| narrower(&fit, &other)) => {
+                self.denied = Some(fit);
+            }
+            Verdict::Indeterminate(check)
+                if self.doubted.is_none_or(|(other, _)| narrower(&fit, &other)) =>
+            {
+                self.doubted = Some((fit, check));
+            }
+            Verdict::Satisfied | Verdict::Indeterminate(_) | Verdict::NotSatisfied(_) => {}
+        }
+    }
+
+    fn add_allow(&mut self, fit: Fit<'r>, verdict: Verdict<'r>, question: &DecisionRequest<'_>) {
+        if verdict != Verdict::Satisfied {
+            return self.add_miss(fit, verdict);
+        }
+        if self.allowed.as_ref().is_some_and(|(other, _)| narrower(other, &fit)) {
+            return;
+        }
+        // A value that must not be sent keeps this rule from allowing, as anything does that cannot be evaluated.
+        match fit.render(question) {
+            Ok(headers) => self.allowed = Some((fit, headers)),
+            Err(check) => self.add_miss(fit, Verdict::Indeterminate(check)),
+        }
+    }
+
+    fn add_miss(&mut self, fit: Fit<'r>, verdict: Verdict<'r>) {
+        let closer = |(other, others): &(Fit<'r>, Verdict<'r>)| {
+            let stages = verdict.stage().cmp(&others.stage());
+            stages.then_with(|| fit.cmp_narrowness(other)).is_gt()
+        };
+        if self.closest.as_ref().is_none_or(closer) {
+            self.closest = Some((fit, verdict));
+        }
+    }
+
+    fn decide(mut self, strip: impl FnOnce() -> Arc<[String]>) -> Decision {
+        let shadows = std::mem::take(&mut self.shadows);
+        // Only a denial for want of an allow rule would be changed by one more allow rule.
+        let wants_a_rule = self.denied.is_none() && self.doubted.is_none();
+        let decision = self.combine(strip);
+        let shadows = shadows
+            .into_iter()
+            .filter(|(_, satisfied)| *satisfied != Truth::False)
+            .map(|(fit, satisfied)| ShadowOutcome {
+                rule: fit.rule.name.clone(),
+                effect: fit.rule.effect,
+                satisfied,
+                changes: match (&decision, fit.rule.effect) {
+                    (Decision::Allow(_), effect) => effect == Effect::Deny,
+                    (Decision::Deny(_), Effect::Allow) => wants_a_rule && satisfied == Truth::True,
+                    (Decision::Deny(_), Effect::Deny) => false,
+                },
+            })
+            .collect();
+        decision.with_shadows(shadows)
+    }
+
+    fn combine(self, strip: impl FnOnce() -> Arc<[String]>) -> Decision {
+        let denial = |fit: Fit<'r>, why| Denial::new(why).of(fit.rule.name.clone());
+        if let Some(fit) = self.denied {
+            return Decision::Deny(denial(fit, Reason::RuleDenied.because("a deny rule matches")));
+        }
+        if let Some((fit, check)) = self.doubted {
+            return Decision::Deny(denial(fit, check.undetermined()));
+        }
+        if let Some((fit, headers)) = self.allowed {
+            return Decision::Allow(Permit::grant(fit.rule.name.clone(), headers, strip()));
+        }
+        let Some((fit, verdict)) = self.closest else {
+            let why = "no allow rule is about this host, method and path";
+            return Decision::Deny(Denial::new(Reason::NoRule.because(why)));
+        };
+        let (why, scopes) = verdict.explain();
+        Decision::Deny(denial(fit, why).needing(scopes.to_vec()))
+    }
+}
+
+fn narrower(a: &Fit<'_>, b: &Fit<'_>) -> bool {
+    a.cmp_narrowness(b).is_gt()
+}

@@ -1,0 +1,104 @@
+//! Patterns over host names: exact, or with one leading wildcard label that stands for exactly one label.
+
+use crate::request::Host;
+
+/// A set of host names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum HostPattern {
+    /// This name.
+    Exact(Box<str>),
+    /// Names of one label before this name.
+    OneLabelBelow(Box<str>),
+}
+
+// === impl HostPattern ===
+
+impl HostPattern {
+    /// Reads a pattern; the error says what is wrong with it and what to do.
+    pub(super) fn parse(text: &str) -> Result<Self, (String, Option<&'static str>)> {
+        let wrong = |why: &str| format!("`{text}` is not a host: {why}");
+        if let Some(parent) = text.strip_prefix("*.") {
+            let host = Host::parse(parent).map_err(|why| (wrong(why.detail()), None))?;
+            return Ok(Self::OneLabelBelow(host.as_str().into()));
+        }
+        if text.contains('*') {
+            let why = "`*` can only be the whole first label";
+            return Err((
+                wrong(why),
+                Some("write `*.example.com` for every host one label below `example.com`"),
+            ));
+        }
+        if text.contains("://") || text.contains('/') {
+            let help =
+                "write the host only, as in `orders.example.com`; paths belong under `on.paths`";
+            return Err((wrong("it has a scheme or a path"), Some(help)));
+        }
+        match Host::parse(text) {
+            Ok(host) => Ok(Self::Exact(host.as_str().into())),
+            Err(_) if has_port(text) => {
+                Err((wrong("it has a port"), Some("list ports under `target.ports`")))
+            }
+            Err(why) => Err((wrong(why.detail()), None)),
+        }
+    }
+
+    /// Whether `name`, a host in canonical form, is in the set.
+    pub(super) fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Exact(host) => **host == *name,
+            Self::OneLabelBelow(parent) => parent_of(name).is_some_and(|p| p == &**parent),
+        }
+    }
+}
+
+/// The name without its first label; none for an address, which has no labels.
+pub(super) fn parent_of(name: &str) -> Option<&str> {
+    let (label, parent) = name.split_once('.')?;
+    let is_address = name.starts_with('[') || name.parse::<std::net::Ipv4Addr>().is_ok();
+    (!label.is_empty() && !is_address).then_some(parent)
+}
+
+fn has_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P25: a wildcard label is exactly one label, and an address has none.
+    #[test]
+    fn a_wildcard_label_stands_for_exactly_one_label() {
+        let pattern = HostPattern::parse("*.Example.com.").unwrap();
+        for (name, matches) in [
+            ("a.example.com", true),
+            ("example.com", false),
+            ("a.b.example.com", false),
+            ("aexample.com", false),
+            (".example.com", false),
+            ("a.example.com.evil", false),
+        ] {
+            assert_eq!(pattern.matches(name), matches, "{name}");
+        }
+        assert!(!HostPattern::parse("*.0.0.1").unwrap().matches("127.0.0.1"));
+    }
+
+    #[test]
+    fn what_is_not_a_host_is_refused_with_advice() {
+        for (text, why) in [
+            ("", "empty"),
+            ("*", "whole first label"),
+            ("a.*.com", "whole first label"),
+            ("*a.com", "whole first label"),
+            ("*.", "empty"),
+            ("*.*.com", "character"),
+            ("a.com:80", "port"),
+            ("https://a.com", "scheme"),
+            ("a.com/x", "path"),
+            ("a b", "character"),
+        ] {
+            let (message, _) = HostPattern::parse(text).unwrap_err();
+            assert!(message.contains(why), "{text}: {message}");
+        }
+    }
+}

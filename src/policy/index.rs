@@ -1,0 +1,100 @@
+//! From a host and a path to the rules that may be about them, without a visit to any other rule.
+
+use std::collections::HashMap;
+
+use super::host::{HostPattern, parent_of};
+use super::rule::{HostFit, Rule};
+use crate::request::Target;
+
+/// Every rule, found by host and by the first segment of its paths.
+///
+/// Finds a superset of the rules that are about a request; each rule says itself whether it is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Index {
+    rules: Vec<Rule>,
+    exact: HashMap<Box<str>, Bucket>,
+    one_label_below: HashMap<Box<str>, Bucket>,
+    any: Bucket,
+}
+
+/// The rules of one host pattern, as positions in [`Index::rules`].
+#[derive(Clone, Debug, Default)]
+struct Bucket {
+    by_first_segment: HashMap<Box<str>, Vec<usize>>,
+    /// Rules whose paths start with a wildcard, or that are about every path.
+    open: Vec<usize>,
+}
+
+// === impl Index ===
+
+impl Index {
+    /// Adds a rule that is about `hosts`; about every host where there are none.
+    pub(super) fn insert(&mut self, hosts: &[HostPattern], rule: Rule) {
+        let at = self.rules.len();
+        if hosts.is_empty() {
+            self.any.insert(at, &rule);
+        }
+        for (position, host) in hosts.iter().enumerate() {
+            // A rule is found once for each request, also where its target names a host twice.
+            let repeated = hosts.iter().take(position).any(|other| other == host);
+            let covered = matches!(host, HostPattern::Exact(name)
+                if hosts.iter().any(|other| other != host && other.matches(name)));
+            if !repeated && !covered {
+                self.bucket(host).insert(at, &rule);
+            }
+        }
+        self.rules.push(rule);
+    }
+
+    /// The rules that may be about `target`, each once.
+    pub(super) fn candidates(&self, target: &Target) -> impl Iterator<Item = (HostFit, &Rule)> {
+        let host = target.host.as_str();
+        let first = target.path.segments().first().map_or("", String::as_str);
+        let exact = self.exact.get(host).map(|bucket| (HostFit::Exact, bucket));
+        let below = parent_of(host).and_then(|parent| self.one_label_below.get(parent));
+        let below = below.map(|bucket| (HostFit::Wildcard, bucket));
+        [exact, below, Some((HostFit::Any, &self.any))]
+            .into_iter()
+            .flatten()
+            .flat_map(move |(fit, bucket)| bucket.find(first).map(move |at| (fit, at)))
+            .filter_map(|(fit, at)| self.rules.get(at).map(|rule| (fit, rule)))
+    }
+
+    /// Every rule, in no particular order.
+    pub(super) fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    fn bucket(&mut self, host: &HostPattern) -> &mut Bucket {
+        match host {
+            HostPattern::Exact(name) => self.exact.entry(name.clone()).or_default(),
+            HostPattern::OneLabelBelow(parent) => {
+                self.one_label_below.entry(parent.clone()).or_default()
+            }
+        }
+    }
+}
+
+// === impl Bucket ===
+
+impl Bucket {
+    fn insert(&mut self, at: usize, rule: &Rule) {
+        let firsts: Option<Vec<&str>> =
+            rule.paths.iter().map(|path| path.first_literal()).collect();
+        match firsts {
+            Some(mut firsts) if !firsts.is_empty() => {
+                firsts.sort_unstable();
+                firsts.dedup();
+                for first in firsts {
+                    self.by_first_segment.entry(first.into()).or_default().push(at);
+                }
+            }
+            Some(_) | None => self.open.push(at),
+        }
+    }
+
+    fn find(&self, first: &str) -> impl Iterator<Item = usize> {
+        let by_segment = self.by_first_segment.get(first).map(Vec::as_slice).unwrap_or_default();
+        by_segment.iter().chain(&self.open).copied()
+    }
+}

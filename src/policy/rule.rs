@@ -1,0 +1,220 @@
+//! One compiled rule: which requests it is about, and what it asks of them.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use ipnet::IpNet;
+
+use super::DecisionRequest;
+use super::check::{Check, Verdict};
+use super::decision::{HeaderMutation, RuleName};
+use super::header::HeaderMatcher;
+use super::inject::Injection;
+use super::judge::Judge;
+use super::path::PathTemplate;
+use super::peer::PeerRequirement;
+use super::token::TokenRequirement;
+use super::trace::{Mismatch, Trace};
+use super::truth::Truth;
+use super::variable::Facts;
+use crate::request::{RequestView, Target};
+
+/// What a match means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Effect {
+    /// The request may pass, unless another rule denies it.
+    Allow,
+    /// The request must not pass.
+    Deny,
+}
+
+/// Whether a rule counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mode {
+    /// It counts.
+    Enforce,
+    /// It is evaluated and reported only.
+    Shadow,
+}
+
+/// A compiled rule. Of every list, an empty one makes no demand: compiling refuses empty lists in documents.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub(super) name: RuleName,
+    pub(super) effect: Effect,
+    pub(super) mode: Mode,
+    pub(super) ports: Box<[u16]>,
+    pub(super) methods: Box<[Box<str>]>,
+    pub(super) paths: Box<[PathTemplate]>,
+    pub(super) source: Box<[IpNet]>,
+    pub(super) context_extensions: Box<[(Box<str>, Box<str>)]>,
+    pub(super) headers: Box<[HeaderMatcher]>,
+    pub(super) peer: Option<PeerRequirement>,
+    pub(super) token: Option<TokenRequirement>,
+    pub(super) inject: Box<[Injection]>,
+}
+
+/// How a rule came to be about a request's host; greater is narrower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum HostFit {
+    Any,
+    Wildcard,
+    Exact,
+}
+
+/// A rule that is about the request, and through what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fit<'r> {
+    pub(super) rule: &'r Rule,
+    host: HostFit,
+    /// The narrowest template that the path matches; none where the rule is about every path.
+    template: Option<&'r PathTemplate>,
+}
+
+// === impl Rule ===
+
+impl Rule {
+    /// Whether the rule, found by its host, is about the request.
+    pub(super) fn fit(
+        &self,
+        host: HostFit,
+        request: &RequestView,
+        target: &Target,
+    ) -> Result<Fit<'_>, Mismatch> {
+        if !self.is_about_port(request, target) {
+            return Err(Mismatch::Port);
+        }
+        // Exactly as sent: methods are case-sensitive (RFC 9110 section 9.1, P29).
+        if !self.methods.is_empty() && !self.methods.iter().any(|own| **own == *request.method) {
+            return Err(Mismatch::Method);
+        }
+        let template = self
+            .paths
+            .iter()
+            .filter(|template| template.matches(&target.path))
+            .max_by(|a, b| a.cmp_narrowness(b));
+        if template.is_none() && !self.paths.is_empty() {
+            return Err(Mismatch::Path);
+        }
+        Ok(Fit { rule: self, host, template })
+    }
+
+    /// An authority without a port means the scheme's. With neither there is no telling: deny rules are about it then, and
+    /// allow rules are not.
+    fn is_about_port(&self, request: &RequestView, target: &Target) -> bool {
+        let by_scheme = || match request.scheme.as_str() {
+            "https" => Some(443),
+            "http" => Some(80),
+            _ => None,
+        };
+        self.ports.is_empty()
+            || target
+                .port
+                .or_else(by_scheme)
+                .map_or(self.effect == Effect::Deny, |port| self.ports.contains(&port))
+    }
+
+    /// Whether the request meets everything the rule asks for.
+    pub(super) fn judge<T: Trace>(
+        &self,
+        question: &DecisionRequest<'_>,
+        trace: &mut T,
+    ) -> Verdict<'_> {
+        let mut judge = Judge::new(&self.name, trace);
+        self.judge_request(question.request, &mut judge);
+        if let Some(peer) = &self.peer {
+            peer.judge(question.subject.peer().verified(), &mut judge);
+        }
+        if let Some(token) = &self.token {
+            token.judge(question.subject, &mut judge);
+        }
+        judge.verdict()
+    }
+
+    fn judge_request<'r, T: Trace>(&'r self, request: &RequestView, judge: &mut Judge<'r, '_, T>) {
+        if !self.source.is_empty() {
+            judge.check(Check::Source, || self.is_from_source(request));
+        }
+        for (name, value) in &self.context_extensions {
+            let found = request.context_extensions.get(&**name);
+            judge.check(Check::ContextExtension(name), || {
+                found.is_some_and(|found| **found == **value).into()
+            });
+        }
+        for header in &self.headers {
+            judge.check(Check::Header(&header.name), || header.holds(&request.headers));
+        }
+    }
+
+    /// Unknown where the connection has no IP address, as over a Unix socket.
+    fn is_from_source(&self, request: &RequestView) -> Truth {
+        request.source.address.map_or(Truth::Unknown, |address| {
+            // `::ffff:10.0.0.1` is `10.0.0.1`.
+            let ip = address.ip().to_canonical();
+            self.source.iter().any(|net| net.contains(&ip)).into()
+        })
+    }
+}
+
+// === impl Fit ===
+
+impl<'r> Fit<'r> {
+    /// The headers that the rule injects.
+    ///
+    /// # Errors
+    /// The check that cannot be told, where a value must not be sent.
+    pub(super) fn render(
+        &self,
+        question: &DecisionRequest<'_>,
+    ) -> Result<Vec<HeaderMutation>, Check<'r>> {
+        let token =
+            self.rule.token.as_ref().and_then(|token| question.subject.token(&token.issuer));
+        let facts = Facts {
+            peer: question.subject.peer().verified(),
+            token,
+            request: question.request,
+            template: self.template,
+            rule: &self.rule.name,
+        };
+        let mut headers = Vec::with_capacity(self.rule.inject.len());
+        for injection in &self.rule.inject {
+            let rendered = injection.render(&facts).map_err(|_| Check::Inject(&injection.name))?;
+            headers.extend(rendered);
+        }
+        Ok(headers)
+    }
+
+    /// Orders rules that are about the same request from wide to narrow: by host, then path, then method, then port; by
+    /// name where nothing else differs, so that the order of files and rules never matters.
+    pub(super) fn cmp_narrowness(&self, other: &Self) -> Ordering {
+        let by_path = match (self.template, other.template) {
+            (Some(own), Some(others)) => own.cmp_narrowness(others),
+            (own, others) => own.is_some().cmp(&others.is_some()),
+        };
+        let others = other.rule;
+        (self.host.cmp(&other.host))
+            .then(by_path)
+            .then((!self.rule.methods.is_empty()).cmp(&!others.methods.is_empty()))
+            .then((!self.rule.ports.is_empty()).cmp(&!others.ports.is_empty()))
+            .then_with(|| others.name.cmp(&self.rule.name))
+    }
+}
+
+// === impl Effect ===
+
+impl Effect {
+    /// The word used in documents, audit records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

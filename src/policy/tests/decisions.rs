@@ -1,0 +1,318 @@
+//! Default deny, deny overrides, three values, and the most specific cause.
+
+use serde_json::json;
+
+use super::fixtures::*;
+use crate::authn::{Binding, Credential, Subject};
+use crate::evidence_level::EvidenceLevel;
+use crate::policy::PolicySet;
+use crate::reason::{ClientAnswer, Reason};
+
+const WEB: &str =
+    "{ name: web, effect: allow, peer: { spiffe: ['spiffe://prod.example/ns/web/sa/*'] } }";
+
+/// Invariant 2: nothing is allowed by having nothing to say.
+#[test]
+fn no_policy_denies_everything() {
+    assert_eq!(outcome(&PolicySet::default(), &web(), &get("/")), "deny policy_unavailable");
+}
+
+/// P75: an unknown host, path or method is answered like any other request that no rule covers.
+#[test]
+fn what_no_rule_covers_is_denied_alike() {
+    let set = rules(&[
+        "{ name: r, effect: allow, on: { methods: [GET], paths: [/a] }, peer: { any: true } }",
+    ]);
+    for request in [
+        request("GET", "other.example.com", "/a"),
+        request("GET", "orders.example.com", "/b"),
+        request("POST", "orders.example.com", "/a"),
+        request("GET", "x.orders.example.com", "/a"),
+    ] {
+        let decision = decide(&set, &web(), &request);
+        let crate::policy::Decision::Deny(denial) = decision else { panic!("{request:?}") };
+        assert_eq!(denial.rejection().reason(), Reason::NoRule);
+        assert_eq!(denial.rejection().reason().client_answer(), ClientAnswer::Forbidden);
+        assert_eq!(denial.rule(), None);
+    }
+}
+
+#[test]
+fn deny_overrides_allow_whatever_the_order() {
+    let deny = "{ name: freeze, effect: deny, on: { paths: ['/v1/**'] } }";
+    for set in [rules(&[WEB, deny]), rules(&[deny, WEB])] {
+        assert_eq!(outcome(&set, &web(), &get("/v1/a")), "deny rule_denied freeze");
+        assert_eq!(outcome(&set, &web(), &get("/v2")), "allow web");
+    }
+}
+
+/// P29: methods are compared as sent, and headers that pretend to be methods are not looked at.
+#[test]
+fn methods_are_case_sensitive_and_cannot_be_overridden() {
+    let set = rules(&["{ name: r, effect: allow, on: { methods: [POST] }, peer: { any: true } }"]);
+    assert_eq!(outcome(&set, &web(), &request("POST", "orders.example.com", "/")), "allow r");
+    assert_eq!(outcome(&set, &web(), &request("post", "orders.example.com", "/")), "deny no_rule");
+    let overridden = with_header(get("/"), "x-http-method-override", b"POST");
+    assert_eq!(outcome(&set, &web(), &overridden), "deny no_rule");
+}
+
+/// P8, P19: what has no canonical form is denied with that reason, whatever the rules say.
+#[test]
+fn a_request_without_a_canonical_target_is_denied() {
+    let set = rules(&["{ name: r, effect: allow, public: true }"]);
+    assert_eq!(outcome(&set, &nobody(), &get("/a/../b")), "deny path_not_canonical");
+    assert_eq!(outcome(&set, &nobody(), &request("GET", "a@b", "/")), "deny host_invalid");
+    assert_eq!(
+        outcome(&set, &nobody(), &request("CONNECT", "orders.example.com", "")),
+        "deny path_not_canonical"
+    );
+}
+
+/// P69: a refused credential denies even where the rule asks for none.
+#[test]
+fn a_rejected_credential_denies_even_on_a_public_route() {
+    let set = rules(&["{ name: r, effect: allow, public: true }"]);
+    let expired = || Credential::Rejected(Reason::TokenExpired.because("expired"));
+    let revoked = || Credential::Rejected(Reason::CertRevoked.because("revoked"));
+    let with = |peer, tokens| outcome(&set, &Subject::assertion(peer, tokens), &get("/"));
+    assert_eq!(with(Credential::Absent, Credential::Absent), "allow r");
+    assert_eq!(with(Credential::Absent, expired()), "deny token_expired");
+    let absent = Credential::Absent;
+    assert_eq!(
+        outcome(&set, &Subject::assertion(revoked(), absent), &get("/")),
+        "deny cert_revoked"
+    );
+}
+
+#[test]
+fn the_peer_is_compared_whole() {
+    let set = rules(&[
+        "{ name: sa, effect: allow, on: { paths: [/sa] }, peer: { spiffe: ['spiffe://prod.example/ns/web/sa/*'] } }",
+        "{ name: dns, effect: allow, on: { paths: [/dns] }, peer: { dns: ['*.web.svc'] } }",
+        "{ name: domain, effect: allow, on: { paths: [/domain] }, peer: { trustDomain: edge } }",
+        "{ name: leaf, effect: allow, on: { paths: [/leaf] }, peer: { any: true, evidence: leaf } }",
+    ]);
+    let web = web();
+    let deep = caller(Some("spiffe://prod.example/ns/web/sa/front/x"), None);
+    let hash = peer("spiffe://prod.example/ns/web/sa/front", EvidenceLevel::Hash);
+    let hash = Subject::assertion(Credential::Verified(hash), Credential::Absent);
+    for (subject, path, expected) in [
+        (&web, "/sa", "allow sa"),
+        (&deep, "/sa", "deny cert_san sa"),
+        (&nobody(), "/sa", "deny peer_missing sa"),
+        (&web, "/dns", "allow dns"),
+        (&web, "/domain", "deny cert_san domain"),
+        (&web, "/leaf", "allow leaf"),
+        (&hash, "/leaf", "deny evidence_insufficient leaf"),
+        (&hash, "/sa", "allow sa"),
+    ] {
+        assert_eq!(outcome(&set, subject, &get(path)), expected, "{path}");
+    }
+}
+
+#[test]
+fn the_token_must_be_what_the_rule_asks_for() {
+    let set = rules(&[
+        "{ name: r, effect: allow, token: { issuer: corp, audiences: [orders], subjects: [alice], clients: [cli], \
+         claims: [{ pointer: /realm/roles, contains: admin }], anyScope: [a, b], scopes: [c] } }",
+    ]);
+    let good = json!({"aud": "other orders", "sub": "alice", "client_id": "cli", "realm": {"roles": ["admin"]}, "scope": "b c"});
+    for (change, expected) in [
+        (json!({}), "allow r"),
+        (json!({"aud": "other"}), "deny audience r"),
+        (json!({"sub": "Alice"}), "deny claim_mismatch r"),
+        (json!({"sub": null}), "deny claim_mismatch r"),
+        (json!({"client_id": "cli2"}), "deny claim_mismatch r"),
+        (json!({"realm": {"roles": ["user"]}}), "deny claim_mismatch r"),
+        (json!({"realm": {}}), "deny claim_mismatch r"),
+        (json!({"realm": {"roles": "admin"}}), "deny eval_error r"),
+        (json!({"scope": "c"}), "deny scope_missing r"),
+        (json!({"scope": "a b"}), "deny scope_missing r"),
+    ] {
+        let mut claims = good.clone();
+        claims.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        assert_eq!(outcome(&set, &caller(None, Some(claims)), &get("/")), expected, "{change}");
+    }
+    assert_eq!(outcome(&set, &nobody(), &get("/")), "deny token_missing r");
+}
+
+/// P57: a scope is a whole word.
+#[test]
+fn scopes_are_never_matched_in_part() {
+    let set = rules(&["{ name: r, effect: allow, token: { issuer: corp, scopes: [admin] } }"]);
+    for (scope, expected) in [
+        ("admin", "allow r"),
+        ("x admin y", "allow r"),
+        ("administrator", "deny scope_missing r"),
+        ("admin:read", "deny scope_missing r"),
+        ("Admin", "deny scope_missing r"),
+        ("admin\t", "deny scope_missing r"),
+        ("", "deny scope_missing r"),
+    ] {
+        let subject = caller(None, Some(json!({ "scope": scope })));
+        assert_eq!(outcome(&set, &subject, &get("/")), expected, "{scope:?}");
+    }
+}
+
+/// RFC 6750 section 3: the challenge names the scopes that are needed.
+#[test]
+fn a_missing_scope_is_named_in_the_denial() {
+    let set = rules(&["{ name: r, effect: allow, token: { issuer: corp, scopes: [a, b] } }"]);
+    let crate::policy::Decision::Deny(denial) = decide(&set, &alice(), &get("/")) else { panic!() };
+    assert_eq!(denial.scopes(), ["a", "b"]);
+}
+
+/// P53: a token of one issuer does not meet a rule that names another.
+#[test]
+fn a_token_of_another_issuer_does_not_count() {
+    let set = rules(&["{ name: r, effect: allow, token: { issuer: partner, subjects: [alice] } }"]);
+    assert_eq!(outcome(&set, &alice(), &get("/")), "deny token_missing r");
+}
+
+/// P69: a rule that asks for a bound token is not met by any other.
+#[test]
+fn a_certificate_bound_token_is_bound_by_a_certificate() {
+    let set = rules(&["{ name: r, effect: allow, token: { issuer: corp, binding: certificate } }"]);
+    for (binding, expected) in [
+        (Binding::Certificate, "allow r"),
+        (Binding::None, "deny binding_unavailable r"),
+        (Binding::Dpop, "deny binding_unavailable r"),
+    ] {
+        let tokens = Credential::Verified(vec![token("corp", json!({}), binding)]);
+        let subject = Subject::assertion(Credential::Absent, tokens);
+        assert_eq!(outcome(&set, &subject, &get("/")), expected);
+    }
+}
+
+/// P4, P5, P7: a deny rule sees every value, and one that it cannot read denies.
+#[test]
+fn a_header_rule_sees_every_value() {
+    let set = rules(&[
+        WEB,
+        "{ name: no-admin, effect: deny, headers: [{ name: X-Role, any: { in: [admin, root] } }] }",
+    ]);
+    for (lines, expected) in [
+        (&[b"user".as_slice()][..], "allow web"),
+        (&[b"user", b"admin"], "deny rule_denied no-admin"),
+        (&[b"admin", b"user"], "deny rule_denied no-admin"),
+        (&[b"user, root"], "deny rule_denied no-admin"),
+        (&[b"user", b"ad\xffmin"], "deny eval_error no-admin"),
+    ] {
+        let request = lines.iter().fold(get("/"), |r, line| with_header(r, "x-role", line));
+        assert_eq!(outcome(&set, &web(), &request), expected, "{lines:?}");
+    }
+}
+
+/// P74: what cannot be told denies in a deny rule, and never allows in an allow rule.
+#[test]
+fn indeterminate_never_allows() {
+    let deny = rules(&[WEB, "{ name: net, effect: deny, source: [192.0.2.0/24] }"]);
+    assert_eq!(outcome(&deny, &web(), &get("/")), "deny eval_error net");
+    let allow =
+        rules(&["{ name: net, effect: allow, source: [192.0.2.0/24], peer: { any: true } }"]);
+    assert_eq!(outcome(&allow, &web(), &get("/")), "deny eval_error net");
+    let other =
+        rules(&[WEB, "{ name: net, effect: allow, source: [192.0.2.0/24], peer: { any: true } }"]);
+    assert_eq!(outcome(&other, &web(), &get("/")), "allow web");
+    let claim = rules(&[
+        "{ name: any, effect: allow, token: { issuer: corp } }",
+        "{ name: guests, effect: deny, token: { issuer: corp, claims: [{ pointer: /kind, equals: guest }] } }",
+    ]);
+    for (kind, expected) in [
+        (json!("staff"), "allow any"),
+        (json!("guest"), "deny rule_denied guests"),
+        (json!(["guest"]), "deny eval_error guests"),
+        (json!(null), "deny eval_error guests"),
+    ] {
+        let subject = caller(None, Some(json!({ "kind": kind })));
+        assert_eq!(outcome(&claim, &subject, &get("/")), expected, "{kind}");
+    }
+}
+
+#[test]
+fn networks_and_route_parameters_are_compared() {
+    let set = rules(&[
+        "{ name: net, effect: allow, on: { paths: [/net] }, source: [10.0.0.0/8, '2001:db8::/32'], peer: { any: true } }",
+        "{ name: gold, effect: allow, on: { paths: [/gold] }, contextExtensions: { tier: gold }, peer: { any: true } }",
+    ]);
+    for (address, expected) in [
+        ("10.1.2.3:1", "allow net"),
+        ("[::ffff:10.1.2.3]:1", "allow net"),
+        ("[2001:db8::1]:1", "allow net"),
+        ("11.1.2.3:1", "deny no_rule net"),
+    ] {
+        let mut request = get("/net");
+        request.source.address = Some(address.parse().unwrap());
+        assert_eq!(outcome(&set, &web(), &request), expected, "{address}");
+    }
+    let mut request = get("/gold");
+    assert_eq!(outcome(&set, &web(), &request), "deny no_rule gold");
+    request.context_extensions.insert("tier".into(), "gold".into());
+    assert_eq!(outcome(&set, &web(), &request), "allow gold");
+}
+
+#[test]
+fn the_closest_rule_names_the_cause() {
+    let set = rules(&[
+        "{ name: robots, effect: allow, peer: { spiffe: ['spiffe://prod.example/robots/*'] } }",
+        "{ name: people, effect: allow, token: { issuer: corp, scopes: [orders:write] } }",
+        "{ name: elsewhere, effect: allow, on: { paths: [/x] }, token: { issuer: corp, scopes: [y], subjects: [alice] } }",
+    ]);
+    assert_eq!(outcome(&set, &nobody(), &get("/")), "deny token_missing people");
+    assert_eq!(outcome(&set, &web(), &get("/")), "deny token_missing people");
+    assert_eq!(outcome(&set, &alice(), &get("/")), "deny scope_missing people");
+}
+
+#[test]
+fn the_narrowest_rule_speaks() {
+    let set = compile(&[
+        policy("wide", "target: { anyHost: true }\nrules: [{ name: all, effect: allow, peer: { any: true } }]"),
+        policy("label", "target: { hosts: ['*.example.com'] }\nrules: [{ name: label, effect: allow, on: { paths: ['/a/**'] }, peer: { any: true } }]"),
+        policy("exact", "target: { hosts: [orders.example.com] }\nrules:\n  - { name: tree, effect: allow, on: { paths: ['/a/b/**'] }, peer: { any: true } }\n  - { name: leaf, effect: allow, on: { paths: ['/a/b/{c}'] }, peer: { any: true } }"),
+    ].concat());
+    for (path, expected) in [
+        ("/", "allow all"),
+        ("/a/x", "allow label"),
+        ("/a/b/c/d", "allow tree"),
+        ("/a/b/c", "allow leaf"),
+    ] {
+        assert_eq!(outcome(&set, &web(), &get(path)), expected, "{path}");
+    }
+}
+
+#[test]
+fn ports_default_to_those_of_the_scheme() {
+    let target = "target: { hosts: [orders.example.com], ports: [443] }\n";
+    let set = compile(&policy(
+        "p",
+        &format!("{target}rules: [{{ name: r, effect: allow, peer: {{ any: true }} }}]"),
+    ));
+    assert_eq!(outcome(&set, &web(), &get("/")), "allow r");
+    assert_eq!(outcome(&set, &web(), &request("GET", "orders.example.com:443", "/")), "allow r");
+    assert_eq!(
+        outcome(&set, &web(), &request("GET", "orders.example.com:8443", "/")),
+        "deny no_rule"
+    );
+    let mut unknown = get("/");
+    unknown.scheme = String::new();
+    assert_eq!(outcome(&set, &web(), &unknown), "deny no_rule");
+}
+
+/// P77: one wrong document keeps the whole set from being used, and all that is wrong is said.
+#[test]
+fn compiling_reports_every_problem_of_every_document() {
+    let text = [
+        policy(
+            "a",
+            "target: { hosts: ['*'] }\nrules: [{ name: r, effect: deny, on: { methods: [get] } }]",
+        ),
+        policy(
+            "b",
+            "target: { anyHost: true }\nrules: [{ name: r, effect: allow, token: { issuer: crop } }]",
+        ),
+    ];
+    let (_, problems) = try_compile(&text.concat());
+    let codes: Vec<_> = problems.iter().map(|problem| problem.code).collect();
+    assert_eq!(codes, ["invalid-host", "invalid-method", "unknown-issuer"]);
+    assert!(crate::document::any_error(&problems));
+}

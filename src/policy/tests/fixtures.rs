@@ -1,0 +1,128 @@
+//! Policies, callers and requests for the tests of this room.
+
+use serde_json::{Value, json};
+
+use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
+use crate::clock::UnixTime;
+use crate::document::{self, SourceFile};
+use crate::evidence_level::EvidenceLevel;
+use crate::policy::{Decision, DecisionRequest, PolicySet};
+use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, Target};
+
+/// A policy document called `name` with `spec`, given from its first key on.
+pub(super) fn policy(name: &str, spec: &str) -> String {
+    let spec = spec.trim_end().replace('\n', "\n  ");
+    format!(
+        "---\napiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: {name} }}\nspec:\n  {spec}\n"
+    )
+}
+
+/// A policy for every path of `orders.example.com`, with `rules` given as YAML list entries.
+pub(super) fn rules(rules: &[&str]) -> PolicySet {
+    let rules = rules.join("\n  - ");
+    compile(&policy(
+        "orders",
+        &format!("target: {{ hosts: [orders.example.com] }}\nrules:\n  - {rules}"),
+    ))
+}
+
+/// Compiles documents that have no problem.
+pub(super) fn compile(text: &str) -> PolicySet {
+    let (set, problems) = try_compile(text);
+    let rendered: Vec<_> = problems.iter().map(|problem| problem.render(false)).collect();
+    assert!(problems.is_empty(), "{}", rendered.join("\n"));
+    set
+}
+
+/// Compiles documents for the issuers `corp` and `partner` and the trust domains `prod` and `edge`.
+pub(super) fn try_compile(text: &str) -> (PolicySet, Vec<document::Diagnostic>) {
+    let mut problems = Vec::new();
+    let documents = document::parse(&SourceFile::new("test.yaml", text), &mut problems);
+    let set =
+        PolicySet::compile(&documents, &["corp", "partner"], &["prod", "edge"], &mut problems);
+    (set, problems)
+}
+
+/// A `GET` of `path` at `orders.example.com`.
+pub(super) fn get(path: &str) -> RequestView {
+    request("GET", "orders.example.com", path)
+}
+
+pub(super) fn request(method: &str, authority: &str, path: &str) -> RequestView {
+    RequestView {
+        id: String::new(),
+        method: method.to_owned(),
+        scheme: String::from("https"),
+        protocol: String::from("HTTP/2"),
+        raw_host: authority.to_owned(),
+        raw_path: path.to_owned(),
+        target: Target::parse(authority, path),
+        headers: Headers::default(),
+        source: Endpoint::default(),
+        destination: Endpoint::default(),
+        sni: None,
+        body: Body::default(),
+        context_extensions: std::collections::BTreeMap::new(),
+        metadata: std::collections::BTreeMap::new(),
+    }
+}
+
+pub(super) fn with_header(mut request: RequestView, name: &str, value: &[u8]) -> RequestView {
+    request.headers.push(name, HeaderValue::new(value.to_vec()));
+    request
+}
+
+/// Nobody in particular.
+pub(super) fn nobody() -> Subject {
+    Subject::assertion(Credential::Absent, Credential::Absent)
+}
+
+/// A peer of `prod` with this SPIFFE ID, and a token of `corp` with these claims, where they are given.
+pub(super) fn caller(spiffe: Option<&str>, claims: Option<Value>) -> Subject {
+    let peer = spiffe.map(|id| peer(id, EvidenceLevel::Full));
+    let tokens = claims.map(|claims| vec![token("corp", claims, Binding::None)]);
+    Subject::assertion(
+        peer.map_or(Credential::Absent, Credential::Verified),
+        tokens.map_or(Credential::Absent, Credential::Verified),
+    )
+}
+
+/// The front end `web`, without a token.
+pub(super) fn web() -> Subject {
+    caller(Some("spiffe://prod.example/ns/web/sa/front"), None)
+}
+
+/// Alice with the scope `orders:read`, over no particular connection.
+pub(super) fn alice() -> Subject {
+    caller(None, Some(json!({"sub": "alice", "scope": "orders:read", "tenant": "acme"})))
+}
+
+pub(super) fn peer(spiffe: &str, level: EvidenceLevel) -> PeerIdentity {
+    let facts = PeerFacts {
+        spiffe: Some(spiffe.parse().unwrap()),
+        dns: vec!["front.web.svc".into()],
+        ..PeerFacts::of("prod")
+    };
+    PeerIdentity::assertion(facts, level)
+}
+
+pub(super) fn token(issuer: &str, claims: Value, binding: Binding) -> TokenIdentity {
+    let Value::Object(claims) = claims else { panic!("claims are an object") };
+    TokenIdentity::for_test(issuer, claims, binding)
+}
+
+pub(super) fn decide(set: &PolicySet, subject: &Subject, request: &RequestView) -> Decision {
+    let now = UnixTime::from_secs(1_800_000_000);
+    set.evaluate(&DecisionRequest { subject, request, now })
+}
+
+/// `allow RULE` or `deny REASON [RULE]`, short enough for tables.
+pub(super) fn outcome(set: &PolicySet, subject: &Subject, request: &RequestView) -> String {
+    match decide(set, subject, request) {
+        Decision::Allow(permit) => format!("allow {}", permit.rule().rule),
+        Decision::Deny(denial) => {
+            let rule = denial.rule().map(|name| format!(" {}", name.rule)).unwrap_or_default();
+            format!("deny {}{rule}", denial.rejection().reason())
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Injected headers: values that cannot be trusted are not sent, and the caller's own copies never pass.
+
+use serde_json::{Value, json};
+
+use super::fixtures::*;
+use crate::limits::MAX_INJECTED_VALUE_BYTES;
+use crate::policy::{Decision, Permit};
+
+fn permit(set: &crate::policy::PolicySet, claims: Value, path: &str) -> Option<Permit> {
+    let subject = caller(Some("spiffe://prod.example/ns/web/sa/front"), Some(claims));
+    match decide(set, &subject, &get(path)) {
+        Decision::Allow(permit) => Some(permit),
+        Decision::Deny(_) => None,
+    }
+}
+
+fn values(permit: &Permit) -> Vec<(&str, &str)> {
+    permit.headers().iter().map(|header| (&*header.name, header.value.as_str())).collect()
+}
+
+#[test]
+fn templates_take_their_values_from_what_was_verified() {
+    let set = rules(&[
+        "{ name: r, effect: allow, on: { paths: ['/v1/{tenant}/{id}'] }, peer: { any: true }, token: { issuer: corp }, inject: { headers: { \
+        X-Subject: '{token.sub}', x-client: 'c={token.client};', x-peer: '{peer.spiffe} {peer.dns} {peer.trustDomain}', x-roles: '{token.claims./realm/roles}', \
+        x-level: '{token.claims./level}', x-path: '{request.path.tenant}/{request.path.id}', x-by: '{decision.policy}.{decision.rule}', \
+        x-req: '{request.method} {request.host}', x-lit: '{{plain}}' } } }",
+    ]);
+    let claims =
+        json!({"sub": "alice", "client_id": "cli", "realm": {"roles": ["a", "b"]}, "level": 3});
+    let permit = permit(&set, claims, "/v1/acme/17").unwrap();
+    assert_eq!(
+        values(&permit),
+        [
+            ("x-subject", "alice"),
+            ("x-client", "c=cli;"),
+            ("x-peer", "spiffe://prod.example/ns/web/sa/front front.web.svc prod"),
+            ("x-roles", "a,b"),
+            ("x-level", "3"),
+            ("x-path", "acme/17"),
+            ("x-by", "orders.r"),
+            ("x-req", "GET orders.example.com"),
+            ("x-lit", "{plain}"),
+        ]
+    );
+}
+
+/// P12: a value that could end the header, or mean something else to another reader, denies. It is never emitted and
+/// never cleaned.
+#[test]
+fn an_unsafe_value_is_a_denial() {
+    let set = rules(&[
+        "{ name: r, effect: allow, token: { issuer: corp }, inject: { headers: { x-tenant: 't={token.claims./tenant}' } } }",
+    ]);
+    for (tenant, expected) in [
+        (json!("acme"), Some("t=acme")),
+        (json!("a b"), Some("t=a b")),
+        (json!(["a", "b"]), Some("t=a,b")),
+        (json!("a\r\nx-admin: 1"), None),
+        (json!("a\nb"), None),
+        (json!("a\0b"), None),
+        (json!("a\tb"), None),
+        (json!("a\u{7f}"), None),
+        (json!("caf\u{e9}"), None),
+        (json!("a\u{2028}b"), None),
+        (json!("acme "), None),
+        (json!({"a": 1}), None),
+        (json!(["a,b"]), None),
+        (json!([["a"]]), None),
+        (json!(["a", ""]), None),
+        (json!("a".repeat(MAX_INJECTED_VALUE_BYTES)), None),
+    ] {
+        let permit = permit(&set, json!({ "tenant": tenant }), "/");
+        let value = permit.as_ref().map(|permit| permit.headers()[0].value.as_str());
+        assert_eq!(value, expected, "{tenant}");
+    }
+    let subject = caller(None, Some(json!({"tenant": "a\nb"})));
+    assert_eq!(outcome(&set, &subject, &get("/")), "deny eval_error r");
+}
+
+#[test]
+fn a_value_that_is_not_there_leaves_the_header_out_and_strips_it_all_the_same() {
+    let set = rules(&[
+        "{ name: r, effect: allow, token: { issuer: corp }, inject: { headers: { x-tenant: 't={token.claims./tenant}', x-sub: '{token.sub}' } } }",
+    ]);
+    for claims in [
+        json!({"sub": "a"}),
+        json!({"sub": "a", "tenant": ""}),
+        json!({"sub": "a", "tenant": null}),
+        json!({"sub": "a", "tenant": []}),
+    ] {
+        let permit = permit(&set, claims, "/").unwrap();
+        assert_eq!(values(&permit), [("x-sub", "a")]);
+        assert_eq!(permit.strip(), ["x-sub", "x-tenant"]);
+    }
+}
+
+/// P9, P13, invariant 4: whatever any rule can inject is removed on every allow, in every spelling that some upstream reads
+/// as the same; and nothing is injected that is not on that list.
+#[test]
+fn the_callers_copies_of_injected_headers_are_removed() {
+    let set = rules(&[
+        "{ name: a, effect: allow, on: { paths: [/a] }, token: { issuer: corp }, inject: { headers: { X-User-Id: '{token.sub}' } } }",
+        "{ name: b, effect: allow, on: { paths: [/b] }, public: true }",
+        "{ name: c, effect: allow, mode: shadow, public: true, inject: { headers: { x-shadow: '1' } } }",
+    ]);
+    let request = [
+        ("X-USER-ID", "root"),
+        ("x_user_id", "root"),
+        ("X-User_Id", "root"),
+        ("x_other_id", "1"),
+        ("xuserid", "1"),
+    ]
+    .iter()
+    .fold(get("/b"), |request, (name, value)| with_header(request, name, value.as_bytes()));
+    let Decision::Allow(permit) = decide(&set, &nobody(), &request) else { panic!() };
+    assert_eq!(permit.strip(), ["x-shadow", "x-user-id", "x_user_id", "x-user_id"]);
+    assert!(permit.headers().is_empty());
+    let Decision::Allow(permit) = decide(&set, &alice(), &get("/a")) else { panic!() };
+    assert!(
+        permit.headers().iter().all(|header| permit.strip().contains(&header.name.to_string()))
+    );
+}
+
+/// An unsafe value keeps one rule from allowing, not the others: removing a rule must never turn a deny into an allow.
+#[test]
+fn another_rule_may_still_allow() {
+    let set = rules(&[
+        "{ name: narrow, effect: allow, on: { paths: [/a] }, token: { issuer: corp }, inject: { headers: { x-sub: '{token.sub}' } } }",
+        "{ name: wide, effect: allow, token: { issuer: corp } }",
+    ]);
+    assert_eq!(outcome(&set, &alice(), &get("/a")), "allow narrow");
+    assert_eq!(outcome(&set, &caller(None, Some(json!({"sub": "é"}))), &get("/a")), "allow wide");
+}

@@ -1,0 +1,6 @@
+//! What policies decide, from documents to decisions.
+
+mod decisions;
+mod fixtures;
+mod injection;
+mod shadows;

@@ -1,0 +1,75 @@
+//! What a rule asks of the token that the caller carries.
+
+use super::check::Check;
+use super::claim::ClaimMatcher;
+use super::judge::Judge;
+use super::trace::Trace;
+use crate::authn::{Binding, Subject, TokenIdentity};
+
+/// What the token must be. An empty list makes no demand.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TokenRequirement {
+    /// The `TokenIssuer` document that must vouch for it. Always named: a token of one issuer never meets a rule that was
+    /// written for another (P53).
+    pub(super) issuer: Box<str>,
+    /// Scopes that it must all have.
+    pub(super) scopes: Box<[String]>,
+    /// Scopes of which it must have one.
+    pub(super) any_scope: Box<[String]>,
+    /// Audiences of which it must have one.
+    pub(super) audiences: Box<[String]>,
+    /// Subjects of which it must be one.
+    pub(super) subjects: Box<[String]>,
+    /// Clients of which it must be one.
+    pub(super) clients: Box<[String]>,
+    /// Claims.
+    pub(super) claims: Box<[ClaimMatcher]>,
+    /// Whether it must be bound to the peer's certificate.
+    pub(super) certificate_bound: bool,
+}
+
+// === impl TokenRequirement ===
+
+impl TokenRequirement {
+    pub(super) fn judge<'r, T: Trace>(&'r self, subject: &Subject, judge: &mut Judge<'r, '_, T>) {
+        let token = subject.token(&self.issuer);
+        judge.check(Check::TokenPresent(&self.issuer), || token.is_some().into());
+        let Some(token) = token else { return };
+        if self.certificate_bound {
+            judge.check(Check::TokenBinding, || (token.binding() == Binding::Certificate).into());
+        }
+        self.judge_names(token, judge);
+        for claim in &self.claims {
+            let pointer = &claim.pointer;
+            judge.check(Check::TokenClaim(pointer), || claim.holds(token.claim(pointer)));
+        }
+        // Scopes are whole words: `admin` is not `administrator` (P57).
+        if !self.scopes.is_empty() {
+            judge.check(Check::TokenScopes(&self.scopes), || {
+                self.scopes.iter().all(|scope| token.scopes().contains(scope)).into()
+            });
+        }
+        if !self.any_scope.is_empty() {
+            judge.check(Check::TokenAnyScope(&self.any_scope), || {
+                self.any_scope.iter().any(|scope| token.scopes().contains(scope)).into()
+            });
+        }
+    }
+
+    fn judge_names<'r, T: Trace>(&'r self, token: &TokenIdentity, judge: &mut Judge<'r, '_, T>) {
+        let one_of = |listed: &[String], found: Option<&str>| {
+            found.is_some_and(|found| listed.iter().any(|own| own == found))
+        };
+        if !self.audiences.is_empty() {
+            judge.check(Check::TokenAudience, || {
+                token.audiences().iter().any(|found| self.audiences.contains(found)).into()
+            });
+        }
+        if !self.subjects.is_empty() {
+            judge.check(Check::TokenSubject, || one_of(&self.subjects, token.subject()).into());
+        }
+        if !self.clients.is_empty() {
+            judge.check(Check::TokenClient, || one_of(&self.clients, token.client()).into());
+        }
+    }
+}

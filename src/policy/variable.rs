@@ -1,0 +1,196 @@
+//! The variables of templates: what each is called, what a rule must ask for so that it has a value, and its value.
+
+use serde_json::Value;
+
+use super::decision::RuleName;
+use super::path::PathTemplate;
+use crate::authn::{PeerIdentity, TokenIdentity};
+use crate::request::RequestView;
+
+/// A variable, such as `token.sub`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Variable {
+    TokenSubject,
+    TokenClient,
+    TokenIssuer,
+    TokenId,
+    /// By JSON pointer (RFC 6901).
+    TokenClaim(Box<str>),
+    PeerSpiffe,
+    PeerDns,
+    PeerTrustDomain,
+    RequestMethod,
+    RequestHost,
+    /// By the name of the capture.
+    RequestPath(Box<str>),
+    DecisionPolicy,
+    DecisionRule,
+}
+
+/// What variables take their values from: what was verified, and the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts<'a> {
+    pub(super) peer: Option<&'a PeerIdentity>,
+    pub(super) token: Option<&'a TokenIdentity>,
+    pub(super) request: &'a RequestView,
+    /// The template that the path matched.
+    pub(super) template: Option<&'a PathTemplate>,
+    pub(super) rule: &'a RuleName,
+}
+
+/// The value of a variable, before it is known to be safe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// There is none.
+    Nothing,
+    /// One text.
+    One(String),
+    /// Several texts, to be joined by commas.
+    Several(Vec<String>),
+    /// Something that has no form as one line of text.
+    Formless,
+}
+
+/// Variables without a parameter.
+const PLAIN: [(&str, Variable); 11] = [
+    ("token.sub", Variable::TokenSubject),
+    ("token.client", Variable::TokenClient),
+    ("token.iss", Variable::TokenIssuer),
+    ("token.jti", Variable::TokenId),
+    ("peer.spiffe", Variable::PeerSpiffe),
+    ("peer.dns", Variable::PeerDns),
+    ("peer.trustDomain", Variable::PeerTrustDomain),
+    ("request.method", Variable::RequestMethod),
+    ("request.host", Variable::RequestHost),
+    ("decision.policy", Variable::DecisionPolicy),
+    ("decision.rule", Variable::DecisionRule),
+];
+
+/// Every form of a variable, for error messages.
+pub(super) const FORMS: [&str; 13] = [
+    "token.sub",
+    "token.client",
+    "token.iss",
+    "token.jti",
+    "token.claims./pointer",
+    "peer.spiffe",
+    "peer.dns",
+    "peer.trustDomain",
+    "request.method",
+    "request.host",
+    "request.path.capture",
+    "decision.policy",
+    "decision.rule",
+];
+
+// === impl Variable ===
+
+impl Variable {
+    /// Reads the text between the braces.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if let Some(pointer) = text.strip_prefix("token.claims.") {
+            return pointer.starts_with('/').then(|| Self::TokenClaim(pointer.into()));
+        }
+        if let Some(capture) = text.strip_prefix("request.path.") {
+            return (!capture.is_empty()).then(|| Self::RequestPath(capture.into()));
+        }
+        PLAIN.iter().find(|(name, _)| *name == text).map(|(_, variable)| variable.clone())
+    }
+
+    /// Whether it is about the token.
+    pub(super) const fn needs_token(&self) -> bool {
+        matches!(
+            self,
+            Self::TokenSubject
+                | Self::TokenClient
+                | Self::TokenIssuer
+                | Self::TokenId
+                | Self::TokenClaim(_)
+        )
+    }
+
+    /// Whether it is about the peer.
+    pub(super) const fn needs_peer(&self) -> bool {
+        matches!(self, Self::PeerSpiffe | Self::PeerDns | Self::PeerTrustDomain)
+    }
+
+    /// The capture it is about.
+    pub(super) fn needs_capture(&self) -> Option<&str> {
+        match self {
+            Self::RequestPath(name) => Some(name),
+            Self::TokenSubject
+            | Self::TokenClient
+            | Self::TokenIssuer
+            | Self::TokenId
+            | Self::TokenClaim(_)
+            | Self::PeerSpiffe
+            | Self::PeerDns
+            | Self::PeerTrustDomain
+            | Self::RequestMethod
+            | Self::RequestHost
+            | Self::DecisionPolicy
+            | Self::DecisionRule => None,
+        }
+    }
+
+    /// Its value.
+    pub(super) fn find(&self, facts: &Facts<'_>) -> Found {
+        let target = facts.request.target.as_ref().ok();
+        match self {
+            Self::TokenSubject => facts.token.and_then(TokenIdentity::subject).into(),
+            Self::TokenClient => facts.token.and_then(TokenIdentity::client).into(),
+            Self::TokenIssuer => facts.token.map(TokenIdentity::issuer).into(),
+            Self::TokenId => facts.token.and_then(TokenIdentity::token_id).into(),
+            Self::TokenClaim(pointer) => {
+                facts.token.and_then(|token| token.claim(pointer)).map_or(Found::Nothing, of_claim)
+            }
+            Self::PeerSpiffe => {
+                facts.peer.and_then(PeerIdentity::spiffe).map(|id| id.as_str()).into()
+            }
+            Self::PeerDns => {
+                Found::Several(facts.peer.map(|peer| peer.dns().to_vec()).unwrap_or_default())
+            }
+            Self::PeerTrustDomain => facts.peer.map(PeerIdentity::trust_domain).into(),
+            Self::RequestMethod => Some(facts.request.method.as_str()).into(),
+            Self::RequestHost => target.map(|target| target.host.as_str()).into(),
+            Self::RequestPath(capture) => {
+                let found = facts.template.zip(target);
+                found.and_then(|(template, target)| template.capture(capture, &target.path)).into()
+            }
+            Self::DecisionPolicy => Some(&*facts.rule.policy).into(),
+            Self::DecisionRule => Some(&*facts.rule.rule).into(),
+        }
+    }
+}
+
+// === impl Found ===
+
+impl From<Option<&str>> for Found {
+    fn from(text: Option<&str>) -> Self {
+        text.map_or(Self::Nothing, |text| Self::One(text.to_owned()))
+    }
+}
+
+fn of_claim(claim: &Value) -> Found {
+    match claim {
+        Value::Null => Found::Nothing,
+        Value::Object(_) => Found::Formless,
+        Value::Array(elements) => elements
+            .iter()
+            .map(scalar_text)
+            .collect::<Option<Vec<_>>>()
+            .map_or(Found::Formless, Found::Several),
+        Value::String(_) | Value::Number(_) | Value::Bool(_) => {
+            scalar_text(claim).map_or(Found::Formless, Found::One)
+        }
+    }
+}
+
+fn scalar_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(bool) => Some(bool.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}

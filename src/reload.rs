@@ -1,0 +1,142 @@
+//! Watching files: when a document or a file it points to changes, the whole set is read again and put in force, or, where
+//! anything is wrong with it, left out of force with the reasons in the log (P77).
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+
+use crate::document::Severity;
+use crate::pdp::{Load, Pdp, Snapshot};
+
+/// How long files must be quiet before they are read: a ConfigMap update is half a dozen events.
+const DEBOUNCE: Duration = Duration::from_millis(200);
+
+/// How often files are read even if nothing was heard: some file systems do not tell.
+const POLL: Duration = Duration::from_secs(60);
+
+/// How reloading is going.
+#[derive(Debug, Default)]
+pub struct ReloadStatus {
+    /// Sets of documents that were put in force, the first one not counted.
+    pub applied: AtomicU64,
+    /// Sets of documents that were refused.
+    pub refused: AtomicU64,
+    /// Whether the files differ from what is in force, because they have errors.
+    pub stale: AtomicBool,
+}
+
+/// Keeps a decision point in step with its files.
+#[derive(Debug)]
+pub struct Reloader {
+    pdp: Arc<Pdp>,
+    paths: Vec<PathBuf>,
+    watcher: RecommendedWatcher,
+    watched: BTreeSet<PathBuf>,
+    changed: Arc<Notify>,
+    status: Arc<ReloadStatus>,
+}
+
+// === impl Reloader ===
+
+impl Reloader {
+    /// Watches `paths` and every file in `files` for `pdp`.
+    ///
+    /// # Errors
+    /// Where the operating system has no watches left.
+    pub fn new(pdp: Arc<Pdp>, paths: Vec<PathBuf>, files: &[PathBuf]) -> io::Result<Self> {
+        let changed = Arc::new(Notify::new());
+        let heard = Arc::clone(&changed);
+        // What happened does not matter, and an error of the watcher is one more reason to look.
+        let watcher = notify::recommended_watcher(move |_event| heard.notify_one())
+            .map_err(io::Error::other)?;
+        let mut reloader =
+            Self { pdp, paths, watcher, watched: BTreeSet::new(), changed, status: Arc::default() };
+        reloader.watch(files);
+        Ok(reloader)
+    }
+
+    /// How it is going, now and later.
+    #[must_use]
+    pub fn status(&self) -> Arc<ReloadStatus> {
+        Arc::clone(&self.status)
+    }
+
+    /// Reloads for as long as it is polled.
+    pub async fn run(mut self) {
+        loop {
+            // A timeout is as good as an event.
+            let _ = tokio::time::timeout(POLL, self.changed.notified()).await;
+            self.settle().await;
+            let paths = self.paths.clone();
+            match spawn_blocking(move || Load::from_paths(&paths)).await {
+                Ok(load) => self.apply(load),
+                Err(error) => {
+                    tracing::error!(%error, "reload failed, the last good documents stay in force")
+                }
+            }
+        }
+    }
+
+    /// Waits until nothing was heard for a while.
+    async fn settle(&self) {
+        while tokio::time::timeout(DEBOUNCE, self.changed.notified()).await.is_ok() {}
+    }
+
+    fn apply(&mut self, load: Load) {
+        for problem in &load.problems {
+            match problem.severity {
+                Severity::Error => tracing::error!(code = problem.code, "{problem}"),
+                Severity::Warning => tracing::warn!(code = problem.code, "{problem}"),
+            }
+        }
+        let stale = load.snapshot.is_none();
+        self.status.stale.store(stale, Ordering::Relaxed);
+        match load.snapshot {
+            None => {
+                self.status.refused.fetch_add(1, Ordering::Relaxed);
+                let revision = self.pdp.revision();
+                tracing::error!(%revision, "reload refused, the last good documents stay in force");
+            }
+            Some(snapshot) if *snapshot.revision() == self.pdp.revision() => {}
+            Some(snapshot) => self.publish(snapshot),
+        }
+    }
+
+    fn publish(&mut self, snapshot: Snapshot) {
+        tracing::info!(revision = %snapshot.revision(), "reloaded");
+        self.status.applied.fetch_add(1, Ordering::Relaxed);
+        let files: Vec<_> = snapshot.files().map(Path::to_owned).collect();
+        self.pdp.publish(snapshot);
+        self.watch(&files);
+    }
+
+    /// Watches the folders: a watch on a file ends with the first swap of the link that a ConfigMap is mounted by.
+    fn watch(&mut self, files: &[PathBuf]) {
+        let named =
+            self.paths.iter().map(|path| if path.is_dir() { path.as_path() } else { folder(path) });
+        let all: BTreeSet<PathBuf> =
+            named.chain(files.iter().map(|file| folder(file))).map(Path::to_owned).collect();
+        for path in all.difference(&self.watched) {
+            if let Err(error) = self.watcher.watch(path, RecursiveMode::Recursive) {
+                tracing::warn!(path = %path.display(), %error, "cannot watch, changes are seen within a minute");
+            }
+        }
+        self.watched.extend(all);
+    }
+}
+
+/// The folder that `path` is in.
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    }
+}

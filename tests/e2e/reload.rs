@@ -1,0 +1,134 @@
+//! An edit of a policy takes effect at once, and nobody notices it happening.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use countersign::clock::Stopwatch;
+use countersign::demo::client::Client;
+use countersign::demo::http1::Request;
+use countersign::demo::pki::HOST;
+use countersign::demo::{Folder, Stage};
+
+use crate::envoy;
+
+/// What the issue promises; the check is made through Envoy, under load.
+const WITHIN: Duration = Duration::from_secs(2);
+
+/// Requests that have to be allowed all the time, on connections that stay open.
+struct Load {
+    stop: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+    tasks: Vec<tokio::task::JoinHandle<Vec<u16>>>,
+}
+
+impl Load {
+    fn start(client: &Client, request: &Request) -> Self {
+        let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let tasks = (0..4)
+            .map(|_| {
+                let (client, request) = (client.clone(), request.clone());
+                let (stop, sent) = (Arc::clone(&stop), Arc::clone(&sent));
+                tokio::spawn(async move {
+                    let mut failed = Vec::new();
+                    let mut connection = client.connect().await.unwrap();
+                    while !stop.load(Ordering::SeqCst) {
+                        let status = connection.send(&request).await.unwrap().status;
+                        sent.fetch_add(1, Ordering::SeqCst);
+                        if status != 200 {
+                            failed.push(status);
+                        }
+                    }
+                    failed
+                })
+            })
+            .collect();
+        Self { stop, sent, tasks }
+    }
+
+    /// Stops it: how many requests were sent, and the statuses of those that failed.
+    async fn stop(self) -> (u64, Vec<u16>) {
+        self.stop.store(true, Ordering::SeqCst);
+        let mut failed = Vec::new();
+        for task in self.tasks {
+            failed.extend(task.await.unwrap());
+        }
+        (self.sent.load(Ordering::SeqCst), failed)
+    }
+}
+
+/// How long it takes after an edit until `request` is answered with `status`; the limit where it never is.
+async fn until(client: &Client, request: &Request, status: u16) -> Duration {
+    let watch = Stopwatch::start();
+    while watch.elapsed() < WITHIN * 3 {
+        if client.send(request).await.unwrap().status == status {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    watch.elapsed()
+}
+
+fn policy(stage: &Stage<'_>) -> String {
+    std::fs::read_to_string(stage.folder().join("policies/orders.yaml")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_edit_takes_effect_within_two_seconds_and_no_request_fails() {
+    let Some(props) = envoy::props() else { return };
+    let folder = Folder::temporary().unwrap();
+    let stage = envoy::raise(&props, &folder).await;
+    let client = stage.client(Some(&stage.pki.frontend)).unwrap();
+    let bearer = &stage.tokens.bearer;
+    let list = Request::get(HOST, "/v1/orders").bearer(bearer);
+    let create =
+        Request::new("POST", HOST, "/v1/orders").header("content-length", "0").bearer(bearer);
+    assert_eq!(client.send(&create).await.unwrap().status, 403);
+
+    let load = Load::start(&client, &list);
+    let before = policy(&stage);
+    let rule = "on: { methods: [GET], paths: [\"/v1/orders\"] }";
+    assert!(before.contains(rule), "{before}");
+    let after = before.replace(rule, &rule.replace("[GET]", "[GET, POST]"));
+    for (text, status) in [(&after, 200), (&before, 403), (&after, 200)] {
+        folder.write("policies/orders.yaml", text).unwrap();
+        let took = until(&client, &create, status).await;
+        assert!(took < WITHIN, "an edit took {took:?} to give {status}");
+    }
+    let (sent, failed) = load.stop().await;
+    assert!(sent > 20, "only {sent} requests were sent");
+    assert_eq!(failed, [0u16; 0], "of {sent} requests");
+    stage.strike().await.unwrap();
+}
+
+/// P77: a broken edit changes nothing, and says where it is broken.
+#[tokio::test]
+async fn a_broken_edit_keeps_the_last_good_policy_and_is_told_with_its_place() {
+    let Some(props) = envoy::props() else { return };
+    let folder = Folder::temporary().unwrap();
+    let stage = envoy::raise(&props, &folder).await;
+    let client = stage.client(Some(&stage.pki.frontend)).unwrap();
+    let list = Request::get(HOST, "/v1/orders").bearer(&stage.tokens.bearer);
+
+    let broken = policy(&stage).replacen("effect: allow", "efect: allow", 1);
+    let line = broken.lines().position(|line| line.contains("efect")).unwrap() + 1;
+    folder.write("policies/orders.yaml", &broken).unwrap();
+    let place = format!("orders.yaml:{line}:");
+    let told = said(&stage, &place).await;
+    assert!(told.contains("efect"), "{told}");
+    assert_eq!(client.send(&list).await.unwrap().status, 200);
+    stage.strike().await.unwrap();
+}
+
+/// countersign's log, once `what` stands in it.
+async fn said(stage: &Stage<'_>, what: &str) -> String {
+    let watch = Stopwatch::start();
+    loop {
+        let log = std::fs::read_to_string(stage.folder().join("countersign.log")).unwrap();
+        if log.contains(what) {
+            return log;
+        }
+        assert!(watch.elapsed() < WITHIN * 3, "`{what}` is not in the log:\n{log}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,211 @@
+//! The house rules that a compiler does not know: ranks, places for dangerous words, file sizes, and tables that must
+//! agree with the code.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot read the sources must fail"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use countersign::reason::Reason;
+
+/// Rooms by rank. A room imports rooms of a lower rank only. `src/lib.rs` says what each one owns.
+const RANKS: [&[&str]; 12] = [
+    &["limits"],
+    &["clock", "evidence_level", "reason", "secret"],
+    &["document", "request", "spiffe"],
+    &["evidence", "trust"],
+    &["authn"],
+    &["policy"],
+    &["pdp"],
+    &["admin", "audit", "envoy", "reload", "telemetry"],
+    &["config"],
+    &["app"],
+    &["demo"],
+    &["cli"],
+];
+
+/// What a room must not import although its rank would let it: policy sees only what was verified.
+const NEVER: [(&str, &str); 2] = [("policy", "evidence"), ("policy", "trust")];
+
+/// Words and the rooms that may say them.
+const WORDS: [(&str, &[&str], &str); 7] = [
+    (
+        "CredentialHeaders",
+        &["request", "envoy", "pdp", "evidence", "cli"],
+        "raw credentials stay sealed (invariant 3)",
+    ),
+    (
+        "::assertion(",
+        &["cli", "authn", "policy"],
+        "identities come from verification, except in tests and explain",
+    ),
+    ("envoy_types", &["envoy", "demo"], "Envoy's types stop at the edge"),
+    ("serde_saphyr", &["document", "config", "trust", "policy"], "YAML stops at the documents"),
+    ("SystemTime::now", &["clock"], "time is a value"),
+    ("Instant::now", &["clock"], "time is a value"),
+    ("env::var", &["config"], "the environment is read in one place"),
+];
+
+const MAX_LINES: usize = 500;
+
+struct SourceText {
+    path: PathBuf,
+    room: String,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Every file in `src` with the room it is in; the two crate roots are in no room.
+fn sources() -> Vec<SourceText> {
+    let mut paths = Vec::new();
+    rust_files(&root().join("src"), &mut paths);
+    paths
+        .into_iter()
+        .map(|path| {
+            let inside = path.strip_prefix(root().join("src")).unwrap();
+            let room =
+                inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
+            SourceText { text: fs::read_to_string(&path).unwrap(), room, path }
+        })
+        .filter(|source| source.room != "main" && source.room != "lib")
+        .collect()
+}
+
+fn rank(room: &str) -> usize {
+    RANKS.iter().position(|rooms| rooms.contains(&room)).unwrap_or_else(|| {
+        panic!("room `{room}` has no rank: add it to RANKS and to the manual in src/lib.rs")
+    })
+}
+
+/// The rooms that `text` names after `crate::`, also in a group.
+fn imports(text: &str) -> BTreeSet<String> {
+    let word = |text: &str| -> String {
+        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    let mut rooms = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for after in line.split("crate::").skip(1) {
+            match after.strip_prefix('{') {
+                Some(group) => rooms.extend(group.split(',').map(|item| word(item.trim()))),
+                None => drop(rooms.insert(word(after))),
+            }
+        }
+    }
+    rooms.retain(|room| !room.is_empty());
+    rooms
+}
+
+#[test]
+fn rooms_import_rooms_of_a_lower_rank_only() {
+    let mut wrong = Vec::new();
+    for SourceText { path, room, text } in sources() {
+        for import in imports(&text).into_iter().filter(|import| *import != room) {
+            let never = NEVER.contains(&(room.as_str(), import.as_str()));
+            if never || rank(&import) >= rank(&room) {
+                wrong.push(format!("{}: `{room}` must not import `{import}`", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_rank_test_refuses_a_wrong_import() {
+    assert_eq!(
+        imports("use crate::{pdp::Pdp, clock};").into_iter().collect::<Vec<_>>(),
+        ["clock", "pdp"]
+    );
+    assert_eq!(imports("    let x = crate::cli::run();").into_iter().collect::<Vec<_>>(), ["cli"]);
+    assert!(imports("// crate::cli in a comment").is_empty());
+    assert!(rank("cli") > rank("policy"));
+}
+
+/// Tests beside the code may say what the product must not.
+fn is_test(path: &Path) -> bool {
+    path.iter().any(|part| part == "tests" || part == "tests.rs")
+}
+
+#[test]
+fn dangerous_words_stay_in_their_rooms() {
+    let mut wrong = Vec::new();
+    let product = sources().into_iter().filter(|source| !is_test(&source.path));
+    for SourceText { path, room, text } in product {
+        for (word, rooms, why) in WORDS {
+            if text.contains(word) && !rooms.contains(&room.as_str()) {
+                wrong.push(format!("{}: `{word}` does not belong here: {why}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_say_what_they_own_and_are_small() {
+    let mut paths = Vec::new();
+    for folder in ["src", "tests"] {
+        rust_files(&root().join(folder), &mut paths);
+    }
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(
+            text.starts_with("//!"),
+            "{}: the first line says what the file owns",
+            path.display()
+        );
+        let lines = text.lines().count();
+        assert!(
+            lines <= MAX_LINES,
+            "{}: {lines} lines, more than {MAX_LINES}: split it",
+            path.display()
+        );
+    }
+}
+
+/// One section per reason, in the order of the code: the page an operator lands on at 3 a.m.
+#[test]
+fn every_reason_has_a_runbook_section() {
+    let runbook = fs::read_to_string(root().join("docs/runbook.md")).unwrap();
+    let sections: Vec<_> =
+        runbook.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+    let codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(sections, codes);
+}
+
+#[test]
+fn every_direct_dependency_is_explained() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let explained = fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
+    let rows: BTreeSet<_> =
+        explained.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let mut declared = BTreeSet::new();
+    let mut in_table = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            in_table = line.ends_with("dependencies]");
+        } else if let Some((name, _)) =
+            line.split_once(" = ").filter(|_| in_table && !line.starts_with('#'))
+        {
+            declared.insert(name);
+        }
+    }
+    assert_eq!(rows, declared, "docs/dependencies.md and Cargo.toml list different crates");
+}
