@@ -7,6 +7,7 @@ mod key;
 mod memory;
 mod names;
 mod path;
+mod profile;
 mod walk;
 
 pub use memory::{CertificateKey, CertificateMemory, NoMemory, VerifiedCertificate};

@@ -13,6 +13,7 @@ use webpki::{KeyUsage, RequiredEkuNotFoundContext, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
+use super::profile;
 use crate::clock::UnixTime;
 use crate::evidence::DecodedCertificate;
 use crate::reason::{Reason, Rejection};
@@ -102,6 +103,7 @@ fn check_path(
         let der = certificate.der();
         let certificate = parse_issuer(&der)
             .ok_or_else(|| Reason::ChainUntrusted.because("an issuer may not sign certificates"))?;
+        profile::check(&certificate)?;
         holds = holds.and(Validity::of(&certificate));
         if let Some(lists) = revocation.filter(|revocation| revocation.covers_chain()) {
             holds = lists.check(&certificate, &issuer, now)?.map_or(holds, |own| holds.and(own));

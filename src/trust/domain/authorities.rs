@@ -2,6 +2,7 @@
 
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 
 use super::crl::IssuerId;
@@ -25,14 +26,24 @@ pub struct Validity {
     pub not_after: UnixTime,
 }
 
+/// Why a certificate cannot be used as an issuer.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    /// It is something else: the document is wrong.
+    Wrong(String),
+    /// It is a CA that breaks a rule: it is left out, and whatever it has issued is not believed.
+    Odd(String),
+}
+
 // === impl Authority ===
 
 impl Authority {
     /// Checks that a certificate may be pinned.
-    pub(super) fn read(der: &CertificateDer<'static>) -> Result<Self, String> {
+    pub(super) fn read(der: &CertificateDer<'static>) -> Result<Self, Unfit> {
         let (issuer, validity) = check_issuer(der)?;
+        check_profile(der)?;
         let anchor = webpki::anchor_from_trusted_cert(der)
-            .map_err(|why| format!("it cannot be an authority: {why:?}"))?
+            .map_err(|why| Unfit::Wrong(format!("it cannot be an authority: {why:?}")))?
             .to_owned();
         Ok(Self { der: der.clone(), issuer, anchor, validity })
     }
@@ -84,19 +95,42 @@ impl Validity {
 }
 
 /// Whether a certificate may sign others (RFC 5280 sections 4.2.1.3 and 4.2.1.9), and when it is valid.
-pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validity), String> {
+pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validity), Unfit> {
+    let wrong = |why: &str| Unfit::Wrong(why.to_owned());
     let (rest, certificate) =
-        X509Certificate::from_der(der).map_err(|_| "it is not an X.509 certificate".to_owned())?;
+        X509Certificate::from_der(der).map_err(|_| wrong("it is not an X.509 certificate"))?;
     if !rest.is_empty() {
-        return Err("it has bytes after its end".to_owned());
+        return Err(wrong("it has bytes after its end"));
     }
     let subject = certificate.subject();
     if !certificate.is_ca() {
-        return Err(format!("`{subject}` is not a CA certificate"));
+        return Err(Unfit::Wrong(format!("`{subject}` is not a CA certificate")));
     }
-    let usage = certificate.key_usage().map_err(|_| "its key usage cannot be read".to_owned())?;
+    let usage = certificate.key_usage().map_err(|_| wrong("its key usage cannot be read"))?;
     if usage.is_some_and(|usage| !usage.value.key_cert_sign()) {
-        return Err(format!("`{subject}` may not sign certificates"));
+        return Err(Unfit::Wrong(format!("`{subject}` may not sign certificates")));
     }
     Ok((IssuerId::of(&certificate), Validity::of(&certificate)))
+}
+
+/// Rules of RFC 5280 that path building does not apply to the certificate of a pinned authority.
+fn check_profile(der: &CertificateDer<'_>) -> Result<(), Unfit> {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Ok(()) };
+    if certificate.subject().iter_rdn().next().is_none() {
+        // Section 4.1.2.6.
+        return Err(Unfit::Odd(String::from("its subject is empty")));
+    }
+    for extension in certificate.iter_extensions().filter(|extension| extension.critical) {
+        let parsed = extension.parsed_extension();
+        let misplaced = matches!(
+            parsed,
+            ParsedExtension::AuthorityKeyIdentifier(_) | ParsedExtension::SubjectKeyIdentifier(_)
+        );
+        if misplaced || parsed.unsupported() || parsed.error().is_some() {
+            // Sections 4.2, 4.2.1.1 and 4.2.1.2.
+            let why = format!("its critical extension `{}` is not understood", extension.oid);
+            return Err(Unfit::Odd(why));
+        }
+    }
+    Ok(())
 }

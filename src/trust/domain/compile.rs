@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rustls::pki_types::CertificateDer;
 use serde_saphyr::Spanned;
 
-use super::authorities::{self, Authority};
+use super::authorities::{self, Authority, Unfit};
 use super::crl::{Crl, CrlProblem, CrlSigner};
 use super::leaf::LeafRules;
 use super::revocation::Revocation;
@@ -131,15 +131,19 @@ impl Compiler<'_> {
     }
 
     fn authorities(&mut self, sources: &[Source]) -> Vec<Authority> {
-        if sources.is_empty() {
+        let before = self.problems.len();
+        let found = self.certificates(sources, Authority::read);
+        let explained =
+            self.problems.iter().skip(before).any(|problem| problem.severity == Severity::Error);
+        if found.is_empty() && !explained {
             let problem = Diagnostic::error(
                 "no-authorities",
                 self.document.origin.span(&self.document.metadata.name),
-                "trust domain has no authorities, so that nothing could ever be believed",
+                "trust domain has no authority, so that nothing could ever be believed",
             );
             self.problems.push(problem.help("add `authorities: [{ file: ca.pem }]`"));
         }
-        self.certificates(sources, Authority::read)
+        found
     }
 
     fn intermediates(&mut self, sources: &[Source]) -> Vec<CertificateDer<'static>> {
@@ -153,7 +157,7 @@ impl Compiler<'_> {
     fn certificates<T>(
         &mut self,
         sources: &[Source],
-        read: impl Fn(&CertificateDer<'static>) -> Result<T, String>,
+        read: impl Fn(&CertificateDer<'static>) -> Result<T, Unfit>,
     ) -> Vec<T> {
         let mut found = Vec::new();
         for source in sources {
@@ -161,15 +165,27 @@ impl Compiler<'_> {
             for (at, der) in (1..).zip(&certificates) {
                 match read(der) {
                     Ok(value) => found.push(value),
-                    Err(why) => {
-                        let message = format!("certificate {at} in {}: {why}", source.name());
-                        let place = self.document.origin.span(source.place());
-                        self.problems.push(Diagnostic::error("not-an-authority", place, message));
-                    }
+                    Err(unfit) => self.unfit(source, at, &unfit),
                 }
             }
         }
         found
+    }
+
+    fn unfit(&mut self, source: &Source, at: usize, unfit: &Unfit) {
+        let place = self.document.origin.span(source.place());
+        let name = source.name();
+        self.problems.push(match unfit {
+            Unfit::Wrong(why) => {
+                let message = format!("certificate {at} in {name}: {why}");
+                Diagnostic::error("not-an-authority", place, message)
+            }
+            Unfit::Odd(why) => {
+                let message = format!("certificate {at} in {name} is left out: {why}");
+                Diagnostic::warning("odd-authority", place, message)
+                    .help("whatever it has issued is not believed")
+            }
+        });
     }
 
     fn revocation(&mut self, spec: &RevocationSpec, signers: &[CrlSigner]) -> Revocation {
