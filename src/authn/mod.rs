@@ -13,6 +13,7 @@ pub use crate::evidence::PeerSource;
 pub use binding::Binding;
 pub use peer::{
     CertificateKey, CertificateMemory, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate,
+    verify as verify_peer,
 };
 pub use signature::{NoTokenMemory, TokenMemory};
 pub use token::TokenIdentity;
