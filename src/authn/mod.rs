@@ -9,9 +9,12 @@ mod peer;
 mod signature;
 mod token;
 
+pub use crate::evidence::PeerSource;
 pub use binding::Binding;
-pub use peer::{CertificateMemory, PeerIdentity};
-pub use signature::{NoTokenMemory, TokenMemory};
+pub use peer::{
+    CertificateKey, CertificateMemory, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate,
+};
+pub use signature::TokenMemory;
 pub use token::TokenIdentity;
 
 use crate::clock::UnixTime;

@@ -1,9 +1,10 @@
 //! `countersign check`: every problem in the documents, before they are put in force.
 
+use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 
-use super::{Exit, style};
-use crate::document;
+use super::Exit;
+use crate::document::{Diagnostic, Severity, any_error};
 use crate::pdp::Load;
 
 /// Arguments of `check`.
@@ -12,10 +13,125 @@ pub(super) struct Args {
     /// Files, or folders that are searched for `*.yaml` and `*.yml`.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// For whom problems are written.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    output: Output,
+}
+
+/// For whom problems are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// For people, on standard error: the line, a caret, and what to do.
+    #[default]
+    Human,
+    /// For programs, on standard output: a JSON array with an object for each problem.
+    Json,
 }
 
 pub(super) fn run(args: &Args) -> Exit {
     let load = Load::from_paths(&args.paths);
-    style::diagnostics(&load.problems);
-    if document::any_error(&load.problems) { Exit::Documents } else { Exit::Ok }
+    let (problems, files) = (&load.problems, load.files);
+    let written = match args.output {
+        Output::Human => {
+            let colour = io::stderr().is_terminal();
+            report(problems, files, args.output, colour, &mut anstream::stderr())
+        }
+        Output::Json => report(problems, files, args.output, false, &mut io::stdout()),
+    };
+    match written {
+        Ok(()) if any_error(problems) => Exit::Documents,
+        Ok(()) => Exit::Ok,
+        // Whoever asked does not know of the problems, if there are any.
+        Err(_) => Exit::Failure,
+    }
+}
+
+/// Writes `problems`, found in so many `files`.
+fn report(
+    problems: &[Diagnostic],
+    files: usize,
+    output: Output,
+    colour: bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    match output {
+        Output::Json => {
+            let problems: Vec<_> = problems.iter().map(Diagnostic::json).collect();
+            serde_json::to_writer_pretty(&mut *out, &problems)?;
+            writeln!(out)
+        }
+        Output::Human => {
+            for problem in problems {
+                writeln!(out, "{}\n", problem.render(colour))?;
+            }
+            writeln!(out, "{}", summary(problems, files))
+        }
+    }
+}
+
+fn summary(problems: &[Diagnostic], files: usize) -> String {
+    let of = |severity| problems.iter().filter(|problem| problem.severity == severity).count();
+    let found = match (of(Severity::Error), of(Severity::Warning)) {
+        (0, 0) => String::from("no problems"),
+        (errors, 0) => counted(errors, "error"),
+        (0, warnings) => counted(warnings, "warning"),
+        (errors, warnings) => {
+            format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"))
+        }
+    };
+    format!("{}: {found}", counted(files, "file"))
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{SourceFile, Span};
+
+    fn problems() -> Vec<Diagnostic> {
+        let file = SourceFile::new("p.yaml", "a: 1\nbb: 2\n");
+        let at = |bytes| Span::new(&file, bytes);
+        vec![
+            Diagnostic::error("unknown-field", at(5..7), "unknown field `bb`")
+                .help("did you mean `b`?"),
+            Diagnostic::warning("odd", at(0..1), "this is odd"),
+        ]
+    }
+
+    fn written(problems: &[Diagnostic], files: usize, output: Output) -> String {
+        let mut out = Vec::new();
+        report(problems, files, output, false, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn people_get_the_line_with_a_caret_and_a_summary() {
+        let text = written(&problems(), 3, Output::Human);
+        for part in [
+            "error[unknown-field]: unknown field `bb`",
+            "p.yaml:2:1",
+            "^^",
+            "help: did you mean `b`?",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(text.ends_with("3 files: 1 error, 1 warning\n"), "{text}");
+        assert_eq!(written(&[], 1, Output::Human), "1 file: no problems\n");
+    }
+
+    #[test]
+    fn programs_get_one_object_for_each_problem() {
+        let json: serde_json::Value =
+            serde_json::from_str(&written(&problems(), 3, Output::Json)).unwrap();
+        assert_eq!(json[0]["severity"], "error");
+        assert_eq!(json[0]["code"], "unknown-field");
+        assert_eq!((&json[0]["line"], &json[0]["column"]), (&2.into(), &1.into()));
+        assert_eq!(json[0]["file"], "p.yaml");
+        assert_eq!(json[0]["help"], "did you mean `b`?");
+        assert_eq!(json[1]["severity"], "warning");
+        assert_eq!(written(&[], 0, Output::Json), "[]\n");
+    }
 }

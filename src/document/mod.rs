@@ -27,7 +27,10 @@ pub use policy::PolicySpec;
 pub use source::Source;
 pub use suggest::closest;
 pub use token_issuer::{BindingFloor, KeysSpec, TokenIssuerSpec, TokenPlaceSpec};
-pub use trust_domain::TrustDomainSpec;
+pub use trust_domain::{
+    ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,
+    TrustDomainSpec,
+};
 
 /// The version that documents are written in.
 pub const API_VERSION: &str = "countersign.dev/v1alpha1";
@@ -99,7 +102,12 @@ const KINDS: [&str; 3] = ["Policy", "TokenIssuer", "TrustDomain"];
 
 /// Reads every document in `file`. What could not be read is a diagnostic in `problems` and is left out.
 pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Document> {
-    yaml::split(file.text())
+    let texts = yaml::split(file.text());
+    if texts.is_empty() {
+        let message = "the file has no documents";
+        problems.push(Diagnostic::warning("empty-file", Span::start_of(file), message));
+    }
+    texts
         .into_iter()
         .filter_map(|(base, text)| {
             let origin = Origin { file: Arc::clone(file), base };

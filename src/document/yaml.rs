@@ -58,10 +58,25 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
 /// A place that the library gives, which is relative to the document, as a place in the file.
 pub(super) fn span(origin: &Origin, location: Location) -> Span {
     let span = location.span();
-    let offset = span.byte_offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
-    let len = span.byte_len().and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
+    let number = |n: Option<u64>| n.and_then(|n| usize::try_from(n).ok());
+    let (offset, len) = match number(span.byte_offset()) {
+        Some(offset) => (offset, number(span.byte_len()).unwrap_or(0)),
+        // The scanner itself knows characters only.
+        None => (byte_offset(origin, location), 1),
+    };
     let start = origin.base.saturating_add(offset);
     Span::new(&origin.file, start..start.saturating_add(len))
+}
+
+/// The byte in the document of a line and a column, which count from 1.
+fn byte_offset(origin: &Origin, location: Location) -> usize {
+    let before = |n: u64| usize::try_from(n.saturating_sub(1)).unwrap_or(0);
+    let text = origin.file.text().get(origin.base..).unwrap_or_default();
+    let mut lines = text.split_inclusive('\n');
+    let above: usize = lines.by_ref().take(before(location.line())).map(str::len).sum();
+    let line = lines.next().unwrap_or_default();
+    let beside: usize = line.chars().take(before(location.column())).map(char::len_utf8).sum();
+    above.saturating_add(beside)
 }
 
 /// `words` in backticks with commas.
@@ -87,9 +102,10 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
                 format!("unknown value `{variant}`, expected one of {}", quoted(expected));
             did_you_mean(problem("unknown-value", message), variant, expected)
         }
-        Error::SerdeMissingField { field, .. } => {
-            problem("missing-field", format!("missing field `{field}`"))
-        }
+        Error::SerdeMissingField { field, .. } => problem(
+            "missing-field",
+            format!("missing field `{field}` in the mapping that has this"),
+        ),
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or("?");
             problem("duplicate-key", format!("`{key}` is given twice")).help("keep one of the two")
@@ -98,13 +114,43 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
         | Error::SerdeInvalidValue { unexpected, expected, .. } => {
             problem("invalid-value", format!("got {unexpected}, expected {expected}"))
         }
+        Error::Unexpected { expected, .. } => problem("invalid-value", expected_shape(expected)),
+        Error::InvalidBooleanStrict { .. } => {
+            problem("invalid-value", String::from("expected `true` or `false`"))
+        }
+        Error::InvalidScalar { ty, .. } => problem("invalid-value", expected_scalar(ty)),
+        Error::NullIntoString { .. } => {
+            problem("invalid-value", String::from("got nothing, expected a text"))
+        }
         Error::Message { msg, .. } => problem("invalid-value", msg.clone()),
+        Error::ExternalMessage { msg, .. } => problem("invalid-yaml", msg.clone())
+            .help("look for a bracket, a quote or an indentation that does not fit"),
         Error::Budget { .. } => problem(
             "yaml-budget",
             String::from("document uses anchors or aliases, or is too large or too deep"),
         )
         .help("write values out instead of using anchors; split a large file"),
         other => problem("invalid-yaml", plain_message(other)),
+    }
+}
+
+/// What should stand here, in the words of documents instead of those of parsers.
+fn expected_shape(expected: &str) -> String {
+    match expected {
+        "sequence start" => String::from("expected a list, as in `[a, b]`"),
+        "mapping start" => String::from("expected a mapping, as in `{ key: value }`"),
+        "string scalar" | "scalar" => String::from("expected a single value"),
+        other => format!("unexpected {other}"),
+    }
+}
+
+fn expected_scalar(ty: &str) -> String {
+    match ty {
+        "u16" => String::from("expected a whole number from 0 to 65535"),
+        "u8" | "u32" | "u64" | "usize" => String::from("expected a whole number, not below 0"),
+        "i8" | "i16" | "i32" | "i64" => String::from("expected a whole number"),
+        "f32" | "f64" => String::from("expected a number"),
+        other => format!("invalid {other}"),
     }
 }
 

@@ -2,14 +2,18 @@
 //! being different from the verified ones in `authn`.
 
 mod authorization;
+mod certificate;
 mod jws;
 mod peer;
 mod token;
+mod xfcc;
 
 pub use authorization::TokenScheme;
+pub use certificate::{DecodedCertificate, PresentedCertificate};
 pub use jws::{CompactJws, JoseHeader};
-pub use peer::{PeerEvidence, PeerSources};
+pub use peer::{PeerEvidence, PeerSource, PeerSources};
 pub use token::PresentedToken;
+pub use xfcc::{Xfcc, XfccElement};
 
 use crate::reason::Rejection;
 use crate::request::{CredentialHeaders, TokenPlace};

@@ -1,8 +1,11 @@
-//! What was verified before: certificates and token signatures, bounded.
+//! What was verified before: certificates and token signatures, bounded by bytes (P72).
 
+use std::sync::Arc;
+
+use moka::sync::Cache;
 use serde::Deserialize;
 
-use crate::authn::{CertificateMemory, Memory, TokenMemory};
+use crate::authn::{CertificateKey, CertificateMemory, Memory, TokenMemory, VerifiedCertificate};
 use crate::clock::UnixTime;
 use crate::secret::Fingerprint;
 
@@ -10,13 +13,13 @@ use crate::secret::Fingerprint;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MemoryOptions {
-    /// Most certificates whose verification is kept.
-    pub certificates: u64,
+    /// Most bytes of verified certificates that are kept.
+    pub certificate_bytes: u64,
     /// Most bytes of verified tokens that are kept.
     pub token_bytes: u64,
 }
 
-/// Verifications made under one snapshot.
+/// Verifications made under one snapshot. Whether one still holds at the time of a request is for `authn` to say.
 #[derive(Debug)]
 pub(super) struct Remembered {
     certificates: RememberedCertificates,
@@ -24,24 +27,37 @@ pub(super) struct Remembered {
 }
 
 #[derive(Debug)]
-struct RememberedCertificates {}
+struct RememberedCertificates(Cache<CertificateKey, Arc<VerifiedCertificate>>);
 
+/// By the fingerprint of the whole token and the revision of the key set.
 #[derive(Debug)]
-struct RememberedTokens {}
+struct RememberedTokens(Cache<(Fingerprint, Fingerprint), ()>);
+
+/// What an entry costs beside what it was made from: the parsed form and the cache's own bookkeeping.
+const ENTRY_OVERHEAD: usize = 1024;
 
 // === impl MemoryOptions ===
 
 impl Default for MemoryOptions {
     fn default() -> Self {
-        Self { certificates: 100_000, token_bytes: 128 * 1024 * 1024 }
+        Self { certificate_bytes: 64 * 1024 * 1024, token_bytes: 128 * 1024 * 1024 }
     }
 }
 
 // === impl Remembered ===
 
 impl Remembered {
-    pub(super) fn new(_options: &MemoryOptions) -> Self {
-        Self { certificates: RememberedCertificates {}, tokens: RememberedTokens {} }
+    pub(super) fn new(options: &MemoryOptions) -> Self {
+        let certificates = Cache::builder()
+            .max_capacity(options.certificate_bytes)
+            .weigher(|key: &CertificateKey, _| weight(key.size()))
+            .build();
+        let tokens =
+            Cache::builder().max_capacity(options.token_bytes).weigher(|_, ()| weight(64)).build();
+        Self {
+            certificates: RememberedCertificates(certificates),
+            tokens: RememberedTokens(tokens),
+        }
     }
 
     pub(super) const fn memory(&self) -> Memory<'_> {
@@ -49,12 +65,27 @@ impl Remembered {
     }
 }
 
-impl CertificateMemory for RememberedCertificates {}
+fn weight(bytes: usize) -> u32 {
+    u32::try_from(bytes.saturating_add(ENTRY_OVERHEAD)).unwrap_or(u32::MAX)
+}
 
-impl TokenMemory for RememberedTokens {
-    fn recall(&self, _token: &Fingerprint, _keys: &Fingerprint) -> bool {
-        false
+impl CertificateMemory for RememberedCertificates {
+    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+        self.0.get(key)
     }
 
-    fn keep(&self, _token: &Fingerprint, _keys: &Fingerprint, _until: UnixTime) {}
+    fn keep(&self, key: CertificateKey, verified: &Arc<VerifiedCertificate>) {
+        self.0.insert(key, Arc::clone(verified));
+    }
+}
+
+impl TokenMemory for RememberedTokens {
+    fn recall(&self, token: &Fingerprint, keys: &Fingerprint) -> bool {
+        self.0.get(&(*token, *keys)).is_some()
+    }
+
+    /// What has expired is refused whether or not it is kept, so it goes when room is needed.
+    fn keep(&self, token: &Fingerprint, keys: &Fingerprint, _until: UnixTime) {
+        self.0.insert((*token, *keys), ());
+    }
 }

@@ -47,12 +47,10 @@ pub(super) fn compile(
     problems: &mut Vec<Diagnostic>,
 ) -> Index {
     let mut index = Index::default();
-    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for document in documents {
         let Spec::Policy(spec) = &document.spec else { continue };
         let (origin, name) = (&document.origin, &document.metadata.name);
         let mut compiler = Compiler { origin, policy: &name.value, names, problems };
-        compiler.unique("policy", name, &mut seen);
         compiler.policy(spec, &mut index);
     }
     index
@@ -69,7 +67,7 @@ impl<'a> Compiler<'a> {
         }
         let mut seen = BTreeMap::new();
         for rule in &spec.rules.value {
-            self.unique("rule", &rule.name, &mut seen);
+            self.name(&rule.name, &mut seen);
             let compiled = self.rule(rule, &target);
             index.insert(&target.hosts, compiled);
         }
@@ -101,28 +99,19 @@ impl<'a> Compiler<'a> {
         Target { hosts, ports }
     }
 
-    /// Checks that a name has the form of names and is not taken.
-    fn unique<'n>(
-        &mut self,
-        what: &str,
-        name: &'n Spanned<String>,
-        seen: &mut BTreeMap<&'n str, Span>,
-    ) {
-        if !is_name(&name.value) {
-            let text = &name.value;
-            self.error(
-                "invalid-name",
-                name,
-                format!("`{text}` is not a name: expected lower-case letters, digits, `-` and `.`"),
-            );
+    /// Checks that a rule's name has the form of names and is not taken.
+    fn name<'n>(&mut self, name: &'n Spanned<String>, seen: &mut BTreeMap<&'n str, Span>) {
+        let text = name.value.as_str();
+        if !is_name(text) {
+            let message =
+                format!("`{text}` is not a name: expected lower-case letters, digits, `-` and `.`");
+            self.error("invalid-name", name, message);
         }
-        let span = self.origin.span(name);
-        if let Some(first) = seen.get(name.value.as_str()) {
-            let message = format!("{what} `{}` is already defined at {first}", name.value);
-            let help = format!("give each {what} a name of its own");
-            self.error_with(duplicate_code(what), name, message, help);
+        if let Some(first) = seen.get(text) {
+            let message = format!("rule `{text}` is already defined at {first}");
+            self.error_with("duplicate-rule", name, message, "give each rule a name of its own");
         } else {
-            seen.insert(&name.value, span);
+            seen.insert(text, self.origin.span(name));
         }
     }
 
@@ -188,7 +177,3 @@ impl<'a> Compiler<'a> {
 
 /// What is wrong with one entry: code, message and advice.
 type Problem = (&'static str, String, Option<String>);
-
-fn duplicate_code(what: &str) -> &'static str {
-    if what == "rule" { "duplicate-rule" } else { "duplicate-policy" }
-}
