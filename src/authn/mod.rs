@@ -15,7 +15,7 @@ pub use peer::{
     CertificateKey, CertificateMemory, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate,
     verify as verify_peer,
 };
-pub use signature::{NoTokenMemory, TokenMemory};
+pub use signature::TokenMemory;
 pub use token::TokenIdentity;
 
 use crate::clock::UnixTime;

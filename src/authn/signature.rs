@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::authn::NoMemory;
 use crate::clock::UnixTime;
 use crate::evidence::CompactJws;
 use crate::reason::{Reason, Rejection};
@@ -19,13 +20,9 @@ pub trait TokenMemory: fmt::Debug + Send + Sync {
     fn keep(&self, token: &Fingerprint, keys: &Fingerprint, until: UnixTime);
 }
 
-/// Remembers nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoTokenMemory;
+// === impl NoMemory ===
 
-// === impl NoTokenMemory ===
-
-impl TokenMemory for NoTokenMemory {
+impl TokenMemory for NoMemory {
     fn recall(&self, _token: &Fingerprint, _keys: &Fingerprint) -> bool {
         false
     }

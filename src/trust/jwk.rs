@@ -3,6 +3,8 @@
 //! The library's `from_jwk` accepts keys for encryption, keys whose type and curve contradict each other and
 //! symmetric keys, so every member that matters is checked here first.
 
+mod roca;
+
 use std::fmt;
 
 use aws_lc_rs::signature::{
@@ -51,6 +53,9 @@ pub enum KeyFault {
     /// An RSA modulus outside 2048 to 8192 bits (P72).
     #[error("has an RSA modulus outside 2048 to 8192 bits")]
     RsaSize,
+    /// An RSA modulus whose private key can be computed (CVE-2017-15361).
+    #[error("is weak: its private key can be computed (CVE-2017-15361)")]
+    Weak,
     /// The numbers are not those of a public key.
     #[error("is not a valid public key")]
     Invalid,
@@ -219,6 +224,9 @@ fn rsa_numbers(key: &RSAKeyParameters) -> Result<(Vec<u8>, Vec<u8>), KeyFault> {
     let odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
     if !odd(&n) || !odd(&e) || e == [1] || e.first() == Some(&0) || e.len() > 4 {
         return Err(KeyFault::Invalid);
+    }
+    if roca::has_mark(&n) {
+        return Err(KeyFault::Weak);
     }
     Ok((n, e))
 }

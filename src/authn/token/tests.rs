@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::mint::{Mint, encode};
 use super::*;
-use crate::authn::NoTokenMemory;
+use crate::authn::NoMemory;
 use crate::document::{self, Attachments, SourceFile};
 use crate::evidence::TokenScheme;
 use crate::request::TokenPlace;
@@ -53,7 +53,7 @@ fn verify_at(
 
 fn verify_bearer(trust: &TrustStore, token: &str) -> Result<TokenIdentity, Reason> {
     let tokens = [(TokenPlace::Authorization, token)];
-    verify_at(trust, &tokens, &NoTokenMemory, now()).map(|mut tokens| tokens.remove(0))
+    verify_at(trust, &tokens, &NoMemory, now()).map(|mut tokens| tokens.remove(0))
 }
 
 fn claims(issuer: &str) -> Value {
@@ -232,7 +232,7 @@ fn tokens_of_several_issuers_are_verified_each_in_its_place() {
     let of_a = a.token(&header, &claims(ISS));
     let of_b = b.token(&header, &claims("b"));
     let names = |tokens: &[(TokenPlace, &str)]| {
-        verify_at(&trust, tokens, &NoTokenMemory, now())
+        verify_at(&trust, tokens, &NoMemory, now())
             .map(|t| t.iter().map(|t| t.issuer_name().to_owned()).collect::<Vec<_>>())
     };
     let bearer = (TokenPlace::Authorization, of_a.as_str());

@@ -104,6 +104,7 @@ impl Compiler<'_> {
                 | KeyFault::Unsupported
                 | KeyFault::Contradiction
                 | KeyFault::RsaSize
+                | KeyFault::Weak
                 | KeyFault::Invalid
                 | KeyFault::Ambiguous
                 | KeyFault::TooMany => {
