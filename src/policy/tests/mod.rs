@@ -3,4 +3,5 @@
 mod decisions;
 mod fixtures;
 mod injection;
+mod properties;
 mod shadows;
