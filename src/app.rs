@@ -14,7 +14,7 @@ use crate::audit::AuditLog;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::document::Diagnostic;
-use crate::envoy::{self, CheckService, ListenAddress, Listener};
+use crate::envoy::{self, CheckService, ListenAddress, Listener, Tls};
 use crate::pdp::{Load, Observer, Pdp};
 use crate::reload::{ReloadStatus, Reloader};
 use crate::telemetry::Metrics;
@@ -23,6 +23,7 @@ use crate::telemetry::Metrics;
 #[derive(Debug)]
 pub struct Bound {
     listener: Listener,
+    tls: Option<Arc<Tls>>,
     service: CheckService,
     reloader: Reloader,
     audit: Option<Arc<AuditLog>>,
@@ -43,6 +44,9 @@ pub enum StartError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// The listener's certificates cannot be used.
+    #[error("{0}")]
+    Tls(String),
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     Audit(io::Error),
@@ -67,6 +71,14 @@ impl Bound {
         let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
         let pdp = Arc::new(Pdp::new(snapshot, Arc::new(SystemClock), config.pdp.clone()));
 
+        let tls = config
+            .listener
+            .tls
+            .clone()
+            .map(Tls::load)
+            .transpose()
+            .map_err(StartError::Tls)?
+            .map(Arc::new);
         let listener = bind(&config.listener.address).await?;
         let audit =
             config.audit.as_ref().map(AuditLog::start).transpose().map_err(StartError::Audit)?;
@@ -83,7 +95,14 @@ impl Bound {
         };
         let mut observers: Vec<Arc<dyn Observer>> = vec![metrics];
         observers.extend(audit.iter().map(observer));
-        Ok(Self { listener, service: CheckService::new(pdp, observers), reloader, audit, admin })
+        Ok(Self {
+            listener,
+            tls,
+            service: CheckService::new(pdp, observers),
+            reloader,
+            audit,
+            admin,
+        })
     }
 
     /// The address that checks are answered on.
@@ -104,7 +123,7 @@ impl Bound {
     ) -> Result<(), tonic::transport::Error> {
         let reloading = tokio::spawn(self.reloader.run());
         let admin = self.admin.map(|(listener, pages)| tokio::spawn(admin::serve(listener, pages)));
-        let served = envoy::serve(self.listener, self.service, shutdown).await;
+        let served = envoy::serve(self.listener, self.tls, self.service, shutdown).await;
         reloading.abort();
         if let Some(audit) = self.audit {
             audit.close();

@@ -50,6 +50,21 @@ impl Fingerprint {
         Self(bytes)
     }
 
+    /// A fingerprint that somebody else computed, as 64 hexadecimal digits in any case.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut out = [0; 32];
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != out.len() || !rest.is_empty() {
+            return None;
+        }
+        for (byte, [high, low]) in out.iter_mut().zip(pairs) {
+            let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+            *byte = digit(*high)?.checked_mul(16)?.checked_add(digit(*low)?)?;
+        }
+        Some(Self(out))
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
@@ -107,5 +122,11 @@ mod tests {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         assert_eq!(print.to_string(), "ba7816bf8f01cfea");
+        assert_eq!(Fingerprint::from_hex(&print.to_hex().to_uppercase()), Some(print));
+        for wrong in
+            ["", "ba", print.to_hex().trim_start_matches('b'), &print.to_hex().replace('a', "+")]
+        {
+            assert_eq!(Fingerprint::from_hex(wrong), None, "{wrong}");
+        }
     }
 }

@@ -6,7 +6,10 @@
 mod peer;
 mod token;
 
-pub use peer::{CertificateMemory, PeerIdentity};
+pub use crate::evidence::PeerSource;
+pub use peer::{
+    CertificateKey, CertificateMemory, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate,
+};
 pub use token::{Binding, TokenIdentity, TokenMemory};
 
 use crate::clock::UnixTime;

@@ -102,7 +102,10 @@ impl Config {
                 deadline: raw.deadline.get(),
                 memory: raw.memory,
             },
-            listener: raw.listener,
+            listener: ListenerOptions {
+                tls: raw.listener.tls.map(|tls| tls.relative_to(base)),
+                ..raw.listener
+            },
             documents: raw.documents.iter().map(|path| base.join(path)).collect(),
             audit: target.map(|target| AuditOptions { target, queue: AUDIT_QUEUE }),
             admin: raw.admin,

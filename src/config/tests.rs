@@ -63,7 +63,7 @@ fn a_value_is_never_shown() {
     for text in [
         "deadline: hunter2\ndocuments: [a]\n",
         "documents: hunter2\n",
-        "memory: { certificates: hunter2 }\n",
+        "memory: { tokenBytes: hunter2 }\n",
     ] {
         let error = load(text).unwrap_err().to_string();
         assert!(error.contains("countersign.yaml:1:"), "{error}");

@@ -160,11 +160,16 @@ impl Diagnostic {
             Severity::Warning => Level::WARNING,
         };
         let path = self.span.file.path.display().to_string();
-        let snippet = Snippet::source(self.span.file.text.as_str())
-            .path(path)
-            .annotation(AnnotationKind::Primary.span(self.span.bytes.clone()));
-        let mut report: Vec<Group<'_>> =
-            vec![level.primary_title(self.message.as_str()).id(self.code).element(snippet)];
+        let title = level.primary_title(self.message.as_str()).id(self.code);
+        let snippet = || {
+            let place = AnnotationKind::Primary.span(self.span.bytes.clone());
+            Snippet::source(self.span.file.text.as_str()).path(path.clone()).annotation(place)
+        };
+        // A file that cannot be read has no line to show.
+        let mut report: Vec<Group<'_>> = vec![match self.span.file.text.is_empty() {
+            true => title.element(annotate_snippets::Origin::path(path.clone())),
+            false => title.element(snippet()),
+        }];
         if let Some(help) = &self.help {
             report.push(Group::with_title(Level::HELP.secondary_title(help.as_str())));
         }

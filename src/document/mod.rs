@@ -27,7 +27,10 @@ pub use policy::PolicySpec;
 pub use source::Source;
 pub use suggest::closest;
 pub use token_issuer::TokenIssuerSpec;
-pub use trust_domain::TrustDomainSpec;
+pub use trust_domain::{
+    ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,
+    TrustDomainSpec,
+};
 
 /// The version that documents are written in.
 pub const API_VERSION: &str = "countersign.dev/v1alpha1";

@@ -12,3 +12,24 @@ pub enum Source {
     /// The text itself.
     Inline(Spanned<String>),
 }
+
+// === impl Source ===
+
+impl Source {
+    /// What the document says, for its place.
+    #[must_use]
+    pub const fn place(&self) -> &Spanned<String> {
+        match self {
+            Self::File(text) | Self::Inline(text) => text,
+        }
+    }
+
+    /// How a message names it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(file) => format!("`{}`", file.value),
+            Self::Inline(_) => String::from("the inline text"),
+        }
+    }
+}

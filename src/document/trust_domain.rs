@@ -1,13 +1,120 @@
 //! The shape of `kind: TrustDomain`.
 
 use serde::Deserialize;
+use serde_saphyr::Spanned;
 
-use super::Source;
+use super::{HumanDuration, Source};
 
 /// What a `TrustDomain` document says.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TrustDomainSpec {}
+pub struct TrustDomainSpec {
+    /// The SPIFFE trust domain whose IDs it vouches for. A document without it vouches for certificates without a SPIFFE
+    /// ID.
+    #[serde(default)]
+    pub spiffe: Option<Spanned<String>>,
+    /// PEM certificates that paths must end at. Nothing else is trusted.
+    #[serde(default)]
+    pub authorities: Vec<Source>,
+    /// PEM certificates that may help to find a path; not trusted for themselves.
+    #[serde(default)]
+    pub intermediates: Vec<Source>,
+    /// Which of its workloads speak for the caller they were called by: SPIFFE patterns.
+    #[serde(default)]
+    pub forwarders: Vec<Spanned<String>>,
+    /// How revocation is checked; not at all where it is absent.
+    #[serde(default)]
+    pub revocation: Option<Spanned<RevocationSpec>>,
+    /// What is asked of a peer's certificate.
+    #[serde(default)]
+    pub leaf: LeafSpec,
+}
+
+/// How revocation is checked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevocationSpec {
+    /// Certificate revocation lists, PEM or DER.
+    pub crls: Vec<Source>,
+    /// How much of the path is checked.
+    #[serde(default)]
+    pub depth: RevocationDepth,
+    /// What happens to a certificate whose issuer has no list here.
+    #[serde(default)]
+    pub on_missing: OnMissing,
+    /// What happens when a list is past its `nextUpdate`.
+    #[serde(default)]
+    pub on_stale: OnStale,
+}
+
+/// How much of a path is checked for revocation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RevocationDepth {
+    /// The peer's certificate.
+    #[default]
+    Leaf,
+    /// Every certificate but the pinned authority.
+    Chain,
+}
+
+/// What happens where no list covers a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMissing {
+    /// The certificate is refused.
+    #[default]
+    Deny,
+    /// The certificate passes.
+    Allow,
+}
+
+/// What happens when a list is past its `nextUpdate`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStale {
+    /// Certificates that it covers are refused.
+    #[default]
+    Deny,
+    /// It is used for so much longer.
+    Grace(HumanDuration),
+}
+
+/// What is asked of a peer's certificate.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LeafSpec {
+    /// Longest time between `notBefore` and `notAfter`.
+    pub max_lifetime: Option<HumanDuration>,
+    /// Least time left before `notAfter`.
+    pub min_remaining: Option<HumanDuration>,
+    /// Smallest RSA modulus, in bits.
+    pub min_rsa_bits: Option<Spanned<usize>>,
+    /// Where there are any, the certificate must match one of them.
+    pub pins: Vec<Pin>,
+    /// What its extended key usage must say.
+    pub extended_key_usage: ExtendedKeyUsageSpec,
+}
+
+/// A pin: SHA-256 as 64 hexadecimal digits (colons are ignored) or as base64.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Pin {
+    /// Of the public key (SubjectPublicKeyInfo): survives a renewal with the same key.
+    Spki(Spanned<String>),
+    /// Of the whole certificate.
+    Certificate(Spanned<String>),
+}
+
+/// A peer's certificate must say `clientAuth`. What else will do is asked for by name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ExtendedKeyUsageSpec {
+    /// A certificate without the extension passes: RFC 5280 reads that as any use.
+    pub allow_absent: bool,
+    /// `anyExtendedKeyUsage` passes.
+    pub allow_any: bool,
+}
 
 // === impl TrustDomainSpec ===
 
@@ -15,6 +122,7 @@ impl TrustDomainSpec {
     /// Everything the document points to or holds inline.
     #[must_use]
     pub fn sources(&self) -> Vec<&Source> {
-        Vec::new()
+        let crls = self.revocation.iter().flat_map(|revocation| &revocation.value.crls);
+        self.authorities.iter().chain(&self.intermediates).chain(crls).collect()
     }
 }

@@ -5,9 +5,11 @@ mod encode;
 mod listener;
 mod server;
 mod service;
+mod tls;
 
 pub use decode::decode;
 pub use encode::encode;
 pub use listener::{ListenAddress, Listener};
 pub use server::{ListenerOptions, serve};
 pub use service::CheckService;
+pub use tls::{AllowedClients, Tls, TlsOptions};

@@ -1,5 +1,6 @@
 //! The gRPC server around the service: health, limits, and a drain that finishes what it began.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
@@ -8,6 +9,7 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use crate::envoy::tls::{self, Tls, TlsOptions};
 use crate::envoy::{CheckService, ListenAddress, Listener};
 use crate::evidence::PeerSources;
 use crate::limits::MAX_MESSAGE_BYTES;
@@ -18,6 +20,8 @@ use crate::limits::MAX_MESSAGE_BYTES;
 pub struct ListenerOptions {
     /// Where to listen.
     pub address: ListenAddress,
+    /// Mutual TLS; none on loopback and Unix sockets.
+    pub tls: Option<TlsOptions>,
     /// Which places of peer evidence are believed here.
     pub peer_sources: PeerSources,
     /// Listen without TLS on an address that other machines can reach. Whoever can reach it can claim to be Envoy.
@@ -30,6 +34,7 @@ impl Default for ListenerOptions {
     fn default() -> Self {
         Self {
             address: ListenAddress::Tcp(([127, 0, 0, 1], 9001).into()),
+            tls: None,
             peer_sources: PeerSources::default(),
             insecure_allow_plaintext: false,
         }
@@ -42,11 +47,17 @@ impl ListenerOptions {
     /// # Errors
     /// What is wrong and what to do.
     pub fn check(&self) -> Result<(), String> {
-        if self.address.is_local() || self.insecure_allow_plaintext {
+        if self.tls.is_some() && matches!(self.address, ListenAddress::Unix(_)) {
+            return Err(
+                "`listener.tls` is for TCP addresses: a Unix socket is guarded by its permissions"
+                    .into(),
+            );
+        }
+        if self.address.is_local() || self.tls.is_some() || self.insecure_allow_plaintext {
             return Ok(());
         }
         Err(format!(
-            "`listener.address` is `{}`, which other machines can reach without TLS: listen on loopback or a Unix socket, or set `listener.insecureAllowPlaintext: true`",
+            "`listener.address` is `{}`, which other machines can reach without TLS: set `listener.tls`, or listen on loopback or a Unix socket, or set `listener.insecureAllowPlaintext: true`",
             self.address
         ))
     }
@@ -58,6 +69,7 @@ impl ListenerOptions {
 /// Where the listener fails for good.
 pub async fn serve(
     listener: Listener,
+    tls: Option<Arc<Tls>>,
     service: CheckService,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), tonic::transport::Error> {
@@ -73,16 +85,15 @@ pub async fn serve(
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .add_service(health_service)
         .add_service(checks);
-    match listener {
-        Listener::Tcp(tcp) => {
-            router
-                .serve_with_incoming_shutdown(
-                    TcpIncoming::from(tcp).with_nodelay(Some(true)),
-                    drain,
-                )
-                .await
+    match (listener, tls) {
+        (Listener::Tcp(tcp), Some(tls)) => {
+            router.serve_with_incoming_shutdown(tls::accept(tcp, tls), drain).await
         }
-        Listener::Unix(unix) => {
+        (Listener::Tcp(tcp), None) => {
+            let incoming = TcpIncoming::from(tcp).with_nodelay(Some(true));
+            router.serve_with_incoming_shutdown(incoming, drain).await
+        }
+        (Listener::Unix(unix), _) => {
             router.serve_with_incoming_shutdown(UnixListenerStream::new(unix), drain).await
         }
     }

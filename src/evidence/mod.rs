@@ -1,11 +1,15 @@
 //! What the caller shows, parsed and **unverified**. Nothing in this room may be relied on; its types say so by
 //! being different from the verified ones in `authn`.
 
+mod certificate;
 mod peer;
 mod token;
+mod xfcc;
 
-pub use peer::{PeerEvidence, PeerSources};
+pub use certificate::{DecodedCertificate, PresentedCertificate};
+pub use peer::{PeerEvidence, PeerSource, PeerSources};
 pub use token::PresentedToken;
+pub use xfcc::{Xfcc, XfccElement};
 
 use crate::reason::Rejection;
 use crate::request::{CredentialHeaders, TokenPlace};

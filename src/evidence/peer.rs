@@ -1,7 +1,14 @@
 //! What is shown of the peer's certificate, from every source that is believed here.
 
+use std::fmt;
+
 use serde::Deserialize;
 
+use super::Presented;
+use super::certificate::PresentedCertificate;
+use super::xfcc::Xfcc;
+use crate::limits::MAX_CERTIFICATE_BYTES;
+use crate::reason::{Reason, Rejection};
 use crate::request::CredentialHeaders;
 
 /// Which places of peer evidence are believed. All are off unless configured.
@@ -12,22 +19,161 @@ pub struct PeerSources {
     pub source_certificate: bool,
     /// The `x-forwarded-client-cert` header.
     pub xfcc: bool,
+    /// Whether XFCC counts where the proxy names no TLS peer (`source.principal` is empty), as behind an Istio ambient
+    /// waypoint. Anybody who reaches such a proxy can then write the header, unless the proxy removes it.
+    pub xfcc_without_tls: bool,
+}
+
+/// A place of peer evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PeerSource {
+    /// `source.certificate` of the check request.
+    SourceCertificate,
+    /// The `x-forwarded-client-cert` header.
+    Xfcc,
 }
 
 /// The unverified certificate evidence of one request.
 #[derive(Debug)]
-pub struct PeerEvidence {}
+pub struct PeerEvidence {
+    /// The leaf that Envoy itself verified.
+    pub source_certificate: Presented<PresentedCertificate>,
+    /// The XFCC header.
+    pub xfcc: Presented<Xfcc>,
+    /// The direct TLS peer as the proxy names it: text, not an identity (P46). Empty is absent.
+    pub principal: Option<Box<str>>,
+    /// The proxy's own identity as it tells it. Empty is absent.
+    pub destination: Option<Box<str>>,
+    /// Whether XFCC counts where there is no `principal`.
+    pub xfcc_without_tls: bool,
+}
+
+/// Longest `source.certificate`: base64 makes 4 bytes of 3, and escaping every one of them would treble that.
+const MAX_ENCODED_BYTES: usize = 4 * MAX_CERTIFICATE_BYTES;
+
+// === impl PeerSource ===
+
+impl PeerSource {
+    /// The word used in audit records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SourceCertificate => "source_certificate",
+            Self::Xfcc => "xfcc",
+        }
+    }
+}
+
+impl fmt::Display for PeerSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 // === impl PeerEvidence ===
 
 impl PeerEvidence {
-    /// Reads the sources that are believed.
+    /// Reads the sources that are believed. What is not believed is as if it had not been sent (P47).
     #[must_use]
     pub fn collect(
-        _credentials: &CredentialHeaders,
-        _destination_principal: Option<&str>,
-        _sources: &PeerSources,
+        credentials: &CredentialHeaders,
+        destination_principal: Option<&str>,
+        sources: &PeerSources,
     ) -> Self {
-        Self {}
+        let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(Into::into);
+        Self {
+            source_certificate: when(sources.source_certificate, || source(credentials)),
+            xfcc: when(sources.xfcc, || xfcc(credentials)),
+            principal: text(credentials.source_principal()),
+            destination: text(destination_principal),
+            xfcc_without_tls: sources.xfcc_without_tls,
+        }
+    }
+}
+
+fn when<T>(believed: bool, read: impl FnOnce() -> Result<Option<T>, Rejection>) -> Presented<T> {
+    if !believed {
+        return Presented::Absent;
+    }
+    match read() {
+        Ok(None) => Presented::Absent,
+        Ok(Some(value)) => Presented::Present(value),
+        Err(rejection) => Presented::Malformed(rejection),
+    }
+}
+
+fn source(credentials: &CredentialHeaders) -> Result<Option<PresentedCertificate>, Rejection> {
+    let leaf = credentials.source_certificate().filter(|text| !text.is_empty());
+    if leaf.is_some_and(|text| text.len() > MAX_ENCODED_BYTES) {
+        return Err(Reason::RequestTooLarge
+            .because(format!("`source.certificate` is over {MAX_ENCODED_BYTES} bytes")));
+    }
+    Ok(PresentedCertificate::url_encoded(PeerSource::SourceCertificate, leaf, None))
+}
+
+/// Envoy joins repeated XFCC lines with a comma before anything else sees them, so that several lines were not written
+/// by Envoy, and which of them is the nearest proxy's is anybody's guess (P4).
+fn xfcc(credentials: &CredentialHeaders) -> Result<Option<Xfcc>, Rejection> {
+    let mut lines = credentials.all("x-forwarded-client-cert");
+    let Some(line) = lines.next() else { return Ok(None) };
+    if lines.next().is_some() {
+        return Err(Reason::XfccMalformed.because("`x-forwarded-client-cert` is on several lines"));
+    }
+    let text = line
+        .as_str()
+        .map_err(|_| Reason::XfccMalformed.because("`x-forwarded-client-cert` is not UTF-8"))?;
+    let xfcc = Xfcc::parse(text)?;
+    Ok(Some(xfcc).filter(|xfcc| !xfcc.elements().is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::{HeaderValue, Headers, SealedNames};
+
+    fn credentials(lines: &[&[u8]], certificate: Option<&str>) -> CredentialHeaders {
+        let mut headers = Headers::default();
+        for line in lines {
+            headers.push("x-forwarded-client-cert", HeaderValue::new(line.to_vec()));
+        }
+        let certificate = certificate.map(str::to_owned);
+        CredentialHeaders::split(headers, &SealedNames::default(), certificate, None).1
+    }
+
+    const ALL: PeerSources =
+        PeerSources { source_certificate: true, xfcc: true, xfcc_without_tls: false };
+
+    /// P47: a source that is not believed is as if it had not been sent.
+    #[test]
+    fn nothing_is_believed_unless_configured() {
+        let credentials = credentials(&[b"URI=spiffe://a/b"], Some("x"));
+        let evidence = PeerEvidence::collect(&credentials, None, &PeerSources::default());
+        assert_eq!(evidence.xfcc, Presented::Absent);
+        assert_eq!(evidence.source_certificate, Presented::Absent);
+        let evidence = PeerEvidence::collect(&credentials, None, &ALL);
+        assert!(matches!(evidence.xfcc, Presented::Present(_)));
+        assert!(matches!(evidence.source_certificate, Presented::Present(_)));
+    }
+
+    /// P4, P6: several XFCC lines and bytes that are not text are malformed, never repaired.
+    #[test]
+    fn several_lines_and_broken_text_are_malformed() {
+        for lines in [&[&b"URI=spiffe://a/b"[..], b"URI=spiffe://a/c"][..], &[b"URI=\xff"]] {
+            let evidence = PeerEvidence::collect(&credentials(lines, None), None, &ALL);
+            let Presented::Malformed(rejection) = evidence.xfcc else { panic!("{lines:?}") };
+            assert_eq!(rejection.reason(), Reason::XfccMalformed);
+        }
+    }
+
+    #[test]
+    fn an_empty_header_and_an_empty_certificate_are_absent_and_a_huge_one_is_refused() {
+        let evidence = PeerEvidence::collect(&credentials(&[b""], Some("")), Some(""), &ALL);
+        assert_eq!(evidence.xfcc, Presented::Absent);
+        assert_eq!(evidence.source_certificate, Presented::Absent);
+        assert_eq!(evidence.destination, None);
+        let huge = "a".repeat(200 * 1024);
+        let evidence = PeerEvidence::collect(&credentials(&[], Some(&huge)), None, &ALL);
+        let Presented::Malformed(rejection) = evidence.source_certificate else { panic!() };
+        assert_eq!(rejection.reason(), Reason::RequestTooLarge);
     }
 }

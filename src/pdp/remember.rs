@@ -1,20 +1,23 @@
-//! What was verified before: certificates and token signatures, bounded.
+//! What was verified before: certificates and token signatures, bounded by bytes (P72).
 
+use std::sync::Arc;
+
+use moka::sync::Cache;
 use serde::Deserialize;
 
-use crate::authn::{CertificateMemory, Memory, TokenMemory};
+use crate::authn::{CertificateKey, CertificateMemory, Memory, TokenMemory, VerifiedCertificate};
 
 /// How much of what was verified is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MemoryOptions {
-    /// Most certificates whose verification is kept.
-    pub certificates: u64,
+    /// Most bytes of verified certificates that are kept.
+    pub certificate_bytes: u64,
     /// Most bytes of verified tokens that are kept.
     pub token_bytes: u64,
 }
 
-/// Verifications made under one snapshot.
+/// Verifications made under one snapshot. Whether one still holds at the time of a request is for `authn` to say.
 #[derive(Debug)]
 pub(super) struct Remembered {
     certificates: RememberedCertificates,
@@ -22,24 +25,31 @@ pub(super) struct Remembered {
 }
 
 #[derive(Debug)]
-struct RememberedCertificates {}
+struct RememberedCertificates(Cache<CertificateKey, Arc<VerifiedCertificate>>);
 
 #[derive(Debug)]
 struct RememberedTokens {}
+
+/// What an entry costs beside what it was made from: the parsed form and the cache's own bookkeeping.
+const ENTRY_OVERHEAD: usize = 1024;
 
 // === impl MemoryOptions ===
 
 impl Default for MemoryOptions {
     fn default() -> Self {
-        Self { certificates: 100_000, token_bytes: 128 * 1024 * 1024 }
+        Self { certificate_bytes: 64 * 1024 * 1024, token_bytes: 128 * 1024 * 1024 }
     }
 }
 
 // === impl Remembered ===
 
 impl Remembered {
-    pub(super) fn new(_options: &MemoryOptions) -> Self {
-        Self { certificates: RememberedCertificates {}, tokens: RememberedTokens {} }
+    pub(super) fn new(options: &MemoryOptions) -> Self {
+        let certificates = Cache::builder()
+            .max_capacity(options.certificate_bytes)
+            .weigher(|key: &CertificateKey, _| weight(key.size()))
+            .build();
+        Self { certificates: RememberedCertificates(certificates), tokens: RememberedTokens {} }
     }
 
     pub(super) const fn memory(&self) -> Memory<'_> {
@@ -47,6 +57,18 @@ impl Remembered {
     }
 }
 
-impl CertificateMemory for RememberedCertificates {}
+fn weight(bytes: usize) -> u32 {
+    u32::try_from(bytes.saturating_add(ENTRY_OVERHEAD)).unwrap_or(u32::MAX)
+}
+
+impl CertificateMemory for RememberedCertificates {
+    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+        self.0.get(key)
+    }
+
+    fn keep(&self, key: CertificateKey, verified: &Arc<VerifiedCertificate>) {
+        self.0.insert(key, Arc::clone(verified));
+    }
+}
 
 impl TokenMemory for RememberedTokens {}

@@ -58,6 +58,12 @@ impl SpiffePattern {
         &self.trust_domain
     }
 
+    /// Whether every ID with a path in the trust domain is in the set.
+    #[must_use]
+    pub fn covers_everything(&self) -> bool {
+        self.open_ended && self.segments.is_empty()
+    }
+
     /// Whether `id` is in the set.
     #[must_use]
     pub fn matches(&self, id: &SpiffeId) -> bool {

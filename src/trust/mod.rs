@@ -3,8 +3,10 @@
 mod domain;
 mod issuer;
 mod keys;
+#[cfg(test)]
+pub(crate) mod pki;
 
-pub use domain::TrustDomain;
+pub use domain::{Authority, ExtendedKeyUsageRules, LeafRules, Pin, TrustDomain, Validity};
 pub use issuer::Issuer;
 pub use keys::KeySet;
 
@@ -13,11 +15,14 @@ use std::sync::Arc;
 
 use crate::document::{Attachments, Diagnostic, Document, Spec};
 use crate::request::TokenPlace;
+use crate::secret::Fingerprint;
+use crate::spiffe::SpiffeId;
 
 /// Everything that is believed at one revision.
 #[derive(Debug, Default)]
 pub struct TrustStore {
     domains: Vec<TrustDomain>,
+    domains_revision: Option<Fingerprint>,
     issuers: Vec<Issuer>,
 }
 
@@ -41,6 +46,7 @@ impl TrustStore {
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut store = Self::default();
+        domain::check_distinct(documents, problems);
         for document in documents {
             match &document.spec {
                 Spec::TrustDomain(spec) => {
@@ -52,13 +58,37 @@ impl TrustStore {
                 Spec::Policy(_) => {}
             }
         }
+        // The order of files never matters.
+        store.domains.sort_by(|a, b| a.name().cmp(b.name()));
+        let revisions = store.domains.iter().flat_map(|domain| *domain.revision().as_bytes());
+        store.domains_revision = Some(Fingerprint::of(&revisions.collect::<Vec<_>>()));
         store
     }
 
-    /// The trust domains, in no particular order.
+    /// The trust domains, in the order of their names.
     #[must_use]
     pub fn domains(&self) -> &[TrustDomain] {
         &self.domains
+    }
+
+    /// The trust domain that vouches for `id`, and no other does (P45).
+    #[must_use]
+    pub fn domain_of(&self, id: &SpiffeId) -> Option<&TrustDomain> {
+        let own = |domain: &&TrustDomain| {
+            domain.spiffe().is_some_and(|name| name.as_str() == id.trust_domain())
+        };
+        self.domains.iter().find(own)
+    }
+
+    /// The trust domains that vouch for certificates without a SPIFFE ID, in the order of their names.
+    pub fn domains_without_spiffe(&self) -> impl Iterator<Item = &TrustDomain> {
+        self.domains.iter().filter(|domain| domain.spiffe().is_none())
+    }
+
+    /// Changes whenever anything that a certificate is verified against does (P40).
+    #[must_use]
+    pub const fn domains_revision(&self) -> Option<&Fingerprint> {
+        self.domains_revision.as_ref()
     }
 
     /// The token issuers, in no particular order.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::authn::{Binding, Credential, PeerIdentity, Subject, TokenIdentity};
+use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::document::{self, SourceFile};
 use crate::evidence_level::EvidenceLevel;
@@ -98,7 +98,12 @@ pub(super) fn alice() -> Subject {
 }
 
 pub(super) fn peer(spiffe: &str, level: EvidenceLevel) -> PeerIdentity {
-    PeerIdentity::for_test("prod", level, Some(spiffe.parse().unwrap()), &["front.web.svc"])
+    let facts = PeerFacts {
+        spiffe: Some(spiffe.parse().unwrap()),
+        dns: vec!["front.web.svc".into()],
+        ..PeerFacts::of("prod")
+    };
+    PeerIdentity::assertion(facts, level)
 }
 
 pub(super) fn token(issuer: &str, claims: Value, binding: Binding) -> TokenIdentity {

@@ -1,0 +1,95 @@
+//! One XFCC element that position says may be believed: its identity, and whether its parts agree.
+
+use std::sync::Arc;
+
+use super::certificate::{Verifier, unknown_domain};
+use super::memory::VerifiedCertificate;
+use super::{PeerFacts, names};
+use crate::evidence::XfccElement;
+use crate::evidence_level::EvidenceLevel;
+use crate::reason::{Reason, Rejection};
+use crate::trust::Pin;
+
+// === impl Verifier ===
+
+impl Verifier<'_> {
+    /// Who the element speaks of. The certificate decides wherever there is one (P83).
+    ///
+    /// # Errors
+    /// What is wrong with the certificate, `xfcc_inconsistent` where the parts of the element contradict each other,
+    /// `evidence_insufficient` where they name nobody.
+    pub(super) fn element(
+        &self,
+        element: &XfccElement,
+    ) -> Result<(Arc<PeerFacts>, EvidenceLevel), Rejection> {
+        let Some(presented) = element.certificate() else {
+            return self
+                .without_certificate(element)
+                .map(|(facts, level)| (Arc::new(facts), level));
+        };
+        let verified = self.certificate(presented)?;
+        check_consistent(element, &verified)?;
+        let full = presented.has_chain();
+        let level = if full { EvidenceLevel::Full } else { EvidenceLevel::Leaf };
+        Ok((Arc::clone(&verified.facts), level))
+    }
+
+    /// The proxy's word for a SPIFFE ID. Names of any other kind are not enough: without the certificate nothing says
+    /// which authority stands behind them.
+    fn without_certificate(
+        &self,
+        element: &XfccElement,
+    ) -> Result<(PeerFacts, EvidenceLevel), Rejection> {
+        let Some(id) = names::spiffe_id(element.uris())? else {
+            return Err(Reason::EvidenceInsufficient
+                .because("the XFCC element has neither a certificate nor a SPIFFE ID"));
+        };
+        if !element.dns().iter().all(|name| names::is_dns_name(name)) {
+            return Err(Reason::XfccMalformed.because("`DNS` is not a DNS name"));
+        }
+        let domain = self.trust.domain_of(&id).ok_or_else(|| unknown_domain(id.trust_domain()))?;
+        let pins = &domain.leaf().pins;
+        let hash = element.hash().copied();
+        if !pins.is_empty() && !hash.is_some_and(|hash| pins.contains(&Pin::Certificate(hash))) {
+            return Err(Reason::EvidenceInsufficient
+                .because("the trust domain has pins, which need the certificate"));
+        }
+        let level = if hash.is_some() { EvidenceLevel::Hash } else { EvidenceLevel::Asserted };
+        let facts = PeerFacts {
+            spiffe: Some(id),
+            dns: element.dns().iter().map(|name| name.to_ascii_lowercase()).collect(),
+            uris: element.uris().to_vec(),
+            certificate: hash,
+            ..PeerFacts::of(domain.name())
+        };
+        Ok((facts, level))
+    }
+}
+
+/// P34, P83: everything that the element says beside the certificate must be in the certificate. Some proxies write only
+/// the first of several names, so that missing ones are no contradiction.
+fn check_consistent(
+    element: &XfccElement,
+    verified: &VerifiedCertificate,
+) -> Result<(), Rejection> {
+    let facts = &verified.facts;
+    let has_dns = |name: &String| facts.dns.iter().any(|own| own.eq_ignore_ascii_case(name));
+    let contradiction =
+        if element.hash().is_some_and(|hash| Some(hash) != facts.certificate.as_ref()) {
+            "Hash"
+        } else if !element.uris().iter().all(|uri| facts.uris.contains(uri)) {
+            "URI"
+        } else if !element.dns().iter().all(has_dns) {
+            "DNS"
+        } else if element
+            .subject()
+            .zip(verified.envoy_subject.as_deref())
+            .is_some_and(|(said, own)| said != own)
+        {
+            "Subject"
+        } else {
+            return Ok(());
+        };
+    Err(Reason::XfccInconsistent
+        .because(format!("`{contradiction}` is not that of the certificate")))
+}

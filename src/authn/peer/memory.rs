@@ -1,0 +1,99 @@
+//! What was verified before and may be relied on again, within its time.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::PeerFacts;
+use crate::clock::UnixTime;
+use crate::evidence::{PeerSource, PresentedCertificate};
+use crate::secret::Fingerprint;
+
+/// Remembers verified certificates. It may forget at any time and keeps nothing that it was not given.
+pub trait CertificateMemory: fmt::Debug + Send + Sync {
+    /// What was kept for exactly this key.
+    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>>;
+
+    /// Keeps a verified certificate. Failures are never kept.
+    fn keep(&self, key: CertificateKey, verified: &Arc<VerifiedCertificate>);
+}
+
+/// Remembers nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoMemory;
+
+/// What a verification depended on beside the time: the revision of the trust domains and every byte that was
+/// presented (P40).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct CertificateKey(Box<[u8]>);
+
+/// A certificate with a verified path, and for how long that may be relied on.
+///
+/// Whoever recalls it checks the time again (P41): outside `from..=until` it is as if it had been forgotten.
+#[derive(Debug)]
+pub struct VerifiedCertificate {
+    pub(super) facts: Arc<PeerFacts>,
+    /// The subject as Envoy would write it; nothing where that is not certain.
+    pub(super) envoy_subject: Option<String>,
+    /// Every certificate of the path, and every revocation list that was asked, is valid from here...
+    pub(super) from: UnixTime,
+    /// ...to here, this second included.
+    pub(super) until: UnixTime,
+}
+
+// === impl NoMemory ===
+
+impl CertificateMemory for NoMemory {
+    fn recall(&self, _key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+        None
+    }
+
+    fn keep(&self, _key: CertificateKey, _verified: &Arc<VerifiedCertificate>) {}
+}
+
+// === impl CertificateKey ===
+
+impl CertificateKey {
+    pub(super) fn new(revision: Option<&Fingerprint>, presented: &PresentedCertificate) -> Self {
+        let (leaf, chain) = presented.encoded();
+        let (leaf, chain) = (leaf.unwrap_or_default(), chain.unwrap_or_default());
+        let lengths = leaf.len().saturating_add(chain.len());
+        let mut bytes = Vec::with_capacity(lengths.saturating_add(64));
+        bytes.extend(revision.iter().flat_map(|revision| revision.as_bytes()));
+        // The source decides the encoding; the length keeps a leaf apart from the chain that follows it.
+        bytes.push(match presented.source() {
+            PeerSource::SourceCertificate => 0,
+            PeerSource::Xfcc => 1,
+        });
+        bytes.extend_from_slice(&leaf.len().to_be_bytes());
+        bytes.extend_from_slice(leaf.as_bytes());
+        bytes.extend_from_slice(chain.as_bytes());
+        Self(bytes.into())
+    }
+
+    /// How much memory it takes, for caches that count bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl fmt::Debug for CertificateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CertificateKey({} bytes)", self.0.len())
+    }
+}
+
+// === impl VerifiedCertificate ===
+
+impl VerifiedCertificate {
+    /// The last moment for which it may be relied on.
+    #[must_use]
+    pub const fn until(&self) -> UnixTime {
+        self.until
+    }
+
+    /// Certificates count in whole seconds, both ends included (RFC 5280 section 4.1.2.5).
+    pub(super) fn holds_at(&self, now: UnixTime) -> bool {
+        self.from.as_secs() <= now.as_secs() && now.as_secs() <= self.until.as_secs()
+    }
+}

@@ -1,0 +1,195 @@
+//! The peer on the wire: evidence of a certificate, verified.
+
+mod certificate;
+mod distinguished_name;
+mod element;
+mod key;
+mod memory;
+mod names;
+mod path;
+mod walk;
+
+pub use memory::{CertificateKey, CertificateMemory, NoMemory, VerifiedCertificate};
+
+use std::sync::Arc;
+
+use crate::authn::Credential;
+use crate::clock::UnixTime;
+use crate::evidence::{PeerEvidence, PeerSource};
+use crate::evidence_level::EvidenceLevel;
+use crate::secret::Fingerprint;
+use crate::spiffe::SpiffeId;
+use crate::trust::TrustStore;
+
+/// A verified peer.
+#[derive(Clone, Debug)]
+pub struct PeerIdentity {
+    facts: Arc<PeerFacts>,
+    level: EvidenceLevel,
+    source: PeerSource,
+    forwarders: Vec<SpiffeId>,
+}
+
+/// What is known of a peer. Not an identity: anybody can write these down, only [`PeerIdentity`] says that they were
+/// verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerFacts {
+    /// The name of the `TrustDomain` document that vouches for it.
+    pub trust_domain: String,
+    /// Its SPIFFE ID.
+    pub spiffe: Option<SpiffeId>,
+    /// The DNS names of its certificate, in lower case.
+    pub dns: Vec<String>,
+    /// The URIs of its certificate, the SPIFFE ID included.
+    pub uris: Vec<String>,
+    /// The e-mail addresses of its certificate.
+    pub emails: Vec<String>,
+    /// The subject of its certificate as RFC 4514 text.
+    pub subject: Option<String>,
+    /// SHA-256 of its certificate's DER.
+    pub certificate: Option<Fingerprint>,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub spki: Option<Fingerprint>,
+    /// The serial number of its certificate in lower-case hexadecimal.
+    pub serial: Option<String>,
+    /// The issuer of its certificate as RFC 4514 text.
+    pub issuer: Option<String>,
+    /// When its certificate expires.
+    pub not_after: Option<UnixTime>,
+}
+
+/// Verifies what was shown of the peer. A source that is malformed or does not verify is a rejection even where another
+/// source would do: what contradicts itself is not believed in parts (P69).
+pub(super) fn verify(
+    evidence: &PeerEvidence,
+    trust: &TrustStore,
+    memory: &dyn CertificateMemory,
+    now: UnixTime,
+) -> Credential<PeerIdentity> {
+    let verifier = certificate::Verifier { trust, memory, now };
+    match walk::caller(evidence, &verifier) {
+        Ok(None) => Credential::Absent,
+        Ok(Some(peer)) => Credential::Verified(peer),
+        Err(rejection) => Credential::Rejected(rejection),
+    }
+}
+
+// === impl PeerFacts ===
+
+impl PeerFacts {
+    /// Facts of a peer of the trust domain document called `trust_domain`, with nothing else known.
+    #[must_use]
+    pub fn of(trust_domain: &str) -> Self {
+        Self {
+            trust_domain: trust_domain.to_owned(),
+            spiffe: None,
+            dns: Vec::new(),
+            uris: Vec::new(),
+            emails: Vec::new(),
+            subject: None,
+            certificate: None,
+            spki: None,
+            serial: None,
+            issuer: None,
+            not_after: None,
+        }
+    }
+}
+
+// === impl PeerIdentity ===
+
+impl PeerIdentity {
+    /// A peer that somebody vouches for instead of evidence: for policy tests and `explain` only.
+    /// `tests/tidy.rs` keeps it out of the serving path.
+    #[must_use]
+    pub fn assertion(facts: PeerFacts, level: EvidenceLevel) -> Self {
+        Self { facts: Arc::new(facts), level, source: PeerSource::Xfcc, forwarders: Vec::new() }
+    }
+
+    /// The name of the `TrustDomain` document that vouches for it.
+    #[must_use]
+    pub fn trust_domain(&self) -> &str {
+        &self.facts.trust_domain
+    }
+
+    /// How much of the certificate was shown.
+    #[must_use]
+    pub const fn level(&self) -> EvidenceLevel {
+        self.level
+    }
+
+    /// Which source was believed.
+    #[must_use]
+    pub const fn source(&self) -> PeerSource {
+        self.source
+    }
+
+    /// The trusted forwarders between the peer and the proxy that asks, nearest first.
+    #[must_use]
+    pub fn forwarders(&self) -> &[SpiffeId] {
+        &self.forwarders
+    }
+
+    /// Its SPIFFE ID, where it has one.
+    #[must_use]
+    pub fn spiffe(&self) -> Option<&SpiffeId> {
+        self.facts.spiffe.as_ref()
+    }
+
+    /// The DNS names of its certificate, in lower case.
+    #[must_use]
+    pub fn dns(&self) -> &[String] {
+        &self.facts.dns
+    }
+
+    /// The URIs of its certificate, the SPIFFE ID included.
+    #[must_use]
+    pub fn uris(&self) -> &[String] {
+        &self.facts.uris
+    }
+
+    /// The e-mail addresses of its certificate.
+    #[must_use]
+    pub fn emails(&self) -> &[String] {
+        &self.facts.emails
+    }
+
+    /// The subject of its certificate as RFC 4514 text: known from level `leaf` up.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.facts.subject.as_deref()
+    }
+
+    /// SHA-256 of its certificate's DER: known from level `hash` up.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Fingerprint> {
+        self.facts.certificate.as_ref()
+    }
+
+    /// SHA-256 of its public key's SubjectPublicKeyInfo: known from level `leaf` up.
+    #[must_use]
+    pub fn spki(&self) -> Option<&Fingerprint> {
+        self.facts.spki.as_ref()
+    }
+
+    /// The serial number of its certificate in lower-case hexadecimal: known from level `leaf` up.
+    #[must_use]
+    pub fn serial(&self) -> Option<&str> {
+        self.facts.serial.as_deref()
+    }
+
+    /// The issuer of its certificate as RFC 4514 text: known from level `leaf` up.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.facts.issuer.as_deref()
+    }
+
+    /// When its certificate expires: known from level `leaf` up.
+    #[must_use]
+    pub fn not_after(&self) -> Option<UnixTime> {
+        self.facts.not_after
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! The names in a certificate: read completely or refused (RFC 5280 section 4.2.1.6, X509-SVID section 2).
+
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+
+use crate::limits::{MAX_HOST_BYTES, MAX_SUBJECT_ALT_NAMES};
+use crate::reason::{Reason, Rejection};
+use crate::spiffe::SpiffeId;
+
+/// The subject alternative names that rules may ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Names {
+    pub(super) spiffe: Option<SpiffeId>,
+    /// In lower case; a wildcard is kept as it is, since a peer is not a host.
+    pub(super) dns: Vec<String>,
+    pub(super) uris: Vec<String>,
+    pub(super) emails: Vec<String>,
+}
+
+// === impl Names ===
+
+impl Names {
+    /// Reads the subject alternative names of a certificate.
+    ///
+    /// # Errors
+    /// `cert_san` where one of them is not what its kind has to be, `spiffe_invalid` where a SPIFFE ID breaks a rule.
+    pub(super) fn read(certificate: &X509Certificate<'_>) -> Result<Self, Rejection> {
+        let extension = certificate
+            .subject_alternative_name()
+            .map_err(|_| refused("cannot be read or are there twice"))?;
+        let mut names = Self::default();
+        let Some(extension) = extension else { return Ok(names) };
+        let general_names = &extension.value.general_names;
+        if general_names.len() > MAX_SUBJECT_ALT_NAMES {
+            return Err(refused(&format!("are more than {MAX_SUBJECT_ALT_NAMES}")));
+        }
+        for name in general_names {
+            names.add(name)?;
+        }
+        names.spiffe = spiffe_id(&names.uris)?;
+        Ok(names)
+    }
+
+    fn add(&mut self, name: &GeneralName<'_>) -> Result<(), Rejection> {
+        match name {
+            GeneralName::DNSName(text) if is_dns_name(text) => {
+                self.dns.push(text.to_ascii_lowercase());
+            }
+            GeneralName::URI(text) if is_uri(text) => self.uris.push((*text).to_owned()),
+            GeneralName::RFC822Name(text) if is_email(text) => {
+                self.emails.push((*text).to_owned());
+            }
+            GeneralName::IPAddress(bytes) if matches!(bytes.len(), 4 | 16) => {}
+            // No rule can ask for these, so that they cannot mislead one.
+            GeneralName::OtherName(..)
+            | GeneralName::X400Address(_)
+            | GeneralName::DirectoryName(_)
+            | GeneralName::EDIPartyName(_)
+            | GeneralName::RegisteredID(_) => {}
+            GeneralName::DNSName(_) => return Err(refused("have a DNS name that is not one")),
+            GeneralName::URI(_) => return Err(refused("have a URI that is not one")),
+            GeneralName::RFC822Name(_) => {
+                return Err(refused("have an e-mail address that is not one"));
+            }
+            GeneralName::IPAddress(_) => {
+                return Err(refused("have an address that is neither of 4 nor of 16 bytes"));
+            }
+            GeneralName::Invalid(..) => return Err(refused("have one that cannot be read")),
+        }
+        Ok(())
+    }
+}
+
+/// The SPIFFE ID among the URIs of a certificate or of an XFCC element.
+///
+/// # Errors
+/// `spiffe_invalid` where there is one beside another URI, or where it breaks the grammar (P45).
+pub(super) fn spiffe_id(uris: &[String]) -> Result<Option<SpiffeId>, Rejection> {
+    let is_spiffe = |uri: &&String| {
+        uri.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("spiffe"))
+    };
+    let Some(uri) = uris.iter().find(is_spiffe) else { return Ok(None) };
+    if uris.len() > 1 {
+        // X509-SVID section 2: exactly one URI.
+        return Err(Reason::SpiffeInvalid.because("a SPIFFE ID stands beside another URI"));
+    }
+    let id: SpiffeId = uri.parse().map_err(|why| {
+        Reason::SpiffeInvalid.because(format!("`{uri}` is not a SPIFFE ID: {why}"))
+    })?;
+    if id.path().is_empty() {
+        // X509-SVID section 3: the ID of a workload has a path; without one it names the trust domain itself.
+        return Err(Reason::SpiffeInvalid.because(format!("`{uri}` does not name a workload")));
+    }
+    Ok(Some(id))
+}
+
+/// A host name in the preferred syntax (RFC 1123 section 2.1) with `_`, possibly behind a wildcard label.
+pub(super) fn is_dns_name(text: &str) -> bool {
+    let host = text.strip_prefix("*.").unwrap_or(text);
+    let is_label = |label: &str| {
+        let bytes = label.as_bytes();
+        !bytes.is_empty()
+            && bytes.len() <= 63
+            && bytes.first() != Some(&b'-')
+            && bytes.last() != Some(&b'-')
+            && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    text.len() <= MAX_HOST_BYTES && host.split('.').all(is_label)
+}
+
+/// A scheme, a colon and visible ASCII without quotes and brackets (RFC 3986 sections 2 and 3.1). P38: no NUL, no
+/// control character, no space.
+fn is_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    scheme.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+        && scheme.bytes().all(inner)
+        && !rest.is_empty()
+        && rest.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\'))
+}
+
+/// A local part and a host (RFC 5280 section 4.2.1.6), both visible ASCII.
+fn is_email(text: &str) -> bool {
+    let Some((local, host)) = text.rsplit_once('@') else { return false };
+    !local.is_empty()
+        && local.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>'))
+        && is_dns_name(host)
+        && !host.starts_with('*')
+}
+
+fn refused(why: &str) -> Rejection {
+    Reason::CertSan.because(format!("the certificate's names {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P38: NUL, control characters and what a matcher could misread are not names.
+    #[test]
+    fn names_are_what_their_kind_has_to_be() {
+        for (text, dns, uri, email) in [
+            ("good.example", true, false, false),
+            ("*.good.example", true, false, false),
+            ("_sip.good.example", true, false, false),
+            ("a.*.example", false, false, false),
+            ("good.example\0.evil", false, false, false),
+            ("good.example.", false, false, false),
+            ("-a.example", false, false, false),
+            ("", false, false, false),
+            ("spiffe://a.example/b", false, true, false),
+            ("urn:a:b", false, true, false),
+            ("spiffe://a.example/b\0", false, false, false),
+            ("spiffe://a.example/b\n", false, false, false),
+            ("spiffe://a.example/é", false, false, false),
+            ("https://a.example/ b", false, false, false),
+            ("https://a.example/\"", false, false, false),
+            ("1https://a.example", false, false, false),
+            ("you@a.example", false, false, true),
+            ("you@*.example", false, false, false),
+            ("you\0@a.example", false, false, false),
+            ("@a.example", false, false, false),
+        ] {
+            let found = (is_dns_name(text), is_uri(text), is_email(text));
+            assert_eq!(found, (dns, uri, email), "{text:?}");
+        }
+        assert!(!is_dns_name(&"a.".repeat(200)));
+        assert!(!is_dns_name(&"a".repeat(64)));
+    }
+
+    /// P45: exactly one URI, in the strict grammar, with a path.
+    #[test]
+    fn a_spiffe_id_stands_alone_and_names_a_workload() {
+        let id = |uris: &[&str]| {
+            let uris: Vec<_> = uris.iter().map(ToString::to_string).collect();
+            spiffe_id(&uris).map_err(|rejection| rejection.reason())
+        };
+        assert_eq!(id(&[]), Ok(None));
+        assert_eq!(id(&["https://a.example/", "urn:a:b"]), Ok(None));
+        assert_eq!(id(&["spiffe://a/b"]).unwrap().unwrap().as_str(), "spiffe://a/b");
+        for uris in [
+            &["spiffe://a/b", "spiffe://a/b"][..],
+            &["https://a.example/", "spiffe://a/b"],
+            &["spiffe://a"],
+            &["spiffe://A/b"],
+            &["SPIFFE://a/b"],
+            &["spiffe:a"],
+            &["spiffe://a/../b"],
+        ] {
+            assert_eq!(id(uris), Err(Reason::SpiffeInvalid), "{uris:?}");
+        }
+    }
+}

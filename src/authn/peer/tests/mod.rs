@@ -1,0 +1,69 @@
+//! Peers, verified: each source, each rule, each trick.
+
+mod memory;
+mod verification;
+mod walk;
+
+use super::*;
+use crate::evidence::PeerSources;
+use crate::reason::{Reason, Rejection};
+use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
+use crate::trust::pki::{Leaf, NOW};
+
+/// What one request shows of its peer.
+#[derive(Clone, Default)]
+struct Shown {
+    certificate: Option<String>,
+    principal: Option<String>,
+    destination: Option<String>,
+    xfcc: Option<String>,
+    without_tls: bool,
+}
+
+impl Shown {
+    fn certificate(leaf: &Leaf) -> Self {
+        Self { certificate: Some(leaf.encoded()), ..Self::default() }
+    }
+
+    fn xfcc(text: impl Into<String>, principal: &str) -> Self {
+        Self { xfcc: Some(text.into()), principal: Some(principal.into()), ..Self::default() }
+    }
+
+    fn evidence(&self) -> PeerEvidence {
+        let mut headers = Headers::default();
+        if let Some(xfcc) = &self.xfcc {
+            headers.push("x-forwarded-client-cert", HeaderValue::new(xfcc.clone().into_bytes()));
+        }
+        let sealed = SealedNames::default();
+        let (certificate, principal) = (self.certificate.clone(), self.principal.clone());
+        let (_, credentials) = CredentialHeaders::split(headers, &sealed, certificate, principal);
+        let sources = PeerSources {
+            source_certificate: true,
+            xfcc: true,
+            xfcc_without_tls: self.without_tls,
+        };
+        PeerEvidence::collect(&credentials, self.destination.as_deref(), &sources)
+    }
+
+    fn verify_at(&self, trust: &TrustStore, now: UnixTime) -> Credential<PeerIdentity> {
+        verify(&self.evidence(), trust, &NoMemory, now)
+    }
+
+    fn peer(&self, trust: &TrustStore) -> PeerIdentity {
+        match self.verify_at(trust, NOW) {
+            Credential::Verified(peer) => peer,
+            other @ (Credential::Absent | Credential::Rejected(_)) => panic!("{other:?}"),
+        }
+    }
+
+    fn rejection_at(&self, trust: &TrustStore, now: UnixTime) -> Rejection {
+        match self.verify_at(trust, now) {
+            Credential::Rejected(rejection) => rejection,
+            other @ (Credential::Absent | Credential::Verified(_)) => panic!("{other:?}"),
+        }
+    }
+
+    fn reason(&self, trust: &TrustStore) -> Reason {
+        self.rejection_at(trust, NOW).reason()
+    }
+}

@@ -1,0 +1,274 @@
+//! Which element of XFCC is believed.
+
+use super::*;
+use crate::trust::pki::{Ca, leaf_params, store, url_encoded};
+
+const ME: &str = "spiffe://prod.example/ns/orders/sa/orders";
+const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
+const VICTIM: &str = "spiffe://prod.example/ns/admin/sa/root";
+const INGRESS: &str = "spiffe://prod.example/ns/istio-system/sa/ingress";
+const EGRESS: &str = "spiffe://prod.example/ns/istio-system/sa/egress";
+const HASH: &str = "468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688";
+
+const SPEC: &str =
+    "spiffe: prod.example, forwarders: ['spiffe://prod.example/ns/istio-system/sa/*']";
+
+/// An element as a sidecar writes it.
+fn sidecar(by: &str, uri: &str) -> String {
+    format!("By={by};Hash={HASH};Subject=\"\";URI={uri}")
+}
+
+fn prod() -> (Ca, TrustStore) {
+    let ca = Ca::root("root");
+    let trust = store(&[("prod", &ca, SPEC)]);
+    (ca, trust)
+}
+
+#[test]
+fn a_sidecar_gives_a_hash_and_a_waypoint_a_name() {
+    let (_, trust) = prod();
+    let peer = Shown::xfcc(sidecar(ME, WEB), WEB).peer(&trust);
+    assert_eq!((peer.level(), peer.source()), (EvidenceLevel::Hash, PeerSource::Xfcc));
+    assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
+    assert_eq!(peer.certificate().unwrap().to_hex(), HASH);
+    assert_eq!(peer.trust_domain(), "prod");
+    assert_eq!((peer.spki(), peer.subject(), peer.not_after()), (None, None, None));
+    let waypoint = Shown {
+        without_tls: true,
+        principal: None,
+        ..Shown::xfcc(format!("By={ME};URI={WEB}"), "")
+    };
+    assert_eq!(waypoint.peer(&trust).level(), EvidenceLevel::Asserted);
+}
+
+/// P30: a forged first element is never the caller, with whatever certificate it comes.
+#[test]
+fn the_caller_is_the_nearest_element_that_is_no_forwarder() {
+    let (ca, trust) = prod();
+    let victim = ca.workload(VICTIM);
+    let forged = format!(
+        "By={ME};Hash={};Cert=\"{}\";URI={VICTIM}",
+        Fingerprint::of(&victim.der).to_hex(),
+        victim.encoded()
+    );
+    let genuine = sidecar(ME, WEB);
+    let peer = Shown::xfcc(format!("{forged},{genuine}"), WEB).peer(&trust);
+    assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
+    let through = format!("{forged},{},{}", sidecar(INGRESS, WEB), sidecar(ME, INGRESS));
+    let peer = Shown::xfcc(through, INGRESS).peer(&trust);
+    assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
+    assert_eq!(peer.forwarders()[0].as_str(), INGRESS);
+}
+
+/// P31: what stands left of the caller has no part in its identity.
+#[test]
+fn nothing_outside_the_walk_is_in_the_identity() {
+    let (_, trust) = prod();
+    let far = format!("URI={VICTIM};DNS=victim.example");
+    let near = format!("URI={WEB};DNS=web.example");
+    let peer = Shown::xfcc(format!("{far},{near}"), WEB).peer(&trust);
+    assert_eq!((peer.uris(), peer.dns()), (&[WEB.to_owned()][..], &["web.example".to_owned()][..]));
+}
+
+/// P30, P47: without a TLS peer the whole header is the caller's own writing.
+#[test]
+fn a_header_over_a_connection_without_a_tls_peer_names_nobody() {
+    let (ca, trust) = prod();
+    let victim = ca.workload(VICTIM);
+    for xfcc in [sidecar(ME, VICTIM), format!("Cert=\"{}\"", victim.encoded())] {
+        let shown = Shown { principal: None, ..Shown::xfcc(xfcc, "") };
+        assert_eq!(shown.reason(&trust), Reason::XfccUntrustedHop);
+    }
+}
+
+/// P30: a proxy that forwards without appending passes on what its client wrote.
+#[test]
+fn the_nearest_element_is_that_of_the_tls_peer_or_was_passed_on_by_a_forwarder() {
+    let (ca, trust) = prod();
+    let victim = ca.workload(VICTIM);
+    let certificate = format!("Cert=\"{}\"", victim.encoded());
+    for xfcc in [sidecar(ME, VICTIM), certificate.clone()] {
+        assert_eq!(Shown::xfcc(&xfcc, WEB).reason(&trust), Reason::XfccUntrustedHop, "{xfcc}");
+        assert_eq!(Shown::xfcc(&xfcc, "CN=web").reason(&trust), Reason::XfccUntrustedHop);
+    }
+    let passed_on = Shown::xfcc(certificate, INGRESS).peer(&trust);
+    assert_eq!(passed_on.spiffe().unwrap().as_str(), VICTIM);
+}
+
+#[test]
+fn several_forwarders_are_walked_past_and_forwarders_alone_are_no_caller() {
+    let (_, trust) = prod();
+    let xfcc = [sidecar(EGRESS, WEB), sidecar(INGRESS, EGRESS), sidecar(ME, INGRESS)].join(",");
+    let peer = Shown::xfcc(xfcc, INGRESS).peer(&trust);
+    assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
+    let forwarders: Vec<_> = peer.forwarders().iter().map(SpiffeId::as_str).collect();
+    assert_eq!(forwarders, [INGRESS, EGRESS]);
+    let alone = Shown::xfcc(sidecar(ME, INGRESS), INGRESS);
+    assert_eq!(alone.reason(&trust), Reason::XfccUntrustedHop);
+}
+
+/// P35: an element that was written for another workload is not believed.
+#[test]
+fn by_must_be_the_proxy_that_asks() {
+    let (_, trust) = prod();
+    let other = "spiffe://prod.example/ns/other/sa/other";
+    let at = |xfcc: &str, principal: &str| {
+        let shown = Shown { destination: Some(ME.into()), ..Shown::xfcc(xfcc, principal) };
+        shown.verify_at(&trust, NOW).rejection().map(Rejection::reason)
+    };
+    let hop = Some(Reason::XfccUntrustedHop);
+    assert_eq!(at(&sidecar(ME, WEB), WEB), None);
+    assert_eq!(at(&format!("By={other};{}", sidecar(ME, WEB)), WEB), None);
+    assert_eq!(at(&format!("URI={WEB}"), WEB), None);
+    assert_eq!(at(&sidecar(other, WEB), WEB), hop);
+    assert_eq!(at(&sidecar(INGRESS, WEB), WEB), hop);
+    assert_eq!(at(&sidecar(INGRESS, WEB), INGRESS), None);
+    assert_eq!(at(&sidecar(other, WEB), INGRESS), hop);
+}
+
+/// P34: everything that an element says beside the certificate must be in it.
+#[test]
+fn parts_of_an_element_that_contradict_the_certificate_are_refused() {
+    let (ca, trust) = prod();
+    let mut params = leaf_params(&[WEB]);
+    params.distinguished_name = crate::trust::pki::name("wéb \"1\"");
+    params.subject_alt_names.push(rcgen::SanType::DnsName("Web.example".try_into().unwrap()));
+    let leaf = ca.sign(&params);
+    let (cert, hash) = (leaf.encoded(), Fingerprint::of(&leaf.der).to_hex());
+    let subject = r#"CN=w\C3\A9b \"1\""#;
+    let reason = |rest: &str| {
+        let xfcc = format!("Cert=\"{cert}\";{rest}");
+        Shown::xfcc(xfcc, WEB).verify_at(&trust, NOW).rejection().map(Rejection::reason)
+    };
+    let all = format!("Hash={hash};Subject=\"{subject}\";URI={WEB};DNS=Web.example");
+    assert_eq!(reason(&all), None);
+    for wrong in [
+        format!("Hash={HASH}"),
+        format!("URI={VICTIM}"),
+        format!("URI={WEB};URI={VICTIM}"),
+        String::from("DNS=victim.example"),
+        String::from("Subject=\"CN=victim\""),
+        String::from("Subject=\"\""),
+        format!("Chain=\"{}\"", ca.workload(WEB).encoded()),
+    ] {
+        assert_eq!(reason(&wrong), Some(Reason::XfccInconsistent), "{wrong}");
+    }
+}
+
+/// P83: a URI name that spells a second element never yields the forged identity, at any level of evidence.
+#[test]
+fn a_name_that_spells_an_element_is_not_believed() {
+    let (ca, trust) = prod();
+    let victim = ca.workload(VICTIM);
+    let spelled = format!("spiffe://prod.example/x,By={ME};Hash={HASH};Subject=\"\";URI={VICTIM}");
+    let hostile = ca.sign(&leaf_params(&[&spelled]));
+    // What Envoy would write, and what it would call the TLS peer.
+    let with_hash = sidecar(ME, &spelled);
+    let (cert, stolen) = (hostile.encoded(), victim.encoded());
+    let spelled_cert = format!("spiffe://prod.example/x,Cert=\"{stolen}\";URI={VICTIM}");
+    for shown in [
+        Shown::xfcc(with_hash, &spelled),
+        Shown::xfcc(format!("Cert=\"{cert}\";URI={spelled}"), &spelled),
+        Shown::xfcc(format!("Hash={HASH};URI={spelled_cert}"), &spelled_cert),
+        Shown { certificate: Some(cert), ..Shown::xfcc(sidecar(ME, &spelled), &spelled) },
+    ] {
+        let found = shown.verify_at(&trust, NOW);
+        assert!(found.rejection().is_some(), "{found:?}");
+    }
+}
+
+/// P84: a quote that the caller leaves open swallows the element that Envoy appends; the whole header is refused.
+#[test]
+fn an_open_quote_leaves_no_peer() {
+    let (_, trust) = prod();
+    let xfcc = format!("Subject=\"x,{}", sidecar(ME, WEB));
+    assert_eq!(Shown::xfcc(xfcc, WEB).reason(&trust), Reason::XfccMalformed);
+}
+
+/// P46: a principal is text. Alone it is nobody, and a subject that spells a SPIFFE ID is no SPIFFE ID.
+#[test]
+fn a_principal_is_not_an_identity() {
+    let (ca, trust) = prod();
+    let alone = Shown { principal: Some(VICTIM.into()), ..Shown::default() };
+    assert!(matches!(alone.verify_at(&trust, NOW), Credential::Absent));
+    let mut params = leaf_params(&[]);
+    params.distinguished_name = crate::trust::pki::name(VICTIM);
+    let xfcc = format!("Cert=\"{}\"", ca.sign(&params).encoded());
+    assert_eq!(Shown::xfcc(xfcc, VICTIM).reason(&trust), Reason::TrustDomainUnknown);
+}
+
+#[test]
+fn a_name_without_a_certificate_must_be_a_spiffe_id_of_a_known_domain() {
+    let (_, trust) = prod();
+    for (xfcc, reason) in [
+        (format!("Hash={HASH}"), Reason::EvidenceInsufficient),
+        (format!("Hash={HASH};Subject=\"CN=a\";DNS=a.example"), Reason::EvidenceInsufficient),
+        ("URI=https://a.example/".into(), Reason::EvidenceInsufficient),
+        ("URI=spiffe://other.example/a".into(), Reason::TrustDomainUnknown),
+        (format!("URI={WEB};URI={VICTIM}"), Reason::SpiffeInvalid),
+        ("URI=spiffe://prod.example/a/../b".into(), Reason::SpiffeInvalid),
+        ("URI=spiffe://prod.example".into(), Reason::SpiffeInvalid),
+        (format!("URI=\"{WEB},x\""), Reason::SpiffeInvalid),
+        (format!("URI={WEB};DNS=\"a,b\""), Reason::XfccMalformed),
+    ] {
+        assert_eq!(Shown::xfcc(&xfcc, WEB).reason(&trust), reason, "{xfcc}");
+    }
+}
+
+#[test]
+fn pins_need_the_hash_or_the_certificate() {
+    let ca = Ca::root("root");
+    let pinned = |pin: &str| store(&[("prod", &ca, &format!("{SPEC}, leaf: {{ pins: [{pin}] }}"))]);
+    let by_hash = pinned(&format!("{{ certificate: '{HASH}' }}"));
+    let by_key = pinned(&format!("{{ spki: '{HASH}' }}"));
+    let hash = Shown::xfcc(sidecar(ME, WEB), WEB);
+    assert_eq!(hash.peer(&by_hash).level(), EvidenceLevel::Hash);
+    assert_eq!(hash.reason(&by_key), Reason::EvidenceInsufficient);
+    let named = Shown::xfcc(format!("URI={WEB}"), WEB);
+    assert_eq!(named.reason(&by_hash), Reason::EvidenceInsufficient);
+}
+
+/// The certificate that Envoy verified wins over the header; where it is a forwarder's, the walk goes on in the header.
+#[test]
+fn the_source_certificate_wins_over_the_header() {
+    let (ca, trust) = prod();
+    let (web, ingress) = (ca.workload(WEB), ca.workload(INGRESS));
+    let shown = |leaf: &Leaf, xfcc: String| Shown {
+        certificate: Some(leaf.encoded()),
+        ..Shown::xfcc(xfcc, "")
+    };
+    let peer = shown(&web, sidecar(ME, VICTIM)).peer(&trust);
+    assert_eq!((peer.spiffe().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Leaf));
+    assert_eq!(peer.source(), PeerSource::SourceCertificate);
+    let own = format!("Hash={}", Fingerprint::of(&ingress.der).to_hex());
+    for xfcc in [
+        format!("{},{own}", sidecar(INGRESS, WEB)),
+        format!("{},{}", sidecar(INGRESS, WEB), sidecar(ME, INGRESS)),
+        sidecar(INGRESS, WEB),
+    ] {
+        let peer = shown(&ingress, xfcc).peer(&trust);
+        assert_eq!((peer.spiffe().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Hash));
+        assert_eq!(peer.forwarders().iter().map(SpiffeId::as_str).collect::<Vec<_>>(), [INGRESS]);
+    }
+    assert_eq!(shown(&ingress, own).reason(&trust), Reason::XfccUntrustedHop);
+}
+
+/// P42: a forwarder is matched whole; a workload whose name only begins or ends like one is the caller.
+#[test]
+fn a_forwarder_is_matched_whole() {
+    let (_, trust) = prod();
+    for near in [format!("{INGRESS}/x"), INGRESS.replace("istio-system", "istio-systemx")] {
+        let xfcc = format!("{},{}", sidecar(INGRESS, VICTIM), sidecar(ME, &near));
+        assert_eq!(Shown::xfcc(xfcc, &near).peer(&trust).spiffe().unwrap().as_str(), near);
+    }
+}
+
+/// A forwarder's certificate is verified like any other before the walk goes past it.
+#[test]
+fn a_forwarder_that_does_not_verify_is_not_walked_past() {
+    let (_, trust) = prod();
+    let ingress = Ca::root("root").workload(INGRESS);
+    let chain = url_encoded(&[&ingress.der]);
+    let xfcc = format!("{},Chain=\"{chain}\"", sidecar(INGRESS, WEB));
+    assert_eq!(Shown::xfcc(xfcc, INGRESS).reason(&trust), Reason::ChainUntrusted);
+}

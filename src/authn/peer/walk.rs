@@ -1,0 +1,178 @@
+//! Whom to believe: from the nearest proxy leftwards past trusted forwarders. Position carries the trust, since
+//! certificates are no secret and anybody can put somebody else's into a header (P30).
+
+use std::sync::Arc;
+
+use super::certificate::Verifier;
+use super::{PeerFacts, PeerIdentity};
+use crate::evidence::{PeerEvidence, PeerSource, Presented, Xfcc, XfccElement};
+use crate::evidence_level::EvidenceLevel;
+use crate::reason::{Reason, Rejection};
+use crate::secret::Fingerprint;
+use crate::spiffe::SpiffeId;
+use crate::trust::TrustStore;
+
+/// The caller: the first workload, counted from the proxy that asks, that is not a trusted forwarder.
+///
+/// # Errors
+/// Whatever keeps a step of the walk from being believed.
+pub(super) fn caller(
+    evidence: &PeerEvidence,
+    verifier: &Verifier<'_>,
+) -> Result<Option<PeerIdentity>, Rejection> {
+    let xfcc = readable(&evidence.xfcc)?;
+    let direct = match readable(&evidence.source_certificate)? {
+        None => None,
+        Some(presented) => {
+            let facts = Arc::clone(&verifier.certificate(presented)?.facts);
+            if evidence.xfcc == Presented::Absent || !is_forwarder(&facts, verifier.trust) {
+                return Ok(Some(PeerIdentity {
+                    facts,
+                    level: EvidenceLevel::Leaf,
+                    source: PeerSource::SourceCertificate,
+                    forwarders: Vec::new(),
+                }));
+            }
+            Some(facts)
+        }
+    };
+    xfcc.map(|xfcc| walk(xfcc, &direct_peer(evidence, direct)?, evidence, verifier)).transpose()
+}
+
+/// The one at the other end of the TLS connection, as far as the proxy tells.
+enum DirectPeer<'a> {
+    /// `source.certificate`, which turned out to be a forwarder's.
+    Forwarder(Arc<PeerFacts>),
+    /// `source.principal`: text that can only contradict.
+    Named(&'a str),
+    /// The proxy does not say, and is configured to be believed all the same.
+    Unnamed,
+}
+
+fn direct_peer(
+    evidence: &PeerEvidence,
+    forwarder: Option<Arc<PeerFacts>>,
+) -> Result<DirectPeer<'_>, Rejection> {
+    match (forwarder, evidence.principal.as_deref()) {
+        (Some(facts), _) => Ok(DirectPeer::Forwarder(facts)),
+        (None, Some(principal)) => Ok(DirectPeer::Named(principal)),
+        (None, None) if evidence.xfcc_without_tls => Ok(DirectPeer::Unnamed),
+        // Over a connection without a TLS peer the whole header is the caller's own writing (P30, P47).
+        (None, None) => Err(Reason::XfccUntrustedHop.because(
+            "XFCC came over a connection without a TLS peer (`source.principal` is empty)",
+        )),
+    }
+}
+
+fn walk(
+    xfcc: &Xfcc,
+    direct: &DirectPeer<'_>,
+    evidence: &PeerEvidence,
+    verifier: &Verifier<'_>,
+) -> Result<PeerIdentity, Rejection> {
+    let mut forwarders: Vec<SpiffeId> = direct.spiffe().into_iter().collect();
+    for (index, element) in xfcc.elements().iter().rev().enumerate() {
+        if index == 0 && direct.is_certificate(element.hash()) {
+            // The proxy's own account of the connection, which `source.certificate` has told better.
+            continue;
+        }
+        let (facts, level) = verifier.element(element)?;
+        if index == 0 {
+            let appended = direct.check_nearest(&facts, verifier.trust)?;
+            check_by(element, evidence.destination.as_deref(), appended, verifier.trust)?;
+        }
+        if !is_forwarder(&facts, verifier.trust) {
+            let source = PeerSource::Xfcc;
+            return Ok(PeerIdentity { facts, level, source, forwarders });
+        }
+        if forwarders.last() != facts.spiffe.as_ref() {
+            forwarders.extend(facts.spiffe.clone());
+        }
+    }
+    Err(Reason::XfccUntrustedHop.because("XFCC names only forwarders"))
+}
+
+// === impl DirectPeer ===
+
+impl DirectPeer<'_> {
+    fn is_certificate(&self, hash: Option<&Fingerprint>) -> bool {
+        match self {
+            Self::Forwarder(facts) => hash.is_some() && hash == facts.certificate.as_ref(),
+            Self::Named(_) | Self::Unnamed => false,
+        }
+    }
+
+    fn spiffe(&self) -> Option<SpiffeId> {
+        match self {
+            Self::Forwarder(facts) => facts.spiffe.clone(),
+            Self::Named(_) | Self::Unnamed => None,
+        }
+    }
+
+    /// The nearest element speaks of the direct peer, or was passed on by a direct peer that is a forwarder. Anything
+    /// else was written by somebody whose word does not count: a caller behind a proxy that forwards without appending
+    /// (P30), or one whose names spell an element (P83). Says whether the element speaks of the direct peer.
+    fn check_nearest(&self, facts: &PeerFacts, trust: &TrustStore) -> Result<bool, Rejection> {
+        let principal = match self {
+            Self::Forwarder(direct) => return Ok(direct.spiffe == facts.spiffe),
+            Self::Unnamed => return Ok(true),
+            Self::Named(principal) => *principal,
+        };
+        if is_principal_of(principal, facts) {
+            return Ok(true);
+        }
+        let id: Option<SpiffeId> = principal.parse().ok();
+        if id.is_some_and(|id| trust.domain_of(&id).is_some_and(|domain| domain.is_forwarder(&id)))
+        {
+            return Ok(false);
+        }
+        Err(Reason::XfccUntrustedHop.because(
+            "the nearest XFCC element does not speak of the TLS peer, and that is not a forwarder",
+        ))
+    }
+}
+
+/// Whether Envoy would call the owner of this certificate `principal`: it takes the first URI, else the first DNS name,
+/// else the subject, whose text is not compared here.
+fn is_principal_of(principal: &str, facts: &PeerFacts) -> bool {
+    match (facts.uris.first(), facts.dns.first()) {
+        (Some(uri), _) => uri == principal,
+        (None, Some(name)) => name.eq_ignore_ascii_case(principal),
+        (None, None) => principal.parse::<SpiffeId>().is_err(),
+    }
+}
+
+/// P35: the nearest element was written for us. `By` has the writer's own names: ours where the proxy appended the
+/// element, a forwarder's where that passed it on.
+fn check_by(
+    element: &XfccElement,
+    destination: Option<&str>,
+    appended: bool,
+    trust: &TrustStore,
+) -> Result<(), Rejection> {
+    let Some(destination) = destination else { return Ok(()) };
+    let ours = |by: &String| by == destination;
+    let forwarders = |by: &String| {
+        let id: Option<SpiffeId> = by.parse().ok();
+        id.is_some_and(|id| trust.domain_of(&id).is_some_and(|domain| domain.is_forwarder(&id)))
+    };
+    let by = element.by();
+    if by.is_empty() || by.iter().any(ours) || (!appended && by.iter().any(forwarders)) {
+        return Ok(());
+    }
+    Err(Reason::XfccUntrustedHop
+        .because("the nearest XFCC element was written for another workload"))
+}
+
+fn is_forwarder(facts: &PeerFacts, trust: &TrustStore) -> bool {
+    let Some(id) = &facts.spiffe else { return false };
+    trust.domain_of(id).is_some_and(|domain| domain.is_forwarder(id))
+}
+
+fn readable<T>(presented: &Presented<T>) -> Result<Option<&T>, Rejection> {
+    match presented {
+        Presented::Absent => Ok(None),
+        Presented::Present(value) => Ok(Some(value)),
+        Presented::Malformed(rejection) => Err(rejection.clone()),
+    }
+}

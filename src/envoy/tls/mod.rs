@@ -1,0 +1,167 @@
+//! Mutual TLS on the listener: our certificate, whose client certificates are believed, and which Envoys may ask.
+//!
+//! Whoever can reach the listener can claim to be Envoy and to have seen any certificate, so the handshake is where trust
+//! in everything else begins (P18, P47).
+
+mod accept;
+mod clients;
+
+pub(super) use accept::accept;
+pub use clients::AllowedClients;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use serde::Deserialize;
+
+use crate::secret::Fingerprint;
+
+/// Mutual TLS for the listener. Every file is PEM; all of them are read again when they change.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TlsOptions {
+    /// Our certificate, followed by its intermediates.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authorities that client certificates must lead to.
+    pub client_authorities: PathBuf,
+    /// Which of their certificates may ask.
+    pub clients: AllowedClients,
+}
+
+/// What new connections are met with; replaced whole when a file changes. Connections that are open stay open.
+#[derive(Debug)]
+pub struct Tls {
+    options: TlsOptions,
+    current: ArcSwap<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    config: Arc<ServerConfig>,
+    files: Fingerprint,
+}
+
+// === impl TlsOptions ===
+
+impl TlsOptions {
+    /// The same with relative paths taken from `base`.
+    #[must_use]
+    pub fn relative_to(mut self, base: &Path) -> Self {
+        for path in [&mut self.certificate, &mut self.key, &mut self.client_authorities] {
+            *path = base.join(&*path);
+        }
+        self
+    }
+}
+
+// === impl Tls ===
+
+impl Tls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// What is wrong with which file.
+    pub fn load(options: TlsOptions) -> Result<Self, String> {
+        let current = ArcSwap::from_pointee(Current::read(&options)?);
+        Ok(Self { options, current })
+    }
+
+    /// Reads the files again. Returns whether they had changed; where they cannot be used, what was in force stays.
+    ///
+    /// # Errors
+    /// What is wrong with which file.
+    pub fn reload(&self) -> Result<bool, String> {
+        let read = Current::read(&self.options)?;
+        let changed = read.files != self.current.load().files;
+        if changed {
+            self.current.store(Arc::new(read));
+        }
+        Ok(changed)
+    }
+
+    fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.load().config)
+    }
+
+    const fn clients(&self) -> &AllowedClients {
+        &self.options.clients
+    }
+}
+
+// === impl Current ===
+
+impl Current {
+    fn read(options: &TlsOptions) -> Result<Self, String> {
+        let certificate = read(&options.certificate)?;
+        let key = read(&options.key)?;
+        let authorities = read(&options.client_authorities)?;
+        let prints =
+            [&certificate, &key, &authorities].map(|file| *Fingerprint::of(file).as_bytes());
+        let config = server_config(
+            certificates(&options.certificate, &certificate)?,
+            private_key(&options.key, &key)?,
+            roots(&options.client_authorities, &authorities)?,
+        )?;
+        Ok(Self { config: Arc::new(config), files: Fingerprint::of(prints.as_flattened()) })
+    }
+}
+
+fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    roots: RootCertStore,
+) -> Result<ServerConfig, String> {
+    let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
+        .build()
+        .map_err(|error| format!("`listener.tls.clientAuthorities`: {error}"))?;
+    let mut config = ServerConfig::builder()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)
+        .map_err(|error| {
+            format!("`listener.tls`: certificate and key cannot be used together: {error}")
+        })?;
+    // gRPC is HTTP/2.
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))
+}
+
+fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("`{}` is not PEM: {error}", path.display()))?;
+    if certificates.is_empty() {
+        return Err(format!("`{}` holds no certificate", path.display()));
+    }
+    Ok(certificates)
+}
+
+fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    // The library's words could quote the file, so they are not shown.
+    PrivateKeyDer::from_pem_slice(pem)
+        .map_err(|_| format!("`{}` holds no private key in PEM", path.display()))
+}
+
+fn roots(path: &Path, pem: &[u8]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path, pem)? {
+        roots.add(certificate).map_err(|error| {
+            format!("`{}` holds a certificate that cannot be an authority: {error}", path.display())
+        })?;
+    }
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests;

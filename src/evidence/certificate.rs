@@ -1,0 +1,203 @@
+//! A certificate as it was presented: encoded, decoded and parsed, and at every step **unverified**.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use super::peer::PeerSource;
+use crate::limits::{MAX_CERTIFICATE_BYTES, MAX_CHAIN_CERTIFICATES};
+use crate::reason::{Reason, Rejection};
+
+/// A leaf, the chain that came with it, or both, in the encoding of its source. Decoding is left for later because
+/// what was verified before is recognised by these very bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PresentedCertificate {
+    source: PeerSource,
+    leaf: Option<Box<str>>,
+    chain: Option<Box<str>>,
+}
+
+/// A leaf and the certificates that were presented with it, as DER.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodedCertificate {
+    /// The certificate of the peer.
+    pub leaf: CertificateDer<'static>,
+    /// The rest of the chain, in the order in which it came.
+    pub intermediates: Vec<CertificateDer<'static>>,
+}
+
+// === impl PresentedCertificate ===
+
+impl PresentedCertificate {
+    /// URL-encoded PEM, as Envoy writes it: a leaf, a chain that begins with the leaf, or both. Nothing where both are absent.
+    #[must_use]
+    pub fn url_encoded(
+        source: PeerSource,
+        leaf: Option<&str>,
+        chain: Option<&str>,
+    ) -> Option<Self> {
+        (leaf.is_some() || chain.is_some()).then(|| Self {
+            source,
+            leaf: leaf.map(Into::into),
+            chain: chain.map(Into::into),
+        })
+    }
+
+    /// Where it was found.
+    #[must_use]
+    pub const fn source(&self) -> PeerSource {
+        self.source
+    }
+
+    /// Whether a chain came with it.
+    #[must_use]
+    pub const fn has_chain(&self) -> bool {
+        self.chain.is_some()
+    }
+
+    /// The leaf and the chain as they came.
+    #[must_use]
+    pub fn encoded(&self) -> (Option<&str>, Option<&str>) {
+        (self.leaf.as_deref(), self.chain.as_deref())
+    }
+
+    /// The DER inside.
+    ///
+    /// # Errors
+    /// `xfcc_malformed` or `encoding_invalid` (by source) where it cannot be decoded or is over a limit,
+    /// `xfcc_inconsistent` where the leaf is not the first of the chain (P34).
+    pub fn decode(&self) -> Result<DecodedCertificate, Rejection> {
+        let leaf = self.leaf.as_deref().map(|text| self.pem(text, 1)).transpose()?;
+        let chain = self.chain.as_deref().map(|text| self.pem(text, MAX_CHAIN_CERTIFICATES));
+        let mut chain = chain.transpose()?.unwrap_or_default().into_iter();
+        // P36: the first certificate of a chain is the leaf, and no other is ever taken for it.
+        let (leaf, first) = (leaf.and_then(|mut one| one.pop()), chain.next());
+        if let (Some(leaf), Some(first)) = (&leaf, &first)
+            && leaf != first
+        {
+            return Err(Reason::XfccInconsistent.because("`Cert` is not the first of `Chain`"));
+        }
+        let leaf =
+            leaf.or(first).ok_or_else(|| self.unreadable("there is no certificate in it"))?;
+        Ok(DecodedCertificate { leaf, intermediates: chain.collect() })
+    }
+
+    /// The certificates in a URL-encoded PEM text: at least one, at most `most`.
+    fn pem(&self, text: &str, most: usize) -> Result<Vec<CertificateDer<'static>>, Rejection> {
+        let pem = percent_decode(text)
+            .ok_or_else(|| self.unreadable("`%` is not followed by two hexadecimal digits"))?;
+        let mut certificates = Vec::new();
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            let certificate = certificate.map_err(|_| self.unreadable("it is not valid PEM"))?;
+            if certificate.len() > MAX_CERTIFICATE_BYTES {
+                let limit = format!("a certificate is over {MAX_CERTIFICATE_BYTES} bytes");
+                return Err(self.unreadable(&limit));
+            }
+            if certificates.len() == most {
+                return Err(self.unreadable(&format!("it has more than {most} certificates")));
+            }
+            certificates.push(certificate);
+        }
+        if certificates.is_empty() {
+            return Err(self.unreadable("there is no PEM certificate in it"));
+        }
+        Ok(certificates)
+    }
+
+    /// The rejection for something that is wrong inside.
+    #[must_use]
+    pub fn unreadable(&self, why: &str) -> Rejection {
+        let reason = match self.source {
+            PeerSource::Xfcc => Reason::XfccMalformed,
+            PeerSource::SourceCertificate => Reason::EncodingInvalid,
+        };
+        reason.because(format!("certificate in {} cannot be read: {why}", self.source))
+    }
+}
+
+impl fmt::Debug for PresentedCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let len = |text: &Option<Box<str>>| text.as_ref().map(|text| text.len());
+        f.debug_struct("PresentedCertificate")
+            .field("source", &self.source)
+            .field("leaf_bytes", &len(&self.leaf))
+            .field("chain_bytes", &len(&self.chain))
+            .finish()
+    }
+}
+
+/// RFC 3986 section 2.1. A `+` stays a `+` (P37): base64 has it, and only HTML forms mean a space by it. Nothing where a
+/// `%` does not begin an escape.
+fn percent_decode(text: &str) -> Option<Vec<u8>> {
+    let mut after = text.split('%');
+    after.next();
+    let whole = after.all(|part| {
+        part.as_bytes()
+            .first_chunk::<2>()
+            .is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit))
+    });
+    whole.then(|| percent_decode_str(text).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P37: `+` is kept, `%2B` is `+`, a broken escape is an error.
+    #[test]
+    fn escapes_are_those_of_rfc_3986() {
+        for (text, decoded) in [
+            ("a+b", Some("a+b")),
+            ("a%2Bb%2b", Some("a+b+")),
+            ("", Some("")),
+            ("%", None),
+            ("%2", None),
+            ("a%2", None),
+            ("%zz", None),
+            ("%2%41", None),
+            ("%+1", None),
+        ] {
+            assert_eq!(percent_decode(text).as_deref(), decoded.map(str::as_bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_url_encoded_pem_is_refused_by_its_source() {
+        let wrong_base64 = "-----BEGIN%20CERTIFICATE-----%0A!!!%0A-----END%20CERTIFICATE-----";
+        let truncated = "-----BEGIN%20CERTIFICATE-----%0AMIIB";
+        let other = "-----BEGIN%20PUBLIC%20KEY-----%0AAAAA%0A-----END%20PUBLIC%20KEY-----";
+        for text in ["nothing", "%0", wrong_base64, truncated, other] {
+            for (source, reason) in [
+                (PeerSource::Xfcc, Reason::XfccMalformed),
+                (PeerSource::SourceCertificate, Reason::EncodingInvalid),
+            ] {
+                let presented = PresentedCertificate::url_encoded(source, Some(text), None);
+                assert_eq!(presented.unwrap().decode().unwrap_err().reason(), reason, "{text}");
+            }
+        }
+    }
+
+    /// P34, P36: `Cert` must be the first of `Chain`; a chain alone begins with the leaf.
+    #[test]
+    fn the_leaf_is_the_first_of_the_chain() {
+        let pem = |content: &str| {
+            format!("-----BEGIN CERTIFICATE-----\n{content}\n-----END CERTIFICATE-----\n")
+        };
+        let (leaf, issuer) = (pem("AAAA"), pem("BBBB"));
+        let chain = format!("{leaf}{issuer}");
+        let decode = |leaf: Option<&str>, chain: &str| {
+            PresentedCertificate::url_encoded(PeerSource::Xfcc, leaf, Some(chain)).unwrap().decode()
+        };
+        let decoded = decode(None, &chain).unwrap();
+        assert_eq!((decoded.leaf.as_ref(), decoded.intermediates.len()), (&[0u8; 3][..], 1));
+        assert_eq!(decode(Some(&leaf), &chain).unwrap(), decoded);
+        let mismatch = decode(Some(&issuer), &chain).unwrap_err();
+        assert_eq!(mismatch.reason(), Reason::XfccInconsistent);
+        let two_leaves = decode(Some(&chain), &chain).unwrap_err();
+        assert_eq!(two_leaves.reason(), Reason::XfccMalformed);
+        let long = leaf.repeat(MAX_CHAIN_CERTIFICATES + 1);
+        assert_eq!(decode(None, &long).unwrap_err().reason(), Reason::XfccMalformed);
+    }
+}

@@ -1,0 +1,142 @@
+use super::*;
+use crate::document::Severity;
+use crate::trust::pki::{Ca, compile, leaf_params, trust_domain};
+
+/// The codes of what is wrong with a trust domain that has this spec.
+fn codes(spec: &str, files: &[(&str, &[u8])]) -> Vec<&'static str> {
+    let (_, problems) = compile(&trust_domain("prod", spec), files);
+    problems.iter().map(|problem| problem.code).collect()
+}
+
+#[test]
+fn a_whole_document_compiles() {
+    let (root, other) = (Ca::root("root"), Ca::root("other"));
+    let both = format!("{}{}", root.pem(), other.pem());
+    let spec = "{ spiffe: prod.example, authorities: [{ file: ca.pem }], intermediates: [{ file: ca.pem }],
+        forwarders: ['spiffe://prod.example/ns/istio-system/sa/*'],
+        leaf: { maxLifetime: 25h, minRemaining: 5s, minRsaBits: 3072, extendedKeyUsage: { allowAny: true },
+                pins: [{ certificate: 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad' },
+                       { spki: 'ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=' }] } }";
+    let (store, problems) = compile(&trust_domain("prod", spec), &[("ca.pem", both.as_bytes())]);
+    assert!(problems.is_empty(), "{}", problems[0]);
+    let domain = &store.domains()[0];
+    assert_eq!(domain.name(), "prod");
+    assert_eq!((domain.authorities().len(), domain.intermediates().len()), (2, 2));
+    assert!(domain.is_forwarder(&"spiffe://prod.example/ns/istio-system/sa/in".parse().unwrap()));
+    assert!(!domain.is_forwarder(&"spiffe://prod.example/ns/web/sa/in".parse().unwrap()));
+    let rules = domain.leaf();
+    assert_eq!(rules.pins[0], Pin::Certificate(Fingerprint::of(b"abc")));
+    assert_eq!(rules.pins[1], Pin::Spki(Fingerprint::of(b"abc")));
+    assert!(rules.extended_key_usage.allow_any && !rules.extended_key_usage.allow_absent);
+    assert!(store.domain_of(&"spiffe://prod.example/x".parse().unwrap()).is_some());
+    assert!(store.domain_of(&"spiffe://prod.example.evil/x".parse().unwrap()).is_none());
+    assert_eq!(store.domains_without_spiffe().count(), 0);
+}
+
+#[test]
+fn what_is_wrong_with_a_document_is_said_with_its_own_code() {
+    let ca = Ca::root("root");
+    let pem = ca.pem();
+    let leaf = crate::trust::pki::pem(&ca.sign(&leaf_params(&["spiffe://a/b"])).der);
+    let key = format!("{pem}-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    let mut broken = pem.clone();
+    broken.truncate(200);
+    let public = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
+    let not_x509 = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let files: &[(&str, &[u8])] = &[
+        ("ca.pem", pem.as_bytes()),
+        ("leaf.pem", leaf.as_bytes()),
+        ("key.pem", key.as_bytes()),
+        ("broken.pem", broken.as_bytes()),
+        ("public.pem", public.as_bytes()),
+        ("not-x509.pem", not_x509.as_bytes()),
+        ("empty.pem", b""),
+    ];
+    for (spec, expected) in [
+        ("{}", &["no-authorities"][..]),
+        ("{ authorities: [{ file: gone.pem }] }", &["unreadable-file"]),
+        ("{ authorities: [{ file: broken.pem }] }", &["invalid-pem"]),
+        ("{ authorities: [{ file: empty.pem }] }", &["no-certificate"]),
+        ("{ authorities: [{ file: public.pem }] }", &["no-certificate"]),
+        ("{ authorities: [{ file: key.pem }] }", &["private-key"]),
+        ("{ authorities: [{ file: leaf.pem }] }", &["not-an-authority"]),
+        ("{ authorities: [{ file: not-x509.pem }] }", &["not-an-authority"]),
+        (
+            "{ authorities: [{ file: ca.pem }], intermediates: [{ file: leaf.pem }] }",
+            &["not-an-authority"],
+        ),
+        ("{ authorities: [{ file: ca.pem }], spiffe: 'spiffe://a' }", &["invalid-spiffe-name"]),
+        (
+            "{ authorities: [{ file: ca.pem }], spiffe: a, forwarders: ['spiffe://a/b*'] }",
+            &["invalid-spiffe-pattern"],
+        ),
+        (
+            "{ authorities: [{ file: ca.pem }], spiffe: a, forwarders: ['spiffe://b/c'] }",
+            &["foreign-forwarder"],
+        ),
+        (
+            "{ authorities: [{ file: ca.pem }], forwarders: ['spiffe://b/c'] }",
+            &["foreign-forwarder"],
+        ),
+        (
+            "{ authorities: [{ file: ca.pem }], spiffe: a, forwarders: ['spiffe://a/**'] }",
+            &["broad-forwarder"],
+        ),
+        ("{ authorities: [{ file: ca.pem }], leaf: { minRsaBits: 1024 } }", &["invalid-rsa-bits"]),
+        ("{ authorities: [{ file: ca.pem }], leaf: { pins: [{ spki: abc }] } }", &["invalid-pin"]),
+        ("{ authorities: [{ file: ca.pem }], leaf: { maxLifetime: 25 } }", &["invalid-value"]),
+        ("{ authorities: [{ file: ca.pem }], authoritys: [] }", &["unknown-field"]),
+        (
+            "{ authorities: [{ file: gone.pem }, { file: leaf.pem }], spiffe: A }",
+            &["invalid-spiffe-name", "unreadable-file", "not-an-authority"],
+        ),
+    ] {
+        assert_eq!(codes(spec, files), expected, "{spec}");
+    }
+}
+
+#[test]
+fn a_document_with_an_error_is_not_used_and_one_with_a_warning_is() {
+    let pem = Ca::root("root").pem();
+    let files: &[(&str, &[u8])] = &[("ca.pem", pem.as_bytes())];
+    let broad = "{ spiffe: a, authorities: [{ file: ca.pem }], forwarders: ['spiffe://a/**'] }";
+    let (store, problems) = compile(&trust_domain("prod", broad), files);
+    assert_eq!(problems[0].severity, Severity::Warning);
+    assert_eq!(store.domains().len(), 1);
+    let (store, _) = compile(&trust_domain("prod", "{}"), files);
+    assert!(store.domains().is_empty());
+}
+
+/// P45: no two documents vouch for one SPIFFE trust domain.
+#[test]
+fn a_spiffe_trust_domain_has_one_document() {
+    let pem = Ca::root("root").pem();
+    let spec = "{ spiffe: a, authorities: [{ file: ca.pem }] }";
+    let text = trust_domain("one", spec) + &trust_domain("two", spec);
+    let (_, problems) = compile(&text, &[("ca.pem", pem.as_bytes())]);
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].code, "duplicate-trust-domain");
+    assert_eq!(problems[0].span.line_column().0, 10);
+}
+
+/// P40: the revision changes with the document and with every file that it points to, and with nothing else.
+#[test]
+fn the_revision_follows_the_documents_and_their_files() {
+    let (one, two) = (Ca::root("root").pem(), Ca::root("root").pem());
+    let revision = |spec: &str, pem: &str| {
+        let (store, problems) = compile(&trust_domain("prod", spec), &[("ca.pem", pem.as_bytes())]);
+        assert!(problems.is_empty(), "{}", problems[0]);
+        *store.domains_revision().unwrap()
+    };
+    let spec = "{ spiffe: a, authorities: [{ file: ca.pem }] }";
+    let base = revision(spec, &one);
+    assert_eq!(base, revision(spec, &one));
+    assert_ne!(base, revision(spec, &two));
+    assert_ne!(
+        base,
+        revision(
+            "{ spiffe: a, authorities: [{ file: ca.pem }], leaf: { minRemaining: 1s } }",
+            &one
+        )
+    );
+}
