@@ -148,7 +148,12 @@ impl TokenIdentity {
             issuer: text("iss").unwrap_or_default(),
             subject: text("sub"),
             client: text("client_id"),
-            audiences: words("aud"),
+            audiences: match claims.get("aud") {
+                Some(Value::Array(all)) => {
+                    all.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+                }
+                _ => words("aud"),
+            },
             scopes: words("scope"),
             key_id: None,
             token_id: text("jti"),
