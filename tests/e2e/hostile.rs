@@ -17,7 +17,7 @@ const APPEND: (&str, &str) =
 /// An Envoy that appends to what the caller wrote, with all the evidence there is and with a default Istio sidecar's.
 fn meshes() -> Option<[Props; 2]> {
     let mut full = envoy::props()?;
-    full.envoy_changes = vec![APPEND];
+    full.envoy_changes.extend(vec![APPEND]);
     Some([full, envoy::istio_sidecar()?])
 }
 
@@ -27,7 +27,7 @@ fn meshes() -> Option<[Props; 2]> {
 async fn bytes_that_are_not_utf8_do_not_get_around_the_check() {
     for changes in [vec![], vec![RAW]] {
         let Some(mut props) = envoy::props() else { return };
-        props.envoy_changes = changes;
+        props.envoy_changes.extend(changes);
         let folder = Folder::temporary().unwrap();
         let mut stage = envoy::raise(&props, &folder).await;
         let (pki, tokens) = (Arc::clone(&stage.pki), stage.tokens.clone());
@@ -58,7 +58,7 @@ async fn bytes_that_are_not_utf8_do_not_get_around_the_check() {
 async fn two_authorization_headers_are_refused_in_both_encodings() {
     for changes in [vec![], vec![RAW]] {
         let Some(mut props) = envoy::props() else { return };
-        props.envoy_changes = changes;
+        props.envoy_changes.extend(changes);
         let folder = Folder::temporary().unwrap();
         let mut stage = envoy::raise(&props, &folder).await;
         let (pki, tokens) = (Arc::clone(&stage.pki), stage.tokens.clone());

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod envoy;
 #[cfg(test)]
 mod fail_closed;
