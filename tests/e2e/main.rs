@@ -12,6 +12,8 @@ mod envoy;
 #[cfg(test)]
 mod fail_closed;
 #[cfg(test)]
+mod footprint;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod listeners;
