@@ -2,6 +2,7 @@
 //! being different from the verified ones in `authn`.
 
 mod certificate;
+mod client_cert;
 mod peer;
 mod token;
 mod xfcc;
