@@ -1,5 +1,6 @@
 //! Peers, verified: each source, each rule, each trick.
 
+mod laws;
 mod memory;
 mod revocation;
 mod verification;
