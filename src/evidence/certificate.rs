@@ -54,6 +54,16 @@ impl PresentedCertificate {
         Self { source, leaf: Some(leaf.into()), chain: chain.map(Into::into) }
     }
 
+    /// This leaf with the chain of `other`, where that is a chain of this very leaf. Envoy's `source.certificate` comes
+    /// without the chain that it forwards in XFCC.
+    #[must_use]
+    pub fn completed_by(&self, other: &Self) -> Option<Self> {
+        let (leaf, chain) = (self.leaf.as_deref()?, other.chain.as_deref()?);
+        // The same proxy encodes both in the same way, so that text is enough to compare.
+        (self.chain.is_none() && chain.starts_with(leaf))
+            .then(|| Self { chain: Some(chain.into()), ..self.clone() })
+    }
+
     /// Where it was found.
     #[must_use]
     pub const fn source(&self) -> PeerSource {

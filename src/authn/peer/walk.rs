@@ -29,7 +29,10 @@ pub(super) fn caller(
     let (xfcc, client_cert) = (readable(&evidence.xfcc)?, readable(&evidence.client_cert)?);
     let headers = xfcc.is_some() || client_cert.is_some();
     let mut direct = None;
-    if let Some(presented) = readable(&evidence.source_certificate)? {
+    if let Some(leaf) = readable(&evidence.source_certificate)? {
+        let chain = xfcc.and_then(|xfcc| xfcc.elements().last()).and_then(XfccElement::certificate);
+        let completed = chain.and_then(|chain| leaf.completed_by(chain));
+        let presented = completed.as_ref().unwrap_or(leaf);
         let verified = verifier.certificate(presented)?;
         if !headers || !is_forwarder(&verified.facts, verifier.trust) {
             return Ok(Some(presented_identity(presented, &verified, Vec::new())));

@@ -327,3 +327,18 @@ fn a_principal_that_is_believed_is_a_name_and_no_more() {
     let better = Shown { certificate: Some(ca.workload(WEB).encoded()), ..named(WEB) };
     assert_eq!(better.peer(&trust).level(), EvidenceLevel::Leaf);
 }
+
+/// `source.certificate` comes without its chain; the chain in the nearest element counts if it is of that very leaf.
+#[test]
+fn the_source_certificate_is_completed_by_the_chain_of_the_same_leaf() {
+    let root = Ca::root("root");
+    let trust = store(&[("prod", &root, SPEC)]);
+    let middle = root.intermediate(crate::trust::pki::ca_params("middle"));
+    let (web, other) = (middle.workload(WEB), middle.workload(WEB));
+    let shown = |xfcc: String| Shown { certificate: Some(web.encoded()), ..Shown::xfcc(xfcc, WEB) };
+    let chain = |leaf: &Leaf| format!("Chain=\"{}\"", url_encoded(&[&leaf.der, &middle.der]));
+    let peer = shown(chain(&web)).peer(&trust);
+    assert_eq!((peer.level(), peer.source()), (EvidenceLevel::Full, PeerSource::SourceCertificate));
+    assert_eq!(shown(chain(&other)).reason(&trust), Reason::ChainUntrusted);
+    assert_eq!(shown(format!("{},URI={WEB}", chain(&web))).reason(&trust), Reason::ChainUntrusted);
+}
