@@ -11,8 +11,8 @@ mod remote;
 
 pub use algorithm::Algorithm;
 pub use domain::{
-    Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, TrustDomain,
-    Validity,
+    Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, SpiffeBundle,
+    TrustDomain, Validity,
 };
 pub use issuer::{Issuer, KeySource};
 pub use jwk::{KeyFault, VerificationKey};
