@@ -5,10 +5,8 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test that cannot read its vectors must fail, and says so"
 )]

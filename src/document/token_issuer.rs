@@ -40,7 +40,7 @@ pub struct TokenIssuerSpec {
     pub deny_kids: Vec<Spanned<String>>,
 }
 
-/// Where public keys come from: exactly one of `file`, `inline` and `url`.
+/// Where public keys come from: exactly one of `file`, `inline`, `url` and `discovery`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "RawKeys")]
 pub struct KeysSpec {
@@ -48,6 +48,8 @@ pub struct KeysSpec {
     pub sources: Vec<Source>,
     /// The address of a JWK Set.
     pub url: Option<Spanned<String>>,
+    /// The issuer's own metadata, which names the address (OpenID Connect Discovery 1.0).
+    pub discovery: Option<Spanned<DiscoverySpec>>,
     /// For an address: the authorities that its server's certificate must lead to, instead of the system's.
     pub ca: Option<Source>,
     /// For an address: how often the keys are fetched.
@@ -57,6 +59,11 @@ pub struct KeysSpec {
     /// For an address: whether `http://` will do.
     pub allow_plaintext: bool,
 }
+
+/// OpenID Connect Discovery. It has no settings: the metadata is where the specification says.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscoverySpec {}
 
 /// A place where tokens are.
 #[derive(Clone, Debug, Deserialize)]
@@ -88,6 +95,7 @@ struct RawKeys {
     file: Option<Spanned<String>>,
     inline: Option<Spanned<String>>,
     url: Option<Spanned<String>>,
+    discovery: Option<Spanned<DiscoverySpec>>,
     ca: Option<Source>,
     refresh: Option<Spanned<HumanDuration>>,
     max_stale: Option<Spanned<HumanDuration>>,
@@ -114,6 +122,7 @@ impl From<RawKeys> for KeysSpec {
         Self {
             sources: sources.collect(),
             url: raw.url,
+            discovery: raw.discovery,
             ca: raw.ca,
             refresh: raw.refresh,
             max_stale: raw.max_stale,

@@ -2,13 +2,17 @@
 //!
 //! One task per address fetches, so there is one flight at a time; requests only ever look, or ask the task to look again.
 
+mod load;
 mod state;
+mod store;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -16,6 +20,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::evidence::PresentedToken;
 use crate::limits::MAX_KEY_WAITERS;
 use crate::pdp::fetch::Fetcher;
+use crate::pdp::keys::load::Loaded;
 use crate::pdp::keys::state::KeyState;
 use crate::trust::{Issuer, KeyFault, KeySet, KeySource, KeyUrl, Material, RemoteKeys, TrustStore};
 
@@ -23,6 +28,7 @@ use crate::trust::{Issuer, KeyFault, KeySet, KeySource, KeyUrl, Material, Remote
 pub struct KeyCache {
     clock: Arc<dyn Clock>,
     fetcher: Arc<dyn Fetcher>,
+    folder: Option<PathBuf>,
     entries: Mutex<Vec<Arc<Entry>>>,
 }
 
@@ -50,6 +56,7 @@ struct Entry {
 /// What the task and the requests share.
 struct Shared {
     source: Arc<RemoteKeys>,
+    folder: Option<PathBuf>,
     state: Mutex<KeyState>,
     /// How many fetches have ended.
     completed: watch::Sender<u64>,
@@ -69,7 +76,14 @@ impl KeyCache {
     /// An empty cache. [`KeyCache::follow`] fills it.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) -> Self {
-        Self { clock, fetcher, entries: Mutex::new(Vec::new()) }
+        Self { clock, fetcher, folder: None, entries: Mutex::new(Vec::new()) }
+    }
+
+    /// This cache with a folder where the last good keys outlive a restart.
+    #[must_use]
+    pub fn kept_in(mut self, folder: PathBuf) -> Self {
+        self.folder = Some(folder);
+        self
     }
 
     /// Follows the addresses in `trust` from now on: new ones are fetched in the background, those that stay keep their keys,
@@ -88,9 +102,15 @@ impl KeyCache {
 
     fn start(&self, source: &Arc<RemoteKeys>) -> Entry {
         let now = self.clock.now();
+        let mut state = KeyState::new(source.refresh, source.max_stale, now);
+        let kept = self.folder.as_deref().and_then(|folder| store::read(folder, source));
+        if let Some((keys, fetched_at)) = kept {
+            state.restore(Arc::new(keys), fetched_at, now);
+        }
         let shared = Arc::new(Shared {
             source: Arc::clone(source),
-            state: Mutex::new(KeyState::new(source.refresh, source.max_stale, now)),
+            folder: self.folder.clone(),
+            state: Mutex::new(state),
             completed: watch::Sender::new(0),
             wake: tokio::sync::Notify::new(),
             waiters: AtomicUsize::new(0),
@@ -226,7 +246,7 @@ impl Shared {
             if key_id.is_none_or(|id| keys.has(id)) {
                 return false;
             }
-            if state.force(now) {
+            if key_id.is_some_and(|id| state.force(id, now)) {
                 self.wake.notify_one();
             }
         }
@@ -260,30 +280,40 @@ async fn refresh_for_ever(shared: Arc<Shared>, clock: Arc<dyn Clock>, fetcher: A
     }
 }
 
-async fn refresh(shared: &Shared, clock: &dyn Clock, fetcher: &dyn Fetcher) {
+async fn refresh(shared: &Arc<Shared>, clock: &dyn Clock, fetcher: &dyn Fetcher) {
     lock(&shared.state).begin(clock.now());
-    let fetched = fetcher.fetch(&shared.source).await;
-    let keys = fetched
-        .map_err(|error| error.to_string())
-        .and_then(|text| KeySet::parse(&text.body).map_err(|error| format!("the answer {error}")));
+    let loaded = load::load(&shared.source, fetcher).await;
     let origin = &shared.source.url;
     let count = {
         let mut state = lock(&shared.state);
         let now = clock.now();
-        match keys {
-            Ok(keys) => {
+        match loaded {
+            Ok(Loaded { keys, text, max_age }) => {
                 report(&keys, &state, origin);
-                state.succeed(Arc::new(keys), now, jitter());
+                state.succeed(Arc::new(keys), max_age, now, jitter());
+                keep(shared, text, now);
             }
             Err(error) => {
                 state.fail(now);
                 let failures = state.failures();
-                tracing::warn!(%origin, failures, error, "keys could not be fetched");
+                tracing::warn!(%origin, failures, %error, "keys could not be fetched");
             }
         }
         state.completed()
     };
     shared.completed.send_replace(count);
+}
+
+/// Writes the keys to the folder, in the background: nobody waits for a disk.
+fn keep(shared: &Arc<Shared>, text: Bytes, now: UnixTime) {
+    let Some(folder) = shared.folder.clone() else { return };
+    let shared = Arc::clone(shared);
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = store::write(&folder, &shared.source, &text, now) {
+            let folder = folder.display();
+            tracing::warn!(%folder, %error, "keys could not be kept for a restart");
+        }
+    });
 }
 
 /// A well-formed set is the issuer's word, so it counts even where none of its keys can be used; but somebody should know.

@@ -42,7 +42,11 @@ impl Server {
 }
 
 impl Fetcher for Server {
-    fn fetch<'a>(&'a self, _source: &'a RemoteKeys) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(
+        &'a self,
+        _url: &'a KeyUrl,
+        _authorities: Option<&'a [u8]>,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         Box::pin(async move {
             self.fetches.fetch_add(1, Ordering::SeqCst);
             self.let_through.acquire().await.unwrap().forget();
@@ -103,10 +107,14 @@ struct House {
 
 impl House {
     fn new(answers: &[Option<&[&str]>]) -> Self {
+        Self::built(answers, |cache| cache)
+    }
+
+    fn built(answers: &[Option<&[&str]>], more: impl FnOnce(KeyCache) -> KeyCache) -> Self {
         let clock = FixedClock::at(UnixTime::from_secs(1_000_000));
         let server = Server::new(answers);
         let fetcher: Arc<dyn Fetcher> = server.clone();
-        let cache = KeyCache::new(Arc::new(clock.clone()), fetcher);
+        let cache = more(KeyCache::new(Arc::new(clock.clone()), fetcher));
         let trust = trust(&[("a", "https://a.example/jwks")]);
         cache.follow(&trust, None);
         Self { clock, server, cache, trust }
@@ -215,6 +223,29 @@ async fn keys_survive_a_reload_that_keeps_their_address() {
     assert_eq!(house.cache.status().len(), 2, "requests may still hold the previous snapshot");
     house.cache.follow(&fewer, Some(&fewer));
     assert_eq!((house.server.fetches(), house.cache.status().len()), (2, 1));
+}
+
+/// A restart while the issuer is down serves at once from what was kept.
+#[tokio::test]
+async fn kept_keys_survive_a_restart_while_the_issuer_is_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = |cache: KeyCache| cache.kept_in(folder.path().to_owned());
+    let house = House::built(&[Some(&["k"])], kept);
+    house.cache.settled().await;
+    let file = || {
+        std::fs::read_dir(folder.path())
+            .unwrap()
+            .flatten()
+            .any(|entry| entry.path().extension().is_some_and(|extension| extension == "json"))
+    };
+    while !file() {
+        tokio::task::yield_now().await;
+    }
+    drop(house);
+    let restarted = House::built(&[None], kept);
+    assert_eq!(restarted.ids_for("k").await, Some(vec!["k".to_owned()]));
+    restarted.cache.settled().await;
+    assert_eq!(restarted.ids_for("k").await, Some(vec!["k".to_owned()]));
 }
 
 /// P52: keys are looked up by issuer first; another issuer's token gets none of them.
