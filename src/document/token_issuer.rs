@@ -9,7 +9,10 @@ use super::{HumanDuration, Source};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenIssuerSpec {
-    /// The `iss` claim of its tokens, compared exactly (RFC 7519 section 4.1.1).
+    /// What kind of tokens it makes.
+    #[serde(default)]
+    pub profile: IssuerProfile,
+    /// The `iss` claim of its tokens, compared exactly (RFC 7519 section 4.1.1); for JWT-SVIDs the trust domain, as a SPIFFE ID.
     pub issuer: Spanned<String>,
     /// The audiences that we answer to: a token names at least one of them (RFC 7519 section 4.1.3).
     #[serde(default)]
@@ -38,6 +41,19 @@ pub struct TokenIssuerSpec {
     /// Key ids that are never used, whatever the issuer publishes: for emergencies.
     #[serde(default)]
     pub deny_kids: Vec<Spanned<String>>,
+}
+
+/// A kind of tokens with rules of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum IssuerProfile {
+    /// JWT access tokens (RFC 7519, RFC 9068).
+    #[default]
+    Jwt,
+    /// JWT-SVIDs: known by the trust domain of their `sub`, whatever their `iss` (SPIFFE JWT-SVID section 3).
+    JwtSvid,
+    /// Kubernetes service-account tokens: `sub` and the claim `kubernetes.io` name the same account.
+    Kubernetes,
 }
 
 /// Where public keys come from: exactly one of `file`, `inline`, `url` and `discovery`.

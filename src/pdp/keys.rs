@@ -188,15 +188,13 @@ fn remote_issuers<'a>(
     token: &'a PresentedToken,
     trust: &'a TrustStore,
 ) -> impl Iterator<Item = (&'a Issuer, &'a Arc<RemoteKeys>)> {
-    let claimed = token.claimed_issuer();
-    trust.issuers().iter().filter_map(move |issuer| match issuer.keys() {
-        KeySource::Remote(source)
-            if Some(issuer.iss()) == claimed && issuer.places().contains(token.place()) =>
-        {
-            Some((issuer, source))
-        }
-        KeySource::Remote(_) | KeySource::Local(_) => None,
-    })
+    trust
+        .issuers_named(token.claimed_issuer(), token.claimed_subject())
+        .filter(|issuer| issuer.places().contains(token.place()))
+        .filter_map(|issuer| match issuer.keys() {
+            KeySource::Remote(source) => Some((issuer, source)),
+            KeySource::Local(_) => None,
+        })
 }
 
 fn sources(trust: &TrustStore) -> impl Iterator<Item = &Arc<RemoteKeys>> {

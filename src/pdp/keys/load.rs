@@ -47,7 +47,11 @@ pub(super) async fn load(source: &RemoteKeys, fetcher: &dyn Fetcher) -> Result<L
             fetcher.fetch(&url, authorities).await?
         }
     };
-    Ok(Loaded { keys: KeySet::parse(&fetched.body)?, text: fetched.body, max_age: fetched.max_age })
+    Ok(Loaded {
+        keys: KeySet::parse(&fetched.body, source.purpose)?,
+        text: fetched.body,
+        max_age: fetched.max_age,
+    })
 }
 
 /// The address of the keys in the metadata of `issuer`. The metadata must name the issuer exactly, or one tenant of a

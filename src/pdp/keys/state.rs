@@ -159,6 +159,7 @@ impl KeyState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::KeyPurpose;
 
     const KEY: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
@@ -167,7 +168,7 @@ mod tests {
     }
 
     fn keys() -> Arc<KeySet> {
-        Arc::new(KeySet::parse(KEY.as_bytes()).unwrap())
+        Arc::new(KeySet::parse(KEY.as_bytes(), KeyPurpose::Jwt).unwrap())
     }
 
     fn state() -> KeyState {
@@ -296,7 +297,12 @@ mod tests {
         let mut state = loaded();
         assert!(state.keys(at(1)).unwrap().has("k"));
         let other = KEY.replace("\"k\"", "\"new\"");
-        state.succeed(Arc::new(KeySet::parse(other.as_bytes()).unwrap()), None, at(300), 0.0);
+        state.succeed(
+            Arc::new(KeySet::parse(other.as_bytes(), KeyPurpose::Jwt).unwrap()),
+            None,
+            at(300),
+            0.0,
+        );
         assert!(!state.keys(at(301)).unwrap().has("k"));
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn read(folder: &Path, source: &RemoteKeys) -> Option<(KeySet, UnixTi
     if stored.address != address(source) {
         return None;
     }
-    let keys = KeySet::parse(stored.key_set.as_bytes()).ok()?;
+    let keys = KeySet::parse(stored.key_set.as_bytes(), source.purpose).ok()?;
     Some((keys, UnixTime::from_millis(stored.fetched_at)))
 }
 
@@ -71,7 +71,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::trust::KeyUrl;
+    use crate::trust::{KeyPurpose, KeyUrl};
 
     const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
@@ -79,6 +79,7 @@ mod tests {
         RemoteKeys {
             url: KeyUrl::parse(url, false).unwrap(),
             discovery: None,
+            purpose: KeyPurpose::Jwt,
             authorities: None,
             refresh: Duration::from_secs(300),
             max_stale: Duration::from_secs(3600),

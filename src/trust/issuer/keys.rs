@@ -9,8 +9,8 @@ use serde_saphyr::Spanned;
 
 use super::KeySource;
 use super::compile::Compiler;
-use crate::document::{Diagnostic, KeysSpec, Source};
-use crate::trust::{KeyFault, KeySet, KeyUrl, KeyUrlError, RemoteKeys};
+use crate::document::{Diagnostic, IssuerProfile, KeysSpec, Source};
+use crate::trust::{KeyFault, KeyPurpose, KeySet, KeyUrl, KeyUrlError, RemoteKeys};
 
 const DEFAULT_REFRESH: Duration = Duration::from_secs(5 * 60);
 const DEFAULT_MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -94,7 +94,7 @@ impl Compiler<'_> {
             Source::File(file) => format!("`{}`", file.value),
             Source::Inline(_) => String::from("the inline text"),
         };
-        let set = match KeySet::parse(&text) {
+        let set = match KeySet::parse(&text, self.purpose()) {
             Ok(set) => set,
             Err(error) => {
                 self.error(
@@ -158,10 +158,18 @@ impl Compiler<'_> {
         Some(KeySource::Remote(Arc::new(RemoteKeys {
             url: url?,
             discovery,
+            purpose: self.purpose(),
             authorities: authorities?,
             refresh,
             max_stale,
         })))
+    }
+
+    const fn purpose(&self) -> KeyPurpose {
+        match self.spec.profile {
+            IssuerProfile::JwtSvid => KeyPurpose::JwtSvid,
+            IssuerProfile::Jwt | IssuerProfile::Kubernetes => KeyPurpose::Jwt,
+        }
     }
 
     fn key_url<T>(&mut self, text: &str, place: &Spanned<T>) -> Option<KeyUrl> {

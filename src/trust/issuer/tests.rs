@@ -100,6 +100,8 @@ fn what_is_wrong_is_told_with_its_code() {
         ("audiences: ['']", "invalid-audience"),
         ("audiences: ['*']", "invalid-audience"),
         ("issuer: ''", "invalid-issuer"),
+        ("profile: jwtSvid", "invalid-issuer"),
+        ("profile: svid", "unknown-value"),
         ("algorithms: []", "missing-algorithms"),
         ("algorithms: [HS256]", "symmetric-algorithm"),
         ("algorithms: [none]", "unsigned-algorithm"),
