@@ -14,6 +14,7 @@ pub use crate::evidence::PeerSource;
 pub use binding::Binding;
 pub use peer::{
     CertificateKey, CertificateMemory, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate,
+    verify as verify_peer,
 };
 pub use signature::TokenMemory;
 pub use token::TokenIdentity;

@@ -212,18 +212,6 @@ impl fmt::Debug for TokenIdentity {
 }
 
 #[cfg(test)]
-impl TokenIdentity {
-    /// A token out of thin air, for unit tests of the rooms above.
-    pub(crate) fn for_test(
-        issuer_name: &str,
-        claims: Map<String, Value>,
-        binding: Binding,
-    ) -> Self {
-        Self::assertion(issuer_name, claims, binding).expect("registered claims of the right types")
-    }
-}
-
-#[cfg(test)]
 mod mint;
 #[cfg(test)]
 mod tests;

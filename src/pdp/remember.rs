@@ -29,18 +29,21 @@ pub(super) struct Remembered {
 #[derive(Debug)]
 struct RememberedCertificates(Cache<CertificateKey, Arc<VerifiedCertificate>>);
 
-/// By the fingerprint of the whole token and the revision of the key set.
+/// By the fingerprints of the token and of the key set that verified it.
 #[derive(Debug)]
 struct RememberedTokens(Cache<(Fingerprint, Fingerprint), ()>);
 
 /// What an entry costs beside what it was made from: the parsed form and the cache's own bookkeeping.
 const ENTRY_OVERHEAD: usize = 1024;
 
+/// What a remembered token costs: two fingerprints and the cache's own bookkeeping.
+const TOKEN_ENTRY_BYTES: u32 = 320;
+
 // === impl MemoryOptions ===
 
 impl Default for MemoryOptions {
     fn default() -> Self {
-        Self { certificate_bytes: 64 * 1024 * 1024, token_bytes: 128 * 1024 * 1024 }
+        Self { certificate_bytes: 64 * 1024 * 1024, token_bytes: 64 * 1024 * 1024 }
     }
 }
 
@@ -52,8 +55,10 @@ impl Remembered {
             .max_capacity(options.certificate_bytes)
             .weigher(|key: &CertificateKey, _| weight(key.size()))
             .build();
-        let tokens =
-            Cache::builder().max_capacity(options.token_bytes).weigher(|_, ()| weight(64)).build();
+        let tokens = Cache::builder()
+            .max_capacity(options.token_bytes)
+            .weigher(|_, ()| TOKEN_ENTRY_BYTES)
+            .build();
         Self {
             certificates: RememberedCertificates(certificates),
             tokens: RememberedTokens(tokens),
@@ -84,8 +89,8 @@ impl TokenMemory for RememberedTokens {
         self.0.get(&(*token, *keys)).is_some()
     }
 
-    /// What has expired is refused whether or not it is kept, so it goes when room is needed.
     fn keep(&self, token: &Fingerprint, keys: &Fingerprint, _until: UnixTime) {
+        // What has expired is refused whatever is remembered, and falls out when room is needed.
         self.0.insert((*token, *keys), ());
     }
 }

@@ -49,6 +49,14 @@ impl HostPattern {
             Self::OneLabelBelow(parent) => parent_of(name).is_some_and(|p| p == &**parent),
         }
     }
+
+    /// Whether every host that `other` matches is matched by this one.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        match other {
+            Self::Exact(name) => self.matches(name),
+            Self::OneLabelBelow(_) => self == other,
+        }
+    }
 }
 
 /// The name without its first label; none for an address, which has no labels.

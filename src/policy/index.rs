@@ -37,8 +37,7 @@ impl Index {
         for (position, host) in hosts.iter().enumerate() {
             // A rule is found once for each request, also where its target names a host twice.
             let repeated = hosts.iter().take(position).any(|other| other == host);
-            let covered = matches!(host, HostPattern::Exact(name)
-                if hosts.iter().any(|other| other != host && other.matches(name)));
+            let covered = hosts.iter().any(|other| other != host && other.covers(host));
             if !repeated && !covered {
                 self.bucket(host).insert(at, &rule);
             }

@@ -13,6 +13,7 @@ mod host;
 mod index;
 mod inject;
 mod judge;
+mod lint;
 mod path;
 mod peer;
 mod rule;

@@ -99,6 +99,23 @@ impl PathTemplate {
         }
     }
 
+    /// Whether every path that `other` matches is matched by this one.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let long_enough = if self.open_ended {
+            other.segments.len() > self.segments.len()
+                || (other.open_ended && other.segments.len() == self.segments.len())
+        } else {
+            !other.open_ended && other.segments.len() == self.segments.len()
+        };
+        long_enough
+            && self.segments.iter().zip(&other.segments).all(|(own, others)| own.covers(others))
+    }
+
+    /// The template without a final `**`, if it has one: what `**` leaves out.
+    pub(super) fn without_rest(&self) -> Option<&str> {
+        self.text.strip_suffix("/**").filter(|text| !text.is_empty())
+    }
+
     /// Orders templates from wide to narrow: the first segment that is narrower decides.
     pub(super) fn cmp_narrowness(&self, other: &Self) -> std::cmp::Ordering {
         self.narrowness().cmp(other.narrowness())
@@ -189,6 +206,15 @@ impl Segment {
         }
     }
 
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Literal(own), Self::Literal(others)) => own == others,
+            (Self::Literal(_), Self::Any | Self::Capture(_)) => false,
+            (Self::Any | Self::Capture(_), Self::Literal(others)) => !others.is_empty(),
+            (Self::Any | Self::Capture(_), Self::Any | Self::Capture(_)) => true,
+        }
+    }
+
     fn is_capture(&self, name: &str) -> bool {
         matches!(self, Self::Capture(own) if **own == *name)
     }
@@ -262,6 +288,30 @@ mod tests {
                 (PathTemplate::parse(wide).unwrap(), PathTemplate::parse(narrow).unwrap());
             assert!(wide.cmp_narrowness(&narrow).is_lt(), "{wide:?} {narrow:?}");
             assert!(narrow.cmp_narrowness(&wide).is_gt(), "{wide:?} {narrow:?}");
+        }
+    }
+
+    #[test]
+    fn a_template_covers_what_it_always_matches() {
+        let covers = |a: &str, b: &str| {
+            PathTemplate::parse(a).unwrap().covers(&PathTemplate::parse(b).unwrap())
+        };
+        for (wide, narrow, expected) in [
+            ("/a", "/a", true),
+            ("/a", "/*", false),
+            ("/*", "/a", true),
+            ("/{x}", "/*", true),
+            ("/*", "/", false),
+            ("/**", "/", true),
+            ("/**", "/**", true),
+            ("/a/**", "/a", false),
+            ("/a/**", "/a/", true),
+            ("/a/**", "/a/b/**", true),
+            ("/a/b/**", "/a/**", false),
+            ("/a/*", "/a/**", false),
+            ("/*/b", "/a/*", false),
+        ] {
+            assert_eq!(covers(wide, narrow), expected, "{wide} {narrow}");
         }
     }
 

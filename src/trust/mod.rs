@@ -5,13 +5,15 @@ mod domain;
 mod issuer;
 mod jwk;
 mod keys;
-mod remote;
-
 #[cfg(test)]
 pub(crate) mod pki;
+mod remote;
 
 pub use algorithm::Algorithm;
-pub use domain::{Authority, ExtendedKeyUsageRules, LeafRules, Pin, TrustDomain, Validity};
+pub use domain::{
+    Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, TrustDomain,
+    Validity,
+};
 pub use issuer::{Issuer, KeySource};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
@@ -57,7 +59,7 @@ impl TrustStore {
         for document in documents {
             match &document.spec {
                 Spec::TrustDomain(spec) => {
-                    store.domains.extend(TrustDomain::compile(document, spec, files, problems))
+                    store.domains.extend(domain::compile(document, spec, files, problems))
                 }
                 Spec::TokenIssuer(spec) => {
                     store.issuers.extend(Issuer::compile(document, spec, files, problems))

@@ -10,7 +10,7 @@ use crate::policy::peer::PeerRequirement;
 use crate::policy::token::TokenRequirement;
 use crate::spiffe::SpiffePattern;
 
-impl Compiler<'_> {
+impl Compiler<'_, '_> {
     pub(super) fn peer(&mut self, spec: &Spanned<PeerSpec>) -> PeerRequirement {
         let PeerSpec { any, spiffe, trust_domain, dns, evidence } = &spec.value;
         let names_somebody = spiffe.is_some() || trust_domain.is_some() || dns.is_some();

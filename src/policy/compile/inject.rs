@@ -11,7 +11,7 @@ use crate::policy::path::PathTemplate;
 use crate::policy::template::Template;
 use crate::policy::variable::Variable;
 
-impl Compiler<'_> {
+impl Compiler<'_, '_> {
     pub(super) fn inject(&mut self, spec: &RuleSpec, paths: &[PathTemplate]) -> Box<[Injection]> {
         let Some(inject) = &spec.inject else { return Box::default() };
         let headers = inject.value.headers.as_ref();

@@ -6,12 +6,14 @@ mod request;
 mod rule;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_saphyr::Spanned;
 
 use super::host::HostPattern;
 use super::index::Index;
-use crate::document::policy::{PolicySpec, TargetSpec};
+use super::lint;
+use crate::document::policy::{PolicySpec, RuleSpec, TargetSpec};
 use crate::document::{Diagnostic, Document, Origin, Span, Spec, closest, is_name};
 
 /// The names of other documents that rules may refer to.
@@ -24,20 +26,28 @@ pub(super) struct Names<'a> {
 }
 
 /// One document being compiled, and where its problems go.
-struct Compiler<'a> {
+struct Compiler<'a, 'p> {
     origin: &'a Origin,
     policy: &'a str,
     names: Names<'a>,
-    problems: &'a mut Vec<Diagnostic>,
+    problems: &'p mut Vec<Diagnostic>,
 }
 
 /// What a policy's rules are about.
-#[derive(Debug, Default)]
-struct Target {
+#[derive(Clone, Debug, Default)]
+pub(super) struct Target {
     /// Empty for every host.
-    hosts: Vec<HostPattern>,
+    pub(super) hosts: Vec<HostPattern>,
     /// Empty for every port.
-    ports: Vec<u16>,
+    pub(super) ports: Vec<u16>,
+}
+
+/// Where a rule was written, for lints.
+pub(super) struct Written<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) policy: &'a PolicySpec,
+    pub(super) spec: &'a RuleSpec,
+    pub(super) target: Rc<Target>,
 }
 
 /// Compiles the policies among `documents`. Where a problem is an error the result must not be used.
@@ -47,20 +57,26 @@ pub(super) fn compile(
     problems: &mut Vec<Diagnostic>,
 ) -> Index {
     let mut index = Index::default();
+    let mut written = Vec::new();
+    let errors_before = problems.len();
     for document in documents {
         let Spec::Policy(spec) = &document.spec else { continue };
         let (origin, name) = (&document.origin, &document.metadata.name);
         let mut compiler = Compiler { origin, policy: &name.value, names, problems };
-        compiler.policy(spec, &mut index);
+        compiler.policy(spec, &mut index, &mut written);
+    }
+    // Doubts about a rule that is wrong anyway are noise.
+    if problems.len() == errors_before {
+        lint::lint(documents, &written, index.rules(), problems);
     }
     index
 }
 
 // === impl Compiler ===
 
-impl<'a> Compiler<'a> {
-    fn policy(&mut self, spec: &'a PolicySpec, index: &mut Index) {
-        let target = self.target(&spec.target);
+impl<'a> Compiler<'a, '_> {
+    fn policy(&mut self, spec: &'a PolicySpec, index: &mut Index, written: &mut Vec<Written<'a>>) {
+        let target = Rc::new(self.target(&spec.target));
         if spec.rules.value.is_empty() {
             let help = "a policy without rules does nothing; remove it";
             self.error_with("empty-list", &spec.rules, "`rules` is empty", help);
@@ -70,6 +86,8 @@ impl<'a> Compiler<'a> {
             self.name(&rule.name, &mut seen);
             let compiled = self.rule(rule, &target);
             index.insert(&target.hosts, compiled);
+            let target = Rc::clone(&target);
+            written.push(Written { origin: self.origin, policy: spec, spec: rule, target });
         }
     }
 

@@ -17,7 +17,7 @@ use crate::request::SealedNames;
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
 
-impl Compiler<'_> {
+impl Compiler<'_, '_> {
     pub(super) fn methods(&mut self, on: Option<&OnSpec>) -> Box<[Box<str>]> {
         self.each(on.and_then(|on| on.methods.as_ref()), "methods", read_method).into()
     }

@@ -7,7 +7,7 @@ use crate::document::policy::{EffectSpec, ModeSpec, RuleSpec};
 use crate::policy::decision::RuleName;
 use crate::policy::rule::{Effect, Mode, Rule};
 
-impl<'a> Compiler<'a> {
+impl<'a> Compiler<'a, '_> {
     pub(super) fn rule(&mut self, spec: &'a RuleSpec, target: &Target) -> Rule {
         self.identity_is_asked_for(spec);
         if spec.effect.value == EffectSpec::Deny {

@@ -3,4 +3,6 @@
 mod decisions;
 mod fixtures;
 mod injection;
+mod lints;
+mod properties;
 mod shadows;

@@ -1,0 +1,131 @@
+//! Doubts about rules that compile.
+
+use super::fixtures::*;
+use crate::document::Severity;
+
+const PROD: &str = "---\napiVersion: countersign.dev/v1alpha1\nkind: TrustDomain\nmetadata: { name: prod }\nspec: { spiffe: prod.example, authorities: [] }\n";
+const EDGE: &str = "---\napiVersion: countersign.dev/v1alpha1\nkind: TrustDomain\nmetadata: { name: edge }\nspec: { spiffe: edge.example, authorities: [] }\n";
+
+/// `code@line:column` of each doubt about documents; the first line of `text` is line 1.
+fn doubts(text: &str) -> Vec<String> {
+    let (_, problems) = try_compile(text);
+    assert!(problems.iter().all(|problem| problem.severity == Severity::Warning), "{problems:?}");
+    let place = |problem: &crate::document::Diagnostic| {
+        let (line, column) = problem.span.line_column();
+        format!("{}@{line}:{column}", problem.code)
+    };
+    problems.iter().map(place).collect()
+}
+
+/// A policy with these rules; its first rule is on line 8.
+fn of_rules(hosts: &str, rules: &[&str]) -> String {
+    policy("p", &format!("target: {hosts}\nrules:\n  - {}", rules.join("\n  - ")))
+}
+
+fn one(rule: &str) -> Vec<String> {
+    doubts(&of_rules("{ hosts: [a.example.com] }", &[rule]))
+}
+
+#[test]
+fn a_public_rule_names_its_paths() {
+    for (on, expected) in [
+        ("", 1),
+        ("on: { methods: [GET] },", 1),
+        ("on: { paths: ['/**'] },", 1),
+        ("on: { paths: [/healthz] },", 0),
+        ("source: [10.0.0.0/8],", 0),
+    ] {
+        let found = one(&format!("{{ name: r, {on} effect: allow, public: true }}"));
+        assert_eq!(found.len(), expected, "{on} {found:?}");
+    }
+}
+
+#[test]
+fn a_deny_rule_over_a_tree_denies_its_root() {
+    for (effect, paths, expected) in [
+        ("deny", "['/admin/**']", 1),
+        ("deny", "['/admin/**', /admin]", 0),
+        ("deny", "['/admin/**', '/*']", 0),
+        ("deny", "['/**']", 0),
+        ("allow, peer: { any: true }", "['/admin/**']", 0),
+    ] {
+        let found = one(&format!("{{ name: r, effect: {effect}, on: {{ paths: {paths} }} }}"));
+        assert_eq!(found.len(), expected, "{effect} {paths} {found:?}");
+    }
+}
+
+#[test]
+fn an_allow_rule_behind_a_wall_is_found() {
+    let allow =
+        "{ name: a, effect: allow, on: { methods: [GET], paths: [/a/b] }, peer: { any: true } }";
+    for (deny, expected) in [
+        ("{ name: d, effect: deny }", 1),
+        ("{ name: d, effect: deny, on: { paths: ['/a/*'] } }", 1),
+        ("{ name: d, effect: deny, on: { methods: [GET, POST], paths: [/a/b] } }", 1),
+        ("{ name: d, effect: deny, on: { methods: [POST] } }", 0),
+        ("{ name: d, effect: deny, on: { paths: [/a/c] } }", 0),
+        ("{ name: d, effect: deny, mode: shadow }", 0),
+        ("{ name: d, effect: deny, peer: { any: true } }", 0),
+        ("{ name: d, effect: deny, headers: [{ name: x, exists: true }] }", 0),
+    ] {
+        for target in
+            ["{ hosts: [a.example.com] }", "{ hosts: ['*.example.com'] }", "{ anyHost: true }"]
+        {
+            let text = [
+                policy("p", &format!("target: {{ hosts: [a.example.com] }}\nrules: [{allow}]")),
+                policy("q", &format!("target: {target}\nrules: [{deny}]")),
+            ];
+            let found = doubts(&text.concat());
+            assert_eq!(found.len(), expected, "{deny} {target} {found:?}");
+        }
+    }
+    let text = [
+        policy(
+            "p",
+            &format!("target: {{ hosts: [a.example.com, b.example.com] }}\nrules: [{allow}]"),
+        ),
+        policy("q", "target: { hosts: [a.example.com] }\nrules: [{ name: d, effect: deny }]"),
+    ];
+    assert!(doubts(&text.concat()).is_empty(), "one of the hosts is free");
+}
+
+#[test]
+fn a_pattern_that_nobody_vouches_for_is_found() {
+    let rule = |peer: &str| {
+        of_rules(
+            "{ hosts: [a.example.com] }",
+            &[&format!("{{ name: r, effect: allow, peer: {{ {peer} }} }}")],
+        )
+    };
+    for (peer, expected) in [
+        ("spiffe: ['spiffe://prod.example/a']", 0),
+        ("spiffe: ['spiffe://prod.exmaple/a', 'spiffe://edge.example/**']", 1),
+        ("spiffe: ['spiffe://edge.example/a'], trustDomain: prod", 1),
+        ("spiffe: ['spiffe://edge.example/a'], trustDomain: edge", 0),
+        ("any: true", 1),
+    ] {
+        let found = doubts(&[PROD, EDGE, &rule(peer)].concat());
+        assert_eq!(found.len(), expected, "{peer} {found:?}");
+        assert_eq!(doubts(&rule(peer)).len(), 0, "nothing is known of trust domains");
+    }
+}
+
+#[test]
+fn repetitions_are_found_at_their_place() {
+    let text = of_rules(
+        "{ hosts: [a.example.com, '*.example.com', b.example.org, b.example.org] }",
+        &[
+            "{ name: r, effect: allow, on: { methods: [GET, GET] }, token: { issuer: corp, scopes: [a, b, a] } }",
+        ],
+    );
+    let found = doubts(&text);
+    assert_eq!(
+        found,
+        [
+            "repeated-entry@8:54",
+            "repeated-entry@8:100",
+            "repeated-entry@6:21",
+            "repeated-entry@6:68"
+        ]
+    );
+}
