@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::clock::{Clock, UnixTime};
+use crate::clock::{Clock, Stopwatch, UnixTime};
 use crate::evidence::PresentedToken;
 use crate::limits::MAX_KEY_WAITERS;
 use crate::pdp::fetch::Fetcher;
@@ -125,7 +125,7 @@ impl KeyCache {
 
     /// The key sets that `tokens` need and that are not in `trust` itself.
     ///
-    /// Waits, for `patience` at most, only where there are no keys yet, or where a token names an unknown key and the issuer
+    /// Waits, for `patience` at most in all, only where there are no keys yet, or where a token names an unknown key and the issuer
     /// may be asked again.
     pub async fn gather(
         &self,
@@ -134,10 +134,12 @@ impl KeyCache {
         patience: Duration,
     ) -> Material {
         let mut material = Material::default();
+        let stopwatch = Stopwatch::start();
         for token in tokens {
             for (issuer, source) in remote_issuers(token, trust) {
                 let Some(shared) = self.find(source) else { continue };
                 let key_id = token.jws().header().key_id.as_deref();
+                let patience = patience.saturating_sub(stopwatch.elapsed());
                 if let Some(keys) = shared.keys_for(key_id, self.clock.as_ref(), patience).await {
                     material.insert(issuer.name(), keys);
                 }
