@@ -11,11 +11,11 @@ use tokio::net::TcpListener;
 
 use crate::admin::{self, Pages};
 use crate::audit::AuditLog;
-use crate::clock::SystemClock;
+use crate::clock::{SystemClock, UnixTime};
 use crate::config::Config;
 use crate::document::Diagnostic;
 use crate::envoy::{self, CheckService, ListenAddress, Listener, Tls};
-use crate::pdp::{Load, Observer, Pdp};
+use crate::pdp::{HttpsFetcher, KeyCache, KeyStatus, Load, Observer, Pdp};
 use crate::reload::{ReloadStatus, Reloader};
 use crate::telemetry::Metrics;
 
@@ -69,7 +69,9 @@ impl Bound {
         let load = Load::from_paths(&config.documents);
         let snapshot = load.snapshot.ok_or(StartError::Documents(load.problems))?;
         let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
-        let pdp = Arc::new(Pdp::new(snapshot, Arc::new(SystemClock), config.pdp.clone()));
+        let clock = Arc::new(SystemClock);
+        let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher)));
+        let pdp = Arc::new(Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone()));
 
         let tls = config
             .listener
@@ -89,7 +91,7 @@ impl Bound {
         let admin = match config.admin {
             Some(options) => Some((
                 bind_admin(options.address).await?,
-                pages(&pdp, &metrics, &reloader.status()),
+                pages(&pdp, &keys, &metrics, &reloader.status()),
             )),
             None => None,
         };
@@ -183,8 +185,14 @@ fn metrics(
     Ok(Arc::new(metrics))
 }
 
-fn pages(pdp: &Arc<Pdp>, metrics: &Arc<Metrics>, reload: &Arc<ReloadStatus>) -> Pages {
+fn pages(
+    pdp: &Arc<Pdp>,
+    keys: &Arc<KeyCache>,
+    metrics: &Arc<Metrics>,
+    reload: &Arc<ReloadStatus>,
+) -> Pages {
     let (metrics, pdp, reload) = (Arc::clone(metrics), Arc::clone(pdp), Arc::clone(reload));
+    let (keys, needed) = (Arc::clone(keys), Arc::clone(keys));
     Pages {
         metrics: Box::new(move || metrics.render()),
         status: Box::new(move || {
@@ -192,8 +200,25 @@ fn pages(pdp: &Arc<Pdp>, metrics: &Arc<Metrics>, reload: &Arc<ReloadStatus>) -> 
                 "version": env!("CARGO_PKG_VERSION"),
                 "revision": pdp.revision().as_str(),
                 "documents_stale": reload.stale.load(Ordering::Relaxed),
+                "keys": keys.status().iter().map(key_status).collect::<Vec<_>>(),
             })
         }),
-        unready: Box::new(Vec::new),
+        unready: Box::new(move || unready(&needed)),
     }
+}
+
+fn key_status(status: &KeyStatus) -> serde_json::Value {
+    json!({
+        "origin": status.origin,
+        "usable": status.keys.is_some(),
+        "fetched_at": status.fetched_at.map(UnixTime::as_secs),
+        "next_fetch": status.next_fetch.as_secs(),
+        "failures": status.failures,
+    })
+}
+
+/// Every issuer's keys have to be there once before requests are sent here.
+fn unready(keys: &KeyCache) -> Vec<String> {
+    let missing = keys.status().into_iter().filter(|status| status.keys.is_none());
+    missing.map(|status| format!("no usable keys from {}", status.origin)).collect()
 }

@@ -23,7 +23,7 @@
 //!
 //! | rank | rooms | own |
 //! |---|---|---|
-//! | 0 | [`limits`] | every bound on what somebody else can make us do, with its reason |
+//! | 0 | [`limits`] [`json`] | every bound on what somebody else can make us do, with its reason; strict JSON |
 //! | 1 | [`clock`] [`secret`] [`reason`] [`evidence_level`] | time as a value; redaction; the closed vocabulary of why |
 //! | 2 | [`spiffe`] [`request`] [`document`] | strict names; the request split from its credentials; YAML documents and diagnostics |
 //! | 3 | [`evidence`] [`trust`] | what is shown, **unverified**; what we believe, as plain values |
@@ -55,6 +55,7 @@
 //! 12. Secure by default: an issuer without audiences, an allow rule without any identity requirement, a plaintext
 //!     listener on a public address need an explicit, loud setting.
 
+pub mod json;
 pub mod limits;
 
 pub mod clock;

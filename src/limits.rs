@@ -90,6 +90,12 @@ pub const MAX_RSA_BITS: usize = 8192;
 /// Longest wait for one key set fetch, from connecting to the last byte (P58).
 pub const KEY_FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Least time between two fetches of a key set that tokens with unknown key ids can cause (P61).
+pub const KEY_FETCH_COOLDOWN: Duration = Duration::from_secs(30);
+
+/// Most requests that wait for one key set at a time; the others go on with what is there (P61).
+pub const MAX_KEY_WAITERS: usize = 256;
+
 // --- documents -----------------------------------------------------------------------------------
 
 /// Largest document file. 10,000 rules are about 4 MiB.

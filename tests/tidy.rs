@@ -15,7 +15,7 @@ use countersign::reason::Reason;
 
 /// Rooms by rank. A room imports rooms of a lower rank only. `src/lib.rs` says what each one owns.
 const RANKS: [&[&str]; 12] = [
-    &["limits"],
+    &["json", "limits"],
     &["clock", "evidence_level", "reason", "secret"],
     &["document", "request", "spiffe"],
     &["evidence", "trust"],

@@ -3,14 +3,20 @@
 //! Values that leave this room are verified: their fields are private, their only constructors are here, and none of
 //! them implements `Deserialize`, `Default` or `From`.
 
+mod binding;
+mod claims;
 mod peer;
+mod signature;
 mod token;
 
 pub use crate::evidence::PeerSource;
+pub use binding::Binding;
 pub use peer::{
     CertificateKey, CertificateMemory, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate,
+    verify as verify_peer,
 };
-pub use token::{Binding, TokenIdentity, TokenMemory};
+pub use signature::TokenMemory;
+pub use token::TokenIdentity;
 
 use crate::clock::UnixTime;
 use crate::evidence::Evidence;

@@ -1,59 +1,130 @@
 //! Tokens, verified: signature, type, issuer, audience, time and binding.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::authn::binding::{self, Binding};
+use crate::authn::claims::{self, RegisteredClaims};
+use crate::authn::signature::{Signed, TokenMemory};
 use crate::authn::{Credential, PeerIdentity};
 use crate::clock::UnixTime;
 use crate::evidence::PresentedToken;
-use crate::reason::Rejection;
-use crate::trust::{Material, TrustStore};
-
-/// Remembers tokens whose signature was verified.
-pub trait TokenMemory: fmt::Debug + Send + Sync {}
-
-/// What ties a token to the one who presents it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Binding {
-    /// Nothing: whoever holds it can use it.
-    None,
-    /// The peer's certificate (RFC 8705 section 3), checked.
-    Certificate,
-    /// A proof of possession (RFC 9449), checked.
-    Dpop,
-}
+use crate::reason::{Reason, Rejection};
+use crate::secret::Fingerprint;
+use crate::trust::{Issuer, KeySet, KeySource, Material, TrustStore};
 
 /// A verified token.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TokenIdentity {
     issuer_name: String,
-    issuer: String,
-    subject: Option<String>,
-    client: Option<String>,
-    audiences: Vec<String>,
-    scopes: Vec<String>,
-    claims: Map<String, Value>,
+    registered: RegisteredClaims,
+    claims: Arc<Map<String, Value>>,
     key_id: Option<String>,
-    token_id: Option<String>,
     expires_at: UnixTime,
     binding: Binding,
 }
 
+/// Verifies every token that was presented. One that is refused refuses them all: a bad credential is never passed over
+/// in favour of another.
 pub(super) fn verify_all(
-    _presented: &[PresentedToken],
-    _peer: &Credential<PeerIdentity>,
-    _trust: &TrustStore,
-    _material: &Material,
-    _memory: &dyn TokenMemory,
-    _now: UnixTime,
+    presented: &[PresentedToken],
+    peer: &Credential<PeerIdentity>,
+    trust: &TrustStore,
+    material: &Material,
+    memory: &dyn TokenMemory,
+    now: UnixTime,
 ) -> Result<Vec<TokenIdentity>, Rejection> {
-    Ok(Vec::new())
+    let certificate = peer.verified().and_then(PeerIdentity::certificate);
+    let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
+    for token in presented {
+        let issuer = issuer_of(token, trust)?;
+        if verified.iter().any(|other| other.issuer_name == issuer.name()) {
+            return Err(Reason::TokenMultiple
+                .because(format!("several tokens of the issuer `{}` were sent", issuer.name())));
+        }
+        let keys = keys_of(issuer, material)?;
+        verified.push(verify(token, issuer, keys, certificate, memory, now)?);
+    }
+    Ok(verified)
+}
+
+/// The configured issuer that the token says it is from. The claim only chooses whose rules and keys apply; if it lies,
+/// the signature will not verify (P53).
+fn issuer_of<'a>(token: &PresentedToken, trust: &'a TrustStore) -> Result<&'a Issuer, Rejection> {
+    let claimed = token.claimed_issuer();
+    let mut named =
+        trust.issuers().iter().filter(|issuer| Some(issuer.iss()) == claimed).peekable();
+    if named.peek().is_none() {
+        return Err(Reason::IssuerUnknown.because("token is from no issuer that is configured"));
+    }
+    named.find(|issuer| issuer.places().contains(token.place())).ok_or_else(|| {
+        Reason::IssuerUnknown.because("token is not in a place where its issuer's tokens may be")
+    })
+}
+
+fn keys_of<'a>(issuer: &'a Issuer, material: &'a Material) -> Result<&'a KeySet, Rejection> {
+    let keys = match issuer.keys() {
+        KeySource::Local(keys) => Some(keys),
+        KeySource::Remote(_) => material.keys(issuer.name()),
+    };
+    keys.map(Arc::as_ref).ok_or_else(|| {
+        Reason::KeysStale.because(format!("no current keys of the issuer `{}`", issuer.name()))
+    })
+}
+
+fn verify(
+    token: &PresentedToken,
+    issuer: &Issuer,
+    keys: &KeySet,
+    certificate: Option<&Fingerprint>,
+    memory: &dyn TokenMemory,
+    now: UnixTime,
+) -> Result<TokenIdentity, Rejection> {
+    let signed = Signed::verify(token.jws(), issuer, keys, memory)?;
+    let claims = token.jws().claims();
+    let registered = RegisteredClaims::read(claims)?;
+    let until = registered.check(claims, issuer, now)?;
+    signed.remember(memory, until);
+    let binding = binding::check(claims, token.scheme(), certificate, issuer.binding())?;
+    Ok(TokenIdentity {
+        issuer_name: issuer.name().to_owned(),
+        // `check` has seen an `exp`.
+        expires_at: registered.expires_at.unwrap_or(now),
+        registered,
+        claims: Arc::clone(claims),
+        key_id: signed.key.id().map(str::to_owned),
+        binding,
+    })
 }
 
 // === impl TokenIdentity ===
 
 impl TokenIdentity {
+    /// A token that somebody vouches for instead of a signature: for policy tests and `explain` only.
+    /// `tests/tidy.rs` keeps it out of the serving path.
+    ///
+    /// `issuer_name` is the name of the `TokenIssuer` document. A token without `exp` never expires.
+    ///
+    /// # Errors
+    /// `token_malformed` where a registered claim has the wrong type.
+    pub fn assertion(
+        issuer_name: &str,
+        claims: Map<String, Value>,
+        binding: Binding,
+    ) -> Result<Self, Rejection> {
+        let registered = RegisteredClaims::read(&claims)?;
+        Ok(Self {
+            issuer_name: issuer_name.to_owned(),
+            expires_at: registered.expires_at.unwrap_or(UnixTime::from_millis(i64::MAX)),
+            registered,
+            claims: Arc::new(claims),
+            key_id: None,
+            binding,
+        })
+    }
+
     /// The name of the `TokenIssuer` document that vouches for it.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
@@ -63,46 +134,43 @@ impl TokenIdentity {
     /// Its `iss` claim.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        self.registered.issuer.as_deref().unwrap_or_default()
     }
 
     /// Its `sub` claim.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        self.subject.as_deref()
+        self.registered.subject.as_deref()
     }
 
     /// The client it was issued to: `client_id` (RFC 9068), else `azp` (OpenID Connect Core section 2).
     #[must_use]
     pub fn client(&self) -> Option<&str> {
-        self.client.as_deref()
+        self.registered.client.as_deref()
     }
 
     /// Its `aud` claim, as a list.
     #[must_use]
     pub fn audiences(&self) -> &[String] {
-        &self.audiences
+        &self.registered.audiences
     }
 
     /// Its scopes: `scope` split at spaces (RFC 8693 section 4.2), or `scp`.
     #[must_use]
     pub fn scopes(&self) -> &[String] {
-        &self.scopes
+        &self.registered.scopes
     }
 
     /// Its whole claims set.
     #[must_use]
-    pub const fn claims(&self) -> &Map<String, Value> {
+    pub fn claims(&self) -> &Map<String, Value> {
         &self.claims
     }
 
     /// The claim at the JSON pointer `pointer` (RFC 6901), such as `/realm_access/roles`.
     #[must_use]
     pub fn claim(&self, pointer: &str) -> Option<&Value> {
-        let rest = pointer.strip_prefix('/')?;
-        let first = rest.split('/').next().unwrap_or_default();
-        let tail = rest.get(first.len()..).unwrap_or_default();
-        self.claims.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(tail)
+        claims::at_pointer(&self.claims, pointer)
     }
 
     /// The id of the key that verified it.
@@ -114,7 +182,7 @@ impl TokenIdentity {
     /// Its `jti` claim.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.token_id.as_deref()
+        self.registered.token_id.as_deref()
     }
 
     /// When it expires.
@@ -130,36 +198,17 @@ impl TokenIdentity {
     }
 }
 
-#[cfg(test)]
-impl TokenIdentity {
-    /// A token out of thin air, for unit tests of the rooms above. Scopes and the like are taken from `claims`.
-    pub(crate) fn for_test(
-        issuer_name: &str,
-        claims: Map<String, Value>,
-        binding: Binding,
-    ) -> Self {
-        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
-        let words = |name: &str| {
-            let text = text(name).unwrap_or_default();
-            text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
-        };
-        Self {
-            issuer_name: issuer_name.to_owned(),
-            issuer: text("iss").unwrap_or_default(),
-            subject: text("sub"),
-            client: text("client_id"),
-            audiences: match claims.get("aud") {
-                Some(Value::Array(all)) => {
-                    all.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-                }
-                _ => words("aud"),
-            },
-            scopes: words("scope"),
-            key_id: None,
-            token_id: text("jti"),
-            expires_at: UnixTime::from_secs(2_000_000_000),
-            binding,
-            claims,
-        }
+impl fmt::Debug for TokenIdentity {
+    /// No claim: they are about people (P80).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenIdentity")
+            .field("issuer_name", &self.issuer_name)
+            .field("binding", &self.binding)
+            .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod mint;
+#[cfg(test)]
+mod tests;

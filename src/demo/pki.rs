@@ -19,6 +19,8 @@ pub const FRONTEND: &str = "spiffe://prod.example/ns/web/sa/frontend";
 pub const REPORTS: &str = "spiffe://prod.example/ns/batch/sa/reports";
 /// The SPIFFE ID of the Envoy in front.
 pub const ENVOY: &str = "spiffe://prod.example/ns/edge/sa/envoy";
+/// The SPIFFE ID of countersign.
+pub const COUNTERSIGN: &str = "spiffe://prod.example/ns/auth/sa/countersign";
 /// The name under which the upstream is reached.
 pub const HOST: &str = "orders.example.com";
 
@@ -31,8 +33,10 @@ const BACKDATED: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Pki {
     ca: Authority,
-    /// What Envoy shows to its clients.
-    pub server: Identity,
+    /// What Envoy shows to its clients, and to countersign where they speak TLS.
+    pub envoy: Identity,
+    /// What countersign shows to Envoy where they speak TLS.
+    pub countersign: Identity,
     /// The right workload.
     pub frontend: Identity,
     /// Another workload of the same trust domain.
@@ -62,6 +66,22 @@ pub enum Usage {
     Client,
     /// TLS server authentication.
     Server,
+    /// Either, as most mesh certificates are.
+    Both,
+}
+
+// === impl Usage ===
+
+impl Usage {
+    fn extended(self) -> Vec<ExtendedKeyUsagePurpose> {
+        let (client, server) =
+            (ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth);
+        match self {
+            Self::Client => vec![client],
+            Self::Server => vec![server],
+            Self::Both => vec![client, server],
+        }
+    }
 }
 
 // === impl Pki ===
@@ -79,7 +99,8 @@ impl Pki {
         };
         let past = now.minus(LIFETIME).minus(Duration::from_secs(3600));
         Ok(Self {
-            server: ca.issue("server", server_names()?, Usage::Server, now)?,
+            envoy: ca.issue("envoy", envoy_names()?, Usage::Both, now)?,
+            countersign: ca.issue("countersign", countersign_names()?, Usage::Server, now)?,
             frontend: client(&ca, "frontend", FRONTEND, now)?,
             reports: client(&ca, "reports", REPORTS, now)?,
             expired: client(&ca, "expired", FRONTEND, past)?,
@@ -94,13 +115,14 @@ impl Pki {
         &self.ca
     }
 
-    /// Writes the CA to `ca/prod.pem`, the server's files to `envoy/` and the clients' to `clients/`.
+    /// Writes the CA to `ca/`, the files of Envoy and countersign to `envoy/` and `tls/`, and the clients' to `clients/`.
     ///
     /// # Errors
     /// A file cannot be written.
     pub fn write(&self, folder: &Folder) -> Result<(), DemoError> {
         folder.write("ca/prod.pem", self.ca.pem())?;
-        self.server.write(folder, "envoy")?;
+        self.envoy.write(folder, "envoy")?;
+        self.countersign.write(folder, "tls")?;
         for client in [&self.frontend, &self.reports, &self.expired, &self.impostor] {
             client.write(folder, "clients")?;
         }
@@ -108,10 +130,17 @@ impl Pki {
     }
 }
 
-fn server_names() -> Result<Vec<SanType>, DemoError> {
-    let host =
-        HOST.try_into().map_err(|source| DemoError::Certificate { name: "server", source })?;
-    Ok(vec![SanType::DnsName(host), uri("server", ENVOY)?])
+fn envoy_names() -> Result<Vec<SanType>, DemoError> {
+    Ok(vec![dns("envoy", HOST)?, uri("envoy", ENVOY)?])
+}
+
+fn countersign_names() -> Result<Vec<SanType>, DemoError> {
+    Ok(vec![dns("countersign", "countersign")?, uri("countersign", COUNTERSIGN)?])
+}
+
+fn dns(name: &'static str, host: &str) -> Result<SanType, DemoError> {
+    let host = host.try_into().map_err(|source| DemoError::Certificate { name, source })?;
+    Ok(SanType::DnsName(host))
 }
 
 fn uri(name: &'static str, id: &str) -> Result<SanType, DemoError> {
@@ -150,10 +179,7 @@ impl Authority {
         let mut params = params(name, now.minus(BACKDATED), now.plus(LIFETIME))?;
         params.subject_alt_names = sans;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![match usage {
-            Usage::Client => ExtendedKeyUsagePurpose::ClientAuth,
-            Usage::Server => ExtendedKeyUsagePurpose::ServerAuth,
-        }];
+        params.extended_key_usages = usage.extended();
         params.use_authority_key_identifier_extension = true;
         self.sign(name, &params)
     }
@@ -277,8 +303,10 @@ mod tests {
         assert!(matches!(client(&pki.expired), Err(Error::CertExpired { .. })));
         // It names the pinned CA as its issuer, and only the signature tells.
         assert_eq!(client(&pki.impostor), Err(Error::InvalidSignatureForPublicKey));
-        assert_eq!(verdict(&pki, &pki.server, KeyUsage::server_auth()), Ok(()));
-        assert!(client(&pki.server).is_err(), "the server's certificate is for servers only");
+        assert_eq!(verdict(&pki, &pki.envoy, KeyUsage::server_auth()), Ok(()));
+        assert_eq!(client(&pki.envoy), Ok(()));
+        assert_eq!(verdict(&pki, &pki.countersign, KeyUsage::server_auth()), Ok(()));
+        assert!(client(&pki.countersign).is_err(), "a server's certificate is for servers only");
         let as_server = verdict(&pki, &pki.frontend, KeyUsage::server_auth());
         assert!(as_server.is_err(), "a client's certificate is for clients only");
     }

@@ -84,12 +84,6 @@ impl Process {
         self.child.id()
     }
 
-    /// Where everything it says goes.
-    #[must_use]
-    pub(super) fn log(&self) -> &Path {
-        &self.log
-    }
-
     /// Ends it and waits until it is gone.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The result of a tour, for people and for programs.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
@@ -21,6 +22,8 @@ const REFUSED: Style = AnsiColor::Yellow.on_default();
 pub struct Report {
     /// The version of the Envoy in front.
     pub envoy: String,
+    /// Where its files are, unless they were removed since.
+    pub folder: PathBuf,
     /// What came of each step.
     pub rows: Vec<Row>,
 }
@@ -154,9 +157,13 @@ mod tests {
         }
     }
 
+    fn report(rows: Vec<Row>) -> Report {
+        Report { envoy: "1.40.0".to_owned(), folder: PathBuf::new(), rows }
+    }
+
     fn text(rows: Vec<Row>) -> String {
         let mut out = anstream::StripStream::new(Vec::new());
-        let report = Report { envoy: "1.40.0".to_owned(), rows };
+        let report = report(rows);
         report.write_table(&mut out).unwrap();
         String::from_utf8(out.into_inner()).unwrap()
     }
@@ -192,10 +199,7 @@ mod tests {
 
     #[test]
     fn colours_do_not_move_the_table() {
-        let report = Report {
-            envoy: "1.40.0".to_owned(),
-            rows: vec![row("allow", &[]), row("deny", &["x"])],
-        };
+        let report = report(vec![row("allow", &[]), row("deny", &["x"])]);
         let mut out = Vec::new();
         report.write_table(&mut out).unwrap();
         let coloured = String::from_utf8(out).unwrap();

@@ -1,83 +1,101 @@
 //! countersign itself, as its own process: the same executable that plays the demo.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
-use tonic::transport::Endpoint;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
 
+use super::http1::{Connection, Request};
 use super::process::Process;
 use super::{DemoError, Folder};
 
-const CONFIG: &str = include_str!("documents/countersign.yaml");
-
-/// What the demo's countersign decides by: names in the folder `policies` and their contents.
-pub const DOCUMENTS: [(&str, &str); 3] = [
+/// The demo's files of settings and documents: names in its folder, and contents with `${PORT}` and `${ADMIN_PORT}`.
+pub const FILES: [(&str, &str); 4] = [
+    ("countersign.yaml", include_str!("documents/countersign.yaml")),
     ("policies/trust-domain.yaml", include_str!("documents/trust-domain.yaml")),
     ("policies/token-issuer.yaml", include_str!("documents/token-issuer.yaml")),
     ("policies/orders.yaml", include_str!("documents/orders.yaml")),
 ];
 
+/// Where countersign listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// For Envoy's checks.
+    pub checks: SocketAddr,
+    /// For operators.
+    pub admin: SocketAddr,
+}
+
 /// A running `countersign serve`. It is killed when this value goes.
 #[derive(Debug)]
 pub struct Server {
     process: Process,
-    address: SocketAddr,
+}
+
+// === impl Addresses ===
+
+impl Addresses {
+    /// Two addresses of the loopback interface that nobody listens on.
+    ///
+    /// # Errors
+    /// There are none.
+    pub async fn free() -> Result<Self, DemoError> {
+        let failed = || DemoError::network("cannot find a free port on 127.0.0.1");
+        let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        // Both are held until both are known, or they could be the same.
+        let (checks, admin) =
+            (listen().await.map_err(failed())?, listen().await.map_err(failed())?);
+        let checks = checks.local_addr().map_err(failed())?;
+        Ok(Self { checks, admin: admin.local_addr().map_err(failed())? })
+    }
+
+    /// `text` with its `${PORT}` and `${ADMIN_PORT}`.
+    fn fill(self, text: &str) -> String {
+        text.replace("${PORT}", &self.checks.port().to_string())
+            .replace("${ADMIN_PORT}", &self.admin.port().to_string())
+    }
 }
 
 // === impl Server ===
 
 impl Server {
-    /// Writes settings and documents to `folder`.
+    /// Writes the demo's settings and documents to `folder`, with those of `instead` in place of the ones of the same name.
     ///
     /// # Errors
     /// A file cannot be written.
-    pub fn configure(folder: &Folder, address: SocketAddr) -> Result<(), DemoError> {
-        for (name, text) in DOCUMENTS {
-            folder.write(name, text)?;
+    pub fn configure(
+        folder: &Folder,
+        addresses: Addresses,
+        instead: &[(&'static str, String)],
+    ) -> Result<(), DemoError> {
+        let instead = instead.iter().map(|(name, text)| (*name, text.as_str()));
+        for (name, text) in FILES.into_iter().chain(instead) {
+            folder.write(name, addresses.fill(text))?;
         }
-        let port = address.port().to_string();
-        folder.write("countersign.yaml", CONFIG.replace("${PORT}", &port))?;
         Ok(())
     }
 
-    /// Starts `program serve` on the settings in `folder` and waits until it says that it serves.
+    /// Starts `program serve` on the settings in `folder` and waits until it says that it is ready.
     ///
     /// # Errors
     /// It cannot be started, refuses its settings or does not become ready.
     pub async fn start(
         program: &Path,
         folder: &Folder,
-        address: SocketAddr,
+        addresses: Addresses,
     ) -> Result<Self, DemoError> {
         let mut command = Command::new(program);
         command.args(["serve", "--config", "countersign.yaml"]).current_dir(folder.path());
-        let log = folder.join("countersign.log");
-        let mut process = Process::start("countersign", command, log)?;
-        process.ready(async || serves(address).await.then_some(())).await?;
-        Ok(Self { process, address })
-    }
-
-    /// Where it answers.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+        let mut process = Process::start("countersign", command, folder.join("countersign.log"))?;
+        process.ready(async || is_ready(addresses.admin).await.then_some(())).await?;
+        Ok(Self { process })
     }
 
     /// The number the operating system knows it by, while it runs.
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.process.id()
-    }
-
-    /// Where everything it says goes.
-    #[must_use]
-    pub fn log(&self) -> PathBuf {
-        self.process.log().to_owned()
     }
 
     /// Ends it and waits until it is gone.
@@ -89,24 +107,8 @@ impl Server {
     }
 }
 
-/// An address of the loopback interface that nobody listens on.
-///
-/// # Errors
-/// There is none.
-pub async fn free_address() -> Result<SocketAddr, DemoError> {
-    let failed = "cannot find a free port on 127.0.0.1";
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(DemoError::network(failed))?;
-    listener.local_addr().map_err(DemoError::network(failed))
-}
-
-/// Whether countersign says at `address` that it serves (gRPC health checking protocol).
-async fn serves(address: SocketAddr) -> bool {
-    let Ok(endpoint) = Endpoint::from_shared(format!("http://{address}")) else { return false };
-    let Ok(channel) = endpoint.connect().await else { return false };
-    let everything = HealthCheckRequest { service: String::new() };
-    match HealthClient::new(channel).check(everything).await {
-        Ok(answer) => answer.into_inner().status() == ServingStatus::Serving,
-        Err(_) => false,
-    }
+async fn is_ready(admin: SocketAddr) -> bool {
+    let Ok(stream) = TcpStream::connect(admin).await else { return false };
+    let answer = Connection::new(stream).send(&Request::get("countersign", "/readyz")).await;
+    answer.is_ok_and(|answer| answer.status == 200)
 }

@@ -1,6 +1,5 @@
 //! Everything that runs in a demo, put together: PKI, issuer, upstream, countersign, Envoy.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use super::client::Client;
 use super::envoy::{Bootstrap, Envoy, EnvoyBinary};
 use super::mint::{Issuer, Tokens};
 use super::pki::{Identity, Pki};
-use super::server::{self, Server};
+use super::server::{Addresses, Server};
 use super::upstream::Upstream;
 use super::{DemoError, Folder};
 use crate::clock::{Clock as _, SystemClock};
@@ -23,7 +22,7 @@ pub struct Props {
     pub envoy: EnvoyBinary,
     /// Places of the shipped Envoy configuration to be changed, each with what stands there instead.
     pub envoy_changes: Vec<(&'static str, &'static str)>,
-    /// Files to be written over those of the demo before countersign starts.
+    /// Settings and documents of countersign in place of the demo's of the same name, or beside them.
     pub files: Vec<(&'static str, String)>,
 }
 
@@ -44,7 +43,7 @@ pub struct Stage<'f> {
     program: PathBuf,
     /// `None` while it is stopped on purpose.
     server: Option<Server>,
-    server_address: SocketAddr,
+    addresses: Addresses,
     envoy: Envoy,
 }
 
@@ -75,32 +74,18 @@ impl<'f> Stage<'f> {
         folder.write("keys/corp.jwks.json", issuer.key_set()?)?;
 
         let upstream = Upstream::start().await?;
-        let server_address = server::free_address().await?;
-        Server::configure(folder, server_address)?;
-        for (name, text) in &props.files {
-            folder.write(name, text)?;
-        }
-        let server = Server::start(&props.program, folder, server_address).await?;
-        let mut bootstrap = Bootstrap::sidecar_mtls(folder, server_address, upstream.address());
+        let addresses = Addresses::free().await?;
+        Server::configure(folder, addresses, &props.files)?;
+        let server = Server::start(&props.program, folder, addresses).await?;
+        let mut bootstrap = Bootstrap::sidecar_mtls(folder, addresses.checks, upstream.address());
         for (from, to) in &props.envoy_changes {
-            bootstrap = bootstrap.vary(from, to)?;
+            bootstrap = bootstrap.vary(from, to);
         }
         let envoy = Envoy::start(&props.envoy, &bootstrap, folder).await?;
 
         let audit = AuditTail::new(folder.join("audit.jsonl"));
         let (program, server) = (props.program.clone(), Some(server));
-        Ok(Self {
-            pki,
-            issuer,
-            tokens,
-            upstream,
-            audit,
-            folder,
-            program,
-            server,
-            server_address,
-            envoy,
-        })
+        Ok(Self { pki, issuer, tokens, upstream, audit, folder, program, server, addresses, envoy })
     }
 
     /// A client of Envoy that shows the certificate of `identity`, if there is one.
@@ -123,10 +108,10 @@ impl<'f> Stage<'f> {
         self.folder
     }
 
-    /// Where countersign answers.
+    /// Where countersign listens.
     #[must_use]
-    pub const fn server_address(&self) -> SocketAddr {
-        self.server_address
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
     }
 
     /// The id of the countersign process, while it runs.
@@ -152,7 +137,7 @@ impl<'f> Stage<'f> {
     /// It cannot be started or does not become ready.
     pub async fn start_server(&mut self) -> Result<(), DemoError> {
         self.stop_server().await?;
-        let server = Server::start(&self.program, self.folder, self.server_address).await?;
+        let server = Server::start(&self.program, self.folder, self.addresses).await?;
         self.server = Some(server);
         Ok(())
     }

@@ -1,13 +1,99 @@
 //! The shape of `kind: TokenIssuer`.
 
 use serde::Deserialize;
+use serde_saphyr::Spanned;
 
-use super::Source;
+use super::{HumanDuration, Source};
 
 /// What a `TokenIssuer` document says.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TokenIssuerSpec {}
+pub struct TokenIssuerSpec {
+    /// The `iss` claim of its tokens, compared exactly (RFC 7519 section 4.1.1).
+    pub issuer: Spanned<String>,
+    /// The audiences that we answer to: a token names at least one of them (RFC 7519 section 4.1.3).
+    #[serde(default)]
+    pub audiences: Vec<Spanned<String>>,
+    /// Where its public keys come from.
+    pub keys: Spanned<KeysSpec>,
+    /// The signature algorithms it uses, such as `RS256`.
+    #[serde(default)]
+    pub algorithms: Vec<Spanned<String>>,
+    /// The `typ` values of its tokens; a token without `typ` counts as `JWT` (RFC 8725 section 3.11).
+    pub types: Option<Vec<Spanned<String>>>,
+    /// How far its clock may be off; at most 60 s.
+    pub clock_skew: Option<Spanned<HumanDuration>>,
+    /// How long a token may live, from when it was issued to when it expires.
+    pub max_lifetime: Option<Spanned<HumanDuration>>,
+    /// How long ago a token may have been issued.
+    pub max_age: Option<Spanned<HumanDuration>>,
+    /// Where its tokens are; the `Authorization` header if nothing is said.
+    pub tokens: Option<Spanned<Vec<TokenPlaceSpec>>>,
+    /// The weakest binding that its tokens may have.
+    #[serde(default)]
+    pub binding: BindingFloor,
+    /// Claims that every token has, by JSON pointer (RFC 6901).
+    #[serde(default)]
+    pub required_claims: Vec<Spanned<String>>,
+    /// Key ids that are never used, whatever the issuer publishes: for emergencies.
+    #[serde(default)]
+    pub deny_kids: Vec<Spanned<String>>,
+}
+
+/// Where public keys come from: exactly one of `file`, `inline` and `url`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "RawKeys")]
+pub struct KeysSpec {
+    /// `file` and `inline`, as far as they are given.
+    pub sources: Vec<Source>,
+    /// The address of a JWK Set.
+    pub url: Option<Spanned<String>>,
+    /// For an address: the authorities that its server's certificate must lead to, instead of the system's.
+    pub ca: Option<Source>,
+    /// For an address: how often the keys are fetched.
+    pub refresh: Option<Spanned<HumanDuration>>,
+    /// For an address: how long keys are used that could not be fetched again.
+    pub max_stale: Option<Spanned<HumanDuration>>,
+    /// For an address: whether `http://` will do.
+    pub allow_plaintext: bool,
+}
+
+/// A place where tokens are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum TokenPlaceSpec {
+    /// The `Authorization` header. It has no settings: its value is `{}`.
+    Authorization {},
+    /// The header of this name, whose whole value is the token.
+    Header(Spanned<String>),
+    /// The cookie of this name.
+    Cookie(Spanned<String>),
+}
+
+/// The weakest binding that is accepted from an issuer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BindingFloor {
+    /// Whoever holds a token may use it, unless the token says otherwise.
+    #[default]
+    None,
+    /// Tokens are bound to the certificate of the peer that presents them (RFC 8705 section 3).
+    Certificate,
+}
+
+/// [`KeysSpec`] as it is written.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawKeys {
+    file: Option<Spanned<String>>,
+    inline: Option<Spanned<String>>,
+    url: Option<Spanned<String>>,
+    ca: Option<Source>,
+    refresh: Option<Spanned<HumanDuration>>,
+    max_stale: Option<Spanned<HumanDuration>>,
+    #[serde(default)]
+    allow_plaintext: bool,
+}
 
 // === impl TokenIssuerSpec ===
 
@@ -15,6 +101,23 @@ impl TokenIssuerSpec {
     /// Everything the document points to or holds inline.
     #[must_use]
     pub fn sources(&self) -> Vec<&Source> {
-        Vec::new()
+        let keys = &self.keys.value;
+        keys.sources.iter().chain(&keys.ca).collect()
+    }
+}
+
+// === impl KeysSpec ===
+
+impl From<RawKeys> for KeysSpec {
+    fn from(raw: RawKeys) -> Self {
+        let sources = raw.file.map(Source::File).into_iter().chain(raw.inline.map(Source::Inline));
+        Self {
+            sources: sources.collect(),
+            url: raw.url,
+            ca: raw.ca,
+            refresh: raw.refresh,
+            max_stale: raw.max_stale,
+            allow_plaintext: raw.allow_plaintext,
+        }
     }
 }

@@ -1,12 +1,16 @@
 //! What the caller shows, parsed and **unverified**. Nothing in this room may be relied on; its types say so by
 //! being different from the verified ones in `authn`.
 
+mod authorization;
 mod certificate;
+mod jws;
 mod peer;
 mod token;
 mod xfcc;
 
+pub use authorization::TokenScheme;
 pub use certificate::{DecodedCertificate, PresentedCertificate};
+pub use jws::{CompactJws, JoseHeader};
 pub use peer::{PeerEvidence, PeerSource, PeerSources};
 pub use token::PresentedToken;
 pub use xfcc::{Xfcc, XfccElement};

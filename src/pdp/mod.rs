@@ -3,10 +3,15 @@
 //! Collect, gather, authenticate, evaluate. Only *gather* may wait, and the clock is read once, after the wait: a token
 //! that expires while its key is fetched is expired.
 
+mod dial;
+mod fetch;
+mod keys;
 mod outcome;
 mod remember;
 mod snapshot;
 
+pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
+pub use keys::{KeyCache, KeyStatus};
 pub use outcome::{DecisionId, Observer, Outcome};
 pub use remember::MemoryOptions;
 pub use snapshot::{Load, Revision, Snapshot};
@@ -24,13 +29,16 @@ use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, RequestView, SealedNames};
 use crate::trust::Material;
 
+use self::outcome::DecisionIds;
 use self::remember::Remembered;
 
 /// The policy decision point: shared by every connection, replaced never; what it decides by is replaced whole.
 #[derive(Debug)]
 pub struct Pdp {
     current: ArcSwap<Current>,
+    keys: Arc<KeyCache>,
     clock: Arc<dyn Clock>,
+    ids: DecisionIds,
     options: PdpOptions,
 }
 
@@ -64,15 +72,23 @@ pub struct Pinned<'a> {
 // === impl Pdp ===
 
 impl Pdp {
-    /// A decision point that decides by `snapshot` until it is told otherwise.
+    /// A decision point that decides by `snapshot` until it is told otherwise. Called within a tokio runtime: `keys` begins
+    /// to fetch what the snapshot's issuers need.
     #[must_use]
-    pub fn new(snapshot: Snapshot, clock: Arc<dyn Clock>, options: PdpOptions) -> Self {
+    pub fn new(
+        snapshot: Snapshot,
+        keys: Arc<KeyCache>,
+        clock: Arc<dyn Clock>,
+        options: PdpOptions,
+    ) -> Self {
+        keys.follow(snapshot.trust(), None);
         let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
-        Self { current, clock, options }
+        Self { current, keys, clock, ids: DecisionIds::new(), options }
     }
 
     /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
     pub fn publish(&self, snapshot: Snapshot) {
+        self.keys.follow(snapshot.trust(), Some(self.current.load().snapshot.trust()));
         self.current.store(Arc::new(Current::new(snapshot, &self.options)));
     }
 
@@ -129,8 +145,10 @@ impl Pinned<'_> {
 
     /// Fetches what verifying needs, within the deadline.
     async fn gather(&self, evidence: &Evidence) -> Result<Material, Rejection> {
-        let gathering = async { Material::default() };
-        tokio::time::timeout(self.pdp.options.deadline, gathering)
+        let Ok(tokens) = &evidence.tokens else { return Ok(Material::default()) };
+        let deadline = self.pdp.options.deadline;
+        let gathering = self.pdp.keys.gather(tokens, self.current.snapshot.trust(), deadline);
+        tokio::time::timeout(deadline, gathering)
             .await
             .map_err(|_| Reason::Deadline.because("the issuer's keys did not arrive in time"))
     }
@@ -150,7 +168,7 @@ impl Pinned<'_> {
 
     fn outcome(&self, decision: Decision, subject: Option<Subject>) -> Outcome {
         Outcome {
-            id: DecisionId::random(),
+            id: self.pdp.ids.next(),
             decision,
             subject,
             revision: self.current.snapshot.revision().clone(),

@@ -1,6 +1,7 @@
 //! What happened to one request, and who is told.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::rand;
@@ -10,7 +11,7 @@ use crate::clock::UnixTime;
 use crate::pdp::Revision;
 use crate::policy::Decision;
 use crate::request::RequestView;
-use crate::secret::hex;
+use crate::secret::{Fingerprint, Secret, hex};
 
 /// Everything that is known about one decided request.
 #[derive(Debug)]
@@ -35,22 +36,45 @@ pub trait Observer: fmt::Debug + Send + Sync {
     fn observe(&self, view: &RequestView, outcome: &Outcome);
 }
 
-/// 128 random bits that name a decision in the answer, the audit record and the logs of every replica.
+/// 128 bits that name a decision in the answer, the audit record and the logs of every replica.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DecisionId([u8; 16]);
+
+/// Gives out decision ids: unique across replicas, and telling nobody how many there were before.
+///
+/// A hash of a secret and a count, since a random number generator seeds itself anew on every thread, which takes
+/// milliseconds.
+#[derive(Debug)]
+pub(super) struct DecisionIds {
+    secret: Secret<[u8; 32]>,
+    count: AtomicU64,
+}
+
+// === impl DecisionIds ===
+
+impl DecisionIds {
+    pub(super) fn new() -> Self {
+        let mut secret = [0; 32];
+        // Random numbers that cannot be had leave ids that can be guessed: worse to find by, no less safe.
+        let _ = rand::fill(&mut secret);
+        Self { secret: Secret::new(secret), count: AtomicU64::new(0) }
+    }
+
+    pub(super) fn next(&self) -> DecisionId {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let mut input = [0; 40];
+        let (secret, counted) = input.split_at_mut(32);
+        secret.copy_from_slice(self.secret.expose());
+        counted.copy_from_slice(&count.to_be_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(Fingerprint::of(&input).as_bytes().split_at(16).0);
+        DecisionId(id)
+    }
+}
 
 // === impl DecisionId ===
 
 impl DecisionId {
-    /// A new id.
-    #[must_use]
-    pub fn random() -> Self {
-        let mut bytes = [0; 16];
-        // Random numbers that cannot be had leave an id of zeros: worse to find by, no less safe.
-        let _ = rand::fill(&mut bytes);
-        Self(bytes)
-    }
-
     /// An id that was given out before.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -67,5 +91,18 @@ impl fmt::Display for DecisionId {
 impl fmt::Debug for DecisionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn ids_are_unique_within_and_across_processes() {
+        let (one, other) = (DecisionIds::new(), DecisionIds::new());
+        let ids: HashSet<_> = (0..1000).flat_map(|_| [one.next(), other.next()]).collect();
+        assert_eq!(ids.len(), 2000);
     }
 }

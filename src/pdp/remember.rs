@@ -6,6 +6,8 @@ use moka::sync::Cache;
 use serde::Deserialize;
 
 use crate::authn::{CertificateKey, CertificateMemory, Memory, TokenMemory, VerifiedCertificate};
+use crate::clock::UnixTime;
+use crate::secret::Fingerprint;
 
 /// How much of what was verified is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -27,17 +29,21 @@ pub(super) struct Remembered {
 #[derive(Debug)]
 struct RememberedCertificates(Cache<CertificateKey, Arc<VerifiedCertificate>>);
 
+/// By the fingerprints of the token and of the key set that verified it.
 #[derive(Debug)]
-struct RememberedTokens {}
+struct RememberedTokens(Cache<(Fingerprint, Fingerprint), ()>);
 
 /// What an entry costs beside what it was made from: the parsed form and the cache's own bookkeeping.
 const ENTRY_OVERHEAD: usize = 1024;
+
+/// What a remembered token costs: two fingerprints and the cache's own bookkeeping.
+const TOKEN_ENTRY_BYTES: u32 = 320;
 
 // === impl MemoryOptions ===
 
 impl Default for MemoryOptions {
     fn default() -> Self {
-        Self { certificate_bytes: 64 * 1024 * 1024, token_bytes: 128 * 1024 * 1024 }
+        Self { certificate_bytes: 64 * 1024 * 1024, token_bytes: 64 * 1024 * 1024 }
     }
 }
 
@@ -49,7 +55,14 @@ impl Remembered {
             .max_capacity(options.certificate_bytes)
             .weigher(|key: &CertificateKey, _| weight(key.size()))
             .build();
-        Self { certificates: RememberedCertificates(certificates), tokens: RememberedTokens {} }
+        let tokens = Cache::builder()
+            .max_capacity(options.token_bytes)
+            .weigher(|_, ()| TOKEN_ENTRY_BYTES)
+            .build();
+        Self {
+            certificates: RememberedCertificates(certificates),
+            tokens: RememberedTokens(tokens),
+        }
     }
 
     pub(super) const fn memory(&self) -> Memory<'_> {
@@ -71,4 +84,13 @@ impl CertificateMemory for RememberedCertificates {
     }
 }
 
-impl TokenMemory for RememberedTokens {}
+impl TokenMemory for RememberedTokens {
+    fn recall(&self, token: &Fingerprint, keys: &Fingerprint) -> bool {
+        self.0.get(&(*token, *keys)).is_some()
+    }
+
+    fn keep(&self, token: &Fingerprint, keys: &Fingerprint, _until: UnixTime) {
+        // What has expired is refused whatever is remembered, and falls out when room is needed.
+        self.0.insert((*token, *keys), ());
+    }
+}

@@ -1,34 +1,94 @@
 //! A token issuer: whose tokens are believed, and under which rules.
 
-use crate::document::{Attachments, Diagnostic, Document, TokenIssuerSpec};
+mod compile;
+mod keys;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::document::BindingFloor;
 use crate::request::TokenPlace;
+use crate::trust::{Algorithm, KeySet, RemoteKeys};
+
+pub(super) use compile::refuse_ambiguous;
 
 /// A compiled `TokenIssuer` document.
 #[derive(Debug)]
 pub struct Issuer {
     name: String,
+    iss: String,
+    audiences: Vec<String>,
+    algorithms: Vec<Algorithm>,
+    types: Vec<String>,
+    clock_skew: Duration,
+    max_lifetime: Duration,
+    max_age: Option<Duration>,
     places: Vec<TokenPlace>,
+    binding: BindingFloor,
+    required_claims: Vec<String>,
+    denied_keys: Vec<String>,
+    keys: KeySource,
+}
+
+/// Where the keys of an issuer are.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// They were in the document or beside it.
+    Local(Arc<KeySet>),
+    /// They have to be fetched.
+    Remote(Arc<RemoteKeys>),
 }
 
 // === impl Issuer ===
 
 impl Issuer {
-    pub(super) fn compile(
-        document: &Document,
-        _spec: &TokenIssuerSpec,
-        _files: &Attachments,
-        _problems: &mut Vec<Diagnostic>,
-    ) -> Option<Self> {
-        Some(Self {
-            name: document.metadata.name.value.clone(),
-            places: vec![TokenPlace::Authorization],
-        })
-    }
-
     /// The name of the document.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The `iss` of its tokens, compared exactly.
+    #[must_use]
+    pub fn iss(&self) -> &str {
+        &self.iss
+    }
+
+    /// The audiences that are ours; never empty.
+    #[must_use]
+    pub fn audiences(&self) -> &[String] {
+        &self.audiences
+    }
+
+    /// Whether it signs with `algorithm`.
+    #[must_use]
+    pub fn allows_algorithm(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.contains(&algorithm)
+    }
+
+    /// Whether its tokens may have this `typ`; without one a token counts as `JWT`.
+    #[must_use]
+    pub fn allows_type(&self, token_type: Option<&str>) -> bool {
+        let token_type = canonical_type(token_type.unwrap_or("JWT"));
+        self.types.contains(&token_type)
+    }
+
+    /// How far its clock may be off.
+    #[must_use]
+    pub const fn clock_skew(&self) -> Duration {
+        self.clock_skew
+    }
+
+    /// How long a token may live.
+    #[must_use]
+    pub const fn max_lifetime(&self) -> Duration {
+        self.max_lifetime
+    }
+
+    /// How long ago a token may have been issued.
+    #[must_use]
+    pub const fn max_age(&self) -> Option<Duration> {
+        self.max_age
     }
 
     /// Where its tokens may be.
@@ -36,4 +96,40 @@ impl Issuer {
     pub fn places(&self) -> &[TokenPlace] {
         &self.places
     }
+
+    /// The weakest binding that its tokens may have.
+    #[must_use]
+    pub const fn binding(&self) -> BindingFloor {
+        self.binding
+    }
+
+    /// Claims that every token has, by JSON pointer.
+    #[must_use]
+    pub fn required_claims(&self) -> &[String] {
+        &self.required_claims
+    }
+
+    /// Whether the key `kid` is never to be used.
+    #[must_use]
+    pub fn denies_key(&self, kid: &str) -> bool {
+        self.denied_keys.iter().any(|denied| denied == kid)
+    }
+
+    /// Where its keys are.
+    #[must_use]
+    pub const fn keys(&self) -> &KeySource {
+        &self.keys
+    }
 }
+
+/// Media types are compared without case, and `application/` may be left out (RFC 7515 section 4.1.9).
+fn canonical_type(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    match lower.strip_prefix("application/") {
+        Some(rest) if !rest.contains('/') => rest.to_owned(),
+        Some(_) | None => lower,
+    }
+}
+
+#[cfg(test)]
+mod tests;

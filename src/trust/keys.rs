@@ -1,5 +1,218 @@
-//! Key sets: an issuer's public keys, each with its one algorithm fixed when it was read.
+//! Key sets (RFC 7517 section 5): an issuer's public keys, each with its algorithms fixed when it was read.
+
+use serde_json::Value;
+
+use crate::json::{self, JsonError};
+use crate::limits::{MAX_JSON_DEPTH, MAX_KEY_SET_BYTES, MAX_KEYS};
+use crate::secret::Fingerprint;
+use crate::trust::Algorithm;
+use crate::trust::jwk::{KeyFault, VerificationKey};
 
 /// The usable keys of one issuer.
-#[derive(Debug, Default)]
-pub struct KeySet {}
+#[derive(Debug)]
+pub struct KeySet {
+    keys: Vec<VerificationKey>,
+    faults: Vec<SkippedKey>,
+    revision: Fingerprint,
+}
+
+/// A key of a set that is not used. One bad key does not spoil the others (P60).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedKey {
+    /// Its place in the set, from 1.
+    pub position: usize,
+    /// Its `kid`, where it has one that can be shown.
+    pub key_id: Option<String>,
+    /// Why it is not used.
+    pub fault: KeyFault,
+}
+
+/// Why a text is not a key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeySetError {
+    /// Larger than the bound.
+    #[error("is larger than 524288 bytes, too large for a JWK Set")]
+    TooLarge,
+    /// A text in PEM.
+    #[error("is PEM, expected a JWK Set (JSON)")]
+    Pem,
+    /// Not strict JSON.
+    #[error("{0}, expected a JWK Set")]
+    Json(#[from] JsonError),
+    /// One key instead of a set.
+    #[error("is a single JWK, expected a JWK Set: `{{\"keys\": [..]}}`")]
+    SingleKey,
+    /// JSON of another shape.
+    #[error("is {0}, expected a JWK Set: an object with an array `keys`")]
+    OtherJson(&'static str),
+    /// An object without `keys`, or whose `keys` is no array.
+    #[error("is an object without an array `keys`, expected a JWK Set")]
+    NoKeys,
+}
+
+/// Why no key of a set fits a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyMiss {
+    /// No key has the token's `kid`, or, for a token without one, none is good for its algorithm.
+    Unknown,
+    /// The key with the token's `kid` is not good for its algorithm.
+    OtherAlgorithm,
+    /// The token has no `kid` and several keys are good for its algorithm.
+    Ambiguous,
+}
+
+// === impl KeySet ===
+
+impl KeySet {
+    /// Reads a JWK Set. Keys that cannot be used are skipped and listed in [`KeySet::skipped`].
+    ///
+    /// # Errors
+    /// What was found instead of a key set.
+    pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
+        if text.len() > MAX_KEY_SET_BYTES {
+            return Err(KeySetError::TooLarge);
+        }
+        if text.trim_ascii_start().starts_with(b"-----BEGIN") {
+            return Err(KeySetError::Pem);
+        }
+        let document = json::parse(text, MAX_JSON_DEPTH)?;
+        let members = document
+            .as_object()
+            .ok_or_else(|| KeySetError::OtherJson(json::type_name(&document)))?;
+        match members.get("keys") {
+            Some(Value::Array(keys)) => Ok(Self::of(keys)),
+            None if members.contains_key("kty") => Err(KeySetError::SingleKey),
+            Some(_) | None => Err(KeySetError::NoKeys),
+        }
+    }
+
+    fn of(values: &[Value]) -> Self {
+        let (mut keys, mut faults) = (Vec::new(), Vec::new());
+        for (position, value) in (1..).zip(values) {
+            let key = if position > MAX_KEYS {
+                Err(KeyFault::TooMany)
+            } else {
+                VerificationKey::parse(value)
+            };
+            match key {
+                Ok(key) => keys.push((position, key)),
+                Err(fault) => faults.push(SkippedKey::new(position, shown_id(value), fault)),
+            }
+        }
+        let (ambiguous, keys) = keys.iter().cloned().partition::<Vec<_>, _>(|(_, key)| {
+            keys.iter().any(|(_, other)| key.is_ambiguous_beside(other))
+        });
+        faults.extend(ambiguous.into_iter().map(|(position, key)| {
+            SkippedKey::new(position, key.id().map(str::to_owned), KeyFault::Ambiguous)
+        }));
+        let keys: Vec<_> = keys.into_iter().map(|(_, key)| key).collect();
+        Self { revision: revision(&keys), keys, faults }
+    }
+
+    /// The usable keys.
+    #[must_use]
+    pub fn keys(&self) -> &[VerificationKey] {
+        &self.keys
+    }
+
+    /// The keys that are not used, with the reason for each.
+    #[must_use]
+    pub fn skipped(&self) -> &[SkippedKey] {
+        &self.faults
+    }
+
+    /// Names the usable keys: two sets with the same keys have the same revision, in whatever order they are written.
+    #[must_use]
+    pub const fn revision(&self) -> &Fingerprint {
+        &self.revision
+    }
+
+    /// Whether a key has the id `kid`.
+    #[must_use]
+    pub fn has(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.id() == Some(kid))
+    }
+
+    /// The key for a token with this `kid` and algorithm. `kid` is compared and never interpreted (P51).
+    ///
+    /// # Errors
+    /// Why there is none. There is never a last resort such as "the only key" for a token that names another one.
+    pub fn select(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<&VerificationKey, KeyMiss> {
+        if kid.is_some_and(|kid| !self.has(kid)) {
+            return Err(KeyMiss::Unknown);
+        }
+        let mut fitting = self
+            .keys
+            .iter()
+            .filter(|key| kid.is_none_or(|kid| key.id() == Some(kid)) && key.is_for(algorithm));
+        let miss = if kid.is_some() { KeyMiss::OtherAlgorithm } else { KeyMiss::Unknown };
+        let first = fitting.next().ok_or(miss)?;
+        if fitting.any(|other| other.thumbprint() != first.thumbprint()) {
+            return Err(KeyMiss::Ambiguous);
+        }
+        Ok(first)
+    }
+}
+
+fn shown_id(value: &Value) -> Option<String> {
+    value.get("kid")?.as_str().map(|id| id.chars().take(64).collect())
+}
+
+fn revision(keys: &[VerificationKey]) -> Fingerprint {
+    let mut lines: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            let algorithms: Vec<_> = key.algorithms().map(Algorithm::name).collect();
+            // As JSON, so that no `kid` can spell another line.
+            Value::from(vec![
+                Value::from(key.id()),
+                Value::from(key.thumbprint()),
+                Value::from(algorithms),
+            ])
+            .to_string()
+        })
+        .collect();
+    lines.sort();
+    Fingerprint::of(lines.join("\n").as_bytes())
+}
+
+// === impl SkippedKey ===
+
+impl SkippedKey {
+    const fn new(position: usize, key_id: Option<String>, fault: KeyFault) -> Self {
+        Self { position, key_id, fault }
+    }
+}
+
+impl std::fmt::Display for SkippedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "key {}", self.position)?;
+        if let Some(id) = &self.key_id {
+            write!(f, " (`{id}`)")?;
+        }
+        write!(f, " {}", self.fault)
+    }
+}
+
+// === impl VerificationKey ===
+
+impl VerificationKey {
+    fn is_for(&self, algorithm: Algorithm) -> bool {
+        self.algorithms().any(|own| own == algorithm)
+    }
+
+    /// Whether a token could mean this key and also `other`, which is not the same.
+    fn is_ambiguous_beside(&self, other: &Self) -> bool {
+        self.id().is_some()
+            && self.id() == other.id()
+            && self.thumbprint() != other.thumbprint()
+            && self.algorithms().any(|algorithm| other.is_for(algorithm))
+    }
+}
+
+#[cfg(test)]
+mod tests;

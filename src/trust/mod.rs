@@ -1,14 +1,23 @@
 //! What we believe, as plain values: pinned authorities, issuers, keys. No I/O, no clock, no requests.
 
+mod algorithm;
 mod domain;
 mod issuer;
+mod jwk;
 mod keys;
 #[cfg(test)]
 pub(crate) mod pki;
+mod remote;
 
-pub use domain::{Authority, ExtendedKeyUsageRules, LeafRules, Pin, TrustDomain, Validity};
-pub use issuer::Issuer;
-pub use keys::KeySet;
+pub use algorithm::Algorithm;
+pub use domain::{
+    Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, TrustDomain,
+    Validity,
+};
+pub use issuer::{Issuer, KeySource};
+pub use jwk::{KeyFault, VerificationKey};
+pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
+pub use remote::{KeyUrl, KeyUrlError, RemoteKeys};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,7 +59,7 @@ impl TrustStore {
         for document in documents {
             match &document.spec {
                 Spec::TrustDomain(spec) => {
-                    store.domains.extend(TrustDomain::compile(document, spec, files, problems))
+                    store.domains.extend(domain::compile(document, spec, files, problems))
                 }
                 Spec::TokenIssuer(spec) => {
                     store.issuers.extend(Issuer::compile(document, spec, files, problems))
@@ -58,6 +67,7 @@ impl TrustStore {
                 Spec::Policy(_) => {}
             }
         }
+        issuer::refuse_ambiguous(documents, problems);
         // The order of files never matters.
         store.domains.sort_by(|a, b| a.name().cmp(b.name()));
         let revisions = store.domains.iter().flat_map(|domain| *domain.revision().as_bytes());

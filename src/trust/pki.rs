@@ -1,8 +1,9 @@
 //! A throw-away PKI for tests: certificates at fixed dates, documents that trust them.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::CertificateDer;
 
@@ -89,6 +90,32 @@ impl Ca {
 
     pub(crate) fn pem(&self) -> String {
         pem(&self.der)
+    }
+
+    /// A list of these serial numbers from 2026-06-14 to 2026-06-16.
+    pub(crate) fn crl(&self, number: u64, serials: &[u64]) -> Vec<u8> {
+        self.sign_crl(&crl_params(number, serials))
+    }
+
+    pub(crate) fn sign_crl(&self, params: &CertificateRevocationListParams) -> Vec<u8> {
+        params.clone().signed_by(&self.issuer).unwrap().der().to_vec()
+    }
+}
+
+pub(crate) fn crl_params(number: u64, serials: &[u64]) -> CertificateRevocationListParams {
+    let revoked = |serial: &u64| RevokedCertParams {
+        serial_number: SerialNumber::from(*serial),
+        revocation_time: date_time_ymd(2026, 6, 14),
+        reason_code: None,
+        invalidity_date: None,
+    };
+    CertificateRevocationListParams {
+        this_update: date_time_ymd(2026, 6, 14),
+        next_update: date_time_ymd(2026, 6, 16),
+        crl_number: SerialNumber::from(number),
+        issuing_distribution_point: None,
+        revoked_certs: serials.iter().map(revoked).collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
     }
 }
 

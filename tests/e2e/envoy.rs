@@ -9,6 +9,24 @@ use countersign::demo::http1::{Request, Response};
 use countersign::demo::pki::Identity;
 use countersign::demo::{Folder, Props, Stage};
 
+/// Envoy breaks the handshake of a certificate that it does not trust, instead of leaving it to countersign.
+pub(crate) const VERIFY: (&str, &str) = (
+    "trust_chain_verification: ${TRUST_CHAIN_VERIFICATION}",
+    "trust_chain_verification: VERIFY_TRUST_CHAIN",
+);
+
+/// What a default Istio sidecar shows of its peer: hash and names in XFCC, which it appends to what came in; no PEM
+/// anywhere. Envoy has to verify certificates itself then.
+pub(crate) const ISTIO_SIDECAR: [(&str, &str); 4] = [
+    VERIFY,
+    ("forward_client_cert_details: SANITIZE_SET", "forward_client_cert_details: APPEND_FORWARD"),
+    ("include_peer_certificate: true", "include_peer_certificate: false"),
+    (
+        "{ cert: true, chain: true, subject: true, dns: true, uri: true }",
+        "{ subject: true, dns: true, uri: true }",
+    ),
+];
+
 /// The Envoy of this machine, or `None` with a loud line where a developer's machine has none.
 pub(crate) fn find() -> Option<EnvoyBinary> {
     static FOUND: OnceLock<Result<EnvoyBinary, String>> = OnceLock::new();
@@ -37,6 +55,16 @@ fn search() -> Result<EnvoyBinary, String> {
 /// The demo's props with the executable that was built for these tests; `None` where there is no Envoy.
 pub(crate) fn props() -> Option<Props> {
     Some(Props::new(env!("CARGO_BIN_EXE_countersign").into(), find()?))
+}
+
+/// The demo behind an Envoy that shows what a default Istio sidecar shows.
+pub(crate) fn istio_sidecar() -> Option<Props> {
+    let mut props = props()?;
+    props.envoy_changes = ISTIO_SIDECAR.to_vec();
+    let orders = include_str!("../../src/demo/documents/orders.yaml");
+    props.files =
+        vec![("policies/orders.yaml", orders.replace("evidence: leaf", "evidence: hash"))];
+    Some(props)
 }
 
 /// Raises a stage in `folder`.

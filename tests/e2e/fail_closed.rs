@@ -8,7 +8,7 @@ use countersign::demo::client::Client;
 use countersign::demo::envoy::{Bootstrap, Envoy};
 use countersign::demo::http1::Request;
 use countersign::demo::pki::HOST;
-use countersign::demo::server::free_address;
+use countersign::demo::server::Addresses;
 use countersign::demo::upstream::Upstream;
 use countersign::demo::{Folder, Pki};
 
@@ -22,7 +22,7 @@ async fn envoy_refuses_when_countersign_was_never_there() {
     let pki = Pki::new(SystemClock.now()).unwrap();
     pki.write(&folder).unwrap();
     let upstream = Upstream::start().await.unwrap();
-    let nobody = free_address().await.unwrap();
+    let nobody = Addresses::free().await.unwrap().checks;
     let bootstrap = Bootstrap::sidecar_mtls(&folder, nobody, upstream.address());
     let envoy = Envoy::start(&binary, &bootstrap, &folder).await.unwrap();
 
@@ -78,9 +78,9 @@ async fn envoy_breaks_the_handshake_of_untrusted_certificates_where_it_is_told_t
     let pki = Pki::new(SystemClock.now()).unwrap();
     pki.write(&folder).unwrap();
     let upstream = Upstream::start().await.unwrap();
-    let nobody = free_address().await.unwrap();
+    let nobody = Addresses::free().await.unwrap().checks;
     let bootstrap = Bootstrap::sidecar_mtls(&folder, nobody, upstream.address())
-        .set("TRUST_CHAIN_VERIFICATION", "VERIFY_TRUST_CHAIN");
+        .vary(envoy::VERIFY.0, envoy::VERIFY.1);
     let envoy = Envoy::start(&binary, &bootstrap, &folder).await.unwrap();
     let request = Request::get(HOST, "/v1/orders");
     for (identity, trusted) in

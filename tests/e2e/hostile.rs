@@ -13,23 +13,12 @@ use crate::envoy;
 const RAW: (&str, &str) = ("encode_raw_headers: true", "encode_raw_headers: false");
 const APPEND: (&str, &str) =
     ("forward_client_cert_details: SANITIZE_SET", "forward_client_cert_details: APPEND_FORWARD");
-const NO_PEER_CERTIFICATE: (&str, &str) =
-    ("include_peer_certificate: true", "include_peer_certificate: false");
-const NO_PEM: (&str, &str) = (
-    "{ cert: true, chain: true, subject: true, dns: true, uri: true }",
-    "{ subject: true, dns: true, uri: true }",
-);
 
-/// The ways in which a mesh can be set up: all evidence, and a default Istio sidecar's (hash and names only).
+/// An Envoy that appends to what the caller wrote, with all the evidence there is and with a default Istio sidecar's.
 fn meshes() -> Option<[Props; 2]> {
     let mut full = envoy::props()?;
     full.envoy_changes = vec![APPEND];
-    let mut names = full.clone();
-    names.envoy_changes = vec![APPEND, NO_PEER_CERTIFICATE, NO_PEM];
-    let policy = include_str!("../../src/demo/documents/orders.yaml");
-    names.files =
-        vec![("policies/orders.yaml", policy.replace("evidence: leaf", "evidence: hash"))];
-    Some([full, names])
+    Some([full, envoy::istio_sidecar()?])
 }
 
 /// P2, P6: a header value that is not UTF-8 broke Envoy's check once, and the request passed (CVE-2023-27488).

@@ -4,12 +4,18 @@
 //! had the tests say so and are skipped; under `CI=true` they fail.
 
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod envoy;
 #[cfg(test)]
 mod fail_closed;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod listeners;
+#[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod targets;
 #[cfg(test)]
 mod tour;

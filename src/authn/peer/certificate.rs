@@ -7,7 +7,7 @@ use x509_parser::prelude::FromDer as _;
 
 use super::memory::{CertificateKey, CertificateMemory, VerifiedCertificate};
 use super::names::Names;
-use super::{PeerFacts, distinguished_name, key, path};
+use super::{PeerFacts, distinguished_name, key, path, profile};
 use crate::clock::UnixTime;
 use crate::evidence::{DecodedCertificate, PresentedCertificate};
 use crate::reason::{Reason, Rejection};
@@ -105,8 +105,9 @@ impl Verifier<'_> {
         domain: &TrustDomain,
     ) -> Result<Validity, Rejection> {
         let rules = domain.leaf();
+        profile::check(leaf)?;
         check_usage(leaf, rules.extended_key_usage)?;
-        let validity = path::find(decoded, domain, self.now)?;
+        let validity = path::find(decoded, leaf, domain, self.now)?;
         key::check(leaf.public_key(), rules.min_rsa_bits)?;
         check_lifetime(leaf, rules, self.now)?;
         check_pins(decoded, leaf, &rules.pins)?;
@@ -132,6 +133,7 @@ fn check_usage(leaf: &X509Certificate<'_>, rules: ExtendedKeyUsageRules) -> Resu
     if leaf.is_ca() {
         return Err(Reason::CertEku.because("the certificate is a CA"));
     }
+    profile::check_end_entity(leaf)?;
     let unreadable = |_| Reason::CertEku.because("the key usage cannot be read");
     let usage = leaf.key_usage().map_err(unreadable)?;
     if usage.is_some_and(|usage| !usage.value.digital_signature()) {

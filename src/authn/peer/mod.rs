@@ -7,6 +7,7 @@ mod key;
 mod memory;
 mod names;
 mod path;
+mod profile;
 mod walk;
 
 pub use memory::{CertificateKey, CertificateMemory, NoMemory, VerifiedCertificate};
@@ -60,7 +61,7 @@ pub struct PeerFacts {
 
 /// Verifies what was shown of the peer. A source that is malformed or does not verify is a rejection even where another
 /// source would do: what contradicts itself is not believed in parts (P69).
-pub(super) fn verify(
+pub fn verify(
     evidence: &PeerEvidence,
     trust: &TrustStore,
     memory: &dyn CertificateMemory,

@@ -13,33 +13,36 @@ use webpki::{KeyUsage, RequiredEkuNotFoundContext, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
+use super::profile;
 use crate::clock::UnixTime;
 use crate::evidence::DecodedCertificate;
 use crate::reason::{Reason, Rejection};
-use crate::trust::{TrustDomain, Validity};
+use crate::trust::{IssuerId, TrustDomain, Validity};
 
-/// Finds a path for `presented` to an authority of `domain` that is valid at `now`, and says when all of its certificates
-/// but the leaf are valid.
+/// Finds a path for `presented`, whose leaf is `leaf`, to an authority of `domain`, and says for how long it holds: when
+/// all of its certificates but the leaf are valid, and every revocation list that was asked.
 ///
 /// # Errors
 /// The reason of the candidate that came closest.
 pub(super) fn find(
     presented: &DecodedCertificate,
+    leaf: &X509Certificate<'_>,
     domain: &TrustDomain,
     now: UnixTime,
 ) -> Result<Validity, Rejection> {
-    let leaf = EndEntityCert::try_from(&presented.leaf).map_err(|why| rejection(&why))?;
+    let end_entity = EndEntityCert::try_from(&presented.leaf).map_err(|why| rejection(&why))?;
     let intermediates: Vec<_> =
         presented.intermediates.iter().chain(domain.intermediates()).cloned().collect();
     let seconds = u64::try_from(now.as_secs()).unwrap_or(0);
     let refused = RefCell::new(None);
     let check = |path: &VerifiedPath<'_>| {
-        check_path(path, domain, now).map(drop).map_err(|(rejection, error)| {
-            refused.replace(Some(rejection));
-            error
+        check_path(path, leaf, domain, now).map(drop).map_err(|rejection| {
+            refused.borrow_mut().get_or_insert(rejection);
+            // Any error that is not fatal makes webpki go on to the next candidate.
+            Error::CertDistrusted
         })
     };
-    let found = leaf.verify_for_usage(
+    let found = end_entity.verify_for_usage(
         webpki::ALL_VERIFICATION_ALGS,
         domain.anchors(),
         &intermediates,
@@ -49,7 +52,7 @@ pub(super) fn find(
         Some(&check),
     );
     match found {
-        Ok(path) => check_path(&path, domain, now).map_err(|(rejection, _)| rejection),
+        Ok(path) => check_path(&path, leaf, domain, now),
         Err(why) => Err(refused.take().unwrap_or_else(|| rejection(&why))),
     }
 }
@@ -80,52 +83,54 @@ impl ExtendedKeyUsageValidator for ClientAuth {
     }
 }
 
-/// When all certificates of a candidate path but the leaf are valid; the error is told twice, once for us and once for
-/// webpki, which then goes on to the next candidate.
+/// Checks a candidate path from the authority down to the leaf.
 fn check_path(
     path: &VerifiedPath<'_>,
+    leaf: &X509Certificate<'_>,
     domain: &TrustDomain,
     now: UnixTime,
-) -> Result<Validity, (Rejection, Error)> {
-    let mut common = anchor_validity(path, domain)?;
-    if now.as_secs() > common.not_after.as_secs() {
-        let why = Reason::CertExpired.because("the pinned authority has expired");
-        return Err((why, Error::CertDistrusted));
-    }
-    if now.as_secs() < common.not_before.as_secs() {
-        let why = Reason::CertNotYetValid.because("the pinned authority is not valid yet");
-        return Err((why, Error::CertDistrusted));
-    }
-    for issuer in path.intermediate_certificates() {
-        let own = check_issuer(&issuer.der())
-            .ok_or_else(|| untrusted("an issuer in the path may not sign certificates"))?;
-        common.not_before = common.not_before.max(own.not_before);
-        common.not_after = common.not_after.min(own.not_after);
-    }
-    Ok(common)
-}
-
-fn anchor_validity(
-    path: &VerifiedPath<'_>,
-    domain: &TrustDomain,
-) -> Result<Validity, (Rejection, Error)> {
+) -> Result<Validity, Rejection> {
     let authority = domain
         .authorities()
         .iter()
         .find(|authority| authority.anchor() == path.anchor())
-        .ok_or_else(|| untrusted("the path ends at no pinned authority"))?;
-    Ok(authority.validity())
+        .ok_or_else(|| Reason::ChainUntrusted.because("the path ends at no pinned authority"))?;
+    let mut holds = authority.validity();
+    check_authority(holds, now)?;
+    let mut issuer = authority.issuer().clone();
+    let revocation = domain.revocation();
+    for certificate in path.intermediate_certificates().rev() {
+        let der = certificate.der();
+        let certificate = parse_issuer(&der)
+            .ok_or_else(|| Reason::ChainUntrusted.because("an issuer may not sign certificates"))?;
+        profile::check(&certificate)?;
+        holds = holds.and(Validity::of(&certificate));
+        if let Some(lists) = revocation.filter(|revocation| revocation.covers_chain()) {
+            holds = lists.check(&certificate, &issuer, now)?.map_or(holds, |own| holds.and(own));
+        }
+        issuer = IssuerId::of(&certificate);
+    }
+    match revocation {
+        None => Ok(holds),
+        Some(lists) => Ok(lists.check(leaf, &issuer, now)?.map_or(holds, |own| holds.and(own))),
+    }
+}
+
+fn check_authority(validity: Validity, now: UnixTime) -> Result<(), Rejection> {
+    if now.as_secs() > validity.not_after.as_secs() {
+        return Err(Reason::CertExpired.because("the pinned authority has expired"));
+    }
+    if now.as_secs() < validity.not_before.as_secs() {
+        return Err(Reason::CertNotYetValid.because("the pinned authority is not valid yet"));
+    }
+    Ok(())
 }
 
 /// RFC 5280 section 4.2.1.3: an issuer with a key usage must have `keyCertSign`.
-fn check_issuer(der: &[u8]) -> Option<Validity> {
+fn parse_issuer(der: &[u8]) -> Option<X509Certificate<'_>> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let usage = certificate.key_usage().ok()?;
-    usage.is_none_or(|usage| usage.value.key_cert_sign()).then(|| Validity::of(&certificate))
-}
-
-fn untrusted(why: &'static str) -> (Rejection, Error) {
-    (Reason::ChainUntrusted.because(why), Error::CertDistrusted)
+    usage.is_none_or(|usage| usage.value.key_cert_sign()).then_some(certificate)
 }
 
 /// The reason code for what webpki found.

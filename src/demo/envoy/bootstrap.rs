@@ -13,6 +13,7 @@ pub const SIDECAR_MTLS: &str = include_str!("../../../envoy/sidecar-mtls.yaml");
 pub struct Bootstrap {
     template: String,
     values: Vec<(&'static str, String)>,
+    changes: Vec<(&'static str, &'static str)>,
 }
 
 // === impl Bootstrap ===
@@ -21,7 +22,7 @@ impl Bootstrap {
     /// The configuration `template`, with nothing filled in.
     #[must_use]
     pub fn new(template: &str) -> Self {
-        Self { template: template.to_owned(), values: Vec::new() }
+        Self { template: template.to_owned(), values: Vec::new(), changes: Vec::new() }
     }
 
     /// [`SIDECAR_MTLS`] for the files in `folder`, a countersign and a service on this machine, and free ports of
@@ -35,8 +36,8 @@ impl Bootstrap {
             .set("ADMIN_PORT", 0)
             .set("LISTEN_ADDRESS", "127.0.0.1")
             .set("LISTEN_PORT", 0)
-            .set("SERVER_CERTIFICATE_FILE", file("envoy/server.pem"))
-            .set("SERVER_KEY_FILE", file("envoy/server.key"))
+            .set("SERVER_CERTIFICATE_FILE", file("envoy/envoy.pem"))
+            .set("SERVER_KEY_FILE", file("envoy/envoy.key"))
             .set("CLIENT_CA_FILE", file("ca/prod.pem"))
             .set("TRUST_CHAIN_VERIFICATION", "ACCEPT_UNTRUSTED")
             .set("COUNTERSIGN_PORT", countersign.port())
@@ -52,36 +53,32 @@ impl Bootstrap {
         self
     }
 
-    /// This configuration with the only occurrence of `from` replaced: a test's variation of the shipped file.
-    ///
-    /// # Errors
-    /// `from` does not occur exactly once.
-    pub fn vary(mut self, from: &str, to: &str) -> Result<Self, DemoError> {
-        let count = self.template.matches(from).count();
-        if count != 1 {
-            let message = format!("`{from}` occurs {count} times, expected once");
-            return Err(DemoError::Bootstrap(message));
-        }
-        self.template = self.template.replace(from, to);
-        Ok(self)
+    /// This configuration with the only occurrence of `from` in the template replaced: a test's variation of the shipped
+    /// file. Both sides may hold placeholders.
+    #[must_use]
+    pub fn vary(mut self, from: &'static str, to: &'static str) -> Self {
+        self.changes.push((from, to));
+        self
     }
 
     /// The configuration as Envoy reads it.
     ///
     /// # Errors
-    /// A placeholder has no value, a value no placeholder, or a value cannot stand in a quoted YAML string.
+    /// A placeholder has no value, a value no placeholder, a change not exactly one place; or a value cannot stand in a
+    /// quoted YAML string.
     pub fn render(&self) -> Result<String, DemoError> {
-        let mut text = self.template.clone();
+        let mut text = self.varied()?;
         for (name, value) in &self.values {
             let placeholder = format!("${{{name}}}");
-            if !text.contains(&placeholder) {
+            if !self.template.contains(&placeholder) {
                 return Err(DemoError::Bootstrap(format!("there is no `{placeholder}`")));
             }
             // Inside the double quotes of the template these would end the string or start an escape.
             if value.contains(['"', '\\']) || value.contains(char::is_control) {
+                let message = "quotes, backslashes and control characters are not possible";
+                let value = value.escape_default();
                 return Err(DemoError::Bootstrap(format!(
-                    "`{placeholder}` cannot be `{}`: quotes, backslashes and control characters are not possible",
-                    value.escape_default()
+                    "`{placeholder}` cannot be `{value}`: {message}"
                 )));
             }
             text = text.replace(&placeholder, value);
@@ -90,6 +87,17 @@ impl Bootstrap {
             Some(line) => Err(DemoError::Bootstrap(format!("nothing was given for `{line}`"))),
             None => Ok(text),
         }
+    }
+
+    fn varied(&self) -> Result<String, DemoError> {
+        self.changes.iter().try_fold(self.template.clone(), |text, (from, to)| {
+            match text.matches(from).count() {
+                1 => Ok(text.replace(from, to)),
+                count => Err(DemoError::Bootstrap(format!(
+                    "`{from}` occurs {count} times, expected once"
+                ))),
+            }
+        })
     }
 }
 
@@ -123,9 +131,11 @@ mod tests {
 
     #[test]
     fn a_variation_replaces_exactly_one_place() {
-        let template = Bootstrap::new("a: 1\nb: 1\nc: 2\n");
-        assert_eq!(template.clone().vary("c: 2", "c: 3").unwrap().template, "a: 1\nb: 1\nc: 3\n");
-        assert!(template.clone().vary(": 1", ": 3").is_err());
-        assert!(template.vary("d", "e").is_err());
+        let template = Bootstrap::new("a: 1\nb: 1\nc: ${C}\n").set("C", 2);
+        let varied = template.clone().vary("c: ${C}", "d: ${C}, c: 3").render().unwrap();
+        assert_eq!(varied, "a: 1\nb: 1\nd: 2, c: 3\n");
+        for nowhere_or_twice in [": 1", "x"] {
+            assert!(template.clone().vary(nowhere_or_twice, "e").render().is_err());
+        }
     }
 }

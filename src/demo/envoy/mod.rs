@@ -65,6 +65,7 @@ impl Envoy {
         let _ = std::fs::remove_file(&admin_file);
         let mut command = Command::new(binary.program());
         command.arg("--config-path").arg(config).arg("--admin-address-path").arg(&admin_file);
+        command.current_dir(folder.path());
         // One worker is enough, and hot restart would use shared memory in common with other Envoys of this machine.
         command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "info"]);
         let mut process = Process::start("Envoy", command, folder.join("envoy/envoy.log"))?;

@@ -12,7 +12,7 @@ use envoy_types::pb::google::protobuf::value::Kind;
 use super::*;
 use crate::clock::{Clock, FixedClock, UnixTime};
 use crate::evidence::PeerSources;
-use crate::pdp::{Load, MemoryOptions, PdpOptions};
+use crate::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, PdpOptions};
 
 const OPEN: &str = "\
 apiVersion: countersign.dev/v1alpha1
@@ -58,12 +58,13 @@ fn service(clock: Arc<dyn Clock>, observers: Vec<Arc<dyn Observer>>) -> CheckSer
     std::fs::write(folder.path().join("policy.yaml"), OPEN).unwrap();
     let load = Load::from_paths(&[folder.path().to_owned()]);
     let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
+    let keys = Arc::new(KeyCache::new(Arc::new(FixedClock::at(NOW)), Arc::new(HttpsFetcher)));
     let options = PdpOptions {
         peer_sources: PeerSources::default(),
         deadline: Duration::from_secs(1),
         memory: MemoryOptions::default(),
     };
-    CheckService::new(Arc::new(Pdp::new(snapshot, clock, options)), observers)
+    CheckService::new(Arc::new(Pdp::new(snapshot, keys, clock, options)), observers)
 }
 
 fn check(path: &str, body: &str) -> CheckRequest {

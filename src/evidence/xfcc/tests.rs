@@ -1,3 +1,5 @@
+//! The XFCC grammar, as Envoy writes it and as nobody should.
+
 use super::*;
 
 const HASH: &str = "468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688";

@@ -108,7 +108,7 @@ pub(super) fn peer(spiffe: &str, level: EvidenceLevel) -> PeerIdentity {
 
 pub(super) fn token(issuer: &str, claims: Value, binding: Binding) -> TokenIdentity {
     let Value::Object(claims) = claims else { panic!("claims are an object") };
-    TokenIdentity::for_test(issuer, claims, binding)
+    TokenIdentity::assertion(issuer, claims, binding).unwrap()
 }
 
 pub(super) fn decide(set: &PolicySet, subject: &Subject, request: &RequestView) -> Decision {

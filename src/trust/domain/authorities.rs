@@ -1,16 +1,18 @@
-//! Certificates of authorities: read from PEM and checked to be what they are used as.
+//! Certificates of authorities: checked to be what they are used as.
 
-use rustls::pki_types::pem::{self, PemObject as _, SectionKind};
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 
+use super::crl::IssuerId;
 use crate::clock::UnixTime;
-use crate::document::{Diagnostic, Span};
 
 /// A pinned authority: where paths may end.
 #[derive(Clone, Debug)]
 pub struct Authority {
+    der: CertificateDer<'static>,
+    issuer: IssuerId,
     anchor: TrustAnchor<'static>,
     validity: Validity,
 }
@@ -24,27 +26,39 @@ pub struct Validity {
     pub not_after: UnixTime,
 }
 
-/// Why a file of certificates cannot be used.
+/// Why a certificate cannot be used as an issuer.
 #[derive(Debug)]
-pub(super) enum FileProblem {
-    NotPem,
-    NoCertificate,
-    PrivateKey,
+pub(super) enum Unfit {
+    /// It is something else: the document is wrong.
+    Wrong(String),
+    /// It is a CA that breaks a rule: it is left out, and whatever it has issued is not believed.
+    Odd(String),
 }
 
 // === impl Authority ===
 
 impl Authority {
     /// Checks that a certificate may be pinned.
-    pub(super) fn read(der: &CertificateDer<'static>) -> Result<Self, String> {
-        let validity = check_issuer(der)?;
+    pub(super) fn read(der: &CertificateDer<'static>) -> Result<Self, Unfit> {
+        let (issuer, validity) = check_issuer(der)?;
+        check_profile(der)?;
         let anchor = webpki::anchor_from_trusted_cert(der)
-            .map_err(|why| format!("it cannot be an authority: {why:?}"))?
+            .map_err(|why| Unfit::Wrong(format!("it cannot be an authority: {why:?}")))?
             .to_owned();
-        Ok(Self { anchor, validity })
+        Ok(Self { der: der.clone(), issuer, anchor, validity })
     }
 
-    /// Its name and key.
+    pub(super) const fn der(&self) -> &CertificateDer<'static> {
+        &self.der
+    }
+
+    /// Who it is as an issuer.
+    #[must_use]
+    pub const fn issuer(&self) -> &IssuerId {
+        &self.issuer
+    }
+
+    /// Its name and key as path building wants them.
     #[must_use]
     pub const fn anchor(&self) -> &TrustAnchor<'static> {
         &self.anchor
@@ -69,68 +83,54 @@ impl Validity {
             not_after: UnixTime::from_secs(validity.not_after.timestamp()),
         }
     }
-}
 
-// === impl FileProblem ===
-
-impl FileProblem {
-    pub(super) fn at(&self, place: Span, file: &str) -> Diagnostic {
-        let (code, message, help) = match self {
-            Self::NotPem => (
-                "invalid-pem",
-                format!("{file} is not valid PEM"),
-                "expected `-----BEGIN CERTIFICATE-----` and base64 text",
-            ),
-            Self::NoCertificate => (
-                "no-certificate",
-                format!("{file} has no certificate"),
-                "expected at least one `-----BEGIN CERTIFICATE-----`",
-            ),
-            Self::PrivateKey => (
-                "private-key",
-                format!("{file} has a private key"),
-                "only certificates belong here; consider the key disclosed",
-            ),
-        };
-        Diagnostic::error(code, place, message).help(help)
-    }
-}
-
-/// The certificates in a PEM file: at least one, and nothing secret beside them.
-pub(super) fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, FileProblem> {
-    let mut found = Vec::new();
-    for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes) {
-        let (kind, der) = section.map_err(|why: pem::Error| {
-            let empty = matches!(why, pem::Error::NoItemsFound);
-            if empty { FileProblem::NoCertificate } else { FileProblem::NotPem }
-        })?;
-        let secret =
-            [SectionKind::PrivateKey, SectionKind::RsaPrivateKey, SectionKind::EcPrivateKey];
-        if secret.contains(&kind) {
-            return Err(FileProblem::PrivateKey);
-        }
-        // Whatever else stands there is not trusted for anything.
-        if kind == SectionKind::Certificate {
-            found.push(CertificateDer::from(der));
+    /// The time in which both are valid.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            not_before: self.not_before.max(other.not_before),
+            not_after: self.not_after.min(other.not_after),
         }
     }
-    if found.is_empty() { Err(FileProblem::NoCertificate) } else { Ok(found) }
 }
 
 /// Whether a certificate may sign others (RFC 5280 sections 4.2.1.3 and 4.2.1.9), and when it is valid.
-pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<Validity, String> {
+pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validity), Unfit> {
+    let wrong = |why: &str| Unfit::Wrong(why.to_owned());
     let (rest, certificate) =
-        X509Certificate::from_der(der).map_err(|_| "it is not an X.509 certificate".to_owned())?;
+        X509Certificate::from_der(der).map_err(|_| wrong("it is not an X.509 certificate"))?;
     if !rest.is_empty() {
-        return Err("it has bytes after its end".to_owned());
+        return Err(wrong("it has bytes after its end"));
     }
     let subject = certificate.subject();
     if !certificate.is_ca() {
-        return Err(format!("`{subject}` is not a CA certificate"));
+        return Err(Unfit::Wrong(format!("`{subject}` is not a CA certificate")));
     }
-    let usage = certificate.key_usage().map_err(|_| "its key usage cannot be read".to_owned())?;
+    let usage = certificate.key_usage().map_err(|_| wrong("its key usage cannot be read"))?;
     if usage.is_some_and(|usage| !usage.value.key_cert_sign()) {
-        return Err(format!("`{subject}` may not sign certificates"));
+        return Err(Unfit::Wrong(format!("`{subject}` may not sign certificates")));
     }
-    Ok(Validity::of(&certificate))
+    Ok((IssuerId::of(&certificate), Validity::of(&certificate)))
+}
+
+/// Rules of RFC 5280 that path building does not apply to the certificate of a pinned authority.
+fn check_profile(der: &CertificateDer<'_>) -> Result<(), Unfit> {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Ok(()) };
+    if certificate.subject().iter_rdn().next().is_none() {
+        // Section 4.1.2.6.
+        return Err(Unfit::Odd(String::from("its subject is empty")));
+    }
+    for extension in certificate.iter_extensions().filter(|extension| extension.critical) {
+        let parsed = extension.parsed_extension();
+        let misplaced = matches!(
+            parsed,
+            ParsedExtension::AuthorityKeyIdentifier(_) | ParsedExtension::SubjectKeyIdentifier(_)
+        );
+        if misplaced || parsed.unsupported() || parsed.error().is_some() {
+            // Sections 4.2, 4.2.1.1 and 4.2.1.2.
+            let why = format!("its critical extension `{}` is not understood", extension.oid);
+            return Err(Unfit::Odd(why));
+        }
+    }
+    Ok(())
 }

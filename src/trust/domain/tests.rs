@@ -1,3 +1,5 @@
+//! What a trust domain document may say, and what is said of one that may not.
+
 use super::*;
 use crate::document::Severity;
 use crate::trust::pki::{Ca, compile, leaf_params, trust_domain};
@@ -52,8 +54,20 @@ fn what_is_wrong_with_a_document_is_said_with_its_own_code() {
         ("not-x509.pem", not_x509.as_bytes()),
         ("empty.pem", b""),
     ];
+    let odd = {
+        let mut params = crate::trust::pki::ca_params("odd");
+        let mut extension = rcgen::CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+        extension.set_criticality(true);
+        params.custom_extensions = vec![extension];
+        Ca::self_signed(params).pem()
+    };
+    let odd_and_good = odd.clone() + &pem;
+    let files =
+        &[files, &[("odd.pem", odd.as_bytes()), ("both.pem", odd_and_good.as_bytes())]].concat();
     for (spec, expected) in [
-        ("{}", &["no-authorities"][..]),
+        ("{ authorities: [{ file: odd.pem }] }", &["odd-authority", "no-authorities"][..]),
+        ("{ authorities: [{ file: both.pem }] }", &["odd-authority"]),
+        ("{}", &["no-authorities"]),
         ("{ authorities: [{ file: gone.pem }] }", &["unreadable-file"]),
         ("{ authorities: [{ file: broken.pem }] }", &["invalid-pem"]),
         ("{ authorities: [{ file: empty.pem }] }", &["no-certificate"]),

@@ -1,6 +1,7 @@
 //! Peers, verified: each source, each rule, each trick.
 
 mod memory;
+mod revocation;
 mod verification;
 mod walk;
 

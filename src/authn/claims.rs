@@ -1,0 +1,238 @@
+//! The registered claims (RFC 7519 section 4.1, RFC 9068 section 2.2), read strictly and checked.
+//!
+//! A claim of the wrong type is never taken for an absent one (P55).
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::clock::UnixTime;
+use crate::document::HumanDuration;
+use crate::json::type_name;
+use crate::limits::MAX_SCOPES;
+use crate::reason::{Reason, Rejection};
+use crate::trust::Issuer;
+
+/// The claims that are looked at here, each of its proper type.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct RegisteredClaims {
+    pub(super) issuer: Option<String>,
+    pub(super) subject: Option<String>,
+    pub(super) client: Option<String>,
+    pub(super) token_id: Option<String>,
+    pub(super) audiences: Vec<String>,
+    pub(super) scopes: Vec<String>,
+    pub(super) expires_at: Option<UnixTime>,
+    not_before: Option<UnixTime>,
+    issued_at: Option<UnixTime>,
+}
+
+/// Latest time that is believed to be one: 9999-12-31T23:59:59Z. Later ones are milliseconds, or worse.
+const MAX_NUMERIC_DATE: f64 = 253_402_300_799.0;
+
+// === impl RegisteredClaims ===
+
+impl RegisteredClaims {
+    /// Reads `claims`.
+    ///
+    /// # Errors
+    /// `token_malformed` for a claim of the wrong type; never its value.
+    pub(super) fn read(claims: &Map<String, Value>) -> Result<Self, Rejection> {
+        let client_id = string(claims, "client_id")?;
+        let authorized_party = string(claims, "azp")?;
+        Ok(Self {
+            issuer: string(claims, "iss")?,
+            subject: string(claims, "sub")?,
+            client: client_id.or(authorized_party),
+            token_id: string(claims, "jti")?,
+            audiences: audiences(claims)?,
+            scopes: scopes(claims)?,
+            expires_at: date(claims, "exp")?,
+            not_before: date(claims, "nbf")?,
+            issued_at: date(claims, "iat")?,
+        })
+    }
+
+    /// Checks what every token of `issuer` must claim; the moment after which it is no longer accepted.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub(super) fn check(
+        &self,
+        claims: &Map<String, Value>,
+        issuer: &Issuer,
+        now: UnixTime,
+    ) -> Result<UnixTime, Rejection> {
+        let end = self.check_time(issuer, now)?;
+        self.check_audience(issuer)?;
+        for pointer in issuer.required_claims() {
+            if at_pointer(claims, pointer).is_none_or(Value::is_null) {
+                let detail =
+                    format!("token has no claim at `{pointer}`, which its issuer requires");
+                return Err(Reason::ClaimMismatch.because(detail));
+            }
+        }
+        Ok(end)
+    }
+
+    /// RFC 7519 sections 4.1.4 to 4.1.6, with the issuer's clock skew on both ends.
+    fn check_time(&self, issuer: &Issuer, now: UnixTime) -> Result<UnixTime, Rejection> {
+        let skew = issuer.clock_skew();
+        let expires_at = self.expires_at.ok_or_else(|| {
+            Reason::TokenLifetime.because("token has no `exp`, so it would never expire")
+        })?;
+        let end = expires_at.plus(skew);
+        // Section 4.1.4: on or after this moment it must not be accepted.
+        if now >= end {
+            let ago = human(now.since(expires_at));
+            return Err(Reason::TokenExpired.because(format!("token expired {ago} ago")));
+        }
+        for (name, start) in [("nbf", self.not_before), ("iat", self.issued_at)] {
+            if let Some(start) = start.filter(|start| now.plus(skew) < *start) {
+                let ahead = human(start.since(now));
+                let detail = format!("token has an `{name}` that is {ahead} in the future");
+                return Err(Reason::TokenNotYetValid.because(detail));
+            }
+        }
+        self.check_lifetime(issuer, expires_at, now)?;
+        Ok(end)
+    }
+
+    fn check_lifetime(
+        &self,
+        issuer: &Issuer,
+        expires_at: UnixTime,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
+        // A token that does not say when it was issued was issued now at the latest.
+        let start = self.issued_at.or(self.not_before).unwrap_or(now);
+        let (lifetime, most) = (expires_at.since(start), issuer.max_lifetime());
+        if lifetime > most {
+            let detail =
+                format!("token lives {}, at most {} is allowed", human(lifetime), human(most));
+            return Err(Reason::TokenLifetime.because(detail));
+        }
+        let Some(max_age) = issuer.max_age() else { return Ok(()) };
+        let issued_at = self.issued_at.ok_or_else(|| {
+            Reason::TokenLifetime.because("token has no `iat`, so its age is not known")
+        })?;
+        let age = now.since(issued_at);
+        if age > max_age.saturating_add(issuer.clock_skew()) {
+            let detail =
+                format!("token is {} old, at most {} is allowed", human(age), human(max_age));
+            return Err(Reason::TokenLifetime.because(detail));
+        }
+        Ok(())
+    }
+
+    /// RFC 7519 section 4.1.3: one of ours, exactly. There are no wildcards on either side (P54).
+    fn check_audience(&self, issuer: &Issuer) -> Result<(), Rejection> {
+        if self.audiences.is_empty() {
+            return Err(Reason::Audience.because("token has no audience"));
+        }
+        if self.audiences.iter().any(|audience| issuer.audiences().contains(audience)) {
+            return Ok(());
+        }
+        let ours = issuer.audiences().join("`, `");
+        Err(Reason::Audience
+            .because(format!("token names no audience of ours, which are `{ours}`")))
+    }
+}
+
+impl fmt::Debug for RegisteredClaims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegisteredClaims").finish_non_exhaustive()
+    }
+}
+
+/// The value at the JSON pointer `pointer` (RFC 6901).
+pub(super) fn at_pointer<'a>(claims: &'a Map<String, Value>, pointer: &str) -> Option<&'a Value> {
+    let rest = pointer.strip_prefix('/')?;
+    let first = rest.split('/').next().unwrap_or_default();
+    let tail = rest.get(first.len()..).unwrap_or_default();
+    claims.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(tail)
+}
+
+fn string(claims: &Map<String, Value>, name: &str) -> Result<Option<String>, Rejection> {
+    match claims.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(other) => Err(wrong_type(name, other, "a string")),
+    }
+}
+
+/// One string or a list of strings; both forms are in use for `aud` and for scopes.
+fn strings(claims: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, Rejection> {
+    let list = match claims.get(name) {
+        None => return Ok(None),
+        Some(Value::String(text)) => return Ok(Some(vec![text.clone()])),
+        Some(Value::Array(list)) => list,
+        Some(other) => return Err(wrong_type(name, other, "a string or an array of strings")),
+    };
+    let texts = list.iter().map(|item| item.as_str().map(str::to_owned));
+    texts.collect::<Option<Vec<_>>>().map(Some).ok_or_else(|| {
+        let detail = format!("token has a claim `{name}` with an item that is not a string");
+        Reason::TokenMalformed.because(detail)
+    })
+}
+
+/// Empty strings name nobody, so they do not count.
+fn audiences(claims: &Map<String, Value>) -> Result<Vec<String>, Rejection> {
+    let mut audiences = strings(claims, "aud")?.unwrap_or_default();
+    audiences.retain(|audience| !audience.is_empty());
+    Ok(audiences)
+}
+
+/// `scope` (RFC 8693 section 4.2), else `scp`. Only a space separates, and what is no scope token is no scope
+/// (RFC 6749 section 3.3, P57).
+fn scopes(claims: &Map<String, Value>) -> Result<Vec<String>, Rejection> {
+    let lists = match strings(claims, "scope")? {
+        Some(lists) => lists,
+        None => strings(claims, "scp")?.unwrap_or_default(),
+    };
+    let is_scope_byte = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    let scopes: Vec<_> = lists
+        .iter()
+        .flat_map(|list| list.split(' '))
+        .filter(|scope| !scope.is_empty() && scope.bytes().all(is_scope_byte))
+        .map(str::to_owned)
+        .collect();
+    if scopes.len() > MAX_SCOPES {
+        let detail = format!("token has more than {MAX_SCOPES} scopes");
+        return Err(Reason::TokenMalformed.because(detail));
+    }
+    Ok(scopes)
+}
+
+/// A NumericDate (RFC 7519 section 2): seconds, perhaps with a fraction.
+fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<UnixTime>, Rejection> {
+    let number = match claims.get(name) {
+        None => return Ok(None),
+        Some(Value::Number(number)) => number,
+        Some(other) => return Err(wrong_type(name, other, "a number of seconds")),
+    };
+    number
+        .as_f64()
+        .filter(|seconds| (0.0..=MAX_NUMERIC_DATE).contains(seconds))
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .map(|since_epoch| Some(UnixTime::from_secs(0).plus(since_epoch)))
+        .ok_or_else(|| {
+            let detail = format!("token has a claim `{name}` that is not a possible time");
+            Reason::TokenMalformed.because(detail)
+        })
+}
+
+fn wrong_type(name: &str, found: &Value, expected: &str) -> Rejection {
+    let found = type_name(found);
+    let detail = format!("token has a claim `{name}` that is {found}, expected {expected}");
+    Reason::TokenMalformed.because(detail)
+}
+
+/// To the second: nobody needs more in a log.
+fn human(duration: Duration) -> HumanDuration {
+    HumanDuration::new(Duration::from_secs(duration.as_secs()))
+}
+
+#[cfg(test)]
+mod tests;

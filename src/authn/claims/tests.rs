@@ -1,0 +1,201 @@
+//! Every form that a registered claim can have, and those it cannot.
+
+use serde_json::json;
+
+use super::*;
+use crate::document::{self, Attachments, SourceFile};
+use crate::trust::TrustStore;
+
+const NOW: i64 = 1_800_000_000;
+
+fn issuer(more: &str) -> TrustStore {
+    let keys = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let text = format!(
+        "apiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: a }}\nspec:\n  issuer: a\n  audiences: [orders, billing]\n  algorithms: [EdDSA]\n  clockSkew: 30s\n  maxLifetime: 1h\n  keys: {{ inline: '{keys}' }}\n{more}"
+    );
+    let mut problems = Vec::new();
+    let documents = document::parse(&SourceFile::new("a.yaml", text), &mut problems);
+    let store = TrustStore::compile(&documents, &Attachments::default(), &mut problems);
+    assert_eq!(problems, []);
+    store
+}
+
+/// Good claims with `changes` laid over them; `"absent"` removes one.
+fn check(trust: &TrustStore, changes: &Value, now: i64) -> Result<(), Reason> {
+    let mut claims =
+        json!({ "iss": "a", "aud": "orders", "iat": NOW, "nbf": NOW, "exp": NOW + 600, "sub": "s" })
+            .as_object()
+            .unwrap()
+            .clone();
+    for (name, value) in changes.as_object().unwrap() {
+        if value == "absent" {
+            claims.remove(name);
+        } else {
+            claims.insert(name.clone(), value.clone());
+        }
+    }
+    RegisteredClaims::read(&claims)
+        .and_then(|read| read.check(&claims, &trust.issuers()[0], UnixTime::from_secs(now)))
+        .map(|_| ())
+        .map_err(|rejection| rejection.reason())
+}
+
+/// P55: a time of the wrong type or out of range is refused, never taken for an absent one.
+#[test]
+fn a_time_that_is_not_one_is_refused() {
+    let trust = issuer("");
+    for name in ["exp", "nbf", "iat"] {
+        for value in [
+            json!("1800000600"),
+            json!(null),
+            json!(true),
+            json!([NOW]),
+            json!({}),
+            json!(-1),
+            json!(-0.5),
+            json!(i64::MIN),
+            json!(i64::MAX),
+            json!(u64::MAX),
+            json!(1e300),
+            json!(NOW * 1000),
+        ] {
+            let changes = json!({ name: value });
+            assert_eq!(check(&trust, &changes, NOW), Err(Reason::TokenMalformed), "{changes}");
+        }
+    }
+    assert_eq!(check(&trust, &json!({ "exp": "absent" }), NOW), Err(Reason::TokenLifetime));
+    assert_eq!(check(&trust, &json!({ "nbf": "absent", "iat": "absent" }), NOW), Ok(()));
+    assert_eq!(check(&trust, &json!({ "exp": 1_800_000_600.5 }), NOW), Ok(()));
+}
+
+/// P56: the skew is applied once at each end, to the second.
+#[test]
+fn the_boundaries_of_time_are_exact() {
+    let trust = issuer("");
+    for (changes, now, expected) in [
+        (json!({}), NOW, Ok(())),
+        (json!({}), NOW + 629, Ok(())),
+        (json!({}), NOW + 630, Err(Reason::TokenExpired)),
+        (json!({}), NOW + 631, Err(Reason::TokenExpired)),
+        (json!({}), NOW - 30, Ok(())),
+        (json!({}), NOW - 31, Err(Reason::TokenNotYetValid)),
+        (json!({ "nbf": NOW + 30 }), NOW, Ok(())),
+        (json!({ "nbf": NOW + 31 }), NOW, Err(Reason::TokenNotYetValid)),
+        (json!({ "iat": NOW + 30 }), NOW, Ok(())),
+        (json!({ "iat": NOW + 31 }), NOW, Err(Reason::TokenNotYetValid)),
+        (json!({ "exp": 0 }), NOW, Err(Reason::TokenExpired)),
+        (json!({ "exp": NOW + 3600 }), NOW, Ok(())),
+        (json!({ "exp": NOW + 3601 }), NOW, Err(Reason::TokenLifetime)),
+        (json!({ "exp": NOW + 3601, "iat": "absent" }), NOW, Err(Reason::TokenLifetime)),
+        (
+            json!({ "exp": NOW + 3601, "iat": "absent", "nbf": "absent" }),
+            NOW,
+            Err(Reason::TokenLifetime),
+        ),
+    ] {
+        assert_eq!(check(&trust, &changes, now), expected, "{changes} at {now}");
+    }
+}
+
+#[test]
+fn an_old_token_is_refused_where_age_matters() {
+    let trust = issuer("  maxAge: 5m");
+    assert_eq!(check(&trust, &json!({}), NOW + 330), Ok(()));
+    assert_eq!(check(&trust, &json!({}), NOW + 331), Err(Reason::TokenLifetime));
+    assert_eq!(check(&trust, &json!({ "iat": "absent" }), NOW), Err(Reason::TokenLifetime));
+}
+
+/// P54: the forms an audience can have, and those it cannot.
+#[test]
+fn an_audience_is_one_of_ours_exactly() {
+    let trust = issuer("");
+    for (aud, expected) in [
+        (json!("orders"), Ok(())),
+        (json!("billing"), Ok(())),
+        (json!(["x", "orders"]), Ok(())),
+        (json!("Orders"), Err(Reason::Audience)),
+        (json!("orders "), Err(Reason::Audience)),
+        (json!("order"), Err(Reason::Audience)),
+        (json!("orders,billing"), Err(Reason::Audience)),
+        (json!("*"), Err(Reason::Audience)),
+        (json!(""), Err(Reason::Audience)),
+        (json!([]), Err(Reason::Audience)),
+        (json!([""]), Err(Reason::Audience)),
+        (json!("absent"), Err(Reason::Audience)),
+        (json!(null), Err(Reason::TokenMalformed)),
+        (json!(1), Err(Reason::TokenMalformed)),
+        (json!(["orders", 1]), Err(Reason::TokenMalformed)),
+        (json!([["orders"]]), Err(Reason::TokenMalformed)),
+        (json!({ "0": "orders" }), Err(Reason::TokenMalformed)),
+    ] {
+        let changes = json!({ "aud": aud });
+        assert_eq!(check(&trust, &changes, NOW), expected, "{changes}");
+    }
+}
+
+/// P57: scopes are whole words, however they are written.
+#[test]
+fn scopes_are_whole_words() {
+    let scopes = |claims: Value| {
+        RegisteredClaims::read(claims.as_object().unwrap())
+            .map(|read| read.scopes)
+            .map_err(|rejection| rejection.reason())
+    };
+    for (claims, expected) in [
+        (json!({}), Ok(vec![])),
+        (json!({ "scope": "" }), Ok(vec![])),
+        (json!({ "scope": "administrator" }), Ok(vec!["administrator"])),
+        (json!({ "scope": " a  b " }), Ok(vec!["a", "b"])),
+        (json!({ "scope": ["a", "b c"] }), Ok(vec!["a", "b", "c"])),
+        (json!({ "scp": "a b" }), Ok(vec!["a", "b"])),
+        (json!({ "scp": ["a", "b"] }), Ok(vec!["a", "b"])),
+        (json!({ "scope": "a", "scp": ["b"] }), Ok(vec!["a"])),
+        (json!({ "scope": "a\tb c" }), Ok(vec!["c"])),
+        (json!({ "scope": "a\nb" }), Ok(vec![])),
+        (json!({ "scope": "a\"b" }), Ok(vec![])),
+        (json!({ "scope": "é" }), Ok(vec![])),
+        (json!({ "scope": 1 }), Err(Reason::TokenMalformed)),
+        (json!({ "scope": [1] }), Err(Reason::TokenMalformed)),
+        (json!({ "scope": null }), Err(Reason::TokenMalformed)),
+        (json!({ "scope": vec!["a"; 257] }), Err(Reason::TokenMalformed)),
+    ] {
+        let shown = claims.to_string();
+        let expected = expected.map(|list| list.into_iter().map(str::to_owned).collect());
+        assert_eq!(scopes(claims), expected, "{shown}");
+    }
+}
+
+#[test]
+fn registered_claims_of_the_wrong_type_are_refused() {
+    let trust = issuer("");
+    for name in ["sub", "jti", "client_id", "azp"] {
+        for value in [json!(1), json!(null), json!(["a"]), json!({})] {
+            let changes = json!({ name: value });
+            assert_eq!(check(&trust, &changes, NOW), Err(Reason::TokenMalformed), "{changes}");
+        }
+    }
+}
+
+#[test]
+fn required_claims_must_be_there() {
+    let trust = issuer("  requiredClaims: [/sub, /realm/roles/0]");
+    let roles = json!({ "realm": { "roles": ["a"] } });
+    assert_eq!(check(&trust, &roles, NOW), Ok(()));
+    assert_eq!(check(&trust, &json!({}), NOW), Err(Reason::ClaimMismatch));
+    let null = json!({ "realm": { "roles": [null] } });
+    assert_eq!(check(&trust, &null, NOW), Err(Reason::ClaimMismatch));
+}
+
+/// P80: what is told about a refusal never holds the value of a claim.
+#[test]
+fn a_refusal_does_not_echo_claims() {
+    for claims in [
+        json!({ "sub": ["canary"] }),
+        json!({ "scope": { "canary": 1 } }),
+        json!({ "aud": { "canary": 1 } }),
+        json!({ "exp": "canary" }),
+    ] {
+        let refused = RegisteredClaims::read(claims.as_object().unwrap()).unwrap_err();
+        assert!(!refused.detail().contains("canary"), "{refused}");
+    }
+}

@@ -1,0 +1,132 @@
+//! The signature of a token: the algorithm and the key are chosen by us, the token only names them (RFC 8725 section 3.1).
+
+use std::fmt;
+
+use crate::authn::NoMemory;
+use crate::clock::UnixTime;
+use crate::evidence::CompactJws;
+use crate::reason::{Reason, Rejection};
+use crate::secret::Fingerprint;
+use crate::trust::{Algorithm, Issuer, KeyMiss, KeySet, VerificationKey};
+
+/// Remembers tokens whose signature was verified, so that it need not be verified again. Everything else about a
+/// token is checked every time (P63).
+pub trait TokenMemory: fmt::Debug + Send + Sync {
+    /// Whether the signature of the token with the fingerprint `token` was verified with the key set whose revision is
+    /// `keys`.
+    fn recall(&self, token: &Fingerprint, keys: &Fingerprint) -> bool;
+
+    /// Remembers that it was. The token is refused for other reasons from `until` on, so it may be forgotten then.
+    fn keep(&self, token: &Fingerprint, keys: &Fingerprint, until: UnixTime);
+}
+
+// === impl NoMemory ===
+
+impl TokenMemory for NoMemory {
+    fn recall(&self, _token: &Fingerprint, _keys: &Fingerprint) -> bool {
+        false
+    }
+
+    fn keep(&self, _token: &Fingerprint, _keys: &Fingerprint, _until: UnixTime) {}
+}
+
+/// A verified signature: by which key, and what to remember it by.
+#[derive(Debug)]
+pub(super) struct Signed<'a> {
+    pub(super) key: &'a VerificationKey,
+    token: Fingerprint,
+    keys: Fingerprint,
+    recalled: bool,
+}
+
+// === impl Signed ===
+
+impl<'a> Signed<'a> {
+    /// Verifies the signature of `jws` with the key of `keys` that it names.
+    ///
+    /// # Errors
+    /// `token_alg`, `token_type`, `key_unknown` or `signature_invalid`.
+    pub(super) fn verify(
+        jws: &CompactJws,
+        issuer: &Issuer,
+        keys: &'a KeySet,
+        memory: &dyn TokenMemory,
+    ) -> Result<Self, Rejection> {
+        let algorithm = allowed_algorithm(jws, issuer)?;
+        check_type(jws, issuer)?;
+        let key = select(jws, issuer, keys, algorithm)?;
+        let (token, revision) = (jws.fingerprint(), *keys.revision());
+        let recalled = memory.recall(&token, &revision);
+        if !recalled && !key.verifies(algorithm, jws.signing_input(), jws.signature()) {
+            return Err(
+                Reason::SignatureInvalid.because("token has a signature that is not its issuer's")
+            );
+        }
+        Ok(Self { key, token, keys: revision, recalled })
+    }
+
+    /// Has `memory` keep it until `until`.
+    pub(super) fn remember(&self, memory: &dyn TokenMemory, until: UnixTime) {
+        if !self.recalled {
+            memory.keep(&self.token, &self.keys, until);
+        }
+    }
+}
+
+/// RFC 8725 section 3.1: only what the issuer is configured to use (P48).
+fn allowed_algorithm(jws: &CompactJws, issuer: &Issuer) -> Result<Algorithm, Rejection> {
+    Algorithm::from_name(&jws.header().algorithm)
+        .filter(|algorithm| issuer.allows_algorithm(*algorithm))
+        .ok_or_else(|| {
+            let shown = shown(&jws.header().algorithm);
+            Reason::TokenAlg.because(format!("algorithm {shown} is not one that the issuer uses"))
+        })
+}
+
+/// RFC 8725 section 3.11 (P70).
+fn check_type(jws: &CompactJws, issuer: &Issuer) -> Result<(), Rejection> {
+    let token_type = jws.header().token_type.as_deref();
+    if issuer.allows_type(token_type) {
+        return Ok(());
+    }
+    let shown = token_type.map_or_else(|| String::from("absent"), shown);
+    Err(Reason::TokenType.because(format!("type {shown} is not one that the issuer uses")))
+}
+
+/// RFC 7515 section 4.1.4: the key id is a name to look up, nothing more (P51).
+fn select<'a>(
+    jws: &CompactJws,
+    issuer: &Issuer,
+    keys: &'a KeySet,
+    algorithm: Algorithm,
+) -> Result<&'a VerificationKey, Rejection> {
+    let kid = jws.header().key_id.as_deref();
+    let shown = || kid.map_or_else(|| String::from("(none)"), shown);
+    let key = keys.select(kid, algorithm).map_err(|miss| match miss {
+        KeyMiss::Unknown => {
+            Reason::KeyUnknown.because(format!("issuer has no key {} for {algorithm}", shown()))
+        }
+        KeyMiss::OtherAlgorithm => {
+            Reason::TokenAlg.because(format!("key {} is not for {algorithm}", shown()))
+        }
+        KeyMiss::Ambiguous => {
+            Reason::KeyUnknown.because("token names no key, and several of the issuer's would fit")
+        }
+    })?;
+    if key.id().is_some_and(|id| issuer.denies_key(id)) {
+        return Err(
+            Reason::KeyUnknown.because(format!("key {} is denied by configuration", shown()))
+        );
+    }
+    Ok(key)
+}
+
+/// A word of a header for a log: as it is where it is plain, else only how long it is.
+fn shown(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'/');
+    if !word.is_empty() && word.len() <= 64 && word.bytes().all(plain) {
+        format!("`{word}`")
+    } else {
+        format!("({} bytes)", word.len())
+    }
+}

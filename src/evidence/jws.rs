@@ -1,0 +1,288 @@
+//! A JWS in compact serialization (RFC 7515 section 7.1) with a JWT claims set (RFC 7519), read and **unverified**.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use crate::json;
+use crate::limits::{MAX_JOSE_HEADER_BYTES, MAX_JSON_DEPTH, MAX_KEY_ID_BYTES, MAX_TOKEN_BYTES};
+use crate::reason::{Reason, Rejection};
+use crate::secret::{Fingerprint, Secret};
+
+/// A signed token, split and decoded.
+pub struct CompactJws {
+    text: Secret<String>,
+    signing_input_len: usize,
+    header: JoseHeader,
+    claims: Arc<Map<String, Value>>,
+    signature: Vec<u8>,
+}
+
+/// The members of a JOSE header that mean something here (RFC 7515 section 4.1).
+///
+/// `jwk`, `jku`, `x5u` and `x5c` are not among them: no key and no address is ever taken from a token (invariant 8,
+/// P49). A header with `crit` never gets this far (P50).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoseHeader {
+    /// `alg`, as sent.
+    pub algorithm: String,
+    /// `typ`, as sent.
+    pub token_type: Option<String>,
+    /// `kid`, as sent; at most 256 bytes (P51).
+    pub key_id: Option<String>,
+}
+
+/// Longest `alg` or `typ`: the longest registered ones have about 30 characters.
+const MAX_WORD_BYTES: usize = 64;
+
+// === impl CompactJws ===
+
+impl CompactJws {
+    /// Reads `text`.
+    ///
+    /// # Errors
+    /// `token_malformed` with the rule that is broken; never a part of the token.
+    pub fn parse(text: &str) -> Result<Self, Rejection> {
+        if text.len() > MAX_TOKEN_BYTES {
+            return Err(malformed(format!("is longer than {MAX_TOKEN_BYTES} bytes")));
+        }
+        let [header, payload, signature] = split(text)?;
+        let header = JoseHeader::parse(&decode(header, "header")?)?;
+        let claims = parse_object(&decode(payload, "claims set")?, "claims set")?;
+        let signature = decode(signature, "signature")?;
+        if signature.is_empty() {
+            return Err(malformed("has an empty signature"));
+        }
+        Ok(Self {
+            text: Secret::new(text.to_owned()),
+            signing_input_len: text.rfind('.').unwrap_or_default(),
+            header,
+            claims: Arc::new(claims),
+            signature,
+        })
+    }
+
+    /// Its header.
+    #[must_use]
+    pub const fn header(&self) -> &JoseHeader {
+        &self.header
+    }
+
+    /// What it claims.
+    #[must_use]
+    pub const fn claims(&self) -> &Arc<Map<String, Value>> {
+        &self.claims
+    }
+
+    /// The bytes that are signed: everything before the last `.` (RFC 7515 section 5.2).
+    #[must_use]
+    pub fn signing_input(&self) -> &[u8] {
+        self.text.expose().as_bytes().get(..self.signing_input_len).unwrap_or_default()
+    }
+
+    /// The signature's bytes.
+    #[must_use]
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
+    /// The fingerprint of the whole token, signature included (P63).
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(self.text.expose().as_bytes())
+    }
+}
+
+impl fmt::Debug for CompactJws {
+    /// Neither the token nor any claim.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompactJws")
+            .field("fingerprint", &self.fingerprint())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Header, payload and signature. Four dots make a JWE (RFC 7516 section 7.1), which is never a credential here (P73).
+fn split(text: &str) -> Result<[&str; 3], Rejection> {
+    let mut parts = text.split('.');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(header), Some(payload), Some(signature), None) => Ok([header, payload, signature]),
+        (_, _, _, None) => Err(malformed("does not have the three parts of a compact JWS")),
+        (_, _, _, Some(_)) if parts.count() == 1 => {
+            Err(malformed("is encrypted, and only signed tokens are accepted"))
+        }
+        (_, _, _, Some(_)) => Err(malformed("has more than the three parts of a compact JWS")),
+    }
+}
+
+/// Strict base64url: no padding, no other alphabet, no white space, no stray bits at the end (RFC 7515 section 2).
+fn decode(part: &str, what: &str) -> Result<Vec<u8>, Rejection> {
+    URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| malformed(format!("has a {what} that is not unpadded base64url")))
+}
+
+fn parse_object(text: &[u8], what: &str) -> Result<Map<String, Value>, Rejection> {
+    json::parse_object(text, MAX_JSON_DEPTH).map_err(|error| match error {
+        Some(rule) => malformed(format!("has a {what} that {rule}")),
+        None => malformed(format!("has a {what} that is not a JSON object")),
+    })
+}
+
+// === impl JoseHeader ===
+
+impl JoseHeader {
+    fn parse(text: &[u8]) -> Result<Self, Rejection> {
+        if text.len() > MAX_JOSE_HEADER_BYTES {
+            return Err(malformed(format!("has a header over {MAX_JOSE_HEADER_BYTES} bytes")));
+        }
+        let members = parse_object(text, "header")?;
+        refuse_extensions(&members)?;
+        let algorithm = word(&members, "alg", MAX_WORD_BYTES)?
+            .ok_or_else(|| malformed("has a header without `alg`"))?;
+        Ok(Self {
+            algorithm,
+            token_type: word(&members, "typ", MAX_WORD_BYTES)?,
+            key_id: word(&members, "kid", MAX_KEY_ID_BYTES)?,
+        })
+    }
+}
+
+/// Refuses what would change how the token is to be read: we support no extension, so any is too many (RFC 7515
+/// section 4.1.11, RFC 7797 section 6), and a token within a token is not a claims set (RFC 7519 section 5.2).
+fn refuse_extensions(members: &Map<String, Value>) -> Result<(), Rejection> {
+    if members.contains_key("crit") {
+        return Err(malformed("has a header with `crit`, and no extension is supported"));
+    }
+    if members.contains_key("b64") {
+        return Err(malformed("has a header with `b64`, which is not supported"));
+    }
+    if members.contains_key("enc") {
+        return Err(malformed("has a header of an encrypted token"));
+    }
+    if members.contains_key("cty") {
+        return Err(malformed("has a header with `cty`, and nested tokens are not supported"));
+    }
+    Ok(())
+}
+
+fn word(members: &Map<String, Value>, name: &str, max: usize) -> Result<Option<String>, Rejection> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) if text.len() <= max => Ok(Some(text.clone())),
+        Some(Value::String(_)) => {
+            Err(malformed(format!("has a header whose `{name}` is longer than {max} bytes")))
+        }
+        Some(other) => {
+            let found = json::type_name(other);
+            Err(malformed(format!("has a header whose `{name}` is {found}, expected a string")))
+        }
+    }
+}
+
+fn malformed(rule: impl fmt::Display) -> Rejection {
+    Reason::TokenMalformed.because(format!("token {rule}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(header: &str, claims: &str) -> String {
+        let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        format!("{}.{}.{}", encode(header), encode(claims), encode("signature"))
+    }
+
+    fn refusal(text: &str) -> Rejection {
+        CompactJws::parse(text).expect_err(text)
+    }
+
+    #[test]
+    fn the_parts_of_a_token_are_found() {
+        let text = token(r#"{"alg":"ES256","typ":"at+jwt","kid":"k1"}"#, r#"{"iss":"a"}"#);
+        let jws = CompactJws::parse(&text).unwrap();
+        assert_eq!(jws.header().algorithm, "ES256");
+        assert_eq!(jws.header().token_type.as_deref(), Some("at+jwt"));
+        assert_eq!(jws.header().key_id.as_deref(), Some("k1"));
+        assert_eq!(jws.claims().get("iss"), Some(&Value::from("a")));
+        assert_eq!(jws.signature(), b"signature");
+        let (signing_input, _) = text.rsplit_once('.').unwrap();
+        assert_eq!(jws.signing_input(), signing_input.as_bytes());
+    }
+
+    /// P48 to P51: headers that are ambiguous, of the wrong type or that ask for an extension.
+    #[test]
+    fn a_header_that_is_not_plain_is_refused() {
+        let long = format!(r#"{{"alg":"ES256","kid":"{}"}}"#, "k".repeat(257));
+        for header in [
+            r#"{}"#,
+            r#"{"alg":null}"#,
+            r#"{"alg":["ES256"]}"#,
+            r#"{"alg":"ES256","alg":"none"}"#,
+            r#"{"alg":"ES256","crit":[]}"#,
+            r#"{"alg":"ES256","crit":["exp"],"exp":1}"#,
+            r#"{"alg":"ES256","crit":null}"#,
+            r#"{"alg":"ES256","b64":false}"#,
+            r#"{"alg":"ES256","b64":false,"crit":["b64"]}"#,
+            r#"{"alg":"ES256","kid":1}"#,
+            r#"{"alg":"ES256","kid":null}"#,
+            r#"{"alg":"ES256","kid":["a"]}"#,
+            r#"{"alg":"ES256","kid":{"a":"b"}}"#,
+            r#"{"alg":"ES256","typ":1}"#,
+            r#"{"alg":"ES256","cty":"JWT"}"#,
+            r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#,
+            r#"["alg"]"#,
+            r#""alg""#,
+            "",
+            &long,
+        ] {
+            assert_eq!(refusal(&token(header, "{}")).reason(), Reason::TokenMalformed, "{header}");
+        }
+    }
+
+    /// P72, P73: other serializations, encrypted and oversized tokens.
+    #[test]
+    fn only_a_bounded_compact_jws_is_read() {
+        let good = token(r#"{"alg":"ES256"}"#, "{}");
+        let unsigned = good.rsplit_once('.').map(|(rest, _)| format!("{rest}.")).unwrap();
+        let deep = token(r#"{"alg":"ES256"}"#, &format!("{}{}", r#"{"a":"#.repeat(17), "1"));
+        let long = token(r#"{"alg":"ES256"}"#, &format!(r#"{{"a":"{}"}}"#, "x".repeat(13_000)));
+        let header = token(&format!(r#"{{"alg":"ES256","x5c":"{}"}}"#, "x".repeat(4096)), "{}");
+        for text in [
+            "",
+            "opaque",
+            "a.b",
+            "..",
+            "...",
+            "a.b.c.d.e",
+            r#"{"payload":"","signatures":[]}"#,
+            &format!("{good}="),
+            &format!("{good} "),
+            &format!(" {good}"),
+            &format!("{good}\n"),
+            &format!("{good}.x"),
+            &good.replacen('.', "=.", 1),
+            &unsigned,
+            &deep,
+            &long,
+            &header,
+            &token(r#"{"alg":"ES256"}"#, r#"{"iss":"a","iss":"b"}"#),
+            &token(r#"{"alg":"ES256"}"#, "[]"),
+            &token(r#"{"alg":"ES256"}"#, "text"),
+        ] {
+            assert_eq!(refusal(text).reason(), Reason::TokenMalformed, "{text}");
+        }
+        assert!(refusal("a.b.c.d.e").detail().contains("encrypted"));
+    }
+
+    /// P80: neither the token nor a claim is in what is printed.
+    #[test]
+    fn a_token_is_not_printed() {
+        let text = token(r#"{"alg":"ES256"}"#, r#"{"sub":"canary"}"#);
+        let printed = format!("{:?}", CompactJws::parse(&text).unwrap());
+        assert!(!printed.contains("canary") && !printed.contains(&text));
+    }
+}

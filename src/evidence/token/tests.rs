@@ -1,0 +1,145 @@
+//! Tokens in every place, alone and in company.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use proptest::prelude::*;
+
+use super::*;
+use crate::reason::Reason;
+use crate::request::{HeaderValue, Headers, SealedNames};
+
+fn token(issuer: &str) -> String {
+    let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let header = encode(r#"{"alg":"ES256"}"#);
+    format!("{header}.{}.{}", encode(&format!(r#"{{"iss":"{issuer}"}}"#)), encode("signature"))
+}
+
+fn places() -> Vec<TokenPlace> {
+    vec![
+        TokenPlace::Authorization,
+        TokenPlace::Header("x-token".into()),
+        TokenPlace::Cookie("session".into()),
+    ]
+}
+
+fn collect_from(lines: &[(&str, &[u8])]) -> Result<Vec<PresentedToken>, Rejection> {
+    let mut headers = Headers::default();
+    for (name, value) in lines {
+        headers.push(name, HeaderValue::new(value.to_vec()));
+    }
+    let sealed = SealedNames::for_places(&places());
+    let (_, credentials) = CredentialHeaders::split(headers, &sealed, None, None);
+    collect(&credentials, &places())
+}
+
+fn issuers_in(lines: &[(&str, String)]) -> Result<Vec<String>, Reason> {
+    let lines: Vec<_> = lines.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+    collect_from(&lines)
+        .map(|found| found.iter().map(|t| t.claimed_issuer().unwrap().to_owned()).collect())
+        .map_err(|rejection| rejection.reason())
+}
+
+#[test]
+fn a_token_is_found_in_each_place() {
+    for line in [
+        ("authorization", format!("Bearer {}", token("a"))),
+        ("Authorization", format!("bEARER   {}", token("a"))),
+        ("authorization", format!("DPoP {}", token("a"))),
+        ("x-token", token("a")),
+        ("cookie", format!("session={}", token("a"))),
+        ("cookie", format!("a=b; session={}; xsession=c", token("a"))),
+    ] {
+        let shown = line.1.clone();
+        assert_eq!(issuers_in(&[line]), Ok(vec![String::from("a")]), "{shown}");
+    }
+    let lines = [
+        ("authorization", format!("Bearer {}", token("a"))),
+        ("x-token", token("b")),
+        ("cookie", String::from("x=y")),
+        ("cookie", format!("session={}", token("c"))),
+    ];
+    assert_eq!(issuers_in(&lines), Ok(vec!["a".into(), "b".into(), "c".into()]));
+}
+
+#[test]
+fn what_is_no_token_of_ours_is_not_looked_at() {
+    for (name, value) in [
+        ("authorization", "Basic dXNlcjpwYXNz"),
+        ("authorization", r#"Digest username="a", realm="b""#),
+        ("authorization", "Bearers abc"),
+        ("authorization", "Bearer\tabc"),
+        ("cookie", "Session=abc; sessio=n"),
+        ("x-other", "abc"),
+        ("proxy-authorization", "Bearer abc"),
+    ] {
+        assert_eq!(issuers_in(&[(name, value.to_owned())]), Ok(vec![]), "{value}");
+    }
+}
+
+/// P71, P86: more than one token in a place is refused, joined by a proxy or not; never is the first one used.
+#[test]
+fn several_tokens_in_one_place_are_refused() {
+    let bearer = format!("Bearer {}", token("a"));
+    let basic = String::from("Basic dXNlcjpwYXNz");
+    for lines in [
+        vec![("authorization", bearer.clone()), ("authorization", bearer.clone())],
+        vec![("authorization", bearer.clone()), ("authorization", basic.clone())],
+        vec![("authorization", format!("{bearer},{bearer}"))],
+        vec![("authorization", format!("{bearer}, {bearer}"))],
+        vec![("authorization", format!("{basic},{bearer}"))],
+        vec![("authorization", format!("{bearer}, {basic}"))],
+        vec![("x-token", token("a")), ("x-token", token("b"))],
+        vec![("x-token", format!("{},{}", token("a"), token("b")))],
+        vec![("cookie", format!("session={0}; session={0}", token("a")))],
+        vec![
+            ("cookie", format!("session={}", token("a"))),
+            ("cookie", format!("session={}", token("b"))),
+        ],
+    ] {
+        assert_eq!(issuers_in(&lines), Err(Reason::TokenMultiple), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_token_that_cannot_be_read_is_not_an_absent_one() {
+    for (name, value) in [
+        ("authorization", "Bearer"),
+        ("authorization", "Bearer "),
+        ("authorization", "Bearer opaque"),
+        ("authorization", "DPoP"),
+        ("x-token", ""),
+        ("x-token", "Bearer x"),
+        ("cookie", "session="),
+        ("cookie", "session=\"x\""),
+    ] {
+        let found = issuers_in(&[(name, value.to_owned())]);
+        assert_eq!(found, Err(Reason::TokenMalformed), "{value:?}");
+    }
+    let refused = collect_from(&[("authorization", b"Bearer \xff")]).unwrap_err();
+    assert_eq!(refused.reason(), Reason::TokenMalformed);
+}
+
+proptest! {
+    /// P72: no bytes make the reader panic, and nothing that it refuses is echoed.
+    #[test]
+    fn nothing_that_is_sent_makes_the_reader_fail(
+        name in prop::sample::select(vec!["authorization", "x-token", "cookie"]),
+        prefix in prop::sample::select(vec!["", "Bearer ", "DPoP ", "session=", "a=b; session="]),
+        value in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let line = [prefix.as_bytes(), &value].concat();
+        let _ = collect_from(&[(name, &line)]);
+    }
+
+    #[test]
+    fn no_token_shaped_text_makes_the_reader_fail(
+        header in "\\PC{0,80}", claims in "\\PC{0,80}", signature in any::<Vec<u8>>(),
+    ) {
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let text = format!(
+            "{}.{}.{}",
+            encode(header.as_bytes()), encode(claims.as_bytes()), encode(&signature),
+        );
+        let _ = CompactJws::parse(&text);
+    }
+}

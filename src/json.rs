@@ -1,0 +1,198 @@
+//! Strict JSON (RFC 8259): one value, no member twice, bounded nesting.
+//!
+//! A parser that keeps the last of two members lets two readers of one signed text see two different claims, so
+//! everything that comes from a token or a key set is read here (RFC 7515 section 4, RFC 7519 section 4, P72).
+
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// Why a text is not strict JSON. Never quotes the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// RFC 8259: the text is not one JSON value in UTF-8, or has a number out of range.
+    #[error("is not JSON")]
+    Syntax,
+    /// RFC 8259 section 4: the names within an object should be unique; here they must be.
+    #[error("has an object with the same member twice")]
+    DuplicateMember,
+    /// Nested deeper than the bound.
+    #[error("is nested too deeply")]
+    TooDeep,
+}
+
+/// Reads one JSON value of at most `max_depth` levels of objects and arrays.
+///
+/// # Errors
+/// The rule that is broken.
+pub fn parse(text: &[u8], max_depth: usize) -> Result<Value, JsonError> {
+    let fault = Cell::new(JsonError::Syntax);
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    Strict { levels: max_depth, fault: &fault }
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value))
+        .map_err(|_| fault.get())
+}
+
+/// Reads one JSON object, as [`parse`] does.
+///
+/// # Errors
+/// The rule that is broken; `None` where the text is JSON and not an object.
+pub fn parse_object(
+    text: &[u8],
+    max_depth: usize,
+) -> Result<Map<String, Value>, Option<JsonError>> {
+    match parse(text, max_depth).map_err(Some)? {
+        Value::Object(members) => Ok(members),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(None)
+        }
+    }
+}
+
+/// What to call `value` in a message: its type, never its content.
+#[must_use]
+pub const fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Reads a value with `levels` levels left. serde's errors are text, so the kind of fault goes around them.
+#[derive(Clone, Copy)]
+struct Strict<'a> {
+    levels: usize,
+    fault: &'a Cell<JsonError>,
+}
+
+// === impl Strict ===
+
+impl Strict<'_> {
+    fn refuse<E: serde::de::Error>(self, fault: JsonError) -> E {
+        self.fault.set(fault);
+        E::custom(fault)
+    }
+
+    fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
+        match self.levels.checked_sub(1) {
+            Some(levels) => Ok(Self { levels, ..self }),
+            None => Err(self.refuse(JsonError::TooDeep)),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        serde_json::Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let inner = self.inner()?;
+        let mut array = Vec::new();
+        while let Some(item) = items.next_element_seed(inner)? {
+            array.push(item);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let inner = self.inner()?;
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let value = members.next_value_seed(inner)?;
+            if object.insert(name, value).is_some() {
+                return Err(self.refuse(JsonError::DuplicateMember));
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_serde_json_reads_is_read_the_same() {
+        let text = br#"{"a":[1,-2,3.5,1e3,true,null,"\u00e9"],"b":{"c":18446744073709551615}}"#;
+        let strict = parse(text, 16).unwrap();
+        assert_eq!(strict, serde_json::from_slice::<Value>(text).unwrap());
+    }
+
+    #[test]
+    fn what_is_ambiguous_or_not_one_value_is_refused() {
+        for (text, fault) in [
+            (r#"{"a":1,"a":1}"#, JsonError::DuplicateMember),
+            (r#"{"a":1,"\u0061":2}"#, JsonError::DuplicateMember),
+            (r#"[{"b":{"a":1,"a":2}}]"#, JsonError::DuplicateMember),
+            ("", JsonError::Syntax),
+            ("{} {}", JsonError::Syntax),
+            ("\u{feff}{}", JsonError::Syntax),
+            ("{'a':1}", JsonError::Syntax),
+            (r#"{"a":1,}"#, JsonError::Syntax),
+            (r#"{"a":NaN}"#, JsonError::Syntax),
+            (r#"{"a":1e400}"#, JsonError::Syntax),
+            (r#"{"a":01}"#, JsonError::Syntax),
+            (r#""\ud800""#, JsonError::Syntax),
+            ("[[[[[]]]]]", JsonError::TooDeep),
+        ] {
+            assert_eq!(parse(text.as_bytes(), 4), Err(fault), "{text}");
+        }
+        assert_eq!(parse(b"\"\xff\"", 4), Err(JsonError::Syntax));
+        assert!(parse(b"[[[[]]]]", 4).is_ok());
+    }
+
+    #[test]
+    fn only_an_object_is_an_object() {
+        assert_eq!(parse_object(b"[]", 4), Err(None));
+        assert_eq!(parse_object(b"[", 4), Err(Some(JsonError::Syntax)));
+        assert!(parse_object(b"{}", 4).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,198 @@
+//! One bounded HTTP GET: encrypted unless allowed otherwise, no redirects, limits on time and size (P58).
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+
+use crate::limits::{KEY_FETCH_TIMEOUT, MAX_KEY_SET_BYTES};
+use crate::pdp::dial;
+use crate::trust::RemoteKeys;
+
+/// Gets the text behind an address.
+pub trait Fetcher: fmt::Debug + Send + Sync {
+    /// Gets the key set at `source`, within the bounds on time and size.
+    fn fetch<'a>(&'a self, source: &'a RemoteKeys) -> BoxFuture<'a, Result<Fetched, FetchError>>;
+}
+
+/// What was got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The text.
+    pub body: Bytes,
+    /// For how long the server says that it may be kept (RFC 9111 section 5.2.2.1).
+    pub max_age: Option<Duration>,
+}
+
+/// Why nothing was got. Never holds a part of the address or of the answer.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// It took longer than the bound.
+    #[error("took longer than {} s", KEY_FETCH_TIMEOUT.as_secs())]
+    Timeout,
+    /// No connection.
+    #[error("cannot connect: {0}")]
+    Connect(io::Error),
+    /// No trusted connection.
+    #[error("cannot establish TLS: {0}")]
+    Tls(String),
+    /// The other side does not speak HTTP.
+    #[error("broken HTTP exchange")]
+    Http,
+    /// The answer leads elsewhere.
+    #[error("answered {0}, and redirects are not followed")]
+    Redirect(u16),
+    /// Another status than 200.
+    #[error("answered {0}, expected 200")]
+    Status(u16),
+    /// A compressed answer, which was not asked for.
+    #[error("answered in an encoding that was not asked for")]
+    Encoding,
+    /// More than the bound.
+    #[error("answered more than {MAX_KEY_SET_BYTES} bytes")]
+    TooLarge,
+}
+
+/// Fetches over HTTP/1.1 and TLS. A connection is used once: a refresh every few minutes is not worth a pool.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HttpsFetcher;
+
+// === impl HttpsFetcher ===
+
+impl Fetcher for HttpsFetcher {
+    fn fetch<'a>(&'a self, source: &'a RemoteKeys) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        Box::pin(async move {
+            tokio::time::timeout(KEY_FETCH_TIMEOUT, get(source))
+                .await
+                .unwrap_or(Err(FetchError::Timeout))
+        })
+    }
+}
+
+async fn get(source: &RemoteKeys) -> Result<Fetched, FetchError> {
+    let uri = source.url.uri();
+    let host = uri.host().unwrap_or_default();
+    let plaintext = source.url.is_plaintext();
+    let port = uri.port_u16().unwrap_or(if plaintext { 80 } else { 443 });
+    let stream = dial::connect(host, port).await.map_err(FetchError::Connect)?;
+    let response = if plaintext {
+        exchange(stream, uri).await?
+    } else {
+        let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(name)
+            .map_err(|_| FetchError::Tls(String::from("the host is not a server name")))?;
+        let tls = TlsConnector::from(client_config(source.authorities.clone()).await?);
+        let stream =
+            tls.connect(name, stream).await.map_err(|error| FetchError::Tls(error.to_string()))?;
+        exchange(stream, uri).await?
+    };
+    read(response).await
+}
+
+/// Roots are read anew for each fetch, so that a changed system store counts without a restart.
+async fn client_config(authorities: Option<Vec<u8>>) -> Result<Arc<ClientConfig>, FetchError> {
+    let failed = |message: String| FetchError::Tls(message);
+    let roots = tokio::task::spawn_blocking(move || roots(authorities.as_deref()))
+        .await
+        .map_err(|_| failed(String::from("the authorities could not be read")))?;
+    if roots.is_empty() {
+        return Err(failed(String::from("there are no authorities to verify the server with")));
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// The given authorities and no others, or the system's.
+fn roots(authorities: Option<&[u8]>) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    match authorities {
+        Some(pem) => roots
+            .add_parsable_certificates(CertificateDer::pem_slice_iter(pem).filter_map(Result::ok)),
+        None => roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
+    };
+    roots
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    uri: &Uri,
+) -> Result<Response<Incoming>, FetchError> {
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake::<_, Empty<Bytes>>(TokioIo::new(stream))
+            .await
+            .map_err(|_| FetchError::Http)?;
+    // Ends when the sender or the response's body is dropped.
+    tokio::spawn(connection);
+    let request = request(uri).ok_or(FetchError::Http)?;
+    sender.send_request(request).await.map_err(|_| FetchError::Http)
+}
+
+fn request(uri: &Uri) -> Option<Request<Empty<Bytes>>> {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    Request::get(path)
+        .header(HOST, uri.authority()?.as_str())
+        .header(ACCEPT, "application/jwk-set+json, application/json")
+        .header(USER_AGENT, concat!("countersign/", env!("CARGO_PKG_VERSION")))
+        .body(Empty::new())
+        .ok()
+}
+
+async fn read(response: Response<Incoming>) -> Result<Fetched, FetchError> {
+    let status = response.status();
+    if status.is_redirection() {
+        return Err(FetchError::Redirect(status.as_u16()));
+    }
+    if status != http::StatusCode::OK {
+        return Err(FetchError::Status(status.as_u16()));
+    }
+    if response.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(FetchError::Encoding);
+    }
+    let max_age = max_age(response.headers());
+    let body = Limited::new(response.into_body(), MAX_KEY_SET_BYTES).collect().await;
+    match body {
+        Ok(body) => Ok(Fetched { body: body.to_bytes(), max_age }),
+        Err(error) if error.is::<LengthLimitError>() => Err(FetchError::TooLarge),
+        Err(_) => Err(FetchError::Http),
+    }
+}
+
+/// RFC 9111 section 5.2.2: `no-store` and `no-cache` mean not at all.
+fn max_age(headers: &HeaderMap<HeaderValue>) -> Option<Duration> {
+    let mut found = None;
+    for line in headers.get_all(CACHE_CONTROL) {
+        for directive in line.to_str().ok()?.split(',').map(str::trim) {
+            if directive.eq_ignore_ascii_case("no-store")
+                || directive.eq_ignore_ascii_case("no-cache")
+            {
+                return Some(Duration::ZERO);
+            }
+            let Some((name, value)) = directive.split_once('=') else { continue };
+            if name.eq_ignore_ascii_case("max-age") {
+                found = value.trim_matches('"').parse().ok().map(Duration::from_secs).or(found);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

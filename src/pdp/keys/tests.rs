@@ -1,0 +1,227 @@
+//! Rotation, outage, flood and reload, on a clock that is told what time it is.
+
+use std::collections::VecDeque;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::clock::FixedClock;
+use crate::document::{self, Attachments, SourceFile};
+use crate::evidence::{PeerSources, collect};
+use crate::limits::KEY_FETCH_COOLDOWN;
+use crate::pdp::fetch::{FetchError, Fetched};
+use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// An issuer's server: gives each next answer when it is let, and counts.
+#[derive(Debug)]
+struct Server {
+    answers: Mutex<VecDeque<Option<String>>>,
+    let_through: Semaphore,
+    fetches: AtomicUsize,
+}
+
+impl Server {
+    /// Answers with sets of these key ids in turn, the last one again and again; `None` is an outage.
+    fn new(answers: &[Option<&[&str]>]) -> Arc<Self> {
+        let answers = answers.iter().map(|ids| ids.map(key_set)).collect();
+        Arc::new(Self {
+            answers: Mutex::new(answers),
+            let_through: Semaphore::new(Semaphore::MAX_PERMITS),
+            fetches: AtomicUsize::new(0),
+        })
+    }
+
+    fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::SeqCst)
+    }
+}
+
+impl Fetcher for Server {
+    fn fetch<'a>(&'a self, _source: &'a RemoteKeys) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        Box::pin(async move {
+            self.fetches.fetch_add(1, Ordering::SeqCst);
+            self.let_through.acquire().await.unwrap().forget();
+            let mut answers = lock(&self.answers);
+            let answer =
+                if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
+            match answer.flatten() {
+                Some(text) => Ok(Fetched { body: text.into(), max_age: None }),
+                None => Err(FetchError::Timeout),
+            }
+        })
+    }
+}
+
+fn key_set(ids: &[&str]) -> String {
+    let keys: Vec<_> = ids
+        .iter()
+        .map(|id| format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"{id}","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}"#))
+        .collect();
+    format!(r#"{{"keys":[{}]}}"#, keys.join(","))
+}
+
+fn trust(urls: &[(&str, &str)]) -> TrustStore {
+    let documents: Vec<_> = urls
+        .iter()
+        .map(|(name, url)| format!(
+            "apiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: {name} }}\nspec:\n  issuer: {name}\n  audiences: [x]\n  algorithms: [EdDSA]\n  keys: {{ url: '{url}', refresh: 5m, maxStale: 1h }}\n"
+        ))
+        .collect();
+    let mut problems = Vec::new();
+    let file = SourceFile::new("a.yaml", documents.join("---\n"));
+    let documents = document::parse(&file, &mut problems);
+    let store = TrustStore::compile(&documents, &Attachments::default(), &mut problems);
+    assert_eq!(problems, []);
+    store
+}
+
+fn token(iss: &str, kid: &str) -> Vec<PresentedToken> {
+    let encode = |text: String| URL_SAFE_NO_PAD.encode(text);
+    let header = encode(format!(r#"{{"alg":"EdDSA","kid":"{kid}"}}"#));
+    let claims = encode(format!(r#"{{"iss":"{iss}"}}"#));
+    let mut headers = Headers::default();
+    headers.push(
+        "authorization",
+        HeaderValue::new(format!("Bearer {header}.{claims}.AAAA").into_bytes()),
+    );
+    let (_, credentials) = CredentialHeaders::split(headers, &SealedNames::default(), None, None);
+    let places = [crate::request::TokenPlace::Authorization];
+    collect(&credentials, None, &PeerSources::default(), &places).tokens.unwrap()
+}
+
+struct House {
+    clock: FixedClock,
+    server: Arc<Server>,
+    cache: KeyCache,
+    trust: TrustStore,
+}
+
+impl House {
+    fn new(answers: &[Option<&[&str]>]) -> Self {
+        let clock = FixedClock::at(UnixTime::from_secs(1_000_000));
+        let server = Server::new(answers);
+        let fetcher: Arc<dyn Fetcher> = server.clone();
+        let cache = KeyCache::new(Arc::new(clock.clone()), fetcher);
+        let trust = trust(&[("a", "https://a.example/jwks")]);
+        cache.follow(&trust, None);
+        Self { clock, server, cache, trust }
+    }
+
+    /// The key ids at hand for a token that names `kid`.
+    async fn ids_for(&self, kid: &str) -> Option<Vec<String>> {
+        let material = self.cache.gather(&token("a", kid), &self.trust, LONG).await;
+        let keys = material.keys("a")?;
+        Some(keys.keys().iter().filter_map(|key| key.id().map(str::to_owned)).collect())
+    }
+
+    /// Moves the clock, and lets the task notice and finish what is then due.
+    async fn pass(&self, time: Duration) {
+        let before = self.server.fetches();
+        self.clock.advance(time);
+        self.cache.recheck();
+        let entry = Arc::clone(&lock(&self.cache.entries)[0]);
+        let mut completed = entry.shared.completed.subscribe();
+        if lock(&entry.shared.state).is_moving(self.clock.now()) && self.server.fetches() == before
+        {
+            completed.changed().await.unwrap();
+        }
+    }
+}
+
+/// The first request waits for the first fetch; the next ones wait for nothing.
+#[tokio::test]
+async fn keys_are_fetched_once_for_many_requests() {
+    let house = House::new(&[Some(&["k"])]);
+    let all = futures_util::future::join_all((0..100).map(|_| house.ids_for("k"))).await;
+    assert!(all.iter().all(|ids| ids.as_deref() == Some(&["k".to_owned()][..])));
+    assert_eq!(house.server.fetches(), 1);
+}
+
+/// P61: 10,000 tokens with made-up key ids cause one fetch, and wait for nothing after it.
+#[tokio::test]
+async fn a_flood_of_unknown_key_ids_causes_one_fetch() {
+    let house = House::new(&[Some(&["k"])]);
+    house.cache.settled().await;
+    house.clock.advance(KEY_FETCH_COOLDOWN);
+    for n in 0..10_000 {
+        assert_eq!(house.ids_for(&format!("random-{n}")).await, Some(vec!["k".to_owned()]));
+    }
+    assert_eq!(house.server.fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_new_key_is_found_by_its_first_token() {
+    let house = House::new(&[Some(&["old"]), Some(&["old", "new"])]);
+    house.cache.settled().await;
+    assert_eq!(house.ids_for("new").await, Some(vec!["old".to_owned()]), "within the cooldown");
+    house.clock.advance(KEY_FETCH_COOLDOWN);
+    assert_eq!(house.ids_for("new").await, Some(vec!["old".to_owned(), "new".to_owned()]));
+    assert_eq!(house.server.fetches(), 2);
+}
+
+/// P62: a key that the issuer withdrew is gone after the refresh, although no token asked for another.
+#[tokio::test]
+async fn a_withdrawn_key_is_gone_after_the_refresh() {
+    let house = House::new(&[Some(&["old"]), Some(&["new"])]);
+    house.cache.settled().await;
+    house.pass(Duration::from_secs(300)).await;
+    assert_eq!(house.ids_for("old").await, Some(vec!["new".to_owned()]));
+}
+
+#[tokio::test]
+async fn an_outage_is_survived_up_to_max_stale() {
+    let house = House::new(&[Some(&["k"]), None]);
+    house.cache.settled().await;
+    for _ in 0..11 {
+        house.pass(Duration::from_secs(300)).await;
+        assert_eq!(house.ids_for("k").await, Some(vec!["k".to_owned()]));
+    }
+    house.pass(Duration::from_secs(301)).await;
+    assert_eq!(house.ids_for("k").await, None);
+    let status = &house.cache.status()[0];
+    assert!(status.keys.is_none() && status.failures > 10 && status.fetched_at.is_some());
+}
+
+/// Nobody waits longer than it wants to, and without keys there are none.
+#[tokio::test]
+async fn patience_is_bounded() {
+    let house = House::new(&[Some(&["k"])]);
+    house.server.let_through.forget_permits(Semaphore::MAX_PERMITS);
+    let soon = Duration::from_millis(10);
+    let material = house.cache.gather(&token("a", "k"), &house.trust, soon).await;
+    assert!(material.keys("a").is_none());
+    house.server.let_through.add_permits(1);
+    assert_eq!(house.ids_for("k").await, Some(vec!["k".to_owned()]));
+}
+
+/// A reload keeps the keys of an address that stays, and forgets those of one that goes.
+#[tokio::test]
+async fn keys_survive_a_reload_that_keeps_their_address() {
+    let mut house = House::new(&[Some(&["k"])]);
+    house.cache.settled().await;
+    let more = trust(&[("a", "https://a.example/jwks"), ("b", "https://b.example/jwks")]);
+    house.cache.follow(&more, Some(&house.trust));
+    house.cache.settled().await;
+    assert_eq!((house.server.fetches(), house.cache.status().len()), (2, 2));
+    house.trust = more;
+    assert_eq!(house.ids_for("k").await, Some(vec!["k".to_owned()]));
+    let fewer = trust(&[("b", "https://b.example/jwks")]);
+    house.cache.follow(&fewer, Some(&house.trust));
+    assert_eq!(house.cache.status().len(), 2, "requests may still hold the previous snapshot");
+    house.cache.follow(&fewer, Some(&fewer));
+    assert_eq!((house.server.fetches(), house.cache.status().len()), (2, 1));
+}
+
+/// P52: keys are looked up by issuer first; another issuer's token gets none of them.
+#[tokio::test]
+async fn material_holds_the_keys_of_the_named_issuer_only() {
+    let house = House::new(&[Some(&["k"])]);
+    house.cache.settled().await;
+    let material = house.cache.gather(&token("b", "k"), &house.trust, LONG).await;
+    assert!(material.keys("a").is_none() && material.keys("b").is_none());
+}

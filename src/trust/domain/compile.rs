@@ -1,0 +1,268 @@
+//! From a `TrustDomain` document to a [`TrustDomain`]: every problem is collected.
+
+use std::collections::BTreeMap;
+
+use rustls::pki_types::CertificateDer;
+use serde_saphyr::Spanned;
+
+use super::authorities::{self, Authority, Unfit};
+use super::crl::{Crl, CrlProblem, CrlSigner};
+use super::leaf::LeafRules;
+use super::revocation::Revocation;
+use super::{TrustDomain, pem_file};
+use crate::document::{Attachments, Diagnostic, Document, OnMissing, RevocationSpec, Severity};
+use crate::document::{Source, Spec, TrustDomainSpec};
+use crate::secret::Fingerprint;
+use crate::spiffe::{SpiffePattern, TrustDomainName};
+
+/// What compiling one document needs and gathers.
+struct Compiler<'a> {
+    document: &'a Document,
+    files: &'a Attachments,
+    problems: &'a mut Vec<Diagnostic>,
+    /// Everything that was read: what was verified with it is worth nothing once it changes.
+    inputs: Vec<u8>,
+}
+
+/// Compiles one document; nothing where it has an error.
+pub(in crate::trust) fn compile(
+    document: &Document,
+    spec: &TrustDomainSpec,
+    files: &Attachments,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<TrustDomain> {
+    let before = problems.len();
+    let mut compiler = Compiler { document, files, problems, inputs: Vec::new() };
+    let spiffe = spec.spiffe.as_ref().and_then(|name| compiler.spiffe_name(name));
+    let forwarders = compiler.forwarders(spec, spiffe.as_ref());
+    let authorities = compiler.authorities(&spec.authorities);
+    let intermediates = compiler.intermediates(&spec.intermediates);
+    let leaf = LeafRules::compile(&spec.leaf, &document.origin, compiler.problems);
+    let revocation = spec.revocation.as_ref().map(|revocation| {
+        let signers = authorities.iter().map(Authority::der).chain(&intermediates);
+        let signers: Vec<_> = signers.filter_map(CrlSigner::of).collect();
+        compiler.revocation(&revocation.value, &signers)
+    });
+    let name = document.metadata.name.value.clone();
+    let revision = compiler.revision(&name, spec);
+    if problems.iter().skip(before).any(|problem| problem.severity == Severity::Error) {
+        return None;
+    }
+    let anchors = authorities.iter().map(|authority| authority.anchor().clone()).collect();
+    Some(TrustDomain {
+        name,
+        spiffe,
+        authorities,
+        anchors,
+        intermediates,
+        forwarders,
+        leaf,
+        revocation,
+        revision,
+    })
+}
+
+/// Two documents for one SPIFFE trust domain would leave open whose rules count.
+pub(in crate::trust) fn check_distinct(documents: &[Document], problems: &mut Vec<Diagnostic>) {
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    for document in documents {
+        let Spec::TrustDomain(spec) = &document.spec else { continue };
+        let Some(spiffe) = &spec.spiffe else { continue };
+        if let Some(first) = seen.insert(&spiffe.value, &document.metadata.name.value) {
+            let message =
+                format!("SPIFFE trust domain `{}` is already that of `{first}`", spiffe.value);
+            let place = document.origin.span(spiffe);
+            let problem = Diagnostic::error("duplicate-trust-domain", place, message);
+            problems.push(problem.help("put the authorities of both into one document"));
+        }
+    }
+}
+
+// === impl Compiler ===
+
+impl Compiler<'_> {
+    fn spiffe_name(&mut self, name: &Spanned<String>) -> Option<TrustDomainName> {
+        match name.value.parse() {
+            Ok(parsed) => Some(parsed),
+            Err(why) => {
+                let message = format!("`{}` is not a SPIFFE trust domain: {why}", name.value);
+                let help = "write the bare name, such as `prod.example`";
+                self.error("invalid-spiffe-name", name, message, help);
+                None
+            }
+        }
+    }
+
+    fn forwarders(
+        &mut self,
+        spec: &TrustDomainSpec,
+        own: Option<&TrustDomainName>,
+    ) -> Vec<SpiffePattern> {
+        spec.forwarders.iter().filter_map(|text| self.forwarder(text, own)).collect()
+    }
+
+    fn forwarder(
+        &mut self,
+        text: &Spanned<String>,
+        own: Option<&TrustDomainName>,
+    ) -> Option<SpiffePattern> {
+        let pattern: SpiffePattern = match text.value.parse() {
+            Ok(pattern) => pattern,
+            Err(why) => {
+                let message = format!("`{}` is not a SPIFFE pattern: {why}", text.value);
+                let help = "`*` is one whole segment, a final `**` all that follow";
+                self.error("invalid-spiffe-pattern", text, message, help);
+                return None;
+            }
+        };
+        if own.is_none_or(|own| own.as_str() != pattern.trust_domain()) {
+            let message = format!("`{}` is not in the trust domain of this document", text.value);
+            let help = "a forwarder is named in the document of its own trust domain";
+            self.error("foreign-forwarder", text, message, help);
+            return None;
+        }
+        if pattern.covers_everything() {
+            let message = format!("`{}` lets every workload speak for others", text.value);
+            let place = self.document.origin.span(text);
+            let warning = Diagnostic::warning("broad-forwarder", place, message);
+            self.problems.push(warning.help("name the gateways only"));
+        }
+        Some(pattern)
+    }
+
+    fn authorities(&mut self, sources: &[Source]) -> Vec<Authority> {
+        let before = self.problems.len();
+        let found = self.certificates(sources, Authority::read);
+        let explained =
+            self.problems.iter().skip(before).any(|problem| problem.severity == Severity::Error);
+        if found.is_empty() && !explained {
+            let problem = Diagnostic::error(
+                "no-authorities",
+                self.document.origin.span(&self.document.metadata.name),
+                "trust domain has no authority, so that nothing could ever be believed",
+            );
+            self.problems.push(problem.help("add `authorities: [{ file: ca.pem }]`"));
+        }
+        found
+    }
+
+    fn intermediates(&mut self, sources: &[Source]) -> Vec<CertificateDer<'static>> {
+        self.certificates(sources, |der| {
+            authorities::check_issuer(der)?;
+            Ok(der.clone())
+        })
+    }
+
+    /// Every certificate of every source, each read by `read`.
+    fn certificates<T>(
+        &mut self,
+        sources: &[Source],
+        read: impl Fn(&CertificateDer<'static>) -> Result<T, Unfit>,
+    ) -> Vec<T> {
+        let mut found = Vec::new();
+        for source in sources {
+            let certificates = self.read(source, pem_file::certificates).unwrap_or_default();
+            for (at, der) in (1..).zip(&certificates) {
+                match read(der) {
+                    Ok(value) => found.push(value),
+                    Err(unfit) => self.unfit(source, at, &unfit),
+                }
+            }
+        }
+        found
+    }
+
+    fn unfit(&mut self, source: &Source, at: usize, unfit: &Unfit) {
+        let place = self.document.origin.span(source.place());
+        let name = source.name();
+        self.problems.push(match unfit {
+            Unfit::Wrong(why) => {
+                let message = format!("certificate {at} in {name}: {why}");
+                Diagnostic::error("not-an-authority", place, message)
+            }
+            Unfit::Odd(why) => {
+                let message = format!("certificate {at} in {name} is left out: {why}");
+                Diagnostic::warning("odd-authority", place, message)
+                    .help("whatever it has issued is not believed")
+            }
+        });
+    }
+
+    fn revocation(&mut self, spec: &RevocationSpec, signers: &[CrlSigner]) -> Revocation {
+        let mut lists = Vec::new();
+        for source in &spec.crls {
+            for der in self.read(source, pem_file::revocation_lists).unwrap_or_default() {
+                match Crl::read(&der, signers) {
+                    Ok(list) => lists.push(list),
+                    Err(problem) => self.crl_problem(spec, source, &problem),
+                }
+            }
+        }
+        Revocation::new(spec, lists)
+    }
+
+    fn crl_problem(&mut self, spec: &RevocationSpec, source: &Source, problem: &CrlProblem) {
+        let place = self.document.origin.span(source.place());
+        let name = source.name();
+        let problem = match problem {
+            CrlProblem::Unusable(why) => Diagnostic::error(
+                "unusable-crl",
+                place,
+                format!("revocation list in {name} cannot be used: {why}"),
+            ),
+            CrlProblem::Forged => Diagnostic::error(
+                "forged-crl",
+                place,
+                format!("revocation list in {name} is not signed by the CA that it names"),
+            ),
+            CrlProblem::UnknownIssuer => {
+                let message = format!("no CA of this document has issued the list in {name}");
+                let problem = Diagnostic::error("unknown-crl-issuer", place, message);
+                // Without the list the issuer's certificates are refused, unless the document lets them pass.
+                let severity = match spec.on_missing {
+                    OnMissing::Deny => Severity::Warning,
+                    OnMissing::Allow => Severity::Error,
+                };
+                Diagnostic { severity, ..problem }
+                    .help("add the issuer, with `cRLSign`, to `authorities` or `intermediates`")
+            }
+        };
+        self.problems.push(problem);
+    }
+
+    /// What `read` makes of the bytes of a source, which become part of the revision.
+    fn read<T>(
+        &mut self,
+        source: &Source,
+        read: impl Fn(&[u8]) -> Result<T, pem_file::Problem>,
+    ) -> Option<T> {
+        let bytes = match self.files.read(&self.document.origin, source) {
+            Ok(bytes) => bytes,
+            Err(problem) => {
+                self.problems.push(problem);
+                return None;
+            }
+        };
+        self.inputs.extend_from_slice(Fingerprint::of(&bytes).as_bytes());
+        match read(&bytes) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                let place = self.document.origin.span(source.place());
+                self.problems.push(problem.at(place, &source.name()));
+                None
+            }
+        }
+    }
+
+    /// The debug text of a spec has all its values and nothing that differs between two readings of the same text.
+    fn revision(self, name: &str, spec: &TrustDomainSpec) -> Fingerprint {
+        let mut inputs = self.inputs;
+        inputs.extend_from_slice(format!("{name}\n{spec:?}").as_bytes());
+        Fingerprint::of(&inputs)
+    }
+
+    fn error<T>(&mut self, code: &'static str, at: &Spanned<T>, message: String, help: &str) {
+        let problem = Diagnostic::error(code, self.document.origin.span(at), message);
+        self.problems.push(problem.help(help));
+    }
+}

@@ -1,0 +1,364 @@
+//! One certificate revocation list (RFC 5280 section 5): read completely and its signature checked once, when it is
+//! loaded, so that asking it later is one lookup.
+
+use std::collections::HashSet;
+
+use rustls::pki_types::CertificateDer;
+use webpki::BorrowedCertRevocationList;
+use x509_parser::asn1_rs::{Any, BitString, FromDer};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{
+    DistributionPointName, GeneralName, IssuingDistributionPoint, ParsedExtension, X509Extension,
+};
+use x509_parser::time::ASN1Time;
+
+use super::authorities::Validity;
+use crate::clock::UnixTime;
+use crate::secret::Fingerprint;
+
+/// Who issues certificates and their revocation lists: a name and a key. Two CAs of one name and different keys, as in
+/// a key rollover, are two issuers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IssuerId(Fingerprint);
+
+/// A revocation list whose signature was verified.
+#[derive(Clone, Debug)]
+pub struct Crl {
+    issuer: IssuerId,
+    scope: Scope,
+    /// Big-endian without leading zeros.
+    number: Vec<u8>,
+    validity: Validity,
+    revoked: HashSet<Box<[u8]>>,
+}
+
+/// Which of its issuer's certificates a list speaks of (RFC 5280 section 5.2.5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Scope {
+    end_entities: Option<bool>,
+    distribution_points: Vec<String>,
+}
+
+/// A CA that may have signed a list.
+#[derive(Clone, Debug)]
+pub(super) struct CrlSigner {
+    id: IssuerId,
+    name: Box<[u8]>,
+    /// The SubjectPublicKeyInfo, DER.
+    key: Box<[u8]>,
+}
+
+/// Why a list cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum CrlProblem {
+    /// It breaks the standard, or uses a part of it that is not supported.
+    Unusable(String),
+    /// None of the CAs at hand has its issuer's name.
+    UnknownIssuer,
+    /// The CAs of its issuer's name did not sign it.
+    Forged,
+}
+
+/// The parts of a list that webpki reads but does not show.
+struct Header<'a> {
+    issuer: &'a [u8],
+    validity: Validity,
+    number: Vec<u8>,
+    scope: Scope,
+}
+
+/// A signed DER structure: certificates and lists have the same three parts.
+struct Signed<'a> {
+    content: &'a [u8],
+    algorithm: &'a [u8],
+    signature: BitString<'a>,
+}
+
+// === impl IssuerId ===
+
+impl IssuerId {
+    /// The identity of a CA: its subject and its key.
+    #[must_use]
+    pub fn of(certificate: &X509Certificate<'_>) -> Self {
+        let (name, key) = (certificate.subject().as_raw(), certificate.public_key().raw);
+        Self(Fingerprint::of(&[name, key].concat()))
+    }
+}
+
+// === impl CrlSigner ===
+
+impl CrlSigner {
+    /// A CA as a signer of lists, if its key usage permits that (RFC 5280 section 4.2.1.3).
+    pub(super) fn of(der: &CertificateDer<'_>) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let usage = certificate.key_usage().ok()?;
+        usage.is_none_or(|usage| usage.value.crl_sign()).then(|| Self {
+            id: IssuerId::of(&certificate),
+            name: certificate.subject().as_raw().into(),
+            key: certificate.public_key().raw.into(),
+        })
+    }
+
+    fn signed(&self, signed: &Signed<'_>) -> bool {
+        let Some((algorithm, key)) = split_key(&self.key) else { return false };
+        let fits = |candidate: &&&dyn rustls::pki_types::SignatureVerificationAlgorithm| {
+            candidate.signature_alg_id().as_ref() == signed.algorithm
+                && candidate.public_key_alg_id().as_ref() == algorithm
+        };
+        signed.signature.unused_bits == 0
+            && webpki::ALL_VERIFICATION_ALGS.iter().find(fits).is_some_and(|algorithm| {
+                let signature = &signed.signature.data;
+                algorithm.verify_signature(&key.data, signed.content, signature).is_ok()
+            })
+    }
+}
+
+// === impl Crl ===
+
+impl Crl {
+    /// Reads a list and finds the CA that signed it.
+    pub(super) fn read(der: &[u8], signers: &[CrlSigner]) -> Result<Self, CrlProblem> {
+        // webpki insists on version 2, `nextUpdate`, known critical extensions, no delta and no indirect lists.
+        let list = BorrowedCertRevocationList::from_der(der)
+            .map_err(|why| CrlProblem::Unusable(format!("{why:?}")))?;
+        let signed = Signed::read(der).ok_or_else(broken)?;
+        let header = Header::read(signed.content)?;
+        let issuer = find_signer(&signed, &header, signers)?.id.clone();
+        let mut revoked = HashSet::new();
+        for entry in &list {
+            let entry = entry.map_err(|why| CrlProblem::Unusable(format!("an entry: {why:?}")))?;
+            revoked.insert(significant(entry.serial_number).into());
+        }
+        let Header { scope, number, validity, .. } = header;
+        Ok(Self { issuer, scope, number, validity, revoked })
+    }
+
+    /// Whose certificates it speaks of.
+    #[must_use]
+    pub const fn issuer(&self) -> &IssuerId {
+        &self.issuer
+    }
+
+    /// From `thisUpdate` to `nextUpdate`.
+    #[must_use]
+    pub const fn validity(&self) -> Validity {
+        self.validity
+    }
+
+    /// How many certificates it revokes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.revoked.len()
+    }
+
+    /// Whether it revokes none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.revoked.is_empty()
+    }
+
+    /// Whether it speaks of this certificate, which must be one of its issuer's.
+    pub(super) fn covers(&self, certificate: &X509Certificate<'_>) -> bool {
+        let kind = self.scope.end_entities.is_none_or(|ends| ends != certificate.is_ca());
+        let points = &self.scope.distribution_points;
+        kind && (points.is_empty() || points_of(certificate).any(|point| points.contains(&point)))
+    }
+
+    /// Whether it revokes the certificate with this serial number, which is the content of a DER integer.
+    #[must_use]
+    pub fn revokes(&self, serial: &[u8]) -> bool {
+        self.revoked.contains(significant(serial))
+    }
+
+    /// Whether it stands in for `other`: the same issuer and scope, and a later number.
+    pub(super) fn replaces(&self, other: &Self) -> Option<bool> {
+        (self.issuer == other.issuer && self.scope == other.scope).then(|| {
+            let key = |crl: &Self| (crl.number.len(), crl.number.clone(), crl.validity.not_before);
+            key(self) > key(other)
+        })
+    }
+}
+
+fn find_signer<'s>(
+    signed: &Signed<'_>,
+    header: &Header<'_>,
+    signers: &'s [CrlSigner],
+) -> Result<&'s CrlSigner, CrlProblem> {
+    let mut problem = CrlProblem::UnknownIssuer;
+    for signer in signers.iter().filter(|signer| *signer.name == *header.issuer) {
+        if signer.signed(signed) {
+            return Ok(signer);
+        }
+        problem = CrlProblem::Forged;
+    }
+    Err(problem)
+}
+
+/// The URIs where the certificate says that its lists are.
+fn points_of(certificate: &X509Certificate<'_>) -> impl Iterator<Item = String> {
+    let points = certificate.iter_extensions().filter_map(|extension| {
+        if let ParsedExtension::CRLDistributionPoints(points) = extension.parsed_extension() {
+            Some(points)
+        } else {
+            None
+        }
+    });
+    points
+        .flat_map(|points| points.iter())
+        .filter_map(|point| point.distribution_point.as_ref())
+        .flat_map(uris)
+}
+
+fn uris(name: &DistributionPointName<'_>) -> Vec<String> {
+    let DistributionPointName::FullName(names) = name else { return Vec::new() };
+    names
+        .iter()
+        .filter_map(
+            |name| if let GeneralName::URI(uri) = name { Some((*uri).to_owned()) } else { None },
+        )
+        .collect()
+}
+
+// === impl Header ===
+
+impl<'a> Header<'a> {
+    fn read(content: &'a [u8]) -> Result<Self, CrlProblem> {
+        let (rest, list) = Any::from_der(content).map_err(|_| broken())?;
+        if !rest.is_empty() {
+            return Err(broken());
+        }
+        let (after, _version) = Any::from_der(list.data).map_err(|_| broken())?;
+        let (before_name, _algorithm) = Any::from_der(after).map_err(|_| broken())?;
+        let (after, _issuer) = Any::from_der(before_name).map_err(|_| broken())?;
+        let issuer = taken(before_name, after).ok_or_else(broken)?;
+        let (after, this_update) = ASN1Time::from_der(after).map_err(|_| broken())?;
+        let (after, next_update) = ASN1Time::from_der(after).map_err(|_| broken())?;
+        let mut header = Self {
+            issuer,
+            validity: Validity {
+                not_before: UnixTime::from_secs(this_update.timestamp()),
+                not_after: UnixTime::from_secs(next_update.timestamp()),
+            },
+            number: Vec::new(),
+            scope: Scope::default(),
+        };
+        header.read_extensions(after)?;
+        Ok(header)
+    }
+
+    /// The entries come first, if there are any; the extensions are last, in `[0]`.
+    fn read_extensions(&mut self, mut rest: &[u8]) -> Result<(), CrlProblem> {
+        while !rest.is_empty() {
+            let (after, part) = Any::from_der(rest).map_err(|_| broken())?;
+            rest = after;
+            if !part.header.is_contextspecific() {
+                continue;
+            }
+            let (_, list) = Any::from_der(part.data).map_err(|_| broken())?;
+            let mut extensions = list.data;
+            while !extensions.is_empty() {
+                let (after, extension) =
+                    X509Extension::from_der(extensions).map_err(|_| broken())?;
+                extensions = after;
+                self.add(&extension)?;
+            }
+        }
+        if self.number.is_empty() {
+            return Err(CrlProblem::Unusable(String::from(
+                "it has no CRL number (RFC 5280 section 5.2.3)",
+            )));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, extension: &X509Extension<'_>) -> Result<(), CrlProblem> {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the library knows every extension there is; webpki has refused critical ones that matter"
+        )]
+        match extension.parsed_extension() {
+            // RFC 5280 section 5.2.3: the extension is not critical.
+            ParsedExtension::CRLNumber(_) if extension.critical => {
+                Err(CrlProblem::Unusable(String::from("its CRL number is critical")))
+            }
+            ParsedExtension::CRLNumber(number) => {
+                self.number = number.to_bytes_be();
+                Ok(())
+            }
+            ParsedExtension::IssuingDistributionPoint(point) => {
+                self.scope = Scope::read(point)?;
+                Ok(())
+            }
+            ParsedExtension::ParseError { .. } => Err(broken()),
+            _ => Ok(()),
+        }
+    }
+}
+
+// === impl Scope ===
+
+impl Scope {
+    fn read(point: &IssuingDistributionPoint<'_>) -> Result<Self, CrlProblem> {
+        let unsupported =
+            |what: &str| Err(CrlProblem::Unusable(format!("{what} are not supported")));
+        if point.indirect_crl {
+            return unsupported("lists for other issuers");
+        }
+        if point.only_some_reasons.is_some() {
+            return unsupported("lists of some reasons only");
+        }
+        if point.only_contains_attribute_certs {
+            return unsupported("lists of attribute certificates");
+        }
+        let distribution_points = point.distribution_point.as_ref().map(uris).unwrap_or_default();
+        if point.distribution_point.is_some() && distribution_points.is_empty() {
+            return unsupported("distribution points without a URI");
+        }
+        let end_entities = match (point.only_contains_user_certs, point.only_contains_ca_certs) {
+            (false, false) => None,
+            (true, false) => Some(true),
+            (false, true) => Some(false),
+            (true, true) => return unsupported("lists of nothing"),
+        };
+        Ok(Self { end_entities, distribution_points })
+    }
+}
+
+// === impl Signed ===
+
+impl<'a> Signed<'a> {
+    fn read(der: &'a [u8]) -> Option<Self> {
+        let (rest, whole) = Any::from_der(der).ok()?;
+        let (after, _content) = Any::from_der(whole.data).ok()?;
+        let content = taken(whole.data, after)?;
+        let (after, algorithm) = Any::from_der(after).ok()?;
+        let (end, signature) = BitString::from_der(after).ok()?;
+        let complete = rest.is_empty() && end.is_empty();
+        complete.then_some(Self { content, algorithm: algorithm.data, signature })
+    }
+}
+
+/// The algorithm (without its tag) and the key bits of a SubjectPublicKeyInfo.
+fn split_key(der: &[u8]) -> Option<(&[u8], BitString<'_>)> {
+    let (_, whole) = Any::from_der(der).ok()?;
+    let (after, algorithm) = Any::from_der(whole.data).ok()?;
+    let (_, key) = BitString::from_der(after).ok()?;
+    Some((algorithm.data, key))
+}
+
+/// What was read of `before` when `after` is left.
+fn taken<'a>(before: &'a [u8], after: &[u8]) -> Option<&'a [u8]> {
+    before.get(..before.len().checked_sub(after.len())?)
+}
+
+/// An integer without the zero byte that only says that it is not negative.
+fn significant(serial: &[u8]) -> &[u8] {
+    match serial {
+        [0, rest @ ..] if !rest.is_empty() => rest,
+        all => all,
+    }
+}
+
+fn broken() -> CrlProblem {
+    CrlProblem::Unusable(String::from("it is not a DER revocation list"))
+}

@@ -1,0 +1,323 @@
+//! From a `TokenIssuer` document to an [`Issuer`], with every problem told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_saphyr::Spanned;
+
+use super::{Issuer, canonical_type};
+use crate::document::{
+    Attachments, Diagnostic, Document, HumanDuration, Spec, TokenIssuerSpec, TokenPlaceSpec,
+    closest,
+};
+use crate::limits::MAX_CLOCK_SKEW;
+use crate::request::TokenPlace;
+use crate::trust::Algorithm;
+
+const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(30);
+const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+const DEFAULT_TYPES: [&str; 2] = ["jwt", "at+jwt"];
+
+/// One document on its way to an issuer.
+pub(super) struct Compiler<'a> {
+    pub(super) document: &'a Document,
+    pub(super) spec: &'a TokenIssuerSpec,
+    pub(super) files: &'a Attachments,
+    pub(super) problems: &'a mut Vec<Diagnostic>,
+}
+
+// === impl Issuer ===
+
+impl Issuer {
+    pub(in crate::trust) fn compile(
+        document: &Document,
+        spec: &TokenIssuerSpec,
+        files: &Attachments,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
+        Compiler { document, spec, files, problems }.issuer()
+    }
+}
+
+/// Refuses two issuers whose tokens could not be told apart: the same `iss` in the same place (P53).
+pub(in crate::trust) fn refuse_ambiguous(documents: &[Document], problems: &mut Vec<Diagnostic>) {
+    let mut seen = BTreeMap::new();
+    for document in documents {
+        let Spec::TokenIssuer(spec) = &document.spec else { continue };
+        for place in places_of(spec) {
+            let first = seen
+                .entry((spec.issuer.value.as_str(), place))
+                .or_insert(&document.metadata.name.value);
+            if **first == document.metadata.name.value {
+                continue;
+            }
+            let message = format!(
+                "issuer `{}` is also that of the document `{first}`, and their tokens are in the same place",
+                spec.issuer.value
+            );
+            let span = document.origin.span(&spec.issuer);
+            problems.push(Diagnostic::error("duplicate-issuer", span, message).help(
+                "merge the two documents, or give their tokens different places with `tokens`",
+            ));
+        }
+    }
+}
+
+fn places_of(spec: &TokenIssuerSpec) -> Vec<TokenPlace> {
+    let Some(places) = &spec.tokens else { return vec![TokenPlace::Authorization] };
+    places
+        .value
+        .iter()
+        .map(|place| match place {
+            TokenPlaceSpec::Authorization {} => TokenPlace::Authorization,
+            TokenPlaceSpec::Header(name) => TokenPlace::Header(name.value.to_ascii_lowercase()),
+            TokenPlaceSpec::Cookie(name) => TokenPlace::Cookie(name.value.clone()),
+        })
+        .collect()
+}
+
+// === impl Compiler ===
+
+impl Compiler<'_> {
+    /// Judges every part even when an earlier one is wrong, so that all problems are told at once.
+    fn issuer(mut self) -> Option<Issuer> {
+        let iss = self.iss();
+        let audiences = self.audiences();
+        let algorithms = self.algorithms();
+        let types = self.types();
+        let clock_skew = self.clock_skew();
+        let max_lifetime =
+            self.duration(self.spec.max_lifetime.as_ref(), "maxLifetime", DEFAULT_MAX_LIFETIME);
+        let max_age = self.spec.max_age.as_ref();
+        let max_age = max_age.map(|age| self.duration(Some(age), "maxAge", Duration::ZERO));
+        let places = self.places();
+        let required_claims = self.required_claims();
+        let keys = self.keys();
+        Some(Issuer {
+            name: self.document.metadata.name.value.clone(),
+            iss: iss?,
+            audiences: audiences?,
+            algorithms: algorithms?,
+            types: types?,
+            clock_skew,
+            max_lifetime,
+            max_age,
+            places: places?,
+            binding: self.spec.binding,
+            required_claims,
+            denied_keys: values(&self.spec.deny_kids),
+            keys: keys?,
+        })
+    }
+
+    fn iss(&mut self) -> Option<String> {
+        let iss = &self.spec.issuer;
+        if iss.value.trim().is_empty() || iss.value.chars().any(char::is_control) {
+            self.error(
+                "invalid-issuer",
+                iss,
+                "issuer is empty or not plain text",
+                "write the exact `iss` claim of its tokens",
+            );
+            return None;
+        }
+        Some(iss.value.clone())
+    }
+
+    fn audiences(&mut self) -> Option<Vec<String>> {
+        if self.spec.audiences.is_empty() {
+            self.error(
+                "missing-audiences",
+                &self.spec.issuer,
+                "issuer has no `audiences`, so tokens meant for others would be accepted",
+                "name what the `aud` claim says for this service, such as `audiences: [orders]`",
+            );
+            return None;
+        }
+        for audience in self.spec.audiences.iter().filter(|a| a.value.trim().is_empty()) {
+            self.error("invalid-audience", audience, "audience is empty", "remove it");
+        }
+        if let Some(any) = self.spec.audiences.iter().find(|a| a.value == "*") {
+            self.error(
+                "invalid-audience",
+                any,
+                "audience `*` is not a wildcard: audiences are compared exactly",
+                "name the audiences",
+            );
+        }
+        Some(values(&self.spec.audiences))
+    }
+
+    fn algorithms(&mut self) -> Option<Vec<Algorithm>> {
+        if self.spec.algorithms.is_empty() {
+            self.error(
+                "missing-algorithms",
+                &self.spec.issuer,
+                "issuer has no `algorithms`",
+                "name the algorithms that it signs with, such as `algorithms: [RS256]`",
+            );
+            return None;
+        }
+        let mut known = Vec::new();
+        for name in &self.spec.algorithms {
+            match Algorithm::from_name(&name.value) {
+                Some(algorithm) => known.push(algorithm),
+                None => self.unknown_algorithm(name),
+            }
+        }
+        (known.len() == self.spec.algorithms.len()).then_some(known)
+    }
+
+    fn unknown_algorithm(&mut self, name: &Spanned<String>) {
+        let text = &name.value;
+        if text.to_ascii_uppercase().starts_with("HS") {
+            let message = format!(
+                "algorithm `{text}` is symmetric: whoever can verify a token can also make one"
+            );
+            return self.error(
+                "symmetric-algorithm",
+                name,
+                &message,
+                "let the issuer sign with `RS256`, `ES256` or `EdDSA`",
+            );
+        }
+        if text.eq_ignore_ascii_case("none") {
+            return self.error(
+                "unsigned-algorithm",
+                name,
+                "algorithm `none` accepts what anybody writes",
+                "name the algorithms that the issuer signs with",
+            );
+        }
+        let all: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
+        let help = closest(text, &all).map_or_else(
+            || format!("expected one of {}", all.join(", ")),
+            |word| format!("did you mean `{word}`?"),
+        );
+        self.error("unknown-algorithm", name, &format!("unknown algorithm `{text}`"), &help);
+    }
+
+    fn types(&mut self) -> Option<Vec<String>> {
+        let Some(types) = &self.spec.types else {
+            return Some(DEFAULT_TYPES.map(str::to_owned).to_vec());
+        };
+        if types.is_empty() {
+            self.error(
+                "missing-types",
+                &self.spec.issuer,
+                "issuer has an empty list of `types`, so no token would be accepted",
+                "leave `types` out for `[JWT, at+jwt]`, or name its `typ` values",
+            );
+            return None;
+        }
+        Some(types.iter().map(|t| canonical_type(&t.value)).collect())
+    }
+
+    fn clock_skew(&mut self) -> Duration {
+        let Some(skew) = &self.spec.clock_skew else { return DEFAULT_CLOCK_SKEW };
+        if skew.value.get() > MAX_CLOCK_SKEW {
+            let message = format!("clockSkew is {}, and at most 60s is possible", skew.value);
+            self.error(
+                "clock-skew",
+                skew,
+                &message,
+                "expired tokens are accepted for as long: synchronise the clocks instead",
+            );
+        }
+        skew.value.get().min(MAX_CLOCK_SKEW)
+    }
+
+    /// A duration that must not be zero.
+    pub(super) fn duration(
+        &mut self,
+        given: Option<&Spanned<HumanDuration>>,
+        field: &str,
+        default: Duration,
+    ) -> Duration {
+        let Some(given) = given else { return default };
+        if given.value.get().is_zero() {
+            let message = format!("{field} is 0s, so no token would be accepted");
+            self.error("zero-duration", given, &message, "write a duration such as `1h`");
+        }
+        given.value.get()
+    }
+
+    fn places(&mut self) -> Option<Vec<TokenPlace>> {
+        let Some(places) = &self.spec.tokens else { return Some(places_of(self.spec)) };
+        if places.value.is_empty() {
+            self.error(
+                "missing-places",
+                places,
+                "issuer has an empty list of `tokens`, so no token would be found",
+                "leave `tokens` out for the `Authorization` header",
+            );
+            return None;
+        }
+        for place in &places.value {
+            match place {
+                TokenPlaceSpec::Authorization {} => {}
+                TokenPlaceSpec::Header(name) => self.header_name(name),
+                TokenPlaceSpec::Cookie(name) => self.cookie_name(name),
+            }
+        }
+        let mut places = places_of(self.spec);
+        places.sort();
+        places.dedup();
+        Some(places)
+    }
+
+    fn header_name(&mut self, name: &Spanned<String>) {
+        let text = name.value.to_ascii_lowercase();
+        if text == "authorization" {
+            self.error(
+                "invalid-place",
+                name,
+                "the `Authorization` header has a scheme before its token",
+                "write `authorization: {}` instead",
+            );
+        } else if text == "cookie" || text.starts_with("x-forwarded-client-cert") {
+            let message = format!("header `{text}` does not hold a token");
+            self.error(
+                "invalid-place",
+                name,
+                &message,
+                "name the header that does, or use `cookie: name`",
+            );
+        } else if http::HeaderName::from_bytes(text.as_bytes()).is_err() {
+            let message = format!("`{}` is not a header name", name.value);
+            self.error("invalid-place", name, &message, "write a name such as `x-partner-token`");
+        }
+    }
+
+    fn cookie_name(&mut self, name: &Spanned<String>) {
+        // RFC 6265 section 4.1.1: a cookie's name is a token, as a header's name is.
+        if http::HeaderName::from_bytes(name.value.as_bytes()).is_err() {
+            let message = format!("`{}` is not a cookie name", name.value);
+            self.error("invalid-place", name, &message, "write a name such as `session`");
+        }
+    }
+
+    fn required_claims(&mut self) -> Vec<String> {
+        for pointer in self.spec.required_claims.iter().filter(|p| !p.value.starts_with('/')) {
+            let message = format!("`{}` is not a JSON pointer", pointer.value);
+            let help = format!("write `/{}`", pointer.value);
+            self.error("invalid-pointer", pointer, &message, &help);
+        }
+        values(&self.spec.required_claims)
+    }
+
+    pub(super) fn error<T>(
+        &mut self,
+        code: &'static str,
+        place: &Spanned<T>,
+        message: &str,
+        help: &str,
+    ) {
+        let span = self.document.origin.span(place);
+        self.problems.push(Diagnostic::error(code, span, message).help(help));
+    }
+}
+
+fn values(list: &[Spanned<String>]) -> Vec<String> {
+    list.iter().map(|item| item.value.clone()).collect()
+}

@@ -1,0 +1,206 @@
+//! The keys of a `TokenIssuer` document: read at once, or an address to fetch them from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde_saphyr::Spanned;
+
+use super::KeySource;
+use super::compile::Compiler;
+use crate::document::{Diagnostic, KeysSpec, Source};
+use crate::trust::{KeyFault, KeySet, KeyUrl, KeyUrlError, RemoteKeys};
+
+const DEFAULT_REFRESH: Duration = Duration::from_secs(5 * 60);
+const DEFAULT_MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// More often than this is an attack on the issuer, not a refresh.
+const MIN_REFRESH: Duration = Duration::from_secs(10);
+
+// === impl Compiler ===
+
+impl Compiler<'_> {
+    pub(super) fn keys(&mut self) -> Option<KeySource> {
+        let keys = &self.spec.keys;
+        match (keys.value.sources.as_slice(), &keys.value.url) {
+            ([source], None) => {
+                self.refuse_remote_settings(&keys.value);
+                self.local_keys(source)
+            }
+            ([], Some(url)) => self.remote_keys(&keys.value, url),
+            (sources, url) => {
+                let count = sources.len().saturating_add(usize::from(url.is_some()));
+                let message = format!(
+                    "keys have {count} sources, expected exactly one of `file`, `inline` and `url`"
+                );
+                self.error(
+                    "key-source",
+                    keys,
+                    &message,
+                    "keep the one that holds the issuer's current keys",
+                );
+                None
+            }
+        }
+    }
+
+    fn refuse_remote_settings(&mut self, keys: &KeysSpec) {
+        let given = [
+            ("ca", keys.ca.is_some()),
+            ("refresh", keys.refresh.is_some()),
+            ("maxStale", keys.max_stale.is_some()),
+            ("allowPlaintext", keys.allow_plaintext),
+        ];
+        for (field, _) in given.into_iter().filter(|(_, given)| *given) {
+            let message = format!("`{field}` is for keys that are fetched, and these are not");
+            self.error("key-source", &self.spec.keys, &message, "remove it, or use `url`");
+        }
+    }
+
+    fn local_keys(&mut self, source: &Source) -> Option<KeySource> {
+        let place = match source {
+            Source::File(place) | Source::Inline(place) => place,
+        };
+        let text = match self.files.read(&self.document.origin, source) {
+            Ok(text) => text,
+            Err(problem) => {
+                self.problems.push(problem);
+                return None;
+            }
+        };
+        let what = match source {
+            Source::File(file) => format!("`{}`", file.value),
+            Source::Inline(_) => String::from("the inline text"),
+        };
+        let set = match KeySet::parse(&text) {
+            Ok(set) => set,
+            Err(error) => {
+                self.error(
+                    "invalid-key-set",
+                    place,
+                    &format!("{what} {error}"),
+                    "get the set from the issuer's `jwks_uri`",
+                );
+                return None;
+            }
+        };
+        self.judge(&set, place, &what).then(|| KeySource::Local(Arc::new(set)))
+    }
+
+    /// Tells what is wrong with the keys; whether the set can be used.
+    fn judge(&mut self, set: &KeySet, place: &Spanned<String>, what: &str) -> bool {
+        for skipped in set.skipped() {
+            let message = format!("{what}: {skipped}");
+            match skipped.fault {
+                KeyFault::Private | KeyFault::Symmetric => self.error(
+                    "secret-key",
+                    place,
+                    &message,
+                    "a secret does not belong here: consider it known, have the issuer replace it, and keep public keys only",
+                ),
+                KeyFault::Malformed
+                | KeyFault::OtherUse
+                | KeyFault::Unsupported
+                | KeyFault::Contradiction
+                | KeyFault::RsaSize
+                | KeyFault::Weak
+                | KeyFault::Invalid
+                | KeyFault::Ambiguous
+                | KeyFault::TooMany => {
+                    let span = self.document.origin.span(place);
+                    self.problems.push(Diagnostic::warning("unusable-key", span, message));
+                }
+            }
+        }
+        if set.keys().is_empty() {
+            self.error(
+                "no-usable-key",
+                place,
+                &format!("{what} has no usable key"),
+                "get the set from the issuer's `jwks_uri`",
+            );
+        }
+        !set.keys().is_empty()
+    }
+
+    fn remote_keys(&mut self, keys: &KeysSpec, url: &Spanned<String>) -> Option<KeySource> {
+        let address = match KeyUrl::parse(&url.value, keys.allow_plaintext) {
+            Ok(address) => Some(address),
+            Err(error) => {
+                let help = match error {
+                    KeyUrlError::Plaintext => {
+                        "use `https://`; where that is impossible, `allowPlaintext: true` lets anybody on the way replace the keys"
+                    }
+                    KeyUrlError::NotAbsolute
+                    | KeyUrlError::Scheme
+                    | KeyUrlError::UserInfo
+                    | KeyUrlError::Fragment => {
+                        "write an address such as `https://login.example.com/jwks`"
+                    }
+                };
+                self.error("invalid-key-url", url, &format!("key address {error}"), help);
+                None
+            }
+        };
+        let authorities = self.authorities(keys.ca.as_ref());
+        let refresh = self.duration(keys.refresh.as_ref(), "refresh", DEFAULT_REFRESH);
+        let max_stale = self.duration(keys.max_stale.as_ref(), "maxStale", DEFAULT_MAX_STALE);
+        self.judge_times(keys, refresh, max_stale);
+        let url = address?;
+        Some(KeySource::Remote(Arc::new(RemoteKeys {
+            url,
+            authorities: authorities?,
+            refresh,
+            max_stale,
+        })))
+    }
+
+    fn judge_times(&mut self, keys: &KeysSpec, refresh: Duration, max_stale: Duration) {
+        if let Some(given) = keys.refresh.as_ref().filter(|_| refresh < MIN_REFRESH) {
+            let message = format!("refresh is {}, expected at least 10s", given.value);
+            self.error(
+                "key-refresh",
+                given,
+                &message,
+                "an unknown key id is asked for at once anyway",
+            );
+        }
+        if let Some(given) = keys.max_stale.as_ref().filter(|_| max_stale < refresh) {
+            let message =
+                format!("maxStale is {}, shorter than the time between two fetches", given.value);
+            self.error(
+                "key-refresh",
+                given,
+                &message,
+                "make `maxStale` as long as an outage of the issuer that must be survived",
+            );
+        }
+    }
+
+    /// `Some(None)` where the system's authorities are to be used.
+    fn authorities(&mut self, ca: Option<&Source>) -> Option<Option<Vec<u8>>> {
+        let Some(ca) = ca else { return Some(None) };
+        let place = match ca {
+            Source::File(place) | Source::Inline(place) => place,
+        };
+        let pem = match self.files.read(&self.document.origin, ca) {
+            Ok(pem) => pem,
+            Err(problem) => {
+                self.problems.push(problem);
+                return None;
+            }
+        };
+        let count = CertificateDer::pem_slice_iter(&pem).filter(Result::is_ok).count();
+        if count == 0 {
+            self.error(
+                "invalid-ca",
+                place,
+                "no certificate in PEM was found",
+                "expected `-----BEGIN CERTIFICATE-----`",
+            );
+            return None;
+        }
+        Some(Some(pem.into_owned()))
+    }
+}

@@ -1,0 +1,202 @@
+//! `TokenIssuer` documents, right and wrong.
+
+use crate::document::{self, Attachments, Diagnostic, SourceFile, any_error};
+use crate::request::TokenPlace;
+use crate::trust::{Algorithm, Issuer, KeySource, TrustStore};
+
+const KEY: &str =
+    r#"{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+/// A whole document with `spec`, one setting per line.
+fn document(name: &str, spec: &str) -> String {
+    let spec: String = spec.lines().map(|line| format!("  {}\n", line.trim())).collect();
+    format!(
+        "apiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: {name} }}\nspec:\n{spec}"
+    )
+}
+
+fn compile(text: &str, files: &Attachments) -> (TrustStore, Vec<Diagnostic>) {
+    let mut problems = Vec::new();
+    let file = SourceFile::new("issuer.yaml", text);
+    let documents = document::parse(&file, &mut problems);
+    let store = TrustStore::compile(&documents, files, &mut problems);
+    (store, problems)
+}
+
+/// The settings that an issuer must have, with `changed` instead of the line of the same setting.
+fn spec_with(changed: &str) -> String {
+    let keys = format!("keys: {{ inline: '{{\"keys\":[{KEY}]}}' }}");
+    let base = ["issuer: https://a.example", "audiences: [orders]", "algorithms: [EdDSA]", &keys];
+    let field = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
+    let mut lines: Vec<_> =
+        base.iter().filter(|line| field(line) != field(changed)).map(ToString::to_string).collect();
+    lines.push(changed.to_owned());
+    document("a", &lines.join("\n"))
+}
+
+fn issuer_with(changed: &str) -> Issuer {
+    let (store, problems) = compile(&spec_with(changed), &Attachments::default());
+    assert_eq!(problems, [], "{changed}");
+    store.issuers.into_iter().next().unwrap()
+}
+
+fn problems_of(text: &str) -> Vec<(&'static str, String)> {
+    let (_, problems) = compile(text, &Attachments::default());
+    problems.into_iter().map(|p| (p.code, p.to_string())).collect()
+}
+
+#[test]
+fn what_is_left_out_has_a_safe_default() {
+    let issuer = issuer_with("binding: none");
+    assert_eq!(issuer.places(), [TokenPlace::Authorization]);
+    assert_eq!(issuer.clock_skew().as_secs(), 30);
+    assert_eq!(issuer.max_lifetime().as_secs(), 24 * 60 * 60);
+    assert_eq!(issuer.max_age(), None);
+    assert!(issuer.allows_algorithm(Algorithm::EdDsa));
+    assert!(!issuer.allows_algorithm(Algorithm::Es256));
+    assert!(matches!(issuer.keys(), KeySource::Local(set) if set.keys().len() == 1));
+}
+
+/// RFC 8725 section 3.11: tokens of another type are not taken for access tokens (P70).
+#[test]
+fn types_are_compared_as_media_types() {
+    let issuer = issuer_with("binding: none");
+    for accepted in [
+        None,
+        Some("JWT"),
+        Some("jwt"),
+        Some("application/jwt"),
+        Some("at+JWT"),
+        Some("application/at+jwt"),
+    ] {
+        assert!(issuer.allows_type(accepted), "{accepted:?}");
+    }
+    for refused in ["", "wit+jwt", "dpop+jwt", "logout+jwt", "JOSE", "application/a/jwt", "JWT "] {
+        assert!(!issuer.allows_type(Some(refused)), "{refused}");
+    }
+    assert!(!issuer_with("types: [at+jwt]").allows_type(None));
+}
+
+#[test]
+fn places_can_be_named() {
+    let issuer = issuer_with(
+        "tokens: [{ authorization: {} }, { header: X-Partner-Token }, { cookie: session }]",
+    );
+    assert_eq!(
+        issuer.places(),
+        [
+            TokenPlace::Authorization,
+            TokenPlace::Header("x-partner-token".into()),
+            TokenPlace::Cookie("session".into())
+        ]
+    );
+}
+
+/// Invariant 12: what would be insecure or could never work is an error with a place and advice.
+#[test]
+fn what_is_wrong_is_told_with_its_code() {
+    for (changed, code) in [
+        ("audiences: []", "missing-audiences"),
+        ("audiences: ['']", "invalid-audience"),
+        ("audiences: ['*']", "invalid-audience"),
+        ("issuer: ''", "invalid-issuer"),
+        ("algorithms: []", "missing-algorithms"),
+        ("algorithms: [HS256]", "symmetric-algorithm"),
+        ("algorithms: [none]", "unsigned-algorithm"),
+        ("algorithms: [es256]", "unknown-algorithm"),
+        ("types: []", "missing-types"),
+        ("clockSkew: 61s", "clock-skew"),
+        ("maxLifetime: 0s", "zero-duration"),
+        ("maxAge: 0s", "zero-duration"),
+        ("tokens: []", "missing-places"),
+        ("tokens: [{ header: Authorization }]", "invalid-place"),
+        ("tokens: [{ header: cookie }]", "invalid-place"),
+        ("tokens: [{ header: 'a b' }]", "invalid-place"),
+        ("tokens: [{ cookie: 'a=b' }]", "invalid-place"),
+        ("tokens: [{ query: a }]", "unknown-value"),
+        ("requiredClaims: [sub]", "invalid-pointer"),
+        ("binding: strong", "unknown-value"),
+        ("keys: {}", "key-source"),
+        ("keys: { inline: '{}', url: https://a.example/ }", "key-source"),
+        ("keys: { inline: 'x', file: y }", "key-source"),
+        ("keys: { inline: '<html>' }", "invalid-key-set"),
+        ("keys: { inline: '{}' }", "invalid-key-set"),
+        ("keys: { inline: '{\"keys\":[]}' }", "no-usable-key"),
+        ("keys: { inline: '{\"keys\":[{\"kty\":\"oct\",\"k\":\"AA\"}]}' }", "secret-key"),
+        ("keys: { file: nowhere.json }", "unreadable-file"),
+        ("keys: { url: 'http://a.example/' }", "invalid-key-url"),
+        ("keys: { url: '/jwks' }", "invalid-key-url"),
+        ("keys: { url: 'https://me:pw@a.example/' }", "invalid-key-url"),
+        ("keys: { url: 'https://a.example/', refresh: 1s }", "key-refresh"),
+        ("keys: { url: 'https://a.example/', maxStale: 1m }", "key-refresh"),
+        ("keys: { url: 'https://a.example/', ca: { inline: x } }", "invalid-ca"),
+        ("keys: { inline: x, refresh: 1m }", "key-source"),
+        ("key: {}", "unknown-field"),
+    ] {
+        let problems = problems_of(&spec_with(changed));
+        assert!(problems.iter().any(|(found, _)| *found == code), "{changed}: {problems:?}");
+    }
+}
+
+#[test]
+fn every_problem_is_told_at_once_and_no_issuer_results() {
+    let spec = "issuer: https://a.example\nalgorithms: [HS256]\nkeys: { url: http://a.example }";
+    let (store, problems) = compile(&document("a", spec), &Attachments::default());
+    let codes: Vec<_> = problems.iter().map(|p| p.code).collect();
+    assert_eq!(codes, ["missing-audiences", "symmetric-algorithm", "invalid-key-url"]);
+    assert!(problems.iter().all(|p| p.help.is_some()));
+    assert!(any_error(&problems) && store.issuers().is_empty());
+}
+
+/// P59: a private key in a set is told as a leak; what it holds is not shown.
+#[test]
+fn a_private_key_is_refused_loudly() {
+    let keys = format!(r#"{{"keys":[{KEY},{}]}}"#, KEY.replace("\"x\"", "\"d\":\"canary\",\"x\""));
+    let problems = problems_of(&spec_with(&format!("keys: {{ inline: '{keys}' }}")));
+    let [(code, text)] = problems.as_slice() else { panic!("{problems:?}") };
+    assert_eq!(*code, "secret-key");
+    assert!(text.contains("key 2 (`k`) holds a private key"), "{text}");
+    assert!(!text.contains("canary"));
+}
+
+#[test]
+fn one_unusable_key_is_a_warning() {
+    let keys = format!(r#"{{"keys":[{{"kty":"RSA","use":"enc"}},{KEY}]}}"#);
+    let text = spec_with(&format!("keys: {{ inline: '{keys}' }}"));
+    let (store, problems) = compile(&text, &Attachments::default());
+    assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), ["unusable-key"]);
+    assert!(!any_error(&problems) && store.issuers().len() == 1);
+}
+
+#[test]
+fn keys_are_read_from_a_file_beside_the_document() {
+    let mut files = Attachments::default();
+    files.insert("keys/a.json".into(), Ok(format!(r#"{{"keys":[{KEY}]}}"#).into_bytes()));
+    files.insert("keys/b.json".into(), Ok(b"-----BEGIN PUBLIC KEY-----".to_vec()));
+    let (store, problems) = compile(&spec_with("keys: { file: keys/a.json }"), &files);
+    assert_eq!((store.issuers().len(), problems.len()), (1, 0));
+    let (_, problems) = compile(&spec_with("keys: { file: keys/b.json }"), &files);
+    assert_eq!(problems[0].message, "`keys/b.json` is PEM, expected a JWK Set (JSON)");
+}
+
+/// P53: tokens of two issuers must be told apart by `iss` and place.
+#[test]
+fn two_issuers_with_the_same_iss_need_different_places() {
+    let first = spec_with("binding: none");
+    let second = |changed: &str| spec_with(changed).replace("name: a", "name: b");
+    let same = format!("{first}---\n{}", second("binding: certificate"));
+    let problems = problems_of(&same);
+    assert_eq!(problems.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["duplicate-issuer"]);
+    let apart = format!("{first}---\n{}", second("tokens: [{ cookie: session }]"));
+    assert_eq!(problems_of(&apart), []);
+}
+
+#[test]
+fn an_address_is_kept_with_its_rules() {
+    let issuer = issuer_with("keys: { url: 'https://a.example/jwks', refresh: 1m, maxStale: 2h }");
+    let KeySource::Remote(remote) = issuer.keys() else { panic!("{:?}", issuer.keys()) };
+    assert_eq!(remote.url.uri().path(), "/jwks");
+    assert_eq!((remote.refresh.as_secs(), remote.max_stale.as_secs()), (60, 7200));
+    let issuer = issuer_with("keys: { url: 'http://127.0.0.1/jwks', allowPlaintext: true }");
+    assert!(matches!(issuer.keys(), KeySource::Remote(remote) if remote.url.is_plaintext()));
+}
