@@ -12,8 +12,8 @@ mod remote;
 
 pub use algorithm::Algorithm;
 pub use domain::{
-    Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, TrustDomain,
-    Validity,
+    Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, SpiffeBundle,
+    TrustDomain, Validity,
 };
 pub use introspection::{Introspection, IntrospectionEndpoint};
 pub use issuer::{Issuer, KeySource};
