@@ -62,6 +62,8 @@ pub struct RuleSpec {
     pub peer: Option<Spanned<PeerSpec>>,
     /// The token it carries.
     pub token: Option<Spanned<TokenSpec>>,
+    /// A condition over all of these, in CEL.
+    pub when: Option<Spanned<String>>,
     /// What an allow adds to the request.
     pub inject: Option<Spanned<InjectSpec>>,
 }

@@ -41,6 +41,8 @@ pub enum Check<'r> {
     TokenScopes(&'r [String]),
     /// The token has one of these scopes.
     TokenAnyScope(&'r [String]),
+    /// The condition holds.
+    Condition,
     /// The value of this header to inject can be sent.
     Inject(&'r str),
 }
@@ -78,14 +80,17 @@ impl<'r> Check<'r> {
             Self::TokenClaim(_) => 13,
             Self::TokenScopes(_) => 14,
             Self::TokenAnyScope(_) => 15,
-            Self::Inject(_) => 16,
+            Self::Condition => 16,
+            Self::Inject(_) => 17,
         }
     }
 
     /// What it means that the allow rule that came closest failed here.
     pub(super) fn failed(self) -> Rejection {
         let reason = match self {
-            Self::Source | Self::ContextExtension(_) | Self::Header(_) => Reason::NoRule,
+            Self::Source | Self::ContextExtension(_) | Self::Header(_) | Self::Condition => {
+                Reason::NoRule
+            }
             Self::PeerPresent => Reason::PeerMissing,
             Self::PeerTrustDomain(_) | Self::PeerSpiffe | Self::PeerDns => Reason::CertSan,
             Self::PeerEvidence(_) => Reason::EvidenceInsufficient,
@@ -123,6 +128,7 @@ impl<'r> Check<'r> {
             | Self::TokenClient
             | Self::TokenClaim(_)
             | Self::TokenAnyScope(_)
+            | Self::Condition
             | Self::Inject(_) => &[],
         }
     }
@@ -148,6 +154,7 @@ impl fmt::Display for Check<'_> {
             Self::TokenClaim(pointer) => write!(f, "a fitting claim `{pointer}`"),
             Self::TokenScopes(scopes) => write!(f, "scope `{}`", scopes.join(" ")),
             Self::TokenAnyScope(scopes) => write!(f, "one of the scopes `{}`", scopes.join(" ")),
+            Self::Condition => f.write_str("a request for which its condition holds"),
             Self::Inject(name) => write!(f, "a value for header `{name}` that can be sent"),
         }
     }

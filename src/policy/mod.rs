@@ -6,6 +6,7 @@
 mod check;
 mod claim;
 mod compile;
+mod condition;
 mod decision;
 mod evaluate;
 mod header;

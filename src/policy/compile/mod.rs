@@ -1,5 +1,6 @@
 //! Documents to rules: every problem is collected, and a set with an error is not used (P77).
 
+mod condition;
 mod identity;
 mod inject;
 mod request;
@@ -9,6 +10,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde_saphyr::Spanned;
+
+pub(super) use request::check_header_name;
 
 use super::host::HostPattern;
 use super::index::Index;
@@ -194,4 +197,4 @@ impl<'a> Compiler<'a, '_> {
 }
 
 /// What is wrong with one entry: code, message and advice.
-type Problem = (&'static str, String, Option<String>);
+pub(super) type Problem = (&'static str, String, Option<String>);

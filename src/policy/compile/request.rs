@@ -155,7 +155,7 @@ fn read_network(text: &String) -> Result<IpNet, Problem> {
 
 /// Headers that a policy must not look at: what carries credentials is verified and not compared, and what a caller can
 /// set to pass for a proxy proves nothing (P14, P26).
-fn check_header_name(name: &str) -> Result<(), Problem> {
+pub(in crate::policy) fn check_header_name(name: &str) -> Result<(), Problem> {
     let lower = name.to_ascii_lowercase();
     let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     let help = match lower.as_str() {

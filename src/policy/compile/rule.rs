@@ -22,6 +22,7 @@ impl<'a> Compiler<'a, '_> {
             ports: target.ports.clone().into(),
             methods: self.methods(on),
             inject: self.inject(spec, &paths),
+            when: self.condition(spec, &paths),
             paths,
             source: self.source(spec.source.as_ref()),
             context_extensions: self.context_extensions(spec.context_extensions.as_ref()),

@@ -228,6 +228,28 @@ fn indeterminate_never_allows() {
     }
 }
 
+/// P74: a condition is one more thing that a rule asks for, in three values.
+#[test]
+fn a_condition_is_evaluated_in_three_values() {
+    let set = rules(&[
+        "{ name: own, effect: allow, on: { paths: ['/users/{id}'] }, token: { issuer: corp }, when: 'token.sub == request.path.id' }",
+        "{ name: guests, effect: deny, token: { issuer: corp }, when: 'token.claims.kind == \"guest\"' }",
+    ]);
+    for (path, claims, expected) in [
+        ("/users/alice", json!({"sub": "alice", "kind": "staff"}), "allow own"),
+        ("/users/bob", json!({"sub": "alice", "kind": "staff"}), "deny no_rule own"),
+        ("/users/alice", json!({"sub": "alice", "kind": "guest"}), "deny rule_denied guests"),
+        ("/users/alice", json!({"sub": "alice"}), "deny eval_error guests"),
+        ("/users/alice", json!({"kind": "staff"}), "deny eval_error own"),
+    ] {
+        assert_eq!(
+            outcome(&set, &caller(None, Some(claims.clone())), &get(path)),
+            expected,
+            "{claims}"
+        );
+    }
+}
+
 #[test]
 fn networks_and_route_parameters_are_compared() {
     let set = rules(&[
