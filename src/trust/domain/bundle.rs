@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::json;
 use crate::limits::{MAX_JSON_DEPTH, MAX_KEY_SET_BYTES, MAX_KEYS};
-use crate::trust::KeySet;
+use crate::trust::{KeyPurpose, KeySet};
 
 /// A bundle that was read.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl SpiffeBundle {
             };
             match key.get("use").and_then(Value::as_str) {
                 Some("x509-svid") => certificates.push(x509_authority(key, at)?),
-                Some("jwt-svid") => tokens.push(jwt_authority(key)),
+                Some("jwt-svid") => tokens.push(Value::Object(key.clone())),
                 // Section 4.2.2: a key whose use is unknown is ignored.
                 Some(_) | None => ignored = ignored.saturating_add(1),
             }
@@ -106,16 +106,9 @@ fn x509_authority(
     Ok(CertificateDer::from(der))
 }
 
-/// The key as key sets elsewhere have it: `jwt-svid` is what SPIFFE calls `sig`.
-fn jwt_authority(key: &Map<String, Value>) -> Value {
-    let mut key = key.clone();
-    key.insert(String::from("use"), Value::from("sig"));
-    Value::Object(key)
-}
-
 fn key_set(keys: &[Value]) -> Result<KeySet, BundleProblem> {
     let text = json!({ "keys": keys }).to_string();
-    KeySet::parse(text.as_bytes()).map_err(|why| problem(why.to_string()))
+    KeySet::parse(text.as_bytes(), KeyPurpose::JwtSvid).map_err(|why| problem(why.to_string()))
 }
 
 fn number(members: &Map<String, Value>, name: &str) -> Result<Option<u64>, BundleProblem> {
