@@ -21,9 +21,9 @@ fn others(rules: usize) -> String {
             "---\napiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: other-{host} }}\nspec:\n  target: {{ hosts: [service-{host}.example.com] }}\n  rules:\n"
         );
         for rule in 0..10 {
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "    - {{ name: r{rule}, effect: allow, on: {{ methods: [GET], paths: [\"/v{rule}/things/{{id}}\"] }}, peer: {{ spiffe: [\"spiffe://prod.example/ns/web/sa/*\"] }} }}\n"
+                "    - {{ name: r{rule}, effect: allow, on: {{ methods: [GET], paths: [\"/v{rule}/things/{{id}}\"] }}, peer: {{ spiffe: [\"spiffe://prod.example/ns/web/sa/*\"] }} }}"
             );
         }
     }

@@ -44,7 +44,7 @@ fn holds_with(text: &str, claims: Value) -> Truth {
     let condition =
         Condition::compile(text, ALL).unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
     let Value::Object(claims) = claims else { panic!("claims are an object") };
-    let token = TokenIdentity::for_test("corp", claims, Binding::None);
+    let token = TokenIdentity::assertion("corp", claims, Binding::None).unwrap();
     let spiffe = "spiffe://prod.example/ns/web/sa/front".parse().unwrap();
     let facts = PeerFacts { spiffe: Some(spiffe), dns: vec!["a".into()], ..PeerFacts::of("prod") };
     let peer = PeerIdentity::assertion(facts, EvidenceLevel::Hash);
