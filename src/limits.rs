@@ -93,6 +93,12 @@ pub const KEY_FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Least time between two fetches of a key set that tokens with unknown key ids can cause (P61).
 pub const KEY_FETCH_COOLDOWN: Duration = Duration::from_secs(30);
 
+/// For how long a key id that a fetch did not bring causes no other fetch.
+pub const ABSENT_KEY_LIFETIME: Duration = Duration::from_secs(60);
+
+/// Most such key ids kept for one key set. Beyond them the cooldown alone bounds the fetches.
+pub const MAX_ABSENT_KEYS: usize = 1024;
+
 /// Most requests that wait for one key set at a time; the others go on with what is there (P61).
 pub const MAX_KEY_WAITERS: usize = 256;
 

@@ -24,7 +24,7 @@ use countersign::evidence::{self, CompactJws, PeerSources};
 use countersign::reason::Reason;
 use countersign::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
 use countersign::secret::Fingerprint;
-use countersign::trust::{Algorithm, KeySet, Material, TrustStore, VerificationKey};
+use countersign::trust::{Algorithm, KeyPurpose, KeySet, Material, TrustStore, VerificationKey};
 use serde_json::{Value, json};
 
 const NOW: i64 = 1_800_000_000;
@@ -181,9 +181,12 @@ fn cookbook_signatures_verify_with_their_public_keys() {
     ] {
         let Some(figure) = vectors(file) else { return };
         let private = &figure["input"]["key"];
-        assert!(VerificationKey::parse(private).is_err(), "{file}: a private key is no public one");
+        assert!(
+            VerificationKey::parse(private, KeyPurpose::Jwt).is_err(),
+            "{file}: a private key is no public one"
+        );
         let text = json!({ "keys": [public(private)] }).to_string();
-        let keys = KeySet::parse(text.as_bytes()).unwrap();
+        let keys = KeySet::parse(text.as_bytes(), KeyPurpose::Jwt).unwrap();
         let key = keys.select(private["kid"].as_str(), algorithm).unwrap();
         let message = figure["signing"]["sig-input"].as_str().unwrap().as_bytes();
         let signature = figure["signing"]["sig"].as_str().unwrap();
@@ -237,7 +240,7 @@ fn cookbook_keys_are_told_apart() {
         ("rfc-jose/jwk/3_6.symmetric_key_encryption.json", false),
     ] {
         let Some(key) = vectors(file) else { return };
-        assert_eq!(VerificationKey::parse(&key).is_ok(), usable, "{file}");
+        assert_eq!(VerificationKey::parse(&key, KeyPurpose::Jwt).is_ok(), usable, "{file}");
     }
 }
 

@@ -6,6 +6,7 @@
 mod binding;
 mod claims;
 mod peer;
+mod profile;
 mod signature;
 mod token;
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::authn::binding::{self, Binding};
 use crate::authn::claims::{self, RegisteredClaims};
+use crate::authn::profile;
 use crate::authn::signature::{Signed, TokenMemory};
 use crate::authn::{Credential, PeerIdentity};
 use crate::clock::UnixTime;
@@ -52,10 +53,11 @@ pub(super) fn verify_all(
 
 /// The configured issuer that the token says it is from. The claim only chooses whose rules and keys apply; if it lies,
 /// the signature will not verify (P53).
-fn issuer_of<'a>(token: &PresentedToken, trust: &'a TrustStore) -> Result<&'a Issuer, Rejection> {
-    let claimed = token.claimed_issuer();
-    let mut named =
-        trust.issuers().iter().filter(|issuer| Some(issuer.iss()) == claimed).peekable();
+fn issuer_of<'a>(
+    token: &'a PresentedToken,
+    trust: &'a TrustStore,
+) -> Result<&'a Issuer, Rejection> {
+    let mut named = trust.issuers_named(token.claimed_issuer(), token.claimed_subject()).peekable();
     if named.peek().is_none() {
         return Err(Reason::IssuerUnknown.because("token is from no issuer that is configured"));
     }
@@ -86,6 +88,7 @@ fn verify(
     let claims = token.jws().claims();
     let registered = RegisteredClaims::read(claims)?;
     let until = registered.check(claims, issuer, now)?;
+    profile::check(claims, registered.subject.as_deref(), issuer)?;
     signed.remember(memory, until);
     let binding = binding::check(claims, token.scheme(), certificate, issuer.binding())?;
     Ok(TokenIdentity {

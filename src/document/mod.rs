@@ -26,7 +26,9 @@ pub use duration::HumanDuration;
 pub use policy::PolicySpec;
 pub use source::Source;
 pub use suggest::closest;
-pub use token_issuer::{BindingFloor, KeysSpec, TokenIssuerSpec, TokenPlaceSpec};
+pub use token_issuer::{
+    BindingFloor, DiscoverySpec, IssuerProfile, KeysSpec, TokenIssuerSpec, TokenPlaceSpec,
+};
 pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,
     TrustDomainSpec,

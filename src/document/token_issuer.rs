@@ -9,7 +9,10 @@ use super::{HumanDuration, Source};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenIssuerSpec {
-    /// The `iss` claim of its tokens, compared exactly (RFC 7519 section 4.1.1).
+    /// What kind of tokens it makes.
+    #[serde(default)]
+    pub profile: IssuerProfile,
+    /// The `iss` claim of its tokens, compared exactly (RFC 7519 section 4.1.1); for JWT-SVIDs the trust domain, as a SPIFFE ID.
     pub issuer: Spanned<String>,
     /// The audiences that we answer to: a token names at least one of them (RFC 7519 section 4.1.3).
     #[serde(default)]
@@ -40,7 +43,20 @@ pub struct TokenIssuerSpec {
     pub deny_kids: Vec<Spanned<String>>,
 }
 
-/// Where public keys come from: exactly one of `file`, `inline` and `url`.
+/// A kind of tokens with rules of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum IssuerProfile {
+    /// JWT access tokens (RFC 7519, RFC 9068).
+    #[default]
+    Jwt,
+    /// JWT-SVIDs: known by the trust domain of their `sub`, whatever their `iss` (SPIFFE JWT-SVID section 3).
+    JwtSvid,
+    /// Kubernetes service-account tokens: `sub` and the claim `kubernetes.io` name the same account.
+    Kubernetes,
+}
+
+/// Where public keys come from: exactly one of `file`, `inline`, `url` and `discovery`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "RawKeys")]
 pub struct KeysSpec {
@@ -48,6 +64,8 @@ pub struct KeysSpec {
     pub sources: Vec<Source>,
     /// The address of a JWK Set.
     pub url: Option<Spanned<String>>,
+    /// The issuer's own metadata, which names the address (OpenID Connect Discovery 1.0).
+    pub discovery: Option<Spanned<DiscoverySpec>>,
     /// For an address: the authorities that its server's certificate must lead to, instead of the system's.
     pub ca: Option<Source>,
     /// For an address: how often the keys are fetched.
@@ -57,6 +75,11 @@ pub struct KeysSpec {
     /// For an address: whether `http://` will do.
     pub allow_plaintext: bool,
 }
+
+/// OpenID Connect Discovery. It has no settings: the metadata is where the specification says.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscoverySpec {}
 
 /// A place where tokens are.
 #[derive(Clone, Debug, Deserialize)]
@@ -88,6 +111,7 @@ struct RawKeys {
     file: Option<Spanned<String>>,
     inline: Option<Spanned<String>>,
     url: Option<Spanned<String>>,
+    discovery: Option<Spanned<DiscoverySpec>>,
     ca: Option<Source>,
     refresh: Option<Spanned<HumanDuration>>,
     max_stale: Option<Spanned<HumanDuration>>,
@@ -114,6 +138,7 @@ impl From<RawKeys> for KeysSpec {
         Self {
             sources: sources.collect(),
             url: raw.url,
+            discovery: raw.discovery,
             ca: raw.ca,
             refresh: raw.refresh,
             max_stale: raw.max_stale,

@@ -57,7 +57,17 @@ impl PresentedToken {
     /// The issuer that it claims to be from: good for choosing among the configured issuers and for nothing else (P53).
     #[must_use]
     pub fn claimed_issuer(&self) -> Option<&str> {
-        self.jws.claims().get("iss").and_then(Value::as_str)
+        self.claimed("iss")
+    }
+
+    /// The subject that it claims to be about: good for the same and nothing else.
+    #[must_use]
+    pub fn claimed_subject(&self) -> Option<&str> {
+        self.claimed("sub")
+    }
+
+    fn claimed(&self, name: &str) -> Option<&str> {
+        self.jws.claims().get(name).and_then(Value::as_str)
     }
 }
 

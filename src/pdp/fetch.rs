@@ -20,12 +20,17 @@ use tokio_rustls::TlsConnector;
 
 use crate::limits::{KEY_FETCH_TIMEOUT, MAX_KEY_SET_BYTES};
 use crate::pdp::dial;
-use crate::trust::RemoteKeys;
+use crate::trust::KeyUrl;
 
 /// Gets the text behind an address.
 pub trait Fetcher: fmt::Debug + Send + Sync {
-    /// Gets the key set at `source`, within the bounds on time and size.
-    fn fetch<'a>(&'a self, source: &'a RemoteKeys) -> BoxFuture<'a, Result<Fetched, FetchError>>;
+    /// Gets the text at `url`, within the bounds on time and size, from a server that leads to `authorities` (PEM), or to the
+    /// system's where there are none.
+    fn fetch<'a>(
+        &'a self,
+        url: &'a KeyUrl,
+        authorities: Option<&'a [u8]>,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>>;
 }
 
 /// What was got.
@@ -73,19 +78,23 @@ pub struct HttpsFetcher;
 // === impl HttpsFetcher ===
 
 impl Fetcher for HttpsFetcher {
-    fn fetch<'a>(&'a self, source: &'a RemoteKeys) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(
+        &'a self,
+        url: &'a KeyUrl,
+        authorities: Option<&'a [u8]>,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         Box::pin(async move {
-            tokio::time::timeout(KEY_FETCH_TIMEOUT, get(source))
+            tokio::time::timeout(KEY_FETCH_TIMEOUT, get(url, authorities))
                 .await
                 .unwrap_or(Err(FetchError::Timeout))
         })
     }
 }
 
-async fn get(source: &RemoteKeys) -> Result<Fetched, FetchError> {
-    let uri = source.url.uri();
+async fn get(url: &KeyUrl, authorities: Option<&[u8]>) -> Result<Fetched, FetchError> {
+    let uri = url.uri();
     let host = uri.host().unwrap_or_default();
-    let plaintext = source.url.is_plaintext();
+    let plaintext = url.is_plaintext();
     let port = uri.port_u16().unwrap_or(if plaintext { 80 } else { 443 });
     let stream = dial::connect(host, port).await.map_err(FetchError::Connect)?;
     let response = if plaintext {
@@ -94,7 +103,7 @@ async fn get(source: &RemoteKeys) -> Result<Fetched, FetchError> {
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(name)
             .map_err(|_| FetchError::Tls(String::from("the host is not a server name")))?;
-        let tls = TlsConnector::from(client_config(source.authorities.clone()).await?);
+        let tls = TlsConnector::from(client_config(authorities.map(<[u8]>::to_vec)).await?);
         let stream =
             tls.connect(name, stream).await.map_err(|error| FetchError::Tls(error.to_string()))?;
         exchange(stream, uri).await?

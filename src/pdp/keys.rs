@@ -2,27 +2,27 @@
 //!
 //! One task per address fetches, so there is one flight at a time; requests only ever look, or ask the task to look again.
 
+mod entry;
+mod load;
 mod state;
+mod store;
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::AbortHandle;
-
-use crate::clock::{Clock, UnixTime};
+use crate::clock::{Clock, Stopwatch, UnixTime};
 use crate::evidence::PresentedToken;
-use crate::limits::MAX_KEY_WAITERS;
 use crate::pdp::fetch::Fetcher;
-use crate::pdp::keys::state::KeyState;
-use crate::trust::{Issuer, KeyFault, KeySet, KeySource, KeyUrl, Material, RemoteKeys, TrustStore};
+use crate::pdp::keys::entry::{Entry, Shared};
+use crate::trust::{Issuer, KeySet, KeySource, Material, RemoteKeys, TrustStore};
 
 /// Key sets by their address. Outlives the snapshots: an address that stays keeps its keys.
 pub struct KeyCache {
     clock: Arc<dyn Clock>,
     fetcher: Arc<dyn Fetcher>,
+    folder: Option<PathBuf>,
     entries: Mutex<Vec<Arc<Entry>>>,
 }
 
@@ -41,35 +41,20 @@ pub struct KeyStatus {
     pub failures: u32,
 }
 
-/// One address and its task.
-struct Entry {
-    shared: Arc<Shared>,
-    task: AbortHandle,
-}
-
-/// What the task and the requests share.
-struct Shared {
-    source: Arc<RemoteKeys>,
-    state: Mutex<KeyState>,
-    /// How many fetches have ended.
-    completed: watch::Sender<u64>,
-    wake: tokio::sync::Notify,
-    waiters: AtomicUsize,
-}
-
-/// One request's place among those that wait.
-struct Waiting<'a>(&'a AtomicUsize);
-
-/// A sleeping task does not notice that the wall clock jumps, so it looks at it now and then (P82).
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-
 // === impl KeyCache ===
 
 impl KeyCache {
     /// An empty cache. [`KeyCache::follow`] fills it.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) -> Self {
-        Self { clock, fetcher, entries: Mutex::new(Vec::new()) }
+        Self { clock, fetcher, folder: None, entries: Mutex::new(Vec::new()) }
+    }
+
+    /// This cache with a folder where the last good keys outlive a restart.
+    #[must_use]
+    pub fn kept_in(mut self, folder: PathBuf) -> Self {
+        self.folder = Some(folder);
+        self
     }
 
     /// Follows the addresses in `trust` from now on: new ones are fetched in the background, those that stay keep their keys,
@@ -87,25 +72,13 @@ impl KeyCache {
     }
 
     fn start(&self, source: &Arc<RemoteKeys>) -> Entry {
-        let now = self.clock.now();
-        let shared = Arc::new(Shared {
-            source: Arc::clone(source),
-            state: Mutex::new(KeyState::new(source.refresh, source.max_stale, now)),
-            completed: watch::Sender::new(0),
-            wake: tokio::sync::Notify::new(),
-            waiters: AtomicUsize::new(0),
-        });
-        let task = refresh_for_ever(
-            Arc::clone(&shared),
-            Arc::clone(&self.clock),
-            Arc::clone(&self.fetcher),
-        );
-        Entry { shared, task: tokio::spawn(task).abort_handle() }
+        let (clock, fetcher) = (Arc::clone(&self.clock), Arc::clone(&self.fetcher));
+        Entry::start(source, self.folder.clone(), clock, fetcher)
     }
 
     /// The key sets that `tokens` need and that are not in `trust` itself.
     ///
-    /// Waits, for `patience` at most, only where there are no keys yet, or where a token names an unknown key and the issuer
+    /// Waits, for `patience` at most in all, only where there are no keys yet, or where a token names an unknown key and the issuer
     /// may be asked again.
     pub async fn gather(
         &self,
@@ -114,10 +87,12 @@ impl KeyCache {
         patience: Duration,
     ) -> Material {
         let mut material = Material::default();
+        let stopwatch = Stopwatch::start();
         for token in tokens {
             for (issuer, source) in remote_issuers(token, trust) {
                 let Some(shared) = self.find(source) else { continue };
                 let key_id = token.jws().header().key_id.as_deref();
+                let patience = patience.saturating_sub(stopwatch.elapsed());
                 if let Some(keys) = shared.keys_for(key_id, self.clock.as_ref(), patience).await {
                     material.insert(issuer.name(), keys);
                 }
@@ -136,7 +111,7 @@ impl KeyCache {
     /// Waits until every address has been asked at least once, well or badly: what a start may want to wait for.
     pub async fn settled(&self) {
         let all: Vec<_> =
-            lock(&self.entries).iter().map(|entry| entry.shared.completed.subscribe()).collect();
+            lock(&self.entries).iter().map(|entry| entry.shared.completed()).collect();
         for mut completed in all {
             // An error means that the address is no longer followed.
             let _ = completed.wait_for(|count| *count > 0).await;
@@ -146,7 +121,7 @@ impl KeyCache {
     /// Has every task look at the clock again.
     pub fn recheck(&self) {
         for entry in lock(&self.entries).iter() {
-            entry.shared.wake.notify_one();
+            entry.shared.wake();
         }
     }
 
@@ -168,15 +143,13 @@ fn remote_issuers<'a>(
     token: &'a PresentedToken,
     trust: &'a TrustStore,
 ) -> impl Iterator<Item = (&'a Issuer, &'a Arc<RemoteKeys>)> {
-    let claimed = token.claimed_issuer();
-    trust.issuers().iter().filter_map(move |issuer| match issuer.keys() {
-        KeySource::Remote(source)
-            if Some(issuer.iss()) == claimed && issuer.places().contains(token.place()) =>
-        {
-            Some((issuer, source))
-        }
-        KeySource::Remote(_) | KeySource::Local(_) => None,
-    })
+    trust
+        .issuers_named(token.claimed_issuer(), token.claimed_subject())
+        .filter(|issuer| issuer.places().contains(token.place()))
+        .filter_map(|issuer| match issuer.keys() {
+            KeySource::Remote(source) => Some((issuer, source)),
+            KeySource::Local(_) => None,
+        })
 }
 
 fn sources(trust: &TrustStore) -> impl Iterator<Item = &Arc<RemoteKeys>> {
@@ -186,151 +159,9 @@ fn sources(trust: &TrustStore) -> impl Iterator<Item = &Arc<RemoteKeys>> {
     })
 }
 
-// === impl Entry ===
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-// === impl Shared ===
-
-impl Shared {
-    fn serves(&self, source: &Arc<RemoteKeys>) -> bool {
-        Arc::ptr_eq(&self.source, source) || self.source == *source
-    }
-
-    /// The keys for a token with this key id; waits where waiting may help.
-    async fn keys_for(
-        &self,
-        key_id: Option<&str>,
-        clock: &dyn Clock,
-        patience: Duration,
-    ) -> Option<Arc<KeySet>> {
-        let mut completed = self.completed.subscribe();
-        if self.is_worth_waiting(key_id, clock.now())
-            && let Some(_place) = Waiting::begin(&self.waiters)
-        {
-            // Running out of patience is no error: what is there decides.
-            let _ = tokio::time::timeout(patience, completed.changed()).await;
-        }
-        lock(&self.state).keys(clock.now()).cloned()
-    }
-
-    /// Whether the next fetch may bring a key that is not there, and will end soon. Has the task fetch at once where a
-    /// token names an unknown key and the issuer may be asked again.
-    fn is_worth_waiting(&self, key_id: Option<&str>, now: UnixTime) -> bool {
-        let mut state = lock(&self.state);
-        if let Some(keys) = state.keys(now) {
-            if key_id.is_none_or(|id| keys.has(id)) {
-                return false;
-            }
-            if state.force(now) {
-                self.wake.notify_one();
-            }
-        }
-        state.is_moving(now)
-    }
-
-    fn status(&self, now: UnixTime) -> KeyStatus {
-        let state = lock(&self.state);
-        KeyStatus {
-            origin: self.source.url.to_string(),
-            keys: state.keys(now).cloned(),
-            fetched_at: state.held().map(|held| held.fetched_at),
-            next_fetch: state.next_attempt(),
-            failures: state.failures(),
-        }
-    }
-}
-
-/// Fetches whenever it is due, until it is aborted.
-async fn refresh_for_ever(shared: Arc<Shared>, clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) {
-    loop {
-        let wait = lock(&shared.state).wait(clock.now());
-        if wait.is_zero() {
-            refresh(&shared, clock.as_ref(), fetcher.as_ref()).await;
-            continue;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(wait.min(LONGEST_SLEEP)) => {}
-            () = shared.wake.notified() => {}
-        }
-    }
-}
-
-async fn refresh(shared: &Shared, clock: &dyn Clock, fetcher: &dyn Fetcher) {
-    lock(&shared.state).begin(clock.now());
-    let fetched = fetcher.fetch(&shared.source).await;
-    let keys = fetched
-        .map_err(|error| error.to_string())
-        .and_then(|text| KeySet::parse(&text.body).map_err(|error| format!("the answer {error}")));
-    let origin = &shared.source.url;
-    let count = {
-        let mut state = lock(&shared.state);
-        let now = clock.now();
-        match keys {
-            Ok(keys) => {
-                report(&keys, &state, origin);
-                state.succeed(Arc::new(keys), now, jitter());
-            }
-            Err(error) => {
-                state.fail(now);
-                let failures = state.failures();
-                tracing::warn!(%origin, failures, error, "keys could not be fetched");
-            }
-        }
-        state.completed()
-    };
-    shared.completed.send_replace(count);
-}
-
-/// A well-formed set is the issuer's word, so it counts even where none of its keys can be used; but somebody should know.
-fn report(keys: &KeySet, before: &KeyState, origin: &KeyUrl) {
-    let same = before.held().is_some_and(|held| held.keys.revision() == keys.revision());
-    if same {
-        return;
-    }
-    tracing::info!(%origin, keys = keys.keys().len(), skipped = keys.skipped().len(), "keys have changed");
-    for skipped in keys.skipped() {
-        if matches!(skipped.fault, KeyFault::Private | KeyFault::Symmetric) {
-            tracing::error!(%origin, key = skipped.position, "the issuer publishes a secret: {}", skipped.fault);
-        }
-    }
-    if keys.keys().is_empty() {
-        tracing::error!(%origin, "none of the issuer's keys can be used");
-    }
-}
-
-/// Between 0 and 1, so that replicas that were started together do not ask together.
-fn jitter() -> f64 {
-    let mut byte = [0];
-    // Without randomness there is no jitter, and nothing else depends on it.
-    let _ = aws_lc_rs::rand::fill(&mut byte);
-    f64::from(byte[0]) / 255.0
-}
-
 /// A panic elsewhere leaves the state as it was: every change to it is complete when its lock is released.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-// === impl Waiting ===
-
-impl<'a> Waiting<'a> {
-    fn begin(waiters: &'a AtomicUsize) -> Option<Self> {
-        let place = Self(waiters);
-        // Dropping the place gives it back, also where there was none to be had.
-        let before = waiters.fetch_add(1, Ordering::Relaxed);
-        (before < MAX_KEY_WAITERS).then_some(place)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]

@@ -147,7 +147,9 @@ impl Pinned<'_> {
     async fn gather(&self, evidence: &Evidence) -> Result<Material, Rejection> {
         let Ok(tokens) = &evidence.tokens else { return Ok(Material::default()) };
         let deadline = self.pdp.options.deadline;
-        let gathering = self.pdp.keys.gather(tokens, self.current.snapshot.trust(), deadline);
+        // Patience ends before the deadline does, so that the answer says whose keys did not arrive.
+        let patience = deadline.mul_f64(0.9);
+        let gathering = self.pdp.keys.gather(tokens, self.current.snapshot.trust(), patience);
         tokio::time::timeout(deadline, gathering)
             .await
             .map_err(|_| Reason::Deadline.because("the issuer's keys did not arrive in time"))

@@ -6,7 +6,7 @@ mod keys;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::document::BindingFloor;
+use crate::document::{BindingFloor, IssuerProfile};
 use crate::request::TokenPlace;
 use crate::trust::{Algorithm, KeySet, RemoteKeys};
 
@@ -16,6 +16,7 @@ pub(super) use compile::refuse_ambiguous;
 #[derive(Debug)]
 pub struct Issuer {
     name: String,
+    profile: IssuerProfile,
     iss: String,
     audiences: Vec<String>,
     algorithms: Vec<Algorithm>,
@@ -48,10 +49,29 @@ impl Issuer {
         &self.name
     }
 
-    /// The `iss` of its tokens, compared exactly.
+    /// What kind of tokens it makes.
+    #[must_use]
+    pub const fn profile(&self) -> IssuerProfile {
+        self.profile
+    }
+
+    /// The `iss` of its tokens, compared exactly; for JWT-SVIDs the SPIFFE ID of the trust domain.
     #[must_use]
     pub fn iss(&self) -> &str {
         &self.iss
+    }
+
+    /// Whether tokens with this `iss` are its.
+    pub(super) fn is_called(&self, iss: Option<&str>) -> bool {
+        self.profile != IssuerProfile::JwtSvid && Some(self.iss.as_str()) == iss
+    }
+
+    /// Whether JWT-SVIDs with this `sub` are its.
+    pub(super) fn is_domain_of(&self, sub: Option<&str>) -> bool {
+        self.profile == IssuerProfile::JwtSvid
+            && sub
+                .and_then(|sub| sub.strip_prefix(self.iss.as_str()))
+                .is_some_and(|path| path.starts_with('/'))
     }
 
     /// The audiences that are ours; never empty.

@@ -29,6 +29,16 @@ pub struct VerificationKey {
     verifiers: Vec<(Algorithm, ParsedPublicKey)>,
 }
 
+/// What the keys of a set are to verify.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyPurpose {
+    /// JWTs: `use` is `sig`, or absent.
+    #[default]
+    Jwt,
+    /// JWT-SVIDs: `use` may also be `jwt-svid`, as in a SPIFFE bundle (SPIFFE JWT-SVID section 5.2).
+    JwtSvid,
+}
+
 /// Why a key of a set is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum KeyFault {
@@ -77,7 +87,7 @@ impl VerificationKey {
     ///
     /// # Errors
     /// Why it is not used.
-    pub fn parse(value: &Value) -> Result<Self, KeyFault> {
+    pub fn parse(value: &Value, purpose: KeyPurpose) -> Result<Self, KeyFault> {
         let members = value.as_object().ok_or(KeyFault::Malformed)?;
         let kty = text(members, "kty")?.ok_or(KeyFault::Malformed)?;
         if kty == "oct" || members.contains_key("k") {
@@ -86,7 +96,7 @@ impl VerificationKey {
         if PRIVATE_MEMBERS.iter().any(|name| members.contains_key(*name)) {
             return Err(KeyFault::Private);
         }
-        check_use(members)?;
+        check_use(members, purpose)?;
         let id = text(members, "kid")?;
         if id.is_some_and(|id| id.len() > MAX_KEY_ID_BYTES) {
             return Err(KeyFault::Malformed);
@@ -144,9 +154,10 @@ fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a st
 }
 
 /// RFC 7517 sections 4.2 and 4.3: what is said must allow verifying; nothing said allows it.
-fn check_use(members: &Map<String, Value>) -> Result<(), KeyFault> {
-    if text(members, "use")?.is_some_and(|usage| usage != "sig") {
-        return Err(KeyFault::OtherUse);
+fn check_use(members: &Map<String, Value>, purpose: KeyPurpose) -> Result<(), KeyFault> {
+    match (text(members, "use")?, purpose) {
+        (None | Some("sig"), _) | (Some("jwt-svid"), KeyPurpose::JwtSvid) => {}
+        (Some(_), _) => return Err(KeyFault::OtherUse),
     }
     let Some(operations) = members.get("key_ops") else { return Ok(()) };
     let operations = operations.as_array().ok_or(KeyFault::Malformed)?;

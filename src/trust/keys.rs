@@ -6,7 +6,7 @@ use crate::json::{self, JsonError};
 use crate::limits::{MAX_JSON_DEPTH, MAX_KEY_SET_BYTES, MAX_KEYS};
 use crate::secret::Fingerprint;
 use crate::trust::Algorithm;
-use crate::trust::jwk::{KeyFault, VerificationKey};
+use crate::trust::jwk::{KeyFault, KeyPurpose, VerificationKey};
 
 /// The usable keys of one issuer.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl KeySet {
     ///
     /// # Errors
     /// What was found instead of a key set.
-    pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
+    pub fn parse(text: &[u8], purpose: KeyPurpose) -> Result<Self, KeySetError> {
         if text.len() > MAX_KEY_SET_BYTES {
             return Err(KeySetError::TooLarge);
         }
@@ -80,19 +80,19 @@ impl KeySet {
             .as_object()
             .ok_or_else(|| KeySetError::OtherJson(json::type_name(&document)))?;
         match members.get("keys") {
-            Some(Value::Array(keys)) => Ok(Self::of(keys)),
+            Some(Value::Array(keys)) => Ok(Self::of(keys, purpose)),
             None if members.contains_key("kty") => Err(KeySetError::SingleKey),
             Some(_) | None => Err(KeySetError::NoKeys),
         }
     }
 
-    fn of(values: &[Value]) -> Self {
+    fn of(values: &[Value], purpose: KeyPurpose) -> Self {
         let (mut keys, mut faults) = (Vec::new(), Vec::new());
         for (position, value) in (1..).zip(values) {
             let key = if position > MAX_KEYS {
                 Err(KeyFault::TooMany)
             } else {
-                VerificationKey::parse(value)
+                VerificationKey::parse(value, purpose)
             };
             match key {
                 Ok(key) => keys.push((position, key)),

@@ -11,11 +11,11 @@ mod remote;
 
 pub use algorithm::Algorithm;
 pub use domain::{
-    Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, TrustDomain,
-    Validity,
+    Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, SpiffeBundle,
+    TrustDomain, Validity,
 };
 pub use issuer::{Issuer, KeySource};
-pub use jwk::{KeyFault, VerificationKey};
+pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
 pub use remote::{KeyUrl, KeyUrlError, RemoteKeys};
 
@@ -105,6 +105,18 @@ impl TrustStore {
     #[must_use]
     pub fn issuers(&self) -> &[Issuer] {
         &self.issuers
+    }
+
+    /// The issuers that a token may be from, going by its **unverified** `iss` and `sub`: those that are called so, then, for
+    /// JWT-SVIDs, those of the trust domain of its subject.
+    pub fn issuers_named<'a>(
+        &'a self,
+        iss: Option<&'a str>,
+        sub: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a Issuer> {
+        let called = self.issuers.iter().filter(move |issuer| issuer.is_called(iss));
+        let of_domain = self.issuers.iter().filter(move |issuer| issuer.is_domain_of(sub));
+        called.chain(of_domain)
     }
 
     /// Every place where any issuer's tokens may be, each once.

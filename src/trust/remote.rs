@@ -6,11 +6,17 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Scheme;
 
+use crate::trust::KeyPurpose;
+
 /// Keys behind an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteKeys {
-    /// The address of the JWK Set.
+    /// The address of the JWK Set, or of the metadata that names it.
     pub url: KeyUrl,
+    /// For metadata: the issuer that it must be of, exactly (OpenID Connect Discovery 1.0 section 4.3).
+    pub discovery: Option<String>,
+    /// What the keys are to verify.
+    pub purpose: KeyPurpose,
     /// Authorities (PEM) that the server's certificate must lead to; the system's where there are none.
     pub authorities: Option<Vec<u8>>,
     /// How often the keys are fetched.

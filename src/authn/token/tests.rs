@@ -245,6 +245,69 @@ fn tokens_of_several_issuers_are_verified_each_in_its_place() {
     assert_eq!(names(&[cookie(of_b.as_str())]), Err(Reason::IssuerUnknown));
 }
 
+/// P70, P45: a JWT-SVID is known by the trust domain of its subject, and speaks for no other.
+#[test]
+fn a_jwt_svid_is_about_a_workload_of_its_trust_domain() {
+    let mint = Mint::ec("P-256");
+    let keys = json!([mint.jwk(&json!({ "kid": "k", "use": "jwt-svid" }))]);
+    let settings = "  algorithms: [ES256]\n  profile: jwtSvid";
+    let trust = trust(&[("svid", "spiffe://prod.example", settings, keys)]);
+    let judged = |typ: &str, changes: Value| {
+        let mut claims = json!({ "aud": "orders", "iat": NOW, "exp": NOW + 300 });
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let header = json!({ "alg": "ES256", "kid": "k", "typ": typ });
+        verify_bearer(&trust, &mint.token(&header, &claims)).map(|t| t.issuer_name().to_owned())
+    };
+    let good = json!({ "sub": "spiffe://prod.example/ns/web/sa/front" });
+    assert_eq!(judged("JWT", good.clone()), Ok("svid".into()));
+    assert_eq!(judged("JOSE", good.clone()), Ok("svid".into()));
+    assert_eq!(judged("wit+jwt", good), Err(Reason::TokenType));
+    for (sub, reason) in [
+        ("spiffe://prod.example", Reason::IssuerUnknown),
+        ("spiffe://other.example/ns/web/sa/front", Reason::IssuerUnknown),
+        ("spiffe://prod.example.evil/a", Reason::IssuerUnknown),
+        ("spiffe://prod.example/", Reason::ClaimMismatch),
+        ("spiffe://prod.example/../a", Reason::ClaimMismatch),
+        ("spiffe://prod.example//a", Reason::ClaimMismatch),
+        ("spiffe://prod.example/a%2fb", Reason::ClaimMismatch),
+        ("alice", Reason::IssuerUnknown),
+    ] {
+        assert_eq!(judged("JWT", json!({ "sub": sub })), Err(reason), "{sub}");
+    }
+    let named = json!({ "sub": "alice", "iss": "spiffe://prod.example" });
+    assert_eq!(judged("JWT", named), Err(Reason::IssuerUnknown), "`iss` does not make a JWT-SVID");
+}
+
+#[test]
+fn a_service_account_token_speaks_of_one_account() {
+    let mint = Mint::ed();
+    let keys = json!([mint.jwk(&json!({ "kid": "k" }))]);
+    let settings = "  algorithms: [EdDSA]\n  profile: kubernetes";
+    let trust = trust(&[("cluster", ISS, settings, keys)]);
+    let judged = |changes: Value| {
+        let mut claims = claims(ISS);
+        claims["sub"] = json!("system:serviceaccount:web:front");
+        claims["kubernetes.io"] =
+            json!({ "namespace": "web", "serviceaccount": { "name": "front" } });
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let token = mint.token(&json!({ "alg": "EdDSA", "kid": "k" }), &claims);
+        verify_bearer(&trust, &token).map(|_| ())
+    };
+    assert_eq!(judged(json!({})), Ok(()));
+    for changes in [
+        json!({ "sub": "system:serviceaccount:web:other" }),
+        json!({ "sub": "system:serviceaccount:other:front" }),
+        json!({ "sub": "system:serviceaccount:web:front:x" }),
+        json!({ "sub": "system:serviceaccount::front" }),
+        json!({ "sub": "system:node:a" }),
+        json!({ "kubernetes.io": null }),
+        json!({ "kubernetes.io": { "namespace": "web" } }),
+        json!({ "kubernetes.io": { "namespace": ["web"], "serviceaccount": { "name": "front" } } }),
+    ] {
+        assert_eq!(judged(changes.clone()), Err(Reason::ClaimMismatch), "{changes}");
+    }
+}
+
 /// An emergency: a key that the issuer still publishes, and that is not to be used.
 #[test]
 fn a_denied_key_is_not_used() {

@@ -4,7 +4,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::trust::KeyUrl;
 
 /// A server that answers every connection with `answer`, as it is, and then closes.
 async fn serve(answer: Vec<u8>) -> u16 {
@@ -20,18 +19,14 @@ async fn serve(answer: Vec<u8>) -> u16 {
     port
 }
 
-fn source(url: &str, authorities: Option<&str>) -> RemoteKeys {
-    RemoteKeys {
-        url: KeyUrl::parse(url, true).unwrap(),
-        authorities: authorities.map(|pem| pem.as_bytes().to_vec()),
-        refresh: Duration::from_secs(300),
-        max_stale: Duration::from_secs(3600),
-    }
+async fn get(url: &str, authorities: Option<&str>) -> Result<Fetched, FetchError> {
+    let url = KeyUrl::parse(url, true).unwrap();
+    HttpsFetcher.fetch(&url, authorities.map(str::as_bytes)).await
 }
 
 async fn fetch(answer: impl Into<Vec<u8>>) -> Result<Fetched, FetchError> {
     let port = serve(answer.into()).await;
-    HttpsFetcher.fetch(&source(&format!("http://127.0.0.1:{port}/jwks?a=b"), None)).await
+    get(&format!("http://127.0.0.1:{port}/jwks?a=b"), None).await
 }
 
 #[tokio::test]
@@ -68,7 +63,7 @@ async fn metadata_addresses_are_refused() {
     for url in
         ["http://169.254.169.254/latest", "http://[::ffff:169.254.169.254]/", "http://[fe80::1]/"]
     {
-        let refused = HttpsFetcher.fetch(&source(url, None)).await.unwrap_err();
+        let refused = get(url, None).await.unwrap_err();
         let permission = io::ErrorKind::PermissionDenied;
         assert!(matches!(&refused, FetchError::Connect(e) if e.kind() == permission), "{refused}");
     }
@@ -113,11 +108,11 @@ async fn serve_tls() -> (u16, String) {
 async fn a_server_is_believed_under_the_chosen_authority_only() {
     let (port, ca) = serve_tls().await;
     let url = format!("https://localhost:{port}/jwks");
-    assert_eq!(HttpsFetcher.fetch(&source(&url, Some(&ca))).await.unwrap().body, "{}");
+    assert_eq!(get(&url, Some(&ca)).await.unwrap().body, "{}");
     let (_, other) = serve_tls().await;
-    let refused = HttpsFetcher.fetch(&source(&url, Some(&other))).await;
+    let refused = get(&url, Some(&other)).await;
     assert!(matches!(refused, Err(FetchError::Tls(_))));
     let by_address = format!("https://127.0.0.1:{port}/jwks");
-    let refused = HttpsFetcher.fetch(&source(&by_address, Some(&ca))).await;
+    let refused = get(&by_address, Some(&ca)).await;
     assert!(matches!(refused, Err(FetchError::Tls(_) | FetchError::Connect(_))));
 }

@@ -1,10 +1,12 @@
 //! What is known of one key set and when to ask for it again: a state machine over time, without I/O.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::UnixTime;
-use crate::limits::KEY_FETCH_COOLDOWN;
+use crate::limits::{ABSENT_KEY_LIFETIME, KEY_FETCH_COOLDOWN, MAX_ABSENT_KEYS};
+use crate::secret::Fingerprint;
 use crate::trust::KeySet;
 
 /// First wait after a failure while there are no keys at all; doubles up to the cooldown.
@@ -20,6 +22,8 @@ pub(super) struct KeyState {
     next_attempt: UnixTime,
     in_flight: bool,
     failures: u32,
+    /// Key ids that were asked for and are not in the set, with the time until which asking again is pointless.
+    absent: BTreeMap<Fingerprint, UnixTime>,
     /// How many times fetching has ended, well or badly: what a waiting request waits to change.
     completed: u64,
 }
@@ -44,6 +48,7 @@ impl KeyState {
             next_attempt: now,
             in_flight: false,
             failures: 0,
+            absent: BTreeMap::new(),
             completed: 0,
         }
     }
@@ -83,16 +88,24 @@ impl KeyState {
         self.next_attempt.since(now)
     }
 
-    /// A token names a key that is not in the set: makes fetching due at once, unless the last attempt was a moment ago,
-    /// whatever caused it. So a flood of made-up key ids causes no more than one fetch per cooldown (P61).
-    pub(super) fn force(&mut self, now: UnixTime) -> bool {
+    /// A token names the key `id`, which is not in the set: makes fetching due at once, unless the last attempt was a moment
+    /// ago, whatever caused it, or the same id was asked for in vain lately. So a flood of made-up key ids causes no more
+    /// than one fetch per cooldown, and one old token fewer still (P61).
+    pub(super) fn force(&mut self, id: &str, now: UnixTime) -> bool {
         let recent = self
             .last_attempt
             .is_some_and(|last| now >= last && now.since(last) < KEY_FETCH_COOLDOWN);
-        if !recent {
-            self.next_attempt = now;
+        let id = Fingerprint::of(id.as_bytes());
+        if recent || self.absent.get(&id).is_some_and(|until| now < *until) {
+            return false;
         }
-        !recent
+        self.absent.retain(|_, until| now < *until);
+        if self.absent.len() < MAX_ABSENT_KEYS {
+            // If the fetch brings the key, nobody will ask for it again.
+            self.absent.insert(id, now.plus(ABSENT_KEY_LIFETIME));
+        }
+        self.next_attempt = now;
+        true
     }
 
     /// An attempt begins.
@@ -106,15 +119,29 @@ impl KeyState {
         self.in_flight || self.wait(now).is_zero()
     }
 
+    /// Takes over what was kept from before a restart. It is used while it is not too old, and fetching stays due.
+    pub(super) fn restore(&mut self, keys: Arc<KeySet>, fetched_at: UnixTime, now: UnixTime) {
+        self.held = Some(Held { keys, fetched_at: fetched_at.min(now) });
+    }
+
     /// The attempt gave `keys`, which replace all earlier ones: what the issuer withdrew is gone (P62). The next one is due
-    /// after the refresh time, less `jitter`, which is between 0 and 1.
-    pub(super) fn succeed(&mut self, keys: Arc<KeySet>, now: UnixTime, jitter: f64) {
+    /// after the refresh time, or sooner where the server says so, less `jitter`, which is between 0 and 1.
+    pub(super) fn succeed(
+        &mut self,
+        keys: Arc<KeySet>,
+        max_age: Option<Duration>,
+        now: UnixTime,
+        jitter: f64,
+    ) {
+        // The operator's time is the longest, so that withdrawn keys go; the cooldown is the shortest.
+        let asked = max_age.unwrap_or(self.refresh).max(KEY_FETCH_COOLDOWN);
+        let refresh = self.refresh.min(asked);
         self.held = Some(Held { keys, fetched_at: now });
         self.in_flight = false;
         self.failures = 0;
         self.completed = self.completed.wrapping_add(1);
-        let spread = self.refresh.mul_f64(0.1 * jitter.clamp(0.0, 1.0));
-        self.next_attempt = now.plus(self.refresh.saturating_sub(spread));
+        let spread = refresh.mul_f64(0.1 * jitter.clamp(0.0, 1.0));
+        self.next_attempt = now.plus(refresh.saturating_sub(spread));
     }
 
     /// The attempt failed: the last good keys stay. Without any, the next attempt is due soon; with some, there is time.
@@ -132,6 +159,7 @@ impl KeyState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::KeyPurpose;
 
     const KEY: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
@@ -140,7 +168,7 @@ mod tests {
     }
 
     fn keys() -> Arc<KeySet> {
-        Arc::new(KeySet::parse(KEY.as_bytes()).unwrap())
+        Arc::new(KeySet::parse(KEY.as_bytes(), KeyPurpose::Jwt).unwrap())
     }
 
     fn state() -> KeyState {
@@ -150,7 +178,7 @@ mod tests {
     fn loaded() -> KeyState {
         let mut state = state();
         state.begin(at(0));
-        state.succeed(keys(), at(0), 0.0);
+        state.succeed(keys(), None, at(0), 0.0);
         state
     }
 
@@ -161,7 +189,7 @@ mod tests {
         let mut state = loaded();
         assert_eq!(state.wait(at(0)), Duration::from_secs(300));
         assert_eq!(state.wait(at(300)), Duration::ZERO);
-        state.succeed(keys(), at(300), 1.0);
+        state.succeed(keys(), None, at(300), 1.0);
         assert_eq!(state.next_attempt(), at(300 + 270), "jitter spreads the refreshes of replicas");
     }
 
@@ -176,7 +204,7 @@ mod tests {
         }
         assert!(state.keys(at(3600)).is_some());
         assert!(state.keys(at(3601)).is_none());
-        state.succeed(keys(), at(3700), 0.0);
+        state.succeed(keys(), None, at(3700), 0.0);
         assert!(state.keys(at(3700)).is_some());
     }
 
@@ -187,13 +215,51 @@ mod tests {
         let mut fetches = 0;
         for tenth in 0..6_000 {
             let now = UnixTime::from_millis(at(0).as_millis() + tenth * 10);
-            if state.force(now) && state.wait(now).is_zero() {
+            if state.force(&tenth.to_string(), now) && state.wait(now).is_zero() {
                 fetches += 1;
                 state.begin(now);
-                state.succeed(keys(), now, 0.0);
+                state.succeed(keys(), None, now, 0.0);
             }
         }
         assert_eq!(fetches, 1, "in 60 s, 30 s after the first fetch");
+    }
+
+    /// One token with a key id that is long gone does not cause a fetch at every opportunity.
+    #[test]
+    fn the_same_absent_key_is_not_asked_for_again_at_once() {
+        let mut state = loaded();
+        let mut asked = Vec::new();
+        for secs in 30..200 {
+            if state.force("gone", at(secs)) {
+                asked.push(secs);
+            }
+        }
+        assert_eq!(asked, [30, 90, 150]);
+        assert!(state.force("other", at(200)), "another one is");
+        for n in 0..5000 {
+            state.force(&n.to_string(), at(200));
+        }
+        assert!(state.absent.len() <= MAX_ABSENT_KEYS);
+    }
+
+    /// `Cache-Control` can make a refresh sooner, within bounds, and never later.
+    #[test]
+    fn the_server_can_ask_for_an_earlier_refresh() {
+        for (max_age, due) in [(0, 30), (10, 30), (120, 120), (300, 300), (86_400, 300)] {
+            let mut state = state();
+            state.succeed(keys(), Some(Duration::from_secs(max_age)), at(0), 0.0);
+            assert_eq!(state.next_attempt(), at(due), "max-age {max_age}");
+        }
+    }
+
+    #[test]
+    fn restored_keys_are_used_while_they_are_not_too_old_and_are_fetched_again_at_once() {
+        let mut state = state();
+        state.restore(keys(), at(-3600), at(0));
+        assert!(state.keys(at(0)).is_some() && state.keys(at(1)).is_none());
+        assert_eq!(state.wait(at(0)), Duration::ZERO);
+        state.restore(keys(), at(999), at(0));
+        assert!(state.keys(at(3601)).is_none(), "a time in the future is not believed");
     }
 
     #[test]
@@ -222,7 +288,7 @@ mod tests {
         let state = loaded();
         assert_eq!(state.wait(at(-5000)), Duration::ZERO);
         let mut state = loaded();
-        assert!(state.force(at(-5000)));
+        assert!(state.force("x", at(-5000)));
     }
 
     /// P62: what the issuer withdrew is gone after the refresh, whether or not anybody asks for it.
@@ -231,7 +297,12 @@ mod tests {
         let mut state = loaded();
         assert!(state.keys(at(1)).unwrap().has("k"));
         let other = KEY.replace("\"k\"", "\"new\"");
-        state.succeed(Arc::new(KeySet::parse(other.as_bytes()).unwrap()), at(300), 0.0);
+        state.succeed(
+            Arc::new(KeySet::parse(other.as_bytes(), KeyPurpose::Jwt).unwrap()),
+            None,
+            at(300),
+            0.0,
+        );
         assert!(!state.keys(at(301)).unwrap().has("k"));
     }
 }

@@ -1,6 +1,7 @@
 //! Rotation, outage, flood and reload, on a clock that is told what time it is.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +15,7 @@ use crate::evidence::{PeerSources, collect};
 use crate::limits::KEY_FETCH_COOLDOWN;
 use crate::pdp::fetch::{FetchError, Fetched};
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
+use crate::trust::KeyUrl;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -42,7 +44,11 @@ impl Server {
 }
 
 impl Fetcher for Server {
-    fn fetch<'a>(&'a self, _source: &'a RemoteKeys) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(
+        &'a self,
+        _url: &'a KeyUrl,
+        _authorities: Option<&'a [u8]>,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         Box::pin(async move {
             self.fetches.fetch_add(1, Ordering::SeqCst);
             self.let_through.acquire().await.unwrap().forget();
@@ -103,10 +109,14 @@ struct House {
 
 impl House {
     fn new(answers: &[Option<&[&str]>]) -> Self {
+        Self::built(answers, |cache| cache)
+    }
+
+    fn built(answers: &[Option<&[&str]>], more: impl FnOnce(KeyCache) -> KeyCache) -> Self {
         let clock = FixedClock::at(UnixTime::from_secs(1_000_000));
         let server = Server::new(answers);
         let fetcher: Arc<dyn Fetcher> = server.clone();
-        let cache = KeyCache::new(Arc::new(clock.clone()), fetcher);
+        let cache = more(KeyCache::new(Arc::new(clock.clone()), fetcher));
         let trust = trust(&[("a", "https://a.example/jwks")]);
         cache.follow(&trust, None);
         Self { clock, server, cache, trust }
@@ -125,9 +135,8 @@ impl House {
         self.clock.advance(time);
         self.cache.recheck();
         let entry = Arc::clone(&lock(&self.cache.entries)[0]);
-        let mut completed = entry.shared.completed.subscribe();
-        if lock(&entry.shared.state).is_moving(self.clock.now()) && self.server.fetches() == before
-        {
+        let mut completed = entry.shared.completed();
+        if entry.shared.is_moving(self.clock.now()) && self.server.fetches() == before {
             completed.changed().await.unwrap();
         }
     }
@@ -215,6 +224,29 @@ async fn keys_survive_a_reload_that_keeps_their_address() {
     assert_eq!(house.cache.status().len(), 2, "requests may still hold the previous snapshot");
     house.cache.follow(&fewer, Some(&fewer));
     assert_eq!((house.server.fetches(), house.cache.status().len()), (2, 1));
+}
+
+/// A restart while the issuer is down serves at once from what was kept.
+#[tokio::test]
+async fn kept_keys_survive_a_restart_while_the_issuer_is_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = |cache: KeyCache| cache.kept_in(folder.path().to_owned());
+    let house = House::built(&[Some(&["k"])], kept);
+    house.cache.settled().await;
+    let file = || {
+        std::fs::read_dir(folder.path())
+            .unwrap()
+            .flatten()
+            .any(|entry| entry.path().extension().is_some_and(|extension| extension == "json"))
+    };
+    while !file() {
+        tokio::task::yield_now().await;
+    }
+    drop(house);
+    let restarted = House::built(&[None], kept);
+    assert_eq!(restarted.ids_for("k").await, Some(vec!["k".to_owned()]));
+    restarted.cache.settled().await;
+    assert_eq!(restarted.ids_for("k").await, Some(vec!["k".to_owned()]));
 }
 
 /// P52: keys are looked up by issuer first; another issuer's token gets none of them.

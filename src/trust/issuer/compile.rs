@@ -7,16 +7,16 @@ use serde_saphyr::Spanned;
 
 use super::{Issuer, canonical_type};
 use crate::document::{
-    Attachments, Diagnostic, Document, HumanDuration, Spec, TokenIssuerSpec, TokenPlaceSpec,
-    closest,
+    Attachments, Diagnostic, Document, HumanDuration, IssuerProfile, Spec, TokenIssuerSpec,
+    TokenPlaceSpec, closest,
 };
 use crate::limits::MAX_CLOCK_SKEW;
 use crate::request::TokenPlace;
+use crate::spiffe::SpiffeId;
 use crate::trust::Algorithm;
 
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-const DEFAULT_TYPES: [&str; 2] = ["jwt", "at+jwt"];
 
 /// One document on its way to an issuer.
 pub(super) struct Compiler<'a> {
@@ -95,6 +95,7 @@ impl Compiler<'_> {
         let keys = self.keys();
         Some(Issuer {
             name: self.document.metadata.name.value.clone(),
+            profile: self.spec.profile,
             iss: iss?,
             audiences: audiences?,
             algorithms: algorithms?,
@@ -118,6 +119,15 @@ impl Compiler<'_> {
                 iss,
                 "issuer is empty or not plain text",
                 "write the exact `iss` claim of its tokens",
+            );
+            return None;
+        }
+        if self.spec.profile == IssuerProfile::JwtSvid && !is_trust_domain(&iss.value) {
+            self.error(
+                "invalid-issuer",
+                iss,
+                "issuer of JWT-SVIDs is not a trust domain",
+                "write it as a SPIFFE ID without a path, such as `spiffe://prod.example`",
             );
             return None;
         }
@@ -199,7 +209,13 @@ impl Compiler<'_> {
 
     fn types(&mut self) -> Option<Vec<String>> {
         let Some(types) = &self.spec.types else {
-            return Some(DEFAULT_TYPES.map(str::to_owned).to_vec());
+            let types: &[&str] = match self.spec.profile {
+                IssuerProfile::Jwt => &["jwt", "at+jwt"],
+                // SPIFFE JWT-SVID section 2.3.
+                IssuerProfile::JwtSvid => &["jwt", "jose"],
+                IssuerProfile::Kubernetes => &["jwt"],
+            };
+            return Some(types.iter().map(ToString::to_string).collect());
         };
         if types.is_empty() {
             self.error(
@@ -316,6 +332,10 @@ impl Compiler<'_> {
         let span = self.document.origin.span(place);
         self.problems.push(Diagnostic::error(code, span, message).help(help));
     }
+}
+
+fn is_trust_domain(text: &str) -> bool {
+    text.parse::<SpiffeId>().is_ok_and(|id| id.path().is_empty())
 }
 
 fn values(list: &[Spanned<String>]) -> Vec<String> {

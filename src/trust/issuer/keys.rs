@@ -9,11 +9,14 @@ use serde_saphyr::Spanned;
 
 use super::KeySource;
 use super::compile::Compiler;
-use crate::document::{Diagnostic, KeysSpec, Source};
-use crate::trust::{KeyFault, KeySet, KeyUrl, KeyUrlError, RemoteKeys};
+use crate::document::{Diagnostic, IssuerProfile, KeysSpec, Source};
+use crate::trust::{KeyFault, KeyPurpose, KeySet, KeyUrl, KeyUrlError, RemoteKeys};
 
 const DEFAULT_REFRESH: Duration = Duration::from_secs(5 * 60);
 const DEFAULT_MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// OpenID Connect Discovery 1.0 section 4.
+const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 
 /// More often than this is an attack on the issuer, not a refresh.
 const MIN_REFRESH: Duration = Duration::from_secs(10);
@@ -23,16 +26,29 @@ const MIN_REFRESH: Duration = Duration::from_secs(10);
 impl Compiler<'_> {
     pub(super) fn keys(&mut self) -> Option<KeySource> {
         let keys = &self.spec.keys;
-        match (keys.value.sources.as_slice(), &keys.value.url) {
-            ([source], None) => {
+        let (url, discovery) = (&keys.value.url, &keys.value.discovery);
+        match (keys.value.sources.as_slice(), url, discovery) {
+            ([source], None, None) => {
                 self.refuse_remote_settings(&keys.value);
                 self.local_keys(source)
             }
-            ([], Some(url)) => self.remote_keys(&keys.value, url),
-            (sources, url) => {
-                let count = sources.len().saturating_add(usize::from(url.is_some()));
+            ([], Some(url), None) => {
+                let url = self.key_url(&url.value, url);
+                self.remote_keys(&keys.value, url, None)
+            }
+            ([], None, Some(place)) => {
+                let issuer = self.spec.issuer.value.clone();
+                let text = format!("{}{WELL_KNOWN}", issuer.strip_suffix('/').unwrap_or(&issuer));
+                let url = self.key_url(&text, place);
+                self.remote_keys(&keys.value, url, Some(issuer))
+            }
+            (sources, url, discovery) => {
+                let count = sources
+                    .len()
+                    .saturating_add(usize::from(url.is_some()))
+                    .saturating_add(usize::from(discovery.is_some()));
                 let message = format!(
-                    "keys have {count} sources, expected exactly one of `file`, `inline` and `url`"
+                    "keys have {count} sources, expected exactly one of `file`, `inline`, `url` and `discovery`"
                 );
                 self.error(
                     "key-source",
@@ -54,7 +70,12 @@ impl Compiler<'_> {
         ];
         for (field, _) in given.into_iter().filter(|(_, given)| *given) {
             let message = format!("`{field}` is for keys that are fetched, and these are not");
-            self.error("key-source", &self.spec.keys, &message, "remove it, or use `url`");
+            self.error(
+                "key-source",
+                &self.spec.keys,
+                &message,
+                "remove it, or use `url` or `discovery`",
+            );
         }
     }
 
@@ -73,7 +94,7 @@ impl Compiler<'_> {
             Source::File(file) => format!("`{}`", file.value),
             Source::Inline(_) => String::from("the inline text"),
         };
-        let set = match KeySet::parse(&text) {
+        let set = match KeySet::parse(&text, self.purpose()) {
             Ok(set) => set,
             Err(error) => {
                 self.error(
@@ -124,36 +145,51 @@ impl Compiler<'_> {
         !set.keys().is_empty()
     }
 
-    fn remote_keys(&mut self, keys: &KeysSpec, url: &Spanned<String>) -> Option<KeySource> {
-        let address = match KeyUrl::parse(&url.value, keys.allow_plaintext) {
-            Ok(address) => Some(address),
-            Err(error) => {
-                let help = match error {
-                    KeyUrlError::Plaintext => {
-                        "use `https://`; where that is impossible, `allowPlaintext: true` lets anybody on the way replace the keys"
-                    }
-                    KeyUrlError::NotAbsolute
-                    | KeyUrlError::Scheme
-                    | KeyUrlError::UserInfo
-                    | KeyUrlError::Fragment => {
-                        "write an address such as `https://login.example.com/jwks`"
-                    }
-                };
-                self.error("invalid-key-url", url, &format!("key address {error}"), help);
-                None
-            }
-        };
+    fn remote_keys(
+        &mut self,
+        keys: &KeysSpec,
+        url: Option<KeyUrl>,
+        discovery: Option<String>,
+    ) -> Option<KeySource> {
         let authorities = self.authorities(keys.ca.as_ref());
         let refresh = self.duration(keys.refresh.as_ref(), "refresh", DEFAULT_REFRESH);
         let max_stale = self.duration(keys.max_stale.as_ref(), "maxStale", DEFAULT_MAX_STALE);
         self.judge_times(keys, refresh, max_stale);
-        let url = address?;
         Some(KeySource::Remote(Arc::new(RemoteKeys {
-            url,
+            url: url?,
+            discovery,
+            purpose: self.purpose(),
             authorities: authorities?,
             refresh,
             max_stale,
         })))
+    }
+
+    const fn purpose(&self) -> KeyPurpose {
+        match self.spec.profile {
+            IssuerProfile::JwtSvid => KeyPurpose::JwtSvid,
+            IssuerProfile::Jwt | IssuerProfile::Kubernetes => KeyPurpose::Jwt,
+        }
+    }
+
+    fn key_url<T>(&mut self, text: &str, place: &Spanned<T>) -> Option<KeyUrl> {
+        let error = match KeyUrl::parse(text, self.spec.keys.value.allow_plaintext) {
+            Ok(url) => return Some(url),
+            Err(error) => error,
+        };
+        let help = match error {
+            KeyUrlError::Plaintext => {
+                "use `https://`; where that is impossible, `allowPlaintext: true` lets anybody on the way replace the keys"
+            }
+            KeyUrlError::NotAbsolute
+            | KeyUrlError::Scheme
+            | KeyUrlError::UserInfo
+            | KeyUrlError::Fragment => {
+                "expected an address such as `https://login.example.com/jwks`"
+            }
+        };
+        self.error("invalid-key-url", place, &format!("key address {error}"), help);
+        None
     }
 
     fn judge_times(&mut self, keys: &KeysSpec, refresh: Duration, max_stale: Duration) {

@@ -100,6 +100,8 @@ fn what_is_wrong_is_told_with_its_code() {
         ("audiences: ['']", "invalid-audience"),
         ("audiences: ['*']", "invalid-audience"),
         ("issuer: ''", "invalid-issuer"),
+        ("profile: jwtSvid", "invalid-issuer"),
+        ("profile: svid", "unknown-value"),
         ("algorithms: []", "missing-algorithms"),
         ("algorithms: [HS256]", "symmetric-algorithm"),
         ("algorithms: [none]", "unsigned-algorithm"),
@@ -125,6 +127,8 @@ fn what_is_wrong_is_told_with_its_code() {
         ("keys: { inline: '{\"keys\":[{\"kty\":\"oct\",\"k\":\"AA\"}]}' }", "secret-key"),
         ("keys: { file: nowhere.json }", "unreadable-file"),
         ("keys: { url: 'http://a.example/' }", "invalid-key-url"),
+        ("keys: { discovery: {}, url: 'https://a.example/' }", "key-source"),
+        ("keys: { discovery: { url: x } }", "unknown-field"),
         ("keys: { url: '/jwks' }", "invalid-key-url"),
         ("keys: { url: 'https://me:pw@a.example/' }", "invalid-key-url"),
         ("keys: { url: 'https://a.example/', refresh: 1s }", "key-refresh"),
@@ -189,6 +193,24 @@ fn two_issuers_with_the_same_iss_need_different_places() {
     assert_eq!(problems.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["duplicate-issuer"]);
     let apart = format!("{first}---\n{}", second("tokens: [{ cookie: session }]"));
     assert_eq!(problems_of(&apart), []);
+}
+
+#[test]
+fn metadata_is_looked_for_where_the_specification_says() {
+    for (iss, url) in [
+        ("https://a.example", "https://a.example/.well-known/openid-configuration"),
+        ("https://a.example/", "https://a.example/.well-known/openid-configuration"),
+        ("https://a.example/t/1", "https://a.example/t/1/.well-known/openid-configuration"),
+    ] {
+        let text = spec_with("keys: { discovery: {} }").replace("https://a.example", iss);
+        let (store, problems) = compile(&text, &Attachments::default());
+        assert_eq!(problems, []);
+        let KeySource::Remote(remote) = store.issuers()[0].keys() else { panic!("{iss}") };
+        assert_eq!(remote.url.uri().to_string(), url);
+        assert_eq!(remote.discovery.as_deref(), Some(iss));
+    }
+    let text = spec_with("keys: { discovery: {} }").replace("https://a.example", "corp");
+    assert_eq!(problems_of(&text)[0].0, "invalid-key-url");
 }
 
 #[test]

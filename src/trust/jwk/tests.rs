@@ -39,7 +39,11 @@ fn with(mut key: Value, changes: &Value) -> Value {
 }
 
 fn algorithms_of(key: &Value) -> Vec<&'static str> {
-    VerificationKey::parse(key).unwrap().algorithms().map(Algorithm::name).collect()
+    VerificationKey::parse(key, KeyPurpose::Jwt)
+        .unwrap()
+        .algorithms()
+        .map(Algorithm::name)
+        .collect()
 }
 
 /// P48: a key's algorithms come from its own type, curve and `alg`, before any token is seen.
@@ -59,7 +63,8 @@ fn a_key_has_only_the_algorithms_of_its_type() {
 /// RFC 7638 section 3.1, RFC 8037 appendix A.3.
 #[test]
 fn thumbprints_are_those_of_the_specifications() {
-    let thumbprint = |key: &Value| VerificationKey::parse(key).unwrap().thumbprint().to_owned();
+    let thumbprint =
+        |key: &Value| VerificationKey::parse(key, KeyPurpose::Jwt).unwrap().thumbprint().to_owned();
     assert_eq!(thumbprint(&rsa()), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
     assert_eq!(thumbprint(&ed25519()), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
 }
@@ -109,7 +114,23 @@ fn a_key_that_is_not_for_verifying_is_refused_with_its_fault() {
         (with(rsa(), &json!({ "n": modulus(1025) })), KeyFault::RsaSize),
         (with(rsa(), &json!({ "n": modulus(2048) })), KeyFault::RsaSize),
     ] {
-        assert_eq!(VerificationKey::parse(&key).err(), Some(fault), "{key}");
+        assert_eq!(VerificationKey::parse(&key, KeyPurpose::Jwt).err(), Some(fault), "{key}");
+    }
+}
+
+/// P70: the keys of a SPIFFE bundle say what they are for, and are for nothing else.
+#[test]
+fn keys_of_a_spiffe_bundle_are_filtered_by_use() {
+    for (usage, for_jwt, for_svid) in [
+        ("jwt-svid", false, true),
+        ("sig", true, true),
+        ("x509-svid", false, false),
+        ("wit-svid", false, false),
+        ("enc", false, false),
+    ] {
+        let key = with(ec(), &json!({ "use": usage }));
+        assert_eq!(VerificationKey::parse(&key, KeyPurpose::Jwt).is_ok(), for_jwt, "{usage}");
+        assert_eq!(VerificationKey::parse(&key, KeyPurpose::JwtSvid).is_ok(), for_svid, "{usage}");
     }
 }
 
@@ -117,5 +138,5 @@ fn a_key_that_is_not_for_verifying_is_refused_with_its_fault() {
 #[test]
 fn what_is_not_used_cannot_spoil_a_key() {
     let key = with(rsa(), &json!({ "x5c": "no list", "x5t": 1, "x5u": {}, "ext": true }));
-    assert!(VerificationKey::parse(&key).is_ok());
+    assert!(VerificationKey::parse(&key, KeyPurpose::Jwt).is_ok());
 }

@@ -29,7 +29,7 @@ const ED_1: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 const ED_2: &str = "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw";
 
 fn set(keys: &[Value]) -> KeySet {
-    KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
+    KeySet::parse(json!({ "keys": keys }).to_string().as_bytes(), KeyPurpose::Jwt).unwrap()
 }
 
 fn selected(set: &KeySet, kid: Option<&str>, algorithm: Algorithm) -> Result<String, KeyMiss> {
@@ -124,7 +124,7 @@ fn what_is_not_a_key_set_is_said_to_be_what_it_is() {
         (br#"{"keys":{}}"#, KeySetError::NoKeys),
         (&large, KeySetError::TooLarge),
     ] {
-        assert_eq!(KeySet::parse(text).err(), Some(error));
+        assert_eq!(KeySet::parse(text, KeyPurpose::Jwt).err(), Some(error));
     }
 }
 
@@ -141,7 +141,7 @@ proptest! {
             "kty": kty, "crv": crv,
             "x": numbers[0], "y": numbers[1], "n": numbers[2], "e": numbers[3],
         });
-        let _ = KeySet::parse(json!({ "keys": [key] }).to_string().as_bytes());
-        let _ = KeySet::parse(&noise);
+        let _ = KeySet::parse(json!({ "keys": [key] }).to_string().as_bytes(), KeyPurpose::Jwt);
+        let _ = KeySet::parse(&noise, KeyPurpose::Jwt);
     }
 }

@@ -1,0 +1,112 @@
+//! Last good key sets in a folder, so that a restart while an issuer is down serves at once.
+//!
+//! Whoever can write to the folder can make tokens, as with the policies: it belongs to countersign alone.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::UnixTime;
+use crate::limits::MAX_KEY_SET_BYTES;
+use crate::secret::Fingerprint;
+use crate::trust::{KeySet, RemoteKeys};
+
+/// One file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    /// Where the keys are from, so that a file that was copied to another name is not taken for another's.
+    address: String,
+    /// Milliseconds since the epoch.
+    fetched_at: i64,
+    /// The key set as it was fetched: it is read as strictly as when it came.
+    key_set: String,
+}
+
+/// Keeps `text`, the keys of `source`, in `folder`; a reader sees the old file or the new one, never a part.
+pub(super) fn write(
+    folder: &Path,
+    source: &RemoteKeys,
+    text: &[u8],
+    fetched_at: UnixTime,
+) -> io::Result<()> {
+    let key_set = String::from_utf8(text.to_vec()).map_err(io::Error::other)?;
+    let stored = Stored { address: address(source), fetched_at: fetched_at.as_millis(), key_set };
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(&serde_json::to_vec(&stored)?)?;
+    file.as_file().sync_all()?;
+    file.persist(path(folder, source)).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// What was kept of `source` in `folder`: nothing where there is no file, or one that is not ours.
+pub(super) fn read(folder: &Path, source: &RemoteKeys) -> Option<(KeySet, UnixTime)> {
+    let path = path(folder, source);
+    // Escaping at most doubles a text, and the rest is small.
+    let most = u64::try_from(MAX_KEY_SET_BYTES.saturating_mul(3)).ok()?;
+    if fs::metadata(&path).ok()?.len() > most {
+        return None;
+    }
+    let stored: Stored = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
+    if stored.address != address(source) {
+        return None;
+    }
+    let keys = KeySet::parse(stored.key_set.as_bytes(), source.purpose).ok()?;
+    Some((keys, UnixTime::from_millis(stored.fetched_at)))
+}
+
+fn address(source: &RemoteKeys) -> String {
+    source.url.uri().to_string()
+}
+
+fn path(folder: &Path, source: &RemoteKeys) -> PathBuf {
+    folder.join(format!("{}.json", Fingerprint::of(address(source).as_bytes()).to_hex()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::trust::{KeyPurpose, KeyUrl};
+
+    const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+    fn source(url: &str) -> RemoteKeys {
+        RemoteKeys {
+            url: KeyUrl::parse(url, false).unwrap(),
+            discovery: None,
+            purpose: KeyPurpose::Jwt,
+            authorities: None,
+            refresh: Duration::from_secs(300),
+            max_stale: Duration::from_secs(3600),
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_found_again_for_the_same_address_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (source("https://a.example/jwks"), source("https://b.example/jwks"));
+        assert!(read(folder.path(), &a).is_none());
+        write(folder.path(), &a, KEYS.as_bytes(), UnixTime::from_secs(7)).unwrap();
+        let (keys, at) = read(folder.path(), &a).unwrap();
+        assert!(keys.has("k") && at == UnixTime::from_secs(7));
+        fs::copy(path(folder.path(), &a), path(folder.path(), &b)).unwrap();
+        assert!(read(folder.path(), &b).is_none());
+    }
+
+    #[test]
+    fn a_damaged_file_is_as_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = source("https://a.example/jwks");
+        for text in
+            ["", "{}", "[", r#"{"address":"https://a.example/jwks","fetched_at":1,"key_set":"<"}"#]
+        {
+            fs::write(path(folder.path(), &source), text).unwrap();
+            assert!(read(folder.path(), &source).is_none(), "{text}");
+        }
+    }
+}
