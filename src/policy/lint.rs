@@ -41,6 +41,7 @@ fn wide_open(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
     let narrowed = !everything
         || !rule.source.is_empty()
         || !rule.headers.is_empty()
+        || !rule.query.is_empty()
         || rule.when.is_some()
         || !rule.context_extensions.is_empty();
     (!narrowed).then(|| {
@@ -213,6 +214,7 @@ fn is_wall(rule: &Rule) -> bool {
         && rule.source.is_empty()
         && rule.context_extensions.is_empty()
         && rule.headers.is_empty()
+        && rule.query.is_empty()
         && rule.peer.is_none()
         && rule.token.is_none()
         && rule.when.is_none()

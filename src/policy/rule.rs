@@ -14,6 +14,7 @@ use super::inject::Injection;
 use super::judge::Judge;
 use super::path::PathTemplate;
 use super::peer::PeerRequirement;
+use super::query::QueryMatcher;
 use super::token::TokenRequirement;
 use super::trace::{Mismatch, Trace};
 use super::truth::Truth;
@@ -50,6 +51,7 @@ pub(super) struct Rule {
     pub(super) source: Box<[IpNet]>,
     pub(super) context_extensions: Box<[(Box<str>, Box<str>)]>,
     pub(super) headers: Box<[HeaderMatcher]>,
+    pub(super) query: Box<[QueryMatcher]>,
     pub(super) peer: Option<PeerRequirement>,
     pub(super) token: Option<TokenRequirement>,
     pub(super) when: Option<Condition>,
@@ -128,6 +130,12 @@ impl Rule {
         }
         for header in &self.headers {
             judge.check(Check::Header(&header.name), || header.holds(&request.headers));
+        }
+        for parameter in &self.query {
+            judge.check(Check::Query(&parameter.name), || {
+                let target = request.target.as_ref().ok();
+                target.map_or(Truth::Unknown, |target| parameter.holds(target.query.as_deref()))
+            });
         }
     }
 

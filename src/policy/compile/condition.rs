@@ -15,7 +15,8 @@ impl Compiler<'_, '_> {
         let text = spec.when.as_ref()?;
         let captures = captured_by_all(paths);
         let (token, peer) = (spec.token.is_some(), spec.peer.is_some());
-        match Condition::compile(&text.value, Scope { token, peer, captures: &captures }) {
+        let scope = Scope { token, peer, captures: &captures, sealed: self.sealed };
+        match Condition::compile(&text.value, scope) {
             Ok(condition) => Some(condition),
             Err(faults) => {
                 let whole = self.origin.span(text);

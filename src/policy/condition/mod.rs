@@ -24,6 +24,7 @@ use cel::{Context, ParseErrors, Value};
 use super::truth::Truth;
 use super::variable::Facts;
 use crate::limits::{CONDITION_STACK_BYTES, MAX_CONDITION_BRACKETS, MAX_CONDITION_BYTES};
+use crate::request::SealedNames;
 use values::{Slot, Values};
 
 /// A compiled condition.
@@ -43,6 +44,8 @@ pub(super) struct Scope<'a> {
     pub(super) peer: bool,
     /// The names that every one of its paths captures.
     pub(super) captures: &'a [&'a str],
+    /// Headers that carry credentials.
+    pub(super) sealed: &'a SealedNames,
 }
 
 /// What is wrong with a condition.

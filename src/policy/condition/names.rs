@@ -11,6 +11,7 @@ use super::Scope;
 use super::source::{FIELDS, MAPS, Source};
 use crate::document::closest;
 use crate::policy::compile::check_header_name;
+use crate::request::SealedNames;
 
 /// A chain of fields from a name on, such as `token.claims.tenant` or `request.headers["x-tenant"]`.
 pub(super) struct Path {
@@ -85,7 +86,7 @@ fn text_of(node: &IdedExpr) -> Option<&str> {
 /// What `path` stands for in a rule that has `scope`.
 pub(super) fn resolve(path: &Path, scope: Scope<'_>) -> Result<Source, Wrong> {
     let segments: Vec<&str> = path.segments.iter().map(String::as_str).collect();
-    let source = lookup(&segments)?;
+    let source = lookup(&segments, scope.sealed)?;
     let needs = |what: &str| {
         let message = format!("`{}` is about the {what}, and the rule asks for none", path.text());
         Err((message, Some(format!("add `{what}` to the rule"))))
@@ -102,12 +103,12 @@ pub(super) fn resolve(path: &Path, scope: Scope<'_>) -> Result<Source, Wrong> {
     }
 }
 
-fn lookup(segments: &[&str]) -> Result<Source, Wrong> {
+fn lookup(segments: &[&str], sealed: &SealedNames) -> Result<Source, Wrong> {
     match segments {
         ["now"] => return Ok(Source::Now),
         ["context", name] => return Ok(Source::Context((*name).into())),
         ["request", "path", name] => return Ok(Source::RequestPath((*name).into())),
-        ["request", "headers", name] => return header(name),
+        ["request", "headers", name] => return header(name, sealed),
         ["token", "claims", first, rest @ ..] => {
             let keys = std::iter::once(first).chain(rest).map(|key| (*key).into());
             return Ok(Source::TokenClaim(keys.collect()));
@@ -121,8 +122,8 @@ fn lookup(segments: &[&str]) -> Result<Source, Wrong> {
     Err(unknown(segments, &text))
 }
 
-fn header(name: &str) -> Result<Source, Wrong> {
-    check_header_name(name).map_err(|(_, message, help)| (message, help))?;
+fn header(name: &str, sealed: &SealedNames) -> Result<Source, Wrong> {
+    check_header_name(name, sealed).map_err(|(_, message, help)| (message, help))?;
     Ok(Source::RequestHeader(name.to_ascii_lowercase().into()))
 }
 
