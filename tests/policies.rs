@@ -1,7 +1,5 @@
 //! The shipped examples: they load without a doubt, and they do what their comments say.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot read its files must fail")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

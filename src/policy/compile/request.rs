@@ -161,7 +161,7 @@ impl Compiler<'_, '_> {
 /// Refuses a text that no value can be like.
 type CheckText = fn(&str) -> Result<(), Problem>;
 
-fn read_path(text: &String) -> Result<PathTemplate, Problem> {
+fn read_path(text: &str) -> Result<PathTemplate, Problem> {
     PathTemplate::parse(text).map_err(|(why, help)| ("invalid-path", why, help.map(str::to_owned)))
 }
 
