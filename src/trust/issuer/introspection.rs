@@ -38,9 +38,7 @@ impl Compiler<'_> {
     }
 
     fn client_secret(&mut self, source: &Source) -> Option<Secret<String>> {
-        let place = match source {
-            Source::File(place) | Source::Inline(place) => place,
-        };
+        let place = source.place();
         let text = match self.files.read(&self.document.origin, source) {
             Ok(text) => text,
             Err(problem) => {

@@ -88,9 +88,7 @@ impl Compiler<'_> {
     }
 
     fn local_keys(&mut self, source: &Source) -> Option<KeySource> {
-        let place = match source {
-            Source::File(place) | Source::Inline(place) => place,
-        };
+        let place = source.place();
         let text = match self.files.read(&self.document.origin, source) {
             Ok(text) => text,
             Err(problem) => {
@@ -98,10 +96,7 @@ impl Compiler<'_> {
                 return None;
             }
         };
-        let what = match source {
-            Source::File(file) => format!("`{}`", file.value),
-            Source::Inline(_) => String::from("the inline text"),
-        };
+        let what = source.name();
         let set = match KeySet::parse(&text, self.purpose()) {
             Ok(set) => set,
             Err(error) => {
@@ -230,9 +225,7 @@ impl Compiler<'_> {
     /// `Some(None)` where the system's authorities are to be used.
     pub(super) fn authorities(&mut self, ca: Option<&Source>) -> Option<Option<Vec<u8>>> {
         let Some(ca) = ca else { return Some(None) };
-        let place = match ca {
-            Source::File(place) | Source::Inline(place) => place,
-        };
+        let place = ca.place();
         let pem = match self.files.read(&self.document.origin, ca) {
             Ok(pem) => pem,
             Err(problem) => {
