@@ -82,7 +82,8 @@ fn summary(problems: &[Diagnostic], files: usize) -> String {
     format!("{}: {found}", counted(files, "file"))
 }
 
-fn counted(count: usize, what: &str) -> String {
+/// A number and its noun.
+pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 

@@ -24,7 +24,10 @@ impl Compiler<'_, '_> {
         let Some(OnSpec { methods, paths, grpc }) = on else { return Default::default() };
         let Some(grpc) = grpc else {
             let methods = self.each(methods.as_ref(), "methods", read_method);
-            return (methods.into(), self.each(paths.as_ref(), "paths", read_path).into());
+            return (
+                methods.into(),
+                self.each(paths.as_ref(), "paths", |text: &String| read_path(text)).into(),
+            );
         };
         if methods.is_some() || paths.is_some() {
             let message = "`grpc` says the method and the path already";
@@ -161,7 +164,7 @@ impl Compiler<'_, '_> {
 /// Refuses a text that no value can be like.
 type CheckText = fn(&str) -> Result<(), Problem>;
 
-fn read_path(text: &String) -> Result<PathTemplate, Problem> {
+fn read_path(text: &str) -> Result<PathTemplate, Problem> {
     PathTemplate::parse(text).map_err(|(why, help)| ("invalid-path", why, help.map(str::to_owned)))
 }
 
