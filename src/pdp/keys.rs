@@ -57,6 +57,12 @@ impl KeyCache {
         self
     }
 
+    /// What it fetches with.
+    #[must_use]
+    pub fn fetcher(&self) -> &Arc<dyn Fetcher> {
+        &self.fetcher
+    }
+
     /// Follows the addresses in `trust` from now on: new ones are fetched in the background, those that stay keep their keys,
     /// and those that neither `trust` nor `previous` has are forgotten. Requests that still hold the previous snapshot
     /// are served to their end. Called within a tokio runtime, before the new snapshot is published.
@@ -91,7 +97,7 @@ impl KeyCache {
         for token in tokens {
             for (issuer, source) in remote_issuers(token, trust) {
                 let Some(shared) = self.find(source) else { continue };
-                let key_id = token.jws().header().key_id.as_deref();
+                let key_id = token.jws().ok().and_then(|jws| jws.header().key_id.as_deref());
                 let patience = patience.saturating_sub(stopwatch.elapsed());
                 if let Some(keys) = shared.keys_for(key_id, self.clock.as_ref(), patience).await {
                     material.insert(issuer.name(), keys);
@@ -148,14 +154,14 @@ fn remote_issuers<'a>(
         .filter(|issuer| issuer.places().contains(token.place()))
         .filter_map(|issuer| match issuer.keys() {
             KeySource::Remote(source) => Some((issuer, source)),
-            KeySource::Local(_) => None,
+            KeySource::Local(_) | KeySource::Introspected(_) => None,
         })
 }
 
 fn sources(trust: &TrustStore) -> impl Iterator<Item = &Arc<RemoteKeys>> {
     trust.issuers().iter().filter_map(|issuer| match issuer.keys() {
         KeySource::Remote(source) => Some(source),
-        KeySource::Local(_) => None,
+        KeySource::Local(_) | KeySource::Introspected(_) => None,
     })
 }
 

@@ -172,6 +172,25 @@ fn one_unusable_key_is_a_warning() {
     assert!(!any_error(&problems) && store.issuers().len() == 1);
 }
 
+/// P70: a SPIFFE bundle is a key set for JWT-SVIDs; its other keys are neither used nor a problem.
+#[test]
+fn the_keys_of_a_jwt_svid_issuer_may_be_a_spiffe_bundle() {
+    let of = |usage: &str| KEY.replace("\"kid\"", &format!("\"use\":\"{usage}\",\"kid\""));
+    let bundle = format!(
+        r#"{{"spiffe_sequence":1,"spiffe_refresh_hint":300,"keys":[{},{},{}]}}"#,
+        of("x509-svid"),
+        of("wit-svid"),
+        of("jwt-svid")
+    );
+    let text = spec_with(&format!("keys: {{ inline: '{bundle}' }}"))
+        .replace("issuer: https://a.example", "issuer: spiffe://prod.example\n  profile: jwtSvid");
+    let (store, problems) = compile(&text, &Attachments::default());
+    assert_eq!(problems, []);
+    let KeySource::Local(keys) = store.issuers()[0].keys() else { panic!() };
+    assert_eq!((keys.keys().len(), keys.skipped().len()), (1, 2));
+    assert_eq!(problems_of(&text.replace("profile: jwtSvid", "profile: jwt"))[0].0, "unusable-key");
+}
+
 #[test]
 fn keys_are_read_from_a_file_beside_the_document() {
     let mut files = Attachments::default();
@@ -221,4 +240,61 @@ fn an_address_is_kept_with_its_rules() {
     assert_eq!((remote.refresh.as_secs(), remote.max_stale.as_secs()), (60, 7200));
     let issuer = issuer_with("keys: { url: 'http://127.0.0.1/jwks', allowPlaintext: true }");
     assert!(matches!(issuer.keys(), KeySource::Remote(remote) if remote.url.is_plaintext()));
+}
+
+/// An issuer of opaque tokens, with `changed` instead of the line of the same setting.
+fn opaque_with(changed: &str) -> String {
+    let base = [
+        "url: https://a.example/introspect",
+        "clientId: us",
+        "clientSecret: { inline: secret }",
+        "cache: 30s",
+    ];
+    let field = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
+    let kept = base.iter().filter(|line| field(line) != field(changed)).map(ToString::to_string);
+    let lines: Vec<_> = kept.chain((!changed.is_empty()).then(|| changed.to_owned())).collect();
+    let spec = format!(
+        "issuer: https://a.example\naudiences: [orders]\nintrospection: {{ {} }}",
+        lines.join(", ")
+    );
+    document("a", &spec)
+}
+
+#[test]
+fn an_issuer_of_opaque_tokens_needs_an_endpoint_instead_of_keys() {
+    let (store, problems) = compile(&opaque_with(""), &Attachments::default());
+    assert_eq!(problems, []);
+    let KeySource::Introspected(endpoint) = store.issuers()[0].keys() else { panic!() };
+    assert_eq!((endpoint.client_id.as_str(), endpoint.cache.as_secs()), ("us", 30));
+    assert!(store.introspecting_at(&TokenPlace::Authorization).is_some());
+    assert!(store.introspecting_at(&TokenPlace::Cookie("a".into())).is_none());
+    for (changed, code) in [
+        ("url: 'http://a.example/'", "invalid-key-url"),
+        ("url: 'https://me:pw@a.example/'", "invalid-key-url"),
+        ("clientId: ''", "invalid-client"),
+        ("clientSecret: { inline: '' }", "invalid-client"),
+        ("clientSecret: { file: nowhere }", "unreadable-file"),
+        ("clientAuthentication: none", "unknown-value"),
+        ("cache: 6m", "introspection-cache"),
+        ("ca: { inline: x }", "invalid-ca"),
+    ] {
+        let problems = problems_of(&opaque_with(changed));
+        assert!(problems.iter().any(|(found, _)| *found == code), "{changed}: {problems:?}");
+    }
+    let both = format!("{}  keys: {{ discovery: {{}} }}\n", opaque_with(""));
+    assert_eq!(problems_of(&both)[0].0, "key-source");
+    let neither = document("a", "issuer: a\naudiences: [b]\nalgorithms: [RS256]");
+    assert_eq!(problems_of(&neither)[0].0, "key-source");
+}
+
+/// Opaque tokens say nothing, so only their place tells whose they are.
+#[test]
+fn two_issuers_of_opaque_tokens_need_different_places() {
+    let other = opaque_with("")
+        .replace("name: a ", "name: b ")
+        .replace("issuer: https://a", "issuer: https://b");
+    let problems = problems_of(&format!("{}---\n{other}", opaque_with("")));
+    assert_eq!(problems.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["duplicate-issuer"]);
+    let apart = format!("{}---\n{other}  tokens: [{{ header: x-token }}]\n", opaque_with(""));
+    assert_eq!(problems_of(&apart), []);
 }
