@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod demo;
+mod sarif;
 mod serve;
 mod style;
 mod test;
