@@ -16,6 +16,8 @@ use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
 use crate::trust::{Issuer, KeySet, KeySource, Material, TrustStore};
 
+pub use trace::TokenCheck;
+
 /// A verified token.
 #[derive(Clone)]
 pub struct TokenIdentity {
@@ -29,13 +31,19 @@ pub struct TokenIdentity {
 
 /// Verifies every token that was presented. One that is refused refuses them all: a bad credential is never passed over
 /// in favour of another.
-pub(super) fn verify_all(
+///
+/// `passed` is told of every check that a token passes, in the order of [`TokenCheck::ALL`].
+///
+/// # Errors
+/// The first check that fails.
+pub fn verify_all(
     presented: &[PresentedToken],
     peer: &Credential<PeerIdentity>,
     trust: &TrustStore,
     material: &Material,
     memory: &dyn TokenMemory,
     now: UnixTime,
+    passed: &mut impl FnMut(TokenCheck),
 ) -> Result<Vec<TokenIdentity>, Rejection> {
     let certificate = peer.verified().and_then(PeerIdentity::certificate);
     let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
@@ -45,8 +53,10 @@ pub(super) fn verify_all(
             return Err(Reason::TokenMultiple
                 .because(format!("several tokens of the issuer `{}` were sent", issuer.name())));
         }
+        passed(TokenCheck::Issuer);
         let keys = keys_of(issuer, material)?;
-        verified.push(verify(token, issuer, keys, certificate, memory, now)?);
+        passed(TokenCheck::Keys);
+        verified.push(verify(token, issuer, keys, certificate, memory, now, passed)?);
     }
     Ok(verified)
 }
@@ -83,14 +93,18 @@ fn verify(
     certificate: Option<&Fingerprint>,
     memory: &dyn TokenMemory,
     now: UnixTime,
+    passed: &mut impl FnMut(TokenCheck),
 ) -> Result<TokenIdentity, Rejection> {
-    let signed = Signed::verify(token.jws(), issuer, keys, memory)?;
+    let signed = Signed::verify(token.jws(), issuer, keys, memory, passed)?;
     let claims = token.jws().claims();
     let registered = RegisteredClaims::read(claims)?;
-    let until = registered.check(claims, issuer, now)?;
+    passed(TokenCheck::Claims);
+    let until = registered.check(claims, issuer, now, passed)?;
     profile::check(claims, registered.subject.as_deref(), issuer)?;
+    passed(TokenCheck::Profile);
     signed.remember(memory, until);
     let binding = binding::check(claims, token.scheme(), certificate, issuer.binding())?;
+    passed(TokenCheck::Binding);
     Ok(TokenIdentity {
         issuer_name: issuer.name().to_owned(),
         // `check` has seen an `exp`.
@@ -210,6 +224,8 @@ impl fmt::Debug for TokenIdentity {
             .finish_non_exhaustive()
     }
 }
+
+mod trace;
 
 #[cfg(test)]
 mod mint;

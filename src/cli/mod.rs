@@ -3,6 +3,9 @@
 mod check;
 mod completions;
 mod demo;
+mod inspect;
+mod keys;
+mod moment;
 mod serve;
 mod style;
 
@@ -25,6 +28,10 @@ enum Command {
     Serve(serve::Args),
     /// Look for mistakes in documents.
     Check(check::Args),
+    /// Show what a certificate, an XFCC header or a recorded check proves, and to whom.
+    Inspect(inspect::Args),
+    /// List every issuer's keys, or explain what becomes of a token.
+    Keys(keys::Args),
     /// Play a tour with a real Envoy on this machine: what is let through, what is refused, and why.
     Demo(demo::Args),
     /// Print a completion script for a shell.
@@ -87,6 +94,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Keys(args) => keys::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Completions(args) => completions::run(&args),
     }

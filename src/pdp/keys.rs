@@ -6,6 +6,9 @@ mod load;
 mod state;
 mod store;
 
+pub use load::{LoadError, Loaded, load};
+pub use store::read as last_good;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +23,6 @@ use crate::clock::{Clock, UnixTime};
 use crate::evidence::PresentedToken;
 use crate::limits::MAX_KEY_WAITERS;
 use crate::pdp::fetch::Fetcher;
-use crate::pdp::keys::load::Loaded;
 use crate::pdp::keys::state::KeyState;
 use crate::trust::{Issuer, KeyFault, KeySet, KeySource, KeyUrl, Material, RemoteKeys, TrustStore};
 
@@ -280,7 +282,7 @@ async fn refresh_for_ever(shared: Arc<Shared>, clock: Arc<dyn Clock>, fetcher: A
 
 async fn refresh(shared: &Arc<Shared>, clock: &dyn Clock, fetcher: &dyn Fetcher) {
     lock(&shared.state).begin(clock.now());
-    let loaded = load::load(&shared.source, fetcher).await;
+    let loaded = load(&shared.source, fetcher).await;
     let origin = &shared.source.url;
     let count = {
         let mut state = lock(&shared.state);

@@ -11,7 +11,7 @@ mod remember;
 mod snapshot;
 
 pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
-pub use keys::{KeyCache, KeyStatus};
+pub use keys::{KeyCache, KeyStatus, LoadError, Loaded, last_good, load as load_keys};
 pub use outcome::{DecisionId, Observer, Outcome};
 pub use remember::MemoryOptions;
 pub use snapshot::{Load, Revision, Snapshot};

@@ -35,7 +35,9 @@ fn check(trust: &TrustStore, changes: &Value, now: i64) -> Result<(), Reason> {
         }
     }
     RegisteredClaims::read(&claims)
-        .and_then(|read| read.check(&claims, &trust.issuers()[0], UnixTime::from_secs(now)))
+        .and_then(|read| {
+            read.check(&claims, &trust.issuers()[0], UnixTime::from_secs(now), &mut |_| {})
+        })
         .map(|_| ())
         .map_err(|rejection| rejection.reason())
 }

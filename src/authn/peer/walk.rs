@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::certificate::Verifier;
-use super::{PeerFacts, PeerIdentity};
+use super::{Hop, HopFinding, HopPlace, PeerFacts, PeerIdentity};
 use crate::evidence::{PeerEvidence, PeerSource, Presented, Xfcc, XfccElement};
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::{Reason, Rejection};
@@ -19,13 +19,20 @@ use crate::trust::TrustStore;
 pub(super) fn caller(
     evidence: &PeerEvidence,
     verifier: &Verifier<'_>,
+    trace: &mut impl FnMut(Hop<'_>),
 ) -> Result<Option<PeerIdentity>, Rejection> {
     let xfcc = readable(&evidence.xfcc)?;
     let direct = match readable(&evidence.source_certificate)? {
         None => None,
         Some(presented) => {
-            let facts = Arc::clone(&verifier.certificate(presented)?.facts);
+            let mut tell = |finding: HopFinding<'_>| {
+                trace(Hop { place: HopPlace::SourceCertificate, finding })
+            };
+            let verified = verifier.certificate(presented);
+            let verified = verified.inspect_err(|why| tell(HopFinding::Refused(why)))?;
+            let facts = Arc::clone(&verified.facts);
             if evidence.xfcc == Presented::Absent || !is_forwarder(&facts, verifier.trust) {
+                tell(HopFinding::Caller(&facts, EvidenceLevel::Leaf));
                 return Ok(Some(PeerIdentity {
                     facts,
                     level: EvidenceLevel::Leaf,
@@ -33,10 +40,12 @@ pub(super) fn caller(
                     forwarders: Vec::new(),
                 }));
             }
+            tell(HopFinding::Forwarder(&facts, EvidenceLevel::Leaf));
             Some(facts)
         }
     };
-    xfcc.map(|xfcc| walk(xfcc, &direct_peer(evidence, direct)?, evidence, verifier)).transpose()
+    xfcc.map(|xfcc| walk(xfcc, &direct_peer(evidence, direct)?, evidence, verifier, trace))
+        .transpose()
 }
 
 /// The one at the other end of the TLS connection, as far as the proxy tells.
@@ -69,22 +78,31 @@ fn walk(
     direct: &DirectPeer<'_>,
     evidence: &PeerEvidence,
     verifier: &Verifier<'_>,
+    trace: &mut impl FnMut(Hop<'_>),
 ) -> Result<PeerIdentity, Rejection> {
     let mut forwarders: Vec<SpiffeId> = direct.spiffe().into_iter().collect();
-    for (index, element) in xfcc.elements().iter().rev().enumerate() {
+    for (index, (at, element)) in xfcc.elements().iter().enumerate().rev().enumerate() {
+        let mut tell =
+            |finding: HopFinding<'_>| trace(Hop { place: HopPlace::Element(at), finding });
         if index == 0 && direct.is_certificate(element.hash()) {
             // The proxy's own account of the connection, which `source.certificate` has told better.
+            tell(HopFinding::Repeated);
             continue;
         }
-        let (facts, level) = verifier.element(element)?;
-        if index == 0 {
-            let appended = direct.check_nearest(&facts, verifier.trust)?;
-            check_by(element, evidence.destination.as_deref(), appended, verifier.trust)?;
-        }
+        let believed = verifier.element(element).and_then(|(facts, level)| {
+            if index == 0 {
+                let appended = direct.check_nearest(&facts, verifier.trust)?;
+                check_by(element, evidence.destination.as_deref(), appended, verifier.trust)?;
+            }
+            Ok((facts, level))
+        });
+        let (facts, level) = believed.inspect_err(|why| tell(HopFinding::Refused(why)))?;
         if !is_forwarder(&facts, verifier.trust) {
+            tell(HopFinding::Caller(&facts, level));
             let source = PeerSource::Xfcc;
             return Ok(PeerIdentity { facts, level, source, forwarders });
         }
+        tell(HopFinding::Forwarder(&facts, level));
         if forwarders.last() != facts.spiffe.as_ref() {
             forwarders.extend(facts.spiffe.clone());
         }

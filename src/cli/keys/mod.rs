@@ -1,0 +1,79 @@
+//! `countersign keys`: every issuer's keys as a server would have them, and what becomes of a token.
+
+mod list;
+mod obtain;
+mod verify;
+
+use std::path::PathBuf;
+
+use tokio::runtime::Runtime;
+
+use super::style::Output;
+use super::{Exit, style};
+use crate::document::any_error;
+use crate::pdp::{Load, Snapshot};
+
+/// Arguments of `keys`.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    list: Option<Common>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Explain which issuer and key would verify a token, and which check it fails first. Nothing of the token is printed
+    /// but its header, the names of its claims, and its times.
+    Verify(verify::Args),
+}
+
+/// What both need.
+#[derive(Clone, Debug, clap::Args)]
+struct Common {
+    /// A file or folder of documents; may be given more than once.
+    #[arg(long, required = true, value_name = "PATH")]
+    documents: Vec<PathBuf>,
+    /// The folder where a server keeps the last good keys: to say what changed since, and to fall back on.
+    #[arg(long, value_name = "FOLDER")]
+    kept: Option<PathBuf>,
+    /// Ask no issuer; use what is in the documents and in `--kept`.
+    #[arg(long)]
+    offline: bool,
+    /// For whom the result is written.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    output: Output,
+}
+
+pub(super) fn run(args: Args) -> Exit {
+    match (args.command, args.list) {
+        (Some(Command::Verify(args)), _) => verify::run(&args),
+        (None, Some(common)) => list::run(&common),
+        // The parser asks for `--documents` before it comes to this.
+        (None, None) => Exit::Usage,
+    }
+}
+
+// === impl Common ===
+
+impl Common {
+    /// The documents and a place for network calls to run in.
+    ///
+    /// # Errors
+    /// How the command ends, after the reason was printed.
+    fn prepare(&self) -> Result<(Snapshot, Runtime), Exit> {
+        let load = Load::from_paths(&self.documents);
+        let Some(snapshot) = load.snapshot.filter(|_| !any_error(&load.problems)) else {
+            style::diagnostics(&load.problems);
+            style::error("the documents have errors");
+            return Err(Exit::Documents);
+        };
+        let runtime = Runtime::new().map_err(|error| {
+            style::error(format_args!("cannot start threads: {error}"));
+            Exit::Failure
+        })?;
+        Ok((snapshot, runtime))
+    }
+}
