@@ -5,6 +5,7 @@ use std::sync::Arc;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
+use super::describe::DomainVerdict;
 use super::memory::{CertificateKey, CertificateMemory, VerifiedCertificate};
 use super::names::Names;
 use super::{PeerFacts, distinguished_name, key, path, profile};
@@ -97,15 +98,14 @@ impl<'a> Verifier<'a> {
         }))
     }
 
-    /// What each trust domain says of a certificate: nothing where the names select another one. For people, not for
-    /// decisions.
+    /// What each trust domain says of a certificate. For people, not for decisions.
     ///
     /// # Errors
     /// What keeps it from being read.
     pub(super) fn verdicts(
         &self,
         presented: &PresentedCertificate,
-    ) -> Result<Vec<(&'a TrustDomain, Option<Result<Validity, Rejection>>)>, Rejection> {
+    ) -> Result<Vec<(&'a TrustDomain, DomainVerdict)>, Rejection> {
         let decoded = presented.decode()?;
         let unreadable = || presented.unreadable("it is not an X.509 certificate");
         let (_, leaf) = X509Certificate::from_der(&decoded.leaf).map_err(|_| unreadable())?;
@@ -115,12 +115,14 @@ impl<'a> Verifier<'a> {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        let judge = |domain| {
-            let svid = if names.spiffe.is_some() { check_svid(&leaf) } else { Ok(()) };
-            svid.and_then(|()| self.check(&decoded, &leaf, domain))
+        let svid = if names.spiffe.is_some() { check_svid(&leaf) } else { Ok(()) };
+        let judge = |domain| match svid.clone().and_then(|()| self.check(&decoded, &leaf, domain)) {
+            Ok(validity) => DomainVerdict::Vouches(validity),
+            Err(rejection) => DomainVerdict::Refuses(rejection),
         };
-        let domains = self.trust.domains().iter();
-        Ok(domains.map(|domain| (domain, selects(domain).then(|| judge(domain)))).collect())
+        let verdict =
+            |domain| if selects(domain) { judge(domain) } else { DomainVerdict::NotAsked };
+        Ok(self.trust.domains().iter().map(|domain| (domain, verdict(domain))).collect())
     }
 
     /// Everything that `domain` asks of a certificate.

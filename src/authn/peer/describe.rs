@@ -64,15 +64,7 @@ pub fn verdicts<'a>(
     trust: &'a TrustStore,
     now: UnixTime,
 ) -> Result<Vec<(&'a TrustDomain, DomainVerdict)>, Rejection> {
-    let verifier = Verifier { trust, memory: &NoMemory, now };
-    verifier.verdicts(presented).map(|verdicts| {
-        let verdicts = verdicts.into_iter().map(|(domain, verdict)| match verdict {
-            None => (domain, DomainVerdict::NotAsked),
-            Some(Ok(validity)) => (domain, DomainVerdict::Vouches(validity)),
-            Some(Err(rejection)) => (domain, DomainVerdict::Refuses(rejection)),
-        });
-        verdicts.collect()
-    })
+    Verifier { trust, memory: &NoMemory, now }.verdicts(presented)
 }
 
 // === impl CertificateDescription ===
@@ -148,18 +140,30 @@ fn key_name(oid: &str) -> String {
 fn usages(certificate: &X509Certificate<'_>) -> Vec<String> {
     let mut usages = Vec::new();
     if let Ok(Some(usage)) = certificate.key_usage() {
-        let usage = usage.value.to_string();
-        usages.extend(usage.split(", ").filter(|word| !word.is_empty()).map(str::to_owned));
+        let usage = usage.value;
+        let known = [
+            (usage.digital_signature(), "digitalSignature"),
+            (usage.non_repudiation(), "contentCommitment"),
+            (usage.key_encipherment(), "keyEncipherment"),
+            (usage.data_encipherment(), "dataEncipherment"),
+            (usage.key_agreement(), "keyAgreement"),
+            (usage.key_cert_sign(), "keyCertSign"),
+            (usage.crl_sign(), "cRLSign"),
+        ];
+        usages.extend(known.into_iter().filter(|(set, _)| *set).map(|(_, name)| name.to_owned()));
     }
     if let Ok(Some(extended)) = certificate.extended_key_usage() {
         let purposes = extended.value;
         let known = [
-            (purposes.any, "any extended usage"),
+            (purposes.any, "anyExtendedKeyUsage"),
             (purposes.client_auth, "clientAuth"),
             (purposes.server_auth, "serverAuth"),
+            (purposes.code_signing, "codeSigning"),
+            (purposes.email_protection, "emailProtection"),
+            (purposes.time_stamping, "timeStamping"),
+            (purposes.ocsp_signing, "OCSPSigning"),
         ];
-        let known = known.into_iter().filter(|(there, _)| *there);
-        usages.extend(known.map(|(_, name)| name.to_owned()));
+        usages.extend(known.into_iter().filter(|(set, _)| *set).map(|(_, name)| name.to_owned()));
         usages.extend(purposes.other.iter().map(x509_parser::asn1_rs::Oid::to_id_string));
     }
     usages

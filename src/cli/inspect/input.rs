@@ -66,6 +66,11 @@ impl Kind {
         }
     }
 
+    /// Whether it is evidence without a request.
+    pub(super) const fn is_certificate(self) -> bool {
+        matches!(self, Self::Pem | Self::Der)
+    }
+
     /// A guess; `--as` says it for certain.
     fn of(bytes: &[u8]) -> Self {
         let text = std::str::from_utf8(bytes).unwrap_or_default().trim();

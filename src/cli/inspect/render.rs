@@ -46,7 +46,7 @@ fn write_peer(peer: &PeerReport, out: &mut dyn Write) -> io::Result<()> {
             let of = |text: Option<&str>| text.map(visible).unwrap_or_default();
             line(out, "trust domain", &of(peer.trust_domain.as_deref()))?;
             line(out, "evidence", &of(peer.evidence))?;
-            line(out, "source", &of(peer.source))?;
+            lines(out, "source", peer.source.map(str::to_owned).as_slice())?;
             lines(out, "through", &peer.forwarders)
         }
     }
@@ -71,9 +71,10 @@ fn write_walk(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 
 fn why(hop: &HopReport, report: &Report) -> String {
     let name = hop.identity.as_deref().map(visible).unwrap_or_default();
+    let evidence = hop.evidence.unwrap_or_default();
     match (hop.finding, &hop.rejection) {
         (_, Some(RejectionReport { reason, detail })) => format!("{reason}: {}", visible(detail)),
-        ("caller", _) => format!("believed: {name}"),
+        ("caller", _) => format!("believed, by {evidence}: {name}"),
         ("forwarder", _) => format!("skipped, it speaks for the one before it: {name}"),
         ("repeated", _) => String::from("skipped, it says what `source.certificate` has said"),
         _ if report.walk.iter().any(|hop| hop.finding == "caller") => {
@@ -90,6 +91,11 @@ fn write_xfcc(xfcc: &XfccReport, report: &Report, out: &mut dyn Write) -> io::Re
     }
     let count = xfcc.elements.len();
     for (number, element) in (1..).zip(&xfcc.elements) {
+        if report.is_certificate {
+            writeln!(out)?;
+            write_element(element, out)?;
+            continue;
+        }
         let found = report.walk.iter().find(|hop| hop.element == Some(number));
         let found = found.map(|hop| format!(" ({})", hop.finding.replace('_', " ")));
         let found = found.unwrap_or_default();

@@ -19,6 +19,9 @@ use crate::trust::TrustStore;
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) input: &'static str,
+    /// Whether it is a certificate alone, without a request.
+    #[serde(skip)]
+    pub(super) is_certificate: bool,
     /// The moment at which everything was judged.
     pub(super) at: String,
     /// The documents it was judged by.
@@ -67,6 +70,7 @@ pub(super) struct HopReport {
     #[serde(flatten)]
     pub(super) rejection: Option<RejectionReport>,
     pub(super) identity: Option<String>,
+    pub(super) trust_domain: Option<String>,
     pub(super) evidence: Option<&'static str>,
 }
 
@@ -100,7 +104,9 @@ pub(super) struct Judges<'a> {
     pub(super) now: UnixTime,
 }
 
-const WITHOUT_TLS_PEER: &str = "the TLS peer is not known (`--principal`), so the nearest element is taken at its word: a server refuses that unless `xfccWithoutTls` is set";
+const WITHOUT_TLS_PEER: &str = "the TLS peer is not known (give `--principal`), so the header is taken at its word, as a server does only with `xfccWithoutTls`";
+const ALONE: &str =
+    "it is a trusted forwarder: on the wire it is passed over, and speaks for the one before it";
 const WITHOUT_DOCUMENTS: &str =
     "nothing is verified and nobody is believed: give `--documents` for the walk and the verdicts";
 
@@ -112,12 +118,12 @@ impl Report {
             source_certificate: true,
             xfcc: true,
             xfcc_without_tls: !input.names_tls_peer,
-            ..PeerSources::default()
         };
         let destination = input.destination.as_deref();
         let evidence = PeerEvidence::collect(&input.credentials, destination, &sources);
         let mut report = Self {
             input: input.kind.as_str(),
+            is_certificate: input.kind.is_certificate(),
             at: moment::rfc3339(judges.now),
             revision: judges.revision.map(str::to_owned),
             notes: Vec::new(),
@@ -133,10 +139,26 @@ impl Report {
         } else {
             report.judge(&evidence, judges);
         }
-        if input.is_header_without_peer() && judges.revision.is_some() {
+        if input.kind.is_certificate() {
+            report.judge_alone();
+        } else if input.is_header_without_peer() && !report.walk.is_empty() {
             report.notes.push(WITHOUT_TLS_PEER);
         }
         report
+    }
+
+    /// A certificate that came alone was on no wire, so that a forwarder's speaks for nobody else.
+    fn judge_alone(&mut self) {
+        let walk = std::mem::take(&mut self.walk);
+        let Some(hop) = walk.into_iter().find(|hop| hop.finding == "forwarder") else { return };
+        self.notes.push(ALONE);
+        self.peer = Some(PeerReport {
+            verdict: "verified",
+            spiffe: hop.identity,
+            trust_domain: hop.trust_domain,
+            evidence: hop.evidence,
+            ..PeerReport::default()
+        });
     }
 
     /// Walks as a server does.
@@ -148,7 +170,7 @@ impl Report {
         let last = self.walk.iter().filter_map(|hop| hop.element).min();
         let count = self.xfcc.as_ref().map_or(0, |xfcc| xfcc.elements.len());
         let not_reached = (1..last.unwrap_or(count.saturating_add(1))).rev();
-        self.walk.extend(not_reached.map(HopReport::not_reached));
+        self.walk.extend(not_reached.map(|at| HopReport::not_reached(Some(at))));
         self.peer = Some(PeerReport::new(&peer));
     }
 
@@ -220,8 +242,7 @@ impl HopReport {
             HopPlace::SourceCertificate => None,
             HopPlace::Element(index) => Some(index.saturating_add(1)),
         };
-        let empty =
-            Self { element, finding: "repeated", rejection: None, identity: None, evidence: None };
+        let empty = Self { finding: "repeated", ..Self::not_reached(element) };
         match hop.finding {
             HopFinding::Repeated => empty,
             HopFinding::Refused(why) => {
@@ -233,12 +254,24 @@ impl HopReport {
     }
 
     fn believed(self, finding: &'static str, facts: &PeerFacts, level: EvidenceLevel) -> Self {
-        Self { finding, identity: Some(identity(facts)), evidence: Some(level.as_str()), ..self }
+        Self {
+            finding,
+            identity: Some(identity(facts)),
+            trust_domain: Some(facts.trust_domain.clone()),
+            evidence: Some(level.as_str()),
+            ..self
+        }
     }
 
-    const fn not_reached(element: usize) -> Self {
-        let element = Some(element);
-        Self { element, finding: "not_reached", rejection: None, identity: None, evidence: None }
+    const fn not_reached(element: Option<usize>) -> Self {
+        Self {
+            element,
+            finding: "not_reached",
+            rejection: None,
+            identity: None,
+            trust_domain: None,
+            evidence: None,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::Common;
 use super::obtain::{Obtained, Origin, obtain};
 use crate::cli::style::{self, BAD, GOOD, HEADING, Output, QUIET, visible};
 use crate::cli::{Exit, moment};
-use crate::clock::{Clock as _, SystemClock, UnixTime};
+use crate::clock::UnixTime;
 use crate::trust::{Algorithm, Issuer, KeySet, SkippedKey, VerificationKey};
 
 /// One issuer.
@@ -57,7 +57,7 @@ pub(super) fn run(common: &Common) -> Exit {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
-    let now = SystemClock.now();
+    let now = common.now();
     let mut issuers: Vec<&Issuer> = snapshot.trust().issuers().iter().collect();
     issuers.sort_by_key(|issuer| issuer.name());
     let reports: Vec<IssuerReport> = runtime.block_on(async {

@@ -1,5 +1,6 @@
 //! `countersign keys`: every issuer's keys as a server would have them, and what becomes of a token.
 
+mod explanation;
 mod list;
 mod obtain;
 mod verify;
@@ -9,7 +10,8 @@ use std::path::PathBuf;
 use tokio::runtime::Runtime;
 
 use super::style::Output;
-use super::{Exit, style};
+use super::{Exit, moment, style};
+use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::document::any_error;
 use crate::pdp::{Load, Snapshot};
 
@@ -42,6 +44,9 @@ struct Common {
     /// Ask no issuer; use what is in the documents and in `--kept`.
     #[arg(long)]
     offline: bool,
+    /// Judge at this moment instead of now: RFC 3339, or seconds since 1970.
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
+    at: Option<UnixTime>,
     /// For whom the result is written.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Output,
@@ -59,6 +64,10 @@ pub(super) fn run(args: Args) -> Exit {
 // === impl Common ===
 
 impl Common {
+    fn now(&self) -> UnixTime {
+        self.at.unwrap_or_else(|| SystemClock.now())
+    }
+
     /// The documents and a place for network calls to run in.
     ///
     /// # Errors
