@@ -102,6 +102,23 @@ pub const MAX_ABSENT_KEYS: usize = 1024;
 /// Most requests that wait for one key set at a time; the others go on with what is there (P61).
 pub const MAX_KEY_WAITERS: usize = 256;
 
+// --- introspection -------------------------------------------------------------------------------
+
+/// Longest time for which an answer about a token may be kept: a revoked token is accepted for as long (P64).
+pub const MAX_INTROSPECTION_CACHE: Duration = Duration::from_secs(300);
+
+/// Most answers kept.
+pub const MAX_INTROSPECTION_ANSWERS: u64 = 100_000;
+
+/// Most questions to one endpoint at a time; the others are denied at once rather than piled up.
+pub const MAX_INTROSPECTIONS_AT_ONCE: usize = 64;
+
+/// Failures in a row after which an endpoint is left alone for [`INTROSPECTION_PAUSE`].
+pub const MAX_INTROSPECTION_FAILURES: u32 = 5;
+
+/// For how long an endpoint that fails is left alone.
+pub const INTROSPECTION_PAUSE: Duration = Duration::from_secs(5);
+
 // --- documents -----------------------------------------------------------------------------------
 
 /// Largest document file. 10,000 rules are about 4 MiB.
@@ -110,8 +127,41 @@ pub const MAX_DOCUMENT_FILE_BYTES: usize = 32 * 1024 * 1024;
 /// Largest file that a document may point to (a CA bundle, a key set, a CRL).
 pub const MAX_ATTACHED_FILE_BYTES: usize = 64 * 1024 * 1024;
 
+/// Largest file that is fetched for a document (a CRL, a SPIFFE bundle). Public CRLs reach 10 MB.
+pub const MAX_REMOTE_FILE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Longest wait for such a file. Nobody's request waits for it.
+pub const REMOTE_FILE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Most files read from the document folders; a guard against pointing at the wrong folder.
 pub const MAX_DOCUMENT_FILES: usize = 10_000;
+
+// --- conditions ----------------------------------------------------------------------------------
+
+/// Longest condition. Longer ones are several rules.
+pub const MAX_CONDITION_BYTES: usize = 2 * 1024;
+
+/// Deepest nesting of brackets in a condition: the parser recurses, at some 25 KiB of stack for each (P78).
+pub const MAX_CONDITION_BRACKETS: usize = 32;
+
+/// Stack of the thread that reads a condition: several times what the two bounds above can use up.
+pub const CONDITION_STACK_BYTES: usize = 16 * 1024 * 1024;
+
+/// Most nodes in a condition's syntax tree, those that macros expand to included.
+pub const MAX_CONDITION_NODES: usize = 512;
+
+/// Deepest syntax tree of a condition. Evaluating recurses, on the stacks of serving threads.
+pub const MAX_CONDITION_DEPTH: usize = 64;
+
+/// Deepest nesting of loops (`exists`, `all`, `map`, `filter`) in a condition: six loops over ten elements take
+/// seconds.
+pub const MAX_CONDITION_LOOPS: usize = 2;
+
+/// Most elements of a list or a mapping that a condition works through.
+pub const MAX_CONDITION_ITEMS: usize = 256;
+
+/// Most memory that a compiled regular expression takes.
+pub const MAX_PATTERN_BYTES: usize = 1024 * 1024;
 
 // --- answers -------------------------------------------------------------------------------------
 

@@ -131,9 +131,9 @@ fn the_walk_says_who_is_skipped_who_is_believed_and_who_is_not_reached() {
             "evidence hash",
             "source xfcc",
             &format!("through {ENVOY}"),
-            &format!("element 3 forwarder skipped, it speaks for the one before it: {ENVOY}"),
-            &format!("element 2 caller believed, by hash: {FRONTEND}"),
-            "element 1 not reached anybody can have written what stands before the caller",
+            &format!("XFCC element 3 forwarder skipped, it speaks for the one before it: {ENVOY}"),
+            &format!("XFCC element 2 caller believed, by hash: {FRONTEND}"),
+            "XFCC element 1 not reached anybody can have written what stands before the caller",
             "XFCC element 1 of 3 (not reached)",
             "certificate none was shown",
             "XFCC element 3 of 3 (forwarder)",
@@ -152,7 +152,7 @@ fn the_walk_says_who_is_skipped_who_is_believed_and_who_is_not_reached() {
     let stranger = props.run(&format!("inspect {AT} --principal {REPORTS}"), &xfcc);
     assert!(stranger.stdout.starts_with("rejected  xfcc_untrusted_hop: "), "{}", stranger.stdout);
     assert_eq!(stranger.code, 1);
-    stranger.shows(1, &["element 2 not reached the walk ended before it"]);
+    stranger.shows(1, &["XFCC element 2 not reached the walk ended before it"]);
 }
 
 #[test]
@@ -222,6 +222,37 @@ fn a_recorded_check_is_read_in_every_form() {
     // P30: a recorded check that names no TLS peer is refused as a server refuses it.
     let bare = json!({ "xfcc": xfcc }).to_string();
     props.run(&format!("inspect {AT}"), &bare).shows(1, &[]);
+}
+
+/// RFC 9440: the word of the last forwarder, and of nobody else.
+#[test]
+fn client_cert_is_believed_behind_a_forwarder_only() {
+    let props = props();
+    let leaf = format!(":{}:", STANDARD.encode(props.pki.frontend.der()));
+    let shown =
+        |principal: &str| json!({ "clientCert": leaf, "sourcePrincipal": principal }).to_string();
+    let run = props.run(&format!("inspect {AT}"), shown(ENVOY));
+    run.shows(
+        0,
+        &[
+            &format!("verified {FRONTEND}"),
+            "source client_cert",
+            &format!("client-cert caller believed, by leaf: {FRONTEND}"),
+            "client-cert",
+            "subject CN=frontend",
+        ],
+    );
+    let run = props.run(&format!("inspect {AT}"), shown(REPORTS));
+    assert!(run.stdout.starts_with("rejected  xfcc_untrusted_hop: "), "{}", run.stdout);
+    let run = props.run(&format!("inspect {AT} --sources xfcc"), shown(ENVOY));
+    run.shows(1, &["absent no certificate evidence was shown"]);
+    let named = json!({ "sourcePrincipal": FRONTEND }).to_string();
+    props.run(&format!("inspect {AT}"), &named).shows(1, &[]);
+    let run = props.run(&format!("inspect {AT} --sources xfcc,principal"), &named);
+    run.shows(
+        0,
+        &["evidence asserted", &format!("principal caller believed, by asserted: {FRONTEND}")],
+    );
 }
 
 #[test]

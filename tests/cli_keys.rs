@@ -293,6 +293,33 @@ fn tokens_in_other_places_are_found_there() {
     }
 }
 
+/// P65, P66: an opaque token is judged by what its issuer says of it, and told to nobody else.
+#[test]
+fn an_opaque_token_is_asked_about() {
+    let answer =
+        json!({ "active": true, "aud": "orders", "exp": NOW + 600, "iat": NOW, "sub": SUBJECT });
+    let inactive = json!({ "active": false });
+    let (address, server) =
+        serve(vec![(200, answer.to_string()), (200, inactive.to_string()), (503, String::new())]);
+    let document = CORP
+        .replace(
+            "  keys: { file: ../keys.json }\n  algorithms: [RS256, ES256]\n  types: [at+jwt]\n",
+            &format!(
+                "  introspection: {{ url: \"{address}/introspect\", allowPlaintext: true, clientId: c, clientSecret: {{ inline: \"a-secret-that-is-long-enough\" }} }}\n"
+            ),
+        );
+    let mint = Mint::new(&document);
+    let token = "opaque-token-0123456789";
+    mint.props
+        .run("keys --documents policies", "")
+        .shows(0, &[&format!("source {address} is asked about every token (introspection)")]);
+    mint.verify("", token).shows(0, &["verified", "token opaque: only its issuer understands it"]);
+    mint.verify("", token).shows(1, &["failed keys: introspection_inactive"]);
+    mint.verify("", token).shows(1, &["failed keys: introspection_unavailable"]);
+    mint.verify("--offline", token).shows(1, &["failed keys: introspection_unavailable"]);
+    server.join().unwrap();
+}
+
 #[test]
 fn what_cannot_be_judged_is_said() {
     let mint = Mint::new(CORP);

@@ -5,6 +5,7 @@
 
 mod binding;
 mod claims;
+mod introspected;
 mod peer;
 mod profile;
 mod signature;

@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::authn::binding::{self, Binding};
 use crate::authn::claims::{self, RegisteredClaims};
-use crate::authn::profile;
 use crate::authn::signature::{Signed, TokenMemory};
 use crate::authn::{Credential, PeerIdentity};
+use crate::authn::{introspected, profile};
 use crate::clock::UnixTime;
 use crate::evidence::PresentedToken;
 use crate::reason::{Reason, Rejection};
@@ -54,19 +54,29 @@ pub fn verify_all(
                 .because(format!("several tokens of the issuer `{}` were sent", issuer.name())));
         }
         passed(TokenCheck::Issuer);
-        let keys = keys_of(issuer, material)?;
-        passed(TokenCheck::Keys);
-        verified.push(verify(token, issuer, keys, certificate, memory, now, passed)?);
+        verified.push(match issuer.keys() {
+            KeySource::Local(keys) => {
+                verify(token, issuer, keys, certificate, memory, now, passed)?
+            }
+            KeySource::Remote(_) => {
+                let keys = material.keys(issuer.name()).ok_or_else(|| stale(issuer))?;
+                verify(token, issuer, keys, certificate, memory, now, passed)?
+            }
+            KeySource::Introspected(_) => ask(token, issuer, material, certificate, now, passed)?,
+        });
     }
     Ok(verified)
 }
 
-/// The configured issuer that the token says it is from. The claim only chooses whose rules and keys apply; if it lies,
-/// the signature will not verify (P53).
+/// The configured issuer that the token says it is from, or, for one that says nothing, the one that can be asked. The claim
+/// only chooses whose rules and keys apply; if it lies, the signature will not verify (P53).
 fn issuer_of<'a>(
     token: &'a PresentedToken,
     trust: &'a TrustStore,
 ) -> Result<&'a Issuer, Rejection> {
+    if let Err(no_jws) = token.jws() {
+        return trust.introspecting_at(token.place()).ok_or_else(|| no_jws.clone());
+    }
     let mut named = trust.issuers_named(token.claimed_issuer(), token.claimed_subject()).peekable();
     if named.peek().is_none() {
         return Err(Reason::IssuerUnknown.because("token is from no issuer that is configured"));
@@ -76,16 +86,11 @@ fn issuer_of<'a>(
     })
 }
 
-fn keys_of<'a>(issuer: &'a Issuer, material: &'a Material) -> Result<&'a KeySet, Rejection> {
-    let keys = match issuer.keys() {
-        KeySource::Local(keys) => Some(keys),
-        KeySource::Remote(_) => material.keys(issuer.name()),
-    };
-    keys.map(Arc::as_ref).ok_or_else(|| {
-        Reason::KeysStale.because(format!("no current keys of the issuer `{}`", issuer.name()))
-    })
+fn stale(issuer: &Issuer) -> Rejection {
+    Reason::KeysStale.because(format!("no current keys of the issuer `{}`", issuer.name()))
 }
 
+/// Verifies a JWT.
 fn verify(
     token: &PresentedToken,
     issuer: &Issuer,
@@ -95,30 +100,59 @@ fn verify(
     now: UnixTime,
     passed: &mut impl FnMut(TokenCheck),
 ) -> Result<TokenIdentity, Rejection> {
-    let signed = Signed::verify(token.jws(), issuer, keys, memory, passed)?;
-    let claims = token.jws().claims();
-    let registered = RegisteredClaims::read(claims)?;
+    let jws = token.jws().map_err(Clone::clone)?;
+    passed(TokenCheck::Keys);
+    let signed = Signed::verify(jws, issuer, keys, memory, passed)?;
+    let registered = RegisteredClaims::read(jws.claims())?;
     passed(TokenCheck::Claims);
-    let until = registered.check(claims, issuer, now, passed)?;
-    profile::check(claims, registered.subject.as_deref(), issuer)?;
-    passed(TokenCheck::Profile);
+    let until = registered.check(jws.claims(), issuer, now, passed)?;
     signed.remember(memory, until);
-    let binding = binding::check(claims, token.scheme(), certificate, issuer.binding())?;
-    passed(TokenCheck::Binding);
-    Ok(TokenIdentity {
-        issuer_name: issuer.name().to_owned(),
-        // `check` has seen an `exp`.
-        expires_at: registered.expires_at.unwrap_or(now),
-        registered,
-        claims: Arc::clone(claims),
-        key_id: signed.key.id().map(str::to_owned),
-        binding,
-    })
+    let key_id = signed.key.id().map(str::to_owned);
+    TokenIdentity::new(token, issuer, (jws.claims(), registered), certificate, key_id, passed)
+}
+
+/// Takes the issuer's word on an opaque token.
+fn ask(
+    token: &PresentedToken,
+    issuer: &Issuer,
+    material: &Material,
+    certificate: Option<&Fingerprint>,
+    now: UnixTime,
+    passed: &mut impl FnMut(TokenCheck),
+) -> Result<TokenIdentity, Rejection> {
+    let (claims, registered) = introspected::claims(token, issuer, material)?;
+    TokenCheck::VOUCHED.into_iter().for_each(&mut *passed);
+    registered.check(&claims, issuer, now, passed)?;
+    TokenIdentity::new(token, issuer, (&claims, registered), certificate, None, passed)
 }
 
 // === impl TokenIdentity ===
 
 impl TokenIdentity {
+    /// The last checks, which are the same for every kind of token: what its kind must say, and its binding.
+    fn new(
+        token: &PresentedToken,
+        issuer: &Issuer,
+        (claims, registered): (&Arc<Map<String, Value>>, RegisteredClaims),
+        certificate: Option<&Fingerprint>,
+        key_id: Option<String>,
+        passed: &mut impl FnMut(TokenCheck),
+    ) -> Result<Self, Rejection> {
+        profile::check(claims, registered.subject.as_deref(), issuer)?;
+        passed(TokenCheck::Profile);
+        let binding = binding::check(claims, token.scheme(), certificate, issuer.binding())?;
+        passed(TokenCheck::Binding);
+        Ok(Self {
+            issuer_name: issuer.name().to_owned(),
+            // Whoever gets here has an `exp`.
+            expires_at: registered.expires_at.unwrap_or(UnixTime::from_secs(0)),
+            registered,
+            claims: Arc::clone(claims),
+            key_id,
+            binding,
+        })
+    }
+
     /// A token that somebody vouches for instead of a signature: for policy tests and `explain` only.
     /// `tests/tidy.rs` keeps it out of the serving path.
     ///

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod demo;
+mod documents;
 mod inspect;
 mod keys;
 mod moment;

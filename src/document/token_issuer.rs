@@ -18,7 +18,9 @@ pub struct TokenIssuerSpec {
     #[serde(default)]
     pub audiences: Vec<Spanned<String>>,
     /// Where its public keys come from.
-    pub keys: Spanned<KeysSpec>,
+    pub keys: Option<Spanned<KeysSpec>>,
+    /// Instead of keys: where to ask about tokens that only the issuer understands (RFC 7662).
+    pub introspection: Option<Spanned<IntrospectionSpec>>,
     /// The signature algorithms it uses, such as `RS256`.
     #[serde(default)]
     pub algorithms: Vec<Spanned<String>>,
@@ -76,6 +78,39 @@ pub struct KeysSpec {
     pub allow_plaintext: bool,
 }
 
+/// Where to ask about opaque tokens, and as whom (RFC 7662 section 2.1).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IntrospectionSpec {
+    /// The address of the introspection endpoint.
+    pub url: Spanned<String>,
+    /// Who we are to the issuer.
+    pub client_id: Spanned<String>,
+    /// Our secret there.
+    pub client_secret: Source,
+    /// How we say both.
+    #[serde(default)]
+    pub client_authentication: ClientAuthentication,
+    /// How long an answer counts, at most; no longer than the token in any case.
+    pub cache: Option<Spanned<HumanDuration>>,
+    /// The authorities that its server's certificate must lead to, instead of the system's.
+    pub ca: Option<Source>,
+    /// Whether `http://` will do.
+    #[serde(default)]
+    pub allow_plaintext: bool,
+}
+
+/// How a client authenticates (RFC 6749 section 2.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClientAuthentication {
+    /// In the `Authorization` header.
+    #[default]
+    Basic,
+    /// In the request's body.
+    Post,
+}
+
 /// OpenID Connect Discovery. It has no settings: the metadata is where the specification says.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,8 +160,12 @@ impl TokenIssuerSpec {
     /// Everything the document points to or holds inline.
     #[must_use]
     pub fn sources(&self) -> Vec<&Source> {
-        let keys = &self.keys.value;
-        keys.sources.iter().chain(&keys.ca).collect()
+        let keys =
+            self.keys.iter().flat_map(|keys| keys.value.sources.iter().chain(&keys.value.ca));
+        let introspection = self.introspection.iter().flat_map(|introspection| {
+            std::iter::once(&introspection.value.client_secret).chain(&introspection.value.ca)
+        });
+        keys.chain(introspection).collect()
     }
 }
 

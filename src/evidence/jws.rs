@@ -89,6 +89,12 @@ impl CompactJws {
         &self.signature
     }
 
+    /// All of it.
+    #[must_use]
+    pub const fn text(&self) -> &Secret<String> {
+        &self.text
+    }
+
     /// The fingerprint of the whole token, signature included (P63).
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {

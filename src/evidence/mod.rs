@@ -3,6 +3,7 @@
 
 mod authorization;
 mod certificate;
+mod client_cert;
 mod jws;
 mod peer;
 mod token;

@@ -5,15 +5,19 @@
 
 mod dial;
 mod fetch;
+mod introspect;
 mod keys;
 mod outcome;
 mod remember;
+mod remote;
 mod snapshot;
 
-pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
+pub use fetch::{FetchError, Fetched, Fetcher, Form, HttpsFetcher};
+pub use introspect::Introspector;
 pub use keys::{KeyCache, KeyStatus, LoadError, Loaded, last_good, load as load_keys};
 pub use outcome::{DecisionId, Observer, Outcome};
 pub use remember::MemoryOptions;
+pub use remote::{RemoteFiles, RemoteStatus};
 pub use snapshot::{Load, Revision, Snapshot};
 
 use std::sync::Arc;
@@ -37,6 +41,7 @@ use self::remember::Remembered;
 pub struct Pdp {
     current: ArcSwap<Current>,
     keys: Arc<KeyCache>,
+    introspector: Introspector,
     clock: Arc<dyn Clock>,
     ids: DecisionIds,
     options: PdpOptions,
@@ -83,7 +88,8 @@ impl Pdp {
     ) -> Self {
         keys.follow(snapshot.trust(), None);
         let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
-        Self { current, keys, clock, ids: DecisionIds::new(), options }
+        let introspector = Introspector::new(Arc::clone(&clock), Arc::clone(keys.fetcher()));
+        Self { current, keys, introspector, clock, ids: DecisionIds::new(), options }
     }
 
     /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
@@ -147,7 +153,15 @@ impl Pinned<'_> {
     async fn gather(&self, evidence: &Evidence) -> Result<Material, Rejection> {
         let Ok(tokens) = &evidence.tokens else { return Ok(Material::default()) };
         let deadline = self.pdp.options.deadline;
-        let gathering = self.pdp.keys.gather(tokens, self.current.snapshot.trust(), deadline);
+        // Patience ends before the deadline does, so that the answer says whose keys did not arrive.
+        let patience = deadline.mul_f64(0.9);
+        let trust = self.current.snapshot.trust();
+        let gathering = async {
+            let mut material = self.pdp.keys.gather(tokens, trust, patience).await;
+            let left = patience.saturating_sub(self.stopwatch.elapsed());
+            self.pdp.introspector.gather(tokens, trust, left, &mut material).await;
+            material
+        };
         tokio::time::timeout(deadline, gathering)
             .await
             .map_err(|_| Reason::Deadline.because("the issuer's keys did not arrive in time"))

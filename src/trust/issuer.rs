@@ -1,6 +1,7 @@
 //! A token issuer: whose tokens are believed, and under which rules.
 
 mod compile;
+mod introspection;
 mod keys;
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use crate::document::{BindingFloor, IssuerProfile};
 use crate::request::TokenPlace;
-use crate::trust::{Algorithm, KeySet, RemoteKeys};
+use crate::trust::{Algorithm, IntrospectionEndpoint, KeySet, RemoteKeys};
 
 pub(super) use compile::refuse_ambiguous;
 
@@ -38,6 +39,8 @@ pub enum KeySource {
     Local(Arc<KeySet>),
     /// They have to be fetched.
     Remote(Arc<RemoteKeys>),
+    /// There are none: the issuer is asked about each token.
+    Introspected(Arc<IntrospectionEndpoint>),
 }
 
 // === impl Issuer ===

@@ -2,6 +2,7 @@
 
 mod algorithm;
 mod domain;
+mod introspection;
 mod issuer;
 mod jwk;
 mod keys;
@@ -11,13 +12,14 @@ mod remote;
 
 pub use algorithm::Algorithm;
 pub use domain::{
-    Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, TrustDomain,
-    Validity,
+    Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, SpiffeBundle,
+    TrustDomain, Validity,
 };
+pub use introspection::{Introspection, IntrospectionEndpoint};
 pub use issuer::{Issuer, KeySource};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
-pub use remote::{KeyUrl, KeyUrlError, RemoteKeys};
+pub use remote::{KeyUrl, KeyUrlError, RemoteFile, RemoteKeys};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +43,7 @@ pub struct TrustStore {
 #[derive(Clone, Debug, Default)]
 pub struct Material {
     key_sets: BTreeMap<String, Arc<KeySet>>,
+    introspections: BTreeMap<(String, Fingerprint), Introspection>,
 }
 
 // === impl TrustStore ===
@@ -119,6 +122,14 @@ impl TrustStore {
         called.chain(of_domain)
     }
 
+    /// The issuer that can be asked about opaque tokens in `place`: there is at most one.
+    #[must_use]
+    pub fn introspecting_at(&self, place: &TokenPlace) -> Option<&Issuer> {
+        self.issuers.iter().find(|issuer| {
+            matches!(issuer.keys(), KeySource::Introspected(_)) && issuer.places().contains(place)
+        })
+    }
+
     /// Every place where any issuer's tokens may be, each once.
     #[must_use]
     pub fn token_places(&self) -> Vec<TokenPlace> {
@@ -136,6 +147,22 @@ impl Material {
     /// Adds the key set of the issuer document called `issuer`.
     pub fn insert(&mut self, issuer: &str, keys: Arc<KeySet>) {
         self.key_sets.insert(issuer.to_owned(), keys);
+    }
+
+    /// Adds what the issuer document called `issuer` was told about a token.
+    pub fn insert_introspection(
+        &mut self,
+        issuer: &str,
+        token: Fingerprint,
+        introspection: Introspection,
+    ) {
+        self.introspections.insert((issuer.to_owned(), token), introspection);
+    }
+
+    /// What the issuer document called `issuer` was told about a token, if it was asked.
+    #[must_use]
+    pub fn introspection(&self, issuer: &str, token: &Fingerprint) -> Option<&Introspection> {
+        self.introspections.get(&(issuer.to_owned(), *token))
     }
 
     /// The key set of the issuer document called `issuer`, if one was at hand.

@@ -20,6 +20,10 @@ pub enum HopPlace {
     SourceCertificate,
     /// The XFCC element with this index, counted from the left and from 0.
     Element(usize),
+    /// The `client-cert` header.
+    ClientCert,
+    /// The name that the proxy gives the TLS peer.
+    Principal,
 }
 
 /// What came of a step of the walk.

@@ -4,8 +4,11 @@
 use std::sync::Arc;
 
 use super::certificate::Verifier;
+use super::memory::VerifiedCertificate;
 use super::{Hop, HopFinding, HopPlace, PeerFacts, PeerIdentity};
-use crate::evidence::{PeerEvidence, PeerSource, Presented, Xfcc, XfccElement};
+use crate::evidence::{
+    PeerEvidence, PeerSource, Presented, PresentedCertificate, Xfcc, XfccElement,
+};
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
@@ -14,6 +17,9 @@ use crate::trust::TrustStore;
 
 /// The caller: the first workload, counted from the proxy that asks, that is not a trusted forwarder.
 ///
+/// The way goes from the TLS peer through XFCC, nearest element first, to `client-cert`, which the last forwarder on the
+/// way may have written.
+///
 /// # Errors
 /// Whatever keeps a step of the walk from being believed.
 pub(super) fn caller(
@@ -21,31 +27,85 @@ pub(super) fn caller(
     verifier: &Verifier<'_>,
     trace: &mut impl FnMut(Hop<'_>),
 ) -> Result<Option<PeerIdentity>, Rejection> {
-    let xfcc = readable(&evidence.xfcc)?;
-    let direct = match readable(&evidence.source_certificate)? {
-        None => None,
-        Some(presented) => {
-            let mut tell = |finding: HopFinding<'_>| {
-                trace(Hop { place: HopPlace::SourceCertificate, finding })
-            };
-            let verified = verifier.certificate(presented);
-            let verified = verified.inspect_err(|why| tell(HopFinding::Refused(why)))?;
-            let facts = Arc::clone(&verified.facts);
-            if evidence.xfcc == Presented::Absent || !is_forwarder(&facts, verifier.trust) {
-                tell(HopFinding::Caller(&facts, EvidenceLevel::Leaf));
-                return Ok(Some(PeerIdentity {
-                    facts,
-                    level: EvidenceLevel::Leaf,
-                    source: PeerSource::SourceCertificate,
-                    forwarders: Vec::new(),
-                }));
-            }
-            tell(HopFinding::Forwarder(&facts, EvidenceLevel::Leaf));
-            Some(facts)
+    let (xfcc, client_cert) = (readable(&evidence.xfcc)?, readable(&evidence.client_cert)?);
+    let headers = xfcc.is_some() || client_cert.is_some();
+    let mut direct = None;
+    if let Some(leaf) = readable(&evidence.source_certificate)? {
+        let chain = xfcc.and_then(|xfcc| xfcc.elements().last()).and_then(XfccElement::certificate);
+        let completed = chain.and_then(|chain| leaf.completed_by(chain));
+        let presented = completed.as_ref().unwrap_or(leaf);
+        let verified = certificate(presented, HopPlace::SourceCertificate, verifier, trace)?;
+        let level = level(presented);
+        let mut tell = |finding| trace(Hop { place: HopPlace::SourceCertificate, finding });
+        if !headers || !is_forwarder(&verified.facts, verifier.trust) {
+            tell(HopFinding::Caller(&verified.facts, level));
+            return Ok(Some(presented_identity(presented, &verified, Vec::new())));
         }
-    };
-    xfcc.map(|xfcc| walk(xfcc, &direct_peer(evidence, direct)?, evidence, verifier, trace))
-        .transpose()
+        tell(HopFinding::Forwarder(&verified.facts, level));
+        direct = Some(Arc::clone(&verified.facts));
+    }
+    if !headers {
+        let principal = evidence.principal.as_deref().filter(|_| evidence.principal_believed);
+        return principal.map(|name| named(name, verifier, trace)).transpose();
+    }
+    let direct = direct_peer(evidence, direct, xfcc.is_some())?;
+    let mut forwarders: Vec<SpiffeId> = direct.spiffe().into_iter().collect();
+    match xfcc {
+        Some(xfcc) => {
+            if let Some(peer) = walk(xfcc, &direct, evidence, verifier, &mut forwarders, trace)? {
+                return Ok(Some(peer));
+            }
+        }
+        None => direct.check_forwarder(verifier.trust)?,
+    }
+    let presented = client_cert
+        .ok_or_else(|| Reason::XfccUntrustedHop.because("XFCC names only forwarders"))?;
+    let verified = certificate(presented, HopPlace::ClientCert, verifier, trace)?;
+    let finding = HopFinding::Caller(&verified.facts, level(presented));
+    trace(Hop { place: HopPlace::ClientCert, finding });
+    Ok(Some(presented_identity(presented, &verified, forwarders)))
+}
+
+/// A certificate that is presented as a whole.
+fn certificate(
+    presented: &PresentedCertificate,
+    place: HopPlace,
+    verifier: &Verifier<'_>,
+    trace: &mut impl FnMut(Hop<'_>),
+) -> Result<Arc<VerifiedCertificate>, Rejection> {
+    verifier
+        .certificate(presented)
+        .inspect_err(|why| trace(Hop { place, finding: HopFinding::Refused(why) }))
+}
+
+/// The proxy's word alone.
+fn named(
+    principal: &str,
+    verifier: &Verifier<'_>,
+    trace: &mut impl FnMut(Hop<'_>),
+) -> Result<PeerIdentity, Rejection> {
+    let mut tell = |finding: HopFinding<'_>| trace(Hop { place: HopPlace::Principal, finding });
+    let peer = verifier.principal(principal);
+    let peer = peer.inspect_err(|why| tell(HopFinding::Refused(why)))?;
+    tell(HopFinding::Caller(&peer.facts, peer.level));
+    Ok(peer)
+}
+
+fn level(presented: &PresentedCertificate) -> EvidenceLevel {
+    if presented.has_chain() { EvidenceLevel::Full } else { EvidenceLevel::Leaf }
+}
+
+fn presented_identity(
+    presented: &PresentedCertificate,
+    verified: &VerifiedCertificate,
+    forwarders: Vec<SpiffeId>,
+) -> PeerIdentity {
+    PeerIdentity {
+        facts: Arc::clone(&verified.facts),
+        level: level(presented),
+        source: presented.source(),
+        forwarders,
+    }
 }
 
 /// The one at the other end of the TLS connection, as far as the proxy tells.
@@ -61,26 +121,31 @@ enum DirectPeer<'a> {
 fn direct_peer(
     evidence: &PeerEvidence,
     forwarder: Option<Arc<PeerFacts>>,
+    xfcc: bool,
 ) -> Result<DirectPeer<'_>, Rejection> {
+    let without_tls =
+        if xfcc { evidence.xfcc_without_tls } else { evidence.client_cert_without_tls };
     match (forwarder, evidence.principal.as_deref()) {
         (Some(facts), _) => Ok(DirectPeer::Forwarder(facts)),
         (None, Some(principal)) => Ok(DirectPeer::Named(principal)),
-        (None, None) if evidence.xfcc_without_tls => Ok(DirectPeer::Unnamed),
+        (None, None) if without_tls => Ok(DirectPeer::Unnamed),
         // Over a connection without a TLS peer the whole header is the caller's own writing (P30, P47).
         (None, None) => Err(Reason::XfccUntrustedHop.because(
-            "XFCC came over a connection without a TLS peer (`source.principal` is empty)",
+            "a certificate header came over a connection without a TLS peer (`source.principal` is empty)",
         )),
     }
 }
 
+/// The first element from the right that is no forwarder's; nothing where all of them are. The forwarders on the way are
+/// added to `forwarders`.
 fn walk(
     xfcc: &Xfcc,
     direct: &DirectPeer<'_>,
     evidence: &PeerEvidence,
     verifier: &Verifier<'_>,
+    forwarders: &mut Vec<SpiffeId>,
     trace: &mut impl FnMut(Hop<'_>),
-) -> Result<PeerIdentity, Rejection> {
-    let mut forwarders: Vec<SpiffeId> = direct.spiffe().into_iter().collect();
+) -> Result<Option<PeerIdentity>, Rejection> {
     for (index, (at, element)) in xfcc.elements().iter().enumerate().rev().enumerate() {
         let mut tell =
             |finding: HopFinding<'_>| trace(Hop { place: HopPlace::Element(at), finding });
@@ -99,15 +164,15 @@ fn walk(
         let (facts, level) = believed.inspect_err(|why| tell(HopFinding::Refused(why)))?;
         if !is_forwarder(&facts, verifier.trust) {
             tell(HopFinding::Caller(&facts, level));
-            let source = PeerSource::Xfcc;
-            return Ok(PeerIdentity { facts, level, source, forwarders });
+            let (source, forwarders) = (PeerSource::Xfcc, std::mem::take(forwarders));
+            return Ok(Some(PeerIdentity { facts, level, source, forwarders }));
         }
         tell(HopFinding::Forwarder(&facts, level));
         if forwarders.last() != facts.spiffe.as_ref() {
             forwarders.extend(facts.spiffe.clone());
         }
     }
-    Err(Reason::XfccUntrustedHop.because("XFCC names only forwarders"))
+    Ok(None)
 }
 
 // === impl DirectPeer ===
@@ -124,6 +189,16 @@ impl DirectPeer<'_> {
         match self {
             Self::Forwarder(facts) => facts.spiffe.clone(),
             Self::Named(_) | Self::Unnamed => None,
+        }
+    }
+
+    /// Without XFCC the TLS peer itself must be a forwarder, or its headers are its own writing.
+    fn check_forwarder(&self, trust: &TrustStore) -> Result<(), Rejection> {
+        match self {
+            Self::Forwarder(_) | Self::Unnamed => Ok(()),
+            Self::Named(principal) if names_forwarder(principal, trust) => Ok(()),
+            Self::Named(_) => Err(Reason::XfccUntrustedHop
+                .because("`client-cert` came from a TLS peer that is not a forwarder")),
         }
     }
 
@@ -170,16 +245,18 @@ fn check_by(
 ) -> Result<(), Rejection> {
     let Some(destination) = destination else { return Ok(()) };
     let ours = |by: &String| by == destination;
-    let forwarders = |by: &String| {
-        let id: Option<SpiffeId> = by.parse().ok();
-        id.is_some_and(|id| trust.domain_of(&id).is_some_and(|domain| domain.is_forwarder(&id)))
-    };
+    let forwarders = |by: &String| names_forwarder(by, trust);
     let by = element.by();
     if by.is_empty() || by.iter().any(ours) || (!appended && by.iter().any(forwarders)) {
         return Ok(());
     }
     Err(Reason::XfccUntrustedHop
         .because("the nearest XFCC element was written for another workload"))
+}
+
+fn names_forwarder(name: &str, trust: &TrustStore) -> bool {
+    let id: Option<SpiffeId> = name.parse().ok();
+    id.is_some_and(|id| trust.domain_of(&id).is_some_and(|domain| domain.is_forwarder(&id)))
 }
 
 fn is_forwarder(facts: &PeerFacts, trust: &TrustStore) -> bool {

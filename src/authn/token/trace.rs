@@ -5,7 +5,7 @@
 pub enum TokenCheck {
     /// An issuer that is configured, in a place where its tokens may be.
     Issuer,
-    /// The issuer's keys are at hand.
+    /// The issuer's keys are at hand, or what it says about an opaque token.
     Keys,
     /// The algorithm is one that the issuer uses.
     Algorithm,
@@ -53,6 +53,10 @@ impl TokenCheck {
         Self::Profile,
         Self::Binding,
     ];
+
+    /// Those that the word of its issuer stands for where a token is opaque (RFC 7662).
+    pub(super) const VOUCHED: [Self; 6] =
+        [Self::Keys, Self::Algorithm, Self::Type, Self::Key, Self::Signature, Self::Claims];
 
     /// Its name in output.
     #[must_use]

@@ -46,6 +46,8 @@ pub(super) struct Input {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Recorded {
     xfcc: Option<String>,
+    client_cert: Option<String>,
+    client_cert_chain: Option<String>,
     source_certificate: Option<String>,
     source_principal: Option<String>,
     destination_principal: Option<String>,
@@ -166,7 +168,13 @@ impl Input {
         }
         let recorded: Recorded = serde_json::from_value(value)
             .map_err(|error| format!("{error}; or give Envoy's whole check, with `attributes`"))?;
-        let lines = recorded.xfcc.map(|text| (XFCC.to_owned(), text.into_bytes()));
+        let lines = [
+            (XFCC, recorded.xfcc),
+            ("client-cert", recorded.client_cert),
+            ("client-cert-chain", recorded.client_cert_chain),
+        ];
+        let lines = lines.into_iter();
+        let lines = lines.filter_map(|(name, text)| Some((name.to_owned(), text?.into_bytes())));
         Ok(Self::of(
             Kind::Json,
             lines,

@@ -11,10 +11,9 @@ use std::path::PathBuf;
 use self::input::{Input, Kind};
 use self::report::{Judges, Report};
 use super::style::Output;
-use super::{Exit, moment, style};
+use super::{Exit, documents, moment, style};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
-use crate::document::any_error;
-use crate::pdp::Load;
+use crate::evidence::PeerSources;
 use crate::trust::TrustStore;
 
 /// Arguments of `inspect`.
@@ -33,6 +32,13 @@ pub(super) struct Args {
     /// A file or folder of documents to judge by; may be given more than once.
     #[arg(long, value_name = "PATH")]
     documents: Vec<PathBuf>,
+    /// Fetch nothing: what documents need from servers is missing.
+    #[arg(long)]
+    offline: bool,
+    /// The evidence that is believed, as in `listener.peerSources`.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "SOURCE",
+        default_values_t = [Believed::SourceCertificate, Believed::Xfcc, Believed::ClientCert])]
+    sources: Vec<Believed>,
     /// The TLS peer as the proxy names it (`source.principal`).
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
@@ -47,6 +53,19 @@ pub(super) struct Args {
     output: Output,
 }
 
+/// A place of evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Believed {
+    /// The certificate that the proxy itself verified.
+    SourceCertificate,
+    /// The header `x-forwarded-client-cert`.
+    Xfcc,
+    /// The headers `client-cert` and `client-cert-chain` (RFC 9440).
+    ClientCert,
+    /// The name that the proxy gives the TLS peer, where nothing else is shown.
+    Principal,
+}
+
 pub(super) fn run(args: &Args) -> Exit {
     let input = match args.input() {
         Ok(input) => input.with(args.principal.as_deref(), args.destination.as_deref()),
@@ -55,20 +74,19 @@ pub(super) fn run(args: &Args) -> Exit {
             return Exit::Usage;
         }
     };
-    let load = (!args.documents.is_empty()).then(|| Load::from_paths(&args.documents));
-    let snapshot = load.as_ref().and_then(|load| load.snapshot.as_ref());
-    if let Some(load) = load.as_ref().filter(|load| any_error(&load.problems)) {
-        style::diagnostics(&load.problems);
-        style::error("nothing was judged: the documents have errors");
-        return Exit::Documents;
-    }
+    let read = if args.offline { documents::read } else { documents::fetch };
+    let snapshot = (!args.documents.is_empty()).then(|| read(&args.documents)).transpose();
+    let snapshot = match &snapshot {
+        Ok(snapshot) => snapshot.as_ref(),
+        Err(exit) => return *exit,
+    };
     let nothing = TrustStore::default();
     let judges = Judges {
         trust: snapshot.map_or(&nothing, |snapshot| snapshot.trust()),
         revision: snapshot.map(|snapshot| snapshot.revision().as_str()),
         now: args.at.unwrap_or_else(|| SystemClock.now()),
     };
-    let report = Report::new(&input, judges);
+    let report = Report::new(&input, &args.sources(&input), judges);
     match args.write(&report) {
         Ok(()) if report.is_good() => Exit::Ok,
         // Somebody who is not believed, or a pipe that nobody reads.
@@ -95,6 +113,18 @@ impl Args {
             input::read(file).map_err(|error| format!("cannot read `{}`: {error}", name()))?;
         Input::parse(&bytes, self.kind)
             .map_err(|why| format!("cannot inspect `{}`: {}", name(), style::visible(&why)))
+    }
+
+    fn sources(&self, input: &Input) -> PeerSources {
+        let believes = |source| self.sources.contains(&source);
+        PeerSources {
+            source_certificate: believes(Believed::SourceCertificate),
+            xfcc: believes(Believed::Xfcc),
+            xfcc_without_tls: !input.names_tls_peer,
+            client_cert: believes(Believed::ClientCert),
+            client_cert_without_tls: false,
+            principal: believes(Believed::Principal),
+        }
     }
 
     fn write(&self, report: &Report) -> io::Result<()> {

@@ -23,10 +23,14 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "\n{HEADING}source.certificate{HEADING:#}")?;
         write_certificate(certificate, out)?;
     }
-    match &report.xfcc {
-        Some(xfcc) => write_xfcc(xfcc, report, out),
-        None => Ok(()),
+    if let Some(xfcc) = &report.xfcc {
+        write_xfcc(xfcc, report, out)?;
     }
+    if let Some(certificate) = &report.client_cert {
+        writeln!(out, "\n{HEADING}client-cert{HEADING:#}")?;
+        write_certificate(certificate, out)?;
+    }
+    Ok(())
 }
 
 fn write_peer(peer: &PeerReport, out: &mut dyn Write) -> io::Result<()> {
@@ -55,9 +59,11 @@ fn write_peer(peer: &PeerReport, out: &mut dyn Write) -> io::Result<()> {
 fn write_walk(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n{HEADING}walk{HEADING:#}, from the nearest proxy")?;
     for hop in &report.walk {
-        let place = hop
-            .element
-            .map_or_else(|| String::from("source.certificate"), |at| format!("element {at}"));
+        let place = match (hop.element, hop.place) {
+            (Some(at), _) => format!("XFCC element {at}"),
+            (None, "client_cert") => String::from("client-cert"),
+            (None, other) => other.replace('_', "."),
+        };
         let style = match hop.finding {
             "caller" => GOOD,
             "refused" => BAD,

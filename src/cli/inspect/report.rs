@@ -9,7 +9,7 @@ use crate::authn::{
 };
 use crate::cli::moment;
 use crate::clock::UnixTime;
-use crate::evidence::{PeerEvidence, PeerSources, Presented, XfccElement};
+use crate::evidence::{PeerEvidence, PeerSources, Presented, PresentedCertificate, XfccElement};
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::Rejection;
 use crate::spiffe::SpiffeId;
@@ -35,6 +35,7 @@ pub(super) struct Report {
     pub(super) destination: Option<String>,
     pub(super) source_certificate: Option<CertificateReport>,
     pub(super) xfcc: Option<XfccReport>,
+    pub(super) client_cert: Option<CertificateReport>,
 }
 
 /// Who the caller is, or why nobody is believed to be.
@@ -63,7 +64,9 @@ pub(super) struct RejectionReport {
 /// One step of the walk.
 #[derive(Debug, Serialize)]
 pub(super) struct HopReport {
-    /// The number of the XFCC element, counted from the left and from 1; nothing for `source.certificate`.
+    /// `source_certificate`, `xfcc`, `client_cert` or `principal`.
+    pub(super) place: &'static str,
+    /// The number of the XFCC element, counted from the left and from 1.
     pub(super) element: Option<usize>,
     /// `caller`, `forwarder`, `repeated`, `refused` or `not_reached`.
     pub(super) finding: &'static str,
@@ -113,14 +116,9 @@ const WITHOUT_DOCUMENTS: &str =
 // === impl Report ===
 
 impl Report {
-    pub(super) fn new(input: &Input, judges: Judges<'_>) -> Self {
-        let sources = PeerSources {
-            source_certificate: true,
-            xfcc: true,
-            xfcc_without_tls: !input.names_tls_peer,
-        };
+    pub(super) fn new(input: &Input, sources: &PeerSources, judges: Judges<'_>) -> Self {
         let destination = input.destination.as_deref();
-        let evidence = PeerEvidence::collect(&input.credentials, destination, &sources);
+        let evidence = PeerEvidence::collect(&input.credentials, destination, sources);
         let mut report = Self {
             input: input.kind.as_str(),
             is_certificate: input.kind.is_certificate(),
@@ -131,8 +129,9 @@ impl Report {
             walk: Vec::new(),
             principal: evidence.principal.as_deref().map(str::to_owned),
             destination: evidence.destination.as_deref().map(str::to_owned),
-            source_certificate: source_certificate(&evidence, judges),
+            source_certificate: certificate(&evidence.source_certificate, judges),
             xfcc: xfcc(&evidence, judges),
+            client_cert: certificate(&evidence.client_cert, judges),
         };
         if judges.revision.is_none() {
             report.notes.push(WITHOUT_DOCUMENTS);
@@ -181,8 +180,11 @@ impl Report {
     }
 }
 
-fn source_certificate(evidence: &PeerEvidence, judges: Judges<'_>) -> Option<CertificateReport> {
-    match &evidence.source_certificate {
+fn certificate(
+    presented: &Presented<PresentedCertificate>,
+    judges: Judges<'_>,
+) -> Option<CertificateReport> {
+    match presented {
         Presented::Absent => None,
         Presented::Malformed(rejection) => Some(CertificateReport::refused(rejection)),
         Presented::Present(presented) => Some(CertificateReport::new(presented, judges)),
@@ -238,11 +240,13 @@ impl From<&Rejection> for RejectionReport {
 
 impl HopReport {
     fn new(hop: &Hop<'_>) -> Self {
-        let element = match hop.place {
-            HopPlace::SourceCertificate => None,
-            HopPlace::Element(index) => Some(index.saturating_add(1)),
+        let (place, element) = match hop.place {
+            HopPlace::SourceCertificate => ("source_certificate", None),
+            HopPlace::Element(index) => ("xfcc", Some(index.saturating_add(1))),
+            HopPlace::ClientCert => ("client_cert", None),
+            HopPlace::Principal => ("principal", None),
         };
-        let empty = Self { finding: "repeated", ..Self::not_reached(element) };
+        let empty = Self { place, finding: "repeated", ..Self::not_reached(element) };
         match hop.finding {
             HopFinding::Repeated => empty,
             HopFinding::Refused(why) => {
@@ -265,6 +269,7 @@ impl HopReport {
 
     const fn not_reached(element: Option<usize>) -> Self {
         Self {
+            place: "xfcc",
             element,
             finding: "not_reached",
             rejection: None,

@@ -109,14 +109,14 @@ impl Report {
 
     /// What may be told of a token.
     pub(super) fn describe(&mut self, token: Option<&PresentedToken>, now: UnixTime) {
-        let Some(token) = token else { return };
-        let header = token.jws().header();
+        let Some(jws) = token.and_then(|token| token.jws().ok()) else { return };
+        let header = jws.header();
         self.header = Some(Header {
             alg: header.algorithm.clone(),
             typ: header.token_type.clone(),
             kid: header.key_id.clone(),
         });
-        let claims = token.jws().claims();
+        let claims = jws.claims();
         self.claims = claims.keys().cloned().collect();
         for claim in ["iat", "nbf", "exp"] {
             if let Some(at) = claims.get(claim).and_then(Value::as_i64).map(UnixTime::from_secs) {
@@ -136,7 +136,9 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         (None, _) => writeln!(out, "{GOOD}verified{GOOD:#}")?,
     }
     writeln!(out, "{QUIET}judged at {}{QUIET:#}", report.at)?;
-    write_token(report, out)?;
+    if report.checks.first().is_some_and(|check| check.result == "passed") {
+        write_token(report, out)?;
+    }
     writeln!(out)?;
     for check in &report.checks {
         let name = check.check;
@@ -159,7 +161,6 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn write_token(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let Some(header) = &report.header else { return Ok(()) };
     let word =
         |word: &Option<String>| word.as_deref().map_or_else(|| String::from("none"), visible);
     let none = || match report.known_issuers.as_slice() {
@@ -167,8 +168,11 @@ fn write_token(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         known => format!("not among {}", visible(&known.join(", "))),
     };
     let issuer = report.issuer.as_deref().map_or_else(none, visible);
-    let source = report.source.as_deref().map(|source| format!(", keys from {}", visible(source)));
+    let source = report.source.as_deref().map(|source| format!(", {}", visible(source)));
     line(out, "issuer", &format!("{issuer}{}", source.unwrap_or_default()))?;
+    let Some(header) = &report.header else {
+        return line(out, "token", "opaque: only its issuer understands it");
+    };
     let key =
         report.key.as_ref().map(|key| format!("{}, thumbprint {}", word(&key.kid), key.thumbprint));
     line(out, "key", &key.unwrap_or_else(|| String::from("none that fits")))?;

@@ -16,7 +16,7 @@ use crate::trust::{Algorithm, Issuer, KeySet, SkippedKey, VerificationKey};
 struct IssuerReport {
     name: String,
     issuer: String,
-    /// `documents`, `fetched`, `kept` or `none`.
+    /// `documents`, `fetched`, `kept`, `introspection` or `none`.
     source: &'static str,
     address: Option<String>,
     /// Why the keys could not be fetched.
@@ -86,11 +86,14 @@ impl IssuerReport {
             (Origin::Documents, _) => ("documents", None, None),
             (Origin::Fetched { address, .. }, _) => ("fetched", Some(address), None),
             (Origin::NotFetched { address, why }, Some(_)) => ("kept", Some(address), Some(why)),
+            (Origin::Introspected { address }, _) => ("introspection", Some(address), None),
             (Origin::NotFetched { address, why }, None) => ("none", Some(address), Some(why)),
         };
         let (took, max_age) = match &obtained.origin {
             Origin::Fetched { took, max_age, .. } => (Some(*took), *max_age),
-            Origin::Documents | Origin::NotFetched { .. } => (None, None),
+            Origin::Documents | Origin::NotFetched { .. } | Origin::Introspected { .. } => {
+                (None, None)
+            }
         };
         let keys = obtained.keys.as_deref();
         let usable = keys.iter().flat_map(|set| set.keys()).map(|key| KeyReport::new(key, issuer));
@@ -110,7 +113,8 @@ impl IssuerReport {
 
     /// Whether tokens of the issuer can be verified with what its keys' home says now.
     fn is_good(&self) -> bool {
-        self.error.is_none() && self.keys.iter().any(|key| key.usable)
+        self.source == "introspection"
+            || self.error.is_none() && self.keys.iter().any(|key| key.usable)
     }
 }
 
@@ -208,6 +212,10 @@ fn write_issuer(report: &IssuerReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{HEADING}{name}{HEADING:#}  {QUIET}{}{QUIET:#}", visible(&report.issuer))?;
     let address = report.address.as_deref().map(visible).unwrap_or_default();
     match (report.source, &report.error) {
+        ("introspection", _) => {
+            writeln!(out, "  source   {address} is asked about every token (introspection)")?;
+            return Ok(());
+        }
         ("documents", _) => writeln!(out, "  source   the documents")?,
         ("fetched", _) => {
             let took = report.fetch_ms.unwrap_or_default();

@@ -10,10 +10,9 @@ use std::path::PathBuf;
 use tokio::runtime::Runtime;
 
 use super::style::Output;
-use super::{Exit, moment, style};
+use super::{Exit, documents, moment};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
-use crate::document::any_error;
-use crate::pdp::{Load, Snapshot};
+use crate::pdp::Snapshot;
 
 /// Arguments of `keys`.
 #[derive(Debug, clap::Args)]
@@ -73,16 +72,6 @@ impl Common {
     /// # Errors
     /// How the command ends, after the reason was printed.
     fn prepare(&self) -> Result<(Snapshot, Runtime), Exit> {
-        let load = Load::from_paths(&self.documents);
-        let Some(snapshot) = load.snapshot.filter(|_| !any_error(&load.problems)) else {
-            style::diagnostics(&load.problems);
-            style::error("the documents have errors");
-            return Err(Exit::Documents);
-        };
-        let runtime = Runtime::new().map_err(|error| {
-            style::error(format_args!("cannot start threads: {error}"));
-            Exit::Failure
-        })?;
-        Ok((snapshot, runtime))
+        Ok((documents::read(&self.documents)?, documents::runtime()?))
     }
 }

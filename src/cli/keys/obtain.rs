@@ -1,12 +1,11 @@
 //! The keys of one issuer: from the documents, from where they are published, or from what a server has kept.
 
-use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Common;
-use crate::cli::style::visible;
+use crate::cli::documents::Progress;
 use crate::clock::{Stopwatch, UnixTime};
 use crate::pdp::{HttpsFetcher, last_good, load_keys};
 use crate::trust::{Issuer, KeySet, KeySource, RemoteKeys};
@@ -30,6 +29,8 @@ pub(super) enum Origin {
     Fetched { address: String, took: Duration, max_age: Option<Duration> },
     /// They could not be fetched, or were not to be; what a server has kept counts while it is young enough.
     NotFetched { address: String, why: String },
+    /// There are none: the issuer is asked about every token.
+    Introspected { address: String },
 }
 
 /// Gets the keys of `issuer` in the way that `common` asks for.
@@ -37,6 +38,10 @@ pub(super) async fn obtain(issuer: &Issuer, common: &Common, now: UnixTime) -> O
     match issuer.keys() {
         KeySource::Local(keys) => {
             Obtained { keys: Some(Arc::clone(keys)), origin: Origin::Documents, kept: None }
+        }
+        KeySource::Introspected(endpoint) => {
+            let origin = Origin::Introspected { address: endpoint.url.to_string() };
+            Obtained { keys: None, origin, kept: None }
         }
         KeySource::Remote(source) => remote(source, common, now).await,
     }
@@ -70,28 +75,4 @@ async fn remote(source: &RemoteKeys, common: &Common, now: UnixTime) -> Obtained
 
 fn kept(folder: &Path, source: &RemoteKeys) -> Option<(Arc<KeySet>, UnixTime)> {
     last_good(folder, source).map(|(keys, at)| (Arc::new(keys), at))
-}
-
-/// One line on a terminal that goes away when the wait is over.
-struct Progress;
-
-// === impl Progress ===
-
-impl Progress {
-    fn begin(address: &str) -> Option<Self> {
-        let mut stderr = io::stderr();
-        if !stderr.is_terminal() {
-            return None;
-        }
-        // Nobody is left to tell where standard error is closed.
-        let _ = write!(stderr, "fetching keys from {} ...", visible(address));
-        let _ = stderr.flush();
-        Some(Self)
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        let _ = write!(io::stderr(), "\r\x1b[2K");
-    }
 }

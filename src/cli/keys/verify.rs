@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -11,15 +12,17 @@ use super::explanation::{KeyReport, Report, write};
 use super::obtain::{Obtained, Origin, obtain};
 use crate::authn::{self, Credential, NoMemory, PeerFacts, PeerIdentity};
 use crate::cli::Exit;
+use crate::cli::documents::Progress;
 use crate::cli::style::{self, Output, visible};
-use crate::clock::UnixTime;
+use crate::clock::{SystemClock, UnixTime};
 use crate::evidence::{self, CompactJws, PeerSources, PresentedToken};
 use crate::evidence_level::EvidenceLevel;
-use crate::limits::MAX_TOKEN_BYTES;
+use crate::limits::{KEY_FETCH_TIMEOUT, MAX_TOKEN_BYTES};
+use crate::pdp::{HttpsFetcher, Introspector};
 use crate::reason::Rejection;
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, TokenPlace};
 use crate::secret::{Fingerprint, Secret};
-use crate::trust::{Algorithm, Issuer, Material, TrustStore};
+use crate::trust::{Algorithm, Issuer, KeySource, Material, TrustStore};
 
 /// Arguments of `keys verify`.
 #[derive(Debug, clap::Args)]
@@ -133,9 +136,15 @@ fn from_stdin() -> Result<Secret<String>, Unread> {
 
 /// The token as one that was found in a request, where tokens of the issuer that it claims to be from may be.
 fn present(text: &str, trust: &TrustStore) -> Result<Vec<PresentedToken>, Rejection> {
-    let jws = CompactJws::parse(text)?;
-    let claimed = |name: &str| jws.claims().get(name).and_then(Value::as_str);
-    let issuer = trust.issuers_named(claimed("iss"), claimed("sub")).next();
+    let jws = CompactJws::parse(text);
+    let issuer = match &jws {
+        Ok(jws) => {
+            let claimed = |name: &str| jws.claims().get(name).and_then(Value::as_str);
+            trust.issuers_named(claimed("iss"), claimed("sub")).next()
+        }
+        // Only its issuer understands it, if there is one that can be asked.
+        Err(_) => trust.issuers().iter().find(|issuer| is_introspected(issuer)),
+    };
     let place = issuer.and_then(|issuer| issuer.places().first());
     let place = place.cloned().unwrap_or(TokenPlace::Authorization);
     let (name, value) = match &place {
@@ -150,6 +159,10 @@ fn present(text: &str, trust: &TrustStore) -> Result<Vec<PresentedToken>, Reject
     evidence::collect(&credentials, None, &PeerSources::default(), &[place]).tokens
 }
 
+fn is_introspected(issuer: &Issuer) -> bool {
+    matches!(issuer.keys(), KeySource::Introspected(_))
+}
+
 async fn judge(
     tokens: &[PresentedToken],
     trust: &TrustStore,
@@ -158,15 +171,26 @@ async fn judge(
     now: UnixTime,
 ) -> Report {
     let token = tokens.first();
-    let issuer = token.and_then(|token| {
-        trust.issuers_named(token.claimed_issuer(), token.claimed_subject()).next()
+    let issuer = token.and_then(|token| match token.jws() {
+        Ok(_) => trust.issuers_named(token.claimed_issuer(), token.claimed_subject()).next(),
+        Err(_) => trust.introspecting_at(token.place()),
     });
+    if let (None, Some(Err(rejection))) = (issuer, token.map(PresentedToken::jws)) {
+        return Report::unreadable(rejection, now);
+    }
     let mut material = Material::default();
     let mut obtained = None;
     if let Some(issuer) = issuer {
         let got = obtain(issuer, common, now).await;
         if let Some(keys) = &got.keys {
-            material.insert(issuer.name(), std::sync::Arc::clone(keys));
+            material.insert(issuer.name(), Arc::clone(keys));
+        }
+        if let Origin::Introspected { address } = &got.origin
+            && !common.offline
+        {
+            let _progress = Progress::begin(address);
+            let introspector = Introspector::new(Arc::new(SystemClock), Arc::new(HttpsFetcher));
+            introspector.gather(tokens, trust, KEY_FETCH_TIMEOUT, &mut material).await;
         }
         obtained = Some(got);
     }
@@ -187,18 +211,19 @@ async fn judge(
 
 fn source(obtained: &Obtained) -> String {
     match &obtained.origin {
-        Origin::Documents => String::from("the documents"),
-        Origin::Fetched { address, .. } => format!("{address}, fetched now"),
+        Origin::Documents => String::from("keys from the documents"),
+        Origin::Introspected { address } => format!("{address}, which is asked about every token"),
+        Origin::Fetched { address, .. } => format!("keys from {address}, fetched now"),
         Origin::NotFetched { address, why } if obtained.keys.is_some() => {
-            format!("{address}, not fetched: {why}; with the keys that were kept")
+            format!("keys from {address}, not fetched: {why}; with the keys that were kept")
         }
-        Origin::NotFetched { address, why } => format!("{address}, not fetched: {why}"),
+        Origin::NotFetched { address, why } => format!("keys from {address}, not fetched: {why}"),
     }
 }
 
 /// The key that the token's header leads to.
 fn key(token: &PresentedToken, issuer: &Issuer, obtained: &Obtained) -> Option<KeyReport> {
-    let header = token.jws().header();
+    let header = token.jws().ok()?.header();
     let algorithm = Algorithm::from_name(&header.algorithm)?;
     let key = obtained.keys.as_deref()?.select(header.key_id.as_deref(), algorithm).ok()?;
     issuer.allows_algorithm(algorithm).then(|| KeyReport {

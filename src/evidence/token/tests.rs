@@ -105,8 +105,11 @@ fn a_token_that_cannot_be_read_is_not_an_absent_one() {
     for (name, value) in [
         ("authorization", "Bearer"),
         ("authorization", "Bearer "),
-        ("authorization", "Bearer opaque"),
         ("authorization", "DPoP"),
+        ("authorization", "Bearer eyJhbGciOiJub25lIn0.e30."),
+        ("authorization", "Bearer eyJhbGciOiJSUzI1NiJ9.e30.AA.AA.AA"),
+        ("authorization", "Bearer ="),
+        ("authorization", "Bearer a=b"),
         ("x-token", ""),
         ("x-token", "Bearer x"),
         ("cookie", "session="),
@@ -117,6 +120,19 @@ fn a_token_that_cannot_be_read_is_not_an_absent_one() {
     }
     let refused = collect_from(&[("authorization", b"Bearer \xff")]).unwrap_err();
     assert_eq!(refused.reason(), Reason::TokenMalformed);
+}
+
+/// RFC 6750 section 2.1: what is no JWS and could be a token is kept for an issuer that can be asked.
+#[test]
+fn an_opaque_token_is_kept_with_the_reason_why_it_is_no_jws() {
+    for text in ["2YotnFZFEjr1zCsicMWpAA", "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU", "a+/b=="]
+    {
+        let line = format!("Bearer {text}");
+        let found = collect_from(&[("authorization", line.as_bytes())]).unwrap();
+        assert_eq!(found[0].jws().unwrap_err().reason(), Reason::TokenMalformed);
+        assert_eq!(found[0].text().expose(), text);
+        assert!(!format!("{found:?}").contains(text), "P80");
+    }
 }
 
 proptest! {

@@ -1,19 +1,22 @@
 //! From a `TrustDomain` document to a [`TrustDomain`]: every problem is collected.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use serde_saphyr::Spanned;
 
 use super::authorities::{self, Authority, Unfit};
+use super::bundle::{BundleProblem, SpiffeBundle};
 use super::crl::{Crl, CrlProblem, CrlSigner};
 use super::leaf::LeafRules;
 use super::revocation::Revocation;
 use super::{TrustDomain, pem_file};
 use crate::document::{Attachments, Diagnostic, Document, OnMissing, RevocationSpec, Severity};
-use crate::document::{Source, Spec, TrustDomainSpec};
+use crate::document::{NOT_FETCHED, RemoteSource, Source, Spec, TrustDomainSpec};
 use crate::secret::Fingerprint;
 use crate::spiffe::{SpiffePattern, TrustDomainName};
+use crate::trust::{KeyFault, RemoteFile};
 
 /// What compiling one document needs and gathers.
 struct Compiler<'a> {
@@ -22,6 +25,8 @@ struct Compiler<'a> {
     problems: &'a mut Vec<Diagnostic>,
     /// Everything that was read: what was verified with it is worth nothing once it changes.
     inputs: Vec<u8>,
+    /// What has to be fetched.
+    remotes: Vec<Arc<RemoteFile>>,
 }
 
 /// Compiles one document; nothing where it has an error.
@@ -32,10 +37,11 @@ pub(in crate::trust) fn compile(
     problems: &mut Vec<Diagnostic>,
 ) -> Option<TrustDomain> {
     let before = problems.len();
-    let mut compiler = Compiler { document, files, problems, inputs: Vec::new() };
+    let mut compiler =
+        Compiler { document, files, problems, inputs: Vec::new(), remotes: Vec::new() };
     let spiffe = spec.spiffe.as_ref().and_then(|name| compiler.spiffe_name(name));
     let forwarders = compiler.forwarders(spec, spiffe.as_ref());
-    let authorities = compiler.authorities(&spec.authorities);
+    let (bundle, authorities) = compiler.authorities(spec);
     let intermediates = compiler.intermediates(&spec.intermediates);
     let leaf = LeafRules::compile(&spec.leaf, &document.origin, compiler.problems);
     let revocation = spec.revocation.as_ref().map(|revocation| {
@@ -44,6 +50,7 @@ pub(in crate::trust) fn compile(
         compiler.revocation(&revocation.value, &signers)
     });
     let name = document.metadata.name.value.clone();
+    let remotes = std::mem::take(&mut compiler.remotes);
     let revision = compiler.revision(&name, spec);
     if problems.iter().skip(before).any(|problem| problem.severity == Severity::Error) {
         return None;
@@ -52,12 +59,14 @@ pub(in crate::trust) fn compile(
     Some(TrustDomain {
         name,
         spiffe,
+        bundle,
         authorities,
         anchors,
         intermediates,
         forwarders,
         leaf,
         revocation,
+        remotes,
         revision,
     })
 }
@@ -130,11 +139,18 @@ impl Compiler<'_> {
         Some(pattern)
     }
 
-    fn authorities(&mut self, sources: &[Source]) -> Vec<Authority> {
+    fn authorities(&mut self, spec: &TrustDomainSpec) -> (Option<SpiffeBundle>, Vec<Authority>) {
         let before = self.problems.len();
-        let found = self.certificates(sources, Authority::read);
-        let explained =
-            self.problems.iter().skip(before).any(|problem| problem.severity == Severity::Error);
+        let mut found = self.certificates(&spec.authorities, Authority::read);
+        let bundle = spec.bundle.as_ref().and_then(|source| self.bundle(source, spec));
+        let bundle = bundle.map(|(bundle, authorities)| {
+            found.extend(authorities);
+            bundle
+        });
+        let explains = |problem: &Diagnostic| {
+            problem.severity == Severity::Error || problem.code == NOT_FETCHED
+        };
+        let explained = self.problems.iter().skip(before).any(explains);
         if found.is_empty() && !explained {
             let problem = Diagnostic::error(
                 "no-authorities",
@@ -143,7 +159,50 @@ impl Compiler<'_> {
             );
             self.problems.push(problem.help("add `authorities: [{ file: ca.pem }]`"));
         }
-        found
+        (bundle, found)
+    }
+
+    fn bundle(
+        &mut self,
+        source: &Source,
+        spec: &TrustDomainSpec,
+    ) -> Option<(SpiffeBundle, Vec<Authority>)> {
+        if spec.spiffe.is_none() {
+            let message = String::from("a SPIFFE bundle belongs to a SPIFFE trust domain");
+            self.error(
+                "bundle-without-spiffe",
+                source.place(),
+                message,
+                "add `spiffe: prod.example`",
+            );
+        }
+        let bytes = self.bytes(source)?;
+        match SpiffeBundle::read(&bytes) {
+            Ok((bundle, certificates)) => {
+                let authorities = self.fit(source, &certificates, Authority::read);
+                self.skipped_keys(source, &bundle);
+                Some((bundle, authorities))
+            }
+            Err(BundleProblem(why)) => {
+                let message = format!("SPIFFE bundle in {} {why}", source.name());
+                self.error("invalid-bundle", source.place(), message, "expected JSON with `keys`");
+                None
+            }
+        }
+    }
+
+    fn skipped_keys(&mut self, source: &Source, bundle: &SpiffeBundle) {
+        for skipped in bundle.jwt_keys().skipped() {
+            let place = self.document.origin.span(source.place());
+            let message = format!("token authority in {}: {skipped}", source.name());
+            let secret = matches!(skipped.fault, KeyFault::Private | KeyFault::Symmetric);
+            self.problems.push(if secret {
+                Diagnostic::error("secret-key", place, message)
+                    .help("a secret does not belong here: consider it known and replace it")
+            } else {
+                Diagnostic::warning("skipped-key", place, message)
+            });
+        }
     }
 
     fn intermediates(&mut self, sources: &[Source]) -> Vec<CertificateDer<'static>> {
@@ -162,11 +221,23 @@ impl Compiler<'_> {
         let mut found = Vec::new();
         for source in sources {
             let certificates = self.read(source, pem_file::certificates).unwrap_or_default();
-            for (at, der) in (1..).zip(&certificates) {
-                match read(der) {
-                    Ok(value) => found.push(value),
-                    Err(unfit) => self.unfit(source, at, &unfit),
-                }
+            found.extend(self.fit(source, &certificates, &read));
+        }
+        found
+    }
+
+    /// The certificates that `read` accepts.
+    fn fit<T>(
+        &mut self,
+        source: &Source,
+        certificates: &[CertificateDer<'static>],
+        read: impl Fn(&CertificateDer<'static>) -> Result<T, Unfit>,
+    ) -> Vec<T> {
+        let mut found = Vec::new();
+        for (at, der) in (1..).zip(certificates) {
+            match read(der) {
+                Ok(value) => found.push(value),
+                Err(unfit) => self.unfit(source, at, &unfit),
             }
         }
         found
@@ -230,20 +301,42 @@ impl Compiler<'_> {
         self.problems.push(problem);
     }
 
-    /// What `read` makes of the bytes of a source, which become part of the revision.
+    /// The bytes of a source, which become part of the revision.
+    fn bytes(&mut self, source: &Source) -> Option<Vec<u8>> {
+        if let Source::Remote(remote) = source {
+            self.remote(remote)?;
+        }
+        match self.files.read_or_fetched(&self.document.origin, source) {
+            Ok(bytes) => {
+                self.inputs.extend_from_slice(Fingerprint::of(&bytes).as_bytes());
+                Some(bytes.into_owned())
+            }
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    /// Takes note of a file to be fetched; nothing where its address or the authorities for it are wrong.
+    fn remote(&mut self, spec: &RemoteSource) -> Option<()> {
+        match RemoteFile::read(spec, &self.document.origin, self.files) {
+            Ok(file) => self.remotes.push(Arc::new(file)),
+            Err(problem) => {
+                self.problems.push(problem);
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    /// What `read` makes of the bytes of a source.
     fn read<T>(
         &mut self,
         source: &Source,
         read: impl Fn(&[u8]) -> Result<T, pem_file::Problem>,
     ) -> Option<T> {
-        let bytes = match self.files.read(&self.document.origin, source) {
-            Ok(bytes) => bytes,
-            Err(problem) => {
-                self.problems.push(problem);
-                return None;
-            }
-        };
-        self.inputs.extend_from_slice(Fingerprint::of(&bytes).as_bytes());
+        let bytes = self.bytes(source)?;
         match read(&bytes) {
             Ok(value) => Some(value),
             Err(problem) => {

@@ -1,6 +1,7 @@
 //! A trust domain: whose certificates are believed, and under which rules.
 
 mod authorities;
+mod bundle;
 mod compile;
 mod crl;
 mod leaf;
@@ -8,27 +9,33 @@ mod pem_file;
 mod revocation;
 
 pub use authorities::{Authority, Validity};
+pub use bundle::SpiffeBundle;
 pub(super) use compile::{check_distinct, compile};
 pub use crl::{Crl, IssuerId};
 pub use leaf::{ExtendedKeyUsageRules, LeafRules, Pin};
 pub use revocation::Revocation;
 
+use std::sync::Arc;
+
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
 use crate::secret::Fingerprint;
 use crate::spiffe::{SpiffeId, SpiffePattern, TrustDomainName};
+use crate::trust::RemoteFile;
 
 /// A compiled `TrustDomain` document.
 #[derive(Debug)]
 pub struct TrustDomain {
     name: String,
     spiffe: Option<TrustDomainName>,
+    bundle: Option<SpiffeBundle>,
     authorities: Vec<Authority>,
     anchors: Vec<TrustAnchor<'static>>,
     intermediates: Vec<CertificateDer<'static>>,
     forwarders: Vec<SpiffePattern>,
     leaf: LeafRules,
     revocation: Option<Revocation>,
+    remotes: Vec<Arc<RemoteFile>>,
     revision: Fingerprint,
 }
 
@@ -45,6 +52,18 @@ impl TrustDomain {
     #[must_use]
     pub const fn spiffe(&self) -> Option<&TrustDomainName> {
         self.spiffe.as_ref()
+    }
+
+    /// Its SPIFFE bundle, if it has one. The X.509 authorities in it are among [`Self::authorities`].
+    #[must_use]
+    pub const fn bundle(&self) -> Option<&SpiffeBundle> {
+        self.bundle.as_ref()
+    }
+
+    /// What it needs from servers.
+    #[must_use]
+    pub fn remotes(&self) -> &[Arc<RemoteFile>] {
+        &self.remotes
     }
 
     /// The pinned authorities, in the same order as [`Self::anchors`].

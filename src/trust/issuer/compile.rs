@@ -39,26 +39,32 @@ impl Issuer {
     }
 }
 
-/// Refuses two issuers whose tokens could not be told apart: the same `iss` in the same place (P53).
+/// Refuses two issuers whose tokens could not be told apart: the same `iss` in the same place (P53), or opaque tokens, which
+/// say nothing, in the same place.
 pub(in crate::trust) fn refuse_ambiguous(documents: &[Document], problems: &mut Vec<Diagnostic>) {
-    let mut seen = BTreeMap::new();
+    let (mut named, mut opaque) = (BTreeMap::new(), BTreeMap::new());
     for document in documents {
         let Spec::TokenIssuer(spec) = &document.spec else { continue };
+        let own = &document.metadata.name.value;
+        let mut clash = |first: &String, what: &str| {
+            let message = format!("{what} as the issuer `{first}`");
+            let help =
+                "merge the two documents, or give their tokens different places with `tokens`";
+            let span = document.origin.span(&spec.issuer);
+            problems.push(Diagnostic::error("duplicate-issuer", span, message).help(help));
+        };
         for place in places_of(spec) {
-            let first = seen
-                .entry((spec.issuer.value.as_str(), place))
-                .or_insert(&document.metadata.name.value);
-            if **first == document.metadata.name.value {
+            let first = *named.entry((spec.issuer.value.as_str(), place.clone())).or_insert(own);
+            if first != own {
+                clash(first, "issuer has the same `iss` and the same place for its tokens");
+            }
+            if spec.introspection.is_none() {
                 continue;
             }
-            let message = format!(
-                "issuer `{}` is also that of the document `{first}`, and their tokens are in the same place",
-                spec.issuer.value
-            );
-            let span = document.origin.span(&spec.issuer);
-            problems.push(Diagnostic::error("duplicate-issuer", span, message).help(
-                "merge the two documents, or give their tokens different places with `tokens`",
-            ));
+            let first = *opaque.entry(place).or_insert(own);
+            if first != own {
+                clash(first, "issuer has opaque tokens in the same place");
+            }
         }
     }
 }
@@ -159,6 +165,10 @@ impl Compiler<'_> {
     }
 
     fn algorithms(&mut self) -> Option<Vec<Algorithm>> {
+        if self.spec.introspection.is_some() && self.spec.algorithms.is_empty() {
+            // What is not signed for us has no algorithm.
+            return Some(Vec::new());
+        }
         if self.spec.algorithms.is_empty() {
             self.error(
                 "missing-algorithms",

@@ -25,64 +25,70 @@ const MIN_REFRESH: Duration = Duration::from_secs(10);
 
 impl Compiler<'_> {
     pub(super) fn keys(&mut self) -> Option<KeySource> {
-        let keys = &self.spec.keys;
-        let (url, discovery) = (&keys.value.url, &keys.value.discovery);
-        match (keys.value.sources.as_slice(), url, discovery) {
-            ([source], None, None) => {
-                self.refuse_remote_settings(&keys.value);
-                self.local_keys(source)
+        let spec = self.spec;
+        match (&spec.keys, &spec.introspection) {
+            (Some(keys), None) => self.published_keys(keys),
+            (None, Some(introspection)) => self.introspection(&introspection.value),
+            (Some(_), Some(both)) => {
+                let message = "issuer has both `keys` and `introspection`";
+                let help = "keep `keys` for JWTs, or `introspection` for opaque tokens; an issuer of both kinds is two documents with different `tokens`";
+                self.error("key-source", both, message, help);
+                None
             }
-            ([], Some(url), None) => {
-                let url = self.key_url(&url.value, url);
-                self.remote_keys(&keys.value, url, None)
-            }
-            ([], None, Some(place)) => {
-                let issuer = self.spec.issuer.value.clone();
-                let text = format!("{}{WELL_KNOWN}", issuer.strip_suffix('/').unwrap_or(&issuer));
-                let url = self.key_url(&text, place);
-                self.remote_keys(&keys.value, url, Some(issuer))
-            }
-            (sources, url, discovery) => {
-                let count = sources
-                    .len()
-                    .saturating_add(usize::from(url.is_some()))
-                    .saturating_add(usize::from(discovery.is_some()));
-                let message = format!(
-                    "keys have {count} sources, expected exactly one of `file`, `inline`, `url` and `discovery`"
-                );
-                self.error(
-                    "key-source",
-                    keys,
-                    &message,
-                    "keep the one that holds the issuer's current keys",
-                );
+            (None, None) => {
+                let help = "write `keys: { discovery: {} }`, or where else its keys are";
+                self.error("key-source", &spec.issuer, "issuer has no `keys`", help);
                 None
             }
         }
     }
 
-    fn refuse_remote_settings(&mut self, keys: &KeysSpec) {
+    fn published_keys(&mut self, keys: &Spanned<KeysSpec>) -> Option<KeySource> {
+        let (url, discovery) = (&keys.value.url, &keys.value.discovery);
+        let plaintext = keys.value.allow_plaintext;
+        match (keys.value.sources.as_slice(), url, discovery) {
+            ([source], None, None) => {
+                self.refuse_remote_settings(keys);
+                self.local_keys(source)
+            }
+            ([], Some(url), None) => {
+                let url = self.key_url(&url.value, url, plaintext);
+                self.remote_keys(&keys.value, url, None)
+            }
+            ([], None, Some(place)) => {
+                let issuer = self.spec.issuer.value.clone();
+                let text = format!("{}{WELL_KNOWN}", issuer.strip_suffix('/').unwrap_or(&issuer));
+                let url = self.key_url(&text, place, plaintext);
+                self.remote_keys(&keys.value, url, Some(issuer))
+            }
+            (sources, url, discovery) => {
+                let more = usize::from(url.is_some()).saturating_add(discovery.iter().count());
+                let count = sources.len().saturating_add(more);
+                let message = format!(
+                    "keys have {count} sources, expected exactly one of `file`, `inline`, `url` and `discovery`"
+                );
+                let help = "keep the one that holds the issuer's current keys";
+                self.error("key-source", keys, &message, help);
+                None
+            }
+        }
+    }
+
+    fn refuse_remote_settings(&mut self, keys: &Spanned<KeysSpec>) {
         let given = [
-            ("ca", keys.ca.is_some()),
-            ("refresh", keys.refresh.is_some()),
-            ("maxStale", keys.max_stale.is_some()),
-            ("allowPlaintext", keys.allow_plaintext),
+            ("ca", keys.value.ca.is_some()),
+            ("refresh", keys.value.refresh.is_some()),
+            ("maxStale", keys.value.max_stale.is_some()),
+            ("allowPlaintext", keys.value.allow_plaintext),
         ];
         for (field, _) in given.into_iter().filter(|(_, given)| *given) {
             let message = format!("`{field}` is for keys that are fetched, and these are not");
-            self.error(
-                "key-source",
-                &self.spec.keys,
-                &message,
-                "remove it, or use `url` or `discovery`",
-            );
+            self.error("key-source", keys, &message, "remove it, or use `url` or `discovery`");
         }
     }
 
     fn local_keys(&mut self, source: &Source) -> Option<KeySource> {
-        let place = match source {
-            Source::File(place) | Source::Inline(place) => place,
-        };
+        let place = source.place();
         let text = match self.files.read(&self.document.origin, source) {
             Ok(text) => text,
             Err(problem) => {
@@ -90,10 +96,7 @@ impl Compiler<'_> {
                 return None;
             }
         };
-        let what = match source {
-            Source::File(file) => format!("`{}`", file.value),
-            Source::Inline(_) => String::from("the inline text"),
-        };
+        let what = source.name();
         let set = match KeySet::parse(&text, self.purpose()) {
             Ok(set) => set,
             Err(error) => {
@@ -172,8 +175,13 @@ impl Compiler<'_> {
         }
     }
 
-    fn key_url<T>(&mut self, text: &str, place: &Spanned<T>) -> Option<KeyUrl> {
-        let error = match KeyUrl::parse(text, self.spec.keys.value.allow_plaintext) {
+    pub(super) fn key_url<T>(
+        &mut self,
+        text: &str,
+        place: &Spanned<T>,
+        allow_plaintext: bool,
+    ) -> Option<KeyUrl> {
+        let error = match KeyUrl::parse(text, allow_plaintext) {
             Ok(url) => return Some(url),
             Err(error) => error,
         };
@@ -188,7 +196,7 @@ impl Compiler<'_> {
                 "expected an address such as `https://login.example.com/jwks`"
             }
         };
-        self.error("invalid-key-url", place, &format!("key address {error}"), help);
+        self.error("invalid-key-url", place, &format!("address {error}"), help);
         None
     }
 
@@ -215,11 +223,9 @@ impl Compiler<'_> {
     }
 
     /// `Some(None)` where the system's authorities are to be used.
-    fn authorities(&mut self, ca: Option<&Source>) -> Option<Option<Vec<u8>>> {
+    pub(super) fn authorities(&mut self, ca: Option<&Source>) -> Option<Option<Vec<u8>>> {
         let Some(ca) = ca else { return Some(None) };
-        let place = match ca {
-            Source::File(place) | Source::Inline(place) => place,
-        };
+        let place = ca.place();
         let pem = match self.files.read(&self.document.origin, ca) {
             Ok(pem) => pem,
             Err(problem) => {

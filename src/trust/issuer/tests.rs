@@ -222,3 +222,60 @@ fn an_address_is_kept_with_its_rules() {
     let issuer = issuer_with("keys: { url: 'http://127.0.0.1/jwks', allowPlaintext: true }");
     assert!(matches!(issuer.keys(), KeySource::Remote(remote) if remote.url.is_plaintext()));
 }
+
+/// An issuer of opaque tokens, with `changed` instead of the line of the same setting.
+fn opaque_with(changed: &str) -> String {
+    let base = [
+        "url: https://a.example/introspect",
+        "clientId: us",
+        "clientSecret: { inline: secret }",
+        "cache: 30s",
+    ];
+    let field = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
+    let kept = base.iter().filter(|line| field(line) != field(changed)).map(ToString::to_string);
+    let lines: Vec<_> = kept.chain((!changed.is_empty()).then(|| changed.to_owned())).collect();
+    let spec = format!(
+        "issuer: https://a.example\naudiences: [orders]\nintrospection: {{ {} }}",
+        lines.join(", ")
+    );
+    document("a", &spec)
+}
+
+#[test]
+fn an_issuer_of_opaque_tokens_needs_an_endpoint_instead_of_keys() {
+    let (store, problems) = compile(&opaque_with(""), &Attachments::default());
+    assert_eq!(problems, []);
+    let KeySource::Introspected(endpoint) = store.issuers()[0].keys() else { panic!() };
+    assert_eq!((endpoint.client_id.as_str(), endpoint.cache.as_secs()), ("us", 30));
+    assert!(store.introspecting_at(&TokenPlace::Authorization).is_some());
+    assert!(store.introspecting_at(&TokenPlace::Cookie("a".into())).is_none());
+    for (changed, code) in [
+        ("url: 'http://a.example/'", "invalid-key-url"),
+        ("url: 'https://me:pw@a.example/'", "invalid-key-url"),
+        ("clientId: ''", "invalid-client"),
+        ("clientSecret: { inline: '' }", "invalid-client"),
+        ("clientSecret: { file: nowhere }", "unreadable-file"),
+        ("clientAuthentication: none", "unknown-value"),
+        ("cache: 6m", "introspection-cache"),
+        ("ca: { inline: x }", "invalid-ca"),
+    ] {
+        let problems = problems_of(&opaque_with(changed));
+        assert!(problems.iter().any(|(found, _)| *found == code), "{changed}: {problems:?}");
+    }
+    let both = format!("{}  keys: {{ discovery: {{}} }}\n", opaque_with(""));
+    assert_eq!(problems_of(&both)[0].0, "key-source");
+    let neither = document("a", "issuer: a\naudiences: [b]\nalgorithms: [RS256]");
+    assert_eq!(problems_of(&neither)[0].0, "key-source");
+}
+
+/// Opaque tokens say nothing, so only their place tells whose they are.
+#[test]
+fn two_issuers_of_opaque_tokens_need_different_places() {
+    let other = opaque_with("")
+        .replace("name: a ", "name: b ")
+        .replace("issuer: https://a", "issuer: https://b");
+    let problems = problems_of(&format!("{}---\n{other}", opaque_with("")));
+    assert_eq!(problems.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["duplicate-issuer"]);
+    let apart = format!("{}---\n{other}  tokens: [{{ header: x-token }}]\n", opaque_with(""));
+    assert_eq!(problems_of(&apart), []);
+}
