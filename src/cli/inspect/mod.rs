@@ -134,3 +134,6 @@ impl Args {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
