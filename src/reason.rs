@@ -93,7 +93,7 @@ reasons! {
     Peer {
         PeerMissing "peer_missing" Forbidden "no client certificate, or none from a source that is believed here";
         XfccMalformed "xfcc_malformed" Forbidden "the XFCC header does not follow Envoy's grammar";
-        XfccUntrustedHop "xfcc_untrusted_hop" Forbidden "XFCC was written for another workload, or names only forwarders";
+        XfccUntrustedHop "xfcc_untrusted_hop" Forbidden "XFCC was written for another workload, or by one whose word does not count";
         XfccInconsistent "xfcc_inconsistent" Forbidden "parts of one XFCC element contradict each other";
         EvidenceInsufficient "evidence_insufficient" Forbidden "less of the certificate was shown than the rule asks for";
         ChainUntrusted "chain_untrusted" Forbidden "the certificate does not lead to a pinned authority of its trust domain";

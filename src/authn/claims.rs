@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::authn::TokenCheck;
 use crate::clock::UnixTime;
 use crate::document::HumanDuration;
 use crate::json::type_name;
@@ -63,9 +64,11 @@ impl RegisteredClaims {
         claims: &Map<String, Value>,
         issuer: &Issuer,
         now: UnixTime,
+        passed: &mut impl FnMut(TokenCheck),
     ) -> Result<UnixTime, Rejection> {
-        let end = self.check_time(issuer, now)?;
+        let end = self.check_time(issuer, now, passed)?;
         self.check_audience(issuer)?;
+        passed(TokenCheck::Audience);
         for pointer in issuer.required_claims() {
             if at_pointer(claims, pointer).is_none_or(Value::is_null) {
                 let detail =
@@ -73,11 +76,17 @@ impl RegisteredClaims {
                 return Err(Reason::ClaimMismatch.because(detail));
             }
         }
+        passed(TokenCheck::RequiredClaims);
         Ok(end)
     }
 
     /// RFC 7519 sections 4.1.4 to 4.1.6, with the issuer's clock skew on both ends.
-    fn check_time(&self, issuer: &Issuer, now: UnixTime) -> Result<UnixTime, Rejection> {
+    fn check_time(
+        &self,
+        issuer: &Issuer,
+        now: UnixTime,
+        passed: &mut impl FnMut(TokenCheck),
+    ) -> Result<UnixTime, Rejection> {
         let skew = issuer.clock_skew();
         let expires_at = self.expires_at.ok_or_else(|| {
             Reason::TokenLifetime.because("token has no `exp`, so it would never expire")
@@ -88,6 +97,7 @@ impl RegisteredClaims {
             let ago = human(now.since(expires_at));
             return Err(Reason::TokenExpired.because(format!("token expired {ago} ago")));
         }
+        passed(TokenCheck::Expiry);
         for (name, start) in [("nbf", self.not_before), ("iat", self.issued_at)] {
             if let Some(start) = start.filter(|start| now.plus(skew) < *start) {
                 let ahead = human(start.since(now));
@@ -95,7 +105,9 @@ impl RegisteredClaims {
                 return Err(Reason::TokenNotYetValid.because(detail));
             }
         }
+        passed(TokenCheck::NotBefore);
         self.check_lifetime(issuer, expires_at, now)?;
+        passed(TokenCheck::Lifetime);
         Ok(end)
     }
 

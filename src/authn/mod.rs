@@ -14,11 +14,12 @@ mod token;
 pub use crate::evidence::PeerSource;
 pub use binding::Binding;
 pub use peer::{
-    CertificateKey, CertificateMemory, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate,
-    verify as verify_peer,
+    CertificateDescription, CertificateKey, CertificateMemory, DomainVerdict, Hop, HopFinding,
+    HopPlace, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate, verdicts,
+    verify as verify_peer, verify_traced as verify_peer_traced,
 };
 pub use signature::TokenMemory;
-pub use token::TokenIdentity;
+pub use token::{TokenCheck, TokenIdentity, verify_all as verify_tokens_traced};
 
 use crate::clock::UnixTime;
 use crate::evidence::Evidence;
@@ -68,7 +69,8 @@ pub fn authenticate(
         Err(rejection) => Credential::Rejected(rejection.clone()),
         Ok(presented) if presented.is_empty() => Credential::Absent,
         Ok(presented) => {
-            match token::verify_all(presented, &peer, trust, material, memory.tokens, now) {
+            let passed = &mut |_| {};
+            match token::verify_all(presented, &peer, trust, material, memory.tokens, now, passed) {
                 Ok(verified) => Credential::Verified(verified),
                 Err(rejection) => Credential::Rejected(rejection),
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::authn::NoMemory;
+use crate::authn::{NoMemory, TokenCheck};
 use crate::clock::UnixTime;
 use crate::evidence::CompactJws;
 use crate::reason::{Reason, Rejection};
@@ -51,10 +51,14 @@ impl<'a> Signed<'a> {
         issuer: &Issuer,
         keys: &'a KeySet,
         memory: &dyn TokenMemory,
+        passed: &mut impl FnMut(TokenCheck),
     ) -> Result<Self, Rejection> {
         let algorithm = allowed_algorithm(jws, issuer)?;
+        passed(TokenCheck::Algorithm);
         check_type(jws, issuer)?;
+        passed(TokenCheck::Type);
         let key = select(jws, issuer, keys, algorithm)?;
+        passed(TokenCheck::Key);
         let (token, revision) = (jws.fingerprint(), *keys.revision());
         let recalled = memory.recall(&token, &revision);
         if !recalled && !key.verifies(algorithm, jws.signing_input(), jws.signature()) {
@@ -62,6 +66,7 @@ impl<'a> Signed<'a> {
                 Reason::SignatureInvalid.because("token has a signature that is not its issuer's")
             );
         }
+        passed(TokenCheck::Signature);
         Ok(Self { key, token, keys: revision, recalled })
     }
 

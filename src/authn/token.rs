@@ -16,6 +16,8 @@ use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
 use crate::trust::{Issuer, KeySet, KeySource, Material, TrustStore};
 
+pub use trace::TokenCheck;
+
 /// A verified token.
 #[derive(Clone)]
 pub struct TokenIdentity {
@@ -29,13 +31,19 @@ pub struct TokenIdentity {
 
 /// Verifies every token that was presented. One that is refused refuses them all: a bad credential is never passed over
 /// in favour of another.
-pub(super) fn verify_all(
+///
+/// `passed` is told of every check that a token passes, in the order of [`TokenCheck::ALL`].
+///
+/// # Errors
+/// The first check that fails.
+pub fn verify_all(
     presented: &[PresentedToken],
     peer: &Credential<PeerIdentity>,
     trust: &TrustStore,
     material: &Material,
     memory: &dyn TokenMemory,
     now: UnixTime,
+    passed: &mut impl FnMut(TokenCheck),
 ) -> Result<Vec<TokenIdentity>, Rejection> {
     let certificate = peer.verified().and_then(PeerIdentity::certificate);
     let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
@@ -45,13 +53,16 @@ pub(super) fn verify_all(
             return Err(Reason::TokenMultiple
                 .because(format!("several tokens of the issuer `{}` were sent", issuer.name())));
         }
+        passed(TokenCheck::Issuer);
         verified.push(match issuer.keys() {
-            KeySource::Local(keys) => verify(token, issuer, keys, certificate, memory, now)?,
+            KeySource::Local(keys) => {
+                verify(token, issuer, keys, certificate, memory, now, passed)?
+            }
             KeySource::Remote(_) => {
                 let keys = material.keys(issuer.name()).ok_or_else(|| stale(issuer))?;
-                verify(token, issuer, keys, certificate, memory, now)?
+                verify(token, issuer, keys, certificate, memory, now, passed)?
             }
-            KeySource::Introspected(_) => ask(token, issuer, material, certificate, now)?,
+            KeySource::Introspected(_) => ask(token, issuer, material, certificate, now, passed)?,
         });
     }
     Ok(verified)
@@ -87,14 +98,17 @@ fn verify(
     certificate: Option<&Fingerprint>,
     memory: &dyn TokenMemory,
     now: UnixTime,
+    passed: &mut impl FnMut(TokenCheck),
 ) -> Result<TokenIdentity, Rejection> {
     let jws = token.jws().map_err(Clone::clone)?;
-    let signed = Signed::verify(jws, issuer, keys, memory)?;
+    passed(TokenCheck::Keys);
+    let signed = Signed::verify(jws, issuer, keys, memory, passed)?;
     let registered = RegisteredClaims::read(jws.claims())?;
-    let until = registered.check(jws.claims(), issuer, now)?;
+    passed(TokenCheck::Claims);
+    let until = registered.check(jws.claims(), issuer, now, passed)?;
     signed.remember(memory, until);
     let key_id = signed.key.id().map(str::to_owned);
-    TokenIdentity::new(token, issuer, (jws.claims(), registered), certificate, key_id)
+    TokenIdentity::new(token, issuer, (jws.claims(), registered), certificate, key_id, passed)
 }
 
 /// Takes the issuer's word on an opaque token.
@@ -104,10 +118,12 @@ fn ask(
     material: &Material,
     certificate: Option<&Fingerprint>,
     now: UnixTime,
+    passed: &mut impl FnMut(TokenCheck),
 ) -> Result<TokenIdentity, Rejection> {
     let (claims, registered) = introspected::claims(token, issuer, material)?;
-    registered.check(&claims, issuer, now)?;
-    TokenIdentity::new(token, issuer, (&claims, registered), certificate, None)
+    TokenCheck::VOUCHED.into_iter().for_each(&mut *passed);
+    registered.check(&claims, issuer, now, passed)?;
+    TokenIdentity::new(token, issuer, (&claims, registered), certificate, None, passed)
 }
 
 // === impl TokenIdentity ===
@@ -120,9 +136,12 @@ impl TokenIdentity {
         (claims, registered): (&Arc<Map<String, Value>>, RegisteredClaims),
         certificate: Option<&Fingerprint>,
         key_id: Option<String>,
+        passed: &mut impl FnMut(TokenCheck),
     ) -> Result<Self, Rejection> {
         profile::check(claims, registered.subject.as_deref(), issuer)?;
+        passed(TokenCheck::Profile);
         let binding = binding::check(claims, token.scheme(), certificate, issuer.binding())?;
+        passed(TokenCheck::Binding);
         Ok(Self {
             issuer_name: issuer.name().to_owned(),
             // Whoever gets here has an `exp`.
@@ -239,6 +258,8 @@ impl fmt::Debug for TokenIdentity {
             .finish_non_exhaustive()
     }
 }
+
+mod trace;
 
 #[cfg(test)]
 mod mint;

@@ -3,6 +3,10 @@
 mod check;
 mod completions;
 mod demo;
+mod documents;
+mod inspect;
+mod keys;
+mod moment;
 mod sarif;
 mod serve;
 mod style;
@@ -27,6 +31,10 @@ enum Command {
     Serve(serve::Args),
     /// Look for mistakes in documents.
     Check(check::Args),
+    /// Show what a certificate, an XFCC header or a recorded check proves, and to whom.
+    Inspect(inspect::Args),
+    /// List every issuer's keys, or explain what becomes of a token.
+    Keys(keys::Args),
     /// Try policies with the cases of their suites.
     Test(test::Args),
     /// Play a tour with a real Envoy on this machine: what is let through, what is refused, and why.
@@ -91,6 +99,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Keys(args) => keys::run(args),
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Completions(args) => completions::run(&args),

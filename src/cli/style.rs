@@ -1,15 +1,37 @@
 //! What the commands print: errors one way everywhere, colour only where somebody sees it.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
 
 use crate::document::Diagnostic;
 
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(super) const HEADING: Style = Style::new().bold();
+pub(super) const QUIET: Style = Style::new().dimmed();
+
+/// For whom a result is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Output {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs: one JSON object.
+    Json,
+}
+
 /// Prints `error: message` on standard error.
 pub(super) fn error(message: impl Display) {
-    let red = anstyle::Style::new().fg_color(Some(anstyle::AnsiColor::Red.into())).bold();
     // Nobody is left to tell where standard error is closed.
-    let _ = writeln!(anstream::stderr(), "{red}error{red:#}: {message}");
+    let _ = writeln!(anstream::stderr(), "{BAD}error{BAD:#}: {message}");
+}
+
+/// Prints what somebody may need to know while they wait, on standard error.
+pub(super) fn hint(message: impl Display) {
+    let _ = writeln!(anstream::stderr(), "{QUIET}{message}{QUIET:#}");
 }
 
 /// Prints problems as a compiler would on standard error.
@@ -17,5 +39,61 @@ pub(super) fn diagnostics(problems: &[Diagnostic]) {
     let colour = io::stderr().is_terminal();
     for problem in problems {
         let _ = writeln!(anstream::stderr(), "{}\n", problem.render(colour));
+    }
+}
+
+/// Text from elsewhere for a terminal: what could move the cursor, colour, hide or reorder is shown as `\u{..}`.
+pub(super) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\'' | '"' | '\\' => out.push(c),
+            other => out.extend(other.escape_debug()),
+        }
+    }
+    out
+}
+
+/// Writes `value` as JSON. What [`visible`] escapes is escaped here in JSON's own way, so that it reads as the same text.
+///
+/// # Errors
+/// Where `out` cannot be written to.
+pub(super) fn json(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii_graphic() || c == ' ' || c == '\n' || c.escape_debug().len() == 1 {
+            escaped.push(c);
+        } else {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    writeln!(out, "{escaped}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moves_a_cursor_or_turns_text_round_is_shown_escaped() {
+        for (text, shown) in [
+            ("spiffe://a/b", "spiffe://a/b"),
+            ("CN=\"Zoë\\, Ltd\"", "CN=\"Zoë\\, Ltd\""),
+            ("a\u{1b}[2Jb\r\n\0", "a\\u{1b}[2Jb\\r\\n\\0"),
+            ("a\u{9b}b\u{7f}", "a\\u{9b}b\\u{7f}"),
+            ("\u{202e}gpj.exe\u{200b}", "\\u{202e}gpj.exe\\u{200b}"),
+        ] {
+            assert_eq!(visible(text), shown);
+        }
+        let hostile = "\u{1b}\u{9b}\u{202e}\u{e0001}é\n";
+        let mut out = Vec::new();
+        json(&hostile, &mut out).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.trim_end().chars().all(|c| c == 'é' || c.is_ascii_graphic()), "{out}");
+        assert_eq!(serde_json::from_str::<String>(&out).unwrap(), hostile);
     }
 }

@@ -7,6 +7,9 @@ mod load;
 mod state;
 mod store;
 
+pub use load::{LoadError, Loaded, load};
+pub use store::read as last_good;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -14,7 +14,7 @@ mod snapshot;
 
 pub use fetch::{FetchError, Fetched, Fetcher, Form, HttpsFetcher};
 pub use introspect::Introspector;
-pub use keys::{KeyCache, KeyStatus};
+pub use keys::{KeyCache, KeyStatus, LoadError, Loaded, last_good, load as load_keys};
 pub use outcome::{DecisionId, Observer, Outcome};
 pub use remember::MemoryOptions;
 pub use remote::{RemoteFiles, RemoteStatus};

@@ -36,7 +36,9 @@ fn check(trust: &TrustStore, changes: &Value, now: i64) -> Result<(), Reason> {
         }
     }
     RegisteredClaims::read(&claims)
-        .and_then(|read| read.check(&claims, &trust.issuers()[0], UnixTime::from_secs(now)))
+        .and_then(|read| {
+            read.check(&claims, &trust.issuers()[0], UnixTime::from_secs(now), &mut |_| {})
+        })
         .map(|_| ())
         .map_err(|rejection| rejection.reason())
 }
@@ -233,7 +235,7 @@ proptest! {
         let _ = at_pointer(&claims, &pointer);
         let now = UnixTime::from_secs(NOW);
         if let Ok(read) = RegisteredClaims::read(&claims)
-            && let Ok(until) = read.check(&claims, &trust.issuers()[0], now)
+            && let Ok(until) = read.check(&claims, &trust.issuers()[0], now, &mut |_| {})
         {
             prop_assert!(read.audiences.iter().any(|audience| audience == "orders"));
             prop_assert!(now < until && until <= now.plus(Duration::from_secs(3600 + 60)));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
+use super::describe::DomainVerdict;
 use super::memory::{CertificateKey, CertificateMemory, VerifiedCertificate};
 use super::names::Names;
 use super::{PeerFacts, distinguished_name, key, path, profile};
@@ -24,7 +25,7 @@ pub(super) struct Verifier<'a> {
 
 // === impl Verifier ===
 
-impl Verifier<'_> {
+impl<'a> Verifier<'a> {
     /// Verifies a presented certificate, or recalls that it was.
     ///
     /// # Errors
@@ -95,6 +96,33 @@ impl Verifier<'_> {
             Reason::TrustDomainUnknown
                 .because("no trust domain vouches for certificates without a SPIFFE ID")
         }))
+    }
+
+    /// What each trust domain says of a certificate. For people, not for decisions.
+    ///
+    /// # Errors
+    /// What keeps it from being read.
+    pub(super) fn verdicts(
+        &self,
+        presented: &PresentedCertificate,
+    ) -> Result<Vec<(&'a TrustDomain, DomainVerdict)>, Rejection> {
+        let decoded = presented.decode()?;
+        let unreadable = || presented.unreadable("it is not an X.509 certificate");
+        let (_, leaf) = X509Certificate::from_der(&decoded.leaf).map_err(|_| unreadable())?;
+        let names = Names::read(&leaf)?;
+        let selects = |domain: &TrustDomain| match (&names.spiffe, domain.spiffe()) {
+            (Some(id), Some(name)) => name.as_str() == id.trust_domain(),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let svid = if names.spiffe.is_some() { check_svid(&leaf) } else { Ok(()) };
+        let judge = |domain| match svid.clone().and_then(|()| self.check(&decoded, &leaf, domain)) {
+            Ok(validity) => DomainVerdict::Vouches(validity),
+            Err(rejection) => DomainVerdict::Refuses(rejection),
+        };
+        let verdict =
+            |domain| if selects(domain) { judge(domain) } else { DomainVerdict::NotAsked };
+        Ok(self.trust.domains().iter().map(|domain| (domain, verdict(domain))).collect())
     }
 
     /// Everything that `domain` asks of a certificate.
@@ -211,7 +239,7 @@ fn facts(
 }
 
 /// In lower-case hexadecimal without the sign byte, as tools print it.
-fn serial(bytes: &[u8]) -> String {
+pub(super) fn serial(bytes: &[u8]) -> String {
     match bytes {
         [0, rest @ ..] if !rest.is_empty() => hex(rest),
         all => hex(all),

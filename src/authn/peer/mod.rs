@@ -1,6 +1,7 @@
 //! The peer on the wire: evidence of a certificate, verified.
 
 mod certificate;
+mod describe;
 mod distinguished_name;
 mod element;
 mod key;
@@ -8,9 +9,12 @@ mod memory;
 mod names;
 mod path;
 mod profile;
+mod trace;
 mod walk;
 
+pub use describe::{CertificateDescription, DomainVerdict, verdicts};
 pub use memory::{CertificateKey, CertificateMemory, NoMemory, VerifiedCertificate};
+pub use trace::{Hop, HopFinding, HopPlace};
 
 use std::sync::Arc;
 
@@ -67,8 +71,19 @@ pub fn verify(
     memory: &dyn CertificateMemory,
     now: UnixTime,
 ) -> Credential<PeerIdentity> {
+    verify_traced(evidence, trust, memory, now, &mut |_| {})
+}
+
+/// As [`verify`], and tells `trace` of every step.
+pub fn verify_traced(
+    evidence: &PeerEvidence,
+    trust: &TrustStore,
+    memory: &dyn CertificateMemory,
+    now: UnixTime,
+    trace: &mut impl FnMut(Hop<'_>),
+) -> Credential<PeerIdentity> {
     let verifier = certificate::Verifier { trust, memory, now };
-    match walk::caller(evidence, &verifier) {
+    match walk::caller(evidence, &verifier, trace) {
         Ok(None) => Credential::Absent,
         Ok(Some(peer)) => Credential::Verified(peer),
         Err(rejection) => Credential::Rejected(rejection),

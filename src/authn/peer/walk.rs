@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::certificate::Verifier;
 use super::memory::VerifiedCertificate;
-use super::{PeerFacts, PeerIdentity};
+use super::{Hop, HopFinding, HopPlace, PeerFacts, PeerIdentity};
 use crate::evidence::{
     PeerEvidence, PeerSource, Presented, PresentedCertificate, Xfcc, XfccElement,
 };
@@ -25,6 +25,7 @@ use crate::trust::TrustStore;
 pub(super) fn caller(
     evidence: &PeerEvidence,
     verifier: &Verifier<'_>,
+    trace: &mut impl FnMut(Hop<'_>),
 ) -> Result<Option<PeerIdentity>, Rejection> {
     let (xfcc, client_cert) = (readable(&evidence.xfcc)?, readable(&evidence.client_cert)?);
     let headers = xfcc.is_some() || client_cert.is_some();
@@ -33,30 +34,65 @@ pub(super) fn caller(
         let chain = xfcc.and_then(|xfcc| xfcc.elements().last()).and_then(XfccElement::certificate);
         let completed = chain.and_then(|chain| leaf.completed_by(chain));
         let presented = completed.as_ref().unwrap_or(leaf);
-        let verified = verifier.certificate(presented)?;
+        let verified = certificate(presented, HopPlace::SourceCertificate, verifier, trace)?;
+        let level = level(presented);
+        let mut tell = |finding| trace(Hop { place: HopPlace::SourceCertificate, finding });
         if !headers || !is_forwarder(&verified.facts, verifier.trust) {
+            tell(HopFinding::Caller(&verified.facts, level));
             return Ok(Some(presented_identity(presented, &verified, Vec::new())));
         }
+        tell(HopFinding::Forwarder(&verified.facts, level));
         direct = Some(Arc::clone(&verified.facts));
     }
     if !headers {
         let principal = evidence.principal.as_deref().filter(|_| evidence.principal_believed);
-        return principal.map(|name| verifier.principal(name)).transpose();
+        return principal.map(|name| named(name, verifier, trace)).transpose();
     }
     let direct = direct_peer(evidence, direct, xfcc.is_some())?;
     let mut forwarders: Vec<SpiffeId> = direct.spiffe().into_iter().collect();
     match xfcc {
         Some(xfcc) => {
-            if let Some(peer) = walk(xfcc, &direct, evidence, verifier, &mut forwarders)? {
+            if let Some(peer) = walk(xfcc, &direct, evidence, verifier, &mut forwarders, trace)? {
                 return Ok(Some(peer));
             }
         }
         None => direct.check_forwarder(verifier.trust)?,
     }
-    let presented = client_cert
-        .ok_or_else(|| Reason::XfccUntrustedHop.because("XFCC names only forwarders"))?;
-    let verified = verifier.certificate(presented)?;
+    // Forwarders speak for callers and are none themselves: a caller without a certificate behind them is nobody yet.
+    let Some(presented) = client_cert else { return Ok(None) };
+    let verified = certificate(presented, HopPlace::ClientCert, verifier, trace)?;
+    let finding = HopFinding::Caller(&verified.facts, level(presented));
+    trace(Hop { place: HopPlace::ClientCert, finding });
     Ok(Some(presented_identity(presented, &verified, forwarders)))
+}
+
+/// A certificate that is presented as a whole.
+fn certificate(
+    presented: &PresentedCertificate,
+    place: HopPlace,
+    verifier: &Verifier<'_>,
+    trace: &mut impl FnMut(Hop<'_>),
+) -> Result<Arc<VerifiedCertificate>, Rejection> {
+    verifier
+        .certificate(presented)
+        .inspect_err(|why| trace(Hop { place, finding: HopFinding::Refused(why) }))
+}
+
+/// The proxy's word alone.
+fn named(
+    principal: &str,
+    verifier: &Verifier<'_>,
+    trace: &mut impl FnMut(Hop<'_>),
+) -> Result<PeerIdentity, Rejection> {
+    let mut tell = |finding: HopFinding<'_>| trace(Hop { place: HopPlace::Principal, finding });
+    let peer = verifier.principal(principal);
+    let peer = peer.inspect_err(|why| tell(HopFinding::Refused(why)))?;
+    tell(HopFinding::Caller(&peer.facts, peer.level));
+    Ok(peer)
+}
+
+fn level(presented: &PresentedCertificate) -> EvidenceLevel {
+    if presented.has_chain() { EvidenceLevel::Full } else { EvidenceLevel::Leaf }
 }
 
 fn presented_identity(
@@ -64,10 +100,9 @@ fn presented_identity(
     verified: &VerifiedCertificate,
     forwarders: Vec<SpiffeId>,
 ) -> PeerIdentity {
-    let full = presented.has_chain();
     PeerIdentity {
         facts: Arc::clone(&verified.facts),
-        level: if full { EvidenceLevel::Full } else { EvidenceLevel::Leaf },
+        level: level(presented),
         source: presented.source(),
         forwarders,
     }
@@ -109,6 +144,7 @@ fn walk(
     evidence: &PeerEvidence,
     verifier: &Verifier<'_>,
     forwarders: &mut Vec<SpiffeId>,
+    trace: &mut impl FnMut(Hop<'_>),
 ) -> Result<Option<PeerIdentity>, Rejection> {
     let mut elements = xfcc.elements();
     // Who wrote the element at hand: our own proxy first, then each forwarder that was walked past.
@@ -116,27 +152,37 @@ fn walk(
     let mut nearest = true;
     while let Some((element, farther)) = elements.split_last() {
         elements = farther;
+        let place = HopPlace::Element(farther.len());
+        let mut tell = |finding: HopFinding<'_>| trace(Hop { place, finding });
         let first = std::mem::replace(&mut nearest, false);
         if first && direct.is_certificate(element.hash()) {
             // The proxy's own account of the connection, which `source.certificate` has told better.
+            tell(HopFinding::Repeated);
             writer = direct.name().map(str::to_owned);
             continue;
         }
-        let (facts, level) = verifier.element(element)?;
-        let mut vouched = false;
-        if first {
-            let appended = direct.check_nearest(&facts, verifier.trust)?;
-            check_by(element, evidence.destination.as_deref(), appended, verifier.trust)?;
-            vouched = appended && matches!(direct, DirectPeer::Named(_));
-            if !appended {
-                writer = direct.name().map(str::to_owned);
+        let believed = verifier.element(element).and_then(|(facts, level)| {
+            let mut vouched = false;
+            if first {
+                let appended = direct.check_nearest(&facts, verifier.trust)?;
+                check_by(element, evidence.destination.as_deref(), appended, verifier.trust)?;
+                vouched = appended && matches!(direct, DirectPeer::Named(_));
+                if !appended {
+                    writer = direct.name().map(str::to_owned);
+                }
             }
-        }
+            if !is_forwarder(&facts, verifier.trust) {
+                check_told_once(element, farther, writer.as_deref(), vouched)?;
+            }
+            Ok((facts, level))
+        });
+        let (facts, level) = believed.inspect_err(|why| tell(HopFinding::Refused(why)))?;
         if !is_forwarder(&facts, verifier.trust) {
-            check_told_once(element, farther, writer.as_deref(), vouched)?;
+            tell(HopFinding::Caller(&facts, level));
             let (source, forwarders) = (PeerSource::Xfcc, std::mem::take(forwarders));
             return Ok(Some(PeerIdentity { facts, level, source, forwarders }));
         }
+        tell(HopFinding::Forwarder(&facts, level));
         writer = facts.spiffe.as_ref().map(ToString::to_string);
         if forwarders.last() != facts.spiffe.as_ref() {
             forwarders.extend(facts.spiffe.clone());

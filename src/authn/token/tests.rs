@@ -47,8 +47,16 @@ fn verify_at(
         .iter()
         .map(|(place, text)| PresentedToken::for_test(place, TokenScheme::Bearer, text).unwrap())
         .collect();
-    verify_all(&presented, &Credential::Absent, trust, &Material::default(), memory, now)
-        .map_err(|rejection| rejection.reason())
+    verify_all(
+        &presented,
+        &Credential::Absent,
+        trust,
+        &Material::default(),
+        memory,
+        now,
+        &mut |_| {},
+    )
+    .map_err(|rejection| rejection.reason())
 }
 
 fn verify_bearer(trust: &TrustStore, token: &str) -> Result<TokenIdentity, Reason> {

@@ -11,33 +11,43 @@ use crate::trust::{KeySet, KeySetError, KeyUrl, KeyUrlError, RemoteKeys};
 
 /// What a load gave.
 #[derive(Debug)]
-pub(super) struct Loaded {
-    pub(super) keys: KeySet,
+pub struct Loaded {
+    /// The keys.
+    pub keys: KeySet,
     /// The text they were read from, for the store.
-    pub(super) text: Bytes,
+    pub text: Bytes,
     /// For how long the server says that they may be kept.
-    pub(super) max_age: Option<Duration>,
+    pub max_age: Option<Duration>,
 }
 
 /// Why a load gave nothing.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LoadError {
+pub enum LoadError {
+    /// Nothing was got.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// Something else than a key set.
     #[error("the answer {0}")]
     Keys(#[from] KeySetError),
+    /// Something else than metadata.
     #[error("the metadata is not a JSON object")]
     Metadata,
+    /// Somebody else's metadata.
     #[error("the metadata is of another issuer")]
     OtherIssuer,
+    /// Metadata without an address of keys.
     #[error("the metadata has no `jwks_uri`")]
     NoKeyUrl,
+    /// An address that keys are not fetched from.
     #[error("the `jwks_uri` of the metadata {0}")]
     KeyUrl(#[from] KeyUrlError),
 }
 
 /// Loads the keys of `source`.
-pub(super) async fn load(source: &RemoteKeys, fetcher: &dyn Fetcher) -> Result<Loaded, LoadError> {
+///
+/// # Errors
+/// Why there are none.
+pub async fn load(source: &RemoteKeys, fetcher: &dyn Fetcher) -> Result<Loaded, LoadError> {
     let authorities = source.authorities.as_deref();
     let fetched = match &source.discovery {
         None => fetcher.fetch(&source.url, authorities).await?,

@@ -43,7 +43,8 @@ pub(super) fn write(
 }
 
 /// What was kept of `source` in `folder`: nothing where there is no file, or one that is not ours.
-pub(super) fn read(folder: &Path, source: &RemoteKeys) -> Option<(KeySet, UnixTime)> {
+#[must_use]
+pub fn read(folder: &Path, source: &RemoteKeys) -> Option<(KeySet, UnixTime)> {
     let path = path(folder, source);
     // Escaping at most doubles a text, and the rest is small.
     let most = u64::try_from(MAX_KEY_SET_BYTES.saturating_mul(3)).ok()?;

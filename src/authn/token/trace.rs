@@ -1,0 +1,81 @@
+//! The checks of a token by name: for `countersign keys verify`. They are made where tokens are verified.
+
+/// What is checked of a token that could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TokenCheck {
+    /// An issuer that is configured, in a place where its tokens may be.
+    Issuer,
+    /// The issuer's keys are at hand, or what it says about an opaque token.
+    Keys,
+    /// The algorithm is one that the issuer uses.
+    Algorithm,
+    /// So is the `typ`.
+    Type,
+    /// The issuer has the key that the token names.
+    Key,
+    /// The signature is that key's.
+    Signature,
+    /// The registered claims are of their proper types.
+    Claims,
+    /// There is an `exp`, and it is to come.
+    Expiry,
+    /// `nbf` and `iat` are not to come.
+    NotBefore,
+    /// It lives no longer, and is no older, than the issuer allows.
+    Lifetime,
+    /// `aud` names us.
+    Audience,
+    /// The claims that the issuer always makes are there.
+    RequiredClaims,
+    /// What tokens of the issuer's kind must say.
+    Profile,
+    /// It is bound to the one who presents it, where it has to be.
+    Binding,
+}
+
+// === impl TokenCheck ===
+
+impl TokenCheck {
+    /// All of them, in the order in which they are made: what fails is the first that was not passed.
+    pub const ALL: [Self; 14] = [
+        Self::Issuer,
+        Self::Keys,
+        Self::Algorithm,
+        Self::Type,
+        Self::Key,
+        Self::Signature,
+        Self::Claims,
+        Self::Expiry,
+        Self::NotBefore,
+        Self::Lifetime,
+        Self::Audience,
+        Self::RequiredClaims,
+        Self::Profile,
+        Self::Binding,
+    ];
+
+    /// Those that the word of its issuer stands for where a token is opaque (RFC 7662).
+    pub(super) const VOUCHED: [Self; 6] =
+        [Self::Keys, Self::Algorithm, Self::Type, Self::Key, Self::Signature, Self::Claims];
+
+    /// Its name in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issuer => "issuer",
+            Self::Keys => "keys",
+            Self::Algorithm => "algorithm",
+            Self::Type => "type",
+            Self::Key => "key",
+            Self::Signature => "signature",
+            Self::Claims => "claim types",
+            Self::Expiry => "expiry",
+            Self::NotBefore => "not before",
+            Self::Lifetime => "lifetime",
+            Self::Audience => "audience",
+            Self::RequiredClaims => "required claims",
+            Self::Profile => "profile",
+            Self::Binding => "binding",
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! A presented certificate: what it says, what it is called by, and what each trust domain says of it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Serialize;
+
+use super::report::{Judges, RejectionReport};
+use crate::authn::{CertificateDescription, DomainVerdict, verdicts};
+use crate::cli::moment;
+use crate::clock::UnixTime;
+use crate::evidence::PresentedCertificate;
+use crate::reason::Rejection;
+use crate::spiffe::SpiffeId;
+use crate::trust::TrustDomain;
+
+/// A leaf with its chain.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct CertificateReport {
+    /// Why it cannot be read.
+    #[serde(flatten)]
+    pub(super) rejection: Option<RejectionReport>,
+    pub(super) leaf: Option<Description>,
+    /// What came with the leaf, in the order in which it came.
+    pub(super) chain: Vec<Option<Description>>,
+    pub(super) trust_domains: Vec<VerdictReport>,
+}
+
+/// What a certificate says.
+#[derive(Debug, Serialize)]
+pub(super) struct Description {
+    pub(super) subject: String,
+    pub(super) issuer: String,
+    pub(super) serial: String,
+    pub(super) spiffe: Option<String>,
+    /// Why the names cannot be used.
+    pub(super) names_rejection: Option<RejectionReport>,
+    /// Kind and text of each subject alternative name.
+    pub(super) names: Vec<(&'static str, String)>,
+    pub(super) not_before: String,
+    pub(super) not_after: String,
+    /// `valid`, `expired` or `not_yet_valid`, by its own dates alone.
+    pub(super) validity: &'static str,
+    pub(super) seconds_left: u64,
+    #[serde(skip)]
+    pub(super) lifetime: String,
+    #[serde(skip)]
+    pub(super) left: String,
+    pub(super) is_ca: bool,
+    pub(super) key: String,
+    pub(super) usages: Vec<String>,
+    /// SHA-256 of the DER in hexadecimal: XFCC `Hash`, and `pins: [{ certificate: .. }]`.
+    pub(super) sha256: String,
+    /// The same in base64url: `cnf` of certificate-bound tokens (RFC 8705).
+    #[serde(rename = "x5t#S256")]
+    pub(super) x5t_s256: String,
+    /// SHA-256 of the SubjectPublicKeyInfo in base64: `pins: [{ spki: .. }]`.
+    pub(super) spki_sha256: String,
+}
+
+/// What one trust domain says.
+#[derive(Debug, Serialize)]
+pub(super) struct VerdictReport {
+    /// The name of the document.
+    pub(super) trust_domain: String,
+    pub(super) spiffe: Option<String>,
+    /// `vouches`, `refuses` or `not_asked`.
+    pub(super) verdict: &'static str,
+    #[serde(flatten)]
+    pub(super) rejection: Option<RejectionReport>,
+    /// Until when the path is valid.
+    pub(super) until: Option<String>,
+}
+
+// === impl CertificateReport ===
+
+impl CertificateReport {
+    pub(super) fn refused(rejection: &Rejection) -> Self {
+        Self { rejection: Some(rejection.into()), ..Self::default() }
+    }
+
+    pub(super) fn new(presented: &PresentedCertificate, judges: Judges<'_>) -> Self {
+        let decoded = match presented.decode() {
+            Ok(decoded) => decoded,
+            Err(rejection) => return Self::refused(&rejection),
+        };
+        let describe = |der: &[u8]| {
+            CertificateDescription::read(der).map(|found| Description::new(&found, judges.now))
+        };
+        let (rejection, trust_domains) = match verdicts(presented, judges.trust, judges.now) {
+            Ok(verdicts) => (None, verdicts.into_iter().map(VerdictReport::new).collect()),
+            Err(rejection) => (Some((&rejection).into()), Vec::new()),
+        };
+        Self {
+            rejection,
+            leaf: describe(&decoded.leaf),
+            chain: decoded.intermediates.iter().map(|der| describe(der)).collect(),
+            trust_domains,
+        }
+    }
+}
+
+// === impl Description ===
+
+impl Description {
+    fn new(found: &CertificateDescription, now: UnixTime) -> Self {
+        let (not_before, not_after) = (found.validity.not_before, found.validity.not_after);
+        let validity = if now.as_secs() < not_before.as_secs() {
+            "not_yet_valid"
+        } else if now.as_secs() > not_after.as_secs() {
+            "expired"
+        } else {
+            "valid"
+        };
+        let left = match validity {
+            "valid" => format!("{} left", moment::lasting(not_after.since(now))),
+            "expired" => format!("expired {}", moment::relative(not_after, now)),
+            _ => format!("not valid yet, begins {}", moment::relative(not_before, now)),
+        };
+        Self {
+            subject: found.subject.clone(),
+            issuer: found.issuer.clone(),
+            serial: found.serial.clone(),
+            spiffe: found.spiffe.as_ref().ok().and_then(Option::as_ref).map(SpiffeId::to_string),
+            names_rejection: found.spiffe.as_ref().err().map(RejectionReport::from),
+            names: found.names.clone(),
+            not_before: moment::rfc3339(not_before),
+            not_after: moment::rfc3339(not_after),
+            validity,
+            seconds_left: not_after.since(now).as_secs(),
+            lifetime: moment::lasting(not_after.since(not_before)),
+            left,
+            is_ca: found.is_ca,
+            key: found.key.clone(),
+            usages: found.usages.clone(),
+            sha256: found.certificate.to_hex(),
+            x5t_s256: URL_SAFE_NO_PAD.encode(found.certificate.as_bytes()),
+            spki_sha256: STANDARD.encode(found.spki.as_bytes()),
+        }
+    }
+}
+
+// === impl VerdictReport ===
+
+impl VerdictReport {
+    fn new((domain, verdict): (&TrustDomain, DomainVerdict)) -> Self {
+        let trust_domain = domain.name().to_owned();
+        let spiffe = domain.spiffe().map(|name| name.as_str().to_owned());
+        let (verdict, rejection, until) = match &verdict {
+            DomainVerdict::Vouches(validity) => {
+                ("vouches", None, Some(moment::rfc3339(validity.not_after)))
+            }
+            DomainVerdict::Refuses(rejection) => ("refuses", Some(rejection.into()), None),
+            DomainVerdict::NotAsked => ("not_asked", None, None),
+        };
+        Self { trust_domain, spiffe, verdict, rejection, until }
+    }
+}

@@ -1,0 +1,284 @@
+//! What is to be inspected, in whichever form somebody has it: made into the credentials of one request.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::authn::CertificateDescription;
+use crate::envoy;
+use crate::limits::{MAX_HEADERS, MAX_MESSAGE_BYTES};
+use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
+
+/// What a text or file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Kind {
+    /// A certificate, or a chain that begins with the leaf, in PEM.
+    Pem,
+    /// One certificate in DER.
+    Der,
+    /// The value of `x-forwarded-client-cert`.
+    Xfcc,
+    /// A recorded check in JSON.
+    Json,
+    /// A recorded `CheckRequest` as protobuf has it.
+    Check,
+}
+
+/// The credentials of one request.
+#[derive(Debug)]
+pub(super) struct Input {
+    pub(super) kind: Kind,
+    pub(super) credentials: CredentialHeaders,
+    pub(super) destination: Option<String>,
+    /// Whether somebody could have seen the TLS peer: not where all we have is a certificate or a header.
+    pub(super) names_tls_peer: bool,
+}
+
+/// A recorded check in JSON: our own short form.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Recorded {
+    xfcc: Option<String>,
+    client_cert: Option<String>,
+    client_cert_chain: Option<String>,
+    source_certificate: Option<String>,
+    source_principal: Option<String>,
+    destination_principal: Option<String>,
+}
+
+const XFCC: &str = "x-forwarded-client-cert";
+
+// === impl Kind ===
+
+impl Kind {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pem => "PEM",
+            Self::Der => "DER",
+            Self::Xfcc => "XFCC value",
+            Self::Json => "recorded check (JSON)",
+            Self::Check => "recorded check (protobuf)",
+        }
+    }
+
+    /// Whether it is evidence without a request.
+    pub(super) const fn is_certificate(self) -> bool {
+        matches!(self, Self::Pem | Self::Der)
+    }
+
+    /// A guess; `--as` says it for certain.
+    fn of(bytes: &[u8]) -> Self {
+        let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
+        let is_text = |c: char| !c.is_control() || c.is_ascii_whitespace();
+        if text.is_empty() || !text.chars().all(is_text) {
+            return if CertificateDescription::read(bytes).is_some() {
+                Self::Der
+            } else {
+                Self::Check
+            };
+        }
+        if text.starts_with('{') {
+            Self::Json
+        } else if text.contains("-----BEGIN CERTIFICATE-----") {
+            Self::Pem
+        } else {
+            Self::Xfcc
+        }
+    }
+}
+
+/// Everything in the file at `path`, or on standard input where there is none or it is `-`.
+///
+/// # Errors
+/// It cannot be read or is larger than any check can be.
+pub(super) fn read(path: Option<&Path>) -> io::Result<Vec<u8>> {
+    let most = u64::try_from(MAX_MESSAGE_BYTES).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    match path.filter(|path| *path != Path::new("-")) {
+        Some(path) => std::fs::File::open(path)?.take(most).read_to_end(&mut bytes)?,
+        None => io::stdin().lock().take(most).read_to_end(&mut bytes)?,
+    };
+    if bytes.len() >= MAX_MESSAGE_BYTES {
+        return Err(io::Error::other(format!("it has {MAX_MESSAGE_BYTES} bytes or more")));
+    }
+    Ok(bytes)
+}
+
+// === impl Input ===
+
+impl Input {
+    /// Reads `bytes` as `kind`, or as what they look like.
+    ///
+    /// # Errors
+    /// What is wrong, and what was expected.
+    pub(super) fn parse(bytes: &[u8], kind: Option<Kind>) -> Result<Self, String> {
+        if bytes.trim_ascii().is_empty() {
+            return Err(String::from("there is nothing in it"));
+        }
+        let kind = kind.unwrap_or_else(|| Kind::of(bytes));
+        match kind {
+            Kind::Pem => Self::pem(bytes),
+            Kind::Der => Ok(Self::certificates(kind, &[bytes])),
+            Kind::Xfcc => Ok(Self::xfcc(bytes)),
+            Kind::Json => Self::json(bytes),
+            Kind::Check => Self::check(bytes),
+        }
+    }
+
+    /// Certificates are shown as XFCC would: `Cert` for one, `Chain` for several. Private keys beside them are passed over.
+    fn pem(bytes: &[u8]) -> Result<Self, String> {
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
+        let certificates = certificates.map_err(|_| String::from("it is not valid PEM"))?;
+        if certificates.is_empty() {
+            return Err(String::from("there is no certificate in it"));
+        }
+        let ders: Vec<&[u8]> = certificates.iter().map(AsRef::as_ref).collect();
+        Ok(Self::certificates(Kind::Pem, &ders))
+    }
+
+    fn certificates(kind: Kind, ders: &[&[u8]]) -> Self {
+        let pem: String = ders.iter().map(|der| to_pem(der)).collect();
+        let key = if ders.len() > 1 { "Chain" } else { "Cert" };
+        let text = format!("{key}=\"{}\"", utf8_percent_encode(&pem, NON_ALPHANUMERIC));
+        Self { kind, ..Self::xfcc(text.as_bytes()) }
+    }
+
+    fn xfcc(bytes: &[u8]) -> Self {
+        let value = bytes.trim_ascii();
+        let named = value.split_at_checked(XFCC.len()).filter(|(name, rest)| {
+            name.eq_ignore_ascii_case(XFCC.as_bytes()) && rest.first() == Some(&b':')
+        });
+        let value = named.and_then(|(_, rest)| rest.get(1..)).unwrap_or(value);
+        let recorded = [(XFCC.to_owned(), value.trim_ascii().to_vec())];
+        Self::of(Kind::Xfcc, recorded, None, None, None)
+    }
+
+    fn json(bytes: &[u8]) -> Result<Self, String> {
+        let value: Value =
+            serde_json::from_slice(bytes).map_err(|error| format!("it is not JSON: {error}"))?;
+        if let Some(attributes) = value.get("attributes") {
+            return Ok(Self::attributes(attributes));
+        }
+        let recorded: Recorded = serde_json::from_value(value)
+            .map_err(|error| format!("{error}; or give Envoy's whole check, with `attributes`"))?;
+        let lines = [
+            (XFCC, recorded.xfcc),
+            ("client-cert", recorded.client_cert),
+            ("client-cert-chain", recorded.client_cert_chain),
+        ];
+        let lines = lines.into_iter();
+        let lines = lines.filter_map(|(name, text)| Some((name.to_owned(), text?.into_bytes())));
+        Ok(Self::of(
+            Kind::Json,
+            lines,
+            recorded.source_certificate,
+            recorded.source_principal,
+            recorded.destination_principal,
+        ))
+    }
+
+    /// Envoy's own JSON form, by either spelling of the names.
+    fn attributes(attributes: &Value) -> Self {
+        let text = |pointer: &str| {
+            let text = attributes.pointer(pointer)?.as_str()?;
+            Some(text.to_owned()).filter(|text| !text.is_empty())
+        };
+        let http = attributes.pointer("/request/http").and_then(Value::as_object);
+        Self::of(
+            Kind::Json,
+            http.map(lines).unwrap_or_default(),
+            text("/source/certificate"),
+            text("/source/principal"),
+            text("/destination/principal"),
+        )
+    }
+
+    fn check(bytes: &[u8]) -> Result<Self, String> {
+        let (view, credentials) = envoy::decode_recorded(bytes, &SealedNames::default())
+            .ok_or_else(|| {
+                String::from(
+                    "it is no recorded check, and it is not text; say what it is with `--as`",
+                )
+            })?;
+        let destination = view.destination.principal;
+        Ok(Self { kind: Kind::Check, credentials, destination, names_tls_peer: true })
+    }
+
+    fn of(
+        kind: Kind,
+        lines: impl IntoIterator<Item = (String, Vec<u8>)>,
+        certificate: Option<String>,
+        principal: Option<String>,
+        destination: Option<String>,
+    ) -> Self {
+        let mut headers = Headers::default();
+        for (name, value) in lines.into_iter().take(MAX_HEADERS) {
+            headers.push(&name, HeaderValue::new(value));
+        }
+        let sealed = SealedNames::default();
+        let (_, credentials) = CredentialHeaders::split(headers, &sealed, certificate, principal);
+        Self { kind, credentials, destination, names_tls_peer: kind == Kind::Json }
+    }
+
+    /// Whether it is a header that came without anything about the connection.
+    pub(super) fn is_header_without_peer(&self) -> bool {
+        self.kind == Kind::Xfcc && !self.names_tls_peer
+    }
+
+    /// The same with another word for the TLS peer and for the proxy itself.
+    pub(super) fn with(self, principal: Option<&str>, destination: Option<&str>) -> Self {
+        let mut headers = Headers::default();
+        for name in [XFCC, "client-cert", "client-cert-chain"] {
+            for value in self.credentials.all(name) {
+                headers.push(name, value.clone());
+            }
+        }
+        let certificate = self.credentials.source_certificate().map(str::to_owned);
+        let named = principal.or_else(|| self.credentials.source_principal()).map(str::to_owned);
+        let sealed = SealedNames::default();
+        let (_, credentials) = CredentialHeaders::split(headers, &sealed, certificate, named);
+        Self {
+            credentials,
+            destination: destination.map(str::to_owned).or(self.destination),
+            names_tls_peer: self.names_tls_peer || principal.is_some(),
+            ..self
+        }
+    }
+}
+
+/// The header lines of Envoy's JSON form: a map, or with `encode_raw_headers` a list whose values are base64.
+fn lines(http: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
+    let map = http.get("headers").and_then(Value::as_object).into_iter().flatten();
+    let map = map.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.into())));
+    let list = http.get("headerMap").or_else(|| http.get("header_map"));
+    let list = list.and_then(|list| list.get("headers")?.as_array()).into_iter().flatten();
+    let list = list.filter_map(|line| {
+        let raw = line.get("rawValue").or_else(|| line.get("raw_value")).and_then(Value::as_str);
+        let value = match raw.filter(|raw| !raw.is_empty()) {
+            Some(raw) => STANDARD.decode(raw).ok()?,
+            None => line.get("value")?.as_str()?.into(),
+        };
+        Some((line.get("key")?.as_str()?.to_owned(), value))
+    });
+    map.chain(list).collect()
+}
+
+fn to_pem(der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for (at, c) in text.chars().enumerate() {
+        if at > 0 && at.is_multiple_of(64) {
+            pem.push('\n');
+        }
+        pem.push(c);
+    }
+    pem.push_str("\n-----END CERTIFICATE-----\n");
+    pem
+}

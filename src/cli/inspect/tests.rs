@@ -1,0 +1,48 @@
+//! Whatever the input: no panic, and a report that does nothing to a terminal.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::evidence::PeerSources;
+
+const KINDS: [Option<Kind>; 6] =
+    [None, Some(Kind::Pem), Some(Kind::Der), Some(Kind::Xfcc), Some(Kind::Json), Some(Kind::Check)];
+
+fn assert_harmless(bytes: &[u8]) {
+    let trust = TrustStore::default();
+    let now = UnixTime::from_secs(1_800_000_000);
+    let judges = Judges { trust: &trust, revision: Some("r"), now };
+    let sources = PeerSources {
+        source_certificate: true,
+        xfcc: true,
+        xfcc_without_tls: true,
+        client_cert: true,
+        client_cert_without_tls: true,
+        principal: true,
+    };
+    for kind in KINDS {
+        let Ok(input) = Input::parse(bytes, kind) else { continue };
+        let report = Report::new(&input.with(None, None), &sources, judges);
+        let mut out = anstream::StripStream::new(Vec::new());
+        render::write(&report, &mut out).unwrap();
+        let mut out = out.into_inner();
+        style::json(&report, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+        assert!(!report.is_good());
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        assert_harmless(&bytes);
+    }
+
+    #[test]
+    fn no_header_panics(text in "(By|Hash|Cert|Chain|Subject|URI|DNS|x)?=?\"?[ -~\u{80}-\u{ff}]{0,40}[;,\"%]?\\PC{0,20}") {
+        assert_harmless(text.as_bytes());
+        let json = serde_json::json!({ "xfcc": text, "clientCert": text, "sourcePrincipal": text });
+        assert_harmless(json.to_string().as_bytes());
+    }
+}

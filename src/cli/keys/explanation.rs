@@ -1,0 +1,191 @@
+//! What becomes of a token, for people and for programs: nothing of the token but its header, the names of its claims, and
+//! its times.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::authn::{TokenCheck, TokenIdentity};
+use crate::cli::moment;
+use crate::cli::style::{BAD, GOOD, QUIET, visible};
+use crate::clock::UnixTime;
+use crate::evidence::PresentedToken;
+use crate::reason::Rejection;
+
+/// What becomes of a token. Holds nothing of it but its header, the names of its claims, and its times.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// `verified` or `rejected`.
+    pub(super) verdict: &'static str,
+    pub(super) reason: Option<&'static str>,
+    pub(super) detail: Option<String>,
+    pub(super) at: String,
+    /// The name of the issuer document that the token points to.
+    pub(super) issuer: Option<String>,
+    /// The issuers that there are, where the token is of none of them.
+    pub(super) known_issuers: Vec<String>,
+    pub(super) source: Option<String>,
+    /// The key that verifies it, or would if the rest were right.
+    pub(super) key: Option<KeyReport>,
+    pub(super) header: Option<Header>,
+    pub(super) claims: Vec<String>,
+    pub(super) times: Vec<Time>,
+    pub(super) checks: Vec<Check>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct KeyReport {
+    pub(super) kid: Option<String>,
+    pub(super) thumbprint: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Header {
+    alg: String,
+    typ: Option<String>,
+    kid: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Time {
+    claim: &'static str,
+    at: String,
+    relative: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Check {
+    check: &'static str,
+    /// `passed`, `failed` or `not_reached`.
+    result: &'static str,
+}
+
+const FORMAT: &str = "format";
+
+// === impl Report ===
+
+impl Report {
+    pub(super) fn new(
+        verified: Result<&[TokenIdentity], &Rejection>,
+        passed: &[TokenCheck],
+        now: UnixTime,
+    ) -> Self {
+        let rejection = verified.err();
+        let mut failed = rejection.is_none();
+        let mut checks = vec![Check { check: FORMAT, result: "passed" }];
+        checks.extend(TokenCheck::ALL.iter().map(|check| {
+            let result = match (passed.contains(check), failed) {
+                (true, _) => "passed",
+                (false, true) => "not_reached",
+                (false, false) => "failed",
+            };
+            failed |= result == "failed";
+            Check { check: check.as_str(), result }
+        }));
+        Self {
+            verdict: if rejection.is_none() { "verified" } else { "rejected" },
+            reason: rejection.map(|rejection| rejection.reason().as_str()),
+            detail: rejection.map(|rejection| rejection.detail().to_owned()),
+            at: moment::rfc3339(now),
+            issuer: None,
+            known_issuers: Vec::new(),
+            source: None,
+            key: None,
+            header: None,
+            claims: Vec::new(),
+            times: Vec::new(),
+            checks,
+        }
+    }
+
+    pub(super) fn unreadable(rejection: &Rejection, now: UnixTime) -> Self {
+        let mut report = Self::new(Err(rejection), &[], now);
+        for check in &mut report.checks {
+            check.result = if check.check == FORMAT { "failed" } else { "not_reached" };
+        }
+        report
+    }
+
+    /// What may be told of a token.
+    pub(super) fn describe(&mut self, token: Option<&PresentedToken>, now: UnixTime) {
+        let Some(jws) = token.and_then(|token| token.jws().ok()) else { return };
+        let header = jws.header();
+        self.header = Some(Header {
+            alg: header.algorithm.clone(),
+            typ: header.token_type.clone(),
+            kid: header.key_id.clone(),
+        });
+        let claims = jws.claims();
+        self.claims = claims.keys().cloned().collect();
+        for claim in ["iat", "nbf", "exp"] {
+            if let Some(at) = claims.get(claim).and_then(Value::as_i64).map(UnixTime::from_secs) {
+                let relative = moment::relative(at, now);
+                self.times.push(Time { claim, at: moment::rfc3339(at), relative });
+            }
+        }
+    }
+}
+
+pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    match (report.reason, report.detail.as_deref()) {
+        (Some(reason), detail) => {
+            let detail = visible(detail.unwrap_or_default());
+            writeln!(out, "{BAD}rejected{BAD:#}  {reason}: {detail}")?;
+        }
+        (None, _) => writeln!(out, "{GOOD}verified{GOOD:#}")?,
+    }
+    writeln!(out, "{QUIET}judged at {}{QUIET:#}", report.at)?;
+    if report.checks.first().is_some_and(|check| check.result == "passed") {
+        write_token(report, out)?;
+    }
+    writeln!(out)?;
+    for check in &report.checks {
+        let name = check.check;
+        match check.result {
+            "passed" => writeln!(out, "  {GOOD}passed{GOOD:#}       {name}")?,
+            "failed" => {
+                let reason = report.reason.unwrap_or_default();
+                writeln!(out, "  {BAD}failed{BAD:#}       {name}: {reason}")?;
+            }
+            _ => writeln!(out, "  {QUIET}not reached  {name}{QUIET:#}")?,
+        }
+    }
+    if report.reason == Some("binding_unavailable") {
+        writeln!(
+            out,
+            "\n{QUIET}give the presenter's certificate with `--certificate FILE`{QUIET:#}"
+        )?;
+    }
+    Ok(())
+}
+
+fn write_token(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let word =
+        |word: &Option<String>| word.as_deref().map_or_else(|| String::from("none"), visible);
+    let none = || match report.known_issuers.as_slice() {
+        [] => String::from("there is no TokenIssuer among the documents"),
+        known => format!("not among {}", visible(&known.join(", "))),
+    };
+    let issuer = report.issuer.as_deref().map_or_else(none, visible);
+    let source = report.source.as_deref().map(|source| format!(", {}", visible(source)));
+    line(out, "issuer", &format!("{issuer}{}", source.unwrap_or_default()))?;
+    let Some(header) = &report.header else {
+        return line(out, "token", "opaque: only its issuer understands it");
+    };
+    let key =
+        report.key.as_ref().map(|key| format!("{}, thumbprint {}", word(&key.kid), key.thumbprint));
+    line(out, "key", &key.unwrap_or_else(|| String::from("none that fits")))?;
+    let (alg, typ, kid) = (visible(&header.alg), word(&header.typ), word(&header.kid));
+    line(out, "header", &format!("alg {alg}, typ {typ}, kid {kid}"))?;
+    let claims: Vec<_> = report.claims.iter().map(|name| visible(name)).collect();
+    line(out, "claims", &claims.join(" "))?;
+    for time in &report.times {
+        line(out, time.claim, &format!("{} ({})", time.at, time.relative))?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut dyn Write, label: &str, value: &str) -> io::Result<()> {
+    writeln!(out, "  {QUIET}{label:<11}{QUIET:#}  {value}")
+}

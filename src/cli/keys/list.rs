@@ -1,0 +1,295 @@
+//! Every key of every issuer: what it is, and whether it would verify anything.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::Common;
+use super::obtain::{Obtained, Origin, obtain};
+use crate::cli::style::{self, BAD, GOOD, HEADING, Output, QUIET, visible};
+use crate::cli::{Exit, moment};
+use crate::clock::UnixTime;
+use crate::trust::{Algorithm, Issuer, KeySet, SkippedKey, VerificationKey};
+
+/// One issuer.
+#[derive(Debug, Serialize)]
+struct IssuerReport {
+    name: String,
+    issuer: String,
+    /// `documents`, `fetched`, `kept`, `introspection` or `none`.
+    source: &'static str,
+    address: Option<String>,
+    /// Why the keys could not be fetched.
+    error: Option<String>,
+    fetch_ms: Option<u128>,
+    max_age_seconds: Option<u64>,
+    keys: Vec<KeyReport>,
+    kept: Option<KeptReport>,
+}
+
+/// One key.
+#[derive(Debug, Serialize)]
+struct KeyReport {
+    kid: Option<String>,
+    /// Its place in the set where it is skipped, from 1.
+    position: Option<usize>,
+    r#type: Option<&'static str>,
+    algorithms: Vec<&'static str>,
+    /// RFC 7638, SHA-256.
+    thumbprint: Option<String>,
+    usable: bool,
+    /// Why not.
+    why: Option<String>,
+}
+
+/// What a server has kept, compared with what there is now.
+#[derive(Debug, Serialize)]
+struct KeptReport {
+    fetched_at: String,
+    #[serde(skip)]
+    age: String,
+    added: Vec<String>,
+    removed: Vec<String>,
+}
+
+pub(super) fn run(common: &Common) -> Exit {
+    let (snapshot, runtime) = match common.prepare() {
+        Ok(prepared) => prepared,
+        Err(exit) => return exit,
+    };
+    let now = common.now();
+    let mut issuers: Vec<&Issuer> = snapshot.trust().issuers().iter().collect();
+    issuers.sort_by_key(|issuer| issuer.name());
+    let reports: Vec<IssuerReport> = runtime.block_on(async {
+        let mut reports = Vec::with_capacity(issuers.len());
+        for issuer in issuers {
+            let obtained = obtain(issuer, common, now).await;
+            reports.push(IssuerReport::new(issuer, &obtained, now));
+        }
+        reports
+    });
+    let written = match common.output {
+        Output::Human => write(&reports, &mut anstream::stdout().lock()),
+        Output::Json => style::json(&reports, &mut io::stdout().lock()),
+    };
+    match written {
+        Ok(()) if reports.iter().all(IssuerReport::is_good) => Exit::Ok,
+        Ok(()) | Err(_) => Exit::Failure,
+    }
+}
+
+// === impl IssuerReport ===
+
+impl IssuerReport {
+    fn new(issuer: &Issuer, obtained: &Obtained, now: UnixTime) -> Self {
+        let (source, address, error) = match (&obtained.origin, &obtained.keys) {
+            (Origin::Documents, _) => ("documents", None, None),
+            (Origin::Fetched { address, .. }, _) => ("fetched", Some(address), None),
+            (Origin::NotFetched { address, why }, Some(_)) => ("kept", Some(address), Some(why)),
+            (Origin::Introspected { address }, _) => ("introspection", Some(address), None),
+            (Origin::NotFetched { address, why }, None) => ("none", Some(address), Some(why)),
+        };
+        let (took, max_age) = match &obtained.origin {
+            Origin::Fetched { took, max_age, .. } => (Some(*took), *max_age),
+            Origin::Documents | Origin::NotFetched { .. } | Origin::Introspected { .. } => {
+                (None, None)
+            }
+        };
+        let keys = obtained.keys.as_deref();
+        let usable = keys.iter().flat_map(|set| set.keys()).map(|key| KeyReport::new(key, issuer));
+        let skipped = keys.iter().flat_map(|set| set.skipped()).map(KeyReport::skipped);
+        Self {
+            name: issuer.name().to_owned(),
+            issuer: issuer.iss().to_owned(),
+            source,
+            address: address.cloned(),
+            error: error.cloned(),
+            fetch_ms: took.map(|took| took.as_millis()),
+            max_age_seconds: max_age.map(|age| age.as_secs()),
+            keys: usable.chain(skipped).collect(),
+            kept: obtained.kept.as_ref().map(|(kept, at)| KeptReport::new(kept, *at, keys, now)),
+        }
+    }
+
+    /// Whether tokens of the issuer can be verified with what its keys' home says now.
+    fn is_good(&self) -> bool {
+        self.source == "introspection"
+            || self.error.is_none() && self.keys.iter().any(|key| key.usable)
+    }
+}
+
+// === impl KeyReport ===
+
+impl KeyReport {
+    fn new(key: &VerificationKey, issuer: &Issuer) -> Self {
+        let denied = key.id().is_some_and(|id| issuer.denies_key(id));
+        let why = if denied {
+            Some("denied by `denyKids`")
+        } else if key.algorithms().any(|algorithm| issuer.allows_algorithm(algorithm)) {
+            None
+        } else {
+            Some("the issuer document allows none of its algorithms")
+        };
+        Self {
+            kid: key.id().map(str::to_owned),
+            position: None,
+            r#type: key.algorithms().next().map(key_type),
+            algorithms: key.algorithms().map(Algorithm::name).collect(),
+            thumbprint: Some(key.thumbprint().to_owned()),
+            usable: why.is_none(),
+            why: why.map(str::to_owned),
+        }
+    }
+
+    fn skipped(skipped: &SkippedKey) -> Self {
+        Self {
+            kid: skipped.key_id.clone(),
+            position: Some(skipped.position),
+            r#type: None,
+            algorithms: Vec::new(),
+            thumbprint: None,
+            usable: false,
+            why: Some(skipped.fault.to_string()),
+        }
+    }
+}
+
+/// A key's type and curve follow from what it is good for (RFC 7518 section 3.1).
+const fn key_type(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Rs256
+        | Algorithm::Rs384
+        | Algorithm::Rs512
+        | Algorithm::Ps256
+        | Algorithm::Ps384
+        | Algorithm::Ps512 => "RSA",
+        Algorithm::Es256 => "EC P-256",
+        Algorithm::Es384 => "EC P-384",
+        Algorithm::Es512 => "EC P-521",
+        Algorithm::EdDsa | Algorithm::Ed25519 => "Ed25519",
+    }
+}
+
+// === impl KeptReport ===
+
+impl KeptReport {
+    /// A key is the same if its number and its name are.
+    fn new(kept: &KeySet, at: UnixTime, now_there: Option<&KeySet>, now: UnixTime) -> Self {
+        let there = now_there.map(KeySet::keys).unwrap_or_default();
+        Self {
+            fetched_at: moment::rfc3339(at),
+            age: moment::relative(at, now),
+            added: beyond(there, kept.keys()),
+            removed: beyond(kept.keys(), there),
+        }
+    }
+}
+
+/// Those of `keys` that are not in `others`.
+fn beyond(keys: &[VerificationKey], others: &[VerificationKey]) -> Vec<String> {
+    let same = |a: &VerificationKey, b: &VerificationKey| {
+        a.id() == b.id() && a.thumbprint() == b.thumbprint()
+    };
+    let beyond = keys.iter().filter(|key| !others.iter().any(|other| same(key, other)));
+    beyond.map(|key| key.id().unwrap_or_else(|| key.thumbprint()).to_owned()).collect()
+}
+
+fn write(reports: &[IssuerReport], out: &mut dyn Write) -> io::Result<()> {
+    if reports.is_empty() {
+        return writeln!(out, "there is no TokenIssuer among the documents");
+    }
+    for (at, report) in reports.iter().enumerate() {
+        if at > 0 {
+            writeln!(out)?;
+        }
+        write_issuer(report, out)?;
+    }
+    Ok(())
+}
+
+fn write_issuer(report: &IssuerReport, out: &mut dyn Write) -> io::Result<()> {
+    let name = visible(&report.name);
+    writeln!(out, "{HEADING}{name}{HEADING:#}  {QUIET}{}{QUIET:#}", visible(&report.issuer))?;
+    let address = report.address.as_deref().map(visible).unwrap_or_default();
+    match (report.source, &report.error) {
+        ("introspection", _) => {
+            writeln!(out, "  source   {address} is asked about every token (introspection)")?;
+            return Ok(());
+        }
+        ("documents", _) => writeln!(out, "  source   the documents")?,
+        ("fetched", _) => {
+            let took = report.fetch_ms.unwrap_or_default();
+            let keep = report.max_age_seconds.map(|age| format!(", may be kept for {age} s"));
+            let keep = keep.unwrap_or_default();
+            writeln!(out, "  source   {address}, fetched in {took} ms{keep}")?;
+        }
+        (source, error) => {
+            let why = error.as_deref().map(visible).unwrap_or_default();
+            writeln!(out, "  source   {address}, {BAD}not fetched{BAD:#}: {why}")?;
+            let instead = if source == "kept" { "the keys that were kept" } else { "no keys" };
+            writeln!(out, "           a server that starts now has {instead}")?;
+        }
+    }
+    if let Some(kept) = &report.kept {
+        write_kept(kept, out)?;
+    }
+    write_keys(&report.keys, out)
+}
+
+fn write_kept(kept: &KeptReport, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "  kept     fetched {} ({})", kept.age, kept.fetched_at)?;
+    if kept.added.is_empty() && kept.removed.is_empty() {
+        return writeln!(out, ", no change since");
+    }
+    writeln!(out, ", since then:")?;
+    for kid in &kept.added {
+        writeln!(out, "           {GOOD}+ {}{GOOD:#}", visible(kid))?;
+    }
+    for kid in &kept.removed {
+        writeln!(out, "           {BAD}- {}{BAD:#}", visible(kid))?;
+    }
+    Ok(())
+}
+
+fn write_keys(keys: &[KeyReport], out: &mut dyn Write) -> io::Result<()> {
+    if keys.is_empty() {
+        return writeln!(out, "  {BAD}no keys{BAD:#}");
+    }
+    let heading = ["kid", "type", "alg", "thumbprint"].map(str::to_owned);
+    let rows: Vec<[String; 4]> = std::iter::once(heading).chain(keys.iter().map(cells)).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let [kid, kind, alg, thumbprint] = [0, 1, 2, 3].map(width);
+    for (row, key) in rows.iter().zip(std::iter::once(None).chain(keys.iter().map(Some))) {
+        let [a, b, c, d] = row;
+        let status = match key {
+            None => String::from("status"),
+            Some(KeyReport { usable: true, .. }) => format!("{GOOD}usable{GOOD:#}"),
+            Some(KeyReport { why, .. }) => {
+                let why = why.as_deref().map(visible).unwrap_or_default();
+                format!("{BAD}not used{BAD:#}: {why}")
+            }
+        };
+        writeln!(out, "  {a:<kid$}  {b:<kind$}  {c:<alg$}  {d:<thumbprint$}  {status}")?;
+    }
+    Ok(())
+}
+
+fn cells(key: &KeyReport) -> [String; 4] {
+    let dash = || String::from("-");
+    let kid = key.kid.as_deref().map(visible);
+    let kid = kid.or_else(|| key.position.map(|at| format!("(key {at} of the set)")));
+    let algorithms = match key.algorithms.as_slice() {
+        [] => dash(),
+        [one] => (*one).to_owned(),
+        [first, .., last] => format!("{first}..{last}"),
+    };
+    [
+        kid.unwrap_or_else(|| String::from("(none)")),
+        key.r#type.map_or_else(dash, str::to_owned),
+        algorithms,
+        key.thumbprint.clone().unwrap_or_else(dash),
+    ]
+}

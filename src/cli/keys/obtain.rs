@@ -1,0 +1,78 @@
+//! The keys of one issuer: from the documents, from where they are published, or from what a server has kept.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Common;
+use crate::cli::documents::Progress;
+use crate::clock::{Stopwatch, UnixTime};
+use crate::pdp::{HttpsFetcher, last_good, load_keys};
+use crate::trust::{Issuer, KeySet, KeySource, RemoteKeys};
+
+/// Keys, with where they came from.
+#[derive(Debug)]
+pub(super) struct Obtained {
+    /// The keys that a server would use; nothing where there are none.
+    pub(super) keys: Option<Arc<KeySet>>,
+    pub(super) origin: Origin,
+    /// The last good keys that a server has kept, and when it fetched them.
+    pub(super) kept: Option<(Arc<KeySet>, UnixTime)>,
+}
+
+/// Where keys came from.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// They are in the documents or beside them.
+    Documents,
+    /// They were fetched just now.
+    Fetched { address: String, took: Duration, max_age: Option<Duration> },
+    /// They could not be fetched, or were not to be; what a server has kept counts while it is young enough.
+    NotFetched { address: String, why: String },
+    /// There are none: the issuer is asked about every token.
+    Introspected { address: String },
+}
+
+/// Gets the keys of `issuer` in the way that `common` asks for.
+pub(super) async fn obtain(issuer: &Issuer, common: &Common, now: UnixTime) -> Obtained {
+    match issuer.keys() {
+        KeySource::Local(keys) => {
+            Obtained { keys: Some(Arc::clone(keys)), origin: Origin::Documents, kept: None }
+        }
+        KeySource::Introspected(endpoint) => {
+            let origin = Origin::Introspected { address: endpoint.url.to_string() };
+            Obtained { keys: None, origin, kept: None }
+        }
+        KeySource::Remote(source) => remote(source, common, now).await,
+    }
+}
+
+async fn remote(source: &RemoteKeys, common: &Common, now: UnixTime) -> Obtained {
+    let address = source.url.to_string();
+    let kept = common.kept.as_deref().and_then(|folder| kept(folder, source));
+    let fetched = if common.offline {
+        Err(String::from("`--offline` was given"))
+    } else {
+        let progress = Progress::begin(&address);
+        let stopwatch = Stopwatch::start();
+        let loaded = load_keys(source, &HttpsFetcher).await;
+        drop(progress);
+        loaded.map(|loaded| (loaded, stopwatch.elapsed())).map_err(|error| error.to_string())
+    };
+    match fetched {
+        Ok((loaded, took)) => {
+            let max_age = loaded.max_age;
+            let keys = Some(Arc::new(loaded.keys));
+            Obtained { keys, origin: Origin::Fetched { address, took, max_age }, kept }
+        }
+        Err(why) => {
+            let young = |at: UnixTime| now < at.plus(source.max_stale);
+            let keys = kept.as_ref().filter(|(_, at)| young(*at)).map(|(keys, _)| Arc::clone(keys));
+            Obtained { keys, origin: Origin::NotFetched { address, why }, kept }
+        }
+    }
+}
+
+fn kept(folder: &Path, source: &RemoteKeys) -> Option<(Arc<KeySet>, UnixTime)> {
+    last_good(folder, source).map(|(keys, at)| (Arc::new(keys), at))
+}

@@ -1,0 +1,233 @@
+//! `countersign keys verify`: a token, check by check, by the code that serves.
+
+use std::convert::Infallible;
+use std::io::{self, IsTerminal as _, Read as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Common;
+use super::explanation::{KeyReport, Report, write};
+use super::obtain::{Obtained, Origin, obtain};
+use crate::authn::{self, Credential, NoMemory, PeerFacts, PeerIdentity};
+use crate::cli::Exit;
+use crate::cli::documents::Progress;
+use crate::cli::style::{self, Output, visible};
+use crate::clock::{SystemClock, UnixTime};
+use crate::evidence::{self, CompactJws, PeerSources, PresentedToken};
+use crate::evidence_level::EvidenceLevel;
+use crate::limits::{KEY_FETCH_TIMEOUT, MAX_TOKEN_BYTES};
+use crate::pdp::{HttpsFetcher, Introspector};
+use crate::reason::Rejection;
+use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, TokenPlace};
+use crate::secret::{Fingerprint, Secret};
+use crate::trust::{Algorithm, Issuer, KeySource, Material, TrustStore};
+
+/// Arguments of `keys verify`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// The token. Without it, or with `-`, standard input: an argument can be seen by others and stays in the history.
+    #[arg(value_name = "TOKEN", value_parser = secret)]
+    token: Option<Secret<String>>,
+    /// The certificate of whoever presents the token (PEM): what a token is bound to.
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+}
+
+/// What keeps a token from being judged at all.
+struct Unread(String);
+
+pub(super) fn run(args: &Args) -> Exit {
+    let text = match args.token() {
+        Ok(text) => text,
+        Err(Unread(message)) => {
+            style::error(message);
+            return Exit::Usage;
+        }
+    };
+    let peer = match args.peer() {
+        Ok(peer) => peer,
+        Err(Unread(message)) => {
+            style::error(message);
+            return Exit::Usage;
+        }
+    };
+    let (snapshot, runtime) = match args.common.prepare() {
+        Ok(prepared) => prepared,
+        Err(exit) => return exit,
+    };
+    let now = args.common.now();
+    let trust = snapshot.trust();
+    let report = match present(text.expose(), trust) {
+        Err(rejection) => Report::unreadable(&rejection, now),
+        Ok(tokens) => runtime.block_on(judge(&tokens, trust, &peer, &args.common, now)),
+    };
+    let written = match args.common.output {
+        Output::Human => write(&report, &mut anstream::stdout().lock()),
+        Output::Json => style::json(&report, &mut io::stdout().lock()),
+    };
+    match written {
+        Ok(()) if report.verdict == "verified" => Exit::Ok,
+        Ok(()) | Err(_) => Exit::Failure,
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the argument parser's signature")]
+fn secret(text: &str) -> Result<Secret<String>, Infallible> {
+    Ok(Secret::new(text.to_owned()))
+}
+
+// === impl Args ===
+
+impl Args {
+    fn token(&self) -> Result<Secret<String>, Unread> {
+        let given = self.token.as_ref().filter(|token| token.expose() != "-");
+        let text = match given {
+            Some(token) => token.clone(),
+            None => from_stdin()?,
+        };
+        let text = text.expose().trim();
+        let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let bare = if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { text };
+        if bare.is_empty() {
+            return Err(Unread(String::from("there is no token: give it on standard input")));
+        }
+        Ok(Secret::new(bare.to_owned()))
+    }
+
+    /// Whoever presents the token, as far as `--certificate` tells: the word of whoever asks, as in a policy test.
+    fn peer(&self) -> Result<Credential<PeerIdentity>, Unread> {
+        let Some(path) = &self.certificate else { return Ok(Credential::Absent) };
+        let wrong = |why: &dyn std::fmt::Display| {
+            Unread(format!("cannot read `{}`: {why}", visible(&path.to_string_lossy())))
+        };
+        let der = std::fs::read(path).map_err(|error| wrong(&error)).and_then(|pem| {
+            leaf(&pem).ok_or_else(|| wrong(&"there is no PEM certificate in it"))
+        })?;
+        let facts = PeerFacts {
+            certificate: Some(Fingerprint::of(&der)),
+            ..PeerFacts::of("--certificate")
+        };
+        Ok(Credential::Verified(PeerIdentity::assertion(facts, EvidenceLevel::Leaf)))
+    }
+}
+
+fn leaf(pem: &[u8]) -> Option<Vec<u8>> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+    CertificateDer::pem_slice_iter(pem).next()?.ok().map(|der| der.to_vec())
+}
+
+fn from_stdin() -> Result<Secret<String>, Unread> {
+    if io::stdin().is_terminal() {
+        style::hint("reading a token from standard input: paste it and end with Ctrl-D");
+    }
+    // A token that is too long is found to be so where tokens are read.
+    let most = u64::try_from(MAX_TOKEN_BYTES.saturating_mul(2)).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    io::stdin().lock().take(most).read_to_string(&mut text).map_err(|_| {
+        Unread(String::from("cannot read a token from standard input: it is not text"))
+    })?;
+    Ok(Secret::new(text))
+}
+
+/// The token as one that was found in a request, where tokens of the issuer that it claims to be from may be.
+fn present(text: &str, trust: &TrustStore) -> Result<Vec<PresentedToken>, Rejection> {
+    let jws = CompactJws::parse(text);
+    let issuer = match &jws {
+        Ok(jws) => {
+            let claimed = |name: &str| jws.claims().get(name).and_then(Value::as_str);
+            trust.issuers_named(claimed("iss"), claimed("sub")).next()
+        }
+        // Only its issuer understands it, if there is one that can be asked.
+        Err(_) => trust.issuers().iter().find(|issuer| is_introspected(issuer)),
+    };
+    let place = issuer.and_then(|issuer| issuer.places().first());
+    let place = place.cloned().unwrap_or(TokenPlace::Authorization);
+    let (name, value) = match &place {
+        TokenPlace::Authorization => ("authorization", format!("Bearer {text}")),
+        TokenPlace::Header(name) => (name.as_str(), text.to_owned()),
+        TokenPlace::Cookie(name) => ("cookie", format!("{name}={text}")),
+    };
+    let mut headers = Headers::default();
+    headers.push(name, HeaderValue::new(value.into_bytes()));
+    let sealed = SealedNames::for_places([&place]);
+    let (_, credentials) = CredentialHeaders::split(headers, &sealed, None, None);
+    evidence::collect(&credentials, None, &PeerSources::default(), &[place]).tokens
+}
+
+fn is_introspected(issuer: &Issuer) -> bool {
+    matches!(issuer.keys(), KeySource::Introspected(_))
+}
+
+async fn judge(
+    tokens: &[PresentedToken],
+    trust: &TrustStore,
+    peer: &Credential<PeerIdentity>,
+    common: &Common,
+    now: UnixTime,
+) -> Report {
+    let token = tokens.first();
+    let issuer = token.and_then(|token| match token.jws() {
+        Ok(_) => trust.issuers_named(token.claimed_issuer(), token.claimed_subject()).next(),
+        Err(_) => trust.introspecting_at(token.place()),
+    });
+    if let (None, Some(Err(rejection))) = (issuer, token.map(PresentedToken::jws)) {
+        return Report::unreadable(rejection, now);
+    }
+    let mut material = Material::default();
+    let mut obtained = None;
+    if let Some(issuer) = issuer {
+        let got = obtain(issuer, common, now).await;
+        if let Some(keys) = &got.keys {
+            material.insert(issuer.name(), Arc::clone(keys));
+        }
+        if let Origin::Introspected { address } = &got.origin
+            && !common.offline
+        {
+            let _progress = Progress::begin(address);
+            let introspector = Introspector::new(Arc::new(SystemClock), Arc::new(HttpsFetcher));
+            introspector.gather(tokens, trust, KEY_FETCH_TIMEOUT, &mut material).await;
+        }
+        obtained = Some(got);
+    }
+    let mut passed = Vec::new();
+    let mut tell = |check| passed.push(check);
+    let verified =
+        authn::verify_tokens_traced(tokens, peer, trust, &material, &NoMemory, now, &mut tell);
+    let mut report = Report::new(verified.as_deref(), &passed, now);
+    report.describe(token, now);
+    report.issuer = issuer.map(|issuer| issuer.name().to_owned());
+    if issuer.is_none() {
+        report.known_issuers = trust.issuers().iter().map(|known| known.iss().to_owned()).collect();
+    }
+    report.source = obtained.as_ref().map(source);
+    report.key = token.zip(issuer).zip(obtained).and_then(|((t, i), o)| key(t, i, &o));
+    report
+}
+
+fn source(obtained: &Obtained) -> String {
+    match &obtained.origin {
+        Origin::Documents => String::from("keys from the documents"),
+        Origin::Introspected { address } => format!("{address}, which is asked about every token"),
+        Origin::Fetched { address, .. } => format!("keys from {address}, fetched now"),
+        Origin::NotFetched { address, why } if obtained.keys.is_some() => {
+            format!("keys from {address}, not fetched: {why}; with the keys that were kept")
+        }
+        Origin::NotFetched { address, why } => format!("keys from {address}, not fetched: {why}"),
+    }
+}
+
+/// The key that the token's header leads to.
+fn key(token: &PresentedToken, issuer: &Issuer, obtained: &Obtained) -> Option<KeyReport> {
+    let header = token.jws().ok()?.header();
+    let algorithm = Algorithm::from_name(&header.algorithm)?;
+    let key = obtained.keys.as_deref()?.select(header.key_id.as_deref(), algorithm).ok()?;
+    issuer.allows_algorithm(algorithm).then(|| KeyReport {
+        kid: key.id().map(str::to_owned),
+        thumbprint: key.thumbprint().to_owned(),
+    })
+}
