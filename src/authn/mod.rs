@@ -17,7 +17,7 @@ pub use peer::{
     verify as verify_peer,
 };
 pub use signature::TokenMemory;
-pub use token::TokenIdentity;
+pub use token::{TokenIdentity, introspecting_issuer};
 
 use crate::clock::UnixTime;
 use crate::evidence::Evidence;

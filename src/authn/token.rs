@@ -1,5 +1,9 @@
 //! Tokens, verified: signature, type, issuer, audience, time and binding.
 
+mod opaque;
+
+pub use opaque::introspecting_issuer;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,8 +49,11 @@ pub(super) fn verify_all(
             return Err(Reason::TokenMultiple
                 .because(format!("several tokens of the issuer `{}` were sent", issuer.name())));
         }
-        let keys = keys_of(issuer, material)?;
-        verified.push(verify(token, issuer, keys, certificate, memory, now)?);
+        verified.push(if issuer.introspection().is_some() {
+            opaque::verify(token, issuer, material, certificate, now)?
+        } else {
+            verify(token, issuer, keys_of(issuer, material)?, certificate, memory, now)?
+        });
     }
     Ok(verified)
 }
@@ -57,6 +64,10 @@ fn issuer_of<'a>(
     token: &'a PresentedToken,
     trust: &'a TrustStore,
 ) -> Result<&'a Issuer, Rejection> {
+    if let Some(issuer) = introspecting_issuer(token, trust) {
+        return Ok(issuer);
+    }
+    token.jws().map_err(Clone::clone)?;
     let mut named = trust.issuers_named(token.claimed_issuer(), token.claimed_subject()).peekable();
     if named.peek().is_none() {
         return Err(Reason::IssuerUnknown.because("token is from no issuer that is configured"));
@@ -84,8 +95,9 @@ fn verify(
     memory: &dyn TokenMemory,
     now: UnixTime,
 ) -> Result<TokenIdentity, Rejection> {
-    let signed = Signed::verify(token.jws(), issuer, keys, memory)?;
-    let claims = token.jws().claims();
+    let jws = token.jws().map_err(Clone::clone)?;
+    let signed = Signed::verify(jws, issuer, keys, memory)?;
+    let claims = jws.claims();
     let registered = RegisteredClaims::read(claims)?;
     let until = registered.check(claims, issuer, now)?;
     profile::check(claims, registered.subject.as_deref(), issuer)?;

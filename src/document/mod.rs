@@ -7,6 +7,7 @@
 mod attachments;
 mod diagnostic;
 mod duration;
+mod introspection;
 pub mod policy;
 mod source;
 mod suggest;
@@ -23,6 +24,9 @@ use serde_saphyr::Spanned;
 pub use attachments::Attachments;
 pub use diagnostic::{Diagnostic, JsonDiagnostic, Severity, SourceFile, Span, any_error, sort};
 pub use duration::HumanDuration;
+pub use introspection::{
+    IntrospectionClientSpec, IntrospectionSpec, MutualTlsSpec, PrivateKeyJwtSpec, SecretFile,
+};
 pub use policy::PolicySpec;
 pub use source::Source;
 pub use suggest::closest;

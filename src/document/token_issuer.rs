@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::{HumanDuration, Source};
+use super::{HumanDuration, IntrospectionSpec, Source};
 
 /// What a `TokenIssuer` document says.
 #[derive(Clone, Debug, Deserialize)]
@@ -18,7 +18,9 @@ pub struct TokenIssuerSpec {
     #[serde(default)]
     pub audiences: Vec<Spanned<String>>,
     /// Where its public keys come from.
-    pub keys: Spanned<KeysSpec>,
+    pub keys: Option<Spanned<KeysSpec>>,
+    /// How it is asked about its tokens, where they are opaque. Exactly one of this and `keys`.
+    pub introspection: Option<Spanned<IntrospectionSpec>>,
     /// The signature algorithms it uses, such as `RS256`.
     #[serde(default)]
     pub algorithms: Vec<Spanned<String>>,
@@ -125,8 +127,8 @@ impl TokenIssuerSpec {
     /// Everything the document points to or holds inline.
     #[must_use]
     pub fn sources(&self) -> Vec<&Source> {
-        let keys = &self.keys.value;
-        keys.sources.iter().chain(&keys.ca).collect()
+        let keys = self.keys.iter().flat_map(|keys| keys.value.sources.iter().chain(&keys.value.ca));
+        keys.chain(self.introspection.iter().flat_map(|spec| spec.value.sources())).collect()
     }
 }
 

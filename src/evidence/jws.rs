@@ -77,6 +77,11 @@ impl CompactJws {
         &self.claims
     }
 
+    /// The whole token.
+    pub(super) const fn text(&self) -> &Secret<String> {
+        &self.text
+    }
+
     /// The bytes that are signed: everything before the last `.` (RFC 7515 section 5.2).
     #[must_use]
     pub fn signing_input(&self) -> &[u8] {

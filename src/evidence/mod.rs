@@ -4,6 +4,7 @@
 mod authorization;
 mod certificate;
 mod jws;
+mod opaque;
 mod peer;
 mod token;
 mod xfcc;

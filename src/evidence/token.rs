@@ -4,15 +4,24 @@ use serde_json::Value;
 
 use crate::evidence::authorization::{self, TokenScheme};
 use crate::evidence::jws::CompactJws;
+use crate::evidence::opaque::OpaqueToken;
 use crate::reason::Rejection;
 use crate::request::{CredentialHeaders, TokenPlace};
+use crate::secret::{Fingerprint, Secret};
 
 /// A token that was found in a request, parsed and unverified.
 #[derive(Debug)]
 pub struct PresentedToken {
     place: TokenPlace,
     scheme: TokenScheme,
-    jws: CompactJws,
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    Jws(CompactJws),
+    /// Not a JWS, and why not. Whether that is a fault depends on whose tokens are in its place.
+    Opaque(OpaqueToken, Rejection),
 }
 
 /// Finds the tokens in `places`.
@@ -26,8 +35,7 @@ pub(super) fn collect(
     let mut tokens = Vec::new();
     for place in places {
         if let Some((scheme, text)) = authorization::find(credentials, place)? {
-            let jws = CompactJws::parse(text)?;
-            tokens.push(PresentedToken { place: place.clone(), scheme, jws });
+            tokens.push(PresentedToken { place: place.clone(), scheme, form: Form::parse(text)? });
         }
     }
     Ok(tokens)
@@ -48,10 +56,39 @@ impl PresentedToken {
         self.scheme
     }
 
-    /// The token.
+    /// The token as a JWS, or why it is none.
+    ///
+    /// # Errors
+    /// `token_malformed` with the rule that is broken.
+    pub const fn jws(&self) -> Result<&CompactJws, &Rejection> {
+        match &self.form {
+            Form::Jws(jws) => Ok(jws),
+            Form::Opaque(_, rejection) => Err(rejection),
+        }
+    }
+
+    /// Its text, for the issuer that is asked about it, and for nothing else.
     #[must_use]
-    pub const fn jws(&self) -> &CompactJws {
-        &self.jws
+    pub const fn text(&self) -> &Secret<String> {
+        match &self.form {
+            Form::Jws(jws) => jws.text(),
+            Form::Opaque(opaque, _) => opaque.text(),
+        }
+    }
+
+    /// The fingerprint of the whole token (P63).
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(self.text().expose().as_bytes())
+    }
+
+    /// Whether it looks like a signed or encrypted object (RFC 7515, RFC 7516), well-formed or not.
+    #[must_use]
+    pub fn is_jose(&self) -> bool {
+        match &self.form {
+            Form::Jws(_) => true,
+            Form::Opaque(opaque, _) => opaque.is_jose(),
+        }
     }
 
     /// The issuer that it claims to be from: good for choosing among the configured issuers and for nothing else (P53).
@@ -67,7 +104,22 @@ impl PresentedToken {
     }
 
     fn claimed(&self, name: &str) -> Option<&str> {
-        self.jws.claims().get(name).and_then(Value::as_str)
+        self.jws().ok()?.claims().get(name).and_then(Value::as_str)
+    }
+}
+
+// === impl Form ===
+
+impl Form {
+    fn parse(text: &str) -> Result<Self, Rejection> {
+        let rejection = match CompactJws::parse(text) {
+            Ok(jws) => return Ok(Self::Jws(jws)),
+            Err(rejection) => rejection,
+        };
+        match OpaqueToken::parse(text) {
+            Some(opaque) => Ok(Self::Opaque(opaque, rejection)),
+            None => Err(rejection),
+        }
     }
 }
 
@@ -79,7 +131,7 @@ impl PresentedToken {
         scheme: TokenScheme,
         text: &str,
     ) -> Result<Self, Rejection> {
-        Ok(Self { place: place.clone(), scheme, jws: CompactJws::parse(text)? })
+        Ok(Self { place: place.clone(), scheme, form: Form::parse(text)? })
     }
 }
 

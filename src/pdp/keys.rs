@@ -137,7 +137,7 @@ impl KeyCache {
         for token in tokens {
             for (issuer, source) in remote_issuers(token, trust) {
                 let Some(shared) = self.find(source) else { continue };
-                let key_id = token.jws().header().key_id.as_deref();
+                let key_id = token.jws().ok().and_then(|jws| jws.header().key_id.as_deref());
                 if let Some(keys) = shared.keys_for(key_id, self.clock.as_ref(), patience).await {
                     material.insert(issuer.name(), keys);
                 }

@@ -1,6 +1,7 @@
 //! A token issuer: whose tokens are believed, and under which rules.
 
 mod compile;
+mod introspection;
 mod keys;
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use crate::document::{BindingFloor, IssuerProfile};
 use crate::request::TokenPlace;
-use crate::trust::{Algorithm, KeySet, RemoteKeys};
+use crate::trust::{Algorithm, Introspection, KeySet, RemoteKeys};
 
 pub(super) use compile::refuse_ambiguous;
 
@@ -29,6 +30,7 @@ pub struct Issuer {
     required_claims: Vec<String>,
     denied_keys: Vec<String>,
     keys: KeySource,
+    introspection: Option<Arc<Introspection>>,
 }
 
 /// Where the keys of an issuer are.
@@ -63,7 +65,9 @@ impl Issuer {
 
     /// Whether tokens with this `iss` are its.
     pub(super) fn is_called(&self, iss: Option<&str>) -> bool {
-        self.profile != IssuerProfile::JwtSvid && Some(self.iss.as_str()) == iss
+        self.introspection.is_none()
+            && self.profile != IssuerProfile::JwtSvid
+            && Some(self.iss.as_str()) == iss
     }
 
     /// Whether JWT-SVIDs with this `sub` are its.
@@ -135,10 +139,16 @@ impl Issuer {
         self.denied_keys.iter().any(|denied| denied == kid)
     }
 
-    /// Where its keys are.
+    /// Where its keys are. An issuer that is asked about its tokens has an empty set: it verifies no signature.
     #[must_use]
     pub const fn keys(&self) -> &KeySource {
         &self.keys
+    }
+
+    /// How it is asked about its tokens, where they are opaque.
+    #[must_use]
+    pub const fn introspection(&self) -> Option<&Arc<Introspection>> {
+        self.introspection.as_ref()
     }
 }
 

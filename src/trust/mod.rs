@@ -1,7 +1,9 @@
 //! What we believe, as plain values: pinned authorities, issuers, keys. No I/O, no clock, no requests.
 
 mod algorithm;
+mod assertion;
 mod domain;
+mod introspection;
 mod issuer;
 mod jwk;
 mod keys;
@@ -14,6 +16,8 @@ pub use domain::{
     Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, TrustDomain,
     Validity,
 };
+pub use assertion::ClientAssertion;
+pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};
 pub use issuer::{Issuer, KeySource};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
@@ -23,6 +27,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::document::{Attachments, Diagnostic, Document, Spec};
+use crate::reason::Rejection;
 use crate::request::TokenPlace;
 use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
@@ -35,12 +40,13 @@ pub struct TrustStore {
     issuers: Vec<Issuer>,
 }
 
-/// The key sets that were at hand for one request, by the name of the issuer document.
+/// What was at hand for one request: key sets, and what issuers say about opaque tokens; by the name of the issuer document.
 ///
 /// Gathered before anything is verified, so that verifying needs neither the network nor a clock of its own.
 #[derive(Clone, Debug, Default)]
 pub struct Material {
     key_sets: BTreeMap<String, Arc<KeySet>>,
+    introspected: BTreeMap<(String, Fingerprint), Result<Arc<IntrospectionAnswer>, Rejection>>,
 }
 
 // === impl TrustStore ===
@@ -119,6 +125,22 @@ impl TrustStore {
         called.chain(of_domain)
     }
 
+    /// The issuer that is asked about what is in `place`, if there is one; there is at most one.
+    #[must_use]
+    pub fn introspector_at(&self, place: &TokenPlace) -> Option<&Issuer> {
+        self.issuers
+            .iter()
+            .find(|issuer| issuer.introspection().is_some() && issuer.places().contains(place))
+    }
+
+    /// Whether signed tokens may be in `place`.
+    #[must_use]
+    pub fn verifies_at(&self, place: &TokenPlace) -> bool {
+        self.issuers
+            .iter()
+            .any(|issuer| issuer.introspection().is_none() && issuer.places().contains(place))
+    }
+
     /// Every place where any issuer's tokens may be, each once.
     #[must_use]
     pub fn token_places(&self) -> Vec<TokenPlace> {
@@ -142,5 +164,26 @@ impl Material {
     #[must_use]
     pub fn keys(&self, issuer: &str) -> Option<&Arc<KeySet>> {
         self.key_sets.get(issuer)
+    }
+
+    /// Adds what the issuer document called `issuer` gave for the token with the fingerprint `token`: an answer, or why there
+    /// is none.
+    pub fn insert_answer(
+        &mut self,
+        issuer: &str,
+        token: Fingerprint,
+        answer: Result<Arc<IntrospectionAnswer>, Rejection>,
+    ) {
+        self.introspected.insert((issuer.to_owned(), token), answer);
+    }
+
+    /// What the issuer document called `issuer` gave for the token with the fingerprint `token`, if it was asked.
+    #[must_use]
+    pub fn answer(
+        &self,
+        issuer: &str,
+        token: Fingerprint,
+    ) -> Option<&Result<Arc<IntrospectionAnswer>, Rejection>> {
+        self.introspected.get(&(issuer.to_owned(), token))
     }
 }

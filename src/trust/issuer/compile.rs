@@ -41,9 +41,13 @@ impl Issuer {
 
 /// Refuses two issuers whose tokens could not be told apart: the same `iss` in the same place (P53).
 pub(in crate::trust) fn refuse_ambiguous(documents: &[Document], problems: &mut Vec<Diagnostic>) {
-    let mut seen = BTreeMap::new();
+    let (mut seen, mut introspecting) = (BTreeMap::new(), BTreeMap::new());
     for document in documents {
         let Spec::TokenIssuer(spec) = &document.spec else { continue };
+        if spec.introspection.is_some() {
+            refuse_second_introspector(document, spec, &mut introspecting, problems);
+            continue;
+        }
         for place in places_of(spec) {
             let first = seen
                 .entry((spec.issuer.value.as_str(), place))
@@ -59,6 +63,29 @@ pub(in crate::trust) fn refuse_ambiguous(documents: &[Document], problems: &mut 
             problems.push(Diagnostic::error("duplicate-issuer", span, message).help(
                 "merge the two documents, or give their tokens different places with `tokens`",
             ));
+        }
+    }
+}
+
+/// Nothing in an opaque token says whose it is, so only its place can.
+fn refuse_second_introspector<'a>(
+    document: &'a Document,
+    spec: &'a TokenIssuerSpec,
+    seen: &mut BTreeMap<TokenPlace, &'a str>,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let name = document.metadata.name.value.as_str();
+    for place in places_of(spec) {
+        let first = *seen.entry(place).or_insert(name);
+        if first != name {
+            let message = format!(
+                "opaque tokens in the same place are those of the document `{first}`, and nothing else tells them apart"
+            );
+            let span = document.origin.span(&spec.issuer);
+            problems.push(
+                Diagnostic::error("duplicate-introspection", span, message)
+                    .help("give them different places with `tokens`"),
+            );
         }
     }
 }
@@ -83,6 +110,7 @@ impl Compiler<'_> {
     fn issuer(mut self) -> Option<Issuer> {
         let iss = self.iss();
         let audiences = self.audiences();
+        let verification = self.verification();
         let algorithms = self.algorithms();
         let types = self.types();
         let clock_skew = self.clock_skew();
@@ -92,7 +120,7 @@ impl Compiler<'_> {
         let max_age = max_age.map(|age| self.duration(Some(age), "maxAge", Duration::ZERO));
         let places = self.places();
         let required_claims = self.required_claims();
-        let keys = self.keys();
+        let (keys, introspection) = verification?;
         Some(Issuer {
             name: self.document.metadata.name.value.clone(),
             profile: self.spec.profile,
@@ -107,7 +135,8 @@ impl Compiler<'_> {
             binding: self.spec.binding,
             required_claims,
             denied_keys: values(&self.spec.deny_kids),
-            keys: keys?,
+            keys,
+            introspection,
         })
     }
 
@@ -159,6 +188,9 @@ impl Compiler<'_> {
     }
 
     fn algorithms(&mut self) -> Option<Vec<Algorithm>> {
+        if self.spec.introspection.is_some() {
+            return Some(Vec::new());
+        }
         if self.spec.algorithms.is_empty() {
             self.error(
                 "missing-algorithms",

@@ -24,22 +24,21 @@ const MIN_REFRESH: Duration = Duration::from_secs(10);
 // === impl Compiler ===
 
 impl Compiler<'_> {
-    pub(super) fn keys(&mut self) -> Option<KeySource> {
-        let keys = &self.spec.keys;
+    pub(super) fn keys(&mut self, keys: &Spanned<KeysSpec>) -> Option<KeySource> {
         let (url, discovery) = (&keys.value.url, &keys.value.discovery);
         match (keys.value.sources.as_slice(), url, discovery) {
             ([source], None, None) => {
-                self.refuse_remote_settings(&keys.value);
+                self.refuse_remote_settings(keys);
                 self.local_keys(source)
             }
             ([], Some(url), None) => {
-                let url = self.key_url(&url.value, url);
+                let url = self.key_url(&url.value, url, keys.value.allow_plaintext);
                 self.remote_keys(&keys.value, url, None)
             }
             ([], None, Some(place)) => {
                 let issuer = self.spec.issuer.value.clone();
                 let text = format!("{}{WELL_KNOWN}", issuer.strip_suffix('/').unwrap_or(&issuer));
-                let url = self.key_url(&text, place);
+                let url = self.key_url(&text, place, keys.value.allow_plaintext);
                 self.remote_keys(&keys.value, url, Some(issuer))
             }
             (sources, url, discovery) => {
@@ -61,18 +60,18 @@ impl Compiler<'_> {
         }
     }
 
-    fn refuse_remote_settings(&mut self, keys: &KeysSpec) {
+    fn refuse_remote_settings(&mut self, keys: &Spanned<KeysSpec>) {
         let given = [
-            ("ca", keys.ca.is_some()),
-            ("refresh", keys.refresh.is_some()),
-            ("maxStale", keys.max_stale.is_some()),
-            ("allowPlaintext", keys.allow_plaintext),
+            ("ca", keys.value.ca.is_some()),
+            ("refresh", keys.value.refresh.is_some()),
+            ("maxStale", keys.value.max_stale.is_some()),
+            ("allowPlaintext", keys.value.allow_plaintext),
         ];
         for (field, _) in given.into_iter().filter(|(_, given)| *given) {
             let message = format!("`{field}` is for keys that are fetched, and these are not");
             self.error(
                 "key-source",
-                &self.spec.keys,
+                keys,
                 &message,
                 "remove it, or use `url` or `discovery`",
             );
@@ -172,8 +171,13 @@ impl Compiler<'_> {
         }
     }
 
-    fn key_url<T>(&mut self, text: &str, place: &Spanned<T>) -> Option<KeyUrl> {
-        let error = match KeyUrl::parse(text, self.spec.keys.value.allow_plaintext) {
+    fn key_url<T>(
+        &mut self,
+        text: &str,
+        place: &Spanned<T>,
+        allow_plaintext: bool,
+    ) -> Option<KeyUrl> {
+        let error = match KeyUrl::parse(text, allow_plaintext) {
             Ok(url) => return Some(url),
             Err(error) => error,
         };
@@ -215,7 +219,7 @@ impl Compiler<'_> {
     }
 
     /// `Some(None)` where the system's authorities are to be used.
-    fn authorities(&mut self, ca: Option<&Source>) -> Option<Option<Vec<u8>>> {
+    pub(super) fn authorities(&mut self, ca: Option<&Source>) -> Option<Option<Vec<u8>>> {
         let Some(ca) = ca else { return Some(None) };
         let place = match ca {
             Source::File(place) | Source::Inline(place) => place,
