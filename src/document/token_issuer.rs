@@ -127,7 +127,8 @@ impl TokenIssuerSpec {
     /// Everything the document points to or holds inline.
     #[must_use]
     pub fn sources(&self) -> Vec<&Source> {
-        let keys = self.keys.iter().flat_map(|keys| keys.value.sources.iter().chain(&keys.value.ca));
+        let keys =
+            self.keys.iter().flat_map(|keys| keys.value.sources.iter().chain(&keys.value.ca));
         keys.chain(self.introspection.iter().flat_map(|spec| spec.value.sources())).collect()
     }
 }

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -46,7 +46,7 @@ pub struct Fetched {
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// It took longer than the bound.
-    #[error("took longer than {} s", KEY_FETCH_TIMEOUT.as_secs())]
+    #[error("took too long")]
     Timeout,
     /// No connection.
     #[error("cannot connect: {0}")]
@@ -67,9 +67,12 @@ pub enum FetchError {
     #[error("answered in an encoding that was not asked for")]
     Encoding,
     /// More than the bound.
-    #[error("answered more than {MAX_KEY_SET_BYTES} bytes")]
+    #[error("answered more bytes than are read")]
     TooLarge,
 }
+
+/// A client certificate with its intermediates, and its key.
+pub(super) type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// Fetches over HTTP/1.1 and TLS. A connection is used once: a refresh every few minutes is not worth a pool.
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,16 +106,20 @@ async fn get(url: &KeyUrl, authorities: Option<&[u8]>) -> Result<Fetched, FetchE
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(name)
             .map_err(|_| FetchError::Tls(String::from("the host is not a server name")))?;
-        let tls = TlsConnector::from(client_config(authorities.map(<[u8]>::to_vec)).await?);
+        let config = client_config(authorities.map(<[u8]>::to_vec), None).await?;
+        let tls = TlsConnector::from(Arc::new(config));
         let stream =
             tls.connect(name, stream).await.map_err(|error| FetchError::Tls(error.to_string()))?;
         exchange(stream, uri).await?
     };
-    read(response).await
+    read(response, MAX_KEY_SET_BYTES).await
 }
 
 /// Roots are read anew for each fetch, so that a changed system store counts without a restart.
-async fn client_config(authorities: Option<Vec<u8>>) -> Result<Arc<ClientConfig>, FetchError> {
+pub(super) async fn client_config(
+    authorities: Option<Vec<u8>>,
+    identity: Option<ClientIdentity>,
+) -> Result<ClientConfig, FetchError> {
     let failed = |message: String| FetchError::Tls(message);
     let roots = tokio::task::spawn_blocking(move || roots(authorities.as_deref()))
         .await
@@ -124,9 +131,13 @@ async fn client_config(authorities: Option<Vec<u8>>) -> Result<Arc<ClientConfig>
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+        .with_root_certificates(roots);
+    match identity {
+        None => Ok(config.with_no_client_auth()),
+        Some((chain, key)) => {
+            config.with_client_auth_cert(chain, key).map_err(|error| failed(error.to_string()))
+        }
+    }
 }
 
 /// The given authorities and no others, or the system's.
@@ -164,7 +175,11 @@ fn request(uri: &Uri) -> Option<Request<Empty<Bytes>>> {
         .ok()
 }
 
-async fn read(response: Response<Incoming>) -> Result<Fetched, FetchError> {
+/// The body of an answer that is one, of at most `limit` bytes.
+pub(super) async fn read(
+    response: Response<Incoming>,
+    limit: usize,
+) -> Result<Fetched, FetchError> {
     let status = response.status();
     if status.is_redirection() {
         return Err(FetchError::Redirect(status.as_u16()));
@@ -176,7 +191,7 @@ async fn read(response: Response<Incoming>) -> Result<Fetched, FetchError> {
         return Err(FetchError::Encoding);
     }
     let max_age = max_age(response.headers());
-    let body = Limited::new(response.into_body(), MAX_KEY_SET_BYTES).collect().await;
+    let body = Limited::new(response.into_body(), limit).collect().await;
     match body {
         Ok(body) => Ok(Fetched { body: body.to_bytes(), max_age }),
         Err(error) if error.is::<LengthLimitError>() => Err(FetchError::TooLarge),

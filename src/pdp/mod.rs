@@ -5,6 +5,7 @@
 
 mod dial;
 mod fetch;
+mod introspect;
 mod keys;
 mod outcome;
 mod remember;
@@ -29,6 +30,7 @@ use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, RequestView, SealedNames};
 use crate::trust::Material;
 
+use self::introspect::Introspector;
 use self::outcome::DecisionIds;
 use self::remember::Remembered;
 
@@ -37,6 +39,7 @@ use self::remember::Remembered;
 pub struct Pdp {
     current: ArcSwap<Current>,
     keys: Arc<KeyCache>,
+    introspector: Introspector,
     clock: Arc<dyn Clock>,
     ids: DecisionIds,
     options: PdpOptions,
@@ -82,13 +85,18 @@ impl Pdp {
         options: PdpOptions,
     ) -> Self {
         keys.follow(snapshot.trust(), None);
+        let introspector = Introspector::https(Arc::clone(&clock));
+        introspector.follow(snapshot.trust(), None);
         let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
-        Self { current, keys, clock, ids: DecisionIds::new(), options }
+        Self { current, keys, introspector, clock, ids: DecisionIds::new(), options }
     }
 
     /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
     pub fn publish(&self, snapshot: Snapshot) {
-        self.keys.follow(snapshot.trust(), Some(self.current.load().snapshot.trust()));
+        let previous = self.current.load();
+        self.keys.follow(snapshot.trust(), Some(previous.snapshot.trust()));
+        self.introspector.follow(snapshot.trust(), Some(previous.snapshot.trust()));
+        drop(previous);
         self.current.store(Arc::new(Current::new(snapshot, &self.options)));
     }
 
@@ -146,11 +154,20 @@ impl Pinned<'_> {
     /// Fetches what verifying needs, within the deadline.
     async fn gather(&self, evidence: &Evidence) -> Result<Material, Rejection> {
         let Ok(tokens) = &evidence.tokens else { return Ok(Material::default()) };
-        let deadline = self.pdp.options.deadline;
-        let gathering = self.pdp.keys.gather(tokens, self.current.snapshot.trust(), deadline);
-        tokio::time::timeout(deadline, gathering)
+        let (trust, deadline) = (self.current.snapshot.trust(), self.pdp.options.deadline);
+        // A little less, so that an endpoint that does not answer is told as such and not as a missed deadline.
+        let patience = deadline.mul_f64(0.9);
+        let gathering = async {
+            tokio::join!(
+                self.pdp.keys.gather(tokens, trust, deadline),
+                self.pdp.introspector.gather(tokens, trust, patience),
+            )
+        };
+        let (mut material, answers) = tokio::time::timeout(deadline, gathering)
             .await
-            .map_err(|_| Reason::Deadline.because("the issuer's keys did not arrive in time"))
+            .map_err(|_| Reason::Deadline.because("the issuer's keys did not arrive in time"))?;
+        answers.into_iter().for_each(|answer| answer.put_into(&mut material));
+        Ok(material)
     }
 
     fn judge(&self, view: &RequestView, evidence: &Evidence, material: &Material) -> Outcome {

@@ -178,7 +178,8 @@ mod tests {
 
     #[test]
     fn the_end_of_a_token_is_read_where_it_is_one() {
-        let end = |exp: &str| parse(&format!(r#"{{"active":true,"exp":{exp}}}"#)).unwrap().token_end();
+        let end =
+            |exp: &str| parse(&format!(r#"{{"active":true,"exp":{exp}}}"#)).unwrap().token_end();
         assert_eq!(end("1419356238"), Some(UnixTime::from_secs(1_419_356_238)));
         assert_eq!(end("1.5"), Some(UnixTime::from_millis(1500)));
         for none in ["-1", "\"1\"", "null", "1e300"] {

@@ -12,11 +12,11 @@ pub(crate) mod pki;
 mod remote;
 
 pub use algorithm::Algorithm;
+pub use assertion::ClientAssertion;
 pub use domain::{
     Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, TrustDomain,
     Validity,
 };
-pub use assertion::ClientAssertion;
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};
 pub use issuer::{Issuer, KeySource};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};

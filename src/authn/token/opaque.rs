@@ -12,7 +12,7 @@ use crate::evidence::PresentedToken;
 use crate::json::type_name;
 use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
-use crate::trust::{Issuer, IntrospectionAnswer, Material, TrustStore};
+use crate::trust::{IntrospectionAnswer, Issuer, Material, TrustStore};
 
 /// The issuer that is to be asked about `token`, if one is.
 ///
@@ -82,13 +82,16 @@ fn check_kind(answer: &Map<String, Value>) -> Result<(), Rejection> {
             None | Some(Value::Null) => {}
             Some(Value::String(kind)) => {
                 if !accepted.iter().any(|accepted| kind.eq_ignore_ascii_case(accepted)) {
-                    let detail = format!("the issuer says by `{member}` that this is no bearer access token");
+                    let detail = format!(
+                        "the issuer says by `{member}` that this is no bearer access token"
+                    );
                     return Err(Reason::TokenType.because(detail));
                 }
             }
             Some(other) => {
                 let found = type_name(other);
-                let detail = format!("the answer has a `{member}` that is {found}, expected a string");
+                let detail =
+                    format!("the answer has a `{member}` that is {found}, expected a string");
                 return Err(Reason::TokenMalformed.because(detail));
             }
         }

@@ -71,7 +71,8 @@ impl Compiler<'_> {
             ("profile", self.spec.profile != IssuerProfile::Jwt),
         ] {
             if given {
-                let message = format!("`{field}` is for signed tokens, and this issuer's are opaque");
+                let message =
+                    format!("`{field}` is for signed tokens, and this issuer's are opaque");
                 self.error("introspection", place, &message, "remove it");
             }
         }
@@ -166,8 +167,12 @@ impl Compiler<'_> {
     ) -> Option<ClientAuthentication> {
         let spec = &client.value;
         match (&spec.basic, &spec.post, &spec.private_key_jwt, &spec.mutual_tls) {
-            (Some(file), None, None, None) => self.secret_text(file).map(ClientAuthentication::Basic),
-            (None, Some(file), None, None) => self.secret_text(file).map(ClientAuthentication::Post),
+            (Some(file), None, None, None) => {
+                self.secret_text(file).map(ClientAuthentication::Basic)
+            }
+            (None, Some(file), None, None) => {
+                self.secret_text(file).map(ClientAuthentication::Post)
+            }
             (None, None, Some(jwt), None) => {
                 let audience = jwt.audience.clone().or(url.map(|url| url.uri().to_string()));
                 self.assertion(jwt, audience).map(ClientAuthentication::PrivateKeyJwt)
@@ -228,14 +233,20 @@ impl Compiler<'_> {
             .filter(|algorithm| ClientAssertion::can_sign_with(*algorithm));
         if algorithm.is_none() {
             let message = format!("cannot sign with `{}`", spec.algorithm.value);
-            let help = "expected one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA";
+            let help =
+                "expected one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA";
             self.error("introspection-client", &spec.algorithm, &message, help);
         }
         let key = self.secret_bytes(&spec.key)?;
-        let assertion =
-            ClientAssertion { key, algorithm: algorithm?, key_id: spec.key_id.clone(), audience: audience? };
+        let assertion = ClientAssertion {
+            key,
+            algorithm: algorithm?,
+            key_id: spec.key_id.clone(),
+            audience: audience?,
+        };
         if assertion.sign(&serde_json::Map::new()).is_none() {
-            let what = format!("holds no private key in PEM that signs with {}", assertion.algorithm);
+            let what =
+                format!("holds no private key in PEM that signs with {}", assertion.algorithm);
             self.unusable(&spec.key, &what);
             return None;
         }

@@ -69,12 +69,7 @@ impl Compiler<'_> {
         ];
         for (field, _) in given.into_iter().filter(|(_, given)| *given) {
             let message = format!("`{field}` is for keys that are fetched, and these are not");
-            self.error(
-                "key-source",
-                keys,
-                &message,
-                "remove it, or use `url` or `discovery`",
-            );
+            self.error("key-source", keys, &message, "remove it, or use `url` or `discovery`");
         }
     }
 

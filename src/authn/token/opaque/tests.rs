@@ -77,7 +77,10 @@ fn an_active_token_is_an_identity_like_any_other() {
     let token = judged(&json!({})).unwrap();
     assert_eq!((token.issuer_name(), token.issuer()), ("opaque", "https://a.example"));
     assert_eq!((token.subject(), token.client()), (Some("alice"), Some("web")));
-    assert_eq!((token.scopes(), token.audiences()), (&["orders:read".into()][..], &["orders".into()][..]));
+    assert_eq!(
+        (token.scopes(), token.audiences()),
+        (&["orders:read".into()][..], &["orders".into()][..])
+    );
     assert_eq!(token.expires_at(), UnixTime::from_secs(NOW + 600));
     assert_eq!((token.binding(), token.key_id()), (Binding::None, None));
 }

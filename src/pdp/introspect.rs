@@ -1,0 +1,120 @@
+//! Asking issuers about opaque tokens (RFC 7662), before anything is judged.
+
+mod breaker;
+mod client;
+mod endpoint;
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use self::client::{Ask, HttpsClient};
+use self::endpoint::{Endpoint, Verdict, lock};
+use crate::authn;
+use crate::clock::Clock;
+use crate::evidence::PresentedToken;
+use crate::secret::Fingerprint;
+use crate::trust::{Introspection, Issuer, Material, TrustStore};
+
+/// Introspection endpoints by their configuration. Outlives the snapshots: one that stays keeps its answers.
+pub(super) struct Introspector {
+    clock: Arc<dyn Clock>,
+    connect: Connect,
+    endpoints: Mutex<Vec<Arc<Endpoint>>>,
+}
+
+/// What asking about one token gave.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    issuer: String,
+    token: Fingerprint,
+    verdict: Verdict,
+}
+
+type Connect = Box<dyn Fn(&Arc<Introspection>) -> Arc<dyn Ask> + Send + Sync>;
+
+// === impl Introspector ===
+
+impl Introspector {
+    /// Asks over HTTPS.
+    pub(super) fn https(clock: Arc<dyn Clock>) -> Self {
+        let for_assertions = Arc::clone(&clock);
+        let connect: Connect = Box::new(move |source| {
+            Arc::new(HttpsClient::new(Arc::clone(source), Arc::clone(&for_assertions)))
+        });
+        Self::new(clock, connect)
+    }
+
+    fn new(clock: Arc<dyn Clock>, connect: Connect) -> Self {
+        Self { clock, connect, endpoints: Mutex::default() }
+    }
+
+    /// Follows the endpoints in `trust` from now on: those whose configuration stays keep what they know, and those that
+    /// neither `trust` nor `previous` has are forgotten.
+    pub(super) fn follow(&self, trust: &TrustStore, previous: Option<&TrustStore>) {
+        let wanted: Vec<_> = sources(trust).chain(previous.into_iter().flat_map(sources)).collect();
+        let mut endpoints = lock(&self.endpoints);
+        endpoints.retain(|endpoint| wanted.iter().any(|source| endpoint.serves(source)));
+        for source in wanted {
+            if !endpoints.iter().any(|endpoint| endpoint.serves(source)) {
+                let client = (self.connect)(source);
+                let clock = Arc::clone(&self.clock);
+                endpoints.push(Arc::new(Endpoint::new(Arc::clone(source), clock, client)));
+            }
+        }
+    }
+
+    /// What issuers in `trust` say about those of `tokens` that they are to be asked about. Waits for `patience` at most.
+    pub(super) async fn gather(
+        &self,
+        tokens: &[PresentedToken],
+        trust: &TrustStore,
+        patience: Duration,
+    ) -> Vec<Gathered> {
+        let questions = tokens.iter().filter_map(|token| {
+            let issuer = authn::introspecting_issuer(token, trust)?;
+            let endpoint = self.find(issuer.introspection()?)?;
+            let (name, print) = (issuer.name().to_owned(), token.fingerprint());
+            Some(async move {
+                let verdict = endpoint.answer(token, patience).await;
+                Gathered { issuer: name, token: print, verdict }
+            })
+        });
+        join_all(questions).await
+    }
+
+    fn find(&self, source: &Arc<Introspection>) -> Option<Arc<Endpoint>> {
+        lock(&self.endpoints).iter().find(|endpoint| endpoint.serves(source)).map(Arc::clone)
+    }
+}
+
+// === impl Gathered ===
+
+impl Gathered {
+    pub(super) fn put_into(self, material: &mut Material) {
+        material.insert_answer(&self.issuer, self.token, self.verdict);
+    }
+}
+
+impl fmt::Debug for Introspector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Introspector").finish_non_exhaustive()
+    }
+}
+
+fn sources(trust: &TrustStore) -> impl Iterator<Item = &Arc<Introspection>> {
+    trust.issuers().iter().filter_map(Issuer::introspection)
+}
+
+/// Between 0 and 1, so that replicas do not ask together.
+fn jitter() -> f64 {
+    let mut byte = [0];
+    // Without randomness there is no jitter, and nothing else depends on it.
+    let _ = aws_lc_rs::rand::fill(&mut byte);
+    f64::from(byte[0]) / 255.0
+}
+
+#[cfg(test)]
+mod tests;
