@@ -90,6 +90,14 @@ impl Introspector {
     }
 }
 
+#[cfg(test)]
+impl Introspector {
+    /// How many questions are under way or wait.
+    fn flights(&self) -> usize {
+        lock(&self.endpoints).iter().map(|endpoint| endpoint.flights()).sum()
+    }
+}
+
 // === impl Gathered ===
 
 impl Gathered {

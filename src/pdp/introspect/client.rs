@@ -224,3 +224,6 @@ impl tower_service::Service<Uri> for Dialer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -202,6 +202,13 @@ impl Endpoint {
     }
 }
 
+#[cfg(test)]
+impl Endpoint {
+    pub(super) fn flights(&self) -> usize {
+        lock(&self.flights).len()
+    }
+}
+
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint").field("issuer", &self.source.issuer).finish_non_exhaustive()

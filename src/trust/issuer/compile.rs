@@ -110,7 +110,6 @@ impl Compiler<'_> {
     fn issuer(mut self) -> Option<Issuer> {
         let iss = self.iss();
         let audiences = self.audiences();
-        let verification = self.verification();
         let algorithms = self.algorithms();
         let types = self.types();
         let clock_skew = self.clock_skew();
@@ -120,6 +119,7 @@ impl Compiler<'_> {
         let max_age = max_age.map(|age| self.duration(Some(age), "maxAge", Duration::ZERO));
         let places = self.places();
         let required_claims = self.required_claims();
+        let verification = self.verification();
         let (keys, introspection) = verification?;
         Some(Issuer {
             name: self.document.metadata.name.value.clone(),
