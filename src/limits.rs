@@ -142,6 +142,33 @@ pub const MAX_ATTACHED_FILE_BYTES: usize = 64 * 1024 * 1024;
 /// Most files read from the document folders; a guard against pointing at the wrong folder.
 pub const MAX_DOCUMENT_FILES: usize = 10_000;
 
+// --- conditions ----------------------------------------------------------------------------------
+
+/// Longest condition. Longer ones are several rules.
+pub const MAX_CONDITION_BYTES: usize = 2 * 1024;
+
+/// Deepest nesting of brackets in a condition: the parser recurses, at some 25 KiB of stack for each (P78).
+pub const MAX_CONDITION_BRACKETS: usize = 32;
+
+/// Stack of the thread that reads a condition: several times what the two bounds above can use up.
+pub const CONDITION_STACK_BYTES: usize = 16 * 1024 * 1024;
+
+/// Most nodes in a condition's syntax tree, those that macros expand to included.
+pub const MAX_CONDITION_NODES: usize = 512;
+
+/// Deepest syntax tree of a condition. Evaluating recurses, on the stacks of serving threads.
+pub const MAX_CONDITION_DEPTH: usize = 64;
+
+/// Deepest nesting of loops (`exists`, `all`, `map`, `filter`) in a condition: six loops over ten elements take
+/// seconds.
+pub const MAX_CONDITION_LOOPS: usize = 2;
+
+/// Most elements of a list or a mapping that a condition works through.
+pub const MAX_CONDITION_ITEMS: usize = 256;
+
+/// Most memory that a compiled regular expression takes.
+pub const MAX_PATTERN_BYTES: usize = 1024 * 1024;
+
 // --- answers -------------------------------------------------------------------------------------
 
 /// Longest value of an injected header (P12).

@@ -150,6 +150,7 @@ fn has_names(peer: &PeerIdentity, case: &Case) -> bool {
         })
 }
 
+/// P44: name constraints, path building and the rest of RFC 5280, as x509-limbo has them.
 #[test]
 fn every_case_is_decided_as_the_suite_says_or_as_the_ledger_explains() {
     let Some(suite) = suite() else { return };

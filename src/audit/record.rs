@@ -119,11 +119,22 @@ fn shadow(shadow: &ShadowOutcome) -> wire::Shadow {
     }
 }
 
-/// RFC 3339 in UTC with milliseconds; empty for a moment outside the years that it can write.
+/// RFC 3339 in UTC, always with three digits of milliseconds; empty for a moment outside the years that it can write.
 fn rfc3339(moment: UnixTime) -> String {
-    let nanos = i128::from(moment.as_millis()).saturating_mul(1_000_000);
-    OffsetDateTime::from_unix_timestamp_nanos(nanos)
-        .ok()
-        .and_then(|t| t.format(&Rfc3339).ok())
-        .unwrap_or_default()
+    let second = OffsetDateTime::from_unix_timestamp(moment.as_secs()).ok();
+    let text = second.and_then(|second| second.format(&Rfc3339).ok()).unwrap_or_default();
+    let millis = moment.as_millis().rem_euclid(1000);
+    text.strip_suffix('Z').map(|whole| format!("{whole}.{millis:03}Z")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_have_one_form() {
+        assert_eq!(rfc3339(UnixTime::from_millis(1_795_341_600_020)), "2026-11-22T10:00:00.020Z");
+        assert_eq!(rfc3339(UnixTime::from_millis(-1)), "1969-12-31T23:59:59.999Z");
+        assert_eq!(rfc3339(UnixTime::from_millis(i64::MAX)), "");
+    }
 }

@@ -5,6 +5,7 @@
 
 mod binding;
 mod claims;
+mod introspected;
 mod peer;
 mod profile;
 mod signature;
@@ -17,7 +18,7 @@ pub use peer::{
     verify as verify_peer,
 };
 pub use signature::TokenMemory;
-pub use token::{TokenIdentity, introspecting_issuer};
+pub use token::TokenIdentity;
 
 use crate::clock::UnixTime;
 use crate::evidence::Evidence;

@@ -1,9 +1,5 @@
 //! Tokens, verified: signature, type, issuer, audience, time and binding.
 
-mod opaque;
-
-pub use opaque::introspecting_issuer;
-
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,9 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::authn::binding::{self, Binding};
 use crate::authn::claims::{self, RegisteredClaims};
-use crate::authn::profile;
 use crate::authn::signature::{Signed, TokenMemory};
 use crate::authn::{Credential, PeerIdentity};
+use crate::authn::{introspected, profile};
 use crate::clock::UnixTime;
 use crate::evidence::PresentedToken;
 use crate::reason::{Reason, Rejection};
@@ -49,25 +45,27 @@ pub(super) fn verify_all(
             return Err(Reason::TokenMultiple
                 .because(format!("several tokens of the issuer `{}` were sent", issuer.name())));
         }
-        verified.push(if issuer.introspection().is_some() {
-            opaque::verify(token, issuer, material, certificate, now)?
-        } else {
-            verify(token, issuer, keys_of(issuer, material)?, certificate, memory, now)?
+        verified.push(match issuer.keys() {
+            KeySource::Local(keys) => verify(token, issuer, keys, certificate, memory, now)?,
+            KeySource::Remote(_) => {
+                let keys = material.keys(issuer.name()).ok_or_else(|| stale(issuer))?;
+                verify(token, issuer, keys, certificate, memory, now)?
+            }
+            KeySource::Introspected(_) => ask(token, issuer, material, certificate, now)?,
         });
     }
     Ok(verified)
 }
 
-/// The configured issuer that the token says it is from. The claim only chooses whose rules and keys apply; if it lies,
-/// the signature will not verify (P53).
+/// The configured issuer that the token says it is from, or, for one that says nothing, the one that can be asked. The claim
+/// only chooses whose rules and keys apply; if it lies, the signature will not verify (P53).
 fn issuer_of<'a>(
     token: &'a PresentedToken,
     trust: &'a TrustStore,
 ) -> Result<&'a Issuer, Rejection> {
-    if let Some(issuer) = introspecting_issuer(token, trust) {
-        return Ok(issuer);
+    if let Err(no_jws) = token.jws() {
+        return trust.introspecting_at(token.place()).ok_or_else(|| no_jws.clone());
     }
-    token.jws().map_err(Clone::clone)?;
     let mut named = trust.issuers_named(token.claimed_issuer(), token.claimed_subject()).peekable();
     if named.peek().is_none() {
         return Err(Reason::IssuerUnknown.because("token is from no issuer that is configured"));
@@ -77,16 +75,11 @@ fn issuer_of<'a>(
     })
 }
 
-fn keys_of<'a>(issuer: &'a Issuer, material: &'a Material) -> Result<&'a KeySet, Rejection> {
-    let keys = match issuer.keys() {
-        KeySource::Local(keys) => Some(keys),
-        KeySource::Remote(_) => material.keys(issuer.name()),
-    };
-    keys.map(Arc::as_ref).ok_or_else(|| {
-        Reason::KeysStale.because(format!("no current keys of the issuer `{}`", issuer.name()))
-    })
+fn stale(issuer: &Issuer) -> Rejection {
+    Reason::KeysStale.because(format!("no current keys of the issuer `{}`", issuer.name()))
 }
 
+/// Verifies a JWT.
 fn verify(
     token: &PresentedToken,
     issuer: &Issuer,
@@ -97,26 +90,50 @@ fn verify(
 ) -> Result<TokenIdentity, Rejection> {
     let jws = token.jws().map_err(Clone::clone)?;
     let signed = Signed::verify(jws, issuer, keys, memory)?;
-    let claims = jws.claims();
-    let registered = RegisteredClaims::read(claims)?;
-    let until = registered.check(claims, issuer, now)?;
-    profile::check(claims, registered.subject.as_deref(), issuer)?;
+    let registered = RegisteredClaims::read(jws.claims())?;
+    let until = registered.check(jws.claims(), issuer, now)?;
     signed.remember(memory, until);
-    let binding = binding::check(claims, token.scheme(), certificate, issuer.binding())?;
-    Ok(TokenIdentity {
-        issuer_name: issuer.name().to_owned(),
-        // `check` has seen an `exp`.
-        expires_at: registered.expires_at.unwrap_or(now),
-        registered,
-        claims: Arc::clone(claims),
-        key_id: signed.key.id().map(str::to_owned),
-        binding,
-    })
+    let key_id = signed.key.id().map(str::to_owned);
+    TokenIdentity::new(token, issuer, (jws.claims(), registered), certificate, key_id)
+}
+
+/// Takes the issuer's word on an opaque token.
+fn ask(
+    token: &PresentedToken,
+    issuer: &Issuer,
+    material: &Material,
+    certificate: Option<&Fingerprint>,
+    now: UnixTime,
+) -> Result<TokenIdentity, Rejection> {
+    let (claims, registered) = introspected::claims(token, issuer, material)?;
+    registered.check(&claims, issuer, now)?;
+    TokenIdentity::new(token, issuer, (&claims, registered), certificate, None)
 }
 
 // === impl TokenIdentity ===
 
 impl TokenIdentity {
+    /// The last checks, which are the same for every kind of token: what its kind must say, and its binding.
+    fn new(
+        token: &PresentedToken,
+        issuer: &Issuer,
+        (claims, registered): (&Arc<Map<String, Value>>, RegisteredClaims),
+        certificate: Option<&Fingerprint>,
+        key_id: Option<String>,
+    ) -> Result<Self, Rejection> {
+        profile::check(claims, registered.subject.as_deref(), issuer)?;
+        let binding = binding::check(claims, token.scheme(), certificate, issuer.binding())?;
+        Ok(Self {
+            issuer_name: issuer.name().to_owned(),
+            // Whoever gets here has an `exp`.
+            expires_at: registered.expires_at.unwrap_or(UnixTime::from_secs(0)),
+            registered,
+            claims: Arc::clone(claims),
+            key_id,
+            binding,
+        })
+    }
+
     /// A token that somebody vouches for instead of a signature: for policy tests and `explain` only.
     /// `tests/tidy.rs` keeps it out of the serving path.
     ///

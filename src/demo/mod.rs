@@ -124,7 +124,7 @@ pub async fn tour(stage: &mut Stage<'_>) -> Vec<play::Row> {
 fn invite(stage: &Stage<'_>, out: &mut dyn Write) -> Result<(), DemoError> {
     let folder = stage.folder().path().display();
     let curl = format!(
-        "curl -i --cacert ca/prod.pem --connect-to {}:443:{}",
+        "curl -i --noproxy '*' --cacert ca/prod.pem --connect-to {}:443:{}",
         pki::HOST,
         stage.envoy().listener()
     );

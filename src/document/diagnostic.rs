@@ -107,6 +107,23 @@ impl Span {
         Self::new(file, 0..0)
     }
 
+    /// The place of a part of the text that stands here; of all of it where the file spells it in another way, with
+    /// escapes or over several lines.
+    #[must_use]
+    pub fn part(&self, text: &str, part: Range<usize>) -> Self {
+        let here = self.file.text.get(self.bytes.clone()).unwrap_or_default();
+        match here.find(text) {
+            Some(at) => {
+                let start = self.bytes.start.saturating_add(at);
+                Self::new(
+                    &self.file,
+                    start.saturating_add(part.start)..start.saturating_add(part.end),
+                )
+            }
+            None => self.clone(),
+        }
+    }
+
     /// The file.
     #[must_use]
     pub fn file(&self) -> &Arc<SourceFile> {

@@ -31,7 +31,8 @@ pub use policy::PolicySpec;
 pub use source::Source;
 pub use suggest::closest;
 pub use token_issuer::{
-    BindingFloor, DiscoverySpec, IssuerProfile, KeysSpec, TokenIssuerSpec, TokenPlaceSpec,
+    BindingFloor, DiscoverySpec, IssuerProfile, KeysSpec,
+    TokenIssuerSpec, TokenPlaceSpec,
 };
 pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,

@@ -57,11 +57,15 @@ pub struct RuleSpec {
     /// What the proxy's configuration attaches to the route, by name.
     pub context_extensions: Option<Spanned<Entries<String>>>,
     /// Values of request headers.
-    pub headers: Option<Spanned<Vec<Spanned<HeaderSpec>>>>,
+    pub headers: Option<Spanned<Vec<Spanned<ValuesSpec>>>>,
+    /// Values of query parameters.
+    pub query: Option<Spanned<Vec<Spanned<ValuesSpec>>>>,
     /// The workload on the wire.
     pub peer: Option<Spanned<PeerSpec>>,
     /// The token it carries.
     pub token: Option<Spanned<TokenSpec>>,
+    /// A condition over all of these, in CEL.
+    pub when: Option<Spanned<String>>,
     /// What an allow adds to the request.
     pub inject: Option<Spanned<InjectSpec>>,
 }
@@ -95,6 +99,18 @@ pub struct OnSpec {
     pub methods: Option<Spanned<Texts>>,
     /// Path templates. Left out: every path.
     pub paths: Option<Spanned<Texts>>,
+    /// Instead of methods and paths: gRPC services and their methods.
+    pub grpc: Option<Spanned<Vec<Spanned<GrpcSpec>>>>,
+}
+
+/// Calls of one gRPC service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GrpcSpec {
+    /// The service with its package, such as `orders.v1.Orders`.
+    pub service: Spanned<String>,
+    /// Its methods. Left out: every method.
+    pub methods: Option<Spanned<Texts>>,
 }
 
 /// What the peer must be. Every key that is given must hold; within a list, one entry.
@@ -162,11 +178,11 @@ pub struct ClaimSpec {
     pub exists: Option<Spanned<bool>>,
 }
 
-/// What the values of a header must be. Exactly one of `any`, `all` and `exists` is given.
+/// What the values of a header or a query parameter must be. Exactly one of `any`, `all` and `exists` is given.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HeaderSpec {
-    /// The name of the header, in any case.
+pub struct ValuesSpec {
+    /// The name: of a header in any case, of a query parameter exactly.
     pub name: Spanned<String>,
     /// One value, at least, is like this.
     pub any: Option<Spanned<TextSpec>>,

@@ -19,7 +19,7 @@ pub struct TokenIssuerSpec {
     pub audiences: Vec<Spanned<String>>,
     /// Where its public keys come from.
     pub keys: Option<Spanned<KeysSpec>>,
-    /// How it is asked about its tokens, where they are opaque. Exactly one of this and `keys`.
+    /// Instead of keys: where to ask about tokens that only the issuer understands (RFC 7662).
     pub introspection: Option<Spanned<IntrospectionSpec>>,
     /// The signature algorithms it uses, such as `RS256`.
     #[serde(default)]
@@ -129,7 +129,8 @@ impl TokenIssuerSpec {
     pub fn sources(&self) -> Vec<&Source> {
         let keys =
             self.keys.iter().flat_map(|keys| keys.value.sources.iter().chain(&keys.value.ca));
-        keys.chain(self.introspection.iter().flat_map(|spec| spec.value.sources())).collect()
+        let introspection = self.introspection.iter().flat_map(|spec| spec.value.sources());
+        keys.chain(introspection).collect()
     }
 }
 

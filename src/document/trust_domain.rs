@@ -16,6 +16,9 @@ pub struct TrustDomainSpec {
     /// PEM certificates that paths must end at. Nothing else is trusted.
     #[serde(default)]
     pub authorities: Vec<Source>,
+    /// A SPIFFE bundle with authorities for certificates and for tokens (JSON); needs `spiffe`.
+    #[serde(default)]
+    pub bundle: Option<Source>,
     /// PEM certificates that may help to find a path; not trusted for themselves.
     #[serde(default)]
     pub intermediates: Vec<Source>,
@@ -123,6 +126,6 @@ impl TrustDomainSpec {
     #[must_use]
     pub fn sources(&self) -> Vec<&Source> {
         let crls = self.revocation.iter().flat_map(|revocation| &revocation.value.crls);
-        self.authorities.iter().chain(&self.intermediates).chain(crls).collect()
+        self.authorities.iter().chain(&self.bundle).chain(&self.intermediates).chain(crls).collect()
     }
 }

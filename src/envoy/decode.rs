@@ -59,6 +59,7 @@ pub fn decode(check: CheckRequest, sealed: &SealedNames) -> (RequestView, Creden
 
     let (open, credentials) =
         CredentialHeaders::split(headers, sealed, source.certificate, source.principal);
+    view.target = view.target.and_then(|target| check_encoding(&open).map(|()| target));
     view.headers = open;
     view.source.address = source.address;
     view.destination = Endpoint { address: destination.address, principal: destination.principal };
@@ -145,6 +146,16 @@ fn check_headers(headers: &Headers, host: &str, too_many: bool) -> Result<(), Re
     match headers.all("host").all(|value| value.as_bytes() == host.as_bytes()) {
         true => Ok(()),
         false => Err(Reason::HostInvalid.because("a `host` header differs from the authority")),
+    }
+}
+
+/// P2: bytes that other components drop, repair or stop at. Without `encode_raw_headers` Envoy has replaced them already.
+fn check_encoding(headers: &Headers) -> Result<(), Rejection> {
+    match headers.iter().find(|(_, value)| value.as_str().is_err()) {
+        None => Ok(()),
+        Some((name, _)) => {
+            Err(Reason::EncodingInvalid.because(format!("the header `{name}` is not UTF-8")))
+        }
     }
 }
 

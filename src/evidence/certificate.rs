@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -45,6 +47,23 @@ impl PresentedCertificate {
         })
     }
 
+    /// Byte sequences of structured fields (RFC 9440): a leaf, and a chain without it.
+    #[must_use]
+    pub fn structured_field(leaf: &str, chain: Option<&str>) -> Self {
+        let source = PeerSource::ClientCert;
+        Self { source, leaf: Some(leaf.into()), chain: chain.map(Into::into) }
+    }
+
+    /// This leaf with the chain of `other`, where that is a chain of this very leaf. Envoy's `source.certificate` comes
+    /// without the chain that it forwards in XFCC.
+    #[must_use]
+    pub fn completed_by(&self, other: &Self) -> Option<Self> {
+        let (leaf, chain) = (self.leaf.as_deref()?, other.chain.as_deref()?);
+        // The same proxy encodes both in the same way, so that text is enough to compare.
+        (self.chain.is_none() && chain.starts_with(leaf))
+            .then(|| Self { chain: Some(chain.into()), ..self.clone() })
+    }
+
     /// Where it was found.
     #[must_use]
     pub const fn source(&self) -> PeerSource {
@@ -69,6 +88,15 @@ impl PresentedCertificate {
     /// `xfcc_malformed` or `encoding_invalid` (by source) where it cannot be decoded or is over a limit,
     /// `xfcc_inconsistent` where the leaf is not the first of the chain (P34).
     pub fn decode(&self) -> Result<DecodedCertificate, Rejection> {
+        match self.source {
+            PeerSource::ClientCert => self.decode_structured_field(),
+            PeerSource::SourceCertificate | PeerSource::Xfcc | PeerSource::Principal => {
+                self.decode_pem()
+            }
+        }
+    }
+
+    fn decode_pem(&self) -> Result<DecodedCertificate, Rejection> {
         let leaf = self.leaf.as_deref().map(|text| self.pem(text, 1)).transpose()?;
         let chain = self.chain.as_deref().map(|text| self.pem(text, MAX_CHAIN_CERTIFICATES));
         let mut chain = chain.transpose()?.unwrap_or_default().into_iter();
@@ -84,6 +112,38 @@ impl PresentedCertificate {
         Ok(DecodedCertificate { leaf, intermediates: chain.collect() })
     }
 
+    fn decode_structured_field(&self) -> Result<DecodedCertificate, Rejection> {
+        let leaf = self.byte_sequence(self.leaf.as_deref().unwrap_or_default())?;
+        let items = self.chain.iter().flat_map(|chain| chain.split(','));
+        let intermediates =
+            items.map(|item| self.byte_sequence(item)).collect::<Result<Vec<_>, _>>()?;
+        // The chain is without the leaf.
+        if intermediates.len() >= MAX_CHAIN_CERTIFICATES {
+            let limit = format!("it has more than {MAX_CHAIN_CERTIFICATES} certificates");
+            return Err(self.unreadable(&limit));
+        }
+        Ok(DecodedCertificate { leaf, intermediates })
+    }
+
+    /// A byte sequence (RFC 9651 section 3.3.5) without parameters. Base64 has neither colon nor comma in it.
+    fn byte_sequence(&self, item: &str) -> Result<CertificateDer<'static>, Rejection> {
+        let base64 = item
+            .trim_matches([' ', '\t'])
+            .strip_prefix(':')
+            .and_then(|item| item.strip_suffix(':'))
+            .ok_or_else(|| self.unreadable("it is not a byte sequence between colons"))?;
+        let der = STANDARD.decode(base64).map_err(|_| self.unreadable("it is not base64"))?;
+        self.check_size(der.len())?;
+        Ok(CertificateDer::from(der))
+    }
+
+    fn check_size(&self, bytes: usize) -> Result<(), Rejection> {
+        if bytes <= MAX_CERTIFICATE_BYTES {
+            return Ok(());
+        }
+        Err(self.unreadable(&format!("a certificate is over {MAX_CERTIFICATE_BYTES} bytes")))
+    }
+
     /// The certificates in a URL-encoded PEM text: at least one, at most `most`.
     fn pem(&self, text: &str, most: usize) -> Result<Vec<CertificateDer<'static>>, Rejection> {
         let pem = percent_decode(text)
@@ -91,10 +151,7 @@ impl PresentedCertificate {
         let mut certificates = Vec::new();
         for certificate in CertificateDer::pem_slice_iter(&pem) {
             let certificate = certificate.map_err(|_| self.unreadable("it is not valid PEM"))?;
-            if certificate.len() > MAX_CERTIFICATE_BYTES {
-                let limit = format!("a certificate is over {MAX_CERTIFICATE_BYTES} bytes");
-                return Err(self.unreadable(&limit));
-            }
+            self.check_size(certificate.len())?;
             if certificates.len() == most {
                 return Err(self.unreadable(&format!("it has more than {most} certificates")));
             }
@@ -111,7 +168,9 @@ impl PresentedCertificate {
     pub fn unreadable(&self, why: &str) -> Rejection {
         let reason = match self.source {
             PeerSource::Xfcc => Reason::XfccMalformed,
-            PeerSource::SourceCertificate => Reason::EncodingInvalid,
+            PeerSource::SourceCertificate | PeerSource::ClientCert | PeerSource::Principal => {
+                Reason::EncodingInvalid
+            }
         };
         reason.because(format!("certificate in {} cannot be read: {why}", self.source))
     }
@@ -176,6 +235,31 @@ mod tests {
                 let presented = PresentedCertificate::url_encoded(source, Some(text), None);
                 assert_eq!(presented.unwrap().decode().unwrap_err().reason(), reason, "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_structured_field_has_byte_sequences_and_nothing_else() {
+        let decode = |leaf: &str, chain: Option<&str>| {
+            let presented = PresentedCertificate::structured_field(leaf, chain);
+            presented.decode().map(|decoded| decoded.intermediates.len()).map_err(|r| r.reason())
+        };
+        assert_eq!(decode(":AAAA:", None), Ok(0));
+        assert_eq!(decode(" :AAAA: ", Some(":AAAA:, :BBBB:,:CCCC:")), Ok(3));
+        let long = [":AAAA:"; MAX_CHAIN_CERTIFICATES].join(",");
+        for (leaf, chain) in [
+            ("AAAA", None),
+            (":AAAA", None),
+            (":", None),
+            (":AA_A:", None),
+            (":AAA:", None),
+            (":AAAA:;a=1", None),
+            (":AAAA:, :BBBB:", None),
+            (":AAAA:", Some("")),
+            (":AAAA:", Some(":AAAA:,")),
+            (":AAAA:", Some(long.as_str())),
+        ] {
+            assert_eq!(decode(leaf, chain), Err(Reason::EncodingInvalid), "{leaf} {chain:?}");
         }
     }
 

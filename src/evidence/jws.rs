@@ -77,11 +77,6 @@ impl CompactJws {
         &self.claims
     }
 
-    /// The whole token.
-    pub(super) const fn text(&self) -> &Secret<String> {
-        &self.text
-    }
-
     /// The bytes that are signed: everything before the last `.` (RFC 7515 section 5.2).
     #[must_use]
     pub fn signing_input(&self) -> &[u8] {
@@ -92,6 +87,12 @@ impl CompactJws {
     #[must_use]
     pub fn signature(&self) -> &[u8] {
         &self.signature
+    }
+
+    /// All of it.
+    #[must_use]
+    pub const fn text(&self) -> &Secret<String> {
+        &self.text
     }
 
     /// The fingerprint of the whole token, signature included (P63).

@@ -3,8 +3,8 @@
 
 mod authorization;
 mod certificate;
+mod client_cert;
 mod jws;
-mod opaque;
 mod peer;
 mod token;
 mod xfcc;

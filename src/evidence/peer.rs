@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::Presented;
 use super::certificate::PresentedCertificate;
+use super::client_cert;
 use super::xfcc::Xfcc;
 use crate::limits::MAX_CERTIFICATE_BYTES;
 use crate::reason::{Reason, Rejection};
@@ -22,6 +23,13 @@ pub struct PeerSources {
     /// Whether XFCC counts where the proxy names no TLS peer (`source.principal` is empty), as behind an Istio ambient
     /// waypoint. Anybody who reaches such a proxy can then write the header, unless the proxy removes it.
     pub xfcc_without_tls: bool,
+    /// The `client-cert` and `client-cert-chain` headers (RFC 9440), where a trusted forwarder is the TLS peer.
+    pub client_cert: bool,
+    /// Whether they count where the proxy names no TLS peer, as behind a load balancer on a trusted network.
+    pub client_cert_without_tls: bool,
+    /// `source.principal`, where nothing else is shown: the proxy's word for the name in a certificate. Envoy fills it
+    /// with the first URI, else with a DNS name or the subject, and does not say which.
+    pub principal: bool,
 }
 
 /// A place of peer evidence.
@@ -31,6 +39,10 @@ pub enum PeerSource {
     SourceCertificate,
     /// The `x-forwarded-client-cert` header.
     Xfcc,
+    /// The `client-cert` header.
+    ClientCert,
+    /// `source.principal` of the check request.
+    Principal,
 }
 
 /// The unverified certificate evidence of one request.
@@ -40,12 +52,18 @@ pub struct PeerEvidence {
     pub source_certificate: Presented<PresentedCertificate>,
     /// The XFCC header.
     pub xfcc: Presented<Xfcc>,
+    /// The `client-cert` header with its chain.
+    pub client_cert: Presented<PresentedCertificate>,
     /// The direct TLS peer as the proxy names it: text, not an identity (P46). Empty is absent.
     pub principal: Option<Box<str>>,
+    /// Whether `principal` may be an identity where there is nothing better.
+    pub principal_believed: bool,
     /// The proxy's own identity as it tells it. Empty is absent.
     pub destination: Option<Box<str>>,
     /// Whether XFCC counts where there is no `principal`.
     pub xfcc_without_tls: bool,
+    /// Whether `client-cert` does.
+    pub client_cert_without_tls: bool,
 }
 
 /// Longest `source.certificate`: base64 makes 4 bytes of 3, and escaping every one of them would treble that.
@@ -60,6 +78,8 @@ impl PeerSource {
         match self {
             Self::SourceCertificate => "source_certificate",
             Self::Xfcc => "xfcc",
+            Self::ClientCert => "client_cert",
+            Self::Principal => "principal",
         }
     }
 }
@@ -84,9 +104,12 @@ impl PeerEvidence {
         Self {
             source_certificate: when(sources.source_certificate, || source(credentials)),
             xfcc: when(sources.xfcc, || xfcc(credentials)),
+            client_cert: when(sources.client_cert, || client_cert::read(credentials)),
             principal: text(credentials.source_principal()),
             destination: text(destination_principal),
+            principal_believed: sources.principal,
             xfcc_without_tls: sources.xfcc_without_tls,
+            client_cert_without_tls: sources.client_cert_without_tls,
         }
     }
 }
@@ -140,8 +163,45 @@ mod tests {
         CredentialHeaders::split(headers, &SealedNames::default(), certificate, None).1
     }
 
-    const ALL: PeerSources =
-        PeerSources { source_certificate: true, xfcc: true, xfcc_without_tls: false };
+    const ALL: PeerSources = PeerSources {
+        source_certificate: true,
+        xfcc: true,
+        xfcc_without_tls: false,
+        client_cert: true,
+        client_cert_without_tls: false,
+        principal: true,
+    };
+
+    fn client_cert(lines: &[(&str, &str)]) -> Presented<PresentedCertificate> {
+        let mut headers = Headers::default();
+        for (name, line) in lines {
+            headers.push(name, HeaderValue::new(line.as_bytes().to_vec()));
+        }
+        let (_, sealed) = CredentialHeaders::split(headers, &SealedNames::default(), None, None);
+        PeerEvidence::collect(&sealed, None, &ALL).client_cert
+    }
+
+    /// P4: one certificate, and a chain that may be on several lines.
+    #[test]
+    fn client_cert_is_single_and_its_chain_is_a_list() {
+        assert_eq!(client_cert(&[]), Presented::Absent);
+        let lines = [
+            ("client-cert", ":AAAA:"),
+            ("client-cert-chain", ":BBBB:"),
+            ("client-cert-chain", ":CCCC:, :DDDD:"),
+        ];
+        let Presented::Present(presented) = client_cert(&lines) else { panic!() };
+        assert_eq!(presented.decode().unwrap().intermediates.len(), 3);
+        let long = "a".repeat(100_000);
+        for (lines, reason) in [
+            (&[("client-cert", ":AAAA:"), ("client-cert", ":AAAA:")][..], Reason::HeaderDuplicate),
+            (&[("client-cert-chain", ":AAAA:")], Reason::EncodingInvalid),
+            (&[("client-cert", &long)], Reason::RequestTooLarge),
+        ] {
+            let Presented::Malformed(rejection) = client_cert(lines) else { panic!("{lines:?}") };
+            assert_eq!(rejection.reason(), reason);
+        }
+    }
 
     /// P47: a source that is not believed is as if it had not been sent.
     #[test]

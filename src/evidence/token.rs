@@ -1,15 +1,13 @@
 //! Tokens as they were sent: found, bounded and split, not verified.
 
-use serde_json::Value;
-
 use crate::evidence::authorization::{self, TokenScheme};
 use crate::evidence::jws::CompactJws;
-use crate::evidence::opaque::OpaqueToken;
+use crate::limits::MAX_TOKEN_BYTES;
 use crate::reason::Rejection;
 use crate::request::{CredentialHeaders, TokenPlace};
 use crate::secret::{Fingerprint, Secret};
 
-/// A token that was found in a request, parsed and unverified.
+/// A token that was found in a request, parsed as far as it can be and unverified.
 #[derive(Debug)]
 pub struct PresentedToken {
     place: TokenPlace,
@@ -17,11 +15,12 @@ pub struct PresentedToken {
     form: Form,
 }
 
+/// What a token looks like.
 #[derive(Debug)]
 enum Form {
     Jws(CompactJws),
-    /// Not a JWS, and why not. Whether that is a fault depends on whose tokens are in its place.
-    Opaque(OpaqueToken, Rejection),
+    /// A text that only its issuer understands, and why it is no JWS.
+    Opaque(Secret<String>, Rejection),
 }
 
 /// Finds the tokens in `places`.
@@ -35,15 +34,36 @@ pub(super) fn collect(
     let mut tokens = Vec::new();
     for place in places {
         if let Some((scheme, text)) = authorization::find(credentials, place)? {
-            tokens.push(PresentedToken { place: place.clone(), scheme, form: Form::parse(text)? });
+            tokens.push(PresentedToken::parse(place, scheme, text)?);
         }
     }
     Ok(tokens)
 }
 
+/// Whether `text` can be a token of its issuer's own making (RFC 6750 section 2.1). What begins like a JOSE header is not:
+/// it would be a broken JWS, and those are not sent to anybody.
+fn may_be_opaque(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    let allowed =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    let bounded = text.len() <= MAX_TOKEN_BYTES;
+    bounded && !body.is_empty() && body.bytes().all(allowed) && !text.starts_with("eyJ")
+}
+
 // === impl PresentedToken ===
 
 impl PresentedToken {
+    fn parse(place: &TokenPlace, scheme: TokenScheme, text: &str) -> Result<Self, Rejection> {
+        let form = match CompactJws::parse(text) {
+            Ok(jws) => Form::Jws(jws),
+            Err(rejection) if may_be_opaque(text) => {
+                Form::Opaque(Secret::new(text.to_owned()), rejection)
+            }
+            Err(rejection) => return Err(rejection),
+        };
+        Ok(Self { place: place.clone(), scheme, form })
+    }
+
     /// Where it was.
     #[must_use]
     pub const fn place(&self) -> &TokenPlace {
@@ -56,10 +76,10 @@ impl PresentedToken {
         self.scheme
     }
 
-    /// The token as a JWS, or why it is none.
+    /// The token as a JWS.
     ///
     /// # Errors
-    /// `token_malformed` with the rule that is broken.
+    /// Why it is none: for whoever has no use for an opaque token.
     pub const fn jws(&self) -> Result<&CompactJws, &Rejection> {
         match &self.form {
             Form::Jws(jws) => Ok(jws),
@@ -67,28 +87,19 @@ impl PresentedToken {
         }
     }
 
-    /// Its text, for the issuer that is asked about it, and for nothing else.
+    /// All of it: for its issuer alone.
     #[must_use]
     pub const fn text(&self) -> &Secret<String> {
         match &self.form {
             Form::Jws(jws) => jws.text(),
-            Form::Opaque(opaque, _) => opaque.text(),
+            Form::Opaque(text, _) => text,
         }
     }
 
-    /// The fingerprint of the whole token (P63).
+    /// The fingerprint of the whole token.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(self.text().expose().as_bytes())
-    }
-
-    /// Whether it looks like a signed or encrypted object (RFC 7515, RFC 7516), well-formed or not.
-    #[must_use]
-    pub fn is_jose(&self) -> bool {
-        match &self.form {
-            Form::Jws(_) => true,
-            Form::Opaque(opaque, _) => opaque.is_jose(),
-        }
     }
 
     /// The issuer that it claims to be from: good for choosing among the configured issuers and for nothing else (P53).
@@ -104,22 +115,7 @@ impl PresentedToken {
     }
 
     fn claimed(&self, name: &str) -> Option<&str> {
-        self.jws().ok()?.claims().get(name).and_then(Value::as_str)
-    }
-}
-
-// === impl Form ===
-
-impl Form {
-    fn parse(text: &str) -> Result<Self, Rejection> {
-        let rejection = match CompactJws::parse(text) {
-            Ok(jws) => return Ok(Self::Jws(jws)),
-            Err(rejection) => rejection,
-        };
-        match OpaqueToken::parse(text) {
-            Some(opaque) => Ok(Self::Opaque(opaque, rejection)),
-            None => Err(rejection),
-        }
+        self.jws().ok()?.claims().get(name)?.as_str()
     }
 }
 
@@ -131,7 +127,7 @@ impl PresentedToken {
         scheme: TokenScheme,
         text: &str,
     ) -> Result<Self, Rejection> {
-        Ok(Self { place: place.clone(), scheme, form: Form::parse(text)? })
+        Self::parse(place, scheme, text)
     }
 }
 

@@ -287,4 +287,6 @@ fn malformed(what: impl Into<Cow<'static, str>>) -> Rejection {
 }
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;

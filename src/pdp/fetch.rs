@@ -1,4 +1,4 @@
-//! One bounded HTTP GET: encrypted unless allowed otherwise, no redirects, limits on time and size (P58).
+//! One bounded HTTP exchange: encrypted unless allowed otherwise, no redirects, limits on time and size (P58).
 
 use std::fmt;
 use std::io;
@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, Response, Uri};
-use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
@@ -20,9 +22,10 @@ use tokio_rustls::TlsConnector;
 
 use crate::limits::{KEY_FETCH_TIMEOUT, MAX_KEY_SET_BYTES};
 use crate::pdp::dial;
+use crate::secret::Secret;
 use crate::trust::KeyUrl;
 
-/// Gets the text behind an address.
+/// Asks servers.
 pub trait Fetcher: fmt::Debug + Send + Sync {
     /// Gets the text at `url`, within the bounds on time and size, from a server that leads to `authorities` (PEM), or to the
     /// system's where there are none.
@@ -31,6 +34,23 @@ pub trait Fetcher: fmt::Debug + Send + Sync {
         url: &'a KeyUrl,
         authorities: Option<&'a [u8]>,
     ) -> BoxFuture<'a, Result<Fetched, FetchError>>;
+
+    /// Posts `form` to `url` and gets the answer, likewise.
+    fn post<'a>(
+        &'a self,
+        url: &'a KeyUrl,
+        authorities: Option<&'a [u8]>,
+        form: Form,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>>;
+}
+
+/// What is posted. Both hold secrets.
+#[derive(Clone, Debug)]
+pub struct Form {
+    /// The body: `application/x-www-form-urlencoded`.
+    pub body: Secret<String>,
+    /// The value of the `Authorization` header.
+    pub authorization: Option<Secret<String>>,
 }
 
 /// What was got.
@@ -46,7 +66,7 @@ pub struct Fetched {
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// It took longer than the bound.
-    #[error("took too long")]
+    #[error("took longer than {} s", KEY_FETCH_TIMEOUT.as_secs())]
     Timeout,
     /// No connection.
     #[error("cannot connect: {0}")]
@@ -67,7 +87,7 @@ pub enum FetchError {
     #[error("answered in an encoding that was not asked for")]
     Encoding,
     /// More than the bound.
-    #[error("answered more bytes than are read")]
+    #[error("answered more than may be read")]
     TooLarge,
 }
 
@@ -86,22 +106,38 @@ impl Fetcher for HttpsFetcher {
         url: &'a KeyUrl,
         authorities: Option<&'a [u8]>,
     ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        Box::pin(async move {
-            tokio::time::timeout(KEY_FETCH_TIMEOUT, get(url, authorities))
-                .await
-                .unwrap_or(Err(FetchError::Timeout))
-        })
+        Box::pin(async move { within_time(ask(url, authorities, get(url.uri()))).await })
+    }
+
+    fn post<'a>(
+        &'a self,
+        url: &'a KeyUrl,
+        authorities: Option<&'a [u8]>,
+        form: Form,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        Box::pin(async move { within_time(ask(url, authorities, post(url.uri(), &form))).await })
     }
 }
 
-async fn get(url: &KeyUrl, authorities: Option<&[u8]>) -> Result<Fetched, FetchError> {
+async fn within_time(
+    asking: impl Future<Output = Result<Fetched, FetchError>>,
+) -> Result<Fetched, FetchError> {
+    tokio::time::timeout(KEY_FETCH_TIMEOUT, asking).await.unwrap_or(Err(FetchError::Timeout))
+}
+
+async fn ask(
+    url: &KeyUrl,
+    authorities: Option<&[u8]>,
+    request: Option<Request<Full<Bytes>>>,
+) -> Result<Fetched, FetchError> {
+    let request = request.ok_or(FetchError::Http)?;
     let uri = url.uri();
     let host = uri.host().unwrap_or_default();
     let plaintext = url.is_plaintext();
     let port = uri.port_u16().unwrap_or(if plaintext { 80 } else { 443 });
     let stream = dial::connect(host, port).await.map_err(FetchError::Connect)?;
     let response = if plaintext {
-        exchange(stream, uri).await?
+        exchange(stream, request).await?
     } else {
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(name)
@@ -110,7 +146,7 @@ async fn get(url: &KeyUrl, authorities: Option<&[u8]>) -> Result<Fetched, FetchE
         let tls = TlsConnector::from(Arc::new(config));
         let stream =
             tls.connect(name, stream).await.map_err(|error| FetchError::Tls(error.to_string()))?;
-        exchange(stream, uri).await?
+        exchange(stream, request).await?
     };
     read(response, MAX_KEY_SET_BYTES).await
 }
@@ -153,26 +189,40 @@ fn roots(authorities: Option<&[u8]>) -> RootCertStore {
 
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    uri: &Uri,
+    request: Request<Full<Bytes>>,
 ) -> Result<Response<Incoming>, FetchError> {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake::<_, Empty<Bytes>>(TokioIo::new(stream))
-            .await
-            .map_err(|_| FetchError::Http)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| FetchError::Http)?;
     // Ends when the sender or the response's body is dropped.
     tokio::spawn(connection);
-    let request = request(uri).ok_or(FetchError::Http)?;
     sender.send_request(request).await.map_err(|_| FetchError::Http)
 }
 
-fn request(uri: &Uri) -> Option<Request<Empty<Bytes>>> {
+fn get(uri: &Uri) -> Option<Request<Full<Bytes>>> {
+    request(Method::GET, uri)?.body(Full::default()).ok()
+}
+
+fn post(uri: &Uri, form: &Form) -> Option<Request<Full<Bytes>>> {
+    let mut request =
+        request(Method::POST, uri)?.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    if let Some(authorization) = &form.authorization {
+        let mut value = HeaderValue::from_str(authorization.expose()).ok()?;
+        value.set_sensitive(true);
+        request = request.header(AUTHORIZATION, value);
+    }
+    request.body(Full::from(form.body.expose().clone())).ok()
+}
+
+fn request(method: Method, uri: &Uri) -> Option<http::request::Builder> {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    Request::get(path)
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
         .header(HOST, uri.authority()?.as_str())
         .header(ACCEPT, "application/jwk-set+json, application/json")
-        .header(USER_AGENT, concat!("countersign/", env!("CARGO_PKG_VERSION")))
-        .body(Empty::new())
-        .ok()
+        .header(USER_AGENT, concat!("countersign/", env!("CARGO_PKG_VERSION")));
+    Some(request)
 }
 
 /// The body of an answer that is one, of at most `limit` bytes.

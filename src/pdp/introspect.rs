@@ -11,26 +11,16 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use self::client::{Ask, HttpsClient};
-use self::endpoint::{Endpoint, Verdict, lock};
-use crate::authn;
+use self::endpoint::{Endpoint, lock};
 use crate::clock::Clock;
 use crate::evidence::PresentedToken;
-use crate::secret::Fingerprint;
-use crate::trust::{Introspection, Issuer, Material, TrustStore};
+use crate::trust::{Introspection, Issuer, KeySource, Material, TrustStore};
 
 /// Introspection endpoints by their configuration. Outlives the snapshots: one that stays keeps its answers.
-pub(super) struct Introspector {
+pub struct Introspector {
     clock: Arc<dyn Clock>,
     connect: Connect,
     endpoints: Mutex<Vec<Arc<Endpoint>>>,
-}
-
-/// What asking about one token gave.
-#[derive(Debug)]
-pub(super) struct Gathered {
-    issuer: String,
-    token: Fingerprint,
-    verdict: Verdict,
 }
 
 type Connect = Box<dyn Fn(&Arc<Introspection>) -> Arc<dyn Ask> + Send + Sync>;
@@ -39,7 +29,8 @@ type Connect = Box<dyn Fn(&Arc<Introspection>) -> Arc<dyn Ask> + Send + Sync>;
 
 impl Introspector {
     /// Asks over HTTPS.
-    pub(super) fn https(clock: Arc<dyn Clock>) -> Self {
+    #[must_use]
+    pub fn https(clock: Arc<dyn Clock>) -> Self {
         let for_assertions = Arc::clone(&clock);
         let connect: Connect = Box::new(move |source| {
             Arc::new(HttpsClient::new(Arc::clone(source), Arc::clone(&for_assertions)))
@@ -53,7 +44,7 @@ impl Introspector {
 
     /// Follows the endpoints in `trust` from now on: those whose configuration stays keep what they know, and those that
     /// neither `trust` nor `previous` has are forgotten.
-    pub(super) fn follow(&self, trust: &TrustStore, previous: Option<&TrustStore>) {
+    pub fn follow(&self, trust: &TrustStore, previous: Option<&TrustStore>) {
         let wanted: Vec<_> = sources(trust).chain(previous.into_iter().flat_map(sources)).collect();
         let mut endpoints = lock(&self.endpoints);
         endpoints.retain(|endpoint| wanted.iter().any(|source| endpoint.serves(source)));
@@ -66,23 +57,25 @@ impl Introspector {
         }
     }
 
-    /// What issuers in `trust` say about those of `tokens` that they are to be asked about. Waits for `patience` at most.
-    pub(super) async fn gather(
+    /// Adds to `material` what issuers in `trust` say about those of `tokens` that only they understand. Waits for `patience`
+    /// at most.
+    pub async fn gather(
         &self,
         tokens: &[PresentedToken],
         trust: &TrustStore,
         patience: Duration,
-    ) -> Vec<Gathered> {
+        material: &mut Material,
+    ) {
         let questions = tokens.iter().filter_map(|token| {
-            let issuer = authn::introspecting_issuer(token, trust)?;
-            let endpoint = self.find(issuer.introspection()?)?;
-            let (name, print) = (issuer.name().to_owned(), token.fingerprint());
+            let (issuer, source) = endpoint_of(token, trust)?;
+            let endpoint = self.find(source)?;
             Some(async move {
-                let verdict = endpoint.answer(token, patience).await;
-                Gathered { issuer: name, token: print, verdict }
+                (issuer.name(), token.fingerprint(), endpoint.answer(token, patience).await)
             })
         });
-        join_all(questions).await
+        for (issuer, token, verdict) in join_all(questions).await {
+            material.insert_answer(issuer, token, verdict);
+        }
     }
 
     fn find(&self, source: &Arc<Introspection>) -> Option<Arc<Endpoint>> {
@@ -98,14 +91,6 @@ impl Introspector {
     }
 }
 
-// === impl Gathered ===
-
-impl Gathered {
-    pub(super) fn put_into(self, material: &mut Material) {
-        material.insert_answer(&self.issuer, self.token, self.verdict);
-    }
-}
-
 impl fmt::Debug for Introspector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Introspector").finish_non_exhaustive()
@@ -113,7 +98,28 @@ impl fmt::Debug for Introspector {
 }
 
 fn sources(trust: &TrustStore) -> impl Iterator<Item = &Arc<Introspection>> {
-    trust.issuers().iter().filter_map(Issuer::introspection)
+    trust.issuers().iter().filter_map(introspection_of)
+}
+
+fn introspection_of(issuer: &Issuer) -> Option<&Arc<Introspection>> {
+    match issuer.keys() {
+        KeySource::Introspected(source) => Some(source),
+        KeySource::Local(_) | KeySource::Remote(_) => None,
+    }
+}
+
+/// Whom to ask about `token`, if anybody. A JWT is shown to the issuer that it names and to no other (P52).
+fn endpoint_of<'a>(
+    token: &'a PresentedToken,
+    trust: &'a TrustStore,
+) -> Option<(&'a Issuer, &'a Arc<Introspection>)> {
+    let issuer = match token.jws() {
+        Err(_) => trust.introspecting_at(token.place())?,
+        Ok(_) => trust
+            .issuers_named(token.claimed_issuer(), token.claimed_subject())
+            .find(|issuer| issuer.places().contains(token.place()))?,
+    };
+    Some((issuer, introspection_of(issuer)?))
 }
 
 /// Between 0 and 1, so that replicas do not ask together.

@@ -11,7 +11,8 @@ mod outcome;
 mod remember;
 mod snapshot;
 
-pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
+pub use fetch::{FetchError, Fetched, Fetcher, Form, HttpsFetcher};
+pub use introspect::Introspector;
 pub use keys::{KeyCache, KeyStatus};
 pub use outcome::{DecisionId, Observer, Outcome};
 pub use remember::MemoryOptions;
@@ -30,7 +31,6 @@ use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, RequestView, SealedNames};
 use crate::trust::Material;
 
-use self::introspect::Introspector;
 use self::outcome::DecisionIds;
 use self::remember::Remembered;
 
@@ -154,20 +154,19 @@ impl Pinned<'_> {
     /// Fetches what verifying needs, within the deadline.
     async fn gather(&self, evidence: &Evidence) -> Result<Material, Rejection> {
         let Ok(tokens) = &evidence.tokens else { return Ok(Material::default()) };
-        let (trust, deadline) = (self.current.snapshot.trust(), self.pdp.options.deadline);
-        // A little less, so that an endpoint that does not answer is told as such and not as a missed deadline.
+        let deadline = self.pdp.options.deadline;
+        // Patience ends before the deadline does, so that the answer says whose keys did not arrive.
         let patience = deadline.mul_f64(0.9);
+        let trust = self.current.snapshot.trust();
         let gathering = async {
-            tokio::join!(
-                self.pdp.keys.gather(tokens, trust, deadline),
-                self.pdp.introspector.gather(tokens, trust, patience),
-            )
+            let mut material = self.pdp.keys.gather(tokens, trust, patience).await;
+            let left = patience.saturating_sub(self.stopwatch.elapsed());
+            self.pdp.introspector.gather(tokens, trust, left, &mut material).await;
+            material
         };
-        let (mut material, answers) = tokio::time::timeout(deadline, gathering)
+        tokio::time::timeout(deadline, gathering)
             .await
-            .map_err(|_| Reason::Deadline.because("the issuer's keys did not arrive in time"))?;
-        answers.into_iter().for_each(|answer| answer.put_into(&mut material));
-        Ok(material)
+            .map_err(|_| Reason::Deadline.because("the issuer's keys did not arrive in time"))
     }
 
     fn judge(&self, view: &RequestView, evidence: &Evidence, material: &Material) -> Outcome {

@@ -15,6 +15,8 @@ pub enum Check<'r> {
     ContextExtension(&'r str),
     /// The values of this header are right.
     Header(&'r str),
+    /// The values of this query parameter are right.
+    Query(&'r str),
     /// There is a verified peer.
     PeerPresent,
     /// The peer belongs to the trust domain of this document.
@@ -41,6 +43,8 @@ pub enum Check<'r> {
     TokenScopes(&'r [String]),
     /// The token has one of these scopes.
     TokenAnyScope(&'r [String]),
+    /// The condition holds.
+    Condition,
     /// The value of this header to inject can be sent.
     Inject(&'r str),
 }
@@ -65,27 +69,33 @@ impl<'r> Check<'r> {
             Self::Source => 0,
             Self::ContextExtension(_) => 1,
             Self::Header(_) => 2,
-            Self::PeerPresent => 3,
-            Self::PeerTrustDomain(_) => 4,
-            Self::PeerSpiffe => 5,
-            Self::PeerDns => 6,
-            Self::PeerEvidence(_) => 7,
-            Self::TokenPresent(_) => 8,
-            Self::TokenBinding => 9,
-            Self::TokenAudience => 10,
-            Self::TokenSubject => 11,
-            Self::TokenClient => 12,
-            Self::TokenClaim(_) => 13,
-            Self::TokenScopes(_) => 14,
-            Self::TokenAnyScope(_) => 15,
-            Self::Inject(_) => 16,
+            Self::Query(_) => 3,
+            Self::PeerPresent => 4,
+            Self::PeerTrustDomain(_) => 5,
+            Self::PeerSpiffe => 6,
+            Self::PeerDns => 7,
+            Self::PeerEvidence(_) => 8,
+            Self::TokenPresent(_) => 9,
+            Self::TokenBinding => 10,
+            Self::TokenAudience => 11,
+            Self::TokenSubject => 12,
+            Self::TokenClient => 13,
+            Self::TokenClaim(_) => 14,
+            Self::TokenScopes(_) => 15,
+            Self::TokenAnyScope(_) => 16,
+            Self::Condition => 17,
+            Self::Inject(_) => 18,
         }
     }
 
     /// What it means that the allow rule that came closest failed here.
     pub(super) fn failed(self) -> Rejection {
         let reason = match self {
-            Self::Source | Self::ContextExtension(_) | Self::Header(_) => Reason::NoRule,
+            Self::Source
+            | Self::ContextExtension(_)
+            | Self::Header(_)
+            | Self::Query(_)
+            | Self::Condition => Reason::NoRule,
             Self::PeerPresent => Reason::PeerMissing,
             Self::PeerTrustDomain(_) | Self::PeerSpiffe | Self::PeerDns => Reason::CertSan,
             Self::PeerEvidence(_) => Reason::EvidenceInsufficient,
@@ -111,6 +121,7 @@ impl<'r> Check<'r> {
             Self::Source
             | Self::ContextExtension(_)
             | Self::Header(_)
+            | Self::Query(_)
             | Self::PeerPresent
             | Self::PeerTrustDomain(_)
             | Self::PeerSpiffe
@@ -123,6 +134,7 @@ impl<'r> Check<'r> {
             | Self::TokenClient
             | Self::TokenClaim(_)
             | Self::TokenAnyScope(_)
+            | Self::Condition
             | Self::Inject(_) => &[],
         }
     }
@@ -135,6 +147,7 @@ impl fmt::Display for Check<'_> {
             Self::Source => f.write_str("a connection from one of its networks"),
             Self::ContextExtension(name) => write!(f, "a fitting context extension `{name}`"),
             Self::Header(name) => write!(f, "a fitting header `{name}`"),
+            Self::Query(name) => write!(f, "a fitting query parameter `{name}`"),
             Self::PeerPresent => f.write_str("a verified peer"),
             Self::PeerTrustDomain(name) => write!(f, "a peer of trust domain `{name}`"),
             Self::PeerSpiffe => f.write_str("a peer with another SPIFFE ID"),
@@ -148,6 +161,7 @@ impl fmt::Display for Check<'_> {
             Self::TokenClaim(pointer) => write!(f, "a fitting claim `{pointer}`"),
             Self::TokenScopes(scopes) => write!(f, "scope `{}`", scopes.join(" ")),
             Self::TokenAnyScope(scopes) => write!(f, "one of the scopes `{}`", scopes.join(" ")),
+            Self::Condition => f.write_str("a request for which its condition holds"),
             Self::Inject(name) => write!(f, "a value for header `{name}` that can be sent"),
         }
     }

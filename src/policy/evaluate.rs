@@ -80,7 +80,7 @@ fn all_spellings(strip: &Arc<[String]>, headers: &Headers) -> Arc<[String]> {
 impl<'r> Tally<'r> {
     fn add<T: Trace>(&mut self, fit: Fit<'r>, question: &DecisionRequest<'_>, trace: &mut T) {
         let rule = fit.rule;
-        let verdict = rule.judge(question, trace);
+        let verdict = fit.judge(question, trace);
         trace.judged(&rule.name, rule.effect, rule.mode, verdict.into());
         match (rule.mode, rule.effect) {
             (Mode::Shadow, _) => self.shadows.push((fit, verdict.into())),

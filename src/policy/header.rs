@@ -3,7 +3,7 @@
 //! A header's values are the elements of all its lines: each line is split at commas (RFC 9110 section 5.6.1), since a
 //! proxy may have joined repeated lines with a comma before we saw them, and both forms must mean the same (P6).
 
-use super::text::TextMatcher;
+use super::text::ValuesTest;
 use super::truth::Truth;
 use crate::request::{HeaderValue, Headers};
 
@@ -13,18 +13,7 @@ pub(super) struct HeaderMatcher {
     /// The name, in lower case.
     pub(super) name: Box<str>,
     /// What its values must be.
-    pub(super) test: HeaderTest,
-}
-
-/// What the values of a header must be.
-#[derive(Clone, Debug)]
-pub(super) enum HeaderTest {
-    /// One, at least, is like this.
-    Any(TextMatcher),
-    /// There is one, and every one is like this.
-    All(TextMatcher),
-    /// Whether a line of it was sent.
-    Exists(bool),
+    pub(super) test: ValuesTest,
 }
 
 // === impl HeaderMatcher ===
@@ -33,38 +22,25 @@ impl HeaderMatcher {
     /// Whether it holds for `headers`. Unknown where a value is needed that is not text: comparing a repaired value is how
     /// deny rules are got around (P7).
     pub(super) fn holds(&self, headers: &Headers) -> Truth {
-        let lines = headers.all(&self.name);
-        match &self.test {
-            HeaderTest::Exists(expected) => (lines.count() > 0).eq(expected).into(),
-            HeaderTest::Any(matcher) => {
-                Truth::any(lines.flat_map(|line| line_truths(line, matcher)))
-            }
-            HeaderTest::All(matcher) => {
-                Truth::every(lines.flat_map(|line| line_truths(line, matcher)))
-            }
-        }
+        let lines = || headers.all(&self.name);
+        self.test.holds(lines().next().is_some(), lines().flat_map(elements))
     }
 }
 
-/// Whether each element of a line is like `matcher`; one unknown for a line that is not text.
-fn line_truths<'a>(
-    line: &'a HeaderValue,
-    matcher: &'a TextMatcher,
-) -> impl Iterator<Item = Truth> + 'a {
+/// The elements of a line; one that cannot be read for a line that is not text.
+fn elements(line: &HeaderValue) -> impl Iterator<Item = Option<&str>> {
     let (text, unreadable) = match line.as_str() {
         Ok(text) => (text, None),
-        Err(_) => ("", Some(Truth::Unknown)),
+        Err(_) => ("", Some(None)),
     };
     let elements = text.split(',').map(|element| element.trim_matches([' ', '\t']));
-    let truths = elements
-        .filter(|element| !element.is_empty())
-        .map(|element| matcher.matches(element).into());
-    unreadable.into_iter().chain(truths)
+    unreadable.into_iter().chain(elements.filter(|element| !element.is_empty()).map(Some))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::text::TextMatcher;
     use Truth::{False, True, Unknown};
 
     fn headers(lines: &[&[u8]]) -> Headers {
@@ -78,7 +54,7 @@ mod tests {
     fn any_and_all(lines: &[&[u8]]) -> (Truth, Truth) {
         let admin = || TextMatcher::OneOf(["admin".into()].into());
         let holds = |test| HeaderMatcher { name: "x-role".into(), test }.holds(&headers(lines));
-        (holds(HeaderTest::Any(admin())), holds(HeaderTest::All(admin())))
+        (holds(ValuesTest::Any(admin())), holds(ValuesTest::All(admin())))
     }
 
     /// P4, P5, P6: every value counts, in either encoding, and nobody's first line is special.
@@ -111,7 +87,7 @@ mod tests {
 
     #[test]
     fn presence_is_about_lines() {
-        let exists = HeaderMatcher { name: "x-role".into(), test: HeaderTest::Exists(true) };
+        let exists = HeaderMatcher { name: "x-role".into(), test: ValuesTest::Exists(true) };
         assert_eq!(exists.holds(&headers(&[b"\xff"])), True);
         assert_eq!(exists.holds(&headers(&[])), False);
     }

@@ -29,6 +29,7 @@ pub(super) fn lint(
         problems.extend(domains.foreign_patterns(written));
         problems.extend(domains.anybody_of_any_domain(written, rule));
         problems.extend(repetitions(written));
+        problems.extend(odd_condition(written, rule));
     }
     problems.extend(repeated_hosts(written));
 }
@@ -40,6 +41,8 @@ fn wide_open(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
     let narrowed = !everything
         || !rule.source.is_empty()
         || !rule.headers.is_empty()
+        || !rule.query.is_empty()
+        || rule.when.is_some()
         || !rule.context_extensions.is_empty();
     (!narrowed).then(|| {
         let message =
@@ -78,6 +81,24 @@ fn never_reached(written: &Written<'_>, rule: &Rule, walls: &Walls<'_>) -> Optio
         Diagnostic::warning("never-reached", place, message)
             .help("remove one of the two, or narrow the deny rule"),
     )
+}
+
+/// A condition that is the same for every request, or a pattern that matches anywhere in a text.
+fn odd_condition(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
+    let place = written.origin.span(written.spec.when.as_ref()?);
+    let condition = rule.when.as_ref()?;
+    if condition.is_constant() {
+        let message = "the condition is the same for every request";
+        return Some(
+            Diagnostic::warning("constant-condition", place, message)
+                .help("remove it, or the rule if it is never true"),
+        );
+    }
+    condition.has_open_pattern().then(|| {
+        let message = "a pattern that is not anchored matches anywhere in a text";
+        Diagnostic::warning("open-pattern", place, message)
+            .help("start it with `^` and end it with `$`, or use `contains`")
+    })
 }
 
 /// The same entry twice in a list.
@@ -193,8 +214,10 @@ fn is_wall(rule: &Rule) -> bool {
         && rule.source.is_empty()
         && rule.context_extensions.is_empty()
         && rule.headers.is_empty()
+        && rule.query.is_empty()
         && rule.peer.is_none()
         && rule.token.is_none()
+        && rule.when.is_none()
 }
 
 // === impl Wall ===

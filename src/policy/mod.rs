@@ -6,6 +6,7 @@
 mod check;
 mod claim;
 mod compile;
+mod condition;
 mod decision;
 mod evaluate;
 mod header;
@@ -16,6 +17,7 @@ mod judge;
 mod lint;
 mod path;
 mod peer;
+mod query;
 mod rule;
 mod template;
 mod text;
@@ -70,7 +72,11 @@ impl PolicySet {
         domains: &[&str],
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
-        let index = compile::compile(documents, compile::Names { issuers, domains }, problems);
+        let index = compile::compile(
+            documents,
+            compile::Names { issuers: issuers.to_vec(), domains: domains.to_vec() },
+            problems,
+        );
         let mut strip: Vec<String> = index
             .rules()
             .iter()

@@ -7,12 +7,14 @@ use ipnet::IpNet;
 
 use super::DecisionRequest;
 use super::check::{Check, Verdict};
+use super::condition::Condition;
 use super::decision::{HeaderMutation, RuleName};
 use super::header::HeaderMatcher;
 use super::inject::Injection;
 use super::judge::Judge;
 use super::path::PathTemplate;
 use super::peer::PeerRequirement;
+use super::query::QueryMatcher;
 use super::token::TokenRequirement;
 use super::trace::{Mismatch, Trace};
 use super::truth::Truth;
@@ -49,8 +51,10 @@ pub(super) struct Rule {
     pub(super) source: Box<[IpNet]>,
     pub(super) context_extensions: Box<[(Box<str>, Box<str>)]>,
     pub(super) headers: Box<[HeaderMatcher]>,
+    pub(super) query: Box<[QueryMatcher]>,
     pub(super) peer: Option<PeerRequirement>,
     pub(super) token: Option<TokenRequirement>,
+    pub(super) when: Option<Condition>,
     pub(super) inject: Box<[Injection]>,
 }
 
@@ -114,23 +118,6 @@ impl Rule {
                 .map_or(self.effect == Effect::Deny, |port| self.ports.contains(&port))
     }
 
-    /// Whether the request meets everything the rule asks for.
-    pub(super) fn judge<T: Trace>(
-        &self,
-        question: &DecisionRequest<'_>,
-        trace: &mut T,
-    ) -> Verdict<'_> {
-        let mut judge = Judge::new(&self.name, trace);
-        self.judge_request(question.request, &mut judge);
-        if let Some(peer) = &self.peer {
-            peer.judge(question.subject.peer().verified(), &mut judge);
-        }
-        if let Some(token) = &self.token {
-            token.judge(question.subject, &mut judge);
-        }
-        judge.verdict()
-    }
-
     fn judge_request<'r, T: Trace>(&'r self, request: &RequestView, judge: &mut Judge<'r, '_, T>) {
         if !self.source.is_empty() {
             judge.check(Check::Source, || self.is_from_source(request));
@@ -143,6 +130,12 @@ impl Rule {
         }
         for header in &self.headers {
             judge.check(Check::Header(&header.name), || header.holds(&request.headers));
+        }
+        for parameter in &self.query {
+            judge.check(Check::Query(&parameter.name), || {
+                let target = request.target.as_ref().ok();
+                target.map_or(Truth::Unknown, |target| parameter.holds(target.query.as_deref()))
+            });
         }
     }
 
@@ -159,6 +152,27 @@ impl Rule {
 // === impl Fit ===
 
 impl<'r> Fit<'r> {
+    /// Whether the request meets everything the rule asks for.
+    pub(super) fn judge<T: Trace>(
+        &self,
+        question: &DecisionRequest<'_>,
+        trace: &mut T,
+    ) -> Verdict<'r> {
+        let rule = self.rule;
+        let mut judge = Judge::new(&rule.name, trace);
+        rule.judge_request(question.request, &mut judge);
+        if let Some(peer) = &rule.peer {
+            peer.judge(question.subject.peer().verified(), &mut judge);
+        }
+        if let Some(token) = &rule.token {
+            token.judge(question.subject, &mut judge);
+        }
+        if let Some(condition) = &rule.when {
+            judge.check(Check::Condition, || condition.holds(&self.facts(question)));
+        }
+        judge.verdict()
+    }
+
     /// The headers that the rule injects.
     ///
     /// # Errors
@@ -167,21 +181,28 @@ impl<'r> Fit<'r> {
         &self,
         question: &DecisionRequest<'_>,
     ) -> Result<Vec<HeaderMutation>, Check<'r>> {
-        let token =
-            self.rule.token.as_ref().and_then(|token| question.subject.token(&token.issuer));
-        let facts = Facts {
-            peer: question.subject.peer().verified(),
-            token,
-            request: question.request,
-            template: self.template,
-            rule: &self.rule.name,
-        };
+        let facts = self.facts(question);
         let mut headers = Vec::with_capacity(self.rule.inject.len());
         for injection in &self.rule.inject {
             let rendered = injection.render(&facts).map_err(|_| Check::Inject(&injection.name))?;
             headers.extend(rendered);
         }
         Ok(headers)
+    }
+
+    fn facts<'a>(&self, question: &DecisionRequest<'a>) -> Facts<'a>
+    where
+        'r: 'a,
+    {
+        let subject = question.subject;
+        Facts {
+            peer: subject.peer().verified(),
+            token: self.rule.token.as_ref().and_then(|token| subject.token(&token.issuer)),
+            request: question.request,
+            template: self.template,
+            rule: &self.rule.name,
+            now: question.now,
+        }
     }
 
     /// Orders rules that are about the same request from wide to narrow: by host, then path, then method, then port; by

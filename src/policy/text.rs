@@ -1,4 +1,6 @@
-//! Comparisons of texts. All are of the whole value or of a stated end of it, and all mind case.
+//! Comparisons of texts, and of all the values that something has. All are of the whole value or of a stated end of it, and all mind case.
+
+use super::truth::Truth;
 
 /// What a text must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +11,37 @@ pub(super) enum TextMatcher {
     Prefix(Box<str>),
     /// Something that ends with this.
     Suffix(Box<str>),
+}
+
+/// What the values of a header or a query parameter must be.
+#[derive(Clone, Debug)]
+pub(super) enum ValuesTest {
+    /// One, at least, is like this.
+    Any(TextMatcher),
+    /// There is one, and every one is like this.
+    All(TextMatcher),
+    /// Whether it was sent.
+    Exists(bool),
+}
+
+// === impl ValuesTest ===
+
+impl ValuesTest {
+    /// Whether it holds for something that was `sent` or not, and has these values; `None` for one that cannot be read.
+    pub(super) fn holds<T: AsRef<str>>(
+        &self,
+        sent: bool,
+        values: impl Iterator<Item = Option<T>>,
+    ) -> Truth {
+        let like = |matcher: &TextMatcher, value: Option<T>| {
+            value.map_or(Truth::Unknown, |value| matcher.matches(value.as_ref()).into())
+        };
+        match self {
+            Self::Exists(expected) => (sent == *expected).into(),
+            Self::Any(matcher) => Truth::any(values.map(|value| like(matcher, value))),
+            Self::All(matcher) => Truth::every(values.map(|value| like(matcher, value))),
+        }
+    }
 }
 
 // === impl TextMatcher ===

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::decision::RuleName;
 use super::path::PathTemplate;
 use crate::authn::{PeerIdentity, TokenIdentity};
+use crate::clock::UnixTime;
 use crate::request::RequestView;
 
 /// A variable, such as `token.sub`.
@@ -36,6 +37,7 @@ pub(super) struct Facts<'a> {
     /// The template that the path matched.
     pub(super) template: Option<&'a PathTemplate>,
     pub(super) rule: &'a RuleName,
+    pub(super) now: UnixTime,
 }
 
 /// The value of a variable, before it is known to be safe.

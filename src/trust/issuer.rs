@@ -30,7 +30,6 @@ pub struct Issuer {
     required_claims: Vec<String>,
     denied_keys: Vec<String>,
     keys: KeySource,
-    introspection: Option<Arc<Introspection>>,
 }
 
 /// Where the keys of an issuer are.
@@ -40,6 +39,8 @@ pub enum KeySource {
     Local(Arc<KeySet>),
     /// They have to be fetched.
     Remote(Arc<RemoteKeys>),
+    /// There are none: the issuer is asked about each token.
+    Introspected(Arc<Introspection>),
 }
 
 // === impl Issuer ===
@@ -65,9 +66,7 @@ impl Issuer {
 
     /// Whether tokens with this `iss` are its.
     pub(super) fn is_called(&self, iss: Option<&str>) -> bool {
-        self.introspection.is_none()
-            && self.profile != IssuerProfile::JwtSvid
-            && Some(self.iss.as_str()) == iss
+        self.profile != IssuerProfile::JwtSvid && Some(self.iss.as_str()) == iss
     }
 
     /// Whether JWT-SVIDs with this `sub` are its.
@@ -139,16 +138,10 @@ impl Issuer {
         self.denied_keys.iter().any(|denied| denied == kid)
     }
 
-    /// Where its keys are. An issuer that is asked about its tokens has an empty set: it verifies no signature.
+    /// Where its keys are.
     #[must_use]
     pub const fn keys(&self) -> &KeySource {
         &self.keys
-    }
-
-    /// How it is asked about its tokens, where they are opaque.
-    #[must_use]
-    pub const fn introspection(&self) -> Option<&Arc<Introspection>> {
-        self.introspection.as_ref()
     }
 }
 

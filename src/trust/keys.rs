@@ -64,11 +64,6 @@ pub enum KeyMiss {
 // === impl KeySet ===
 
 impl KeySet {
-    /// The set that verifies nothing.
-    pub(super) fn empty() -> Self {
-        Self { keys: Vec::new(), faults: Vec::new(), revision: Fingerprint::of(b"") }
-    }
-
     /// Reads a JWK Set. Keys that cannot be used are skipped and listed in [`KeySet::skipped`].
     ///
     /// # Errors

@@ -14,8 +14,8 @@ mod remote;
 pub use algorithm::Algorithm;
 pub use assertion::ClientAssertion;
 pub use domain::{
-    Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, TrustDomain,
-    Validity,
+    Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, SpiffeBundle,
+    TrustDomain, Validity,
 };
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};
 pub use issuer::{Issuer, KeySource};
@@ -40,13 +40,13 @@ pub struct TrustStore {
     issuers: Vec<Issuer>,
 }
 
-/// What was at hand for one request: key sets, and what issuers say about opaque tokens; by the name of the issuer document.
+/// The key sets that were at hand for one request, by the name of the issuer document.
 ///
 /// Gathered before anything is verified, so that verifying needs neither the network nor a clock of its own.
 #[derive(Clone, Debug, Default)]
 pub struct Material {
     key_sets: BTreeMap<String, Arc<KeySet>>,
-    introspected: BTreeMap<(String, Fingerprint), Result<Arc<IntrospectionAnswer>, Rejection>>,
+    answers: BTreeMap<(String, Fingerprint), Result<Arc<IntrospectionAnswer>, Rejection>>,
 }
 
 // === impl TrustStore ===
@@ -125,20 +125,12 @@ impl TrustStore {
         called.chain(of_domain)
     }
 
-    /// The issuer that is asked about what is in `place`, if there is one; there is at most one.
+    /// The issuer that can be asked about opaque tokens in `place`: there is at most one.
     #[must_use]
-    pub fn introspector_at(&self, place: &TokenPlace) -> Option<&Issuer> {
-        self.issuers
-            .iter()
-            .find(|issuer| issuer.introspection().is_some() && issuer.places().contains(place))
-    }
-
-    /// Whether signed tokens may be in `place`.
-    #[must_use]
-    pub fn verifies_at(&self, place: &TokenPlace) -> bool {
-        self.issuers
-            .iter()
-            .any(|issuer| issuer.introspection().is_none() && issuer.places().contains(place))
+    pub fn introspecting_at(&self, place: &TokenPlace) -> Option<&Issuer> {
+        self.issuers.iter().find(|issuer| {
+            matches!(issuer.keys(), KeySource::Introspected(_)) && issuer.places().contains(place)
+        })
     }
 
     /// Every place where any issuer's tokens may be, each once.
@@ -160,30 +152,30 @@ impl Material {
         self.key_sets.insert(issuer.to_owned(), keys);
     }
 
-    /// The key set of the issuer document called `issuer`, if one was at hand.
-    #[must_use]
-    pub fn keys(&self, issuer: &str) -> Option<&Arc<KeySet>> {
-        self.key_sets.get(issuer)
-    }
-
-    /// Adds what the issuer document called `issuer` gave for the token with the fingerprint `token`: an answer, or why there
-    /// is none.
+    /// Adds what the issuer of the document called `issuer` gave for the token with the fingerprint `token`: an answer, or why
+    /// there is none.
     pub fn insert_answer(
         &mut self,
         issuer: &str,
         token: Fingerprint,
         answer: Result<Arc<IntrospectionAnswer>, Rejection>,
     ) {
-        self.introspected.insert((issuer.to_owned(), token), answer);
+        self.answers.insert((issuer.to_owned(), token), answer);
     }
 
-    /// What the issuer document called `issuer` gave for the token with the fingerprint `token`, if it was asked.
+    /// What it gave for the token with the fingerprint `token`, if it was asked.
     #[must_use]
     pub fn answer(
         &self,
         issuer: &str,
         token: Fingerprint,
     ) -> Option<&Result<Arc<IntrospectionAnswer>, Rejection>> {
-        self.introspected.get(&(issuer.to_owned(), token))
+        self.answers.get(&(issuer.to_owned(), token))
+    }
+
+    /// The key set of the issuer document called `issuer`, if one was at hand.
+    #[must_use]
+    pub fn keys(&self, issuer: &str) -> Option<&Arc<KeySet>> {
+        self.key_sets.get(issuer)
     }
 }

@@ -54,13 +54,16 @@ fn search() -> Result<EnvoyBinary, String> {
 
 /// The demo's props with the executable that was built for these tests; `None` where there is no Envoy.
 pub(crate) fn props() -> Option<Props> {
-    Some(Props::new(env!("CARGO_BIN_EXE_countersign").into(), find()?))
+    let mut props = Props::new(env!("CARGO_BIN_EXE_countersign").into(), find()?);
+    // All tests at once on a small machine can keep an unoptimised countersign waiting for longer than a mesh would.
+    props.envoy_changes = vec![(" timeout: 0.25s", " timeout: 5s")];
+    Some(props)
 }
 
 /// The demo behind an Envoy that shows what a default Istio sidecar shows.
 pub(crate) fn istio_sidecar() -> Option<Props> {
     let mut props = props()?;
-    props.envoy_changes = ISTIO_SIDECAR.to_vec();
+    props.envoy_changes.extend(ISTIO_SIDECAR.to_vec());
     let orders = include_str!("../../src/demo/documents/orders.yaml");
     props.files =
         vec![("policies/orders.yaml", orders.replace("evidence: leaf", "evidence: hash"))];

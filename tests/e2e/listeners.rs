@@ -59,8 +59,9 @@ async fn over_a_unix_socket() {
     let Some(mut props) = envoy::props() else { return };
     props.files = vec![settings("127.0.0.1:${PORT}", "unix:countersign.sock")];
     // The port of the template has to go somewhere.
-    props.envoy_changes =
-        vec![(ADDRESS, "pipe: { path: countersign.sock } # not ${COUNTERSIGN_PORT}")];
+    props
+        .envoy_changes
+        .extend(vec![(ADDRESS, "pipe: { path: countersign.sock } # not ${COUNTERSIGN_PORT}")]);
     plays(&props).await;
 }
 
@@ -96,7 +97,7 @@ const CLUSTER: (&str, &str) = (
 fn over_tls(allowed: &str) -> Option<Props> {
     let mut props = envoy::props()?;
     props.files = vec![settings("127.0.0.1:${PORT}", &TLS.replace("ALLOWED", allowed))];
-    props.envoy_changes = vec![CLUSTER];
+    props.envoy_changes.extend(vec![CLUSTER]);
     Some(props)
 }
 

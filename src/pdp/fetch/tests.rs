@@ -19,14 +19,14 @@ async fn serve(answer: Vec<u8>) -> u16 {
     port
 }
 
-async fn get(url: &str, authorities: Option<&str>) -> Result<Fetched, FetchError> {
+async fn got(url: &str, authorities: Option<&str>) -> Result<Fetched, FetchError> {
     let url = KeyUrl::parse(url, true).unwrap();
     HttpsFetcher.fetch(&url, authorities.map(str::as_bytes)).await
 }
 
 async fn fetch(answer: impl Into<Vec<u8>>) -> Result<Fetched, FetchError> {
     let port = serve(answer.into()).await;
-    get(&format!("http://127.0.0.1:{port}/jwks?a=b"), None).await
+    got(&format!("http://127.0.0.1:{port}/jwks?a=b"), None).await
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn metadata_addresses_are_refused() {
     for url in
         ["http://169.254.169.254/latest", "http://[::ffff:169.254.169.254]/", "http://[fe80::1]/"]
     {
-        let refused = get(url, None).await.unwrap_err();
+        let refused = got(url, None).await.unwrap_err();
         let permission = io::ErrorKind::PermissionDenied;
         assert!(matches!(&refused, FetchError::Connect(e) if e.kind() == permission), "{refused}");
     }
@@ -108,11 +108,11 @@ async fn serve_tls() -> (u16, String) {
 async fn a_server_is_believed_under_the_chosen_authority_only() {
     let (port, ca) = serve_tls().await;
     let url = format!("https://localhost:{port}/jwks");
-    assert_eq!(get(&url, Some(&ca)).await.unwrap().body, "{}");
+    assert_eq!(got(&url, Some(&ca)).await.unwrap().body, "{}");
     let (_, other) = serve_tls().await;
-    let refused = get(&url, Some(&other)).await;
+    let refused = got(&url, Some(&other)).await;
     assert!(matches!(refused, Err(FetchError::Tls(_))));
     let by_address = format!("https://127.0.0.1:{port}/jwks");
-    let refused = get(&by_address, Some(&ca)).await;
+    let refused = got(&by_address, Some(&ca)).await;
     assert!(matches!(refused, Err(FetchError::Tls(_) | FetchError::Connect(_))));
 }

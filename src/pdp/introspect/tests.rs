@@ -123,8 +123,10 @@ impl House {
     }
 
     async fn ask_for(&self, text: &str, patience: Duration) -> Result<bool, String> {
-        let mut gathered = self.introspector.gather(&token(text), &self.trust, patience).await;
-        gathered.remove(0).verdict.map(|answer| answer.claims().is_some()).map_err(|rejection| {
+        let (tokens, mut material) = (token(text), Material::default());
+        self.introspector.gather(&tokens, &self.trust, patience, &mut material).await;
+        let answer = material.answer("a", tokens[0].fingerprint()).unwrap().as_ref();
+        answer.map(|answer| answer.claims().is_some()).map_err(|rejection| {
             assert_eq!(rejection.reason(), Reason::IntrospectionUnavailable);
             rejection.detail().to_owned()
         })

@@ -1,6 +1,7 @@
 //! Rotation, outage, flood and reload, on a clock that is told what time it is.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,8 +13,9 @@ use crate::clock::FixedClock;
 use crate::document::{self, Attachments, SourceFile};
 use crate::evidence::{PeerSources, collect};
 use crate::limits::KEY_FETCH_COOLDOWN;
-use crate::pdp::fetch::{FetchError, Fetched};
+use crate::pdp::fetch::{FetchError, Fetched, Form};
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
+use crate::trust::KeyUrl;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -42,6 +44,15 @@ impl Server {
 }
 
 impl Fetcher for Server {
+    fn post<'a>(
+        &'a self,
+        _url: &'a KeyUrl,
+        _authorities: Option<&'a [u8]>,
+        _form: Form,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        Box::pin(async { Err(FetchError::Http) })
+    }
+
     fn fetch<'a>(
         &'a self,
         _url: &'a KeyUrl,
@@ -133,9 +144,8 @@ impl House {
         self.clock.advance(time);
         self.cache.recheck();
         let entry = Arc::clone(&lock(&self.cache.entries)[0]);
-        let mut completed = entry.shared.completed.subscribe();
-        if lock(&entry.shared.state).is_moving(self.clock.now()) && self.server.fetches() == before
-        {
+        let mut completed = entry.shared.completed();
+        if entry.shared.is_moving(self.clock.now()) && self.server.fetches() == before {
             completed.changed().await.unwrap();
         }
     }

@@ -25,7 +25,8 @@ impl Compiler<'_, '_> {
             self.error_with("contradiction", any, message, "remove `any`");
         }
         if let Some(name) = trust_domain {
-            self.refers("TrustDomain", "unknown-trust-domain", name, self.names.domains);
+            let names = self.names;
+            self.refers("TrustDomain", "unknown-trust-domain", name, &names.domains);
         }
         PeerRequirement {
             trust_domain: trust_domain.as_ref().map(|name| name.value.as_str().into()),
@@ -37,7 +38,8 @@ impl Compiler<'_, '_> {
 
     pub(super) fn token(&mut self, spec: &Spanned<TokenSpec>) -> TokenRequirement {
         let spec = &spec.value;
-        self.refers("TokenIssuer", "unknown-issuer", &spec.issuer, self.names.issuers);
+        let names = self.names;
+        self.refers("TokenIssuer", "unknown-issuer", &spec.issuer, &names.issuers);
         let claims = spec.claims.as_ref();
         if let Some(empty) = claims.filter(|claims| claims.value.is_empty()) {
             let help = "list what is meant, or leave `claims` out";

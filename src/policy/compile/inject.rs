@@ -41,7 +41,7 @@ impl Compiler<'_, '_> {
     }
 
     fn injection(&mut self, name: &Spanned<String>, value: &Spanned<String>) -> Option<Injection> {
-        let checked = check_name(&name.value).map_err(|(message, help)| {
+        let checked = check_name(&name.value, self.sealed).map_err(|(message, help)| {
             self.report(name, ("forbidden-header", message, help.map(str::to_owned)));
         });
         let template = Template::parse(&value.value)

@@ -1,5 +1,6 @@
 //! Documents to rules: every problem is collected, and a set with an error is not used (P77).
 
+mod condition;
 mod identity;
 mod inject;
 mod request;
@@ -10,26 +11,30 @@ use std::rc::Rc;
 
 use serde_saphyr::Spanned;
 
+pub(super) use request::check_header_name;
+
 use super::host::HostPattern;
 use super::index::Index;
 use super::lint;
 use crate::document::policy::{PolicySpec, RuleSpec, TargetSpec};
-use crate::document::{Diagnostic, Document, Origin, Span, Spec, closest, is_name};
+use crate::document::{Diagnostic, Document, Origin, Span, Spec, TokenPlaceSpec, closest, is_name};
+use crate::request::SealedNames;
 
 /// The names of other documents that rules may refer to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Names<'a> {
     /// Of `TokenIssuer` documents.
-    pub(super) issuers: &'a [&'a str],
+    pub(super) issuers: Vec<&'a str>,
     /// Of `TrustDomain` documents.
-    pub(super) domains: &'a [&'a str],
+    pub(super) domains: Vec<&'a str>,
 }
 
 /// One document being compiled, and where its problems go.
 struct Compiler<'a, 'p> {
     origin: &'a Origin,
     policy: &'a str,
-    names: Names<'a>,
+    names: &'p Names<'a>,
+    sealed: &'p SealedNames,
     problems: &'p mut Vec<Diagnostic>,
 }
 
@@ -51,18 +56,21 @@ pub(super) struct Written<'a> {
 }
 
 /// Compiles the policies among `documents`. Where a problem is an error the result must not be used.
-pub(super) fn compile(
-    documents: &[Document],
-    names: Names<'_>,
+pub(super) fn compile<'a>(
+    documents: &'a [Document],
+    mut names: Names<'a>,
     problems: &mut Vec<Diagnostic>,
 ) -> Index {
+    names.add(documents);
+    let sealed = sealed_by(documents);
     let mut index = Index::default();
     let mut written = Vec::new();
     let errors_before = problems.len();
     for document in documents {
         let Spec::Policy(spec) = &document.spec else { continue };
         let (origin, name) = (&document.origin, &document.metadata.name);
-        let mut compiler = Compiler { origin, policy: &name.value, names, problems };
+        let mut compiler =
+            Compiler { origin, policy: &name.value, names: &names, sealed: &sealed, problems };
         compiler.policy(spec, &mut index, &mut written);
     }
     // Doubts about a rule that is wrong anyway are noise.
@@ -70,6 +78,39 @@ pub(super) fn compile(
         lint::lint(documents, &written, index.rules(), problems);
     }
     index
+}
+
+/// The headers that carry credentials, those that issuers name included.
+fn sealed_by(documents: &[Document]) -> SealedNames {
+    let places = documents.iter().filter_map(|document| match &document.spec {
+        Spec::TokenIssuer(spec) => spec.tokens.as_ref(),
+        Spec::TrustDomain(_) | Spec::Policy(_) => None,
+    });
+    SealedNames::with(places.flat_map(|places| &places.value).filter_map(|place| match place {
+        TokenPlaceSpec::Header(name) => Some(name.value.as_str()),
+        TokenPlaceSpec::Authorization {} | TokenPlaceSpec::Cookie(_) => None,
+    }))
+}
+
+// === impl Names ===
+
+impl<'a> Names<'a> {
+    /// Adds the names of documents that did not compile: they have errors of their own, and a reference to them is not
+    /// another one.
+    fn add(&mut self, documents: &'a [Document]) {
+        for document in documents {
+            let name = document.metadata.name.value.as_str();
+            match &document.spec {
+                Spec::TokenIssuer(_) => self.issuers.push(name),
+                Spec::TrustDomain(_) => self.domains.push(name),
+                Spec::Policy(_) => {}
+            }
+        }
+        for names in [&mut self.issuers, &mut self.domains] {
+            names.sort_unstable();
+            names.dedup();
+        }
+    }
 }
 
 // === impl Compiler ===
@@ -194,4 +235,4 @@ impl<'a> Compiler<'a, '_> {
 }
 
 /// What is wrong with one entry: code, message and advice.
-type Problem = (&'static str, String, Option<String>);
+pub(super) type Problem = (&'static str, String, Option<String>);

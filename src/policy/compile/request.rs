@@ -7,10 +7,11 @@ use serde_saphyr::Spanned;
 
 use super::{Compiler, Problem};
 use crate::document::closest;
-use crate::document::policy::{Entries, HeaderSpec, OnSpec, TextSpec, Texts};
-use crate::policy::header::{HeaderMatcher, HeaderTest};
+use crate::document::policy::{Entries, GrpcSpec, OnSpec, TextSpec, Texts, ValuesSpec};
+use crate::policy::header::HeaderMatcher;
 use crate::policy::path::PathTemplate;
-use crate::policy::text::TextMatcher;
+use crate::policy::query::QueryMatcher;
+use crate::policy::text::{TextMatcher, ValuesTest};
 use crate::request::SealedNames;
 
 /// The methods that are registered, for advice.
@@ -18,16 +19,39 @@ const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
 
 impl Compiler<'_, '_> {
-    pub(super) fn methods(&mut self, on: Option<&OnSpec>) -> Box<[Box<str>]> {
-        self.each(on.and_then(|on| on.methods.as_ref()), "methods", read_method).into()
+    /// The methods and paths of a rule.
+    pub(super) fn calls(&mut self, on: Option<&OnSpec>) -> (Box<[Box<str>]>, Box<[PathTemplate]>) {
+        let Some(OnSpec { methods, paths, grpc }) = on else { return Default::default() };
+        let Some(grpc) = grpc else {
+            let methods = self.each(methods.as_ref(), "methods", read_method);
+            return (methods.into(), self.each(paths.as_ref(), "paths", read_path).into());
+        };
+        if methods.is_some() || paths.is_some() {
+            let message = "`grpc` says the method and the path already";
+            self.error_with("contradiction", grpc, message, "remove `methods` and `paths`");
+        }
+        self.not_empty(grpc, "grpc");
+        // A call is a POST to `/package.Service/Method` (gRPC over HTTP/2), exactly so (P23).
+        let calls = grpc.value.iter().flat_map(|call| self.grpc(&call.value)).collect();
+        ([Box::from("POST")].into(), calls)
     }
 
-    pub(super) fn paths(&mut self, on: Option<&OnSpec>) -> Box<[PathTemplate]> {
-        let read = |text: &String| {
-            PathTemplate::parse(text)
-                .map_err(|(why, help)| ("invalid-path", why, help.map(str::to_owned)))
-        };
-        self.each(on.and_then(|on| on.paths.as_ref()), "paths", read).into()
+    fn grpc(&mut self, spec: &GrpcSpec) -> Vec<PathTemplate> {
+        let service = &spec.service;
+        if !service.value.split('.').all(is_identifier) {
+            let message = format!("`{}` is not a gRPC service", service.value);
+            let help = "write the package and the service, as in `orders.v1.Orders`";
+            self.error_with("invalid-grpc", service, message, help);
+            return Vec::new();
+        }
+        let path = |method: &str| PathTemplate::parse(&format!("/{}/{method}", service.value)).ok();
+        let Some(methods) = &spec.methods else { return path("*").into_iter().collect() };
+        self.each(Some(methods), "methods", |method: &String| {
+            path(method).filter(|_| is_identifier(method)).ok_or_else(|| {
+                let help = String::from("write the method alone, as in `GetOrder`");
+                ("invalid-grpc", format!("`{method}` is not a gRPC method"), Some(help))
+            })
+        })
     }
 
     pub(super) fn source(&mut self, spec: Option<&Spanned<Texts>>) -> Box<[IpNet]> {
@@ -51,57 +75,73 @@ impl Compiler<'_, '_> {
 
     pub(super) fn headers(
         &mut self,
-        spec: Option<&Spanned<Vec<Spanned<HeaderSpec>>>>,
+        spec: Option<&Spanned<Vec<Spanned<ValuesSpec>>>>,
     ) -> Box<[HeaderMatcher]> {
         let Some(spec) = spec else { return Box::default() };
-        if spec.value.is_empty() {
-            let help = "list what is meant, or leave `headers` out";
-            self.error_with("empty-list", spec, "`headers` is empty", help);
-        }
-        spec.value.iter().filter_map(|header| self.header(header)).collect()
+        self.not_empty(spec, "headers");
+        let header = |header: &Spanned<ValuesSpec>| {
+            let name = &header.value.name;
+            if let Err(problem) = check_header_name(&name.value, self.sealed) {
+                self.report(name, problem);
+            }
+            let test = self.values(header, check_element)?;
+            Some(HeaderMatcher { name: name.value.to_ascii_lowercase().into(), test })
+        };
+        spec.value.iter().filter_map(header).collect()
     }
 
-    fn header(&mut self, spec: &Spanned<HeaderSpec>) -> Option<HeaderMatcher> {
-        let HeaderSpec { name, any, all, exists } = &spec.value;
-        if let Err(problem) = check_header_name(&name.value) {
-            self.report(name, problem);
+    pub(super) fn query(
+        &mut self,
+        spec: Option<&Spanned<Vec<Spanned<ValuesSpec>>>>,
+    ) -> Box<[QueryMatcher]> {
+        let Some(spec) = spec else { return Box::default() };
+        self.not_empty(spec, "query");
+        let parameter = |parameter: &Spanned<ValuesSpec>| {
+            let name = &parameter.value.name;
+            if name.value.is_empty() {
+                self.error("invalid-value", name, "the name is empty");
+            }
+            let test = self.values(parameter, check_query_value)?;
+            Some(QueryMatcher { name: name.value.as_str().into(), test })
+        };
+        spec.value.iter().filter_map(parameter).collect()
+    }
+
+    fn not_empty<T>(&mut self, list: &Spanned<Vec<T>>, key: &str) {
+        if list.value.is_empty() {
+            let help = format!("list what is meant, or leave `{key}` out");
+            self.error_with("empty-list", list, format!("`{key}` is empty"), help);
         }
-        let test = match (any, all, exists) {
-            (Some(text), None, None) => HeaderTest::Any(self.text(text)?),
-            (None, Some(text), None) => HeaderTest::All(self.text(text)?),
-            (None, None, Some(exists)) => HeaderTest::Exists(exists.value),
+    }
+
+    fn values(&mut self, spec: &Spanned<ValuesSpec>, check: CheckText) -> Option<ValuesTest> {
+        let ValuesSpec { name: _, any, all, exists } = &spec.value;
+        match (any, all, exists) {
+            (Some(text), None, None) => self.text(text, check).map(ValuesTest::Any),
+            (None, Some(text), None) => self.text(text, check).map(ValuesTest::All),
+            (None, None, Some(exists)) => Some(ValuesTest::Exists(exists.value)),
             _ => {
-                let message = "a header condition needs exactly one of `any`, `all` and `exists`";
+                let message = "needs exactly one of `any`, `all` and `exists`";
                 let help =
                     "`any`: one value is like this; `all`: every value is; `exists`: it was sent";
                 self.error_with("one-of", spec, message, help);
-                return None;
+                None
             }
-        };
-        Some(HeaderMatcher { name: name.value.to_ascii_lowercase().into(), test })
+        }
     }
 
-    fn text(&mut self, spec: &Spanned<TextSpec>) -> Option<TextMatcher> {
+    fn text(&mut self, spec: &Spanned<TextSpec>, check: CheckText) -> Option<TextMatcher> {
         let TextSpec { equals, one_of, prefix, suffix } = &spec.value;
         match (equals, one_of, prefix, suffix) {
             (Some(text), None, None, None) => {
-                self.element(text);
-                Some(TextMatcher::OneOf([text.value.as_str().into()].into()))
+                Some(TextMatcher::OneOf([self.checked(text, check)].into()))
             }
             (None, Some(texts), None, None) => {
-                let texts = self.each(Some(texts), "in", |text: &String| {
-                    check_element(text).map(|()| text.as_str().into())
-                });
-                Some(TextMatcher::OneOf(texts.into()))
+                let read = |text: &String| check(text).map(|()| text.as_str().into());
+                Some(TextMatcher::OneOf(self.each(Some(texts), "in", read).into()))
             }
-            (None, None, Some(text), None) => {
-                self.element(text);
-                Some(TextMatcher::Prefix(text.value.as_str().into()))
-            }
-            (None, None, None, Some(text)) => {
-                self.element(text);
-                Some(TextMatcher::Suffix(text.value.as_str().into()))
-            }
+            (None, None, Some(text), None) => Some(TextMatcher::Prefix(self.checked(text, check))),
+            (None, None, None, Some(text)) => Some(TextMatcher::Suffix(self.checked(text, check))),
             _ => {
                 let message = "needs exactly one of `equals`, `in`, `prefix` and `suffix`";
                 self.error("one-of", spec, message);
@@ -110,11 +150,25 @@ impl Compiler<'_, '_> {
         }
     }
 
-    fn element(&mut self, text: &Spanned<String>) {
-        if let Err(problem) = check_element(&text.value) {
+    fn checked(&mut self, text: &Spanned<String>, check: CheckText) -> Box<str> {
+        if let Err(problem) = check(&text.value) {
             self.report(text, problem);
         }
+        text.value.as_str().into()
     }
+}
+
+/// Refuses a text that no value can be like.
+type CheckText = fn(&str) -> Result<(), Problem>;
+
+fn read_path(text: &str) -> Result<PathTemplate, Problem> {
+    PathTemplate::parse(text).map_err(|(why, help)| ("invalid-path", why, help.map(str::to_owned)))
+}
+
+fn is_identifier(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let first = text.bytes().next();
+    first.is_some_and(|b| b.is_ascii_alphabetic() || b == b'_') && text.bytes().all(inner)
 }
 
 fn read_method(text: &String) -> Result<Box<str>, Problem> {
@@ -155,7 +209,10 @@ fn read_network(text: &String) -> Result<IpNet, Problem> {
 
 /// Headers that a policy must not look at: what carries credentials is verified and not compared, and what a caller can
 /// set to pass for a proxy proves nothing (P14, P26).
-fn check_header_name(name: &str) -> Result<(), Problem> {
+pub(in crate::policy) fn check_header_name(
+    name: &str,
+    sealed: &SealedNames,
+) -> Result<(), Problem> {
     let lower = name.to_ascii_lowercase();
     let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     let help = match lower.as_str() {
@@ -164,7 +221,7 @@ fn check_header_name(name: &str) -> Result<(), Problem> {
         ":method" => "compare methods with `on.methods`",
         "authorization" => "ask for what the token says with `token`",
         "x-forwarded-client-cert" => "ask for who the peer is with `peer`",
-        other if SealedNames::default().contains(other) => "it carries credentials",
+        other if sealed.contains(other) => "it carries credentials",
         other if other.starts_with("x-envoy-") => "proxies own it, and callers can forge it",
         other if !other.is_empty() && other.bytes().all(is_token) => return Ok(()),
         _ => {
@@ -183,6 +240,15 @@ fn check_element(text: &str) -> Result<(), Problem> {
     if text.contains(',') || text.trim_matches([' ', '\t']) != text {
         let message = format!("`{text}` can never match: values are split at commas and trimmed");
         return Err(("invalid-value", message, Some(String::from("list the values under `in`"))));
+    }
+    Ok(())
+}
+
+/// A `+` in a value cannot be told from a space.
+fn check_query_value(text: &str) -> Result<(), Problem> {
+    if text.contains('+') {
+        let message = format!("`{text}` can never match: a `+` may be a space to the upstream");
+        return Err(("invalid-value", message, None));
     }
     Ok(())
 }

@@ -14,18 +14,20 @@ impl<'a> Compiler<'a, '_> {
             self.fits_a_deny_rule(spec);
         }
         let on = spec.on.as_ref();
-        let paths = self.paths(on);
+        let (methods, paths) = self.calls(on);
         Rule {
             name: RuleName { policy: self.policy.into(), rule: spec.name.value.as_str().into() },
             effect: spec.effect.value.into(),
             mode: spec.mode.into(),
             ports: target.ports.clone().into(),
-            methods: self.methods(on),
+            methods,
             inject: self.inject(spec, &paths),
+            when: self.condition(spec, &paths),
             paths,
             source: self.source(spec.source.as_ref()),
             context_extensions: self.context_extensions(spec.context_extensions.as_ref()),
             headers: self.headers(spec.headers.as_ref()),
+            query: self.query(spec.query.as_ref()),
             peer: spec.peer.as_ref().map(|peer| self.peer(peer)),
             token: spec.token.as_ref().map(|token| self.token(token)),
         }

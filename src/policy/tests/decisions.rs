@@ -228,6 +228,70 @@ fn indeterminate_never_allows() {
     }
 }
 
+/// P23: a gRPC call is matched exactly, case included.
+#[test]
+fn grpc_calls_are_matched_by_service_and_method() {
+    let set = rules(&[
+        "{ name: get, effect: allow, on: { grpc: [{ service: orders.v1.Orders, methods: [Get, List] }] }, peer: { any: true } }",
+        "{ name: stock, effect: allow, on: { grpc: [{ service: stock.v1.Stock }] }, peer: { any: true } }",
+    ]);
+    for (method, path, expected) in [
+        ("POST", "/orders.v1.Orders/Get", "allow get"),
+        ("POST", "/orders.v1.Orders/List", "allow get"),
+        ("POST", "/orders.v1.Orders/Delete", "deny no_rule"),
+        ("POST", "/orders.v1.Orders/get", "deny no_rule"),
+        ("POST", "/orders.v1.Orders/Get/", "deny no_rule"),
+        ("POST", "/orders.v1.Orders//Get", "deny path_not_canonical"),
+        ("POST", "orders.v1.Orders/Get", "deny path_not_canonical"),
+        ("GET", "/orders.v1.Orders/Get", "deny no_rule"),
+        ("POST", "/stock.v1.Stock/Anything", "allow stock"),
+        ("POST", "/stock.v1.Stock/", "deny no_rule"),
+    ] {
+        let request = request(method, "orders.example.com", path);
+        assert_eq!(outcome(&set, &web(), &request), expected, "{method} {path}");
+    }
+}
+
+/// P28: a query rule sees every value, and doubt denies.
+#[test]
+fn a_query_rule_sees_every_value() {
+    let set = rules(&[
+        WEB,
+        "{ name: no-debug, effect: deny, query: [{ name: debug, any: { in: ['1', 'true'] } }] }",
+    ]);
+    for (path, expected) in [
+        ("/a", "allow web"),
+        ("/a?debug=0", "allow web"),
+        ("/a?debug=0&debug=1", "deny rule_denied no-debug"),
+        ("/a?%64ebug=true", "deny rule_denied no-debug"),
+        ("/a?x=1;debug=1", "deny eval_error no-debug"),
+    ] {
+        assert_eq!(outcome(&set, &web(), &get(path)), expected, "{path}");
+    }
+}
+
+/// P74: a condition is one more thing that a rule asks for, in three values.
+#[test]
+fn a_condition_is_evaluated_in_three_values() {
+    let set = rules(&[
+        "{ name: own, effect: allow, on: { paths: ['/users/{id}'] }, token: { issuer: corp }, when: 'token.sub == request.path.id' }",
+        "{ name: guests, effect: deny, token: { issuer: corp }, when: 'token.claims.kind == \"guest\"' }",
+    ]);
+    for (path, claims, expected) in [
+        ("/users/alice", json!({"sub": "alice", "kind": "staff"}), "allow own"),
+        ("/users/bob", json!({"sub": "alice", "kind": "staff"}), "deny no_rule own"),
+        ("/users/alice", json!({"sub": "alice", "kind": "guest"}), "deny rule_denied guests"),
+        ("/users/alice", json!({"sub": "alice"}), "deny eval_error guests"),
+        ("/users/alice", json!({"kind": "staff"}), "deny eval_error own"),
+    ] {
+        assert_eq!(
+            outcome(&set, &caller(None, Some(claims.clone())), &get(path)),
+            expected,
+            "{claims}"
+        );
+    }
+}
+
 #[test]
 fn networks_and_route_parameters_are_compared() {
     let set = rules(&[

@@ -129,3 +129,18 @@ fn repetitions_are_found_at_their_place() {
         ]
     );
 }
+
+#[test]
+fn odd_conditions_are_found() {
+    for (when, expected) in [
+        ("1 < 2", 1),
+        ("request.host.matches(\"admin\")", 1),
+        ("request.host.matches(\"^admin$\")", 0),
+        ("token.sub == \"a\"", 0),
+    ] {
+        let found = one(&format!(
+            "{{ name: r, effect: allow, token: {{ issuer: corp }}, when: '{when}' }}"
+        ));
+        assert_eq!(found.len(), expected, "{when} {found:?}");
+    }
+}

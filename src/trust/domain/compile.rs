@@ -6,6 +6,7 @@ use rustls::pki_types::CertificateDer;
 use serde_saphyr::Spanned;
 
 use super::authorities::{self, Authority, Unfit};
+use super::bundle::{BundleProblem, SpiffeBundle};
 use super::crl::{Crl, CrlProblem, CrlSigner};
 use super::leaf::LeafRules;
 use super::revocation::Revocation;
@@ -14,6 +15,7 @@ use crate::document::{Attachments, Diagnostic, Document, OnMissing, RevocationSp
 use crate::document::{Source, Spec, TrustDomainSpec};
 use crate::secret::Fingerprint;
 use crate::spiffe::{SpiffePattern, TrustDomainName};
+use crate::trust::KeyFault;
 
 /// What compiling one document needs and gathers.
 struct Compiler<'a> {
@@ -35,7 +37,7 @@ pub(in crate::trust) fn compile(
     let mut compiler = Compiler { document, files, problems, inputs: Vec::new() };
     let spiffe = spec.spiffe.as_ref().and_then(|name| compiler.spiffe_name(name));
     let forwarders = compiler.forwarders(spec, spiffe.as_ref());
-    let authorities = compiler.authorities(&spec.authorities);
+    let (bundle, authorities) = compiler.authorities(spec);
     let intermediates = compiler.intermediates(&spec.intermediates);
     let leaf = LeafRules::compile(&spec.leaf, &document.origin, compiler.problems);
     let revocation = spec.revocation.as_ref().map(|revocation| {
@@ -52,6 +54,7 @@ pub(in crate::trust) fn compile(
     Some(TrustDomain {
         name,
         spiffe,
+        bundle,
         authorities,
         anchors,
         intermediates,
@@ -130,9 +133,14 @@ impl Compiler<'_> {
         Some(pattern)
     }
 
-    fn authorities(&mut self, sources: &[Source]) -> Vec<Authority> {
+    fn authorities(&mut self, spec: &TrustDomainSpec) -> (Option<SpiffeBundle>, Vec<Authority>) {
         let before = self.problems.len();
-        let found = self.certificates(sources, Authority::read);
+        let mut found = self.certificates(&spec.authorities, Authority::read);
+        let bundle = spec.bundle.as_ref().and_then(|source| self.bundle(source, spec));
+        let bundle = bundle.map(|(bundle, authorities)| {
+            found.extend(authorities);
+            bundle
+        });
         let explained =
             self.problems.iter().skip(before).any(|problem| problem.severity == Severity::Error);
         if found.is_empty() && !explained {
@@ -143,7 +151,50 @@ impl Compiler<'_> {
             );
             self.problems.push(problem.help("add `authorities: [{ file: ca.pem }]`"));
         }
-        found
+        (bundle, found)
+    }
+
+    fn bundle(
+        &mut self,
+        source: &Source,
+        spec: &TrustDomainSpec,
+    ) -> Option<(SpiffeBundle, Vec<Authority>)> {
+        if spec.spiffe.is_none() {
+            let message = String::from("a SPIFFE bundle belongs to a SPIFFE trust domain");
+            self.error(
+                "bundle-without-spiffe",
+                source.place(),
+                message,
+                "add `spiffe: prod.example`",
+            );
+        }
+        let bytes = self.bytes(source)?;
+        match SpiffeBundle::read(&bytes) {
+            Ok((bundle, certificates)) => {
+                let authorities = self.fit(source, &certificates, Authority::read);
+                self.skipped_keys(source, &bundle);
+                Some((bundle, authorities))
+            }
+            Err(BundleProblem(why)) => {
+                let message = format!("SPIFFE bundle in {} {why}", source.name());
+                self.error("invalid-bundle", source.place(), message, "expected JSON with `keys`");
+                None
+            }
+        }
+    }
+
+    fn skipped_keys(&mut self, source: &Source, bundle: &SpiffeBundle) {
+        for skipped in bundle.jwt_keys().skipped() {
+            let place = self.document.origin.span(source.place());
+            let message = format!("token authority in {}: {skipped}", source.name());
+            let secret = matches!(skipped.fault, KeyFault::Private | KeyFault::Symmetric);
+            self.problems.push(if secret {
+                Diagnostic::error("secret-key", place, message)
+                    .help("a secret does not belong here: consider it known and replace it")
+            } else {
+                Diagnostic::warning("skipped-key", place, message)
+            });
+        }
     }
 
     fn intermediates(&mut self, sources: &[Source]) -> Vec<CertificateDer<'static>> {
@@ -162,11 +213,23 @@ impl Compiler<'_> {
         let mut found = Vec::new();
         for source in sources {
             let certificates = self.read(source, pem_file::certificates).unwrap_or_default();
-            for (at, der) in (1..).zip(&certificates) {
-                match read(der) {
-                    Ok(value) => found.push(value),
-                    Err(unfit) => self.unfit(source, at, &unfit),
-                }
+            found.extend(self.fit(source, &certificates, &read));
+        }
+        found
+    }
+
+    /// The certificates that `read` accepts.
+    fn fit<T>(
+        &mut self,
+        source: &Source,
+        certificates: &[CertificateDer<'static>],
+        read: impl Fn(&CertificateDer<'static>) -> Result<T, Unfit>,
+    ) -> Vec<T> {
+        let mut found = Vec::new();
+        for (at, der) in (1..).zip(certificates) {
+            match read(der) {
+                Ok(value) => found.push(value),
+                Err(unfit) => self.unfit(source, at, &unfit),
             }
         }
         found
@@ -230,20 +293,27 @@ impl Compiler<'_> {
         self.problems.push(problem);
     }
 
-    /// What `read` makes of the bytes of a source, which become part of the revision.
+    /// The bytes of a source, which become part of the revision.
+    fn bytes(&mut self, source: &Source) -> Option<Vec<u8>> {
+        match self.files.read(&self.document.origin, source) {
+            Ok(bytes) => {
+                self.inputs.extend_from_slice(Fingerprint::of(&bytes).as_bytes());
+                Some(bytes.into_owned())
+            }
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    /// What `read` makes of the bytes of a source.
     fn read<T>(
         &mut self,
         source: &Source,
         read: impl Fn(&[u8]) -> Result<T, pem_file::Problem>,
     ) -> Option<T> {
-        let bytes = match self.files.read(&self.document.origin, source) {
-            Ok(bytes) => bytes,
-            Err(problem) => {
-                self.problems.push(problem);
-                return None;
-            }
-        };
-        self.inputs.extend_from_slice(Fingerprint::of(&bytes).as_bytes());
+        let bytes = self.bytes(source)?;
         match read(&bytes) {
             Ok(value) => Some(value),
             Err(problem) => {

@@ -1,6 +1,7 @@
 //! A trust domain: whose certificates are believed, and under which rules.
 
 mod authorities;
+mod bundle;
 mod compile;
 mod crl;
 mod leaf;
@@ -8,6 +9,7 @@ mod pem_file;
 mod revocation;
 
 pub use authorities::{Authority, Validity};
+pub use bundle::SpiffeBundle;
 pub(super) use compile::{check_distinct, compile};
 pub use crl::{Crl, IssuerId};
 pub use leaf::{ExtendedKeyUsageRules, LeafRules, Pin};
@@ -23,6 +25,7 @@ use crate::spiffe::{SpiffeId, SpiffePattern, TrustDomainName};
 pub struct TrustDomain {
     name: String,
     spiffe: Option<TrustDomainName>,
+    bundle: Option<SpiffeBundle>,
     authorities: Vec<Authority>,
     anchors: Vec<TrustAnchor<'static>>,
     intermediates: Vec<CertificateDer<'static>>,
@@ -45,6 +48,12 @@ impl TrustDomain {
     #[must_use]
     pub const fn spiffe(&self) -> Option<&TrustDomainName> {
         self.spiffe.as_ref()
+    }
+
+    /// Its SPIFFE bundle, if it has one. The X.509 authorities in it are among [`Self::authorities`].
+    #[must_use]
+    pub const fn bundle(&self) -> Option<&SpiffeBundle> {
+        self.bundle.as_ref()
     }
 
     /// The pinned authorities, in the same order as [`Self::anchors`].

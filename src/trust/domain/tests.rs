@@ -154,3 +154,70 @@ fn the_revision_follows_the_documents_and_their_files() {
         )
     );
 }
+
+/// A bundle as SPIRE serves it.
+fn bundle(keys: &[String]) -> String {
+    format!(
+        "{{ \"keys\": [{}], \"spiffe_sequence\": 12, \"spiffe_refresh_hint\": 600 }}",
+        keys.join(", ")
+    )
+}
+
+fn x509_key(ca: &Ca) -> String {
+    use base64::Engine as _;
+    let x5c = base64::engine::general_purpose::STANDARD.encode(&ca.der);
+    format!("{{ \"use\": \"x509-svid\", \"kty\": \"EC\", \"x5c\": [\"{x5c}\"] }}")
+}
+
+const JWT_KEY: &str = "{ \"use\": \"jwt-svid\", \"kty\": \"EC\", \"crv\": \"P-256\", \"kid\": \"k1\",
+    \"x\": \"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\", \"y\": \"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM\" }";
+
+#[test]
+fn a_spiffe_bundle_gives_authorities_for_certificates_and_for_tokens() {
+    let (one, two) = (Ca::root("one"), Ca::root("two"));
+    let other = String::from("{ \"use\": \"wit-svid\", \"kty\": \"EC\" }");
+    let text = bundle(&[x509_key(&one), x509_key(&two), JWT_KEY.to_owned(), other]);
+    let spec = "{ spiffe: prod.example, bundle: { file: b.json } }";
+    let (store, problems) = compile(&trust_domain("prod", spec), &[("b.json", text.as_bytes())]);
+    assert!(problems.is_empty(), "{}", problems[0]);
+    let domain = &store.domains()[0];
+    assert_eq!((domain.authorities().len(), domain.anchors().len()), (2, 2));
+    let bundle = domain.bundle().unwrap();
+    assert_eq!(bundle.sequence(), Some(12));
+    assert_eq!(bundle.refresh_hint(), Some(std::time::Duration::from_secs(600)));
+    assert_eq!((bundle.jwt_keys().keys().len(), bundle.ignored()), (1, 1));
+    assert!(bundle.jwt_keys().has("k1"));
+}
+
+#[test]
+fn a_bundle_that_breaks_a_rule_is_refused() {
+    let ca = Ca::root("root");
+    let key = x509_key(&ca);
+    let leaf = Ca { der: ca.sign(&leaf_params(&["spiffe://a/b"])).der, issuer: ca.issuer };
+    let two = key.replace("[\"", "[\"AAAA\", \"");
+    for (text, codes) in [
+        ("[]".to_owned(), &["invalid-bundle"][..]),
+        ("{}".to_owned(), &["invalid-bundle"]),
+        ("{ \"keys\": [1] }".to_owned(), &["invalid-bundle"]),
+        ("{ \"keys\": [], \"keys\": [] }".to_owned(), &["invalid-bundle"]),
+        ("{ \"keys\": [], \"spiffe_sequence\": \"1\" }".to_owned(), &["invalid-bundle"]),
+        (bundle(&[]), &["no-authorities"]),
+        (bundle(&[JWT_KEY.to_owned()]), &["no-authorities"]),
+        (bundle(&[two]), &["invalid-bundle"]),
+        (bundle(&[key.replace("x5c", "x5t")]), &["invalid-bundle"]),
+        (bundle(&[key.replace("MII", "!II")]), &["invalid-bundle"]),
+        (bundle(&[x509_key(&leaf)]), &["not-an-authority"]),
+        (
+            bundle(&[key.clone(), JWT_KEY.replace("\"kid\"", "\"d\": \"AA\", \"kid\"")]),
+            &["secret-key"],
+        ),
+        (bundle(&[key.clone(), JWT_KEY.replace("P-256", "P-999")]), &["skipped-key"]),
+        (bundle(&vec![key.clone(); 65]), &["invalid-bundle"]),
+    ] {
+        let spec = "{ spiffe: prod.example, bundle: { file: b.json } }";
+        assert_eq!(self::codes(spec, &[("b.json", text.as_bytes())]), codes, "{text}");
+    }
+    let text = bundle(&[key]);
+    let codes = codes("{ bundle: { file: b.json } }", &[("b.json", text.as_bytes())]);
+    assert_eq!(codes, ["bundle-without-spiffe"]);
+}

@@ -39,53 +39,32 @@ impl Issuer {
     }
 }
 
-/// Refuses two issuers whose tokens could not be told apart: the same `iss` in the same place (P53).
+/// Refuses two issuers whose tokens could not be told apart: the same `iss` in the same place (P53), or opaque tokens, which
+/// say nothing, in the same place.
 pub(in crate::trust) fn refuse_ambiguous(documents: &[Document], problems: &mut Vec<Diagnostic>) {
-    let (mut seen, mut introspecting) = (BTreeMap::new(), BTreeMap::new());
+    let (mut named, mut opaque) = (BTreeMap::new(), BTreeMap::new());
     for document in documents {
         let Spec::TokenIssuer(spec) = &document.spec else { continue };
-        if spec.introspection.is_some() {
-            refuse_second_introspector(document, spec, &mut introspecting, problems);
-            continue;
-        }
+        let own = &document.metadata.name.value;
+        let mut clash = |first: &String, what: &str| {
+            let message = format!("{what} as the issuer `{first}`");
+            let help =
+                "merge the two documents, or give their tokens different places with `tokens`";
+            let span = document.origin.span(&spec.issuer);
+            problems.push(Diagnostic::error("duplicate-issuer", span, message).help(help));
+        };
         for place in places_of(spec) {
-            let first = seen
-                .entry((spec.issuer.value.as_str(), place))
-                .or_insert(&document.metadata.name.value);
-            if **first == document.metadata.name.value {
+            let first = *named.entry((spec.issuer.value.as_str(), place.clone())).or_insert(own);
+            if first != own {
+                clash(first, "issuer has the same `iss` and the same place for its tokens");
+            }
+            if spec.introspection.is_none() {
                 continue;
             }
-            let message = format!(
-                "issuer `{}` is also that of the document `{first}`, and their tokens are in the same place",
-                spec.issuer.value
-            );
-            let span = document.origin.span(&spec.issuer);
-            problems.push(Diagnostic::error("duplicate-issuer", span, message).help(
-                "merge the two documents, or give their tokens different places with `tokens`",
-            ));
-        }
-    }
-}
-
-/// Nothing in an opaque token says whose it is, so only its place can.
-fn refuse_second_introspector<'a>(
-    document: &'a Document,
-    spec: &'a TokenIssuerSpec,
-    seen: &mut BTreeMap<TokenPlace, &'a str>,
-    problems: &mut Vec<Diagnostic>,
-) {
-    let name = document.metadata.name.value.as_str();
-    for place in places_of(spec) {
-        let first = *seen.entry(place).or_insert(name);
-        if first != name {
-            let message = format!(
-                "opaque tokens in the same place are those of the document `{first}`, and nothing else tells them apart"
-            );
-            let span = document.origin.span(&spec.issuer);
-            problems.push(
-                Diagnostic::error("duplicate-introspection", span, message)
-                    .help("give them different places with `tokens`"),
-            );
+            let first = *opaque.entry(place).or_insert(own);
+            if first != own {
+                clash(first, "issuer has opaque tokens in the same place");
+            }
         }
     }
 }
@@ -119,8 +98,7 @@ impl Compiler<'_> {
         let max_age = max_age.map(|age| self.duration(Some(age), "maxAge", Duration::ZERO));
         let places = self.places();
         let required_claims = self.required_claims();
-        let verification = self.verification();
-        let (keys, introspection) = verification?;
+        let keys = self.keys();
         Some(Issuer {
             name: self.document.metadata.name.value.clone(),
             profile: self.spec.profile,
@@ -135,8 +113,7 @@ impl Compiler<'_> {
             binding: self.spec.binding,
             required_claims,
             denied_keys: values(&self.spec.deny_kids),
-            keys,
-            introspection,
+            keys: keys?,
         })
     }
 
@@ -188,7 +165,8 @@ impl Compiler<'_> {
     }
 
     fn algorithms(&mut self) -> Option<Vec<Algorithm>> {
-        if self.spec.introspection.is_some() {
+        if self.spec.introspection.is_some() && self.spec.algorithms.is_empty() {
+            // What is not signed for us has no algorithm.
             return Some(Vec::new());
         }
         if self.spec.algorithms.is_empty() {

@@ -17,7 +17,7 @@ use crate::document::{
 use crate::limits::{MAX_INTROSPECTION_CONCURRENCY, MAX_INTROSPECTION_TIMEOUT};
 use crate::secret::{Fingerprint, Secret};
 use crate::trust::{
-    Algorithm, ClientAssertion, ClientAuthentication, Introspection, KeySet, KeyUrl, KeyUrlError,
+    Algorithm, ClientAssertion, ClientAuthentication, Introspection, KeyUrl, KeyUrlError,
 };
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -30,35 +30,10 @@ const MAX_CACHE_TTL: Duration = Duration::from_secs(5 * 60);
 // === impl Compiler ===
 
 impl Compiler<'_> {
-    /// Keys, or an endpoint to ask and no keys.
-    pub(super) fn verification(&mut self) -> Option<(KeySource, Option<Arc<Introspection>>)> {
-        match (&self.spec.keys, &self.spec.introspection) {
-            (Some(keys), None) => Some((self.keys(keys)?, None)),
-            (None, Some(spec)) => {
-                self.refuse_key_settings();
-                let introspection = self.introspection(&spec.value)?;
-                let none = KeySource::Local(Arc::new(KeySet::empty()));
-                Some((none, Some(Arc::new(introspection))))
-            }
-            (Some(_), Some(spec)) => {
-                self.error(
-                    "key-source",
-                    spec,
-                    "issuer has both `keys` and `introspection`",
-                    "signed and opaque tokens of one issuer are two documents with the same `issuer`",
-                );
-                None
-            }
-            (None, None) => {
-                self.error(
-                    "key-source",
-                    &self.spec.issuer,
-                    "issuer has neither `keys` nor `introspection`",
-                    "say where its public keys are, or how it is asked about its tokens",
-                );
-                None
-            }
-        }
+    /// An endpoint to ask, and no keys.
+    pub(super) fn introspected(&mut self, spec: &Spanned<IntrospectionSpec>) -> Option<KeySource> {
+        self.refuse_key_settings();
+        self.introspection(&spec.value).map(|spec| KeySource::Introspected(Arc::new(spec)))
     }
 
     /// What speaks of signatures would have no effect, and somebody may rely on it.

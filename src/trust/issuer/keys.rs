@@ -24,37 +24,51 @@ const MIN_REFRESH: Duration = Duration::from_secs(10);
 // === impl Compiler ===
 
 impl Compiler<'_> {
-    pub(super) fn keys(&mut self, keys: &Spanned<KeysSpec>) -> Option<KeySource> {
+    pub(super) fn keys(&mut self) -> Option<KeySource> {
+        let spec = self.spec;
+        match (&spec.keys, &spec.introspection) {
+            (Some(keys), None) => self.published_keys(keys),
+            (None, Some(introspection)) => self.introspected(introspection),
+            (Some(_), Some(both)) => {
+                let message = "issuer has both `keys` and `introspection`";
+                let help = "keep `keys` for JWTs, or `introspection` for opaque tokens; an issuer of both kinds is two documents with different `tokens`";
+                self.error("key-source", both, message, help);
+                None
+            }
+            (None, None) => {
+                let help = "write `keys: { discovery: {} }`, or where else its keys are";
+                self.error("key-source", &spec.issuer, "issuer has no `keys`", help);
+                None
+            }
+        }
+    }
+
+    fn published_keys(&mut self, keys: &Spanned<KeysSpec>) -> Option<KeySource> {
         let (url, discovery) = (&keys.value.url, &keys.value.discovery);
+        let plaintext = keys.value.allow_plaintext;
         match (keys.value.sources.as_slice(), url, discovery) {
             ([source], None, None) => {
                 self.refuse_remote_settings(keys);
                 self.local_keys(source)
             }
             ([], Some(url), None) => {
-                let url = self.key_url(&url.value, url, keys.value.allow_plaintext);
+                let url = self.key_url(&url.value, url, plaintext);
                 self.remote_keys(&keys.value, url, None)
             }
             ([], None, Some(place)) => {
                 let issuer = self.spec.issuer.value.clone();
                 let text = format!("{}{WELL_KNOWN}", issuer.strip_suffix('/').unwrap_or(&issuer));
-                let url = self.key_url(&text, place, keys.value.allow_plaintext);
+                let url = self.key_url(&text, place, plaintext);
                 self.remote_keys(&keys.value, url, Some(issuer))
             }
             (sources, url, discovery) => {
-                let count = sources
-                    .len()
-                    .saturating_add(usize::from(url.is_some()))
-                    .saturating_add(usize::from(discovery.is_some()));
+                let more = usize::from(url.is_some()).saturating_add(discovery.iter().count());
+                let count = sources.len().saturating_add(more);
                 let message = format!(
                     "keys have {count} sources, expected exactly one of `file`, `inline`, `url` and `discovery`"
                 );
-                self.error(
-                    "key-source",
-                    keys,
-                    &message,
-                    "keep the one that holds the issuer's current keys",
-                );
+                let help = "keep the one that holds the issuer's current keys";
+                self.error("key-source", keys, &message, help);
                 None
             }
         }
@@ -166,7 +180,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn key_url<T>(
+    pub(super) fn key_url<T>(
         &mut self,
         text: &str,
         place: &Spanned<T>,
@@ -187,7 +201,7 @@ impl Compiler<'_> {
                 "expected an address such as `https://login.example.com/jwks`"
             }
         };
-        self.error("invalid-key-url", place, &format!("key address {error}"), help);
+        self.error("invalid-key-url", place, &format!("address {error}"), help);
         None
     }
 

@@ -192,7 +192,7 @@ fn two_issuers_with_the_same_iss_need_different_places() {
     let problems = problems_of(&same);
     assert_eq!(problems.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["duplicate-issuer"]);
     let apart = format!("{first}---\n{}", second("tokens: [{ cookie: session }]"));
-    assert_eq!(problems_of(&apart), []);
+    assert_eq!(compile(&apart, &with_secret()).1, []);
 }
 
 #[test]
@@ -221,4 +221,69 @@ fn an_address_is_kept_with_its_rules() {
     assert_eq!((remote.refresh.as_secs(), remote.max_stale.as_secs()), (60, 7200));
     let issuer = issuer_with("keys: { url: 'http://127.0.0.1/jwks', allowPlaintext: true }");
     assert!(matches!(issuer.keys(), KeySource::Remote(remote) if remote.url.is_plaintext()));
+}
+
+/// An issuer of opaque tokens, with `changed` instead of the line of the same setting.
+fn opaque_with(changed: &str) -> String {
+    let base = [
+        "url: https://a.example/introspect",
+        "client: { id: us, basic: { file: secret } }",
+        "cacheTtl: 30s",
+    ];
+    let field = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
+    let kept = base.iter().filter(|line| field(line) != field(changed)).map(ToString::to_string);
+    let lines: Vec<_> = kept.chain((!changed.is_empty()).then(|| changed.to_owned())).collect();
+    let spec = format!(
+        "issuer: https://a.example\naudiences: [orders]\nintrospection: {{ {} }}",
+        lines.join(", ")
+    );
+    document("a", &spec)
+}
+
+fn with_secret() -> Attachments {
+    let mut files = Attachments::default();
+    files.insert("secret".into(), Ok(b"secret".to_vec()));
+    files
+}
+
+#[test]
+fn an_issuer_of_opaque_tokens_needs_an_endpoint_instead_of_keys() {
+    let (store, problems) = compile(&opaque_with(""), &with_secret());
+    assert_eq!(problems, []);
+    let KeySource::Introspected(endpoint) = store.issuers()[0].keys() else { panic!() };
+    assert_eq!((endpoint.client_id.as_str(), endpoint.cache_ttl.as_secs()), ("us", 30));
+    assert!(store.introspecting_at(&TokenPlace::Authorization).is_some());
+    assert!(store.introspecting_at(&TokenPlace::Cookie("a".into())).is_none());
+    for (changed, code) in [
+        ("url: /introspect", "invalid-introspection-url"),
+        ("client: { id: '', basic: { file: secret } }", "introspection-client"),
+        ("cacheTtl: 6m", "introspection"),
+        ("cacheTtl: 0s", "zero-duration"),
+        ("timeout: 11s", "introspection"),
+        ("maxConcurrent: 0", "introspection"),
+        ("ca: { inline: x }", "invalid-ca"),
+    ] {
+        let (_, problems) = compile(&opaque_with(changed), &with_secret());
+        assert!(problems.iter().any(|found| found.code == code), "{changed}: {problems:?}");
+    }
+    for more in ["algorithms: [RS256]", "types: [JWT]", "denyKids: [a]"] {
+        let (_, problems) = compile(&format!("{}  {more}\n", opaque_with("")), &with_secret());
+        assert_eq!(problems[0].code, "introspection", "{more}");
+    }
+    let both = format!("{}  keys: {{ discovery: {{}} }}\n", opaque_with(""));
+    assert_eq!(problems_of(&both).last().unwrap().0, "key-source");
+    let neither = document("a", "issuer: a\naudiences: [b]\nalgorithms: [RS256]");
+    assert_eq!(problems_of(&neither)[0].0, "key-source");
+}
+
+/// Opaque tokens say nothing, so only their place tells whose they are.
+#[test]
+fn two_issuers_of_opaque_tokens_need_different_places() {
+    let other = opaque_with("")
+        .replace("name: a ", "name: b ")
+        .replace("issuer: https://a", "issuer: https://b");
+    let (_, problems) = compile(&format!("{}---\n{other}", opaque_with("")), &with_secret());
+    assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), ["duplicate-issuer"]);
+    let apart = format!("{}---\n{other}  tokens: [{{ header: x-token }}]\n", opaque_with(""));
+    assert_eq!(compile(&apart, &with_secret()).1, []);
 }

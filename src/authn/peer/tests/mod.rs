@@ -1,5 +1,6 @@
 //! Peers, verified: each source, each rule, each trick.
 
+mod laws;
 mod memory;
 mod revocation;
 mod verification;
@@ -18,6 +19,8 @@ struct Shown {
     principal: Option<String>,
     destination: Option<String>,
     xfcc: Option<String>,
+    client_cert: Option<String>,
+    principal_believed: bool,
     without_tls: bool,
 }
 
@@ -35,6 +38,9 @@ impl Shown {
         if let Some(xfcc) = &self.xfcc {
             headers.push("x-forwarded-client-cert", HeaderValue::new(xfcc.clone().into_bytes()));
         }
+        if let Some(text) = &self.client_cert {
+            headers.push("client-cert", HeaderValue::new(text.clone().into_bytes()));
+        }
         let sealed = SealedNames::default();
         let (certificate, principal) = (self.certificate.clone(), self.principal.clone());
         let (_, credentials) = CredentialHeaders::split(headers, &sealed, certificate, principal);
@@ -42,6 +48,9 @@ impl Shown {
             source_certificate: true,
             xfcc: true,
             xfcc_without_tls: self.without_tls,
+            client_cert: true,
+            client_cert_without_tls: self.without_tls,
+            principal: self.principal_believed,
         };
         PeerEvidence::collect(&credentials, self.destination.as_deref(), &sources)
     }

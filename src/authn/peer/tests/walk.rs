@@ -272,3 +272,73 @@ fn a_forwarder_that_does_not_verify_is_not_walked_past() {
     let xfcc = format!("{},Chain=\"{chain}\"", sidecar(INGRESS, WEB));
     assert_eq!(Shown::xfcc(xfcc, INGRESS).reason(&trust), Reason::ChainUntrusted);
 }
+
+/// A byte sequence of a structured field.
+fn field(leaf: &Leaf) -> String {
+    use base64::Engine as _;
+    format!(":{}:", base64::engine::general_purpose::STANDARD.encode(&leaf.der))
+}
+
+/// RFC 9440: `client-cert` is a forwarder's word, and comes after everything that is nearer.
+#[test]
+fn client_cert_is_believed_from_a_forwarder_only() {
+    let (ca, trust) = prod();
+    let (web, ingress) = (ca.workload(WEB), ca.workload(INGRESS));
+    let base = Shown { client_cert: Some(field(&web)), ..Shown::default() };
+    let from = |principal: &str| Shown { principal: Some(principal.into()), ..base.clone() };
+    let peer = from(INGRESS).peer(&trust);
+    assert_eq!((peer.spiffe().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Leaf));
+    assert_eq!(peer.source(), PeerSource::ClientCert);
+    assert_eq!(from(VICTIM).reason(&trust), Reason::XfccUntrustedHop);
+    assert_eq!(base.reason(&trust), Reason::XfccUntrustedHop);
+    let plain = Shown { without_tls: true, ..base.clone() };
+    assert_eq!(plain.peer(&trust).spiffe().unwrap().as_str(), WEB);
+    let direct = Shown { certificate: Some(ingress.encoded()), ..base.clone() };
+    assert_eq!(direct.peer(&trust).source(), PeerSource::ClientCert);
+    let nearer = Shown { certificate: Some(ca.workload(VICTIM).encoded()), ..base.clone() };
+    assert_eq!(nearer.peer(&trust).spiffe().unwrap().as_str(), VICTIM);
+    let walked = Shown { xfcc: Some(sidecar(ME, INGRESS)), ..from(INGRESS) };
+    let peer = walked.peer(&trust);
+    assert_eq!((peer.source(), peer.forwarders().len()), (PeerSource::ClientCert, 1));
+    let overtaken = Shown { xfcc: Some(sidecar(ME, VICTIM)), ..from(VICTIM) };
+    assert_eq!(overtaken.peer(&trust).spiffe().unwrap().as_str(), VICTIM);
+}
+
+/// P46: where the principal may be an identity, it is one only as a SPIFFE ID, and the weakest there is.
+#[test]
+fn a_principal_that_is_believed_is_a_name_and_no_more() {
+    let (ca, trust) = prod();
+    let named = |principal: &str| Shown {
+        principal: Some(principal.into()),
+        principal_believed: true,
+        ..Shown::default()
+    };
+    let peer = named(WEB).peer(&trust);
+    assert_eq!((peer.level(), peer.source()), (EvidenceLevel::Asserted, PeerSource::Principal));
+    assert_eq!(peer.certificate(), None);
+    for (principal, reason) in [
+        ("web.prod.example", Reason::EvidenceInsufficient),
+        ("CN=spiffe://prod.example/ns/web/sa/frontend", Reason::EvidenceInsufficient),
+        ("spiffe://prod.example/a,URI=spiffe://prod.example/b", Reason::SpiffeInvalid),
+        ("spiffe://other.example/a", Reason::TrustDomainUnknown),
+    ] {
+        assert_eq!(named(principal).reason(&trust), reason, "{principal}");
+    }
+    let better = Shown { certificate: Some(ca.workload(WEB).encoded()), ..named(WEB) };
+    assert_eq!(better.peer(&trust).level(), EvidenceLevel::Leaf);
+}
+
+/// `source.certificate` comes without its chain; the chain in the nearest element counts if it is of that very leaf.
+#[test]
+fn the_source_certificate_is_completed_by_the_chain_of_the_same_leaf() {
+    let root = Ca::root("root");
+    let trust = store(&[("prod", &root, SPEC)]);
+    let middle = root.intermediate(crate::trust::pki::ca_params("middle"));
+    let (web, other) = (middle.workload(WEB), middle.workload(WEB));
+    let shown = |xfcc: String| Shown { certificate: Some(web.encoded()), ..Shown::xfcc(xfcc, WEB) };
+    let chain = |leaf: &Leaf| format!("Chain=\"{}\"", url_encoded(&[&leaf.der, &middle.der]));
+    let peer = shown(chain(&web)).peer(&trust);
+    assert_eq!((peer.level(), peer.source()), (EvidenceLevel::Full, PeerSource::SourceCertificate));
+    assert_eq!(shown(chain(&other)).reason(&trust), Reason::ChainUntrusted);
+    assert_eq!(shown(format!("{},URI={WEB}", chain(&web))).reason(&trust), Reason::ChainUntrusted);
+}

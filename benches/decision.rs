@@ -1,0 +1,64 @@
+//! What does a whole decision cost, from the decoded message to the encoded answer, once everything is warm?
+
+#![expect(clippy::expect_used, reason = "a benchmark that cannot be set up must fail")]
+
+mod support;
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use prost::Message as _;
+use support::World;
+
+fn decision(c: &mut Criterion) {
+    let world = World::new();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let service = {
+        let _inside = runtime.enter();
+        world.service()
+    };
+    let mut group = c.benchmark_group("decision");
+    for (name, check) in [
+        ("warm/allow", world.check("/v1/orders", Some(&world.rs256), true)),
+        ("warm/allow bound", world.check("/v1/orders/17", Some(&world.tokens.bound), true)),
+        ("deny/no token", world.check("/v1/orders", None, true)),
+        ("deny/path", world.check("/v1/orders/../x", Some(&world.rs256), true)),
+    ] {
+        group.bench_function(name, |b| {
+            b.iter_batched(
+                || check.clone(),
+                |check| black_box(runtime.block_on(service.answer(check))),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+fn wire(c: &mut Criterion) {
+    let world = World::new();
+    let snapshot = world.snapshot();
+    let check = world.check("/v1/orders", Some(&world.rs256), true);
+    let bytes = check.encode_to_vec();
+    let mut group = c.benchmark_group("wire");
+    group.bench_function("decode protobuf", |b| {
+        b.iter(|| {
+            envoy_types::pb::envoy::service::auth::v3::CheckRequest::decode(black_box(
+                bytes.as_slice(),
+            ))
+            .expect("it was encoded here")
+        });
+    });
+    group.bench_function("decode to view", |b| {
+        b.iter_batched(
+            || check.clone(),
+            |check| black_box(countersign::envoy::decode(check, snapshot.sealed())),
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, decision, wire);
+criterion_main!(benches);

@@ -1,0 +1,118 @@
+//! Laws of the whole peer verification, for headers that a hostile caller has a hand in.
+
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::trust::pki::{Ca, leaf_params, store};
+
+const ME: &str = "spiffe://prod.example/ns/orders/sa/orders";
+const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
+const VICTIM: &str = "spiffe://prod.example/ns/admin/sa/root";
+const GATES: [&str; 2] = ["spiffe://prod.example/gate/a", "spiffe://prod.example/gate/b"];
+
+struct World {
+    ca: Ca,
+    trust: TrustStore,
+    web: Leaf,
+    victim: Leaf,
+}
+
+/// Keys are slow to make, and no law is about them.
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let ca = Ca::root("root");
+    let trust = store(&[(
+        "prod",
+        &ca,
+        "spiffe: prod.example, forwarders: ['spiffe://prod.example/gate/*']",
+    )]);
+    let (web, victim) = (ca.workload(WEB), ca.workload(VICTIM));
+    World { ca, trust, web, victim }
+});
+
+/// An element that a proxy appended, with or without the certificate.
+fn appended(uri: &str, leaf: Option<&Leaf>) -> String {
+    let cert = leaf.map_or(String::new(), |leaf| format!("Cert=\"{}\";", leaf.encoded()));
+    let hash = leaf.map_or(Fingerprint::of(uri.as_bytes()), |leaf| Fingerprint::of(&leaf.der));
+    format!("By={ME};Hash={};{cert}Subject=\"\";URI={uri}", hash.to_hex())
+}
+
+/// What a caller may have put into the header before the proxies append to it.
+fn forged() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just(appended(VICTIM, None)),
+        Just(appended(VICTIM, Some(&WORLD.victim))),
+        Just(format!("URI={}", GATES[0])),
+        Just(String::from("\"")),
+        Just(String::from("Subject=\"")),
+        Just(String::from("\\")),
+        Just(String::from(",")),
+        Just(String::from(";")),
+        "[ -~]{0,12}",
+    ];
+    prop::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// P30, P31, P84: whatever stands before it, the caller is the nearest element that is no forwarder, or nobody.
+    #[test]
+    fn a_peer_is_never_taken_from_outside_the_walk(
+        forged in forged(),
+        gates in prop::collection::vec(0..GATES.len(), 0..3),
+        with_certificate in any::<bool>(),
+    ) {
+        let caller = appended(WEB, with_certificate.then_some(&WORLD.web));
+        let mut hops = vec![caller];
+        hops.extend(gates.iter().map(|gate| appended(GATES[*gate], None)));
+        let principal = gates.last().map_or(WEB, |gate| GATES[*gate]);
+        let untouched = forged.is_empty();
+        let before = if forged.is_empty() { forged } else { forged + "," };
+        let shown = Shown::xfcc(before + &hops.join(","), principal);
+        let found = shown.verify_at(&WORLD.trust, NOW);
+        prop_assert!(!untouched || found.verified().is_some(), "{found:?}");
+        if let Credential::Verified(peer) = found {
+            prop_assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
+            prop_assert_eq!(peer.uris(), [WEB]);
+            prop_assert!(peer.forwarders().iter().all(|id| GATES.contains(&id.as_str())));
+        }
+    }
+
+    /// P83: a name that Envoy does not escape never makes its owner somebody else.
+    #[test]
+    fn a_hostile_name_is_its_own_or_nobody(
+        tail in "([,;\"=]|URI=|By=|Hash=|Cert=|Subject=|spiffe://prod.example/|[a-z/.]{1,4}){0,12}",
+        spelled in prop::option::of(Just(appended(VICTIM, None))),
+    ) {
+        let name = format!("spiffe://prod.example/x{tail}{}", spelled.map_or(String::new(), |s| format!(",{s}")));
+        let shown = Shown::xfcc(appended(&name, None), &name);
+        if let Credential::Verified(peer) = shown.verify_at(&WORLD.trust, NOW) {
+            prop_assert_eq!(peer.spiffe().unwrap().as_str(), name);
+        }
+    }
+
+    /// No bytes panic, and no damage leaves a certificate that verifies.
+    #[test]
+    fn a_damaged_certificate_is_refused(at in any::<prop::sample::Index>(), change in 1..=255u8, cut in any::<bool>()) {
+        let mut der = WORLD.web.der.to_vec();
+        let at = at.index(der.len());
+        der[at] ^= change;
+        if cut {
+            der.truncate(at);
+        }
+        let shown = Shown::certificate(&Leaf { der: der.into() });
+        prop_assert!(shown.verify_at(&WORLD.trust, NOW).rejection().is_some());
+    }
+}
+
+#[test]
+fn the_certificates_of_the_world_verify() {
+    let world = &*WORLD;
+    for (leaf, id) in [(&world.web, WEB), (&world.victim, VICTIM)] {
+        assert_eq!(Shown::certificate(leaf).peer(&world.trust).spiffe().unwrap().as_str(), id);
+    }
+    let hostile = world.ca.sign(&leaf_params(&["spiffe://prod.example/x,y"]));
+    assert_eq!(Shown::certificate(&hostile).reason(&world.trust), Reason::SpiffeInvalid);
+}

@@ -1,0 +1,73 @@
+//! Kinds of values, as far as they are known before anything is evaluated.
+
+use std::fmt;
+
+/// The kind of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Bool,
+    Int,
+    Float,
+    Text,
+    List,
+    Mapping,
+    Null,
+    /// Not known before: a claim, or what is made of one.
+    Any,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// Whether a value of this kind can be what `other` asks for.
+    pub(super) const fn may_be(self, other: Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::Any, _)
+                | (_, Self::Any)
+                | (Self::Bool, Self::Bool)
+                | (Self::Int, Self::Int)
+                | (Self::Float, Self::Float)
+                | (Self::Text, Self::Text)
+                | (Self::List, Self::List)
+                | (Self::Mapping, Self::Mapping)
+                | (Self::Null, Self::Null)
+        )
+    }
+
+    /// Whether values of the two kinds can ever be equal.
+    pub(super) const fn is_comparable_with(self, other: Self) -> bool {
+        self.may_be(other)
+            || matches!((self, other), (Self::Int, Self::Float) | (Self::Float, Self::Int))
+            || matches!((self, other), (Self::Null, _) | (_, Self::Null))
+    }
+
+    /// Whether its values have an order among themselves.
+    pub(super) const fn is_ordered(self) -> bool {
+        matches!(self, Self::Int | Self::Float | Self::Text | Self::Any)
+    }
+
+    /// Whether its values may have elements.
+    pub(super) const fn has_elements(self) -> bool {
+        matches!(self, Self::List | Self::Mapping | Self::Any)
+    }
+
+    pub(super) const fn is_any(self) -> bool {
+        matches!(self, Self::Any)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bool => "true or false",
+            Self::Int => "a whole number",
+            Self::Float => "a number",
+            Self::Text => "text",
+            Self::List => "a list",
+            Self::Mapping => "a mapping",
+            Self::Null => "null",
+            Self::Any => "any value",
+        })
+    }
+}

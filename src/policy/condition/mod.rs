@@ -1,0 +1,218 @@
+//! Conditions: `when` expressions in CEL, the Common Expression Language.
+//!
+//! The only room that knows the expression library. What a document can make it do is bounded: an expression is read on
+//! a stack of its own (its parser recurses), checked in full when it is loaded, and evaluated over values that are made
+//! when they are read. Whatever cannot be evaluated is unknown, and never allows.
+
+mod check;
+mod functions;
+mod kind;
+mod names;
+mod source;
+mod typing;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use cel::common::ast::{IdedExpr, SourceInfo};
+use cel::{Context, ParseErrors, Value};
+
+use super::truth::Truth;
+use super::variable::Facts;
+use crate::limits::{CONDITION_STACK_BYTES, MAX_CONDITION_BRACKETS, MAX_CONDITION_BYTES};
+use crate::request::SealedNames;
+use values::{Slot, Values};
+
+/// A compiled condition.
+#[derive(Clone)]
+pub(super) struct Condition {
+    text: Box<str>,
+    expression: IdedExpr,
+    slots: Box<[Slot]>,
+}
+
+/// What the rule around a condition asks for, and so what there is to speak of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope<'a> {
+    /// Whether it asks for a token.
+    pub(super) token: bool,
+    /// Whether it asks for a peer.
+    pub(super) peer: bool,
+    /// The names that every one of its paths captures.
+    pub(super) captures: &'a [&'a str],
+    /// Headers that carry credentials.
+    pub(super) sealed: &'a SealedNames,
+}
+
+/// What is wrong with a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+    /// The bytes of the text that it is about.
+    pub(super) at: Range<usize>,
+    node: u64,
+    length: usize,
+}
+
+// === impl Condition ===
+
+impl Condition {
+    /// Compiles `text`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(super) fn compile(text: &str, scope: Scope<'_>) -> Result<Self, Vec<Fault>> {
+        guard(text).map_err(|fault| vec![fault])?;
+        // The parser recurses deeply, and running out of stack ends the process.
+        let compiled = std::thread::scope(|threads| {
+            std::thread::Builder::new()
+                .stack_size(CONDITION_STACK_BYTES)
+                .spawn_scoped(threads, || read(text, scope))
+                .map(std::thread::ScopedJoinHandle::join)
+        });
+        match compiled {
+            Ok(Ok(compiled)) => compiled,
+            Ok(Err(_)) => Err(vec![Fault::of_all(text, "the condition cannot be read")]),
+            Err(_) => Err(vec![Fault::of_all(text, "no thread to read the condition on")]),
+        }
+    }
+
+    /// Whether it is the same for every request.
+    pub(super) fn is_constant(&self) -> bool {
+        self.slots.iter().all(|slot| matches!(slot, Slot::Pattern(_)))
+    }
+
+    /// Whether it has a regular expression that is not about the whole text.
+    pub(super) fn has_open_pattern(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot, Slot::Pattern(p) if !p.is_anchored()))
+    }
+
+    /// Whether it holds. An error of any sort is unknown: the library's messages quote values, and are not kept.
+    pub(super) fn holds(&self, facts: &Facts<'_>) -> Truth {
+        let Some(environment) = functions::environment() else { return Truth::Unknown };
+        let values = Values { slots: &self.slots, facts: *facts };
+        let mut context = Context::with_env(Arc::clone(environment));
+        context.set_variable_resolver(&values);
+        match Value::resolve(&self.expression, &context) {
+            Ok(Value::Bool(holds)) => holds.into(),
+            Ok(_) | Err(_) => Truth::Unknown,
+        }
+    }
+}
+
+impl std::fmt::Debug for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Condition").field(&self.text).finish()
+    }
+}
+
+/// Bounds what the parser gets to see.
+fn guard(text: &str) -> Result<(), Fault> {
+    if text.trim().is_empty() {
+        return Err(Fault::of_all(text, "the condition is empty"));
+    }
+    if text.len() > MAX_CONDITION_BYTES {
+        let message = format!("the condition is longer than {MAX_CONDITION_BYTES} bytes");
+        return Err(Fault::of_all(text, message));
+    }
+    let mut depth = 0usize;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            // Brackets in quoted text count, too: that is on the safe side.
+            b'(' | b'[' | b'{' => depth = depth.saturating_add(1),
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_CONDITION_BRACKETS {
+            let message = format!("brackets are nested more than {MAX_CONDITION_BRACKETS} deep");
+            return Err(Fault { at: at..at.saturating_add(1), ..Fault::of_all(text, message) });
+        }
+    }
+    Ok(())
+}
+
+fn read(text: &str, scope: Scope<'_>) -> Result<Condition, Vec<Fault>> {
+    let Some(environment) = functions::environment() else {
+        return Err(vec![Fault::of_all(text, "the language of conditions cannot be set up")]);
+    };
+    let (mut expression, places) = environment
+        .parser()
+        .parse_with_source_info(text)
+        .map_err(|errors| syntax_faults(text, &errors))?;
+    let (slots, faults) = check::check(&mut expression, scope);
+    if faults.is_empty() {
+        return Ok(Condition { text: text.into(), expression, slots: slots.into() });
+    }
+    Err(faults.into_iter().map(|fault| fault.located(text, &places)).collect())
+}
+
+fn syntax_faults(text: &str, errors: &ParseErrors) -> Vec<Fault> {
+    let fault = |error: &cel::ParseError| {
+        let (line, column) = error.pos;
+        let at = byte_at(text, line, column);
+        Fault { at: at..at.saturating_add(1), ..Fault::of_all(text, plain_syntax(&error.msg)) }
+    };
+    errors.errors.iter().map(fault).collect()
+}
+
+/// A syntax error without the grammar's inner names: what was found, and that it does not fit.
+fn plain_syntax(message: &str) -> String {
+    let found = message.split_once('\'').and_then(|(_, rest)| rest.split_once('\''));
+    match found {
+        Some(("<EOF>", _)) => String::from("the condition ends too early"),
+        Some((found, _)) if !found.is_empty() => format!("`{found}` does not fit here"),
+        Some(_) | None => String::from("not an expression"),
+    }
+}
+
+/// The byte at a line and a column, which count from 1 and in characters.
+fn byte_at(text: &str, line: isize, column: isize) -> usize {
+    let before = |n: isize| usize::try_from(n.saturating_sub(1)).unwrap_or(0);
+    let mut lines = text.split_inclusive('\n');
+    let above: usize = lines.by_ref().take(before(line)).map(str::len).sum();
+    let line = lines.next().unwrap_or_default();
+    above.saturating_add(line.chars().take(before(column)).map(char::len_utf8).sum())
+}
+
+// === impl Fault ===
+
+impl Fault {
+    fn new(node: u64, message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None, at: 0..0, node, length: 0 }
+    }
+
+    fn of_all(text: &str, message: impl Into<String>) -> Self {
+        Self { at: 0..text.len(), ..Self::new(0, message) }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// How many bytes it is about, where the library does not know.
+    fn length(mut self, bytes: usize) -> Self {
+        self.length = bytes;
+        self
+    }
+
+    fn located(mut self, text: &str, places: &SourceInfo) -> Self {
+        let byte = |at: u32| {
+            let chars = usize::try_from(at).unwrap_or(usize::MAX);
+            text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at)
+        };
+        self.at = match places.offset_for(self.node) {
+            Some((start, end)) => {
+                let (start, end) = (byte(start), byte(end.saturating_add(1)));
+                start..end.max(start.saturating_add(self.length)).min(text.len())
+            }
+            None => 0..text.len(),
+        };
+        self
+    }
+}

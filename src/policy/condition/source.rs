@@ -1,0 +1,156 @@
+//! Where the values of a condition come from: the documented variables, each with its kind.
+
+use serde_json::{Map, Value};
+
+use super::kind::Kind;
+use crate::policy::variable::Facts;
+use crate::request::Target;
+
+/// One variable that a condition reads, with its parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    RequestMethod,
+    RequestScheme,
+    RequestHost,
+    RequestPort,
+    /// The whole path as sent, without the query.
+    RequestFullPath,
+    /// A capture of the path template.
+    RequestPath(Box<str>),
+    /// The only value of a header, by its lower-case name.
+    RequestHeader(Box<str>),
+    /// A context extension.
+    Context(Box<str>),
+    TokenSubject,
+    TokenClient,
+    TokenIssuer,
+    TokenId,
+    /// Seconds since 1970.
+    TokenExpires,
+    TokenScopes,
+    TokenAudiences,
+    /// A claim, by the keys that lead to it.
+    TokenClaim(Box<[Box<str>]>),
+    PeerSpiffe,
+    PeerDns,
+    PeerTrustDomain,
+    PeerEvidence,
+    /// Seconds since 1970.
+    Now,
+}
+
+/// A value of a condition, borrowed from where it is.
+#[derive(Clone, Debug)]
+pub(super) enum Found<'a> {
+    Text(&'a str),
+    Int(i64),
+    Texts(&'a [String]),
+    Json(&'a Value),
+}
+
+/// Fields without a parameter, by their whole names.
+pub(super) const FIELDS: [(&str, Source); 16] = [
+    ("request.method", Source::RequestMethod),
+    ("request.scheme", Source::RequestScheme),
+    ("request.host", Source::RequestHost),
+    ("request.port", Source::RequestPort),
+    ("request.fullPath", Source::RequestFullPath),
+    ("token.sub", Source::TokenSubject),
+    ("token.client", Source::TokenClient),
+    ("token.iss", Source::TokenIssuer),
+    ("token.jti", Source::TokenId),
+    ("token.exp", Source::TokenExpires),
+    ("token.scopes", Source::TokenScopes),
+    ("token.audiences", Source::TokenAudiences),
+    ("peer.spiffe", Source::PeerSpiffe),
+    ("peer.dns", Source::PeerDns),
+    ("peer.trustDomain", Source::PeerTrustDomain),
+    ("peer.evidence", Source::PeerEvidence),
+];
+
+/// Fields that have fields of their own, with free names.
+pub(super) const MAPS: [&str; 4] = ["request.path", "request.headers", "token.claims", "context"];
+
+// === impl Source ===
+
+impl Source {
+    /// What kind of value it has.
+    pub(super) const fn kind(&self) -> Kind {
+        match self {
+            Self::RequestMethod
+            | Self::RequestScheme
+            | Self::RequestHost
+            | Self::RequestFullPath
+            | Self::RequestPath(_)
+            | Self::RequestHeader(_)
+            | Self::Context(_)
+            | Self::TokenSubject
+            | Self::TokenClient
+            | Self::TokenIssuer
+            | Self::TokenId
+            | Self::PeerSpiffe
+            | Self::PeerTrustDomain
+            | Self::PeerEvidence => Kind::Text,
+            Self::RequestPort | Self::TokenExpires | Self::Now => Kind::Int,
+            Self::TokenScopes | Self::TokenAudiences | Self::PeerDns => Kind::List,
+            Self::TokenClaim(_) => Kind::Any,
+        }
+    }
+
+    /// Its value; none where there is none, or none that can be told.
+    pub(super) fn find<'a>(&'a self, facts: &Facts<'a>) -> Option<Found<'a>> {
+        let target = facts.request.target.as_ref().ok();
+        let text = |text: Option<&'a str>| text.map(Found::Text);
+        match self {
+            Self::RequestMethod => text(Some(&facts.request.method)),
+            Self::RequestScheme => text(Some(&facts.request.scheme)),
+            Self::RequestHost => text(target.map(|target| target.host.as_str())),
+            Self::RequestPort => {
+                target.and_then(|target| target.port).map(|p| Found::Int(p.into()))
+            }
+            Self::RequestFullPath => text(target.map(|target| target.path.as_str())),
+            Self::RequestPath(name) => text(capture(name, facts, target)),
+            // Repeated and unreadable headers are errors: which of the values counts is not guessed (P4, P7).
+            Self::RequestHeader(name) => text(facts.request.headers.single(name).ok().flatten()),
+            Self::Context(name) => {
+                text(facts.request.context_extensions.get(&**name).map(String::as_str))
+            }
+            Self::TokenSubject => text(facts.token?.subject()),
+            Self::TokenClient => text(facts.token?.client()),
+            Self::TokenIssuer => text(facts.token.map(|token| token.issuer())),
+            Self::TokenId => text(facts.token?.token_id()),
+            Self::TokenExpires => Some(Found::Int(facts.token?.expires_at().as_secs())),
+            Self::TokenScopes => Some(Found::Texts(facts.token?.scopes())),
+            Self::TokenAudiences => Some(Found::Texts(facts.token?.audiences())),
+            Self::TokenClaim(keys) => claim(facts.token?.claims(), keys).map(Found::Json),
+            Self::PeerSpiffe => text(facts.peer?.spiffe().map(|id| id.as_str())),
+            Self::PeerDns => Some(Found::Texts(facts.peer?.dns())),
+            Self::PeerTrustDomain => text(facts.peer.map(|peer| peer.trust_domain())),
+            Self::PeerEvidence => text(facts.peer.map(|peer| peer.level().as_str())),
+            Self::Now => Some(Found::Int(facts.now.as_secs())),
+        }
+    }
+
+    /// Whether there is something, readable or not; none where even that cannot be told.
+    pub(super) fn is_there(&self, facts: &Facts<'_>) -> Option<bool> {
+        if let Self::RequestHeader(name) = self {
+            return Some(facts.request.headers.all(name).count() > 0);
+        }
+        if let Self::TokenClaim(keys) = self {
+            let found = claim(facts.token?.claims(), keys);
+            // A claim that is null is neither there nor absent.
+            return (found != Some(&Value::Null)).then_some(found.is_some());
+        }
+        Some(self.find(facts).is_some())
+    }
+}
+
+fn capture<'a>(name: &str, facts: &Facts<'a>, target: Option<&'a Target>) -> Option<&'a str> {
+    facts.template?.capture(name, &target?.path)
+}
+
+/// Follows keys through mappings only: a list has no fields.
+fn claim<'a>(claims: &'a Map<String, Value>, keys: &[Box<str>]) -> Option<&'a Value> {
+    let (first, rest) = keys.split_first()?;
+    rest.iter().try_fold(claims.get(&**first)?, |value, key| value.as_object()?.get(&**key))
+}

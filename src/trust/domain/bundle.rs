@@ -1,0 +1,126 @@
+//! A SPIFFE bundle: the authorities of one trust domain for certificates and for tokens in one document
+//! (SPIFFE Trust Domain and Bundle, section 4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
+use serde_json::{Map, Value, json};
+
+use crate::json;
+use crate::limits::{MAX_JSON_DEPTH, MAX_KEY_SET_BYTES, MAX_KEYS};
+use crate::trust::{KeyPurpose, KeySet};
+
+/// A bundle that was read.
+#[derive(Debug)]
+pub struct SpiffeBundle {
+    sequence: Option<u64>,
+    refresh_hint: Option<Duration>,
+    jwt_keys: Arc<KeySet>,
+    ignored: usize,
+}
+
+/// Why a text is not a bundle.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BundleProblem(pub(super) String);
+
+// === impl SpiffeBundle ===
+
+impl SpiffeBundle {
+    /// Reads a bundle, and the certificates of its X.509 authorities, which are not checked here.
+    pub(super) fn read(text: &[u8]) -> Result<(Self, Vec<CertificateDer<'static>>), BundleProblem> {
+        if text.len() > MAX_KEY_SET_BYTES {
+            return Err(problem(format!("is over {MAX_KEY_SET_BYTES} bytes")));
+        }
+        let members = json::parse_object(text, MAX_JSON_DEPTH).map_err(|why| {
+            problem(why.map_or_else(|| "is no JSON object".to_owned(), |why| why.to_string()))
+        })?;
+        let Some(Value::Array(keys)) = members.get("keys") else {
+            return Err(problem("has no array `keys`"));
+        };
+        if keys.len() > MAX_KEYS {
+            return Err(problem(format!("has more than {MAX_KEYS} keys")));
+        }
+        let (mut certificates, mut tokens, mut ignored) = (Vec::new(), Vec::new(), 0usize);
+        for (at, key) in (1usize..).zip(keys) {
+            let Value::Object(key) = key else {
+                return Err(problem(format!("key {at} is no object")));
+            };
+            match key.get("use").and_then(Value::as_str) {
+                Some("x509-svid") => certificates.push(x509_authority(key, at)?),
+                Some("jwt-svid") => tokens.push(Value::Object(key.clone())),
+                // Section 4.2.2: a key whose use is unknown is ignored.
+                Some(_) | None => ignored = ignored.saturating_add(1),
+            }
+        }
+        let bundle = Self {
+            sequence: number(&members, "spiffe_sequence")?,
+            refresh_hint: number(&members, "spiffe_refresh_hint")?.map(Duration::from_secs),
+            jwt_keys: Arc::new(key_set(&tokens)?),
+            ignored,
+        };
+        Ok((bundle, certificates))
+    }
+
+    /// Grows with every change of the bundle, where its publisher counts.
+    #[must_use]
+    pub const fn sequence(&self) -> Option<u64> {
+        self.sequence
+    }
+
+    /// How often its publisher would have it read again.
+    #[must_use]
+    pub const fn refresh_hint(&self) -> Option<Duration> {
+        self.refresh_hint
+    }
+
+    /// The keys that sign JWT-SVIDs.
+    #[must_use]
+    pub const fn jwt_keys(&self) -> &Arc<KeySet> {
+        &self.jwt_keys
+    }
+
+    /// How many keys are for a use that is unknown here.
+    #[must_use]
+    pub const fn ignored(&self) -> usize {
+        self.ignored
+    }
+}
+
+/// Section 4.2.2 of X509-SVID: `x5c` has exactly one certificate, that of the authority.
+fn x509_authority(
+    key: &Map<String, Value>,
+    at: usize,
+) -> Result<CertificateDer<'static>, BundleProblem> {
+    let wrong = |why: &str| problem(format!("X.509 authority in key {at} {why}"));
+    let Some(Value::Array(chain)) = key.get("x5c") else {
+        return Err(wrong("has no array `x5c`"));
+    };
+    let [Value::String(certificate)] = chain.as_slice() else {
+        return Err(wrong("must have exactly one certificate in `x5c`"));
+    };
+    // RFC 7517 section 4.7: base64 of the standard alphabet, not base64url.
+    let der = STANDARD.decode(certificate).map_err(|_| wrong("is not base64"))?;
+    Ok(CertificateDer::from(der))
+}
+
+fn key_set(keys: &[Value]) -> Result<KeySet, BundleProblem> {
+    let text = json!({ "keys": keys }).to_string();
+    KeySet::parse(text.as_bytes(), KeyPurpose::JwtSvid).map_err(|why| problem(why.to_string()))
+}
+
+fn number(members: &Map<String, Value>, name: &str) -> Result<Option<u64>, BundleProblem> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(value) => value
+            .as_u64()
+            .map(Some)
+            .ok_or_else(|| problem(format!("`{name}` is not a whole number"))),
+    }
+}
+
+fn problem(why: impl Into<String>) -> BundleProblem {
+    BundleProblem(why.into())
+}

@@ -1,0 +1,25 @@
+//! What `docs/envoy.md` tells people to write is what these tests run.
+
+use countersign::demo::envoy::SIDECAR_MTLS;
+
+const DOCS: &str = include_str!("../../docs/envoy.md");
+
+/// Where each line of the page's YAML has to come from: the shipped file, or the tests of the listeners.
+const TESTED: [&str; 2] = [SIDECAR_MTLS, include_str!("listeners.rs")];
+
+#[test]
+fn every_line_of_yaml_in_the_docs_is_run_by_a_test() {
+    let tested: Vec<&str> = TESTED.iter().flat_map(|text| text.lines()).map(str::trim).collect();
+    let mut blocks = 0;
+    for block in DOCS.split("```yaml\n").skip(1) {
+        blocks += 1;
+        let yaml = block.split("```").next().unwrap();
+        for line in yaml.lines().map(str::trim).filter(|line| *line != "address:") {
+            // The one value that differs: a socket lies where an operator wants it.
+            let line = line.replace("/run/countersign/ext_authz.sock", "countersign.sock");
+            let known = tested.iter().any(|tested| tested.contains(&line));
+            assert!(known, "`{line}` is in the docs and in no test");
+        }
+    }
+    assert_eq!(blocks, 3);
+}

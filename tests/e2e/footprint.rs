@@ -1,0 +1,41 @@
+//! A started server is ready at once and small.
+
+use std::time::Duration;
+
+use countersign::clock::{Clock as _, Stopwatch, SystemClock};
+use countersign::demo::mint::Issuer;
+use countersign::demo::server::{Addresses, Server};
+use countersign::demo::{Folder, Pki};
+
+const READY_WITHIN: Duration = Duration::from_millis(200);
+const RESIDENT_KIB: u64 = 40 * 1024;
+
+#[tokio::test]
+async fn it_is_ready_in_200_milliseconds_and_holds_under_40_mebibytes() {
+    let folder = Folder::temporary().unwrap();
+    let now = SystemClock.now();
+    Pki::new(now).unwrap().write(&folder).unwrap();
+    folder.write("keys/corp.jwks.json", Issuer::new(now).unwrap().key_set().unwrap()).unwrap();
+    let program = env!("CARGO_BIN_EXE_countersign").as_ref();
+    // The best of a few: the other tests keep a small machine busy.
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        let addresses = Addresses::free().await.unwrap();
+        Server::configure(&folder, addresses, &[]).unwrap();
+        let watch = Stopwatch::start();
+        let server = Server::start(program, &folder, addresses).await.unwrap();
+        best = best.min(watch.elapsed());
+        let resident = resident_kib(server.id().unwrap());
+        assert!(resident < RESIDENT_KIB, "{resident} KiB are resident");
+        server.stop().await.unwrap();
+    }
+    assert!(best < READY_WITHIN, "ready after {best:?} at best");
+}
+
+/// What is resident. Of a build without optimisation only its own memory counts: its code is several times larger.
+fn resident_kib(id: u32) -> u64 {
+    let measure = if cfg!(debug_assertions) { "RssAnon:" } else { "VmRSS:" };
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(measure)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
