@@ -15,7 +15,9 @@ use crate::clock::{SystemClock, UnixTime};
 use crate::config::Config;
 use crate::document::Diagnostic;
 use crate::envoy::{self, CheckService, ListenAddress, Listener, Tls};
-use crate::pdp::{HttpsFetcher, KeyCache, KeyStatus, Load, Observer, Pdp};
+use crate::pdp::{
+    HttpsFetcher, KeyCache, KeyStatus, Load, Observer, Pdp, RemoteFiles, RemoteStatus,
+};
 use crate::reload::{ReloadStatus, Reloader};
 use crate::telemetry::Metrics;
 
@@ -28,6 +30,14 @@ pub struct Bound {
     reloader: Reloader,
     audit: Option<Arc<AuditLog>>,
     admin: Option<(TcpListener, Pages)>,
+}
+
+/// What decides, and what keeps it fresh.
+struct Core {
+    pdp: Arc<Pdp>,
+    keys: Arc<KeyCache>,
+    remote: Arc<RemoteFiles>,
+    reloader: Reloader,
 }
 
 /// Why a server does not start.
@@ -66,45 +76,22 @@ impl Bound {
     /// # Errors
     /// The first thing that stands in the way; nothing is left behind.
     pub async fn build(config: &Config) -> Result<Self, StartError> {
-        let load = Load::from_paths(&config.documents);
-        let snapshot = load.snapshot.ok_or(StartError::Documents(load.problems))?;
-        let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
-        let clock = Arc::new(SystemClock);
-        let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher)));
-        let pdp = Arc::new(Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone()));
-
-        let tls = config
-            .listener
-            .tls
-            .clone()
-            .map(Tls::load)
-            .transpose()
-            .map_err(StartError::Tls)?
-            .map(Arc::new);
+        let core = Core::load(config)?;
+        let tls = config.listener.tls.clone().map(Tls::load).transpose();
+        let tls = tls.map_err(StartError::Tls)?.map(Arc::new);
         let listener = bind(&config.listener.address).await?;
         let audit =
             config.audit.as_ref().map(AuditLog::start).transpose().map_err(StartError::Audit)?;
         let audit = audit.map(Arc::new);
-        let reloader = Reloader::new(Arc::clone(&pdp), config.documents.clone(), &files)
-            .map_err(StartError::Watch)?;
-        let metrics = metrics(audit.as_ref(), &reloader.status())?;
+        let metrics = metrics(audit.as_ref(), &core.reloader.status())?;
         let admin = match config.admin {
-            Some(options) => Some((
-                bind_admin(options.address).await?,
-                pages(&pdp, &keys, &metrics, &reloader.status()),
-            )),
+            Some(options) => Some((bind_admin(options.address).await?, core.pages(&metrics))),
             None => None,
         };
         let mut observers: Vec<Arc<dyn Observer>> = vec![metrics];
         observers.extend(audit.iter().map(observer));
-        Ok(Self {
-            listener,
-            tls,
-            service: CheckService::new(pdp, observers),
-            reloader,
-            audit,
-            admin,
-        })
+        let service = CheckService::new(core.pdp, observers);
+        Ok(Self { listener, tls, service, reloader: core.reloader, audit, admin })
     }
 
     /// The address that checks are answered on.
@@ -139,6 +126,46 @@ impl Bound {
             admin.abort();
         }
         served
+    }
+}
+
+// === impl Core ===
+
+impl Core {
+    /// Everything that decides, within a tokio runtime: what has to be fetched is begun to be.
+    fn load(config: &Config) -> Result<Self, StartError> {
+        let load = Load::from_paths(&config.documents);
+        let snapshot = load.snapshot.ok_or(StartError::Documents(load.problems))?;
+        let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
+        let (clock, fetcher) = (Arc::new(SystemClock), Arc::new(HttpsFetcher));
+        let remote = Arc::new(RemoteFiles::new(clock.clone(), fetcher.clone()));
+        remote.follow(snapshot.trust());
+        let keys = Arc::new(KeyCache::new(clock.clone(), fetcher));
+        let pdp = Arc::new(Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone()));
+        let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
+        let reloader =
+            Reloader::new(Arc::clone(&pdp), followed, paths, &files).map_err(StartError::Watch)?;
+        Ok(Self { pdp, keys, remote, reloader })
+    }
+
+    fn pages(&self, metrics: &Arc<Metrics>) -> Pages {
+        let metrics = Arc::clone(metrics);
+        let (pdp, reload) = (Arc::clone(&self.pdp), self.reloader.status());
+        let (keys, remote) = (Arc::clone(&self.keys), Arc::clone(&self.remote));
+        let (needed_keys, needed_files) = (Arc::clone(&keys), Arc::clone(&remote));
+        Pages {
+            metrics: Box::new(move || metrics.render()),
+            status: Box::new(move || {
+                json!({
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "revision": pdp.revision().as_str(),
+                    "documents_stale": reload.stale.load(Ordering::Relaxed),
+                    "keys": keys.status().iter().map(key_status).collect::<Vec<_>>(),
+                    "remote_files": remote.status().iter().map(file_status).collect::<Vec<_>>(),
+                })
+            }),
+            unready: Box::new(move || unready(&needed_keys, &needed_files)),
+        }
     }
 }
 
@@ -185,28 +212,6 @@ fn metrics(
     Ok(Arc::new(metrics))
 }
 
-fn pages(
-    pdp: &Arc<Pdp>,
-    keys: &Arc<KeyCache>,
-    metrics: &Arc<Metrics>,
-    reload: &Arc<ReloadStatus>,
-) -> Pages {
-    let (metrics, pdp, reload) = (Arc::clone(metrics), Arc::clone(pdp), Arc::clone(reload));
-    let (keys, needed) = (Arc::clone(keys), Arc::clone(keys));
-    Pages {
-        metrics: Box::new(move || metrics.render()),
-        status: Box::new(move || {
-            json!({
-                "version": env!("CARGO_PKG_VERSION"),
-                "revision": pdp.revision().as_str(),
-                "documents_stale": reload.stale.load(Ordering::Relaxed),
-                "keys": keys.status().iter().map(key_status).collect::<Vec<_>>(),
-            })
-        }),
-        unready: Box::new(move || unready(&needed)),
-    }
-}
-
 fn key_status(status: &KeyStatus) -> serde_json::Value {
     json!({
         "origin": status.origin,
@@ -217,8 +222,18 @@ fn key_status(status: &KeyStatus) -> serde_json::Value {
     })
 }
 
-/// Every issuer's keys have to be there once before requests are sent here.
-fn unready(keys: &KeyCache) -> Vec<String> {
-    let missing = keys.status().into_iter().filter(|status| status.keys.is_none());
-    missing.map(|status| format!("no usable keys from {}", status.origin)).collect()
+fn file_status(status: &RemoteStatus) -> serde_json::Value {
+    json!({
+        "origin": status.origin,
+        "fetched_at": status.fetched_at.map(UnixTime::as_secs),
+        "failures": status.failures,
+    })
+}
+
+/// Every issuer's keys and every remote file have to be there once before requests are sent here.
+fn unready(keys: &KeyCache, files: &RemoteFiles) -> Vec<String> {
+    let keys = keys.status().into_iter().filter(|status| status.keys.is_none());
+    let keys = keys.map(|status| format!("no usable keys from {}", status.origin));
+    let files = files.status().into_iter().filter(|status| status.fetched_at.is_none());
+    keys.chain(files.map(|status| format!("no remote file from {}", status.origin))).collect()
 }

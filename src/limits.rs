@@ -139,6 +139,12 @@ pub const MAX_DOCUMENT_FILE_BYTES: usize = 32 * 1024 * 1024;
 /// Largest file that a document may point to (a CA bundle, a key set, a CRL).
 pub const MAX_ATTACHED_FILE_BYTES: usize = 64 * 1024 * 1024;
 
+/// Largest file that is fetched for a document (a CRL, a SPIFFE bundle). Public CRLs reach 10 MB.
+pub const MAX_REMOTE_FILE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Longest wait for such a file. Nobody's request waits for it.
+pub const REMOTE_FILE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Most files read from the document folders; a guard against pointing at the wrong folder.
 pub const MAX_DOCUMENT_FILES: usize = 10_000;
 

@@ -12,11 +12,14 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
-use crate::document::Severity;
-use crate::pdp::{Load, Pdp, Snapshot};
+use crate::document::{Diagnostic, Severity};
+use crate::pdp::{Load, Pdp, RemoteFiles, Snapshot};
 
 /// How long files must be quiet before they are read: a ConfigMap update is half a dozen events.
 const DEBOUNCE: Duration = Duration::from_millis(200);
+
+/// How long that may take.
+const LONGEST_DEBOUNCE: Duration = Duration::from_secs(1);
 
 /// How often files are read even if nothing was heard: some file systems do not tell.
 const POLL: Duration = Duration::from_secs(60);
@@ -41,23 +44,29 @@ pub struct Reloader {
     watched: BTreeSet<PathBuf>,
     changed: Arc<Notify>,
     status: Arc<ReloadStatus>,
+    remote: Arc<RemoteFiles>,
 }
 
 // === impl Reloader ===
 
 impl Reloader {
-    /// Watches `paths` and every file in `files` for `pdp`.
+    /// Watches `paths`, every file in `files` and those that `remote` fetches, for `pdp`.
     ///
     /// # Errors
     /// Where the operating system has no watches left.
-    pub fn new(pdp: Arc<Pdp>, paths: Vec<PathBuf>, files: &[PathBuf]) -> io::Result<Self> {
-        let changed = Arc::new(Notify::new());
+    pub fn new(
+        pdp: Arc<Pdp>,
+        remote: Arc<RemoteFiles>,
+        paths: Vec<PathBuf>,
+        files: &[PathBuf],
+    ) -> io::Result<Self> {
+        let changed = remote.changed();
         let heard = Arc::clone(&changed);
         // What happened does not matter, and an error of the watcher is one more reason to look.
         let watcher = notify::recommended_watcher(move |_event| heard.notify_one())
             .map_err(io::Error::other)?;
-        let mut reloader =
-            Self { pdp, paths, watcher, watched: BTreeSet::new(), changed, status: Arc::default() };
+        let (watched, status) = (BTreeSet::new(), Arc::default());
+        let mut reloader = Self { pdp, paths, watcher, watched, changed, status, remote };
         reloader.watch(files);
         Ok(reloader)
     }
@@ -74,8 +83,8 @@ impl Reloader {
             // A timeout is as good as an event.
             let _ = tokio::time::timeout(POLL, self.changed.notified()).await;
             self.settle().await;
-            let paths = self.paths.clone();
-            match spawn_blocking(move || Load::from_paths(&paths)).await {
+            let (paths, remote) = (self.paths.clone(), Arc::clone(&self.remote));
+            match spawn_blocking(move || load(&paths, &remote)).await {
                 Ok(load) => self.apply(load),
                 Err(error) => {
                     tracing::error!(%error, "reload failed, the last good documents stay in force")
@@ -84,18 +93,16 @@ impl Reloader {
         }
     }
 
-    /// Waits until nothing was heard for a while.
+    /// Waits until nothing was heard for a while; files that never rest are read all the same.
     async fn settle(&self) {
-        while tokio::time::timeout(DEBOUNCE, self.changed.notified()).await.is_ok() {}
+        let quiet = async {
+            while tokio::time::timeout(DEBOUNCE, self.changed.notified()).await.is_ok() {}
+        };
+        let _ = tokio::time::timeout(LONGEST_DEBOUNCE, quiet).await;
     }
 
     fn apply(&mut self, load: Load) {
-        for problem in &load.problems {
-            match problem.severity {
-                Severity::Error => tracing::error!(code = problem.code, "{problem}"),
-                Severity::Warning => tracing::warn!(code = problem.code, "{problem}"),
-            }
-        }
+        report(&load.problems);
         let stale = load.snapshot.is_none();
         self.status.stale.store(stale, Ordering::Relaxed);
         match load.snapshot {
@@ -113,22 +120,54 @@ impl Reloader {
         tracing::info!(revision = %snapshot.revision(), "reloaded");
         self.status.applied.fetch_add(1, Ordering::Relaxed);
         let files: Vec<_> = snapshot.files().map(Path::to_owned).collect();
+        self.remote.follow(snapshot.trust());
         self.pdp.publish(snapshot);
         self.watch(&files);
     }
 
     /// Watches the folders: a watch on a file ends with the first swap of the link that a ConfigMap is mounted by.
     fn watch(&mut self, files: &[PathBuf]) {
-        let named =
-            self.paths.iter().map(|path| if path.is_dir() { path.as_path() } else { folder(path) });
-        let all: BTreeSet<PathBuf> =
-            named.chain(files.iter().map(|file| folder(file))).map(Path::to_owned).collect();
-        for path in all.difference(&self.watched) {
-            if let Err(error) = self.watcher.watch(path, RecursiveMode::Recursive) {
+        let (folders, named): (Vec<_>, Vec<_>) = self.paths.iter().partition(|path| path.is_dir());
+        let others = named.into_iter().chain(files).map(|file| folder(file).to_owned());
+        let others = others.map(|path| (path, RecursiveMode::NonRecursive));
+        let all =
+            folders.into_iter().map(|path| (path.clone(), RecursiveMode::Recursive)).chain(others);
+        for (path, mode) in all.collect::<Vec<_>>() {
+            if !self.watched.insert(path.clone()) {
+                continue;
+            }
+            if let Err(error) = self.watcher.watch(&path, mode) {
                 tracing::warn!(path = %path.display(), %error, "cannot watch, changes are seen within a minute");
             }
         }
-        self.watched.extend(all);
+    }
+}
+
+/// The documents with what was fetched last; where that does not compile, with what was in force before, so that one bad
+/// file from a server does not keep other changes out. Does blocking I/O.
+fn load(paths: &[PathBuf], remote: &RemoteFiles) -> Load {
+    let (newest, good) = (remote.newest(), remote.good());
+    let load = Load::with_remote(paths, newest.clone());
+    if load.snapshot.is_some() {
+        remote.approve(&newest);
+        return load;
+    }
+    if newest == good {
+        return load;
+    }
+    report(&load.problems);
+    tracing::error!(
+        "what was fetched last cannot be used, the last good remote files stay in force"
+    );
+    Load::with_remote(paths, good)
+}
+
+fn report(problems: &[Diagnostic]) {
+    for problem in problems {
+        match problem.severity {
+            Severity::Error => tracing::error!(code = problem.code, "{problem}"),
+            Severity::Warning => tracing::warn!(code = problem.code, "{problem}"),
+        }
     }
 }
 

@@ -53,8 +53,9 @@ fn check_kind(answer: &Map<String, Value>) -> Result<(), Rejection> {
             None | Some(Value::Null) => {}
             Some(Value::String(kind)) => {
                 if !accepted.iter().any(|accepted| kind.eq_ignore_ascii_case(accepted)) {
-                    let detail =
-                        format!("the issuer says by `{member}` that this is no bearer access token");
+                    let detail = format!(
+                        "the issuer says by `{member}` that this is no bearer access token"
+                    );
                     return Err(Reason::TokenType.because(detail));
                 }
             }

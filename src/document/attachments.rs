@@ -4,17 +4,39 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use serde_saphyr::Spanned;
 
-use super::{Diagnostic, Document, Origin, Source};
+use super::{Diagnostic, Document, Origin, RemoteSource, Source};
 
 /// The contents of the files that a set of documents points to, or why each could not be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attachments(BTreeMap<PathBuf, Result<Vec<u8>, String>>);
+pub struct Attachments {
+    files: BTreeMap<PathBuf, Result<Vec<u8>, String>>,
+    remote: RemoteContents,
+}
+
+/// What was fetched, by the address as the document has it.
+pub type RemoteContents = BTreeMap<String, Bytes>;
+
+/// The code of the warning for a remote file that was not fetched yet: not an error, since waiting mends it.
+pub const NOT_FETCHED: &str = "not-fetched";
 
 // === impl Attachments ===
 
 impl Attachments {
+    /// No files yet, and these remote ones.
+    #[must_use]
+    pub const fn with_remote(remote: RemoteContents) -> Self {
+        Self { files: BTreeMap::new(), remote }
+    }
+
+    /// What was fetched.
+    #[must_use]
+    pub const fn remote(&self) -> &RemoteContents {
+        &self.remote
+    }
+
     /// Every file that `documents` point to, resolved against the folder of the document that names it.
     pub fn paths_in(documents: &[Document]) -> Vec<PathBuf> {
         let mut paths: Vec<_> = documents
@@ -24,6 +46,7 @@ impl Attachments {
             })
             .filter_map(|(origin, source)| match source {
                 Source::File(file) => Some(resolve(origin, file)),
+                Source::Remote(remote) => remote.ca.as_ref().map(|ca| resolve(origin, ca)),
                 Source::Inline(_) => None,
             })
             .collect();
@@ -34,13 +57,13 @@ impl Attachments {
 
     /// Keeps what reading `path` gave: the bytes, or a message in lower case that says why not.
     pub fn insert(&mut self, path: PathBuf, contents: Result<Vec<u8>, String>) {
-        self.0.insert(path, contents);
+        self.files.insert(path, contents);
     }
 
     /// The bytes of the file at `path`, where it could be read.
     #[must_use]
     pub fn bytes(&self, path: &Path) -> Option<&[u8]> {
-        self.0.get(path)?.as_deref().ok()
+        self.files.get(path)?.as_deref().ok()
     }
 
     /// The bytes that `source` stands for.
@@ -54,11 +77,38 @@ impl Attachments {
     ) -> Result<Cow<'a, [u8]>, Diagnostic> {
         let file = match source {
             Source::Inline(text) => return Ok(Cow::Borrowed(text.value.as_bytes())),
+            Source::Remote(remote) => return Err(not_here(origin, remote)),
             Source::File(file) => file,
         };
+        self.file(origin, file).map(Cow::Borrowed)
+    }
+
+    /// The bytes that `source` stands for, where it may also be on a server.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and a warning with the code [`NOT_FETCHED`] where it was not fetched yet.
+    pub fn read_or_fetched<'a>(
+        &'a self,
+        origin: &Origin,
+        source: &'a Source,
+    ) -> Result<Cow<'a, [u8]>, Diagnostic> {
+        let Source::Remote(remote) = source else { return self.read(origin, source) };
+        let bytes = self.remote.get(&remote.url.value);
+        bytes.map(|bytes| Cow::Borrowed(bytes.as_ref())).ok_or_else(|| {
+            let place = origin.span(&remote.url);
+            Diagnostic::warning(NOT_FETCHED, place, "the remote file was not fetched yet")
+                .help("what depends on it is denied until it is; a running server fetches it")
+        })
+    }
+
+    /// The bytes of the file that a document calls `file`.
+    ///
+    /// # Errors
+    /// A diagnostic at the place of its name where it could not be read.
+    pub fn file(&self, origin: &Origin, file: &Spanned<String>) -> Result<&[u8], Diagnostic> {
         let path = resolve(origin, file);
-        match self.0.get(&path) {
-            Some(Ok(bytes)) => Ok(Cow::Borrowed(bytes)),
+        match self.files.get(&path) {
+            Some(Ok(bytes)) => Ok(bytes),
             Some(Err(why)) => Err(unreadable(origin, file, &path, why)),
             None => Err(unreadable(origin, file, &path, "it was not read")),
         }
@@ -67,6 +117,12 @@ impl Attachments {
 
 fn resolve(origin: &Origin, file: &Spanned<String>) -> PathBuf {
     origin.file().path().parent().unwrap_or(Path::new("")).join(&file.value)
+}
+
+fn not_here(origin: &Origin, remote: &RemoteSource) -> Diagnostic {
+    let place = origin.span(&remote.url);
+    Diagnostic::error("remote-not-here", place, "a remote file cannot be used here")
+        .help("use `file` or `inline`; remote files are for trust domains")
 }
 
 fn unreadable(origin: &Origin, file: &Spanned<String>, path: &Path, why: &str) -> Diagnostic {

@@ -21,18 +21,17 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-pub use attachments::Attachments;
+pub use attachments::{Attachments, NOT_FETCHED, RemoteContents};
 pub use diagnostic::{Diagnostic, JsonDiagnostic, Severity, SourceFile, Span, any_error, sort};
 pub use duration::HumanDuration;
 pub use introspection::{
     IntrospectionClientSpec, IntrospectionSpec, MutualTlsSpec, PrivateKeyJwtSpec, SecretFile,
 };
 pub use policy::PolicySpec;
-pub use source::Source;
+pub use source::{RemoteSource, Source};
 pub use suggest::closest;
 pub use token_issuer::{
-    BindingFloor, DiscoverySpec, IssuerProfile, KeysSpec,
-    TokenIssuerSpec, TokenPlaceSpec,
+    BindingFloor, DiscoverySpec, IssuerProfile, KeysSpec, TokenIssuerSpec, TokenPlaceSpec,
 };
 pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+use super::HumanDuration;
+
 /// A place to read from. Exactly one of the keys is given; which one is never guessed from the text.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -11,6 +13,23 @@ pub enum Source {
     File(Spanned<String>),
     /// The text itself.
     Inline(Spanned<String>),
+    /// What a server serves, fetched in the background and again and again.
+    Remote(RemoteSource),
+}
+
+/// A file on a server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RemoteSource {
+    /// Its address.
+    pub url: Spanned<String>,
+    /// A file with the authorities that the server's certificate must lead to, instead of the system's.
+    pub ca: Option<Spanned<String>>,
+    /// How often it is fetched. Default: every 10 minutes.
+    pub refresh: Option<Spanned<HumanDuration>>,
+    /// Whether `http://` will do: revocation lists are signed and often published so.
+    #[serde(default)]
+    pub allow_plaintext: bool,
 }
 
 // === impl Source ===
@@ -21,6 +40,7 @@ impl Source {
     pub const fn place(&self) -> &Spanned<String> {
         match self {
             Self::File(text) | Self::Inline(text) => text,
+            Self::Remote(remote) => &remote.url,
         }
     }
 
@@ -30,6 +50,7 @@ impl Source {
         match self {
             Self::File(file) => format!("`{}`", file.value),
             Self::Inline(_) => String::from("the inline text"),
+            Self::Remote(_) => String::from("the remote file"),
         }
     }
 }

@@ -20,7 +20,9 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use crate::limits::{KEY_FETCH_TIMEOUT, MAX_KEY_SET_BYTES};
+use crate::limits::{
+    KEY_FETCH_TIMEOUT, MAX_KEY_SET_BYTES, MAX_REMOTE_FILE_BYTES, REMOTE_FILE_TIMEOUT,
+};
 use crate::pdp::dial;
 use crate::secret::Secret;
 use crate::trust::KeyUrl;
@@ -34,6 +36,15 @@ pub trait Fetcher: fmt::Debug + Send + Sync {
         url: &'a KeyUrl,
         authorities: Option<&'a [u8]>,
     ) -> BoxFuture<'a, Result<Fetched, FetchError>>;
+
+    /// Gets the file at `url`, likewise, within the bounds for files that nobody waits for.
+    fn fetch_file<'a>(
+        &'a self,
+        url: &'a KeyUrl,
+        authorities: Option<&'a [u8]>,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        self.fetch(url, authorities)
+    }
 
     /// Posts `form` to `url` and gets the answer, likewise.
     fn post<'a>(
@@ -66,7 +77,7 @@ pub struct Fetched {
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// It took longer than the bound.
-    #[error("took longer than {} s", KEY_FETCH_TIMEOUT.as_secs())]
+    #[error("took too long")]
     Timeout,
     /// No connection.
     #[error("cannot connect: {0}")]
@@ -106,7 +117,17 @@ impl Fetcher for HttpsFetcher {
         url: &'a KeyUrl,
         authorities: Option<&'a [u8]>,
     ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        Box::pin(async move { within_time(ask(url, authorities, get(url.uri()))).await })
+        let asking = ask(url, authorities, get(url.uri()), MAX_KEY_SET_BYTES);
+        Box::pin(within(KEY_FETCH_TIMEOUT, asking))
+    }
+
+    fn fetch_file<'a>(
+        &'a self,
+        url: &'a KeyUrl,
+        authorities: Option<&'a [u8]>,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        let asking = ask(url, authorities, get(url.uri()), MAX_REMOTE_FILE_BYTES);
+        Box::pin(within(REMOTE_FILE_TIMEOUT, asking))
     }
 
     fn post<'a>(
@@ -115,20 +136,23 @@ impl Fetcher for HttpsFetcher {
         authorities: Option<&'a [u8]>,
         form: Form,
     ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        Box::pin(async move { within_time(ask(url, authorities, post(url.uri(), &form))).await })
+        let asking = ask(url, authorities, post(url.uri(), &form), MAX_KEY_SET_BYTES);
+        Box::pin(within(KEY_FETCH_TIMEOUT, asking))
     }
 }
 
-async fn within_time(
+async fn within(
+    time: Duration,
     asking: impl Future<Output = Result<Fetched, FetchError>>,
 ) -> Result<Fetched, FetchError> {
-    tokio::time::timeout(KEY_FETCH_TIMEOUT, asking).await.unwrap_or(Err(FetchError::Timeout))
+    tokio::time::timeout(time, asking).await.unwrap_or(Err(FetchError::Timeout))
 }
 
 async fn ask(
     url: &KeyUrl,
     authorities: Option<&[u8]>,
     request: Option<Request<Full<Bytes>>>,
+    limit: usize,
 ) -> Result<Fetched, FetchError> {
     let request = request.ok_or(FetchError::Http)?;
     let uri = url.uri();
@@ -148,7 +172,7 @@ async fn ask(
             tls.connect(name, stream).await.map_err(|error| FetchError::Tls(error.to_string()))?;
         exchange(stream, request).await?
     };
-    read(response, MAX_KEY_SET_BYTES).await
+    read(response, limit).await
 }
 
 /// Roots are read anew for each fetch, so that a changed system store counts without a restart.

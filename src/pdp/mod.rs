@@ -9,6 +9,7 @@ mod introspect;
 mod keys;
 mod outcome;
 mod remember;
+mod remote;
 mod snapshot;
 
 pub use fetch::{FetchError, Fetched, Fetcher, Form, HttpsFetcher};
@@ -16,6 +17,7 @@ pub use introspect::Introspector;
 pub use keys::{KeyCache, KeyStatus};
 pub use outcome::{DecisionId, Observer, Outcome};
 pub use remember::MemoryOptions;
+pub use remote::{RemoteFiles, RemoteStatus};
 pub use snapshot::{Load, Revision, Snapshot};
 
 use std::sync::Arc;

@@ -21,7 +21,7 @@ pub use introspection::{AnswerError, ClientAuthentication, Introspection, Intros
 pub use issuer::{Issuer, KeySource};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
-pub use remote::{KeyUrl, KeyUrlError, RemoteKeys};
+pub use remote::{KeyUrl, KeyUrlError, RemoteFile, RemoteKeys};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

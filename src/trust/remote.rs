@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Scheme;
 
+use crate::document::{Attachments, Diagnostic, Origin, RemoteSource};
 use crate::trust::KeyPurpose;
 
 /// Keys behind an address.
@@ -24,6 +25,25 @@ pub struct RemoteKeys {
     /// How long after it was fetched a key set is still used.
     pub max_stale: Duration,
 }
+
+/// A file behind an address: a revocation list, a bundle, authorities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteFile {
+    /// The address.
+    pub url: KeyUrl,
+    /// The address as the document has it: the file's name among [`RemoteContents`](crate::document::RemoteContents).
+    pub name: String,
+    /// Authorities (PEM) that the server's certificate must lead to; the system's where there are none.
+    pub authorities: Option<Vec<u8>>,
+    /// How often it is fetched.
+    pub refresh: Duration,
+}
+
+/// Revocation lists are published every few hours to days; ten minutes is soon enough and no load.
+const DEFAULT_REFRESH: Duration = Duration::from_secs(600);
+
+/// More often than this is an attack on whoever publishes.
+const MIN_REFRESH: Duration = Duration::from_secs(10);
 
 /// An absolute `https` address, or `http` where the operator allows it. Comes from configuration, never from a token (P58).
 #[derive(Clone, PartialEq, Eq)]
@@ -47,6 +67,35 @@ pub enum KeyUrlError {
     /// A fragment.
     #[error("has a fragment")]
     Fragment,
+}
+
+// === impl RemoteFile ===
+
+impl RemoteFile {
+    /// What `spec` asks for.
+    ///
+    /// # Errors
+    /// A diagnostic where the address, the interval or the authorities cannot be used.
+    pub(super) fn read(
+        spec: &RemoteSource,
+        origin: &Origin,
+        files: &Attachments,
+    ) -> Result<Self, Diagnostic> {
+        let url = KeyUrl::parse(&spec.url.value, spec.allow_plaintext).map_err(|why| {
+            let message = format!("the address {why}");
+            let help =
+                "give an absolute `https://` address, or `http://` with `allowPlaintext: true`";
+            Diagnostic::error("invalid-url", origin.span(&spec.url), message).help(help)
+        })?;
+        let refresh = spec.refresh.as_ref().map_or(DEFAULT_REFRESH, |refresh| refresh.value.get());
+        if let Some(text) = spec.refresh.as_ref().filter(|_| refresh < MIN_REFRESH) {
+            let message = format!("`{}` is too often, expected at least `10s`", text.value);
+            return Err(Diagnostic::error("invalid-refresh", origin.span(text), message));
+        }
+        let authorities = spec.ca.as_ref().map(|ca| files.file(origin, ca)).transpose()?;
+        let (name, authorities) = (spec.url.value.clone(), authorities.map(<[u8]>::to_vec));
+        Ok(Self { url, name, authorities, refresh })
+    }
 }
 
 // === impl KeyUrl ===

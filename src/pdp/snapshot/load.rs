@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Revision, Snapshot};
-use crate::document::{self, Attachments, Diagnostic, SourceFile, Span};
+use crate::document::{self, Attachments, Diagnostic, RemoteContents, SourceFile, Span};
 use crate::limits::{MAX_ATTACHED_FILE_BYTES, MAX_DOCUMENT_FILE_BYTES, MAX_DOCUMENT_FILES};
 use crate::secret::Fingerprint;
 
@@ -29,6 +29,12 @@ impl Load {
     /// Does blocking I/O.
     #[must_use]
     pub fn from_paths(paths: &[PathBuf]) -> Self {
+        Self::with_remote(paths, RemoteContents::new())
+    }
+
+    /// The same with `remote` for what documents need from servers.
+    #[must_use]
+    pub fn with_remote(paths: &[PathBuf], remote: RemoteContents) -> Self {
         let mut problems = Vec::new();
         let sources: Vec<_> = find(paths, &mut problems)
             .iter()
@@ -38,7 +44,7 @@ impl Load {
             .collect();
         let documents: Vec<_> =
             sources.iter().flat_map(|file| document::parse(file, &mut problems)).collect();
-        let (attachments, attached) = read_attachments(&Attachments::paths_in(&documents));
+        let (attachments, attached) = read_attachments(&Attachments::paths_in(&documents), remote);
         let revision = revision(&sources, &attachments, &attached);
         let files = sources.iter().map(|source| source.path().to_owned()).chain(attached).collect();
         let snapshot = Snapshot::compile(&documents, &attachments, revision, files, &mut problems);
@@ -101,8 +107,8 @@ fn read_document_file(path: &Path) -> Result<Arc<SourceFile>, Diagnostic> {
 }
 
 /// Reads what documents point to. A file that cannot be read is a problem at the place that names it, found when it is used.
-fn read_attachments(paths: &[PathBuf]) -> (Attachments, Vec<PathBuf>) {
-    let mut attachments = Attachments::default();
+fn read_attachments(paths: &[PathBuf], remote: RemoteContents) -> (Attachments, Vec<PathBuf>) {
+    let mut attachments = Attachments::with_remote(remote);
     for path in paths {
         let contents = read_bounded(path, MAX_ATTACHED_FILE_BYTES).map_err(|error| lower(&error));
         attachments.insert(path.clone(), contents);
@@ -136,6 +142,9 @@ fn revision(
     }
     for path in attached {
         add(path, attachments.bytes(path).unwrap_or_default());
+    }
+    for (name, bytes) in attachments.remote() {
+        add(Path::new(name), bytes);
     }
     Revision::of(&Fingerprint::of(&all))
 }

@@ -24,7 +24,10 @@ impl Compiler<'_, '_> {
         let Some(OnSpec { methods, paths, grpc }) = on else { return Default::default() };
         let Some(grpc) = grpc else {
             let methods = self.each(methods.as_ref(), "methods", read_method);
-            return (methods.into(), self.each(paths.as_ref(), "paths", read_path).into());
+            return (
+                methods.into(),
+                self.each(paths.as_ref(), "paths", |path| read_path(path)).into(),
+            );
         };
         if methods.is_some() || paths.is_some() {
             let message = "`grpc` says the method and the path already";

@@ -1,6 +1,7 @@
 //! From a `TrustDomain` document to a [`TrustDomain`]: every problem is collected.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use serde_saphyr::Spanned;
@@ -12,10 +13,10 @@ use super::leaf::LeafRules;
 use super::revocation::Revocation;
 use super::{TrustDomain, pem_file};
 use crate::document::{Attachments, Diagnostic, Document, OnMissing, RevocationSpec, Severity};
-use crate::document::{Source, Spec, TrustDomainSpec};
+use crate::document::{NOT_FETCHED, RemoteSource, Source, Spec, TrustDomainSpec};
 use crate::secret::Fingerprint;
 use crate::spiffe::{SpiffePattern, TrustDomainName};
-use crate::trust::KeyFault;
+use crate::trust::{KeyFault, RemoteFile};
 
 /// What compiling one document needs and gathers.
 struct Compiler<'a> {
@@ -24,6 +25,8 @@ struct Compiler<'a> {
     problems: &'a mut Vec<Diagnostic>,
     /// Everything that was read: what was verified with it is worth nothing once it changes.
     inputs: Vec<u8>,
+    /// What has to be fetched.
+    remotes: Vec<Arc<RemoteFile>>,
 }
 
 /// Compiles one document; nothing where it has an error.
@@ -34,7 +37,8 @@ pub(in crate::trust) fn compile(
     problems: &mut Vec<Diagnostic>,
 ) -> Option<TrustDomain> {
     let before = problems.len();
-    let mut compiler = Compiler { document, files, problems, inputs: Vec::new() };
+    let mut compiler =
+        Compiler { document, files, problems, inputs: Vec::new(), remotes: Vec::new() };
     let spiffe = spec.spiffe.as_ref().and_then(|name| compiler.spiffe_name(name));
     let forwarders = compiler.forwarders(spec, spiffe.as_ref());
     let (bundle, authorities) = compiler.authorities(spec);
@@ -46,6 +50,7 @@ pub(in crate::trust) fn compile(
         compiler.revocation(&revocation.value, &signers)
     });
     let name = document.metadata.name.value.clone();
+    let remotes = std::mem::take(&mut compiler.remotes);
     let revision = compiler.revision(&name, spec);
     if problems.iter().skip(before).any(|problem| problem.severity == Severity::Error) {
         return None;
@@ -61,6 +66,7 @@ pub(in crate::trust) fn compile(
         forwarders,
         leaf,
         revocation,
+        remotes,
         revision,
     })
 }
@@ -141,8 +147,10 @@ impl Compiler<'_> {
             found.extend(authorities);
             bundle
         });
-        let explained =
-            self.problems.iter().skip(before).any(|problem| problem.severity == Severity::Error);
+        let explains = |problem: &Diagnostic| {
+            problem.severity == Severity::Error || problem.code == NOT_FETCHED
+        };
+        let explained = self.problems.iter().skip(before).any(explains);
         if found.is_empty() && !explained {
             let problem = Diagnostic::error(
                 "no-authorities",
@@ -295,7 +303,10 @@ impl Compiler<'_> {
 
     /// The bytes of a source, which become part of the revision.
     fn bytes(&mut self, source: &Source) -> Option<Vec<u8>> {
-        match self.files.read(&self.document.origin, source) {
+        if let Source::Remote(remote) = source {
+            self.remote(remote)?;
+        }
+        match self.files.read_or_fetched(&self.document.origin, source) {
             Ok(bytes) => {
                 self.inputs.extend_from_slice(Fingerprint::of(&bytes).as_bytes());
                 Some(bytes.into_owned())
@@ -305,6 +316,18 @@ impl Compiler<'_> {
                 None
             }
         }
+    }
+
+    /// Takes note of a file to be fetched; nothing where its address or the authorities for it are wrong.
+    fn remote(&mut self, spec: &RemoteSource) -> Option<()> {
+        match RemoteFile::read(spec, &self.document.origin, self.files) {
+            Ok(file) => self.remotes.push(Arc::new(file)),
+            Err(problem) => {
+                self.problems.push(problem);
+                return None;
+            }
+        }
+        Some(())
     }
 
     /// What `read` makes of the bytes of a source.

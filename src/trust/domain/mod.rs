@@ -15,10 +15,13 @@ pub use crl::{Crl, IssuerId};
 pub use leaf::{ExtendedKeyUsageRules, LeafRules, Pin};
 pub use revocation::Revocation;
 
+use std::sync::Arc;
+
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
 use crate::secret::Fingerprint;
 use crate::spiffe::{SpiffeId, SpiffePattern, TrustDomainName};
+use crate::trust::RemoteFile;
 
 /// A compiled `TrustDomain` document.
 #[derive(Debug)]
@@ -32,6 +35,7 @@ pub struct TrustDomain {
     forwarders: Vec<SpiffePattern>,
     leaf: LeafRules,
     revocation: Option<Revocation>,
+    remotes: Vec<Arc<RemoteFile>>,
     revision: Fingerprint,
 }
 
@@ -54,6 +58,12 @@ impl TrustDomain {
     #[must_use]
     pub const fn bundle(&self) -> Option<&SpiffeBundle> {
         self.bundle.as_ref()
+    }
+
+    /// What it needs from servers.
+    #[must_use]
+    pub fn remotes(&self) -> &[Arc<RemoteFile>] {
+        &self.remotes
     }
 
     /// The pinned authorities, in the same order as [`Self::anchors`].

@@ -88,9 +88,7 @@ impl Compiler<'_> {
     }
 
     fn local_keys(&mut self, source: &Source) -> Option<KeySource> {
-        let place = match source {
-            Source::File(place) | Source::Inline(place) => place,
-        };
+        let place = source.place();
         let text = match self.files.read(&self.document.origin, source) {
             Ok(text) => text,
             Err(problem) => {
@@ -98,10 +96,7 @@ impl Compiler<'_> {
                 return None;
             }
         };
-        let what = match source {
-            Source::File(file) => format!("`{}`", file.value),
-            Source::Inline(_) => String::from("the inline text"),
-        };
+        let what = source.name();
         let set = match KeySet::parse(&text, self.purpose()) {
             Ok(set) => set,
             Err(error) => {
@@ -119,7 +114,10 @@ impl Compiler<'_> {
 
     /// Tells what is wrong with the keys; whether the set can be used.
     fn judge(&mut self, set: &KeySet, place: &Spanned<String>, what: &str) -> bool {
-        for skipped in set.skipped() {
+        // A SPIFFE bundle has keys for other kinds of SVIDs beside ours.
+        let expected = |fault| fault == KeyFault::OtherUse && self.purpose() == KeyPurpose::JwtSvid;
+        let told: Vec<_> = set.skipped().iter().filter(|key| !expected(key.fault)).collect();
+        for skipped in told {
             let message = format!("{what}: {skipped}");
             match skipped.fault {
                 KeyFault::Private | KeyFault::Symmetric => self.error(
@@ -230,9 +228,7 @@ impl Compiler<'_> {
     /// `Some(None)` where the system's authorities are to be used.
     pub(super) fn authorities(&mut self, ca: Option<&Source>) -> Option<Option<Vec<u8>>> {
         let Some(ca) = ca else { return Some(None) };
-        let place = match ca {
-            Source::File(place) | Source::Inline(place) => place,
-        };
+        let place = ca.place();
         let pem = match self.files.read(&self.document.origin, ca) {
             Ok(pem) => pem,
             Err(problem) => {
