@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{
-    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT,
-};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -24,7 +22,6 @@ use crate::limits::{
     KEY_FETCH_TIMEOUT, MAX_KEY_SET_BYTES, MAX_REMOTE_FILE_BYTES, REMOTE_FILE_TIMEOUT,
 };
 use crate::pdp::dial;
-use crate::secret::Secret;
 use crate::trust::KeyUrl;
 
 /// Asks servers.
@@ -45,23 +42,6 @@ pub trait Fetcher: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         self.fetch(url, authorities)
     }
-
-    /// Posts `form` to `url` and gets the answer, likewise.
-    fn post<'a>(
-        &'a self,
-        url: &'a KeyUrl,
-        authorities: Option<&'a [u8]>,
-        form: Form,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>>;
-}
-
-/// What is posted. Both hold secrets.
-#[derive(Clone, Debug)]
-pub struct Form {
-    /// The body: `application/x-www-form-urlencoded`.
-    pub body: Secret<String>,
-    /// The value of the `Authorization` header.
-    pub authorization: Option<Secret<String>>,
 }
 
 /// What was got.
@@ -128,16 +108,6 @@ impl Fetcher for HttpsFetcher {
     ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         let asking = ask(url, authorities, get(url.uri()), MAX_REMOTE_FILE_BYTES);
         Box::pin(within(REMOTE_FILE_TIMEOUT, asking))
-    }
-
-    fn post<'a>(
-        &'a self,
-        url: &'a KeyUrl,
-        authorities: Option<&'a [u8]>,
-        form: Form,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        let asking = ask(url, authorities, post(url.uri(), &form), MAX_KEY_SET_BYTES);
-        Box::pin(within(KEY_FETCH_TIMEOUT, asking))
     }
 }
 
@@ -225,17 +195,6 @@ async fn exchange(
 
 fn get(uri: &Uri) -> Option<Request<Full<Bytes>>> {
     request(Method::GET, uri)?.body(Full::default()).ok()
-}
-
-fn post(uri: &Uri, form: &Form) -> Option<Request<Full<Bytes>>> {
-    let mut request =
-        request(Method::POST, uri)?.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-    if let Some(authorization) = &form.authorization {
-        let mut value = HeaderValue::from_str(authorization.expose()).ok()?;
-        value.set_sensitive(true);
-        request = request.header(AUTHORIZATION, value);
-    }
-    request.body(Full::from(form.body.expose().clone())).ok()
 }
 
 fn request(method: Method, uri: &Uri) -> Option<http::request::Builder> {

@@ -12,7 +12,7 @@ mod remember;
 mod remote;
 mod snapshot;
 
-pub use fetch::{FetchError, Fetched, Fetcher, Form, HttpsFetcher};
+pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
 pub use introspect::Introspector;
 pub use keys::{KeyCache, KeyStatus};
 pub use outcome::{DecisionId, Observer, Outcome};

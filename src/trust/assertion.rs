@@ -1,6 +1,6 @@
 //! Assertions by which a client proves to an issuer who it is (RFC 7523): signed here, with a key from the configuration.
 
-use jsonwebtoken::{Algorithm as Signing, EncodingKey, Header};
+use jsonwebtoken::{Algorithm as Signing, AlgorithmFamily, EncodingKey, Header};
 use serde_json::{Map, Value};
 
 use crate::secret::Secret;
@@ -27,10 +27,11 @@ impl ClientAssertion {
     pub fn sign(&self, claims: &Map<String, Value>) -> Option<Secret<String>> {
         let algorithm = signing(self.algorithm)?;
         let pem = self.key.expose();
-        let key = match algorithm {
-            Signing::ES256 | Signing::ES384 => EncodingKey::from_ec_pem(pem),
-            Signing::EdDSA => EncodingKey::from_ed_pem(pem),
-            _ => EncodingKey::from_rsa_pem(pem),
+        let key = match algorithm.family() {
+            AlgorithmFamily::Ec => EncodingKey::from_ec_pem(pem),
+            AlgorithmFamily::Ed => EncodingKey::from_ed_pem(pem),
+            AlgorithmFamily::Rsa => EncodingKey::from_rsa_pem(pem),
+            AlgorithmFamily::Hmac => return None,
         };
         let mut header = Header::new(algorithm);
         header.kid.clone_from(&self.key_id);

@@ -43,9 +43,10 @@ fn with(changes: &Value) -> Value {
     let mut all = good();
     let members = all.as_object_mut().unwrap();
     for (name, value) in changes.as_object().unwrap() {
-        match value {
-            Value::Null => drop(members.remove(name)),
-            value => drop(members.insert(name.clone(), value.clone())),
+        if value.is_null() {
+            members.remove(name);
+        } else {
+            members.insert(name.clone(), value.clone());
         }
     }
     all

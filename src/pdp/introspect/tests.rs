@@ -113,7 +113,7 @@ impl House {
         );
         let trust = trust("secret", "");
         introspector.follow(&trust, None);
-        server.says(&active(json!({})));
+        server.says(&active(&json!({})));
         Self { clock, server, introspector, trust }
     }
 
@@ -133,7 +133,7 @@ impl House {
     }
 }
 
-fn active(more: Value) -> Value {
+fn active(more: &Value) -> Value {
     let mut all = json!({ "active": true, "aud": "orders" });
     all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     all
@@ -173,10 +173,10 @@ async fn answers_are_kept_by_the_whole_token() {
 #[tokio::test]
 async fn answers_are_kept_no_longer_than_the_token_lives() {
     for (answer, lifetime) in [
-        (active(json!({})), Duration::from_secs(30)),
-        (active(json!({ "exp": NOW + 3600 })), Duration::from_secs(30)),
-        (active(json!({ "exp": NOW + 10 })), Duration::from_secs(10)),
-        (active(json!({ "exp": NOW - 10 })), Duration::ZERO),
+        (active(&json!({})), Duration::from_secs(30)),
+        (active(&json!({ "exp": NOW + 3600 })), Duration::from_secs(30)),
+        (active(&json!({ "exp": NOW + 10 })), Duration::from_secs(10)),
+        (active(&json!({ "exp": NOW - 10 })), Duration::ZERO),
         (json!({ "active": false, "exp": NOW + 3600 }), INACTIVE_LIFETIME),
     ] {
         let house = House::new();
@@ -231,7 +231,7 @@ async fn an_endpoint_that_is_down_denies_at_once_and_comes_back() {
     assert!(house.ask("probe").await.is_err());
     assert!(house.ask("after").await.unwrap_err().contains("left alone"));
     assert_eq!(house.server.asked(), before + 1, "one probe");
-    house.server.says(&active(json!({})));
+    house.server.says(&active(&json!({})));
     house.clock.advance(INTROSPECTION_COOLDOWN + INTROSPECTION_COOLDOWN / 4);
     assert_eq!(house.ask("probe").await, Ok(true));
     assert_eq!(house.ask("after").await, Ok(true));
@@ -242,7 +242,7 @@ async fn an_endpoint_that_is_down_denies_at_once_and_comes_back() {
 async fn a_token_that_upsets_the_endpoint_does_not_keep_others_out() {
     let house = House::new();
     house.server.becomes(|token| match token {
-        "good" => Ok(active(json!({})).to_string().into()),
+        "good" => Ok(active(&json!({})).to_string().into()),
         "large" => Err(FetchError::TooLarge),
         "bad" => Err(FetchError::Status(400)),
         _ => Ok("<html>canary".into()),

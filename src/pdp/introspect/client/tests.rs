@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::clock::FixedClock;
 use crate::document::{self, Attachments, Diagnostic, SourceFile};
-use crate::trust::TrustStore;
+use crate::trust::{KeySource, TrustStore};
 
 const TOKEN: &str = "2YotnFZFEjr1zCsicMWpAA==";
 const CANARY: &str = "7Fjf p%=:+&canary";
@@ -153,7 +153,8 @@ fn source(url: &str, client: &str, pki: &Pki) -> Result<Arc<Introspection>, Vec<
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Arc::clone(store.issuers()[0].introspection().unwrap()))
+    let KeySource::Introspected(source) = store.issuers()[0].keys() else { panic!("{url}") };
+    Ok(Arc::clone(source))
 }
 
 fn client(source: &Arc<Introspection>) -> HttpsClient {
