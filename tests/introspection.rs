@@ -163,7 +163,7 @@ fn view(method: &str, headers: Headers) -> RequestView {
     }
 }
 
-fn answer(changes: Value) -> Value {
+fn answer(changes: &Value) -> Value {
     let mut all = json!({
         "active": true, "aud": "orders", "sub": "claim-canary", "scope": "orders:read",
         "iat": NOW - 60, "exp": NOW + 10,
@@ -176,7 +176,7 @@ fn answer(changes: Value) -> Value {
 #[tokio::test]
 async fn a_wrong_scope_is_denied_after_a_cache_hit() {
     let house = House::new().await;
-    house.server.says(200, &answer(json!({})));
+    house.server.says(200, &answer(&json!({})));
     for _ in 0..2 {
         assert_eq!(house.decide("GET", "opaque-1").await, Ok(()));
         assert_eq!(house.decide("POST", "opaque-1").await, Err(Reason::ScopeMissing));
@@ -188,7 +188,7 @@ async fn a_wrong_scope_is_denied_after_a_cache_hit() {
 #[tokio::test]
 async fn a_token_that_ends_before_its_answer_is_refused_then() {
     let house = House::new().await;
-    house.server.says(200, &answer(json!({ "exp": NOW + 10 })));
+    house.server.says(200, &answer(&json!({ "exp": NOW + 10 })));
     assert_eq!(house.decide("GET", "opaque-1").await, Ok(()));
     house.clock.set(UnixTime::from_secs(NOW + 10));
     house.server.says(200, &json!({ "active": false }));
@@ -199,7 +199,7 @@ async fn a_token_that_ends_before_its_answer_is_refused_then() {
 #[tokio::test]
 async fn a_thousand_requests_with_one_token_ask_the_endpoint_once() {
     let house = House::new().await;
-    house.server.says(200, &answer(json!({})));
+    house.server.says(200, &answer(&json!({})));
     let all = (0..1000).map(|_| house.decide("GET", "opaque-1"));
     let all = futures_util::future::join_all(all).await;
     assert!(all.iter().all(Result::is_ok));
@@ -232,14 +232,14 @@ async fn nothing_secret_is_logged() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let house = House::new().await;
-    house.server.says(200, &answer(json!({ "active": "claim-canary" })));
+    house.server.says(200, &answer(&json!({ "active": "claim-canary" })));
     for (token, status) in [("opaque-1", 200), ("opaque-2", 400), ("opaque-3", 302)] {
-        house.server.says(status, &answer(json!({ "active": "claim-canary" })));
+        house.server.says(status, &answer(&json!({ "active": "claim-canary" })));
         let refused = house.decide("GET", token).await;
         assert_eq!(refused, Err(Reason::IntrospectionUnavailable), "{status}");
     }
     for n in 0..10 {
-        house.server.says(503, &answer(json!({})));
+        house.server.says(503, &answer(&json!({})));
         let refused = house.decide("GET", &format!("opaque-down-{n}")).await;
         assert_eq!(refused, Err(Reason::IntrospectionUnavailable));
     }

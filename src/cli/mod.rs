@@ -3,8 +3,10 @@
 mod check;
 mod completions;
 mod demo;
+mod sarif;
 mod serve;
 mod style;
+mod test;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -25,6 +27,8 @@ enum Command {
     Serve(serve::Args),
     /// Look for mistakes in documents.
     Check(check::Args),
+    /// Try policies with the cases of their suites.
+    Test(test::Args),
     /// Play a tour with a real Envoy on this machine: what is let through, what is refused, and why.
     Demo(demo::Args),
     /// Print a completion script for a shell.
@@ -87,6 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Completions(args) => completions::run(&args),
     }
