@@ -101,20 +101,32 @@ pub const MAX_KEY_WAITERS: usize = 256;
 
 // --- introspection -------------------------------------------------------------------------------
 
-/// Longest time for which an answer about a token may be kept: a revoked token is accepted for as long (P64).
-pub const MAX_INTROSPECTION_CACHE: Duration = Duration::from_secs(300);
+/// Largest answer of an introspection endpoint. Claims of a token with many groups reach 10 KiB, as tokens do.
+pub const MAX_INTROSPECTION_ANSWER_BYTES: usize = 64 * 1024;
 
-/// Most answers kept.
-pub const MAX_INTROSPECTION_ANSWERS: u64 = 100_000;
+/// Longest wait for one answer that can be set: whoever waits longer has no use for the answer.
+pub const MAX_INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Most questions to one endpoint at a time; the others are denied at once rather than piled up.
-pub const MAX_INTROSPECTIONS_AT_ONCE: usize = 64;
+/// Most questions at a time that can be set.
+pub const MAX_INTROSPECTION_CONCURRENCY: usize = 1024;
 
-/// Failures in a row after which an endpoint is left alone for [`INTROSPECTION_PAUSE`].
-pub const MAX_INTROSPECTION_FAILURES: u32 = 5;
+/// Most questions that wait for their turn at one endpoint; the next one is denied at once.
+pub const MAX_INTROSPECTION_QUEUE: usize = 256;
 
-/// For how long an endpoint that fails is left alone.
-pub const INTROSPECTION_PAUSE: Duration = Duration::from_secs(5);
+/// Most bytes of answers about active tokens that are kept for one endpoint.
+pub const MAX_INTROSPECTION_CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// How long the answer that a token is not active is used at most: short, since the token may be issued in between.
+pub const INACTIVE_LIFETIME: Duration = Duration::from_secs(5);
+
+/// Most such answers kept for one endpoint. They have room of their own, so that made-up tokens displace no good ones.
+pub const MAX_INACTIVE_ANSWERS: u64 = 16 * 1024;
+
+/// Failures in a row after which an endpoint is not asked for a while.
+pub const INTROSPECTION_FAILURES: u32 = 5;
+
+/// For how long it is not asked then; up to a quarter longer, so that replicas do not come back together.
+pub const INTROSPECTION_COOLDOWN: Duration = Duration::from_secs(5);
 
 // --- documents -----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ use countersign::authn::{self, Memory, NoMemory};
 use countersign::clock::{FixedClock, UnixTime};
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, PeerSources};
-use countersign::pdp::{HttpsFetcher, Introspector};
+use countersign::pdp::Introspector;
 use countersign::reason::Reason;
 use countersign::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
 use countersign::trust::{Material, TrustStore};
@@ -69,11 +69,12 @@ async fn serve(case: Value) -> u16 {
 
 fn trust(port: u16) -> TrustStore {
     let text = format!(
-        "apiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: corp }}\nspec:\n  issuer: https://server.example.com/\n  audiences: ['https://protected.example.net/resource']\n  introspection: {{ url: 'http://127.0.0.1:{port}/', allowPlaintext: true, clientId: us, clientSecret: {{ inline: x }} }}\n"
+        "apiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: corp }}\nspec:\n  issuer: https://server.example.com/\n  audiences: ['https://protected.example.net/resource']\n  introspection: {{ url: 'http://127.0.0.1:{port}/', allowPlaintext: true, client: {{ id: us, post: {{ file: secret }} }} }}\n"
     );
-    let mut problems = Vec::new();
+    let (mut problems, mut files) = (Vec::new(), Attachments::default());
+    files.insert("secret".into(), Ok(b"x".to_vec()));
     let documents = document::parse(&SourceFile::new("vector.yaml", text), &mut problems);
-    let store = TrustStore::compile(&documents, &Attachments::default(), &mut problems);
+    let store = TrustStore::compile(&documents, &files, &mut problems);
     assert_eq!(problems, []);
     store
 }
@@ -87,7 +88,8 @@ async fn judge(case: &Value) -> Result<(), Reason> {
     let (_, credentials) = CredentialHeaders::split(headers, &SealedNames::default(), None, None);
     let sources = PeerSources::default();
     let evidence = evidence::collect(&credentials, None, &sources, &trust.token_places());
-    let introspector = Introspector::new(Arc::new(FixedClock::at(now)), Arc::new(HttpsFetcher));
+    let introspector = Introspector::https(Arc::new(FixedClock::at(now)));
+    introspector.follow(&trust, None);
     let mut material = Material::default();
     let tokens = evidence.tokens.as_ref().unwrap();
     let patience = Duration::from_secs(30);

@@ -7,6 +7,7 @@
 mod attachments;
 mod diagnostic;
 mod duration;
+mod introspection;
 pub mod policy;
 pub mod policy_suite;
 mod source;
@@ -24,13 +25,15 @@ use serde_saphyr::Spanned;
 pub use attachments::{Attachments, NOT_FETCHED, RemoteContents};
 pub use diagnostic::{Diagnostic, JsonDiagnostic, Severity, SourceFile, Span, any_error, sort};
 pub use duration::HumanDuration;
+pub use introspection::{
+    IntrospectionClientSpec, IntrospectionSpec, MutualTlsSpec, PrivateKeyJwtSpec, SecretFile,
+};
 pub use policy::PolicySpec;
 pub use policy_suite::PolicySuiteSpec;
 pub use source::{RemoteSource, Source};
 pub use suggest::closest;
 pub use token_issuer::{
-    BindingFloor, ClientAuthentication, DiscoverySpec, IntrospectionSpec, IssuerProfile, KeysSpec,
-    TokenIssuerSpec, TokenPlaceSpec,
+    BindingFloor, DiscoverySpec, IssuerProfile, KeysSpec, TokenIssuerSpec, TokenPlaceSpec,
 };
 pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,

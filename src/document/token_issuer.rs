@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::{HumanDuration, Source};
+use super::{HumanDuration, IntrospectionSpec, Source};
 
 /// What a `TokenIssuer` document says.
 #[derive(Clone, Debug, Deserialize)]
@@ -78,39 +78,6 @@ pub struct KeysSpec {
     pub allow_plaintext: bool,
 }
 
-/// Where to ask about opaque tokens, and as whom (RFC 7662 section 2.1).
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct IntrospectionSpec {
-    /// The address of the introspection endpoint.
-    pub url: Spanned<String>,
-    /// Who we are to the issuer.
-    pub client_id: Spanned<String>,
-    /// Our secret there.
-    pub client_secret: Source,
-    /// How we say both.
-    #[serde(default)]
-    pub client_authentication: ClientAuthentication,
-    /// How long an answer counts, at most; no longer than the token in any case.
-    pub cache: Option<Spanned<HumanDuration>>,
-    /// The authorities that its server's certificate must lead to, instead of the system's.
-    pub ca: Option<Source>,
-    /// Whether `http://` will do.
-    #[serde(default)]
-    pub allow_plaintext: bool,
-}
-
-/// How a client authenticates (RFC 6749 section 2.3.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ClientAuthentication {
-    /// In the `Authorization` header.
-    #[default]
-    Basic,
-    /// In the request's body.
-    Post,
-}
-
 /// OpenID Connect Discovery. It has no settings: the metadata is where the specification says.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -162,9 +129,7 @@ impl TokenIssuerSpec {
     pub fn sources(&self) -> Vec<&Source> {
         let keys =
             self.keys.iter().flat_map(|keys| keys.value.sources.iter().chain(&keys.value.ca));
-        let introspection = self.introspection.iter().flat_map(|introspection| {
-            std::iter::once(&introspection.value.client_secret).chain(&introspection.value.ca)
-        });
+        let introspection = self.introspection.iter().flat_map(|spec| spec.value.sources());
         keys.chain(introspection).collect()
     }
 }

@@ -7,15 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{
-    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT,
-};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -24,7 +22,6 @@ use crate::limits::{
     KEY_FETCH_TIMEOUT, MAX_KEY_SET_BYTES, MAX_REMOTE_FILE_BYTES, REMOTE_FILE_TIMEOUT,
 };
 use crate::pdp::dial;
-use crate::secret::Secret;
 use crate::trust::KeyUrl;
 
 /// Asks servers.
@@ -45,23 +42,6 @@ pub trait Fetcher: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         self.fetch(url, authorities)
     }
-
-    /// Posts `form` to `url` and gets the answer, likewise.
-    fn post<'a>(
-        &'a self,
-        url: &'a KeyUrl,
-        authorities: Option<&'a [u8]>,
-        form: Form,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>>;
-}
-
-/// What is posted. Both hold secrets.
-#[derive(Clone, Debug)]
-pub struct Form {
-    /// The body: `application/x-www-form-urlencoded`.
-    pub body: Secret<String>,
-    /// The value of the `Authorization` header.
-    pub authorization: Option<Secret<String>>,
 }
 
 /// What was got.
@@ -102,6 +82,9 @@ pub enum FetchError {
     TooLarge,
 }
 
+/// A client certificate with its intermediates, and its key.
+pub(super) type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
 /// Fetches over HTTP/1.1 and TLS. A connection is used once: a refresh every few minutes is not worth a pool.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HttpsFetcher;
@@ -125,16 +108,6 @@ impl Fetcher for HttpsFetcher {
     ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         let asking = ask(url, authorities, get(url.uri()), MAX_REMOTE_FILE_BYTES);
         Box::pin(within(REMOTE_FILE_TIMEOUT, asking))
-    }
-
-    fn post<'a>(
-        &'a self,
-        url: &'a KeyUrl,
-        authorities: Option<&'a [u8]>,
-        form: Form,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        let asking = ask(url, authorities, post(url.uri(), &form), MAX_KEY_SET_BYTES);
-        Box::pin(within(KEY_FETCH_TIMEOUT, asking))
     }
 }
 
@@ -163,7 +136,8 @@ async fn ask(
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(name)
             .map_err(|_| FetchError::Tls(String::from("the host is not a server name")))?;
-        let tls = TlsConnector::from(client_config(authorities.map(<[u8]>::to_vec)).await?);
+        let config = client_config(authorities.map(<[u8]>::to_vec), None).await?;
+        let tls = TlsConnector::from(Arc::new(config));
         let stream =
             tls.connect(name, stream).await.map_err(|error| FetchError::Tls(error.to_string()))?;
         exchange(stream, request).await?
@@ -172,7 +146,10 @@ async fn ask(
 }
 
 /// Roots are read anew for each fetch, so that a changed system store counts without a restart.
-async fn client_config(authorities: Option<Vec<u8>>) -> Result<Arc<ClientConfig>, FetchError> {
+pub(super) async fn client_config(
+    authorities: Option<Vec<u8>>,
+    identity: Option<ClientIdentity>,
+) -> Result<ClientConfig, FetchError> {
     let failed = |message: String| FetchError::Tls(message);
     let roots = tokio::task::spawn_blocking(move || roots(authorities.as_deref()))
         .await
@@ -184,9 +161,13 @@ async fn client_config(authorities: Option<Vec<u8>>) -> Result<Arc<ClientConfig>
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+        .with_root_certificates(roots);
+    match identity {
+        None => Ok(config.with_no_client_auth()),
+        Some((chain, key)) => {
+            config.with_client_auth_cert(chain, key).map_err(|error| failed(error.to_string()))
+        }
+    }
 }
 
 /// The given authorities and no others, or the system's.
@@ -216,17 +197,6 @@ fn get(uri: &Uri) -> Option<Request<Full<Bytes>>> {
     request(Method::GET, uri)?.body(Full::default()).ok()
 }
 
-fn post(uri: &Uri, form: &Form) -> Option<Request<Full<Bytes>>> {
-    let mut request =
-        request(Method::POST, uri)?.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-    if let Some(authorization) = &form.authorization {
-        let mut value = HeaderValue::from_str(authorization.expose()).ok()?;
-        value.set_sensitive(true);
-        request = request.header(AUTHORIZATION, value);
-    }
-    request.body(Full::from(form.body.expose().clone())).ok()
-}
-
 fn request(method: Method, uri: &Uri) -> Option<http::request::Builder> {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let request = Request::builder()
@@ -238,7 +208,11 @@ fn request(method: Method, uri: &Uri) -> Option<http::request::Builder> {
     Some(request)
 }
 
-async fn read(response: Response<Incoming>, limit: usize) -> Result<Fetched, FetchError> {
+/// The body of an answer that is one, of at most `limit` bytes.
+pub(super) async fn read(
+    response: Response<Incoming>,
+    limit: usize,
+) -> Result<Fetched, FetchError> {
     let status = response.status();
     if status.is_redirection() {
         return Err(FetchError::Redirect(status.as_u16()));

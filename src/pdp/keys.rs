@@ -60,12 +60,6 @@ impl KeyCache {
         self
     }
 
-    /// What it fetches with.
-    #[must_use]
-    pub fn fetcher(&self) -> &Arc<dyn Fetcher> {
-        &self.fetcher
-    }
-
     /// Follows the addresses in `trust` from now on: new ones are fetched in the background, those that stay keep their keys,
     /// and those that neither `trust` nor `previous` has are forgotten. Requests that still hold the previous snapshot
     /// are served to their end. Called within a tokio runtime, before the new snapshot is published.

@@ -12,7 +12,7 @@ mod remember;
 mod remote;
 mod snapshot;
 
-pub use fetch::{FetchError, Fetched, Fetcher, Form, HttpsFetcher};
+pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
 pub use introspect::Introspector;
 pub use keys::{KeyCache, KeyStatus, LoadError, Loaded, last_good, load as load_keys};
 pub use outcome::{DecisionId, Observer, Outcome};
@@ -87,14 +87,18 @@ impl Pdp {
         options: PdpOptions,
     ) -> Self {
         keys.follow(snapshot.trust(), None);
+        let introspector = Introspector::https(Arc::clone(&clock));
+        introspector.follow(snapshot.trust(), None);
         let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
-        let introspector = Introspector::new(Arc::clone(&clock), Arc::clone(keys.fetcher()));
         Self { current, keys, introspector, clock, ids: DecisionIds::new(), options }
     }
 
     /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
     pub fn publish(&self, snapshot: Snapshot) {
-        self.keys.follow(snapshot.trust(), Some(self.current.load().snapshot.trust()));
+        let previous = self.current.load();
+        self.keys.follow(snapshot.trust(), Some(previous.snapshot.trust()));
+        self.introspector.follow(snapshot.trust(), Some(previous.snapshot.trust()));
+        drop(previous);
         self.current.store(Arc::new(Current::new(snapshot, &self.options)));
     }
 

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::clock::FixedClock;
 use crate::document::NOT_FETCHED;
-use crate::pdp::{FetchError, Fetched, Fetcher, Form};
+use crate::pdp::{FetchError, Fetched, Fetcher};
 use crate::trust::KeyUrl;
 use crate::trust::pki::{Ca, NOW};
 
@@ -28,15 +28,6 @@ impl Fetcher for Server {
         let answer =
             next.map(|body| Fetched { body, max_age: None }).ok_or(FetchError::Status(503));
         Box::pin(async { answer })
-    }
-
-    fn post<'a>(
-        &'a self,
-        url: &'a KeyUrl,
-        authorities: Option<&'a [u8]>,
-        _form: Form,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        self.fetch(url, authorities)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Token introspection (RFC 7662) as values: whom to ask and what was answered. `pdp` does the asking.
+//! Opaque tokens (RFC 7662): how an issuer is asked about them, and what its answer says. Values; `pdp` does the asking.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,109 +6,191 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::document::ClientAuthentication;
-use crate::json;
+use crate::clock::UnixTime;
+use crate::json::{self, JsonError};
 use crate::limits::MAX_JSON_DEPTH;
-use crate::secret::Secret;
-use crate::trust::KeyUrl;
+use crate::secret::{Fingerprint, Secret};
+use crate::trust::{ClientAssertion, KeyUrl};
 
-/// An issuer's introspection endpoint.
+/// An introspection endpoint and the rules for asking it.
 #[derive(Clone, Debug)]
-pub struct IntrospectionEndpoint {
-    /// Its address.
+pub struct Introspection {
+    /// The name of the issuer document.
+    pub issuer: String,
+    /// The address.
     pub url: KeyUrl,
     /// Authorities (PEM) that the server's certificate must lead to; the system's where there are none.
     pub authorities: Option<Vec<u8>>,
-    /// Who we are there.
+    /// The `client_id` of the one who asks.
     pub client_id: String,
-    /// Our secret there.
-    pub client_secret: Secret<String>,
-    /// How we say both.
-    pub client_authentication: ClientAuthentication,
-    /// How long an answer counts, at most.
-    pub cache: Duration,
+    /// How it proves that it is.
+    pub authentication: ClientAuthentication,
+    /// Longest wait for one answer.
+    pub timeout: Duration,
+    /// Most questions at a time.
+    pub max_concurrent: usize,
+    /// How long an answer is used at most.
+    pub cache_ttl: Duration,
+    /// Changes whenever anything above does, secrets included (P63). Never shown.
+    pub revision: Fingerprint,
 }
 
-/// What became of asking about one token.
+/// How a client proves who it is.
+#[derive(Clone, Debug)]
+pub enum ClientAuthentication {
+    /// A secret in the `Authorization` header.
+    Basic(Secret<String>),
+    /// A secret in the body.
+    Post(Secret<String>),
+    /// A signed assertion.
+    PrivateKeyJwt(ClientAssertion),
+    /// A client certificate.
+    MutualTls {
+        /// The certificate and its intermediates, PEM.
+        certificates: Vec<u8>,
+        /// The private key, PEM.
+        key: Secret<Vec<u8>>,
+    },
+}
+
+/// What an introspection endpoint says about one token.
 #[derive(Clone)]
-pub enum Introspection {
-    /// The issuer says that the token is active and claims this.
-    Active(Arc<Map<String, Value>>),
-    /// The issuer says that it is not.
-    Inactive,
-    /// The issuer did not say.
-    Unavailable(&'static str),
+pub struct IntrospectionAnswer {
+    /// `None` where the token is not active: nothing else that such an answer says is kept.
+    claims: Option<Arc<Map<String, Value>>>,
+    /// Until when it may be used.
+    until: UnixTime,
 }
 
-// === impl IntrospectionEndpoint ===
-
-impl PartialEq for IntrospectionEndpoint {
-    fn eq(&self, other: &Self) -> bool {
-        let Self { url, authorities, client_id, client_secret, client_authentication, cache } =
-            self;
-        *url == other.url
-            && *authorities == other.authorities
-            && *client_id == other.client_id
-            && client_secret.expose() == other.client_secret.expose()
-            && *client_authentication == other.client_authentication
-            && *cache == other.cache
-    }
+/// Why a text is no introspection answer. Never quotes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// Not strict JSON.
+    #[error("the answer {0}")]
+    Json(#[from] JsonError),
+    /// JSON, and no object.
+    #[error("the answer is not a JSON object")]
+    NotAnObject,
+    /// `active` is absent.
+    #[error("the answer has no `active`")]
+    NoActive,
+    /// `active` is of another type than RFC 7662 section 2.2 says.
+    #[error("the answer has an `active` that is {0}, expected a boolean")]
+    ActiveType(&'static str),
 }
 
 // === impl Introspection ===
 
-impl Introspection {
-    /// Reads an answer (section 2.2). `active` is a boolean: a text that says `true` is not (P65).
-    #[must_use]
-    pub fn parse(answer: &[u8]) -> Self {
-        let Ok(members) = json::parse_object(answer, MAX_JSON_DEPTH) else {
-            return Self::Unavailable("the answer is not a JSON object");
-        };
-        match members.get("active") {
-            Some(Value::Bool(true)) => Self::Active(Arc::new(members)),
-            Some(Value::Bool(false)) => Self::Inactive,
-            Some(_) | None => Self::Unavailable("the answer has no boolean `active`"),
-        }
+impl PartialEq for Introspection {
+    fn eq(&self, other: &Self) -> bool {
+        self.revision == other.revision
     }
 }
 
-impl fmt::Debug for Introspection {
+// === impl IntrospectionAnswer ===
+
+impl IntrospectionAnswer {
+    /// Reads `text`, an answer that may be used until `until`.
+    ///
+    /// # Errors
+    /// The rule of RFC 7662 section 2.2 that it breaks. What is not exactly `true` is never taken for it (P65).
+    pub fn parse(text: &[u8], until: UnixTime) -> Result<Self, AnswerError> {
+        let members = json::parse_object(text, MAX_JSON_DEPTH)
+            .map_err(|error| error.map_or(AnswerError::NotAnObject, AnswerError::Json))?;
+        match members.get("active") {
+            Some(Value::Bool(true)) => Ok(Self { claims: Some(Arc::new(members)), until }),
+            Some(Value::Bool(false)) => Ok(Self { claims: None, until }),
+            Some(other) => Err(AnswerError::ActiveType(json::type_name(other))),
+            None => Err(AnswerError::NoActive),
+        }
+    }
+
+    /// What it says about a token that is active.
+    #[must_use]
+    pub const fn claims(&self) -> Option<&Arc<Map<String, Value>>> {
+        self.claims.as_ref()
+    }
+
+    /// Until when it may be used: the end of a token that does not say when it ends itself.
+    #[must_use]
+    pub const fn until(&self) -> UnixTime {
+        self.until
+    }
+
+    /// The end of the token as the answer says it, where that can be read. Judging it is for `authn`.
+    #[must_use]
+    pub fn token_end(&self) -> Option<UnixTime> {
+        let seconds = self.claims.as_ref()?.get("exp")?.as_f64()?;
+        let since_epoch = Duration::try_from_secs_f64(seconds).ok()?;
+        Some(UnixTime::from_secs(0).plus(since_epoch))
+    }
+}
+
+impl fmt::Debug for IntrospectionAnswer {
     /// No claim: they are about people (P80).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Active(_) => "Active",
-            Self::Inactive => "Inactive",
-            Self::Unavailable(why) => why,
-        })
+        f.debug_struct("IntrospectionAnswer")
+            .field("active", &self.claims.is_some())
+            .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    /// P65: only `true` is active, and what is no answer is none.
+    fn parse(text: &str) -> Result<IntrospectionAnswer, AnswerError> {
+        IntrospectionAnswer::parse(text.as_bytes(), UnixTime::from_secs(7))
+    }
+
+    /// P65: `active` is a boolean or there is no answer.
     #[test]
-    fn active_is_a_boolean() {
-        let word = |answer: &str| match Introspection::parse(answer.as_bytes()) {
-            Introspection::Active(_) => "active",
-            Introspection::Inactive => "inactive",
-            Introspection::Unavailable(_) => "unavailable",
-        };
-        for (answer, expected) in [
-            (r#"{"active":true,"sub":"a"}"#, "active"),
-            (r#"{"active":false}"#, "inactive"),
-            (r#"{"active":false,"sub":"admin","scope":"admin"}"#, "inactive"),
-            (r#"{"active":"true"}"#, "unavailable"),
-            (r#"{"active":1}"#, "unavailable"),
-            (r#"{"active":null}"#, "unavailable"),
-            (r#"{"active":false,"active":true}"#, "unavailable"),
-            (r#"{"sub":"1234"}"#, "unavailable"),
-            ("[true]", "unavailable"),
-            ("active=true", "unavailable"),
-            ("", "unavailable"),
+    fn only_the_boolean_true_is_active() {
+        let active = parse(r#"{"active":true,"sub":"canary"}"#).unwrap();
+        assert_eq!(active.claims().unwrap()["sub"], "canary");
+        assert!(!format!("{active:?}").contains("canary"), "P80: no claim is printed");
+        let inactive = parse(r#"{"active":false,"sub":"admin","scope":"admin"}"#).unwrap();
+        assert!(inactive.claims().is_none(), "nothing is kept of an inactive token");
+        for (text, error) in [
+            (r#"{"active":"true"}"#, AnswerError::ActiveType("a string")),
+            (r#"{"active":1}"#, AnswerError::ActiveType("a number")),
+            (r#"{"active":null}"#, AnswerError::ActiveType("null")),
+            (r#"{"active":[true]}"#, AnswerError::ActiveType("an array")),
+            (r#"{"Active":true}"#, AnswerError::NoActive),
+            ("{}", AnswerError::NoActive),
+            ("true", AnswerError::NotAnObject),
+            (r#"[{"active":true}]"#, AnswerError::NotAnObject),
+            ("active=true", AnswerError::Json(JsonError::Syntax)),
+            ("", AnswerError::Json(JsonError::Syntax)),
+            (r#"{"active":false,"active":true}"#, AnswerError::Json(JsonError::DuplicateMember)),
+            (
+                r#"{"active":true,"cnf":{"jkt":"a","jkt":"b"}}"#,
+                AnswerError::Json(JsonError::DuplicateMember),
+            ),
         ] {
-            assert_eq!(word(answer), expected, "{answer}");
+            assert_eq!(parse(text).map(|_| ()), Err(error), "{text}");
+        }
+        let deep = format!(r#"{{"active":true,"a":{}1{}}}"#, "[".repeat(20), "]".repeat(20));
+        assert_eq!(parse(&deep).unwrap_err(), AnswerError::Json(JsonError::TooDeep));
+    }
+
+    #[test]
+    fn the_end_of_a_token_is_read_where_it_is_one() {
+        let end =
+            |exp: &str| parse(&format!(r#"{{"active":true,"exp":{exp}}}"#)).unwrap().token_end();
+        assert_eq!(end("1419356238"), Some(UnixTime::from_secs(1_419_356_238)));
+        assert_eq!(end("1.5"), Some(UnixTime::from_millis(1500)));
+        for none in ["-1", "\"1\"", "null", "1e300"] {
+            assert_eq!(end(none), None, "{none}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_answered_makes_the_reader_fail(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = IntrospectionAnswer::parse(&body, UnixTime::from_secs(0)).map(|a| a.token_end());
         }
     }
 }

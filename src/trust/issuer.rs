@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::document::{BindingFloor, IssuerProfile};
 use crate::request::TokenPlace;
-use crate::trust::{Algorithm, IntrospectionEndpoint, KeySet, RemoteKeys};
+use crate::trust::{Algorithm, Introspection, KeySet, RemoteKeys};
 
 pub(super) use compile::refuse_ambiguous;
 
@@ -40,7 +40,7 @@ pub enum KeySource {
     /// They have to be fetched.
     Remote(Arc<RemoteKeys>),
     /// There are none: the issuer is asked about each token.
-    Introspected(Arc<IntrospectionEndpoint>),
+    Introspected(Arc<Introspection>),
 }
 
 // === impl Issuer ===

@@ -1,6 +1,7 @@
 //! What we believe, as plain values: pinned authorities, issuers, keys. No I/O, no clock, no requests.
 
 mod algorithm;
+mod assertion;
 mod domain;
 mod introspection;
 mod issuer;
@@ -11,11 +12,12 @@ pub(crate) mod pki;
 mod remote;
 
 pub use algorithm::Algorithm;
+pub use assertion::ClientAssertion;
 pub use domain::{
     Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, SpiffeBundle,
     TrustDomain, Validity,
 };
-pub use introspection::{Introspection, IntrospectionEndpoint};
+pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};
 pub use issuer::{Issuer, KeySource};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
@@ -25,6 +27,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::document::{Attachments, Diagnostic, Document, Spec};
+use crate::reason::Rejection;
 use crate::request::TokenPlace;
 use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
@@ -43,7 +46,7 @@ pub struct TrustStore {
 #[derive(Clone, Debug, Default)]
 pub struct Material {
     key_sets: BTreeMap<String, Arc<KeySet>>,
-    introspections: BTreeMap<(String, Fingerprint), Introspection>,
+    answers: BTreeMap<(String, Fingerprint), Result<Arc<IntrospectionAnswer>, Rejection>>,
 }
 
 // === impl TrustStore ===
@@ -149,20 +152,25 @@ impl Material {
         self.key_sets.insert(issuer.to_owned(), keys);
     }
 
-    /// Adds what the issuer document called `issuer` was told about a token.
-    pub fn insert_introspection(
+    /// Adds what the issuer of the document called `issuer` gave for the token with the fingerprint `token`: an answer, or why
+    /// there is none.
+    pub fn insert_answer(
         &mut self,
         issuer: &str,
         token: Fingerprint,
-        introspection: Introspection,
+        answer: Result<Arc<IntrospectionAnswer>, Rejection>,
     ) {
-        self.introspections.insert((issuer.to_owned(), token), introspection);
+        self.answers.insert((issuer.to_owned(), token), answer);
     }
 
-    /// What the issuer document called `issuer` was told about a token, if it was asked.
+    /// What it gave for the token with the fingerprint `token`, if it was asked.
     #[must_use]
-    pub fn introspection(&self, issuer: &str, token: &Fingerprint) -> Option<&Introspection> {
-        self.introspections.get(&(issuer.to_owned(), *token))
+    pub fn answer(
+        &self,
+        issuer: &str,
+        token: Fingerprint,
+    ) -> Option<&Result<Arc<IntrospectionAnswer>, Rejection>> {
+        self.answers.get(&(issuer.to_owned(), token))
     }
 
     /// The key set of the issuer document called `issuer`, if one was at hand.

@@ -1,78 +1,143 @@
-//! When to leave a failing endpoint alone: a state machine over time, without I/O.
+//! Whether an endpoint is asked at all: a circuit breaker, as a state machine over time.
 
 use crate::clock::UnixTime;
-use crate::limits::{INTROSPECTION_PAUSE, MAX_INTROSPECTION_FAILURES};
+use crate::limits::{INTROSPECTION_COOLDOWN, INTROSPECTION_FAILURES};
 
-/// Opens after a few failures in a row; after a pause one question may try again.
+/// Closed until several questions in a row were not answered; then open, but for one probe per cool-down.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     failures: u32,
-    paused_at: Option<UnixTime>,
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    since: UnixTime,
+    until: UnixTime,
+}
+
+/// Leave to ask one question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// One of many.
+    Ordinary,
+    /// The one that finds out whether the endpoint is back.
+    Probe,
 }
 
 // === impl Breaker ===
 
 impl Breaker {
-    /// Whether a question may be asked. After the pause one may, and the next pause begins with it.
-    pub(super) fn admits(&mut self, now: UnixTime) -> bool {
-        let Some(paused_at) = self.paused_at else { return true };
-        let over = now < paused_at || now.since(paused_at) >= INTROSPECTION_PAUSE;
-        if over {
-            self.paused_at = Some(now);
+    /// Leave to ask, or `None` while the endpoint is left alone. A probe that is never heard of again is followed by
+    /// another one a cool-down later.
+    pub(super) fn admit(&mut self, now: UnixTime) -> Option<Leave> {
+        let Some(open) = &mut self.open else { return Some(Leave::Ordinary) };
+        // A clock that went back would keep it open for as long as it went back (P82).
+        if (open.since..open.until).contains(&now) {
+            return None;
         }
-        over
+        *open = Open { since: now, until: now.plus(INTROSPECTION_COOLDOWN) };
+        Some(Leave::Probe)
     }
 
-    /// The endpoint answered, whatever it said about the token.
-    pub(super) const fn succeed(&mut self) {
-        self.failures = 0;
-        self.paused_at = None;
+    /// The endpoint answered, whatever it said.
+    pub(super) fn succeed(&mut self) {
+        *self = Self::default();
     }
 
-    /// It did not.
-    pub(super) fn fail(&mut self, now: UnixTime) {
+    /// The endpoint did not answer. `jitter` is between 0 and 1. Questions from before it opened change nothing any more.
+    pub(super) fn fail(&mut self, leave: Leave, now: UnixTime, jitter: f64) {
         self.failures = self.failures.saturating_add(1);
-        if self.failures >= MAX_INTROSPECTION_FAILURES {
-            self.paused_at = Some(now);
+        let opens = self.open.is_none() && self.failures >= INTROSPECTION_FAILURES;
+        if opens || leave == Leave::Probe {
+            let spread = INTROSPECTION_COOLDOWN.mul_f64(0.25 * jitter.clamp(0.0, 1.0));
+            let until = now.plus(INTROSPECTION_COOLDOWN).plus(spread);
+            self.open = Some(Open { since: now, until });
         }
+    }
+
+    /// Whether the endpoint is being left alone.
+    pub(super) const fn is_open(&self) -> bool {
+        self.open.is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
-    fn at(secs: i64) -> UnixTime {
-        UnixTime::from_secs(secs)
+    fn at(millis: i64) -> UnixTime {
+        UnixTime::from_millis(1_000_000_000 + millis)
+    }
+
+    fn cooldown() -> i64 {
+        i64::try_from(INTROSPECTION_COOLDOWN.as_millis()).unwrap()
+    }
+
+    fn opened() -> Breaker {
+        let mut breaker = Breaker::default();
+        for n in 0..INTROSPECTION_FAILURES {
+            assert_eq!(breaker.admit(at(0)), Some(Leave::Ordinary), "{n}");
+            breaker.fail(Leave::Ordinary, at(0), 0.0);
+        }
+        breaker
     }
 
     #[test]
-    fn it_opens_after_failures_in_a_row_and_lets_one_question_try_again() {
+    fn it_opens_after_failures_in_a_row_and_not_before() {
         let mut breaker = Breaker::default();
-        for _ in 0..4 {
-            assert!(breaker.admits(at(0)));
-            breaker.fail(at(0));
+        for _ in 0..100 {
+            for _ in 1..INTROSPECTION_FAILURES {
+                breaker.fail(Leave::Ordinary, at(0), 0.0);
+            }
+            assert_eq!(breaker.admit(at(0)), Some(Leave::Ordinary));
+            breaker.succeed();
         }
-        breaker.succeed();
-        for _ in 0..5 {
-            assert!(breaker.admits(at(0)));
-            breaker.fail(at(0));
-        }
-        assert!(!breaker.admits(at(4)));
-        assert!(breaker.admits(at(5)));
-        assert!(!breaker.admits(at(5)), "one at a time");
-        breaker.fail(at(6));
-        assert!(!breaker.admits(at(10)));
-        assert!(breaker.admits(at(11)));
-        breaker.succeed();
-        assert!(breaker.admits(at(11)) && breaker.admits(at(11)));
+        let mut breaker = opened();
+        assert!(breaker.is_open());
+        assert_eq!(breaker.admit(at(0)), None);
+        assert_eq!(breaker.admit(at(cooldown() - 1)), None);
     }
 
-    /// P82: a clock that goes back does not keep it open.
     #[test]
-    fn a_clock_that_goes_back_closes_it() {
-        let mut breaker = Breaker::default();
-        (0..5).for_each(|_| breaker.fail(at(1000)));
-        assert!(breaker.admits(at(10)));
+    fn one_probe_per_cool_down_finds_out_whether_the_endpoint_is_back() {
+        let mut breaker = opened();
+        let mut now = cooldown();
+        for _ in 0..3 {
+            assert_eq!(breaker.admit(at(now)), Some(Leave::Probe));
+            assert_eq!(breaker.admit(at(now)), None, "one probe at a time");
+            breaker.fail(Leave::Probe, at(now + 10), 1.0);
+            now += 10 + cooldown();
+            assert_eq!(breaker.admit(at(now)), None, "jitter adds up to a quarter");
+            now += cooldown() / 4;
+        }
+        assert_eq!(breaker.admit(at(now)), Some(Leave::Probe));
+        breaker.succeed();
+        assert_eq!(breaker.admit(at(now)), Some(Leave::Ordinary));
+    }
+
+    #[test]
+    fn a_lost_probe_does_not_keep_it_open_for_ever() {
+        let mut breaker = opened();
+        assert_eq!(breaker.admit(at(cooldown())), Some(Leave::Probe));
+        assert_eq!(breaker.admit(at(2 * cooldown() - 1)), None);
+        assert_eq!(breaker.admit(at(2 * cooldown())), Some(Leave::Probe));
+    }
+
+    #[test]
+    fn late_failures_of_earlier_questions_do_not_prolong_it() {
+        let mut breaker = opened();
+        breaker.fail(Leave::Ordinary, at(cooldown() - 1), 1.0);
+        assert_eq!(breaker.admit(at(cooldown())), Some(Leave::Probe));
+    }
+
+    /// P82: a clock that goes back by an hour does not keep the endpoint closed for an hour.
+    #[test]
+    fn a_clock_that_goes_back_lets_a_probe_through() {
+        let mut breaker = opened();
+        let back = at(0).minus(Duration::from_secs(3600));
+        assert_eq!(breaker.admit(back), Some(Leave::Probe));
+        assert_eq!(breaker.admit(back), None);
     }
 }

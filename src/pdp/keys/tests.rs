@@ -13,7 +13,7 @@ use crate::clock::FixedClock;
 use crate::document::{self, Attachments, SourceFile};
 use crate::evidence::{PeerSources, collect};
 use crate::limits::KEY_FETCH_COOLDOWN;
-use crate::pdp::fetch::{FetchError, Fetched, Form};
+use crate::pdp::fetch::{FetchError, Fetched};
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
 use crate::trust::KeyUrl;
 
@@ -44,15 +44,6 @@ impl Server {
 }
 
 impl Fetcher for Server {
-    fn post<'a>(
-        &'a self,
-        _url: &'a KeyUrl,
-        _authorities: Option<&'a [u8]>,
-        _form: Form,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        Box::pin(async { Err(FetchError::Http) })
-    }
-
     fn fetch<'a>(
         &'a self,
         _url: &'a KeyUrl,

@@ -1,77 +1,287 @@
-//! The introspection endpoint of a `TokenIssuer` document.
+//! The introspection endpoint of a `TokenIssuer` document, and the credentials it is asked with.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use serde_saphyr::Spanned;
+
 use super::KeySource;
 use super::compile::Compiler;
-use crate::document::{IntrospectionSpec, Source};
-use crate::limits::MAX_INTROSPECTION_CACHE;
-use crate::secret::Secret;
-use crate::trust::IntrospectionEndpoint;
+use crate::document::{
+    IntrospectionClientSpec, IntrospectionSpec, IssuerProfile, MutualTlsSpec, PrivateKeyJwtSpec,
+    SecretFile,
+};
+use crate::limits::{MAX_INTROSPECTION_CONCURRENCY, MAX_INTROSPECTION_TIMEOUT};
+use crate::secret::{Fingerprint, Secret};
+use crate::trust::{
+    Algorithm, ClientAssertion, ClientAuthentication, Introspection, KeyUrl, KeyUrlError,
+};
 
-const DEFAULT_CACHE: Duration = Duration::from_secs(30);
+const DEFAULT_TIMEOUT: Duration = Duration::from_millis(500);
+const DEFAULT_MAX_CONCURRENT: usize = 64;
+const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(30);
+
+/// Longer than this a revoked token would be accepted for longer than anybody expects.
+const MAX_CACHE_TTL: Duration = Duration::from_secs(5 * 60);
 
 // === impl Compiler ===
 
 impl Compiler<'_> {
-    pub(super) fn introspection(&mut self, spec: &IntrospectionSpec) -> Option<KeySource> {
-        let url = self.key_url(&spec.url.value, &spec.url, spec.allow_plaintext);
-        let authorities = self.authorities(spec.ca.as_ref());
-        if spec.client_id.value.trim().is_empty() {
-            self.error(
-                "invalid-client",
-                &spec.client_id,
-                "client id is empty",
-                "write the id under which the issuer knows countersign",
-            );
-        }
-        let client_secret = self.client_secret(&spec.client_secret);
-        Some(KeySource::Introspected(Arc::new(IntrospectionEndpoint {
-            url: url?,
-            authorities: authorities?,
-            client_id: spec.client_id.value.clone(),
-            client_secret: client_secret?,
-            client_authentication: spec.client_authentication,
-            cache: self.cache(spec),
-        })))
+    /// An endpoint to ask, and no keys.
+    pub(super) fn introspected(&mut self, spec: &Spanned<IntrospectionSpec>) -> Option<KeySource> {
+        self.refuse_key_settings();
+        self.introspection(&spec.value).map(|spec| KeySource::Introspected(Arc::new(spec)))
     }
 
-    fn client_secret(&mut self, source: &Source) -> Option<Secret<String>> {
-        let place = source.place();
-        let text = match self.files.read(&self.document.origin, source) {
-            Ok(text) => text,
-            Err(problem) => {
-                self.problems.push(problem);
-                return None;
+    /// What speaks of signatures would have no effect, and somebody may rely on it.
+    fn refuse_key_settings(&mut self) {
+        let place = &self.spec.issuer;
+        for (field, given) in [
+            ("algorithms", !self.spec.algorithms.is_empty()),
+            ("types", self.spec.types.is_some()),
+            ("denyKids", !self.spec.deny_kids.is_empty()),
+            ("profile", self.spec.profile != IssuerProfile::Jwt),
+        ] {
+            if given {
+                let message =
+                    format!("`{field}` is for signed tokens, and this issuer's are opaque");
+                self.error("introspection", place, &message, "remove it");
+            }
+        }
+    }
+
+    fn introspection(&mut self, spec: &IntrospectionSpec) -> Option<Introspection> {
+        let url = self.endpoint(spec);
+        let authorities = self.authorities(spec.ca.as_ref());
+        let timeout = self.duration(spec.timeout.as_ref(), "timeout", DEFAULT_TIMEOUT);
+        let cache_ttl = self.duration(spec.cache_ttl.as_ref(), "cacheTtl", DEFAULT_CACHE_TTL);
+        self.at_most(spec.timeout.as_ref(), "timeout", timeout, MAX_INTROSPECTION_TIMEOUT);
+        self.at_most(spec.cache_ttl.as_ref(), "cacheTtl", cache_ttl, MAX_CACHE_TTL);
+        let max_concurrent = self.concurrency(spec.max_concurrent.as_ref());
+        let client_id = self.client_id(&spec.client.value.id);
+        let authentication = self.authentication(&spec.client, url.as_ref());
+        let mut introspection = Introspection {
+            issuer: self.document.metadata.name.value.clone(),
+            url: url?,
+            authorities: authorities?,
+            client_id: client_id?,
+            authentication: authentication?,
+            timeout,
+            max_concurrent,
+            cache_ttl,
+            revision: Fingerprint::of(b""),
+        };
+        introspection.revision = revision(&introspection);
+        Some(introspection)
+    }
+
+    fn endpoint(&mut self, spec: &IntrospectionSpec) -> Option<KeyUrl> {
+        let error = match KeyUrl::parse(&spec.url.value, spec.allow_plaintext) {
+            Ok(url) => return Some(url),
+            Err(error) => error,
+        };
+        let help = match error {
+            KeyUrlError::Plaintext => {
+                "use `https://`; where that is impossible, `allowPlaintext: true` shows tokens and secrets to anybody on the way"
+            }
+            KeyUrlError::UserInfo => "write the client's id and secret under `client`",
+            KeyUrlError::NotAbsolute | KeyUrlError::Scheme | KeyUrlError::Fragment => {
+                "expected an address such as `https://login.example.com/introspect`"
             }
         };
-        let secret = std::str::from_utf8(&text).map(|text| text.trim_end_matches(['\r', '\n']));
-        match secret {
-            Ok(secret) if !secret.is_empty() => Some(Secret::new(secret.to_owned())),
-            Ok(_) | Err(_) => {
+        let message = format!("introspection address {error}");
+        self.error("invalid-introspection-url", &spec.url, &message, help);
+        None
+    }
+
+    fn at_most<T>(
+        &mut self,
+        given: Option<&Spanned<T>>,
+        field: &str,
+        value: Duration,
+        most: Duration,
+    ) {
+        let Some(given) = given.filter(|_| value > most) else { return };
+        let message = format!("{field} is longer than the {} s that are possible", most.as_secs());
+        self.error("introspection", given, &message, "write a shorter duration");
+    }
+
+    fn concurrency(&mut self, given: Option<&Spanned<usize>>) -> usize {
+        let Some(given) = given else { return DEFAULT_MAX_CONCURRENT };
+        if !(1..=MAX_INTROSPECTION_CONCURRENCY).contains(&given.value) {
+            let message = format!(
+                "maxConcurrent is {}, expected 1 to {MAX_INTROSPECTION_CONCURRENCY}",
+                given.value
+            );
+            self.error("introspection", given, &message, "the default is 64");
+        }
+        given.value
+    }
+
+    fn client_id(&mut self, id: &Spanned<String>) -> Option<String> {
+        if id.value.is_empty() || !id.value.bytes().all(|b| matches!(b, 0x20..=0x7e)) {
+            // RFC 6749 appendix A.1.
+            self.error(
+                "introspection-client",
+                id,
+                "client id is empty or not printable ASCII",
+                "write the `client_id` that the issuer gave to this service",
+            );
+            return None;
+        }
+        Some(id.value.clone())
+    }
+
+    fn authentication(
+        &mut self,
+        client: &Spanned<IntrospectionClientSpec>,
+        url: Option<&KeyUrl>,
+    ) -> Option<ClientAuthentication> {
+        let spec = &client.value;
+        match (&spec.basic, &spec.post, &spec.private_key_jwt, &spec.mutual_tls) {
+            (Some(file), None, None, None) => {
+                self.secret_text(file).map(ClientAuthentication::Basic)
+            }
+            (None, Some(file), None, None) => {
+                self.secret_text(file).map(ClientAuthentication::Post)
+            }
+            (None, None, Some(jwt), None) => {
+                let audience = jwt.audience.clone().or(url.map(|url| url.uri().to_string()));
+                self.assertion(jwt, audience).map(ClientAuthentication::PrivateKeyJwt)
+            }
+            (None, None, None, Some(tls)) => {
+                if url.is_some_and(KeyUrl::is_plaintext) {
+                    self.error(
+                        "introspection-client",
+                        client,
+                        "a client certificate is shown in TLS, and the address is `http`",
+                        "use `https://`",
+                    );
+                }
+                self.certificate(tls)
+            }
+            _ => {
                 self.error(
-                    "invalid-client",
-                    place,
-                    "client secret is empty or not text",
-                    "write the secret that the issuer gave to countersign",
+                    "introspection-client",
+                    client,
+                    "client has none or several ways to prove who it is",
+                    "keep exactly one of `basic`, `post`, `privateKeyJwt` and `mutualTls`",
                 );
                 None
             }
         }
     }
 
-    fn cache(&mut self, spec: &IntrospectionSpec) -> Duration {
-        let Some(given) = &spec.cache else { return DEFAULT_CACHE };
-        if given.value.get() > MAX_INTROSPECTION_CACHE {
-            let message = format!("cache is {}, and at most 5m is possible", given.value);
-            self.error(
-                "introspection-cache",
-                given,
-                &message,
-                "a revoked token is accepted for as long",
-            );
+    /// A secret on one line, without the line's end. Its file is named in a message; it never is.
+    fn secret_text(&mut self, file: &SecretFile) -> Option<Secret<String>> {
+        let bytes = self.secret_bytes(file)?;
+        let text = std::str::from_utf8(bytes.expose()).unwrap_or_default();
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        if text.is_empty() || !text.bytes().all(|b| matches!(b, 0x20..=0x7e)) {
+            // RFC 6749 appendix A.2.
+            self.unusable(file, "does not hold one line of printable ASCII");
+            return None;
         }
-        given.value.get().min(MAX_INTROSPECTION_CACHE)
+        Some(Secret::new(text.to_owned()))
     }
+
+    fn secret_bytes(&mut self, file: &SecretFile) -> Option<Secret<Vec<u8>>> {
+        match self.files.read(&self.document.origin, file.source()) {
+            Ok(bytes) => Some(Secret::new(bytes.into_owned())),
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    fn assertion(
+        &mut self,
+        spec: &PrivateKeyJwtSpec,
+        audience: Option<String>,
+    ) -> Option<ClientAssertion> {
+        let algorithm = Algorithm::from_name(&spec.algorithm.value)
+            .filter(|algorithm| ClientAssertion::can_sign_with(*algorithm));
+        if algorithm.is_none() {
+            let message = format!("cannot sign with `{}`", spec.algorithm.value);
+            let help =
+                "expected one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA";
+            self.error("introspection-client", &spec.algorithm, &message, help);
+        }
+        let key = self.secret_bytes(&spec.key)?;
+        let assertion = ClientAssertion {
+            key,
+            algorithm: algorithm?,
+            key_id: spec.key_id.clone(),
+            audience: audience?,
+        };
+        if assertion.sign(&serde_json::Map::new()).is_none() {
+            let what =
+                format!("holds no private key in PEM that signs with {}", assertion.algorithm);
+            self.unusable(&spec.key, &what);
+            return None;
+        }
+        Some(assertion)
+    }
+
+    fn certificate(&mut self, spec: &MutualTlsSpec) -> Option<ClientAuthentication> {
+        let certificates = self.secret_bytes(&spec.certificate);
+        let key = self.secret_bytes(&spec.key)?;
+        let certificates = certificates?.expose().clone();
+        let chain: Vec<_> =
+            CertificateDer::pem_slice_iter(&certificates).filter_map(Result::ok).collect();
+        if chain.is_empty() {
+            self.unusable(&spec.certificate, "holds no certificate in PEM");
+            return None;
+        }
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let fits = PrivateKeyDer::from_pem_slice(key.expose())
+            .is_ok_and(|key| CertifiedKey::from_der(chain, key, &provider).is_ok());
+        if !fits {
+            self.unusable(&spec.key, "does not hold the private key of the certificate, in PEM");
+            return None;
+        }
+        Some(ClientAuthentication::MutualTls { certificates, key })
+    }
+
+    fn unusable(&mut self, file: &SecretFile, why: &str) {
+        let message = format!("{} {why}", file.source().name());
+        self.error(
+            "introspection-client",
+            file.source().place(),
+            &message,
+            "see docs/tokens.md for what each way needs",
+        );
+    }
+}
+
+/// Names everything that an answer depends on, in a form in which no two configurations look the same.
+fn revision(of: &Introspection) -> Fingerprint {
+    let mut all = Vec::new();
+    let mut add = |bytes: &[u8]| all.extend_from_slice(Fingerprint::of(bytes).as_bytes());
+    add(of.issuer.as_bytes());
+    add(of.url.uri().to_string().as_bytes());
+    add(of.authorities.as_deref().unwrap_or_default());
+    add(of.client_id.as_bytes());
+    add(&of.timeout.as_millis().to_be_bytes());
+    add(&of.max_concurrent.to_be_bytes());
+    add(&of.cache_ttl.as_millis().to_be_bytes());
+    match &of.authentication {
+        ClientAuthentication::Basic(secret) => [&b"basic"[..], secret.expose().as_bytes()].map(add),
+        ClientAuthentication::Post(secret) => [&b"post"[..], secret.expose().as_bytes()].map(add),
+        ClientAuthentication::PrivateKeyJwt(jwt) => {
+            add(jwt.algorithm.name().as_bytes());
+            add(jwt.key_id.as_deref().unwrap_or_default().as_bytes());
+            add(jwt.audience.as_bytes());
+            [&b"jwt"[..], jwt.key.expose()].map(add)
+        }
+        ClientAuthentication::MutualTls { certificates, key } => {
+            [certificates.as_slice(), key.expose()].map(add)
+        }
+    };
+    Fingerprint::of(&all)
 }

@@ -28,7 +28,7 @@ impl Compiler<'_> {
         let spec = self.spec;
         match (&spec.keys, &spec.introspection) {
             (Some(keys), None) => self.published_keys(keys),
-            (None, Some(introspection)) => self.introspection(&introspection.value),
+            (None, Some(introspection)) => self.introspected(introspection),
             (Some(_), Some(both)) => {
                 let message = "issuer has both `keys` and `introspection`";
                 let help = "keep `keys` for JWTs, or `introspection` for opaque tokens; an issuer of both kinds is two documents with different `tokens`";

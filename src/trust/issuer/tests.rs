@@ -211,7 +211,7 @@ fn two_issuers_with_the_same_iss_need_different_places() {
     let problems = problems_of(&same);
     assert_eq!(problems.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["duplicate-issuer"]);
     let apart = format!("{first}---\n{}", second("tokens: [{ cookie: session }]"));
-    assert_eq!(problems_of(&apart), []);
+    assert_eq!(compile(&apart, &with_secret()).1, []);
 }
 
 #[test]
@@ -246,9 +246,8 @@ fn an_address_is_kept_with_its_rules() {
 fn opaque_with(changed: &str) -> String {
     let base = [
         "url: https://a.example/introspect",
-        "clientId: us",
-        "clientSecret: { inline: secret }",
-        "cache: 30s",
+        "client: { id: us, basic: { file: secret } }",
+        "cacheTtl: 30s",
     ];
     let field = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
     let kept = base.iter().filter(|line| field(line) != field(changed)).map(ToString::to_string);
@@ -260,29 +259,38 @@ fn opaque_with(changed: &str) -> String {
     document("a", &spec)
 }
 
+fn with_secret() -> Attachments {
+    let mut files = Attachments::default();
+    files.insert("secret".into(), Ok(b"secret".to_vec()));
+    files
+}
+
 #[test]
 fn an_issuer_of_opaque_tokens_needs_an_endpoint_instead_of_keys() {
-    let (store, problems) = compile(&opaque_with(""), &Attachments::default());
+    let (store, problems) = compile(&opaque_with(""), &with_secret());
     assert_eq!(problems, []);
     let KeySource::Introspected(endpoint) = store.issuers()[0].keys() else { panic!() };
-    assert_eq!((endpoint.client_id.as_str(), endpoint.cache.as_secs()), ("us", 30));
+    assert_eq!((endpoint.client_id.as_str(), endpoint.cache_ttl.as_secs()), ("us", 30));
     assert!(store.introspecting_at(&TokenPlace::Authorization).is_some());
     assert!(store.introspecting_at(&TokenPlace::Cookie("a".into())).is_none());
     for (changed, code) in [
-        ("url: 'http://a.example/'", "invalid-key-url"),
-        ("url: 'https://me:pw@a.example/'", "invalid-key-url"),
-        ("clientId: ''", "invalid-client"),
-        ("clientSecret: { inline: '' }", "invalid-client"),
-        ("clientSecret: { file: nowhere }", "unreadable-file"),
-        ("clientAuthentication: none", "unknown-value"),
-        ("cache: 6m", "introspection-cache"),
+        ("url: /introspect", "invalid-introspection-url"),
+        ("client: { id: '', basic: { file: secret } }", "introspection-client"),
+        ("cacheTtl: 6m", "introspection"),
+        ("cacheTtl: 0s", "zero-duration"),
+        ("timeout: 11s", "introspection"),
+        ("maxConcurrent: 0", "introspection"),
         ("ca: { inline: x }", "invalid-ca"),
     ] {
-        let problems = problems_of(&opaque_with(changed));
-        assert!(problems.iter().any(|(found, _)| *found == code), "{changed}: {problems:?}");
+        let (_, problems) = compile(&opaque_with(changed), &with_secret());
+        assert!(problems.iter().any(|found| found.code == code), "{changed}: {problems:?}");
+    }
+    for more in ["algorithms: [RS256]", "types: [JWT]", "denyKids: [a]"] {
+        let (_, problems) = compile(&format!("{}  {more}\n", opaque_with("")), &with_secret());
+        assert_eq!(problems[0].code, "introspection", "{more}");
     }
     let both = format!("{}  keys: {{ discovery: {{}} }}\n", opaque_with(""));
-    assert_eq!(problems_of(&both)[0].0, "key-source");
+    assert_eq!(problems_of(&both).last().unwrap().0, "key-source");
     let neither = document("a", "issuer: a\naudiences: [b]\nalgorithms: [RS256]");
     assert_eq!(problems_of(&neither)[0].0, "key-source");
 }
@@ -293,8 +301,8 @@ fn two_issuers_of_opaque_tokens_need_different_places() {
     let other = opaque_with("")
         .replace("name: a ", "name: b ")
         .replace("issuer: https://a", "issuer: https://b");
-    let problems = problems_of(&format!("{}---\n{other}", opaque_with("")));
-    assert_eq!(problems.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["duplicate-issuer"]);
+    let (_, problems) = compile(&format!("{}---\n{other}", opaque_with("")), &with_secret());
+    assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), ["duplicate-issuer"]);
     let apart = format!("{}---\n{other}  tokens: [{{ header: x-token }}]\n", opaque_with(""));
-    assert_eq!(problems_of(&apart), []);
+    assert_eq!(compile(&apart, &with_secret()).1, []);
 }

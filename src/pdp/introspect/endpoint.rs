@@ -1,0 +1,269 @@
+//! One introspection endpoint: one question per token at a time, a bounded number of questions, answers that are kept for a
+//! while, and a breaker for when it is down.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use moka::sync::Cache;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use super::breaker::{Breaker, Leave};
+use super::client::Ask;
+use crate::clock::{Clock, UnixTime};
+use crate::evidence::PresentedToken;
+use crate::limits::{
+    INACTIVE_LIFETIME, MAX_INACTIVE_ANSWERS, MAX_INTROSPECTION_CACHE_BYTES, MAX_INTROSPECTION_QUEUE,
+};
+use crate::pdp::fetch::FetchError;
+use crate::reason::{Reason, Rejection};
+use crate::secret::{Fingerprint, Secret};
+use crate::trust::{Introspection, IntrospectionAnswer};
+
+/// What asking gave.
+pub(super) type Verdict = Result<Arc<IntrospectionAnswer>, Rejection>;
+
+/// An endpoint as one configuration describes it. Another configuration is another endpoint with nothing kept, so an answer
+/// never outlives the rules and credentials it was got by (P63).
+pub(super) struct Endpoint {
+    source: Arc<Introspection>,
+    clock: Arc<dyn Clock>,
+    client: Arc<dyn Ask>,
+    breaker: Mutex<Breaker>,
+    flights: Mutex<HashMap<Fingerprint, watch::Sender<Option<Verdict>>>>,
+    slots: Semaphore,
+    active: Cache<Fingerprint, Kept>,
+    inactive: Cache<Fingerprint, Kept>,
+}
+
+/// An answer and when it may be used.
+#[derive(Clone)]
+struct Kept {
+    answer: Arc<IntrospectionAnswer>,
+    since: UnixTime,
+    until: UnixTime,
+    bytes: usize,
+}
+
+/// Ends a flight however it ends: whoever waits for one that panicked must not wait for ever, nor the next one.
+struct Landing<'a> {
+    endpoint: &'a Endpoint,
+    token: Fingerprint,
+}
+
+/// What a kept answer costs beside its text: the parsed form takes several times as much, and there is the cache itself.
+const PARSED_FACTOR: usize = 4;
+const ENTRY_OVERHEAD: usize = 512;
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    pub(super) fn new(
+        source: Arc<Introspection>,
+        clock: Arc<dyn Clock>,
+        client: Arc<dyn Ask>,
+    ) -> Self {
+        let active = Cache::builder()
+            .max_capacity(MAX_INTROSPECTION_CACHE_BYTES)
+            .weigher(|_, kept: &Kept| kept.weight())
+            .build();
+        Self {
+            slots: Semaphore::new(source.max_concurrent),
+            source,
+            clock,
+            client,
+            breaker: Mutex::default(),
+            flights: Mutex::default(),
+            active,
+            inactive: Cache::new(MAX_INACTIVE_ANSWERS),
+        }
+    }
+
+    pub(super) fn serves(&self, source: &Arc<Introspection>) -> bool {
+        Arc::ptr_eq(&self.source, source) || self.source == *source
+    }
+
+    /// What the endpoint says about `token`; waits for `patience` at most. The question goes on without whoever asked it
+    /// first, so that its answer is there for the next request.
+    pub(super) async fn answer(
+        self: &Arc<Self>,
+        token: &PresentedToken,
+        patience: Duration,
+    ) -> Verdict {
+        let print = token.fingerprint();
+        if let Some(answer) = self.kept(&print) {
+            return Ok(answer);
+        }
+        let mut flight = self.board(print, token.text())?;
+        let landed = timeout(patience, flight.wait_for(Option::is_some)).await;
+        match landed.map(|verdict| verdict.ok().and_then(|verdict| verdict.clone())) {
+            Ok(Some(verdict)) => verdict,
+            Ok(None) => Err(unavailable("the question was lost")),
+            Err(_) => Err(unavailable("the endpoint did not answer within the request's deadline")),
+        }
+    }
+
+    /// Joins the flight for the token, or starts one.
+    fn board(
+        self: &Arc<Self>,
+        print: Fingerprint,
+        token: &Secret<String>,
+    ) -> Result<watch::Receiver<Option<Verdict>>, Rejection> {
+        let mut flights = lock(&self.flights);
+        if let Some(flight) = flights.get(&print) {
+            return Ok(flight.subscribe());
+        }
+        // A flight keeps its answer before it is taken off the list, so either it is on the list or its answer is here.
+        if let Some(answer) = self.kept(&print) {
+            return Ok(watch::channel(Some(Ok(answer))).1);
+        }
+        if flights.len() >= self.source.max_concurrent.saturating_add(MAX_INTROSPECTION_QUEUE) {
+            return Err(unavailable("too many questions wait for the endpoint"));
+        }
+        let leave = lock(&self.breaker).admit(self.clock.now()).ok_or_else(left_alone)?;
+        let (sender, receiver) = watch::channel(None);
+        flights.insert(print, sender);
+        tokio::spawn(Arc::clone(self).fly(print, token.clone(), leave));
+        Ok(receiver)
+    }
+
+    async fn fly(self: Arc<Self>, print: Fingerprint, token: Secret<String>, leave: Leave) {
+        let landing = Landing { endpoint: &self, token: print };
+        let verdict = self.ask(&print, &token, leave).await;
+        landing.land(verdict);
+    }
+
+    async fn ask(&self, print: &Fingerprint, token: &Secret<String>, leave: Leave) -> Verdict {
+        let Ok(Ok(_slot)) = timeout(self.source.timeout, self.slots.acquire()).await else {
+            return Err(unavailable("the endpoint is busy with other questions"));
+        };
+        if leave == Leave::Ordinary && lock(&self.breaker).is_open() {
+            return Err(left_alone());
+        }
+        let asked_at = self.clock.now();
+        let answered = timeout(self.source.timeout, self.client.ask(token)).await;
+        let answered = answered.unwrap_or(Err(FetchError::Timeout));
+        self.note(leave, answered.as_ref().err());
+        let body = answered.map_err(|error| unavailable(&format!("the endpoint {error}")))?;
+        self.read(print, &body, asked_at)
+    }
+
+    /// Tells the breaker, and the log where it changes.
+    fn note(&self, leave: Leave, error: Option<&FetchError>) {
+        let (issuer, origin) = (self.source.issuer.as_str(), &self.source.url);
+        let mut breaker = lock(&self.breaker);
+        let was_open = breaker.is_open();
+        match error.filter(|error| is_down(error)) {
+            None => breaker.succeed(),
+            Some(_) => breaker.fail(leave, self.clock.now(), super::jitter()),
+        }
+        match (was_open, breaker.is_open(), error) {
+            (false, true, Some(error)) => {
+                tracing::warn!(issuer, %origin, %error, "introspection endpoint is left alone for a while");
+            }
+            (true, false, _) => tracing::info!(issuer, %origin, "introspection endpoint is back"),
+            (_, _, Some(error)) => tracing::debug!(issuer, %origin, %error, "introspection failed"),
+            (_, _, None) => {}
+        }
+    }
+
+    /// Reads an answer and keeps it, for as long as both the token and our settings let it be used (P64).
+    fn read(&self, print: &Fingerprint, body: &Bytes, asked_at: UnixTime) -> Verdict {
+        let until = asked_at.plus(self.source.cache_ttl);
+        let answer = IntrospectionAnswer::parse(body, until)
+            .map(Arc::new)
+            .map_err(|error| unavailable(&error.to_string()))?;
+        let kept =
+            |until| Kept { answer: Arc::clone(&answer), since: asked_at, until, bytes: body.len() };
+        if answer.claims().is_some() {
+            let end = answer.token_end().map_or(until, |end| end.min(until));
+            self.active.insert(*print, kept(end));
+        } else {
+            let end = asked_at.plus(INACTIVE_LIFETIME.min(self.source.cache_ttl));
+            self.inactive.insert(*print, kept(end));
+        }
+        Ok(answer)
+    }
+
+    fn kept(&self, print: &Fingerprint) -> Option<Arc<IntrospectionAnswer>> {
+        let now = self.clock.now();
+        for cache in [&self.active, &self.inactive] {
+            match cache.get(print) {
+                // A clock that went back would make it last longer (P82).
+                Some(kept) if (kept.since..kept.until).contains(&now) => return Some(kept.answer),
+                Some(_) => cache.invalidate(print),
+                None => {}
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+impl Endpoint {
+    pub(super) fn flights(&self) -> usize {
+        lock(&self.flights).len()
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("issuer", &self.source.issuer).finish_non_exhaustive()
+    }
+}
+
+/// Whether the endpoint answers nobody, as far as this error tells. What may be due to one token does not count, or whoever
+/// finds such a token could keep everybody out.
+const fn is_down(error: &FetchError) -> bool {
+    match error {
+        FetchError::Timeout
+        | FetchError::Connect(_)
+        | FetchError::Tls(_)
+        | FetchError::Http
+        | FetchError::Redirect(_) => true,
+        // RFC 7662 section 2.3: 401 is about our own credentials.
+        FetchError::Status(status) => matches!(status, 401 | 403 | 408 | 429 | 500..),
+        FetchError::Encoding | FetchError::TooLarge => false,
+    }
+}
+
+fn unavailable(why: &str) -> Rejection {
+    Reason::IntrospectionUnavailable.because(why.to_owned())
+}
+
+fn left_alone() -> Rejection {
+    unavailable("the endpoint has not answered several times and is left alone for a while")
+}
+
+/// A panic elsewhere leaves the state as it was: every change to it is complete when its lock is released.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// === impl Kept ===
+
+impl Kept {
+    fn weight(&self) -> u32 {
+        let bytes = self.bytes.saturating_mul(PARSED_FACTOR).saturating_add(ENTRY_OVERHEAD);
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+}
+
+// === impl Landing ===
+
+impl Landing<'_> {
+    fn land(self, verdict: Verdict) {
+        if let Some(flight) = lock(&self.endpoint.flights).remove(&self.token) {
+            flight.send_replace(Some(verdict));
+        }
+    }
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        lock(&self.endpoint.flights).remove(&self.token);
+    }
+}
