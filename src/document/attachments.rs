@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use serde_saphyr::Spanned;
 use super::{Diagnostic, Document, Origin, RemoteSource, Source};
 
 /// The contents of the files that a set of documents points to, or why each could not be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Attachments {
     files: BTreeMap<PathBuf, Result<Vec<u8>, String>>,
     remote: RemoteContents,
@@ -112,6 +113,13 @@ impl Attachments {
             Some(Err(why)) => Err(unreadable(origin, file, &path, why)),
             None => Err(unreadable(origin, file, &path, "it was not read")),
         }
+    }
+}
+
+impl fmt::Debug for Attachments {
+    /// Names only: some of the files are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.files.keys()).entries(self.remote.keys()).finish()
     }
 }
 

@@ -67,7 +67,7 @@ fn judge(
         material.insert_answer("opaque", print, Ok(std::sync::Arc::new(answer.unwrap())));
     }
     let now = UnixTime::from_secs(NOW);
-    verify_all(&[token], &Credential::Absent, trust, &material, &NoMemory, now)
+    verify_all(&[token], &Credential::Absent, trust, &material, &NoMemory, now, &mut |_| {})
         .map(|mut tokens| tokens.remove(0))
         .map_err(|rejection| rejection.reason())
 }

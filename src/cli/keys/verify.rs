@@ -18,7 +18,7 @@ use crate::clock::{SystemClock, UnixTime};
 use crate::evidence::{self, CompactJws, PeerSources, PresentedToken};
 use crate::evidence_level::EvidenceLevel;
 use crate::limits::{KEY_FETCH_TIMEOUT, MAX_TOKEN_BYTES};
-use crate::pdp::{HttpsFetcher, Introspector};
+use crate::pdp::Introspector;
 use crate::reason::Rejection;
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, TokenPlace};
 use crate::secret::{Fingerprint, Secret};
@@ -189,7 +189,8 @@ async fn judge(
             && !common.offline
         {
             let _progress = Progress::begin(address);
-            let introspector = Introspector::new(Arc::new(SystemClock), Arc::new(HttpsFetcher));
+            let introspector = Introspector::https(Arc::new(SystemClock));
+            introspector.follow(trust, None);
             introspector.gather(tokens, trust, KEY_FETCH_TIMEOUT, &mut material).await;
         }
         obtained = Some(got);
