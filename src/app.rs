@@ -140,7 +140,11 @@ impl Core {
         let (clock, fetcher) = (Arc::new(SystemClock), Arc::new(HttpsFetcher));
         let remote = Arc::new(RemoteFiles::new(clock.clone(), fetcher.clone()));
         remote.follow(snapshot.trust());
-        let keys = Arc::new(KeyCache::new(clock.clone(), fetcher));
+        let keys = KeyCache::new(clock.clone(), fetcher);
+        let keys = Arc::new(match &config.state_folder {
+            Some(folder) => keys.kept_in(folder.clone()),
+            None => keys,
+        });
         let pdp = Arc::new(Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone()));
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =

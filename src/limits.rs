@@ -64,9 +64,6 @@ pub const MAX_JSON_DEPTH: usize = 16;
 /// Longest key id (P51).
 pub const MAX_KEY_ID_BYTES: usize = 256;
 
-/// Most credentials of one kind looked at in one request: one is right, the rest is for the error message.
-pub const MAX_CREDENTIALS: usize = 8;
-
 /// Most scopes kept from one token.
 pub const MAX_SCOPES: usize = 256;
 

@@ -179,3 +179,6 @@ fn folder(path: &Path) -> &Path {
         None => Path::new("/"),
     }
 }
+
+#[cfg(test)]
+mod tests;

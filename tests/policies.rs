@@ -1,7 +1,9 @@
 //! The shipped examples: they load without a doubt, and they do what their comments say.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use countersign::pdp::Load;
 
@@ -29,4 +31,74 @@ fn each_example_loads_with_nothing_but_the_trust_beside_it() {
             assert_eq!(problems(&[path.clone(), folder().join("trust")]), "", "{}", path.display());
         }
     }
+}
+
+/// The policies do what the cases of their suites say, and every rule is satisfied by some case.
+#[test]
+fn the_suites_of_the_examples_pass_and_cover_every_rule() {
+    let load = Load::from_paths(&[folder()]);
+    let snapshot = load.snapshot.unwrap();
+    let mut satisfied = BTreeSet::new();
+    assert!(!load.suites.is_empty());
+    for suite in &load.suites {
+        let report = suite.run(snapshot.policies());
+        assert!(!report.cases.is_empty());
+        for case in report.cases {
+            assert_eq!(case.differences, [], "{}: {} {}", case.place, case.name, case.variant);
+        }
+        satisfied.extend(report.satisfied);
+    }
+    let rules: BTreeSet<_> = snapshot.policies().rules().map(|(name, _, _)| name.clone()).collect();
+    assert_eq!(satisfied, rules);
+}
+
+const WRONG_SUITE: &str = "
+apiVersion: countersign.dev/v1alpha1
+kind: PolicySuite
+metadata: { name: wrong }
+spec:
+  cases:
+    - name: everybody writes
+      request: { method: POST, host: stock.prod.svc.cluster.local, path: /v1/items/17 }
+      expect: { decision: allow, rule: batch-writes, headers: { x-peer: me } }
+";
+
+#[test]
+fn a_failing_case_says_what_was_expected_and_what_was_found() {
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    fs::write(file.path(), WRONG_SUITE).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .arg("test")
+        .args([
+            folder().join("service-to-service.yaml"),
+            folder().join("trust"),
+            file.path().into(),
+        ])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "FAIL  everybody writes",
+        &format!("at {}:7:13", file.path().display()),
+        "decision: expected allow, got deny",
+        "rule: expected batch-writes, got none",
+        "header x-peer: expected me, got not injected",
+        "decided: deny, no_rule",
+        "1 case: 0 passed, 1 failed",
+        "never: stock/batch-writes",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_run_without_a_suite_is_not_a_success() {
+    let output = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .arg("test")
+        .args([folder().join("public-health.yaml")])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("no `kind: PolicySuite` document"));
 }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 
-use super::Exit;
+use super::{Exit, sarif};
 use crate::document::{Diagnostic, Severity, any_error};
 use crate::pdp::Load;
 
@@ -26,6 +26,8 @@ enum Output {
     Human,
     /// For programs, on standard output: a JSON array with an object for each problem.
     Json,
+    /// For code review tools, on standard output: SARIF 2.1.0.
+    Sarif,
 }
 
 pub(super) fn run(args: &Args) -> Exit {
@@ -36,7 +38,9 @@ pub(super) fn run(args: &Args) -> Exit {
             let colour = io::stderr().is_terminal();
             report(problems, files, args.output, colour, &mut anstream::stderr())
         }
-        Output::Json => report(problems, files, args.output, false, &mut io::stdout()),
+        Output::Json | Output::Sarif => {
+            report(problems, files, args.output, false, &mut io::stdout())
+        }
     };
     match written {
         Ok(()) if any_error(problems) => Exit::Documents,
@@ -58,6 +62,10 @@ fn report(
         Output::Json => {
             let problems: Vec<_> = problems.iter().map(Diagnostic::json).collect();
             serde_json::to_writer_pretty(&mut *out, &problems)?;
+            writeln!(out)
+        }
+        Output::Sarif => {
+            serde_json::to_writer_pretty(&mut *out, &sarif::log(problems))?;
             writeln!(out)
         }
         Output::Human => {
@@ -82,7 +90,8 @@ fn summary(problems: &[Diagnostic], files: usize) -> String {
     format!("{}: {found}", counted(files, "file"))
 }
 
-fn counted(count: usize, what: &str) -> String {
+/// A number and its noun.
+pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -120,6 +129,29 @@ mod tests {
         }
         assert!(text.ends_with("3 files: 1 error, 1 warning\n"), "{text}");
         assert_eq!(written(&[], 1, Output::Human), "1 file: no problems\n");
+    }
+
+    #[test]
+    fn review_tools_get_sarif() {
+        let log: serde_json::Value =
+            serde_json::from_str(&written(&problems(), 3, Output::Sarif)).unwrap();
+        let run = &log["runs"][0];
+        assert_eq!(
+            (&log["version"], &run["tool"]["driver"]["name"]),
+            (&"2.1.0".into(), &"countersign".into())
+        );
+        assert_eq!(run["tool"]["driver"]["rules"].as_array().unwrap().len(), 2);
+        let result = &run["results"][0];
+        assert_eq!(
+            (&result["ruleId"], &result["level"]),
+            (&"unknown-field".into(), &"error".into())
+        );
+        assert_eq!(result["message"]["text"], "unknown field `bb`\ndid you mean `b`?");
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(
+            (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),
+            (&"p.yaml".into(), &2.into())
+        );
     }
 
     #[test]

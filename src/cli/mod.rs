@@ -7,8 +7,10 @@ mod documents;
 mod inspect;
 mod keys;
 mod moment;
+mod sarif;
 mod serve;
 mod style;
+mod test;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -33,6 +35,8 @@ enum Command {
     Inspect(inspect::Args),
     /// List every issuer's keys, or explain what becomes of a token.
     Keys(keys::Args),
+    /// Try policies with the cases of their suites.
+    Test(test::Args),
     /// Play a tour with a real Envoy on this machine: what is let through, what is refused, and why.
     Demo(demo::Args),
     /// Print a completion script for a shell.
@@ -97,6 +101,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Check(args) => check::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Keys(args) => keys::run(args),
+        Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Completions(args) => completions::run(&args),
     }

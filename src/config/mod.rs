@@ -33,6 +33,8 @@ pub struct Config {
     pub admin: Option<AdminOptions>,
     /// How logs are written.
     pub log: LogOptions,
+    /// Where what was fetched outlives a restart; `None` where it does not.
+    pub state_folder: Option<PathBuf>,
     /// How the decision point works.
     pub pdp: PdpOptions,
 }
@@ -47,6 +49,7 @@ struct RawConfig {
     admin: Option<AdminOptions>,
     log: LogOptions,
     deadline: HumanDuration,
+    state_folder: Option<PathBuf>,
     memory: MemoryOptions,
 }
 
@@ -67,6 +70,7 @@ impl Default for RawConfig {
             admin: None,
             log: LogOptions::default(),
             deadline: DEFAULT_DEADLINE,
+            state_folder: None,
             memory: MemoryOptions::default(),
         }
     }
@@ -109,6 +113,7 @@ impl Config {
             documents: raw.documents.iter().map(|path| base.join(path)).collect(),
             audit: target.map(|target| AuditOptions { target, queue: AUDIT_QUEUE }),
             admin: raw.admin,
+            state_folder: raw.state_folder.map(|folder| base.join(folder)),
             log: raw.log,
         })
     }

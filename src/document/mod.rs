@@ -8,6 +8,7 @@ mod attachments;
 mod diagnostic;
 mod duration;
 pub mod policy;
+pub mod policy_suite;
 mod source;
 mod suggest;
 mod token_issuer;
@@ -24,6 +25,7 @@ pub use attachments::{Attachments, NOT_FETCHED, RemoteContents};
 pub use diagnostic::{Diagnostic, JsonDiagnostic, Severity, SourceFile, Span, any_error, sort};
 pub use duration::HumanDuration;
 pub use policy::PolicySpec;
+pub use policy_suite::PolicySuiteSpec;
 pub use source::{RemoteSource, Source};
 pub use suggest::closest;
 pub use token_issuer::{
@@ -72,6 +74,8 @@ pub enum Spec {
     TokenIssuer(Box<TokenIssuerSpec>),
     /// `kind: Policy`: who may do what.
     Policy(Box<PolicySpec>),
+    /// `kind: PolicySuite`: cases that policies are tried with.
+    PolicySuite(Box<PolicySuiteSpec>),
 }
 
 /// Where a document starts in its file.
@@ -101,7 +105,7 @@ struct Whole<S> {
     spec: S,
 }
 
-const KINDS: [&str; 3] = ["Policy", "TokenIssuer", "TrustDomain"];
+const KINDS: [&str; 4] = ["Policy", "PolicySuite", "TokenIssuer", "TrustDomain"];
 
 /// Reads every document in `file`. What could not be read is a diagnostic in `problems` and is left out.
 pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Document> {
@@ -144,6 +148,7 @@ fn parse_one(text: &str, origin: &Origin) -> Result<Document, Diagnostic> {
         "TrustDomain" => whole(text, origin, |spec| Spec::TrustDomain(Box::new(spec))),
         "TokenIssuer" => whole(text, origin, |spec| Spec::TokenIssuer(Box::new(spec))),
         "Policy" => whole(text, origin, |spec| Spec::Policy(Box::new(spec))),
+        "PolicySuite" => whole(text, origin, |spec| Spec::PolicySuite(Box::new(spec))),
         other => {
             let message =
                 format!("unknown kind `{other}`, expected one of {}", yaml::quoted(&KINDS));
@@ -193,6 +198,7 @@ impl Spec {
             Self::TrustDomain(_) => "TrustDomain",
             Self::TokenIssuer(_) => "TokenIssuer",
             Self::Policy(_) => "Policy",
+            Self::PolicySuite(_) => "PolicySuite",
         }
     }
 
@@ -202,7 +208,7 @@ impl Spec {
         match self {
             Self::TrustDomain(spec) => spec.sources(),
             Self::TokenIssuer(spec) => spec.sources(),
-            Self::Policy(_) => Vec::new(),
+            Self::Policy(_) | Self::PolicySuite(_) => Vec::new(),
         }
     }
 }

@@ -50,6 +50,9 @@ struct Draft<'a> {
     unknown_keys: usize,
 }
 
+/// The keys that are understood, as Envoy writes them.
+const KEYS: [&str; 7] = ["By", "Hash", "Cert", "Chain", "Subject", "URI", "DNS"];
+
 /// What comes after a value.
 enum Next {
     Pair,
@@ -162,14 +165,15 @@ impl XfccElement {
 
 impl<'a> Draft<'a> {
     fn add(&mut self, pair: &Pair<'a>) -> Result<(), Rejection> {
-        match pair.key.to_ascii_lowercase().as_str() {
-            "by" => repeat(&mut self.element.by, pair),
-            "uri" => repeat(&mut self.element.uris, pair),
-            "dns" => repeat(&mut self.element.dns, pair),
-            "hash" => once(&mut self.hash, pair.value, "Hash"),
-            "cert" => once(&mut self.cert, pair.value, "Cert"),
-            "chain" => once(&mut self.chain, pair.value, "Chain"),
-            "subject" => once(&mut self.element.subject, pair.value.to_owned(), "Subject"),
+        let known = KEYS.iter().find(|known| known.eq_ignore_ascii_case(pair.key));
+        match known.copied().unwrap_or_default() {
+            "By" => repeat(&mut self.element.by, pair),
+            "URI" => repeat(&mut self.element.uris, pair),
+            "DNS" => repeat(&mut self.element.dns, pair),
+            "Hash" => once(&mut self.hash, pair.value, "Hash"),
+            "Cert" => once(&mut self.cert, pair.value, "Cert"),
+            "Chain" => once(&mut self.chain, pair.value, "Chain"),
+            "Subject" => once(&mut self.element.subject, pair.value.to_owned(), "Subject"),
             _ => {
                 self.unknown_keys = self.unknown_keys.saturating_add(1);
                 Ok(())

@@ -99,3 +99,58 @@ pub(super) fn is_spelling_of(sent: &str, injected: &str) -> bool {
     let same = |(s, i): (u8, u8)| s == i || (s == b'_' && i == b'-');
     sent.len() == injected.len() && sent.bytes().zip(injected.bytes()).all(same)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P9: what steers a route or a connection, and what carries a credential, is not a policy's to set.
+    #[test]
+    fn headers_that_steer_or_prove_cannot_be_set() {
+        let sealed = SealedNames::with(["X-Partner-Token"]);
+        for name in [
+            "Host",
+            ":path",
+            ":authority",
+            "Authorization",
+            "cookie",
+            "content-length",
+            "Transfer-Encoding",
+            "te",
+            "connection",
+            "upgrade",
+            "X-Forwarded-For",
+            "x-forwarded-client-cert",
+            "x-envoy-original-path",
+            "x-original-url",
+            "x-http-method-override",
+            "dpop",
+            "x-partner-token",
+            "x_user",
+            "x user",
+            "x-user\r\nx-admin",
+            "",
+            "x-\u{e9}",
+        ] {
+            assert!(check_name(name, &sealed).is_err(), "{name:?}");
+        }
+        for name in ["x-user", "X-User-Id", "tenant", "x-request-owner"] {
+            assert_eq!(check_name(name, &sealed).unwrap(), name.to_ascii_lowercase());
+        }
+    }
+
+    /// P13: spellings that some upstream reads as the same name.
+    #[test]
+    fn underscores_are_other_spellings_of_hyphens() {
+        for (sent, same) in [
+            ("x-user-id", true),
+            ("x_user_id", true),
+            ("x-user_id", true),
+            ("x-user-idx", false),
+            ("x.user.id", false),
+            ("xuserid", false),
+        ] {
+            assert_eq!(is_spelling_of(sent, "x-user-id"), same, "{sent}");
+        }
+    }
+}

@@ -19,6 +19,7 @@ mod path;
 mod peer;
 mod query;
 mod rule;
+mod suite;
 mod template;
 mod text;
 mod token;
@@ -32,6 +33,7 @@ mod tests;
 pub use check::Check;
 pub use decision::{Decision, Denial, HeaderMutation, Permit, RuleName, ShadowOutcome};
 pub use rule::{Effect, Mode};
+pub use suite::{CaseReport, Difference, Suite, SuiteReport};
 pub use trace::{CheckTrace, Mismatch, NoTrace, Recorder, RuleOutcome, RuleTrace, Trace};
 pub use truth::Truth;
 
@@ -72,11 +74,7 @@ impl PolicySet {
         domains: &[&str],
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
-        let index = compile::compile(
-            documents,
-            compile::Names { issuers: issuers.to_vec(), domains: domains.to_vec() },
-            problems,
-        );
+        let index = compile::compile(documents, compile::Names { issuers, domains }, problems);
         let mut strip: Vec<String> = index
             .rules()
             .iter()

@@ -56,20 +56,17 @@ impl CertificateKey {
     pub(super) fn new(revision: Option<&Fingerprint>, presented: &PresentedCertificate) -> Self {
         let (leaf, chain) = presented.encoded();
         let (leaf, chain) = (leaf.unwrap_or_default(), chain.unwrap_or_default());
-        let lengths = leaf.len().saturating_add(chain.len());
-        let mut bytes = Vec::with_capacity(lengths.saturating_add(64));
-        bytes.extend(revision.iter().flat_map(|revision| revision.as_bytes()));
-        // The source decides the encoding; the length keeps a leaf apart from the chain that follows it.
-        bytes.push(match presented.source() {
+        let source: u8 = match presented.source() {
             PeerSource::SourceCertificate => 0,
             PeerSource::Xfcc => 1,
             PeerSource::ClientCert => 2,
             PeerSource::Principal => 3,
-        });
-        bytes.extend_from_slice(&leaf.len().to_be_bytes());
-        bytes.extend_from_slice(leaf.as_bytes());
-        bytes.extend_from_slice(chain.as_bytes());
-        Self(bytes.into())
+        };
+        let revision = revision.map_or(&[][..], |revision| revision.as_bytes());
+        // The source decides the encoding; the length keeps a leaf apart from the chain that follows it.
+        let length = leaf.len().to_be_bytes();
+        let parts = [revision, &[source], &length, leaf.as_bytes(), chain.as_bytes()];
+        Self(parts.concat().into())
     }
 
     /// How much memory it takes, for caches that count bytes.

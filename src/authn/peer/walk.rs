@@ -52,8 +52,13 @@ pub(super) fn caller(
     let mut forwarders: Vec<SpiffeId> = direct.spiffe().into_iter().collect();
     match xfcc {
         Some(xfcc) => {
-            if let Some(peer) = walk(xfcc, &direct, evidence, verifier, &mut forwarders, trace)? {
-                return Ok(Some(peer));
+            let mut at = 0;
+            let peer = walk(xfcc, &direct, evidence, verifier, &mut forwarders, &mut at, trace);
+            let peer = peer.inspect_err(|why| {
+                trace(Hop { place: HopPlace::Element(at), finding: HopFinding::Refused(why) })
+            })?;
+            if peer.is_some() {
+                return Ok(peer);
             }
         }
         None => direct.check_forwarder(verifier.trust)?,
@@ -137,37 +142,49 @@ fn direct_peer(
 }
 
 /// The first element from the right that is no forwarder's; nothing where all of them are. The forwarders on the way are
-/// added to `forwarders`.
+/// added to `forwarders`; `at` is the element at hand.
 fn walk(
     xfcc: &Xfcc,
     direct: &DirectPeer<'_>,
     evidence: &PeerEvidence,
     verifier: &Verifier<'_>,
     forwarders: &mut Vec<SpiffeId>,
+    at: &mut usize,
     trace: &mut impl FnMut(Hop<'_>),
 ) -> Result<Option<PeerIdentity>, Rejection> {
-    for (index, (at, element)) in xfcc.elements().iter().enumerate().rev().enumerate() {
-        let mut tell =
-            |finding: HopFinding<'_>| trace(Hop { place: HopPlace::Element(at), finding });
-        if index == 0 && direct.is_certificate(element.hash()) {
+    let mut elements = xfcc.elements();
+    // Who wrote the element at hand: our own proxy first, then each forwarder that was walked past.
+    let mut writer = evidence.destination.as_deref().map(str::to_owned);
+    let mut nearest = true;
+    while let Some((element, farther)) = elements.split_last() {
+        elements = farther;
+        *at = farther.len();
+        let mut tell = |finding| trace(Hop { place: HopPlace::Element(farther.len()), finding });
+        let first = std::mem::replace(&mut nearest, false);
+        if first && direct.is_certificate(element.hash()) {
             // The proxy's own account of the connection, which `source.certificate` has told better.
+            writer = direct.name().map(str::to_owned);
             tell(HopFinding::Repeated);
             continue;
         }
-        let believed = verifier.element(element).and_then(|(facts, level)| {
-            if index == 0 {
-                let appended = direct.check_nearest(&facts, verifier.trust)?;
-                check_by(element, evidence.destination.as_deref(), appended, verifier.trust)?;
+        let (facts, level) = verifier.element(element)?;
+        let mut vouched = false;
+        if first {
+            let appended = direct.check_nearest(&facts, verifier.trust)?;
+            check_by(element, evidence.destination.as_deref(), appended, verifier.trust)?;
+            vouched = appended && matches!(direct, DirectPeer::Named(_));
+            if !appended {
+                writer = direct.name().map(str::to_owned);
             }
-            Ok((facts, level))
-        });
-        let (facts, level) = believed.inspect_err(|why| tell(HopFinding::Refused(why)))?;
+        }
         if !is_forwarder(&facts, verifier.trust) {
+            check_told_once(element, farther, writer.as_deref(), vouched)?;
             tell(HopFinding::Caller(&facts, level));
             let (source, forwarders) = (PeerSource::Xfcc, std::mem::take(forwarders));
             return Ok(Some(PeerIdentity { facts, level, source, forwarders }));
         }
         tell(HopFinding::Forwarder(&facts, level));
+        writer = facts.spiffe.as_ref().map(ToString::to_string);
         if forwarders.last() != facts.spiffe.as_ref() {
             forwarders.extend(facts.spiffe.clone());
         }
@@ -182,6 +199,14 @@ impl DirectPeer<'_> {
         match self {
             Self::Forwarder(facts) => hash.is_some() && hash == facts.certificate.as_ref(),
             Self::Named(_) | Self::Unnamed => false,
+        }
+    }
+
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Forwarder(facts) => facts.spiffe.as_ref().map(SpiffeId::as_str),
+            Self::Named(principal) => Some(principal),
+            Self::Unnamed => None,
         }
     }
 
@@ -252,6 +277,28 @@ fn check_by(
     }
     Err(Reason::XfccUntrustedHop
         .because("the nearest XFCC element was written for another workload"))
+}
+
+/// P83: a name that spells an element leaves two by one writer, its own before the spelled one. A proxy that passes a
+/// caller on writes of it once, so that an earlier element by the same writer is a contradiction. Of the TLS peer, whom
+/// `source.principal` names, only another hash can be spelled; there an earlier element may as well be the caller's own
+/// invention, which changes nothing (P30).
+fn check_told_once(
+    element: &XfccElement,
+    farther: &[XfccElement],
+    writer: Option<&str>,
+    vouched: bool,
+) -> Result<(), Rejection> {
+    let Some(writer) = writer else { return Ok(()) };
+    let another = |other: &&XfccElement| {
+        !vouched
+            || (other.uris().first() == element.uris().first() && other.hash() != element.hash())
+    };
+    let by_writer = |other: &&XfccElement| other.by().iter().any(|by| by == writer);
+    if farther.iter().filter(by_writer).any(|other| another(&other)) {
+        return Err(Reason::XfccInconsistent.because("one proxy has written two elements of XFCC"));
+    }
+    Ok(())
 }
 
 fn names_forwarder(name: &str, trust: &TrustStore) -> bool {

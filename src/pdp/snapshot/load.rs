@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{Revision, Snapshot};
 use crate::document::{self, Attachments, Diagnostic, RemoteContents, SourceFile, Span};
 use crate::limits::{MAX_ATTACHED_FILE_BYTES, MAX_DOCUMENT_FILE_BYTES, MAX_DOCUMENT_FILES};
+use crate::policy::Suite;
 use crate::secret::Fingerprint;
 
 /// What reading the documents gave.
@@ -19,6 +20,8 @@ pub struct Load {
     pub problems: Vec<Diagnostic>,
     /// How many document files were read.
     pub files: usize,
+    /// The policy suites among the documents, for `countersign test`.
+    pub suites: Vec<Suite>,
 }
 
 // === impl Load ===
@@ -48,8 +51,10 @@ impl Load {
         let revision = revision(&sources, &attachments, &attached);
         let files = sources.iter().map(|source| source.path().to_owned()).chain(attached).collect();
         let snapshot = Snapshot::compile(&documents, &attachments, revision, files, &mut problems);
+        let suites = Suite::compile(&documents, &mut problems);
         document::sort(&mut problems);
-        Self { snapshot, problems, files: sources.len() }
+        let snapshot = snapshot.filter(|_| !document::any_error(&problems));
+        Self { snapshot, problems, files: sources.len(), suites }
     }
 }
 

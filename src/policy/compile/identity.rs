@@ -25,8 +25,7 @@ impl Compiler<'_, '_> {
             self.error_with("contradiction", any, message, "remove `any`");
         }
         if let Some(name) = trust_domain {
-            let names = self.names;
-            self.refers("TrustDomain", "unknown-trust-domain", name, &names.domains);
+            self.refers("TrustDomain", "unknown-trust-domain", name, self.names.domains);
         }
         PeerRequirement {
             trust_domain: trust_domain.as_ref().map(|name| name.value.as_str().into()),
@@ -38,8 +37,7 @@ impl Compiler<'_, '_> {
 
     pub(super) fn token(&mut self, spec: &Spanned<TokenSpec>) -> TokenRequirement {
         let spec = &spec.value;
-        let names = self.names;
-        self.refers("TokenIssuer", "unknown-issuer", &spec.issuer, &names.issuers);
+        self.refers("TokenIssuer", "unknown-issuer", &spec.issuer, self.names.issuers);
         let claims = spec.claims.as_ref();
         if let Some(empty) = claims.filter(|claims| claims.value.is_empty()) {
             let help = "list what is meant, or leave `claims` out";

@@ -21,19 +21,19 @@ use crate::document::{Diagnostic, Document, Origin, Span, Spec, TokenPlaceSpec, 
 use crate::request::SealedNames;
 
 /// The names of other documents that rules may refer to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Names<'a> {
     /// Of `TokenIssuer` documents.
-    pub(super) issuers: Vec<&'a str>,
+    pub(super) issuers: &'a [&'a str],
     /// Of `TrustDomain` documents.
-    pub(super) domains: Vec<&'a str>,
+    pub(super) domains: &'a [&'a str],
 }
 
 /// One document being compiled, and where its problems go.
 struct Compiler<'a, 'p> {
     origin: &'a Origin,
     policy: &'a str,
-    names: &'p Names<'a>,
+    names: Names<'a>,
     sealed: &'p SealedNames,
     problems: &'p mut Vec<Diagnostic>,
 }
@@ -58,10 +58,9 @@ pub(super) struct Written<'a> {
 /// Compiles the policies among `documents`. Where a problem is an error the result must not be used.
 pub(super) fn compile<'a>(
     documents: &'a [Document],
-    mut names: Names<'a>,
+    names: Names<'a>,
     problems: &mut Vec<Diagnostic>,
 ) -> Index {
-    names.add(documents);
     let sealed = sealed_by(documents);
     let mut index = Index::default();
     let mut written = Vec::new();
@@ -70,7 +69,7 @@ pub(super) fn compile<'a>(
         let Spec::Policy(spec) = &document.spec else { continue };
         let (origin, name) = (&document.origin, &document.metadata.name);
         let mut compiler =
-            Compiler { origin, policy: &name.value, names: &names, sealed: &sealed, problems };
+            Compiler { origin, policy: &name.value, names, sealed: &sealed, problems };
         compiler.policy(spec, &mut index, &mut written);
     }
     // Doubts about a rule that is wrong anyway are noise.
@@ -84,33 +83,12 @@ pub(super) fn compile<'a>(
 fn sealed_by(documents: &[Document]) -> SealedNames {
     let places = documents.iter().filter_map(|document| match &document.spec {
         Spec::TokenIssuer(spec) => spec.tokens.as_ref(),
-        Spec::TrustDomain(_) | Spec::Policy(_) => None,
+        Spec::TrustDomain(_) | Spec::Policy(_) | Spec::PolicySuite(_) => None,
     });
     SealedNames::with(places.flat_map(|places| &places.value).filter_map(|place| match place {
         TokenPlaceSpec::Header(name) => Some(name.value.as_str()),
         TokenPlaceSpec::Authorization {} | TokenPlaceSpec::Cookie(_) => None,
     }))
-}
-
-// === impl Names ===
-
-impl<'a> Names<'a> {
-    /// Adds the names of documents that did not compile: they have errors of their own, and a reference to them is not
-    /// another one.
-    fn add(&mut self, documents: &'a [Document]) {
-        for document in documents {
-            let name = document.metadata.name.value.as_str();
-            match &document.spec {
-                Spec::TokenIssuer(_) => self.issuers.push(name),
-                Spec::TrustDomain(_) => self.domains.push(name),
-                Spec::Policy(_) => {}
-            }
-        }
-        for names in [&mut self.issuers, &mut self.domains] {
-            names.sort_unstable();
-            names.dedup();
-        }
-    }
 }
 
 // === impl Compiler ===

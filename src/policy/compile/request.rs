@@ -26,7 +26,7 @@ impl Compiler<'_, '_> {
             let methods = self.each(methods.as_ref(), "methods", read_method);
             return (
                 methods.into(),
-                self.each(paths.as_ref(), "paths", |path| read_path(path)).into(),
+                self.each(paths.as_ref(), "paths", |text: &String| read_path(text)).into(),
             );
         };
         if methods.is_some() || paths.is_some() {
@@ -254,4 +254,32 @@ fn check_query_value(text: &str) -> Result<(), Problem> {
         return Err(("invalid-value", message, None));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P14, P26: what a caller can forge to pass for a proxy, and what carries a credential, is not read by rules.
+    #[test]
+    fn headers_that_prove_nothing_or_too_much_cannot_be_read() {
+        let sealed = SealedNames::with(["X-Partner-Token"]);
+        for name in [
+            "x-envoy-original-path",
+            "X-Envoy-Internal",
+            "Authorization",
+            "cookie",
+            "x-forwarded-client-cert",
+            "dpop",
+            "host",
+            ":path",
+            "X-PARTNER-TOKEN",
+            "",
+            "a b",
+            "a\n",
+        ] {
+            assert!(check_header_name(name, &sealed).is_err(), "{name:?}");
+        }
+        assert!(check_header_name("X-Tenant", &sealed).is_ok());
+    }
 }

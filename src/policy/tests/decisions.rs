@@ -379,3 +379,28 @@ fn compiling_reports_every_problem_of_every_document() {
     assert_eq!(codes, ["invalid-host", "invalid-method", "unknown-issuer"]);
     assert!(crate::document::any_error(&problems));
 }
+
+/// The rules of other hosts and other paths are not visited, however many there are.
+#[test]
+fn only_the_rules_of_the_host_and_the_first_segment_are_visited() {
+    let document = |host: usize| {
+        let rule = |at: usize| {
+            format!(
+                "\n  - {{ name: r{at}, effect: allow, on: {{ paths: ['/p{at}/{{id}}'] }}, peer: {{ any: true }} }}"
+            )
+        };
+        let rules: String = (0..10).map(rule).collect();
+        policy(
+            &format!("p{host}"),
+            &format!("target: {{ hosts: [h{host}.example.com] }}\nrules:{rules}"),
+        )
+    };
+    let set = compile(&(0..100).map(document).collect::<String>());
+    assert_eq!(set.rules().count(), 1000);
+    let mut recorder = crate::policy::Recorder::default();
+    let (subject, request) = (web(), request("GET", "h42.example.com", "/p7/x"));
+    let now = crate::clock::UnixTime::from_secs(0);
+    let question = crate::policy::DecisionRequest { subject: &subject, request: &request, now };
+    assert!(set.evaluate_traced(&question, &mut recorder).is_allow());
+    assert_eq!(recorder.rules().len(), 1);
+}

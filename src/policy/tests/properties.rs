@@ -45,6 +45,9 @@ fn condition() -> impl Strategy<Value = String> {
                 paths.prop_map(move |paths| format!("on: {{ methods: {methods:?}, paths: {paths:?} }}"))
             }),
         Just(String::from("source: [10.0.0.0/8]")),
+        Just(String::from("query: [{ name: q, any: { equals: x } }]")),
+        select(vec![r#"request.method == "GET""#, r#"request.headers["x-h"] == "x""#, r#"!("x-h" in request.headers)"#])
+            .prop_map(|when| format!("when: '{when}'")),
         select(vec!["any: { equals: x }", "all: { prefix: x }", "exists: true"])
             .prop_map(|test| format!("headers: [{{ name: x-h, {test} }}]")),
         spiffe.prop_map(|pattern| format!("peer: {{ spiffe: ['{pattern}'] }}")),
@@ -112,8 +115,21 @@ fn question() -> impl Strategy<Value = RequestView> {
     let host =
         select(vec!["a.example.com", "b.example.com", "c.d.example.com", "example.com", "[::1]"]);
     let method = select(vec!["GET", "POST", "get"]);
-    let path =
-        select(vec!["/", "/a", "/a/", "/a/b", "/a/b/c", "/b", "/b/b", "/b/c/d", "/c/b", "/a//b"]);
+    let path = select(vec![
+        "/",
+        "/a",
+        "/a/",
+        "/a/b",
+        "/a/b/c",
+        "/b",
+        "/b/b",
+        "/b/c/d",
+        "/a?q=x",
+        "/a?q=x;q=y",
+        "/b?q=y&q=x",
+        "/c/b",
+        "/a//b",
+    ]);
     let values = vec(select(vec![b"x".as_slice(), b"x,y", b"y", b"\xff", b""]), 0..3);
     let address = select(vec![None, Some("10.0.0.1:1"), Some("[::1]:1")]);
     (host, method, path, values, address).prop_map(|(host, method, path, values, address)| {

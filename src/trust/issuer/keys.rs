@@ -114,7 +114,10 @@ impl Compiler<'_> {
 
     /// Tells what is wrong with the keys; whether the set can be used.
     fn judge(&mut self, set: &KeySet, place: &Spanned<String>, what: &str) -> bool {
-        for skipped in set.skipped() {
+        // A SPIFFE bundle has keys for other kinds of SVIDs beside ours.
+        let expected = |fault| fault == KeyFault::OtherUse && self.purpose() == KeyPurpose::JwtSvid;
+        let told: Vec<_> = set.skipped().iter().filter(|key| !expected(key.fault)).collect();
+        for skipped in told {
             let message = format!("{what}: {skipped}");
             match skipped.fault {
                 KeyFault::Private | KeyFault::Symmetric => self.error(

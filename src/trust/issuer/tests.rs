@@ -172,6 +172,25 @@ fn one_unusable_key_is_a_warning() {
     assert!(!any_error(&problems) && store.issuers().len() == 1);
 }
 
+/// P70: a SPIFFE bundle is a key set for JWT-SVIDs; its other keys are neither used nor a problem.
+#[test]
+fn the_keys_of_a_jwt_svid_issuer_may_be_a_spiffe_bundle() {
+    let of = |usage: &str| KEY.replace("\"kid\"", &format!("\"use\":\"{usage}\",\"kid\""));
+    let bundle = format!(
+        r#"{{"spiffe_sequence":1,"spiffe_refresh_hint":300,"keys":[{},{},{}]}}"#,
+        of("x509-svid"),
+        of("wit-svid"),
+        of("jwt-svid")
+    );
+    let text = spec_with(&format!("keys: {{ inline: '{bundle}' }}"))
+        .replace("issuer: https://a.example", "issuer: spiffe://prod.example\n  profile: jwtSvid");
+    let (store, problems) = compile(&text, &Attachments::default());
+    assert_eq!(problems, []);
+    let KeySource::Local(keys) = store.issuers()[0].keys() else { panic!() };
+    assert_eq!((keys.keys().len(), keys.skipped().len()), (1, 2));
+    assert_eq!(problems_of(&text.replace("profile: jwtSvid", "profile: jwt"))[0].0, "unusable-key");
+}
+
 #[test]
 fn keys_are_read_from_a_file_beside_the_document() {
     let mut files = Attachments::default();

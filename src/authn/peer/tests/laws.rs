@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
-use crate::trust::pki::{Ca, leaf_params, store};
+use crate::trust::pki::{Ca, compile, leaf_params, store, trust_domain};
 
 const ME: &str = "spiffe://prod.example/ns/orders/sa/orders";
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
@@ -104,6 +104,22 @@ proptest! {
         }
         let shown = Shown::certificate(&Leaf { der: der.into() });
         prop_assert!(shown.verify_at(&WORLD.trust, NOW).rejection().is_some());
+    }
+
+    /// P43: no bytes panic, and no damage leaves a revocation list that loads.
+    #[test]
+    fn a_damaged_revocation_list_is_refused(at in any::<prop::sample::Index>(), change in 1..=255u8, cut in any::<bool>()) {
+        let mut crl = WORLD.ca.crl(1, &[1, 2, 3]);
+        let at = at.index(crl.len());
+        crl[at] ^= change;
+        if cut {
+            crl.truncate(at);
+        }
+        let spec = "{ authorities: [{ file: ca.pem }], revocation: { crls: [{ file: a.crl }] } }";
+        let pem = WORLD.ca.pem();
+        let files: &[(&str, &[u8])] = &[("ca.pem", pem.as_bytes()), ("a.crl", &crl)];
+        let (_, problems) = compile(&trust_domain("prod", spec), files);
+        prop_assert!(!problems.is_empty());
     }
 }
 

@@ -177,6 +177,32 @@ fn a_name_that_spells_an_element_is_not_believed() {
     }
 }
 
+/// P83: where the principal does not tell, the writer does: no proxy writes of one caller twice.
+#[test]
+fn a_name_that_spells_an_element_leaves_two_by_one_proxy() {
+    let (_, trust) = prod();
+    let other_hash = HASH.replace('4', "5");
+    let at = |xfcc: &str, principal: &str| {
+        let shown = Shown { destination: Some(ME.into()), ..Shown::xfcc(xfcc, principal) };
+        shown.verify_at(&trust, NOW).rejection().map(Rejection::reason)
+    };
+    // A DNS name of the caller spells its own element again, with the hash that a stolen token is bound to.
+    for by in [format!("By={ME};"), String::new()] {
+        let spelled = format!("{};DNS=x,{by}Hash={other_hash};URI={WEB}", sidecar(ME, WEB));
+        assert_eq!(at(&spelled, WEB), Some(Reason::XfccInconsistent));
+    }
+    // A name of the caller spells a victim's element at a gateway, whose principal is the gateway.
+    for by in [format!("By={INGRESS};"), String::new()] {
+        let caller = sidecar(INGRESS, "spiffe://prod.example/ns/evil/sa/x");
+        let spelled = format!("{caller},{by}Hash={HASH};URI={VICTIM},{}", sidecar(ME, INGRESS));
+        assert_eq!(at(&spelled, INGRESS), Some(Reason::XfccInconsistent));
+    }
+    // The same workload again, and another replica of it through another proxy, are no contradiction.
+    assert_eq!(at(&format!("{0},{0}", sidecar(ME, WEB)), WEB), None);
+    let elsewhere = sidecar(EGRESS, WEB).replace(HASH, &other_hash);
+    assert_eq!(at(&format!("{elsewhere},{}", sidecar(ME, WEB)), WEB), None);
+}
+
 /// P84: a quote that the caller leaves open swallows the element that Envoy appends; the whole header is refused.
 #[test]
 fn an_open_quote_leaves_no_peer() {

@@ -1,0 +1,46 @@
+//! Problems as SARIF 2.1.0, which code review tools show beside the lines.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::document::{Diagnostic, Severity};
+
+/// The log of one run of `check`.
+pub(super) fn log(problems: &[Diagnostic]) -> Value {
+    let codes: BTreeSet<&str> = problems.iter().map(|problem| problem.code).collect();
+    let rules: Vec<_> = codes.into_iter().map(|code| json!({ "id": code })).collect();
+    let driver =
+        json!({ "name": "countersign", "version": env!("CARGO_PKG_VERSION"), "rules": rules });
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": driver },
+            "columnKind": "unicodeCodePoints",
+            "results": problems.iter().map(result).collect::<Vec<_>>(),
+        }],
+    })
+}
+
+fn result(problem: &Diagnostic) -> Value {
+    let (line, column) = problem.span.line_column();
+    let level = match problem.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let text = match &problem.help {
+        Some(help) => format!("{}\n{help}", problem.message),
+        None => problem.message.clone(),
+    };
+    let uri = problem.span.file().path().to_string_lossy().replace('\\', "/");
+    json!({
+        "ruleId": problem.code,
+        "level": level,
+        "message": { "text": text },
+        "locations": [{ "physicalLocation": {
+            "artifactLocation": { "uri": uri },
+            "region": { "startLine": line, "startColumn": column },
+        } }],
+    })
+}

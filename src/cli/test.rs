@@ -1,0 +1,237 @@
+//! `countersign test`: policy suites, judged by the evaluator that serves.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::check::counted;
+use super::{Exit, style};
+use crate::document::any_error;
+use crate::pdp::Load;
+use crate::policy::{CaseReport, Difference, PolicySet, RuleName, SuiteReport};
+
+/// Arguments of `test`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Files, or folders that are searched for `*.yaml` and `*.yml`: policies and their suites.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// For whom results are written.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    output: Output,
+}
+
+/// For whom results are written, on standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// For people: what failed and why, and which rules no case satisfies.
+    #[default]
+    Human,
+    /// For programs: a JSON array with an object for each case.
+    Json,
+    /// For continuous integration: JUnit XML.
+    Junit,
+}
+
+/// One case as `--output json` prints it.
+#[derive(Debug, Serialize)]
+struct JsonCase<'a> {
+    suite: &'a str,
+    case: &'a str,
+    variant: &'a str,
+    place: String,
+    passed: bool,
+    decided: &'a str,
+    differences: &'a [Difference],
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    let load = Load::from_paths(&args.paths);
+    style::diagnostics(&load.problems);
+    let Some(snapshot) = load.snapshot.filter(|_| !any_error(&load.problems)) else {
+        return Exit::Documents;
+    };
+    if load.suites.is_empty() {
+        style::error("no `kind: PolicySuite` document among the files");
+        return Exit::Failure;
+    }
+    let policies = snapshot.policies();
+    let reports: Vec<_> = load.suites.iter().map(|suite| suite.run(policies)).collect();
+    let mut out = anstream::stdout();
+    let written = match args.output {
+        Output::Human => human(&reports, policies, &mut out),
+        Output::Json => json(&reports, &mut out),
+        Output::Junit => junit(&reports, &mut out),
+    };
+    let passed = reports.iter().flat_map(|report| &report.cases).all(passed);
+    if written.is_ok() && passed { Exit::Ok } else { Exit::Failure }
+}
+
+fn passed(case: &CaseReport) -> bool {
+    case.differences.is_empty()
+}
+
+fn human(reports: &[SuiteReport], policies: &PolicySet, out: &mut impl Write) -> io::Result<()> {
+    let (red, green) =
+        (anstyle::AnsiColor::Red.on_default(), anstyle::AnsiColor::Green.on_default());
+    for report in reports {
+        writeln!(out, "suite {}", report.suite)?;
+        for case in &report.cases {
+            if passed(case) {
+                writeln!(out, "  {green}ok{green:#}    {}", title(case))?;
+                continue;
+            }
+            writeln!(out, "  {red}FAIL{red:#}  {}\n        at {}", title(case), case.place)?;
+            for Difference { what, expected, found } in &case.differences {
+                writeln!(out, "        {what}: expected {expected}, got {found}")?;
+            }
+            writeln!(out, "        decided: {}", case.decided)?;
+        }
+    }
+    writeln!(out, "\n{}", summary(reports, policies))
+}
+
+fn title(case: &CaseReport) -> String {
+    if case.variant.is_empty() {
+        return case.name.clone();
+    }
+    format!("{} ({})", case.name, case.variant)
+}
+
+fn summary(reports: &[SuiteReport], policies: &PolicySet) -> String {
+    let cases = || reports.iter().flat_map(|report| &report.cases);
+    let (all, good) = (cases().count(), cases().filter(|case| passed(case)).count());
+    let satisfied: BTreeSet<&RuleName> = reports.iter().flat_map(|r| &r.satisfied).collect();
+    let rules: BTreeSet<&RuleName> = policies.rules().map(|(name, _, _)| name).collect();
+    let never: Vec<_> = rules.difference(&satisfied).map(ToString::to_string).collect();
+    let mut text =
+        format!("{}: {good} passed, {} failed", counted(all, "case"), all.saturating_sub(good));
+    let covered = rules.len().saturating_sub(never.len());
+    text.push_str(&format!("\n{}: {covered} satisfied by a case", counted(rules.len(), "rule")));
+    if !never.is_empty() {
+        text.push_str(&format!("; never: {}", never.join(", ")));
+    }
+    text
+}
+
+fn json(reports: &[SuiteReport], out: &mut impl Write) -> io::Result<()> {
+    let cases: Vec<_> = reports
+        .iter()
+        .flat_map(|report| report.cases.iter().map(move |case| (report, case)))
+        .map(|(report, case)| JsonCase {
+            suite: &report.suite,
+            case: &case.name,
+            variant: &case.variant,
+            place: case.place.to_string(),
+            passed: passed(case),
+            decided: &case.decided,
+            differences: &case.differences,
+        })
+        .collect();
+    serde_json::to_writer_pretty(&mut *out, &cases)?;
+    writeln!(out)
+}
+
+fn junit(reports: &[SuiteReport], out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>")?;
+    for SuiteReport { suite, cases, .. } in reports {
+        let failures = cases.iter().filter(|case| !passed(case)).count();
+        let (name, tests) = (escape(suite), cases.len());
+        writeln!(out, "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\">")?;
+        for case in cases {
+            write!(out, "    <testcase classname=\"{name}\" name=\"{}\"", escape(&title(case)))?;
+            if passed(case) {
+                writeln!(out, "/>")?;
+                continue;
+            }
+            let text =
+                |d: &Difference| format!("{}: expected {}, got {}", d.what, d.expected, d.found);
+            let differences: Vec<_> = case.differences.iter().map(text).collect();
+            let message = escape(&differences.join("; "));
+            let place = escape(&case.place.to_string());
+            writeln!(
+                out,
+                ">\n      <failure message=\"{message}\">{place}</failure>\n    </testcase>"
+            )?;
+        }
+        writeln!(out, "  </testsuite>")?;
+    }
+    writeln!(out, "</testsuites>")
+}
+
+/// Text for XML 1.0, which has no way to write most control characters.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            c if c.is_control() => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{SourceFile, Span};
+
+    fn report() -> SuiteReport {
+        let place = Span::start_of(&SourceFile::new("s.yaml", "x"));
+        let case = |name: &str, differences| CaseReport {
+            name: name.to_owned(),
+            variant: String::new(),
+            place: place.clone(),
+            decided: String::from("deny, no_rule"),
+            differences,
+        };
+        let difference = Difference {
+            what: "decision".to_owned(),
+            expected: "allow".to_owned(),
+            found: "deny".to_owned(),
+        };
+        SuiteReport {
+            suite: String::from("s"),
+            cases: vec![case("good", Vec::new()), case("<bad> & \"ugly\"", vec![difference])],
+            satisfied: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn people_see_what_failed_and_where() {
+        let mut out = Vec::new();
+        human(&[report()], &PolicySet::default(), &mut out).unwrap();
+        let text = anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string();
+        assert_eq!(
+            text,
+            "suite s\n  ok    good\n  FAIL  <bad> & \"ugly\"\n        at s.yaml:1:1\n        decision: expected allow, got deny\n        \
+             decided: deny, no_rule\n\n2 cases: 1 passed, 1 failed\n0 rules: 0 satisfied by a case\n"
+        );
+    }
+
+    #[test]
+    fn programs_get_every_case() {
+        let mut out = Vec::new();
+        json(&[report()], &mut out).unwrap();
+        let cases: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!((&cases[0]["passed"], &cases[1]["passed"]), (&true.into(), &false.into()));
+        assert_eq!(cases[1]["differences"][0]["expected"], "allow");
+    }
+
+    #[test]
+    fn junit_is_well_formed() {
+        let mut out = Vec::new();
+        junit(&[report()], &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("<testsuite name=\"s\" tests=\"2\" failures=\"1\">"));
+        assert!(text.contains("name=\"&lt;bad&gt; &amp; &quot;ugly&quot;\""));
+        assert_eq!(text.matches("<testcase ").count(), 2);
+        assert_eq!(text.matches("</testcase>").count(), 1);
+    }
+}

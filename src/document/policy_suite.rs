@@ -1,0 +1,119 @@
+//! The shape of `kind: PolicySuite`: cases that policies are tried with, without keys and certificates.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use serde_saphyr::Spanned;
+
+use super::policy::{EffectSpec, Entries, Texts};
+use crate::evidence_level::EvidenceLevel;
+
+/// What a `PolicySuite` document says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolicySuiteSpec {
+    /// The moment of every case, as RFC 3339 text.
+    pub now: Option<Spanned<String>>,
+    /// Peers, by names that cases use.
+    pub peers: Option<Entries<PeerFixture>>,
+    /// Tokens, by names that cases use.
+    pub tokens: Option<Entries<TokenFixture>>,
+    /// The cases.
+    pub cases: Spanned<Vec<CaseSpec>>,
+}
+
+/// A peer as if it had been verified.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PeerFixture {
+    /// The name of the `TrustDomain` document that vouches for it.
+    pub trust_domain: Spanned<String>,
+    /// Its SPIFFE ID.
+    pub spiffe: Option<Spanned<String>>,
+    /// The DNS names of its certificate.
+    pub dns: Option<Texts>,
+    /// How much of its certificate was shown; `full` if nothing is said.
+    pub evidence: Option<EvidenceLevel>,
+}
+
+/// A token as if it had been verified.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TokenFixture {
+    /// The name of the `TokenIssuer` document that vouches for it.
+    pub issuer: Spanned<String>,
+    /// Its claims.
+    #[serde(default)]
+    pub claims: Map<String, Value>,
+    /// What ties it to the peer; `none` if nothing is said.
+    #[serde(default)]
+    pub binding: BindingFixture,
+}
+
+/// What ties a token to the peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BindingFixture {
+    /// Nothing.
+    #[default]
+    None,
+    /// The peer's certificate.
+    Certificate,
+    /// A proof of possession.
+    Dpop,
+}
+
+/// One case, or one for each combination where it lists several requests, peers or tokens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CaseSpec {
+    /// What should be true, in a sentence.
+    pub name: Spanned<String>,
+    /// The request.
+    pub request: Option<Spanned<RequestFixture>>,
+    /// Instead of `request`: several.
+    pub requests: Option<Spanned<Vec<Spanned<RequestFixture>>>>,
+    /// The name of the peer; none if nothing is said.
+    pub peer: Option<Spanned<String>>,
+    /// Instead of `peer`: several; `none` for none.
+    pub peers: Option<Spanned<Texts>>,
+    /// The name of the token; none if nothing is said.
+    pub token: Option<Spanned<String>>,
+    /// Instead of `token`: several; `none` for none.
+    pub tokens: Option<Spanned<Texts>>,
+    /// What is decided.
+    pub expect: ExpectSpec,
+}
+
+/// A request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RequestFixture {
+    /// The method; `GET` if nothing is said.
+    pub method: Option<String>,
+    /// The authority.
+    pub host: String,
+    /// The path with its query.
+    pub path: String,
+    /// The scheme; `https` if nothing is said.
+    pub scheme: Option<String>,
+    /// Headers; values are texts.
+    pub headers: Option<Entries<String>>,
+    /// The address that the connection comes from.
+    pub source: Option<Spanned<String>>,
+    /// What the proxy's configuration attaches to the route.
+    pub context_extensions: Option<Entries<String>>,
+}
+
+/// What is decided. What is left out is not looked at.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExpectSpec {
+    /// `allow` or `deny`.
+    pub decision: EffectSpec,
+    /// The reason code of a denial.
+    pub reason: Option<Spanned<String>>,
+    /// The rule that decides or came closest: its name, or `policy/rule`.
+    pub rule: Option<Spanned<String>>,
+    /// Headers that are injected, with their values.
+    pub headers: Option<Entries<String>>,
+}

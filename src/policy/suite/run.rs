@@ -1,0 +1,138 @@
+//! Running a suite: each case is put to the evaluator, and what differs from what was expected is told.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::{Case, Expectation, Suite};
+use crate::document::Span;
+use crate::policy::trace::RuleOutcome;
+use crate::policy::truth::Truth;
+use crate::policy::{Decision, DecisionRequest, Effect, PolicySet, Recorder, RuleName};
+
+/// How a suite went.
+#[derive(Clone, Debug)]
+pub struct SuiteReport {
+    /// The name of the suite.
+    pub suite: String,
+    /// Its cases, in the order of the document.
+    pub cases: Vec<CaseReport>,
+    /// The rules that a case satisfied.
+    pub satisfied: BTreeSet<RuleName>,
+}
+
+/// How a case went.
+#[derive(Clone, Debug)]
+pub struct CaseReport {
+    /// What should be true.
+    pub name: String,
+    /// Which of several combinations it is; empty where there is one.
+    pub variant: String,
+    /// Where it was written.
+    pub place: Span,
+    /// What was decided, in a line.
+    pub decided: String,
+    /// What is not as expected; nothing where it passed.
+    pub differences: Vec<Difference>,
+}
+
+/// Something that is not as expected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// What it is about.
+    pub what: String,
+    /// What was expected.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+}
+
+// === impl Suite ===
+
+impl Suite {
+    /// Puts every case to `policies`.
+    #[must_use]
+    pub fn run(&self, policies: &PolicySet) -> SuiteReport {
+        let mut satisfied = BTreeSet::new();
+        let cases = self.cases.iter().map(|case| {
+            let mut recorder = Recorder::default();
+            let Case { subject, request, .. } = case;
+            let question = DecisionRequest { subject, request, now: self.now };
+            let decision = policies.evaluate_traced(&question, &mut recorder);
+            satisfied.extend(rules_satisfied(&recorder));
+            CaseReport {
+                name: case.name.to_string(),
+                variant: case.variant.clone(),
+                place: case.place.clone(),
+                decided: in_a_line(&decision),
+                differences: case.expect.differences(&decision),
+            }
+        });
+        let cases = cases.collect();
+        SuiteReport { suite: self.name.to_string(), cases, satisfied }
+    }
+}
+
+fn rules_satisfied(recorder: &Recorder) -> impl Iterator<Item = RuleName> {
+    recorder.rules().iter().filter_map(|trace| match &trace.outcome {
+        RuleOutcome::Judged { satisfied: Truth::True, .. } => Some(trace.rule.clone()),
+        RuleOutcome::Judged { .. } | RuleOutcome::NotAbout(_) => None,
+    })
+}
+
+fn in_a_line(decision: &Decision) -> String {
+    match decision {
+        Decision::Allow(permit) => format!("allow by {}", permit.rule()),
+        Decision::Deny(denial) => match denial.rule() {
+            Some(rule) => format!("deny, {} ({rule})", denial.rejection()),
+            None => format!("deny, {}", denial.rejection()),
+        },
+    }
+}
+
+// === impl Expectation ===
+
+impl Expectation {
+    fn differences(&self, decision: &Decision) -> Vec<Difference> {
+        let found = if decision.is_allow() { Effect::Allow } else { Effect::Deny };
+        let mut differences = Vec::new();
+        let mut differ = |what: &str, expected: &str, found: &str| {
+            let (what, expected, found) = (what.to_owned(), expected.to_owned(), found.to_owned());
+            differences.push(Difference { what, expected, found });
+        };
+        if found != self.decision {
+            differ("decision", self.decision.as_str(), found.as_str());
+        }
+        let reason = match decision {
+            Decision::Allow(_) => "none",
+            Decision::Deny(denial) => denial.rejection().reason().as_str(),
+        };
+        if let Some(expected) = self.reason.filter(|expected| expected.as_str() != reason) {
+            differ("reason", expected.as_str(), reason);
+        }
+        let rule = decision.rule();
+        let named = |expected: &str| {
+            rule.is_some_and(|rule| *expected == *rule.rule || expected == rule.to_string())
+        };
+        if let Some(expected) = self.rule.as_ref().filter(|expected| !named(expected)) {
+            differ("rule", expected, &rule.map_or_else(|| "none".to_owned(), ToString::to_string));
+        }
+        for (name, expected) in &self.headers {
+            let found = injected(decision, name);
+            if found != Some(expected) {
+                differ(&format!("header {name}"), expected, found.unwrap_or("not injected"));
+            }
+        }
+        differences
+    }
+}
+
+fn injected<'a>(decision: &'a Decision, name: &str) -> Option<&'a str> {
+    match decision {
+        Decision::Allow(permit) => {
+            let header = permit.headers().iter().find(|header| *header.name == *name);
+            header.map(|header| header.value.as_str())
+        }
+        Decision::Deny(_) => None,
+    }
+}

@@ -1,0 +1,126 @@
+//! Files on servers: absent at first, then there, then garbage, then better; and a folder of documents all the while.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use super::*;
+use crate::clock::FixedClock;
+use crate::document::NOT_FETCHED;
+use crate::pdp::{FetchError, Fetched, Fetcher, Form};
+use crate::trust::KeyUrl;
+use crate::trust::pki::{Ca, NOW};
+
+/// Gives its answers one after the other, and then fails.
+#[derive(Debug, Default)]
+struct Server(Mutex<VecDeque<Bytes>>);
+
+impl Fetcher for Server {
+    fn fetch<'a>(
+        &'a self,
+        _url: &'a KeyUrl,
+        _authorities: Option<&'a [u8]>,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        let next = self.0.lock().unwrap().pop_front();
+        let answer =
+            next.map(|body| Fetched { body, max_age: None }).ok_or(FetchError::Status(503));
+        Box::pin(async { answer })
+    }
+
+    fn post<'a>(
+        &'a self,
+        url: &'a KeyUrl,
+        authorities: Option<&'a [u8]>,
+        _form: Form,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        self.fetch(url, authorities)
+    }
+}
+
+/// A trust domain whose revocation list is on a server, and the policy of somebody else.
+fn documents(ca: &Ca) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("ca.pem", &ca.pem());
+    write(
+        "trust.yaml",
+        "apiVersion: countersign.dev/v1alpha1\nkind: TrustDomain\nmetadata: { name: prod }\nspec:\n  spiffe: prod.example\n  authorities: [{ file: ca.pem }]\n  revocation: { crls: [{ remote: { url: 'http://crl.test/prod.crl', allowPlaintext: true, refresh: 1h } }] }\n",
+    );
+    folder
+}
+
+fn codes(load: &Load) -> Vec<&str> {
+    load.problems.iter().map(|problem| problem.code).collect()
+}
+
+/// P43, P77: what is not there yet is a warning, what is garbage takes nothing away and keeps nothing out.
+#[tokio::test(start_paused = true)]
+async fn a_remote_file_counts_once_it_is_there_and_garbage_does_not() {
+    let ca = Ca::root("prod CA");
+    let folder = documents(&ca);
+    let paths = [folder.path().to_owned()];
+    let (first, second) = (Bytes::from(ca.crl(1, &[7])), Bytes::from(ca.crl(2, &[7, 8])));
+    let answers = [first.clone(), Bytes::from_static(b"<html>busy</html>"), second.clone()];
+    let server = Arc::new(Server(Mutex::new(answers.into())));
+    let remote = RemoteFiles::new(Arc::new(FixedClock::at(NOW)), server);
+
+    let before = load(&paths, &remote);
+    assert_eq!(codes(&before), [NOT_FETCHED]);
+    let snapshot = before.snapshot.unwrap();
+    remote.follow(snapshot.trust());
+    remote.changed().notified().await;
+
+    let with_list = load(&paths, &remote);
+    assert!(codes(&with_list).is_empty(), "{:?}", with_list.problems);
+    let with_list = with_list.snapshot.unwrap();
+    assert_ne!(
+        with_list.revision(),
+        snapshot.revision(),
+        "a fetched file is a part of the revision"
+    );
+    assert_eq!(remote.good().values().collect::<Vec<_>>(), [&first]);
+
+    remote.changed().notified().await;
+    fs::write(folder.path().join("more.yaml"), "# nothing\n").unwrap();
+    let despite_garbage = load(&paths, &remote).snapshot.unwrap();
+    assert_ne!(despite_garbage.revision(), with_list.revision(), "other changes still count");
+    assert_eq!(remote.good().values().collect::<Vec<_>>(), [&first]);
+
+    remote.changed().notified().await;
+    assert!(load(&paths, &remote).snapshot.is_some());
+    assert_eq!(remote.good().values().collect::<Vec<_>>(), [&second]);
+}
+
+#[test]
+fn an_address_that_cannot_be_used_is_named_in_its_place() {
+    let ca = Ca::root("prod CA");
+    for (spec, message) in [
+        ("url: 'http://crl.test/a'", "the address is not encrypted"),
+        ("url: crl.test", "the address is not an absolute URL"),
+        ("url: 'https://a:b@crl.test/a'", "the address has user information"),
+        ("url: 'https://crl.test/a', refresh: 1s", "`1s` is too often, expected at least `10s`"),
+        ("url: 'https://crl.test/a', ca: absent.pem", "no such file or directory"),
+    ] {
+        let folder = documents(&ca);
+        let text = fs::read_to_string(folder.path().join("trust.yaml")).unwrap();
+        let old = "url: 'http://crl.test/prod.crl', allowPlaintext: true, refresh: 1h";
+        fs::write(folder.path().join("trust.yaml"), text.replace(old, spec)).unwrap();
+        let load = Load::from_paths(&[folder.path().to_owned()]);
+        let problems: Vec<_> = load.problems.iter().map(ToString::to_string).collect();
+        assert!(load.snapshot.is_none() && problems.len() == 1, "{problems:?}");
+        assert!(
+            problems[0].contains(message) && problems[0].contains("trust.yaml:7:"),
+            "{problems:?}"
+        );
+        assert!(!problems[0].contains("a:b"), "{problems:?}");
+    }
+}
+
+#[test]
+fn folders_are_watched_where_files_are_named() {
+    assert_eq!(folder(Path::new("a/b.yaml")), Path::new("a"));
+    assert_eq!(folder(Path::new("b.yaml")), Path::new("."));
+}
