@@ -52,8 +52,13 @@ pub(super) fn caller(
     let mut forwarders: Vec<SpiffeId> = direct.spiffe().into_iter().collect();
     match xfcc {
         Some(xfcc) => {
-            if let Some(peer) = walk(xfcc, &direct, evidence, verifier, &mut forwarders, trace)? {
-                return Ok(Some(peer));
+            let mut at = 0;
+            let peer = walk(xfcc, &direct, evidence, verifier, &mut forwarders, &mut at, trace);
+            let peer = peer.inspect_err(|why| {
+                trace(Hop { place: HopPlace::Element(at), finding: HopFinding::Refused(why) })
+            })?;
+            if peer.is_some() {
+                return Ok(peer);
             }
         }
         None => direct.check_forwarder(verifier.trust)?,
@@ -137,13 +142,14 @@ fn direct_peer(
 }
 
 /// The first element from the right that is no forwarder's; nothing where all of them are. The forwarders on the way are
-/// added to `forwarders`.
+/// added to `forwarders`; `at` is the element at hand.
 fn walk(
     xfcc: &Xfcc,
     direct: &DirectPeer<'_>,
     evidence: &PeerEvidence,
     verifier: &Verifier<'_>,
     forwarders: &mut Vec<SpiffeId>,
+    at: &mut usize,
     trace: &mut impl FnMut(Hop<'_>),
 ) -> Result<Option<PeerIdentity>, Rejection> {
     let mut elements = xfcc.elements();
@@ -152,8 +158,8 @@ fn walk(
     let mut nearest = true;
     while let Some((element, farther)) = elements.split_last() {
         elements = farther;
-        let place = HopPlace::Element(farther.len());
-        let mut tell = |finding: HopFinding<'_>| trace(Hop { place, finding });
+        *at = farther.len();
+        let mut tell = |finding| trace(Hop { place: HopPlace::Element(farther.len()), finding });
         let first = std::mem::replace(&mut nearest, false);
         if first && direct.is_certificate(element.hash()) {
             // The proxy's own account of the connection, which `source.certificate` has told better.
@@ -161,23 +167,18 @@ fn walk(
             writer = direct.name().map(str::to_owned);
             continue;
         }
-        let believed = verifier.element(element).and_then(|(facts, level)| {
-            let mut vouched = false;
-            if first {
-                let appended = direct.check_nearest(&facts, verifier.trust)?;
-                check_by(element, evidence.destination.as_deref(), appended, verifier.trust)?;
-                vouched = appended && matches!(direct, DirectPeer::Named(_));
-                if !appended {
-                    writer = direct.name().map(str::to_owned);
-                }
+        let (facts, level) = verifier.element(element)?;
+        let mut vouched = false;
+        if first {
+            let appended = direct.check_nearest(&facts, verifier.trust)?;
+            check_by(element, evidence.destination.as_deref(), appended, verifier.trust)?;
+            vouched = appended && matches!(direct, DirectPeer::Named(_));
+            if !appended {
+                writer = direct.name().map(str::to_owned);
             }
-            if !is_forwarder(&facts, verifier.trust) {
-                check_told_once(element, farther, writer.as_deref(), vouched)?;
-            }
-            Ok((facts, level))
-        });
-        let (facts, level) = believed.inspect_err(|why| tell(HopFinding::Refused(why)))?;
+        }
         if !is_forwarder(&facts, verifier.trust) {
+            check_told_once(element, farther, writer.as_deref(), vouched)?;
             tell(HopFinding::Caller(&facts, level));
             let (source, forwarders) = (PeerSource::Xfcc, std::mem::take(forwarders));
             return Ok(Some(PeerIdentity { facts, level, source, forwarders }));
