@@ -305,10 +305,11 @@ fn an_opaque_token_is_asked_about() {
         .replace(
             "  keys: { file: ../keys.json }\n  algorithms: [RS256, ES256]\n  types: [at+jwt]\n",
             &format!(
-                "  introspection: {{ url: \"{address}/introspect\", allowPlaintext: true, clientId: c, clientSecret: {{ inline: \"a-secret-that-is-long-enough\" }} }}\n"
+                "  introspection: {{ url: \"{address}/introspect\", allowPlaintext: true, client: {{ id: c, basic: {{ file: ../client.secret }} }} }}\n"
             ),
         );
     let mint = Mint::new(&document);
+    mint.props.write("client.secret", "a-secret-that-is-long-enough");
     let token = "opaque-token-0123456789";
     mint.props
         .run("keys --documents policies", "")

@@ -161,7 +161,25 @@ fn rejection(why: &Error) -> Rejection {
         Error::UnknownIssuer => {
             (Reason::ChainUntrusted, "no pinned authority issued the certificate or its chain")
         }
-        _ => return Reason::ChainUntrusted.because(format!("no trusted path: {why:?}")),
+        Error::InvalidSignatureForPublicKey | Error::InvalidCrlSignatureForPublicKey => (
+            Reason::ChainUntrusted,
+            "a signature on the path does not verify: an authority of the same name has another key",
+        ),
+        _ => return Reason::ChainUntrusted.because(format!("no trusted path: {}", words(why))),
     };
     reason.because(detail)
+}
+
+/// The library's name for an error as words: it has no texts of its own.
+fn words(why: &Error) -> String {
+    let name = format!("{why:?}");
+    let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    let mut words = String::with_capacity(name.len().saturating_add(8));
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words
 }

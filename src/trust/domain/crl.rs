@@ -113,6 +113,29 @@ impl CrlSigner {
     }
 }
 
+/// What webpki finds wrong with a list, in an operator's words.
+fn unreadable(why: &webpki::Error) -> &'static str {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library's errors are open-ended; the rest is broken DER"
+    )]
+    match why {
+        webpki::Error::UnsupportedCrlVersion => "it is not of version 2",
+        webpki::Error::UnsupportedDeltaCrl => "it is a delta list, and whole lists are needed",
+        webpki::Error::UnsupportedIndirectCrl => {
+            "it is an indirect list, and its issuer's own list is needed"
+        }
+        webpki::Error::UnsupportedCriticalExtension => {
+            "it has a critical extension that is not understood"
+        }
+        webpki::Error::UnsupportedRevocationReason
+        | webpki::Error::UnsupportedRevocationReasonsPartitioning => {
+            "it is only about some reasons for revocation, and whole lists are needed"
+        }
+        _ => "it is not a well-formed revocation list",
+    }
+}
+
 // === impl Crl ===
 
 impl Crl {
@@ -120,7 +143,7 @@ impl Crl {
     pub(super) fn read(der: &[u8], signers: &[CrlSigner]) -> Result<Self, CrlProblem> {
         // webpki insists on version 2, `nextUpdate`, known critical extensions, no delta and no indirect lists.
         let list = BorrowedCertRevocationList::from_der(der)
-            .map_err(|why| CrlProblem::Unusable(format!("{why:?}")))?;
+            .map_err(|why| CrlProblem::Unusable(unreadable(&why).into()))?;
         let signed = Signed::read(der).ok_or_else(broken)?;
         let header = Header::read(signed.content)?;
         let issuer = find_signer(&signed, &header, signers)?.id.clone();
