@@ -125,6 +125,12 @@ pub struct PeerSpec {
     pub trust_domain: Option<Spanned<String>>,
     /// DNS names of its certificate: exact, or with one leading wildcard label.
     pub dns: Option<Spanned<Texts>>,
+    /// URIs of its certificate, whole.
+    pub uris: Option<Spanned<Texts>>,
+    /// E-mail addresses of its certificate, whole.
+    pub emails: Option<Spanned<Texts>>,
+    /// Subjects of its certificate as RFC 4514 text, whole.
+    pub subjects: Option<Spanned<Texts>>,
     /// How much of the certificate must have been shown, at least.
     pub evidence: Option<Spanned<EvidenceLevel>>,
 }

@@ -30,6 +30,9 @@ pub struct PeerSources {
     /// `source.principal`, where nothing else is shown: the proxy's word for the name in a certificate. Envoy fills it
     /// with the first URI, else with a DNS name or the subject, and does not say which.
     pub principal: bool,
+    /// Names of the proxies that ask here, beside the one that each check tells (`destination.principal`): the nearest
+    /// XFCC element must be written for one of them.
+    pub identities: Vec<String>,
 }
 
 /// A place of peer evidence.
@@ -58,8 +61,8 @@ pub struct PeerEvidence {
     pub principal: Option<Box<str>>,
     /// Whether `principal` may be an identity where there is nothing better.
     pub principal_believed: bool,
-    /// The proxy's own identity as it tells it. Empty is absent.
-    pub destination: Option<Box<str>>,
+    /// The proxy's own names: as it tells it, then as configured. Empty where neither is known.
+    pub proxy: Box<[Box<str>]>,
     /// Whether XFCC counts where there is no `principal`.
     pub xfcc_without_tls: bool,
     /// Whether `client-cert` does.
@@ -101,12 +104,13 @@ impl PeerEvidence {
         sources: &PeerSources,
     ) -> Self {
         let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(Into::into);
+        let configured = sources.identities.iter().map(|name| name.as_str().into());
         Self {
             source_certificate: when(sources.source_certificate, || source(credentials)),
             xfcc: when(sources.xfcc, || xfcc(credentials)),
             client_cert: when(sources.client_cert, || client_cert::read(credentials)),
             principal: text(credentials.source_principal()),
-            destination: text(destination_principal),
+            proxy: text(destination_principal).into_iter().chain(configured).collect(),
             principal_believed: sources.principal,
             xfcc_without_tls: sources.xfcc_without_tls,
             client_cert_without_tls: sources.client_cert_without_tls,
@@ -170,6 +174,7 @@ mod tests {
         client_cert: true,
         client_cert_without_tls: false,
         principal: true,
+        identities: Vec::new(),
     };
 
     fn client_cert(lines: &[(&str, &str)]) -> Presented<PresentedCertificate> {
@@ -230,7 +235,7 @@ mod tests {
         let evidence = PeerEvidence::collect(&credentials(&[b""], Some("")), Some(""), &ALL);
         assert_eq!(evidence.xfcc, Presented::Absent);
         assert_eq!(evidence.source_certificate, Presented::Absent);
-        assert_eq!(evidence.destination, None);
+        assert!(evidence.proxy.is_empty());
         let huge = "a".repeat(200 * 1024);
         let evidence = PeerEvidence::collect(&credentials(&[], Some(&huge)), None, &ALL);
         let Presented::Malformed(rejection) = evidence.source_certificate else { panic!() };

@@ -25,6 +25,12 @@ pub enum Check<'r> {
     PeerSpiffe,
     /// One of the peer's DNS names matches one of the patterns.
     PeerDns,
+    /// One of the peer's URIs is one of those listed.
+    PeerUri,
+    /// One of the peer's e-mail addresses is one of those listed.
+    PeerEmail,
+    /// The peer's subject is one of those listed.
+    PeerSubject,
     /// Enough of the peer's certificate was shown.
     PeerEvidence(EvidenceLevel),
     /// There is a verified token of this issuer.
@@ -74,17 +80,20 @@ impl<'r> Check<'r> {
             Self::PeerTrustDomain(_) => 5,
             Self::PeerSpiffe => 6,
             Self::PeerDns => 7,
-            Self::PeerEvidence(_) => 8,
-            Self::TokenPresent(_) => 9,
-            Self::TokenBinding => 10,
-            Self::TokenAudience => 11,
-            Self::TokenSubject => 12,
-            Self::TokenClient => 13,
-            Self::TokenClaim(_) => 14,
-            Self::TokenScopes(_) => 15,
-            Self::TokenAnyScope(_) => 16,
-            Self::Condition => 17,
-            Self::Inject(_) => 18,
+            Self::PeerUri => 8,
+            Self::PeerEmail => 9,
+            Self::PeerSubject => 10,
+            Self::PeerEvidence(_) => 11,
+            Self::TokenPresent(_) => 12,
+            Self::TokenBinding => 13,
+            Self::TokenAudience => 14,
+            Self::TokenSubject => 15,
+            Self::TokenClient => 16,
+            Self::TokenClaim(_) => 17,
+            Self::TokenScopes(_) => 18,
+            Self::TokenAnyScope(_) => 19,
+            Self::Condition => 20,
+            Self::Inject(_) => 21,
         }
     }
 
@@ -97,7 +106,12 @@ impl<'r> Check<'r> {
             | Self::Query(_)
             | Self::Condition => Reason::NoRule,
             Self::PeerPresent => Reason::PeerMissing,
-            Self::PeerTrustDomain(_) | Self::PeerSpiffe | Self::PeerDns => Reason::CertSan,
+            Self::PeerTrustDomain(_)
+            | Self::PeerSpiffe
+            | Self::PeerDns
+            | Self::PeerUri
+            | Self::PeerEmail
+            | Self::PeerSubject => Reason::CertSan,
             Self::PeerEvidence(_) => Reason::EvidenceInsufficient,
             Self::TokenPresent(_) => Reason::TokenMissing,
             Self::TokenBinding => Reason::BindingUnavailable,
@@ -126,6 +140,9 @@ impl<'r> Check<'r> {
             | Self::PeerTrustDomain(_)
             | Self::PeerSpiffe
             | Self::PeerDns
+            | Self::PeerUri
+            | Self::PeerEmail
+            | Self::PeerSubject
             | Self::PeerEvidence(_)
             | Self::TokenPresent(_)
             | Self::TokenBinding
@@ -152,6 +169,9 @@ impl fmt::Display for Check<'_> {
             Self::PeerTrustDomain(name) => write!(f, "a peer of trust domain `{name}`"),
             Self::PeerSpiffe => f.write_str("a peer with another SPIFFE ID"),
             Self::PeerDns => f.write_str("a peer with another DNS name"),
+            Self::PeerUri => f.write_str("a peer with another URI"),
+            Self::PeerEmail => f.write_str("a peer with another e-mail address"),
+            Self::PeerSubject => f.write_str("a peer with another subject"),
             Self::PeerEvidence(level) => write!(f, "evidence `{level}` of the peer"),
             Self::TokenPresent(issuer) => write!(f, "a token of issuer `{issuer}`"),
             Self::TokenBinding => f.write_str("a token that is bound to the peer's certificate"),

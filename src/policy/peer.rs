@@ -4,6 +4,7 @@ use super::check::Check;
 use super::host::HostPattern;
 use super::judge::Judge;
 use super::trace::Trace;
+use super::truth::Truth;
 use crate::authn::PeerIdentity;
 use crate::evidence_level::EvidenceLevel;
 use crate::spiffe::SpiffePattern;
@@ -17,6 +18,12 @@ pub(super) struct PeerRequirement {
     pub(super) spiffe: Box<[SpiffePattern]>,
     /// Patterns of which one of its DNS names must match one; empty for no such demand.
     pub(super) dns: Box<[HostPattern]>,
+    /// URIs of which it must have one, compared whole; empty for no such demand.
+    pub(super) uris: Box<[String]>,
+    /// E-mail addresses of which it must have one, compared whole; empty for no such demand.
+    pub(super) emails: Box<[String]>,
+    /// Subjects (RFC 4514) of which it must have one, compared whole; empty for no such demand.
+    pub(super) subjects: Box<[String]>,
     /// The least evidence.
     pub(super) evidence: Option<EvidenceLevel>,
 }
@@ -41,10 +48,34 @@ impl PeerRequirement {
         }
         if !self.dns.is_empty() {
             let fits = |name: &String| self.dns.iter().any(|pattern| pattern.matches(name));
-            judge.check(Check::PeerDns, || peer.dns().iter().any(fits).into());
+            judge.check(Check::PeerDns, || known(peer, peer.dns().iter().any(fits)));
         }
+        self.judge_listed(peer, judge);
         if let Some(level) = self.evidence {
             judge.check(Check::PeerEvidence(level), || (peer.level() >= level).into());
         }
+    }
+
+    fn judge_listed<'r, T: Trace>(&'r self, peer: &PeerIdentity, judge: &mut Judge<'r, '_, T>) {
+        let subject = peer.subject().map(str::to_owned);
+        for (check, wanted, has) in [
+            (Check::PeerUri, &self.uris, peer.uris()),
+            (Check::PeerEmail, &self.emails, peer.emails()),
+            (Check::PeerSubject, &self.subjects, subject.as_slice()),
+        ] {
+            if !wanted.is_empty() {
+                judge.check(check, || known(peer, has.iter().any(|name| wanted.contains(name))));
+            }
+        }
+    }
+}
+
+/// A name that is not there says nothing where the certificate was not shown: a deny rule must not be got around by
+/// showing less.
+fn known(peer: &PeerIdentity, found: bool) -> Truth {
+    match found {
+        true => Truth::True,
+        false if peer.level() >= EvidenceLevel::Leaf => Truth::False,
+        false => Truth::Unknown,
     }
 }

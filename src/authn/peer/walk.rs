@@ -154,7 +154,7 @@ fn walk(
 ) -> Result<Option<PeerIdentity>, Rejection> {
     let mut elements = xfcc.elements();
     // Who wrote the element at hand: our own proxy first, then each forwarder that was walked past.
-    let mut writer = evidence.destination.as_deref().map(str::to_owned);
+    let mut writer = evidence.proxy.first().map(ToString::to_string);
     let mut nearest = true;
     while let Some((element, farther)) = elements.split_last() {
         elements = farther;
@@ -171,7 +171,7 @@ fn walk(
         let mut vouched = false;
         if first {
             let appended = direct.check_nearest(&facts, verifier.trust)?;
-            check_by(element, evidence.destination.as_deref(), appended, verifier.trust)?;
+            check_by(element, &evidence.proxy, appended, verifier.trust)?;
             vouched = appended && matches!(direct, DirectPeer::Named(_));
             if !appended {
                 writer = direct.name().map(str::to_owned);
@@ -264,12 +264,14 @@ fn is_principal_of(principal: &str, facts: &PeerFacts) -> bool {
 /// element, a forwarder's where that passed it on.
 fn check_by(
     element: &XfccElement,
-    destination: Option<&str>,
+    proxy: &[Box<str>],
     appended: bool,
     trust: &TrustStore,
 ) -> Result<(), Rejection> {
-    let Some(destination) = destination else { return Ok(()) };
-    let ours = |by: &String| by == destination;
+    if proxy.is_empty() {
+        return Ok(());
+    }
+    let ours = |by: &String| proxy.iter().any(|name| **name == **by);
     let forwarders = |by: &String| names_forwarder(by, trust);
     let by = element.by();
     if by.is_empty() || by.iter().any(ours) || (!appended && by.iter().any(forwarders)) {

@@ -124,6 +124,7 @@ impl Args {
             client_cert: believes(Believed::ClientCert),
             client_cert_without_tls: false,
             principal: believes(Believed::Principal),
+            identities: Vec::new(),
         }
     }
 

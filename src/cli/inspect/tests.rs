@@ -19,6 +19,7 @@ fn assert_harmless(bytes: &[u8]) {
         client_cert: true,
         client_cert_without_tls: true,
         principal: true,
+        identities: Vec::new(),
     };
     for kind in KINDS {
         let Ok(input) = Input::parse(bytes, kind) else { continue };

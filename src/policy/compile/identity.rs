@@ -12,8 +12,10 @@ use crate::spiffe::SpiffePattern;
 
 impl Compiler<'_, '_> {
     pub(super) fn peer(&mut self, spec: &Spanned<PeerSpec>) -> PeerRequirement {
-        let PeerSpec { any, spiffe, trust_domain, dns, evidence } = &spec.value;
-        let names_somebody = spiffe.is_some() || trust_domain.is_some() || dns.is_some();
+        let PeerSpec { any, spiffe, trust_domain, dns, uris, emails, subjects, evidence } =
+            &spec.value;
+        let names = [spiffe, dns, uris, emails, subjects];
+        let names_somebody = trust_domain.is_some() || names.into_iter().any(Option::is_some);
         let any = any.as_ref().filter(|any| any.value);
         if any.is_none() && !names_somebody {
             let help =
@@ -31,6 +33,9 @@ impl Compiler<'_, '_> {
             trust_domain: trust_domain.as_ref().map(|name| name.value.as_str().into()),
             spiffe: self.each(spiffe.as_ref(), "spiffe", read_spiffe).into(),
             dns: self.each(dns.as_ref(), "dns", |text: &String| read_dns(text)).into(),
+            uris: self.names_in(uris.as_ref(), "uris"),
+            emails: self.names_in(emails.as_ref(), "emails"),
+            subjects: self.names_in(subjects.as_ref(), "subjects"),
             evidence: evidence.as_ref().map(|level| level.value),
         }
     }

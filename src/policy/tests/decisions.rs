@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::fixtures::*;
-use crate::authn::{Binding, Credential, Subject};
+use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::PolicySet;
 use crate::reason::{ClientAnswer, Reason};
@@ -105,6 +105,47 @@ fn the_peer_is_compared_whole() {
         (&web, "/leaf", "allow leaf"),
         (&hash, "/leaf", "deny evidence_insufficient leaf"),
         (&hash, "/sa", "allow sa"),
+    ] {
+        assert_eq!(outcome(&set, subject, &get(path)), expected, "{path}");
+    }
+}
+
+/// P42, P46, P74: names are compared whole, and one that was not shown is unknown: a deny rule is not got around by showing
+/// less.
+#[test]
+fn names_of_the_certificate_are_compared_whole_and_unknown_where_it_was_not_shown() {
+    let set = rules(&[
+        "{ name: mail, effect: allow, on: { paths: [/mail] }, peer: { emails: [ops@prod.example] } }",
+        "{ name: subject, effect: allow, on: { paths: [/subject] }, peer: { subjects: ['CN=ops,O=prod'] } }",
+        "{ name: uri, effect: allow, on: { paths: [/uri] }, peer: { uris: ['https://prod.example/ops'] } }",
+        "{ name: open, effect: allow, public: true, on: { paths: [/denied] } }",
+        "{ name: banned, effect: deny, on: { paths: [/denied] }, peer: { subjects: ['CN=banned'] } }",
+    ]);
+    let certificate = |email: &str, subject: &str, level| {
+        let facts = PeerFacts {
+            emails: vec![email.into()],
+            subject: Some(subject.into()),
+            uris: vec!["https://prod.example/ops".into()],
+            ..PeerFacts::of("prod")
+        };
+        let peer = PeerIdentity::assertion(facts, level);
+        Subject::assertion(Credential::Verified(peer), Credential::Absent)
+    };
+    let ops = certificate("ops@prod.example", "CN=ops,O=prod", EvidenceLevel::Leaf);
+    let near = certificate("x-ops@prod.example", "CN=ops,O=prod,C=XX", EvidenceLevel::Leaf);
+    let banned = certificate("a@b", "CN=banned", EvidenceLevel::Leaf);
+    let hash = PeerIdentity::assertion(PeerFacts::of("prod"), EvidenceLevel::Hash);
+    let hash = Subject::assertion(Credential::Verified(hash), Credential::Absent);
+    for (subject, path, expected) in [
+        (&ops, "/mail", "allow mail"),
+        (&near, "/mail", "deny cert_san mail"),
+        (&hash, "/mail", "deny eval_error mail"),
+        (&ops, "/subject", "allow subject"),
+        (&near, "/subject", "deny cert_san subject"),
+        (&ops, "/uri", "allow uri"),
+        (&ops, "/denied", "allow open"),
+        (&banned, "/denied", "deny rule_denied banned"),
+        (&hash, "/denied", "deny eval_error banned"),
     ] {
         assert_eq!(outcome(&set, subject, &get(path)), expected, "{path}");
     }

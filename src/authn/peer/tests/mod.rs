@@ -18,6 +18,7 @@ struct Shown {
     certificate: Option<String>,
     principal: Option<String>,
     destination: Option<String>,
+    identities: Vec<String>,
     xfcc: Option<String>,
     client_cert: Option<String>,
     principal_believed: bool,
@@ -51,6 +52,7 @@ impl Shown {
             client_cert: true,
             client_cert_without_tls: self.without_tls,
             principal: self.principal_believed,
+            identities: self.identities.clone(),
         };
         PeerEvidence::collect(&credentials, self.destination.as_deref(), &sources)
     }

@@ -126,6 +126,25 @@ fn by_must_be_the_proxy_that_asks() {
     assert_eq!(at(&sidecar(other, WEB), INGRESS), hop);
 }
 
+/// P35: where the proxy does not tell its name, the configured ones count.
+#[test]
+fn by_may_be_a_configured_name_of_the_proxy() {
+    let (_, trust) = prod();
+    let other = "spiffe://prod.example/ns/other/sa/other";
+    let at = |by: &str, destination: Option<&str>| {
+        let shown = Shown {
+            destination: destination.map(Into::into),
+            ..Shown::xfcc(sidecar(by, WEB), WEB)
+        };
+        let shown = Shown { identities: vec![ME.into()], ..shown };
+        shown.verify_at(&trust, NOW).rejection().map(Rejection::reason)
+    };
+    assert_eq!(at(ME, None), None);
+    assert_eq!(at(other, None), Some(Reason::XfccUntrustedHop));
+    assert_eq!(at(other, Some(other)), None);
+    assert_eq!(at(ME, Some(other)), None);
+}
+
 /// P34: everything that an element says beside the certificate must be in it.
 #[test]
 fn parts_of_an_element_that_contradict_the_certificate_are_refused() {
