@@ -29,6 +29,9 @@ mod code {
     pub(super) const UNAUTHENTICATED: i32 = 16;
 }
 
+/// Envoy's word that a request passed without being checked; from a caller it would be a lie either way (P3).
+const FAILURE_MODE_HEADER: &str = "x-envoy-auth-failure-mode-allowed";
+
 /// Tells the caller which decision to ask the operators about.
 const DECISION_ID_HEADER: &str = "x-decision-id";
 
@@ -64,7 +67,8 @@ fn allow(permit: &Permit, id: DecisionId) -> CheckResponse {
 /// are kept apart because Envoy removes after it sets.
 fn to_remove(permit: &Permit) -> Vec<String> {
     let is_set = |name: &str| permit.headers().iter().any(|header| &*header.name == name);
-    permit.strip().iter().filter(|name| !is_set(name)).cloned().collect()
+    let injectable = permit.strip().iter().filter(|name| !is_set(name)).cloned();
+    injectable.chain([FAILURE_MODE_HEADER.to_owned()]).collect()
 }
 
 fn deny(denial: &Denial, id: DecisionId) -> CheckResponse {

@@ -103,6 +103,18 @@ async fn an_allowed_request_is_answered_and_observed() {
     assert_eq!(*told.0.lock().unwrap(), ["/healthz Some(\"health/health\")"]);
 }
 
+/// P3, P13: the caller's copies of what only Envoy or we may say are removed; what we set is set over them.
+#[tokio::test]
+async fn only_what_we_set_reaches_the_upstream() {
+    let service = service(Arc::new(FixedClock::at(NOW)), Vec::new());
+    let response = service.answer(check("/healthz", "")).await;
+    let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!("not allowed") };
+    let set: Vec<_> =
+        ok.headers.iter().filter_map(|h| h.header.as_ref()).map(|h| h.key.as_str()).collect();
+    assert_eq!(set, ["x-rule"]);
+    assert_eq!(ok.headers_to_remove, ["x-envoy-auth-failure-mode-allowed"]);
+}
+
 /// Invariant 2, P27: a panic is a denial with 503; the next request is served.
 #[tokio::test]
 async fn a_panic_is_a_denial() {
