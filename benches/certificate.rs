@@ -105,7 +105,7 @@ fn revocation(c: &mut Criterion) {
     let world = World::new();
     with_revocations(&world, 1);
     group.bench_function("load, list of 1", |b| b.iter(|| world.snapshot()));
-    let (leaf, ca) = with_revocations(&world, 330_000);
+    let (leaf, ca) = with_revocations(&world, 420_000);
     group.bench_function("load, list of 10 MB", |b| b.iter(|| world.snapshot()));
     group.sample_size(100);
     let snapshot = world.snapshot();
