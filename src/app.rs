@@ -18,7 +18,7 @@ use crate::envoy::{self, CheckService, ListenAddress, Listener, Tls};
 use crate::pdp::{
     HttpsFetcher, KeyCache, KeyStatus, Load, Observer, Pdp, RemoteFiles, RemoteStatus,
 };
-use crate::reload::{ReloadStatus, Reloader};
+use crate::reload::{self, ReloadStatus, Reloader};
 use crate::telemetry::Metrics;
 
 /// A server that is bound and has everything it decides by, and is not serving yet.
@@ -134,8 +134,9 @@ impl Bound {
 impl Core {
     /// Everything that decides, within a tokio runtime: what has to be fetched is begun to be.
     fn load(config: &Config) -> Result<Self, StartError> {
-        let load = Load::from_paths(&config.documents);
-        let snapshot = load.snapshot.ok_or(StartError::Documents(load.problems))?;
+        let Load { snapshot, problems, .. } = Load::from_paths(&config.documents);
+        let Some(snapshot) = snapshot else { return Err(StartError::Documents(problems)) };
+        reload::report(&problems);
         let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
         let (clock, fetcher) = (Arc::new(SystemClock), Arc::new(HttpsFetcher));
         let remote = Arc::new(RemoteFiles::new(clock.clone(), fetcher.clone()));

@@ -162,7 +162,8 @@ fn load(paths: &[PathBuf], remote: &RemoteFiles) -> Load {
     Load::with_remote(paths, good)
 }
 
-fn report(problems: &[Diagnostic]) {
+/// Writes problems to the log, one line each.
+pub fn report(problems: &[Diagnostic]) {
     for problem in problems {
         match problem.severity {
             Severity::Error => tracing::error!(code = problem.code, "{problem}"),
