@@ -158,6 +158,24 @@ fn dangerous_words_stay_in_their_rooms() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Invariant 10: the rooms that decide do no I/O and are told the time.
+#[test]
+fn the_core_does_no_io_and_has_no_clock() {
+    let core = ["evidence", "trust", "authn", "policy"];
+    let words = ["tokio", "std::fs", "std::net::Tcp", "async fn", ".await", "Clock"];
+    let product = sources().into_iter().filter(|source| !is_test(&source.path));
+    for SourceText { path, text, .. } in product.filter(|source| core.contains(&&*source.room)) {
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for word in words {
+            assert!(
+                !code.contains(word),
+                "{}: `{word}` does not belong into the core",
+                path.display()
+            );
+        }
+    }
+}
+
 #[test]
 fn files_say_what_they_own_and_are_small() {
     let mut paths = Vec::new();

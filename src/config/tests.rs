@@ -71,6 +71,7 @@ fn a_value_is_never_shown() {
     }
 }
 
+/// Invariants 11 and 12: what is weaker than loopback has to be asked for by name.
 #[test]
 fn contradictions_are_refused() {
     assert!(load("").unwrap_err().to_string().contains("no documents"));

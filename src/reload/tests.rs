@@ -47,7 +47,7 @@ fn codes(load: &Load) -> Vec<&str> {
     load.problems.iter().map(|problem| problem.code).collect()
 }
 
-/// P43, P77: what is not there yet is a warning, what is garbage takes nothing away and keeps nothing out.
+/// Invariant 6, P43, P77: what is not there yet is a warning, what is garbage takes nothing away and keeps nothing out.
 #[tokio::test(start_paused = true)]
 async fn a_remote_file_counts_once_it_is_there_and_garbage_does_not() {
     let ca = Ca::root("prod CA");

@@ -150,7 +150,7 @@ fn the_algorithm_is_the_issuers_and_the_keys_choice() {
     }
 }
 
-/// P49: keys and addresses in the header are never used; without a known key the token is refused.
+/// Invariant 8, P49: keys and addresses in the header are never used; without a known key the token is refused.
 #[test]
 fn keys_in_the_header_are_never_honoured() {
     let (trust, _) = simple();

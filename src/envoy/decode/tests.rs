@@ -116,6 +116,7 @@ fn a_request_without_target_is_refused() {
     assert_eq!(view.target.unwrap_err().reason(), Reason::PathNotCanonical);
 }
 
+/// Invariant 9: what is looked at is bounded.
 #[test]
 fn too_many_headers_are_refused() {
     let headers = (0..=MAX_HEADERS).map(|n| (format!("x-{n}"), String::new())).collect();
