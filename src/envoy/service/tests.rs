@@ -4,15 +4,21 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, attribute_context};
 use envoy_types::pb::google::protobuf::value::Kind;
+use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::clock::{Clock, FixedClock, UnixTime};
 use crate::evidence::PeerSources;
-use crate::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, PdpOptions};
+use crate::pdp::{
+    FetchError, Fetched, Fetcher, HttpsFetcher, KeyCache, Load, MemoryOptions, PdpOptions,
+};
+use crate::trust::KeyUrl;
 
 const OPEN: &str = "\
 apiVersion: countersign.dev/v1alpha1
@@ -54,11 +60,20 @@ impl Observer for Told {
 }
 
 fn service(clock: Arc<dyn Clock>, observers: Vec<Arc<dyn Observer>>) -> CheckService {
+    service_by(OPEN, Arc::new(HttpsFetcher), clock, observers)
+}
+
+fn service_by(
+    documents: &str,
+    fetcher: Arc<dyn Fetcher>,
+    clock: Arc<dyn Clock>,
+    observers: Vec<Arc<dyn Observer>>,
+) -> CheckService {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("policy.yaml"), OPEN).unwrap();
+    std::fs::write(folder.path().join("policy.yaml"), documents).unwrap();
     let load = Load::from_paths(&[folder.path().to_owned()]);
     let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
-    let keys = Arc::new(KeyCache::new(Arc::new(FixedClock::at(NOW)), Arc::new(HttpsFetcher)));
+    let keys = Arc::new(KeyCache::new(Arc::new(FixedClock::at(NOW)), fetcher));
     let options = PdpOptions {
         peer_sources: PeerSources::default(),
         deadline: Duration::from_secs(1),
@@ -124,6 +139,52 @@ async fn a_panic_is_a_denial() {
     assert_eq!(answer, (14, 503, "policy_unavailable".into()));
     assert_eq!(told.0.lock().unwrap().len(), 1, "the denial is observed");
     assert_eq!(summary(service.answer(check("/healthz", "")).await).1, 200);
+}
+
+/// Never answers.
+#[derive(Debug)]
+struct Stalled;
+
+impl Fetcher for Stalled {
+    fn fetch<'a>(
+        &'a self,
+        _url: &'a KeyUrl,
+        _authorities: Option<&'a [u8]>,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// Invariant 2, P15: keys that do not arrive are a denial within our own deadline, also on a public route.
+#[tokio::test(start_paused = true)]
+async fn keys_that_never_arrive_are_a_denial_in_time() {
+    let issuer = |name: &str, place: &str| {
+        format!(
+            "---\napiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: {name} }}\nspec:\n  issuer: https://{name}.test\n  audiences: [us]\n  keys: {{ url: 'https://{name}.test/keys' }}\n  algorithms: [RS256]\n  tokens: [{{ {place} }}]\n"
+        )
+    };
+    let one = issuer("one", "authorization: {}");
+    let documents = format!("{OPEN}{one}{}", issuer("two", "header: x-two"));
+    let clock = Arc::new(FixedClock::at(NOW));
+    let service = service_by(&documents, Arc::new(Stalled), clock, Vec::new());
+    let token = |name: &str| {
+        let part = |json: String| URL_SAFE_NO_PAD.encode(json);
+        let claims = part(format!("{{\"iss\":\"https://{name}.test\"}}"));
+        format!("{}.{claims}.c2ln", part("{\"alg\":\"RS256\",\"kid\":\"a\"}".into()))
+    };
+    for (headers, reason) in [
+        (vec![("authorization", format!("Bearer {}", token("one")))], "keys_stale"),
+        (
+            vec![("authorization", format!("Bearer {}", token("one"))), ("x-two", token("two"))],
+            "deadline",
+        ),
+    ] {
+        let mut check = check("/healthz", "");
+        let request = check.attributes.as_mut().and_then(|context| context.request.as_mut());
+        let http = request.and_then(|request| request.http.as_mut()).unwrap();
+        http.headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        assert_eq!(summary(service.answer(check).await), (14, 503, reason.into()));
+    }
 }
 
 /// P17: too large a check is a denial with its own reason.
