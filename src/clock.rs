@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 /// A moment: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(i64);
@@ -55,6 +58,21 @@ impl UnixTime {
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0
+    }
+
+    /// Reads RFC 3339 text such as `2026-11-22T03:00:00Z`, to the millisecond.
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
+    }
+
+    /// As RFC 3339 text in UTC, to the second.
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        let at = OffsetDateTime::from_unix_timestamp(self.as_secs()).ok();
+        let text = at.and_then(|at| at.format(&Rfc3339).ok());
+        text.unwrap_or_else(|| format!("{} s since 1970", self.as_secs()))
     }
 
     /// This moment moved later by `by`; stays at the end of the range rather than wrapping.

@@ -128,6 +128,23 @@ pub const INTROSPECTION_FAILURES: u32 = 5;
 /// For how long it is not asked then; up to a quarter longer, so that replicas do not come back together.
 pub const INTROSPECTION_COOLDOWN: Duration = Duration::from_secs(5);
 
+// --- revocation ----------------------------------------------------------------------------------
+
+/// Largest revocation list in the line form: a million tokens by UUID are 41 MB.
+pub const MAX_REVOCATION_LIST_BYTES: usize = 96 * 1024 * 1024;
+
+/// Longest text in a revocation entry: a subject, a name, a reason.
+pub const MAX_REVOCATION_TEXT_BYTES: usize = 1024;
+
+/// Longest wait for a revocation list from a server. Nobody's request waits for it.
+pub const REVOCATION_LIST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Largest signature file of a revocation list: a header and an RSA signature of 8192 bits.
+pub const MAX_LIST_SIGNATURE_BYTES: usize = 8 * 1024;
+
+/// Largest body of a request to the revocation API: one entry.
+pub const MAX_REVOCATION_REQUEST_BYTES: usize = 32 * 1024;
+
 // --- documents -----------------------------------------------------------------------------------
 
 /// Largest document file. 10,000 rules are about 4 MiB.

@@ -106,6 +106,7 @@ reasons! {
         CertRevoked "cert_revoked" Forbidden "the certificate, or one of its issuers, is revoked";
         CrlMissing "crl_missing" Unavailable "no revocation list covers the certificate and one is required";
         CrlStale "crl_stale" Unavailable "the revocation list is past its next update and its grace";
+        RevocationsStale "revocations_stale" Unavailable "a revocation list that has to be fresh is too old, or was never had";
         SpiffeInvalid "spiffe_invalid" Forbidden "the certificate's SPIFFE ID breaks the SPIFFE rules";
         TrustDomainUnknown "trust_domain_unknown" Forbidden "no configured trust domain covers the certificate's identity";
     }
@@ -264,6 +265,7 @@ mod tests {
                 "deadline",
                 "crl_missing",
                 "crl_stale",
+                "revocations_stale",
                 "keys_stale",
                 "introspection_unavailable",
                 "policy_unavailable"

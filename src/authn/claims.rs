@@ -26,7 +26,7 @@ pub(super) struct RegisteredClaims {
     pub(super) scopes: Vec<String>,
     pub(super) expires_at: Option<UnixTime>,
     not_before: Option<UnixTime>,
-    issued_at: Option<UnixTime>,
+    pub(super) issued_at: Option<UnixTime>,
 }
 
 /// Latest time that is believed to be one: 9999-12-31T23:59:59Z. Later ones are milliseconds, or worse.

@@ -8,6 +8,7 @@ mod claims;
 mod introspected;
 mod peer;
 mod profile;
+mod revoked;
 mod signature;
 mod token;
 
@@ -64,7 +65,15 @@ pub fn authenticate(
     memory: Memory<'_>,
     now: UnixTime,
 ) -> Subject {
-    let peer = peer::verify(&evidence.peer, trust, memory.certificates, now);
+    let revocations = material.revocations(trust);
+    let peer = peer::verify_unless_revoked(
+        &evidence.peer,
+        trust,
+        revocations,
+        memory.certificates,
+        now,
+        &mut |_| {},
+    );
     let tokens = match &evidence.tokens {
         Err(rejection) => Credential::Rejected(rejection.clone()),
         Ok(presented) if presented.is_empty() => Credential::Absent,

@@ -46,6 +46,7 @@ pub fn verify_all(
     passed: &mut impl FnMut(TokenCheck),
 ) -> Result<Vec<TokenIdentity>, Rejection> {
     let certificate = peer.verified().and_then(PeerIdentity::certificate);
+    let revocations = material.revocations(trust);
     let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
     for token in presented {
         let issuer = issuer_of(token, trust)?;

@@ -123,7 +123,9 @@ impl fmt::Debug for Attachments {
     }
 }
 
-fn resolve(origin: &Origin, file: &Spanned<String>) -> PathBuf {
+/// The path of the file that a document calls `file`: relative to the folder of the document.
+#[must_use]
+pub fn resolve(origin: &Origin, file: &Spanned<String>) -> PathBuf {
     origin.file().path().parent().unwrap_or(Path::new("")).join(&file.value)
 }
 

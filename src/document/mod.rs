@@ -10,6 +10,7 @@ mod duration;
 mod introspection;
 pub mod policy;
 pub mod policy_suite;
+mod revocation_list;
 mod source;
 mod suggest;
 mod token_issuer;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-pub use attachments::{Attachments, NOT_FETCHED, RemoteContents};
+pub use attachments::{Attachments, NOT_FETCHED, RemoteContents, resolve};
 pub use diagnostic::{Diagnostic, JsonDiagnostic, Severity, SourceFile, Span, any_error, sort};
 pub use duration::HumanDuration;
 pub use introspection::{
@@ -30,6 +31,9 @@ pub use introspection::{
 };
 pub use policy::PolicySpec;
 pub use policy_suite::PolicySuiteSpec;
+pub use revocation_list::{
+    ListSignatureSpec, OnStaleList, RevocationEntrySpec, RevocationListSpec,
+};
 pub use source::{RemoteSource, Source};
 pub use suggest::closest;
 pub use token_issuer::{
@@ -79,6 +83,8 @@ pub enum Spec {
     Policy(Box<PolicySpec>),
     /// `kind: PolicySuite`: cases that policies are tried with.
     PolicySuite(Box<PolicySuiteSpec>),
+    /// `kind: RevocationList`: what is believed no longer.
+    RevocationList(Box<RevocationListSpec>),
 }
 
 /// Where a document starts in its file.
@@ -108,7 +114,8 @@ struct Whole<S> {
     spec: S,
 }
 
-const KINDS: [&str; 4] = ["Policy", "PolicySuite", "TokenIssuer", "TrustDomain"];
+const KINDS: [&str; 5] =
+    ["Policy", "PolicySuite", "RevocationList", "TokenIssuer", "TrustDomain"];
 
 /// Reads every document in `file`. What could not be read is a diagnostic in `problems` and is left out.
 pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Document> {
@@ -152,6 +159,7 @@ fn parse_one(text: &str, origin: &Origin) -> Result<Document, Diagnostic> {
         "TokenIssuer" => whole(text, origin, |spec| Spec::TokenIssuer(Box::new(spec))),
         "Policy" => whole(text, origin, |spec| Spec::Policy(Box::new(spec))),
         "PolicySuite" => whole(text, origin, |spec| Spec::PolicySuite(Box::new(spec))),
+        "RevocationList" => whole(text, origin, |spec| Spec::RevocationList(Box::new(spec))),
         other => {
             let message =
                 format!("unknown kind `{other}`, expected one of {}", yaml::quoted(&KINDS));
@@ -202,6 +210,7 @@ impl Spec {
             Self::TokenIssuer(_) => "TokenIssuer",
             Self::Policy(_) => "Policy",
             Self::PolicySuite(_) => "PolicySuite",
+            Self::RevocationList(_) => "RevocationList",
         }
     }
 
@@ -211,6 +220,7 @@ impl Spec {
         match self {
             Self::TrustDomain(spec) => spec.sources(),
             Self::TokenIssuer(spec) => spec.sources(),
+            Self::RevocationList(spec) => spec.sources(),
             Self::Policy(_) | Self::PolicySuite(_) => Vec::new(),
         }
     }

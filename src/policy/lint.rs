@@ -250,7 +250,10 @@ impl<'a> SpiffeDomains<'a> {
                 document.metadata.name.value.as_str(),
                 spec.spiffe.as_ref().map(|name| name.value.as_str()),
             )),
-            Spec::TokenIssuer(_) | Spec::Policy(_) | Spec::PolicySuite(_) => None,
+            Spec::TokenIssuer(_)
+            | Spec::Policy(_)
+            | Spec::PolicySuite(_)
+            | Spec::RevocationList(_) => None,
         };
         Self(documents.iter().filter_map(domain).collect())
     }

@@ -10,6 +10,7 @@ mod keys;
 #[cfg(test)]
 pub(crate) mod pki;
 mod remote;
+mod revocation;
 
 pub use algorithm::Algorithm;
 pub use assertion::ClientAssertion;
@@ -22,6 +23,11 @@ pub use issuer::{Issuer, KeySource};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
 pub use remote::{KeyUrl, KeyUrlError, RemoteFile, RemoteKeys};
+pub use revocation::{
+    AcceptedList, EntryError, FIRST_LINE, LineError, ListError, ListMark, ListPlace, ListSignature,
+    ListSignatureError, ListSource, ListText, RevocationEntry, RevocationKey, RevocationKind,
+    RevocationList, RevocationNote, RevocationTable, Revocations, Revoked,
+};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +44,8 @@ pub struct TrustStore {
     domains: Vec<TrustDomain>,
     domains_revision: Option<Fingerprint>,
     issuers: Vec<Issuer>,
+    revocation_lists: Vec<RevocationList>,
+    revocations: Arc<Revocations>,
 }
 
 /// The key sets that were at hand for one request, by the name of the issuer document.
@@ -47,12 +55,13 @@ pub struct TrustStore {
 pub struct Material {
     key_sets: BTreeMap<String, Arc<KeySet>>,
     answers: BTreeMap<(String, Fingerprint), Result<Arc<IntrospectionAnswer>, Rejection>>,
+    revocations: Option<Arc<Revocations>>,
 }
 
 // === impl TrustStore ===
 
 impl TrustStore {
-    /// Compiles the `TrustDomain` and `TokenIssuer` documents among `documents`. Every problem goes to `problems`; where one
+    /// Compiles the `TrustDomain`, `TokenIssuer` and `RevocationList` documents among `documents`. Every problem goes to `problems`; where one
     /// of them is an error the result must not be used.
     #[must_use]
     pub fn compile(
@@ -70,10 +79,18 @@ impl TrustStore {
                 Spec::TokenIssuer(spec) => {
                     store.issuers.extend(Issuer::compile(document, spec, files, problems))
                 }
+                Spec::RevocationList(spec) => store
+                    .revocation_lists
+                    .push(revocation::compile(document, spec, files, problems)),
                 Spec::Policy(_) | Spec::PolicySuite(_) => {}
             }
         }
         issuer::refuse_ambiguous(documents, problems);
+        let issuers: Vec<&str> = store.issuers.iter().map(Issuer::iss).collect();
+        revocation::check_issuers(documents, &issuers, problems);
+        store.revocation_lists.sort_by(|a, b| a.name().cmp(b.name()));
+        let tables = store.revocation_lists.iter().map(|list| Arc::clone(list.table()));
+        store.revocations = Arc::new(Revocations::new(tables.collect()));
         // The order of files never matters.
         store.domains.sort_by(|a, b| a.name().cmp(b.name()));
         let revisions = store.domains.iter().flat_map(|domain| *domain.revision().as_bytes());
@@ -111,6 +128,18 @@ impl TrustStore {
     #[must_use]
     pub fn issuers(&self) -> &[Issuer] {
         &self.issuers
+    }
+
+    /// The revocation lists, in the order of their names.
+    #[must_use]
+    pub fn revocation_lists(&self) -> &[RevocationList] {
+        &self.revocation_lists
+    }
+
+    /// What the documents themselves revoke.
+    #[must_use]
+    pub const fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
     }
 
     /// The issuers that a token may be from, going by its **unverified** `iss` and `sub`: those that are called so, then, for
@@ -161,6 +190,17 @@ impl Material {
         answer: Result<Arc<IntrospectionAnswer>, Rejection>,
     ) {
         self.answers.insert((issuer.to_owned(), token), answer);
+    }
+
+    /// Has the request judged by `revocations`, which hold what the documents revoke and what is known beside them.
+    pub fn revoke_by(&mut self, revocations: Arc<Revocations>) {
+        self.revocations = Some(revocations);
+    }
+
+    /// What the request is judged by: what was gathered, else what the documents of `trust` revoke.
+    #[must_use]
+    pub fn revocations<'a>(&'a self, trust: &'a TrustStore) -> &'a Revocations {
+        self.revocations.as_ref().unwrap_or(&trust.revocations)
     }
 
     /// What it gave for the token with the fingerprint `token`, if it was asked.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::document::{Attachments, Diagnostic, Origin, RemoteSource};
+use crate::document::{Attachments, Diagnostic, HumanDuration, Origin, RemoteSource};
 use crate::trust::KeyPurpose;
 
 /// Keys behind an address.
@@ -81,15 +81,30 @@ impl RemoteFile {
         origin: &Origin,
         files: &Attachments,
     ) -> Result<Self, Diagnostic> {
+        Self::read_every(DEFAULT_REFRESH, MIN_REFRESH, spec, origin, files)
+    }
+
+    /// The same for a file that is fetched every `default`, and at least every `min`.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) fn read_every(
+        default: Duration,
+        min: Duration,
+        spec: &RemoteSource,
+        origin: &Origin,
+        files: &Attachments,
+    ) -> Result<Self, Diagnostic> {
         let url = KeyUrl::parse(&spec.url.value, spec.allow_plaintext).map_err(|why| {
             let message = format!("the address {why}");
             let help =
                 "give an absolute `https://` address, or `http://` with `allowPlaintext: true`";
             Diagnostic::error("invalid-url", origin.span(&spec.url), message).help(help)
         })?;
-        let refresh = spec.refresh.as_ref().map_or(DEFAULT_REFRESH, |refresh| refresh.value.get());
-        if let Some(text) = spec.refresh.as_ref().filter(|_| refresh < MIN_REFRESH) {
-            let message = format!("`{}` is too often, expected at least `10s`", text.value);
+        let refresh = spec.refresh.as_ref().map_or(default, |refresh| refresh.value.get());
+        if let Some(text) = spec.refresh.as_ref().filter(|_| refresh < min) {
+            let least = HumanDuration::new(min);
+            let message = format!("`{}` is too often, expected at least `{least}`", text.value);
             return Err(Diagnostic::error("invalid-refresh", origin.span(text), message));
         }
         let authorities = spec.ca.as_ref().map(|ca| files.file(origin, ca)).transpose()?;

@@ -9,16 +9,20 @@ use super::describe::DomainVerdict;
 use super::memory::{CertificateKey, CertificateMemory, VerifiedCertificate};
 use super::names::Names;
 use super::{PeerFacts, distinguished_name, key, path, profile};
+use crate::authn::revoked;
 use crate::clock::UnixTime;
 use crate::evidence::{DecodedCertificate, PresentedCertificate};
 use crate::reason::{Reason, Rejection};
 use crate::secret::{Fingerprint, hex};
-use crate::trust::{ExtendedKeyUsageRules, LeafRules, Pin, TrustDomain, TrustStore, Validity};
+use crate::trust::{
+    ExtendedKeyUsageRules, LeafRules, Pin, Revocations, TrustDomain, TrustStore, Validity,
+};
 
 /// What one verification is done with.
 #[derive(Clone, Copy)]
 pub(super) struct Verifier<'a> {
     pub(super) trust: &'a TrustStore,
+    pub(super) revocations: &'a Revocations,
     pub(super) memory: &'a dyn CertificateMemory,
     pub(super) now: UnixTime,
 }
@@ -26,11 +30,20 @@ pub(super) struct Verifier<'a> {
 // === impl Verifier ===
 
 impl<'a> Verifier<'a> {
-    /// Verifies a presented certificate, or recalls that it was.
+    /// Verifies a presented certificate, or recalls that it was. Whether it is revoked is asked every time.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
     pub(super) fn certificate(
+        &self,
+        presented: &PresentedCertificate,
+    ) -> Result<Arc<VerifiedCertificate>, Rejection> {
+        let verified = self.remembered(presented)?;
+        revoked::check_peer(&verified.facts, self.revocations, self.now)?;
+        Ok(verified)
+    }
+
+    fn remembered(
         &self,
         presented: &PresentedCertificate,
     ) -> Result<Arc<VerifiedCertificate>, Rejection> {
@@ -234,6 +247,7 @@ fn facts(
         spki: Some(Fingerprint::of(leaf.public_key().raw)),
         serial: Some(serial(leaf.raw_serial())),
         issuer: Some(distinguished_name::rfc4514(leaf.issuer())),
+        not_before: Some(Validity::of(leaf).not_before),
         not_after: Some(Validity::of(leaf).not_after),
     }
 }

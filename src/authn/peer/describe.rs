@@ -64,7 +64,7 @@ pub fn verdicts<'a>(
     trust: &'a TrustStore,
     now: UnixTime,
 ) -> Result<Vec<(&'a TrustDomain, DomainVerdict)>, Rejection> {
-    Verifier { trust, memory: &NoMemory, now }.verdicts(presented)
+    Verifier { trust, revocations: trust.revocations(), memory: &NoMemory, now }.verdicts(presented)
 }
 
 // === impl CertificateDescription ===

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::certificate::{Verifier, unknown_domain};
 use super::memory::VerifiedCertificate;
 use super::{PeerFacts, PeerIdentity, names};
+use crate::authn::revoked;
 use crate::evidence::{PeerSource, XfccElement};
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::{Reason, Rejection};
@@ -74,6 +75,7 @@ impl Verifier<'_> {
             certificate: hash,
             ..PeerFacts::of(domain.name())
         };
+        revoked::check_peer(&facts, self.revocations, self.now)?;
         Ok((facts, level))
     }
 }

@@ -24,7 +24,7 @@ use crate::evidence::{PeerEvidence, PeerSource};
 use crate::evidence_level::EvidenceLevel;
 use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
-use crate::trust::TrustStore;
+use crate::trust::{Revocations, TrustStore};
 
 /// A verified peer.
 #[derive(Clone, Debug)]
@@ -59,6 +59,8 @@ pub struct PeerFacts {
     pub serial: Option<String>,
     /// The issuer of its certificate as RFC 4514 text.
     pub issuer: Option<String>,
+    /// When its certificate was issued.
+    pub not_before: Option<UnixTime>,
     /// When its certificate expires.
     pub not_after: Option<UnixTime>,
 }
@@ -82,7 +84,19 @@ pub fn verify_traced(
     now: UnixTime,
     trace: &mut impl FnMut(Hop<'_>),
 ) -> Credential<PeerIdentity> {
-    let verifier = certificate::Verifier { trust, memory, now };
+    verify_unless_revoked(evidence, trust, trust.revocations(), memory, now, trace)
+}
+
+/// The same where more is revoked than the documents of `trust` say.
+pub(super) fn verify_unless_revoked(
+    evidence: &PeerEvidence,
+    trust: &TrustStore,
+    revocations: &Revocations,
+    memory: &dyn CertificateMemory,
+    now: UnixTime,
+    trace: &mut impl FnMut(Hop<'_>),
+) -> Credential<PeerIdentity> {
+    let verifier = certificate::Verifier { trust, revocations, memory, now };
     match walk::caller(evidence, &verifier, trace) {
         Ok(None) => Credential::Absent,
         Ok(Some(peer)) => Credential::Verified(peer),
@@ -107,6 +121,7 @@ impl PeerFacts {
             spki: None,
             serial: None,
             issuer: None,
+            not_before: None,
             not_after: None,
         }
     }

@@ -29,6 +29,8 @@ pub enum TokenCheck {
     RequiredClaims,
     /// What tokens of the issuer's kind must say.
     Profile,
+    /// Neither it nor what it is about is on a revocation list.
+    Revocation,
     /// It is bound to the one who presents it, where it has to be.
     Binding,
 }
@@ -37,7 +39,7 @@ pub enum TokenCheck {
 
 impl TokenCheck {
     /// All of them, in the order in which they are made: what fails is the first that was not passed.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Issuer,
         Self::Keys,
         Self::Algorithm,
@@ -51,6 +53,7 @@ impl TokenCheck {
         Self::Audience,
         Self::RequiredClaims,
         Self::Profile,
+        Self::Revocation,
         Self::Binding,
     ];
 
@@ -75,6 +78,7 @@ impl TokenCheck {
             Self::Audience => "audience",
             Self::RequiredClaims => "required claims",
             Self::Profile => "profile",
+            Self::Revocation => "revocation",
             Self::Binding => "binding",
         }
     }

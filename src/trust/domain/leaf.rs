@@ -96,7 +96,7 @@ impl Pin {
 }
 
 /// A SHA-256 as tools print it: hexadecimal with or without colons, or base64 of either alphabet.
-fn sha256(text: &str) -> Option<Fingerprint> {
+pub(in crate::trust) fn sha256(text: &str) -> Option<Fingerprint> {
     let hex = text.replace(':', "");
     Fingerprint::from_hex(&hex).or_else(|| {
         [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE_NO_PAD]

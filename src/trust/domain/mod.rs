@@ -12,6 +12,7 @@ pub use authorities::{Authority, Validity};
 pub use bundle::SpiffeBundle;
 pub(super) use compile::{check_distinct, compile};
 pub use crl::{Crl, IssuerId};
+pub(in crate::trust) use leaf::sha256;
 pub use leaf::{ExtendedKeyUsageRules, LeafRules, Pin};
 pub use revocation::Revocation;
 

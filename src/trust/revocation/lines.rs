@@ -1,0 +1,251 @@
+//! The line form of a list: what a program writes by the million and a person can still read.
+//!
+//! ```text
+//! countersign-revocations/1
+//! @sequence 42
+//! @next-update 2026-11-22T04:00:00Z
+//! @issuer https://login.example.com
+//! @reason laptop stolen
+//! jti 550e8400-e29b-41d4-a716-446655440000
+//! sub alice issued-before=2026-11-22T03:00:00Z expires=2026-11-23T03:00:00Z
+//! spiffe spiffe://prod.example/ns/web/sa/frontend
+//! ```
+//!
+//! A line that begins with `@` says something about the list, or about all entries after it. The value of an entry has no
+//! spaces; `%20` stands for one, `%25` for the percent sign itself.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use crate::clock::UnixTime;
+use crate::document::RevocationEntrySpec;
+
+use super::entry::{RevocationEntry, RevocationNote, parse_moment};
+use super::key::{RevocationKey, RevocationKind};
+use super::table::{RevocationTable, TableBuilder};
+
+/// What a text in the line form says.
+#[derive(Debug)]
+pub struct ListText {
+    /// What it revokes.
+    pub table: RevocationTable,
+    /// Its number: a list with a lower one is an older list.
+    pub sequence: Option<u64>,
+    /// When the next one is to be expected.
+    pub next_update: Option<UnixTime>,
+    /// The name of the list that it is for.
+    pub name: Option<String>,
+}
+
+/// Why a text is no list.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct LineError {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it; never a value.
+    pub message: String,
+}
+
+/// The first line.
+pub const FIRST_LINE: &str = "countersign-revocations/1";
+
+/// Most wrong lines that are told of one text.
+const MAX_TOLD: usize = 20;
+
+/// What `@` lines have said so far.
+#[derive(Default)]
+struct Standing<'a> {
+    issuer: Option<Cow<'a, str>>,
+    certificate_issuer: Option<Cow<'a, str>>,
+    expires: Option<UnixTime>,
+    note: RevocationNote,
+    /// `note` as the table knows it.
+    note_number: u32,
+}
+
+struct Reader<'a> {
+    builder: TableBuilder,
+    standing: Standing<'a>,
+    sequence: Option<u64>,
+    next_update: Option<UnixTime>,
+    name: Option<String>,
+}
+
+// === impl ListText ===
+
+impl ListText {
+    /// Reads `text` for the list called `list`. All of it counts or none: a list that is cut short revokes too little.
+    ///
+    /// # Errors
+    /// The lines that are wrong, the first twenty of them.
+    pub fn parse(list: &str, text: &[u8]) -> Result<Self, Vec<LineError>> {
+        let fault = |line, message: &str| vec![LineError { line, message: message.to_owned() }];
+        let text = std::str::from_utf8(text).map_err(|_| fault(1, "the text is not UTF-8"))?;
+        let mut lines = (1..).zip(text.lines());
+        if lines.next().is_none_or(|(_, first)| first.trim_end() != FIRST_LINE) {
+            return Err(fault(1, &format!("expected `{FIRST_LINE}`")));
+        }
+        if !text.ends_with('\n') {
+            let last = text.lines().count();
+            return Err(fault(last, "the last line does not end, so the text may be cut short"));
+        }
+        let builder = TableBuilder::with_capacity(text.lines().count());
+        let mut reader = Reader {
+            builder,
+            standing: Standing::default(),
+            sequence: None,
+            next_update: None,
+            name: None,
+        };
+        let mut wrong = Vec::new();
+        for (line, content) in lines {
+            if let Err(message) = reader.line(content.trim()) {
+                wrong.push(LineError { line, message });
+                if wrong.len() >= MAX_TOLD {
+                    break;
+                }
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let (sequence, next_update, name) = (reader.sequence, reader.next_update, reader.name);
+        Ok(Self { table: reader.builder.build(list), sequence, next_update, name })
+    }
+}
+
+// === impl Reader ===
+
+impl<'a> Reader<'a> {
+    fn line(&mut self, line: &'a str) -> Result<(), String> {
+        if line.is_empty() || line.starts_with('#') {
+            return Ok(());
+        }
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word.strip_prefix('@') {
+            Some(name) => self.say(name, rest.trim()),
+            None => self.entry(word, rest.trim()),
+        }
+    }
+
+    fn say(&mut self, name: &str, value: &'a str) -> Result<(), String> {
+        if value.is_empty() {
+            return Err(format!("`@{name}` is without a value"));
+        }
+        match name {
+            "sequence" => {
+                once(&self.sequence, name)?;
+                let number = value.parse().map_err(|_| String::from("`@sequence` is not a number"))?;
+                self.sequence = Some(number);
+            }
+            "next-update" => {
+                once(&self.next_update, name)?;
+                self.next_update = Some(moment("@next-update", value)?);
+            }
+            "name" => {
+                once(&self.name, name)?;
+                self.name = Some(value.to_owned());
+            }
+            "issuer" => self.standing.issuer = Some(Cow::Borrowed(value)),
+            "certificate-issuer" => self.standing.certificate_issuer = Some(Cow::Borrowed(value)),
+            "expires" => self.standing.expires = Some(moment("@expires", value)?),
+            "reason" => self.note(|note| note.reason = Some(value.into())),
+            "author" => self.note(|note| note.author = Some(value.into())),
+            "at" => {
+                let at = moment("@at", value)?;
+                self.note(|note| note.at = Some(at));
+            }
+            _ => return Err(String::from(
+                "unknown `@` word, expected `@sequence`, `@next-update`, `@name`, `@issuer`, `@certificate-issuer`, `@expires`, `@reason`, `@author` or `@at`",
+            )),
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, change: impl FnOnce(&mut RevocationNote)) {
+        change(&mut self.standing.note);
+        self.standing.note_number = self.builder.note(&self.standing.note);
+    }
+
+    fn entry(&mut self, word: &str, rest: &'a str) -> Result<(), String> {
+        let kind = RevocationKind::of_field(word).ok_or_else(|| {
+            String::from("unknown word, expected `jti`, `sub`, `sid`, `client`, `kid`, `issuer`, `serial`, `spki`, `certificate`, `spiffe` or one with `@`")
+        })?;
+        let mut words = rest.split(' ').filter(|word| !word.is_empty());
+        let value = decoded(words.next().ok_or_else(|| format!("`{word}` is without a value"))?)?;
+        let mut issued_before = None;
+        let mut expires = self.standing.expires;
+        for limit in words {
+            match limit.split_once('=') {
+                Some(("issued-before", at)) => issued_before = Some(moment("issued-before", at)?),
+                Some(("expires", at)) => expires = Some(moment("expires", at)?),
+                _ => return Err(String::from(
+                    "unknown word after the value, expected `issued-before=TIME` or `expires=TIME`; a space in a value is `%20`",
+                )),
+            }
+        }
+        self.push(kind, value, issued_before, expires)
+    }
+
+    /// Most lists are long lists of tokens of one issuer: those need no more than their key. All else is read as an entry of
+    /// a document is, by the same rules.
+    fn push(
+        &mut self,
+        kind: RevocationKind,
+        value: Cow<'a, str>,
+        issued_before: Option<UnixTime>,
+        expires: Option<UnixTime>,
+    ) -> Result<(), String> {
+        let plain = value.len() <= 128 && value.bytes().all(|b| b.is_ascii_graphic());
+        if let (RevocationKind::Token, true, None, Some(issuer)) =
+            (kind, plain, issued_before, &self.standing.issuer)
+        {
+            let key = RevocationKey::OfIssuer(kind, issuer, &value);
+            self.builder.push_parts(&key, None, expires, self.standing.note_number);
+            return Ok(());
+        }
+        let text = |text: &Option<Cow<'a, str>>| text.as_ref().map(ToString::to_string);
+        let mut spec = RevocationEntrySpec {
+            issued_before: issued_before.map(UnixTime::to_rfc3339),
+            expires: expires.map(UnixTime::to_rfc3339),
+            issuer: if kind.is_of_issuer() { text(&self.standing.issuer) } else { None },
+            ..RevocationEntrySpec::default()
+        };
+        let value = Some(value.into_owned());
+        match kind {
+            RevocationKind::Token => spec.jti = value,
+            RevocationKind::Subject => spec.sub = value,
+            RevocationKind::Session => spec.sid = value,
+            RevocationKind::Client => spec.client = value,
+            RevocationKind::Key => spec.kid = value,
+            RevocationKind::Issuer => spec.issuer = value,
+            RevocationKind::Serial => {
+                spec.serial = value;
+                spec.certificate_issuer = text(&self.standing.certificate_issuer);
+            }
+            RevocationKind::Spki => spec.spki = value,
+            RevocationKind::Certificate => spec.certificate = value,
+            RevocationKind::Spiffe => spec.spiffe = value,
+        }
+        let entry = RevocationEntry::read(&spec).map_err(|error| {
+            error.message.replace("without `issuer`", "without an `@issuer` before it")
+        })?;
+        self.builder.push_noted(&entry, self.standing.note_number);
+        Ok(())
+    }
+}
+
+fn once<T>(known: &Option<T>, name: &str) -> Result<(), String> {
+    if known.is_some() { Err(format!("`@{name}` is there twice")) } else { Ok(()) }
+}
+
+fn moment(name: &str, text: &str) -> Result<UnixTime, String> {
+    parse_moment(text)
+        .ok_or_else(|| format!("`{name}` is not a time, expected one such as `2026-11-22T03:00:00Z`"))
+}
+
+fn decoded(text: &str) -> Result<Cow<'_, str>, String> {
+    percent_decode_str(text).decode_utf8().map_err(|_| String::from("the value is not UTF-8"))
+}

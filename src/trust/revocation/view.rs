@@ -1,0 +1,69 @@
+//! Everything that is revoked at one moment, from wherever it is known: what a request is judged by.
+
+use std::sync::Arc;
+
+use crate::clock::UnixTime;
+
+use super::key::RevocationKey;
+use super::table::{Revoked, RevocationTable};
+
+/// The tables of every list, and whether one of them is too old to go on without it.
+#[derive(Clone, Debug, Default)]
+pub struct Revocations {
+    tables: Vec<Arc<RevocationTable>>,
+    kinds: u16,
+    stale: Option<Arc<str>>,
+}
+
+// === impl Revocations ===
+
+impl Revocations {
+    /// What `tables` revoke.
+    #[must_use]
+    pub fn new(tables: Vec<Arc<RevocationTable>>) -> Self {
+        let tables: Vec<_> = tables.into_iter().filter(|table| !table.is_empty()).collect();
+        let kinds = tables.iter().fold(0, |kinds, table| kinds | table.kinds());
+        Self { tables, kinds, stale: None }
+    }
+
+    /// The same where the list called `stale` is too old to decide without it.
+    #[must_use]
+    pub fn stale_by(mut self, stale: Option<Arc<str>>) -> Self {
+        self.stale = stale;
+        self
+    }
+
+    /// The list that has to be there and is too old, if there is one: then nobody knows what is revoked.
+    #[must_use]
+    pub fn stale(&self) -> Option<&str> {
+        self.stale.as_deref()
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tables.iter().map(|table| table.len()).sum()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.tables.is_empty()
+    }
+
+    /// The entry for `key` that applies at `now` to what was issued at `issued_at`; where nobody knows when that was, it
+    /// counts as issued long ago. Costs nothing where no entry is of its kind.
+    #[must_use]
+    pub fn find(
+        &self,
+        key: &RevocationKey<'_>,
+        issued_at: Option<UnixTime>,
+        now: UnixTime,
+    ) -> Option<Revoked<'_>> {
+        if self.kinds & key.kind().bit() == 0 {
+            return None;
+        }
+        let short = key.short();
+        self.tables.iter().find_map(|table| table.find(key.kind(), &short, issued_at, now))
+    }
+}
