@@ -9,7 +9,7 @@ use crate::authn::binding::{self, Binding};
 use crate::authn::claims::{self, RegisteredClaims};
 use crate::authn::signature::{Signed, TokenMemory};
 use crate::authn::{Credential, PeerIdentity};
-use crate::authn::{introspected, profile};
+use crate::authn::{introspected, profile, revoked};
 use crate::clock::UnixTime;
 use crate::evidence::PresentedToken;
 use crate::reason::{Reason, Rejection};
@@ -55,7 +55,7 @@ pub fn verify_all(
                 .because(format!("several tokens of the issuer `{}` were sent", issuer.name())));
         }
         passed(TokenCheck::Issuer);
-        verified.push(match issuer.keys() {
+        let identity = match issuer.keys() {
             KeySource::Local(keys) => {
                 verify(token, issuer, keys, certificate, memory, now, passed)?
             }
@@ -64,7 +64,11 @@ pub fn verify_all(
                 verify(token, issuer, keys, certificate, memory, now, passed)?
             }
             KeySource::Introspected(_) => ask(token, issuer, material, certificate, now, passed)?,
-        });
+        };
+        let said = (&*identity.claims, &identity.registered);
+        revoked::check_token(said, issuer, identity.key_id(), revocations, now)?;
+        passed(TokenCheck::Revocation);
+        verified.push(identity);
     }
     Ok(verified)
 }

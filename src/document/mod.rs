@@ -114,8 +114,7 @@ struct Whole<S> {
     spec: S,
 }
 
-const KINDS: [&str; 5] =
-    ["Policy", "PolicySuite", "RevocationList", "TokenIssuer", "TrustDomain"];
+const KINDS: [&str; 5] = ["Policy", "PolicySuite", "RevocationList", "TokenIssuer", "TrustDomain"];
 
 /// Reads every document in `file`. What could not be read is a diagnostic in `problems` and is left out.
 pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Document> {

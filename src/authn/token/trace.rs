@@ -29,10 +29,10 @@ pub enum TokenCheck {
     RequiredClaims,
     /// What tokens of the issuer's kind must say.
     Profile,
-    /// Neither it nor what it is about is on a revocation list.
-    Revocation,
     /// It is bound to the one who presents it, where it has to be.
     Binding,
+    /// Neither it nor what it is about is on a revocation list.
+    Revocation,
 }
 
 // === impl TokenCheck ===
@@ -53,8 +53,8 @@ impl TokenCheck {
         Self::Audience,
         Self::RequiredClaims,
         Self::Profile,
-        Self::Revocation,
         Self::Binding,
+        Self::Revocation,
     ];
 
     /// Those that the word of its issuer stands for where a token is opaque (RFC 7662).
@@ -78,8 +78,8 @@ impl TokenCheck {
             Self::Audience => "audience",
             Self::RequiredClaims => "required claims",
             Self::Profile => "profile",
-            Self::Revocation => "revocation",
             Self::Binding => "binding",
+            Self::Revocation => "revocation",
         }
     }
 }

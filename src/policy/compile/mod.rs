@@ -83,10 +83,9 @@ pub(super) fn compile<'a>(
 fn sealed_by(documents: &[Document]) -> SealedNames {
     let places = documents.iter().filter_map(|document| match &document.spec {
         Spec::TokenIssuer(spec) => spec.tokens.as_ref(),
-        Spec::TrustDomain(_)
-        | Spec::Policy(_)
-        | Spec::PolicySuite(_)
-        | Spec::RevocationList(_) => None,
+        Spec::TrustDomain(_) | Spec::Policy(_) | Spec::PolicySuite(_) | Spec::RevocationList(_) => {
+            None
+        }
     });
     SealedNames::with(places.flat_map(|places| &places.value).filter_map(|place| match place {
         TokenPlaceSpec::Header(name) => Some(name.value.as_str()),

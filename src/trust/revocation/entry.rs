@@ -42,8 +42,7 @@ pub struct EntryError {
     pub message: String,
 }
 
-const SELECTORS: &str =
-    "`jti`, `sub`, `sid`, `client`, `kid`, `serial`, `spki`, `certificate`, `spiffe` or `issuer` alone";
+const SELECTORS: &str = "`jti`, `sub`, `sid`, `client`, `kid`, `serial`, `spki`, `certificate`, `spiffe` or `issuer` alone";
 
 // === impl RevocationEntry ===
 
@@ -200,7 +199,8 @@ fn check_text(field: &'static str, value: Option<&String>) -> Result<(), EntryEr
 /// The one thing that the entry names.
 fn selected(spec: &RevocationEntrySpec<String>) -> Result<(RevocationKind, &str), EntryError> {
     let mut named = spec.fields().into_iter().filter_map(|(field, value)| {
-        let kind = RevocationKind::of_field(field).filter(|kind| *kind != RevocationKind::Issuer)?;
+        let kind =
+            RevocationKind::of_field(field).filter(|kind| *kind != RevocationKind::Issuer)?;
         Some((kind, value?.as_str()))
     });
     let first = named.next();
@@ -222,10 +222,17 @@ fn check_issuer(
 ) -> Result<String, EntryError> {
     let missing = |wanted: &str| EntryError {
         field: Some(kind.field()),
-        message: format!("`{}` is without `{wanted}`: it names something of one issuer only", kind.field()),
+        message: format!(
+            "`{}` is without `{wanted}`: it names something of one issuer only",
+            kind.field()
+        ),
     };
     if kind == RevocationKind::Serial {
-        forbid("issuer", spec.issuer.as_ref(), "the issuer of a certificate is `certificateIssuer`")?;
+        forbid(
+            "issuer",
+            spec.issuer.as_ref(),
+            "the issuer of a certificate is `certificateIssuer`",
+        )?;
         return spec.certificate_issuer.clone().ok_or_else(|| missing("certificateIssuer"));
     }
     forbid("certificateIssuer", spec.certificate_issuer.as_ref(), "it belongs to `serial`")?;
@@ -258,7 +265,8 @@ fn canonical(kind: RevocationKind, value: &str) -> Result<String, EntryError> {
             })
         }
         RevocationKind::Spiffe => {
-            let id: SpiffeId = value.parse().map_err(|error| wrong(&format!("a SPIFFE ID: {error}")))?;
+            let id: SpiffeId =
+                value.parse().map_err(|error| wrong(&format!("a SPIFFE ID: {error}")))?;
             Ok(id.as_str().to_owned())
         }
         RevocationKind::Token
@@ -273,7 +281,8 @@ fn canonical(kind: RevocationKind, value: &str) -> Result<String, EntryError> {
 fn moment(field: &'static str, text: Option<&String>) -> Result<Option<UnixTime>, EntryError> {
     let read = |text: &String| {
         parse_moment(text).ok_or_else(|| {
-            let message = format!("`{field}` is not a time, expected one such as `2026-11-22T03:00:00Z`");
+            let message =
+                format!("`{field}` is not a time, expected one such as `2026-11-22T03:00:00Z`");
             EntryError::at(field, message)
         })
     };

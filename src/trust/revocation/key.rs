@@ -187,7 +187,8 @@ pub(super) fn short(digest: &[u8; 32]) -> ShortKey {
 pub(super) fn canonical_serial(text: &str) -> Option<String> {
     let text = text.trim().to_ascii_lowercase().replace(':', "");
     let digits = text.strip_prefix("0x").unwrap_or(&text);
-    let hex = !digits.is_empty() && digits.len() <= 64 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    let hex =
+        !digits.is_empty() && digits.len() <= 64 && digits.bytes().all(|b| b.is_ascii_hexdigit());
     let digits = digits.trim_start_matches('0');
     hex.then(|| if digits.is_empty() { String::from("0") } else { digits.to_owned() })
 }
@@ -265,7 +266,8 @@ mod tests {
     fn names_are_compared_however_a_tool_writes_them() {
         let key = |name| RevocationKey::Serial("1", name).digest();
         let name = key("CN=prod CA,O=Example\\, Inc,C=CH");
-        for same in ["C = CH, O = Example\\, Inc, CN = prod CA", "c=CH,o=Example\\, Inc,cn=prod CA"] {
+        for same in ["C = CH, O = Example\\, Inc, CN = prod CA", "c=CH,o=Example\\, Inc,cn=prod CA"]
+        {
             assert_eq!(key(same), name, "{same}");
         }
         for other in ["CN=prod CA,O=Example", "CN=prod ca,O=Example\\, Inc,C=CH", ""] {

@@ -137,7 +137,8 @@ impl<'a> Reader<'a> {
         match name {
             "sequence" => {
                 once(&self.sequence, name)?;
-                let number = value.parse().map_err(|_| String::from("`@sequence` is not a number"))?;
+                let number =
+                    value.parse().map_err(|_| String::from("`@sequence` is not a number"))?;
                 self.sequence = Some(number);
             }
             "next-update" => {
@@ -157,9 +158,11 @@ impl<'a> Reader<'a> {
                 let at = moment("@at", value)?;
                 self.note(|note| note.at = Some(at));
             }
-            _ => return Err(String::from(
-                "unknown `@` word, expected `@sequence`, `@next-update`, `@name`, `@issuer`, `@certificate-issuer`, `@expires`, `@reason`, `@author` or `@at`",
-            )),
+            _ => {
+                return Err(String::from(
+                    "unknown `@` word, expected `@sequence`, `@next-update`, `@name`, `@issuer`, `@certificate-issuer`, `@expires`, `@reason`, `@author` or `@at`",
+                ));
+            }
         }
         Ok(())
     }
@@ -181,9 +184,11 @@ impl<'a> Reader<'a> {
             match limit.split_once('=') {
                 Some(("issued-before", at)) => issued_before = Some(moment("issued-before", at)?),
                 Some(("expires", at)) => expires = Some(moment("expires", at)?),
-                _ => return Err(String::from(
-                    "unknown word after the value, expected `issued-before=TIME` or `expires=TIME`; a space in a value is `%20`",
-                )),
+                _ => {
+                    return Err(String::from(
+                        "unknown word after the value, expected `issued-before=TIME` or `expires=TIME`; a space in a value is `%20`",
+                    ));
+                }
             }
         }
         self.push(kind, value, issued_before, expires)
@@ -242,8 +247,9 @@ fn once<T>(known: &Option<T>, name: &str) -> Result<(), String> {
 }
 
 fn moment(name: &str, text: &str) -> Result<UnixTime, String> {
-    parse_moment(text)
-        .ok_or_else(|| format!("`{name}` is not a time, expected one such as `2026-11-22T03:00:00Z`"))
+    parse_moment(text).ok_or_else(|| {
+        format!("`{name}` is not a time, expected one such as `2026-11-22T03:00:00Z`")
+    })
 }
 
 fn decoded(text: &str) -> Result<Cow<'_, str>, String> {

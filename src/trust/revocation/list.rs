@@ -90,10 +90,14 @@ pub enum ListError {
     #[error("its `@name` is that of another list")]
     OtherName,
     /// It is signed and has no number, so that nobody could tell it from an older one.
-    #[error("it is signed and has no `@sequence`, so an older list could be passed off as the newest")]
+    #[error(
+        "it is signed and has no `@sequence`, so an older list could be passed off as the newest"
+    )]
     NoSequence,
     /// It is older than the one in force.
-    #[error("its `@sequence` is {got}, but {in_force} is in force: an older list is not put in force again")]
+    #[error(
+        "its `@sequence` is {got}, but {in_force} is in force: an older list is not put in force again"
+    )]
     Rollback {
         /// Its number.
         got: u64,
@@ -128,7 +132,9 @@ pub(in crate::trust) fn compile(
             Ok(read) => entries.push(read),
             Err(error) => {
                 let fields = entry.value.fields().into_iter();
-                let field = fields.filter(|(name, _)| error.field == Some(*name)).find_map(|(_, text)| text);
+                let field = fields
+                    .filter(|(name, _)| error.field == Some(*name))
+                    .find_map(|(_, text)| text);
                 let span = field.map_or_else(|| origin.span(entry), |text| origin.span(text));
                 problems.push(entry_problem(&error, span));
             }
@@ -167,7 +173,8 @@ fn compile_source(
         return match stray.into_iter().find(|(_, there)| *there) {
             None => Ok(None),
             Some((name, _)) => {
-                let message = format!("`{name}` is about what is at `from`, and there is no `from`");
+                let message =
+                    format!("`{name}` is about what is at `from`, and there is no `from`");
                 Err(Diagnostic::error("missing-from", origin.start(), message))
             }
         };
@@ -178,7 +185,8 @@ fn compile_source(
             "say what happens while the list cannot be had: `onStale: deny`, `onStale: { grace: 1h }` or `onStale: allow`",
         )
     })?;
-    let signature = spec.signature.as_ref().map(|signature| compile_signature(signature, origin, files));
+    let signature =
+        spec.signature.as_ref().map(|signature| compile_signature(signature, origin, files));
     Ok(Some(ListSource {
         place: place(from, origin, files)?,
         signature: signature.transpose()?,
@@ -197,7 +205,8 @@ fn place(source: &Source, origin: &Origin, files: &Attachments) -> Result<ListPl
         Source::Inline(text) => {
             let message = "`inline` cannot be used here";
             let problem = Diagnostic::error("inline-not-here", origin.span(text), message);
-            Err(problem.help("write what is revoked under `entries`, or name a `file` or a `remote` file"))
+            Err(problem
+                .help("write what is revoked under `entries`, or name a `file` or a `remote` file"))
         }
     }
 }
@@ -214,7 +223,10 @@ fn compile_signature(
     let keys = KeySet::parse(&text, KeyPurpose::Jwt)
         .map_err(|error| wrong(format!("{} {error}", spec.keys.name())))?;
     if let Some(skipped) = keys.skipped().first() {
-        return Err(wrong(format!("{} has a key that cannot be used: {skipped}", spec.keys.name())));
+        return Err(wrong(format!(
+            "{} has a key that cannot be used: {skipped}",
+            spec.keys.name()
+        )));
     }
     if keys.keys().is_empty() {
         return Err(wrong(format!("{} has no keys, so nothing could be signed", spec.keys.name())));
@@ -321,7 +333,9 @@ impl ListMark {
         match (self.sequence, in_force.sequence) {
             (_, None) => Ok(()),
             (None, Some(_)) => Err(ListError::LostSequence),
-            (Some(got), Some(in_force)) if got < in_force => Err(ListError::Rollback { got, in_force }),
+            (Some(got), Some(in_force)) if got < in_force => {
+                Err(ListError::Rollback { got, in_force })
+            }
             (Some(got), Some(same)) if got == same && self.content != in_force.content => {
                 Err(ListError::SameSequence(got))
             }

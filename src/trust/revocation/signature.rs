@@ -37,7 +37,11 @@ pub enum ListSignatureError {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn verify(keys: &KeySet, signature: &[u8], text: &[u8]) -> Result<(), ListSignatureError> {
+pub(super) fn verify(
+    keys: &KeySet,
+    signature: &[u8],
+    text: &[u8],
+) -> Result<(), ListSignatureError> {
     if signature.len() > MAX_LIST_SIGNATURE_BYTES {
         return Err(ListSignatureError::Shape);
     }
@@ -53,7 +57,8 @@ pub(super) fn verify(keys: &KeySet, signature: &[u8], text: &[u8]) -> Result<(),
     let algorithm = word("alg")?.ok_or(ListSignatureError::Header)?;
     let algorithm = Algorithm::from_name(algorithm).ok_or(ListSignatureError::Algorithm)?;
     let key = keys.select(word("kid")?, algorithm).map_err(|_| ListSignatureError::Key)?;
-    let mut message = Vec::with_capacity(protected.len().saturating_add(text.len()).saturating_add(1));
+    let mut message =
+        Vec::with_capacity(protected.len().saturating_add(text.len()).saturating_add(1));
     message.extend_from_slice(protected.as_bytes());
     message.push(b'.');
     if encoded {
@@ -76,9 +81,11 @@ fn header(protected: &str) -> Result<Map<String, Value>, ListSignatureError> {
 fn is_encoded(header: &Map<String, Value>) -> Result<bool, ListSignatureError> {
     let critical: Vec<&str> = match header.get("crit") {
         None => Vec::new(),
-        Some(Value::Array(names)) if !names.is_empty() => {
-            names.iter().map(Value::as_str).collect::<Option<_>>().ok_or(ListSignatureError::Header)?
-        }
+        Some(Value::Array(names)) if !names.is_empty() => names
+            .iter()
+            .map(Value::as_str)
+            .collect::<Option<_>>()
+            .ok_or(ListSignatureError::Header)?,
         Some(_) => return Err(ListSignatureError::Header),
     };
     if critical.iter().any(|name| *name != "b64") {

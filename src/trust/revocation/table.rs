@@ -68,10 +68,7 @@ const STARTS: usize = 65_537;
 impl RevocationTable {
     /// A table of `entries` for the list called `list`.
     #[must_use]
-    pub fn of<'a>(
-        list: &str,
-        entries: impl IntoIterator<Item = &'a RevocationEntry>,
-    ) -> Self {
+    pub fn of<'a>(list: &str, entries: impl IntoIterator<Item = &'a RevocationEntry>) -> Self {
         let mut builder = TableBuilder::with_capacity(0);
         entries.into_iter().for_each(|entry| builder.push(entry));
         builder.build(list)

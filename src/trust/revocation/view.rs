@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::clock::UnixTime;
 
 use super::key::RevocationKey;
-use super::table::{Revoked, RevocationTable};
+use super::table::{RevocationTable, Revoked};
 
 /// The tables of every list, and whether one of them is too old to go on without it.
 #[derive(Clone, Debug, Default)]
