@@ -30,7 +30,7 @@ fn what_no_rule_covers_is_denied_alike() {
         request("GET", "x.orders.example.com", "/a"),
     ] {
         let decision = decide(&set, &web(), &request);
-        let crate::policy::Decision::Deny(denial) = decision else { panic!("{request:?}") };
+        let Decision::Deny(denial) = decision else { panic!("{request:?}") };
         assert_eq!(denial.rejection().reason(), Reason::NoRule);
         assert_eq!(denial.rejection().reason().client_answer(), ClientAnswer::Forbidden);
         assert_eq!(denial.rule(), None);
@@ -198,7 +198,7 @@ fn scopes_are_never_matched_in_part() {
 #[test]
 fn a_missing_scope_is_named_in_the_denial() {
     let set = rules(&["{ name: r, effect: allow, token: { issuer: corp, scopes: [a, b] } }"]);
-    let crate::policy::Decision::Deny(denial) = decide(&set, &alice(), &get("/")) else { panic!() };
+    let Decision::Deny(denial) = decide(&set, &alice(), &get("/")) else { panic!() };
     assert_eq!(denial.needs().scopes, ["a", "b"]);
 }
 
