@@ -120,10 +120,10 @@ impl RevocationEntry {
     /// The issuer of the tokens that it is about.
     #[must_use]
     pub fn token_issuer(&self) -> Option<&str> {
-        match self.kind {
-            RevocationKind::Issuer => Some(&self.value),
-            kind => kind.is_of_issuer().then_some(self.issuer.as_str()),
+        if self.kind == RevocationKind::Issuer {
+            return Some(&self.value);
         }
+        self.kind.is_of_issuer().then_some(self.issuer.as_str())
     }
 
     /// Only what was issued before this is revoked.
