@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
-use countersign::authn::{self, Memory, NoMemory, Subject, TokenMemory};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use countersign::authn::{self, Memory, NoMemory, SignedToken, Subject, TokenMemory};
 use countersign::clock::UnixTime;
 use countersign::demo::mint::{ISSUER, Issuer, Key};
 use countersign::demo::pki::{FRONTEND, Pki, REPORTS};
@@ -223,16 +226,18 @@ fn a_revoked_forwarder_is_not_walked_past() {
     }
 }
 
-/// Remembers everything.
-#[derive(Debug)]
-struct Elephant;
+/// Never forgets.
+#[derive(Debug, Default)]
+struct Elephant(Mutex<Option<Arc<SignedToken>>>);
 
 impl TokenMemory for Elephant {
-    fn recall(&self, _token: &Fingerprint, _keys: &Fingerprint) -> bool {
-        true
+    fn recall(&self, _token: &Fingerprint) -> Option<Arc<SignedToken>> {
+        self.0.lock().unwrap().clone()
     }
 
-    fn keep(&self, _token: &Fingerprint, _keys: &Fingerprint, _until: UnixTime) {}
+    fn keep(&self, token: &Arc<SignedToken>, _lifetime: Duration) {
+        *self.0.lock().unwrap() = Some(Arc::clone(token));
+    }
 }
 
 /// P63, P64: what was remembered of a token does not outlive its revocation; and without a list that has to be there nobody
@@ -247,18 +252,19 @@ fn a_revocation_counts_before_any_memory_and_a_missing_list_refuses_everybody() 
     let token = props.issuer.mint(Key::Ec, &json!({ "sub": "alice" })).unwrap();
     let xfcc = props.xfcc(Shown::Hash);
     let shown = (Some(xfcc.as_str()), FRONTEND);
-    let mut material = Material::default();
-    let subject = props.judge(&none, shown, Some(&token), &material, &Elephant);
+    let (mut material, memory) = (Material::default(), Elephant::default());
+    let subject = props.judge(&none, shown, Some(&token), &material, &memory);
+    assert!(memory.0.lock().unwrap().is_some(), "the token is remembered");
     assert!(subject.peer().verified().is_some() && subject.token("corp").is_some());
 
     material.revoke_by(revoked.revocations().clone());
-    let subject = props.judge(&none, shown, Some(&token), &material, &Elephant);
+    let subject = props.judge(&none, shown, Some(&token), &material, &memory);
     let reasons = (subject.peer().rejection(), subject.tokens().rejection());
     assert_eq!(reasons.0.map(|r| r.reason()), Some(Reason::CertRevoked));
     assert_eq!(reasons.1.map(|r| r.reason()), Some(Reason::TokenRevoked));
 
     material.revoke_by(Revocations::default().stale_by(Some("needed".into())).into());
-    let subject = props.judge(&none, shown, Some(&token), &material, &Elephant);
+    let subject = props.judge(&none, shown, Some(&token), &material, &memory);
     let reasons = (subject.peer().rejection(), subject.tokens().rejection());
     assert_eq!(reasons.0.map(|r| r.reason()), Some(Reason::RevocationsStale));
     assert_eq!(reasons.1.map(|r| r.reason()), Some(Reason::RevocationsStale));
