@@ -1,8 +1,7 @@
 //! What a rule says about who is asking: the peer on the wire and the token it carries.
 
-use serde_saphyr::Spanned;
-
 use super::{Compiler, Problem};
+use crate::document::Spanned;
 use crate::document::policy::{BindingSpec, ClaimSpec, PeerSpec, Texts, TokenSpec};
 use crate::policy::claim::{ClaimMatcher, ClaimTest, Scalar};
 use crate::policy::host::HostPattern;
