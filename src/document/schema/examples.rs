@@ -35,18 +35,17 @@ pub(super) fn add_to(schema: &mut Value) {
             name => schema.get_mut("$defs").and_then(|all| all.get_mut(name)),
         };
         let Some(definition) = definition else { continue };
-        let places = match definition {
-            Value::Object(definition) if definition.contains_key("oneOf") => {
-                definition.get_mut("oneOf").and_then(Value::as_array_mut).map(Vec::as_mut_slice)
-            }
-            definition => Some(std::slice::from_mut(definition)),
-        };
-        for place in places.into_iter().flatten() {
-            let property = place.get_mut("properties").and_then(|all| all.get_mut(&key));
-            if let Some(Value::Object(property)) = property {
-                property.insert(String::from("examples"), json!([example.short().value()]));
-            }
-        }
+        give(definition, &key, &example);
+        let choices = definition.get_mut("oneOf").and_then(Value::as_array_mut);
+        choices.into_iter().flatten().for_each(|choice| give(choice, &key, &example));
+    }
+}
+
+/// Gives the key of a mapping its example.
+fn give(mapping: &mut Value, key: &str, example: &Tree) {
+    let property = mapping.get_mut("properties").and_then(|all| all.get_mut(key));
+    if let Some(Value::Object(property)) = property {
+        property.insert(String::from("examples"), json!([example.short().value()]));
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod examples;
 mod reference;
+#[cfg(test)]
+mod tests;
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform as _};
