@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::Spanned;
+use super::{HumanDuration, Spanned};
 use crate::evidence_level::EvidenceLevel;
 
 /// Texts with their places.
@@ -157,6 +157,12 @@ pub struct TokenSpec {
     pub claims: Option<Spanned<Vec<Spanned<ClaimSpec>>>>,
     /// What must tie it to the peer.
     pub binding: Option<Spanned<BindingSpec>>,
+    /// Ways of authenticating (values of the claim `acr`) of which its user must have used one. A caller that does not meet it
+    /// gets the challenge of RFC 9470.
+    pub acr: Option<Spanned<Texts>>,
+    /// How long ago its user may have authenticated (the claim `auth_time`), as a duration. A caller that does not meet it
+    /// gets the challenge of RFC 9470.
+    pub max_age: Option<Spanned<HumanDuration>>,
 }
 
 /// What must tie a token to the peer.
