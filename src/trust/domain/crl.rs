@@ -125,6 +125,9 @@ fn unreadable(why: &webpki::Error) -> &'static str {
         webpki::Error::UnsupportedIndirectCrl => {
             "it is an indirect list, and its issuer's own list is needed"
         }
+        webpki::Error::UnsupportedCrlIssuingDistributionPoint => {
+            "its issuing distribution point has no address (`fullName`)"
+        }
         webpki::Error::UnsupportedCriticalExtension => {
             "it has a critical extension that is not understood"
         }
@@ -149,7 +152,9 @@ impl Crl {
         let issuer = find_signer(&signed, &header, signers)?.id.clone();
         let mut revoked = HashSet::new();
         for entry in &list {
-            let entry = entry.map_err(|why| CrlProblem::Unusable(format!("an entry: {why:?}")))?;
+            let entry = entry.map_err(|why| {
+                CrlProblem::Unusable(format!("of an entry, {}", unreadable(&why)))
+            })?;
             revoked.insert(significant(entry.serial_number).into());
         }
         let Header { scope, number, validity, .. } = header;
@@ -374,12 +379,13 @@ fn taken<'a>(before: &'a [u8], after: &[u8]) -> Option<&'a [u8]> {
     before.get(..before.len().checked_sub(after.len())?)
 }
 
-/// An integer without the zero byte that only says that it is not negative.
-fn significant(serial: &[u8]) -> &[u8] {
-    match serial {
-        [0, rest @ ..] if !rest.is_empty() => rest,
-        all => all,
+/// An integer without the zero bytes that DER would not have. The one that keeps a number from being negative stays: 255
+/// and -1 are not the same certificate.
+fn significant(mut serial: &[u8]) -> &[u8] {
+    while let Some((0, rest @ [0..=0x7f, ..])) = serial.split_first() {
+        serial = rest;
     }
+    serial
 }
 
 fn broken() -> CrlProblem {
