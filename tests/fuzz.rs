@@ -1,5 +1,5 @@
 //! The fuzz targets, on the stable compiler: every target's body over its seeds, mutations of them, and the inputs that
-//! once broke something (`fuzz/regressions`). `docs/fuzzing.md` says how to fuzz for real.
+//! once broke something (`fuzz/regressions`). `fuzz/README.md` says how to fuzz for real.
 
 #![expect(
     clippy::unwrap_used,

@@ -391,3 +391,24 @@ fn significant(mut serial: &[u8]) -> &[u8] {
 fn broken() -> CrlProblem {
     CrlProblem::Unusable(String::from("it is not a DER revocation list"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P43: as many zeros as there are, and never the one that tells 255 from -1.
+    #[test]
+    fn serial_numbers_are_compared_as_numbers() {
+        for (serial, expected) in [
+            (&[5][..], &[5][..]),
+            (&[0, 5], &[5]),
+            (&[0, 0, 0xff], &[0, 0xff]),
+            (&[0, 0xff], &[0, 0xff]),
+            (&[0xff], &[0xff]),
+            (&[0], &[0]),
+            (&[], &[]),
+        ] {
+            assert_eq!(significant(serial), expected, "{serial:?}");
+        }
+    }
+}
