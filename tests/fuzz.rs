@@ -5,7 +5,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::string_slice,
     unreachable_pub,
     reason = "the targets break off where something holds that must not"
 )]
