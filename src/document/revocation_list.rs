@@ -1,12 +1,12 @@
 //! The shape of `kind: RevocationList`, and of one entry wherever entries are written: documents, the running API, the store.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_saphyr::Spanned;
 
-use super::{HumanDuration, Source};
+use super::{HumanDuration, Source, Spanned};
 
 /// What a `RevocationList` document says.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RevocationListSpec {
     /// What is revoked.
@@ -25,7 +25,7 @@ pub struct RevocationListSpec {
 }
 
 /// Who signs a list.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListSignatureSpec {
     /// The detached signature: a compact JWS without its payload (RFC 7515 appendix F, RFC 7797).
@@ -35,7 +35,7 @@ pub struct ListSignatureSpec {
 }
 
 /// What happens while a list is stale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnStaleList {
     /// Every request with a credential is refused.
@@ -50,8 +50,9 @@ pub enum OnStaleList {
 ///
 /// Exactly one of `jti`, `sub`, `sid`, `client`, `kid` (each with `issuer`), `serial` (with `certificateIssuer`), `spki`,
 /// `certificate` and `spiffe` is there, or `issuer` alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "RevocationEntrySpec")]
 pub struct RevocationEntrySpec<T> {
     /// One token, by its `jti`.
     #[serde(skip_serializing_if = "Option::is_none")]
