@@ -29,7 +29,7 @@ pub struct Store {
 
 #[derive(Debug)]
 enum Backend {
-    Memory(Memory),
+    Memory(Box<Memory>),
     #[cfg(feature = "redis")]
     Redis(Box<Redis>),
 }
@@ -126,11 +126,9 @@ impl Store {
     /// What is wrong with the options.
     pub fn start(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Self, String> {
         let backend = match options {
-            StoreOptions::Memory(options) => Backend::Memory(Memory::new(options, clock)),
+            StoreOptions::Memory(options) => Backend::Memory(Box::new(Memory::new(options, clock))),
             #[cfg(feature = "redis")]
-            StoreOptions::Redis(options) => {
-                Backend::Redis(Box::new(Redis::start(options.clone(), clock)?))
-            }
+            StoreOptions::Redis(options) => Backend::Redis(Box::new(Redis::start(options, clock)?)),
             #[cfg(not(feature = "redis"))]
             StoreOptions::Redis(_) => {
                 return Err("`store.redis` needs a build with the feature `redis`".into());
@@ -142,7 +140,8 @@ impl Store {
     /// A store in this process alone.
     #[must_use]
     pub fn in_memory(clock: Arc<dyn Clock>) -> Self {
-        Self { backend: Backend::Memory(Memory::new(&StoreMemoryOptions::default(), clock)) }
+        let memory = Memory::new(&StoreMemoryOptions::default(), clock);
+        Self { backend: Backend::Memory(Box::new(memory)) }
     }
 
     /// Claims `key` until `expires`: of all the claims on all replicas until then, exactly one is the first.

@@ -15,7 +15,7 @@ pub enum StoreOptions {
     /// In each replica's own memory: for one replica, or where nothing is used only once.
     Memory(StoreMemoryOptions),
     /// In a Redis or Valkey that all replicas use.
-    Redis(RedisOptions),
+    Redis(Box<RedisOptions>),
 }
 
 /// How much is kept in memory.

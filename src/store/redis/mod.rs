@@ -37,8 +37,8 @@ pub(super) struct Redis {
 // === impl Redis ===
 
 impl Redis {
-    pub(super) fn start(options: RedisOptions, clock: Arc<dyn Clock>) -> Result<Self, String> {
-        let target = connect::Target::read(&options)?;
+    pub(super) fn start(options: &RedisOptions, clock: Arc<dyn Clock>) -> Result<Self, String> {
+        let target = connect::Target::read(options)?;
         let keys = Keys::new(&options.prefix);
         let local = (options.on_loss == OnLoss::Local)
             .then(|| Memory::new(&StoreMemoryOptions::default(), Arc::clone(&clock)));

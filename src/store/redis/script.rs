@@ -21,7 +21,13 @@ pub(super) struct Keys {
 
 /// What [`READ`] answers: epoch, last revision, ids, their revisions, what they say.
 #[derive(Debug)]
-pub(super) struct PageAnswer((u64, u64, Vec<Vec<u8>>, Vec<u64>, Vec<Option<Vec<u8>>>));
+pub(super) struct PageAnswer {
+    epoch: u64,
+    last: u64,
+    ids: Vec<Vec<u8>>,
+    revisions: Vec<u64>,
+    values: Vec<Option<Vec<u8>>>,
+}
 
 /// Arguments: id, what it says, when it expires (nothing: never), an epoch for an empty store.
 const PUBLISH: &str = "\
@@ -124,14 +130,15 @@ fn fresh_epoch() -> u64 {
 
 impl redis::FromRedisValue for PageAnswer {
     fn from_redis_value(value: redis::Value) -> Result<Self, redis::ParsingError> {
-        redis::FromRedisValue::from_redis_value(value).map(Self)
+        let (epoch, last, ids, revisions, values) = redis::FromRedisValue::from_redis_value(value)?;
+        Ok(Self { epoch, last, ids, revisions, values })
     }
 }
 
 impl PageAnswer {
     /// The page, or why it is none: somebody else may have written to our keys.
     pub(super) fn into_page(self, after: Position, limit: usize) -> Result<Page, StoreError> {
-        let (epoch, last, ids, revisions, values) = self.0;
+        let Self { epoch, last, ids, revisions, values } = self;
         let garbage = || StoreError::Refused("shared records that we did not write".into());
         let more = ids.len() >= limit;
         let reached = revisions.last().copied().unwrap_or(last);
