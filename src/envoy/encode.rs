@@ -44,6 +44,21 @@ pub fn encode(outcome: &Outcome) -> CheckResponse {
     }
 }
 
+/// The denial of a check of which nothing is known, not even an id: for when telling of it or encoding it failed.
+#[must_use]
+pub(super) fn refuse_unseen() -> CheckResponse {
+    let denied = DeniedHttpResponse {
+        status: Some(HttpStatus { code: i32::from(ClientAnswer::Unavailable.status()) }),
+        headers: vec![overwrite("cache-control", "no-store")],
+        body: String::new(),
+    };
+    CheckResponse {
+        status: Some(status(code::UNAVAILABLE)),
+        dynamic_metadata: None,
+        http_response: Some(HttpResponse::DeniedResponse(denied)),
+    }
+}
+
 fn allow(permit: &Permit, id: DecisionId) -> CheckResponse {
     let set =
         permit.headers().iter().map(|header| overwrite(&header.name, &header.value)).collect();
