@@ -97,7 +97,7 @@ impl CheckService {
             }
         };
         self.observe(&view, &outcome);
-        encode(&outcome)
+        encode(&view, &outcome)
     }
 
     fn observe(&self, view: &RequestView, outcome: &Outcome) {

@@ -3,6 +3,7 @@
 //! Compiling is all or nothing and reports every problem; evaluating is pure, so that the same question to the same
 //! set always has the same answer. `docs/policy.md` says what the documents mean.
 
+mod answer;
 mod check;
 mod claim;
 mod compile;
@@ -19,6 +20,7 @@ mod path;
 mod peer;
 mod query;
 mod rule;
+mod step_up;
 mod suite;
 mod template;
 mod text;
@@ -30,9 +32,11 @@ mod variable;
 #[cfg(test)]
 mod tests;
 
+pub use answer::Answer;
 pub use check::Check;
-pub use decision::{Decision, Denial, HeaderMutation, Permit, RuleName, ShadowOutcome};
+pub use decision::{Decision, Denial, HeaderMutation, Needs, Permit, RuleName, ShadowOutcome};
 pub use rule::{Effect, Mode};
+pub use step_up::StepUp;
 pub use suite::{CaseReport, Difference, Suite, SuiteReport};
 pub use trace::{CheckTrace, Mismatch, NoTrace, Recorder, RuleOutcome, RuleTrace, Trace};
 pub use truth::Truth;
