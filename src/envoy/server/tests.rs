@@ -249,6 +249,28 @@ async fn what_cannot_be_read_is_denied_with_its_reason() {
     }
 }
 
+/// Panics when it is told.
+#[derive(Debug)]
+struct Broken;
+
+impl Observer for Broken {
+    fn observe(&self, _view: &RequestView, _outcome: &Outcome) {
+        panic!("the observer is broken");
+    }
+}
+
+/// Invariant 2, P27: a panic outside of deciding is a denial too, and the connection lives on.
+#[tokio::test]
+async fn a_panic_while_telling_of_a_decision_is_a_denial() {
+    let server = start_with(ListenerOptions::default(), vec![Arc::new(Broken)]).await;
+    let mut client = AuthorizationClient::new(server.channel().await);
+    for _ in 0..2 {
+        let answer = client.check(check("/healthz", "")).await.unwrap().into_inner();
+        assert_eq!(summary(answer), (14, 503, String::new()));
+    }
+    assert_eq!(level(&server.status.accepted), 1);
+}
+
 #[tokio::test]
 async fn other_calls_are_unimplemented() {
     let server = start(ListenerOptions::default()).await;
