@@ -1,5 +1,7 @@
 //! The composition root: settings become a running server, and a running server ends in order.
 
+mod revocations;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::admin::{self, Pages};
+use crate::admin::{self, AdminOptions, Pages, RevocationApi};
 use crate::audit::AuditLog;
 use crate::clock::{SystemClock, UnixTime};
 use crate::config::Config;
@@ -66,6 +68,9 @@ pub enum StartError {
     /// The shared store cannot be used as it is set up.
     #[error("cannot set up the store: {0}")]
     Store(String),
+    /// The revocation API cannot be opened.
+    #[error("`admin.revocations`: {0}")]
+    Revocations(String),
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     Audit(io::Error),
@@ -94,12 +99,15 @@ impl Bound {
         let audit = audit.map(Arc::new);
         let metrics = metrics(audit.as_ref(), &core.reloader.status())?;
         watch_store(&metrics, &core.store);
+        revocations::watch(&metrics, core.pdp.revocations());
         let pdp = Arc::clone(&core.pdp);
         let help = "XFCC keys passed over because they are not known here";
         metrics
             .watch_counter("countersign.xfcc.unknown.keys", help, move || pdp.unknown_xfcc_keys());
-        let admin = match config.admin {
-            Some(options) => Some((bind_admin(options.address).await?, core.pages(&metrics))),
+        let admin = match &config.admin {
+            Some(options) => {
+                Some((bind_admin(options.address).await?, core.pages(&metrics, options)?))
+            }
             None => None,
         };
         let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::<Metrics>::clone(&metrics)];
@@ -154,19 +162,29 @@ impl Core {
             None => keys,
         });
         let pdp = Arc::new(Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone()));
+        let store = Arc::new(store);
+        pdp.revocations().share(Arc::clone(&store), config.revocations.before_first_sync);
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
             Reloader::new(Arc::clone(&pdp), followed, paths, &files).map_err(StartError::Watch)?;
-        Ok(Self { pdp, keys, remote, store: Arc::new(store), reloader })
+        Ok(Self { pdp, keys, remote, store, reloader })
     }
 
-    fn pages(&self, metrics: &Arc<Metrics>) -> Pages {
+    fn pages(&self, metrics: &Arc<Metrics>, options: &AdminOptions) -> Result<Pages, StartError> {
+        if let Some(api) = &options.revocations {
+            api.check().map_err(StartError::Revocations)?;
+        }
+        let revocations = options.revocations.clone();
+        let revocations =
+            revocations.map(|options| RevocationApi { pdp: Arc::clone(&self.pdp), options });
+        let needed_revocations = Arc::clone(self.pdp.revocations());
         let metrics = Arc::clone(metrics);
         let (pdp, reload) = (Arc::clone(&self.pdp), self.reloader.status());
         let (keys, remote) = (Arc::clone(&self.keys), Arc::clone(&self.remote));
         let (needed_keys, needed_files) = (Arc::clone(&keys), Arc::clone(&remote));
         let (store, needed_store) = (Arc::clone(&self.store), Arc::clone(&self.store));
-        Pages {
+        Ok(Pages {
+            revocations,
             metrics: Box::new(move || metrics.render()),
             status: Box::new(move || {
                 json!({
@@ -176,14 +194,16 @@ impl Core {
                     "keys": keys.status().iter().map(key_status).collect::<Vec<_>>(),
                     "store": store_status(&store.health()),
                     "remote_files": remote.status().iter().map(file_status).collect::<Vec<_>>(),
+                    "revocations": revocations::status(pdp.revocations()),
                 })
             }),
             unready: Box::new(move || {
                 let mut unready = unready(&needed_keys, &needed_files);
                 unready.extend(unready_store(&needed_store.health()));
+                unready.extend(needed_revocations.missing());
                 unready
             }),
-        }
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::admin::AdminOptions;
 use crate::audit::{AuditOptions, AuditTarget};
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
-use crate::pdp::{MemoryOptions, PdpOptions};
+use crate::pdp::{MemoryOptions, PdpOptions, RevocationOptions};
 use crate::store::StoreOptions;
 use crate::telemetry::LogOptions;
 
@@ -38,6 +38,8 @@ pub struct Config {
     pub state_folder: Option<PathBuf>,
     /// Where the replicas' shared state is.
     pub store: StoreOptions,
+    /// How revocation while servers run works.
+    pub revocations: RevocationOptions,
     /// How the decision point works.
     pub pdp: PdpOptions,
 }
@@ -55,6 +57,7 @@ struct RawConfig {
     state_folder: Option<PathBuf>,
     memory: MemoryOptions,
     store: StoreOptions,
+    revocations: RevocationOptions,
 }
 
 /// Most decision records that wait for their writer: about a second of a busy replica, 20 MB at most.
@@ -77,6 +80,7 @@ impl Default for RawConfig {
             state_folder: None,
             memory: MemoryOptions::default(),
             store: StoreOptions::default(),
+            revocations: RevocationOptions::default(),
         }
     }
 }
@@ -118,9 +122,10 @@ impl Config {
             },
             documents: raw.documents.iter().map(|path| base.join(path)).collect(),
             audit: target.map(|target| AuditOptions { target, queue: AUDIT_QUEUE }),
-            admin: raw.admin,
+            admin: raw.admin.map(|admin| admin.relative_to(base)),
             state_folder: raw.state_folder.map(|folder| base.join(folder)),
             store: raw.store.relative_to(base),
+            revocations: raw.revocations,
             log: raw.log,
         })
     }

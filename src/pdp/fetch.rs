@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, HOST, USER_AGENT};
+use http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, ETAG, HOST, IF_NONE_MATCH, USER_AGENT,
+};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -20,6 +22,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::limits::{
     KEY_FETCH_TIMEOUT, MAX_KEY_SET_BYTES, MAX_REMOTE_FILE_BYTES, REMOTE_FILE_TIMEOUT,
+    REVOCATION_LIST_TIMEOUT,
 };
 use crate::pdp::dial;
 use crate::trust::KeyUrl;
@@ -42,6 +45,18 @@ pub trait Fetcher: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         self.fetch(url, authorities)
     }
+
+    /// Gets the file at `url`, likewise, of at most `limit` bytes, unless it is still the one that the server calls `etag`
+    /// (RFC 9110 section 13.1.2): then `None`.
+    fn fetch_if_changed<'a>(
+        &'a self,
+        url: &'a KeyUrl,
+        authorities: Option<&'a [u8]>,
+        _etag: Option<&'a HeaderValue>,
+        _limit: usize,
+    ) -> BoxFuture<'a, Result<Option<Fetched>, FetchError>> {
+        Box::pin(async move { self.fetch_file(url, authorities).await.map(Some) })
+    }
 }
 
 /// What was got.
@@ -51,6 +66,8 @@ pub struct Fetched {
     pub body: Bytes,
     /// For how long the server says that it may be kept (RFC 9111 section 5.2.2.1).
     pub max_age: Option<Duration>,
+    /// What the server calls this state of it.
+    pub etag: Option<HeaderValue>,
 }
 
 /// Why nothing was got. Never holds a part of the address or of the answer.
@@ -108,6 +125,28 @@ impl Fetcher for HttpsFetcher {
     ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         let asking = ask(url, authorities, get(url.uri()), MAX_REMOTE_FILE_BYTES);
         Box::pin(within(REMOTE_FILE_TIMEOUT, asking))
+    }
+
+    fn fetch_if_changed<'a>(
+        &'a self,
+        url: &'a KeyUrl,
+        authorities: Option<&'a [u8]>,
+        etag: Option<&'a HeaderValue>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Option<Fetched>, FetchError>> {
+        let mut request = get(url.uri());
+        if let (Some(request), Some(etag)) = (&mut request, etag) {
+            request.headers_mut().insert(IF_NONE_MATCH, etag.clone());
+        }
+        let asking = async move {
+            match within(REVOCATION_LIST_TIMEOUT, ask(url, authorities, request, limit)).await {
+                Ok(fetched) => Ok(Some(fetched)),
+                // Only an answer to our question: without an etag nothing can be unchanged.
+                Err(FetchError::Redirect(304)) if etag.is_some() => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        Box::pin(asking)
     }
 }
 
@@ -224,9 +263,10 @@ pub(super) async fn read(
         return Err(FetchError::Encoding);
     }
     let max_age = max_age(response.headers());
+    let etag = response.headers().get(ETAG).cloned();
     let body = Limited::new(response.into_body(), limit).collect().await;
     match body {
-        Ok(body) => Ok(Fetched { body: body.to_bytes(), max_age }),
+        Ok(body) => Ok(Fetched { body: body.to_bytes(), max_age, etag }),
         Err(error) if error.is::<LengthLimitError>() => Err(FetchError::TooLarge),
         Err(_) => Err(FetchError::Http),
     }

@@ -10,6 +10,7 @@ mod keys;
 mod outcome;
 mod remember;
 mod remote;
+mod revocation;
 mod snapshot;
 
 pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
@@ -18,6 +19,10 @@ pub use keys::{KeyCache, KeyStatus, LoadError, Loaded, last_good, load as load_k
 pub use outcome::{DecisionId, Observer, Outcome};
 pub use remember::{MemoryOptions, Remembered};
 pub use remote::{RemoteFiles, RemoteStatus};
+pub use revocation::{
+    BeforeFirstSync, KnownRevocation, ListStatus, Published, RUNNING, RevocationOptions,
+    RevocationRegister, SharingStatus, UnknownRevocation,
+};
 pub use snapshot::{Load, Revision, Snapshot};
 
 use std::sync::Arc;
@@ -42,6 +47,7 @@ pub struct Pdp {
     current: ArcSwap<Current>,
     keys: Arc<KeyCache>,
     introspector: Introspector,
+    revocations: Arc<RevocationRegister>,
     clock: Arc<dyn Clock>,
     ids: DecisionIds,
     options: PdpOptions,
@@ -92,9 +98,12 @@ impl Pdp {
         keys.follow(snapshot.trust(), None);
         let introspector = Introspector::https(Arc::clone(&clock));
         introspector.follow(snapshot.trust(), None);
+        let fetcher = Arc::new(HttpsFetcher);
+        let revocations = RevocationRegister::new(snapshot.trust(), Arc::clone(&clock), fetcher);
+        let revocations = Arc::new(revocations);
         let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
         let (ids, unknown_xfcc_keys) = (DecisionIds::new(), AtomicU64::new(0));
-        Self { current, keys, introspector, clock, ids, options, unknown_xfcc_keys }
+        Self { current, keys, introspector, revocations, clock, ids, options, unknown_xfcc_keys }
     }
 
     /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
@@ -103,7 +112,20 @@ impl Pdp {
         self.keys.follow(snapshot.trust(), Some(previous.snapshot.trust()));
         self.introspector.follow(snapshot.trust(), Some(previous.snapshot.trust()));
         drop(previous);
+        self.revocations.follow(snapshot.trust());
         self.current.store(Arc::new(Current::new(snapshot, &self.options)));
+    }
+
+    /// What is revoked, beside the documents too.
+    #[must_use]
+    pub const fn revocations(&self) -> &Arc<RevocationRegister> {
+        &self.revocations
+    }
+
+    /// Whether a `TokenIssuer` document has this issuer.
+    #[must_use]
+    pub fn knows_issuer(&self, iss: &str) -> bool {
+        self.current.load().snapshot.trust().issuers().iter().any(|issuer| issuer.iss() == iss)
     }
 
     /// Which documents are in force now.
@@ -174,7 +196,11 @@ impl Pinned<'_> {
         drop(credentials);
         self.pdp.count_unknown_keys(&evidence.peer.xfcc);
         match self.gather(&evidence).await {
-            Ok(material) => self.judge(view, &evidence, &material),
+            Ok(mut material) => {
+                // After the wait: what was revoked meanwhile counts.
+                material.revoke_by(self.pdp.revocations.current());
+                self.judge(view, &evidence, &material)
+            }
             Err(rejection) => self.refuse(rejection),
         }
     }

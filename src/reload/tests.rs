@@ -25,8 +25,9 @@ impl Fetcher for Server {
         _authorities: Option<&'a [u8]>,
     ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         let next = self.0.lock().unwrap().pop_front();
-        let answer =
-            next.map(|body| Fetched { body, max_age: None }).ok_or(FetchError::Status(503));
+        let answer = next
+            .map(|body| Fetched { body, max_age: None, etag: None })
+            .ok_or(FetchError::Status(503));
         Box::pin(async { answer })
     }
 }

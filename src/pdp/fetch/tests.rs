@@ -34,7 +34,10 @@ async fn the_body_and_its_age_are_got() {
     let answer =
         "HTTP/1.1 200 OK\r\ncache-control: public, max-age=60\r\ncontent-length: 2\r\n\r\n{}";
     let fetched = fetch(answer).await.unwrap();
-    assert_eq!(fetched, Fetched { body: "{}".into(), max_age: Some(Duration::from_secs(60)) });
+    assert_eq!(
+        fetched,
+        Fetched { body: "{}".into(), max_age: Some(Duration::from_secs(60)), etag: None }
+    );
     let answer = "HTTP/1.1 200 OK\r\ncache-control: no-store\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
     assert_eq!(fetch(answer).await.unwrap().max_age, Some(Duration::ZERO));
 }

@@ -57,7 +57,7 @@ impl Fetcher for Server {
             let answer =
                 if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
             match answer.flatten() {
-                Some(text) => Ok(Fetched { body: text.into(), max_age: None }),
+                Some(text) => Ok(Fetched { body: text.into(), max_age: None, etag: None }),
                 None => Err(FetchError::Timeout),
             }
         })

@@ -33,6 +33,12 @@ impl Revocations {
         self
     }
 
+    /// The tables that have entries.
+    #[must_use]
+    pub fn tables(&self) -> &[Arc<RevocationTable>] {
+        &self.tables
+    }
+
     /// The list that has to be there and is too old, if there is one: then nobody knows what is revoked.
     #[must_use]
     pub fn stale(&self) -> Option<&str> {

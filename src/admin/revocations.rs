@@ -1,0 +1,265 @@
+//! The running revocation API: list, revoke, take back. Off unless configured; whoever may use it has a token.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq as _;
+
+use crate::clock::UnixTime;
+use crate::document::RevocationEntrySpec;
+use crate::json;
+use crate::limits::{MAX_JSON_DEPTH, MAX_REVOCATION_REQUEST_BYTES, MAX_SHARED_RECORD_BYTES};
+use crate::pdp::{KnownRevocation, ListStatus, Pdp, Published, SharingStatus};
+use crate::secret::{Fingerprint, Secret, hex};
+use crate::trust::RevocationEntry;
+
+/// Who may revoke.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevocationApiOptions {
+    /// The file that holds the token that requests must bear. It is read again for every request.
+    pub token_file: PathBuf,
+}
+
+/// What the API works on.
+pub struct RevocationApi {
+    /// Whose register it changes.
+    pub pdp: Arc<Pdp>,
+    /// Who may.
+    pub options: RevocationApiOptions,
+}
+
+/// A shorter token could be guessed.
+const MIN_TOKEN_BYTES: usize = 32;
+
+type Answer = Result<Response, Response>;
+
+pub(super) fn router(api: RevocationApi) -> Router {
+    Router::new()
+        .route("/revocations", get(list).post(revoke).delete(withdraw_like))
+        .route("/revocations/{id}", delete(withdraw))
+        .with_state(Arc::new(api))
+}
+
+// === impl RevocationApiOptions ===
+
+impl RevocationApiOptions {
+    /// Whether the token can be used.
+    ///
+    /// # Errors
+    /// What is wrong with it; never the token.
+    pub fn check(&self) -> Result<(), String> {
+        self.token().map(drop)
+    }
+
+    fn token(&self) -> Result<Secret<String>, String> {
+        let path = self.token_file.display();
+        let text = std::fs::read_to_string(&self.token_file)
+            .map_err(|error| format!("cannot read the token in `{path}`: {}", error.kind()))?;
+        let token = Secret::new(text.trim_end_matches(['\r', '\n']).to_owned());
+        let plain = token.expose().bytes().all(|b| b.is_ascii_graphic());
+        if token.expose().len() < MIN_TOKEN_BYTES || !plain {
+            return Err(format!(
+                "the token in `{path}` is not at least {MIN_TOKEN_BYTES} printable characters: make one with `openssl rand -hex 32`"
+            ));
+        }
+        Ok(token)
+    }
+
+    /// Compares in constant time, by fingerprints, so that not even the length is told.
+    fn admits(&self, headers: &HeaderMap) -> Result<bool, String> {
+        let token = self.token()?;
+        let mut sent = headers.get_all(AUTHORIZATION).iter();
+        let (first, second) = (sent.next(), sent.next());
+        let bearer = first.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+        let (Some(bearer), None) = (bearer, second) else { return Ok(false) };
+        let (own, other) = (Fingerprint::of(token.expose().as_bytes()), Fingerprint::of(bearer));
+        Ok(own.as_bytes().ct_eq(other.as_bytes()).into())
+    }
+}
+
+// === impl RevocationApi ===
+
+impl RevocationApi {
+    async fn admit(&self, headers: &HeaderMap) -> Result<(), Response> {
+        match self.options.admits(headers) {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                tracing::warn!("a request to the revocation API without its token was refused");
+                let mut response =
+                    problem(StatusCode::UNAUTHORIZED, "the token is missing or wrong");
+                if let Ok(value) = "Bearer".parse() {
+                    response.headers_mut().insert(WWW_AUTHENTICATE, value);
+                }
+                Err(response)
+            }
+            Err(error) => {
+                tracing::error!(%error, "the revocation API refuses everybody");
+                Err(problem(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the server's own token cannot be used",
+                ))
+            }
+        }
+    }
+
+    /// What could make a revocation less than it seems.
+    fn warnings(&self, entry: &RevocationEntry) -> Vec<String> {
+        let unknown = entry.token_issuer().filter(|iss| !self.pdp.knows_issuer(iss));
+        let unknown = unknown.map(|_| {
+            String::from("no `TokenIssuer` document has this issuer, so the entry revokes nothing until there is one")
+        });
+        unknown.into_iter().collect()
+    }
+}
+
+async fn list(State(api): State<Arc<RevocationApi>>, request: Request) -> Answer {
+    api.admit(request.headers()).await?;
+    let register = api.pdp.revocations();
+    Ok(answer(
+        StatusCode::OK,
+        &json!({
+            "entries": register.known().iter().map(entry_json).collect::<Vec<_>>(),
+            "lists": register.lists().iter().map(list_json).collect::<Vec<_>>(),
+            "sharing": register.sharing().as_ref().map(sharing_json),
+            "total": register.current().len(),
+        }),
+    ))
+}
+
+async fn revoke(State(api): State<Arc<RevocationApi>>, request: Request) -> Answer {
+    api.admit(request.headers()).await?;
+    let entry = read_entry(request.into_body()).await?;
+    let (kind, author) = (entry.kind().field(), entry.note().author.clone());
+    let warnings = api.warnings(&entry);
+    let published = api.pdp.revocations().revoke(entry).await;
+    let id = hex(&published.id);
+    tracing::warn!(%id, kind, author = author.as_deref(), "revoked");
+    Ok(answer(status(&published, StatusCode::CREATED), &published_json(&published, &warnings)))
+}
+
+async fn withdraw(
+    State(api): State<Arc<RevocationApi>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Answer {
+    api.admit(request.headers()).await?;
+    let id = Fingerprint::from_hex(&id)
+        .ok_or_else(|| problem(StatusCode::BAD_REQUEST, "an id has 64 hexadecimal digits"))?;
+    withdraw_all(&api, &[*id.as_bytes()]).await
+}
+
+async fn withdraw_like(State(api): State<Arc<RevocationApi>>, request: Request) -> Answer {
+    api.admit(request.headers()).await?;
+    let entry = read_entry(request.into_body()).await?;
+    let ids = api.pdp.revocations().like(&entry);
+    withdraw_all(&api, &ids).await
+}
+
+async fn withdraw_all(api: &RevocationApi, ids: &[[u8; 32]]) -> Answer {
+    let mut withdrawn = Vec::new();
+    let mut worst = StatusCode::OK;
+    for id in ids {
+        let Ok(published) = api.pdp.revocations().withdraw(id).await else { continue };
+        tracing::warn!(id = hex(id), "revocation taken back");
+        worst = worst.max(status(&published, StatusCode::OK));
+        withdrawn.push(published_json(&published, &[]));
+    }
+    if withdrawn.is_empty() {
+        return Err(problem(StatusCode::NOT_FOUND, "no running revocation is like that"));
+    }
+    Ok(answer(worst, &json!({ "withdrawn": withdrawn })))
+}
+
+async fn read_entry(body: Body) -> Result<RevocationEntry, Response> {
+    let wrong = |message: String| problem(StatusCode::BAD_REQUEST, &message);
+    let bytes = to_bytes(body, MAX_REVOCATION_REQUEST_BYTES)
+        .await
+        .map_err(|_| problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"))?;
+    let value =
+        json::parse(&bytes, MAX_JSON_DEPTH).map_err(|error| wrong(format!("the body {error}")))?;
+    let spec: RevocationEntrySpec<String> = serde_json::from_value(value).map_err(|_| {
+        wrong(String::from("the body is not an entry: see docs/revocation.md for its fields"))
+    })?;
+    let written = serde_json::to_vec(&spec).unwrap_or_default().len();
+    if written > MAX_SHARED_RECORD_BYTES.saturating_sub(256) {
+        return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "the entry is too large to be shared"));
+    }
+    RevocationEntry::read(&spec).map_err(|error| wrong(error.message))
+}
+
+/// 202: it counts here, and others will know of it when the store takes it.
+const fn status(published: &Published, good: StatusCode) -> StatusCode {
+    if published.not_shared.is_some() { StatusCode::ACCEPTED } else { good }
+}
+
+fn published_json(published: &Published, warnings: &[String]) -> Value {
+    let replicas = match (published.store, &published.not_shared) {
+        ("memory", _) | (_, Some(_)) => "this",
+        _ => "all",
+    };
+    json!({
+        "id": hex(&published.id),
+        "store": published.store,
+        "replicas": replicas,
+        "not_shared": published.not_shared,
+        "warnings": warnings,
+    })
+}
+
+fn entry_json(known: &KnownRevocation) -> Value {
+    let mut value = serde_json::to_value(known.entry.spec()).unwrap_or_default();
+    if let Some(members) = value.as_object_mut() {
+        members.insert("list".into(), (*known.list).into());
+        if let Some(id) = known.id() {
+            members.insert("id".into(), id.into());
+        }
+    }
+    value
+}
+
+/// One list as pages show it.
+#[must_use]
+pub fn list_json(list: &ListStatus) -> Value {
+    json!({
+        "name": list.name,
+        "place": list.place,
+        "entries": list.entries,
+        "sequence": list.sequence,
+        "as_of": list.as_of.map(UnixTime::as_secs),
+        "age_seconds": list.age.map(|age| age.as_secs()),
+        "stale": list.past,
+        "refuses": list.refuses,
+        "failures": list.failures,
+        "error": list.error,
+    })
+}
+
+/// Sharing as pages show it.
+#[must_use]
+pub fn sharing_json(sharing: &SharingStatus) -> Value {
+    json!({
+        "store": sharing.store,
+        "synced": sharing.synced,
+        "synced_at": sharing.synced_at.map(UnixTime::as_secs),
+        "unshared": sharing.unshared,
+        "error": sharing.error,
+    })
+}
+
+fn problem(status: StatusCode, message: &str) -> Response {
+    answer(status, &json!({ "error": message }))
+}
+
+fn answer(status: StatusCode, body: &Value) -> Response {
+    (status, [(CONTENT_TYPE, "application/json")], format!("{body:#}\n")).into_response()
+}

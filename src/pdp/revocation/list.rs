@@ -1,0 +1,201 @@
+//! One list that is read beside the documents: what of it is in force, how old that is, and when that is too old.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+
+use crate::clock::{Stopwatch, UnixTime};
+use crate::document::OnStaleList;
+use crate::trust::{AcceptedList, ListMark, ListSource, RevocationTable};
+
+/// A list and its state.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) source: Arc<ListSource>,
+    in_force: Option<InForce>,
+    /// What the next one is compared with. Forgotten where the document names another place or another signer.
+    pub(super) mark: Option<ListMark>,
+    /// Whether it was there when the server started, so that nothing was decided before it.
+    from_start: bool,
+    failures: u32,
+    error: Option<String>,
+    task: Option<AbortHandle>,
+}
+
+/// What counts.
+#[derive(Clone, Debug)]
+struct InForce {
+    table: Arc<RevocationTable>,
+    sequence: Option<u64>,
+    next_update: Option<UnixTime>,
+    /// When a server confirmed it last, or when its file was written.
+    as_of: UnixTime,
+    /// Since a server confirmed it last: the wall clock may be set back. Files have their own time.
+    confirmed: Option<Stopwatch>,
+}
+
+/// How a list is doing.
+#[derive(Clone, Debug)]
+pub struct ListStatus {
+    /// Its name.
+    pub name: String,
+    /// The path, or the origin of the address.
+    pub place: String,
+    /// How many entries are in force; none where it was never had.
+    pub entries: Option<usize>,
+    /// Its number.
+    pub sequence: Option<u64>,
+    /// When a server confirmed it last, or when its file was written.
+    pub as_of: Option<UnixTime>,
+    /// How old it is.
+    pub age: Option<Duration>,
+    /// Whether it is past what its document allows, whatever follows from that.
+    pub past: bool,
+    /// Whether requests are refused for it.
+    pub refuses: bool,
+    /// How often in a row it could not be read or put in force.
+    pub failures: u32,
+    /// Why.
+    pub error: Option<String>,
+}
+
+// === impl Followed ===
+
+impl Followed {
+    pub(super) const fn new(source: Arc<ListSource>, from_start: bool) -> Self {
+        let (in_force, mark, error, task) = (None, None, None, None);
+        Self { source, in_force, mark, from_start, failures: 0, error, task }
+    }
+
+    /// The list after its document was changed. What was in force goes on until it is read anew; its number does not count
+    /// any more where it comes from elsewhere.
+    pub(super) fn moved_to(mut self, source: Arc<ListSource>) -> Self {
+        let same = self.source.is_same_place_as(&source);
+        let mut moved = Self::new(source, false);
+        moved.in_force = self.in_force.take();
+        moved.mark = self.mark.take().filter(|_| same);
+        moved
+    }
+
+    pub(super) fn run_by(&mut self, task: AbortHandle) {
+        self.task = Some(task);
+    }
+
+    /// Puts `list` in force.
+    pub(super) fn accept(
+        &mut self,
+        list: AcceptedList,
+        written_at: Option<UnixTime>,
+        now: UnixTime,
+    ) {
+        self.mark = Some(list.mark);
+        self.in_force = Some(InForce {
+            sequence: list.mark.sequence,
+            table: list.table,
+            next_update: list.next_update,
+            as_of: written_at.unwrap_or(now),
+            confirmed: written_at.is_none().then(Stopwatch::start),
+        });
+        self.succeed();
+    }
+
+    /// Notes that what is in force is still what there is: for a file, as it was written at `written_at` where it was written
+    /// again.
+    pub(super) fn confirm(&mut self, written_at: Option<UnixTime>, now: UnixTime) {
+        let Some(in_force) = &mut self.in_force else { return };
+        if in_force.confirmed.is_some() {
+            in_force.as_of = now;
+            in_force.confirmed = Some(Stopwatch::start());
+            self.succeed();
+        } else if let Some(written_at) = written_at {
+            in_force.as_of = written_at;
+            self.succeed();
+        }
+    }
+
+    fn succeed(&mut self) {
+        self.failures = 0;
+        self.error = None;
+    }
+
+    /// Notes a failure; says whether it is another one than before.
+    pub(super) fn fail(&mut self, error: String) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        let new = self.error.as_ref() != Some(&error);
+        self.error = Some(error);
+        new
+    }
+
+    pub(super) fn table(&self) -> Option<&Arc<RevocationTable>> {
+        self.in_force.as_ref().map(|in_force| &in_force.table)
+    }
+
+    pub(super) const fn is_from_start(&self) -> bool {
+        self.from_start
+    }
+
+    pub(super) const fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    pub(super) const fn was_had(&self) -> bool {
+        self.in_force.is_some()
+    }
+
+    /// How long it has been past what its document allows; `None` where it is not.
+    fn overdue(&self, now: UnixTime) -> Option<Duration> {
+        let in_force = self.in_force.as_ref()?;
+        let aged = self.source.max_age.and_then(|max| in_force.age(now).checked_sub(max));
+        let missed = in_force.next_update.filter(|next| *next < now).map(|next| now.since(next));
+        aged.filter(|aged| !aged.is_zero()).max(missed)
+    }
+
+    /// Whether nobody can go on without it. A list that was named while the server runs comes into force when it is read
+    /// first, as a reload would; where it cannot be read, it is missed.
+    pub(super) fn refuses(&self, now: UnixTime) -> bool {
+        let grace = match self.source.on_stale {
+            OnStaleList::Allow => return false,
+            OnStaleList::Deny => Duration::ZERO,
+            OnStaleList::Grace(grace) => grace.get(),
+        };
+        match (&self.in_force, self.overdue(now)) {
+            (None, _) => self.from_start || self.failures > 0,
+            (Some(_), overdue) => overdue.is_some_and(|overdue| overdue > grace),
+        }
+    }
+
+    pub(super) fn status(&self, name: &str, now: UnixTime) -> ListStatus {
+        let in_force = self.in_force.as_ref();
+        ListStatus {
+            name: name.to_owned(),
+            place: self.source.place.to_string(),
+            entries: in_force.map(|in_force| in_force.table.len()),
+            sequence: in_force.and_then(|in_force| in_force.sequence),
+            as_of: in_force.map(|in_force| in_force.as_of),
+            age: in_force.map(|in_force| in_force.age(now)),
+            past: in_force.is_none() || self.overdue(now).is_some(),
+            refuses: self.refuses(now),
+            failures: self.failures,
+            error: self.error.clone(),
+        }
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+// === impl InForce ===
+
+impl InForce {
+    /// The longer of what both clocks say: the wall clock may be set back, and then a list would look younger than it is.
+    fn age(&self, now: UnixTime) -> Duration {
+        let measured = self.confirmed.map_or(Duration::ZERO, |since| since.elapsed());
+        now.since(self.as_of).max(measured)
+    }
+}

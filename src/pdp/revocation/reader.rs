@@ -1,0 +1,196 @@
+//! Reading a revocation list from its place: only where it was changed since it was read last.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderValue;
+
+use crate::clock::UnixTime;
+use crate::limits::{MAX_LIST_SIGNATURE_BYTES, MAX_REVOCATION_LIST_BYTES};
+use crate::pdp::fetch::{Fetched, Fetcher};
+use crate::trust::{ListPlace, ListSource};
+
+/// Reads one list, and knows what it read.
+#[derive(Debug)]
+pub(super) struct Reader {
+    source: Arc<ListSource>,
+    fetcher: Arc<dyn Fetcher>,
+    /// What the file looked like when it was read last.
+    stamp: Option<Stamp>,
+    /// What the server called what was put in force last.
+    etag: Option<HeaderValue>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The same as before.
+    Unchanged,
+    /// Something else, or the first of all.
+    Changed(Text),
+}
+
+/// A list that was read and not judged.
+#[derive(Debug)]
+pub(super) struct Text {
+    pub(super) list: Bytes,
+    pub(super) signature: Option<Bytes>,
+    /// When a file was written.
+    pub(super) written_at: Option<UnixTime>,
+    etag: Option<HeaderValue>,
+}
+
+/// What tells one state of a file from another: an atomic replacement changes the number, a change in place the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp(Vec<(u64, u64, i64, i64)>);
+
+// === impl Reader ===
+
+impl Reader {
+    pub(super) fn new(source: Arc<ListSource>, fetcher: Arc<dyn Fetcher>) -> Self {
+        Self { source, fetcher, stamp: None, etag: None }
+    }
+
+    /// Looks whether there is something new.
+    ///
+    /// # Errors
+    /// Why nobody can tell, in lower case.
+    pub(super) async fn read(&mut self) -> Result<Found, String> {
+        if matches!(self.source.place, ListPlace::File(_)) && self.is_local() {
+            let (source, stamp) = (Arc::clone(&self.source), self.stamp.clone());
+            let read = tokio::task::spawn_blocking(move || read_files(&source, stamp.as_ref()));
+            let read = read.await.map_err(|_| String::from("reading it failed"))?;
+            return self.take(read?);
+        }
+        let etag = self.etag.clone();
+        let fetched =
+            self.obtain(&self.source.place, MAX_REVOCATION_LIST_BYTES, etag.as_ref()).await?;
+        let Some(Fetched { body, etag, .. }) = fetched else { return Ok(Found::Unchanged) };
+        let signature = match &self.source.signature {
+            None => None,
+            Some(signature) => {
+                let fetched = self.obtain(&signature.place, MAX_LIST_SIGNATURE_BYTES, None).await;
+                let fetched = fetched.map_err(|error| format!("its signature: {error}"))?;
+                fetched.map(|fetched| fetched.body)
+            }
+        };
+        Ok(Found::Changed(Text { list: body, signature, written_at: None, etag }))
+    }
+
+    /// The same for files on this machine, without waiting for anybody.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) fn read_now(&mut self) -> Option<Result<Found, String>> {
+        if !self.is_local() {
+            return None;
+        }
+        let read = read_files(&self.source, self.stamp.as_ref());
+        Some(read.and_then(|read| self.take(read)))
+    }
+
+    /// Says that `text` was put in force, so that the same need not be sent again. What was refused is asked for again: the
+    /// list and its signature may have been published one after the other.
+    pub(super) fn accepted(&mut self, etag: Option<HeaderValue>) {
+        self.etag = etag;
+    }
+
+    fn is_local(&self) -> bool {
+        let places = std::iter::once(&self.source.place)
+            .chain(self.source.signature.iter().map(|signature| &signature.place));
+        places.into_iter().all(|place| matches!(place, ListPlace::File(_)))
+    }
+
+    fn take(&mut self, read: Option<(Stamp, Text)>) -> Result<Found, String> {
+        let Some((stamp, text)) = read else { return Ok(Found::Unchanged) };
+        self.stamp = Some(stamp);
+        Ok(Found::Changed(text))
+    }
+
+    /// One file, from here or from a server; `None` where the server still has what it called `etag`.
+    async fn obtain(
+        &self,
+        place: &ListPlace,
+        limit: usize,
+        etag: Option<&HeaderValue>,
+    ) -> Result<Option<Fetched>, String> {
+        match place {
+            ListPlace::Remote(remote) => self
+                .fetcher
+                .fetch_if_changed(&remote.url, remote.authorities.as_deref(), etag, limit)
+                .await
+                .map_err(|error| error.to_string()),
+            ListPlace::File(path) => {
+                let path = path.clone();
+                let read = tokio::task::spawn_blocking(move || read_file(&path, limit));
+                let read = read.await.map_err(|_| String::from("reading it failed"))?;
+                Ok(Some(Fetched { body: read?, max_age: None, etag: None }))
+            }
+        }
+    }
+}
+
+impl Text {
+    /// What the server calls it.
+    pub(super) const fn etag(&self) -> Option<&HeaderValue> {
+        self.etag.as_ref()
+    }
+}
+
+/// The list and its signature, where they are not as `known` says.
+fn read_files(source: &ListSource, known: Option<&Stamp>) -> Result<Option<(Stamp, Text)>, String> {
+    let paths: Vec<&PathBuf> = std::iter::once(&source.place)
+        .chain(source.signature.iter().map(|signature| &signature.place))
+        .filter_map(|place| match place {
+            ListPlace::File(path) => Some(path),
+            ListPlace::Remote(_) => None,
+        })
+        .collect();
+    let stamp = Stamp::of(&paths)?;
+    if Some(&stamp) == known {
+        return Ok(None);
+    }
+    let written_at = stamp.0.first().map(|(_, _, seconds, _)| UnixTime::from_secs(*seconds));
+    let mut read = paths.into_iter().zip([MAX_REVOCATION_LIST_BYTES, MAX_LIST_SIGNATURE_BYTES]);
+    let mut next = || read.next().map(|(path, limit)| read_file(path, limit)).transpose();
+    let (list, signature) = (next()?.unwrap_or_default(), next()?);
+    Ok(Some((stamp, Text { list, signature, written_at, etag: None })))
+}
+
+fn read_file(path: &Path, limit: usize) -> Result<Bytes, String> {
+    let read = || {
+        let mut bytes = Vec::new();
+        let file = fs::File::open(path)?;
+        let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        bytes.reserve_exact(size.min(limit).saturating_add(1));
+        let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        file.take(one_more).read_to_end(&mut bytes)?;
+        if bytes.len() > limit {
+            return Err(io::Error::other(format!("it is larger than {limit} bytes")));
+        }
+        Ok(Bytes::from(bytes))
+    };
+    read().map_err(|error: io::Error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    let text = error.to_string();
+    let why = text.split(" (os error").next().unwrap_or_default().to_lowercase();
+    format!("cannot read `{}`: {why}", path.display())
+}
+
+// === impl Stamp ===
+
+impl Stamp {
+    fn of(paths: &[&PathBuf]) -> Result<Self, String> {
+        use std::os::unix::fs::MetadataExt as _;
+        let stamp = |path: &&PathBuf| {
+            let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+            Ok((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
+        };
+        paths.iter().map(stamp).collect::<Result<_, String>>().map(Self)
+    }
+}

@@ -1,0 +1,202 @@
+//! What was revoked while servers run: records that all replicas share, and how two records about one thing are told apart.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::UnixTime;
+use crate::document::RevocationEntrySpec;
+use crate::store::{Key, Record};
+use crate::trust::{RevocationEntry, RevocationTable};
+
+/// The name of the list of what was revoked while servers run.
+pub const RUNNING: &str = "running";
+
+/// Everything that was revoked or taken back, by the id of the entry.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    known: BTreeMap<Key, Change>,
+}
+
+/// Something was revoked, or that was taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) entry: RevocationEntry,
+    pub(super) withdrawn: bool,
+    /// The later of two changes counts.
+    changed_at: UnixTime,
+}
+
+/// A change as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Stored {
+    revocation: RevocationEntrySpec<String>,
+    withdrawn: bool,
+    /// Milliseconds since 1970.
+    changed_at: i64,
+}
+
+/// For how long it is remembered that something was taken back: whoever was away longer than this goes on refusing, until
+/// it is started anew.
+const WITHDRAWN_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+
+/// For how long an entry is kept after its end: a clock that was ahead may be set back.
+const AFTER_END: Duration = Duration::from_secs(3600);
+
+// === impl Running ===
+
+impl Running {
+    /// A change that counts as later than whatever is known about `entry`.
+    pub(super) fn change(&self, entry: RevocationEntry, withdrawn: bool, now: UnixTime) -> Change {
+        let after = |known: &Change| known.changed_at.plus(Duration::from_millis(1));
+        let changed_at = self.known.get(&entry.id()).map_or(now, |known| now.max(after(known)));
+        Change { entry, withdrawn, changed_at }
+    }
+
+    /// Takes note of a change; says whether it changes anything. Of two at one moment the one that refuses counts.
+    pub(super) fn apply(&mut self, change: Change) -> bool {
+        let id = change.entry.id();
+        let order = |change: &Change| (change.changed_at, !change.withdrawn);
+        if self.known.get(&id).is_some_and(|known| order(known) >= order(&change)) {
+            return false;
+        }
+        self.known.insert(id, change);
+        true
+    }
+
+    /// Forgets what ended long ago.
+    pub(super) fn forget(&mut self, now: UnixTime) {
+        self.known.retain(|_, change| change.ends().is_none_or(|end| now < end));
+    }
+
+    /// What is revoked, in the order of the ids.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &RevocationEntry> {
+        self.known.values().filter(|change| !change.withdrawn).map(|change| &change.entry)
+    }
+
+    pub(super) fn table(&self) -> Arc<RevocationTable> {
+        Arc::new(RevocationTable::of(RUNNING, self.entries()))
+    }
+
+    /// Every change, to be stored again.
+    pub(super) fn records(&self) -> Vec<Record> {
+        self.known.values().map(Change::record).collect()
+    }
+
+    pub(super) fn get(&self, id: &Key) -> Option<&Change> {
+        self.known.get(id)
+    }
+}
+
+// === impl Change ===
+
+impl Change {
+    /// Reads a record; `None` where it is none of ours.
+    pub(super) fn read(record: &Record) -> Option<Self> {
+        let stored: Stored = serde_json::from_slice(&record.bytes).ok()?;
+        let entry = RevocationEntry::read(&stored.revocation).ok()?;
+        let changed_at = UnixTime::from_millis(stored.changed_at);
+        (entry.id() == record.id).then_some(Self { entry, withdrawn: stored.withdrawn, changed_at })
+    }
+
+    pub(super) fn record(&self) -> Record {
+        let stored = Stored {
+            revocation: self.entry.spec(),
+            withdrawn: self.withdrawn,
+            changed_at: self.changed_at.as_millis(),
+        };
+        // Texts and numbers can always be written.
+        let bytes = serde_json::to_vec(&stored).unwrap_or_default();
+        Record { id: self.entry.id(), bytes, expires: self.ends() }
+    }
+
+    /// From when on it may be forgotten.
+    fn ends(&self) -> Option<UnixTime> {
+        let entry = self.entry.expires().map(|expires| expires.plus(AFTER_END));
+        let withdrawn = self.changed_at.plus(WITHDRAWN_LIFETIME);
+        if self.withdrawn {
+            Some(entry.map_or(withdrawn, |entry| entry.min(withdrawn)))
+        } else {
+            entry
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(json: &str) -> RevocationEntry {
+        RevocationEntry::read(&serde_json::from_str(json).unwrap()).unwrap()
+    }
+
+    const ALICE: &str =
+        r#"{"sub":"alice","issuer":"i","reason":"r","expires":"2026-11-22T03:00:00Z"}"#;
+
+    #[test]
+    fn a_change_survives_being_stored() {
+        let running = Running::default();
+        for withdrawn in [false, true] {
+            let change = running.change(entry(ALICE), withdrawn, UnixTime::from_millis(1_234));
+            assert_eq!(Change::read(&change.record()), Some(change));
+        }
+    }
+
+    /// P64: garbage in the store is no revocation, and takes none back.
+    #[test]
+    fn a_record_that_is_not_ours_is_passed_over() {
+        let good = Running::default().change(entry(ALICE), true, UnixTime::from_secs(1)).record();
+        let text = String::from_utf8(good.bytes.clone()).unwrap();
+        for bytes in [
+            Vec::new(),
+            b"garbage".to_vec(),
+            b"{}".to_vec(),
+            text.replace("alice", "bob").into_bytes(),
+            text.replace("\"sub\"", "\"jit\"").into_bytes(),
+            vec![0xff; 64],
+        ] {
+            assert_eq!(Change::read(&Record { bytes, ..good.clone() }), None);
+        }
+        assert_eq!(Change::read(&Record { id: [7; 32], ..good }), None);
+    }
+
+    #[test]
+    fn the_later_change_counts_in_whatever_order_they_arrive() {
+        let revoked = Running::default().change(entry(ALICE), false, UnixTime::from_secs(5));
+        let mut running = Running::default();
+        assert!(running.apply(revoked.clone()));
+        assert!(!running.apply(revoked.clone()), "nothing new");
+        // A replica whose clock is behind takes it back: that counts all the same.
+        let taken_back = running.change(entry(ALICE), true, UnixTime::from_secs(1));
+        for changes in [[&revoked, &taken_back], [&taken_back, &revoked]] {
+            let mut running = Running::default();
+            changes.into_iter().for_each(|change| drop(running.apply(change.clone())));
+            assert_eq!(running.entries().count(), 0);
+        }
+        let tie = Change { withdrawn: true, ..revoked.clone() };
+        for changes in [[&revoked, &tie], [&tie, &revoked]] {
+            let mut running = Running::default();
+            changes.into_iter().for_each(|change| drop(running.apply(change.clone())));
+            assert_eq!(
+                running.entries().count(),
+                1,
+                "of two changes at one moment the one that refuses"
+            );
+        }
+    }
+
+    #[test]
+    fn what_ended_is_forgotten_an_hour_later() {
+        let mut running = Running::default();
+        let change = running.change(entry(ALICE), false, UnixTime::from_secs(0));
+        running.apply(change);
+        let end = UnixTime::from_rfc3339("2026-11-22T03:00:00Z").unwrap();
+        running.forget(end.plus(Duration::from_secs(3599)));
+        assert_eq!(running.records().len(), 1);
+        running.forget(end.plus(Duration::from_secs(3600)));
+        assert_eq!(running.records().len(), 0);
+    }
+}
