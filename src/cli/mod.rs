@@ -1,5 +1,6 @@
 //! The command line: arguments in, one command run, an exit code out.
 
+mod admin_client;
 mod check;
 mod completions;
 mod demo;
@@ -7,6 +8,8 @@ mod documents;
 mod inspect;
 mod keys;
 mod moment;
+mod revocations;
+mod revoke;
 mod sarif;
 mod schema;
 mod serve;
@@ -36,6 +39,10 @@ enum Command {
     Inspect(inspect::Args),
     /// List every issuer's keys, or explain what becomes of a token.
     Keys(keys::Args),
+    /// End a token, a user's sessions, a client, a key, a certificate or a workload, now and on every replica.
+    Revoke(Box<revoke::Args>),
+    /// List what is revoked, where each comes from, and how fresh that is.
+    Revocations(revocations::Args),
     /// Try policies with the cases of their suites.
     Test(test::Args),
     /// Play a tour with a real Envoy on this machine: what is let through, what is refused, and why.
@@ -104,6 +111,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Check(args) => check::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Keys(args) => keys::run(args),
+        Command::Revoke(args) => revoke::run(&args),
+        Command::Revocations(args) => revocations::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Schema(args) => schema::run(&args),

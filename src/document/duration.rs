@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -47,6 +48,14 @@ impl HumanDuration {
             rest = tail;
         }
         (smaller_than != u64::MAX).then(|| Self(Duration::from_millis(millis)))
+    }
+}
+
+impl FromStr for HumanDuration {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text).ok_or_else(|| String::from("expected a length of time such as `24h`"))
     }
 }
 

@@ -20,6 +20,8 @@ mod listeners;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod revocation;
+#[cfg(test)]
 mod targets;
 #[cfg(test)]
 mod tour;

@@ -121,7 +121,7 @@ async fn catch_up(shared: &Arc<Shared>, store: &Store) -> Result<(), StoreError>
         let Some(after) = after else { return Ok(()) };
         let page = store.records_after(after, MAX_SHARED_PAGE).await?;
         let more = page.more;
-        shared.apply(page);
+        shared.apply(&page);
         if !more {
             return Ok(());
         }
@@ -148,7 +148,7 @@ async fn share_rest(shared: &Arc<Shared>, store: &Store) {
 // === impl Shared ===
 
 impl Shared {
-    fn apply(&self, page: Page) {
+    fn apply(&self, page: &Page) {
         let now = self.clock.now();
         let mut state = self.lock();
         if page.restarted {

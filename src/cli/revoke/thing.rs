@@ -1,0 +1,86 @@
+//! What is to be revoked, as it is named on the command line.
+
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::document::RevocationEntrySpec;
+use crate::secret::Fingerprint;
+
+/// Exactly one thing.
+#[derive(Debug, clap::Args)]
+pub(super) struct Thing {
+    /// One token, by its `jti`; needs `--issuer`.
+    #[arg(long, value_name = "ID", help_heading = "What")]
+    jti: Option<String>,
+    /// The tokens of a subject, by their `sub`; needs `--issuer`.
+    #[arg(long, value_name = "SUB", help_heading = "What")]
+    subject: Option<String>,
+    /// The tokens of a session, by their `sid`; needs `--issuer`.
+    #[arg(long, value_name = "SID", help_heading = "What")]
+    session: Option<String>,
+    /// The tokens of a client, by their `client_id` or `azp`; needs `--issuer`.
+    #[arg(long, value_name = "ID", help_heading = "What")]
+    client: Option<String>,
+    /// The tokens that a key has signed, by its `kid`; needs `--issuer`.
+    #[arg(long, value_name = "KID", help_heading = "What")]
+    kid: Option<String>,
+    /// The issuer of the tokens, as in its TokenIssuer document. Alone: all of its tokens.
+    #[arg(long, value_name = "ISSUER", help_heading = "What")]
+    issuer: Option<String>,
+    /// A certificate in a file (PEM), by its SHA-256: also where no more than XFCC `Hash` is shown.
+    #[arg(long, value_name = "FILE", help_heading = "What")]
+    certificate: Option<PathBuf>,
+    /// A certificate, by its SHA-256.
+    #[arg(long, value_name = "SHA256", help_heading = "What", conflicts_with = "certificate")]
+    certificate_sha256: Option<String>,
+    /// Certificates with a public key, by the SHA-256 of its SubjectPublicKeyInfo, as `inspect` prints it.
+    #[arg(long, value_name = "SHA256", help_heading = "What")]
+    spki: Option<String>,
+    /// A certificate, by its serial number; needs `--certificate-issuer`.
+    #[arg(long, value_name = "HEX", help_heading = "What")]
+    serial: Option<String>,
+    /// The issuer of that certificate, such as `CN=prod CA,O=Example`.
+    #[arg(long, value_name = "NAME", help_heading = "What")]
+    certificate_issuer: Option<String>,
+    /// A workload, by its SPIFFE ID: its certificates and its JWT-SVIDs.
+    #[arg(long, value_name = "ID", help_heading = "What")]
+    spiffe: Option<String>,
+}
+
+// === impl Thing ===
+
+impl Thing {
+    /// The thing as an entry; whether it is exactly one is for the entry to say.
+    ///
+    /// # Errors
+    /// The certificate cannot be read.
+    pub(super) fn spec(&self) -> Result<RevocationEntrySpec<String>, String> {
+        let certificate = self.certificate.as_deref().map(fingerprint).transpose()?;
+        Ok(RevocationEntrySpec {
+            jti: self.jti.clone(),
+            sub: self.subject.clone(),
+            sid: self.session.clone(),
+            client: self.client.clone(),
+            kid: self.kid.clone(),
+            issuer: self.issuer.clone(),
+            certificate: certificate.or_else(|| self.certificate_sha256.clone()),
+            spki: self.spki.clone(),
+            serial: self.serial.clone(),
+            certificate_issuer: self.certificate_issuer.clone(),
+            spiffe: self.spiffe.clone(),
+            ..RevocationEntrySpec::default()
+        })
+    }
+}
+
+/// Of the first certificate in the file: in a chain that is the leaf.
+fn fingerprint(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let pem =
+        std::fs::read(path).map_err(|error| format!("cannot read `{shown}`: {}", error.kind()))?;
+    let certificate = CertificateDer::from_pem_slice(&pem)
+        .map_err(|_| format!("`{shown}` has no certificate in PEM"))?;
+    Ok(Fingerprint::of(&certificate).to_hex())
+}
