@@ -172,18 +172,22 @@ fn open(path: &PathBuf) -> io::Result<File> {
 /// Writes until it is told to close, and flushes whenever the queue is empty, so that a quiet system shows its last decision.
 fn write_all(queue: &Receiver<Message>, out: Box<dyn Write + Send>, counts: &AuditCounts) {
     let mut out = BufWriter::new(out);
+    let note = |result: io::Result<()>| {
+        if let Err(error) = result {
+            counts.failed.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "audit record not written");
+        }
+    };
     let mut next = queue.recv().ok();
     while let Some(Message::Record(record)) = next {
         let written = write_line(&mut out, &record);
         next = queue.try_recv().ok();
         let flushed = if next.is_none() { out.flush() } else { Ok(()) };
         counts.waiting.fetch_sub(1, Ordering::Relaxed);
-        if let Err(error) = written.and(flushed) {
-            counts.failed.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(%error, "audit record not written");
-        }
+        note(written.and(flushed));
         next = next.or_else(|| queue.recv().ok());
     }
+    note(out.flush());
 }
 
 fn write_line(out: &mut impl Write, record: &DecisionRecord) -> io::Result<()> {
