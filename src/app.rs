@@ -21,6 +21,7 @@ use crate::document::Diagnostic;
 use crate::envoy::{CheckService, ListenAddress, Listener, ListenerOptions, Server, Stop, Tls};
 use crate::pdp::{HttpsFetcher, KeyCache, Load, Observer, Pdp, RemoteFiles};
 use crate::reload::{self, Reloader};
+use crate::store::Store;
 use crate::telemetry::{LogLevel, Metrics};
 
 use self::parts::Parts;
@@ -42,6 +43,7 @@ struct Core {
     pdp: Arc<Pdp>,
     keys: Arc<KeyCache>,
     remote: Arc<RemoteFiles>,
+    store: Arc<Store>,
     reloader: Reloader,
 }
 
@@ -62,6 +64,9 @@ pub enum StartError {
     /// The listener's certificates cannot be used.
     #[error("{0}")]
     Tls(String),
+    /// The shared store cannot be used as it is set up.
+    #[error("cannot set up the store: {0}")]
+    Store(String),
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     Audit(io::Error),
@@ -99,6 +104,7 @@ impl Bound {
             pdp: core.pdp,
             keys: core.keys,
             remote: core.remote,
+            store: core.store,
             reload: core.reloader.status(),
             listener: service.status(),
             address: listener.address().ok(),
@@ -149,6 +155,7 @@ impl Core {
         reload::report(&problems);
         let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
         let (clock, fetcher) = (Arc::new(SystemClock), Arc::new(HttpsFetcher));
+        let store = Store::start(&config.store, clock.clone()).map_err(StartError::Store)?;
         let remote = Arc::new(RemoteFiles::new(clock.clone(), fetcher.clone()));
         remote.follow(snapshot.trust());
         let keys = KeyCache::new(clock.clone(), fetcher);
@@ -160,7 +167,7 @@ impl Core {
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
             Reloader::new(Arc::clone(&pdp), followed, paths, &files).map_err(StartError::Watch)?;
-        Ok(Self { pdp, keys, remote, reloader })
+        Ok(Self { pdp, keys, remote, store: Arc::new(store), reloader })
     }
 }
 

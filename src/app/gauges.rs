@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::parts::Parts;
 use crate::audit::AuditCounts;
+use crate::store::Store;
 use crate::telemetry::Metrics;
 
 impl Parts {
@@ -15,6 +16,7 @@ impl Parts {
         if let Some(audit) = &self.audit {
             watch_audit(metrics, audit);
         }
+        watch_store(metrics, &self.store);
         let parts = Arc::clone(self);
         let help = "XFCC keys passed over because they are not known here";
         metrics.watch_counter("countersign.xfcc.unknown.keys", help, move || {
@@ -102,6 +104,15 @@ fn watch_audit(metrics: &Metrics, audit: &Arc<AuditCounts>) {
         "Decision records that wait for the sink",
         shown(|audit| &audit.waiting),
     );
+}
+
+fn watch_store(metrics: &Metrics, store: &Arc<Store>) {
+    let watched = Arc::clone(store);
+    let help = "1 while the shared store answers";
+    metrics.watch_gauge("countersign.store.up", help, move || u64::from(watched.health().up));
+    let watched = Arc::clone(store);
+    let help = "How often the shared store was lost since the start";
+    metrics.watch_counter("countersign.store.losses", help, move || watched.health().losses);
 }
 
 fn count(count: &AtomicU64) -> u64 {

@@ -15,6 +15,7 @@ use crate::document::HumanDuration;
 use crate::envoy::{ListenAddress, ListenerStatus, Tls, TlsStatus};
 use crate::pdp::{KeyCache, KeyStatus, Pdp, RemoteFiles, RemoteStatus};
 use crate::reload::ReloadStatus;
+use crate::store::{Store, StoreHealth};
 use crate::telemetry::{LogLevel, Metrics};
 use crate::trust::{Revocation, TrustDomain};
 
@@ -26,6 +27,7 @@ pub(super) struct Parts {
     pub(super) pdp: Arc<Pdp>,
     pub(super) keys: Arc<KeyCache>,
     pub(super) remote: Arc<RemoteFiles>,
+    pub(super) store: Arc<Store>,
     pub(super) reload: Arc<ReloadStatus>,
     pub(super) listener: Arc<ListenerStatus>,
     pub(super) address: Option<ListenAddress>,
@@ -63,6 +65,7 @@ impl Parts {
             let domains = snapshot.trust().domains().iter();
             domains.filter_map(|domain| lists(domain, now)).collect::<Vec<_>>()
         }));
+        parts.push(store(&self.store.health(), now));
         parts.extend(self.tls.as_ref().map(|tls| certificate(&tls.status(), now)));
         parts.extend(self.audit.as_ref().map(|counts| audit(counts)));
         parts
@@ -155,6 +158,18 @@ fn lists(domain: &TrustDomain, now: UnixTime) -> Option<Component> {
         ),
     };
     Some(Component::new(name, condition, detail))
+}
+
+/// A store that was lost does not make a replica unready: all replicas would be so at once, and most requests do not need
+/// it.
+fn store(health: &StoreHealth, now: UnixTime) -> Component {
+    let StoreHealth { kind, up, was_up, since, why, .. } = health;
+    let (condition, detail) = match (up, was_up) {
+        (true, _) => (Condition::Good, format!("{kind}, up since {}", ago(*since, now))),
+        (false, true) => (Condition::Degraded, format!("{kind}, lost {}: {why}", ago(*since, now))),
+        (false, false) => (Condition::NotReady, format!("{kind}, no connection yet: {why}")),
+    };
+    Component::new("store", condition, detail)
 }
 
 /// Our own certificate: Envoy does not connect to an expired one.

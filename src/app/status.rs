@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::parts::Parts;
 use crate::clock::UnixTime;
 use crate::pdp::{KeyStatus, RemoteStatus, Snapshot};
+use crate::store::StoreHealth;
 use crate::trust::{Issuer, KeySource, TrustDomain};
 
 // === impl Parts ===
@@ -24,6 +25,7 @@ impl Parts {
             "issuers": self.pdp.inspect(|now| each(now.trust().issuers(), issuer)),
             "keys": each(&self.keys.status(), key_status),
             "remote_files": each(&self.remote.status(), file_status),
+            "store": store_status(&self.store.health()),
             "listener": self.listener(),
             "audit": self.audit.as_ref().map(|audit| json!({
                 "waiting": count(&audit.waiting),
@@ -128,5 +130,15 @@ fn file_status(status: &RemoteStatus) -> Value {
         "origin": status.origin,
         "fetched_at": seconds(status.fetched_at),
         "failures": status.failures,
+    })
+}
+
+fn store_status(health: &StoreHealth) -> Value {
+    json!({
+        "kind": health.kind,
+        "up": health.up,
+        "since": health.since.as_secs(),
+        "losses": health.losses,
+        "why": health.why,
     })
 }
