@@ -13,6 +13,7 @@ use crate::authn::{introspected, profile};
 use crate::clock::UnixTime;
 use crate::evidence::PresentedToken;
 use crate::reason::{Reason, Rejection};
+use crate::request::TokenPlace;
 use crate::secret::Fingerprint;
 use crate::trust::{Issuer, KeySet, KeySource, Material, TrustStore};
 
@@ -27,6 +28,7 @@ pub struct TokenIdentity {
     key_id: Option<String>,
     expires_at: UnixTime,
     binding: Binding,
+    place: TokenPlace,
 }
 
 /// Verifies every token that was presented. One that is refused refuses them all: a bad credential is never passed over
@@ -150,6 +152,7 @@ impl TokenIdentity {
             claims: Arc::clone(claims),
             key_id,
             binding,
+            place: token.place().clone(),
         })
     }
 
@@ -173,6 +176,7 @@ impl TokenIdentity {
             claims: Arc::new(claims),
             key_id: None,
             binding,
+            place: TokenPlace::Authorization,
         })
     }
 
@@ -240,6 +244,12 @@ impl TokenIdentity {
     #[must_use]
     pub const fn expires_at(&self) -> UnixTime {
         self.expires_at
+    }
+
+    /// Where in the request it was.
+    #[must_use]
+    pub const fn place(&self) -> &TokenPlace {
+        &self.place
     }
 
     /// What ties it to the peer.
