@@ -15,7 +15,7 @@ pub use algorithm::Algorithm;
 pub use assertion::ClientAssertion;
 pub use domain::{
     Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, SpiffeBundle,
-    TrustDomain, Validity,
+    TrustDomain, Validity, key_weakness,
 };
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};
 pub use issuer::{Issuer, KeySource};
@@ -111,6 +111,12 @@ impl TrustStore {
     #[must_use]
     pub fn issuers(&self) -> &[Issuer] {
         &self.issuers
+    }
+
+    /// The issuer of the document called `name`.
+    #[must_use]
+    pub fn issuer(&self, name: &str) -> Option<&Issuer> {
+        self.issuers.iter().find(|issuer| issuer.name() == name)
     }
 
     /// The issuers that a token may be from, going by its **unverified** `iss` and `sub`: those that are called so, then, for
