@@ -1,15 +1,15 @@
 //! The shape of what a rule does beside deciding: what an allow tells the upstream and the caller, what it removes, and what
 //! a denied caller is told.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use serde_saphyr::Spanned;
 
-use super::HumanDuration;
 use super::policy::{Entries, Texts};
+use super::{HumanDuration, Spanned};
 
 /// What an allow adds. Values are templates: text with variables in braces, such as `{token.sub}`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InjectSpec {
     /// Request headers for the upstream: templates by name. Example: `headers: { x-subject: "{token.sub}" }`.
@@ -28,7 +28,7 @@ pub struct InjectSpec {
 }
 
 /// A signed statement (a JWT) of who is calling.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AssertionSpec {
     /// The request header that carries it. Example: `header: x-countersign-assertion`.
@@ -44,7 +44,7 @@ pub struct AssertionSpec {
 }
 
 /// What an allow takes out of the request before it goes upstream.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RemoveSpec {
     /// `true` removes the token that the rule asks for, wherever it was. Example: `token: true`.
@@ -57,7 +57,7 @@ pub struct RemoveSpec {
 
 /// What a denied caller is told instead of the default. Everything here is text of this document: nothing is taken from the
 /// request.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DenySpec {
     /// The HTTP status, from 400 to 499. Example: `status: 404`.
@@ -71,7 +71,7 @@ pub struct DenySpec {
 }
 
 /// The body of a denial. The caller's `accept` decides whether it gets text, JSON or `application/problem+json`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BodySpec {
     /// A message for people: the text itself, `message` in JSON, `detail` in problem details (RFC 9457); at most 4 KiB.
@@ -83,7 +83,7 @@ pub struct BodySpec {
 }
 
 /// Where a browser is sent: callers that ask for a page (`GET` with `text/html` in `accept`), never scripts or services.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RedirectSpec {
     /// An `https` URL, or a path on the same host. Example: `to: https://login.example.com/`.
@@ -96,7 +96,7 @@ pub struct RedirectSpec {
 }
 
 /// The denials for which a browser is sent elsewhere.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RedirectFor {
     /// Those that authenticating can mend: no token, one that was refused, an authentication that is too weak or too old. A

@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use serde_saphyr::Spanned;
-
 use super::Compiler;
+use crate::document::Spanned;
 use crate::document::answers::{BodySpec, DenySpec, RedirectFor, RedirectSpec};
 use crate::document::policy::Entries;
 use crate::limits::{MAX_DENIAL_JSON_BYTES, MAX_DENIAL_TEXT_BYTES, MAX_INJECTIONS};

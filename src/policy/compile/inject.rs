@@ -4,13 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_saphyr::Spanned;
-
 use super::Compiler;
 use super::identity::check_pointer;
 use crate::document::answers::{AssertionSpec, InjectSpec, RemoveSpec};
 use crate::document::policy::{Entries, RuleSpec, Texts};
-use crate::document::{HumanDuration, closest};
+use crate::document::{HumanDuration, Spanned, closest};
 use crate::limits::{MAX_ASSERTION_LIFETIME, MAX_INJECTIONS, MIN_ASSERTION_LIFETIME};
 use crate::policy::duties::{
     AssertionDuty, Duties, Injection, Removal, check_name, check_parameter, check_removal,

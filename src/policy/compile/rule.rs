@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use serde_saphyr::Spanned;
-
 use super::{Compiler, Target};
+use crate::document::Spanned;
 use crate::document::policy::{EffectSpec, ModeSpec, RuleSpec};
 use crate::policy::answer::CustomAnswer;
 use crate::policy::decision::RuleName;
