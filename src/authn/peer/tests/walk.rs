@@ -173,7 +173,7 @@ fn by_may_be_a_configured_name_of_the_proxy() {
 fn parts_of_an_element_that_contradict_the_certificate_are_refused() {
     let (ca, trust) = prod();
     let mut params = leaf_params(&[WEB]);
-    params.distinguished_name = crate::trust::pki::name("wéb \"1\"");
+    params.distinguished_name = name("wéb \"1\"");
     params.subject_alt_names.push(rcgen::SanType::DnsName("Web.example".try_into().unwrap()));
     let leaf = ca.sign(&params);
     let (cert, hash) = (leaf.encoded(), Fingerprint::of(&leaf.der).to_hex());
@@ -260,7 +260,7 @@ fn a_principal_is_not_an_identity() {
     let alone = Shown { principal: Some(VICTIM.into()), ..Shown::default() };
     assert!(matches!(alone.verify_at(&trust, NOW), Credential::Absent));
     let mut params = leaf_params(&[]);
-    params.distinguished_name = crate::trust::pki::name(VICTIM);
+    params.distinguished_name = name(VICTIM);
     let xfcc = format!("Cert=\"{}\"", ca.sign(&params).encoded());
     assert_eq!(Shown::xfcc(xfcc, VICTIM).reason(&trust), Reason::TrustDomainUnknown);
 }
