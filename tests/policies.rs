@@ -96,7 +96,7 @@ fn a_failing_case_says_what_was_expected_and_what_was_found() {
 fn a_run_without_a_suite_is_not_a_success() {
     let output = Command::new(env!("CARGO_BIN_EXE_countersign"))
         .arg("test")
-        .args([folder().join("public-health.yaml")])
+        .args([folder().join("health-checks.yaml")])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
