@@ -4,9 +4,28 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::admin::{list_json, sharing_json};
-use crate::pdp::RevocationRegister;
+use super::parts::Parts;
+use crate::admin::{AdminOptions, Component, Condition, RevocationApi, list_json, sharing_json};
+use crate::document::HumanDuration;
+use crate::pdp::{ListStatus, RevocationRegister, SharingStatus};
 use crate::telemetry::Metrics;
+
+// === impl Parts ===
+
+impl Parts {
+    /// The revocation API, where it is configured.
+    ///
+    /// # Errors
+    /// What is wrong with its token; never the token.
+    pub(super) fn revocation_api(
+        &self,
+        options: &AdminOptions,
+    ) -> Result<Option<RevocationApi>, String> {
+        let Some(options) = options.revocations.clone() else { return Ok(None) };
+        options.check()?;
+        Ok(Some(RevocationApi { pdp: Arc::clone(&self.pdp), options }))
+    }
+}
 
 pub(super) fn watch(metrics: &Metrics, register: &Arc<RevocationRegister>) {
     type Read = fn(&RevocationRegister) -> u64;
@@ -57,6 +76,48 @@ pub(super) fn status(register: &RevocationRegister) -> Value {
         "lists": register.lists().iter().map(list_json).collect::<Vec<_>>(),
         "sharing": register.sharing().as_ref().map(sharing_json),
     })
+}
+
+/// The lists that are read beside the documents, and what other replicas revoke.
+pub(super) fn components(register: &RevocationRegister) -> Vec<Component> {
+    let lists = register.lists();
+    let lists = lists.iter().map(list);
+    lists.chain(register.sharing().as_ref().map(sharing)).collect()
+}
+
+fn list(list: &ListStatus) -> Component {
+    let why = list.error.as_ref().map(|error| format!("; {error}")).unwrap_or_default();
+    let age = list.age.map(|age| HumanDuration::new(std::time::Duration::from_secs(age.as_secs())));
+    let (condition, detail) = match (list.entries, age) {
+        (Some(entries), Some(age)) if !list.past && list.failures == 0 => {
+            (Condition::Good, format!("{entries} entries, {age} old"))
+        }
+        (Some(entries), Some(age)) if list.refuses => (
+            Condition::Degraded,
+            format!("{entries} entries, {age} old, too old to be used (revocations_stale){why}"),
+        ),
+        (Some(entries), Some(age)) => {
+            (Condition::Degraded, format!("last good, {entries} entries, {age} old{why}"))
+        }
+        _ => (Condition::NotReady, format!("never had{why}")),
+    };
+    Component::new(format!("revocation list {}", list.name), condition, detail)
+}
+
+fn sharing(sharing: &SharingStatus) -> Component {
+    let why = sharing.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    let unshared = sharing.unshared;
+    let (condition, detail) = match (sharing.synced, &sharing.error) {
+        (true, None) if unshared == 0 => {
+            (Condition::Good, format!("shared through {}", sharing.store))
+        }
+        (true, _) => (
+            Condition::Degraded,
+            format!("the last known stay in force, {unshared} are not shared yet{why}"),
+        ),
+        (false, _) => (Condition::NotReady, format!("not read from the store yet{why}")),
+    };
+    Component::new("running revocations", condition, detail)
 }
 
 fn number(count: usize) -> u64 {
