@@ -47,7 +47,8 @@
 //! 4. Every header that any rule can inject is removed from the inbound request on every allow.
 //! 5. Paths are compared in one canonical form; what is not canonical is denied, not repaired.
 //! 6. Trust and policies are one immutable snapshot, replaced whole; a bad reload changes nothing and says so.
-//! 7. A cached verification never outlives the token, the certificate, the key set or the snapshot it was made with.
+//! 7. A cached verification never outlives the token, the certificate, the key set or the snapshot it was made with, and a
+//!    revocation counts before any cache.
 //! 8. No URL, key or algorithm is ever taken from a token.
 //! 9. Work an attacker can ask for has a bound, and the bound has a reason ([`limits`]).
 //! 10. The core (`evidence`, `trust`, `authn`, `policy`) does no I/O and takes time as an argument.

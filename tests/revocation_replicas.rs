@@ -4,8 +4,8 @@
 //! The Redis is the `redis-server` on the PATH (Debian package `redis-server`). Where there is none the test says so and is
 //! skipped; under `CI=true` it fails.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test helpers")]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "what was measured, or skipped")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
+#![expect(clippy::print_stderr, reason = "a skip is told")]
 #![expect(clippy::disallowed_methods, reason = "whether this is CI is in the environment")]
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

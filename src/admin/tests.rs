@@ -12,6 +12,7 @@ fn pages(condition: Condition) -> Pages {
     let level = Arc::new(Mutex::new(String::from("info")));
     let shown = Arc::clone(&level);
     Pages {
+        revocations: None,
         metrics: Box::new(|| "countersign_up 1\n".into()),
         status: Box::new(|| serde_json::json!({ "revision": "abc" })),
         components: Box::new(move || {

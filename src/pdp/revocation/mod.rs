@@ -307,3 +307,6 @@ async fn tick(shared: Weak<Shared>) {
         shared.publish(&state);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -173,13 +173,17 @@ mod tests {
         let taken_back = running.change(entry(ALICE), true, UnixTime::from_secs(1));
         for changes in [[&revoked, &taken_back], [&taken_back, &revoked]] {
             let mut running = Running::default();
-            changes.into_iter().for_each(|change| drop(running.apply(change.clone())));
+            for change in changes {
+                running.apply(change.clone());
+            }
             assert_eq!(running.entries().count(), 0);
         }
         let tie = Change { withdrawn: true, ..revoked.clone() };
         for changes in [[&revoked, &tie], [&tie, &revoked]] {
             let mut running = Running::default();
-            changes.into_iter().for_each(|change| drop(running.apply(change.clone())));
+            for change in changes {
+                running.apply(change.clone());
+            }
             assert_eq!(
                 running.entries().count(),
                 1,
