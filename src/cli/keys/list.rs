@@ -167,6 +167,7 @@ const fn key_type(algorithm: Algorithm) -> &'static str {
         Algorithm::Es384 => "EC P-384",
         Algorithm::Es512 => "EC P-521",
         Algorithm::EdDsa | Algorithm::Ed25519 => "Ed25519",
+        Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => "secret",
     }
 }
 
