@@ -84,6 +84,10 @@ impl Bound {
             config.audit.as_ref().map(AuditLog::start).transpose().map_err(StartError::Audit)?;
         let audit = audit.map(Arc::new);
         let metrics = metrics(audit.as_ref(), &core.reloader.status())?;
+        let pdp = Arc::clone(&core.pdp);
+        let help = "XFCC keys passed over because they are not known here";
+        metrics
+            .watch_counter("countersign.xfcc.unknown.keys", help, move || pdp.unknown_xfcc_keys());
         let admin = match config.admin {
             Some(options) => Some((bind_admin(options.address).await?, core.pages(&metrics))),
             None => None,
@@ -218,7 +222,16 @@ fn metrics(
 }
 
 fn key_status(status: &KeyStatus) -> serde_json::Value {
+    let keys = status.keys.iter().flat_map(|set| set.keys()).map(|key| {
+        let first_seen = status.first_seen.get(key.thumbprint()).copied();
+        json!({
+            "kid": key.id(),
+            "thumbprint": key.thumbprint(),
+            "first_seen": first_seen.map(UnixTime::as_secs),
+        })
+    });
     json!({
+        "keys": keys.collect::<Vec<_>>(),
         "origin": status.origin,
         "usable": status.keys.is_some(),
         "fetched_at": status.fetched_at.map(UnixTime::as_secs),

@@ -1,12 +1,12 @@
 //! The shape of `kind: TokenIssuer`.
 
-use serde::Deserialize;
-use serde_saphyr::Spanned;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{HumanDuration, IntrospectionSpec, Source};
+use super::{HumanDuration, IntrospectionSpec, Source, Spanned};
 
 /// What a `TokenIssuer` document says.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenIssuerSpec {
     /// What kind of tokens it makes.
@@ -24,11 +24,14 @@ pub struct TokenIssuerSpec {
     /// The signature algorithms it uses, such as `RS256`.
     #[serde(default)]
     pub algorithms: Vec<Spanned<String>>,
-    /// The `typ` values of its tokens; a token without `typ` counts as `JWT` (RFC 8725 section 3.11).
+    /// The `typ` values of its tokens; a token without `typ` counts as `JWT` (RFC 8725 section 3.11). Left out: what the profile
+    /// uses, `[JWT, at+jwt]` for `jwt`.
     pub types: Option<Vec<Spanned<String>>>,
     /// How far its clock may be off; at most 60 s.
+    #[schemars(extend("default" = "30s"))]
     pub clock_skew: Option<Spanned<HumanDuration>>,
     /// How long a token may live, from when it was issued to when it expires.
+    #[schemars(extend("default" = "24h"))]
     pub max_lifetime: Option<Spanned<HumanDuration>>,
     /// How long ago a token may have been issued.
     pub max_age: Option<Spanned<HumanDuration>>,
@@ -46,7 +49,7 @@ pub struct TokenIssuerSpec {
 }
 
 /// A kind of tokens with rules of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum IssuerProfile {
     /// JWT access tokens (RFC 7519, RFC 9068).
@@ -59,7 +62,7 @@ pub enum IssuerProfile {
 }
 
 /// Where keys come from: exactly one of `file`, `inline`, `url`, `discovery` and `secrets`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(from = "RawKeys")]
 pub struct KeysSpec {
     /// `file` and `inline`, as far as they are given.
@@ -81,7 +84,7 @@ pub struct KeysSpec {
 }
 
 /// A secret that an issuer shares with us. It is read from a file and never stands in the document.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(from = "RawSharedSecret")]
 pub struct SharedSecretSpec {
     /// The file.
@@ -90,20 +93,24 @@ pub struct SharedSecretSpec {
     pub key_id: Option<Spanned<String>>,
 }
 
-#[derive(Deserialize)]
+/// [`SharedSecretSpec`] as it is written.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(description = "A secret that an issuer shares with us, read from a file.")]
 struct RawSharedSecret {
+    /// The file.
     file: Spanned<String>,
+    /// The `kid` by which tokens name it; without one it is for tokens that name none.
     key_id: Option<Spanned<String>>,
 }
 
 /// OpenID Connect Discovery. It has no settings: the metadata is where the specification says.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiscoverySpec {}
 
 /// A place where tokens are.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum TokenPlaceSpec {
     /// The `Authorization` header. It has no settings: its value is `{}`.
@@ -117,7 +124,7 @@ pub enum TokenPlaceSpec {
 }
 
 /// The weakest binding that is accepted from an issuer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum BindingFloor {
     /// Whoever holds a token may use it, unless the token says otherwise.
@@ -128,17 +135,31 @@ pub enum BindingFloor {
 }
 
 /// [`KeysSpec`] as it is written.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(
+    description = "Where keys come from: exactly one of `file`, `inline`, `url`, `discovery` and `secrets`."
+)]
 struct RawKeys {
+    /// A file that holds a JWK Set.
     file: Option<Spanned<String>>,
+    /// A JWK Set itself.
     inline: Option<Spanned<String>>,
+    /// The address of a JWK Set.
     url: Option<Spanned<String>>,
+    /// The issuer's own metadata, which names the address (OpenID Connect Discovery 1.0).
     discovery: Option<Spanned<DiscoverySpec>>,
+    /// Instead of public keys: secrets that the issuer shares with us, for `HS256`, `HS384` and `HS512`.
     secrets: Option<Spanned<Vec<SharedSecretSpec>>>,
+    /// For an address: the authorities that its server's certificate must lead to, instead of the system's.
     ca: Option<Source>,
+    /// For an address: how often the keys are fetched.
+    #[schemars(extend("default" = "5m"))]
     refresh: Option<Spanned<HumanDuration>>,
+    /// For an address: how long keys are used that could not be fetched again.
+    #[schemars(extend("default" = "24h"))]
     max_stale: Option<Spanned<HumanDuration>>,
+    /// For an address: whether `http://` will do.
     #[serde(default)]
     allow_plaintext: bool,
 }

@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_saphyr::Spanned;
-
 use super::KeySource;
 use super::compile::Compiler;
-use crate::document::{IssuerProfile, SharedSecretSpec};
+use crate::document::{IssuerProfile, SharedSecretSpec, Spanned};
 use crate::limits::MAX_KEY_ID_BYTES;
 use crate::secret::Secret;
 use crate::trust::{Algorithm, KeySet};
