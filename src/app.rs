@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -14,29 +15,34 @@ use crate::audit::AuditLog;
 use crate::clock::{SystemClock, UnixTime};
 use crate::config::Config;
 use crate::document::Diagnostic;
-use crate::envoy::{self, CheckService, ListenAddress, Listener, Tls};
+use crate::envoy::{
+    CheckService, ListenAddress, Listener, ListenerOptions, ListenerStatus, Server, Stop, Tls,
+};
 use crate::pdp::{
     HttpsFetcher, KeyCache, KeyStatus, Load, Observer, Pdp, RemoteFiles, RemoteStatus,
 };
 use crate::reload::{self, ReloadStatus, Reloader};
+use crate::store::{Store, StoreHealth};
 use crate::telemetry::Metrics;
 
 /// A server that is bound and has everything it decides by, and is not serving yet.
 #[derive(Debug)]
 pub struct Bound {
-    listener: Listener,
-    tls: Option<Arc<Tls>>,
-    service: CheckService,
+    server: Server,
     reloader: Reloader,
     audit: Option<Arc<AuditLog>>,
     admin: Option<(TcpListener, Pages)>,
 }
+
+/// Longest wait for the audit log's sink in the end. With the drain before it below the 30 s that Kubernetes gives.
+const AUDIT_FLUSH: Duration = Duration::from_secs(3);
 
 /// What decides, and what keeps it fresh.
 struct Core {
     pdp: Arc<Pdp>,
     keys: Arc<KeyCache>,
     remote: Arc<RemoteFiles>,
+    store: Arc<Store>,
     reloader: Reloader,
 }
 
@@ -57,6 +63,9 @@ pub enum StartError {
     /// The listener's certificates cannot be used.
     #[error("{0}")]
     Tls(String),
+    /// The shared store cannot be used as it is set up.
+    #[error("cannot set up the store: {0}")]
+    Store(String),
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     Audit(io::Error),
@@ -79,11 +88,12 @@ impl Bound {
         let core = Core::load(config)?;
         let tls = config.listener.tls.clone().map(Tls::load).transpose();
         let tls = tls.map_err(StartError::Tls)?.map(Arc::new);
-        let listener = bind(&config.listener.address).await?;
+        let listener = bind(&config.listener).await?;
         let audit =
             config.audit.as_ref().map(AuditLog::start).transpose().map_err(StartError::Audit)?;
         let audit = audit.map(Arc::new);
         let metrics = metrics(audit.as_ref(), &core.reloader.status())?;
+        watch_store(&metrics, &core.store);
         let pdp = Arc::clone(&core.pdp);
         let help = "XFCC keys passed over because they are not known here";
         metrics
@@ -92,10 +102,13 @@ impl Bound {
             Some(options) => Some((bind_admin(options.address).await?, core.pages(&metrics))),
             None => None,
         };
-        let mut observers: Vec<Arc<dyn Observer>> = vec![metrics];
+        let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::<Metrics>::clone(&metrics)];
         observers.extend(audit.iter().map(observer));
-        let service = CheckService::new(core.pdp, observers);
-        Ok(Self { listener, tls, service, reloader: core.reloader, audit, admin })
+        let service =
+            CheckService::new(core.pdp, observers).at_most(config.listener.concurrent_checks);
+        watch_listener(&metrics, &service.status());
+        let server = Server { listener, tls, service, options: config.listener.clone() };
+        Ok(Self { server, reloader: core.reloader, audit, admin })
     }
 
     /// The address that checks are answered on.
@@ -103,33 +116,22 @@ impl Bound {
     /// # Errors
     /// What the operating system says.
     pub fn address(&self) -> io::Result<ListenAddress> {
-        self.listener.address()
+        self.server.listener.address()
     }
 
-    /// Serves until `shutdown` resolves; then refuses new work, finishes what is in flight and writes what was decided.
-    ///
-    /// # Errors
-    /// Where the listener fails for good.
-    pub async fn run(
-        self,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), tonic::transport::Error> {
+    /// Serves until `stop` resolves; then refuses new work, finishes what is in flight and writes what was decided.
+    pub async fn run(self, stop: impl Future<Output = Stop> + Send) {
         let reloading = tokio::spawn(self.reloader.run());
         let admin = self.admin.map(|(listener, pages)| tokio::spawn(admin::serve(listener, pages)));
-        let served = envoy::serve(self.listener, self.tls, self.service, shutdown).await;
+        self.server.serve(stop).await;
         reloading.abort();
         if let Some(audit) = self.audit {
-            audit.close();
-            match audit.dropped() {
-                0 => {}
-                dropped => tracing::warn!(dropped, "audit records were dropped"),
-            }
+            close(audit).await;
         }
         // Last, so that metrics and readiness can be read while the drain goes on.
         if let Some(admin) = admin {
             admin.abort();
         }
-        served
     }
 }
 
@@ -143,6 +145,7 @@ impl Core {
         reload::report(&problems);
         let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
         let (clock, fetcher) = (Arc::new(SystemClock), Arc::new(HttpsFetcher));
+        let store = Store::start(&config.store, clock.clone()).map_err(StartError::Store)?;
         let remote = Arc::new(RemoteFiles::new(clock.clone(), fetcher.clone()));
         remote.follow(snapshot.trust());
         let keys = KeyCache::new(clock.clone(), fetcher);
@@ -154,7 +157,7 @@ impl Core {
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
             Reloader::new(Arc::clone(&pdp), followed, paths, &files).map_err(StartError::Watch)?;
-        Ok(Self { pdp, keys, remote, reloader })
+        Ok(Self { pdp, keys, remote, store: Arc::new(store), reloader })
     }
 
     fn pages(&self, metrics: &Arc<Metrics>) -> Pages {
@@ -162,6 +165,7 @@ impl Core {
         let (pdp, reload) = (Arc::clone(&self.pdp), self.reloader.status());
         let (keys, remote) = (Arc::clone(&self.keys), Arc::clone(&self.remote));
         let (needed_keys, needed_files) = (Arc::clone(&keys), Arc::clone(&remote));
+        let (store, needed_store) = (Arc::clone(&self.store), Arc::clone(&self.store));
         Pages {
             metrics: Box::new(move || metrics.render()),
             status: Box::new(move || {
@@ -170,18 +174,38 @@ impl Core {
                     "revision": pdp.revision().as_str(),
                     "documents_stale": reload.stale.load(Ordering::Relaxed),
                     "keys": keys.status().iter().map(key_status).collect::<Vec<_>>(),
+                    "store": store_status(&store.health()),
                     "remote_files": remote.status().iter().map(file_status).collect::<Vec<_>>(),
                 })
             }),
-            unready: Box::new(move || unready(&needed_keys, &needed_files)),
+            unready: Box::new(move || {
+                let mut unready = unready(&needed_keys, &needed_files);
+                unready.extend(unready_store(&needed_store.health()));
+                unready
+            }),
         }
     }
 }
 
-async fn bind(address: &ListenAddress) -> Result<Listener, StartError> {
-    Listener::bind(address)
+async fn bind(options: &ListenerOptions) -> Result<Listener, StartError> {
+    let address = &options.address;
+    Listener::bind(address, options.socket)
         .await
         .map_err(|source| StartError::Listen { address: address.clone(), source })
+}
+
+/// Writes what was decided, for as long as that may take: a sink that stalls must not keep the process.
+async fn close(audit: Arc<AuditLog>) {
+    let (log, closed) = (Arc::clone(&audit), AUDIT_FLUSH);
+    // The wait is blocking; where it takes too long its thread is left behind, and ends with the process.
+    let closing = tokio::task::spawn_blocking(move || log.close());
+    if tokio::time::timeout(closed, closing).await.is_err() {
+        tracing::warn!("the audit log's sink stalls: what waited for it is lost");
+    }
+    match audit.dropped() {
+        0 => {}
+        dropped => tracing::warn!(dropped, "audit records were dropped"),
+    }
 }
 
 async fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -221,6 +245,44 @@ fn metrics(
     Ok(Arc::new(metrics))
 }
 
+fn watch_store(metrics: &Metrics, store: &Arc<Store>) {
+    let watched = Arc::clone(store);
+    let help = "1 while the shared store answers";
+    metrics.watch_gauge("countersign.store.up", help, move || u64::from(watched.health().up));
+    let watched = Arc::clone(store);
+    let help = "How often the shared store was lost since the start";
+    metrics.watch_counter("countersign.store.losses", help, move || watched.health().losses);
+}
+
+fn watch_listener(metrics: &Metrics, status: &Arc<ListenerStatus>) {
+    type Read = fn(&ListenerStatus) -> &AtomicU64;
+    let gauges: [(_, _, Read); 2] = [
+        ("countersign.connections", "Connections that are open", |status| &status.connections),
+        ("countersign.checks.in_flight", "Checks that are being decided", |status| &status.checks),
+    ];
+    let counters: [(_, _, Read); 3] = [
+        ("countersign.connections.accepted", "Connections taken", |status| &status.accepted),
+        (
+            "countersign.connections.refused",
+            "Connections turned away: too many, no admitted certificate, or no handshake in time",
+            |status| &status.refused,
+        ),
+        (
+            "countersign.connections.aged",
+            "Connections asked to end because of their age",
+            |status| &status.aged,
+        ),
+    ];
+    for (name, help, read) in gauges {
+        let status = Arc::clone(status);
+        metrics.watch_gauge(name, help, move || read(&status).load(Ordering::Relaxed));
+    }
+    for (name, help, read) in counters {
+        let status = Arc::clone(status);
+        metrics.watch_counter(name, help, move || read(&status).load(Ordering::Relaxed));
+    }
+}
+
 fn key_status(status: &KeyStatus) -> serde_json::Value {
     let keys = status.keys.iter().flat_map(|set| set.keys()).map(|key| {
         let first_seen = status.first_seen.get(key.thumbprint()).copied();
@@ -246,6 +308,21 @@ fn file_status(status: &RemoteStatus) -> serde_json::Value {
         "fetched_at": status.fetched_at.map(UnixTime::as_secs),
         "failures": status.failures,
     })
+}
+
+fn store_status(health: &StoreHealth) -> serde_json::Value {
+    json!({
+        "kind": health.kind,
+        "up": health.up,
+        "since": health.since.as_secs(),
+        "losses": health.losses,
+        "why": health.why,
+    })
+}
+
+/// A store that was lost does not make a replica unready: all replicas would be so at once, and most requests do not need it.
+fn unready_store(health: &StoreHealth) -> Option<String> {
+    (!health.was_up).then(|| format!("no connection to the shared store yet: {}", health.why))
 }
 
 /// Every issuer's keys and every remote file have to be there once before requests are sent here.
