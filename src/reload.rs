@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::event::{AccessKind, AccessMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
@@ -62,9 +63,12 @@ impl Reloader {
     ) -> io::Result<Self> {
         let changed = remote.changed();
         let heard = Arc::clone(&changed);
-        // What happened does not matter, and an error of the watcher is one more reason to look.
-        let watcher = notify::recommended_watcher(move |_event| heard.notify_one())
-            .map_err(io::Error::other)?;
+        let hear = move |event| {
+            if is_change(&event) {
+                heard.notify_one();
+            }
+        };
+        let watcher = notify::recommended_watcher(hear).map_err(io::Error::other)?;
         let (watched, status) = (BTreeSet::new(), Arc::default());
         let mut reloader = Self { pdp, paths, watcher, watched, changed, status, remote };
         reloader.watch(files);
@@ -172,8 +176,17 @@ pub fn report(problems: &[Diagnostic]) {
     }
 }
 
+/// Whether files may be others than before. Reading them is heard of too, and we read them ourselves: whoever takes that
+/// for a change reads for ever. An error of the watcher is a reason to look.
+#[must_use]
+pub fn is_change(event: &notify::Result<Event>) -> bool {
+    let read = |kind: &AccessKind| *kind != AccessKind::Close(AccessMode::Write);
+    !matches!(event, Ok(Event { kind: EventKind::Access(kind), .. }) if read(kind))
+}
+
 /// The folder that `path` is in.
-fn folder(path: &Path) -> &Path {
+#[must_use]
+pub fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
