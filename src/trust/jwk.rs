@@ -34,7 +34,7 @@ pub struct VerificationKey {
 #[derive(Clone)]
 enum Verifier {
     Public(ParsedPublicKey),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 /// What the keys of a set are to verify.

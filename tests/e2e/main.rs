@@ -4,9 +4,14 @@
 //! had the tests say so and are skipped; under `CI=true` they fail.
 
 #[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod docs;
+#[cfg(test)]
+#[path = "../drill/mod.rs"]
+mod drill;
 #[cfg(test)]
 mod envoy;
 #[cfg(test)]
@@ -19,6 +24,8 @@ mod hostile;
 mod listeners;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod targets;
 #[cfg(test)]

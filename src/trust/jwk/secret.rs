@@ -20,7 +20,9 @@ impl VerificationKey {
         let key = |algorithm| hmac::Key::new(algorithm, secret.expose());
         let verifiers = algorithms
             .iter()
-            .filter_map(|algorithm| Some((*algorithm, Verifier::Secret(key(digest(*algorithm)?)))))
+            .filter_map(|algorithm| {
+                Some((*algorithm, Verifier::Secret(Box::new(key(digest(*algorithm)?)))))
+            })
             .collect();
         Self { id, thumbprint: format!("secret {place}"), verifiers }
     }
