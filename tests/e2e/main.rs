@@ -23,10 +23,17 @@ mod hostile;
 #[cfg(test)]
 mod listeners;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod reload;
+mod replicas;
 #[cfg(test)]
 mod rotation;
+#[cfg(test)]
+mod stopping;
 #[cfg(test)]
 mod targets;
 #[cfg(test)]
 mod tour;
+#[cfg(test)]
+mod under_load;
