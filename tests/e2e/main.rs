@@ -26,6 +26,7 @@ mod listeners;
 mod load;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
 mod replicas;
 #[cfg(test)]
 mod rotation;
