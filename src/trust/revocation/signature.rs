@@ -55,7 +55,9 @@ pub(super) fn verify(
         Some(value) => value.as_str().map(Some).ok_or(ListSignatureError::Header),
     };
     let algorithm = word("alg")?.ok_or(ListSignatureError::Header)?;
-    let algorithm = Algorithm::from_name(algorithm).ok_or(ListSignatureError::Algorithm)?;
+    // Whoever can verify a symmetric signature can make one.
+    let algorithm = Algorithm::from_name(algorithm).filter(|algorithm| !algorithm.is_symmetric());
+    let algorithm = algorithm.ok_or(ListSignatureError::Algorithm)?;
     let key = keys.select(word("kid")?, algorithm).map_err(|_| ListSignatureError::Key)?;
     let mut message =
         Vec::with_capacity(protected.len().saturating_add(text.len()).saturating_add(1));
