@@ -83,7 +83,8 @@ impl Receiver {
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    let number = u128::from_str_radix(hex, 16).unwrap().to_be_bytes();
+    number[number.len() - hex.len() / 2..].to_vec()
 }
 
 async fn until(what: &str, holds: impl Fn() -> bool) {
