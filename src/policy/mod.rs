@@ -34,7 +34,9 @@ mod tests;
 
 pub use answer::Answer;
 pub use check::Check;
-pub use decision::{Decision, Denial, HeaderMutation, Needs, Permit, RuleName, ShadowOutcome};
+pub use decision::{
+    Decision, Denial, HeaderMutation, Needs, Permit, ProofNeed, RuleName, ShadowOutcome,
+};
 pub use rule::{Effect, Mode};
 pub use step_up::StepUp;
 pub use suite::{CaseReport, Difference, Suite, SuiteReport};

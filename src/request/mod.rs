@@ -9,12 +9,14 @@ mod credentials;
 mod headers;
 mod path;
 mod target;
+mod url;
 
 pub use attributes::{Body, Endpoint};
 pub use credentials::{CredentialHeaders, SealedNames, TokenPlace};
 pub use headers::{HeaderValue, Headers};
 pub use path::CanonicalPath;
 pub use target::{Host, Target};
+pub use url::{NormalUrl, Origin, RequestLine};
 
 use std::collections::BTreeMap;
 

@@ -37,8 +37,10 @@ impl Answer {
             (Cow::from("cache-control"), "no-store".to_owned()),
             (Cow::from(DECISION_ID_HEADER), id.to_owned()),
         ];
-        let challenge = challenge::challenge(answer, denial.needs());
+        let challenge = challenge::challenge(denial.rejection().reason(), denial.needs());
         headers.extend(challenge.map(|value| (Cow::from("www-authenticate"), value)));
+        let nonce = denial.needs().proof.as_ref().and_then(|proof| proof.nonce.clone());
+        headers.extend(nonce.map(|nonce| (Cow::from("dpop-nonce"), nonce)));
         let body = if is_grpc(request) {
             // Envoy keeps these, and drops the HTTP status: it would tell 429 as UNAVAILABLE otherwise.
             headers.push((Cow::from("grpc-status"), answer.grpc_status().to_string()));
