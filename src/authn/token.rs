@@ -17,7 +17,7 @@ use crate::evidence::{DpopProof, Presented, PresentedToken};
 use crate::identity_map::claim_at;
 use crate::limits::MAX_PROOF_ID_BYTES;
 use crate::reason::{Reason, Rejection};
-use crate::request::RequestLine;
+use crate::request::{RequestLine, TokenPlace};
 use crate::trust::{Issuer, KeySet, KeySource, Material, TrustStore};
 
 pub use trace::TokenCheck;
@@ -28,6 +28,7 @@ pub struct TokenIdentity {
     content: Arc<Content>,
     expires_at: UnixTime,
     binding: Binding,
+    place: TokenPlace,
     proof: Option<OneTimeUse>,
     single_use: Option<OneTimeUse>,
 }
@@ -203,6 +204,7 @@ impl TokenIdentity {
             expires_at: registered.expires_at.unwrap_or(UnixTime::from_secs(0)),
             content: Arc::clone(content),
             binding,
+            place: token.place().clone(),
             proof,
             single_use,
         })
@@ -225,6 +227,7 @@ impl TokenIdentity {
             expires_at: registered.expires_at.unwrap_or(UnixTime::from_millis(i64::MAX)),
             content: Arc::new(Content::new(issuer_name, registered, Arc::new(claims))),
             binding,
+            place: TokenPlace::Authorization,
             proof: None,
             single_use: None,
         })
@@ -294,6 +297,12 @@ impl TokenIdentity {
     #[must_use]
     pub const fn expires_at(&self) -> UnixTime {
         self.expires_at
+    }
+
+    /// Where in the request it was.
+    #[must_use]
+    pub const fn place(&self) -> &TokenPlace {
+        &self.place
     }
 
     /// What ties it to the peer.

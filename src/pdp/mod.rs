@@ -135,6 +135,11 @@ impl Pdp {
         }
     }
 
+    /// Looks at what is in force now.
+    pub fn inspect<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> T {
+        look(&self.current.load().snapshot)
+    }
+
     /// Takes the snapshot for one request.
     #[must_use]
     pub fn pin(&self) -> Pinned<'_> {
@@ -283,12 +288,13 @@ impl Pinned<'_> {
     /// Tells whoever lacks a good proof what to bring.
     fn with_challenge(&self, decision: Decision, evidence: &Evidence, now: UnixTime) -> Decision {
         let Decision::Deny(denial) = decision else { return decision };
-        let for_want_of_proof = match denial.rejection().reason() {
-            Reason::DpopInvalid | Reason::DpopNonce => true,
-            // The first challenge that a caller without a token gets.
-            Reason::TokenMissing => evidence.tokens.as_ref().is_ok_and(Vec::is_empty),
-            _ => denial.needs().proof.is_some(),
-        };
+        let reason = denial.rejection().reason();
+        // The first challenge is the one that a caller without a token gets.
+        let is_first =
+            reason == Reason::TokenMissing && evidence.tokens.as_ref().is_ok_and(Vec::is_empty);
+        let for_want_of_proof = is_first
+            || matches!(reason, Reason::DpopInvalid | Reason::DpopNonce)
+            || denial.needs().proof.is_some();
         let trust = self.current.snapshot.trust();
         let by_key =
             for_want_of_proof.then(|| authn::dpop_challenge(evidence, trust, now)).flatten();

@@ -9,11 +9,11 @@ mod claim;
 mod compile;
 mod condition;
 mod decision;
+mod duties;
 mod evaluate;
 mod header;
 mod host;
 mod index;
-mod inject;
 mod judge;
 mod lint;
 mod path;
@@ -21,6 +21,7 @@ mod peer;
 mod query;
 mod rule;
 mod step_up;
+mod strip;
 mod suite;
 mod template;
 mod text;
@@ -32,18 +33,15 @@ mod variable;
 #[cfg(test)]
 mod tests;
 
-pub use answer::Answer;
+pub use answer::{Answer, CustomAnswer};
 pub use check::Check;
-pub use decision::{
-    Decision, Denial, HeaderMutation, Needs, Permit, ProofNeed, RuleName, ShadowOutcome,
-};
+pub use decision::{Decision, Denial, Needs, Permit, ProofNeed, RuleName, ShadowOutcome};
+pub use duties::{AssertionRequest, HeaderMutation, Obligations, QueryMutation};
 pub use rule::{Effect, Mode};
 pub use step_up::StepUp;
 pub use suite::{CaseReport, Difference, Suite, SuiteReport};
 pub use trace::{CheckTrace, Mismatch, NoTrace, Recorder, RuleOutcome, RuleTrace, Trace};
 pub use truth::Truth;
-
-use std::sync::Arc;
 
 use crate::authn::Subject;
 use crate::clock::UnixTime;
@@ -54,7 +52,7 @@ use crate::request::RequestView;
 #[derive(Debug, Default)]
 pub struct PolicySet {
     index: index::Index,
-    strip: Arc<[String]>,
+    strip: strip::Strip,
 }
 
 /// One question: may this subject make this request now?
@@ -81,14 +79,14 @@ impl PolicySet {
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
         let index = compile::compile(documents, compile::Names { issuers, domains }, problems);
-        let mut strip: Vec<String> = index
-            .rules()
-            .iter()
-            .flat_map(|rule| rule.inject.iter().map(|injection| injection.name.to_string()))
-            .collect();
-        strip.sort_unstable();
-        strip.dedup();
-        Self { index, strip: strip.into() }
+        let strip = strip::Strip::of(index.rules());
+        Self { index, strip }
+    }
+
+    /// Whether a rule asks for a signed assertion.
+    #[must_use]
+    pub fn asserts(&self) -> bool {
+        self.index.rules().iter().any(|rule| rule.duties.assertion.is_some())
     }
 
     /// Decides. Default deny, deny overrides, order never matters.

@@ -10,8 +10,7 @@ struct Challenge(String);
 
 /// The value of `www-authenticate`; none where no credential would help. RFC 6750 section 3: every 401 and every
 /// `insufficient_scope` has one.
-pub(super) fn challenge(reason: Reason, needs: &Needs) -> Option<String> {
-    let answer = reason.client_answer();
+pub(super) fn challenge(answer: ClientAnswer, reason: Reason, needs: &Needs) -> Option<String> {
     let error = answer.oauth_error();
     if error.is_none() && answer != ClientAnswer::Unauthenticated {
         return None;
@@ -35,11 +34,10 @@ pub(super) fn challenge(reason: Reason, needs: &Needs) -> Option<String> {
 
 /// RFC 9449 section 7.1: which algorithms a proof may have, and what is wrong with the one that came.
 fn for_proof(reason: Reason, error: Option<&'static str>, proof: &ProofNeed) -> Challenge {
-    let error = match reason {
-        Reason::DpopInvalid => Some("invalid_dpop_proof"),
-        Reason::DpopNonce => Some("use_dpop_nonce"),
-        _ => error,
-    };
+    let about_proofs =
+        [(Reason::DpopInvalid, "invalid_dpop_proof"), (Reason::DpopNonce, "use_dpop_nonce")];
+    let own = about_proofs.into_iter().find_map(|(known, code)| (known == reason).then_some(code));
+    let error = own.or(error);
     let mut challenge = Challenge::of("DPoP").with("realm", "countersign");
     if let Some(error) = error {
         challenge = challenge.with("error", error);
