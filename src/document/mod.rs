@@ -39,8 +39,8 @@ pub use source::{RemoteSource, Source};
 pub use spanned::Spanned;
 pub use suggest::closest;
 pub use token_issuer::{
-    BindingFloor, DiscoverySpec, DpopSpec, IssuerProfile, KeysSpec, TokenIssuerSpec,
-    TokenPlaceSpec, TokenUse,
+    BindingFloor, DiscoverySpec, DpopSpec, IssuerProfile, KeysSpec, SharedSecretSpec,
+    TokenIssuerSpec, TokenPlaceSpec, TokenUse,
 };
 pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,

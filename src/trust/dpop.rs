@@ -27,6 +27,11 @@ pub struct NonceRules {
 /// How long ago a proof may have been made, unless it is set: a request's way to us, with a wait for a connection.
 pub(super) const DEFAULT_PROOF_AGE: Duration = Duration::from_secs(60);
 
+/// A proof by a secret that we know as well would prove nothing (RFC 9449 section 4.3, check 5).
+pub(super) fn asymmetric() -> Vec<Algorithm> {
+    Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric()).collect()
+}
+
 // === impl DpopRules ===
 
 impl DpopRules {
@@ -58,7 +63,7 @@ impl DpopRules {
 impl Default for DpopRules {
     fn default() -> Self {
         Self {
-            algorithms: Algorithm::ALL.to_vec(),
+            algorithms: asymmetric(),
             max_age: DEFAULT_PROOF_AGE,
             origins: Vec::new(),
             nonce: None,

@@ -4,6 +4,7 @@ mod binding;
 mod compile;
 mod introspection;
 mod keys;
+mod secrets;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use crate::limits::MAX_PROOF_AGE;
 use crate::request::Origin;
 use crate::secret::Secret;
 use crate::trust::Algorithm;
-use crate::trust::dpop::{DEFAULT_PROOF_AGE, DpopRules, NonceRules};
+use crate::trust::dpop::{DEFAULT_PROOF_AGE, DpopRules, NonceRules, asymmetric};
 
 const DEFAULT_NONCE_LIFETIME: Duration = Duration::from_secs(300);
 
@@ -71,7 +71,7 @@ impl Compiler<'_> {
         &mut self,
         names: Option<&Spanned<Vec<Spanned<String>>>>,
     ) -> Vec<Algorithm> {
-        let Some(names) = names else { return Algorithm::ALL.to_vec() };
+        let Some(names) = names else { return asymmetric() };
         if names.value.is_empty() {
             let help = "leave `algorithms` out for all that are supported";
             self.error(
@@ -81,7 +81,17 @@ impl Compiler<'_> {
                 help,
             );
         }
-        self.known_algorithms(&names.value)
+        let known = self.known_algorithms(&names.value);
+        if known.iter().any(|algorithm| algorithm.is_symmetric()) {
+            let help = "name algorithms with a public key, such as `ES256`";
+            self.error(
+                "symmetric-algorithm",
+                names,
+                "proofs cannot be signed with a shared secret",
+                help,
+            );
+        }
+        known
     }
 
     fn origins(&mut self, origins: Option<&Spanned<Vec<Spanned<String>>>>) -> Vec<Origin> {
