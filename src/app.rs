@@ -179,11 +179,13 @@ impl Core {
             Some(folder) => keys.kept_in(folder.clone()),
             None => keys,
         });
-        let pdp = Arc::new(Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone()));
+        let store = Arc::new(store);
+        let pdp = Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone());
+        let pdp = Arc::new(pdp.sharing(Arc::clone(&store)));
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
             Reloader::new(Arc::clone(&pdp), followed, paths, &files).map_err(StartError::Watch)?;
-        Ok(Self { pdp, keys, remote, store: Arc::new(store), reloader })
+        Ok(Self { pdp, keys, remote, store, reloader })
     }
 }
 
