@@ -249,13 +249,12 @@ impl Shared {
 
     /// Puts in force what `state` says.
     fn publish(&self, state: &State) {
-        let now = self.clock.now();
         let mut tables = Vec::new();
         tables
             .extend(state.of_documents.iter().flat_map(|written| written.tables().iter().cloned()));
         tables.extend(state.lists.values().filter_map(|list| list.table().cloned()));
         tables.push(state.running.table());
-        let revocations = Revocations::new(tables).stale_by(state.stale(now));
+        let revocations = Revocations::new(tables).stale_by(state.stale(&*self.clock));
         self.current.store(Arc::new(revocations));
     }
 }
@@ -264,12 +263,12 @@ impl Shared {
 
 impl State {
     /// The first list that nobody can go on without.
-    fn stale(&self, now: UnixTime) -> Option<Arc<str>> {
+    fn stale(&self, clock: &dyn Clock) -> Option<Arc<str>> {
         let unsynced = self.sharing.as_ref().is_some_and(|sharing| {
             !sharing.synced && sharing.before_first_sync == BeforeFirstSync::Deny
         });
         let running = unsynced.then_some(RUNNING);
-        let mut refusing = self.lists.iter().filter(|(_, list)| list.refuses(now));
+        let mut refusing = self.lists.iter().filter(|(_, list)| list.refuses(clock.now()));
         refusing.next().map(|(name, _)| name.as_str()).or(running).map(Into::into)
     }
 }
@@ -292,7 +291,7 @@ async fn tick(shared: Weak<Shared>) {
         let now = shared.clock.now();
         let mut state = shared.lock();
         state.running.forget(now);
-        let stale = state.stale(now);
+        let stale = state.stale(&*shared.clock);
         let before = shared.current.load();
         if stale.as_deref() == before.stale() {
             continue;
