@@ -17,7 +17,7 @@ pub use introspect::Introspector;
 pub use keys::{
     FirstSeen, KeyCache, KeyStatus, LastGood, LoadError, Loaded, last_good, load as load_keys,
 };
-pub use outcome::{DecisionId, Observer, Outcome};
+pub use outcome::{DecisionId, Observer, Outcome, Phases};
 pub use remember::{MemoryOptions, Remembered};
 pub use remote::{RemoteFiles, RemoteStatus};
 pub use snapshot::{Load, Revision, Snapshot};
@@ -188,16 +188,21 @@ impl Pinned<'_> {
             self.current.snapshot.token_places(),
         );
         drop(credentials);
+        let began = self.stopwatch.elapsed();
         self.pdp.count_unknown_keys(&evidence.peer.xfcc);
         if !matches!(evidence.proof, Presented::Absent) {
             evidence.request = RequestLine::of(view);
         }
         match self.gather(&evidence).await {
             Ok(material) => {
-                let outcome = self.judge(view, &evidence, &material);
+                let outcome = self.judge(view, &evidence, &material, began);
                 self.use_up(outcome).await
             }
-            Err(rejection) => self.refuse(rejection),
+            Err(rejection) => {
+                let gathered = Some(self.stopwatch.elapsed());
+                let phases = Phases { began: Some(began), gathered, ..Phases::default() };
+                self.outcome(Decision::Deny(Denial::new(rejection)), None, phases)
+            }
         }
     }
 
@@ -242,7 +247,7 @@ impl Pinned<'_> {
     /// The outcome of a request that could not be decided: a denial for `rejection`.
     #[must_use]
     pub fn refuse(&self, rejection: Rejection) -> Outcome {
-        self.outcome(Decision::Deny(Denial::new(rejection)), None)
+        self.outcome(Decision::Deny(Denial::new(rejection)), None, Phases::default())
     }
 
     /// Fetches what verifying needs, within the deadline.
@@ -273,18 +278,32 @@ impl Pinned<'_> {
         self.deadline.saturating_sub(self.stopwatch.elapsed())
     }
 
-    fn judge(&self, view: &RequestView, evidence: &Evidence, material: &Material) -> Outcome {
+    fn judge(
+        &self,
+        view: &RequestView,
+        evidence: &Evidence,
+        material: &Material,
+        began: Duration,
+    ) -> Outcome {
         let Current { snapshot, remembered } = &*self.current;
+        let gathered = self.stopwatch.elapsed();
         let now = self.pdp.clock.now();
         let subject =
             authn::authenticate(evidence, snapshot.trust(), material, remembered.memory(), now);
+        let authenticated = self.stopwatch.elapsed();
         let decision = snapshot.policies().evaluate(&DecisionRequest {
             subject: &subject,
             request: view,
             now,
         });
         let decision = self.with_challenge(decision, evidence, now);
-        self.outcome(decision, Some(subject))
+        let phases = Phases {
+            began: Some(began),
+            gathered: Some(gathered),
+            authenticated: Some(authenticated),
+            evaluated: Some(self.stopwatch.elapsed()),
+        };
+        self.outcome(decision, Some(subject), phases)
     }
 
     /// Tells whoever lacks a good proof what to bring.
@@ -308,7 +327,7 @@ impl Pinned<'_> {
         })
     }
 
-    fn outcome(&self, decision: Decision, subject: Option<Subject>) -> Outcome {
+    fn outcome(&self, decision: Decision, subject: Option<Subject>, phases: Phases) -> Outcome {
         Outcome {
             id: self.pdp.ids.next(),
             decision,
@@ -316,6 +335,7 @@ impl Pinned<'_> {
             revision: self.current.snapshot.revision().clone(),
             at: self.pdp.clock.now(),
             elapsed: self.stopwatch.elapsed(),
+            phases,
         }
     }
 }

@@ -25,6 +25,8 @@ mod listeners;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod otlp;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod replicas;
