@@ -65,13 +65,13 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn options(redis: Value) -> StoreOptions {
+fn options(redis: &Value) -> StoreOptions {
     let options: StoreOptions = serde_json::from_value(json!({ "redis": redis })).unwrap();
     options.check().unwrap();
     options
 }
 
-fn store(redis: Value) -> Arc<Store> {
+fn store(redis: &Value) -> Arc<Store> {
     Arc::new(Store::start(&options(redis), Arc::new(SystemClock)).unwrap())
 }
 
@@ -107,7 +107,7 @@ fn soon() -> countersign::clock::UnixTime {
 async fn three_replicas_agree_on_the_first_use() {
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = RedisServer::start(free_port(), folder.path(), &[]) else { return };
-    let replicas: Vec<_> = (0..3).map(|_| store(plain(server.port))).collect();
+    let replicas: Vec<_> = (0..3).map(|_| store(&plain(server.port))).collect();
     for replica in &replicas {
         up(replica).await;
     }
@@ -128,10 +128,10 @@ async fn a_lost_server_fails_closed_or_local_and_heals_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let Some(server) = RedisServer::start(port, folder.path(), &[]) else { return };
-    let strict = store(plain(port));
+    let strict = store(&plain(port));
     let mut redis = plain(port);
     redis.as_object_mut().unwrap().insert("onLoss".into(), json!("local"));
-    let lenient = store(redis);
+    let lenient = store(&redis);
     up(&strict).await;
     up(&lenient).await;
     assert_eq!(lenient.first_use(&[1; 32], soon()).await, Ok(FirstUse::First));
@@ -157,7 +157,7 @@ async fn records_reach_the_other_replica_and_a_new_life_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let Some(server) = RedisServer::start(port, folder.path(), &[]) else { return };
-    let (writer, reader) = (store(plain(port)), store(plain(port)));
+    let (writer, reader) = (store(&plain(port)), store(&plain(port)));
     up(&writer).await;
     up(&reader).await;
     let position = reader.position();
@@ -231,7 +231,7 @@ async fn tls_user_and_password_are_needed_where_the_server_asks_for_them() {
         if ca {
             redis.as_object_mut().unwrap().insert("ca".into(), json!(path("ca.pem")));
         }
-        store(redis)
+        store(&redis)
     };
     let good = with("password", true);
     until("a connection, or why not", || good.health().why != "not connected yet").await;
@@ -279,7 +279,7 @@ async fn a_silent_server_and_a_babbling_one_are_not_believed() {
                 open.push(stream);
             }
         });
-        let store = store(plain(port));
+        let store = store(&plain(port));
         until("a reason", || store.health().why != "not connected yet").await;
         let answer = store.first_use(&[1; 32], soon()).await;
         assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
@@ -306,7 +306,7 @@ async fn a_cluster_is_used_by_its_slots() {
     }
     assert!(told.starts_with("+OK"), "{told}");
     let redis = json!({ "cluster": [format!("redis://127.0.0.1:{port}")], "timeout": "500ms" });
-    let store = store(redis);
+    let store = store(&redis);
     up(&store).await;
     for id in 0..20 {
         assert_eq!(store.first_use(&[id; 32], soon()).await, Ok(FirstUse::First));
