@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::admin::{self, Pages};
+use crate::admin::{self, KeySet, Pages};
 use crate::audit::AuditLog;
 use crate::clock::{SystemClock, UnixTime};
 use crate::config::Config;
@@ -19,9 +19,10 @@ use crate::envoy::{
     CheckService, ListenAddress, Listener, ListenerOptions, ListenerStatus, Server, Stop, Tls,
 };
 use crate::pdp::{
-    HttpsFetcher, KeyCache, KeyStatus, Load, Observer, Pdp, RemoteFiles, RemoteStatus,
+    HttpsFetcher, KeyCache, KeyStatus, Load, Observer, Pdp, RemoteFiles, RemoteStatus, Snapshot,
 };
 use crate::reload::{self, ReloadStatus, Reloader};
+use crate::signer::Signer;
 use crate::store::{Store, StoreHealth};
 use crate::telemetry::Metrics;
 
@@ -32,6 +33,8 @@ pub struct Bound {
     reloader: Reloader,
     audit: Option<Arc<AuditLog>>,
     admin: Option<(TcpListener, Pages)>,
+    /// The signer, with where its keys are published beside the admin listener.
+    signer: Option<(Arc<Signer>, Option<TcpListener>)>,
 }
 
 /// Longest wait for the audit log's sink in the end. With the drain before it below the 30 s that Kubernetes gives.
@@ -43,6 +46,7 @@ struct Core {
     keys: Arc<KeyCache>,
     remote: Arc<RemoteFiles>,
     store: Arc<Store>,
+    signer: Option<Arc<Signer>>,
     reloader: Reloader,
 }
 
@@ -66,6 +70,9 @@ pub enum StartError {
     /// The shared store cannot be used as it is set up.
     #[error("cannot set up the store: {0}")]
     Store(String),
+    /// Assertions cannot be signed as rules ask for.
+    #[error("{0}")]
+    Assertion(String),
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     Audit(io::Error),
@@ -102,13 +109,17 @@ impl Bound {
             Some(options) => Some((bind_admin(options.address).await?, core.pages(&metrics))),
             None => None,
         };
+        let signer = match &core.signer {
+            Some(signer) => Some(publisher(config, signer, &metrics).await?),
+            None => None,
+        };
         let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::<Metrics>::clone(&metrics)];
         observers.extend(audit.iter().map(observer));
         let service =
             CheckService::new(core.pdp, observers).at_most(config.listener.concurrent_checks);
         watch_listener(&metrics, &service.status());
         let server = Server { listener, tls, service, options: config.listener.clone() };
-        Ok(Self { server, reloader: core.reloader, audit, admin })
+        Ok(Self { server, reloader: core.reloader, audit, admin, signer })
     }
 
     /// The address that checks are answered on.
@@ -123,8 +134,12 @@ impl Bound {
     pub async fn run(self, stop: impl Future<Output = Stop> + Send) {
         let reloading = tokio::spawn(self.reloader.run());
         let admin = self.admin.map(|(listener, pages)| tokio::spawn(admin::serve(listener, pages)));
+        let signing = self.signer.map(|signer| tokio::spawn(keep_signing(signer)));
         self.server.serve(stop).await;
         reloading.abort();
+        if let Some(signing) = signing {
+            signing.abort();
+        }
         if let Some(audit) = self.audit {
             close(audit).await;
         }
@@ -153,11 +168,16 @@ impl Core {
             Some(folder) => keys.kept_in(folder.clone()),
             None => keys,
         });
-        let pdp = Arc::new(Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone()));
+        let signer = signer(config, &snapshot, clock.clone())?;
+        let pdp = Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone());
+        let pdp = Arc::new(match &signer {
+            Some(signer) => pdp.asserting(Arc::clone(signer)),
+            None => pdp,
+        });
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
             Reloader::new(Arc::clone(&pdp), followed, paths, &files).map_err(StartError::Watch)?;
-        Ok(Self { pdp, keys, remote, store: Arc::new(store), reloader })
+        Ok(Self { pdp, keys, remote, store: Arc::new(store), signer, reloader })
     }
 
     fn pages(&self, metrics: &Arc<Metrics>) -> Pages {
@@ -183,8 +203,59 @@ impl Core {
                 unready.extend(unready_store(&needed_store.health()));
                 unready
             }),
+            key_set: self.signer.as_ref().map(key_set_of),
         }
     }
+}
+
+/// The signer that the settings ask for, which there must be where rules ask for assertions.
+fn signer(
+    config: &Config,
+    snapshot: &Snapshot,
+    clock: Arc<SystemClock>,
+) -> Result<Option<Arc<Signer>>, StartError> {
+    let Some(options) = &config.assertion else {
+        if snapshot.policies().asserts() {
+            let why = "rules ask for assertions: set `assertion.issuer` to the name that is to be in them";
+            return Err(StartError::Assertion(why.to_owned()));
+        }
+        return Ok(None);
+    };
+    let signer = Signer::new(options, clock).map_err(StartError::Assertion)?;
+    Ok(Some(Arc::new(signer)))
+}
+
+fn key_set_of(signer: &Arc<Signer>) -> KeySet {
+    let signer = Arc::clone(signer);
+    Box::new(move || signer.key_set())
+}
+
+async fn publisher(
+    config: &Config,
+    signer: &Arc<Signer>,
+    metrics: &Metrics,
+) -> Result<(Arc<Signer>, Option<TcpListener>), StartError> {
+    let watched = Arc::clone(signer);
+    let help =
+        "Assertions for upstreams that were signed; those that were used again are not counted";
+    metrics.watch_counter("countersign.assertions.signed", help, move || watched.signed());
+    let address = config.assertion.as_ref().and_then(|options| options.publish);
+    let listener = match address {
+        Some(address) => Some(bind_admin(address).await?),
+        None => None,
+    };
+    Ok((Arc::clone(signer), listener))
+}
+
+/// Keeps the keys fresh and, where it is asked for, published.
+async fn keep_signing((signer, listener): (Arc<Signer>, Option<TcpListener>)) {
+    let published = async {
+        let Some(listener) = listener else { return };
+        if let Err(error) = admin::publish(listener, key_set_of(&signer)).await {
+            tracing::error!(%error, "the assertion keys are not published any more");
+        }
+    };
+    tokio::join!(Arc::clone(&signer).run(), published);
 }
 
 async fn bind(options: &ListenerOptions) -> Result<Listener, StartError> {

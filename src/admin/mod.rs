@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use serde::Deserialize;
@@ -30,7 +30,15 @@ pub struct Pages {
     pub status: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// What still stands in the way of serving, in plain words; empty means ready.
     pub unready: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// The public keys of assertions as a JWK Set, where there are any.
+    pub key_set: Option<KeySet>,
 }
+
+/// A JWK Set, read anew for each request.
+pub type KeySet = Box<dyn Fn() -> String + Send + Sync>;
+
+/// Where JWK Sets are looked for (OpenID Connect Discovery names no place; this is the common one).
+const KEY_SET_PATH: &str = "/.well-known/jwks.json";
 
 // === impl AdminOptions ===
 
@@ -56,12 +64,28 @@ pub async fn serve(listener: TcpListener, pages: Pages) -> std::io::Result<()> {
     axum::serve(listener, router(pages)).await
 }
 
+/// Publishes `key_set` and nothing else, until it is dropped: for upstreams, which have no business with operators' pages.
+///
+/// # Errors
+/// Where the listener fails for good.
+pub async fn publish(listener: TcpListener, key_set: KeySet) -> std::io::Result<()> {
+    let pages = Pages {
+        metrics: Box::new(String::new),
+        status: Box::new(|| serde_json::Value::Null),
+        unready: Box::new(Vec::new),
+        key_set: Some(key_set),
+    };
+    let router = Router::new().route(KEY_SET_PATH, get(keys)).with_state(Arc::new(pages));
+    axum::serve(listener, router).await
+}
+
 fn router(pages: Pages) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/status", get(status))
+        .route(KEY_SET_PATH, get(keys))
         .with_state(Arc::new(pages))
 }
 
@@ -75,6 +99,20 @@ async fn readyz(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
 
 async fn metrics(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], (pages.metrics)())
+}
+
+/// RFC 7517 section 8.5.1. Keys are published for hours before they sign, so that minutes of caching are safe.
+async fn keys(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
+    match &pages.key_set {
+        Some(key_set) => {
+            let headers = [
+                (CONTENT_TYPE, "application/jwk-set+json"),
+                (CACHE_CONTROL, "public, max-age=300"),
+            ];
+            (headers, key_set()).into_response()
+        }
+        None => (StatusCode::NOT_FOUND, "the settings have no `assertion`\n").into_response(),
+    }
 }
 
 async fn status(State(pages): State<Arc<Pages>>) -> impl IntoResponse {

@@ -18,6 +18,7 @@ use crate::audit::{AuditOptions, AuditTarget};
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
 use crate::pdp::{MemoryOptions, PdpOptions};
+use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
 use crate::telemetry::LogOptions;
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub state_folder: Option<PathBuf>,
     /// Where the replicas' shared state is.
     pub store: StoreOptions,
+    /// How assertions for upstreams are signed; `None` where no rule may ask for any.
+    pub assertion: Option<AssertionOptions>,
     /// How the decision point works.
     pub pdp: PdpOptions,
 }
@@ -55,6 +58,7 @@ struct RawConfig {
     state_folder: Option<PathBuf>,
     memory: MemoryOptions,
     store: StoreOptions,
+    assertion: Option<AssertionOptions>,
 }
 
 /// Most decision records that wait for their writer: about a second of a busy replica, 20 MB at most.
@@ -77,6 +81,7 @@ impl Default for RawConfig {
             state_folder: None,
             memory: MemoryOptions::default(),
             store: StoreOptions::default(),
+            assertion: None,
         }
     }
 }
@@ -98,6 +103,9 @@ impl Config {
     fn from_raw(raw: RawConfig, base: &Path) -> Result<Self, ConfigError> {
         raw.listener.check().map_err(ConfigError::Contradiction)?;
         raw.store.check().map_err(ConfigError::Contradiction)?;
+        if let Some(assertion) = &raw.assertion {
+            assertion.check().map_err(ConfigError::Contradiction)?;
+        }
         if raw.documents.is_empty() {
             let message = "no documents: set `documents` to a list of files or folders, or give `--documents PATH`";
             return Err(ConfigError::Contradiction(message.into()));
@@ -121,6 +129,7 @@ impl Config {
             admin: raw.admin,
             state_folder: raw.state_folder.map(|folder| base.join(folder)),
             store: raw.store.relative_to(base),
+            assertion: raw.assertion.map(|assertion| assertion.relative_to(base)),
             log: raw.log,
         })
     }

@@ -3,6 +3,8 @@
 //! Collect, gather, authenticate, evaluate. Only *gather* may wait, and the clock is read once, after the wait: a token
 //! that expires while its key is fetched is expired.
 
+mod assertion;
+mod cookies;
 mod dial;
 mod fetch;
 mod introspect;
@@ -15,7 +17,7 @@ mod snapshot;
 pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
 pub use introspect::Introspector;
 pub use keys::{KeyCache, KeyStatus, LoadError, Loaded, last_good, load as load_keys};
-pub use outcome::{DecisionId, Observer, Outcome};
+pub use outcome::{DecisionId, Observer, Outcome, SealedHeader};
 pub use remember::{MemoryOptions, Remembered};
 pub use remote::{RemoteFiles, RemoteStatus};
 pub use snapshot::{Load, Revision, Snapshot};
@@ -27,13 +29,16 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::authn::{self, Subject};
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::{Clock, Stopwatch, UnixTime};
 use crate::evidence::{self, Evidence, PeerSources, Presented, Xfcc};
 use crate::policy::{Decision, DecisionRequest, Denial};
 use crate::reason::{Reason, Rejection};
-use crate::request::{CredentialHeaders, RequestView, SealedNames};
+use crate::request::{CredentialHeaders, RequestView, SealedNames, TokenPlace};
+use crate::signer::Signer;
 use crate::trust::Material;
 
+use self::assertion::Assertions;
+use self::cookies::Cookies;
 use self::outcome::DecisionIds;
 
 /// The policy decision point: shared by every connection, replaced never; what it decides by is replaced whole.
@@ -42,6 +47,8 @@ pub struct Pdp {
     current: ArcSwap<Current>,
     keys: Arc<KeyCache>,
     introspector: Introspector,
+    /// None where the settings say nothing of assertions.
+    assertions: Option<Assertions>,
     clock: Arc<dyn Clock>,
     ids: DecisionIds,
     options: PdpOptions,
@@ -94,11 +101,24 @@ impl Pdp {
         introspector.follow(snapshot.trust(), None);
         let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
         let (ids, unknown_xfcc_keys) = (DecisionIds::new(), AtomicU64::new(0));
-        Self { current, keys, introspector, clock, ids, options, unknown_xfcc_keys }
+        let assertions = None;
+        Self { current, keys, introspector, assertions, clock, ids, options, unknown_xfcc_keys }
+    }
+
+    /// This decision point with `signer` for the assertions that rules ask for.
+    #[must_use]
+    pub fn asserting(mut self, signer: Arc<Signer>) -> Self {
+        self.assertions = Some(Assertions::new(signer));
+        self
     }
 
     /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
     pub fn publish(&self, snapshot: Snapshot) {
+        if snapshot.policies().asserts() && self.assertions.is_none() {
+            tracing::error!(
+                "rules ask for assertions and the settings have no `assertion`: those requests are denied"
+            );
+        }
         let previous = self.current.load();
         self.keys.follow(snapshot.trust(), Some(previous.snapshot.trust()));
         self.introspector.follow(snapshot.trust(), Some(previous.snapshot.trust()));
@@ -171,10 +191,11 @@ impl Pinned<'_> {
             &self.pdp.options.peer_sources,
             self.current.snapshot.token_places(),
         );
+        let cookies = self.kept_cookies(&credentials);
         drop(credentials);
         self.pdp.count_unknown_keys(&evidence.peer.xfcc);
         match self.gather(&evidence).await {
-            Ok(material) => self.judge(view, &evidence, &material),
+            Ok(material) => self.judge(view, &evidence, &material, &cookies),
             Err(rejection) => self.refuse(rejection),
         }
     }
@@ -213,7 +234,13 @@ impl Pinned<'_> {
         self.deadline.saturating_sub(self.stopwatch.elapsed())
     }
 
-    fn judge(&self, view: &RequestView, evidence: &Evidence, material: &Material) -> Outcome {
+    fn judge(
+        &self,
+        view: &RequestView,
+        evidence: &Evidence,
+        material: &Material,
+        cookies: &Cookies,
+    ) -> Outcome {
         let Current { snapshot, remembered } = &*self.current;
         let now = self.pdp.clock.now();
         let subject =
@@ -223,13 +250,53 @@ impl Pinned<'_> {
             request: view,
             now,
         });
-        self.outcome(decision, Some(subject))
+        match self.carry_out(&decision, &subject, cookies, now) {
+            Ok(sealed) => Outcome { sealed, ..self.outcome(decision, Some(subject)) },
+            Err(why) => {
+                let rule = decision.rule().cloned();
+                let denial = rule.into_iter().fold(Denial::new(why), Denial::of);
+                self.outcome(Decision::Deny(denial), Some(subject))
+            }
+        }
+    }
+
+    /// What an allow obliges us to, as far as it takes keys or credentials.
+    fn carry_out(
+        &self,
+        decision: &Decision,
+        subject: &Subject,
+        cookies: &Cookies,
+        now: UnixTime,
+    ) -> Result<Vec<SealedHeader>, Rejection> {
+        let Decision::Allow(permit) = decision else { return Ok(Vec::new()) };
+        let obligations = permit.obligations();
+        let mut sealed = Vec::new();
+        if let Some(TokenPlace::Cookie(name)) = &obligations.token {
+            sealed.extend(cookies.without(name));
+        }
+        if let Some(wanted) = &obligations.assertion {
+            let assertions = self.pdp.assertions.as_ref().ok_or_else(|| {
+                Reason::AssertionUnavailable.because("the settings have no `assertion`")
+            })?;
+            sealed.push(assertions.header(wanted, permit.rule(), subject, now)?);
+        }
+        Ok(sealed)
+    }
+
+    /// The cookies, where a token may be among them.
+    fn kept_cookies(&self, credentials: &CredentialHeaders) -> Cookies {
+        let places = self.current.snapshot.token_places();
+        match places.iter().any(|place| matches!(place, TokenPlace::Cookie(_))) {
+            true => Cookies::of(credentials.all("cookie")),
+            false => Cookies::default(),
+        }
     }
 
     fn outcome(&self, decision: Decision, subject: Option<Subject>) -> Outcome {
         Outcome {
             id: self.pdp.ids.next(),
             decision,
+            sealed: Vec::new(),
             subject,
             revision: self.current.snapshot.revision().clone(),
             at: self.pdp.clock.now(),

@@ -4,6 +4,8 @@
 //! had the tests say so and are skipped; under `CI=true` they fail.
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod docs;
@@ -17,6 +19,8 @@ mod footprint;
 mod hostile;
 #[cfg(test)]
 mod listeners;
+#[cfg(test)]
+mod pitfalls;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
