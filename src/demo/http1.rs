@@ -64,11 +64,11 @@ impl Request {
         self.header("authorization", format!("Bearer {token}"))
     }
 
-    /// This request with a body, whose length a header has to tell.
+    /// This request with a body and the header that says its length.
     #[must_use]
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
-        self
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        let body = body.into();
+        Self { body: body.clone(), ..self.header("content-length", body.len().to_string()) }
     }
 
     fn bytes(&self) -> Vec<u8> {
