@@ -232,6 +232,7 @@ mod tests {
             let set =
                 usable.then(|| Arc::new(KeySet::parse(b"{\"keys\":[]}", KeyPurpose::Jwt).unwrap()));
             let status = KeyStatus {
+                first_seen: crate::pdp::FirstSeen::new(),
                 origin: "https://a.test".into(),
                 keys: set,
                 fetched_at,

@@ -116,7 +116,16 @@ fn issuer(issuer: &Issuer) -> Value {
 }
 
 fn key_status(status: &KeyStatus) -> Value {
+    let keys = status.keys.iter().flat_map(|set| set.keys()).map(|key| {
+        let first_seen = status.first_seen.get(key.thumbprint()).copied();
+        json!({
+            "kid": key.id(),
+            "thumbprint": key.thumbprint(),
+            "first_seen": seconds(first_seen),
+        })
+    });
     json!({
+        "keys": keys.collect::<Vec<_>>(),
         "origin": status.origin,
         "usable": status.keys.is_some(),
         "fetched_at": seconds(status.fetched_at),

@@ -293,4 +293,6 @@ mod trace;
 #[cfg(test)]
 mod mint;
 #[cfg(test)]
+mod shared_secret_tests;
+#[cfg(test)]
 mod tests;

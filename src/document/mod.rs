@@ -37,7 +37,8 @@ pub use source::{RemoteSource, Source};
 pub use spanned::Spanned;
 pub use suggest::closest;
 pub use token_issuer::{
-    BindingFloor, DiscoverySpec, IssuerProfile, KeysSpec, TokenIssuerSpec, TokenPlaceSpec,
+    BindingFloor, DiscoverySpec, IssuerProfile, KeysSpec, SharedSecretSpec, TokenIssuerSpec,
+    TokenPlaceSpec,
 };
 pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,

@@ -61,7 +61,7 @@ pub enum IssuerProfile {
     Kubernetes,
 }
 
-/// Where public keys come from: exactly one of `file`, `inline`, `url` and `discovery`.
+/// Where keys come from: exactly one of `file`, `inline`, `url`, `discovery` and `secrets`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(from = "RawKeys")]
 pub struct KeysSpec {
@@ -71,6 +71,8 @@ pub struct KeysSpec {
     pub url: Option<Spanned<String>>,
     /// The issuer's own metadata, which names the address (OpenID Connect Discovery 1.0).
     pub discovery: Option<Spanned<DiscoverySpec>>,
+    /// Instead of public keys: secrets that the issuer shares with us, for `HS256`, `HS384` and `HS512`.
+    pub secrets: Option<Spanned<Vec<SharedSecretSpec>>>,
     /// For an address: the authorities that its server's certificate must lead to, instead of the system's.
     pub ca: Option<Source>,
     /// For an address: how often the keys are fetched.
@@ -79,6 +81,27 @@ pub struct KeysSpec {
     pub max_stale: Option<Spanned<HumanDuration>>,
     /// For an address: whether `http://` will do.
     pub allow_plaintext: bool,
+}
+
+/// A secret that an issuer shares with us. It is read from a file and never stands in the document.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(from = "RawSharedSecret")]
+pub struct SharedSecretSpec {
+    /// The file.
+    pub source: Source,
+    /// The `kid` by which tokens name it; without one it is for tokens that name none.
+    pub key_id: Option<Spanned<String>>,
+}
+
+/// [`SharedSecretSpec`] as it is written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(description = "A secret that an issuer shares with us, read from a file.")]
+struct RawSharedSecret {
+    /// The file.
+    file: Spanned<String>,
+    /// The `kid` by which tokens name it; without one it is for tokens that name none.
+    key_id: Option<Spanned<String>>,
 }
 
 /// OpenID Connect Discovery. It has no settings: the metadata is where the specification says.
@@ -96,6 +119,8 @@ pub enum TokenPlaceSpec {
     Header(Spanned<String>),
     /// The cookie of this name.
     Cookie(Spanned<String>),
+    /// The query parameter of this name (RFC 6750 section 2.3): advised against, and off unless it is named.
+    Query(Spanned<String>),
 }
 
 /// The weakest binding that is accepted from an issuer.
@@ -113,7 +138,7 @@ pub enum BindingFloor {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(
-    description = "Where public keys come from: exactly one of `file`, `inline`, `url` and `discovery`."
+    description = "Where keys come from: exactly one of `file`, `inline`, `url`, `discovery` and `secrets`."
 )]
 struct RawKeys {
     /// A file that holds a JWK Set.
@@ -124,6 +149,8 @@ struct RawKeys {
     url: Option<Spanned<String>>,
     /// The issuer's own metadata, which names the address (OpenID Connect Discovery 1.0).
     discovery: Option<Spanned<DiscoverySpec>>,
+    /// Instead of public keys: secrets that the issuer shares with us, for `HS256`, `HS384` and `HS512`.
+    secrets: Option<Spanned<Vec<SharedSecretSpec>>>,
     /// For an address: the authorities that its server's certificate must lead to, instead of the system's.
     ca: Option<Source>,
     /// For an address: how often the keys are fetched.
@@ -143,10 +170,21 @@ impl TokenIssuerSpec {
     /// Everything the document points to or holds inline.
     #[must_use]
     pub fn sources(&self) -> Vec<&Source> {
-        let keys =
-            self.keys.iter().flat_map(|keys| keys.value.sources.iter().chain(&keys.value.ca));
+        let keys = self.keys.iter().flat_map(|keys| {
+            let secrets = keys.value.secrets.iter().flat_map(|secrets| &secrets.value);
+            let secrets = secrets.map(|secret| &secret.source);
+            keys.value.sources.iter().chain(&keys.value.ca).chain(secrets)
+        });
         let introspection = self.introspection.iter().flat_map(|spec| spec.value.sources());
         keys.chain(introspection).collect()
+    }
+}
+
+// === impl SharedSecretSpec ===
+
+impl From<RawSharedSecret> for SharedSecretSpec {
+    fn from(raw: RawSharedSecret) -> Self {
+        Self { source: Source::File(raw.file), key_id: raw.key_id }
     }
 }
 
@@ -159,6 +197,7 @@ impl From<RawKeys> for KeysSpec {
             sources: sources.collect(),
             url: raw.url,
             discovery: raw.discovery,
+            secrets: raw.secrets,
             ca: raw.ca,
             refresh: raw.refresh,
             max_stale: raw.max_stale,

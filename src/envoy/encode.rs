@@ -96,7 +96,8 @@ fn to_remove(permit: &Permit, sealed: &[SealedHeader]) -> Vec<String> {
         Some(TokenPlace::Header(name)) => Some(name.clone()),
         // Set to what is left of it, where anything is.
         Some(TokenPlace::Cookie(_)) => Some("cookie".to_owned()).filter(|name| !is_set(name)),
-        None => None,
+        // A parameter is among those that are removed from the query.
+        Some(TokenPlace::Query(_)) | None => None,
     };
     injectable.chain(token).chain([FAILURE_MODE_HEADER.to_owned()]).collect()
 }

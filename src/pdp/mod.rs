@@ -16,7 +16,9 @@ mod snapshot;
 
 pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
 pub use introspect::Introspector;
-pub use keys::{KeyCache, KeyStatus, LoadError, Loaded, last_good, load as load_keys};
+pub use keys::{
+    FirstSeen, KeyCache, KeyStatus, LastGood, LoadError, Loaded, last_good, load as load_keys,
+};
 pub use outcome::{DecisionId, Observer, Outcome, SealedHeader};
 pub use remember::{MemoryOptions, Remembered};
 pub use remote::{RemoteFiles, RemoteStatus};

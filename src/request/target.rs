@@ -20,7 +20,7 @@ pub struct Target {
     pub port: Option<u16>,
     /// The path without query.
     pub path: CanonicalPath,
-    /// The query as sent, without `?`; `None` where there is no `?`.
+    /// The query as sent, but for the values of sealed parameters, without `?`; `None` where there is no `?`.
     pub query: Option<String>,
 }
 

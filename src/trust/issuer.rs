@@ -3,6 +3,7 @@
 mod compile;
 mod introspection;
 mod keys;
+mod secrets;
 
 use std::sync::Arc;
 use std::time::Duration;

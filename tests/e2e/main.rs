@@ -6,9 +6,14 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod docs;
+#[cfg(test)]
+#[path = "../drill/mod.rs"]
+mod drill;
 #[cfg(test)]
 mod envoy;
 #[cfg(test)]
@@ -27,6 +32,8 @@ mod pitfalls;
 mod reload;
 #[cfg(test)]
 mod replicas;
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod stopping;
 #[cfg(test)]

@@ -60,12 +60,12 @@ fn verify_at(
     .map_err(|rejection| rejection.reason())
 }
 
-fn verify_bearer(trust: &TrustStore, token: &str) -> Result<TokenIdentity, Reason> {
+pub(super) fn verify_bearer(trust: &TrustStore, token: &str) -> Result<TokenIdentity, Reason> {
     let tokens = [(TokenPlace::Authorization, token)];
     verify_at(trust, &tokens, &NoMemory, now()).map(|mut tokens| tokens.remove(0))
 }
 
-fn claims(issuer: &str) -> Value {
+pub(super) fn claims(issuer: &str) -> Value {
     json!({
         "iss": issuer, "sub": "alice", "aud": "orders", "client_id": "web", "jti": "1",
         "iat": NOW - 60, "exp": NOW + 600, "scope": "orders:read orders:write",

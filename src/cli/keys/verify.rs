@@ -151,11 +151,14 @@ fn present(text: &str, trust: &TrustStore) -> Result<Vec<PresentedToken>, Reject
         TokenPlace::Authorization => ("authorization", format!("Bearer {text}")),
         TokenPlace::Header(name) => (name.as_str(), text.to_owned()),
         TokenPlace::Cookie(name) => ("cookie", format!("{name}={text}")),
+        TokenPlace::Query(name) => ("", format!("/?{name}={}", text.replace('+', "%2B"))),
     };
+    let sealed = SealedNames::for_places([&place]);
+    let (_, parameters) = sealed.split_target(value.clone());
     let mut headers = Headers::default();
     headers.push(name, HeaderValue::new(value.into_bytes()));
-    let sealed = SealedNames::for_places([&place]);
     let (_, credentials) = CredentialHeaders::split(headers, &sealed, None, None);
+    let credentials = credentials.with_parameters(parameters);
     evidence::collect(&credentials, None, &PeerSources::default(), &[place]).tokens
 }
 
