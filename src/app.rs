@@ -24,7 +24,7 @@ use crate::pdp::{HttpsFetcher, KeyCache, Load, Observer, Pdp, RemoteFiles};
 use crate::reload::{self, Reloader};
 use crate::signer::Signer;
 use crate::store::Store;
-use crate::telemetry::{LogLevel, Metrics};
+use crate::telemetry::{LogLevel, Metrics, Traces};
 
 use self::parts::Parts;
 
@@ -34,6 +34,7 @@ pub struct Bound {
     server: Server,
     reloader: Reloader,
     audit: Option<Arc<AuditLog>>,
+    traces: Option<Arc<Traces>>,
     admin: Option<(TcpListener, Pages)>,
     /// The signer, with where its keys are published beside the admin listener.
     signer: Option<signing::Publisher>,
@@ -82,7 +83,7 @@ pub enum StartError {
     #[error("cannot watch the documents: {0}")]
     Watch(io::Error),
     /// The instruments cannot be set up.
-    #[error("cannot set up metrics: {0}")]
+    #[error("cannot set up metrics and traces: {0}")]
     Metrics(String),
 }
 
@@ -101,9 +102,15 @@ impl Bound {
         let audit =
             config.audit.as_ref().map(AuditLog::start).transpose().map_err(StartError::Audit)?;
         let audit = audit.map(Arc::new);
-        let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
+        let otlp = config.otlp.as_ref();
+        let metrics = Arc::new(Metrics::sent_to(otlp).map_err(StartError::Metrics)?);
+        let traces = otlp.map(Traces::start).transpose().map_err(StartError::Metrics)?;
+        let traces = traces.map(Arc::new);
         let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::<Metrics>::clone(&metrics)];
         observers.extend(audit.iter().map(observer));
+        observers.extend(
+            traces.iter().map(|traces| -> Arc<dyn Observer> { Arc::<Traces>::clone(traces) }),
+        );
         let service = CheckService::new(Arc::clone(&core.pdp), observers)
             .at_most(config.listener.concurrent_checks);
         let parts = Arc::new(Parts {
@@ -131,7 +138,7 @@ impl Bound {
             None => None,
         };
         let server = Server { listener, tls, service, options: config.listener.clone() };
-        Ok(Self { server, reloader: core.reloader, audit, admin, signer })
+        Ok(Self { server, reloader: core.reloader, audit, traces, admin, signer })
     }
 
     /// The address that checks are answered on.
@@ -152,9 +159,18 @@ impl Bound {
         if let Some(signing) = signing {
             signing.abort();
         }
-        if let Some(audit) = self.audit {
-            close(audit).await;
-        }
+        let traces = async {
+            if let Some(traces) = self.traces {
+                // Waits, for a bounded time of its own.
+                let _ = tokio::task::spawn_blocking(move || traces.close()).await;
+            }
+        };
+        let audit = async {
+            if let Some(audit) = self.audit {
+                close(audit).await;
+            }
+        };
+        tokio::join!(traces, audit);
         // Last, so that metrics and readiness can be read while the drain goes on.
         if let Some(admin) = admin {
             admin.abort();
@@ -180,8 +196,10 @@ impl Core {
             Some(folder) => keys.kept_in(folder.clone()),
             None => keys,
         });
+        let store = Arc::new(store);
         let signer = signing::signer(config, &snapshot, clock.clone())?;
         let pdp = Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone());
+        let pdp = pdp.sharing(Arc::clone(&store));
         let pdp = Arc::new(match &signer {
             Some(signer) => pdp.asserting(Arc::clone(signer)),
             None => pdp,
@@ -189,7 +207,7 @@ impl Core {
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
             Reloader::new(Arc::clone(&pdp), followed, paths, &files).map_err(StartError::Watch)?;
-        Ok(Self { pdp, keys, remote, store: Arc::new(store), signer, reloader })
+        Ok(Self { pdp, keys, remote, store, signer, reloader })
     }
 }
 

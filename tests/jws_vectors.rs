@@ -1,4 +1,4 @@
-//! Third-party token vectors, judged by the same call that serves requests: Wycheproof, the JOSE cookbook, RFC 8705, RFC 9449.
+//! Third-party token vectors, judged by the same call that serves requests: Wycheproof, the JOSE cookbook, RFC 8705.
 //!
 //! What differs from a vector's expectation stands in a ledger with its reason, and a ledger entry that is no longer needed
 //! fails too.
@@ -346,28 +346,6 @@ fn certificate_bound_tokens_are_judged_as_rfc_8705_says() {
         ledger.record(case["id"].as_str().unwrap(), should_allow, bound, &format!("{judged:?}"));
     }
     ledger.close(1, 3);
-}
-
-/// RFC 9449 section 7.2: without support for proofs, every token that is bound to one is refused under either scheme.
-#[test]
-fn dpop_bound_tokens_are_never_taken_for_bearer_tokens() {
-    const NO_DPOP: &str = "DPoP proofs are not supported yet";
-    let Some(document) = vectors("rfc-tokens/rfc9449.json") else { return };
-    let signer = Signer::new();
-    let store = signer.trust();
-    let mut ledger = Ledger::new(&[
-        ("rfc9449/resource-request", NO_DPOP),
-        ("rfc9449/query-ignored-in-htu", NO_DPOP),
-    ]);
-    for case in document["cases"].as_array().unwrap() {
-        let scheme = case["authorization"].as_str().unwrap().split(' ').next().unwrap();
-        let token = signer.token(&case["introspection_response"]);
-        let judged = judge(&store, &format!("{scheme} {token}"), None);
-        assert_eq!(judged.as_ref().err(), Some(&Reason::DpopInvalid));
-        let should_allow = case["expected"] == "allow";
-        ledger.record(case["id"].as_str().unwrap(), should_allow, judged.is_ok(), "refused");
-    }
-    ledger.close(0, 11);
 }
 
 /// Says it on the terminal, past the test harness, which shows nothing of a test that passes.

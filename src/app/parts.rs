@@ -168,9 +168,11 @@ fn lists(domain: &TrustDomain, now: UnixTime) -> Option<Component> {
 /// it.
 fn store(health: &StoreHealth, now: UnixTime) -> Component {
     let StoreHealth { kind, up, was_up, since, why, .. } = health;
+    let since = since.map(|since| ago(since, now)).unwrap_or_default();
     let (condition, detail) = match (up, was_up) {
-        (true, _) => (Condition::Good, format!("{kind}, up since {}", ago(*since, now))),
-        (false, true) => (Condition::Degraded, format!("{kind}, lost {}: {why}", ago(*since, now))),
+        (true, _) if since.is_empty() => (Condition::Good, (*kind).to_owned()),
+        (true, _) => (Condition::Good, format!("{kind}, up since {since}")),
+        (false, true) => (Condition::Degraded, format!("{kind}, lost {since}: {why}")),
         (false, false) => (Condition::NotReady, format!("{kind}, no connection yet: {why}")),
     };
     Component::new("store", condition, detail)

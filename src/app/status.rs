@@ -146,7 +146,7 @@ fn store_status(health: &StoreHealth) -> Value {
     json!({
         "kind": health.kind,
         "up": health.up,
-        "since": health.since.as_secs(),
+        "since": health.since.map(UnixTime::as_secs),
         "losses": health.losses,
         "why": health.why,
     })

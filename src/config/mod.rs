@@ -20,7 +20,7 @@ use crate::envoy::ListenerOptions;
 use crate::pdp::{MemoryOptions, PdpOptions};
 use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
-use crate::telemetry::LogOptions;
+use crate::telemetry::{LogOptions, OtlpOptions};
 
 /// Every setting of a server.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct Config {
     pub store: StoreOptions,
     /// How assertions for upstreams are signed; `None` where no rule may ask for any.
     pub assertion: Option<AssertionOptions>,
+    /// Where traces and metrics are sent; `None` where they are not.
+    pub otlp: Option<OtlpOptions>,
     /// How the decision point works.
     pub pdp: PdpOptions,
 }
@@ -54,6 +56,7 @@ struct RawConfig {
     audit: Option<AuditSettings>,
     admin: Option<AdminOptions>,
     log: LogOptions,
+    otlp: Option<OtlpOptions>,
     deadline: HumanDuration,
     state_folder: Option<PathBuf>,
     memory: MemoryOptions,
@@ -74,6 +77,7 @@ impl Default for RawConfig {
             audit: None,
             admin: None,
             log: LogOptions::default(),
+            otlp: None,
             deadline: DEFAULT_DEADLINE,
             state_folder: None,
             memory: MemoryOptions::default(),
@@ -99,6 +103,9 @@ impl Config {
     /// Relative paths are relative to `base`, the folder of the settings file.
     fn from_raw(raw: RawConfig, base: &Path) -> Result<Self, ConfigError> {
         raw.listener.check().map_err(ConfigError::Contradiction)?;
+        if let Some(otlp) = &raw.otlp {
+            otlp.check().map_err(ConfigError::Contradiction)?;
+        }
         raw.store.check().map_err(ConfigError::Contradiction)?;
         if let Some(assertion) = &raw.assertion {
             assertion.check().map_err(ConfigError::Contradiction)?;
@@ -125,6 +132,7 @@ impl Config {
             store: raw.store.relative_to(base),
             assertion: raw.assertion.map(|assertion| assertion.relative_to(base)),
             log: raw.log,
+            otlp: raw.otlp,
         })
     }
 }

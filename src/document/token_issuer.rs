@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HumanDuration, IntrospectionSpec, Source, Spanned};
+use super::introspection::SecretFile;
+use super::{BindSpec, HumanDuration, IntrospectionSpec, Source, Spanned};
 
 /// What a `TokenIssuer` document says.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -40,6 +41,13 @@ pub struct TokenIssuerSpec {
     /// The weakest binding that its tokens may have.
     #[serde(default)]
     pub binding: BindingFloor,
+    /// Which claim of its tokens names their presenter.
+    pub bind: Option<Spanned<BindSpec>>,
+    /// Whether its tokens may be used again.
+    #[serde(default, rename = "use")]
+    pub token_use: TokenUse,
+    /// What proofs of possession must be like (RFC 9449).
+    pub dpop: Option<Spanned<DpopSpec>>,
     /// Claims that every token has, by JSON pointer (RFC 6901).
     #[serde(default)]
     pub required_claims: Vec<Spanned<String>>,
@@ -132,6 +140,46 @@ pub enum BindingFloor {
     None,
     /// Tokens are bound to the certificate of the peer that presents them (RFC 8705 section 3).
     Certificate,
+    /// Tokens are bound to a key, and come with a proof that their sender holds it (RFC 9449).
+    Dpop,
+    /// Tokens are bound in one of these ways.
+    Any,
+}
+
+/// How often a token may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum TokenUse {
+    /// Until it expires, as access tokens are.
+    #[default]
+    Many,
+    /// Once: its `jti` is remembered until it expires.
+    Once,
+}
+
+/// What proofs of possession must be like.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DpopSpec {
+    /// The algorithms that they may be signed with. Left out: all that are supported.
+    pub algorithms: Option<Spanned<Vec<Spanned<String>>>>,
+    /// How long ago they may have been made.
+    pub max_age: Option<Spanned<HumanDuration>>,
+    /// What callers see in front of the paths, such as `https://api.example.com`. Left out: what the proxy tells.
+    pub origins: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Whether they must hold a nonce of ours.
+    pub nonce: Option<Spanned<DpopNonceSpec>>,
+}
+
+/// Nonces that no replica has to remember.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DpopNonceSpec {
+    /// Files with the secrets that they are sealed with, the same on every replica. The first one makes them, all of them are
+    /// accepted.
+    pub secrets: Spanned<Vec<SecretFile>>,
+    /// For how long a nonce is good.
+    pub lifetime: Option<Spanned<HumanDuration>>,
 }
 
 /// [`KeysSpec`] as it is written.
@@ -176,7 +224,9 @@ impl TokenIssuerSpec {
             keys.value.sources.iter().chain(&keys.value.ca).chain(secrets)
         });
         let introspection = self.introspection.iter().flat_map(|spec| spec.value.sources());
-        keys.chain(introspection).collect()
+        let nonce = self.dpop.iter().filter_map(|dpop| dpop.value.nonce.as_ref());
+        let secrets = nonce.flat_map(|nonce| &nonce.value.secrets.value).map(SecretFile::source);
+        keys.chain(introspection).chain(secrets).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 //! that expires while its key is fetched is expired.
 
 mod assertion;
+mod carry;
 mod cookies;
 mod dial;
 mod fetch;
@@ -19,7 +20,7 @@ pub use introspect::Introspector;
 pub use keys::{
     FirstSeen, KeyCache, KeyStatus, LastGood, LoadError, Loaded, last_good, load as load_keys,
 };
-pub use outcome::{DecisionId, Observer, Outcome, SealedHeader};
+pub use outcome::{DecisionId, Observer, Outcome, Phases, SealedHeader};
 pub use remember::{MemoryOptions, Remembered};
 pub use remote::{RemoteFiles, RemoteStatus};
 pub use snapshot::{Load, Revision, Snapshot};
@@ -30,13 +31,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::authn::{self, Subject};
+use crate::authn::{self, DpopChallenge, Subject};
 use crate::clock::{Clock, Stopwatch, UnixTime};
 use crate::evidence::{self, Evidence, PeerSources, Presented, Xfcc};
-use crate::policy::{Decision, DecisionRequest, Denial};
+use crate::policy::{Decision, DecisionRequest, Denial, ProofNeed};
 use crate::reason::{Reason, Rejection};
-use crate::request::{CredentialHeaders, RequestView, SealedNames, TokenPlace};
+use crate::request::{CredentialHeaders, RequestLine, RequestView, SealedNames};
 use crate::signer::Signer;
+use crate::store::{FirstUse, Store};
 use crate::trust::Material;
 
 use self::assertion::Assertions;
@@ -54,6 +56,7 @@ pub struct Pdp {
     clock: Arc<dyn Clock>,
     ids: DecisionIds,
     options: PdpOptions,
+    store: Arc<Store>,
     unknown_xfcc_keys: AtomicU64,
 }
 
@@ -104,14 +107,30 @@ impl Pdp {
         let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
         let (ids, unknown_xfcc_keys) = (DecisionIds::new(), AtomicU64::new(0));
         let assertions = None;
-        Self { current, keys, introspector, assertions, clock, ids, options, unknown_xfcc_keys }
+        let store = Arc::new(Store::in_memory(Arc::clone(&clock)));
+        Self {
+            current,
+            keys,
+            introspector,
+            assertions,
+            clock,
+            ids,
+            options,
+            store,
+            unknown_xfcc_keys,
+        }
     }
 
-    /// This decision point with `signer` for the assertions that rules ask for.
+    /// The same, with `signer` for the assertions that rules ask for.
     #[must_use]
-    pub fn asserting(mut self, signer: Arc<Signer>) -> Self {
-        self.assertions = Some(Assertions::new(signer));
-        self
+    pub fn asserting(self, signer: Arc<Signer>) -> Self {
+        Self { assertions: Some(Assertions::new(signer)), ..self }
+    }
+
+    /// The same, remembering one-time credentials in `store` instead of in a memory of its own.
+    #[must_use]
+    pub fn sharing(self, store: Arc<Store>) -> Self {
+        Self { store, ..self }
     }
 
     /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
@@ -192,7 +211,7 @@ impl Pinned<'_> {
 
     /// Decides one request.
     pub async fn decide(&self, view: &RequestView, credentials: CredentialHeaders) -> Outcome {
-        let evidence = evidence::collect(
+        let mut evidence = evidence::collect(
             &credentials,
             view.destination.principal.as_deref(),
             &self.pdp.options.peer_sources,
@@ -200,17 +219,66 @@ impl Pinned<'_> {
         );
         let cookies = self.kept_cookies(&credentials);
         drop(credentials);
+        let began = self.stopwatch.elapsed();
         self.pdp.count_unknown_keys(&evidence.peer.xfcc);
-        match self.gather(&evidence).await {
-            Ok(material) => self.judge(view, &evidence, &material, &cookies),
-            Err(rejection) => self.refuse(rejection),
+        if !matches!(evidence.proof, Presented::Absent) {
+            evidence.request = RequestLine::of(view);
         }
+        match self.gather(&evidence).await {
+            Ok(material) => {
+                let outcome = self.judge(view, &evidence, &material, &cookies, began);
+                self.use_up(outcome).await
+            }
+            Err(rejection) => {
+                let gathered = Some(self.stopwatch.elapsed());
+                let phases = Phases { began: Some(began), gathered, ..Phases::default() };
+                self.outcome(Decision::Deny(Denial::new(rejection)), None, phases)
+            }
+        }
+    }
+
+    /// Claims what works once, after everything else allowed the request: what is denied uses nothing up (P67).
+    async fn use_up(&self, outcome: Outcome) -> Outcome {
+        let Some(subject) = outcome.subject.as_ref().filter(|_| outcome.decision.is_allow()) else {
+            return outcome;
+        };
+        let refused = self.claim_all(subject).await.err();
+        match refused {
+            None => outcome,
+            Some(rejection) => Outcome {
+                decision: outcome.decision.withdrawn(rejection),
+                elapsed: self.stopwatch.elapsed(),
+                ..outcome
+            },
+        }
+    }
+
+    async fn claim_all(&self, subject: &Subject) -> Result<(), Rejection> {
+        for once in subject.one_time_uses() {
+            let claim = self.pdp.store.first_use(once.key(), once.expires());
+            let claimed = tokio::time::timeout(self.left(), claim).await;
+            match claimed
+                .map_err(|_| Reason::Deadline.because("the store did not answer in time"))?
+            {
+                Ok(FirstUse::First) => {}
+                Ok(FirstUse::Seen) => {
+                    let detail = format!("{} was used before", once.kind());
+                    return Err(Reason::TokenReplayed.because(detail));
+                }
+                Err(error) => {
+                    let detail =
+                        format!("cannot tell whether the {} was used before: {error}", once.kind());
+                    return Err(Reason::StoreUnavailable.because(detail));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The outcome of a request that could not be decided: a denial for `rejection`.
     #[must_use]
     pub fn refuse(&self, rejection: Rejection) -> Outcome {
-        self.outcome(Decision::Deny(Denial::new(rejection)), None)
+        self.outcome(Decision::Deny(Denial::new(rejection)), None, Phases::default())
     }
 
     /// Fetches what verifying needs, within the deadline.
@@ -247,59 +315,54 @@ impl Pinned<'_> {
         evidence: &Evidence,
         material: &Material,
         cookies: &Cookies,
+        began: Duration,
     ) -> Outcome {
         let Current { snapshot, remembered } = &*self.current;
+        let gathered = self.stopwatch.elapsed();
         let now = self.pdp.clock.now();
         let subject =
             authn::authenticate(evidence, snapshot.trust(), material, remembered.memory(), now);
+        let authenticated = self.stopwatch.elapsed();
         let decision = snapshot.policies().evaluate(&DecisionRequest {
             subject: &subject,
             request: view,
             now,
         });
+        let decision = self.with_challenge(decision, evidence, now);
+        let phases = Phases {
+            began: Some(began),
+            gathered: Some(gathered),
+            authenticated: Some(authenticated),
+            evaluated: Some(self.stopwatch.elapsed()),
+        };
         match self.carry_out(&decision, &subject, cookies, now) {
-            Ok(sealed) => Outcome { sealed, ..self.outcome(decision, Some(subject)) },
-            Err(why) => {
-                let rule = decision.rule().cloned();
-                let denial = rule.into_iter().fold(Denial::new(why), Denial::of);
-                self.outcome(Decision::Deny(denial), Some(subject))
+            Ok(sealed) => Outcome { sealed, ..self.outcome(decision, Some(subject), phases) },
+            Err(why) => self.outcome(decision.withdrawn(why), Some(subject), phases),
+        }
+    }
+
+    /// Tells whoever lacks a good proof what to bring.
+    fn with_challenge(&self, decision: Decision, evidence: &Evidence, now: UnixTime) -> Decision {
+        let Decision::Deny(denial) = decision else { return decision };
+        let reason = denial.rejection().reason();
+        // The first challenge is the one that a caller without a token gets.
+        let is_first =
+            reason == Reason::TokenMissing && evidence.tokens.as_ref().is_ok_and(Vec::is_empty);
+        let for_want_of_proof = is_first
+            || matches!(reason, Reason::DpopInvalid | Reason::DpopNonce)
+            || denial.needs().proof.is_some();
+        let trust = self.current.snapshot.trust();
+        let by_key =
+            for_want_of_proof.then(|| authn::dpop_challenge(evidence, trust, now)).flatten();
+        Decision::Deny(match by_key {
+            None => denial,
+            Some(DpopChallenge { algorithms, nonce }) => {
+                denial.needing_proof(ProofNeed { algorithms, nonce })
             }
-        }
+        })
     }
 
-    /// What an allow obliges us to, as far as it takes keys or credentials.
-    fn carry_out(
-        &self,
-        decision: &Decision,
-        subject: &Subject,
-        cookies: &Cookies,
-        now: UnixTime,
-    ) -> Result<Vec<SealedHeader>, Rejection> {
-        let Decision::Allow(permit) = decision else { return Ok(Vec::new()) };
-        let obligations = permit.obligations();
-        let mut sealed = Vec::new();
-        if let Some(TokenPlace::Cookie(name)) = &obligations.token {
-            sealed.extend(cookies.without(name));
-        }
-        if let Some(wanted) = &obligations.assertion {
-            let assertions = self.pdp.assertions.as_ref().ok_or_else(|| {
-                Reason::AssertionUnavailable.because("the settings have no `assertion`")
-            })?;
-            sealed.push(assertions.header(wanted, permit.rule(), subject, now)?);
-        }
-        Ok(sealed)
-    }
-
-    /// The cookies, where a token may be among them.
-    fn kept_cookies(&self, credentials: &CredentialHeaders) -> Cookies {
-        let places = self.current.snapshot.token_places();
-        match places.iter().any(|place| matches!(place, TokenPlace::Cookie(_))) {
-            true => Cookies::of(credentials.all("cookie")),
-            false => Cookies::default(),
-        }
-    }
-
-    fn outcome(&self, decision: Decision, subject: Option<Subject>) -> Outcome {
+    fn outcome(&self, decision: Decision, subject: Option<Subject>, phases: Phases) -> Outcome {
         Outcome {
             id: self.pdp.ids.next(),
             decision,
@@ -308,6 +371,7 @@ impl Pinned<'_> {
             revision: self.current.snapshot.revision().clone(),
             at: self.pdp.clock.now(),
             elapsed: self.stopwatch.elapsed(),
+            phases,
         }
     }
 }

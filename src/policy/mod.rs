@@ -35,7 +35,7 @@ mod tests;
 
 pub use answer::{Answer, CustomAnswer};
 pub use check::Check;
-pub use decision::{Decision, Denial, Needs, Permit, RuleName, ShadowOutcome};
+pub use decision::{Decision, Denial, Needs, Permit, ProofNeed, RuleName, ShadowOutcome};
 pub use duties::{AssertionRequest, HeaderMutation, Obligations, QueryMutation};
 pub use rule::{Effect, Mode};
 pub use step_up::StepUp;

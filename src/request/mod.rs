@@ -10,6 +10,7 @@ mod headers;
 mod parameters;
 mod path;
 mod target;
+mod url;
 
 pub use attributes::{Body, Endpoint};
 pub use credentials::{CredentialHeaders, SealedNames, TokenPlace};
@@ -17,6 +18,7 @@ pub use headers::{HeaderValue, Headers};
 pub use parameters::SealedParameters;
 pub use path::CanonicalPath;
 pub use target::{Host, Target};
+pub use url::{NormalUrl, Origin, RequestLine};
 
 use std::collections::BTreeMap;
 

@@ -94,7 +94,7 @@ fn refuse(rule: &'static str) -> Rejection {
     Reason::HostInvalid.because(format!("host {rule}"))
 }
 
-fn parse_authority(authority: &str) -> Result<(Host, Option<u16>), Rejection> {
+pub(super) fn parse_authority(authority: &str) -> Result<(Host, Option<u16>), Rejection> {
     // A `:` after the last `]` separates the port; inside the brackets it belongs to the address.
     let port_at =
         authority.rfind(':').filter(|at| authority.rfind(']').is_none_or(|bracket| bracket < *at));

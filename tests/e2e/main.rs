@@ -27,6 +27,8 @@ mod listeners;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod otlp;
+#[cfg(test)]
 mod pitfalls;
 #[cfg(test)]
 mod reload;

@@ -15,7 +15,7 @@ use crate::cli::Exit;
 use crate::cli::documents::Progress;
 use crate::cli::style::{self, Output, visible};
 use crate::clock::{SystemClock, UnixTime};
-use crate::evidence::{self, CompactJws, PeerSources, PresentedToken};
+use crate::evidence::{self, CompactJws, PeerSources, Presented, PresentedToken};
 use crate::evidence_level::EvidenceLevel;
 use crate::limits::{KEY_FETCH_TIMEOUT, MAX_TOKEN_BYTES};
 use crate::pdp::Introspector;
@@ -200,8 +200,9 @@ async fn judge(
     }
     let mut passed = Vec::new();
     let mut tell = |check| passed.push(check);
+    let by = authn::Presenter { peer, proof: &Presented::Absent, request: None };
     let verified =
-        authn::verify_tokens_traced(tokens, peer, trust, &material, &NoMemory, now, &mut tell);
+        authn::verify_tokens_traced(tokens, by, trust, &material, &NoMemory, now, &mut tell);
     let mut report = Report::new(verified.as_deref(), &passed, now);
     report.describe(token, now);
     report.issuer = issuer.map(|issuer| issuer.name().to_owned());

@@ -97,6 +97,7 @@ impl Compiler<'_> {
         let max_age = max_age.map(|age| self.duration(Some(age), "maxAge", Duration::ZERO));
         let places = self.places();
         let required_claims = self.required_claims();
+        let (bind, dpop) = (self.bind(), self.dpop());
         let keys = self.keys();
         Some(Issuer {
             name: self.document.metadata.name.value.clone(),
@@ -110,6 +111,9 @@ impl Compiler<'_> {
             max_age,
             places: places?,
             binding: self.spec.binding,
+            bind,
+            token_use: self.spec.token_use,
+            dpop,
             required_claims,
             denied_keys: values(&self.spec.deny_kids),
             keys: keys?,
@@ -177,15 +181,20 @@ impl Compiler<'_> {
             );
             return None;
         }
+        let known = self.known_algorithms(&self.spec.algorithms);
+        let all_known = known.len() == self.spec.algorithms.len();
+        (all_known && self.judge_symmetry(&known)).then_some(known)
+    }
+
+    pub(super) fn known_algorithms(&mut self, names: &[Spanned<String>]) -> Vec<Algorithm> {
         let mut known = Vec::new();
-        for name in &self.spec.algorithms {
+        for name in names {
             match Algorithm::from_name(&name.value) {
                 Some(algorithm) => known.push(algorithm),
                 None => self.unknown_algorithm(name),
             }
         }
-        let all_known = known.len() == self.spec.algorithms.len();
-        (all_known && self.judge_symmetry(&known)).then_some(known)
+        known
     }
 
     fn unknown_algorithm(&mut self, name: &Spanned<String>) {
