@@ -4,6 +4,8 @@
 //! had the tests say so and are skipped; under `CI=true` they fail.
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod demo;
@@ -26,6 +28,8 @@ mod listeners;
 mod load;
 #[cfg(test)]
 mod otlp;
+#[cfg(test)]
+mod pitfalls;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
