@@ -3,6 +3,7 @@
 mod gauges;
 mod parts;
 mod revocations;
+mod signing;
 mod status;
 
 use std::io;
@@ -22,6 +23,7 @@ use crate::document::Diagnostic;
 use crate::envoy::{CheckService, ListenAddress, Listener, ListenerOptions, Server, Stop, Tls};
 use crate::pdp::{HttpsFetcher, KeyCache, Load, Observer, Pdp, RemoteFiles};
 use crate::reload::{self, Reloader};
+use crate::signer::Signer;
 use crate::store::Store;
 use crate::telemetry::{LogLevel, Metrics, Traces};
 
@@ -35,6 +37,8 @@ pub struct Bound {
     audit: Option<Arc<AuditLog>>,
     traces: Option<Arc<Traces>>,
     admin: Option<(TcpListener, Pages)>,
+    /// The signer, with where its keys are published beside the admin listener.
+    signer: Option<signing::Publisher>,
 }
 
 /// Longest wait for the audit log's sink in the end. With the drain before it below the 30 s that Kubernetes gives.
@@ -46,6 +50,7 @@ struct Core {
     keys: Arc<KeyCache>,
     remote: Arc<RemoteFiles>,
     store: Arc<Store>,
+    signer: Option<Arc<Signer>>,
     reloader: Reloader,
 }
 
@@ -72,6 +77,9 @@ pub enum StartError {
     /// The revocation API cannot be opened.
     #[error("`admin.revocations`: {0}")]
     Revocations(String),
+    /// Assertions cannot be signed as rules ask for.
+    #[error("{0}")]
+    Assertion(String),
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     Audit(io::Error),
@@ -122,8 +130,13 @@ impl Bound {
             tls: tls.clone(),
             audit: audit.as_deref().map(AuditLog::counts),
             log_level,
+            signer: core.signer.clone(),
         });
         parts.watched_by(&metrics);
+        let signer = match core.signer {
+            Some(signer) => Some(signing::publisher(config, signer).await?),
+            None => None,
+        };
         let admin = match &config.admin {
             Some(options) => {
                 let revocations = parts.revocation_api(options).map_err(StartError::Revocations)?;
@@ -133,7 +146,7 @@ impl Bound {
             None => None,
         };
         let server = Server { listener, tls, service, options: config.listener.clone() };
-        Ok(Self { server, reloader: core.reloader, audit, traces, admin })
+        Ok(Self { server, reloader: core.reloader, audit, traces, admin, signer })
     }
 
     /// The address that checks are answered on.
@@ -148,8 +161,12 @@ impl Bound {
     pub async fn run(self, stop: impl Future<Output = Stop> + Send) {
         let reloading = tokio::spawn(self.reloader.run());
         let admin = self.admin.map(|(listener, pages)| tokio::spawn(admin::serve(listener, pages)));
+        let signing = self.signer.map(|signer| tokio::spawn(signing::keep(signer)));
         self.server.serve(stop).await;
         reloading.abort();
+        if let Some(signing) = signing {
+            signing.abort();
+        }
         let traces = async {
             if let Some(traces) = self.traces {
                 // Waits, for a bounded time of its own.
@@ -188,13 +205,18 @@ impl Core {
             None => keys,
         });
         let store = Arc::new(store);
+        let signer = signing::signer(config, &snapshot, clock.clone())?;
         let pdp = Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone());
-        let pdp = Arc::new(pdp.sharing(Arc::clone(&store)));
+        let pdp = pdp.sharing(Arc::clone(&store));
+        let pdp = Arc::new(match &signer {
+            Some(signer) => pdp.asserting(Arc::clone(signer)),
+            None => pdp,
+        });
         pdp.revocations().share(Arc::clone(&store), config.revocations.before_first_sync);
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
             Reloader::new(Arc::clone(&pdp), followed, paths, &files).map_err(StartError::Watch)?;
-        Ok(Self { pdp, keys, remote, store, reloader })
+        Ok(Self { pdp, keys, remote, store, signer, reloader })
     }
 }
 

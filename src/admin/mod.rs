@@ -5,9 +5,11 @@
 //! Kubernetes is `kubectl port-forward` and thereby whoever the cluster lets do that.
 
 mod component;
+mod key_set;
 mod revocations;
 
 pub use component::{Component, Condition};
+pub use key_set::{KeySet, publish};
 pub use revocations::{RevocationApi, RevocationApiOptions, list_json, sharing_json};
 
 use std::fmt;
@@ -50,6 +52,8 @@ pub struct Pages {
     pub set_log_level: SetLogLevel,
     /// The revocation API, where it is configured.
     pub revocations: Option<RevocationApi>,
+    /// The public keys of assertions, where there are any.
+    pub key_set: Option<KeySet>,
 }
 
 /// Changes the log level, or says what is wrong with the one that is asked for.
@@ -96,6 +100,7 @@ pub async fn serve(listener: TcpListener, pages: Pages) -> std::io::Result<()> {
 
 fn router(mut pages: Pages) -> Router {
     let revocations = pages.revocations.take().map(revocations::router);
+    let key_set = key_set::router(pages.key_set.clone());
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
@@ -105,6 +110,7 @@ fn router(mut pages: Pages) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::new(pages))
         .merge(revocations.unwrap_or_default())
+        .merge(key_set)
 }
 
 /// `?verbose` shows every part.

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::revocations;
+use super::signing::key_set_of;
 use crate::admin::{Component, Condition, Pages};
 use crate::audit::AuditCounts;
 use crate::clock::{Clock, UnixTime};
@@ -16,6 +17,7 @@ use crate::document::HumanDuration;
 use crate::envoy::{ListenAddress, ListenerStatus, Tls, TlsStatus};
 use crate::pdp::{KeyCache, KeyStatus, Pdp, RemoteFiles, RemoteStatus};
 use crate::reload::ReloadStatus;
+use crate::signer::Signer;
 use crate::store::{Store, StoreHealth};
 use crate::telemetry::{LogLevel, Metrics};
 use crate::trust::{Revocation, TrustDomain};
@@ -35,6 +37,7 @@ pub(super) struct Parts {
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) audit: Option<Arc<AuditCounts>>,
     pub(super) log_level: LogLevel,
+    pub(super) signer: Option<Arc<Signer>>,
 }
 
 /// A certificate that is about to expire should have been renewed by now: most are at two thirds of their life.
@@ -54,6 +57,7 @@ impl Parts {
             log_level: Box::new(move || level.get()),
             set_log_level: Box::new(move |level| set_level.set(level)),
             revocations: None,
+            key_set: self.signer.as_ref().map(key_set_of),
         }
     }
 

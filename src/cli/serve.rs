@@ -124,7 +124,8 @@ fn refuse_start(error: &StartError) -> Exit {
         StartError::Audit(_)
         | StartError::Tls(_)
         | StartError::Store(_)
-        | StartError::Revocations(_) => {
+        | StartError::Revocations(_)
+        | StartError::Assertion(_) => {
             style::error(error);
             Exit::Settings
         }

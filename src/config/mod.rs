@@ -18,6 +18,7 @@ use crate::audit::{AuditOptions, AuditSettings};
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
 use crate::pdp::{MemoryOptions, PdpOptions, RevocationOptions};
+use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
 use crate::telemetry::{LogOptions, OtlpOptions};
 
@@ -40,6 +41,8 @@ pub struct Config {
     pub store: StoreOptions,
     /// How revocation while servers run works.
     pub revocations: RevocationOptions,
+    /// How assertions for upstreams are signed; `None` where no rule may ask for any.
+    pub assertion: Option<AssertionOptions>,
     /// Where traces and metrics are sent; `None` where they are not.
     pub otlp: Option<OtlpOptions>,
     /// How the decision point works.
@@ -61,6 +64,7 @@ struct RawConfig {
     memory: MemoryOptions,
     store: StoreOptions,
     revocations: RevocationOptions,
+    assertion: Option<AssertionOptions>,
 }
 
 /// Below Envoy's own default of 200 ms, so that our denial arrives before Envoy gives up on us (P15).
@@ -82,6 +86,7 @@ impl Default for RawConfig {
             memory: MemoryOptions::default(),
             store: StoreOptions::default(),
             revocations: RevocationOptions::default(),
+            assertion: None,
         }
     }
 }
@@ -106,6 +111,9 @@ impl Config {
             otlp.check().map_err(ConfigError::Contradiction)?;
         }
         raw.store.check().map_err(ConfigError::Contradiction)?;
+        if let Some(assertion) = &raw.assertion {
+            assertion.check().map_err(ConfigError::Contradiction)?;
+        }
         if raw.documents.is_empty() {
             let message = "no documents: set `documents` to a list of files or folders, or give `--documents PATH`";
             return Err(ConfigError::Contradiction(message.into()));
@@ -127,6 +135,7 @@ impl Config {
             state_folder: raw.state_folder.map(|folder| base.join(folder)),
             store: raw.store.relative_to(base),
             revocations: raw.revocations,
+            assertion: raw.assertion.map(|assertion| assertion.relative_to(base)),
             log: raw.log,
             otlp: raw.otlp,
         })

@@ -3,6 +3,9 @@
 //! Collect, gather, authenticate, evaluate. Only *gather* may wait, and the clock is read once, after the wait: a token
 //! that expires while its key is fetched is expired.
 
+mod assertion;
+mod carry;
+mod cookies;
 mod dial;
 mod fetch;
 mod introspect;
@@ -18,7 +21,7 @@ pub use introspect::Introspector;
 pub use keys::{
     FirstSeen, KeyCache, KeyStatus, LastGood, LoadError, Loaded, last_good, load as load_keys,
 };
-pub use outcome::{DecisionId, Observer, Outcome, Phases};
+pub use outcome::{DecisionId, Observer, Outcome, Phases, SealedHeader};
 pub use remember::{MemoryOptions, Remembered};
 pub use remote::{RemoteFiles, RemoteStatus};
 pub use revocation::{
@@ -39,9 +42,12 @@ use crate::evidence::{self, Evidence, PeerSources, Presented, Xfcc};
 use crate::policy::{Decision, DecisionRequest, Denial, ProofNeed};
 use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, RequestLine, RequestView, SealedNames};
+use crate::signer::Signer;
 use crate::store::{FirstUse, Store};
 use crate::trust::Material;
 
+use self::assertion::Assertions;
+use self::cookies::Cookies;
 use self::outcome::DecisionIds;
 
 /// The policy decision point: shared by every connection, replaced never; what it decides by is replaced whole.
@@ -51,6 +57,8 @@ pub struct Pdp {
     keys: Arc<KeyCache>,
     introspector: Introspector,
     revocations: Arc<RevocationRegister>,
+    /// None where the settings say nothing of assertions.
+    assertions: Option<Assertions>,
     clock: Arc<dyn Clock>,
     ids: DecisionIds,
     options: PdpOptions,
@@ -107,18 +115,26 @@ impl Pdp {
         let revocations = Arc::new(revocations);
         let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
         let (ids, unknown_xfcc_keys) = (DecisionIds::new(), AtomicU64::new(0));
+        let assertions = None;
         let store = Arc::new(Store::in_memory(Arc::clone(&clock)));
         Self {
             current,
             keys,
             introspector,
             revocations,
+            assertions,
             clock,
             ids,
             options,
             store,
             unknown_xfcc_keys,
         }
+    }
+
+    /// The same, with `signer` for the assertions that rules ask for.
+    #[must_use]
+    pub fn asserting(self, signer: Arc<Signer>) -> Self {
+        Self { assertions: Some(Assertions::new(signer)), ..self }
     }
 
     /// The same, remembering one-time credentials in `store` instead of in a memory of its own.
@@ -129,6 +145,11 @@ impl Pdp {
 
     /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
     pub fn publish(&self, snapshot: Snapshot) {
+        if snapshot.policies().asserts() && self.assertions.is_none() {
+            tracing::error!(
+                "rules ask for assertions and the settings have no `assertion`: those requests are denied"
+            );
+        }
         let previous = self.current.load();
         self.keys.follow(snapshot.trust(), Some(previous.snapshot.trust()));
         self.introspector.follow(snapshot.trust(), Some(previous.snapshot.trust()));
@@ -219,6 +240,7 @@ impl Pinned<'_> {
             &self.pdp.options.peer_sources,
             self.current.snapshot.token_places(),
         );
+        let cookies = self.kept_cookies(&credentials);
         drop(credentials);
         let began = self.stopwatch.elapsed();
         self.pdp.count_unknown_keys(&evidence.peer.xfcc);
@@ -229,7 +251,7 @@ impl Pinned<'_> {
             Ok(mut material) => {
                 // After the wait: what was revoked meanwhile counts.
                 material.revoke_by(self.pdp.revocations.current());
-                let outcome = self.judge(view, &evidence, &material, began);
+                let outcome = self.judge(view, &evidence, &material, &cookies, began);
                 self.use_up(outcome).await
             }
             Err(rejection) => {
@@ -317,6 +339,7 @@ impl Pinned<'_> {
         view: &RequestView,
         evidence: &Evidence,
         material: &Material,
+        cookies: &Cookies,
         began: Duration,
     ) -> Outcome {
         let Current { snapshot, remembered } = &*self.current;
@@ -337,7 +360,10 @@ impl Pinned<'_> {
             authenticated: Some(authenticated),
             evaluated: Some(self.stopwatch.elapsed()),
         };
-        self.outcome(decision, Some(subject), phases)
+        match self.carry_out(&decision, &subject, cookies, now) {
+            Ok(sealed) => Outcome { sealed, ..self.outcome(decision, Some(subject), phases) },
+            Err(why) => self.outcome(decision.withdrawn(why), Some(subject), phases),
+        }
     }
 
     /// Tells whoever lacks a good proof what to bring.
@@ -365,6 +391,7 @@ impl Pinned<'_> {
         Outcome {
             id: self.pdp.ids.next(),
             decision,
+            sealed: Vec::new(),
             subject,
             revision: self.current.snapshot.revision().clone(),
             at: self.pdp.clock.now(),
