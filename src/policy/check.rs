@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::gaps::Datum;
 use super::truth::Truth;
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::{Reason, Rejection};
@@ -69,6 +70,33 @@ pub(super) enum Verdict<'r> {
 // === impl Check ===
 
 impl<'r> Check<'r> {
+    /// What a record must hold so that it can be told; for a condition and for what is injected, each variable says so
+    /// itself.
+    pub(super) fn datum(self) -> Option<Datum> {
+        match self {
+            Self::ContextExtension(_) => Some(Datum::ContextExtensions),
+            Self::Header(_) => Some(Datum::Headers),
+            Self::Query(_) => Some(Datum::Query),
+            Self::PeerDns | Self::PeerUri | Self::PeerEmail => Some(Datum::PeerNames),
+            Self::TokenClaim(pointer) => Datum::of_claim(pointer),
+            Self::Source
+            | Self::PeerPresent
+            | Self::PeerTrustDomain(_)
+            | Self::PeerSpiffe
+            | Self::PeerSubject
+            | Self::PeerEvidence(_)
+            | Self::TokenPresent(_)
+            | Self::TokenBinding
+            | Self::TokenAudience
+            | Self::TokenSubject
+            | Self::TokenClient
+            | Self::TokenScopes(_)
+            | Self::TokenAnyScope(_)
+            | Self::Condition
+            | Self::Inject(_) => None,
+        }
+    }
+
     /// How far a rule got that failed here: the allow rule that got furthest came closest.
     pub(super) const fn stage(self) -> u8 {
         match self {

@@ -3,12 +3,16 @@
 //! Compiling is all or nothing and reports every problem; evaluating is pure, so that the same question to the same
 //! set always has the same answer. `docs/policy.md` says what the documents mean.
 
+mod asked;
 mod check;
 mod claim;
 mod compile;
 mod condition;
 mod decision;
+mod elsewhere;
 mod evaluate;
+mod fact;
+mod gaps;
 mod header;
 mod host;
 mod index;
@@ -18,6 +22,7 @@ mod lint;
 mod path;
 mod peer;
 mod query;
+mod remedy;
 mod rule;
 mod suite;
 mod template;
@@ -30,11 +35,16 @@ mod variable;
 #[cfg(test)]
 mod tests;
 
+pub use asked::Asked;
 pub use check::Check;
+pub use condition::Operand;
 pub use decision::{Decision, Denial, HeaderMutation, Permit, RuleName, ShadowOutcome};
-pub use rule::{Effect, Mode};
+pub use elsewhere::Elsewhere;
+pub use fact::{Fact, Sight};
+pub use gaps::{Datum, Gaps};
+pub use rule::{Effect, HostFit, Mode};
 pub use suite::{CaseReport, Difference, Suite, SuiteReport};
-pub use trace::{CheckTrace, Mismatch, NoTrace, Recorder, RuleOutcome, RuleTrace, Trace};
+pub use trace::{About, CheckTrace, Mismatch, NoTrace, Recorder, RuleOutcome, RuleTrace, Trace};
 pub use truth::Truth;
 
 use std::sync::Arc;
