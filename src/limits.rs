@@ -177,5 +177,8 @@ pub const MAX_PATTERN_BYTES: usize = 1024 * 1024;
 /// Longest value of an injected header (P12).
 pub const MAX_INJECTED_VALUE_BYTES: usize = 8 * 1024;
 
+/// Most media ranges of an `accept` header that are looked at; browsers send eight.
+pub const MAX_ACCEPTED_RANGES: usize = 32;
+
 /// Longest `detail` of a rejection kept for logs and audit: it can hold what the caller sent.
 pub const MAX_DETAIL_BYTES: usize = 256;

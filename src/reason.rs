@@ -28,6 +28,8 @@ pub enum ClientAnswer {
     InvalidToken,
     /// 403 `insufficient_scope`.
     InsufficientScope,
+    /// 401 `insufficient_user_authentication` (RFC 9470): the user has to authenticate again, or in another way.
+    InsufficientAuthentication,
     /// 403 and nothing more.
     Forbidden,
     /// 429.
@@ -128,6 +130,8 @@ reasons! {
         IntrospectionInactive "introspection_inactive" InvalidToken "the issuer says that the opaque token is not active";
         IntrospectionUnavailable "introspection_unavailable" Unavailable "the issuer could not be asked about the opaque token";
         ScopeMissing "scope_missing" InsufficientScope "the token lacks a scope that the rule needs";
+        AcrInsufficient "acr_insufficient" InsufficientAuthentication "the user authenticated in none of the ways that the rule asks for";
+        AuthTooOld "auth_too_old" InsufficientAuthentication "the user authenticated too long ago for the rule, or the token does not say when";
         ClaimMismatch "claim_mismatch" Forbidden "a claim is absent or has another value than the rule needs";
     }
     Binding {
@@ -167,20 +171,53 @@ impl ClientAnswer {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::Unauthenticated | Self::InvalidRequest | Self::InvalidToken => 401,
+            Self::Unauthenticated
+            | Self::InvalidRequest
+            | Self::InvalidToken
+            | Self::InsufficientAuthentication => 401,
             Self::InsufficientScope | Self::Forbidden => 403,
             Self::Throttled => 429,
             Self::Unavailable => 503,
         }
     }
 
-    /// The error code of RFC 6750 section 3.1, where one may be told.
+    /// The code of `google.rpc.Code`: never 0, which is OK.
+    #[must_use]
+    pub const fn grpc_status(self) -> i32 {
+        match self {
+            Self::InsufficientScope | Self::Forbidden => 7,
+            Self::Throttled => 8,
+            Self::Unavailable => 14,
+            Self::Unauthenticated
+            | Self::InvalidRequest
+            | Self::InvalidToken
+            | Self::InsufficientAuthentication => 16,
+        }
+    }
+
+    /// The word for it in bodies.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::InsufficientAuthentication => "insufficient_user_authentication",
+            Self::Forbidden => "forbidden",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// The error code of RFC 6750 section 3.1 and RFC 9470 section 3, where one may be told.
     #[must_use]
     pub const fn oauth_error(self) -> Option<&'static str> {
         match self {
             Self::InvalidRequest => Some("invalid_request"),
             Self::InvalidToken => Some("invalid_token"),
             Self::InsufficientScope => Some("insufficient_scope"),
+            Self::InsufficientAuthentication => Some("insufficient_user_authentication"),
             Self::Unauthenticated | Self::Forbidden | Self::Throttled | Self::Unavailable => None,
         }
     }

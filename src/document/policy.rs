@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_saphyr::Spanned;
 
+use crate::document::HumanDuration;
 use crate::evidence_level::EvidenceLevel;
 
 /// Texts with their places.
@@ -155,6 +156,12 @@ pub struct TokenSpec {
     pub claims: Option<Spanned<Vec<Spanned<ClaimSpec>>>>,
     /// What must tie it to the peer.
     pub binding: Option<Spanned<BindingSpec>>,
+    /// Ways of authenticating (values of the claim `acr`) of which its user must have used one. A caller that does not meet it
+    /// gets the challenge of RFC 9470. Example: `acr: [phr, "urn:example:gold"]`.
+    pub acr: Option<Spanned<Texts>>,
+    /// How long ago its user may have authenticated (the claim `auth_time`), as a duration. A caller that does not meet it
+    /// gets the challenge of RFC 9470. Example: `maxAge: 5m`.
+    pub max_age: Option<Spanned<HumanDuration>>,
 }
 
 /// What must tie a token to the peer.

@@ -17,30 +17,22 @@ use envoy_types::pb::google::protobuf::{Struct, Value};
 use envoy_types::pb::google::rpc::Status;
 
 use crate::pdp::{DecisionId, Outcome};
-use crate::policy::{Decision, Denial, Permit};
-use crate::reason::{ClientAnswer, Reason};
+use crate::policy::{Answer, Decision, Denial, Permit};
+use crate::reason::Reason;
+use crate::request::RequestView;
 
-/// The gRPC codes of `google.rpc.Code` that are used.
-mod code {
-    pub(super) const OK: i32 = 0;
-    pub(super) const PERMISSION_DENIED: i32 = 7;
-    pub(super) const RESOURCE_EXHAUSTED: i32 = 8;
-    pub(super) const UNAVAILABLE: i32 = 14;
-    pub(super) const UNAUTHENTICATED: i32 = 16;
-}
+/// The code of `google.rpc.Code` by which Envoy lets a request pass.
+const OK: i32 = 0;
 
 /// Envoy's word that a request passed without being checked; from a caller it would be a lie either way (P3).
 const FAILURE_MODE_HEADER: &str = "x-envoy-auth-failure-mode-allowed";
 
-/// Tells the caller which decision to ask the operators about.
-const DECISION_ID_HEADER: &str = "x-decision-id";
-
 /// The whole answer to one check.
 #[must_use]
-pub fn encode(outcome: &Outcome) -> CheckResponse {
+pub fn encode(request: &RequestView, outcome: &Outcome) -> CheckResponse {
     match &outcome.decision {
         Decision::Allow(permit) => allow(permit, outcome.id),
-        Decision::Deny(denial) => deny(denial, outcome.id),
+        Decision::Deny(denial) => deny(denial, request, outcome.id),
     }
 }
 
@@ -57,7 +49,7 @@ fn allow(permit: &Permit, id: DecisionId) -> CheckResponse {
         query_parameters_to_remove: Vec::new(),
     };
     CheckResponse {
-        status: Some(status(code::OK)),
+        status: Some(grpc(OK)),
         dynamic_metadata: Some(metadata(id, "allow", None)),
         http_response: Some(HttpResponse::OkResponse(ok)),
     }
@@ -71,72 +63,22 @@ fn to_remove(permit: &Permit) -> Vec<String> {
     injectable.chain([FAILURE_MODE_HEADER.to_owned()]).collect()
 }
 
-fn deny(denial: &Denial, id: DecisionId) -> CheckResponse {
+fn deny(denial: &Denial, request: &RequestView, id: DecisionId) -> CheckResponse {
     let reason = denial.rejection().reason();
-    let answer = reason.client_answer();
-    let mut headers = vec![
-        overwrite("content-type", "application/json"),
-        overwrite("cache-control", "no-store"),
-        overwrite(DECISION_ID_HEADER, &id.to_string()),
-    ];
-    headers.extend(
-        challenge(answer, denial.scopes()).map(|value| overwrite("www-authenticate", &value)),
-    );
+    let Answer { status, headers, body } = Answer::of(denial, request, &id.to_string());
     let denied = DeniedHttpResponse {
-        status: Some(HttpStatus { code: i32::from(answer.status()) }),
-        headers,
-        body: body(answer, id),
+        status: Some(HttpStatus { code: i32::from(status) }),
+        headers: headers.iter().map(|(name, value)| overwrite(name, value)).collect(),
+        body,
     };
     CheckResponse {
-        status: Some(status(grpc_code(answer))),
+        status: Some(grpc(reason.client_answer().grpc_status())),
         dynamic_metadata: Some(metadata(id, "deny", Some(reason))),
         http_response: Some(HttpResponse::DeniedResponse(denied)),
     }
 }
 
-/// RFC 6750 section 3: every 401 and every `insufficient_scope` carries a challenge.
-fn challenge(answer: ClientAnswer, scopes: &[String]) -> Option<String> {
-    let error = answer.oauth_error();
-    if error.is_none() && answer != ClientAnswer::Unauthenticated {
-        return None;
-    }
-    let error = error.map(|error| format!(", error=\"{error}\"")).unwrap_or_default();
-    // Which scopes a resource needs is public in OAuth, and these come from our own policy, never from the token.
-    let scope = match scopes {
-        [_, ..] if answer == ClientAnswer::InsufficientScope => {
-            format!(", scope=\"{}\"", scopes.join(" "))
-        }
-        _ => String::new(),
-    };
-    Some(format!("Bearer realm=\"countersign\"{error}{scope}"))
-}
-
-/// A word from a fixed vocabulary and the decision id: nothing that a prober could learn from.
-fn body(answer: ClientAnswer, id: DecisionId) -> String {
-    let error = match answer {
-        ClientAnswer::Unauthenticated => "unauthenticated",
-        ClientAnswer::InvalidRequest => "invalid_request",
-        ClientAnswer::InvalidToken => "invalid_token",
-        ClientAnswer::InsufficientScope => "insufficient_scope",
-        ClientAnswer::Forbidden => "forbidden",
-        ClientAnswer::Throttled => "throttled",
-        ClientAnswer::Unavailable => "unavailable",
-    };
-    format!("{{\"error\":\"{error}\",\"decision_id\":\"{id}\"}}\n")
-}
-
-const fn grpc_code(answer: ClientAnswer) -> i32 {
-    match answer {
-        ClientAnswer::Unauthenticated
-        | ClientAnswer::InvalidRequest
-        | ClientAnswer::InvalidToken => code::UNAUTHENTICATED,
-        ClientAnswer::InsufficientScope | ClientAnswer::Forbidden => code::PERMISSION_DENIED,
-        ClientAnswer::Throttled => code::RESOURCE_EXHAUSTED,
-        ClientAnswer::Unavailable => code::UNAVAILABLE,
-    }
-}
-
-const fn status(code: i32) -> Status {
+const fn grpc(code: i32) -> Status {
     Status { code, message: String::new(), details: Vec::new() }
 }
 

@@ -45,7 +45,7 @@ impl CheckService {
             .await
             .unwrap_or_else(|_| pdp.refuse(Reason::PolicyUnavailable.because("deciding panicked")));
         self.observe(&view, &outcome);
-        encode(&outcome)
+        encode(&view, &outcome)
     }
 
     fn observe(&self, view: &RequestView, outcome: &Outcome) {

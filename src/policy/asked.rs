@@ -97,6 +97,10 @@ impl<'a> Asked<'a> {
                 own.map(|own| own.test.to_string()).collect()
             }
             Check::TokenScopes(scopes) | Check::TokenAnyScope(scopes) => scopes.to_vec(),
+            Check::TokenAcr(step_up) => step_up.acr.to_vec(),
+            Check::TokenAge(step_up) => {
+                step_up.max_age.iter().map(|age| format!("{} s", age.as_secs())).collect()
+            }
             Check::Condition => rule.when.iter().map(|when| when.as_str().to_owned()).collect(),
             Check::Inject(name) => {
                 self.injection(name).iter().map(|own| own.template.text()).collect()
@@ -112,6 +116,10 @@ impl<'a> Asked<'a> {
         let one = |name: &str, sight| {
             let unrecorded = self.check.datum().is_some_and(|datum| self.gaps.cover(datum));
             vec![Fact::new(name, if unrecorded { Sight::NotRecorded } else { sight })]
+        };
+        let claim = |pointer: &str| {
+            let found = Sight::json(token.and_then(|token| token.claim(pointer)));
+            one(&format!("claim {pointer}"), found)
         };
         match self.check {
             Check::Source => {
@@ -157,10 +165,9 @@ impl<'a> Asked<'a> {
             Check::TokenClient => {
                 one("token.client", Sight::open(token.and_then(TokenIdentity::client)))
             }
-            Check::TokenClaim(pointer) => {
-                let claim = Sight::json(token.and_then(|token| token.claim(pointer)));
-                one(&format!("claim {pointer}"), claim)
-            }
+            Check::TokenClaim(pointer) => claim(pointer),
+            Check::TokenAcr(_) => claim("/acr"),
+            Check::TokenAge(_) => claim("/auth_time"),
             Check::TokenScopes(_) | Check::TokenAnyScope(_) => {
                 one("token.scopes", list(token.map(TokenIdentity::scopes)))
             }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use super::decision::Needs;
 use super::gaps::Datum;
+use super::step_up::StepUp;
 use super::truth::Truth;
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::{Reason, Rejection};
@@ -50,6 +52,10 @@ pub enum Check<'r> {
     TokenScopes(&'r [String]),
     /// The token has one of these scopes.
     TokenAnyScope(&'r [String]),
+    /// The user authenticated in one of these ways.
+    TokenAcr(&'r StepUp),
+    /// The user authenticated lately enough.
+    TokenAge(&'r StepUp),
     /// The condition holds.
     Condition,
     /// The value of this header to inject can be sent.
@@ -79,6 +85,7 @@ impl<'r> Check<'r> {
             Self::Query(_) => Some(Datum::Query),
             Self::PeerDns | Self::PeerUri | Self::PeerEmail => Some(Datum::PeerNames),
             Self::TokenClaim(pointer) => Datum::of_claim(pointer),
+            Self::TokenAcr(_) | Self::TokenAge(_) => Some(Datum::TokenClaims),
             Self::Source
             | Self::PeerPresent
             | Self::PeerTrustDomain(_)
@@ -120,8 +127,10 @@ impl<'r> Check<'r> {
             Self::TokenClaim(_) => 17,
             Self::TokenScopes(_) => 18,
             Self::TokenAnyScope(_) => 19,
-            Self::Condition => 20,
-            Self::Inject(_) => 21,
+            Self::TokenAcr(_) => 20,
+            Self::TokenAge(_) => 21,
+            Self::Condition => 22,
+            Self::Inject(_) => 23,
         }
     }
 
@@ -146,6 +155,8 @@ impl<'r> Check<'r> {
             Self::TokenAudience => Reason::Audience,
             Self::TokenSubject | Self::TokenClient | Self::TokenClaim(_) => Reason::ClaimMismatch,
             Self::TokenScopes(_) | Self::TokenAnyScope(_) => Reason::ScopeMissing,
+            Self::TokenAcr(_) => Reason::AcrInsufficient,
+            Self::TokenAge(_) => Reason::AuthTooOld,
             Self::Inject(_) => Reason::EvalError,
         };
         reason.because(format!("the closest rule needs {self}"))
@@ -156,10 +167,11 @@ impl<'r> Check<'r> {
         Reason::EvalError.because(format!("cannot tell whether there is {self}"))
     }
 
-    /// The scopes to name in a challenge. Only where all of them are needed: a challenge cannot say "one of".
-    pub(super) const fn scopes(self) -> &'r [String] {
+    /// What to name in a challenge. Scopes only where all of them are needed: a challenge cannot say "one of".
+    pub(super) fn needs(self) -> Needs {
         match self {
-            Self::TokenScopes(scopes) => scopes,
+            Self::TokenScopes(scopes) => Needs { scopes: scopes.to_vec(), ..Needs::default() },
+            Self::TokenAcr(step_up) | Self::TokenAge(step_up) => step_up.needs(),
             Self::Source
             | Self::ContextExtension(_)
             | Self::Header(_)
@@ -180,7 +192,7 @@ impl<'r> Check<'r> {
             | Self::TokenClaim(_)
             | Self::TokenAnyScope(_)
             | Self::Condition
-            | Self::Inject(_) => &[],
+            | Self::Inject(_) => Needs::default(),
         }
     }
 }
@@ -209,6 +221,10 @@ impl fmt::Display for Check<'_> {
             Self::TokenClaim(pointer) => write!(f, "a fitting claim `{pointer}`"),
             Self::TokenScopes(scopes) => write!(f, "scope `{}`", scopes.join(" ")),
             Self::TokenAnyScope(scopes) => write!(f, "one of the scopes `{}`", scopes.join(" ")),
+            Self::TokenAcr(step_up) => {
+                write!(f, "an authentication `{}`", step_up.acr_values())
+            }
+            Self::TokenAge(_) => f.write_str("an authentication that is more recent"),
             Self::Condition => f.write_str("a request for which its condition holds"),
             Self::Inject(name) => write!(f, "a value for header `{name}` that can be sent"),
         }
@@ -236,12 +252,12 @@ impl<'r> Verdict<'r> {
         }
     }
 
-    /// Why an allow rule with this verdict does not allow, and the scopes that would have been needed.
-    pub(super) fn explain(self) -> (Rejection, &'r [String]) {
+    /// Why an allow rule with this verdict does not allow, and what would have been needed.
+    pub(super) fn explain(self) -> (Rejection, Needs) {
         match self {
-            Self::Satisfied => (Reason::NoRule.because("the rule is satisfied"), &[]),
-            Self::NotSatisfied(check) => (check.failed(), check.scopes()),
-            Self::Indeterminate(check) => (check.undetermined(), &[]),
+            Self::Satisfied => (Reason::NoRule.because("the rule is satisfied"), Needs::default()),
+            Self::NotSatisfied(check) => (check.failed(), check.needs()),
+            Self::Indeterminate(check) => (check.undetermined(), Needs::default()),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::rule::Effect;
 use super::truth::Truth;
@@ -32,9 +33,19 @@ pub struct Permit {
 pub struct Denial {
     rejection: Rejection,
     rule: Option<RuleName>,
-    /// The scopes to name in an `insufficient_scope` challenge (RFC 6750 section 3).
-    scopes: Vec<String>,
+    needs: Needs,
     shadows: Vec<ShadowOutcome>,
+}
+
+/// What a challenge tells the caller to bring. It comes from the policy, never from the token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The scopes that it must have (RFC 6750 section 3).
+    pub scopes: Vec<String>,
+    /// The ways of which the user must have authenticated in one (RFC 9470 section 3).
+    pub acr: Vec<String>,
+    /// How long ago that may have been.
+    pub max_age: Option<Duration>,
 }
 
 /// What became of a rule in shadow mode that matched, or of which nobody can tell. It is reported, never enforced.
@@ -138,8 +149,8 @@ impl Permit {
 impl Denial {
     /// A refusal without a rule.
     #[must_use]
-    pub const fn new(rejection: Rejection) -> Self {
-        Self { rejection, rule: None, scopes: Vec::new(), shadows: Vec::new() }
+    pub fn new(rejection: Rejection) -> Self {
+        Self { rejection, rule: None, needs: Needs::default(), shadows: Vec::new() }
     }
 
     /// This refusal as the doing of `rule`, or of the allow rule that came closest.
@@ -149,10 +160,10 @@ impl Denial {
         self
     }
 
-    /// This refusal with the scopes that would have been needed.
+    /// This refusal with what would have been needed.
     #[must_use]
-    pub fn needing(mut self, scopes: Vec<String>) -> Self {
-        self.scopes = scopes;
+    pub fn needing(mut self, needs: Needs) -> Self {
+        self.needs = needs;
         self
     }
 
@@ -168,10 +179,10 @@ impl Denial {
         self.rule.as_ref()
     }
 
-    /// The scopes that would have been needed.
+    /// What would have been needed.
     #[must_use]
-    pub fn scopes(&self) -> &[String] {
-        &self.scopes
+    pub const fn needs(&self) -> &Needs {
+        &self.needs
     }
 }
 

@@ -184,8 +184,8 @@ impl<'r> Tally<'r> {
             let why = "no allow rule is about this host, method and path";
             return Decision::Deny(Denial::new(Reason::NoRule.because(why)));
         };
-        let (why, scopes) = verdict.explain();
-        Decision::Deny(denial(fit, why).needing(scopes.to_vec()))
+        let (why, needs) = verdict.explain();
+        Decision::Deny(denial(fit, why).needing(needs))
     }
 }
 

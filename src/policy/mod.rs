@@ -3,6 +3,7 @@
 //! Compiling is all or nothing and reports every problem; evaluating is pure, so that the same question to the same
 //! set always has the same answer. `docs/policy.md` says what the documents mean.
 
+mod answer;
 mod asked;
 mod check;
 mod claim;
@@ -24,6 +25,7 @@ mod peer;
 mod query;
 mod remedy;
 mod rule;
+mod step_up;
 mod suite;
 mod template;
 mod text;
@@ -35,14 +37,16 @@ mod variable;
 #[cfg(test)]
 mod tests;
 
+pub use answer::Answer;
 pub use asked::Asked;
 pub use check::Check;
 pub use condition::Operand;
-pub use decision::{Decision, Denial, HeaderMutation, Permit, RuleName, ShadowOutcome};
+pub use decision::{Decision, Denial, HeaderMutation, Needs, Permit, RuleName, ShadowOutcome};
 pub use elsewhere::Elsewhere;
 pub use fact::{Fact, Sight};
 pub use gaps::{Datum, Gaps};
 pub use rule::{Effect, HostFit, Mode};
+pub use step_up::StepUp;
 pub use suite::{CaseReport, Difference, Suite, SuiteReport};
 pub use trace::{About, CheckTrace, Mismatch, NoTrace, Recorder, RuleOutcome, RuleTrace, Trace};
 pub use truth::Truth;

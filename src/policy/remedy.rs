@@ -69,6 +69,12 @@ fn sentence(asked: &Asked<'_>) -> String {
         Check::TokenAnyScope(_) => {
             format!("the token has to have the scope {}", wanted.one_of())
         }
+        Check::TokenAcr(_) => {
+            format!("the user has to authenticate with `acr` {}", wanted.one_of())
+        }
+        Check::TokenAge(_) => {
+            format!("the user has to have authenticated within the last {}", wanted.plain())
+        }
         Check::Condition => {
             let operands = asked.operands();
             let mut failed = operands.iter().filter(|operand| operand.truth != Truth::True);

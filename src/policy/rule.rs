@@ -171,7 +171,7 @@ impl<'r> Fit<'r> {
             peer.judge(question.subject.peer().verified(), &mut judge);
         }
         if let Some(token) = &rule.token {
-            token.judge(question.subject, &mut judge);
+            token.judge(question.subject, question.now, &mut judge);
         }
         if let Some(condition) = &rule.when {
             judge.check(Check::Condition, || condition.holds(&self.facts(question, gaps)));

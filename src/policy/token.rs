@@ -3,8 +3,10 @@
 use super::check::Check;
 use super::claim::ClaimMatcher;
 use super::judge::Judge;
+use super::step_up::StepUp;
 use super::trace::Trace;
 use crate::authn::{Binding, Subject, TokenIdentity};
+use crate::clock::UnixTime;
 
 /// What the token must be. An empty list makes no demand.
 #[derive(Clone, Debug, Default)]
@@ -26,12 +28,19 @@ pub(super) struct TokenRequirement {
     pub(super) claims: Box<[ClaimMatcher]>,
     /// Whether it must be bound to the peer's certificate.
     pub(super) certificate_bound: bool,
+    /// How its user must have authenticated.
+    pub(super) step_up: StepUp,
 }
 
 // === impl TokenRequirement ===
 
 impl TokenRequirement {
-    pub(super) fn judge<'r, T: Trace>(&'r self, subject: &Subject, judge: &mut Judge<'r, '_, T>) {
+    pub(super) fn judge<'r, T: Trace>(
+        &'r self,
+        subject: &Subject,
+        now: UnixTime,
+        judge: &mut Judge<'r, '_, T>,
+    ) {
         let token = subject.token(&self.issuer);
         judge.check(Check::TokenPresent(&self.issuer), || token.is_some().into());
         let Some(token) = token else { return };
@@ -54,6 +63,7 @@ impl TokenRequirement {
                 self.any_scope.iter().any(|scope| token.scopes().contains(scope)).into()
             });
         }
+        self.step_up.judge(token, now, judge);
     }
 
     fn judge_names<'r, T: Trace>(&'r self, token: &TokenIdentity, judge: &mut Judge<'r, '_, T>) {

@@ -1,12 +1,16 @@
 //! What a rule says about who is asking: the peer on the wire and the token it carries.
 
+use std::time::Duration;
+
 use serde_saphyr::Spanned;
 
 use super::{Compiler, Problem};
+use crate::document::HumanDuration;
 use crate::document::policy::{BindingSpec, ClaimSpec, PeerSpec, Texts, TokenSpec};
 use crate::policy::claim::{ClaimMatcher, ClaimTest, Scalar};
 use crate::policy::host::HostPattern;
 use crate::policy::peer::PeerRequirement;
+use crate::policy::step_up::StepUp;
 use crate::policy::token::TokenRequirement;
 use crate::spiffe::SpiffePattern;
 
@@ -57,11 +61,25 @@ impl Compiler<'_, '_> {
             subjects: self.names_in(spec.subjects.as_ref(), "subjects"),
             clients: self.names_in(spec.clients.as_ref(), "clients"),
             claims: claims.iter().filter_map(|claim| self.claim(claim)).collect(),
+            step_up: StepUp {
+                acr: self.each(spec.acr.as_ref(), "acr", read_acr).into(),
+                max_age: spec.max_age.as_ref().and_then(|age| self.max_age(age)),
+            },
             certificate_bound: spec
                 .binding
                 .as_ref()
                 .is_some_and(|binding| binding.value == BindingSpec::Certificate),
         }
+    }
+
+    fn max_age(&mut self, age: &Spanned<HumanDuration>) -> Option<Duration> {
+        // A challenge says it in whole seconds (RFC 9470 section 3).
+        if age.value.get() < Duration::from_secs(1) {
+            let help = "write how long ago the user may have authenticated, such as `5m`";
+            self.error_with("invalid-value", age, "`maxAge` is less than a second", help);
+            return None;
+        }
+        Some(age.value.get())
     }
 
     fn names_in(&mut self, texts: Option<&Spanned<Texts>>, key: &str) -> Box<[String]> {
@@ -147,6 +165,16 @@ fn read_scope(text: &String) -> Result<String, Problem> {
     let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     if text.is_empty() || !text.bytes().all(allowed) {
         return Err(("invalid-scope", format!("`{text}` is not a scope"), None));
+    }
+    Ok(text.clone())
+}
+
+/// The values of a challenge are set apart by spaces in a quoted string, as scopes are.
+fn read_acr(text: &String) -> Result<String, Problem> {
+    let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    if text.is_empty() || !text.bytes().all(allowed) {
+        let help = String::from("list each value of `acr` as an entry of its own");
+        return Err(("invalid-acr", format!("`{text}` is not a value of `acr`"), Some(help)));
     }
     Ok(text.clone())
 }

@@ -73,6 +73,13 @@ impl<'a> Compiler<'a, '_> {
         if let Some(binding) = binding {
             self.denies_the_strong(binding, "binding");
         }
+        let token = spec.token.as_ref().map(|token| &token.value);
+        if let Some(acr) = token.and_then(|token| token.acr.as_ref()) {
+            self.denies_the_strong(acr, "acr");
+        }
+        if let Some(age) = token.and_then(|token| token.max_age.as_ref()) {
+            self.denies_the_strong(age, "maxAge");
+        }
     }
 
     fn denies_the_strong<T>(&mut self, place: &Spanned<T>, key: &str) {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::fixtures::*;
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject};
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::PolicySet;
+use crate::policy::{Decision, PolicySet};
 use crate::reason::{ClientAnswer, Reason};
 
 const WEB: &str =
@@ -30,7 +30,7 @@ fn what_no_rule_covers_is_denied_alike() {
         request("GET", "x.orders.example.com", "/a"),
     ] {
         let decision = decide(&set, &web(), &request);
-        let crate::policy::Decision::Deny(denial) = decision else { panic!("{request:?}") };
+        let Decision::Deny(denial) = decision else { panic!("{request:?}") };
         assert_eq!(denial.rejection().reason(), Reason::NoRule);
         assert_eq!(denial.rejection().reason().client_answer(), ClientAnswer::Forbidden);
         assert_eq!(denial.rule(), None);
@@ -198,8 +198,8 @@ fn scopes_are_never_matched_in_part() {
 #[test]
 fn a_missing_scope_is_named_in_the_denial() {
     let set = rules(&["{ name: r, effect: allow, token: { issuer: corp, scopes: [a, b] } }"]);
-    let crate::policy::Decision::Deny(denial) = decide(&set, &alice(), &get("/")) else { panic!() };
-    assert_eq!(denial.scopes(), ["a", "b"]);
+    let Decision::Deny(denial) = decide(&set, &alice(), &get("/")) else { panic!() };
+    assert_eq!(denial.needs().scopes, ["a", "b"]);
 }
 
 /// P53: a token of one issuer does not meet a rule that names another.
@@ -444,4 +444,34 @@ fn only_the_rules_of_the_host_and_the_first_segment_are_visited() {
     let question = crate::policy::DecisionRequest { subject: &subject, request: &request, now };
     assert!(set.evaluate_traced(&question, &mut recorder).is_allow());
     assert_eq!(recorder.rules().len(), 1);
+}
+
+/// RFC 9470: a good token whose user has to authenticate again is challenged for all that the rule asks for.
+#[test]
+fn a_rule_can_ask_for_a_recent_or_a_stronger_authentication() {
+    let set = rules(&[
+        "{ name: admins, effect: allow, token: { issuer: corp, scopes: [a], acr: [phr, phrh], maxAge: 5m } }",
+    ]);
+    let now = 1_800_000_000;
+    for (acr, auth_time, expected) in [
+        (json!("phr"), json!(now - 10), "allow admins"),
+        (json!("phrh"), json!(now - 300), "allow admins"),
+        (json!("pwd"), json!(now - 10), "deny acr_insufficient admins"),
+        (json!("pwd"), json!(now - 999), "deny acr_insufficient admins"),
+        (json!("phr"), json!(now - 301), "deny auth_too_old admins"),
+        (json!(["phr"]), json!(now - 10), "deny eval_error admins"),
+        (json!("phr"), json!("today"), "deny eval_error admins"),
+        (json!(["phr"]), json!(now - 301), "deny auth_too_old admins"),
+    ] {
+        let claims = json!({"scope": "a", "acr": acr, "auth_time": auth_time});
+        let subject = caller(None, Some(claims.clone()));
+        assert_eq!(outcome(&set, &subject, &get("/")), expected, "{claims}");
+    }
+    let plain = caller(None, Some(json!({"scope": "a"})));
+    assert_eq!(outcome(&set, &plain, &get("/")), "deny acr_insufficient admins");
+    let Decision::Deny(denial) = decide(&set, &plain, &get("/")) else { panic!() };
+    let needs = denial.needs();
+    assert_eq!((needs.acr.len(), needs.max_age.map(|age| age.as_secs())), (2, Some(300)));
+    let lacking = caller(None, Some(json!({"acr": "pwd"})));
+    assert_eq!(outcome(&set, &lacking, &get("/")), "deny scope_missing admins");
 }

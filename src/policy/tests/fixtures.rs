@@ -10,7 +10,7 @@ use crate::policy::{Decision, DecisionRequest, PolicySet};
 use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, Target};
 
 /// A policy document called `name` with `spec`, given from its first key on.
-pub(super) fn policy(name: &str, spec: &str) -> String {
+pub(in crate::policy) fn policy(name: &str, spec: &str) -> String {
     let spec = spec.trim_end().replace('\n', "\n  ");
     format!(
         "---\napiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: {name} }}\nspec:\n  {spec}\n"
@@ -18,7 +18,7 @@ pub(super) fn policy(name: &str, spec: &str) -> String {
 }
 
 /// A policy for every path of `orders.example.com`, with `rules` given as YAML list entries.
-pub(super) fn rules(rules: &[&str]) -> PolicySet {
+pub(in crate::policy) fn rules(rules: &[&str]) -> PolicySet {
     let rules = rules.join("\n  - ");
     compile(&policy(
         "orders",
@@ -27,7 +27,7 @@ pub(super) fn rules(rules: &[&str]) -> PolicySet {
 }
 
 /// Compiles documents that have no error; doubts about them are the lints' business.
-pub(super) fn compile(text: &str) -> PolicySet {
+pub(in crate::policy) fn compile(text: &str) -> PolicySet {
     let (set, problems) = try_compile(text);
     let rendered: Vec<_> = problems.iter().map(|problem| problem.render(false)).collect();
     assert!(!document::any_error(&problems), "{}", rendered.join("\n"));
@@ -35,7 +35,7 @@ pub(super) fn compile(text: &str) -> PolicySet {
 }
 
 /// Compiles documents for the issuers `corp` and `partner` and the trust domains `prod` and `edge`.
-pub(super) fn try_compile(text: &str) -> (PolicySet, Vec<document::Diagnostic>) {
+pub(in crate::policy) fn try_compile(text: &str) -> (PolicySet, Vec<document::Diagnostic>) {
     let mut problems = Vec::new();
     let documents = document::parse(&SourceFile::new("test.yaml", text), &mut problems);
     let set =
@@ -44,11 +44,11 @@ pub(super) fn try_compile(text: &str) -> (PolicySet, Vec<document::Diagnostic>) 
 }
 
 /// A `GET` of `path` at `orders.example.com`.
-pub(super) fn get(path: &str) -> RequestView {
+pub(in crate::policy) fn get(path: &str) -> RequestView {
     request("GET", "orders.example.com", path)
 }
 
-pub(super) fn request(method: &str, authority: &str, path: &str) -> RequestView {
+pub(in crate::policy) fn request(method: &str, authority: &str, path: &str) -> RequestView {
     RequestView {
         id: String::new(),
         method: method.to_owned(),
@@ -67,18 +67,22 @@ pub(super) fn request(method: &str, authority: &str, path: &str) -> RequestView 
     }
 }
 
-pub(super) fn with_header(mut request: RequestView, name: &str, value: &[u8]) -> RequestView {
+pub(in crate::policy) fn with_header(
+    mut request: RequestView,
+    name: &str,
+    value: &[u8],
+) -> RequestView {
     request.headers.push(name, HeaderValue::new(value.to_vec()));
     request
 }
 
 /// Nobody in particular.
-pub(super) fn nobody() -> Subject {
+pub(in crate::policy) fn nobody() -> Subject {
     Subject::assertion(Credential::Absent, Credential::Absent)
 }
 
 /// A peer of `prod` with this SPIFFE ID, and a token of `corp` with these claims, where they are given.
-pub(super) fn caller(spiffe: Option<&str>, claims: Option<Value>) -> Subject {
+pub(in crate::policy) fn caller(spiffe: Option<&str>, claims: Option<Value>) -> Subject {
     let peer = spiffe.map(|id| peer(id, EvidenceLevel::Full));
     let tokens = claims.map(|claims| vec![token("corp", claims, Binding::None)]);
     Subject::assertion(
@@ -88,16 +92,16 @@ pub(super) fn caller(spiffe: Option<&str>, claims: Option<Value>) -> Subject {
 }
 
 /// The front end `web`, without a token.
-pub(super) fn web() -> Subject {
+pub(in crate::policy) fn web() -> Subject {
     caller(Some("spiffe://prod.example/ns/web/sa/front"), None)
 }
 
 /// Alice with the scope `orders:read`, over no particular connection.
-pub(super) fn alice() -> Subject {
+pub(in crate::policy) fn alice() -> Subject {
     caller(None, Some(json!({"sub": "alice", "scope": "orders:read", "tenant": "acme"})))
 }
 
-pub(super) fn peer(spiffe: &str, level: EvidenceLevel) -> PeerIdentity {
+pub(in crate::policy) fn peer(spiffe: &str, level: EvidenceLevel) -> PeerIdentity {
     let facts = PeerFacts {
         spiffe: Some(spiffe.parse().unwrap()),
         dns: vec!["front.web.svc".into()],
@@ -106,18 +110,26 @@ pub(super) fn peer(spiffe: &str, level: EvidenceLevel) -> PeerIdentity {
     PeerIdentity::assertion(facts, level)
 }
 
-pub(super) fn token(issuer: &str, claims: Value, binding: Binding) -> TokenIdentity {
+pub(in crate::policy) fn token(issuer: &str, claims: Value, binding: Binding) -> TokenIdentity {
     let Value::Object(claims) = claims else { panic!("claims are an object") };
     TokenIdentity::assertion(issuer, claims, binding).unwrap()
 }
 
-pub(super) fn decide(set: &PolicySet, subject: &Subject, request: &RequestView) -> Decision {
+pub(in crate::policy) fn decide(
+    set: &PolicySet,
+    subject: &Subject,
+    request: &RequestView,
+) -> Decision {
     let now = UnixTime::from_secs(1_800_000_000);
     set.evaluate(&DecisionRequest { subject, request, now })
 }
 
 /// `allow RULE` or `deny REASON [RULE]`, short enough for tables.
-pub(super) fn outcome(set: &PolicySet, subject: &Subject, request: &RequestView) -> String {
+pub(in crate::policy) fn outcome(
+    set: &PolicySet,
+    subject: &Subject,
+    request: &RequestView,
+) -> String {
     match decide(set, subject, request) {
         Decision::Allow(permit) => format!("allow {}", permit.rule().rule),
         Decision::Deny(denial) => {

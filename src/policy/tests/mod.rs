@@ -1,7 +1,7 @@
 //! What policies decide, from documents to decisions.
 
 mod decisions;
-mod fixtures;
+pub(super) mod fixtures;
 mod injection;
 mod lints;
 mod properties;

@@ -201,7 +201,7 @@ fn said(decision: &Decision) -> String {
             "deny {} {:?} {:?} {shadows:?}",
             denial.rejection(),
             denial.rule(),
-            denial.scopes()
+            denial.needs().scopes
         ),
     }
 }
