@@ -3,11 +3,17 @@
 use std::fmt;
 
 use aws_lc_rs::digest;
+use bytes::Bytes;
 use zeroize::{Zeroize, Zeroizing};
 
 /// A value that no formatter, log line or serializer can print; its memory is wiped when it is dropped.
 #[derive(Clone)]
 pub struct Secret<T: Zeroize>(Zeroizing<T>);
+
+/// Secret text within the bytes that it arrived in: shared instead of copied, since copies are what leaks. No formatter
+/// prints it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedText(Bytes);
 
 /// SHA-256 of something secret or long: names it in caches, logs and audit records.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +34,41 @@ impl<T: Zeroize> Secret<T> {
 }
 
 impl<T: Zeroize> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+// === impl SealedText ===
+
+impl SealedText {
+    /// The text `part` of `whole`, which it lies in.
+    #[must_use]
+    pub fn within(whole: &Bytes, part: &str) -> Self {
+        Self(whole.slice_ref(part.as_bytes()))
+    }
+
+    /// The text itself. Every call is a place for a reviewer to look at.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        // It was text when it was made.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The text's fingerprint.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.0)
+    }
+}
+
+impl From<&str> for SealedText {
+    fn from(text: &str) -> Self {
+        Self(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+impl fmt::Debug for SealedText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
@@ -111,6 +152,10 @@ mod tests {
         let secret = Secret::new(String::from("hunter2"));
         assert_eq!(format!("{secret:?}"), "[redacted]");
         assert_eq!(secret.expose(), "hunter2");
+        let whole = Bytes::from_static(b"Bearer hunter2");
+        let part = std::str::from_utf8(&whole).unwrap().split_once(' ').unwrap().1;
+        let sealed = SealedText::within(&whole, part);
+        assert_eq!((format!("{sealed:?}").as_str(), sealed.expose()), ("[redacted]", "hunter2"));
     }
 
     #[test]

@@ -92,7 +92,7 @@ async fn judge(case: &Value) -> Result<(), Reason> {
     let mut material = Material::default();
     let tokens = evidence.tokens.as_ref().unwrap();
     let patience = Duration::from_secs(30);
-    introspector.gather(tokens, &trust, patience, &mut material).await;
+    introspector.gather(tokens, &trust, &NoMemory, patience, &mut material).await;
     let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
     let subject = authn::authenticate(&evidence, &trust, &material, memory, now);
     subject.tokens().rejection().map_or(Ok(()), |rejection| Err(rejection.reason()))

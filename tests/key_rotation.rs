@@ -173,7 +173,7 @@ impl Drill {
         let evidence = evidence::collect(&credentials, None, &sources, &places);
         let tokens = evidence.tokens.as_ref().unwrap();
         let patience = Duration::from_secs(10);
-        let material = self.cache.gather(tokens, &self.trust, patience).await;
+        let material = self.cache.gather(tokens, &self.trust, &NoMemory, patience).await;
         let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
         let now = self.clock.now();
         let subject = authn::authenticate(&evidence, &self.trust, &material, memory, now);

@@ -30,6 +30,7 @@ pub(crate) struct World {
     pub rs256: String,
     pub es256: String,
     pub key_set: String,
+    pub issuer: Issuer,
     folder: Folder,
 }
 
@@ -58,7 +59,7 @@ impl World {
         let mint = |key| issuer.mint(key, &serde_json::json!({})).unwrap();
         let (rs256, es256) =
             (mint(countersign::demo::mint::Key::Rsa), mint(countersign::demo::mint::Key::Ec));
-        Self { pki, tokens, rs256, es256, key_set, folder }
+        Self { pki, tokens, rs256, es256, key_set, issuer, folder }
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {

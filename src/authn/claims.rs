@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::authn::TokenCheck;
+use crate::authn::signed::text;
 use crate::clock::UnixTime;
 use crate::document::HumanDuration;
 use crate::json::type_name;
@@ -52,6 +53,16 @@ impl RegisteredClaims {
             expires_at: date(claims, "exp")?,
             not_before: date(claims, "nbf")?,
             issued_at: date(claims, "iat")?,
+        })
+    }
+
+    /// About how many bytes they take on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let single = [&self.issuer, &self.subject, &self.client, &self.token_id];
+        let texts = single.into_iter().flatten().chain(&self.audiences).chain(&self.scopes);
+        let slots = self.audiences.capacity().saturating_add(self.scopes.capacity());
+        texts.fold(slots.saturating_mul(size_of::<String>()), |sum, string| {
+            sum.saturating_add(text(string.len()))
         })
     }
 

@@ -9,6 +9,7 @@ mod introspected;
 mod peer;
 mod profile;
 mod signature;
+mod signed;
 mod token;
 mod trace;
 
@@ -19,7 +20,7 @@ pub use peer::{
     HopPlace, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate, verdicts,
     verify as verify_peer, verify_traced as verify_peer_traced,
 };
-pub use signature::TokenMemory;
+pub use signed::{SignedToken, TokenMemory};
 pub use token::{TokenCheck, TokenIdentity, verify_all as verify_tokens_traced};
 pub use trace::{NoTrace, Trace};
 
@@ -53,7 +54,7 @@ pub struct Subject {
 pub struct Memory<'a> {
     /// Certificates whose chain was verified.
     pub certificates: &'a dyn CertificateMemory,
-    /// Tokens whose signature was verified.
+    /// Tokens whose signature was verified, under the same trust store.
     pub tokens: &'a dyn TokenMemory,
 }
 

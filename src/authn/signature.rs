@@ -1,81 +1,32 @@
 //! The signature of a token: the algorithm and the key are chosen by us, the token only names them (RFC 8725 section 3.1).
 
-use std::fmt;
-
-use crate::authn::{NoMemory, TokenCheck};
-use crate::clock::UnixTime;
+use crate::authn::TokenCheck;
 use crate::evidence::CompactJws;
 use crate::reason::{Reason, Rejection};
-use crate::secret::Fingerprint;
 use crate::trust::{Algorithm, Issuer, KeyMiss, KeySet, VerificationKey};
 
-/// Remembers tokens whose signature was verified, so that it need not be verified again. Everything else about a
-/// token is checked every time (P63).
-pub trait TokenMemory: fmt::Debug + Send + Sync {
-    /// Whether the signature of the token with the fingerprint `token` was verified with the key set whose revision is
-    /// `keys`.
-    fn recall(&self, token: &Fingerprint, keys: &Fingerprint) -> bool;
-
-    /// Remembers that it was. The token is refused for other reasons from `until` on, so it may be forgotten then.
-    fn keep(&self, token: &Fingerprint, keys: &Fingerprint, until: UnixTime);
-}
-
-// === impl NoMemory ===
-
-impl TokenMemory for NoMemory {
-    fn recall(&self, _token: &Fingerprint, _keys: &Fingerprint) -> bool {
-        false
+/// Verifies the signature of `jws` with the key of `keys` that it names; that key.
+///
+/// # Errors
+/// `token_alg`, `token_type`, `key_unknown` or `signature_invalid`.
+pub(super) fn verify<'a>(
+    jws: &CompactJws,
+    issuer: &Issuer,
+    keys: &'a KeySet,
+    passed: &mut impl FnMut(TokenCheck),
+) -> Result<&'a VerificationKey, Rejection> {
+    let algorithm = allowed_algorithm(jws, issuer)?;
+    passed(TokenCheck::Algorithm);
+    check_type(jws, issuer)?;
+    passed(TokenCheck::Type);
+    let key = select(jws, issuer, keys, algorithm)?;
+    passed(TokenCheck::Key);
+    if !key.verifies(algorithm, jws.signing_input(), jws.signature()) {
+        let detail = "token has a signature that is not its issuer's";
+        return Err(Reason::SignatureInvalid.because(detail));
     }
-
-    fn keep(&self, _token: &Fingerprint, _keys: &Fingerprint, _until: UnixTime) {}
-}
-
-/// A verified signature: by which key, and what to remember it by.
-#[derive(Debug)]
-pub(super) struct Signed<'a> {
-    pub(super) key: &'a VerificationKey,
-    token: Fingerprint,
-    keys: Fingerprint,
-    recalled: bool,
-}
-
-// === impl Signed ===
-
-impl<'a> Signed<'a> {
-    /// Verifies the signature of `jws` with the key of `keys` that it names.
-    ///
-    /// # Errors
-    /// `token_alg`, `token_type`, `key_unknown` or `signature_invalid`.
-    pub(super) fn verify(
-        jws: &CompactJws,
-        issuer: &Issuer,
-        keys: &'a KeySet,
-        memory: &dyn TokenMemory,
-        passed: &mut impl FnMut(TokenCheck),
-    ) -> Result<Self, Rejection> {
-        let algorithm = allowed_algorithm(jws, issuer)?;
-        passed(TokenCheck::Algorithm);
-        check_type(jws, issuer)?;
-        passed(TokenCheck::Type);
-        let key = select(jws, issuer, keys, algorithm)?;
-        passed(TokenCheck::Key);
-        let (token, revision) = (jws.fingerprint(), *keys.revision());
-        let recalled = memory.recall(&token, &revision);
-        if !recalled && !key.verifies(algorithm, jws.signing_input(), jws.signature()) {
-            return Err(
-                Reason::SignatureInvalid.because("token has a signature that is not its issuer's")
-            );
-        }
-        passed(TokenCheck::Signature);
-        Ok(Self { key, token, keys: revision, recalled })
-    }
-
-    /// Has `memory` keep it until `until`.
-    pub(super) fn remember(&self, memory: &dyn TokenMemory, until: UnixTime) {
-        if !self.recalled {
-            memory.keep(&self.token, &self.keys, until);
-        }
-    }
+    passed(TokenCheck::Signature);
+    Ok(key)
 }
 
 /// RFC 8725 section 3.1: only what the issuer is configured to use (P48).

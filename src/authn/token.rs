@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::authn::binding::{self, Binding};
 use crate::authn::claims::{self, RegisteredClaims};
-use crate::authn::signature::{Signed, TokenMemory};
+use crate::authn::signed::{Content, SignedToken, TokenMemory};
 use crate::authn::{Credential, PeerIdentity};
-use crate::authn::{introspected, profile};
+use crate::authn::{introspected, profile, signature};
 use crate::clock::UnixTime;
 use crate::evidence::PresentedToken;
 use crate::reason::{Reason, Rejection};
@@ -21,10 +21,7 @@ pub use trace::TokenCheck;
 /// A verified token.
 #[derive(Clone)]
 pub struct TokenIdentity {
-    issuer_name: String,
-    registered: RegisteredClaims,
-    claims: Arc<Map<String, Value>>,
-    key_id: Option<String>,
+    content: Arc<Content>,
     expires_at: UnixTime,
     binding: Binding,
 }
@@ -48,19 +45,23 @@ pub fn verify_all(
     let certificate = peer.verified().and_then(PeerIdentity::certificate);
     let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
     for token in presented {
-        let issuer = issuer_of(token, trust)?;
-        if verified.iter().any(|other| other.issuer_name == issuer.name()) {
+        let known = memory.recall(&token.fingerprint()).filter(|known| known.is(token));
+        let issuer = match known.as_ref().and_then(|known| trust.issuer(known.issuer_name())) {
+            Some(issuer) => issuer,
+            None => issuer_of(token, trust)?,
+        };
+        if verified.iter().any(|other| other.issuer_name() == issuer.name()) {
             return Err(Reason::TokenMultiple
                 .because(format!("several tokens of the issuer `{}` were sent", issuer.name())));
         }
         passed(TokenCheck::Issuer);
         verified.push(match issuer.keys() {
             KeySource::Local(keys) => {
-                verify(token, issuer, keys, certificate, memory, now, passed)?
+                verify(token, (issuer, keys), known, certificate, memory, now, passed)?
             }
             KeySource::Remote(_) => {
                 let keys = material.keys(issuer.name()).ok_or_else(|| stale(issuer))?;
-                verify(token, issuer, keys, certificate, memory, now, passed)?
+                verify(token, (issuer, keys), known, certificate, memory, now, passed)?
             }
             KeySource::Introspected(_) => ask(token, issuer, material, certificate, now, passed)?,
         });
@@ -75,7 +76,8 @@ fn issuer_of<'a>(
     trust: &'a TrustStore,
 ) -> Result<&'a Issuer, Rejection> {
     if let Err(no_jws) = token.jws() {
-        return trust.introspecting_at(token.place()).ok_or_else(|| no_jws.clone());
+        let opaque = token.is_opaque().then(|| trust.introspecting_at(token.place())).flatten();
+        return opaque.ok_or_else(|| no_jws.clone());
     }
     let mut named = trust.issuers_named(token.claimed_issuer(), token.claimed_subject()).peekable();
     if named.peek().is_none() {
@@ -90,25 +92,46 @@ fn stale(issuer: &Issuer) -> Rejection {
     Reason::KeysStale.because(format!("no current keys of the issuer `{}`", issuer.name()))
 }
 
-/// Verifies a JWT.
+/// Verifies a JWT. `known` is what is remembered of it.
 fn verify(
     token: &PresentedToken,
-    issuer: &Issuer,
-    keys: &KeySet,
+    (issuer, keys): (&Issuer, &KeySet),
+    known: Option<Arc<SignedToken>>,
     certificate: Option<&Fingerprint>,
     memory: &dyn TokenMemory,
     now: UnixTime,
     passed: &mut impl FnMut(TokenCheck),
 ) -> Result<TokenIdentity, Rejection> {
-    let jws = token.jws().map_err(Clone::clone)?;
     passed(TokenCheck::Keys);
-    let signed = Signed::verify(jws, issuer, keys, memory, passed)?;
+    let known = known.filter(|known| known.is_by(keys));
+    let is_known = known.is_some();
+    let signed = match known {
+        Some(known) => {
+            TokenCheck::SIGNED.into_iter().for_each(&mut *passed);
+            known
+        }
+        None => Arc::new(verify_signature(token, issuer, keys, passed)?),
+    };
+    let content = &signed.content;
+    let until = content.registered.check(&content.claims.0, issuer, now, passed)?;
+    if !is_known {
+        memory.keep(&signed, until.since(now));
+    }
+    TokenIdentity::new(token, issuer, content, certificate, passed)
+}
+
+/// The part that is done once for a token and a key set.
+fn verify_signature(
+    token: &PresentedToken,
+    issuer: &Issuer,
+    keys: &KeySet,
+    passed: &mut impl FnMut(TokenCheck),
+) -> Result<SignedToken, Rejection> {
+    let jws = token.jws().map_err(Clone::clone)?;
+    let key = signature::verify(jws, issuer, keys, passed)?;
     let registered = RegisteredClaims::read(jws.claims())?;
     passed(TokenCheck::Claims);
-    let until = registered.check(jws.claims(), issuer, now, passed)?;
-    signed.remember(memory, until);
-    let key_id = signed.key.id().map(str::to_owned);
-    TokenIdentity::new(token, issuer, (jws.claims(), registered), certificate, key_id, passed)
+    Ok(SignedToken::new(token, issuer, keys, (key.id(), registered, jws.claims())))
 }
 
 /// Takes the issuer's word on an opaque token.
@@ -123,32 +146,31 @@ fn ask(
     let (claims, registered) = introspected::claims(token, issuer, material)?;
     TokenCheck::VOUCHED.into_iter().for_each(&mut *passed);
     registered.check(&claims, issuer, now, passed)?;
-    TokenIdentity::new(token, issuer, (&claims, registered), certificate, None, passed)
+    let content = Arc::new(Content::new(issuer.name(), registered, claims));
+    TokenIdentity::new(token, issuer, &content, certificate, passed)
 }
 
 // === impl TokenIdentity ===
 
 impl TokenIdentity {
-    /// The last checks, which are the same for every kind of token: what its kind must say, and its binding.
+    /// The last checks, which are the same for every kind of token and are made for every request, whatever is remembered:
+    /// what its kind must say, and its binding. What else can end a token between two requests belongs here.
     fn new(
         token: &PresentedToken,
         issuer: &Issuer,
-        (claims, registered): (&Arc<Map<String, Value>>, RegisteredClaims),
+        content: &Arc<Content>,
         certificate: Option<&Fingerprint>,
-        key_id: Option<String>,
         passed: &mut impl FnMut(TokenCheck),
     ) -> Result<Self, Rejection> {
-        profile::check(claims, registered.subject.as_deref(), issuer)?;
+        let Content { registered, claims, .. } = &**content;
+        profile::check(&claims.0, registered.subject.as_deref(), issuer)?;
         passed(TokenCheck::Profile);
-        let binding = binding::check(claims, token.scheme(), certificate, issuer.binding())?;
+        let binding = binding::check(&claims.0, token.scheme(), certificate, issuer.binding())?;
         passed(TokenCheck::Binding);
         Ok(Self {
-            issuer_name: issuer.name().to_owned(),
             // Whoever gets here has an `exp`.
             expires_at: registered.expires_at.unwrap_or(UnixTime::from_secs(0)),
-            registered,
-            claims: Arc::clone(claims),
-            key_id,
+            content: Arc::clone(content),
             binding,
         })
     }
@@ -167,11 +189,8 @@ impl TokenIdentity {
     ) -> Result<Self, Rejection> {
         let registered = RegisteredClaims::read(&claims)?;
         Ok(Self {
-            issuer_name: issuer_name.to_owned(),
             expires_at: registered.expires_at.unwrap_or(UnixTime::from_millis(i64::MAX)),
-            registered,
-            claims: Arc::new(claims),
-            key_id: None,
+            content: Arc::new(Content::new(issuer_name, registered, Arc::new(claims))),
             binding,
         })
     }
@@ -179,61 +198,61 @@ impl TokenIdentity {
     /// The name of the `TokenIssuer` document that vouches for it.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
-        &self.issuer_name
+        &self.content.issuer_name
     }
 
     /// Its `iss` claim.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        self.registered.issuer.as_deref().unwrap_or_default()
+        self.content.registered.issuer.as_deref().unwrap_or_default()
     }
 
     /// Its `sub` claim.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        self.registered.subject.as_deref()
+        self.content.registered.subject.as_deref()
     }
 
     /// The client it was issued to: `client_id` (RFC 9068), else `azp` (OpenID Connect Core section 2).
     #[must_use]
     pub fn client(&self) -> Option<&str> {
-        self.registered.client.as_deref()
+        self.content.registered.client.as_deref()
     }
 
     /// Its `aud` claim, as a list.
     #[must_use]
     pub fn audiences(&self) -> &[String] {
-        &self.registered.audiences
+        &self.content.registered.audiences
     }
 
     /// Its scopes: `scope` split at spaces (RFC 8693 section 4.2), or `scp`.
     #[must_use]
     pub fn scopes(&self) -> &[String] {
-        &self.registered.scopes
+        &self.content.registered.scopes
     }
 
     /// Its whole claims set.
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
-        &self.claims
+        &self.content.claims.0
     }
 
     /// The claim at the JSON pointer `pointer` (RFC 6901), such as `/realm_access/roles`.
     #[must_use]
     pub fn claim(&self, pointer: &str) -> Option<&Value> {
-        claims::at_pointer(&self.claims, pointer)
+        claims::at_pointer(&self.content.claims.0, pointer)
     }
 
     /// The id of the key that verified it.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
-        self.key_id.as_deref()
+        self.content.key_id.as_deref()
     }
 
     /// Its `jti` claim.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.registered.token_id.as_deref()
+        self.content.registered.token_id.as_deref()
     }
 
     /// When it expires.
@@ -253,7 +272,7 @@ impl fmt::Debug for TokenIdentity {
     /// No claim: they are about people (P80).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenIdentity")
-            .field("issuer_name", &self.issuer_name)
+            .field("issuer_name", &self.issuer_name())
             .field("binding", &self.binding)
             .finish_non_exhaustive()
     }

@@ -2,6 +2,7 @@
 
 use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, HeaderValue, TokenPlace};
+use crate::secret::SealedText;
 
 /// How a token was presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,19 +17,18 @@ pub enum TokenScheme {
 ///
 /// # Errors
 /// `token_multiple` where there are several, `token_malformed` where it is not text.
-pub(super) fn find<'a>(
-    credentials: &'a CredentialHeaders,
-    place: &'a TokenPlace,
-) -> Result<Option<(TokenScheme, &'a str)>, Rejection> {
+pub(super) fn find(
+    credentials: &CredentialHeaders,
+    place: &TokenPlace,
+) -> Result<Option<(TokenScheme, SealedText)>, Rejection> {
     let bearer = |token| (TokenScheme::Bearer, token);
     match place {
         TokenPlace::Authorization => {
             only(credentials.all("authorization"))?.map_or(Ok(None), authorization)
         }
-        TokenPlace::Header(name) => match only(credentials.all(name))? {
-            Some(value) if value.contains(',') => Err(several()),
-            value => Ok(value.map(bearer)),
-        },
+        TokenPlace::Header(name) => {
+            only(credentials.all(name))?.map(whole).transpose().map(|found| found.map(bearer))
+        }
         TokenPlace::Cookie(name) => Ok(cookie(credentials, name)?.map(bearer)),
     }
 }
@@ -37,11 +37,18 @@ pub(super) fn find<'a>(
 ///
 /// Neither of our schemes has a comma in its credentials (RFC 6750 section 2.1), so one means that a proxy joined two
 /// header lines (P86).
-fn authorization(value: &str) -> Result<Option<(TokenScheme, &str)>, Rejection> {
-    if value.contains(',') && value.split(',').any(|line| scheme(line).is_some()) {
+fn authorization(value: &HeaderValue) -> Result<Option<(TokenScheme, SealedText)>, Rejection> {
+    let line = text(value)?;
+    if line.contains(',') && line.split(',').any(|line| scheme(line).is_some()) {
         return Err(several());
     }
-    Ok(scheme(value))
+    Ok(scheme(line).map(|(scheme, token)| (scheme, value.seal(token))))
+}
+
+/// All of `value`, which has no list in it.
+fn whole(value: &HeaderValue) -> Result<SealedText, Rejection> {
+    let text = text(value)?;
+    if text.contains(',') { Err(several()) } else { Ok(value.seal(text)) }
 }
 
 fn scheme(line: &str) -> Option<(TokenScheme, &str)> {
@@ -54,10 +61,7 @@ fn scheme(line: &str) -> Option<(TokenScheme, &str)> {
 }
 
 /// The value of the cookie `name` (RFC 6265 section 4.2.1). HTTP/2 may spread cookies over several lines.
-fn cookie<'a>(
-    credentials: &'a CredentialHeaders,
-    name: &'a str,
-) -> Result<Option<&'a str>, Rejection> {
+fn cookie(credentials: &CredentialHeaders, name: &str) -> Result<Option<SealedText>, Rejection> {
     let mut found = None;
     for line in credentials.all("cookie") {
         for pair in text(line)?.split(';') {
@@ -68,7 +72,7 @@ fn cookie<'a>(
                 continue;
             }
             // A comma is no cookie octet: here a proxy joined two lines.
-            if found.replace(value).is_some() || value.contains(',') {
+            if found.replace(line.seal(value)).is_some() || value.contains(',') {
                 return Err(several());
             }
         }
@@ -78,10 +82,10 @@ fn cookie<'a>(
 
 fn only<'a>(
     mut lines: impl Iterator<Item = &'a HeaderValue>,
-) -> Result<Option<&'a str>, Rejection> {
+) -> Result<Option<&'a HeaderValue>, Rejection> {
     match (lines.next(), lines.next()) {
         (None, _) => Ok(None),
-        (Some(line), None) => text(line).map(Some),
+        (Some(line), None) => Ok(Some(line)),
         (Some(_), Some(_)) => Err(several()),
     }
 }

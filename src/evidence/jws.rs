@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 use crate::json;
 use crate::limits::{MAX_JOSE_HEADER_BYTES, MAX_JSON_DEPTH, MAX_KEY_ID_BYTES, MAX_TOKEN_BYTES};
 use crate::reason::{Reason, Rejection};
-use crate::secret::{Fingerprint, Secret};
+use crate::secret::{Fingerprint, SealedText};
 
 /// A signed token, split and decoded.
 pub struct CompactJws {
-    text: Secret<String>,
+    text: SealedText,
     signing_input_len: usize,
     header: JoseHeader,
     claims: Arc<Map<String, Value>>,
@@ -46,6 +46,15 @@ impl CompactJws {
     /// # Errors
     /// `token_malformed` with the rule that is broken; never a part of the token.
     pub fn parse(text: &str) -> Result<Self, Rejection> {
+        Self::read(&SealedText::from(text))
+    }
+
+    /// Reads `sealed` where it is.
+    ///
+    /// # Errors
+    /// As [`CompactJws::parse`].
+    pub fn read(sealed: &SealedText) -> Result<Self, Rejection> {
+        let text = sealed.expose();
         if text.len() > MAX_TOKEN_BYTES {
             return Err(malformed(format!("is longer than {MAX_TOKEN_BYTES} bytes")));
         }
@@ -57,7 +66,7 @@ impl CompactJws {
             return Err(malformed("has an empty signature"));
         }
         Ok(Self {
-            text: Secret::new(text.to_owned()),
+            text: sealed.clone(),
             signing_input_len: text.rfind('.').unwrap_or_default(),
             header,
             claims: Arc::new(claims),
@@ -91,14 +100,14 @@ impl CompactJws {
 
     /// All of it.
     #[must_use]
-    pub const fn text(&self) -> &Secret<String> {
+    pub const fn text(&self) -> &SealedText {
         &self.text
     }
 
     /// The fingerprint of the whole token, signature included (P63).
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(self.text.expose().as_bytes())
+        self.text.fingerprint()
     }
 }
 

@@ -1,18 +1,23 @@
-//! Tokens as they were sent: found, bounded and split, not verified.
+//! Tokens as they were sent: found and fingerprinted, and read by whoever looks inside; not verified.
+
+use std::sync::OnceLock;
 
 use crate::evidence::authorization::{self, TokenScheme};
 use crate::evidence::jws::CompactJws;
 use crate::limits::MAX_TOKEN_BYTES;
-use crate::reason::Rejection;
+use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, TokenPlace};
-use crate::secret::{Fingerprint, Secret};
+use crate::secret::{Fingerprint, SealedText};
 
-/// A token that was found in a request, parsed as far as it can be and unverified.
+/// A token that was found in a request, unverified. It is parsed when somebody first looks inside: of a token that was
+/// verified before, nobody has to.
 #[derive(Debug)]
 pub struct PresentedToken {
     place: TokenPlace,
     scheme: TokenScheme,
-    form: Form,
+    text: SealedText,
+    fingerprint: Fingerprint,
+    form: OnceLock<Form>,
 }
 
 /// What a token looks like.
@@ -20,13 +25,15 @@ pub struct PresentedToken {
 enum Form {
     Jws(CompactJws),
     /// A text that only its issuer understands, and why it is no JWS.
-    Opaque(Secret<String>, Rejection),
+    Opaque(Rejection),
+    /// What can be neither, and why.
+    Malformed(Rejection),
 }
 
 /// Finds the tokens in `places`.
 ///
 /// # Errors
-/// `token_multiple` where a place holds more than one, `token_malformed` where one cannot be read.
+/// `token_multiple` where a place holds more than one, `token_malformed` where one is not text or too long.
 pub(super) fn collect(
     credentials: &CredentialHeaders,
     places: &[TokenPlace],
@@ -34,7 +41,11 @@ pub(super) fn collect(
     let mut tokens = Vec::new();
     for place in places {
         if let Some((scheme, text)) = authorization::find(credentials, place)? {
-            tokens.push(PresentedToken::parse(place, scheme, text)?);
+            if text.expose().len() > MAX_TOKEN_BYTES {
+                let detail = format!("token is longer than {MAX_TOKEN_BYTES} bytes");
+                return Err(Reason::TokenMalformed.because(detail));
+            }
+            tokens.push(PresentedToken::new(place, scheme, text));
         }
     }
     Ok(tokens)
@@ -46,22 +57,23 @@ fn may_be_opaque(text: &str) -> bool {
     let body = text.trim_end_matches('=');
     let allowed =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-    let bounded = text.len() <= MAX_TOKEN_BYTES;
-    bounded && !body.is_empty() && body.bytes().all(allowed) && !text.starts_with("eyJ")
+    !body.is_empty() && body.bytes().all(allowed) && !text.starts_with("eyJ")
 }
 
 // === impl PresentedToken ===
 
 impl PresentedToken {
-    fn parse(place: &TokenPlace, scheme: TokenScheme, text: &str) -> Result<Self, Rejection> {
-        let form = match CompactJws::parse(text) {
+    fn new(place: &TokenPlace, scheme: TokenScheme, text: SealedText) -> Self {
+        let fingerprint = text.fingerprint();
+        Self { place: place.clone(), scheme, text, fingerprint, form: OnceLock::new() }
+    }
+
+    fn form(&self) -> &Form {
+        self.form.get_or_init(|| match CompactJws::read(&self.text) {
             Ok(jws) => Form::Jws(jws),
-            Err(rejection) if may_be_opaque(text) => {
-                Form::Opaque(Secret::new(text.to_owned()), rejection)
-            }
-            Err(rejection) => return Err(rejection),
-        };
-        Ok(Self { place: place.clone(), scheme, form })
+            Err(rejection) if may_be_opaque(self.text.expose()) => Form::Opaque(rejection),
+            Err(rejection) => Form::Malformed(rejection),
+        })
     }
 
     /// Where it was.
@@ -79,27 +91,30 @@ impl PresentedToken {
     /// The token as a JWS.
     ///
     /// # Errors
-    /// Why it is none: for whoever has no use for an opaque token.
-    pub const fn jws(&self) -> Result<&CompactJws, &Rejection> {
-        match &self.form {
+    /// Why it is none; [`PresentedToken::is_opaque`] says whether it may be something else.
+    pub fn jws(&self) -> Result<&CompactJws, &Rejection> {
+        match self.form() {
             Form::Jws(jws) => Ok(jws),
-            Form::Opaque(_, rejection) => Err(rejection),
+            Form::Opaque(rejection) | Form::Malformed(rejection) => Err(rejection),
         }
+    }
+
+    /// Whether it is no JWS and could be a token that only its issuer understands.
+    #[must_use]
+    pub fn is_opaque(&self) -> bool {
+        matches!(self.form(), Form::Opaque(_))
     }
 
     /// All of it: for its issuer alone.
     #[must_use]
-    pub const fn text(&self) -> &Secret<String> {
-        match &self.form {
-            Form::Jws(jws) => jws.text(),
-            Form::Opaque(text, _) => text,
-        }
+    pub const fn text(&self) -> &SealedText {
+        &self.text
     }
 
-    /// The fingerprint of the whole token.
+    /// The fingerprint of the whole token, signature included (P63).
     #[must_use]
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(self.text().expose().as_bytes())
+    pub const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 
     /// The issuer that it claims to be from: good for choosing among the configured issuers and for nothing else (P53).
@@ -122,12 +137,8 @@ impl PresentedToken {
 #[cfg(test)]
 impl PresentedToken {
     /// `text` as it would be found at `place`, for unit tests of the rooms above.
-    pub(crate) fn for_test(
-        place: &TokenPlace,
-        scheme: TokenScheme,
-        text: &str,
-    ) -> Result<Self, Rejection> {
-        Self::parse(place, scheme, text)
+    pub(crate) fn for_test(place: &TokenPlace, scheme: TokenScheme, text: &str) -> Self {
+        Self::new(place, scheme, SealedText::from(text))
     }
 }
 

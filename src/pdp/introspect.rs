@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 
 use self::client::{Ask, HttpsClient};
 use self::endpoint::{Endpoint, lock};
+use crate::authn::TokenMemory;
 use crate::clock::Clock;
 use crate::evidence::PresentedToken;
 use crate::trust::{Introspection, Issuer, KeySource, Material, TrustStore};
@@ -58,15 +59,19 @@ impl Introspector {
     }
 
     /// Adds to `material` what issuers in `trust` say about those of `tokens` that only they understand. Waits for `patience`
-    /// at most.
+    /// at most. What `memory` knows is a JWT that nobody needs be asked about.
     pub async fn gather(
         &self,
         tokens: &[PresentedToken],
         trust: &TrustStore,
+        memory: &dyn TokenMemory,
         patience: Duration,
         material: &mut Material,
     ) {
-        let questions = tokens.iter().filter_map(|token| {
+        let unknown = |token: &&PresentedToken| {
+            memory.recall(&token.fingerprint()).is_none_or(|known| !known.is(token))
+        };
+        let questions = tokens.iter().filter(unknown).filter_map(|token| {
             let (issuer, source) = endpoint_of(token, trust)?;
             let endpoint = self.find(source)?;
             Some(async move {
@@ -114,7 +119,8 @@ fn endpoint_of<'a>(
     trust: &'a TrustStore,
 ) -> Option<(&'a Issuer, &'a Arc<Introspection>)> {
     let issuer = match token.jws() {
-        Err(_) => trust.introspecting_at(token.place())?,
+        Err(_) if token.is_opaque() => trust.introspecting_at(token.place())?,
+        Err(_) => return None,
         Ok(_) => trust
             .issuers_named(token.claimed_issuer(), token.claimed_subject())
             .find(|issuer| issuer.places().contains(token.place()))?,

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::authn::TokenMemory;
 use crate::clock::{Clock, Stopwatch, UnixTime};
 use crate::evidence::PresentedToken;
 use crate::pdp::fetch::Fetcher;
@@ -82,19 +83,28 @@ impl KeyCache {
     /// The key sets that `tokens` need and that are not in `trust` itself.
     ///
     /// Waits, for `patience` at most in all, only where there are no keys yet, or where a token names an unknown key and the issuer
-    /// may be asked again.
+    /// may be asked again. A token that `memory` knows is not read for it.
     pub async fn gather(
         &self,
         tokens: &[PresentedToken],
         trust: &TrustStore,
+        memory: &dyn TokenMemory,
         patience: Duration,
     ) -> Material {
         let mut material = Material::default();
         let stopwatch = Stopwatch::start();
         for token in tokens {
-            for (issuer, source) in remote_issuers(token, trust) {
+            let known = memory.recall(&token.fingerprint()).filter(|known| known.is(token));
+            let key_id = match &known {
+                Some(known) => known.key_id(),
+                None => token.jws().ok().and_then(|jws| jws.header().key_id.as_deref()),
+            };
+            let named = match &known {
+                Some(known) => trust.issuer(known.issuer_name()).into_iter().collect(),
+                None => issuers_of(token, trust),
+            };
+            for (issuer, source) in named.into_iter().filter_map(remote) {
                 let Some(shared) = self.find(source) else { continue };
-                let key_id = token.jws().ok().and_then(|jws| jws.header().key_id.as_deref());
                 let patience = patience.saturating_sub(stopwatch.elapsed());
                 if let Some(keys) = shared.keys_for(key_id, self.clock.as_ref(), patience).await {
                     material.insert(issuer.name(), keys);
@@ -141,25 +151,22 @@ impl fmt::Debug for KeyCache {
     }
 }
 
-/// Issuers in `trust` that `token` may be from and whose keys have to be fetched.
-fn remote_issuers<'a>(
-    token: &'a PresentedToken,
-    trust: &'a TrustStore,
-) -> impl Iterator<Item = (&'a Issuer, &'a Arc<RemoteKeys>)> {
-    trust
-        .issuers_named(token.claimed_issuer(), token.claimed_subject())
-        .filter(|issuer| issuer.places().contains(token.place()))
-        .filter_map(|issuer| match issuer.keys() {
-            KeySource::Remote(source) => Some((issuer, source)),
-            KeySource::Local(_) | KeySource::Introspected(_) => None,
-        })
+/// Issuers in `trust` that `token` may be from.
+fn issuers_of<'a>(token: &'a PresentedToken, trust: &'a TrustStore) -> Vec<&'a Issuer> {
+    let named = trust.issuers_named(token.claimed_issuer(), token.claimed_subject());
+    named.filter(|issuer| issuer.places().contains(token.place())).collect()
+}
+
+/// An issuer whose keys have to be fetched, with where.
+fn remote(issuer: &Issuer) -> Option<(&Issuer, &Arc<RemoteKeys>)> {
+    match issuer.keys() {
+        KeySource::Remote(source) => Some((issuer, source)),
+        KeySource::Local(_) | KeySource::Introspected(_) => None,
+    }
 }
 
 fn sources(trust: &TrustStore) -> impl Iterator<Item = &Arc<RemoteKeys>> {
-    trust.issuers().iter().filter_map(|issuer| match issuer.keys() {
-        KeySource::Remote(source) => Some(source),
-        KeySource::Local(_) | KeySource::Introspected(_) => None,
-    })
+    trust.issuers().iter().filter_map(remote).map(|(_, source)| source)
 }
 
 /// A panic elsewhere leaves the state as it was: every change to it is complete when its lock is released.

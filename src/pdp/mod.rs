@@ -17,7 +17,7 @@ pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
 pub use introspect::Introspector;
 pub use keys::{KeyCache, KeyStatus, LoadError, Loaded, last_good, load as load_keys};
 pub use outcome::{DecisionId, Observer, Outcome};
-pub use remember::MemoryOptions;
+pub use remember::{MemoryOptions, Remembered};
 pub use remote::{RemoteFiles, RemoteStatus};
 pub use snapshot::{Load, Revision, Snapshot};
 pub use trace::{NoTrace, Trace};
@@ -36,7 +36,6 @@ use crate::request::{CredentialHeaders, RequestView, SealedNames};
 use crate::trust::Material;
 
 use self::outcome::DecisionIds;
-use self::remember::Remembered;
 
 /// The policy decision point: shared by every connection, replaced never; what it decides by is replaced whole.
 #[derive(Debug)]
@@ -191,10 +190,11 @@ impl Pinned<'_> {
         // Patience ends before the deadline does, so that the answer says whose keys did not arrive.
         let patience = deadline.mul_f64(0.9);
         let trust = self.current.snapshot.trust();
+        let memory = self.current.remembered.memory().tokens;
         let gathering = async {
-            let mut material = self.pdp.keys.gather(tokens, trust, patience).await;
+            let mut material = self.pdp.keys.gather(tokens, trust, memory, patience).await;
             let left = patience.saturating_sub(self.stopwatch.elapsed());
-            self.pdp.introspector.gather(tokens, trust, left, &mut material).await;
+            self.pdp.introspector.gather(tokens, trust, memory, left, &mut material).await;
             material
         };
         tokio::time::timeout(deadline, gathering)

@@ -1,12 +1,15 @@
-//! What was verified before: certificates and token signatures, bounded by bytes (P72).
+//! What was verified before: certificates and signed tokens, bounded by bytes (P72).
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use moka::Expiry;
 use moka::sync::Cache;
 use serde::Deserialize;
 
-use crate::authn::{CertificateKey, CertificateMemory, Memory, TokenMemory, VerifiedCertificate};
-use crate::clock::UnixTime;
+use crate::authn::{
+    CertificateKey, CertificateMemory, Memory, SignedToken, TokenMemory, VerifiedCertificate,
+};
 use crate::secret::Fingerprint;
 
 /// How much of what was verified is kept.
@@ -21,7 +24,7 @@ pub struct MemoryOptions {
 
 /// Verifications made under one snapshot. Whether one still holds at the time of a request is for `authn` to say.
 #[derive(Debug)]
-pub(super) struct Remembered {
+pub struct Remembered {
     certificates: RememberedCertificates,
     tokens: RememberedTokens,
 }
@@ -29,15 +32,24 @@ pub(super) struct Remembered {
 #[derive(Debug)]
 struct RememberedCertificates(Cache<CertificateKey, Arc<VerifiedCertificate>>);
 
-/// By the fingerprints of the token and of the key set that verified it.
+/// By the fingerprint of the token. A token that was verified again, with other keys, replaces itself.
 #[derive(Debug)]
-struct RememberedTokens(Cache<(Fingerprint, Fingerprint), ()>);
+struct RememberedTokens(Cache<Fingerprint, KeptToken>);
+
+#[derive(Clone, Debug)]
+struct KeptToken {
+    token: Arc<SignedToken>,
+    lifetime: Duration,
+}
+
+/// Tokens that have expired make room. That they are refused does not depend on it: their times are checked every time.
+struct UntilExpiry;
 
 /// What an entry costs beside what it was made from: the parsed form and the cache's own bookkeeping.
 const ENTRY_OVERHEAD: usize = 1024;
 
-/// What a remembered token costs: two fingerprints and the cache's own bookkeeping.
-const TOKEN_ENTRY_BYTES: u32 = 320;
+/// What the cache itself takes for a token.
+const TOKEN_ENTRY_OVERHEAD: usize = 512;
 
 // === impl MemoryOptions ===
 
@@ -50,14 +62,17 @@ impl Default for MemoryOptions {
 // === impl Remembered ===
 
 impl Remembered {
-    pub(super) fn new(options: &MemoryOptions) -> Self {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(options: &MemoryOptions) -> Self {
         let certificates = Cache::builder()
             .max_capacity(options.certificate_bytes)
-            .weigher(|key: &CertificateKey, _| weight(key.size()))
+            .weigher(|key: &CertificateKey, _| weight(key.size(), ENTRY_OVERHEAD))
             .build();
         let tokens = Cache::builder()
             .max_capacity(options.token_bytes)
-            .weigher(|_, ()| TOKEN_ENTRY_BYTES)
+            .weigher(|_, kept: &KeptToken| weight(kept.token.size(), TOKEN_ENTRY_OVERHEAD))
+            .expire_after(UntilExpiry)
             .build();
         Self {
             certificates: RememberedCertificates(certificates),
@@ -65,13 +80,23 @@ impl Remembered {
         }
     }
 
-    pub(super) const fn memory(&self) -> Memory<'_> {
+    /// How many tokens are remembered, and about how many bytes they take.
+    #[must_use]
+    pub fn tokens(&self) -> (u64, u64) {
+        let RememberedTokens(cache) = &self.tokens;
+        cache.run_pending_tasks();
+        (cache.entry_count(), cache.weighted_size())
+    }
+
+    /// As `authn` wants it.
+    #[must_use]
+    pub const fn memory(&self) -> Memory<'_> {
         Memory { certificates: &self.certificates, tokens: &self.tokens }
     }
 }
 
-fn weight(bytes: usize) -> u32 {
-    u32::try_from(bytes.saturating_add(ENTRY_OVERHEAD)).unwrap_or(u32::MAX)
+fn weight(bytes: usize, overhead: usize) -> u32 {
+    u32::try_from(bytes.saturating_add(overhead)).unwrap_or(u32::MAX)
 }
 
 impl CertificateMemory for RememberedCertificates {
@@ -85,12 +110,35 @@ impl CertificateMemory for RememberedCertificates {
 }
 
 impl TokenMemory for RememberedTokens {
-    fn recall(&self, token: &Fingerprint, keys: &Fingerprint) -> bool {
-        self.0.get(&(*token, *keys)).is_some()
+    fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
+        self.0.get(token).map(|kept| kept.token)
     }
 
-    fn keep(&self, token: &Fingerprint, keys: &Fingerprint, _until: UnixTime) {
-        // What has expired is refused whatever is remembered, and falls out when room is needed.
-        self.0.insert((*token, *keys), ());
+    fn keep(&self, token: &Arc<SignedToken>, lifetime: Duration) {
+        let kept = KeptToken { token: Arc::clone(token), lifetime };
+        self.0.insert(*token.fingerprint(), kept);
+    }
+}
+
+// === impl UntilExpiry ===
+
+impl Expiry<Fingerprint, KeptToken> for UntilExpiry {
+    fn expire_after_create(
+        &self,
+        _: &Fingerprint,
+        kept: &KeptToken,
+        _: Instant,
+    ) -> Option<Duration> {
+        Some(kept.lifetime)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Fingerprint,
+        kept: &KeptToken,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(kept.lifetime)
     }
 }

@@ -1,10 +1,13 @@
 //! Header fields with every repetition kept: which value counts is the reader's decision, made in the open.
 
+use bytes::Bytes;
+
 use crate::reason::{Reason, Rejection};
+use crate::secret::SealedText;
 
 /// The value of one header line, as bytes: RFC 9110 section 5.5 allows more than UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderValue(Vec<u8>);
+pub struct HeaderValue(Bytes);
 
 /// Header fields in the order of arrival; names in lower case, repetitions kept.
 ///
@@ -19,8 +22,8 @@ pub struct Headers(pub(super) Vec<(String, HeaderValue)>);
 impl HeaderValue {
     /// Wraps the bytes of a header value.
     #[must_use]
-    pub const fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
     }
 
     /// The bytes.
@@ -36,6 +39,12 @@ impl HeaderValue {
     pub fn as_str(&self) -> Result<&str, Rejection> {
         std::str::from_utf8(&self.0)
             .map_err(|_| Reason::EncodingInvalid.because("a header value is not UTF-8"))
+    }
+
+    /// The part `part` of its text, sealed.
+    #[must_use]
+    pub fn seal(&self, part: &str) -> SealedText {
+        SealedText::within(&self.0, part)
     }
 }
 

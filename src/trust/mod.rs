@@ -113,6 +113,12 @@ impl TrustStore {
         &self.issuers
     }
 
+    /// The issuer of the document called `name`.
+    #[must_use]
+    pub fn issuer(&self, name: &str) -> Option<&Issuer> {
+        self.issuers.iter().find(|issuer| issuer.name() == name)
+    }
+
     /// The issuers that a token may be from, going by its **unverified** `iss` and `sub`: those that are called so, then, for
     /// JWT-SVIDs, those of the trust domain of its subject.
     pub fn issuers_named<'a>(

@@ -1,7 +1,8 @@
 //! Tokens of known keys, good and bad, against the rules of their issuers.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -45,7 +46,7 @@ fn verify_at(
 ) -> Result<Vec<TokenIdentity>, Reason> {
     let presented: Vec<_> = tokens
         .iter()
-        .map(|(place, text)| PresentedToken::for_test(place, TokenScheme::Bearer, text).unwrap())
+        .map(|(place, text)| PresentedToken::for_test(place, TokenScheme::Bearer, text))
         .collect();
     verify_all(
         &presented,
@@ -338,23 +339,30 @@ fn a_bound_token_without_a_peer_is_refused() {
     assert_eq!(verify_bearer(&trust, &token).unwrap_err(), Reason::BindingUnavailable);
 }
 
-/// Keeps what it is told, and counts.
+/// Keeps what it is told, for as long as it was told.
 #[derive(Debug, Default)]
-struct Recorder(Mutex<BTreeSet<(Fingerprint, Fingerprint, i64)>>);
+struct Recorder(Mutex<BTreeMap<Fingerprint, (Arc<SignedToken>, Duration)>>);
 
-impl TokenMemory for Recorder {
-    fn recall(&self, token: &Fingerprint, keys: &Fingerprint) -> bool {
-        self.0.lock().unwrap().iter().any(|(t, k, _)| (t, k) == (token, keys))
-    }
-
-    fn keep(&self, token: &Fingerprint, keys: &Fingerprint, until: UnixTime) {
-        self.0.lock().unwrap().insert((*token, *keys, until.as_secs()));
+impl Recorder {
+    fn lifetimes(&self) -> Vec<u64> {
+        self.0.lock().unwrap().values().map(|(_, lifetime)| lifetime.as_secs()).collect()
     }
 }
 
-/// P63, invariant 7: a remembered signature saves verifying it again and nothing else.
+impl TokenMemory for Recorder {
+    fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
+        self.0.lock().unwrap().get(token).map(|(kept, _)| Arc::clone(kept))
+    }
+
+    fn keep(&self, token: &Arc<SignedToken>, lifetime: Duration) {
+        let kept = (Arc::clone(token), lifetime);
+        self.0.lock().unwrap().insert(*token.fingerprint(), kept);
+    }
+}
+
+/// P63, invariant 7: a remembered signature saves reading and verifying the token again, and no other check.
 #[test]
-fn what_is_remembered_is_the_signature_only() {
+fn what_is_remembered_is_what_the_signature_vouches_for() {
     let (trust, mint) = simple();
     let memory = Recorder::default();
     let header = json!({ "alg": "EdDSA", "kid": "k" });
@@ -363,20 +371,87 @@ fn what_is_remembered_is_the_signature_only() {
     };
     let good = mint.token(&header, &claims(ISS));
     assert_eq!(verify(&trust, &good, now()), Ok(()));
-    let kept = memory.0.lock().unwrap().iter().map(|(_, _, until)| *until).collect::<Vec<_>>();
-    assert_eq!(kept, [NOW + 600 + 30]);
+    assert_eq!(memory.lifetimes(), [600 + 30], "until it expires, clock skew included");
     assert_eq!(verify(&trust, &good, now()), Ok(()));
-    assert_eq!(memory.0.lock().unwrap().len(), 1);
-    let late = UnixTime::from_secs(NOW + 630);
-    assert_eq!(verify(&trust, &good, late), Err(Reason::TokenExpired));
-    // Refused tokens are not kept, and the key set's revision is part of what is remembered.
-    let mut wrong = claims(ISS);
-    wrong["aud"] = json!("other");
-    let wrong = mint.token(&header, &wrong);
-    assert_eq!(verify(&trust, &wrong, now()), Err(Reason::Audience));
-    assert_eq!(memory.0.lock().unwrap().len(), 1);
+    for (at, expected) in [
+        (NOW + 629, Ok(())),
+        (NOW + 630, Err(Reason::TokenExpired)),
+        (NOW - 91, Err(Reason::TokenNotYetValid)),
+    ] {
+        assert_eq!(verify(&trust, &good, UnixTime::from_secs(at)), expected, "{at}");
+    }
+    let again = verify_at(&trust, &[(TokenPlace::Authorization, &good)], &memory, now()).unwrap();
+    assert_eq!((again[0].key_id(), again[0].subject()), (Some("k"), Some("alice")));
+}
+
+/// P62, invariant 7: what was verified with keys that are no longer the issuer's is verified again.
+#[test]
+fn a_key_takes_its_remembered_tokens_with_it() {
+    let (trust, mint) = simple();
+    let memory = Recorder::default();
+    let token = mint.token(&json!({ "alg": "EdDSA", "kid": "k" }), &claims(ISS));
+    let verify = |trust: &TrustStore| {
+        verify_at(trust, &[(TokenPlace::Authorization, &token)], &memory, now()).map(|_| ())
+    };
+    assert_eq!(verify(&trust), Ok(()));
     let (rotated, _) = simple();
-    assert_eq!(verify(&rotated, &good, now()), Err(Reason::SignatureInvalid));
+    assert_eq!(verify(&rotated), Err(Reason::SignatureInvalid));
+    assert_eq!(verify(&trust), Ok(()));
+}
+
+/// Invariant 9: tokens that are refused for any reason do not take room.
+#[test]
+fn refused_tokens_are_not_remembered() {
+    let (trust, mint) = simple();
+    let memory = Recorder::default();
+    for (claim, value) in
+        [("aud", json!("other")), ("exp", json!(NOW - 600)), ("nbf", json!(NOW + 600))]
+    {
+        let mut wrong = claims(ISS);
+        wrong[claim] = value;
+        let wrong = mint.token(&json!({ "alg": "EdDSA", "kid": "k" }), &wrong);
+        assert!(verify_at(&trust, &[(TokenPlace::Authorization, &wrong)], &memory, now()).is_err());
+    }
+    let forged = Mint::ed().token(&json!({ "alg": "EdDSA", "kid": "k" }), &claims(ISS));
+    assert!(verify_at(&trust, &[(TokenPlace::Authorization, &forged)], &memory, now()).is_err());
+    assert_eq!(memory.lifetimes(), Vec::<u64>::new());
+}
+
+/// P53, P63: one token in two places can be of two issuers; what is remembered of one place says nothing of the other.
+#[test]
+fn what_is_remembered_is_of_one_place() {
+    let mint = Mint::ed();
+    let keys = json!([mint.jwk(&json!({ "kid": "k" }))]);
+    let strict = "  algorithms: [EdDSA]\n  tokens: [{ header: x-strict }]\n  maxLifetime: 1m";
+    let lax = "  algorithms: [EdDSA]";
+    let trust = trust(&[("lax", ISS, lax, keys.clone()), ("strict", ISS, strict, keys)]);
+    let token = mint.token(&json!({ "alg": "EdDSA", "kid": "k" }), &claims(ISS));
+    let memory = Recorder::default();
+    let verify = |place| {
+        verify_at(&trust, &[(place, &token)], &memory, now())
+            .map(|tokens| tokens[0].issuer_name().to_owned())
+    };
+    for _ in 0..2 {
+        assert_eq!(verify(TokenPlace::Authorization), Ok(String::from("lax")));
+        let refused = verify(TokenPlace::Header("x-strict".into()));
+        assert_eq!(refused, Err(Reason::TokenLifetime));
+    }
+}
+
+/// P72: what a token takes is counted with what it claims.
+#[test]
+fn a_larger_token_is_counted_as_larger() {
+    let (trust, mint) = simple();
+    let size = |claims: &Value| {
+        let memory = Recorder::default();
+        let token = mint.token(&json!({ "alg": "EdDSA", "kid": "k" }), claims);
+        verify_at(&trust, &[(TokenPlace::Authorization, &token)], &memory, now()).unwrap();
+        memory.0.lock().unwrap().values().map(|(kept, _)| kept.size()).sum::<usize>()
+    };
+    let small = size(&claims(ISS));
+    let mut large = claims(ISS);
+    large["groups"] = json!(vec!["a-group-of-people"; 100]);
+    assert!(size(&large) > small + 100 * 17);
 }
 
 #[test]

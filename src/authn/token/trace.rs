@@ -58,6 +58,10 @@ impl TokenCheck {
     pub(super) const VOUCHED: [Self; 6] =
         [Self::Keys, Self::Algorithm, Self::Type, Self::Key, Self::Signature, Self::Claims];
 
+    /// Those that a remembered signature stands for.
+    pub(super) const SIGNED: [Self; 5] =
+        [Self::Algorithm, Self::Type, Self::Key, Self::Signature, Self::Claims];
+
     /// What asks for it.
     #[must_use]
     pub const fn section(self) -> &'static str {

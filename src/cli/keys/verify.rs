@@ -191,7 +191,7 @@ async fn judge(
             let _progress = Progress::begin(address);
             let introspector = Introspector::https(Arc::new(SystemClock));
             introspector.follow(trust, None);
-            introspector.gather(tokens, trust, KEY_FETCH_TIMEOUT, &mut material).await;
+            introspector.gather(tokens, trust, &NoMemory, KEY_FETCH_TIMEOUT, &mut material).await;
         }
         obtained = Some(got);
     }

@@ -27,13 +27,13 @@ use crate::clock::{Clock, UnixTime};
 use crate::limits::MAX_INTROSPECTION_ANSWER_BYTES;
 use crate::pdp::dial;
 use crate::pdp::fetch::{self, ClientIdentity, FetchError};
-use crate::secret::{Secret, hex};
+use crate::secret::{SealedText, Secret, hex};
 use crate::trust::{ClientAssertion, ClientAuthentication, Introspection};
 
 /// Asks one endpoint.
 pub(super) trait Ask: std::fmt::Debug + Send + Sync {
     /// What the endpoint answers about `token`; not yet looked at.
-    fn ask<'a>(&'a self, token: &'a Secret<String>) -> BoxFuture<'a, Result<Bytes, FetchError>>;
+    fn ask<'a>(&'a self, token: &'a SealedText) -> BoxFuture<'a, Result<Bytes, FetchError>>;
 }
 
 /// Asks over HTTP/1.1 and TLS.
@@ -91,7 +91,7 @@ impl HttpsClient {
             .build(builder.enable_http1().wrap_connector(Dialer)))
     }
 
-    async fn exchange(&self, token: &Secret<String>) -> Result<Bytes, FetchError> {
+    async fn exchange(&self, token: &SealedText) -> Result<Bytes, FetchError> {
         let http = self.http.get_or_try_init(|| self.connect()).await?;
         let request = request(&self.source, token, self.clock.now()).ok_or(FetchError::Http)?;
         let response = http.request(request).await.map_err(|error| {
@@ -106,7 +106,7 @@ impl HttpsClient {
 }
 
 impl Ask for HttpsClient {
-    fn ask<'a>(&'a self, token: &'a Secret<String>) -> BoxFuture<'a, Result<Bytes, FetchError>> {
+    fn ask<'a>(&'a self, token: &'a SealedText) -> BoxFuture<'a, Result<Bytes, FetchError>> {
         Box::pin(self.exchange(token))
     }
 }
@@ -130,7 +130,7 @@ fn root_cause(error: &(dyn Error + 'static)) -> io::Error {
 
 fn request(
     source: &Introspection,
-    token: &Secret<String>,
+    token: &SealedText,
     now: UnixTime,
 ) -> Option<Request<Full<Bytes>>> {
     let mut form = Secret::new(format!(

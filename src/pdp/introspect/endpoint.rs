@@ -20,7 +20,7 @@ use crate::limits::{
 };
 use crate::pdp::fetch::FetchError;
 use crate::reason::{Reason, Rejection};
-use crate::secret::{Fingerprint, Secret};
+use crate::secret::{Fingerprint, SealedText};
 use crate::trust::{Introspection, IntrospectionAnswer};
 
 /// What asking gave.
@@ -110,7 +110,7 @@ impl Endpoint {
     fn board(
         self: &Arc<Self>,
         print: Fingerprint,
-        token: &Secret<String>,
+        token: &SealedText,
     ) -> Result<watch::Receiver<Option<Verdict>>, Rejection> {
         let mut flights = lock(&self.flights);
         if let Some(flight) = flights.get(&print) {
@@ -130,13 +130,13 @@ impl Endpoint {
         Ok(receiver)
     }
 
-    async fn fly(self: Arc<Self>, print: Fingerprint, token: Secret<String>, leave: Leave) {
+    async fn fly(self: Arc<Self>, print: Fingerprint, token: SealedText, leave: Leave) {
         let landing = Landing { endpoint: &self, token: print };
         let verdict = self.ask(&print, &token, leave).await;
         landing.land(verdict);
     }
 
-    async fn ask(&self, print: &Fingerprint, token: &Secret<String>, leave: Leave) -> Verdict {
+    async fn ask(&self, print: &Fingerprint, token: &SealedText, leave: Leave) -> Verdict {
         let Ok(Ok(_slot)) = timeout(self.source.timeout, self.slots.acquire()).await else {
             return Err(unavailable("the endpoint is busy with other questions"));
         };

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::authn::NoMemory;
 use crate::clock::{FixedClock, UnixTime};
 use crate::document::{self, Attachments, SourceFile};
 use crate::evidence::{PeerSources, collect};
@@ -17,7 +18,7 @@ use crate::limits::{
 use crate::pdp::fetch::FetchError;
 use crate::reason::Reason;
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, TokenPlace};
-use crate::secret::Secret;
+use crate::secret::SealedText;
 
 const NOW: i64 = 1_000_000;
 const LONG: Duration = Duration::from_secs(20);
@@ -60,7 +61,7 @@ impl fmt::Debug for Server {
 }
 
 impl Ask for Line {
-    fn ask<'a>(&'a self, token: &'a Secret<String>) -> BoxFuture<'a, Result<Bytes, FetchError>> {
+    fn ask<'a>(&'a self, token: &'a SealedText) -> BoxFuture<'a, Result<Bytes, FetchError>> {
         Box::pin(async move {
             self.0.asked.fetch_add(1, Ordering::SeqCst);
             self.0.let_through.acquire().await.unwrap().forget();
@@ -124,7 +125,7 @@ impl House {
 
     async fn ask_for(&self, text: &str, patience: Duration) -> Result<bool, String> {
         let (tokens, mut material) = (token(text), Material::default());
-        self.introspector.gather(&tokens, &self.trust, patience, &mut material).await;
+        self.introspector.gather(&tokens, &self.trust, &NoMemory, patience, &mut material).await;
         let answer = material.answer("a", tokens[0].fingerprint()).unwrap().as_ref();
         answer.map(|answer| answer.claims().is_some()).map_err(|rejection| {
             assert_eq!(rejection.reason(), Reason::IntrospectionUnavailable);

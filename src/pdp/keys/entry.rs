@@ -90,6 +90,9 @@ impl Shared {
         clock: &dyn Clock,
         patience: Duration,
     ) -> Option<Arc<KeySet>> {
+        if let Some(keys) = self.sufficient(key_id, clock.now()) {
+            return Some(keys);
+        }
         let mut completed = self.completed.subscribe();
         if self.is_worth_waiting(key_id, clock.now())
             && let Some(_place) = Waiting::begin(&self.waiters)
@@ -98,6 +101,12 @@ impl Shared {
             let _ = tokio::time::timeout(patience, completed.changed()).await;
         }
         lock(&self.state).keys(clock.now()).cloned()
+    }
+
+    /// The keys, if a token with this key id has no use for others.
+    fn sufficient(&self, key_id: Option<&str>, now: UnixTime) -> Option<Arc<KeySet>> {
+        let state = lock(&self.state);
+        state.keys(now).filter(|keys| key_id.is_none_or(|id| keys.has(id))).cloned()
     }
 
     /// Whether the next fetch may bring a key that is not there, and will end soon. Has the task fetch at once where a

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::authn::NoMemory;
 use crate::clock::FixedClock;
 use crate::document::{self, Attachments, SourceFile};
 use crate::evidence::{PeerSources, collect};
@@ -124,7 +125,7 @@ impl House {
 
     /// The key ids at hand for a token that names `kid`.
     async fn ids_for(&self, kid: &str) -> Option<Vec<String>> {
-        let material = self.cache.gather(&token("a", kid), &self.trust, LONG).await;
+        let material = self.cache.gather(&token("a", kid), &self.trust, &NoMemory, LONG).await;
         let keys = material.keys("a")?;
         Some(keys.keys().iter().filter_map(|key| key.id().map(str::to_owned)).collect())
     }
@@ -202,7 +203,7 @@ async fn patience_is_bounded() {
     let house = House::new(&[Some(&["k"])]);
     house.server.let_through.forget_permits(Semaphore::MAX_PERMITS);
     let soon = Duration::from_millis(10);
-    let material = house.cache.gather(&token("a", "k"), &house.trust, soon).await;
+    let material = house.cache.gather(&token("a", "k"), &house.trust, &NoMemory, soon).await;
     assert!(material.keys("a").is_none());
     house.server.let_through.add_permits(1);
     assert_eq!(house.ids_for("k").await, Some(vec!["k".to_owned()]));
@@ -254,6 +255,6 @@ async fn kept_keys_survive_a_restart_while_the_issuer_is_down() {
 async fn material_holds_the_keys_of_the_named_issuer_only() {
     let house = House::new(&[Some(&["k"])]);
     house.cache.settled().await;
-    let material = house.cache.gather(&token("b", "k"), &house.trust, LONG).await;
+    let material = house.cache.gather(&token("b", "k"), &house.trust, &NoMemory, LONG).await;
     assert!(material.keys("a").is_none() && material.keys("b").is_none());
 }

@@ -162,8 +162,8 @@ fn client(source: &Arc<Introspection>) -> HttpsClient {
     HttpsClient::new(Arc::clone(source), Arc::new(clock))
 }
 
-fn token() -> Secret<String> {
-    Secret::new(TOKEN.to_owned())
+fn token() -> SealedText {
+    SealedText::from(TOKEN)
 }
 
 /// Asks twice; the endpoint's view of the last question.
