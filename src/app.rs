@@ -84,6 +84,10 @@ impl Bound {
             config.audit.as_ref().map(AuditLog::start).transpose().map_err(StartError::Audit)?;
         let audit = audit.map(Arc::new);
         let metrics = metrics(audit.as_ref(), &core.reloader.status())?;
+        let pdp = Arc::clone(&core.pdp);
+        let help = "XFCC keys passed over because they are not known here";
+        metrics
+            .watch_counter("countersign.xfcc.unknown.keys", help, move || pdp.unknown_xfcc_keys());
         let admin = match config.admin {
             Some(options) => Some((bind_admin(options.address).await?, core.pages(&metrics))),
             None => None,

@@ -103,6 +103,7 @@ reasons! {
         CertNotYetValid "cert_not_yet_valid" Forbidden "the certificate, or one of its issuers, is not valid yet";
         CertLifetime "cert_lifetime" Forbidden "the certificate lives longer, or has less life left, than the trust domain allows";
         CertEku "cert_eku" Forbidden "the certificate is not for client authentication, or is a CA";
+        CertKey "cert_key" Forbidden "a key of the certificate or of one of its issuers, or the algorithm of a signature, is too weak or of an unknown kind";
         CertPin "cert_pin" Forbidden "the certificate matches none of the trust domain's pins";
         CertSan "cert_san" Forbidden "the certificate's names are malformed or not permitted";
         CertRevoked "cert_revoked" Forbidden "the certificate, or one of its issuers, is revoked";

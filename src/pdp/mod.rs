@@ -23,13 +23,14 @@ pub use snapshot::{Load, Revision, Snapshot};
 pub use trace::{NoTrace, Trace};
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use crate::authn::{self, Subject};
 use crate::clock::{Clock, Stopwatch, UnixTime};
-use crate::evidence::{self, Evidence, PeerSources};
+use crate::evidence::{self, Evidence, PeerSources, Presented, Xfcc};
 use crate::policy::{Decision, DecisionRequest, Denial};
 use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, RequestView, SealedNames};
@@ -46,6 +47,7 @@ pub struct Pdp {
     clock: Arc<dyn Clock>,
     ids: DecisionIds,
     options: PdpOptions,
+    unknown_xfcc_keys: AtomicU64,
 }
 
 /// How the decision point works, apart from what it decides by.
@@ -91,7 +93,15 @@ impl Pdp {
         let introspector = Introspector::https(Arc::clone(&clock));
         introspector.follow(snapshot.trust(), None);
         let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
-        Self { current, keys, introspector, clock, ids: DecisionIds::new(), options }
+        let (ids, unknown_xfcc_keys) = (DecisionIds::new(), AtomicU64::new(0));
+        Self { current, keys, introspector, clock, ids, options, unknown_xfcc_keys }
+    }
+
+    /// The same without introspection: an opaque token is one that its issuer says nothing about.
+    #[must_use]
+    pub fn asking_nobody(mut self) -> Self {
+        self.introspector = Introspector::https(Arc::clone(&self.clock));
+        self
     }
 
     /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
@@ -107,6 +117,20 @@ impl Pdp {
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.current.load().snapshot.revision().clone()
+    }
+
+    /// How many XFCC keys were passed over since the start because nobody here knows them (P33).
+    #[must_use]
+    pub fn unknown_xfcc_keys(&self) -> u64 {
+        self.unknown_xfcc_keys.load(Ordering::Relaxed)
+    }
+
+    fn count_unknown_keys(&self, xfcc: &Presented<Xfcc>) {
+        let Presented::Present(xfcc) = xfcc else { return };
+        if xfcc.unknown_keys() > 0 {
+            let keys = u64::try_from(xfcc.unknown_keys()).unwrap_or(u64::MAX);
+            self.unknown_xfcc_keys.fetch_add(keys, Ordering::Relaxed);
+        }
     }
 
     /// Takes the snapshot for one request.
@@ -127,6 +151,12 @@ impl Current {
 // === impl Pinned ===
 
 impl Pinned<'_> {
+    /// What it decides by.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.current.snapshot
+    }
+
     /// Which headers carry credentials.
     #[must_use]
     pub fn sealed(&self) -> &SealedNames {
@@ -147,6 +177,7 @@ impl Pinned<'_> {
     ) -> Outcome {
         let evidence = self.collect(view, &credentials);
         drop(credentials);
+        self.pdp.count_unknown_keys(&evidence.peer.xfcc);
         match self.gather(&evidence).await {
             Ok(material) => self.judge(view, &evidence, &material, trace),
             Err(rejection) => self.refuse(rejection),

@@ -15,7 +15,7 @@ pub use algorithm::Algorithm;
 pub use assertion::ClientAssertion;
 pub use domain::{
     Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, SpiffeBundle,
-    TrustDomain, Validity,
+    TrustDomain, Validity, key_weakness,
 };
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};
 pub use issuer::{Issuer, KeySource};

@@ -102,6 +102,25 @@ async fn a_forged_first_element_is_not_the_caller() {
     }
 }
 
+/// P33, P87: keys that nobody knows, in an element of the caller's own, are passed over.
+#[tokio::test]
+async fn unknown_keys_and_repeated_names_do_not_hide_the_caller() {
+    let Some(meshes) = meshes() else { return };
+    for props in &meshes {
+        let folder = Folder::temporary().unwrap();
+        let mut stage = envoy::raise(props, &folder).await;
+        let (pki, tokens) = (Arc::clone(&stage.pki), stage.tokens.clone());
+        let xfcc = "Issuer=\"CN=a, \\\"b\\\"\";New=1;By=spiffe://a/b;By=x;URI=spiffe://c/d;URI=;DNS=e;DNS=f";
+        let request = Request::get(HOST, "/v1/orders")
+            .bearer(&tokens.bearer)
+            .header("x-forwarded-client-cert", xfcc);
+        let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
+        assert_eq!(answer.status, 200, "{}", record.as_json());
+        assert_eq!(record.text("/peer/spiffe"), Some(FRONTEND), "{}", record.as_json());
+        stage.strike().await.unwrap();
+    }
+}
+
 /// P84: a quote that the caller leaves open swallows the element that Envoy appends.
 #[tokio::test]
 async fn an_open_quote_makes_the_whole_header_malformed() {

@@ -8,12 +8,14 @@ use x509_parser::prelude::FromDer as _;
 use super::describe::DomainVerdict;
 use super::memory::{CertificateKey, CertificateMemory, VerifiedCertificate};
 use super::names::Names;
-use super::{PeerFacts, distinguished_name, key, path, profile};
+use super::{PeerFacts, distinguished_name, path, profile};
 use crate::clock::UnixTime;
 use crate::evidence::{DecodedCertificate, PresentedCertificate};
 use crate::reason::{Reason, Rejection};
 use crate::secret::{Fingerprint, hex};
-use crate::trust::{ExtendedKeyUsageRules, LeafRules, Pin, TrustDomain, TrustStore, Validity};
+use crate::trust::{
+    ExtendedKeyUsageRules, LeafRules, Pin, TrustDomain, TrustStore, Validity, key_weakness,
+};
 
 /// What one verification is done with.
 #[derive(Clone, Copy)]
@@ -136,7 +138,7 @@ impl<'a> Verifier<'a> {
         profile::check(leaf)?;
         check_usage(leaf, rules.extended_key_usage)?;
         let validity = path::find(decoded, leaf, domain, self.now)?;
-        key::check(leaf.public_key(), rules.min_rsa_bits)?;
+        check_key(leaf, rules.min_rsa_bits)?;
         check_lifetime(leaf, rules, self.now)?;
         check_pins(decoded, leaf, &rules.pins)?;
         Ok(validity)
@@ -175,6 +177,13 @@ fn check_usage(leaf: &X509Certificate<'_>, rules: ExtendedKeyUsageRules) -> Resu
         Some(purposes) if purposes.value.any && rules.allow_any => Ok(()),
         Some(_) => Err(Reason::CertEku.because("the extended key usage is without `clientAuth`")),
     }
+}
+
+fn check_key(leaf: &X509Certificate<'_>, min_rsa_bits: usize) -> Result<(), Rejection> {
+    let weakness = key_weakness(leaf.public_key(), min_rsa_bits);
+    weakness.map_or(Ok(()), |weakness| {
+        Err(Reason::CertKey.because(format!("the certificate's {weakness}")))
+    })
 }
 
 fn check_lifetime(

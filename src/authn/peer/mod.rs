@@ -4,7 +4,6 @@ mod certificate;
 mod describe;
 mod distinguished_name;
 mod element;
-mod key;
 mod memory;
 mod names;
 mod path;

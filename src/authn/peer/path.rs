@@ -16,8 +16,9 @@ use x509_parser::prelude::FromDer as _;
 use super::profile;
 use crate::clock::UnixTime;
 use crate::evidence::DecodedCertificate;
+use crate::limits::MIN_RSA_BITS;
 use crate::reason::{Reason, Rejection};
-use crate::trust::{IssuerId, TrustDomain, Validity};
+use crate::trust::{IssuerId, TrustDomain, Validity, key_weakness};
 
 /// Finds a path for `presented`, whose leaf is `leaf`, to an authority of `domain`, and says for how long it holds: when
 /// all of its certificates but the leaf are valid, and every revocation list that was asked.
@@ -53,7 +54,10 @@ pub(super) fn find(
     );
     match found {
         Ok(path) => check_path(&path, leaf, domain, now),
-        Err(why) => Err(refused.take().unwrap_or_else(|| rejection(&why))),
+        Err(why) => {
+            let refused = refused.take().or_else(|| weak_issuer(&why, presented));
+            Err(refused.unwrap_or_else(|| rejection(&why)))
+        }
     }
 }
 
@@ -133,6 +137,23 @@ fn parse_issuer(der: &[u8]) -> Option<X509Certificate<'_>> {
     usage.is_none_or(|usage| usage.value.key_cert_sign()).then_some(certificate)
 }
 
+/// A signature that does not verify may be one by a key that webpki does not take: it tells the two apart by no error. Those
+/// of the configuration were looked at when they were read.
+fn weak_issuer(why: &Error, presented: &DecodedCertificate) -> Option<Rejection> {
+    let signature = matches!(
+        why,
+        Error::InvalidSignatureForPublicKey
+            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+    );
+    let weakness = |der| {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        key_weakness(certificate.public_key(), MIN_RSA_BITS)
+    };
+    let mut issuers = presented.intermediates.iter().filter(|_| signature);
+    let weakness = issuers.find_map(|der| weakness(der))?;
+    Some(Reason::CertKey.because(format!("a presented issuer's {weakness}")))
+}
+
 /// The reason code for what webpki found.
 fn rejection(why: &Error) -> Rejection {
     #[expect(
@@ -158,6 +179,10 @@ fn rejection(why: &Error) -> Rejection {
         | Error::InvalidNetworkMaskConstraint => {
             (Reason::CertSan, "the certificate's names are not permitted by one of its issuers")
         }
+        Error::UnsupportedSignatureAlgorithmContext(_) => (
+            Reason::CertKey,
+            "a signature on the path is of an algorithm that is not accepted, such as SHA-1",
+        ),
         Error::UnknownIssuer => {
             (Reason::ChainUntrusted, "no pinned authority issued the certificate or its chain")
         }

@@ -75,7 +75,7 @@ fn service_by(
     let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
     let keys = Arc::new(KeyCache::new(Arc::new(FixedClock::at(NOW)), fetcher));
     let options = PdpOptions {
-        peer_sources: PeerSources::default(),
+        peer_sources: PeerSources { xfcc: true, ..PeerSources::default() },
         deadline: Duration::from_secs(1),
         memory: MemoryOptions::default(),
     };
@@ -116,6 +116,26 @@ async fn an_allowed_request_is_answered_and_observed() {
     let service = service(Arc::new(FixedClock::at(NOW)), vec![told.clone()]);
     assert_eq!(summary(service.answer(check("/healthz", "")).await), (0, 200, String::new()));
     assert_eq!(*told.0.lock().unwrap(), ["/healthz Some(\"health/health\")"]);
+}
+
+/// P33, P87: what a proxy says beyond the known keys changes nothing and is counted.
+#[tokio::test]
+async fn unknown_xfcc_keys_are_counted() {
+    let service = service(Arc::new(FixedClock::at(NOW)), Vec::new());
+    for (xfcc, counted) in [
+        ("URI=spiffe://prod.example/a", 0),
+        ("Issuer=\"CN=a\";URI=spiffe://prod.example/a;x=", 2),
+        // A header that cannot be read is told by its reason.
+        ("Issuer=\"CN=a;URI=spiffe://prod.example/a", 2),
+        ("a=1,b=2", 4),
+    ] {
+        let mut request = check("/healthz", "");
+        let attributes = request.attributes.as_mut().unwrap();
+        let http = attributes.request.as_mut().unwrap().http.as_mut().unwrap();
+        http.headers.insert("x-forwarded-client-cert".into(), xfcc.into());
+        drop(service.answer(request).await);
+        assert_eq!(service.pdp.unknown_xfcc_keys(), counted, "{xfcc}");
+    }
 }
 
 /// P3, P13: the caller's copies of what only Envoy or we may say are removed; what we set is set over them.

@@ -6,7 +6,9 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 
 use super::crl::IssuerId;
+use super::key::key_weakness;
 use crate::clock::UnixTime;
+use crate::limits::MIN_RSA_BITS;
 
 /// A pinned authority: where paths may end.
 #[derive(Clone, Debug)]
@@ -109,6 +111,9 @@ pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validi
     let usage = certificate.key_usage().map_err(|_| wrong("its key usage cannot be read"))?;
     if usage.is_some_and(|usage| !usage.value.key_cert_sign()) {
         return Err(Unfit::Wrong(format!("`{subject}` may not sign certificates")));
+    }
+    if let Some(weakness) = key_weakness(certificate.public_key(), MIN_RSA_BITS) {
+        return Err(Unfit::Odd(format!("its {weakness}")));
     }
     Ok((IssuerId::of(&certificate), Validity::of(&certificate)))
 }

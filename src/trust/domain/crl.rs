@@ -125,6 +125,9 @@ fn unreadable(why: &webpki::Error) -> &'static str {
         webpki::Error::UnsupportedIndirectCrl => {
             "it is an indirect list, and its issuer's own list is needed"
         }
+        webpki::Error::UnsupportedCrlIssuingDistributionPoint => {
+            "its issuing distribution point has no address (`fullName`)"
+        }
         webpki::Error::UnsupportedCriticalExtension => {
             "it has a critical extension that is not understood"
         }
@@ -149,7 +152,9 @@ impl Crl {
         let issuer = find_signer(&signed, &header, signers)?.id.clone();
         let mut revoked = HashSet::new();
         for entry in &list {
-            let entry = entry.map_err(|why| CrlProblem::Unusable(format!("an entry: {why:?}")))?;
+            let entry = entry.map_err(|why| {
+                CrlProblem::Unusable(format!("of an entry, {}", unreadable(&why)))
+            })?;
             revoked.insert(significant(entry.serial_number).into());
         }
         let Header { scope, number, validity, .. } = header;
@@ -374,14 +379,36 @@ fn taken<'a>(before: &'a [u8], after: &[u8]) -> Option<&'a [u8]> {
     before.get(..before.len().checked_sub(after.len())?)
 }
 
-/// An integer without the zero byte that only says that it is not negative.
-fn significant(serial: &[u8]) -> &[u8] {
-    match serial {
-        [0, rest @ ..] if !rest.is_empty() => rest,
-        all => all,
+/// An integer without the zero bytes that DER would not have. The one that keeps a number from being negative stays: 255
+/// and -1 are not the same certificate.
+fn significant(mut serial: &[u8]) -> &[u8] {
+    while let Some((0, rest @ [0..=0x7f, ..])) = serial.split_first() {
+        serial = rest;
     }
+    serial
 }
 
 fn broken() -> CrlProblem {
     CrlProblem::Unusable(String::from("it is not a DER revocation list"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P43: as many zeros as there are, and never the one that tells 255 from -1.
+    #[test]
+    fn serial_numbers_are_compared_as_numbers() {
+        for (serial, expected) in [
+            (&[5][..], &[5][..]),
+            (&[0, 5], &[5]),
+            (&[0, 0, 0xff], &[0, 0xff]),
+            (&[0, 0xff], &[0, 0xff]),
+            (&[0xff], &[0xff]),
+            (&[0], &[0]),
+            (&[], &[]),
+        ] {
+            assert_eq!(significant(serial), expected, "{serial:?}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod authorities;
 mod bundle;
 mod compile;
 mod crl;
+mod key;
 mod leaf;
 mod pem_file;
 mod revocation;
@@ -12,6 +13,7 @@ pub use authorities::{Authority, Validity};
 pub use bundle::SpiffeBundle;
 pub(super) use compile::{check_distinct, compile};
 pub use crl::{Crl, IssuerId};
+pub use key::key_weakness;
 pub use leaf::{ExtendedKeyUsageRules, LeafRules, Pin};
 pub use revocation::Revocation;
 

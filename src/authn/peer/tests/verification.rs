@@ -250,7 +250,70 @@ fn keys_of_other_kinds_and_short_rsa_keys_are_refused() {
     let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     let rsa = Shown::certificate(&ca.sign_key(&params, &key));
     assert!(rsa.peer(&trust).spiffe().is_some());
-    assert_eq!(rsa.reason(&strict), Reason::ChainUntrusted);
+    assert_eq!(rsa.reason(&strict), Reason::CertKey);
+}
+
+/// The public half of an RSA key of 1024 bits; nobody has the other one.
+struct ShortKey;
+
+impl rcgen::PublicKeyData for ShortKey {
+    fn der_bytes(&self) -> &[u8] {
+        const MODULUS: [u8; 128] = [0xc5; 128];
+        static DER: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
+            let head = [0x30, 0x81, 0x89, 2, 0x81, 0x81, 0];
+            [&head[..], &MODULUS, &[2, 3, 1, 0, 1]].concat()
+        });
+        &DER
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_RSA_SHA256
+    }
+}
+
+/// A weak key has its own reason, whoever has it: webpki says of an issuer's only that a signature does not verify.
+#[test]
+fn a_weak_key_is_named_whether_it_is_the_peers_or_an_issuers() {
+    let root = Ca::root("root");
+    let trust = store(&[("prod", &root, SPIFFE)]);
+    let weak = |params: &rcgen::CertificateParams| {
+        params.signed_by(&ShortKey, &root.issuer).unwrap().der().clone()
+    };
+    let leaf = Leaf { der: weak(&leaf_params(&[WEB])) };
+    assert_eq!(Shown::certificate(&leaf).reason(&trust), Reason::CertKey);
+    let middle = weak(&ca_params("middle"));
+    let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let issuer = rcgen::Issuer::new(ca_params("middle"), key);
+    let peer = leaf_params(&[WEB]).signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+    let chain = url_encoded(&[peer.der(), &middle]);
+    let shown = Shown::xfcc(format!("Chain=\"{chain}\""), WEB);
+    let rejection = shown.rejection_at(&trust, NOW);
+    assert_eq!(rejection.reason(), Reason::CertKey);
+    assert!(rejection.detail().contains("1024 bits"), "{rejection}");
+    // The same with a good key of the intermediate's name is a signature that does not verify.
+    let other = root.intermediate(ca_params("middle"));
+    let chain = url_encoded(&[peer.der(), &other.der]);
+    let shown = Shown::xfcc(format!("Chain=\"{chain}\""), WEB);
+    assert_eq!(shown.reason(&trust), Reason::ChainUntrusted);
+}
+
+/// SHA-1 was good for signatures once.
+#[test]
+fn a_signature_of_an_old_algorithm_is_named() {
+    let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let params = ca_params("root");
+    let der = params.self_signed(&key).unwrap().der().clone();
+    let ca = Ca { issuer: rcgen::Issuer::new(params, key), der };
+    let trust = store(&[("prod", &ca, SPIFFE)]);
+    let mut der = ca.workload(WEB).der.to_vec();
+    let sha256_with_rsa = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 0x0b];
+    for at in 0..der.len() - sha256_with_rsa.len() {
+        if der[at..].starts_with(&sha256_with_rsa) {
+            der[at + 8] = 5;
+        }
+    }
+    let rejection = Shown::certificate(&Leaf { der: der.into() }).rejection_at(&trust, NOW);
+    assert_eq!(rejection.reason(), Reason::CertKey, "{rejection}");
 }
 
 /// Intermediates come from the chain that was presented or from configuration.

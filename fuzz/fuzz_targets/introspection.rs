@@ -1,0 +1,6 @@
+//! `bodies::introspection`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    bodies::introspection(bytes);
+});

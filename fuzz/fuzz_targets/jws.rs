@@ -1,0 +1,6 @@
+//! `bodies::jws`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    bodies::jws(bytes);
+});
