@@ -8,6 +8,7 @@ mod inspect;
 mod keys;
 mod moment;
 mod sarif;
+mod schema;
 mod serve;
 mod style;
 mod test;
@@ -39,6 +40,8 @@ enum Command {
     Test(test::Args),
     /// Play a tour with a real Envoy on this machine: what is let through, what is refused, and why.
     Demo(demo::Args),
+    /// Print the JSON Schema of documents, or the reference of their keys.
+    Schema(schema::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -103,6 +106,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Keys(args) => keys::run(args),
         Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(args),
+        Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args),
     }
 }

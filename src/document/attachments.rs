@@ -6,9 +6,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use serde_saphyr::Spanned;
 
-use super::{Diagnostic, Document, Origin, RemoteSource, Source};
+use super::{Diagnostic, Document, Origin, RemoteSource, Source, Spanned};
 
 /// The contents of the files that a set of documents points to, or why each could not be read.
 #[derive(Clone, Default, PartialEq, Eq)]

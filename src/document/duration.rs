@@ -1,10 +1,12 @@
 //! Durations as people write them: `30s`, `5m`, `25h`, `90d`, `1h30m`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A length of time written with units: `ms`, `s`, `m`, `h`, `d`, largest first. A bare number is refused: it does not say
 /// seconds or minutes.
@@ -53,6 +55,26 @@ impl<'de> Deserialize<'de> for HumanDuration {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
             D::Error::custom(format!("`{text}` is not a duration, expected a number with a unit such as `30s`, `5m` or `1h30m`"))
+        })
+    }
+}
+
+impl Serialize for HumanDuration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for HumanDuration {
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("Duration")
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A length of time with units, largest first: `ms`, `s`, `m`, `h`, `d`.",
+            "type": "string",
+            "pattern": "^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
         })
     }
 }

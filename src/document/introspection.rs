@@ -1,12 +1,12 @@
 //! The shape of `introspection` in a `TokenIssuer` document.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_saphyr::Spanned;
 
-use super::{HumanDuration, Source};
+use super::{HumanDuration, Source, Spanned};
 
 /// How an issuer is asked about its opaque tokens (RFC 7662).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IntrospectionSpec {
     /// The address of the introspection endpoint.
@@ -19,15 +19,18 @@ pub struct IntrospectionSpec {
     /// Who asks.
     pub client: Spanned<IntrospectionClientSpec>,
     /// Longest wait for one answer.
+    #[schemars(extend("default" = "500ms"))]
     pub timeout: Option<Spanned<HumanDuration>>,
     /// Most questions at a time.
+    #[schemars(extend("default" = 64))]
     pub max_concurrent: Option<Spanned<usize>>,
     /// How long an answer is used at most.
+    #[schemars(extend("default" = "30s"))]
     pub cache_ttl: Option<Spanned<HumanDuration>>,
 }
 
 /// The client that asks, and exactly one way for it to prove that it is (RFC 7662 section 2.1).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IntrospectionClientSpec {
     /// Its `client_id`.
@@ -43,7 +46,7 @@ pub struct IntrospectionClientSpec {
 }
 
 /// A key that signs assertions.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PrivateKeyJwtSpec {
     /// The private key, PEM.
@@ -57,7 +60,7 @@ pub struct PrivateKeyJwtSpec {
 }
 
 /// A client certificate and its key.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MutualTlsSpec {
     /// The certificate and its intermediates, PEM.
@@ -67,13 +70,17 @@ pub struct MutualTlsSpec {
 }
 
 /// Something that is read from a file and never stands in the document itself.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(from = "RawSecretFile")]
 pub struct SecretFile(Source);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(
+    description = "Something that is read from a file and never stands in the document itself."
+)]
 struct RawSecretFile {
+    /// The file; a relative path is relative to the folder of the document.
     file: Spanned<String>,
 }
 

@@ -10,7 +10,9 @@ mod duration;
 mod introspection;
 pub mod policy;
 pub mod policy_suite;
+pub mod schema;
 mod source;
+mod spanned;
 mod suggest;
 mod token_issuer;
 mod trust_domain;
@@ -19,8 +21,8 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_saphyr::Spanned;
 
 pub use attachments::{Attachments, NOT_FETCHED, RemoteContents};
 pub use diagnostic::{Diagnostic, JsonDiagnostic, Severity, SourceFile, Span, any_error, sort};
@@ -31,6 +33,7 @@ pub use introspection::{
 pub use policy::PolicySpec;
 pub use policy_suite::PolicySuiteSpec;
 pub use source::{RemoteSource, Source};
+pub use spanned::Spanned;
 pub use suggest::closest;
 pub use token_issuer::{
     BindingFloor, DiscoverySpec, IssuerProfile, KeysSpec, TokenIssuerSpec, TokenPlaceSpec,
@@ -55,7 +58,7 @@ pub struct Document {
 }
 
 /// Kubernetes-shaped metadata.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
     /// The name: unique among the documents of its kind.
@@ -222,7 +225,7 @@ impl Origin {
     /// The place of a value that was read from this document.
     #[must_use]
     pub fn span<T>(&self, value: &Spanned<T>) -> Span {
-        yaml::span(self, value.referenced)
+        yaml::span(self, value.place)
     }
 
     /// The place where the document starts.

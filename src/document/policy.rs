@@ -3,21 +3,22 @@
 //! A key that may be left out is an `Option`, so that "left out" and "empty" stay two things: an empty list matches
 //! nothing, and compiling refuses it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_saphyr::Spanned;
+use serde::{Deserialize, Serialize};
 
-use crate::document::HumanDuration;
+use super::{HumanDuration, Spanned};
 use crate::evidence_level::EvidenceLevel;
 
 /// Texts with their places.
 pub type Texts = Vec<Spanned<String>>;
 
 /// What a `Policy` document says.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicySpec {
     /// What the rules are about.
@@ -27,7 +28,7 @@ pub struct PolicySpec {
 }
 
 /// Which requests a policy is about.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TargetSpec {
     /// Hosts: exact, or with one leading wildcard label as in `*.example.com`.
@@ -39,7 +40,7 @@ pub struct TargetSpec {
 }
 
 /// One rule. Everything it says must hold for it to match.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RuleSpec {
     /// The name: unique in its policy.
@@ -72,7 +73,7 @@ pub struct RuleSpec {
 }
 
 /// What a match means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EffectSpec {
     /// The request may pass, unless another rule denies it.
@@ -82,7 +83,7 @@ pub enum EffectSpec {
 }
 
 /// Whether a rule counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ModeSpec {
     /// It counts.
@@ -93,7 +94,7 @@ pub enum ModeSpec {
 }
 
 /// Which requests a rule is about, among those of its policy's target.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OnSpec {
     /// Methods, in upper case. Left out: every method.
@@ -105,7 +106,7 @@ pub struct OnSpec {
 }
 
 /// Calls of one gRPC service.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GrpcSpec {
     /// The service with its package, such as `orders.v1.Orders`.
@@ -115,7 +116,7 @@ pub struct GrpcSpec {
 }
 
 /// What the peer must be. Every key that is given must hold; within a list, one entry.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PeerSpec {
     /// `true` for every verified peer.
@@ -137,7 +138,7 @@ pub struct PeerSpec {
 }
 
 /// What the token must be. Every key that is given must hold.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenSpec {
     /// The name of the `TokenIssuer` document.
@@ -157,15 +158,15 @@ pub struct TokenSpec {
     /// What must tie it to the peer.
     pub binding: Option<Spanned<BindingSpec>>,
     /// Ways of authenticating (values of the claim `acr`) of which its user must have used one. A caller that does not meet it
-    /// gets the challenge of RFC 9470. Example: `acr: [phr, "urn:example:gold"]`.
+    /// gets the challenge of RFC 9470.
     pub acr: Option<Spanned<Texts>>,
     /// How long ago its user may have authenticated (the claim `auth_time`), as a duration. A caller that does not meet it
-    /// gets the challenge of RFC 9470. Example: `maxAge: 5m`.
+    /// gets the challenge of RFC 9470.
     pub max_age: Option<Spanned<HumanDuration>>,
 }
 
 /// What must tie a token to the peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BindingSpec {
     /// Nothing more than the issuer asks for.
@@ -175,24 +176,27 @@ pub enum BindingSpec {
 }
 
 /// What a claim must be. Exactly one of the comparisons is given.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClaimSpec {
     /// Where the claim is: a JSON pointer (RFC 6901) into the claims set.
     pub pointer: Spanned<String>,
-    /// It is this.
+    /// It is this: a text, a whole number, `true` or `false`.
+    #[schemars(extend("type" = ["string", "integer", "boolean"]))]
     pub equals: Option<Spanned<serde_json::Value>>,
-    /// It is one of these.
+    /// It is one of these, all of one kind.
     #[serde(rename = "in")]
+    #[schemars(extend("items" = { "type": ["string", "integer", "boolean"] }))]
     pub one_of: Option<Spanned<Vec<Spanned<serde_json::Value>>>>,
     /// It is a list that has this.
+    #[schemars(extend("type" = ["string", "integer", "boolean"]))]
     pub contains: Option<Spanned<serde_json::Value>>,
     /// Whether it is there.
     pub exists: Option<Spanned<bool>>,
 }
 
 /// What the values of a header or a query parameter must be. Exactly one of `any`, `all` and `exists` is given.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ValuesSpec {
     /// The name: of a header in any case, of a query parameter exactly.
@@ -206,7 +210,7 @@ pub struct ValuesSpec {
 }
 
 /// What a text must be. Exactly one of the comparisons is given.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TextSpec {
     /// It is this.
@@ -221,7 +225,7 @@ pub struct TextSpec {
 }
 
 /// What an allow adds to the request before it goes upstream.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InjectSpec {
     /// Request headers: templates by name.
@@ -255,5 +259,19 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
         }
 
         deserializer.deserialize_map(EntriesVisitor(PhantomData))
+    }
+}
+
+impl<V: JsonSchema> JsonSchema for Entries<V> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("Entries")
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        std::collections::BTreeMap::<String, V>::json_schema(generator)
     }
 }

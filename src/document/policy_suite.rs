@@ -1,17 +1,19 @@
 //! The shape of `kind: PolicySuite`: cases that policies are tried with, without keys and certificates.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use serde_saphyr::Spanned;
 
+use super::Spanned;
 use super::policy::{EffectSpec, Entries, Texts};
 use crate::evidence_level::EvidenceLevel;
 
 /// What a `PolicySuite` document says.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicySuiteSpec {
     /// The moment of every case, as RFC 3339 text.
+    #[schemars(extend("default" = "2026-01-01T00:00:00Z"))]
     pub now: Option<Spanned<String>>,
     /// Peers, by names that cases use.
     pub peers: Option<Entries<PeerFixture>>,
@@ -22,7 +24,7 @@ pub struct PolicySuiteSpec {
 }
 
 /// A peer as if it had been verified.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PeerFixture {
     /// The name of the `TrustDomain` document that vouches for it.
@@ -32,11 +34,12 @@ pub struct PeerFixture {
     /// The DNS names of its certificate.
     pub dns: Option<Texts>,
     /// How much of its certificate was shown; `full` if nothing is said.
+    #[schemars(extend("default" = "full"))]
     pub evidence: Option<EvidenceLevel>,
 }
 
 /// A token as if it had been verified.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenFixture {
     /// The name of the `TokenIssuer` document that vouches for it.
@@ -50,7 +53,7 @@ pub struct TokenFixture {
 }
 
 /// What ties a token to the peer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BindingFixture {
     /// Nothing.
@@ -63,7 +66,7 @@ pub enum BindingFixture {
 }
 
 /// One case, or one for each combination where it lists several requests, peers or tokens.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CaseSpec {
     /// What should be true, in a sentence.
@@ -85,16 +88,18 @@ pub struct CaseSpec {
 }
 
 /// A request.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RequestFixture {
     /// The method; `GET` if nothing is said.
+    #[schemars(extend("default" = "GET"))]
     pub method: Option<String>,
     /// The authority.
     pub host: String,
     /// The path with its query.
     pub path: String,
     /// The scheme; `https` if nothing is said.
+    #[schemars(extend("default" = "https"))]
     pub scheme: Option<String>,
     /// Headers; values are texts.
     pub headers: Option<Entries<String>>,
@@ -105,7 +110,7 @@ pub struct RequestFixture {
 }
 
 /// What is decided. What is left out is not looked at.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExpectSpec {
     /// `allow` or `deny`.

@@ -1,12 +1,12 @@
 //! Where the material a document needs comes from.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_saphyr::Spanned;
 
-use super::HumanDuration;
+use super::{HumanDuration, Spanned};
 
 /// A place to read from. Exactly one of the keys is given; which one is never guessed from the text.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Source {
     /// A file; a relative path is relative to the folder of the document.
@@ -18,7 +18,7 @@ pub enum Source {
 }
 
 /// A file on a server.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RemoteSource {
     /// Its address.
@@ -26,6 +26,7 @@ pub struct RemoteSource {
     /// A file with the authorities that the server's certificate must lead to, instead of the system's.
     pub ca: Option<Spanned<String>>,
     /// How often it is fetched. Default: every 10 minutes.
+    #[schemars(extend("default" = "10m"))]
     pub refresh: Option<Spanned<HumanDuration>>,
     /// Whether `http://` will do: revocation lists are signed and often published so.
     #[serde(default)]

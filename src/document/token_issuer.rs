@@ -1,12 +1,12 @@
 //! The shape of `kind: TokenIssuer`.
 
-use serde::Deserialize;
-use serde_saphyr::Spanned;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{HumanDuration, IntrospectionSpec, Source};
+use super::{HumanDuration, IntrospectionSpec, Source, Spanned};
 
 /// What a `TokenIssuer` document says.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenIssuerSpec {
     /// What kind of tokens it makes.
@@ -24,11 +24,14 @@ pub struct TokenIssuerSpec {
     /// The signature algorithms it uses, such as `RS256`.
     #[serde(default)]
     pub algorithms: Vec<Spanned<String>>,
-    /// The `typ` values of its tokens; a token without `typ` counts as `JWT` (RFC 8725 section 3.11).
+    /// The `typ` values of its tokens; a token without `typ` counts as `JWT` (RFC 8725 section 3.11). Left out: what the profile
+    /// uses, `[JWT, at+jwt]` for `jwt`.
     pub types: Option<Vec<Spanned<String>>>,
     /// How far its clock may be off; at most 60 s.
+    #[schemars(extend("default" = "30s"))]
     pub clock_skew: Option<Spanned<HumanDuration>>,
     /// How long a token may live, from when it was issued to when it expires.
+    #[schemars(extend("default" = "24h"))]
     pub max_lifetime: Option<Spanned<HumanDuration>>,
     /// How long ago a token may have been issued.
     pub max_age: Option<Spanned<HumanDuration>>,
@@ -46,7 +49,7 @@ pub struct TokenIssuerSpec {
 }
 
 /// A kind of tokens with rules of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum IssuerProfile {
     /// JWT access tokens (RFC 7519, RFC 9068).
@@ -59,7 +62,7 @@ pub enum IssuerProfile {
 }
 
 /// Where public keys come from: exactly one of `file`, `inline`, `url` and `discovery`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(from = "RawKeys")]
 pub struct KeysSpec {
     /// `file` and `inline`, as far as they are given.
@@ -79,12 +82,12 @@ pub struct KeysSpec {
 }
 
 /// OpenID Connect Discovery. It has no settings: the metadata is where the specification says.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiscoverySpec {}
 
 /// A place where tokens are.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum TokenPlaceSpec {
     /// The `Authorization` header. It has no settings: its value is `{}`.
@@ -96,7 +99,7 @@ pub enum TokenPlaceSpec {
 }
 
 /// The weakest binding that is accepted from an issuer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum BindingFloor {
     /// Whoever holds a token may use it, unless the token says otherwise.
@@ -107,16 +110,29 @@ pub enum BindingFloor {
 }
 
 /// [`KeysSpec`] as it is written.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(
+    description = "Where public keys come from: exactly one of `file`, `inline`, `url` and `discovery`."
+)]
 struct RawKeys {
+    /// A file that holds a JWK Set.
     file: Option<Spanned<String>>,
+    /// A JWK Set itself.
     inline: Option<Spanned<String>>,
+    /// The address of a JWK Set.
     url: Option<Spanned<String>>,
+    /// The issuer's own metadata, which names the address (OpenID Connect Discovery 1.0).
     discovery: Option<Spanned<DiscoverySpec>>,
+    /// For an address: the authorities that its server's certificate must lead to, instead of the system's.
     ca: Option<Source>,
+    /// For an address: how often the keys are fetched.
+    #[schemars(extend("default" = "5m"))]
     refresh: Option<Spanned<HumanDuration>>,
+    /// For an address: how long keys are used that could not be fetched again.
+    #[schemars(extend("default" = "24h"))]
     max_stale: Option<Spanned<HumanDuration>>,
+    /// For an address: whether `http://` will do.
     #[serde(default)]
     allow_plaintext: bool,
 }

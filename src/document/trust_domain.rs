@@ -1,12 +1,12 @@
 //! The shape of `kind: TrustDomain`.
 
-use serde::Deserialize;
-use serde_saphyr::Spanned;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{HumanDuration, Source};
+use super::{HumanDuration, Source, Spanned};
 
 /// What a `TrustDomain` document says.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TrustDomainSpec {
     /// The SPIFFE trust domain whose IDs it vouches for. A document without it vouches for certificates without a SPIFFE
@@ -34,7 +34,7 @@ pub struct TrustDomainSpec {
 }
 
 /// How revocation is checked.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RevocationSpec {
     /// Certificate revocation lists, PEM or DER.
@@ -51,7 +51,7 @@ pub struct RevocationSpec {
 }
 
 /// How much of a path is checked for revocation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RevocationDepth {
     /// The peer's certificate.
@@ -62,7 +62,7 @@ pub enum RevocationDepth {
 }
 
 /// What happens where no list covers a certificate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnMissing {
     /// The certificate is refused.
@@ -73,7 +73,7 @@ pub enum OnMissing {
 }
 
 /// What happens when a list is past its `nextUpdate`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnStale {
     /// Certificates that it covers are refused.
@@ -84,7 +84,7 @@ pub enum OnStale {
 }
 
 /// What is asked of a peer's certificate.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LeafSpec {
     /// Longest time between `notBefore` and `notAfter`.
@@ -100,7 +100,7 @@ pub struct LeafSpec {
 }
 
 /// A pin: SHA-256 as 64 hexadecimal digits (colons are ignored) or as base64.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Pin {
     /// Of the public key (SubjectPublicKeyInfo): survives a renewal with the same key.
@@ -110,7 +110,7 @@ pub enum Pin {
 }
 
 /// A peer's certificate must say `clientAuth`. What else will do is asked for by name.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ExtendedKeyUsageSpec {
     /// A certificate without the extension passes: RFC 5280 reads that as any use.

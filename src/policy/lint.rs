@@ -3,14 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use serde_saphyr::Spanned;
-
 use super::compile::{Target, Written};
 use super::host::{HostPattern, parent_of};
 use super::path::PathTemplate;
 use super::rule::{Effect, Mode, Rule};
 use crate::document::policy::Texts;
-use crate::document::{Diagnostic, Document, Spec, closest};
+use crate::document::{Diagnostic, Document, Spanned, Spec, closest};
 use crate::spiffe::SpiffePattern;
 
 /// Looks at every rule; `rules` are the compiled ones, in the order in which they were `written`.

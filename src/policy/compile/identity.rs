@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use serde_saphyr::Spanned;
-
 use super::{Compiler, Problem};
-use crate::document::HumanDuration;
 use crate::document::policy::{BindingSpec, ClaimSpec, PeerSpec, Texts, TokenSpec};
+use crate::document::{HumanDuration, Spanned};
 use crate::policy::claim::{ClaimMatcher, ClaimTest, Scalar};
 use crate::policy::host::HostPattern;
 use crate::policy::peer::PeerRequirement;

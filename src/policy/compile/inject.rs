@@ -1,11 +1,9 @@
 //! What an allow rule injects: names that may be set, and templates whose variables will have something to stand for.
 
-use serde_saphyr::Spanned;
-
 use super::Compiler;
 use super::identity::check_pointer;
-use crate::document::closest;
 use crate::document::policy::{Entries, RuleSpec};
+use crate::document::{Spanned, closest};
 use crate::policy::inject::{Injection, check_name};
 use crate::policy::path::PathTemplate;
 use crate::policy::template::Template;

@@ -9,15 +9,15 @@ mod rule;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use serde_saphyr::Spanned;
-
 pub(super) use request::check_header_name;
 
 use super::host::HostPattern;
 use super::index::Index;
 use super::lint;
 use crate::document::policy::{PolicySpec, RuleSpec, TargetSpec};
-use crate::document::{Diagnostic, Document, Origin, Span, Spec, TokenPlaceSpec, closest, is_name};
+use crate::document::{
+    Diagnostic, Document, Origin, Span, Spanned, Spec, TokenPlaceSpec, closest, is_name,
+};
 use crate::request::SealedNames;
 
 /// The names of other documents that rules may refer to.

@@ -3,11 +3,10 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde_saphyr::Spanned;
 
 use super::{Compiler, Problem};
-use crate::document::closest;
 use crate::document::policy::{Entries, GrpcSpec, OnSpec, TextSpec, Texts, ValuesSpec};
+use crate::document::{Spanned, closest};
 use crate::policy::header::HeaderMatcher;
 use crate::policy::path::PathTemplate;
 use crate::policy::query::QueryMatcher;

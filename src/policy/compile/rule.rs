@@ -1,8 +1,7 @@
 //! One rule: its parts put together, and what must be said of the whole of it.
 
-use serde_saphyr::Spanned;
-
 use super::{Compiler, Target};
+use crate::document::Spanned;
 use crate::document::policy::{EffectSpec, ModeSpec, RuleSpec};
 use crate::policy::decision::RuleName;
 use crate::policy::rule::{Effect, Mode, Rule};

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use serde_saphyr::Spanned;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -16,7 +15,7 @@ use crate::document::policy_suite::{
     BindingFixture, CaseSpec, ExpectSpec, PeerFixture, PolicySuiteSpec, RequestFixture,
     TokenFixture,
 };
-use crate::document::{Diagnostic, Document, Origin, Spec, closest};
+use crate::document::{Diagnostic, Document, Origin, Spanned, Spec, closest};
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::Reason;
 use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, Target};

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
-use serde_saphyr::Spanned;
 
 use super::authorities::{self, Authority, Unfit};
 use super::bundle::{BundleProblem, SpiffeBundle};
@@ -12,7 +11,9 @@ use super::crl::{Crl, CrlProblem, CrlSigner};
 use super::leaf::LeafRules;
 use super::revocation::Revocation;
 use super::{TrustDomain, pem_file};
-use crate::document::{Attachments, Diagnostic, Document, OnMissing, RevocationSpec, Severity};
+use crate::document::{
+    Attachments, Diagnostic, Document, OnMissing, RevocationSpec, Severity, Spanned,
+};
 use crate::document::{NOT_FETCHED, RemoteSource, Source, Spec, TrustDomainSpec};
 use crate::secret::Fingerprint;
 use crate::spiffe::{SpiffePattern, TrustDomainName};

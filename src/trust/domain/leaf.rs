@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use serde_saphyr::Spanned;
 
-use crate::document::{Diagnostic, LeafSpec, Origin, Pin as PinSpec};
+use crate::document::{Diagnostic, LeafSpec, Origin, Pin as PinSpec, Spanned};
 use crate::limits::{MAX_RSA_BITS, MIN_RSA_BITS};
 use crate::secret::Fingerprint;
 

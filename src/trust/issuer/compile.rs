@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_saphyr::Spanned;
-
 use super::{Issuer, canonical_type};
 use crate::document::{
-    Attachments, Diagnostic, Document, HumanDuration, IssuerProfile, Spec, TokenIssuerSpec,
-    TokenPlaceSpec, closest,
+    Attachments, Diagnostic, Document, HumanDuration, IssuerProfile, Spanned, Spec,
+    TokenIssuerSpec, TokenPlaceSpec, closest,
 };
 use crate::limits::MAX_CLOCK_SKEW;
 use crate::request::TokenPlace;

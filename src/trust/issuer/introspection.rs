@@ -6,13 +6,12 @@ use std::time::Duration;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use serde_saphyr::Spanned;
 
 use super::KeySource;
 use super::compile::Compiler;
 use crate::document::{
     IntrospectionClientSpec, IntrospectionSpec, IssuerProfile, MutualTlsSpec, PrivateKeyJwtSpec,
-    SecretFile,
+    SecretFile, Spanned,
 };
 use crate::limits::{MAX_INTROSPECTION_CONCURRENCY, MAX_INTROSPECTION_TIMEOUT};
 use crate::secret::{Fingerprint, Secret};

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use serde_saphyr::Spanned;
 
 use super::KeySource;
 use super::compile::Compiler;
-use crate::document::{Diagnostic, IssuerProfile, KeysSpec, Source};
+use crate::document::{Diagnostic, IssuerProfile, KeysSpec, Source, Spanned};
 use crate::trust::{KeyFault, KeyPurpose, KeySet, KeyUrl, KeyUrlError, RemoteKeys};
 
 const DEFAULT_REFRESH: Duration = Duration::from_secs(5 * 60);

@@ -1,0 +1,52 @@
+//! `countersign schema`: the JSON Schema of documents, for editors, and the reference of their keys, for people.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+
+use super::{Exit, style};
+use crate::document::schema;
+
+/// Arguments of `schema`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only documents of this kind; of every kind if left out.
+    #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(schema::kinds()))]
+    kind: Option<String>,
+    /// For whom it is written.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", conflicts_with = "kind")]
+    output: Output,
+    /// Write to this file instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    output_file: Option<PathBuf>,
+}
+
+/// For whom the schema is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// For editors and other programs: JSON Schema, draft 2020-12.
+    #[default]
+    Json,
+    /// For people: the reference of every key, as Markdown.
+    Markdown,
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    let text = match (args.output, &args.kind) {
+        (Output::Markdown, _) => schema::reference(),
+        (Output::Json, None) => format!("{:#}\n", schema::schema()),
+        (Output::Json, Some(kind)) => match schema::schema_of(kind) {
+            Some(schema) => format!("{schema:#}\n"),
+            None => return Exit::Usage,
+        },
+    };
+    let written = match &args.output_file {
+        Some(path) => std::fs::write(path, text).map_err(|error| {
+            style::error(format_args!("cannot write `{}`: {error}", path.display()));
+        }),
+        // A closed pipe is not worth a message.
+        None => io::stdout().write_all(text.as_bytes()).map_err(drop),
+    };
+    if written.is_ok() { Exit::Ok } else { Exit::Failure }
+}
