@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -14,7 +15,9 @@ use crate::audit::AuditLog;
 use crate::clock::{SystemClock, UnixTime};
 use crate::config::Config;
 use crate::document::Diagnostic;
-use crate::envoy::{self, CheckService, ListenAddress, Listener, Tls};
+use crate::envoy::{
+    CheckService, ListenAddress, Listener, ListenerOptions, ListenerStatus, Server, Stop, Tls,
+};
 use crate::pdp::{
     HttpsFetcher, KeyCache, KeyStatus, Load, Observer, Pdp, RemoteFiles, RemoteStatus,
 };
@@ -24,13 +27,14 @@ use crate::telemetry::Metrics;
 /// A server that is bound and has everything it decides by, and is not serving yet.
 #[derive(Debug)]
 pub struct Bound {
-    listener: Listener,
-    tls: Option<Arc<Tls>>,
-    service: CheckService,
+    server: Server,
     reloader: Reloader,
     audit: Option<Arc<AuditLog>>,
     admin: Option<(TcpListener, Pages)>,
 }
+
+/// Longest wait for the audit log's sink in the end. With the drain before it below the 30 s that Kubernetes gives.
+const AUDIT_FLUSH: Duration = Duration::from_secs(3);
 
 /// What decides, and what keeps it fresh.
 struct Core {
@@ -79,7 +83,7 @@ impl Bound {
         let core = Core::load(config)?;
         let tls = config.listener.tls.clone().map(Tls::load).transpose();
         let tls = tls.map_err(StartError::Tls)?.map(Arc::new);
-        let listener = bind(&config.listener.address).await?;
+        let listener = bind(&config.listener).await?;
         let audit =
             config.audit.as_ref().map(AuditLog::start).transpose().map_err(StartError::Audit)?;
         let audit = audit.map(Arc::new);
@@ -92,10 +96,13 @@ impl Bound {
             Some(options) => Some((bind_admin(options.address).await?, core.pages(&metrics))),
             None => None,
         };
-        let mut observers: Vec<Arc<dyn Observer>> = vec![metrics];
+        let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::<Metrics>::clone(&metrics)];
         observers.extend(audit.iter().map(observer));
-        let service = CheckService::new(core.pdp, observers);
-        Ok(Self { listener, tls, service, reloader: core.reloader, audit, admin })
+        let service =
+            CheckService::new(core.pdp, observers).at_most(config.listener.concurrent_checks);
+        watch_listener(&metrics, &service.status());
+        let server = Server { listener, tls, service, options: config.listener.clone() };
+        Ok(Self { server, reloader: core.reloader, audit, admin })
     }
 
     /// The address that checks are answered on.
@@ -103,33 +110,22 @@ impl Bound {
     /// # Errors
     /// What the operating system says.
     pub fn address(&self) -> io::Result<ListenAddress> {
-        self.listener.address()
+        self.server.listener.address()
     }
 
-    /// Serves until `shutdown` resolves; then refuses new work, finishes what is in flight and writes what was decided.
-    ///
-    /// # Errors
-    /// Where the listener fails for good.
-    pub async fn run(
-        self,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), tonic::transport::Error> {
+    /// Serves until `stop` resolves; then refuses new work, finishes what is in flight and writes what was decided.
+    pub async fn run(self, stop: impl Future<Output = Stop> + Send) {
         let reloading = tokio::spawn(self.reloader.run());
         let admin = self.admin.map(|(listener, pages)| tokio::spawn(admin::serve(listener, pages)));
-        let served = envoy::serve(self.listener, self.tls, self.service, shutdown).await;
+        self.server.serve(stop).await;
         reloading.abort();
         if let Some(audit) = self.audit {
-            audit.close();
-            match audit.dropped() {
-                0 => {}
-                dropped => tracing::warn!(dropped, "audit records were dropped"),
-            }
+            close(audit).await;
         }
         // Last, so that metrics and readiness can be read while the drain goes on.
         if let Some(admin) = admin {
             admin.abort();
         }
-        served
     }
 }
 
@@ -178,10 +174,25 @@ impl Core {
     }
 }
 
-async fn bind(address: &ListenAddress) -> Result<Listener, StartError> {
-    Listener::bind(address)
+async fn bind(options: &ListenerOptions) -> Result<Listener, StartError> {
+    let address = &options.address;
+    Listener::bind(address, options.socket)
         .await
         .map_err(|source| StartError::Listen { address: address.clone(), source })
+}
+
+/// Writes what was decided, for as long as that may take: a sink that stalls must not keep the process.
+async fn close(audit: Arc<AuditLog>) {
+    let (log, closed) = (Arc::clone(&audit), AUDIT_FLUSH);
+    // The wait is blocking; where it takes too long its thread is left behind, and ends with the process.
+    let closing = tokio::task::spawn_blocking(move || log.close());
+    if tokio::time::timeout(closed, closing).await.is_err() {
+        tracing::warn!("the audit log's sink stalls: what waited for it is lost");
+    }
+    match audit.dropped() {
+        0 => {}
+        dropped => tracing::warn!(dropped, "audit records were dropped"),
+    }
 }
 
 async fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -219,6 +230,35 @@ fn metrics(
         u64::from(status.stale.load(Ordering::Relaxed))
     });
     Ok(Arc::new(metrics))
+}
+
+fn watch_listener(metrics: &Metrics, status: &Arc<ListenerStatus>) {
+    type Read = fn(&ListenerStatus) -> &AtomicU64;
+    let gauges: [(_, _, Read); 2] = [
+        ("countersign.connections", "Connections that are open", |status| &status.connections),
+        ("countersign.checks.in_flight", "Checks that are being decided", |status| &status.checks),
+    ];
+    let counters: [(_, _, Read); 3] = [
+        ("countersign.connections.accepted", "Connections taken", |status| &status.accepted),
+        (
+            "countersign.connections.refused",
+            "Connections turned away: too many, no admitted certificate, or no handshake in time",
+            |status| &status.refused,
+        ),
+        (
+            "countersign.connections.aged",
+            "Connections asked to end because of their age",
+            |status| &status.aged,
+        ),
+    ];
+    for (name, help, read) in gauges {
+        let status = Arc::clone(status);
+        metrics.watch_gauge(name, help, move || read(&status).load(Ordering::Relaxed));
+    }
+    for (name, help, read) in counters {
+        let status = Arc::clone(status);
+        metrics.watch_counter(name, help, move || read(&status).load(Ordering::Relaxed));
+    }
 }
 
 fn key_status(status: &KeyStatus) -> serde_json::Value {

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 // --- the wire ------------------------------------------------------------------------------------
 
-/// Largest `CheckRequest` that is decided; a larger one is denied (P17). Envoy's own header limit is 60 KiB by default
+/// Largest `CheckRequest` that is kept and decided; a larger one is denied (P17). Envoy's own header limit is 60 KiB by default
 /// and a buffered body is opt-in; 1 MiB leaves room for both.
 pub const MAX_CHECK_REQUEST_BYTES: usize = 1024 * 1024;
 
-/// Largest message that is read at all. Above it the gRPC library answers with an error, which Envoy may be set to
-/// let pass, so it is well above [`MAX_CHECK_REQUEST_BYTES`]; what Envoy buffers must be set below it.
-pub const MAX_MESSAGE_BYTES: usize = 8 * MAX_CHECK_REQUEST_BYTES;
+/// Largest block of headers of a gRPC call, which Envoy fills with a few short ones.
+pub const MAX_GRPC_HEADER_BYTES: u32 = 16 * 1024;
+
+/// Most calls at a time on one connection: as many as one Envoy cluster sends by default. Envoy opens another
+/// connection for more.
+pub const MAX_STREAMS_PER_CONNECTION: u32 = 1024;
 
 /// Most request headers that are looked at. Envoy refuses more than 100 by default.
 pub const MAX_HEADERS: usize = 256;

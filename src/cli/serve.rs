@@ -1,13 +1,17 @@
 //! `countersign serve`: settings, a bound listener, and checks until a signal says stop.
 
+use std::io;
 use std::path::PathBuf;
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::{Exit, style};
 use crate::app::{Bound, StartError};
 use crate::config::{Config, ConfigError, ListenerOverrides, LogOverrides, Overrides};
+use crate::envoy::Stop;
 use crate::telemetry;
 
 /// Arguments of `serve`. Each overrides the environment, which overrides the file.
@@ -30,6 +34,12 @@ pub(super) struct Args {
     log_format: Option<String>,
 }
 
+/// What asks the process to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
 pub(super) fn run(args: &Args) -> Exit {
     let config = match Config::load(args.config.as_deref(), &args.overrides()) {
         Ok(config) => config,
@@ -40,7 +50,12 @@ pub(super) fn run(args: &Args) -> Exit {
         return Exit::Settings;
     }
     match Runtime::new() {
-        Ok(runtime) => runtime.block_on(serve(&config)),
+        Ok(runtime) => {
+            let exit = runtime.block_on(serve(&config));
+            // What still blocks a thread, as a disk that stalls, must not keep the process.
+            runtime.shutdown_background();
+            exit
+        }
         Err(error) => {
             style::error(format_args!("cannot start threads: {error}"));
             Exit::Failure
@@ -64,13 +79,27 @@ async fn serve(config: &Config) -> Exit {
     if let Ok(address) = bound.address() {
         tracing::info!(%address, "ready");
     }
-    match bound.run(stop_signal()).await {
-        Ok(()) => {
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            style::error(format_args!("cannot listen for signals: {error}"));
+            return Exit::Failure;
+        }
+    };
+    let (told, stop) = oneshot::channel();
+    let stop = stop.map(|stop| stop.unwrap_or(Stop::Prompt));
+    let ending = async {
+        // The other side is there for as long as this is polled.
+        let _ = told.send(signals.next().await);
+        signals.next().await
+    };
+    tokio::select! {
+        () = bound.run(stop) => {
             tracing::info!("stopped");
             Exit::Ok
         }
-        Err(error) => {
-            style::error(format_args!("the listener failed: {error}"));
+        _ = ending => {
+            tracing::warn!("stopped at once by a second signal: what was begun is cut, audit records may be lost");
             Exit::Failure
         }
     }
@@ -100,18 +129,21 @@ fn refuse_start(error: &StartError) -> Exit {
     }
 }
 
-/// Resolves at the first SIGTERM or SIGINT.
-async fn stop_signal() {
-    let wait = |kind| async move {
-        match signal(kind) {
-            Ok(mut signal) => signal.recv().await,
-            // A process that cannot hear the signal is ended by it.
-            Err(_) => std::future::pending().await,
+// === impl Signals ===
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let (terminate, interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt })
+    }
+
+    /// The next one: SIGTERM from whoever runs the process, SIGINT from somebody at a terminal.
+    async fn next(&mut self) -> Stop {
+        tokio::select! {
+            _ = self.terminate.recv() => Stop::Gradual,
+            _ = self.interrupt.recv() => Stop::Prompt,
         }
-    };
-    tokio::select! {
-        _ = wait(SignalKind::terminate()) => {}
-        _ = wait(SignalKind::interrupt()) => {}
     }
 }
 

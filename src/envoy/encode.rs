@@ -36,6 +36,22 @@ pub fn encode(request: &RequestView, outcome: &Outcome) -> CheckResponse {
     }
 }
 
+/// The denial of a check of which nothing is known, not even an id: for when telling of it or encoding it failed.
+#[must_use]
+pub(super) fn refuse_unseen() -> CheckResponse {
+    let answer = Reason::PolicyUnavailable.client_answer();
+    let denied = DeniedHttpResponse {
+        status: Some(HttpStatus { code: i32::from(answer.status()) }),
+        headers: vec![overwrite("cache-control", "no-store")],
+        body: String::new(),
+    };
+    CheckResponse {
+        status: Some(grpc(answer.grpc_status())),
+        dynamic_metadata: None,
+        http_response: Some(HttpResponse::DeniedResponse(denied)),
+    }
+}
+
 fn allow(permit: &Permit, id: DecisionId) -> CheckResponse {
     let set =
         permit.headers().iter().map(|header| overwrite(&header.name, &header.value)).collect();

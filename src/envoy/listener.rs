@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
+
+use crate::envoy::{Socket, SocketOptions};
 
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub enum Listener {
     /// On TCP.
     Tcp(TcpListener),
     /// On a Unix socket.
-    Unix(UnixListener),
+    Unix(Socket),
 }
 
 // === impl ListenAddress ===
@@ -83,13 +84,10 @@ impl Listener {
     ///
     /// # Errors
     /// What the operating system says.
-    pub async fn bind(address: &ListenAddress) -> io::Result<Self> {
+    pub async fn bind(address: &ListenAddress, socket: SocketOptions) -> io::Result<Self> {
         match address {
             ListenAddress::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
-            ListenAddress::Unix(path) => {
-                remove_stale(path)?;
-                UnixListener::bind(path).map(Self::Unix)
-            }
+            ListenAddress::Unix(path) => Socket::bind(path, socket).map(Self::Unix),
         }
     }
 
@@ -100,24 +98,8 @@ impl Listener {
     pub fn address(&self) -> io::Result<ListenAddress> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(ListenAddress::Tcp),
-            Self::Unix(listener) => {
-                let address = listener.local_addr()?;
-                Ok(ListenAddress::Unix(address.as_pathname().unwrap_or(Path::new("")).to_owned()))
-            }
+            Self::Unix(socket) => Ok(ListenAddress::Unix(socket.path().to_owned())),
         }
-    }
-}
-
-fn remove_stale(path: &Path) -> io::Result<()> {
-    if !path.exists() {
-        return Ok(());
-    }
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path)
-        }
-        // Alive, or not a socket at all: binding will say that it is in use.
-        Ok(_) | Err(_) => Ok(()),
     }
 }
 

@@ -2,16 +2,22 @@
 
 mod decode;
 mod encode;
+mod grpc;
 mod listener;
 mod recorded;
 mod server;
 mod service;
 mod tls;
+mod unix_socket;
 
 pub use decode::decode;
 pub use encode::encode;
 pub use listener::{ListenAddress, Listener};
 pub use recorded::decode_recorded;
-pub use server::{ListenerOptions, serve};
+pub use server::{
+    ConnectionOptions, DrainOptions, KeepAliveOptions, ListenerOptions, ListenerStatus, Server,
+    Stop,
+};
 pub use service::CheckService;
 pub use tls::{AllowedClients, Tls, TlsOptions};
+pub use unix_socket::{Mode, Socket, SocketOptions};

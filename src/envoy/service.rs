@@ -2,16 +2,16 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorization;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use futures_util::FutureExt as _;
-use prost::Message as _;
-use tonic::{Request, Response, Status};
 
+use crate::clock::Stopwatch;
+use crate::envoy::grpc::Received;
+use crate::envoy::server::{Counted, ListenerStatus};
 use crate::envoy::{decode, encode};
-use crate::limits::MAX_CHECK_REQUEST_BYTES;
-use crate::pdp::{Observer, Outcome, Pdp};
+use crate::pdp::{Observer, Outcome, Pdp, Pinned};
 use crate::reason::Reason;
 use crate::request::RequestView;
 
@@ -20,6 +20,30 @@ use crate::request::RequestView;
 pub struct CheckService {
     pdp: Arc<Pdp>,
     observers: Arc<[Arc<dyn Observer>]>,
+    status: Arc<ListenerStatus>,
+    most: usize,
+}
+
+/// A check that is on its way to its answer.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    since: Stopwatch,
+    within: Duration,
+    /// `None` where there is too much to do already.
+    admitted: Option<Counted>,
+}
+
+// === impl Arrival ===
+
+impl Arrival {
+    pub(super) const fn is_admitted(&self) -> bool {
+        self.admitted.is_some()
+    }
+
+    /// How long the answer may still take.
+    pub(super) fn left(&self) -> Duration {
+        self.within.saturating_sub(self.since.elapsed())
+    }
 }
 
 // === impl CheckService ===
@@ -28,22 +52,50 @@ impl CheckService {
     /// A service that decides by `pdp` and tells `observers`.
     #[must_use]
     pub fn new(pdp: Arc<Pdp>, observers: Vec<Arc<dyn Observer>>) -> Self {
-        Self { pdp, observers: observers.into() }
+        Self { pdp, observers: observers.into(), status: Arc::default(), most: usize::MAX }
+    }
+
+    /// The same that decides at most `checks` at a time. Further ones are denied at once: what waits in a queue is late, and
+    /// makes what comes after it late too.
+    #[must_use]
+    pub fn at_most(self, checks: usize) -> Self {
+        Self { most: checks, ..self }
+    }
+
+    /// How the listener that it answers on is doing.
+    #[must_use]
+    pub fn status(&self) -> Arc<ListenerStatus> {
+        Arc::clone(&self.status)
     }
 
     /// Decides one check.
     pub async fn answer(&self, check: CheckRequest) -> CheckResponse {
-        let pdp = self.pdp.pin();
-        let too_large = check.encoded_len() > MAX_CHECK_REQUEST_BYTES;
-        let (mut view, credentials) = decode(check, pdp.sealed());
-        if too_large {
-            view.target = Err(Reason::RequestTooLarge.because("the check is over the size limit"));
-        }
-        // A panic must be an answer: the gRPC error it would become is an allow under `failure_mode_allow` (invariant 2).
-        let outcome = AssertUnwindSafe(pdp.decide(&view, credentials))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| pdp.refuse(Reason::PolicyUnavailable.because("deciding panicked")));
+        let arrival = self.arrive(self.deadline());
+        self.conclude(arrival, Ok(check)).await
+    }
+
+    /// Longest time to an answer.
+    pub(super) fn deadline(&self) -> Duration {
+        self.pdp.deadline()
+    }
+
+    /// Counts a check that is to be answered `within` so long from now.
+    pub(super) fn arrive(&self, within: Duration) -> Arrival {
+        let admitted = Counted::below(self.most, &self.status, |status| &status.checks);
+        Arrival { since: Stopwatch::start(), within, admitted }
+    }
+
+    /// The answer to what was received.
+    pub(super) async fn conclude(&self, arrival: Arrival, received: Received) -> CheckResponse {
+        let pdp = self.pdp.pin_since(arrival.since, arrival.within);
+        let (view, outcome) = match received {
+            Ok(check) => decide(&pdp, check).await,
+            Err(rejection) => {
+                let (mut view, _) = decode(CheckRequest::default(), pdp.sealed());
+                view.target = Err(rejection.clone());
+                (view, pdp.refuse(rejection))
+            }
+        };
         self.observe(&view, &outcome);
         encode(&view, &outcome)
     }
@@ -55,15 +107,15 @@ impl CheckService {
     }
 }
 
-#[tonic::async_trait]
-impl Authorization for CheckService {
-    async fn check(
-        &self,
-        request: Request<CheckRequest>,
-    ) -> Result<Response<CheckResponse>, Status> {
-        Ok(Response::new(self.answer(request.into_inner()).await))
-    }
+async fn decide(pdp: &Pinned<'_>, check: CheckRequest) -> (RequestView, Outcome) {
+    let (view, credentials) = decode(check, pdp.sealed());
+    // A panic must be an answer: the gRPC error it would become is an allow under `failure_mode_allow` (invariant 2).
+    let outcome = AssertUnwindSafe(pdp.decide(&view, credentials))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| pdp.refuse(Reason::PolicyUnavailable.because("deciding panicked")));
+    (view, outcome)
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

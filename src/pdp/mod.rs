@@ -55,7 +55,7 @@ pub struct Pdp {
 pub struct PdpOptions {
     /// Which places of peer evidence are believed.
     pub peer_sources: PeerSources,
-    /// How long a request may wait for keys before it is denied.
+    /// How long a check may take at most; one that waits for keys for longer is denied.
     pub deadline: Duration,
     /// How much of what was verified is kept.
     pub memory: MemoryOptions,
@@ -74,7 +74,9 @@ struct Current {
 pub struct Pinned<'a> {
     pdp: &'a Pdp,
     current: Arc<Current>,
+    /// Since the check arrived.
     stopwatch: Stopwatch,
+    deadline: Duration,
 }
 
 // === impl Pdp ===
@@ -136,7 +138,20 @@ impl Pdp {
     /// Takes the snapshot for one request.
     #[must_use]
     pub fn pin(&self) -> Pinned<'_> {
-        Pinned { pdp: self, current: self.current.load_full(), stopwatch: Stopwatch::start() }
+        self.pin_since(Stopwatch::start(), self.deadline())
+    }
+
+    /// Takes the snapshot for one request that arrived when `stopwatch` was started and is to be decided within
+    /// `deadline` from then.
+    #[must_use]
+    pub fn pin_since(&self, stopwatch: Stopwatch, deadline: Duration) -> Pinned<'_> {
+        Pinned { pdp: self, current: self.current.load_full(), stopwatch, deadline }
+    }
+
+    /// How long a check may take at most.
+    #[must_use]
+    pub const fn deadline(&self) -> Duration {
+        self.options.deadline
     }
 }
 
@@ -217,20 +232,29 @@ impl Pinned<'_> {
     /// `deadline` where it does not arrive in time.
     pub async fn gather(&self, evidence: &Evidence) -> Result<Material, Rejection> {
         let Ok(tokens) = &evidence.tokens else { return Ok(Material::default()) };
-        let deadline = self.pdp.options.deadline;
+        let left = self.left();
+        // It waited for its turn for too long: whoever asked has given up, and deciding would make the next one late too.
+        if left.is_zero() {
+            return Err(Reason::Deadline.because("no time was left when deciding began"));
+        }
         // Patience ends before the deadline does, so that the answer says whose keys did not arrive.
-        let patience = deadline.mul_f64(0.9);
+        let patience = left.mul_f64(0.9);
         let trust = self.current.snapshot.trust();
         let memory = self.current.remembered.memory().tokens;
         let gathering = async {
             let mut material = self.pdp.keys.gather(tokens, trust, memory, patience).await;
-            let left = patience.saturating_sub(self.stopwatch.elapsed());
-            self.pdp.introspector.gather(tokens, trust, memory, left, &mut material).await;
+            let patience = self.left().saturating_sub(left - patience);
+            self.pdp.introspector.gather(tokens, trust, memory, patience, &mut material).await;
             material
         };
-        tokio::time::timeout(deadline, gathering)
+        tokio::time::timeout(left, gathering)
             .await
             .map_err(|_| Reason::Deadline.because("the issuer's keys did not arrive in time"))
+    }
+
+    /// What is left of the deadline.
+    fn left(&self) -> Duration {
+        self.deadline.saturating_sub(self.stopwatch.elapsed())
     }
 
     fn judge<T: Trace>(

@@ -26,7 +26,7 @@ pub struct Outcome {
     pub revision: Revision,
     /// When it was decided.
     pub at: UnixTime,
-    /// From the decoded request to the decision.
+    /// From the arrival of the check to the decision.
     pub elapsed: Duration,
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::authn::CertificateDescription;
 use crate::envoy;
-use crate::limits::{MAX_HEADERS, MAX_MESSAGE_BYTES};
+use crate::limits::{MAX_CHECK_REQUEST_BYTES, MAX_HEADERS};
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
 
 /// What a text or file is.
@@ -99,14 +99,14 @@ impl Kind {
 /// # Errors
 /// It cannot be read or is larger than any check can be.
 pub(super) fn read(path: Option<&Path>) -> io::Result<Vec<u8>> {
-    let most = u64::try_from(MAX_MESSAGE_BYTES).unwrap_or(u64::MAX);
+    let most = u64::try_from(MAX_CHECK_REQUEST_BYTES).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
     match path.filter(|path| *path != Path::new("-")) {
         Some(path) => std::fs::File::open(path)?.take(most).read_to_end(&mut bytes)?,
         None => io::stdin().lock().take(most).read_to_end(&mut bytes)?,
     };
-    if bytes.len() >= MAX_MESSAGE_BYTES {
-        return Err(io::Error::other(format!("it has {MAX_MESSAGE_BYTES} bytes or more")));
+    if bytes.len() >= MAX_CHECK_REQUEST_BYTES {
+        return Err(io::Error::other(format!("it has {MAX_CHECK_REQUEST_BYTES} bytes or more")));
     }
     Ok(bytes)
 }

@@ -3,10 +3,9 @@
 //! Whoever can reach the listener can claim to be Envoy and to have seen any certificate, so the handshake is where trust
 //! in everything else begins (P18, P47).
 
-mod accept;
 mod clients;
+mod handshake;
 
-pub(super) use accept::accept;
 pub use clients::AllowedClients;
 
 use std::fs;

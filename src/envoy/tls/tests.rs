@@ -10,7 +10,6 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
-use tokio_stream::StreamExt as _;
 
 use super::*;
 
@@ -66,7 +65,6 @@ fn write(folder: &TempDir, server: &(String, String), clients: &Ca) {
 async fn admitted(tls: &Arc<Tls>, server_ca: &Ca, client: &(String, String)) -> bool {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut incoming = accept(listener, Arc::clone(tls));
     let config = ClientConfig::builder()
         .with_root_certificates(roots(Path::new("ca"), server_ca.0.pem().as_bytes()).unwrap())
         .with_client_auth_cert(
@@ -82,8 +80,12 @@ async fn admitted(tls: &Arc<Tls>, server_ca: &Ca, client: &(String, String)) -> 
             let _ = stream.read_u8().await;
         }
     };
+    let accepting = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        tls.shake_hands(stream).await.is_ok()
+    };
     tokio::select! {
-        accepted = incoming.next() => accepted.is_some_and(|stream| stream.is_ok()),
+        admitted = accepting => admitted,
         () = connecting => false,
     }
 }

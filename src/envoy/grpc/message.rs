@@ -1,0 +1,128 @@
+//! One message of a call: a byte that says whether it is compressed, its length in four, and itself.
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Incoming};
+use prost::Message as _;
+
+use crate::envoy::service::Arrival;
+use crate::limits::MAX_CHECK_REQUEST_BYTES;
+use crate::reason::{Reason, Rejection};
+
+/// A check, or why there is none to be decided.
+pub(in crate::envoy) type Received = Result<CheckRequest, Rejection>;
+
+const PREFIX: usize = 5;
+
+/// Reads the whole of `body` and keeps what is within the bounds. Nothing where the caller has gone.
+pub(super) async fn receive(body: Incoming, arrival: &Arrival) -> Option<Received> {
+    // What is not decided is not kept either, so that memory has a bound; it is read to its end, or the caller would still
+    // be sending when the answer comes.
+    let most = if arrival.is_admitted() { MAX_CHECK_REQUEST_BYTES } else { 0 };
+    match tokio::time::timeout(arrival.left(), read(body, most)).await {
+        Ok(Ok(_)) if most == 0 => Some(Err(
+            Reason::Overloaded.because("`listener.concurrentChecks` are being decided already")
+        )),
+        Ok(Ok(Some(message))) => Some(parse(message)),
+        Ok(Ok(None)) => Some(Err(
+            Reason::RequestTooLarge.because(format!("the check is larger than {most} bytes"))
+        )),
+        Ok(Err(_)) => None,
+        Err(_) => Some(Err(Reason::Deadline.because("the check did not arrive in time"))),
+    }
+}
+
+/// The bytes of `body` where they are not more than a message of `most` bytes.
+async fn read<B: Body<Data = Bytes> + Unpin>(
+    mut body: B,
+    most: usize,
+) -> Result<Option<BytesMut>, B::Error> {
+    let mut bytes = BytesMut::new();
+    let mut fits = true;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        fits = fits && bytes.len().saturating_add(data.len()) <= most.saturating_add(PREFIX);
+        if fits {
+            bytes.extend_from_slice(&data);
+        } else {
+            bytes = BytesMut::new();
+        }
+    }
+    Ok(fits.then_some(bytes))
+}
+
+fn parse(mut bytes: BytesMut) -> Received {
+    let unreadable = |what| Err(Reason::EncodingInvalid.because(what));
+    if bytes.len() < PREFIX {
+        return unreadable("the call has no message");
+    }
+    let compressed = bytes.get_u8() != 0;
+    let length = bytes.get_u32();
+    if compressed {
+        return unreadable("the message is compressed, which was not agreed on");
+    }
+    if u32::try_from(bytes.len()) != Ok(length) {
+        return unreadable("the length of the message is not what it says");
+    }
+    CheckRequest::decode(bytes).or_else(|_| unreadable("the message is not a CheckRequest"))
+}
+
+/// `answer` as the one message of a call.
+pub(super) fn frame(answer: &CheckResponse) -> Bytes {
+    let length = answer.encoded_len();
+    let mut bytes = BytesMut::with_capacity(length.saturating_add(PREFIX));
+    bytes.put_u8(0);
+    // An answer has bounded headers and is nowhere near the limit of the prefix.
+    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    answer.encode_raw(&mut bytes);
+    bytes.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    fn framed(flag: u8, length: u32, message: &[u8]) -> BytesMut {
+        let mut bytes = BytesMut::new();
+        bytes.put_u8(flag);
+        bytes.put_u32(length);
+        bytes.extend_from_slice(message);
+        bytes
+    }
+
+    #[test]
+    fn an_answer_is_framed_as_a_check_is_read() {
+        let answer = frame(&CheckResponse::default());
+        assert_eq!(&answer[..], [0; 5]);
+        // An empty message is an empty check, which is denied later.
+        assert!(parse(BytesMut::from(&answer[..])).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_one_whole_plain_message_is_unreadable() {
+        for bytes in [
+            BytesMut::new(),
+            BytesMut::from(&[0, 0, 0][..]),
+            framed(1, 0, b""),
+            framed(0, 1, b""),
+            framed(0, 0, b"x"),
+            framed(0, u32::MAX, b"x"),
+            framed(0, 3, b"\xff\xff\xff"),
+        ] {
+            assert!(parse(bytes.clone()).is_err(), "{bytes:?}");
+        }
+    }
+
+    /// P17: nothing over the limit is kept.
+    #[tokio::test]
+    async fn a_message_is_kept_up_to_its_limit() {
+        for (length, kept) in [(0, true), (15, true), (16, false), (100_000, false)] {
+            let body = Full::new(Bytes::from(vec![7; length]));
+            let read = read(body, 10).await.unwrap();
+            assert_eq!(read.map(|bytes| bytes.len()), kept.then_some(length), "{length}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The gRPC protocol over HTTP/2, as far as one unary call and health checking need it.
+//!
+//! Written out because of what a general library does on its own: it answers what is too large, unreadable or late with
+//! a gRPC error, and to Envoy an error is an allow where `failure_mode_allow` is set. Here each of them is a denial.
+
+mod budget;
+mod health;
+mod message;
+
+pub(super) use health::Health;
+pub(super) use message::Received;
+
+use std::convert::Infallible;
+use std::future::ready;
+use std::panic::AssertUnwindSafe;
+
+use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower_service::Service as _;
+
+use self::health::HealthService;
+use super::service::{Arrival, CheckService};
+
+const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+const HEALTH: &str = "/grpc.health.v1.Health/";
+const CONTENT: HeaderValue = HeaderValue::from_static("application/grpc");
+
+/// Hands each call to whom it is for.
+#[derive(Clone, Debug)]
+pub(super) struct Router {
+    checks: CheckService,
+    health: HealthService,
+}
+
+// === impl Router ===
+
+impl Router {
+    pub(super) const fn new(checks: CheckService, health: HealthService) -> Self {
+        Self { checks, health }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Router {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        match request.uri().path() {
+            CHECK => {
+                // Here and not in the future: what waits for its turn counts, and so does the time it waits.
+                let within = budget::budget(self.checks.deadline(), request.headers());
+                let arrival = self.checks.arrive(within);
+                Box::pin(check(self.checks.clone(), arrival, request.into_body()).map(Ok))
+            }
+            path if path.starts_with(HEALTH) => self.health.clone().call(request),
+            _ => Box::pin(ready(Ok(Status::unimplemented("").into_http()))),
+        }
+    }
+}
+
+/// Answers one check. Whatever goes wrong, a panic included, the answer is a whole message and never a gRPC error
+/// (invariant 2).
+async fn check(service: CheckService, arrival: Arrival, body: Incoming) -> Response<Body> {
+    let Some(received) = message::receive(body, &arrival).await else {
+        // The caller has gone; nobody reads this.
+        return Status::new(Code::Cancelled, "").into_http();
+    };
+    let answering = AssertUnwindSafe(service.conclude(arrival, received)).catch_unwind();
+    let answer = answering.await.unwrap_or_else(|_| super::encode::refuse_unseen());
+    respond(&answer)
+}
+
+fn respond(answer: &CheckResponse) -> Response<Body> {
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    let body = Full::new(message::frame(answer)).with_trailers(ready(Some(Ok(trailers))));
+    let mut response = Response::new(Body::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, CONTENT);
+    response
+}

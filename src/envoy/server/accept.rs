@@ -1,0 +1,131 @@
+//! From an accepted connection to one that may ask: over TLS its client has to be on the list.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
+
+use crate::envoy::Listener;
+use crate::envoy::tls::Tls;
+
+/// Longest handshake: two round trips and a signature, on a slow day.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection as the operating system hands it out.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// A connection that checks may come on.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// The next connection.
+pub(super) async fn next(listener: &Listener) -> io::Result<Accepted> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, _) = listener.accept().await?;
+            // Checks are small and wait for each other: nothing is gained by collecting them.
+            stream.set_nodelay(true)?;
+            Ok(Accepted::Tcp(stream))
+        }
+        Listener::Unix(socket) => socket.accept().await.map(Accepted::Unix),
+    }
+}
+
+// === impl Accepted ===
+
+impl Accepted {
+    /// Who is at the other end, for the log.
+    pub(super) fn client(&self) -> String {
+        match self {
+            Self::Tcp(stream) => {
+                stream.peer_addr().map_or_else(|_| "gone".to_owned(), |address| address.to_string())
+            }
+            Self::Unix(_) => "unix".to_owned(),
+        }
+    }
+
+    /// Shakes hands, where there is TLS.
+    ///
+    /// # Errors
+    /// The client is not admitted, or took too long.
+    pub(super) async fn greet(self, tls: Option<&Arc<Tls>>) -> io::Result<Stream> {
+        match (self, tls) {
+            (Self::Tcp(stream), Some(tls)) => {
+                let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.shake_hands(stream)).await;
+                let too_long = |_| io::Error::other("the handshake took too long");
+                shaken.map_err(too_long)?.map(|stream| Stream::Tls(Box::new(stream)))
+            }
+            (Self::Tcp(stream), None) => Ok(Stream::Tcp(stream)),
+            (Self::Unix(stream), _) => Ok(Stream::Unix(stream)),
+        }
+    }
+}
+
+// === impl Stream ===
+
+macro_rules! each {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match $self.get_mut() {
+            Self::Tcp($stream) => $call,
+            Self::Unix($stream) => $call,
+            Self::Tls($stream) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_read(cx, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, stream => Pin::new(stream).poll_write(cx, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, stream => Pin::new(stream).poll_write_vectored(cx, bytes))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.is_write_vectored(),
+            Self::Unix(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+}

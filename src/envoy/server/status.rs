@@ -1,0 +1,67 @@
+//! How the listener is doing, for whoever looks from outside.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Counts and levels of one listener.
+#[derive(Debug, Default)]
+pub struct ListenerStatus {
+    /// Connections that are open.
+    pub connections: AtomicU64,
+    /// Connections that were taken so far.
+    pub accepted: AtomicU64,
+    /// Connections that were turned away so far: too many, no or a wrong certificate, no handshake in time.
+    pub refused: AtomicU64,
+    /// Connections that were asked to end because of their age.
+    pub aged: AtomicU64,
+    /// Checks that are being decided.
+    pub checks: AtomicU64,
+    /// Whether serving is about to end.
+    pub draining: AtomicBool,
+}
+
+/// One more on a level for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    status: Arc<ListenerStatus>,
+    level: fn(&ListenerStatus) -> &AtomicU64,
+}
+
+// === impl Counted ===
+
+impl Counted {
+    /// One more on `level`, unless it is at `most` already.
+    pub(crate) fn below(
+        most: usize,
+        status: &Arc<ListenerStatus>,
+        level: fn(&ListenerStatus) -> &AtomicU64,
+    ) -> Option<Self> {
+        let most = u64::try_from(most).unwrap_or(u64::MAX);
+        // Counted first and looked at after, so that two at a time cannot both be the last one.
+        let counted = Self { status: Arc::clone(status), level };
+        (level(status).fetch_add(1, Ordering::Relaxed) < most).then_some(counted)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        (self.level)(&self.status).fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_goes_up_to_its_limit_and_down_again() {
+        let status = Arc::default();
+        let one_more = || Counted::below(2, &status, |status| &status.checks);
+        let (first, second) = (one_more(), one_more());
+        assert!(first.is_some() && second.is_some());
+        assert!(one_more().is_none(), "at the limit");
+        assert_eq!(status.checks.load(Ordering::Relaxed), 2, "a refused one is not left counted");
+        drop(first);
+        assert!(one_more().is_some());
+    }
+}
