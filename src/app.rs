@@ -22,6 +22,7 @@ use crate::pdp::{
     HttpsFetcher, KeyCache, KeyStatus, Load, Observer, Pdp, RemoteFiles, RemoteStatus,
 };
 use crate::reload::{self, ReloadStatus, Reloader};
+use crate::store::{Store, StoreHealth};
 use crate::telemetry::Metrics;
 
 /// A server that is bound and has everything it decides by, and is not serving yet.
@@ -41,6 +42,7 @@ struct Core {
     pdp: Arc<Pdp>,
     keys: Arc<KeyCache>,
     remote: Arc<RemoteFiles>,
+    store: Arc<Store>,
     reloader: Reloader,
 }
 
@@ -61,6 +63,9 @@ pub enum StartError {
     /// The listener's certificates cannot be used.
     #[error("{0}")]
     Tls(String),
+    /// The shared store cannot be used as it is set up.
+    #[error("cannot set up the store: {0}")]
+    Store(String),
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     Audit(io::Error),
@@ -88,6 +93,7 @@ impl Bound {
             config.audit.as_ref().map(AuditLog::start).transpose().map_err(StartError::Audit)?;
         let audit = audit.map(Arc::new);
         let metrics = metrics(audit.as_ref(), &core.reloader.status())?;
+        watch_store(&metrics, &core.store);
         let pdp = Arc::clone(&core.pdp);
         let help = "XFCC keys passed over because they are not known here";
         metrics
@@ -139,6 +145,7 @@ impl Core {
         reload::report(&problems);
         let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
         let (clock, fetcher) = (Arc::new(SystemClock), Arc::new(HttpsFetcher));
+        let store = Store::start(&config.store, clock.clone()).map_err(StartError::Store)?;
         let remote = Arc::new(RemoteFiles::new(clock.clone(), fetcher.clone()));
         remote.follow(snapshot.trust());
         let keys = KeyCache::new(clock.clone(), fetcher);
@@ -150,7 +157,7 @@ impl Core {
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
             Reloader::new(Arc::clone(&pdp), followed, paths, &files).map_err(StartError::Watch)?;
-        Ok(Self { pdp, keys, remote, reloader })
+        Ok(Self { pdp, keys, remote, store: Arc::new(store), reloader })
     }
 
     fn pages(&self, metrics: &Arc<Metrics>) -> Pages {
@@ -158,6 +165,7 @@ impl Core {
         let (pdp, reload) = (Arc::clone(&self.pdp), self.reloader.status());
         let (keys, remote) = (Arc::clone(&self.keys), Arc::clone(&self.remote));
         let (needed_keys, needed_files) = (Arc::clone(&keys), Arc::clone(&remote));
+        let (store, needed_store) = (Arc::clone(&self.store), Arc::clone(&self.store));
         Pages {
             metrics: Box::new(move || metrics.render()),
             status: Box::new(move || {
@@ -166,10 +174,15 @@ impl Core {
                     "revision": pdp.revision().as_str(),
                     "documents_stale": reload.stale.load(Ordering::Relaxed),
                     "keys": keys.status().iter().map(key_status).collect::<Vec<_>>(),
+                    "store": store_status(&store.health()),
                     "remote_files": remote.status().iter().map(file_status).collect::<Vec<_>>(),
                 })
             }),
-            unready: Box::new(move || unready(&needed_keys, &needed_files)),
+            unready: Box::new(move || {
+                let mut unready = unready(&needed_keys, &needed_files);
+                unready.extend(unready_store(&needed_store.health()));
+                unready
+            }),
         }
     }
 }
@@ -232,6 +245,15 @@ fn metrics(
     Ok(Arc::new(metrics))
 }
 
+fn watch_store(metrics: &Metrics, store: &Arc<Store>) {
+    let watched = Arc::clone(store);
+    let help = "1 while the shared store answers";
+    metrics.watch_gauge("countersign.store.up", help, move || u64::from(watched.health().up));
+    let watched = Arc::clone(store);
+    let help = "How often the shared store was lost since the start";
+    metrics.watch_counter("countersign.store.losses", help, move || watched.health().losses);
+}
+
 fn watch_listener(metrics: &Metrics, status: &Arc<ListenerStatus>) {
     type Read = fn(&ListenerStatus) -> &AtomicU64;
     let gauges: [(_, _, Read); 2] = [
@@ -277,6 +299,21 @@ fn file_status(status: &RemoteStatus) -> serde_json::Value {
         "fetched_at": status.fetched_at.map(UnixTime::as_secs),
         "failures": status.failures,
     })
+}
+
+fn store_status(health: &StoreHealth) -> serde_json::Value {
+    json!({
+        "kind": health.kind,
+        "up": health.up,
+        "since": health.since.as_secs(),
+        "losses": health.losses,
+        "why": health.why,
+    })
+}
+
+/// A store that was lost does not make a replica unready: all replicas would be so at once, and most requests do not need it.
+fn unready_store(health: &StoreHealth) -> Option<String> {
+    (!health.was_up).then(|| format!("no connection to the shared store yet: {}", health.why))
 }
 
 /// Every issuer's keys and every remote file have to be there once before requests are sent here.

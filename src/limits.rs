@@ -131,6 +131,37 @@ pub const INTROSPECTION_FAILURES: u32 = 5;
 /// For how long it is not asked then; up to a quarter longer, so that replicas do not come back together.
 pub const INTROSPECTION_COOLDOWN: Duration = Duration::from_secs(5);
 
+// --- the store -----------------------------------------------------------------------------------
+
+/// Most one-time credentials that a process remembers by itself, unless it is set: 50 MB, or five minutes of 1,600 proofs a
+/// second.
+pub const DEFAULT_FIRST_USES: usize = 500_000;
+
+/// Longest wait for the shared store that can be set: a request waits for it, and Envoy gives up after 200 ms by default.
+pub const MAX_STORE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often a replica asks the shared store for news. Well below the second in which a revocation has to be in force.
+pub const STORE_POLL: Duration = Duration::from_millis(200);
+
+/// Longest wait for a connection to the shared store, with its handshakes. Nobody's request waits for it.
+pub const STORE_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// First and longest wait before the shared store is connected to again.
+pub const STORE_RECONNECT: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Answers in a row that did not come, or were errors, after which the shared store counts as lost.
+pub const STORE_FAILURES: u32 = 5;
+
+/// Largest shared record. A revocation has a few hundred bytes.
+pub const MAX_SHARED_RECORD_BYTES: usize = 4 * 1024;
+
+/// Most shared records that a process keeps by itself: two million revocations.
+pub const MAX_SHARED_RECORDS: usize = 2_000_000;
+
+/// Most shared records that are read at a time: a few hundred KiB, which another reader hardly waits for.
+pub const MAX_SHARED_PAGE: usize = 1_000;
+
 // --- documents -----------------------------------------------------------------------------------
 
 /// Largest document file. 10,000 rules are about 4 MiB.

@@ -18,7 +18,7 @@ const RANKS: [&[&str]; 12] = [
     &["json", "limits"],
     &["clock", "evidence_level", "reason", "secret"],
     &["document", "request", "spiffe"],
-    &["evidence", "trust"],
+    &["evidence", "store", "trust"],
     &["authn"],
     &["policy"],
     &["pdp"],
@@ -30,7 +30,9 @@ const RANKS: [&[&str]; 12] = [
 ];
 
 /// What a room must not import although its rank would let it: policy sees only what was verified.
-const NEVER: [(&str, &str); 2] = [("policy", "evidence"), ("policy", "trust")];
+/// The store does I/O, and the core does not.
+const NEVER: [(&str, &str); 4] =
+    [("policy", "evidence"), ("policy", "trust"), ("authn", "store"), ("policy", "store")];
 
 /// Words and the rooms that may say them.
 const WORDS: [(&str, &[&str], &str); 7] = [

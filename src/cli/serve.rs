@@ -118,7 +118,7 @@ fn refuse_start(error: &StartError) -> Exit {
             ));
             Exit::Listen
         }
-        StartError::Audit(_) | StartError::Tls(_) => {
+        StartError::Audit(_) | StartError::Tls(_) | StartError::Store(_) => {
             style::error(error);
             Exit::Settings
         }

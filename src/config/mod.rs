@@ -18,6 +18,7 @@ use crate::audit::{AuditOptions, AuditTarget};
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
 use crate::pdp::{MemoryOptions, PdpOptions};
+use crate::store::StoreOptions;
 use crate::telemetry::LogOptions;
 
 /// Every setting of a server.
@@ -35,6 +36,8 @@ pub struct Config {
     pub log: LogOptions,
     /// Where what was fetched outlives a restart; `None` where it does not.
     pub state_folder: Option<PathBuf>,
+    /// Where the replicas' shared state is.
+    pub store: StoreOptions,
     /// How the decision point works.
     pub pdp: PdpOptions,
 }
@@ -51,6 +54,7 @@ struct RawConfig {
     deadline: HumanDuration,
     state_folder: Option<PathBuf>,
     memory: MemoryOptions,
+    store: StoreOptions,
 }
 
 /// Most decision records that wait for their writer: about a second of a busy replica, 20 MB at most.
@@ -72,6 +76,7 @@ impl Default for RawConfig {
             deadline: DEFAULT_DEADLINE,
             state_folder: None,
             memory: MemoryOptions::default(),
+            store: StoreOptions::default(),
         }
     }
 }
@@ -92,6 +97,7 @@ impl Config {
     /// Relative paths are relative to `base`, the folder of the settings file.
     fn from_raw(raw: RawConfig, base: &Path) -> Result<Self, ConfigError> {
         raw.listener.check().map_err(ConfigError::Contradiction)?;
+        raw.store.check().map_err(ConfigError::Contradiction)?;
         if raw.documents.is_empty() {
             let message = "no documents: set `documents` to a list of files or folders, or give `--documents PATH`";
             return Err(ConfigError::Contradiction(message.into()));
@@ -114,6 +120,7 @@ impl Config {
             audit: target.map(|target| AuditOptions { target, queue: AUDIT_QUEUE }),
             admin: raw.admin,
             state_folder: raw.state_folder.map(|folder| base.join(folder)),
+            store: raw.store.relative_to(base),
             log: raw.log,
         })
     }

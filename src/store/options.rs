@@ -1,0 +1,206 @@
+//! Settings of the store: what an operator writes under `store`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::document::HumanDuration;
+use crate::limits::{DEFAULT_FIRST_USES, MAX_STORE_TIMEOUT};
+
+/// Where the replicas' shared state is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StoreOptions {
+    /// In each replica's own memory: for one replica, or where nothing is used only once.
+    Memory(StoreMemoryOptions),
+    /// In a Redis or Valkey that all replicas use.
+    Redis(Box<RedisOptions>),
+}
+
+/// How much is kept in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct StoreMemoryOptions {
+    /// Most one-time credentials that are remembered at a time, some 100 bytes each. When all of them may still be used
+    /// again, further ones are refused.
+    pub first_uses: usize,
+}
+
+/// How Redis is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RedisOptions {
+    /// One server: `redis://host:6379/0`, or `rediss://` for TLS.
+    pub url: Option<String>,
+    /// Instead of `url`: some servers of a cluster.
+    pub cluster: Option<Vec<String>>,
+    /// The user of Redis's access control lists. Left out: `default`.
+    pub username: Option<String>,
+    /// The password.
+    pub password: Option<PasswordSource>,
+    /// The authorities, in PEM, of which one must vouch for the server. Left out: the system's.
+    pub ca: Option<PathBuf>,
+    /// The certificate, in PEM, that we show to the server.
+    pub certificate: Option<PathBuf>,
+    /// Its key, in PEM.
+    pub key: Option<PathBuf>,
+    /// Longest wait of a request for an answer.
+    #[serde(default = "default_timeout")]
+    pub timeout: HumanDuration,
+    /// What all our keys begin with.
+    #[serde(default = "default_prefix")]
+    pub prefix: String,
+    /// What becomes of one-time credentials while the store is lost.
+    #[serde(default)]
+    pub on_loss: OnLoss,
+}
+
+/// Where a password is. Never in the settings themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PasswordSource {
+    /// The file that holds it, and perhaps a line end. It is read again for every connection.
+    pub file: PathBuf,
+}
+
+/// What becomes of one-time credentials while the store is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnLoss {
+    /// They are refused.
+    #[default]
+    Deny,
+    /// Each replica sees to it alone: a credential can be used once on each of them until it expires.
+    Local,
+}
+
+const fn default_timeout() -> HumanDuration {
+    HumanDuration::new(Duration::from_millis(50))
+}
+
+fn default_prefix() -> String {
+    String::from("countersign")
+}
+
+// === impl StoreOptions ===
+
+impl StoreOptions {
+    /// The same with relative paths made relative to `base`.
+    #[must_use]
+    pub fn relative_to(mut self, base: &Path) -> Self {
+        if let Self::Redis(redis) = &mut self {
+            let password = redis.password.as_mut().map(|source| &mut source.file);
+            let files =
+                [redis.ca.as_mut(), redis.certificate.as_mut(), redis.key.as_mut(), password];
+            for path in files.into_iter().flatten() {
+                *path = base.join(&*path);
+            }
+        }
+        self
+    }
+
+    /// Whether the settings can stand together.
+    ///
+    /// # Errors
+    /// What cannot.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Memory(memory) => memory.check(),
+            Self::Redis(redis) => redis.check(),
+        }
+    }
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self::Memory(StoreMemoryOptions::default())
+    }
+}
+
+// === impl StoreMemoryOptions ===
+
+impl StoreMemoryOptions {
+    fn check(self) -> Result<(), String> {
+        if self.first_uses == 0 {
+            return Err(
+                "`store.memory.firstUses` is 0, which would refuse every one-time credential"
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Default for StoreMemoryOptions {
+    fn default() -> Self {
+        Self { first_uses: DEFAULT_FIRST_USES }
+    }
+}
+
+// === impl RedisOptions ===
+
+impl RedisOptions {
+    /// The servers to begin with: one, or some of a cluster.
+    pub(super) fn servers(&self) -> &[String] {
+        match (&self.url, &self.cluster) {
+            (Some(url), _) => std::slice::from_ref(url),
+            (None, Some(urls)) => urls,
+            (None, None) => &[],
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.url.is_some() == self.cluster.is_some() || self.servers().is_empty() {
+            return Err(
+                "`store.redis` needs either `url` or `cluster` with at least one URL".into()
+            );
+        }
+        self.servers().iter().try_for_each(|url| check_url(url))?;
+        let tls = self.servers().iter().all(|url| url.starts_with("rediss://"));
+        let files = self.ca.is_some() || self.certificate.is_some() || self.key.is_some();
+        if files && !tls {
+            return Err(
+                "`store.redis` has `ca`, `certificate` or `key`, which need `rediss://` URLs"
+                    .into(),
+            );
+        }
+        if self.certificate.is_some() != self.key.is_some() {
+            return Err("`store.redis` needs both `certificate` and `key`, or none".into());
+        }
+        if self.username.is_some() && self.password.is_none() {
+            return Err("`store.redis.username` needs `password: { file: PATH }`".into());
+        }
+        if self.timeout.get().is_zero() || self.timeout.get() > MAX_STORE_TIMEOUT {
+            return Err(format!(
+                "`store.redis.timeout` is {}, expected more than 0 and at most {}: every request with a one-time credential may wait for it",
+                self.timeout,
+                HumanDuration::new(MAX_STORE_TIMEOUT)
+            ));
+        }
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
+        if self.prefix.is_empty() || !self.prefix.bytes().all(plain) {
+            return Err("`store.redis.prefix` must be letters, digits, `-`, `_`, `.` or `:`".into());
+        }
+        Ok(())
+    }
+}
+
+/// Never shown: somebody may have written a password into it.
+fn check_url(url: &str) -> Result<(), String> {
+    let rest =
+        ["redis://", "rediss://", "unix://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+    let Some(rest) = rest else {
+        return Err(
+            "`store.redis` has a URL that does not begin with `redis://`, `rediss://` or `unix://`"
+                .into(),
+        );
+    };
+    if rest.contains('@') {
+        return Err("`store.redis` has a URL with a user or a password: use `username` and `password: { file: PATH }`".into());
+    }
+    if rest.contains(['#', '?']) {
+        return Err("`store.redis` has a URL with `?` or `#`: what could be set there is set elsewhere, or not at all".into());
+    }
+    Ok(())
+}

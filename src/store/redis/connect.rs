@@ -1,0 +1,161 @@
+//! Connecting to Redis: one server or a cluster, with or without TLS. Files are read anew each time, so that passwords and
+//! certificates rotate without a restart.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::cluster_async::ClusterConnection;
+use redis::{
+    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo,
+    FromRedisValue, IntoConnectionInfo as _, RedisError, RedisResult, TlsCertificates,
+};
+
+use super::super::RedisOptions;
+use crate::limits::STORE_CONNECT_TIMEOUT;
+use crate::secret::Secret;
+
+/// Whom to connect to.
+#[derive(Debug)]
+pub(super) struct Target {
+    options: RedisOptions,
+    servers: Vec<ConnectionInfo>,
+}
+
+/// A connection that many requests use at a time.
+#[derive(Clone)]
+pub(super) enum Connection {
+    One(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+// === impl Target ===
+
+impl Target {
+    /// # Errors
+    /// Where a URL or a file cannot be used; the latter so that a slip in the settings is told at the start.
+    pub(super) fn read(options: &RedisOptions) -> Result<Self, String> {
+        let servers = options.servers().iter().map(|url| {
+            let info = url.as_str().into_connection_info();
+            info.map_err(|error| {
+                format!("`store.redis` has a URL that cannot be used: {}", plain(&error))
+            })
+        });
+        let target = Self { options: options.clone(), servers: servers.collect::<Result<_, _>>()? };
+        target.password()?;
+        target.certificates()?;
+        Ok(target)
+    }
+
+    /// Connects and says who we are.
+    ///
+    /// # Errors
+    /// Why not, in an operator's words.
+    pub(super) async fn connect(&self) -> Result<Connection, String> {
+        tokio::time::timeout(STORE_CONNECT_TIMEOUT, self.open())
+            .await
+            .map_err(|_| format!("no connection within {STORE_CONNECT_TIMEOUT:?}"))?
+    }
+
+    async fn open(&self) -> Result<Connection, String> {
+        let password = self.password()?;
+        if self.options.cluster.is_some() {
+            let client = self.cluster(password.as_ref()).map_err(|error| plain(&error))?;
+            let connection = client.get_async_connection().await;
+            return connection.map(Connection::Cluster).map_err(|error| plain(&error));
+        }
+        let client = self.single(password.as_ref())?;
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(STORE_CONNECT_TIMEOUT))
+            // Every command has our own, shorter bound.
+            .set_response_timeout(Some(STORE_CONNECT_TIMEOUT));
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await;
+        connection.map(Connection::One).map_err(|error| plain(&error))
+    }
+
+    fn single(&self, password: Option<&Secret<String>>) -> Result<Client, String> {
+        let server = self.servers.first().ok_or("no URL")?;
+        let mut settings = server.redis_settings().clone();
+        if let Some(password) = password {
+            settings = settings.set_password(password.expose());
+        }
+        if let Some(username) = &self.options.username {
+            settings = settings.set_username(username);
+        }
+        let server = server.clone().set_redis_settings(settings);
+        let client = match server.addr() {
+            ConnectionAddr::TcpTls { .. } => Client::build_with_tls(server, self.certificates()?),
+            ConnectionAddr::Tcp(..) | ConnectionAddr::Unix(_) | _ => Client::open(server),
+        };
+        client.map_err(|error| plain(&error))
+    }
+
+    fn cluster(&self, password: Option<&Secret<String>>) -> RedisResult<ClusterClient> {
+        let mut builder = ClusterClientBuilder::new(self.servers.iter().cloned())
+            .connection_timeout(STORE_CONNECT_TIMEOUT)
+            .response_timeout(self.options.timeout.get())
+            // One more try, for a key whose slot has moved.
+            .retries(1)
+            .max_retry_wait(millis(self.options.timeout.get()));
+        if let Some(password) = password {
+            builder = builder.password(password.expose());
+        }
+        if let Some(username) = &self.options.username {
+            builder = builder.username(username);
+        }
+        if self.servers.iter().any(|server| matches!(server.addr(), ConnectionAddr::TcpTls { .. }))
+        {
+            let certificates = self.certificates().map_err(|why| {
+                RedisError::from((redis::ErrorKind::InvalidClientConfig, "TLS", why))
+            })?;
+            builder = builder.certs(certificates);
+        }
+        builder.build()
+    }
+
+    fn password(&self) -> Result<Option<Secret<String>>, String> {
+        let Some(source) = &self.options.password else { return Ok(None) };
+        let text = fs::read_to_string(&source.file).map_err(|error| {
+            format!("cannot read `store.redis.password.file` {}: {error}", source.file.display())
+        })?;
+        Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())))
+    }
+
+    fn certificates(&self) -> Result<TlsCertificates, String> {
+        let RedisOptions { ca, certificate, key, .. } = &self.options;
+        let client_tls = match (certificate, key) {
+            (Some(certificate), Some(key)) => {
+                Some(ClientTlsConfig { client_cert: read(certificate)?, client_key: read(key)? })
+            }
+            (None, _) | (_, None) => None,
+        };
+        Ok(TlsCertificates { client_tls, root_cert: ca.as_deref().map(read).transpose()? })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+// === impl Connection ===
+
+impl Connection {
+    pub(super) async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
+        match self {
+            Self::One(connection) => command.query_async(connection).await,
+            Self::Cluster(connection) => command.query_async(connection).await,
+        }
+    }
+}
+
+/// What Redis or the network says, without what was sent.
+pub(super) fn plain(error: &RedisError) -> String {
+    let text = error.to_string();
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+}

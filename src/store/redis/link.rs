@@ -1,0 +1,221 @@
+//! Whether the server is there: one task connects, looks for news and connects again; requests only ever use what it holds up.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use redis::{Cmd, FromRedisValue, RedisError};
+use tokio::sync::{Notify, watch};
+
+use super::super::{Position, StoreError, StoreHealth};
+use super::connect::{Connection, Target, plain};
+use super::script::Keys;
+use crate::clock::Clock;
+use crate::limits::{STORE_FAILURES, STORE_POLL, STORE_RECONNECT};
+
+/// The way to the server, open or not.
+pub(super) struct Link {
+    timeout: Duration,
+    clock: Arc<dyn Clock>,
+    live: ArcSwapOption<Live>,
+    health: Mutex<StoreHealth>,
+    position: watch::Sender<Position>,
+    /// Something happened that the supervisor should see to at once.
+    wake: Notify,
+}
+
+/// One connection, until it is given up.
+struct Live {
+    connection: Connection,
+    failures: AtomicU32,
+}
+
+// === impl Link ===
+
+impl Link {
+    pub(super) fn new(timeout: Duration, clock: Arc<dyn Clock>) -> Self {
+        let health = StoreHealth {
+            kind: "redis",
+            up: false,
+            was_up: false,
+            since: clock.now(),
+            losses: 0,
+            why: "not connected yet".into(),
+        };
+        Self {
+            timeout,
+            clock,
+            live: ArcSwapOption::empty(),
+            health: Mutex::new(health),
+            position: watch::Sender::new(Position::default()),
+            wake: Notify::new(),
+        }
+    }
+
+    /// The server's answer to `command`, or why there is none, within the timeout; at once where the server is lost.
+    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        let Some(live) = self.live.load_full() else {
+            return Err(StoreError::Unavailable(self.lock().why.clone()));
+        };
+        let mut connection = live.connection.clone();
+        match tokio::time::timeout(self.timeout, connection.query(command)).await {
+            Ok(Ok(answer)) => {
+                live.failures.store(0, Ordering::Relaxed);
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(self.failed(&live, &error)),
+            Err(_) => {
+                self.count_failure(&live, "no answer within the timeout");
+                Err(StoreError::Slow)
+            }
+        }
+    }
+
+    /// What is broken is given up at once, what is merely wrong when it happens several times in a row.
+    fn failed(&self, live: &Arc<Live>, error: &RedisError) -> StoreError {
+        let why = plain(error);
+        // `READONLY`: a primary that became a replica, as after a failover; its name may lead to the new one.
+        let broken = error.is_unrecoverable_error() || error.is_connection_dropped();
+        if broken || error.code() == Some("READONLY") {
+            self.give_up(live, &why);
+        } else {
+            self.count_failure(live, &why);
+        }
+        StoreError::Refused(why)
+    }
+
+    fn count_failure(&self, live: &Arc<Live>, why: &str) {
+        if live.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= STORE_FAILURES {
+            self.give_up(live, why);
+        }
+    }
+
+    /// Requests stop asking from here on. Of all who notice, one reports it.
+    fn give_up(&self, live: &Arc<Live>, why: &str) {
+        let held = self.live.compare_and_swap(live, None);
+        if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, live)) {
+            self.mark_down(why);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Has the supervisor look for news now.
+    pub(super) fn look(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Keeps the link up for as long as the process lives.
+    pub(super) async fn supervise(self: Arc<Self>, target: Target, keys: Keys) {
+        let (first, longest) = STORE_RECONNECT;
+        let mut pause = first;
+        loop {
+            match self.connect(&target, &keys).await {
+                Ok(live) => {
+                    pause = first;
+                    self.mark_up(live);
+                    self.watch(&keys).await;
+                }
+                Err(why) => self.mark_down(&why),
+            }
+            tokio::time::sleep(pause.mul_f64(1.0 + 0.25 * jitter())).await;
+            pause = pause.saturating_mul(2).min(longest);
+        }
+    }
+
+    /// A connection over which a write and a read were answered in time: a server that only accepts connections is not back.
+    async fn connect(&self, target: &Target, keys: &Keys) -> Result<Arc<Live>, String> {
+        let mut connection = target.connect().await?;
+        let proof = async {
+            let _: i64 = connection.query(&keys.begin_epoch()).await?;
+            connection.query::<(Option<u64>, Option<u64>)>(&keys.look()).await
+        };
+        let proved = tokio::time::timeout(self.timeout.saturating_mul(2), proof).await;
+        let seen = proved
+            .map_err(|_| String::from("it connects, and does not answer within the timeout"))?
+            .map_err(|error| plain(&error))?;
+        self.saw(seen);
+        Ok(Arc::new(Live { connection, failures: AtomicU32::new(0) }))
+    }
+
+    /// Looks for news until the link is given up.
+    async fn watch(&self, keys: &Keys) {
+        while self.live.load().is_some() {
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(STORE_POLL) => {}
+            }
+            match self.ask(&keys.look()).await {
+                // Somebody emptied it: a new life begins, and everybody is told.
+                Ok((None, _)) => drop(self.ask::<i64>(&keys.begin_epoch()).await),
+                Ok(seen) => self.saw(seen),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn saw(&self, (epoch, revision): (Option<u64>, Option<u64>)) {
+        let Some(epoch) = epoch else { return };
+        let seen = Position { epoch, revision: revision.unwrap_or(0) };
+        self.position.send_if_modified(|current| {
+            let changed = *current != seen;
+            *current = seen;
+            changed
+        });
+    }
+
+    fn mark_up(&self, live: Arc<Live>) {
+        self.live.store(Some(live));
+        let mut health = self.lock();
+        let lost_for = self.clock.now().since(health.since);
+        if health.was_up {
+            tracing::info!(?lost_for, "the shared store answers again");
+        } else {
+            tracing::info!("connected to the shared store");
+        }
+        health.up = true;
+        health.was_up = true;
+        health.since = self.clock.now();
+        health.why.clear();
+    }
+
+    fn mark_down(&self, why: &str) {
+        let mut health = self.lock();
+        if health.up {
+            health.up = false;
+            health.losses = health.losses.saturating_add(1);
+            health.since = self.clock.now();
+            tracing::warn!(why, "the shared store is lost; reconnecting");
+        } else if !health.was_up && health.why != why {
+            tracing::warn!(why, "the shared store cannot be reached yet; trying again");
+        }
+        why.clone_into(&mut health.why);
+    }
+
+    pub(super) fn position(&self) -> watch::Receiver<Position> {
+        self.position.subscribe()
+    }
+
+    pub(super) fn health(&self) -> StoreHealth {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, StoreHealth> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("health", &self.health()).finish_non_exhaustive()
+    }
+}
+
+/// Between 0 and 1, so that replicas do not come back together.
+fn jitter() -> f64 {
+    let mut byte = [0];
+    // Without randomness there is no jitter, and nothing else depends on it.
+    let _ = aws_lc_rs::rand::fill(&mut byte);
+    f64::from(byte[0]) / 255.0
+}

@@ -1,0 +1,133 @@
+//! What the store promises, in memory and of its settings. `tests/store.rs` has a real Redis.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::clock::FixedClock;
+
+fn at(secs: i64) -> UnixTime {
+    UnixTime::from_secs(1_000_000 + secs)
+}
+
+fn bounded(first_uses: usize) -> (FixedClock, Store) {
+    let clock = FixedClock::at(at(0));
+    let options = StoreOptions::Memory(StoreMemoryOptions { first_uses });
+    let store = Store::start(&options, Arc::new(clock.clone())).unwrap();
+    (clock, store)
+}
+
+fn record(id: u8, text: &str) -> Record {
+    Record { id: [id; 32], bytes: text.into(), expires: None }
+}
+
+#[tokio::test]
+async fn a_second_use_is_seen_until_the_first_one_expires() {
+    let (clock, store) = bounded(10);
+    assert_eq!(store.first_use(&[1; 32], at(60)).await, Ok(FirstUse::First));
+    assert_eq!(store.first_use(&[1; 32], at(60)).await, Ok(FirstUse::Seen));
+    assert_eq!(store.first_use(&[2; 32], at(60)).await, Ok(FirstUse::First));
+    clock.set(at(59));
+    assert_eq!(store.first_use(&[1; 32], at(60)).await, Ok(FirstUse::Seen));
+    clock.set(at(60));
+    assert_eq!(store.first_use(&[1; 32], at(120)).await, Ok(FirstUse::First));
+}
+
+/// P67, P72: nothing that may be used again is forgotten to make room.
+#[tokio::test]
+async fn a_full_memory_refuses_and_forgets_nothing_that_counts() {
+    let (clock, store) = bounded(2);
+    assert_eq!(store.first_use(&[1; 32], at(60)).await, Ok(FirstUse::First));
+    assert_eq!(store.first_use(&[2; 32], at(30)).await, Ok(FirstUse::First));
+    assert_eq!(store.first_use(&[3; 32], at(60)).await, Err(StoreError::Full));
+    assert_eq!(store.first_use(&[1; 32], at(60)).await, Ok(FirstUse::Seen));
+    clock.set(at(30));
+    assert_eq!(store.first_use(&[3; 32], at(60)).await, Ok(FirstUse::First));
+    assert_eq!(store.first_use(&[1; 32], at(60)).await, Ok(FirstUse::Seen));
+}
+
+/// P82: a clock that went forward and back again makes nothing usable twice.
+#[tokio::test]
+async fn what_was_forgotten_is_not_first_again_when_the_clock_goes_back() {
+    let (clock, store) = bounded(10);
+    assert_eq!(store.first_use(&[1; 32], at(60)).await, Ok(FirstUse::First));
+    clock.set(at(3600));
+    assert_eq!(store.first_use(&[2; 32], at(3660)).await, Ok(FirstUse::First));
+    clock.set(at(1));
+    let answer = store.first_use(&[1; 32], at(60)).await;
+    assert!(matches!(answer, Err(StoreError::Refused(_))), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_uses_at_a_time_one_is_the_first() {
+    let (_clock, store) = bounded(10_000);
+    let store = Arc::new(store);
+    let uses = (0..1000).map(|_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.first_use(&[7; 32], at(60)).await })
+    });
+    let answers = futures_util::future::join_all(uses).await;
+    let first = answers.into_iter().filter(|answer| matches!(answer, Ok(Ok(FirstUse::First))));
+    assert_eq!(first.count(), 1);
+}
+
+#[tokio::test]
+async fn records_are_read_in_order_by_pages_and_once() {
+    let (_clock, store) = bounded(10);
+    let mut position = store.position();
+    for id in 1..=5 {
+        store.publish(&record(id, "a")).await.unwrap();
+    }
+    store.publish(&record(2, "b")).await.unwrap();
+    assert!(position.has_changed().unwrap());
+    let mut page = store.records_after(Position::default(), 2).await.unwrap();
+    let mut read = page.records.clone();
+    while page.more {
+        page = store.records_after(page.position, 2).await.unwrap();
+        read.extend(page.records.clone());
+    }
+    let expected: Vec<_> =
+        [1, 3, 4, 5].map(|id| record(id, "a")).into_iter().chain([record(2, "b")]).collect();
+    assert_eq!(read, expected);
+    assert_eq!(page.position, *position.borrow_and_update());
+    let nothing = store.records_after(page.position, 2).await.unwrap();
+    assert_eq!((nothing.records.len(), nothing.more, nothing.restarted), (0, false, false));
+    let other_life = Position { epoch: 99, revision: 3 };
+    assert!(store.records_after(other_life, 2).await.unwrap().restarted);
+    let large = Record { bytes: vec![0; MAX_SHARED_RECORD_BYTES + 1], ..record(1, "") };
+    assert!(matches!(store.publish(&large).await, Err(StoreError::TooLarge(_))));
+}
+
+fn options(text: &str) -> Result<StoreOptions, String> {
+    let options: StoreOptions = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    options.check().map(|()| options)
+}
+
+#[test]
+fn settings_that_cannot_stand_together_are_refused_without_showing_a_password() {
+    for (text, hint) in [
+        (r#"{"redis":{}}"#, "either `url` or `cluster`"),
+        (r#"{"redis":{"url":"redis://a","cluster":["redis://b"]}}"#, "either `url` or `cluster`"),
+        (r#"{"redis":{"cluster":[]}}"#, "either `url` or `cluster`"),
+        (r#"{"redis":{"url":"redis://me:hunter2@a"}}"#, "password: { file: PATH }"),
+        (r#"{"redis":{"url":"rediss://a/#insecure"}}"#, "`?` or `#`"),
+        (r#"{"redis":{"url":"http://a"}}"#, "does not begin with"),
+        (r#"{"redis":{"url":"redis://a","ca":"ca.pem"}}"#, "`rediss://`"),
+        (r#"{"redis":{"url":"rediss://a","certificate":"a.pem"}}"#, "both `certificate` and `key`"),
+        (r#"{"redis":{"url":"redis://a","username":"x"}}"#, "password"),
+        (r#"{"redis":{"url":"redis://a","timeout":"0s"}}"#, "more than 0"),
+        (r#"{"redis":{"url":"redis://a","timeout":"5s"}}"#, "at most 1s"),
+        (r#"{"redis":{"url":"redis://a","prefix":"a b"}}"#, "prefix"),
+        (r#"{"redis":{"url":"redis://a","onLoss":"allow"}}"#, "unknown variant"),
+        (r#"{"memory":{"firstUses":0}}"#, "refuse every one-time credential"),
+    ] {
+        let error = options(text).unwrap_err();
+        assert!(error.contains(hint) && !error.contains("hunter2"), "{text}: {error}");
+    }
+    let StoreOptions::Redis(redis) = options(r#"{"redis":{"url":"redis://a:6379/1"}}"#).unwrap()
+    else {
+        panic!("not Redis");
+    };
+    assert_eq!(redis.timeout.get(), Duration::from_millis(50));
+    assert_eq!((redis.on_loss, &*redis.prefix), (OnLoss::Deny, "countersign"));
+}
