@@ -108,6 +108,13 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// What is looked at, such as `token.scopes`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let found = self.found().into_iter().next();
+        found.map_or_else(|| String::from("when"), |fact| fact.name)
+    }
+
     /// What was found there.
     #[must_use]
     pub fn found(&self) -> Vec<Fact> {

@@ -47,7 +47,7 @@ pub use fact::{Fact, Sight};
 pub use gaps::{Datum, Gaps};
 pub use rule::{Effect, HostFit, Mode};
 pub use step_up::StepUp;
-pub use suite::{CaseReport, Difference, Suite, SuiteReport};
+pub use suite::{CaseReport, Difference, Question, Suite, SuiteReport};
 pub use trace::{About, CheckTrace, Mismatch, NoTrace, Recorder, RuleOutcome, RuleTrace, Trace};
 pub use truth::Truth;
 

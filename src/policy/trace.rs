@@ -92,7 +92,7 @@ pub enum RuleOutcome {
 /// One check of one rule.
 #[derive(Clone, Debug)]
 pub struct CheckTrace {
-    /// What is asked for, in words.
+    /// What is looked at, such as `token.scopes`.
     pub check: String,
     /// Whether it holds.
     pub truth: Truth,
@@ -157,7 +157,7 @@ impl About<'_> {
 impl CheckTrace {
     fn new(asked: &Asked<'_>, truth: Truth) -> Self {
         Self {
-            check: asked.check().to_string(),
+            check: asked.name(),
             truth,
             wanted: asked.wanted(),
             found: asked.found(),
