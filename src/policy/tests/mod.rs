@@ -2,6 +2,7 @@
 
 mod decisions;
 pub(super) mod fixtures;
+mod generators;
 mod injection;
 mod lints;
 mod properties;
