@@ -135,6 +135,7 @@ impl Sketch {
         };
         lines.extend(self.peer.as_ref().map(|keys| match kept(keys).as_slice() {
             [] => String::from("peer: { any: true }"),
+            [one] if one.starts_with("evidence") => format!("peer: {{ any: true, {one} }}"),
             keys => format!("peer: {{ {} }}", keys.join(", ")),
         }));
         lines.extend(self.token.as_ref().map(|keys| {
