@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use arc_swap::ArcSwap;
+use notify::event::{AccessKind, AccessMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
@@ -33,6 +35,8 @@ pub struct ReloadStatus {
     pub refused: AtomicU64,
     /// Whether the files differ from what is in force, because they have errors.
     pub stale: AtomicBool,
+    /// The errors they have, one line each.
+    pub errors: ArcSwap<Vec<String>>,
 }
 
 /// Keeps a decision point in step with its files.
@@ -62,9 +66,12 @@ impl Reloader {
     ) -> io::Result<Self> {
         let changed = remote.changed();
         let heard = Arc::clone(&changed);
-        // What happened does not matter, and an error of the watcher is one more reason to look.
-        let watcher = notify::recommended_watcher(move |_event| heard.notify_one())
-            .map_err(io::Error::other)?;
+        let hear = move |event| {
+            if is_change(&event) {
+                heard.notify_one();
+            }
+        };
+        let watcher = notify::recommended_watcher(hear).map_err(io::Error::other)?;
         let (watched, status) = (BTreeSet::new(), Arc::default());
         let mut reloader = Self { pdp, paths, watcher, watched, changed, status, remote };
         reloader.watch(files);
@@ -104,6 +111,8 @@ impl Reloader {
     fn apply(&mut self, load: Load) {
         report(&load.problems);
         let stale = load.snapshot.is_none();
+        let errors = load.problems.iter().filter(|problem| problem.severity == Severity::Error);
+        self.status.errors.store(Arc::new(errors.map(ToString::to_string).collect()));
         self.status.stale.store(stale, Ordering::Relaxed);
         match load.snapshot {
             None => {
@@ -172,8 +181,17 @@ pub fn report(problems: &[Diagnostic]) {
     }
 }
 
+/// Whether files may be others than before. Reading them is heard of too, and we read them ourselves: whoever takes that
+/// for a change reads for ever. An error of the watcher is a reason to look.
+#[must_use]
+pub fn is_change(event: &notify::Result<Event>) -> bool {
+    let read = |kind: &AccessKind| *kind != AccessKind::Close(AccessMode::Write);
+    !matches!(event, Ok(Event { kind: EventKind::Access(kind), .. }) if read(kind))
+}
+
 /// The folder that `path` is in.
-fn folder(path: &Path) -> &Path {
+#[must_use]
+pub fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,

@@ -159,8 +159,7 @@ fn a_recorded_check_is_explained() {
     let props = props();
     let check = r#"{"attributes": {"request": {"http": {"method": "GET", "host": "orders.example.com", "path": "/healthz", "scheme": "https"}}}}"#;
     let run = props.run(&format!("explain - {AT}"), check);
-    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    assert!(run.stdout.starts_with("allow  by orders/health"), "{}", run.stdout);
+    run.shows(0, &["allow by orders/health", "└─ yes health allow, by /healthz <- decides"]);
     let misspelt = check.replace("\"path\"", "\"pth\"");
     let run = props.run(&format!("explain - {AT}"), misspelt);
     assert_eq!(run.code, 2);

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use countersign::pdp::Load;
 
@@ -96,9 +99,50 @@ fn a_failing_case_says_what_was_expected_and_what_was_found() {
 fn a_run_without_a_suite_is_not_a_success() {
     let output = Command::new(env!("CARGO_BIN_EXE_countersign"))
         .arg("test")
-        .args([folder().join("public-health.yaml")])
+        .args([folder().join("health-checks.yaml")])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("no `kind: PolicySuite` document"));
+}
+
+const CLOSED: &str = "
+apiVersion: countersign.dev/v1alpha1
+kind: Policy
+metadata: { name: health }
+spec:
+  target: { anyHost: true }
+  rules: [{ name: probes, effect: allow, public: true, on: { paths: [/healthz] } }]
+---
+apiVersion: countersign.dev/v1alpha1
+kind: PolicySuite
+metadata: { name: health }
+spec:
+  cases: [{ name: open, request: { host: a.example, path: /readyz }, expect: { decision: allow } }]
+";
+
+#[test]
+fn watching_runs_the_cases_again_when_a_file_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("health.yaml");
+    fs::write(&file, CLOSED).unwrap();
+    let mut watching = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(["test", "--watch"])
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (tell, heard) = channel();
+    let output = BufReader::new(watching.stdout.take().unwrap());
+    std::thread::spawn(move || {
+        output.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)).ok()
+    });
+    let comes = |text: &str| {
+        while !heard.recv_timeout(Duration::from_secs(60)).unwrap().contains(text) {}
+    };
+    comes("1 case: 0 passed, 1 failed");
+    fs::write(&file, CLOSED.replace("[/healthz]", "[/healthz, /readyz]")).unwrap();
+    comes("1 case: 1 passed, 0 failed");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
 }

@@ -13,6 +13,7 @@ mod schema;
 mod serve;
 mod style;
 mod test;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::check::counted;
-use super::{Exit, style};
+use super::{Exit, style, watch};
 use crate::document::any_error;
-use crate::pdp::Load;
+use crate::pdp::{Load, Snapshot};
 use crate::policy::{CaseReport, Difference, PolicySet, RuleName, SuiteReport};
 
 /// Arguments of `test`.
@@ -21,6 +21,9 @@ pub(super) struct Args {
     /// For whom results are written.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Output,
+    /// Run again whenever a file changes, until interrupted.
+    #[arg(long)]
+    watch: bool,
 }
 
 /// For whom results are written, on standard output.
@@ -48,7 +51,18 @@ struct JsonCase<'a> {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    let load = Load::from_paths(&args.paths);
+    if !args.watch {
+        return judge(args, Load::from_paths(&args.paths));
+    }
+    watch::run(&args.paths, || {
+        let load = Load::from_paths(&args.paths);
+        let files = load.snapshot.iter().flat_map(Snapshot::files).map(Path::to_owned).collect();
+        judge(args, load);
+        files
+    })
+}
+
+fn judge(args: &Args, load: Load) -> Exit {
     style::diagnostics(&load.problems);
     let Some(snapshot) = load.snapshot.filter(|_| !any_error(&load.problems)) else {
         return Exit::Documents;

@@ -7,10 +7,11 @@ use super::DecisionRequest;
 use super::check::Check;
 use super::condition::Operand;
 use super::decision::RuleName;
+use super::duties::Injection;
 use super::fact::{Fact, Sight};
 use super::gaps::Gaps;
-use super::inject::Injection;
 use super::rule::Fit;
+use super::variable::Variable;
 use crate::authn::{Binding, PeerIdentity, TokenIdentity};
 use crate::request::{HeaderValue, Headers};
 
@@ -53,8 +54,9 @@ impl<'a> Asked<'a> {
         match (self.gaps == Gaps::NONE, self.check) {
             (true, _) => true,
             (false, Check::Inject(name)) => {
-                let variables = self.injection(name).into_iter().flat_map(Injection::variables);
-                !variables.filter_map(|variable| variable.datum()).any(missing)
+                let own = self.injections(name);
+                let variables = own.flat_map(|own| own.template.variables());
+                !variables.filter_map(Variable::datum).any(missing)
             }
             (false, check) => !check.datum().is_some_and(missing),
         }
@@ -102,9 +104,7 @@ impl<'a> Asked<'a> {
                 step_up.max_age.iter().map(|age| format!("{} s", age.as_secs())).collect()
             }
             Check::Condition => rule.when.iter().map(|when| when.as_str().to_owned()).collect(),
-            Check::Inject(name) => {
-                self.injection(name).iter().map(|own| own.template.text()).collect()
-            }
+            Check::Inject(name) => self.injections(name).map(|own| own.template.text()).collect(),
         }
     }
 
@@ -210,8 +210,8 @@ impl<'a> Asked<'a> {
         Sight::list(&names)
     }
 
-    fn injection(&self, name: &str) -> Option<&'a Injection> {
-        self.fit.rule.inject.iter().find(|injection| *injection.name == *name)
+    fn injections(&self, name: &str) -> impl Iterator<Item = &'a Injection> {
+        self.fit.rule.duties.injections().filter(move |injection| *injection.name == *name)
     }
 }
 

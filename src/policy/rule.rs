@@ -2,17 +2,18 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::DecisionRequest;
-use super::asked::Asked;
+use super::answer::CustomAnswer;
 use super::check::{Check, Verdict};
 use super::condition::Condition;
-use super::decision::{HeaderMutation, RuleName};
+use super::decision::RuleName;
+use super::duties::{Duties, Obligations};
 use super::gaps::Gaps;
 use super::header::HeaderMatcher;
-use super::inject::Injection;
 use super::judge::Judge;
 use super::path::PathTemplate;
 use super::peer::PeerRequirement;
@@ -57,7 +58,9 @@ pub(super) struct Rule {
     pub(super) peer: Option<PeerRequirement>,
     pub(super) token: Option<TokenRequirement>,
     pub(super) when: Option<Condition>,
-    pub(super) inject: Box<[Injection]>,
+    pub(super) duties: Duties,
+    /// What those are told whom it denies: its own, or its policy's.
+    pub(super) answer: Option<Arc<CustomAnswer>>,
 }
 
 /// How a rule came to be about a request's host; greater is narrower.
@@ -128,16 +131,7 @@ impl Rule {
     /// An authority without a port means the scheme's. With neither there is no telling: deny rules are about it then, and
     /// allow rules are not.
     fn is_about_port(&self, request: &RequestView, target: &Target) -> bool {
-        let by_scheme = || match request.scheme.as_str() {
-            "https" => Some(443),
-            "http" => Some(80),
-            _ => None,
-        };
-        self.ports.is_empty()
-            || target
-                .port
-                .or_else(by_scheme)
-                .map_or(self.effect == Effect::Deny, |port| self.ports.contains(&port))
+        fits_ports(&self.ports, request, target).unwrap_or(self.effect == Effect::Deny)
     }
 
     fn judge_request<'r, T: Trace>(&'r self, request: &RequestView, judge: &mut Judge<'r, '_, T>) {
@@ -171,6 +165,19 @@ impl Rule {
     }
 }
 
+/// Whether the authority's port is one of `ports`, of which none means every one; `None` where there is no telling.
+pub(super) fn fits_ports(ports: &[u16], request: &RequestView, target: &Target) -> Option<bool> {
+    let by_scheme = || match request.scheme.as_str() {
+        "https" => Some(443),
+        "http" => Some(80),
+        _ => None,
+    };
+    if ports.is_empty() {
+        return Some(true);
+    }
+    target.port.or_else(by_scheme).map(|port| ports.contains(&port))
+}
+
 // === impl Fit ===
 
 impl<'r> Fit<'r> {
@@ -196,7 +203,7 @@ impl<'r> Fit<'r> {
         judge.verdict()
     }
 
-    /// The headers that the rule injects.
+    /// What has to be done because the rule allows.
     ///
     /// # Errors
     /// The check that cannot be told, where a value must not be sent or was not recorded.
@@ -204,18 +211,8 @@ impl<'r> Fit<'r> {
         &self,
         question: &DecisionRequest<'_>,
         gaps: Gaps,
-    ) -> Result<Vec<HeaderMutation>, Check<'r>> {
-        let facts = self.facts(question, gaps);
-        let mut headers = Vec::with_capacity(self.rule.inject.len());
-        for injection in &self.rule.inject {
-            let check = Check::Inject(&injection.name);
-            if !Asked::new(*self, question, check, gaps).is_recorded() {
-                return Err(check);
-            }
-            let rendered = injection.render(&facts).map_err(|_| check)?;
-            headers.extend(rendered);
-        }
-        Ok(headers)
+    ) -> Result<Obligations, Check<'r>> {
+        self.rule.duties.render(&self.facts(question, gaps))
     }
 
     pub(super) fn facts<'a>(&self, question: &DecisionRequest<'a>, gaps: Gaps) -> Facts<'a>

@@ -115,3 +115,30 @@ fn folders_are_watched_where_files_are_named() {
     assert_eq!(folder(Path::new("a/b.yaml")), Path::new("a"));
     assert_eq!(folder(Path::new("b.yaml")), Path::new("."));
 }
+
+/// A server that takes its own reading for a change reads for ever.
+#[test]
+fn reading_files_is_no_change_and_writing_them_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, last) = (folder.path().join("a.yaml"), folder.path().join("last"));
+    fs::write(&file, "a").unwrap();
+    let (tell, heard) = std::sync::mpsc::channel();
+    let mut watcher = notify::recommended_watcher(move |event| tell.send(event).unwrap()).unwrap();
+    watcher.watch(folder.path(), RecursiveMode::NonRecursive).unwrap();
+    fs::read(&file).unwrap();
+    fs::write(&last, "b").unwrap();
+    let is_about = |event: &notify::Result<Event>, path: &PathBuf| {
+        event.as_ref().is_ok_and(|event| event.paths.contains(path))
+    };
+    let (mut read, mut written) = (0, 0);
+    while written == 0 {
+        let event = heard.recv_timeout(Duration::from_secs(20)).unwrap();
+        if is_about(&event, &file) {
+            assert!(!is_change(&event), "{event:?}");
+            read += 1;
+        }
+        written += usize::from(is_about(&event, &last) && is_change(&event));
+    }
+    assert!(read > 0, "this system does not tell of reads, and there is nothing to test");
+    assert!(is_change(&Err(notify::Error::generic("overflow"))));
+}

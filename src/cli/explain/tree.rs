@@ -53,6 +53,7 @@ fn write_answer(answer: &AnswerReport, out: &mut dyn Write) -> io::Result<()> {
         .collect();
     let verb = if answer.reason.is_some() { "answers with" } else { "sets" };
     line(out, verb, &headers)?;
+    line(out, "also sets", &answer.also)?;
     line(out, "removes", &answer.removed)?;
     for shadow in &answer.shadows {
         let would = if shadow.changes { "would change the answer" } else { "changes nothing" };
