@@ -290,7 +290,7 @@ fn seen(fact: &FactReport) -> String {
         ("masked", _, Some(kind)) => format!("is {kind}"),
         ("absent", ..) => String::from("is absent"),
         ("unreadable", ..) => String::from("cannot be used"),
-        (_, ..) => String::from("is not recorded"),
+        (..) => String::from("is not recorded"),
     }
 }
 

@@ -215,13 +215,17 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
         let kind = match &decision {
             Decision::Allow(_) if satisfied > 1 => "allowed by one of several",
             Decision::Allow(_) => "allowed by one",
-            Decision::Deny(denial) => match denial.rejection().reason() {
-                Reason::EvalError if satisfied > 0 => "allowed but for a doubt",
-                Reason::EvalError => "doubted",
-                Reason::RuleDenied => "denied",
-                Reason::CertExpired | Reason::TokenExpired => "refused",
-                _ => "not allowed",
-            },
+            Decision::Deny(denial) => {
+                let reason = denial.rejection().reason();
+                let refused = [Reason::CertExpired, Reason::TokenExpired].contains(&reason);
+                match (reason == Reason::EvalError, reason == Reason::RuleDenied) {
+                    (true, _) if satisfied > 0 => "allowed but for a doubt",
+                    (true, _) => "doubted",
+                    (_, true) => "denied",
+                    (false, false) if refused => "refused",
+                    (false, false) => "not allowed",
+                }
+            }
         };
         *decisions.entry(kind).or_default() += 1;
     }
