@@ -89,6 +89,9 @@ impl<'a> Compiler<'a, '_> {
         if let Some(binding) = binding {
             self.denies_the_strong(binding, "binding");
         }
+        if let Some(bind) = spec.token.as_ref().and_then(|token| token.value.bind.as_ref()) {
+            self.denies_the_strong(bind, "bind");
+        }
         let token = spec.token.as_ref().map(|token| &token.value);
         if let Some(acr) = token.and_then(|token| token.acr.as_ref()) {
             self.denies_the_strong(acr, "acr");
