@@ -37,6 +37,8 @@ mod replicas;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod stolen;
+#[cfg(test)]
 mod stopping;
 #[cfg(test)]
 mod targets;
