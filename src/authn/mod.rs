@@ -15,6 +15,7 @@ mod revoked;
 mod signature;
 mod signed;
 mod token;
+mod trace;
 
 pub use crate::evidence::PeerSource;
 pub use binding::Binding;
@@ -28,6 +29,7 @@ pub use peer::{
 };
 pub use signed::{SignedToken, TokenMemory};
 pub use token::{Presenter, TokenCheck, TokenIdentity, verify_all as verify_tokens_traced};
+pub use trace::{NoTrace, Trace};
 
 use crate::clock::UnixTime;
 use crate::document::BindingFloor;
@@ -73,6 +75,20 @@ pub fn authenticate(
     memory: Memory<'_>,
     now: UnixTime,
 ) -> Subject {
+    authenticate_traced(evidence, trust, material, memory, now, &mut NoTrace)
+}
+
+/// Verifies like [`authenticate`], watched by `trace`.
+#[must_use]
+pub fn authenticate_traced(
+    evidence: &Evidence,
+    trust: &TrustStore,
+    material: &Material,
+    memory: Memory<'_>,
+    now: UnixTime,
+    trace: &mut impl Trace,
+) -> Subject {
+    let hop = &mut |hop: Hop<'_>| trace.hop(hop);
     let revocations = material.revocations(trust);
     let peer = peer::verify_unless_revoked(
         &evidence.peer,
@@ -80,13 +96,13 @@ pub fn authenticate(
         revocations,
         memory.certificates,
         now,
-        &mut |_| {},
+        hop,
     );
     let tokens = match &evidence.tokens {
         Err(rejection) => Credential::Rejected(rejection.clone()),
         Ok(presented) if presented.is_empty() => Credential::Absent,
         Ok(presented) => {
-            let passed = &mut |_| {};
+            let passed = &mut |check| trace.passed(check);
             let by = Presenter {
                 peer: &peer,
                 proof: &evidence.proof,

@@ -15,6 +15,7 @@ mod remember;
 mod remote;
 mod revocation;
 mod snapshot;
+mod trace;
 
 pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
 pub use introspect::Introspector;
@@ -29,6 +30,7 @@ pub use revocation::{
     RevocationRegister, SharingStatus, UnknownRevocation,
 };
 pub use snapshot::{Load, Revision, Snapshot};
+pub use trace::{NoTrace, Trace};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -143,6 +145,13 @@ impl Pdp {
         Self { store, ..self }
     }
 
+    /// The same without introspection: an opaque token is one that its issuer says nothing about.
+    #[must_use]
+    pub fn asking_nobody(mut self) -> Self {
+        self.introspector = Introspector::https(Arc::clone(&self.clock));
+        self
+    }
+
     /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
     pub fn publish(&self, snapshot: Snapshot) {
         if snapshot.policies().asserts() && self.assertions.is_none() {
@@ -226,6 +235,12 @@ impl Current {
 // === impl Pinned ===
 
 impl Pinned<'_> {
+    /// What it decides by.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.current.snapshot
+    }
+
     /// Which headers carry credentials.
     #[must_use]
     pub fn sealed(&self) -> &SealedNames {
@@ -234,12 +249,17 @@ impl Pinned<'_> {
 
     /// Decides one request.
     pub async fn decide(&self, view: &RequestView, credentials: CredentialHeaders) -> Outcome {
-        let mut evidence = evidence::collect(
-            &credentials,
-            view.destination.principal.as_deref(),
-            &self.pdp.options.peer_sources,
-            self.current.snapshot.token_places(),
-        );
+        self.decide_traced(view, credentials, &mut NoTrace::new()).await
+    }
+
+    /// Decides like [`Pinned::decide`], watched by `trace`.
+    pub async fn decide_traced<T: Trace>(
+        &self,
+        view: &RequestView,
+        credentials: CredentialHeaders,
+        trace: &mut T,
+    ) -> Outcome {
+        let mut evidence = self.collect(view, &credentials);
         let cookies = self.kept_cookies(&credentials);
         drop(credentials);
         let began = self.stopwatch.elapsed();
@@ -251,7 +271,7 @@ impl Pinned<'_> {
             Ok(mut material) => {
                 // After the wait: what was revoked meanwhile counts.
                 material.revoke_by(self.pdp.revocations.current());
-                let outcome = self.judge(view, &evidence, &material, &cookies, began);
+                let outcome = self.judge(view, &evidence, &material, &cookies, began, trace);
                 self.use_up(outcome).await
             }
             Err(rejection) => {
@@ -300,6 +320,28 @@ impl Pinned<'_> {
         Ok(())
     }
 
+    /// Decides for somebody who was authenticated before, or is vouched for.
+    pub fn decide_for<T: Trace>(
+        &self,
+        view: &RequestView,
+        subject: Subject,
+        trace: &mut T,
+    ) -> Outcome {
+        let decision = self.evaluate(view, &subject, self.pdp.clock.now(), trace);
+        self.outcome(decision, Some(subject), Phases::default())
+    }
+
+    /// What the credentials show, unverified.
+    #[must_use]
+    pub fn collect(&self, view: &RequestView, credentials: &CredentialHeaders) -> Evidence {
+        evidence::collect(
+            credentials,
+            view.destination.principal.as_deref(),
+            &self.pdp.options.peer_sources,
+            self.current.snapshot.token_places(),
+        )
+    }
+
     /// The outcome of a request that could not be decided: a denial for `rejection`.
     #[must_use]
     pub fn refuse(&self, rejection: Rejection) -> Outcome {
@@ -307,7 +349,10 @@ impl Pinned<'_> {
     }
 
     /// Fetches what verifying needs, within the deadline.
-    async fn gather(&self, evidence: &Evidence) -> Result<Material, Rejection> {
+    ///
+    /// # Errors
+    /// `deadline` where it does not arrive in time.
+    pub async fn gather(&self, evidence: &Evidence) -> Result<Material, Rejection> {
         let Ok(tokens) = &evidence.tokens else { return Ok(Material::default()) };
         let left = self.left();
         // It waited for its turn for too long: whoever asked has given up, and deciding would make the next one late too.
@@ -334,25 +379,23 @@ impl Pinned<'_> {
         self.deadline.saturating_sub(self.stopwatch.elapsed())
     }
 
-    fn judge(
+    fn judge<T: Trace>(
         &self,
         view: &RequestView,
         evidence: &Evidence,
         material: &Material,
         cookies: &Cookies,
         began: Duration,
+        trace: &mut T,
     ) -> Outcome {
         let Current { snapshot, remembered } = &*self.current;
         let gathered = self.stopwatch.elapsed();
         let now = self.pdp.clock.now();
-        let subject =
-            authn::authenticate(evidence, snapshot.trust(), material, remembered.memory(), now);
+        let (trust, memory) = (snapshot.trust(), remembered.memory());
+        let watch = trace.authentication();
+        let subject = authn::authenticate_traced(evidence, trust, material, memory, now, watch);
         let authenticated = self.stopwatch.elapsed();
-        let decision = snapshot.policies().evaluate(&DecisionRequest {
-            subject: &subject,
-            request: view,
-            now,
-        });
+        let decision = self.evaluate(view, &subject, now, trace);
         let decision = self.with_challenge(decision, evidence, now);
         let phases = Phases {
             began: Some(began),
@@ -364,6 +407,17 @@ impl Pinned<'_> {
             Ok(sealed) => Outcome { sealed, ..self.outcome(decision, Some(subject), phases) },
             Err(why) => self.outcome(decision.withdrawn(why), Some(subject), phases),
         }
+    }
+
+    fn evaluate<T: Trace>(
+        &self,
+        view: &RequestView,
+        subject: &Subject,
+        now: UnixTime,
+        trace: &mut T,
+    ) -> Decision {
+        let question = DecisionRequest { subject, request: view, now };
+        self.current.snapshot.policies().evaluate_traced(&question, trace.evaluation())
     }
 
     /// Tells whoever lacks a good proof what to bring.

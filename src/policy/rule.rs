@@ -12,6 +12,7 @@ use super::check::{Check, Verdict};
 use super::condition::Condition;
 use super::decision::RuleName;
 use super::duties::{Duties, Obligations};
+use super::gaps::Gaps;
 use super::header::HeaderMatcher;
 use super::judge::Judge;
 use super::path::PathTemplate;
@@ -64,9 +65,12 @@ pub(super) struct Rule {
 
 /// How a rule came to be about a request's host; greater is narrower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum HostFit {
+pub enum HostFit {
+    /// It is about every host.
     Any,
+    /// By a wildcard label.
     Wildcard,
+    /// By its name.
     Exact,
 }
 
@@ -74,9 +78,9 @@ pub(super) enum HostFit {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fit<'r> {
     pub(super) rule: &'r Rule,
-    host: HostFit,
+    pub(super) host: HostFit,
     /// The narrowest template that the path matches; none where the rule is about every path.
-    template: Option<&'r PathTemplate>,
+    pub(super) template: Option<&'r PathTemplate>,
 }
 
 // === impl Rule ===
@@ -92,19 +96,36 @@ impl Rule {
         if !self.is_about_port(request, target) {
             return Err(Mismatch::Port);
         }
-        // Exactly as sent: methods are case-sensitive (RFC 9110 section 9.1, P29).
-        if !self.methods.is_empty() && !self.methods.iter().any(|own| **own == *request.method) {
+        if !self.is_about_method(request) {
             return Err(Mismatch::Method);
         }
-        let template = self
-            .paths
-            .iter()
-            .filter(|template| template.matches(&target.path))
-            .max_by(|a, b| a.cmp_narrowness(b));
+        let template = self.template(target);
         if template.is_none() && !self.paths.is_empty() {
             return Err(Mismatch::Path);
         }
         Ok(Fit { rule: self, host, template })
+    }
+
+    /// Everything that keeps the rule, found by its host, from being about the request.
+    pub(super) fn mismatches(&self, request: &RequestView, target: &Target) -> Vec<Mismatch> {
+        let path = self.paths.is_empty() || self.template(target).is_some();
+        let fits = [
+            (Mismatch::Port, self.is_about_port(request, target)),
+            (Mismatch::Method, self.is_about_method(request)),
+            (Mismatch::Path, path),
+        ];
+        fits.into_iter().filter(|(_, fits)| !fits).map(|(why, _)| why).collect()
+    }
+
+    /// Exactly as sent: methods are case-sensitive (RFC 9110 section 9.1, P29).
+    fn is_about_method(&self, request: &RequestView) -> bool {
+        self.methods.is_empty() || self.methods.iter().any(|own| **own == *request.method)
+    }
+
+    /// The narrowest template that the path matches.
+    fn template(&self, target: &Target) -> Option<&PathTemplate> {
+        let matching = self.paths.iter().filter(|template| template.matches(&target.path));
+        matching.max_by(|a, b| a.cmp_narrowness(b))
     }
 
     /// An authority without a port means the scheme's. With neither there is no telling: deny rules are about it then, and
@@ -167,7 +188,8 @@ impl<'r> Fit<'r> {
         trace: &mut T,
     ) -> Verdict<'r> {
         let rule = self.rule;
-        let mut judge = Judge::new(&rule.name, trace);
+        let gaps = trace.gaps();
+        let mut judge = Judge::new(*self, question, trace);
         rule.judge_request(question.request, &mut judge);
         if let Some(peer) = &rule.peer {
             peer.judge(question.subject.peer().verified(), &mut judge);
@@ -176,7 +198,7 @@ impl<'r> Fit<'r> {
             token.judge(question.subject, question.now, &mut judge);
         }
         if let Some(condition) = &rule.when {
-            judge.check(Check::Condition, || condition.holds(&self.facts(question)));
+            judge.check(Check::Condition, || condition.holds(&self.facts(question, gaps)));
         }
         judge.verdict()
     }
@@ -184,12 +206,16 @@ impl<'r> Fit<'r> {
     /// What has to be done because the rule allows.
     ///
     /// # Errors
-    /// The check that cannot be told, where a value must not be sent.
-    pub(super) fn render(&self, question: &DecisionRequest<'_>) -> Result<Obligations, Check<'r>> {
-        self.rule.duties.render(&self.facts(question))
+    /// The check that cannot be told, where a value must not be sent or was not recorded.
+    pub(super) fn render(
+        &self,
+        question: &DecisionRequest<'_>,
+        gaps: Gaps,
+    ) -> Result<Obligations, Check<'r>> {
+        self.rule.duties.render(&self.facts(question, gaps))
     }
 
-    fn facts<'a>(&self, question: &DecisionRequest<'a>) -> Facts<'a>
+    pub(super) fn facts<'a>(&self, question: &DecisionRequest<'a>, gaps: Gaps) -> Facts<'a>
     where
         'r: 'a,
     {
@@ -201,6 +227,7 @@ impl<'r> Fit<'r> {
             template: self.template,
             rule: &self.rule.name,
             now: question.now,
+            gaps,
         }
     }
 

@@ -17,6 +17,8 @@ mod drill;
 #[cfg(test)]
 mod envoy;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod fail_closed;
 #[cfg(test)]
 mod footprint;

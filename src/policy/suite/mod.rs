@@ -2,8 +2,10 @@
 
 mod answer;
 mod compile;
+mod question;
 mod run;
 
+pub use question::Question;
 pub use run::{CaseReport, Difference, SuiteReport};
 
 use std::sync::Arc;

@@ -3,7 +3,9 @@
 mod answers;
 mod decisions;
 pub(super) mod fixtures;
+mod generators;
 mod injection;
 mod lints;
 mod properties;
 mod shadows;
+mod tracing;

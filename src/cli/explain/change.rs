@@ -1,0 +1,130 @@
+//! What would have to be otherwise for the request to be allowed: for each rule that comes near, nearest first.
+
+use std::cmp::Reverse;
+
+use serde::Serialize;
+
+use super::rules::{ElsewhereReport, PolicyReport, RuleReport, RulesReport};
+use crate::document::closest;
+use crate::policy::{Decision, Effect, Mode, PolicySet};
+use crate::reason::Reason;
+use crate::request::RequestView;
+
+/// What would have to be otherwise.
+#[derive(Debug, Serialize)]
+pub(super) struct Change {
+    /// `policy/rule`; none where it is about no rule.
+    pub(super) rule: Option<String>,
+    /// What has to change, all of it, in words.
+    pub(super) needs: Vec<String>,
+}
+
+/// How many rules that are about other requests are worth naming.
+const MOST_ELSEWHERE: usize = 3;
+
+/// What would have to be otherwise so that `decision` were an allow.
+pub(super) fn all(
+    decision: &Decision,
+    rules: &RulesReport,
+    policies: &PolicySet,
+    view: &RequestView,
+) -> Vec<Change> {
+    let Decision::Deny(denial) = decision else { return Vec::new() };
+    if denial.rule().is_none() && denial.rejection().reason() != Reason::NoRule {
+        // It was refused before any rule was asked.
+        return vec![Change { rule: None, needs: vec![denial.rejection().detail().to_owned()] }];
+    }
+    let about = || rules.policies.iter().flat_map(|p| p.rules.iter().map(move |rule| (p, rule)));
+    let mut changes: Vec<_> = about().filter_map(|(p, rule)| must_not_deny(p, rule)).collect();
+    let allowed =
+        about().any(|(_, rule)| rule.is(Effect::Allow, Mode::Enforce) && rule.result == "holds");
+    if allowed {
+        return changes;
+    }
+    let mut near: Vec<_> = about().filter_map(|(p, rule)| must_allow(p, rule)).collect();
+    near.sort_by_key(|(named, change)| (!named, change.needs.len()));
+    changes.extend(near.into_iter().map(|(_, change)| change));
+    if changes.is_empty() {
+        changes = other_rules(&rules.elsewhere, view);
+    }
+    if changes.is_empty() {
+        changes.extend(nobody_is_about(view, policies));
+    }
+    changes
+}
+
+fn named(policy: &PolicyReport, rule: &RuleReport) -> Option<String> {
+    Some(format!("{}/{}", policy.policy, rule.rule))
+}
+
+/// A deny rule that matches, or of which nobody can tell.
+fn must_not_deny(policy: &PolicyReport, rule: &RuleReport) -> Option<Change> {
+    if !rule.is(Effect::Deny, Mode::Enforce) || rule.result == "fails" {
+        return None;
+    }
+    let unknown = rule.checks.iter().filter(|check| check.result == "unknown");
+    let unknown: Vec<_> = unknown.filter_map(|check| check.change.as_ref()).collect();
+    let needs = match unknown.split_first() {
+        Some(_) => unknown
+            .iter()
+            .map(|why| format!("it denies unless it is certain not to match: {why}"))
+            .collect(),
+        None if rule.checks.is_empty() => {
+            vec![String::from("it denies every request that it is about")]
+        }
+        None => {
+            let checks: Vec<_> =
+                rule.checks.iter().map(|check| format!("`{}`", check.check)).collect();
+            vec![format!("it matches, and must not: {} has to be otherwise", checks.join(" or "))]
+        }
+    };
+    Some(Change { rule: named(policy, rule), needs })
+}
+
+/// An allow rule that does not hold, or does not count; and whether it is the one that came closest.
+fn must_allow(policy: &PolicyReport, rule: &RuleReport) -> Option<(bool, Change)> {
+    if rule.effect != Effect::Allow.as_str() {
+        return None;
+    }
+    let mut needs: Vec<_> = rule.checks.iter().filter_map(|check| check.change.clone()).collect();
+    if rule.is(Effect::Allow, Mode::Shadow) {
+        needs.push(String::from("the rule is in shadow mode: `mode: enforce` makes it count"));
+    }
+    Some((rule.named, Change { rule: named(policy, rule), needs }))
+}
+
+/// Rules about other requests: those that differ in the fewest respects first, and then those whose paths begin alike.
+fn other_rules(elsewhere: &[ElsewhereReport], view: &RequestView) -> Vec<Change> {
+    let path = view.raw_path.split(['?', '#']).next().unwrap_or_default();
+    let mut near: Vec<_> = elsewhere.iter().filter(|rule| rule.effect == "allow").collect();
+    near.sort_by_key(|rule| (rule.differs.len(), Reverse(alike(rule, path))));
+    let change = |rule: &ElsewhereReport| Change {
+        rule: Some(rule.rule.clone()),
+        needs: rule
+            .differs
+            .iter()
+            .map(|own| format!("the {} has to be {}", own.what, one_of(&own.about)))
+            .collect(),
+    };
+    near.into_iter().take(MOST_ELSEWHERE).map(change).collect()
+}
+
+/// How much of the path the nearest of a rule's templates begins with.
+fn alike(rule: &ElsewhereReport, path: &str) -> usize {
+    let common =
+        |template: &String| template.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
+    rule.differs.iter().flat_map(|own| &own.about).map(common).max().unwrap_or(0)
+}
+
+fn nobody_is_about(view: &RequestView, policies: &PolicySet) -> Option<Change> {
+    let host = view.target.as_ref().ok()?.host.as_str();
+    let hosts = policies.hosts();
+    let known: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let near = closest(host, &known).map(|near| format!("; did you mean `{near}`?"));
+    let needs = format!("no allow rule is about the host `{host}`{}", near.unwrap_or_default());
+    Some(Change { rule: None, needs: vec![needs] })
+}
+
+fn one_of(texts: &[String]) -> String {
+    texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(" or ")
+}
