@@ -83,6 +83,7 @@ impl TokenCheck {
             Self::RequiredClaims => "RFC 7519 section 4.1",
             Self::Profile => "RFC 9068 section 2.2",
             Self::Binding => "RFC 8705 section 3",
+            Self::Revocation => "RFC 7009 section 2",
         }
     }
 
