@@ -11,6 +11,7 @@ mod profile;
 mod signature;
 mod signed;
 mod token;
+mod trace;
 
 pub use crate::evidence::PeerSource;
 pub use binding::Binding;
@@ -21,6 +22,7 @@ pub use peer::{
 };
 pub use signed::{SignedToken, TokenMemory};
 pub use token::{TokenCheck, TokenIdentity, verify_all as verify_tokens_traced};
+pub use trace::{NoTrace, Trace};
 
 use crate::clock::UnixTime;
 use crate::evidence::Evidence;
@@ -65,12 +67,26 @@ pub fn authenticate(
     memory: Memory<'_>,
     now: UnixTime,
 ) -> Subject {
-    let peer = peer::verify(&evidence.peer, trust, memory.certificates, now);
+    authenticate_traced(evidence, trust, material, memory, now, &mut NoTrace)
+}
+
+/// Verifies like [`authenticate`], watched by `trace`.
+#[must_use]
+pub fn authenticate_traced(
+    evidence: &Evidence,
+    trust: &TrustStore,
+    material: &Material,
+    memory: Memory<'_>,
+    now: UnixTime,
+    trace: &mut impl Trace,
+) -> Subject {
+    let hop = &mut |hop: Hop<'_>| trace.hop(hop);
+    let peer = peer::verify_traced(&evidence.peer, trust, memory.certificates, now, hop);
     let tokens = match &evidence.tokens {
         Err(rejection) => Credential::Rejected(rejection.clone()),
         Ok(presented) if presented.is_empty() => Credential::Absent,
         Ok(presented) => {
-            let passed = &mut |_| {};
+            let passed = &mut |check| trace.passed(check);
             match token::verify_all(presented, &peer, trust, material, memory.tokens, now, passed) {
                 Ok(verified) => Credential::Verified(verified),
                 Err(rejection) => Credential::Rejected(rejection),

@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod demo;
 mod documents;
+mod explain;
 mod inspect;
 mod keys;
 mod moment;
@@ -33,6 +34,8 @@ enum Command {
     Serve(serve::Args),
     /// Look for mistakes in documents.
     Check(check::Args),
+    /// Tell why a request is allowed or denied, rule by rule, and what would have to change.
+    Explain(Box<explain::Args>),
     /// Show what a certificate, an XFCC header or a recorded check proves, and to whom.
     Inspect(inspect::Args),
     /// List every issuer's keys, or explain what becomes of a token.
@@ -103,6 +106,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Keys(args) => keys::run(args),
         Command::Test(args) => test::run(&args),

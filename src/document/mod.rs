@@ -31,7 +31,7 @@ pub use introspection::{
     IntrospectionClientSpec, IntrospectionSpec, MutualTlsSpec, PrivateKeyJwtSpec, SecretFile,
 };
 pub use policy::PolicySpec;
-pub use policy_suite::PolicySuiteSpec;
+pub use policy_suite::{PolicySuiteSpec, QuestionSpec};
 pub use source::{RemoteSource, Source};
 pub use spanned::Spanned;
 pub use suggest::closest;
@@ -137,6 +137,15 @@ pub fn read_settings<'de, T: Deserialize<'de>>(
     file: &'de Arc<SourceFile>,
 ) -> Result<T, Diagnostic> {
     yaml::read(file.text(), &Origin { file: Arc::clone(file), base: 0 })
+}
+
+/// Reads the request to explain in `file`, and where it starts.
+///
+/// # Errors
+/// The first problem, with its place.
+pub fn question(file: &Arc<SourceFile>) -> Result<(QuestionSpec, Origin), Diagnostic> {
+    let origin = Origin { file: Arc::clone(file), base: 0 };
+    yaml::read(file.text(), &origin).map(|spec| (spec, origin))
 }
 
 fn parse_one(text: &str, origin: &Origin) -> Result<Document, Diagnostic> {

@@ -109,6 +109,23 @@ pub struct RequestFixture {
     pub context_extensions: Option<Entries<String>>,
 }
 
+/// One request with its caller, in a file of its own: for `countersign explain`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct QuestionSpec {
+    /// The moment, as RFC 3339 text; now if nothing is said.
+    pub now: Option<Spanned<String>>,
+    /// The request.
+    pub request: RequestFixture,
+    /// The peer; none if nothing is said.
+    pub peer: Option<PeerFixture>,
+    /// The token; none if nothing is said.
+    pub token: Option<Spanned<TokenFixture>>,
+    /// Further tokens, of other issuers.
+    #[serde(default)]
+    pub tokens: Vec<Spanned<TokenFixture>>,
+}
+
 /// What is decided. What is left out is not looked at.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod grpc;
+mod json;
 mod listener;
 mod recorded;
 mod server;

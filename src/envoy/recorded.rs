@@ -1,18 +1,23 @@
-//! A check that somebody has recorded, as bytes of a file instead of a call.
+//! A check that somebody has recorded: as the bytes of a gRPC message, or in protobuf's JSON form.
 
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use prost::Message as _;
 
-use super::decode;
+use super::{decode, json};
 use crate::request::{CredentialHeaders, RequestView, SealedNames};
 
-/// Reads the `CheckRequest` in `bytes`, as a gRPC message has it; nothing where there is none.
-#[must_use]
+/// Reads the `CheckRequest` in `bytes`; nothing where there is none. A text is one where it is JSON that has `attributes`.
+///
+/// # Errors
+/// What is wrong with it, where it is JSON.
 pub fn decode_recorded(
     bytes: &[u8],
     sealed: &SealedNames,
-) -> Option<(RequestView, CredentialHeaders)> {
+) -> Option<Result<(RequestView, CredentialHeaders), String>> {
+    if let Some(check) = json::check(bytes) {
+        return Some(check.map(|check| decode(check, sealed)));
+    }
     let check = CheckRequest::decode(bytes).ok()?;
     // An empty message is made of no bytes, so that anything could be one.
-    check.attributes.is_some().then(|| decode(check, sealed))
+    check.attributes.is_some().then(|| Ok(decode(check, sealed)))
 }

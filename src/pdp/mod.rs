@@ -11,6 +11,7 @@ mod outcome;
 mod remember;
 mod remote;
 mod snapshot;
+mod trace;
 
 pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
 pub use introspect::Introspector;
@@ -19,6 +20,7 @@ pub use outcome::{DecisionId, Observer, Outcome};
 pub use remember::{MemoryOptions, Remembered};
 pub use remote::{RemoteFiles, RemoteStatus};
 pub use snapshot::{Load, Revision, Snapshot};
+pub use trace::{NoTrace, Trace};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +29,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::authn::{self, Subject};
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::{Clock, Stopwatch, UnixTime};
 use crate::evidence::{self, Evidence, PeerSources, Presented, Xfcc};
 use crate::policy::{Decision, DecisionRequest, Denial};
 use crate::reason::{Reason, Rejection};
@@ -97,6 +99,13 @@ impl Pdp {
         Self { current, keys, introspector, clock, ids, options, unknown_xfcc_keys }
     }
 
+    /// The same without introspection: an opaque token is one that its issuer says nothing about.
+    #[must_use]
+    pub fn asking_nobody(mut self) -> Self {
+        self.introspector = Introspector::https(Arc::clone(&self.clock));
+        self
+    }
+
     /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
     pub fn publish(&self, snapshot: Snapshot) {
         let previous = self.current.load();
@@ -157,6 +166,12 @@ impl Current {
 // === impl Pinned ===
 
 impl Pinned<'_> {
+    /// What it decides by.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.current.snapshot
+    }
+
     /// Which headers carry credentials.
     #[must_use]
     pub fn sealed(&self) -> &SealedNames {
@@ -165,18 +180,44 @@ impl Pinned<'_> {
 
     /// Decides one request.
     pub async fn decide(&self, view: &RequestView, credentials: CredentialHeaders) -> Outcome {
-        let evidence = evidence::collect(
-            &credentials,
-            view.destination.principal.as_deref(),
-            &self.pdp.options.peer_sources,
-            self.current.snapshot.token_places(),
-        );
+        self.decide_traced(view, credentials, &mut NoTrace::new()).await
+    }
+
+    /// Decides like [`Pinned::decide`], watched by `trace`.
+    pub async fn decide_traced<T: Trace>(
+        &self,
+        view: &RequestView,
+        credentials: CredentialHeaders,
+        trace: &mut T,
+    ) -> Outcome {
+        let evidence = self.collect(view, &credentials);
         drop(credentials);
         self.pdp.count_unknown_keys(&evidence.peer.xfcc);
         match self.gather(&evidence).await {
-            Ok(material) => self.judge(view, &evidence, &material),
+            Ok(material) => self.judge(view, &evidence, &material, trace),
             Err(rejection) => self.refuse(rejection),
         }
+    }
+
+    /// Decides for somebody who was authenticated before, or is vouched for.
+    pub fn decide_for<T: Trace>(
+        &self,
+        view: &RequestView,
+        subject: Subject,
+        trace: &mut T,
+    ) -> Outcome {
+        self.evaluate(view, subject, self.pdp.clock.now(), trace)
+    }
+
+    /// What the credentials show, unverified.
+    #[must_use]
+    pub fn collect(&self, view: &RequestView, credentials: &CredentialHeaders) -> Evidence {
+        evidence::collect(
+            credentials,
+            view.destination.principal.as_deref(),
+            &self.pdp.options.peer_sources,
+            self.current.snapshot.token_places(),
+        )
     }
 
     /// The outcome of a request that could not be decided: a denial for `rejection`.
@@ -186,7 +227,10 @@ impl Pinned<'_> {
     }
 
     /// Fetches what verifying needs, within the deadline.
-    async fn gather(&self, evidence: &Evidence) -> Result<Material, Rejection> {
+    ///
+    /// # Errors
+    /// `deadline` where it does not arrive in time.
+    pub async fn gather(&self, evidence: &Evidence) -> Result<Material, Rejection> {
         let Ok(tokens) = &evidence.tokens else { return Ok(Material::default()) };
         let left = self.left();
         // It waited for its turn for too long: whoever asked has given up, and deciding would make the next one late too.
@@ -213,16 +257,31 @@ impl Pinned<'_> {
         self.deadline.saturating_sub(self.stopwatch.elapsed())
     }
 
-    fn judge(&self, view: &RequestView, evidence: &Evidence, material: &Material) -> Outcome {
+    fn judge<T: Trace>(
+        &self,
+        view: &RequestView,
+        evidence: &Evidence,
+        material: &Material,
+        trace: &mut T,
+    ) -> Outcome {
         let Current { snapshot, remembered } = &*self.current;
         let now = self.pdp.clock.now();
-        let subject =
-            authn::authenticate(evidence, snapshot.trust(), material, remembered.memory(), now);
-        let decision = snapshot.policies().evaluate(&DecisionRequest {
-            subject: &subject,
-            request: view,
-            now,
-        });
+        let (trust, memory) = (snapshot.trust(), remembered.memory());
+        let watch = trace.authentication();
+        let subject = authn::authenticate_traced(evidence, trust, material, memory, now, watch);
+        self.evaluate(view, subject, now, trace)
+    }
+
+    fn evaluate<T: Trace>(
+        &self,
+        view: &RequestView,
+        subject: Subject,
+        now: UnixTime,
+        trace: &mut T,
+    ) -> Outcome {
+        let question = DecisionRequest { subject: &subject, request: view, now };
+        let policies = self.current.snapshot.policies();
+        let decision = policies.evaluate_traced(&question, trace.evaluation());
         self.outcome(decision, Some(subject))
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::decision::Needs;
+use super::gaps::Datum;
 use super::step_up::StepUp;
 use super::truth::Truth;
 use crate::evidence_level::EvidenceLevel;
@@ -75,6 +76,34 @@ pub(super) enum Verdict<'r> {
 // === impl Check ===
 
 impl<'r> Check<'r> {
+    /// What a record must hold so that it can be told; for a condition and for what is injected, each variable says so
+    /// itself.
+    pub(super) fn datum(self) -> Option<Datum> {
+        match self {
+            Self::ContextExtension(_) => Some(Datum::ContextExtensions),
+            Self::Header(_) => Some(Datum::Headers),
+            Self::Query(_) => Some(Datum::Query),
+            Self::PeerDns | Self::PeerUri | Self::PeerEmail => Some(Datum::PeerNames),
+            Self::TokenClaim(pointer) => Datum::of_claim(pointer),
+            Self::TokenAcr(_) | Self::TokenAge(_) => Some(Datum::TokenClaims),
+            Self::Source
+            | Self::PeerPresent
+            | Self::PeerTrustDomain(_)
+            | Self::PeerSpiffe
+            | Self::PeerSubject
+            | Self::PeerEvidence(_)
+            | Self::TokenPresent(_)
+            | Self::TokenBinding
+            | Self::TokenAudience
+            | Self::TokenSubject
+            | Self::TokenClient
+            | Self::TokenScopes(_)
+            | Self::TokenAnyScope(_)
+            | Self::Condition
+            | Self::Inject(_) => None,
+        }
+    }
+
     /// How far a rule got that failed here: the allow rule that got furthest came closest.
     pub(super) const fn stage(self) -> u8 {
         match self {

@@ -1,6 +1,8 @@
 //! Conditions on claims. Values are compared with values of the same kind only: `"1"` is not `1`, and a claim of
 //! another kind than the rule compares is *unknown*, not unequal, so that a deny rule cannot be got around by it.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::truth::Truth;
@@ -56,7 +58,34 @@ impl ClaimMatcher {
     }
 }
 
+// === impl ClaimTest ===
+
+impl fmt::Display for ClaimTest {
+    /// Completes "the claim has to be ..".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OneOf(scalars) => {
+                let quoted: Vec<_> = scalars.iter().map(|own| format!("`{own}`")).collect();
+                f.write_str(&quoted.join(" or "))
+            }
+            Self::Contains(scalar) => write!(f, "a list that has `{scalar}`"),
+            Self::Exists(true) => f.write_str("there"),
+            Self::Exists(false) => f.write_str("absent"),
+        }
+    }
+}
+
 // === impl Scalar ===
+
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Int(int) => write!(f, "{int}"),
+            Self::Bool(bool) => write!(f, "{bool}"),
+        }
+    }
+}
 
 impl Scalar {
     /// Reads a value of a document; `None` for what claims are not compared with.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::DecisionRequest;
+use super::asked::Asked;
 use super::check::{Check, Verdict};
 use super::decision::{Decision, Denial, HeaderMutation, Permit, ShadowOutcome};
 use super::index::Index;
 use super::inject::is_spelling_of;
 use super::rule::{Effect, Fit, Mode};
-use super::trace::Trace;
+use super::trace::{About, Trace};
 use super::truth::Truth;
 use crate::reason::{Reason, Rejection};
 use crate::request::{Headers, Target};
@@ -80,13 +81,15 @@ fn all_spellings(strip: &Arc<[String]>, headers: &Headers) -> Arc<[String]> {
 impl<'r> Tally<'r> {
     fn add<T: Trace>(&mut self, fit: Fit<'r>, question: &DecisionRequest<'_>, trace: &mut T) {
         let rule = fit.rule;
-        let verdict = fit.judge(question, trace);
-        trace.judged(&rule.name, rule.effect, rule.mode, verdict.into());
+        let mut verdict = fit.judge(question, trace);
         match (rule.mode, rule.effect) {
             (Mode::Shadow, _) => self.shadows.push((fit, verdict.into())),
             (Mode::Enforce, Effect::Deny) => self.add_deny(fit, verdict),
-            (Mode::Enforce, Effect::Allow) => self.add_allow(fit, verdict, question),
+            (Mode::Enforce, Effect::Allow) => {
+                verdict = self.add_allow(fit, verdict, question, trace);
+            }
         }
+        trace.judged(&About(fit), verdict.into());
     }
 
     fn add_deny(&mut self, fit: Fit<'r>, verdict: Verdict<'r>) {
@@ -103,17 +106,34 @@ impl<'r> Tally<'r> {
         }
     }
 
-    fn add_allow(&mut self, fit: Fit<'r>, verdict: Verdict<'r>, question: &DecisionRequest<'_>) {
+    /// Gives the verdict, which what is to be injected may have changed.
+    fn add_allow<T: Trace>(
+        &mut self,
+        fit: Fit<'r>,
+        verdict: Verdict<'r>,
+        question: &DecisionRequest<'_>,
+        trace: &mut T,
+    ) -> Verdict<'r> {
         if verdict != Verdict::Satisfied {
-            return self.add_miss(fit, verdict);
+            self.add_miss(fit, verdict);
+            return verdict;
         }
-        if self.allowed.as_ref().is_some_and(|(other, _)| narrower(other, &fit)) {
-            return;
+        let beaten = self.allowed.as_ref().is_some_and(|(other, _)| narrower(other, &fit));
+        if beaten && !T::WANTS_EVERY_CHECK {
+            return verdict;
         }
         // A value that must not be sent keeps this rule from allowing, as anything does that cannot be evaluated.
-        match fit.render(question) {
-            Ok(headers) => self.allowed = Some((fit, headers)),
-            Err(check) => self.add_miss(fit, Verdict::Indeterminate(check)),
+        match fit.render(question, trace.gaps()) {
+            Ok(_) if beaten => verdict,
+            Ok(headers) => {
+                self.allowed = Some((fit, headers));
+                verdict
+            }
+            Err(check) => {
+                trace.check(&Asked::new(fit, question, check, trace.gaps()), Truth::Unknown);
+                self.add_miss(fit, Verdict::Indeterminate(check));
+                Verdict::Indeterminate(check)
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Patterns over host names: exact, or with one leading wildcard label that stands for exactly one label.
 
+use std::fmt;
+
 use crate::request::Host;
 
 /// A set of host names.
@@ -12,6 +14,15 @@ pub(super) enum HostPattern {
 }
 
 // === impl HostPattern ===
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::OneLabelBelow(parent) => write!(f, "*.{parent}"),
+        }
+    }
+}
 
 impl HostPattern {
     /// Reads a pattern; the error says what is wrong with it and what to do.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::host::{HostPattern, parent_of};
 use super::rule::{HostFit, Rule};
-use crate::request::Target;
+use crate::request::{Host, Target};
 
 /// Every rule, found by host and by the first segment of its paths.
 ///
@@ -47,16 +47,33 @@ impl Index {
 
     /// The rules that may be about `target`, each once.
     pub(super) fn candidates(&self, target: &Target) -> impl Iterator<Item = (HostFit, &Rule)> {
-        let host = target.host.as_str();
         let first = target.path.segments().first().map_or("", String::as_str);
+        self.buckets(target.host.as_str())
+            .flat_map(move |(fit, bucket)| bucket.find(first).map(move |at| (fit, at)))
+            .filter_map(|(fit, at)| self.rules.get(at).map(|rule| (fit, rule)))
+    }
+
+    /// Every rule of `host`, whatever its paths.
+    pub(super) fn of_host(&self, host: &Host) -> impl Iterator<Item = (HostFit, &Rule)> {
+        self.buckets(host.as_str())
+            .flat_map(|(fit, bucket)| bucket.all().into_iter().map(move |at| (fit, at)))
+            .filter_map(|(fit, at)| self.rules.get(at).map(|rule| (fit, rule)))
+    }
+
+    /// The hosts that have rules of their own.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        let exact = self.exact.keys().map(ToString::to_string);
+        let below = self.one_label_below.keys().map(|parent| format!("*.{parent}"));
+        let mut hosts: Vec<_> = exact.chain(below).collect();
+        hosts.sort_unstable();
+        hosts
+    }
+
+    fn buckets(&self, host: &str) -> impl Iterator<Item = (HostFit, &Bucket)> {
         let exact = self.exact.get(host).map(|bucket| (HostFit::Exact, bucket));
         let below = parent_of(host).and_then(|parent| self.one_label_below.get(parent));
         let below = below.map(|bucket| (HostFit::Wildcard, bucket));
-        [exact, below, Some((HostFit::Any, &self.any))]
-            .into_iter()
-            .flatten()
-            .flat_map(move |(fit, bucket)| bucket.find(first).map(move |at| (fit, at)))
-            .filter_map(|(fit, at)| self.rules.get(at).map(|rule| (fit, rule)))
+        [exact, below, Some((HostFit::Any, &self.any))].into_iter().flatten()
     }
 
     /// Every rule, in no particular order.
@@ -90,6 +107,15 @@ impl Bucket {
             }
             Some(_) | None => self.open.push(at),
         }
+    }
+
+    /// Every rule, each once.
+    fn all(&self) -> Vec<usize> {
+        let mut all: Vec<_> =
+            self.by_first_segment.values().flatten().chain(&self.open).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     fn find(&self, first: &str) -> impl Iterator<Item = usize> {

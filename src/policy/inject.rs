@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::decision::HeaderMutation;
 use super::template::{Template, Unsafe};
-use super::variable::Facts;
+use super::variable::{Facts, Variable};
 use crate::request::SealedNames;
 
 /// A header to set.
@@ -55,6 +55,11 @@ const PROXY_PREFIXES: [&str; 3] = ["x-envoy-", "x-forwarded-", "x-istio-"];
 // === impl Injection ===
 
 impl Injection {
+    /// What its value is made of.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &Variable> {
+        self.template.variables()
+    }
+
     /// The header for `facts`; none where its value is not known.
     ///
     /// # Errors

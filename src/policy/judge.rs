@@ -1,13 +1,16 @@
 //! Putting the checks of one rule together.
 
+use super::DecisionRequest;
+use super::asked::Asked;
 use super::check::{Check, Verdict};
-use super::decision::RuleName;
+use super::rule::Fit;
 use super::trace::Trace;
 use super::truth::Truth;
 
 /// Collects the checks of one rule into its verdict, and shows each to whoever is watching.
 pub(super) struct Judge<'r, 't, T> {
-    rule: &'r RuleName,
+    fit: Fit<'r>,
+    question: &'t DecisionRequest<'t>,
     verdict: Verdict<'r>,
     trace: &'t mut T,
 }
@@ -15,17 +18,23 @@ pub(super) struct Judge<'r, 't, T> {
 // === impl Judge ===
 
 impl<'r, 't, T: Trace> Judge<'r, 't, T> {
-    pub(super) const fn new(rule: &'r RuleName, trace: &'t mut T) -> Self {
-        Self { rule, verdict: Verdict::Satisfied, trace }
+    pub(super) const fn new(
+        fit: Fit<'r>,
+        question: &'t DecisionRequest<'t>,
+        trace: &'t mut T,
+    ) -> Self {
+        Self { fit, question, verdict: Verdict::Satisfied, trace }
     }
 
-    /// One check. It is not made where it cannot change the verdict and nobody watches.
+    /// One check. It is not made where it cannot change the verdict and nobody watches, and it cannot be told where it is
+    /// about something that was not recorded: doubt never allows, so that a record explains less and never more.
     pub(super) fn check(&mut self, check: Check<'r>, truth: impl FnOnce() -> Truth) {
         if self.verdict.is_settled() && !T::WANTS_EVERY_CHECK {
             return;
         }
-        let truth = truth();
-        self.trace.check(self.rule, check, truth);
+        let asked = Asked::new(self.fit, self.question, check, self.trace.gaps());
+        let truth = if asked.is_recorded() { truth() } else { Truth::Unknown };
+        self.trace.check(&asked, truth);
         self.verdict = self.verdict.and(check, truth);
     }
 

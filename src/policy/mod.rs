@@ -4,12 +4,16 @@
 //! set always has the same answer. `docs/policy.md` says what the documents mean.
 
 mod answer;
+mod asked;
 mod check;
 mod claim;
 mod compile;
 mod condition;
 mod decision;
+mod elsewhere;
 mod evaluate;
+mod fact;
+mod gaps;
 mod header;
 mod host;
 mod index;
@@ -19,6 +23,7 @@ mod lint;
 mod path;
 mod peer;
 mod query;
+mod remedy;
 mod rule;
 mod step_up;
 mod suite;
@@ -33,12 +38,17 @@ mod variable;
 mod tests;
 
 pub use answer::Answer;
+pub use asked::Asked;
 pub use check::Check;
+pub use condition::Operand;
 pub use decision::{Decision, Denial, HeaderMutation, Needs, Permit, RuleName, ShadowOutcome};
-pub use rule::{Effect, Mode};
+pub use elsewhere::Elsewhere;
+pub use fact::{Fact, Sight};
+pub use gaps::{Datum, Gaps};
+pub use rule::{Effect, HostFit, Mode};
 pub use step_up::StepUp;
-pub use suite::{CaseReport, Difference, Suite, SuiteReport};
-pub use trace::{CheckTrace, Mismatch, NoTrace, Recorder, RuleOutcome, RuleTrace, Trace};
+pub use suite::{CaseReport, Difference, Question, Suite, SuiteReport};
+pub use trace::{About, CheckTrace, Mismatch, NoTrace, Recorder, RuleOutcome, RuleTrace, Trace};
 pub use truth::Truth;
 
 use std::sync::Arc;

@@ -6,9 +6,11 @@ use std::fmt;
 use ipnet::IpNet;
 
 use super::DecisionRequest;
+use super::asked::Asked;
 use super::check::{Check, Verdict};
 use super::condition::Condition;
 use super::decision::{HeaderMutation, RuleName};
+use super::gaps::Gaps;
 use super::header::HeaderMatcher;
 use super::inject::Injection;
 use super::judge::Judge;
@@ -60,9 +62,12 @@ pub(super) struct Rule {
 
 /// How a rule came to be about a request's host; greater is narrower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum HostFit {
+pub enum HostFit {
+    /// It is about every host.
     Any,
+    /// By a wildcard label.
     Wildcard,
+    /// By its name.
     Exact,
 }
 
@@ -70,9 +75,9 @@ pub(super) enum HostFit {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fit<'r> {
     pub(super) rule: &'r Rule,
-    host: HostFit,
+    pub(super) host: HostFit,
     /// The narrowest template that the path matches; none where the rule is about every path.
-    template: Option<&'r PathTemplate>,
+    pub(super) template: Option<&'r PathTemplate>,
 }
 
 // === impl Rule ===
@@ -159,7 +164,8 @@ impl<'r> Fit<'r> {
         trace: &mut T,
     ) -> Verdict<'r> {
         let rule = self.rule;
-        let mut judge = Judge::new(&rule.name, trace);
+        let gaps = trace.gaps();
+        let mut judge = Judge::new(*self, question, trace);
         rule.judge_request(question.request, &mut judge);
         if let Some(peer) = &rule.peer {
             peer.judge(question.subject.peer().verified(), &mut judge);
@@ -168,7 +174,7 @@ impl<'r> Fit<'r> {
             token.judge(question.subject, question.now, &mut judge);
         }
         if let Some(condition) = &rule.when {
-            judge.check(Check::Condition, || condition.holds(&self.facts(question)));
+            judge.check(Check::Condition, || condition.holds(&self.facts(question, gaps)));
         }
         judge.verdict()
     }
@@ -176,21 +182,26 @@ impl<'r> Fit<'r> {
     /// The headers that the rule injects.
     ///
     /// # Errors
-    /// The check that cannot be told, where a value must not be sent.
+    /// The check that cannot be told, where a value must not be sent or was not recorded.
     pub(super) fn render(
         &self,
         question: &DecisionRequest<'_>,
+        gaps: Gaps,
     ) -> Result<Vec<HeaderMutation>, Check<'r>> {
-        let facts = self.facts(question);
+        let facts = self.facts(question, gaps);
         let mut headers = Vec::with_capacity(self.rule.inject.len());
         for injection in &self.rule.inject {
-            let rendered = injection.render(&facts).map_err(|_| Check::Inject(&injection.name))?;
+            let check = Check::Inject(&injection.name);
+            if !Asked::new(*self, question, check, gaps).is_recorded() {
+                return Err(check);
+            }
+            let rendered = injection.render(&facts).map_err(|_| check)?;
             headers.extend(rendered);
         }
         Ok(headers)
     }
 
-    fn facts<'a>(&self, question: &DecisionRequest<'a>) -> Facts<'a>
+    pub(super) fn facts<'a>(&self, question: &DecisionRequest<'a>, gaps: Gaps) -> Facts<'a>
     where
         'r: 'a,
     {
@@ -202,6 +213,7 @@ impl<'r> Fit<'r> {
             template: self.template,
             rule: &self.rule.name,
             now: question.now,
+            gaps,
         }
     }
 

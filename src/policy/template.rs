@@ -55,6 +55,15 @@ impl Template {
         Ok(Self(parts.into()))
     }
 
+    /// Its text in the document, but for doubled braces.
+    pub(super) fn text(&self) -> String {
+        let part = |part: &Part| match part {
+            Part::Text(text) => text.to_string(),
+            Part::Variable(variable) => format!("{{{}}}", variable.name()),
+        };
+        self.0.iter().map(part).collect()
+    }
+
     /// The variables in it.
     pub(super) fn variables(&self) -> impl Iterator<Item = &Variable> {
         self.0.iter().filter_map(|part| match part {

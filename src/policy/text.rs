@@ -1,5 +1,7 @@
 //! Comparisons of texts, and of all the values that something has. All are of the whole value or of a stated end of it, and all mind case.
 
+use std::fmt;
+
 use super::truth::Truth;
 
 /// What a text must be.
@@ -22,6 +24,33 @@ pub(super) enum ValuesTest {
     All(TextMatcher),
     /// Whether it was sent.
     Exists(bool),
+}
+
+// === impl TextMatcher, as words ===
+
+impl fmt::Display for TextMatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OneOf(texts) => {
+                let quoted: Vec<_> = texts.iter().map(|text| format!("`{text}`")).collect();
+                f.write_str(&quoted.join(" or "))
+            }
+            Self::Prefix(prefix) => write!(f, "something that starts with `{prefix}`"),
+            Self::Suffix(suffix) => write!(f, "something that ends with `{suffix}`"),
+        }
+    }
+}
+
+impl fmt::Display for ValuesTest {
+    /// Completes "the header has to be ..".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any(matcher) => write!(f, "in one of its values {matcher}"),
+            Self::All(matcher) => write!(f, "in each of its values {matcher}"),
+            Self::Exists(true) => f.write_str("there"),
+            Self::Exists(false) => f.write_str("absent"),
+        }
+    }
 }
 
 // === impl ValuesTest ===

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::decision::RuleName;
+use super::gaps::{Datum, Gaps};
 use super::path::PathTemplate;
 use crate::authn::{PeerIdentity, TokenIdentity};
 use crate::clock::UnixTime;
@@ -38,6 +39,8 @@ pub(super) struct Facts<'a> {
     pub(super) template: Option<&'a PathTemplate>,
     pub(super) rule: &'a RuleName,
     pub(super) now: UnixTime,
+    /// What was not recorded.
+    pub(super) gaps: Gaps,
 }
 
 /// The value of a variable, before it is known to be safe.
@@ -99,6 +102,17 @@ impl Variable {
         PLAIN.iter().find(|(name, _)| *name == text).map(|(_, variable)| variable.clone())
     }
 
+    /// Its name, as documents write it.
+    pub(super) fn name(&self) -> String {
+        if let Self::TokenClaim(pointer) = self {
+            return format!("token.claims.{pointer}");
+        }
+        if let Self::RequestPath(capture) = self {
+            return format!("request.path.{capture}");
+        }
+        PLAIN.iter().find(|(_, own)| own == self).map_or("", |(name, _)| *name).to_owned()
+    }
+
     /// Whether it is about the token.
     pub(super) const fn needs_token(&self) -> bool {
         matches!(
@@ -130,6 +144,25 @@ impl Variable {
             | Self::PeerTrustDomain
             | Self::RequestMethod
             | Self::RequestHost
+            | Self::DecisionPolicy
+            | Self::DecisionRule => None,
+        }
+    }
+
+    /// What a record must hold so that it can be told.
+    pub(super) fn datum(&self) -> Option<Datum> {
+        match self {
+            Self::TokenId => Some(Datum::TokenId),
+            Self::TokenClaim(pointer) => Datum::of_claim(pointer),
+            Self::PeerDns => Some(Datum::PeerNames),
+            Self::TokenSubject
+            | Self::TokenClient
+            | Self::TokenIssuer
+            | Self::PeerSpiffe
+            | Self::PeerTrustDomain
+            | Self::RequestMethod
+            | Self::RequestHost
+            | Self::RequestPath(_)
             | Self::DecisionPolicy
             | Self::DecisionRule => None,
         }

@@ -62,6 +62,27 @@ impl TokenCheck {
     pub(super) const SIGNED: [Self; 5] =
         [Self::Algorithm, Self::Type, Self::Key, Self::Signature, Self::Claims];
 
+    /// What asks for it.
+    #[must_use]
+    pub const fn section(self) -> &'static str {
+        match self {
+            Self::Issuer => "RFC 7519 section 4.1.1",
+            Self::Keys => "RFC 7517 section 5",
+            Self::Algorithm => "RFC 8725 section 3.1",
+            Self::Type => "RFC 8725 section 3.11",
+            Self::Key => "RFC 7515 section 4.1.4",
+            Self::Signature => "RFC 7515 section 5.2",
+            Self::Claims => "RFC 7519 section 4.1",
+            Self::Expiry => "RFC 7519 section 4.1.4",
+            Self::NotBefore => "RFC 7519 sections 4.1.5 and 4.1.6",
+            Self::Lifetime => "RFC 8725 section 3.10",
+            Self::Audience => "RFC 7519 section 4.1.3",
+            Self::RequiredClaims => "RFC 7519 section 4.1",
+            Self::Profile => "RFC 9068 section 2.2",
+            Self::Binding => "RFC 8705 section 3",
+        }
+    }
+
     /// Its name in output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

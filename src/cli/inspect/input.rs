@@ -202,10 +202,10 @@ impl Input {
 
     fn check(bytes: &[u8]) -> Result<Self, String> {
         let (view, credentials) = envoy::decode_recorded(bytes, &SealedNames::default())
-            .ok_or_else(|| {
-                String::from(
+            .unwrap_or_else(|| {
+                Err(String::from(
                     "it is no recorded check, and it is not text; say what it is with `--as`",
-                )
+                ))
             })?;
         let destination = view.destination.principal;
         Ok(Self { kind: Kind::Check, credentials, destination, names_tls_peer: true })
@@ -270,7 +270,7 @@ fn lines(http: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
     map.chain(list).collect()
 }
 
-fn to_pem(der: &[u8]) -> String {
+pub(in crate::cli) fn to_pem(der: &[u8]) -> String {
     let text = STANDARD.encode(der);
     let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
     for (at, c) in text.chars().enumerate() {

@@ -5,6 +5,9 @@ mod input;
 mod render;
 mod report;
 
+pub(in crate::cli) use self::input::to_pem;
+pub(in crate::cli) use self::report::{HopReport, PeerReport, RejectionReport};
+
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 

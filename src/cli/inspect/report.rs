@@ -40,41 +40,41 @@ pub(super) struct Report {
 
 /// Who the caller is, or why nobody is believed to be.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct PeerReport {
+pub(in crate::cli) struct PeerReport {
     /// `verified`, `rejected` or `absent`.
-    pub(super) verdict: &'static str,
+    pub(in crate::cli) verdict: &'static str,
     #[serde(flatten)]
-    pub(super) rejection: Option<RejectionReport>,
-    pub(super) spiffe: Option<String>,
-    pub(super) subject: Option<String>,
-    pub(super) trust_domain: Option<String>,
+    pub(in crate::cli) rejection: Option<RejectionReport>,
+    pub(in crate::cli) spiffe: Option<String>,
+    pub(in crate::cli) subject: Option<String>,
+    pub(in crate::cli) trust_domain: Option<String>,
     /// The level of evidence.
-    pub(super) evidence: Option<&'static str>,
-    pub(super) source: Option<&'static str>,
-    pub(super) forwarders: Vec<String>,
+    pub(in crate::cli) evidence: Option<&'static str>,
+    pub(in crate::cli) source: Option<&'static str>,
+    pub(in crate::cli) forwarders: Vec<String>,
 }
 
 /// Why something is refused.
-#[derive(Debug, Serialize)]
-pub(super) struct RejectionReport {
-    pub(super) reason: &'static str,
-    pub(super) detail: String,
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::cli) struct RejectionReport {
+    pub(in crate::cli) reason: &'static str,
+    pub(in crate::cli) detail: String,
 }
 
 /// One step of the walk.
-#[derive(Debug, Serialize)]
-pub(super) struct HopReport {
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::cli) struct HopReport {
     /// `source_certificate`, `xfcc`, `client_cert` or `principal`.
-    pub(super) place: &'static str,
+    pub(in crate::cli) place: &'static str,
     /// The number of the XFCC element, counted from the left and from 1.
-    pub(super) element: Option<usize>,
+    pub(in crate::cli) element: Option<usize>,
     /// `caller`, `forwarder`, `repeated`, `refused` or `not_reached`.
-    pub(super) finding: &'static str,
+    pub(in crate::cli) finding: &'static str,
     #[serde(flatten)]
-    pub(super) rejection: Option<RejectionReport>,
-    pub(super) identity: Option<String>,
-    pub(super) trust_domain: Option<String>,
-    pub(super) evidence: Option<&'static str>,
+    pub(in crate::cli) rejection: Option<RejectionReport>,
+    pub(in crate::cli) identity: Option<String>,
+    pub(in crate::cli) trust_domain: Option<String>,
+    pub(in crate::cli) evidence: Option<&'static str>,
 }
 
 /// The XFCC header.
@@ -208,7 +208,7 @@ fn xfcc(evidence: &PeerEvidence, judges: Judges<'_>) -> Option<XfccReport> {
 // === impl PeerReport ===
 
 impl PeerReport {
-    fn new(peer: &Credential<PeerIdentity>) -> Self {
+    pub(in crate::cli) fn new(peer: &Credential<PeerIdentity>) -> Self {
         match peer {
             Credential::Absent => Self { verdict: "absent", ..Self::default() },
             Credential::Rejected(rejection) => {
@@ -239,7 +239,7 @@ impl From<&Rejection> for RejectionReport {
 // === impl HopReport ===
 
 impl HopReport {
-    fn new(hop: &Hop<'_>) -> Self {
+    pub(in crate::cli) fn new(hop: &Hop<'_>) -> Self {
         let (place, element) = match hop.place {
             HopPlace::SourceCertificate => ("source_certificate", None),
             HopPlace::Element(index) => ("xfcc", Some(index.saturating_add(1))),

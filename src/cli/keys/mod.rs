@@ -5,6 +5,8 @@ mod list;
 mod obtain;
 mod verify;
 
+pub(in crate::cli) use self::verify::token_header;
+
 use std::path::PathBuf;
 
 use tokio::runtime::Runtime;

@@ -134,8 +134,26 @@ fn from_stdin() -> Result<Secret<String>, Unread> {
     Ok(Secret::new(text))
 }
 
-/// The token as one that was found in a request, where tokens of the issuer that it claims to be from may be.
+/// The token as one that was found in a request.
 fn present(text: &str, trust: &TrustStore) -> Result<Vec<PresentedToken>, Rejection> {
+    let place = place(text, trust);
+    let (name, value) = header(text, &place);
+    let mut headers = Headers::default();
+    headers.push(&name, HeaderValue::new(value.into_bytes()));
+    let sealed = SealedNames::for_places([&place]);
+    let (_, credentials) = CredentialHeaders::split(headers, &sealed, None, None);
+    evidence::collect(&credentials, None, &PeerSources::default(), &[place]).tokens
+}
+
+/// The header that carries the token `text`, perhaps with a scheme before it, and its value.
+pub(in crate::cli) fn token_header(text: &str, trust: &TrustStore) -> (String, String) {
+    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let bare = if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { text };
+    header(bare, &place(bare, trust))
+}
+
+/// Where tokens of the issuer that the token claims to be from may be.
+fn place(text: &str, trust: &TrustStore) -> TokenPlace {
     let jws = CompactJws::parse(text);
     let issuer = match &jws {
         Ok(jws) => {
@@ -146,17 +164,15 @@ fn present(text: &str, trust: &TrustStore) -> Result<Vec<PresentedToken>, Reject
         Err(_) => trust.issuers().iter().find(|issuer| is_introspected(issuer)),
     };
     let place = issuer.and_then(|issuer| issuer.places().first());
-    let place = place.cloned().unwrap_or(TokenPlace::Authorization);
-    let (name, value) = match &place {
-        TokenPlace::Authorization => ("authorization", format!("Bearer {text}")),
-        TokenPlace::Header(name) => (name.as_str(), text.to_owned()),
-        TokenPlace::Cookie(name) => ("cookie", format!("{name}={text}")),
-    };
-    let mut headers = Headers::default();
-    headers.push(name, HeaderValue::new(value.into_bytes()));
-    let sealed = SealedNames::for_places([&place]);
-    let (_, credentials) = CredentialHeaders::split(headers, &sealed, None, None);
-    evidence::collect(&credentials, None, &PeerSources::default(), &[place]).tokens
+    place.cloned().unwrap_or(TokenPlace::Authorization)
+}
+
+fn header(text: &str, place: &TokenPlace) -> (String, String) {
+    match place {
+        TokenPlace::Authorization => (String::from("authorization"), format!("Bearer {text}")),
+        TokenPlace::Header(name) => (name.clone(), text.to_owned()),
+        TokenPlace::Cookie(name) => (String::from("cookie"), format!("{name}={text}")),
+    }
 }
 
 fn is_introspected(issuer: &Issuer) -> bool {

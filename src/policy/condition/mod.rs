@@ -8,6 +8,7 @@ mod check;
 mod functions;
 mod kind;
 mod names;
+mod operands;
 mod source;
 mod typing;
 mod values;
@@ -27,12 +28,16 @@ use crate::limits::{CONDITION_STACK_BYTES, MAX_CONDITION_BRACKETS, MAX_CONDITION
 use crate::request::SealedNames;
 use values::{Slot, Values};
 
+pub use operands::Operand;
+
 /// A compiled condition.
 #[derive(Clone)]
 pub(super) struct Condition {
     text: Box<str>,
     expression: IdedExpr,
     slots: Box<[Slot]>,
+    /// The places in the text of what `&&` and `||` put together, by node.
+    operands: Box<[(u64, Range<usize>)]>,
 }
 
 /// What the rule around a condition asks for, and so what there is to speak of.
@@ -80,6 +85,11 @@ impl Condition {
             Ok(Err(_)) => Err(vec![Fault::of_all(text, "the condition cannot be read")]),
             Err(_) => Err(vec![Fault::of_all(text, "no thread to read the condition on")]),
         }
+    }
+
+    /// Its text in the document.
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// Whether it is the same for every request.
@@ -144,9 +154,10 @@ fn read(text: &str, scope: Scope<'_>) -> Result<Condition, Vec<Fault>> {
         .parser()
         .parse_with_source_info(text)
         .map_err(|errors| syntax_faults(text, &errors))?;
+    let operands = operands::places(text, &expression, &places);
     let (slots, faults) = check::check(&mut expression, scope);
     if faults.is_empty() {
-        return Ok(Condition { text: text.into(), expression, slots: slots.into() });
+        return Ok(Condition { text: text.into(), expression, slots: slots.into(), operands });
     }
     Err(faults.into_iter().map(|fault| fault.located(text, &places)).collect())
 }
@@ -179,6 +190,11 @@ fn byte_at(text: &str, line: isize, column: isize) -> usize {
     above.saturating_add(line.chars().take(before(column)).map(char::len_utf8).sum())
 }
 
+fn byte_of_char(text: &str, at: u32) -> usize {
+    let chars = usize::try_from(at).unwrap_or(usize::MAX);
+    text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at)
+}
+
 // === impl Fault ===
 
 impl Fault {
@@ -202,10 +218,7 @@ impl Fault {
     }
 
     fn located(mut self, text: &str, places: &SourceInfo) -> Self {
-        let byte = |at: u32| {
-            let chars = usize::try_from(at).unwrap_or(usize::MAX);
-            text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at)
-        };
+        let byte = |at| byte_of_char(text, at);
         self.at = match places.offset_for(self.node) {
             Some((start, end)) => {
                 let (start, end) = (byte(start), byte(end.saturating_add(1)));

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::kind::Kind;
+use crate::policy::gaps::Datum;
 use crate::policy::variable::Facts;
 use crate::request::Target;
 
@@ -94,6 +95,82 @@ impl Source {
             Self::RequestPort | Self::TokenExpires | Self::Now => Kind::Int,
             Self::TokenScopes | Self::TokenAudiences | Self::PeerDns => Kind::List,
             Self::TokenClaim(_) => Kind::Any,
+        }
+    }
+
+    /// What a record must hold so that it can be told.
+    pub(super) fn datum(&self) -> Option<Datum> {
+        match self {
+            Self::RequestScheme => Some(Datum::Scheme),
+            Self::RequestHeader(_) => Some(Datum::Headers),
+            Self::Context(_) => Some(Datum::ContextExtensions),
+            Self::TokenId => Some(Datum::TokenId),
+            Self::TokenClaim(keys) => match &**keys {
+                [key] => Datum::of_claim(&format!("/{key}")),
+                _ => Some(Datum::TokenClaims),
+            },
+            Self::PeerDns => Some(Datum::PeerNames),
+            Self::RequestMethod
+            | Self::RequestHost
+            | Self::RequestPort
+            | Self::RequestFullPath
+            | Self::RequestPath(_)
+            | Self::TokenSubject
+            | Self::TokenClient
+            | Self::TokenIssuer
+            | Self::TokenExpires
+            | Self::TokenScopes
+            | Self::TokenAudiences
+            | Self::PeerSpiffe
+            | Self::PeerTrustDomain
+            | Self::PeerEvidence
+            | Self::Now => None,
+        }
+    }
+
+    /// Its name, as conditions write it.
+    pub(super) fn name(&self) -> String {
+        if let Some((name, _)) = FIELDS.iter().find(|(_, source)| source == self) {
+            return (*name).to_owned();
+        }
+        if let Self::RequestPath(name) = self {
+            return format!("request.path.{name}");
+        }
+        if let Self::RequestHeader(name) = self {
+            return format!("request.headers[\"{name}\"]");
+        }
+        if let Self::Context(name) = self {
+            return format!("context.{name}");
+        }
+        if let Self::TokenClaim(keys) = self {
+            return format!("token.claims.{}", keys.join("."));
+        }
+        String::from("now")
+    }
+
+    /// Whether its value may be shown to whoever explains a decision: what callers put into headers and claims may be about
+    /// people, or secret.
+    pub(super) const fn is_open(&self) -> bool {
+        match self {
+            Self::RequestHeader(_) | Self::TokenClaim(_) | Self::TokenId => false,
+            Self::RequestMethod
+            | Self::RequestScheme
+            | Self::RequestHost
+            | Self::RequestPort
+            | Self::RequestFullPath
+            | Self::RequestPath(_)
+            | Self::Context(_)
+            | Self::TokenSubject
+            | Self::TokenClient
+            | Self::TokenIssuer
+            | Self::TokenExpires
+            | Self::TokenScopes
+            | Self::TokenAudiences
+            | Self::PeerSpiffe
+            | Self::PeerDns
+            | Self::PeerTrustDomain
+            | Self::PeerEvidence
+            | Self::Now => true,
         }
     }
 

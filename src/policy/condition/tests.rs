@@ -67,6 +67,7 @@ fn holds_with(text: &str, claims: Value) -> Truth {
         template: Some(&template),
         rule: &rule,
         now: UnixTime::from_secs(1_000),
+        gaps: crate::policy::Gaps::NONE,
     })
 }
 

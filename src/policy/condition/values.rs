@@ -39,7 +39,15 @@ impl Slot {
         format!("@{at}")
     }
 
-    fn position(identifier: &str) -> Option<usize> {
+    /// The variable that it is about.
+    pub(super) const fn source(&self) -> Option<&Source> {
+        match self {
+            Self::Value(source) | Self::Presence(source) => Some(source),
+            Self::Pattern(_) => None,
+        }
+    }
+
+    pub(super) fn position(identifier: &str) -> Option<usize> {
         identifier.strip_prefix('@')?.parse().ok()
     }
 }
@@ -48,7 +56,11 @@ impl Slot {
 
 impl VariableResolver for Values<'_> {
     fn resolve<'b>(&'b self, identifier: &str) -> Option<CowVal<'b, 'b>> {
-        match self.slots.get(Slot::position(identifier)?)? {
+        let slot = self.slots.get(Slot::position(identifier)?)?;
+        if slot.source().and_then(Source::datum).is_some_and(|datum| self.facts.gaps.cover(datum)) {
+            return None;
+        }
+        match slot {
             Slot::Pattern(pattern) => Some(CowVal::Borrowed(pattern)),
             Slot::Presence(source) => {
                 source.is_there(&self.facts).map(|there| CowVal::owned(CelBool::from(there)))

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Case, Expectation, Suite};
+use super::{Case, Expectation, Question, Suite};
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::document::policy::Texts;
 use crate::document::policy_suite::{
-    BindingFixture, CaseSpec, ExpectSpec, PeerFixture, PolicySuiteSpec, RequestFixture,
-    TokenFixture,
+    BindingFixture, CaseSpec, ExpectSpec, PeerFixture, PolicySuiteSpec, QuestionSpec,
+    RequestFixture, TokenFixture,
 };
 use crate::document::{Diagnostic, Document, Origin, Spanned, Spec, closest};
 use crate::evidence_level::EvidenceLevel;
@@ -26,9 +26,12 @@ const DEFAULT_NOW: UnixTime = UnixTime::from_secs(1_767_225_600);
 /// The word for no peer and no token.
 const NOBODY: &str = "none";
 
-struct Compiler<'a> {
+pub(super) struct Compiler<'a> {
     origin: &'a Origin,
-    documents: &'a [Document],
+    /// The names of `TokenIssuer` documents.
+    issuers: &'a [&'a str],
+    /// The names of `TrustDomain` documents.
+    domains: &'a [&'a str],
     /// By name; nothing for one that has an error of its own.
     peers: BTreeMap<&'a str, Option<PeerIdentity>>,
     tokens: BTreeMap<&'a str, Option<TokenIdentity>>,
@@ -36,24 +39,50 @@ struct Compiler<'a> {
 }
 
 pub(super) fn compile(documents: &[Document], problems: &mut Vec<Diagnostic>) -> Vec<Suite> {
+    let issuers = names(documents, |spec| matches!(spec, Spec::TokenIssuer(_)));
+    let domains = names(documents, |spec| matches!(spec, Spec::TrustDomain(_)));
     let mut suites = Vec::new();
     for document in documents {
         let Spec::PolicySuite(spec) = &document.spec else { continue };
-        let mut compiler = Compiler {
-            origin: &document.origin,
-            documents,
-            peers: BTreeMap::new(),
-            tokens: BTreeMap::new(),
-            problems,
-        };
+        let mut compiler = Compiler::new(&document.origin, &issuers, &domains, problems);
         suites.push(compiler.suite(&document.metadata.name.value, spec));
     }
     suites
 }
 
+fn names(documents: &[Document], kind: impl Fn(&Spec) -> bool) -> Vec<&str> {
+    let of_kind = documents.iter().filter(|document| kind(&document.spec));
+    of_kind.map(|document| document.metadata.name.value.as_str()).collect()
+}
+
 // === impl Compiler ===
 
 impl<'a> Compiler<'a> {
+    pub(super) fn new(
+        origin: &'a Origin,
+        issuers: &'a [&'a str],
+        domains: &'a [&'a str],
+        problems: &'a mut Vec<Diagnostic>,
+    ) -> Self {
+        let (peers, tokens) = (BTreeMap::new(), BTreeMap::new());
+        Self { origin, issuers, domains, peers, tokens, problems }
+    }
+
+    /// One request with its caller.
+    pub(super) fn question(&mut self, spec: &QuestionSpec) -> Option<Question> {
+        let peer = match &spec.peer {
+            None => Credential::Absent,
+            Some(peer) => Credential::Verified(self.peer(peer)?),
+        };
+        let tokens = spec.token.iter().chain(&spec.tokens).map(|token| self.token(token));
+        let tokens = tokens.collect::<Option<Vec<_>>>()?;
+        let tokens =
+            if tokens.is_empty() { Credential::Absent } else { Credential::Verified(tokens) };
+        let now = spec.now.as_ref().map(|text| self.moment(text));
+        let subject = Subject::assertion(peer, tokens);
+        Some(Question { request: self.request(&spec.request)?, subject, now })
+    }
+
     fn suite(&mut self, name: &str, spec: &'a PolicySuiteSpec) -> Suite {
         self.fixtures(spec);
         if spec.cases.value.is_empty() {
@@ -64,7 +93,10 @@ impl<'a> Compiler<'a> {
     }
 
     fn now(&mut self, spec: &PolicySuiteSpec) -> UnixTime {
-        let Some(text) = &spec.now else { return DEFAULT_NOW };
+        spec.now.as_ref().map_or(DEFAULT_NOW, |text| self.moment(text))
+    }
+
+    fn moment(&mut self, text: &Spanned<String>) -> UnixTime {
         match OffsetDateTime::parse(&text.value, &Rfc3339) {
             Ok(moment) => UnixTime::from_secs(moment.unix_timestamp()),
             Err(_) => {
@@ -96,8 +128,12 @@ impl<'a> Compiler<'a> {
     }
 
     fn peer(&mut self, fixture: &PeerFixture) -> Option<PeerIdentity> {
-        let names = self.names(|spec| matches!(spec, Spec::TrustDomain(_)));
-        self.known("TrustDomain document", "unknown-trust-domain", &fixture.trust_domain, &names);
+        self.known(
+            "TrustDomain document",
+            "unknown-trust-domain",
+            &fixture.trust_domain,
+            self.domains,
+        );
         let spiffe = match &fixture.spiffe {
             None => None,
             Some(text) => match text.value.parse() {
@@ -117,8 +153,7 @@ impl<'a> Compiler<'a> {
 
     fn token(&mut self, fixture: &Spanned<TokenFixture>) -> Option<TokenIdentity> {
         let TokenFixture { issuer, claims, binding } = &fixture.value;
-        let names = self.names(|spec| matches!(spec, Spec::TokenIssuer(_)));
-        self.known("TokenIssuer document", "unknown-issuer", issuer, &names);
+        self.known("TokenIssuer document", "unknown-issuer", issuer, self.issuers);
         let token = TokenIdentity::assertion(&issuer.value, claims.clone(), (*binding).into());
         token
             .map_err(|why| self.error("invalid-claims", fixture, why.detail().to_owned(), None))
@@ -257,11 +292,6 @@ impl<'a> Compiler<'a> {
         let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         self.known("reason code", "unknown-reason", code, &known);
         Reason::ALL.iter().copied().find(|reason| reason.as_str() == code.value)
-    }
-
-    fn names(&self, kind: impl Fn(&Spec) -> bool) -> Vec<&'a str> {
-        let of_kind = self.documents.iter().filter(|document| kind(&document.spec));
-        of_kind.map(|document| document.metadata.name.value.as_str()).collect()
     }
 
     fn known(&mut self, what: &str, code: &'static str, name: &Spanned<String>, known: &[&str]) {

@@ -1,8 +1,10 @@
 //! Policy suites: cases with made-up callers, judged by the evaluator that serves.
 
 mod compile;
+mod question;
 mod run;
 
+pub use question::Question;
 pub use run::{CaseReport, Difference, SuiteReport};
 
 use std::sync::Arc;

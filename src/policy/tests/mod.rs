@@ -6,3 +6,4 @@ mod injection;
 mod lints;
 mod properties;
 mod shadows;
+mod tracing;

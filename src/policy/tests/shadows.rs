@@ -77,7 +77,12 @@ fn a_recorder_sees_every_check_and_the_same_decision() {
         &DecisionRequest { subject: &subject, request: &other, now },
         &mut recorder,
     );
-    assert!(recorder.rules().iter().any(|t| t.outcome == RuleOutcome::NotAbout(Mismatch::Method)));
+    assert!(
+        recorder
+            .rules()
+            .iter()
+            .any(|t| matches!(t.outcome, RuleOutcome::NotAbout(Mismatch::Method)))
+    );
 }
 
 fn request_to_post() -> crate::request::RequestView {

@@ -1,0 +1,24 @@
+//! Watching an authentication. Serving watches nothing; `explain` tells what it saw.
+
+use super::{Hop, TokenCheck};
+
+/// Somebody who watches an authentication.
+pub trait Trace {
+    /// A step of the walk to the peer.
+    fn hop(&mut self, hop: Hop<'_>);
+
+    /// A check that a token passed. Each token begins with [`TokenCheck::Issuer`].
+    fn passed(&mut self, check: TokenCheck);
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoTrace;
+
+// === impl NoTrace ===
+
+impl Trace for NoTrace {
+    fn hop(&mut self, _: Hop<'_>) {}
+
+    fn passed(&mut self, _: TokenCheck) {}
+}

@@ -1,0 +1,174 @@
+//! Putting a question to the decision point: the call that serves, watched, at a fixed moment.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::Args;
+use super::input::{Caller, Input};
+use super::report::Report;
+use super::watch::Watch;
+use crate::authn::{self, Credential, NoMemory, PeerIdentity, Subject, TokenIdentity};
+use crate::cli::documents::{self, Progress};
+use crate::cli::{Exit, style};
+use crate::clock::{Clock as _, FixedClock, SystemClock, UnixTime};
+use crate::config::Config;
+use crate::evidence::{Evidence, PeerSources};
+use crate::limits::KEY_FETCH_TIMEOUT;
+use crate::pdp::{
+    FetchError, Fetched, Fetcher, HttpsFetcher, KeyCache, MemoryOptions, Outcome, Pdp, PdpOptions,
+    Pinned, Snapshot,
+};
+use crate::policy::Suite;
+use crate::reason::Rejection;
+use crate::request::RequestView;
+use crate::trust::KeyUrl;
+
+/// What a question is put to.
+pub(super) struct Ground<'a> {
+    pub(super) args: &'a Args,
+    pub(super) config: Option<&'a Config>,
+    pub(super) snapshot: Snapshot,
+}
+
+/// Asks nobody.
+#[derive(Debug)]
+struct Offline;
+
+/// Reads the documents, and their suites.
+///
+/// # Errors
+/// How the command ends, after every problem was printed.
+pub(super) fn load(paths: &[PathBuf], offline: bool) -> Result<(Snapshot, Vec<Suite>), Exit> {
+    if paths.is_empty() {
+        style::error("the settings name no documents: give `--documents`");
+        return Err(Exit::Usage);
+    }
+    let suites = crate::pdp::Load::from_paths(paths).suites;
+    let read = if offline { documents::read } else { documents::fetch };
+    Ok((read(paths)?, suites))
+}
+
+/// Decides `input` and tells how.
+///
+/// # Errors
+/// How the command ends, after the reason was printed.
+pub(super) fn ask(ground: Ground<'_>, input: Input) -> Result<Report, Exit> {
+    let runtime = documents::runtime()?;
+    let _guard = runtime.enter();
+    let now = ground.args.at.or(input.at).unwrap_or_else(|| SystemClock.now());
+    let Input { view, caller, at: _, gaps, told } = input;
+    let may_wait = matches!(caller, Caller::Shown(_) | Caller::Peer(..)) && !ground.args.offline;
+    let show_values = ground.args.show_values;
+    let pdp = ground.pdp(now, may_wait, told.names_tls_peer);
+    let pinned = pdp.pin();
+    let mut watch = Watch::new(gaps);
+    let progress = may_wait.then(|| Progress::begin("the issuers")).flatten();
+    let outcome = runtime.block_on(decide(&pinned, &view, caller, now, &mut watch));
+    drop(progress);
+    let policies = pinned.snapshot().policies();
+    Ok(Report::new(&view, &outcome, &watch, policies, told, show_values))
+}
+
+async fn decide(
+    pinned: &Pinned<'_>,
+    view: &RequestView,
+    caller: Caller,
+    now: UnixTime,
+    watch: &mut Watch,
+) -> Outcome {
+    match caller {
+        Caller::Shown(credentials) => pinned.decide_traced(view, credentials, watch).await,
+        Caller::Vouched(subject) => pinned.decide_for(view, subject, watch),
+        Caller::Refused(rejection) => pinned.refuse(rejection),
+        Caller::Peer(peer, credentials) => {
+            let evidence = pinned.collect(view, &credentials);
+            let peer = Credential::Verified(peer);
+            match tokens(pinned, &evidence, &peer, now, watch).await {
+                Ok(tokens) => pinned.decide_for(view, Subject::assertion(peer, tokens), watch),
+                Err(rejection) => pinned.refuse(rejection),
+            }
+        }
+    }
+}
+
+/// The tokens of somebody whose peer is taken at its word.
+async fn tokens(
+    pinned: &Pinned<'_>,
+    evidence: &Evidence,
+    peer: &Credential<PeerIdentity>,
+    now: UnixTime,
+    watch: &mut Watch,
+) -> Result<Credential<Vec<TokenIdentity>>, Rejection> {
+    let presented = match &evidence.tokens {
+        Err(rejection) => return Ok(Credential::Rejected(rejection.clone())),
+        Ok(presented) if presented.is_empty() => return Ok(Credential::Absent),
+        Ok(presented) => presented,
+    };
+    let material = pinned.gather(evidence).await?;
+    let passed = &mut |check| watch.steps.passed.push(check);
+    let trust = pinned.snapshot().trust();
+    let verified =
+        authn::verify_tokens_traced(presented, peer, trust, &material, &NoMemory, now, passed);
+    Ok(verified.map_or_else(Credential::Rejected, Credential::Verified))
+}
+
+// === impl Ground ===
+
+impl Ground<'_> {
+    fn pdp(self, now: UnixTime, may_wait: bool, names_tls_peer: bool) -> Pdp {
+        let clock = Arc::new(FixedClock::at(now));
+        let fetcher: Arc<dyn Fetcher> =
+            if may_wait { Arc::new(HttpsFetcher) } else { Arc::new(Offline) };
+        let keys = KeyCache::new(clock.clone(), fetcher);
+        let kept = self.args.kept.as_ref();
+        let kept = kept.or(self.config.and_then(|config| config.state_folder.as_ref()));
+        // What is fetched here is not kept: the folder is the server's.
+        let keys = match kept.filter(|_| !may_wait) {
+            Some(folder) => keys.kept_in(folder.clone()),
+            None => keys,
+        };
+        let peer_sources = self.config.map(|config| config.pdp.peer_sources.clone());
+        let options = PdpOptions {
+            peer_sources: peer_sources.unwrap_or_else(|| every_source(names_tls_peer)),
+            deadline: KEY_FETCH_TIMEOUT,
+            memory: MemoryOptions::default(),
+        };
+        let pdp = Pdp::new(self.snapshot, Arc::new(keys), clock, options);
+        if may_wait { pdp } else { pdp.asking_nobody() }
+    }
+}
+
+/// Everything that is shown is looked at, where no settings say otherwise.
+const fn every_source(names_tls_peer: bool) -> PeerSources {
+    PeerSources {
+        source_certificate: true,
+        xfcc: true,
+        xfcc_without_tls: !names_tls_peer,
+        client_cert: true,
+        client_cert_without_tls: false,
+        principal: true,
+        identities: Vec::new(),
+    }
+}
+
+// === impl Offline ===
+
+impl Fetcher for Offline {
+    fn fetch<'a>(
+        &'a self,
+        _: &'a KeyUrl,
+        _: Option<&'a [u8]>,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        Box::pin(async { Err(FetchError::Timeout) })
+    }
+
+    fn fetch_file<'a>(
+        &'a self,
+        url: &'a KeyUrl,
+        authorities: Option<&'a [u8]>,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        self.fetch(url, authorities)
+    }
+}

@@ -1,0 +1,271 @@
+//! A decision in the audit log, put again. What the record does not hold is unknown, and never made up.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::input::{Caller, Input, Told};
+use crate::audit::AuditTarget;
+use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
+use crate::cli::moment;
+use crate::cli::style::visible;
+use crate::config::Config;
+use crate::evidence_level::EvidenceLevel;
+use crate::policy::Gaps;
+use crate::reason::{Layer, Reason, Rejection};
+use crate::request::{Body, Endpoint, Headers, RequestView, Target};
+use crate::secret::Fingerprint;
+
+/// What was decided, as the record has it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Recorded {
+    pub(super) decision_id: String,
+    pub(super) time: String,
+    pub(super) decision: String,
+    pub(super) reason: String,
+    pub(super) detail: String,
+    pub(super) policy: String,
+    pub(super) rule: String,
+    pub(super) revision: String,
+}
+
+/// A record, as far as a decision can be put again by it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Record {
+    #[serde(flatten)]
+    recorded: Recorded,
+    request: RequestRecord,
+    peer: Option<PeerRecord>,
+    tokens: Vec<TokenRecord>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RequestRecord {
+    id: String,
+    method: String,
+    host: String,
+    path: String,
+    source: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PeerRecord {
+    trust_domain: String,
+    spiffe: String,
+    evidence: String,
+    subject: String,
+    issuer: String,
+    serial: String,
+    fingerprint: String,
+    not_after: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct TokenRecord {
+    issuer_name: String,
+    issuer: String,
+    subject: String,
+    client: String,
+    audiences: Vec<String>,
+    scopes: Vec<String>,
+    expires_at: String,
+    binding: String,
+}
+
+/// The decision that `id` is the beginning of, or that was made for the request with this id.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn input(
+    id: &str,
+    log: Option<&Path>,
+    config: Option<&Config>,
+) -> Result<Input, String> {
+    let configured = config.and_then(|config| match &config.audit.as_ref()?.target {
+        AuditTarget::File(path) => Some(path.as_path()),
+        AuditTarget::Stdout {} => None,
+    });
+    let path = log.or(configured).ok_or_else(|| {
+        String::from("which audit log? give `--audit`, or settings that write one to a file")
+    })?;
+    find(id, path)?.put_again()
+}
+
+fn find(id: &str, path: &Path) -> Result<Record, String> {
+    let shown = visible(&path.to_string_lossy());
+    if id.len() < 4 {
+        return Err(String::from("give at least four characters of the decision's id"));
+    }
+    let log: Box<dyn Read> = match path.as_os_str() == "-" {
+        true => Box::new(io::stdin().lock()),
+        false => {
+            Box::new(File::open(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?)
+        }
+    };
+    let mut found: Option<Record> = None;
+    for line in BufReader::new(log).lines() {
+        let line = line.map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+        // Most lines are about other decisions, and need not be understood.
+        if !line.contains(id) {
+            continue;
+        }
+        let Ok(record) = serde_json::from_str::<Record>(&line) else { continue };
+        if !record.is_called(id) {
+            continue;
+        }
+        if let Some(other) = &found {
+            let (one, other) = (&record.recorded.decision_id, &other.recorded.decision_id);
+            let (id, one, other) = (visible(id), visible(one), visible(other));
+            return Err(format!(
+                "several decisions in `{shown}` are called `{id}`: `{other}`, `{one}`"
+            ));
+        }
+        found = Some(record);
+    }
+    found.ok_or_else(|| {
+        format!("no decision in `{shown}` is called `{}`; is it in an older log?", visible(id))
+    })
+}
+
+// === impl Record ===
+
+impl Record {
+    fn is_called(&self, id: &str) -> bool {
+        self.recorded.decision_id.starts_with(id) || self.request.id == id
+    }
+
+    fn put_again(self) -> Result<Input, String> {
+        let rejection = self.refused_before_any_rule();
+        let view = self.view(rejection.as_ref());
+        let caller = self.caller(rejection)?;
+        let at = moment::parse(&self.recorded.time)
+            .map_err(|_| String::from("the record does not say when it was decided"))?;
+        let told = Told {
+            from: "audit record",
+            vouched: true,
+            recorded: Some(self.recorded),
+            ..Told::default()
+        };
+        Ok(Input { view, caller, at: Some(at), gaps: Gaps::AUDIT_RECORD, told })
+    }
+
+    /// Why the request was refused, where no rule had a part in it.
+    fn refused_before_any_rule(&self) -> Option<Rejection> {
+        let Recorded { reason, detail, rule, .. } = &self.recorded;
+        let reason = Reason::ALL.iter().find(|known| known.as_str() == reason)?;
+        rule.is_empty().then(|| reason.because(detail.clone()))
+    }
+
+    fn view(&self, rejection: Option<&Rejection>) -> RequestView {
+        let RequestRecord { id, method, host, path, source } = &self.request;
+        let transport = rejection.filter(|why| why.reason().layer() == Layer::Transport);
+        RequestView {
+            id: id.clone(),
+            method: method.clone(),
+            scheme: String::new(),
+            protocol: String::new(),
+            raw_host: host.clone(),
+            raw_path: path.clone(),
+            target: transport.map_or_else(|| Target::parse(host, path), |why| Err(why.clone())),
+            headers: Headers::default(),
+            source: Endpoint { address: source.parse::<SocketAddr>().ok(), principal: None },
+            destination: Endpoint::default(),
+            sni: None,
+            body: Body::default(),
+            context_extensions: std::collections::BTreeMap::new(),
+            metadata: std::collections::BTreeMap::new(),
+        }
+    }
+
+    fn caller(&self, rejection: Option<Rejection>) -> Result<Caller, String> {
+        let layer = rejection.as_ref().map(|why| why.reason().layer());
+        let of = |layers: &[Layer]| {
+            rejection.clone().filter(|_| layer.is_some_and(|layer| layers.contains(&layer)))
+        };
+        // Of our own failures, those that come before a request is looked at are about the transport.
+        let is_ours = |why: &Rejection| {
+            why.reason().layer() == Layer::Policy && why.reason() != Reason::NoRule
+        };
+        if let Some(why) = rejection.clone().filter(is_ours) {
+            return Ok(Caller::Refused(why));
+        }
+        let peer = match (&self.peer, of(&[Layer::Peer])) {
+            (Some(peer), _) => Credential::Verified(peer.identity()?),
+            (None, Some(why)) => Credential::Rejected(why),
+            (None, None) => Credential::Absent,
+        };
+        let tokens: Result<Vec<_>, _> = self.tokens.iter().map(TokenRecord::identity).collect();
+        let tokens = match (tokens?, of(&[Layer::Token, Layer::Binding])) {
+            (_, Some(why)) => Credential::Rejected(why),
+            (tokens, None) if tokens.is_empty() => Credential::Absent,
+            (tokens, None) => Credential::Verified(tokens),
+        };
+        Ok(Caller::Vouched(Subject::assertion(peer, tokens)))
+    }
+}
+
+// === impl PeerRecord ===
+
+impl PeerRecord {
+    fn identity(&self) -> Result<PeerIdentity, String> {
+        let spiffe = match self.spiffe.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| unreadable("peer.spiffe"))?),
+        };
+        let level = EvidenceLevel::ALL.iter().find(|level| level.as_str() == self.evidence);
+        let facts = PeerFacts {
+            spiffe,
+            subject: non_empty(&self.subject),
+            issuer: non_empty(&self.issuer),
+            serial: non_empty(&self.serial),
+            certificate: Fingerprint::from_hex(&self.fingerprint),
+            not_after: moment::parse(&self.not_after).ok(),
+            ..PeerFacts::of(&self.trust_domain)
+        };
+        let level = level.ok_or_else(|| unreadable("peer.evidence"))?;
+        Ok(PeerIdentity::assertion(facts, *level))
+    }
+}
+
+// === impl TokenRecord ===
+
+impl TokenRecord {
+    fn identity(&self) -> Result<TokenIdentity, String> {
+        let mut claims = Map::new();
+        let mut claim = |name: &str, value: Option<Value>| {
+            claims.extend(value.map(|value| (name.to_owned(), value)));
+        };
+        claim("iss", non_empty(&self.issuer).map(Value::String));
+        claim("sub", non_empty(&self.subject).map(Value::String));
+        claim("client_id", non_empty(&self.client).map(Value::String));
+        claim("aud", (!self.audiences.is_empty()).then(|| json!(self.audiences)));
+        claim("scope", (!self.scopes.is_empty()).then(|| json!(self.scopes.join(" "))));
+        let expires = moment::parse(&self.expires_at).ok();
+        claim("exp", expires.map(|at| json!(at.as_secs())));
+        let binding = match self.binding.as_str() {
+            "none" => Binding::None,
+            "certificate" => Binding::Certificate,
+            "dpop" => Binding::Dpop,
+            _ => return Err(unreadable("tokens.binding")),
+        };
+        TokenIdentity::assertion(&self.issuer_name, claims, binding)
+            .map_err(|_| unreadable("tokens"))
+    }
+}
+
+fn non_empty(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn unreadable(field: &str) -> String {
+    format!("cannot understand `{field}` of the record")
+}

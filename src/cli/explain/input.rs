@@ -1,0 +1,254 @@
+//! Which request is asked about, in whichever form somebody has it.
+
+use std::io::{self, Read as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{Args, audit};
+use crate::authn::{PeerFacts, PeerIdentity, Subject};
+use crate::cli::Exit;
+use crate::cli::keys::token_header;
+use crate::cli::style::{self, visible};
+use crate::clock::UnixTime;
+use crate::config::Config;
+use crate::document::{SourceFile, any_error};
+use crate::envoy;
+use crate::limits::MAX_CHECK_REQUEST_BYTES;
+use crate::pdp::Snapshot;
+use crate::policy::{Gaps, Question, Suite};
+use crate::reason::Rejection;
+use crate::request::{
+    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, Target,
+};
+use crate::spiffe::SpiffeId;
+
+/// A request with its caller.
+#[derive(Debug)]
+pub(super) struct Input {
+    pub(super) view: RequestView,
+    pub(super) caller: Caller,
+    /// The moment that it came with.
+    pub(super) at: Option<UnixTime>,
+    /// What was not recorded of it.
+    pub(super) gaps: Gaps,
+    pub(super) told: Told,
+}
+
+/// Who asks.
+#[derive(Debug)]
+pub(super) enum Caller {
+    /// Somebody who shows credentials.
+    Shown(CredentialHeaders),
+    /// A peer that is taken at its word, with whatever else is shown.
+    Peer(PeerIdentity, CredentialHeaders),
+    /// Somebody who is taken at their word altogether.
+    Vouched(Subject),
+    /// Nobody got that far.
+    Refused(Rejection),
+}
+
+/// What to tell beside the decision.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Where the request is from.
+    pub(super) from: &'static str,
+    /// Whether somebody vouches for the caller instead of evidence.
+    pub(super) vouched: bool,
+    /// Whether the proxy could say who the TLS peer is.
+    pub(super) names_tls_peer: bool,
+    pub(super) notes: Vec<String>,
+    pub(super) recorded: Option<audit::Recorded>,
+}
+
+// === impl Input ===
+
+impl Input {
+    /// # Errors
+    /// How the command ends, after the reason was printed.
+    pub(super) fn read(
+        args: &Args,
+        config: Option<&Config>,
+        snapshot: &Snapshot,
+        suites: &[Suite],
+    ) -> Result<Self, Exit> {
+        let input = match (&args.decision, &args.case, &args.request.host, &args.file) {
+            (Some(id), ..) => audit::input(id, args.audit.as_deref(), config),
+            (None, Some(case), ..) => of_case(case, suites),
+            (None, None, Some(_), _) => by_flags(args, snapshot),
+            (None, None, None, Some(file)) => in_file(file, snapshot),
+            (None, None, None, None) => Err(String::from(
+                "which request? give FILE, `--decision`, `--case`, or `--host` and `--path`",
+            )),
+        };
+        input.map_err(|message| {
+            style::error(message);
+            Exit::Usage
+        })
+    }
+
+    fn vouched(question: Question, from: &'static str) -> Self {
+        let Question { request, subject, now } = question;
+        let told = Told { from, vouched: true, ..Told::default() };
+        let caller = Caller::Vouched(subject);
+        Self { view: request, caller, at: now, gaps: Gaps::NONE, told }
+    }
+}
+
+fn of_case(name: &str, suites: &[Suite]) -> Result<Input, String> {
+    let mut found: Vec<_> = suites.iter().flat_map(|suite| suite.questions(name)).collect();
+    let variants: Vec<_> = found.iter().map(|(variant, _)| visible(variant)).collect();
+    match (found.pop(), found.is_empty()) {
+        (Some((_, question)), true) => Ok(Input::vouched(question, "case")),
+        (Some(_), false) => Err(format!(
+            "case `{}` is {} requests: name one of them:\n  {}",
+            visible(name),
+            variants.len(),
+            variants.join("\n  ")
+        )),
+        (None, _) => Err(format!("no case of a suite is called `{}`", visible(name))),
+    }
+}
+
+fn in_file(path: &Path, snapshot: &Snapshot) -> Result<Input, String> {
+    let bytes = read(path)?;
+    if let Some(recorded) = envoy::decode_recorded(&bytes, snapshot.sealed()) {
+        let (view, credentials) =
+            recorded.map_err(|why| format!("cannot read `{}`: {why}", shown(path)))?;
+        let told = Told { from: "check", names_tls_peer: true, ..Told::default() };
+        let caller = Caller::Shown(credentials);
+        return Ok(Input { view, caller, at: None, gaps: Gaps::NONE, told });
+    }
+    let Ok(text) = String::from_utf8(bytes) else {
+        return Err(format!("`{}` is neither text nor a recorded check", shown(path)));
+    };
+    let mut problems = Vec::new();
+    let file: Arc<SourceFile> = SourceFile::new(path, text);
+    let trust = snapshot.trust();
+    let issuers: Vec<_> = trust.issuers().iter().map(crate::trust::Issuer::name).collect();
+    let domains: Vec<_> = trust.domains().iter().map(crate::trust::TrustDomain::name).collect();
+    let question = Question::read(&file, &issuers, &domains, &mut problems);
+    style::diagnostics(&problems);
+    let question = question.filter(|_| !any_error(&problems));
+    let question =
+        question.ok_or_else(|| format!("`{}` is not a request to explain", shown(path)))?;
+    Ok(Input::vouched(question, "file"))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let most = u64::try_from(MAX_CHECK_REQUEST_BYTES).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    let done = match path.as_os_str() == "-" {
+        true => io::stdin().lock().take(most).read_to_end(&mut bytes),
+        false => std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)),
+    };
+    done.map_err(|error| format!("cannot read `{}`: {error}", shown(path)))?;
+    if bytes.len() >= MAX_CHECK_REQUEST_BYTES {
+        return Err(format!("`{}` has {MAX_CHECK_REQUEST_BYTES} bytes or more", shown(path)));
+    }
+    Ok(bytes)
+}
+
+fn shown(path: &Path) -> String {
+    visible(&path.to_string_lossy())
+}
+
+fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
+    let (request, caller) = (&args.request, &args.caller);
+    let mut headers = Headers::default();
+    for header in &request.headers {
+        let (name, value) = header
+            .split_once(':')
+            .ok_or_else(|| String::from("a header is given as `name: value`"))?;
+        headers.push(name.trim(), HeaderValue::new(value.trim().as_bytes().to_vec()));
+    }
+    if let Some(xfcc) = &caller.xfcc {
+        headers.push("x-forwarded-client-cert", HeaderValue::new(xfcc.as_bytes().to_vec()));
+    }
+    if let Some(path) = &caller.token {
+        let text = String::from_utf8(read(path)?)
+            .map_err(|_| format!("`{}` is not a token: it is not text", shown(path)))?;
+        let (name, value) = token_header(text.trim(), snapshot.trust());
+        headers.push(&name, HeaderValue::new(value.into_bytes()));
+    }
+    let mut told = Told { from: "flags", ..Told::default() };
+    let certificate =
+        caller.certificate.as_deref().map(|path| leaf(path, &mut told)).transpose()?;
+    told.names_tls_peer = certificate.is_some() || caller.principal.is_some();
+    let sealed = snapshot.sealed();
+    let principal = caller.principal.clone();
+    let (open, credentials) = CredentialHeaders::split(headers, sealed, certificate, principal);
+    let view = view(args, open)?;
+    let caller = match &caller.peer_spiffe {
+        None => Caller::Shown(credentials),
+        Some(id) => {
+            told.vouched = true;
+            Caller::Peer(peer(id, args, snapshot)?, credentials)
+        }
+    };
+    Ok(Input { view, caller, at: None, gaps: Gaps::NONE, told })
+}
+
+fn view(args: &Args, headers: Headers) -> Result<RequestView, String> {
+    let request = &args.request;
+    let (host, path) = (request.host.as_deref(), request.path.as_deref());
+    let (host, path) = (host.unwrap_or_default(), path.unwrap_or_default());
+    let context = request.context.iter().map(|pair| {
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| String::from("a context extension is given as `name=value`"))?;
+        Ok((name.to_owned(), value.to_owned()))
+    });
+    let address = request.source.map(|ip| SocketAddr::new(ip, 0));
+    Ok(RequestView {
+        id: String::new(),
+        method: request.method.clone(),
+        scheme: request.scheme.clone(),
+        protocol: String::from("HTTP/2"),
+        raw_host: host.to_owned(),
+        raw_path: path.to_owned(),
+        target: Target::parse(host, path),
+        headers,
+        source: Endpoint { address, principal: None },
+        destination: Endpoint { address: None, principal: args.caller.destination.clone() },
+        sni: None,
+        body: Body::default(),
+        context_extensions: context.collect::<Result<_, String>>()?,
+        metadata: std::collections::BTreeMap::new(),
+    })
+}
+
+/// The leaf as `source.certificate` has it.
+fn leaf(path: &Path, told: &mut Told) -> Result<String, String> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+    let pem = read(path)?;
+    let mut certificates = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
+    let leaf = certificates
+        .next()
+        .ok_or_else(|| format!("there is no PEM certificate in `{}`", shown(path)))?;
+    if certificates.next().is_some() {
+        told.notes.push(String::from(
+            "only the first certificate is shown, as in `source.certificate`; give a chain by `--xfcc`",
+        ));
+    }
+    let pem = crate::cli::inspect::to_pem(&leaf);
+    Ok(utf8_percent_encode(&pem, NON_ALPHANUMERIC).to_string())
+}
+
+/// The peer called `id`, taken at its word.
+fn peer(id: &str, args: &Args, snapshot: &Snapshot) -> Result<PeerIdentity, String> {
+    let id: SpiffeId =
+        id.parse().map_err(|why| format!("`{}` is not a SPIFFE ID: {why}", visible(id)))?;
+    let domain = snapshot.trust().domain_of(&id).ok_or_else(|| {
+        format!("no `TrustDomain` document is about `{id}`, so that nobody vouches for it")
+    })?;
+    let facts = PeerFacts {
+        uris: vec![id.to_string()],
+        spiffe: Some(id.clone()),
+        ..PeerFacts::of(domain.name())
+    };
+    Ok(PeerIdentity::assertion(facts, args.caller.evidence))
+}

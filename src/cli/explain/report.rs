@@ -1,0 +1,329 @@
+//! A decision and everything that led to it, as values: what is written for people and for programs. Names and shapes are
+//! described in `docs/explain.md` and are kept.
+
+use serde::Serialize;
+
+use super::audit::Recorded;
+use super::change::{self, Change};
+use super::input::Told;
+use super::rules::{ElsewhereReport, PolicyReport, RulesReport};
+use super::watch::Watch;
+use crate::authn::{Binding, Credential, PeerIdentity, TokenCheck, TokenIdentity};
+use crate::cli::inspect::{HopReport, PeerReport, RejectionReport};
+use crate::cli::moment;
+use crate::pdp::Outcome;
+use crate::policy::{Answer, Decision, Denial, Permit, PolicySet};
+use crate::request::RequestView;
+
+/// A decision and everything that led to it.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// The answer; by the documents at hand, not those that were in force when a record was written.
+    pub(super) answer: AnswerReport,
+    /// What would have to be otherwise, one entry for each rule, nearest first; nothing for an allow.
+    pub(super) changes: Vec<Change>,
+    pub(super) question: QuestionReport,
+    /// What was decided then, where the question is from an audit record.
+    pub(super) recorded: Option<RecordedReport>,
+    pub(super) peer: PeerReport,
+    /// The steps of the walk to the peer, nearest proxy first.
+    pub(super) walk: Vec<HopReport>,
+    pub(super) tokens: TokensReport,
+    /// The policies with a rule about the request.
+    pub(super) policies: Vec<PolicyReport>,
+    /// Rules of the host that are about other requests.
+    pub(super) elsewhere: Vec<ElsewhereReport>,
+}
+
+/// What the proxy is told.
+#[derive(Debug, Serialize)]
+pub(super) struct AnswerReport {
+    /// `allow` or `deny`.
+    pub(super) decision: &'static str,
+    pub(super) reason: Option<&'static str>,
+    pub(super) detail: Option<String>,
+    /// `policy/rule`: which decides, or came closest.
+    pub(super) rule: Option<String>,
+    /// The HTTP status that the caller gets; none for an allow, which the service behind the proxy answers.
+    pub(super) status: Option<u16>,
+    /// The headers of a denial, or those that an allow sets on the request.
+    pub(super) headers: Vec<HeaderReport>,
+    /// The headers that an allow removes from the request.
+    pub(super) removed: Vec<String>,
+    /// The rules in shadow mode that matched, or of which nobody can tell.
+    pub(super) shadows: Vec<ShadowReport>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct HeaderReport {
+    pub(super) name: String,
+    /// Only with `--show-values` where it may be about people.
+    pub(super) value: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ShadowReport {
+    pub(super) rule: String,
+    pub(super) effect: &'static str,
+    /// Whether the decision would be another, did this one rule count.
+    pub(super) changes: bool,
+}
+
+/// What is asked.
+#[derive(Debug, Serialize)]
+pub(super) struct QuestionReport {
+    /// `flags`, `file`, `check`, `case` or `audit record`.
+    pub(super) from: &'static str,
+    pub(super) method: String,
+    pub(super) host: String,
+    pub(super) path: String,
+    pub(super) at: String,
+    /// The documents it was judged by.
+    pub(super) revision: String,
+    /// What is not known of the request; whatever depends on it cannot be told.
+    pub(super) not_recorded: Vec<&'static str>,
+    pub(super) notes: Vec<String>,
+}
+
+/// What was decided then.
+#[derive(Debug, Serialize)]
+pub(super) struct RecordedReport {
+    #[serde(flatten)]
+    pub(super) recorded: Recorded,
+    /// Whether the documents at hand are those that were in force.
+    pub(super) same_documents: bool,
+    /// Whether the answer by the record's facts is the one that was given.
+    pub(super) same_answer: bool,
+}
+
+/// The tokens.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct TokensReport {
+    /// `verified`, `rejected` or `absent`.
+    pub(super) verdict: &'static str,
+    #[serde(flatten)]
+    pub(super) rejection: Option<RejectionReport>,
+    pub(super) tokens: Vec<TokenReport>,
+    /// The checks of each token; nothing where somebody vouches for it.
+    pub(super) checks: Vec<Vec<CheckReport>>,
+}
+
+/// A verified token, as an audit record has it.
+#[derive(Debug, Serialize)]
+pub(super) struct TokenReport {
+    pub(super) issuer: String,
+    pub(super) subject: Option<String>,
+    pub(super) client: Option<String>,
+    pub(super) audiences: Vec<String>,
+    pub(super) scopes: Vec<String>,
+    pub(super) binding: &'static str,
+    pub(super) key_id: Option<String>,
+    pub(super) expires_at: Option<String>,
+}
+
+/// One check of a token.
+#[derive(Debug, Serialize)]
+pub(super) struct CheckReport {
+    pub(super) check: &'static str,
+    pub(super) section: &'static str,
+    /// `passed`, `failed` or `not_reached`.
+    pub(super) result: &'static str,
+}
+
+// === impl Report ===
+
+impl Report {
+    pub(super) fn new(
+        view: &RequestView,
+        outcome: &Outcome,
+        watch: &Watch,
+        policies: &PolicySet,
+        told: Told,
+        show_values: bool,
+    ) -> Self {
+        let subject = outcome.subject.as_ref();
+        let rules = RulesReport::new(view, outcome, &watch.rules, policies, show_values);
+        let answer = AnswerReport::new(view, outcome, show_values);
+        let changes = change::all(&outcome.decision, &rules, policies, view);
+        let RulesReport { policies, elsewhere } = rules;
+        let gaps = crate::policy::Trace::gaps(&watch.rules);
+        let recorded = told.recorded.map(|recorded| RecordedReport {
+            same_documents: recorded.revision == outcome.revision.as_str(),
+            same_answer: recorded.decision == answer.decision
+                && recorded.reason == answer.reason.unwrap_or_default(),
+            recorded,
+        });
+        Self {
+            changes,
+            question: QuestionReport {
+                from: told.from,
+                method: view.method.clone(),
+                host: view.raw_host.clone(),
+                path: view.raw_path.clone(),
+                at: moment::rfc3339(outcome.at),
+                revision: outcome.revision.to_string(),
+                not_recorded: gaps.all().iter().map(|datum| datum.as_str()).collect(),
+                notes: told.notes,
+            },
+            recorded,
+            peer: subject.map(|s| peer(s.peer(), told.vouched)).unwrap_or_default(),
+            walk: watch.steps.walk.clone(),
+            tokens: subject
+                .map(|s| TokensReport::new(s.tokens(), &watch.steps.passed))
+                .unwrap_or_default(),
+            policies,
+            elsewhere,
+            answer,
+        }
+    }
+
+    /// Whether the request may pass; by the record, where there is one.
+    pub(super) fn is_allow(&self) -> bool {
+        let recorded = self.recorded.as_ref().map(|recorded| &*recorded.recorded.decision);
+        recorded.unwrap_or(self.answer.decision) == "allow"
+    }
+}
+
+fn peer(peer: &Credential<PeerIdentity>, vouched: bool) -> PeerReport {
+    let mut report = PeerReport::new(peer);
+    if vouched {
+        report.source = None;
+    }
+    report
+}
+
+// === impl AnswerReport ===
+
+impl AnswerReport {
+    fn new(view: &RequestView, outcome: &Outcome, show_values: bool) -> Self {
+        let shadows = outcome.decision.shadows().iter().map(|shadow| ShadowReport {
+            rule: shadow.rule.to_string(),
+            effect: shadow.effect.as_str(),
+            changes: shadow.changes,
+        });
+        let shadows = shadows.collect();
+        let rule = outcome.decision.rule().map(ToString::to_string);
+        match &outcome.decision {
+            Decision::Allow(permit) => Self::allow(permit, rule, shadows, show_values),
+            Decision::Deny(denial) => Self::deny(denial, view, rule, shadows, outcome),
+        }
+    }
+
+    fn allow(
+        permit: &Permit,
+        rule: Option<String>,
+        shadows: Vec<ShadowReport>,
+        show_values: bool,
+    ) -> Self {
+        let headers = permit.headers().iter().map(|header| HeaderReport {
+            name: header.name.to_string(),
+            value: show_values.then(|| header.value.clone()),
+        });
+        let set = |name: &str| permit.headers().iter().any(|header| *header.name == *name);
+        Self {
+            decision: "allow",
+            reason: None,
+            detail: None,
+            rule,
+            status: None,
+            headers: headers.collect(),
+            removed: permit.strip().iter().filter(|name| !set(name)).cloned().collect(),
+            shadows,
+        }
+    }
+
+    fn deny(
+        denial: &Denial,
+        view: &RequestView,
+        rule: Option<String>,
+        shadows: Vec<ShadowReport>,
+        outcome: &Outcome,
+    ) -> Self {
+        let answer = Answer::of(denial, view, &outcome.id.to_string());
+        // The id is this explanation's own, and would be another the next time.
+        let headers = answer.headers.iter().map(|(name, value)| HeaderReport {
+            name: name.to_string(),
+            value: Some(value.clone()).filter(|value| !value.contains(&outcome.id.to_string())),
+        });
+        Self {
+            decision: "deny",
+            reason: Some(denial.rejection().reason().as_str()),
+            detail: Some(denial.rejection().detail().to_owned()),
+            rule,
+            status: Some(answer.status),
+            headers: headers.collect(),
+            removed: Vec::new(),
+            shadows,
+        }
+    }
+}
+
+// === impl TokensReport ===
+
+impl TokensReport {
+    fn new(tokens: &Credential<Vec<TokenIdentity>>, passed: &[TokenCheck]) -> Self {
+        let (verdict, rejection) = match tokens {
+            Credential::Absent => ("absent", None),
+            Credential::Rejected(rejection) => ("rejected", Some(rejection.into())),
+            Credential::Verified(_) => ("verified", None),
+        };
+        let verified = tokens.verified().into_iter().flatten();
+        let rejected = tokens.rejection().is_some() && !passed.is_empty();
+        Self {
+            verdict,
+            rejection,
+            tokens: verified.map(TokenReport::new).collect(),
+            checks: checks(passed, rejected),
+        }
+    }
+}
+
+/// The checks of each token. One that was rejected failed at the first check that it did not pass.
+fn checks(passed: &[TokenCheck], rejected: bool) -> Vec<Vec<CheckReport>> {
+    let starts = passed.iter().enumerate().filter(|(_, check)| **check == TokenCheck::Issuer);
+    let starts: Vec<usize> = starts.map(|(at, _)| at).collect();
+    let ends = starts.iter().skip(1).copied().chain([passed.len()]);
+    let own = starts.iter().zip(ends).filter_map(|(start, end)| passed.get(*start..end));
+    let last = starts.len();
+    own.zip(1..)
+        .map(|(own, number)| {
+            let mut fails = rejected && number == last;
+            let result = |check: &TokenCheck| match own.contains(check) {
+                true => "passed",
+                false if std::mem::take(&mut fails) => "failed",
+                false => "not_reached",
+            };
+            let results = TokenCheck::ALL.iter().map(result).collect::<Vec<_>>();
+            let of = |(check, result): (&TokenCheck, _)| CheckReport {
+                check: check.as_str(),
+                section: check.section(),
+                result,
+            };
+            TokenCheck::ALL.iter().zip(results).map(of).collect()
+        })
+        .collect()
+}
+
+// === impl TokenReport ===
+
+impl TokenReport {
+    fn new(token: &TokenIdentity) -> Self {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        // A token that somebody vouches for need not expire.
+        let expires = token.expires_at().as_secs() < i64::MAX / 2000;
+        Self {
+            issuer: token.issuer_name().to_owned(),
+            subject: text(token.subject()),
+            client: text(token.client()),
+            audiences: token.audiences().to_vec(),
+            scopes: token.scopes().to_vec(),
+            binding: match token.binding() {
+                Binding::None => "none",
+                Binding::Certificate => "certificate",
+                Binding::Dpop => "dpop",
+            },
+            key_id: text(token.key_id()),
+            expires_at: expires.then(|| moment::rfc3339(token.expires_at())),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What became of each rule, as values.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::pdp::Outcome;
+use crate::policy::{
+    CheckTrace, Effect, Elsewhere, Fact, HostFit, Mismatch, Mode, Operand, PolicySet, Recorder,
+    RuleOutcome, Sight, Truth,
+};
+use crate::request::RequestView;
+
+/// All rules of the request's host.
+pub(super) struct RulesReport {
+    pub(super) policies: Vec<PolicyReport>,
+    pub(super) elsewhere: Vec<ElsewhereReport>,
+}
+
+/// A policy with rules about the request.
+#[derive(Debug, Serialize)]
+pub(super) struct PolicyReport {
+    pub(super) policy: String,
+    /// How it is about the host: `exact`, `wildcard` or `any`.
+    pub(super) host: &'static str,
+    pub(super) rules: Vec<RuleReport>,
+}
+
+/// A rule about the request.
+#[derive(Debug, Serialize)]
+pub(super) struct RuleReport {
+    pub(super) rule: String,
+    /// `allow` or `deny`.
+    pub(super) effect: &'static str,
+    /// `enforce` or `shadow`.
+    pub(super) mode: &'static str,
+    /// `holds`, `fails` or `unknown`.
+    pub(super) result: &'static str,
+    /// Whether it is the rule that the answer names.
+    pub(super) named: bool,
+    /// The path template that the path matched; none where the rule is about every path.
+    pub(super) path: Option<String>,
+    pub(super) checks: Vec<RuleCheckReport>,
+}
+
+/// One check of a rule.
+#[derive(Debug, Serialize)]
+pub(super) struct RuleCheckReport {
+    /// What is looked at, such as `token.scopes`.
+    pub(super) check: String,
+    /// `holds`, `fails` or `unknown`.
+    pub(super) result: &'static str,
+    /// What the rule wants, as its document says it.
+    pub(super) wants: Vec<String>,
+    pub(super) found: Vec<FactReport>,
+    /// The parts of a condition.
+    pub(super) operands: Vec<OperandReport>,
+    /// What would have to be otherwise, where it does not hold.
+    pub(super) change: Option<String>,
+}
+
+/// A part of a condition.
+#[derive(Debug, Serialize)]
+pub(super) struct OperandReport {
+    pub(super) text: String,
+    /// `holds`, `fails` or `unknown`.
+    pub(super) result: &'static str,
+    pub(super) found: Vec<FactReport>,
+}
+
+/// Something that was looked at.
+#[derive(Debug, Serialize)]
+pub(super) struct FactReport {
+    pub(super) name: String,
+    /// `shown`, `masked`, `absent`, `unreadable` or `not_recorded`.
+    pub(super) state: &'static str,
+    /// What kind of value is masked.
+    pub(super) kind: Option<&'static str>,
+    pub(super) value: Option<String>,
+}
+
+/// A rule that is about other requests to the host.
+#[derive(Debug, Serialize)]
+pub(super) struct ElsewhereReport {
+    pub(super) rule: String,
+    pub(super) effect: &'static str,
+    /// `port`, `method` or `path`.
+    pub(super) differs: &'static str,
+    /// What it is about in that respect.
+    pub(super) about: Vec<String>,
+}
+
+// === impl RulesReport ===
+
+impl RulesReport {
+    pub(super) fn new(
+        view: &RequestView,
+        outcome: &Outcome,
+        recorder: &Recorder,
+        policies: &PolicySet,
+        show_values: bool,
+    ) -> Self {
+        let named = outcome.decision.rule();
+        let mut by_policy = BTreeMap::<String, PolicyReport>::new();
+        for trace in recorder.rules() {
+            let RuleOutcome::Judged { effect, mode, host, template, satisfied, checks } =
+                &trace.outcome
+            else {
+                continue;
+            };
+            let report = RuleReport {
+                rule: trace.rule.rule.to_string(),
+                effect: effect.as_str(),
+                mode: mode_name(*mode),
+                result: result(*satisfied),
+                named: named == Some(&trace.rule),
+                path: template.clone(),
+                checks: checks.iter().map(|own| RuleCheckReport::new(own, show_values)).collect(),
+            };
+            let policy = trace.rule.policy.to_string();
+            let empty = || PolicyReport {
+                policy: policy.clone(),
+                host: host_name(*host),
+                rules: Vec::new(),
+            };
+            by_policy.entry(policy.clone()).or_insert_with(empty).rules.push(report);
+        }
+        let mut all: Vec<_> = by_policy.into_values().collect();
+        for policy in &mut all {
+            policy.rules.sort_by(|a, b| a.rule.cmp(&b.rule));
+        }
+        let elsewhere = policies.elsewhere(view).into_iter().map(ElsewhereReport::from).collect();
+        Self { policies: all, elsewhere }
+    }
+}
+
+const fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "enforce",
+        Mode::Shadow => "shadow",
+    }
+}
+
+const fn host_name(host: HostFit) -> &'static str {
+    match host {
+        HostFit::Exact => "exact",
+        HostFit::Wildcard => "wildcard",
+        HostFit::Any => "any",
+    }
+}
+
+pub(super) const fn result(truth: Truth) -> &'static str {
+    match truth {
+        Truth::True => "holds",
+        Truth::False => "fails",
+        Truth::Unknown => "unknown",
+    }
+}
+
+// === impl RuleReport ===
+
+impl RuleReport {
+    pub(super) fn is(&self, effect: Effect, mode: Mode) -> bool {
+        self.effect == effect.as_str() && self.mode == mode_name(mode)
+    }
+}
+
+// === impl RuleCheckReport ===
+
+impl RuleCheckReport {
+    fn new(trace: &CheckTrace, show_values: bool) -> Self {
+        let CheckTrace { check, truth, wanted, found, operands, remedy } = trace;
+        Self {
+            check: check.clone(),
+            result: result(*truth),
+            wants: wanted.clone(),
+            found: found.iter().map(|fact| FactReport::new(fact, show_values)).collect(),
+            operands: operands.iter().map(|own| OperandReport::new(own, show_values)).collect(),
+            change: remedy.clone(),
+        }
+    }
+}
+
+// === impl OperandReport ===
+
+impl OperandReport {
+    fn new(operand: &Operand, show_values: bool) -> Self {
+        let found = operand.facts.iter().map(|fact| FactReport::new(fact, show_values));
+        Self { text: operand.text.clone(), result: result(operand.truth), found: found.collect() }
+    }
+}
+
+// === impl FactReport ===
+
+impl FactReport {
+    fn new(fact: &Fact, show_values: bool) -> Self {
+        let (state, kind, value) = match &fact.sight {
+            Sight::Absent => ("absent", None, None),
+            Sight::NotRecorded => ("not_recorded", None, None),
+            Sight::Unreadable => ("unreadable", None, None),
+            Sight::Open(value) => ("shown", None, Some(value.clone())),
+            Sight::Masked { kind, value } if show_values => {
+                ("shown", Some(*kind), Some(value.expose().clone()))
+            }
+            Sight::Masked { kind, .. } => ("masked", Some(*kind), None),
+        };
+        Self { name: fact.name.clone(), state, kind, value }
+    }
+}
+
+impl From<Elsewhere> for ElsewhereReport {
+    fn from(elsewhere: Elsewhere) -> Self {
+        Self {
+            rule: elsewhere.rule.to_string(),
+            effect: elsewhere.effect.as_str(),
+            differs: match elsewhere.why {
+                Mismatch::Port => "port",
+                Mismatch::Method => "method",
+                Mismatch::Path => "path",
+            },
+            about: elsewhere.about,
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The report for people: the answer and what would change it first, then how it came about.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+
+use super::change::Change;
+use super::report::{AnswerReport, RecordedReport, Report, TokensReport};
+use super::rules::{FactReport, OperandReport, PolicyReport, RuleCheckReport, RuleReport};
+use crate::cli::inspect::{HopReport, RejectionReport};
+use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
+
+/// How many rules that are about other requests are named.
+const MOST_ELSEWHERE: usize = 10;
+
+pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(recorded) = &report.recorded {
+        write_recorded(recorded, report, out)?;
+    } else {
+        write_answer(&report.answer, out)?;
+    }
+    let question = &report.question;
+    let request = [&question.method, &question.host, &question.path].map(|text| visible(text));
+    writeln!(out, "{QUIET}{}{QUIET:#}", request.join(" "))?;
+    let (at, revision) = (&question.at, &question.revision);
+    writeln!(out, "{QUIET}decided at {at} by documents {revision}{QUIET:#}")?;
+    for note in &question.notes {
+        writeln!(out, "{QUIET}note: {}{QUIET:#}", visible(note))?;
+    }
+    write_changes(&report.changes, out)?;
+    write_peer(report, out)?;
+    write_tokens(&report.tokens, out)?;
+    write_policies(&report.policies, out)?;
+    write_elsewhere(report, out)
+}
+
+fn write_answer(answer: &AnswerReport, out: &mut dyn Write) -> io::Result<()> {
+    let rule = answer.rule.as_deref().map(visible).unwrap_or_default();
+    match (&answer.reason, answer.status) {
+        (Some(reason), Some(status)) => {
+            let detail = answer.detail.as_deref().map(visible).unwrap_or_default();
+            writeln!(out, "{BAD}deny{BAD:#} {status}  {HEADING}{reason}{HEADING:#}: {detail}")?;
+        }
+        (_, _) => writeln!(out, "{GOOD}allow{GOOD:#}  by {HEADING}{rule}{HEADING:#}")?,
+    }
+    let headers: Vec<_> = answer
+        .headers
+        .iter()
+        .map(|header| match &header.value {
+            Some(value) => format!("{}: {}", header.name, visible(value)),
+            None => header.name.clone(),
+        })
+        .collect();
+    let verb = if answer.reason.is_some() { "answers with" } else { "sets" };
+    line(out, verb, &headers)?;
+    line(out, "removes", &answer.removed)?;
+    for shadow in &answer.shadows {
+        let would = if shadow.changes { "would change the answer" } else { "changes nothing" };
+        let text = format!("{} ({}) {would}", visible(&shadow.rule), shadow.effect);
+        line(out, "in shadow", &[text])?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut dyn Write, label: &str, values: &[String]) -> io::Result<()> {
+    if values.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "  {QUIET}{label}{QUIET:#} {}", values.join(", "))
+}
+
+fn write_recorded(
+    recorded: &RecordedReport,
+    report: &Report,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let RecordedReport { recorded, same_documents, same_answer } = recorded;
+    let named = [&recorded.policy, &recorded.rule].map(|text| visible(text)).join("/");
+    if recorded.decision == "allow" {
+        writeln!(out, "{GOOD}allow{GOOD:#}  by {HEADING}{named}{HEADING:#}")?;
+    } else {
+        let (reason, detail) = (visible(&recorded.reason), visible(&recorded.detail));
+        writeln!(out, "{BAD}deny{BAD:#}  {HEADING}{reason}{HEADING:#}: {detail}")?;
+    }
+    writeln!(out, "{QUIET}decision {}{QUIET:#}", visible(&recorded.decision_id))?;
+    let answer = &report.answer;
+    let missing = report.question.not_recorded.join(", ");
+    match (same_documents, same_answer) {
+        (_, true) => writeln!(out, "the facts of the record give the same answer today")?,
+        (true, false) => writeln!(
+            out,
+            "the answer rests on what is not recorded: by the record alone it would be {}",
+            short(answer)
+        )?,
+        (false, false) => writeln!(
+            out,
+            "the documents have changed since ({} then); by these and the record alone it would be {}",
+            visible(&recorded.revision),
+            short(answer)
+        )?,
+    }
+    writeln!(out, "{QUIET}not recorded: {missing}{QUIET:#}")
+}
+
+fn short(answer: &AnswerReport) -> String {
+    let reason = answer.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!("{}{reason}", answer.decision)
+}
+
+fn write_changes(changes: &[Change], out: &mut dyn Write) -> io::Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{HEADING}what would have to change{HEADING:#}")?;
+    for Change { rule, needs } in changes {
+        let name = rule.as_deref().map(|rule| format!("{}: ", visible(rule))).unwrap_or_default();
+        for (at, need) in needs.iter().enumerate() {
+            let lead = if at == 0 { name.clone() } else { String::from("and ") };
+            let indent = if at == 0 { "  " } else { "    " };
+            writeln!(out, "{indent}{QUIET}{lead}{QUIET:#}{}", visible(need))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_peer(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let peer = &report.peer;
+    if peer.verdict.is_empty() {
+        return Ok(());
+    }
+    write!(out, "\n{HEADING}peer{HEADING:#}  ")?;
+    write_verdict(peer.verdict, peer.rejection.as_ref(), out)?;
+    if let Some(name) = peer.spiffe.as_ref().or(peer.subject.as_ref()) {
+        let domain = peer.trust_domain.as_deref().map(visible).unwrap_or_default();
+        let evidence = peer.evidence.unwrap_or_default();
+        write!(out, "{}, trust domain {domain}, evidence {evidence}", visible(name))?;
+    }
+    writeln!(out)?;
+    for hop in &report.walk {
+        let place = match (hop.element, hop.place) {
+            (Some(at), _) => format!("XFCC element {at}"),
+            (None, "client_cert") => String::from("client-cert"),
+            (None, other) => other.replace('_', "."),
+        };
+        let style = match hop.finding {
+            "caller" => GOOD,
+            "refused" => BAD,
+            _ => QUIET,
+        };
+        let finding = hop.finding.replace('_', " ");
+        writeln!(out, "  {place:<18}  {style}{finding:<11}{style:#}  {}", who(hop))?;
+    }
+    Ok(())
+}
+
+fn who(hop: &HopReport) -> String {
+    match &hop.rejection {
+        Some(RejectionReport { reason, detail }) => format!("{reason}: {}", visible(detail)),
+        None => hop.identity.as_deref().map(visible).unwrap_or_default(),
+    }
+}
+
+fn write_verdict(
+    verdict: &str,
+    rejection: Option<&RejectionReport>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let style = match verdict {
+        "verified" => GOOD,
+        "rejected" => BAD,
+        _ => QUIET,
+    };
+    write!(out, "{style}{verdict}{style:#}  ")?;
+    match rejection {
+        Some(RejectionReport { reason, detail }) => write!(out, "{reason}: {}", visible(detail)),
+        None => Ok(()),
+    }
+}
+
+fn write_tokens(tokens: &TokensReport, out: &mut dyn Write) -> io::Result<()> {
+    if tokens.verdict.is_empty() {
+        return Ok(());
+    }
+    write!(out, "{HEADING}token{HEADING:#} ")?;
+    write_verdict(tokens.verdict, tokens.rejection.as_ref(), out)?;
+    for (at, token) in tokens.tokens.iter().enumerate() {
+        let mut parts = vec![format!("issuer {}", visible(&token.issuer))];
+        let named = [("subject", &token.subject), ("client", &token.client)];
+        let named = named.iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        parts.extend(named.map(|(name, value)| format!("{name} {}", visible(value))));
+        let lists = [("audiences", &token.audiences), ("scopes", &token.scopes)];
+        let lists = lists.iter().filter(|(_, values)| !values.is_empty());
+        parts.extend(lists.map(|(name, values)| format!("{name} {}", visible(&values.join(" ")))));
+        parts.push(format!("binding {}", token.binding));
+        write!(out, "{}{}", if at == 0 { "" } else { "; " }, parts.join(", "))?;
+    }
+    writeln!(out)?;
+    for check in tokens.checks.iter().flatten() {
+        let style = match check.result {
+            "passed" => GOOD,
+            "failed" => BAD,
+            _ => QUIET,
+        };
+        let result = check.result.replace('_', " ");
+        let (name, section) = (check.check, check.section);
+        writeln!(out, "  {name:<18}  {style}{result:<11}{style:#}  {QUIET}{section}{QUIET:#}")?;
+    }
+    Ok(())
+}
+
+fn write_policies(policies: &[PolicyReport], out: &mut dyn Write) -> io::Result<()> {
+    if policies.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{HEADING}policies{HEADING:#} about this request")?;
+    for (at, policy) in policies.iter().enumerate() {
+        let branch = Branch::of("", at, policies.len());
+        let host = match policy.host {
+            "exact" => "by the host's name",
+            "wildcard" => "by a wildcard for the host",
+            _ => "about every host",
+        };
+        let name = visible(&policy.policy);
+        writeln!(out, "{QUIET}{}{QUIET:#}{name} {QUIET}{host}{QUIET:#}", branch.lead)?;
+        for (at, rule) in policy.rules.iter().enumerate() {
+            write_rule(rule, &Branch::of(&branch.below, at, policy.rules.len()), out)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_rule(rule: &RuleReport, branch: &Branch, out: &mut dyn Write) -> io::Result<()> {
+    let (mark, style) = mark(rule.result);
+    let name = visible(&rule.rule);
+    let shadow = if rule.mode == "shadow" { ", in shadow" } else { "" };
+    let path = rule.path.as_deref().map(|path| format!(", by {}", visible(path)));
+    let path = path.unwrap_or_default();
+    let named = match (rule.named, rule.result) {
+        (true, "fails") => "  <- came closest",
+        (true, _) => "  <- decides",
+        (false, _) => "",
+    };
+    writeln!(
+        out,
+        "{QUIET}{}{QUIET:#}{style}{mark}{style:#} {HEADING}{name}{HEADING:#} {QUIET}{}{shadow}{path}{QUIET:#}{named}",
+        branch.lead, rule.effect
+    )?;
+    for (at, check) in rule.checks.iter().enumerate() {
+        write_check(check, &Branch::of(&branch.below, at, rule.checks.len()), out)?;
+    }
+    Ok(())
+}
+
+fn write_check(check: &RuleCheckReport, branch: &Branch, out: &mut dyn Write) -> io::Result<()> {
+    let (mark, style) = mark(check.result);
+    write!(out, "{QUIET}{}{QUIET:#}{style}{mark}{style:#} {}", branch.lead, visible(&check.check))?;
+    if !check.wants.is_empty() && check.operands.is_empty() {
+        write!(out, " {QUIET}wants{QUIET:#} {}", visible(&check.wants.join(" or ")))?;
+    }
+    write_facts(&check.found, out)?;
+    for (at, operand) in check.operands.iter().enumerate() {
+        write_operand(operand, &Branch::of(&branch.below, at, check.operands.len()), out)?;
+    }
+    Ok(())
+}
+
+fn write_operand(operand: &OperandReport, branch: &Branch, out: &mut dyn Write) -> io::Result<()> {
+    let (mark, style) = mark(operand.result);
+    let text = visible(&operand.text.split_whitespace().collect::<Vec<_>>().join(" "));
+    write!(out, "{QUIET}{}{QUIET:#}{style}{mark}{style:#} {text}", branch.lead)?;
+    write_facts(&operand.found, out)
+}
+
+fn write_facts(facts: &[FactReport], out: &mut dyn Write) -> io::Result<()> {
+    for (at, fact) in facts.iter().enumerate() {
+        let lead = if at == 0 { "; " } else { ", " };
+        write!(out, "{QUIET}{lead}{}{QUIET:#} {}", visible(&fact.name), seen(fact))?;
+    }
+    writeln!(out)
+}
+
+fn seen(fact: &FactReport) -> String {
+    match (fact.state, &fact.value, fact.kind) {
+        (_, Some(value), _) => format!("is {}", visible(value)),
+        ("masked", _, Some(kind)) => format!("is {kind}"),
+        ("absent", ..) => String::from("is absent"),
+        ("unreadable", ..) => String::from("cannot be used"),
+        (_, ..) => String::from("is not recorded"),
+    }
+}
+
+fn write_elsewhere(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    if report.elsewhere.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{HEADING}rules{HEADING:#} about other requests to this host")?;
+    for rule in report.elsewhere.iter().take(MOST_ELSEWHERE) {
+        let about = visible(&rule.about.join(" "));
+        let (name, effect) = (visible(&rule.rule), rule.effect);
+        writeln!(out, "  {name} {QUIET}{effect}, {}{QUIET:#} {about}", rule.differs)?;
+    }
+    let more = report.elsewhere.len().saturating_sub(MOST_ELSEWHERE);
+    if more > 0 {
+        writeln!(out, "  {QUIET}and {more} more: `--output json` has them all{QUIET:#}")?;
+    }
+    Ok(())
+}
+
+fn mark(result: &str) -> (&'static str, Style) {
+    match result {
+        "holds" => ("yes", GOOD),
+        "fails" => ("no ", BAD),
+        _ => ("?  ", BAD),
+    }
+}
+
+/// The lines of a tree before one of its nodes.
+struct Branch {
+    lead: String,
+    below: String,
+}
+
+// === impl Branch ===
+
+impl Branch {
+    fn of(above: &str, at: usize, count: usize) -> Self {
+        let is_last = at.saturating_add(1) >= count;
+        let (corner, rail) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        Self { lead: format!("{above}{corner}"), below: format!("{above}{rail}") }
+    }
+}

@@ -1,0 +1,52 @@
+//! Watching a decision: the walk to the peer, the checks of the tokens, and the rules.
+
+use crate::authn::{self, Hop, TokenCheck};
+use crate::cli::inspect::HopReport;
+use crate::pdp;
+use crate::policy::{Gaps, Recorder};
+
+/// Everything that was seen of one decision.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) steps: Steps,
+    pub(super) rules: Recorder,
+}
+
+/// How the caller was authenticated.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    pub(super) walk: Vec<HopReport>,
+    /// The checks that were passed, token after token.
+    pub(super) passed: Vec<TokenCheck>,
+}
+
+// === impl Watch ===
+
+impl Watch {
+    pub(super) fn new(gaps: Gaps) -> Self {
+        Self { steps: Steps::default(), rules: Recorder::with_gaps(gaps) }
+    }
+}
+
+impl pdp::Trace for Watch {
+    type Authentication = Steps;
+    type Evaluation = Recorder;
+
+    fn authentication(&mut self) -> &mut Steps {
+        &mut self.steps
+    }
+
+    fn evaluation(&mut self) -> &mut Recorder {
+        &mut self.rules
+    }
+}
+
+impl authn::Trace for Steps {
+    fn hop(&mut self, hop: Hop<'_>) {
+        self.walk.push(HopReport::new(&hop));
+    }
+
+    fn passed(&mut self, check: TokenCheck) {
+        self.passed.push(check);
+    }
+}

@@ -1,0 +1,46 @@
+//! Watching one decision from the credentials to the answer. Serving watches nothing and pays nothing; `explain` is the same
+//! call with somebody who watches.
+
+use crate::{authn, policy};
+
+/// Somebody who watches a decision.
+pub trait Trace {
+    /// Watches how the caller is authenticated.
+    type Authentication: authn::Trace;
+    /// Watches how the policies are evaluated.
+    type Evaluation: policy::Trace;
+
+    /// Who watches how the caller is authenticated.
+    fn authentication(&mut self) -> &mut Self::Authentication;
+
+    /// Who watches how the policies are evaluated.
+    fn evaluation(&mut self) -> &mut Self::Evaluation;
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoTrace {
+    authentication: authn::NoTrace,
+    evaluation: policy::NoTrace,
+}
+
+// === impl NoTrace ===
+
+impl NoTrace {
+    pub(super) const fn new() -> Self {
+        Self { authentication: authn::NoTrace, evaluation: policy::NoTrace }
+    }
+}
+
+impl Trace for NoTrace {
+    type Authentication = authn::NoTrace;
+    type Evaluation = policy::NoTrace;
+
+    fn authentication(&mut self) -> &mut authn::NoTrace {
+        &mut self.authentication
+    }
+
+    fn evaluation(&mut self) -> &mut policy::NoTrace {
+        &mut self.evaluation
+    }
+}

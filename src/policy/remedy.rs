@@ -1,0 +1,115 @@
+//! What would have to be otherwise, in a sentence for whoever has to see to it. Values of callers are left out.
+
+use super::asked::Asked;
+use super::check::Check;
+use super::fact::Sight;
+use super::truth::Truth;
+
+/// What would have to be otherwise so that a check holds; nothing where it does.
+pub(super) fn of(asked: &Asked<'_>, truth: Truth) -> Option<String> {
+    match truth {
+        Truth::True => None,
+        Truth::False => Some(sentence(asked)),
+        Truth::Unknown if !asked.is_recorded() => {
+            Some(format!("the record does not say whether there is {}", asked.check()))
+        }
+        Truth::Unknown => Some(format!("{}, and that cannot be told here", sentence(asked))),
+    }
+}
+
+fn sentence(asked: &Asked<'_>) -> String {
+    let wanted = Wanted(asked.wanted());
+    match asked.check() {
+        Check::Source => format!("the connection has to come from {}", wanted.one_of()),
+        Check::ContextExtension(name) => {
+            format!("the route has to have the context extension `{name}` with {}", wanted.one_of())
+        }
+        Check::Header(name) => format!("the header `{name}` has to be {}", wanted.plain()),
+        Check::Query(name) => {
+            format!("the query parameter `{name}` has to be {}", wanted.plain())
+        }
+        Check::PeerPresent => {
+            String::from("the caller has to show a certificate, and the proxy has to pass it on")
+        }
+        Check::PeerTrustDomain(name) => {
+            format!("the peer has to belong to the trust domain `{name}`{}", but(asked))
+        }
+        Check::PeerSpiffe => {
+            format!("the peer's SPIFFE ID has to match {}{}", wanted.one_of(), but(asked))
+        }
+        Check::PeerDns => format!("a DNS name of the peer has to match {}", wanted.one_of()),
+        Check::PeerUri => format!("a URI of the peer has to be {}", wanted.one_of()),
+        Check::PeerEmail => format!("an e-mail address of the peer has to be {}", wanted.one_of()),
+        Check::PeerSubject => format!("the peer's subject has to be {}", wanted.one_of()),
+        Check::PeerEvidence(level) => {
+            format!("the proxy has to pass on more of the certificate: `{level}`{}", but(asked))
+        }
+        Check::TokenPresent(issuer) => {
+            format!("the request has to carry a token of the issuer `{issuer}`")
+        }
+        Check::TokenBinding => {
+            String::from("the token has to be bound to the peer's certificate (`cnf.x5t#S256`)")
+        }
+        Check::TokenAudience => {
+            format!("the token has to be for the audience {}{}", wanted.one_of(), but(asked))
+        }
+        Check::TokenSubject => format!("the token's subject has to be {}", wanted.one_of()),
+        Check::TokenClient => {
+            format!("the token's client has to be {}{}", wanted.one_of(), but(asked))
+        }
+        Check::TokenClaim(pointer) => {
+            format!("the claim `{pointer}` has to be {}", wanted.plain())
+        }
+        Check::TokenScopes(scopes) => {
+            let missing: Vec<_> = scopes.iter().filter(|scope| !asked.has_scope(scope)).collect();
+            let noun = if missing.len() == 1 { "scope" } else { "scopes" };
+            let missing: Vec<_> = missing.iter().map(|scope| format!("`{scope}`")).collect();
+            format!("the token lacks the {noun} {}", missing.join(", "))
+        }
+        Check::TokenAnyScope(_) => {
+            format!("the token has to have the scope {}", wanted.one_of())
+        }
+        Check::TokenAcr(_) => {
+            format!("the user has to authenticate with `acr` {}", wanted.one_of())
+        }
+        Check::TokenAge(_) => {
+            format!("the user has to have authenticated within the last {}", wanted.plain())
+        }
+        Check::Condition => {
+            let operands = asked.operands();
+            let mut failed = operands.iter().filter(|operand| operand.truth != Truth::True);
+            match (failed.next(), failed.next()) {
+                (Some(one), None) => format!("`{}` has to hold", one.text),
+                (Some(_), Some(_)) | (None, _) => format!("{} has to hold", wanted.one_of()),
+            }
+        }
+        Check::Inject(name) => {
+            format!("the value for the header `{name}` has to be one that can be sent")
+        }
+    }
+}
+
+/// The value that is there instead, where it may be shown.
+fn but(asked: &Asked<'_>) -> String {
+    match asked.found().first().map(|fact| &fact.sight) {
+        Some(Sight::Open(value)) => format!(", and it is `{value}`"),
+        Some(Sight::Absent | Sight::NotRecorded | Sight::Unreadable | Sight::Masked { .. })
+        | None => String::new(),
+    }
+}
+
+struct Wanted(Vec<String>);
+
+// === impl Wanted ===
+
+impl Wanted {
+    fn one_of(&self) -> String {
+        let quoted: Vec<_> = self.0.iter().map(|text| format!("`{text}`")).collect();
+        quoted.join(" or ")
+    }
+
+    /// Of demands that are in words already.
+    fn plain(&self) -> String {
+        self.0.join(" and ")
+    }
+}

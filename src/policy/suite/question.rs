@@ -1,0 +1,68 @@
+//! One request with its caller, as a file or a case of a suite has it: what `explain` is asked about.
+
+use std::sync::Arc;
+
+use super::compile::Compiler;
+use super::{Case, Suite};
+use crate::authn::Subject;
+use crate::clock::UnixTime;
+use crate::document::{Diagnostic, SourceFile, question};
+use crate::request::RequestView;
+
+/// A request with a caller who is taken at their word.
+#[derive(Debug)]
+pub struct Question {
+    /// What is asked for.
+    pub request: RequestView,
+    /// Who asks.
+    pub subject: Subject,
+    /// The moment, where one is given.
+    pub now: Option<UnixTime>,
+}
+
+// === impl Question ===
+
+impl Question {
+    /// Reads a file with `request`, `peer`, `token` or `tokens`, and `now`, in the shapes that a suite has them in. `issuers` and
+    /// `domains` are the names of the documents that it may refer to. Every problem goes to `problems`; where one of them is an
+    /// error the result must not be used.
+    #[must_use]
+    pub fn read(
+        file: &Arc<SourceFile>,
+        issuers: &[&str],
+        domains: &[&str],
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
+        let (spec, origin) = question(file).map_err(|problem| problems.push(problem)).ok()?;
+        Compiler::new(&origin, issuers, domains, problems).question(&spec)
+    }
+}
+
+// === impl Suite ===
+
+impl Suite {
+    /// The requests of the cases called `name`, or `suite/name`, each with which of several it is. A name may also be that of a
+    /// case and one of its requests, as in reports: `name (variant)`.
+    pub fn questions(&self, name: &str) -> impl Iterator<Item = (String, Question)> {
+        let own = name.strip_prefix(&*self.name).and_then(|rest| rest.strip_prefix('/'));
+        let wanted = own.unwrap_or(name).to_owned();
+        let is_wanted = move |case: &&Case| wanted == *case.name || wanted == case.title();
+        self.cases.iter().filter(is_wanted).map(|case| {
+            let subject =
+                Subject::assertion(case.subject.peer().clone(), case.subject.tokens().clone());
+            let question = Question { request: case.request.clone(), subject, now: Some(self.now) };
+            (case.title(), question)
+        })
+    }
+}
+
+// === impl Case ===
+
+impl Case {
+    fn title(&self) -> String {
+        match self.variant.as_str() {
+            "" => self.name.to_string(),
+            variant => format!("{} ({variant})", self.name),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a watched evaluation tells: every check with what it wants and what it found, and nothing that was not recorded.
+
+use super::fixtures::*;
+use crate::clock::UnixTime;
+use crate::policy::{
+    CheckTrace, Datum, DecisionRequest, Gaps, Mismatch, PolicySet, Recorder, RuleOutcome, Sight,
+    Truth,
+};
+
+fn watch(set: &PolicySet, path: &str, gaps: Gaps) -> Vec<CheckTrace> {
+    let (subject, now) = (alice(), UnixTime::from_secs(1_800_000_000));
+    let request = with_header(get(path), "x-h", b"secret");
+    let mut recorder = Recorder::with_gaps(gaps);
+    let question = DecisionRequest { subject: &subject, request: &request, now };
+    let _ = set.evaluate_traced(&question, &mut recorder);
+    let outcome = recorder.rules().first().map(|rule| rule.outcome.clone());
+    match outcome {
+        Some(RuleOutcome::Judged { checks, .. }) => checks,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_operand_of_a_condition_has_its_text_its_result_and_its_values() {
+    let set = rules(&[
+        "{ name: r, effect: allow, token: { issuer: corp }, when: '(request.method == \"GET\" || token.claims.tenant == \"a\") && !(token.claims.tenant.startsWith(\"x\")) && token.claims.level > 3 && [\"a)\", \"b\"].exists(x, x == token.sub)' }",
+    ]);
+    let checks = watch(&set, "/", Gaps::NONE);
+    let condition = checks.last().unwrap();
+    let operands: Vec<_> =
+        condition.operands.iter().map(|own| (own.text.as_str(), own.truth)).collect();
+    assert_eq!(
+        operands,
+        [
+            ("request.method == \"GET\"", Truth::True),
+            ("token.claims.tenant == \"a\"", Truth::False),
+            ("!(token.claims.tenant.startsWith(\"x\"))", Truth::True),
+            ("token.claims.level > 3", Truth::Unknown),
+            ("[\"a)\", \"b\"].exists(x, x == token.sub)", Truth::False),
+        ]
+    );
+    let facts: Vec<_> = condition.operands.iter().flat_map(|own| &own.facts).collect();
+    let names: Vec<_> = facts.iter().map(|fact| fact.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "request.method",
+            "token.claims.tenant",
+            "token.claims.tenant",
+            "token.claims.level",
+            "token.sub"
+        ]
+    );
+    assert!(matches!(&facts[1].sight, Sight::Masked { kind: "a text", .. }));
+    assert!(matches!(&facts[3].sight, Sight::Absent));
+}
+
+/// P80: what a caller put into a header or a claim is in no formatter's output.
+#[test]
+fn values_of_callers_are_masked() {
+    let set = rules(&[
+        "{ name: r, effect: allow, token: { issuer: corp, claims: [{ pointer: /tenant, equals: globex }] }, headers: [{ name: x-h, any: { equals: x } }] }",
+    ]);
+    let checks = watch(&set, "/?q=hidden", Gaps::NONE);
+    let printed = format!("{checks:?}");
+    assert!(
+        !printed.contains("secret") && !printed.contains("acme") && !printed.contains("hidden")
+    );
+    let remedies: Vec<_> = checks.iter().filter_map(|check| check.remedy.as_deref()).collect();
+    assert_eq!(
+        remedies,
+        [
+            "the header `x-h` has to be in one of its values `x`",
+            "the claim `/tenant` has to be `globex`"
+        ]
+    );
+}
+
+/// P74: what was not recorded is unknown wherever a rule asks for it, and a record never allows more than the request did.
+#[test]
+fn what_was_not_recorded_cannot_be_told() {
+    let all = "headers: [{ name: x-h, exists: true }], query: [{ name: q, exists: false }], token: { issuer: corp, scopes: [orders:read], claims: [{ pointer: /tenant, equals: acme }, { pointer: /sub, equals: alice }] }";
+    let set = rules(&[&format!(
+        "{{ name: r, effect: allow, {all}, when: 'request.headers[\"x-h\"] == \"secret\" && token.sub == \"alice\"', inject: {{ headers: {{ x-t: '{{token.claims./tenant}}' }} }} }}"
+    )]);
+    assert!(watch(&set, "/", Gaps::NONE).iter().all(|check| check.truth == Truth::True));
+    let checks = watch(&set, "/", Gaps::AUDIT_RECORD);
+    let truths: Vec<_> = checks.iter().map(|check| check.truth).collect();
+    let (yes, unknown) = (Truth::True, Truth::Unknown);
+    assert_eq!(truths, [unknown, unknown, yes, unknown, yes, yes, unknown]);
+    let remedy = checks[0].remedy.as_deref().unwrap();
+    assert_eq!(remedy, "the record does not say whether there is a fitting header `x-h`");
+    assert!(Gaps::AUDIT_RECORD.all().contains(&Datum::Headers));
+}
+
+#[test]
+fn rules_that_are_about_something_else_say_what() {
+    let set = rules(&[
+        "{ name: post, effect: allow, public: true, on: { methods: [POST], paths: [/a] } }",
+        "{ name: other, effect: allow, public: true, on: { methods: [GET], paths: [/b/c] } }",
+        "{ name: this, effect: allow, public: true, on: { methods: [GET], paths: [/a] } }",
+    ]);
+    let elsewhere: Vec<_> = set
+        .elsewhere(&get("/a"))
+        .into_iter()
+        .map(|own| (own.rule.rule.to_string(), own.why, own.about.join(" ")))
+        .collect();
+    assert_eq!(
+        elsewhere,
+        [
+            (String::from("other"), Mismatch::Path, String::from("/b/c")),
+            (String::from("post"), Mismatch::Method, String::from("POST"))
+        ]
+    );
+    assert_eq!(set.hosts(), ["orders.example.com"]);
+}
