@@ -8,7 +8,7 @@ use super::check::{Check, Verdict};
 use super::decision::{Decision, Denial, HeaderMutation, Permit, ShadowOutcome};
 use super::index::Index;
 use super::inject::is_spelling_of;
-use super::rule::{Effect, Fit, Mode};
+use super::rule::{Effect, Fit, Mode, Rule};
 use super::trace::{About, Trace};
 use super::truth::Truth;
 use crate::reason::{Reason, Rejection};
@@ -53,6 +53,7 @@ pub(super) fn evaluate<T: Trace>(
 /// where no rule needs one.
 fn admissible<'a>(index: &Index, question: &DecisionRequest<'a>) -> Result<&'a Target, Rejection> {
     let target = question.request.target.as_ref().map_err(Clone::clone)?;
+    refuse_more_readings(index, target)?;
     let subject = question.subject;
     if let Some(rejection) = subject.peer().rejection().or_else(|| subject.tokens().rejection()) {
         return Err(rejection.clone());
@@ -61,6 +62,19 @@ fn admissible<'a>(index: &Index, question: &DecisionRequest<'a>) -> Result<&'a T
         return Err(Reason::PolicyUnavailable.because("no policy is loaded"));
     }
     Ok(target)
+}
+
+/// Invariant 5: a path that has more than one reading is denied, unless an allow rule for it says how the upstream reads it.
+fn refuse_more_readings(index: &Index, target: &Target) -> Result<(), Rejection> {
+    let leniency = target.path.leniency();
+    let accepts = |rule: &Rule| rule.effect == Effect::Allow && rule.leniency.covers(leniency);
+    let some_rule_accepts = || {
+        index.leniency().covers(leniency) && index.candidates(target).any(|(_, rule)| accepts(rule))
+    };
+    match leniency.refusal() {
+        Some(refusal) if !some_rule_accepts() => Err(refusal),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// `strip`, and those headers of the request that are the same to a reader who does not tell `_` from `-` (P13).

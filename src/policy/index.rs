@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::host::{HostPattern, parent_of};
 use super::rule::{HostFit, Rule};
-use crate::request::{Host, Target};
+use crate::request::{Host, PathLeniency, Target};
 
 /// Every rule, found by host and by the first segment of its paths.
 ///
@@ -15,6 +15,8 @@ pub(super) struct Index {
     exact: HashMap<Box<str>, Bucket>,
     one_label_below: HashMap<Box<str>, Bucket>,
     any: Bucket,
+    /// What some rule accepts in paths that is not canonical.
+    leniency: PathLeniency,
 }
 
 /// The rules of one host pattern, as positions in [`Index::rules`].
@@ -42,6 +44,7 @@ impl Index {
                 self.bucket(host).insert(at, &rule);
             }
         }
+        self.leniency = self.leniency.or(rule.leniency);
         self.rules.push(rule);
     }
 
@@ -74,6 +77,11 @@ impl Index {
         let below = parent_of(host).and_then(|parent| self.one_label_below.get(parent));
         let below = below.map(|bucket| (HostFit::Wildcard, bucket));
         [exact, below, Some((HostFit::Any, &self.any))].into_iter().flatten()
+    }
+
+    /// What some rule accepts in paths that is not canonical.
+    pub(super) const fn leniency(&self) -> PathLeniency {
+        self.leniency
     }
 
     /// Every rule, in no particular order.

@@ -10,6 +10,7 @@ use super::asked::Asked;
 use super::check::{Check, Verdict};
 use super::condition::Condition;
 use super::decision::{HeaderMutation, RuleName};
+use super::during::During;
 use super::gaps::Gaps;
 use super::header::HeaderMatcher;
 use super::inject::Injection;
@@ -21,7 +22,7 @@ use super::token::TokenRequirement;
 use super::trace::{Mismatch, Trace};
 use super::truth::Truth;
 use super::variable::Facts;
-use crate::request::{RequestView, Target};
+use crate::request::{Endpoint, PathLeniency, RequestView, Target};
 
 /// What a match means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,6 +52,10 @@ pub(super) struct Rule {
     pub(super) methods: Box<[Box<str>]>,
     pub(super) paths: Box<[PathTemplate]>,
     pub(super) source: Box<[IpNet]>,
+    pub(super) destination: Box<[IpNet]>,
+    pub(super) during: Option<During>,
+    /// What is accepted in paths that is not canonical.
+    pub(super) leniency: PathLeniency,
     pub(super) context_extensions: Box<[(Box<str>, Box<str>)]>,
     pub(super) headers: Box<[HeaderMatcher]>,
     pub(super) query: Box<[QueryMatcher]>,
@@ -90,6 +95,10 @@ impl Rule {
         request: &RequestView,
         target: &Target,
     ) -> Result<Fit<'_>, Mismatch> {
+        // A deny rule is about a path in every way of writing it.
+        if self.effect == Effect::Allow && !self.leniency.covers(target.path.leniency()) {
+            return Err(Mismatch::Path);
+        }
         if !self.is_about_port(request, target) {
             return Err(Mismatch::Port);
         }
@@ -125,7 +134,10 @@ impl Rule {
 
     fn judge_request<'r, T: Trace>(&'r self, request: &RequestView, judge: &mut Judge<'r, '_, T>) {
         if !self.source.is_empty() {
-            judge.check(Check::Source, || self.is_from_source(request));
+            judge.check(Check::Source, || is_in(&self.source, &request.source));
+        }
+        if !self.destination.is_empty() {
+            judge.check(Check::Destination, || is_in(&self.destination, &request.destination));
         }
         for (name, value) in &self.context_extensions {
             let found = request.context_extensions.get(&**name);
@@ -143,15 +155,15 @@ impl Rule {
             });
         }
     }
+}
 
-    /// Unknown where the connection has no IP address, as over a Unix socket.
-    fn is_from_source(&self, request: &RequestView) -> Truth {
-        request.source.address.map_or(Truth::Unknown, |address| {
-            // `::ffff:10.0.0.1` is `10.0.0.1`.
-            let ip = address.ip().to_canonical();
-            self.source.iter().any(|net| net.contains(&ip)).into()
-        })
-    }
+/// Unknown where the connection has no IP address, as over a Unix socket.
+fn is_in(networks: &[IpNet], endpoint: &Endpoint) -> Truth {
+    endpoint.address.map_or(Truth::Unknown, |address| {
+        // `::ffff:10.0.0.1` is `10.0.0.1`.
+        let ip = address.ip().to_canonical();
+        networks.iter().any(|net| net.contains(&ip)).into()
+    })
 }
 
 // === impl Fit ===
@@ -166,6 +178,9 @@ impl<'r> Fit<'r> {
         let rule = self.rule;
         let gaps = trace.gaps();
         let mut judge = Judge::new(*self, question, trace);
+        if let Some(during) = &rule.during {
+            judge.check(Check::During, || during.holds(question.now).into());
+        }
         rule.judge_request(question.request, &mut judge);
         if let Some(peer) = &rule.peer {
             peer.judge(question.subject.peer().verified(), &mut judge);

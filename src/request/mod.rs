@@ -13,7 +13,7 @@ mod target;
 pub use attributes::{Body, Endpoint};
 pub use credentials::{CredentialHeaders, SealedNames, TokenPlace};
 pub use headers::{HeaderValue, Headers};
-pub use path::CanonicalPath;
+pub use path::{CanonicalPath, PathLeniency};
 pub use target::{Host, Target};
 
 use std::collections::BTreeMap;

@@ -1,9 +1,11 @@
 //! Policy suites: cases with made-up callers, judged by the evaluator that serves.
 
 mod compile;
+mod coverage;
 mod question;
 mod run;
 
+pub use coverage::{Coverage, CoverageReport, UntriedPart};
 pub use question::Question;
 pub use run::{CaseReport, Difference, SuiteReport};
 

@@ -3,6 +3,7 @@
 mod decisions;
 pub(super) mod fixtures;
 mod injection;
+mod language;
 mod lints;
 mod properties;
 mod shadows;
