@@ -1,29 +1,30 @@
 //! The composition root: settings become a running server, and a running server ends in order.
 
+mod gauges;
+mod parts;
+mod status;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::admin::{self, Pages};
 use crate::audit::AuditLog;
-use crate::clock::{SystemClock, UnixTime};
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::document::Diagnostic;
-use crate::envoy::{
-    CheckService, ListenAddress, Listener, ListenerOptions, ListenerStatus, Server, Stop, Tls,
-};
-use crate::pdp::{
-    HttpsFetcher, KeyCache, KeyStatus, Load, Observer, Pdp, RemoteFiles, RemoteStatus,
-};
-use crate::reload::{self, ReloadStatus, Reloader};
-use crate::store::{Store, StoreHealth};
-use crate::telemetry::Metrics;
+use crate::envoy::{CheckService, ListenAddress, Listener, ListenerOptions, Server, Stop, Tls};
+use crate::pdp::{HttpsFetcher, KeyCache, Load, Observer, Pdp, RemoteFiles};
+use crate::reload::{self, Reloader};
+use crate::store::Store;
+use crate::telemetry::{LogLevel, Metrics};
+
+use self::parts::Parts;
 
 /// A server that is bound and has everything it decides by, and is not serving yet.
 #[derive(Debug)]
@@ -84,7 +85,7 @@ impl Bound {
     ///
     /// # Errors
     /// The first thing that stands in the way; nothing is left behind.
-    pub async fn build(config: &Config) -> Result<Self, StartError> {
+    pub async fn build(config: &Config, log_level: LogLevel) -> Result<Self, StartError> {
         let core = Core::load(config)?;
         let tls = config.listener.tls.clone().map(Tls::load).transpose();
         let tls = tls.map_err(StartError::Tls)?.map(Arc::new);
@@ -92,21 +93,30 @@ impl Bound {
         let audit =
             config.audit.as_ref().map(AuditLog::start).transpose().map_err(StartError::Audit)?;
         let audit = audit.map(Arc::new);
-        let metrics = metrics(audit.as_ref(), &core.reloader.status())?;
-        watch_store(&metrics, &core.store);
-        let pdp = Arc::clone(&core.pdp);
-        let help = "XFCC keys passed over because they are not known here";
-        metrics
-            .watch_counter("countersign.xfcc.unknown.keys", help, move || pdp.unknown_xfcc_keys());
-        let admin = match config.admin {
-            Some(options) => Some((bind_admin(options.address).await?, core.pages(&metrics))),
-            None => None,
-        };
+        let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
         let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::<Metrics>::clone(&metrics)];
         observers.extend(audit.iter().map(observer));
-        let service =
-            CheckService::new(core.pdp, observers).at_most(config.listener.concurrent_checks);
-        watch_listener(&metrics, &service.status());
+        let service = CheckService::new(Arc::clone(&core.pdp), observers)
+            .at_most(config.listener.concurrent_checks);
+        let parts = Arc::new(Parts {
+            clock: Arc::new(SystemClock),
+            started: SystemClock.now(),
+            pdp: core.pdp,
+            keys: core.keys,
+            remote: core.remote,
+            store: core.store,
+            reload: core.reloader.status(),
+            listener: service.status(),
+            address: listener.address().ok(),
+            tls: tls.clone(),
+            audit: audit.as_deref().map(AuditLog::counts),
+            log_level,
+        });
+        parts.watched_by(&metrics);
+        let admin = match config.admin {
+            Some(options) => Some((bind_admin(options.address).await?, parts.pages(metrics))),
+            None => None,
+        };
         let server = Server { listener, tls, service, options: config.listener.clone() };
         Ok(Self { server, reloader: core.reloader, audit, admin })
     }
@@ -159,32 +169,6 @@ impl Core {
             Reloader::new(Arc::clone(&pdp), followed, paths, &files).map_err(StartError::Watch)?;
         Ok(Self { pdp, keys, remote, store: Arc::new(store), reloader })
     }
-
-    fn pages(&self, metrics: &Arc<Metrics>) -> Pages {
-        let metrics = Arc::clone(metrics);
-        let (pdp, reload) = (Arc::clone(&self.pdp), self.reloader.status());
-        let (keys, remote) = (Arc::clone(&self.keys), Arc::clone(&self.remote));
-        let (needed_keys, needed_files) = (Arc::clone(&keys), Arc::clone(&remote));
-        let (store, needed_store) = (Arc::clone(&self.store), Arc::clone(&self.store));
-        Pages {
-            metrics: Box::new(move || metrics.render()),
-            status: Box::new(move || {
-                json!({
-                    "version": env!("CARGO_PKG_VERSION"),
-                    "revision": pdp.revision().as_str(),
-                    "documents_stale": reload.stale.load(Ordering::Relaxed),
-                    "keys": keys.status().iter().map(key_status).collect::<Vec<_>>(),
-                    "store": store_status(&store.health()),
-                    "remote_files": remote.status().iter().map(file_status).collect::<Vec<_>>(),
-                })
-            }),
-            unready: Box::new(move || {
-                let mut unready = unready(&needed_keys, &needed_files);
-                unready.extend(unready_store(&needed_store.health()));
-                unready
-            }),
-        }
-    }
 }
 
 async fn bind(options: &ListenerOptions) -> Result<Listener, StartError> {
@@ -202,7 +186,7 @@ async fn close(audit: Arc<AuditLog>) {
     if tokio::time::timeout(closed, closing).await.is_err() {
         tracing::warn!("the audit log's sink stalls: what waited for it is lost");
     }
-    match audit.dropped() {
+    match audit.counts().dropped.load(Ordering::Relaxed) {
         0 => {}
         dropped => tracing::warn!(dropped, "audit records were dropped"),
     }
@@ -216,110 +200,4 @@ async fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
 
 fn observer(log: &Arc<AuditLog>) -> Arc<dyn Observer> {
     Arc::<AuditLog>::clone(log)
-}
-
-fn metrics(
-    audit: Option<&Arc<AuditLog>>,
-    reload: &Arc<ReloadStatus>,
-) -> Result<Arc<Metrics>, StartError> {
-    let metrics = Metrics::new().map_err(StartError::Metrics)?;
-    if let Some(audit) = audit.map(Arc::clone) {
-        let help = "Decision records that were dropped because the sink was too slow";
-        metrics.watch_counter("countersign.audit.records.dropped", help, move || audit.dropped());
-    }
-    let status = Arc::clone(reload);
-    let help = "Sets of documents put in force since the start";
-    metrics.watch_counter("countersign.reloads.applied", help, move || {
-        status.applied.load(Ordering::Relaxed)
-    });
-    let status = Arc::clone(reload);
-    let help = "Sets of documents refused since the start";
-    metrics.watch_counter("countersign.reloads.refused", help, move || {
-        status.refused.load(Ordering::Relaxed)
-    });
-    let status = Arc::clone(reload);
-    let help = "1 while the files have errors and the last good documents stay in force";
-    metrics.watch_gauge("countersign.documents.stale", help, move || {
-        u64::from(status.stale.load(Ordering::Relaxed))
-    });
-    Ok(Arc::new(metrics))
-}
-
-fn watch_store(metrics: &Metrics, store: &Arc<Store>) {
-    let watched = Arc::clone(store);
-    let help = "1 while the shared store answers";
-    metrics.watch_gauge("countersign.store.up", help, move || u64::from(watched.health().up));
-    let watched = Arc::clone(store);
-    let help = "How often the shared store was lost since the start";
-    metrics.watch_counter("countersign.store.losses", help, move || watched.health().losses);
-}
-
-fn watch_listener(metrics: &Metrics, status: &Arc<ListenerStatus>) {
-    type Read = fn(&ListenerStatus) -> &AtomicU64;
-    let gauges: [(_, _, Read); 2] = [
-        ("countersign.connections", "Connections that are open", |status| &status.connections),
-        ("countersign.checks.in_flight", "Checks that are being decided", |status| &status.checks),
-    ];
-    let counters: [(_, _, Read); 3] = [
-        ("countersign.connections.accepted", "Connections taken", |status| &status.accepted),
-        (
-            "countersign.connections.refused",
-            "Connections turned away: too many, no admitted certificate, or no handshake in time",
-            |status| &status.refused,
-        ),
-        (
-            "countersign.connections.aged",
-            "Connections asked to end because of their age",
-            |status| &status.aged,
-        ),
-    ];
-    for (name, help, read) in gauges {
-        let status = Arc::clone(status);
-        metrics.watch_gauge(name, help, move || read(&status).load(Ordering::Relaxed));
-    }
-    for (name, help, read) in counters {
-        let status = Arc::clone(status);
-        metrics.watch_counter(name, help, move || read(&status).load(Ordering::Relaxed));
-    }
-}
-
-fn key_status(status: &KeyStatus) -> serde_json::Value {
-    json!({
-        "origin": status.origin,
-        "usable": status.keys.is_some(),
-        "fetched_at": status.fetched_at.map(UnixTime::as_secs),
-        "next_fetch": status.next_fetch.as_secs(),
-        "failures": status.failures,
-    })
-}
-
-fn file_status(status: &RemoteStatus) -> serde_json::Value {
-    json!({
-        "origin": status.origin,
-        "fetched_at": status.fetched_at.map(UnixTime::as_secs),
-        "failures": status.failures,
-    })
-}
-
-fn store_status(health: &StoreHealth) -> serde_json::Value {
-    json!({
-        "kind": health.kind,
-        "up": health.up,
-        "since": health.since.as_secs(),
-        "losses": health.losses,
-        "why": health.why,
-    })
-}
-
-/// A store that was lost does not make a replica unready: all replicas would be so at once, and most requests do not need it.
-fn unready_store(health: &StoreHealth) -> Option<String> {
-    (!health.was_up).then(|| format!("no connection to the shared store yet: {}", health.why))
-}
-
-/// Every issuer's keys and every remote file have to be there once before requests are sent here.
-fn unready(keys: &KeyCache, files: &RemoteFiles) -> Vec<String> {
-    let keys = keys.status().into_iter().filter(|status| status.keys.is_none());
-    let keys = keys.map(|status| format!("no usable keys from {}", status.origin));
-    let files = files.status().into_iter().filter(|status| status.fetched_at.is_none());
-    keys.chain(files.map(|status| format!("no remote file from {}", status.origin))).collect()
 }

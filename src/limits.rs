@@ -211,6 +211,21 @@ pub const MAX_PATTERN_BYTES: usize = 1024 * 1024;
 /// Longest value of an injected header (P12).
 pub const MAX_INJECTED_VALUE_BYTES: usize = 8 * 1024;
 
+/// Most headers, query parameters, members of the metadata or claims that one rule sets.
+pub const MAX_INJECTIONS: usize = 32;
+
+/// Longest text of a denial that a document writes.
+pub const MAX_DENIAL_TEXT_BYTES: usize = 4 * 1024;
+
+/// Largest JSON of a denial that a document writes.
+pub const MAX_DENIAL_JSON_BYTES: usize = 8 * 1024;
+
+/// Shortest time that an assertion is good for: clocks of upstreams differ by seconds.
+pub const MIN_ASSERTION_LIFETIME: Duration = Duration::from_secs(5);
+
+/// Longest time that an assertion is good for: it cannot be taken back.
+pub const MAX_ASSERTION_LIFETIME: Duration = Duration::from_secs(600);
+
 /// Most media ranges of an `accept` header that are looked at; browsers send eight.
 pub const MAX_ACCEPTED_RANGES: usize = 32;
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
@@ -34,6 +35,8 @@ pub struct ReloadStatus {
     pub refused: AtomicU64,
     /// Whether the files differ from what is in force, because they have errors.
     pub stale: AtomicBool,
+    /// The errors they have, one line each.
+    pub errors: ArcSwap<Vec<String>>,
 }
 
 /// Keeps a decision point in step with its files.
@@ -108,6 +111,8 @@ impl Reloader {
     fn apply(&mut self, load: Load) {
         report(&load.problems);
         let stale = load.snapshot.is_none();
+        let errors = load.problems.iter().filter(|problem| problem.severity == Severity::Error);
+        self.status.errors.store(Arc::new(errors.map(ToString::to_string).collect()));
         self.status.stale.store(stale, Ordering::Relaxed);
         match load.snapshot {
             None => {

@@ -1,15 +1,24 @@
-//! The operators' HTTP listener: liveness, readiness, metrics, status. Never on the listener that Envoy uses, on loopback
-//! unless configured, and without anything secret (P79).
+//! The operators' HTTP listener: liveness, readiness, metrics, status, log level. Never on the listener that Envoy uses,
+//! on loopback unless configured, and without anything secret (P79).
+//!
+//! It is read-only but for the log level, which only somebody on this machine may change: through loopback, which in
+//! Kubernetes is `kubectl port-forward` and thereby whoever the cluster lets do that.
+
+mod component;
+
+pub use component::{Component, Condition};
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, RawQuery, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -28,9 +37,19 @@ pub struct Pages {
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// What is in force and how it is doing, as JSON.
     pub status: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
-    /// What still stands in the way of serving, in plain words; empty means ready.
-    pub unready: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Every part that has to be there, and how it is doing.
+    pub components: Box<dyn Fn() -> Vec<Component> + Send + Sync>,
+    /// The log level.
+    pub log_level: Box<dyn Fn() -> String + Send + Sync>,
+    /// Changes it.
+    pub set_log_level: SetLogLevel,
 }
+
+/// Changes the log level, or says what is wrong with the one that is asked for.
+pub type SetLogLevel = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+
+/// Longest body that is read: a log level.
+const MAX_BODY_BYTES: usize = 1024;
 
 // === impl AdminOptions ===
 
@@ -53,7 +72,8 @@ impl fmt::Debug for Pages {
 /// # Errors
 /// Where the listener fails for good.
 pub async fn serve(listener: TcpListener, pages: Pages) -> std::io::Result<()> {
-    axum::serve(listener, router(pages)).await
+    let service = router(pages).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).await
 }
 
 fn router(pages: Pages) -> Router {
@@ -62,15 +82,19 @@ fn router(pages: Pages) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/status", get(status))
+        .route("/log-level", get(log_level).put(set_log_level))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::new(pages))
 }
 
-async fn readyz(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
-    let unready = (pages.unready)();
-    if unready.is_empty() {
-        return (StatusCode::OK, String::from("ok\n"));
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, unready.join("\n") + "\n")
+/// `?verbose` shows every part.
+async fn readyz(State(pages): State<Arc<Pages>>, RawQuery(query): RawQuery) -> Response {
+    let verbose = query.unwrap_or_default().split('&').any(|word| {
+        matches!(word.split_once('=').unwrap_or((word, "")), ("verbose", "" | "1" | "true"))
+    });
+    let (ready, page) = component::readiness(&(pages.components)(), verbose);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(CACHE_CONTROL, "no-store")], page).into_response()
 }
 
 async fn metrics(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
@@ -80,3 +104,45 @@ async fn metrics(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
 async fn status(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], format!("{:#}\n", (pages.status)()))
 }
+
+async fn log_level(State(pages): State<Arc<Pages>>) -> String {
+    format!("{}\n", (pages.log_level)())
+}
+
+async fn set_log_level(
+    State(pages): State<Arc<Pages>>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if !client.ip().to_canonical().is_loopback() {
+        let told = "the log level is changed from this machine only: use `kubectl port-forward`, or a shell on it\n";
+        return (StatusCode::FORBIDDEN, told).into_response();
+    }
+    // A web page in an operator's browser can be made to be "from this machine" by a name that resolves to loopback.
+    if !is_plainly_local(&headers) {
+        let told = "ask by address: `http://127.0.0.1:PORT/log-level`\n";
+        return (StatusCode::FORBIDDEN, told).into_response();
+    }
+    let level = std::str::from_utf8(&body).unwrap_or_default().trim();
+    match (pages.set_log_level)(level) {
+        Ok(()) => {
+            tracing::warn!(level, "the log level was changed");
+            (StatusCode::OK, format!("{level}\n")).into_response()
+        }
+        Err(message) => (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response(),
+    }
+}
+
+/// Whether the server was asked for by an address or as `localhost`, and not by a page of another origin.
+fn is_plainly_local(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let local = host.is_some_and(|host| {
+        let name = host.host().trim_start_matches('[').trim_end_matches(']');
+        name == "localhost" || name.parse::<IpAddr>().is_ok()
+    });
+    local && !headers.contains_key("origin")
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use serde::Deserialize;
@@ -15,12 +15,31 @@ use crate::audit::DecisionRecord;
 use crate::pdp::{Observer, Outcome};
 use crate::request::RequestView;
 
-/// Where decision records go.
+/// Where decision records go, as an operator writes it: exactly one place.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuditSettings {
+    /// Standard output: `{}`.
+    #[serde(default)]
+    pub stdout: Option<Stdout>,
+    /// A file, appended to.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
+    /// Most records that wait for the writer.
+    #[serde(default = "default_queue")]
+    pub queue: usize,
+}
+
+/// Standard output has no settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stdout {}
+
+/// Where decision records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuditTarget {
     /// Standard output.
-    Stdout {},
+    Stdout,
     /// A file, appended to.
     File(PathBuf),
 }
@@ -34,18 +53,59 @@ pub struct AuditOptions {
     pub queue: usize,
 }
 
+/// Most that can be set: 1 GiB of records.
+const MAX_QUEUE: usize = 1 << 20;
+
+/// About a second of a busy replica, 20 MB at most.
+const fn default_queue() -> usize {
+    16_384
+}
+
 /// Writes one JSON line per decision.
 #[derive(Debug)]
 pub struct AuditLog {
     queue: SyncSender<Message>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    dropped: AtomicU64,
+    counts: Arc<AuditCounts>,
+}
+
+/// How the sink is doing.
+#[derive(Debug, Default)]
+pub struct AuditCounts {
+    /// Records that wait for the writer, the one that it is writing included.
+    pub waiting: AtomicU64,
+    /// Records that were dropped because too many were waiting.
+    pub dropped: AtomicU64,
+    /// Writes that failed, each with at least one record.
+    pub failed: AtomicU64,
 }
 
 /// What the writer is told.
 enum Message {
     Record(Box<DecisionRecord>),
     Close,
+}
+
+// === impl AuditSettings ===
+
+impl AuditSettings {
+    /// What they ask for, a relative file in the folder `base`.
+    ///
+    /// # Errors
+    /// What is wrong and what to do.
+    pub fn options(self, base: &Path) -> Result<AuditOptions, String> {
+        if !(1..=MAX_QUEUE).contains(&self.queue) {
+            return Err(format!("`audit.queue` is {}, expected 1 to {MAX_QUEUE}", self.queue));
+        }
+        let target = match (self.stdout, self.file) {
+            (Some(Stdout {}), None) => AuditTarget::Stdout,
+            (None, Some(file)) => AuditTarget::File(base.join(file)),
+            (Some(_), Some(_)) | (None, None) => {
+                return Err("`audit` needs one of `stdout: {}` and `file: PATH`".into());
+            }
+        };
+        Ok(AuditOptions { target, queue: self.queue })
+    }
 }
 
 // === impl AuditLog ===
@@ -57,7 +117,7 @@ impl AuditLog {
     /// Where the file cannot be opened or the thread cannot be started.
     pub fn start(options: &AuditOptions) -> io::Result<Self> {
         let out: Box<dyn Write + Send> = match &options.target {
-            AuditTarget::Stdout {} => Box::new(io::stdout()),
+            AuditTarget::Stdout => Box::new(io::stdout()),
             AuditTarget::File(path) => Box::new(open(path)?),
         };
         Self::start_with(out, options.queue)
@@ -65,16 +125,19 @@ impl AuditLog {
 
     fn start_with(out: Box<dyn Write + Send>, queue: usize) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(queue);
-        let writer =
-            thread::Builder::new().name("audit".into()).spawn(move || write_all(&receiver, out))?;
+        let counts = Arc::<AuditCounts>::default();
+        let shared = Arc::clone(&counts);
+        let writer = thread::Builder::new()
+            .name("audit".into())
+            .spawn(move || write_all(&receiver, out, &shared))?;
         let writer = Mutex::new(Some(writer));
-        Ok(Self { queue: sender, writer, dropped: AtomicU64::default() })
+        Ok(Self { queue: sender, writer, counts })
     }
 
-    /// How many records were dropped because the queue was full.
+    /// How it is doing, now and later.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    pub fn counts(&self) -> Arc<AuditCounts> {
+        Arc::clone(&self.counts)
     }
 
     /// Waits until everything that was observed is written. Later records are dropped.
@@ -87,8 +150,11 @@ impl AuditLog {
     }
 
     fn send(&self, record: DecisionRecord) {
+        // Counted first, or the writer could be done with it before it is.
+        self.counts.waiting.fetch_add(1, Ordering::Relaxed);
         if self.queue.try_send(Message::Record(Box::new(record))).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -104,18 +170,24 @@ fn open(path: &PathBuf) -> io::Result<File> {
 }
 
 /// Writes until it is told to close, and flushes whenever the queue is empty, so that a quiet system shows its last decision.
-fn write_all(queue: &Receiver<Message>, out: Box<dyn Write + Send>) {
+fn write_all(queue: &Receiver<Message>, out: Box<dyn Write + Send>, counts: &AuditCounts) {
     let mut out = BufWriter::new(out);
+    let note = |result: io::Result<()>| {
+        if let Err(error) = result {
+            counts.failed.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "audit record not written");
+        }
+    };
     let mut next = queue.recv().ok();
     while let Some(Message::Record(record)) = next {
         let written = write_line(&mut out, &record);
         next = queue.try_recv().ok();
         let flushed = if next.is_none() { out.flush() } else { Ok(()) };
-        if let Err(error) = written.and(flushed) {
-            tracing::error!(%error, "audit record not written");
-        }
+        counts.waiting.fetch_sub(1, Ordering::Relaxed);
+        note(written.and(flushed));
         next = next.or_else(|| queue.recv().ok());
     }
+    note(out.flush());
 }
 
 fn write_line(out: &mut impl Write, record: &DecisionRecord) -> io::Result<()> {

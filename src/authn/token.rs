@@ -13,6 +13,7 @@ use crate::authn::{introspected, profile, signature};
 use crate::clock::UnixTime;
 use crate::evidence::PresentedToken;
 use crate::reason::{Reason, Rejection};
+use crate::request::TokenPlace;
 use crate::secret::Fingerprint;
 use crate::trust::{Issuer, KeySet, KeySource, Material, TrustStore};
 
@@ -24,6 +25,7 @@ pub struct TokenIdentity {
     content: Arc<Content>,
     expires_at: UnixTime,
     binding: Binding,
+    place: TokenPlace,
 }
 
 /// Verifies every token that was presented. One that is refused refuses them all: a bad credential is never passed over
@@ -172,6 +174,7 @@ impl TokenIdentity {
             expires_at: registered.expires_at.unwrap_or(UnixTime::from_secs(0)),
             content: Arc::clone(content),
             binding,
+            place: token.place().clone(),
         })
     }
 
@@ -192,6 +195,7 @@ impl TokenIdentity {
             expires_at: registered.expires_at.unwrap_or(UnixTime::from_millis(i64::MAX)),
             content: Arc::new(Content::new(issuer_name, registered, Arc::new(claims))),
             binding,
+            place: TokenPlace::Authorization,
         })
     }
 
@@ -259,6 +263,12 @@ impl TokenIdentity {
     #[must_use]
     pub const fn expires_at(&self) -> UnixTime {
         self.expires_at
+    }
+
+    /// Where in the request it was.
+    #[must_use]
+    pub const fn place(&self) -> &TokenPlace {
+        &self.place
     }
 
     /// What ties it to the peer.

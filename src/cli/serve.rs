@@ -12,7 +12,7 @@ use super::{Exit, style};
 use crate::app::{Bound, StartError};
 use crate::config::{Config, ConfigError, ListenerOverrides, LogOverrides, Overrides};
 use crate::envoy::Stop;
-use crate::telemetry;
+use crate::telemetry::{self, LogLevel};
 
 /// Arguments of `serve`. Each overrides the environment, which overrides the file.
 #[derive(Debug, clap::Args)]
@@ -45,13 +45,16 @@ pub(super) fn run(args: &Args) -> Exit {
         Ok(config) => config,
         Err(error) => return refuse_settings(&error),
     };
-    if let Err(message) = telemetry::init(&config.log) {
-        style::error(format_args!("settings: `log.level`: {message}"));
-        return Exit::Settings;
-    }
+    let log_level = match telemetry::init(&config.log) {
+        Ok(log_level) => log_level,
+        Err(message) => {
+            style::error(format_args!("settings: `log.level`: {message}"));
+            return Exit::Settings;
+        }
+    };
     match Runtime::new() {
         Ok(runtime) => {
-            let exit = runtime.block_on(serve(&config));
+            let exit = runtime.block_on(serve(&config, log_level));
             // What still blocks a thread, as a disk that stalls, must not keep the process.
             runtime.shutdown_background();
             exit
@@ -71,8 +74,8 @@ fn refuse_settings(error: &ConfigError) -> Exit {
     Exit::Settings
 }
 
-async fn serve(config: &Config) -> Exit {
-    let bound = match Bound::build(config).await {
+async fn serve(config: &Config, log_level: LogLevel) -> Exit {
+    let bound = match Bound::build(config, log_level).await {
         Ok(bound) => bound,
         Err(error) => return refuse_start(&error),
     };

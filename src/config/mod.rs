@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::admin::AdminOptions;
-use crate::audit::{AuditOptions, AuditTarget};
+use crate::audit::{AuditOptions, AuditSettings};
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
 use crate::pdp::{MemoryOptions, PdpOptions};
@@ -48,7 +48,7 @@ pub struct Config {
 struct RawConfig {
     listener: ListenerOptions,
     documents: Vec<PathBuf>,
-    audit: Option<AuditTarget>,
+    audit: Option<AuditSettings>,
     admin: Option<AdminOptions>,
     log: LogOptions,
     deadline: HumanDuration,
@@ -56,9 +56,6 @@ struct RawConfig {
     memory: MemoryOptions,
     store: StoreOptions,
 }
-
-/// Most decision records that wait for their writer: about a second of a busy replica, 20 MB at most.
-const AUDIT_QUEUE: usize = 16_384;
 
 /// Below Envoy's own default of 200 ms, so that our denial arrives before Envoy gives up on us (P15).
 const DEFAULT_DEADLINE: HumanDuration = HumanDuration::new(std::time::Duration::from_millis(150));
@@ -102,10 +99,7 @@ impl Config {
             let message = "no documents: set `documents` to a list of files or folders, or give `--documents PATH`";
             return Err(ConfigError::Contradiction(message.into()));
         }
-        let target = raw.audit.map(|target| match target {
-            AuditTarget::File(path) => AuditTarget::File(base.join(path)),
-            AuditTarget::Stdout {} => AuditTarget::Stdout {},
-        });
+        let audit = raw.audit.map(|audit| audit.options(base)).transpose();
         Ok(Self {
             pdp: PdpOptions {
                 peer_sources: raw.listener.peer_sources.clone(),
@@ -117,7 +111,7 @@ impl Config {
                 ..raw.listener
             },
             documents: raw.documents.iter().map(|path| base.join(path)).collect(),
-            audit: target.map(|target| AuditOptions { target, queue: AUDIT_QUEUE }),
+            audit: audit.map_err(ConfigError::Contradiction)?,
             admin: raw.admin,
             state_folder: raw.state_folder.map(|folder| base.join(folder)),
             store: raw.store.relative_to(base),

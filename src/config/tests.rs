@@ -87,3 +87,19 @@ fn contradictions_are_refused() {
         missing.unwrap_err().to_string().contains("cannot read `/nonexistent/countersign.yaml`")
     );
 }
+
+#[test]
+fn audit_records_go_to_one_place() {
+    let audit = |text: &str| load(&format!("documents: [a]\naudit: {text}\n"));
+    let file = audit("{ file: a.jsonl, queue: 5 }").unwrap().audit.unwrap();
+    assert_eq!(file.queue, 5);
+    assert!(audit("{ stdout: {} }").unwrap().audit.is_some());
+    for (text, told) in [
+        ("{ stdout: {}, file: a }", "needs one of"),
+        ("{ queue: 5 }", "needs one of"),
+        ("{ file: a, queue: 0 }", "`audit.queue` is 0"),
+    ] {
+        let error = audit(text).unwrap_err().to_string();
+        assert!(error.contains(told), "{text}: {error}");
+    }
+}

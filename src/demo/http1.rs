@@ -15,6 +15,7 @@ pub struct Request {
     method: String,
     target: Vec<u8>,
     headers: Vec<(Vec<u8>, Vec<u8>)>,
+    body: Vec<u8>,
 }
 
 /// A response.
@@ -41,7 +42,7 @@ impl Request {
     #[must_use]
     pub fn new(method: &str, host: &str, target: impl Into<Vec<u8>>) -> Self {
         let headers = vec![(b"host".to_vec(), host.as_bytes().to_vec())];
-        Self { method: method.to_owned(), target: target.into(), headers }
+        Self { method: method.to_owned(), target: target.into(), headers, body: Vec::new() }
     }
 
     /// `GET` of `target` at `host`.
@@ -63,12 +64,20 @@ impl Request {
         self.header("authorization", format!("Bearer {token}"))
     }
 
+    /// This request with a body and the header that says its length.
+    #[must_use]
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        let body = body.into();
+        Self { body: body.clone(), ..self.header("content-length", body.len().to_string()) }
+    }
+
     fn bytes(&self) -> Vec<u8> {
         let mut out = [self.method.as_bytes(), b" ", &self.target, b" HTTP/1.1\r\n"].concat();
         for (name, value) in &self.headers {
             out.extend_from_slice(&[name.as_slice(), b": ", value, b"\r\n"].concat());
         }
         out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&self.body);
         out
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::process::{Child, Command};
@@ -82,6 +82,14 @@ impl Process {
     #[must_use]
     pub(super) fn id(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// Waits until it ends by itself, and says how.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub(super) async fn ended(mut self) -> Result<ExitStatus, DemoError> {
+        self.child.wait().await.map_err(DemoError::network("cannot wait for a child process"))
     }
 
     /// Ends it and waits until it is gone.

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::process::ExitStatus;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
@@ -96,6 +97,14 @@ impl Server {
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.process.id()
+    }
+
+    /// Waits until it ends by itself, as after a signal, and says how.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub async fn ended(self) -> Result<ExitStatus, DemoError> {
+        self.process.ended().await
     }
 
     /// Ends it and waits until it is gone.

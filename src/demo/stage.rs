@@ -131,6 +131,11 @@ impl<'f> Stage<'f> {
         }
     }
 
+    /// The countersign process, which is somebody else's to end from now on.
+    pub fn take_server(&mut self) -> Option<Server> {
+        self.server.take()
+    }
+
     /// Starts countersign again, at the same address.
     ///
     /// # Errors

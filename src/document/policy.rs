@@ -11,6 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::answers::{DenySpec, InjectSpec, RemoveSpec};
 use super::during::DuringSpec;
 use super::{HumanDuration, Spanned};
 use crate::evidence_level::EvidenceLevel;
@@ -26,6 +27,9 @@ pub struct PolicySpec {
     pub target: Spanned<TargetSpec>,
     /// The rules, in no particular order.
     pub rules: Spanned<Vec<RuleSpec>>,
+    /// What a caller is told whom this policy denies, or nobody allows at its hosts. Example:
+    /// `deny: { body: { text: Ask the platform team for access. } }`.
+    pub deny: Option<Spanned<DenySpec>>,
 }
 
 /// Which requests a policy is about.
@@ -125,8 +129,14 @@ pub struct RuleSpec {
     pub conditions: Option<Spanned<Texts>>,
     /// A condition over all of these, in CEL.
     pub when: Option<Spanned<String>>,
-    /// What an allow adds to the request.
+    /// What an allow adds: headers, query parameters, metadata, a signed assertion. Example:
+    /// `inject: { headers: { x-subject: "{token.sub}" } }`.
     pub inject: Option<Spanned<InjectSpec>>,
+    /// What an allow takes out of the request. Example: `remove: { token: true }`.
+    pub remove: Option<Spanned<RemoveSpec>>,
+    /// What a caller is told whom this rule denies: a deny rule that matches, or an allow rule that came closest. In place of
+    /// its policy's. Example: `deny: { status: 404 }`.
+    pub deny: Option<Spanned<DenySpec>>,
 }
 
 /// What a match means.
@@ -285,14 +295,6 @@ pub struct TextSpec {
     pub prefix: Option<Spanned<String>>,
     /// It ends with this.
     pub suffix: Option<Spanned<String>>,
-}
-
-/// What an allow adds to the request before it goes upstream.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct InjectSpec {
-    /// Request headers: templates by name.
-    pub headers: Option<Spanned<Entries<String>>>,
 }
 
 /// A mapping from free names, with the place of each name and value, in the order of the file.

@@ -142,6 +142,23 @@ pub struct ExpectSpec {
     pub reason: Option<Spanned<String>>,
     /// The rule that decides or came closest: its name, or `policy/rule`.
     pub rule: Option<Spanned<String>>,
-    /// Headers that are injected, with their values.
+    /// Headers that are injected, with their values. Example: `headers: { x-subject: alice }`.
     pub headers: Option<Entries<String>>,
+    /// Headers that the caller gets: those that an allow adds to the upstream's answer, or those of the denial. Example:
+    /// `responseHeaders: { www-authenticate: 'Bearer realm="countersign"' }`.
+    pub response_headers: Option<Entries<String>>,
+    /// Query parameters that are set, with their values before they are encoded. Example: `query: { tenant: acme }`.
+    pub query: Option<Entries<String>>,
+    /// Members of the dynamic metadata, with their values. Example: `metadata: { level: 3 }`.
+    pub metadata: Option<Spanned<Map<String, Value>>>,
+    /// Claims of the assertion beside those that every assertion has, with their values. Example:
+    /// `assertion: { tenant: acme }`.
+    pub assertion: Option<Spanned<Map<String, Value>>>,
+    /// Headers of the request that do not go upstream. Example: `removed: [authorization]`.
+    pub removed: Option<Texts>,
+    /// The HTTP status of a denial. Example: `status: 404`.
+    pub status: Option<u16>,
+    /// A part of the body of a denial: text that is in it, or members of its JSON. Example:
+    /// `body: { code: ORDERS_DENIED }`.
+    pub body: Option<Spanned<Value>>,
 }

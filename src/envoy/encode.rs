@@ -6,26 +6,29 @@
 use std::collections::HashMap;
 
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
+use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption, QueryParameter};
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{
     CheckResponse, DeniedHttpResponse, OkHttpResponse,
 };
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{Struct, Value};
+use envoy_types::pb::google::protobuf::{ListValue, Struct, Value};
 use envoy_types::pb::google::rpc::Status;
 
 use crate::pdp::{DecisionId, Outcome};
-use crate::policy::{Answer, Decision, Denial, Permit};
+use crate::policy::{Answer, Decision, Denial, HeaderMutation, Permit, RuleName};
 use crate::reason::Reason;
-use crate::request::RequestView;
+use crate::request::{RequestView, TokenPlace};
 
 /// The code of `google.rpc.Code` by which Envoy lets a request pass.
 const OK: i32 = 0;
 
 /// Envoy's word that a request passed without being checked; from a caller it would be a lie either way (P3).
 const FAILURE_MODE_HEADER: &str = "x-envoy-auth-failure-mode-allowed";
+
+/// The largest whole number up to which doubles skip none: 2^53.
+const MAX_EXACT_DOUBLE: f64 = 9_007_199_254_740_992.0;
 
 /// The whole answer to one check.
 #[must_use]
@@ -53,20 +56,29 @@ pub(super) fn refuse_unseen() -> CheckResponse {
 }
 
 fn allow(permit: &Permit, id: DecisionId) -> CheckResponse {
-    let set =
-        permit.headers().iter().map(|header| overwrite(&header.name, &header.value)).collect();
+    let obligations = permit.obligations();
+    let set = each(&obligations.headers);
+    let query = obligations.query.iter().map(|parameter| QueryParameter {
+        key: parameter.name.to_string(),
+        value: parameter.value.clone(),
+    });
+    let query = query.collect();
+    let mut metadata = metadata(id, "allow", Some(permit.rule()), None).fields;
+    for (name, value) in &obligations.metadata {
+        metadata.entry(name.clone()).or_insert_with(|| wire_value(value));
+    }
     #[expect(deprecated, reason = "the struct must be built whole; the field stays empty")]
     let ok = OkHttpResponse {
         headers: set,
         headers_to_remove: to_remove(permit),
         dynamic_metadata: None,
-        response_headers_to_add: Vec::new(),
-        query_parameters_to_set: Vec::new(),
-        query_parameters_to_remove: Vec::new(),
+        response_headers_to_add: each(&obligations.response_headers),
+        query_parameters_to_set: query,
+        query_parameters_to_remove: query_to_remove(permit),
     };
     CheckResponse {
         status: Some(grpc(OK)),
-        dynamic_metadata: Some(metadata(id, "allow", None)),
+        dynamic_metadata: Some(Struct { fields: metadata }),
         http_response: Some(HttpResponse::OkResponse(ok)),
     }
 }
@@ -76,7 +88,20 @@ fn allow(permit: &Permit, id: DecisionId) -> CheckResponse {
 fn to_remove(permit: &Permit) -> Vec<String> {
     let is_set = |name: &str| permit.headers().iter().any(|header| &*header.name == name);
     let injectable = permit.strip().iter().filter(|name| !is_set(name)).cloned();
-    injectable.chain([FAILURE_MODE_HEADER.to_owned()]).collect()
+    let token = match &permit.obligations().token {
+        Some(TokenPlace::Authorization) => Some("authorization".to_owned()),
+        Some(TokenPlace::Header(name)) => Some(name.clone()),
+        Some(TokenPlace::Cookie(_)) | None => None,
+    };
+    injectable.chain(token).chain([FAILURE_MODE_HEADER.to_owned()]).collect()
+}
+
+fn query_to_remove(permit: &Permit) -> Vec<String> {
+    permit.strip_query().to_vec()
+}
+
+fn each(headers: &[HeaderMutation]) -> Vec<HeaderValueOption> {
+    headers.iter().map(|header| overwrite(&header.name, &header.value)).collect()
 }
 
 fn deny(denial: &Denial, request: &RequestView, id: DecisionId) -> CheckResponse {
@@ -89,7 +114,7 @@ fn deny(denial: &Denial, request: &RequestView, id: DecisionId) -> CheckResponse
     };
     CheckResponse {
         status: Some(grpc(reason.client_answer().grpc_status())),
-        dynamic_metadata: Some(metadata(id, "deny", Some(reason))),
+        dynamic_metadata: Some(metadata(id, "deny", denial.rule(), Some(reason))),
         http_response: Some(HttpResponse::DeniedResponse(denied)),
     }
 }
@@ -99,13 +124,44 @@ const fn grpc(code: i32) -> Status {
 }
 
 /// For Envoy's own access log: `%DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision_id)%`.
-fn metadata(id: DecisionId, decision: &str, reason: Option<Reason>) -> Struct {
+fn metadata(
+    id: DecisionId,
+    decision: &str,
+    rule: Option<&RuleName>,
+    reason: Option<Reason>,
+) -> Struct {
     let text = |text: String| Value { kind: Some(Kind::StringValue(text)) };
     let mut fields: HashMap<String, Value> = HashMap::new();
     fields.insert("decision_id".into(), text(id.to_string()));
     fields.insert("decision".into(), text(decision.into()));
+    if let Some(RuleName { policy, rule }) = rule {
+        fields.insert("policy".into(), text(policy.to_string()));
+        fields.insert("rule".into(), text(rule.to_string()));
+    }
     fields.extend(reason.map(|reason| ("reason".into(), text(reason.as_str().into()))));
     Struct { fields }
+}
+
+fn wire_value(value: &serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    let kind = match value {
+        Json::Null => Kind::NullValue(0),
+        Json::Bool(value) => Kind::BoolValue(*value),
+        // A number that no double can hold stays what it is, as text.
+        Json::Number(number) => number
+            .as_f64()
+            .filter(|double| number.is_f64() || double.abs() <= MAX_EXACT_DOUBLE)
+            .map_or_else(|| Kind::StringValue(number.to_string()), Kind::NumberValue),
+        Json::String(text) => Kind::StringValue(text.clone()),
+        Json::Array(values) => {
+            Kind::ListValue(ListValue { values: values.iter().map(wire_value).collect() })
+        }
+        Json::Object(members) => {
+            let fields = members.iter().map(|(name, value)| (name.clone(), wire_value(value)));
+            Kind::StructValue(Struct { fields: fields.collect() })
+        }
+    };
+    Value { kind: Some(kind) }
 }
 
 /// The action is always said: the wire default would append to the caller's value.

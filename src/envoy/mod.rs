@@ -20,5 +20,5 @@ pub use server::{
     Stop,
 };
 pub use service::CheckService;
-pub use tls::{AllowedClients, Tls, TlsOptions};
+pub use tls::{AllowedClients, Tls, TlsOptions, TlsStatus};
 pub use unix_socket::{Mode, Socket, SocketOptions};

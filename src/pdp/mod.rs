@@ -135,6 +135,11 @@ impl Pdp {
         }
     }
 
+    /// Looks at what is in force now.
+    pub fn inspect<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> T {
+        look(&self.current.load().snapshot)
+    }
+
     /// Takes the snapshot for one request.
     #[must_use]
     pub fn pin(&self) -> Pinned<'_> {

@@ -8,9 +8,9 @@ use super::check::Check;
 use super::condition::Operand;
 use super::decision::RuleName;
 use super::during::moment;
+use super::duties::Injection;
 use super::fact::{Fact, Sight};
 use super::gaps::Gaps;
-use super::inject::Injection;
 use super::rule::Fit;
 use crate::authn::{Binding, PeerIdentity, TokenIdentity};
 use crate::request::{HeaderValue, Headers};
@@ -219,7 +219,7 @@ impl<'a> Asked<'a> {
     }
 
     fn injection(&self, name: &str) -> Option<&'a Injection> {
-        self.fit.rule.inject.iter().find(|injection| *injection.name == *name)
+        self.fit.rule.duties.injections().find(|injection| *injection.name == *name)
     }
 }
 

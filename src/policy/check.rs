@@ -62,7 +62,7 @@ pub enum Check<'r> {
     TokenAge(&'r StepUp),
     /// The condition holds.
     Condition,
-    /// The value of this header to inject can be sent.
+    /// The value to inject under this name can be sent.
     Inject(&'r str),
 }
 
@@ -240,7 +240,7 @@ impl fmt::Display for Check<'_> {
             }
             Self::TokenAge(_) => f.write_str("an authentication that is more recent"),
             Self::Condition => f.write_str("a request for which its condition holds"),
-            Self::Inject(name) => write!(f, "a value for header `{name}` that can be sent"),
+            Self::Inject(name) => write!(f, "a value for `{name}` that can be sent"),
         }
     }
 }

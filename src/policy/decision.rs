@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::answer::CustomAnswer;
+use super::duties::{HeaderMutation, Obligations};
 use super::rule::Effect;
 use super::truth::Truth;
 use crate::reason::Rejection;
@@ -21,10 +23,12 @@ pub enum Decision {
 #[derive(Clone, Debug)]
 pub struct Permit {
     rule: RuleName,
-    headers: Vec<HeaderMutation>,
-    /// Every header that any rule can inject, so that the caller's own copies are removed on every allow
+    obligations: Obligations,
+    /// Every header that any rule can inject and those that this one removes, so that the caller's own copies are removed on every allow
     /// (invariant 4).
     strip: Arc<[String]>,
+    /// The caller's copies of query parameters that any rule can set, as they are spelled in the request.
+    strip_query: Vec<String>,
     shadows: Vec<ShadowOutcome>,
 }
 
@@ -34,6 +38,7 @@ pub struct Denial {
     rejection: Rejection,
     rule: Option<RuleName>,
     needs: Needs,
+    custom: Option<Arc<CustomAnswer>>,
     shadows: Vec<ShadowOutcome>,
 }
 
@@ -68,15 +73,6 @@ pub struct RuleName {
     pub policy: Arc<str>,
     /// The name of the rule in it.
     pub rule: Arc<str>,
-}
-
-/// A header to set on the request before it goes upstream, replacing any that is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderMutation {
-    /// The name, in lower case.
-    pub name: Arc<str>,
-    /// The value: visible ASCII and spaces, bounded (P12).
-    pub value: String,
 }
 
 // === impl Decision ===
@@ -119,10 +115,11 @@ impl Decision {
 impl Permit {
     pub(super) const fn grant(
         rule: RuleName,
-        headers: Vec<HeaderMutation>,
+        obligations: Obligations,
         strip: Arc<[String]>,
+        strip_query: Vec<String>,
     ) -> Self {
-        Self { rule, headers, strip, shadows: Vec::new() }
+        Self { rule, obligations, strip, strip_query, shadows: Vec::new() }
     }
 
     /// The rule that allows.
@@ -131,16 +128,29 @@ impl Permit {
         &self.rule
     }
 
+    /// What has to be done because of it.
+    #[must_use]
+    pub const fn obligations(&self) -> &Obligations {
+        &self.obligations
+    }
+
     /// The headers to set.
     #[must_use]
     pub fn headers(&self) -> &[HeaderMutation] {
-        &self.headers
+        &self.obligations.headers
     }
 
     /// The headers to remove from what the caller sent, in lower case; those in [`Permit::headers`] included.
     #[must_use]
     pub fn strip(&self) -> &[String] {
         &self.strip
+    }
+
+    /// The query parameters to remove from what the caller sent, as they are spelled there; those that are set and need no
+    /// removing included.
+    #[must_use]
+    pub fn strip_query(&self) -> &[String] {
+        &self.strip_query
     }
 }
 
@@ -150,7 +160,7 @@ impl Denial {
     /// A refusal without a rule.
     #[must_use]
     pub fn new(rejection: Rejection) -> Self {
-        Self { rejection, rule: None, needs: Needs::default(), shadows: Vec::new() }
+        Self { rejection, rule: None, needs: Needs::default(), custom: None, shadows: Vec::new() }
     }
 
     /// This refusal as the doing of `rule`, or of the allow rule that came closest.
@@ -165,6 +175,19 @@ impl Denial {
     pub fn needing(mut self, needs: Needs) -> Self {
         self.needs = needs;
         self
+    }
+
+    /// This refusal, told in the words of a document where it has some.
+    #[must_use]
+    pub fn told_as(mut self, custom: Option<Arc<CustomAnswer>>) -> Self {
+        self.custom = custom;
+        self
+    }
+
+    /// The words of a document for it.
+    #[must_use]
+    pub fn custom(&self) -> Option<&CustomAnswer> {
+        self.custom.as_deref()
     }
 
     /// Why.

@@ -1,18 +1,17 @@
 //! Deciding: default deny, deny overrides, and the order of files and rules never matters.
 
-use std::sync::Arc;
-
 use super::DecisionRequest;
 use super::asked::Asked;
 use super::check::{Check, Verdict};
-use super::decision::{Decision, Denial, HeaderMutation, Permit, ShadowOutcome};
+use super::decision::{Decision, Denial, Permit, ShadowOutcome};
+use super::duties::Obligations;
 use super::index::Index;
-use super::inject::is_spelling_of;
 use super::rule::{Effect, Fit, Mode, Rule};
+use super::strip::Strip;
 use super::trace::{About, Trace};
 use super::truth::Truth;
 use crate::reason::{Reason, Rejection};
-use crate::request::{Headers, Target};
+use crate::request::Target;
 
 /// What the rules that are about a request came to, so far. Of several rules, the narrowest speaks.
 #[derive(Debug, Default)]
@@ -21,23 +20,26 @@ struct Tally<'r> {
     denied: Option<Fit<'r>>,
     /// A deny rule of which nobody can tell.
     doubted: Option<(Fit<'r>, Check<'r>)>,
-    /// An allow rule that matched, with what it injects.
-    allowed: Option<(Fit<'r>, Vec<HeaderMutation>)>,
+    /// An allow rule that matched, with what it obliges to.
+    allowed: Option<(Fit<'r>, Obligations)>,
     /// The allow rule that came closest, with the check it failed.
     closest: Option<(Fit<'r>, Verdict<'r>)>,
     shadows: Vec<(Fit<'r>, Truth)>,
 }
 
-/// Decides `question` by the rules in `index`; `strip` is every header that any rule can inject.
+/// Decides `question` by the rules in `index`; `strip` is everything that any rule can set.
 pub(super) fn evaluate<T: Trace>(
     index: &Index,
-    strip: &Arc<[String]>,
+    strip: &Strip,
     question: &DecisionRequest<'_>,
     trace: &mut T,
 ) -> Decision {
     let target = match admissible(index, question) {
         Ok(target) => target,
-        Err(rejection) => return Decision::Deny(Denial::new(rejection)),
+        Err(rejection) => {
+            let custom = index.answer_for(question.request);
+            return Decision::Deny(Denial::new(rejection).told_as(custom));
+        }
     };
     let mut tally = Tally::default();
     for (host, rule) in index.candidates(target) {
@@ -46,7 +48,7 @@ pub(super) fn evaluate<T: Trace>(
             Err(why) => trace.not_about(&rule.name, why),
         }
     }
-    tally.decide(|| all_spellings(strip, &question.request.headers))
+    tally.decide(index, strip, question)
 }
 
 /// What denies before any rule is looked at: a request that cannot be compared, and a credential that was refused, also
@@ -75,19 +77,6 @@ fn refuse_more_readings(index: &Index, target: &Target) -> Result<(), Rejection>
         Some(refusal) if !some_rule_accepts() => Err(refusal),
         Some(_) | None => Ok(()),
     }
-}
-
-/// `strip`, and those headers of the request that are the same to a reader who does not tell `_` from `-` (P13).
-fn all_spellings(strip: &Arc<[String]>, headers: &Headers) -> Arc<[String]> {
-    let others: Vec<&str> = headers
-        .iter()
-        .map(|(name, _)| name)
-        .filter(|sent| sent.contains('_') && strip.iter().any(|own| is_spelling_of(sent, own)))
-        .collect();
-    if others.is_empty() {
-        return Arc::clone(strip);
-    }
-    strip.iter().cloned().chain(others.into_iter().map(str::to_owned)).collect()
 }
 
 // === impl Tally ===
@@ -161,11 +150,11 @@ impl<'r> Tally<'r> {
         }
     }
 
-    fn decide(mut self, strip: impl FnOnce() -> Arc<[String]>) -> Decision {
+    fn decide(mut self, index: &Index, strip: &Strip, question: &DecisionRequest<'_>) -> Decision {
         let shadows = std::mem::take(&mut self.shadows);
         // Only a denial for want of an allow rule would be changed by one more allow rule.
         let wants_a_rule = self.denied.is_none() && self.doubted.is_none();
-        let decision = self.combine(strip);
+        let decision = self.combine(index, strip, question);
         let shadows = shadows
             .into_iter()
             .filter(|(_, satisfied)| *satisfied != Truth::False)
@@ -183,20 +172,29 @@ impl<'r> Tally<'r> {
         decision.with_shadows(shadows)
     }
 
-    fn combine(self, strip: impl FnOnce() -> Arc<[String]>) -> Decision {
-        let denial = |fit: Fit<'r>, why| Denial::new(why).of(fit.rule.name.clone());
+    fn combine(self, index: &Index, strip: &Strip, question: &DecisionRequest<'_>) -> Decision {
+        let denial = |fit: Fit<'r>, why| {
+            Denial::new(why).of(fit.rule.name.clone()).told_as(fit.rule.answer.clone())
+        };
         if let Some(fit) = self.denied {
             return Decision::Deny(denial(fit, Reason::RuleDenied.because("a deny rule matches")));
         }
         if let Some((fit, check)) = self.doubted {
             return Decision::Deny(denial(fit, check.undetermined()));
         }
-        if let Some((fit, headers)) = self.allowed {
-            return Decision::Allow(Permit::grant(fit.rule.name.clone(), headers, strip()));
+        if let Some((fit, obligations)) = self.allowed {
+            return match strip.from(fit.rule, &obligations, question.request) {
+                Ok((headers, query)) => {
+                    let rule = fit.rule.name.clone();
+                    Decision::Allow(Permit::grant(rule, obligations, headers, query))
+                }
+                Err(why) => Decision::Deny(denial(fit, why)),
+            };
         }
         let Some((fit, verdict)) = self.closest else {
             let why = "no allow rule is about this host, method and path";
-            return Decision::Deny(Denial::new(Reason::NoRule.because(why)));
+            let custom = index.answer_for(question.request);
+            return Decision::Deny(Denial::new(Reason::NoRule.because(why)).told_as(custom));
         };
         let (why, needs) = verdict.explain();
         Decision::Deny(denial(fit, why).needing(needs))

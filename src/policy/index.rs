@@ -1,10 +1,12 @@
 //! From a host and a path to the rules that may be about them, without a visit to any other rule.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::answer::CustomAnswer;
 use super::host::{HostPattern, parent_of};
-use super::rule::{HostFit, Rule};
-use crate::request::{Host, PathLeniency, Target};
+use super::rule::{HostFit, Rule, fits_ports};
+use crate::request::{Host, PathLeniency, RequestView, Target};
 
 /// Every rule, found by host and by the first segment of its paths.
 ///
@@ -25,6 +27,16 @@ struct Bucket {
     by_first_segment: HashMap<Box<str>, Vec<usize>>,
     /// Rules whose paths start with a wildcard, or that are about every path.
     open: Vec<usize>,
+    /// What policies tell those whom no rule of theirs is about, ordered by the policies' names.
+    answers: Vec<HostAnswer>,
+}
+
+/// What a policy tells those whom it denies.
+#[derive(Clone, Debug)]
+pub(super) struct HostAnswer {
+    pub(super) policy: Box<str>,
+    pub(super) ports: Box<[u16]>,
+    pub(super) answer: Arc<CustomAnswer>,
 }
 
 // === impl Index ===
@@ -84,6 +96,27 @@ impl Index {
         self.leniency
     }
 
+    /// Adds what a policy tells those whom it denies at `hosts`; at every host where there are none.
+    pub(super) fn insert_answer(&mut self, hosts: &[HostPattern], answer: &HostAnswer) {
+        if hosts.is_empty() {
+            self.any.insert_answer(answer.clone());
+        }
+        for host in hosts {
+            self.bucket(host).insert_answer(answer.clone());
+        }
+    }
+
+    /// What a caller is told whom no rule denied: by the policy of the narrowest host, of several the first by name.
+    pub(super) fn answer_for(&self, request: &RequestView) -> Option<Arc<CustomAnswer>> {
+        let target = request.target.as_ref().ok()?;
+        let host = target.host.as_str();
+        let below = parent_of(host).and_then(|parent| self.one_label_below.get(parent));
+        let buckets = [self.exact.get(host), below, Some(&self.any)];
+        let mut answers = buckets.into_iter().flatten().flat_map(|bucket| &bucket.answers);
+        let fitting = |own: &&HostAnswer| fits_ports(&own.ports, request, target) == Some(true);
+        answers.find(fitting).map(|own| Arc::clone(&own.answer))
+    }
+
     /// Every rule, in no particular order.
     pub(super) fn rules(&self) -> &[Rule] {
         &self.rules
@@ -124,6 +157,11 @@ impl Bucket {
         all.sort_unstable();
         all.dedup();
         all
+    }
+
+    fn insert_answer(&mut self, answer: HostAnswer) {
+        let at = self.answers.partition_point(|other| other.policy < answer.policy);
+        self.answers.insert(at, answer);
     }
 
     fn find(&self, first: &str) -> impl Iterator<Item = usize> {

@@ -11,6 +11,7 @@ mod compile;
 mod condition;
 mod decision;
 mod during;
+mod duties;
 mod elsewhere;
 mod evaluate;
 mod fact;
@@ -18,7 +19,6 @@ mod gaps;
 mod header;
 mod host;
 mod index;
-mod inject;
 mod judge;
 mod lint;
 mod path;
@@ -27,6 +27,7 @@ mod query;
 mod remedy;
 mod rule;
 mod step_up;
+mod strip;
 mod suite;
 mod template;
 mod text;
@@ -38,11 +39,12 @@ mod variable;
 #[cfg(test)]
 mod tests;
 
-pub use answer::Answer;
+pub use answer::{Answer, CustomAnswer};
 pub use asked::Asked;
 pub use check::Check;
 pub use condition::Operand;
-pub use decision::{Decision, Denial, HeaderMutation, Needs, Permit, RuleName, ShadowOutcome};
+pub use decision::{Decision, Denial, Needs, Permit, RuleName, ShadowOutcome};
+pub use duties::{AssertionRequest, HeaderMutation, Obligations, QueryMutation};
 pub use elsewhere::Elsewhere;
 pub use fact::{Fact, Sight};
 pub use gaps::{Datum, Gaps};
@@ -54,8 +56,6 @@ pub use suite::{
 pub use trace::{About, CheckTrace, Mismatch, NoTrace, Recorder, RuleOutcome, RuleTrace, Trace};
 pub use truth::Truth;
 
-use std::sync::Arc;
-
 use crate::authn::Subject;
 use crate::clock::UnixTime;
 use crate::document::{Diagnostic, Document};
@@ -65,7 +65,7 @@ use crate::request::RequestView;
 #[derive(Debug, Default)]
 pub struct PolicySet {
     index: index::Index,
-    strip: Arc<[String]>,
+    strip: strip::Strip,
 }
 
 /// One question: may this subject make this request now?
@@ -92,14 +92,14 @@ impl PolicySet {
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
         let index = compile::compile(documents, compile::Names { issuers, domains }, problems);
-        let mut strip: Vec<String> = index
-            .rules()
-            .iter()
-            .flat_map(|rule| rule.inject.iter().map(|injection| injection.name.to_string()))
-            .collect();
-        strip.sort_unstable();
-        strip.dedup();
-        Self { index, strip: strip.into() }
+        let strip = strip::Strip::of(index.rules());
+        Self { index, strip }
+    }
+
+    /// Whether a rule asks for a signed assertion.
+    #[must_use]
+    pub fn asserts(&self) -> bool {
+        self.index.rules().iter().any(|rule| rule.duties.assertion.is_some())
     }
 
     /// Warns of rules in `documents` that time has passed by.

@@ -2,18 +2,20 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::DecisionRequest;
+use super::answer::CustomAnswer;
 use super::asked::Asked;
 use super::check::{Check, Verdict};
 use super::condition::Condition;
-use super::decision::{HeaderMutation, RuleName};
+use super::decision::RuleName;
 use super::during::During;
+use super::duties::{Duties, Obligations};
 use super::gaps::Gaps;
 use super::header::HeaderMatcher;
-use super::inject::Injection;
 use super::judge::Judge;
 use super::path::PathTemplate;
 use super::peer::PeerRequirement;
@@ -62,7 +64,9 @@ pub(super) struct Rule {
     pub(super) peer: Option<PeerRequirement>,
     pub(super) token: Option<TokenRequirement>,
     pub(super) when: Option<Condition>,
-    pub(super) inject: Box<[Injection]>,
+    pub(super) duties: Duties,
+    /// What those are told whom it denies: its own, or its policy's.
+    pub(super) answer: Option<Arc<CustomAnswer>>,
 }
 
 /// How a rule came to be about a request's host; greater is narrower.
@@ -120,16 +124,7 @@ impl Rule {
     /// An authority without a port means the scheme's. With neither there is no telling: deny rules are about it then, and
     /// allow rules are not.
     fn is_about_port(&self, request: &RequestView, target: &Target) -> bool {
-        let by_scheme = || match request.scheme.as_str() {
-            "https" => Some(443),
-            "http" => Some(80),
-            _ => None,
-        };
-        self.ports.is_empty()
-            || target
-                .port
-                .or_else(by_scheme)
-                .map_or(self.effect == Effect::Deny, |port| self.ports.contains(&port))
+        fits_ports(&self.ports, request, target).unwrap_or(self.effect == Effect::Deny)
     }
 
     fn judge_request<'r, T: Trace>(&'r self, request: &RequestView, judge: &mut Judge<'r, '_, T>) {
@@ -166,6 +161,19 @@ fn is_in(networks: &[IpNet], endpoint: &Endpoint) -> Truth {
     })
 }
 
+/// Whether the authority's port is one of `ports`, of which none means every one; `None` where there is no telling.
+pub(super) fn fits_ports(ports: &[u16], request: &RequestView, target: &Target) -> Option<bool> {
+    let by_scheme = || match request.scheme.as_str() {
+        "https" => Some(443),
+        "http" => Some(80),
+        _ => None,
+    };
+    if ports.is_empty() {
+        return Some(true);
+    }
+    target.port.or_else(by_scheme).map(|port| ports.contains(&port))
+}
+
 // === impl Fit ===
 
 impl<'r> Fit<'r> {
@@ -194,7 +202,7 @@ impl<'r> Fit<'r> {
         judge.verdict()
     }
 
-    /// The headers that the rule injects.
+    /// What has to be done because the rule allows.
     ///
     /// # Errors
     /// The check that cannot be told, where a value must not be sent or was not recorded.
@@ -202,18 +210,15 @@ impl<'r> Fit<'r> {
         &self,
         question: &DecisionRequest<'_>,
         gaps: Gaps,
-    ) -> Result<Vec<HeaderMutation>, Check<'r>> {
-        let facts = self.facts(question, gaps);
-        let mut headers = Vec::with_capacity(self.rule.inject.len());
-        for injection in &self.rule.inject {
+    ) -> Result<Obligations, Check<'r>> {
+        let duties = &self.rule.duties;
+        for injection in duties.injections().filter(|_| gaps != Gaps::NONE) {
             let check = Check::Inject(&injection.name);
             if !Asked::new(*self, question, check, gaps).is_recorded() {
                 return Err(check);
             }
-            let rendered = injection.render(&facts).map_err(|_| check)?;
-            headers.extend(rendered);
         }
-        Ok(headers)
+        duties.render(&self.facts(question, gaps))
     }
 
     pub(super) fn facts<'a>(&self, question: &DecisionRequest<'a>, gaps: Gaps) -> Facts<'a>

@@ -1,5 +1,7 @@
 //! Templates of header values, and the one place where a text becomes something that is sent upstream (P12).
 
+use serde_json::Value;
+
 use super::variable::{FORMS, Facts, Found, Variable};
 use crate::document::closest;
 use crate::limits::MAX_INJECTED_VALUE_BYTES;
@@ -78,26 +80,62 @@ impl Template {
     /// [`Unsafe`] where the value must not be sent. It is not cleaned: a value that was changed on its way is somebody
     /// else's name.
     pub(super) fn render(&self, facts: &Facts<'_>) -> Result<Option<String>, Unsafe> {
-        let mut value = String::new();
-        for part in &self.0 {
-            match part {
-                Part::Text(text) => value.push_str(text),
-                Part::Variable(variable) => match one_line(variable.find(facts))? {
-                    Some(text) => value.push_str(&text),
-                    None => return Ok(None),
-                },
-            }
-        }
+        let Some(value) = text_of(&self.0, facts)? else { return Ok(None) };
         let trimmed = value.trim_matches(' ').len() == value.len();
         let sendable =
             trimmed && value.len() <= MAX_INJECTED_VALUE_BYTES && value.bytes().all(is_sendable);
         if sendable { Ok(Some(value)) } else { Err(Unsafe) }
+    }
+
+    /// The value for `facts` as JSON: that of its variable where it is one variable only, else text.
+    ///
+    /// # Errors
+    /// [`Unsafe`] where it is too large or could forge a line of a log.
+    pub(super) fn render_value(&self, facts: &Facts<'_>) -> Result<Option<Value>, Unsafe> {
+        let value = match &*self.0 {
+            [Part::Variable(variable)] => variable.find_value(facts),
+            parts => text_of(parts, facts)?.map(Value::String),
+        };
+        let Some(value) = value else { return Ok(None) };
+        let small = value.to_string().len() <= MAX_INJECTED_VALUE_BYTES;
+        if small && is_plain_value(&value) { Ok(Some(value)) } else { Err(Unsafe) }
+    }
+}
+
+/// Text that cannot end a line of a log.
+fn is_plain(text: &str) -> bool {
+    !text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
+}
+
+/// Whether every text in it is plain, names of members included.
+fn is_plain_value(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_plain(text),
+        Value::Array(elements) => elements.iter().all(is_plain_value),
+        Value::Object(members) => {
+            members.iter().all(|(name, value)| is_plain(name) && is_plain_value(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
     }
 }
 
 /// Visible ASCII and space: no CR, LF, NUL, tab, DEL, nor bytes that another reader decodes in another way.
 const fn is_sendable(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e)
+}
+
+fn text_of(parts: &[Part], facts: &Facts<'_>) -> Result<Option<String>, Unsafe> {
+    let mut value = String::new();
+    for part in parts {
+        match part {
+            Part::Text(text) => value.push_str(text),
+            Part::Variable(variable) => match one_line(variable.find(facts))? {
+                Some(text) => value.push_str(&text),
+                None => return Ok(None),
+            },
+        }
+    }
+    Ok(Some(value))
 }
 
 fn one_line(found: Found) -> Result<Option<String>, Unsafe> {

@@ -168,6 +168,19 @@ impl Variable {
         }
     }
 
+    /// Its value as JSON: a claim as it is, everything else as text or a list of texts.
+    pub(super) fn find_value(&self, facts: &Facts<'_>) -> Option<Value> {
+        if let Self::TokenClaim(pointer) = self {
+            let claim = facts.token.and_then(|token| token.claim(pointer));
+            return claim.filter(|claim| !claim.is_null()).cloned();
+        }
+        match self.find(facts) {
+            Found::One(text) if !text.is_empty() => Some(Value::String(text)),
+            Found::Several(texts) if !texts.is_empty() => Some(texts.into()),
+            Found::Nothing | Found::Formless | Found::One(_) | Found::Several(_) => None,
+        }
+    }
+
     /// Its value.
     pub(super) fn find(&self, facts: &Facts<'_>) -> Found {
         let target = facts.request.target.as_ref().ok();

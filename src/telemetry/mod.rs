@@ -3,5 +3,5 @@
 mod log;
 mod metrics;
 
-pub use log::{LogFormat, LogOptions, init};
+pub use log::{LogFormat, LogLevel, LogOptions, init};
 pub use metrics::Metrics;

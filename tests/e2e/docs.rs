@@ -4,8 +4,8 @@ use countersign::demo::envoy::SIDECAR_MTLS;
 
 const DOCS: &str = include_str!("../../docs/envoy.md");
 
-/// Where each line of the page's YAML has to come from: the shipped file, or the tests of the listeners.
-const TESTED: [&str; 2] = [SIDECAR_MTLS, include_str!("listeners.rs")];
+/// Where each line of the page's YAML has to come from: the shipped file, or the tests of the listeners and replicas.
+const TESTED: [&str; 3] = [SIDECAR_MTLS, include_str!("listeners.rs"), include_str!("replicas.rs")];
 
 #[test]
 fn every_line_of_yaml_in_the_docs_is_run_by_a_test() {
@@ -21,5 +21,5 @@ fn every_line_of_yaml_in_the_docs_is_run_by_a_test() {
             assert!(known, "`{line}` is in the docs and in no test");
         }
     }
-    assert_eq!(blocks, 3);
+    assert_eq!(blocks, 4);
 }

@@ -121,6 +121,36 @@ async fn unknown_keys_and_repeated_names_do_not_hide_the_caller() {
     }
 }
 
+/// P30: of a certificate with a subject alone, `source.principal` is the subject as Envoy writes it, and the element must
+/// be that of the same subject.
+#[tokio::test]
+async fn a_subject_alone_is_compared_as_envoy_writes_it() {
+    let Some(mut props) = envoy::props() else { return };
+    let settings = include_str!("../../src/demo/documents/countersign.yaml");
+    let plain = include_str!("../../src/demo/documents/trust-domain.yaml")
+        .replace("name: prod", "name: plain")
+        .replace("spiffe: prod.example", "forwarders: []");
+    props.files = vec![
+        (
+            "countersign.yaml",
+            settings.replace("sourceCertificate: true", "sourceCertificate: false"),
+        ),
+        ("policies/plain.yaml", plain),
+    ];
+    let folder = Folder::temporary().unwrap();
+    let mut stage = envoy::raise(&props, &folder).await;
+    let pki = Arc::clone(&stage.pki);
+    for name in ["plain", "a, \"b\" + c", " #d;<e>\\", "Ünit"] {
+        let caller = pki.ca().issue(name, Vec::new(), Usage::Client, SystemClock.now()).unwrap();
+        let request = Request::get(HOST, "/v1/orders");
+        let (_, record) = envoy::ask(&mut stage, Some(&caller), &request).await;
+        // Known, and not one of those whom the rule lets in.
+        assert_eq!(record.text("/peer/trust_domain"), Some("plain"), "{}", record.as_json());
+        assert_ne!(record.reason(), Some("xfcc_untrusted_hop"), "{}", record.as_json());
+    }
+    stage.strike().await.unwrap();
+}
+
 /// P84: a quote that the caller leaves open swallows the element that Envoy appends.
 #[tokio::test]
 async fn an_open_quote_makes_the_whole_header_malformed() {

@@ -28,7 +28,7 @@ async fn plays(props: &Props) {
 }
 
 /// The demo's settings with `from` replaced.
-fn settings(from: &str, to: &str) -> (&'static str, String) {
+pub(crate) fn settings(from: &str, to: &str) -> (&'static str, String) {
     let (name, text) = server::FILES[0];
     assert_eq!(text.matches(from).count(), 1, "{from}");
     (name, text.replace(from, to))
@@ -94,7 +94,7 @@ const CLUSTER: (&str, &str) = (
 "#,
 );
 
-fn over_tls(allowed: &str) -> Option<Props> {
+pub(crate) fn over_tls(allowed: &str) -> Option<Props> {
     let mut props = envoy::props()?;
     props.files = vec![settings("127.0.0.1:${PORT}", &TLS.replace("ALLOWED", allowed))];
     props.envoy_changes.extend(vec![CLUSTER]);

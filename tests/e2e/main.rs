@@ -18,8 +18,16 @@ mod hostile;
 #[cfg(test)]
 mod listeners;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod replicas;
+#[cfg(test)]
+mod stopping;
 #[cfg(test)]
 mod targets;
 #[cfg(test)]
 mod tour;
+#[cfg(test)]
+mod under_load;

@@ -1,7 +1,5 @@
 //! An edit of a policy takes effect at once, and nobody notices it happening.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign::clock::Stopwatch;
@@ -11,51 +9,10 @@ use countersign::demo::pki::HOST;
 use countersign::demo::{Folder, Stage};
 
 use crate::envoy;
+use crate::load::Load;
 
 /// What the issue promises; the check is made through Envoy, under load.
 const WITHIN: Duration = Duration::from_secs(2);
-
-/// Requests that have to be allowed all the time, on connections that stay open.
-struct Load {
-    stop: Arc<AtomicBool>,
-    sent: Arc<AtomicU64>,
-    tasks: Vec<tokio::task::JoinHandle<Vec<u16>>>,
-}
-
-impl Load {
-    fn start(client: &Client, request: &Request) -> Self {
-        let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let tasks = (0..4)
-            .map(|_| {
-                let (client, request) = (client.clone(), request.clone());
-                let (stop, sent) = (Arc::clone(&stop), Arc::clone(&sent));
-                tokio::spawn(async move {
-                    let mut failed = Vec::new();
-                    let mut connection = client.connect().await.unwrap();
-                    while !stop.load(Ordering::SeqCst) {
-                        let status = connection.send(&request).await.unwrap().status;
-                        sent.fetch_add(1, Ordering::SeqCst);
-                        if status != 200 {
-                            failed.push(status);
-                        }
-                    }
-                    failed
-                })
-            })
-            .collect();
-        Self { stop, sent, tasks }
-    }
-
-    /// Stops it: how many requests were sent, and the statuses of those that failed.
-    async fn stop(self) -> (u64, Vec<u16>) {
-        self.stop.store(true, Ordering::SeqCst);
-        let mut failed = Vec::new();
-        for task in self.tasks {
-            failed.extend(task.await.unwrap());
-        }
-        (self.sent.load(Ordering::SeqCst), failed)
-    }
-}
 
 /// How long it takes after an edit until `request` is answered with `status`; the limit where it never is.
 async fn until(client: &Client, request: &Request, status: u16) -> Duration {

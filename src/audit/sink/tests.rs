@@ -1,6 +1,5 @@
 //! Records arrive, and a stalled sink costs records only.
 
-use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 
 use super::*;
@@ -49,11 +48,36 @@ fn a_stalled_sink_costs_counted_records_only() {
     for n in 0..1000 {
         log.send(record(&n.to_string()));
     }
-    let dropped = log.dropped();
+    let dropped = log.counts().dropped.load(Ordering::Relaxed);
     assert!(dropped > 0, "the queue holds 8");
+    assert_eq!(log.counts().waiting.load(Ordering::Relaxed) + dropped, 1000);
     drop(held);
     log.close();
     let text: Vec<u8> = lines.iter().flatten().collect();
     let kept = text.iter().filter(|b| **b == b'\n').count();
     assert_eq!(u64::try_from(kept).unwrap() + dropped, 1000);
+    assert_eq!(log.counts().waiting.load(Ordering::Relaxed), 0);
+}
+
+/// As a disk that is full.
+#[derive(Debug)]
+struct Full;
+
+impl Write for Full {
+    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+        Err(io::Error::other("no space left"))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// P81: what cannot be written is counted and does not end the writer.
+#[test]
+fn failed_writes_are_counted() {
+    let log = AuditLog::start_with(Box::new(Full), 8).unwrap();
+    log.send(record("a"));
+    log.close();
+    assert!(log.counts().failed.load(Ordering::Relaxed) > 0);
 }

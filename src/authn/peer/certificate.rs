@@ -61,7 +61,7 @@ impl<'a> Verifier<'a> {
         let until = validity.not_after.min(own_end(&leaf, domain.leaf()));
         Ok(VerifiedCertificate {
             facts: Arc::new(facts(domain, &decoded, &leaf, names)),
-            envoy_subject: distinguished_name::as_envoy_writes_it(leaf.subject()),
+            envoy_subject: distinguished_name::as_envoy_writes_it(leaf.subject()).map(Into::into),
             from: validity.not_before.max(Validity::of(&leaf).not_before),
             until,
         })

@@ -11,6 +11,14 @@ use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
 use crate::trust::Pin;
 
+/// Whom an element speaks of, and how that is known.
+pub(super) struct Spoken {
+    pub(super) facts: Arc<PeerFacts>,
+    pub(super) level: EvidenceLevel,
+    /// The subject of the certificate as Envoy would write it; nothing without one, or where that is not certain.
+    pub(super) envoy_subject: Option<Arc<str>>,
+}
+
 // === impl Verifier ===
 
 impl Verifier<'_> {
@@ -19,20 +27,18 @@ impl Verifier<'_> {
     /// # Errors
     /// What is wrong with the certificate, `xfcc_inconsistent` where the parts of the element contradict each other,
     /// `evidence_insufficient` where they name nobody.
-    pub(super) fn element(
-        &self,
-        element: &XfccElement,
-    ) -> Result<(Arc<PeerFacts>, EvidenceLevel), Rejection> {
+    pub(super) fn element(&self, element: &XfccElement) -> Result<Spoken, Rejection> {
         let Some(presented) = element.certificate() else {
             let (facts, level) =
                 self.named(element.uris(), element.dns(), element.hash().copied())?;
-            return Ok((Arc::new(facts), level));
+            return Ok(Spoken { facts: Arc::new(facts), level, envoy_subject: None });
         };
         let verified = self.certificate(presented)?;
         check_consistent(element, &verified)?;
         let full = presented.has_chain();
         let level = if full { EvidenceLevel::Full } else { EvidenceLevel::Leaf };
-        Ok((Arc::clone(&verified.facts), level))
+        let (facts, envoy_subject) = (Arc::clone(&verified.facts), verified.envoy_subject.clone());
+        Ok(Spoken { facts, level, envoy_subject })
     }
 
     /// `source.principal` as an identity: only a SPIFFE ID of a known trust domain, and only as the proxy's word (P46).

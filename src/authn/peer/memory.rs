@@ -33,7 +33,7 @@ pub struct CertificateKey(Box<[u8]>);
 pub struct VerifiedCertificate {
     pub(super) facts: Arc<PeerFacts>,
     /// The subject as Envoy would write it; nothing where that is not certain.
-    pub(super) envoy_subject: Option<String>,
+    pub(super) envoy_subject: Option<Arc<str>>,
     /// Every certificate of the path, and every revocation list that was asked, is valid from here...
     pub(super) from: UnixTime,
     /// ...to here, this second included.

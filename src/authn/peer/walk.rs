@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::certificate::Verifier;
+use super::element::Spoken;
 use super::memory::VerifiedCertificate;
 use super::{Hop, HopFinding, HopPlace, PeerFacts, PeerIdentity};
 use crate::evidence::{
@@ -167,16 +168,17 @@ fn walk(
             writer = direct.name().map(str::to_owned);
             continue;
         }
-        let (facts, level) = verifier.element(element)?;
+        let spoken = verifier.element(element)?;
         let mut vouched = false;
         if first {
-            let appended = direct.check_nearest(&facts, verifier.trust)?;
+            let appended = direct.check_nearest(&spoken, verifier.trust)?;
             check_by(element, &evidence.proxy, appended, verifier.trust)?;
             vouched = appended && matches!(direct, DirectPeer::Named(_));
             if !appended {
                 writer = direct.name().map(str::to_owned);
             }
         }
+        let Spoken { facts, level, .. } = spoken;
         if !is_forwarder(&facts, verifier.trust) {
             check_told_once(element, farther, writer.as_deref(), vouched)?;
             tell(HopFinding::Caller(&facts, level));
@@ -230,13 +232,13 @@ impl DirectPeer<'_> {
     /// The nearest element speaks of the direct peer, or was passed on by a direct peer that is a forwarder. Anything
     /// else was written by somebody whose word does not count: a caller behind a proxy that forwards without appending
     /// (P30), or one whose names spell an element (P83). Says whether the element speaks of the direct peer.
-    fn check_nearest(&self, facts: &PeerFacts, trust: &TrustStore) -> Result<bool, Rejection> {
+    fn check_nearest(&self, spoken: &Spoken, trust: &TrustStore) -> Result<bool, Rejection> {
         let principal = match self {
-            Self::Forwarder(direct) => return Ok(direct.spiffe == facts.spiffe),
+            Self::Forwarder(direct) => return Ok(direct.spiffe == spoken.facts.spiffe),
             Self::Unnamed => return Ok(true),
             Self::Named(principal) => *principal,
         };
-        if is_principal_of(principal, facts) {
+        if is_principal_of(principal, spoken) {
             return Ok(true);
         }
         let id: Option<SpiffeId> = principal.parse().ok();
@@ -251,12 +253,12 @@ impl DirectPeer<'_> {
 }
 
 /// Whether Envoy would call the owner of this certificate `principal`: it takes the first URI, else the first DNS name,
-/// else the subject, whose text is not compared here.
-fn is_principal_of(principal: &str, facts: &PeerFacts) -> bool {
-    match (facts.uris.first(), facts.dns.first()) {
+/// else the subject. A subject whose text is not certain is nobody's: it could be anybody's.
+fn is_principal_of(principal: &str, spoken: &Spoken) -> bool {
+    match (spoken.facts.uris.first(), spoken.facts.dns.first()) {
         (Some(uri), _) => uri == principal,
         (None, Some(name)) => name.eq_ignore_ascii_case(principal),
-        (None, None) => principal.parse::<SpiffeId>().is_err(),
+        (None, None) => spoken.envoy_subject.as_deref() == Some(principal),
     }
 }
 

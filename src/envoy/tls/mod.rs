@@ -12,13 +12,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use serde::Deserialize;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use crate::clock::UnixTime;
 use crate::secret::Fingerprint;
 
 /// Mutual TLS for the listener. Every file is PEM; all of them are read again when they change.
@@ -40,12 +42,23 @@ pub struct TlsOptions {
 pub struct Tls {
     options: TlsOptions,
     current: ArcSwap<Current>,
+    problem: ArcSwapOption<String>,
 }
 
 #[derive(Debug)]
 struct Current {
     config: Arc<ServerConfig>,
     files: Fingerprint,
+    not_after: UnixTime,
+}
+
+/// How our own certificate is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsStatus {
+    /// The last moment at which it is valid.
+    pub not_after: UnixTime,
+    /// Why the files as they are now cannot be used, where they cannot.
+    pub problem: Option<String>,
 }
 
 // === impl TlsOptions ===
@@ -70,7 +83,7 @@ impl Tls {
     /// What is wrong with which file.
     pub fn load(options: TlsOptions) -> Result<Self, String> {
         let current = ArcSwap::from_pointee(Current::read(&options)?);
-        Ok(Self { options, current })
+        Ok(Self { options, current, problem: ArcSwapOption::empty() })
     }
 
     /// Reads the files again. Returns whether they had changed; where they cannot be used, what was in force stays.
@@ -78,12 +91,21 @@ impl Tls {
     /// # Errors
     /// What is wrong with which file.
     pub fn reload(&self) -> Result<bool, String> {
-        let read = Current::read(&self.options)?;
+        let read = Current::read(&self.options);
+        self.problem.store(read.as_ref().err().map(|problem| Arc::new(problem.clone())));
+        let read = read?;
         let changed = read.files != self.current.load().files;
         if changed {
             self.current.store(Arc::new(read));
         }
         Ok(changed)
+    }
+
+    /// How it is doing.
+    #[must_use]
+    pub fn status(&self) -> TlsStatus {
+        let problem = self.problem.load().as_deref().cloned();
+        TlsStatus { not_after: self.current.load().not_after, problem }
     }
 
     fn config(&self) -> Arc<ServerConfig> {
@@ -104,12 +126,20 @@ impl Current {
         let authorities = read(&options.client_authorities)?;
         let prints =
             [&certificate, &key, &authorities].map(|file| *Fingerprint::of(file).as_bytes());
+        let chain = certificates(&options.certificate, &certificate)?;
+        let not_after = not_after(&chain).ok_or_else(|| {
+            format!("`{}` holds no X.509 certificate", options.certificate.display())
+        })?;
         let config = server_config(
-            certificates(&options.certificate, &certificate)?,
+            chain,
             private_key(&options.key, &key)?,
             roots(&options.client_authorities, &authorities)?,
         )?;
-        Ok(Self { config: Arc::new(config), files: Fingerprint::of(prints.as_flattened()) })
+        Ok(Self {
+            config: Arc::new(config),
+            files: Fingerprint::of(prints.as_flattened()),
+            not_after,
+        })
     }
 }
 
@@ -144,6 +174,17 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
         return Err(format!("`{}` holds no certificate", path.display()));
     }
     Ok(certificates)
+}
+
+/// When the first certificate that expires does.
+fn not_after(chain: &[CertificateDer<'static>]) -> Option<UnixTime> {
+    let each = chain.iter().map(|der| X509Certificate::from_der(der).ok());
+    let times = each.map(|read| read.map(|(_, certificate)| certificate.validity().not_after));
+    times
+        .collect::<Option<Vec<_>>>()?
+        .iter()
+        .map(|time| UnixTime::from_secs(time.timestamp()))
+        .min()
 }
 
 fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {

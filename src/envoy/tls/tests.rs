@@ -133,9 +133,12 @@ fn files_that_cannot_be_used_are_named_and_change_nothing() {
         fs::write(&path, text).unwrap();
         let error = tls.reload().unwrap_err();
         assert!(error.contains(file) && !error.contains("canary"), "{error}");
+        assert_eq!(tls.status().problem, Some(error));
         fs::write(&path, good).unwrap();
     }
     assert_eq!(tls.reload(), Ok(false));
+    assert_eq!(tls.status().problem, None);
+    assert!(tls.status().not_after > UnixTime::from_secs(1_800_000_000));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Which of the forms that we can write a caller wants (RFC 9110 section 12.5.1).
 
 use crate::limits::MAX_ACCEPTED_RANGES;
-use crate::request::{HeaderValue, Headers};
+use crate::request::{HeaderValue, Headers, RequestView};
 
 /// A form of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,18 @@ impl Form {
             Self::Text => (is("text/plain") || is("text/html")).then_some(Closeness::Exact),
         }
     }
+}
+
+/// Whether a person sits in front of it, who can be sent somewhere else: a page was asked for by name, and not by a script.
+pub(super) fn is_navigation(request: &RequestView) -> bool {
+    let asks_for_a_page = || {
+        let html = |(range, quality): &(&str, Quality)| {
+            range.eq_ignore_ascii_case("text/html") && *quality > 0
+        };
+        accepted(&request.headers).iter().any(html)
+    };
+    let mut modes = request.headers.all("sec-fetch-mode");
+    request.method == "GET" && modes.all(|mode| mode.as_bytes() == b"navigate") && asks_for_a_page()
 }
 
 /// The media ranges of all `accept` lines; what is not well-formed is passed over.

@@ -1,42 +1,101 @@
 //! Bodies of denials.
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
+use super::CustomAnswer;
 use super::accept::Form;
 use crate::reason::ClientAnswer;
 
-/// A word from a fixed vocabulary and the decision id: nothing that a prober could learn from.
-pub(super) fn body(form: Form, answer: ClientAnswer, id: &str) -> String {
-    match form {
-        Form::Json => lines(&json!({ "error": answer.word(), "decision_id": id })),
-        Form::Problem => lines(&Value::Object(problem(answer, id))),
-        Form::Text => format!("{} (decision {id})\n", title(answer)),
+/// What there is to say: a word and the decision id, nothing that a prober could learn from, and the words of a document.
+pub(super) struct Words<'a> {
+    pub(super) answer: ClientAnswer,
+    /// The status that the caller gets.
+    pub(super) status: u16,
+    pub(super) custom: Option<&'a CustomAnswer>,
+    pub(super) id: &'a str,
+}
+
+/// The gRPC protocol over HTTP/2, `Status-Message`: all but visible ASCII, and `%` itself.
+const GRPC_MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
+
+// === impl Words ===
+
+impl Words<'_> {
+    pub(super) fn body(&self, form: Form) -> String {
+        match form {
+            Form::Json => self.with_document(self.members([]), "message"),
+            // RFC 9457 section 4.2.1: of the type `about:blank`, whose title is the status in words.
+            Form::Problem => {
+                let head = [
+                    ("type", json!("about:blank")),
+                    ("title", json!(title(self.status))),
+                    ("status", json!(self.status)),
+                ];
+                self.with_document(self.members(head), "detail")
+            }
+            Form::Text => {
+                let text = self.text().unwrap_or_else(|| title(self.status));
+                format!("{text} (decision {})\n", self.id)
+            }
+        }
+    }
+
+    /// What clients of gRPC show for the status.
+    pub(super) fn grpc_message(&self) -> String {
+        let word = self.word();
+        let text = self.text().unwrap_or(&word);
+        let message = format!("{text} (decision {})", self.id);
+        utf8_percent_encode(&message, GRPC_MESSAGE).to_string()
+    }
+
+    /// The code of `google.rpc.Code`: that of the answer, but for a status of the document that says something else.
+    pub(super) fn grpc_status(&self) -> i32 {
+        match (self.has_own_status(), self.status) {
+            (true, 400) => 3,
+            (true, 401) => 16,
+            (true, 404 | 410) => 5,
+            (true, 409) => 10,
+            (true, 429) => 8,
+            (true, _) => 7,
+            (false, _) => self.answer.grpc_status(),
+        }
+    }
+
+    fn members<const N: usize>(&self, head: [(&str, Value); N]) -> Map<String, Value> {
+        let own = [("error", json!(self.word())), ("decision_id", json!(self.id))];
+        head.into_iter().chain(own).map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// `members` with those of the document, which compiling keeps from being the decision id.
+    fn with_document(&self, mut members: Map<String, Value>, message: &str) -> String {
+        if let Some(text) = self.text() {
+            members.insert(message.to_owned(), json!(text));
+        }
+        let own = self.custom.into_iter().flat_map(|custom| &custom.json);
+        members.extend(own.map(|(name, value)| (name.clone(), value.clone())));
+        format!("{}\n", Value::Object(members))
+    }
+
+    fn text(&self) -> Option<&str> {
+        self.custom.and_then(|custom| custom.text.as_deref())
+    }
+
+    /// A status that says something else than the answer comes with its own word, or it would give the answer away.
+    fn word(&self) -> String {
+        if self.has_own_status() {
+            return title(self.status).to_ascii_lowercase().replace([' ', '-'], "_");
+        }
+        self.answer.word().to_owned()
+    }
+
+    fn has_own_status(&self) -> bool {
+        self.custom.is_some_and(|custom| custom.status.is_some_and(|s| s != self.answer.status()))
     }
 }
 
-/// RFC 9457 section 4.2.1: of the type `about:blank`, whose title is the status in words.
-fn problem(answer: ClientAnswer, id: &str) -> Map<String, Value> {
-    let members = [
-        ("type", json!("about:blank")),
-        ("title", json!(title(answer))),
-        ("status", json!(answer.status())),
-        ("error", json!(answer.word())),
-        ("decision_id", json!(id)),
-    ];
-    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// What clients of gRPC show for the status.
-pub(super) fn grpc_message(answer: ClientAnswer, id: &str) -> String {
-    format!("{} (decision {id})", answer.word())
-}
-
-fn lines(body: &Value) -> String {
-    format!("{body}\n")
-}
-
 /// The status in the words of RFC 9110 section 15.
-fn title(answer: ClientAnswer) -> &'static str {
-    let status = http::StatusCode::from_u16(answer.status()).ok();
+fn title(status: u16) -> &'static str {
+    let status = http::StatusCode::from_u16(status).ok();
     status.and_then(|status| status.canonical_reason()).unwrap_or("Denied")
 }

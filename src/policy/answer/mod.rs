@@ -1,16 +1,22 @@
-//! What a caller is told of a denial: a status, headers and a body from a fixed vocabulary, in the form it asked for. It names
-//! no rule, no claim and no name of a certificate.
+//! What a caller is told of a denial: a status, headers and a body, in the form it asked for. By default from a fixed
+//! vocabulary; else in the words of a document. It names no rule, no claim and no name of a certificate.
 
 mod accept;
 mod body;
 mod challenge;
+mod custom;
+
+pub use custom::CustomAnswer;
+pub(in crate::policy) use custom::Redirect;
 
 use std::borrow::Cow;
 
 use crate::policy::Denial;
+use crate::reason::ClientAnswer;
 use crate::request::RequestView;
 
 use self::accept::Form;
+use self::body::Words;
 
 /// The answer to a caller whose request was denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,29 +39,53 @@ impl Answer {
     #[must_use]
     pub fn of(denial: &Denial, request: &RequestView, id: &str) -> Self {
         let answer = denial.rejection().reason().client_answer();
+        let custom = denial.custom().filter(|_| CustomAnswer::applies_to(answer));
         let mut headers = vec![
             (Cow::from("cache-control"), "no-store".to_owned()),
             (Cow::from(DECISION_ID_HEADER), id.to_owned()),
         ];
-        let challenge = challenge::challenge(answer, denial.needs());
+        for (name, value) in custom.iter().flat_map(|custom| &custom.headers) {
+            headers.retain(|(own, _)| *own != **name);
+            headers.push((Cow::from(name.to_string()), value.to_string()));
+        }
+        let redirect = custom.and_then(|custom| custom.redirect(answer, request));
+        if let Some(redirect) = redirect {
+            headers.push((Cow::from("location"), redirect.to.to_string()));
+        }
+        let own_status = custom.and_then(|custom| custom.status).unwrap_or(answer.status());
+        let status = redirect.map_or(own_status, |redirect| redirect.status);
+        let challenge = challenge_for(status, answer, denial);
         headers.extend(challenge.map(|value| (Cow::from("www-authenticate"), value)));
+        let words = Words { answer, status, custom, id };
         let body = if is_grpc(request) {
             // Envoy keeps these, and drops the HTTP status: it would tell 429 as UNAVAILABLE otherwise.
-            headers.push((Cow::from("grpc-status"), answer.grpc_status().to_string()));
-            headers.push((Cow::from("grpc-message"), body::grpc_message(answer, id)));
+            headers.push((Cow::from("grpc-status"), words.grpc_status().to_string()));
+            headers.push((Cow::from("grpc-message"), words.grpc_message()));
             String::new()
         } else {
             let form = Form::wanted_by(&request.headers);
             headers.push((Cow::from("content-type"), form.content_type().to_owned()));
-            body::body(form, answer, id)
+            words.body(form)
         };
-        Self { status: answer.status(), headers, body }
+        Self { status, headers, body }
     }
 
     /// The value of the header `name`, which is in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// RFC 9110 section 15.5.2: a 401 has a challenge; and a status that hides what is there must not tell what to bring.
+fn challenge_for(status: u16, answer: ClientAnswer, denial: &Denial) -> Option<String> {
+    match (status, answer.status()) {
+        (401, 401) | (403, 403) | (401, _) => {
+            let answer =
+                if status == answer.status() { answer } else { ClientAnswer::Unauthenticated };
+            challenge::challenge(answer, denial.needs())
+        }
+        _ => None,
     }
 }
 

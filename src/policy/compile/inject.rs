@@ -1,65 +1,209 @@
-//! What an allow rule injects: names that may be set, and templates whose variables will have something to stand for.
+//! What an allow rule injects and removes: names that may be set, and templates whose variables will have something to stand
+//! for.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::Compiler;
 use super::identity::check_pointer;
-use crate::document::policy::{Entries, RuleSpec};
-use crate::document::{Spanned, closest};
-use crate::policy::inject::{Injection, check_name};
+use crate::document::answers::{AssertionSpec, InjectSpec, RemoveSpec};
+use crate::document::policy::{Entries, RuleSpec, Texts};
+use crate::document::{HumanDuration, Spanned, closest};
+use crate::limits::{MAX_ASSERTION_LIFETIME, MAX_INJECTIONS, MIN_ASSERTION_LIFETIME};
+use crate::policy::duties::{
+    AssertionDuty, Duties, Injection, Removal, check_name, check_parameter, check_removal,
+    check_response_name,
+};
 use crate::policy::path::PathTemplate;
 use crate::policy::template::Template;
 use crate::policy::variable::Variable;
 
+/// How long an assertion is good for where nothing is said: a request and its retries.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+
+/// Members of the metadata that are ours.
+const OWN_METADATA: [&str; 5] = ["decision", "decision_id", "policy", "reason", "rule"];
+
+/// Claims that an assertion has in any case.
+const OWN_CLAIMS: [&str; 12] =
+    ["act", "aud", "cnf", "exp", "iat", "iss", "jti", "nbf", "peer", "policy", "rule", "sub"];
+
+/// Reads a name, or says what is wrong with it.
+type CheckName<'c> = &'c dyn Fn(&str) -> Result<String, (String, Option<&'static str>)>;
+
+/// What is being compiled: its rule and the paths that it captures from.
+#[derive(Clone, Copy)]
+struct Within<'w> {
+    spec: &'w RuleSpec,
+    paths: &'w [PathTemplate],
+}
+
 impl Compiler<'_, '_> {
-    pub(super) fn inject(&mut self, spec: &RuleSpec, paths: &[PathTemplate]) -> Box<[Injection]> {
-        let Some(inject) = &spec.inject else { return Box::default() };
-        let headers = inject.value.headers.as_ref();
-        if headers.is_none_or(|headers| headers.value.0.is_empty()) {
+    pub(super) fn duties(&mut self, spec: &RuleSpec, paths: &[PathTemplate]) -> Duties {
+        let within = Within { spec, paths };
+        let remove = spec.remove.as_ref().map(|remove| self.removal(remove, spec));
+        let duties = match &spec.inject {
+            Some(inject) => self.injected(inject, within),
+            None => Duties::default(),
+        };
+        Duties { remove: remove.unwrap_or_default(), ..duties }
+    }
+
+    fn injected(&mut self, inject: &Spanned<InjectSpec>, within: Within<'_>) -> Duties {
+        let InjectSpec { headers, response_headers, query, metadata, assertion } = &inject.value;
+        let lists = [headers, response_headers, query, metadata];
+        let sets_nothing = |list: &Option<Spanned<Entries<String>>>| {
+            list.as_ref().is_none_or(|list| list.value.0.is_empty())
+        };
+        if assertion.is_none() && lists.into_iter().all(sets_nothing) {
             let help = "name what to set under `inject.headers`, or leave `inject` out";
             self.error_with("empty-list", inject, "`inject` sets nothing", help);
         }
-        let Some(Spanned { value: Entries(entries), .. }) = headers else { return Box::default() };
-        let mut injections: Vec<Injection> = Vec::with_capacity(entries.len());
-        for (name, value) in entries {
-            let Some(injection) = self.injection(name, value) else { continue };
+        let sealed = self.sealed.clone();
+        let parameter = |name: &str| check_parameter(name).map(|()| name.to_owned());
+        let duties = Duties {
+            headers: self.each_injection(headers, &|name| check_name(name, &sealed), within),
+            response_headers: self.each_injection(response_headers, &check_response_name, within),
+            query: self.each_injection(query, &parameter, within),
+            metadata: self.each_injection(metadata, &check_member(&OWN_METADATA), within),
+            assertion: assertion.as_ref().and_then(|spec| self.assertion(&spec.value, within)),
+            remove: Removal::default(),
+        };
+        if let (Some(spec), Some(own)) = (assertion, &duties.assertion)
+            && duties.headers.iter().any(|injection| injection.name == own.header)
+        {
+            self.set_twice(&spec.value.header, &own.header);
+        }
+        duties
+    }
+
+    fn each_injection(
+        &mut self,
+        entries: &Option<Spanned<Entries<String>>>,
+        check: CheckName<'_>,
+        within: Within<'_>,
+    ) -> Box<[Injection]> {
+        let Some(list) = entries else { return Box::default() };
+        let mut injections: Vec<Injection> = Vec::with_capacity(list.value.0.len());
+        if list.value.0.len() > MAX_INJECTIONS {
+            let message = format!("more than {MAX_INJECTIONS} entries");
+            self.error("too-many", list, message);
+        }
+        for (name, value) in &list.value.0 {
+            let Some(injection) = self.injection(name, value, check) else { continue };
             if injections.iter().any(|other| other.name == injection.name) {
-                let message = format!("header `{}` is set twice", injection.name);
-                self.error_with(
-                    "duplicate-header",
-                    name,
-                    message,
-                    "names are the same in any case",
-                );
+                self.set_twice(name, &injection.name);
             }
             for variable in injection.template.variables() {
-                self.has_a_value(variable, value, spec, paths);
+                self.has_a_value(variable, value, within);
             }
             injections.push(injection);
         }
         injections.into()
     }
 
-    fn injection(&mut self, name: &Spanned<String>, value: &Spanned<String>) -> Option<Injection> {
-        let checked = check_name(&name.value, self.sealed).map_err(|(message, help)| {
-            self.report(name, ("forbidden-header", message, help.map(str::to_owned)));
-        });
+    fn set_twice(&mut self, place: &Spanned<String>, name: &str) {
+        let message = format!("`{name}` is set twice");
+        self.error_with(
+            "duplicate-header",
+            place,
+            message,
+            "names of headers are the same in any case",
+        );
+    }
+
+    fn injection(
+        &mut self,
+        name: &Spanned<String>,
+        value: &Spanned<String>,
+        check: CheckName<'_>,
+    ) -> Option<Injection> {
+        let checked = self.checked_name(name, check);
         let template = Template::parse(&value.value)
             .map_err(|(message, help)| self.report(value, ("invalid-template", message, help)));
-        Some(Injection { name: checked.ok()?.into(), template: template.ok()? })
+        Some(Injection { name: checked?.into(), template: template.ok()? })
+    }
+
+    fn checked_name(&mut self, name: &Spanned<String>, check: CheckName<'_>) -> Option<String> {
+        let checked = check(&name.value).map_err(|(message, help)| {
+            self.report(name, ("forbidden-header", message, help.map(str::to_owned)));
+        });
+        checked.ok()
+    }
+
+    fn assertion(&mut self, spec: &AssertionSpec, within: Within<'_>) -> Option<AssertionDuty> {
+        let AssertionSpec { header, audience, lifetime, claims } = spec;
+        let sealed = self.sealed.clone();
+        let header = self.checked_name(header, &|name| check_name(name, &sealed));
+        if audience.value.is_empty() {
+            let help = "name the upstream that the assertion is for; it refuses those for others";
+            self.error_with("invalid-value", audience, "`audience` is empty", help);
+        }
+        let who = within.spec;
+        if who.peer.is_none() && who.token.is_none() {
+            let message = "an assertion says who is calling, and the rule asks nobody";
+            self.error_with("unknown-variable", audience, message, "add `peer` or `token`");
+        }
+        let lifetime = lifetime.as_ref().map_or(DEFAULT_LIFETIME, |own| self.lifetime(own));
+        Some(AssertionDuty {
+            claims: self.each_injection(claims, &check_member(&OWN_CLAIMS), within),
+            header: header?.into(),
+            audience: Arc::from(audience.value.as_str()),
+            lifetime,
+        })
+    }
+
+    fn lifetime(&mut self, lifetime: &Spanned<HumanDuration>) -> Duration {
+        let own = lifetime.value.get();
+        if !(MIN_ASSERTION_LIFETIME..=MAX_ASSERTION_LIFETIME).contains(&own) {
+            let (least, most) = (MIN_ASSERTION_LIFETIME, MAX_ASSERTION_LIFETIME);
+            let (least, most) = (HumanDuration::new(least), HumanDuration::new(most));
+            let message = format!("`lifetime` is {}, expected {least} to {most}", lifetime.value);
+            let help = "an assertion is made anew for as long as callers come; a minute is enough";
+            self.error_with("invalid-value", lifetime, message, help);
+        }
+        own
+    }
+
+    fn removal(&mut self, remove: &Spanned<RemoveSpec>, rule: &RuleSpec) -> Removal {
+        let RemoveSpec { token, headers, query } = &remove.value;
+        let token = token.as_ref().filter(|token| token.value);
+        if token.is_none() && headers.is_none() && query.is_none() {
+            let help = "say `token: true`, or list `headers` or `query`";
+            self.error_with("empty-list", remove, "`remove` removes nothing", help);
+        }
+        if let (Some(token), None) = (token, &rule.token) {
+            let message = "the rule asks for no token that could be removed";
+            self.error_with("unknown-variable", token, message, "add `token` to the rule");
+        }
+        Removal {
+            token: token.is_some(),
+            headers: self.each_removed(headers.as_ref(), "headers", check_removal),
+            query: self.each_removed(query.as_ref(), "query", |name| {
+                check_parameter(name).map(|()| name.to_owned())
+            }),
+        }
+    }
+
+    fn each_removed(
+        &mut self,
+        names: Option<&Spanned<Texts>>,
+        key: &str,
+        check: impl Fn(&str) -> Result<String, (String, Option<&'static str>)>,
+    ) -> Box<[String]> {
+        let read = |name: &String| {
+            check(name).map_err(|(why, help)| ("forbidden-header", why, help.map(str::to_owned)))
+        };
+        self.each(names, key, read).into()
     }
 
     /// A variable about something that the rule does not ask for would be empty now and then, and nobody would know when.
-    fn has_a_value(
-        &mut self,
-        variable: &Variable,
-        place: &Spanned<String>,
-        spec: &RuleSpec,
-        paths: &[PathTemplate],
-    ) {
-        if variable.needs_token() && spec.token.is_none() {
+    fn has_a_value(&mut self, variable: &Variable, place: &Spanned<String>, within: Within<'_>) {
+        if variable.needs_token() && within.spec.token.is_none() {
             let message = "the value is taken from a token, and the rule asks for none";
             self.error_with("unknown-variable", place, message, "add `token` to the rule");
         }
-        if variable.needs_peer() && spec.peer.is_none() {
+        if variable.needs_peer() && within.spec.peer.is_none() {
             let message = "the value is taken from the peer, and the rule asks for none";
             self.error_with("unknown-variable", place, message, "add `peer` to the rule");
         }
@@ -69,7 +213,7 @@ impl Compiler<'_, '_> {
             self.report(place, problem);
         }
         if let Some(name) = variable.needs_capture() {
-            self.is_captured(name, place, paths);
+            self.is_captured(name, place, within.paths);
         }
     }
 
@@ -86,5 +230,23 @@ impl Compiler<'_, '_> {
             Some(_) | None => format!("name the segment `{{{name}}}` in each of `on.paths`"),
         };
         self.error_with("unknown-variable", place, message, help);
+    }
+}
+
+/// Names of members of an object, of which some are `taken`.
+fn check_member(
+    taken: &'static [&'static str],
+) -> impl Fn(&str) -> Result<String, (String, Option<&'static str>)> {
+    |name| {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(allowed) {
+            let help = "use at most 64 letters, digits, `_`, `-` and `.`";
+            return Err((format!("`{name}` is not a name that can be set"), Some(help)));
+        }
+        if taken.contains(&name) {
+            let help = "countersign sets it itself; use a name of your own";
+            return Err((format!("`{name}` cannot be set"), Some(help)));
+        }
+        Ok(name.to_owned())
     }
 }

@@ -1,6 +1,7 @@
 //! Documents to rules: every problem is collected, and a set with an error is not used (P77).
 
 mod condition;
+mod deny;
 mod during;
 mod fragments;
 mod identity;
@@ -10,13 +11,14 @@ mod rule;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 pub(super) use during::{read_day, read_moment};
 use fragments::Fragments;
 pub(super) use request::check_header_name;
 
 use super::host::HostPattern;
-use super::index::Index;
+use super::index::{HostAnswer, Index};
 use super::lint;
 use crate::document::policy::{
     EmptySegmentsSpec, EncodedSlashesSpec, ParametersSpec, PathsSpec, PolicySpec, RuleSpec,
@@ -118,10 +120,16 @@ impl<'a> Compiler<'a, '_> {
             let help = "a policy without rules does nothing; remove it";
             self.error_with("empty-list", &spec.rules, "`rules` is empty", help);
         }
+        let answer = spec.deny.as_ref().map(|deny| self.denial(deny));
+        if let Some(answer) = &answer {
+            let (policy, ports) = (self.policy.into(), target.ports.clone().into());
+            let answer = HostAnswer { policy, ports, answer: Arc::clone(answer) };
+            index.insert_answer(&target.hosts, &answer);
+        }
         let mut seen = BTreeMap::new();
         for rule in &spec.rules.value {
             self.name(&rule.name, &mut seen);
-            let compiled = self.rule(rule, &target);
+            let compiled = self.rule(rule, &target, answer.as_ref());
             index.insert(&target.hosts, compiled);
             let target = Rc::clone(&target);
             written.push(Written { origin: self.origin, policy: spec, spec: rule, target });

@@ -1,13 +1,22 @@
 //! One rule: its parts put together, and what must be said of the whole of it.
 
+use std::sync::Arc;
+
 use super::{Compiler, Target, read_day};
 use crate::document::Spanned;
 use crate::document::policy::{EffectSpec, ModeSpec, RuleSpec};
+use crate::policy::answer::CustomAnswer;
 use crate::policy::decision::RuleName;
 use crate::policy::rule::{Effect, Mode, Rule};
 
 impl<'a> Compiler<'a, '_> {
-    pub(super) fn rule(&mut self, spec: &'a RuleSpec, target: &Target) -> Rule {
+    /// The rule that `spec` says, of a policy that tells those whom it denies `answer`.
+    pub(super) fn rule(
+        &mut self,
+        spec: &'a RuleSpec,
+        target: &Target,
+        answer: Option<&Arc<CustomAnswer>>,
+    ) -> Rule {
         self.identity_is_asked_for(spec);
         self.since_is_about_a_shadow(spec);
         if spec.effect.value == EffectSpec::Deny {
@@ -21,7 +30,11 @@ impl<'a> Compiler<'a, '_> {
             mode: spec.mode.into(),
             ports: target.ports.clone().into(),
             methods,
-            inject: self.inject(spec, &paths),
+            duties: self.duties(spec, &paths),
+            answer: match &spec.deny {
+                Some(deny) => Some(self.denial(deny)),
+                None => answer.cloned(),
+            },
             when: self.condition(spec, &paths),
             paths,
             source: self.source(spec.source.as_ref()),
@@ -104,6 +117,10 @@ impl<'a> Compiler<'a, '_> {
         if let Some(inject) = &spec.inject {
             let message = "a deny rule cannot inject headers: a denied request goes nowhere";
             self.error_with("not-in-deny", inject, message, "move `inject` to an allow rule");
+        }
+        if let Some(remove) = &spec.remove {
+            let message = "a deny rule cannot remove anything: a denied request goes nowhere";
+            self.error_with("not-in-deny", remove, message, "move `remove` to an allow rule");
         }
         let evidence = spec.peer.as_ref().and_then(|peer| peer.value.evidence.as_ref());
         if let Some(evidence) = evidence {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{Case, Expectation, Question, Suite};
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
-use crate::document::policy::Texts;
+use crate::document::policy::{Entries, Texts};
 use crate::document::policy_suite::{
     BindingFixture, CaseSpec, ExpectSpec, PeerFixture, PolicySuiteSpec, QuestionSpec,
     RequestFixture, TokenFixture,
@@ -308,15 +309,21 @@ impl<'a> Compiler<'a> {
     }
 
     fn expectation(&mut self, spec: &ExpectSpec) -> Expectation {
-        let headers = spec.headers.iter().flat_map(|entries| &entries.0);
-        let pair = |(name, value): &(Spanned<String>, Spanned<String>)| {
-            (name.value.to_ascii_lowercase(), value.value.clone())
+        let object = |map: &Option<Spanned<Map<String, Value>>>| {
+            map.as_ref().map(|map| map.value.clone()).unwrap_or_default()
         };
         Expectation {
             decision: spec.decision.into(),
             reason: spec.reason.as_ref().and_then(|code| self.reason(code)),
             rule: spec.rule.as_ref().map(|rule| rule.value.clone()),
-            headers: headers.map(pair).collect(),
+            headers: headers(spec.headers.as_ref()),
+            response_headers: headers(spec.response_headers.as_ref()),
+            query: pairs(spec.query.as_ref()).collect(),
+            metadata: object(&spec.metadata),
+            assertion: object(&spec.assertion),
+            removed: spec.removed.iter().flatten().map(|n| n.value.to_ascii_lowercase()).collect(),
+            status: spec.status,
+            body: spec.body.as_ref().map(|body| body.value.clone()),
         }
     }
 
@@ -358,6 +365,15 @@ fn all_of(shown: Vec<Credential<Vec<TokenIdentity>>>) -> Credential<Vec<TokenIde
         }
     }
     if verified.is_empty() { Credential::Absent } else { Credential::Verified(verified) }
+}
+
+fn pairs(entries: Option<&Entries<String>>) -> impl Iterator<Item = (String, String)> {
+    let entries = entries.into_iter().flat_map(|entries| &entries.0);
+    entries.map(|(name, value)| (name.value.clone(), value.value.clone()))
+}
+
+fn headers(entries: Option<&Entries<String>>) -> Vec<(String, String)> {
+    pairs(entries).map(|(name, value)| (name.to_ascii_lowercase(), value)).collect()
 }
 
 impl From<BindingFixture> for Binding {

@@ -1,5 +1,6 @@
 //! Policy suites: cases with made-up callers, judged by the evaluator that serves.
 
+mod answer;
 mod compile;
 mod coverage;
 mod question;
@@ -10,6 +11,8 @@ pub use question::Question;
 pub use run::{CaseReport, Difference, SuiteReport};
 
 use std::sync::Arc;
+
+use serde_json::{Map, Value};
 
 use super::rule::Effect;
 use crate::authn::Subject;
@@ -44,6 +47,13 @@ struct Expectation {
     reason: Option<Reason>,
     rule: Option<String>,
     headers: Vec<(String, String)>,
+    response_headers: Vec<(String, String)>,
+    query: Vec<(String, String)>,
+    metadata: Map<String, Value>,
+    assertion: Map<String, Value>,
+    removed: Vec<String>,
+    status: Option<u16>,
+    body: Option<Value>,
 }
 
 // === impl Suite ===

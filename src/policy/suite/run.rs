@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Case, Coverage, Expectation, Suite};
 use crate::document::Span;
 use crate::policy::{Decision, DecisionRequest, Effect, PolicySet, Recorder};
+use crate::request::RequestView;
 
 /// How a suite went.
 #[derive(Clone, Debug)]
@@ -61,7 +62,7 @@ impl Suite {
                 variant: case.variant.clone(),
                 place: case.place.clone(),
                 decided: in_a_line(&decision),
-                differences: case.expect.differences(&decision),
+                differences: case.expect.differences(&decision, request),
             }
         });
         let cases = cases.collect();
@@ -82,7 +83,7 @@ fn in_a_line(decision: &Decision) -> String {
 // === impl Expectation ===
 
 impl Expectation {
-    fn differences(&self, decision: &Decision) -> Vec<Difference> {
+    fn differences(&self, decision: &Decision, request: &RequestView) -> Vec<Difference> {
         let found = if decision.is_allow() { Effect::Allow } else { Effect::Deny };
         let mut differences = Vec::new();
         let mut differ = |what: &str, expected: &str, found: &str| {
@@ -106,22 +107,7 @@ impl Expectation {
         if let Some(expected) = self.rule.as_ref().filter(|expected| !named(expected)) {
             differ("rule", expected, &rule.map_or_else(|| "none".to_owned(), ToString::to_string));
         }
-        for (name, expected) in &self.headers {
-            let found = injected(decision, name);
-            if found != Some(expected) {
-                differ(&format!("header {name}"), expected, found.unwrap_or("not injected"));
-            }
-        }
+        differences.extend(self.answer_differences(decision, request));
         differences
-    }
-}
-
-fn injected<'a>(decision: &'a Decision, name: &str) -> Option<&'a str> {
-    match decision {
-        Decision::Allow(permit) => {
-            let header = permit.headers().iter().find(|header| *header.name == *name);
-            header.map(|header| header.value.as_str())
-        }
-        Decision::Deny(_) => None,
     }
 }

@@ -41,6 +41,17 @@ impl Revocation {
         Self { lists: newest, depth: spec.depth, on_missing: spec.on_missing, grace }
     }
 
+    /// Every list that is used.
+    pub fn lists(&self) -> impl Iterator<Item = &Crl> {
+        self.lists.values().flatten()
+    }
+
+    /// For how long a list is used after its next update is due.
+    #[must_use]
+    pub const fn grace(&self) -> Duration {
+        self.grace
+    }
+
     /// Whether issuers are checked too.
     #[must_use]
     pub fn covers_chain(&self) -> bool {

@@ -1,7 +1,9 @@
 //! Peers, verified: each source, each rule, each trick.
 
+mod client_revocation;
 mod laws;
 mod memory;
+mod pkits;
 mod revocation;
 mod verification;
 mod walk;

@@ -1,7 +1,8 @@
 //! Which element of XFCC is believed.
 
 use super::*;
-use crate::trust::pki::{Ca, leaf_params, store, url_encoded};
+use crate::trust::pki::{Ca, leaf_params, name, store, url_encoded};
+use rcgen::{DistinguishedName, DnType};
 
 const ME: &str = "spiffe://prod.example/ns/orders/sa/orders";
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
@@ -95,6 +96,28 @@ fn the_nearest_element_is_that_of_the_tls_peer_or_was_passed_on_by_a_forwarder()
     assert_eq!(passed_on.spiffe().unwrap().as_str(), VICTIM);
 }
 
+/// P30: of a certificate with a subject alone, the proxy tells the subject. Another one's element is not the TLS peer's.
+#[test]
+fn a_peer_that_has_a_subject_alone_cannot_show_another_ones_certificate() {
+    let ca = Ca::root("root");
+    let trust = store(&[("plain", &ca, "")]);
+    let named = |name: DistinguishedName| {
+        let mut params = leaf_params(&[]);
+        params.distinguished_name = name;
+        format!("Cert=\"{}\"", ca.sign(&params).encoded())
+    };
+    let victim = named(name("victim, \"1\""));
+    assert_eq!(Shown::xfcc(&victim, "CN=attacker").reason(&trust), Reason::XfccUntrustedHop);
+    assert_eq!(Shown::xfcc(&victim, "victim").reason(&trust), Reason::XfccUntrustedHop);
+    let peer = Shown::xfcc(&victim, r#"CN=victim\, \"1\""#).peer(&trust);
+    assert_eq!(peer.subject(), Some(r#"CN=victim\, \"1\""#));
+    // A kind of attribute whose text depends on the proxy's TLS library.
+    let mut odd = name("odd");
+    odd.push(DnType::CustomDnType(vec![2, 5, 4, 9]), "street");
+    let odd = named(odd);
+    assert_eq!(Shown::xfcc(&odd, "street=street,CN=odd").reason(&trust), Reason::XfccUntrustedHop);
+}
+
 #[test]
 fn several_forwarders_are_walked_past_and_forwarders_alone_are_no_caller() {
     let (_, trust) = prod();
@@ -150,7 +173,7 @@ fn by_may_be_a_configured_name_of_the_proxy() {
 fn parts_of_an_element_that_contradict_the_certificate_are_refused() {
     let (ca, trust) = prod();
     let mut params = leaf_params(&[WEB]);
-    params.distinguished_name = crate::trust::pki::name("wéb \"1\"");
+    params.distinguished_name = name("wéb \"1\"");
     params.subject_alt_names.push(rcgen::SanType::DnsName("Web.example".try_into().unwrap()));
     let leaf = ca.sign(&params);
     let (cert, hash) = (leaf.encoded(), Fingerprint::of(&leaf.der).to_hex());
@@ -237,7 +260,7 @@ fn a_principal_is_not_an_identity() {
     let alone = Shown { principal: Some(VICTIM.into()), ..Shown::default() };
     assert!(matches!(alone.verify_at(&trust, NOW), Credential::Absent));
     let mut params = leaf_params(&[]);
-    params.distinguished_name = crate::trust::pki::name(VICTIM);
+    params.distinguished_name = name(VICTIM);
     let xfcc = format!("Cert=\"{}\"", ca.sign(&params).encoded());
     assert_eq!(Shown::xfcc(xfcc, VICTIM).reason(&trust), Reason::TrustDomainUnknown);
 }

@@ -1,0 +1,95 @@
+//! The parts that a server is made of, and how each of them is doing.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// One part, such as an issuer's keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Component {
+    /// What it is.
+    pub name: String,
+    /// How it is doing.
+    pub condition: Condition,
+    /// What an operator needs to know about it; nothing secret.
+    pub detail: String,
+}
+
+/// How a part is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Condition {
+    /// As it should be.
+    Good,
+    /// It works by what it had before, and somebody should look.
+    Degraded,
+    /// Requests must not be sent here before it is there.
+    NotReady,
+}
+
+// === impl Condition ===
+
+impl Condition {
+    /// This, or degraded where it was good.
+    #[must_use]
+    pub const fn or_degraded(self) -> Self {
+        match self {
+            Self::Good | Self::Degraded => Self::Degraded,
+            Self::NotReady => Self::NotReady,
+        }
+    }
+}
+
+// === impl Component ===
+
+impl Component {
+    /// A part with how it is doing.
+    pub fn new(name: impl Into<String>, condition: Condition, detail: impl Into<String>) -> Self {
+        Self { name: name.into(), condition, detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match self.condition {
+            Condition::Good => '+',
+            Condition::Degraded => '~',
+            Condition::NotReady => '-',
+        };
+        write!(f, "[{sign}] {}: {}", self.name, self.detail)
+    }
+}
+
+/// The page of `/readyz`: what stands in the way, or with `verbose` everything; and whether it is ready.
+pub(super) fn readiness(components: &[Component], verbose: bool) -> (bool, String) {
+    let stands_in_the_way = |part: &&Component| part.condition == Condition::NotReady;
+    let ready = !components.iter().any(|part| stands_in_the_way(&part));
+    let shown = components.iter().filter(|part| verbose || stands_in_the_way(part));
+    let mut page: String = shown.map(|part| format!("{part}\n")).collect();
+    page.push_str(if ready { "ok\n" } else { "not ready\n" });
+    (ready, page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readiness_names_what_stands_in_the_way_and_verbosely_everything() {
+        let good = Component::new("policies", Condition::Good, "2 rules");
+        let stale = Component::new("keys of corp", Condition::Degraded, "last good");
+        let missing = Component::new("keys of b2b", Condition::NotReady, "none yet");
+        let parts = [good, stale, missing];
+        assert_eq!(
+            readiness(&parts, false),
+            (false, "[-] keys of b2b: none yet\nnot ready\n".into())
+        );
+        assert_eq!(readiness(&parts[..2], false), (true, "ok\n".into()), "degraded is ready");
+        let (ready, page) = readiness(&parts, true);
+        assert!(!ready);
+        assert_eq!(
+            page,
+            "[+] policies: 2 rules\n[~] keys of corp: last good\n[-] keys of b2b: none yet\nnot ready\n"
+        );
+    }
+}

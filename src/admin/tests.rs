@@ -1,0 +1,120 @@
+//! What operators see, and who may change what.
+
+use std::sync::Mutex;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::*;
+
+/// Pages whose log level may be `debug` or `info`.
+fn pages(condition: Condition) -> Pages {
+    let level = Arc::new(Mutex::new(String::from("info")));
+    let shown = Arc::clone(&level);
+    Pages {
+        metrics: Box::new(|| "countersign_up 1\n".into()),
+        status: Box::new(|| serde_json::json!({ "revision": "abc" })),
+        components: Box::new(move || {
+            let good = Component::new("policies", Condition::Good, "2 rules");
+            vec![good, Component::new("keys of corp", condition, "some detail")]
+        }),
+        log_level: Box::new(move || shown.lock().unwrap().clone()),
+        set_log_level: Box::new(move |wanted| {
+            if !["debug", "info"].contains(&wanted) {
+                return Err(format!("`{wanted}` is not a log level"));
+            }
+            wanted.clone_into(&mut level.lock().unwrap());
+            Ok(())
+        }),
+    }
+}
+
+/// The status and the body of the answer to one request on a server of its own.
+async fn ask(address: SocketAddr, request: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+async fn start(condition: Condition) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, pages(condition)));
+    address
+}
+
+async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    ask(address, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
+}
+
+async fn put(address: SocketAddr, headers: &str, level: &str) -> u16 {
+    let length = level.len();
+    let head = format!("PUT /log-level HTTP/1.1\r\n{headers}content-length: {length}\r\n");
+    ask(address, &format!("{head}connection: close\r\n\r\n{level}")).await.0
+}
+
+#[tokio::test]
+async fn readiness_is_told_with_its_parts() {
+    let address = start(Condition::Degraded).await;
+    assert_eq!(get(address, "/livez").await, (200, "ok\n".into()));
+    assert_eq!(get(address, "/readyz").await, (200, "ok\n".into()));
+    let verbose = "[+] policies: 2 rules\n[~] keys of corp: some detail\nok\n";
+    for query in ["verbose", "verbose=1", "a=b&verbose=true"] {
+        assert_eq!(get(address, &format!("/readyz?{query}")).await, (200, verbose.into()));
+    }
+    let address = start(Condition::NotReady).await;
+    let page = "[-] keys of corp: some detail\nnot ready\n";
+    assert_eq!(get(address, "/readyz?verbosely").await, (503, page.into()));
+    assert_eq!(get(address, "/livez").await.0, 200, "a restart would not help");
+}
+
+#[tokio::test]
+async fn the_log_level_is_changed_from_this_machine_and_to_what_it_can_be() {
+    let address = start(Condition::Good).await;
+    let local = "host: 127.0.0.1:9002\r\n";
+    assert_eq!(put(address, local, "debug\n").await, 200);
+    assert_eq!(get(address, "/log-level").await, (200, "debug\n".into()));
+    for garbage in ["", "loud", "debug\ninfo", "\u{0}"] {
+        assert_eq!(put(address, local, garbage).await, 400, "{garbage:?}");
+    }
+    assert_eq!(put(address, local, &"x".repeat(2000)).await, 413);
+    assert_eq!(get(address, "/log-level").await.1, "debug\n", "garbage changes nothing");
+    for host in ["localhost", "localhost:9002", "[::1]:9002"] {
+        assert_eq!(put(address, &format!("host: {host}\r\n"), "info").await, 200, "{host}");
+    }
+}
+
+/// P79: neither a page in an operator's browser nor another machine changes anything.
+#[tokio::test]
+async fn others_do_not_change_the_log_level() {
+    let address = start(Condition::Good).await;
+    for headers in [
+        "host: rebound.example\r\n",
+        "host: 127.0.0.1.nip.example:9002\r\n",
+        "host: 127.0.0.1\r\norigin: http://rebound.example\r\n",
+    ] {
+        assert_eq!(put(address, headers, "debug").await, 403, "{headers}");
+    }
+    assert_eq!(get(address, "/log-level").await.1, "info\n");
+
+    let state = State(Arc::new(pages(Condition::Good)));
+    let elsewhere = ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 1)));
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, "127.0.0.1".parse().unwrap());
+    let answer = set_log_level(state, elsewhere, headers, Bytes::from_static(b"debug")).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+}
+
+/// P79: there is nothing else: no profile, no dump, no page that writes.
+#[tokio::test]
+async fn there_are_no_other_pages() {
+    let address = start(Condition::Good).await;
+    for path in ["/", "/debug/pprof", "/config", "/config_dump", "/quitquitquit", "/logging"] {
+        assert_eq!(get(address, path).await.0, 404, "{path}");
+    }
+    let post = "POST /status HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    assert_eq!(ask(address, post).await.0, 405);
+}

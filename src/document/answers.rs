@@ -1,0 +1,108 @@
+//! The shape of what a rule does beside deciding: what an allow tells the upstream and the caller, what it removes, and what
+//! a denied caller is told.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::policy::{Entries, Texts};
+use super::{HumanDuration, Spanned};
+
+/// What an allow adds. Values are templates: text with variables in braces, such as `{token.sub}`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InjectSpec {
+    /// Request headers for the upstream: templates by name. Example: `headers: { x-subject: "{token.sub}" }`.
+    pub headers: Option<Spanned<Entries<String>>>,
+    /// Headers of the upstream's answer to the caller: templates by name. Example:
+    /// `responseHeaders: { x-tenant: "{token.claims./tenant}" }`.
+    pub response_headers: Option<Spanned<Entries<String>>>,
+    /// Query parameters for the upstream: templates by name. Values are percent-encoded. Example:
+    /// `query: { tenant: "{token.claims./tenant}" }`.
+    pub query: Option<Spanned<Entries<String>>>,
+    /// Dynamic metadata of Envoy, for its access log and other filters: templates by name. A value that is one variable
+    /// only keeps its kind (number, list). Example: `metadata: { subject: "{token.sub}" }`.
+    pub metadata: Option<Spanned<Entries<String>>>,
+    /// A signed statement of who is calling, for the upstream to verify.
+    pub assertion: Option<Spanned<AssertionSpec>>,
+}
+
+/// A signed statement (a JWT) of who is calling.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AssertionSpec {
+    /// The request header that carries it. Example: `header: x-countersign-assertion`.
+    pub header: Spanned<String>,
+    /// Whom it is for: its `aud`. An upstream refuses assertions for others. Example: `audience: orders`.
+    pub audience: Spanned<String>,
+    /// How long it is good for: at least `5s`, at most `10m`, and never longer than the token and the certificate that it speaks
+    /// of. `60s` if nothing is said. Example: `lifetime: 30s`.
+    pub lifetime: Option<Spanned<HumanDuration>>,
+    /// Claims beside those that every assertion has: templates by name. A value that is one variable only keeps its kind
+    /// (number, list, mapping). Example: `claims: { tenant: "{token.claims./tenant}" }`.
+    pub claims: Option<Spanned<Entries<String>>>,
+}
+
+/// What an allow takes out of the request before it goes upstream.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RemoveSpec {
+    /// `true` removes the token that the rule asks for, wherever it was. Example: `token: true`.
+    pub token: Option<Spanned<bool>>,
+    /// Request headers. Example: `headers: [x-debug]`.
+    pub headers: Option<Spanned<Texts>>,
+    /// Query parameters. Example: `query: [debug]`.
+    pub query: Option<Spanned<Texts>>,
+}
+
+/// What a denied caller is told instead of the default. Everything here is text of this document: nothing is taken from the
+/// request.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DenySpec {
+    /// The HTTP status, from 400 to 499. Example: `status: 404`.
+    pub status: Option<Spanned<u16>>,
+    /// The body.
+    pub body: Option<Spanned<BodySpec>>,
+    /// Headers by name. Example: `headers: { x-contact: platform-team }`.
+    pub headers: Option<Spanned<Entries<String>>>,
+    /// Where browsers are sent.
+    pub redirect: Option<Spanned<RedirectSpec>>,
+}
+
+/// The body of a denial. The caller's `accept` decides whether it gets text, JSON or `application/problem+json`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BodySpec {
+    /// A message for people: the text itself, `message` in JSON, `detail` in problem details (RFC 9457); at most 4 KiB.
+    /// Example: `text: Ask the platform team for access.`
+    pub text: Option<Spanned<String>>,
+    /// Members beside the decision id in JSON, and in problem details; at most 8 KiB. Example:
+    /// `json: { code: ORDERS_DENIED }`.
+    pub json: Option<Spanned<Map<String, Value>>>,
+}
+
+/// Where a browser is sent: callers that ask for a page (`GET` with `text/html` in `accept`), never scripts or services.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RedirectSpec {
+    /// An `https` URL, or a path on the same host. Example: `to: https://login.example.com/`.
+    pub to: Spanned<String>,
+    /// The HTTP status: 302, 303 or 307; 302 if nothing is said. Example: `status: 303`.
+    pub status: Option<Spanned<u16>>,
+    /// For which denials; `unauthenticated` if nothing is said. Example: `for: every`.
+    #[serde(default, rename = "for")]
+    pub denials: RedirectFor,
+}
+
+/// The denials for which a browser is sent elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RedirectFor {
+    /// Those that authenticating can mend: no token, one that was refused, an authentication that is too weak or too old. A
+    /// user who is known and may not would come back from a login page at once, for ever.
+    #[default]
+    Unauthenticated,
+    /// Every denial, such as one by a rule that closes a service for maintenance.
+    Every,
+}

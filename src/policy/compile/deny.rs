@@ -1,0 +1,178 @@
+//! What documents tell those whom they deny: statuses that are none of success, text that quotes nothing, and places to go
+//! that no caller chooses.
+
+use std::sync::Arc;
+
+use super::Compiler;
+use crate::document::Spanned;
+use crate::document::answers::{BodySpec, DenySpec, RedirectFor, RedirectSpec};
+use crate::document::policy::Entries;
+use crate::limits::{MAX_DENIAL_JSON_BYTES, MAX_DENIAL_TEXT_BYTES, MAX_INJECTIONS};
+use crate::policy::answer::{CustomAnswer, Redirect};
+use crate::policy::duties::check_response_name;
+
+/// Statuses on which clients try again, or that are about the connection.
+const NOT_OURS: [u16; 6] = [407, 408, 421, 425, 426, 431];
+
+impl Compiler<'_, '_> {
+    pub(super) fn denial(&mut self, spec: &Spanned<DenySpec>) -> Arc<CustomAnswer> {
+        let DenySpec { status, body, headers, redirect } = &spec.value;
+        if status.is_none() && body.is_none() && headers.is_none() && redirect.is_none() {
+            let help = "give `status`, `body`, `headers` or `redirect`, or leave `deny` out";
+            self.error_with("empty-list", spec, "`deny` says nothing", help);
+        }
+        if let Some(status) = status {
+            self.denial_status(status);
+        }
+        let mut answer = CustomAnswer {
+            status: status.as_ref().map(|status| status.value),
+            headers: headers.as_ref().map(|own| self.denial_headers(own)).unwrap_or_default(),
+            redirect: redirect.as_ref().and_then(|redirect| self.redirect(&redirect.value)),
+            ..CustomAnswer::default()
+        };
+        if let Some(body) = body {
+            self.denial_body(body, &mut answer);
+        }
+        Arc::new(answer)
+    }
+
+    /// P1: Envoy lets pass what it takes for a success, so that no document can write one.
+    fn denial_status(&mut self, status: &Spanned<u16>) {
+        let code = status.value;
+        if !(400..=499).contains(&code) || NOT_OURS.contains(&code) {
+            let message = format!("`{code}` is not the status of a denial");
+            let help = "use 400 to 499, such as 403 or 404, but none on which clients try again; \
+                        for browsers there is `redirect`";
+            self.error_with("invalid-status", status, message, help);
+        }
+    }
+
+    fn denial_body(&mut self, body: &Spanned<BodySpec>, answer: &mut CustomAnswer) {
+        let BodySpec { text, json } = &body.value;
+        if text.is_none() && json.is_none() {
+            self.error("empty-list", body, "`body` is empty: give `text` or `json`");
+        }
+        if let Some(text) = text {
+            let long = text.value.len() > MAX_DENIAL_TEXT_BYTES;
+            let odd = text.value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t'));
+            if text.value.is_empty() || long || odd {
+                let message = format!(
+                    "`text` is empty, longer than {MAX_DENIAL_TEXT_BYTES} bytes, or has control characters"
+                );
+                self.error("invalid-value", text, message);
+            }
+            self.quotes_nothing(text);
+            answer.text = Some(text.value.trim_end().into());
+        }
+        if let Some(json) = json {
+            let size = serde_json::to_vec(&json.value).map_or(usize::MAX, |bytes| bytes.len());
+            if size > MAX_DENIAL_JSON_BYTES {
+                let message = format!("`json` is larger than {MAX_DENIAL_JSON_BYTES} bytes");
+                self.error("invalid-value", json, message);
+            }
+            for own in ["decision_id", "status"] {
+                if json.value.contains_key(own) {
+                    let message = format!("`{own}` cannot be set: it is the same for everybody");
+                    self.error_with("invalid-value", json, message, "remove it");
+                }
+            }
+            answer.json.clone_from(&json.value);
+        }
+    }
+
+    fn denial_headers(&mut self, list: &Spanned<Entries<String>>) -> Box<[(Box<str>, Box<str>)]> {
+        let entries = &list.value.0;
+        if entries.is_empty() || entries.len() > MAX_INJECTIONS {
+            let message = format!("expected 1 to {MAX_INJECTIONS} headers");
+            self.error("empty-list", list, message);
+        }
+        let mut headers: Vec<(Box<str>, Box<str>)> = Vec::with_capacity(entries.len());
+        for (name, value) in entries {
+            let visible = value.value.bytes().all(|b| matches!(b, 0x20..=0x7e));
+            if value.value.is_empty() || !visible || value.value.trim() != value.value {
+                let help = "use visible ASCII characters and inner spaces";
+                self.error_with("invalid-value", value, "the value cannot be sent", help);
+            }
+            self.quotes_nothing(value);
+            match check_response_name(&name.value) {
+                Ok(name) => headers.push((name.into(), value.value.as_str().into())),
+                Err((message, help)) => {
+                    self.report(name, ("forbidden-header", message, help.map(str::to_owned)));
+                }
+            }
+        }
+        headers.into()
+    }
+
+    /// Nothing about a caller goes into a denial, and whoever writes a template expects it to.
+    fn quotes_nothing(&mut self, text: &Spanned<String>) {
+        let quotes = ["{token.", "{peer.", "{request.", "{decision."];
+        if quotes.iter().any(|start| text.value.contains(start)) {
+            let message = "a denial tells nothing about the caller, the rule or the request";
+            let help = "write plain text; the decision id is always told";
+            self.error_with("invalid-template", text, message, help);
+        }
+    }
+
+    fn redirect(&mut self, spec: &RedirectSpec) -> Option<Redirect> {
+        let RedirectSpec { to, status, denials } = spec;
+        if let Err((message, help)) = check_place(&to.value) {
+            self.error_with("invalid-redirect", to, message, help);
+        }
+        self.quotes_nothing(to);
+        let code = status.as_ref().map_or(302, |status| status.value);
+        if let Some(status) = status.as_ref().filter(|own| ![302, 303, 307].contains(&own.value)) {
+            let message =
+                format!("`{code}` is not the status of a redirect that can be taken back");
+            self.error_with("invalid-status", status, message, "use 302, 303 or 307");
+            return None;
+        }
+        let every = *denials == RedirectFor::Every;
+        Some(Redirect { to: to.value.as_str().into(), status: code, every })
+    }
+}
+
+/// An `https` URL with a host, or a path that no browser reads as another host.
+fn check_place(to: &str) -> Result<(), (String, &'static str)> {
+    let help = "write an `https://` URL, or a path that starts with one `/`";
+    let allowed = |b: u8| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>' | b'`');
+    if to.len() > 2048 || !to.bytes().all(allowed) {
+        return Err((format!("`{}` is not a place to send browsers to", to.escape_debug()), help));
+    }
+    let is_path = to.starts_with('/') && !to.starts_with("//");
+    let host = to.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next());
+    let is_url = host.is_some_and(|host| !host.is_empty() && !host.contains('@'));
+    if is_path || is_url {
+        return Ok(());
+    }
+    Err((format!("`{to}` is not a place to send browsers to"), help))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A place to go is a URL that the document spells out whole.
+    #[test]
+    fn places_are_urls_or_paths_that_stay_on_the_host() {
+        for (to, good) in [
+            ("https://login.example.com/", true),
+            ("https://login.example.com?x=1#y", true),
+            ("/login", true),
+            ("/", true),
+            ("//evil.example", false),
+            ("/\\evil.example", false),
+            ("http://login.example.com/", false),
+            ("https://", false),
+            ("https:///x", false),
+            ("https://login@evil.example/", false),
+            ("javascript:alert(1)", false),
+            ("login", false),
+            ("", false),
+            ("https://a b", false),
+            ("https://a\r\nx: y", false),
+        ] {
+            assert_eq!(check_place(to).is_ok(), good, "{to:?}");
+        }
+    }
+}

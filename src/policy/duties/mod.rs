@@ -1,0 +1,188 @@
+//! What an allow obliges the proxy to do: headers, query parameters and metadata to set, things to remove, and a statement
+//! to sign. Rendered when a rule allows; carried out by the edge.
+
+mod names;
+mod query;
+
+pub(super) use names::{check_name, check_removal, check_response_name, is_spelling_of};
+pub(super) use query::{Copies, check_parameter};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::check::Check;
+use super::template::Template;
+use super::variable::{Facts, Variable};
+use crate::request::TokenPlace;
+
+/// What a rule does when it allows, compiled. The default does nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Duties {
+    pub(super) headers: Box<[Injection]>,
+    pub(super) response_headers: Box<[Injection]>,
+    pub(super) query: Box<[Injection]>,
+    pub(super) metadata: Box<[Injection]>,
+    pub(super) assertion: Option<AssertionDuty>,
+    pub(super) remove: Removal,
+}
+
+/// Something to set.
+#[derive(Clone, Debug)]
+pub(super) struct Injection {
+    /// The name; that of a header is in lower case.
+    pub(super) name: Arc<str>,
+    /// The value.
+    pub(super) template: Template,
+}
+
+/// A statement to sign.
+#[derive(Clone, Debug)]
+pub(super) struct AssertionDuty {
+    pub(super) header: Arc<str>,
+    pub(super) audience: Arc<str>,
+    pub(super) lifetime: Duration,
+    pub(super) claims: Box<[Injection]>,
+}
+
+/// What to take out of the request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Removal {
+    pub(super) token: bool,
+    pub(super) headers: Box<[String]>,
+    pub(super) query: Box<[String]>,
+}
+
+/// What the proxy and the decision point have to do because a rule allowed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Obligations {
+    /// Headers to set on the request.
+    pub headers: Vec<HeaderMutation>,
+    /// Headers to set on the upstream's answer.
+    pub response_headers: Vec<HeaderMutation>,
+    /// Query parameters to set, with values that are percent-encoded.
+    pub query: Vec<QueryMutation>,
+    /// Dynamic metadata for the proxy.
+    pub metadata: Map<String, Value>,
+    /// A statement to sign and to send upstream.
+    pub assertion: Option<AssertionRequest>,
+    /// The place of the token that must not go upstream.
+    pub token: Option<TokenPlace>,
+}
+
+/// A header to set, replacing any that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderMutation {
+    /// The name, in lower case.
+    pub name: Arc<str>,
+    /// The value: visible ASCII and spaces, bounded (P12).
+    pub value: String,
+}
+
+/// A query parameter to set, replacing any that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryMutation {
+    /// The name: nothing that needs encoding.
+    pub name: Arc<str>,
+    /// The value, percent-encoded.
+    pub value: String,
+}
+
+/// A statement about the caller that the decision point signs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AssertionRequest {
+    /// The request header that carries it.
+    pub header: Arc<str>,
+    /// Whom it is for.
+    pub audience: Arc<str>,
+    /// The name of the `TokenIssuer` document of the rule's token, where it asks for one.
+    pub issuer: Option<Box<str>>,
+    /// How long it is good for.
+    pub lifetime: Duration,
+    /// Claims beside the usual ones.
+    pub claims: Map<String, Value>,
+}
+
+// === impl Duties ===
+
+impl Duties {
+    /// Everything for `facts`.
+    ///
+    /// # Errors
+    /// The check that cannot be told, where a value must not be sent.
+    pub(super) fn render<'r>(&'r self, facts: &Facts<'_>) -> Result<Obligations, Check<'r>> {
+        Ok(Obligations {
+            headers: headers(&self.headers, facts)?,
+            response_headers: headers(&self.response_headers, facts)?,
+            query: query::render(&self.query, facts)?,
+            metadata: values(&self.metadata, facts)?,
+            assertion: self.assertion.as_ref().map(|duty| duty.render(facts)).transpose()?,
+            token: match (self.remove.token, facts.token) {
+                (true, Some(token)) => Some(token.place().clone()),
+                (true | false, _) => None,
+            },
+        })
+    }
+
+    /// Everything that is set with a value of its own.
+    pub(super) fn injections(&self) -> impl Iterator<Item = &Injection> {
+        let plain = self.headers.iter().chain(&self.response_headers).chain(&self.query);
+        let claims = self.assertion.iter().flat_map(|assertion| &assertion.claims);
+        plain.chain(&self.metadata).chain(claims)
+    }
+
+    /// The request headers that it sets.
+    pub(super) fn request_headers(&self) -> impl Iterator<Item = &str> {
+        let injected = self.headers.iter().map(|injection| &*injection.name);
+        injected.chain(self.assertion.iter().map(|assertion| &*assertion.header))
+    }
+}
+
+// === impl Injection ===
+
+impl Injection {
+    /// What its value is made of.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &Variable> {
+        self.template.variables()
+    }
+}
+
+// === impl AssertionDuty ===
+
+impl AssertionDuty {
+    fn render<'r>(&'r self, facts: &Facts<'_>) -> Result<AssertionRequest, Check<'r>> {
+        Ok(AssertionRequest {
+            header: Arc::clone(&self.header),
+            audience: Arc::clone(&self.audience),
+            issuer: facts.token.map(|token| token.issuer_name().into()),
+            lifetime: self.lifetime,
+            claims: values(&self.claims, facts)?,
+        })
+    }
+}
+
+/// What has no value is left out: half a value is a wrong one.
+fn headers<'r>(
+    injections: &'r [Injection],
+    facts: &Facts<'_>,
+) -> Result<Vec<HeaderMutation>, Check<'r>> {
+    let mut headers = Vec::with_capacity(injections.len());
+    for Injection { name, template } in injections {
+        let value = template.render(facts).map_err(|_| Check::Inject(name))?;
+        headers.extend(value.map(|value| HeaderMutation { name: Arc::clone(name), value }));
+    }
+    Ok(headers)
+}
+
+fn values<'r>(
+    injections: &'r [Injection],
+    facts: &Facts<'_>,
+) -> Result<Map<String, Value>, Check<'r>> {
+    let mut values = Map::new();
+    for Injection { name, template } in injections {
+        let value = template.render_value(facts).map_err(|_| Check::Inject(name))?;
+        values.extend(value.map(|value| (name.to_string(), value)));
+    }
+    Ok(values)
+}

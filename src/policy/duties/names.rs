@@ -1,0 +1,200 @@
+//! Which headers may be set and removed, and the names that are the same name to somebody.
+
+use crate::request::SealedNames;
+
+/// Headers that steer a connection, a proxy or the routing of a request. A decision that came after the route was chosen
+/// must not change what the route was chosen by (P9).
+const STEERING: [&str; 28] = [
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "expect",
+    "forwarded",
+    "grpc-timeout",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "max-forwards",
+    "proxy-authenticate",
+    "proxy-connection",
+    "range",
+    "te",
+    "trailer",
+    "trailers",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-request-id",
+    "x-rewrite-url",
+];
+
+/// Beginnings of names that belong to proxies.
+const PROXY_PREFIXES: [&str; 3] = ["x-envoy-", "x-forwarded-", "x-istio-"];
+
+/// Headers of an answer that say how it is carried, what it is, or what its caller may do next.
+const ANSWERING: [&str; 19] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "grpc-message",
+    "grpc-status",
+    "grpc-status-details-bin",
+    "keep-alive",
+    "location",
+    "proxy-authenticate",
+    "proxy-connection",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "www-authenticate",
+    "x-decision-id",
+];
+
+/// Headers that a request is not the same without.
+const CARRYING: [&str; 7] =
+    ["connection", "content-length", "content-type", "host", "te", "transfer-encoding", "upgrade"];
+
+/// What is wrong with a name, and what to do.
+type Refused = (String, Option<&'static str>);
+
+/// Checks the name of a header that a rule wants to set; gives it in lower case.
+pub(in crate::policy) fn check_name(name: &str, sealed: &SealedNames) -> Result<String, Refused> {
+    let lower = well_formed(name, "set")?;
+    if sealed.contains(&lower) {
+        let why = "it carries credentials";
+        return Err((format!("header `{name}` cannot be set"), Some(why)));
+    }
+    let steers = STEERING.contains(&lower.as_str())
+        || PROXY_PREFIXES.iter().any(|prefix| lower.starts_with(prefix));
+    if steers {
+        let why = "it steers the connection, a proxy or the routing; use a name of your own, such as `x-subject`";
+        return Err((format!("header `{name}` cannot be set"), Some(why)));
+    }
+    Ok(lower)
+}
+
+/// Checks the name of a header that a rule wants to set on an answer; gives it in lower case.
+pub(in crate::policy) fn check_response_name(name: &str) -> Result<String, Refused> {
+    let lower = well_formed(name, "set")?;
+    if ANSWERING.contains(&lower.as_str()) || lower.starts_with("x-envoy-") {
+        let why = "it says how the answer is carried, what it is, or what a client does next";
+        return Err((format!("header `{name}` of an answer cannot be set"), Some(why)));
+    }
+    Ok(lower)
+}
+
+/// Checks the name of a header that a rule wants to remove; gives it in lower case.
+pub(in crate::policy) fn check_removal(name: &str) -> Result<String, Refused> {
+    let lower = well_formed(name, "removed")?;
+    if CARRYING.contains(&lower.as_str()) || lower.starts_with("x-envoy-") {
+        let why = "the request cannot be carried without it, or a proxy owns it";
+        return Err((format!("header `{name}` cannot be removed"), Some(why)));
+    }
+    Ok(lower)
+}
+
+fn well_formed(name: &str, what: &str) -> Result<String, Refused> {
+    let lower = name.to_ascii_lowercase();
+    if lower.starts_with(':') {
+        let why = "`:` headers are the request line, which was decided about";
+        return Err((format!("header `{name}` cannot be {what}"), Some(why)));
+    }
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if lower.is_empty() || !lower.bytes().all(allowed) {
+        let why = "use letters, digits and `-`; many upstreams read `_` and `-` as the same";
+        return Err((format!("`{name}` is not a name of a header that can be {what}"), Some(why)));
+    }
+    Ok(lower)
+}
+
+/// Whether a header that was sent is, to some reader, one that rules set: CGI and its heirs read `_` and `-` as the same
+/// (P13). Both names are in lower case; those that rules set have no `_`.
+pub(in crate::policy) fn is_spelling_of(sent: &str, injected: &str) -> bool {
+    let same = |(s, i): (u8, u8)| s == i || (s == b'_' && i == b'-');
+    sent.len() == injected.len() && sent.bytes().zip(injected.bytes()).all(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P9: what steers a route or a connection, and what carries a credential, is not a policy's to set.
+    #[test]
+    fn headers_that_steer_or_prove_cannot_be_set() {
+        let sealed = SealedNames::with(["X-Partner-Token"]);
+        for name in [
+            "Host",
+            ":path",
+            ":authority",
+            "Authorization",
+            "cookie",
+            "content-length",
+            "Transfer-Encoding",
+            "te",
+            "connection",
+            "upgrade",
+            "X-Forwarded-For",
+            "x-forwarded-client-cert",
+            "x-envoy-original-path",
+            "x-original-url",
+            "x-http-method-override",
+            "dpop",
+            "x-partner-token",
+            "x_user",
+            "x user",
+            "x-user\r\nx-admin",
+            "",
+            "x-\u{e9}",
+        ] {
+            assert!(check_name(name, &sealed).is_err(), "{name:?}");
+        }
+        for name in ["x-user", "X-User-Id", "tenant", "x-request-owner"] {
+            assert_eq!(check_name(name, &sealed).unwrap(), name.to_ascii_lowercase());
+        }
+    }
+
+    /// P12: an answer is carried, typed and challenged by us and the proxy alone.
+    #[test]
+    fn headers_that_carry_an_answer_cannot_be_set() {
+        for name in
+            [":status", "Content-Length", "set-cookie", "location", "grpc-status", "x_a", "a\n"]
+        {
+            assert!(check_response_name(name).is_err(), "{name:?}");
+        }
+        assert_eq!(check_response_name("Retry-After").as_deref(), Ok("retry-after"));
+    }
+
+    #[test]
+    fn what_a_request_is_carried_by_cannot_be_removed() {
+        for name in ["host", ":path", "content-length", "x-envoy-original-path", ""] {
+            assert!(check_removal(name).is_err(), "{name:?}");
+        }
+        assert_eq!(check_removal("Authorization").as_deref(), Ok("authorization"));
+    }
+
+    /// P13: spellings that some upstream reads as the same name.
+    #[test]
+    fn underscores_are_other_spellings_of_hyphens() {
+        for (sent, same) in [
+            ("x-user-id", true),
+            ("x_user_id", true),
+            ("x-user_id", true),
+            ("x-user-idx", false),
+            ("x.user.id", false),
+            ("xuserid", false),
+        ] {
+            assert_eq!(is_spelling_of(sent, "x-user-id"), same, "{sent}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Query parameters that rules set or remove, and the caller's copies of them in every spelling (P12, P13).
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::{Injection, QueryMutation};
+use crate::policy::check::Check;
+use crate::policy::variable::Facts;
+
+/// The parameters of a request that are, to some reader, those that a rule sets or removes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::policy) struct Copies {
+    /// Their names as they are spelled in the request, each once.
+    pub(in crate::policy) spellings: Vec<String>,
+    /// One that a proxy cannot take out without taking out something else.
+    pub(in crate::policy) hidden: bool,
+}
+
+/// All but RFC 3986's unreserved characters, so that a value is one value to every reader.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+pub(super) fn render<'r>(
+    injections: &'r [Injection],
+    facts: &Facts<'_>,
+) -> Result<Vec<QueryMutation>, Check<'r>> {
+    let mut query = Vec::with_capacity(injections.len());
+    for Injection { name, template } in injections {
+        let value = template.render(facts).map_err(|_| Check::Inject(name))?;
+        query.extend(value.map(|value| QueryMutation {
+            name: name.clone(),
+            value: utf8_percent_encode(&value, ENCODED).to_string(),
+        }));
+    }
+    Ok(query)
+}
+
+/// Checks the name of a parameter that a rule sets or removes.
+pub(in crate::policy) fn check_parameter(name: &str) -> Result<(), (String, Option<&'static str>)> {
+    let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(unreserved) {
+        let help = "use at most 64 letters, digits, `-`, `.`, `_` and `~`";
+        return Err((format!("`{name}` is not a name for a query parameter"), Some(help)));
+    }
+    Ok(())
+}
+
+// === impl Copies ===
+
+impl Copies {
+    /// Looks for `names` in a raw query.
+    ///
+    /// A proxy splits at `&` and knows parameters by their undecoded names. Readers behind it decode, some split at `;`, too,
+    /// some do not tell cases apart, and some read `a[]` as `a`.
+    pub(in crate::policy) fn of(names: &[&str], query: &str) -> Self {
+        let mut copies = Self::default();
+        if names.is_empty() {
+            return copies;
+        }
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let name = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
+            let mut readings = pair.split(';').map(|part| is_one_of(names, &name(part)));
+            let spelling = name(pair);
+            if readings.next() == Some(true) && !copies.spellings.contains(&spelling) {
+                copies.spellings.push(spelling);
+            }
+            copies.hidden |= readings.any(|found| found);
+        }
+        copies
+    }
+}
+
+fn is_one_of(names: &[&str], sent: &str) -> bool {
+    let spaced = sent.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8_lossy();
+    let plain = decoded.split('[').next().unwrap_or_default().trim();
+    names.iter().any(|name| name.eq_ignore_ascii_case(plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P13: whatever some reader takes for the parameter that a rule sets.
+    #[test]
+    fn every_spelling_of_a_parameter_is_found() {
+        for (query, spellings, hidden) in [
+            ("", &[][..], false),
+            ("a=1&tenants=2&xtenant=3&te=4", &[], false),
+            ("a=tenant&b=%74enant", &[], false),
+            ("tenant=root", &["tenant"], false),
+            ("tenant=a&tenant=b", &["tenant"], false),
+            ("tenant", &["tenant"], false),
+            ("a=1&Tenant=x&%74enant=y&tenan%54=z", &["Tenant", "%74enant", "tenan%54"], false),
+            (
+                "tenant[]=x&tenant[a]=y&tenant%5B%5D=z",
+                &["tenant[]", "tenant[a]", "tenant%5B%5D"],
+                false,
+            ),
+            ("+tenant=x&tenant%20=y", &["+tenant", "tenant%20"], false),
+            ("tenant;a=1", &["tenant;a"], false),
+            ("a=1;tenant=root", &[], true),
+            ("a=1;b=2;%74enant", &[], true),
+            ("a=1;b=2", &[], false),
+            ("%=1&%zz=2&%ff=3", &[], false),
+        ] {
+            let expected = spellings.iter().map(ToString::to_string).collect();
+            let found = Copies::of(&["tenant"], query);
+            assert_eq!(found, Copies { spellings: expected, hidden }, "{query}");
+        }
+    }
+
+    #[test]
+    fn values_cannot_leave_their_place() {
+        let encode = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
+        assert_eq!(encode("a&b=c;d#e f+g%h/?"), "a%26b%3Dc%3Bd%23e%20f%2Bg%25h%2F%3F");
+    }
+}

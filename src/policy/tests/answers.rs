@@ -1,0 +1,221 @@
+//! What an allow does to a request, and what documents tell those whom they deny.
+
+use serde_json::{Value, json};
+
+use super::fixtures::*;
+use crate::authn::Subject;
+use crate::limits::MAX_INJECTED_VALUE_BYTES;
+use crate::policy::{Answer, Decision, Obligations, Permit, PolicySet};
+use crate::request::{RequestView, TokenPlace};
+
+const ID: &str = "00000000000000000000000000000000";
+
+fn allowed(set: &PolicySet, subject: &Subject, request: &RequestView) -> Permit {
+    match decide(set, subject, request) {
+        Decision::Allow(permit) => permit,
+        Decision::Deny(denial) => panic!("{}", denial.rejection()),
+    }
+}
+
+fn told(set: &PolicySet, subject: &Subject, request: &RequestView) -> Answer {
+    match decide(set, subject, request) {
+        Decision::Allow(permit) => panic!("allowed by {}", permit.rule()),
+        Decision::Deny(denial) => Answer::of(&denial, request, ID),
+    }
+}
+
+fn obligations(set: &PolicySet, claims: Value) -> Obligations {
+    allowed(set, &caller(None, Some(claims)), &get("/")).obligations().clone()
+}
+
+#[test]
+fn templates_go_to_headers_queries_metadata_and_assertions() {
+    let set = rules(&["{ name: r, effect: allow, token: { issuer: corp }, inject: { \
+        responseHeaders: { X-Tenant: '{token.claims./tenant}' }, \
+        query: { tenant: '{token.claims./tenant}' }, \
+        metadata: { sub: '{token.sub}', level: '{token.claims./level}', roles: '{token.claims./roles}', text: 'l={token.claims./level}' }, \
+        assertion: { header: X-Assertion, audience: orders, lifetime: 30s, claims: { realm: '{token.claims./realm}', n: '{token.claims./level}', none: '{token.claims./none}' } } } }"]);
+    let claims = json!({
+        "sub": "ren\u{e9}e", "tenant": "a&b=c d", "level": 3, "roles": ["x", "y"], "realm": {"a": [1]},
+    });
+    let own = obligations(&set, claims);
+    let header =
+        |header: &crate::policy::HeaderMutation| format!("{}={}", header.name, header.value);
+    let response: Vec<_> = own.response_headers.iter().map(header).collect();
+    assert_eq!(response, ["x-tenant=a&b=c d"]);
+    let query: Vec<_> = own.query.iter().map(|q| format!("{}={}", q.name, q.value)).collect();
+    assert_eq!(query, ["tenant=a%26b%3Dc%20d"]);
+    let expected = json!({"sub": "ren\u{e9}e", "level": 3, "roles": ["x", "y"], "text": "l=3"});
+    assert_eq!(Value::Object(own.metadata), expected);
+    let assertion = own.assertion.unwrap();
+    assert_eq!((&*assertion.header, &*assertion.audience), ("x-assertion", "orders"));
+    assert_eq!(assertion.lifetime.as_secs(), 30);
+    assert_eq!(Value::Object(assertion.claims), json!({"realm": {"a": [1]}, "n": 3}));
+}
+
+/// P12: what could end a header, forge a line of a log or grow without bound denies, wherever it would go.
+#[test]
+fn an_unsafe_value_denies_wherever_it_goes() {
+    let long = "a".repeat(MAX_INJECTED_VALUE_BYTES + 1);
+    for place in ["responseHeaders", "query", "metadata"] {
+        let rule = format!(
+            "{{ name: r, effect: allow, token: {{ issuer: corp }}, inject: {{ {place}: {{ x: '{{token.claims./v}}' }} }} }}"
+        );
+        let set = rules(&[&rule]);
+        for value in
+            [json!("a\r\nb: c"), json!("a\nb"), json!("a\u{0}"), json!("a\u{2028}b"), json!(long)]
+        {
+            let subject = caller(None, Some(json!({ "v": value })));
+            assert_eq!(outcome(&set, &subject, &get("/")), "deny eval_error r", "{place} {value}");
+        }
+        for value in [json!("acme"), json!(["a", "b"]), json!(7), json!(null)] {
+            let subject = caller(None, Some(json!({ "v": value })));
+            assert_eq!(outcome(&set, &subject, &get("/")), "allow r", "{place} {value}");
+        }
+    }
+    let set = rules(&[
+        "{ name: r, effect: allow, token: { issuer: corp }, inject: { metadata: { x: '{token.claims./v}' } } }",
+    ]);
+    for value in [json!({"a": "b\nc"}), json!({"a\nb": 1}), json!([["\u{1b}[2J"]])] {
+        let subject = caller(None, Some(json!({ "v": value })));
+        assert_eq!(outcome(&set, &subject, &get("/")), "deny eval_error r", "{value}");
+    }
+}
+
+/// P13, invariant 4: the caller's copies of a query parameter that any rule can set go, in every spelling; and where one
+/// cannot be taken out, nothing is allowed.
+#[test]
+fn the_callers_copies_of_query_parameters_are_removed() {
+    let set = rules(&[
+        "{ name: a, effect: allow, on: { paths: [/a] }, token: { issuer: corp }, inject: { query: { tenant: '{token.claims./tenant}' } } }",
+        "{ name: b, effect: allow, on: { paths: [/b] }, public: true, remove: { query: [debug] } }",
+        "{ name: c, effect: allow, on: { paths: [/c] }, public: true }",
+    ]);
+    for (path, removed) in [
+        ("/a", &[][..]),
+        ("/a?x=1", &[]),
+        ("/a?tenant=root&%74enant=root&TENANT=root", &["%74enant", "TENANT"]),
+        ("/b?tenant=root&debug=1&x=2", &["tenant", "debug"]),
+        ("/c?tenant[]=root&debug=1", &["tenant[]"]),
+        ("/c?a=1;b=2", &[]),
+    ] {
+        assert_eq!(allowed(&set, &alice(), &get(path)).strip_query(), removed, "{path}");
+    }
+    for path in ["/a?x=1;tenant=root", "/c?x=1;tenant=root", "/b?x=1;debug"] {
+        assert!(outcome(&set, &alice(), &get(path)).starts_with("deny eval_error"), "{path}");
+    }
+    // A parameter without a value is not set, and the caller's copy goes all the same.
+    let nobody = caller(None, Some(json!({})));
+    assert_eq!(allowed(&set, &nobody, &get("/a?tenant=root")).strip_query(), ["tenant"]);
+}
+
+#[test]
+fn an_allow_removes_the_token_and_what_it_lists() {
+    let set = rules(&[
+        "{ name: r, effect: allow, on: { paths: [/a] }, token: { issuer: corp }, remove: { token: true, headers: [X-Debug, cookie] }, inject: { headers: { x-sub: '{token.sub}' } } }",
+        "{ name: s, effect: allow, on: { paths: [/b] }, public: true }",
+    ]);
+    let request = with_header(get("/a"), "x_debug", b"1");
+    let permit = allowed(&set, &alice(), &request);
+    assert_eq!(permit.strip(), ["cookie", "x-debug", "x-sub", "x_debug"]);
+    assert_eq!(permit.obligations().token, Some(TokenPlace::Authorization));
+    let permit = allowed(&set, &alice(), &get("/b"));
+    assert_eq!((permit.strip(), &permit.obligations().token), (&["x-sub".to_owned()][..], &None));
+}
+
+/// Every header that an assertion can be in is removed like any other that a rule can set.
+#[test]
+fn a_forged_assertion_is_removed() {
+    let set = rules(&[
+        "{ name: r, effect: allow, on: { paths: [/a] }, token: { issuer: corp }, inject: { assertion: { header: x-assertion, audience: a } } }",
+        "{ name: s, effect: allow, on: { paths: [/b] }, public: true }",
+    ]);
+    let request = with_header(get("/b"), "x_assertion", b"ey");
+    assert_eq!(allowed(&set, &alice(), &request).strip(), ["x-assertion", "x_assertion"]);
+    assert!(set.asserts());
+}
+
+fn closed() -> PolicySet {
+    compile(&[
+        policy("orders", "target: { hosts: [orders.example.com] }\ndeny: { status: 404, body: { text: No such thing., json: { code: 7 } }, headers: { x-team: orders } }\nrules:\n  - { name: web, effect: allow, on: { paths: [/a] }, peer: { any: true } }\n  - { name: gone, effect: deny, on: { paths: [/gone] }, deny: { status: 410 } }\n  - { name: plain, effect: allow, on: { paths: [/scoped] }, token: { issuer: corp, scopes: [x] }, deny: { body: { text: Ask for x. } } }"),
+        policy("portal", "target: { hosts: ['*.example.net'] }\ndeny: { redirect: { to: https://login.example.com/ }, status: 403 }\nrules:\n  - { name: users, effect: allow, token: { issuer: corp } }\n  - { name: closed, effect: deny, on: { paths: [/closed] }, deny: { redirect: { to: /maintenance, status: 307, for: every } } }"),
+    ].concat())
+}
+
+fn browser(request: RequestView) -> RequestView {
+    with_header(request, "accept", b"text/html,application/xhtml+xml,*/*;q=0.8")
+}
+
+#[test]
+fn documents_choose_the_words_of_a_denial() {
+    let set = closed();
+    let host = |path| request("GET", "orders.example.com", path);
+    // By the policy: a rule came closest, or none did.
+    for path in ["/a", "/nowhere"] {
+        let answer = told(&set, &nobody(), &host(path));
+        assert_eq!((answer.status, answer.header("x-team")), (404, Some("orders")), "{path}");
+        assert_eq!(answer.header("www-authenticate"), None);
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        let expected = json!({"error": "not_found", "message": "No such thing.", "code": 7, "decision_id": ID});
+        assert_eq!(body, expected, "{path}");
+    }
+    // By the rule, in place of its policy's.
+    let answer = told(&set, &nobody(), &host("/gone"));
+    assert_eq!((answer.status, answer.header("x-team")), (410, None));
+    let answer = told(&set, &alice(), &host("/scoped"));
+    assert_eq!(answer.status, 403);
+    assert!(answer.header("www-authenticate").unwrap().contains("scope=\"x\""));
+    assert!(answer.body.contains("\"error\":\"insufficient_scope\""), "{}", answer.body);
+    // RFC 9457 and gRPC.
+    let problem = with_header(host("/a"), "accept", b"application/problem+json");
+    let body: Value = serde_json::from_str(&told(&set, &nobody(), &problem).body).unwrap();
+    assert_eq!((&body["status"], &body["detail"]), (&json!(404), &json!("No such thing.")));
+    let grpc = with_header(host("/a"), "content-type", b"application/grpc");
+    let answer = told(&set, &nobody(), &grpc);
+    assert_eq!(answer.header("grpc-status"), Some("5"));
+    assert_eq!(answer.header("grpc-message"), Some(&*format!("No such thing. (decision {ID})")));
+}
+
+/// A redirect is for browsers that show a page, goes where the document says, and for want of a login only.
+#[test]
+fn browsers_are_sent_where_the_document_says() {
+    let set = closed();
+    let host = |path| request("GET", "portal.example.net", path);
+    let answer = told(&set, &nobody(), &browser(host("/x?next=https://evil.example")));
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (302, Some("https://login.example.com/"))
+    );
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    for request in [
+        host("/x"),
+        with_header(host("/x"), "accept", b"*/*"),
+        with_header(host("/x"), "accept", b"text/html;q=0"),
+        with_header(browser(host("/x")), "sec-fetch-mode", b"cors"),
+        browser(request("POST", "portal.example.net", "/x")),
+    ] {
+        let answer = told(&set, &nobody(), &request);
+        assert_eq!((answer.status, answer.header("location")), (403, None), "{request:?}");
+    }
+    // A user who may not would come back from the login page at once.
+    let by_rule = told(&set, &alice(), &browser(host("/closed")));
+    assert_eq!((by_rule.status, by_rule.header("location")), (307, Some("/maintenance")));
+    let api = told(&set, &alice(), &host("/closed"));
+    assert_eq!((api.status, api.header("location")), (403, None));
+}
+
+/// Our own failures stay 503 whatever documents say: callers have to be able to tell that trying again helps.
+#[test]
+fn a_document_cannot_disguise_our_own_failures() {
+    use crate::reason::Reason;
+    let set = closed();
+    let Decision::Deny(denial) = decide(&set, &nobody(), &get("/a")) else { panic!() };
+    let custom = denial.custom().cloned().map(std::sync::Arc::new);
+    for reason in Reason::ALL {
+        let denial = crate::policy::Denial::new(reason.because("canary")).told_as(custom.clone());
+        let answer = Answer::of(&denial, &get("/a"), ID);
+        let own = reason.client_answer().status();
+        assert_eq!(answer.status, if own >= 429 { own } else { 404 }, "{reason}");
+        assert!(!format!("{answer:?}").contains("canary"));
+    }
+}
