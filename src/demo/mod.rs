@@ -143,6 +143,8 @@ fn invite(stage: &Stage<'_>, out: &mut dyn Write) -> Result<(), DemoError> {
     writeln!(out, "{curl} {reports} {bound} {url}/v1/orders/42")?;
     writeln!(out, "# what was decided, and why")?;
     writeln!(out, "tail -f audit.jsonl")?;
+    let explain = "explain --config countersign.yaml --decision";
+    writeln!(out, "countersign {explain} \"$(tail -1 audit.jsonl | cut -c17-48)\"")?;
     writeln!(out, "curl http://{}/metrics", stage.addresses().admin)?;
     writeln!(out, "# change policies/orders.yaml, and the next request sees it\n")?;
     Ok(out.flush()?)

@@ -12,6 +12,7 @@ use super::duties::Injection;
 use super::fact::{Fact, Sight};
 use super::gaps::Gaps;
 use super::rule::Fit;
+use super::variable::Variable;
 use crate::authn::{Binding, PeerIdentity, TokenIdentity};
 use crate::request::{HeaderValue, Headers};
 
@@ -54,8 +55,9 @@ impl<'a> Asked<'a> {
         match (self.gaps == Gaps::NONE, self.check) {
             (true, _) => true,
             (false, Check::Inject(name)) => {
-                let variables = self.injection(name).into_iter().flat_map(Injection::variables);
-                !variables.filter_map(|variable| variable.datum()).any(missing)
+                let own = self.injections(name);
+                let variables = own.flat_map(|own| own.template.variables());
+                !variables.filter_map(Variable::datum).any(missing)
             }
             (false, check) => !check.datum().is_some_and(missing),
         }
@@ -105,9 +107,7 @@ impl<'a> Asked<'a> {
                 step_up.max_age.iter().map(|age| format!("{} s", age.as_secs())).collect()
             }
             Check::Condition => rule.when.iter().map(|when| when.as_str().to_owned()).collect(),
-            Check::Inject(name) => {
-                self.injection(name).iter().map(|own| own.template.text()).collect()
-            }
+            Check::Inject(name) => self.injections(name).map(|own| own.template.text()).collect(),
         }
     }
 
@@ -218,8 +218,8 @@ impl<'a> Asked<'a> {
         Sight::list(&names)
     }
 
-    fn injection(&self, name: &str) -> Option<&'a Injection> {
-        self.fit.rule.duties.injections().find(|injection| *injection.name == *name)
+    fn injections(&self, name: &str) -> impl Iterator<Item = &'a Injection> {
+        self.fit.rule.duties.injections().filter(move |injection| *injection.name == *name)
     }
 }
 

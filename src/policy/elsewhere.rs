@@ -4,7 +4,7 @@
 use super::PolicySet;
 use super::decision::RuleName;
 use super::path::PathTemplate;
-use super::rule::{Effect, Mode, Rule};
+use super::rule::{Effect, HostFit, Mode, Rule};
 use super::trace::Mismatch;
 use crate::request::RequestView;
 
@@ -17,10 +17,8 @@ pub struct Elsewhere {
     pub effect: Effect,
     /// Whether it counts.
     pub mode: Mode,
-    /// Why it is not about the request.
-    pub why: Mismatch,
-    /// What it is about in that respect.
-    pub about: Vec<String>,
+    /// Everything that keeps it from being about the request, with what it is about in that respect.
+    pub differs: Vec<(Mismatch, Vec<String>)>,
 }
 
 // === impl PolicySet ===
@@ -31,15 +29,12 @@ impl PolicySet {
     pub fn elsewhere(&self, request: &RequestView) -> Vec<Elsewhere> {
         let Ok(target) = &request.target else { return Vec::new() };
         let rules = self.index.of_host(&target.host);
-        let elsewhere = |(host, rule): (_, &Rule)| {
-            let why = rule.fit(host, request, target).err()?;
-            Some(Elsewhere {
-                rule: rule.name.clone(),
-                effect: rule.effect,
-                mode: rule.mode,
-                why,
-                about: about(rule, why),
-            })
+        let elsewhere = |(_, rule): (HostFit, &Rule)| {
+            let differs = rule.mismatches(request, target).into_iter();
+            let differs: Vec<_> = differs.map(|why| (why, about(rule, why))).collect();
+            let (effect, mode) = (rule.effect, rule.mode);
+            let elsewhere = Elsewhere { rule: rule.name.clone(), effect, mode, differs };
+            Some(elsewhere).filter(|elsewhere| !elsewhere.differs.is_empty())
         };
         let mut all: Vec<_> = rules.filter_map(elsewhere).collect();
         all.sort_by(|a, b| a.rule.cmp(&b.rule));

@@ -13,7 +13,9 @@ pub(super) fn of(asked: &Asked<'_>, truth: Truth) -> Option<String> {
         Truth::Unknown if !asked.is_recorded() => {
             Some(format!("the record does not say whether there is {}", asked.check()))
         }
-        Truth::Unknown => Some(format!("{}, and that cannot be told here", sentence(asked))),
+        Truth::Unknown => {
+            Some(format!("{}, and it cannot be told whether it does", sentence(asked)))
+        }
     }
 }
 

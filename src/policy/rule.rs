@@ -8,7 +8,6 @@ use ipnet::IpNet;
 
 use super::DecisionRequest;
 use super::answer::CustomAnswer;
-use super::asked::Asked;
 use super::check::{Check, Verdict};
 use super::condition::Condition;
 use super::decision::RuleName;
@@ -106,19 +105,36 @@ impl Rule {
         if !self.is_about_port(request, target) {
             return Err(Mismatch::Port);
         }
-        // Exactly as sent: methods are case-sensitive (RFC 9110 section 9.1, P29).
-        if !self.methods.is_empty() && !self.methods.iter().any(|own| **own == *request.method) {
+        if !self.is_about_method(request) {
             return Err(Mismatch::Method);
         }
-        let template = self
-            .paths
-            .iter()
-            .filter(|template| template.matches(&target.path))
-            .max_by(|a, b| a.cmp_narrowness(b));
+        let template = self.template(target);
         if template.is_none() && !self.paths.is_empty() {
             return Err(Mismatch::Path);
         }
         Ok(Fit { rule: self, host, template })
+    }
+
+    /// Everything that keeps the rule, found by its host, from being about the request.
+    pub(super) fn mismatches(&self, request: &RequestView, target: &Target) -> Vec<Mismatch> {
+        let path = self.paths.is_empty() || self.template(target).is_some();
+        let fits = [
+            (Mismatch::Port, self.is_about_port(request, target)),
+            (Mismatch::Method, self.is_about_method(request)),
+            (Mismatch::Path, path),
+        ];
+        fits.into_iter().filter(|(_, fits)| !fits).map(|(why, _)| why).collect()
+    }
+
+    /// Exactly as sent: methods are case-sensitive (RFC 9110 section 9.1, P29).
+    fn is_about_method(&self, request: &RequestView) -> bool {
+        self.methods.is_empty() || self.methods.iter().any(|own| **own == *request.method)
+    }
+
+    /// The narrowest template that the path matches.
+    fn template(&self, target: &Target) -> Option<&PathTemplate> {
+        let matching = self.paths.iter().filter(|template| template.matches(&target.path));
+        matching.max_by(|a, b| a.cmp_narrowness(b))
     }
 
     /// An authority without a port means the scheme's. With neither there is no telling: deny rules are about it then, and
@@ -211,14 +227,7 @@ impl<'r> Fit<'r> {
         question: &DecisionRequest<'_>,
         gaps: Gaps,
     ) -> Result<Obligations, Check<'r>> {
-        let duties = &self.rule.duties;
-        for injection in duties.injections().filter(|_| gaps != Gaps::NONE) {
-            let check = Check::Inject(&injection.name);
-            if !Asked::new(*self, question, check, gaps).is_recorded() {
-                return Err(check);
-            }
-        }
-        duties.render(&self.facts(question, gaps))
+        self.rule.duties.render(&self.facts(question, gaps))
     }
 
     pub(super) fn facts<'a>(&self, question: &DecisionRequest<'a>, gaps: Gaps) -> Facts<'a>

@@ -74,12 +74,20 @@ impl Template {
         })
     }
 
+    /// What was not recorded has no value, and is not left out as if it had none either.
+    fn check_recorded(&self, facts: &Facts<'_>) -> Result<(), Unsafe> {
+        let missing =
+            |variable: &Variable| variable.datum().is_some_and(|datum| facts.gaps.cover(datum));
+        if self.variables().any(missing) { Err(Unsafe) } else { Ok(()) }
+    }
+
     /// The value for `facts`; `None` where a variable has no value, since half a value is a wrong one.
     ///
     /// # Errors
     /// [`Unsafe`] where the value must not be sent. It is not cleaned: a value that was changed on its way is somebody
     /// else's name.
     pub(super) fn render(&self, facts: &Facts<'_>) -> Result<Option<String>, Unsafe> {
+        self.check_recorded(facts)?;
         let Some(value) = text_of(&self.0, facts)? else { return Ok(None) };
         let trimmed = value.trim_matches(' ').len() == value.len();
         let sendable =
@@ -92,6 +100,7 @@ impl Template {
     /// # Errors
     /// [`Unsafe`] where it is too large or could forge a line of a log.
     pub(super) fn render_value(&self, facts: &Facts<'_>) -> Result<Option<Value>, Unsafe> {
+        self.check_recorded(facts)?;
         let value = match &*self.0 {
             [Part::Variable(variable)] => variable.find_value(facts),
             parts => text_of(parts, facts)?.map(Value::String),

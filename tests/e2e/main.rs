@@ -10,6 +10,8 @@ mod docs;
 #[cfg(test)]
 mod envoy;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod fail_closed;
 #[cfg(test)]
 mod footprint;

@@ -92,7 +92,7 @@ pub(super) fn input(
 ) -> Result<Input, String> {
     let configured = config.and_then(|config| match &config.audit.as_ref()?.target {
         AuditTarget::File(path) => Some(path.as_path()),
-        AuditTarget::Stdout {} => None,
+        AuditTarget::Stdout => None,
     });
     let path = log.or(configured).ok_or_else(|| {
         String::from("which audit log? give `--audit`, or settings that write one to a file")
@@ -146,7 +146,7 @@ impl Record {
     fn put_again(self) -> Result<Input, String> {
         let rejection = self.refused_before_any_rule();
         let view = self.view(rejection.as_ref());
-        let caller = self.caller(rejection)?;
+        let caller = self.caller(rejection.as_ref())?;
         let at = moment::parse(&self.recorded.time)
             .map_err(|_| String::from("the record does not say when it was decided"))?;
         let told = Told {
@@ -186,17 +186,17 @@ impl Record {
         }
     }
 
-    fn caller(&self, rejection: Option<Rejection>) -> Result<Caller, String> {
-        let layer = rejection.as_ref().map(|why| why.reason().layer());
+    fn caller(&self, rejection: Option<&Rejection>) -> Result<Caller, String> {
+        let layer = rejection.map(|why| why.reason().layer());
         let of = |layers: &[Layer]| {
-            rejection.clone().filter(|_| layer.is_some_and(|layer| layers.contains(&layer)))
+            rejection.cloned().filter(|_| layer.is_some_and(|layer| layers.contains(&layer)))
         };
         // Of our own failures, those that come before a request is looked at are about the transport.
-        let is_ours = |why: &Rejection| {
+        let is_ours = |why: &&Rejection| {
             why.reason().layer() == Layer::Policy && why.reason() != Reason::NoRule
         };
-        if let Some(why) = rejection.clone().filter(is_ours) {
-            return Ok(Caller::Refused(why));
+        if let Some(why) = rejection.filter(is_ours) {
+            return Ok(Caller::Refused(why.clone()));
         }
         let peer = match (&self.peer, of(&[Layer::Peer])) {
             (Some(peer), _) => Credential::Verified(peer.identity()?),

@@ -1,10 +1,13 @@
 //! What would have to be otherwise for the request to be allowed: for each rule that comes near, nearest first.
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 
 use super::rules::{ElsewhereReport, PolicyReport, RuleReport, RulesReport};
 use crate::document::closest;
 use crate::policy::{Decision, Effect, Mode, PolicySet};
+use crate::reason::Reason;
 use crate::request::RequestView;
 
 /// What would have to be otherwise.
@@ -27,16 +30,9 @@ pub(super) fn all(
     view: &RequestView,
 ) -> Vec<Change> {
     let Decision::Deny(denial) = decision else { return Vec::new() };
-    if denial.rule().is_none() && rules.policies.is_empty() {
-        return match &view.target {
-            Ok(target) if rules.elsewhere.is_empty() => {
-                let host = target.host.as_str();
-                before_rules(denial.rejection(), || nobody_is_about(host, policies))
-            }
-            Ok(_) | Err(_) => {
-                before_rules(denial.rejection(), || other_rules(&rules.elsewhere, view))
-            }
-        };
+    if denial.rule().is_none() && denial.rejection().reason() != Reason::NoRule {
+        // It was refused before any rule was asked.
+        return vec![Change { rule: None, needs: vec![denial.rejection().detail().to_owned()] }];
     }
     let about = || rules.policies.iter().flat_map(|p| p.rules.iter().map(move |rule| (p, rule)));
     let mut changes: Vec<_> = about().filter_map(|(p, rule)| must_not_deny(p, rule)).collect();
@@ -51,18 +47,10 @@ pub(super) fn all(
     if changes.is_empty() {
         changes = other_rules(&rules.elsewhere, view);
     }
-    changes
-}
-
-/// Where the request was refused before any rule was asked.
-fn before_rules(
-    rejection: &crate::reason::Rejection,
-    else_rules: impl FnOnce() -> Vec<Change>,
-) -> Vec<Change> {
-    if rejection.reason() == crate::reason::Reason::NoRule {
-        return else_rules();
+    if changes.is_empty() {
+        changes.extend(nobody_is_about(view, policies));
     }
-    vec![Change { rule: None, needs: vec![rejection.detail().to_owned()] }]
+    changes
 }
 
 fn named(policy: &PolicyReport, rule: &RuleReport) -> Option<String> {
@@ -87,7 +75,7 @@ fn must_not_deny(policy: &PolicyReport, rule: &RuleReport) -> Option<Change> {
         None => {
             let checks: Vec<_> =
                 rule.checks.iter().map(|check| format!("`{}`", check.check)).collect();
-            vec![format!("it matches, and must not: change one of {}", checks.join(", "))]
+            vec![format!("it matches, and must not: {} has to be otherwise", checks.join(" or "))]
         }
     };
     Some(Change { rule: named(policy, rule), needs })
@@ -105,20 +93,18 @@ fn must_allow(policy: &PolicyReport, rule: &RuleReport) -> Option<(bool, Change)
     Some((rule.named, Change { rule: named(policy, rule), needs }))
 }
 
+/// Rules about other requests: those that differ in the fewest respects first, and then those whose paths begin alike.
 fn other_rules(elsewhere: &[ElsewhereReport], view: &RequestView) -> Vec<Change> {
-    let allowing = |differs: &'static str| {
-        elsewhere.iter().filter(move |rule| rule.differs == differs && rule.effect == "allow")
-    };
-    // A rule about the same path is nearer than one about another.
-    let mut near: Vec<&ElsewhereReport> = allowing("port").chain(allowing("method")).collect();
-    if near.is_empty() {
-        let path = view.raw_path.split(['?', '#']).next().unwrap_or_default();
-        near = allowing("path").collect();
-        near.sort_by_key(|rule| std::cmp::Reverse(alike(rule, path)));
-    }
+    let path = view.raw_path.split(['?', '#']).next().unwrap_or_default();
+    let mut near: Vec<_> = elsewhere.iter().filter(|rule| rule.effect == "allow").collect();
+    near.sort_by_key(|rule| (rule.differs.len(), Reverse(alike(rule, path))));
     let change = |rule: &ElsewhereReport| Change {
         rule: Some(rule.rule.clone()),
-        needs: vec![format!("the {} has to be {}", rule.differs, one_of(&rule.about))],
+        needs: rule
+            .differs
+            .iter()
+            .map(|own| format!("the {} has to be {}", own.what, one_of(&own.about)))
+            .collect(),
     };
     near.into_iter().take(MOST_ELSEWHERE).map(change).collect()
 }
@@ -127,15 +113,16 @@ fn other_rules(elsewhere: &[ElsewhereReport], view: &RequestView) -> Vec<Change>
 fn alike(rule: &ElsewhereReport, path: &str) -> usize {
     let common =
         |template: &String| template.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
-    rule.about.iter().map(common).max().unwrap_or(0)
+    rule.differs.iter().flat_map(|own| &own.about).map(common).max().unwrap_or(0)
 }
 
-fn nobody_is_about(host: &str, policies: &PolicySet) -> Vec<Change> {
+fn nobody_is_about(view: &RequestView, policies: &PolicySet) -> Option<Change> {
+    let host = view.target.as_ref().ok()?.host.as_str();
     let hosts = policies.hosts();
     let known: Vec<&str> = hosts.iter().map(String::as_str).collect();
     let near = closest(host, &known).map(|near| format!("; did you mean `{near}`?"));
-    let needs = format!("no policy is about the host `{host}`{}", near.unwrap_or_default());
-    vec![Change { rule: None, needs: vec![needs] }]
+    let needs = format!("no allow rule is about the host `{host}`{}", near.unwrap_or_default());
+    Some(Change { rule: None, needs: vec![needs] })
 }
 
 fn one_of(texts: &[String]) -> String {

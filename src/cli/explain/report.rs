@@ -12,7 +12,7 @@ use crate::authn::{Binding, Credential, PeerIdentity, TokenCheck, TokenIdentity}
 use crate::cli::inspect::{HopReport, PeerReport, RejectionReport};
 use crate::cli::moment;
 use crate::pdp::Outcome;
-use crate::policy::{Answer, Decision, Denial, Permit, PolicySet};
+use crate::policy::{Answer, Decision, Denial, Obligations, Permit, PolicySet};
 use crate::request::RequestView;
 
 /// A decision and everything that led to it.
@@ -48,6 +48,8 @@ pub(super) struct AnswerReport {
     pub(super) status: Option<u16>,
     /// The headers of a denial, or those that an allow sets on the request.
     pub(super) headers: Vec<HeaderReport>,
+    /// What else an allow sets: parts of the query, of the answer, of the metadata, and a signed statement.
+    pub(super) also: Vec<String>,
     /// The headers that an allow removes from the request.
     pub(super) removed: Vec<String>,
     /// The rules in shadow mode that matched, or of which nobody can tell.
@@ -227,6 +229,7 @@ impl AnswerReport {
             rule,
             status: None,
             headers: headers.collect(),
+            also: also(permit.obligations()),
             removed: permit.strip().iter().filter(|name| !set(name)).cloned().collect(),
             shadows,
         }
@@ -252,10 +255,23 @@ impl AnswerReport {
             rule,
             status: Some(answer.status),
             headers: headers.collect(),
+            also: Vec::new(),
             removed: Vec::new(),
             shadows,
         }
     }
+}
+
+/// By name: values may be about people.
+fn also(obligations: &Obligations) -> Vec<String> {
+    let Obligations { headers: _, response_headers, query, metadata, assertion, token } =
+        obligations;
+    let response = response_headers.iter().map(|own| format!("response header {}", own.name));
+    let query = query.iter().map(|own| format!("query parameter {}", own.name));
+    let metadata = metadata.keys().map(|name| format!("metadata {name}"));
+    let assertion = assertion.iter().map(|own| format!("a signed statement in {}", own.header));
+    let token = token.iter().map(|_| String::from("no token for the upstream"));
+    response.chain(query).chain(metadata).chain(assertion).chain(token).collect()
 }
 
 // === impl TokensReport ===

@@ -84,9 +84,16 @@ pub(super) struct FactReport {
 pub(super) struct ElsewhereReport {
     pub(super) rule: String,
     pub(super) effect: &'static str,
+    /// Everything in which it differs.
+    pub(super) differs: Vec<DifferenceReport>,
+}
+
+/// Something in which a rule differs from a request.
+#[derive(Debug, Serialize)]
+pub(super) struct DifferenceReport {
     /// `port`, `method` or `path`.
-    pub(super) differs: &'static str,
-    /// What it is about in that respect.
+    pub(super) what: &'static str,
+    /// What the rule is about in that respect.
     pub(super) about: Vec<String>,
 }
 
@@ -213,12 +220,18 @@ impl From<Elsewhere> for ElsewhereReport {
         Self {
             rule: elsewhere.rule.to_string(),
             effect: elsewhere.effect.as_str(),
-            differs: match elsewhere.why {
-                Mismatch::Port => "port",
-                Mismatch::Method => "method",
-                Mismatch::Path => "path",
-            },
-            about: elsewhere.about,
+            differs: elsewhere.differs.into_iter().map(DifferenceReport::from).collect(),
         }
+    }
+}
+
+impl From<(Mismatch, Vec<String>)> for DifferenceReport {
+    fn from((why, about): (Mismatch, Vec<String>)) -> Self {
+        let what = match why {
+            Mismatch::Port => "port",
+            Mismatch::Method => "method",
+            Mismatch::Path => "path",
+        };
+        Self { what, about }
     }
 }

@@ -53,6 +53,7 @@ fn write_answer(answer: &AnswerReport, out: &mut dyn Write) -> io::Result<()> {
         .collect();
     let verb = if answer.reason.is_some() { "answers with" } else { "sets" };
     line(out, verb, &headers)?;
+    line(out, "also sets", &answer.also)?;
     line(out, "removes", &answer.removed)?;
     for shadow in &answer.shadows {
         let would = if shadow.changes { "would change the answer" } else { "changes nothing" };
@@ -236,8 +237,9 @@ fn write_rule(rule: &RuleReport, branch: &Branch, out: &mut dyn Write) -> io::Re
     let path = rule.path.as_deref().map(|path| format!(", by {}", visible(path)));
     let path = path.unwrap_or_default();
     let named = match (rule.named, rule.result) {
-        (true, "fails") => "  <- came closest",
-        (true, _) => "  <- decides",
+        (true, "holds") => "  <- decides",
+        (true, _) if rule.effect == "deny" => "  <- decides",
+        (true, _) => "  <- came closest",
         (false, _) => "",
     };
     writeln!(
@@ -255,9 +257,9 @@ fn write_check(check: &RuleCheckReport, branch: &Branch, out: &mut dyn Write) ->
     let (mark, style) = mark(check.result);
     write!(out, "{QUIET}{}{QUIET:#}{style}{mark}{style:#} {}", branch.lead, visible(&check.check))?;
     if !check.wants.is_empty() && check.operands.is_empty() {
-        write!(out, " {QUIET}wants{QUIET:#} {}", visible(&check.wants.join(" or ")))?;
+        write!(out, " {QUIET}wants{QUIET:#} {}", visible(&check.wants.join(", ")))?;
     }
-    write_facts(&check.found, out)?;
+    write_facts(&check.check, &check.found, out)?;
     for (at, operand) in check.operands.iter().enumerate() {
         write_operand(operand, &Branch::of(&branch.below, at, check.operands.len()), out)?;
     }
@@ -268,13 +270,16 @@ fn write_operand(operand: &OperandReport, branch: &Branch, out: &mut dyn Write) 
     let (mark, style) = mark(operand.result);
     let text = visible(&operand.text.split_whitespace().collect::<Vec<_>>().join(" "));
     write!(out, "{QUIET}{}{QUIET:#}{style}{mark}{style:#} {text}", branch.lead)?;
-    write_facts(&operand.found, out)
+    write_facts("", &operand.found, out)
 }
 
-fn write_facts(facts: &[FactReport], out: &mut dyn Write) -> io::Result<()> {
+/// What was found; what is called as its check is, `known`, is not named again.
+fn write_facts(known: &str, facts: &[FactReport], out: &mut dyn Write) -> io::Result<()> {
     for (at, fact) in facts.iter().enumerate() {
-        let lead = if at == 0 { "; " } else { ", " };
-        write!(out, "{QUIET}{lead}{}{QUIET:#} {}", visible(&fact.name), seen(fact))?;
+        let lead = if at == 0 { ";" } else { "," };
+        let name = if fact.name == known { String::new() } else { visible(&fact.name) };
+        let space = if name.is_empty() { "" } else { " " };
+        write!(out, "{QUIET}{lead}{space}{name}{QUIET:#} {}", seen(fact))?;
     }
     writeln!(out)
 }
@@ -285,7 +290,7 @@ fn seen(fact: &FactReport) -> String {
         ("masked", _, Some(kind)) => format!("is {kind}"),
         ("absent", ..) => String::from("is absent"),
         ("unreadable", ..) => String::from("cannot be used"),
-        (_, ..) => String::from("is not recorded"),
+        (..) => String::from("is not recorded"),
     }
 }
 
@@ -295,9 +300,11 @@ fn write_elsewhere(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "\n{HEADING}rules{HEADING:#} about other requests to this host")?;
     for rule in report.elsewhere.iter().take(MOST_ELSEWHERE) {
-        let about = visible(&rule.about.join(" "));
+        let differs =
+            rule.differs.iter().map(|own| format!("{} {}", own.what, own.about.join(" ")));
+        let differs = visible(&differs.collect::<Vec<_>>().join(", "));
         let (name, effect) = (visible(&rule.rule), rule.effect);
-        writeln!(out, "  {name} {QUIET}{effect}, {}{QUIET:#} {about}", rule.differs)?;
+        writeln!(out, "  {name} {QUIET}{effect}:{QUIET:#} {differs}")?;
     }
     let more = report.elsewhere.len().saturating_sub(MOST_ELSEWHERE);
     if more > 0 {

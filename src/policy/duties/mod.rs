@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::check::Check;
 use super::template::Template;
-use super::variable::{Facts, Variable};
+use super::variable::Facts;
 use crate::request::TokenPlace;
 
 /// What a rule does when it allows, compiled. The default does nothing.
@@ -125,26 +125,17 @@ impl Duties {
         })
     }
 
-    /// Everything that is set with a value of its own.
+    /// Everything that it sets to a value of its own making.
     pub(super) fn injections(&self) -> impl Iterator<Item = &Injection> {
-        let plain = self.headers.iter().chain(&self.response_headers).chain(&self.query);
         let claims = self.assertion.iter().flat_map(|assertion| &assertion.claims);
-        plain.chain(&self.metadata).chain(claims)
+        let headers = self.headers.iter().chain(&self.response_headers);
+        headers.chain(&self.query).chain(&self.metadata).chain(claims)
     }
 
     /// The request headers that it sets.
     pub(super) fn request_headers(&self) -> impl Iterator<Item = &str> {
         let injected = self.headers.iter().map(|injection| &*injection.name);
         injected.chain(self.assertion.iter().map(|assertion| &*assertion.header))
-    }
-}
-
-// === impl Injection ===
-
-impl Injection {
-    /// What its value is made of.
-    pub(super) fn variables(&self) -> impl Iterator<Item = &Variable> {
-        self.template.variables()
     }
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod decisions;
 pub(super) mod fixtures;
+mod generators;
 mod injection;
 mod language;
 mod lints;

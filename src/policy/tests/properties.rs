@@ -1,186 +1,20 @@
 //! Laws of evaluation, over random policies, callers and requests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::{select, subsequence};
-use serde_json::{Value, json};
 
-use super::fixtures::*;
-use crate::authn::{Binding, Credential, Subject};
+use super::generators::*;
+use crate::authn::Subject;
 use crate::clock::UnixTime;
-use crate::evidence_level::EvidenceLevel;
 use crate::policy::host::HostPattern;
 use crate::policy::rule::HostFit;
 use crate::policy::{
-    Decision, DecisionRequest, Effect, Mode, PolicySet, Recorder, RuleOutcome, Truth,
+    Decision, DecisionRequest, Effect, Gaps, Mode, Recorder, RuleName, RuleOutcome, Truth,
 };
 use crate::reason::Reason;
 use crate::request::RequestView;
-
-const HOSTS: [&str; 6] =
-    ["a.example.com", "a.example.com", "b.example.com", "*.example.com", "any", "any"];
-
-/// How many rules there are.
-const RULES: std::ops::Range<usize> = 3..9;
-const PATHS: [&str; 9] =
-    ["/", "/a", "/a/", "/a/{x}", "/a/*/c", "/a/**", "/{x}/b", "/**", "/b/{x}/**"];
-
-/// One rule as the text of its conditions, without name and effect; and the host its policy is about.
-#[derive(Clone, Debug)]
-struct Sketch {
-    host: &'static str,
-    effect: &'static str,
-    mode: &'static str,
-    conditions: Vec<String>,
-}
-
-// === Generators ===
-
-fn condition() -> impl Strategy<Value = String> {
-    let spiffe =
-        select(vec!["spiffe://prod.example/ns/web/sa/*", "spiffe://prod.example/ns/ops/**"]);
-    let scopes = subsequence(vec!["read", "write"], 1..=2);
-    prop_oneof![
-        subsequence(vec!["GET", "POST", "PUT"], 1..=2)
-            .prop_flat_map(|methods| {
-                let paths = subsequence(PATHS.to_vec(), 1..=3);
-                paths.prop_map(move |paths| format!("on: {{ methods: {methods:?}, paths: {paths:?} }}"))
-            }),
-        Just(String::from("source: [10.0.0.0/8]")),
-        Just(String::from("query: [{ name: q, any: { equals: x } }]")),
-        select(vec![r#"request.method == "GET""#, r#"request.headers["x-h"] == "x""#, r#"!("x-h" in request.headers)"#])
-            .prop_map(|when| format!("when: '{when}'")),
-        select(vec!["any: { equals: x }", "all: { prefix: x }", "exists: true"])
-            .prop_map(|test| format!("headers: [{{ name: x-h, {test} }}]")),
-        spiffe.prop_map(|pattern| format!("peer: {{ spiffe: ['{pattern}'] }}")),
-        scopes.prop_map(|scopes| format!("token: {{ issuer: corp, scopes: {scopes:?} }}")),
-        select(vec!["acme", "globex"]).prop_map(|tenant| {
-            format!("token: {{ issuer: corp, claims: [{{ pointer: /tenant, equals: {tenant} }}] }}\n      inject: {{ headers: {{ x-tenant: '{{token.claims./tenant}}', x-note: '{{token.claims./note}}' }} }}")
-        }),
-    ]
-}
-
-fn sketch() -> impl Strategy<Value = Sketch> {
-    let mode = prop_oneof![6 => Just("enforce"), 1 => Just("shadow")];
-    let effect_and_conditions = prop_oneof![
-        1 => Just(("allow", Vec::new())),
-        2 => vec(condition(), 1..3).prop_map(|conditions| ("allow", conditions)),
-        2 => vec(condition(), 1..3).prop_map(|conditions| ("deny", conditions)),
-    ];
-    (select(HOSTS.to_vec()), mode, effect_and_conditions).prop_map(
-        |(host, mode, (effect, mut conditions))| {
-            let key = |text: &String| text.split(':').next().unwrap_or_default().to_owned();
-            conditions.sort_by_key(key);
-            conditions.dedup_by_key(|text| key(text));
-            let identity = |text: &String| text.starts_with("peer") || text.starts_with("token");
-            if effect == "deny" {
-                for text in &mut conditions {
-                    *text = text.split("\n      inject").next().unwrap_or_default().to_owned();
-                }
-            } else if !conditions.iter().any(identity) {
-                conditions.push(String::from("public: true"));
-            }
-            Sketch { host, effect, mode, conditions }
-        },
-    )
-}
-
-fn subject() -> impl Strategy<Value = Subject> {
-    let on_the_wire = prop_oneof![
-        1 => Just(None),
-        3 => (
-            select(vec!["spiffe://prod.example/ns/web/sa/front", "spiffe://prod.example/ns/ops/sa/x/y"]),
-            select(EvidenceLevel::ALL.to_vec()),
-        ).prop_map(Some),
-    ];
-    let claims = prop_oneof![
-        1 => Just(None),
-        4 => (select(tenants()), select(vec!["read", "write", "read write", ""]), select(notes()))
-            .prop_map(|(tenant, scope, note)| Some(json!({"tenant": tenant, "scope": scope, "note": note}))),
-    ];
-    (on_the_wire, claims).prop_map(|(at, claims)| {
-        let peer =
-            at.map_or(Credential::Absent, |(id, level)| Credential::Verified(peer(id, level)));
-        let tokens = claims.map_or(Credential::Absent, |claims| {
-            Credential::Verified(vec![token("corp", claims, Binding::None)])
-        });
-        Subject::assertion(peer, tokens)
-    })
-}
-
-fn tenants() -> Vec<Value> {
-    vec![json!("acme"), json!("globex"), json!(7), json!(null), json!(["acme"])]
-}
-
-/// Values to inject: plain, absent and unsafe.
-fn notes() -> Vec<Value> {
-    vec![json!("plain"), json!(null), json!("a\nb"), json!({})]
-}
-
-fn question() -> impl Strategy<Value = RequestView> {
-    let host = select(vec![
-        "a.example.com",
-        "a.example.com",
-        "a.example.com",
-        "b.example.com",
-        "c.d.example.com",
-        "[::1]",
-    ]);
-    let method = select(vec!["GET", "GET", "POST", "get"]);
-    let path = select(vec![
-        "/",
-        "/a",
-        "/a/",
-        "/a/b",
-        "/a/b/c",
-        "/b",
-        "/b/b",
-        "/b/c/d",
-        "/a?q=x",
-        "/a?q=x;q=y",
-        "/b?q=y&q=x",
-        "/c/b",
-        "/a//b",
-    ]);
-    let values = vec(select(vec![b"x".as_slice(), b"x,y", b"y", b"\xff", b""]), 0..3);
-    let address = select(vec![None, Some("10.0.0.1:1"), Some("[::1]:1")]);
-    (host, method, path, values, address).prop_map(|(host, method, path, values, address)| {
-        let plain = request(method, host, path);
-        let mut view =
-            values.into_iter().fold(plain, |view, value| with_header(view, "x-h", value));
-        view.source.address = address.map(|text| text.parse().unwrap());
-        view
-    })
-}
-
-// === Helpers ===
-
-/// Documents of one policy for each rule; the name of a rule is its position.
-fn documents(sketches: &[(usize, &Sketch)]) -> Vec<String> {
-    let document = |(at, sketch): &(usize, &Sketch)| {
-        let target = match sketch.host {
-            "any" => String::from("{ anyHost: true }"),
-            host => format!("{{ hosts: ['{host}'] }}"),
-        };
-        let head =
-            format!("name: r{at:02}\n      effect: {}\n      mode: {}", sketch.effect, sketch.mode);
-        let parts = [vec![head], sketch.conditions.clone()].concat().join("\n      ");
-        format!(
-            "---\napiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: p{at:02} }}\nspec:\n  target: {target}\n  rules:\n    - {parts}\n"
-        )
-    };
-    sketches.iter().map(document).collect()
-}
-
-fn numbered(sketches: &[Sketch]) -> Vec<(usize, &Sketch)> {
-    sketches.iter().enumerate().collect()
-}
-
-fn set(sketches: &[(usize, &Sketch)]) -> PolicySet {
-    compile(&documents(sketches).concat())
-}
 
 fn ask<'a>(subject: &'a Subject, request: &'a RequestView) -> DecisionRequest<'a> {
     DecisionRequest { subject, request, now: UnixTime::from_secs(1_800_000_000) }
@@ -201,9 +35,20 @@ fn said(decision: &Decision) -> String {
             "deny {} {:?} {:?} {shadows:?}",
             denial.rejection(),
             denial.rule(),
-            denial.needs().scopes
+            denial.needs()
         ),
     }
+}
+
+/// The rules that count and are about the request, with what became of them.
+fn judged(recorder: &Recorder) -> Vec<(RuleName, Effect, Truth)> {
+    let rules = recorder.rules().iter().filter_map(|trace| match &trace.outcome {
+        RuleOutcome::Judged { effect, mode: Mode::Enforce, satisfied, .. } => {
+            Some((trace.rule.clone(), *effect, *satisfied))
+        }
+        RuleOutcome::Judged { .. } | RuleOutcome::NotAbout(_) => None,
+    });
+    rules.collect()
 }
 
 proptest! {
@@ -214,15 +59,7 @@ proptest! {
         sketches in vec(sketch(), RULES), more in sketch(), subject in subject(), view in question(),
     ) {
         let before = set(&numbered(&sketches)).evaluate(&ask(&subject, &view));
-        let more = Sketch {
-            effect: "deny",
-            mode: "enforce",
-            conditions: more.conditions.iter()
-                .filter(|text| *text != "public: true")
-                .map(|text| text.split("\n      inject").next().unwrap_or_default().to_owned())
-                .collect(),
-            ..more
-        };
+        let more = more.denying();
         let mut rules = numbered(&sketches);
         rules.push((99, &more));
         let after = set(&rules).evaluate(&ask(&subject, &view));
@@ -266,29 +103,77 @@ proptest! {
         prop_assert_eq!(found.len(), distinct.len());
         for rule in all.index.rules() {
             let at: usize = rule.name.rule.trim_start_matches('r').parse().unwrap();
-            let host = sketches[at].host;
-            let about_host = host == "any" || HostPattern::parse(host).unwrap().matches(target.host.as_str());
+            let about_host = match sketches[at].target.split('\'').skip(1).step_by(2).collect::<Vec<_>>() {
+                hosts if hosts.is_empty() => true,
+                hosts => hosts.iter().any(|host| HostPattern::parse(host).unwrap().matches(target.host.as_str())),
+            };
             let about = about_host && rule.fit(HostFit::Any, &view, target).is_ok();
             prop_assert!(!about || distinct.contains(&rule.name), "{} is about {:?}", rule.name, target);
         }
+        // Between them, what `explain` tells of is every rule of the host.
+        let elsewhere = all.elsewhere(&view).len();
+        let about = all.index.candidates(target).filter(|(host, rule)| rule.fit(*host, &view, target).is_ok()).count();
+        prop_assert_eq!(elsewhere + about, all.index.of_host(&target.host).count());
     }
 
     /// P74: an allow rests on a satisfied allow rule and on every deny rule being plainly unsatisfied.
     #[test]
-    fn indeterminate_never_allows_and_a_watched_evaluation_decides_the_same(
+    fn indeterminate_never_allows(
+        sketches in vec(sketch(), RULES), subject in subject(), view in question(),
+    ) {
+        let mut recorder = Recorder::default();
+        let decision = set(&numbered(&sketches)).evaluate_traced(&ask(&subject, &view), &mut recorder);
+        let Decision::Allow(permit) = decision else { return Ok(()) };
+        for (rule, effect, satisfied) in judged(&recorder) {
+            prop_assert!(effect == Effect::Allow || satisfied == Truth::False);
+            prop_assert!(rule != *permit.rule() || satisfied == Truth::True);
+        }
+    }
+
+    /// Whoever watches sees the decision that serving makes, to its last word; and what was seen of the rules accounts for it.
+    #[test]
+    fn explain_and_serve_agree(
         sketches in vec(sketch(), RULES), subject in subject(), view in question(),
     ) {
         let set = set(&numbered(&sketches));
         let mut recorder = Recorder::default();
         let watched = set.evaluate_traced(&ask(&subject, &view), &mut recorder);
-        let plain = set.evaluate(&ask(&subject, &view));
-        prop_assert_eq!(said(&plain), said(&watched));
-        let Decision::Allow(permit) = plain else { return Ok(()) };
-        for trace in recorder.rules() {
-            let RuleOutcome::Judged { effect, mode: Mode::Enforce, satisfied, .. } = &trace.outcome else { continue };
-            prop_assert!(*effect == Effect::Allow || *satisfied == Truth::False);
-            prop_assert!(trace.rule != *permit.rule() || *satisfied == Truth::True);
+        prop_assert_eq!(said(&set.evaluate(&ask(&subject, &view))), said(&watched));
+        let rules = judged(&recorder);
+        let is_any = |effect: Effect, truth: Truth| rules.iter().any(|(_, e, t)| (*e, *t) == (effect, truth));
+        let refused = view.target.is_err() || subject.peer().rejection().is_some() || subject.tokens().rejection().is_some();
+        let denied = is_any(Effect::Deny, Truth::True);
+        let doubted = is_any(Effect::Deny, Truth::Unknown);
+        let allowed = is_any(Effect::Allow, Truth::True);
+        prop_assert_eq!(watched.is_allow(), !refused && !denied && !doubted && allowed);
+        if let Decision::Deny(denial) = &watched {
+            let reason = denial.rejection().reason();
+            prop_assert_eq!(reason == Reason::RuleDenied, !refused && denied);
+            prop_assert!(reason != Reason::NoRule || (!denied && !doubted && !allowed));
+            let named = denial.rule().map(|name| rules.iter().any(|(own, _, truth)| own == name && (*truth != Truth::True || denied)));
+            prop_assert!(named.unwrap_or(true), "the rule that is named is one that was seen to deny or to fail");
         }
+        for trace in recorder.rules() {
+            let RuleOutcome::Judged { satisfied, checks, .. } = &trace.outcome else { continue };
+            let all: Vec<_> = checks.iter().map(|check| check.truth).collect();
+            let expected = if all.contains(&Truth::False) { Truth::False } else if all.contains(&Truth::Unknown) { Truth::Unknown } else { Truth::True };
+            prop_assert_eq!(*satisfied, expected, "the checks of a rule account for what became of it");
+            for check in checks {
+                prop_assert_eq!(check.remedy.is_some(), check.truth != Truth::True);
+                prop_assert!(!check.check.is_empty());
+            }
+        }
+    }
+
+    /// Whatever a record leaves out, what is put again by it is never more than what was asked at first.
+    #[test]
+    fn a_gap_never_turns_deny_into_allow(
+        sketches in vec(sketch(), RULES), subject in subject(), view in question(),
+    ) {
+        let set = set(&numbered(&sketches));
+        let mut recorder = Recorder::with_gaps(Gaps::AUDIT_RECORD);
+        let by_record = set.evaluate_traced(&ask(&subject, &view), &mut recorder);
+        prop_assert!(!by_record.is_allow() || set.evaluate(&ask(&subject, &view)).is_allow());
     }
 
     /// P12, P13, invariant 4: what is sent is printable and bounded, and on the list of what is removed.
@@ -304,42 +189,77 @@ proptest! {
     }
 }
 
-/// The generators reach what the laws are about, often enough that a broken law is found.
+/// The generators reach what the laws are about, often enough that a broken law is found: every kind of decision, and every
+/// kind of check with each of its results that it can have.
 #[test]
-fn random_questions_reach_every_kind_of_decision() {
+fn random_questions_reach_every_kind_of_decision_and_check() {
     use proptest::strategy::ValueTree as _;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let strategy = (vec(sketch(), RULES), subject(), question());
-    let mut seen = std::collections::BTreeMap::<&str, usize>::new();
-    for _ in 0..300 {
+    let (mut decisions, mut checks) = (BTreeMap::<&str, usize>::new(), BTreeMap::new());
+    for _ in 0..600 {
         let (sketches, subject, view) = strategy.new_tree(&mut runner).unwrap().current();
         let mut recorder = Recorder::default();
         let decision =
             set(&numbered(&sketches)).evaluate_traced(&ask(&subject, &view), &mut recorder);
-        let satisfied = recorder.rules().iter().filter(|trace| {
-            matches!(
-                &trace.outcome,
-                RuleOutcome::Judged {
-                    effect: Effect::Allow,
-                    mode: Mode::Enforce,
-                    satisfied: Truth::True,
-                    ..
-                }
-            )
-        });
-        let satisfied = satisfied.count();
+        for trace in recorder.rules() {
+            let RuleOutcome::Judged { checks: own, .. } = &trace.outcome else { continue };
+            for check in own {
+                let kind = check.check.split([' ', '.']).take(2).collect::<Vec<_>>().join(".");
+                *checks.entry((kind, format!("{:?}", check.truth))).or_insert(0_usize) += 1;
+            }
+        }
+        let judged = judged(&recorder);
+        let satisfied =
+            judged.iter().filter(|(_, e, t)| (*e, *t) == (Effect::Allow, Truth::True)).count();
         let kind = match &decision {
             Decision::Allow(_) if satisfied > 1 => "allowed by one of several",
             Decision::Allow(_) => "allowed by one",
-            Decision::Deny(denial)
-                if denial.rejection().reason() == Reason::EvalError && satisfied > 0 =>
-            {
-                "doubted, or allowed but for a doubt"
+            Decision::Deny(denial) => {
+                let reason = denial.rejection().reason();
+                let refused = [Reason::CertExpired, Reason::TokenExpired].contains(&reason);
+                match (reason == Reason::EvalError, reason == Reason::RuleDenied) {
+                    (true, _) if satisfied > 0 => "allowed but for a doubt",
+                    (true, _) => "doubted",
+                    (_, true) => "denied",
+                    (false, false) if refused => "refused",
+                    (false, false) => "not allowed",
+                }
             }
-            Decision::Deny(denial) if denial.rejection().reason() == Reason::RuleDenied => "denied",
-            Decision::Deny(_) => "not allowed",
         };
-        *seen.entry(kind).or_default() += 1;
+        *decisions.entry(kind).or_default() += 1;
     }
-    assert!(seen.len() == 5 && seen.values().all(|count| *count >= 10), "{seen:?}");
+    assert!(decisions.len() == 7 && decisions.values().all(|count| *count >= 5), "{decisions:?}");
+    for (kind, truths) in [
+        ("source", "True False Unknown"),
+        ("context.tier", "True False"),
+        ("header.x-h", "True False Unknown"),
+        ("query.q", "True False Unknown"),
+        ("peer", "True False"),
+        ("peer.trustDomain", "True False"),
+        ("peer.spiffe", "True False"),
+        ("peer.dns", "True False Unknown"),
+        ("peer.uris", "True False Unknown"),
+        ("peer.emails", "True False Unknown"),
+        ("peer.subject", "True False Unknown"),
+        ("peer.evidence", "True False"),
+        ("token.issuers", "True False"),
+        ("token.binding", "True False"),
+        ("token.audiences", "True False"),
+        ("token.sub", "True False"),
+        ("token.client", "True False"),
+        ("token.scopes", "True False"),
+        ("claim./acr", "True False Unknown"),
+        ("claim./auth_time", "True False"),
+        ("claim./tenant", "True False Unknown"),
+        ("claim./level", "True False Unknown"),
+        ("claim./groups", "True False Unknown"),
+        ("when", "True False Unknown"),
+        ("value.for", "Unknown"),
+    ] {
+        for truth in truths.split(' ') {
+            let count = checks.get(&(kind.to_owned(), truth.to_owned())).copied().unwrap_or(0);
+            assert!(count > 0, "no check `{kind}` was {truth}: {checks:#?}");
+        }
+    }
 }

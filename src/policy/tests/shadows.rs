@@ -67,10 +67,7 @@ fn a_recorder_sees_every_check_and_the_same_decision() {
     let RuleOutcome::Judged { satisfied, checks, .. } = outcomes[0] else { panic!() };
     let checks: Vec<_> = checks.iter().map(|c| (c.check.as_str(), c.truth)).collect();
     assert_eq!(*satisfied, Truth::False);
-    assert_eq!(
-        checks,
-        [("header x", Truth::False), ("token.issuers", Truth::False)]
-    );
+    assert_eq!(checks, [("header x", Truth::False), ("token.issuers", Truth::False)]);
     let mut recorder = Recorder::default();
     let other = request_to_post();
     set.evaluate_traced(

@@ -96,20 +96,26 @@ fn what_was_not_recorded_cannot_be_told() {
 #[test]
 fn rules_that_are_about_something_else_say_what() {
     let set = rules(&[
-        "{ name: post, effect: allow, public: true, on: { methods: [POST], paths: [/a] } }",
+        "{ name: post, effect: allow, public: true, on: { methods: [POST], paths: [/d] } }",
         "{ name: other, effect: allow, public: true, on: { methods: [GET], paths: [/b/c] } }",
         "{ name: this, effect: allow, public: true, on: { methods: [GET], paths: [/a] } }",
     ]);
     let elsewhere: Vec<_> = set
         .elsewhere(&get("/a"))
         .into_iter()
-        .map(|own| (own.rule.rule.to_string(), own.why, own.about.join(" ")))
+        .map(|own| (own.rule.rule.to_string(), own.differs))
         .collect();
     assert_eq!(
         elsewhere,
         [
-            (String::from("other"), Mismatch::Path, String::from("/b/c")),
-            (String::from("post"), Mismatch::Method, String::from("POST"))
+            (String::from("other"), vec![(Mismatch::Path, vec![String::from("/b/c")])]),
+            (
+                String::from("post"),
+                vec![
+                    (Mismatch::Method, vec![String::from("POST")]),
+                    (Mismatch::Path, vec![String::from("/d")])
+                ]
+            )
         ]
     );
     assert_eq!(set.hosts(), ["orders.example.com"]);

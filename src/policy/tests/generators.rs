@@ -1,0 +1,366 @@
+//! Random policies, callers and requests that reach every key of a rule.
+
+use proptest::collection::vec;
+use proptest::option::weighted;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::{Value, json};
+
+use super::fixtures::*;
+use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject};
+use crate::evidence_level::EvidenceLevel;
+use crate::policy::PolicySet;
+use crate::reason::Reason;
+use crate::request::RequestView;
+
+/// How many rules there are.
+pub(super) const RULES: std::ops::Range<usize> = 3..9;
+
+/// The targets of policies.
+pub(super) const TARGETS: [&str; 8] = [
+    "hosts: ['a.example.com']",
+    "hosts: ['a.example.com']",
+    "hosts: ['a.example.com', '*.example.com']",
+    "hosts: ['b.example.com']",
+    "hosts: ['*.example.com']",
+    "hosts: ['a.example.com'], ports: [8443]",
+    "anyHost: true",
+    "anyHost: true",
+];
+
+const PATHS: [&str; 9] =
+    ["/", "/a", "/a/", "/a/{x}", "/a/*/c", "/a/**", "/{x}/b", "/**", "/b/{x}/**"];
+
+/// Conditions that speak of the request only, of the token, and of the peer.
+const OF_REQUEST: [&str; 5] = [
+    r#"request.method == "GET""#,
+    r#"request.headers["x-h"] == "x""#,
+    r#"!("x-h" in request.headers)"#,
+    r#"request.headers["x-h"] == "x" || request.scheme == "https""#,
+    r#"context.tier == "gold" && now > 0"#,
+];
+const OF_TOKEN: [&str; 6] = [
+    r#"token.claims.tenant == "acme""#,
+    r#"token.claims.tenant in ["acme", "globex"] && token.sub != "bob""#,
+    r#"token.claims.level > 3 || "write" in token.scopes"#,
+    r#"has(token.claims.tenant) ? token.claims.tenant != "acme" : true"#,
+    r#"!token.scopes.exists(s, s.startsWith("w"))"#,
+    r#"token.exp > now"#,
+];
+const OF_PEER: [&str; 3] = [
+    r#"peer.spiffe.startsWith("spiffe://prod.example/ns/web/")"#,
+    r#"peer.evidence == "full" || peer.trustDomain == "edge""#,
+    r#"peer.dns.exists(d, d == "front.web.svc")"#,
+];
+
+const PEER_KEYS: [&str; 10] = [
+    "spiffe: ['spiffe://prod.example/ns/web/sa/*']",
+    "spiffe: ['spiffe://prod.example/ns/ops/**', 'spiffe://prod.example/ns/web/sa/front']",
+    "trustDomain: prod",
+    "trustDomain: edge",
+    "dns: ['front.web.svc', '*.ops.svc']",
+    "uris: ['https://front.example']",
+    "emails: ['ops@example.com']",
+    "subjects: ['CN=front']",
+    "evidence: hash",
+    "evidence: full",
+];
+
+const TOKEN_KEYS: [&str; 15] = [
+    "scopes: [read]",
+    "scopes: [read, write]",
+    "anyScope: [write, admin]",
+    "audiences: [orders, other]",
+    "subjects: [alice]",
+    "clients: [web]",
+    "binding: certificate",
+    "acr: [gold]",
+    "maxAge: 5m",
+    "claims: [{ pointer: /tenant, equals: acme }]",
+    "claims: [{ pointer: /tenant, in: [acme, globex] }, { pointer: /level, equals: 4 }]",
+    "claims: [{ pointer: /groups, contains: admin }]",
+    "claims: [{ pointer: /tenant, exists: false }]",
+    "claims: [{ pointer: /deep/er, equals: true }]",
+    "",
+];
+
+const HEADER_TESTS: [&str; 6] = [
+    "any: { equals: x }",
+    "any: { in: [x, y] }",
+    "all: { prefix: x }",
+    "all: { suffix: x }",
+    "exists: true",
+    "exists: false",
+];
+
+/// Keys that a deny rule must not have: it would spare those who show less.
+const NOT_FOR_DENY: [&str; 4] = ["binding", "acr", "maxAge", "evidence"];
+
+/// One rule as the text of its conditions, without name and effect; and what its policy is about.
+#[derive(Clone, Debug)]
+pub(super) struct Sketch {
+    pub(super) target: &'static str,
+    pub(super) effect: &'static str,
+    pub(super) mode: &'static str,
+    on: Option<String>,
+    parts: Vec<String>,
+    peer: Option<Vec<&'static str>>,
+    token: Option<Vec<&'static str>>,
+    when: Option<&'static str>,
+    inject: bool,
+}
+
+// === impl Sketch ===
+
+impl Sketch {
+    /// The same as a deny rule that counts.
+    pub(super) fn denying(self) -> Self {
+        Self { effect: "deny", mode: "enforce", ..self }
+    }
+
+    /// The rule as an entry of a list.
+    fn text(&self, name: usize) -> String {
+        let mut lines = vec![
+            format!("name: r{name:02}"),
+            format!("effect: {}", self.effect),
+            format!("mode: {}", self.mode),
+        ];
+        lines.extend(self.on.clone());
+        lines.extend(self.parts.clone());
+        let denies = self.effect == "deny";
+        let kept = |keys: &[&'static str]| -> Vec<&str> {
+            let refused =
+                |key: &&str| denies && NOT_FOR_DENY.iter().any(|own| key.starts_with(own));
+            distinct(keys).into_iter().filter(|key| !refused(key)).collect()
+        };
+        lines.extend(self.peer.as_ref().map(|keys| match kept(keys).as_slice() {
+            [] => String::from("peer: { any: true }"),
+            [one] if one.starts_with("evidence") => format!("peer: {{ any: true, {one} }}"),
+            keys => format!("peer: {{ {} }}", keys.join(", ")),
+        }));
+        lines.extend(self.token.as_ref().map(|keys| {
+            let keys: Vec<_> = std::iter::once("issuer: corp").chain(kept(keys)).collect();
+            format!("token: {{ {} }}", keys.join(", "))
+        }));
+        lines.extend(
+            self.when.filter(|when| self.can_say(when)).map(|when| format!("when: '{when}'")),
+        );
+        if !denies && self.peer.is_none() && self.token.is_none() {
+            lines.push(String::from("public: true"));
+        }
+        if !denies && self.inject && self.token.is_some() {
+            lines.push(String::from("inject: { headers: { x-tenant: '{token.claims./tenant}', x-note: '{token.claims./note}' } }"));
+        }
+        lines.join("\n      ")
+    }
+
+    fn can_say(&self, when: &str) -> bool {
+        (self.token.is_some() || !when.contains("token."))
+            && (self.peer.is_some() || !when.contains("peer."))
+    }
+}
+
+/// Of keys with one name, the first.
+fn distinct<'a>(keys: &[&'a str]) -> Vec<&'a str> {
+    let name = |key: &&str| key.split(':').next().unwrap_or_default().to_owned();
+    let mut seen = Vec::new();
+    let fresh = |key: &&str| {
+        let name = name(key);
+        let is_fresh = !name.is_empty() && !seen.contains(&name);
+        seen.push(name);
+        is_fresh
+    };
+    keys.iter().copied().filter(fresh).collect()
+}
+
+pub(super) fn sketch() -> impl Strategy<Value = Sketch> {
+    let effect_and_mode = prop_oneof![
+        6 => Just(("allow", "enforce")),
+        4 => Just(("deny", "enforce")),
+        1 => Just(("allow", "shadow")),
+        1 => Just(("deny", "shadow")),
+    ];
+    let on = (subsequence(vec!["GET", "POST", "PUT"], 1..=2), subsequence(PATHS.to_vec(), 1..=3))
+        .prop_map(|(methods, paths)| format!("on: {{ methods: {methods:?}, paths: {paths:?} }}"));
+    let headers = select(HEADER_TESTS.to_vec())
+        .prop_map(|test| format!("headers: [{{ name: x-h, {test} }}]"));
+    let query =
+        select(HEADER_TESTS.to_vec()).prop_map(|test| format!("query: [{{ name: q, {test} }}]"));
+    let parts = (
+        weighted(0.1, Just(String::from("source: [10.0.0.0/8]"))),
+        weighted(0.1, Just(String::from("contextExtensions: { tier: gold }"))),
+        weighted(0.2, headers),
+        weighted(0.15, query),
+    )
+        .prop_map(|(a, b, c, d)| [a, b, c, d].into_iter().flatten().collect());
+    let when: Vec<_> = [OF_REQUEST.as_slice(), &OF_TOKEN, &OF_PEER].concat();
+    (
+        (select(TARGETS.to_vec()), effect_and_mode, weighted(0.5, on), parts),
+        weighted(0.35, vec(select(PEER_KEYS.to_vec()), 0..3)),
+        weighted(0.5, vec(select(TOKEN_KEYS.to_vec()), 0..3)),
+        weighted(0.3, select(when)),
+        any::<bool>(),
+    )
+        .prop_map(|((target, (effect, mode), on, parts), peer, token, when, inject)| Sketch {
+            target,
+            effect,
+            mode,
+            on,
+            parts,
+            peer,
+            token,
+            when,
+            inject,
+        })
+}
+
+fn known_peer() -> impl Strategy<Value = PeerIdentity> {
+    let id = select(vec![
+        Some("spiffe://prod.example/ns/web/sa/front"),
+        Some("spiffe://prod.example/ns/ops/sa/x/y"),
+        None,
+    ]);
+    let names = any::<bool>();
+    let domain = select(vec!["prod", "prod", "edge"]);
+    (id, select(EvidenceLevel::ALL.to_vec()), names, domain).prop_map(
+        |(id, level, names, domain)| {
+            let list = |name: &str| if names { vec![name.to_owned()] } else { Vec::new() };
+            let facts = PeerFacts {
+                spiffe: id.map(|id| id.parse().unwrap()),
+                dns: list("front.web.svc"),
+                uris: list("https://front.example"),
+                emails: list("ops@example.com"),
+                subject: names.then(|| String::from("CN=front")),
+                ..PeerFacts::of(domain)
+            };
+            PeerIdentity::assertion(facts, level)
+        },
+    )
+}
+
+/// The claims of a token: right, absent, and of a wrong kind.
+fn claims() -> impl Strategy<Value = Value> {
+    let tenant = select(vec![
+        json!("acme"),
+        json!("acme"),
+        json!("globex"),
+        json!(7),
+        json!(null),
+        json!(["acme"]),
+    ]);
+    let scope = select(vec!["read", "write", "read write", "read write admin", ""]);
+    let note = select(vec![json!("plain"), json!("plain"), json!(null), json!("a\nb"), json!({})]);
+    let level = select(vec![json!(4), json!(2), json!("4"), json!(4.5)]);
+    let groups = select(vec![json!(["admin"]), json!(["user", 7]), json!("admin")]);
+    let registered = select(vec![
+        json!({"sub": "alice", "aud": "orders", "client_id": "web", "acr": "gold", "auth_time": 1_800_000_000}),
+        json!({"sub": "bob", "aud": ["other"], "azp": "app", "acr": 3, "auth_time": 1}),
+        json!({"exp": 1_800_000_100}),
+    ]);
+    (tenant, scope, note, level, groups, registered).prop_map(
+        |(tenant, scope, note, level, groups, mut claims)| {
+            let more = json!({"tenant": tenant, "scope": scope, "note": note, "level": level, "groups": groups, "deep": {"er": true}});
+            let own = claims.as_object_mut().unwrap();
+            own.extend(more.as_object().unwrap().clone());
+            if scope.is_empty() {
+                own.retain(|name, _| name != "tenant" && name != "groups");
+            }
+            claims
+        },
+    )
+}
+
+pub(super) fn subject() -> impl Strategy<Value = Subject> {
+    let peer = prop_oneof![
+        4 => Just(None),
+        15 => known_peer().prop_map(|peer| Some(Credential::Verified(peer))),
+        1 => Just(Some(Credential::Rejected(Reason::CertExpired.because("expired")))),
+    ];
+    let binding = select(vec![Binding::None, Binding::Certificate, Binding::Dpop]);
+    let tokens = prop_oneof![
+        4 => Just(None),
+        15 => (claims(), binding, select(vec!["corp", "corp", "corp", "partner"])).prop_map(|(claims, binding, issuer)| {
+            Some(Credential::Verified(vec![token(issuer, claims, binding)]))
+        }),
+        1 => Just(Some(Credential::Rejected(Reason::TokenExpired.because("expired")))),
+    ];
+    (peer, tokens).prop_map(|(peer, tokens)| {
+        Subject::assertion(peer.unwrap_or(Credential::Absent), tokens.unwrap_or(Credential::Absent))
+    })
+}
+
+pub(super) fn question() -> impl Strategy<Value = RequestView> {
+    let host = select(vec![
+        "a.example.com",
+        "a.example.com",
+        "a.example.com:8443",
+        "b.example.com",
+        "c.d.example.com",
+        "[::1]",
+        "A.example.com.",
+    ]);
+    let method = select(vec!["GET", "GET", "POST", "get"]);
+    let path = select(vec![
+        "/",
+        "/a",
+        "/a/",
+        "/a/b",
+        "/a/b/c",
+        "/b",
+        "/b/b",
+        "/b/c/d",
+        "/a?q=x",
+        "/a?q=x;q=y",
+        "/b?q=y&q=x",
+        "/c/b",
+        "/a//b",
+    ]);
+    let values = vec(select(vec![b"x".as_slice(), b"x,y", b"y", b"\xff", b""]), 0..3);
+    let address = select(vec![None, Some("10.0.0.1:1"), Some("[::1]:1")]);
+    let rest = (select(vec![None, Some("gold"), Some("tin")]), select(vec!["https", "http", ""]));
+    (host, method, path, values, address, rest).prop_map(
+        |(host, method, path, values, address, (tier, scheme))| {
+            let plain = request(method, host, path);
+            let mut view =
+                values.into_iter().fold(plain, |view, value| with_header(view, "x-h", value));
+            view.source.address = address.map(|text| text.parse().unwrap());
+            view.context_extensions.extend(tier.map(|tier| ("tier".into(), tier.into())));
+            view.scheme = scheme.into();
+            view
+        },
+    )
+}
+
+// === Documents ===
+
+/// A policy for each target with its rules in the given order, and the policies in the order in which their targets come. The
+/// name of a rule is its position.
+pub(super) fn documents(sketches: &[(usize, &Sketch)]) -> String {
+    let mut targets: Vec<&str> = sketches.iter().map(|(_, sketch)| sketch.target).collect();
+    let mut seen = Vec::new();
+    targets.retain(|target| {
+        !seen.contains(target) && {
+            seen.push(target);
+            true
+        }
+    });
+    let document = |target: &str| {
+        let own = sketches.iter().filter(|(_, sketch)| sketch.target == target);
+        let rules: Vec<_> =
+            own.map(|(at, sketch)| format!("    - {}\n", sketch.text(*at))).collect();
+        let name = TARGETS.iter().position(|own| *own == target).unwrap();
+        format!(
+            "---\napiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: p{name:02} }}\nspec:\n  target: {{ {target} }}\n  rules:\n{}",
+            rules.concat()
+        )
+    };
+    targets.into_iter().map(document).collect()
+}
+
+pub(super) fn numbered(sketches: &[Sketch]) -> Vec<(usize, &Sketch)> {
+    sketches.iter().enumerate().collect()
+}
+
+pub(super) fn set(sketches: &[(usize, &Sketch)]) -> PolicySet {
+    compile(&documents(sketches))
+}
