@@ -158,7 +158,8 @@ spec:
       effect: allow
       public: true
       on: { paths: [/a] }
-      when: request.method == 'GET' || request.method == 'HEAD' && (has(context.zone) ? true : request.scheme == 'https')
+      when: >-
+        request.method == 'GET' || request.method == 'HEAD' && (has(context.zone) ? true : request.scheme == 'https')
 ---
 apiVersion: countersign.dev/v1alpha1
 kind: PolicySuite

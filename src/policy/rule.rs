@@ -98,10 +98,6 @@ impl Rule {
         request: &RequestView,
         target: &Target,
     ) -> Result<Fit<'_>, Mismatch> {
-        // A deny rule is about a path in every way of writing it.
-        if self.effect == Effect::Allow && !self.leniency.covers(target.path.leniency()) {
-            return Err(Mismatch::Path);
-        }
         if !self.is_about_port(request, target) {
             return Err(Mismatch::Port);
         }
@@ -109,7 +105,7 @@ impl Rule {
             return Err(Mismatch::Method);
         }
         let template = self.template(target);
-        if template.is_none() && !self.paths.is_empty() {
+        if !self.accepts(target) || (template.is_none() && !self.paths.is_empty()) {
             return Err(Mismatch::Path);
         }
         Ok(Fit { rule: self, host, template })
@@ -117,13 +113,19 @@ impl Rule {
 
     /// Everything that keeps the rule, found by its host, from being about the request.
     pub(super) fn mismatches(&self, request: &RequestView, target: &Target) -> Vec<Mismatch> {
-        let path = self.paths.is_empty() || self.template(target).is_some();
+        let matches = self.paths.is_empty() || self.template(target).is_some();
+        let path = self.accepts(target) && matches;
         let fits = [
             (Mismatch::Port, self.is_about_port(request, target)),
             (Mismatch::Method, self.is_about_method(request)),
             (Mismatch::Path, path),
         ];
         fits.into_iter().filter(|(_, fits)| !fits).map(|(why, _)| why).collect()
+    }
+
+    /// Whether the path may be written as it is. A deny rule is about a path in every way of writing it.
+    fn accepts(&self, target: &Target) -> bool {
+        self.effect == Effect::Deny || self.leniency.covers(target.path.leniency())
     }
 
     /// Exactly as sent: methods are case-sensitive (RFC 9110 section 9.1, P29).

@@ -56,7 +56,7 @@ impl Compiler<'_, '_> {
             (None, Some(_)) => {}
             (None, None) => {
                 let help = "name the `TokenIssuer` document whose tokens count";
-                self.error_with("missing-field", place, "`token` names no `issuer`", help);
+                self.error_with("missing-issuer", place, "`token` names no `issuer`", help);
             }
         }
         let claims = spec.claims.as_ref();

@@ -190,7 +190,7 @@ impl<'a> Compiler<'a> {
             let help = String::from(
                 "for something that was refused, write `rejected` and its reason code",
             );
-            self.error("missing-field", place, format!("missing field `{key}`"), Some(help));
+            self.error("missing-fixture", place, format!("missing field `{key}`"), Some(help));
         }
         name
     }
