@@ -22,7 +22,7 @@ use crate::envoy::{CheckService, ListenAddress, Listener, ListenerOptions, Serve
 use crate::pdp::{HttpsFetcher, KeyCache, Load, Observer, Pdp, RemoteFiles};
 use crate::reload::{self, Reloader};
 use crate::store::Store;
-use crate::telemetry::{LogLevel, Metrics};
+use crate::telemetry::{LogLevel, Metrics, Traces};
 
 use self::parts::Parts;
 
@@ -32,6 +32,7 @@ pub struct Bound {
     server: Server,
     reloader: Reloader,
     audit: Option<Arc<AuditLog>>,
+    traces: Option<Arc<Traces>>,
     admin: Option<(TcpListener, Pages)>,
 }
 
@@ -74,7 +75,7 @@ pub enum StartError {
     #[error("cannot watch the documents: {0}")]
     Watch(io::Error),
     /// The instruments cannot be set up.
-    #[error("cannot set up metrics: {0}")]
+    #[error("cannot set up metrics and traces: {0}")]
     Metrics(String),
 }
 
@@ -93,9 +94,15 @@ impl Bound {
         let audit =
             config.audit.as_ref().map(AuditLog::start).transpose().map_err(StartError::Audit)?;
         let audit = audit.map(Arc::new);
-        let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
+        let otlp = config.otlp.as_ref();
+        let metrics = Arc::new(Metrics::sent_to(otlp).map_err(StartError::Metrics)?);
+        let traces = otlp.map(Traces::start).transpose().map_err(StartError::Metrics)?;
+        let traces = traces.map(Arc::new);
         let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::<Metrics>::clone(&metrics)];
         observers.extend(audit.iter().map(observer));
+        observers.extend(
+            traces.iter().map(|traces| -> Arc<dyn Observer> { Arc::<Traces>::clone(traces) }),
+        );
         let service = CheckService::new(Arc::clone(&core.pdp), observers)
             .at_most(config.listener.concurrent_checks);
         let parts = Arc::new(Parts {
@@ -118,7 +125,7 @@ impl Bound {
             None => None,
         };
         let server = Server { listener, tls, service, options: config.listener.clone() };
-        Ok(Self { server, reloader: core.reloader, audit, admin })
+        Ok(Self { server, reloader: core.reloader, audit, traces, admin })
     }
 
     /// The address that checks are answered on.
@@ -135,9 +142,18 @@ impl Bound {
         let admin = self.admin.map(|(listener, pages)| tokio::spawn(admin::serve(listener, pages)));
         self.server.serve(stop).await;
         reloading.abort();
-        if let Some(audit) = self.audit {
-            close(audit).await;
-        }
+        let traces = async {
+            if let Some(traces) = self.traces {
+                // Waits, for a bounded time of its own.
+                let _ = tokio::task::spawn_blocking(move || traces.close()).await;
+            }
+        };
+        let audit = async {
+            if let Some(audit) = self.audit {
+                close(audit).await;
+            }
+        };
+        tokio::join!(traces, audit);
         // Last, so that metrics and readiness can be read while the drain goes on.
         if let Some(admin) = admin {
             admin.abort();
@@ -163,11 +179,13 @@ impl Core {
             Some(folder) => keys.kept_in(folder.clone()),
             None => keys,
         });
-        let pdp = Arc::new(Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone()));
+        let store = Arc::new(store);
+        let pdp = Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone());
+        let pdp = Arc::new(pdp.sharing(Arc::clone(&store)));
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
             Reloader::new(Arc::clone(&pdp), followed, paths, &files).map_err(StartError::Watch)?;
-        Ok(Self { pdp, keys, remote, store: Arc::new(store), reloader })
+        Ok(Self { pdp, keys, remote, store, reloader })
     }
 }
 

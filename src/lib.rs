@@ -25,7 +25,7 @@
 //! |---|---|---|
 //! | 0 | [`limits`] [`json`] | every bound on what somebody else can make us do, with its reason; strict JSON |
 //! | 1 | [`clock`] [`secret`] [`reason`] [`evidence_level`] | time as a value; redaction; the closed vocabulary of why |
-//! | 2 | [`spiffe`] [`request`] [`document`] | strict names; the request split from its credentials; YAML documents and diagnostics |
+//! | 2 | [`spiffe`] [`request`] [`document`] [`identity_map`] | strict names; the request split from its credentials; YAML documents and diagnostics |
 //! | 3 | [`evidence`] [`trust`] [`store`] | what is shown, **unverified**; what we believe, as plain values; what replicas share |
 //! | 4 | [`authn`] | the only room that turns evidence into identity |
 //! | 5 | [`policy`] | rules, compiled and evaluated; it never sees `evidence` or `trust` |
@@ -64,6 +64,7 @@ pub mod reason;
 pub mod secret;
 
 pub mod document;
+pub mod identity_map;
 pub mod request;
 pub mod spiffe;
 

@@ -58,6 +58,15 @@ pub const MAX_TRUST_DOMAIN_BYTES: usize = 255;
 /// Longest token. Entra ID and Keycloak tokens with many groups reach 10 KiB (P72).
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
+/// Longest DPoP proof. With an RSA key of 4,096 bits one has 2 KiB.
+pub const MAX_PROOF_BYTES: usize = 8 * 1024;
+
+/// Longest `jti` of a DPoP proof or of a token that is used once. UUIDs have 36 bytes.
+pub const MAX_PROOF_ID_BYTES: usize = 256;
+
+/// Longest age of a DPoP proof that can be set: for as long its use has to be remembered.
+pub const MAX_PROOF_AGE: Duration = Duration::from_secs(600);
+
 /// Longest decoded JOSE header. `alg`, `typ`, `kid` and an embedded key fit in a fraction of it.
 pub const MAX_JOSE_HEADER_BYTES: usize = 4 * 1024;
 

@@ -128,6 +128,7 @@ reasons! {
         TokenNotYetValid "token_not_yet_valid" InvalidToken "the token is not valid yet";
         TokenLifetime "token_lifetime" InvalidToken "the token lives longer, or is older, than its issuer allows";
         TokenReplayed "token_replayed" InvalidToken "a one-time credential was used again";
+        StoreUnavailable "store_unavailable" Unavailable "it could not be found out whether a one-time credential was used before";
         TokenRevoked "token_revoked" InvalidToken "the token, its subject, its client or its key is revoked";
         IntrospectionInactive "introspection_inactive" InvalidToken "the issuer says that the opaque token is not active";
         IntrospectionUnavailable "introspection_unavailable" Unavailable "the issuer could not be asked about the opaque token";
@@ -140,6 +141,7 @@ reasons! {
         BindingUnavailable "binding_unavailable" InvalidToken "the token's binding cannot be checked with the evidence at hand";
         BindingMismatch "binding_mismatch" InvalidToken "the token is bound to another certificate";
         DpopInvalid "dpop_invalid" InvalidToken "the DPoP proof is missing or wrong";
+        DpopNonce "dpop_nonce" InvalidToken "the DPoP proof lacks a current nonce, and the answer brings one";
         IdentityTokenMismatch "identity_token_mismatch" Forbidden "this workload may not present tokens of that client";
     }
     Policy {
@@ -305,6 +307,7 @@ mod tests {
                 "crl_missing",
                 "crl_stale",
                 "keys_stale",
+                "store_unavailable",
                 "introspection_unavailable",
                 "policy_unavailable"
             ]

@@ -85,6 +85,15 @@ impl Fingerprint {
         Self(out)
     }
 
+    /// A fingerprint of nothing, and of nothing else.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut out = [0; 32];
+        // The library's generator ends the process rather than fail.
+        let _ = aws_lc_rs::rand::fill(&mut out);
+        Self(out)
+    }
+
     /// A fingerprint that somebody else computed, as its 32 bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {

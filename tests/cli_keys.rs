@@ -120,6 +120,12 @@ fn every_key_is_listed_with_what_it_is_and_whether_it_is_used() {
     assert_eq!(usable, [&json!(false), &json!(true), &json!(false), &json!(false)]);
 }
 
+/// The thumbprint of the key at `position` of the issuer's set.
+fn thumbprint_of(mint: &Mint, position: usize) -> String {
+    let json = mint.props.run("keys --documents policies --output json", "").json();
+    json[0]["keys"][position]["thumbprint"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn published_keys_are_fetched_and_compared_with_those_that_were_kept() {
     let mint = Mint::new(CORP);
@@ -130,11 +136,13 @@ fn published_keys_are_fetched_and_compared_with_those_that_were_kept() {
         (503, String::new()),
         (200, "<html>".to_owned()),
     ]);
+    let thumbprint = thumbprint_of(&mint, 0);
     let url = format!("{address}/jwks?secret=x");
     let from = format!("keys: {{ url: \"{url}\", allowPlaintext: true }}");
     mint.props.write("policies/corp.yaml", CORP.replace("keys: { file: ../keys.json }", &from));
     let kept = json!({
-        "address": url, "fetched_at": (NOW - 3600) * 1000,
+        "address": url, "fetched_at": (NOW - 3600) * 1000, "next_fetch": (NOW + 60) * 1000,
+        "first_seen": { &thumbprint: (NOW - 7200) * 1000 },
         "key_set": json!({ "keys": [keys[0]] }).to_string(),
     });
     let file = format!("kept/{}.json", Fingerprint::of(url.as_bytes()).to_hex());
@@ -175,7 +183,22 @@ fn published_keys_are_fetched_and_compared_with_those_that_were_kept() {
 
     let offline =
         mint.props.run("keys --documents policies --at 1800000000 --kept kept --offline", "");
-    offline.shows(1, &[&format!("source {address}, not fetched: `--offline` was given")]);
+    offline.shows(
+        1,
+        &[
+            &format!("source {address}, not fetched: `--offline` was given"),
+            "kept fetched 1h 0m ago (2027-01-15T07:00:00Z), no change since",
+            "refresh in 1m 0s (2027-01-15T08:01:00Z)",
+            "kid type alg thumbprint first seen status",
+        ],
+    );
+    assert!(offline.stdout.contains("2h 0m ago"), "{}", offline.stdout);
+    let json = mint
+        .props
+        .run("keys --documents policies --at 1800000000 --kept kept --offline --output json", "")
+        .json();
+    assert_eq!(json[0]["next_refresh"], "2027-01-15T08:01:00Z");
+    assert_eq!(json[0]["keys"][0]["first_seen"], "2027-01-15T06:00:00Z");
     let token = mint.issuer.mint(Key::Rsa, &json!({})).unwrap();
     let kept = mint.verify("--kept kept --offline", &token);
     kept.shows(0, &["verified", &format!(

@@ -17,7 +17,7 @@ use countersign::reason::Reason;
 const RANKS: [&[&str]; 12] = [
     &["json", "limits"],
     &["clock", "evidence_level", "reason", "secret"],
-    &["document", "request", "spiffe"],
+    &["document", "identity_map", "request", "spiffe"],
     &["evidence", "store", "trust"],
     &["authn"],
     &["policy"],

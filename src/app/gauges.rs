@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::parts::Parts;
 use crate::audit::AuditCounts;
+use crate::clock::UnixTime;
+use crate::pdp::{KeyStatus, RemoteStatus};
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::trust::TrustDomain;
 
 impl Parts {
     /// Shows everything on `metrics`.
@@ -17,6 +20,7 @@ impl Parts {
             watch_audit(metrics, audit);
         }
         watch_store(metrics, &self.store);
+        self.watch_moments(metrics);
         let parts = Arc::clone(self);
         let help = "XFCC keys passed over because they are not known here";
         metrics.watch_counter("countersign.xfcc.unknown.keys", help, move || {
@@ -44,6 +48,87 @@ impl Parts {
             "1 while the files have errors and the last good documents stay in force",
             shown(|parts| flag(&parts.reload.stale)),
         );
+    }
+
+    /// When things were fetched and when they expire: alert on `time()` minus or until them. One series for each origin,
+    /// trust domain and certificate in documents and settings.
+    fn watch_moments(self: &Arc<Self>, metrics: &Metrics) {
+        let shown = |read: fn(&Self) -> Vec<(String, i64)>| {
+            let parts = Arc::clone(self);
+            move || read(&parts)
+        };
+        metrics.watch_gauges(
+            "countersign.keys.fetched.timestamp",
+            "s",
+            "When the keys of an origin were fetched last",
+            "origin",
+            shown(|parts| {
+                let fetched = |key: KeyStatus| Some((key.origin, key.fetched_at?.as_secs()));
+                parts.keys.status().into_iter().filter_map(fetched).collect()
+            }),
+        );
+        metrics.watch_gauges(
+            "countersign.keys.usable",
+            "",
+            "1 while the keys of an origin may be used",
+            "origin",
+            shown(|parts| {
+                let usable = |key: KeyStatus| (key.origin, i64::from(key.keys.is_some()));
+                parts.keys.status().into_iter().map(usable).collect()
+            }),
+        );
+        metrics.watch_gauges(
+            "countersign.file.fetched.timestamp",
+            "s",
+            "When a remote file was fetched last",
+            "origin",
+            shown(|parts| {
+                let fetched = |file: RemoteStatus| Some((file.origin, file.fetched_at?.as_secs()));
+                parts.remote.status().into_iter().filter_map(fetched).collect()
+            }),
+        );
+        metrics.watch_gauges(
+            "countersign.authority.expiry.timestamp",
+            "s",
+            "When the first authority of a trust domain expires",
+            "trust_domain",
+            shown(|parts| {
+                parts.of_domains(|domain| {
+                    let ends = domain.authorities().iter().map(|a| a.validity().not_after);
+                    ends.min()
+                })
+            }),
+        );
+        metrics.watch_gauges(
+            "countersign.crl.next.update.timestamp",
+            "s",
+            "When the first revocation list of a trust domain is due to be replaced",
+            "trust_domain",
+            shown(|parts| {
+                parts.of_domains(|domain| {
+                    domain.revocation()?.lists().map(|list| list.validity().not_after).min()
+                })
+            }),
+        );
+        metrics.watch_gauges(
+            "countersign.certificate.expiry.timestamp",
+            "s",
+            "When a certificate of our own expires",
+            "certificate",
+            shown(|parts| {
+                let expiry = parts.tls.as_ref().map(|tls| tls.status().not_after.as_secs());
+                expiry.map(|expiry| ("listener".to_owned(), expiry)).into_iter().collect()
+            }),
+        );
+    }
+
+    fn of_domains(&self, moment: fn(&TrustDomain) -> Option<UnixTime>) -> Vec<(String, i64)> {
+        self.pdp.inspect(|snapshot| {
+            let domains = snapshot.trust().domains().iter();
+            let moments = domains
+                .filter_map(|domain| Some((domain.name().to_owned(), moment(domain)?.as_secs())));
+            moments.collect()
+        })
     }
 
     fn watch_listener(self: &Arc<Self>, metrics: &Metrics) {

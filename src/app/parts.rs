@@ -164,9 +164,11 @@ fn lists(domain: &TrustDomain, now: UnixTime) -> Option<Component> {
 /// it.
 fn store(health: &StoreHealth, now: UnixTime) -> Component {
     let StoreHealth { kind, up, was_up, since, why, .. } = health;
+    let since = since.map(|since| ago(since, now)).unwrap_or_default();
     let (condition, detail) = match (up, was_up) {
-        (true, _) => (Condition::Good, format!("{kind}, up since {}", ago(*since, now))),
-        (false, true) => (Condition::Degraded, format!("{kind}, lost {}: {why}", ago(*since, now))),
+        (true, _) if since.is_empty() => (Condition::Good, (*kind).to_owned()),
+        (true, _) => (Condition::Good, format!("{kind}, up since {since}")),
+        (false, true) => (Condition::Degraded, format!("{kind}, lost {since}: {why}")),
         (false, false) => (Condition::NotReady, format!("{kind}, no connection yet: {why}")),
     };
     Component::new("store", condition, detail)
@@ -228,6 +230,7 @@ mod tests {
             let set =
                 usable.then(|| Arc::new(KeySet::parse(b"{\"keys\":[]}", KeyPurpose::Jwt).unwrap()));
             let status = KeyStatus {
+                first_seen: crate::pdp::FirstSeen::new(),
                 origin: "https://a.test".into(),
                 keys: set,
                 fetched_at,

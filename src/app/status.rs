@@ -116,7 +116,16 @@ fn issuer(issuer: &Issuer) -> Value {
 }
 
 fn key_status(status: &KeyStatus) -> Value {
+    let keys = status.keys.iter().flat_map(|set| set.keys()).map(|key| {
+        let first_seen = status.first_seen.get(key.thumbprint()).copied();
+        json!({
+            "kid": key.id(),
+            "thumbprint": key.thumbprint(),
+            "first_seen": seconds(first_seen),
+        })
+    });
     json!({
+        "keys": keys.collect::<Vec<_>>(),
         "origin": status.origin,
         "usable": status.keys.is_some(),
         "fetched_at": seconds(status.fetched_at),
@@ -137,7 +146,7 @@ fn store_status(health: &StoreHealth) -> Value {
     json!({
         "kind": health.kind,
         "up": health.up,
-        "since": health.since.as_secs(),
+        "since": health.since.map(UnixTime::as_secs),
         "losses": health.losses,
         "why": health.why,
     })

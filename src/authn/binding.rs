@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use subtle::ConstantTimeEq as _;
 
+use crate::authn::once::OneTimeUse;
 use crate::document::BindingFloor;
 use crate::evidence::TokenScheme;
 use crate::json::type_name;
@@ -24,71 +25,105 @@ pub enum Binding {
     Dpop,
 }
 
+/// What a token says that it is bound to.
+enum Method {
+    None,
+    Certificate([u8; 32]),
+    Key([u8; 32]),
+}
+
 /// Checks the binding of a token with these `claims`. `certificate` is the fingerprint of the peer's verified certificate,
-/// as far as it is known; from XFCC `Hash` alone it is.
+/// as far as it is known; from XFCC `Hash` alone it is. `prove` checks the proof of the key with a thumbprint.
 ///
 /// # Errors
-/// `binding_unavailable`, `binding_mismatch`, `dpop_invalid`, or `token_malformed`.
+/// `binding_unavailable`, `binding_mismatch`, `dpop_invalid`, `dpop_nonce` or `token_malformed`.
 pub(super) fn check(
     claims: &Map<String, Value>,
     scheme: TokenScheme,
     certificate: Option<&Fingerprint>,
     floor: BindingFloor,
-) -> Result<Binding, Rejection> {
-    if scheme == TokenScheme::Dpop {
-        return Err(Reason::DpopInvalid.because("tokens with a DPoP proof are not supported"));
-    }
-    let binding = match claims.get("cnf") {
-        None => Binding::None,
-        Some(Value::Object(confirmation)) => confirm(confirmation, certificate)?,
+    prove: impl FnOnce(&[u8; 32]) -> Result<OneTimeUse, Rejection>,
+) -> Result<(Binding, Option<OneTimeUse>), Rejection> {
+    let method = match claims.get("cnf") {
+        None => Method::None,
+        Some(Value::Object(confirmation)) => Method::read(confirmation)?,
         Some(other) => {
             let found = type_name(other);
             let detail = format!("token has a claim `cnf` that is {found}, expected an object");
             return Err(Reason::TokenMalformed.because(detail));
         }
     };
-    match (floor, binding) {
-        (BindingFloor::Certificate, Binding::None) => Err(Reason::BindingUnavailable
-            .because("token is bound to no certificate, and its issuer's tokens must be")),
-        (BindingFloor::None | BindingFloor::Certificate, _) => Ok(binding),
+    let (binding, proof) = match (method, scheme) {
+        (Method::Key(thumbprint), TokenScheme::Dpop) => (Binding::Dpop, Some(prove(&thumbprint)?)),
+        // RFC 9449 section 7.2: whoever ignores the proof would make it a bearer token.
+        (Method::Key(_), TokenScheme::Bearer) => {
+            let detail = "token is bound to a DPoP key, and came as a bearer token";
+            return Err(Reason::DpopInvalid.because(detail));
+        }
+        // Section 7.1: the scheme is for tokens that are bound to a key, and a proof of any other says nothing.
+        (Method::None | Method::Certificate(_), TokenScheme::Dpop) => {
+            let detail = "token came with the scheme `DPoP`, and is bound to no DPoP key";
+            return Err(Reason::DpopInvalid.because(detail));
+        }
+        (Method::Certificate(thumbprint), TokenScheme::Bearer) => {
+            confirm(&thumbprint, certificate)?;
+            (Binding::Certificate, None)
+        }
+        (Method::None, TokenScheme::Bearer) => (Binding::None, None),
+    };
+    if meets(binding, floor) {
+        return Ok((binding, proof));
+    }
+    let detail = "token is not bound in the way in which its issuer's tokens must be";
+    Err(Reason::BindingUnavailable.because(detail))
+}
+
+fn meets(binding: Binding, floor: BindingFloor) -> bool {
+    match floor {
+        BindingFloor::None => true,
+        BindingFloor::Certificate => binding == Binding::Certificate,
+        BindingFloor::Dpop => binding == Binding::Dpop,
+        BindingFloor::Any => binding != Binding::None,
     }
 }
 
-/// RFC 7800 section 3.1: one method. What we cannot check, we do not pass over.
-fn confirm(
-    confirmation: &Map<String, Value>,
-    certificate: Option<&Fingerprint>,
-) -> Result<Binding, Rejection> {
-    if confirmation.contains_key("jkt") {
-        return Err(
-            Reason::DpopInvalid.because("token is bound to a DPoP key, and came without a proof")
-        );
-    }
-    let Some(thumbprint) = confirmation.get("x5t#S256").filter(|_| confirmation.len() == 1) else {
-        let detail = "token is bound by a confirmation method that is not supported";
-        return Err(Reason::BindingUnavailable.because(detail));
-    };
+fn confirm(thumbprint: &[u8; 32], certificate: Option<&Fingerprint>) -> Result<(), Rejection> {
     let Some(certificate) = certificate else {
         let detail = "token is bound to a certificate, and the peer's is not known";
         return Err(Reason::BindingUnavailable.because(detail));
     };
-    if thumbprint_bytes(thumbprint)?.ct_eq(certificate.as_bytes()).into() {
-        Ok(Binding::Certificate)
-    } else {
-        let detail = "token is bound to another certificate than the peer's";
-        Err(Reason::BindingMismatch.because(detail))
+    if thumbprint.ct_eq(certificate.as_bytes()).into() {
+        return Ok(());
+    }
+    Err(Reason::BindingMismatch.because("token is bound to another certificate than the peer's"))
+}
+
+// === impl Method ===
+
+impl Method {
+    /// RFC 7800 section 3.1: one method. What we cannot check, we do not pass over.
+    fn read(confirmation: &Map<String, Value>) -> Result<Self, Rejection> {
+        let only = |name| confirmation.get(name).filter(|_| confirmation.len() == 1);
+        if let Some(value) = only("x5t#S256") {
+            return thumbprint_bytes(value, "x5t#S256").map(Self::Certificate);
+        }
+        if let Some(value) = only("jkt") {
+            return thumbprint_bytes(value, "jkt").map(Self::Key);
+        }
+        let detail = "token is bound by a confirmation method that is not supported";
+        Err(Reason::BindingUnavailable.because(detail))
     }
 }
 
-/// RFC 8705 section 3.1: SHA-256 of the certificate in DER, in base64url without padding.
-fn thumbprint_bytes(value: &Value) -> Result<[u8; 32], Rejection> {
+/// RFC 8705 section 3.1, RFC 9449 section 6.1: a SHA-256 in base64url without padding.
+fn thumbprint_bytes(value: &Value, name: &str) -> Result<[u8; 32], Rejection> {
     value
         .as_str()
         .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
         .and_then(|bytes| bytes.try_into().ok())
         .ok_or_else(|| {
             Reason::TokenMalformed
-                .because("token has an `x5t#S256` that is not a SHA-256 in base64url")
+                .because(format!("token has a `{name}` that is not a SHA-256 in base64url"))
         })
 }
 
@@ -119,7 +154,10 @@ mod tests {
         if cnf != json!("absent") {
             claims.insert("cnf".into(), cnf);
         }
-        check(&claims, TokenScheme::Bearer, certificate, floor).map_err(|r| r.reason())
+        let no_proof = |_: &[u8; 32]| panic!("nothing is proved to a bearer token");
+        check(&claims, TokenScheme::Bearer, certificate, floor, no_proof)
+            .map(|(binding, _)| binding)
+            .map_err(|r| r.reason())
     }
 
     /// P69: certificate-bound, with every kind of evidence and every confirmation that is not quite one.
@@ -141,8 +179,9 @@ mod tests {
             (json!("absent"), None, Any, Ok(Binding::None)),
             (json!("absent"), Some(&ours), Certificate, Err(Reason::BindingUnavailable)),
             (json!({}), Some(&ours), Any, Err(Reason::BindingUnavailable)),
-            (json!({ "jkt": "x" }), Some(&ours), Any, Err(Reason::DpopInvalid)),
-            (both, Some(&ours), Any, Err(Reason::DpopInvalid)),
+            (json!({ "jkt": "x" }), Some(&ours), Any, Err(Reason::TokenMalformed)),
+            (json!({ "jkt": text_of(&ours) }), Some(&ours), Any, Err(Reason::DpopInvalid)),
+            (both, Some(&ours), Any, Err(Reason::BindingUnavailable)),
             (more, Some(&ours), Any, Err(Reason::BindingUnavailable)),
             (json!({ "jwk": {} }), Some(&ours), Any, Err(Reason::BindingUnavailable)),
             (json!({ "x5t": text_of(&ours) }), Some(&ours), Any, Err(Reason::BindingUnavailable)),
@@ -160,10 +199,34 @@ mod tests {
         }
     }
 
-    /// RFC 9449 section 7.1: without support for proofs, the scheme is refused rather than read as `Bearer`.
+    /// RFC 9449 section 7.1: the scheme and the binding belong together; and a floor says which binding.
     #[test]
-    fn a_token_with_a_proof_is_not_taken_for_a_bearer_token() {
-        let refused = check(&Map::new(), TokenScheme::Dpop, None, BindingFloor::None).unwrap_err();
-        assert_eq!(refused.reason(), Reason::DpopInvalid);
+    fn a_token_with_a_proof_is_bound_to_a_key() {
+        use BindingFloor::{Any, Certificate, Dpop, None as Free};
+        let ours = ours();
+        let key = json!({ "cnf": { "jkt": text_of(&ours) } });
+        let certificate = json!({ "cnf": { "x5t#S256": text_of(&ours) } });
+        let end = crate::clock::UnixTime::from_secs(1);
+        for (claims, floor, expected) in [
+            (&key, Free, Ok(Binding::Dpop)),
+            (&key, Dpop, Ok(Binding::Dpop)),
+            (&key, Any, Ok(Binding::Dpop)),
+            (&key, Certificate, Err(Reason::BindingUnavailable)),
+            (&certificate, Any, Err(Reason::DpopInvalid)),
+            (&json!({}), Free, Err(Reason::DpopInvalid)),
+        ] {
+            let prove = |key: &[u8; 32]| Ok(OneTimeUse::proof(key, "id", end));
+            let claims = claims.as_object().unwrap();
+            let found = check(claims, TokenScheme::Dpop, Some(&ours), floor, prove);
+            assert_eq!(found.map(|(binding, _)| binding).map_err(|r| r.reason()), expected);
+        }
+        for (cnf, floor, expected) in [
+            (json!("absent"), Any, Err(Reason::BindingUnavailable)),
+            (json!("absent"), Dpop, Err(Reason::BindingUnavailable)),
+            (certificate["cnf"].clone(), Any, Ok(Binding::Certificate)),
+            (certificate["cnf"].clone(), Dpop, Err(Reason::BindingUnavailable)),
+        ] {
+            assert_eq!(checked(cnf, Some(&ours), floor), expected);
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::authn::TokenCheck;
 use crate::authn::signed::text;
 use crate::clock::UnixTime;
 use crate::document::HumanDuration;
+use crate::identity_map::claim_at;
 use crate::json::type_name;
 use crate::limits::MAX_SCOPES;
 use crate::reason::{Reason, Rejection};
@@ -81,7 +82,7 @@ impl RegisteredClaims {
         self.check_audience(issuer)?;
         passed(TokenCheck::Audience);
         for pointer in issuer.required_claims() {
-            if at_pointer(claims, pointer).is_none_or(Value::is_null) {
+            if claim_at(claims, pointer).is_none_or(Value::is_null) {
                 let detail =
                     format!("token has no claim at `{pointer}`, which its issuer requires");
                 return Err(Reason::ClaimMismatch.because(detail));
@@ -167,14 +168,6 @@ impl fmt::Debug for RegisteredClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RegisteredClaims").finish_non_exhaustive()
     }
-}
-
-/// The value at the JSON pointer `pointer` (RFC 6901).
-pub(super) fn at_pointer<'a>(claims: &'a Map<String, Value>, pointer: &str) -> Option<&'a Value> {
-    let rest = pointer.strip_prefix('/')?;
-    let first = rest.split('/').next().unwrap_or_default();
-    let tail = rest.get(first.len()..).unwrap_or_default();
-    claims.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(tail)
 }
 
 fn string(claims: &Map<String, Value>, name: &str) -> Result<Option<String>, Rejection> {

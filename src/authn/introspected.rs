@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::authn::claims::RegisteredClaims;
-use crate::evidence::PresentedToken;
+use crate::evidence::{PresentedToken, TokenScheme};
 use crate::json::type_name;
 use crate::reason::{Reason, Rejection};
 use crate::trust::{Issuer, Material};
@@ -29,7 +29,7 @@ pub(super) fn claims(
     let claims = answer.claims().ok_or_else(|| {
         Reason::IntrospectionInactive.because("the issuer says that the token is not active")
     })?;
-    check_kind(claims)?;
+    check_kind(claims, token.scheme())?;
     let mut registered = RegisteredClaims::read(claims)?;
     // An endpoint that answers for several issuers says whose token it is (P53, P65).
     if registered.issuer.as_deref().is_some_and(|named| named != issuer.iss()) {
@@ -43,9 +43,14 @@ pub(super) fn claims(
 
 /// Refresh and ID tokens are active, too, and are no access tokens (P65). RFC 7662 section 2.2 has `token_type` for that
 /// (RFC 6749 section 7.1); servers in use say it with `token_use` or `typ`. What is absent says nothing.
-fn check_kind(answer: &Map<String, Value>) -> Result<(), Rejection> {
+fn check_kind(answer: &Map<String, Value>, scheme: TokenScheme) -> Result<(), Rejection> {
+    // RFC 9449 section 5: such a token is no bearer token.
+    let types: &[&str] = match scheme {
+        TokenScheme::Bearer => &["bearer", "access_token"],
+        TokenScheme::Dpop => &["bearer", "access_token", "dpop"],
+    };
     for (member, accepted) in [
-        ("token_type", &["bearer", "access_token"][..]),
+        ("token_type", types),
         ("token_use", &["access_token", "access"]),
         ("typ", &["bearer", "jwt", "at+jwt"]),
     ] {

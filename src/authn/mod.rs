@@ -5,7 +5,10 @@
 
 mod binding;
 mod claims;
+mod dpop;
+mod identity;
 mod introspected;
+mod once;
 mod peer;
 mod profile;
 mod signature;
@@ -15,19 +18,23 @@ mod trace;
 
 pub use crate::evidence::PeerSource;
 pub use binding::Binding;
+pub use dpop::DpopChallenge;
+pub use identity::{NameFit, fit as fit_names};
+pub use once::OneTimeUse;
 pub use peer::{
     CertificateDescription, CertificateKey, CertificateMemory, DomainVerdict, Hop, HopFinding,
     HopPlace, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate, verdicts,
     verify as verify_peer, verify_traced as verify_peer_traced,
 };
 pub use signed::{SignedToken, TokenMemory};
-pub use token::{TokenCheck, TokenIdentity, verify_all as verify_tokens_traced};
+pub use token::{Presenter, TokenCheck, TokenIdentity, verify_all as verify_tokens_traced};
 pub use trace::{NoTrace, Trace};
 
 use crate::clock::UnixTime;
+use crate::document::BindingFloor;
 use crate::evidence::Evidence;
 use crate::reason::Rejection;
-use crate::trust::{Material, TrustStore};
+use crate::trust::{Issuer, Material, TrustStore};
 
 /// A credential is one of three things, and the middle one is never the first (P69): a rejected credential denies even
 /// where none was needed.
@@ -87,13 +94,32 @@ pub fn authenticate_traced(
         Ok(presented) if presented.is_empty() => Credential::Absent,
         Ok(presented) => {
             let passed = &mut |check| trace.passed(check);
-            match token::verify_all(presented, &peer, trust, material, memory.tokens, now, passed) {
+            let by = Presenter {
+                peer: &peer,
+                proof: &evidence.proof,
+                request: evidence.request.as_ref(),
+            };
+            match token::verify_all(presented, by, trust, material, memory.tokens, now, passed) {
                 Ok(verified) => Credential::Verified(verified),
                 Err(rejection) => Credential::Rejected(rejection),
             }
         }
     };
     Subject { peer, tokens }
+}
+
+/// What whoever is denied has to bring where its token is bound to a key; none where proofs are not what is missing.
+#[must_use]
+pub fn dpop_challenge(
+    evidence: &Evidence,
+    trust: &TrustStore,
+    now: UnixTime,
+) -> Option<DpopChallenge> {
+    let presented = evidence.tokens.as_deref().unwrap_or_default();
+    let named = presented.iter().find_map(|token| token::issuer_of(token, trust).ok());
+    let wants_proofs = |issuer: &&Issuer| issuer.binding() == BindingFloor::Dpop;
+    let issuer = named.or_else(|| trust.issuers().iter().find(wants_proofs))?;
+    Some(DpopChallenge::of(issuer.dpop(), now))
 }
 
 // === impl Credential ===
@@ -135,6 +161,13 @@ impl Subject {
     #[must_use]
     pub fn token(&self, issuer: &str) -> Option<&TokenIdentity> {
         self.tokens.verified()?.iter().find(|token| token.issuer_name() == issuer)
+    }
+
+    /// Everything among its credentials that works once, those first whose loss costs least.
+    pub fn one_time_uses(&self) -> impl Iterator<Item = &OneTimeUse> {
+        let tokens = self.tokens.verified().map(Vec::as_slice).unwrap_or_default();
+        let proofs = tokens.iter().filter_map(TokenIdentity::proof);
+        proofs.chain(tokens.iter().filter_map(TokenIdentity::single_use))
     }
 
     /// A subject that somebody vouches for instead of evidence: for policy tests and `explain` only.

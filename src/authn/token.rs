@@ -6,15 +6,18 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::authn::binding::{self, Binding};
-use crate::authn::claims::{self, RegisteredClaims};
+use crate::authn::claims::RegisteredClaims;
+use crate::authn::dpop::Possession;
+use crate::authn::once::OneTimeUse;
 use crate::authn::signed::{Content, SignedToken, TokenMemory};
 use crate::authn::{Credential, PeerIdentity};
-use crate::authn::{introspected, profile, signature};
+use crate::authn::{identity, introspected, profile, signature};
 use crate::clock::UnixTime;
-use crate::evidence::PresentedToken;
+use crate::evidence::{DpopProof, Presented, PresentedToken};
+use crate::identity_map::claim_at;
+use crate::limits::MAX_PROOF_ID_BYTES;
 use crate::reason::{Reason, Rejection};
-use crate::request::TokenPlace;
-use crate::secret::Fingerprint;
+use crate::request::{RequestLine, TokenPlace};
 use crate::trust::{Issuer, KeySet, KeySource, Material, TrustStore};
 
 pub use trace::TokenCheck;
@@ -26,6 +29,19 @@ pub struct TokenIdentity {
     expires_at: UnixTime,
     binding: Binding,
     place: TokenPlace,
+    proof: Option<OneTimeUse>,
+    single_use: Option<OneTimeUse>,
+}
+
+/// Who presents a token, and what it shows beside it.
+#[derive(Clone, Copy, Debug)]
+pub struct Presenter<'a> {
+    /// The peer.
+    pub peer: &'a Credential<PeerIdentity>,
+    /// The proof that it holds a key.
+    pub proof: &'a Presented<DpopProof>,
+    /// The request that such a proof must be for.
+    pub request: Option<&'a RequestLine>,
 }
 
 /// Verifies every token that was presented. One that is refused refuses them all: a bad credential is never passed over
@@ -37,14 +53,13 @@ pub struct TokenIdentity {
 /// The first check that fails.
 pub fn verify_all(
     presented: &[PresentedToken],
-    peer: &Credential<PeerIdentity>,
+    by: Presenter<'_>,
     trust: &TrustStore,
     material: &Material,
     memory: &dyn TokenMemory,
     now: UnixTime,
     passed: &mut impl FnMut(TokenCheck),
 ) -> Result<Vec<TokenIdentity>, Rejection> {
-    let certificate = peer.verified().and_then(PeerIdentity::certificate);
     let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
     for token in presented {
         let known = memory.recall(&token.fingerprint()).filter(|known| known.is(token));
@@ -59,13 +74,13 @@ pub fn verify_all(
         passed(TokenCheck::Issuer);
         verified.push(match issuer.keys() {
             KeySource::Local(keys) => {
-                verify(token, (issuer, keys), known, certificate, memory, now, passed)?
+                verify(token, (issuer, keys), known, by, memory, now, passed)?
             }
             KeySource::Remote(_) => {
                 let keys = material.keys(issuer.name()).ok_or_else(|| stale(issuer))?;
-                verify(token, (issuer, keys), known, certificate, memory, now, passed)?
+                verify(token, (issuer, keys), known, by, memory, now, passed)?
             }
-            KeySource::Introspected(_) => ask(token, issuer, material, certificate, now, passed)?,
+            KeySource::Introspected(_) => ask(token, issuer, material, by, now, passed)?,
         });
     }
     Ok(verified)
@@ -73,7 +88,7 @@ pub fn verify_all(
 
 /// The configured issuer that the token says it is from, or, for one that says nothing, the one that can be asked. The claim
 /// only chooses whose rules and keys apply; if it lies, the signature will not verify (P53).
-fn issuer_of<'a>(
+pub(super) fn issuer_of<'a>(
     token: &'a PresentedToken,
     trust: &'a TrustStore,
 ) -> Result<&'a Issuer, Rejection> {
@@ -99,7 +114,7 @@ fn verify(
     token: &PresentedToken,
     (issuer, keys): (&Issuer, &KeySet),
     known: Option<Arc<SignedToken>>,
-    certificate: Option<&Fingerprint>,
+    by: Presenter<'_>,
     memory: &dyn TokenMemory,
     now: UnixTime,
     passed: &mut impl FnMut(TokenCheck),
@@ -119,7 +134,7 @@ fn verify(
     if !is_known {
         memory.keep(&signed, until.since(now));
     }
-    TokenIdentity::new(token, issuer, content, certificate, passed)
+    TokenIdentity::new(token, issuer, content, (by, now), passed)
 }
 
 /// The part that is done once for a token and a key set.
@@ -141,7 +156,7 @@ fn ask(
     token: &PresentedToken,
     issuer: &Issuer,
     material: &Material,
-    certificate: Option<&Fingerprint>,
+    by: Presenter<'_>,
     now: UnixTime,
     passed: &mut impl FnMut(TokenCheck),
 ) -> Result<TokenIdentity, Rejection> {
@@ -149,7 +164,16 @@ fn ask(
     TokenCheck::VOUCHED.into_iter().for_each(&mut *passed);
     registered.check(&claims, issuer, now, passed)?;
     let content = Arc::new(Content::new(issuer.name(), registered, claims));
-    TokenIdentity::new(token, issuer, &content, certificate, passed)
+    TokenIdentity::new(token, issuer, &content, (by, now), passed)
+}
+
+// === impl Presenter ===
+
+#[cfg(test)]
+impl Presenter<'_> {
+    /// Somebody of whom nothing is known.
+    pub(super) const NOBODY: Self =
+        Self { peer: &Credential::Absent, proof: &Presented::Absent, request: None };
 }
 
 // === impl TokenIdentity ===
@@ -161,13 +185,19 @@ impl TokenIdentity {
         token: &PresentedToken,
         issuer: &Issuer,
         content: &Arc<Content>,
-        certificate: Option<&Fingerprint>,
+        (by, now): (Presenter<'_>, UnixTime),
         passed: &mut impl FnMut(TokenCheck),
     ) -> Result<Self, Rejection> {
         let Content { registered, claims, .. } = &**content;
         profile::check(&claims.0, registered.subject.as_deref(), issuer)?;
         passed(TokenCheck::Profile);
-        let binding = binding::check(&claims.0, token.scheme(), certificate, issuer.binding())?;
+        let certificate = by.peer.verified().and_then(PeerIdentity::certificate);
+        let possession = Possession { proof: by.proof, request: by.request, now };
+        let prove = |key: &[u8; 32]| possession.prove(token, issuer, key);
+        let (binding, proof) =
+            binding::check(&claims.0, token.scheme(), certificate, issuer.binding(), prove)?;
+        identity::check(issuer.bind(), |at| claim_at(&claims.0, at).cloned(), by.peer)?;
+        let single_use = single_use(registered, issuer)?;
         passed(TokenCheck::Binding);
         Ok(Self {
             // Whoever gets here has an `exp`.
@@ -175,6 +205,8 @@ impl TokenIdentity {
             content: Arc::clone(content),
             binding,
             place: token.place().clone(),
+            proof,
+            single_use,
         })
     }
 
@@ -196,6 +228,8 @@ impl TokenIdentity {
             content: Arc::new(Content::new(issuer_name, registered, Arc::new(claims))),
             binding,
             place: TokenPlace::Authorization,
+            proof: None,
+            single_use: None,
         })
     }
 
@@ -244,7 +278,7 @@ impl TokenIdentity {
     /// The claim at the JSON pointer `pointer` (RFC 6901), such as `/realm_access/roles`.
     #[must_use]
     pub fn claim(&self, pointer: &str) -> Option<&Value> {
-        claims::at_pointer(&self.content.claims.0, pointer)
+        claim_at(&self.content.claims.0, pointer)
     }
 
     /// The id of the key that verified it.
@@ -278,6 +312,36 @@ impl TokenIdentity {
     }
 }
 
+impl TokenIdentity {
+    /// The proof that it came with, where it is bound to a key: it must not have been used before.
+    pub(super) const fn proof(&self) -> Option<&OneTimeUse> {
+        self.proof.as_ref()
+    }
+
+    /// Itself, where its issuer's tokens work once.
+    pub(super) const fn single_use(&self) -> Option<&OneTimeUse> {
+        self.single_use.as_ref()
+    }
+}
+
+/// Only of issuers that are marked so: access tokens and WIT-SVIDs are used again and again (P68).
+fn single_use(
+    registered: &RegisteredClaims,
+    issuer: &Issuer,
+) -> Result<Option<OneTimeUse>, Rejection> {
+    if !issuer.is_once() {
+        return Ok(None);
+    }
+    let id = registered.token_id.as_deref();
+    let id = id.filter(|id| !id.is_empty() && id.len() <= MAX_PROOF_ID_BYTES).ok_or_else(|| {
+        Reason::TokenMalformed.because(format!(
+            "token has no `jti` of 1 to {MAX_PROOF_ID_BYTES} bytes, and its issuer's tokens work once"
+        ))
+    })?;
+    let end = registered.expires_at.unwrap_or(UnixTime::from_millis(i64::MAX));
+    Ok(Some(OneTimeUse::token(issuer.iss(), id, end.plus(issuer.clock_skew()))))
+}
+
 impl fmt::Debug for TokenIdentity {
     /// No claim: they are about people (P80).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -292,5 +356,7 @@ mod trace;
 
 #[cfg(test)]
 mod mint;
+#[cfg(test)]
+mod shared_secret_tests;
 #[cfg(test)]
 mod tests;

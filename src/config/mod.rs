@@ -19,7 +19,7 @@ use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
 use crate::pdp::{MemoryOptions, PdpOptions};
 use crate::store::StoreOptions;
-use crate::telemetry::LogOptions;
+use crate::telemetry::{LogOptions, OtlpOptions};
 
 /// Every setting of a server.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct Config {
     pub state_folder: Option<PathBuf>,
     /// Where the replicas' shared state is.
     pub store: StoreOptions,
+    /// Where traces and metrics are sent; `None` where they are not.
+    pub otlp: Option<OtlpOptions>,
     /// How the decision point works.
     pub pdp: PdpOptions,
 }
@@ -51,6 +53,7 @@ struct RawConfig {
     audit: Option<AuditSettings>,
     admin: Option<AdminOptions>,
     log: LogOptions,
+    otlp: Option<OtlpOptions>,
     deadline: HumanDuration,
     state_folder: Option<PathBuf>,
     memory: MemoryOptions,
@@ -70,6 +73,7 @@ impl Default for RawConfig {
             audit: None,
             admin: None,
             log: LogOptions::default(),
+            otlp: None,
             deadline: DEFAULT_DEADLINE,
             state_folder: None,
             memory: MemoryOptions::default(),
@@ -94,6 +98,9 @@ impl Config {
     /// Relative paths are relative to `base`, the folder of the settings file.
     fn from_raw(raw: RawConfig, base: &Path) -> Result<Self, ConfigError> {
         raw.listener.check().map_err(ConfigError::Contradiction)?;
+        if let Some(otlp) = &raw.otlp {
+            otlp.check().map_err(ConfigError::Contradiction)?;
+        }
         raw.store.check().map_err(ConfigError::Contradiction)?;
         if raw.documents.is_empty() {
             let message = "no documents: set `documents` to a list of files or folders, or give `--documents PATH`";
@@ -116,6 +123,7 @@ impl Config {
             state_folder: raw.state_folder.map(|folder| base.join(folder)),
             store: raw.store.relative_to(base),
             log: raw.log,
+            otlp: raw.otlp,
         })
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod answers;
 mod attachments;
+mod bind;
 mod diagnostic;
 mod duration;
 pub mod during;
@@ -28,6 +29,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use attachments::{Attachments, NOT_FETCHED, RemoteContents};
+pub use bind::BindSpec;
 pub use diagnostic::{Diagnostic, JsonDiagnostic, Severity, SourceFile, Span, any_error, sort};
 pub use duration::HumanDuration;
 pub use fragments::FragmentsSpec;
@@ -40,7 +42,8 @@ pub use source::{RemoteSource, Source};
 pub use spanned::Spanned;
 pub use suggest::closest;
 pub use token_issuer::{
-    BindingFloor, DiscoverySpec, IssuerProfile, KeysSpec, TokenIssuerSpec, TokenPlaceSpec,
+    BindingFloor, DiscoverySpec, DpopSpec, IssuerProfile, KeysSpec, SharedSecretSpec,
+    TokenIssuerSpec, TokenPlaceSpec, TokenUse,
 };
 pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,

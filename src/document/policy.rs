@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answers::{DenySpec, InjectSpec, RemoveSpec};
 use super::during::DuringSpec;
-use super::{HumanDuration, Spanned};
+use super::{BindSpec, HumanDuration, Spanned};
 use crate::evidence_level::EvidenceLevel;
 
 /// Texts with their places.
@@ -230,6 +230,8 @@ pub struct TokenSpec {
     pub claims: Option<Spanned<Vec<Spanned<ClaimSpec>>>>,
     /// What must tie it to the peer.
     pub binding: Option<Spanned<BindingSpec>>,
+    /// Which of its claims names the peer.
+    pub bind: Option<Spanned<BindSpec>>,
     /// Ways of authenticating (values of the claim `acr`) of which its user must have used one. A caller that does not meet it
     /// gets the challenge of RFC 9470.
     pub acr: Option<Spanned<Texts>>,
@@ -239,13 +241,18 @@ pub struct TokenSpec {
 }
 
 /// What must tie a token to the peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BindingSpec {
     /// Nothing more than the issuer asks for.
+    #[default]
     None,
     /// The peer's certificate (RFC 8705).
     Certificate,
+    /// A key that the caller proves to hold (RFC 9449).
+    Dpop,
+    /// One of these two.
+    Any,
 }
 
 /// What a claim must be. Exactly one of the comparisons is given.

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HumanDuration, IntrospectionSpec, Source, Spanned};
+use super::introspection::SecretFile;
+use super::{BindSpec, HumanDuration, IntrospectionSpec, Source, Spanned};
 
 /// What a `TokenIssuer` document says.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -40,6 +41,13 @@ pub struct TokenIssuerSpec {
     /// The weakest binding that its tokens may have.
     #[serde(default)]
     pub binding: BindingFloor,
+    /// Which claim of its tokens names their presenter.
+    pub bind: Option<Spanned<BindSpec>>,
+    /// Whether its tokens may be used again.
+    #[serde(default, rename = "use")]
+    pub token_use: TokenUse,
+    /// What proofs of possession must be like (RFC 9449).
+    pub dpop: Option<Spanned<DpopSpec>>,
     /// Claims that every token has, by JSON pointer (RFC 6901).
     #[serde(default)]
     pub required_claims: Vec<Spanned<String>>,
@@ -61,7 +69,7 @@ pub enum IssuerProfile {
     Kubernetes,
 }
 
-/// Where public keys come from: exactly one of `file`, `inline`, `url` and `discovery`.
+/// Where keys come from: exactly one of `file`, `inline`, `url`, `discovery` and `secrets`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(from = "RawKeys")]
 pub struct KeysSpec {
@@ -71,6 +79,8 @@ pub struct KeysSpec {
     pub url: Option<Spanned<String>>,
     /// The issuer's own metadata, which names the address (OpenID Connect Discovery 1.0).
     pub discovery: Option<Spanned<DiscoverySpec>>,
+    /// Instead of public keys: secrets that the issuer shares with us, for `HS256`, `HS384` and `HS512`.
+    pub secrets: Option<Spanned<Vec<SharedSecretSpec>>>,
     /// For an address: the authorities that its server's certificate must lead to, instead of the system's.
     pub ca: Option<Source>,
     /// For an address: how often the keys are fetched.
@@ -79,6 +89,27 @@ pub struct KeysSpec {
     pub max_stale: Option<Spanned<HumanDuration>>,
     /// For an address: whether `http://` will do.
     pub allow_plaintext: bool,
+}
+
+/// A secret that an issuer shares with us. It is read from a file and never stands in the document.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(from = "RawSharedSecret")]
+pub struct SharedSecretSpec {
+    /// The file.
+    pub source: Source,
+    /// The `kid` by which tokens name it; without one it is for tokens that name none.
+    pub key_id: Option<Spanned<String>>,
+}
+
+/// [`SharedSecretSpec`] as it is written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(description = "A secret that an issuer shares with us, read from a file.")]
+struct RawSharedSecret {
+    /// The file.
+    file: Spanned<String>,
+    /// The `kid` by which tokens name it; without one it is for tokens that name none.
+    key_id: Option<Spanned<String>>,
 }
 
 /// OpenID Connect Discovery. It has no settings: the metadata is where the specification says.
@@ -96,6 +127,8 @@ pub enum TokenPlaceSpec {
     Header(Spanned<String>),
     /// The cookie of this name.
     Cookie(Spanned<String>),
+    /// The query parameter of this name (RFC 6750 section 2.3): advised against, and off unless it is named.
+    Query(Spanned<String>),
 }
 
 /// The weakest binding that is accepted from an issuer.
@@ -107,13 +140,53 @@ pub enum BindingFloor {
     None,
     /// Tokens are bound to the certificate of the peer that presents them (RFC 8705 section 3).
     Certificate,
+    /// Tokens are bound to a key, and come with a proof that their sender holds it (RFC 9449).
+    Dpop,
+    /// Tokens are bound in one of these ways.
+    Any,
+}
+
+/// How often a token may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum TokenUse {
+    /// Until it expires, as access tokens are.
+    #[default]
+    Many,
+    /// Once: its `jti` is remembered until it expires.
+    Once,
+}
+
+/// What proofs of possession must be like.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DpopSpec {
+    /// The algorithms that they may be signed with. Left out: all that are supported.
+    pub algorithms: Option<Spanned<Vec<Spanned<String>>>>,
+    /// How long ago they may have been made.
+    pub max_age: Option<Spanned<HumanDuration>>,
+    /// What callers see in front of the paths, such as `https://api.example.com`. Left out: what the proxy tells.
+    pub origins: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Whether they must hold a nonce of ours.
+    pub nonce: Option<Spanned<DpopNonceSpec>>,
+}
+
+/// Nonces that no replica has to remember.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DpopNonceSpec {
+    /// Files with the secrets that they are sealed with, the same on every replica. The first one makes them, all of them are
+    /// accepted.
+    pub secrets: Spanned<Vec<SecretFile>>,
+    /// For how long a nonce is good.
+    pub lifetime: Option<Spanned<HumanDuration>>,
 }
 
 /// [`KeysSpec`] as it is written.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(
-    description = "Where public keys come from: exactly one of `file`, `inline`, `url` and `discovery`."
+    description = "Where keys come from: exactly one of `file`, `inline`, `url`, `discovery` and `secrets`."
 )]
 struct RawKeys {
     /// A file that holds a JWK Set.
@@ -124,6 +197,8 @@ struct RawKeys {
     url: Option<Spanned<String>>,
     /// The issuer's own metadata, which names the address (OpenID Connect Discovery 1.0).
     discovery: Option<Spanned<DiscoverySpec>>,
+    /// Instead of public keys: secrets that the issuer shares with us, for `HS256`, `HS384` and `HS512`.
+    secrets: Option<Spanned<Vec<SharedSecretSpec>>>,
     /// For an address: the authorities that its server's certificate must lead to, instead of the system's.
     ca: Option<Source>,
     /// For an address: how often the keys are fetched.
@@ -143,10 +218,23 @@ impl TokenIssuerSpec {
     /// Everything the document points to or holds inline.
     #[must_use]
     pub fn sources(&self) -> Vec<&Source> {
-        let keys =
-            self.keys.iter().flat_map(|keys| keys.value.sources.iter().chain(&keys.value.ca));
+        let keys = self.keys.iter().flat_map(|keys| {
+            let secrets = keys.value.secrets.iter().flat_map(|secrets| &secrets.value);
+            let secrets = secrets.map(|secret| &secret.source);
+            keys.value.sources.iter().chain(&keys.value.ca).chain(secrets)
+        });
         let introspection = self.introspection.iter().flat_map(|spec| spec.value.sources());
-        keys.chain(introspection).collect()
+        let nonce = self.dpop.iter().filter_map(|dpop| dpop.value.nonce.as_ref());
+        let secrets = nonce.flat_map(|nonce| &nonce.value.secrets.value).map(SecretFile::source);
+        keys.chain(introspection).chain(secrets).collect()
+    }
+}
+
+// === impl SharedSecretSpec ===
+
+impl From<RawSharedSecret> for SharedSecretSpec {
+    fn from(raw: RawSharedSecret) -> Self {
+        Self { source: Source::File(raw.file), key_id: raw.key_id }
     }
 }
 
@@ -159,6 +247,7 @@ impl From<RawKeys> for KeysSpec {
             sources: sources.collect(),
             url: raw.url,
             discovery: raw.discovery,
+            secrets: raw.secrets,
             ca: raw.ca,
             refresh: raw.refresh,
             max_stale: raw.max_stale,

@@ -22,7 +22,8 @@ use serde_json::Value;
 use crate::limits::{MAX_HEADERS, MAX_JSON_DEPTH};
 use crate::reason::{Reason, Rejection};
 use crate::request::{
-    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target,
+    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, SealedNames,
+    SealedParameters, Target,
 };
 
 /// Envoy sets this header to `true` where it sends only the beginning of a body (P11).
@@ -55,10 +56,11 @@ pub fn decode(check: CheckRequest, sealed: &SealedNames) -> (RequestView, Creden
     // The proxy's clock is not ours to decide by.
     let Request { time: _, http } = request.unwrap_or_default();
     let (source, destination) = (peer(source), peer(destination));
-    let (mut view, headers) = http_request(http.unwrap_or_default());
+    let (mut view, headers, parameters) = http_request(http.unwrap_or_default(), sealed);
 
     let (open, credentials) =
         CredentialHeaders::split(headers, sealed, source.certificate, source.principal);
+    let credentials = credentials.with_parameters(parameters);
     view.target = view.target.and_then(|target| check_encoding(&open).map(|()| target));
     view.headers = open;
     view.source.address = source.address;
@@ -69,8 +71,11 @@ pub fn decode(check: CheckRequest, sealed: &SealedNames) -> (RequestView, Creden
     (view, credentials)
 }
 
-/// The request itself, its headers not yet split.
-fn http_request(http: HttpRequest) -> (RequestView, Headers) {
+/// The request itself, its headers not yet split, and the credentials in its query.
+fn http_request(
+    http: HttpRequest,
+    sealed: &SealedNames,
+) -> (RequestView, Headers, SealedParameters) {
     let HttpRequest {
         id,
         method,
@@ -86,6 +91,7 @@ fn http_request(http: HttpRequest) -> (RequestView, Headers) {
         body,
         raw_body,
     } = http;
+    let (path, parameters) = sealed.split_target(path);
     let (headers, too_many) = collect_headers(headers, header_map);
     let target = check_headers(&headers, &host, too_many)
         .and_then(|()| check_separate_parts(&query, &fragment))
@@ -107,7 +113,7 @@ fn http_request(http: HttpRequest) -> (RequestView, Headers) {
         context_extensions: BTreeMap::new(),
         metadata: BTreeMap::new(),
     };
-    (view, headers)
+    (view, headers, parameters)
 }
 
 /// The header lines, and whether some were left out. With `encode_raw_headers` only `header_map` is filled (P85); without it

@@ -91,7 +91,8 @@ fn to_remove(permit: &Permit) -> Vec<String> {
     let token = match &permit.obligations().token {
         Some(TokenPlace::Authorization) => Some("authorization".to_owned()),
         Some(TokenPlace::Header(name)) => Some(name.clone()),
-        Some(TokenPlace::Cookie(_)) | None => None,
+        // A parameter is among those that are removed from the query.
+        Some(TokenPlace::Cookie(_) | TokenPlace::Query(_)) | None => None,
     };
     injectable.chain(token).chain([FAILURE_MODE_HEADER.to_owned()]).collect()
 }

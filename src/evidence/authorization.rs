@@ -1,4 +1,5 @@
-//! Where tokens are found: the `Authorization` header (RFC 9110 section 11.6.2), a named header, a named cookie.
+//! Where tokens are found: the `Authorization` header (RFC 9110 section 11.6.2), a named header, a named cookie, a named
+//! query parameter (RFC 6750 section 2.3).
 
 use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, HeaderValue, TokenPlace};
@@ -29,6 +30,10 @@ pub(super) fn find(
         TokenPlace::Header(name) => {
             only(credentials.all(name))?.map(whole).transpose().map(|found| found.map(bearer))
         }
+        TokenPlace::Query(name) => only(credentials.parameters(name))?
+            .map(whole)
+            .transpose()
+            .map(|found| found.map(bearer)),
         TokenPlace::Cookie(name) => Ok(cookie(credentials, name)?.map(bearer)),
     }
 }

@@ -4,6 +4,7 @@
 mod authorization;
 mod certificate;
 mod client_cert;
+mod dpop;
 mod jws;
 mod peer;
 mod token;
@@ -11,13 +12,14 @@ mod xfcc;
 
 pub use authorization::TokenScheme;
 pub use certificate::{DecodedCertificate, PresentedCertificate};
+pub use dpop::DpopProof;
 pub use jws::{CompactJws, JoseHeader};
 pub use peer::{PeerEvidence, PeerSource, PeerSources};
 pub use token::PresentedToken;
 pub use xfcc::{Xfcc, XfccElement};
 
 use crate::reason::Rejection;
-use crate::request::{CredentialHeaders, TokenPlace};
+use crate::request::{CredentialHeaders, RequestLine, TokenPlace};
 
 /// Everything one request shows.
 #[derive(Debug)]
@@ -26,6 +28,10 @@ pub struct Evidence {
     pub peer: PeerEvidence,
     /// The tokens, in no particular order; empty where none was sent.
     pub tokens: Result<Vec<PresentedToken>, Rejection>,
+    /// The proof that their sender holds a key (RFC 9449).
+    pub proof: Presented<DpopProof>,
+    /// What such a proof must be for. Whoever collects the evidence of a request adds it where there is a proof.
+    pub request: Option<RequestLine>,
 }
 
 /// Something a caller may show: absent, unreadable, or readable and still unverified.
@@ -53,5 +59,7 @@ pub fn collect(
     Evidence {
         peer: PeerEvidence::collect(credentials, destination_principal, sources),
         tokens: token::collect(credentials, places),
+        proof: DpopProof::find(credentials),
+        request: None,
     }
 }

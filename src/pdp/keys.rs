@@ -8,7 +8,8 @@ mod state;
 mod store;
 
 pub use load::{LoadError, Loaded, load};
-pub use store::read as last_good;
+pub use state::FirstSeen;
+pub use store::{LastGood, read as last_good};
 
 use std::fmt;
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ pub struct KeyStatus {
     pub keys: Option<Arc<KeySet>>,
     /// When the last good keys were fetched.
     pub fetched_at: Option<UnixTime>,
+    /// When each of them was first fetched.
+    pub first_seen: FirstSeen,
     /// When they are fetched next.
     pub next_fetch: UnixTime,
     /// How many fetches have failed since the last good one.

@@ -15,8 +15,10 @@ mod trace;
 
 pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
 pub use introspect::Introspector;
-pub use keys::{KeyCache, KeyStatus, LoadError, Loaded, last_good, load as load_keys};
-pub use outcome::{DecisionId, Observer, Outcome};
+pub use keys::{
+    FirstSeen, KeyCache, KeyStatus, LastGood, LoadError, Loaded, last_good, load as load_keys,
+};
+pub use outcome::{DecisionId, Observer, Outcome, Phases};
 pub use remember::{MemoryOptions, Remembered};
 pub use remote::{RemoteFiles, RemoteStatus};
 pub use snapshot::{Load, Revision, Snapshot};
@@ -28,12 +30,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::authn::{self, Subject};
+use crate::authn::{self, DpopChallenge, Subject};
 use crate::clock::{Clock, Stopwatch, UnixTime};
 use crate::evidence::{self, Evidence, PeerSources, Presented, Xfcc};
-use crate::policy::{Decision, DecisionRequest, Denial};
+use crate::policy::{Decision, DecisionRequest, Denial, ProofNeed};
 use crate::reason::{Reason, Rejection};
-use crate::request::{CredentialHeaders, RequestView, SealedNames};
+use crate::request::{CredentialHeaders, RequestLine, RequestView, SealedNames};
+use crate::store::{FirstUse, Store};
 use crate::trust::Material;
 
 use self::outcome::DecisionIds;
@@ -47,6 +50,7 @@ pub struct Pdp {
     clock: Arc<dyn Clock>,
     ids: DecisionIds,
     options: PdpOptions,
+    store: Arc<Store>,
     unknown_xfcc_keys: AtomicU64,
 }
 
@@ -96,7 +100,14 @@ impl Pdp {
         introspector.follow(snapshot.trust(), None);
         let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
         let (ids, unknown_xfcc_keys) = (DecisionIds::new(), AtomicU64::new(0));
-        Self { current, keys, introspector, clock, ids, options, unknown_xfcc_keys }
+        let store = Arc::new(Store::in_memory(Arc::clone(&clock)));
+        Self { current, keys, introspector, clock, ids, options, store, unknown_xfcc_keys }
+    }
+
+    /// The same, remembering one-time credentials in `store` instead of in a memory of its own.
+    #[must_use]
+    pub fn sharing(self, store: Arc<Store>) -> Self {
+        Self { store, ..self }
     }
 
     /// The same without introspection: an opaque token is one that its issuer says nothing about.
@@ -195,13 +206,62 @@ impl Pinned<'_> {
         credentials: CredentialHeaders,
         trace: &mut T,
     ) -> Outcome {
-        let evidence = self.collect(view, &credentials);
+        let mut evidence = self.collect(view, &credentials);
         drop(credentials);
+        let began = self.stopwatch.elapsed();
         self.pdp.count_unknown_keys(&evidence.peer.xfcc);
-        match self.gather(&evidence).await {
-            Ok(material) => self.judge(view, &evidence, &material, trace),
-            Err(rejection) => self.refuse(rejection),
+        if !matches!(evidence.proof, Presented::Absent) {
+            evidence.request = RequestLine::of(view);
         }
+        match self.gather(&evidence).await {
+            Ok(material) => {
+                let outcome = self.judge(view, &evidence, &material, began, trace);
+                self.use_up(outcome).await
+            }
+            Err(rejection) => {
+                let gathered = Some(self.stopwatch.elapsed());
+                let phases = Phases { began: Some(began), gathered, ..Phases::default() };
+                self.outcome(Decision::Deny(Denial::new(rejection)), None, phases)
+            }
+        }
+    }
+
+    /// Claims what works once, after everything else allowed the request: what is denied uses nothing up (P67).
+    async fn use_up(&self, outcome: Outcome) -> Outcome {
+        let Some(subject) = outcome.subject.as_ref().filter(|_| outcome.decision.is_allow()) else {
+            return outcome;
+        };
+        let refused = self.claim_all(subject).await.err();
+        match refused {
+            None => outcome,
+            Some(rejection) => Outcome {
+                decision: outcome.decision.withdrawn(rejection),
+                elapsed: self.stopwatch.elapsed(),
+                ..outcome
+            },
+        }
+    }
+
+    async fn claim_all(&self, subject: &Subject) -> Result<(), Rejection> {
+        for once in subject.one_time_uses() {
+            let claim = self.pdp.store.first_use(once.key(), once.expires());
+            let claimed = tokio::time::timeout(self.left(), claim).await;
+            match claimed
+                .map_err(|_| Reason::Deadline.because("the store did not answer in time"))?
+            {
+                Ok(FirstUse::First) => {}
+                Ok(FirstUse::Seen) => {
+                    let detail = format!("{} was used before", once.kind());
+                    return Err(Reason::TokenReplayed.because(detail));
+                }
+                Err(error) => {
+                    let detail =
+                        format!("cannot tell whether the {} was used before: {error}", once.kind());
+                    return Err(Reason::StoreUnavailable.because(detail));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Decides for somebody who was authenticated before, or is vouched for.
@@ -211,7 +271,8 @@ impl Pinned<'_> {
         subject: Subject,
         trace: &mut T,
     ) -> Outcome {
-        self.evaluate(view, subject, self.pdp.clock.now(), trace)
+        let decision = self.evaluate(view, &subject, self.pdp.clock.now(), trace);
+        self.outcome(decision, Some(subject), Phases::default())
     }
 
     /// What the credentials show, unverified.
@@ -228,7 +289,7 @@ impl Pinned<'_> {
     /// The outcome of a request that could not be decided: a denial for `rejection`.
     #[must_use]
     pub fn refuse(&self, rejection: Rejection) -> Outcome {
-        self.outcome(Decision::Deny(Denial::new(rejection)), None)
+        self.outcome(Decision::Deny(Denial::new(rejection)), None, Phases::default())
     }
 
     /// Fetches what verifying needs, within the deadline.
@@ -267,30 +328,60 @@ impl Pinned<'_> {
         view: &RequestView,
         evidence: &Evidence,
         material: &Material,
+        began: Duration,
         trace: &mut T,
     ) -> Outcome {
         let Current { snapshot, remembered } = &*self.current;
+        let gathered = self.stopwatch.elapsed();
         let now = self.pdp.clock.now();
         let (trust, memory) = (snapshot.trust(), remembered.memory());
         let watch = trace.authentication();
         let subject = authn::authenticate_traced(evidence, trust, material, memory, now, watch);
-        self.evaluate(view, subject, now, trace)
+        let authenticated = self.stopwatch.elapsed();
+        let decision = self.evaluate(view, &subject, now, trace);
+        let decision = self.with_challenge(decision, evidence, now);
+        let phases = Phases {
+            began: Some(began),
+            gathered: Some(gathered),
+            authenticated: Some(authenticated),
+            evaluated: Some(self.stopwatch.elapsed()),
+        };
+        self.outcome(decision, Some(subject), phases)
     }
 
     fn evaluate<T: Trace>(
         &self,
         view: &RequestView,
-        subject: Subject,
+        subject: &Subject,
         now: UnixTime,
         trace: &mut T,
-    ) -> Outcome {
-        let question = DecisionRequest { subject: &subject, request: view, now };
-        let policies = self.current.snapshot.policies();
-        let decision = policies.evaluate_traced(&question, trace.evaluation());
-        self.outcome(decision, Some(subject))
+    ) -> Decision {
+        let question = DecisionRequest { subject, request: view, now };
+        self.current.snapshot.policies().evaluate_traced(&question, trace.evaluation())
     }
 
-    fn outcome(&self, decision: Decision, subject: Option<Subject>) -> Outcome {
+    /// Tells whoever lacks a good proof what to bring.
+    fn with_challenge(&self, decision: Decision, evidence: &Evidence, now: UnixTime) -> Decision {
+        let Decision::Deny(denial) = decision else { return decision };
+        let reason = denial.rejection().reason();
+        // The first challenge is the one that a caller without a token gets.
+        let is_first =
+            reason == Reason::TokenMissing && evidence.tokens.as_ref().is_ok_and(Vec::is_empty);
+        let for_want_of_proof = is_first
+            || matches!(reason, Reason::DpopInvalid | Reason::DpopNonce)
+            || denial.needs().proof.is_some();
+        let trust = self.current.snapshot.trust();
+        let by_key =
+            for_want_of_proof.then(|| authn::dpop_challenge(evidence, trust, now)).flatten();
+        Decision::Deny(match by_key {
+            None => denial,
+            Some(DpopChallenge { algorithms, nonce }) => {
+                denial.needing_proof(ProofNeed { algorithms, nonce })
+            }
+        })
+    }
+
+    fn outcome(&self, decision: Decision, subject: Option<Subject>, phases: Phases) -> Outcome {
         Outcome {
             id: self.pdp.ids.next(),
             decision,
@@ -298,6 +389,7 @@ impl Pinned<'_> {
             revision: self.current.snapshot.revision().clone(),
             at: self.pdp.clock.now(),
             elapsed: self.stopwatch.elapsed(),
+            phases,
         }
     }
 }

@@ -28,6 +28,21 @@ pub struct Outcome {
     pub at: UnixTime,
     /// From the arrival of the check to the decision.
     pub elapsed: Duration,
+    /// What that time went by with.
+    pub phases: Phases,
+}
+
+/// When each step of a decision was done, since the arrival of the check. A step that was not reached has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Deciding began.
+    pub began: Option<Duration>,
+    /// What verifying needs was there.
+    pub gathered: Option<Duration>,
+    /// Peer and tokens were verified.
+    pub authenticated: Option<Duration>,
+    /// The rules were evaluated.
+    pub evaluated: Option<Duration>,
 }
 
 /// Told of every decision, after it was made and before it is answered. Must not block and cannot change it.
@@ -48,6 +63,22 @@ pub struct DecisionId([u8; 16]);
 pub(super) struct DecisionIds {
     secret: Secret<[u8; 32]>,
     count: AtomicU64,
+}
+
+// === impl Phases ===
+
+impl Phases {
+    /// The steps that were done: name, begin and end.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, Duration, Duration)> {
+        let Self { began, gathered, authenticated, evaluated } = *self;
+        [
+            ("gather", began, gathered),
+            ("authenticate", gathered, authenticated),
+            ("evaluate", authenticated, evaluated),
+        ]
+        .into_iter()
+        .filter_map(|(name, from, to)| Some((name, from?, to?)))
+    }
 }
 
 // === impl DecisionIds ===

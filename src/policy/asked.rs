@@ -14,6 +14,7 @@ use super::gaps::Gaps;
 use super::rule::Fit;
 use super::variable::Variable;
 use crate::authn::{Binding, PeerIdentity, TokenIdentity};
+use crate::document::policy::BindingSpec;
 use crate::request::{HeaderValue, Headers};
 
 /// A check of a rule, put to a request.
@@ -92,7 +93,9 @@ impl<'a> Asked<'a> {
             Check::PeerEmail => texts(peer.map(|peer| &*peer.emails)),
             Check::PeerSubject => texts(peer.map(|peer| &*peer.subjects)),
             Check::PeerEvidence(level) => vec![level.to_string()],
-            Check::TokenBinding => vec![String::from("certificate")],
+            Check::TokenBinding(binding) => vec![String::from(bound_as(binding))],
+            Check::TokenPresenterKnown(level) => vec![level.to_string()],
+            Check::TokenPresenter(pointer) => vec![format!("the peer, named by `{pointer}`")],
             Check::TokenAudience => texts(token.map(|token| &*token.audiences)),
             Check::TokenSubject => texts(token.map(|token| &*token.subjects)),
             Check::TokenClient => texts(token.map(|token| &*token.clients)),
@@ -168,7 +171,15 @@ impl<'a> Asked<'a> {
                 one("peer.evidence", Sight::open(peer.map(|peer| peer.level().as_str())))
             }
             Check::TokenPresent(_) => one("token.issuers", self.issuers()),
-            Check::TokenBinding => {
+            Check::TokenPresenterKnown(_) => {
+                one("peer.evidence", Sight::open(peer.map(|peer| peer.level().as_str())))
+            }
+            Check::TokenPresenter(pointer) => {
+                let mut found = claim(pointer);
+                found.extend(one("peer", Sight::open(peer.map(named))));
+                found
+            }
+            Check::TokenBinding(_) => {
                 one("token.binding", Sight::open(token.map(|token| bound(token.binding()))))
             }
             Check::TokenAudience => {
@@ -247,6 +258,15 @@ fn named(peer: &PeerIdentity) -> String {
     let spiffe = peer.spiffe().map(ToString::to_string);
     let name = spiffe.or_else(|| peer.dns().first().cloned());
     name.or_else(|| peer.subject().map(str::to_owned)).unwrap_or_else(|| String::from("verified"))
+}
+
+const fn bound_as(binding: BindingSpec) -> &'static str {
+    match binding {
+        BindingSpec::None => "none",
+        BindingSpec::Certificate => "certificate",
+        BindingSpec::Dpop => "dpop",
+        BindingSpec::Any => "certificate or dpop",
+    }
 }
 
 const fn bound(binding: Binding) -> &'static str {

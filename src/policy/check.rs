@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use super::decision::Needs;
+use super::decision::{Needs, ProofNeed};
 use super::gaps::Datum;
 use super::step_up::StepUp;
 use super::truth::Truth;
+use crate::document::policy::BindingSpec;
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::{Reason, Rejection};
 
@@ -42,8 +43,12 @@ pub enum Check<'r> {
     PeerEvidence(EvidenceLevel),
     /// There is a verified token of this issuer.
     TokenPresent(&'r str),
-    /// The token is bound to the peer's certificate.
-    TokenBinding,
+    /// The token is bound as the rule asks for.
+    TokenBinding(BindingSpec),
+    /// Enough of the peer was shown to compare it with what the token says.
+    TokenPresenterKnown(EvidenceLevel),
+    /// The claim at this pointer names the peer.
+    TokenPresenter(&'r str),
     /// The token is meant for one of the audiences.
     TokenAudience,
     /// The token's subject is one of those listed.
@@ -90,6 +95,7 @@ impl<'r> Check<'r> {
             Self::Query(_) => Some(Datum::Query),
             Self::PeerDns | Self::PeerUri | Self::PeerEmail => Some(Datum::PeerNames),
             Self::TokenClaim(pointer) => Datum::of_claim(pointer),
+            Self::TokenPresenter(pointer) => Datum::of_claim(pointer),
             Self::TokenAcr(_) | Self::TokenAge(_) => Some(Datum::TokenClaims),
             Self::During
             | Self::Source
@@ -99,7 +105,8 @@ impl<'r> Check<'r> {
             | Self::PeerSubject
             | Self::PeerEvidence(_)
             | Self::TokenPresent(_)
-            | Self::TokenBinding
+            | Self::TokenBinding(_)
+            | Self::TokenPresenterKnown(_)
             | Self::TokenAudience
             | Self::TokenSubject
             | Self::TokenClient
@@ -128,17 +135,19 @@ impl<'r> Check<'r> {
             Self::PeerSubject => 12,
             Self::PeerEvidence(_) => 13,
             Self::TokenPresent(_) => 14,
-            Self::TokenBinding => 15,
-            Self::TokenAudience => 16,
-            Self::TokenSubject => 17,
-            Self::TokenClient => 18,
-            Self::TokenClaim(_) => 19,
-            Self::TokenScopes(_) => 20,
-            Self::TokenAnyScope(_) => 21,
-            Self::TokenAcr(_) => 22,
-            Self::TokenAge(_) => 23,
-            Self::Condition => 24,
-            Self::Inject(_) => 25,
+            Self::TokenBinding(_) => 15,
+            Self::TokenPresenterKnown(_) => 16,
+            Self::TokenPresenter(_) => 17,
+            Self::TokenAudience => 18,
+            Self::TokenSubject => 19,
+            Self::TokenClient => 20,
+            Self::TokenClaim(_) => 21,
+            Self::TokenScopes(_) => 22,
+            Self::TokenAnyScope(_) => 23,
+            Self::TokenAcr(_) => 24,
+            Self::TokenAge(_) => 25,
+            Self::Condition => 26,
+            Self::Inject(_) => 27,
         }
     }
 
@@ -161,7 +170,8 @@ impl<'r> Check<'r> {
             | Self::PeerSubject => Reason::CertSan,
             Self::PeerEvidence(_) => Reason::EvidenceInsufficient,
             Self::TokenPresent(_) => Reason::TokenMissing,
-            Self::TokenBinding => Reason::BindingUnavailable,
+            Self::TokenBinding(_) | Self::TokenPresenterKnown(_) => Reason::BindingUnavailable,
+            Self::TokenPresenter(_) => Reason::IdentityTokenMismatch,
             Self::TokenAudience => Reason::Audience,
             Self::TokenSubject | Self::TokenClient | Self::TokenClaim(_) => Reason::ClaimMismatch,
             Self::TokenScopes(_) | Self::TokenAnyScope(_) => Reason::ScopeMissing,
@@ -182,6 +192,10 @@ impl<'r> Check<'r> {
         match self {
             Self::TokenScopes(scopes) => Needs { scopes: scopes.to_vec(), ..Needs::default() },
             Self::TokenAcr(step_up) | Self::TokenAge(step_up) => step_up.needs(),
+            // What the proof must be like, the issuer's document says.
+            Self::TokenBinding(BindingSpec::Dpop) => {
+                Needs { proof: Some(ProofNeed::default()), ..Needs::default() }
+            }
             Self::During
             | Self::Source
             | Self::Destination
@@ -197,7 +211,9 @@ impl<'r> Check<'r> {
             | Self::PeerSubject
             | Self::PeerEvidence(_)
             | Self::TokenPresent(_)
-            | Self::TokenBinding
+            | Self::TokenBinding(_)
+            | Self::TokenPresenterKnown(_)
+            | Self::TokenPresenter(_)
             | Self::TokenAudience
             | Self::TokenSubject
             | Self::TokenClient
@@ -228,7 +244,17 @@ impl fmt::Display for Check<'_> {
             Self::PeerSubject => f.write_str("a peer with another subject"),
             Self::PeerEvidence(level) => write!(f, "evidence `{level}` of the peer"),
             Self::TokenPresent(issuer) => write!(f, "a token of issuer `{issuer}`"),
-            Self::TokenBinding => f.write_str("a token that is bound to the peer's certificate"),
+            Self::TokenBinding(binding) => f.write_str(match binding {
+                BindingSpec::Certificate => "a token that is bound to the peer's certificate",
+                BindingSpec::Dpop => "a token that is bound to a key, with a DPoP proof",
+                BindingSpec::None | BindingSpec::Any => "a token that is bound to its presenter",
+            }),
+            Self::TokenPresenterKnown(level) => {
+                write!(f, "evidence `{level}` of the peer to compare its token with")
+            }
+            Self::TokenPresenter(pointer) => {
+                write!(f, "a token whose claim `{pointer}` names the peer")
+            }
             Self::TokenAudience => f.write_str("a token for another audience"),
             Self::TokenSubject => f.write_str("a token of another subject"),
             Self::TokenClient => f.write_str("a token of another client"),

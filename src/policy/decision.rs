@@ -51,6 +51,17 @@ pub struct Needs {
     pub acr: Vec<String>,
     /// How long ago that may have been.
     pub max_age: Option<Duration>,
+    /// The proof that it must come with (RFC 9449 section 7.1).
+    pub proof: Option<ProofNeed>,
+}
+
+/// What a proof of possession must be like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProofNeed {
+    /// The algorithms that it may be signed with.
+    pub algorithms: Vec<&'static str>,
+    /// The nonce that it must hold (RFC 9449 section 9).
+    pub nonce: Option<String>,
 }
 
 /// What became of a rule in shadow mode that matched, or of which nobody can tell. It is reported, never enforced.
@@ -100,6 +111,18 @@ impl Decision {
     #[must_use]
     pub const fn is_allow(&self) -> bool {
         matches!(self, Self::Allow(_))
+    }
+
+    /// This decision as a denial for `rejection`: what was allowed turned out to be used up. The rule stays the same.
+    #[must_use]
+    pub fn withdrawn(self, rejection: Rejection) -> Self {
+        match self {
+            Self::Allow(permit) => {
+                let denial = Denial::new(rejection).of(permit.rule);
+                Self::Deny(Denial { shadows: permit.shadows, ..denial })
+            }
+            Self::Deny(denial) => Self::Deny(denial),
+        }
     }
 
     pub(super) fn with_shadows(self, shadows: Vec<ShadowOutcome>) -> Self {
@@ -174,6 +197,13 @@ impl Denial {
     #[must_use]
     pub fn needing(mut self, needs: Needs) -> Self {
         self.needs = needs;
+        self
+    }
+
+    /// This refusal with the proof that would have been needed.
+    #[must_use]
+    pub fn needing_proof(mut self, proof: ProofNeed) -> Self {
+        self.needs.proof = Some(proof);
         self
     }
 

@@ -43,7 +43,7 @@ pub use answer::{Answer, CustomAnswer};
 pub use asked::Asked;
 pub use check::Check;
 pub use condition::Operand;
-pub use decision::{Decision, Denial, Needs, Permit, RuleName, ShadowOutcome};
+pub use decision::{Decision, Denial, Needs, Permit, ProofNeed, RuleName, ShadowOutcome};
 pub use duties::{AssertionRequest, HeaderMutation, Obligations, QueryMutation};
 pub use elsewhere::Elsewhere;
 pub use fact::{Fact, Sight};

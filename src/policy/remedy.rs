@@ -4,6 +4,7 @@ use super::asked::Asked;
 use super::check::Check;
 use super::fact::Sight;
 use super::truth::Truth;
+use crate::document::policy::BindingSpec;
 
 /// What would have to be otherwise so that a check holds; nothing where it does.
 pub(super) fn of(asked: &Asked<'_>, truth: Truth) -> Option<String> {
@@ -51,8 +52,26 @@ fn sentence(asked: &Asked<'_>) -> String {
         Check::TokenPresent(issuer) => {
             format!("the request has to carry a token of the issuer `{issuer}`")
         }
-        Check::TokenBinding => {
-            String::from("the token has to be bound to the peer's certificate (`cnf.x5t#S256`)")
+        Check::TokenBinding(binding) => String::from(match binding {
+            BindingSpec::None => "the token need not be bound",
+            BindingSpec::Certificate => {
+                "the token has to be bound to the peer's certificate (`cnf.x5t#S256`)"
+            }
+            BindingSpec::Dpop => {
+                "the token has to be bound to a key (`cnf.jkt`) that the caller proves to hold (DPoP)"
+            }
+            BindingSpec::Any => {
+                "the token has to be bound to the peer's certificate (`cnf.x5t#S256`) or to a key (`cnf.jkt`, DPoP)"
+            }
+        }),
+        Check::TokenPresenterKnown(level) => {
+            format!(
+                "the proxy has to pass on more of the peer's certificate: `{level}`{}",
+                but(asked)
+            )
+        }
+        Check::TokenPresenter(pointer) => {
+            format!("the claim `{pointer}` has to name the peer that presents the token")
         }
         Check::TokenAudience => {
             format!("the token has to be for the audience {}{}", wanted.one_of(), but(asked))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::duties::{Copies, Obligations, is_spelling_of};
 use super::rule::Rule;
 use crate::reason::{Reason, Rejection};
-use crate::request::{Headers, RequestView};
+use crate::request::{Headers, RequestView, TokenPlace};
 
 /// Everything that any rule can set.
 #[derive(Debug, Default)]
@@ -49,8 +49,13 @@ impl Strip {
             all.into_iter().cloned().collect()
         };
         let query = request.target.as_ref().ok().and_then(|target| target.query.as_deref());
-        let parameters: Vec<&str> =
-            self.query.iter().chain(&removal.query).map(String::as_str).collect();
+        let token = match &obligations.token {
+            Some(TokenPlace::Query(name)) => Some(name),
+            Some(TokenPlace::Authorization | TokenPlace::Header(_) | TokenPlace::Cookie(_))
+            | None => None,
+        };
+        let parameters = self.query.iter().chain(&removal.query).chain(token);
+        let parameters: Vec<&str> = parameters.map(String::as_str).collect();
         let copies = Copies::of(&parameters, query.unwrap_or_default());
         if copies.hidden {
             let why = "a query parameter that rules set or remove is hidden behind a `;`";

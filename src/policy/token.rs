@@ -6,8 +6,12 @@ use super::judge::Judge;
 use super::peer::Both;
 use super::step_up::StepUp;
 use super::trace::Trace;
-use crate::authn::{Binding, Subject, TokenIdentity};
+use super::truth::Truth;
+use crate::authn::{Binding, NameFit, Subject, TokenIdentity, fit_names};
 use crate::clock::UnixTime;
+use crate::document::policy::BindingSpec;
+use crate::evidence_level::EvidenceLevel;
+use crate::identity_map::IdentityMap;
 
 /// What the token must be. An empty list makes no demand.
 #[derive(Clone, Debug, Default)]
@@ -27,8 +31,10 @@ pub(super) struct TokenRequirement {
     pub(super) clients: Box<[String]>,
     /// Claims.
     pub(super) claims: Box<[ClaimMatcher]>,
-    /// Whether it must be bound to the peer's certificate.
-    pub(super) certificate_bound: bool,
+    /// What it must be bound to.
+    pub(super) binding: BindingSpec,
+    /// Which claim names the peer, and how much must have been shown of that.
+    pub(super) bind: Option<(IdentityMap, EvidenceLevel)>,
     /// How its user must have authenticated.
     pub(super) step_up: StepUp,
 }
@@ -52,7 +58,12 @@ impl TokenRequirement {
         both.list("claims", &mut self.claims, &other.claims);
         both.list("acr", &mut self.step_up.acr, &other.step_up.acr);
         both.one("maxAge", &mut self.step_up.max_age, &other.step_up.max_age);
-        self.certificate_bound |= other.certificate_bound;
+        both.one("bind", &mut self.bind, &other.bind);
+        match (self.binding, other.binding) {
+            (_, BindingSpec::None) => {}
+            (BindingSpec::None, binding) => self.binding = binding,
+            (_, _) => both.twice.push("binding"),
+        }
         self
     }
 
@@ -65,8 +76,19 @@ impl TokenRequirement {
         let token = subject.token(&self.issuer);
         judge.check(Check::TokenPresent(&self.issuer), || token.is_some().into());
         let Some(token) = token else { return };
-        if self.certificate_bound {
-            judge.check(Check::TokenBinding, || (token.binding() == Binding::Certificate).into());
+        if self.binding != BindingSpec::None {
+            judge
+                .check(Check::TokenBinding(self.binding), || self.is_bound(token.binding()).into());
+        }
+        if let Some((map, evidence)) = &self.bind {
+            let peer = subject.peer().verified();
+            let fit = fit_names(map, *evidence, token.claim(map.pointer()), peer);
+            let known = fit != NameFit::Unknown;
+            judge.check(Check::TokenPresenterKnown(*evidence), || known.into());
+            if known {
+                let same = Truth::from(fit == NameFit::Same);
+                judge.check(Check::TokenPresenter(map.pointer()), || same);
+            }
         }
         self.judge_names(token, judge);
         for claim in &self.claims {
@@ -85,6 +107,15 @@ impl TokenRequirement {
             });
         }
         self.step_up.judge(token, now, judge);
+    }
+
+    fn is_bound(&self, binding: Binding) -> bool {
+        match self.binding {
+            BindingSpec::None => true,
+            BindingSpec::Certificate => binding == Binding::Certificate,
+            BindingSpec::Dpop => binding == Binding::Dpop,
+            BindingSpec::Any => binding != Binding::None,
+        }
     }
 
     fn judge_names<'r, T: Trace>(&'r self, token: &TokenIdentity, judge: &mut Judge<'r, '_, T>) {

@@ -5,11 +5,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::request::{HeaderValue, Headers};
+use crate::request::{HeaderValue, Headers, SealedParameters};
 
-/// Which header names carry credentials: a built-in set and those that token issuers name.
+/// Which headers and query parameters carry credentials: a built-in set and those that token issuers name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SealedNames(BTreeSet<String>);
+pub struct SealedNames {
+    headers: BTreeSet<String>,
+    parameters: BTreeSet<String>,
+}
 
 /// A place in a request where an issuer's tokens may be (RFC 6750 section 2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,14 +23,20 @@ pub enum TokenPlace {
     Header(String),
     /// The cookie of this name.
     Cookie(String),
+    /// The query parameter of this name, as it is when decoded.
+    Query(String),
 }
 
 /// What a caller and its proxy present to prove who the caller is. Opened by `evidence` only.
 pub struct CredentialHeaders {
     headers: Headers,
+    parameters: SealedParameters,
     source_certificate: Option<String>,
     source_principal: Option<String>,
 }
+
+/// RFC 6750 section 2.3: a credential wherever it appears, also where nobody asked for it.
+const ALWAYS_SEALED_PARAMETER: &str = "access_token";
 
 /// Sealed whatever the configuration says: they are credentials wherever they appear.
 const ALWAYS_SEALED: [&str; 7] = [
@@ -47,23 +56,35 @@ impl SealedNames {
     #[must_use]
     pub fn with<'a>(more: impl IntoIterator<Item = &'a str>) -> Self {
         let more = more.into_iter().map(str::to_ascii_lowercase);
-        Self(ALWAYS_SEALED.iter().map(ToString::to_string).chain(more).collect())
+        let headers = ALWAYS_SEALED.iter().map(ToString::to_string).chain(more).collect();
+        Self { headers, parameters: BTreeSet::from([ALWAYS_SEALED_PARAMETER.to_owned()]) }
     }
 
     /// The built-in names and the headers that `places` are in.
     #[must_use]
     pub fn for_places<'a>(places: impl IntoIterator<Item = &'a TokenPlace>) -> Self {
-        Self::with(places.into_iter().filter_map(|place| match place {
-            TokenPlace::Header(name) => Some(name.as_str()),
-            // Always sealed.
-            TokenPlace::Authorization | TokenPlace::Cookie(_) => None,
-        }))
+        let mut sealed = Self::default();
+        for place in places {
+            match place {
+                TokenPlace::Header(name) => drop(sealed.headers.insert(name.clone())),
+                TokenPlace::Query(name) => drop(sealed.parameters.insert(name.clone())),
+                // Always sealed.
+                TokenPlace::Authorization | TokenPlace::Cookie(_) => {}
+            }
+        }
+        sealed
     }
 
     /// Whether the header `name`, in lower case, carries a credential.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.0.contains(name)
+        self.headers.contains(name)
+    }
+
+    /// Whether the query parameter `name`, decoded, carries a credential.
+    #[must_use]
+    pub fn contains_parameter(&self, name: &str) -> bool {
+        self.parameters.contains(name)
     }
 }
 
@@ -86,9 +107,26 @@ impl CredentialHeaders {
     ) -> (Headers, Self) {
         let (mut open, mut headers) = (Headers::default(), Headers::default());
         for (name, value) in all.into_lines() {
-            if sealed.contains(&name) { &mut headers } else { &mut open }.push(&name, value);
+            if sealed.contains(&name) {
+                headers.push(&name, value);
+            } else {
+                let value = sealed.cut_header(&name, value);
+                open.push(&name, value);
+            }
         }
-        (open, Self { headers, source_certificate, source_principal })
+        let parameters = SealedParameters::default();
+        (open, Self { headers, parameters, source_certificate, source_principal })
+    }
+
+    /// These credentials and those in the query.
+    #[must_use]
+    pub fn with_parameters(self, parameters: SealedParameters) -> Self {
+        Self { parameters, ..self }
+    }
+
+    /// Every value of the sealed query parameter `name`.
+    pub fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a HeaderValue> {
+        self.parameters.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value)
     }
 
     /// Every line of the sealed header `name`, which is given in lower case.

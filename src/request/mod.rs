@@ -7,14 +7,18 @@
 mod attributes;
 mod credentials;
 mod headers;
+mod parameters;
 mod path;
 mod target;
+mod url;
 
 pub use attributes::{Body, Endpoint};
 pub use credentials::{CredentialHeaders, SealedNames, TokenPlace};
 pub use headers::{HeaderValue, Headers};
+pub use parameters::SealedParameters;
 pub use path::{CanonicalPath, PathLeniency};
 pub use target::{Host, Target};
+pub use url::{NormalUrl, Origin, RequestLine};
 
 use std::collections::BTreeMap;
 
@@ -33,7 +37,7 @@ pub struct RequestView {
     pub protocol: String,
     /// The authority as sent; rules compare [`Target::host`].
     pub raw_host: String,
-    /// The path with query as sent; rules compare [`Target::path`].
+    /// The path with query as sent, but for the values of sealed parameters; rules compare [`Target::path`].
     pub raw_path: String,
     /// The canonical host, path and query, or why there is none. A request without one is denied.
     pub target: Result<Target, Rejection>,

@@ -20,7 +20,7 @@ pub struct Target {
     pub port: Option<u16>,
     /// The path without query.
     pub path: CanonicalPath,
-    /// The query as sent, without `?`; `None` where there is no `?`.
+    /// The query as sent, but for the values of sealed parameters, without `?`; `None` where there is no `?`.
     pub query: Option<String>,
 }
 
@@ -100,7 +100,7 @@ fn refuse(rule: &'static str) -> Rejection {
     Reason::HostInvalid.because(format!("host {rule}"))
 }
 
-fn parse_authority(authority: &str) -> Result<(Host, Option<u16>), Rejection> {
+pub(super) fn parse_authority(authority: &str) -> Result<(Host, Option<u16>), Rejection> {
     // A `:` after the last `]` separates the port; inside the brackets it belongs to the address.
     let port_at =
         authority.rfind(':').filter(|at| authority.rfind(']').is_none_or(|bracket| bracket < *at));

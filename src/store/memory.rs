@@ -17,7 +17,6 @@ pub(super) struct Memory {
     uses: Mutex<Uses>,
     records: Mutex<Records>,
     position: watch::Sender<Position>,
-    since: UnixTime,
 }
 
 /// Claims, and which of them expires first.
@@ -45,13 +44,11 @@ const EPOCH: u64 = 1;
 
 impl Memory {
     pub(super) fn new(options: &StoreMemoryOptions, clock: Arc<dyn Clock>) -> Self {
-        let since = clock.now();
         Self {
             clock,
             uses: Mutex::new(Uses::new(options.first_uses)),
             records: Mutex::default(),
             position: watch::Sender::new(Position { epoch: EPOCH, revision: 0 }),
-            since,
         }
     }
 
@@ -82,12 +79,12 @@ impl Memory {
         self.position.subscribe()
     }
 
-    pub(super) const fn health(&self) -> StoreHealth {
+    pub(super) const fn health() -> StoreHealth {
         StoreHealth {
             kind: "memory",
             up: true,
             was_up: true,
-            since: self.since,
+            since: None,
             losses: 0,
             why: String::new(),
         }

@@ -89,8 +89,8 @@ pub struct StoreHealth {
     pub up: bool,
     /// Whether it could ever be used since the start.
     pub was_up: bool,
-    /// Since when it is as `up` says.
-    pub since: UnixTime,
+    /// Since when it is as `up` says; none where it never was otherwise.
+    pub since: Option<UnixTime>,
     /// How often it was lost since the start.
     pub losses: u64,
     /// Why it cannot be used; empty where it can.
@@ -198,7 +198,7 @@ impl Store {
     #[must_use]
     pub fn health(&self) -> StoreHealth {
         match &self.backend {
-            Backend::Memory(memory) => memory.health(),
+            Backend::Memory(_) => Memory::health(),
             #[cfg(feature = "redis")]
             Backend::Redis(redis) => redis.health(),
         }

@@ -10,6 +10,7 @@ use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
+use super::OtlpOptions;
 use crate::pdp::{Observer, Outcome};
 use crate::policy::Decision;
 use crate::request::RequestView;
@@ -39,6 +40,14 @@ impl Metrics {
     /// # Errors
     /// A message where the exporter cannot be set up.
     pub fn new() -> Result<Self, String> {
+        Self::sent_to(None)
+    }
+
+    /// The instruments, all at zero, sent by OTLP too where there is somebody to send them to.
+    ///
+    /// # Errors
+    /// A message where an exporter cannot be set up.
+    pub fn sent_to(otlp: Option<&OtlpOptions>) -> Result<Self, String> {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
@@ -46,7 +55,11 @@ impl Metrics {
             .without_target_info()
             .build()
             .map_err(|error| error.to_string())?;
-        let provider = SdkMeterProvider::builder().with_reader(exporter).build();
+        let mut provider = SdkMeterProvider::builder().with_reader(exporter);
+        if let Some((reader, resource)) = otlp.map(OtlpOptions::metrics).transpose()? {
+            provider = provider.with_reader(reader).with_resource(resource);
+        }
+        let provider = provider.build();
         let meter = provider.meter("countersign");
         Ok(Self {
             registry,
@@ -106,6 +119,29 @@ impl Metrics {
         let _ = self
             .meter
             .u64_observable_gauge(name)
+            .with_description(help)
+            .with_callback(observe)
+            .build();
+    }
+
+    /// Shows moments and levels that are kept elsewhere, one for each of a few names from documents and settings.
+    pub fn watch_gauges(
+        &self,
+        name: &'static str,
+        unit: &'static str,
+        help: &'static str,
+        label: &'static str,
+        read: impl Fn() -> Vec<(String, i64)> + Send + Sync + 'static,
+    ) {
+        let observe = move |instrument: &dyn opentelemetry::metrics::AsyncInstrument<i64>| {
+            for (value, level) in read() {
+                instrument.observe(level, &[KeyValue::new(label, value)]);
+            }
+        };
+        let _ = self
+            .meter
+            .i64_observable_gauge(name)
+            .with_unit(unit)
             .with_description(help)
             .with_callback(observe)
             .build();

@@ -2,6 +2,10 @@
 
 mod log;
 mod metrics;
+mod otlp;
+mod trace;
 
 pub use log::{LogFormat, LogLevel, LogOptions, init};
 pub use metrics::Metrics;
+pub use otlp::OtlpOptions;
+pub use trace::Traces;

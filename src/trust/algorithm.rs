@@ -1,8 +1,9 @@
-//! The signature algorithms that are believed (RFC 7518 section 3.1, RFC 8037, RFC 9864): asymmetric ones only.
+//! The signature algorithms that are believed (RFC 7518 section 3.1, RFC 8037, RFC 9864).
 
 use std::fmt;
 
-/// A JWS signature algorithm. `none` and the symmetric ones have no variant, so nothing can choose them (P48).
+/// A JWS signature algorithm. `none` has no variant, so nothing can choose it. The symmetric ones are for issuers whose
+/// document has a shared secret, and for those they are the only ones (P48).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -27,13 +28,19 @@ pub enum Algorithm {
     EdDsa,
     /// EdDSA on Ed25519 under its fully specified name (RFC 9864 section 2.2).
     Ed25519,
+    /// HMAC with SHA-256.
+    Hs256,
+    /// HMAC with SHA-384.
+    Hs384,
+    /// HMAC with SHA-512.
+    Hs512,
 }
 
 // === impl Algorithm ===
 
 impl Algorithm {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Rs256,
         Self::Rs384,
         Self::Rs512,
@@ -45,6 +52,9 @@ impl Algorithm {
         Self::Es512,
         Self::EdDsa,
         Self::Ed25519,
+        Self::Hs256,
+        Self::Hs384,
+        Self::Hs512,
     ];
 
     /// The algorithm called `name`; names are case-sensitive (RFC 7515 section 4.1.1).
@@ -68,7 +78,16 @@ impl Algorithm {
             Self::Es512 => "ES512",
             Self::EdDsa => "EdDSA",
             Self::Ed25519 => "Ed25519",
+            Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
         }
+    }
+
+    /// Whether who can verify can also sign.
+    #[must_use]
+    pub const fn is_symmetric(self) -> bool {
+        matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
     }
 }
 

@@ -55,6 +55,10 @@ const fn signing(algorithm: Algorithm) -> Option<Signing> {
         Algorithm::Es256 => Some(Signing::ES256),
         Algorithm::Es384 => Some(Signing::ES384),
         Algorithm::EdDsa => Some(Signing::EdDSA),
-        Algorithm::Es512 | Algorithm::Ed25519 => None,
+        Algorithm::Es512
+        | Algorithm::Ed25519
+        | Algorithm::Hs256
+        | Algorithm::Hs384
+        | Algorithm::Hs512 => None,
     }
 }

@@ -1,15 +1,19 @@
 //! A token issuer: whose tokens are believed, and under which rules.
 
+mod binding;
 mod compile;
 mod introspection;
 mod keys;
+mod secrets;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::document::{BindingFloor, IssuerProfile};
+use crate::document::{BindingFloor, IssuerProfile, TokenUse};
+use crate::evidence_level::EvidenceLevel;
+use crate::identity_map::IdentityMap;
 use crate::request::TokenPlace;
-use crate::trust::{Algorithm, Introspection, KeySet, RemoteKeys};
+use crate::trust::{Algorithm, DpopRules, Introspection, KeySet, RemoteKeys};
 
 pub(super) use compile::refuse_ambiguous;
 
@@ -27,9 +31,21 @@ pub struct Issuer {
     max_age: Option<Duration>,
     places: Vec<TokenPlace>,
     binding: BindingFloor,
+    bind: Option<Bind>,
+    token_use: TokenUse,
+    dpop: DpopRules,
     required_claims: Vec<String>,
     denied_keys: Vec<String>,
     keys: KeySource,
+}
+
+/// What ties a token to the identity on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// Which claim agrees with which name of the peer.
+    pub map: IdentityMap,
+    /// How much of the peer's certificate must have been shown.
+    pub evidence: EvidenceLevel,
 }
 
 /// Where the keys of an issuer are.
@@ -124,6 +140,24 @@ impl Issuer {
     #[must_use]
     pub const fn binding(&self) -> BindingFloor {
         self.binding
+    }
+
+    /// What ties its tokens to the identity of their presenters, where something does.
+    #[must_use]
+    pub const fn bind(&self) -> Option<&Bind> {
+        self.bind.as_ref()
+    }
+
+    /// Whether its tokens work once.
+    #[must_use]
+    pub fn is_once(&self) -> bool {
+        self.token_use == TokenUse::Once
+    }
+
+    /// What proofs of possession of its tokens' keys must be like.
+    #[must_use]
+    pub const fn dpop(&self) -> &DpopRules {
+        &self.dpop
     }
 
     /// Claims that every token has, by JSON pointer.

@@ -1,12 +1,14 @@
-//! One public key (RFC 7517): read strictly, its algorithms fixed by its own type before any token is seen.
+//! One key (RFC 7517): read strictly, its algorithms fixed by its own type before any token is seen.
 //!
 //! The library's `from_jwk` accepts keys for encryption, keys whose type and curve contradict each other and
 //! symmetric keys, so every member that matters is checked here first.
 
 mod roca;
+mod secret;
 
 use std::fmt;
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
     self, EcdsaVerificationAlgorithm, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents,
 };
@@ -21,12 +23,18 @@ use serde_json::{Map, Value};
 use crate::limits::{MAX_KEY_ID_BYTES, MAX_RSA_BITS, MIN_RSA_BITS};
 use crate::trust::Algorithm;
 
-/// A public key that verifies signatures, with the algorithms it is good for.
+/// A key that verifies signatures, with the algorithms it is good for: public, but for the secret that an issuer shares.
 #[derive(Clone)]
 pub struct VerificationKey {
     id: Option<String>,
     thumbprint: String,
-    verifiers: Vec<(Algorithm, ParsedPublicKey)>,
+    verifiers: Vec<(Algorithm, Verifier)>,
+}
+
+#[derive(Clone)]
+enum Verifier {
+    Public(ParsedPublicKey),
+    Secret(Box<hmac::Key>),
 }
 
 /// What the keys of a set are to verify.
@@ -106,7 +114,10 @@ impl VerificationKey {
         Ok(Self {
             id: id.map(str::to_owned),
             thumbprint: jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| KeyFault::Malformed)?,
-            verifiers: verifiers(&jwk.algorithm, &algorithms)?,
+            verifiers: verifiers(&jwk.algorithm, &algorithms)?
+                .into_iter()
+                .map(|(algorithm, key)| (algorithm, Verifier::Public(key)))
+                .collect(),
         })
     }
 
@@ -116,10 +127,16 @@ impl VerificationKey {
         self.id.as_deref()
     }
 
-    /// Its thumbprint (RFC 7638) with SHA-256.
+    /// Its thumbprint (RFC 7638) with SHA-256; of a secret something else that tells it from other keys.
     #[must_use]
     pub fn thumbprint(&self) -> &str {
         &self.thumbprint
+    }
+
+    /// Whether it is a secret, of which nothing can be shown.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.verifiers.iter().any(|(_, key)| matches!(key, Verifier::Secret(_)))
     }
 
     /// The algorithms it is good for.
@@ -133,7 +150,17 @@ impl VerificationKey {
         self.verifiers
             .iter()
             .find(|(known, _)| *known == algorithm)
-            .is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
+            .is_some_and(|(_, key)| key.verifies(message, signature))
+    }
+}
+
+impl Verifier {
+    fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Public(key) => key.verify_sig(message, signature).is_ok(),
+            // In constant time.
+            Self::Secret(key) => hmac::verify(key, message, signature).is_ok(),
+        }
     }
 }
 
@@ -254,7 +281,10 @@ fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
         | Algorithm::Es384
         | Algorithm::Es512
         | Algorithm::EdDsa
-        | Algorithm::Ed25519 => None,
+        | Algorithm::Ed25519
+        | Algorithm::Hs256
+        | Algorithm::Hs384
+        | Algorithm::Hs512 => None,
     }
 }
 
@@ -274,7 +304,10 @@ fn ec_key(
         | Algorithm::Ps384
         | Algorithm::Ps512
         | Algorithm::EdDsa
-        | Algorithm::Ed25519 => return Err(KeyFault::Contradiction),
+        | Algorithm::Ed25519
+        | Algorithm::Hs256
+        | Algorithm::Hs384
+        | Algorithm::Hs512 => return Err(KeyFault::Contradiction),
     };
     let (x, y) = (decode(&key.x)?, decode(&key.y)?);
     if x.len() != length || y.len() != length {

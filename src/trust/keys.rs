@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::json::{self, JsonError};
 use crate::limits::{MAX_JSON_DEPTH, MAX_KEY_SET_BYTES, MAX_KEYS};
-use crate::secret::Fingerprint;
+use crate::secret::{Fingerprint, Secret};
 use crate::trust::Algorithm;
 use crate::trust::jwk::{KeyFault, KeyPurpose, VerificationKey};
 
@@ -107,6 +107,23 @@ impl KeySet {
         }));
         let keys: Vec<_> = keys.into_iter().map(|(_, key)| key).collect();
         Self { revision: revision(&keys), keys, faults }
+    }
+
+    /// The secrets that an issuer shares with us, each with the `kid` by which its tokens name it.
+    ///
+    /// The revision is another one each time: what was verified with a secret must not outlive it, and no name of it may
+    /// help to guess it.
+    pub(super) fn shared(
+        secrets: &[(Option<String>, Secret<Vec<u8>>)],
+        algorithms: &[Algorithm],
+    ) -> Self {
+        let keys = (1..)
+            .zip(secrets)
+            .map(|(place, (id, secret))| {
+                VerificationKey::shared(place, id.clone(), secret, algorithms)
+            })
+            .collect();
+        Self { keys, faults: Vec::new(), revision: Fingerprint::random() }
     }
 
     /// The usable keys.

@@ -3,6 +3,7 @@
 mod algorithm;
 mod assertion;
 mod domain;
+mod dpop;
 mod introspection;
 mod issuer;
 mod jwk;
@@ -17,8 +18,9 @@ pub use domain::{
     Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, SpiffeBundle,
     TrustDomain, Validity, key_weakness,
 };
+pub use dpop::{DpopRules, NonceRules};
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};
-pub use issuer::{Issuer, KeySource};
+pub use issuer::{Bind, Issuer, KeySource};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
 pub use remote::{KeyUrl, KeyUrlError, RemoteFile, RemoteKeys};

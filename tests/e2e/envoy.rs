@@ -7,7 +7,7 @@ use countersign::demo::audit::AuditRecord;
 use countersign::demo::envoy::{EnvoyBinary, Search};
 use countersign::demo::http1::{Request, Response};
 use countersign::demo::pki::Identity;
-use countersign::demo::{Folder, Props, Stage};
+use countersign::demo::{Folder, Props, Stage, server};
 
 /// Envoy breaks the handshake of a certificate that it does not trust, instead of leaving it to countersign.
 pub(crate) const VERIFY: (&str, &str) = (
@@ -57,7 +57,14 @@ pub(crate) fn props() -> Option<Props> {
     let mut props = Props::new(env!("CARGO_BIN_EXE_countersign").into(), find()?);
     // All tests at once on a small machine can keep an unoptimised countersign waiting for longer than a mesh would.
     props.envoy_changes = vec![(" timeout: 0.25s", " timeout: 5s")];
+    props.files = vec![patient()];
     Some(props)
+}
+
+/// The demo's settings with the patience that goes with it.
+pub(crate) fn patient() -> (&'static str, String) {
+    let (name, text) = server::FILES[0];
+    (name, format!("{text}deadline: 5s\n"))
 }
 
 /// The demo behind an Envoy that shows what a default Istio sidecar shows.
@@ -65,8 +72,7 @@ pub(crate) fn istio_sidecar() -> Option<Props> {
     let mut props = props()?;
     props.envoy_changes.extend(ISTIO_SIDECAR.to_vec());
     let orders = include_str!("../../src/demo/documents/orders.yaml");
-    props.files =
-        vec![("policies/orders.yaml", orders.replace("evidence: leaf", "evidence: hash"))];
+    props.files.push(("policies/orders.yaml", orders.replace("evidence: leaf", "evidence: hash")));
     Some(props)
 }
 

@@ -9,6 +9,7 @@ use countersign::demo::{Folder, Props, tour};
 use rcgen::SanType;
 
 use crate::envoy;
+use crate::listeners::settings;
 
 const JOINED: (&str, &str) = ("encode_raw_headers: true", "encode_raw_headers: false");
 const APPEND: (&str, &str) =
@@ -126,15 +127,11 @@ async fn unknown_keys_and_repeated_names_do_not_hide_the_caller() {
 #[tokio::test]
 async fn a_subject_alone_is_compared_as_envoy_writes_it() {
     let Some(mut props) = envoy::props() else { return };
-    let settings = include_str!("../../src/demo/documents/countersign.yaml");
     let plain = include_str!("../../src/demo/documents/trust-domain.yaml")
         .replace("name: prod", "name: plain")
         .replace("spiffe: prod.example", "forwarders: []");
     props.files = vec![
-        (
-            "countersign.yaml",
-            settings.replace("sourceCertificate: true", "sourceCertificate: false"),
-        ),
+        settings("sourceCertificate: true", "sourceCertificate: false"),
         ("policies/plain.yaml", plain),
     ];
     let folder = Folder::temporary().unwrap();

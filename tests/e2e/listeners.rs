@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign::demo::http1::Request;
 use countersign::demo::pki::{ENVOY, HOST, REPORTS};
-use countersign::demo::{Folder, Props, server};
+use countersign::demo::{Folder, Props};
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -27,9 +27,9 @@ async fn plays(props: &Props) {
     stage.strike().await.unwrap();
 }
 
-/// The demo's settings with `from` replaced.
+/// The settings of these tests with `from` replaced.
 pub(crate) fn settings(from: &str, to: &str) -> (&'static str, String) {
-    let (name, text) = server::FILES[0];
+    let (name, text) = envoy::patient();
     assert_eq!(text.matches(from).count(), 1, "{from}");
     (name, text.replace(from, to))
 }

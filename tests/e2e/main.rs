@@ -4,9 +4,14 @@
 //! had the tests say so and are skipped; under `CI=true` they fail.
 
 #[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod docs;
+#[cfg(test)]
+#[path = "../drill/mod.rs"]
+mod drill;
 #[cfg(test)]
 mod envoy;
 #[cfg(test)]
@@ -22,9 +27,13 @@ mod listeners;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod otlp;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod replicas;
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod stopping;
 #[cfg(test)]

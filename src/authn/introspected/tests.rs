@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::authn::token::verify_all;
-use crate::authn::{Binding, Credential, NoMemory, TokenIdentity};
+use crate::authn::{Binding, NoMemory, Presenter, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::document::{self, Attachments, SourceFile};
 use crate::evidence::{PresentedToken, TokenScheme};
@@ -67,7 +67,7 @@ fn judge(
         material.insert_answer("opaque", print, Ok(std::sync::Arc::new(answer.unwrap())));
     }
     let now = UnixTime::from_secs(NOW);
-    verify_all(&[token], &Credential::Absent, trust, &material, &NoMemory, now, &mut |_| {})
+    verify_all(&[token], Presenter::NOBODY, trust, &material, &NoMemory, now, &mut |_| {})
         .map(|mut tokens| tokens.remove(0))
         .map_err(|rejection| rejection.reason())
 }
@@ -113,8 +113,10 @@ fn an_active_token_must_be_one_for_us() {
         (json!({ "token_use": "refresh_token" }), Reason::TokenType),
         (json!({ "typ": "Refresh" }), Reason::TokenType),
         (json!({ "typ": "ID" }), Reason::TokenType),
-        (json!({ "cnf": { "jkt": "x" } }), Reason::DpopInvalid),
-        (json!({ "cnf": { "x5t#S256": "x" } }), Reason::BindingUnavailable),
+        (json!({ "cnf": { "jkt": "A".repeat(43) } }), Reason::DpopInvalid),
+        (json!({ "cnf": { "jkt": "x" } }), Reason::TokenMalformed),
+        (json!({ "cnf": { "x5t#S256": "A".repeat(43) } }), Reason::BindingUnavailable),
+        (json!({ "cnf": { "x5t#S256": "x" } }), Reason::TokenMalformed),
         (json!({ "cnf": [] }), Reason::TokenMalformed),
     ] {
         assert_eq!(judged(&changes).map(|_| ()), Err(reason), "{changes}");

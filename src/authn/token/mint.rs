@@ -1,5 +1,6 @@
 //! Keys and signed tokens for tests.
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{self as sig, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair};
@@ -11,6 +12,7 @@ pub(super) enum Mint {
     Rsa(Box<RsaKeyPair>),
     Ec(EcdsaKeyPair, &'static str),
     Ed(Ed25519KeyPair),
+    Secret(Vec<u8>),
 }
 
 pub(super) fn encode(bytes: impl AsRef<[u8]>) -> String {
@@ -35,6 +37,10 @@ impl Mint {
         Self::Ed(Ed25519KeyPair::generate().unwrap())
     }
 
+    pub(super) fn secret(bytes: &[u8]) -> Self {
+        Self::Secret(bytes.to_vec())
+    }
+
     /// The public key as a JWK with the members of `more`.
     pub(super) fn jwk(&self, more: &Value) -> Value {
         let mut jwk = match self {
@@ -52,6 +58,7 @@ impl Mint {
             Self::Ed(pair) => {
                 json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key()) })
             }
+            Self::Secret(bytes) => json!({ "kty": "oct", "k": encode(bytes) }),
         };
         jwk.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         jwk
@@ -82,6 +89,14 @@ impl Mint {
             }
             Self::Ec(pair, _) => pair.sign(&random, message).unwrap().as_ref().to_vec(),
             Self::Ed(pair) => pair.sign(message).as_ref().to_vec(),
+            Self::Secret(bytes) => {
+                let algorithm = match algorithm {
+                    "HS384" => hmac::HMAC_SHA384,
+                    "HS512" => hmac::HMAC_SHA512,
+                    _ => hmac::HMAC_SHA256,
+                };
+                hmac::sign(&hmac::Key::new(algorithm, bytes), message).as_ref().to_vec()
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::authn::NoMemory;
 use crate::document::{self, Attachments, SourceFile};
 use crate::evidence::TokenScheme;
 use crate::request::TokenPlace;
+use crate::secret::Fingerprint;
 
 const NOW: i64 = 1_800_000_000;
 
@@ -48,24 +49,16 @@ fn verify_at(
         .iter()
         .map(|(place, text)| PresentedToken::for_test(place, TokenScheme::Bearer, text))
         .collect();
-    verify_all(
-        &presented,
-        &Credential::Absent,
-        trust,
-        &Material::default(),
-        memory,
-        now,
-        &mut |_| {},
-    )
-    .map_err(|rejection| rejection.reason())
+    verify_all(&presented, Presenter::NOBODY, trust, &Material::default(), memory, now, &mut |_| {})
+        .map_err(|rejection| rejection.reason())
 }
 
-fn verify_bearer(trust: &TrustStore, token: &str) -> Result<TokenIdentity, Reason> {
+pub(super) fn verify_bearer(trust: &TrustStore, token: &str) -> Result<TokenIdentity, Reason> {
     let tokens = [(TokenPlace::Authorization, token)];
     verify_at(trust, &tokens, &NoMemory, now()).map(|mut tokens| tokens.remove(0))
 }
 
-fn claims(issuer: &str) -> Value {
+pub(super) fn claims(issuer: &str) -> Value {
     json!({
         "iss": issuer, "sub": "alice", "aud": "orders", "client_id": "web", "jti": "1",
         "iat": NOW - 60, "exp": NOW + 600, "scope": "orders:read orders:write",

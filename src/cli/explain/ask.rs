@@ -9,7 +9,7 @@ use super::Args;
 use super::input::{Caller, Input};
 use super::report::Report;
 use super::watch::Watch;
-use crate::authn::{self, Credential, NoMemory, PeerIdentity, Subject, TokenIdentity};
+use crate::authn::{self, Credential, NoMemory, PeerIdentity, Presenter, Subject, TokenIdentity};
 use crate::cli::documents::{self, Progress};
 use crate::cli::{Exit, style};
 use crate::clock::{Clock as _, FixedClock, SystemClock, UnixTime};
@@ -107,10 +107,11 @@ async fn tokens(
         Ok(presented) => presented,
     };
     let material = pinned.gather(evidence).await?;
+    let by = Presenter { peer, proof: &evidence.proof, request: evidence.request.as_ref() };
     let passed = &mut |check| watch.steps.passed.push(check);
     let trust = pinned.snapshot().trust();
     let verified =
-        authn::verify_tokens_traced(presented, peer, trust, &material, &NoMemory, now, passed);
+        authn::verify_tokens_traced(presented, by, trust, &material, &NoMemory, now, passed);
     Ok(verified.map_or_else(Credential::Rejected, Credential::Verified))
 }
 

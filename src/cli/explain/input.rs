@@ -167,11 +167,15 @@ fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
     if let Some(xfcc) = &caller.xfcc {
         headers.push("x-forwarded-client-cert", HeaderValue::new(xfcc.as_bytes().to_vec()));
     }
+    let mut more = None;
     if let Some(path) = &caller.token {
         let text = String::from_utf8(read(path)?)
             .map_err(|_| format!("`{}` is not a token: it is not text", shown(path)))?;
         let (name, value) = token_header(text.trim(), snapshot.trust());
-        headers.push(&name, HeaderValue::new(value.into_bytes()));
+        match name.as_str() {
+            "" => more = value.strip_prefix("/?").map(str::to_owned),
+            name => headers.push(name, HeaderValue::new(value.into_bytes())),
+        }
     }
     let mut told = Told { from: "flags", ..Told::default() };
     let certificate =
@@ -180,7 +184,14 @@ fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
     let sealed = snapshot.sealed();
     let principal = caller.principal.clone();
     let (open, credentials) = CredentialHeaders::split(headers, sealed, certificate, principal);
-    let view = view(args, open)?;
+    let mut path = request.path.clone().unwrap_or_default();
+    if let Some(parameter) = more {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        path = format!("{path}{mark}{parameter}");
+    }
+    let (path, parameters) = sealed.split_target(path);
+    let credentials = credentials.with_parameters(parameters);
+    let view = view(args, path, open)?;
     let caller = match &caller.peer_spiffe {
         None => Caller::Shown(credentials),
         Some(id) => {
@@ -191,10 +202,9 @@ fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
     Ok(Input { view, caller, at: None, gaps: Gaps::NONE, told })
 }
 
-fn view(args: &Args, headers: Headers) -> Result<RequestView, String> {
+fn view(args: &Args, path: String, headers: Headers) -> Result<RequestView, String> {
     let request = &args.request;
-    let (host, path) = (request.host.as_deref(), request.path.as_deref());
-    let (host, path) = (host.unwrap_or_default(), path.unwrap_or_default());
+    let host = request.host.as_deref().unwrap_or_default();
     let context = request.context.iter().map(|pair| {
         let (name, value) = pair
             .split_once('=')
@@ -208,8 +218,8 @@ fn view(args: &Args, headers: Headers) -> Result<RequestView, String> {
         scheme: request.scheme.clone(),
         protocol: String::from("HTTP/2"),
         raw_host: host.to_owned(),
-        raw_path: path.to_owned(),
-        target: Target::parse(host, path),
+        target: Target::parse(host, &path),
+        raw_path: path,
         headers,
         source: Endpoint { address, principal: None },
         destination: Endpoint { address: None, principal: args.caller.destination.clone() },

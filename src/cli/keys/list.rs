@@ -23,6 +23,10 @@ struct IssuerReport {
     error: Option<String>,
     fetch_ms: Option<u128>,
     max_age_seconds: Option<u64>,
+    /// When a server fetches them again.
+    next_refresh: Option<String>,
+    #[serde(skip)]
+    until_refresh: Option<String>,
     keys: Vec<KeyReport>,
     kept: Option<KeptReport>,
 }
@@ -37,6 +41,10 @@ struct KeyReport {
     algorithms: Vec<&'static str>,
     /// RFC 7638, SHA-256.
     thumbprint: Option<String>,
+    /// When a server fetched it for the first time, where one has kept that.
+    first_seen: Option<String>,
+    #[serde(skip)]
+    since: Option<String>,
     usable: bool,
     /// Why not.
     why: Option<String>,
@@ -96,7 +104,11 @@ impl IssuerReport {
             }
         };
         let keys = obtained.keys.as_deref();
-        let usable = keys.iter().flat_map(|set| set.keys()).map(|key| KeyReport::new(key, issuer));
+        let first_seen = obtained.kept.as_ref().map(|kept| &kept.first_seen);
+        let usable = keys.iter().flat_map(|set| set.keys()).map(|key| {
+            let seen = first_seen.and_then(|seen| seen.get(key.thumbprint()).copied());
+            KeyReport::new(key, issuer).seen(seen, now)
+        });
         let skipped = keys.iter().flat_map(|set| set.skipped()).map(KeyReport::skipped);
         Self {
             name: issuer.name().to_owned(),
@@ -107,7 +119,12 @@ impl IssuerReport {
             fetch_ms: took.map(|took| took.as_millis()),
             max_age_seconds: max_age.map(|age| age.as_secs()),
             keys: usable.chain(skipped).collect(),
-            kept: obtained.kept.as_ref().map(|(kept, at)| KeptReport::new(kept, *at, keys, now)),
+            next_refresh: obtained.next_fetch.map(moment::rfc3339),
+            until_refresh: obtained.next_fetch.map(|at| moment::relative(at, now)),
+            kept: obtained
+                .kept
+                .as_ref()
+                .map(|kept| KeptReport::new(&kept.keys, kept.fetched_at, keys, now)),
         }
     }
 
@@ -135,10 +152,17 @@ impl KeyReport {
             position: None,
             r#type: key.algorithms().next().map(key_type),
             algorithms: key.algorithms().map(Algorithm::name).collect(),
-            thumbprint: Some(key.thumbprint().to_owned()),
+            thumbprint: (!key.is_secret()).then(|| key.thumbprint().to_owned()),
+            first_seen: None,
+            since: None,
             usable: why.is_none(),
             why: why.map(str::to_owned),
         }
+    }
+
+    fn seen(self, first: Option<UnixTime>, now: UnixTime) -> Self {
+        let since = first.map(|at| moment::relative(at, now));
+        Self { first_seen: first.map(moment::rfc3339), since, ..self }
     }
 
     fn skipped(skipped: &SkippedKey) -> Self {
@@ -148,6 +172,8 @@ impl KeyReport {
             r#type: None,
             algorithms: Vec::new(),
             thumbprint: None,
+            first_seen: None,
+            since: None,
             usable: false,
             why: Some(skipped.fault.to_string()),
         }
@@ -167,6 +193,7 @@ const fn key_type(algorithm: Algorithm) -> &'static str {
         Algorithm::Es384 => "EC P-384",
         Algorithm::Es512 => "EC P-521",
         Algorithm::EdDsa | Algorithm::Ed25519 => "Ed25519",
+        Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => "secret",
     }
 }
 
@@ -233,6 +260,9 @@ fn write_issuer(report: &IssuerReport, out: &mut dyn Write) -> io::Result<()> {
     if let Some(kept) = &report.kept {
         write_kept(kept, out)?;
     }
+    if let (Some(until), Some(at)) = (&report.until_refresh, &report.next_refresh) {
+        writeln!(out, "  refresh  {until} ({at})")?;
+    }
     write_keys(&report.keys, out)
 }
 
@@ -255,15 +285,16 @@ fn write_keys(keys: &[KeyReport], out: &mut dyn Write) -> io::Result<()> {
     if keys.is_empty() {
         return writeln!(out, "  {BAD}no keys{BAD:#}");
     }
-    let heading = ["kid", "type", "alg", "thumbprint"].map(str::to_owned);
-    let rows: Vec<[String; 4]> = std::iter::once(heading).chain(keys.iter().map(cells)).collect();
+    let heading = ["kid", "type", "alg", "thumbprint", "first seen"].map(str::to_owned);
+    let any_seen = keys.iter().any(|key| key.since.is_some());
+    let rows: Vec<[String; 5]> = std::iter::once(heading).chain(keys.iter().map(cells)).collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let [kid, kind, alg, thumbprint] = [0, 1, 2, 3].map(width);
+    let [kid, kind, alg, thumbprint, seen] = [0, 1, 2, 3, 4].map(width);
     for (row, key) in rows.iter().zip(std::iter::once(None).chain(keys.iter().map(Some))) {
-        let [a, b, c, d] = row;
+        let [a, b, c, d, e] = row;
         let status = match key {
             None => String::from("status"),
             Some(KeyReport { usable: true, .. }) => format!("{GOOD}usable{GOOD:#}"),
@@ -272,12 +303,16 @@ fn write_keys(keys: &[KeyReport], out: &mut dyn Write) -> io::Result<()> {
                 format!("{BAD}not used{BAD:#}: {why}")
             }
         };
-        writeln!(out, "  {a:<kid$}  {b:<kind$}  {c:<alg$}  {d:<thumbprint$}  {status}")?;
+        write!(out, "  {a:<kid$}  {b:<kind$}  {c:<alg$}  {d:<thumbprint$}  ")?;
+        if any_seen {
+            write!(out, "{e:<seen$}  ")?;
+        }
+        writeln!(out, "{status}")?;
     }
     Ok(())
 }
 
-fn cells(key: &KeyReport) -> [String; 4] {
+fn cells(key: &KeyReport) -> [String; 5] {
     let dash = || String::from("-");
     let kid = key.kid.as_deref().map(visible);
     let kid = kid.or_else(|| key.position.map(|at| format!("(key {at} of the set)")));
@@ -291,5 +326,6 @@ fn cells(key: &KeyReport) -> [String; 4] {
         key.r#type.map_or_else(dash, str::to_owned),
         algorithms,
         key.thumbprint.clone().unwrap_or_else(dash),
+        key.since.clone().unwrap_or_else(dash),
     ]
 }

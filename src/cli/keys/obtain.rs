@@ -1,13 +1,13 @@
 //! The keys of one issuer: from the documents, from where they are published, or from what a server has kept.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Common;
 use crate::cli::documents::Progress;
 use crate::clock::{Stopwatch, UnixTime};
-use crate::pdp::{HttpsFetcher, last_good, load_keys};
+use crate::limits::KEY_FETCH_COOLDOWN;
+use crate::pdp::{HttpsFetcher, LastGood, last_good, load_keys};
 use crate::trust::{Issuer, KeySet, KeySource, RemoteKeys};
 
 /// Keys, with where they came from.
@@ -16,8 +16,10 @@ pub(super) struct Obtained {
     /// The keys that a server would use; nothing where there are none.
     pub(super) keys: Option<Arc<KeySet>>,
     pub(super) origin: Origin,
-    /// The last good keys that a server has kept, and when it fetched them.
-    pub(super) kept: Option<(Arc<KeySet>, UnixTime)>,
+    /// The last good keys that a server has kept.
+    pub(super) kept: Option<LastGood>,
+    /// When a server fetches them again: the one that kept them if that said so, else one that starts now.
+    pub(super) next_fetch: Option<UnixTime>,
 }
 
 /// Where keys came from.
@@ -37,11 +39,12 @@ pub(super) enum Origin {
 pub(super) async fn obtain(issuer: &Issuer, common: &Common, now: UnixTime) -> Obtained {
     match issuer.keys() {
         KeySource::Local(keys) => {
-            Obtained { keys: Some(Arc::clone(keys)), origin: Origin::Documents, kept: None }
+            let keys = Some(Arc::clone(keys));
+            Obtained { keys, origin: Origin::Documents, kept: None, next_fetch: None }
         }
         KeySource::Introspected(endpoint) => {
             let origin = Origin::Introspected { address: endpoint.url.to_string() };
-            Obtained { keys: None, origin, kept: None }
+            Obtained { keys: None, origin, kept: None, next_fetch: None }
         }
         KeySource::Remote(source) => remote(source, common, now).await,
     }
@@ -49,7 +52,8 @@ pub(super) async fn obtain(issuer: &Issuer, common: &Common, now: UnixTime) -> O
 
 async fn remote(source: &RemoteKeys, common: &Common, now: UnixTime) -> Obtained {
     let address = source.url.to_string();
-    let kept = common.kept.as_deref().and_then(|folder| kept(folder, source));
+    let kept = common.kept.as_deref().and_then(|folder| last_good(folder, source));
+    let planned = kept.as_ref().and_then(|kept| kept.next_fetch);
     let fetched = if common.offline {
         Err(String::from("`--offline` was given"))
     } else {
@@ -63,16 +67,17 @@ async fn remote(source: &RemoteKeys, common: &Common, now: UnixTime) -> Obtained
         Ok((loaded, took)) => {
             let max_age = loaded.max_age;
             let keys = Some(Arc::new(loaded.keys));
-            Obtained { keys, origin: Origin::Fetched { address, took, max_age }, kept }
+            let origin = Origin::Fetched { address, took, max_age };
+            let asked = max_age.unwrap_or(source.refresh).max(KEY_FETCH_COOLDOWN);
+            let next_fetch = planned.unwrap_or_else(|| now.plus(source.refresh.min(asked)));
+            Obtained { keys, origin, kept, next_fetch: Some(next_fetch) }
         }
         Err(why) => {
             let young = |at: UnixTime| now < at.plus(source.max_stale);
-            let keys = kept.as_ref().filter(|(_, at)| young(*at)).map(|(keys, _)| Arc::clone(keys));
-            Obtained { keys, origin: Origin::NotFetched { address, why }, kept }
+            let usable = kept.as_ref().filter(|kept| young(kept.fetched_at));
+            let keys = usable.map(|kept| Arc::clone(&kept.keys));
+            let origin = Origin::NotFetched { address, why };
+            Obtained { keys, origin, kept, next_fetch: planned }
         }
     }
-}
-
-fn kept(folder: &Path, source: &RemoteKeys) -> Option<(Arc<KeySet>, UnixTime)> {
-    last_good(folder, source).map(|(keys, at)| (Arc::new(keys), at))
 }

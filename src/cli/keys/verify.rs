@@ -15,7 +15,7 @@ use crate::cli::Exit;
 use crate::cli::documents::Progress;
 use crate::cli::style::{self, Output, visible};
 use crate::clock::{SystemClock, UnixTime};
-use crate::evidence::{self, CompactJws, PeerSources, PresentedToken};
+use crate::evidence::{self, CompactJws, PeerSources, Presented, PresentedToken};
 use crate::evidence_level::EvidenceLevel;
 use crate::limits::{KEY_FETCH_TIMEOUT, MAX_TOKEN_BYTES};
 use crate::pdp::Introspector;
@@ -137,19 +137,33 @@ fn from_stdin() -> Result<Secret<String>, Unread> {
 /// The token as one that was found in a request.
 fn present(text: &str, trust: &TrustStore) -> Result<Vec<PresentedToken>, Rejection> {
     let place = place(text, trust);
-    let (name, value) = header(text, &place);
+    let (name, value) = carried(text, &place);
+    let sealed = SealedNames::for_places([&place]);
+    let (_, parameters) = sealed.split_target(value.clone());
     let mut headers = Headers::default();
     headers.push(&name, HeaderValue::new(value.into_bytes()));
-    let sealed = SealedNames::for_places([&place]);
     let (_, credentials) = CredentialHeaders::split(headers, &sealed, None, None);
+    let credentials = credentials.with_parameters(parameters);
     evidence::collect(&credentials, None, &PeerSources::default(), &[place]).tokens
 }
 
-/// The header that carries the token `text`, perhaps with a scheme before it, and its value.
+/// The header that carries the token `text`, which may have a scheme before it, and its value. Without a name it is a path
+/// whose query carries it.
 pub(in crate::cli) fn token_header(text: &str, trust: &TrustStore) -> (String, String) {
     let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
     let bare = if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { text };
-    header(bare, &place(bare, trust))
+    carried(bare, &place(bare, trust))
+}
+
+fn carried(text: &str, place: &TokenPlace) -> (String, String) {
+    match place {
+        TokenPlace::Authorization => (String::from("authorization"), format!("Bearer {text}")),
+        TokenPlace::Header(name) => (name.clone(), text.to_owned()),
+        TokenPlace::Cookie(name) => (String::from("cookie"), format!("{name}={text}")),
+        TokenPlace::Query(name) => {
+            (String::new(), format!("/?{name}={}", text.replace('+', "%2B")))
+        }
+    }
 }
 
 /// Where tokens of the issuer that the token claims to be from may be.
@@ -165,14 +179,6 @@ fn place(text: &str, trust: &TrustStore) -> TokenPlace {
     };
     let place = issuer.and_then(|issuer| issuer.places().first());
     place.cloned().unwrap_or(TokenPlace::Authorization)
-}
-
-fn header(text: &str, place: &TokenPlace) -> (String, String) {
-    match place {
-        TokenPlace::Authorization => (String::from("authorization"), format!("Bearer {text}")),
-        TokenPlace::Header(name) => (name.clone(), text.to_owned()),
-        TokenPlace::Cookie(name) => (String::from("cookie"), format!("{name}={text}")),
-    }
 }
 
 fn is_introspected(issuer: &Issuer) -> bool {
@@ -213,8 +219,9 @@ async fn judge(
     }
     let mut passed = Vec::new();
     let mut tell = |check| passed.push(check);
+    let by = authn::Presenter { peer, proof: &Presented::Absent, request: None };
     let verified =
-        authn::verify_tokens_traced(tokens, peer, trust, &material, &NoMemory, now, &mut tell);
+        authn::verify_tokens_traced(tokens, by, trust, &material, &NoMemory, now, &mut tell);
     let mut report = Report::new(verified.as_deref(), &passed, now);
     report.describe(token, now);
     report.issuer = issuer.map(|issuer| issuer.name().to_owned());

@@ -174,3 +174,32 @@ fn peers_extensions_metadata_and_server_name_arrive() {
     assert_eq!(view.metadata.get("f"), Some(&serde_json::json!({"n": 1.5})));
     assert_eq!(view.sni.as_deref(), Some("orders.example"));
 }
+
+/// Invariant 3, P71: a token in the query is in no part of what policies, logs and audit see, asked for or not.
+#[test]
+fn a_token_in_the_query_is_sealed() {
+    use crate::request::TokenPlace;
+    let place = TokenPlace::Query("t".into());
+    for (sealed, path) in [
+        (SealedNames::default(), "/v1/orders?full=1&access_token=canary"),
+        (SealedNames::for_places([&place]), "/v1/orders?full=1&t=canary"),
+    ] {
+        let http = HttpRequest {
+            method: "GET".into(),
+            host: "a.example".into(),
+            path: path.into(),
+            headers: HashMap::from([
+                (String::from("referer"), format!("https://a.example{path}")),
+                (String::from("x-envoy-original-path"), path.into()),
+            ]),
+            ..Default::default()
+        };
+        let request = Request { time: None, http: Some(http) };
+        let attributes = AttributeContext { request: Some(request), ..Default::default() };
+        let check = CheckRequest { attributes: Some(attributes) };
+        let (view, credentials) = decode(check, &sealed);
+        assert!(!format!("{view:?} {credentials:?}").contains("canary"), "{view:?}");
+        assert!(view.raw_path.starts_with("/v1/orders?full=1&"));
+        assert_eq!(view.headers.len(), 2);
+    }
+}

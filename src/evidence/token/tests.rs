@@ -139,6 +139,44 @@ fn an_opaque_token_is_kept_with_the_reason_why_it_is_no_jws() {
     }
 }
 
+/// RFC 6750 section 2.3, P71: a parameter is a token where it was asked for, and nowhere else; two are one too many.
+#[test]
+fn a_token_in_the_query_is_found_where_it_is_asked_for() {
+    let place = TokenPlace::Query(String::from("access_token"));
+    let collected = |target: &str, places: &[TokenPlace]| {
+        let sealed = SealedNames::for_places(places);
+        let (_, parameters) = sealed.split_target(target.to_owned());
+        let (_, credentials) = CredentialHeaders::split(Headers::default(), &sealed, None, None);
+        let found = collect(&credentials.with_parameters(parameters), places);
+        found
+            .and_then(|found| {
+                found
+                    .iter()
+                    .map(|token| token.jws().map(|_| token.claimed_issuer().map(str::to_owned)))
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(Clone::clone)
+            })
+            .map_err(|rejection| rejection.reason())
+    };
+    let (a, b) = (token("a"), token("b"));
+    let found = Ok(vec![Some(String::from("a"))]);
+    let asked = [place];
+    for (target, places, expected) in [
+        (format!("/x?access_token={a}"), &asked[..], found.clone()),
+        (format!("/x?y=z&access%5Ftoken={}", a.replace('.', "%2E")), &asked[..], found),
+        (format!("/x?access_token={a}&access_token={b}"), &asked[..], Err(Reason::TokenMultiple)),
+        (format!("/x?access_token={a},{b}"), &asked[..], Err(Reason::TokenMultiple)),
+        (String::from("/x?access_token="), &asked[..], Err(Reason::TokenMalformed)),
+        (String::from("/x?access_token"), &asked[..], Err(Reason::TokenMalformed)),
+        (String::from("/x?access_token=%ff"), &asked[..], Err(Reason::TokenMalformed)),
+        (format!("/x?Access_token={a}"), &asked[..], Ok(vec![])),
+        (format!("/x;access_token={a}"), &asked[..], Ok(vec![])),
+        (format!("/x?access_token={a}"), &[TokenPlace::Authorization][..], Ok(vec![])),
+    ] {
+        assert_eq!(collected(&target, places), expected, "{target}");
+    }
+}
+
 proptest! {
     /// P72: no bytes make the reader panic, and nothing that it refuses is echoed.
     #[test]

@@ -13,7 +13,8 @@ use crate::clock::{Clock, UnixTime};
 use crate::limits::MAX_KEY_WAITERS;
 use crate::pdp::fetch::Fetcher;
 use crate::pdp::keys::load::{self, Loaded};
-use crate::pdp::keys::state::KeyState;
+use crate::pdp::keys::state::{Held, KeyState};
+use crate::pdp::keys::store::LastGood;
 use crate::pdp::keys::{KeyStatus, lock, store};
 use crate::trust::{KeyFault, KeySet, KeyUrl, RemoteKeys};
 
@@ -53,8 +54,8 @@ impl Entry {
         let now = clock.now();
         let mut state = KeyState::new(source.refresh, source.max_stale, now);
         let kept = folder.as_deref().and_then(|folder| store::read(folder, source));
-        if let Some((keys, fetched_at)) = kept {
-            state.restore(Arc::new(keys), fetched_at, now);
+        if let Some(kept) = kept {
+            state.restore(kept, now);
         }
         let shared = Arc::new(Shared {
             source: Arc::clone(source),
@@ -147,6 +148,7 @@ impl Shared {
             origin: self.source.url.to_string(),
             keys: state.keys(now).cloned(),
             fetched_at: state.held().map(|held| held.fetched_at),
+            first_seen: state.held().map(|held| held.first_seen.clone()).unwrap_or_default(),
             next_fetch: state.next_attempt(),
             failures: state.failures(),
         }
@@ -179,7 +181,7 @@ async fn refresh(shared: &Arc<Shared>, clock: &dyn Clock, fetcher: &dyn Fetcher)
             Ok(Loaded { keys, text, max_age }) => {
                 report(&keys, &state, origin);
                 state.succeed(Arc::new(keys), max_age, now, jitter());
-                keep(shared, text, now);
+                keep(shared, text, &state);
             }
             Err(error) => {
                 state.fail(now);
@@ -193,11 +195,13 @@ async fn refresh(shared: &Arc<Shared>, clock: &dyn Clock, fetcher: &dyn Fetcher)
 }
 
 /// Writes the keys to the folder, in the background: nobody waits for a disk.
-fn keep(shared: &Arc<Shared>, text: Bytes, now: UnixTime) {
-    let Some(folder) = shared.folder.clone() else { return };
+fn keep(shared: &Arc<Shared>, text: Bytes, state: &KeyState) {
+    let (Some(folder), Some(held)) = (shared.folder.clone(), state.held().cloned()) else { return };
+    let Held { keys, fetched_at, first_seen } = held;
+    let last = LastGood { keys, fetched_at, next_fetch: Some(state.next_attempt()), first_seen };
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = store::write(&folder, &shared.source, &text, now) {
+        if let Err(error) = store::write(&folder, &shared.source, &text, &last) {
             let folder = folder.display();
             tracing::warn!(%folder, %error, "keys could not be kept for a restart");
         }

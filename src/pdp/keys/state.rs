@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::clock::UnixTime;
 use crate::limits::{ABSENT_KEY_LIFETIME, KEY_FETCH_COOLDOWN, MAX_ABSENT_KEYS};
+use crate::pdp::keys::store::LastGood;
 use crate::secret::Fingerprint;
-use crate::trust::KeySet;
+use crate::trust::{KeySet, VerificationKey};
 
 /// First wait after a failure while there are no keys at all; doubles up to the cooldown.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -33,7 +34,11 @@ pub(super) struct KeyState {
 pub(super) struct Held {
     pub(super) keys: Arc<KeySet>,
     pub(super) fetched_at: UnixTime,
+    pub(super) first_seen: FirstSeen,
 }
+
+/// When each key of a set was fetched for the first time since it was absent, by its thumbprint.
+pub type FirstSeen = BTreeMap<String, UnixTime>;
 
 // === impl KeyState ===
 
@@ -120,8 +125,9 @@ impl KeyState {
     }
 
     /// Takes over what was kept from before a restart. It is used while it is not too old, and fetching stays due.
-    pub(super) fn restore(&mut self, keys: Arc<KeySet>, fetched_at: UnixTime, now: UnixTime) {
-        self.held = Some(Held { keys, fetched_at: fetched_at.min(now) });
+    pub(super) fn restore(&mut self, kept: LastGood, now: UnixTime) {
+        let LastGood { keys, fetched_at, first_seen, next_fetch: _ } = kept;
+        self.held = Some(Held { keys, fetched_at: fetched_at.min(now), first_seen });
     }
 
     /// The attempt gave `keys`, which replace all earlier ones: what the issuer withdrew is gone (P62). The next one is due
@@ -136,7 +142,12 @@ impl KeyState {
         // The operator's time is the longest, so that withdrawn keys go; the cooldown is the shortest.
         let asked = max_age.unwrap_or(self.refresh).max(KEY_FETCH_COOLDOWN);
         let refresh = self.refresh.min(asked);
-        self.held = Some(Held { keys, fetched_at: now });
+        let seen = |key: &VerificationKey| {
+            let before = self.held.as_ref().and_then(|held| held.first_seen.get(key.thumbprint()));
+            (key.thumbprint().to_owned(), before.copied().unwrap_or(now))
+        };
+        let first_seen = keys.keys().iter().map(seen).collect();
+        self.held = Some(Held { keys, fetched_at: now, first_seen });
         self.in_flight = false;
         self.failures = 0;
         self.completed = self.completed.wrapping_add(1);
@@ -255,10 +266,16 @@ mod tests {
     #[test]
     fn restored_keys_are_used_while_they_are_not_too_old_and_are_fetched_again_at_once() {
         let mut state = state();
-        state.restore(keys(), at(-3600), at(0));
+        let kept = |fetched_at| LastGood {
+            keys: keys(),
+            fetched_at,
+            next_fetch: None,
+            first_seen: FirstSeen::new(),
+        };
+        state.restore(kept(at(-3600)), at(0));
         assert!(state.keys(at(0)).is_some() && state.keys(at(1)).is_none());
         assert_eq!(state.wait(at(0)), Duration::ZERO);
-        state.restore(keys(), at(999), at(0));
+        state.restore(kept(at(999)), at(0));
         assert!(state.keys(at(3601)).is_none(), "a time in the future is not believed");
     }
 
@@ -289,6 +306,21 @@ mod tests {
         assert_eq!(state.wait(at(-5000)), Duration::ZERO);
         let mut state = loaded();
         assert!(state.force("x", at(-5000)));
+    }
+
+    #[test]
+    fn a_key_is_first_seen_when_it_comes_and_not_when_it_stays() {
+        let mut state = loaded();
+        let seen = |state: &KeyState| {
+            state.held().unwrap().first_seen.values().copied().collect::<Vec<_>>()
+        };
+        state.succeed(keys(), None, at(300), 0.0);
+        assert_eq!(seen(&state), [at(0)]);
+        let none = KeySet::parse(br#"{"keys":[]}"#, KeyPurpose::Jwt).unwrap();
+        state.succeed(Arc::new(none), None, at(600), 0.0);
+        assert_eq!(seen(&state), []);
+        state.succeed(keys(), None, at(900), 0.0);
+        assert_eq!(seen(&state), [at(900)]);
     }
 
     /// P62: what the issuer withdrew is gone after the refresh, whether or not anybody asks for it.

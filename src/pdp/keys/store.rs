@@ -2,14 +2,17 @@
 //!
 //! Whoever can write to the folder can make tokens, as with the policies: it belongs to countersign alone.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
 use crate::limits::MAX_KEY_SET_BYTES;
+use crate::pdp::keys::state::FirstSeen;
 use crate::secret::Fingerprint;
 use crate::trust::{KeySet, RemoteKeys};
 
@@ -21,19 +24,46 @@ struct Stored {
     address: String,
     /// Milliseconds since the epoch.
     fetched_at: i64,
+    /// When the server meant to fetch them again, in milliseconds since the epoch.
+    #[serde(default)]
+    next_fetch: Option<i64>,
+    /// When each key was first fetched, by its thumbprint, in milliseconds since the epoch.
+    #[serde(default)]
+    first_seen: BTreeMap<String, i64>,
     /// The key set as it was fetched: it is read as strictly as when it came.
     key_set: String,
 }
 
-/// Keeps `text`, the keys of `source`, in `folder`; a reader sees the old file or the new one, never a part.
+/// The last good keys of one address.
+#[derive(Clone, Debug)]
+pub struct LastGood {
+    /// The keys.
+    pub keys: Arc<KeySet>,
+    /// When they were fetched.
+    pub fetched_at: UnixTime,
+    /// When the server that fetched them meant to fetch them again.
+    pub next_fetch: Option<UnixTime>,
+    /// When each of them was first fetched.
+    pub first_seen: FirstSeen,
+}
+
+/// Keeps `last`, the keys of `source`, with the text that they came as, in `folder`; a reader sees the old file or the new
+/// one, never a part.
 pub(super) fn write(
     folder: &Path,
     source: &RemoteKeys,
     text: &[u8],
-    fetched_at: UnixTime,
+    last: &LastGood,
 ) -> io::Result<()> {
     let key_set = String::from_utf8(text.to_vec()).map_err(io::Error::other)?;
-    let stored = Stored { address: address(source), fetched_at: fetched_at.as_millis(), key_set };
+    let first_seen = last.first_seen.iter();
+    let stored = Stored {
+        address: address(source),
+        fetched_at: last.fetched_at.as_millis(),
+        next_fetch: last.next_fetch.map(UnixTime::as_millis),
+        first_seen: first_seen.map(|(key, at)| (key.clone(), at.as_millis())).collect(),
+        key_set,
+    };
     fs::create_dir_all(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(&serde_json::to_vec(&stored)?)?;
@@ -44,7 +74,7 @@ pub(super) fn write(
 
 /// What was kept of `source` in `folder`: nothing where there is no file, or one that is not ours.
 #[must_use]
-pub fn read(folder: &Path, source: &RemoteKeys) -> Option<(KeySet, UnixTime)> {
+pub fn read(folder: &Path, source: &RemoteKeys) -> Option<LastGood> {
     let path = path(folder, source);
     // Escaping at most doubles a text, and the rest is small.
     let most = u64::try_from(MAX_KEY_SET_BYTES.saturating_mul(3)).ok()?;
@@ -55,8 +85,13 @@ pub fn read(folder: &Path, source: &RemoteKeys) -> Option<(KeySet, UnixTime)> {
     if stored.address != address(source) {
         return None;
     }
-    let keys = KeySet::parse(stored.key_set.as_bytes(), source.purpose).ok()?;
-    Some((keys, UnixTime::from_millis(stored.fetched_at)))
+    let first_seen = stored.first_seen.into_iter();
+    Some(LastGood {
+        keys: Arc::new(KeySet::parse(stored.key_set.as_bytes(), source.purpose).ok()?),
+        fetched_at: UnixTime::from_millis(stored.fetched_at),
+        next_fetch: stored.next_fetch.map(UnixTime::from_millis),
+        first_seen: first_seen.map(|(key, at)| (key, UnixTime::from_millis(at))).collect(),
+    })
 }
 
 fn address(source: &RemoteKeys) -> String {
@@ -92,9 +127,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (source("https://a.example/jwks"), source("https://b.example/jwks"));
         assert!(read(folder.path(), &a).is_none());
-        write(folder.path(), &a, KEYS.as_bytes(), UnixTime::from_secs(7)).unwrap();
-        let (keys, at) = read(folder.path(), &a).unwrap();
-        assert!(keys.has("k") && at == UnixTime::from_secs(7));
+        let keys = Arc::new(KeySet::parse(KEYS.as_bytes(), KeyPurpose::Jwt).unwrap());
+        let first_seen = FirstSeen::from([(String::from("t"), UnixTime::from_secs(5))]);
+        let (fetched_at, next_fetch) = (UnixTime::from_secs(7), Some(UnixTime::from_secs(9)));
+        let last = LastGood { keys, fetched_at, next_fetch, first_seen };
+        write(folder.path(), &a, KEYS.as_bytes(), &last).unwrap();
+        let found = read(folder.path(), &a).unwrap();
+        assert!(found.keys.has("k"));
+        assert_eq!((found.fetched_at, found.next_fetch), (last.fetched_at, last.next_fetch));
+        assert_eq!(found.first_seen, last.first_seen);
         fs::copy(path(folder.path(), &a), path(folder.path(), &b)).unwrap();
         assert!(read(folder.path(), &b).is_none());
     }

@@ -2,18 +2,21 @@
 
 use std::fmt::Write as _;
 
-use crate::policy::decision::Needs;
-use crate::reason::ClientAnswer;
+use crate::policy::decision::{Needs, ProofNeed};
+use crate::reason::{ClientAnswer, Reason};
 
 /// One challenge being written.
 struct Challenge(String);
 
 /// The value of `www-authenticate`; none where no credential would help. RFC 6750 section 3: every 401 and every
 /// `insufficient_scope` has one.
-pub(super) fn challenge(answer: ClientAnswer, needs: &Needs) -> Option<String> {
+pub(super) fn challenge(answer: ClientAnswer, reason: Reason, needs: &Needs) -> Option<String> {
     let error = answer.oauth_error();
     if error.is_none() && answer != ClientAnswer::Unauthenticated {
         return None;
+    }
+    if let Some(proof) = &needs.proof {
+        return Some(for_proof(reason, error, proof).0);
     }
     let mut bearer = Challenge::of("Bearer").with("realm", "countersign");
     if let Some(error) = error {
@@ -27,6 +30,19 @@ pub(super) fn challenge(answer: ClientAnswer, needs: &Needs) -> Option<String> {
         bearer = bearer.stepping_up(needs);
     }
     Some(bearer.0)
+}
+
+/// RFC 9449 section 7.1: which algorithms a proof may have, and what is wrong with the one that came.
+fn for_proof(reason: Reason, error: Option<&'static str>, proof: &ProofNeed) -> Challenge {
+    let about_proofs =
+        [(Reason::DpopInvalid, "invalid_dpop_proof"), (Reason::DpopNonce, "use_dpop_nonce")];
+    let own = about_proofs.into_iter().find_map(|(known, code)| (known == reason).then_some(code));
+    let error = own.or(error);
+    let mut challenge = Challenge::of("DPoP").with("realm", "countersign");
+    if let Some(error) = error {
+        challenge = challenge.with("error", error);
+    }
+    challenge.with("algs", &proof.algorithms.join(" "))
 }
 
 // === impl Challenge ===

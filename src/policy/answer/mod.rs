@@ -56,6 +56,8 @@ impl Answer {
         let status = redirect.map_or(own_status, |redirect| redirect.status);
         let challenge = challenge_for(status, answer, denial);
         headers.extend(challenge.map(|value| (Cow::from("www-authenticate"), value)));
+        let nonce = denial.needs().proof.as_ref().and_then(|proof| proof.nonce.clone());
+        headers.extend(nonce.map(|nonce| (Cow::from("dpop-nonce"), nonce)));
         let words = Words { answer, status, custom, id };
         let body = if is_grpc(request) {
             // Envoy keeps these, and drops the HTTP status: it would tell 429 as UNAVAILABLE otherwise.
@@ -83,7 +85,7 @@ fn challenge_for(status: u16, answer: ClientAnswer, denial: &Denial) -> Option<S
         (401, 401) | (403, 403) | (401, _) => {
             let answer =
                 if status == answer.status() { answer } else { ClientAnswer::Unauthenticated };
-            challenge::challenge(answer, denial.needs())
+            challenge::challenge(answer, denial.rejection().reason(), denial.needs())
         }
         _ => None,
     }

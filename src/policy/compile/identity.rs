@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::{Compiler, Problem};
-use crate::document::policy::{BindingSpec, ClaimSpec, PeerSpec, Texts, TokenSpec};
-use crate::document::{HumanDuration, Spanned};
+use crate::document::policy::{ClaimSpec, PeerSpec, Texts, TokenSpec};
+use crate::document::{BindSpec, HumanDuration, Spanned};
+use crate::evidence_level::EvidenceLevel;
+use crate::identity_map::IdentityMap;
 use crate::policy::claim::{ClaimMatcher, ClaimTest, Scalar};
 use crate::policy::host::HostPattern;
 use crate::policy::peer::PeerRequirement;
@@ -77,14 +79,26 @@ impl Compiler<'_, '_> {
                 acr: self.each(spec.acr.as_ref(), "acr", read_acr).into(),
                 max_age: spec.max_age.as_ref().and_then(|age| self.max_age(age)),
             },
-            certificate_bound: spec
-                .binding
-                .as_ref()
-                .is_some_and(|binding| binding.value == BindingSpec::Certificate),
+            binding: spec.binding.as_ref().map(|binding| binding.value).unwrap_or_default(),
+            bind: spec.bind.as_ref().and_then(|bind| self.bind(&bind.value)),
         };
         match &spec.fragment {
             Some(name) => self.token_with(own, name),
             None => own,
+        }
+    }
+
+    fn bind(&mut self, spec: &BindSpec) -> Option<(IdentityMap, EvidenceLevel)> {
+        let BindSpec { claim, form, to, map, evidence } = spec;
+        let form = form.as_ref().map(|form| form.value.as_str());
+        let map = map.as_ref().map(|map| map.value.as_str());
+        match IdentityMap::parse(&claim.value, form, &to.value, map) {
+            Ok(map) => Some((map, evidence.unwrap_or(EvidenceLevel::Hash))),
+            Err(error) => {
+                let place = spec.field(error.field);
+                self.error_with("invalid-bind", place, error.message, error.help);
+                None
+            }
         }
     }
 

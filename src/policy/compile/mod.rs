@@ -107,7 +107,9 @@ fn sealed_by(documents: &[Document]) -> SealedNames {
     });
     SealedNames::with(places.flat_map(|places| &places.value).filter_map(|place| match place {
         TokenPlaceSpec::Header(name) => Some(name.value.as_str()),
-        TokenPlaceSpec::Authorization {} | TokenPlaceSpec::Cookie(_) => None,
+        TokenPlaceSpec::Authorization {} | TokenPlaceSpec::Cookie(_) | TokenPlaceSpec::Query(_) => {
+            None
+        }
     }))
 }
 

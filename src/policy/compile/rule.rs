@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Compiler, Target, read_day};
 use crate::document::Spanned;
-use crate::document::policy::{EffectSpec, ModeSpec, RuleSpec};
+use crate::document::policy::{BindingSpec, EffectSpec, ModeSpec, RuleSpec};
 use crate::policy::answer::CustomAnswer;
 use crate::policy::decision::RuleName;
 use crate::policy::rule::{Effect, Mode, Rule};
@@ -76,7 +76,8 @@ impl<'a> Compiler<'a, '_> {
         let token = spec.token.as_ref().and_then(|token| token.value.fragment.as_ref());
         let (Some(name), Some(token)) = (token, &rule.token) else { return };
         for (asked, key) in [
-            (token.certificate_bound, "binding"),
+            (token.binding != BindingSpec::None, "binding"),
+            (token.bind.is_some(), "bind"),
             (!token.step_up.acr.is_empty(), "acr"),
             (token.step_up.max_age.is_some(), "maxAge"),
         ] {
@@ -129,6 +130,9 @@ impl<'a> Compiler<'a, '_> {
         let binding = spec.token.as_ref().and_then(|token| token.value.binding.as_ref());
         if let Some(binding) = binding {
             self.denies_the_strong(binding, "binding");
+        }
+        if let Some(bind) = spec.token.as_ref().and_then(|token| token.value.bind.as_ref()) {
+            self.denies_the_strong(bind, "bind");
         }
         let token = spec.token.as_ref().map(|token| &token.value);
         if let Some(acr) = token.and_then(|token| token.acr.as_ref()) {

@@ -40,7 +40,10 @@ pub(super) fn places(
         let tokens = ids.iter().filter_map(|id| info.offset_for(*id));
         let (start, end) = tokens.fold((u32::MAX, 0), |(s, e), (a, b)| (s.min(a), e.max(b)));
         let whole = byte_of_char(text, start)..byte_of_char(text, end.saturating_add(1));
-        (node.id, balanced(text, whole))
+        // What is asked of is a token, and that it is asked for is none.
+        let before = text.get(..whole.start).unwrap_or_default();
+        let start = before.strip_suffix("has").map_or(whole.start, str::len);
+        (node.id, balanced(text, start..whole.end))
     };
     leaves(expression).into_iter().map(place).collect()
 }

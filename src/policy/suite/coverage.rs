@@ -88,7 +88,9 @@ impl Coverage {
             }
         }
         for (rule, texts) in policies.condition_parts() {
-            for (at, text) in texts.into_iter().enumerate() {
+            let is_constant = |text: &str| matches!(text, "true" | "false");
+            let parts = texts.into_iter().enumerate().filter(|(_, text)| !is_constant(text));
+            for (at, text) in parts {
                 report.parts = report.parts.saturating_add(1);
                 let seen = self.parts.get(&(rule.clone(), at)).copied().unwrap_or_default();
                 if !(seen.yes && seen.no) {

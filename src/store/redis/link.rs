@@ -40,7 +40,7 @@ impl Link {
             kind: "redis",
             up: false,
             was_up: false,
-            since: clock.now(),
+            since: None,
             losses: 0,
             why: "not connected yet".into(),
         };
@@ -168,7 +168,8 @@ impl Link {
     fn mark_up(&self, live: Arc<Live>) {
         self.live.store(Some(live));
         let mut health = self.lock();
-        let lost_for = self.clock.now().since(health.since);
+        let now = self.clock.now();
+        let lost_for = health.since.map(|since| now.since(since));
         if health.was_up {
             tracing::info!(?lost_for, "the shared store answers again");
         } else {
@@ -176,7 +177,7 @@ impl Link {
         }
         health.up = true;
         health.was_up = true;
-        health.since = self.clock.now();
+        health.since = Some(now);
         health.why.clear();
     }
 
@@ -185,7 +186,7 @@ impl Link {
         if health.up {
             health.up = false;
             health.losses = health.losses.saturating_add(1);
-            health.since = self.clock.now();
+            health.since = Some(self.clock.now());
             tracing::warn!(why, "the shared store is lost; reconnecting");
         } else if !health.was_up && health.why != why {
             tracing::warn!(why, "the shared store cannot be reached yet; trying again");

@@ -76,6 +76,7 @@ fn places_of(spec: &TokenIssuerSpec) -> Vec<TokenPlace> {
             TokenPlaceSpec::Authorization {} => TokenPlace::Authorization,
             TokenPlaceSpec::Header(name) => TokenPlace::Header(name.value.to_ascii_lowercase()),
             TokenPlaceSpec::Cookie(name) => TokenPlace::Cookie(name.value.clone()),
+            TokenPlaceSpec::Query(name) => TokenPlace::Query(name.value.clone()),
         })
         .collect()
 }
@@ -96,6 +97,7 @@ impl Compiler<'_> {
         let max_age = max_age.map(|age| self.duration(Some(age), "maxAge", Duration::ZERO));
         let places = self.places();
         let required_claims = self.required_claims();
+        let (bind, dpop) = (self.bind(), self.dpop());
         let keys = self.keys();
         Some(Issuer {
             name: self.document.metadata.name.value.clone(),
@@ -109,6 +111,9 @@ impl Compiler<'_> {
             max_age,
             places: places?,
             binding: self.spec.binding,
+            bind,
+            token_use: self.spec.token_use,
+            dpop,
             required_claims,
             denied_keys: values(&self.spec.deny_kids),
             keys: keys?,
@@ -176,29 +181,24 @@ impl Compiler<'_> {
             );
             return None;
         }
+        let known = self.known_algorithms(&self.spec.algorithms);
+        let all_known = known.len() == self.spec.algorithms.len();
+        (all_known && self.judge_symmetry(&known)).then_some(known)
+    }
+
+    pub(super) fn known_algorithms(&mut self, names: &[Spanned<String>]) -> Vec<Algorithm> {
         let mut known = Vec::new();
-        for name in &self.spec.algorithms {
+        for name in names {
             match Algorithm::from_name(&name.value) {
                 Some(algorithm) => known.push(algorithm),
                 None => self.unknown_algorithm(name),
             }
         }
-        (known.len() == self.spec.algorithms.len()).then_some(known)
+        known
     }
 
     fn unknown_algorithm(&mut self, name: &Spanned<String>) {
         let text = &name.value;
-        if text.to_ascii_uppercase().starts_with("HS") {
-            let message = format!(
-                "algorithm `{text}` is symmetric: whoever can verify a token can also make one"
-            );
-            return self.error(
-                "symmetric-algorithm",
-                name,
-                &message,
-                "let the issuer sign with `RS256`, `ES256` or `EdDSA`",
-            );
-        }
         if text.eq_ignore_ascii_case("none") {
             return self.error(
                 "unsigned-algorithm",
@@ -282,6 +282,7 @@ impl Compiler<'_> {
                 TokenPlaceSpec::Authorization {} => {}
                 TokenPlaceSpec::Header(name) => self.header_name(name),
                 TokenPlaceSpec::Cookie(name) => self.cookie_name(name),
+                TokenPlaceSpec::Query(name) => self.parameter_name(name),
             }
         }
         let mut places = places_of(self.spec);
@@ -319,6 +320,19 @@ impl Compiler<'_> {
             let message = format!("`{}` is not a cookie name", name.value);
             self.error("invalid-place", name, &message, "write a name such as `session`");
         }
+    }
+
+    /// RFC 6750 section 2.3 and RFC 9700 section 4.3.2: what is in a URL ends up in histories, logs and `Referer` headers.
+    fn parameter_name(&mut self, name: &Spanned<String>) {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+        if name.value.is_empty() || !name.value.bytes().all(plain) {
+            let message = format!("`{}` is not a plain name of a query parameter", name.value);
+            return self.error("invalid-place", name, &message, "the usual one is `access_token`");
+        }
+        let message = "tokens in URLs are seen by browsers, proxies and logs";
+        let help = "have callers send the `Authorization` header; where they cannot, keep such tokens short-lived";
+        let span = self.document.origin.span(name);
+        self.problems.push(Diagnostic::warning("query-token", span, message).help(help));
     }
 
     fn required_claims(&mut self) -> Vec<String> {

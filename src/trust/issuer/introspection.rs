@@ -188,7 +188,7 @@ impl Compiler<'_> {
         Some(Secret::new(text.to_owned()))
     }
 
-    fn secret_bytes(&mut self, file: &SecretFile) -> Option<Secret<Vec<u8>>> {
+    pub(super) fn secret_bytes(&mut self, file: &SecretFile) -> Option<Secret<Vec<u8>>> {
         match self.files.read(&self.document.origin, file.source()) {
             Ok(bytes) => Some(Secret::new(bytes.into_owned())),
             Err(problem) => {

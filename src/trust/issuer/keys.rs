@@ -46,25 +46,31 @@ impl Compiler<'_> {
         let (url, discovery) = (&keys.value.url, &keys.value.discovery);
         let plaintext = keys.value.allow_plaintext;
         match (keys.value.sources.as_slice(), url, discovery) {
-            ([source], None, None) => {
+            ([], None, None) if keys.value.secrets.is_some() => {
+                self.refuse_remote_settings(keys);
+                self.shared_secrets(keys.value.secrets.as_ref()?)
+            }
+            ([source], None, None) if keys.value.secrets.is_none() => {
                 self.refuse_remote_settings(keys);
                 self.local_keys(source)
             }
-            ([], Some(url), None) => {
+            ([], Some(url), None) if keys.value.secrets.is_none() => {
                 let url = self.key_url(&url.value, url, plaintext);
                 self.remote_keys(&keys.value, url, None)
             }
-            ([], None, Some(place)) => {
+            ([], None, Some(place)) if keys.value.secrets.is_none() => {
                 let issuer = self.spec.issuer.value.clone();
                 let text = format!("{}{WELL_KNOWN}", issuer.strip_suffix('/').unwrap_or(&issuer));
                 let url = self.key_url(&text, place, plaintext);
                 self.remote_keys(&keys.value, url, Some(issuer))
             }
             (sources, url, discovery) => {
-                let more = usize::from(url.is_some()).saturating_add(discovery.iter().count());
+                let secrets = keys.value.secrets.is_some();
+                let more = [url.is_some(), discovery.is_some(), secrets];
+                let more = more.into_iter().filter(|given| *given).count();
                 let count = sources.len().saturating_add(more);
                 let message = format!(
-                    "keys have {count} sources, expected exactly one of `file`, `inline`, `url` and `discovery`"
+                    "keys have {count} sources, expected exactly one of `file`, `inline`, `url`, `discovery` and `secrets`"
                 );
                 let help = "keep the one that holds the issuer's current keys";
                 self.error("key-source", keys, &message, help);

@@ -77,6 +77,64 @@ fn types_are_compared_as_media_types() {
     assert!(!issuer_with("types: [at+jwt]").allows_type(None));
 }
 
+/// P71, RFC 9700 section 4.3.2: tokens in the query are for who asks for them, and the asking is remarked upon.
+#[test]
+fn a_place_in_the_query_is_off_until_asked_for_and_then_a_warning() {
+    assert_eq!(issuer_with("binding: none").places(), [TokenPlace::Authorization]);
+    let (store, problems) =
+        compile(&spec_with("tokens: [{ query: access_token }]"), &Attachments::default());
+    assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), ["query-token"]);
+    assert!(!any_error(&problems));
+    let place = TokenPlace::Query(String::from("access_token"));
+    assert_eq!(store.issuers[0].places(), [place]);
+}
+
+/// P48: symmetric algorithms are for issuers with a secret, of the right length, and then the only ones.
+#[test]
+fn secrets_are_an_explicit_choice_that_excludes_others() {
+    let mut files = Attachments::default();
+    for (name, bytes) in [("s31", 31), ("s32", 32), ("s48", 48), ("s64", 64)] {
+        files.insert(name.into(), Ok(vec![b'x'; bytes]));
+    }
+    files.insert("gone".into(), Err(String::from("no such file")));
+    let codes = |spec: &str| {
+        let base = "issuer: https://a.example\naudiences: [orders]\n";
+        let (_, problems) = compile(&document("a", &format!("{base}{spec}")), &files);
+        assert_eq!(any_error(&problems), !problems.is_empty(), "{spec}");
+        problems.iter().map(|problem| problem.code).collect::<Vec<_>>()
+    };
+    let inline = format!("inline: '{{\"keys\":[{KEY}]}}'");
+    for (algorithms, keys, expected) in [
+        ("[HS256]", "secrets: [{ file: s32 }]", &[][..]),
+        ("[HS384]", "secrets: [{ file: s48 }]", &[]),
+        ("[HS512, HS256]", "secrets: [{ file: s64 }]", &[]),
+        ("[HS256]", "secrets: [{ file: s32, keyId: a }, { file: s48, keyId: b }]", &[]),
+        ("[HS256]", "secrets: [{ file: s31 }]", &["weak-secret"]),
+        ("[HS256, HS384]", "secrets: [{ file: s32 }]", &["weak-secret"]),
+        ("[HS512]", "secrets: [{ file: s48 }]", &["weak-secret"]),
+        ("[HS256]", "secrets: []", &["key-source"]),
+        ("[HS256]", "secrets: [{ file: gone }]", &["unreadable-file"]),
+        ("[HS256]", "secrets: [{ inline: x }]", &["unknown-field"]),
+        ("[HS256]", "secrets: [{ file: s32 }, { file: s48 }]", &["key-source"]),
+        ("[HS256]", "secrets: [{ file: s32, keyId: a }, { file: s48, keyId: a }]", &["key-source"]),
+        ("[HS256]", "secrets: [{ file: s32, keyId: '' }]", &["key-source"]),
+        ("[HS256]", &inline, &["symmetric-algorithm"]),
+        ("[HS256]", "url: https://a.example/jwks", &["symmetric-algorithm"]),
+        ("[EdDSA, HS256]", "url: https://a.example/jwks", &["symmetric-algorithm"]),
+        ("[EdDSA, HS256]", "secrets: [{ file: s32 }]", &["mixed-algorithms"]),
+        ("[EdDSA]", "secrets: [{ file: s32 }]", &["mixed-algorithms"]),
+        ("[HS256]", &format!("secrets: [{{ file: s32 }}], {inline}"), &["key-source"]),
+        ("[HS256]", "secrets: [{ file: s32 }], discovery: {}", &["key-source"]),
+        ("[HS256]", "secrets: [{ file: s32 }], refresh: 1m", &["key-source"]),
+    ] {
+        let spec = format!("algorithms: {algorithms}\nkeys: {{ {keys} }}");
+        assert_eq!(codes(&spec), expected, "{spec}");
+    }
+    let svid = "profile: jwtSvid\nissuer: spiffe://a.example\naudiences: [orders]\nalgorithms: [HS256]\nkeys: { secrets: [{ file: s32 }] }";
+    let (_, problems) = compile(&document("a", svid), &files);
+    assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), ["key-source"]);
+}
+
 #[test]
 fn places_can_be_named() {
     let issuer = issuer_with(
@@ -115,7 +173,8 @@ fn what_is_wrong_is_told_with_its_code() {
         ("tokens: [{ header: cookie }]", "invalid-place"),
         ("tokens: [{ header: 'a b' }]", "invalid-place"),
         ("tokens: [{ cookie: 'a=b' }]", "invalid-place"),
-        ("tokens: [{ query: a }]", "unknown-value"),
+        ("tokens: [{ query: 'a=' }]", "invalid-place"),
+        ("tokens: [{ body: a }]", "unknown-value"),
         ("requiredClaims: [sub]", "invalid-pointer"),
         ("binding: strong", "unknown-value"),
         ("keys: {}", "key-source"),

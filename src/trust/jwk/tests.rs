@@ -93,7 +93,7 @@ fn a_key_that_is_not_for_verifying_is_refused_with_its_fault() {
         (with(rsa(), &json!({ "key_ops": [] })), KeyFault::OtherUse),
         (with(rsa(), &json!({ "key_ops": ["encrypt"] })), KeyFault::OtherUse),
         (with(rsa(), &json!({ "key_ops": "verify" })), KeyFault::Malformed),
-        (with(rsa(), &json!({ "alg": "HS256" })), KeyFault::Unsupported),
+        (with(rsa(), &json!({ "alg": "HS256" })), KeyFault::Contradiction),
         (with(rsa(), &json!({ "alg": "none" })), KeyFault::Unsupported),
         (with(rsa(), &json!({ "alg": "ES256" })), KeyFault::Contradiction),
         (with(ec(), &json!({ "alg": "ES384" })), KeyFault::Contradiction),

@@ -1,0 +1,174 @@
+//! Proofs of possession (RFC 9449): the caller holds the key that its token is bound to, for this request and for now.
+
+mod nonce;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+use subtle::ConstantTimeEq as _;
+
+use crate::authn::once::OneTimeUse;
+use crate::clock::UnixTime;
+use crate::evidence::{DpopProof, Presented, PresentedToken};
+use crate::limits::MAX_PROOF_ID_BYTES;
+use crate::reason::{Reason, Rejection};
+use crate::request::{NormalUrl, RequestLine};
+use crate::secret::Fingerprint;
+use crate::trust::{Algorithm, DpopRules, Issuer, KeyPurpose, VerificationKey};
+
+/// What a caller shows beside its token.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Possession<'a> {
+    pub(super) proof: &'a Presented<DpopProof>,
+    pub(super) request: Option<&'a RequestLine>,
+    pub(super) now: UnixTime,
+}
+
+/// What a caller without a good proof is told to bring (RFC 9449 sections 7.1 and 9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DpopChallenge {
+    /// The algorithms that proofs may be signed with.
+    pub algorithms: Vec<&'static str>,
+    /// The nonce that they have to hold, where one is needed.
+    pub nonce: Option<String>,
+}
+
+// === impl Possession ===
+
+impl Possession<'_> {
+    /// The checks of RFC 9449 section 4.3, and those of section 7.1: the proof is for `token` and by the key whose
+    /// thumbprint is `bound_to`. What it gives must be used for the first time.
+    ///
+    /// # Errors
+    /// `dpop_invalid`, or `dpop_nonce` where only a current nonce is missing.
+    pub(super) fn prove(
+        &self,
+        token: &PresentedToken,
+        issuer: &Issuer,
+        bound_to: &[u8; 32],
+    ) -> Result<OneTimeUse, Rejection> {
+        let proof = match self.proof {
+            Presented::Present(proof) => proof,
+            Presented::Malformed(rejection) => return Err(rejection.clone()),
+            Presented::Absent => {
+                return Err(refuse("token is bound to a DPoP key, and came without a proof"));
+            }
+        };
+        let rules = issuer.dpop();
+        check_signature(proof, rules, bound_to)?;
+        self.check_request(proof.claims(), rules)?;
+        check_token(proof.claims(), token)?;
+        let expires = self.check_time(proof.claims(), issuer)?;
+        let id = text(proof.claims(), "jti")?;
+        if id.is_empty() || id.len() > MAX_PROOF_ID_BYTES {
+            return Err(refuse(format!(
+                "proof has a `jti` that is not 1 to {MAX_PROOF_ID_BYTES} bytes"
+            )));
+        }
+        // Last, so that a nonce is given to callers who hold the key only.
+        nonce::check(proof.claims(), rules, self.now)?;
+        Ok(OneTimeUse::proof(bound_to, id, expires))
+    }
+
+    /// Checks 8 and 9: the method and the URL are the request's.
+    fn check_request(
+        &self,
+        claims: &Map<String, Value>,
+        rules: &DpopRules,
+    ) -> Result<(), Rejection> {
+        let request =
+            self.request.ok_or_else(|| refuse("proof cannot be compared with its request"))?;
+        if text(claims, "htm")? != request.method {
+            return Err(refuse("proof is for another method"));
+        }
+        let url = NormalUrl::parse(text(claims, "htu")?)
+            .ok_or_else(|| refuse("proof has an `htu` that is not an absolute HTTP URL"))?;
+        if request.is_for(&url, rules.origins()) {
+            return Ok(());
+        }
+        Err(refuse(
+            "proof is for another URL; behind a proxy, `dpop.origins` says what callers see",
+        ))
+    }
+
+    /// Check 11: made lately. The moment from which on it is refused for its age.
+    fn check_time(
+        &self,
+        claims: &Map<String, Value>,
+        issuer: &Issuer,
+    ) -> Result<UnixTime, Rejection> {
+        let made = claims.get("iat").and_then(Value::as_i64).filter(|secs| *secs >= 0);
+        let made = made.map(UnixTime::from_secs);
+        let made = made.ok_or_else(|| refuse("proof has no `iat` that is a time in seconds"))?;
+        let skew = issuer.clock_skew();
+        if made > self.now.plus(skew) {
+            return Err(refuse("proof has an `iat` in the future"));
+        }
+        let end = made.plus(issuer.dpop().max_age()).plus(skew);
+        if self.now >= end {
+            let ago = self.now.since(made).as_secs();
+            return Err(refuse(format!("proof was made {ago} s ago, which is too long")));
+        }
+        Ok(end)
+    }
+}
+
+/// Checks 4 to 7: the type, an asymmetric algorithm, a public key that signed it, and that key is the token's.
+fn check_signature(
+    proof: &DpopProof,
+    rules: &DpopRules,
+    bound_to: &[u8; 32],
+) -> Result<(), Rejection> {
+    let header = proof.jws().header();
+    let is_proof = |kind: &str| {
+        kind.eq_ignore_ascii_case("dpop+jwt") || kind.eq_ignore_ascii_case("application/dpop+jwt")
+    };
+    if !header.token_type.as_deref().is_some_and(is_proof) {
+        return Err(refuse("proof has another type than `dpop+jwt`"));
+    }
+    let algorithm = Algorithm::from_name(&header.algorithm)
+        .filter(|algorithm| rules.algorithms().contains(algorithm))
+        .ok_or_else(|| refuse("proof is signed with an algorithm that is not accepted"))?;
+    let key = VerificationKey::parse(proof.key(), KeyPurpose::Jwt)
+        .map_err(|fault| refuse(format!("proof has a key that {fault}")))?;
+    let thumbprint = URL_SAFE_NO_PAD.decode(key.thumbprint()).unwrap_or_default();
+    if !bool::from(thumbprint.as_slice().ct_eq(bound_to)) {
+        return Err(refuse("proof is by another key than the token's"));
+    }
+    if key.verifies(algorithm, proof.jws().signing_input(), proof.jws().signature()) {
+        return Ok(());
+    }
+    Err(refuse("proof has a signature that is not its key's"))
+}
+
+/// RFC 9449 section 4.3, check 12: made for this token, by its hash.
+fn check_token(claims: &Map<String, Value>, token: &PresentedToken) -> Result<(), Rejection> {
+    let hash = URL_SAFE_NO_PAD.decode(text(claims, "ath")?).unwrap_or_default();
+    let own = Fingerprint::of(token.text().expose().as_bytes());
+    if bool::from(hash.as_slice().ct_eq(own.as_bytes())) {
+        return Ok(());
+    }
+    Err(refuse("proof is for another token"))
+}
+
+fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, Rejection> {
+    claims
+        .get(name)
+        .and_then(Value::as_str)
+        .ok_or_else(|| refuse(format!("proof has no `{name}` that is a string")))
+}
+
+fn refuse(detail: impl Into<std::borrow::Cow<'static, str>>) -> Rejection {
+    Reason::DpopInvalid.because(detail)
+}
+
+// === impl DpopChallenge ===
+
+impl DpopChallenge {
+    /// What proofs for tokens of an issuer with these `rules` need.
+    #[must_use]
+    pub fn of(rules: &DpopRules, now: UnixTime) -> Self {
+        let algorithms = rules.algorithms().iter().map(|algorithm| algorithm.name()).collect();
+        Self { algorithms, nonce: nonce::make(rules, now) }
+    }
+}

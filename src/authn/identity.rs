@@ -1,0 +1,72 @@
+//! Whether a token's claim names the peer that presents it: the sibling of a bound certificate that outlives its rotation.
+
+use serde_json::Value;
+
+use crate::authn::{Credential, PeerIdentity};
+use crate::evidence_level::EvidenceLevel;
+use crate::identity_map::{IdentityMap, PeerName};
+use crate::reason::{Reason, Rejection};
+use crate::spiffe::SpiffeId;
+use crate::trust::Bind;
+
+/// What became of comparing a claim with the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameFit {
+    /// It names this peer.
+    Same,
+    /// It names another, or nobody.
+    Other,
+    /// Too little is known of the peer.
+    Unknown,
+}
+
+/// Compares `claim` with the name of `peer` that `map` says.
+#[must_use]
+pub fn fit(
+    map: &IdentityMap,
+    evidence: EvidenceLevel,
+    claim: Option<&Value>,
+    peer: Option<&PeerIdentity>,
+) -> NameFit {
+    let Some(peer) = peer.filter(|peer| peer.level() >= evidence) else { return NameFit::Unknown };
+    let spiffe = peer.spiffe().map(SpiffeId::as_str);
+    let (names, others): (&[String], _) = match map.to() {
+        PeerName::Spiffe => (&[], spiffe),
+        PeerName::Dns => (peer.dns(), None),
+        PeerName::Uri => (peer.uris(), None),
+    };
+    if names.is_empty() && others.is_none() {
+        return NameFit::Unknown;
+    }
+    let expected = claim.and_then(|claim| map.expected(claim));
+    let same =
+        expected.is_some_and(|expected| names.contains(&expected) || others == Some(&expected));
+    if same { NameFit::Same } else { NameFit::Other }
+}
+
+/// What the issuer asks of all who present its tokens.
+///
+/// # Errors
+/// `identity_token_mismatch`, or `binding_unavailable` where too little is known of the peer.
+pub(super) fn check(
+    bind: Option<&Bind>,
+    claim: impl FnOnce(&str) -> Option<Value>,
+    peer: &Credential<PeerIdentity>,
+) -> Result<(), Rejection> {
+    let Some(Bind { map, evidence }) = bind else { return Ok(()) };
+    match fit(map, *evidence, claim(map.pointer()).as_ref(), peer.verified()) {
+        NameFit::Same => Ok(()),
+        NameFit::Other => {
+            let detail =
+                format!("claim `{}` does not name the peer that presents the token", map.pointer());
+            Err(Reason::IdentityTokenMismatch.because(detail))
+        }
+        NameFit::Unknown => {
+            let detail = format!(
+                "claim `{}` has to name the peer, and evidence `{evidence}` of it is needed",
+                map.pointer()
+            );
+            Err(Reason::BindingUnavailable.because(detail))
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The shape of `bind`: which claim of a token must agree with which name of its presenter.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Spanned;
+use crate::evidence_level::EvidenceLevel;
+
+/// What ties a token to the identity on the wire, whichever certificate it has today.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BindSpec {
+    /// The claim: its name, or a JSON pointer (RFC 6901) such as `/act/sub`.
+    pub claim: Spanned<String>,
+    /// How the claim is made up, such as `{ns}/{client}`. Left out: it is one piece.
+    pub form: Option<Spanned<String>>,
+    /// The name of the peer that is compared: `peer.spiffe`, `peer.dns` or `peer.uri`.
+    pub to: Spanned<String>,
+    /// The name that the peer must have, with the pieces of the claim in it. Left out: the claim is the name.
+    pub map: Option<Spanned<String>>,
+    /// How much of the certificate must have been shown, at least. Left out: `hash`.
+    pub evidence: Option<EvidenceLevel>,
+}
+
+// === impl BindSpec ===
+
+impl BindSpec {
+    /// The field called `name`, for a message about it.
+    #[must_use]
+    pub fn field(&self, name: &str) -> &Spanned<String> {
+        let field = match name {
+            "form" => self.form.as_ref(),
+            "to" => Some(&self.to),
+            "map" => self.map.as_ref(),
+            _ => None,
+        };
+        field.unwrap_or(&self.claim)
+    }
+}

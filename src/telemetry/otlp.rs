@@ -1,0 +1,111 @@
+//! OpenTelemetry over OTLP (gRPC): where traces and metrics are sent, if anywhere.
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::PeriodicReader;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use serde::Deserialize;
+
+use crate::document::HumanDuration;
+
+/// Where traces and metrics are sent, and how many. `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_HEADERS` and the other
+/// standard variables of an OTLP exporter are respected.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OtlpOptions {
+    /// The collector, such as `http://127.0.0.1:4317`.
+    pub endpoint: String,
+    /// The name of the service in every trace.
+    #[serde(default = "default_service_name")]
+    pub service_name: String,
+    /// Which part of the checks whose caller brings no trace begins one: 0 to 1. A caller's own decision is followed.
+    #[serde(default)]
+    pub sample: f64,
+    /// How often metrics are sent.
+    #[serde(default = "default_metrics_interval")]
+    pub metrics_interval: HumanDuration,
+}
+
+fn default_service_name() -> String {
+    "countersign".into()
+}
+
+const fn default_metrics_interval() -> HumanDuration {
+    HumanDuration::new(Duration::from_mins(1))
+}
+
+// === impl OtlpOptions ===
+
+impl OtlpOptions {
+    /// Checks what the types leave open.
+    ///
+    /// # Errors
+    /// What is wrong and what to do.
+    pub fn check(&self) -> Result<(), String> {
+        if !["http://", "https://"].iter().any(|scheme| self.endpoint.starts_with(scheme)) {
+            return Err("`otlp.endpoint` needs a URL such as `http://127.0.0.1:4317`".into());
+        }
+        if !(0.0..=1.0).contains(&self.sample) {
+            return Err(format!("`otlp.sample` is {}, expected 0 to 1", self.sample));
+        }
+        if self.metrics_interval.get().is_zero() {
+            return Err("`otlp.metricsInterval` is 0".into());
+        }
+        Ok(())
+    }
+
+    fn resource(&self) -> Resource {
+        Resource::builder()
+            .with_service_name(self.service_name.clone())
+            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+            .build()
+    }
+
+    /// Sends spans in the background, from within a tokio runtime.
+    pub(super) fn tracer_provider(&self) -> Result<SdkTracerProvider, String> {
+        let exporter = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(&self.endpoint)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let root = Sampler::TraceIdRatioBased(self.sample);
+        Ok(SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_sampler(Sampler::ParentBased(Box::new(root)))
+            .with_resource(self.resource())
+            .build())
+    }
+
+    /// Sends metrics now and then, from within a tokio runtime.
+    pub(super) fn metrics(&self) -> Result<(PeriodicReader<MetricExporter>, Resource), String> {
+        let exporter = MetricExporter::builder()
+            .with_tonic()
+            .with_endpoint(&self.endpoint)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let interval = self.metrics_interval.get();
+        let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
+        Ok((reader, self.resource()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_cannot_be_meant_are_refused() {
+        let check = |json| serde_json::from_str::<OtlpOptions>(json).unwrap().check();
+        assert_eq!(check(r#"{"endpoint": "https://collector:4317", "sample": 0.5}"#), Ok(()));
+        for (json, told) in [
+            (r#"{"endpoint": "collector:4317"}"#, "otlp.endpoint"),
+            (r#"{"endpoint": "http://c", "sample": 1.5}"#, "otlp.sample"),
+            (r#"{"endpoint": "http://c", "metricsInterval": "0s"}"#, "otlp.metricsInterval"),
+        ] {
+            assert!(check(json).unwrap_err().contains(told), "{json}");
+        }
+    }
+}

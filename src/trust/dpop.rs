@@ -1,0 +1,72 @@
+//! What proofs of possession for an issuer's tokens must be like (RFC 9449).
+
+use std::time::Duration;
+
+use crate::request::Origin;
+use crate::secret::Secret;
+use crate::trust::Algorithm;
+
+/// The compiled `dpop` of a `TokenIssuer` document; the default where it has none.
+#[derive(Debug)]
+pub struct DpopRules {
+    pub(super) algorithms: Vec<Algorithm>,
+    pub(super) max_age: Duration,
+    pub(super) origins: Vec<Origin>,
+    pub(super) nonce: Option<NonceRules>,
+}
+
+/// How nonces are made and judged.
+#[derive(Debug)]
+pub struct NonceRules {
+    /// What they are sealed with, at least 32 bytes each: the first one makes them, all of them are accepted.
+    pub secrets: Vec<Secret<Vec<u8>>>,
+    /// For how long one is good.
+    pub lifetime: Duration,
+}
+
+/// How long ago a proof may have been made, unless it is set: a request's way to us, with a wait for a connection.
+pub(super) const DEFAULT_PROOF_AGE: Duration = Duration::from_secs(60);
+
+/// A proof by a secret that we know as well would prove nothing (RFC 9449 section 4.3, check 5).
+pub(super) fn asymmetric() -> Vec<Algorithm> {
+    Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric()).collect()
+}
+
+// === impl DpopRules ===
+
+impl DpopRules {
+    /// The algorithms that proofs may be signed with.
+    #[must_use]
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
+    /// How long ago they may have been made.
+    #[must_use]
+    pub const fn max_age(&self) -> Duration {
+        self.max_age
+    }
+
+    /// What callers see in front of the paths; empty where it is what the proxy tells.
+    #[must_use]
+    pub fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
+    /// The nonces that they must hold, where they must.
+    #[must_use]
+    pub const fn nonce(&self) -> Option<&NonceRules> {
+        self.nonce.as_ref()
+    }
+}
+
+impl Default for DpopRules {
+    fn default() -> Self {
+        Self {
+            algorithms: asymmetric(),
+            max_age: DEFAULT_PROOF_AGE,
+            origins: Vec::new(),
+            nonce: None,
+        }
+    }
+}
