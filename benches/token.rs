@@ -105,7 +105,9 @@ fn memory(_: &mut Criterion) {
     let world = World::new();
     let snapshot = world.snapshot();
     let now = SystemClock.now();
-    let remembered = Remembered::new(&MemoryOptions::default());
+    let room = 192 * 1024 * 1024;
+    let remembered =
+        Remembered::new(&MemoryOptions { token_bytes: room, ..MemoryOptions::default() });
     let before = resident_bytes();
     let identify = |token: &str| {
         let (_, credentials) = world.decoded(&snapshot, Some(token), false);

@@ -2,6 +2,7 @@
 
 mod gauges;
 mod parts;
+mod signing;
 mod status;
 
 use std::io;
@@ -21,6 +22,7 @@ use crate::document::Diagnostic;
 use crate::envoy::{CheckService, ListenAddress, Listener, ListenerOptions, Server, Stop, Tls};
 use crate::pdp::{HttpsFetcher, KeyCache, Load, Observer, Pdp, RemoteFiles};
 use crate::reload::{self, Reloader};
+use crate::signer::Signer;
 use crate::store::Store;
 use crate::telemetry::{LogLevel, Metrics, Traces};
 
@@ -34,6 +36,8 @@ pub struct Bound {
     audit: Option<Arc<AuditLog>>,
     traces: Option<Arc<Traces>>,
     admin: Option<(TcpListener, Pages)>,
+    /// The signer, with where its keys are published beside the admin listener.
+    signer: Option<signing::Publisher>,
 }
 
 /// Longest wait for the audit log's sink in the end. With the drain before it below the 30 s that Kubernetes gives.
@@ -45,6 +49,7 @@ struct Core {
     keys: Arc<KeyCache>,
     remote: Arc<RemoteFiles>,
     store: Arc<Store>,
+    signer: Option<Arc<Signer>>,
     reloader: Reloader,
 }
 
@@ -68,6 +73,9 @@ pub enum StartError {
     /// The shared store cannot be used as it is set up.
     #[error("cannot set up the store: {0}")]
     Store(String),
+    /// Assertions cannot be signed as rules ask for.
+    #[error("{0}")]
+    Assertion(String),
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     Audit(io::Error),
@@ -118,14 +126,19 @@ impl Bound {
             tls: tls.clone(),
             audit: audit.as_deref().map(AuditLog::counts),
             log_level,
+            signer: core.signer.clone(),
         });
         parts.watched_by(&metrics);
+        let signer = match core.signer {
+            Some(signer) => Some(signing::publisher(config, signer).await?),
+            None => None,
+        };
         let admin = match config.admin {
             Some(options) => Some((bind_admin(options.address).await?, parts.pages(metrics))),
             None => None,
         };
         let server = Server { listener, tls, service, options: config.listener.clone() };
-        Ok(Self { server, reloader: core.reloader, audit, traces, admin })
+        Ok(Self { server, reloader: core.reloader, audit, traces, admin, signer })
     }
 
     /// The address that checks are answered on.
@@ -140,8 +153,12 @@ impl Bound {
     pub async fn run(self, stop: impl Future<Output = Stop> + Send) {
         let reloading = tokio::spawn(self.reloader.run());
         let admin = self.admin.map(|(listener, pages)| tokio::spawn(admin::serve(listener, pages)));
+        let signing = self.signer.map(|signer| tokio::spawn(signing::keep(signer)));
         self.server.serve(stop).await;
         reloading.abort();
+        if let Some(signing) = signing {
+            signing.abort();
+        }
         let traces = async {
             if let Some(traces) = self.traces {
                 // Waits, for a bounded time of its own.
@@ -180,12 +197,17 @@ impl Core {
             None => keys,
         });
         let store = Arc::new(store);
+        let signer = signing::signer(config, &snapshot, clock.clone())?;
         let pdp = Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone());
-        let pdp = Arc::new(pdp.sharing(Arc::clone(&store)));
+        let pdp = pdp.sharing(Arc::clone(&store));
+        let pdp = Arc::new(match &signer {
+            Some(signer) => pdp.asserting(Arc::clone(signer)),
+            None => pdp,
+        });
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
             Reloader::new(Arc::clone(&pdp), followed, paths, &files).map_err(StartError::Watch)?;
-        Ok(Self { pdp, keys, remote, store, reloader })
+        Ok(Self { pdp, keys, remote, store, signer, reloader })
     }
 }
 

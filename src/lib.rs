@@ -26,7 +26,7 @@
 //! | 0 | [`limits`] [`json`] | every bound on what somebody else can make us do, with its reason; strict JSON |
 //! | 1 | [`clock`] [`secret`] [`reason`] [`evidence_level`] | time as a value; redaction; the closed vocabulary of why |
 //! | 2 | [`spiffe`] [`request`] [`document`] [`identity_map`] | strict names; the request split from its credentials; YAML documents and diagnostics |
-//! | 3 | [`evidence`] [`trust`] [`store`] | what is shown, **unverified**; what we believe, as plain values; what replicas share |
+//! | 3 | [`evidence`] [`signer`] [`store`] [`trust`] | what is shown, **unverified**; our own signing keys; what replicas share; what we believe, as plain values |
 //! | 4 | [`authn`] | the only room that turns evidence into identity |
 //! | 5 | [`policy`] | rules, compiled and evaluated; it never sees `evidence` or `trust` |
 //! | 6 | [`pdp`] | the decision point: snapshot, keys, memory, outcome |
@@ -71,6 +71,8 @@ pub mod spiffe;
 pub mod evidence;
 pub mod store;
 pub mod trust;
+
+pub mod signer;
 
 pub mod authn;
 

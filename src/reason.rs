@@ -149,6 +149,7 @@ reasons! {
         RuleDenied "rule_denied" Forbidden "a deny rule matched";
         EvalError "eval_error" Forbidden "a rule could not be evaluated, which never allows";
         PolicyUnavailable "policy_unavailable" Unavailable "no policy is loaded, or deciding failed inside countersign";
+        AssertionUnavailable "assertion_unavailable" Unavailable "the signed assertion that the rule asks for could not be made";
         Throttled "throttled" Throttled "too many failed attempts from this source";
     }
 }
@@ -309,7 +310,8 @@ mod tests {
                 "keys_stale",
                 "store_unavailable",
                 "introspection_unavailable",
-                "policy_unavailable"
+                "policy_unavailable",
+                "assertion_unavailable"
             ]
         );
     }

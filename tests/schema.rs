@@ -67,10 +67,10 @@ fn with_files(folder: &Path) {
         ("old.secret", &"o".repeat(32)),
         ("prod.crl", &crl.signed_by(&issuer).unwrap().pem().unwrap()),
         ("batch.jwks.json", &jwks),
-        ("mobile.jwks.json", &jwks),
         ("jobs.jwks.json", &jwks),
-        ("nonce.secret", &"0123456789abcdef".repeat(4)),
-        ("nonce.secret.old", &"fedcba9876543210".repeat(4)),
+        ("mobile.jwks.json", &jwks),
+        ("nonce.secret", &"n".repeat(64)),
+        ("nonce.secret.old", &"o".repeat(64)),
     ] {
         fs::write(folder.join(name), text).unwrap();
     }

@@ -18,7 +18,7 @@ const RANKS: [&[&str]; 12] = [
     &["json", "limits"],
     &["clock", "evidence_level", "reason", "secret"],
     &["document", "identity_map", "request", "spiffe"],
-    &["evidence", "store", "trust"],
+    &["evidence", "signer", "store", "trust"],
     &["authn"],
     &["policy"],
     &["pdp"],
@@ -31,8 +31,13 @@ const RANKS: [&[&str]; 12] = [
 
 /// What a room must not import although its rank would let it: policy sees only what was verified.
 /// The store does I/O, and the core does not.
-const NEVER: [(&str, &str); 4] =
-    [("policy", "evidence"), ("policy", "trust"), ("authn", "store"), ("policy", "store")];
+const NEVER: [(&str, &str); 5] = [
+    ("policy", "evidence"),
+    ("policy", "trust"),
+    ("authn", "store"),
+    ("policy", "store"),
+    ("policy", "signer"),
+];
 
 /// Words and the rooms that may say them.
 const WORDS: [(&str, &[&str], &str); 7] = [

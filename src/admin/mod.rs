@@ -5,8 +5,10 @@
 //! Kubernetes is `kubectl port-forward` and thereby whoever the cluster lets do that.
 
 mod component;
+mod key_set;
 
 pub use component::{Component, Condition};
+pub use key_set::{KeySet, publish};
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -43,6 +45,8 @@ pub struct Pages {
     pub log_level: Box<dyn Fn() -> String + Send + Sync>,
     /// Changes it.
     pub set_log_level: SetLogLevel,
+    /// The public keys of assertions, where there are any.
+    pub key_set: Option<KeySet>,
 }
 
 /// Changes the log level, or says what is wrong with the one that is asked for.
@@ -77,6 +81,7 @@ pub async fn serve(listener: TcpListener, pages: Pages) -> std::io::Result<()> {
 }
 
 fn router(pages: Pages) -> Router {
+    let key_set = key_set::router(pages.key_set.clone());
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
@@ -85,6 +90,7 @@ fn router(pages: Pages) -> Router {
         .route("/log-level", get(log_level).put(set_log_level))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::new(pages))
+        .merge(key_set)
 }
 
 /// `?verbose` shows every part.

@@ -26,6 +26,7 @@ fn pages(condition: Condition) -> Pages {
             wanted.clone_into(&mut level.lock().unwrap());
             Ok(())
         }),
+        key_set: Some(Arc::new(|| String::from("{\"keys\":[]}\n"))),
     }
 }
 

@@ -21,6 +21,10 @@ impl Parts {
         }
         watch_store(metrics, &self.store);
         self.watch_moments(metrics);
+        if let Some(signer) = self.signer.clone() {
+            let help = "Assertions that were signed; those that were used again are not counted";
+            metrics.watch_counter("countersign.assertions.signed", help, move || signer.signed());
+        }
         let parts = Arc::clone(self);
         let help = "XFCC keys passed over because they are not known here";
         metrics.watch_counter("countersign.xfcc.unknown.keys", help, move || {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::signing::key_set_of;
 use crate::admin::{Component, Condition, Pages};
 use crate::audit::AuditCounts;
 use crate::clock::{Clock, UnixTime};
@@ -15,6 +16,7 @@ use crate::document::HumanDuration;
 use crate::envoy::{ListenAddress, ListenerStatus, Tls, TlsStatus};
 use crate::pdp::{KeyCache, KeyStatus, Pdp, RemoteFiles, RemoteStatus};
 use crate::reload::ReloadStatus;
+use crate::signer::Signer;
 use crate::store::{Store, StoreHealth};
 use crate::telemetry::{LogLevel, Metrics};
 use crate::trust::{Revocation, TrustDomain};
@@ -34,6 +36,7 @@ pub(super) struct Parts {
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) audit: Option<Arc<AuditCounts>>,
     pub(super) log_level: LogLevel,
+    pub(super) signer: Option<Arc<Signer>>,
 }
 
 /// A certificate that is about to expire should have been renewed by now: most are at two thirds of their life.
@@ -52,6 +55,7 @@ impl Parts {
             components: Box::new(move || components.components()),
             log_level: Box::new(move || level.get()),
             set_log_level: Box::new(move |level| set_level.set(level)),
+            key_set: self.signer.as_ref().map(key_set_of),
         }
     }
 

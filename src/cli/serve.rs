@@ -121,7 +121,10 @@ fn refuse_start(error: &StartError) -> Exit {
             ));
             Exit::Listen
         }
-        StartError::Audit(_) | StartError::Tls(_) | StartError::Store(_) => {
+        StartError::Audit(_)
+        | StartError::Tls(_)
+        | StartError::Store(_)
+        | StartError::Assertion(_) => {
             style::error(error);
             Exit::Settings
         }

@@ -18,6 +18,7 @@ use crate::audit::{AuditOptions, AuditSettings};
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
 use crate::pdp::{MemoryOptions, PdpOptions};
+use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
 use crate::telemetry::{LogOptions, OtlpOptions};
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub state_folder: Option<PathBuf>,
     /// Where the replicas' shared state is.
     pub store: StoreOptions,
+    /// How assertions for upstreams are signed; `None` where no rule may ask for any.
+    pub assertion: Option<AssertionOptions>,
     /// Where traces and metrics are sent; `None` where they are not.
     pub otlp: Option<OtlpOptions>,
     /// How the decision point works.
@@ -58,6 +61,7 @@ struct RawConfig {
     state_folder: Option<PathBuf>,
     memory: MemoryOptions,
     store: StoreOptions,
+    assertion: Option<AssertionOptions>,
 }
 
 /// Below Envoy's own default of 200 ms, so that our denial arrives before Envoy gives up on us (P15).
@@ -78,6 +82,7 @@ impl Default for RawConfig {
             state_folder: None,
             memory: MemoryOptions::default(),
             store: StoreOptions::default(),
+            assertion: None,
         }
     }
 }
@@ -102,6 +107,9 @@ impl Config {
             otlp.check().map_err(ConfigError::Contradiction)?;
         }
         raw.store.check().map_err(ConfigError::Contradiction)?;
+        if let Some(assertion) = &raw.assertion {
+            assertion.check().map_err(ConfigError::Contradiction)?;
+        }
         if raw.documents.is_empty() {
             let message = "no documents: set `documents` to a list of files or folders, or give `--documents PATH`";
             return Err(ConfigError::Contradiction(message.into()));
@@ -122,6 +130,7 @@ impl Config {
             admin: raw.admin,
             state_folder: raw.state_folder.map(|folder| base.join(folder)),
             store: raw.store.relative_to(base),
+            assertion: raw.assertion.map(|assertion| assertion.relative_to(base)),
             log: raw.log,
             otlp: raw.otlp,
         })

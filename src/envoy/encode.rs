@@ -16,7 +16,7 @@ use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::pb::google::protobuf::{ListValue, Struct, Value};
 use envoy_types::pb::google::rpc::Status;
 
-use crate::pdp::{DecisionId, Outcome};
+use crate::pdp::{DecisionId, Outcome, SealedHeader};
 use crate::policy::{Answer, Decision, Denial, HeaderMutation, Permit, RuleName};
 use crate::reason::Reason;
 use crate::request::{RequestView, TokenPlace};
@@ -34,7 +34,7 @@ const MAX_EXACT_DOUBLE: f64 = 9_007_199_254_740_992.0;
 #[must_use]
 pub fn encode(request: &RequestView, outcome: &Outcome) -> CheckResponse {
     match &outcome.decision {
-        Decision::Allow(permit) => allow(permit, outcome.id),
+        Decision::Allow(permit) => allow(permit, &outcome.sealed, outcome.id),
         Decision::Deny(denial) => deny(denial, request, outcome.id),
     }
 }
@@ -55,9 +55,10 @@ pub(super) fn refuse_unseen() -> CheckResponse {
     }
 }
 
-fn allow(permit: &Permit, id: DecisionId) -> CheckResponse {
+fn allow(permit: &Permit, sealed: &[SealedHeader], id: DecisionId) -> CheckResponse {
     let obligations = permit.obligations();
-    let set = each(&obligations.headers);
+    let mut set = each(&obligations.headers);
+    set.extend(sealed.iter().map(|header| overwrite(&header.name, header.value.expose())));
     let query = obligations.query.iter().map(|parameter| QueryParameter {
         key: parameter.name.to_string(),
         value: parameter.value.clone(),
@@ -70,7 +71,7 @@ fn allow(permit: &Permit, id: DecisionId) -> CheckResponse {
     #[expect(deprecated, reason = "the struct must be built whole; the field stays empty")]
     let ok = OkHttpResponse {
         headers: set,
-        headers_to_remove: to_remove(permit),
+        headers_to_remove: to_remove(permit, sealed),
         dynamic_metadata: None,
         response_headers_to_add: each(&obligations.response_headers),
         query_parameters_to_set: query,
@@ -85,14 +86,18 @@ fn allow(permit: &Permit, id: DecisionId) -> CheckResponse {
 
 /// What is set overwrites the caller's copies; everything else that any rule could have set is removed (P13). The two
 /// are kept apart because Envoy removes after it sets.
-fn to_remove(permit: &Permit) -> Vec<String> {
-    let is_set = |name: &str| permit.headers().iter().any(|header| &*header.name == name);
+fn to_remove(permit: &Permit, sealed: &[SealedHeader]) -> Vec<String> {
+    let names = || sealed.iter().map(|header| &header.name);
+    let names = || permit.headers().iter().map(|header| &header.name).chain(names());
+    let is_set = |name: &str| names().any(|own| **own == *name);
     let injectable = permit.strip().iter().filter(|name| !is_set(name)).cloned();
     let token = match &permit.obligations().token {
         Some(TokenPlace::Authorization) => Some("authorization".to_owned()),
         Some(TokenPlace::Header(name)) => Some(name.clone()),
+        // Set to what is left of it, where anything is.
+        Some(TokenPlace::Cookie(_)) => Some("cookie".to_owned()).filter(|name| !is_set(name)),
         // A parameter is among those that are removed from the query.
-        Some(TokenPlace::Cookie(_) | TokenPlace::Query(_)) | None => None,
+        Some(TokenPlace::Query(_)) | None => None,
     };
     injectable.chain(token).chain([FAILURE_MODE_HEADER.to_owned()]).collect()
 }

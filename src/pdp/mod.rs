@@ -3,6 +3,9 @@
 //! Collect, gather, authenticate, evaluate. Only *gather* may wait, and the clock is read once, after the wait: a token
 //! that expires while its key is fetched is expired.
 
+mod assertion;
+mod carry;
+mod cookies;
 mod dial;
 mod fetch;
 mod introspect;
@@ -18,7 +21,7 @@ pub use introspect::Introspector;
 pub use keys::{
     FirstSeen, KeyCache, KeyStatus, LastGood, LoadError, Loaded, last_good, load as load_keys,
 };
-pub use outcome::{DecisionId, Observer, Outcome, Phases};
+pub use outcome::{DecisionId, Observer, Outcome, Phases, SealedHeader};
 pub use remember::{MemoryOptions, Remembered};
 pub use remote::{RemoteFiles, RemoteStatus};
 pub use snapshot::{Load, Revision, Snapshot};
@@ -36,9 +39,12 @@ use crate::evidence::{self, Evidence, PeerSources, Presented, Xfcc};
 use crate::policy::{Decision, DecisionRequest, Denial, ProofNeed};
 use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, RequestLine, RequestView, SealedNames};
+use crate::signer::Signer;
 use crate::store::{FirstUse, Store};
 use crate::trust::Material;
 
+use self::assertion::Assertions;
+use self::cookies::Cookies;
 use self::outcome::DecisionIds;
 
 /// The policy decision point: shared by every connection, replaced never; what it decides by is replaced whole.
@@ -47,6 +53,8 @@ pub struct Pdp {
     current: ArcSwap<Current>,
     keys: Arc<KeyCache>,
     introspector: Introspector,
+    /// None where the settings say nothing of assertions.
+    assertions: Option<Assertions>,
     clock: Arc<dyn Clock>,
     ids: DecisionIds,
     options: PdpOptions,
@@ -100,8 +108,25 @@ impl Pdp {
         introspector.follow(snapshot.trust(), None);
         let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
         let (ids, unknown_xfcc_keys) = (DecisionIds::new(), AtomicU64::new(0));
+        let assertions = None;
         let store = Arc::new(Store::in_memory(Arc::clone(&clock)));
-        Self { current, keys, introspector, clock, ids, options, store, unknown_xfcc_keys }
+        Self {
+            current,
+            keys,
+            introspector,
+            assertions,
+            clock,
+            ids,
+            options,
+            store,
+            unknown_xfcc_keys,
+        }
+    }
+
+    /// The same, with `signer` for the assertions that rules ask for.
+    #[must_use]
+    pub fn asserting(self, signer: Arc<Signer>) -> Self {
+        Self { assertions: Some(Assertions::new(signer)), ..self }
     }
 
     /// The same, remembering one-time credentials in `store` instead of in a memory of its own.
@@ -119,6 +144,11 @@ impl Pdp {
 
     /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
     pub fn publish(&self, snapshot: Snapshot) {
+        if snapshot.policies().asserts() && self.assertions.is_none() {
+            tracing::error!(
+                "rules ask for assertions and the settings have no `assertion`: those requests are denied"
+            );
+        }
         let previous = self.current.load();
         self.keys.follow(snapshot.trust(), Some(previous.snapshot.trust()));
         self.introspector.follow(snapshot.trust(), Some(previous.snapshot.trust()));
@@ -207,6 +237,7 @@ impl Pinned<'_> {
         trace: &mut T,
     ) -> Outcome {
         let mut evidence = self.collect(view, &credentials);
+        let cookies = self.kept_cookies(&credentials);
         drop(credentials);
         let began = self.stopwatch.elapsed();
         self.pdp.count_unknown_keys(&evidence.peer.xfcc);
@@ -215,7 +246,7 @@ impl Pinned<'_> {
         }
         match self.gather(&evidence).await {
             Ok(material) => {
-                let outcome = self.judge(view, &evidence, &material, began, trace);
+                let outcome = self.judge(view, &evidence, &material, &cookies, began, trace);
                 self.use_up(outcome).await
             }
             Err(rejection) => {
@@ -328,6 +359,7 @@ impl Pinned<'_> {
         view: &RequestView,
         evidence: &Evidence,
         material: &Material,
+        cookies: &Cookies,
         began: Duration,
         trace: &mut T,
     ) -> Outcome {
@@ -346,7 +378,10 @@ impl Pinned<'_> {
             authenticated: Some(authenticated),
             evaluated: Some(self.stopwatch.elapsed()),
         };
-        self.outcome(decision, Some(subject), phases)
+        match self.carry_out(&decision, &subject, cookies, now) {
+            Ok(sealed) => Outcome { sealed, ..self.outcome(decision, Some(subject), phases) },
+            Err(why) => self.outcome(decision.withdrawn(why), Some(subject), phases),
+        }
     }
 
     fn evaluate<T: Trace>(
@@ -385,6 +420,7 @@ impl Pinned<'_> {
         Outcome {
             id: self.pdp.ids.next(),
             decision,
+            sealed: Vec::new(),
             subject,
             revision: self.current.snapshot.revision().clone(),
             at: self.pdp.clock.now(),

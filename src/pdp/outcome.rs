@@ -1,6 +1,7 @@
 //! What happened to one request, and who is told.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct Outcome {
     pub id: DecisionId,
     /// The answer.
     pub decision: Decision,
+    /// Headers for the upstream that are credentials themselves, and so for nobody else to see.
+    pub sealed: Vec<SealedHeader>,
     /// Who asked; `None` where the request was refused before anybody was authenticated.
     pub subject: Option<Subject>,
     /// Which documents were in force.
@@ -43,6 +46,15 @@ pub struct Phases {
     pub authenticated: Option<Duration>,
     /// The rules were evaluated.
     pub evaluated: Option<Duration>,
+}
+
+/// A header to set on the request whose value is a credential.
+#[derive(Clone, Debug)]
+pub struct SealedHeader {
+    /// The name, in lower case.
+    pub name: Arc<str>,
+    /// The value.
+    pub value: Secret<String>,
 }
 
 /// Told of every decision, after it was made and before it is answered. Must not block and cannot change it.

@@ -18,7 +18,7 @@ use super::OtlpOptions;
 use crate::pdp::{Observer, Outcome};
 use crate::policy::Decision;
 use crate::reason::ClientAnswer;
-use crate::request::RequestView;
+use crate::request::{Headers, RequestView};
 
 /// Makes spans of decisions.
 pub struct Traces {
@@ -63,7 +63,7 @@ impl fmt::Debug for Traces {
 
 impl Observer for Traces {
     fn observe(&self, view: &RequestView, outcome: &Outcome) {
-        let context = match parent(view) {
+        let context = match parent(&view.headers) {
             Some(parent) if parent.is_sampled() => Context::new().with_remote_span_context(parent),
             None if self.begins => Context::new(),
             Some(_) | None => return,
@@ -122,8 +122,8 @@ fn method(method: &str) -> &'static str {
 }
 
 /// The caller's span (W3C Trace Context level 1, section 3.2). What breaks the format is as good as absent.
-fn parent(view: &RequestView) -> Option<SpanContext> {
-    let text = view.headers.single("traceparent").ok()??;
+fn parent(headers: &Headers) -> Option<SpanContext> {
+    let text = headers.single("traceparent").ok()??;
     let mut fields = text.trim().splitn(5, '-');
     let version = hex(fields.next()?, 2)?;
     let (trace, span) = (hex(fields.next()?, 32)?, hex(fields.next()?, 16)?);
@@ -134,7 +134,7 @@ fn parent(view: &RequestView) -> Option<SpanContext> {
     }
     let flags = TraceFlags::new(flags) & TraceFlags::SAMPLED;
     let (trace, span) = (TraceId::from_hex(trace).ok()?, SpanId::from_hex(span).ok()?);
-    let state = view.headers.single("tracestate").ok().flatten().and_then(|text| text.parse().ok());
+    let state = headers.single("tracestate").ok().flatten().and_then(|text| text.parse().ok());
     let context = SpanContext::new(trace, span, flags, true, state.unwrap_or(TraceState::NONE));
     context.is_valid().then_some(context)
 }
@@ -153,24 +153,39 @@ fn system_time(millis: i64) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::HeaderValue;
+
+    fn parent_of(lines: &[&str]) -> Option<SpanContext> {
+        let mut headers = Headers::default();
+        for line in lines {
+            headers.push("traceparent", HeaderValue::new(line.as_bytes().to_vec()));
+        }
+        parent(&headers)
+    }
 
     #[test]
     fn only_well_formed_parents_are_continued() {
         let trace = "0af7651916cd43dd8448eb211c80319c";
         let span = "b7ad6b7169203331";
-        let read = |text: &str| {
-            let fields: Vec<_> = text.splitn(5, '-').collect();
-            fields.len() >= 4 && hex(fields[1], 32).is_some() && hex(fields[2], 16).is_some()
-        };
-        assert!(read(&format!("00-{trace}-{span}-01")));
+        let good = format!("00-{trace}-{span}-01");
+        let parent = parent_of(&[&good]).unwrap();
+        assert_eq!((parent.trace_id().to_string(), parent.is_sampled()), (trace.to_owned(), true));
+        assert!(!parent_of(&[&format!("00-{trace}-{span}-00")]).unwrap().is_sampled());
+        assert!(parent_of(&[&format!("01-{trace}-{span}-01-later")]).is_some(), "a later version");
+        assert_eq!(parent_of(&[]), None);
+        assert_eq!(parent_of(&[&good, &good]), None, "which of them?");
         for text in [
             String::new(),
             format!("00-{trace}-{span}"),
+            format!("00-{trace}-{span}-01-more"),
+            format!("ff-{trace}-{span}-01"),
             format!("00-{}-{span}-01", trace.to_uppercase()),
             format!("00-{trace}x-{span}-01"),
             format!("00-{span}-{trace}-01"),
+            format!("00-{}-{span}-01", "0".repeat(32)),
+            format!("00-{trace}-{}-01", "0".repeat(16)),
         ] {
-            assert!(!read(&text), "{text}");
+            assert_eq!(parent_of(&[&text]), None, "{text}");
         }
     }
 

@@ -4,6 +4,8 @@
 //! had the tests say so and are skipped; under `CI=true` they fail.
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod demo;
@@ -29,11 +31,15 @@ mod load;
 #[cfg(test)]
 mod otlp;
 #[cfg(test)]
+mod pitfalls;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod replicas;
 #[cfg(test)]
 mod rotation;
+#[cfg(test)]
+mod stolen;
 #[cfg(test)]
 mod stopping;
 #[cfg(test)]

@@ -84,6 +84,7 @@ fn removes(permit: &Permit, name: &str) -> bool {
     let is_token = match &permit.obligations().token {
         Some(TokenPlace::Authorization) => name == "authorization",
         Some(TokenPlace::Header(own)) => name == own,
+        // Only the cookie or the parameter of the token goes.
         Some(TokenPlace::Cookie(_) | TokenPlace::Query(_)) | None => false,
     };
     is_token || permit.strip().iter().any(|own| own == name)

@@ -1,0 +1,60 @@
+//! Assertions for upstreams: the signer that the settings ask for, kept fresh and published.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use super::{StartError, bind_admin};
+use crate::admin::{self, KeySet};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::pdp::Snapshot;
+use crate::signer::Signer;
+
+/// A signer, with where its keys are published beside the admin listener.
+pub(super) type Publisher = (Arc<Signer>, Option<TcpListener>);
+
+/// The signer that the settings ask for, which there must be where rules ask for assertions.
+pub(super) fn signer(
+    config: &Config,
+    snapshot: &Snapshot,
+    clock: Arc<SystemClock>,
+) -> Result<Option<Arc<Signer>>, StartError> {
+    let Some(options) = &config.assertion else {
+        if snapshot.policies().asserts() {
+            let why = "rules ask for assertions: set `assertion.issuer` to the name that is to be in them";
+            return Err(StartError::Assertion(why.to_owned()));
+        }
+        return Ok(None);
+    };
+    let signer = Signer::new(options, clock).map_err(StartError::Assertion)?;
+    Ok(Some(Arc::new(signer)))
+}
+
+pub(super) fn key_set_of(signer: &Arc<Signer>) -> KeySet {
+    let signer = Arc::clone(signer);
+    Arc::new(move || signer.key_set())
+}
+
+pub(super) async fn publisher(
+    config: &Config,
+    signer: Arc<Signer>,
+) -> Result<Publisher, StartError> {
+    let address = config.assertion.as_ref().and_then(|options| options.publish);
+    let listener = match address {
+        Some(address) => Some(bind_admin(address).await?),
+        None => None,
+    };
+    Ok((signer, listener))
+}
+
+/// Keeps the keys fresh and, where it is asked for, published.
+pub(super) async fn keep((signer, listener): Publisher) {
+    let published = async {
+        let Some(listener) = listener else { return };
+        if let Err(error) = admin::publish(listener, key_set_of(&signer)).await {
+            tracing::error!(%error, "the assertion keys are not published any more");
+        }
+    };
+    tokio::join!(Arc::clone(&signer).run(), published);
+}

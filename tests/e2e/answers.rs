@@ -1,0 +1,304 @@
+//! What callers and upstreams are told, through the real Envoy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::clock::Stopwatch;
+use countersign::demo::http1::{Connection, Request, Response};
+use countersign::demo::mint::{Key, SUBJECT};
+use countersign::demo::pki::{FRONTEND, HOST};
+use countersign::demo::upstream::Received;
+use countersign::demo::{Folder, Props, Stage};
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{DecodingKey, Validation};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::envoy;
+
+const POLICY: &str = r#"
+apiVersion: countersign.dev/v1alpha1
+kind: Policy
+metadata: { name: answers }
+spec:
+  target: { hosts: [orders.example.com] }
+  deny: { redirect: { to: "https://login.example.com/", status: 303 } }
+  rules:
+    - name: told
+      effect: allow
+      on: { methods: [GET], paths: ["/told"] }
+      peer: { any: true }
+      token: { issuer: corp }
+      inject:
+        headers: { x-subject: "{token.sub}" }
+        responseHeaders: { x-tenant: "{token.claims./tenant}" }
+        query: { tenant: "{token.claims./tenant}" }
+        metadata: { who: "{token.sub}", scopes: "{token.claims./scope}" }
+        assertion: { header: x-countersign-assertion, audience: orders, claims: { tenant: "{token.claims./tenant}" } }
+      remove: { token: true, headers: [x-debug], query: [debug] }
+    - name: plain
+      effect: allow
+      on: { methods: [GET], paths: ["/plain"] }
+      peer: { any: true }
+    - name: hidden
+      effect: deny
+      on: { paths: ["/hidden"] }
+      deny: { status: 404, body: { text: There is nothing here., json: { code: NOWHERE } }, headers: { x-team: orders } }
+    - name: step-up
+      effect: allow
+      on: { methods: [GET], paths: ["/admin"] }
+      peer: { any: true }
+      token: { issuer: corp, acr: [phr], maxAge: 5m }
+    - name: grpc
+      effect: allow
+      on: { grpc: [{ service: grpc.health.v1.Health }] }
+      peer: { spiffe: ["spiffe://prod.example/ns/web/sa/*"] }
+      token: { issuer: corp, scopes: ["health:read"] }
+"#;
+
+/// One line of JSON for each request, as docs/envoy.md says.
+const ACCESS_LOG: (&str, &str) = (
+    "stat_prefix: mtls",
+    r#"stat_prefix: mtls
+                access_log:
+                  - name: envoy.access_loggers.file
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
+                      path: access.jsonl
+                      log_format:
+                        json_format:
+                          status: "%RESPONSE_CODE%"
+                          decision_id: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision_id)%"
+                          decision: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision)%"
+                          reason: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:reason)%"
+                          rule: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:rule)%"
+                          who: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:who)%""#,
+);
+
+fn props() -> Option<Props> {
+    let mut props = envoy::props()?;
+    props.envoy_changes.push(ACCESS_LOG);
+    let settings = include_str!("../../src/demo/documents/countersign.yaml");
+    let assertion = "assertion: { issuer: https://countersign.example.com }\n";
+    props.files = vec![
+        ("policies/orders.yaml", POLICY.to_owned()),
+        ("countersign.yaml", format!("{settings}{assertion}")),
+    ];
+    Some(props)
+}
+
+fn received(response: &Response) -> Received {
+    assert_eq!(response.status, 200, "{}", response.text());
+    serde_json::from_slice(&response.body).unwrap()
+}
+
+/// The first `count` lines of Envoy's access log, which it writes now and then.
+async fn access_log(stage: &Stage<'_>, count: usize) -> Vec<Value> {
+    let (path, waiting) = (stage.folder().join("access.jsonl"), Stopwatch::start());
+    loop {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        if text.lines().count() >= count {
+            return text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        }
+        assert!(waiting.elapsed() < Duration::from_secs(30), "{count} lines, got {text}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn key_set(stage: &Stage<'_>) -> JwkSet {
+    let stream = TcpStream::connect(stage.addresses().admin).await.unwrap();
+    let request = Request::get("admin", "/.well-known/jwks.json");
+    let response = Connection::new(stream).send(&request).await.unwrap();
+    assert_eq!(response.header("content-type"), Some("application/jwk-set+json"));
+    serde_json::from_slice(&response.body).unwrap()
+}
+
+/// An upstream's view: one library, the published keys, our name and its own.
+fn verify(assertion: &str, keys: &JwkSet) -> Value {
+    let header = jsonwebtoken::decode_header(assertion).unwrap();
+    let jwk = keys.find(header.kid.as_deref().unwrap()).unwrap();
+    let mut validation = Validation::new(header.alg);
+    validation.set_audience(&["orders"]);
+    validation.set_issuer(&["https://countersign.example.com"]);
+    let key = DecodingKey::from_jwk(jwk).unwrap();
+    jsonwebtoken::decode::<Value>(assertion, &key, &validation).unwrap().claims
+}
+
+/// P12, P13: the upstream sees what was injected and none of the caller's copies, in whatever spelling; the token stays
+/// behind; the caller and the access log are told what the rule says.
+#[tokio::test]
+async fn an_allow_tells_the_upstream_the_caller_and_the_log() {
+    let Some(props) = props() else { return };
+    let folder = Folder::temporary().unwrap();
+    let mut stage = envoy::raise(&props, &folder).await;
+    let (pki, tokens) = (Arc::clone(&stage.pki), stage.tokens.clone());
+    let target = "/told?a=1&tenant=root&%74enant=root&TENANT=root&tenant[]=root&debug=1&z=%26x";
+    let request = Request::get(HOST, target)
+        .bearer(&tokens.bearer)
+        .header("x-subject", "root")
+        .header("x-debug", "1")
+        .header("x-countersign-assertion", "forged");
+    let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
+    let got = received(&answer);
+    assert_eq!(got.values("x-subject").collect::<Vec<_>>(), [SUBJECT]);
+    assert_eq!((got.values("authorization").count(), got.values("x-debug").count()), (0, 0));
+    assert_eq!(got.path, "/told?a=1&tenant=acme&z=%26x");
+    assert_eq!(answer.header("x-tenant"), Some("acme"));
+
+    let keys = key_set(&stage).await;
+    let assertions: Vec<_> = got.values("x-countersign-assertion").collect();
+    let [assertion] = assertions.as_slice() else { panic!("{assertions:?}") };
+    let claims = verify(assertion, &keys);
+    assert_eq!((&claims["sub"], &claims["tenant"]), (&json!(SUBJECT), &json!("acme")));
+    assert_eq!(claims["act"], json!({ "sub": FRONTEND }));
+    assert_eq!(claims["rule"], "told");
+    assert!(!record.as_json().to_string().contains(assertion), "an assertion is a credential");
+
+    // The same caller gets the same assertion: nothing was signed for the second request.
+    let (again, _) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
+    assert_eq!(received(&again).values("x-countersign-assertion").next(), Some(*assertion));
+
+    // Another rule sets none of it, and the caller's copies go all the same. Names with `_` are refused by Envoy itself.
+    let odd = Request::get(HOST, "/plain").header("x_countersign-assertion", "forged");
+    let answer = stage.client(Some(&pki.frontend)).unwrap().send(&odd).await.unwrap();
+    assert_eq!(answer.status, 400);
+    let request =
+        Request::get(HOST, "/plain?%74enant=root&b=2").header("X-Countersign-Assertion", "forged");
+    let (answer, _) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
+    let got = received(&answer);
+    assert_eq!(
+        (got.path.as_str(), got.values("x-countersign-assertion").count()),
+        ("/plain?b=2", 0)
+    );
+    let hidden = Request::get(HOST, "/plain?b=2;tenant=root");
+    let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &hidden).await;
+    assert_eq!((answer.status, record.reason()), (403, Some("eval_error")));
+
+    let lines = access_log(&stage, 5).await;
+    let about = |line: &Value, name: &str| line[name].clone();
+    assert_eq!(about(&lines[0], "who"), json!(SUBJECT));
+    assert_eq!(
+        (about(&lines[0], "decision"), about(&lines[0], "rule")),
+        (json!("allow"), json!("told"))
+    );
+    let denied = lines.iter().find(|line| line["reason"] == "eval_error").unwrap();
+    assert_eq!(Some(denied["decision_id"].as_str().unwrap()), record.text("/decision_id"));
+    stage.strike().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_denied_caller_is_told_in_the_form_that_it_asks_for() {
+    let Some(props) = props() else { return };
+    let folder = Folder::temporary().unwrap();
+    let mut stage = envoy::raise(&props, &folder).await;
+    let (pki, tokens) = (Arc::clone(&stage.pki), stage.tokens.clone());
+    let accepting = |path: &str, accept: &str| Request::get(HOST, path).header("accept", accept);
+
+    let problem = accepting("/hidden", "application/problem+json");
+    let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &problem).await;
+    assert_eq!((answer.status, answer.header("x-team")), (404, Some("orders")));
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    let id = record.text("/decision_id").unwrap();
+    let expected = json!({
+        "type": "about:blank", "title": "Not Found", "status": 404, "error": "not_found",
+        "detail": "There is nothing here.", "code": "NOWHERE", "decision_id": id,
+    });
+    assert_eq!(body, expected);
+    assert_eq!(answer.header("x-decision-id"), Some(id));
+    assert!(!answer.text().contains("hidden"), "no rule is named");
+
+    // A browser is sent to the login page, a script is challenged.
+    let browser = "text/html,application/xhtml+xml,*/*;q=0.8";
+    let (answer, _) =
+        envoy::ask(&mut stage, Some(&pki.frontend), &accepting("/told", browser)).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("https://login.example.com/"))
+    );
+    let (answer, _) = envoy::ask(&mut stage, Some(&pki.frontend), &accepting("/told", "*/*")).await;
+    assert_eq!((answer.status, answer.header("location")), (401, None));
+    assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"countersign\""));
+
+    // RFC 9470: the client is told how to step up, and a token of a fresh authentication passes.
+    let request = Request::get(HOST, "/admin").bearer(&tokens.bearer);
+    let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
+    assert_eq!((answer.status, record.reason()), (401, Some("acr_insufficient")));
+    let challenge = "Bearer realm=\"countersign\", error=\"insufficient_user_authentication\", \
+                     acr_values=\"phr\", max_age=\"300\"";
+    assert_eq!(answer.header("www-authenticate"), Some(challenge));
+    let now = stage.issuer.mint(Key::Ec, &json!({})).unwrap();
+    let issued = payload(&now)["iat"].clone();
+    let fresh = stage.issuer.mint(Key::Ec, &json!({ "acr": "phr", "auth_time": issued })).unwrap();
+    let request = Request::get(HOST, "/admin").bearer(&fresh);
+    let (answer, _) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
+    assert_eq!(answer.status, 200);
+    stage.strike().await.unwrap();
+}
+
+fn payload(token: &str) -> Value {
+    use base64::Engine as _;
+    let payload = token.split('.').nth(1).unwrap();
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// A gRPC client of a stock library, through Envoy, with or without the certificate of the front end.
+async fn grpc(stage: &Stage<'_>, certificate: bool) -> HealthClient<Channel> {
+    let read = |name: &str| std::fs::read(stage.folder().join(name)).unwrap();
+    let mut tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(read("ca/prod.pem")))
+        .domain_name(HOST);
+    if certificate {
+        tls = tls.identity(Identity::from_pem(
+            read("clients/frontend.pem"),
+            read("clients/frontend.key"),
+        ));
+    }
+    let origin = format!("https://{HOST}").parse().unwrap();
+    let endpoint = Channel::from_shared(format!("https://{}", stage.envoy().listener())).unwrap();
+    let channel = endpoint.origin(origin).tls_config(tls).unwrap().connect().await.unwrap();
+    HealthClient::new(channel)
+}
+
+/// A caller of gRPC gets the code that says what went wrong, not a broken stream.
+#[tokio::test]
+async fn a_caller_of_grpc_gets_a_status_of_grpc() {
+    let Some(props) = props() else { return };
+    let folder = Folder::temporary().unwrap();
+    let mut stage = envoy::raise(&props, &folder).await;
+    let with_scope = json!({ "scope": "health:read" });
+    let with_scope = stage.issuer.mint(Key::Ec, &with_scope).unwrap();
+    let tokens = stage.tokens.clone();
+    for (certificate, token, code, word) in [
+        (true, None, tonic::Code::Unauthenticated, "unauthenticated"),
+        (true, Some(&tokens.expired), tonic::Code::Unauthenticated, "invalid_token"),
+        (true, Some(&tokens.bearer), tonic::Code::PermissionDenied, "insufficient_scope"),
+        (false, Some(&with_scope), tonic::Code::PermissionDenied, "forbidden"),
+    ] {
+        let mut client = grpc(&stage, certificate).await;
+        let mut request = tonic::Request::new(HealthCheckRequest::default());
+        if let Some(token) = token {
+            let value = format!("Bearer {token}").parse().unwrap();
+            request.metadata_mut().insert("authorization", value);
+        }
+        let status = client.check(request).await.unwrap_err();
+        let record = stage.audit.next().await.unwrap();
+        assert_eq!(status.code(), code, "{status:?} {}", record.as_json());
+        let id = record.text("/decision_id").unwrap();
+        assert_eq!(status.message(), format!("{word} (decision {id})"));
+        let metadata = |name| status.metadata().get(name).and_then(|value| value.to_str().ok());
+        assert_eq!(metadata("x-decision-id"), Some(id));
+        assert_eq!(metadata("www-authenticate").is_some(), word != "forbidden", "{status:?}");
+    }
+    // Without countersign Envoy answers in our place, with a refusal of its own.
+    stage.stop_server().await.unwrap();
+    let mut client = grpc(&stage, true).await;
+    let status = client.check(HealthCheckRequest::default()).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::PermissionDenied, "{status:?}");
+    assert_eq!(stage.upstream.requests(), 0);
+    stage.strike().await.unwrap();
+}
