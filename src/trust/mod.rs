@@ -84,7 +84,7 @@ impl TrustStore {
                 Spec::RevocationList(spec) => store
                     .revocation_lists
                     .push(revocation::compile(document, spec, files, problems)),
-                Spec::Policy(_) | Spec::PolicySuite(_) => {}
+                Spec::Policy(_) | Spec::Fragments(_) | Spec::PolicySuite(_) => {}
             }
         }
         issuer::refuse_ambiguous(documents, problems);

@@ -15,8 +15,8 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::{
-    API_VERSION, Metadata, PolicySpec, PolicySuiteSpec, RevocationListSpec, TokenIssuerSpec,
-    TrustDomainSpec,
+    API_VERSION, FragmentsSpec, Metadata, PolicySpec, PolicySuiteSpec, RevocationListSpec,
+    TokenIssuerSpec, TrustDomainSpec,
 };
 
 pub use reference::reference;
@@ -31,11 +31,16 @@ pub(super) struct Kind {
 }
 
 /// Every kind, in the order in which one meets them.
-pub(super) const KINDS: [Kind; 5] = [
+pub(super) const KINDS: [Kind; 6] = [
     Kind {
         name: "Policy",
         purpose: "Who may do what.",
         spec: SchemaGenerator::subschema_for::<PolicySpec>,
+    },
+    Kind {
+        name: "Fragments",
+        purpose: "What several rules ask for, written once.",
+        spec: SchemaGenerator::subschema_for::<FragmentsSpec>,
     },
     Kind {
         name: "TrustDomain",
