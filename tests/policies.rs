@@ -1,6 +1,5 @@
 //! The shipped examples: they load without a doubt, and they do what their comments say.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,6 +8,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use countersign::pdp::Load;
+use countersign::policy::Coverage;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")
@@ -36,12 +36,12 @@ fn each_example_loads_with_nothing_but_the_trust_beside_it() {
     }
 }
 
-/// The policies do what the cases of their suites say, and every rule is satisfied by some case.
+/// The policies do what the cases of their suites say, every rule is satisfied by some case, and every part of a condition is seen both ways.
 #[test]
-fn the_suites_of_the_examples_pass_and_cover_every_rule() {
+fn the_suites_of_the_examples_pass_and_cover_every_rule_and_branch() {
     let load = Load::from_paths(&[folder()]);
     let snapshot = load.snapshot.unwrap();
-    let mut satisfied = BTreeSet::new();
+    let mut coverage = Coverage::default();
     assert!(!load.suites.is_empty());
     for suite in &load.suites {
         let report = suite.run(snapshot.policies());
@@ -49,10 +49,10 @@ fn the_suites_of_the_examples_pass_and_cover_every_rule() {
         for case in report.cases {
             assert_eq!(case.differences, [], "{}: {} {}", case.place, case.name, case.variant);
         }
-        satisfied.extend(report.satisfied);
+        coverage.merge(&report.coverage);
     }
-    let rules: BTreeSet<_> = snapshot.policies().rules().map(|(name, _, _)| name.clone()).collect();
-    assert_eq!(satisfied, rules);
+    let report = coverage.of(snapshot.policies());
+    assert!(report.is_full() && report.parts > 0, "{report:?}");
 }
 
 const WRONG_SUITE: &str = "
@@ -83,9 +83,9 @@ fn a_failing_case_says_what_was_expected_and_what_was_found() {
     for part in [
         "FAIL  everybody writes",
         &format!("at {}:7:13", file.path().display()),
-        "decision: expected allow, got deny",
-        "rule: expected batch-writes, got none",
-        "header x-peer: expected me, got not injected",
+        "- decision: allow\n        + decision: deny\n",
+        "- rule: batch-writes\n        + rule: none\n",
+        "- header x-peer: me\n        + header x-peer: not injected\n",
         "decided: deny, no_rule",
         "1 case: 0 passed, 1 failed",
         "never: stock/batch-writes",
@@ -145,4 +145,50 @@ fn watching_runs_the_cases_again_when_a_file_changes() {
     comes("1 case: 1 passed, 0 failed");
     watching.kill().unwrap();
     watching.wait().unwrap();
+}
+
+const EITHER: &str = "
+apiVersion: countersign.dev/v1alpha1
+kind: Policy
+metadata: { name: p }
+spec:
+  target: { anyHost: true }
+  rules:
+    - name: r
+      effect: allow
+      public: true
+      on: { paths: [/a] }
+      when: >-
+        request.method == 'GET' || request.method == 'HEAD' && (has(context.zone) ? true : request.scheme == 'https')
+---
+apiVersion: countersign.dev/v1alpha1
+kind: PolicySuite
+metadata: { name: s }
+spec:
+  cases:
+    - { name: get, request: { host: a.example, path: /a }, expect: { decision: allow } }
+    - { name: post, request: { method: POST, host: a.example, path: /a }, expect: { decision: deny } }
+";
+
+#[test]
+fn parts_of_conditions_that_nobody_tried_are_named_and_can_be_asked_for() {
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    fs::write(file.path(), EITHER).unwrap();
+    let run = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.arg("test").args(more).arg(file.path()).output().unwrap()
+    };
+    let output = run(&[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "2 cases: 2 passed, 0 failed",
+        "4 parts of conditions: 1 seen both true and false",
+        "never true: `request.method == 'HEAD'` in p/r",
+        "never true: `has(context.zone)` in p/r",
+        "never false: `request.scheme == 'https'` in p/r",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(!text.contains("`request.method == 'GET'` in"), "{text}");
+    assert_eq!((output.status.code(), run(&["--full-coverage"]).status.code()), (Some(0), Some(1)));
 }

@@ -138,7 +138,7 @@ fn what_the_loader_refuses_for_its_shape_the_schema_refuses_too() {
         rule("on: { methods: GET }"),
         rule("on: null"),
         rule("mode: shadowed"),
-        rule("token: { scopes: [a] }"),
+        rule("token: { scope: [a] }"),
         rule("peer: { evidence: strong }"),
         rule("token: { issuer: corp, claims: [{ pointer: /a, equals: [1] }] }"),
         rule("public: true").replace("anyHost", "hosts"),

@@ -1,6 +1,5 @@
 //! `countersign test`: policy suites, judged by the evaluator that serves.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,9 @@ use super::check::counted;
 use super::{Exit, style, watch};
 use crate::document::any_error;
 use crate::pdp::{Load, Snapshot};
-use crate::policy::{CaseReport, Difference, PolicySet, RuleName, SuiteReport};
+use crate::policy::{
+    CaseReport, Coverage, CoverageReport, Difference, PolicySet, SuiteReport, UntriedPart,
+};
 
 /// Arguments of `test`.
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,9 @@ pub(super) struct Args {
     /// For whom results are written.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Output,
+    /// Fail where a rule or a part of a condition was not tried.
+    #[arg(long)]
+    full_coverage: bool,
     /// Run again whenever a file changes, until interrupted.
     #[arg(long)]
     watch: bool,
@@ -80,7 +84,14 @@ fn judge(args: &Args, load: Load) -> Exit {
         Output::Junit => junit(&reports, &mut out),
     };
     let passed = reports.iter().flat_map(|report| &report.cases).all(passed);
-    if written.is_ok() && passed { Exit::Ok } else { Exit::Failure }
+    let covered = !args.full_coverage || coverage(&reports, policies).is_full();
+    if written.is_ok() && passed && covered { Exit::Ok } else { Exit::Failure }
+}
+
+fn coverage(reports: &[SuiteReport], policies: &PolicySet) -> CoverageReport {
+    let mut coverage = Coverage::default();
+    reports.iter().for_each(|report| coverage.merge(&report.coverage));
+    coverage.of(policies)
 }
 
 fn passed(case: &CaseReport) -> bool {
@@ -99,7 +110,8 @@ fn human(reports: &[SuiteReport], policies: &PolicySet, out: &mut impl Write) ->
             }
             writeln!(out, "  {red}FAIL{red:#}  {}\n        at {}", title(case), case.place)?;
             for Difference { what, expected, found } in &case.differences {
-                writeln!(out, "        {what}: expected {expected}, got {found}")?;
+                writeln!(out, "        {red}- {what}: {expected}{red:#}")?;
+                writeln!(out, "        {green}+ {what}: {found}{green:#}")?;
             }
             writeln!(out, "        decided: {}", case.decided)?;
         }
@@ -117,15 +129,30 @@ fn title(case: &CaseReport) -> String {
 fn summary(reports: &[SuiteReport], policies: &PolicySet) -> String {
     let cases = || reports.iter().flat_map(|report| &report.cases);
     let (all, good) = (cases().count(), cases().filter(|case| passed(case)).count());
-    let satisfied: BTreeSet<&RuleName> = reports.iter().flat_map(|r| &r.satisfied).collect();
-    let rules: BTreeSet<&RuleName> = policies.rules().map(|(name, _, _)| name).collect();
-    let never: Vec<_> = rules.difference(&satisfied).map(ToString::to_string).collect();
-    let mut text =
-        format!("{}: {good} passed, {} failed", counted(all, "case"), all.saturating_sub(good));
-    let covered = rules.len().saturating_sub(never.len());
-    text.push_str(&format!("\n{}: {covered} satisfied by a case", counted(rules.len(), "rule")));
-    if !never.is_empty() {
+    let failed = all.saturating_sub(good);
+    let mut text = format!("{}: {good} passed, {failed} failed", counted(all, "case"));
+    if failed > 0 {
+        text.push_str("    (- what was expected, + what was found)");
+    }
+    let CoverageReport { rules, never_satisfied, parts, untried } = coverage(reports, policies);
+    let satisfied = rules.saturating_sub(never_satisfied.len());
+    text.push_str(&format!("\n{}: {satisfied} satisfied by a case", counted(rules, "rule")));
+    if !never_satisfied.is_empty() {
+        let never: Vec<_> = never_satisfied.iter().map(ToString::to_string).collect();
         text.push_str(&format!("; never: {}", never.join(", ")));
+    }
+    if parts > 0 {
+        let tried = parts.saturating_sub(untried.len());
+        let noun = if parts == 1 { "part" } else { "parts" };
+        text.push_str(&format!("\n{parts} {noun} of conditions: {tried} seen both true and false"));
+    }
+    for UntriedPart { rule, text: part, was_true, was_false } in &untried {
+        let never = match (was_true, was_false) {
+            (true, _) => "never false",
+            (false, true) => "never true",
+            (false, false) => "never evaluated",
+        };
+        text.push_str(&format!("\n  {never}: `{part}` in {rule}"));
     }
     text
 }
@@ -213,7 +240,7 @@ mod tests {
         SuiteReport {
             suite: String::from("s"),
             cases: vec![case("good", Vec::new()), case("<bad> & \"ugly\"", vec![difference])],
-            satisfied: BTreeSet::new(),
+            coverage: Coverage::default(),
         }
     }
 
@@ -224,8 +251,8 @@ mod tests {
         let text = anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string();
         assert_eq!(
             text,
-            "suite s\n  ok    good\n  FAIL  <bad> & \"ugly\"\n        at s.yaml:1:1\n        decision: expected allow, got deny\n        \
-             decided: deny, no_rule\n\n2 cases: 1 passed, 1 failed\n0 rules: 0 satisfied by a case\n"
+            "suite s\n  ok    good\n  FAIL  <bad> & \"ugly\"\n        at s.yaml:1:1\n        - decision: allow\n        + decision: deny\n        \
+             decided: deny, no_rule\n\n2 cases: 1 passed, 1 failed    (- what was expected, + what was found)\n0 rules: 0 satisfied by a case\n"
         );
     }
 

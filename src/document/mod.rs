@@ -9,6 +9,8 @@ mod attachments;
 mod bind;
 mod diagnostic;
 mod duration;
+pub mod during;
+mod fragments;
 mod introspection;
 pub mod policy;
 pub mod policy_suite;
@@ -30,6 +32,7 @@ pub use attachments::{Attachments, NOT_FETCHED, RemoteContents};
 pub use bind::BindSpec;
 pub use diagnostic::{Diagnostic, JsonDiagnostic, Severity, SourceFile, Span, any_error, sort};
 pub use duration::HumanDuration;
+pub use fragments::FragmentsSpec;
 pub use introspection::{
     IntrospectionClientSpec, IntrospectionSpec, MutualTlsSpec, PrivateKeyJwtSpec, SecretFile,
 };
@@ -84,6 +87,8 @@ pub enum Spec {
     TokenIssuer(Box<TokenIssuerSpec>),
     /// `kind: Policy`: who may do what.
     Policy(Box<PolicySpec>),
+    /// `kind: Fragments`: what several rules ask for, written once.
+    Fragments(Box<FragmentsSpec>),
     /// `kind: PolicySuite`: cases that policies are tried with.
     PolicySuite(Box<PolicySuiteSpec>),
 }
@@ -115,7 +120,7 @@ struct Whole<S> {
     spec: S,
 }
 
-const KINDS: [&str; 4] = ["Policy", "PolicySuite", "TokenIssuer", "TrustDomain"];
+const KINDS: [&str; 5] = ["Fragments", "Policy", "PolicySuite", "TokenIssuer", "TrustDomain"];
 
 /// Reads every document in `file`. What could not be read is a diagnostic in `problems` and is left out.
 pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Document> {
@@ -167,6 +172,7 @@ fn parse_one(text: &str, origin: &Origin) -> Result<Document, Diagnostic> {
         "TrustDomain" => whole(text, origin, |spec| Spec::TrustDomain(Box::new(spec))),
         "TokenIssuer" => whole(text, origin, |spec| Spec::TokenIssuer(Box::new(spec))),
         "Policy" => whole(text, origin, |spec| Spec::Policy(Box::new(spec))),
+        "Fragments" => whole(text, origin, |spec| Spec::Fragments(Box::new(spec))),
         "PolicySuite" => whole(text, origin, |spec| Spec::PolicySuite(Box::new(spec))),
         other => {
             let message =
@@ -217,6 +223,7 @@ impl Spec {
             Self::TrustDomain(_) => "TrustDomain",
             Self::TokenIssuer(_) => "TokenIssuer",
             Self::Policy(_) => "Policy",
+            Self::Fragments(_) => "Fragments",
             Self::PolicySuite(_) => "PolicySuite",
         }
     }
@@ -227,7 +234,7 @@ impl Spec {
         match self {
             Self::TrustDomain(spec) => spec.sources(),
             Self::TokenIssuer(spec) => spec.sources(),
-            Self::Policy(_) | Self::PolicySuite(_) => Vec::new(),
+            Self::Policy(_) | Self::Fragments(_) | Self::PolicySuite(_) => Vec::new(),
         }
     }
 }

@@ -12,6 +12,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::answers::{DenySpec, InjectSpec, RemoveSpec};
+use super::during::DuringSpec;
 use super::{BindSpec, HumanDuration, Spanned};
 use crate::evidence_level::EvidenceLevel;
 
@@ -41,6 +42,54 @@ pub struct TargetSpec {
     pub any_host: Option<Spanned<bool>>,
     /// Ports of the authority. Left out: every port.
     pub ports: Option<Spanned<Vec<Spanned<u16>>>>,
+    /// What is accepted in paths although it has more than one reading: each says how the upstream reads it.
+    pub paths: Option<PathsSpec>,
+}
+
+/// What is accepted in paths although it has more than one reading, by the allow rules of this target. Left out: such a
+/// path is denied (`path_not_canonical`), whatever other rules say.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PathsSpec {
+    /// A `%2F`.
+    pub encoded_slashes: EncodedSlashesSpec,
+    /// Parameters of a segment, as in `/a;v=1`.
+    pub parameters: ParametersSpec,
+    /// Repeated slashes, as in `/a//b`.
+    pub empty_segments: EmptySegmentsSpec,
+}
+
+/// How a `%2F` is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum EncodedSlashesSpec {
+    /// It has more than one reading, and is denied.
+    #[default]
+    Deny,
+    /// The upstream keeps it in its segment: it splits paths before it decodes them, and so do rules.
+    KeptByUpstream,
+}
+
+/// How parameters of a segment are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ParametersSpec {
+    /// They have more than one reading, and are denied.
+    #[default]
+    Deny,
+    /// The upstream removes them before it looks where a request goes, and rules do not see them.
+    RemovedByUpstream,
+}
+
+/// How repeated slashes are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum EmptySegmentsSpec {
+    /// They have more than one reading, and are denied.
+    #[default]
+    Deny,
+    /// The upstream takes them for one slash, and so do rules.
+    MergedByUpstream,
 }
 
 /// One rule. Everything it says must hold for it to match.
@@ -54,12 +103,18 @@ pub struct RuleSpec {
     /// Whether it counts.
     #[serde(default)]
     pub mode: ModeSpec,
+    /// Since when it has been in shadow mode, as a day: a deny rule that is older than 30 days is warned of.
+    pub since: Option<Spanned<String>>,
     /// `true` says that this allow rule lets anybody in, on purpose.
     pub public: Option<Spanned<bool>>,
     /// Which requests.
     pub on: Option<OnSpec>,
     /// Where the connection comes from: addresses and CIDR blocks.
     pub source: Option<Spanned<Texts>>,
+    /// The address that the connection goes to: addresses and CIDR blocks.
+    pub destination: Option<Spanned<Texts>>,
+    /// When it counts.
+    pub during: Option<Spanned<DuringSpec>>,
     /// What the proxy's configuration attaches to the route, by name.
     pub context_extensions: Option<Spanned<Entries<String>>>,
     /// Values of request headers.
@@ -70,6 +125,8 @@ pub struct RuleSpec {
     pub peer: Option<Spanned<PeerSpec>>,
     /// The token it carries.
     pub token: Option<Spanned<TokenSpec>>,
+    /// Conditions of `Fragments` documents, by name, all of which must hold.
+    pub conditions: Option<Spanned<Texts>>,
     /// A condition over all of these, in CEL.
     pub when: Option<Spanned<String>>,
     /// What an allow adds: headers, query parameters, metadata, a signed assertion. Example:
@@ -129,6 +186,9 @@ pub struct GrpcSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PeerSpec {
+    /// A peer of a `Fragments` document, by name: what it asks for is asked for, too.
+    #[serde(rename = "use")]
+    pub fragment: Option<Spanned<String>>,
     /// `true` for every verified peer.
     pub any: Option<Spanned<bool>>,
     /// Patterns of SPIFFE IDs.
@@ -151,8 +211,11 @@ pub struct PeerSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenSpec {
-    /// The name of the `TokenIssuer` document.
-    pub issuer: Spanned<String>,
+    /// A token of a `Fragments` document, by name: what it asks for is asked for, too.
+    #[serde(rename = "use")]
+    pub fragment: Option<Spanned<String>>,
+    /// The name of the `TokenIssuer` document: a token of another issuer does not count. Given here or in the fragment.
+    pub issuer: Option<Spanned<String>>,
     /// Scopes that it must all have.
     pub scopes: Option<Spanned<Texts>>,
     /// Scopes of which it must have one.
@@ -244,6 +307,26 @@ pub struct TextSpec {
 /// A mapping from free names, with the place of each name and value, in the order of the file.
 #[derive(Clone, Debug)]
 pub struct Entries<V>(pub Vec<(Spanned<String>, Spanned<V>)>);
+
+// === impl PeerSpec ===
+
+impl PeerSpec {
+    /// The fragment that it uses.
+    #[must_use]
+    pub const fn fragment(&self) -> Option<&Spanned<String>> {
+        self.fragment.as_ref()
+    }
+}
+
+// === impl TokenSpec ===
+
+impl TokenSpec {
+    /// The fragment that it uses.
+    #[must_use]
+    pub const fn fragment(&self) -> Option<&Spanned<String>> {
+        self.fragment.as_ref()
+    }
+}
 
 // === impl Entries ===
 

@@ -23,12 +23,14 @@ pub struct PolicySuiteSpec {
     pub cases: Spanned<Vec<CaseSpec>>,
 }
 
-/// A peer as if it had been verified.
+/// A peer as if it had been verified, or refused.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PeerFixture {
-    /// The name of the `TrustDomain` document that vouches for it.
-    pub trust_domain: Spanned<String>,
+    /// The name of the `TrustDomain` document that vouches for it. Always given, but for one that was refused.
+    pub trust_domain: Option<Spanned<String>>,
+    /// Instead of the rest: its certificate was refused, for this reason code.
+    pub rejected: Option<Spanned<String>>,
     /// Its SPIFFE ID.
     pub spiffe: Option<Spanned<String>>,
     /// The DNS names of its certificate.
@@ -38,12 +40,14 @@ pub struct PeerFixture {
     pub evidence: Option<EvidenceLevel>,
 }
 
-/// A token as if it had been verified.
+/// A token as if it had been verified, or refused.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenFixture {
-    /// The name of the `TokenIssuer` document that vouches for it.
-    pub issuer: Spanned<String>,
+    /// The name of the `TokenIssuer` document that vouches for it. Always given, but for one that was refused.
+    pub issuer: Option<Spanned<String>>,
+    /// Instead of the rest: it was refused, for this reason code.
+    pub rejected: Option<Spanned<String>>,
     /// Its claims.
     #[serde(default)]
     pub claims: Map<String, Value>,
@@ -105,6 +109,8 @@ pub struct RequestFixture {
     pub headers: Option<Entries<String>>,
     /// The address that the connection comes from.
     pub source: Option<Spanned<String>>,
+    /// The address that the connection goes to.
+    pub destination: Option<Spanned<String>>,
     /// What the proxy's configuration attaches to the route.
     pub context_extensions: Option<Entries<String>>,
 }
@@ -118,7 +124,7 @@ pub struct QuestionSpec {
     /// The request.
     pub request: RequestFixture,
     /// The peer; none if nothing is said.
-    pub peer: Option<PeerFixture>,
+    pub peer: Option<Spanned<PeerFixture>>,
     /// The token; none if nothing is said.
     pub token: Option<Spanned<TokenFixture>>,
     /// Further tokens, of other issuers.

@@ -7,6 +7,7 @@ use super::DecisionRequest;
 use super::check::Check;
 use super::condition::Operand;
 use super::decision::RuleName;
+use super::during::moment;
 use super::duties::Injection;
 use super::fact::{Fact, Sight};
 use super::gaps::Gaps;
@@ -69,7 +70,9 @@ impl<'a> Asked<'a> {
         let rule = self.fit.rule;
         let (peer, token) = (rule.peer.as_ref(), rule.token.as_ref());
         match self.check {
+            Check::During => rule.during.iter().map(ToString::to_string).collect(),
             Check::Source => rule.source.iter().map(ToString::to_string).collect(),
+            Check::Destination => rule.destination.iter().map(ToString::to_string).collect(),
             Check::ContextExtension(name) => {
                 let own = rule.context_extensions.iter().filter(|(own, _)| **own == *name);
                 own.map(|(_, value)| value.to_string()).collect()
@@ -135,6 +138,11 @@ impl<'a> Asked<'a> {
             Check::Source => {
                 let address = request.source.address.map(|address| address.ip().to_string());
                 one("source", Sight::open(address))
+            }
+            Check::During => one("now", Sight::open(Some(moment(self.question.now)))),
+            Check::Destination => {
+                let address = request.destination.address.map(|address| address.ip().to_string());
+                one("destination", Sight::open(address))
             }
             Check::ContextExtension(name) => {
                 let value = request.context_extensions.get(name).cloned();

@@ -13,8 +13,12 @@ use crate::reason::{Reason, Rejection};
 /// One thing that a rule asks for, in the order in which they are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check<'r> {
+    /// It is a time at which the rule counts.
+    During,
     /// The connection comes from one of the networks.
     Source,
+    /// The connection goes to one of the networks.
+    Destination,
     /// The route has this parameter with the right value.
     ContextExtension(&'r str),
     /// The values of this header are right.
@@ -85,6 +89,7 @@ impl<'r> Check<'r> {
     /// itself.
     pub(super) fn datum(self) -> Option<Datum> {
         match self {
+            Self::Destination => Some(Datum::Destination),
             Self::ContextExtension(_) => Some(Datum::ContextExtensions),
             Self::Header(_) => Some(Datum::Headers),
             Self::Query(_) => Some(Datum::Query),
@@ -92,7 +97,8 @@ impl<'r> Check<'r> {
             Self::TokenClaim(pointer) => Datum::of_claim(pointer),
             Self::TokenPresenter(pointer) => Datum::of_claim(pointer),
             Self::TokenAcr(_) | Self::TokenAge(_) => Some(Datum::TokenClaims),
-            Self::Source
+            Self::During
+            | Self::Source
             | Self::PeerPresent
             | Self::PeerTrustDomain(_)
             | Self::PeerSpiffe
@@ -114,39 +120,43 @@ impl<'r> Check<'r> {
     /// How far a rule got that failed here: the allow rule that got furthest came closest.
     pub(super) const fn stage(self) -> u8 {
         match self {
-            Self::Source => 0,
-            Self::ContextExtension(_) => 1,
-            Self::Header(_) => 2,
-            Self::Query(_) => 3,
-            Self::PeerPresent => 4,
-            Self::PeerTrustDomain(_) => 5,
-            Self::PeerSpiffe => 6,
-            Self::PeerDns => 7,
-            Self::PeerUri => 8,
-            Self::PeerEmail => 9,
-            Self::PeerSubject => 10,
-            Self::PeerEvidence(_) => 11,
-            Self::TokenPresent(_) => 12,
-            Self::TokenBinding(_) => 13,
-            Self::TokenPresenterKnown(_) => 14,
-            Self::TokenPresenter(_) => 15,
-            Self::TokenAudience => 16,
-            Self::TokenSubject => 17,
-            Self::TokenClient => 18,
-            Self::TokenClaim(_) => 19,
-            Self::TokenScopes(_) => 20,
-            Self::TokenAnyScope(_) => 21,
-            Self::TokenAcr(_) => 22,
-            Self::TokenAge(_) => 23,
-            Self::Condition => 24,
-            Self::Inject(_) => 25,
+            Self::During => 0,
+            Self::Source => 1,
+            Self::Destination => 2,
+            Self::ContextExtension(_) => 3,
+            Self::Header(_) => 4,
+            Self::Query(_) => 5,
+            Self::PeerPresent => 6,
+            Self::PeerTrustDomain(_) => 7,
+            Self::PeerSpiffe => 8,
+            Self::PeerDns => 9,
+            Self::PeerUri => 10,
+            Self::PeerEmail => 11,
+            Self::PeerSubject => 12,
+            Self::PeerEvidence(_) => 13,
+            Self::TokenPresent(_) => 14,
+            Self::TokenBinding(_) => 15,
+            Self::TokenPresenterKnown(_) => 16,
+            Self::TokenPresenter(_) => 17,
+            Self::TokenAudience => 18,
+            Self::TokenSubject => 19,
+            Self::TokenClient => 20,
+            Self::TokenClaim(_) => 21,
+            Self::TokenScopes(_) => 22,
+            Self::TokenAnyScope(_) => 23,
+            Self::TokenAcr(_) => 24,
+            Self::TokenAge(_) => 25,
+            Self::Condition => 26,
+            Self::Inject(_) => 27,
         }
     }
 
     /// What it means that the allow rule that came closest failed here.
     pub(super) fn failed(self) -> Rejection {
         let reason = match self {
-            Self::Source
+            Self::During
+            | Self::Source
+            | Self::Destination
             | Self::ContextExtension(_)
             | Self::Header(_)
             | Self::Query(_)
@@ -186,7 +196,9 @@ impl<'r> Check<'r> {
             Self::TokenBinding(BindingSpec::Dpop) => {
                 Needs { proof: Some(ProofNeed::default()), ..Needs::default() }
             }
-            Self::Source
+            Self::During
+            | Self::Source
+            | Self::Destination
             | Self::ContextExtension(_)
             | Self::Header(_)
             | Self::Query(_)
@@ -217,7 +229,9 @@ impl fmt::Display for Check<'_> {
     /// A noun that completes "the rule needs ..".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::During => f.write_str("a time at which it counts"),
             Self::Source => f.write_str("a connection from one of its networks"),
+            Self::Destination => f.write_str("a connection to one of its networks"),
             Self::ContextExtension(name) => write!(f, "a fitting context extension `{name}`"),
             Self::Header(name) => write!(f, "a fitting header `{name}`"),
             Self::Query(name) => write!(f, "a fitting query parameter `{name}`"),

@@ -6,7 +6,7 @@ use super::check::{Check, Verdict};
 use super::decision::{Decision, Denial, Permit, ShadowOutcome};
 use super::duties::Obligations;
 use super::index::Index;
-use super::rule::{Effect, Fit, Mode};
+use super::rule::{Effect, Fit, Mode, Rule};
 use super::strip::Strip;
 use super::trace::{About, Trace};
 use super::truth::Truth;
@@ -55,6 +55,7 @@ pub(super) fn evaluate<T: Trace>(
 /// where no rule needs one.
 fn admissible<'a>(index: &Index, question: &DecisionRequest<'a>) -> Result<&'a Target, Rejection> {
     let target = question.request.target.as_ref().map_err(Clone::clone)?;
+    refuse_more_readings(index, target)?;
     let subject = question.subject;
     if let Some(rejection) = subject.peer().rejection().or_else(|| subject.tokens().rejection()) {
         return Err(rejection.clone());
@@ -63,6 +64,19 @@ fn admissible<'a>(index: &Index, question: &DecisionRequest<'a>) -> Result<&'a T
         return Err(Reason::PolicyUnavailable.because("no policy is loaded"));
     }
     Ok(target)
+}
+
+/// Invariant 5: a path that has more than one reading is denied, unless an allow rule for it says how the upstream reads it.
+fn refuse_more_readings(index: &Index, target: &Target) -> Result<(), Rejection> {
+    let leniency = target.path.leniency();
+    let accepts = |rule: &Rule| rule.effect == Effect::Allow && rule.leniency.covers(leniency);
+    let some_rule_accepts = || {
+        index.leniency().covers(leniency) && index.candidates(target).any(|(_, rule)| accepts(rule))
+    };
+    match leniency.refusal() {
+        Some(refusal) if !some_rule_accepts() => Err(refusal),
+        Some(_) | None => Ok(()),
+    }
 }
 
 // === impl Tally ===

@@ -12,6 +12,8 @@ pub enum Datum {
     Headers,
     /// The query of the path.
     Query,
+    /// The address that the connection goes to.
+    Destination,
     /// What the proxy's configuration attaches to the route.
     ContextExtensions,
     /// The names of the peer beside its SPIFFE ID and its subject.
@@ -45,6 +47,7 @@ impl Datum {
             Self::Scheme => "scheme",
             Self::Headers => "headers",
             Self::Query => "query",
+            Self::Destination => "destination address",
             Self::ContextExtensions => "context extensions",
             Self::PeerNames => "the peer's DNS names, URIs and e-mail addresses",
             Self::TokenId => "the token's `jti`",
@@ -64,6 +67,7 @@ impl Gaps {
         Datum::Scheme,
         Datum::Headers,
         Datum::Query,
+        Datum::Destination,
         Datum::ContextExtensions,
         Datum::PeerNames,
         Datum::TokenId,

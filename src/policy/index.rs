@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::answer::CustomAnswer;
 use super::host::{HostPattern, parent_of};
 use super::rule::{HostFit, Rule, fits_ports};
-use crate::request::{Host, RequestView, Target};
+use crate::request::{Host, PathLeniency, RequestView, Target};
 
 /// Every rule, found by host and by the first segment of its paths.
 ///
@@ -17,6 +17,8 @@ pub(super) struct Index {
     exact: HashMap<Box<str>, Bucket>,
     one_label_below: HashMap<Box<str>, Bucket>,
     any: Bucket,
+    /// What some rule accepts in paths that is not canonical.
+    leniency: PathLeniency,
 }
 
 /// The rules of one host pattern, as positions in [`Index::rules`].
@@ -54,6 +56,7 @@ impl Index {
                 self.bucket(host).insert(at, &rule);
             }
         }
+        self.leniency = self.leniency.or(rule.leniency);
         self.rules.push(rule);
     }
 
@@ -86,6 +89,11 @@ impl Index {
         let below = parent_of(host).and_then(|parent| self.one_label_below.get(parent));
         let below = below.map(|bucket| (HostFit::Wildcard, bucket));
         [exact, below, Some((HostFit::Any, &self.any))].into_iter().flatten()
+    }
+
+    /// What some rule accepts in paths that is not canonical.
+    pub(super) const fn leniency(&self) -> PathLeniency {
+        self.leniency
     }
 
     /// Adds what a policy tells those whom it denies at `hosts`; at every host where there are none.

@@ -1,5 +1,8 @@
 //! Doubts about rules that are right by the letter: warnings, which keep nothing from being used.
 
+mod overdue;
+mod width;
+
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -11,6 +14,8 @@ use crate::document::policy::Texts;
 use crate::document::{Diagnostic, Document, Spanned, Spec, closest};
 use crate::spiffe::SpiffePattern;
 
+pub(super) use overdue::overdue;
+
 /// Looks at every rule; `rules` are the compiled ones, in the order in which they were `written`.
 pub(super) fn lint(
     documents: &[Document],
@@ -19,11 +24,14 @@ pub(super) fn lint(
     problems: &mut Vec<Diagnostic>,
 ) {
     let domains = SpiffeDomains::of(documents);
-    let walls = Walls::of(written, rules);
+    let walls = Walls::of(written, rules, is_wall);
+    let doors = Walls::of(written, rules, is_door);
     for (written, rule) in written.iter().zip(rules) {
         problems.extend(wide_open(written, rule));
         problems.extend(leaves_out_the_root(written, rule));
         problems.extend(never_reached(written, rule, &walls));
+        problems.extend(open_anyway(written, rule, &doors));
+        problems.extend(width::of(written, rule, domains.0.len()));
         problems.extend(domains.foreign_patterns(written));
         problems.extend(domains.anybody_of_any_domain(written, rule));
         problems.extend(repetitions(written));
@@ -71,13 +79,36 @@ fn leaves_out_the_root(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
 }
 
 fn never_reached(written: &Written<'_>, rule: &Rule, walls: &Walls<'_>) -> Option<Diagnostic> {
+    if rule.mode != Mode::Enforce {
+        return None;
+    }
     let wall = walls.before(rule, &written.target)?;
-    let message =
-        format!("rule `{}` can never allow: deny rule `{}` covers it", rule.name.rule, wall.name);
+    let what = match rule.effect {
+        Effect::Allow => "can never allow",
+        Effect::Deny => "makes no difference",
+    };
+    let message = format!("rule `{}` {what}: deny rule `{}` covers it", rule.name.rule, wall.name);
     let place = written.origin.span(&written.spec.name);
     Some(
         Diagnostic::warning("never-reached", place, message)
             .help("remove one of the two, or narrow the deny rule"),
+    )
+}
+
+/// A rule that asks who is there, beside one that lets everybody do the same.
+fn open_anyway(written: &Written<'_>, rule: &Rule, doors: &Walls<'_>) -> Option<Diagnostic> {
+    if rule.effect != Effect::Allow || (rule.peer.is_none() && rule.token.is_none()) {
+        return None;
+    }
+    let door = doors.before(rule, &written.target)?;
+    let message = format!(
+        "rule `{}` asks who is there, and public rule `{}` lets everybody do the same",
+        rule.name.rule, door.name
+    );
+    let place = written.origin.span(&written.spec.name);
+    Some(
+        Diagnostic::warning("open-anyway", place, message)
+            .help("narrow the public rule, or remove this one"),
     )
 }
 
@@ -105,10 +136,12 @@ fn repetitions(written: &Written<'_>) -> Vec<Diagnostic> {
     let on = spec.on.as_ref();
     let peer = spec.peer.as_ref().map(|peer| &peer.value);
     let token = spec.token.as_ref().map(|token| &token.value);
-    let lists: [Option<&Spanned<Texts>>; 10] = [
+    let lists: [Option<&Spanned<Texts>>; 12] = [
         on.and_then(|on| on.methods.as_ref()),
         on.and_then(|on| on.paths.as_ref()),
         spec.source.as_ref(),
+        spec.destination.as_ref(),
+        spec.conditions.as_ref(),
         peer.and_then(|peer| peer.spiffe.as_ref()),
         peer.and_then(|peer| peer.dns.as_ref()),
         token.and_then(|token| token.scopes.as_ref()),
@@ -160,7 +193,7 @@ fn repeated_hosts_of(written: &Written<'_>) -> Vec<Diagnostic> {
     texts.iter().zip(hosts).enumerate().filter_map(covered).collect()
 }
 
-/// Deny rules that ask for nothing but a host, a method and a path, found by host.
+/// Rules that ask for nothing but a host, a method and a path, found by host.
 struct Walls<'a> {
     by_host: HashMap<&'a HostPattern, Vec<Wall<'a>>>,
     any: Vec<Wall<'a>>,
@@ -175,9 +208,9 @@ struct Wall<'a> {
 // === impl Walls ===
 
 impl<'a> Walls<'a> {
-    fn of(written: &'a [Written<'_>], rules: &'a [Rule]) -> Self {
+    fn of(written: &'a [Written<'_>], rules: &'a [Rule], is_one: fn(&Rule) -> bool) -> Self {
         let mut walls = Self { by_host: HashMap::new(), any: Vec::new() };
-        for (written, rule) in written.iter().zip(rules).filter(|(_, rule)| is_wall(rule)) {
+        for (written, rule) in written.iter().zip(rules).filter(|(_, rule)| is_one(rule)) {
             let wall = Wall { rule, target: &written.target };
             if wall.target.hosts.is_empty() {
                 walls.any.push(wall);
@@ -191,9 +224,6 @@ impl<'a> Walls<'a> {
 
     /// A wall that stands before everything that `rule` is about.
     fn before(&self, rule: &Rule, target: &Target) -> Option<&'a Rule> {
-        if rule.effect != Effect::Allow || rule.mode != Mode::Enforce {
-            return None;
-        }
         let first = target.hosts.first();
         let same = first.and_then(|host| self.by_host.get(host));
         let above = first.and_then(|host| match host {
@@ -202,14 +232,26 @@ impl<'a> Walls<'a> {
         });
         let above = above.and_then(|host| self.by_host.get(&host));
         let walls = [same, above, Some(&self.any)].into_iter().flatten().flatten();
-        walls.copied().find(|wall| wall.covers(rule, target)).map(|wall| wall.rule)
+        walls
+            .copied()
+            .find(|wall| wall.rule.name != rule.name && wall.covers(rule, target))
+            .map(|wall| wall.rule)
     }
 }
 
 fn is_wall(rule: &Rule) -> bool {
-    rule.effect == Effect::Deny
-        && rule.mode == Mode::Enforce
+    rule.effect == Effect::Deny && asks_for_nothing_else(rule)
+}
+
+fn is_door(rule: &Rule) -> bool {
+    rule.effect == Effect::Allow && asks_for_nothing_else(rule)
+}
+
+fn asks_for_nothing_else(rule: &Rule) -> bool {
+    rule.mode == Mode::Enforce
         && rule.source.is_empty()
+        && rule.destination.is_empty()
+        && rule.during.is_none()
         && rule.context_extensions.is_empty()
         && rule.headers.is_empty()
         && rule.query.is_empty()
@@ -248,7 +290,9 @@ impl<'a> SpiffeDomains<'a> {
                 document.metadata.name.value.as_str(),
                 spec.spiffe.as_ref().map(|name| name.value.as_str()),
             )),
-            Spec::TokenIssuer(_) | Spec::Policy(_) | Spec::PolicySuite(_) => None,
+            Spec::TokenIssuer(_) | Spec::Policy(_) | Spec::Fragments(_) | Spec::PolicySuite(_) => {
+                None
+            }
         };
         Self(documents.iter().filter_map(domain).collect())
     }

@@ -10,6 +10,7 @@ mod claim;
 mod compile;
 mod condition;
 mod decision;
+mod during;
 mod duties;
 mod elsewhere;
 mod evaluate;
@@ -49,7 +50,9 @@ pub use fact::{Fact, Sight};
 pub use gaps::{Datum, Gaps};
 pub use rule::{Effect, HostFit, Mode};
 pub use step_up::StepUp;
-pub use suite::{CaseReport, Difference, Question, Suite, SuiteReport};
+pub use suite::{
+    CaseReport, Coverage, CoverageReport, Difference, Question, Suite, SuiteReport, UntriedPart,
+};
 pub use trace::{About, CheckTrace, Mismatch, NoTrace, Recorder, RuleOutcome, RuleTrace, Trace};
 pub use truth::Truth;
 
@@ -99,6 +102,11 @@ impl PolicySet {
         self.index.rules().iter().any(|rule| rule.duties.assertion.is_some())
     }
 
+    /// Warns of rules in `documents` that time has passed by.
+    pub fn overdue(documents: &[Document], now: UnixTime, problems: &mut Vec<Diagnostic>) {
+        lint::overdue(documents, now, problems);
+    }
+
     /// Decides. Default deny, deny overrides, order never matters.
     #[must_use]
     pub fn evaluate(&self, question: &DecisionRequest<'_>) -> Decision {
@@ -112,6 +120,12 @@ impl PolicySet {
         trace: &mut T,
     ) -> Decision {
         evaluate::evaluate(&self.index, &self.strip, question, trace)
+    }
+
+    /// The parts of every rule's condition that `&&`, `||` and `?:` put together, as its document has them.
+    pub fn condition_parts(&self) -> impl Iterator<Item = (&RuleName, Vec<String>)> {
+        let parts = |rule: &'_ rule::Rule| rule.when.as_ref().map(condition::Condition::parts);
+        self.index.rules().iter().filter_map(move |rule| Some((&rule.name, parts(rule)?)))
     }
 
     /// Every rule's name, effect and mode, in no particular order.

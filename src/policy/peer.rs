@@ -28,9 +28,53 @@ pub(super) struct PeerRequirement {
     pub(super) evidence: Option<EvidenceLevel>,
 }
 
+/// Puts together what a rule says and what a fragment says, key by key.
+pub(super) struct Both<'t> {
+    /// The keys that both give.
+    pub(super) twice: &'t mut Vec<&'static str>,
+}
+
+// === impl Both ===
+
+impl Both<'_> {
+    pub(super) fn list<T: Clone>(&mut self, key: &'static str, own: &mut Box<[T]>, other: &[T]) {
+        match (own.is_empty(), other.is_empty()) {
+            (_, true) => {}
+            (true, false) => *own = other.into(),
+            (false, false) => self.twice.push(key),
+        }
+    }
+
+    pub(super) fn one<T: Clone>(
+        &mut self,
+        key: &'static str,
+        own: &mut Option<T>,
+        other: &Option<T>,
+    ) {
+        match (own.is_some(), other) {
+            (_, None) => {}
+            (false, Some(_)) => own.clone_from(other),
+            (true, Some(_)) => self.twice.push(key),
+        }
+    }
+}
+
 // === impl PeerRequirement ===
 
 impl PeerRequirement {
+    /// This and what `other` asks for. The keys that both ask something of go to `twice`.
+    pub(super) fn and(mut self, other: &Self, twice: &mut Vec<&'static str>) -> Self {
+        let mut both = Both { twice };
+        both.one("trustDomain", &mut self.trust_domain, &other.trust_domain);
+        both.list("spiffe", &mut self.spiffe, &other.spiffe);
+        both.list("dns", &mut self.dns, &other.dns);
+        both.list("uris", &mut self.uris, &other.uris);
+        both.list("emails", &mut self.emails, &other.emails);
+        both.list("subjects", &mut self.subjects, &other.subjects);
+        both.one("evidence", &mut self.evidence, &other.evidence);
+        self
+    }
+
     pub(super) fn judge<'r, T: Trace>(
         &'r self,
         peer: Option<&PeerIdentity>,

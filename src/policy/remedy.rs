@@ -23,6 +23,8 @@ pub(super) fn of(asked: &Asked<'_>, truth: Truth) -> Option<String> {
 fn sentence(asked: &Asked<'_>) -> String {
     let wanted = Wanted(asked.wanted());
     match asked.check() {
+        Check::During => format!("the rule counts {}", wanted.plain()),
+        Check::Destination => format!("the connection has to go to {}", wanted.one_of()),
         Check::Source => format!("the connection has to come from {}", wanted.one_of()),
         Check::ContextExtension(name) => {
             format!("the route has to have the context extension `{name}` with {}", wanted.one_of())

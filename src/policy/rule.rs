@@ -11,6 +11,7 @@ use super::answer::CustomAnswer;
 use super::check::{Check, Verdict};
 use super::condition::Condition;
 use super::decision::RuleName;
+use super::during::During;
 use super::duties::{Duties, Obligations};
 use super::gaps::Gaps;
 use super::header::HeaderMatcher;
@@ -22,7 +23,7 @@ use super::token::TokenRequirement;
 use super::trace::{Mismatch, Trace};
 use super::truth::Truth;
 use super::variable::Facts;
-use crate::request::{RequestView, Target};
+use crate::request::{Endpoint, PathLeniency, RequestView, Target};
 
 /// What a match means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +53,10 @@ pub(super) struct Rule {
     pub(super) methods: Box<[Box<str>]>,
     pub(super) paths: Box<[PathTemplate]>,
     pub(super) source: Box<[IpNet]>,
+    pub(super) destination: Box<[IpNet]>,
+    pub(super) during: Option<During>,
+    /// What is accepted in paths that is not canonical.
+    pub(super) leniency: PathLeniency,
     pub(super) context_extensions: Box<[(Box<str>, Box<str>)]>,
     pub(super) headers: Box<[HeaderMatcher]>,
     pub(super) query: Box<[QueryMatcher]>,
@@ -100,7 +105,7 @@ impl Rule {
             return Err(Mismatch::Method);
         }
         let template = self.template(target);
-        if template.is_none() && !self.paths.is_empty() {
+        if !self.accepts(target) || (template.is_none() && !self.paths.is_empty()) {
             return Err(Mismatch::Path);
         }
         Ok(Fit { rule: self, host, template })
@@ -108,13 +113,19 @@ impl Rule {
 
     /// Everything that keeps the rule, found by its host, from being about the request.
     pub(super) fn mismatches(&self, request: &RequestView, target: &Target) -> Vec<Mismatch> {
-        let path = self.paths.is_empty() || self.template(target).is_some();
+        let matches = self.paths.is_empty() || self.template(target).is_some();
+        let path = self.accepts(target) && matches;
         let fits = [
             (Mismatch::Port, self.is_about_port(request, target)),
             (Mismatch::Method, self.is_about_method(request)),
             (Mismatch::Path, path),
         ];
         fits.into_iter().filter(|(_, fits)| !fits).map(|(why, _)| why).collect()
+    }
+
+    /// Whether the path may be written as it is. A deny rule is about a path in every way of writing it.
+    fn accepts(&self, target: &Target) -> bool {
+        self.effect == Effect::Deny || self.leniency.covers(target.path.leniency())
     }
 
     /// Exactly as sent: methods are case-sensitive (RFC 9110 section 9.1, P29).
@@ -136,7 +147,10 @@ impl Rule {
 
     fn judge_request<'r, T: Trace>(&'r self, request: &RequestView, judge: &mut Judge<'r, '_, T>) {
         if !self.source.is_empty() {
-            judge.check(Check::Source, || self.is_from_source(request));
+            judge.check(Check::Source, || is_in(&self.source, &request.source));
+        }
+        if !self.destination.is_empty() {
+            judge.check(Check::Destination, || is_in(&self.destination, &request.destination));
         }
         for (name, value) in &self.context_extensions {
             let found = request.context_extensions.get(&**name);
@@ -154,15 +168,15 @@ impl Rule {
             });
         }
     }
+}
 
-    /// Unknown where the connection has no IP address, as over a Unix socket.
-    fn is_from_source(&self, request: &RequestView) -> Truth {
-        request.source.address.map_or(Truth::Unknown, |address| {
-            // `::ffff:10.0.0.1` is `10.0.0.1`.
-            let ip = address.ip().to_canonical();
-            self.source.iter().any(|net| net.contains(&ip)).into()
-        })
-    }
+/// Unknown where the connection has no IP address, as over a Unix socket.
+fn is_in(networks: &[IpNet], endpoint: &Endpoint) -> Truth {
+    endpoint.address.map_or(Truth::Unknown, |address| {
+        // `::ffff:10.0.0.1` is `10.0.0.1`.
+        let ip = address.ip().to_canonical();
+        networks.iter().any(|net| net.contains(&ip)).into()
+    })
 }
 
 /// Whether the authority's port is one of `ports`, of which none means every one; `None` where there is no telling.
@@ -190,6 +204,9 @@ impl<'r> Fit<'r> {
         let rule = self.rule;
         let gaps = trace.gaps();
         let mut judge = Judge::new(*self, question, trace);
+        if let Some(during) = &rule.during {
+            judge.check(Check::During, || during.holds(question.now).into());
+        }
         rule.judge_request(question.request, &mut judge);
         if let Some(peer) = &rule.peer {
             peer.judge(question.subject.peer().verified(), &mut judge);

@@ -3,6 +3,7 @@
 use super::check::Check;
 use super::claim::ClaimMatcher;
 use super::judge::Judge;
+use super::peer::Both;
 use super::step_up::StepUp;
 use super::trace::Trace;
 use super::truth::Truth;
@@ -41,6 +42,31 @@ pub(super) struct TokenRequirement {
 // === impl TokenRequirement ===
 
 impl TokenRequirement {
+    /// This and what `other` asks for. The keys that both ask something of go to `twice`.
+    pub(super) fn and(mut self, other: &Self, twice: &mut Vec<&'static str>) -> Self {
+        match (self.issuer.is_empty(), other.issuer.is_empty()) {
+            (_, true) => {}
+            (true, false) => self.issuer.clone_from(&other.issuer),
+            (false, false) => twice.push("issuer"),
+        }
+        let mut both = Both { twice };
+        both.list("scopes", &mut self.scopes, &other.scopes);
+        both.list("anyScope", &mut self.any_scope, &other.any_scope);
+        both.list("audiences", &mut self.audiences, &other.audiences);
+        both.list("subjects", &mut self.subjects, &other.subjects);
+        both.list("clients", &mut self.clients, &other.clients);
+        both.list("claims", &mut self.claims, &other.claims);
+        both.list("acr", &mut self.step_up.acr, &other.step_up.acr);
+        both.one("maxAge", &mut self.step_up.max_age, &other.step_up.max_age);
+        both.one("bind", &mut self.bind, &other.bind);
+        match (self.binding, other.binding) {
+            (_, BindingSpec::None) => {}
+            (BindingSpec::None, binding) => self.binding = binding,
+            (_, _) => both.twice.push("binding"),
+        }
+        self
+    }
+
     pub(super) fn judge<'r, T: Trace>(
         &'r self,
         subject: &Subject,

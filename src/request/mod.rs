@@ -16,7 +16,7 @@ pub use attributes::{Body, Endpoint};
 pub use credentials::{CredentialHeaders, SealedNames, TokenPlace};
 pub use headers::{HeaderValue, Headers};
 pub use parameters::SealedParameters;
-pub use path::CanonicalPath;
+pub use path::{CanonicalPath, PathLeniency};
 pub use target::{Host, Target};
 pub use url::{NormalUrl, Origin, RequestLine};
 

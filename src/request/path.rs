@@ -15,6 +15,19 @@ use crate::reason::{Reason, Rejection};
 pub struct CanonicalPath {
     text: String,
     segments: Vec<String>,
+    leniency: PathLeniency,
+}
+
+/// Ways of writing a path that have more than one reading, and so are refused: unless whoever writes a policy knows how
+/// the upstream reads them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PathLeniency {
+    /// `%2F` is part of a segment: the upstream splits before it decodes.
+    pub encoded_slashes: bool,
+    /// `;a=b` at the end of a segment is nothing: the upstream removes it before it looks (RFC 3986 section 3.3).
+    pub parameters: bool,
+    /// `//` is `/` to the upstream.
+    pub empty_segments: bool,
 }
 
 // === impl CanonicalPath ===
@@ -25,6 +38,14 @@ impl CanonicalPath {
     /// # Errors
     /// `path_not_canonical` with the rule that is broken.
     pub fn parse(path: &str) -> Result<Self, Rejection> {
+        Self::parse_with(path, PathLeniency::default())
+    }
+
+    /// Reads a path without its query, in which some is accepted that [`Self::parse`] refuses.
+    ///
+    /// # Errors
+    /// `path_not_canonical` with the rule that is broken.
+    pub fn parse_with(path: &str, allowed: PathLeniency) -> Result<Self, Rejection> {
         if path.len() > MAX_PATH_BYTES {
             return Err(Reason::RequestTooLarge.because("path is over the size limit"));
         }
@@ -35,12 +56,24 @@ impl CanonicalPath {
         }
         // Split first, decode after: an escaped `/` must never become a separator (P20).
         let last = raw.len().saturating_sub(1);
-        let segments = raw
-            .iter()
-            .enumerate()
-            .map(|(at, segment)| decode_segment(segment, at == last))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { text: path.to_owned(), segments })
+        let mut segments = Vec::with_capacity(raw.len());
+        let mut leniency = PathLeniency::default();
+        for (at, segment) in raw.into_iter().enumerate() {
+            if segment.is_empty() && at != last {
+                leniency.empty_segments = true;
+                continue;
+            }
+            segments.push(decode_segment(segment, allowed, &mut leniency)?);
+        }
+        let refusal = leniency.refusal().filter(|_| !allowed.covers(leniency));
+        refusal.map_or(Ok(()), Err)?;
+        Ok(Self { text: path.to_owned(), segments, leniency })
+    }
+
+    /// What had to be accepted of it that is not canonical.
+    #[must_use]
+    pub const fn leniency(&self) -> PathLeniency {
+        self.leniency
     }
 
     /// The path as sent.
@@ -56,26 +89,88 @@ impl CanonicalPath {
     }
 }
 
+// === impl PathLeniency ===
+
+impl PathLeniency {
+    /// Everything that can be accepted.
+    pub const ALL: Self = Self { encoded_slashes: true, parameters: true, empty_segments: true };
+
+    /// Why a path is refused that needs it; nothing where it needs nothing.
+    #[must_use]
+    pub fn refusal(self) -> Option<Rejection> {
+        let rule = match self {
+            Self { empty_segments: true, .. } => "has an empty segment",
+            Self { parameters: true, .. } => "has a `;` parameter",
+            Self { encoded_slashes: true, .. } => "hides a separator in a percent-encoding",
+            Self { .. } => return None,
+        };
+        Some(refuse(rule))
+    }
+
+    /// Whether it accepts everything that `other` accepts.
+    #[must_use]
+    pub const fn covers(self, other: Self) -> bool {
+        (self.encoded_slashes || !other.encoded_slashes)
+            && (self.parameters || !other.parameters)
+            && (self.empty_segments || !other.empty_segments)
+    }
+
+    /// What either accepts.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self {
+            encoded_slashes: self.encoded_slashes || other.encoded_slashes,
+            parameters: self.parameters || other.parameters,
+            empty_segments: self.empty_segments || other.empty_segments,
+        }
+    }
+}
+
 fn refuse(rule: &'static str) -> Rejection {
     Reason::PathNotCanonical.because(format!("path {rule}"))
 }
 
-fn decode_segment(segment: &str, is_last: bool) -> Result<String, Rejection> {
-    if segment.is_empty() && !is_last {
-        return Err(refuse("has an empty segment"));
-    }
+fn decode_segment(
+    segment: &str,
+    allowed: PathLeniency,
+    leniency: &mut PathLeniency,
+) -> Result<String, Rejection> {
+    let segment = without_parameters(segment, allowed, leniency)?;
     segment.bytes().try_for_each(check_raw_byte)?;
-    check_escapes(segment)?;
+    check_escapes(segment, allowed, leniency)?;
     let decoded = percent_decode_str(segment)
         .decode_utf8()
         .map_err(|_| refuse("has a percent-encoding that is not UTF-8"))?;
-    if decoded == "." || decoded == ".." {
+    // A segment that has slashes must not be a way up for somebody who takes them for separators after all.
+    let parts = || decoded.split('/');
+    if parts().any(|part| part == "." || part == "..") {
         return Err(refuse("has a `.` or `..` segment"));
+    }
+    if decoded.contains('/') && parts().any(str::is_empty) {
+        return Err(refuse("has an empty segment"));
     }
     if has_escape(&decoded) {
         return Err(refuse("is percent-encoded twice"));
     }
     Ok(decoded.into_owned())
+}
+
+/// A segment without `;a=b` at its end. What is left is a segment: `..;a=b` is none (P21).
+fn without_parameters<'a>(
+    segment: &'a str,
+    allowed: PathLeniency,
+    leniency: &mut PathLeniency,
+) -> Result<&'a str, Rejection> {
+    let Some((name, parameters)) = segment.split_once(';').filter(|_| allowed.parameters) else {
+        return Ok(segment);
+    };
+    leniency.parameters = true;
+    if name.is_empty() {
+        return Err(refuse("has an empty segment"));
+    }
+    parameters.bytes().filter(|byte| *byte != b';').try_for_each(check_raw_byte)?;
+    check_escapes(parameters, PathLeniency::default(), leniency)?;
+    Ok(name)
 }
 
 fn check_raw_byte(byte: u8) -> Result<(), Rejection> {
@@ -92,10 +187,15 @@ fn check_raw_byte(byte: u8) -> Result<(), Rejection> {
 }
 
 /// Every `%` starts two hexadecimal digits, and what they stand for neither needs no encoding nor hides something.
-fn check_escapes(segment: &str) -> Result<(), Rejection> {
+fn check_escapes(
+    segment: &str,
+    allowed: PathLeniency,
+    leniency: &mut PathLeniency,
+) -> Result<(), Rejection> {
     for after in segment.split('%').skip(1) {
         let byte = escaped_byte(after).ok_or_else(|| refuse("has a broken percent-encoding"))?;
         match byte {
+            b'/' if allowed.encoded_slashes => leniency.encoded_slashes = true,
             b'/' | b'\\' | b';' | b'#' | b'?' => {
                 return Err(refuse("hides a separator in a percent-encoding"));
             }
@@ -205,6 +305,54 @@ mod tests {
         ] {
             let refused = CanonicalPath::parse(path).expect_err(path);
             assert_eq!(refused.reason(), Reason::PathNotCanonical, "{path}");
+        }
+    }
+
+    /// P19, P20, P21: what is accepted on purpose is read in one way, and never as a way up or into another segment.
+    #[test]
+    fn what_is_accepted_on_purpose_is_read_in_one_way() {
+        let slashes = PathLeniency { encoded_slashes: true, ..PathLeniency::default() };
+        let parameters = PathLeniency { parameters: true, ..PathLeniency::default() };
+        let empty = PathLeniency { empty_segments: true, ..PathLeniency::default() };
+        for (allowed, path, segments) in [
+            (slashes, "/projects/group%2Fname/files", &["projects", "group/name", "files"][..]),
+            (parameters, "/a;v=1/b;x", &["a", "b"]),
+            (parameters, "/a;v=1;w=%20", &["a"]),
+            (empty, "//a///b", &["a", "b"]),
+            (empty, "/a//", &["a", ""]),
+        ] {
+            let parsed = CanonicalPath::parse_with(path, allowed).unwrap();
+            assert_eq!(
+                (parsed.segments(), parsed.leniency()),
+                (&segments.iter().map(ToString::to_string).collect::<Vec<_>>()[..], allowed),
+                "{path}"
+            );
+            assert!(CanonicalPath::parse(path).is_err(), "{path}");
+            let plain = CanonicalPath::parse_with("/a/b", allowed).unwrap();
+            assert_eq!(plain.leniency(), PathLeniency::default());
+        }
+        let all = slashes.or(parameters).or(empty);
+        for path in [
+            "/a/..;x/b",
+            "/a/.;/b",
+            "/;x/a",
+            "/a%2f..%2fb",
+            "/a/..%2fb",
+            "/a%2f",
+            "/%2fa",
+            "/a%2f%2fb",
+            "/a%252fb",
+            "/a%5cb",
+            "/a%3bx",
+            "/a;%2e%2e",
+            "/a;x%2fb",
+            "/a;x\\",
+            "/a;x#",
+            "/a//../b",
+            "/a\\b",
+            "//a/./b",
+        ] {
+            assert!(CanonicalPath::parse_with(path, all).is_err(), "{path}");
         }
     }
 

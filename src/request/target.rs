@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 
 use crate::limits::{MAX_HOST_BYTES, MAX_PATH_BYTES};
 use crate::reason::{Reason, Rejection};
-use crate::request::CanonicalPath;
+use crate::request::{CanonicalPath, PathLeniency};
 
 /// A host name in lower case without a trailing dot, or an IP address; never user info, never a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,7 +27,8 @@ pub struct Target {
 // === impl Target ===
 
 impl Target {
-    /// Reads the `:authority` and `:path` of a request.
+    /// Reads the `:authority` and `:path` of a request. What some policy may accept in a path is accepted here, and denied
+    /// by evaluation where no policy does ([`CanonicalPath::leniency`]).
     ///
     /// # Errors
     /// `host_invalid` or `path_not_canonical` with the rule that is broken; `request_too_large`.
@@ -43,7 +44,12 @@ impl Target {
         if query.is_some_and(|q| q.contains('#')) {
             return Err(Reason::PathNotCanonical.because("query has a fragment"));
         }
-        Ok(Self { host, port, path: CanonicalPath::parse(path)?, query: query.map(str::to_owned) })
+        Ok(Self {
+            host,
+            port,
+            path: CanonicalPath::parse_with(path, PathLeniency::ALL)?,
+            query: query.map(str::to_owned),
+        })
     }
 }
 

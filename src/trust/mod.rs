@@ -72,7 +72,7 @@ impl TrustStore {
                 Spec::TokenIssuer(spec) => {
                     store.issuers.extend(Issuer::compile(document, spec, files, problems))
                 }
-                Spec::Policy(_) | Spec::PolicySuite(_) => {}
+                Spec::Policy(_) | Spec::Fragments(_) | Spec::PolicySuite(_) => {}
             }
         }
         issuer::refuse_ambiguous(documents, problems);

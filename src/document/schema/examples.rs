@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::super::yaml;
 
 /// The documents, each file with its path as the reference links to it.
-pub(super) const FILES: [(&str, &str); 4] = [
+pub(super) const FILES: [(&str, &str); 5] = [
     ("Policy", include_str!("../../../docs/examples/policy.yaml")),
+    ("Fragments", include_str!("../../../docs/examples/fragments.yaml")),
     ("TrustDomain", include_str!("../../../docs/examples/trust-domain.yaml")),
     ("TokenIssuer", include_str!("../../../docs/examples/token-issuer.yaml")),
     ("PolicySuite", include_str!("../../../docs/examples/policy-suite.yaml")),

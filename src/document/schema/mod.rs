@@ -14,7 +14,10 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::{API_VERSION, Metadata, PolicySpec, PolicySuiteSpec, TokenIssuerSpec, TrustDomainSpec};
+use super::{
+    API_VERSION, FragmentsSpec, Metadata, PolicySpec, PolicySuiteSpec, TokenIssuerSpec,
+    TrustDomainSpec,
+};
 
 pub use reference::reference;
 
@@ -28,11 +31,16 @@ pub(super) struct Kind {
 }
 
 /// Every kind, in the order in which one meets them.
-pub(super) const KINDS: [Kind; 4] = [
+pub(super) const KINDS: [Kind; 5] = [
     Kind {
         name: "Policy",
         purpose: "Who may do what.",
         spec: SchemaGenerator::subschema_for::<PolicySpec>,
+    },
+    Kind {
+        name: "Fragments",
+        purpose: "What several rules ask for, written once.",
+        spec: SchemaGenerator::subschema_for::<FragmentsSpec>,
     },
     Kind {
         name: "TrustDomain",

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Revision, Snapshot};
+use crate::clock::{Clock as _, SystemClock};
 use crate::document::{self, Attachments, Diagnostic, RemoteContents, SourceFile, Span};
 use crate::limits::{MAX_ATTACHED_FILE_BYTES, MAX_DOCUMENT_FILE_BYTES, MAX_DOCUMENT_FILES};
-use crate::policy::Suite;
+use crate::policy::{PolicySet, Suite};
 use crate::secret::Fingerprint;
 
 /// What reading the documents gave.
@@ -52,6 +53,7 @@ impl Load {
         let files = sources.iter().map(|source| source.path().to_owned()).chain(attached).collect();
         let snapshot = Snapshot::compile(&documents, &attachments, revision, files, &mut problems);
         let suites = Suite::compile(&documents, &mut problems);
+        PolicySet::overdue(&documents, SystemClock.now(), &mut problems);
         document::sort(&mut problems);
         let snapshot = snapshot.filter(|_| !document::any_error(&problems));
         Self { snapshot, problems, files: sources.len(), suites }

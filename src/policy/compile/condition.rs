@@ -1,37 +1,77 @@
 //! The condition of a rule: compiled for what the rule asks for, with each fault at its place in the text.
 
 use super::Compiler;
-use crate::document::Diagnostic;
 use crate::document::policy::RuleSpec;
-use crate::policy::condition::{Condition, Scope};
+use crate::document::{Diagnostic, Span, Spanned};
+use crate::policy::condition::{Condition, Fault, Scope};
 use crate::policy::path::PathTemplate;
 
-impl Compiler<'_, '_> {
+impl<'a> Compiler<'a, '_> {
+    /// `conditions` and `when` as one: all of them must hold.
     pub(super) fn condition(
         &mut self,
-        spec: &RuleSpec,
+        spec: &'a RuleSpec,
         paths: &[PathTemplate],
     ) -> Option<Condition> {
-        let text = spec.when.as_ref()?;
+        let before = self.problems.len();
         let captures = captured_by_all(paths);
         let (token, peer) = (spec.token.is_some(), spec.peer.is_some());
         let scope = Scope { token, peer, captures: &captures, sealed: self.sealed };
-        match Condition::compile(&text.value, scope) {
+        let own =
+            spec.when.as_ref().map(|text| (text.value.clone(), self.own_condition(text, scope)));
+        let Some(names) = &spec.conditions else { return own.and_then(|(_, compiled)| compiled) };
+        self.not_empty(names, "conditions");
+        let mut parts = Vec::new();
+        for name in &names.value {
+            let text = self.named_condition(name)?;
+            self.fits(name, &text, scope);
+            parts.push(text);
+        }
+        parts.extend(own.map(|(text, _)| text));
+        match Condition::compile(&all_of(&parts), scope) {
             Ok(condition) => Some(condition),
-            Err(faults) => {
-                let whole = self.origin.span(text);
-                self.problems.extend(faults.into_iter().map(|fault| Diagnostic {
-                    help: fault.help,
-                    ..Diagnostic::error(
-                        "invalid-condition",
-                        whole.part(&text.value, fault.at),
-                        fault.message,
-                    )
-                }));
+            Err(_) => {
+                let message = "the conditions of the rule are too large together";
+                let help = "split the rule, or use the keys of the rule instead";
+                // What is wrong with one of them was said where it stands.
+                if self.problems.len() == before {
+                    self.error_with("invalid-condition", names, message, help);
+                }
                 None
             }
         }
     }
+
+    fn own_condition(&mut self, text: &Spanned<String>, scope: Scope<'_>) -> Option<Condition> {
+        let whole = self.origin.span(text);
+        let compiled = Condition::compile(&text.value, scope).map_err(|faults| {
+            let problems = faults.into_iter().map(|fault| located(fault, &text.value, &whole));
+            self.problems.extend(problems);
+        });
+        compiled.ok()
+    }
+
+    /// Whether a condition that is right by itself speaks of nothing that this rule does not have.
+    fn fits(&mut self, name: &Spanned<String>, text: &str, scope: Scope<'_>) {
+        let Err(faults) = Condition::compile(text, scope) else { return };
+        for fault in faults {
+            let message =
+                format!("condition `{}` does not fit this rule: {}", name.value, fault.message);
+            self.report(name, ("invalid-condition", message, fault.help));
+        }
+    }
+}
+
+/// Each in brackets of its own, on lines of their own: a comment ends with its line.
+fn all_of(parts: &[String]) -> String {
+    parts.iter().map(|part| format!("({part}\n)")).collect::<Vec<_>>().join(" && ")
+}
+
+/// A fault at its place in a text that stands at `whole`.
+pub(super) fn located(fault: Fault, text: &str, whole: &Span) -> Diagnostic {
+    let place = whole.part(text, fault.at);
+    let problem = Diagnostic::error("invalid-condition", place, fault.message);
+    Diagnostic { help: fault.help, ..problem }
 }
 
 fn captured_by_all(paths: &[PathTemplate]) -> Vec<&str> {

@@ -16,10 +16,11 @@ use crate::spiffe::SpiffePattern;
 
 impl Compiler<'_, '_> {
     pub(super) fn peer(&mut self, spec: &Spanned<PeerSpec>) -> PeerRequirement {
-        let PeerSpec { any, spiffe, trust_domain, dns, uris, emails, subjects, evidence } =
+        let PeerSpec { fragment, any, spiffe, trust_domain, dns, uris, emails, subjects, evidence } =
             &spec.value;
         let names = [spiffe, dns, uris, emails, subjects];
-        let names_somebody = trust_domain.is_some() || names.into_iter().any(Option::is_some);
+        let names_somebody =
+            fragment.is_some() || trust_domain.is_some() || names.into_iter().any(Option::is_some);
         let any = any.as_ref().filter(|any| any.value);
         if any.is_none() && !names_somebody {
             let help =
@@ -33,7 +34,7 @@ impl Compiler<'_, '_> {
         if let Some(name) = trust_domain {
             self.refers("TrustDomain", "unknown-trust-domain", name, self.names.domains);
         }
-        PeerRequirement {
+        let own = PeerRequirement {
             trust_domain: trust_domain.as_ref().map(|name| name.value.as_str().into()),
             spiffe: self.each(spiffe.as_ref(), "spiffe", read_spiffe).into(),
             dns: self.each(dns.as_ref(), "dns", |text: &String| read_dns(text)).into(),
@@ -41,20 +42,33 @@ impl Compiler<'_, '_> {
             emails: self.names_in(emails.as_ref(), "emails"),
             subjects: self.names_in(subjects.as_ref(), "subjects"),
             evidence: evidence.as_ref().map(|level| level.value),
+        };
+        match fragment {
+            Some(name) => self.peer_with(own, name),
+            None => own,
         }
     }
 
-    pub(super) fn token(&mut self, spec: &Spanned<TokenSpec>) -> TokenRequirement {
-        let spec = &spec.value;
-        self.refers("TokenIssuer", "unknown-issuer", &spec.issuer, self.names.issuers);
+    pub(super) fn token(&mut self, place: &Spanned<TokenSpec>) -> TokenRequirement {
+        let spec = &place.value;
+        match (&spec.issuer, &spec.fragment) {
+            (Some(issuer), _) => {
+                self.refers("TokenIssuer", "unknown-issuer", issuer, self.names.issuers);
+            }
+            (None, Some(_)) => {}
+            (None, None) => {
+                let help = "name the `TokenIssuer` document whose tokens count";
+                self.error_with("missing-issuer", place, "`token` names no `issuer`", help);
+            }
+        }
         let claims = spec.claims.as_ref();
         if let Some(empty) = claims.filter(|claims| claims.value.is_empty()) {
             let help = "list what is meant, or leave `claims` out";
             self.error_with("empty-list", empty, "`claims` is empty", help);
         }
         let claims = claims.map(|claims| claims.value.as_slice()).unwrap_or_default();
-        TokenRequirement {
-            issuer: spec.issuer.value.as_str().into(),
+        let own = TokenRequirement {
+            issuer: spec.issuer.as_ref().map(|name| name.value.as_str().into()).unwrap_or_default(),
             scopes: self.each(spec.scopes.as_ref(), "scopes", read_scope).into(),
             any_scope: self.each(spec.any_scope.as_ref(), "anyScope", read_scope).into(),
             audiences: self.names_in(spec.audiences.as_ref(), "audiences"),
@@ -67,6 +81,10 @@ impl Compiler<'_, '_> {
             },
             binding: spec.binding.as_ref().map(|binding| binding.value).unwrap_or_default(),
             bind: spec.bind.as_ref().and_then(|bind| self.bind(&bind.value)),
+        };
+        match &spec.fragment {
+            Some(name) => self.token_with(own, name),
+            None => own,
         }
     }
 

@@ -2,6 +2,8 @@
 
 mod condition;
 mod deny;
+mod during;
+mod fragments;
 mod identity;
 mod inject;
 mod request;
@@ -11,16 +13,21 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub(super) use during::{read_day, read_moment};
+use fragments::Fragments;
 pub(super) use request::check_header_name;
 
 use super::host::HostPattern;
 use super::index::{HostAnswer, Index};
 use super::lint;
-use crate::document::policy::{PolicySpec, RuleSpec, TargetSpec};
+use crate::document::policy::{
+    EmptySegmentsSpec, EncodedSlashesSpec, ParametersSpec, PathsSpec, PolicySpec, RuleSpec,
+    TargetSpec,
+};
 use crate::document::{
     Diagnostic, Document, Origin, Span, Spanned, Spec, TokenPlaceSpec, closest, is_name,
 };
-use crate::request::SealedNames;
+use crate::request::{PathLeniency, SealedNames};
 
 /// The names of other documents that rules may refer to.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +44,7 @@ struct Compiler<'a, 'p> {
     policy: &'a str,
     names: Names<'a>,
     sealed: &'p SealedNames,
+    fragments: &'p Fragments<'a>,
     problems: &'p mut Vec<Diagnostic>,
 }
 
@@ -47,6 +55,8 @@ pub(super) struct Target {
     pub(super) hosts: Vec<HostPattern>,
     /// Empty for every port.
     pub(super) ports: Vec<u16>,
+    /// What is accepted in paths that is not canonical.
+    pub(super) leniency: PathLeniency,
 }
 
 /// Where a rule was written, for lints.
@@ -67,15 +77,23 @@ pub(super) fn compile<'a>(
     let mut index = Index::default();
     let mut written = Vec::new();
     let errors_before = problems.len();
+    let fragments = Fragments::compile(documents, names, &sealed, problems);
     for document in documents {
         let Spec::Policy(spec) = &document.spec else { continue };
         let (origin, name) = (&document.origin, &document.metadata.name);
-        let mut compiler =
-            Compiler { origin, policy: &name.value, names, sealed: &sealed, problems };
+        let mut compiler = Compiler {
+            origin,
+            policy: &name.value,
+            names,
+            sealed: &sealed,
+            fragments: &fragments,
+            problems,
+        };
         compiler.policy(spec, &mut index, &mut written);
     }
     // Doubts about a rule that is wrong anyway are noise.
     if problems.len() == errors_before {
+        fragments.unused(documents, problems);
         lint::lint(documents, &written, index.rules(), problems);
     }
     index
@@ -85,7 +103,7 @@ pub(super) fn compile<'a>(
 fn sealed_by(documents: &[Document]) -> SealedNames {
     let places = documents.iter().filter_map(|document| match &document.spec {
         Spec::TokenIssuer(spec) => spec.tokens.as_ref(),
-        Spec::TrustDomain(_) | Spec::Policy(_) | Spec::PolicySuite(_) => None,
+        Spec::TrustDomain(_) | Spec::Policy(_) | Spec::Fragments(_) | Spec::PolicySuite(_) => None,
     });
     SealedNames::with(places.flat_map(|places| &places.value).filter_map(|place| match place {
         TokenPlaceSpec::Header(name) => Some(name.value.as_str()),
@@ -121,7 +139,7 @@ impl<'a> Compiler<'a, '_> {
     }
 
     fn target(&mut self, spec: &Spanned<TargetSpec>) -> Target {
-        let TargetSpec { hosts, any_host, ports } = &spec.value;
+        let TargetSpec { hosts, any_host, ports, paths } = &spec.value;
         let any_host = any_host.as_ref().filter(|any| any.value);
         match (hosts, any_host) {
             (None, None) => {
@@ -143,7 +161,7 @@ impl<'a> Compiler<'a, '_> {
             0 => Err(("invalid-port", String::from("`0` is not a port"), None)),
             port => Ok(port),
         });
-        Target { hosts, ports }
+        Target { hosts, ports, leniency: paths.map_or_else(PathLeniency::default, leniency) }
     }
 
     /// Checks that a rule's name has the form of names and is not taken.
@@ -219,6 +237,14 @@ impl<'a> Compiler<'a, '_> {
             None => format!("known are: {}", known.join(", ")),
         };
         self.error_with(code, name, format!("no {kind} document is called `{text}`"), help);
+    }
+}
+
+fn leniency(spec: PathsSpec) -> PathLeniency {
+    PathLeniency {
+        encoded_slashes: spec.encoded_slashes == EncodedSlashesSpec::KeptByUpstream,
+        parameters: spec.parameters == ParametersSpec::RemovedByUpstream,
+        empty_segments: spec.empty_segments == EmptySegmentsSpec::MergedByUpstream,
     }
 }
 

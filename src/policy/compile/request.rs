@@ -60,6 +60,10 @@ impl Compiler<'_, '_> {
         self.each(spec, "source", read_network).into()
     }
 
+    pub(super) fn destination(&mut self, spec: Option<&Spanned<Texts>>) -> Box<[IpNet]> {
+        self.each(spec, "destination", read_network).into()
+    }
+
     pub(super) fn context_extensions(
         &mut self,
         spec: Option<&Spanned<Entries<String>>>,
@@ -109,7 +113,7 @@ impl Compiler<'_, '_> {
         spec.value.iter().filter_map(parameter).collect()
     }
 
-    fn not_empty<T>(&mut self, list: &Spanned<Vec<T>>, key: &str) {
+    pub(super) fn not_empty<T>(&mut self, list: &Spanned<Vec<T>>, key: &str) {
         if list.value.is_empty() {
             let help = format!("list what is meant, or leave `{key}` out");
             self.error_with("empty-list", list, format!("`{key}` is empty"), help);

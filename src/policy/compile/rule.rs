@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Compiler, Target};
+use super::{Compiler, Target, read_day};
 use crate::document::Spanned;
-use crate::document::policy::{EffectSpec, ModeSpec, RuleSpec};
+use crate::document::policy::{BindingSpec, EffectSpec, ModeSpec, RuleSpec};
 use crate::policy::answer::CustomAnswer;
 use crate::policy::decision::RuleName;
 use crate::policy::rule::{Effect, Mode, Rule};
@@ -18,12 +18,13 @@ impl<'a> Compiler<'a, '_> {
         answer: Option<&Arc<CustomAnswer>>,
     ) -> Rule {
         self.identity_is_asked_for(spec);
+        self.since_is_about_a_shadow(spec);
         if spec.effect.value == EffectSpec::Deny {
             self.fits_a_deny_rule(spec);
         }
         let on = spec.on.as_ref();
         let (methods, paths) = self.calls(on);
-        Rule {
+        let rule = Rule {
             name: RuleName { policy: self.policy.into(), rule: spec.name.value.as_str().into() },
             effect: spec.effect.value.into(),
             mode: spec.mode.into(),
@@ -37,11 +38,52 @@ impl<'a> Compiler<'a, '_> {
             when: self.condition(spec, &paths),
             paths,
             source: self.source(spec.source.as_ref()),
+            destination: self.destination(spec.destination.as_ref()),
+            during: spec.during.as_ref().map(|during| self.during(during)),
+            leniency: target.leniency,
             context_extensions: self.context_extensions(spec.context_extensions.as_ref()),
             headers: self.headers(spec.headers.as_ref()),
             query: self.query(spec.query.as_ref()),
             peer: spec.peer.as_ref().map(|peer| self.peer(peer)),
             token: spec.token.as_ref().map(|token| self.token(token)),
+        };
+        if spec.effect.value == EffectSpec::Deny {
+            self.fragments_fit_a_deny_rule(spec, &rule);
+        }
+        rule
+    }
+
+    fn since_is_about_a_shadow(&mut self, spec: &RuleSpec) {
+        let Some(since) = &spec.since else { return };
+        if spec.mode != ModeSpec::Shadow {
+            let message =
+                "`since` says since when a rule has been in shadow mode, and this one is not";
+            self.error_with("contradiction", since, message, "remove it, or say `mode: shadow`");
+        }
+        if read_day(&since.value).is_none() {
+            let message = format!("`{}` is not a day", since.value);
+            self.error_with("invalid-time", since, message, "write it as in `2026-01-31`");
+        }
+    }
+
+    /// What a fragment asks for counts as if the rule said it.
+    fn fragments_fit_a_deny_rule(&mut self, spec: &RuleSpec, rule: &Rule) {
+        let peer = spec.peer.as_ref().and_then(|peer| peer.value.fragment.as_ref());
+        let evidence = rule.peer.as_ref().and_then(|peer| peer.evidence);
+        if let (Some(name), Some(_)) = (peer, evidence) {
+            self.denies_the_strong(name, "evidence");
+        }
+        let token = spec.token.as_ref().and_then(|token| token.value.fragment.as_ref());
+        let (Some(name), Some(token)) = (token, &rule.token) else { return };
+        for (asked, key) in [
+            (token.binding != BindingSpec::None, "binding"),
+            (token.bind.is_some(), "bind"),
+            (!token.step_up.acr.is_empty(), "acr"),
+            (token.step_up.max_age.is_some(), "maxAge"),
+        ] {
+            if asked {
+                self.denies_the_strong(name, key);
+            }
         }
     }
 

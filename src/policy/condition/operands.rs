@@ -17,7 +17,7 @@ use super::{Condition, Facts, byte_of_char};
 use crate::policy::fact::{Fact, Sight};
 use crate::policy::truth::Truth;
 
-/// A part of a condition that `&&` and `||` put together.
+/// A part of a condition that `&&`, `||` and `?:` put together.
 #[derive(Clone, Debug)]
 pub struct Operand {
     /// Its text in the document.
@@ -40,7 +40,10 @@ pub(super) fn places(
         let tokens = ids.iter().filter_map(|id| info.offset_for(*id));
         let (start, end) = tokens.fold((u32::MAX, 0), |(s, e), (a, b)| (s.min(a), e.max(b)));
         let whole = byte_of_char(text, start)..byte_of_char(text, end.saturating_add(1));
-        (node.id, balanced(text, whole))
+        // What is asked of is a token, and that it is asked for is none.
+        let before = text.get(..whole.start).unwrap_or_default();
+        let start = before.strip_suffix("has").map_or(whole.start, str::len);
+        (node.id, balanced(text, start..whole.end))
     };
     leaves(expression).into_iter().map(place).collect()
 }
@@ -48,6 +51,16 @@ pub(super) fn places(
 // === impl Condition ===
 
 impl Condition {
+    /// The text of each operand, from left to right.
+    pub(in crate::policy) fn parts(&self) -> Vec<String> {
+        leaves(&self.expression).into_iter().map(|node| self.text_of(node).to_owned()).collect()
+    }
+
+    fn text_of(&self, node: &IdedExpr) -> &str {
+        let place = self.operands.iter().find(|(id, _)| *id == node.id);
+        place.and_then(|(_, at)| self.text.get(at.clone())).unwrap_or(&self.text).trim()
+    }
+
     /// Each operand by itself. One that stands behind another which settles the matter is evaluated all the same.
     pub(in crate::policy) fn operands(&self, facts: &Facts<'_>) -> Vec<Operand> {
         let Some(environment) = functions::environment() else { return Vec::new() };
@@ -55,15 +68,14 @@ impl Condition {
         let mut context = Context::with_env(std::sync::Arc::clone(environment));
         context.set_variable_resolver(&values);
         let operand = |node: &IdedExpr| {
-            let place = self.operands.iter().find(|(id, _)| *id == node.id);
-            let text = place.and_then(|(_, at)| self.text.get(at.clone())).unwrap_or(&self.text);
+            let text = self.text_of(node);
             let truth = match Value::resolve(node, &context) {
                 Ok(Value::Bool(holds)) => holds.into(),
                 Ok(_) | Err(_) => Truth::Unknown,
             };
             let sources = slots_in(node).into_iter().filter_map(|at| self.slots.get(at)?.source());
             let facts = sources.map(|source| values.show(source)).collect();
-            Operand { text: text.trim().to_owned(), truth, facts }
+            Operand { text: text.to_owned(), truth, facts }
         };
         leaves(&self.expression).into_iter().map(operand).collect()
     }
@@ -90,11 +102,11 @@ impl Values<'_> {
     }
 }
 
-/// What `&&` and `||` put together, from left to right.
+/// What `&&`, `||` and `?:` put together, from left to right.
 fn leaves(node: &IdedExpr) -> Vec<&IdedExpr> {
     match &node.expr {
         Expr::Call(call)
-            if [operators::LOGICAL_AND, operators::LOGICAL_OR]
+            if [operators::LOGICAL_AND, operators::LOGICAL_OR, operators::CONDITIONAL]
                 .contains(&call.func_name.as_str()) =>
         {
             call.args.iter().flat_map(leaves).collect()

@@ -139,6 +139,8 @@ impl Duties {
     }
 }
 
+// === impl AssertionDuty ===
+
 impl AssertionDuty {
     fn render<'r>(&'r self, facts: &Facts<'_>) -> Result<AssertionRequest, Check<'r>> {
         Ok(AssertionRequest {

@@ -33,9 +33,9 @@ pub(super) struct Compiler<'a> {
     issuers: &'a [&'a str],
     /// The names of `TrustDomain` documents.
     domains: &'a [&'a str],
-    /// By name; nothing for one that has an error of its own.
-    peers: BTreeMap<&'a str, Option<PeerIdentity>>,
-    tokens: BTreeMap<&'a str, Option<TokenIdentity>>,
+    /// By name; none at all for one that has an error of its own.
+    peers: BTreeMap<&'a str, Credential<PeerIdentity>>,
+    tokens: BTreeMap<&'a str, Credential<Vec<TokenIdentity>>>,
     problems: &'a mut Vec<Diagnostic>,
 }
 
@@ -73,12 +73,10 @@ impl<'a> Compiler<'a> {
     pub(super) fn question(&mut self, spec: &QuestionSpec) -> Option<Question> {
         let peer = match &spec.peer {
             None => Credential::Absent,
-            Some(peer) => Credential::Verified(self.peer(peer)?),
+            Some(peer) => self.peer(peer)?,
         };
         let tokens = spec.token.iter().chain(&spec.tokens).map(|token| self.token(token));
-        let tokens = tokens.collect::<Option<Vec<_>>>()?;
-        let tokens =
-            if tokens.is_empty() { Credential::Absent } else { Credential::Verified(tokens) };
+        let tokens = all_of(tokens.collect::<Option<Vec<_>>>()?);
         let now = spec.now.as_ref().map(|text| self.moment(text));
         let subject = Subject::assertion(peer, tokens);
         Some(Question { request: self.request(&spec.request)?, subject, now })
@@ -112,13 +110,13 @@ impl<'a> Compiler<'a> {
     fn fixtures(&mut self, spec: &'a PolicySuiteSpec) {
         for (name, peer) in spec.peers.iter().flat_map(|entries| &entries.0) {
             self.reserved(name);
-            let identity = self.peer(&peer.value);
-            self.peers.insert(&name.value, identity);
+            let shown = self.peer(peer).unwrap_or(Credential::Absent);
+            self.peers.insert(&name.value, shown);
         }
         for (name, token) in spec.tokens.iter().flat_map(|entries| &entries.0) {
             self.reserved(name);
-            let identity = self.token(token);
-            self.tokens.insert(&name.value, identity);
+            let shown = self.token(token).unwrap_or(Credential::Absent);
+            self.tokens.insert(&name.value, shown);
         }
     }
 
@@ -128,13 +126,16 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn peer(&mut self, fixture: &PeerFixture) -> Option<PeerIdentity> {
-        self.known(
-            "TrustDomain document",
-            "unknown-trust-domain",
-            &fixture.trust_domain,
-            self.domains,
-        );
+    fn peer(&mut self, place: &Spanned<PeerFixture>) -> Option<Credential<PeerIdentity>> {
+        let fixture = &place.value;
+        let PeerFixture { trust_domain, rejected, spiffe, dns, evidence } = fixture;
+        let more = spiffe.is_some() || dns.is_some() || evidence.is_some();
+        if let Some(code) = rejected {
+            return self.rejected(code, trust_domain.is_some() || more);
+        }
+        let trust_domain = self.given(trust_domain.as_ref(), place, "trustDomain")?;
+        let domains = self.domains;
+        self.known("TrustDomain document", "unknown-trust-domain", trust_domain, domains);
         let spiffe = match &fixture.spiffe {
             None => None,
             Some(text) => match text.value.parse() {
@@ -148,17 +149,50 @@ impl<'a> Compiler<'a> {
         };
         let dns =
             fixture.dns.iter().flatten().map(|name| name.value.to_ascii_lowercase()).collect();
-        let facts = PeerFacts { spiffe, dns, ..PeerFacts::of(&fixture.trust_domain.value) };
-        Some(PeerIdentity::assertion(facts, fixture.evidence.unwrap_or(EvidenceLevel::Full)))
+        let facts = PeerFacts { spiffe, dns, ..PeerFacts::of(&trust_domain.value) };
+        let level = fixture.evidence.unwrap_or(EvidenceLevel::Full);
+        Some(Credential::Verified(PeerIdentity::assertion(facts, level)))
     }
 
-    fn token(&mut self, fixture: &Spanned<TokenFixture>) -> Option<TokenIdentity> {
-        let TokenFixture { issuer, claims, binding } = &fixture.value;
-        self.known("TokenIssuer document", "unknown-issuer", issuer, self.issuers);
+    fn token(&mut self, place: &Spanned<TokenFixture>) -> Option<Credential<Vec<TokenIdentity>>> {
+        let TokenFixture { issuer, rejected, claims, binding } = &place.value;
+        if let Some(code) = rejected {
+            return self.rejected(code, issuer.is_some() || !claims.is_empty());
+        }
+        let issuer = self.given(issuer.as_ref(), place, "issuer")?;
+        let issuers = self.issuers;
+        self.known("TokenIssuer document", "unknown-issuer", issuer, issuers);
         let token = TokenIdentity::assertion(&issuer.value, claims.clone(), (*binding).into());
         token
-            .map_err(|why| self.error("invalid-claims", fixture, why.detail().to_owned(), None))
+            .map(|token| Credential::Verified(vec![token]))
+            .map_err(|why| self.error("invalid-claims", place, why.detail().to_owned(), None))
             .ok()
+    }
+
+    /// A credential that was refused: nothing else is known of it.
+    fn rejected<T>(&mut self, code: &Spanned<String>, more: bool) -> Option<Credential<T>> {
+        if more {
+            let help = String::from("keep `rejected` alone");
+            let message = "nothing is known of what was rejected";
+            self.error("contradiction", code, message, Some(help));
+        }
+        let reason = self.reason(code)?;
+        Some(Credential::Rejected(reason.because("the suite says so")))
+    }
+
+    fn given<'n, T, U>(
+        &mut self,
+        name: Option<&'n Spanned<T>>,
+        place: &Spanned<U>,
+        key: &str,
+    ) -> Option<&'n Spanned<T>> {
+        if name.is_none() {
+            let help = String::from(
+                "for something that was refused, write `rejected` and its reason code",
+            );
+            self.error("missing-fixture", place, format!("missing field `{key}`"), Some(help));
+        }
+        name
     }
 
     /// One case for each combination.
@@ -217,8 +251,8 @@ impl<'a> Compiler<'a> {
             raw_path: fixture.path.clone(),
             target: Target::parse(&fixture.host, &fixture.path),
             headers,
-            source: Endpoint { address: self.source(fixture)?, principal: None },
-            destination: Endpoint::default(),
+            source: self.endpoint(fixture.source.as_ref())?,
+            destination: self.endpoint(fixture.destination.as_ref())?,
             sni: None,
             body: Body::default(),
             context_extensions: context.map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),
@@ -226,11 +260,11 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    /// The address of a request, if it has one; none at all where it is wrong.
-    fn source(&mut self, fixture: &RequestFixture) -> Option<Option<SocketAddr>> {
-        let Some(text) = &fixture.source else { return Some(None) };
+    /// One end of the connection; none at all where its address is wrong.
+    fn endpoint(&mut self, address: Option<&Spanned<String>>) -> Option<Endpoint> {
+        let Some(text) = address else { return Some(Endpoint::default()) };
         if let Ok(address) = text.value.parse::<IpAddr>() {
-            return Some(Some(SocketAddr::new(address, 0)));
+            return Some(Endpoint { address: Some(SocketAddr::new(address, 0)), principal: None });
         }
         let message = format!("`{}` is not an IP address", text.value);
         self.error("invalid-network", text, message, None);
@@ -268,11 +302,9 @@ impl<'a> Compiler<'a> {
     }
 
     fn subject(&self, peer: &str, token: &str) -> Subject {
-        let peer = self.peers.get(peer).cloned().flatten();
-        let token = self.tokens.get(token).cloned().flatten();
         Subject::assertion(
-            peer.map_or(Credential::Absent, Credential::Verified),
-            token.map_or(Credential::Absent, |token| Credential::Verified(vec![token])),
+            self.peers.get(peer).cloned().unwrap_or(Credential::Absent),
+            self.tokens.get(token).cloned().unwrap_or(Credential::Absent),
         )
     }
 
@@ -320,6 +352,19 @@ impl<'a> Compiler<'a> {
         let problem = Diagnostic::error(code, self.origin.span(place), message);
         self.problems.push(Diagnostic { help, ..problem });
     }
+}
+
+/// Several tokens as one credential: one that was refused is refused with whatever stands beside it.
+fn all_of(shown: Vec<Credential<Vec<TokenIdentity>>>) -> Credential<Vec<TokenIdentity>> {
+    let mut verified = Vec::new();
+    for credential in shown {
+        match credential {
+            Credential::Absent => {}
+            Credential::Rejected(why) => return Credential::Rejected(why),
+            Credential::Verified(tokens) => verified.extend(tokens),
+        }
+    }
+    if verified.is_empty() { Credential::Absent } else { Credential::Verified(verified) }
 }
 
 fn pairs(entries: Option<&Entries<String>>) -> impl Iterator<Item = (String, String)> {

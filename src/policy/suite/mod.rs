@@ -2,9 +2,11 @@
 
 mod answer;
 mod compile;
+mod coverage;
 mod question;
 mod run;
 
+pub use coverage::{Coverage, CoverageReport, UntriedPart};
 pub use question::Question;
 pub use run::{CaseReport, Difference, SuiteReport};
 

@@ -1,14 +1,10 @@
 //! Running a suite: each case is put to the evaluator, and what differs from what was expected is told.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
-use super::{Case, Expectation, Suite};
+use super::{Case, Coverage, Expectation, Suite};
 use crate::document::Span;
-use crate::policy::trace::RuleOutcome;
-use crate::policy::truth::Truth;
-use crate::policy::{Decision, DecisionRequest, Effect, PolicySet, Recorder, RuleName};
+use crate::policy::{Decision, DecisionRequest, Effect, PolicySet, Recorder};
 use crate::request::RequestView;
 
 /// How a suite went.
@@ -18,8 +14,8 @@ pub struct SuiteReport {
     pub suite: String,
     /// Its cases, in the order of the document.
     pub cases: Vec<CaseReport>,
-    /// The rules that a case satisfied.
-    pub satisfied: BTreeSet<RuleName>,
+    /// What its cases tried.
+    pub coverage: Coverage,
 }
 
 /// How a case went.
@@ -54,13 +50,13 @@ impl Suite {
     /// Puts every case to `policies`.
     #[must_use]
     pub fn run(&self, policies: &PolicySet) -> SuiteReport {
-        let mut satisfied = BTreeSet::new();
+        let mut coverage = Coverage::default();
         let cases = self.cases.iter().map(|case| {
             let mut recorder = Recorder::default();
             let Case { subject, request, .. } = case;
             let question = DecisionRequest { subject, request, now: self.now };
             let decision = policies.evaluate_traced(&question, &mut recorder);
-            satisfied.extend(rules_satisfied(&recorder));
+            coverage.add(&recorder);
             CaseReport {
                 name: case.name.to_string(),
                 variant: case.variant.clone(),
@@ -70,15 +66,8 @@ impl Suite {
             }
         });
         let cases = cases.collect();
-        SuiteReport { suite: self.name.to_string(), cases, satisfied }
+        SuiteReport { suite: self.name.to_string(), cases, coverage }
     }
-}
-
-fn rules_satisfied(recorder: &Recorder) -> impl Iterator<Item = RuleName> {
-    recorder.rules().iter().filter_map(|trace| match &trace.outcome {
-        RuleOutcome::Judged { satisfied: Truth::True, .. } => Some(trace.rule.clone()),
-        RuleOutcome::Judged { .. } | RuleOutcome::NotAbout(_) => None,
-    })
 }
 
 fn in_a_line(decision: &Decision) -> String {

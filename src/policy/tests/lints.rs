@@ -99,7 +99,7 @@ fn a_pattern_that_nobody_vouches_for_is_found() {
     };
     for (peer, expected) in [
         ("spiffe: ['spiffe://prod.example/a']", 0),
-        ("spiffe: ['spiffe://prod.exmaple/a', 'spiffe://edge.example/**']", 1),
+        ("spiffe: ['spiffe://prod.exmaple/a', 'spiffe://edge.example/x/**']", 1),
         ("spiffe: ['spiffe://edge.example/a'], trustDomain: prod", 1),
         ("spiffe: ['spiffe://edge.example/a'], trustDomain: edge", 0),
         ("any: true", 1),

@@ -5,6 +5,7 @@ mod decisions;
 pub(super) mod fixtures;
 mod generators;
 mod injection;
+mod language;
 mod lints;
 mod properties;
 mod shadows;

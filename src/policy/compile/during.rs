@@ -1,0 +1,164 @@
+//! When a rule counts: moments and windows from the texts of a document.
+
+use time::format_description::well_known::Rfc3339;
+use time::{Date, OffsetDateTime};
+
+use super::{Compiler, Problem};
+use crate::clock::UnixTime;
+use crate::document::Spanned;
+use crate::document::during::{DaySpec, DuringSpec, WindowSpec};
+use crate::policy::during::{During, Window};
+
+impl Compiler<'_, '_> {
+    pub(super) fn during(&mut self, spec: &Spanned<DuringSpec>) -> During {
+        let DuringSpec { from, until, weekly } = &spec.value;
+        if from.is_none() && until.is_none() && weekly.is_none() {
+            let help = "say `from`, `until` or `weekly`, or leave `during` out";
+            self.error_with("empty-list", spec, "`during` says no time", help);
+        }
+        let (begin, end) = (self.moment(from.as_ref()), self.moment(until.as_ref()));
+        if let (Some(begin), Some(end), Some(until)) = (begin, end, until)
+            && end <= begin
+        {
+            let message = "`until` is not after `from`, so the rule would never count";
+            self.error_with("invalid-time", until, message, "swap the two, or move one of them");
+        }
+        let windows = weekly.as_ref().map(|windows| {
+            self.not_empty(windows, "weekly");
+            windows.value.iter().filter_map(|window| self.window(&window.value)).collect()
+        });
+        During { from: begin, until: end, weekly: windows.unwrap_or_default() }
+    }
+
+    fn moment(&mut self, text: Option<&Spanned<String>>) -> Option<UnixTime> {
+        let text = text?;
+        read_moment(&text.value).map_err(|problem| self.report(text, problem)).ok()
+    }
+
+    fn window(&mut self, spec: &WindowSpec) -> Option<Window> {
+        let WindowSpec { days, from, until, zone } = spec;
+        if let Some(days) = days {
+            self.not_empty(days, "days");
+        }
+        let begin = self.read(from, |text| read_time(text).filter(|from| *from < 24 * 60), TIME);
+        let end = self.read(until, read_time, TIME);
+        let offset = self.read(zone, read_offset, "write `UTC`, or an offset such as `+01:00`");
+        let (begin, end, offset) = (begin?, end?, offset?);
+        let until_midnight = i64::saturating_sub(24 * 60, begin);
+        let minutes = match end > begin {
+            true => end.saturating_sub(begin),
+            false => until_midnight.saturating_add(end),
+        };
+        let on = |day| days.as_ref().is_none_or(|days| days.value.contains(&day));
+        Some(Window { days: WEEK.map(on), from: begin, minutes, offset })
+    }
+
+    fn read(
+        &mut self,
+        text: &Spanned<String>,
+        read: impl Fn(&str) -> Option<i64>,
+        help: &str,
+    ) -> Option<i64> {
+        let value = read(&text.value);
+        if value.is_none() {
+            let message = format!("`{}` is not a time of a window", text.value);
+            self.error_with("invalid-time", text, message, help);
+        }
+        value
+    }
+}
+
+const TIME: &str = "write a time of the day from `00:00` to `24:00`, in quotes";
+
+const WEEK: [DaySpec; 7] = [
+    DaySpec::Mon,
+    DaySpec::Tue,
+    DaySpec::Wed,
+    DaySpec::Thu,
+    DaySpec::Fri,
+    DaySpec::Sat,
+    DaySpec::Sun,
+];
+
+pub(in crate::policy) fn read_moment(text: &str) -> Result<UnixTime, Problem> {
+    OffsetDateTime::parse(text, &Rfc3339)
+        .map(|moment| UnixTime::from_secs(moment.unix_timestamp()))
+        .map_err(|_| {
+            let help = "write a moment with its offset, as in `2026-01-31T12:00:00Z`";
+            ("invalid-time", format!("`{text}` is not a moment"), Some(String::from(help)))
+        })
+}
+
+/// A day as `2026-01-31`: its first moment in UTC.
+pub(in crate::policy) fn read_day(text: &str) -> Option<UnixTime> {
+    let mut parts = text.splitn(3, '-');
+    let mut number = |digits: usize| {
+        let part = parts.next()?;
+        let plain = part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());
+        plain.then(|| part.parse::<u16>().ok()).flatten()
+    };
+    let (year, month, day) = (number(4)?, number(2)?, number(2)?);
+    let month = time::Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let date = Date::from_calendar_date(i32::from(year), month, u8::try_from(day).ok()?).ok()?;
+    Some(UnixTime::from_secs(date.midnight().assume_utc().unix_timestamp()))
+}
+
+/// `08:30` in minutes.
+fn read_time(text: &str) -> Option<i64> {
+    let (hours, minutes) = text.split_once(':')?;
+    let number = |part: &str, most: i64| {
+        let plain = part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
+        part.parse().ok().filter(|number: &i64| plain && *number <= most)
+    };
+    let time = number(hours, 24)?.saturating_mul(60).saturating_add(number(minutes, 59)?);
+    Some(time).filter(|time| *time <= 24 * 60)
+}
+
+/// `+01:00` in minutes. No zone of the world is more than 14 hours away.
+fn read_offset(text: &str) -> Option<i64> {
+    if text == "UTC" {
+        return Some(0);
+    }
+    let ahead = text.strip_prefix('+').map(|rest| (1, rest));
+    let (sign, rest) = ahead.or_else(|| text.strip_prefix('-').map(|rest| (-1, rest)))?;
+    read_time(rest).filter(|offset| *offset <= 14 * 60).map(|offset| offset.saturating_mul(sign))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_offsets_are_read_strictly() {
+        for (text, expected) in [
+            ("00:00", Some(0)),
+            ("08:30", Some(510)),
+            ("24:00", Some(1440)),
+            ("24:01", None),
+            ("8:30", None),
+            ("08:60", None),
+            ("+8:30", None),
+            ("0830", None),
+            ("", None),
+        ] {
+            assert_eq!(read_time(text), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("UTC", Some(0)),
+            ("+01:00", Some(60)),
+            ("-09:30", Some(-570)),
+            ("+14:00", Some(840)),
+            ("+14:01", None),
+            ("01:00", None),
+            ("Europe/Berlin", None),
+            ("utc", None),
+        ] {
+            assert_eq!(read_offset(text), expected, "{text}");
+        }
+        assert_eq!(read_day("1970-01-02"), Some(UnixTime::from_secs(86_400)));
+        for text in ["1970-1-2", "1970-02-30", "tomorrow", "1970-01-02T00:00:00Z", "", "-970-01-02"]
+        {
+            assert_eq!(read_day(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Fragments: what several rules ask for, compiled once and put together with what a rule says itself.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::condition::located;
+use super::{Compiler, Names};
+use crate::document::policy::{Entries, PeerSpec, TokenSpec};
+use crate::document::{Diagnostic, Document, FragmentsSpec, Origin, Spanned, Spec, closest};
+use crate::policy::condition::{Condition, Scope};
+use crate::policy::peer::PeerRequirement;
+use crate::policy::token::TokenRequirement;
+use crate::request::SealedNames;
+
+/// Every fragment that there is, by its name.
+#[derive(Default)]
+pub(super) struct Fragments<'a> {
+    peers: Shelf<'a, PeerRequirement>,
+    tokens: Shelf<'a, TokenRequirement>,
+    conditions: Shelf<'a, String>,
+}
+
+/// The fragments of one sort.
+struct Shelf<'a, T> {
+    /// Nothing for one that has an error of its own.
+    known: BTreeMap<&'a str, Option<T>>,
+    used: RefCell<BTreeSet<String>>,
+}
+
+/// A fragment as it is written.
+#[derive(Clone, Copy)]
+struct Entry<'a, S> {
+    origin: &'a Origin,
+    name: &'a Spanned<String>,
+    spec: &'a Spanned<S>,
+}
+
+// === impl Fragments ===
+
+impl<'a> Fragments<'a> {
+    pub(super) fn compile(
+        documents: &'a [Document],
+        names: Names<'a>,
+        sealed: &SealedNames,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let mut fragments = Self::default();
+        fragments.add_peers(documents, names, sealed, problems);
+        fragments.add_tokens(documents, names, sealed, problems);
+        fragments.add_conditions(documents, sealed, problems);
+        fragments
+    }
+
+    fn add_peers(
+        &mut self,
+        documents: &'a [Document],
+        names: Names<'a>,
+        sealed: &SealedNames,
+        problems: &mut Vec<Diagnostic>,
+    ) {
+        let mut waiting = entries(documents, |spec| spec.peers.as_ref(), problems);
+        while let Some(Entry { origin, name, spec }) = next(&mut waiting, PeerSpec::fragment) {
+            let mut compiler =
+                Compiler { origin, policy: "", names, sealed, fragments: self, problems };
+            let compiled = compiler.peer(spec);
+            self.peers.known.insert(&name.value, Some(compiled));
+        }
+        self.peers.known.extend(circular(&waiting, PeerSpec::fragment, problems));
+    }
+
+    fn add_tokens(
+        &mut self,
+        documents: &'a [Document],
+        names: Names<'a>,
+        sealed: &SealedNames,
+        problems: &mut Vec<Diagnostic>,
+    ) {
+        let mut waiting = entries(documents, |spec| spec.tokens.as_ref(), problems);
+        while let Some(Entry { origin, name, spec }) = next(&mut waiting, TokenSpec::fragment) {
+            let mut compiler =
+                Compiler { origin, policy: "", names, sealed, fragments: self, problems };
+            let compiled = compiler.token(spec);
+            self.tokens.known.insert(&name.value, Some(compiled));
+        }
+        self.tokens.known.extend(circular(&waiting, TokenSpec::fragment, problems));
+    }
+
+    /// A condition is compiled with each rule that lists it; by itself it is looked at for what no rule could mend.
+    fn add_conditions(
+        &mut self,
+        documents: &'a [Document],
+        sealed: &SealedNames,
+        problems: &mut Vec<Diagnostic>,
+    ) {
+        for Entry { origin, name, spec } in
+            entries(documents, |spec| spec.conditions.as_ref(), problems)
+        {
+            let text = spec.value.as_str();
+            let captures = captures_in(text);
+            let scope = Scope { token: true, peer: true, captures: &captures, sealed };
+            let compiled = Condition::compile(text, scope).map_err(|faults| {
+                let whole = origin.span(spec);
+                problems.extend(faults.into_iter().map(|fault| located(fault, text, &whole)));
+            });
+            self.conditions.known.insert(&name.value, compiled.ok().map(|_| text.to_owned()));
+        }
+    }
+
+    /// Warns of fragments that no rule uses.
+    pub(super) fn unused(&self, documents: &'a [Document], problems: &mut Vec<Diagnostic>) {
+        let mut unused = |name: &Spanned<String>, origin: &Origin, used: bool| {
+            if !used {
+                let message = format!("nothing uses fragment `{}`", name.value);
+                let place = origin.span(name);
+                let problem = Diagnostic::warning("unused-fragment", place, message);
+                problems.push(problem.help("use it, or remove it"));
+            }
+        };
+        for (origin, spec) in fragments_in(documents) {
+            for (name, _) in spec.peers.iter().flat_map(|entries| &entries.0) {
+                unused(name, origin, self.peers.is_used(name));
+            }
+            for (name, _) in spec.tokens.iter().flat_map(|entries| &entries.0) {
+                unused(name, origin, self.tokens.is_used(name));
+            }
+            for (name, _) in spec.conditions.iter().flat_map(|entries| &entries.0) {
+                unused(name, origin, self.conditions.is_used(name));
+            }
+        }
+    }
+}
+
+// === impl Compiler ===
+
+impl Compiler<'_, '_> {
+    /// What a rule asks of the peer, with what the fragment asks that it uses.
+    pub(super) fn peer_with(
+        &mut self,
+        own: PeerRequirement,
+        name: &Spanned<String>,
+    ) -> PeerRequirement {
+        let fragments = self.fragments;
+        let Some(found) = self.fragment(&fragments.peers, name, "peer") else { return own };
+        let mut twice = Vec::new();
+        let merged = own.and(found, &mut twice);
+        self.said_twice(name, &twice);
+        merged
+    }
+
+    /// What a rule asks of the token, with what the fragment asks that it uses.
+    pub(super) fn token_with(
+        &mut self,
+        own: TokenRequirement,
+        name: &Spanned<String>,
+    ) -> TokenRequirement {
+        let fragments = self.fragments;
+        let Some(found) = self.fragment(&fragments.tokens, name, "token") else { return own };
+        let mut twice = Vec::new();
+        let merged = own.and(found, &mut twice);
+        self.said_twice(name, &twice);
+        merged
+    }
+
+    /// The text of a condition that a rule lists.
+    pub(super) fn named_condition(&mut self, name: &Spanned<String>) -> Option<String> {
+        let fragments = self.fragments;
+        self.fragment(&fragments.conditions, name, "condition").cloned()
+    }
+
+    fn fragment<'f, T>(
+        &mut self,
+        shelf: &'f Shelf<'_, T>,
+        name: &Spanned<String>,
+        sort: &str,
+    ) -> Option<&'f T> {
+        let text = name.value.as_str();
+        shelf.used.borrow_mut().insert(text.to_owned());
+        if let Some(found) = shelf.known.get(text) {
+            return found.as_ref();
+        }
+        let known: Vec<&str> = shelf.known.keys().copied().collect();
+        let help = match closest(text, &known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => {
+                format!("there is no {sort} in any `kind: Fragments` document")
+            }
+            None => format!("known are: {}", known.join(", ")),
+        };
+        let message = format!("no {sort} fragment is called `{text}`");
+        self.error_with("unknown-fragment", name, message, help);
+        None
+    }
+
+    fn said_twice(&mut self, name: &Spanned<String>, keys: &[&str]) {
+        for key in keys {
+            let message = format!("`{key}` is given here and by fragment `{}`", name.value);
+            self.error_with("contradiction", name, message, "keep one of the two");
+        }
+    }
+}
+
+// === impl Shelf ===
+
+impl<T> Default for Shelf<'_, T> {
+    fn default() -> Self {
+        Self { known: BTreeMap::new(), used: RefCell::default() }
+    }
+}
+
+impl<T> Shelf<'_, T> {
+    fn is_used(&self, name: &Spanned<String>) -> bool {
+        self.used.borrow().contains(&name.value)
+    }
+}
+
+fn fragments_in(documents: &[Document]) -> impl Iterator<Item = (&Origin, &FragmentsSpec)> {
+    documents.iter().filter_map(|document| match &document.spec {
+        Spec::Fragments(spec) => Some((&document.origin, &**spec)),
+        Spec::TrustDomain(_) | Spec::TokenIssuer(_) | Spec::Policy(_) | Spec::PolicySuite(_) => {
+            None
+        }
+    })
+}
+
+/// The fragments of one sort in all documents, without those whose name is taken.
+fn entries<'a, S>(
+    documents: &'a [Document],
+    pick: impl Fn(&'a FragmentsSpec) -> Option<&'a Entries<S>>,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<Entry<'a, S>> {
+    let mut found: Vec<Entry<'a, S>> = Vec::new();
+    for (origin, spec) in fragments_in(documents) {
+        for (name, spec) in pick(spec).into_iter().flat_map(|entries| &entries.0) {
+            let first = found.iter().find(|other| other.name.value == name.value);
+            if let Some(Entry { origin: there, name: first, .. }) = first {
+                let message = format!(
+                    "fragment `{}` is already defined at {}",
+                    name.value,
+                    there.span(first)
+                );
+                let problem = Diagnostic::error("duplicate-fragment", origin.span(name), message);
+                problems.push(problem.help("names of fragments are shared by all documents"));
+                continue;
+            }
+            found.push(Entry { origin, name, spec });
+        }
+    }
+    found
+}
+
+/// Takes one that uses none of those that still wait.
+fn next<'a, S>(
+    waiting: &mut Vec<Entry<'a, S>>,
+    uses: fn(&S) -> Option<&Spanned<String>>,
+) -> Option<Entry<'a, S>> {
+    let waits_for = |name: &Spanned<String>| waiting.iter().any(|e| e.name.value == name.value);
+    let ready = waiting.iter().position(|entry| !uses(&entry.spec.value).is_some_and(waits_for))?;
+    Some(waiting.remove(ready))
+}
+
+/// Those that are left use each other in a circle, or something in one.
+fn circular<'a, S, T>(
+    waiting: &[Entry<'a, S>],
+    uses: fn(&S) -> Option<&Spanned<String>>,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<(&'a str, Option<T>)> {
+    for entry in waiting {
+        let Some(used) = uses(&entry.spec.value) else { continue };
+        let message =
+            format!("fragment `{}` uses itself by way of `{}`", entry.name.value, used.value);
+        let problem = Diagnostic::error("fragment-cycle", entry.origin.span(used), message);
+        problems.push(problem.help("write out in one of them what it takes from the other"));
+    }
+    waiting.iter().map(|entry| (entry.name.value.as_str(), None)).collect()
+}
+
+/// The names of the path segments that a condition speaks of.
+fn captures_in(text: &str) -> Vec<&str> {
+    let other = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+    text.split("request.path.").skip(1).filter_map(|after| after.split(other).next()).collect()
+}
