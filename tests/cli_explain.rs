@@ -217,6 +217,23 @@ fn a_decision_from_the_audit_log_is_put_again() {
     }
 }
 
+/// What a rule obliges to be signed is signed by nobody that counts, and does not keep the rule from allowing.
+#[test]
+fn a_rule_that_asserts_allows_as_it_does_when_serving() {
+    let props = props();
+    let inject = "inject: { headers: { x-subject: \"{token.sub}\" } }";
+    let asserting = format!(
+        "{} }}",
+        inject.trim_end_matches(" }").to_owned()
+            + " }, assertion: { header: x-caller, audience: orders }"
+    );
+    props.write("policies/all.yaml", DOCUMENTS.replace(inject, &asserting));
+    let request = CASES.iter().find(|(name, _)| *name == "allowed").unwrap().1;
+    let run = props.run(&format!("explain - {AT}"), request);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("a signed statement in x-caller"), "{}", run.stdout);
+}
+
 /// Settings say where the log and the documents are.
 #[test]
 fn settings_and_an_id_are_enough() {

@@ -12,7 +12,7 @@ use super::watch::Watch;
 use crate::authn::{self, Credential, NoMemory, PeerIdentity, Presenter, Subject, TokenIdentity};
 use crate::cli::documents::{self, Progress};
 use crate::cli::{Exit, style};
-use crate::clock::{Clock as _, FixedClock, SystemClock, UnixTime};
+use crate::clock::{Clock, FixedClock, SystemClock, UnixTime};
 use crate::config::Config;
 use crate::evidence::{Evidence, PeerSources};
 use crate::limits::KEY_FETCH_TIMEOUT;
@@ -23,6 +23,7 @@ use crate::pdp::{
 use crate::policy::Suite;
 use crate::reason::Rejection;
 use crate::request::RequestView;
+use crate::signer::{AssertionKeys, AssertionOptions, Signer};
 use crate::trust::KeyUrl;
 
 /// What a question is put to.
@@ -136,8 +137,27 @@ impl Ground<'_> {
             deadline: KEY_FETCH_TIMEOUT,
             memory: MemoryOptions::default(),
         };
+        let signer = self.signer(&clock);
         let pdp = Pdp::new(self.snapshot, Arc::new(keys), clock, options);
+        let pdp = match signer {
+            Some(signer) => pdp.asserting(Arc::new(signer)),
+            None => pdp,
+        };
         if may_wait { pdp } else { pdp.asking_nobody() }
+    }
+}
+
+impl Ground<'_> {
+    /// Signs as a server would, with a key that is worth nothing: what it signs goes nowhere. None where the server that the
+    /// settings are of signs nothing either.
+    fn signer(&self, clock: &Arc<FixedClock>) -> Option<Signer> {
+        let issuer = match self.config {
+            Some(config) => config.assertion.as_ref()?.issuer.clone(),
+            None => String::from("https://explain.invalid"),
+        };
+        let options = AssertionOptions { issuer, keys: AssertionKeys::default(), publish: None };
+        let clock: Arc<dyn Clock> = clock.clone();
+        Signer::new(&options, clock).ok()
     }
 }
 
