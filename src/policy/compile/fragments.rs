@@ -216,9 +216,11 @@ impl<T> Shelf<'_, T> {
 fn fragments_in(documents: &[Document]) -> impl Iterator<Item = (&Origin, &FragmentsSpec)> {
     documents.iter().filter_map(|document| match &document.spec {
         Spec::Fragments(spec) => Some((&document.origin, &**spec)),
-        Spec::TrustDomain(_) | Spec::TokenIssuer(_) | Spec::Policy(_) | Spec::PolicySuite(_) => {
-            None
-        }
+        Spec::TrustDomain(_)
+        | Spec::TokenIssuer(_)
+        | Spec::Policy(_)
+        | Spec::PolicySuite(_)
+        | Spec::RevocationList(_) => None,
     })
 }
 
