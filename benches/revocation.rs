@@ -50,7 +50,7 @@ fn bench(c: &mut Criterion) {
     drop(text);
     let revocations = Revocations::new(vec![Arc::new(list.table)]);
     let now = UnixTime::from_secs(1_800_000_000);
-    let values: Vec<String> = (0..4096).map(|n| token(n * 487)).collect();
+    let values: Vec<String> = (0..4096).map(|n| token(n * 243)).collect();
     let others: Vec<String> = (0..4096).map(|n| token(ENTRIES + n)).collect();
     let find = |value: &str| {
         let key = RevocationKey::OfIssuer(RevocationKind::Token, ISSUER, value);
