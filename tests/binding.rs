@@ -449,7 +449,10 @@ fn proofs_are_judged_as_rfc_9449_says() {
         let judged = judge(&trust, case);
         let allowed = judged.is_ok();
         assert_eq!(allowed, case["expected"] == "allow", "{id}: {judged:?}");
-        assert!(allowed || judged.is_err_and(|reason| reason == Reason::DpopInvalid), "{id}");
+        // Its thumbprint is no base64url of 32 bytes: the last character has bits that stand for nothing.
+        let due =
+            if id == "rfc9449/other-jkt" { Reason::TokenMalformed } else { Reason::DpopInvalid };
+        assert!(judged.is_ok() || judged == Err(due), "{id}: {judged:?}");
         if allowed { counted.0 += 1 } else { counted.1 += 1 }
     }
     assert_eq!(counted, (2, 9));
@@ -457,12 +460,12 @@ fn proofs_are_judged_as_rfc_9449_says() {
 
 fn opaque_issuer() -> TrustStore {
     let text = "apiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: { name: corp }\nspec:\n  issuer: https://server.example.com\n  audiences: [us]\n  introspection: { url: 'https://server.example.com/introspect', client: { id: us, basic: { file: secret } } }\n";
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("secret"), "s").unwrap();
     let mut problems = Vec::new();
-    let path = folder.path().join("issuer.yaml");
-    let documents = document::parse(&SourceFile::new(&path, text.to_owned()), &mut problems);
-    let trust = TrustStore::compile(&documents, &Attachments::default(), &mut problems);
+    let mut files = Attachments::default();
+    files.insert("secret".into(), Ok(b"s".to_vec()));
+    let path = std::path::Path::new("issuer.yaml");
+    let documents = document::parse(&SourceFile::new(path, text.to_owned()), &mut problems);
+    let trust = TrustStore::compile(&documents, &files, &mut problems);
     assert!(!document::any_error(&problems), "{problems:?}");
     trust
 }
