@@ -157,6 +157,15 @@ store: {{ redis: {{ url: \"redis://127.0.0.1:{redis}\", timeout: 500ms }} }}
         self.run(&[&what[..], more].concat()).await
     }
 
+    /// Waits until the page at `path` shows `text`.
+    async fn shows(&self, path: &str, text: &str) {
+        let watch = Stopwatch::start();
+        while !self.page(path).await.contains(text) {
+            assert!(watch.elapsed() < Duration::from_secs(30), "`{path}` never shows `{text}`");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     async fn page(&self, path: &str) -> String {
         let address: SocketAddr = self.addresses.admin;
         let path = path.to_owned();
@@ -235,13 +244,9 @@ async fn a_revocation_is_in_force_on_all_replicas_and_survives_the_loss_of_redis
     assert_eq!(code, 1, "not on every replica: {told}");
     assert_eq!(third.refuses(&local).await.as_deref(), Some("token_revoked"));
     assert_eq!(first.refuses(&local).await, None, "it cannot know");
-    let said = Stopwatch::start();
-    while !first.page("/metrics").await.contains("countersign_revocation_store_failing 1") {
-        assert!(said.elapsed() < Duration::from_secs(30), "the metrics do not say so");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert!(third.page("/metrics").await.contains("countersign_revocation_unshared 1"));
-    assert!(first.page("/status").await.contains("\"up\": false"));
+    first.shows("/metrics", "countersign_revocation_store_failing 1").await;
+    third.shows("/metrics", "countersign_revocation_unshared 1").await;
+    first.shows("/status", "\"up\": false").await;
 
     let back = Redis::start(redis_folder.path(), port).unwrap();
     until(&replicas, &local, Some("token_revoked")).await;
