@@ -442,27 +442,28 @@ fn proofs_are_judged_as_rfc_9449_says() {
     };
     let text = std::fs::read(PathBuf::from(folder).join("rfc-tokens/rfc9449.json")).unwrap();
     let document: Value = serde_json::from_slice(&text).unwrap();
-    let trust = opaque_issuer();
-    let mut counted = (0, 0);
+    let (trust, mut counted) = (opaque_issuer(), (0, 0));
     for case in document["cases"].as_array().unwrap() {
         let id = case["id"].as_str().unwrap();
         let judged = judge(&trust, case);
-        let allowed = judged.is_ok();
-        assert_eq!(allowed, case["expected"] == "allow", "{id}: {judged:?}");
-        assert!(allowed || judged.is_err_and(|reason| reason == Reason::DpopInvalid), "{id}");
-        if allowed { counted.0 += 1 } else { counted.1 += 1 }
+        assert_eq!(judged.is_ok(), case["expected"] == "allow", "{id}: {judged:?}");
+        // That thumbprint's last character has bits that stand for nothing: it is no base64url.
+        let malformed = id == "rfc9449/other-jkt";
+        let due = if malformed { Reason::TokenMalformed } else { Reason::DpopInvalid };
+        assert!(judged.is_ok() || judged == Err(due), "{id}: {judged:?}");
+        if judged.is_ok() { counted.0 += 1 } else { counted.1 += 1 }
     }
     assert_eq!(counted, (2, 9));
 }
 
 fn opaque_issuer() -> TrustStore {
     let text = "apiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: { name: corp }\nspec:\n  issuer: https://server.example.com\n  audiences: [us]\n  introspection: { url: 'https://server.example.com/introspect', client: { id: us, basic: { file: secret } } }\n";
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("secret"), "s").unwrap();
     let mut problems = Vec::new();
-    let path = folder.path().join("issuer.yaml");
-    let documents = document::parse(&SourceFile::new(&path, text.to_owned()), &mut problems);
-    let trust = TrustStore::compile(&documents, &Attachments::default(), &mut problems);
+    let mut files = Attachments::default();
+    files.insert("secret".into(), Ok(b"s".to_vec()));
+    let path = std::path::Path::new("issuer.yaml");
+    let documents = document::parse(&SourceFile::new(path, text.to_owned()), &mut problems);
+    let trust = TrustStore::compile(&documents, &files, &mut problems);
     assert!(!document::any_error(&problems), "{problems:?}");
     trust
 }

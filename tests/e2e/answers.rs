@@ -59,28 +59,24 @@ spec:
       token: { issuer: corp, scopes: ["health:read"] }
 "#;
 
-/// One line of JSON for each request, as docs/envoy.md says.
-const ACCESS_LOG: (&str, &str) = (
-    "stat_prefix: mtls",
-    r#"stat_prefix: mtls
-                access_log:
-                  - name: envoy.access_loggers.file
-                    typed_config:
-                      "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
-                      path: access.jsonl
-                      log_format:
-                        json_format:
-                          status: "%RESPONSE_CODE%"
-                          decision_id: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision_id)%"
-                          decision: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision)%"
-                          reason: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:reason)%"
-                          rule: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:rule)%"
+/// The shipped access log, in a file and with a member of the policy's own.
+const ACCESS_LOG: [(&str, &str); 3] = [
+    ("envoy.access_loggers.stdout", "envoy.access_loggers.file"),
+    (
+        r#""@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"#,
+        r#"path: access.jsonl
+                      "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"#,
+    ),
+    (
+        r#"rule: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:rule)%""#,
+        r#"rule: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:rule)%"
                           who: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:who)%""#,
-);
+    ),
+];
 
 fn props() -> Option<Props> {
     let mut props = envoy::props()?;
-    props.envoy_changes.push(ACCESS_LOG);
+    props.envoy_changes.extend(ACCESS_LOG);
     let settings = include_str!("../../src/demo/documents/countersign.yaml");
     let assertion = "assertion: { issuer: https://countersign.example.com }\n";
     props.files = vec![
