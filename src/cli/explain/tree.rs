@@ -7,7 +7,7 @@ use anstyle::Style;
 use super::change::Change;
 use super::report::{AnswerReport, RecordedReport, Report, TokensReport};
 use super::rules::{FactReport, OperandReport, PolicyReport, RuleCheckReport, RuleReport};
-use crate::cli::inspect::{HopReport, RejectionReport};
+use crate::cli::inspect::{HopReport, RejectionReport, write_hop};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
 
 /// How many rules that are about other requests are named.
@@ -138,18 +138,7 @@ fn write_peer(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out)?;
     for hop in &report.walk {
-        let place = match (hop.element, hop.place) {
-            (Some(at), _) => format!("XFCC element {at}"),
-            (None, "client_cert") => String::from("client-cert"),
-            (None, other) => other.replace('_', "."),
-        };
-        let style = match hop.finding {
-            "caller" => GOOD,
-            "refused" => BAD,
-            _ => QUIET,
-        };
-        let finding = hop.finding.replace('_', " ");
-        writeln!(out, "  {place:<18}  {style}{finding:<11}{style:#}  {}", who(hop))?;
+        write_hop(hop, &who(hop), out)?;
     }
     Ok(())
 }

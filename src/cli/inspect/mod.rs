@@ -6,6 +6,7 @@ mod render;
 mod report;
 
 pub(in crate::cli) use self::input::to_pem;
+pub(in crate::cli) use self::render::write_hop;
 pub(in crate::cli) use self::report::{HopReport, PeerReport, RejectionReport};
 
 use std::io::{self, IsTerminal as _};

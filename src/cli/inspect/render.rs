@@ -56,21 +56,30 @@ fn write_peer(peer: &PeerReport, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
+/// One step of the walk: where, what was found, and what there is to say of it.
+pub(in crate::cli) fn write_hop(
+    hop: &HopReport,
+    remark: &str,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let place = match (hop.element, hop.place) {
+        (Some(at), _) => format!("XFCC element {at}"),
+        (None, "client_cert") => String::from("client-cert"),
+        (None, other) => other.replace('_', "."),
+    };
+    let style = match hop.finding {
+        "caller" => GOOD,
+        "refused" => BAD,
+        _ => QUIET,
+    };
+    let finding = hop.finding.replace('_', " ");
+    writeln!(out, "  {place:<18}  {style}{finding:<11}{style:#}  {remark}")
+}
+
 fn write_walk(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n{HEADING}walk{HEADING:#}, from the nearest proxy")?;
     for hop in &report.walk {
-        let place = match (hop.element, hop.place) {
-            (Some(at), _) => format!("XFCC element {at}"),
-            (None, "client_cert") => String::from("client-cert"),
-            (None, other) => other.replace('_', "."),
-        };
-        let style = match hop.finding {
-            "caller" => GOOD,
-            "refused" => BAD,
-            _ => QUIET,
-        };
-        let finding = hop.finding.replace('_', " ");
-        writeln!(out, "  {place:<18}  {style}{finding:<11}{style:#}  {}", why(hop, report))?;
+        write_hop(hop, &why(hop, report), out)?;
     }
     Ok(())
 }

@@ -89,19 +89,7 @@ impl RevocationEntry {
             author: self.note.author.as_deref().map(str::to_owned),
             ..RevocationEntrySpec::default()
         };
-        let value = Some(self.value.clone());
-        match self.kind {
-            RevocationKind::Token => spec.jti = value,
-            RevocationKind::Subject => spec.sub = value,
-            RevocationKind::Session => spec.sid = value,
-            RevocationKind::Client => spec.client = value,
-            RevocationKind::Key => spec.kid = value,
-            RevocationKind::Issuer => spec.issuer = value,
-            RevocationKind::Serial => spec.serial = value,
-            RevocationKind::Spki => spec.spki = value,
-            RevocationKind::Certificate => spec.certificate = value,
-            RevocationKind::Spiffe => spec.spiffe = value,
-        }
+        self.kind.put(self.value.clone(), &mut spec);
         if self.kind.is_of_issuer() {
             spec.issuer = Some(self.issuer.clone());
         }

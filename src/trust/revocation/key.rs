@@ -2,6 +2,7 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use crate::document::RevocationEntrySpec;
 use crate::secret::Fingerprint;
 
 /// The kinds of things that can be revoked.
@@ -109,6 +110,23 @@ impl RevocationKind {
     #[must_use]
     pub const fn is_of_issuer(self) -> bool {
         matches!(self, Self::Token | Self::Subject | Self::Session | Self::Client | Self::Key)
+    }
+
+    /// Writes `value` where an entry of this kind has it.
+    pub(super) fn put(self, value: String, spec: &mut RevocationEntrySpec<String>) {
+        let place = match self {
+            Self::Token => &mut spec.jti,
+            Self::Subject => &mut spec.sub,
+            Self::Session => &mut spec.sid,
+            Self::Client => &mut spec.client,
+            Self::Key => &mut spec.kid,
+            Self::Issuer => &mut spec.issuer,
+            Self::Serial => &mut spec.serial,
+            Self::Spki => &mut spec.spki,
+            Self::Certificate => &mut spec.certificate,
+            Self::Spiffe => &mut spec.spiffe,
+        };
+        *place = Some(value);
     }
 
     /// A bit of its own.

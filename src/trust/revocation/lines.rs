@@ -218,21 +218,9 @@ impl<'a> Reader<'a> {
             issuer: if kind.is_of_issuer() { text(&self.standing.issuer) } else { None },
             ..RevocationEntrySpec::default()
         };
-        let value = Some(value.into_owned());
-        match kind {
-            RevocationKind::Token => spec.jti = value,
-            RevocationKind::Subject => spec.sub = value,
-            RevocationKind::Session => spec.sid = value,
-            RevocationKind::Client => spec.client = value,
-            RevocationKind::Key => spec.kid = value,
-            RevocationKind::Issuer => spec.issuer = value,
-            RevocationKind::Serial => {
-                spec.serial = value;
-                spec.certificate_issuer = text(&self.standing.certificate_issuer);
-            }
-            RevocationKind::Spki => spec.spki = value,
-            RevocationKind::Certificate => spec.certificate = value,
-            RevocationKind::Spiffe => spec.spiffe = value,
+        kind.put(value.into_owned(), &mut spec);
+        if kind == RevocationKind::Serial {
+            spec.certificate_issuer = text(&self.standing.certificate_issuer);
         }
         let entry = RevocationEntry::read(&spec).map_err(|error| {
             error.message.replace("without `issuer`", "without an `@issuer` before it")
