@@ -45,14 +45,16 @@
 //! 2. No error, panic, deadline or missing datum yields an allow.
 //! 3. Raw credentials never reach policy, logs, audit or upstream templates.
 //! 4. Every header that any rule can inject is removed from the inbound request on every allow.
-//! 5. Paths are compared in one canonical form; what is not canonical is denied, not repaired.
+//! 5. Paths are compared in one canonical form; what is not canonical is denied, not repaired, unless a target says how
+//!    its upstream reads it.
 //! 6. Trust and policies are one immutable snapshot, replaced whole; a bad reload changes nothing and says so.
 //! 7. A cached verification never outlives the token, the certificate, the key set or the snapshot it was made with, and a
 //!    revocation counts before any cache.
 //! 8. No URL, key or algorithm is ever taken from a token.
 //! 9. Work an attacker can ask for has a bound, and the bound has a reason ([`limits`]).
 //! 10. The core (`evidence`, `trust`, `authn`, `policy`) does no I/O and takes time as an argument.
-//! 11. The listener is a trust boundary: a Unix socket or loopback; anything weaker has to be asked for by name.
+//! 11. The listener is a trust boundary: mutual TLS with a list of Envoys, a Unix socket or loopback; anything weaker has
+//!     to be asked for by name.
 //! 12. Secure by default: an issuer without audiences, an allow rule without any identity requirement, a plaintext
 //!     listener on a public address need an explicit, loud setting.
 

@@ -54,6 +54,9 @@ struct Slot {
 
 const ALWAYS: u32 = u32::MAX;
 
+/// The note of an entry that has none.
+static SILENT: RevocationNote = RevocationNote { reason: None, author: None, at: None };
+
 /// Most notes that are kept apart in one list. Beyond them an entry counts, and says no more than its list.
 const MAX_NOTES: usize = 65_536;
 
@@ -109,7 +112,9 @@ impl RevocationTable {
         let first = bucket.partition_point(|slot| slot.key < *key);
         let same = bucket.get(first..)?.iter().take_while(|slot| slot.key == *key);
         let slot = same.into_iter().find(|slot| slot.applies(issued_at, now))?;
-        let note = usize::try_from(slot.note).ok().and_then(|at| self.notes.get(at))?;
+        let note = usize::try_from(slot.note).ok().and_then(|at| self.notes.get(at));
+        // Revoked is revoked, whether or not it is known why.
+        let note = note.unwrap_or(&SILENT);
         Some(Revoked { list: &self.list, kind, note })
     }
 
@@ -121,7 +126,7 @@ impl RevocationTable {
         let at = prefix(key);
         let start = |at: usize| self.starts.get(at).and_then(|at| usize::try_from(*at).ok());
         let range = start(at).zip(start(at.saturating_add(1)));
-        range.and_then(|(from, to)| self.slots.get(from..to)).unwrap_or_default()
+        range.and_then(|(from, to)| self.slots.get(from..to)).unwrap_or(&self.slots)
     }
 }
 
