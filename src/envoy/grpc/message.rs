@@ -3,7 +3,7 @@
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use prost::Message as _;
 
 use crate::envoy::service::Arrival;
@@ -16,7 +16,7 @@ pub(in crate::envoy) type Received = Result<CheckRequest, Rejection>;
 const PREFIX: usize = 5;
 
 /// Reads the whole of `body` and keeps what is within the bounds. Nothing where the caller has gone.
-pub(super) async fn receive(body: Incoming, arrival: &Arrival) -> Option<Received> {
+pub(super) async fn receive(body: tonic::body::Body, arrival: &Arrival) -> Option<Received> {
     // What is not decided is not kept either, so that memory has a bound; it is read to its end, or the caller would still
     // be sending when the answer comes.
     let most = if arrival.is_admitted() { MAX_CHECK_REQUEST_BYTES } else { 0 };

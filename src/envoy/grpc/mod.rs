@@ -1,7 +1,8 @@
-//! The gRPC protocol over HTTP/2, as far as one unary call and health checking need it.
+//! What the tonic server hands its calls to: checks, and questions after health.
 //!
-//! Written out because of what a general library does on its own: it answers what is too large, unreadable or late with
-//! a gRPC error, and to Envoy an error is an allow where `failure_mode_allow` is set. Here each of them is a denial.
+//! tonic serves the connections. The one message of a check is read and written here, because of what the generated
+//! service does on its own: it answers what is too large, unreadable or late with a gRPC error, and to Envoy an error is
+//! an allow where `failure_mode_allow` is set. Here each of them is a denial.
 
 mod budget;
 mod health;
@@ -13,6 +14,7 @@ pub(super) use message::Received;
 use std::convert::Infallible;
 use std::future::ready;
 use std::panic::AssertUnwindSafe;
+use std::task::{Context, Poll};
 
 use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 use futures_util::FutureExt as _;
@@ -20,10 +22,9 @@ use futures_util::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
 use tonic::body::Body;
 use tonic::{Code, Status};
-use tower_service::Service as _;
+use tower_service::Service;
 
 use self::health::HealthService;
 use super::service::{Arrival, CheckService};
@@ -47,12 +48,17 @@ impl Router {
     }
 }
 
-impl hyper::service::Service<Request<Incoming>> for Router {
+impl Service<Request<Body>> for Router {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // Too much to do is an answer, not a wait.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         match request.uri().path() {
             CHECK => {
                 // Here and not in the future: what waits for its turn counts, and so does the time it waits.
@@ -60,7 +66,7 @@ impl hyper::service::Service<Request<Incoming>> for Router {
                 let arrival = self.checks.arrive(within);
                 Box::pin(check(self.checks.clone(), arrival, request.into_body()).map(Ok))
             }
-            path if path.starts_with(HEALTH) => self.health.clone().call(request),
+            path if path.starts_with(HEALTH) => self.health.call(request),
             _ => Box::pin(ready(Ok(Status::unimplemented("").into_http()))),
         }
     }
@@ -68,7 +74,7 @@ impl hyper::service::Service<Request<Incoming>> for Router {
 
 /// Answers one check. Whatever goes wrong, a panic included, the answer is a whole message and never a gRPC error
 /// (invariant 2).
-async fn check(service: CheckService, arrival: Arrival, body: Incoming) -> Response<Body> {
+async fn check(service: CheckService, arrival: Arrival, body: Body) -> Response<Body> {
     let Some(received) = message::receive(body, &arrival).await else {
         // The caller has gone; nobody reads this.
         return Status::new(Code::Cancelled, "").into_http();

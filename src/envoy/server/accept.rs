@@ -1,5 +1,6 @@
 //! From an accepted connection to one that may ask: over TLS its client has to be on the list.
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,7 +9,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
 use tokio_rustls::server::TlsStream;
+use tonic::transport::server::Connected;
 
 use crate::envoy::Listener;
 use crate::envoy::tls::Tls;
@@ -25,7 +28,17 @@ pub(super) enum Accepted {
 
 /// A connection that checks may come on.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(super) struct Stream {
+    wire: Wire,
+    /// Says by its end that the connection has ended.
+    _open: oneshot::Sender<Infallible>,
+}
+
+/// Resolves when its connection has ended.
+pub(super) type Ended = oneshot::Receiver<Infallible>;
+
+#[derive(Debug)]
+enum Wire {
     Tcp(TcpStream),
     Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -61,27 +74,36 @@ impl Accepted {
     ///
     /// # Errors
     /// The client is not admitted, or took too long.
-    pub(super) async fn greet(self, tls: Option<&Arc<Tls>>) -> io::Result<Stream> {
-        match (self, tls) {
+    pub(super) async fn greet(self, tls: Option<&Arc<Tls>>) -> io::Result<(Stream, Ended)> {
+        let wire = match (self, tls) {
             (Self::Tcp(stream), Some(tls)) => {
                 let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.shake_hands(stream)).await;
                 let too_long = |_| io::Error::other("the handshake took too long");
-                shaken.map_err(too_long)?.map(|stream| Stream::Tls(Box::new(stream)))
+                Wire::Tls(Box::new(shaken.map_err(too_long)??))
             }
-            (Self::Tcp(stream), None) => Ok(Stream::Tcp(stream)),
-            (Self::Unix(stream), _) => Ok(Stream::Unix(stream)),
-        }
+            (Self::Tcp(stream), None) => Wire::Tcp(stream),
+            (Self::Unix(stream), _) => Wire::Unix(stream),
+        };
+        let (open, ended) = oneshot::channel();
+        Ok((Stream { wire, _open: open }, ended))
     }
 }
 
 // === impl Stream ===
 
+impl Connected for Stream {
+    // Who it is was decided when it was greeted.
+    type ConnectInfo = ();
+
+    fn connect_info(&self) -> Self::ConnectInfo {}
+}
+
 macro_rules! each {
     ($self:ident, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            Self::Tcp($stream) => $call,
-            Self::Unix($stream) => $call,
-            Self::Tls($stream) => $call,
+        match &mut $self.get_mut().wire {
+            Wire::Tcp($stream) => $call,
+            Wire::Unix($stream) => $call,
+            Wire::Tls($stream) => $call,
         }
     };
 }
@@ -122,10 +144,10 @@ impl AsyncWrite for Stream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tcp(stream) => stream.is_write_vectored(),
-            Self::Unix(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
+        match &self.wire {
+            Wire::Tcp(stream) => stream.is_write_vectored(),
+            Wire::Unix(stream) => stream.is_write_vectored(),
+            Wire::Tls(stream) => stream.is_write_vectored(),
         }
     }
 }

@@ -4,62 +4,60 @@
 //! connection that has reached its age is ended with GOAWAY: what was begun is finished, and Envoy opens a new one,
 //! perhaps to another replica.
 
-use std::pin::pin;
+use std::future::ready;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
-use hyper::server::conn::http2::Builder;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::watch;
+use tonic::transport::Server;
 
-use super::accept::Stream;
+use super::accept::{Ended, Stream};
 use super::{ConnectionOptions, ListenerStatus};
 use crate::envoy::grpc::Router;
 use crate::limits::{MAX_GRPC_HEADER_BYTES, MAX_STREAMS_PER_CONNECTION};
 
-/// Serves `stream` until it ends, is too old, or `drain` says that all have to.
+/// Serves `stream` until it has `ended`, is too old, or `drain` says that all have to.
 pub(super) async fn serve(
-    stream: Stream,
+    (stream, ended): (Stream, Ended),
     router: Router,
     options: ConnectionOptions,
     status: Arc<ListenerStatus>,
     mut drain: watch::Receiver<bool>,
 ) {
-    let connection = http2(options).serve_connection(TokioIo::new(stream), router);
-    let mut connection = pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => return note(ended),
-        () = tokio::time::sleep(spread(options.max_age.get(), random())) => {
-            status.aged.fetch_add(1, Ordering::Relaxed);
+    let age = spread(options.max_age.get(), random());
+    let farewell = async {
+        // Later than the server takes the stream, so that nobody who was let in is sent away unheard.
+        tokio::task::yield_now().await;
+        tokio::select! {
+            _ = ended => {}
+            () = tokio::time::sleep(age) => {
+                status.aged.fetch_add(1, Ordering::Relaxed);
+            }
+            // The sender gone is as good as its word.
+            _ = drain.wait_for(|drain| *drain) => {}
         }
-        // The sender gone is as good as its word.
-        _ = drain.wait_for(|drain| *drain) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    match tokio::time::timeout(options.max_age_grace.get(), connection).await {
-        Ok(ended) => note(ended),
-        Err(_) => tracing::debug!("connection cut: calls on it did not end in time"),
-    }
-}
-
-fn http2(options: ConnectionOptions) -> Builder<TokioExecutor> {
-    let mut http2 = Builder::new(TokioExecutor::new());
-    http2
-        .timer(TokioTimer::new())
-        .auto_date_header(false)
-        .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
-        .max_header_list_size(MAX_GRPC_HEADER_BYTES)
-        .keep_alive_interval(options.keep_alive.interval.get())
-        .keep_alive_timeout(options.keep_alive.timeout.get());
-    http2
-}
-
-fn note(ended: hyper::Result<()>) {
-    if let Err(error) = ended {
+    };
+    let incoming = stream::once(ready(Ok::<_, io::Error>(stream))).chain(stream::pending());
+    let serving = server(options, age).serve_with_incoming_shutdown(router, incoming, farewell);
+    if let Err(error) = serving.await {
         tracing::debug!(%error, "connection broken");
     }
+}
+
+/// A server for one connection, since each has an age of its own.
+fn server(options: ConnectionOptions, age: Duration) -> Server {
+    Server::builder()
+        .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
+        .http2_max_header_list_size(MAX_GRPC_HEADER_BYTES)
+        .http2_keepalive_interval(Some(options.keep_alive.interval.get()))
+        .http2_keepalive_timeout(Some(options.keep_alive.timeout.get()))
+        // Given a grace, tonic cuts at its end and says nothing before: the farewell at this age is ours.
+        .max_connection_age(age)
+        .max_connection_age_grace(options.max_age_grace.get())
 }
 
 /// `age`, up to a tenth more or less as `random` has it: connections that were opened together, as when a replica has

@@ -133,7 +133,7 @@ fn take(accepted: Accepted, shared: &Shared, connections: &mut JoinSet<()>) {
         let _counted = counted;
         let client = accepted.client();
         match accepted.greet(tls.as_ref()).await {
-            Ok(stream) => connection::serve(stream, router, options, status, drain).await,
+            Ok(greeted) => connection::serve(greeted, router, options, status, drain).await,
             Err(error) => {
                 status.refused.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(client, %error, "connection refused");
