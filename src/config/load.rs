@@ -57,7 +57,23 @@ pub(super) fn layered(
         figment = figment.merge(Yaml::string(&checked(path)?));
     }
     let layered = figment.merge(environment()).merge(Serialized::defaults(overrides));
-    Ok(layered.extract()?)
+    Ok(with_standard(layered, &|name| std::env::var(name).ok()).extract()?)
+}
+
+/// The two standard variables that every program of a mesh is given, where nothing else says it: below all other layers,
+/// since they are not about this one. A name alone turns nothing on.
+pub(super) fn with_standard(layers: Figment, variable: &dyn Fn(&str) -> Option<String>) -> Figment {
+    let of = |name| variable(name).filter(|value| !value.trim().is_empty());
+    let mut layers = layers;
+    if let Some(endpoint) = of("OTEL_EXPORTER_OTLP_ENDPOINT") {
+        layers = layers.join(Serialized::default("otlp.endpoint", endpoint));
+    }
+    match of("OTEL_SERVICE_NAME") {
+        Some(name) if layers.contains("otlp") => {
+            layers.join(Serialized::default("otlp.serviceName", name))
+        }
+        Some(_) | None => layers,
+    }
 }
 
 /// The text of the settings file, after it was read on its own: only that reading knows lines and columns.

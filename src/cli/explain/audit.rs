@@ -181,6 +181,7 @@ impl Record {
             destination: Endpoint::default(),
             sni: None,
             body: Body::default(),
+            sent_at: None,
             context_extensions: std::collections::BTreeMap::new(),
             metadata: std::collections::BTreeMap::new(),
         }
