@@ -146,7 +146,7 @@ pub(crate) struct Replica {
     folder: Folder,
     addresses: Addresses,
     checks: AuthorizationClient<Channel>,
-    server: Server,
+    _server: Server,
 }
 
 impl Replica {
@@ -155,14 +155,7 @@ impl Replica {
         let server = Server::start(program, &folder, addresses).await.unwrap();
         let url = format!("http://{}", addresses.checks);
         let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
-        Self { folder, addresses, checks: AuthorizationClient::new(channel), server }
-    }
-
-    /// Ends the process, and starts another one in the same folder.
-    pub(crate) async fn restart(self) -> Self {
-        let Self { folder, addresses, server, .. } = self;
-        server.stop().await.unwrap();
-        Self::start(folder, addresses).await
+        Self { folder, addresses, checks: AuthorizationClient::new(channel), _server: server }
     }
 
     /// The reason of a denial of `token`; nothing where it is allowed.
