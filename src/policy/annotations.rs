@@ -5,13 +5,16 @@ use std::sync::Arc;
 /// Names and values that a rule and its policy note, for the audit record, the proxy's metadata and `explain`; bounded where
 /// documents are compiled, and of no part in a decision. A rule without any costs nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Annotations(Option<Arc<[(Box<str>, Box<str>)]>>);
+pub struct Annotations(Option<Arc<[Note]>>);
+
+/// A name and its value.
+pub(super) type Note = (Box<str>, Box<str>);
 
 // === impl Annotations ===
 
 impl Annotations {
     /// These, ordered by name.
-    pub(super) fn new(mut entries: Vec<(Box<str>, Box<str>)>) -> Self {
+    pub(super) fn new(mut entries: Vec<Note>) -> Self {
         entries.sort_unstable();
         Self((!entries.is_empty()).then(|| entries.into()))
     }

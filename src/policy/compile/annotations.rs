@@ -5,14 +5,11 @@ use super::inject::check_member;
 use crate::document::Spanned;
 use crate::document::policy::Entries;
 use crate::limits::{MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS};
-use crate::policy::annotations::Annotations;
-
-/// Names and values, as one document says them.
-pub(super) type Notes = Vec<(Box<str>, Box<str>)>;
+use crate::policy::annotations::{Annotations, Note};
 
 impl Compiler<'_, '_> {
     /// Reads what is to go with decisions. A name with a `/` belongs to a tool, as in Kubernetes, and goes nowhere.
-    pub(super) fn notes(&mut self, entries: &Spanned<Entries<String>>) -> Notes {
+    pub(super) fn notes(&mut self, entries: &Spanned<Entries<String>>) -> Vec<Note> {
         let ours = entries.value.0.iter().filter(|(name, _)| !name.value.contains('/'));
         let ours: Vec<_> = ours.collect();
         for (name, value) in &ours {
@@ -42,12 +39,12 @@ impl Compiler<'_, '_> {
     /// Those of the policy, and of a rule, whose own word counts where both have one.
     pub(super) fn annotations(
         &mut self,
-        of_policy: &Notes,
+        of_policy: &[Note],
         own: Option<&Spanned<Entries<String>>>,
     ) -> Annotations {
         let mut notes = own.map(|own| self.notes(own)).unwrap_or_default();
         let others = of_policy.iter().filter(|(name, _)| !notes.iter().any(|(own, _)| own == name));
-        let others: Notes = others.cloned().collect();
+        let others: Vec<_> = others.cloned().collect();
         let all = notes.len().saturating_add(others.len());
         if let Some(own) = own.filter(|_| all > MAX_ANNOTATIONS && notes.len() <= MAX_ANNOTATIONS) {
             self.too_many(own);
