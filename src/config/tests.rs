@@ -54,26 +54,19 @@ fn environment_names_become_settings() {
 fn the_standard_variables_of_telemetry_count_where_the_settings_say_nothing() {
     use figment::Figment;
     use figment::providers::{Format as _, Serialized};
-    let both = |name: &str| match name {
-        "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://env:4317".to_owned()),
-        "OTEL_SERVICE_NAME" => Some("env".to_owned()),
-        _ => None,
-    };
-    let name_only = |name: &str| both(name).filter(|_| name == "OTEL_SERVICE_NAME");
-    let none = |_: &str| None;
-    type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
-    let cases: [(&str, Variable<'_>, Option<(&str, &str)>); 6] = [
-        ("{}", &both, Some(("http://env:4317", "env"))),
-        ("otlp: { sample: 0.5 }", &both, Some(("http://env:4317", "env"))),
-        ("otlp: { endpoint: 'http://file', serviceName: f }", &both, Some(("http://file", "f"))),
-        ("otlp: { endpoint: 'http://file' }", &name_only, Some(("http://file", "env"))),
-        ("{}", &name_only, None),
-        ("{}", &none, None),
-    ];
-    for (text, variables, expected) in cases {
+    let name = || Figment::from(("otel_service_name", "env"));
+    let both = || name().merge(("otel_exporter_otlp_endpoint", "http://env:4317"));
+    for (text, standard, expected) in [
+        ("{}", both(), Some(("http://env:4317", "env"))),
+        ("otlp: { sample: 0.5 }", both(), Some(("http://env:4317", "env"))),
+        ("otlp: { endpoint: 'http://file', serviceName: f }", both(), Some(("http://file", "f"))),
+        ("otlp: { endpoint: 'http://file' }", name(), Some(("http://file", "env"))),
+        ("{}", name(), None),
+        ("{}", Figment::new(), None),
+    ] {
         let layers = Figment::from(serde_saphyr::figment::Yaml::string(text));
         let layers = layers.join(Serialized::default("documents", ["a"]));
-        let raw: RawConfig = load::with_standard(layers, variables).extract().unwrap();
+        let raw: RawConfig = load::with_standard(layers, &standard).extract().unwrap();
         let otlp = raw.otlp.as_ref().map(|o| (o.endpoint.as_str(), o.service_name.as_str()));
         assert_eq!(otlp, expected, "{text}");
     }
