@@ -22,13 +22,14 @@ use crate::envoy;
 const POLICY: &str = r#"
 apiVersion: countersign.dev/v1alpha1
 kind: Policy
-metadata: { name: answers }
+metadata: { name: answers, annotations: { owner: team-orders, ticket: SEC-1 } }
 spec:
   target: { hosts: [orders.example.com] }
   deny: { redirect: { to: "https://login.example.com/", status: 303 } }
   rules:
     - name: told
       effect: allow
+      annotations: { ticket: SEC-2 }
       on: { methods: [GET], paths: ["/told"] }
       peer: { any: true }
       token: { issuer: corp }
@@ -70,7 +71,9 @@ const ACCESS_LOG: [(&str, &str); 3] = [
     (
         r#"rule: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:rule)%""#,
         r#"rule: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:rule)%"
-                          who: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:who)%""#,
+                          who: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:who)%"
+                          noted: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:annotations)%"
+                          ticket: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:annotations:ticket)%""#,
     ),
 ];
 
@@ -180,8 +183,17 @@ async fn an_allow_tells_the_upstream_the_caller_and_the_log() {
         (about(&lines[0], "decision"), about(&lines[0], "rule")),
         (json!("allow"), json!("told"))
     );
+    let noted = json!({ "owner": "team-orders", "ticket": "SEC-2" });
+    assert_eq!((about(&lines[0], "noted"), about(&lines[0], "ticket")), (noted, json!("SEC-2")));
     let denied = lines.iter().find(|line| line["reason"] == "eval_error").unwrap();
     assert_eq!(Some(denied["decision_id"].as_str().unwrap()), record.text("/decision_id"));
+    assert_eq!(
+        (&denied["ticket"], record.text("/annotations/ticket")),
+        (&json!("SEC-1"), Some("SEC-1"))
+    );
+    assert_eq!(record.text("/annotations/owner"), Some("team-orders"));
+    assert_eq!(record.text("/request/scheme"), Some("https"));
+    assert!(record.text("/request/destination").is_some());
     stage.strike().await.unwrap();
 }
 
