@@ -1,6 +1,7 @@
 //! What happened to one request, and who is told.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use crate::authn::Subject;
 use crate::clock::UnixTime;
 use crate::pdp::Revision;
 use crate::policy::Decision;
+use crate::reason::Rejection;
 use crate::request::RequestView;
 use crate::secret::{Fingerprint, Secret, hex};
 
@@ -33,6 +35,17 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// What that time went by with.
     pub phases: Phases,
+    /// What did not have to be verified again.
+    pub cache_hits: CacheHits,
+}
+
+/// Verifications that were remembered, of one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheHits {
+    /// Certificates with their chains.
+    pub certificates: u32,
+    /// Signatures of tokens.
+    pub tokens: u32,
 }
 
 /// When each step of a decision was done, since the arrival of the check. A step that was not reached has none.
@@ -63,6 +76,22 @@ pub trait Observer: fmt::Debug + Send + Sync {
     fn observe(&self, view: &RequestView, outcome: &Outcome);
 }
 
+/// Keeps a record of every decision, before it is answered, and may insist that there is one.
+pub trait Recorder: fmt::Debug + Send + Sync {
+    /// Keeps a record of one decision, which is to be answered within `left`. Must not block. A denial is never refused.
+    fn record(&self, view: &RequestView, outcome: &Outcome, left: Duration) -> Kept;
+}
+
+/// What became of a record.
+pub enum Kept {
+    /// It is kept, or nobody minds that it is lost.
+    Done,
+    /// It has no room yet: resolves when it has, or after a bounded time.
+    Later(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// It has no room, and nothing is to be allowed without it.
+    Refused(Rejection),
+}
+
 /// 128 bits that name a decision in the answer, the audit record and the logs of every replica.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DecisionId([u8; 16]);
@@ -75,6 +104,18 @@ pub struct DecisionId([u8; 16]);
 pub(super) struct DecisionIds {
     secret: Secret<[u8; 32]>,
     count: AtomicU64,
+}
+
+// === impl Kept ===
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("Done"),
+            Self::Later(_) => f.write_str("Later"),
+            Self::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
+        }
+    }
 }
 
 // === impl Phases ===
@@ -122,6 +163,12 @@ impl DecisionId {
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
     }
 }
 

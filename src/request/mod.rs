@@ -10,6 +10,7 @@ mod headers;
 mod parameters;
 mod path;
 mod target;
+mod trace_parent;
 mod url;
 
 pub use attributes::{Body, Endpoint};
@@ -18,6 +19,7 @@ pub use headers::{HeaderValue, Headers};
 pub use parameters::SealedParameters;
 pub use path::{CanonicalPath, PathLeniency};
 pub use target::{Host, Target};
+pub use trace_parent::TraceParent;
 pub use url::{NormalUrl, Origin, RequestLine};
 
 use std::collections::BTreeMap;
