@@ -176,7 +176,6 @@ impl Bound {
     }
 
     /// What is called when somebody has moved the audit file away.
-    #[must_use]
     pub fn audit_reopener(&self) -> impl Fn() + Send + 'static + use<> {
         let audit = self.audit.clone();
         move || {

@@ -230,7 +230,7 @@ mod tests {
                 break;
             }
             assert!(watch.elapsed() < Duration::from_secs(30), "it is never missed");
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::park_timeout(Duration::from_millis(5));
         }
         let (old, new) = (ids(&moved), ids(&path));
         let all: Vec<_> = old.iter().chain(&new).copied().collect();

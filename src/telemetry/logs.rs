@@ -2,7 +2,6 @@
 
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
@@ -80,7 +79,7 @@ impl LogSender {
             match result {
                 Ok(()) => return Ok(()),
                 Err(error) if since.elapsed() > GIVE_UP => return Err(error.to_string()),
-                Err(_) => thread::sleep(pause),
+                Err(_) => self.runtime.block_on(tokio::time::sleep(pause)),
             }
             pause = (pause * 2).min(PAUSE.1);
         }
