@@ -197,6 +197,35 @@ async fn an_allow_tells_the_upstream_the_caller_and_the_log() {
     stage.strike().await.unwrap();
 }
 
+/// A token that is removed stays behind wherever it was, and what stood beside it goes on.
+#[tokio::test]
+async fn a_removed_token_goes_no_further_from_any_of_its_places() {
+    let Some(mut props) = props() else { return };
+    let issuer = include_str!("../../src/demo/documents/token-issuer.yaml");
+    let places = "  tokens: [{ authorization: {} }, { header: x-token }, { cookie: session }, { query: access_token }]\n";
+    props.files.push(("policies/token-issuer.yaml", format!("{issuer}{places}")));
+    let folder = Folder::temporary().unwrap();
+    let mut stage = envoy::raise(&props, &folder).await;
+    let (pki, token) = (Arc::clone(&stage.pki), stage.tokens.bearer.clone());
+    let told = || Request::get(HOST, "/told?keep=1").header("cookie", "keep=1");
+    let in_query = format!("/told?access_token={token}&keep=1");
+    for request in [
+        told().bearer(&token),
+        told().header("x-token", token.as_str()),
+        Request::get(HOST, "/told?keep=1").header("cookie", format!("session={token}; keep=1")),
+        Request::get(HOST, in_query).header("cookie", "keep=1"),
+    ] {
+        let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
+        assert_eq!(record.text("/decision"), Some("allow"), "{}", record.as_json());
+        let got = received(&answer);
+        assert_eq!(got.path, "/told?keep=1&tenant=acme");
+        assert_eq!(got.values("cookie").collect::<Vec<_>>(), ["keep=1"]);
+        let kept = got.headers.iter().find(|(_, value)| value.contains(&token));
+        assert_eq!(kept, None, "no header has it");
+    }
+    stage.strike().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_denied_caller_is_told_in_the_form_that_it_asks_for() {
     let Some(props) = props() else { return };
