@@ -54,7 +54,8 @@ fn promtool_accepts_the_alerts_and_their_tests() {
 #[test]
 fn every_alert_is_seen_to_fire_and_not_to() {
     let file: Value = serde_saphyr::from_str(&tools::read(ALERTS_TEST)).unwrap();
-    let cases: Vec<_> = file["tests"].as_array().unwrap().iter().map(|t| &t["alert_rule_test"][0]).collect();
+    let cases: Vec<_> =
+        file["tests"].as_array().unwrap().iter().map(|t| &t["alert_rule_test"][0]).collect();
     let with = |fires: bool| -> BTreeSet<&str> {
         let some = cases.iter().filter(|c| c["exp_alerts"].as_array().unwrap().is_empty() != fires);
         some.map(|case| case["alertname"].as_str().unwrap()).collect()
@@ -84,7 +85,8 @@ fn the_dashboard_sums_by_labels_that_there_are() {
     for query in queries() {
         let names = metrics_in(&query);
         let of = |name: &str| name.trim_end_matches("_bucket").to_owned();
-        let found = instruments::ALL.iter().filter(|i| names.iter().any(|n| of(n) == i.prometheus_name()));
+        let found =
+            instruments::ALL.iter().filter(|i| names.iter().any(|n| of(n) == i.prometheus_name()));
         let labels: Vec<_> = found.flat_map(|instrument| instrument.labels).collect();
         for after in query.split(" by (").skip(1) {
             for label in after.split(')').next().unwrap().split(',').map(str::trim) {
@@ -107,7 +109,8 @@ fn every_alert_leads_to_a_section_that_there_is() {
         let (page, section) = runbook.split_once('#').unwrap();
         let text = tools::read(page);
         let headings = text.lines().filter(|line| line.starts_with('#'));
-        let anchors: BTreeSet<_> = headings.map(|line| anchor(line.trim_start_matches('#'))).collect();
+        let anchors: BTreeSet<_> =
+            headings.map(|line| anchor(line.trim_start_matches('#'))).collect();
         // One that names the reason leads to the section of each.
         let sections: Vec<&str> = match section {
             "{{ $labels.reason }}" => {
@@ -121,4 +124,3 @@ fn every_alert_leads_to_a_section_that_there_is() {
         }
     }
 }
-
