@@ -6,11 +6,15 @@
 
 mod mutate;
 mod peer;
+mod proof;
+mod revocation;
 mod samples;
 mod token;
 
 pub use mutate::Mutations;
 pub use peer::{certificate, chain, crl, xfcc};
+pub use proof::dpop;
+pub use revocation::revocations;
 pub use token::{claims, introspection, jwks, jws};
 
 /// One target: its name, what it does with an input, and inputs that it accepts.
@@ -24,7 +28,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "xfcc", run: xfcc, seeds: samples::xfcc },
     Target { name: "certificate", run: certificate, seeds: samples::certificates },
     Target { name: "chain", run: chain, seeds: samples::chains },
@@ -33,4 +37,6 @@ pub const TARGETS: [Target; 8] = [
     Target { name: "claims", run: claims, seeds: samples::claims },
     Target { name: "jwks", run: jwks, seeds: samples::jwks },
     Target { name: "introspection", run: introspection, seeds: samples::introspection },
+    Target { name: "dpop", run: dpop, seeds: samples::proofs },
+    Target { name: "revocations", run: revocations, seeds: samples::revocations },
 ];
