@@ -1,5 +1,6 @@
 //! Contenders and their turns: ABAB..., so that what disturbs the machine disturbs all of them.
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,7 +56,9 @@ pub(crate) async fn take_turns(
     }
     let rate = open.then(|| options.rate.unwrap_or_else(|| (slowest / 2000.0).ceil() * 1000.0));
     for round in 1..=options.rounds() {
-        eprint!("\rround {round} of {}", options.rounds());
+        if std::io::stderr().is_terminal() {
+            eprint!("\rround {round} of {} ", options.rounds());
+        }
         for contender in &mut *all {
             let figures = contender.turn(duration, None, options).await;
             contender.closed.take(figures);
@@ -65,7 +68,6 @@ pub(crate) async fn take_turns(
             }
         }
     }
-    eprintln!();
     rate
 }
 

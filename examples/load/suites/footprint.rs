@@ -26,7 +26,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) {
     row("resident, idle, one policy", format!("{idle:.0} MB"));
     let policies = bench.options.size(10_000);
     let many = memory(bench, Setup { policies, ..Setup::EVERYTHING }, Some(1)).await;
-    row(&format!("resident, {policies} policies of four rules"), format!("{many:.0} MB"));
+    row(&format!("resident, {policies} policies of two rules"), format!("{many:.0} MB"));
     let tokens = bench.options.size(100_000);
     let setup = Setup { settings: ROOMY, ..Setup::EVERYTHING };
     let cached = memory(bench, setup, Some(tokens)).await;
