@@ -16,7 +16,7 @@ const TABLES: [(&str, usize); 9] = [
     ("envoy", 5),
     ("footprint", 7),
     ("itself", 11),
-    ("machine", 6),
+    ("machine", 7),
     ("scaling", 12),
     ("targets", 12),
 ];
