@@ -32,6 +32,7 @@ pub use revocation::{
 pub use snapshot::{Load, Revision, Snapshot};
 pub use trace::{NoTrace, Trace};
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -109,12 +110,24 @@ impl Pdp {
         clock: Arc<dyn Clock>,
         options: PdpOptions,
     ) -> Self {
+        Self::with_state(None, snapshot, keys, clock, options)
+    }
+
+    /// The same, with a folder where what is revoked outlives a restart.
+    #[must_use]
+    pub fn with_state(
+        revocations: Option<PathBuf>,
+        snapshot: Snapshot,
+        keys: Arc<KeyCache>,
+        clock: Arc<dyn Clock>,
+        options: PdpOptions,
+    ) -> Self {
         keys.follow(snapshot.trust(), None);
         let introspector = Introspector::https(Arc::clone(&clock));
         introspector.follow(snapshot.trust(), None);
-        let fetcher = Arc::new(HttpsFetcher);
-        let revocations = RevocationRegister::new(snapshot.trust(), Arc::clone(&clock), fetcher);
-        let revocations = Arc::new(revocations);
+        let (fetcher, now) = (Arc::new(HttpsFetcher), Arc::clone(&clock));
+        let revocations =
+            Arc::new(RevocationRegister::kept_in(revocations, snapshot.trust(), now, fetcher));
         let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
         let (ids, unknown_xfcc_keys) = (DecisionIds::new(), AtomicU64::new(0));
         let assertions = None;
