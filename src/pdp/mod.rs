@@ -410,6 +410,7 @@ impl Pinned<'_> {
         let authenticated = self.stopwatch.elapsed();
         let decision = self.evaluate(view, &subject, now, trace);
         let decision = self.with_challenge(decision, evidence, now);
+        let decision = self.with_nonce(decision, evidence, &subject, now);
         let phases = Phases {
             began: Some(began),
             gathered: Some(gathered),
@@ -452,6 +453,22 @@ impl Pinned<'_> {
                 denial.needing_proof(ProofNeed { algorithms, nonce })
             }
         })
+    }
+
+    /// Gives whoever needs nonces the next one in time.
+    fn with_nonce(
+        &self,
+        decision: Decision,
+        evidence: &Evidence,
+        subject: &Subject,
+        now: UnixTime,
+    ) -> Decision {
+        let Decision::Allow(permit) = decision else { return decision };
+        let trust = self.current.snapshot.trust();
+        match authn::next_dpop_nonce(evidence, subject, trust, now) {
+            None => Decision::Allow(permit),
+            Some(nonce) => Decision::Allow(permit.giving_nonce(nonce)),
+        }
     }
 
     fn outcome(&self, decision: Decision, subject: Option<Subject>, phases: Phases) -> Outcome {
