@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
@@ -16,9 +17,10 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{
 };
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{Struct, Value as WireValue};
+use envoy_types::pb::google::protobuf::{Struct, Timestamp, Value as WireValue};
 use serde_json::Value;
 
+use crate::clock::UnixTime;
 use crate::limits::{MAX_HEADERS, MAX_JSON_DEPTH};
 use crate::reason::{Reason, Rejection};
 use crate::request::{
@@ -53,8 +55,7 @@ pub fn decode(check: CheckRequest, sealed: &SealedNames) -> (RequestView, Creden
         route_metadata_context: _,
         tls_session,
     } = attributes.unwrap_or_default();
-    // The proxy's clock is not ours to decide by.
-    let Request { time: _, http } = request.unwrap_or_default();
+    let Request { time, http } = request.unwrap_or_default();
     let (source, destination) = (peer(source), peer(destination));
     let (mut view, headers, parameters) = http_request(http.unwrap_or_default(), sealed);
 
@@ -66,9 +67,17 @@ pub fn decode(check: CheckRequest, sealed: &SealedNames) -> (RequestView, Creden
     view.source.address = source.address;
     view.destination = Endpoint { address: destination.address, principal: destination.principal };
     view.sni = tls_session.and_then(|TlsSession { sni }| non_empty(sni));
+    view.sent_at = time.map(moment);
     view.context_extensions = context_extensions.into_iter().collect();
     view.metadata = metadata(metadata_context);
     (view, credentials)
+}
+
+/// The proxy's clock is not ours to decide by, but to be compared with.
+fn moment(time: Timestamp) -> UnixTime {
+    let Timestamp { seconds, nanos } = time;
+    let millis = u64::try_from(nanos / 1_000_000).unwrap_or(0);
+    UnixTime::from_secs(seconds).plus(Duration::from_millis(millis))
 }
 
 /// The request itself, its headers not yet split, and the credentials in its query.
@@ -110,6 +119,7 @@ fn http_request(
         destination: Endpoint::default(),
         sni: None,
         body: collect_body(body, raw_body, size, partial),
+        sent_at: None,
         context_extensions: BTreeMap::new(),
         metadata: BTreeMap::new(),
     };

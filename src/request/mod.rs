@@ -22,6 +22,7 @@ pub use url::{NormalUrl, Origin, RequestLine};
 
 use std::collections::BTreeMap;
 
+use crate::clock::UnixTime;
 use crate::reason::Rejection;
 
 /// What the policy enforcement point says about the request, without any credential.
@@ -53,6 +54,8 @@ pub struct RequestView {
     pub body: Body,
     /// Parameters that the proxy's configuration attaches to the route.
     pub context_extensions: BTreeMap<String, String>,
+    /// When the proxy received it, by the proxy's clock: for comparing clocks, and nothing is decided by it.
+    pub sent_at: Option<UnixTime>,
     /// Dynamic metadata of other filters by their namespace, where the proxy forwards it.
     pub metadata: BTreeMap<String, serde_json::Value>,
 }

@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod chart;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod image;
 #[cfg(test)]
 mod release;

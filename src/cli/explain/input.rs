@@ -225,6 +225,7 @@ fn view(args: &Args, path: String, headers: Headers) -> Result<RequestView, Stri
         destination: Endpoint { address: None, principal: args.caller.destination.clone() },
         sni: None,
         body: Body::default(),
+        sent_at: None,
         context_extensions: context.collect::<Result<_, String>>()?,
         metadata: std::collections::BTreeMap::new(),
     })
