@@ -1,6 +1,5 @@
 //! `countersign revoke`, `countersign revocations` and the API behind them, as an operator meets them at 3 a.m.
 
-#[cfg(test)]
 mod program;
 
 #[cfg(test)]
@@ -89,7 +88,7 @@ mod tests {
             String::new(),
             bearer(""),
             bearer("0123456789abcdef0123456789abcdeX"),
-            bearer(&TOKEN[1..]),
+            bearer(TOKEN.trim_start_matches('0')),
             format!("authorization: Basic {TOKEN}\r\n"),
             format!("authorization: {TOKEN}\r\n"),
             format!("{right}{right}"),

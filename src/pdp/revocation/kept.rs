@@ -149,7 +149,7 @@ impl Kept {
         let Some(stored) = stored else { return KeptRunning::default() };
         KeptRunning {
             synced_at: stored.synced_at.map(UnixTime::from_millis),
-            changes: stored.changes.into_iter().filter_map(Change::restore).collect(),
+            changes: stored.changes.iter().filter_map(Change::restore).collect(),
         }
     }
 

@@ -96,12 +96,12 @@ impl Running {
 impl Change {
     /// Reads a record; `None` where it is none of ours.
     pub(super) fn read(record: &Record) -> Option<Self> {
-        let change = Self::restore(serde_json::from_slice(&record.bytes).ok()?)?;
+        let change = Self::restore(&serde_json::from_slice(&record.bytes).ok()?)?;
         (change.entry.id() == record.id).then_some(change)
     }
 
     /// The change that was stored; `None` where it is none.
-    pub(super) fn restore(stored: StoredChange) -> Option<Self> {
+    pub(super) fn restore(stored: &StoredChange) -> Option<Self> {
         let entry = RevocationEntry::read(&stored.revocation).ok()?;
         let changed_at = UnixTime::from_millis(stored.changed_at);
         Some(Self { entry, withdrawn: stored.withdrawn, changed_at })
