@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use countersign::authn::{self, Memory, NoMemory};
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::policy::DecisionRequest;
+use countersign::policy::{DecisionId, DecisionRequest};
 use countersign::trust::Material;
 use criterion::{Criterion, criterion_group, criterion_main};
 use support::World;
@@ -42,7 +42,8 @@ fn evaluate(c: &mut Criterion) {
         let subject =
             authn::authenticate(&evidence, snapshot.trust(), &Material::default(), memory, now);
         let (view, _) = world.decoded(&snapshot, None, true);
-        let question = DecisionRequest { subject: &subject, request: &view, now };
+        let question =
+            DecisionRequest { subject: &subject, request: &view, now, id: DecisionId::default() };
         assert!(snapshot.policies().evaluate(&question).is_allow());
         group.bench_function(format!("{rules} rules"), |b| {
             b.iter(|| snapshot.policies().evaluate(black_box(&question)));

@@ -16,8 +16,10 @@ use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::pb::google::protobuf::{ListValue, Struct, Value};
 use envoy_types::pb::google::rpc::Status;
 
-use crate::pdp::{DecisionId, Outcome, SealedHeader};
-use crate::policy::{Annotations, Answer, Decision, Denial, HeaderMutation, Permit, RuleName};
+use crate::pdp::{Outcome, SealedHeader};
+use crate::policy::{
+    Annotations, Answer, Decision, DecisionId, Denial, HeaderMutation, Permit, RuleName,
+};
 use crate::reason::Reason;
 use crate::request::{RequestView, TokenPlace};
 

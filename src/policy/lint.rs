@@ -1,6 +1,7 @@
 //! Doubts about rules that are right by the letter: warnings, which keep nothing from being used.
 
 mod overdue;
+mod reach;
 mod unasked;
 mod width;
 
@@ -39,6 +40,7 @@ pub(super) fn lint(
         problems.extend(domains.anybody_of_any_domain(written, rule));
         problems.extend(repetitions(written));
         problems.extend(odd_condition(written, rule));
+        problems.extend(reach::out_of_reach(written, rule));
     }
     problems.extend(repeated_hosts(written));
 }
