@@ -37,7 +37,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 impl RevocationRegister {
     /// Shares what is revoked while servers run through `store` from now on.
     pub fn share(&self, store: Arc<Store>, before_first_sync: BeforeFirstSync) {
-        let task = tokio::spawn(follow(Arc::downgrade(&self.shared), Arc::clone(&store)));
+        // Locked before the task can look: finding nothing to share it would come back after a second, and until then a new
+        // server is not ready.
         let mut state = self.shared.lock();
         let known = state.last_known(store.health().kind, self.shared.clock.now());
         let fresh_enough = match before_first_sync {
@@ -46,6 +47,7 @@ impl RevocationRegister {
         };
         // Whatever the store does not know of it when it was read: it may have lost it meanwhile.
         let unshared = state.running.changes().map(|(id, _)| *id).collect();
+        let task = tokio::spawn(follow(Arc::downgrade(&self.shared), Arc::clone(&store)));
         state.sharing = Some(Sharing {
             store,
             before_first_sync,
