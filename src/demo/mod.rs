@@ -104,6 +104,11 @@ async fn perform(
             invite(&stage, out)?;
         }
         interrupt.wait().await;
+    } else if options.output == Output::Text {
+        writeln!(
+            out,
+            "\nto send requests and change rules of your own: `countersign demo --keep`"
+        )?;
     }
     stage.strike().await?;
     Ok(report.as_expected())
