@@ -97,6 +97,8 @@ fn environment() -> Env {
     Env::prefixed(PREFIX)
         .filter(|key| !NOT_SETTINGS.iter().any(|other| key == *other))
         .map(setting_name)
+        // Or `maxAge` would be `maxage`, which is no setting.
+        .lowercase(false)
 }
 
 pub(super) fn setting_name(key: &UncasedStr) -> Uncased<'_> {

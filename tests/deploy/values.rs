@@ -1,6 +1,7 @@
 //! The part of `values.schema.json` that is about the server's settings: made of the server's own schema, so that a slip is
 //! refused by `helm install` and not by a pod that does not start.
 
+use countersign::config::{Config, Overrides};
 use serde_json::{Value, json};
 
 use crate::tools::{self, root};
@@ -53,4 +54,27 @@ fn the_chart_knows_every_setting_of_the_server() {
         kept == expected,
         "{SCHEMA} is out of date: COUNTERSIGN_BLESS=1 cargo test --test deploy"
     );
+}
+
+/// The examples of settings in docs/operations.md are read by the server, and known to the schema that editors use.
+#[test]
+fn the_settings_in_the_docs_are_settings() {
+    let schema = countersign::config::schema::schema();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let page = tools::read("docs/operations.md");
+    let blocks: Vec<&str> =
+        page.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    assert!(blocks.len() >= 2);
+    for block in blocks {
+        let value: Value = serde_saphyr::from_str(block).unwrap();
+        let problems: Vec<_> =
+            validator.iter_errors(&value).map(|error| error.to_string()).collect();
+        assert!(problems.is_empty(), "{problems:?}: {block}");
+        let documents =
+            if value.get("documents").is_some() { "" } else { "documents: [policies]\n" };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("{documents}{block}")).unwrap();
+        let read = Config::load(Some(file.path()), &Overrides::default());
+        assert!(read.is_ok(), "{}: {block}", read.unwrap_err());
+    }
 }
