@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::fmt::Write as _;
 use std::hint::black_box;
 
 use countersign::authn::{self, Memory, NoMemory};
@@ -12,29 +11,11 @@ use countersign::trust::Material;
 use criterion::{Criterion, criterion_group, criterion_main};
 use support::World;
 
-/// `rules` allow rules over a tenth as many hosts, beside the demo's own.
-fn others(rules: usize) -> String {
-    let mut text = String::new();
-    for host in 0..rules.div_ceil(10) {
-        let _ = write!(
-            text,
-            "---\napiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: other-{host} }}\nspec:\n  target: {{ hosts: [service-{host}.example.com] }}\n  rules:\n"
-        );
-        for rule in 0..10 {
-            let _ = writeln!(
-                text,
-                "    - {{ name: r{rule}, effect: allow, on: {{ methods: [GET], paths: [\"/v{rule}/things/{{id}}\"] }}, peer: {{ spiffe: [\"spiffe://prod.example/ns/web/sa/*\"] }} }}"
-            );
-        }
-    }
-    text
-}
-
 fn evaluate(c: &mut Criterion) {
     let mut group = c.benchmark_group("evaluate");
     for rules in [10, 1_000, 10_000] {
         let world = World::new();
-        world.write("policies/others.yaml", &others(rules));
+        world.write("policies/others.yaml", &support::others(rules));
         let snapshot = world.snapshot();
         let now = SystemClock.now();
         let evidence = world.evidence(&snapshot, Some(&world.rs256), true);
@@ -53,7 +34,7 @@ fn evaluate(c: &mut Criterion) {
 
 fn compile(c: &mut Criterion) {
     let world = World::new();
-    world.write("policies/others.yaml", &others(10_000));
+    world.write("policies/others.yaml", &support::others(10_000));
     let mut group = c.benchmark_group("compile");
     group.sample_size(10);
     group.bench_function("10000 rules from files", |b| b.iter(|| world.snapshot()));

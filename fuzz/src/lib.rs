@@ -8,10 +8,12 @@ mod mutate;
 mod peer;
 mod samples;
 mod token;
+mod wire;
 
 pub use mutate::Mutations;
 pub use peer::{certificate, chain, crl, xfcc};
 pub use token::{claims, introspection, jwks, jws};
+pub use wire::check;
 
 /// One target: its name, what it does with an input, and inputs that it accepts.
 pub struct Target {
@@ -24,7 +26,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "xfcc", run: xfcc, seeds: samples::xfcc },
     Target { name: "certificate", run: certificate, seeds: samples::certificates },
     Target { name: "chain", run: chain, seeds: samples::chains },
@@ -33,4 +35,5 @@ pub const TARGETS: [Target; 8] = [
     Target { name: "claims", run: claims, seeds: samples::claims },
     Target { name: "jwks", run: jwks, seeds: samples::jwks },
     Target { name: "introspection", run: introspection, seeds: samples::introspection },
+    Target { name: "check", run: check, seeds: wire::checks },
 ];

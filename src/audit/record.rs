@@ -63,9 +63,9 @@ fn names(rule: &RuleName) -> (String, String) {
 fn request(view: &RequestView) -> wire::Request {
     let path = view.raw_path.split(['?', '#']).next().unwrap_or_default();
     wire::Request {
-        id: view.id.clone(),
-        method: view.method.clone(),
-        host: view.raw_host.clone(),
+        id: view.id.to_string(),
+        method: view.method.to_string(),
+        host: view.raw_host.to_string(),
         path: path.to_owned(),
         source: view.source.address.map(|address| address.to_string()).unwrap_or_default(),
     }

@@ -1,12 +1,10 @@
 //! Invariant 1: status, HTTP code, headers and body of an answer agree, whatever the reason.
 
 use super::*;
-use crate::envoy::decode;
 use crate::reason::Rejection;
-use crate::request::SealedNames;
 
 fn denied(rejection: Rejection) -> (i32, DeniedHttpResponse, Struct) {
-    let (request, _) = decode(Default::default(), &SealedNames::default());
+    let request = RequestView::unreadable(rejection.clone());
     let response = deny(&Denial::new(rejection), &request, DecisionId::from_bytes([0; 16]));
     let Some(HttpResponse::DeniedResponse(denied)) = response.http_response else {
         panic!("a denial must be a denied response")

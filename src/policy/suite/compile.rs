@@ -19,7 +19,7 @@ use crate::document::policy_suite::{
 use crate::document::{Diagnostic, Document, Origin, Spanned, Spec, closest};
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::Reason;
-use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, Target};
+use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, Target, Text};
 
 /// The moment of cases that name none: 2026-01-01T00:00:00Z.
 const DEFAULT_NOW: UnixTime = UnixTime::from_secs(1_767_225_600);
@@ -243,12 +243,12 @@ impl<'a> Compiler<'a> {
         }
         let context = fixture.context_extensions.iter().flat_map(|entries| &entries.0);
         Some(RequestView {
-            id: String::new(),
-            method: fixture.method.clone().unwrap_or_else(|| String::from("GET")),
-            scheme: fixture.scheme.clone().unwrap_or_else(|| String::from("https")),
-            protocol: String::from("HTTP/2"),
-            raw_host: fixture.host.clone(),
-            raw_path: fixture.path.clone(),
+            id: Text::default(),
+            method: fixture.method.as_deref().unwrap_or("GET").into(),
+            scheme: fixture.scheme.as_deref().unwrap_or("https").into(),
+            protocol: "HTTP/2".into(),
+            raw_host: (&fixture.host).into(),
+            raw_path: (&fixture.path).into(),
             target: Target::parse(&fixture.host, &fixture.path),
             headers,
             source: self.endpoint(fixture.source.as_ref())?,

@@ -1,0 +1,52 @@
+//! How often a check allocates once everything is warm: from the bytes that were received to the bytes of the answer, with
+//! mutual-TLS evidence, an RS256 token, 100 policies, injected headers, audit and metrics.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+#[path = "../benches/support/mod.rs"]
+mod support;
+
+use std::sync::Arc;
+
+use countersign::audit::{AuditLog, AuditOptions, AuditTarget};
+use countersign::telemetry::Metrics;
+use support::{Form, World};
+
+/// More would be felt: an allocation and its release cost about as much as a rule.
+const MOST: u64 = 25;
+
+#[test]
+fn a_warm_check_allocates_little() {
+    let world = World::new();
+    world.write("policies/others.yaml", &support::others(100));
+    let folder = tempfile::tempdir().unwrap();
+    let target = AuditTarget::File(folder.path().join("audit.jsonl"));
+    let audit = Arc::new(AuditLog::start(&AuditOptions { target, queue: 1024 }).unwrap());
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let service = world.service(vec![audit.clone(), metrics]);
+        for form in [Form::Raw, Form::Map] {
+            let message = world.check_in(form, "/v1/orders", Some(&world.rs256), true);
+            for _ in 0..64 {
+                let answer = service.answer(message.clone()).await;
+                assert_eq!(answer.status.unwrap().code, 0);
+            }
+            let mut least = u64::MAX;
+            for _ in 0..16 {
+                let message = message.clone();
+                let mut answering = Box::pin(service.answer(message));
+                let counted = allocation_counter::measure(|| {
+                    let waker = std::task::Waker::noop();
+                    let polled =
+                        answering.as_mut().poll(&mut std::task::Context::from_waker(waker));
+                    assert!(polled.is_ready());
+                });
+                least = least.min(counted.count_total);
+            }
+            println!("{form:?}: {least} allocations");
+            assert!(least <= MOST, "{form:?}: {least} allocations, at most {MOST} are meant");
+        }
+    });
+    audit.close();
+}
