@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Absent parts are left out of the JSON form.
     prost_build::Config::new()
         .type_attribute(".", "#[derive(serde::Serialize)]")
+        .btree_map(["."])
         .field_attribute(".", "#[serde(skip_serializing_if = \"crate::audit::is_empty\")]")
         .compile_fds(compile("countersign/v1/decision.proto")?)?;
     // Texts stay where they arrived.

@@ -12,8 +12,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use std::hint::black_box;
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
+    ECDSA_P384_SHA384_FIXED_SIGNING, ED25519, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
+    KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_SHA256, RsaEncoding, UnparsedPublicKey, VerificationAlgorithm,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,66 +29,137 @@ use countersign::evidence;
 use countersign::pdp::{MemoryOptions, Remembered};
 use countersign::trust::Material;
 use criterion::{Criterion, criterion_group, criterion_main};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{World, sources};
 
-/// The same check with nothing around it, on the key as the library parses it from its components.
-fn raw(world: &World, kid: &str, token: &str) -> impl Fn() {
-    let set: Value = serde_json::from_str(&world.key_set).expect("a key set");
-    let keys = set.get("keys").and_then(Value::as_array).expect("keys");
-    let key = keys
-        .iter()
-        .find(|key| key.get("kid").and_then(Value::as_str) == Some(kid))
-        .expect("the key");
-    let part = |name: &str| {
-        URL_SAFE_NO_PAD
-            .decode(key.get(name).and_then(Value::as_str).expect("a member"))
-            .expect("base64url")
-    };
-    let (algorithm, bytes): (&'static dyn VerificationAlgorithm, Vec<u8>) =
-        if key.get("kty").and_then(Value::as_str) == Some("RSA") {
-            let (n, e) = (part("n"), part("e"));
-            (&RSA_PKCS1_2048_8192_SHA256, rsa_der(&n, &e))
-        } else {
-            (&ECDSA_P256_SHA256_FIXED, [vec![4], part("x"), part("y")].concat())
-        };
-    let (input, signature) = token.rsplit_once('.').expect("a compact JWS");
-    let (input, signature) =
-        (input.as_bytes().to_vec(), URL_SAFE_NO_PAD.decode(signature).expect("base64url"));
-    let key = UnparsedPublicKey::new(algorithm, bytes).parse().expect("a key");
-    move || key.verify_sig(black_box(&input), black_box(&signature)).expect("it verifies")
+/// Signs a message.
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
+/// What one algorithm needs to be measured.
+struct Signer {
+    name: &'static str,
+    /// The public key, without `kid` and `alg`.
+    jwk: Value,
+    /// The public key as the library takes it.
+    public: Vec<u8>,
+    verification: &'static dyn VerificationAlgorithm,
+    sign: Sign,
 }
 
-/// `RSAPublicKey` of RFC 8017 appendix A.1.1.
-fn rsa_der(n: &[u8], e: &[u8]) -> Vec<u8> {
-    let integer = |bytes: &[u8]| {
-        let padded =
-            [if bytes.first().is_some_and(|b| *b >= 0x80) { &[0][..] } else { &[] }, bytes]
-                .concat();
-        element(2, &padded)
-    };
-    element(0x30, &[integer(n), integer(e)].concat())
+/// A token, and the same check with nothing around it.
+struct Case {
+    token: String,
+    raw: Box<dyn Fn()>,
 }
 
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(content.len()).expect("short").to_be_bytes();
-    let length = match length {
-        [0, short] if short < 0x80 => vec![short],
-        [high, low] => vec![0x82, high, low],
-    };
-    [vec![tag], length, content.to_vec()].concat()
+fn encoded(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn rsa(
+    name: &'static str,
+    encoding: &'static dyn RsaEncoding,
+    verification: &'static dyn VerificationAlgorithm,
+) -> Signer {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let public = pair.public_key();
+    let (n, e) = (public.modulus(), public.exponent());
+    let jwk = json!({
+        "kty": "RSA",
+        "n": encoded(n.big_endian_without_leading_zero()),
+        "e": encoded(e.big_endian_without_leading_zero()),
+    });
+    let public = public.as_ref().to_vec();
+    let sign: Sign = Box::new(move |message: &[u8]| {
+        let mut signature = vec![0; pair.public_modulus_len()];
+        pair.sign(encoding, &SystemRandom::new(), message, &mut signature).expect("it signs");
+        signature
+    });
+    Signer { name, jwk, public, verification, sign }
+}
+
+fn ecdsa(
+    name: &'static str,
+    curve: &str,
+    signing: &'static EcdsaSigningAlgorithm,
+    verification: &'static dyn VerificationAlgorithm,
+) -> Signer {
+    let pair = EcdsaKeyPair::generate(signing).expect("a key");
+    let public = pair.public_key().as_ref().to_vec();
+    // SEC 1 section 2.3.3: a byte that says that both coordinates follow.
+    let (_, point) = public.split_at(1);
+    let (x, y) = point.split_at(point.len() / 2);
+    let jwk = json!({ "kty": "EC", "crv": curve, "x": encoded(x), "y": encoded(y) });
+    let sign: Sign = Box::new(move |message: &[u8]| {
+        pair.sign(&SystemRandom::new(), message).expect("it signs").as_ref().to_vec()
+    });
+    Signer { name, jwk, public, verification, sign }
+}
+
+fn ed25519() -> Signer {
+    let pair = Ed25519KeyPair::generate().expect("a key");
+    let public = pair.public_key().as_ref().to_vec();
+    let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": encoded(&public) });
+    let sign: Sign = Box::new(move |message: &[u8]| pair.sign(message).as_ref().to_vec());
+    Signer { name: "EdDSA", jwk, public, verification: &ED25519, sign }
+}
+
+fn signers() -> [Signer; 5] {
+    let (p256, p384) = (&ECDSA_P256_SHA256_FIXED_SIGNING, &ECDSA_P384_SHA384_FIXED_SIGNING);
+    [
+        rsa("RS256", &RSA_PKCS1_SHA256, &RSA_PKCS1_2048_8192_SHA256),
+        rsa("PS256", &RSA_PSS_SHA256, &RSA_PSS_2048_8192_SHA256),
+        ecdsa("ES256", "P-256", p256, &ECDSA_P256_SHA256_FIXED),
+        ecdsa("ES384", "P-384", p384, &ECDSA_P384_SHA384_FIXED),
+        ed25519(),
+    ]
+}
+
+impl Signer {
+    fn jwk(&self) -> Value {
+        let mut jwk = self.jwk.clone();
+        let members = jwk.as_object_mut().expect("an object");
+        members.insert("kid".into(), self.name.into());
+        members.insert("alg".into(), self.name.into());
+        jwk
+    }
+
+    /// A token with the claims of `like`.
+    fn case(&self, like: &str) -> Case {
+        let header = json!({ "alg": self.name, "typ": "at+jwt", "kid": self.name }).to_string();
+        let payload = like.split('.').nth(1).expect("a compact JWS");
+        let input = format!("{}.{payload}", encoded(header.as_bytes()));
+        let signature = (self.sign)(input.as_bytes());
+        let token = format!("{input}.{}", encoded(&signature));
+        let key = UnparsedPublicKey::new(self.verification, &self.public).parse().expect("a key");
+        let raw = Box::new(move || {
+            key.verify_sig(black_box(input.as_bytes()), black_box(&signature)).expect("it verifies")
+        });
+        Case { token, raw }
+    }
+}
+
+/// The demo's issuer with these keys.
+fn trust(world: &World, signers: &[Signer]) {
+    let keys: Vec<Value> = signers.iter().map(Signer::jwk).collect();
+    world.write("keys/corp.jwks.json", &json!({ "keys": keys }).to_string());
+    let issuer = include_str!("../src/demo/documents/token-issuer.yaml");
+    let names: Vec<&str> = signers.iter().map(|signer| signer.name).collect();
+    let (before, after) = issuer.split_once("[RS256, ES256]").expect("the algorithms");
+    let issuer = format!("{before}[{}]{after}", names.join(", "));
+    world.write("policies/token-issuer.yaml", &issuer);
 }
 
 fn token(c: &mut Criterion) {
-    let world = World::new();
+    let (world, signers) = (World::new(), signers());
+    trust(&world, &signers);
     let snapshot = world.snapshot();
     let now = SystemClock.now();
     let nothing = Memory { certificates: &NoMemory, tokens: &NoMemory };
     let remembered = Remembered::new(&MemoryOptions::default());
-    for (name, kid, token) in
-        [("RS256", "demo-rsa", &world.rs256), ("ES256", "demo-ec", &world.es256)]
-    {
-        let (_, credentials) = world.decoded(&snapshot, Some(token), false);
+    for signer in &signers {
+        let Case { token, raw } = signer.case(&world.es256);
+        let (_, credentials) = world.decoded(&snapshot, Some(&token), false);
         let identify = |memory: Memory<'_>| {
             let places = snapshot.token_places();
             let evidence = evidence::collect(black_box(&credentials), None, &sources(), places);
@@ -92,8 +168,8 @@ fn token(c: &mut Criterion) {
         };
         let warm = remembered.memory();
         assert!(identify(warm).tokens().verified().is_some());
-        let mut group = c.benchmark_group(format!("token/{name}"));
-        group.bench_function("raw signature check", |b| b.iter(raw(&world, kid, token)));
+        let mut group = c.benchmark_group(format!("token/{}", signer.name));
+        group.bench_function("raw signature check", |b| b.iter(&raw));
         group.bench_function("cold, from header to identity", |b| b.iter(|| identify(nothing)));
         group.bench_function("warm, from header to identity", |b| b.iter(|| identify(warm)));
         group.finish();

@@ -240,6 +240,12 @@ pub const MAX_INJECTED_VALUE_BYTES: usize = 8 * 1024;
 /// Most headers, query parameters, members of the metadata or claims that one rule sets.
 pub const MAX_INJECTIONS: usize = 32;
 
+/// Most annotations that a rule and its policy note together: they go with every decision into the audit log.
+pub const MAX_ANNOTATIONS: usize = 16;
+
+/// Longest value of an annotation: a name or a link, not a page.
+pub const MAX_ANNOTATION_BYTES: usize = 256;
+
 /// Longest text of a denial that a document writes.
 pub const MAX_DENIAL_TEXT_BYTES: usize = 4 * 1024;
 

@@ -55,6 +55,12 @@ impl SealedText {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    /// Its bytes, of which the same is to be said.
+    #[must_use]
+    pub fn expose_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The text's fingerprint.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {

@@ -5,7 +5,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
-    clippy::indexing_slicing,
     reason = "a test that cannot read its vectors must fail, and says so"
 )]
 
@@ -14,8 +13,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::authn::{self, Memory, NoMemory};
@@ -29,73 +26,34 @@ use countersign::request::{
     Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames,
     Target,
 };
-use countersign::secret::Fingerprint;
 use countersign::store::{Store, StoreMemoryOptions, StoreOptions};
 use countersign::trust::{IntrospectionAnswer, Material, TrustStore};
 use serde_json::{Value, json};
+
+#[cfg(test)]
+mod caller;
+
+use caller::{Key, encode, with};
 
 const NOW: i64 = 1_800_000_000;
 const SELF: &str = "spiffe://prod.example/ns/orders/sa/orders";
 
 fn view(method: &str, scheme: &str, host: &str, path: &str, headers: Headers) -> RequestView {
     RequestView {
-        id: String::new(),
-        method: method.to_owned(),
-        scheme: scheme.to_owned(),
-        protocol: String::from("HTTP/2"),
-        raw_host: host.to_owned(),
-        raw_path: path.to_owned(),
+        id: "".into(),
+        method: method.into(),
+        scheme: scheme.into(),
+        protocol: "HTTP/2".into(),
+        raw_host: host.into(),
+        raw_path: path.into(),
         target: Target::parse(host, path),
         headers,
         source: Endpoint::default(),
-        destination: Endpoint { principal: Some(SELF.to_owned()), ..Endpoint::default() },
+        destination: Endpoint { principal: Some(SELF.into()), ..Endpoint::default() },
         sni: None,
         body: Body::default(),
         context_extensions: BTreeMap::new(),
         metadata: BTreeMap::new(),
-    }
-}
-
-fn encode(bytes: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-fn with(base: &Value, changes: &Value) -> Value {
-    let mut all = base.as_object().unwrap().clone();
-    for (name, value) in changes.as_object().unwrap() {
-        if value.is_null() {
-            all.remove(name);
-        } else {
-            all.insert(name.clone(), value.clone());
-        }
-    }
-    Value::Object(all)
-}
-
-/// A key pair: an issuer's or a caller's.
-struct Key(EcdsaKeyPair);
-
-impl Key {
-    fn new() -> Self {
-        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
-    }
-
-    fn jwk(&self) -> Value {
-        let (x, y) = self.0.public_key().as_ref()[1..].split_at(32);
-        json!({ "kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y) })
-    }
-
-    /// RFC 7638.
-    fn thumbprint(&self) -> String {
-        let jwk = self.jwk();
-        let text = format!(r#"{{"crv":"P-256","kty":"EC","x":{},"y":{}}}"#, jwk["x"], jwk["y"]);
-        encode(Fingerprint::of(text.as_bytes()).as_bytes())
-    }
-
-    fn sign(&self, header: &Value, claims: &Value) -> String {
-        let input = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
-        let signature = self.0.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
-        format!("{input}.{}", encode(signature.as_ref()))
     }
 }
 
@@ -153,24 +111,19 @@ impl House {
 
     /// A proof for `token` as it should be, but for `header` and `claims`.
     fn proof(&self, token: &str, header: &Value, claims: &Value) -> String {
-        let own = json!({ "alg": "ES256", "typ": "dpop+jwt", "jwk": self.caller.jwk() });
-        let ath = encode(Fingerprint::of(token.as_bytes()).as_bytes());
-        let good = json!({
-            "jti": "proof-1", "htm": "GET", "htu": "https://orders.example/v1/orders",
-            "iat": NOW, "ath": ath,
-        });
-        self.caller.sign(&with(&own, header), &with(&good, claims))
+        let url = "https://orders.example/v1/orders";
+        self.caller.proof(token, (url, NOW), (header, claims))
     }
 
     async fn decide(&self, method: &str, lines: &[(&str, &str)]) -> Judged {
         let pinned = self.pdp.pin();
         let mut headers = Headers::default();
         for (name, value) in lines {
-            headers.push(name, HeaderValue::new(value.as_bytes().to_vec()));
+            headers.push(*name, HeaderValue::new(value.as_bytes().to_vec()));
         }
         // The proxy in front of us names its caller twice.
         let uri = lines.iter().find_map(|(_, value)| value.split_once("URI="));
-        let principal = uri.map(|(_, uri)| uri.to_owned());
+        let principal = uri.map(|(_, uri)| uri.into());
         let (headers, credentials) =
             CredentialHeaders::split(headers, pinned.sealed(), None, principal);
         let view = view(method, "https", "orders.example", "/v1/orders?page=2", headers);

@@ -6,12 +6,16 @@
 
 mod mutate;
 mod peer;
+mod proof;
+mod revocation;
 mod samples;
 mod token;
 mod wire;
 
 pub use mutate::Mutations;
 pub use peer::{certificate, chain, crl, xfcc};
+pub use proof::dpop;
+pub use revocation::revocations;
 pub use token::{claims, introspection, jwks, jws};
 pub use wire::check;
 
@@ -26,7 +30,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "xfcc", run: xfcc, seeds: samples::xfcc },
     Target { name: "certificate", run: certificate, seeds: samples::certificates },
     Target { name: "chain", run: chain, seeds: samples::chains },
@@ -36,4 +40,6 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "jwks", run: jwks, seeds: samples::jwks },
     Target { name: "introspection", run: introspection, seeds: samples::introspection },
     Target { name: "check", run: check, seeds: wire::checks },
+    Target { name: "dpop", run: dpop, seeds: samples::proofs },
+    Target { name: "revocations", run: revocations, seeds: samples::revocations },
 ];

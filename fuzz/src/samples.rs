@@ -2,12 +2,17 @@
 
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign::secret::Fingerprint;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
     CrlIssuingDistributionPoint, CrlScope, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
     GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, NameConstraints,
-    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    PublicKeyData as _, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
+
+use super::proof::TOKEN;
 
 /// 2026-06-15T00:00:00Z, when everything here is valid.
 pub const NOW: i64 = 1_781_481_600;
@@ -20,6 +25,7 @@ pub const CLAIMS: &str = r#"{"iss":"https://a.example","sub":"alice","aud":["ord
 
 pub static AUTHORITY_KEY: LazyLock<KeyPair> = LazyLock::new(|| key(1));
 pub static MIDDLE_KEY: LazyLock<KeyPair> = LazyLock::new(|| key(2));
+pub static CALLER_KEY: LazyLock<KeyPair> = LazyLock::new(|| key(4));
 
 static ROOT: LazyLock<Issuer<'static, KeyPair>> = LazyLock::new(|| Issuer::new(ca("fuzz"), key(1)));
 static MIDDLE: LazyLock<Issuer<'static, KeyPair>> =
@@ -137,6 +143,46 @@ pub fn introspection() -> Vec<Vec<u8>> {
     ]
     .map(|text| text.as_bytes().to_vec())
     .into()
+}
+
+/// The header of every proof that is as it should be.
+pub fn proof_header() -> String {
+    let x = URL_SAFE_NO_PAD.encode(CALLER_KEY.der_bytes());
+    format!(r#"{{"alg":"EdDSA","typ":"dpop+jwt","jwk":{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}}}"#)
+}
+
+/// The claims of proofs, and one with its header before it and `0xff 0x00` between them.
+pub fn proofs() -> Vec<Vec<u8>> {
+    let ath = URL_SAFE_NO_PAD.encode(Fingerprint::of(TOKEN.as_bytes()).as_bytes());
+    let claims = |url: &str, more: &str| {
+        format!(r#"{{"jti":"p-1","htm":"GET","htu":"{url}","iat":{NOW},"ath":"{ath}"{more}}}"#)
+            .into_bytes()
+    };
+    let good = claims("https://orders.example/v1/orders", "");
+    let header = proof_header().replace("dpop+jwt", "application/DPoP+JWT");
+    vec![
+        good.clone(),
+        claims("HTTPS://ORDERS.example:443/v1/./orders?page=1#end", r#","nonce":"AAAA","exp":1"#),
+        [header.as_bytes(), &[0xff, 0], &good].concat(),
+        claims("http://[::1]:8080//%2e", ""),
+    ]
+}
+
+pub fn revocations() -> Vec<Vec<u8>> {
+    [
+        "countersign-revocations/1\n@sequence 42\n@name fuzz\n@issuer https://a.example\njti 550e8400\njti b\n",
+        "countersign-revocations/1\n@next-update 2026-11-22T04:00:00Z\n@issuer https://a.example\n@reason laptop stolen\n@author a%20b\nsub alice issued-before=2026-11-22T03:00:00Z expires=2026-11-23T03:00:00Z\nspiffe spiffe://fuzz.example/ns/web/sa/frontend\n\nissuer https://b.example\n",
+        "countersign-revocations/1\r\n@certificate-issuer CN=fuzz,O=a\r\nserial 1234\r\n@expires 2026-11-23T03:00:00Z\r\nkid k issuer=https://a.example\r\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into_iter()
+    .chain([[
+        &b"countersign-revocations/1\n@sequence 1\n"[..],
+        &[0xff, 0],
+        b"eyJhbGciOiJFZERTQSIsImtpZCI6ImsifQ..AAAA",
+    ]
+    .concat()])
+    .collect()
 }
 
 fn uri(text: &str) -> SanType {

@@ -18,7 +18,7 @@ use super::samples;
 
 const OPAQUE: &str = "2YotnFZFEjr1zCsicMWpAA";
 
-static TRUST: LazyLock<TrustStore> = LazyLock::new(trust);
+pub static TRUST: LazyLock<TrustStore> = LazyLock::new(trust);
 
 /// Any text as a token; and any bytes as the JOSE header of a token that is good otherwise.
 pub fn jws(bytes: &[u8]) -> bool {
@@ -105,7 +105,7 @@ fn tokens(text: &str, material: &Material) -> Vec<TokenIdentity> {
 }
 
 /// A compact JWS, signed with the key of the issuer.
-fn signed(header: &[u8], claims: &[u8]) -> String {
+pub fn signed(header: &[u8], claims: &[u8]) -> String {
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let input = format!("{}.{}", encode(header), encode(claims));
     let signature = samples::AUTHORITY_KEY.sign(input.as_bytes()).expect("Ed25519 signs anything");

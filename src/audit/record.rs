@@ -1,13 +1,15 @@
 //! An [`Outcome`] as the decision record of `proto/countersign/v1/decision.proto`.
 
+use std::collections::BTreeMap;
+
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::authn::{Binding, PeerIdentity, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::pdp::Outcome;
-use crate::policy::{Decision, RuleName, ShadowOutcome, Truth};
-use crate::request::RequestView;
+use crate::policy::{Annotations, Decision, RuleName, ShadowOutcome, Truth};
+use crate::request::{Endpoint, RequestView};
 use crate::secret::Fingerprint;
 
 mod wire {
@@ -52,6 +54,7 @@ impl DecisionRecord {
             peer: subject.and_then(|s| s.peer().verified()).map(peer),
             tokens: tokens.into_iter().flatten().map(token).collect(),
             shadows: outcome.decision.shadows().iter().map(shadow).collect(),
+            annotations: owned(outcome.decision.annotations()),
         }
     }
 }
@@ -60,14 +63,21 @@ fn names(rule: &RuleName) -> (String, String) {
     (rule.policy.to_string(), rule.rule.to_string())
 }
 
+fn owned(annotations: &Annotations) -> BTreeMap<String, String> {
+    annotations.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
 fn request(view: &RequestView) -> wire::Request {
+    let address = |endpoint: &Endpoint| endpoint.address.map(|address| address.to_string());
     let path = view.raw_path.split(['?', '#']).next().unwrap_or_default();
     wire::Request {
         id: view.id.to_string(),
         method: view.method.to_string(),
         host: view.raw_host.to_string(),
         path: path.to_owned(),
-        source: view.source.address.map(|address| address.to_string()).unwrap_or_default(),
+        source: address(&view.source).unwrap_or_default(),
+        scheme: view.scheme.to_string(),
+        destination: address(&view.destination).unwrap_or_default(),
     }
 }
 

@@ -77,9 +77,9 @@ pub struct Metadata {
     /// Free labels, for people and tools.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// Free annotations, for people and tools.
-    #[serde(default)]
-    pub annotations: BTreeMap<String, String>,
+    /// Free annotations, for people and tools. Those of a policy go with its decisions into audit records and the proxy's
+    /// metadata, but for names with a prefix, as in `example.com/name`.
+    pub annotations: Option<Spanned<policy::Entries<String>>>,
 }
 
 /// What a document says, by kind.

@@ -105,6 +105,10 @@ pub struct RuleSpec {
     pub mode: ModeSpec,
     /// Since when it has been in shadow mode, as a day: a deny rule that is older than 30 days is warned of.
     pub since: Option<Spanned<String>>,
+    /// What goes with its decisions into audit records and the proxy's metadata, beside the annotations of the policy, of which
+    /// it replaces those with the same name; together at most 16, each at most 256 bytes. Names with a prefix, as in
+    /// `example.com/name`, go nowhere. Example: `annotations: { ticket: SEC-1300 }`.
+    pub annotations: Option<Spanned<Entries<String>>>,
     /// `true` says that this allow rule lets anybody in, on purpose.
     pub public: Option<Spanned<bool>>,
     /// Which requests.

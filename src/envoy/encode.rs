@@ -17,7 +17,7 @@ use envoy_types::pb::google::protobuf::{ListValue, Struct, Value};
 use envoy_types::pb::google::rpc::Status;
 
 use crate::pdp::{DecisionId, Outcome, SealedHeader};
-use crate::policy::{Answer, Decision, Denial, HeaderMutation, Permit, RuleName};
+use crate::policy::{Annotations, Answer, Decision, Denial, HeaderMutation, Permit, RuleName};
 use crate::reason::Reason;
 use crate::request::{RequestView, TokenPlace};
 
@@ -64,7 +64,8 @@ fn allow(permit: &Permit, sealed: &[SealedHeader], id: DecisionId) -> CheckRespo
         value: parameter.value.clone(),
     });
     let query = query.collect();
-    let mut metadata = metadata(id, "allow", Some(permit.rule()), None).fields;
+    let named = Some((permit.rule(), permit.annotations()));
+    let mut metadata = metadata(id, "allow", named, None).fields;
     for (name, value) in &obligations.metadata {
         metadata.entry(name.clone()).or_insert_with(|| wire_value(value));
     }
@@ -112,6 +113,7 @@ fn each(headers: &[HeaderMutation]) -> Vec<HeaderValueOption> {
 
 fn deny(denial: &Denial, request: &RequestView, id: DecisionId) -> CheckResponse {
     let reason = denial.rejection().reason();
+    let named = denial.rule().map(|rule| (rule, denial.annotations()));
     let Answer { status, headers, body } = Answer::of(denial, request, &id.to_string());
     let denied = DeniedHttpResponse {
         status: Some(HttpStatus { code: i32::from(status) }),
@@ -120,7 +122,7 @@ fn deny(denial: &Denial, request: &RequestView, id: DecisionId) -> CheckResponse
     };
     CheckResponse {
         status: Some(grpc(reason.client_answer().grpc_status())),
-        dynamic_metadata: Some(metadata(id, "deny", denial.rule(), Some(reason))),
+        dynamic_metadata: Some(metadata(id, "deny", named, Some(reason))),
         http_response: Some(HttpResponse::DeniedResponse(denied)),
     }
 }
@@ -133,16 +135,22 @@ const fn grpc(code: i32) -> Status {
 fn metadata(
     id: DecisionId,
     decision: &str,
-    rule: Option<&RuleName>,
+    named: Option<(&RuleName, &Annotations)>,
     reason: Option<Reason>,
 ) -> Struct {
-    let text = |text: String| Value { kind: Some(Kind::StringValue(text)) };
+    let value = |kind| Value { kind: Some(kind) };
+    let text = |text: String| value(Kind::StringValue(text));
     let mut fields: HashMap<String, Value> = HashMap::new();
     fields.insert("decision_id".into(), text(id.to_string()));
     fields.insert("decision".into(), text(decision.into()));
-    if let Some(RuleName { policy, rule }) = rule {
+    if let Some((RuleName { policy, rule }, annotations)) = named {
         fields.insert("policy".into(), text(policy.to_string()));
         fields.insert("rule".into(), text(rule.to_string()));
+        if !annotations.is_empty() {
+            let notes = annotations.iter().map(|(name, own)| (name.into(), text(own.into())));
+            let notes = Struct { fields: notes.collect() };
+            fields.insert("annotations".into(), value(Kind::StructValue(notes)));
+        }
     }
     fields.extend(reason.map(|reason| ("reason".into(), text(reason.as_str().into()))));
     Struct { fields }

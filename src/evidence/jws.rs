@@ -59,6 +59,7 @@ impl CompactJws {
             return Err(malformed(format!("is longer than {MAX_TOKEN_BYTES} bytes")));
         }
         let [header, payload, signature] = split(text)?;
+        let signing_input_len = text.len().saturating_sub(signature.len()).saturating_sub(1);
         let header = JoseHeader::parse(&decode(header, "header")?)?;
         let claims = parse_object(&decode(payload, "claims set")?, "claims set")?;
         let signature = decode(signature, "signature")?;
@@ -67,7 +68,7 @@ impl CompactJws {
         }
         Ok(Self {
             text: sealed.clone(),
-            signing_input_len: text.rfind('.').unwrap_or_default(),
+            signing_input_len,
             header,
             claims: Arc::new(claims),
             signature,
@@ -89,7 +90,7 @@ impl CompactJws {
     /// The bytes that are signed: everything before the last `.` (RFC 7515 section 5.2).
     #[must_use]
     pub fn signing_input(&self) -> &[u8] {
-        self.text.expose().as_bytes().get(..self.signing_input_len).unwrap_or_default()
+        self.text.expose_bytes().get(..self.signing_input_len).unwrap_or_default()
     }
 
     /// The signature's bytes.
@@ -154,14 +155,14 @@ impl JoseHeader {
         if text.len() > MAX_JOSE_HEADER_BYTES {
             return Err(malformed(format!("has a header over {MAX_JOSE_HEADER_BYTES} bytes")));
         }
-        let members = parse_object(text, "header")?;
+        let mut members = parse_object(text, "header")?;
         refuse_extensions(&members)?;
-        let algorithm = word(&members, "alg", MAX_WORD_BYTES)?
+        let algorithm = take_word(&mut members, "alg", MAX_WORD_BYTES)?
             .ok_or_else(|| malformed("has a header without `alg`"))?;
         Ok(Self {
             algorithm,
-            token_type: word(&members, "typ", MAX_WORD_BYTES)?,
-            key_id: word(&members, "kid", MAX_KEY_ID_BYTES)?,
+            token_type: take_word(&mut members, "typ", MAX_WORD_BYTES)?,
+            key_id: take_word(&mut members, "kid", MAX_KEY_ID_BYTES)?,
         })
     }
 }
@@ -184,15 +185,19 @@ fn refuse_extensions(members: &Map<String, Value>) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn word(members: &Map<String, Value>, name: &str, max: usize) -> Result<Option<String>, Rejection> {
-    match members.get(name) {
+fn take_word(
+    members: &mut Map<String, Value>,
+    name: &str,
+    max: usize,
+) -> Result<Option<String>, Rejection> {
+    match members.remove(name) {
         None => Ok(None),
-        Some(Value::String(text)) if text.len() <= max => Ok(Some(text.clone())),
+        Some(Value::String(text)) if text.len() <= max => Ok(Some(text)),
         Some(Value::String(_)) => {
             Err(malformed(format!("has a header whose `{name}` is longer than {max} bytes")))
         }
         Some(other) => {
-            let found = json::type_name(other);
+            let found = json::type_name(&other);
             Err(malformed(format!("has a header whose `{name}` is {found}, expected a string")))
         }
     }

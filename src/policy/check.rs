@@ -89,7 +89,6 @@ impl<'r> Check<'r> {
     /// itself.
     pub(super) fn datum(self) -> Option<Datum> {
         match self {
-            Self::Destination => Some(Datum::Destination),
             Self::ContextExtension(_) => Some(Datum::ContextExtensions),
             Self::Header(_) => Some(Datum::Headers),
             Self::Query(_) => Some(Datum::Query),
@@ -99,6 +98,7 @@ impl<'r> Check<'r> {
             Self::TokenAcr(_) | Self::TokenAge(_) => Some(Datum::TokenClaims),
             Self::During
             | Self::Source
+            | Self::Destination
             | Self::PeerPresent
             | Self::PeerTrustDomain(_)
             | Self::PeerSpiffe

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::annotations::Annotations;
 use super::answer::CustomAnswer;
 use super::duties::{HeaderMutation, Obligations};
 use super::rule::Effect;
@@ -23,6 +24,7 @@ pub enum Decision {
 #[derive(Clone, Debug)]
 pub struct Permit {
     rule: RuleName,
+    annotations: Annotations,
     obligations: Obligations,
     /// Every header that any rule can inject and those that this one removes, so that the caller's own copies are removed on every allow
     /// (invariant 4).
@@ -37,6 +39,7 @@ pub struct Permit {
 pub struct Denial {
     rejection: Rejection,
     rule: Option<RuleName>,
+    annotations: Annotations,
     needs: Needs,
     custom: Option<Arc<CustomAnswer>>,
     shadows: Vec<ShadowOutcome>,
@@ -98,6 +101,15 @@ impl Decision {
         }
     }
 
+    /// What documents note on that rule.
+    #[must_use]
+    pub const fn annotations(&self) -> &Annotations {
+        match self {
+            Self::Allow(permit) => &permit.annotations,
+            Self::Deny(denial) => &denial.annotations,
+        }
+    }
+
     /// The rules in shadow mode that matched, or of which nobody can tell; in no particular order.
     #[must_use]
     pub fn shadows(&self) -> &[ShadowOutcome] {
@@ -118,7 +130,7 @@ impl Decision {
     pub fn withdrawn(self, rejection: Rejection) -> Self {
         match self {
             Self::Allow(permit) => {
-                let denial = Denial::new(rejection).of(permit.rule);
+                let denial = Denial::new(rejection).of(permit.rule, permit.annotations);
                 Self::Deny(Denial { shadows: permit.shadows, ..denial })
             }
             Self::Deny(denial) => Self::Deny(denial),
@@ -136,19 +148,26 @@ impl Decision {
 // === impl Permit ===
 
 impl Permit {
-    pub(super) const fn grant(
+    pub(super) fn grant(
         rule: RuleName,
+        annotations: Annotations,
         obligations: Obligations,
         strip: Arc<[String]>,
         strip_query: Vec<String>,
     ) -> Self {
-        Self { rule, obligations, strip, strip_query, shadows: Vec::new() }
+        Self { rule, annotations, obligations, strip, strip_query, shadows: Vec::new() }
     }
 
     /// The rule that allows.
     #[must_use]
     pub const fn rule(&self) -> &RuleName {
         &self.rule
+    }
+
+    /// What documents note on it.
+    #[must_use]
+    pub const fn annotations(&self) -> &Annotations {
+        &self.annotations
     }
 
     /// What has to be done because of it.
@@ -183,13 +202,21 @@ impl Denial {
     /// A refusal without a rule.
     #[must_use]
     pub fn new(rejection: Rejection) -> Self {
-        Self { rejection, rule: None, needs: Needs::default(), custom: None, shadows: Vec::new() }
+        Self {
+            rejection,
+            rule: None,
+            annotations: Annotations::default(),
+            needs: Needs::default(),
+            custom: None,
+            shadows: Vec::new(),
+        }
     }
 
-    /// This refusal as the doing of `rule`, or of the allow rule that came closest.
+    /// This refusal as the doing of `rule`, or of the allow rule that came closest, with what is noted on it.
     #[must_use]
-    pub fn of(mut self, rule: RuleName) -> Self {
+    pub fn of(mut self, rule: RuleName, annotations: Annotations) -> Self {
         self.rule = Some(rule);
+        self.annotations = annotations;
         self
     }
 
@@ -230,6 +257,12 @@ impl Denial {
     #[must_use]
     pub const fn rule(&self) -> Option<&RuleName> {
         self.rule.as_ref()
+    }
+
+    /// What documents note on that rule.
+    #[must_use]
+    pub const fn annotations(&self) -> &Annotations {
+        &self.annotations
     }
 
     /// What would have been needed.

@@ -174,7 +174,8 @@ impl<'r> Tally<'r> {
 
     fn combine(self, index: &Index, strip: &Strip, question: &DecisionRequest<'_>) -> Decision {
         let denial = |fit: Fit<'r>, why| {
-            Denial::new(why).of(fit.rule.name.clone()).told_as(fit.rule.answer.clone())
+            let Rule { name, annotations, answer, .. } = fit.rule;
+            Denial::new(why).of(name.clone(), annotations.clone()).told_as(answer.clone())
         };
         if let Some(fit) = self.denied {
             return Decision::Deny(denial(fit, Reason::RuleDenied.because("a deny rule matches")));
@@ -185,8 +186,8 @@ impl<'r> Tally<'r> {
         if let Some((fit, obligations)) = self.allowed {
             return match strip.from(fit.rule, &obligations, question.request) {
                 Ok((headers, query)) => {
-                    let rule = fit.rule.name.clone();
-                    Decision::Allow(Permit::grant(rule, obligations, headers, query))
+                    let (rule, notes) = (fit.rule.name.clone(), fit.rule.annotations.clone());
+                    Decision::Allow(Permit::grant(rule, notes, obligations, headers, query))
                 }
                 Err(why) => Decision::Deny(denial(fit, why)),
             };

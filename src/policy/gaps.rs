@@ -6,14 +6,10 @@
 /// Something that a rule may ask about and a record may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Datum {
-    /// `http` or `https`.
-    Scheme,
     /// The headers.
     Headers,
     /// The query of the path.
     Query,
-    /// The address that the connection goes to.
-    Destination,
     /// What the proxy's configuration attaches to the route.
     ContextExtensions,
     /// The names of the peer beside its SPIFFE ID and its subject.
@@ -44,10 +40,8 @@ impl Datum {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Scheme => "scheme",
             Self::Headers => "headers",
             Self::Query => "query",
-            Self::Destination => "destination address",
             Self::ContextExtensions => "context extensions",
             Self::PeerNames => "the peer's DNS names, URIs and e-mail addresses",
             Self::TokenId => "the token's `jti`",
@@ -64,10 +58,8 @@ impl Gaps {
 
     /// What an audit record leaves out.
     pub const AUDIT_RECORD: Self = Self(&[
-        Datum::Scheme,
         Datum::Headers,
         Datum::Query,
-        Datum::Destination,
         Datum::ContextExtensions,
         Datum::PeerNames,
         Datum::TokenId,

@@ -3,6 +3,7 @@
 //! Compiling is all or nothing and reports every problem; evaluating is pure, so that the same question to the same
 //! set always has the same answer. `docs/policy.md` says what the documents mean.
 
+mod annotations;
 mod answer;
 mod asked;
 mod check;
@@ -39,6 +40,7 @@ mod variable;
 #[cfg(test)]
 mod tests;
 
+pub use annotations::Annotations;
 pub use answer::{Answer, CustomAnswer};
 pub use asked::Asked;
 pub use check::Check;

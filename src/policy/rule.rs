@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::DecisionRequest;
+use super::annotations::Annotations;
 use super::answer::CustomAnswer;
 use super::check::{Check, Verdict};
 use super::condition::Condition;
@@ -47,6 +48,8 @@ pub enum Mode {
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) name: RuleName,
+    /// Its policy's, and its own.
+    pub(super) annotations: Annotations,
     pub(super) effect: Effect,
     pub(super) mode: Mode,
     pub(super) ports: Box<[u16]>,

@@ -22,13 +22,14 @@ use crate::envoy;
 const POLICY: &str = r#"
 apiVersion: countersign.dev/v1alpha1
 kind: Policy
-metadata: { name: answers }
+metadata: { name: answers, annotations: { owner: team-orders, ticket: SEC-1 } }
 spec:
   target: { hosts: [orders.example.com] }
   deny: { redirect: { to: "https://login.example.com/", status: 303 } }
   rules:
     - name: told
       effect: allow
+      annotations: { ticket: SEC-2 }
       on: { methods: [GET], paths: ["/told"] }
       peer: { any: true }
       token: { issuer: corp }
@@ -70,7 +71,9 @@ const ACCESS_LOG: [(&str, &str); 3] = [
     (
         r#"rule: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:rule)%""#,
         r#"rule: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:rule)%"
-                          who: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:who)%""#,
+                          who: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:who)%"
+                          noted: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:annotations)%"
+                          ticket: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:annotations:ticket)%""#,
     ),
 ];
 
@@ -180,8 +183,46 @@ async fn an_allow_tells_the_upstream_the_caller_and_the_log() {
         (about(&lines[0], "decision"), about(&lines[0], "rule")),
         (json!("allow"), json!("told"))
     );
+    let noted = json!({ "owner": "team-orders", "ticket": "SEC-2" });
+    assert_eq!((about(&lines[0], "noted"), about(&lines[0], "ticket")), (noted, json!("SEC-2")));
     let denied = lines.iter().find(|line| line["reason"] == "eval_error").unwrap();
     assert_eq!(Some(denied["decision_id"].as_str().unwrap()), record.text("/decision_id"));
+    assert_eq!(
+        (&denied["ticket"], record.text("/annotations/ticket")),
+        (&json!("SEC-1"), Some("SEC-1"))
+    );
+    assert_eq!(record.text("/annotations/owner"), Some("team-orders"));
+    assert_eq!(record.text("/request/scheme"), Some("https"));
+    assert!(record.text("/request/destination").is_some());
+    stage.strike().await.unwrap();
+}
+
+/// A token that is removed stays behind wherever it was, and what stood beside it goes on.
+#[tokio::test]
+async fn a_removed_token_goes_no_further_from_any_of_its_places() {
+    let Some(mut props) = props() else { return };
+    let issuer = include_str!("../../src/demo/documents/token-issuer.yaml");
+    let places = "  tokens: [{ authorization: {} }, { header: x-token }, { cookie: session }, { query: access_token }]\n";
+    props.files.push(("policies/token-issuer.yaml", format!("{issuer}{places}")));
+    let folder = Folder::temporary().unwrap();
+    let mut stage = envoy::raise(&props, &folder).await;
+    let (pki, token) = (Arc::clone(&stage.pki), stage.tokens.bearer.clone());
+    let told = || Request::get(HOST, "/told?keep=1").header("cookie", "keep=1");
+    let in_query = format!("/told?access_token={token}&keep=1");
+    for request in [
+        told().bearer(&token),
+        told().header("x-token", token.as_str()),
+        Request::get(HOST, "/told?keep=1").header("cookie", format!("session={token}; keep=1")),
+        Request::get(HOST, in_query).header("cookie", "keep=1"),
+    ] {
+        let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
+        assert_eq!(record.text("/decision"), Some("allow"), "{}", record.as_json());
+        let got = received(&answer);
+        assert_eq!(got.path, "/told?keep=1&tenant=acme");
+        assert_eq!(got.values("cookie").collect::<Vec<_>>(), ["keep=1"]);
+        let kept = got.headers.iter().find(|(_, value)| value.contains(&token));
+        assert_eq!(kept, None, "no header has it");
+    }
     stage.strike().await.unwrap();
 }
 

@@ -29,6 +29,8 @@ mod listeners;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod mesh;
+#[cfg(test)]
 mod otlp;
 #[cfg(test)]
 mod pitfalls;

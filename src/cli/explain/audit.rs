@@ -1,8 +1,8 @@
 //! A decision in the audit log, put again. What the record does not hold is unknown, and never made up.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
-use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,7 @@ pub(super) struct Recorded {
     pub(super) detail: String,
     pub(super) policy: String,
     pub(super) rule: String,
+    pub(super) annotations: BTreeMap<String, String>,
     pub(super) revision: String,
 }
 
@@ -53,6 +54,8 @@ struct RequestRecord {
     host: String,
     path: String,
     source: String,
+    scheme: String,
+    destination: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -166,23 +169,24 @@ impl Record {
     }
 
     fn view(&self, rejection: Option<&Rejection>) -> RequestView {
-        let RequestRecord { id, method, host, path, source } = &self.request;
+        let RequestRecord { id, method, host, path, source, scheme, destination } = &self.request;
+        let endpoint = |text: &str| Endpoint { address: text.parse().ok(), principal: None };
         let transport = rejection.filter(|why| why.reason().layer() == Layer::Transport);
         RequestView {
             id: id.into(),
             method: method.into(),
-            scheme: Text::default(),
+            scheme: scheme.into(),
             protocol: Text::default(),
             raw_host: host.into(),
             raw_path: path.into(),
             target: transport.map_or_else(|| Target::parse(host, path), |why| Err(why.clone())),
             headers: Headers::default(),
-            source: Endpoint { address: source.parse::<SocketAddr>().ok(), principal: None },
-            destination: Endpoint::default(),
+            source: endpoint(source),
+            destination: endpoint(destination),
             sni: None,
             body: Body::default(),
-            context_extensions: std::collections::BTreeMap::new(),
-            metadata: std::collections::BTreeMap::new(),
+            context_extensions: BTreeMap::new(),
+            metadata: BTreeMap::new(),
         }
     }
 

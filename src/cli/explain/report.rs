@@ -1,6 +1,8 @@
 //! A decision and everything that led to it, as values: what is written for people and for programs. Names and shapes are
 //! described in `docs/explain.md` and are kept.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::audit::Recorded;
@@ -44,6 +46,8 @@ pub(super) struct AnswerReport {
     pub(super) detail: Option<String>,
     /// `policy/rule`: which decides, or came closest.
     pub(super) rule: Option<String>,
+    /// What documents note on that rule, by name.
+    pub(super) annotations: BTreeMap<String, String>,
     /// The HTTP status that the caller gets; none for an allow, which the service behind the proxy answers.
     pub(super) status: Option<u16>,
     /// The headers of a denial, or those that an allow sets on the request.
@@ -205,10 +209,13 @@ impl AnswerReport {
         });
         let shadows = shadows.collect();
         let rule = outcome.decision.rule().map(ToString::to_string);
-        match &outcome.decision {
+        let notes = outcome.decision.annotations().iter();
+        let notes = notes.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let answer = match &outcome.decision {
             Decision::Allow(permit) => Self::allow(permit, rule, shadows, show_values),
             Decision::Deny(denial) => Self::deny(denial, view, rule, shadows, outcome),
-        }
+        };
+        Self { annotations: notes.collect(), ..answer }
     }
 
     fn allow(
@@ -227,6 +234,7 @@ impl AnswerReport {
             reason: None,
             detail: None,
             rule,
+            annotations: BTreeMap::new(),
             status: None,
             headers: headers.collect(),
             also: also(permit.obligations()),
@@ -253,6 +261,7 @@ impl AnswerReport {
             reason: Some(denial.rejection().reason().as_str()),
             detail: Some(denial.rejection().detail().to_owned()),
             rule,
+            annotations: BTreeMap::new(),
             status: Some(answer.status),
             headers: headers.collect(),
             also: Vec::new(),

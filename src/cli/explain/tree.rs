@@ -1,5 +1,6 @@
 //! The report for people: the answer and what would change it first, then how it came about.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anstyle::Style;
@@ -53,6 +54,7 @@ fn write_answer(answer: &AnswerReport, out: &mut dyn Write) -> io::Result<()> {
         .collect();
     let verb = if answer.reason.is_some() { "answers with" } else { "sets" };
     line(out, verb, &headers)?;
+    write_annotations(&answer.annotations, out)?;
     line(out, "also sets", &answer.also)?;
     line(out, "removes", &answer.removed)?;
     for shadow in &answer.shadows {
@@ -61,6 +63,11 @@ fn write_answer(answer: &AnswerReport, out: &mut dyn Write) -> io::Result<()> {
         line(out, "in shadow", &[text])?;
     }
     Ok(())
+}
+
+fn write_annotations(notes: &BTreeMap<String, String>, out: &mut dyn Write) -> io::Result<()> {
+    let notes = notes.iter().map(|(name, value)| format!("{name}: {value}"));
+    line(out, "annotated", &notes.map(|note| visible(&note)).collect::<Vec<_>>())
 }
 
 fn line(out: &mut dyn Write, label: &str, values: &[String]) -> io::Result<()> {
@@ -84,6 +91,7 @@ fn write_recorded(
         writeln!(out, "{BAD}deny{BAD:#}  {HEADING}{reason}{HEADING:#}: {detail}")?;
     }
     writeln!(out, "{QUIET}decision {}{QUIET:#}", visible(&recorded.decision_id))?;
+    write_annotations(&recorded.annotations, out)?;
     let answer = &report.answer;
     let missing = report.question.not_recorded.join(", ");
     match (same_documents, same_answer) {

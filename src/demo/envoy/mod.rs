@@ -38,7 +38,8 @@ struct ListenerStatus {
 
 #[derive(Deserialize)]
 struct Address {
-    socket_address: SocketAddress,
+    /// Listeners that only Envoy itself can reach have none.
+    socket_address: Option<SocketAddress>,
 }
 
 #[derive(Deserialize)]
@@ -102,8 +103,12 @@ async fn addresses(admin_file: &PathBuf) -> Option<(SocketAddr, SocketAddr)> {
     }
     let listeners = ask(admin, "/listeners?format=json").await?;
     let listeners: Listeners = serde_json::from_slice(&listeners.body).ok()?;
-    let [listener] = listeners.listener_statuses.as_slice() else { return None };
-    let SocketAddress { address, port_value } = listener.local_address.socket_address;
+    let statuses = listeners.listener_statuses.into_iter();
+    let mut reachable = statuses.filter_map(|listener| listener.local_address.socket_address);
+    let (Some(SocketAddress { address, port_value }), None) = (reachable.next(), reachable.next())
+    else {
+        return None;
+    };
     Some((admin, SocketAddr::new(address, port_value)))
 }
 

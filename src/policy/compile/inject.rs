@@ -22,7 +22,8 @@ use crate::policy::variable::Variable;
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Members of the metadata that are ours.
-const OWN_METADATA: [&str; 5] = ["decision", "decision_id", "policy", "reason", "rule"];
+const OWN_METADATA: [&str; 6] =
+    ["annotations", "decision", "decision_id", "policy", "reason", "rule"];
 
 /// Claims that an assertion has in any case.
 const OWN_CLAIMS: [&str; 12] =
@@ -234,7 +235,7 @@ impl Compiler<'_, '_> {
 }
 
 /// Names of members of an object, of which some are `taken`.
-fn check_member(
+pub(super) fn check_member(
     taken: &'static [&'static str],
 ) -> impl Fn(&str) -> Result<String, (String, Option<&'static str>)> {
     |name| {

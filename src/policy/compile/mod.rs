@@ -1,5 +1,6 @@
 //! Documents to rules: every problem is collected, and a set with an error is not used (P77).
 
+mod annotations;
 mod condition;
 mod deny;
 mod during;
@@ -20,9 +21,10 @@ pub(super) use request::check_header_name;
 use super::host::HostPattern;
 use super::index::{HostAnswer, Index};
 use super::lint;
+use super::rule::Rule;
 use crate::document::policy::{
-    EmptySegmentsSpec, EncodedSlashesSpec, ParametersSpec, PathsSpec, PolicySpec, RuleSpec,
-    TargetSpec,
+    EmptySegmentsSpec, EncodedSlashesSpec, Entries, ParametersSpec, PathsSpec, PolicySpec,
+    RuleSpec, TargetSpec,
 };
 use crate::document::{
     Diagnostic, Document, Origin, Span, Spanned, Spec, TokenPlaceSpec, closest, is_name,
@@ -89,7 +91,8 @@ pub(super) fn compile<'a>(
             fragments: &fragments,
             problems,
         };
-        compiler.policy(spec, &mut index, &mut written);
+        let notes = document.metadata.annotations.as_ref();
+        compiler.policy(spec, notes, &mut index, &mut written);
     }
     // Doubts about a rule that is wrong anyway are noise.
     if problems.len() == errors_before {
@@ -120,7 +123,14 @@ fn sealed_by(documents: &[Document]) -> SealedNames {
 // === impl Compiler ===
 
 impl<'a> Compiler<'a, '_> {
-    fn policy(&mut self, spec: &'a PolicySpec, index: &mut Index, written: &mut Vec<Written<'a>>) {
+    fn policy(
+        &mut self,
+        spec: &'a PolicySpec,
+        notes: Option<&Spanned<Entries<String>>>,
+        index: &mut Index,
+        written: &mut Vec<Written<'a>>,
+    ) {
+        let notes = notes.map(|notes| self.notes(notes)).unwrap_or_default();
         let target = Rc::new(self.target(&spec.target));
         if spec.rules.value.is_empty() {
             let help = "a policy without rules does nothing; remove it";
@@ -135,8 +145,9 @@ impl<'a> Compiler<'a, '_> {
         let mut seen = BTreeMap::new();
         for rule in &spec.rules.value {
             self.name(&rule.name, &mut seen);
+            let annotations = self.annotations(&notes, rule.annotations.as_ref());
             let compiled = self.rule(rule, &target, answer.as_ref());
-            index.insert(&target.hosts, compiled);
+            index.insert(&target.hosts, Rule { annotations, ..compiled });
             let target = Rc::clone(&target);
             written.push(Written { origin: self.origin, policy: spec, spec: rule, target });
         }

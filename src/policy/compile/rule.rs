@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Compiler, Target, read_day};
 use crate::document::Spanned;
 use crate::document::policy::{BindingSpec, EffectSpec, ModeSpec, RuleSpec};
+use crate::policy::annotations::Annotations;
 use crate::policy::answer::CustomAnswer;
 use crate::policy::decision::RuleName;
 use crate::policy::rule::{Effect, Mode, Rule};
@@ -26,6 +27,7 @@ impl<'a> Compiler<'a, '_> {
         let (methods, paths) = self.calls(on);
         let rule = Rule {
             name: RuleName { policy: self.policy.into(), rule: spec.name.value.as_str().into() },
+            annotations: Annotations::default(),
             effect: spec.effect.value.into(),
             mode: spec.mode.into(),
             ports: target.ports.clone().into(),

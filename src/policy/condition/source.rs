@@ -101,7 +101,6 @@ impl Source {
     /// What a record must hold so that it can be told.
     pub(super) fn datum(&self) -> Option<Datum> {
         match self {
-            Self::RequestScheme => Some(Datum::Scheme),
             Self::RequestHeader(_) => Some(Datum::Headers),
             Self::Context(_) => Some(Datum::ContextExtensions),
             Self::TokenId => Some(Datum::TokenId),
@@ -111,6 +110,7 @@ impl Source {
             },
             Self::PeerDns => Some(Datum::PeerNames),
             Self::RequestMethod
+            | Self::RequestScheme
             | Self::RequestHost
             | Self::RequestPort
             | Self::RequestFullPath

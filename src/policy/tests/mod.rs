@@ -1,5 +1,6 @@
 //! What policies decide, from documents to decisions.
 
+mod annotations;
 mod answers;
 mod decisions;
 pub(super) mod fixtures;

@@ -1,0 +1,243 @@
+//! What Istio and Envoy Gateway make of the shipped set-ups, driven through a real Envoy; and every shipped Envoy
+//! configuration loaded by it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use countersign::clock::{Clock as _, SystemClock};
+use countersign::demo::audit::{AuditRecord, AuditTail};
+use countersign::demo::client::Client;
+use countersign::demo::envoy::{Bootstrap, Envoy};
+use countersign::demo::http1::{Request, Response};
+use countersign::demo::mint::{Issuer, Tokens};
+use countersign::demo::pki::{COUNTERSIGN, ENVOY, FRONTEND, HOST, Identity};
+use countersign::demo::server::{Addresses, Server};
+use countersign::demo::upstream::{Received, Upstream};
+use countersign::demo::{Folder, Pki};
+
+use crate::envoy;
+use crate::listeners::settings;
+
+const SIDECAR: &str = include_str!("../../envoy/istio/generated/sidecar.yaml");
+const INGRESS_GATEWAY: &str = include_str!("../../envoy/istio/generated/ingress-gateway.yaml");
+const WAYPOINT: &str = include_str!("../../envoy/istio/generated/waypoint.yaml");
+const GATEWAY: &str = include_str!("../../envoy/gateway/generated/gateway.yaml");
+
+/// Another workload's name as a caller could write it.
+const FORGED: &str = "Hash=0000000000000000000000000000000000000000000000000000000000000000;URI=spiffe://prod.example/ns/web/sa/frontend";
+
+/// A mesh of one Envoy, with countersign behind mutual TLS as the set-ups say.
+struct Mesh {
+    pki: Arc<Pki>,
+    tokens: Tokens,
+    upstream: Upstream,
+    audit: AuditTail,
+    folder: Folder,
+    envoy: Envoy,
+    server: Server,
+}
+
+impl Mesh {
+    /// Envoy with `template`; countersign believes `sources` and asks for `evidence`.
+    async fn raise(template: &str, sources: &str, evidence: &str) -> Option<Self> {
+        let binary = envoy::find()?;
+        let now = SystemClock.now();
+        let pki = Arc::new(Pki::new(now).unwrap());
+        let issuer = Issuer::new(now).unwrap();
+        let tokens = issuer.tokens(&pki).unwrap();
+        let folder = Folder::temporary().unwrap();
+        pki.write(&folder).unwrap();
+        folder.write("keys/corp.jwks.json", issuer.key_set().unwrap()).unwrap();
+        let upstream = Upstream::start().await.unwrap();
+        let addresses = Addresses::free().await.unwrap();
+        let (name, text) = settings("{ sourceCertificate: true, xfcc: true }", sources);
+        let tls = "127.0.0.1:${PORT}\n  tls:\n    certificate: tls/countersign.pem\n    key: tls/countersign.key\n    clientAuthorities: ca/prod.pem";
+        let text = text.replace(
+            "127.0.0.1:${PORT}",
+            &format!("{tls}\n    clients: {{ spiffe: [\"{ENVOY}\"] }}"),
+        );
+        let orders = include_str!("../../src/demo/documents/orders.yaml");
+        let orders = orders.replace("evidence: leaf", &format!("evidence: {evidence}"));
+        Server::configure(&folder, addresses, &[(name, text), ("policies/orders.yaml", orders)])
+            .unwrap();
+        let program = Path::new(env!("CARGO_BIN_EXE_countersign"));
+        let server = Server::start(program, &folder, addresses).await.unwrap();
+        let bootstrap = filled(template, &folder).set("COUNTERSIGN_PORT", addresses.checks.port());
+        let bootstrap = bootstrap.set("SERVICE_PORT", upstream.address().port());
+        // All tests at once on a small machine can keep an unoptimised countersign waiting.
+        let bootstrap = bootstrap.vary(" timeout: 0.25s\n", " timeout: 5s\n");
+        let envoy = Envoy::start(&binary, &bootstrap, &folder).await.unwrap();
+        let audit = AuditTail::new(folder.join("audit.jsonl"));
+        Some(Self { pki, tokens, upstream, audit, folder, envoy, server })
+    }
+
+    async fn ask(&mut self, identity: &Identity, request: &Request) -> (Response, AuditRecord) {
+        let client =
+            Client::new(self.envoy.listener(), self.pki.ca().der(), Some(identity)).unwrap();
+        let answer = client.send(request).await.unwrap();
+        (answer, self.audit.next().await.expect("every decision is recorded"))
+    }
+
+    fn list(&self) -> Request {
+        Request::get(HOST, "/v1/orders").bearer(&self.tokens.bearer)
+    }
+
+    /// The right workload may, another may not, and who writes the other's name into a header is who he is.
+    async fn plays(&mut self, level: &str) {
+        let pki = Arc::clone(&self.pki);
+        let forged =
+            self.list().header("x-forwarded-client-cert", FORGED).header("x-subject", "root");
+        let (answer, record) = self.ask(&pki.frontend, &self.list()).await;
+        assert_eq!(answer.status, 200, "{}", record.as_json());
+        assert_eq!(record.text("/peer/evidence"), Some(level));
+        assert_eq!(record.text("/peer/spiffe"), Some(FRONTEND), "{}", record.as_json());
+        let seen: Received = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(seen.values("x-peer").collect::<Vec<_>>(), [FRONTEND]);
+        for request in [self.list(), forged] {
+            let before = self.upstream.requests();
+            let (answer, record) = self.ask(&pki.reports, &request).await;
+            assert_eq!(
+                (answer.status, record.decision()),
+                (403, Some("deny")),
+                "{}",
+                record.as_json()
+            );
+            assert_eq!(self.upstream.requests(), before);
+        }
+    }
+
+    /// A token that is bound to the frontend's certificate, shown by the frontend.
+    async fn bound(&mut self) -> (u16, Option<String>) {
+        let request = Request::get(HOST, "/v1/orders/42").bearer(&self.tokens.bound);
+        let pki = Arc::clone(&self.pki);
+        let (answer, record) = self.ask(&pki.frontend, &request).await;
+        (answer.status, record.reason().map(str::to_owned))
+    }
+
+    /// Without countersign nothing passes.
+    async fn closes(self, status: u16) {
+        let Self { pki, tokens, upstream, envoy, server, .. } = self;
+        server.stop().await.unwrap();
+        let before = upstream.requests();
+        let client = Client::new(envoy.listener(), pki.ca().der(), Some(&pki.frontend)).unwrap();
+        let request = Request::get(HOST, "/v1/orders").bearer(&tokens.bearer);
+        let answer = client.send(&request).await.unwrap();
+        assert_eq!((answer.status, upstream.requests()), (status, before), "{}", answer.text());
+        envoy.stop().await.unwrap();
+    }
+}
+
+/// `template` with what it names of these: a folder's certificates, this machine, free ports.
+fn filled(template: &str, folder: &Folder) -> Bootstrap {
+    let file = |name| folder.join(name).display().to_string();
+    let values = [
+        ("NODE_ID", String::from("mesh")),
+        ("NODE_CLUSTER", String::from("mesh")),
+        ("ADMIN_PORT", String::from("0")),
+        ("LISTEN_ADDRESS", String::from("127.0.0.1")),
+        ("LISTEN_PORT", String::from("0")),
+        ("SERVER_CERTIFICATE_FILE", file("envoy/envoy.pem")),
+        ("SERVER_KEY_FILE", file("envoy/envoy.key")),
+        ("CLIENT_CA_FILE", file("ca/prod.pem")),
+        ("TRUST_CHAIN_VERIFICATION", String::from("VERIFY_TRUST_CHAIN")),
+        ("COUNTERSIGN_ID", String::from(COUNTERSIGN)),
+        ("COUNTERSIGN_PORT", String::from("1")),
+        ("SERVICE_ADDRESS", String::from("127.0.0.1")),
+        ("SERVICE_PORT", String::from("1")),
+    ];
+    let named = values.into_iter().filter(|(name, _)| template.contains(&format!("${{{name}}}")));
+    named.fold(Bootstrap::new(template), |bootstrap, (name, value)| bootstrap.set(name, value))
+}
+
+/// P30, P69: By, Hash, Subject and URI, appended to what the caller wrote, and no certificate.
+#[tokio::test]
+async fn behind_an_istio_sidecar() {
+    let Some(mut mesh) = Mesh::raise(SIDECAR, "{ xfcc: true }", "hash").await else { return };
+    mesh.plays("hash").await;
+    assert_eq!(mesh.bound().await, (200, None), "the hash is enough for a bound token");
+    mesh.closes(503).await;
+}
+
+/// P30: the leaf of the gateway's client, and nothing that the client wrote.
+#[tokio::test]
+async fn behind_an_istio_ingress_gateway() {
+    let Some(mut mesh) = Mesh::raise(INGRESS_GATEWAY, "{ xfcc: true }", "leaf").await else {
+        return;
+    };
+    mesh.plays("leaf").await;
+    assert_eq!(mesh.bound().await, (200, None));
+    mesh.closes(503).await;
+}
+
+/// P47, P69: a name alone: enough to tell workloads apart, not enough for a bound token.
+#[tokio::test]
+async fn behind_an_istio_waypoint() {
+    let sources = "{ xfcc: true, xfccWithoutTls: true }";
+    let Some(mut mesh) = Mesh::raise(WAYPOINT, sources, "asserted").await else { return };
+    mesh.plays("asserted").await;
+    assert_eq!(mesh.bound().await, (401, Some("binding_unavailable".to_owned())));
+    mesh.closes(503).await;
+}
+
+/// P47: where the waypoint's word is not asked for by name, there is no peer.
+#[tokio::test]
+async fn a_waypoint_is_not_believed_unless_asked_for() {
+    let Some(mut mesh) = Mesh::raise(WAYPOINT, "{ xfcc: true }", "asserted").await else { return };
+    let (request, pki) = (mesh.list(), Arc::clone(&mesh.pki));
+    let (answer, record) = mesh.ask(&pki.frontend, &request).await;
+    assert_eq!(answer.status, 403, "{}", record.as_json());
+    assert_eq!(mesh.upstream.requests(), 0);
+    mesh.closes(503).await;
+}
+
+/// P10: the filter is off but where a route switches it on. The certificate comes with its chain.
+#[tokio::test]
+async fn behind_envoy_gateway() {
+    let Some(mut mesh) = Mesh::raise(GATEWAY, "{ xfcc: true }", "full").await else { return };
+    mesh.plays("full").await;
+    assert_eq!(mesh.bound().await, (200, None));
+    let log = std::fs::read_to_string(mesh.folder.join("envoy/envoy.log")).unwrap();
+    let line = log.lines().rev().find(|line| line.contains("decision_id")).unwrap_or_default();
+    assert!(
+        line.contains("\"by_filter_name\":null") && !line.contains("\"decision_id\":null"),
+        "{log}"
+    );
+    mesh.closes(403).await;
+}
+
+fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { yaml_files(&path, found) } else { found.push(path) }
+    }
+}
+
+/// Each one that is shipped: those for Envoy are loaded by it, the others are for Kubernetes.
+#[tokio::test]
+async fn every_shipped_envoy_configuration_is_loaded_by_the_real_envoy() {
+    let Some(binary) = envoy::find() else { return };
+    let mut files = Vec::new();
+    yaml_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy"), &mut files);
+    let folder = Folder::temporary().unwrap();
+    Pki::new(SystemClock.now()).unwrap().write(&folder).unwrap();
+    let mut loaded = 0;
+    for path in files {
+        let template = std::fs::read_to_string(&path).unwrap();
+        if !template.contains("\nstatic_resources:\n") {
+            assert!(
+                template.contains("\nkind: ") || template.contains("\nmeshConfig:"),
+                "{path:?}"
+            );
+            continue;
+        }
+        let config = filled(&template, &folder).render().unwrap();
+        let config = folder.write("validate.yaml", config).unwrap();
+        let mut command = Command::new(binary.program());
+        command.args(["--mode", "validate", "--log-level", "error", "--config-path"]).arg(config);
+        let output = command.current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{path:?}: {}", String::from_utf8_lossy(&output.stderr));
+        loaded += 1;
+    }
+    assert!(loaded >= 5, "{loaded}");
+}
