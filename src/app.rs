@@ -25,7 +25,7 @@ use crate::pdp::{HttpsFetcher, KeyCache, Load, Observer, Pdp, RemoteFiles};
 use crate::reload::{self, Reloader};
 use crate::signer::Signer;
 use crate::store::Store;
-use crate::telemetry::{LogLevel, Metrics, Traces};
+use crate::telemetry::{Callers, ClockOffset, Exports, LogLevel, Metrics, Traces};
 
 use self::parts::Parts;
 
@@ -36,6 +36,7 @@ pub struct Bound {
     reloader: Reloader,
     audit: Option<Arc<AuditLog>>,
     traces: Option<Arc<Traces>>,
+    metrics: Arc<Metrics>,
     admin: Option<(TcpListener, Pages)>,
     /// The signer, with where its keys are published beside the admin listener.
     signer: Option<signing::Publisher>,
@@ -43,6 +44,9 @@ pub struct Bound {
 
 /// Longest wait for the audit log's sink in the end. With the drain before it below the 30 s that Kubernetes gives.
 const AUDIT_FLUSH: Duration = Duration::from_secs(3);
+
+/// Longest wait for the collector after that.
+const METRICS_FLUSH: Duration = Duration::from_secs(1);
 
 /// What decides, and what keeps it fresh.
 struct Core {
@@ -107,10 +111,17 @@ impl Bound {
             config.audit.as_ref().map(AuditLog::start).transpose().map_err(StartError::Audit)?;
         let audit = audit.map(Arc::new);
         let otlp = config.otlp.as_ref();
-        let metrics = Arc::new(Metrics::sent_to(otlp).map_err(StartError::Metrics)?);
-        let traces = otlp.map(Traces::start).transpose().map_err(StartError::Metrics)?;
-        let traces = traces.map(Arc::new);
-        let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::<Metrics>::clone(&metrics)];
+        let exports = Exports::default();
+        let metrics = Metrics::sent_to(otlp, &exports).map_err(StartError::Metrics)?;
+        let metrics = Arc::new(metrics);
+        let traces = otlp.map(|otlp| Traces::start(otlp, &exports)).transpose();
+        let traces = traces.map_err(StartError::Metrics)?.map(Arc::new);
+        let (callers, clock_offset) = (Arc::<Callers>::default(), Arc::<ClockOffset>::default());
+        let mut observers: Vec<Arc<dyn Observer>> = vec![
+            Arc::<Metrics>::clone(&metrics),
+            Arc::<Callers>::clone(&callers),
+            Arc::<ClockOffset>::clone(&clock_offset),
+        ];
         observers.extend(audit.iter().map(observer));
         observers.extend(
             traces.iter().map(|traces| -> Arc<dyn Observer> { Arc::<Traces>::clone(traces) }),
@@ -128,11 +139,15 @@ impl Bound {
             listener: service.status(),
             address: listener.address().ok(),
             tls: tls.clone(),
-            audit: audit.as_deref().map(AuditLog::counts),
+            audit: audit.iter().map(|audit| ("file", audit.counts())).collect(),
+            callers,
+            clock_offset,
+            exports,
             log_level,
             signer: core.signer.clone(),
         });
         parts.watched_by(&metrics);
+        let counted = Arc::clone(&metrics);
         let signer = match core.signer {
             Some(signer) => Some(signing::publisher(config, signer).await?),
             None => None,
@@ -146,7 +161,8 @@ impl Bound {
             None => None,
         };
         let server = Server { listener, tls, service, options: config.listener.clone() };
-        Ok(Self { server, reloader: core.reloader, audit, traces, admin, signer })
+        let (reloader, metrics) = (core.reloader, counted);
+        Ok(Self { server, reloader, audit, traces, metrics, admin, signer })
     }
 
     /// The address that checks are answered on.
@@ -179,6 +195,11 @@ impl Bound {
             }
         };
         tokio::join!(traces, audit);
+        // After them, so that what they lost is counted.
+        let metrics = tokio::task::spawn_blocking(move || self.metrics.close());
+        if tokio::time::timeout(METRICS_FLUSH, metrics).await.is_err() {
+            tracing::warn!("the collector stalls: the last metrics are lost");
+        }
         // Last, so that metrics and readiness can be read while the drain goes on.
         if let Some(admin) = admin {
             admin.abort();

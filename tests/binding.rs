@@ -52,6 +52,7 @@ fn view(method: &str, scheme: &str, host: &str, path: &str, headers: Headers) ->
         destination: Endpoint { principal: Some(SELF.into()), ..Endpoint::default() },
         sni: None,
         body: Body::default(),
+        sent_at: None,
         context_extensions: BTreeMap::new(),
         metadata: BTreeMap::new(),
     }

@@ -158,6 +158,7 @@ fn view(method: &str, headers: Headers) -> RequestView {
         destination: Endpoint::default(),
         sni: None,
         body: Body::default(),
+        sent_at: None,
         context_extensions: BTreeMap::new(),
         metadata: BTreeMap::new(),
     }

@@ -104,6 +104,7 @@ fn view(headers: Headers) -> RequestView {
         destination: Endpoint::default(),
         sni: None,
         body: Body::default(),
+        sent_at: None,
         context_extensions: BTreeMap::new(),
         metadata: BTreeMap::new(),
     }

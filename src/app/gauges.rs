@@ -8,7 +8,7 @@ use crate::audit::AuditCounts;
 use crate::clock::UnixTime;
 use crate::pdp::{KeyStatus, RemoteStatus};
 use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, instruments};
 use crate::trust::TrustDomain;
 
 impl Parts {
@@ -16,20 +16,21 @@ impl Parts {
     pub(super) fn watched_by(self: &Arc<Self>, metrics: &Metrics) {
         self.watch_documents(metrics);
         self.watch_listener(metrics);
-        if let Some(audit) = &self.audit {
-            watch_audit(metrics, audit);
-        }
+        watch_audit(metrics, &self.audit);
         watch_store(metrics, &self.store);
         super::revocations::watch(metrics, self.pdp.revocations());
         self.watch_moments(metrics);
         if let Some(signer) = self.signer.clone() {
-            let help = "Assertions that were signed; those that were used again are not counted";
-            metrics.watch_counter("countersign.assertions.signed", help, move || signer.signed());
+            metrics.watch_counter(&instruments::ASSERTIONS_SIGNED, move || signer.signed());
         }
         let parts = Arc::clone(self);
-        let help = "XFCC keys passed over because they are not known here";
-        metrics.watch_counter("countersign.xfcc.unknown.keys", help, move || {
-            parts.pdp.unknown_xfcc_keys()
+        metrics
+            .watch_counter(&instruments::UNKNOWN_XFCC_KEYS, move || parts.pdp.unknown_xfcc_keys());
+        let exports = self.exports.clone();
+        metrics.watch_counters(&instruments::EXPORTS_FAILED, move || exports.failed());
+        let parts = Arc::clone(self);
+        metrics.watch_seconds(&instruments::CLOCK_OFFSET, move || {
+            parts.clock_offset.bounds(parts.clock.now())
         });
     }
 
@@ -39,20 +40,19 @@ impl Parts {
             move || read(&parts)
         };
         metrics.watch_counter(
-            "countersign.reloads.applied",
-            "Sets of documents put in force since the start",
+            &instruments::RELOADS_APPLIED,
             shown(|parts| count(&parts.reload.applied)),
         );
         metrics.watch_counter(
-            "countersign.reloads.refused",
-            "Sets of documents refused since the start",
+            &instruments::RELOADS_REFUSED,
             shown(|parts| count(&parts.reload.refused)),
         );
-        metrics.watch_gauge(
-            "countersign.documents.stale",
-            "1 while the files have errors and the last good documents stay in force",
-            shown(|parts| flag(&parts.reload.stale)),
-        );
+        let parts = Arc::clone(self);
+        metrics.watch_gauges(&instruments::DOCUMENTS_INFO, move || {
+            vec![(parts.pdp.revision().to_string(), 1)]
+        });
+        metrics
+            .watch_gauge(&instruments::DOCUMENTS_STALE, shown(|parts| flag(&parts.reload.stale)));
     }
 
     /// When things were fetched and when they expire: alert on `time()` minus or until them. One series for each origin,
@@ -63,40 +63,28 @@ impl Parts {
             move || read(&parts)
         };
         metrics.watch_gauges(
-            "countersign.keys.fetched.timestamp",
-            "s",
-            "When the keys of an origin were fetched last",
-            "origin",
+            &instruments::KEYS_FETCHED,
             shown(|parts| {
                 let fetched = |key: KeyStatus| Some((key.origin, key.fetched_at?.as_secs()));
                 parts.keys.status().into_iter().filter_map(fetched).collect()
             }),
         );
         metrics.watch_gauges(
-            "countersign.keys.usable",
-            "",
-            "1 while the keys of an origin may be used",
-            "origin",
+            &instruments::KEYS_USABLE,
             shown(|parts| {
                 let usable = |key: KeyStatus| (key.origin, i64::from(key.keys.is_some()));
                 parts.keys.status().into_iter().map(usable).collect()
             }),
         );
         metrics.watch_gauges(
-            "countersign.file.fetched.timestamp",
-            "s",
-            "When a remote file was fetched last",
-            "origin",
+            &instruments::FILE_FETCHED,
             shown(|parts| {
                 let fetched = |file: RemoteStatus| Some((file.origin, file.fetched_at?.as_secs()));
                 parts.remote.status().into_iter().filter_map(fetched).collect()
             }),
         );
         metrics.watch_gauges(
-            "countersign.authority.expiry.timestamp",
-            "s",
-            "When the first authority of a trust domain expires",
-            "trust_domain",
+            &instruments::AUTHORITY_EXPIRY,
             shown(|parts| {
                 parts.of_domains(|domain| {
                     let ends = domain.authorities().iter().map(|a| a.validity().not_after);
@@ -105,10 +93,7 @@ impl Parts {
             }),
         );
         metrics.watch_gauges(
-            "countersign.crl.next.update.timestamp",
-            "s",
-            "When the first revocation list of a trust domain is due to be replaced",
-            "trust_domain",
+            &instruments::CRL_NEXT_UPDATE,
             shown(|parts| {
                 parts.of_domains(|domain| {
                     domain.revocation()?.lists().map(|list| list.validity().not_after).min()
@@ -116,14 +101,15 @@ impl Parts {
             }),
         );
         metrics.watch_gauges(
-            "countersign.certificate.expiry.timestamp",
-            "s",
-            "When a certificate of our own expires",
-            "certificate",
+            &instruments::CERTIFICATE_EXPIRY,
             shown(|parts| {
                 let expiry = parts.tls.as_ref().map(|tls| tls.status().not_after.as_secs());
                 expiry.map(|expiry| ("listener".to_owned(), expiry)).into_iter().collect()
             }),
+        );
+        metrics.watch_gauges(
+            &instruments::CALLER_EXPIRY,
+            shown(|parts| parts.callers.soonest(parts.clock.now())),
         );
     }
 
@@ -142,67 +128,53 @@ impl Parts {
             move || read(&parts)
         };
         metrics.watch_gauge(
-            "countersign.connections",
-            "Connections that are open",
+            &instruments::CONNECTIONS,
             shown(|parts| count(&parts.listener.connections)),
         );
         metrics.watch_gauge(
-            "countersign.checks.in_flight",
-            "Checks that are being decided",
+            &instruments::CHECKS_IN_FLIGHT,
             shown(|parts| count(&parts.listener.checks)),
         );
-        metrics.watch_gauge(
-            "countersign.draining",
-            "1 while serving is about to end",
-            shown(|parts| flag(&parts.listener.draining)),
-        );
+        metrics.watch_gauge(&instruments::DRAINING, shown(|parts| flag(&parts.listener.draining)));
         metrics.watch_counter(
-            "countersign.connections.accepted",
-            "Connections taken",
+            &instruments::CONNECTIONS_ACCEPTED,
             shown(|parts| count(&parts.listener.accepted)),
         );
         metrics.watch_counter(
-            "countersign.connections.refused",
-            "Connections turned away: too many, no admitted certificate, or no handshake in time",
+            &instruments::CONNECTIONS_REFUSED,
             shown(|parts| count(&parts.listener.refused)),
         );
         metrics.watch_counter(
-            "countersign.connections.aged",
-            "Connections asked to end because of their age",
+            &instruments::CONNECTIONS_AGED,
             shown(|parts| count(&parts.listener.aged)),
         );
     }
 }
 
-fn watch_audit(metrics: &Metrics, audit: &Arc<AuditCounts>) {
+fn watch_audit(metrics: &Metrics, sinks: &[(&'static str, Arc<AuditCounts>)]) {
     let shown = |read: fn(&AuditCounts) -> &AtomicU64| {
-        let audit = Arc::clone(audit);
-        move || count(read(&audit))
+        let sinks = sinks.to_vec();
+        move || {
+            let each = sinks.iter().map(|(sink, counts)| ((*sink).to_owned(), count(read(counts))));
+            each.collect::<Vec<_>>()
+        }
     };
-    metrics.watch_counter(
-        "countersign.audit.records.dropped",
-        "Decision records that were dropped because the sink was too slow",
-        shown(|audit| &audit.dropped),
-    );
-    metrics.watch_counter(
-        "countersign.audit.writes.failed",
-        "Writes of decision records that failed",
-        shown(|audit| &audit.failed),
-    );
-    metrics.watch_gauge(
-        "countersign.audit.records.waiting",
-        "Decision records that wait for the sink",
-        shown(|audit| &audit.waiting),
-    );
+    metrics.watch_counters(&instruments::AUDIT_WRITTEN, shown(|counts| &counts.written));
+    metrics.watch_counters(&instruments::AUDIT_DROPPED, shown(|counts| &counts.dropped));
+    metrics.watch_counters(&instruments::AUDIT_UNSAMPLED, shown(|counts| &counts.unsampled));
+    metrics.watch_counters(&instruments::AUDIT_WRITES_FAILED, shown(|counts| &counts.failed));
+    let waiting = shown(|counts| &counts.waiting);
+    metrics.watch_gauges(&instruments::AUDIT_WAITING, move || {
+        let level = |(sink, level)| (sink, i64::try_from(level).unwrap_or(i64::MAX));
+        waiting().into_iter().map(level).collect()
+    });
 }
 
 fn watch_store(metrics: &Metrics, store: &Arc<Store>) {
     let watched = Arc::clone(store);
-    let help = "1 while the shared store answers";
-    metrics.watch_gauge("countersign.store.up", help, move || u64::from(watched.health().up));
+    metrics.watch_gauge(&instruments::STORE_UP, move || u64::from(watched.health().up));
     let watched = Arc::clone(store);
-    let help = "How often the shared store was lost since the start";
-    metrics.watch_counter("countersign.store.losses", help, move || watched.health().losses);
+    metrics.watch_counter(&instruments::STORE_LOSSES, move || watched.health().losses);
 }
 
 fn count(count: &AtomicU64) -> u64 {

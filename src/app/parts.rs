@@ -19,7 +19,7 @@ use crate::pdp::{KeyCache, KeyStatus, Pdp, RemoteFiles, RemoteStatus};
 use crate::reload::ReloadStatus;
 use crate::signer::Signer;
 use crate::store::{Store, StoreHealth};
-use crate::telemetry::{LogLevel, Metrics};
+use crate::telemetry::{Callers, ClockOffset, Exports, LogLevel, Metrics};
 use crate::trust::{Revocation, TrustDomain};
 
 /// The parts of a running server, as far as somebody looks at them.
@@ -35,7 +35,11 @@ pub(super) struct Parts {
     pub(super) listener: Arc<ListenerStatus>,
     pub(super) address: Option<ListenAddress>,
     pub(super) tls: Option<Arc<Tls>>,
-    pub(super) audit: Option<Arc<AuditCounts>>,
+    /// Each sink of records by its name.
+    pub(super) audit: Vec<(&'static str, Arc<AuditCounts>)>,
+    pub(super) callers: Arc<Callers>,
+    pub(super) clock_offset: Arc<ClockOffset>,
+    pub(super) exports: Exports,
     pub(super) log_level: LogLevel,
     pub(super) signer: Option<Arc<Signer>>,
 }
@@ -74,7 +78,7 @@ impl Parts {
         parts.push(store(&self.store.health(), now));
         parts.extend(revocations::components(self.pdp.revocations()));
         parts.extend(self.tls.as_ref().map(|tls| certificate(&tls.status(), now)));
-        parts.extend(self.audit.as_ref().map(|counts| audit(counts)));
+        parts.extend(self.audit.iter().map(|(sink, counts)| audit(sink, counts)));
         parts
     }
 
@@ -198,13 +202,13 @@ fn certificate(status: &TlsStatus, now: UnixTime) -> Component {
     Component::new("certificate of the listener", condition, detail)
 }
 
-fn audit(counts: &AuditCounts) -> Component {
+fn audit(sink: &str, counts: &AuditCounts) -> Component {
     let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     let (waiting, dropped, failed) =
         (read(&counts.waiting), read(&counts.dropped), read(&counts.failed));
     let condition = if dropped == 0 && failed == 0 { Condition::Good } else { Condition::Degraded };
     let detail = format!("{waiting} records waiting, {dropped} dropped, {failed} writes failed");
-    Component::new("audit log", condition, detail)
+    Component::new(format!("audit log to {sink}"), condition, detail)
 }
 
 #[cfg(test)]
@@ -266,8 +270,8 @@ mod tests {
     #[test]
     fn a_sink_that_loses_records_is_degraded_and_not_unready() {
         let counts = AuditCounts::default();
-        assert_eq!(audit(&counts).condition, Condition::Good);
+        assert_eq!(audit("file", &counts).condition, Condition::Good);
         counts.dropped.store(1, Ordering::Relaxed);
-        assert_eq!(audit(&counts).condition, Condition::Degraded);
+        assert_eq!(audit("file", &counts).condition, Condition::Degraded);
     }
 }

@@ -8,7 +8,7 @@ use super::parts::Parts;
 use crate::admin::{AdminOptions, Component, Condition, RevocationApi, list_json, sharing_json};
 use crate::document::HumanDuration;
 use crate::pdp::{ListStatus, RevocationRegister, SharingStatus};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, instruments};
 
 // === impl Parts ===
 
@@ -29,43 +29,29 @@ impl Parts {
 
 pub(super) fn watch(metrics: &Metrics, register: &Arc<RevocationRegister>) {
     type Read = fn(&RevocationRegister) -> u64;
-    let gauges: [(_, _, Read); 5] = [
-        ("countersign.revocation.entries", "Revoked things that are in force", |register| {
-            number(register.current().len())
+    let gauges: [(_, Read); 6] = [
+        (&instruments::REVOCATION_ENTRIES, |register| number(register.current().len())),
+        (&instruments::REVOCATION_REFUSING, |register| {
+            u64::from(register.current().stale().is_some())
         }),
-        (
-            "countersign.revocation.refusing",
-            "1 while every request with a credential is refused, because a revocation list is too old or was never had",
-            |register| u64::from(register.current().stale().is_some()),
-        ),
-        (
-            "countersign.revocation.lists.stale",
-            "Revocation lists that are past what their documents allow, or were never had",
-            |register| number(register.lists().iter().filter(|list| list.past).count()),
-        ),
-        (
-            "countersign.revocation.lists.age",
-            "Seconds since the oldest revocation list was confirmed or written",
-            |register| {
-                let lists = register.lists();
-                lists.iter().filter_map(|list| list.age).max().map_or(0, |age| age.as_secs())
-            },
-        ),
-        (
-            "countersign.revocation.unshared",
-            "Revocations that the shared store has not taken yet",
-            |register| register.sharing().map_or(0, |sharing| number(sharing.unshared)),
-        ),
+        (&instruments::REVOCATION_LISTS_STALE, |register| {
+            number(register.lists().iter().filter(|list| list.past).count())
+        }),
+        (&instruments::REVOCATION_LISTS_AGE, |register| {
+            let lists = register.lists();
+            lists.iter().filter_map(|list| list.age).max().map_or(0, |age| age.as_secs())
+        }),
+        (&instruments::REVOCATION_UNSHARED, |register| {
+            register.sharing().map_or(0, |sharing| number(sharing.unshared))
+        }),
+        (&instruments::REVOCATION_STORE_FAILING, |register| {
+            u64::from(register.sharing().is_some_and(|sharing| sharing.error.is_some()))
+        }),
     ];
-    for (name, help, read) in gauges {
+    for (instrument, read) in gauges {
         let register = Arc::clone(register);
-        metrics.watch_gauge(name, help, move || read(&register));
+        metrics.watch_gauge(instrument, move || read(&register));
     }
-    let failing = Arc::clone(register);
-    let help = "1 while what was revoked on other replicas cannot be read from the shared store";
-    metrics.watch_gauge("countersign.revocation.store.failing", help, move || {
-        u64::from(failing.sharing().is_some_and(|sharing| sharing.error.is_some()))
-    });
 }
 
 pub(super) fn status(register: &RevocationRegister) -> Value {

@@ -1,12 +1,14 @@
 //! `/status`: what is in force and how it is doing, for an operator and for scripts. Names and ages; no key, no secret and
 //! no address beyond its origin.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
 use super::parts::Parts;
 use super::revocations;
+use crate::audit::AuditCounts;
 use crate::clock::UnixTime;
 use crate::pdp::{KeyStatus, RemoteStatus, Snapshot};
 use crate::store::StoreHealth;
@@ -29,11 +31,8 @@ impl Parts {
             "store": store_status(&self.store.health()),
             "revocations": revocations::status(self.pdp.revocations()),
             "listener": self.listener(),
-            "audit": self.audit.as_ref().map(|audit| json!({
-                "waiting": count(&audit.waiting),
-                "dropped": count(&audit.dropped),
-                "failed_writes": count(&audit.failed),
-            })),
+            "callers_expiring_first": self.callers.named(self.clock.now()),
+            "audit": self.audit.iter().map(audit).collect::<Value>(),
             "log_level": self.log_level.get(),
             "components": self.components(),
         })
@@ -66,6 +65,18 @@ impl Parts {
             "checks_in_flight": count(&listener.checks),
         })
     }
+}
+
+/// One sink of records.
+fn audit((sink, counts): &(&'static str, Arc<AuditCounts>)) -> (String, Value) {
+    let status = json!({
+        "waiting": count(&counts.waiting),
+        "written": count(&counts.written),
+        "unsampled": count(&counts.unsampled),
+        "dropped": count(&counts.dropped),
+        "failed_writes": count(&counts.failed),
+    });
+    ((*sink).to_owned(), status)
 }
 
 fn each<T>(items: &[T], show: fn(&T) -> Value) -> Vec<Value> {

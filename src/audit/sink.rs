@@ -74,7 +74,11 @@ pub struct AuditLog {
 pub struct AuditCounts {
     /// Records that wait for the writer, the one that it is writing included.
     pub waiting: AtomicU64,
-    /// Records that were dropped because too many were waiting.
+    /// Records that the sink has taken.
+    pub written: AtomicU64,
+    /// Allows that sampling left out.
+    pub unsampled: AtomicU64,
+    /// Records that were lost: too many were waiting, or the sink did not take them.
     pub dropped: AtomicU64,
     /// Writes that failed, each with at least one record.
     pub failed: AtomicU64,

@@ -57,7 +57,24 @@ pub(super) fn layered(
         figment = figment.merge(Yaml::string(&checked(path)?));
     }
     let layered = figment.merge(environment()).merge(Serialized::defaults(overrides));
-    Ok(layered.extract()?)
+    let standard = Env::raw().only(&["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"]);
+    Ok(with_standard(layered, &Figment::from(standard)).extract()?)
+}
+
+/// The two standard variables that every program of a mesh is given, where nothing else says it: below all other layers,
+/// since they are not about this one. A name alone turns nothing on.
+pub(super) fn with_standard(layers: Figment, standard: &Figment) -> Figment {
+    let of = |name| standard.extract_inner::<String>(name).ok().filter(|value| !value.is_empty());
+    let mut layers = layers;
+    if let Some(endpoint) = of("otel_exporter_otlp_endpoint") {
+        layers = layers.join(Serialized::default("otlp.endpoint", endpoint));
+    }
+    match of("otel_service_name") {
+        Some(name) if layers.contains("otlp") => {
+            layers.join(Serialized::default("otlp.serviceName", name))
+        }
+        Some(_) | None => layers,
+    }
 }
 
 /// The text of the settings file, after it was read on its own: only that reading knows lines and columns.

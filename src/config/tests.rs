@@ -51,6 +51,28 @@ fn environment_names_become_settings() {
 }
 
 #[test]
+fn the_standard_variables_of_telemetry_count_where_the_settings_say_nothing() {
+    use figment::Figment;
+    use figment::providers::{Format as _, Serialized};
+    let name = || Figment::from(("otel_service_name", "env"));
+    let both = || name().merge(("otel_exporter_otlp_endpoint", "http://env:4317"));
+    for (text, standard, expected) in [
+        ("{}", both(), Some(("http://env:4317", "env"))),
+        ("otlp: { sample: 0.5 }", both(), Some(("http://env:4317", "env"))),
+        ("otlp: { endpoint: 'http://file', serviceName: f }", both(), Some(("http://file", "f"))),
+        ("otlp: { endpoint: 'http://file' }", name(), Some(("http://file", "env"))),
+        ("{}", name(), None),
+        ("{}", Figment::new(), None),
+    ] {
+        let layers = Figment::from(serde_saphyr::figment::Yaml::string(text));
+        let layers = layers.join(Serialized::default("documents", ["a"]));
+        let raw: RawConfig = load::with_standard(layers, &standard).extract().unwrap();
+        let otlp = raw.otlp.as_ref().map(|o| (o.endpoint.as_str(), o.service_name.as_str()));
+        assert_eq!(otlp, expected, "{text}");
+    }
+}
+
+#[test]
 fn an_unknown_key_is_refused_at_its_place() {
     let error = load("documents: [a]\nlistener:\n  adress: 127.0.0.1:1\n").unwrap_err();
     let text = error.to_string();

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use bytes::Bytes;
 use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{Struct, Value as WireValue};
+use envoy_types::pb::google::protobuf::{Struct, Timestamp, Value as WireValue};
 use prost::Message as _;
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ use self::wire::{
     Address, AttributeContext, CheckRequest, Entry, HeaderMap, HeaderValue as WireHeader,
     HttpRequest, Metadata, Peer, Request, SocketAddress, TlsSession,
 };
+use crate::clock::UnixTime;
 use crate::limits::{MAX_HEADERS, MAX_JSON_DEPTH};
 use crate::reason::{Reason, Rejection};
 use crate::request::{
@@ -60,7 +62,7 @@ pub fn decode(
         metadata_context,
         tls_session,
     } = attributes.unwrap_or_default();
-    let Request { http } = request.unwrap_or_default();
+    let Request { time, http } = request.unwrap_or_default();
     let (source, destination) = (peer(source)?, peer(destination)?);
     let (mut view, headers, parameters) = http_request(http.unwrap_or_default(), sealed)?;
 
@@ -73,6 +75,7 @@ pub fn decode(
     view.destination = Endpoint { address: destination.address, principal: destination.principal };
     let TlsSession { sni } = tls_session.unwrap_or_default();
     view.sni = non_empty(sni)?;
+    view.sent_at = time.map(moment);
     view.context_extensions = extensions(context_extensions)?;
     view.metadata = metadata(metadata_context);
     Ok((view, credentials))
@@ -89,6 +92,13 @@ fn text(bytes: Bytes) -> Result<Text, Rejection> {
 
 fn non_empty(bytes: Bytes) -> Result<Option<Text>, Rejection> {
     Ok(Some(text(bytes)?).filter(|text| !text.is_empty()))
+}
+
+/// The proxy's clock is not ours to decide by, but to be compared with.
+fn moment(time: Timestamp) -> UnixTime {
+    let Timestamp { seconds, nanos } = time;
+    let millis = u64::try_from(nanos / 1_000_000).unwrap_or(0);
+    UnixTime::from_secs(seconds).plus(Duration::from_millis(millis))
 }
 
 /// The request itself, its headers not yet split, and the credentials in its query.
@@ -131,6 +141,7 @@ fn http_request(
         destination: Endpoint::default(),
         sni: None,
         body: collect_body(text(body)?, raw_body, size, partial),
+        sent_at: None,
         context_extensions: BTreeMap::new(),
         metadata: BTreeMap::new(),
     };

@@ -24,6 +24,7 @@ pub use url::{NormalUrl, Origin, RequestLine};
 
 use std::collections::BTreeMap;
 
+use crate::clock::UnixTime;
 use crate::reason::Rejection;
 
 /// What the policy enforcement point says about the request, without any credential.
@@ -55,6 +56,8 @@ pub struct RequestView {
     pub body: Body,
     /// Parameters that the proxy's configuration attaches to the route.
     pub context_extensions: BTreeMap<String, String>,
+    /// When the proxy received it, by the proxy's clock: for comparing clocks, and nothing is decided by it.
+    pub sent_at: Option<UnixTime>,
     /// Dynamic metadata of other filters by their namespace, where the proxy forwards it.
     pub metadata: BTreeMap<String, serde_json::Value>,
 }
@@ -78,6 +81,7 @@ impl RequestView {
             destination: Endpoint::default(),
             sni: None,
             body: Body::default(),
+            sent_at: None,
             context_extensions: BTreeMap::new(),
             metadata: BTreeMap::new(),
         }

@@ -1,7 +1,4 @@
-//! Every instrument: its name, unit, labels and help, in one place.
-//!
-//! Labels come from closed sets and from names in documents, never from a request, so that nobody can make us hold more
-//! series by asking.
+//! The instruments at work: counting decisions, and showing what other parts count.
 
 use std::time::Duration;
 
@@ -10,7 +7,8 @@ use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
-use super::OtlpOptions;
+use super::instruments::{self, Instrument};
+use super::{Exports, OtlpOptions};
 use crate::pdp::{Observer, Outcome};
 use crate::policy::Decision;
 use crate::request::RequestView;
@@ -19,8 +17,8 @@ use crate::request::RequestView;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Owns the pipeline from the instruments to the registry.
-    _provider: SdkMeterProvider,
+    /// Owns the pipeline from the instruments to the registry and to the collector.
+    provider: SdkMeterProvider,
     meter: Meter,
     decisions: Counter<u64>,
     durations: Histogram<f64>,
@@ -40,14 +38,14 @@ impl Metrics {
     /// # Errors
     /// A message where the exporter cannot be set up.
     pub fn new() -> Result<Self, String> {
-        Self::sent_to(None)
+        Self::sent_to(None, &Exports::default())
     }
 
     /// The instruments, all at zero, sent by OTLP too where there is somebody to send them to.
     ///
     /// # Errors
     /// A message where an exporter cannot be set up.
-    pub fn sent_to(otlp: Option<&OtlpOptions>) -> Result<Self, String> {
+    pub fn sent_to(otlp: Option<&OtlpOptions>, exports: &Exports) -> Result<Self, String> {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
@@ -56,95 +54,116 @@ impl Metrics {
             .build()
             .map_err(|error| error.to_string())?;
         let mut provider = SdkMeterProvider::builder().with_reader(exporter);
-        if let Some((reader, resource)) = otlp.map(OtlpOptions::metrics).transpose()? {
+        if let Some((reader, resource)) = otlp.map(|otlp| otlp.metrics(exports)).transpose()? {
             provider = provider.with_reader(reader).with_resource(resource);
         }
         let provider = provider.build();
         let meter = provider.meter("countersign");
+        let counter = |instrument: &Instrument| {
+            meter.u64_counter(instrument.name).with_description(instrument.help).build()
+        };
+        let duration = &instruments::CHECK_DURATION;
         Ok(Self {
             registry,
-            decisions: meter
-                .u64_counter("countersign.decisions")
-                .with_description("Decisions by answer, reason code (empty on an allow) and policy")
-                .build(),
+            decisions: counter(&instruments::DECISIONS),
             durations: meter
-                .f64_histogram("countersign.check.duration")
-                .with_unit("s")
-                .with_description("Time from the decoded request to the decision")
+                .f64_histogram(duration.name)
+                .with_unit(duration.unit)
+                .with_description(duration.help)
                 .with_boundaries(DURATION_BUCKETS.to_vec())
                 .build(),
-            peers: meter
-                .u64_counter("countersign.peers")
-                .with_description("Verified peers by trust domain and level of evidence")
-                .build(),
-            shadows: meter
-                .u64_counter("countersign.shadow.changes")
-                .with_description(
-                    "Decisions that a rule in shadow mode would have changed, by policy and rule",
-                )
-                .build(),
+            peers: counter(&instruments::PEERS),
+            shadows: counter(&instruments::SHADOW_CHANGES),
             meter,
-            _provider: provider,
+            provider,
         })
     }
 
     /// Shows a count that is kept elsewhere.
     pub fn watch_counter(
         &self,
-        name: &'static str,
-        help: &'static str,
+        instrument: &Instrument,
         read: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
-        let observe = move |instrument: &dyn opentelemetry::metrics::AsyncInstrument<u64>| {
-            instrument.observe(read(), &[])
-        };
-        let _ = self
-            .meter
-            .u64_observable_counter(name)
-            .with_description(help)
-            .with_callback(observe)
+        let builder = self.meter.u64_observable_counter(instrument.name);
+        let _ = builder
+            .with_description(instrument.help)
+            .with_callback(move |observer| observer.observe(read(), &[]))
+            .build();
+    }
+
+    /// Shows counts that are kept elsewhere, by the one label of `instrument`.
+    pub fn watch_counters(
+        &self,
+        instrument: &Instrument,
+        read: impl Fn() -> Vec<(String, u64)> + Send + Sync + 'static,
+    ) {
+        let label = label(instrument);
+        let builder = self.meter.u64_observable_counter(instrument.name);
+        let _ = builder
+            .with_description(instrument.help)
+            .with_callback(move |observer| {
+                for (value, count) in read() {
+                    observer.observe(count, &[KeyValue::new(label, value)]);
+                }
+            })
             .build();
     }
 
     /// Shows a level that is kept elsewhere.
     pub fn watch_gauge(
         &self,
-        name: &'static str,
-        help: &'static str,
+        instrument: &Instrument,
         read: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
-        let observe = move |instrument: &dyn opentelemetry::metrics::AsyncInstrument<u64>| {
-            instrument.observe(read(), &[])
-        };
-        let _ = self
-            .meter
-            .u64_observable_gauge(name)
-            .with_description(help)
-            .with_callback(observe)
+        let builder = self.meter.u64_observable_gauge(instrument.name);
+        let _ = builder
+            .with_description(instrument.help)
+            .with_callback(move |observer| observer.observe(read(), &[]))
             .build();
     }
 
-    /// Shows moments and levels that are kept elsewhere, one for each of a few names from documents and settings.
+    /// Shows moments and levels that are kept elsewhere, by the one label of `instrument`.
     pub fn watch_gauges(
         &self,
-        name: &'static str,
-        unit: &'static str,
-        help: &'static str,
-        label: &'static str,
+        instrument: &Instrument,
         read: impl Fn() -> Vec<(String, i64)> + Send + Sync + 'static,
     ) {
-        let observe = move |instrument: &dyn opentelemetry::metrics::AsyncInstrument<i64>| {
-            for (value, level) in read() {
-                instrument.observe(level, &[KeyValue::new(label, value)]);
-            }
-        };
-        let _ = self
-            .meter
-            .i64_observable_gauge(name)
-            .with_unit(unit)
-            .with_description(help)
-            .with_callback(observe)
+        let label = label(instrument);
+        let builder = self.meter.i64_observable_gauge(instrument.name).with_unit(instrument.unit);
+        let _ = builder
+            .with_description(instrument.help)
+            .with_callback(move |observer| {
+                for (value, level) in read() {
+                    observer.observe(level, &[KeyValue::new(label, value)]);
+                }
+            })
             .build();
+    }
+
+    /// Shows spans of time in seconds that are kept elsewhere, by the one label of `instrument`.
+    pub fn watch_seconds(
+        &self,
+        instrument: &Instrument,
+        read: impl Fn() -> Vec<(String, f64)> + Send + Sync + 'static,
+    ) {
+        let label = label(instrument);
+        let builder = self.meter.f64_observable_gauge(instrument.name).with_unit(instrument.unit);
+        let _ = builder
+            .with_description(instrument.help)
+            .with_callback(move |observer| {
+                for (value, seconds) in read() {
+                    observer.observe(seconds, &[KeyValue::new(label, value)]);
+                }
+            })
+            .build();
+    }
+
+    /// Sends what was counted until now. Blocks, for as long as the collector takes.
+    pub fn close(&self) {
+        if let Err(error) = self.provider.shutdown() {
+            tracing::warn!(%error, "the last metrics were not sent");
+        }
     }
 
     /// The Prometheus text page.
@@ -187,8 +206,24 @@ impl Observer for Metrics {
     }
 }
 
+/// The one label of an instrument that is watched by label.
+fn label(instrument: &Instrument) -> &'static str {
+    instrument.labels.first().copied().unwrap_or_default()
+}
+
 fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
+}
+
+#[cfg(test)]
+impl Metrics {
+    /// One decision of each kind, so that every series is there.
+    pub(super) fn record_one(&self) {
+        self.decisions.add(1, &[]);
+        self.durations.record(1.0, &[]);
+        self.peers.add(1, &[]);
+        self.shadows.add(1, &[]);
+    }
 }
 
 #[cfg(test)]
@@ -198,11 +233,15 @@ mod tests {
     #[test]
     fn watched_values_are_on_the_page_with_their_help() {
         let metrics = Metrics::new().unwrap();
-        metrics.watch_counter("countersign.things", "Things so far", || 7);
-        metrics.watch_gauge("countersign.level", "Things now", || 3);
+        metrics.watch_counter(&instruments::STORE_LOSSES, || 7);
+        metrics.watch_gauge(&instruments::STORE_UP, || 3);
+        metrics.watch_seconds(&instruments::CLOCK_OFFSET, || vec![("least".to_owned(), -0.25)]);
         let page = metrics.render();
-        assert!(page.contains("# HELP countersign_things_total Things so far"), "{page}");
-        assert!(page.contains("countersign_things_total 7"), "{page}");
-        assert!(page.contains("countersign_level 3"), "{page}");
+        let help = instruments::STORE_LOSSES.help;
+        assert!(page.contains(&format!("# HELP countersign_store_losses_total {help}")), "{page}");
+        assert!(page.contains("countersign_store_losses_total 7"), "{page}");
+        assert!(page.contains("countersign_store_up 3"), "{page}");
+        let offset = "countersign_clock_offset_seconds{bound=\"least\"} -0.25";
+        assert!(page.contains(offset), "{page}");
     }
 }

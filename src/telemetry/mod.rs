@@ -1,10 +1,17 @@
 //! What the service says about itself.
 
+mod callers;
+mod clock_offset;
+mod exports;
+pub mod instruments;
 mod log;
 mod metrics;
 mod otlp;
 mod trace;
 
+pub use callers::Callers;
+pub use clock_offset::ClockOffset;
+pub use exports::{Export, Exports};
 pub use log::{LogFormat, LogLevel, LogOptions, init};
 pub use metrics::Metrics;
 pub use otlp::OtlpOptions;

@@ -1,5 +1,6 @@
 //! OpenTelemetry over OTLP (gRPC): where traces and metrics are sent, if anywhere.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -9,6 +10,8 @@ use opentelemetry_sdk::metrics::PeriodicReader;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde::Deserialize;
 
+use super::Exports;
+use super::exports::Watched;
 use crate::document::HumanDuration;
 
 /// Where traces and metrics are sent, and how many. `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_HEADERS` and the other
@@ -16,9 +19,10 @@ use crate::document::HumanDuration;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OtlpOptions {
-    /// The collector, such as `http://127.0.0.1:4317`.
+    /// The collector, such as `http://127.0.0.1:4317`; that of `OTEL_EXPORTER_OTLP_ENDPOINT` if left out.
+    #[serde(default)]
     pub endpoint: String,
-    /// The name of the service in every trace.
+    /// The name of the service in all of it; that of `OTEL_SERVICE_NAME` if left out.
     #[serde(default = "default_service_name")]
     pub service_name: String,
     /// Which part of the checks whose caller brings no trace begins one: 0 to 1. A caller's own decision is followed.
@@ -46,7 +50,7 @@ impl OtlpOptions {
     /// What is wrong and what to do.
     pub fn check(&self) -> Result<(), String> {
         if !["http://", "https://"].iter().any(|scheme| self.endpoint.starts_with(scheme)) {
-            return Err("`otlp.endpoint` needs a URL such as `http://127.0.0.1:4317`".into());
+            return Err("`otlp.endpoint`, or `OTEL_EXPORTER_OTLP_ENDPOINT` for it, needs a URL such as `http://127.0.0.1:4317`".into());
         }
         if !(0.0..=1.0).contains(&self.sample) {
             return Err(format!("`otlp.sample` is {}, expected 0 to 1", self.sample));
@@ -57,7 +61,7 @@ impl OtlpOptions {
         Ok(())
     }
 
-    fn resource(&self) -> Resource {
+    pub(super) fn resource(&self) -> Resource {
         Resource::builder()
             .with_service_name(self.service_name.clone())
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
@@ -65,12 +69,13 @@ impl OtlpOptions {
     }
 
     /// Sends spans in the background, from within a tokio runtime.
-    pub(super) fn tracer_provider(&self) -> Result<SdkTracerProvider, String> {
+    pub(super) fn tracer_provider(&self, exports: &Exports) -> Result<SdkTracerProvider, String> {
         let exporter = SpanExporter::builder()
             .with_tonic()
             .with_endpoint(&self.endpoint)
             .build()
             .map_err(|error| error.to_string())?;
+        let exporter = Watched::new(exporter, "traces", Arc::clone(&exports.traces));
         let root = Sampler::TraceIdRatioBased(self.sample);
         Ok(SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
@@ -80,12 +85,16 @@ impl OtlpOptions {
     }
 
     /// Sends metrics now and then, from within a tokio runtime.
-    pub(super) fn metrics(&self) -> Result<(PeriodicReader<MetricExporter>, Resource), String> {
+    pub(super) fn metrics(
+        &self,
+        exports: &Exports,
+    ) -> Result<(PeriodicReader<Watched<MetricExporter>>, Resource), String> {
         let exporter = MetricExporter::builder()
             .with_tonic()
             .with_endpoint(&self.endpoint)
             .build()
             .map_err(|error| error.to_string())?;
+        let exporter = Watched::new(exporter, "metrics", Arc::clone(&exports.metrics));
         let interval = self.metrics_interval.get();
         let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
         Ok((reader, self.resource()))
@@ -102,6 +111,7 @@ mod tests {
         assert_eq!(check(r#"{"endpoint": "https://collector:4317", "sample": 0.5}"#), Ok(()));
         for (json, told) in [
             (r#"{"endpoint": "collector:4317"}"#, "otlp.endpoint"),
+            (r#"{"sample": 1}"#, "OTEL_EXPORTER_OTLP_ENDPOINT"),
             (r#"{"endpoint": "http://c", "sample": 1.5}"#, "otlp.sample"),
             (r#"{"endpoint": "http://c", "metricsInterval": "0s"}"#, "otlp.metricsInterval"),
         ] {

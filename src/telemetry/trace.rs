@@ -14,7 +14,7 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
-use super::OtlpOptions;
+use super::{Exports, OtlpOptions};
 use crate::pdp::{Observer, Outcome};
 use crate::policy::Decision;
 use crate::reason::ClientAnswer;
@@ -38,8 +38,8 @@ impl Traces {
     ///
     /// # Errors
     /// What is wrong with the endpoint.
-    pub fn start(options: &OtlpOptions) -> Result<Self, String> {
-        Ok(Self::with(options.tracer_provider()?, options.sample > 0.0))
+    pub fn start(options: &OtlpOptions, exports: &Exports) -> Result<Self, String> {
+        Ok(Self::with(options.tracer_provider(exports)?, options.sample > 0.0))
     }
 
     fn with(provider: SdkTracerProvider, begins: bool) -> Self {

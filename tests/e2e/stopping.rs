@@ -76,7 +76,8 @@ async fn a_unix_socket_goes_with_its_process_and_is_replaced_where_it_did_not() 
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let (server, addresses) = start(&folder, "127.0.0.1:${PORT}", "unix:countersign.sock").await;
     let page = ask(addresses, "/readyz?verbose").await.unwrap().text();
-    for part in ["[+] listener: answering\n", "[+] policies: ", "[+] audit log: ", "\nok\n"] {
+    for part in ["[+] listener: answering\n", "[+] policies: ", "[+] audit log to file: ", "\nok\n"]
+    {
         assert!(page.contains(part), "{part} in {page}");
     }
     assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());

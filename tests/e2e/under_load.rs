@@ -68,7 +68,7 @@ async fn certificate_policies_and_log_level_change_while_the_audit_sink_stalls()
     let load = Load::start(&client, &request);
     let before = status(admin).await;
     let at = |pointer: &str| before.pointer(pointer).unwrap().clone();
-    changed(admin, "/audit/dropped", &Value::from(0)).await;
+    changed(admin, "/audit/file/dropped", &Value::from(0)).await;
 
     let names = vec![
         SanType::DnsName("countersign".try_into().unwrap()),
@@ -92,11 +92,11 @@ async fn certificate_policies_and_log_level_change_while_the_audit_sink_stalls()
     assert_eq!(client.send(&request).await.unwrap().status, 200);
     let resident = resident_kib(id);
     assert!(resident < RESIDENT_KIB, "{resident} KiB are resident");
-    let waiting = now.pointer("/audit/waiting").unwrap().as_u64().unwrap();
+    let waiting = now.pointer("/audit/file/waiting").unwrap().as_u64().unwrap();
     assert!(waiting <= 66, "{waiting} records wait, of 64 and those in the writer's hands");
     let readiness = ask(admin, &Request::get("admin", "/readyz?verbose")).await;
     assert_eq!(readiness.status, 200, "{}", readiness.text());
-    assert!(readiness.text().contains("[~] audit log: "), "{}", readiness.text());
+    assert!(readiness.text().contains("[~] audit log to file: "), "{}", readiness.text());
 
     let (sent, failed) = load.stop().await;
     assert_eq!(failed, [0u16; 0], "of {sent} requests");

@@ -185,6 +185,7 @@ impl Record {
             destination: endpoint(destination),
             sni: None,
             body: Body::default(),
+            sent_at: None,
             context_extensions: BTreeMap::new(),
             metadata: BTreeMap::new(),
         }

@@ -229,6 +229,7 @@ fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String
         },
         sni: None,
         body: Body::default(),
+        sent_at: None,
         context_extensions: context.collect::<Result<_, String>>()?,
         metadata: std::collections::BTreeMap::new(),
     })

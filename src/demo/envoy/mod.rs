@@ -86,6 +86,12 @@ impl Envoy {
         self.admin
     }
 
+    /// The number the operating system knows it by, while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// Ends it and waits until it is gone.
     ///
     /// # Errors

@@ -43,6 +43,19 @@ fn raw_line(key: &str, value: &[u8]) -> WireHeader {
     WireHeader { key: key.into(), value: String::new(), raw_value: value.to_vec() }
 }
 
+/// P82: Envoy's time is there to be compared with ours, however wrong it is.
+#[test]
+fn the_time_of_the_proxy_is_kept() {
+    for (seconds, nanos, millis) in [(1, 2_999_999, 1002), (-1, 0, -1000), (5, -7, 5000)] {
+        let mut check = check(http());
+        let request = check.attributes.as_mut().unwrap().request.as_mut().unwrap();
+        request.time = Some(Timestamp { seconds, nanos });
+        let (view, _) = decode(check, &SealedNames::default());
+        assert_eq!(view.sent_at, Some(UnixTime::from_millis(millis)));
+    }
+    assert_eq!(decoded(http()).0.sent_at, None);
+}
+
 #[test]
 fn the_target_is_canonical() {
     let (view, _) = decoded(http());

@@ -321,6 +321,27 @@ async fn serving_ends_in_order_and_loses_no_call() {
     assert_eq!(level(&server.status.connections), 0);
 }
 
+/// A dead Envoy, as after its machine lost power, sends no end of its connection: it is asked for a sign of life (HTTP/2
+/// PING) and dropped without one. One that is only idle answers, and stays.
+#[tokio::test]
+async fn a_connection_without_a_sign_of_life_is_dropped_and_an_idle_one_is_not() {
+    let mut options = ListenerOptions::default();
+    options.connections.keep_alive.interval = millis(100);
+    options.connections.keep_alive.timeout = millis(200);
+    let server = start(options).await;
+    let idle = server.channel().await;
+    assert_eq!(quick(&idle).await, allowed());
+    let dead = server.connect().await.unwrap();
+    // The preface and empty settings (RFC 9113 section 3.4), and after that nothing any more.
+    dead.writable().await.unwrap();
+    dead.try_write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    server.until("both are open", |status| level(&status.connections) == 2).await;
+    server.until("the dead one is dropped", |status| level(&status.connections) == 1).await;
+    assert_eq!(quick(&idle).await, allowed());
+    assert_eq!(level(&server.status.accepted), 2, "on the connection that it had");
+    drop(dead);
+}
+
 /// A call that does not end, as watching health, does not keep the process.
 #[tokio::test]
 async fn serving_ends_although_a_call_does_not() {

@@ -46,6 +46,7 @@ fn request() -> RequestView {
         destination: Endpoint::default(),
         sni: None,
         body: Body::default(),
+        sent_at: None,
         context_extensions: [("tier".to_owned(), "gold".to_owned())].into(),
         metadata: std::collections::BTreeMap::new(),
     }

@@ -255,6 +255,7 @@ impl<'a> Compiler<'a> {
             destination: self.endpoint(fixture.destination.as_ref())?,
             sni: None,
             body: Body::default(),
+            sent_at: None,
             context_extensions: context.map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),
             metadata: BTreeMap::new(),
         })

@@ -62,6 +62,7 @@ pub(in crate::policy) fn request(method: &str, authority: &str, path: &str) -> R
         destination: Endpoint::default(),
         sni: None,
         body: Body::default(),
+        sent_at: None,
         context_extensions: std::collections::BTreeMap::new(),
         metadata: std::collections::BTreeMap::new(),
     }

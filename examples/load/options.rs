@@ -1,0 +1,126 @@
+//! What is measured, and for how long.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Measures countersign under load: against a server that allows everything, against itself with features off, and
+/// through a real Envoy against Envoy's own filters.
+///
+/// The contenders of a table take turns, round after round, and medians are compared: read the ratios, and the processor time
+/// where the machine is not quiet. On a machine that has nothing else to do, all of it takes about a quarter of an hour.
+#[derive(Debug, clap::Parser)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// What to measure.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Suite::ALL)]
+    pub(crate) suites: Vec<Suite>,
+
+    /// How many turns each contender has.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+
+    /// How long a turn takes, in seconds; a round has one in a closed loop and one in an open loop.
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+
+    /// One short round with small sizes: shows that everything still runs, and measures nothing.
+    #[arg(long)]
+    pub(crate) quick: bool,
+
+    /// gRPC connections to the server.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) connections: usize,
+
+    /// Checks in flight on each connection in a closed loop, and HTTPS connections to Envoy.
+    #[arg(long, default_value_t = 32)]
+    streams: usize,
+
+    /// Checks a second in an open loop [default: half of what the slowest contender can do].
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+
+    /// Leave it to the operating system which core does what.
+    #[arg(long)]
+    pub(crate) no_pin: bool,
+
+    /// The Envoy to run; without it one is found or fetched as in the demo.
+    #[arg(long, env = "ENVOY", value_name = "PATH")]
+    pub(crate) envoy: Option<PathBuf>,
+
+    /// Write the tables into `performance.md` of this folder, and the plots beside it.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) docs: Option<PathBuf>,
+
+    /// How the tables are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Suite {
+    /// gRPC straight to countersign and to a server that allows everything.
+    Direct,
+    /// countersign against itself with more or less to do.
+    Itself,
+    /// HTTPS through a real Envoy.
+    Envoy,
+    /// Memory, start, and reload under load.
+    Footprint,
+    /// What a check costs with more of everything.
+    Scaling,
+}
+
+/// For whom the tables are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Output {
+    /// For people: Markdown.
+    #[default]
+    Human,
+    /// For programs: one JSON object for each row.
+    Json,
+}
+
+/// The servers, started by the harness itself.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Run countersign, with its own arguments.
+    #[command(hide = true)]
+    Countersign {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run a server that allows whatever it is asked.
+    #[command(hide = true)]
+    AlwaysAllow { address: SocketAddr },
+}
+
+// === impl Suite ===
+
+impl Suite {
+    const ALL: [Self; 5] =
+        [Self::Direct, Self::Itself, Self::Envoy, Self::Footprint, Self::Scaling];
+}
+
+// === impl Options ===
+
+impl Options {
+    pub(crate) const fn rounds(&self) -> usize {
+        if self.quick { 1 } else { self.rounds }
+    }
+
+    pub(crate) const fn seconds(&self) -> f64 {
+        if self.quick { 0.1 } else { self.seconds }
+    }
+
+    pub(crate) const fn streams(&self) -> usize {
+        if self.quick { 4 } else { self.streams }
+    }
+
+    /// `size`, or what is left of it in a quick run.
+    pub(crate) fn size(&self, size: usize) -> usize {
+        if self.quick { size.min(10) } else { size }
+    }
+}

@@ -1,0 +1,204 @@
+//! The servers that are measured, each a process of its own.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use countersign::clock::Stopwatch;
+use countersign::demo::Folder;
+use countersign::demo::envoy::{Bootstrap, Envoy, EnvoyBinary};
+use countersign::demo::http1::{Connection, Request as HttpRequest};
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::{
+    Authorization, AuthorizationServer,
+};
+use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse, OkHttpResponse};
+use envoy_types::pb::google::rpc::Status as RpcStatus;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tonic::{Request, Response, Status};
+
+use crate::cores::{Cores, Room};
+
+/// How often a server is looked at while it starts or reloads.
+const PAUSE: Duration = Duration::from_millis(1);
+/// Longest wait for it.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// A server under load. It is killed when this value goes.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    /// Where countersign's operators reach it.
+    admin: Option<SocketAddr>,
+    running: Running,
+    /// From its start to its being ready.
+    pub(crate) ready_after: Duration,
+}
+
+enum Running {
+    Own(Child),
+    Envoy(Envoy, #[expect(dead_code, reason = "goes with the Envoy that uses it")] Folder),
+}
+
+/// The least that an authorization server in Rust can do: no look at the request at all. It takes traces as well, and
+/// forgets them, in the role of a collector.
+#[derive(Clone, Copy)]
+struct AlwaysAllow;
+
+// === impl Server ===
+
+impl Server {
+    /// The always-allow server.
+    pub(crate) async fn always_allow(cores: Cores) -> Self {
+        let address = free_address().await;
+        let mut command = cores.server(own_program().as_os_str(), Room::One);
+        command.args(["always-allow", &address.to_string()]);
+        Self::start(command, address, None, async || TcpStream::connect(address).await.is_ok())
+            .await
+    }
+
+    /// countersign on `settings` in `folder`, where `${PORT}` and `${ADMIN_PORT}` are still to be filled in.
+    pub(crate) async fn countersign(
+        (cores, room): (Cores, Room),
+        folder: &Folder,
+        settings: &str,
+    ) -> Self {
+        let (address, admin) = (free_address().await, free_address().await);
+        let settings = settings
+            .replace("${PORT}", &address.port().to_string())
+            .replace("${ADMIN_PORT}", &admin.port().to_string());
+        let file = format!("countersign-{}.yaml", address.port());
+        folder.write(&file, settings).unwrap();
+        let mut command = cores.server(own_program().as_os_str(), room);
+        command.args(["countersign", "serve", "--config", &file]).current_dir(folder.path());
+        Self::start(command, address, Some(admin), async || ask(admin, "/readyz").await.is_some())
+            .await
+    }
+
+    /// An Envoy with one worker.
+    pub(crate) async fn envoy(cores: Cores, binary: &EnvoyBinary, bootstrap: &Bootstrap) -> Self {
+        let folder = Folder::temporary().unwrap();
+        let watch = Stopwatch::start();
+        let envoy = Envoy::start(binary, bootstrap, &folder)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+        cores.take_in(envoy.id().unwrap());
+        let (address, ready_after) = (envoy.listener(), watch.elapsed());
+        Self { address, admin: None, running: Running::Envoy(envoy, folder), ready_after }
+    }
+
+    async fn start(
+        mut command: Command,
+        address: SocketAddr,
+        admin: Option<SocketAddr>,
+        mut ready: impl AsyncFnMut() -> bool,
+    ) -> Self {
+        let watch = Stopwatch::start();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        while !ready().await {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the server ended with {status}");
+            }
+            assert!(watch.elapsed() < READY_WITHIN, "the server is not ready in {READY_WITHIN:?}");
+            tokio::time::sleep(PAUSE).await;
+        }
+        Self { address, admin, running: Running::Own(child), ready_after: watch.elapsed() }
+    }
+
+    /// Waits until countersign has put `count` sets of documents in force since its start.
+    pub(crate) async fn reloaded(&self, count: u64) {
+        let watch = Stopwatch::start();
+        loop {
+            let page = ask(self.admin.unwrap(), "/status").await.unwrap_or_default();
+            let status: Value = serde_json::from_slice(&page).unwrap_or_default();
+            let applied = status.pointer("/documents/reloads_applied").and_then(Value::as_u64);
+            if applied.is_some_and(|applied| applied >= count) {
+                return;
+            }
+            assert!(watch.elapsed() < READY_WITHIN, "no reload in {READY_WITHIN:?}: {status}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The processor time it has used so far, in seconds.
+    pub(crate) fn processor_seconds(&self) -> f64 {
+        let stat = self.proc_file("stat");
+        // The name, in parentheses, may hold spaces; user and system time are the 12th and 13th field after it.
+        let after_name = stat.rsplit_once(") ").unwrap().1;
+        let ticks: f64 =
+            after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum();
+        // `USER_HZ` is 100 on every Linux that Rust knows.
+        ticks / 100.0
+    }
+
+    /// The memory it holds, in MB.
+    pub(crate) fn resident_megabytes(&self) -> f64 {
+        let status = self.proc_file("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0 / 1e6
+    }
+
+    fn proc_file(&self, name: &str) -> String {
+        let id = match &self.running {
+            Running::Own(child) => child.id(),
+            Running::Envoy(envoy, _) => envoy.id(),
+        };
+        std::fs::read_to_string(format!("/proc/{}/{name}", id.unwrap())).unwrap()
+    }
+}
+
+/// This executable, to be run in another role.
+fn own_program() -> std::path::PathBuf {
+    std::env::current_exe().unwrap()
+}
+
+async fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+/// The page of an admin listener, if the answer is 200.
+async fn ask(admin: SocketAddr, page: &str) -> Option<Vec<u8>> {
+    let stream = TcpStream::connect(admin).await.ok()?;
+    let answer = Connection::new(stream).send(&HttpRequest::get("load", page)).await.ok()?;
+    (answer.status == 200).then_some(answer.body)
+}
+
+/// Serves until it is killed.
+pub(crate) async fn always_allow(address: SocketAddr) {
+    tonic::transport::Server::builder()
+        .tcp_nodelay(true)
+        .add_service(AuthorizationServer::new(AlwaysAllow))
+        .add_service(TraceServiceServer::new(AlwaysAllow))
+        .serve(address)
+        .await
+        .unwrap();
+}
+
+#[tonic::async_trait]
+impl Authorization for AlwaysAllow {
+    async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        Ok(Response::new(CheckResponse {
+            status: Some(RpcStatus { code: 0, ..RpcStatus::default() }),
+            dynamic_metadata: None,
+            http_response: Some(HttpResponse::OkResponse(OkHttpResponse::default())),
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for AlwaysAllow {
+    async fn export(
+        &self,
+        _: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}

@@ -1,0 +1,116 @@
+//! Callers whose certificates are about to expire, as far as they were seen: an agent that does not renew any more shows
+//! here hours before its workload is refused.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::authn::PeerIdentity;
+use crate::clock::UnixTime;
+use crate::pdp::{Observer, Outcome};
+use crate::request::RequestView;
+use crate::secret::Fingerprint;
+
+/// The certificates of callers, those that expire soonest: a bounded number, however many callers there are.
+#[derive(Debug, Default)]
+pub struct Callers(Mutex<BTreeMap<(UnixTime, Fingerprint), Caller>>);
+
+#[derive(Debug)]
+struct Caller {
+    trust_domain: String,
+    name: String,
+    seen: UnixTime,
+}
+
+/// Most certificates that are remembered, a few hundred bytes each.
+const MOST: usize = 256;
+
+/// Most that `/status` names.
+const NAMED: usize = 10;
+
+/// A certificate that was not shown for so long was renewed, or its workload has gone.
+const FORGET: Duration = Duration::from_mins(10);
+
+// === impl Callers ===
+
+impl Callers {
+    /// When the first certificate of each trust domain expires.
+    #[must_use]
+    pub fn soonest(&self, now: UnixTime) -> Vec<(String, i64)> {
+        let mut soonest = BTreeMap::<String, i64>::new();
+        self.each(now, |(expiry, _), caller| {
+            soonest.entry(caller.trust_domain.clone()).or_insert(expiry.as_secs());
+        });
+        soonest.into_iter().collect()
+    }
+
+    /// The first few to expire, by name.
+    #[must_use]
+    pub fn named(&self, now: UnixTime) -> Vec<Value> {
+        let mut named = Vec::new();
+        self.each(now, |(expiry, fingerprint), caller| {
+            if named.len() < NAMED {
+                named.push(json!({
+                    "trust_domain": caller.trust_domain,
+                    "name": caller.name,
+                    "fingerprint": fingerprint.to_hex(),
+                    "not_after": expiry.as_secs(),
+                }));
+            }
+        });
+        named
+    }
+
+    /// Looks at every one, the first to expire first.
+    fn each(&self, now: UnixTime, mut look: impl FnMut(&(UnixTime, Fingerprint), &Caller)) {
+        let mut callers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        callers.retain(|(expiry, _), caller| *expiry > now && now.since(caller.seen) < FORGET);
+        callers.iter().for_each(|(key, caller)| look(key, caller));
+    }
+
+    fn note(&self, peer: &PeerIdentity, now: UnixTime) {
+        let (Some(expiry), Some(certificate)) = (peer.not_after(), peer.certificate()) else {
+            return;
+        };
+        // Whoever is seen once is seen again: nobody waits for this.
+        let Ok(mut callers) = self.0.try_lock() else { return };
+        let key = (expiry, *certificate);
+        if let Some(known) = callers.get_mut(&key) {
+            known.seen = now;
+            return;
+        }
+        if callers.len() >= MOST {
+            callers.retain(|_, caller| now.since(caller.seen) < FORGET);
+        }
+        if callers.len() >= MOST {
+            if callers.last_key_value().is_some_and(|(last, _)| *last <= key) {
+                return;
+            }
+            callers.pop_last();
+        }
+        callers.insert(key, Caller::new(peer, now));
+    }
+}
+
+impl Observer for Callers {
+    fn observe(&self, _view: &RequestView, outcome: &Outcome) {
+        if let Some(peer) = outcome.subject.as_ref().and_then(|subject| subject.peer().verified()) {
+            self.note(peer, outcome.at);
+        }
+    }
+}
+
+// === impl Caller ===
+
+impl Caller {
+    fn new(peer: &PeerIdentity, now: UnixTime) -> Self {
+        let spiffe = peer.spiffe().map(ToString::to_string);
+        let name = spiffe.or_else(|| peer.subject().map(str::to_owned)).unwrap_or_default();
+        Self { trust_domain: peer.trust_domain().to_owned(), name, seen: now }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! Every metric: its name, unit, labels and help, in one place. `docs/operations.md` has the same table; a test compares.
+//!
+//! Labels are closed words and names from documents and settings, never anything from a request, so that nobody can make
+//! us hold more series by asking. Dashboards and alerts are written against these names: they do not change.
+
+/// One metric.
+#[derive(Debug)]
+pub struct Instrument {
+    /// Its name in OpenTelemetry; Prometheus writes it with `_` and its unit and kind at the end.
+    pub name: &'static str,
+    /// What it does.
+    pub kind: Kind,
+    /// The unit by UCUM; empty for plain counts and flags.
+    pub unit: &'static str,
+    /// What its series differ by.
+    pub labels: &'static [&'static str],
+    /// What it shows.
+    pub help: &'static str,
+}
+
+/// What a metric does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only goes up.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+macro_rules! instruments {
+    ($($constant:ident $kind:ident $name:literal $unit:literal [$($label:literal),*] $help:literal;)+) => {
+        $(
+            #[doc = $help]
+            pub const $constant: Instrument = Instrument {
+                name: $name,
+                kind: Kind::$kind,
+                unit: $unit,
+                labels: &[$($label),*],
+                help: $help,
+            };
+        )+
+
+        /// All of them, in the order of the docs.
+        pub const ALL: &[&Instrument] = &[$(&$constant),+];
+    };
+}
+
+instruments! {
+    DECISIONS Counter "countersign.decisions" "" ["decision", "reason", "policy"]
+        "Decisions by answer, reason code (empty on an allow) and policy";
+    CHECK_DURATION Histogram "countersign.check.duration" "s" ["decision"]
+        "Time from the decoded request to the decision";
+    PEERS Counter "countersign.peers" "" ["trust_domain", "evidence"]
+        "Verified peers by trust domain and level of evidence";
+    SHADOW_CHANGES Counter "countersign.shadow.changes" "" ["policy", "rule"]
+        "Decisions that a rule in shadow mode would have changed, by policy and rule";
+    UNKNOWN_XFCC_KEYS Counter "countersign.xfcc.unknown.keys" "" []
+        "XFCC keys passed over because they are not known here";
+    ASSERTIONS_SIGNED Counter "countersign.assertions.signed" "" []
+        "Assertions that were signed; those that were used again are not counted";
+
+    CONNECTIONS Gauge "countersign.connections" "" []
+        "Connections that are open";
+    CONNECTIONS_ACCEPTED Counter "countersign.connections.accepted" "" []
+        "Connections taken";
+    CONNECTIONS_REFUSED Counter "countersign.connections.refused" "" []
+        "Connections turned away: too many, no admitted certificate, or no handshake in time";
+    CONNECTIONS_AGED Counter "countersign.connections.aged" "" []
+        "Connections asked to end because of their age";
+    CHECKS_IN_FLIGHT Gauge "countersign.checks.in_flight" "" []
+        "Checks that are being decided";
+    DRAINING Gauge "countersign.draining" "" []
+        "1 while serving is about to end";
+
+    DOCUMENTS_INFO Gauge "countersign.documents.info" "" ["revision"]
+        "1 for the revision of the documents in force: replicas with the same files have the same";
+    DOCUMENTS_STALE Gauge "countersign.documents.stale" "" []
+        "1 while the files have errors and the last good documents stay in force";
+    RELOADS_APPLIED Counter "countersign.reloads.applied" "" []
+        "Sets of documents put in force since the start";
+    RELOADS_REFUSED Counter "countersign.reloads.refused" "" []
+        "Sets of documents refused since the start";
+
+    KEYS_FETCHED Gauge "countersign.keys.fetched.timestamp" "s" ["origin"]
+        "When the keys of an origin were fetched last";
+    KEYS_USABLE Gauge "countersign.keys.usable" "" ["origin"]
+        "1 while the keys of an origin may be used";
+    FILE_FETCHED Gauge "countersign.file.fetched.timestamp" "s" ["origin"]
+        "When a remote file was fetched last";
+    AUTHORITY_EXPIRY Gauge "countersign.authority.expiry.timestamp" "s" ["trust_domain"]
+        "When the first authority of a trust domain expires";
+    CRL_NEXT_UPDATE Gauge "countersign.crl.next.update.timestamp" "s" ["trust_domain"]
+        "When the first revocation list of a trust domain is due to be replaced";
+    CERTIFICATE_EXPIRY Gauge "countersign.certificate.expiry.timestamp" "s" ["certificate"]
+        "When a certificate of our own expires";
+    CALLER_EXPIRY Gauge "countersign.caller.expiry.timestamp" "s" ["trust_domain"]
+        "When the first certificate expires of those that callers showed in the last ten minutes; /status names them";
+    CLOCK_OFFSET Gauge "countersign.clock.offset" "s" ["bound"]
+        "Our clock less Envoy's when a check came in, least and most of the last minute: below 0 Envoy's clock is ahead";
+
+    REVOCATION_ENTRIES Gauge "countersign.revocation.entries" "" []
+        "Revoked things that are in force";
+    REVOCATION_REFUSING Gauge "countersign.revocation.refusing" "" []
+        "1 while every request with a credential is refused, because a revocation list is too old or was never had";
+    REVOCATION_LISTS_STALE Gauge "countersign.revocation.lists.stale" "" []
+        "Revocation lists that are past what their documents allow, or were never had";
+    REVOCATION_LISTS_AGE Gauge "countersign.revocation.lists.age" "" []
+        "Seconds since the oldest revocation list was confirmed or written";
+    REVOCATION_UNSHARED Gauge "countersign.revocation.unshared" "" []
+        "Revocations that the shared store has not taken yet";
+    REVOCATION_STORE_FAILING Gauge "countersign.revocation.store.failing" "" []
+        "1 while what was revoked on other replicas cannot be read from the shared store";
+    STORE_UP Gauge "countersign.store.up" "" []
+        "1 while the shared store answers";
+    STORE_LOSSES Counter "countersign.store.losses" "" []
+        "How often the shared store was lost since the start";
+
+    AUDIT_WRITTEN Counter "countersign.audit.records.written" "" ["sink"]
+        "Decision records that a sink has taken";
+    AUDIT_DROPPED Counter "countersign.audit.records.dropped" "" ["sink"]
+        "Decision records that were lost: too many were waiting, or the sink did not take them";
+    AUDIT_UNSAMPLED Counter "countersign.audit.records.unsampled" "" ["sink"]
+        "Allows without a record because `audit.sampleAllows` leaves them out";
+    AUDIT_WAITING Gauge "countersign.audit.records.waiting" "" ["sink"]
+        "Decision records that wait for a sink";
+    AUDIT_WRITES_FAILED Counter "countersign.audit.writes.failed" "" ["sink"]
+        "Writes to a sink that failed, each with at least one record";
+    EXPORTS_FAILED Counter "countersign.telemetry.exports.failed" "" ["signal"]
+        "Batches of traces, metrics and logs that the collector did not take";
+}
+
+// === impl Instrument ===
+
+impl Instrument {
+    /// As it is called on the Prometheus page.
+    #[must_use]
+    pub fn prometheus_name(&self) -> String {
+        let unit = if self.unit == "s" { "_seconds" } else { "" };
+        let total = if self.kind == Kind::Counter { "_total" } else { "" };
+        format!("{}{unit}{total}", self.name.replace('.', "_"))
+    }
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// The word for it, as on the Prometheus page.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

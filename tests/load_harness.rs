@@ -1,0 +1,48 @@
+//! The load harness still runs: one quick round of every suite, which measures nothing.
+
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The tables and how many rows each has.
+const TABLES: [(&str, usize); 9] = [
+    ("direct-full", 2),
+    ("direct-hash", 2),
+    ("direct-leaf", 2),
+    ("envoy", 5),
+    ("footprint", 7),
+    ("itself", 11),
+    ("machine", 6),
+    ("scaling", 12),
+    ("targets", 12),
+];
+
+/// Cargo builds examples before it runs tests, beside their folder, and has no variable that says where.
+fn harness() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    own.parent().unwrap().parent().unwrap().join("examples/load")
+}
+
+/// A wrong answer to any check ends the harness with an error.
+#[test]
+fn every_suite_runs_and_every_check_is_answered_as_it_has_to_be() {
+    let program = harness();
+    assert!(program.is_file(), "{}: build it with `cargo test`", program.display());
+    let run = Command::new(program).args(["--quick", "--output", "json"]).output().unwrap();
+    let log = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{log}");
+    let mut rows = BTreeMap::<String, usize>::new();
+    for line in String::from_utf8(run.stdout).unwrap().lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let table = row.get("table").and_then(Value::as_str).unwrap();
+        *rows.entry(table.to_owned()).or_default() += 1;
+        let empty = row.as_object().unwrap().values().any(|cell| cell == "" || cell == "NaN");
+        assert!(!empty, "{row}");
+    }
+    let expected = TABLES.map(|(table, count)| (table.to_owned(), count));
+    assert_eq!(rows, BTreeMap::from(expected), "{log}");
+}
