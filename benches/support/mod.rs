@@ -202,6 +202,12 @@ pub(crate) fn others(rules: usize) -> String {
     text
 }
 
+/// `message` as the body of a call.
+pub(crate) fn framed(message: &[u8]) -> Bytes {
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    [&[0][..], &length, message].concat().into()
+}
+
 /// The headers of a browser's request that went through a gateway.
 fn lines(path: &str, token: Option<&str>) -> Vec<(String, String)> {
     let mut lines = vec![

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 use futures_util::FutureExt as _;
 
 use crate::clock::Stopwatch;
-use crate::envoy::grpc::Received;
+use crate::envoy::grpc::{self, Received};
 use crate::envoy::server::{Counted, ListenerStatus};
 use crate::envoy::{decode, encode};
 use crate::pdp::{Observer, Outcome, Pdp, Pinned};
@@ -69,10 +68,11 @@ impl CheckService {
         Arc::clone(&self.status)
     }
 
-    /// Decides one check: the message of an `envoy.service.auth.v3.CheckRequest`.
-    pub async fn answer(&self, message: Bytes) -> CheckResponse {
+    /// Decides one check: `call` is the body of a call to `envoy.service.auth.v3.Authorization/Check`, a framed
+    /// `CheckRequest`, and what is returned the body of its answer, a framed `CheckResponse`.
+    pub async fn answer(&self, call: Bytes) -> Bytes {
         let arrival = self.arrive(self.deadline());
-        self.conclude(arrival, Ok(message)).await
+        self.conclude(arrival, grpc::parse(call)).await
     }
 
     /// Longest time to an answer.
@@ -86,8 +86,8 @@ impl CheckService {
         Arrival { since: Stopwatch::start(), within, admitted }
     }
 
-    /// The answer to what was received.
-    pub(super) async fn conclude(&self, arrival: Arrival, received: Received) -> CheckResponse {
+    /// The answer to what was received, framed.
+    pub(super) async fn conclude(&self, arrival: Arrival, received: Received) -> Bytes {
         let pdp = self.pdp.pin_since(arrival.since, arrival.within);
         let (view, outcome) = match received.and_then(|message| decode(message, pdp.sealed())) {
             Ok((view, credentials)) => {
@@ -97,7 +97,7 @@ impl CheckService {
             Err(rejection) => (RequestView::unreadable(rejection.clone()), pdp.refuse(rejection)),
         };
         self.observe(&view, &outcome);
-        encode(&view, &outcome)
+        grpc::frame(|out| encode::encode(&view, &outcome, out))
     }
 
     fn observe(&self, view: &RequestView, outcome: &Outcome) {

@@ -1,10 +1,8 @@
 //! One message of a call: a byte that says whether it is compressed, its length in four, and itself.
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+use bytes::{Buf as _, Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
-use prost::Message as _;
 
 use crate::envoy::service::Arrival;
 use crate::limits::MAX_CHECK_REQUEST_BYTES;
@@ -14,6 +12,9 @@ use crate::reason::{Reason, Rejection};
 pub(in crate::envoy) type Received = Result<Bytes, Rejection>;
 
 const PREFIX: usize = 5;
+
+/// Most answers have room in this many bytes.
+const USUAL_ANSWER: usize = 1024;
 
 /// Reads the whole of `body` and keeps what is within the bounds. Nothing where the caller has gone.
 pub(super) async fn receive(body: tonic::body::Body, arrival: &Arrival) -> Option<Received> {
@@ -60,7 +61,8 @@ fn joined(first: Bytes, more: &[u8]) -> Bytes {
     whole.freeze()
 }
 
-fn parse(mut bytes: Bytes) -> Received {
+/// The message in the bytes of a call.
+pub(in crate::envoy) fn parse(mut bytes: Bytes) -> Received {
     let unreadable = |what| Err(Reason::EncodingInvalid.because(what));
     if bytes.len() < PREFIX {
         return unreadable("the call has no message");
@@ -76,19 +78,23 @@ fn parse(mut bytes: Bytes) -> Received {
     Ok(bytes)
 }
 
-/// `answer` as the one message of a call.
-pub(super) fn frame(answer: &CheckResponse) -> Bytes {
-    let length = answer.encoded_len();
-    let mut bytes = BytesMut::with_capacity(length.saturating_add(PREFIX));
-    bytes.put_u8(0);
+/// What `write` writes as the one message of a call.
+pub(in crate::envoy) fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut bytes = Vec::with_capacity(USUAL_ANSWER);
+    bytes.extend_from_slice(&[0; PREFIX]);
+    write(&mut bytes);
     // An answer has bounded headers and is nowhere near the limit of the prefix.
-    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    answer.encode_raw(&mut bytes);
-    bytes.freeze()
+    let length = u32::try_from(bytes.len().saturating_sub(PREFIX)).unwrap_or(u32::MAX);
+    if let Some(prefix) = bytes.first_chunk_mut::<PREFIX>() {
+        let [a, b, c, d] = length.to_be_bytes();
+        *prefix = [0, a, b, c, d];
+    }
+    bytes.into()
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::BufMut as _;
     use http_body_util::Full;
 
     use super::*;
@@ -103,10 +109,9 @@ mod tests {
 
     #[test]
     fn an_answer_is_framed_as_a_check_is_read() {
-        let answer = frame(&CheckResponse::default());
-        assert_eq!(&answer[..], [0; 5]);
-        // An empty message is an empty check, which is denied later.
-        assert_eq!(parse(answer), Ok(Bytes::new()));
+        let answer = frame(|out| out.extend_from_slice(b"abc"));
+        assert_eq!(&answer[..], b"\0\0\0\0\x03abc");
+        assert_eq!(parse(answer), Ok(Bytes::from_static(b"abc")));
     }
 
     #[test]

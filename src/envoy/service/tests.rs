@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{
-    AttributeContext, CheckRequest, attribute_context,
+    AttributeContext, CheckRequest, CheckResponse, attribute_context,
 };
 use envoy_types::pb::google::protobuf::value::Kind;
 use futures_util::future::BoxFuture;
@@ -89,7 +89,9 @@ pub(in crate::envoy) fn service_by(
 }
 
 async fn answer(service: &CheckService, check: CheckRequest) -> CheckResponse {
-    service.answer(check.encode_to_vec().into()).await
+    let call = grpc::frame(|out| check.encode(out).unwrap());
+    let answer = service.answer(call).await;
+    CheckResponse::decode(grpc::parse(answer).unwrap()).unwrap()
 }
 
 pub(in crate::envoy) fn check(path: &str, body: &str) -> CheckRequest {
