@@ -1,4 +1,4 @@
-//! Does the cost of a decision depend on how many rules there are for somebody else?
+//! Does the cost of a decision depend on how many rules there are for somebody else, and what does a condition cost?
 
 mod support;
 
@@ -41,5 +41,32 @@ fn compile(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, evaluate, compile);
+/// What a condition in CEL costs beside the same rule without one.
+fn condition(c: &mut Criterion) {
+    const HEAD: &str = "apiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: { name: orders }\nspec:\n  target: { hosts: [orders.example.com] }\n  rules:\n    - { name: r, effect: allow, on: { methods: [GET], paths: [/v1/orders] }, token: { issuer: corp }";
+    let mut group = c.benchmark_group("condition");
+    for (name, when) in [
+        ("none", ""),
+        ("comparison", ", when: 'request.method == \"GET\" && token.sub != \"\"'"),
+        ("list", ", when: '[\"a\", \"b\", \"GET\"].exists(x, x == request.method)'"),
+    ] {
+        let world = World::new();
+        world.write("policies/orders.yaml", &format!("{HEAD}{when} }}\n"));
+        let snapshot = world.snapshot();
+        let now = SystemClock.now();
+        let evidence = world.evidence(&snapshot, Some(&world.rs256), true);
+        let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
+        let subject =
+            authn::authenticate(&evidence, snapshot.trust(), &Material::default(), memory, now);
+        let (view, _) = world.decoded(&snapshot, None, true);
+        let question = DecisionRequest { subject: &subject, request: &view, now };
+        assert!(snapshot.policies().evaluate(&question).is_allow());
+        group.bench_function(name, |b| {
+            b.iter(|| snapshot.policies().evaluate(black_box(&question)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, evaluate, condition, compile);
 criterion_main!(benches);

@@ -93,6 +93,11 @@ impl World {
 
     /// A service with warm memory, within a tokio runtime.
     pub(crate) fn service(&self, observers: Vec<Arc<dyn Observer>>) -> CheckService {
+        CheckService::new(Arc::new(self.pdp()), observers)
+    }
+
+    /// A decision point, within a tokio runtime.
+    pub(crate) fn pdp(&self) -> Pdp {
         let clock = Arc::new(SystemClock);
         let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher)));
         let options = PdpOptions {
@@ -100,8 +105,7 @@ impl World {
             deadline: Duration::from_millis(150),
             memory: MemoryOptions::default(),
         };
-        let pdp = Pdp::new(self.snapshot(), keys, clock, options);
-        CheckService::new(Arc::new(pdp), observers)
+        Pdp::new(self.snapshot(), keys, clock, options)
     }
 
     /// What Envoy sends with `encode_raw_headers` and `include_peer_certificate`: about 3 kB.

@@ -46,7 +46,7 @@ mod field {
 }
 
 /// Writes the whole answer to one check.
-pub(super) fn encode(request: &RequestView, outcome: &Outcome, out: &mut Vec<u8>) {
+pub fn encode(request: &RequestView, outcome: &Outcome, out: &mut Vec<u8>) {
     let answer = &mut Writer::new(out);
     match &outcome.decision {
         Decision::Allow(permit) => allow(permit, &outcome.sealed, outcome.id, answer),

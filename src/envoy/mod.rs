@@ -12,6 +12,7 @@ mod tls;
 mod unix_socket;
 
 pub use decode::decode;
+pub use encode::encode;
 pub use listener::{ListenAddress, Listener};
 pub use recorded::decode_recorded;
 pub use server::{

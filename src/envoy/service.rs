@@ -97,7 +97,7 @@ impl CheckService {
             Err(rejection) => (RequestView::unreadable(rejection.clone()), pdp.refuse(rejection)),
         };
         self.observe(&view, &outcome);
-        grpc::frame(|out| encode::encode(&view, &outcome, out))
+        grpc::frame(|out| encode(&view, &outcome, out))
     }
 
     fn observe(&self, view: &RequestView, outcome: &Outcome) {
