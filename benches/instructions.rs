@@ -18,7 +18,7 @@ use countersign::clock::{Clock as _, SystemClock};
 use countersign::envoy::{CheckService, decode, encode};
 use countersign::evidence::{self, Evidence, Xfcc};
 use countersign::pdp::{MemoryOptions, Outcome, Pdp, Remembered, Snapshot};
-use countersign::policy::{Decision, DecisionRequest};
+use countersign::policy::{Decision, DecisionId, DecisionRequest};
 use countersign::request::{CredentialHeaders, RequestView};
 use countersign::telemetry::Metrics;
 use countersign::trust::Material;
@@ -156,7 +156,8 @@ fn authenticate_warm(known: Known) -> (Known, Subject) {
 #[bench::of_100_policies(asked())]
 fn evaluate(asked: Asked) -> (Asked, Decision) {
     let now = SystemClock.now();
-    let question = DecisionRequest { subject: &asked.subject, request: &asked.view, now };
+    let (subject, request) = (&asked.subject, &asked.view);
+    let question = DecisionRequest { subject, request, now, id: DecisionId::default() };
     let decision = asked.snapshot.policies().evaluate(black_box(&question));
     (asked, decision)
 }

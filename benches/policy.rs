@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use countersign::authn::{self, Memory, NoMemory};
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::policy::DecisionRequest;
+use countersign::policy::{DecisionId, DecisionRequest};
 use countersign::trust::Material;
 use criterion::{Criterion, criterion_group, criterion_main};
 use support::World;
@@ -23,7 +23,8 @@ fn evaluate(c: &mut Criterion) {
         let subject =
             authn::authenticate(&evidence, snapshot.trust(), &Material::default(), memory, now);
         let (view, _) = world.decoded(&snapshot, None, true);
-        let question = DecisionRequest { subject: &subject, request: &view, now };
+        let question =
+            DecisionRequest { subject: &subject, request: &view, now, id: DecisionId::default() };
         assert!(snapshot.policies().evaluate(&question).is_allow());
         group.bench_function(format!("{rules} rules"), |b| {
             b.iter(|| snapshot.policies().evaluate(black_box(&question)));
@@ -59,7 +60,8 @@ fn condition(c: &mut Criterion) {
         let subject =
             authn::authenticate(&evidence, snapshot.trust(), &Material::default(), memory, now);
         let (view, _) = world.decoded(&snapshot, None, true);
-        let question = DecisionRequest { subject: &subject, request: &view, now };
+        let question =
+            DecisionRequest { subject: &subject, request: &view, now, id: DecisionId::default() };
         assert!(snapshot.policies().evaluate(&question).is_allow());
         group.bench_function(name, |b| {
             b.iter(|| snapshot.policies().evaluate(black_box(&question)));

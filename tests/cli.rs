@@ -56,6 +56,37 @@ fn a_settings_file_that_cannot_be_read_is_named() {
     assert_refused(&[], &["serve", "--config", "absent.yaml"], 3, &["cannot read `absent.yaml`"]);
 }
 
+/// What `serve` says with these environment variables and no settings file.
+fn with_variables(variables: &[(&str, &str)]) -> (i32, String) {
+    let folder = folder(&[]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command.current_dir(folder.path()).arg("serve").envs(variables.iter().copied());
+    let output = command.output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// docs/settings.md says by which variable each setting is set.
+#[test]
+fn every_variable_of_the_reference_is_a_setting() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
+    let page = fs::read_to_string(page).unwrap();
+    let cells = page.lines().filter_map(|line| line.strip_suffix("` |")?.rsplit_once("| `"));
+    let variables: Vec<&str> = cells.map(|(_, variable)| variable).collect();
+    assert!(variables.len() > 50, "{variables:?}");
+    for variable in variables {
+        let (code, stderr) = with_variables(&[(variable, "@")]);
+        assert!(code == 3 && !stderr.contains("unknown setting"), "{variable}: {code}: {stderr}");
+    }
+}
+
+#[test]
+fn a_variable_sets_a_setting_with_a_name_of_two_words() {
+    let age = ("COUNTERSIGN_LISTENER__CONNECTIONS__MAX_AGE", "0s");
+    let (code, stderr) = with_variables(&[("COUNTERSIGN_DOCUMENTS", "[a, b]"), age]);
+    assert_eq!(code, 3, "{stderr}");
+    assert!(stderr.contains("`listener.connections.maxAge` is 0"), "{stderr}");
+}
+
 #[test]
 fn an_unknown_setting_is_shown_in_its_place() {
     let files = [("c.yaml", "documents: [p]\nlistener:\n  adress: 127.0.0.1:1\n")];

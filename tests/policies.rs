@@ -95,6 +95,70 @@ fn a_failing_case_says_what_was_expected_and_what_was_found() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+const SEALED_SUITE: &str = "
+apiVersion: countersign.dev/v1alpha1
+kind: TokenIssuer
+metadata: { name: links }
+spec: { issuer: https://links.example.com, audiences: [files], algorithms: [ES256], keys: { file: corp.jwks.json }, tokens: [{ query: key }, { header: X-Key }] }
+---
+apiVersion: countersign.dev/v1alpha1
+kind: Policy
+metadata: { name: files }
+spec:
+  target: { hosts: [files.example.com] }
+  rules:
+    - { name: read, effect: allow, on: { paths: [/files] }, token: { issuer: links }, query: [{ name: key, any: { equals: secret } }] }
+    - { name: look, effect: allow, on: { paths: [/look] }, token: { issuer: links } }
+    - name: partners
+      effect: allow
+      on: { paths: [/partners] }
+      peer: { uris: ['https://partner.example/w'], emails: [a@partner.example], subjects: ['CN=gateway,O=Partner'] }
+---
+apiVersion: countersign.dev/v1alpha1
+kind: PolicySuite
+metadata: { name: sealed }
+spec:
+  tokens: { link: { issuer: links, claims: { sub: alice } } }
+  peers:
+    gateway: { trustDomain: globex, uris: ['https://partner.example/w'], emails: [a@partner.example], subject: 'CN=gateway,O=Partner' }
+    other: { trustDomain: globex, uris: ['https://partner.example/x'], emails: [a@partner.example], subject: 'CN=gateway,O=Partner' }
+  cases:
+    - name: what carries a token is seen by no rule
+      requests:
+        - { host: files.example.com, path: '/files?key=secret' }
+        - { host: files.example.com, path: '/files?access_token=x&key=secret', headers: { x-key: secret, authorization: Bearer x } }
+      token: link
+      expect: { decision: deny, reason: no_rule }
+    - name: the rest is
+      request: { host: files.example.com, path: '/look?key=secret' }
+      token: link
+      expect: { decision: allow }
+    - name: a certificate has other names, too
+      request: { host: files.example.com, path: /partners }
+      peer: gateway
+      expect: { decision: allow, rule: partners }
+    - name: all of which have to be right
+      request: { host: files.example.com, path: /partners }
+      peer: other
+      expect: { decision: deny, reason: cert_san }
+";
+
+/// P71, P80: a case's request is split as a server splits it, so that a suite cannot promise what serving does not do.
+#[test]
+fn a_case_sees_what_a_server_shows_to_rules() {
+    let trust = tempfile::tempdir().unwrap();
+    for name in ["corp.jwks.json", "prod-ca.pem", "globex-ca.pem", "prod.yaml"] {
+        fs::copy(folder().join("trust").join(name), trust.path().join(name)).unwrap();
+    }
+    fs::write(trust.path().join("sealed.yaml"), SEALED_SUITE).unwrap();
+    let load = Load::from_paths(&[trust.path().to_owned()]);
+    let problems: Vec<_> = load.problems.iter().map(|problem| problem.render(false)).collect();
+    let snapshot = load.snapshot.unwrap_or_else(|| panic!("{}", problems.join("\n")));
+    for case in load.suites[0].run(snapshot.policies()).cases {
+        assert_eq!(case.differences, [], "{} {}", case.name, case.variant);
+    }
+}
+
 #[test]
 fn a_run_without_a_suite_is_not_a_success() {
     let output = Command::new(env!("CARGO_BIN_EXE_countersign"))

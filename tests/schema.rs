@@ -193,3 +193,22 @@ fn the_command_prints_the_schema_and_the_reference() {
     assert_eq!(countersign(&["schema", "--output-file", path]), "");
     assert_eq!(fs::read_to_string(path).unwrap(), format!("{:#}\n", schema()));
 }
+
+/// The shipped schema and reference of settings are those of the types. After a change of settings
+/// `COUNTERSIGN_BLESS=1 cargo test --test schema` rewrites them.
+#[test]
+fn the_schema_and_the_reference_of_settings_are_up_to_date() {
+    use countersign::config::schema;
+    for (path, text) in [
+        ("docs/schema/settings.schema.json", format!("{:#}\n", schema::schema())),
+        ("docs/settings.md", schema::reference()),
+    ] {
+        let path = root().join(path);
+        if std::env::var_os("COUNTERSIGN_BLESS").is_some() {
+            fs::write(&path, &text).unwrap();
+        }
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        let hint = "run `COUNTERSIGN_BLESS=1 cargo test --test schema` and read the difference";
+        assert!(kept == text, "{} is out of date: {hint}", path.display());
+    }
+}

@@ -250,6 +250,52 @@ async fn tls_user_and_password_are_needed_where_the_server_asks_for_them() {
     }
 }
 
+/// As docs/deploying.md says: Redis knows both passwords while the file changes. Open connections stay, new ones bring the new.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_password_is_replaced_while_it_runs() {
+    countersign::cli::install_crypto();
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let Some(_server) = RedisServer::start(port, folder.path(), &[]) else { return };
+    until_answer(port, "PING", "+PONG").await;
+    let user = "ACL SETUSER countersign on >first ~* &* +@all";
+    until_answer(port, user, "+OK").await;
+    let password = folder.path().join("password");
+    std::fs::write(&password, "first\n").unwrap();
+    let mut redis = plain(port);
+    redis["username"] = json!("countersign");
+    redis["password"] = json!({ "file": password });
+    let store = store(&redis);
+    up(&store).await;
+
+    until_answer(port, "ACL SETUSER countersign >second", "+OK").await;
+    std::fs::write(&password, "second\n").unwrap();
+    until_answer(port, "ACL SETUSER countersign <first", "+OK").await;
+    assert_eq!(store.first_use(&[1; 32], soon()).await, Ok(FirstUse::First), "the open one stays");
+    let before = store.health().losses;
+    until_answer(port, "CLIENT KILL USER countersign", ":").await;
+    // Whoever uses the broken connection finds out; then a new one is made.
+    for id in 2..200 {
+        if store.health().losses > before {
+            break;
+        }
+        let _ = store.first_use(&[id; 32], soon()).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    up(&store).await;
+    assert_eq!(store.first_use(&[1; 32], soon()).await, Ok(FirstUse::Seen));
+}
+
+async fn until_answer(port: u16, command: &str, wanted: &str) {
+    for _ in 0..500 {
+        if ask(port, command).await.starts_with(wanted) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("`{command}` was not answered by `{wanted}`: {}", ask(port, command).await);
+}
+
 fn certificates() -> (String, String, String, String) {
     let ca_key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::default();

@@ -234,3 +234,84 @@ fn every_direct_dependency_is_explained() {
     }
     assert_eq!(rows, declared, "docs/dependencies.md and Cargo.toml list different crates");
 }
+
+/// The numbers of pitfalls (`P30`) in `text`.
+fn pitfalls(text: &str) -> BTreeSet<u32> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words.filter_map(|word| word.strip_prefix('P')?.parse().ok()).collect()
+}
+
+/// The pitfalls that doc comments of tests name: a doc comment that stands above an attribute which makes a test, or above a
+/// function of a block of properties.
+fn closed_by(text: &str) -> BTreeSet<u32> {
+    let (mut closed, mut named) = (BTreeSet::new(), BTreeSet::new());
+    for line in text.lines().map(str::trim) {
+        if line.starts_with("///") {
+            named.extend(pitfalls(line));
+        } else if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            closed.append(&mut named);
+        } else if !line.starts_with("#[") {
+            named.clear();
+        }
+    }
+    closed
+}
+
+/// What `docs/pitfalls.md` lists is closed by a test, and what tests close is listed.
+#[test]
+fn every_known_trap_is_closed_by_a_test_that_names_it() {
+    let list = fs::read_to_string(root().join("docs/pitfalls.md")).unwrap();
+    let rows = list.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
+    let listed: Vec<u32> = rows.flat_map(|(first, _)| pitfalls(first)).collect();
+    let expected: Vec<u32> = (1..=87).collect();
+    assert_eq!(listed, expected, "each once, in order");
+    let mut paths = Vec::new();
+    for folder in ["src", "tests"] {
+        rust_files(&root().join(folder), &mut paths);
+    }
+    let closed: BTreeSet<u32> =
+        paths.iter().flat_map(|path| closed_by(&fs::read_to_string(path).unwrap())).collect();
+    let open: Vec<_> = listed.iter().filter(|own| !closed.contains(own)).collect();
+    assert!(open.is_empty(), "no test names {open:?}");
+    let unknown: Vec<_> = closed.iter().filter(|own| !listed.contains(own)).collect();
+    assert!(unknown.is_empty(), "docs/pitfalls.md lacks {unknown:?}");
+}
+
+/// P2, P9: the settings of Envoy that are shipped and shown fail closed, and keep the route that was decided about.
+#[test]
+fn no_shipped_setting_of_a_proxy_opens_a_door() {
+    let mut seen = 0;
+    for folder in ["envoy", "docs", "deploy"] {
+        let mut texts = Vec::new();
+        text_files(&root().join(folder), &mut texts);
+        for path in texts {
+            let text = fs::read_to_string(&path).unwrap();
+            let said = |line: &str, key: &str| {
+                let value = line.trim().strip_prefix(key).map(str::trim);
+                value.is_some_and(|value| value.starts_with("true"))
+            };
+            seen += usize::from(text.contains("failure_mode_allow: false"));
+            for line in text.lines() {
+                let open = ["failure_mode_allow:", "clear_route_cache:", "failOpen:"];
+                let door = open.iter().find(|key| said(line, key));
+                assert_eq!(door, None, "{}: {line}", path.display());
+            }
+        }
+    }
+    assert!(seen > 0, "no settings were found");
+}
+
+/// Every file in `folder` that is text to people; none where there is no such folder.
+fn text_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text_files(&path, found);
+        } else if path
+            .extension()
+            .is_some_and(|own| ["yaml", "md", "tpl"].iter().any(|e| own == *e))
+        {
+            found.push(path);
+        }
+    }
+}

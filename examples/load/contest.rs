@@ -1,5 +1,6 @@
 //! Contenders and their turns: ABAB..., so that what disturbs the machine disturbs all of them.
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,12 +51,13 @@ pub(crate) async fn take_turns(
     let duration = Duration::from_secs_f64(options.seconds());
     let mut slowest = f64::INFINITY;
     for contender in &mut *all {
-        let warm_up = contender.turn(duration.min(Duration::from_millis(500)), None, options).await;
-        slowest = slowest.min(warm_up.per_second);
+        slowest = slowest.min(contender.warm_up(duration, options).await);
     }
     let rate = open.then(|| options.rate.unwrap_or_else(|| (slowest / 2000.0).ceil() * 1000.0));
     for round in 1..=options.rounds() {
-        eprint!("\rround {round} of {}", options.rounds());
+        if std::io::stderr().is_terminal() {
+            eprint!("\rround {round} of {} ", options.rounds());
+        }
         for contender in &mut *all {
             let figures = contender.turn(duration, None, options).await;
             contender.closed.take(figures);
@@ -65,7 +67,6 @@ pub(crate) async fn take_turns(
             }
         }
     }
-    eprintln!();
     rate
 }
 
@@ -100,6 +101,21 @@ impl Contender {
     /// With `change` made again and again in its turns.
     pub(crate) fn during(self, change: Change) -> Self {
         Self { change: Some(change), ..self }
+    }
+
+    /// Until every check was sent once, so that all is remembered that can be; the checks a second in the end.
+    async fn warm_up(&mut self, duration: Duration, options: &Options) -> f64 {
+        let duration = duration.min(Duration::from_millis(500));
+        let all = match &self.target {
+            Target::Grpc(workload) => workload.len(),
+            Target::Https(..) => 1,
+        };
+        loop {
+            let figures = self.turn(duration, None, options).await;
+            if self.answered >= all {
+                return figures.per_second;
+            }
+        }
     }
 
     async fn turn(&mut self, duration: Duration, rate: Option<f64>, options: &Options) -> Figures {

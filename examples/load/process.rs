@@ -14,6 +14,12 @@ use envoy_types::pb::envoy::service::auth::v3::authorization_server::{
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse, OkHttpResponse};
 use envoy_types::pb::google::rpc::Status as RpcStatus;
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
@@ -47,8 +53,8 @@ enum Running {
     Envoy(Envoy, #[expect(dead_code, reason = "goes with the Envoy that uses it")] Folder),
 }
 
-/// The least that an authorization server in Rust can do: no look at the request at all. It takes traces as well, and
-/// forgets them, in the role of a collector.
+/// The least that an authorization server in Rust can do: no look at the request at all. It takes traces and metrics
+/// as well, and forgets them, in the role of a collector.
 #[derive(Clone, Copy)]
 struct AlwaysAllow;
 
@@ -177,6 +183,7 @@ pub(crate) async fn always_allow(address: SocketAddr) {
         .tcp_nodelay(true)
         .add_service(AuthorizationServer::new(AlwaysAllow))
         .add_service(TraceServiceServer::new(AlwaysAllow))
+        .add_service(MetricsServiceServer::new(AlwaysAllow))
         .serve(address)
         .await
         .unwrap();
@@ -200,5 +207,15 @@ impl TraceService for AlwaysAllow {
         _: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for AlwaysAllow {
+    async fn export(
+        &self,
+        _: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::contest::Contender;
+use crate::figures::Series;
 use crate::options::{Options, Output};
 
 /// One table.
@@ -33,13 +34,13 @@ pub(crate) struct Report {
 const TURNS: [&str; 9] = [
     "contender",
     "checks/s",
-    "ratio",
+    "throughput ratio",
     "CPU µs/check",
-    "ratio",
+    "CPU ratio",
     "core busy",
     "closed loop: p50 / p99 / p99.9 µs",
     "open loop: p50 / p99 / p99.9 µs",
-    "p99 ratio",
+    "open p99 ratio",
 ];
 
 // === impl Table ===
@@ -61,15 +62,6 @@ impl Table {
         let Some(first) = all.first() else { return table };
         for one in all {
             let (closed, open) = (&one.closed, &one.open);
-            let latencies = [closed, open].map(|series| {
-                let [p50, p99, p999] = [
-                    series.median(|f| f.latency.p50),
-                    series.median(|f| f.latency.p99),
-                    series.median(|f| f.latency.p999),
-                ];
-                format!("{p50:.0} / {p99:.0} / {p999:.0}")
-            });
-            let [in_closed, in_open] = latencies;
             table.row([
                 one.name.clone(),
                 format!("{:.0}", closed.median(|f| f.per_second)),
@@ -77,8 +69,8 @@ impl Table {
                 format!("{:.1}", closed.median(|f| f.processor)),
                 format!("{:.2}", closed.ratio(&first.closed, |f| f.processor)),
                 format!("{:.0} %", closed.median(|f| f.busy) * 100.0),
-                in_closed,
-                in_open,
+                latencies(closed),
+                latencies(open),
                 format!("{:.2}", open.ratio(&first.open, |f| f.latency.p99)),
             ]);
         }
@@ -101,17 +93,19 @@ impl Table {
         self.rows.iter().map(|row| {
             let mut object = Map::from_iter([("table".to_owned(), self.key.into())]);
             for (name, cell) in self.head.iter().zip(row) {
-                // The second of two columns with the same name is the ratio of what stands before it.
-                let name = if object.contains_key(*name) {
-                    format!("{name} of CPU")
-                } else {
-                    (*name).to_owned()
-                };
-                object.insert(name, cell.clone().into());
+                let number = cell.parse::<f64>().map(Value::from);
+                object.insert((*name).to_owned(), number.unwrap_or_else(|_| cell.clone().into()));
             }
             Value::Object(object)
         })
     }
+}
+
+fn latencies(series: &Series) -> String {
+    let p50 = series.median(|f| f.latency.p50);
+    let p99 = series.median(|f| f.latency.p99);
+    let p999 = series.median(|f| f.latency.p999);
+    format!("{p50:.0} / {p99:.0} / {p999:.0}")
 }
 
 // === impl Report ===
@@ -143,8 +137,11 @@ impl Report {
 
     /// The table of the targets, last.
     pub(crate) fn show_targets(&mut self, options: &Options) {
-        let mut table =
-            Table::new("targets", "What was asked for", &["figure", "target", "measured", ""]);
+        let mut table = Table::new(
+            "targets",
+            "What was asked for",
+            &["figure", "target", "measured", "verdict"],
+        );
         for Target { figure, asked, measured, met } in &self.targets {
             let met = match met {
                 _ if options.quick => "not measured",

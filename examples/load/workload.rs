@@ -54,6 +54,11 @@ impl Workload {
         Self(frames)
     }
 
+    /// How many checks there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// How long a check is.
     pub(crate) fn bytes(&self) -> usize {
         self.0.first().map_or(0, |frame| frame.bytes.len() - PREFIX_BYTES)

@@ -27,7 +27,9 @@ deadline: 10s
 
 const TRUST_DOMAIN: &str = include_str!("../../src/demo/documents/trust-domain.yaml");
 const TOKEN_ISSUER: &str = include_str!("../../src/demo/documents/token-issuer.yaml");
+/// One policy, of as many rules as the demo's.
 const POLICY: &str = include_str!("policy.yaml");
+const POLICY_OF_CHECKS: &str = include_str!("policy-of-checks.yaml");
 
 /// The folder with the issuer's keys, and the file in it.
 const KEYS: &str = "keys";
@@ -133,6 +135,7 @@ impl World {
             self.folder.write(&format!("{folder}/{name}"), text).unwrap();
         };
         write("trust-domain.yaml", TRUST_DOMAIN);
+        write("policy-of-checks.yaml", POLICY_OF_CHECKS);
         let issuer = TOKEN_ISSUER.replace("../keys/", &format!("../{keys}/"));
         let other = |n| {
             issuer
@@ -158,7 +161,7 @@ impl World {
         let (certificate, xfcc, path) = match evidence {
             Evidence::Leaf => (&*self.pem, "", "/v1/orders"),
             Evidence::Full => (&*self.pem, &*self.full, "/v1/full"),
-            Evidence::Hash => ("", &*self.hash, "/v1/status"),
+            Evidence::Hash => ("", &*self.hash, "/v1/hash"),
         };
         let shown = Shown { certificate, xfcc };
         Ask { host: HOST, path, token: Some(token), shown, sampled: false, allowed: true }
@@ -179,7 +182,7 @@ impl World {
     /// A caller without a token, where none is asked for.
     pub(crate) fn without_token(&self) -> Arc<Workload> {
         let ask = self.ask(Evidence::Leaf, "");
-        Arc::new(Workload::new([Ask { path: "/v1/peers", token: None, ..ask }]))
+        Arc::new(Workload::new([Ask { path: "/v1/peer", token: None, ..ask }]))
     }
 
     /// So many tokens in turn, of as many users.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::audit::DecisionRecord;
@@ -17,7 +18,7 @@ use crate::pdp::{Observer, Outcome};
 use crate::request::RequestView;
 
 /// Where decision records go, as an operator writes it: exactly one place.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AuditSettings {
     /// Standard output: `{}`.
@@ -32,7 +33,7 @@ pub struct AuditSettings {
 }
 
 /// Standard output has no settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stdout {}
 

@@ -1,4 +1,4 @@
-//! `countersign schema`: the JSON Schema of documents, for editors, and the reference of their keys, for people.
+//! `countersign schema`: the JSON Schema of documents or settings, for editors, and the reference of their keys, for people.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 
 use super::{Exit, style};
+use crate::config;
 use crate::document::schema;
 
 /// Arguments of `schema`.
@@ -14,6 +15,9 @@ pub(super) struct Args {
     /// Only documents of this kind; of every kind if left out.
     #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(schema::kinds()))]
     kind: Option<String>,
+    /// The settings file instead of documents.
+    #[arg(long, conflicts_with = "kind")]
+    settings: bool,
     /// For whom it is written.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", conflicts_with = "kind")]
     output: Output,
@@ -34,6 +38,8 @@ enum Output {
 
 pub(super) fn run(args: &Args) -> Exit {
     let text = match (args.output, &args.kind) {
+        (Output::Markdown, _) if args.settings => config::schema::reference(),
+        (Output::Json, _) if args.settings => format!("{:#}\n", config::schema::schema()),
         (Output::Markdown, _) => schema::reference(),
         (Output::Json, None) => format!("{:#}\n", schema::schema()),
         (Output::Json, Some(kind)) => match schema::schema_of(kind) {

@@ -46,7 +46,8 @@ pub struct LogOverrides {
 /// Variables that share the prefix and are not settings: the flag `--config`, and switches of the tests.
 const NOT_SETTINGS: [&str; 4] = ["config", "vectors", "bless", "cache"];
 
-const PREFIX: &str = "COUNTERSIGN_";
+/// What the names of environment variables that are settings begin with.
+pub(super) const PREFIX: &str = "COUNTERSIGN_";
 
 pub(super) fn layered(
     file: Option<&Path>,
@@ -96,6 +97,8 @@ fn environment() -> Env {
     Env::prefixed(PREFIX)
         .filter(|key| !NOT_SETTINGS.iter().any(|other| key == *other))
         .map(setting_name)
+        // Or `maxAge` would be `maxage`, which is no setting.
+        .lowercase(false)
 }
 
 pub(super) fn setting_name(key: &UncasedStr) -> Uncased<'_> {

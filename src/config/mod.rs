@@ -5,12 +5,14 @@
 
 mod error;
 mod load;
+pub mod schema;
 
 pub use error::ConfigError;
 pub use load::{ListenerOverrides, LogOverrides, Overrides};
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::admin::AdminOptions;
@@ -50,20 +52,32 @@ pub struct Config {
 }
 
 /// What an operator writes.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct RawConfig {
+    /// How Envoy reaches us, and which of its words are believed.
     listener: ListenerOptions,
+    /// Files and folders of documents: policies, trust domains, issuers. At least one.
     documents: Vec<PathBuf>,
+    /// Where decision records go; left out, none are kept.
     audit: Option<AuditSettings>,
+    /// Where operators reach us: health, metrics, status, log level. Left out, they do not.
     admin: Option<AdminOptions>,
+    /// How logs are written.
     log: LogOptions,
+    /// Where traces and metrics are sent; left out, they are not.
     otlp: Option<OtlpOptions>,
+    /// Longest time to an answer; less where Envoy's own `timeout` is shorter.
     deadline: HumanDuration,
+    /// Where the last good key sets are kept over a restart; left out, nowhere.
     state_folder: Option<PathBuf>,
+    /// What was verified and is not verified again.
     memory: MemoryOptions,
+    /// Where the replicas' shared state is; `memory` of each if left out.
     store: StoreOptions,
+    /// How revocation while servers run works.
     revocations: RevocationOptions,
+    /// How assertions for upstreams are signed; left out, no rule may ask for any.
     assertion: Option<AssertionOptions>,
 }
 

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
+use super::masking;
+
 /// One file of documents: its name as the operator wrote it, and its text.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SourceFile {
@@ -124,6 +126,11 @@ impl Span {
         }
     }
 
+    /// Whether what stands here may be a secret, which no message repeats.
+    pub(super) fn may_be_secret(&self) -> bool {
+        masking::may_be_secret(&self.file.text, self.bytes.start)
+    }
+
     /// The file.
     #[must_use]
     pub fn file(&self) -> &Arc<SourceFile> {
@@ -168,7 +175,8 @@ impl Diagnostic {
         self
     }
 
-    /// The problem with the line it is on and a caret, as a compiler would show it.
+    /// The problem with the line it is on and a caret, as a compiler would show it. Where a line may hold a secret, that is
+    /// hidden.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
@@ -178,9 +186,10 @@ impl Diagnostic {
         };
         let path = self.span.file.path.display().to_string();
         let title = level.primary_title(self.message.as_str()).id(self.code);
+        let (text, place) = masking::hide(&self.span.file.text, self.span.bytes.clone());
         let snippet = || {
-            let place = AnnotationKind::Primary.span(self.span.bytes.clone());
-            Snippet::source(self.span.file.text.as_str()).path(path.clone()).annotation(place)
+            let place = AnnotationKind::Primary.span(place);
+            Snippet::source(&*text).path(path.clone()).annotation(place)
         };
         // A file that cannot be read has no line to show.
         let mut report: Vec<Group<'_>> = vec![match self.span.file.text.is_empty() {

@@ -12,6 +12,7 @@ mod duration;
 pub mod during;
 mod fragments;
 mod introspection;
+mod masking;
 pub mod policy;
 pub mod policy_suite;
 mod revocation_list;
@@ -208,7 +209,12 @@ fn check_name(name: &Spanned<String>, origin: &Origin) -> Result<(), Diagnostic>
     }
     let message =
         format!("`{text}` is not a name: expected lower-case letters, digits, `-` and `.`");
-    Err(Diagnostic::error("invalid-name", origin.span(name), message))
+    let problem = Diagnostic::error("invalid-name", origin.span(name), message);
+    let near: String = text.to_ascii_lowercase().replace(['_', ' ', '/'], "-");
+    Err(match is_name(&near) {
+        true => problem.help(format!("did you mean `{near}`?")),
+        false => problem,
+    })
 }
 
 /// Whether `text` can name a document or a part of one. Names appear in logs, metrics and headers: they are Kubernetes

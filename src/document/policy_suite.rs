@@ -35,6 +35,12 @@ pub struct PeerFixture {
     pub spiffe: Option<Spanned<String>>,
     /// The DNS names of its certificate.
     pub dns: Option<Texts>,
+    /// The URIs of its certificate, beside its SPIFFE ID. Example: `uris: ["https://partner.example/workload"]`.
+    pub uris: Option<Texts>,
+    /// The e-mail addresses of its certificate. Example: `emails: [platform@partner.example]`.
+    pub emails: Option<Texts>,
+    /// The subject of its certificate, as RFC 4514 text. Example: `subject: "CN=gateway,O=Partner"`.
+    pub subject: Option<String>,
     /// How much of its certificate was shown; `full` if nothing is said.
     #[schemars(extend("default" = "full"))]
     pub evidence: Option<EvidenceLevel>,
@@ -100,12 +106,12 @@ pub struct RequestFixture {
     pub method: Option<String>,
     /// The authority.
     pub host: String,
-    /// The path with its query.
+    /// The path with its query. What carries a token there is taken out, as a server does.
     pub path: String,
     /// The scheme; `https` if nothing is said.
     #[schemars(extend("default" = "https"))]
     pub scheme: Option<String>,
-    /// Headers; values are texts.
+    /// Headers; values are texts. Those that carry credentials are left out, as a server does: say `peer` and `token`.
     pub headers: Option<Entries<String>>,
     /// The address that the connection comes from.
     pub source: Option<Spanned<String>>,

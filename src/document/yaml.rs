@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy};
 
 use super::suggest::did_you_mean;
-use super::{Diagnostic, Origin, Span};
+use super::{Diagnostic, Origin, Span, masking};
 
 /// Cuts a stream into its documents with the byte each starts at. Documents without content are left out.
 ///
@@ -84,18 +84,41 @@ pub(super) fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// What to do where a document holds a secret, or seems to.
+const SECRETS_ARE_IN_FILES: &str =
+    "a secret is never in a document: write it to a file, and name that with `file`";
+
+/// Whether it looks like the name of a field, and not like a value that stands where one is expected.
+fn is_word(text: &str) -> bool {
+    text.len() <= 24 && text.bytes().all(|b| b.is_ascii_alphabetic())
+}
+
 fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
     let error = error.without_snippet();
     let place = error.location().map_or_else(|| origin.start(), |location| span(origin, location));
     let problem = |code, message| Diagnostic::error(code, place.clone(), message);
+    let quiet = place.may_be_secret();
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "the library's errors are open-ended; the rest keep its own words"
     )]
     match error {
+        Error::SerdeUnknownField { field, expected, .. } if quiet => {
+            let name = if is_word(field) { format!(" `{field}`") } else { String::new() };
+            let message = format!("unknown field{name}, expected one of {}", quoted(expected));
+            let problem = did_you_mean(problem("unknown-field", message), field, expected);
+            let is_secret = expected.contains(&"file") || masking::holds_credentials(field);
+            match problem.help.is_none() && is_secret {
+                true => problem.help(SECRETS_ARE_IN_FILES),
+                false => problem,
+            }
+        }
         Error::SerdeUnknownField { field, expected, .. } => {
             let message = format!("unknown field `{field}`, expected one of {}", quoted(expected));
             did_you_mean(problem("unknown-field", message), field, expected)
+        }
+        Error::SerdeUnknownVariant { expected, .. } if quiet => {
+            problem("unknown-value", format!("expected one of {}", quoted(expected)))
         }
         Error::SerdeUnknownVariant { variant, expected, .. } => {
             let message =
@@ -110,9 +133,18 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
             let key = key.as_deref().unwrap_or("?");
             problem("duplicate-key", format!("`{key}` is given twice")).help("keep one of the two")
         }
+        Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. }
+            if quiet =>
+        {
+            problem("invalid-value", format!("expected {expected}"))
+        }
         Error::SerdeInvalidType { unexpected, expected, .. }
         | Error::SerdeInvalidValue { unexpected, expected, .. } => {
             problem("invalid-value", format!("got {unexpected}, expected {expected}"))
+        }
+        Error::Unexpected { expected: "mapping start", .. } if quiet => {
+            let message = "expected a mapping, as in `{ file: PATH }`";
+            problem("invalid-value", String::from(message)).help(SECRETS_ARE_IN_FILES)
         }
         Error::Unexpected { expected, .. } => problem("invalid-value", expected_shape(expected)),
         Error::InvalidBooleanStrict { .. } => {

@@ -6,8 +6,10 @@
 mod writer;
 
 use self::writer::Writer;
-use crate::pdp::{DecisionId, Outcome, SealedHeader};
-use crate::policy::{Annotations, Answer, Decision, Denial, HeaderMutation, Permit, RuleName};
+use crate::pdp::{Outcome, SealedHeader};
+use crate::policy::{
+    Annotations, Answer, Decision, DecisionId, Denial, HeaderMutation, Permit, RuleName,
+};
 use crate::reason::Reason;
 use crate::request::{RequestView, TokenPlace};
 

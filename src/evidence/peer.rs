@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Presented;
@@ -13,7 +14,7 @@ use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, Text};
 
 /// Which places of peer evidence are believed. All are off unless configured.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PeerSources {
     /// `source.certificate`: the leaf that Envoy itself verified. Wins over every header.

@@ -22,7 +22,7 @@ pub use introspect::Introspector;
 pub use keys::{
     FirstSeen, KeyCache, KeyStatus, LastGood, LoadError, Loaded, last_good, load as load_keys,
 };
-pub use outcome::{DecisionId, Observer, Outcome, Phases, SealedHeader};
+pub use outcome::{Observer, Outcome, Phases, SealedHeader};
 pub use remember::{MemoryOptions, Remembered};
 pub use remote::{RemoteFiles, RemoteStatus};
 pub use revocation::{
@@ -41,7 +41,7 @@ use arc_swap::ArcSwap;
 use crate::authn::{self, DpopChallenge, Subject};
 use crate::clock::{Clock, Stopwatch, UnixTime};
 use crate::evidence::{self, Evidence, PeerSources, Presented, Xfcc};
-use crate::policy::{Decision, DecisionRequest, Denial, ProofNeed};
+use crate::policy::{Decision, DecisionId, DecisionRequest, Denial, ProofNeed};
 use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, RequestLine, RequestView, SealedNames};
 use crate::signer::Signer;
@@ -95,6 +95,8 @@ pub struct Pinned<'a> {
     /// Since the check arrived.
     stopwatch: Stopwatch,
     deadline: Duration,
+    /// What the decision will be called.
+    id: DecisionId,
 }
 
 // === impl Pdp ===
@@ -214,7 +216,8 @@ impl Pdp {
     /// `deadline` from then.
     #[must_use]
     pub fn pin_since(&self, stopwatch: Stopwatch, deadline: Duration) -> Pinned<'_> {
-        Pinned { pdp: self, current: self.current.load_full(), stopwatch, deadline }
+        let (current, id) = (self.current.load_full(), self.ids.next());
+        Pinned { pdp: self, current, stopwatch, deadline, id }
     }
 
     /// How long a check may take at most.
@@ -416,7 +419,7 @@ impl Pinned<'_> {
         now: UnixTime,
         trace: &mut T,
     ) -> Decision {
-        let question = DecisionRequest { subject, request: view, now };
+        let question = DecisionRequest { subject, request: view, now, id: self.id };
         self.current.snapshot.policies().evaluate_traced(&question, trace.evaluation())
     }
 
@@ -443,7 +446,7 @@ impl Pinned<'_> {
 
     fn outcome(&self, decision: Decision, subject: Option<Subject>, phases: Phases) -> Outcome {
         Outcome {
-            id: self.pdp.ids.next(),
+            id: self.id,
             decision,
             sealed: Vec::new(),
             subject,

@@ -10,9 +10,9 @@ use aws_lc_rs::rand;
 use crate::authn::Subject;
 use crate::clock::UnixTime;
 use crate::pdp::Revision;
-use crate::policy::Decision;
+use crate::policy::{Decision, DecisionId};
 use crate::request::RequestView;
-use crate::secret::{Fingerprint, Secret, hex};
+use crate::secret::{Fingerprint, Secret};
 
 /// Everything that is known about one decided request.
 #[derive(Debug)]
@@ -63,10 +63,6 @@ pub trait Observer: fmt::Debug + Send + Sync {
     fn observe(&self, view: &RequestView, outcome: &Outcome);
 }
 
-/// 128 bits that name a decision in the answer, the audit record and the logs of every replica.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct DecisionId([u8; 16]);
-
 /// Gives out decision ids: unique across replicas, and telling nobody how many there were before.
 ///
 /// A hash of a secret and a count, since a random number generator seeds itself anew on every thread, which takes
@@ -111,29 +107,7 @@ impl DecisionIds {
         counted.copy_from_slice(&count.to_be_bytes());
         let mut id = [0; 16];
         id.copy_from_slice(Fingerprint::of(&input).as_bytes().split_at(16).0);
-        DecisionId(id)
-    }
-}
-
-// === impl DecisionId ===
-
-impl DecisionId {
-    /// An id that was given out before.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl fmt::Display for DecisionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
-    }
-}
-
-impl fmt::Debug for DecisionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        DecisionId::from_bytes(id)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use moka::Expiry;
 use moka::sync::Cache;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::authn::{
@@ -13,7 +14,7 @@ use crate::authn::{
 use crate::secret::Fingerprint;
 
 /// How much of what was verified is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MemoryOptions {
     /// Most bytes of verified certificates that are kept.

@@ -1,6 +1,7 @@
 //! Doubts about rules that are right by the letter: warnings, which keep nothing from being used.
 
 mod overdue;
+mod reach;
 mod width;
 
 use std::collections::{HashMap, HashSet};
@@ -36,6 +37,7 @@ pub(super) fn lint(
         problems.extend(domains.anybody_of_any_domain(written, rule));
         problems.extend(repetitions(written));
         problems.extend(odd_condition(written, rule));
+        problems.extend(reach::out_of_reach(written, rule));
     }
     problems.extend(repeated_hosts(written));
 }

@@ -11,6 +11,7 @@ mod claim;
 mod compile;
 mod condition;
 mod decision;
+mod decision_id;
 mod during;
 mod duties;
 mod elsewhere;
@@ -46,6 +47,7 @@ pub use asked::Asked;
 pub use check::Check;
 pub use condition::Operand;
 pub use decision::{Decision, Denial, Needs, Permit, ProofNeed, RuleName, ShadowOutcome};
+pub use decision_id::DecisionId;
 pub use duties::{AssertionRequest, HeaderMutation, Obligations, QueryMutation};
 pub use elsewhere::Elsewhere;
 pub use fact::{Fact, Sight};
@@ -79,6 +81,8 @@ pub struct DecisionRequest<'a> {
     pub request: &'a RequestView,
     /// When.
     pub now: UnixTime,
+    /// What the decision will be called.
+    pub id: DecisionId,
 }
 
 // === impl PolicySet ===

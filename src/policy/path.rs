@@ -263,6 +263,44 @@ mod tests {
         }
     }
 
+    /// What a template means, spelt out one segment after the other.
+    fn matches_slowly(template: &[&str], path: &[&str]) -> bool {
+        match (template, path) {
+            ([], []) => true,
+            (["**"], [_, ..]) => true,
+            (["*", template @ ..], [segment, path @ ..]) => {
+                !segment.is_empty() && matches_slowly(template, path)
+            }
+            ([literal, template @ ..], [segment, path @ ..]) => {
+                literal == segment && matches_slowly(template, path)
+            }
+            ([], _) | (_, []) => false,
+        }
+    }
+
+    proptest::proptest! {
+        /// P25: against a reference that is too simple to be wrong.
+        #[test]
+        fn templates_match_what_the_reference_matches(
+            template in proptest::collection::vec(proptest::sample::select(vec!["a", "b", "*"]), 0..4),
+            deep in proptest::prelude::any::<bool>(),
+            path in proptest::collection::vec(proptest::sample::select(vec!["a", "b", "**", "c d"]), 0..5),
+            slash in proptest::prelude::any::<bool>(),
+        ) {
+            let ends = |parts: &[&str], end: bool, with: &'static str| {
+                let own: Vec<_> = parts.iter().map(ToString::to_string).chain(end.then(|| with.to_owned())).collect();
+                if own.is_empty() { vec![String::new()] } else { own }
+            };
+            let (template, path) = (ends(&template, deep, "**"), ends(&path, slash, ""));
+            fn texts(parts: &[String]) -> Vec<&str> {
+                parts.iter().map(String::as_str).collect()
+            }
+            let slow = matches_slowly(&texts(&template), &texts(&path));
+            let (template, path) = (template.join("/"), path.join("/").replace(' ', "%20"));
+            proptest::prop_assert_eq!(matches(&format!("/{template}"), &format!("/{path}")), slow);
+        }
+    }
+
     #[test]
     fn captures_are_decoded_segments() {
         let template = PathTemplate::parse("/v1/{tenant}/orders/{id}").unwrap();

@@ -246,6 +246,7 @@ impl<'r> Fit<'r> {
             request: question.request,
             template: self.template,
             rule: &self.rule.name,
+            id: question.id,
             now: question.now,
             gaps,
         }

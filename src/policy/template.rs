@@ -173,6 +173,10 @@ fn take_variable(text: &str) -> Result<(Variable, &str), (String, Option<String>
         let help = String::from("write `{{` and `}}` for braces that are text");
         return Err((String::from("a brace is not closed, or was not opened"), Some(help)));
     };
+    if name == "decision.reason" {
+        let help = "that of a denial is in the audit record and the proxy's metadata";
+        return Err((String::from("an allow has no reason"), Some(String::from(help))));
+    }
     let Some(variable) = Variable::parse(name) else {
         let help = closest(name, &FORMS).map_or_else(
             || format!("known are: {}", FORMS.join(", ")),

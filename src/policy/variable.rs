@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::decision::RuleName;
+use super::decision_id::DecisionId;
 use super::gaps::{Datum, Gaps};
 use super::path::PathTemplate;
 use crate::authn::{PeerIdentity, TokenIdentity};
@@ -27,6 +28,7 @@ pub(super) enum Variable {
     RequestPath(Box<str>),
     DecisionPolicy,
     DecisionRule,
+    DecisionId,
 }
 
 /// What variables take their values from: what was verified, and the request.
@@ -38,6 +40,7 @@ pub(super) struct Facts<'a> {
     /// The template that the path matched.
     pub(super) template: Option<&'a PathTemplate>,
     pub(super) rule: &'a RuleName,
+    pub(super) id: DecisionId,
     pub(super) now: UnixTime,
     /// What was not recorded.
     pub(super) gaps: Gaps,
@@ -57,7 +60,7 @@ pub(super) enum Found {
 }
 
 /// Variables without a parameter.
-const PLAIN: [(&str, Variable); 11] = [
+const PLAIN: [(&str, Variable); 12] = [
     ("token.sub", Variable::TokenSubject),
     ("token.client", Variable::TokenClient),
     ("token.iss", Variable::TokenIssuer),
@@ -69,10 +72,11 @@ const PLAIN: [(&str, Variable); 11] = [
     ("request.host", Variable::RequestHost),
     ("decision.policy", Variable::DecisionPolicy),
     ("decision.rule", Variable::DecisionRule),
+    ("decision.id", Variable::DecisionId),
 ];
 
 /// Every form of a variable, for error messages.
-pub(super) const FORMS: [&str; 13] = [
+pub(super) const FORMS: [&str; 14] = [
     "token.sub",
     "token.client",
     "token.iss",
@@ -86,6 +90,7 @@ pub(super) const FORMS: [&str; 13] = [
     "request.path.capture",
     "decision.policy",
     "decision.rule",
+    "decision.id",
 ];
 
 // === impl Variable ===
@@ -145,7 +150,8 @@ impl Variable {
             | Self::RequestMethod
             | Self::RequestHost
             | Self::DecisionPolicy
-            | Self::DecisionRule => None,
+            | Self::DecisionRule
+            | Self::DecisionId => None,
         }
     }
 
@@ -164,7 +170,8 @@ impl Variable {
             | Self::RequestHost
             | Self::RequestPath(_)
             | Self::DecisionPolicy
-            | Self::DecisionRule => None,
+            | Self::DecisionRule
+            | Self::DecisionId => None,
         }
     }
 
@@ -207,6 +214,7 @@ impl Variable {
             }
             Self::DecisionPolicy => Some(&*facts.rule.policy).into(),
             Self::DecisionRule => Some(&*facts.rule.rule).into(),
+            Self::DecisionId => Found::One(facts.id.to_string()),
         }
     }
 }

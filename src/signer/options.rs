@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::document::HumanDuration;
 
 /// How assertions for upstreams are signed.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AssertionOptions {
     /// Our name in them: their `iss`. The same on every replica.
@@ -22,7 +23,7 @@ pub struct AssertionOptions {
 }
 
 /// Where signing keys come from. EC keys on P-256 (`ES256`) and Ed25519 keys (`EdDSA`), as PEM or JWK.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AssertionKeys {
     /// Files, one key each. The first signs, all are published.
@@ -34,7 +35,7 @@ pub enum AssertionKeys {
 }
 
 /// Keys that we make ourselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct GeneratedKeys {
     /// How long a key signs. It is published for as long before it signs, and afterwards.

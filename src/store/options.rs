@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::document::HumanDuration;
 use crate::limits::{DEFAULT_FIRST_USES, MAX_STORE_TIMEOUT};
 
 /// Where the replicas' shared state is.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum StoreOptions {
     /// In each replica's own memory: for one replica, or where nothing is used only once.
@@ -19,7 +20,7 @@ pub enum StoreOptions {
 }
 
 /// How much is kept in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct StoreMemoryOptions {
     /// Most one-time credentials that are remembered at a time, some 100 bytes each. When all of them may still be used
@@ -28,7 +29,7 @@ pub struct StoreMemoryOptions {
 }
 
 /// How Redis is reached.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RedisOptions {
     /// One server: `redis://host:6379/0`, or `rediss://` for TLS.
@@ -57,7 +58,7 @@ pub struct RedisOptions {
 }
 
 /// Where a password is. Never in the settings themselves.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PasswordSource {
     /// The file that holds it, and perhaps a line end. It is read again for every connection.
@@ -65,7 +66,7 @@ pub struct PasswordSource {
 }
 
 /// What becomes of one-time credentials while the store is lost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnLoss {
     /// They are refused.

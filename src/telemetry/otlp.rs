@@ -8,6 +8,7 @@ use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::PeriodicReader;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Exports;
@@ -16,7 +17,7 @@ use crate::document::HumanDuration;
 
 /// Where traces and metrics are sent, and how many. `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_HEADERS` and the other
 /// standard variables of an OTLP exporter are respected.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OtlpOptions {
     /// The collector, such as `http://127.0.0.1:4317`; that of `OTEL_EXPORTER_OTLP_ENDPOINT` if left out.

@@ -2,6 +2,7 @@
 //! everything that is compiled is copied.
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::tools::{self, root};
 
@@ -41,13 +42,20 @@ fn what_is_copied_exists_and_goes_to_the_builder() {
 fn what_is_compiled_is_copied() {
     let mut needed = vec![String::from("build.rs"), String::from("proto")];
     included(&root().join("src"), &mut needed);
-    let manifest = tools::read("Cargo.toml");
-    for (section, folder) in [("[[bench]]", "benches"), ("[[example]]", "examples")] {
-        needed.extend(manifest.contains(section).then(|| folder.to_owned()));
-    }
     for path in needed {
         assert!(copied().iter().any(|copy| path.starts_with(copy)), "{path} is not copied");
     }
+    let folder = tempfile::tempdir().unwrap();
+    for path in copied() {
+        let into = folder.path().join(&path);
+        std::fs::create_dir_all(into.parent().unwrap()).unwrap();
+        let done = Command::new("cp").arg("-r").arg(root().join(&path)).arg(&into).status();
+        assert!(done.unwrap().success(), "{path}");
+    }
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--no-deps", "--offline", "--locked", "--format-version", "1"]);
+    let output = cargo.current_dir(&folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// The paths in `include_str!` of every file that lead out of `src`.

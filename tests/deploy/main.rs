@@ -13,6 +13,10 @@ mod foreign;
 #[cfg(test)]
 mod image;
 #[cfg(test)]
+mod monitoring;
+#[cfg(test)]
 mod release;
 #[cfg(test)]
 mod tools;
+#[cfg(test)]
+mod values;

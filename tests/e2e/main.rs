@@ -31,6 +31,8 @@ mod load;
 #[cfg(test)]
 mod mesh;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod otlp;
 #[cfg(test)]
 mod pitfalls;

@@ -15,7 +15,7 @@ use crate::load::Load;
 const WITHIN: Duration = Duration::from_secs(2);
 
 /// How long it takes after an edit until `request` is answered with `status`; the limit where it never is.
-async fn until(client: &Client, request: &Request, status: u16) -> Duration {
+pub(crate) async fn until(client: &Client, request: &Request, status: u16) -> Duration {
     let watch = Stopwatch::start();
     while watch.elapsed() < WITHIN * 3 {
         if client.send(request).await.unwrap().status == status {

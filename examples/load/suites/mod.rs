@@ -8,6 +8,9 @@ mod scaling;
 
 use std::sync::Arc;
 
+use countersign::clock::{Clock as _, SystemClock};
+use time::OffsetDateTime;
+
 use crate::cores::Cores;
 use crate::options::{Options, Output, Suite};
 use crate::report::{Report, Table};
@@ -57,8 +60,10 @@ impl Bench<'_> {
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let build =
             if cfg!(debug_assertions) { "debug: these figures mean nothing" } else { "release" };
-        let mut table = Table::new("machine", "How it was measured", &["", ""]);
+        let mut table = Table::new("machine", "How it was measured", &["what", "how"]);
         let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
+        let today = OffsetDateTime::from_unix_timestamp(SystemClock.now().as_secs());
+        row("date", today.unwrap().date().to_string());
         row("processor", model.to_owned());
         row("kernel", format!("Linux {}", kernel.trim()));
         row("build", build.to_owned());

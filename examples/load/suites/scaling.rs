@@ -29,7 +29,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) {
         Kind::Cores,
     ] {
         let Axis { name, mut steps } = axis.steps(bench).await;
-        eprintln!("{name}");
+        eprintln!("more {name}");
         let mut turns: Vec<&mut Contender> = steps.iter_mut().map(|(_, one)| one).collect();
         take_turns(&mut turns, false, bench.options).await;
         let mut curve = Curve { name, points: Vec::new() };

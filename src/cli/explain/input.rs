@@ -129,7 +129,7 @@ fn in_file(path: &Path, snapshot: &Snapshot) -> Result<Input, String> {
     let trust = snapshot.trust();
     let issuers: Vec<_> = trust.issuers().iter().map(crate::trust::Issuer::name).collect();
     let domains: Vec<_> = trust.domains().iter().map(crate::trust::TrustDomain::name).collect();
-    let question = Question::read(&file, &issuers, &domains, &mut problems);
+    let question = Question::read(&file, &issuers, &domains, snapshot.sealed(), &mut problems);
     style::diagnostics(&problems);
     let question = question.filter(|_| !any_error(&problems));
     let question =

@@ -92,7 +92,7 @@ fn of(kinds: &[Kind]) -> Value {
         [only] => json!({ "const": only.name, "description": only.purpose }),
         _ => json!({ "enum": names, "description": "What the document is." }),
     };
-    let mut whole = json!({
+    let whole = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "countersign documents",
         "type": "object",
@@ -107,11 +107,17 @@ fn of(kinds: &[Kind]) -> Value {
         "allOf": specs,
         "$defs": generator.take_definitions(true),
     });
-    if let Ok(schema) = <&mut Schema>::try_from(&mut whole) {
-        RecursiveTransform(tidy).transform(schema);
-    }
+    let mut whole = tidied(whole);
     examples::add_to(&mut whole);
     whole
+}
+
+/// A schema as people and editors like it: without `null`, without empty defaults, a paragraph on one line.
+pub(crate) fn tidied(mut schema: Value) -> Value {
+    if let Ok(schema) = <&mut Schema>::try_from(&mut schema) {
+        RecursiveTransform(tidy).transform(schema);
+    }
+    schema
 }
 
 fn when_kind(kind: &Kind, spec: &Schema) -> Value {

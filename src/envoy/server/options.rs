@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::document::HumanDuration;
@@ -10,7 +11,7 @@ use crate::envoy::{ListenAddress, SocketOptions};
 use crate::evidence::PeerSources;
 
 /// How Envoy reaches us, and which of its words are believed.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ListenerOptions {
     /// Where to listen.
@@ -32,7 +33,7 @@ pub struct ListenerOptions {
 }
 
 /// Bounds on connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ConnectionOptions {
     /// Most that are open at a time, those still shaking hands included; further ones are closed at once.
@@ -46,7 +47,7 @@ pub struct ConnectionOptions {
 }
 
 /// Signs of life on a connection (HTTP/2 PING).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct KeepAliveOptions {
     /// Asked for after this much silence.
@@ -56,7 +57,7 @@ pub struct KeepAliveOptions {
 }
 
 /// How serving ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct DrainOptions {
     /// Between saying "not ready" and turning anybody away: the time that whoever sends requests here needs to notice.

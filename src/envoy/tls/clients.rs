@@ -1,5 +1,8 @@
 //! Which verified client certificates may ask.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use x509_parser::extensions::GeneralName;
@@ -14,11 +17,13 @@ pub struct AllowedClients {
     dns: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[derive(Default)]
 struct RawClients {
+    /// SPIFFE IDs; `*` is one whole segment, a final `**` one or more.
     spiffe: Vec<String>,
+    /// DNS names, exactly.
     dns: Vec<String>,
 }
 
@@ -50,6 +55,16 @@ impl AllowedClients {
             let GeneralName::DNSName(name) = name else { return None };
             self.dns.iter().find(|allowed| allowed.eq_ignore_ascii_case(name)).cloned()
         })
+    }
+}
+
+impl JsonSchema for AllowedClients {
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("AllowedClients")
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        RawClients::json_schema(generator)
     }
 }
 

@@ -17,6 +17,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -24,7 +25,7 @@ use crate::clock::UnixTime;
 use crate::secret::Fingerprint;
 
 /// Mutual TLS for the listener. Every file is PEM; all of them are read again when they change.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TlsOptions {
     /// Our certificate, followed by its intermediates.

@@ -18,7 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
 
 use crate::clock::{Clock, UnixTime};
@@ -72,7 +73,7 @@ struct Sharing {
 }
 
 /// What becomes of requests as long as a server that has just started could not read from the store what was revoked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum BeforeFirstSync {
     /// Those with a credential are refused.
@@ -83,7 +84,7 @@ pub enum BeforeFirstSync {
 }
 
 /// How revocation while servers run works.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RevocationOptions {
     /// What becomes of requests until the shared store was read for the first time.

@@ -33,8 +33,10 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 impl RevocationRegister {
     /// Shares what is revoked while servers run through `store` from now on.
     pub fn share(&self, store: Arc<Store>, before_first_sync: BeforeFirstSync) {
-        let task = tokio::spawn(follow(Arc::downgrade(&self.shared), Arc::clone(&store)));
+        // Locked before the task can look: finding nothing to share it would come back after a second, and until then a new
+        // server is not ready.
         let mut state = self.shared.lock();
+        let task = tokio::spawn(follow(Arc::downgrade(&self.shared), Arc::clone(&store)));
         state.sharing = Some(Sharing {
             store,
             before_first_sync,

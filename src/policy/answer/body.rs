@@ -35,16 +35,37 @@ impl Words<'_> {
                 self.with_document(self.members(head), "detail")
             }
             Form::Text => {
-                let text = self.text().unwrap_or_else(|| title(self.status));
+                let text = self.text().unwrap_or_else(|| title(self.status).to_owned());
                 format!("{text} (decision {})\n", self.id)
             }
+        }
+    }
+
+    /// A text of the document, with what every denial tells in its places: letters, digits and `_`, which end nothing.
+    pub(super) fn fill(&self, text: &str) -> String {
+        let [id, word] = CustomAnswer::TOLD;
+        match text.contains("{decision.") {
+            true => text.replace(id, self.id).replace(word, &self.word()),
+            false => text.to_owned(),
+        }
+    }
+
+    fn fill_value(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.fill(text)),
+            Value::Array(values) => values.iter().map(|value| self.fill_value(value)).collect(),
+            Value::Object(members) => {
+                let filled = members.iter().map(|(name, own)| (name.clone(), self.fill_value(own)));
+                Value::Object(filled.collect())
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
         }
     }
 
     /// What clients of gRPC show for the status.
     pub(super) fn grpc_message(&self) -> String {
         let word = self.word();
-        let text = self.text().unwrap_or(&word);
+        let text = self.text().unwrap_or(word);
         let message = format!("{text} (decision {})", self.id);
         utf8_percent_encode(&message, GRPC_MESSAGE).to_string()
     }
@@ -73,12 +94,12 @@ impl Words<'_> {
             members.insert(message.to_owned(), json!(text));
         }
         let own = self.custom.into_iter().flat_map(|custom| &custom.json);
-        members.extend(own.map(|(name, value)| (name.clone(), value.clone())));
+        members.extend(own.map(|(name, value)| (name.clone(), self.fill_value(value))));
         format!("{}\n", Value::Object(members))
     }
 
-    fn text(&self) -> Option<&str> {
-        self.custom.and_then(|custom| custom.text.as_deref())
+    fn text(&self) -> Option<String> {
+        self.custom.and_then(|custom| custom.text.as_deref()).map(|text| self.fill(text))
     }
 
     /// A status that says something else than the answer comes with its own word, or it would give the answer away.

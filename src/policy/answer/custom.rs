@@ -28,6 +28,9 @@ pub(in crate::policy) struct Redirect {
 // === impl CustomAnswer ===
 
 impl CustomAnswer {
+    /// What may stand in its texts, beside plain text: what every denial tells.
+    pub(in crate::policy) const TOLD: [&str; 2] = ["{decision.id}", "{decision.word}"];
+
     /// Our own failures and throttling stay what they are: whoever gets 503 must be able to tell that trying again helps.
     pub(super) const fn applies_to(answer: ClientAnswer) -> bool {
         match answer {

@@ -40,25 +40,25 @@ impl Answer {
     pub fn of(denial: &Denial, request: &RequestView, id: &str) -> Self {
         let answer = denial.rejection().reason().client_answer();
         let custom = denial.custom().filter(|_| CustomAnswer::applies_to(answer));
+        let redirect = custom.and_then(|custom| custom.redirect(answer, request));
+        let own_status = custom.and_then(|custom| custom.status).unwrap_or(answer.status());
+        let status = redirect.map_or(own_status, |redirect| redirect.status);
+        let words = Words { answer, status, custom, id };
         let mut headers = vec![
             (Cow::from("cache-control"), "no-store".to_owned()),
             (Cow::from(DECISION_ID_HEADER), id.to_owned()),
         ];
         for (name, value) in custom.iter().flat_map(|custom| &custom.headers) {
             headers.retain(|(own, _)| *own != **name);
-            headers.push((Cow::from(name.to_string()), value.to_string()));
+            headers.push((Cow::from(name.to_string()), words.fill(value)));
         }
-        let redirect = custom.and_then(|custom| custom.redirect(answer, request));
         if let Some(redirect) = redirect {
-            headers.push((Cow::from("location"), redirect.to.to_string()));
+            headers.push((Cow::from("location"), words.fill(&redirect.to)));
         }
-        let own_status = custom.and_then(|custom| custom.status).unwrap_or(answer.status());
-        let status = redirect.map_or(own_status, |redirect| redirect.status);
         let challenge = challenge_for(status, answer, denial);
         headers.extend(challenge.map(|value| (Cow::from("www-authenticate"), value)));
         let nonce = denial.needs().proof.as_ref().and_then(|proof| proof.nonce.clone());
         headers.extend(nonce.map(|nonce| (Cow::from("dpop-nonce"), nonce)));
-        let words = Words { answer, status, custom, id };
         let body = if is_grpc(request) {
             // Envoy keeps these, and drops the HTTP status: it would tell 429 as UNAVAILABLE otherwise.
             headers.push((Cow::from("grpc-status"), words.grpc_status().to_string()));

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::Compiler;
 use crate::document::Spanned;
 use crate::document::answers::{BodySpec, DenySpec, RedirectFor, RedirectSpec};
@@ -76,6 +78,9 @@ impl Compiler<'_, '_> {
                     self.error_with("invalid-value", json, message, "remove it");
                 }
             }
+            if json.value.values().any(holds_quotes) {
+                self.says_too_much(json);
+            }
             answer.json.clone_from(&json.value);
         }
     }
@@ -106,12 +111,16 @@ impl Compiler<'_, '_> {
 
     /// Nothing about a caller goes into a denial, and whoever writes a template expects it to.
     fn quotes_nothing(&mut self, text: &Spanned<String>) {
-        let quotes = ["{token.", "{peer.", "{request.", "{decision."];
-        if quotes.iter().any(|start| text.value.contains(start)) {
-            let message = "a denial tells nothing about the caller, the rule or the request";
-            let help = "write plain text; the decision id is always told";
-            self.error_with("invalid-template", text, message, help);
+        if quotes_something(&text.value) {
+            self.says_too_much(text);
         }
+    }
+
+    fn says_too_much<T>(&mut self, place: &Spanned<T>) {
+        let message = "a denial tells nothing about the caller, the rule or the request";
+        let help = "write plain text, with `{decision.id}` and `{decision.word}` at most; the reason is in the audit \
+                    record of that id";
+        self.error_with("invalid-template", place, message, help);
     }
 
     fn redirect(&mut self, spec: &RedirectSpec) -> Option<Redirect> {
@@ -132,6 +141,21 @@ impl Compiler<'_, '_> {
     }
 }
 
+/// Whether a text has a template, but for what every denial tells anyway.
+fn quotes_something(text: &str) -> bool {
+    let told = CustomAnswer::TOLD.iter().fold(text.to_owned(), |text, own| text.replace(own, ""));
+    ["{token.", "{peer.", "{request.", "{decision."].iter().any(|start| told.contains(start))
+}
+
+fn holds_quotes(value: &Value) -> bool {
+    match value {
+        Value::String(text) => quotes_something(text),
+        Value::Array(values) => values.iter().any(holds_quotes),
+        Value::Object(members) => members.values().any(holds_quotes),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// An `https` URL with a host, or a path that no browser reads as another host.
 fn check_place(to: &str) -> Result<(), (String, &'static str)> {
     let help = "write an `https://` URL, or a path that starts with one `/`";
@@ -141,7 +165,7 @@ fn check_place(to: &str) -> Result<(), (String, &'static str)> {
     }
     let is_path = to.starts_with('/') && !to.starts_with("//");
     let host = to.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next());
-    let is_url = host.is_some_and(|host| !host.is_empty() && !host.contains('@'));
+    let is_url = host.is_some_and(|host| !host.is_empty() && !host.contains(['@', '{']));
     if is_path || is_url {
         return Ok(());
     }
@@ -169,6 +193,8 @@ mod tests {
             ("javascript:alert(1)", false),
             ("login", false),
             ("", false),
+            ("https://login.example.com/?ref={decision.id}", true),
+            ("https://{decision.id}.example.com/", false),
             ("https://a b", false),
             ("https://a\r\nx: y", false),
         ] {

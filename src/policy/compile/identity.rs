@@ -143,7 +143,9 @@ impl Compiler<'_, '_> {
             (None, None, None, Some(exists)) => ClaimTest::Exists(exists.value),
             _ => {
                 let message = "a claim condition needs exactly one of `equals`, `in`, `contains` and `exists`";
-                self.error("one-of", spec, message);
+                let help = "`equals`: it is this; `in`: it is one of these; `contains`: it is a list that has this; \
+                            several conditions are entries of their own";
+                self.error_with("one-of", spec, message, help);
                 return None;
             }
         };
@@ -211,7 +213,8 @@ fn read_acr(text: &String) -> Result<String, Problem> {
 
 fn read_scalar(value: &serde_json::Value) -> Result<Scalar, Problem> {
     Scalar::read(value).ok_or_else(|| {
-        let help = "claims are compared with text, whole numbers, `true` and `false`";
+        let help = "claims are compared with text, whole numbers, `true` and `false`; for one of several there is `in`, for an \
+                    element of a list `contains`";
         (
             "invalid-value",
             String::from("claims cannot be compared with this value"),

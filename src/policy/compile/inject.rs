@@ -146,6 +146,14 @@ impl Compiler<'_, '_> {
             self.error_with("unknown-variable", audience, message, "add `peer` or `token`");
         }
         let lifetime = lifetime.as_ref().map_or(DEFAULT_LIFETIME, |own| self.lifetime(own));
+        for (_, value) in claims.iter().flat_map(|claims| &claims.value.0) {
+            if value.value.contains("{decision.id}") {
+                let message =
+                    "one assertion serves many requests, and each has its own decision id";
+                let help = "set it as a header of its own, under `inject.headers`";
+                self.error_with("invalid-template", value, message, help);
+            }
+        }
         Some(AssertionDuty {
             claims: self.each_injection(claims, &check_member(&OWN_CLAIMS), within),
             header: header?.into(),

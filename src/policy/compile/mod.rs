@@ -29,7 +29,7 @@ use crate::document::policy::{
 use crate::document::{
     Diagnostic, Document, Origin, Span, Spanned, Spec, TokenPlaceSpec, closest, is_name,
 };
-use crate::request::{PathLeniency, SealedNames};
+use crate::request::{PathLeniency, SealedNames, TokenPlace};
 
 /// The names of other documents that rules may refer to.
 #[derive(Clone, Copy, Debug)]
@@ -102,8 +102,8 @@ pub(super) fn compile<'a>(
     index
 }
 
-/// The headers that carry credentials, those that issuers name included.
-fn sealed_by(documents: &[Document]) -> SealedNames {
+/// The headers and query parameters that carry credentials, those that issuers name included.
+pub(super) fn sealed_by(documents: &[Document]) -> SealedNames {
     let places = documents.iter().filter_map(|document| match &document.spec {
         Spec::TokenIssuer(spec) => spec.tokens.as_ref(),
         Spec::TrustDomain(_)
@@ -112,12 +112,13 @@ fn sealed_by(documents: &[Document]) -> SealedNames {
         | Spec::PolicySuite(_)
         | Spec::RevocationList(_) => None,
     });
-    SealedNames::with(places.flat_map(|places| &places.value).filter_map(|place| match place {
-        TokenPlaceSpec::Header(name) => Some(name.value.as_str()),
-        TokenPlaceSpec::Authorization {} | TokenPlaceSpec::Cookie(_) | TokenPlaceSpec::Query(_) => {
-            None
-        }
-    }))
+    let places = places.flat_map(|places| &places.value).map(|place| match place {
+        TokenPlaceSpec::Authorization {} => TokenPlace::Authorization,
+        TokenPlaceSpec::Header(name) => TokenPlace::Header(name.value.to_ascii_lowercase()),
+        TokenPlaceSpec::Cookie(name) => TokenPlace::Cookie(name.value.clone()),
+        TokenPlaceSpec::Query(name) => TokenPlace::Query(name.value.clone()),
+    });
+    SealedNames::for_places(&places.collect::<Vec<_>>())
 }
 
 // === impl Compiler ===

@@ -97,6 +97,25 @@ impl Condition {
         self.slots.iter().all(|slot| matches!(slot, Slot::Pattern(_)))
     }
 
+    /// What it demands of a variable by `==` with a text or a number, where nothing but `&&` puts its parts together.
+    pub(super) fn demands(&self) -> Vec<(String, String)> {
+        if self.text.contains("||") || self.text.contains('?') {
+            return Vec::new();
+        }
+        let demand = |part: String| {
+            let (one, other) = part.split_once("==")?;
+            let (one, other) = (one.trim(), other.trim());
+            let (name, value) =
+                if one.starts_with("request.") { (one, other) } else { (other, one) };
+            let bare = value.trim_matches(['"', '\'']);
+            let is_text =
+                value.len() == bare.len().saturating_add(2) && !bare.contains(['"', '\'', '\\']);
+            let is_number = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+            (is_text || is_number).then(|| (name.to_owned(), bare.to_owned()))
+        };
+        self.parts().into_iter().filter_map(demand).collect()
+    }
+
     /// Whether it has a regular expression that is not about the whole text.
     pub(super) fn has_open_pattern(&self) -> bool {
         self.slots.iter().any(|slot| matches!(slot, Slot::Pattern(p) if !p.is_anchored()))

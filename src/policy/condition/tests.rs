@@ -67,6 +67,7 @@ fn holds_with(text: &str, claims: Value) -> Truth {
         request: &request(),
         template: Some(&template),
         rule: &rule,
+        id: crate::policy::DecisionId::default(),
         now: UnixTime::from_secs(1_000),
         gaps: crate::policy::Gaps::NONE,
     })

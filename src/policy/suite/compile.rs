@@ -18,8 +18,11 @@ use crate::document::policy_suite::{
 };
 use crate::document::{Diagnostic, Document, Origin, Spanned, Spec, closest};
 use crate::evidence_level::EvidenceLevel;
+use crate::policy::compile::sealed_by;
 use crate::reason::Reason;
-use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, Target, Text};
+use crate::request::{
+    Body, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target, Text,
+};
 
 /// The moment of cases that name none: 2026-01-01T00:00:00Z.
 const DEFAULT_NOW: UnixTime = UnixTime::from_secs(1_767_225_600);
@@ -33,6 +36,8 @@ pub(super) struct Compiler<'a> {
     issuers: &'a [&'a str],
     /// The names of `TrustDomain` documents.
     domains: &'a [&'a str],
+    /// What carries credentials, which no rule sees.
+    sealed: &'a SealedNames,
     /// By name; none at all for one that has an error of its own.
     peers: BTreeMap<&'a str, Credential<PeerIdentity>>,
     tokens: BTreeMap<&'a str, Credential<Vec<TokenIdentity>>>,
@@ -42,10 +47,11 @@ pub(super) struct Compiler<'a> {
 pub(super) fn compile(documents: &[Document], problems: &mut Vec<Diagnostic>) -> Vec<Suite> {
     let issuers = names(documents, |spec| matches!(spec, Spec::TokenIssuer(_)));
     let domains = names(documents, |spec| matches!(spec, Spec::TrustDomain(_)));
+    let sealed = sealed_by(documents);
     let mut suites = Vec::new();
     for document in documents {
         let Spec::PolicySuite(spec) = &document.spec else { continue };
-        let mut compiler = Compiler::new(&document.origin, &issuers, &domains, problems);
+        let mut compiler = Compiler::new(&document.origin, &issuers, &domains, &sealed, problems);
         suites.push(compiler.suite(&document.metadata.name.value, spec));
     }
     suites
@@ -63,10 +69,11 @@ impl<'a> Compiler<'a> {
         origin: &'a Origin,
         issuers: &'a [&'a str],
         domains: &'a [&'a str],
+        sealed: &'a SealedNames,
         problems: &'a mut Vec<Diagnostic>,
     ) -> Self {
         let (peers, tokens) = (BTreeMap::new(), BTreeMap::new());
-        Self { origin, issuers, domains, peers, tokens, problems }
+        Self { origin, issuers, domains, sealed, peers, tokens, problems }
     }
 
     /// One request with its caller.
@@ -128,8 +135,10 @@ impl<'a> Compiler<'a> {
 
     fn peer(&mut self, place: &Spanned<PeerFixture>) -> Option<Credential<PeerIdentity>> {
         let fixture = &place.value;
-        let PeerFixture { trust_domain, rejected, spiffe, dns, evidence } = fixture;
-        let more = spiffe.is_some() || dns.is_some() || evidence.is_some();
+        let PeerFixture { trust_domain, rejected, spiffe, dns, uris, emails, subject, evidence } =
+            fixture;
+        let names = [dns, uris, emails].iter().any(|names| names.is_some());
+        let more = names || spiffe.is_some() || subject.is_some() || evidence.is_some();
         if let Some(code) = rejected {
             return self.rejected(code, trust_domain.is_some() || more);
         }
@@ -147,9 +156,19 @@ impl<'a> Compiler<'a> {
                 }
             },
         };
-        let dns =
-            fixture.dns.iter().flatten().map(|name| name.value.to_ascii_lowercase()).collect();
-        let facts = PeerFacts { spiffe, dns, ..PeerFacts::of(&trust_domain.value) };
+        let each = |names: &Option<Texts>| -> Vec<String> {
+            names.iter().flatten().map(|name| name.value.clone()).collect()
+        };
+        let id = spiffe.iter().map(ToString::to_string);
+        let facts = PeerFacts {
+            dns: each(dns).iter().map(|name| name.to_ascii_lowercase()).collect(),
+            // A SPIFFE ID is a URI of its certificate, too.
+            uris: id.chain(each(uris)).collect(),
+            emails: each(emails),
+            subject: fixture.subject.clone(),
+            spiffe,
+            ..PeerFacts::of(&trust_domain.value)
+        };
         let level = fixture.evidence.unwrap_or(EvidenceLevel::Full);
         Some(Credential::Verified(PeerIdentity::assertion(facts, level)))
     }
@@ -238,9 +257,12 @@ impl<'a> Compiler<'a> {
 
     fn request(&mut self, fixture: &RequestFixture) -> Option<RequestView> {
         let mut headers = Headers::default();
-        for (name, value) in fixture.headers.iter().flat_map(|entries| &entries.0) {
+        let open = |name: &str| !self.sealed.contains(&name.to_ascii_lowercase());
+        let own = fixture.headers.iter().flat_map(|entries| &entries.0);
+        for (name, value) in own.filter(|(name, _)| open(&name.value)) {
             headers.push(&name.value, HeaderValue::new(value.value.as_bytes().to_vec()));
         }
+        let (path, _) = self.sealed.split_target((&fixture.path).into());
         let context = fixture.context_extensions.iter().flat_map(|entries| &entries.0);
         Some(RequestView {
             id: Text::default(),
@@ -248,8 +270,8 @@ impl<'a> Compiler<'a> {
             scheme: fixture.scheme.as_deref().unwrap_or("https").into(),
             protocol: "HTTP/2".into(),
             raw_host: (&fixture.host).into(),
-            raw_path: (&fixture.path).into(),
-            target: Target::parse(&fixture.host, &fixture.path),
+            target: Target::parse(&fixture.host, path.clone()),
+            raw_path: path,
             headers,
             source: self.endpoint(fixture.source.as_ref())?,
             destination: self.endpoint(fixture.destination.as_ref())?,

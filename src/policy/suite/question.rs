@@ -7,7 +7,7 @@ use super::{Case, Suite};
 use crate::authn::Subject;
 use crate::clock::UnixTime;
 use crate::document::{Diagnostic, SourceFile, question};
-use crate::request::RequestView;
+use crate::request::{RequestView, SealedNames};
 
 /// A request with a caller who is taken at their word.
 #[derive(Debug)]
@@ -24,17 +24,18 @@ pub struct Question {
 
 impl Question {
     /// Reads a file with `request`, `peer`, `token` or `tokens`, and `now`, in the shapes that a suite has them in. `issuers` and
-    /// `domains` are the names of the documents that it may refer to. Every problem goes to `problems`; where one of them is an
+    /// `domains` are the names of the documents that it may refer to, `sealed` is what carries credentials. Every problem goes to `problems`; where one of them is an
     /// error the result must not be used.
     #[must_use]
     pub fn read(
         file: &Arc<SourceFile>,
         issuers: &[&str],
         domains: &[&str],
+        sealed: &SealedNames,
         problems: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
         let (spec, origin) = question(file).map_err(|problem| problems.push(problem)).ok()?;
-        Compiler::new(&origin, issuers, domains, problems).question(&spec)
+        Compiler::new(&origin, issuers, domains, sealed, problems).question(&spec)
     }
 }
 

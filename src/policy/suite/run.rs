@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Case, Coverage, Expectation, Suite};
 use crate::document::Span;
-use crate::policy::{Decision, DecisionRequest, Effect, PolicySet, Recorder};
+use crate::policy::{Decision, DecisionId, DecisionRequest, Effect, PolicySet, Recorder};
 use crate::request::RequestView;
 
 /// How a suite went.
@@ -54,7 +54,8 @@ impl Suite {
         let cases = self.cases.iter().map(|case| {
             let mut recorder = Recorder::default();
             let Case { subject, request, .. } = case;
-            let question = DecisionRequest { subject, request, now: self.now };
+            let question =
+                DecisionRequest { subject, request, now: self.now, id: DecisionId::default() };
             let decision = policies.evaluate_traced(&question, &mut recorder);
             coverage.add(&recorder);
             CaseReport {

@@ -219,3 +219,65 @@ fn a_document_cannot_disguise_our_own_failures() {
         assert!(!format!("{answer:?}").contains("canary"));
     }
 }
+
+/// Whoever reads an upstream's log finds the decision; the caller finds what to ask about, in every form of a denial.
+#[test]
+fn the_id_of_a_decision_goes_where_a_document_puts_it() {
+    let set = rules(&[
+        "{ name: r, effect: allow, on: { paths: [/a] }, token: { issuer: corp }, inject: { headers: { x-decision: 'id={decision.id}' }, responseHeaders: { x-id: '{decision.id}' }, query: { id: '{decision.id}' }, metadata: { id: '{decision.id}', by: '{decision.policy}/{decision.rule}' } } }",
+        "{ name: d, effect: deny, on: { paths: [/d] }, deny: { status: 404, body: { text: 'Ask for {decision.id}.', json: { deep: [{ id: '{decision.id}' }], word: '{decision.word}' } }, headers: { x-help: '/help/{decision.id}' } } }",
+        "{ name: e, effect: deny, on: { paths: [/e] }, deny: { redirect: { to: '/login?why={decision.word}&ref={decision.id}', for: every } } }",
+    ]);
+    let own = allowed(&set, &alice(), &get("/a")).obligations().clone();
+    assert_eq!(
+        (&*own.headers[0].value, &*own.response_headers[0].value),
+        (&*format!("id={ID}"), ID)
+    );
+    assert_eq!(own.query[0].value, ID);
+    assert_eq!(Value::Object(own.metadata), json!({ "id": ID, "by": "orders/r" }));
+
+    let answer = told(&set, &alice(), &get("/d"));
+    assert_eq!(answer.header("x-help"), Some(format!("/help/{ID}").as_str()));
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    // A status of the document's own hides what was decided, the word too.
+    let expected = json!({ "error": "not_found", "decision_id": ID, "message": format!("Ask for {ID}."), "deep": [{ "id": ID }], "word": "not_found" });
+    assert_eq!(body, expected);
+    let grpc = with_header(get("/d"), "content-type", b"application/grpc");
+    let answer = told(&set, &alice(), &grpc);
+    assert_eq!(
+        answer.header("grpc-message"),
+        Some(format!("Ask for {ID}. (decision {ID})").as_str())
+    );
+    let browser = with_header(get("/e"), "accept", b"text/html");
+    let place = format!("/login?why=forbidden&ref={ID}");
+    assert_eq!(told(&set, &alice(), &browser).header("location"), Some(place.as_str()));
+}
+
+/// P75: a denial quotes nothing but its id and its word; and what would be empty or wrong in an allow is refused, too.
+#[test]
+fn what_a_decision_does_not_tell_cannot_be_asked_for() {
+    let refused = |rule: &str| {
+        let text = format!("target: {{ hosts: [a.example] }}\nrules:\n  - {rule}");
+        let (_, problems) = try_compile(&policy("p", &text));
+        problems.iter().map(|problem| problem.code).collect::<Vec<_>>()
+    };
+    for answer in [
+        "body: { text: '{decision.reason}' }",
+        "body: { text: '{decision.rule}' }",
+        "body: { json: { deep: [{ who: 'x {token.sub}' }] } }",
+        "headers: { x-why: '{decision.policy}' }",
+        "redirect: { to: 'https://login.example/?u={request.path.id}' }",
+    ] {
+        let rule = format!("{{ name: r, effect: deny, deny: {{ {answer} }} }}");
+        assert_eq!(refused(&rule), ["invalid-template"], "{answer}");
+    }
+    for inject in [
+        "headers: { x-why: '{decision.reason}' }",
+        "assertion: { header: x-caller, audience: a, claims: { id: '{decision.id}' } }",
+    ] {
+        let rule = format!(
+            "{{ name: r, effect: allow, token: {{ issuer: corp }}, inject: {{ {inject} }} }}"
+        );
+        assert_eq!(refused(&rule), ["invalid-template"], "{inject}");
+    }
+}

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::fixtures::*;
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject};
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::{Decision, PolicySet};
+use crate::policy::{Decision, DecisionId, PolicySet};
 use crate::reason::{ClientAnswer, Reason};
 
 const WEB: &str =
@@ -441,7 +441,12 @@ fn only_the_rules_of_the_host_and_the_first_segment_are_visited() {
     let mut recorder = crate::policy::Recorder::default();
     let (subject, request) = (web(), request("GET", "h42.example.com", "/p7/x"));
     let now = crate::clock::UnixTime::from_secs(0);
-    let question = crate::policy::DecisionRequest { subject: &subject, request: &request, now };
+    let question = crate::policy::DecisionRequest {
+        subject: &subject,
+        request: &request,
+        now,
+        id: DecisionId::default(),
+    };
     assert!(set.evaluate_traced(&question, &mut recorder).is_allow());
     assert_eq!(recorder.rules().len(), 1);
 }

@@ -6,7 +6,7 @@ use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenI
 use crate::clock::UnixTime;
 use crate::document::{self, SourceFile};
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::{Decision, DecisionRequest, PolicySet};
+use crate::policy::{Decision, DecisionId, DecisionRequest, PolicySet};
 use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, Target, Text};
 
 /// A policy document called `name` with `spec`, given from its first key on.
@@ -122,7 +122,7 @@ pub(in crate::policy) fn decide(
     request: &RequestView,
 ) -> Decision {
     let now = UnixTime::from_secs(1_800_000_000);
-    set.evaluate(&DecisionRequest { subject, request, now })
+    set.evaluate(&DecisionRequest { subject, request, now, id: DecisionId::default() })
 }
 
 /// `allow RULE` or `deny REASON [RULE]`, short enough for tables.

@@ -53,7 +53,8 @@ const OF_PEER: [&str; 3] = [
     r#"peer.dns.exists(d, d == "front.web.svc")"#,
 ];
 
-const PEER_KEYS: [&str; 10] = [
+const PEER_KEYS: [&str; 11] = [
+    "use: front",
     "spiffe: ['spiffe://prod.example/ns/web/sa/*']",
     "spiffe: ['spiffe://prod.example/ns/ops/**', 'spiffe://prod.example/ns/web/sa/front']",
     "trustDomain: prod",
@@ -66,7 +67,12 @@ const PEER_KEYS: [&str; 10] = [
     "evidence: full",
 ];
 
-const TOKEN_KEYS: [&str; 15] = [
+const TOKEN_KEYS: [&str; 20] = [
+    "use: reader",
+    "binding: dpop",
+    "binding: any",
+    "bind: { claim: client_id, to: peer.spiffe, map: 'spiffe://prod.example/ns/{client}/sa/front' }",
+    "bind: { claim: /tenant, to: peer.dns, evidence: leaf }",
     "scopes: [read]",
     "scopes: [read, write]",
     "anyScope: [write, admin]",
@@ -94,7 +100,43 @@ const HEADER_TESTS: [&str; 6] = [
 ];
 
 /// Keys that a deny rule must not have: it would spare those who show less.
-const NOT_FOR_DENY: [&str; 4] = ["binding", "acr", "maxAge", "evidence"];
+const NOT_FOR_DENY: [&str; 5] = ["bind", "acr", "maxAge", "evidence", "use: reader"];
+
+/// What rules of several policies use.
+const FRAGMENTS: &str = "---
+apiVersion: countersign.dev/v1alpha1
+kind: Fragments
+metadata: { name: shared }
+spec:
+  peers: { front: { spiffe: ['spiffe://prod.example/ns/*/sa/front'], dns: [front.web.svc] } }
+  tokens: { reader: { issuer: corp, scopes: [read], binding: any, acr: [gold] } }
+  conditions: { reads: 'request.method == \"GET\" || request.fullPath != \"/a\"' }
+";
+
+/// When a rule counts: at the moment that is asked about, and at others.
+const TIMES: [&str; 5] = [
+    "during: { from: 2027-01-01T00:00:00Z }",
+    "during: { until: 2027-01-01T00:00:00Z }",
+    "during: { weekly: [{ days: [fri], from: '07:00', until: '09:00', zone: UTC }] }",
+    "during: { weekly: [{ from: '22:00', until: '02:00', zone: '+01:00' }] }",
+    "during: { from: 2027-01-15T08:00:00Z, until: 2027-01-15T08:00:01Z }",
+];
+
+/// What an allow does, for rules that ask for a token.
+const DUTIES: [&str; 5] = [
+    "inject: { headers: { x-tenant: '{token.claims./tenant}', x-note: '{token.claims./note}' } }",
+    "inject: { headers: { x-decision: '{decision.id}' }, responseHeaders: { x-note: '{token.claims./note}' } }",
+    "inject: { query: { tenant: 't {token.claims./tenant}' }, metadata: { note: '{token.claims./note}', groups: '{token.claims./groups}' } }",
+    "inject: { assertion: { header: x-caller, audience: orders, claims: { note: '{token.claims./note}' } } }",
+    "remove: { token: true, headers: [x-h], query: [q] }",
+];
+
+/// What a denied caller is told.
+const DENIALS: [&str; 3] = [
+    "deny: { status: 404 }",
+    "deny: { body: { text: 'Ask for {decision.id}.', json: { code: 7, why: '{decision.word}' } }, headers: { x-team: orders } }",
+    "deny: { redirect: { to: '/login?ref={decision.id}', for: every } }",
+];
 
 /// One rule as the text of its conditions, without name and effect; and what its policy is about.
 #[derive(Clone, Debug)]
@@ -107,7 +149,8 @@ pub(super) struct Sketch {
     peer: Option<Vec<&'static str>>,
     token: Option<Vec<&'static str>>,
     when: Option<&'static str>,
-    inject: bool,
+    duties: Option<&'static str>,
+    answer: Option<&'static str>,
 }
 
 // === impl Sketch ===
@@ -134,11 +177,15 @@ impl Sketch {
             distinct(keys).into_iter().filter(|key| !refused(key)).collect()
         };
         lines.extend(self.peer.as_ref().map(|keys| match kept(keys).as_slice() {
+            keys if keys.contains(&"use: front") => String::from("peer: { use: front }"),
             [] => String::from("peer: { any: true }"),
             [one] if one.starts_with("evidence") => format!("peer: {{ any: true, {one} }}"),
             keys => format!("peer: {{ {} }}", keys.join(", ")),
         }));
         lines.extend(self.token.as_ref().map(|keys| {
+            if kept(keys).contains(&"use: reader") {
+                return String::from("token: { use: reader }");
+            }
             let keys: Vec<_> = std::iter::once("issuer: corp").chain(kept(keys)).collect();
             format!("token: {{ {} }}", keys.join(", "))
         }));
@@ -148,9 +195,8 @@ impl Sketch {
         if !denies && self.peer.is_none() && self.token.is_none() {
             lines.push(String::from("public: true"));
         }
-        if !denies && self.inject && self.token.is_some() {
-            lines.push(String::from("inject: { headers: { x-tenant: '{token.claims./tenant}', x-note: '{token.claims./note}' } }"));
-        }
+        let duties = self.duties.filter(|_| !denies && self.token.is_some());
+        lines.extend([duties, self.answer].into_iter().flatten().map(str::to_owned));
         lines.join("\n      ")
     }
 
@@ -188,20 +234,23 @@ pub(super) fn sketch() -> impl Strategy<Value = Sketch> {
         select(HEADER_TESTS.to_vec()).prop_map(|test| format!("query: [{{ name: q, {test} }}]"));
     let parts = (
         weighted(0.1, Just(String::from("source: [10.0.0.0/8]"))),
+        weighted(0.1, Just(String::from("destination: [10.1.0.0/16]"))),
         weighted(0.1, Just(String::from("contextExtensions: { tier: gold }"))),
+        weighted(0.1, Just(String::from("conditions: [reads]"))),
+        weighted(0.15, select(TIMES.to_vec()).prop_map(str::to_owned)),
         weighted(0.2, headers),
         weighted(0.15, query),
     )
-        .prop_map(|(a, b, c, d)| [a, b, c, d].into_iter().flatten().collect());
+        .prop_map(|(a, b, c, d, e, f, g)| [a, b, c, d, e, f, g].into_iter().flatten().collect());
     let when: Vec<_> = [OF_REQUEST.as_slice(), &OF_TOKEN, &OF_PEER].concat();
     (
         (select(TARGETS.to_vec()), effect_and_mode, weighted(0.5, on), parts),
         weighted(0.35, vec(select(PEER_KEYS.to_vec()), 0..3)),
         weighted(0.5, vec(select(TOKEN_KEYS.to_vec()), 0..3)),
         weighted(0.3, select(when)),
-        any::<bool>(),
+        (weighted(0.6, select(DUTIES.to_vec())), weighted(0.2, select(DENIALS.to_vec()))),
     )
-        .prop_map(|((target, (effect, mode), on, parts), peer, token, when, inject)| Sketch {
+        .prop_map(|((target, (effect, mode), on, parts), peer, token, when, told)| Sketch {
             target,
             effect,
             mode,
@@ -210,7 +259,8 @@ pub(super) fn sketch() -> impl Strategy<Value = Sketch> {
             peer,
             token,
             when,
-            inject,
+            duties: told.0,
+            answer: told.1,
         })
 }
 
@@ -316,14 +366,17 @@ pub(super) fn question() -> impl Strategy<Value = RequestView> {
         "/a//b",
     ]);
     let values = vec(select(vec![b"x".as_slice(), b"x,y", b"y", b"\xff", b""]), 0..3);
-    let address = select(vec![None, Some("10.0.0.1:1"), Some("[::1]:1")]);
+    let address = || select(vec![None, Some("10.0.0.1:1"), Some("10.1.2.3:1"), Some("[::1]:1")]);
+    let address = (address(), address());
     let rest = (select(vec![None, Some("gold"), Some("tin")]), select(vec!["https", "http", ""]));
     (host, method, path, values, address, rest).prop_map(
         |(host, method, path, values, address, (tier, scheme))| {
             let plain = request(method, host, path);
             let mut view =
                 values.into_iter().fold(plain, |view, value| with_header(view, "x-h", value));
-            view.source.address = address.map(|text| text.parse().unwrap());
+            let (source, destination) = address;
+            view.source.address = source.map(|text| text.parse().unwrap());
+            view.destination.address = destination.map(|text| text.parse().unwrap());
             view.context_extensions.extend(tier.map(|tier| ("tier".into(), tier.into())));
             view.scheme = scheme.into();
             view
@@ -354,7 +407,7 @@ pub(super) fn documents(sketches: &[(usize, &Sketch)]) -> String {
             rules.concat()
         )
     };
-    targets.into_iter().map(document).collect()
+    targets.into_iter().map(document).chain([FRAGMENTS.to_owned()]).collect()
 }
 
 pub(super) fn numbered(sketches: &[Sketch]) -> Vec<(usize, &Sketch)> {

@@ -3,7 +3,7 @@
 
 use super::fixtures::*;
 use crate::clock::UnixTime;
-use crate::policy::{DecisionRequest, PolicySet};
+use crate::policy::{DecisionId, DecisionRequest, PolicySet};
 use crate::reason::Reason;
 use crate::request::RequestView;
 
@@ -28,7 +28,12 @@ fn a_rule_counts_at_its_time_and_at_no_other() {
     ] {
         let now = UnixTime::from_secs(seconds);
         let (subject, request) = (web(), get("/"));
-        let question = DecisionRequest { subject: &subject, request: &request, now };
+        let question = DecisionRequest {
+            subject: &subject,
+            request: &request,
+            now,
+            id: DecisionId::default(),
+        };
         assert_eq!(allow.evaluate(&question).is_allow(), inside, "{seconds}");
         assert_eq!(deny.evaluate(&question).is_allow(), !inside, "{seconds}");
     }

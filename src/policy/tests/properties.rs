@@ -11,13 +11,19 @@ use crate::clock::UnixTime;
 use crate::policy::host::HostPattern;
 use crate::policy::rule::HostFit;
 use crate::policy::{
-    Decision, DecisionRequest, Effect, Gaps, Mode, Recorder, RuleName, RuleOutcome, Truth,
+    Answer, Decision, DecisionId, DecisionRequest, Effect, Gaps, Mode, Recorder, RuleName,
+    RuleOutcome, Truth,
 };
 use crate::reason::Reason;
 use crate::request::RequestView;
 
 fn ask<'a>(subject: &'a Subject, request: &'a RequestView) -> DecisionRequest<'a> {
-    DecisionRequest { subject, request, now: UnixTime::from_secs(1_800_000_000) }
+    DecisionRequest {
+        subject,
+        request,
+        now: UnixTime::from_secs(1_800_000_000),
+        id: DecisionId::default(),
+    }
 }
 
 /// Everything a decision says, with the shadows in a fixed order.
@@ -26,16 +32,18 @@ fn said(decision: &Decision) -> String {
     shadows.sort();
     match decision {
         Decision::Allow(permit) => format!(
-            "allow {} {:?} {:?} {shadows:?}",
+            "allow {} {:?} {:?} {:?} {shadows:?}",
             permit.rule(),
-            permit.headers(),
-            permit.strip()
+            permit.obligations(),
+            permit.strip(),
+            permit.strip_query()
         ),
         Decision::Deny(denial) => format!(
-            "deny {} {:?} {:?} {shadows:?}",
+            "deny {} {:?} {:?} {:?} {shadows:?}",
             denial.rejection(),
             denial.rule(),
-            denial.needs()
+            denial.needs(),
+            denial.custom()
         ),
     }
 }
@@ -182,10 +190,42 @@ proptest! {
         sketches in vec(sketch(), RULES), subject in subject(), view in question(),
     ) {
         let Decision::Allow(permit) = set(&numbered(&sketches)).evaluate(&ask(&subject, &view)) else { return Ok(()) };
-        for header in permit.headers() {
+        let own = permit.obligations();
+        for header in own.headers.iter().chain(&own.response_headers) {
             prop_assert!(header.value.bytes().all(|b| (0x20..=0x7e).contains(&b)));
-            prop_assert!(permit.strip().iter().any(|name| **name == *header.name));
         }
+        let set = permit.headers().iter().map(|header| &header.name);
+        for name in set.chain(own.assertion.iter().map(|assertion| &assertion.header)) {
+            prop_assert!(permit.strip().iter().any(|stripped| **stripped == **name));
+        }
+        for parameter in &own.query {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~%".contains(&b);
+            prop_assert!(parameter.value.bytes().all(plain), "{parameter:?}");
+        }
+        let claims = own.assertion.iter().map(|assertion| &assertion.claims);
+        for members in claims.chain([&own.metadata]) {
+            let note = members.get("note").and_then(serde_json::Value::as_str).unwrap_or_default();
+            let is_one_line = !note.contains('\n');
+            prop_assert!(is_one_line);
+        }
+    }
+
+    /// P1, P75, and what `deny` may say: no denial looks like a success or tells a reason, a rule or a claim, whatever
+    /// documents make of it.
+    #[test]
+    fn no_denial_succeeds_or_tells_anything(
+        sketches in vec(sketch(), RULES), subject in subject(), view in question(),
+    ) {
+        let Decision::Deny(denial) = set(&numbered(&sketches)).evaluate(&ask(&subject, &view)) else { return Ok(()) };
+        let answer = Answer::of(&denial, &view, "0123");
+        prop_assert!((300..500).contains(&answer.status) || answer.status == 503, "{}", answer.status);
+        // What a challenge asks for is the policy's own, and the scopes of a token are never quoted.
+        let headers = answer.headers.iter().filter(|(name, _)| name != "www-authenticate");
+        let told = format!("{:?} {}", headers.collect::<Vec<_>>(), answer.body);
+        for secret in ["alice", "acme", "spiffe", "eval_error", "rule_denied", "claim_mismatch", "{decision"] {
+            prop_assert!(!told.contains(secret), "{secret} in {told}");
+        }
+        prop_assert!(denial.rule().is_none_or(|rule| !told.contains(&*rule.rule)), "{told}");
     }
 }
 
@@ -197,7 +237,7 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let strategy = (vec(sketch(), RULES), subject(), question());
     let (mut decisions, mut checks) = (BTreeMap::<&str, usize>::new(), BTreeMap::new());
-    for _ in 0..600 {
+    for _ in 0..1500 {
         let (sketches, subject, view) = strategy.new_tree(&mut runner).unwrap().current();
         let mut recorder = Recorder::default();
         let decision =
@@ -232,6 +272,8 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
     assert!(decisions.len() == 7 && decisions.values().all(|count| *count >= 5), "{decisions:?}");
     for (kind, truths) in [
         ("source", "True False Unknown"),
+        ("destination", "True False Unknown"),
+        ("now", "True False"),
         ("context.tier", "True False"),
         ("header.x-h", "True False Unknown"),
         ("query.q", "True False Unknown"),
@@ -249,6 +291,7 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
         ("token.sub", "True False"),
         ("token.client", "True False"),
         ("token.scopes", "True False"),
+        ("claim./client_id", "True False"),
         ("claim./acr", "True False Unknown"),
         ("claim./auth_time", "True False"),
         ("claim./tenant", "True False Unknown"),

@@ -2,7 +2,7 @@
 
 use super::fixtures::*;
 use crate::clock::UnixTime;
-use crate::policy::{DecisionRequest, Mismatch, Recorder, RuleOutcome, Truth};
+use crate::policy::{DecisionId, DecisionRequest, Mismatch, Recorder, RuleOutcome, Truth};
 
 const WEB: &str = "{ name: web, effect: allow, on: { paths: [/web] }, peer: { any: true } }";
 
@@ -59,7 +59,8 @@ fn a_recorder_sees_every_check_and_the_same_decision() {
     let mut recorder = Recorder::default();
     let (subject, request) = (web(), get("/x"));
     let now = UnixTime::from_secs(0);
-    let question = DecisionRequest { subject: &subject, request: &request, now };
+    let question =
+        DecisionRequest { subject: &subject, request: &request, now, id: DecisionId::default() };
     let traced = set.evaluate_traced(&question, &mut recorder);
     assert_eq!(format!("{traced:?}"), format!("{:?}", set.evaluate(&question)));
     let outcomes: Vec<_> = recorder.rules().iter().map(|trace| &trace.outcome).collect();
@@ -71,7 +72,7 @@ fn a_recorder_sees_every_check_and_the_same_decision() {
     let mut recorder = Recorder::default();
     let other = request_to_post();
     set.evaluate_traced(
-        &DecisionRequest { subject: &subject, request: &other, now },
+        &DecisionRequest { subject: &subject, request: &other, now, id: DecisionId::default() },
         &mut recorder,
     );
     assert!(

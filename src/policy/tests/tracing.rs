@@ -3,15 +3,16 @@
 use super::fixtures::*;
 use crate::clock::UnixTime;
 use crate::policy::{
-    CheckTrace, Datum, DecisionRequest, Gaps, Mismatch, PolicySet, Recorder, RuleOutcome, Sight,
-    Truth,
+    CheckTrace, Datum, DecisionId, DecisionRequest, Gaps, Mismatch, PolicySet, Recorder,
+    RuleOutcome, Sight, Truth,
 };
 
 fn watch(set: &PolicySet, path: &str, gaps: Gaps) -> Vec<CheckTrace> {
     let (subject, now) = (alice(), UnixTime::from_secs(1_800_000_000));
     let request = with_header(get(path), "x-h", b"secret");
     let mut recorder = Recorder::with_gaps(gaps);
-    let question = DecisionRequest { subject: &subject, request: &request, now };
+    let question =
+        DecisionRequest { subject: &subject, request: &request, now, id: DecisionId::default() };
     let _ = set.evaluate_traced(&question, &mut recorder);
     let outcome = recorder.rules().first().map(|rule| rule.outcome.clone());
     match outcome {

@@ -1,0 +1,32 @@
+//! The name of a decision.
+
+use std::fmt;
+
+use crate::secret::hex;
+
+/// 128 bits that name a decision in the answer, the audit record, the logs of every replica, and wherever a document puts
+/// `{decision.id}`. The default stands for a decision that nobody will ask about, as in a suite.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct DecisionId([u8; 16]);
+
+// === impl DecisionId ===
+
+impl DecisionId {
+    /// An id that was given out before.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
