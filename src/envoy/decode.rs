@@ -28,7 +28,7 @@ use crate::request::{
 };
 
 mod wire {
-    #![expect(unreachable_pub, reason = "generated from the protocol")]
+    #![expect(unreachable_pub, clippy::enum_variant_names, reason = "generated from the protocol")]
     include!(concat!(env!("OUT_DIR"), "/countersign.wire.v1.rs"));
 }
 

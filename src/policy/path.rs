@@ -150,7 +150,7 @@ fn decode_literals(segments: &[Segment], open_ended: bool) -> Result<Box<[Segmen
         Segment::Any | Segment::Capture(_) => "x",
     });
     let path: Vec<&str> = stand_ins.chain(open_ended.then_some("x")).collect();
-    let path = CanonicalPath::parse(&format!("/{}", path.join("/")))
+    let path = CanonicalPath::parse(format!("/{}", path.join("/")))
         .map_err(|why| why.detail().to_owned())?;
     let decoded = segments.iter().zip(path.segments()).map(|(segment, text)| match segment {
         Segment::Literal(_) => Segment::Literal(text.as_str().into()),

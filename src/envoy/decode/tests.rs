@@ -14,6 +14,7 @@ use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 
 use super::*;
 
+#[expect(clippy::needless_pass_by_value, reason = "each is made for one call")]
 fn decode(check: CheckRequest, sealed: &SealedNames) -> (RequestView, CredentialHeaders) {
     super::decode(check.encode_to_vec().into(), sealed).unwrap()
 }
