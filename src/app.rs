@@ -227,7 +227,9 @@ impl Core {
         });
         let store = Arc::new(store);
         let signer = signing::signer(config, &snapshot, clock.clone())?;
-        let pdp = Pdp::new(snapshot, Arc::clone(&keys), clock, config.pdp.clone());
+        let revoked = config.state_folder.as_ref().map(|folder| folder.join("revocations"));
+        let options = config.pdp.clone();
+        let pdp = Pdp::with_state(revoked, snapshot, Arc::clone(&keys), clock, options);
         let pdp = pdp.sharing(Arc::clone(&store));
         let pdp = Arc::new(match &signer {
             Some(signer) => pdp.asserting(Arc::clone(signer)),

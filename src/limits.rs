@@ -145,6 +145,10 @@ pub const INTROSPECTION_COOLDOWN: Duration = Duration::from_secs(5);
 /// Largest revocation list in the line form: a million tokens by UUID are 41 MB.
 pub const MAX_REVOCATION_LIST_BYTES: usize = 96 * 1024 * 1024;
 
+/// Largest file about revocations that is kept over a restart, beside the lists themselves: what was revoked while servers
+/// ran, some 500 bytes each.
+pub const MAX_KEPT_FILE_BYTES: usize = 64 * 1024 * 1024;
+
 /// Longest text in a revocation entry: a subject, a name, a reason.
 pub const MAX_REVOCATION_TEXT_BYTES: usize = 1024;
 

@@ -19,7 +19,7 @@ use countersign::authn::{self, Memory, NoMemory};
 use countersign::clock::{FixedClock, UnixTime};
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, PeerSources};
-use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOptions};
+use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Outcome, Pdp, PdpOptions};
 use countersign::policy::{Answer, Decision};
 use countersign::reason::Reason;
 use countersign::request::{
@@ -116,7 +116,7 @@ impl House {
         self.caller.proof(token, (url, NOW), (header, claims))
     }
 
-    async fn decide(&self, method: &str, lines: &[(&str, &str)]) -> Judged {
+    async fn outcome(&self, method: &str, lines: &[(&str, &str)]) -> (Outcome, RequestView) {
         let pinned = self.pdp.pin();
         let mut headers = Headers::default();
         for (name, value) in lines {
@@ -128,7 +128,11 @@ impl House {
         let (headers, credentials) =
             CredentialHeaders::split(headers, pinned.sealed(), None, principal);
         let view = view(method, "https", "orders.example", "/v1/orders?page=2", headers);
-        let outcome = pinned.decide(&view, credentials).await;
+        (pinned.decide(&view, credentials).await, view)
+    }
+
+    async fn decide(&self, method: &str, lines: &[(&str, &str)]) -> Judged {
+        let (outcome, view) = self.outcome(method, lines).await;
         match &outcome.decision {
             Decision::Allow(_) => Ok(()),
             Decision::Deny(denial) => {
@@ -291,6 +295,34 @@ async fn a_nonce_is_given_with_the_challenge_and_works_for_a_while() {
     let (_, headers) = house.decide("GET", &lines).await.unwrap_err();
     let challenge = header(&headers, "www-authenticate").unwrap();
     assert!(challenge.contains(r#"error="invalid_dpop_proof""#), "{challenge}");
+}
+
+/// RFC 9449 section 8.2: whoever is let in hears of the next nonce before the last one is refused, and not sooner.
+#[tokio::test]
+async fn the_next_nonce_comes_with_an_answer_that_is_good() {
+    let house = House::new("  dpop: { nonce: { secrets: [{ file: nonce }], lifetime: 120s } }", "");
+    let token = house.token(&json!({}));
+    let given = async |iat: i64, jti: &str, nonce: &str| {
+        house.clock.set(UnixTime::from_secs(iat));
+        let changes = json!({ "nonce": nonce, "jti": jti, "iat": iat });
+        let proof = house.proof(&token, &json!({}), &changes);
+        let authorization = format!("DPoP {token}");
+        let outcome =
+            house.outcome("GET", &[("authorization", &*authorization), ("dpop", &*proof)]).await.0;
+        match outcome.decision {
+            Decision::Allow(permit) => Ok(permit.obligations().response_headers.clone()),
+            Decision::Deny(denial) => Err(denial.needs().proof.clone().unwrap().nonce.unwrap()),
+        }
+    };
+    let first = given(NOW, "a", "").await.unwrap_err();
+    assert_eq!(given(NOW + 59, "b", &first).await.unwrap(), []);
+    let told = given(NOW + 60, "c", &first).await.unwrap();
+    let names: Vec<_> = told.iter().map(|header| &*header.name).collect();
+    assert_eq!(names, ["dpop-nonce", "cache-control"]);
+    let next = &told[0].value;
+    assert_eq!(given(NOW + 119, "d", next).await.unwrap(), [], "it is young");
+    assert!(given(NOW + 130, "e", &first).await.is_err());
+    assert!(given(NOW + 130, "f", next).await.is_ok());
 }
 
 /// P67: a proof works once, and one that is denied for something else is not used up.

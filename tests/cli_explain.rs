@@ -128,6 +128,26 @@ fn fields(json: &Value) -> Vec<String> {
     }
 }
 
+/// The same question as YAML and as JSON has the same answer, and the other names of a certificate count.
+#[test]
+fn a_question_may_be_a_json_file() {
+    let props = props();
+    let question = serde_json::json!({
+        "request": { "host": "orders.example.com", "path": "/v1/orders/42?access_token=canary", "headers": { "x-tenant": "acme", "authorization": "Bearer canary" } },
+        "peer": { "trustDomain": "prod", "spiffe": "spiffe://prod.example/ns/web/sa/frontend", "emails": ["a@prod.example"] },
+        "token": { "issuer": "corp", "claims": { "sub": "alice", "scope": "orders:read", "tenant": "acme" } },
+    });
+    props.write("request.json", question.to_string());
+    let run = props.run(&format!("explain request.json {AT} --show-values --output json"), "");
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(
+        !run.stdout.contains("canary"),
+        "what carries tokens is seen by nobody: {}",
+        run.stdout
+    );
+    assert_eq!(run.json()["answer"]["rule"], "orders/read");
+}
+
 #[test]
 fn values_are_shown_to_who_asks_for_them() {
     let props = props();

@@ -14,11 +14,14 @@ use countersign::evidence::{self, PeerSources};
 use countersign::reason::Reason;
 use countersign::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
 use countersign::secret::Fingerprint;
-use countersign::trust::{Material, Revocations, TrustStore};
+use countersign::trust::{IntrospectionAnswer, Material, Revocations, TrustStore};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 const NOW: i64 = 1_800_000_000;
+
+/// Whose tokens say nothing themselves.
+const OPAQUE: &str = "https://opaque.example.com";
 
 fn now() -> UnixTime {
     UnixTime::from_secs(NOW)
@@ -57,6 +60,11 @@ metadata: {{ name: corp }}
 spec: {{ issuer: {ISSUER}, audiences: [orders], keys: {{ inline: {} }}, algorithms: [RS256, ES256], types: [at+jwt] }}
 ---
 apiVersion: countersign.dev/v1alpha1
+kind: TokenIssuer
+metadata: {{ name: opaque }}
+spec: {{ issuer: {OPAQUE}, audiences: [orders], introspection: {{ url: '{OPAQUE}/introspect', client: {{ id: us, basic: {{ file: secret }} }} }} }}
+---
+apiVersion: countersign.dev/v1alpha1
 kind: RevocationList
 metadata: {{ name: emergency }}
 spec: {{ entries: [{entries}] }}
@@ -66,7 +74,9 @@ spec: {{ entries: [{entries}] }}
         );
         let mut problems = Vec::new();
         let documents = document::parse(&SourceFile::new("all.yaml", text), &mut problems);
-        let trust = TrustStore::compile(&documents, &Attachments::default(), &mut problems);
+        let mut files = Attachments::default();
+        files.insert("secret".into(), Ok(b"s".to_vec()));
+        let trust = TrustStore::compile(&documents, &files, &mut problems);
         assert!(!document::any_error(&problems), "{problems:?}");
         trust
     }
@@ -162,6 +172,35 @@ fn a_token_is_revoked_by_everything_that_it_is_about() {
     let no_iat = json!({ "sub": "alice", "iat": null });
     let reason = props.token(&before, &no_iat);
     assert!(reason.is_some(), "a token that does not say when it was issued was issued long ago");
+}
+
+/// P64: a token that says nothing itself is revoked by what its issuer says of it, whatever the issuer still answers.
+#[test]
+fn an_opaque_token_is_revoked_by_what_its_issuer_says_of_it() {
+    let props = Props::new();
+    let token = "2YotnFZFEjr1zCsicMWpAA";
+    let answer = json!({
+        "active": true, "iss": OPAQUE, "aud": "orders", "jti": "o-1", "sub": "alice", "sid": "s-1",
+        "client_id": "web", "iat": NOW - 10, "exp": NOW + 600,
+    });
+    let until = UnixTime::from_secs(NOW + 30);
+    let answer = IntrospectionAnswer::parse(answer.to_string().as_bytes(), until).unwrap();
+    let mut material = Material::default();
+    let print = Fingerprint::of(token.as_bytes());
+    material.insert_answer("opaque", print, Ok(Arc::new(answer)));
+    let of = |field: &str, value: &str, issuer: &str| {
+        let entry = format!("{{ {field}: {value}, issuer: '{issuer}' }}");
+        let subject =
+            props.judge(&props.trust(&entry), (None, ""), Some(token), &material, &NoMemory);
+        let reason = subject.tokens().rejection().map(|rejection| rejection.reason());
+        assert!(reason.is_some() || subject.token("opaque").is_some(), "{entry}");
+        reason
+    };
+    for (field, value) in [("jti", "o-1"), ("sub", "alice"), ("sid", "s-1"), ("client", "web")] {
+        assert_eq!(of(field, value, OPAQUE), Some(Reason::TokenRevoked), "{field}");
+        assert_eq!(of(field, "other", OPAQUE), None, "{field}");
+        assert_eq!(of(field, value, ISSUER), None, "{field}");
+    }
 }
 
 /// What can be matched is what was shown: less evidence matches less, and the SPIFFE ID always.

@@ -75,7 +75,9 @@ impl Parts {
             let domains = snapshot.trust().domains().iter();
             domains.filter_map(|domain| lists(domain, now)).collect::<Vec<_>>()
         }));
-        parts.push(store(&self.store.health(), now));
+        // By what was revoked when the store was read last, before the start, requests can be decided without it.
+        let known = self.pdp.revocations().sharing().is_some_and(|sharing| sharing.synced);
+        parts.push(store(&self.store.health(), known, now));
         parts.extend(revocations::components(self.pdp.revocations()));
         parts.extend(self.tls.as_ref().map(|tls| certificate(&tls.status(), now)));
         parts.extend(self.audit.iter().map(|(sink, counts)| audit(sink, counts)));
@@ -173,14 +175,17 @@ fn lists(domain: &TrustDomain, now: UnixTime) -> Option<Component> {
 
 /// A store that was lost does not make a replica unready: all replicas would be so at once, and most requests do not need
 /// it.
-fn store(health: &StoreHealth, now: UnixTime) -> Component {
+fn store(health: &StoreHealth, known: bool, now: UnixTime) -> Component {
     let StoreHealth { kind, up, was_up, since, why, .. } = health;
     let since = since.map(|since| ago(since, now)).unwrap_or_default();
     let (condition, detail) = match (up, was_up) {
         (true, _) if since.is_empty() => (Condition::Good, (*kind).to_owned()),
         (true, _) => (Condition::Good, format!("{kind}, up since {since}")),
         (false, true) => (Condition::Degraded, format!("{kind}, lost {since}: {why}")),
-        (false, false) => (Condition::NotReady, format!("{kind}, no connection yet: {why}")),
+        (false, false) => {
+            let condition = if known { Condition::Degraded } else { Condition::NotReady };
+            (condition, format!("{kind}, no connection yet: {why}"))
+        }
     };
     Component::new("store", condition, detail)
 }

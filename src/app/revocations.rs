@@ -99,7 +99,7 @@ fn sharing(sharing: &SharingStatus) -> Component {
         }
         (true, _) => (
             Condition::Degraded,
-            format!("the last known stay in force, {unshared} are not shared yet{why}"),
+            format!("the last known stay in force, {unshared} wait to be shared{why}"),
         ),
         (false, _) => (Condition::NotReady, format!("not read from the store yet{why}")),
     };

@@ -162,6 +162,12 @@ fn refuse(detail: impl Into<std::borrow::Cow<'static, str>>) -> Rejection {
     Reason::DpopInvalid.because(detail)
 }
 
+/// A nonce that the sender of `proof`, which was good, had better use from now on (RFC 9449 section 8.2); none where the last
+/// one will do.
+pub(super) fn next_nonce(proof: &DpopProof, rules: &DpopRules, now: UnixTime) -> Option<String> {
+    nonce::renew(proof.claims(), rules, now)
+}
+
 // === impl DpopChallenge ===
 
 impl DpopChallenge {

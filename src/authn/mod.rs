@@ -33,7 +33,7 @@ pub use trace::{NoTrace, Trace};
 
 use crate::clock::UnixTime;
 use crate::document::BindingFloor;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Presented};
 use crate::reason::Rejection;
 use crate::trust::{Issuer, Material, TrustStore};
 
@@ -129,6 +129,21 @@ pub fn dpop_challenge(
     let wants_proofs = |issuer: &&Issuer| issuer.binding() == BindingFloor::Dpop;
     let issuer = named.or_else(|| trust.issuers().iter().find(wants_proofs))?;
     Some(DpopChallenge::of(issuer.dpop(), now))
+}
+
+/// A nonce for the next proof of a caller who proved now that it holds its token's key, before its last nonce is refused for
+/// its age (RFC 9449 sections 8.2 and 9).
+#[must_use]
+pub fn next_dpop_nonce(
+    evidence: &Evidence,
+    subject: &Subject,
+    trust: &TrustStore,
+    now: UnixTime,
+) -> Option<String> {
+    let Presented::Present(proof) = &evidence.proof else { return None };
+    let proven = subject.tokens().verified()?.iter().find(|token| token.proof().is_some())?;
+    let issuer = trust.issuers().iter().find(|issuer| issuer.name() == proven.issuer_name())?;
+    dpop::next_nonce(proof, issuer.dpop(), now)
 }
 
 // === impl Credential ===

@@ -19,21 +19,21 @@ pub(super) fn check_peer(
     revocations: &Revocations,
     now: UnixTime,
 ) -> Result<(), Rejection> {
-    check_fresh(revocations)?;
-    if revocations.is_empty() {
+    if !any_in_force(revocations)? {
         return Ok(());
     }
-    let refuse = |key: RevocationKey<'_>| {
-        let found = revocations.find(&key, facts.not_before, now);
-        found.map_or(Ok(()), |found| Err(refused(Reason::CertRevoked, found)))
-    };
-    facts.certificate.as_ref().map_or(Ok(()), |print| refuse(RevocationKey::Certificate(print)))?;
-    facts.spki.as_ref().map_or(Ok(()), |print| refuse(RevocationKey::Spki(print)))?;
-    facts.spiffe.as_ref().map_or(Ok(()), |id| refuse(RevocationKey::Spiffe(id.as_str())))?;
     let number = facts.serial.as_deref().map(|serial| serial.trim_start_matches('0'));
     let number = number.map(|number| if number.is_empty() { "0" } else { number });
     let serial = number.zip(facts.issuer.as_deref());
-    serial.map_or(Ok(()), |(serial, issuer)| refuse(RevocationKey::Serial(serial, issuer)))
+    let shown = [
+        facts.certificate.as_ref().map(RevocationKey::Certificate),
+        facts.spki.as_ref().map(RevocationKey::Spki),
+        facts.spiffe.as_ref().map(|id| RevocationKey::Spiffe(id.as_str())),
+        serial.map(|(serial, issuer)| RevocationKey::Serial(serial, issuer)),
+    ];
+    let mut shown = shown.into_iter().flatten();
+    let found = shown.find_map(|key| revocations.find(&key, facts.not_before, now));
+    found.map_or(Ok(()), |found| Err(refused(Reason::CertRevoked, found)))
 }
 
 /// Refuses a token that is revoked, or whose subject, session, client, key or issuer is.
@@ -47,38 +47,35 @@ pub(super) fn check_token(
     revocations: &Revocations,
     now: UnixTime,
 ) -> Result<(), Rejection> {
-    check_fresh(revocations)?;
-    if revocations.is_empty() {
+    if !any_in_force(revocations)? {
         return Ok(());
     }
-    let refuse = |key: RevocationKey<'_>| {
-        let found = revocations.find(&key, registered.issued_at, now);
-        found.map_or(Ok(()), |found| Err(refused(Reason::TokenRevoked, found)))
-    };
     let claim = |name: &str| claims.get(name).and_then(Value::as_str);
-    let iss = issuer.iss();
-    for (kind, value) in [
+    let (iss, subject) = (issuer.iss(), registered.subject.as_deref());
+    let of_issuer = [
         (RevocationKind::Token, registered.token_id.as_deref()),
-        (RevocationKind::Subject, registered.subject.as_deref()),
+        (RevocationKind::Subject, subject),
         (RevocationKind::Session, claim("sid")),
         // A token may have both, and then either of them is its client.
         (RevocationKind::Client, claim("client_id")),
         (RevocationKind::Client, claim("azp")),
         (RevocationKind::Key, key_id),
-    ] {
-        value.map_or(Ok(()), |value| refuse(RevocationKey::OfIssuer(kind, iss, value)))?;
-    }
-    refuse(RevocationKey::Issuer(iss))?;
+    ];
+    let of_issuer = of_issuer
+        .into_iter()
+        .filter_map(|(kind, value)| Some(RevocationKey::OfIssuer(kind, iss, value?)));
     // A workload that is revoked is so under both of its documents.
-    let workload = registered.subject.as_deref();
-    let workload = workload.filter(|_| issuer.profile() == IssuerProfile::JwtSvid);
-    workload.map_or(Ok(()), |id| refuse(RevocationKey::Spiffe(id)))
+    let workload = subject.filter(|_| issuer.profile() == IssuerProfile::JwtSvid);
+    let mut all =
+        of_issuer.chain([RevocationKey::Issuer(iss)]).chain(workload.map(RevocationKey::Spiffe));
+    let found = all.find_map(|key| revocations.find(&key, registered.issued_at, now));
+    found.map_or(Ok(()), |found| Err(refused(Reason::TokenRevoked, found)))
 }
 
-/// Without the list nobody can say that a credential is not on it.
-fn check_fresh(revocations: &Revocations) -> Result<(), Rejection> {
+/// Whether anything is revoked at all. Without a list that has to be there nobody can say that a credential is not on it.
+fn any_in_force(revocations: &Revocations) -> Result<bool, Rejection> {
     match revocations.stale() {
-        None => Ok(()),
+        None => Ok(!revocations.is_empty()),
         Some(list) => Err(Reason::RevocationsStale
             .because(format!("the revocation list `{list}` is too old, or was never had"))),
     }

@@ -19,7 +19,7 @@ use crate::admin::AdminOptions;
 use crate::audit::{AuditOptions, AuditSettings};
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
-use crate::pdp::{MemoryOptions, PdpOptions, RevocationOptions};
+use crate::pdp::{BeforeFirstSync, MemoryOptions, PdpOptions, RevocationOptions};
 use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
 use crate::telemetry::{LogOptions, OtlpOptions};
@@ -127,6 +127,11 @@ impl Config {
         raw.store.check().map_err(ConfigError::Contradiction)?;
         if let Some(assertion) = &raw.assertion {
             assertion.check().map_err(ConfigError::Contradiction)?;
+        }
+        let last_known = matches!(raw.revocations.before_first_sync, BeforeFirstSync::LastKnown(_));
+        if last_known && raw.state_folder.is_none() {
+            let message = "`revocations.beforeFirstSync: { lastKnown: .. }` needs `stateFolder`, where what is revoked outlives a restart";
+            return Err(ConfigError::Contradiction(message.into()));
         }
         if raw.documents.is_empty() {
             let message = "no documents: set `documents` to a list of files or folders, or give `--documents PATH`";

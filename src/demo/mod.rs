@@ -104,6 +104,11 @@ async fn perform(
             invite(&stage, out)?;
         }
         interrupt.wait().await;
+    } else if options.output == Output::Text {
+        writeln!(
+            out,
+            "\nto send requests and change rules of your own: `countersign demo --keep`"
+        )?;
     }
     stage.strike().await?;
     Ok(report.as_expected())
@@ -117,7 +122,18 @@ pub async fn tour(stage: &mut Stage<'_>) -> Vec<play::Row> {
     for step in &steps {
         rows.push(play::play(stage, step).await);
     }
+    rows.push(revocation(stage, &pki).await);
     rows
+}
+
+/// Revokes, tries, and takes it back, so that all else can be tried afterwards.
+async fn revocation(stage: &mut Stage<'_>, pki: &Pki) -> play::Row {
+    let step = tour::after_revocation(pki, &stage.tokens);
+    let revoked = stage.revoke("POST", &tour::revoked()).await;
+    let mut row = play::play(stage, &step).await;
+    let withdrawn = stage.revoke("DELETE", &tour::revoked()).await;
+    row.problems.extend(revoked.err().into_iter().chain(withdrawn.err()));
+    row
 }
 
 /// Says what can be tried while everything is up.
@@ -141,6 +157,13 @@ fn invite(stage: &Stage<'_>, out: &mut dyn Write) -> Result<(), DemoError> {
     writeln!(out, "{curl} {bearer} {url}/v1/orders")?;
     writeln!(out, "# a token of the frontend in the hands of another workload")?;
     writeln!(out, "{curl} {reports} {bound} {url}/v1/orders/42")?;
+    writeln!(
+        out,
+        "# end the sessions of that user, and the next request is refused; `--undo` takes it back"
+    )?;
+    let admin = format!("--admin http://{} --token-file admin.token", stage.addresses().admin);
+    let whose = format!("--subject {} --issuer {}", mint::SUBJECT, mint::ISSUER);
+    writeln!(out, "countersign revoke {whose} {admin}")?;
     writeln!(out, "# what was decided, and why")?;
     writeln!(out, "tail -f audit.jsonl")?;
     let explain = "explain --config countersign.yaml --decision";

@@ -10,6 +10,7 @@ use tokio::process::Command;
 use super::http1::{Connection, Request};
 use super::process::Process;
 use super::{DemoError, Folder};
+use crate::secret::Fingerprint;
 
 /// The demo's files of settings and documents: names in its folder, and contents with `${PORT}` and `${ADMIN_PORT}`.
 pub const FILES: [(&str, &str); 4] = [
@@ -70,6 +71,7 @@ impl Server {
         addresses: Addresses,
         instead: &[(&'static str, String)],
     ) -> Result<(), DemoError> {
+        folder.write("admin.token", Fingerprint::random().to_hex())?;
         let instead = instead.iter().map(|(name, text)| (*name, text.as_str()));
         for (name, text) in FILES.into_iter().chain(instead) {
             folder.write(name, addresses.fill(text))?;

@@ -2,10 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::{fs, io};
+
+use serde_json::Value;
+use tokio::net::TcpStream;
 
 use super::audit::AuditTail;
 use super::client::Client;
 use super::envoy::{Bootstrap, Envoy, EnvoyBinary};
+use super::http1::{Connection, Request};
 use super::mint::{Issuer, Tokens};
 use super::pki::{Identity, Pki};
 use super::server::{Addresses, Server};
@@ -118,6 +123,24 @@ impl<'f> Stage<'f> {
     #[must_use]
     pub fn server_id(&self) -> Option<u32> {
         self.server.as_ref()?.id()
+    }
+
+    /// Revokes what `entry` names (`POST`) or takes that back (`DELETE`), as `countersign revoke` does.
+    ///
+    /// # Errors
+    /// What went wrong, in a few words.
+    pub async fn revoke(&self, method: &str, entry: &Value) -> Result<(), String> {
+        let failed = |error: io::Error| format!("cannot revoke: {error}");
+        let token = fs::read_to_string(self.folder.join("admin.token")).map_err(failed)?;
+        let request = Request::new(method, "countersign", "/revocations")
+            .bearer(token.trim())
+            .body(entry.to_string());
+        let stream = TcpStream::connect(self.addresses.admin).await.map_err(failed)?;
+        let answer = Connection::new(stream).send(&request).await.map_err(failed)?;
+        if (200..300).contains(&answer.status) {
+            return Ok(());
+        }
+        Err(format!("cannot revoke: the answer is {}", answer.status))
     }
 
     /// Stops countersign and leaves everything else running.

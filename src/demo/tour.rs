@@ -1,9 +1,10 @@
 //! The tour as data: what is sent, as whom, and what has to come of it.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
 
 use super::http1::Request;
-use super::mint::Tokens;
+use super::mint::{ISSUER, SUBJECT, Tokens};
 use super::pki::{FRONTEND, HOST, Identity, Pki};
 use crate::reason::Reason;
 
@@ -57,6 +58,20 @@ pub fn steps<'a>(pki: &'a Pki, tokens: &Tokens) -> Vec<Step<'a>> {
     steps.extend(credentials(pki, tokens));
     steps.extend(forgeries(pki, tokens));
     steps
+}
+
+/// The first step once more, after [`revoked`] is in force.
+#[must_use]
+pub fn after_revocation<'a>(pki: &'a Pki, tokens: &Tokens) -> Step<'a> {
+    Step::new("the same token, revoked", Expected::Deny(Reason::TokenRevoked))
+        .by(&pki.frontend)
+        .with("bearer", &tokens.bearer)
+}
+
+/// What is revoked in the end, as the revocation API is told of it.
+#[must_use]
+pub fn revoked() -> Value {
+    json!({ "sub": SUBJECT, "issuer": ISSUER, "reason": "laptop stolen", "author": "demo" })
 }
 
 /// What is wrong on the wire.

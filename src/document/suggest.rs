@@ -2,7 +2,8 @@
 
 use super::Diagnostic;
 
-/// The word in `words` that `text` is most likely a slip of, if any is close.
+/// The word in `words` that `text` is most likely a slip of, if any is close; else one that it is the long form of, as
+/// `monday` is of `mon`.
 #[must_use]
 pub fn closest<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
     let allowed = text.chars().count().div_ceil(3).clamp(1, 3);
@@ -13,6 +14,11 @@ pub fn closest<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
+        .or_else(|| {
+            let short =
+                |word: &&&str| word.len() >= 3 && folded.starts_with(&word.to_ascii_lowercase());
+            words.iter().filter(short).max_by_key(|word| word.len()).copied()
+        })
 }
 
 /// Adds the advice where there is a close word.
@@ -61,6 +67,7 @@ mod tests {
         assert_eq!(closest("cliams", &words), Some("claims"));
         assert_eq!(closest("ISSUER", &words), Some("issuer"));
         assert_eq!(closest("peer", &words), None);
+        assert_eq!(closest("monday", &["sun", "mon"]), Some("mon"));
         assert_eq!(closest("", &words), None);
     }
 }

@@ -32,6 +32,7 @@ pub use revocation::{
 pub use snapshot::{Load, Revision, Snapshot};
 pub use trace::{NoTrace, Trace};
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -111,12 +112,24 @@ impl Pdp {
         clock: Arc<dyn Clock>,
         options: PdpOptions,
     ) -> Self {
+        Self::with_state(None, snapshot, keys, clock, options)
+    }
+
+    /// The same, with a folder where what is revoked outlives a restart.
+    #[must_use]
+    pub fn with_state(
+        revocations: Option<PathBuf>,
+        snapshot: Snapshot,
+        keys: Arc<KeyCache>,
+        clock: Arc<dyn Clock>,
+        options: PdpOptions,
+    ) -> Self {
         keys.follow(snapshot.trust(), None);
         let introspector = Introspector::https(Arc::clone(&clock));
         introspector.follow(snapshot.trust(), None);
-        let fetcher = Arc::new(HttpsFetcher);
-        let revocations = RevocationRegister::new(snapshot.trust(), Arc::clone(&clock), fetcher);
-        let revocations = Arc::new(revocations);
+        let (fetcher, now) = (Arc::new(HttpsFetcher), Arc::clone(&clock));
+        let revocations =
+            Arc::new(RevocationRegister::kept_in(revocations, snapshot.trust(), now, fetcher));
         let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
         let (ids, unknown_xfcc_keys) = (DecisionIds::new(), AtomicU64::new(0));
         let assertions = None;
@@ -400,6 +413,7 @@ impl Pinned<'_> {
         let authenticated = self.stopwatch.elapsed();
         let decision = self.evaluate(view, &subject, now, trace);
         let decision = self.with_challenge(decision, evidence, now);
+        let decision = self.with_nonce(decision, evidence, &subject, now);
         let phases = Phases {
             began: Some(began),
             gathered: Some(gathered),
@@ -442,6 +456,22 @@ impl Pinned<'_> {
                 denial.needing_proof(ProofNeed { algorithms, nonce })
             }
         })
+    }
+
+    /// Gives whoever needs nonces the next one in time.
+    fn with_nonce(
+        &self,
+        decision: Decision,
+        evidence: &Evidence,
+        subject: &Subject,
+        now: UnixTime,
+    ) -> Decision {
+        let Decision::Allow(permit) = decision else { return decision };
+        let trust = self.current.snapshot.trust();
+        match authn::next_dpop_nonce(evidence, subject, trust, now) {
+            None => Decision::Allow(permit),
+            Some(nonce) => Decision::Allow(permit.giving_nonce(nonce)),
+        }
     }
 
     fn outcome(&self, decision: Decision, subject: Option<Subject>, phases: Phases) -> Outcome {

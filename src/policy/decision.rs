@@ -176,6 +176,15 @@ impl Permit {
         &self.obligations
     }
 
+    /// The same, giving the caller a nonce for its next proof (RFC 9449 section 8.2). No cache may keep such an answer.
+    #[must_use]
+    pub fn giving_nonce(mut self, nonce: String) -> Self {
+        let header = |name: &str, value| HeaderMutation { name: name.into(), value };
+        let headers = [header("dpop-nonce", nonce), header("cache-control", "no-store".into())];
+        self.obligations.response_headers.extend(headers);
+        self
+    }
+
     /// The headers to set.
     #[must_use]
     pub fn headers(&self) -> &[HeaderMutation] {

@@ -2,6 +2,7 @@
 
 mod overdue;
 mod reach;
+mod unasked;
 mod width;
 
 use std::collections::{HashMap, HashSet};
@@ -25,6 +26,7 @@ pub(super) fn lint(
     problems: &mut Vec<Diagnostic>,
 ) {
     let domains = SpiffeDomains::of(documents);
+    let strict = unasked::Strict::of(documents);
     let walls = Walls::of(written, rules, is_wall);
     let doors = Walls::of(written, rules, is_door);
     for (written, rule) in written.iter().zip(rules) {
@@ -33,6 +35,7 @@ pub(super) fn lint(
         problems.extend(never_reached(written, rule, &walls));
         problems.extend(open_anyway(written, rule, &doors));
         problems.extend(width::of(written, rule, domains.0.len()));
+        problems.extend(strict.look(written, rule));
         problems.extend(domains.foreign_patterns(written));
         problems.extend(domains.anybody_of_any_domain(written, rule));
         problems.extend(repetitions(written));

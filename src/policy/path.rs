@@ -41,7 +41,10 @@ impl PathTemplate {
             return Err(wrong("it has a query", Some("templates are about the path only")));
         }
         let Some(rest) = text.strip_prefix('/') else {
-            return Err(wrong("it does not start with `/`", None));
+            return Err(wrong(
+                "it does not start with `/`",
+                Some("write the whole path, from its first `/` on"),
+            ));
         };
         let (rest, open_ended) = match rest {
             "**" => ("", true),
@@ -167,7 +170,10 @@ impl Segment {
             return Ok(Self::Any);
         }
         if text == "**" {
-            return Err((String::from("`**` can only be the last segment"), None));
+            return Err((
+                String::from("`**` can only be the last segment"),
+                Some("use `*` or `{name}` for each segment in between"),
+            ));
         }
         if let Some(name) = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) {
             return Self::capture(name);

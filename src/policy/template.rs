@@ -178,10 +178,15 @@ fn take_variable(text: &str) -> Result<(Variable, &str), (String, Option<String>
         return Err((String::from("an allow has no reason"), Some(String::from(help))));
     }
     let Some(variable) = Variable::parse(name) else {
-        let help = closest(name, &FORMS).map_or_else(
-            || format!("known are: {}", FORMS.join(", ")),
-            |near| format!("did you mean `{{{near}}}`?"),
-        );
+        // A claim is what most mean by a name after `token.`.
+        let claim =
+            name.strip_prefix("token.").map(|rest| rest.strip_prefix("claims.").unwrap_or(rest));
+        let claim = claim.map(|claim| claim.replace('.', "/"));
+        let help = match (closest(name, &FORMS), claim) {
+            (Some(near), _) => format!("did you mean `{{{near}}}`?"),
+            (None, Some(claim)) => format!("for the claim write `{{token.claims./{claim}}}`"),
+            (None, None) => format!("known are: {}", FORMS.join(", ")),
+        };
         return Err((format!("unknown variable `{{{name}}}`"), Some(help)));
     };
     Ok((variable, after))

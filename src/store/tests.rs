@@ -131,3 +131,13 @@ fn settings_that_cannot_stand_together_are_refused_without_showing_a_password() 
     assert_eq!(redis.timeout.get(), Duration::from_millis(50));
     assert_eq!((redis.on_loss, &*redis.prefix), (OnLoss::Deny, "countersign"));
 }
+
+#[cfg(not(feature = "redis"))]
+#[test]
+fn a_build_without_redis_says_what_is_missing() {
+    let options = serde_json::json!({ "redis": { "url": "redis://redis:6379" } });
+    let options: StoreOptions = serde_json::from_value(options).unwrap();
+    options.check().unwrap();
+    let refused = Store::start(&options, Arc::new(crate::clock::SystemClock)).unwrap_err();
+    assert_eq!(refused, "`store.redis` needs a build with the feature `redis`");
+}

@@ -34,7 +34,7 @@ spec:
       peer: { any: true }
       token: { issuer: corp }
       inject:
-        headers: { x-subject: "{token.sub}" }
+        headers: { x-subject: "{token.sub}", x-decision: "{decision.id}" }
         responseHeaders: { x-tenant: "{token.claims./tenant}" }
         query: { tenant: "{token.claims./tenant}" }
         metadata: { who: "{token.sub}", scopes: "{token.claims./scope}" }
@@ -47,7 +47,7 @@ spec:
     - name: hidden
       effect: deny
       on: { paths: ["/hidden"] }
-      deny: { status: 404, body: { text: There is nothing here., json: { code: NOWHERE } }, headers: { x-team: orders } }
+      deny: { status: 404, body: { text: "Nothing here, see {decision.id}.", json: { code: NOWHERE } }, headers: { x-team: orders } }
     - name: step-up
       effect: allow
       on: { methods: [GET], paths: ["/admin"] }
@@ -145,6 +145,7 @@ async fn an_allow_tells_the_upstream_the_caller_and_the_log() {
     assert_eq!(got.values("x-subject").collect::<Vec<_>>(), [SUBJECT]);
     assert_eq!((got.values("authorization").count(), got.values("x-debug").count()), (0, 0));
     assert_eq!(got.path, "/told?a=1&tenant=acme&z=%26x");
+    assert_eq!(got.values("x-decision").next(), record.text("/decision_id"));
     assert_eq!(answer.header("x-tenant"), Some("acme"));
 
     let keys = key_set(&stage).await;
@@ -242,7 +243,7 @@ async fn a_denied_caller_is_told_in_the_form_that_it_asks_for() {
     let id = record.text("/decision_id").unwrap();
     let expected = json!({
         "type": "about:blank", "title": "Not Found", "status": 404, "error": "not_found",
-        "detail": "There is nothing here.", "code": "NOWHERE", "decision_id": id,
+        "detail": format!("Nothing here, see {id}."), "code": "NOWHERE", "decision_id": id,
     });
     assert_eq!(body, expected);
     assert_eq!(answer.header("x-decision-id"), Some(id));

@@ -31,7 +31,9 @@ async fn tour_with(envoy_changes: &[(&'static str, &'static str)]) {
     let problems: Vec<_> =
         rows.iter().flat_map(|row| row.problems.iter().map(move |p| (row.title, p))).collect();
     assert!(problems.is_empty(), "{problems:#?}");
-    assert!(rows.len() >= 12);
+    assert!(rows.len() >= 14);
+    let last = rows.last().unwrap();
+    assert_eq!(last.reason.as_deref(), Some("token_revoked"), "P64: with the next request");
     stage.strike().await.unwrap();
 }
 

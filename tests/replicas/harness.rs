@@ -82,6 +82,13 @@ impl Redis {
         format!("url: \"redis://127.0.0.1:{}\", timeout: 1s", self.port)
     }
 
+    /// Sends it a signal: `STOP` makes it take connections and say nothing, until `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let status = Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap();
+        assert!(status.success());
+    }
+
     pub(crate) fn kill(mut self) -> u16 {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -146,7 +153,7 @@ pub(crate) struct Replica {
     folder: Folder,
     addresses: Addresses,
     checks: AuthorizationClient<Channel>,
-    _server: Server,
+    server: Server,
 }
 
 impl Replica {
@@ -155,7 +162,14 @@ impl Replica {
         let server = Server::start(program, &folder, addresses).await.unwrap();
         let url = format!("http://{}", addresses.checks);
         let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
-        Self { folder, addresses, checks: AuthorizationClient::new(channel), _server: server }
+        Self { folder, addresses, checks: AuthorizationClient::new(channel), server }
+    }
+
+    /// Kills the process, and starts another one in the same folder.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { folder, addresses, server, .. } = self;
+        server.stop().await.unwrap();
+        Self::start(folder, addresses).await
     }
 
     /// The reason of a denial of `token`; nothing where it is allowed.

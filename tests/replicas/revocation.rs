@@ -73,3 +73,59 @@ async fn a_revocation_is_in_force_on_all_replicas_and_survives_the_loss_of_redis
     let listed: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed["entries"].as_array().unwrap().len(), 30, "t-1 to t-29, and local");
 }
+
+/// P64, P67: nobody's request waits for a Redis that takes questions and does not answer them, and what is revoked meanwhile
+/// counts where it was revoked. A replica that starts anew while Redis is away refuses what it knew, and tells the Redis
+/// that comes back with nothing in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_a_stalled_redis_nor_a_restart_lets_a_revoked_token_in() {
+    let redis_folder = Folder::temporary().unwrap();
+    let Some(redis) = Redis::start(redis_folder.path(), free_port()) else { return };
+    let (house, store) = (House::new(), redis.options());
+    let kept = "stateFolder: ./state\nrevocations: { beforeFirstSync: { lastKnown: 1h } }\n";
+    let mut replicas = [house.replica(&store, kept).await, house.replica(&store, "").await];
+    let token = |jti: &str| house.token(&json!({ "jti": jti }));
+    let (known, stalled, local) = (token("known"), token("stalled"), token("local"));
+    let refused = Some("token_revoked");
+    assert_eq!(replicas[0].revoke("known", &[]).await.0, 0);
+    until(&replicas, &known, refused).await;
+
+    redis.signal("STOP");
+    let (answered, (code, told)) = tokio::join!(
+        async {
+            for _ in 0..20 {
+                for replica in &replicas {
+                    assert_eq!(replica.refuses(&known).await.as_deref(), refused);
+                    assert_eq!(replica.refuses(&token("other")).await, None);
+                }
+            }
+        },
+        replicas[1].revoke("stalled", &[]),
+    );
+    let () = answered;
+    assert_eq!(code, 1, "not on every replica: {told}");
+    assert_eq!(replicas[1].refuses(&stalled).await.as_deref(), refused);
+    for replica in &replicas {
+        replica.shows("/metrics", "countersign_revocation_store_failing 1").await;
+    }
+    redis.signal("CONT");
+    until(&replicas, &stalled, refused).await;
+
+    let port = redis.kill();
+    assert_eq!(replicas[0].revoke("local", &[]).await.0, 1);
+    let [first, second] = replicas;
+    let first = first.restart().await;
+    for revoked in [&known, &stalled, &local] {
+        assert_eq!(first.refuses(revoked).await.as_deref(), refused);
+    }
+    assert_eq!(first.refuses(&token("other")).await, None);
+    first.shows("/readyz?verbose", "[~] running revocations: the last known stay in force").await;
+    first.shows("/readyz?verbose", "[~] store: redis, no connection yet").await;
+    assert!(first.log().contains("running revocations as they were kept before the start"));
+
+    let _back = Redis::start(redis_folder.path(), port).unwrap();
+    replicas = [first, second];
+    for revoked in [&known, &stalled, &local] {
+        until(&replicas, revoked, refused).await;
+    }
+}

@@ -50,6 +50,23 @@ pub(super) fn check(
     Ok(())
 }
 
+/// A nonce for the next proof of a caller whose last one, with these `claims`, was good: once half the time of its nonce is
+/// over, or where that was sealed with a secret that is on its way out.
+pub(super) fn renew(
+    claims: &Map<String, Value>,
+    rules: &DpopRules,
+    now: UnixTime,
+) -> Option<String> {
+    let needed = rules.nonce()?;
+    let bytes = URL_SAFE_NO_PAD.decode(claims.get("nonce")?.as_str()?).ok()?;
+    let (time, sealed) = bytes.split_first_chunk::<8>()?;
+    let made = UnixTime::from_secs(i64::from_be_bytes(*time));
+    let newest = needed.secrets.first()?;
+    let lasts = bool::from(seal(newest.expose(), *time).ct_eq(sealed));
+    let young = now < made.plus(needed.lifetime.checked_div(2).unwrap_or_default());
+    if lasts && young { None } else { make(rules, now) }
+}
+
 fn seal(secret: &[u8], time: [u8; 8]) -> Vec<u8> {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     let tag = hmac::sign(&key, &[&b"countersign DPoP nonce\0"[..], &time].concat());

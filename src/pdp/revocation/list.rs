@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
+use super::kept::KeptMark;
 use crate::clock::{Stopwatch, UnixTime};
 use crate::document::OnStaleList;
 use crate::trust::{AcceptedList, ListMark, ListSource, RevocationTable};
@@ -76,6 +77,26 @@ impl Followed {
         moved.in_force = self.in_force.take();
         moved.mark = self.mark.take().filter(|_| same);
         moved
+    }
+
+    /// Takes over what was kept from before a restart: the number, so that no older list counts, and the list, where its text
+    /// was kept too.
+    pub(super) fn restore(&mut self, known: &KeptMark, list: Option<AcceptedList>, now: UnixTime) {
+        self.mark = Some(known.mark);
+        self.in_force = list.map(|list| InForce {
+            sequence: list.mark.sequence,
+            table: list.table,
+            next_update: list.next_update,
+            as_of: known.as_of.min(now),
+            confirmed: known.confirmed.then(Stopwatch::start),
+        });
+    }
+
+    /// What is to be kept of the list that is in force.
+    pub(super) fn known(&self) -> Option<KeptMark> {
+        let in_force = self.in_force.as_ref()?;
+        let (as_of, confirmed) = (in_force.as_of, in_force.confirmed.is_some());
+        Some(KeptMark { mark: self.mark?, as_of, confirmed })
     }
 
     pub(super) fn run_by(&mut self, task: AbortHandle) {

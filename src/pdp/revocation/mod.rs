@@ -3,6 +3,7 @@
 //! mistake in some policy.
 
 mod follow;
+mod kept;
 mod list;
 mod reader;
 mod running;
@@ -12,8 +13,9 @@ pub use list::ListStatus;
 pub use running::RUNNING;
 pub use share::{Published, UnknownRevocation};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -23,11 +25,13 @@ use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
 
 use crate::clock::{Clock, UnixTime};
+use crate::document::HumanDuration;
 use crate::pdp::fetch::Fetcher;
 use crate::secret::hex;
-use crate::store::{Position, Store};
+use crate::store::{Key, Position, Store};
 use crate::trust::{RevocationEntry, Revocations, TrustStore};
 
+use self::kept::{Kept, KeptRunning};
 use self::list::Followed;
 use self::running::Running;
 
@@ -43,6 +47,8 @@ struct Shared {
     fetcher: Arc<dyn Fetcher>,
     state: Mutex<State>,
     current: ArcSwap<Revocations>,
+    /// Where what is known outlives a restart.
+    kept: Option<Kept>,
 }
 
 #[derive(Default)]
@@ -53,6 +59,8 @@ struct State {
     /// The lists that are read beside the documents, by name.
     lists: BTreeMap<String, Followed>,
     running: Running,
+    /// When what is running was read from a store last, before the start.
+    kept_at: Option<UnixTime>,
     sharing: Option<Sharing>,
 }
 
@@ -66,7 +74,7 @@ struct Sharing {
     /// When it was read last.
     synced_at: Option<UnixTime>,
     /// What other replicas do not know yet.
-    unshared: Vec<crate::store::Key>,
+    unshared: BTreeSet<Key>,
     failures: u32,
     error: Option<String>,
     task: Option<AbortHandle>,
@@ -81,6 +89,9 @@ pub enum BeforeFirstSync {
     Deny,
     /// They are decided without it.
     Allow,
+    /// They are decided by what the state folder has, where that was read from the store no longer ago than this. Else they
+    /// are refused.
+    LastKnown(HumanDuration),
 }
 
 /// How revocation while servers run works.
@@ -125,8 +136,24 @@ impl RevocationRegister {
     /// returns.
     #[must_use]
     pub fn new(trust: &TrustStore, clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) -> Self {
-        let (state, current) = (Mutex::default(), ArcSwap::default());
-        let shared = Arc::new(Shared { clock, fetcher, state, current });
+        Self::kept_in(None, trust, clock, fetcher)
+    }
+
+    /// The same, beginning with what is known in `folder`, and keeping there what is known.
+    #[must_use]
+    pub fn kept_in(
+        folder: Option<PathBuf>,
+        trust: &TrustStore,
+        clock: Arc<dyn Clock>,
+        fetcher: Arc<dyn Fetcher>,
+    ) -> Self {
+        let kept = folder.map(Kept::new);
+        let mut state = State::default();
+        if let Some(kept) = &kept {
+            state.begin_with(kept.running(), clock.now());
+        }
+        let (state, current) = (Mutex::new(state), ArcSwap::default());
+        let shared = Arc::new(Shared { clock, fetcher, state, current, kept });
         let tick = tokio::spawn(tick(Arc::downgrade(&shared))).abort_handle();
         let register = Self { shared, tick };
         register.follow_from(trust, true);
@@ -213,19 +240,6 @@ impl RevocationRegister {
             error: sharing.error.clone(),
         })
     }
-
-    /// What still has to be had once before requests are sent here, in plain words.
-    #[must_use]
-    pub fn missing(&self) -> Vec<String> {
-        let state = self.shared.lock();
-        let lists = state.lists.iter().filter(|(_, list)| !list.was_had());
-        let lists = lists
-            .map(|(name, list)| format!("no revocation list `{name}` from {}", list.source.place));
-        let unsynced = state.sharing.as_ref().filter(|sharing| !sharing.synced);
-        let unsynced = unsynced
-            .map(|_| String::from("what is revoked was not read from the shared store yet"));
-        lists.chain(unsynced).collect()
-    }
 }
 
 impl fmt::Debug for RevocationRegister {
@@ -263,10 +277,23 @@ impl Shared {
 // === impl State ===
 
 impl State {
+    /// What was revoked while servers ran, as it was known before the start.
+    fn begin_with(&mut self, kept: KeptRunning, now: UnixTime) {
+        let known = kept.changes.len();
+        self.kept_at = kept.synced_at;
+        for change in kept.changes {
+            self.running.apply(change);
+        }
+        self.running.forget(now);
+        if known > 0 {
+            tracing::info!(known, "running revocations as they were kept before the start");
+        }
+    }
+
     /// The first list that nobody can go on without.
     fn stale(&self, clock: &dyn Clock) -> Option<Arc<str>> {
         let unsynced = self.sharing.as_ref().is_some_and(|sharing| {
-            !sharing.synced && sharing.before_first_sync == BeforeFirstSync::Deny
+            !sharing.synced && sharing.before_first_sync != BeforeFirstSync::Allow
         });
         let running = unsynced.then_some(RUNNING);
         let mut refusing = self.lists.iter().filter(|(_, list)| list.refuses(clock.now()));

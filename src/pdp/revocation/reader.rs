@@ -34,7 +34,7 @@ pub(super) enum Found {
 }
 
 /// A list that was read and not judged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Text {
     pub(super) list: Bytes,
     pub(super) signature: Option<Bytes>,

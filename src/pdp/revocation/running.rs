@@ -32,7 +32,7 @@ pub(super) struct Change {
 /// A change as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Stored {
+pub(super) struct StoredChange {
     revocation: RevocationEntrySpec<String>,
     withdrawn: bool,
     /// Milliseconds since 1970.
@@ -41,7 +41,7 @@ struct Stored {
 
 /// For how long it is remembered that something was taken back: whoever was away longer than this goes on refusing, until
 /// it is started anew.
-const WITHDRAWN_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+pub(super) const WITHDRAWN_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 
 /// For how long an entry is kept after its end: a clock that was ahead may be set back.
 const AFTER_END: Duration = Duration::from_secs(3600);
@@ -81,9 +81,9 @@ impl Running {
         Arc::new(RevocationTable::of(RUNNING, self.entries()))
     }
 
-    /// Every change, to be stored again.
-    pub(super) fn records(&self) -> Vec<Record> {
-        self.known.values().map(Change::record).collect()
+    /// Everything that is known, in the order of the ids.
+    pub(super) fn changes(&self) -> impl Iterator<Item = (&Key, &Change)> {
+        self.known.iter()
     }
 
     pub(super) fn get(&self, id: &Key) -> Option<&Change> {
@@ -96,20 +96,28 @@ impl Running {
 impl Change {
     /// Reads a record; `None` where it is none of ours.
     pub(super) fn read(record: &Record) -> Option<Self> {
-        let stored: Stored = serde_json::from_slice(&record.bytes).ok()?;
-        let entry = RevocationEntry::read(&stored.revocation).ok()?;
-        let changed_at = UnixTime::from_millis(stored.changed_at);
-        (entry.id() == record.id).then_some(Self { entry, withdrawn: stored.withdrawn, changed_at })
+        let change = Self::restore(&serde_json::from_slice(&record.bytes).ok()?)?;
+        (change.entry.id() == record.id).then_some(change)
     }
 
-    pub(super) fn record(&self) -> Record {
-        let stored = Stored {
+    /// The change that was stored; `None` where it is none.
+    pub(super) fn restore(stored: &StoredChange) -> Option<Self> {
+        let entry = RevocationEntry::read(&stored.revocation).ok()?;
+        let changed_at = UnixTime::from_millis(stored.changed_at);
+        Some(Self { entry, withdrawn: stored.withdrawn, changed_at })
+    }
+
+    pub(super) fn stored(&self) -> StoredChange {
+        StoredChange {
             revocation: self.entry.spec(),
             withdrawn: self.withdrawn,
             changed_at: self.changed_at.as_millis(),
-        };
+        }
+    }
+
+    pub(super) fn record(&self) -> Record {
         // Texts and numbers can always be written.
-        let bytes = serde_json::to_vec(&stored).unwrap_or_default();
+        let bytes = serde_json::to_vec(&self.stored()).unwrap_or_default();
         Record { id: self.entry.id(), bytes, expires: self.ends() }
     }
 
@@ -199,8 +207,8 @@ mod tests {
         running.apply(change);
         let end = UnixTime::from_rfc3339("2026-11-22T03:00:00Z").unwrap();
         running.forget(end.plus(Duration::from_secs(3599)));
-        assert_eq!(running.records().len(), 1);
+        assert_eq!(running.changes().count(), 1);
         running.forget(end.plus(Duration::from_secs(3600)));
-        assert_eq!(running.records().len(), 0);
+        assert_eq!(running.changes().count(), 0);
     }
 }

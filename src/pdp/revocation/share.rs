@@ -1,10 +1,14 @@
 //! What is revoked while servers run: published to the store, and followed from there on every replica.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::running::Change;
-use super::{BeforeFirstSync, RevocationRegister, Shared, Sharing};
+use super::follow::KEEP_AGAIN;
+use super::kept::KeptRunning;
+use super::running::{Change, Running, WITHDRAWN_LIFETIME};
+use super::{BeforeFirstSync, RevocationRegister, Shared, Sharing, State};
+use crate::clock::UnixTime;
 use crate::limits::MAX_SHARED_PAGE;
 use crate::store::{Key, Page, Position, Store, StoreError};
 use crate::trust::RevocationEntry;
@@ -36,14 +40,21 @@ impl RevocationRegister {
         // Locked before the task can look: finding nothing to share it would come back after a second, and until then a new
         // server is not ready.
         let mut state = self.shared.lock();
+        let known = state.last_known(store.health().kind, self.shared.clock.now());
+        let fresh_enough = match before_first_sync {
+            BeforeFirstSync::Deny | BeforeFirstSync::Allow => None,
+            BeforeFirstSync::LastKnown(longest) => known.filter(|(_, age)| *age <= longest.get()),
+        };
+        // Whatever the store does not know of it when it was read: it may have lost it meanwhile.
+        let unshared = state.running.changes().map(|(id, _)| *id).collect();
         let task = tokio::spawn(follow(Arc::downgrade(&self.shared), Arc::clone(&store)));
         state.sharing = Some(Sharing {
             store,
             before_first_sync,
             position: Position::default(),
-            synced: false,
-            synced_at: None,
-            unshared: Vec::new(),
+            synced: fresh_enough.is_some(),
+            synced_at: known.map(|(at, _)| at),
+            unshared,
             failures: 0,
             error: None,
             task: Some(task.abort_handle()),
@@ -86,6 +97,7 @@ impl RevocationRegister {
             self.shared.publish(&state);
             (state.sharing.as_ref().map(|sharing| Arc::clone(&sharing.store)), change)
         };
+        self.shared.keep_running().await;
         let id = change.entry.id();
         let Some(store) = store else {
             return Published { id, store: "memory", not_shared: None };
@@ -95,7 +107,7 @@ impl RevocationRegister {
         if not_shared.is_some()
             && let Some(sharing) = &mut self.shared.lock().sharing
         {
-            sharing.unshared.push(id);
+            sharing.unshared.insert(id);
         }
         Published { id, store: store.health().kind, not_shared }
     }
@@ -104,9 +116,17 @@ impl RevocationRegister {
 /// Reads what others publish, as soon as there is something.
 async fn follow(shared: Weak<Shared>, store: Arc<Store>) {
     let mut position = store.position();
+    let mut kept_at: Option<UnixTime> = None;
     loop {
         let Some(strong) = shared.upgrade() else { return };
         let caught_up = catch_up(&strong, &store).await;
+        let now = strong.clock.now();
+        if let Ok(changed) = caught_up
+            && (changed || kept_at.is_none_or(|kept| now.since(kept) >= KEEP_AGAIN))
+        {
+            kept_at = Some(now);
+            strong.keep_running().await;
+        }
         strong.note(caught_up.as_ref().err());
         if caught_up.is_ok() {
             share_rest(&strong, &store).await;
@@ -117,15 +137,17 @@ async fn follow(shared: Weak<Shared>, store: Arc<Store>) {
     }
 }
 
-async fn catch_up(shared: &Arc<Shared>, store: &Store) -> Result<(), StoreError> {
+/// Reads to the end; whether there was anything new.
+async fn catch_up(shared: &Arc<Shared>, store: &Store) -> Result<bool, StoreError> {
+    let mut changed = false;
     loop {
         let after = shared.lock().sharing.as_ref().map(|sharing| sharing.position);
-        let Some(after) = after else { return Ok(()) };
+        let Some(after) = after else { return Ok(changed) };
         let page = store.records_after(after, MAX_SHARED_PAGE).await?;
         let more = page.more;
-        shared.apply(&page);
+        changed |= shared.apply(&page);
         if !more {
-            return Ok(());
+            return Ok(changed);
         }
     }
 }
@@ -142,7 +164,7 @@ async fn share_rest(shared: &Arc<Shared>, store: &Store) {
             return;
         }
         if let Some(sharing) = &mut shared.lock().sharing {
-            sharing.unshared.retain(|other| *other != id);
+            sharing.unshared.remove(&id);
         }
     }
 }
@@ -150,13 +172,37 @@ async fn share_rest(shared: &Arc<Shared>, store: &Store) {
 // === impl Shared ===
 
 impl Shared {
-    fn apply(&self, page: &Page) {
+    /// Keeps what was revoked while servers run over a restart, where nobody's request waits for it.
+    async fn keep_running(self: &Arc<Self>) {
+        if self.kept.is_none() {
+            return;
+        }
+        let shared = Arc::clone(self);
+        // A panic there would be told by the runtime; what is in force is in force.
+        let _ = tokio::task::spawn_blocking(move || shared.write_running()).await;
+    }
+
+    fn write_running(&self) {
+        let Some(kept) = &self.kept else { return };
+        let look = || {
+            let state = self.lock();
+            let synced_at = state.sharing.as_ref().and_then(|sharing| sharing.synced_at);
+            let changes = state.running.changes().map(|(_, change)| change.clone()).collect();
+            KeptRunning { synced_at, changes }
+        };
+        if let Err(error) = kept.write_running(look) {
+            let error = error.kind();
+            tracing::error!(%error, "running revocations cannot be kept in the state folder");
+        }
+    }
+
+    /// Takes over what others published; whether that changes anything.
+    fn apply(&self, page: &Page) -> bool {
         let now = self.clock.now();
         let mut state = self.lock();
         if page.restarted {
             // What the store lost, its replicas still know: it gets everything again.
-            let known: Vec<Key> =
-                state.running.records().into_iter().map(|record| record.id).collect();
+            let known: BTreeSet<Key> = state.running.changes().map(|(id, _)| *id).collect();
             tracing::warn!(
                 known = known.len(),
                 "the shared store lost what was revoked, it is told again"
@@ -168,7 +214,17 @@ impl Shared {
         let mut changed = false;
         for record in &page.records {
             match Change::read(record) {
-                Some(change) => changed |= state.running.apply(change),
+                Some(change) => {
+                    let id = change.entry.id();
+                    let is_known = state.running.get(&id) == Some(&change);
+                    let applied = state.running.apply(change);
+                    if (applied || is_known)
+                        && let Some(sharing) = &mut state.sharing
+                    {
+                        sharing.unshared.remove(&id);
+                    }
+                    changed |= applied;
+                }
                 None => tracing::error!(
                     "a record in the shared store is no revocation, it is passed over"
                 ),
@@ -184,6 +240,7 @@ impl Shared {
         if changed {
             self.publish(&state);
         }
+        changed
     }
 
     /// Takes note of how the store is doing, and says so in the log where that is news.
@@ -201,6 +258,24 @@ impl Shared {
         }
         sharing.failures = error.as_ref().map_or(0, |_| sharing.failures.saturating_add(1));
         sharing.error = error;
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// When what is running was read from the store last, before the start, and how long ago that is. A clock that was ahead
+    /// then says nothing. What is so old that it may have been taken back and forgotten since is dropped where others know
+    /// better.
+    fn last_known(&mut self, store: &str, now: UnixTime) -> Option<(UnixTime, Duration)> {
+        let at = self.kept_at.filter(|at| *at <= now.plus(KEEP_AGAIN))?;
+        let age = now.since(at);
+        if store != "memory" && age > WITHDRAWN_LIFETIME {
+            tracing::warn!("running revocations that were kept are too old to be used");
+            self.running = Running::default();
+            return None;
+        }
+        Some((at, age))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Lists from servers and files that answer well, badly, late and not at all, while the clock jumps.
 
 use std::collections::VecDeque;
+use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -11,6 +12,8 @@ use crate::clock::FixedClock;
 use crate::document::{Attachments, SourceFile, any_error, parse};
 use crate::pdp::fetch::{FetchError, Fetched};
 use crate::trust::{KeyUrl, RevocationKey};
+
+mod restart;
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
@@ -111,9 +114,8 @@ async fn what_a_server_breaks_changes_nothing() {
     let clock = Arc::new(FixedClock::at(NOW));
     let register = RevocationRegister::new(&remote("onStale: deny"), clock, script.clone());
     assert_eq!(register.current().stale(), Some("far"), "nothing is decided before it was had");
-    assert_eq!(register.missing().len(), 1);
     until(|| revokes(&register, "a")).await;
-    assert_eq!((register.current().stale(), register.missing().len()), (None, 0));
+    assert_eq!(register.current().stale(), None);
     for (asked, failures) in [(2, 1), (3, 2), (4, 3)] {
         until(|| script.asked() >= asked && register.lists()[0].failures >= failures).await;
         assert!(revokes(&register, "a") && !revokes(&register, "b"));

@@ -42,7 +42,7 @@ impl Compiler<'_, '_> {
         }
         let begin = self.read(from, |text| read_time(text).filter(|from| *from < 24 * 60), TIME);
         let end = self.read(until, read_time, TIME);
-        let offset = self.read(zone, read_offset, "write `UTC`, or an offset such as `+01:00`");
+        let offset = self.read(zone, read_offset, OFFSET);
         let (begin, end, offset) = (begin?, end?, offset?);
         let until_midnight = i64::saturating_sub(24 * 60, begin);
         let minutes = match end > begin {
@@ -57,18 +57,24 @@ impl Compiler<'_, '_> {
         &mut self,
         text: &Spanned<String>,
         read: impl Fn(&str) -> Option<i64>,
-        help: &str,
+        (what, help): (&str, &str),
     ) -> Option<i64> {
         let value = read(&text.value);
         if value.is_none() {
-            let message = format!("`{}` is not a time of a window", text.value);
+            let message = format!("`{}` is not {what}", text.value);
             self.error_with("invalid-time", text, message, help);
         }
         value
     }
 }
 
-const TIME: &str = "write a time of the day from `00:00` to `24:00`, in quotes";
+const TIME: (&str, &str) =
+    ("a time of the day", "write it as in `08:00`, from `00:00` to `24:00`, in quotes");
+
+const OFFSET: (&str, &str) = (
+    "an offset from UTC",
+    "write `UTC`, or an offset such as `+01:00`; a window does not move with daylight saving",
+);
 
 const WEEK: [DaySpec; 7] = [
     DaySpec::Mon,

@@ -143,7 +143,12 @@ fn unknown(segments: &[&str], text: &str) -> Wrong {
         return (format!("`{prefix}` has no fields"), None);
     }
     let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).chain(MAPS).chain(ROOTS).collect();
-    let near = closest(text, &known).or_else(|| closest(segments.first().copied()?, &ROOTS));
+    let near = closest(text, &known).filter(|near| !ROOTS.contains(near));
+    if let (None, Some(claim)) = (near, text.strip_prefix("token.")) {
+        let help = format!("for the claim write `token.claims.{claim}`");
+        return (format!("unknown name `{text}`"), Some(help));
+    }
+    let near = near.or_else(|| closest(segments.first().copied()?, &ROOTS));
     let help = near.map_or_else(
         || format!("known are: {}", ROOTS.join(", ")),
         |near| format!("did you mean `{near}`?"),

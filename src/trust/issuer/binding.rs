@@ -41,17 +41,19 @@ impl Compiler<'_> {
     pub(super) fn dpop(&mut self) -> DpopRules {
         let Some(spec) = &self.spec.dpop else { return DpopRules::default() };
         let DpopSpec { algorithms, max_age, origins, nonce } = &spec.value;
-        let max_age = self.duration(max_age.as_ref(), "dpop.maxAge", DEFAULT_PROOF_AGE);
-        if max_age > MAX_PROOF_AGE {
+        if let Some(age) = max_age
+            && age.value.get() > MAX_PROOF_AGE
+        {
             let longest = HumanDuration::new(MAX_PROOF_AGE);
             let message = format!("`dpop.maxAge` is more than {longest}");
             self.error(
                 "dpop-age",
-                spec,
+                age,
                 &message,
                 "a proof is made for one request: a minute is plenty",
             );
         }
+        let max_age = self.duration(max_age.as_ref(), "dpop.maxAge", DEFAULT_PROOF_AGE);
         DpopRules {
             algorithms: self.proof_algorithms(algorithms.as_ref()),
             max_age,

@@ -1,0 +1,213 @@
+//! What was last known of revocations, in a folder, so that a restart begins with it: the lists that were in force with
+//! their numbers, and what was revoked while servers run.
+//!
+//! Whoever can write to the folder can take revocations back, as with the policies: it belongs to countersign alone.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::reader::Text;
+use super::running::{Change, StoredChange};
+use crate::clock::UnixTime;
+use crate::limits::{MAX_KEPT_FILE_BYTES, MAX_REVOCATION_LIST_BYTES};
+use crate::secret::Fingerprint;
+use crate::trust::{ListMark, ListPlace, ListSource};
+
+/// A folder of last known revocations.
+#[derive(Debug)]
+pub(super) struct Kept {
+    folder: PathBuf,
+    /// Held while a file is made and written, so that the newest is the last.
+    writing: Mutex<()>,
+}
+
+/// What is known of a list beside its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeptMark {
+    pub(super) mark: ListMark,
+    pub(super) as_of: UnixTime,
+    /// Whether a server confirms it, or a file has its own time.
+    pub(super) confirmed: bool,
+}
+
+/// A list as it was in force last.
+#[derive(Debug)]
+pub(super) struct KeptList {
+    pub(super) known: KeptMark,
+    pub(super) signature: Option<Bytes>,
+    path: PathBuf,
+}
+
+/// What was revoked while servers run, as it was known last.
+#[derive(Debug, Default)]
+pub(super) struct KeptRunning {
+    /// When it was read from the store last.
+    pub(super) synced_at: Option<UnixTime>,
+    pub(super) changes: Vec<Change>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct StoredList {
+    /// Which list from where by whom, so that a file that was copied to another name is not taken for another's.
+    identity: String,
+    /// Milliseconds since 1970.
+    as_of: i64,
+    confirmed: bool,
+    sequence: Option<u64>,
+    /// The SHA-256 of the text beside it.
+    content: String,
+    signature: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct StoredRunning {
+    /// Milliseconds since 1970.
+    synced_at: Option<i64>,
+    changes: Vec<StoredChange>,
+}
+
+const RUNNING_FILE: &str = "running.json";
+
+// === impl Kept ===
+
+impl Kept {
+    pub(super) const fn new(folder: PathBuf) -> Self {
+        Self { folder, writing: Mutex::new(()) }
+    }
+
+    /// What was kept of a list: nothing where there is nothing, or where it is not ours.
+    pub(super) fn list(&self, name: &str, source: &ListSource) -> Option<KeptList> {
+        let identity = identity(name, source);
+        let path = self.path(&identity);
+        let stored: StoredList = read(&path.with_extension("json"))?;
+        let mark = ListMark {
+            sequence: stored.sequence,
+            content: Fingerprint::from_hex(&stored.content)?,
+        };
+        let as_of = UnixTime::from_millis(stored.as_of);
+        (stored.identity == identity).then(|| KeptList {
+            known: KeptMark { mark, as_of, confirmed: stored.confirmed },
+            signature: stored.signature.map(Bytes::from),
+            path: path.with_extension("list"),
+        })
+    }
+
+    /// Keeps a list that was put in force. Its text is written first: whoever reads what is beside it finds it whole, or
+    /// finds that it is another.
+    ///
+    /// # Errors
+    /// It is not kept; what was kept before is, or nothing.
+    pub(super) fn write_list(
+        &self,
+        name: &str,
+        source: &ListSource,
+        text: &Text,
+        known: &KeptMark,
+    ) -> io::Result<()> {
+        let identity = identity(name, source);
+        let path = self.path(&identity);
+        let signature = text.signature.as_ref().map(|bytes| String::from_utf8(bytes.to_vec()));
+        let stored = StoredList {
+            identity,
+            as_of: known.as_of.as_millis(),
+            confirmed: known.confirmed,
+            sequence: known.mark.sequence,
+            content: known.mark.content.to_hex(),
+            signature: signature.transpose().map_err(io::Error::other)?,
+        };
+        self.replace(&path.with_extension("list"), &text.list)?;
+        self.replace(&path.with_extension("json"), &serde_json::to_vec(&stored)?)
+    }
+
+    /// Notes that the list that is kept was confirmed at `as_of`.
+    ///
+    /// # Errors
+    /// As [`Self::write_list`].
+    pub(super) fn confirm_list(
+        &self,
+        name: &str,
+        source: &ListSource,
+        as_of: UnixTime,
+    ) -> io::Result<()> {
+        let path = self.path(&identity(name, source)).with_extension("json");
+        let Some(stored) = read::<StoredList>(&path) else { return Ok(()) };
+        let stored = StoredList { as_of: as_of.as_millis(), ..stored };
+        self.replace(&path, &serde_json::to_vec(&stored)?)
+    }
+
+    /// What was revoked while servers ran; what cannot be read is as nothing.
+    pub(super) fn running(&self) -> KeptRunning {
+        let stored = read::<StoredRunning>(&self.folder.join(RUNNING_FILE));
+        let Some(stored) = stored else { return KeptRunning::default() };
+        KeptRunning {
+            synced_at: stored.synced_at.map(UnixTime::from_millis),
+            changes: stored.changes.iter().filter_map(Change::restore).collect(),
+        }
+    }
+
+    /// Keeps what `look` finds.
+    ///
+    /// # Errors
+    /// It is not kept; what was kept before is.
+    pub(super) fn write_running(&self, look: impl FnOnce() -> KeptRunning) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let KeptRunning { synced_at, changes } = look();
+        let stored = StoredRunning {
+            synced_at: synced_at.map(UnixTime::as_millis),
+            changes: changes.iter().map(Change::stored).collect(),
+        };
+        self.replace(&self.folder.join(RUNNING_FILE), &serde_json::to_vec(&stored)?)
+    }
+
+    /// A reader sees the old file or the new one, never a part.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    fn path(&self, identity: &str) -> PathBuf {
+        self.folder.join(Fingerprint::of(identity.as_bytes()).to_hex())
+    }
+}
+
+// === impl KeptList ===
+
+impl KeptList {
+    /// Its text, where it is the one that was in force.
+    pub(super) fn text(&self) -> Option<Vec<u8>> {
+        let text = bounded(&self.path, MAX_REVOCATION_LIST_BYTES)?;
+        (Fingerprint::of(&text) == self.known.mark.content).then_some(text)
+    }
+}
+
+/// A number counts for one list from one place by one signer.
+fn identity(name: &str, source: &ListSource) -> String {
+    let place = |place: &ListPlace| match place {
+        ListPlace::File(path) => path.display().to_string(),
+        ListPlace::Remote(remote) => remote.url.uri().to_string(),
+    };
+    let signer = source.signature.as_ref();
+    let signer = signer.map(|by| format!("{}\n{}", place(&by.place), by.keys.revision().to_hex()));
+    format!("{name}\n{}\n{}", place(&source.place), signer.unwrap_or_default())
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&bounded(path, MAX_KEPT_FILE_BYTES)?).ok()
+}
+
+fn bounded(path: &Path, most: usize) -> Option<Vec<u8>> {
+    let size = usize::try_from(fs::metadata(path).ok()?.len()).ok()?;
+    (size <= most).then(|| fs::read(path).ok())?
+}

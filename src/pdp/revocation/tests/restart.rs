@@ -1,0 +1,162 @@
+//! What a restart does not lose.
+
+use super::*;
+use crate::pdp::revocation::kept::Kept;
+
+fn kept_in(
+    folder: &Path,
+    trust: &TrustStore,
+    clock: &Arc<FixedClock>,
+    fetcher: Arc<Script>,
+) -> RevocationRegister {
+    RevocationRegister::kept_in(Some(folder.to_owned()), trust, clock.clone(), fetcher)
+}
+
+fn entry(id: &str) -> RevocationEntry {
+    let spec = serde_json::from_str(&format!(r#"{{"spiffe":"spiffe://{id}/x"}}"#)).unwrap();
+    RevocationEntry::read(&spec).unwrap()
+}
+
+/// Until the list with this number is in the folder.
+async fn kept(folder: &Path, trust: &TrustStore, sequence: u64) {
+    let source = trust.revocation_lists()[0].source().unwrap();
+    let number = || Some(Kept::new(folder.to_owned()).list("far", source)?.known.mark.sequence);
+    until(|| number() == Some(Some(sequence))).await;
+}
+
+/// P64: a list is in force again at once, although its server is away, and no older one takes its place.
+#[tokio::test]
+async fn a_list_is_in_force_after_a_restart_and_an_older_one_is_not() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(FixedClock::at(NOW)));
+    let trust = remote("onStale: deny, maxAge: 1h");
+    let script = Script::new(vec![Some(("\"5\"", list(5, "a")))]);
+    let register = kept_in(folder.path(), &trust, &clock, script);
+    kept(folder.path(), &trust, 5).await;
+    assert!(revokes(&register, "a"));
+    drop(register);
+
+    let away = Script::new(vec![None]);
+    let register = kept_in(folder.path(), &trust, &clock, away);
+    assert!(revokes(&register, "a") && register.current().stale().is_none());
+    drop(register);
+
+    let older = Script::new(vec![Some(("\"4\"", list(4, "b")))]);
+    let register = kept_in(folder.path(), &trust, &clock, older);
+    until(|| register.lists()[0].failures > 0).await;
+    assert!(register.lists()[0].error.as_ref().unwrap().contains("`@sequence` is 4, but 5"));
+    assert!(revokes(&register, "a") && !revokes(&register, "b"));
+    drop(register);
+
+    clock.advance(Duration::from_secs(3601));
+    let register = kept_in(folder.path(), &trust, &clock, Script::new(vec![None]));
+    assert_eq!(register.current().stale(), Some("far"), "its age goes on while nobody runs");
+    drop(register);
+
+    let other = trust_of_another_place();
+    let script = Script::new(vec![Some(("\"1\"", list(1, "c")))]);
+    let register = kept_in(folder.path(), &other, &clock, script);
+    assert!(!revokes(&register, "a"), "the number counts for the place it is from");
+    until(|| revokes(&register, "c")).await;
+}
+
+fn trust_of_another_place() -> TrustStore {
+    trust("{ from: { remote: { url: https://b.test/l, refresh: 10s } }, onStale: allow }")
+}
+
+/// A text that was damaged is not used; its number counts all the same, and the same list is let in again.
+#[tokio::test]
+async fn of_a_damaged_list_the_number_is_left() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(FixedClock::at(NOW)));
+    let trust = remote("onStale: deny");
+    let script = Script::new(vec![Some(("\"5\"", list(5, "a")))]);
+    let register = kept_in(folder.path(), &trust, &clock, script);
+    kept(folder.path(), &trust, 5).await;
+    drop(register);
+    let is_text = |path: &PathBuf| path.extension().is_some_and(|end| end == "list");
+    let files = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let text = files.into_iter().find(is_text).unwrap();
+    std::fs::write(&text, list(5, "z")).unwrap();
+
+    let script = Script::new(vec![Some(("\"4\"", list(4, "b"))), Some(("\"5\"", list(5, "a")))]);
+    let register = kept_in(folder.path(), &trust, &clock, script);
+    assert_eq!(register.current().stale(), Some("far"));
+    until(|| register.lists()[0].failures > 0).await;
+    assert!(!revokes(&register, "b") && !revokes(&register, "z"));
+    until(|| revokes(&register, "a")).await;
+    assert_eq!(register.current().stale(), None);
+    drop(register);
+
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        std::fs::write(entry.unwrap().path(), "{").unwrap();
+    }
+    let register = kept_in(folder.path(), &trust, &clock, Script::new(vec![None]));
+    assert_eq!(register.current().stale(), Some("far"), "garbage is as nothing");
+}
+
+/// P64: what was revoked while servers ran is in force again before anything is decided, and what was taken back is not.
+#[tokio::test]
+async fn running_revocations_survive_a_restart() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(FixedClock::at(NOW)));
+    let none = TrustStore::default();
+    let nobody = || Script::new(vec![None]);
+    let register = kept_in(folder.path(), &none, &clock, nobody());
+    register.share(Arc::new(Store::in_memory(clock.clone())), BeforeFirstSync::Deny);
+    register.revoke(entry("a")).await;
+    register.revoke(entry("b")).await;
+    register.withdraw(&entry("b").id()).await.unwrap();
+    drop(register);
+    let register = kept_in(folder.path(), &none, &clock, nobody());
+    assert!(revokes(&register, "a") && !revokes(&register, "b"));
+
+    // The store of this process knows nothing of it yet.
+    register.share(Arc::new(Store::in_memory(clock.clone())), BeforeFirstSync::Deny);
+    assert_eq!(register.sharing().unwrap().unshared, 2);
+    until(|| register.sharing().unwrap().unshared == 0).await;
+    assert!(revokes(&register, "a") && !revokes(&register, "b"));
+    drop(register);
+
+    std::fs::write(folder.path().join("running.json"), "{").unwrap();
+    let register = kept_in(folder.path(), &none, &clock, nobody());
+    assert!(!revokes(&register, "a"), "garbage is as nothing");
+}
+
+/// A store that is away at the start: nobody knows, unless it was read lately and that is to be enough.
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn what_was_known_lately_counts_only_where_that_was_chosen() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(FixedClock::at(NOW)));
+    let none = TrustStore::default();
+    let register = kept_in(folder.path(), &none, &clock, Script::new(vec![None]));
+    register.share(Arc::new(Store::in_memory(clock.clone())), BeforeFirstSync::Deny);
+    until(|| register.sharing().unwrap().synced).await;
+    register.revoke(entry("a")).await;
+    drop(register);
+
+    let hour = HumanDuration::new(Duration::from_secs(3600));
+    let day = Duration::from_secs(86_400);
+    for (later, before_first_sync, refuses, known) in [
+        (Duration::ZERO, BeforeFirstSync::Deny, true, true),
+        (Duration::ZERO, BeforeFirstSync::Allow, false, true),
+        (Duration::ZERO, BeforeFirstSync::LastKnown(hour), false, true),
+        (Duration::from_secs(3590), BeforeFirstSync::LastKnown(hour), false, true),
+        (Duration::from_secs(3700), BeforeFirstSync::LastKnown(hour), true, true),
+        (day * 31, BeforeFirstSync::LastKnown(hour), true, false),
+    ] {
+        let clock = Arc::new(FixedClock::at(NOW.plus(later)));
+        let register = kept_in(folder.path(), &none, &clock, Script::new(vec![None]));
+        // Port 1 of this machine: nobody listens.
+        let options = serde_json::json!({ "redis": { "url": "redis://127.0.0.1:1" } });
+        let options = serde_json::from_value(options).unwrap();
+        let store = Arc::new(Store::start(&options, clock.clone()).unwrap());
+        register.share(store, before_first_sync);
+        until(|| register.sharing().unwrap().error.is_some()).await;
+        let stale = register.current().stale().is_some();
+        assert_eq!((stale, revokes(&register, "a")), (refuses, known), "{later:?}");
+    }
+    let before = Arc::new(FixedClock::at(NOW.minus(day)));
+    let register = kept_in(folder.path(), &none, &before, Script::new(vec![None]));
+    let options = serde_json::from_str(r#"{ "redis": { "url": "redis://127.0.0.1:1" } }"#).unwrap();
+    let store = Arc::new(Store::start(&options, before.clone()).unwrap());
+    register.share(store, BeforeFirstSync::LastKnown(hour));
+    assert!(register.current().stale().is_some(), "a clock that went back makes nothing younger");
+}
