@@ -1,8 +1,6 @@
 //! How often a check allocates once everything is warm: from the bytes that were received to the bytes of the answer, with
 //! mutual-TLS evidence, an RS256 token, 100 policies, injected headers, audit and metrics.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 #[path = "../benches/support/mod.rs"]
 mod support;
 
