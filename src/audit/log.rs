@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -33,6 +33,10 @@ pub struct AuditLog {
 struct Lane {
     name: &'static str,
     queue: Sender<Message>,
+    /// The writer, to be woken before the queue is full.
+    thread: Thread,
+    /// So many waiting records wake it.
+    many: u64,
     writer: Mutex<Option<JoinHandle<()>>>,
     counts: Arc<AuditCounts>,
 }
@@ -99,6 +103,7 @@ impl AuditLog {
             let _ = lane.queue.blocking_send(Message::Close);
         }
         for lane in &self.lanes {
+            lane.thread.unpark();
             let writer = lane.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
             // A writer that panicked has nothing left to write.
             let _ = writer.map(JoinHandle::join);
@@ -164,7 +169,7 @@ impl AuditLog {
             places.push((lane, place));
         }
         for (lane, place) in places {
-            lane.counts.waiting.fetch_add(1, Ordering::Relaxed);
+            lane.announce();
             place.send(Message::Record(Arc::clone(record)));
         }
         Kept::Done
@@ -193,13 +198,20 @@ impl Lane {
         let writer = thread::Builder::new()
             .name(format!("audit {name}"))
             .spawn(move || writer::run(name, receiver, sink, &shared))?;
-        Ok(Self { name, queue, writer: Mutex::new(Some(writer)), counts })
+        let (thread, many) = (writer.thread().clone(), u64::try_from(most / 2).unwrap_or(u64::MAX));
+        Ok(Self { name, queue, thread, many, writer: Mutex::new(Some(writer)), counts })
+    }
+
+    /// Counts a record that comes: before it does, or the writer could be done with it already.
+    fn announce(&self) {
+        if self.counts.waiting.fetch_add(1, Ordering::Relaxed) == self.many {
+            self.thread.unpark();
+        }
     }
 
     /// Whether there was room for the record.
     fn has_taken(&self, record: &Arc<DecisionRecord>) -> bool {
-        // Counted first, or the writer could be done with it before it is.
-        self.counts.waiting.fetch_add(1, Ordering::Relaxed);
+        self.announce();
         let taken = self.queue.try_send(Message::Record(Arc::clone(record))).is_ok();
         if !taken {
             self.counts.waiting.fetch_sub(1, Ordering::Relaxed);

@@ -240,7 +240,7 @@ spec:
 
 fn view(path: &str) -> RequestView {
     RequestView {
-        id: String::new(),
+        id: "".into(),
         method: "GET".into(),
         scheme: "https".into(),
         protocol: "HTTP/2".into(),
