@@ -4,16 +4,22 @@ use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let files = protox::Compiler::new(["proto"])?
-        .include_imports(true)
-        .include_source_info(true)
-        .open_file("countersign/v1/decision.proto")?
-        .file_descriptor_set();
+    let compile = |file| -> Result<_, Box<dyn Error>> {
+        let mut compiler = protox::Compiler::new(["proto"])?;
+        compiler.include_imports(true).include_source_info(true).open_file(file)?;
+        Ok(compiler.file_descriptor_set())
+    };
     // Absent parts are left out of the JSON form.
     prost_build::Config::new()
         .type_attribute(".", "#[derive(serde::Serialize)]")
         .btree_map(["."])
         .field_attribute(".", "#[serde(skip_serializing_if = \"crate::audit::is_empty\")]")
-        .compile_fds(files)?;
+        .compile_fds(compile("countersign/v1/decision.proto")?)?;
+    // Texts stay where they arrived.
+    prost_build::Config::new()
+        .bytes(["."])
+        .compile_well_known_types()
+        .extern_path(".google.protobuf", "::envoy_types::pb::google::protobuf")
+        .compile_fds(compile("countersign/wire/v1/check.proto")?)?;
     Ok(())
 }

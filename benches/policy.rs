@@ -1,8 +1,7 @@
-//! Does the cost of a decision depend on how many rules there are for somebody else?
+//! Does the cost of a decision depend on how many rules there are for somebody else, and what does a condition cost?
 
 mod support;
 
-use std::fmt::Write as _;
 use std::hint::black_box;
 
 use countersign::authn::{self, Memory, NoMemory};
@@ -12,29 +11,11 @@ use countersign::trust::Material;
 use criterion::{Criterion, criterion_group, criterion_main};
 use support::World;
 
-/// `rules` allow rules over a tenth as many hosts, beside the demo's own.
-fn others(rules: usize) -> String {
-    let mut text = String::new();
-    for host in 0..rules.div_ceil(10) {
-        let _ = write!(
-            text,
-            "---\napiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: other-{host} }}\nspec:\n  target: {{ hosts: [service-{host}.example.com] }}\n  rules:\n"
-        );
-        for rule in 0..10 {
-            let _ = writeln!(
-                text,
-                "    - {{ name: r{rule}, effect: allow, on: {{ methods: [GET], paths: [\"/v{rule}/things/{{id}}\"] }}, peer: {{ spiffe: [\"spiffe://prod.example/ns/web/sa/*\"] }} }}"
-            );
-        }
-    }
-    text
-}
-
 fn evaluate(c: &mut Criterion) {
     let mut group = c.benchmark_group("evaluate");
     for rules in [10, 1_000, 10_000] {
         let world = World::new();
-        world.write("policies/others.yaml", &others(rules));
+        world.write("policies/others.yaml", &support::others(rules));
         let snapshot = world.snapshot();
         let now = SystemClock.now();
         let evidence = world.evidence(&snapshot, Some(&world.rs256), true);
@@ -54,12 +35,40 @@ fn evaluate(c: &mut Criterion) {
 
 fn compile(c: &mut Criterion) {
     let world = World::new();
-    world.write("policies/others.yaml", &others(10_000));
+    world.write("policies/others.yaml", &support::others(10_000));
     let mut group = c.benchmark_group("compile");
     group.sample_size(10);
     group.bench_function("10000 rules from files", |b| b.iter(|| world.snapshot()));
     group.finish();
 }
 
-criterion_group!(benches, evaluate, compile);
+/// What a condition in CEL costs beside the same rule without one.
+fn condition(c: &mut Criterion) {
+    const HEAD: &str = "apiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: { name: orders }\nspec:\n  target: { hosts: [orders.example.com] }\n  rules:\n    - { name: r, effect: allow, on: { methods: [GET], paths: [/v1/orders] }, token: { issuer: corp }";
+    let mut group = c.benchmark_group("condition");
+    for (name, when) in [
+        ("none", ""),
+        ("comparison", ", when: 'request.method == \"GET\" && token.sub != \"\"'"),
+        ("list", ", when: '[\"a\", \"b\", \"GET\"].exists(x, x == request.method)'"),
+    ] {
+        let world = World::new();
+        world.write("policies/orders.yaml", &format!("{HEAD}{when} }}\n"));
+        let snapshot = world.snapshot();
+        let now = SystemClock.now();
+        let evidence = world.evidence(&snapshot, Some(&world.rs256), true);
+        let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
+        let subject =
+            authn::authenticate(&evidence, snapshot.trust(), &Material::default(), memory, now);
+        let (view, _) = world.decoded(&snapshot, None, true);
+        let question =
+            DecisionRequest { subject: &subject, request: &view, now, id: DecisionId::default() };
+        assert!(snapshot.policies().evaluate(&question).is_allow());
+        group.bench_function(name, |b| {
+            b.iter(|| snapshot.policies().evaluate(black_box(&question)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, evaluate, condition, compile);
 criterion_main!(benches);

@@ -40,16 +40,16 @@ const SELF: &str = "spiffe://prod.example/ns/orders/sa/orders";
 
 fn view(method: &str, scheme: &str, host: &str, path: &str, headers: Headers) -> RequestView {
     RequestView {
-        id: String::new(),
-        method: method.to_owned(),
-        scheme: scheme.to_owned(),
-        protocol: String::from("HTTP/2"),
-        raw_host: host.to_owned(),
-        raw_path: path.to_owned(),
+        id: "".into(),
+        method: method.into(),
+        scheme: scheme.into(),
+        protocol: "HTTP/2".into(),
+        raw_host: host.into(),
+        raw_path: path.into(),
         target: Target::parse(host, path),
         headers,
         source: Endpoint::default(),
-        destination: Endpoint { principal: Some(SELF.to_owned()), ..Endpoint::default() },
+        destination: Endpoint { principal: Some(SELF.into()), ..Endpoint::default() },
         sni: None,
         body: Body::default(),
         sent_at: None,
@@ -120,11 +120,11 @@ impl House {
         let pinned = self.pdp.pin();
         let mut headers = Headers::default();
         for (name, value) in lines {
-            headers.push(name, HeaderValue::new(value.as_bytes().to_vec()));
+            headers.push(*name, HeaderValue::new(value.as_bytes().to_vec()));
         }
         // The proxy in front of us names its caller twice.
         let uri = lines.iter().find_map(|(_, value)| value.split_once("URI="));
-        let principal = uri.map(|(_, uri)| uri.to_owned());
+        let principal = uri.map(|(_, uri)| uri.into());
         let (headers, credentials) =
             CredentialHeaders::split(headers, pinned.sealed(), None, principal);
         let view = view(method, "https", "orders.example", "/v1/orders?page=2", headers);

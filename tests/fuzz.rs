@@ -51,7 +51,7 @@ macro_rules! targets {
     };
 }
 
-targets!(xfcc, certificate, chain, crl, jws, claims, jwks, introspection, dpop, revocations);
+targets!(xfcc, certificate, chain, crl, jws, claims, jwks, introspection, dpop, revocations, check);
 
 /// A target that nobody runs proves nothing.
 #[test]

@@ -146,12 +146,12 @@ impl House {
 
 fn view(method: &str, headers: Headers) -> RequestView {
     RequestView {
-        id: String::new(),
-        method: method.to_owned(),
-        scheme: String::from("https"),
-        protocol: String::from("HTTP/2"),
-        raw_host: String::from("orders.example"),
-        raw_path: String::from("/v1/orders"),
+        id: "".into(),
+        method: method.into(),
+        scheme: "https".into(),
+        protocol: "HTTP/2".into(),
+        raw_host: "orders.example".into(),
+        raw_path: "/v1/orders".into(),
         target: Target::parse("orders.example", "/v1/orders"),
         headers,
         source: Endpoint::default(),

@@ -114,9 +114,10 @@ fn judge(
         headers.push("x-forwarded-client-cert", HeaderValue::new(xfcc.into_bytes()));
     }
     let (_, credentials) =
-        CredentialHeaders::split(headers, &SealedNames::default(), None, Some(uri.to_owned()));
+        CredentialHeaders::split(headers, &SealedNames::default(), None, Some(uri.into()));
     let sources = PeerSources { xfcc: true, ..PeerSources::default() };
-    let evidence = evidence::collect(&credentials, Some(SELF), &sources, &trust.token_places());
+    let evidence =
+        evidence::collect(&credentials, Some(&SELF.into()), &sources, &trust.token_places());
     let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
     let now = UnixTime::from_secs(NOW);
     let subject = authn::authenticate(&evidence, trust, &Material::default(), memory, now);

@@ -107,7 +107,7 @@ spec: {{ entries: [{entries}] }}
         if let Some(token) = token {
             headers.push("authorization", HeaderValue::new(format!("Bearer {token}").into_bytes()));
         }
-        let principal = Some(principal.to_owned());
+        let principal = Some(principal.into());
         let (_, credentials) =
             CredentialHeaders::split(headers, &SealedNames::default(), None, principal);
         let sources = PeerSources { xfcc: true, ..PeerSources::default() };

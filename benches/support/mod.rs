@@ -7,21 +7,28 @@
 )]
 #![expect(dead_code, reason = "each benchmark uses its own part")]
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use countersign::clock::{Clock, SystemClock};
 use countersign::demo::mint::{Issuer, Tokens};
 use countersign::demo::{Folder, Pki};
 use countersign::envoy::{CheckService, decode};
 use countersign::evidence::{self, Evidence, PeerSources};
-use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOptions, Snapshot};
+use countersign::pdp::{
+    HttpsFetcher, KeyCache, Load, MemoryOptions, Observer, Pdp, PdpOptions, Snapshot,
+};
 use countersign::request::{CredentialHeaders, RequestView};
-use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue};
+use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
+use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
+use envoy_types::pb::envoy::config::core::v3::{Address, HeaderMap, HeaderValue, SocketAddress};
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use prost::Message as _;
 
 /// Certificates, tokens and a folder of documents.
 pub(crate) struct World {
@@ -32,6 +39,15 @@ pub(crate) struct World {
     pub key_set: String,
     pub issuer: Issuer,
     folder: Folder,
+}
+
+/// How Envoy sends the headers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    /// As they came (`encode_raw_headers`).
+    Raw,
+    /// As a map of texts, which is the default.
+    Map,
 }
 
 /// What is believed: what Envoy verified, and XFCC.
@@ -76,7 +92,12 @@ impl World {
     }
 
     /// A service with warm memory, within a tokio runtime.
-    pub(crate) fn service(&self) -> CheckService {
+    pub(crate) fn service(&self, observers: Vec<Arc<dyn Observer>>) -> CheckService {
+        CheckService::new(Arc::new(self.pdp()), observers)
+    }
+
+    /// A decision point, within a tokio runtime.
+    pub(crate) fn pdp(&self) -> Pdp {
         let clock = Arc::new(SystemClock);
         let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher)));
         let options = PdpOptions {
@@ -84,32 +105,23 @@ impl World {
             deadline: Duration::from_millis(150),
             memory: MemoryOptions::default(),
         };
-        let pdp = Pdp::new(self.snapshot(), keys, clock, options);
-        CheckService::new(Arc::new(pdp), Vec::new())
+        Pdp::new(self.snapshot(), keys, clock, options)
     }
 
     /// What Envoy sends with `encode_raw_headers` and `include_peer_certificate`: about 3 kB.
-    pub(crate) fn check(&self, path: &str, token: Option<&str>, certificate: bool) -> CheckRequest {
-        let mut lines = vec![
-            (":authority", "orders.example.com".to_owned()),
-            (":method", "GET".to_owned()),
-            (":path", path.to_owned()),
-            ("accept", "application/json".to_owned()),
-            ("user-agent", "frontend/1.8.2 (linux; x86_64)".to_owned()),
-            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
-            ("x-request-id", "5b2b5b0c-6b0e-4f1a-9f30-3f1f8b0c9c11".to_owned()),
-            ("x-forwarded-proto", "https".to_owned()),
-        ];
-        lines.extend(token.map(|token| ("authorization", format!("Bearer {token}"))));
-        let headers = lines
-            .into_iter()
-            .map(|(key, value)| HeaderValue {
-                key: key.into(),
-                raw_value: value.into(),
-                ..Default::default()
-            })
-            .collect();
-        let http = HttpRequest {
+    pub(crate) fn check(&self, path: &str, token: Option<&str>, certificate: bool) -> Bytes {
+        self.check_in(Form::Raw, path, token, certificate)
+    }
+
+    /// The same with the headers in either form.
+    pub(crate) fn check_in(
+        &self,
+        form: Form,
+        path: &str,
+        token: Option<&str>,
+        certificate: bool,
+    ) -> Bytes {
+        let mut http = HttpRequest {
             id: "1234567890".into(),
             method: "GET".into(),
             scheme: "https".into(),
@@ -117,21 +129,40 @@ impl World {
             path: path.into(),
             protocol: "HTTP/2".into(),
             size: -1,
-            header_map: Some(HeaderMap { headers }),
             ..Default::default()
         };
+        let lines = lines(path, token).into_iter();
+        match form {
+            Form::Raw => {
+                let line = |(key, value): (String, String)| HeaderValue {
+                    key,
+                    raw_value: value.into(),
+                    ..Default::default()
+                };
+                http.header_map = Some(HeaderMap { headers: lines.map(line).collect() });
+            }
+            Form::Map => http.headers = lines.collect(),
+        }
         let pem = self.pki.frontend.pem();
+        let certificate = certificate.then(|| utf8_percent_encode(&pem, NON_ALPHANUMERIC));
         let source = Peer {
-            certificate: if certificate {
-                utf8_percent_encode(&pem, NON_ALPHANUMERIC).to_string()
-            } else {
-                String::new()
-            },
+            address: Some(address("10.1.2.3", 41234)),
+            principal: "spiffe://prod.example/ns/web/sa/frontend".into(),
+            certificate: certificate.map(|pem| pem.to_string()).unwrap_or_default(),
             ..Default::default()
         };
-        let request = Some(Request { time: None, http: Some(http) });
-        let context = AttributeContext { source: Some(source), request, ..Default::default() };
-        CheckRequest { attributes: Some(context) }
+        let destination = Peer {
+            address: Some(address("10.1.2.4", 8443)),
+            principal: "spiffe://prod.example/ns/orders/sa/orders".into(),
+            ..Default::default()
+        };
+        let context = AttributeContext {
+            source: Some(source),
+            destination: Some(destination),
+            request: Some(Request { time: None, http: Some(http) }),
+            ..Default::default()
+        };
+        CheckRequest { attributes: Some(context) }.encode_to_vec().into()
     }
 
     /// The request split as the service splits it.
@@ -141,7 +172,8 @@ impl World {
         token: Option<&str>,
         certificate: bool,
     ) -> (RequestView, CredentialHeaders) {
-        decode(self.check("/v1/orders", token, certificate), snapshot.sealed())
+        let message = self.check("/v1/orders", token, certificate);
+        decode(message, snapshot.sealed()).unwrap()
     }
 
     /// The evidence of a request.
@@ -154,4 +186,55 @@ impl World {
         let (_, credentials) = self.decoded(snapshot, token, certificate);
         evidence::collect(&credentials, None, &sources(), snapshot.token_places())
     }
+}
+
+/// `rules` allow rules over a tenth as many hosts, beside the demo's own.
+pub(crate) fn others(rules: usize) -> String {
+    let mut text = String::new();
+    for host in 0..rules.div_ceil(10) {
+        let _ = write!(
+            text,
+            "---\napiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: other-{host} }}\nspec:\n  target: {{ hosts: [service-{host}.example.com] }}\n  rules:\n"
+        );
+        for rule in 0..10 {
+            let _ = writeln!(
+                text,
+                "    - {{ name: r{rule}, effect: allow, on: {{ methods: [GET], paths: [\"/v{rule}/things/{{id}}\"] }}, peer: {{ spiffe: [\"spiffe://prod.example/ns/web/sa/*\"] }} }}"
+            );
+        }
+    }
+    text
+}
+
+/// `message` as the body of a call.
+pub(crate) fn framed(message: &[u8]) -> Bytes {
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    [&[0][..], &length, message].concat().into()
+}
+
+/// The headers of a browser's request that went through a gateway.
+fn lines(path: &str, token: Option<&str>) -> Vec<(String, String)> {
+    let mut lines = vec![
+        (":authority", "orders.example.com"),
+        (":method", "GET"),
+        (":path", path),
+        (":scheme", "https"),
+        ("accept", "application/json"),
+        ("accept-encoding", "gzip, deflate, br"),
+        ("accept-language", "en-GB,en;q=0.9"),
+        ("user-agent", "frontend/1.8.2 (linux; x86_64)"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("x-request-id", "5b2b5b0c-6b0e-4f1a-9f30-3f1f8b0c9c11"),
+        ("x-forwarded-for", "203.0.113.7"),
+        ("x-forwarded-proto", "https"),
+    ];
+    let bearer = token.map(|token| format!("Bearer {token}"));
+    lines.extend(bearer.as_deref().map(|value| ("authorization", value)));
+    lines.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
+}
+
+fn address(ip: &str, port: u32) -> Address {
+    let port_specifier = Some(PortSpecifier::PortValue(port));
+    let socket = SocketAddress { address: ip.into(), port_specifier, ..Default::default() };
+    Address { address: Some(AddressKind::SocketAddress(socket)) }
 }

@@ -119,6 +119,11 @@ impl Options {
         if self.quick { 4 } else { self.streams }
     }
 
+    /// Whether every suite is to run.
+    pub(crate) fn is_whole(&self) -> bool {
+        Suite::ALL.iter().all(|suite| self.suites.contains(suite))
+    }
+
     /// `size`, or what is left of it in a quick run.
     pub(crate) fn size(&self, size: usize) -> usize {
         if self.quick { size.min(10) } else { size }

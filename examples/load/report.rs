@@ -135,7 +135,7 @@ impl Report {
         self.targets.push(Target { figure, asked, measured, met });
     }
 
-    /// The table of the targets, last.
+    /// The table of the targets, last. Of a part of the suites it is a part, which is not kept.
     pub(crate) fn show_targets(&mut self, options: &Options) {
         let mut table = Table::new(
             "targets",
@@ -151,6 +151,9 @@ impl Report {
             table.row([*figure, *asked, measured, met].map(str::to_owned));
         }
         self.show(table, options);
+        if !options.is_whole() {
+            self.tables.pop();
+        }
     }
 
     /// Puts every table between its marks in `performance.md` of `folder`.

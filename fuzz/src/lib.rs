@@ -10,12 +10,14 @@ mod proof;
 mod revocation;
 mod samples;
 mod token;
+mod wire;
 
 pub use mutate::Mutations;
 pub use peer::{certificate, chain, crl, xfcc};
 pub use proof::dpop;
 pub use revocation::revocations;
 pub use token::{claims, introspection, jwks, jws};
+pub use wire::check;
 
 /// One target: its name, what it does with an input, and inputs that it accepts.
 pub struct Target {
@@ -28,7 +30,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "xfcc", run: xfcc, seeds: samples::xfcc },
     Target { name: "certificate", run: certificate, seeds: samples::certificates },
     Target { name: "chain", run: chain, seeds: samples::chains },
@@ -37,6 +39,7 @@ pub const TARGETS: [Target; 10] = [
     Target { name: "claims", run: claims, seeds: samples::claims },
     Target { name: "jwks", run: jwks, seeds: samples::jwks },
     Target { name: "introspection", run: introspection, seeds: samples::introspection },
+    Target { name: "check", run: check, seeds: wire::checks },
     Target { name: "dpop", run: dpop, seeds: samples::proofs },
     Target { name: "revocations", run: revocations, seeds: samples::revocations },
 ];

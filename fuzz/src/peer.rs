@@ -172,7 +172,12 @@ fn verify(
     if let Some(xfcc) = xfcc {
         headers.push("x-forwarded-client-cert", HeaderValue::new(xfcc));
     }
-    let (_, sealed) = CredentialHeaders::split(headers, &SealedNames::default(), certificate, None);
+    let (_, sealed) = CredentialHeaders::split(
+        headers,
+        &SealedNames::default(),
+        certificate.map(Into::into),
+        None,
+    );
     let sources = PeerSources {
         source_certificate: true,
         xfcc: true,

@@ -92,7 +92,7 @@ fn proves(proof: &[u8]) -> bool {
 
 fn view(headers: Headers) -> RequestView {
     RequestView {
-        id: String::new(),
+        id: "".into(),
         method: "GET".into(),
         scheme: "https".into(),
         protocol: "HTTP/2".into(),

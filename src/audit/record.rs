@@ -71,12 +71,12 @@ fn request(view: &RequestView) -> wire::Request {
     let address = |endpoint: &Endpoint| endpoint.address.map(|address| address.to_string());
     let path = view.raw_path.split(['?', '#']).next().unwrap_or_default();
     wire::Request {
-        id: view.id.clone(),
-        method: view.method.clone(),
-        host: view.raw_host.clone(),
+        id: view.id.to_string(),
+        method: view.method.to_string(),
+        host: view.raw_host.to_string(),
         path: path.to_owned(),
         source: address(&view.source).unwrap_or_default(),
-        scheme: view.scheme.clone(),
+        scheme: view.scheme.to_string(),
         destination: address(&view.destination).unwrap_or_default(),
     }
 }

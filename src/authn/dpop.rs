@@ -78,7 +78,7 @@ impl Possession<'_> {
     ) -> Result<(), Rejection> {
         let request =
             self.request.ok_or_else(|| refuse("proof cannot be compared with its request"))?;
-        if text(claims, "htm")? != request.method {
+        if request.method != text(claims, "htm")? {
             return Err(refuse("proof is for another method"));
         }
         let url = NormalUrl::parse(text(claims, "htu")?)

@@ -79,6 +79,7 @@ fn rows(root: &Value, path: &str, schema: &Value, default: &str) -> Vec<Row> {
     let keys = properties(below);
     let kind = if keys.is_empty() { type_of(root, below) } else { String::from("mapping") };
     let default = match schema.get("default") {
+        Some(Value::String(text)) if text.is_empty() => String::new(),
         Some(Value::String(text)) => format!("`{text}`"),
         Some(value) => format!("`{value}`"),
         None => default.to_owned(),

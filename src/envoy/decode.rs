@@ -1,32 +1,36 @@
 //! Envoy's `CheckRequest` as a [`RequestView`] and the credentials sealed away from it.
 //!
-//! Every message is destructured without `..`: a new field of Envoy's breaks the build until somebody decides what
-//! it means.
+//! What is read of the message is in `proto/countersign/wire/v1/check.proto`, and every message of it is destructured without
+//! `..`: nothing that was read is passed over.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
-use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
-use envoy_types::pb::envoy::config::core::v3::{
-    Address, HeaderMap, HeaderValue as WireHeader, Metadata,
-};
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::{
-    HttpRequest, Peer, Request, TlsSession,
-};
-use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use bytes::Bytes;
 use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::pb::google::protobuf::{Struct, Timestamp, Value as WireValue};
+use prost::Message as _;
 use serde_json::Value;
 
+use self::wire::address::Address as AddressKind;
+use self::wire::socket_address::PortSpecifier;
+use self::wire::{
+    Address, AttributeContext, CheckRequest, Entry, HeaderMap, HeaderValue as WireHeader,
+    HttpRequest, Metadata, Peer, Request, SocketAddress, TlsSession,
+};
 use crate::clock::UnixTime;
 use crate::limits::{MAX_HEADERS, MAX_JSON_DEPTH};
 use crate::reason::{Reason, Rejection};
 use crate::request::{
     Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, SealedNames,
-    SealedParameters, Target,
+    SealedParameters, Target, Text,
 };
+
+mod wire {
+    #![expect(unreachable_pub, clippy::enum_variant_names, reason = "generated from the protocol")]
+    include!(concat!(env!("OUT_DIR"), "/countersign.wire.v1.rs"));
+}
 
 /// Envoy sets this header to `true` where it sends only the beginning of a body (P11).
 const PARTIAL_BODY_HEADER: &str = "x-envoy-auth-partial-body";
@@ -34,30 +38,33 @@ const PARTIAL_BODY_HEADER: &str = "x-envoy-auth-partial-body";
 /// One end of the connection: what may be seen of it, and what is evidence.
 struct DecodedPeer {
     address: Option<SocketAddr>,
-    principal: Option<String>,
-    certificate: Option<String>,
+    principal: Option<Text>,
+    certificate: Option<Text>,
 }
 
-/// Splits a check into what policies may see and the credentials.
+/// Splits a check into what policies may see and the credentials. Texts are shared with `message`.
 ///
 /// A request that cannot be described faithfully is still described as far as it can be, with the reason in
 /// [`RequestView::target`], so that its denial can be audited.
-#[must_use]
-pub fn decode(check: CheckRequest, sealed: &SealedNames) -> (RequestView, CredentialHeaders) {
-    let CheckRequest { attributes } = check;
+///
+/// # Errors
+/// `encoding_invalid` where the message is no `CheckRequest`.
+pub fn decode(
+    message: Bytes,
+    sealed: &SealedNames,
+) -> Result<(RequestView, CredentialHeaders), Rejection> {
+    let CheckRequest { attributes } = CheckRequest::decode(message).map_err(|_| unreadable())?;
     let AttributeContext {
         source,
         destination,
         request,
         context_extensions,
         metadata_context,
-        // What the proxy's configuration says of the route; parameters for us come as context extensions.
-        route_metadata_context: _,
         tls_session,
     } = attributes.unwrap_or_default();
     let Request { time, http } = request.unwrap_or_default();
-    let (source, destination) = (peer(source), peer(destination));
-    let (mut view, headers, parameters) = http_request(http.unwrap_or_default(), sealed);
+    let (source, destination) = (peer(source)?, peer(destination)?);
+    let (mut view, headers, parameters) = http_request(http.unwrap_or_default(), sealed)?;
 
     let (open, credentials) =
         CredentialHeaders::split(headers, sealed, source.certificate, source.principal);
@@ -66,11 +73,25 @@ pub fn decode(check: CheckRequest, sealed: &SealedNames) -> (RequestView, Creden
     view.headers = open;
     view.source.address = source.address;
     view.destination = Endpoint { address: destination.address, principal: destination.principal };
-    view.sni = tls_session.and_then(|TlsSession { sni }| non_empty(sni));
+    let TlsSession { sni } = tls_session.unwrap_or_default();
+    view.sni = non_empty(sni)?;
     view.sent_at = time.map(moment);
-    view.context_extensions = context_extensions.into_iter().collect();
+    view.context_extensions = extensions(context_extensions)?;
     view.metadata = metadata(metadata_context);
-    (view, credentials)
+    Ok((view, credentials))
+}
+
+fn unreadable() -> Rejection {
+    Reason::EncodingInvalid.because("the message is not a CheckRequest")
+}
+
+/// A field that is text in Envoy's protocol.
+fn text(bytes: Bytes) -> Result<Text, Rejection> {
+    Text::new(bytes).ok_or_else(unreadable)
+}
+
+fn non_empty(bytes: Bytes) -> Result<Option<Text>, Rejection> {
+    Ok(Some(text(bytes)?).filter(|text| !text.is_empty()))
 }
 
 /// The proxy's clock is not ours to decide by, but to be compared with.
@@ -84,7 +105,7 @@ fn moment(time: Timestamp) -> UnixTime {
 fn http_request(
     http: HttpRequest,
     sealed: &SealedNames,
-) -> (RequestView, Headers, SealedParameters) {
+) -> Result<(RequestView, Headers, SealedParameters), Rejection> {
     let HttpRequest {
         id,
         method,
@@ -100,17 +121,18 @@ fn http_request(
         body,
         raw_body,
     } = http;
-    let (path, parameters) = sealed.split_target(path);
-    let (headers, too_many) = collect_headers(headers, header_map);
+    let (host, (path, parameters)) = (text(host)?, sealed.split_target(text(path)?));
+    let (query, fragment) = (text(query)?, text(fragment)?);
+    let (headers, too_many) = collect_headers(headers, header_map)?;
     let target = check_headers(&headers, &host, too_many)
         .and_then(|()| check_separate_parts(&query, &fragment))
-        .and_then(|()| Target::parse(&host, &path));
+        .and_then(|()| Target::parse(host.clone(), path.clone()));
     let partial = headers.all(PARTIAL_BODY_HEADER).any(|value| value.as_bytes() != b"false");
     let view = RequestView {
-        id,
-        method,
-        scheme,
-        protocol,
+        id: text(id)?,
+        method: text(method)?,
+        scheme: text(scheme)?,
+        protocol: text(protocol)?,
         raw_host: host,
         raw_path: path,
         target,
@@ -118,40 +140,54 @@ fn http_request(
         source: Endpoint::default(),
         destination: Endpoint::default(),
         sni: None,
-        body: collect_body(body, raw_body, size, partial),
+        body: collect_body(text(body)?, raw_body, size, partial),
         sent_at: None,
         context_extensions: BTreeMap::new(),
         metadata: BTreeMap::new(),
     };
-    (view, headers, parameters)
+    Ok((view, headers, parameters))
 }
 
 /// The header lines, and whether some were left out. With `encode_raw_headers` only `header_map` is filled (P85); without it
 /// only the map, in which Envoy has joined repeated lines.
-fn collect_headers(map: HashMap<String, String>, raw: Option<HeaderMap>) -> (Headers, bool) {
-    let mut lines: Vec<(String, Vec<u8>)> = match raw {
-        Some(HeaderMap { headers }) if !headers.is_empty() => headers
-            .into_iter()
-            .map(|WireHeader { key, value, raw_value }| {
-                (key, if raw_value.is_empty() { value.into_bytes() } else { raw_value })
-            })
-            .collect(),
-        Some(_) | None => {
-            let mut lines: Vec<_> =
-                map.into_iter().map(|(key, value)| (key, value.into_bytes())).collect();
-            lines.sort();
-            lines
-        }
+fn collect_headers(map: Vec<Entry>, raw: Option<HeaderMap>) -> Result<(Headers, bool), Rejection> {
+    let mut lines = match raw {
+        Some(HeaderMap { headers }) if !headers.is_empty() => raw_lines(headers)?,
+        Some(_) | None => map_lines(map)?,
     };
     // Pseudo-headers repeat what the attributes say, and the attributes are authoritative (P26).
-    lines.retain(|(key, _)| !key.starts_with(':'));
+    lines.retain(|(key, _)| !key.as_bytes().starts_with(b":"));
     let too_many = lines.len() > MAX_HEADERS;
     lines.truncate(MAX_HEADERS);
-    let mut headers = Headers::default();
-    for (key, value) in lines {
-        headers.push(&key, HeaderValue::new(value));
-    }
-    (headers, too_many)
+    Ok((lines.into_iter().collect(), too_many))
+}
+
+fn raw_lines(headers: Vec<WireHeader>) -> Result<Vec<(Text, HeaderValue)>, Rejection> {
+    let line = |WireHeader { key, value, raw_value }| {
+        let value = text(value)?.into_bytes();
+        Ok((text(key)?, HeaderValue::new(if raw_value.is_empty() { value } else { raw_value })))
+    };
+    headers.into_iter().map(line).collect()
+}
+
+/// Each key once, in the order of the keys: a map has no other order, and of a key that is there twice the last one counts.
+fn map_lines(map: Vec<Entry>) -> Result<Vec<(Text, HeaderValue)>, Rejection> {
+    let line = |Entry { key, value }| Ok((text(key)?, HeaderValue::new(text(value)?.into_bytes())));
+    let mut lines = map.into_iter().map(line).collect::<Result<Vec<_>, _>>()?;
+    lines.sort_by(|(a, _), (b, _)| a.cmp(b));
+    lines.dedup_by(|later, kept| {
+        let repeated = later.0 == kept.0;
+        if repeated {
+            std::mem::swap(later, kept);
+        }
+        repeated
+    });
+    Ok(lines)
+}
+
+fn extensions(map: Vec<Entry>) -> Result<BTreeMap<String, String>, Rejection> {
+    let pair = |Entry { key, value }| Ok((text(key)?.to_string(), text(value)?.to_string()));
+    map.into_iter().map(pair).collect()
 }
 
 fn check_headers(headers: &Headers, host: &str, too_many: bool) -> Result<(), Rejection> {
@@ -183,7 +219,7 @@ fn check_separate_parts(query: &str, fragment: &str) -> Result<(), Rejection> {
     }
 }
 
-fn collect_body(text: String, raw: Vec<u8>, size: i64, partial: bool) -> Body {
+fn collect_body(text: Text, raw: Bytes, size: i64, partial: bool) -> Body {
     let bytes = if raw.is_empty() { text.into_bytes() } else { raw };
     let declared_size = u64::try_from(size).ok();
     let held = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -191,29 +227,30 @@ fn collect_body(text: String, raw: Vec<u8>, size: i64, partial: bool) -> Body {
     Body { bytes, truncated, declared_size }
 }
 
-fn peer(peer: Option<Peer>) -> DecodedPeer {
-    // Service and labels are Envoy's own settings about itself and say nothing about the caller.
-    let Peer { address, service: _, labels: _, principal, certificate } = peer.unwrap_or_default();
-    DecodedPeer {
-        address: address.and_then(socket_address),
-        principal: non_empty(principal),
-        certificate: non_empty(certificate),
-    }
+fn peer(peer: Option<Peer>) -> Result<DecodedPeer, Rejection> {
+    let Peer { address, principal, certificate } = peer.unwrap_or_default();
+    Ok(DecodedPeer {
+        address: address.map(socket_address).transpose()?.flatten(),
+        principal: non_empty(principal)?,
+        certificate: non_empty(certificate)?,
+    })
 }
 
-fn socket_address(address: Address) -> Option<SocketAddr> {
-    let AddressKind::SocketAddress(socket) = address.address? else { return None };
-    let ip: IpAddr = socket.address.parse().ok()?;
-    let port = match socket.port_specifier? {
-        PortSpecifier::PortValue(port) => u16::try_from(port).ok()?,
-        PortSpecifier::NamedPort(_) => return None,
+fn socket_address(Address { address }: Address) -> Result<Option<SocketAddr>, Rejection> {
+    let Some(AddressKind::SocketAddress(socket)) = address else { return Ok(None) };
+    let SocketAddress { address, port_specifier } = socket;
+    let ip: Option<IpAddr> = text(address)?.parse().ok();
+    let port = match port_specifier {
+        Some(PortSpecifier::PortValue(port)) => u16::try_from(port).ok(),
+        Some(PortSpecifier::NamedPort(name)) => text(name).map(|_| None)?,
+        None => None,
     };
-    Some(SocketAddr::new(ip, port))
+    Ok(ip.zip(port).map(SocketAddr::from))
 }
 
 fn metadata(context: Option<Metadata>) -> BTreeMap<String, Value> {
     // Typed metadata needs the types of other filters; they also write the untyped form.
-    let Metadata { filter_metadata, typed_filter_metadata: _ } = context.unwrap_or_default();
+    let Metadata { filter_metadata } = context.unwrap_or_default();
     filter_metadata
         .into_iter()
         .map(|(name, fields)| (name, object(fields, MAX_JSON_DEPTH)))
@@ -241,10 +278,6 @@ fn json(value: WireValue, depth: usize) -> Value {
         Some(Kind::StructValue(fields)) if depth > 0 => object(fields, depth),
         Some(Kind::NullValue(_) | Kind::ListValue(_) | Kind::StructValue(_)) | None => Value::Null,
     }
-}
-
-fn non_empty(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]

@@ -1,21 +1,11 @@
-//! A decision as Envoy's `CheckResponse`.
+//! A decision as Envoy's `CheckResponse`, written straight to the wire.
 //!
 //! Envoy reads `status.code` first, so a denied body beside code OK is an **allow** (P1). Status, HTTP code, headers and body are
-//! therefore made here, together, from one [`Decision`]; no other code names these types, and the OK arm takes a [`Permit`].
+//! therefore made here, together, from one [`Decision`]; no other code knows these fields, and the OK arm takes a [`Permit`].
 
-use std::collections::HashMap;
+mod writer;
 
-use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption, QueryParameter};
-use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::{
-    CheckResponse, DeniedHttpResponse, OkHttpResponse,
-};
-use envoy_types::pb::envoy::r#type::v3::HttpStatus;
-use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{ListValue, Struct, Value};
-use envoy_types::pb::google::rpc::Status;
-
+use self::writer::Writer;
 use crate::pdp::{Outcome, SealedHeader};
 use crate::policy::{
     Annotations, Answer, Decision, DecisionId, Denial, HeaderMutation, Permit, RuleName,
@@ -29,108 +19,141 @@ const OK: i32 = 0;
 /// Envoy's word that a request passed without being checked; from a caller it would be a lie either way (P3).
 const FAILURE_MODE_HEADER: &str = "x-envoy-auth-failure-mode-allowed";
 
-/// The largest whole number up to which doubles skip none: 2^53.
-const MAX_EXACT_DOUBLE: f64 = 9_007_199_254_740_992.0;
+/// `HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD`.
+const OVERWRITE: u64 = 2;
 
-/// The whole answer to one check.
-#[must_use]
-pub fn encode(request: &RequestView, outcome: &Outcome) -> CheckResponse {
+/// The first whole number that is a double's only choice for another one, too: 2^53.
+const FIRST_SHARED_DOUBLE: f64 = 9_007_199_254_740_992.0;
+
+/// What the fields of `CheckResponse` are called in Envoy's protocol.
+mod field {
+    pub(super) const STATUS: u32 = 1;
+    pub(super) const DENIED: u32 = 2;
+    pub(super) const OK: u32 = 3;
+    pub(super) const METADATA: u32 = 4;
+    /// Of `OkHttpResponse`.
+    pub(super) mod ok {
+        pub(in super::super) const HEADERS: u32 = 2;
+        pub(in super::super) const HEADERS_TO_REMOVE: u32 = 5;
+        pub(in super::super) const RESPONSE_HEADERS: u32 = 6;
+        pub(in super::super) const QUERY: u32 = 7;
+        pub(in super::super) const QUERY_TO_REMOVE: u32 = 8;
+    }
+    /// Of `DeniedHttpResponse`.
+    pub(super) mod denied {
+        pub(in super::super) const STATUS: u32 = 1;
+        pub(in super::super) const HEADERS: u32 = 2;
+        pub(in super::super) const BODY: u32 = 3;
+    }
+}
+
+/// Writes the whole answer to one check.
+pub fn encode(request: &RequestView, outcome: &Outcome, out: &mut Vec<u8>) {
+    let answer = &mut Writer::new(out);
     match &outcome.decision {
-        Decision::Allow(permit) => allow(permit, &outcome.sealed, outcome.id),
-        Decision::Deny(denial) => deny(denial, request, outcome.id),
+        Decision::Allow(permit) => allow(permit, &outcome.sealed, outcome.id, answer),
+        Decision::Deny(denial) => deny(denial, request, outcome.id, answer),
     }
 }
 
-/// The denial of a check of which nothing is known, not even an id: for when telling of it or encoding it failed.
-#[must_use]
-pub(super) fn refuse_unseen() -> CheckResponse {
-    let answer = Reason::PolicyUnavailable.client_answer();
-    let denied = DeniedHttpResponse {
-        status: Some(HttpStatus { code: i32::from(answer.status()) }),
-        headers: vec![overwrite("cache-control", "no-store")],
-        body: String::new(),
-    };
-    CheckResponse {
-        status: Some(grpc(answer.grpc_status())),
-        dynamic_metadata: None,
-        http_response: Some(HttpResponse::DeniedResponse(denied)),
-    }
-}
-
-fn allow(permit: &Permit, sealed: &[SealedHeader], id: DecisionId) -> CheckResponse {
-    let obligations = permit.obligations();
-    let mut set = each(&obligations.headers);
-    set.extend(sealed.iter().map(|header| overwrite(&header.name, header.value.expose())));
-    let query = obligations.query.iter().map(|parameter| QueryParameter {
-        key: parameter.name.to_string(),
-        value: parameter.value.clone(),
+/// Writes the denial of a check of which nothing is known, not even an id: for when telling of it or encoding it failed.
+pub(super) fn refuse_unseen(out: &mut Vec<u8>) {
+    let words = Reason::PolicyUnavailable.client_answer();
+    let answer = &mut Writer::new(out);
+    grpc(words.grpc_status(), answer);
+    answer.message(field::DENIED, |denied| {
+        http(words.status(), denied);
+        overwrite(field::denied::HEADERS, "cache-control", "no-store", denied);
     });
-    let query = query.collect();
+}
+
+fn allow(permit: &Permit, sealed: &[SealedHeader], id: DecisionId, answer: &mut Writer<'_>) {
+    let obligations = permit.obligations();
+    grpc(OK, answer);
+    answer.message(field::OK, |ok| {
+        each(field::ok::HEADERS, &obligations.headers, ok);
+        for header in sealed {
+            overwrite(field::ok::HEADERS, &header.name, header.value.expose(), ok);
+        }
+        for name in to_remove(permit, sealed) {
+            ok.text(field::ok::HEADERS_TO_REMOVE, name);
+        }
+        each(field::ok::RESPONSE_HEADERS, &obligations.response_headers, ok);
+        for parameter in &obligations.query {
+            ok.message(field::ok::QUERY, |set| {
+                set.text(1, &parameter.name);
+                set.text(2, &parameter.value);
+            });
+        }
+        for name in permit.strip_query() {
+            ok.text(field::ok::QUERY_TO_REMOVE, name);
+        }
+    });
     let named = Some((permit.rule(), permit.annotations()));
-    let mut metadata = metadata(id, "allow", named, None).fields;
-    for (name, value) in &obligations.metadata {
-        metadata.entry(name.clone()).or_insert_with(|| wire_value(value));
-    }
-    #[expect(deprecated, reason = "the struct must be built whole; the field stays empty")]
-    let ok = OkHttpResponse {
-        headers: set,
-        headers_to_remove: to_remove(permit, sealed),
-        dynamic_metadata: None,
-        response_headers_to_add: each(&obligations.response_headers),
-        query_parameters_to_set: query,
-        query_parameters_to_remove: query_to_remove(permit),
-    };
-    CheckResponse {
-        status: Some(grpc(OK)),
-        dynamic_metadata: Some(Struct { fields: metadata }),
-        http_response: Some(HttpResponse::OkResponse(ok)),
-    }
+    answer.message(field::METADATA, |fields| {
+        metadata(id, "allow", named, None, fields);
+        let is_ours = |name: &str| match name {
+            "decision_id" | "decision" | "policy" | "rule" => true,
+            "annotations" => !permit.annotations().is_empty(),
+            _ => false,
+        };
+        for (name, value) in obligations.metadata.iter().filter(|(name, _)| !is_ours(name)) {
+            fields.entry(name, |wire| wire_value(value, wire));
+        }
+    });
 }
 
 /// What is set overwrites the caller's copies; everything else that any rule could have set is removed (P13). The two
 /// are kept apart because Envoy removes after it sets.
-fn to_remove(permit: &Permit, sealed: &[SealedHeader]) -> Vec<String> {
-    let names = || sealed.iter().map(|header| &header.name);
-    let names = || permit.headers().iter().map(|header| &header.name).chain(names());
-    let is_set = |name: &str| names().any(|own| **own == *name);
-    let injectable = permit.strip().iter().filter(|name| !is_set(name)).cloned();
+fn to_remove<'a>(permit: &'a Permit, sealed: &'a [SealedHeader]) -> impl Iterator<Item = &'a str> {
+    let is_set = |name: &str| {
+        permit.headers().iter().any(|header| *header.name == *name)
+            || sealed.iter().any(|header| *header.name == *name)
+    };
+    let injectable = permit.strip().iter().map(String::as_str).filter(move |name| !is_set(name));
     let token = match &permit.obligations().token {
-        Some(TokenPlace::Authorization) => Some("authorization".to_owned()),
-        Some(TokenPlace::Header(name)) => Some(name.clone()),
+        Some(TokenPlace::Authorization) => Some("authorization"),
+        Some(TokenPlace::Header(name)) => Some(name.as_str()),
         // Set to what is left of it, where anything is.
-        Some(TokenPlace::Cookie(_)) => Some("cookie".to_owned()).filter(|name| !is_set(name)),
+        Some(TokenPlace::Cookie(_)) => Some("cookie").filter(|name| !is_set(name)),
         // A parameter is among those that are removed from the query.
         Some(TokenPlace::Query(_)) | None => None,
     };
-    injectable.chain(token).chain([FAILURE_MODE_HEADER.to_owned()]).collect()
+    injectable.chain(token).chain([FAILURE_MODE_HEADER])
 }
 
-fn query_to_remove(permit: &Permit) -> Vec<String> {
-    permit.strip_query().to_vec()
-}
-
-fn each(headers: &[HeaderMutation]) -> Vec<HeaderValueOption> {
-    headers.iter().map(|header| overwrite(&header.name, &header.value)).collect()
-}
-
-fn deny(denial: &Denial, request: &RequestView, id: DecisionId) -> CheckResponse {
-    let reason = denial.rejection().reason();
-    let named = denial.rule().map(|rule| (rule, denial.annotations()));
-    let Answer { status, headers, body } = Answer::of(denial, request, &id.to_string());
-    let denied = DeniedHttpResponse {
-        status: Some(HttpStatus { code: i32::from(status) }),
-        headers: headers.iter().map(|(name, value)| overwrite(name, value)).collect(),
-        body,
-    };
-    CheckResponse {
-        status: Some(grpc(reason.client_answer().grpc_status())),
-        dynamic_metadata: Some(metadata(id, "deny", named, Some(reason))),
-        http_response: Some(HttpResponse::DeniedResponse(denied)),
+fn each(field: u32, headers: &[HeaderMutation], out: &mut Writer<'_>) {
+    for header in headers {
+        overwrite(field, &header.name, &header.value, out);
     }
 }
 
-const fn grpc(code: i32) -> Status {
-    Status { code, message: String::new(), details: Vec::new() }
+fn deny(denial: &Denial, request: &RequestView, id: DecisionId, answer: &mut Writer<'_>) {
+    let reason = denial.rejection().reason();
+    let named = denial.rule().map(|rule| (rule, denial.annotations()));
+    let Answer { status, headers, body } = Answer::of(denial, request, &id.to_string());
+    grpc(reason.client_answer().grpc_status(), answer);
+    answer.message(field::DENIED, |denied| {
+        http(status, denied);
+        for (name, value) in &headers {
+            overwrite(field::denied::HEADERS, name, value, denied);
+        }
+        denied.text(field::denied::BODY, &body);
+    });
+    answer.message(field::METADATA, |fields| {
+        metadata(id, "deny", named, Some(reason), fields);
+    });
+}
+
+/// `google.rpc.Status` with nothing but its code, which is told where it is OK too.
+fn grpc(code: i32, answer: &mut Writer<'_>) {
+    // A negative code, of which there is none, would be an unknown one.
+    let code = u64::try_from(code).unwrap_or(u64::from(u32::MAX));
+    answer.message(field::STATUS, |status| status.number(1, code));
+}
+
+fn http(status: u16, denied: &mut Writer<'_>) {
+    denied.message(field::denied::STATUS, |code| code.number(1, status.into()));
 }
 
 /// For Envoy's own access log: `%DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision_id)%`.
@@ -139,60 +162,63 @@ fn metadata(
     decision: &str,
     named: Option<(&RuleName, &Annotations)>,
     reason: Option<Reason>,
-) -> Struct {
-    let value = |kind| Value { kind: Some(kind) };
-    let text = |text: String| value(Kind::StringValue(text));
-    let mut fields: HashMap<String, Value> = HashMap::new();
-    fields.insert("decision_id".into(), text(id.to_string()));
-    fields.insert("decision".into(), text(decision.into()));
+    fields: &mut Writer<'_>,
+) {
+    fields.text_entry("decision_id", &id.to_string());
+    fields.text_entry("decision", decision);
     if let Some((RuleName { policy, rule }, annotations)) = named {
-        fields.insert("policy".into(), text(policy.to_string()));
-        fields.insert("rule".into(), text(rule.to_string()));
+        fields.text_entry("policy", policy);
+        fields.text_entry("rule", rule);
         if !annotations.is_empty() {
-            let notes = annotations.iter().map(|(name, own)| (name.into(), text(own.into())));
-            let notes = Struct { fields: notes.collect() };
-            fields.insert("annotations".into(), value(Kind::StructValue(notes)));
+            fields.entry("annotations", |value| {
+                value.message(5, |notes| {
+                    annotations.iter().for_each(|(name, own)| notes.text_entry(name, own));
+                });
+            });
         }
     }
-    fields.extend(reason.map(|reason| ("reason".into(), text(reason.as_str().into()))));
-    Struct { fields }
+    if let Some(reason) = reason {
+        fields.text_entry("reason", reason.as_str());
+    }
 }
 
-fn wire_value(value: &serde_json::Value) -> Value {
+/// The fields of `google.protobuf.Value`.
+fn wire_value(value: &serde_json::Value, wire: &mut Writer<'_>) {
     use serde_json::Value as Json;
-    let kind = match value {
-        Json::Null => Kind::NullValue(0),
-        Json::Bool(value) => Kind::BoolValue(*value),
+    match value {
+        Json::Null => wire.number(1, 0),
+        Json::Bool(value) => wire.number(4, u64::from(*value)),
         // A number that no double can hold stays what it is, as text.
-        Json::Number(number) => number
-            .as_f64()
-            .filter(|double| number.is_f64() || double.abs() <= MAX_EXACT_DOUBLE)
-            .map_or_else(|| Kind::StringValue(number.to_string()), Kind::NumberValue),
-        Json::String(text) => Kind::StringValue(text.clone()),
-        Json::Array(values) => {
-            Kind::ListValue(ListValue { values: values.iter().map(wire_value).collect() })
+        Json::Number(number) => {
+            let exact = number
+                .as_f64()
+                .filter(|double| number.is_f64() || double.abs() < FIRST_SHARED_DOUBLE);
+            match exact {
+                Some(double) => wire.double(2, double),
+                None => wire.text(3, &number.to_string()),
+            }
         }
-        Json::Object(members) => {
-            let fields = members.iter().map(|(name, value)| (name.clone(), wire_value(value)));
-            Kind::StructValue(Struct { fields: fields.collect() })
-        }
-    };
-    Value { kind: Some(kind) }
+        Json::String(text) => wire.text(3, text),
+        Json::Array(values) => wire.message(6, |list| {
+            values.iter().for_each(|value| list.message(1, |wire| wire_value(value, wire)));
+        }),
+        Json::Object(members) => wire.message(5, |fields| {
+            members
+                .iter()
+                .for_each(|(name, value)| fields.entry(name, |wire| wire_value(value, wire)));
+        }),
+    }
 }
 
 /// The action is always said: the wire default would append to the caller's value.
-fn overwrite(name: &str, value: &str) -> HeaderValueOption {
-    #[expect(deprecated, reason = "the struct must be built whole; `append` stays unset")]
-    HeaderValueOption {
-        header: Some(HeaderValue {
-            key: name.to_owned(),
-            value: value.to_owned(),
-            raw_value: Vec::new(),
-        }),
-        append: None,
-        append_action: i32::from(HeaderAppendAction::OverwriteIfExistsOrAdd),
-        keep_empty_value: false,
-    }
+fn overwrite(field: u32, name: &str, value: &str, out: &mut Writer<'_>) {
+    out.message(field, |option| {
+        option.message(1, |header| {
+            header.text(1, name);
+            header.text(2, value);
+        });
+        option.number(3, OVERWRITE);
+    });
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A check that somebody has recorded: as the bytes of a gRPC message, or in protobuf's JSON form.
 
+use bytes::Bytes;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use prost::Message as _;
 
@@ -15,9 +16,13 @@ pub fn decode_recorded(
     sealed: &SealedNames,
 ) -> Option<Result<(RequestView, CredentialHeaders), String>> {
     if let Some(check) = json::check(bytes) {
-        return Some(check.map(|check| decode(check, sealed)));
+        return Some(check.and_then(|check| read(check.encode_to_vec().into(), sealed)));
     }
     let check = CheckRequest::decode(bytes).ok()?;
     // An empty message is made of no bytes, so that anything could be one.
-    check.attributes.is_some().then(|| Ok(decode(check, sealed)))
+    check.attributes.is_some().then(|| read(Bytes::copy_from_slice(bytes), sealed))
+}
+
+fn read(message: Bytes, sealed: &SealedNames) -> Result<(RequestView, CredentialHeaders), String> {
+    decode(message, sealed).map_err(|why| why.detail().to_owned())
 }

@@ -4,16 +4,16 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 
 use crate::clock::Stopwatch;
-use crate::envoy::grpc::Received;
+use crate::envoy::grpc::{self, Received};
 use crate::envoy::server::{Counted, ListenerStatus};
 use crate::envoy::{decode, encode};
 use crate::pdp::{Observer, Outcome, Pdp, Pinned};
 use crate::reason::Reason;
-use crate::request::RequestView;
+use crate::request::{CredentialHeaders, RequestView};
 
 /// Answers checks.
 #[derive(Clone, Debug)]
@@ -68,10 +68,11 @@ impl CheckService {
         Arc::clone(&self.status)
     }
 
-    /// Decides one check.
-    pub async fn answer(&self, check: CheckRequest) -> CheckResponse {
+    /// Decides one check: `call` is the body of a call to `envoy.service.auth.v3.Authorization/Check`, a framed
+    /// `CheckRequest`, and what is returned the body of its answer, a framed `CheckResponse`.
+    pub async fn answer(&self, call: Bytes) -> Bytes {
         let arrival = self.arrive(self.deadline());
-        self.conclude(arrival, Ok(check)).await
+        self.conclude(arrival, grpc::parse(call)).await
     }
 
     /// Longest time to an answer.
@@ -85,19 +86,18 @@ impl CheckService {
         Arrival { since: Stopwatch::start(), within, admitted }
     }
 
-    /// The answer to what was received.
-    pub(super) async fn conclude(&self, arrival: Arrival, received: Received) -> CheckResponse {
+    /// The answer to what was received, framed.
+    pub(super) async fn conclude(&self, arrival: Arrival, received: Received) -> Bytes {
         let pdp = self.pdp.pin_since(arrival.since, arrival.within);
-        let (view, outcome) = match received {
-            Ok(check) => decide(&pdp, check).await,
-            Err(rejection) => {
-                let (mut view, _) = decode(CheckRequest::default(), pdp.sealed());
-                view.target = Err(rejection.clone());
-                (view, pdp.refuse(rejection))
+        let (view, outcome) = match received.and_then(|message| decode(message, pdp.sealed())) {
+            Ok((view, credentials)) => {
+                let outcome = decide(&pdp, &view, credentials).await;
+                (view, outcome)
             }
+            Err(rejection) => (RequestView::unreadable(rejection.clone()), pdp.refuse(rejection)),
         };
         self.observe(&view, &outcome);
-        encode(&view, &outcome)
+        grpc::frame(|out| encode(&view, &outcome, out))
     }
 
     fn observe(&self, view: &RequestView, outcome: &Outcome) {
@@ -107,14 +107,12 @@ impl CheckService {
     }
 }
 
-async fn decide(pdp: &Pinned<'_>, check: CheckRequest) -> (RequestView, Outcome) {
-    let (view, credentials) = decode(check, pdp.sealed());
+async fn decide(pdp: &Pinned<'_>, view: &RequestView, credentials: CredentialHeaders) -> Outcome {
     // A panic must be an answer: the gRPC error it would become is an allow under `failure_mode_allow` (invariant 2).
-    let outcome = AssertUnwindSafe(pdp.decide(&view, credentials))
+    AssertUnwindSafe(pdp.decide(view, credentials))
         .catch_unwind()
         .await
-        .unwrap_or_else(|_| pdp.refuse(Reason::PolicyUnavailable.because("deciding panicked")));
-    (view, outcome)
+        .unwrap_or_else(|_| pdp.refuse(Reason::PolicyUnavailable.because("deciding panicked")))
 }
 
 #[cfg(test)]

@@ -11,14 +11,15 @@ use rustls::pki_types::pem::PemObject as _;
 use super::peer::PeerSource;
 use crate::limits::{MAX_CERTIFICATE_BYTES, MAX_CHAIN_CERTIFICATES};
 use crate::reason::{Reason, Rejection};
+use crate::request::Text;
 
 /// A leaf, the chain that came with it, or both, in the encoding of its source. Decoding is left for later because
 /// what was verified before is recognised by these very bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PresentedCertificate {
     source: PeerSource,
-    leaf: Option<Box<str>>,
-    chain: Option<Box<str>>,
+    leaf: Option<Text>,
+    chain: Option<Text>,
 }
 
 /// A leaf and the certificates that were presented with it, as DER.
@@ -37,14 +38,10 @@ impl PresentedCertificate {
     #[must_use]
     pub fn url_encoded(
         source: PeerSource,
-        leaf: Option<&str>,
-        chain: Option<&str>,
+        leaf: Option<Text>,
+        chain: Option<Text>,
     ) -> Option<Self> {
-        (leaf.is_some() || chain.is_some()).then(|| Self {
-            source,
-            leaf: leaf.map(Into::into),
-            chain: chain.map(Into::into),
-        })
+        (leaf.is_some() || chain.is_some()).then_some(Self { source, leaf, chain })
     }
 
     /// Byte sequences of structured fields (RFC 9440): a leaf, and a chain without it.
@@ -58,10 +55,10 @@ impl PresentedCertificate {
     /// without the chain that it forwards in XFCC.
     #[must_use]
     pub fn completed_by(&self, other: &Self) -> Option<Self> {
-        let (leaf, chain) = (self.leaf.as_deref()?, other.chain.as_deref()?);
+        let (leaf, chain) = (self.leaf.as_ref()?, other.chain.as_ref()?);
         // The same proxy encodes both in the same way, so that text is enough to compare.
-        (self.chain.is_none() && chain.starts_with(leaf))
-            .then(|| Self { chain: Some(chain.into()), ..self.clone() })
+        (self.chain.is_none() && chain.as_bytes().starts_with(leaf.as_bytes()))
+            .then(|| Self { chain: Some(chain.clone()), ..self.clone() })
     }
 
     /// Where it was found.
@@ -78,8 +75,8 @@ impl PresentedCertificate {
 
     /// The leaf and the chain as they came.
     #[must_use]
-    pub fn encoded(&self) -> (Option<&str>, Option<&str>) {
-        (self.leaf.as_deref(), self.chain.as_deref())
+    pub const fn encoded(&self) -> (Option<&Text>, Option<&Text>) {
+        (self.leaf.as_ref(), self.chain.as_ref())
     }
 
     /// The DER inside.
@@ -178,7 +175,7 @@ impl PresentedCertificate {
 
 impl fmt::Debug for PresentedCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let len = |text: &Option<Box<str>>| text.as_ref().map(|text| text.len());
+        let len = |text: &Option<Text>| text.as_ref().map(Text::len);
         f.debug_struct("PresentedCertificate")
             .field("source", &self.source)
             .field("leaf_bytes", &len(&self.leaf))
@@ -232,7 +229,7 @@ mod tests {
                 (PeerSource::Xfcc, Reason::XfccMalformed),
                 (PeerSource::SourceCertificate, Reason::EncodingInvalid),
             ] {
-                let presented = PresentedCertificate::url_encoded(source, Some(text), None);
+                let presented = PresentedCertificate::url_encoded(source, Some(text.into()), None);
                 assert_eq!(presented.unwrap().decode().unwrap_err().reason(), reason, "{text}");
             }
         }
@@ -272,7 +269,8 @@ mod tests {
         let (leaf, issuer) = (pem("AAAA"), pem("BBBB"));
         let chain = format!("{leaf}{issuer}");
         let decode = |leaf: Option<&str>, chain: &str| {
-            PresentedCertificate::url_encoded(PeerSource::Xfcc, leaf, Some(chain)).unwrap().decode()
+            let (leaf, chain) = (leaf.map(Text::from), Some(chain.into()));
+            PresentedCertificate::url_encoded(PeerSource::Xfcc, leaf, chain).unwrap().decode()
         };
         let decoded = decode(None, &chain).unwrap();
         assert_eq!((decoded.leaf.as_ref(), decoded.intermediates.len()), (&[0u8; 3][..], 1));

@@ -19,7 +19,7 @@ pub use token::PresentedToken;
 pub use xfcc::{Xfcc, XfccElement};
 
 use crate::reason::Rejection;
-use crate::request::{CredentialHeaders, RequestLine, TokenPlace};
+use crate::request::{CredentialHeaders, RequestLine, Text, TokenPlace};
 
 /// Everything one request shows.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub enum Presented<T> {
 #[must_use]
 pub fn collect(
     credentials: &CredentialHeaders,
-    destination_principal: Option<&str>,
+    destination_principal: Option<&Text>,
     sources: &PeerSources,
     places: &[TokenPlace],
 ) -> Evidence {

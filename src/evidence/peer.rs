@@ -11,7 +11,7 @@ use super::client_cert;
 use super::xfcc::Xfcc;
 use crate::limits::MAX_CERTIFICATE_BYTES;
 use crate::reason::{Reason, Rejection};
-use crate::request::CredentialHeaders;
+use crate::request::{CredentialHeaders, Text};
 
 /// Which places of peer evidence are believed. All are off unless configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -59,11 +59,11 @@ pub struct PeerEvidence {
     /// The `client-cert` header with its chain.
     pub client_cert: Presented<PresentedCertificate>,
     /// The direct TLS peer as the proxy names it: text, not an identity (P46). Empty is absent.
-    pub principal: Option<Box<str>>,
+    pub principal: Option<Text>,
     /// Whether `principal` may be an identity where there is nothing better.
     pub principal_believed: bool,
     /// The proxy's own names: as it tells it, then as configured. Empty where neither is known.
-    pub proxy: Box<[Box<str>]>,
+    pub proxy: Box<[Text]>,
     /// Whether XFCC counts where there is no `principal`.
     pub xfcc_without_tls: bool,
     /// Whether `client-cert` does.
@@ -101,10 +101,10 @@ impl PeerEvidence {
     #[must_use]
     pub fn collect(
         credentials: &CredentialHeaders,
-        destination_principal: Option<&str>,
+        destination_principal: Option<&Text>,
         sources: &PeerSources,
     ) -> Self {
-        let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(Into::into);
+        let text = |text: Option<&Text>| text.filter(|text| !text.is_empty()).cloned();
         let configured = sources.identities.iter().map(|name| name.as_str().into());
         Self {
             source_certificate: when(sources.source_certificate, || source(credentials)),
@@ -136,7 +136,7 @@ fn source(credentials: &CredentialHeaders) -> Result<Option<PresentedCertificate
         return Err(Reason::RequestTooLarge
             .because(format!("`source.certificate` is over {MAX_ENCODED_BYTES} bytes")));
     }
-    Ok(PresentedCertificate::url_encoded(PeerSource::SourceCertificate, leaf, None))
+    Ok(PresentedCertificate::url_encoded(PeerSource::SourceCertificate, leaf.cloned(), None))
 }
 
 /// Envoy joins repeated XFCC lines with a comma before anything else sees them, so that several lines were not written
@@ -164,7 +164,7 @@ mod tests {
         for line in lines {
             headers.push("x-forwarded-client-cert", HeaderValue::new(line.to_vec()));
         }
-        let certificate = certificate.map(str::to_owned);
+        let certificate = certificate.map(Text::from);
         CredentialHeaders::split(headers, &SealedNames::default(), certificate, None).1
     }
 
@@ -181,7 +181,7 @@ mod tests {
     fn client_cert(lines: &[(&str, &str)]) -> Presented<PresentedCertificate> {
         let mut headers = Headers::default();
         for (name, line) in lines {
-            headers.push(name, HeaderValue::new(line.as_bytes().to_vec()));
+            headers.push(*name, HeaderValue::new(line.as_bytes().to_vec()));
         }
         let (_, sealed) = CredentialHeaders::split(headers, &SealedNames::default(), None, None);
         PeerEvidence::collect(&sealed, None, &ALL).client_cert
@@ -233,7 +233,8 @@ mod tests {
 
     #[test]
     fn an_empty_header_and_an_empty_certificate_are_absent_and_a_huge_one_is_refused() {
-        let evidence = PeerEvidence::collect(&credentials(&[b""], Some("")), Some(""), &ALL);
+        let evidence =
+            PeerEvidence::collect(&credentials(&[b""], Some("")), Some(&Text::default()), &ALL);
         assert_eq!(evidence.xfcc, Presented::Absent);
         assert_eq!(evidence.source_certificate, Presented::Absent);
         assert!(evidence.proxy.is_empty());

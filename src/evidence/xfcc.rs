@@ -13,6 +13,7 @@ use super::certificate::PresentedCertificate;
 use super::peer::PeerSource;
 use crate::limits::{MAX_SUBJECT_ALT_NAMES, MAX_XFCC_BYTES, MAX_XFCC_ELEMENTS};
 use crate::reason::{Reason, Rejection};
+use crate::request::Text;
 use crate::secret::Fingerprint;
 
 /// A parsed XFCC header: the elements from left to right, which is from the farthest proxy to the nearest.
@@ -185,7 +186,11 @@ impl<'a> Draft<'a> {
         let filled = |value: Option<&'a str>| value.filter(|value| !value.is_empty());
         let hash = filled(self.hash).map(parse_hash).transpose()?;
         let (cert, chain) = (filled(self.cert), filled(self.chain));
-        let certificate = PresentedCertificate::url_encoded(PeerSource::Xfcc, cert, chain);
+        let certificate = PresentedCertificate::url_encoded(
+            PeerSource::Xfcc,
+            cert.map(Text::from),
+            chain.map(Text::from),
+        );
         Ok(XfccElement { hash, certificate, ..self.element })
     }
 }

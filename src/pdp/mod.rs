@@ -352,7 +352,7 @@ impl Pinned<'_> {
     pub fn collect(&self, view: &RequestView, credentials: &CredentialHeaders) -> Evidence {
         evidence::collect(
             credentials,
-            view.destination.principal.as_deref(),
+            view.destination.principal.as_ref(),
             &self.pdp.options.peer_sources,
             self.current.snapshot.token_places(),
         )

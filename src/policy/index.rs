@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::answer::CustomAnswer;
 use super::host::{HostPattern, parent_of};
 use super::rule::{HostFit, Rule, fits_ports};
-use crate::request::{Host, PathLeniency, RequestView, Target};
+use crate::request::{Host, PathLeniency, RequestView, Target, Text};
 
 /// Every rule, found by host and by the first segment of its paths.
 ///
@@ -62,7 +62,7 @@ impl Index {
 
     /// The rules that may be about `target`, each once.
     pub(super) fn candidates(&self, target: &Target) -> impl Iterator<Item = (HostFit, &Rule)> {
-        let first = target.path.segments().first().map_or("", String::as_str);
+        let first = target.path.segments().first().map_or("", Text::as_str);
         self.buckets(target.host.as_str())
             .flat_map(move |(fit, bucket)| bucket.find(first).map(move |at| (fit, at)))
             .filter_map(|(fit, at)| self.rules.get(at).map(|rule| (fit, rule)))

@@ -3,7 +3,7 @@
 //! A literal is written as it would be in a request, percent-encoding included, and is held to the same canonical form
 //! (P19-P23): a rule that names a path no request can have would protect nothing.
 
-use crate::request::CanonicalPath;
+use crate::request::{CanonicalPath, Text};
 
 /// A set of paths, such as `/v1/orders/{id}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl PathTemplate {
     /// The segment of `path`, which matches, that `{name}` stands for.
     pub(super) fn capture<'a>(&self, name: &str, path: &'a CanonicalPath) -> Option<&'a str> {
         let at = self.segments.iter().position(|segment| segment.is_capture(name))?;
-        path.segments().get(at).map(String::as_str)
+        path.segments().get(at).map(Text::as_str)
     }
 
     /// The names it captures.
@@ -153,7 +153,7 @@ fn decode_literals(segments: &[Segment], open_ended: bool) -> Result<Box<[Segmen
         Segment::Any | Segment::Capture(_) => "x",
     });
     let path: Vec<&str> = stand_ins.chain(open_ended.then_some("x")).collect();
-    let path = CanonicalPath::parse(&format!("/{}", path.join("/")))
+    let path = CanonicalPath::parse(format!("/{}", path.join("/")))
         .map_err(|why| why.detail().to_owned())?;
     let decoded = segments.iter().zip(path.segments()).map(|(segment, text)| match segment {
         Segment::Literal(_) => Segment::Literal(text.as_str().into()),

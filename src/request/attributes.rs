@@ -2,6 +2,10 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+
+use crate::request::Text;
+
 /// One end of the connection that carried the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoint {
@@ -10,14 +14,14 @@ pub struct Endpoint {
     /// Its principal as the proxy names it: a URI SAN, else a DNS SAN, else a Subject, so it is text and not an
     /// identity (P46). For the source this is evidence and is kept in
     /// [`CredentialHeaders`](crate::request::CredentialHeaders) instead.
-    pub principal: Option<String>,
+    pub principal: Option<Text>,
 }
 
 /// The request's body as far as it was sent to us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
     /// The bytes, empty where the proxy does not buffer bodies.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// Whether these are fewer bytes than the request has, so that nothing may be concluded from them (P11).
     pub truncated: bool,
     /// The length of the whole body in bytes, where the proxy knows it.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::request::{HeaderValue, Headers, SealedParameters};
+use crate::request::{HeaderValue, Headers, SealedParameters, Text};
 
 /// Which headers and query parameters carry credentials: a built-in set and those that token issuers name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub enum TokenPlace {
 pub struct CredentialHeaders {
     headers: Headers,
     parameters: SealedParameters,
-    source_certificate: Option<String>,
-    source_principal: Option<String>,
+    source_certificate: Option<Text>,
+    source_principal: Option<Text>,
 }
 
 /// RFC 6750 section 2.3: a credential wherever it appears, also where nobody asked for it.
@@ -102,16 +102,17 @@ impl CredentialHeaders {
     pub fn split(
         all: Headers,
         sealed: &SealedNames,
-        source_certificate: Option<String>,
-        source_principal: Option<String>,
+        source_certificate: Option<Text>,
+        source_principal: Option<Text>,
     ) -> (Headers, Self) {
         let (mut open, mut headers) = (Headers::default(), Headers::default());
-        for (name, value) in all.into_lines() {
+        open.0.reserve_exact(all.len());
+        for (name, value) in all.0 {
             if sealed.contains(&name) {
-                headers.push(&name, value);
+                headers.0.push((name, value));
             } else {
                 let value = sealed.cut_header(&name, value);
-                open.push(&name, value);
+                open.0.push((name, value));
             }
         }
         let parameters = SealedParameters::default();
@@ -136,26 +137,20 @@ impl CredentialHeaders {
 
     /// The leaf certificate that the proxy itself verified: URL-encoded PEM.
     #[must_use]
-    pub fn source_certificate(&self) -> Option<&str> {
-        self.source_certificate.as_deref()
+    pub const fn source_certificate(&self) -> Option<&Text> {
+        self.source_certificate.as_ref()
     }
 
     /// The caller's principal as the proxy names it (P46: text, not an identity).
     #[must_use]
-    pub fn source_principal(&self) -> Option<&str> {
-        self.source_principal.as_deref()
+    pub const fn source_principal(&self) -> Option<&Text> {
+        self.source_principal.as_ref()
     }
 }
 
 impl fmt::Debug for CredentialHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[credentials redacted]")
-    }
-}
-
-impl Headers {
-    fn into_lines(self) -> impl Iterator<Item = (String, HeaderValue)> {
-        self.0.into_iter()
     }
 }
 

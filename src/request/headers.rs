@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::reason::{Reason, Rejection};
+use crate::request::Text;
 use crate::secret::SealedText;
 
 /// The value of one header line, as bytes: RFC 9110 section 5.5 allows more than UTF-8.
@@ -15,14 +16,14 @@ pub struct HeaderValue(Bytes);
 /// value that means something only once is read with [`Headers::single`] *and* by a parser to which a joined value
 /// makes no sense (P4, P86).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers(pub(super) Vec<(String, HeaderValue)>);
+pub struct Headers(pub(super) Vec<(Text, HeaderValue)>);
 
 // === impl HeaderValue ===
 
 impl HeaderValue {
     /// Wraps the bytes of a header value.
     #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Self {
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
         Self(bytes.into())
     }
 
@@ -52,13 +53,13 @@ impl HeaderValue {
 
 impl Headers {
     /// Adds a header line; the name is put into lower case.
-    pub fn push(&mut self, name: &str, value: HeaderValue) {
-        self.0.push((name.to_ascii_lowercase(), value));
+    pub fn push(&mut self, name: impl Into<Text>, value: HeaderValue) {
+        self.0.push((name.into().into_lowercase(), value));
     }
 
     /// Every line of `name`, which is given in lower case, in the order of arrival.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a HeaderValue> {
-        self.0.iter().filter(move |(n, _)| n == name).map(|(_, value)| value)
+        self.0.iter().filter(move |(own, _)| *own == *name).map(|(_, value)| value)
     }
 
     /// The only value of `name`.
@@ -94,6 +95,12 @@ impl Headers {
     }
 }
 
+impl FromIterator<(Text, HeaderValue)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (Text, HeaderValue)>>(lines: I) -> Self {
+        Self(lines.into_iter().map(|(name, value)| (name.into_lowercase(), value)).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,7 +108,7 @@ mod tests {
     fn headers(lines: &[(&str, &[u8])]) -> Headers {
         let mut headers = Headers::default();
         for (name, value) in lines {
-            headers.push(name, HeaderValue::new(value.to_vec()));
+            headers.push(*name, HeaderValue::new(value.to_vec()));
         }
         headers
     }

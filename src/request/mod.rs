@@ -10,6 +10,7 @@ mod headers;
 mod parameters;
 mod path;
 mod target;
+mod text;
 mod url;
 
 pub use attributes::{Body, Endpoint};
@@ -18,6 +19,7 @@ pub use headers::{HeaderValue, Headers};
 pub use parameters::SealedParameters;
 pub use path::{CanonicalPath, PathLeniency};
 pub use target::{Host, Target};
+pub use text::Text;
 pub use url::{NormalUrl, Origin, RequestLine};
 
 use std::collections::BTreeMap;
@@ -29,17 +31,17 @@ use crate::reason::Rejection;
 #[derive(Clone, Debug)]
 pub struct RequestView {
     /// The proxy's request id, for correlation only.
-    pub id: String,
+    pub id: Text,
     /// The method as sent: case matters (P29), and method override headers are not looked at.
-    pub method: String,
+    pub method: Text,
     /// `http` or `https`, as the proxy says.
-    pub scheme: String,
+    pub scheme: Text,
     /// The protocol, such as `HTTP/2`.
-    pub protocol: String,
+    pub protocol: Text,
     /// The authority as sent; rules compare [`Target::host`].
-    pub raw_host: String,
+    pub raw_host: Text,
     /// The path with query as sent, but for the values of sealed parameters; rules compare [`Target::path`].
-    pub raw_path: String,
+    pub raw_path: Text,
     /// The canonical host, path and query, or why there is none. A request without one is denied.
     pub target: Result<Target, Rejection>,
     /// The headers that are not credentials.
@@ -49,7 +51,7 @@ pub struct RequestView {
     /// The workload the proxy stands in front of.
     pub destination: Endpoint,
     /// The server name of the TLS handshake, where the proxy tells it.
-    pub sni: Option<String>,
+    pub sni: Option<Text>,
     /// The body, where the proxy buffers it.
     pub body: Body,
     /// Parameters that the proxy's configuration attaches to the route.
@@ -58,4 +60,30 @@ pub struct RequestView {
     pub sent_at: Option<UnixTime>,
     /// Dynamic metadata of other filters by their namespace, where the proxy forwards it.
     pub metadata: BTreeMap<String, serde_json::Value>,
+}
+
+// === impl RequestView ===
+
+impl RequestView {
+    /// Of a request of which nothing is known, and `why`.
+    #[must_use]
+    pub fn unreadable(why: Rejection) -> Self {
+        Self {
+            id: Text::default(),
+            method: Text::default(),
+            scheme: Text::default(),
+            protocol: Text::default(),
+            raw_host: Text::default(),
+            raw_path: Text::default(),
+            target: Err(why),
+            headers: Headers::default(),
+            source: Endpoint::default(),
+            destination: Endpoint::default(),
+            sni: None,
+            body: Body::default(),
+            sent_at: None,
+            context_extensions: BTreeMap::new(),
+            metadata: BTreeMap::new(),
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::request::{HeaderValue, SealedNames};
+use crate::request::{HeaderValue, SealedNames, Text};
 
 /// The credentials in the query of one request: parameters by their decoded names, with their decoded values.
 #[derive(Default)]
@@ -24,7 +24,7 @@ impl SealedNames {
     /// Splits `target`, a path with a query or a whole URL, into what may be seen and what is sealed. The names of sealed
     /// parameters stay and their values go, so that nobody takes the rest for something else.
     #[must_use]
-    pub fn split_target(&self, target: String) -> (String, SealedParameters) {
+    pub fn split_target(&self, target: Text) -> (Text, SealedParameters) {
         let mut sealed = SealedParameters::default();
         let Some((path, query)) = target.split_once('?') else { return (target, sealed) };
         let pairs: Vec<_> =
@@ -38,7 +38,7 @@ impl SealedNames {
             .map(|(whole, cut)| cut.as_deref().unwrap_or(whole))
             .collect();
         let seen = format!("{path}?{}", seen.join("&"));
-        (seen, sealed)
+        (seen.into(), sealed)
     }
 
     /// The same for a header `name` that may repeat the target.
@@ -47,7 +47,7 @@ impl SealedNames {
         let text = value.as_str().ok().filter(|text| text.contains('?'));
         match text.filter(|_| TARGET_HEADERS.contains(&name)) {
             None => value,
-            Some(text) => HeaderValue::new(self.split_target(text.to_owned()).0.into_bytes()),
+            Some(text) => HeaderValue::new(self.split_target(text.into()).0.into_bytes()),
         }
     }
 
@@ -91,9 +91,9 @@ mod tests {
 
     fn split(target: &str) -> (String, Vec<(String, String)>) {
         let sealed = SealedNames::default();
-        let (seen, SealedParameters(found)) = sealed.split_target(target.to_owned());
+        let (seen, SealedParameters(found)) = sealed.split_target(target.into());
         let text = |value: HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        (seen, found.into_iter().map(|(name, value)| (name, text(value))).collect())
+        (seen.to_string(), found.into_iter().map(|(name, value)| (name, text(value))).collect())
     }
 
     /// P71, P80: the value of a sealed parameter is seen by nobody, however its name is spelt, and the rest stays as it was.

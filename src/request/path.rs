@@ -1,10 +1,13 @@
 //! Paths in one canonical form. What is not canonical is refused, not repaired: every component between the
 //! caller and the upstream may repair differently, and each difference is a way around a rule (P19-P23).
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 use crate::limits::{MAX_PATH_BYTES, MAX_PATH_SEGMENTS};
 use crate::reason::{Reason, Rejection};
+use crate::request::Text;
 
 /// A path whose segments mean the same to everybody who reads it.
 ///
@@ -13,8 +16,8 @@ use crate::reason::{Reason, Rejection};
 /// and never hiding a separator, a dot segment or another percent-encoding.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CanonicalPath {
-    text: String,
-    segments: Vec<String>,
+    text: Text,
+    segments: Vec<Text>,
     leniency: PathLeniency,
 }
 
@@ -37,7 +40,7 @@ impl CanonicalPath {
     ///
     /// # Errors
     /// `path_not_canonical` with the rule that is broken.
-    pub fn parse(path: &str) -> Result<Self, Rejection> {
+    pub fn parse(path: impl Into<Text>) -> Result<Self, Rejection> {
         Self::parse_with(path, PathLeniency::default())
     }
 
@@ -45,29 +48,34 @@ impl CanonicalPath {
     ///
     /// # Errors
     /// `path_not_canonical` with the rule that is broken.
-    pub fn parse_with(path: &str, allowed: PathLeniency) -> Result<Self, Rejection> {
+    pub fn parse_with(path: impl Into<Text>, allowed: PathLeniency) -> Result<Self, Rejection> {
+        let text = path.into();
+        let path = text.as_str();
         if path.len() > MAX_PATH_BYTES {
             return Err(Reason::RequestTooLarge.because("path is over the size limit"));
         }
         let rest = path.strip_prefix('/').ok_or_else(|| refuse("does not start with `/`"))?;
-        let raw: Vec<&str> = rest.split('/').collect();
-        if raw.len() > MAX_PATH_SEGMENTS {
+        let count = rest.split('/').count();
+        if count > MAX_PATH_SEGMENTS {
             return Err(refuse("has too many segments"));
         }
         // Split first, decode after: an escaped `/` must never become a separator (P20).
-        let last = raw.len().saturating_sub(1);
-        let mut segments = Vec::with_capacity(raw.len());
+        let last = count.saturating_sub(1);
+        let mut segments = Vec::with_capacity(count);
         let mut leniency = PathLeniency::default();
-        for (at, segment) in raw.into_iter().enumerate() {
+        for (at, segment) in rest.split('/').enumerate() {
             if segment.is_empty() && at != last {
                 leniency.empty_segments = true;
                 continue;
             }
-            segments.push(decode_segment(segment, allowed, &mut leniency)?);
+            segments.push(match decode_segment(segment, allowed, &mut leniency)? {
+                Cow::Borrowed(segment) => text.within(segment),
+                Cow::Owned(decoded) => decoded.into(),
+            });
         }
         let refusal = leniency.refusal().filter(|_| !allowed.covers(leniency));
         refusal.map_or(Ok(()), Err)?;
-        Ok(Self { text: path.to_owned(), segments, leniency })
+        Ok(Self { text, segments, leniency })
     }
 
     /// What had to be accepted of it that is not canonical.
@@ -79,12 +87,12 @@ impl CanonicalPath {
     /// The path as sent.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.text.as_str()
     }
 
     /// The decoded segments; the last one is empty where the path ends with a slash.
     #[must_use]
-    pub fn segments(&self) -> &[String] {
+    pub fn segments(&self) -> &[Text] {
         &self.segments
     }
 }
@@ -130,11 +138,11 @@ fn refuse(rule: &'static str) -> Rejection {
     Reason::PathNotCanonical.because(format!("path {rule}"))
 }
 
-fn decode_segment(
-    segment: &str,
+fn decode_segment<'a>(
+    segment: &'a str,
     allowed: PathLeniency,
     leniency: &mut PathLeniency,
-) -> Result<String, Rejection> {
+) -> Result<Cow<'a, str>, Rejection> {
     let segment = without_parameters(segment, allowed, leniency)?;
     segment.bytes().try_for_each(check_raw_byte)?;
     check_escapes(segment, allowed, leniency)?;
@@ -152,7 +160,7 @@ fn decode_segment(
     if has_escape(&decoded) {
         return Err(refuse("is percent-encoded twice"));
     }
-    Ok(decoded.into_owned())
+    Ok(decoded)
 }
 
 /// A segment without `;a=b` at its end. What is left is a segment: `..;a=b` is none (P21).
@@ -324,7 +332,10 @@ mod tests {
             let parsed = CanonicalPath::parse_with(path, allowed).unwrap();
             assert_eq!(
                 (parsed.segments(), parsed.leniency()),
-                (&segments.iter().map(ToString::to_string).collect::<Vec<_>>()[..], allowed),
+                (
+                    &segments.iter().map(|segment| Text::from(*segment)).collect::<Vec<_>>()[..],
+                    allowed
+                ),
                 "{path}"
             );
             assert!(CanonicalPath::parse(path).is_err(), "{path}");

@@ -5,11 +5,11 @@ use std::net::Ipv6Addr;
 
 use crate::limits::{MAX_HOST_BYTES, MAX_PATH_BYTES};
 use crate::reason::{Reason, Rejection};
-use crate::request::{CanonicalPath, PathLeniency};
+use crate::request::{CanonicalPath, PathLeniency, Text};
 
 /// A host name in lower case without a trailing dot, or an IP address; never user info, never a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Host(String);
+pub struct Host(Text);
 
 /// The canonical target of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Target {
     /// The path without query.
     pub path: CanonicalPath,
     /// The query as sent, but for the values of sealed parameters, without `?`; `None` where there is no `?`.
-    pub query: Option<String>,
+    pub query: Option<Text>,
 }
 
 // === impl Target ===
@@ -32,8 +32,13 @@ impl Target {
     ///
     /// # Errors
     /// `host_invalid` or `path_not_canonical` with the rule that is broken; `request_too_large`.
-    pub fn parse(authority: &str, path_and_query: &str) -> Result<Self, Rejection> {
-        let (host, port) = parse_authority(authority)?;
+    pub fn parse(
+        authority: impl Into<Text>,
+        path_and_query: impl Into<Text>,
+    ) -> Result<Self, Rejection> {
+        let (host, port) = parse_authority(&authority.into())?;
+        let whole = path_and_query.into();
+        let path_and_query = whole.as_str();
         if path_and_query.len() > MAX_PATH_BYTES {
             return Err(Reason::RequestTooLarge.because("path is over the size limit"));
         }
@@ -47,8 +52,8 @@ impl Target {
         Ok(Self {
             host,
             port,
-            path: CanonicalPath::parse_with(path, PathLeniency::ALL)?,
-            query: query.map(str::to_owned),
+            path: CanonicalPath::parse_with(whole.within(path), PathLeniency::ALL)?,
+            query: query.map(|query| whole.within(query)),
         })
     }
 }
@@ -60,11 +65,13 @@ impl Host {
     ///
     /// # Errors
     /// `host_invalid` with the rule that is broken.
-    pub fn parse(text: &str) -> Result<Self, Rejection> {
+    pub fn parse(text: impl Into<Text>) -> Result<Self, Rejection> {
+        let whole = text.into();
+        let text = whole.as_str();
         if let Some(address) = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) {
             let address: Ipv6Addr =
                 address.parse().map_err(|_| refuse("is not an IPv6 address in brackets"))?;
-            return Ok(Self(format!("[{address}]")));
+            return Ok(Self(format!("[{address}]").into()));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         if name.is_empty() {
@@ -80,19 +87,19 @@ impl Host {
         if !name.bytes().all(allowed) {
             return Err(refuse("has a character outside `a-z 0-9 - _ .`"));
         }
-        Ok(Self(name.to_ascii_lowercase()))
+        Ok(Self(whole.within(name).into_lowercase()))
     }
 
     /// The host's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -100,14 +107,15 @@ fn refuse(rule: &'static str) -> Rejection {
     Reason::HostInvalid.because(format!("host {rule}"))
 }
 
-pub(super) fn parse_authority(authority: &str) -> Result<(Host, Option<u16>), Rejection> {
+pub(super) fn parse_authority(whole: &Text) -> Result<(Host, Option<u16>), Rejection> {
+    let authority = whole.as_str();
     // A `:` after the last `]` separates the port; inside the brackets it belongs to the address.
     let port_at =
         authority.rfind(':').filter(|at| authority.rfind(']').is_none_or(|bracket| bracket < *at));
     let Some((host, port)) = port_at.and_then(|at| authority.split_at_checked(at)) else {
-        return Ok((Host::parse(authority)?, None));
+        return Ok((Host::parse(whole.clone())?, None));
     };
-    Ok((Host::parse(host)?, Some(parse_port(port.trim_start_matches(':'))?)))
+    Ok((Host::parse(whole.within(host))?, Some(parse_port(port.trim_start_matches(':'))?)))
 }
 
 fn parse_port(digits: &str) -> Result<u16, Rejection> {
@@ -176,7 +184,7 @@ mod tests {
             assert_eq!(refused.reason(), Reason::HostInvalid, "{authority}");
         }
         let long = vec!["a".repeat(63); 5].join(".");
-        assert_eq!(Target::parse(&long, "/").unwrap_err().reason(), Reason::HostInvalid);
+        assert_eq!(Target::parse(long, "/").unwrap_err().reason(), Reason::HostInvalid);
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use crate::limits::MAX_PATH_BYTES;
 use crate::request::target::parse_authority;
-use crate::request::{Host, RequestView, Target};
+use crate::request::{Host, RequestView, Target, Text};
 
 /// The parts of a request that a proof of possession is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestLine {
     /// The method as sent.
-    pub method: String,
+    pub method: Text,
     /// The path without query, in normal form.
     path: String,
     /// Where the proxy says that the request was sent to; none where it names no usable scheme.
@@ -91,7 +91,7 @@ impl NormalUrl {
         let end = rest.find('/').unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end)?;
         // User info is refused with every character that is not one of a host.
-        let (host, port) = parse_authority(authority).ok()?;
+        let (host, port) = parse_authority(&authority.into()).ok()?;
         let port = port.unwrap_or_else(|| default_port(secure));
         let origin = Origin { secure, host, port, base: String::new() };
         Some(Self { origin, path: normal_path(path)? })

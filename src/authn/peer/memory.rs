@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::PeerFacts;
 use crate::clock::UnixTime;
 use crate::evidence::{PeerSource, PresentedCertificate};
+use crate::request::Text;
 use crate::secret::Fingerprint;
 
 /// Remembers verified certificates. It may forget at any time and keeps nothing that it was not given.
@@ -55,7 +56,8 @@ impl CertificateMemory for NoMemory {
 impl CertificateKey {
     pub(super) fn new(revision: Option<&Fingerprint>, presented: &PresentedCertificate) -> Self {
         let (leaf, chain) = presented.encoded();
-        let (leaf, chain) = (leaf.unwrap_or_default(), chain.unwrap_or_default());
+        let leaf = leaf.map_or(&[][..], Text::as_bytes);
+        let chain = chain.map_or(&[][..], Text::as_bytes);
         let source: u8 = match presented.source() {
             PeerSource::SourceCertificate => 0,
             PeerSource::Xfcc => 1,
@@ -65,7 +67,7 @@ impl CertificateKey {
         let revision = revision.map_or(&[][..], |revision| revision.as_bytes());
         // The source decides the encoding; the length keeps a leaf apart from the chain that follows it.
         let length = leaf.len().to_be_bytes();
-        let parts = [revision, &[source], &length, leaf.as_bytes(), chain.as_bytes()];
+        let parts = [revision, &[source], &length, leaf, chain];
         Self(parts.concat().into())
     }
 

@@ -12,6 +12,7 @@ use crate::evidence::{
 };
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::{Reason, Rejection};
+use crate::request::Text;
 use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
 use crate::trust::TrustStore;
@@ -266,14 +267,14 @@ fn is_principal_of(principal: &str, spoken: &Spoken) -> bool {
 /// element, a forwarder's where that passed it on.
 fn check_by(
     element: &XfccElement,
-    proxy: &[Box<str>],
+    proxy: &[Text],
     appended: bool,
     trust: &TrustStore,
 ) -> Result<(), Rejection> {
     if proxy.is_empty() {
         return Ok(());
     }
-    let ours = |by: &String| proxy.iter().any(|name| **name == **by);
+    let ours = |by: &String| proxy.iter().any(|name| *name == **by);
     let forwarders = |by: &String| names_forwarder(by, trust);
     let by = element.by();
     if by.is_empty() || by.iter().any(ours) || (!appended && by.iter().any(forwarders)) {

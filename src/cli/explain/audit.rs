@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::Gaps;
 use crate::reason::{Layer, Reason, Rejection};
-use crate::request::{Body, Endpoint, Headers, RequestView, Target};
+use crate::request::{Body, Endpoint, Headers, RequestView, Target, Text};
 use crate::secret::Fingerprint;
 
 /// What was decided, as the record has it.
@@ -173,12 +173,12 @@ impl Record {
         let endpoint = |text: &str| Endpoint { address: text.parse().ok(), principal: None };
         let transport = rejection.filter(|why| why.reason().layer() == Layer::Transport);
         RequestView {
-            id: id.clone(),
-            method: method.clone(),
-            scheme: scheme.clone(),
-            protocol: String::new(),
-            raw_host: host.clone(),
-            raw_path: path.clone(),
+            id: id.into(),
+            method: method.into(),
+            scheme: scheme.into(),
+            protocol: Text::default(),
+            raw_host: host.into(),
+            raw_path: path.into(),
             target: transport.map_or_else(|| Target::parse(host, path), |why| Err(why.clone())),
             headers: Headers::default(),
             source: endpoint(source),

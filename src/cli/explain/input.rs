@@ -21,7 +21,7 @@ use crate::pdp::Snapshot;
 use crate::policy::{Gaps, Question, Suite};
 use crate::reason::Rejection;
 use crate::request::{
-    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, Target,
+    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, Target, Text,
 };
 use crate::spiffe::SpiffeId;
 
@@ -182,14 +182,15 @@ fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
         caller.certificate.as_deref().map(|path| leaf(path, &mut told)).transpose()?;
     told.names_tls_peer = certificate.is_some() || caller.principal.is_some();
     let sealed = snapshot.sealed();
-    let principal = caller.principal.clone();
+    let certificate = certificate.map(Text::from);
+    let principal = caller.principal.as_ref().map(Text::from);
     let (open, credentials) = CredentialHeaders::split(headers, sealed, certificate, principal);
     let mut path = request.path.clone().unwrap_or_default();
     if let Some(parameter) = more {
         let mark = if path.contains('?') { '&' } else { '?' };
         path = format!("{path}{mark}{parameter}");
     }
-    let (path, parameters) = sealed.split_target(path);
+    let (path, parameters) = sealed.split_target(path.into());
     let credentials = credentials.with_parameters(parameters);
     let view = view(args, path, open)?;
     let caller = match &caller.peer_spiffe {
@@ -202,7 +203,7 @@ fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
     Ok(Input { view, caller, at: None, gaps: Gaps::NONE, told })
 }
 
-fn view(args: &Args, path: String, headers: Headers) -> Result<RequestView, String> {
+fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String> {
     let request = &args.request;
     let host = request.host.as_deref().unwrap_or_default();
     let context = request.context.iter().map(|pair| {
@@ -213,16 +214,19 @@ fn view(args: &Args, path: String, headers: Headers) -> Result<RequestView, Stri
     });
     let address = request.source.map(|ip| SocketAddr::new(ip, 0));
     Ok(RequestView {
-        id: String::new(),
-        method: request.method.clone(),
-        scheme: request.scheme.clone(),
-        protocol: String::from("HTTP/2"),
-        raw_host: host.to_owned(),
-        target: Target::parse(host, &path),
+        id: Text::default(),
+        method: (&request.method).into(),
+        scheme: (&request.scheme).into(),
+        protocol: "HTTP/2".into(),
+        raw_host: host.into(),
+        target: Target::parse(host, path.clone()),
         raw_path: path,
         headers,
         source: Endpoint { address, principal: None },
-        destination: Endpoint { address: None, principal: args.caller.destination.clone() },
+        destination: Endpoint {
+            address: None,
+            principal: args.caller.destination.as_ref().map(Text::from),
+        },
         sni: None,
         body: Body::default(),
         sent_at: None,

@@ -163,9 +163,9 @@ impl Report {
             changes,
             question: QuestionReport {
                 from: told.from,
-                method: view.method.clone(),
-                host: view.raw_host.clone(),
-                path: view.raw_path.clone(),
+                method: view.method.to_string(),
+                host: view.raw_host.to_string(),
+                path: view.raw_path.to_string(),
                 at: moment::rfc3339(outcome.at),
                 revision: outcome.revision.to_string(),
                 not_recorded: gaps.all().iter().map(|datum| datum.as_str()).collect(),

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::authn::CertificateDescription;
 use crate::envoy;
 use crate::limits::{MAX_CHECK_REQUEST_BYTES, MAX_HEADERS};
-use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
+use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, Text};
 
 /// What a text or file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -36,7 +36,7 @@ pub(super) enum Kind {
 pub(super) struct Input {
     pub(super) kind: Kind,
     pub(super) credentials: CredentialHeaders,
-    pub(super) destination: Option<String>,
+    pub(super) destination: Option<Text>,
     /// Whether somebody could have seen the TLS peer: not where all we have is a certificate or a header.
     pub(super) names_tls_peer: bool,
 }
@@ -223,7 +223,13 @@ impl Input {
             headers.push(&name, HeaderValue::new(value));
         }
         let sealed = SealedNames::default();
-        let (_, credentials) = CredentialHeaders::split(headers, &sealed, certificate, principal);
+        let (_, credentials) = CredentialHeaders::split(
+            headers,
+            &sealed,
+            certificate.map(Text::from),
+            principal.map(Text::from),
+        );
+        let destination = destination.map(Text::from);
         Self { kind, credentials, destination, names_tls_peer: kind == Kind::Json }
     }
 
@@ -240,14 +246,16 @@ impl Input {
                 headers.push(name, value.clone());
             }
         }
-        let certificate = self.credentials.source_certificate().map(str::to_owned);
-        let named = principal.or_else(|| self.credentials.source_principal()).map(str::to_owned);
+        let certificate = self.credentials.source_certificate().cloned();
+        let principal = principal.map(Text::from);
+        let named_peer = principal.is_some();
+        let named = principal.or_else(|| self.credentials.source_principal().cloned());
         let sealed = SealedNames::default();
         let (_, credentials) = CredentialHeaders::split(headers, &sealed, certificate, named);
         Self {
             credentials,
-            destination: destination.map(str::to_owned).or(self.destination),
-            names_tls_peer: self.names_tls_peer || principal.is_some(),
+            destination: destination.map(Text::from).or(self.destination),
+            names_tls_peer: self.names_tls_peer || named_peer,
             ..self
         }
     }

@@ -117,7 +117,7 @@ const WITHOUT_DOCUMENTS: &str =
 
 impl Report {
     pub(super) fn new(input: &Input, sources: &PeerSources, judges: Judges<'_>) -> Self {
-        let destination = input.destination.as_deref();
+        let destination = input.destination.as_ref();
         let evidence = PeerEvidence::collect(&input.credentials, destination, sources);
         let mut report = Self {
             input: input.kind.as_str(),

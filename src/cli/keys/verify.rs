@@ -139,7 +139,7 @@ fn present(text: &str, trust: &TrustStore) -> Result<Vec<PresentedToken>, Reject
     let place = place(text, trust);
     let (name, value) = carried(text, &place);
     let sealed = SealedNames::for_places([&place]);
-    let (_, parameters) = sealed.split_target(value.clone());
+    let (_, parameters) = sealed.split_target((&value).into());
     let mut headers = Headers::default();
     headers.push(&name, HeaderValue::new(value.into_bytes()));
     let (_, credentials) = CredentialHeaders::split(headers, &sealed, None, None);

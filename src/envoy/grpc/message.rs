@@ -1,19 +1,20 @@
 //! One message of a call: a byte that says whether it is compressed, its length in four, and itself.
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
-use prost::Message as _;
 
 use crate::envoy::service::Arrival;
 use crate::limits::MAX_CHECK_REQUEST_BYTES;
 use crate::reason::{Reason, Rejection};
 
-/// A check, or why there is none to be decided.
-pub(in crate::envoy) type Received = Result<CheckRequest, Rejection>;
+/// The message of a check, or why there is none to be decided.
+pub(in crate::envoy) type Received = Result<Bytes, Rejection>;
 
 const PREFIX: usize = 5;
+
+/// Most answers have room in this many bytes.
+const USUAL_ANSWER: usize = 1024;
 
 /// Reads the whole of `body` and keeps what is within the bounds. Nothing where the caller has gone.
 pub(super) async fn receive(body: tonic::body::Body, arrival: &Arrival) -> Option<Received> {
@@ -33,26 +34,35 @@ pub(super) async fn receive(body: tonic::body::Body, arrival: &Arrival) -> Optio
     }
 }
 
-/// The bytes of `body` where they are not more than a message of `most` bytes.
+/// The bytes of `body` where they are not more than a message of `most` bytes. Where they came in one piece, as most do, they
+/// are not copied.
 async fn read<B: Body<Data = Bytes> + Unpin>(
     mut body: B,
     most: usize,
-) -> Result<Option<BytesMut>, B::Error> {
-    let mut bytes = BytesMut::new();
+) -> Result<Option<Bytes>, B::Error> {
+    let mut bytes = Bytes::new();
     let mut fits = true;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
         fits = fits && bytes.len().saturating_add(data.len()) <= most.saturating_add(PREFIX);
-        if fits {
-            bytes.extend_from_slice(&data);
-        } else {
-            bytes = BytesMut::new();
-        }
+        bytes = match (fits, bytes.is_empty()) {
+            (false, _) => Bytes::new(),
+            (true, true) => data,
+            (true, false) => joined(bytes, &data),
+        };
     }
     Ok(fits.then_some(bytes))
 }
 
-fn parse(mut bytes: BytesMut) -> Received {
+/// `first` and `more`: without another copy of `first` where it was joined before.
+fn joined(first: Bytes, more: &[u8]) -> Bytes {
+    let mut whole = BytesMut::from(first);
+    whole.extend_from_slice(more);
+    whole.freeze()
+}
+
+/// The message in the bytes of a call.
+pub(in crate::envoy) fn parse(mut bytes: Bytes) -> Received {
     let unreadable = |what| Err(Reason::EncodingInvalid.because(what));
     if bytes.len() < PREFIX {
         return unreadable("the call has no message");
@@ -65,52 +75,54 @@ fn parse(mut bytes: BytesMut) -> Received {
     if u32::try_from(bytes.len()) != Ok(length) {
         return unreadable("the length of the message is not what it says");
     }
-    CheckRequest::decode(bytes).or_else(|_| unreadable("the message is not a CheckRequest"))
+    Ok(bytes)
 }
 
-/// `answer` as the one message of a call.
-pub(super) fn frame(answer: &CheckResponse) -> Bytes {
-    let length = answer.encoded_len();
-    let mut bytes = BytesMut::with_capacity(length.saturating_add(PREFIX));
-    bytes.put_u8(0);
+/// What `write` writes as the one message of a call.
+pub(in crate::envoy) fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut bytes = Vec::with_capacity(USUAL_ANSWER);
+    bytes.extend_from_slice(&[0; PREFIX]);
+    write(&mut bytes);
     // An answer has bounded headers and is nowhere near the limit of the prefix.
-    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    answer.encode_raw(&mut bytes);
-    bytes.freeze()
+    let length = u32::try_from(bytes.len().saturating_sub(PREFIX)).unwrap_or(u32::MAX);
+    if let Some(prefix) = bytes.first_chunk_mut::<PREFIX>() {
+        let [a, b, c, d] = length.to_be_bytes();
+        *prefix = [0, a, b, c, d];
+    }
+    bytes.into()
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::BufMut as _;
     use http_body_util::Full;
 
     use super::*;
 
-    fn framed(flag: u8, length: u32, message: &[u8]) -> BytesMut {
+    fn framed(flag: u8, length: u32, message: &[u8]) -> Bytes {
         let mut bytes = BytesMut::new();
         bytes.put_u8(flag);
         bytes.put_u32(length);
         bytes.extend_from_slice(message);
-        bytes
+        bytes.freeze()
     }
 
     #[test]
     fn an_answer_is_framed_as_a_check_is_read() {
-        let answer = frame(&CheckResponse::default());
-        assert_eq!(&answer[..], [0; 5]);
-        // An empty message is an empty check, which is denied later.
-        assert!(parse(BytesMut::from(&answer[..])).is_ok());
+        let answer = frame(|out| out.extend_from_slice(b"abc"));
+        assert_eq!(&answer[..], b"\0\0\0\0\x03abc");
+        assert_eq!(parse(answer), Ok(Bytes::from_static(b"abc")));
     }
 
     #[test]
     fn what_is_not_one_whole_plain_message_is_unreadable() {
         for bytes in [
-            BytesMut::new(),
-            BytesMut::from(&[0, 0, 0][..]),
+            Bytes::new(),
+            Bytes::from_static(&[0, 0, 0]),
             framed(1, 0, b""),
             framed(0, 1, b""),
             framed(0, 0, b"x"),
             framed(0, u32::MAX, b"x"),
-            framed(0, 3, b"\xff\xff\xff"),
         ] {
             assert!(parse(bytes.clone()).is_err(), "{bytes:?}");
         }

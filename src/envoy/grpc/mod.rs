@@ -9,14 +9,14 @@ mod health;
 mod message;
 
 pub(super) use health::Health;
-pub(super) use message::Received;
+pub(super) use message::{Received, frame, parse};
 
 use std::convert::Infallible;
 use std::future::ready;
 use std::panic::AssertUnwindSafe;
 use std::task::{Context, Poll};
 
-use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::header::CONTENT_TYPE;
@@ -80,14 +80,13 @@ async fn check(service: CheckService, arrival: Arrival, body: Body) -> Response<
         return Status::new(Code::Cancelled, "").into_http();
     };
     let answering = AssertUnwindSafe(service.conclude(arrival, received)).catch_unwind();
-    let answer = answering.await.unwrap_or_else(|_| super::encode::refuse_unseen());
-    respond(&answer)
+    respond(answering.await.unwrap_or_else(|_| frame(super::encode::refuse_unseen)))
 }
 
-fn respond(answer: &CheckResponse) -> Response<Body> {
+fn respond(answer: Bytes) -> Response<Body> {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
-    let body = Full::new(message::frame(answer)).with_trailers(ready(Some(Ok(trailers))));
+    let body = Full::new(answer).with_trailers(ready(Some(Ok(trailers))));
     let mut response = Response::new(Body::new(body));
     response.headers_mut().insert(CONTENT_TYPE, CONTENT);
     response

@@ -25,7 +25,7 @@ fn places() -> Vec<TokenPlace> {
 fn collect_from(lines: &[(&str, &[u8])]) -> Result<Vec<PresentedToken>, Rejection> {
     let mut headers = Headers::default();
     for (name, value) in lines {
-        headers.push(name, HeaderValue::new(value.to_vec()));
+        headers.push(*name, HeaderValue::new(value.to_vec()));
     }
     let sealed = SealedNames::for_places(&places());
     let (_, credentials) = CredentialHeaders::split(headers, &sealed, None, None);
@@ -145,7 +145,7 @@ fn a_token_in_the_query_is_found_where_it_is_asked_for() {
     let place = TokenPlace::Query(String::from("access_token"));
     let collected = |target: &str, places: &[TokenPlace]| {
         let sealed = SealedNames::for_places(places);
-        let (_, parameters) = sealed.split_target(target.to_owned());
+        let (_, parameters) = sealed.split_target(target.into());
         let (_, credentials) = CredentialHeaders::split(Headers::default(), &sealed, None, None);
         let found = collect(&credentials.with_parameters(parameters), places);
         found

@@ -34,7 +34,7 @@ fn request() -> RequestView {
         headers.push(name, HeaderValue::new(value.to_vec()));
     }
     RequestView {
-        id: String::new(),
+        id: "".into(),
         method: "GET".into(),
         scheme: "https".into(),
         protocol: "HTTP/2".into(),

@@ -20,7 +20,9 @@ use crate::document::{Diagnostic, Document, Origin, Spanned, Spec, closest};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::compile::sealed_by;
 use crate::reason::Reason;
-use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target};
+use crate::request::{
+    Body, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target, Text,
+};
 
 /// The moment of cases that name none: 2026-01-01T00:00:00Z.
 const DEFAULT_NOW: UnixTime = UnixTime::from_secs(1_767_225_600);
@@ -260,15 +262,15 @@ impl<'a> Compiler<'a> {
         for (name, value) in own.filter(|(name, _)| open(&name.value)) {
             headers.push(&name.value, HeaderValue::new(value.value.as_bytes().to_vec()));
         }
-        let (path, _) = self.sealed.split_target(fixture.path.clone());
+        let (path, _) = self.sealed.split_target((&fixture.path).into());
         let context = fixture.context_extensions.iter().flat_map(|entries| &entries.0);
         Some(RequestView {
-            id: String::new(),
-            method: fixture.method.clone().unwrap_or_else(|| String::from("GET")),
-            scheme: fixture.scheme.clone().unwrap_or_else(|| String::from("https")),
-            protocol: String::from("HTTP/2"),
-            raw_host: fixture.host.clone(),
-            target: Target::parse(&fixture.host, &path),
+            id: Text::default(),
+            method: fixture.method.as_deref().unwrap_or("GET").into(),
+            scheme: fixture.scheme.as_deref().unwrap_or("https").into(),
+            protocol: "HTTP/2".into(),
+            raw_host: (&fixture.host).into(),
+            target: Target::parse(&fixture.host, path.clone()),
             raw_path: path,
             headers,
             source: self.endpoint(fixture.source.as_ref())?,

@@ -398,7 +398,7 @@ fn ports_default_to_those_of_the_scheme() {
         "deny no_rule"
     );
     let mut unknown = get("/");
-    unknown.scheme = String::new();
+    unknown.scheme = "".into();
     assert_eq!(outcome(&set, &web(), &unknown), "deny no_rule");
 }
 

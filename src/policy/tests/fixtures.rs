@@ -7,7 +7,7 @@ use crate::clock::UnixTime;
 use crate::document::{self, SourceFile};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::{Decision, DecisionId, DecisionRequest, PolicySet};
-use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, Target};
+use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, Target, Text};
 
 /// A policy document called `name` with `spec`, given from its first key on.
 pub(in crate::policy) fn policy(name: &str, spec: &str) -> String {
@@ -50,12 +50,12 @@ pub(in crate::policy) fn get(path: &str) -> RequestView {
 
 pub(in crate::policy) fn request(method: &str, authority: &str, path: &str) -> RequestView {
     RequestView {
-        id: String::new(),
-        method: method.to_owned(),
-        scheme: String::from("https"),
-        protocol: String::from("HTTP/2"),
-        raw_host: authority.to_owned(),
-        raw_path: path.to_owned(),
+        id: Text::default(),
+        method: method.into(),
+        scheme: "https".into(),
+        protocol: "HTTP/2".into(),
+        raw_host: authority.into(),
+        raw_path: path.into(),
         target: Target::parse(authority, path),
         headers: Headers::default(),
         source: Endpoint::default(),

@@ -11,7 +11,7 @@ mod walk;
 use super::*;
 use crate::evidence::PeerSources;
 use crate::reason::{Reason, Rejection};
-use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
+use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, Text};
 use crate::trust::pki::{Leaf, NOW};
 
 /// What one request shows of its peer.
@@ -45,7 +45,8 @@ impl Shown {
             headers.push("client-cert", HeaderValue::new(text.clone().into_bytes()));
         }
         let sealed = SealedNames::default();
-        let (certificate, principal) = (self.certificate.clone(), self.principal.clone());
+        let text = |text: &Option<String>| text.as_ref().map(Text::from);
+        let (certificate, principal) = (text(&self.certificate), text(&self.principal));
         let (_, credentials) = CredentialHeaders::split(headers, &sealed, certificate, principal);
         let sources = PeerSources {
             source_certificate: true,
@@ -56,7 +57,7 @@ impl Shown {
             principal: self.principal_believed,
             identities: self.identities.clone(),
         };
-        PeerEvidence::collect(&credentials, self.destination.as_deref(), &sources)
+        PeerEvidence::collect(&credentials, text(&self.destination).as_ref(), &sources)
     }
 
     fn verify_at(&self, trust: &TrustStore, now: UnixTime) -> Credential<PeerIdentity> {

@@ -1,0 +1,6 @@
+//! `bodies::check`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    bodies::check(bytes);
+});

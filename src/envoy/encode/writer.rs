@@ -1,0 +1,68 @@
+//! Protobuf, written field by field: an answer is a dozen short texts, and a message object for each would be a dozen
+//! allocations.
+
+use prost::encoding::{WireType, encode_key, encode_varint};
+
+/// Most bytes of a varint.
+const MAX_VARINT: usize = 10;
+
+/// A message that is being written at the end of a buffer.
+pub(super) struct Writer<'a>(&'a mut Vec<u8>);
+
+// === impl Writer ===
+
+impl<'a> Writer<'a> {
+    pub(super) const fn new(out: &'a mut Vec<u8>) -> Self {
+        Self(out)
+    }
+
+    /// A text or an element of a list of texts.
+    pub(super) fn text(&mut self, field: u32, text: &str) {
+        encode_key(field, WireType::LengthDelimited, self.0);
+        encode_varint(length(text.len()), self.0);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// A whole number, an enum or a truth value.
+    pub(super) fn number(&mut self, field: u32, number: u64) {
+        encode_key(field, WireType::Varint, self.0);
+        encode_varint(number, self.0);
+    }
+
+    pub(super) fn double(&mut self, field: u32, number: f64) {
+        encode_key(field, WireType::SixtyFourBit, self.0);
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
+
+    /// A message within this one, or an element of a list of messages, of what `write` writes.
+    pub(super) fn message(&mut self, field: u32, write: impl FnOnce(&mut Writer<'_>)) {
+        encode_key(field, WireType::LengthDelimited, self.0);
+        let start = self.0.len();
+        // Most are shorter than 128 bytes; the rest moves by a byte or two.
+        self.0.push(0);
+        write(&mut Writer(self.0));
+        let written = self.0.len().saturating_sub(start.saturating_add(1));
+        let mut digits = [0; MAX_VARINT];
+        let mut free = digits.as_mut_slice();
+        encode_varint(length(written), &mut free);
+        let used = MAX_VARINT.saturating_sub(free.len());
+        self.0.splice(start..=start, digits.into_iter().take(used));
+    }
+
+    /// An entry of a map of `google.protobuf.Struct`.
+    pub(super) fn entry(&mut self, name: &str, value: impl FnOnce(&mut Writer<'_>)) {
+        self.message(1, |entry| {
+            entry.text(1, name);
+            entry.message(2, value);
+        });
+    }
+
+    /// A `google.protobuf.Value` that is a text, as an entry.
+    pub(super) fn text_entry(&mut self, name: &str, text: &str) {
+        self.entry(name, |value| value.text(3, text));
+    }
+}
+
+fn length(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
