@@ -26,6 +26,9 @@ const DEADLINE: &str = "10s";
 /// After this there is no answer: half a minute for what has ten seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Each test has a Redis and several servers: one at a time, so that they do not make each other late.
+pub(crate) static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 const POLICY: &str = "apiVersion: countersign.dev/v1alpha1
 kind: Policy
 metadata: { name: orders }

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::caller;
-use crate::harness::{House, Redis, Replica, free_port};
+use crate::harness::{House, Redis, Replica, TURN, free_port};
 
 /// How often each answer was given: `allow`, or the reason of a denial.
 type Answers = BTreeMap<String, usize>;
@@ -76,6 +76,15 @@ async fn use_at_once(replicas: &[Arc<Replica>], shown: &[Shown]) -> Answers {
     counts
 }
 
+/// Of so many uses one was. A machine that is busy with something else may let answers of Redis come late: no allow either.
+fn one_is_allowed(mut judged: Answers, uses: usize) {
+    assert_eq!(judged.values().sum::<usize>(), uses, "{judged:?}");
+    judged.remove("store_unavailable");
+    assert_eq!(judged.remove("allow"), Some(1), "{judged:?}");
+    assert!(judged.remove("token_replayed").is_some_and(|count| count > uses / 2), "{judged:?}");
+    assert!(judged.is_empty(), "{judged:?}");
+}
+
 fn answers(expected: &[(&str, usize)]) -> Answers {
     expected.iter().map(|(answer, count)| ((*answer).to_owned(), *count)).collect()
 }
@@ -85,6 +94,7 @@ fn answers(expected: &[(&str, usize)]) -> Answers {
 /// goes on, nobody waits, and all of that is said. Redis comes back, and all is as before, without a restart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_all_uses_on_three_replicas_one_is_allowed_whatever_becomes_of_redis() {
+    let _turn = TURN.lock().await;
     let redis_folder = Folder::temporary().unwrap();
     let Some(redis) = Redis::start(redis_folder.path(), free_port()) else { return };
     let (house, store) = (House::new(), redis.options());
@@ -99,14 +109,8 @@ async fn of_all_uses_on_three_replicas_one_is_allowed_whatever_becomes_of_redis(
     for replica in &replicas {
         replica.remember(&token.token).await;
     }
-    let mut judged = use_at_once(&replicas, &vec![token; 334]).await;
-    // A machine that is busy with something else may let an answer of Redis come late: no allow either.
-    judged.remove("store_unavailable");
-    assert_eq!(judged.remove("allow"), Some(1), "{judged:?}");
-    assert!(judged.remove("token_replayed").is_some_and(|count| count > 500), "{judged:?}");
-    assert!(judged.is_empty(), "{judged:?}");
-    let judged = use_at_once(&replicas, &vec![caller.proof("one"); 30]).await;
-    assert_eq!(judged, answers(&[("allow", 1), ("token_replayed", 89)]));
+    one_is_allowed(use_at_once(&replicas, &vec![token; 334]).await, 1002);
+    one_is_allowed(use_at_once(&replicas, &vec![caller.proof("one"); 30]).await, 90);
 
     let proofs: Vec<_> = (0..300).map(|n| voucher(&house, &format!("during-{n}"))).collect();
     let under_way = begin(&replicas, &proofs);
@@ -148,6 +152,5 @@ async fn of_all_uses_on_three_replicas_one_is_allowed_whatever_becomes_of_redis(
         assert!(replica.log().contains("the shared store answers again"));
     }
     let all = [&replicas[..], &[alone]].concat();
-    let judged = use_at_once(&all, &vec![caller.proof("again"); 30]).await;
-    assert_eq!(judged, answers(&[("allow", 1), ("token_replayed", 119)]));
+    one_is_allowed(use_at_once(&all, &vec![caller.proof("again"); 30]).await, 120);
 }

@@ -59,7 +59,7 @@ impl Bench<'_> {
         let model = model.map_or("unknown", |name| name.trim_start_matches(['\t', ':', ' ']));
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let build =
-            if cfg!(debug_assertions) { "debug: these figures mean nothing" } else { "release" };
+            if cfg!(debug_assertions) { "debug: these figures mean nothing" } else { "optimised" };
         let mut table = Table::new("machine", "How it was measured", &["what", "how"]);
         let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
         let today = OffsetDateTime::from_unix_timestamp(SystemClock.now().as_secs());
