@@ -2,6 +2,7 @@
 
 mod gauges;
 mod parts;
+mod records;
 mod revocations;
 mod signing;
 mod status;
@@ -107,11 +108,9 @@ impl Bound {
         let tls = config.listener.tls.clone().map(Tls::load).transpose();
         let tls = tls.map_err(StartError::Tls)?.map(Arc::new);
         let listener = bind(&config.listener).await?;
-        let audit =
-            config.audit.as_ref().map(AuditLog::start).transpose().map_err(StartError::Audit)?;
-        let audit = audit.map(Arc::new);
         let otlp = config.otlp.as_ref();
         let exports = Exports::default();
+        let audit = records::start(config, &exports)?;
         let metrics = Metrics::sent_to(otlp, &exports).map_err(StartError::Metrics)?;
         let metrics = Arc::new(metrics);
         let traces = otlp.map(|otlp| Traces::start(otlp, &exports)).transpose();
@@ -122,12 +121,15 @@ impl Bound {
             Arc::<Callers>::clone(&callers),
             Arc::<ClockOffset>::clone(&clock_offset),
         ];
-        observers.extend(audit.iter().map(observer));
         observers.extend(
             traces.iter().map(|traces| -> Arc<dyn Observer> { Arc::<Traces>::clone(traces) }),
         );
         let service = CheckService::new(Arc::clone(&core.pdp), observers)
             .at_most(config.listener.concurrent_checks);
+        let service = match &audit {
+            Some(audit) => service.recorded_by(Arc::<AuditLog>::clone(audit)),
+            None => service,
+        };
         let parts = Arc::new(Parts {
             clock: Arc::new(SystemClock),
             started: SystemClock.now(),
@@ -139,7 +141,7 @@ impl Bound {
             listener: service.status(),
             address: listener.address().ok(),
             tls: tls.clone(),
-            audit: audit.iter().map(|audit| ("file", audit.counts())).collect(),
+            audit: audit.as_ref().map(|audit| audit.counts()).unwrap_or_default(),
             callers,
             clock_offset,
             exports,
@@ -171,6 +173,16 @@ impl Bound {
     /// What the operating system says.
     pub fn address(&self) -> io::Result<ListenAddress> {
         self.server.listener.address()
+    }
+
+    /// What is called when somebody has moved the audit file away.
+    pub fn audit_reopener(&self) -> impl Fn() + Send + 'static + use<> {
+        let audit = self.audit.clone();
+        move || {
+            if let Some(audit) = &audit {
+                audit.reopen();
+            }
+        }
     }
 
     /// Serves until `stop` resolves; then refuses new work, finishes what is in flight and writes what was decided.
@@ -258,9 +270,11 @@ async fn close(audit: Arc<AuditLog>) {
     if tokio::time::timeout(closed, closing).await.is_err() {
         tracing::warn!("the audit log's sink stalls: what waited for it is lost");
     }
-    match audit.counts().dropped.load(Ordering::Relaxed) {
-        0 => {}
-        dropped => tracing::warn!(dropped, "audit records were dropped"),
+    for (sink, counts) in audit.counts() {
+        let dropped = counts.dropped.load(Ordering::Relaxed);
+        if dropped > 0 {
+            tracing::warn!(sink, dropped, "audit records were lost");
+        }
     }
 }
 
@@ -268,8 +282,4 @@ async fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)
         .await
         .map_err(|source| StartError::Listen { address: ListenAddress::Tcp(address), source })
-}
-
-fn observer(log: &Arc<AuditLog>) -> Arc<dyn Observer> {
-    Arc::<AuditLog>::clone(log)
 }

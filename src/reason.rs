@@ -151,6 +151,7 @@ reasons! {
         EvalError "eval_error" Forbidden "a rule could not be evaluated, which never allows";
         PolicyUnavailable "policy_unavailable" Unavailable "no policy is loaded, or deciding failed inside countersign";
         AssertionUnavailable "assertion_unavailable" Unavailable "the signed assertion that the rule asks for could not be made";
+        AuditUnavailable "audit_unavailable" Unavailable "the decision could not be recorded, and nothing is allowed unrecorded";
         Throttled "throttled" Throttled "too many failed attempts from this source";
     }
 }
@@ -313,7 +314,8 @@ mod tests {
                 "store_unavailable",
                 "introspection_unavailable",
                 "policy_unavailable",
-                "assertion_unavailable"
+                "assertion_unavailable",
+                "audit_unavailable"
             ]
         );
     }

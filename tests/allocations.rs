@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use countersign::audit::{AuditLog, AuditOptions, AuditTarget};
+use countersign::audit::{AuditLog, AuditSettings};
 use countersign::telemetry::Metrics;
 use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 use prost::Message as _;
@@ -20,12 +20,14 @@ fn a_warm_check_allocates_little() {
     let world = World::new();
     world.write("policies/others.yaml", &support::others(100));
     let folder = tempfile::tempdir().unwrap();
-    let target = AuditTarget::File(folder.path().join("audit.jsonl"));
-    let audit = Arc::new(AuditLog::start(&AuditOptions { target, queue: 1024 }).unwrap());
+    let settings = r#"{"file": "audit.jsonl", "queue": 1024}"#;
+    let settings: AuditSettings = serde_json::from_str(settings).unwrap();
+    let options = settings.options(folder.path()).unwrap();
+    let audit = Arc::new(AuditLog::start(&options, None).unwrap());
     let metrics = Arc::new(Metrics::new().unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let service = world.service(vec![audit.clone(), metrics]);
+        let service = world.service(vec![metrics]).recorded_by(audit.clone());
         for form in [Form::Raw, Form::Map] {
             let check = world.check_in(form, "/v1/orders", Some(&world.rs256), true);
             let message = support::framed(&check);

@@ -1,10 +1,17 @@
-//! The audit record: one line per decision, written off the hot path.
+//! The audit record: one per decision, written off the hot path to where operators want it.
 
+mod file;
+mod log;
+mod options;
 mod record;
 mod sink;
+mod writer;
 
-pub use record::DecisionRecord;
-pub use sink::{AuditCounts, AuditLog, AuditOptions, AuditSettings, AuditTarget, Stdout};
+pub use file::Rotation;
+pub use log::{AuditCounts, AuditLog};
+pub use options::{AuditOptions, AuditSettings, AuditTarget, Nothing, OnFull};
+pub use record::{DecisionRecord, RecordedClaims};
+pub use sink::Sink;
 
 /// Whether a field of a record is left out of its JSON form; named by the generated code.
 pub(crate) fn is_empty<T: Default + PartialEq>(value: &T) -> bool {

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::authn::{Binding, PeerIdentity, TokenIdentity};
 use crate::clock::UnixTime;
-use crate::pdp::Outcome;
+use crate::pdp::{CacheHits, Outcome};
 use crate::policy::{Annotations, Decision, RuleName, ShadowOutcome, Truth};
-use crate::request::{Endpoint, RequestView};
-use crate::secret::Fingerprint;
+use crate::request::{Endpoint, RequestView, TraceParent};
+use crate::secret::{Fingerprint, hex};
 
 mod wire {
     #![expect(
@@ -23,12 +24,32 @@ mod wire {
 
 pub use wire::DecisionRecord;
 
+/// The claims of tokens that may be in a record, by JSON pointer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedClaims(Vec<String>);
+
+/// The claims with a field of their own.
+const FIELDS: [&str; 4] = [SUBJECT, CLIENT, AUDIENCE, SCOPE];
+const SUBJECT: &str = "/sub";
+const CLIENT: &str = "/client_id";
+const AUDIENCE: &str = "/aud";
+const SCOPE: &str = "/scope";
+
+/// Longest claim in a record, in characters. One that says who or what for is shorter.
+const MAX_CLAIM_CHARS: usize = 256;
+
+/// Longest name of a query parameter that is shown. Keys and tokens are longer.
+const MAX_PARAMETER_NAME: usize = 24;
+
+/// Most query parameters that are shown.
+const MAX_PARAMETERS: usize = 32;
+
 // === impl DecisionRecord ===
 
 impl DecisionRecord {
-    /// What may be kept of one decision.
+    /// What may be kept of one decision, of which the part `rate` is recorded.
     #[must_use]
-    pub fn of(view: &RequestView, outcome: &Outcome) -> Self {
+    pub fn of(view: &RequestView, outcome: &Outcome, claims: &RecordedClaims, rate: f64) -> Self {
         let (reason, detail) = match &outcome.decision {
             Decision::Allow(_) => (String::new(), String::new()),
             Decision::Deny(denial) => {
@@ -42,8 +63,7 @@ impl DecisionRecord {
         Self {
             decision_id: outcome.id.to_string(),
             time: rfc3339(outcome.at),
-            decision: if matches!(outcome.decision, Decision::Allow(_)) { "allow" } else { "deny" }
-                .to_owned(),
+            decision: if outcome.decision.is_allow() { "allow" } else { "deny" }.to_owned(),
             reason,
             detail,
             policy,
@@ -52,11 +72,64 @@ impl DecisionRecord {
             duration_us: u64::try_from(outcome.elapsed.as_micros()).unwrap_or(u64::MAX),
             request: Some(request(view)),
             peer: subject.and_then(|s| s.peer().verified()).map(peer),
-            tokens: tokens.into_iter().flatten().map(token).collect(),
+            tokens: tokens.into_iter().flatten().map(|one| token(one, claims)).collect(),
             shadows: outcome.decision.shadows().iter().map(shadow).collect(),
             annotations: owned(outcome.decision.annotations()),
+            trace_id: TraceParent::of(&view.headers)
+                .map(|parent| hex(&parent.trace_id))
+                .unwrap_or_default(),
+            mode: "enforce".to_owned(),
+            sample_rate: if rate < 1.0 { rate } else { 0.0 },
+            cache_hits: Some(outcome.cache_hits)
+                .filter(|hits| *hits != CacheHits::default())
+                .map(|CacheHits { certificates, tokens }| wire::CacheHits { certificates, tokens }),
         }
     }
+}
+
+// === impl RecordedClaims ===
+
+impl RecordedClaims {
+    /// Those at these JSON pointers (RFC 6901).
+    ///
+    /// # Errors
+    /// What is wrong and what to do.
+    pub(super) fn new(pointers: Vec<String>) -> Result<Self, String> {
+        match pointers.iter().find(|pointer| !pointer.starts_with('/')) {
+            None => Ok(Self(pointers)),
+            Some(_) => Err("`audit.claims` are JSON pointers such as `/sub`".into()),
+        }
+    }
+
+    fn has(&self, pointer: &str) -> bool {
+        self.0.iter().any(|own| own == pointer)
+    }
+
+    /// `value`, where the claim at `pointer` may be recorded.
+    fn allow<T: Default>(&self, pointer: &str, value: T) -> T {
+        if self.has(pointer) { value } else { T::default() }
+    }
+
+    /// The claims that have no field of their own.
+    fn further(&self, token: &TokenIdentity) -> BTreeMap<String, String> {
+        let further = self.0.iter().filter(|pointer| !FIELDS.contains(&pointer.as_str()));
+        let found =
+            further.filter_map(|pointer| Some((pointer.clone(), shown(token.claim(pointer)?))));
+        found.collect()
+    }
+}
+
+/// Text as it is and everything else as JSON, neither of them for ever.
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::Array(_)
+        | Value::Object(_)) => other.to_string(),
+    };
+    text.chars().take(MAX_CLAIM_CHARS).collect()
 }
 
 fn names(rule: &RuleName) -> (String, String) {
@@ -78,7 +151,29 @@ fn request(view: &RequestView) -> wire::Request {
         source: address(&view.source).unwrap_or_default(),
         scheme: view.scheme.to_string(),
         destination: address(&view.destination).unwrap_or_default(),
+        query: redacted(&view.raw_path),
     }
+}
+
+/// The query of `target` with the names of its parameters and none of their values. What is no plain name may be a value,
+/// as in `?TOKEN`, and is hidden as well.
+fn redacted(target: &str) -> String {
+    let query = target.split('#').next().and_then(|whole| whole.split_once('?'));
+    let Some((_, query)) = query.filter(|(_, query)| !query.is_empty()) else {
+        return String::new();
+    };
+    let plain = |name: &str| {
+        let usual = |b: u8| b.is_ascii_alphanumeric() || b"-_.[]".contains(&b);
+        !name.is_empty() && name.len() <= MAX_PARAMETER_NAME && name.bytes().all(usual)
+    };
+    let parameter = |parameter: &str| match parameter.split_once('=') {
+        Some((name, value)) if plain(name) && !value.trim_matches('=').is_empty() => {
+            format!("{name}=*")
+        }
+        Some(_) | None => "*".to_owned(),
+    };
+    let shown: Vec<_> = query.split('&').take(MAX_PARAMETERS).map(parameter).collect();
+    shown.join("&")
 }
 
 fn peer(peer: &PeerIdentity) -> wire::Peer {
@@ -94,15 +189,15 @@ fn peer(peer: &PeerIdentity) -> wire::Peer {
     }
 }
 
-fn token(token: &TokenIdentity) -> wire::Token {
+fn token(token: &TokenIdentity, claims: &RecordedClaims) -> wire::Token {
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     wire::Token {
         issuer_name: token.issuer_name().to_owned(),
         issuer: token.issuer().to_owned(),
-        subject: text(token.subject()),
-        client: text(token.client()),
-        audiences: token.audiences().to_vec(),
-        scopes: token.scopes().to_vec(),
+        subject: claims.allow(SUBJECT, text(token.subject())),
+        client: claims.allow(CLIENT, text(token.client())),
+        audiences: claims.allow(AUDIENCE, token.audiences().to_vec()),
+        scopes: claims.allow(SCOPE, token.scopes().to_vec()),
         token_id_hash: token
             .token_id()
             .map(|id| Fingerprint::of(id.as_bytes()).to_hex())
@@ -115,6 +210,7 @@ fn token(token: &TokenIdentity) -> wire::Token {
             Binding::Dpop => "dpop",
         }
         .to_owned(),
+        claims: claims.further(token),
     }
 }
 
@@ -138,13 +234,4 @@ fn rfc3339(moment: UnixTime) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_have_one_form() {
-        assert_eq!(rfc3339(UnixTime::from_millis(1_795_341_600_020)), "2026-11-22T10:00:00.020Z");
-        assert_eq!(rfc3339(UnixTime::from_millis(-1)), "1969-12-31T23:59:59.999Z");
-        assert_eq!(rfc3339(UnixTime::from_millis(i64::MAX)), "");
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! `countersign serve`: settings, a bound listener, and checks until a signal says stop.
 
+use std::future::pending;
 use std::io;
 use std::path::PathBuf;
 
@@ -84,10 +85,19 @@ async fn serve(config: &Config, log_level: LogLevel) -> Exit {
     }
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
-        Err(error) => {
-            style::error(format_args!("cannot listen for signals: {error}"));
-            return Exit::Failure;
+        Err(error) => return no_signals(&error),
+    };
+    let mut hangups = match signal(SignalKind::hangup()) {
+        Ok(hangups) => hangups,
+        Err(error) => return no_signals(&error),
+    };
+    let reopen = bound.audit_reopener();
+    let reopening = async {
+        while hangups.recv().await.is_some() {
+            tracing::info!("the audit file is opened anew");
+            reopen();
         }
+        pending::<()>().await;
     };
     let (told, stop) = oneshot::channel();
     let stop = stop.map(|stop| stop.unwrap_or(Stop::Prompt));
@@ -101,11 +111,17 @@ async fn serve(config: &Config, log_level: LogLevel) -> Exit {
             tracing::info!("stopped");
             Exit::Ok
         }
+        () = reopening => Exit::Failure,
         _ = ending => {
             tracing::warn!("stopped at once by a second signal: what was begun is cut, audit records may be lost");
             Exit::Failure
         }
     }
+}
+
+fn no_signals(error: &io::Error) -> Exit {
+    style::error(format_args!("cannot listen for signals: {error}"));
+    Exit::Failure
 }
 
 fn refuse_start(error: &StartError) -> Exit {

@@ -138,6 +138,11 @@ impl Config {
             return Err(ConfigError::Contradiction(message.into()));
         }
         let audit = raw.audit.map(|audit| audit.options(base)).transpose();
+        let audit = audit.map_err(ConfigError::Contradiction)?;
+        if raw.otlp.is_none() && audit.as_ref().is_some_and(AuditOptions::to_collector) {
+            let message = "`audit.otlp` sends records to `otlp.endpoint`, which is not set";
+            return Err(ConfigError::Contradiction(message.into()));
+        }
         Ok(Self {
             pdp: PdpOptions {
                 peer_sources: raw.listener.peer_sources.clone(),
@@ -149,7 +154,7 @@ impl Config {
                 ..raw.listener
             },
             documents: raw.documents.iter().map(|path| base.join(path)).collect(),
-            audit: audit.map_err(ConfigError::Contradiction)?,
+            audit,
             admin: raw.admin.map(|admin| admin.relative_to(base)),
             state_folder: raw.state_folder.map(|folder| base.join(folder)),
             store: raw.store.relative_to(base),

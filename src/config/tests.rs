@@ -111,17 +111,9 @@ fn contradictions_are_refused() {
 }
 
 #[test]
-fn audit_records_go_to_one_place() {
-    let audit = |text: &str| load(&format!("documents: [a]\naudit: {text}\n"));
-    let file = audit("{ file: a.jsonl, queue: 5 }").unwrap().audit.unwrap();
-    assert_eq!(file.queue, 5);
-    assert!(audit("{ stdout: {} }").unwrap().audit.is_some());
-    for (text, told) in [
-        ("{ stdout: {}, file: a }", "needs one of"),
-        ("{ queue: 5 }", "needs one of"),
-        ("{ file: a, queue: 0 }", "`audit.queue` is 0"),
-    ] {
-        let error = audit(text).unwrap_err().to_string();
-        assert!(error.contains(told), "{text}: {error}");
-    }
+fn records_for_the_collector_need_one() {
+    let audit = |text: &str| load(&format!("documents: [a]\naudit: {{ otlp: {{}} }}\n{text}"));
+    assert!(audit("otlp: { endpoint: 'http://127.0.0.1:4317' }\n").unwrap().audit.is_some());
+    let error = audit("").unwrap_err().to_string();
+    assert!(error.contains("`audit.otlp` sends records to `otlp.endpoint`"), "{error}");
 }

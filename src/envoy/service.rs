@@ -11,7 +11,7 @@ use crate::clock::Stopwatch;
 use crate::envoy::grpc::{self, Received};
 use crate::envoy::server::{Counted, ListenerStatus};
 use crate::envoy::{decode, encode};
-use crate::pdp::{Observer, Outcome, Pdp, Pinned};
+use crate::pdp::{Kept, Observer, Outcome, Pdp, Pinned, Recorder};
 use crate::reason::Reason;
 use crate::request::{CredentialHeaders, RequestView};
 
@@ -20,6 +20,7 @@ use crate::request::{CredentialHeaders, RequestView};
 pub struct CheckService {
     pdp: Arc<Pdp>,
     observers: Arc<[Arc<dyn Observer>]>,
+    recorder: Option<Arc<dyn Recorder>>,
     status: Arc<ListenerStatus>,
     most: usize,
 }
@@ -52,7 +53,14 @@ impl CheckService {
     /// A service that decides by `pdp` and tells `observers`.
     #[must_use]
     pub fn new(pdp: Arc<Pdp>, observers: Vec<Arc<dyn Observer>>) -> Self {
-        Self { pdp, observers: observers.into(), status: Arc::default(), most: usize::MAX }
+        let (recorder, status) = (None, Arc::default());
+        Self { pdp, observers: observers.into(), recorder, status, most: usize::MAX }
+    }
+
+    /// The same that has every decision recorded.
+    #[must_use]
+    pub fn recorded_by(self, recorder: Arc<dyn Recorder>) -> Self {
+        Self { recorder: Some(recorder), ..self }
     }
 
     /// The same that decides at most `checks` at a time. Further ones are denied at once: what waits in a queue is late, and
@@ -96,8 +104,28 @@ impl CheckService {
             }
             Err(rejection) => (RequestView::unreadable(rejection.clone()), pdp.refuse(rejection)),
         };
+        let outcome = self.record(&view, outcome, arrival.left()).await;
         self.observe(&view, &outcome);
         grpc::frame(|out| encode(&view, &outcome, out))
+    }
+
+    /// Has the decision recorded; where that cannot be and has to be, it is a denial instead.
+    async fn record(&self, view: &RequestView, outcome: Outcome, left: Duration) -> Outcome {
+        let Some(recorder) = &self.recorder else { return outcome };
+        match recorder.record(view, &outcome, left) {
+            Kept::Done => outcome,
+            Kept::Later(kept) => {
+                kept.await;
+                outcome
+            }
+            Kept::Refused(rejection) => {
+                let decision = outcome.decision.withdrawn(rejection);
+                let outcome = Outcome { decision, sealed: Vec::new(), ..outcome };
+                // The denial is recorded where there is room for it.
+                let _ = recorder.record(view, &outcome, Duration::ZERO);
+                outcome
+            }
+        }
     }
 
     fn observe(&self, view: &RequestView, outcome: &Outcome) {

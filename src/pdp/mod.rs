@@ -22,7 +22,7 @@ pub use introspect::Introspector;
 pub use keys::{
     FirstSeen, KeyCache, KeyStatus, LastGood, LoadError, Loaded, last_good, load as load_keys,
 };
-pub use outcome::{Observer, Outcome, Phases, SealedHeader};
+pub use outcome::{CacheHits, Kept, Observer, Outcome, Phases, Recorder, SealedHeader};
 pub use remember::{MemoryOptions, Remembered};
 pub use remote::{RemoteFiles, RemoteStatus};
 pub use revocation::{
@@ -52,6 +52,7 @@ use crate::trust::Material;
 use self::assertion::Assertions;
 use self::cookies::Cookies;
 use self::outcome::DecisionIds;
+use self::remember::Counting;
 
 /// The policy decision point: shared by every connection, replaced never; what it decides by is replaced whole.
 #[derive(Debug)]
@@ -407,8 +408,8 @@ impl Pinned<'_> {
         let Current { snapshot, remembered } = &*self.current;
         let gathered = self.stopwatch.elapsed();
         let now = self.pdp.clock.now();
-        let (trust, memory) = (snapshot.trust(), remembered.memory());
-        let watch = trace.authentication();
+        let (trust, counting) = (snapshot.trust(), Counting::new(remembered.memory()));
+        let (watch, memory) = (trace.authentication(), counting.memory());
         let subject = authn::authenticate_traced(evidence, trust, material, memory, now, watch);
         let authenticated = self.stopwatch.elapsed();
         let decision = self.evaluate(view, &subject, now, trace);
@@ -420,10 +421,12 @@ impl Pinned<'_> {
             authenticated: Some(authenticated),
             evaluated: Some(self.stopwatch.elapsed()),
         };
-        match self.carry_out(&decision, &subject, cookies, now) {
-            Ok(sealed) => Outcome { sealed, ..self.outcome(decision, Some(subject), phases) },
-            Err(why) => self.outcome(decision.withdrawn(why), Some(subject), phases),
-        }
+        let (decision, sealed) = match self.carry_out(&decision, &subject, cookies, now) {
+            Ok(sealed) => (decision, sealed),
+            Err(why) => (decision.withdrawn(why), Vec::new()),
+        };
+        let cache_hits = counting.hits();
+        Outcome { sealed, cache_hits, ..self.outcome(decision, Some(subject), phases) }
     }
 
     fn evaluate<T: Trace>(
@@ -484,6 +487,7 @@ impl Pinned<'_> {
             at: self.pdp.clock.now(),
             elapsed: self.stopwatch.elapsed(),
             phases,
+            cache_hits: CacheHits::default(),
         }
     }
 }

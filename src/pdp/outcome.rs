@@ -1,6 +1,7 @@
 //! What happened to one request, and who is told.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use crate::authn::Subject;
 use crate::clock::UnixTime;
 use crate::pdp::Revision;
 use crate::policy::{Decision, DecisionId};
+use crate::reason::Rejection;
 use crate::request::RequestView;
 use crate::secret::{Fingerprint, Secret};
 
@@ -33,6 +35,17 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// What that time went by with.
     pub phases: Phases,
+    /// What did not have to be verified again.
+    pub cache_hits: CacheHits,
+}
+
+/// Verifications that were remembered, of one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheHits {
+    /// Certificates with their chains.
+    pub certificates: u32,
+    /// Signatures of tokens.
+    pub tokens: u32,
 }
 
 /// When each step of a decision was done, since the arrival of the check. A step that was not reached has none.
@@ -63,6 +76,22 @@ pub trait Observer: fmt::Debug + Send + Sync {
     fn observe(&self, view: &RequestView, outcome: &Outcome);
 }
 
+/// Keeps a record of every decision, before it is answered, and may insist that there is one.
+pub trait Recorder: fmt::Debug + Send + Sync {
+    /// Keeps a record of one decision, which is to be answered within `left`. Must not block. A denial is never refused.
+    fn record(&self, view: &RequestView, outcome: &Outcome, left: Duration) -> Kept;
+}
+
+/// What became of a record.
+pub enum Kept {
+    /// It is kept, or nobody minds that it is lost.
+    Done,
+    /// It has no room yet: resolves when it has, or after a bounded time.
+    Later(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// It has no room, and nothing is to be allowed without it.
+    Refused(Rejection),
+}
+
 /// Gives out decision ids: unique across replicas, and telling nobody how many there were before.
 ///
 /// A hash of a secret and a count, since a random number generator seeds itself anew on every thread, which takes
@@ -71,6 +100,18 @@ pub trait Observer: fmt::Debug + Send + Sync {
 pub(super) struct DecisionIds {
     secret: Secret<[u8; 32]>,
     count: AtomicU64,
+}
+
+// === impl Kept ===
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("Done"),
+            Self::Later(_) => f.write_str("Later"),
+            Self::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
+        }
+    }
 }
 
 // === impl Phases ===

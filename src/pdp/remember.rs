@@ -1,6 +1,7 @@
 //! What was verified before: certificates and signed tokens, bounded by bytes (P72).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use crate::authn::{
     CertificateKey, CertificateMemory, Memory, SignedToken, TokenMemory, VerifiedCertificate,
 };
+use crate::pdp::CacheHits;
 use crate::secret::Fingerprint;
 
 /// How much of what was verified is kept.
@@ -51,6 +53,14 @@ const ENTRY_OVERHEAD: usize = 1024;
 
 /// What the cache itself takes for a token.
 const TOKEN_ENTRY_OVERHEAD: usize = 512;
+
+/// A memory that counts what was recalled from it.
+#[derive(Debug)]
+pub(super) struct Counting<'a> {
+    memory: Memory<'a>,
+    certificates: AtomicU32,
+    tokens: AtomicU32,
+}
 
 // === impl MemoryOptions ===
 
@@ -118,6 +128,49 @@ impl TokenMemory for RememberedTokens {
     fn keep(&self, token: &Arc<SignedToken>, lifetime: Duration) {
         let kept = KeptToken { token: Arc::clone(token), lifetime };
         self.0.insert(*token.fingerprint(), kept);
+    }
+}
+
+// === impl Counting ===
+
+impl<'a> Counting<'a> {
+    pub(super) const fn new(memory: Memory<'a>) -> Self {
+        Self { memory, certificates: AtomicU32::new(0), tokens: AtomicU32::new(0) }
+    }
+
+    pub(super) fn memory(&self) -> Memory<'_> {
+        Memory { certificates: self, tokens: self }
+    }
+
+    pub(super) fn hits(&self) -> CacheHits {
+        CacheHits {
+            certificates: self.certificates.load(Ordering::Relaxed),
+            tokens: self.tokens.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl CertificateMemory for Counting<'_> {
+    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+        let found = self.memory.certificates.recall(key)?;
+        self.certificates.fetch_add(1, Ordering::Relaxed);
+        Some(found)
+    }
+
+    fn keep(&self, key: CertificateKey, verified: &Arc<VerifiedCertificate>) {
+        self.memory.certificates.keep(key, verified);
+    }
+}
+
+impl TokenMemory for Counting<'_> {
+    fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
+        let found = self.memory.tokens.recall(token)?;
+        self.tokens.fetch_add(1, Ordering::Relaxed);
+        Some(found)
+    }
+
+    fn keep(&self, token: &Arc<SignedToken>, lifetime: Duration) {
+        self.memory.tokens.keep(token, lifetime);
     }
 }
 

@@ -11,6 +11,7 @@ mod parameters;
 mod path;
 mod target;
 mod text;
+mod trace_parent;
 mod url;
 
 pub use attributes::{Body, Endpoint};
@@ -20,6 +21,7 @@ pub use parameters::SealedParameters;
 pub use path::{CanonicalPath, PathLeniency};
 pub use target::{Host, Target};
 pub use text::Text;
+pub use trace_parent::TraceParent;
 pub use url::{NormalUrl, Origin, RequestLine};
 
 use std::collections::BTreeMap;

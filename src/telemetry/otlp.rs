@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::LogExporter as _;
 use opentelemetry_sdk::metrics::PeriodicReader;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use schemars::JsonSchema;
@@ -33,6 +34,9 @@ pub struct OtlpOptions {
     #[serde(default = "default_metrics_interval")]
     pub metrics_interval: HumanDuration,
 }
+
+/// Longest wait for one batch of log records. Shorter than what the end of the process leaves for them.
+const LOGS_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn default_service_name() -> String {
     "countersign".into()
@@ -83,6 +87,18 @@ impl OtlpOptions {
             .with_sampler(Sampler::ParentBased(Box::new(root)))
             .with_resource(self.resource())
             .build())
+    }
+
+    /// Sends log records, from within a tokio runtime.
+    pub(super) fn logs(&self) -> Result<LogExporter, String> {
+        let mut exporter = LogExporter::builder()
+            .with_tonic()
+            .with_endpoint(&self.endpoint)
+            .with_timeout(LOGS_TIMEOUT)
+            .build()
+            .map_err(|error| error.to_string())?;
+        exporter.set_resource(&self.resource());
+        Ok(exporter)
     }
 
     /// Sends metrics now and then, from within a tokio runtime.

@@ -13,9 +13,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::envoy;
+use crate::otlp::Receiver;
 
 /// What must not be seen anywhere; every one of them is sent, configured or answered below.
-const CANARIES: [&str; 12] = [
+const CANARIES: [&str; 13] = [
+    "canary-query",
     "canary-claim",
     "canary-group",
     "canary-jti",
@@ -114,17 +116,23 @@ impl Sinks {
 }
 
 /// P66, P80, invariant 3: no token, claim, cookie, proof, secret or address with a secret is in any log at any level, in any
-/// audit record, metric, page, answer, or header that we add.
+/// audit record, metric, trace, page, answer, or header that we add, nor in what a collector is sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_secret_reaches_any_sink() {
     let Some(mut props) = envoy::props() else { return };
     let folder = Folder::temporary().unwrap();
     let keys = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
     let port = serve(keys).await;
+    let (receiver, otlp) = Receiver::start().await;
     let settings = include_str!("../../src/demo/documents/countersign.yaml");
-    assert!(settings.contains("level: info"));
+    let audit = "audit: { file: ./audit.jsonl }";
+    assert!(settings.contains("level: info") && settings.contains(audit));
+    let everywhere = format!(
+        "audit: {{ file: ./audit.jsonl, otlp: {{}} }}\notlp: {{ endpoint: 'http://127.0.0.1:{otlp}', sample: 1, metricsInterval: 200ms }}"
+    );
+    let settings = settings.replace("level: info", "level: trace").replace(audit, &everywhere);
     props.files = vec![
-        ("countersign.yaml", settings.replace("level: info", "level: trace")),
+        ("countersign.yaml", settings),
         ("policies/token-issuer.yaml", ISSUERS.replace("${SERVER}", &port.to_string())),
         ("client.secret", String::from("canary-client-secret\n")),
     ];
@@ -164,11 +172,14 @@ async fn nothing_secret_reaches_any_sink() {
         Request::get(HOST, path)
             .header("cookie", "other=canary-cookie")
             .header("proxy-authorization", "Basic canary-cookie")
+            .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+            .header("baggage", "user=canary-cookie")
     };
     let list = "/v1/orders";
     let referer = |token: &str| format!("https://{HOST}{list}?access_token={token}");
     let mut allowed = vec![
         base(list.into()).bearer(&good),
+        base(format!("{list}?api_key=canary-query&canary-query")).bearer(&good),
         base(list.into()).header("x-token", good.as_str()),
         base(list.into()).header("cookie", format!("session={good}")),
         base(format!("{list}?access_token={good}")).header("referer", referer(&good)),
@@ -215,7 +226,13 @@ async fn nothing_secret_reaches_any_sink() {
     for path in ["/metrics", "/status", "/readyz", "/livez"] {
         sinks.0.push((path.to_owned(), page(&stage, path).await));
     }
+    receiver
+        .has_received(sinks.0.iter().filter(|(name, _)| name.starts_with("audit")).count())
+        .await;
     stage.strike().await.unwrap();
+    for (name, text) in receiver.everything() {
+        sinks.0.push((name.to_owned(), text));
+    }
     let log = std::fs::read_to_string(folder.join("countersign.log")).unwrap();
     assert!(log.contains("INFO"), "something was logged");
     sinks.0.push((String::from("standard output and error"), log));
@@ -224,7 +241,10 @@ async fn nothing_secret_reaches_any_sink() {
         sinks.are_clear_of(canary, &[]);
     }
     // Where a token is verified and a rule denies, the record says whose it was, as for an allow.
-    sinks.are_clear_of(SUBJECT, &["headers upstream", "audit of an allow", "audit of a denial"]);
+    sinks.are_clear_of(
+        SUBJECT,
+        &["headers upstream", "audit of an allow", "audit of a denial", "otlp logs"],
+    );
     for token in denied.iter().chain([&good]) {
         for part in token.split('.').filter(|part| part.len() > 20) {
             sinks.are_clear_of(part, &[]);

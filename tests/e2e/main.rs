@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod demo;

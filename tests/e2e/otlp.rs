@@ -1,4 +1,5 @@
-//! A trace that a client began goes on in countersign, and metrics arrive: seen by a real OTLP receiver.
+//! A trace that a client began goes on in countersign, and metrics and decision records arrive: seen by a real OTLP
+//! receiver.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,6 +8,12 @@ use countersign::clock::Stopwatch;
 use countersign::demo::Folder;
 use countersign::demo::http1::Request;
 use countersign::demo::pki::HOST;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
+    LogsService, LogsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
@@ -19,7 +26,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Wire;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -30,7 +41,10 @@ use crate::listeners::settings;
 
 /// Keeps what it is sent.
 #[derive(Clone, Default)]
-struct Receiver {
+pub(crate) struct Receiver {
+    /// How many batches of records are refused before one is taken.
+    busy: Arc<Mutex<u32>>,
+    logs: Arc<Mutex<Vec<ExportLogsServiceRequest>>>,
     traces: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
     metrics: Arc<Mutex<Vec<ExportMetricsServiceRequest>>>,
 }
@@ -57,14 +71,31 @@ impl MetricsService for Receiver {
     }
 }
 
+#[tonic::async_trait]
+impl LogsService for Receiver {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        let mut busy = self.busy.lock().unwrap();
+        if *busy > 0 {
+            *busy -= 1;
+            return Err(Status::unavailable("busy"));
+        }
+        self.logs.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(ExportLogsServiceResponse::default()))
+    }
+}
+
 impl Receiver {
-    async fn start() -> (Self, u16) {
+    pub(crate) async fn start() -> (Self, u16) {
         let receiver = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let serving = Server::builder()
             .add_service(TraceServiceServer::new(receiver.clone()))
             .add_service(MetricsServiceServer::new(receiver.clone()))
+            .add_service(LogsServiceServer::new(receiver.clone()))
             .serve_with_incoming(TcpIncoming::from(listener));
         tokio::spawn(serving);
         (receiver, port)
@@ -75,6 +106,29 @@ impl Receiver {
         let resources = traces.iter().flat_map(|request| &request.resource_spans);
         let scopes = resources.flat_map(|resource| &resource.scope_spans);
         scopes.flat_map(|scope| scope.spans.clone()).collect()
+    }
+
+    fn records(&self) -> Vec<LogRecord> {
+        let logs = self.logs.lock().unwrap();
+        let resources = logs.iter().flat_map(|request| &request.resource_logs);
+        let scopes = resources.flat_map(|resource| &resource.scope_logs);
+        scopes.flat_map(|scope| scope.log_records.clone()).collect()
+    }
+
+    /// Everything that arrived, as text, by signal.
+    pub(crate) fn everything(&self) -> [(&'static str, String); 3] {
+        [
+            ("otlp logs", format!("{:?}", self.logs.lock().unwrap())),
+            ("otlp traces", format!("{:?}", self.traces.lock().unwrap())),
+            ("otlp metrics", format!("{:?}", self.metrics.lock().unwrap())),
+        ]
+    }
+
+    /// Waits until so many records and a trace and metrics have arrived.
+    pub(crate) async fn has_received(&self, records: usize) {
+        until("every record", || self.records().len() >= records).await;
+        until("a trace", || !self.spans().is_empty()).await;
+        until("metrics", || self.has_metric("countersign.decisions")).await;
     }
 
     fn has_metric(&self, name: &str) -> bool {
@@ -147,5 +201,92 @@ async fn a_clients_trace_goes_on_in_countersign_and_holds_no_secret() {
     let arrived = |name: &'static str| until(name, || receiver.has_metric(name));
     arrived("countersign.decisions").await;
     arrived("countersign.authority.expiry.timestamp").await;
+    stage.strike().await.unwrap();
+}
+
+/// What was sent, as JSON again.
+fn plain(value: Option<AnyValue>) -> Value {
+    let named = |KeyValue { key, value, .. }: KeyValue| (key, plain(value));
+    match value.and_then(|value| value.value) {
+        Some(Wire::StringValue(text)) => json!(text),
+        Some(Wire::BoolValue(value)) => json!(value),
+        Some(Wire::IntValue(number)) => json!(number),
+        Some(Wire::DoubleValue(number)) => json!(number),
+        Some(Wire::ArrayValue(list)) => {
+            list.values.into_iter().map(|value| plain(Some(value))).collect()
+        }
+        Some(Wire::KvlistValue(list)) => {
+            Value::Object(list.values.into_iter().map(named).collect::<Map<_, _>>())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The collector is busy at first, and a batch that it refuses is offered again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decision_records_arrive_and_are_those_of_the_file() {
+    let Some(mut props) = envoy::props() else { return };
+    let (receiver, port) = Receiver::start().await;
+    *receiver.busy.lock().unwrap() = 2;
+    let (name, text) = settings(
+        "listener:\n",
+        &format!("otlp: {{ endpoint: 'http://127.0.0.1:{port}' }}\nlistener:\n"),
+    );
+    let audit = "audit: { file: ./audit.jsonl, otlp: {}, claims: [/sub, /aud, /iss] }";
+    props.files = vec![(name, text.replace("audit: { file: ./audit.jsonl }", audit))];
+    let folder = Folder::temporary().unwrap();
+    let mut stage = envoy::raise(&props, &folder).await;
+    let pki = Arc::clone(&stage.pki);
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let list = |path: &str| {
+        let request = Request::get(HOST, path).bearer(&stage.tokens.bearer);
+        request.header("traceparent", format!("00-{trace}-b7ad6b7169203331-00"))
+    };
+    let requests = [list("/v1/orders?page=2&secret"), list("/v1/orders?page=3"), list("/nowhere")];
+    let mut written = Vec::new();
+    for request in &requests {
+        let (_, record) = envoy::ask(&mut stage, Some(&pki.frontend), request).await;
+        written.push(record.as_json().clone());
+    }
+    until("every record", || receiver.records().len() == 3).await;
+
+    let records = receiver.records();
+    for (record, written) in records.into_iter().zip(&written) {
+        let attributes = record.attributes.into_iter();
+        let attributes: Map<_, _> =
+            attributes.map(|KeyValue { key, value, .. }| (key, plain(value))).collect();
+        assert_eq!(attributes["countersign.decision_id"], written["decision_id"]);
+        assert_eq!(attributes.get("countersign.reason"), written.get("reason"));
+        assert_eq!(
+            record.severity_text,
+            if written["decision"] == "allow" { "INFO" } else { "WARN" }
+        );
+        assert_eq!(
+            (record.event_name.as_str(), record.trace_id),
+            ("countersign.decision", bytes(trace))
+        );
+        assert!(record.time_unix_nano > 0);
+        assert_eq!(plain(record.body), *written, "the same record");
+    }
+    let first = &written[0];
+    for (pointer, expected) in [
+        ("/trace_id", json!(trace)),
+        ("/mode", json!("enforce")),
+        ("/request/query", json!("page=*&*")),
+        ("/request/scheme", json!("https")),
+        ("/tokens/0/claims", json!({ "/iss": "https://login.example.com" })),
+        ("/tokens/0/audiences", json!(["orders"])),
+    ] {
+        assert_eq!(first.pointer(pointer), Some(&expected), "{pointer} of {first}");
+    }
+    for absent in ["/tokens/0/client", "/tokens/0/scopes", "/cache_hits", "/sample_rate"] {
+        assert_eq!(first.pointer(absent), None, "{absent} of {first}");
+    }
+    assert_eq!(
+        written[1]["cache_hits"],
+        json!({ "certificates": 1, "tokens": 1 }),
+        "{}",
+        written[1]
+    );
     stage.strike().await.unwrap();
 }

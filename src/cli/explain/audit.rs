@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
-use std::path::Path;
+use std::iter::once;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::input::{Caller, Input, Told};
-use crate::audit::AuditTarget;
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
 use crate::cli::moment;
 use crate::cli::style::visible;
@@ -93,27 +93,47 @@ pub(super) fn input(
     log: Option<&Path>,
     config: Option<&Config>,
 ) -> Result<Input, String> {
-    let configured = config.and_then(|config| match &config.audit.as_ref()?.target {
-        AuditTarget::File(path) => Some(path.as_path()),
-        AuditTarget::Stdout => None,
-    });
+    let configured = config.and_then(|config| config.audit.as_ref()?.file());
     let path = log.or(configured).ok_or_else(|| {
         String::from("which audit log? give `--audit`, or settings that write one to a file")
     })?;
     find(id, path)?.put_again()
 }
 
+/// The decision in the log at `path`, or in one that was put aside before it.
 fn find(id: &str, path: &Path) -> Result<Record, String> {
     let shown = visible(&path.to_string_lossy());
     if id.len() < 4 {
         return Err(String::from("give at least four characters of the decision's id"));
     }
-    let log: Box<dyn Read> = match path.as_os_str() == "-" {
-        true => Box::new(io::stdin().lock()),
-        false => {
-            Box::new(File::open(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?)
+    if path.as_os_str() == "-" {
+        return find_in(id, io::stdin().lock(), &shown)?.ok_or_else(|| nowhere(id, &shown));
+    }
+    for log in once(path.to_owned()).chain(put_aside(path)) {
+        let shown = visible(&log.to_string_lossy());
+        let log = File::open(&log).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+        if let Some(found) = find_in(id, log, &shown)? {
+            return Ok(found);
         }
+    }
+    Err(nowhere(id, &shown))
+}
+
+fn nowhere(id: &str, shown: &str) -> String {
+    format!("no decision in `{shown}` is called `{}`; is it in an older log?", visible(id))
+}
+
+/// The older files beside the log, as `audit.rotation` names them, the youngest first.
+fn put_aside(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let aside = |turns: u16| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{turns}"));
+        PathBuf::from(name)
     };
+    (1..=u16::MAX).map(aside).take_while(|file| file.exists())
+}
+
+fn find_in(id: &str, log: impl Read, shown: &str) -> Result<Option<Record>, String> {
     let mut found: Option<Record> = None;
     for line in BufReader::new(log).lines() {
         let line = line.map_err(|error| format!("cannot read `{shown}`: {error}"))?;
@@ -134,9 +154,7 @@ fn find(id: &str, path: &Path) -> Result<Record, String> {
         }
         found = Some(record);
     }
-    found.ok_or_else(|| {
-        format!("no decision in `{shown}` is called `{}`; is it in an older log?", visible(id))
-    })
+    Ok(found)
 }
 
 // === impl Record ===

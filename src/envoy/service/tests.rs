@@ -130,6 +130,32 @@ async fn an_allowed_request_is_answered_and_observed() {
     assert_eq!(*told.0.lock().unwrap(), ["/healthz Some(\"health/health\")"]);
 }
 
+/// Has no room for an allow.
+#[derive(Debug, Default)]
+struct Unwilling(Mutex<Vec<bool>>);
+
+impl Recorder for Unwilling {
+    fn record(&self, _: &RequestView, outcome: &Outcome, _: Duration) -> Kept {
+        let allows = outcome.decision.is_allow();
+        self.0.lock().unwrap().push(allows);
+        if allows { Kept::Refused(Reason::AuditUnavailable.because("full")) } else { Kept::Done }
+    }
+}
+
+/// Invariant 2, P81: what cannot be recorded and has to be is a denial, for whoever is told of it too.
+#[tokio::test]
+async fn an_allow_that_cannot_be_recorded_is_a_denial() {
+    let (told, recorder) = (Arc::new(Told::default()), Arc::new(Unwilling::default()));
+    let service = service(Arc::new(FixedClock::at(NOW)), vec![told.clone()]);
+    let service = service.recorded_by(recorder.clone());
+    let refused = summary(answer(&service, check("/healthz", "")).await);
+    assert_eq!(refused, (14, 503, "audit_unavailable".into()));
+    let denied = summary(answer(&service, check("/elsewhere", "")).await);
+    assert_eq!(denied, (7, 403, "no_rule".into()), "a denial is what it was");
+    assert_eq!(*recorder.0.lock().unwrap(), [true, false, false], "the denial instead is recorded");
+    assert_eq!(told.0.lock().unwrap().len(), 2);
+}
+
 /// P33, P87: what a proxy says beyond the known keys changes nothing and is counted.
 #[tokio::test]
 async fn unknown_xfcc_keys_are_counted() {

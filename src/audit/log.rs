@@ -1,0 +1,249 @@
+//! From a decision to the queues of the sinks. A sink that stalls costs records, which are counted, or time, which is
+//! bounded, or decisions, where an operator wants it so; never memory (P81).
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use super::file::FileSink;
+use super::sink::{Lines, Sink};
+use super::writer::{self, Message};
+use super::{AuditOptions, AuditTarget, DecisionRecord, OnFull, RecordedClaims};
+use crate::pdp::{Kept, Outcome, Recorder};
+use crate::reason::Reason;
+use crate::request::RequestView;
+
+/// Keeps a record of each decision in every sink.
+#[derive(Debug)]
+pub struct AuditLog {
+    lanes: Vec<Lane>,
+    on_full: OnFull,
+    sample_allows: f64,
+    claims: RecordedClaims,
+    /// Tells the file that it was moved away.
+    reopen: Arc<AtomicBool>,
+}
+
+/// One sink with its queue and its thread.
+#[derive(Debug)]
+struct Lane {
+    name: &'static str,
+    queue: Sender<Message>,
+    /// The writer, to be woken before the queue is full.
+    thread: Thread,
+    /// So many waiting records wake it.
+    many: u64,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    counts: Arc<AuditCounts>,
+}
+
+/// How a sink is doing.
+#[derive(Debug, Default)]
+pub struct AuditCounts {
+    /// Records that wait for the writer, those that it is writing included.
+    pub waiting: AtomicU64,
+    /// Records that the sink has taken.
+    pub written: AtomicU64,
+    /// Allows that sampling left out.
+    pub unsampled: AtomicU64,
+    /// Records that were lost: too many were waiting, or the sink did not take them.
+    pub dropped: AtomicU64,
+    /// Writes that failed, each with at least one record.
+    pub failed: AtomicU64,
+}
+
+// === impl AuditLog ===
+
+impl AuditLog {
+    /// Opens the sinks and starts their writers. `collector` takes the records that are sent there.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened, a thread cannot be started, or there is no collector.
+    pub fn start(options: &AuditOptions, collector: Option<Box<dyn Sink>>) -> io::Result<Self> {
+        let reopen = Arc::<AtomicBool>::default();
+        let mut collector = collector;
+        let mut lanes = Vec::new();
+        for target in &options.targets {
+            let sink: Box<dyn Sink> = match target {
+                AuditTarget::Stdout => Box::new(Lines::new(io::stdout())),
+                AuditTarget::File(path, rotation) => {
+                    Box::new(FileSink::open(path, *rotation, Arc::clone(&reopen))?)
+                }
+                AuditTarget::Otlp => {
+                    collector.take().ok_or_else(|| io::Error::other("there is no collector"))?
+                }
+            };
+            lanes.push(Lane::start(target.name(), sink, options.queue)?);
+        }
+        let AuditOptions { on_full, sample_allows, claims, .. } = options.clone();
+        Ok(Self { lanes, on_full, sample_allows, claims, reopen })
+    }
+
+    /// How each sink is doing, now and later.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(&'static str, Arc<AuditCounts>)> {
+        self.lanes.iter().map(|lane| (lane.name, Arc::clone(&lane.counts))).collect()
+    }
+
+    /// The file was moved away: before the next record it is opened anew.
+    pub fn reopen(&self) {
+        self.reopen.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until everything that was recorded is written, outside of any async task. Later records are lost.
+    pub fn close(&self) {
+        // All are told before any is waited for: one that stalls keeps no other from its end.
+        let full = self.lanes.iter().filter(|lane| lane.queue.try_send(Message::Close).is_err());
+        for lane in full.collect::<Vec<_>>() {
+            // A writer that is gone needs no telling.
+            let _ = lane.queue.blocking_send(Message::Close);
+        }
+        for lane in &self.lanes {
+            lane.thread.unpark();
+            let writer = lane.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // A writer that panicked has nothing left to write.
+            let _ = writer.map(JoinHandle::join);
+        }
+    }
+
+    /// Whether an allow is recorded. The decision id, which nobody can choose, says so: the same on every sink.
+    fn is_sampled(&self, outcome: &Outcome) -> bool {
+        let [a, b, c, d, ..] = *outcome.id.as_bytes();
+        let share = f64::from(u32::from_be_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0);
+        share < self.sample_allows
+    }
+
+    /// The part of the likes of it that is recorded, or `None` where this one is not.
+    fn rate_of(&self, outcome: &Outcome) -> Option<f64> {
+        let always = !outcome.decision.is_allow()
+            || outcome.decision.shadows().iter().any(|shadow| shadow.changes);
+        if always {
+            return Some(1.0);
+        }
+        self.is_sampled(outcome).then_some(self.sample_allows)
+    }
+
+    fn keep(&self, record: DecisionRecord, left: Duration) -> Kept {
+        let allows = record.decision == "allow";
+        let record = Arc::new(record);
+        match self.on_full {
+            OnFull::Drop => {
+                self.lanes.iter().for_each(|lane| lane.offer(&record));
+                Kept::Done
+            }
+            OnFull::Block(bound) => self.wait_for_room(&record, bound.min(left)),
+            OnFull::Deny if allows => self.insist(&record),
+            // Nothing is allowed by it.
+            OnFull::Deny => {
+                self.lanes.iter().for_each(|lane| lane.offer(&record));
+                Kept::Done
+            }
+        }
+    }
+
+    fn wait_for_room(&self, record: &Arc<DecisionRecord>, bound: Duration) -> Kept {
+        let full: Vec<_> = self.lanes.iter().filter(|lane| !lane.has_taken(record)).collect();
+        if full.is_empty() {
+            return Kept::Done;
+        }
+        let waits: Vec<_> = full.into_iter().map(|lane| lane.wait(record, bound)).collect();
+        Kept::Later(Box::pin(async move {
+            for wait in waits {
+                wait.await;
+            }
+        }))
+    }
+
+    /// Keeps the record in every sink or in none.
+    fn insist(&self, record: &Arc<DecisionRecord>) -> Kept {
+        let mut places = Vec::with_capacity(self.lanes.len());
+        for lane in &self.lanes {
+            let Ok(place) = lane.queue.try_reserve() else {
+                let detail = format!("too many records wait for the audit sink `{}`", lane.name);
+                return Kept::Refused(Reason::AuditUnavailable.because(detail));
+            };
+            places.push((lane, place));
+        }
+        for (lane, place) in places {
+            lane.announce();
+            place.send(Message::Record(Arc::clone(record)));
+        }
+        Kept::Done
+    }
+}
+
+impl Recorder for AuditLog {
+    fn record(&self, view: &RequestView, outcome: &Outcome, left: Duration) -> Kept {
+        let Some(rate) = self.rate_of(outcome) else {
+            for lane in &self.lanes {
+                lane.counts.unsampled.fetch_add(1, Ordering::Relaxed);
+            }
+            return Kept::Done;
+        };
+        self.keep(DecisionRecord::of(view, outcome, &self.claims, rate), left)
+    }
+}
+
+// === impl Lane ===
+
+impl Lane {
+    fn start(name: &'static str, sink: Box<dyn Sink>, most: usize) -> io::Result<Self> {
+        let (queue, receiver): (_, Receiver<_>) = channel(most);
+        let counts = Arc::<AuditCounts>::default();
+        let shared = Arc::clone(&counts);
+        let writer = thread::Builder::new()
+            .name(format!("audit {name}"))
+            .spawn(move || writer::run(name, receiver, sink, &shared))?;
+        let (thread, many) = (writer.thread().clone(), u64::try_from(most / 2).unwrap_or(u64::MAX));
+        Ok(Self { name, queue, thread, many, writer: Mutex::new(Some(writer)), counts })
+    }
+
+    /// Counts a record that comes: before it does, or the writer could be done with it already.
+    fn announce(&self) {
+        if self.counts.waiting.fetch_add(1, Ordering::Relaxed) == self.many {
+            self.thread.unpark();
+        }
+    }
+
+    /// Whether there was room for the record.
+    fn has_taken(&self, record: &Arc<DecisionRecord>) -> bool {
+        self.announce();
+        let taken = self.queue.try_send(Message::Record(Arc::clone(record))).is_ok();
+        if !taken {
+            self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// Keeps the record, or counts that it is lost.
+    fn offer(&self, record: &Arc<DecisionRecord>) {
+        if !self.has_taken(record) {
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Keeps the record once there is room, or counts that it is lost.
+    fn wait(
+        &self,
+        record: &Arc<DecisionRecord>,
+        bound: Duration,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (queue, counts) = (self.queue.clone(), Arc::clone(&self.counts));
+        let record = Arc::clone(record);
+        async move {
+            counts.waiting.fetch_add(1, Ordering::Relaxed);
+            let sent = tokio::time::timeout(bound, queue.send(Message::Record(record))).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                counts.waiting.fetch_sub(1, Ordering::Relaxed);
+                counts.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,332 @@
+//! Records arrive, and a sink that stalls costs what an operator chose and nothing else.
+
+use std::sync::mpsc::{self, Sender as Told};
+
+use super::*;
+use crate::audit::options::AuditSettings;
+use crate::authn::{Credential, Subject};
+use crate::clock::{FixedClock, UnixTime};
+use crate::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, NoTrace, Pdp, PdpOptions};
+use crate::request::{Body, Endpoint, Headers, Target};
+
+/// Whoever holds it keeps a sink waiting.
+type Gate = Arc<tokio::sync::Mutex<()>>;
+
+/// Tells the test of every record; waits while the test holds the gate.
+struct Gated {
+    gate: Gate,
+    told: Told<DecisionRecord>,
+}
+
+impl Sink for Gated {
+    fn take(&mut self, records: &[Arc<DecisionRecord>]) -> io::Result<()> {
+        drop(self.gate.blocking_lock());
+        for record in records {
+            // A test that has seen enough does not listen any more.
+            let _ = self.told.send(DecisionRecord::clone(record));
+        }
+        Ok(())
+    }
+}
+
+/// One gated sink for each of `gates`, and what they are told.
+fn log(
+    on_full: OnFull,
+    queue: usize,
+    gates: &[&Gate],
+) -> (AuditLog, Vec<mpsc::Receiver<DecisionRecord>>) {
+    let (mut lanes, mut heard) = (Vec::new(), Vec::new());
+    for gate in gates {
+        let (told, hears) = mpsc::channel();
+        let sink = Gated { gate: Arc::clone(gate), told };
+        lanes.push(Lane::start("test", Box::new(sink), queue).unwrap());
+        heard.push(hears);
+    }
+    let claims = RecordedClaims::new(vec!["/sub".to_owned()]).unwrap();
+    (AuditLog { lanes, on_full, sample_allows: 1.0, claims, reopen: Arc::default() }, heard)
+}
+
+fn record(decision: &str, id: u64) -> DecisionRecord {
+    let decision = decision.to_owned();
+    DecisionRecord { decision_id: id.to_string(), decision, ..Default::default() }
+}
+
+fn now(count: &AtomicU64) -> u64 {
+    count.load(Ordering::SeqCst)
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// P81: with `onFull: drop` a sink that stalls neither blocks anybody nor grows the queue; what is lost is counted.
+#[test]
+fn a_stalled_sink_costs_counted_records_only() {
+    let gate = Gate::default();
+    let (log, heard) = log(OnFull::Drop, 8, &[&gate]);
+    let held = Arc::clone(&gate).try_lock_owned().unwrap();
+    for id in 0..1000 {
+        assert!(matches!(log.keep(record("allow", id), LONG), Kept::Done));
+    }
+    let (_, counts) = log.counts().pop().unwrap();
+    let dropped = now(&counts.dropped);
+    assert!(dropped >= 1000 - 8 - 8, "the queue holds 8, and the writer has 8 at most: {counts:?}");
+    assert_eq!(now(&counts.waiting) + dropped, 1000);
+    drop(held);
+    log.close();
+    drop(log);
+    let kept = u64::try_from(heard[0].iter().count()).unwrap();
+    assert_eq!(kept + dropped, 1000);
+    assert_eq!((now(&counts.written), now(&counts.waiting)), (kept, 0));
+}
+
+/// P81: with `onFull: block` an answer waits for room, for a bounded time, and then the record is lost.
+#[tokio::test]
+async fn an_answer_waits_for_room_and_not_for_ever() {
+    let gate = Gate::default();
+    let (log, _heard) = log(OnFull::Block(Duration::from_millis(20)), 1, &[&gate]);
+    let (_, counts) = log.counts().pop().unwrap();
+    let held = Arc::clone(&gate).try_lock_owned().unwrap();
+    // One is being written and one waits; whatever comes then is lost.
+    for id in 0..10 {
+        if let Kept::Later(later) = log.keep(record("allow", id), LONG) {
+            later.await;
+        }
+        if now(&counts.dropped) > 0 {
+            break;
+        }
+    }
+    assert_eq!(now(&counts.dropped), 1);
+    // There is room before the time is over.
+    let log = AuditLog { on_full: OnFull::Block(LONG), ..log };
+    let Kept::Later(later) = log.keep(record("allow", 9), LONG) else { panic!("it is full") };
+    drop(held);
+    later.await;
+    assert_eq!(now(&counts.dropped), 1, "only the first was lost");
+    tokio::task::spawn_blocking(move || log.close()).await.unwrap();
+    assert_eq!(now(&counts.waiting), 0);
+}
+
+#[tokio::test]
+async fn no_answer_waits_for_longer_than_its_own_deadline() {
+    let gate = Gate::default();
+    let (log, _heard) = log(OnFull::Block(LONG), 1, &[&gate]);
+    let held = Arc::clone(&gate).try_lock_owned().unwrap();
+    let mut waited = 0;
+    for id in 0..4 {
+        if let Kept::Later(later) = log.keep(record("allow", id), Duration::from_millis(1)) {
+            later.await;
+            waited += 1;
+        }
+    }
+    assert!(waited > 0);
+    drop(held);
+}
+
+/// P81, invariant 2: with `onFull: deny` nothing is allowed that is not in every sink, and none has a record of an allow
+/// that did not happen.
+#[test]
+fn nothing_is_allowed_unrecorded_where_that_is_asked_for() {
+    let (open, stalled) = (Gate::default(), Gate::default());
+    let (log, heard) = log(OnFull::Deny, 4, &[&open, &stalled]);
+    let held = Arc::clone(&stalled).try_lock_owned().unwrap();
+    let (mut kept, mut refused) = (Vec::new(), 0);
+    for id in 0..100 {
+        match log.keep(record("allow", id), LONG) {
+            Kept::Done => kept.push(id.to_string()),
+            Kept::Refused(why) => {
+                assert_eq!(why.reason(), Reason::AuditUnavailable);
+                assert!(why.detail().contains("`test`"), "{why}");
+                assert!(matches!(log.keep(record("deny", 1000 + id), LONG), Kept::Done));
+                refused += 1;
+            }
+            Kept::Later(_) => panic!("nobody waits"),
+        }
+    }
+    assert!(refused > 0 && !kept.is_empty(), "{refused} refused, {kept:?} kept");
+    drop(held);
+    log.close();
+    drop(log);
+    for sink in heard {
+        let records: Vec<_> = sink.iter().collect();
+        let allows = records.iter().filter(|record| record.decision == "allow");
+        assert_eq!(allows.map(|record| record.decision_id.clone()).collect::<Vec<_>>(), kept);
+    }
+}
+
+/// One that stalls keeps no other from its end.
+#[test]
+fn a_sink_is_written_to_its_end_although_another_stalls() {
+    let (open, stalled) = (Gate::default(), Gate::default());
+    let (log, heard) = log(OnFull::Drop, 4, &[&open, &stalled]);
+    let held = Arc::clone(&stalled).try_lock_owned().unwrap();
+    for id in 0..50 {
+        let _ = log.keep(record("allow", id), LONG);
+    }
+    let counts: Vec<_> = log.counts().into_iter().map(|(_, counts)| counts).collect();
+    let closing = thread::spawn(move || log.close());
+    let expected = 50 - now(&counts[0].dropped);
+    let records: Vec<_> = heard[0].iter().take(usize::try_from(expected).unwrap()).collect();
+    assert_eq!(u64::try_from(records.len()).unwrap(), expected);
+    drop(held);
+    closing.join().unwrap();
+}
+
+/// As a disk that is full.
+struct Full;
+
+impl Sink for Full {
+    fn take(&mut self, _: &[Arc<DecisionRecord>]) -> io::Result<()> {
+        Err(io::Error::other("no space left"))
+    }
+}
+
+/// P81: what cannot be written is counted and does not end the writer.
+#[test]
+fn records_that_a_sink_does_not_take_are_counted_as_lost() {
+    let (mut log, _) = log(OnFull::Drop, 8, &[]);
+    log.lanes.push(Lane::start("test", Box::new(Full), 8).unwrap());
+    for id in 0..3 {
+        let _ = log.keep(record("deny", id), LONG);
+    }
+    log.close();
+    let (_, counts) = log.counts().pop().unwrap();
+    assert_eq!((now(&counts.dropped), now(&counts.written), now(&counts.waiting)), (3, 0, 0));
+    assert!((1..=3).contains(&now(&counts.failed)));
+}
+
+/// A stream that takes so many bytes and then fails once.
+struct Torn {
+    text: Arc<Mutex<Vec<u8>>>,
+    left: usize,
+}
+
+impl io::Write for Torn {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            self.left = usize::MAX;
+            return Err(io::Error::other("torn"));
+        }
+        let taken = self.left.min(bytes.len());
+        self.left = self.left.saturating_sub(taken);
+        self.text.lock().unwrap().extend(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_torn_line_does_not_spoil_the_next_one() {
+    let text = Arc::<Mutex<Vec<u8>>>::default();
+    let mut lines = Lines::new(Torn { text: Arc::clone(&text), left: 10 });
+    assert!(lines.take(&[Arc::new(record("deny", 1))]).is_err());
+    lines.take(&[Arc::new(record("deny", 2))]).unwrap();
+    let text = String::from_utf8(text.lock().unwrap().clone()).unwrap();
+    let whole = text.lines().nth(1).unwrap();
+    assert_eq!(whole, "{\"decision_id\":\"2\",\"decision\":\"deny\"}", "{text}");
+}
+
+const DOCUMENTS: &str = "\
+apiVersion: countersign.dev/v1alpha1
+kind: Policy
+metadata: { name: orders }
+spec:
+  target: { hosts: [orders.example] }
+  rules:
+    - { name: open, effect: allow, public: true, on: { paths: [/open, /watched] } }
+    - { name: soon, effect: deny, mode: shadow, on: { paths: [/watched] } }
+";
+
+fn view(path: &str) -> RequestView {
+    RequestView {
+        id: "".into(),
+        method: "GET".into(),
+        scheme: "https".into(),
+        protocol: "HTTP/2".into(),
+        raw_host: "orders.example".into(),
+        raw_path: path.into(),
+        target: Target::parse("orders.example", path),
+        headers: Headers::default(),
+        source: Endpoint::default(),
+        destination: Endpoint::default(),
+        sni: None,
+        body: Body::default(),
+        sent_at: None,
+        context_extensions: std::collections::BTreeMap::new(),
+        metadata: std::collections::BTreeMap::new(),
+    }
+}
+
+fn pdp() -> Pdp {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("policy.yaml"), DOCUMENTS).unwrap();
+    let load = Load::from_paths(&[folder.path().to_owned()]);
+    let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
+    let clock = Arc::new(FixedClock::at(UnixTime::from_secs(1_800_000_000)));
+    let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher)));
+    let options = PdpOptions {
+        peer_sources: crate::evidence::PeerSources::default(),
+        deadline: Duration::from_secs(1),
+        memory: MemoryOptions::default(),
+    };
+    Pdp::new(snapshot, keys, clock, options)
+}
+
+#[tokio::test]
+async fn allows_are_sampled_and_denials_never_are() {
+    let gate = Gate::default();
+    let (log, heard) = log(OnFull::Drop, 2000, &[&gate]);
+    let log = AuditLog { sample_allows: 0.25, ..log };
+    let pdp = pdp();
+    for path in ["/open", "/nowhere", "/watched"].repeat(400) {
+        let view = view(path);
+        let nobody = Subject::assertion(Credential::Absent, Credential::Absent);
+        let outcome = pdp.pin().decide_for(&view, nobody, &mut NoTrace::default());
+        assert!(matches!(log.record(&view, &outcome, LONG), Kept::Done));
+    }
+    let (_, counts) = log.counts().pop().unwrap();
+    tokio::task::spawn_blocking(move || log.close()).await.unwrap();
+    let records: Vec<_> = heard[0].try_iter().collect();
+    let of = |path: &str| {
+        let is = |record: &&DecisionRecord| record.request.as_ref().unwrap().path == path;
+        records.iter().filter(is).collect::<Vec<_>>()
+    };
+    assert_eq!(of("/nowhere").len(), 400, "denials");
+    assert!(
+        of("/nowhere").iter().all(|record| record.sample_rate == 0.0 && record.reason == "no_rule")
+    );
+    assert_eq!(of("/watched").len(), 400, "allows that a shadow rule would have denied");
+    let open = of("/open");
+    assert!((40..=180).contains(&open.len()), "{} of 400 at a quarter", open.len());
+    assert!(open.iter().all(|record| record.sample_rate == 0.25));
+    assert_eq!(now(&counts.unsampled) + u64::try_from(open.len()).unwrap(), 400);
+}
+
+#[test]
+fn settings_that_cannot_be_meant_are_refused() {
+    let options = |json: &str| {
+        let settings: AuditSettings = serde_json::from_str(json).unwrap();
+        settings.options(std::path::Path::new("/etc"))
+    };
+    let all = r#"{"stdout": {}, "file": "a", "otlp": {}, "rotation": {}, "onFull": "block"}"#;
+    let all = options(all).unwrap();
+    assert_eq!(
+        all.targets.iter().map(AuditTarget::name).collect::<Vec<_>>(),
+        ["stdout", "file", "otlp"]
+    );
+    assert_eq!(all.file(), Some(std::path::Path::new("/etc/a")));
+    assert_eq!(all.on_full, OnFull::Block(Duration::from_millis(20)));
+    for (json, told) in [
+        ("{}", "at least one of"),
+        (r#"{"file": "a", "queue": 0}"#, "`audit.queue` is 0"),
+        (r#"{"file": "a", "sampleAllows": 1.5}"#, "audit.sampleAllows"),
+        (r#"{"file": "a", "blockFor": "2s"}"#, "audit.blockFor"),
+        (r#"{"stdout": {}, "rotation": {}}"#, "audit.rotation"),
+        (r#"{"file": "a", "rotation": {"keep": 0}}"#, "audit.rotation.keep"),
+        (r#"{"file": "a", "rotation": {"maxBytes": 1}}"#, "audit.rotation.maxBytes"),
+        (r#"{"file": "a", "claims": ["sub"]}"#, "audit.claims"),
+    ] {
+        assert!(options(json).unwrap_err().contains(told), "{json}");
+    }
+}

@@ -1,0 +1,206 @@
+//! Where records go and what is done when they cannot, as an operator writes it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{RecordedClaims, Rotation};
+use crate::document::HumanDuration;
+
+/// Where decision records go, as an operator writes it: at least one place.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuditSettings {
+    /// Standard output: `{}`.
+    #[serde(default)]
+    pub stdout: Option<Nothing>,
+    /// A file, appended to.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
+    /// When the file is put aside and a new one begun. Never if left out: nothing is deleted that nobody asked to.
+    #[serde(default)]
+    pub rotation: Option<Rotation>,
+    /// Log records to the collector of `otlp.endpoint`: `{}`.
+    #[serde(default)]
+    pub otlp: Option<Nothing>,
+    /// Most records that wait for each place.
+    #[serde(default = "default_queue")]
+    pub queue: usize,
+    /// What becomes of a decision whose record has no room in the queue.
+    #[serde(default)]
+    pub on_full: FullQueue,
+    /// For how long at most an answer waits for room, with `onFull: block`.
+    #[serde(default = "default_block")]
+    pub block_for: HumanDuration,
+    /// Which part of the allows is recorded: 0 to 1. Denials, and allows that a shadow rule would have denied, always are.
+    #[serde(default = "default_sample")]
+    pub sample_allows: f64,
+    /// JSON pointers of the claims that may be in a record.
+    #[serde(default = "default_claims")]
+    pub claims: Vec<String>,
+}
+
+/// Something that has no settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// What becomes of a decision whose record has no room, in a word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FullQueue {
+    /// It is answered, and the record is lost.
+    #[default]
+    Drop,
+    /// Its answer waits for room, for a bounded time; then the record is lost.
+    Block,
+    /// It is denied.
+    Deny,
+}
+
+/// Where decision records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditTarget {
+    /// Standard output.
+    Stdout,
+    /// A file, appended to.
+    File(PathBuf, Option<Rotation>),
+    /// The collector.
+    Otlp,
+}
+
+/// What becomes of a decision whose record has no room in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFull {
+    /// It is answered, and the record is lost.
+    Drop,
+    /// Its answer waits for room, for at most so long; then the record is lost.
+    Block(Duration),
+    /// It is denied.
+    Deny,
+}
+
+/// How records are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuditOptions {
+    /// Where they go, each with a queue of its own.
+    pub targets: Vec<AuditTarget>,
+    /// Most records that wait for each place.
+    pub queue: usize,
+    /// What becomes of a decision whose record has no room.
+    pub on_full: OnFull,
+    /// Which part of the allows is recorded.
+    pub sample_allows: f64,
+    /// The claims that may be in a record.
+    pub claims: RecordedClaims,
+}
+
+/// Most that can be set: 1 GiB of records.
+const MAX_QUEUE: usize = 1 << 20;
+
+/// Longest wait for room that can be set: Envoy gives up after 200 ms by default.
+const MAX_BLOCK: Duration = Duration::from_secs(1);
+
+/// About a second of a busy replica, 20 MB at most.
+const fn default_queue() -> usize {
+    16_384
+}
+
+const fn default_block() -> HumanDuration {
+    HumanDuration::new(Duration::from_millis(20))
+}
+
+const fn default_sample() -> f64 {
+    1.0
+}
+
+/// Who, and what for.
+fn default_claims() -> Vec<String> {
+    ["/sub", "/client_id", "/aud", "/scope"].map(str::to_owned).to_vec()
+}
+
+// === impl AuditSettings ===
+
+impl AuditSettings {
+    /// What they ask for, a relative file in the folder `base`.
+    ///
+    /// # Errors
+    /// What is wrong and what to do.
+    pub fn options(self, base: &Path) -> Result<AuditOptions, String> {
+        self.check()?;
+        let on_full = match self.on_full {
+            FullQueue::Drop => OnFull::Drop,
+            FullQueue::Block => OnFull::Block(self.block_for.get()),
+            FullQueue::Deny => OnFull::Deny,
+        };
+        let rotation = self.rotation;
+        let targets = [
+            self.stdout.map(|Nothing {}| AuditTarget::Stdout),
+            self.file.map(|file| AuditTarget::File(base.join(file), rotation)),
+            self.otlp.map(|Nothing {}| AuditTarget::Otlp),
+        ];
+        Ok(AuditOptions {
+            targets: targets.into_iter().flatten().collect(),
+            queue: self.queue,
+            on_full,
+            sample_allows: self.sample_allows,
+            claims: RecordedClaims::new(self.claims)?,
+        })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.stdout.is_none() && self.file.is_none() && self.otlp.is_none() {
+            return Err(
+                "`audit` needs at least one of `stdout: {}`, `file: PATH` and `otlp: {}`".into()
+            );
+        }
+        if !(1..=MAX_QUEUE).contains(&self.queue) {
+            return Err(format!("`audit.queue` is {}, expected 1 to {MAX_QUEUE}", self.queue));
+        }
+        if !(0.0..=1.0).contains(&self.sample_allows) {
+            return Err(format!("`audit.sampleAllows` is {}, expected 0 to 1", self.sample_allows));
+        }
+        if !(Duration::from_millis(1)..=MAX_BLOCK).contains(&self.block_for.get()) {
+            return Err("`audit.blockFor` is expected to be 1ms to 1s".into());
+        }
+        if self.rotation.is_some() && self.file.is_none() {
+            return Err("`audit.rotation` is for a file, and there is no `audit.file`".into());
+        }
+        self.rotation.map_or(Ok(()), Rotation::check)
+    }
+}
+
+// === impl AuditOptions ===
+
+impl AuditOptions {
+    /// The file among the targets.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.targets.iter().find_map(|target| match target {
+            AuditTarget::File(path, _) => Some(path.as_path()),
+            AuditTarget::Stdout | AuditTarget::Otlp => None,
+        })
+    }
+
+    /// Whether records go to the collector.
+    #[must_use]
+    pub fn to_collector(&self) -> bool {
+        self.targets.contains(&AuditTarget::Otlp)
+    }
+}
+
+// === impl AuditTarget ===
+
+impl AuditTarget {
+    /// The word for it in metrics and on pages.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::File(..) => "file",
+            Self::Otlp => "otlp",
+        }
+    }
+}

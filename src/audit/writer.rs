@@ -1,0 +1,92 @@
+//! The thread of one sink: takes what waits, all of it at once, and counts what becomes of it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Receiver;
+
+use super::{AuditCounts, DecisionRecord, Sink};
+use crate::clock::Stopwatch;
+
+/// What a writer is told.
+#[derive(Debug)]
+pub(super) enum Message {
+    Record(Arc<DecisionRecord>),
+    Close,
+}
+
+/// Most records that are written at a time: half a megabyte.
+const MAX_BATCH: usize = 512;
+
+/// A disk that is full for an hour is sixty lines in the log.
+const SAY_AGAIN: Duration = Duration::from_mins(1);
+
+/// How long a writer lets records gather after it has written. To be woken for each record would cost more than the record:
+/// half of what a busy server does.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// Writes until it is told to close. What waits is written together, and at once when nothing more waits, so that a quiet
+/// system shows its last decision. Then it lets some gather, until it is unparked.
+pub(super) fn run(
+    name: &'static str,
+    mut queue: Receiver<Message>,
+    mut sink: Box<dyn Sink>,
+    counts: &AuditCounts,
+) {
+    let mut batch = Vec::new();
+    let mut said: Option<Stopwatch> = None;
+    let mut open = true;
+    while open {
+        open = gather(&mut queue, &mut batch);
+        if batch.is_empty() {
+            continue;
+        }
+        let result = sink.take(&batch);
+        count(&result, batch.len(), counts);
+        batch.clear();
+        match result {
+            Ok(()) => said = None,
+            Err(error) if said.is_none_or(|said| said.elapsed() > SAY_AGAIN) => {
+                tracing::error!(sink = name, %error, "audit records were not written");
+                said = Some(Stopwatch::start());
+            }
+            Err(_) => {}
+        }
+        if open && queue.is_empty() {
+            thread::park_timeout(GATHER);
+        }
+    }
+}
+
+/// Waits for a record and takes those behind it; whether there can be more.
+fn gather(queue: &mut Receiver<Message>, batch: &mut Vec<Arc<DecisionRecord>>) -> bool {
+    let mut next = queue.blocking_recv();
+    loop {
+        match next {
+            Some(Message::Record(record)) => batch.push(record),
+            Some(Message::Close) | None => return false,
+        }
+        if batch.len() >= MAX_BATCH {
+            return true;
+        }
+        match queue.try_recv() {
+            Ok(message) => next = Some(message),
+            Err(_) => return true,
+        }
+    }
+}
+
+fn count(result: &io::Result<()>, records: usize, counts: &AuditCounts) {
+    let records = u64::try_from(records).unwrap_or(u64::MAX);
+    counts.waiting.fetch_sub(records, Ordering::Relaxed);
+    match result {
+        Ok(()) => counts.written.fetch_add(records, Ordering::Relaxed),
+        Err(_) => {
+            counts.failed.fetch_add(1, Ordering::Relaxed);
+            counts.dropped.fetch_add(records, Ordering::Relaxed)
+        }
+    };
+}

@@ -1,0 +1,137 @@
+//! Decision records as OpenTelemetry log records.
+
+use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
+use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry::{InstrumentationScope, Key};
+use opentelemetry_otlp::LogExporter;
+use opentelemetry_sdk::logs::{
+    LogBatch, LogExporter as _, SdkLogRecord, SdkLogger, SdkLoggerProvider,
+};
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+use super::{Export, Exports, OtlpOptions};
+use crate::clock::{Stopwatch, UnixTime};
+
+/// Sends decision records to the collector.
+pub struct LogSender {
+    exporter: LogExporter,
+    /// Makes empty records.
+    logger: SdkLogger,
+    scope: InstrumentationScope,
+    runtime: Handle,
+    export: Arc<Export>,
+}
+
+/// One decision, as it is sent.
+#[derive(Clone, Debug)]
+pub struct LogEntry {
+    /// When it was decided.
+    pub time: UnixTime,
+    /// Whether it is worth a look.
+    pub is_denial: bool,
+    /// The trace of the request that was checked, in hexadecimal.
+    pub trace_id: String,
+    /// What to find it by, such as its decision id: names without a value are left out.
+    pub attributes: Vec<(&'static str, String)>,
+    /// All of it.
+    pub body: Value,
+}
+
+const EVENT: &str = "countersign.decision";
+
+/// For how long a batch that the collector does not take is offered again. The queue behind it fills meanwhile.
+const GIVE_UP: Duration = Duration::from_secs(30);
+
+/// First and longest pause between two offers.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+// === impl LogSender ===
+
+impl LogSender {
+    /// Sends records to where `options` say, from within a tokio runtime.
+    ///
+    /// # Errors
+    /// What is wrong with the endpoint.
+    pub fn start(options: &OtlpOptions, exports: &Exports) -> Result<Self, String> {
+        let scope = InstrumentationScope::builder("countersign").build();
+        let logger = SdkLoggerProvider::builder().build().logger_with_scope(scope.clone());
+        let (runtime, export) = (Handle::current(), Arc::clone(&exports.logs));
+        Ok(Self { exporter: options.logs()?, logger, scope, runtime, export })
+    }
+
+    /// Sends `entries`, again and again for half a minute where the collector does not take them. Blocks; for a thread of its
+    /// own.
+    ///
+    /// # Errors
+    /// What the collector said last.
+    pub fn send(&self, entries: impl Iterator<Item = LogEntry>) -> Result<(), String> {
+        let records: Vec<SdkLogRecord> = entries.map(|entry| self.record(entry)).collect();
+        let batch: Vec<_> = records.iter().map(|record| (record, &self.scope)).collect();
+        let (since, mut pause) = (Stopwatch::start(), PAUSE.0);
+        loop {
+            let result = self.runtime.block_on(self.exporter.export(LogBatch::new(&batch)));
+            self.export.note("logs", &result);
+            match result {
+                Ok(()) => return Ok(()),
+                Err(error) if since.elapsed() > GIVE_UP => return Err(error.to_string()),
+                Err(_) => self.runtime.block_on(tokio::time::sleep(pause)),
+            }
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+
+    fn record(&self, entry: LogEntry) -> SdkLogRecord {
+        let LogEntry { time, is_denial, trace_id, attributes, body } = entry;
+        let mut record = self.logger.create_log_record();
+        record.set_event_name(EVENT);
+        let at = system_time(time);
+        record.set_timestamp(at);
+        record.set_observed_timestamp(at);
+        let (severity, word) =
+            if is_denial { (Severity::Warn, "WARN") } else { (Severity::Info, "INFO") };
+        record.set_severity_number(severity);
+        record.set_severity_text(word);
+        let named = attributes.into_iter().filter(|(_, value)| !value.is_empty());
+        record.add_attributes(named);
+        if let Ok(trace) = TraceId::from_hex(&trace_id) {
+            record.set_trace_context(trace, SpanId::INVALID, None);
+        }
+        record.set_body(any(body));
+        record
+    }
+}
+
+impl Debug for LogSender {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogSender").finish_non_exhaustive()
+    }
+}
+
+fn any(value: Value) -> AnyValue {
+    match value {
+        // There is no null among the values of OpenTelemetry, and none in a record.
+        Value::Null => AnyValue::String("".into()),
+        Value::Bool(value) => AnyValue::Boolean(value),
+        Value::Number(number) => number
+            .as_i64()
+            .map(AnyValue::Int)
+            .or_else(|| number.as_f64().map(AnyValue::Double))
+            .unwrap_or_else(|| AnyValue::String(number.to_string().into())),
+        Value::String(text) => AnyValue::String(text.into()),
+        Value::Array(items) => AnyValue::ListAny(Box::new(items.into_iter().map(any).collect())),
+        Value::Object(members) => {
+            let members = members.into_iter().map(|(name, value)| (Key::new(name), any(value)));
+            AnyValue::Map(Box::new(members.collect()))
+        }
+    }
+}
+
+fn system_time(time: UnixTime) -> SystemTime {
+    let since = Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(0));
+    UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
+}
