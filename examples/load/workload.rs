@@ -10,8 +10,8 @@ use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use prost::Message as _;
 
-/// `CheckResponse.status`, field 1, with a `google.rpc.Status` whose code is OK: an empty message.
-const STATUS_OK: [u8; 2] = [0x0a, 0x00];
+/// `CheckResponse.status`, field 1, with a `google.rpc.Status` whose code is OK: left out, or written as 0.
+const STATUS_OK: [&[u8]; 2] = [&[0x0a, 0x00], &[0x0a, 0x02, 0x08, 0x00]];
 /// The flag and the length that precede a gRPC message.
 const PREFIX_BYTES: usize = 5;
 
@@ -85,7 +85,8 @@ impl Frame {
     /// Whether `body` is the answer that is due. A broken answer has no message and is never the right one.
     pub(crate) fn is_answered_by(&self, body: &[u8]) -> bool {
         body.get(PREFIX_BYTES..).is_some_and(|message| {
-            !message.is_empty() && message.starts_with(&STATUS_OK) == self.allowed
+            let allows = STATUS_OK.into_iter().any(|status| message.starts_with(status));
+            !message.is_empty() && allows == self.allowed
         })
     }
 }

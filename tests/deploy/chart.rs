@@ -100,7 +100,7 @@ fn values_that_cannot_be_meant_are_refused() {
         ("settings.listener.peerSources.xfcc=maybe", "settings.listener.peerSources.xfcc"),
         ("listener.tls.secretName=", "the listener has no TLS"),
         ("listener.tls.clients.spiffe=null", "name the Envoys that may ask"),
-        ("terminationGracePeriodSeconds=30", "less than the 53"),
+        ("terminationGracePeriodSeconds=30", "less than the 54"),
         ("redis.cluster[0]=rediss://other:6379", "both `url` and `cluster`"),
     ] {
         let Some(said) = template(FULL, &["--set", set]) else { return };

@@ -118,8 +118,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- fail "`redis` has both `url` and `cluster`: set one" }}
 {{- end }}
 {{- $drain := default dict (default dict .Values.settings.listener).drain }}
-{{- $needed := add (include "countersign.seconds" (default "5s" $drain.delay)) (include "countersign.seconds" (default "20s" $drain.timeout)) 3 }}
+{{- $needed := add (include "countersign.seconds" (default "5s" $drain.delay)) (include "countersign.seconds" (default "20s" $drain.timeout)) 4 }}
 {{- if lt (int .Values.terminationGracePeriodSeconds) (int $needed) }}
-{{- fail (printf "`terminationGracePeriodSeconds` is %d, less than the %d that `settings.listener.drain` and the audit log need" (int .Values.terminationGracePeriodSeconds) $needed) }}
+{{- fail (printf "`terminationGracePeriodSeconds` is %d, less than the %d that `settings.listener.drain` and telling of it need" (int .Values.terminationGracePeriodSeconds) $needed) }}
 {{- end }}
 {{- end }}
