@@ -12,7 +12,7 @@ use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 use prost::Message as _;
 use support::{Form, World};
 
-/// What it is, most of it the audit record's texts; what it is meant to be is 25.
+/// What it is, much of it the audit record's texts; what it is meant to be is 25.
 const MOST: u64 = 75;
 
 #[test]
