@@ -143,14 +143,15 @@ impl Kept {
         self.replace(&path, &serde_json::to_vec(&stored)?)
     }
 
-    /// What was revoked while servers ran; what cannot be read is as nothing.
+    /// What was revoked while servers ran; what cannot be read is as nothing. Where that is a part, the rest counts, and it
+    /// is not known any more to be all that the store had.
     pub(super) fn running(&self) -> KeptRunning {
         let stored = read::<StoredRunning>(&self.folder.join(RUNNING_FILE));
         let Some(stored) = stored else { return KeptRunning::default() };
-        KeptRunning {
-            synced_at: stored.synced_at.map(UnixTime::from_millis),
-            changes: stored.changes.iter().filter_map(Change::restore).collect(),
-        }
+        let changes: Vec<_> = stored.changes.iter().filter_map(Change::restore).collect();
+        let is_whole = changes.len() == stored.changes.len();
+        let synced_at = stored.synced_at.filter(|_| is_whole).map(UnixTime::from_millis);
+        KeptRunning { synced_at, changes }
     }
 
     /// Keeps what `look` finds.

@@ -120,6 +120,27 @@ async fn running_revocations_survive_a_restart() {
     assert!(!revokes(&register, "a"), "garbage is as nothing");
 }
 
+/// One entry that cannot be read must not pass for one that is not there: the others count, and are not taken for all.
+#[tokio::test]
+async fn of_running_revocations_a_part_is_not_taken_for_all() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(FixedClock::at(NOW)));
+    let register = kept_in(folder.path(), &TrustStore::default(), &clock, Script::new(vec![None]));
+    register.share(Arc::new(Store::in_memory(clock.clone())), BeforeFirstSync::Deny);
+    until(|| register.sharing().unwrap().synced).await;
+    register.revoke(entry("a")).await;
+    register.revoke(entry("b")).await;
+    drop(register);
+    let kept = || {
+        let running = Kept::new(folder.path().to_owned()).running();
+        (running.synced_at.is_some(), running.changes.len())
+    };
+    assert_eq!(kept(), (true, 2));
+    let path = folder.path().join("running.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("spiffe://a/x", "of a later version")).unwrap();
+    assert_eq!(kept(), (false, 1));
+}
+
 /// A store that is away at the start: nobody knows, unless it was read lately and that is to be enough.
 #[cfg(feature = "redis")]
 #[tokio::test]
