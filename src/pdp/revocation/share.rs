@@ -197,7 +197,7 @@ impl Shared {
     }
 
     /// Takes over what others published; whether that changes anything.
-    fn apply(&self, page: &Page) -> bool {
+    pub(super) fn apply(&self, page: &Page) -> bool {
         let now = self.clock.now();
         let mut state = self.lock();
         if page.restarted {
@@ -233,9 +233,12 @@ impl Shared {
         state.running.forget(now);
         if let Some(sharing) = &mut state.sharing {
             sharing.position = page.position;
-            sharing.synced_at = Some(now);
-            changed |= !page.more && !sharing.synced;
-            sharing.synced |= !page.more;
+            // A part is not what the store has: a restart that goes by what is kept would take it for all.
+            if !page.more {
+                sharing.synced_at = Some(now);
+                changed |= !sharing.synced;
+                sharing.synced = true;
+            }
         }
         if changed {
             self.publish(&state);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::pdp::revocation::kept::Kept;
+use crate::store::Page;
 
 fn kept_in(
     folder: &Path,
@@ -139,6 +140,23 @@ async fn of_running_revocations_a_part_is_not_taken_for_all() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("spiffe://a/x", "of a later version")).unwrap();
     assert_eq!(kept(), (false, 1));
+}
+
+/// What a restart goes by was read to its end: one page of several is not when the store was read last.
+#[tokio::test]
+async fn a_store_counts_as_read_when_it_was_read_to_its_end() {
+    let clock = Arc::new(FixedClock::at(NOW));
+    let register =
+        RevocationRegister::new(&TrustStore::default(), clock.clone(), Script::new(vec![None]));
+    register.share(Arc::new(Store::in_memory(clock)), BeforeFirstSync::Deny);
+    // Nothing is awaited, so nobody but this test reads.
+    let position = register.shared.lock().sharing.as_ref().unwrap().position;
+    for more in [true, false] {
+        let page = Page { records: Vec::new(), position, more, restarted: false };
+        register.shared.apply(&page);
+        let sharing = register.sharing().unwrap();
+        assert_eq!((sharing.synced, sharing.synced_at.is_some()), (!more, !more));
+    }
 }
 
 /// A store that is away at the start: nobody knows, unless it was read lately and that is to be enough.
