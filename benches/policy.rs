@@ -42,6 +42,20 @@ fn compile(c: &mut Criterion) {
     group.finish();
 }
 
+/// What reading the same files again costs, and what one changed policy adds to it.
+fn reload(c: &mut Criterion) {
+    let world = World::new();
+    let text = support::others(10_000);
+    world.write("policies/others.yaml", &text);
+    let before = world.snapshot();
+    let mut group = c.benchmark_group("reload");
+    group.sample_size(10);
+    group.bench_function("10000 rules, none changed", |b| b.iter(|| world.again(&before)));
+    world.write("policies/others.yaml", &text.replacen("/v1/", "/v2/", 1));
+    group.bench_function("10000 rules, one changed", |b| b.iter(|| world.again(&before)));
+    group.finish();
+}
+
 /// What a condition in CEL costs beside the same rule without one.
 fn condition(c: &mut Criterion) {
     const HEAD: &str = "apiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: { name: orders }\nspec:\n  target: { hosts: [orders.example.com] }\n  rules:\n    - { name: r, effect: allow, on: { methods: [GET], paths: [/v1/orders] }, token: { issuer: corp }";

@@ -14,7 +14,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
-use crate::document::{Diagnostic, Severity};
+use crate::document::{Diagnostic, RemoteContents, Severity};
 use crate::pdp::{Load, Pdp, RemoteFiles, Snapshot};
 
 /// How long files must be quiet before they are read: a ConfigMap update is half a dozen events.
@@ -42,11 +42,17 @@ pub struct ReloadStatus {
 /// Keeps a decision point in step with its files.
 #[derive(Debug)]
 pub struct Reloader {
-    pdp: Arc<Pdp>,
-    paths: Vec<PathBuf>,
+    work: Arc<Work>,
     watcher: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
     changed: Arc<Notify>,
+}
+
+/// What is done on a thread that may block: everything that takes longer with more documents.
+#[derive(Debug)]
+struct Work {
+    pdp: Arc<Pdp>,
+    paths: Vec<PathBuf>,
     status: Arc<ReloadStatus>,
     remote: Arc<RemoteFiles>,
 }
@@ -72,8 +78,8 @@ impl Reloader {
             }
         };
         let watcher = notify::recommended_watcher(hear).map_err(io::Error::other)?;
-        let (watched, status) = (BTreeSet::new(), Arc::default());
-        let mut reloader = Self { pdp, paths, watcher, watched, changed, status, remote };
+        let work = Arc::new(Work { pdp, paths, status: Arc::default(), remote });
+        let mut reloader = Self { work, watcher, watched: BTreeSet::new(), changed };
         reloader.watch(files);
         Ok(reloader)
     }
@@ -81,7 +87,7 @@ impl Reloader {
     /// How it is going, now and later.
     #[must_use]
     pub fn status(&self) -> Arc<ReloadStatus> {
-        Arc::clone(&self.status)
+        Arc::clone(&self.work.status)
     }
 
     /// Reloads for as long as it is polled.
@@ -90,9 +96,9 @@ impl Reloader {
             // A timeout is as good as an event.
             let _ = tokio::time::timeout(POLL, self.changed.notified()).await;
             self.settle().await;
-            let (paths, remote) = (self.paths.clone(), Arc::clone(&self.remote));
-            match spawn_blocking(move || load(&paths, &remote)).await {
-                Ok(load) => self.apply(load),
+            let work = Arc::clone(&self.work);
+            match spawn_blocking(move || work.reload()).await {
+                Ok(files) => self.watch(&files),
                 Err(error) => {
                     tracing::error!(%error, "reload failed, the last good documents stay in force")
                 }
@@ -108,35 +114,10 @@ impl Reloader {
         let _ = tokio::time::timeout(LONGEST_DEBOUNCE, quiet).await;
     }
 
-    fn apply(&mut self, load: Load) {
-        report(&load.problems);
-        let stale = load.snapshot.is_none();
-        let errors = load.problems.iter().filter(|problem| problem.severity == Severity::Error);
-        self.status.errors.store(Arc::new(errors.map(ToString::to_string).collect()));
-        self.status.stale.store(stale, Ordering::Relaxed);
-        match load.snapshot {
-            None => {
-                self.status.refused.fetch_add(1, Ordering::Relaxed);
-                let revision = self.pdp.revision();
-                tracing::error!(%revision, "reload refused, the last good documents stay in force");
-            }
-            Some(snapshot) if *snapshot.revision() == self.pdp.revision() => {}
-            Some(snapshot) => self.publish(snapshot),
-        }
-    }
-
-    fn publish(&mut self, snapshot: Snapshot) {
-        tracing::info!(revision = %snapshot.revision(), "reloaded");
-        self.status.applied.fetch_add(1, Ordering::Relaxed);
-        let files: Vec<_> = snapshot.files().map(Path::to_owned).collect();
-        self.remote.follow(snapshot.trust());
-        self.pdp.publish(snapshot);
-        self.watch(&files);
-    }
-
     /// Watches the folders: a watch on a file ends with the first swap of the link that a ConfigMap is mounted by.
     fn watch(&mut self, files: &[PathBuf]) {
-        let (folders, named): (Vec<_>, Vec<_>) = self.paths.iter().partition(|path| path.is_dir());
+        let paths = &self.work.paths;
+        let (folders, named): (Vec<_>, Vec<_>) = paths.iter().partition(|path| path.is_dir());
         let others = named.into_iter().chain(files).map(|file| folder(file).to_owned());
         let others = others.map(|path| (path, RecursiveMode::NonRecursive));
         let all =
@@ -152,11 +133,47 @@ impl Reloader {
     }
 }
 
+// === impl Work ===
+
+impl Work {
+    /// Reads everything, and puts it in force where it is right and other than before. The files to watch from now on.
+    fn reload(&self) -> Vec<PathBuf> {
+        let read = |remote| self.pdp.inspect(|before| Load::again(before, &self.paths, remote));
+        let load = load(read, &self.remote);
+        report(&load.problems);
+        let stale = load.snapshot.is_none();
+        let errors = load.problems.iter().filter(|problem| problem.severity == Severity::Error);
+        self.status.errors.store(Arc::new(errors.map(ToString::to_string).collect()));
+        self.status.stale.store(stale, Ordering::Relaxed);
+        match load.snapshot {
+            None => {
+                self.status.refused.fetch_add(1, Ordering::Relaxed);
+                let revision = self.pdp.revision();
+                tracing::error!(%revision, "reload refused, the last good documents stay in force");
+                Vec::new()
+            }
+            Some(snapshot) if *snapshot.revision() == self.pdp.revision() => Vec::new(),
+            Some(snapshot) => self.publish(snapshot),
+        }
+    }
+
+    fn publish(&self, snapshot: Snapshot) -> Vec<PathBuf> {
+        let revision = snapshot.revision().clone();
+        let files = snapshot.files().map(Path::to_owned).collect();
+        self.remote.follow(snapshot.trust());
+        let retired = self.pdp.publish(snapshot);
+        tracing::info!(%revision, "reloaded");
+        self.status.applied.fetch_add(1, Ordering::Relaxed);
+        retired.wait_and_drop();
+        files
+    }
+}
+
 /// The documents with what was fetched last; where that does not compile, with what was in force before, so that one bad
 /// file from a server does not keep other changes out. Does blocking I/O.
-fn load(paths: &[PathBuf], remote: &RemoteFiles) -> Load {
+fn load(read: impl Fn(RemoteContents) -> Load, remote: &RemoteFiles) -> Load {
     let (newest, good) = (remote.newest(), remote.good());
-    let load = Load::with_remote(paths, newest.clone());
+    let load = read(newest.clone());
     if load.snapshot.is_some() {
         remote.approve(&newest);
         return load;
@@ -168,7 +185,7 @@ fn load(paths: &[PathBuf], remote: &RemoteFiles) -> Load {
     tracing::error!(
         "what was fetched last cannot be used, the last good remote files stay in force"
     );
-    Load::with_remote(paths, good)
+    read(good)
 }
 
 /// Writes problems to the log, one line each.

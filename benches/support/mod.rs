@@ -16,6 +16,7 @@ use bytes::Bytes;
 use countersign::clock::{Clock, SystemClock};
 use countersign::demo::mint::{Issuer, Tokens};
 use countersign::demo::{Folder, Pki};
+use countersign::document::RemoteContents;
 use countersign::envoy::{CheckService, decode};
 use countersign::evidence::{self, Evidence, PeerSources};
 use countersign::pdp::{
@@ -88,6 +89,12 @@ impl World {
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let load = Load::from_paths(&[self.path()]);
+        load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems))
+    }
+
+    /// The same files read again, after `before`.
+    pub(crate) fn again(&self, before: &Snapshot) -> Snapshot {
+        let load = Load::again(before, &[self.path()], RemoteContents::new());
         load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems))
     }
 

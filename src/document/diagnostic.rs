@@ -131,6 +131,10 @@ impl Span {
         masking::may_be_secret(&self.file.text, self.bytes.start)
     }
 
+    pub(super) fn bytes(&self) -> Range<usize> {
+        self.bytes.clone()
+    }
+
     /// The file.
     #[must_use]
     pub fn file(&self) -> &Arc<SourceFile> {

@@ -13,8 +13,10 @@ pub mod during;
 mod fragments;
 mod introspection;
 mod masking;
+mod place;
 pub mod policy;
 pub mod policy_suite;
+mod read;
 mod revocation_list;
 pub mod schema;
 mod source;
@@ -38,8 +40,10 @@ pub use fragments::FragmentsSpec;
 pub use introspection::{
     IntrospectionClientSpec, IntrospectionSpec, MutualTlsSpec, PrivateKeyJwtSpec, SecretFile,
 };
+pub use place::{Movable, Place};
 pub use policy::PolicySpec;
 pub use policy_suite::{PolicySuiteSpec, QuestionSpec};
+pub use read::{Kind, Unread, check_unique, find, parse, question, read_settings};
 pub use revocation_list::{
     ListSignatureSpec, OnStaleList, RevocationEntrySpec, RevocationListSpec,
 };
@@ -107,116 +111,6 @@ pub struct Origin {
     base: usize,
 }
 
-/// The part of a document that says how to read the rest.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Head {
-    api_version: Spanned<String>,
-    kind: Spanned<String>,
-}
-
-/// A whole document of a known kind.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Whole<S> {
-    #[serde(rename = "apiVersion")]
-    _api_version: serde::de::IgnoredAny,
-    #[serde(rename = "kind")]
-    _kind: serde::de::IgnoredAny,
-    metadata: Metadata,
-    spec: S,
-}
-
-const KINDS: [&str; 6] =
-    ["Fragments", "Policy", "PolicySuite", "RevocationList", "TokenIssuer", "TrustDomain"];
-
-/// Reads every document in `file`. What could not be read is a diagnostic in `problems` and is left out.
-pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Document> {
-    let texts = yaml::split(file.text());
-    if texts.is_empty() {
-        let message = "the file has no documents";
-        problems.push(Diagnostic::warning("empty-file", Span::start_of(file), message));
-    }
-    texts
-        .into_iter()
-        .filter_map(|(base, text)| {
-            let origin = Origin { file: Arc::clone(file), base };
-            parse_one(text, &origin).map_err(|problem| problems.push(problem)).ok()
-        })
-        .collect()
-}
-
-/// Reads a file that is not a document but follows the same rules, such as the server's settings.
-///
-/// # Errors
-/// The first problem, with its place.
-pub fn read_settings<'de, T: Deserialize<'de>>(
-    file: &'de Arc<SourceFile>,
-) -> Result<T, Diagnostic> {
-    yaml::read(file.text(), &Origin { file: Arc::clone(file), base: 0 })
-}
-
-/// Reads the request to explain in `file`, and where it starts.
-///
-/// # Errors
-/// The first problem, with its place.
-pub fn question(file: &Arc<SourceFile>) -> Result<(QuestionSpec, Origin), Diagnostic> {
-    let origin = Origin { file: Arc::clone(file), base: 0 };
-    yaml::read(file.text(), &origin).map(|spec| (spec, origin))
-}
-
-fn parse_one(text: &str, origin: &Origin) -> Result<Document, Diagnostic> {
-    let head: Head = yaml::read(text, origin)?;
-    if head.api_version.value != API_VERSION {
-        let message =
-            format!("unknown apiVersion `{}`, expected `{API_VERSION}`", head.api_version.value);
-        return Err(Diagnostic::error(
-            "unknown-api-version",
-            origin.span(&head.api_version),
-            message,
-        ));
-    }
-    match head.kind.value.as_str() {
-        "TrustDomain" => whole(text, origin, |spec| Spec::TrustDomain(Box::new(spec))),
-        "TokenIssuer" => whole(text, origin, |spec| Spec::TokenIssuer(Box::new(spec))),
-        "Policy" => whole(text, origin, |spec| Spec::Policy(Box::new(spec))),
-        "Fragments" => whole(text, origin, |spec| Spec::Fragments(Box::new(spec))),
-        "PolicySuite" => whole(text, origin, |spec| Spec::PolicySuite(Box::new(spec))),
-        "RevocationList" => whole(text, origin, |spec| Spec::RevocationList(Box::new(spec))),
-        other => {
-            let message =
-                format!("unknown kind `{other}`, expected one of {}", yaml::quoted(&KINDS));
-            let problem = Diagnostic::error("unknown-kind", origin.span(&head.kind), message);
-            Err(suggest::did_you_mean(problem, other, &KINDS))
-        }
-    }
-}
-
-fn whole<'de, S: Deserialize<'de>>(
-    text: &'de str,
-    origin: &Origin,
-    spec: impl FnOnce(S) -> Spec,
-) -> Result<Document, Diagnostic> {
-    let whole: Whole<S> = yaml::read(text, origin)?;
-    check_name(&whole.metadata.name, origin)?;
-    Ok(Document { metadata: whole.metadata, spec: spec(whole.spec), origin: origin.clone() })
-}
-
-fn check_name(name: &Spanned<String>, origin: &Origin) -> Result<(), Diagnostic> {
-    let text = &name.value;
-    if is_name(text) {
-        return Ok(());
-    }
-    let message =
-        format!("`{text}` is not a name: expected lower-case letters, digits, `-` and `.`");
-    let problem = Diagnostic::error("invalid-name", origin.span(name), message);
-    let near: String = text.to_ascii_lowercase().replace(['_', ' ', '/'], "-");
-    Err(match is_name(&near) {
-        true => problem.help(format!("did you mean `{near}`?")),
-        false => problem,
-    })
-}
-
 /// Whether `text` can name a document or a part of one. Names appear in logs, metrics and headers: they are Kubernetes
 /// names (RFC 1123 subdomains).
 #[must_use]
@@ -232,14 +126,14 @@ pub fn is_name(text: &str) -> bool {
 impl Spec {
     /// The word after `kind:`.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub const fn kind(&self) -> Kind {
         match self {
-            Self::TrustDomain(_) => "TrustDomain",
-            Self::TokenIssuer(_) => "TokenIssuer",
-            Self::Policy(_) => "Policy",
-            Self::Fragments(_) => "Fragments",
-            Self::PolicySuite(_) => "PolicySuite",
-            Self::RevocationList(_) => "RevocationList",
+            Self::TrustDomain(_) => Kind::TrustDomain,
+            Self::TokenIssuer(_) => Kind::TokenIssuer,
+            Self::Policy(_) => Kind::Policy,
+            Self::Fragments(_) => Kind::Fragments,
+            Self::PolicySuite(_) => Kind::PolicySuite,
+            Self::RevocationList(_) => Kind::RevocationList,
         }
     }
 

@@ -13,6 +13,7 @@ mod keys;
 mod outcome;
 mod remember;
 mod remote;
+mod retired;
 mod revocation;
 mod snapshot;
 mod trace;
@@ -25,6 +26,7 @@ pub use keys::{
 pub use outcome::{CacheHits, Kept, Observer, Outcome, Phases, Recorder, SealedHeader};
 pub use remember::{MemoryOptions, Remembered};
 pub use remote::{RemoteFiles, RemoteStatus};
+pub use retired::Retired;
 pub use revocation::{
     BeforeFirstSync, KnownRevocation, ListStatus, Published, RUNNING, RevocationOptions,
     RevocationRegister, SharingStatus, UnknownRevocation,
@@ -168,8 +170,8 @@ impl Pdp {
         self
     }
 
-    /// Puts `snapshot` in force: requests that have begun finish with the one they began with.
-    pub fn publish(&self, snapshot: Snapshot) {
+    /// Puts `snapshot` in force: requests that have begun finish with the one they began with, which is given back.
+    pub fn publish(&self, snapshot: Snapshot) -> Retired {
         if snapshot.policies().asserts() && self.assertions.is_none() {
             tracing::error!(
                 "rules ask for assertions and the settings have no `assertion`: those requests are denied"
@@ -180,7 +182,7 @@ impl Pdp {
         self.introspector.follow(snapshot.trust(), Some(previous.snapshot.trust()));
         drop(previous);
         self.revocations.follow(snapshot.trust());
-        self.current.store(Arc::new(Current::new(snapshot, &self.options)));
+        Retired(self.current.swap(Arc::new(Current::new(snapshot, &self.options))))
     }
 
     /// What is revoked, beside the documents too.

@@ -60,7 +60,7 @@ fn admissible<'a>(index: &Index, question: &DecisionRequest<'a>) -> Result<&'a T
     if let Some(rejection) = subject.peer().rejection().or_else(|| subject.tokens().rejection()) {
         return Err(rejection.clone());
     }
-    if index.rules().is_empty() {
+    if index.is_empty() {
         return Err(Reason::PolicyUnavailable.because("no policy is loaded"));
     }
     Ok(target)

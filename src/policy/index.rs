@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::answer::CustomAnswer;
 use super::host::{HostPattern, parent_of};
 use super::rule::{HostFit, Rule, fits_ports};
+use super::unit::Unit;
 use crate::request::{Host, PathLeniency, RequestView, Target, Text};
 
 /// Every rule, found by host and by the first segment of its paths.
@@ -13,7 +14,7 @@ use crate::request::{Host, PathLeniency, RequestView, Target, Text};
 /// Finds a superset of the rules that are about a request; each rule says itself whether it is.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    rules: Vec<Rule>,
+    units: Box<[Arc<Unit>]>,
     exact: HashMap<Box<str>, Bucket>,
     one_label_below: HashMap<Box<str>, Bucket>,
     any: Bucket,
@@ -21,12 +22,16 @@ pub(super) struct Index {
     leniency: PathLeniency,
 }
 
-/// The rules of one host pattern, as positions in [`Index::rules`].
+/// The position of a rule: that of its policy, and its own there.
+type At = (usize, usize);
+
+/// The rules of one host pattern.
 #[derive(Clone, Debug, Default)]
 struct Bucket {
-    by_first_segment: HashMap<Box<str>, Vec<usize>>,
+    /// Ordered: a host has few rules, and a map of them would take more than they do.
+    by_first_segment: Vec<(Box<str>, At)>,
     /// Rules whose paths start with a wildcard, or that are about every path.
-    open: Vec<usize>,
+    open: Vec<At>,
     /// What policies tell those whom no rule of theirs is about, ordered by the policies' names.
     answers: Vec<HostAnswer>,
 }
@@ -34,7 +39,7 @@ struct Bucket {
 /// What a policy tells those whom it denies.
 #[derive(Clone, Debug)]
 pub(super) struct HostAnswer {
-    pub(super) policy: Box<str>,
+    pub(super) policy: Arc<str>,
     pub(super) ports: Box<[u16]>,
     pub(super) answer: Arc<CustomAnswer>,
 }
@@ -42,22 +47,39 @@ pub(super) struct HostAnswer {
 // === impl Index ===
 
 impl Index {
-    /// Adds a rule that is about `hosts`; about every host where there are none.
-    pub(super) fn insert(&mut self, hosts: &[HostPattern], rule: Rule) {
-        let at = self.rules.len();
+    /// Of every rule of `units`.
+    pub(super) fn of(units: Box<[Arc<Unit>]>) -> Self {
+        let mut index = Self::default();
+        for (at, unit) in units.iter().enumerate() {
+            index.insert(at, unit);
+        }
+        index.buckets_mut().for_each(Bucket::shrink);
+        Self { units, ..index }
+    }
+
+    /// Adds the rules of a policy, and what it tells those whom it denies.
+    fn insert(&mut self, at: usize, unit: &Unit) {
+        let hosts = &unit.target.hosts;
+        self.leniency = unit.rules.iter().fold(self.leniency, |all, rule| all.or(rule.leniency));
+        let insert = |bucket: &mut Bucket| {
+            let rules = unit.rules.iter().enumerate();
+            rules.for_each(|(number, rule)| bucket.insert((at, number), rule));
+        };
         if hosts.is_empty() {
-            self.any.insert(at, &rule);
+            insert(&mut self.any);
+            self.any.answers.extend(unit.answer.clone());
         }
         for (position, host) in hosts.iter().enumerate() {
             // A rule is found once for each request, also where its target names a host twice.
             let repeated = hosts.iter().take(position).any(|other| other == host);
             let covered = hosts.iter().any(|other| other != host && other.covers(host));
             if !repeated && !covered {
-                self.bucket(host).insert(at, &rule);
+                insert(self.bucket(host));
+            }
+            if let Some(answer) = &unit.answer {
+                self.bucket(host).answers.push(answer.clone());
             }
         }
-        self.leniency = self.leniency.or(rule.leniency);
-        self.rules.push(rule);
     }
 
     /// The rules that may be about `target`, each once.
@@ -65,14 +87,18 @@ impl Index {
         let first = target.path.segments().first().map_or("", Text::as_str);
         self.buckets(target.host.as_str())
             .flat_map(move |(fit, bucket)| bucket.find(first).map(move |at| (fit, at)))
-            .filter_map(|(fit, at)| self.rules.get(at).map(|rule| (fit, rule)))
+            .filter_map(|(fit, at)| self.rule(at).map(|rule| (fit, rule)))
     }
 
     /// Every rule of `host`, whatever its paths.
     pub(super) fn of_host(&self, host: &Host) -> impl Iterator<Item = (HostFit, &Rule)> {
         self.buckets(host.as_str())
             .flat_map(|(fit, bucket)| bucket.all().into_iter().map(move |at| (fit, at)))
-            .filter_map(|(fit, at)| self.rules.get(at).map(|rule| (fit, rule)))
+            .filter_map(|(fit, at)| self.rule(at).map(|rule| (fit, rule)))
+    }
+
+    fn rule(&self, (unit, rule): At) -> Option<&Rule> {
+        self.units.get(unit)?.rules.get(rule)
     }
 
     /// The hosts that have rules of their own.
@@ -96,16 +122,6 @@ impl Index {
         self.leniency
     }
 
-    /// Adds what a policy tells those whom it denies at `hosts`; at every host where there are none.
-    pub(super) fn insert_answer(&mut self, hosts: &[HostPattern], answer: &HostAnswer) {
-        if hosts.is_empty() {
-            self.any.insert_answer(answer.clone());
-        }
-        for host in hosts {
-            self.bucket(host).insert_answer(answer.clone());
-        }
-    }
-
     /// What a caller is told whom no rule denied: by the policy of the narrowest host, of several the first by name.
     pub(super) fn answer_for(&self, request: &RequestView) -> Option<Arc<CustomAnswer>> {
         let target = request.target.as_ref().ok()?;
@@ -117,9 +133,24 @@ impl Index {
         answers.find(fitting).map(|own| Arc::clone(&own.answer))
     }
 
+    /// Every policy.
+    pub(super) fn units(&self) -> &[Arc<Unit>] {
+        &self.units
+    }
+
     /// Every rule, in no particular order.
-    pub(super) fn rules(&self) -> &[Rule] {
-        &self.rules
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.units.iter().flat_map(|unit| &unit.rules)
+    }
+
+    /// Whether there is no rule.
+    pub(super) fn is_empty(&self) -> bool {
+        self.units.iter().all(|unit| unit.rules.is_empty())
+    }
+
+    fn buckets_mut(&mut self) -> impl Iterator<Item = &mut Bucket> {
+        let named = self.exact.values_mut().chain(self.one_label_below.values_mut());
+        named.chain(std::iter::once(&mut self.any))
     }
 
     fn bucket(&mut self, host: &HostPattern) -> &mut Bucket {
@@ -135,37 +166,41 @@ impl Index {
 // === impl Bucket ===
 
 impl Bucket {
-    fn insert(&mut self, at: usize, rule: &Rule) {
+    fn insert(&mut self, at: At, rule: &Rule) {
         let firsts: Option<Vec<&str>> =
             rule.paths.iter().map(|path| path.first_literal()).collect();
         match firsts {
             Some(mut firsts) if !firsts.is_empty() => {
                 firsts.sort_unstable();
                 firsts.dedup();
-                for first in firsts {
-                    self.by_first_segment.entry(first.into()).or_default().push(at);
-                }
+                self.by_first_segment.extend(firsts.into_iter().map(|first| (first.into(), at)));
             }
             Some(_) | None => self.open.push(at),
         }
     }
 
+    /// Puts in order what was added, in no more room than it takes.
+    fn shrink(&mut self) {
+        self.by_first_segment.sort_unstable();
+        self.by_first_segment.shrink_to_fit();
+        self.open.shrink_to_fit();
+        self.answers.sort_by(|a, b| a.policy.cmp(&b.policy));
+        self.answers.shrink_to_fit();
+    }
+
     /// Every rule, each once.
-    fn all(&self) -> Vec<usize> {
-        let mut all: Vec<_> =
-            self.by_first_segment.values().flatten().chain(&self.open).copied().collect();
+    fn all(&self) -> Vec<At> {
+        let by_segment = self.by_first_segment.iter().map(|(_, at)| at);
+        let mut all: Vec<_> = by_segment.chain(&self.open).copied().collect();
         all.sort_unstable();
         all.dedup();
         all
     }
 
-    fn insert_answer(&mut self, answer: HostAnswer) {
-        let at = self.answers.partition_point(|other| other.policy < answer.policy);
-        self.answers.insert(at, answer);
-    }
-
-    fn find(&self, first: &str) -> impl Iterator<Item = usize> {
-        let by_segment = self.by_first_segment.get(first).map(Vec::as_slice).unwrap_or_default();
-        by_segment.iter().chain(&self.open).copied()
+    fn find(&self, first: &str) -> impl Iterator<Item = At> {
+        let from = self.by_first_segment.partition_point(|(segment, _)| **segment < *first);
+        let by_segment = self.by_first_segment.get(from..).unwrap_or_default();
+        let by_segment = by_segment.iter().take_while(move |(segment, _)| **segment == *first);
+        by_segment.map(|(_, at)| *at).chain(self.open.iter().copied())
     }
 }

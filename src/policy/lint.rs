@@ -1,39 +1,42 @@
 //! Doubts about rules that are right by the letter: warnings, which keep nothing from being used.
 
-mod overdue;
+mod across;
+mod outdated;
 mod reach;
 mod unasked;
 mod width;
 
-use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
+use std::collections::HashSet;
 
-use super::compile::{Target, Written};
-use super::host::{HostPattern, parent_of};
+use super::compile::Written;
+use super::host::HostPattern;
 use super::path::PathTemplate;
-use super::rule::{Effect, Mode, Rule};
+use super::rule::{Effect, Rule};
 use crate::document::policy::Texts;
 use crate::document::{Diagnostic, Document, Spanned, Spec, closest};
 use crate::spiffe::SpiffePattern;
+use unasked::Strict;
 
-pub(super) use overdue::overdue;
+pub(super) use across::across;
+pub(super) use outdated::outdated;
 
-/// Looks at every rule; `rules` are the compiled ones, in the order in which they were `written`.
+/// What of trust domains doubts depend on.
+pub(super) struct Believed<'a> {
+    domains: SpiffeDomains<'a>,
+    strict: Strict<'a>,
+}
+
+/// Looks at every rule of one policy by itself; `rules` are the compiled ones, in the order in which they were `written`.
 pub(super) fn lint(
-    documents: &[Document],
     written: &[Written<'_>],
     rules: &[Rule],
-    problems: &mut Vec<Diagnostic>,
-) {
-    let domains = SpiffeDomains::of(documents);
-    let strict = unasked::Strict::of(documents);
-    let walls = Walls::of(written, rules, is_wall);
-    let doors = Walls::of(written, rules, is_door);
+    believed: &Believed<'_>,
+) -> Vec<Diagnostic> {
+    let Believed { domains, strict } = believed;
+    let mut problems = Vec::new();
     for (written, rule) in written.iter().zip(rules) {
         problems.extend(wide_open(written, rule));
         problems.extend(leaves_out_the_root(written, rule));
-        problems.extend(never_reached(written, rule, &walls));
-        problems.extend(open_anyway(written, rule, &doors));
         problems.extend(width::of(written, rule, domains.0.len()));
         problems.extend(strict.look(written, rule));
         problems.extend(domains.foreign_patterns(written));
@@ -42,7 +45,16 @@ pub(super) fn lint(
         problems.extend(odd_condition(written, rule));
         problems.extend(reach::out_of_reach(written, rule));
     }
-    problems.extend(repeated_hosts(written));
+    problems.extend(written.first().into_iter().flat_map(repeated_hosts));
+    problems
+}
+
+// === impl Believed ===
+
+impl<'a> Believed<'a> {
+    pub(super) fn of(documents: &'a [Document]) -> Self {
+        Self { domains: SpiffeDomains::of(documents), strict: Strict::of(documents) }
+    }
 }
 
 /// A public rule without a path lets everybody do everything.
@@ -81,40 +93,6 @@ fn leaves_out_the_root(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
         })
     };
     texts.iter().zip(&rule.paths).filter_map(left_out).collect()
-}
-
-fn never_reached(written: &Written<'_>, rule: &Rule, walls: &Walls<'_>) -> Option<Diagnostic> {
-    if rule.mode != Mode::Enforce {
-        return None;
-    }
-    let wall = walls.before(rule, &written.target)?;
-    let what = match rule.effect {
-        Effect::Allow => "can never allow",
-        Effect::Deny => "makes no difference",
-    };
-    let message = format!("rule `{}` {what}: deny rule `{}` covers it", rule.name.rule, wall.name);
-    let place = written.origin.span(&written.spec.name);
-    Some(
-        Diagnostic::warning("never-reached", place, message)
-            .help("remove one of the two, or narrow the deny rule"),
-    )
-}
-
-/// A rule that asks who is there, beside one that lets everybody do the same.
-fn open_anyway(written: &Written<'_>, rule: &Rule, doors: &Walls<'_>) -> Option<Diagnostic> {
-    if rule.effect != Effect::Allow || (rule.peer.is_none() && rule.token.is_none()) {
-        return None;
-    }
-    let door = doors.before(rule, &written.target)?;
-    let message = format!(
-        "rule `{}` asks who is there, and public rule `{}` lets everybody do the same",
-        rule.name.rule, door.name
-    );
-    let place = written.origin.span(&written.spec.name);
-    Some(
-        Diagnostic::warning("open-anyway", place, message)
-            .help("narrow the public rule, or remove this one"),
-    )
 }
 
 /// A condition that is the same for every request, or a pattern that matches anywhere in a text.
@@ -172,17 +150,8 @@ fn repeated(texts: &Texts, written: &Written<'_>) -> Vec<Diagnostic> {
         .collect()
 }
 
-/// Hosts of one target that another host of it covers. Once for each policy.
-fn repeated_hosts(written: &[Written<'_>]) -> Vec<Diagnostic> {
-    let mut last = None;
-    let first_of_policy = |rule: &&Written<'_>| {
-        let target = Rc::as_ptr(&rule.target);
-        last.replace(target) != Some(target)
-    };
-    written.iter().filter(first_of_policy).flat_map(repeated_hosts_of).collect()
-}
-
-fn repeated_hosts_of(written: &Written<'_>) -> Vec<Diagnostic> {
+/// Hosts of one target that another host of it covers.
+fn repeated_hosts(written: &Written<'_>) -> Vec<Diagnostic> {
     let texts = written.policy.target.value.hosts.as_ref();
     let texts = texts.map(|texts| texts.value.as_slice()).unwrap_or_default();
     let hosts = &written.target.hosts;
@@ -196,91 +165,6 @@ fn repeated_hosts_of(written: &Written<'_>) -> Vec<Diagnostic> {
         Some(Diagnostic::warning("repeated-entry", place, message).help("remove it"))
     };
     texts.iter().zip(hosts).enumerate().filter_map(covered).collect()
-}
-
-/// Rules that ask for nothing but a host, a method and a path, found by host.
-struct Walls<'a> {
-    by_host: HashMap<&'a HostPattern, Vec<Wall<'a>>>,
-    any: Vec<Wall<'a>>,
-}
-
-#[derive(Clone, Copy)]
-struct Wall<'a> {
-    rule: &'a Rule,
-    target: &'a Target,
-}
-
-// === impl Walls ===
-
-impl<'a> Walls<'a> {
-    fn of(written: &'a [Written<'_>], rules: &'a [Rule], is_one: fn(&Rule) -> bool) -> Self {
-        let mut walls = Self { by_host: HashMap::new(), any: Vec::new() };
-        for (written, rule) in written.iter().zip(rules).filter(|(_, rule)| is_one(rule)) {
-            let wall = Wall { rule, target: &written.target };
-            if wall.target.hosts.is_empty() {
-                walls.any.push(wall);
-            }
-            for host in &wall.target.hosts {
-                walls.by_host.entry(host).or_default().push(wall);
-            }
-        }
-        walls
-    }
-
-    /// A wall that stands before everything that `rule` is about.
-    fn before(&self, rule: &Rule, target: &Target) -> Option<&'a Rule> {
-        let first = target.hosts.first();
-        let same = first.and_then(|host| self.by_host.get(host));
-        let above = first.and_then(|host| match host {
-            HostPattern::Exact(name) => Some(HostPattern::OneLabelBelow(parent_of(name)?.into())),
-            HostPattern::OneLabelBelow(_) => None,
-        });
-        let above = above.and_then(|host| self.by_host.get(&host));
-        let walls = [same, above, Some(&self.any)].into_iter().flatten().flatten();
-        walls
-            .copied()
-            .find(|wall| wall.rule.name != rule.name && wall.covers(rule, target))
-            .map(|wall| wall.rule)
-    }
-}
-
-fn is_wall(rule: &Rule) -> bool {
-    rule.effect == Effect::Deny && asks_for_nothing_else(rule)
-}
-
-fn is_door(rule: &Rule) -> bool {
-    rule.effect == Effect::Allow && asks_for_nothing_else(rule)
-}
-
-fn asks_for_nothing_else(rule: &Rule) -> bool {
-    rule.mode == Mode::Enforce
-        && rule.source.is_empty()
-        && rule.destination.is_empty()
-        && rule.during.is_none()
-        && rule.context_extensions.is_empty()
-        && rule.headers.is_empty()
-        && rule.query.is_empty()
-        && rule.peer.is_none()
-        && rule.token.is_none()
-        && rule.when.is_none()
-}
-
-// === impl Wall ===
-
-impl Wall<'_> {
-    fn covers(&self, rule: &Rule, target: &Target) -> bool {
-        let own = self.rule;
-        subset(&target.hosts, &self.target.hosts, |wide, narrow| wide.covers(narrow))
-            && subset(&rule.ports, &own.ports, |wide, narrow| wide == narrow)
-            && subset(&rule.methods, &own.methods, |wide, narrow| wide == narrow)
-            && subset(&rule.paths, &own.paths, PathTemplate::covers)
-    }
-}
-
-/// Whether each of `narrow` is covered by one of `wide`. An empty list means everything.
-fn subset<T>(narrow: &[T], wide: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {
-    let covered = |item: &T| wide.iter().any(|wide| covers(wide, item));
-    wide.is_empty() || (!narrow.is_empty() && narrow.iter().all(covered))
 }
 
 /// The SPIFFE trust domains that are vouched for, by the name of the document.

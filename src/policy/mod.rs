@@ -6,6 +6,7 @@
 mod annotations;
 mod answer;
 mod asked;
+mod assemble;
 mod check;
 mod claim;
 mod compile;
@@ -36,6 +37,7 @@ mod text;
 mod token;
 mod trace;
 mod truth;
+mod unit;
 mod variable;
 
 #[cfg(test)]
@@ -44,6 +46,7 @@ mod tests;
 pub use annotations::Annotations;
 pub use answer::{Answer, CustomAnswer};
 pub use asked::Asked;
+pub use assemble::Sources;
 pub use check::Check;
 pub use condition::Operand;
 pub use decision::{Decision, Denial, Needs, Permit, ProofNeed, RuleName, ShadowOutcome};
@@ -62,14 +65,21 @@ pub use truth::Truth;
 
 use crate::authn::Subject;
 use crate::clock::UnixTime;
-use crate::document::{Diagnostic, Document};
+use crate::document::Movable;
 use crate::request::RequestView;
+use crate::secret::Fingerprint;
 
 /// Every policy at one revision, compiled.
 #[derive(Debug, Default)]
 pub struct PolicySet {
     index: index::Index,
     strip: strip::Strip,
+    /// The fingerprints of the policies' texts, in the order of the index.
+    keys: Box<[Fingerprint]>,
+    /// The fingerprint of everything else that they depend on; none where there is nothing to keep.
+    around: Option<Fingerprint>,
+    /// What is odd about policies beside each other, by their positions.
+    doubts: Box<[(usize, Movable)]>,
 }
 
 /// One question: may this subject make this request now?
@@ -88,29 +98,10 @@ pub struct DecisionRequest<'a> {
 // === impl PolicySet ===
 
 impl PolicySet {
-    /// Compiles the `Policy` documents among `documents`. Every problem goes to `problems`; where one of them is an error
-    /// the result must not be used. `issuers` and `domains` are the names of the documents that a rule may refer to.
-    #[must_use]
-    pub fn compile(
-        documents: &[Document],
-        issuers: &[&str],
-        domains: &[&str],
-        problems: &mut Vec<Diagnostic>,
-    ) -> Self {
-        let index = compile::compile(documents, compile::Names { issuers, domains }, problems);
-        let strip = strip::Strip::of(index.rules());
-        Self { index, strip }
-    }
-
     /// Whether a rule asks for a signed assertion.
     #[must_use]
     pub fn asserts(&self) -> bool {
-        self.index.rules().iter().any(|rule| rule.duties.assertion.is_some())
-    }
-
-    /// Warns of rules in `documents` that time has passed by.
-    pub fn overdue(documents: &[Document], now: UnixTime, problems: &mut Vec<Diagnostic>) {
-        lint::overdue(documents, now, problems);
+        self.index.rules().any(|rule| rule.duties.assertion.is_some())
     }
 
     /// Decides. Default deny, deny overrides, order never matters.
@@ -131,11 +122,11 @@ impl PolicySet {
     /// The parts of every rule's condition that `&&`, `||` and `?:` put together, as its document has them.
     pub fn condition_parts(&self) -> impl Iterator<Item = (&RuleName, Vec<String>)> {
         let parts = |rule: &'_ rule::Rule| rule.when.as_ref().map(condition::Condition::parts);
-        self.index.rules().iter().filter_map(move |rule| Some((&rule.name, parts(rule)?)))
+        self.index.rules().filter_map(move |rule| Some((&rule.name, parts(rule)?)))
     }
 
     /// Every rule's name, effect and mode, in no particular order.
     pub fn rules(&self) -> impl Iterator<Item = (&RuleName, Effect, Mode)> {
-        self.index.rules().iter().map(|rule| (&rule.name, rule.effect, rule.mode))
+        self.index.rules().map(|rule| (&rule.name, rule.effect, rule.mode))
     }
 }

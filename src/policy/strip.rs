@@ -20,11 +20,12 @@ pub(super) struct Strip {
 
 impl Strip {
     /// Of all `rules`, those in shadow included: nobody must be able to tell which are.
-    pub(super) fn of(rules: &[Rule]) -> Self {
-        let headers: BTreeSet<&str> =
-            rules.iter().flat_map(|rule| rule.duties.request_headers()).collect();
-        let query: BTreeSet<&str> =
-            rules.iter().flat_map(|rule| &rule.duties.query).map(|set| &*set.name).collect();
+    pub(super) fn of<'r>(rules: impl Iterator<Item = &'r Rule>) -> Self {
+        let (mut headers, mut query) = (BTreeSet::new(), BTreeSet::new());
+        for rule in rules {
+            headers.extend(rule.duties.request_headers());
+            query.extend(rule.duties.query.iter().map(|set| &*set.name));
+        }
         Self {
             headers: headers.into_iter().map(str::to_owned).collect(),
             query: query.into_iter().map(str::to_owned).collect(),

@@ -58,14 +58,15 @@ async fn a_remote_file_counts_once_it_is_there_and_garbage_does_not() {
     let answers = [first.clone(), Bytes::from_static(b"<html>busy</html>"), second.clone()];
     let server = Arc::new(Server(Mutex::new(answers.into())));
     let remote = RemoteFiles::new(Arc::new(FixedClock::at(NOW)), server);
+    let read = |remote| Load::with_remote(&paths, remote);
 
-    let before = load(&paths, &remote);
+    let before = load(read, &remote);
     assert_eq!(codes(&before), [NOT_FETCHED]);
     let snapshot = before.snapshot.unwrap();
     remote.follow(snapshot.trust());
     remote.changed().notified().await;
 
-    let with_list = load(&paths, &remote);
+    let with_list = load(read, &remote);
     assert!(codes(&with_list).is_empty(), "{:?}", with_list.problems);
     let with_list = with_list.snapshot.unwrap();
     assert_ne!(
@@ -77,12 +78,12 @@ async fn a_remote_file_counts_once_it_is_there_and_garbage_does_not() {
 
     remote.changed().notified().await;
     fs::write(folder.path().join("more.yaml"), "# nothing\n").unwrap();
-    let despite_garbage = load(&paths, &remote).snapshot.unwrap();
+    let despite_garbage = load(read, &remote).snapshot.unwrap();
     assert_ne!(despite_garbage.revision(), with_list.revision(), "other changes still count");
     assert_eq!(remote.good().values().collect::<Vec<_>>(), [&first]);
 
     remote.changed().notified().await;
-    assert!(load(&paths, &remote).snapshot.is_some());
+    assert!(load(read, &remote).snapshot.is_some());
     assert_eq!(remote.good().values().collect::<Vec<_>>(), [&second]);
 }
 

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Revision, Snapshot};
-use crate::clock::{Clock as _, SystemClock};
-use crate::document::{self, Attachments, Diagnostic, RemoteContents, SourceFile, Span};
+use crate::document::{
+    self, Attachments, Diagnostic, Document, Kind, RemoteContents, SourceFile, Span, Unread,
+};
 use crate::limits::{MAX_ATTACHED_FILE_BYTES, MAX_DOCUMENT_FILE_BYTES, MAX_DOCUMENT_FILES};
-use crate::policy::{PolicySet, Suite};
+use crate::policy::Suite;
 use crate::secret::Fingerprint;
 
 /// What reading the documents gave.
@@ -23,6 +24,17 @@ pub struct Load {
     pub files: usize,
     /// The policy suites among the documents, for `countersign test`.
     pub suites: Vec<Suite>,
+}
+
+/// The documents of a set of files.
+#[derive(Debug)]
+pub(super) struct Documents {
+    /// The policies, which are by far the most, and are read one at a time as they are compiled.
+    pub(super) policies: Vec<Unread>,
+    /// Everything else.
+    pub(super) others: Vec<Document>,
+    /// The fingerprint of those others that policies depend on.
+    pub(super) around: Fingerprint,
 }
 
 // === impl Load ===
@@ -39,6 +51,17 @@ impl Load {
     /// The same with `remote` for what documents need from servers.
     #[must_use]
     pub fn with_remote(paths: &[PathBuf], remote: RemoteContents) -> Self {
+        Self::read(paths, remote, None)
+    }
+
+    /// The same again, after `before`: policies that are the same as there are taken from there. The outcome is that of
+    /// [`Self::with_remote`], but for the time it takes.
+    #[must_use]
+    pub fn again(before: &Snapshot, paths: &[PathBuf], remote: RemoteContents) -> Self {
+        Self::read(paths, remote, Some(before))
+    }
+
+    fn read(paths: &[PathBuf], remote: RemoteContents, before: Option<&Snapshot>) -> Self {
         let mut problems = Vec::new();
         let sources: Vec<_> = find(paths, &mut problems)
             .iter()
@@ -46,17 +69,39 @@ impl Load {
                 read_document_file(path).map_err(|problem| problems.push(problem)).ok()
             })
             .collect();
-        let documents: Vec<_> =
-            sources.iter().flat_map(|file| document::parse(file, &mut problems)).collect();
-        let (attachments, attached) = read_attachments(&Attachments::paths_in(&documents), remote);
+        let documents = Documents::find(&sources, &mut problems);
+        let others = &documents.others;
+        let (attachments, attached) = read_attachments(&Attachments::paths_in(others), remote);
         let revision = revision(&sources, &attachments, &attached);
         let files = sources.iter().map(|source| source.path().to_owned()).chain(attached).collect();
-        let snapshot = Snapshot::compile(&documents, &attachments, revision, files, &mut problems);
-        let suites = Suite::compile(&documents, &mut problems);
-        PolicySet::overdue(&documents, SystemClock.now(), &mut problems);
+        let made_from = (revision, files);
+        let snapshot =
+            Snapshot::compile(&documents, &attachments, made_from, before, &mut problems);
+        let suites = Suite::compile(others, &mut problems);
         document::sort(&mut problems);
         let snapshot = snapshot.filter(|_| !document::any_error(&problems));
         Self { snapshot, problems, files: sources.len(), suites }
+    }
+}
+
+// === impl Documents ===
+
+impl Documents {
+    /// Finds the policies in `files`, and reads everything else.
+    fn find(files: &[Arc<SourceFile>], problems: &mut Vec<Diagnostic>) -> Self {
+        let found = files.iter().flat_map(|file| document::find(file, problems));
+        let (policies, others): (Vec<_>, Vec<_>) =
+            found.partition(|document| document.kind() == Kind::Policy);
+        let depended_on = others.iter().filter(|document| match document.kind() {
+            Kind::Fragments | Kind::TokenIssuer | Kind::TrustDomain => true,
+            Kind::Policy | Kind::PolicySuite | Kind::RevocationList => false,
+        });
+        let around = depended_on.flat_map(|document| *document.fingerprint().as_bytes());
+        let around = Fingerprint::of(&around.collect::<Vec<_>>());
+        let read = others.iter().map(Unread::read);
+        let others =
+            read.filter_map(|read| read.map_err(|problem| problems.push(problem)).ok()).collect();
+        Self { policies, others, around }
     }
 }
 

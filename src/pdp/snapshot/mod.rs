@@ -2,15 +2,18 @@
 
 mod load;
 
+use load::Documents;
 pub use load::Load;
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
-use crate::document::{self, Attachments, Diagnostic, Document, Spec};
-use crate::policy::PolicySet;
+use crate::clock::{Clock as _, SystemClock};
+use crate::document::{self, Attachments, Diagnostic, Document, Kind};
+use crate::policy::{PolicySet, Sources};
 use crate::request::{SealedNames, TokenPlace};
 use crate::secret::Fingerprint;
 use crate::trust::TrustStore;
@@ -20,7 +23,7 @@ use crate::trust::TrustStore;
 pub struct Snapshot {
     revision: Revision,
     trust: TrustStore,
-    policies: PolicySet,
+    policies: Arc<PolicySet>,
     places: Vec<TokenPlace>,
     sealed: SealedNames,
     /// Every file that was read, for the watcher.
@@ -48,7 +51,7 @@ impl Snapshot {
 
     /// What is permitted.
     #[must_use]
-    pub const fn policies(&self) -> &PolicySet {
+    pub fn policies(&self) -> &PolicySet {
         &self.policies
     }
 
@@ -69,47 +72,53 @@ impl Snapshot {
         self.files.iter().map(PathBuf::as_path)
     }
 
-    /// Compiles documents into a snapshot; `None` where a problem is an error.
+    /// Compiles documents into a snapshot; `None` where a problem is an error. Policies that are as they were in `before` are
+    /// taken from there.
     fn compile(
-        documents: &[Document],
+        documents: &Documents,
         attachments: &Attachments,
-        revision: Revision,
-        files: Vec<PathBuf>,
+        made_from: (Revision, Vec<PathBuf>),
+        before: Option<&Self>,
         problems: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
-        check_unique(documents, problems);
-        let trust = TrustStore::compile(documents, attachments, problems);
-        let issuers: Vec<&str> = names(documents, |spec| matches!(spec, Spec::TokenIssuer(_)));
-        let domains: Vec<&str> = names(documents, |spec| matches!(spec, Spec::TrustDomain(_)));
-        let policies = PolicySet::compile(documents, &issuers, &domains, problems);
+        let others = &documents.others;
+        let named = others.iter().map(|document| {
+            let name = &document.metadata.name;
+            (document.spec.kind(), name.value.as_str(), document.origin.span(name))
+        });
+        document::check_unique(named, problems);
+        let trust = TrustStore::compile(others, attachments, problems);
+        let sources = Sources {
+            policies: &documents.policies,
+            others,
+            around: &documents.around,
+            issuers: &names(others, Kind::TokenIssuer),
+            domains: &names(others, Kind::TrustDomain),
+            before: before.map(|before| &before.policies),
+            threads: threads(before.is_some()),
+            now: SystemClock.now(),
+        };
+        let policies = PolicySet::compile(&sources, problems);
         if document::any_error(problems) {
             return None;
         }
         let places = trust.token_places();
         let sealed = SealedNames::for_places(&places);
+        let (revision, files) = made_from;
         Some(Self { revision, trust, policies, places, sealed, files })
     }
 }
 
-fn names(documents: &[Document], kind: impl Fn(&Spec) -> bool) -> Vec<&str> {
-    documents.iter().filter(|d| kind(&d.spec)).map(|d| d.metadata.name.value.as_str()).collect()
+/// How many threads may compile: every core where nobody is served yet, and half of them beside serving.
+fn threads(serving: bool) -> NonZeroUsize {
+    let all = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let half = NonZeroUsize::new(all.get() / 2).unwrap_or(NonZeroUsize::MIN);
+    if serving { half } else { all }
 }
 
-fn check_unique(documents: &[Document], problems: &mut Vec<Diagnostic>) {
-    let mut seen = BTreeMap::new();
-    for document in documents {
-        let name = &document.metadata.name;
-        let span = document.origin.span(name);
-        if let Some(first) = seen.insert((document.spec.kind(), name.value.as_str()), span.clone())
-        {
-            let message =
-                format!("there are two {} documents called `{}`", document.spec.kind(), name.value);
-            problems.push(
-                Diagnostic::error("duplicate-name", span, message)
-                    .help(format!("the other one is at {first}")),
-            );
-        }
-    }
+fn names(documents: &[Document], kind: Kind) -> Vec<&str> {
+    let of_kind = documents.iter().filter(|document| document.spec.kind() == kind);
+    of_kind.map(|document| document.metadata.name.value.as_str()).collect()
 }
 
 // === impl Revision ===

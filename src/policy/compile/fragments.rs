@@ -1,7 +1,7 @@
 //! Fragments: what several rules ask for, compiled once and put together with what a rule says itself.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::condition::located;
 use super::{Compiler, Names};
@@ -12,20 +12,26 @@ use crate::policy::peer::PeerRequirement;
 use crate::policy::token::TokenRequirement;
 use crate::request::SealedNames;
 
+/// The sorts of fragments, as messages call them.
+const PEER: &str = "peer";
+const TOKEN: &str = "token";
+const CONDITION: &str = "condition";
+
 /// Every fragment that there is, by its name.
 #[derive(Default)]
-pub(super) struct Fragments<'a> {
+pub(in crate::policy) struct Fragments<'a> {
     peers: Shelf<'a, PeerRequirement>,
     tokens: Shelf<'a, TokenRequirement>,
     conditions: Shelf<'a, String>,
+    /// Those that other fragments use.
+    uses: Vec<Use>,
 }
 
-/// The fragments of one sort.
-struct Shelf<'a, T> {
-    /// Nothing for one that has an error of its own.
-    known: BTreeMap<&'a str, Option<T>>,
-    used: RefCell<BTreeSet<String>>,
-}
+/// The sort and the name of a fragment that something uses.
+pub(in crate::policy) type Use = (&'static str, Box<str>);
+
+/// The fragments of one sort: nothing for one that has an error of its own.
+type Shelf<'a, T> = BTreeMap<&'a str, Option<T>>;
 
 /// A fragment as it is written.
 #[derive(Clone, Copy)]
@@ -60,12 +66,13 @@ impl<'a> Fragments<'a> {
     ) {
         let mut waiting = entries(documents, |spec| spec.peers.as_ref(), problems);
         while let Some(Entry { origin, name, spec }) = next(&mut waiting, PeerSpec::fragment) {
-            let mut compiler =
-                Compiler { origin, policy: "", names, sealed, fragments: self, problems };
+            let mut uses = Vec::new();
+            let mut compiler = self.compiler(origin, names, sealed, &mut uses, problems);
             let compiled = compiler.peer(spec);
-            self.peers.known.insert(&name.value, Some(compiled));
+            self.peers.insert(&name.value, Some(compiled));
+            self.uses.extend(uses);
         }
-        self.peers.known.extend(circular(&waiting, PeerSpec::fragment, problems));
+        self.peers.extend(circular(&waiting, PeerSpec::fragment, problems));
     }
 
     fn add_tokens(
@@ -77,12 +84,13 @@ impl<'a> Fragments<'a> {
     ) {
         let mut waiting = entries(documents, |spec| spec.tokens.as_ref(), problems);
         while let Some(Entry { origin, name, spec }) = next(&mut waiting, TokenSpec::fragment) {
-            let mut compiler =
-                Compiler { origin, policy: "", names, sealed, fragments: self, problems };
+            let mut uses = Vec::new();
+            let mut compiler = self.compiler(origin, names, sealed, &mut uses, problems);
             let compiled = compiler.token(spec);
-            self.tokens.known.insert(&name.value, Some(compiled));
+            self.tokens.insert(&name.value, Some(compiled));
+            self.uses.extend(uses);
         }
-        self.tokens.known.extend(circular(&waiting, TokenSpec::fragment, problems));
+        self.tokens.extend(circular(&waiting, TokenSpec::fragment, problems));
     }
 
     /// A condition is compiled with each rule that lists it; by itself it is looked at for what no rule could mend.
@@ -102,14 +110,32 @@ impl<'a> Fragments<'a> {
                 let whole = origin.span(spec);
                 problems.extend(faults.into_iter().map(|fault| located(fault, text, &whole)));
             });
-            self.conditions.known.insert(&name.value, compiled.ok().map(|_| text.to_owned()));
+            self.conditions.insert(&name.value, compiled.ok().map(|_| text.to_owned()));
         }
     }
 
-    /// Warns of fragments that no rule uses.
-    pub(super) fn unused(&self, documents: &'a [Document], problems: &mut Vec<Diagnostic>) {
-        let mut unused = |name: &Spanned<String>, origin: &Origin, used: bool| {
-            if !used {
+    fn compiler<'p>(
+        &'p self,
+        origin: &'p Origin,
+        names: Names<'p>,
+        sealed: &'p SealedNames,
+        uses: &'p mut Vec<Use>,
+        problems: &'p mut Vec<Diagnostic>,
+    ) -> Compiler<'p, 'p> {
+        Compiler { origin, policy: Arc::from(""), names, sealed, fragments: self, uses, problems }
+    }
+
+    /// Warns of fragments among `documents` that no other one uses, and no rule, whose uses are `used`.
+    pub(in crate::policy) fn unused<'u>(
+        &'u self,
+        documents: &[Document],
+        used: impl Iterator<Item = &'u Use>,
+        problems: &mut Vec<Diagnostic>,
+    ) {
+        let used: BTreeSet<(&str, &str)> =
+            self.uses.iter().chain(used).map(|(sort, name)| (*sort, &**name)).collect();
+        let mut unused = |sort, name: &Spanned<String>, origin: &Origin| {
+            if !used.contains(&(sort, name.value.as_str())) {
                 let message = format!("nothing uses fragment `{}`", name.value);
                 let place = origin.span(name);
                 let problem = Diagnostic::warning("unused-fragment", place, message);
@@ -118,13 +144,13 @@ impl<'a> Fragments<'a> {
         };
         for (origin, spec) in fragments_in(documents) {
             for (name, _) in spec.peers.iter().flat_map(|entries| &entries.0) {
-                unused(name, origin, self.peers.is_used(name));
+                unused(PEER, name, origin);
             }
             for (name, _) in spec.tokens.iter().flat_map(|entries| &entries.0) {
-                unused(name, origin, self.tokens.is_used(name));
+                unused(TOKEN, name, origin);
             }
             for (name, _) in spec.conditions.iter().flat_map(|entries| &entries.0) {
-                unused(name, origin, self.conditions.is_used(name));
+                unused(CONDITION, name, origin);
             }
         }
     }
@@ -140,7 +166,7 @@ impl Compiler<'_, '_> {
         name: &Spanned<String>,
     ) -> PeerRequirement {
         let fragments = self.fragments;
-        let Some(found) = self.fragment(&fragments.peers, name, "peer") else { return own };
+        let Some(found) = self.fragment(&fragments.peers, name, PEER) else { return own };
         let mut twice = Vec::new();
         let merged = own.and(found, &mut twice);
         self.said_twice(name, &twice);
@@ -154,7 +180,7 @@ impl Compiler<'_, '_> {
         name: &Spanned<String>,
     ) -> TokenRequirement {
         let fragments = self.fragments;
-        let Some(found) = self.fragment(&fragments.tokens, name, "token") else { return own };
+        let Some(found) = self.fragment(&fragments.tokens, name, TOKEN) else { return own };
         let mut twice = Vec::new();
         let merged = own.and(found, &mut twice);
         self.said_twice(name, &twice);
@@ -164,21 +190,21 @@ impl Compiler<'_, '_> {
     /// The text of a condition that a rule lists.
     pub(super) fn named_condition(&mut self, name: &Spanned<String>) -> Option<String> {
         let fragments = self.fragments;
-        self.fragment(&fragments.conditions, name, "condition").cloned()
+        self.fragment(&fragments.conditions, name, CONDITION).cloned()
     }
 
     fn fragment<'f, T>(
         &mut self,
         shelf: &'f Shelf<'_, T>,
         name: &Spanned<String>,
-        sort: &str,
+        sort: &'static str,
     ) -> Option<&'f T> {
         let text = name.value.as_str();
-        shelf.used.borrow_mut().insert(text.to_owned());
-        if let Some(found) = shelf.known.get(text) {
+        self.uses.push((sort, text.into()));
+        if let Some(found) = shelf.get(text) {
             return found.as_ref();
         }
-        let known: Vec<&str> = shelf.known.keys().copied().collect();
+        let known: Vec<&str> = shelf.keys().copied().collect();
         let help = match closest(text, &known) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => {
@@ -196,20 +222,6 @@ impl Compiler<'_, '_> {
             let message = format!("`{key}` is given here and by fragment `{}`", name.value);
             self.error_with("contradiction", name, message, "keep one of the two");
         }
-    }
-}
-
-// === impl Shelf ===
-
-impl<T> Default for Shelf<'_, T> {
-    fn default() -> Self {
-        Self { known: BTreeMap::new(), used: RefCell::default() }
-    }
-}
-
-impl<T> Shelf<'_, T> {
-    fn is_used(&self, name: &Spanned<String>) -> bool {
-        self.used.borrow().contains(&name.value)
     }
 }
 

@@ -11,23 +11,23 @@ mod request;
 mod rule;
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 pub(super) use during::{read_day, read_moment};
-use fragments::Fragments;
+pub(super) use fragments::{Fragments, Use};
 pub(super) use request::check_header_name;
 
 use super::host::HostPattern;
-use super::index::{HostAnswer, Index};
-use super::lint;
+use super::index::HostAnswer;
+use super::lint::{self, Believed};
 use super::rule::Rule;
+use super::unit::Unit;
 use crate::document::policy::{
     EmptySegmentsSpec, EncodedSlashesSpec, Entries, ParametersSpec, PathsSpec, PolicySpec,
     RuleSpec, TargetSpec,
 };
 use crate::document::{
-    Diagnostic, Document, Origin, Span, Spanned, Spec, TokenPlaceSpec, closest, is_name,
+    Diagnostic, Document, Movable, Origin, Span, Spanned, Spec, TokenPlaceSpec, closest, is_name,
 };
 use crate::request::{PathLeniency, SealedNames, TokenPlace};
 
@@ -40,13 +40,23 @@ pub(super) struct Names<'a> {
     pub(super) domains: &'a [&'a str],
 }
 
+/// Everything that what a policy means depends on, beside its own text.
+pub(super) struct Around<'a> {
+    names: Names<'a>,
+    sealed: SealedNames,
+    pub(super) fragments: Fragments<'a>,
+    believed: Believed<'a>,
+}
+
 /// One document being compiled, and where its problems go.
 struct Compiler<'a, 'p> {
     origin: &'a Origin,
-    policy: &'a str,
-    names: Names<'a>,
+    policy: Arc<str>,
+    names: Names<'p>,
     sealed: &'p SealedNames,
-    fragments: &'p Fragments<'a>,
+    fragments: &'p Fragments<'p>,
+    /// The fragments that it uses.
+    uses: &'p mut Vec<Use>,
     problems: &'p mut Vec<Diagnostic>,
 }
 
@@ -54,9 +64,9 @@ struct Compiler<'a, 'p> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Target {
     /// Empty for every host.
-    pub(super) hosts: Vec<HostPattern>,
+    pub(super) hosts: Box<[HostPattern]>,
     /// Empty for every port.
-    pub(super) ports: Vec<u16>,
+    pub(super) ports: Box<[u16]>,
     /// What is accepted in paths that is not canonical.
     pub(super) leniency: PathLeniency,
 }
@@ -66,40 +76,76 @@ pub(super) struct Written<'a> {
     pub(super) origin: &'a Origin,
     pub(super) policy: &'a PolicySpec,
     pub(super) spec: &'a RuleSpec,
-    pub(super) target: Rc<Target>,
+    pub(super) target: &'a Target,
 }
 
-/// Compiles the policies among `documents`. Where a problem is an error the result must not be used.
-pub(super) fn compile<'a>(
-    documents: &'a [Document],
-    names: Names<'a>,
-    problems: &mut Vec<Diagnostic>,
-) -> Index {
-    let sealed = sealed_by(documents);
-    let mut index = Index::default();
-    let mut written = Vec::new();
-    let errors_before = problems.len();
-    let fragments = Fragments::compile(documents, names, &sealed, problems);
-    for document in documents {
-        let Spec::Policy(spec) = &document.spec else { continue };
+// === impl Around ===
+
+impl<'a> Around<'a> {
+    /// What `documents` say that policies depend on. Its own problems go to `problems`.
+    pub(super) fn of(
+        documents: &'a [Document],
+        names: Names<'a>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let sealed = sealed_by(documents);
+        let fragments = Fragments::compile(documents, names, &sealed, problems);
+        Self { names, sealed, fragments, believed: Believed::of(documents) }
+    }
+
+    /// Compiles one policy. Where a problem is an error the result must not be used.
+    pub(super) fn compile(
+        &self,
+        document: &Document,
+        spec: &PolicySpec,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Unit {
         let (origin, name) = (&document.origin, &document.metadata.name);
+        let (mut uses, before) = (Vec::new(), problems.len());
         let mut compiler = Compiler {
             origin,
-            policy: &name.value,
-            names,
-            sealed: &sealed,
-            fragments: &fragments,
+            policy: name.value.as_str().into(),
+            names: self.names,
+            sealed: &self.sealed,
+            fragments: &self.fragments,
+            uses: &mut uses,
             problems,
         };
         let notes = document.metadata.annotations.as_ref();
-        compiler.policy(spec, notes, &mut index, &mut written);
+        let (target, rules, answer) = compiler.policy(spec, notes);
+        // Doubts about a rule that is wrong anyway are noise.
+        let doubts = match problems.len() == before {
+            true => self.doubts(origin, spec, &target, &rules),
+            false => Vec::new(),
+        };
+        uses.sort_unstable();
+        uses.dedup();
+        let place = |name: &Spanned<String>| origin.place(&origin.span(name));
+        Unit {
+            name: name.value.as_str().into(),
+            name_at: place(name),
+            rules_at: spec.rules.value.iter().map(|rule| place(&rule.name)).collect(),
+            target,
+            rules: rules.into(),
+            answer,
+            uses: uses.into(),
+            doubts: doubts.into_iter().map(|doubt| Movable::new(doubt, origin)).collect(),
+            outdated: lint::outdated(origin, spec),
+        }
     }
-    // Doubts about a rule that is wrong anyway are noise.
-    if problems.len() == errors_before {
-        fragments.unused(documents, problems);
-        lint::lint(documents, &written, index.rules(), problems);
+
+    /// What is odd about a policy by itself.
+    fn doubts(
+        &self,
+        origin: &Origin,
+        policy: &PolicySpec,
+        target: &Target,
+        rules: &[Rule],
+    ) -> Vec<Diagnostic> {
+        let written = |spec| Written { origin, policy, spec, target };
+        let written: Vec<_> = policy.rules.value.iter().map(written).collect();
+        lint::lint(&written, rules, &self.believed)
     }
-    index
 }
 
 /// The headers and query parameters that carry credentials, those that issuers name included.
@@ -128,30 +174,26 @@ impl<'a> Compiler<'a, '_> {
         &mut self,
         spec: &'a PolicySpec,
         notes: Option<&Spanned<Entries<String>>>,
-        index: &mut Index,
-        written: &mut Vec<Written<'a>>,
-    ) {
+    ) -> (Target, Vec<Rule>, Option<HostAnswer>) {
         let notes = notes.map(|notes| self.notes(notes)).unwrap_or_default();
-        let target = Rc::new(self.target(&spec.target));
+        let target = self.target(&spec.target);
         if spec.rules.value.is_empty() {
             let help = "a policy without rules does nothing; remove it";
             self.error_with("empty-list", &spec.rules, "`rules` is empty", help);
         }
         let answer = spec.deny.as_ref().map(|deny| self.denial(deny));
-        if let Some(answer) = &answer {
-            let (policy, ports) = (self.policy.into(), target.ports.clone().into());
-            let answer = HostAnswer { policy, ports, answer: Arc::clone(answer) };
-            index.insert_answer(&target.hosts, &answer);
-        }
-        let mut seen = BTreeMap::new();
+        let (mut seen, mut rules) = (BTreeMap::new(), Vec::with_capacity(spec.rules.value.len()));
         for rule in &spec.rules.value {
             self.name(&rule.name, &mut seen);
             let annotations = self.annotations(&notes, rule.annotations.as_ref());
             let compiled = self.rule(rule, &target, answer.as_ref());
-            index.insert(&target.hosts, Rule { annotations, ..compiled });
-            let target = Rc::clone(&target);
-            written.push(Written { origin: self.origin, policy: spec, spec: rule, target });
+            rules.push(Rule { annotations, ..compiled });
         }
+        let told = answer.map(|answer| {
+            let (policy, ports) = (Arc::clone(&self.policy), target.ports.clone());
+            HostAnswer { policy, ports, answer }
+        });
+        (target, rules, told)
     }
 
     fn target(&mut self, spec: &Spanned<TargetSpec>) -> Target {
@@ -177,7 +219,8 @@ impl<'a> Compiler<'a, '_> {
             0 => Err(("invalid-port", String::from("`0` is not a port"), None)),
             port => Ok(port),
         });
-        Target { hosts, ports, leniency: paths.map_or_else(PathLeniency::default, leniency) }
+        let leniency = paths.map_or_else(PathLeniency::default, leniency);
+        Target { hosts: hosts.into(), ports: ports.into(), leniency }
     }
 
     /// Checks that a rule's name has the form of names and is not taken.

@@ -26,11 +26,14 @@ impl<'a> Compiler<'a, '_> {
         let on = spec.on.as_ref();
         let (methods, paths) = self.calls(on);
         let rule = Rule {
-            name: RuleName { policy: self.policy.into(), rule: spec.name.value.as_str().into() },
+            name: RuleName {
+                policy: Arc::clone(&self.policy),
+                rule: spec.name.value.as_str().into(),
+            },
             annotations: Annotations::default(),
             effect: spec.effect.value.into(),
             mode: spec.mode.into(),
-            ports: target.ports.clone().into(),
+            ports: target.ports.clone(),
             methods,
             duties: self.duties(spec, &paths),
             answer: match &spec.deny {

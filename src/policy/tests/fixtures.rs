@@ -1,13 +1,17 @@
 //! Policies, callers and requests for the tests of this room.
 
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
-use crate::document::{self, SourceFile};
+use crate::document::{self, Kind, SourceFile};
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::{Decision, DecisionId, DecisionRequest, PolicySet};
+use crate::policy::{Decision, DecisionId, DecisionRequest, PolicySet, Sources};
 use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, Target, Text};
+use crate::secret::Fingerprint;
 
 /// A policy document called `name` with `spec`, given from its first key on.
 pub(in crate::policy) fn policy(name: &str, spec: &str) -> String {
@@ -37,10 +41,22 @@ pub(in crate::policy) fn compile(text: &str) -> PolicySet {
 /// Compiles documents for the issuers `corp` and `partner` and the trust domains `prod` and `edge`.
 pub(in crate::policy) fn try_compile(text: &str) -> (PolicySet, Vec<document::Diagnostic>) {
     let mut problems = Vec::new();
-    let documents = document::parse(&SourceFile::new("test.yaml", text), &mut problems);
-    let set =
-        PolicySet::compile(&documents, &["corp", "partner"], &["prod", "edge"], &mut problems);
-    (set, problems)
+    let found = document::find(&SourceFile::new("test.yaml", text), &mut problems);
+    let (policies, others): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|document| document.kind() == Kind::Policy);
+    let others: Vec<_> = others.iter().map(|document| document.read().unwrap()).collect();
+    let sources = Sources {
+        policies: &policies,
+        others: &others,
+        around: &Fingerprint::random(),
+        issuers: &["corp", "partner"],
+        domains: &["prod", "edge"],
+        before: None,
+        threads: NonZeroUsize::MIN,
+        now: UnixTime::from_secs(0),
+    };
+    let set = PolicySet::compile(&sources, &mut problems);
+    (Arc::into_inner(set).unwrap(), problems)
 }
 
 /// A `GET` of `path` at `orders.example.com`.

@@ -6,6 +6,7 @@ mod decisions;
 pub(super) mod fixtures;
 mod generators;
 mod injection;
+mod kept;
 mod language;
 mod lints;
 mod properties;

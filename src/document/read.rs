@@ -1,0 +1,310 @@
+//! From a file to its documents: found by their markers first, read one at a time after that, since a document that is read
+//! takes many times the memory of its text.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::suggest::did_you_mean;
+use super::{
+    API_VERSION, Diagnostic, Document, Metadata, Origin, QuestionSpec, SourceFile, Span, Spanned,
+    Spec, is_name, yaml,
+};
+use crate::secret::Fingerprint;
+
+/// A document that was found, and is not read but for its kind.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    kind: Kind,
+    origin: Origin,
+    /// How many bytes of the file are its text.
+    len: usize,
+}
+
+/// The word after `kind:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// What several rules ask for, written once.
+    Fragments,
+    /// Who may do what.
+    Policy,
+    /// Cases that policies are tried with.
+    PolicySuite,
+    /// What is believed no longer.
+    RevocationList,
+    /// Whose tokens are believed.
+    TokenIssuer,
+    /// Whose certificates are believed.
+    TrustDomain,
+}
+
+/// The part of a document that says how to read the rest.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    api_version: Spanned<String>,
+    kind: Spanned<String>,
+}
+
+/// A whole document of a known kind.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Whole<S> {
+    #[serde(rename = "apiVersion")]
+    _api_version: serde::de::IgnoredAny,
+    #[serde(rename = "kind")]
+    _kind: serde::de::IgnoredAny,
+    metadata: Metadata,
+    spec: S,
+}
+
+/// Finds every document in `file`. What is not a document is a diagnostic in `problems` and is left out.
+pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Unread> {
+    let texts = yaml::split(file.text());
+    if texts.is_empty() {
+        let message = "the file has no documents";
+        problems.push(Diagnostic::warning("empty-file", Span::start_of(file), message));
+    }
+    let unread = |(base, text): (usize, &str)| {
+        let origin = Origin { file: Arc::clone(file), base };
+        let kind = match plain_head(text) {
+            Some(kind) => Ok(kind),
+            None => head(text, &origin),
+        };
+        let kind = kind.map_err(|problem| problems.push(problem)).ok()?;
+        Some(Unread { kind, origin, len: text.len() })
+    };
+    texts.into_iter().filter_map(unread).collect()
+}
+
+/// Reads every document in `file`. What could not be read is a diagnostic in `problems` and is left out.
+pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Document> {
+    let found = find(file, problems);
+    let read = found.iter().map(Unread::read);
+    read.filter_map(|read| read.map_err(|problem| problems.push(problem)).ok()).collect()
+}
+
+/// Reads a file that is not a document but follows the same rules, such as the server's settings.
+///
+/// # Errors
+/// The first problem, with its place.
+pub fn read_settings<'de, T: Deserialize<'de>>(
+    file: &'de Arc<SourceFile>,
+) -> Result<T, Diagnostic> {
+    yaml::read(file.text(), &Origin { file: Arc::clone(file), base: 0 })
+}
+
+/// Reads the request to explain in `file`, and where it starts.
+///
+/// # Errors
+/// The first problem, with its place.
+pub fn question(file: &Arc<SourceFile>) -> Result<(QuestionSpec, Origin), Diagnostic> {
+    let origin = Origin { file: Arc::clone(file), base: 0 };
+    yaml::read(file.text(), &origin).map(|spec| (spec, origin))
+}
+
+// === impl Unread ===
+
+impl Unread {
+    /// What it is about.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The fingerprint of its text. Documents that have the same one say the same.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(self.text().as_bytes())
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// The first problem, with its place.
+    pub fn read(&self) -> Result<Document, Diagnostic> {
+        // What is wrong with the head is said first, also where there was no need to read it by itself.
+        self.whole().map_err(|problem| head(self.text(), &self.origin).err().unwrap_or(problem))
+    }
+
+    fn whole(&self) -> Result<Document, Diagnostic> {
+        let (text, origin) = (self.text(), &self.origin);
+        match self.kind {
+            Kind::Fragments => whole(text, origin, |spec| Spec::Fragments(Box::new(spec))),
+            Kind::Policy => whole(text, origin, |spec| Spec::Policy(Box::new(spec))),
+            Kind::PolicySuite => whole(text, origin, |spec| Spec::PolicySuite(Box::new(spec))),
+            Kind::RevocationList => {
+                whole(text, origin, |spec| Spec::RevocationList(Box::new(spec)))
+            }
+            Kind::TokenIssuer => whole(text, origin, |spec| Spec::TokenIssuer(Box::new(spec))),
+            Kind::TrustDomain => whole(text, origin, |spec| Spec::TrustDomain(Box::new(spec))),
+        }
+    }
+
+    fn text(&self) -> &str {
+        let end = self.origin.base.saturating_add(self.len);
+        self.origin.file.text().get(self.origin.base..end).unwrap_or_default()
+    }
+}
+
+// === impl Kind ===
+
+impl Kind {
+    const ALL: [Self; 6] = [
+        Self::Fragments,
+        Self::Policy,
+        Self::PolicySuite,
+        Self::RevocationList,
+        Self::TokenIssuer,
+        Self::TrustDomain,
+    ];
+
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fragments => "Fragments",
+            Self::Policy => "Policy",
+            Self::PolicySuite => "PolicySuite",
+            Self::RevocationList => "RevocationList",
+            Self::TokenIssuer => "TokenIssuer",
+            Self::TrustDomain => "TrustDomain",
+        }
+    }
+
+    fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Reports documents of one kind that have the name of one before them; `named` are names with their places, as they are read.
+pub fn check_unique<'a>(
+    named: impl Iterator<Item = (Kind, &'a str, Span)>,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let mut seen = HashMap::new();
+    for (kind, name, span) in named {
+        if let Some(first) = seen.insert((kind, name), span.clone()) {
+            let message = format!("there are two {kind} documents called `{name}`");
+            let problem = Diagnostic::error("duplicate-name", span, message);
+            problems.push(problem.help(format!("the other one is at {first}")));
+        }
+    }
+}
+
+/// The kind of a document that begins as nearly every one does: with its `apiVersion` and its `kind`, plain, on lines of
+/// their own. Nothing before the first of them has opened a text that they could stand in, so a parser finds them there too.
+/// None where it begins in another way, or where one of them is unknown.
+fn plain_head(text: &str) -> Option<Kind> {
+    let mut lines = text.lines().filter(|line| {
+        let line = line.trim_start();
+        !line.is_empty() && !line.starts_with('#')
+    });
+    let version = lines.next()?.strip_prefix("apiVersion: ")?;
+    let kind = lines.next()?.strip_prefix("kind: ")?;
+    (version.trim_end() == API_VERSION).then(|| Kind::of(kind.trim_end())).flatten()
+}
+
+/// The kind of any document, read with the rest of it left out of account.
+fn head(text: &str, origin: &Origin) -> Result<Kind, Diagnostic> {
+    let head: Head = yaml::read(text, origin)?;
+    if head.api_version.value != API_VERSION {
+        let message =
+            format!("unknown apiVersion `{}`, expected `{API_VERSION}`", head.api_version.value);
+        let place = origin.span(&head.api_version);
+        return Err(Diagnostic::error("unknown-api-version", place, message));
+    }
+    let word = head.kind.value.as_str();
+    Kind::of(word).ok_or_else(|| {
+        let kinds = Kind::ALL.map(Kind::as_str);
+        let message = format!("unknown kind `{word}`, expected one of {}", yaml::quoted(&kinds));
+        let problem = Diagnostic::error("unknown-kind", origin.span(&head.kind), message);
+        did_you_mean(problem, word, &kinds)
+    })
+}
+
+fn whole<'de, S: Deserialize<'de>>(
+    text: &'de str,
+    origin: &Origin,
+    spec: impl FnOnce(S) -> Spec,
+) -> Result<Document, Diagnostic> {
+    let whole: Whole<S> = yaml::read(text, origin)?;
+    check_name(&whole.metadata.name, origin)?;
+    Ok(Document { metadata: whole.metadata, spec: spec(whole.spec), origin: origin.clone() })
+}
+
+fn check_name(name: &Spanned<String>, origin: &Origin) -> Result<(), Diagnostic> {
+    let text = &name.value;
+    if is_name(text) {
+        return Ok(());
+    }
+    let message =
+        format!("`{text}` is not a name: expected lower-case letters, digits, `-` and `.`");
+    let problem = Diagnostic::error("invalid-name", origin.span(name), message);
+    let near: String = text.to_ascii_lowercase().replace(['_', ' ', '/'], "-");
+    Err(match is_name(&near) {
+        true => problem.help(format!("did you mean `{near}`?")),
+        false => problem,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The short way to the kind never says anything that reading the head does not say.
+    #[test]
+    fn a_kind_that_is_seen_is_the_one_that_is_read() {
+        let version = format!("apiVersion: {API_VERSION}");
+        let seen = |text: &str| {
+            let origin = Origin { file: SourceFile::new("a.yaml", text), base: 0 };
+            (plain_head(text), head(text, &origin).ok())
+        };
+        for text in [
+            format!("{version}\nkind: Policy\nmetadata: {{ name: a }}\n"),
+            format!("\n# a comment\n{version}  \r\n  # another\nkind: TrustDomain \r\nspec: 1\n"),
+        ] {
+            let (plain, read) = seen(&text);
+            assert!(plain.is_some() && plain == read, "{text:?}: {plain:?}, {read:?}");
+        }
+        for text in [
+            format!("kind: Policy\n{version}\n"),
+            format!("{{ {version}, kind: Policy }}\n"),
+            format!("\"\n{version}\nkind: Policy\n\"\n"),
+            format!("|\n{version}\nkind: Policy\n"),
+            format!("- |\n{version}\nkind: Policy\n"),
+            format!("a: '\n{version}\nkind: Policy\n'\n"),
+            format!("{version}\nkind: 'Policy'\n"),
+            format!("{version}\nkind: Policy # who\n"),
+            format!("{version}\nkind: Polcy\n"),
+            format!("{version}\rkind: TrustDomain\nkind: Policy\n"),
+            format!("\u{feff}{version}\nkind: Policy\n"),
+            String::from("apiVersion: v1\nkind: Policy\n"),
+        ] {
+            assert_eq!(seen(&text).0, None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_is_repeated_is_refused_when_the_document_is_read() {
+        let text = format!("apiVersion: {API_VERSION}\nkind: Policy\nkind: TokenIssuer\n");
+        let mut problems = Vec::new();
+        assert!(parse(&SourceFile::new("a.yaml", text), &mut problems).is_empty());
+        let codes: Vec<_> = problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, ["duplicate-key"]);
+    }
+}

@@ -1,0 +1,166 @@
+//! What is kept from a set before is what compiling it anew would give: rules, order, problems and their places.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::clock::UnixTime;
+use crate::document::{self, Diagnostic, Document, Kind, SourceFile, Unread};
+use crate::policy::{PolicySet, Sources};
+use crate::secret::Fingerprint;
+
+/// Policies: sound ones, ones that are odd by themselves or beside each other, one that time has passed by, and wrong ones.
+const POLICIES: [&str; 9] = [
+    "target: { hosts: [a.test] }\n  rules: [{ name: r, effect: allow, token: { issuer: corp } }]",
+    "target: { hosts: [a.test] }\n  rules: [{ name: s, effect: deny }]",
+    "target: { hosts: ['*.test'] }\n  rules: [{ name: t, effect: allow, public: true }]",
+    "target: { anyHost: true }\n  rules: [{ name: u, effect: allow, peer: { any: true }, when: 'true' }]",
+    "target: { hosts: [b.test, b.test] }\n  rules: [{ name: v, effect: allow, peer: { use: web } }]",
+    "target: { hosts: [b.test] }\n  deny: { status: 404 }\n  rules: [{ name: w, effect: deny, on: { paths: [/a/**] }, during: { until: '2026-01-01T00:00:00Z' } }]",
+    "target: { hosts: [c.test] }\n  rules: [{ name: x, effect: allow }]",
+    "target: { hosts: [c.test] }\n  rules: [{ name: y, effect: allow, peer: { use: absent } }, { name: y, effect: deny }]",
+    "target: { hosts: [c.test] }\n  rulez: 1",
+];
+
+/// What policies depend on.
+const OTHERS: [&str; 3] = [
+    "kind: Fragments\nmetadata: { name: shared }\nspec: { peers: { web: { spiffe: ['spiffe://prod.example/web'] } } }",
+    "kind: Fragments\nmetadata: { name: shared }\nspec: { peers: { web: { dns: [web.test], any: true } } }",
+    "kind: Fragments\nmetadata: { name: more }\nspec: { tokens: { partner: { issuer: partner } } }",
+];
+
+/// A file: lines above its documents, and the documents by number, of which those past the policies are others.
+type Sketch = Vec<(usize, Vec<usize>)>;
+
+fn sketch() -> impl Strategy<Value = Sketch> {
+    // Mostly sound policies, so that there are sets to keep from.
+    let number = prop_oneof![6 => 0..6usize, 1 => 6..POLICIES.len(), 2 => 9..12usize];
+    vec((0..3usize, vec(number, 0..5)), 1..3)
+}
+
+fn text((lines, numbers): &(usize, Vec<usize>)) -> String {
+    let document = |number: &usize| match POLICIES.get(*number) {
+        Some(spec) => {
+            format!("kind: Policy\nmetadata: {{ name: p{number} }}\nspec:\n  {spec}\n")
+        }
+        None => format!("{}\n", OTHERS[number - POLICIES.len()]),
+    };
+    let documents = numbers
+        .iter()
+        .map(|number| format!("---\napiVersion: countersign.dev/v1alpha1\n{}", document(number)));
+    format!("{}{}", "# a line\n".repeat(*lines), documents.collect::<String>())
+}
+
+struct Set {
+    policies: Vec<Unread>,
+    others: Vec<Document>,
+    around: Fingerprint,
+    problems: Vec<Diagnostic>,
+}
+
+fn find(sketch: &Sketch) -> Set {
+    let mut problems = Vec::new();
+    let mut found = Vec::new();
+    for (number, file) in sketch.iter().enumerate() {
+        let file = SourceFile::new(format!("{number}.yaml"), text(file));
+        found.extend(document::find(&file, &mut problems));
+    }
+    let (policies, others): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|document| document.kind() == Kind::Policy);
+    let around: Vec<u8> = others.iter().flat_map(|other| *other.fingerprint().as_bytes()).collect();
+    let others = others.iter().map(|other| other.read().unwrap()).collect();
+    Set { policies, others, around: Fingerprint::of(&around), problems }
+}
+
+/// Compiles what `sketch` says, and whether it may be used.
+fn compile(
+    sketch: &Sketch,
+    before: Option<&Arc<PolicySet>>,
+    threads: usize,
+) -> (Arc<PolicySet>, Vec<Diagnostic>) {
+    let Set { policies, others, around, mut problems } = find(sketch);
+    let sources = Sources {
+        policies: &policies,
+        others: &others,
+        around: &around,
+        issuers: &["corp", "partner"],
+        domains: &["prod"],
+        before,
+        threads: NonZeroUsize::new(threads).unwrap(),
+        now: UnixTime::from_secs(1_800_000_000),
+    };
+    let set = PolicySet::compile(&sources, &mut problems);
+    document::sort(&mut problems);
+    (set, problems)
+}
+
+fn told(set: &PolicySet) -> String {
+    format!("{:?} {:?} {:?} {:?}", set.index.units(), set.strip, set.keys, set.doubts)
+}
+
+proptest! {
+    #[test]
+    fn a_set_with_kept_policies_is_the_set_that_all_of_them_give_anew(
+        first in sketch(), second in sketch(),
+    ) {
+        let (before, problems) = compile(&first, None, 1);
+        prop_assume!(!document::any_error(&problems));
+        for after in [&second, &first] {
+            let (kept, of_kept) = compile(after, Some(&before), 1);
+            let (anew, of_anew) = compile(after, None, 1);
+            prop_assert_eq!(&of_kept, &of_anew);
+            prop_assert_eq!(told(&kept), told(&anew));
+        }
+    }
+}
+
+fn many(count: usize) -> String {
+    let one = |number| {
+        format!(
+            "---\napiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: p{number} }}\nspec:\n  target: {{ hosts: [h{number}.test, h{number}.test] }}\n  rules: [{{ name: r, effect: allow, token: {{ issuer: corp }} }}]\n"
+        )
+    };
+    (0..count).map(one).collect()
+}
+
+fn compile_text(text: &str, before: Option<&Arc<PolicySet>>, threads: usize) -> Arc<PolicySet> {
+    let mut problems = Vec::new();
+    let policies = document::find(&SourceFile::new("a.yaml", text), &mut problems);
+    let sources = Sources {
+        policies: &policies,
+        others: &[],
+        around: &Fingerprint::of(b""),
+        issuers: &["corp"],
+        domains: &[],
+        before,
+        threads: NonZeroUsize::new(threads).unwrap(),
+        now: UnixTime::from_secs(0),
+    };
+    let set = PolicySet::compile(&sources, &mut problems);
+    assert!(problems.iter().all(|problem| problem.code == "repeated-entry"), "{problems:?}");
+    assert_eq!(problems.len(), policies.len());
+    set
+}
+
+#[test]
+fn several_threads_compile_what_one_does() {
+    let text = many(300);
+    let one = compile_text(&text, None, 1);
+    for threads in [2, 3, 64] {
+        assert_eq!(told(&compile_text(&text, None, threads)), told(&one), "{threads}");
+    }
+}
+
+#[test]
+fn only_what_has_changed_is_compiled_again() {
+    let text = many(100);
+    let before = compile_text(&text, None, 1);
+    let moved = compile_text(&format!("# a line more\n{text}"), Some(&before), 1);
+    assert!(Arc::ptr_eq(&before, &moved), "nothing but places has changed");
+    let after = compile_text(&text.replace("h7.test", "other.test"), Some(&before), 1);
+    let units = before.index.units().iter().zip(after.index.units());
+    let others: Vec<_> = units.filter(|(before, after)| !Arc::ptr_eq(before, after)).collect();
+    assert_eq!(others.len(), 1);
+}
