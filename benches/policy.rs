@@ -84,5 +84,5 @@ fn condition(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, evaluate, condition, compile);
+criterion_group!(benches, evaluate, condition, compile, reload);
 criterion_main!(benches);

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
 use crate::document::{Diagnostic, RemoteContents, Severity};
-use crate::pdp::{Load, Pdp, RemoteFiles, Snapshot};
+use crate::pdp::{Load, Pdp, RemoteFiles, Retired, Snapshot};
 
 /// How long files must be quiet before they are read: a ConfigMap update is half a dozen events.
 const DEBOUNCE: Duration = Duration::from_millis(200);
@@ -98,7 +98,11 @@ impl Reloader {
             self.settle().await;
             let work = Arc::clone(&self.work);
             match spawn_blocking(move || work.reload()).await {
-                Ok(files) => self.watch(&files),
+                Ok(None) => {}
+                Ok(Some((files, retired))) => {
+                    self.watch(&files);
+                    tokio::spawn(retired.free());
+                }
                 Err(error) => {
                     tracing::error!(%error, "reload failed, the last good documents stay in force")
                 }
@@ -136,8 +140,9 @@ impl Reloader {
 // === impl Work ===
 
 impl Work {
-    /// Reads everything, and puts it in force where it is right and other than before. The files to watch from now on.
-    fn reload(&self) -> Vec<PathBuf> {
+    /// Reads everything, and puts it in force where it is right and other than before. What it was made from then, and what
+    /// was in force.
+    fn reload(&self) -> Option<(Vec<PathBuf>, Retired)> {
         let read = |remote| self.pdp.inspect(|before| Load::again(before, &self.paths, remote));
         let load = load(read, &self.remote);
         report(&load.problems);
@@ -150,22 +155,21 @@ impl Work {
                 self.status.refused.fetch_add(1, Ordering::Relaxed);
                 let revision = self.pdp.revision();
                 tracing::error!(%revision, "reload refused, the last good documents stay in force");
-                Vec::new()
+                None
             }
-            Some(snapshot) if *snapshot.revision() == self.pdp.revision() => Vec::new(),
-            Some(snapshot) => self.publish(snapshot),
+            Some(snapshot) if *snapshot.revision() == self.pdp.revision() => None,
+            Some(snapshot) => Some(self.publish(snapshot)),
         }
     }
 
-    fn publish(&self, snapshot: Snapshot) -> Vec<PathBuf> {
+    fn publish(&self, snapshot: Snapshot) -> (Vec<PathBuf>, Retired) {
         let revision = snapshot.revision().clone();
         let files = snapshot.files().map(Path::to_owned).collect();
         self.remote.follow(snapshot.trust());
         let retired = self.pdp.publish(snapshot);
         tracing::info!(%revision, "reloaded");
         self.status.applied.fetch_add(1, Ordering::Relaxed);
-        retired.wait_and_drop();
-        files
+        (files, retired)
     }
 }
 

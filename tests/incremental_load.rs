@@ -1,8 +1,6 @@
 //! A reload takes unchanged policies from the snapshot before, and nobody can tell but by the time it takes: every problem is
 //! the same, word for word and in its place, and so is what is put in force (invariant 6, P77).
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot read its files must fail")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,10 @@
 //! What was in force: freeing it takes longer with more documents, and is nothing that a check should wait for.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use super::Current;
 
@@ -18,13 +20,15 @@ const LOOKS: usize = 200;
 // === impl Retired ===
 
 impl Retired {
-    /// Waits until the checks that began with it have ended, and frees it on this thread. Blocks.
-    pub fn wait_and_drop(self) {
+    /// Waits until the checks that began with it have ended, and frees it where nobody waits for that.
+    pub async fn free(self) {
         for _ in 0..LOOKS {
             if Arc::strong_count(&self.0) == 1 {
                 break;
             }
-            thread::sleep(PAUSE);
+            sleep(PAUSE).await;
         }
+        // What is to be freed goes with the runtime, if that ends first.
+        let _ = spawn_blocking(move || drop(self)).await;
     }
 }

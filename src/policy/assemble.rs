@@ -87,8 +87,8 @@ impl PolicySet {
         let units: Box<[_]> = placed.iter().map(|placed| Arc::clone(&placed.unit)).collect();
         let strip = Strip::of(units.iter().flat_map(|unit| &unit.rules));
         Self {
-            keys: placed.iter().map(|placed| placed.key.clone()).collect(),
-            around: Some(around.clone()),
+            keys: placed.iter().map(|placed| placed.key).collect(),
+            around: Some(*around),
             doubts: lint::across(&units).into(),
             index: Index::of(units),
             strip,
