@@ -10,6 +10,9 @@ mod audit;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+#[path = "../../fuzz/src/wire.rs"]
+mod comparison;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod docs;
@@ -56,3 +59,5 @@ mod targets;
 mod tour;
 #[cfg(test)]
 mod under_load;
+#[cfg(test)]
+mod wire;
