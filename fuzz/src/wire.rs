@@ -24,16 +24,20 @@ const MAX_HEADERS: usize = 256;
 /// Metadata that is nested deeper than this is not looked at.
 const MAX_DEPTH: usize = 16;
 
-/// Any bytes as a check, read by our decoder and as `envoy-types` reads them. Ours may accept more: what nobody looks at may
-/// be broken.
+/// Any bytes as a check, read by our decoder and as `envoy-types` reads them; whether both accept it. Ours may accept more:
+/// what nobody looks at may be broken. It may also refuse what nobody writes, a map that says that it is a number: prost
+/// takes that for a map. Written properly, it is the same to both again.
 pub fn check(bytes: &[u8]) -> bool {
+    let Ok(theirs) = CheckRequest::decode(bytes) else { return false };
     let sealed = SealedNames::default();
     let ours = envoy::decode(Bytes::copy_from_slice(bytes), &sealed);
-    let Ok(theirs) = CheckRequest::decode(bytes) else { return false };
-    let (view, credentials) = ours.expect("only one of two reads the check");
+    let accepted = ours.is_ok();
+    let (view, credentials) = ours
+        .or_else(|_| envoy::decode(theirs.encode_to_vec().into(), &sealed))
+        .expect("only envoy-types reads the check");
     Comparison { sealed: &sealed, view: &view, credentials: &credentials }
         .context(theirs.attributes.unwrap_or_default());
-    true
+    accepted
 }
 
 /// What our decoder made of a check. Every field is compared with the one that `envoy-types` reads, by its name.

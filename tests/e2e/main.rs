@@ -10,6 +10,7 @@ mod audit;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "a part of another crate")]
 #[path = "../../fuzz/src/wire.rs"]
 mod comparison;
 #[cfg(test)]
