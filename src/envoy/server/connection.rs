@@ -42,7 +42,8 @@ pub(super) async fn serve(
             _ = drain.wait_for(|drain| *drain) => {}
         }
     };
-    let incoming = stream::once(ready(Ok::<_, io::Error>(Gathering::new(stream)))).chain(stream::pending());
+    let incoming =
+        stream::once(ready(Ok::<_, io::Error>(Gathering::new(stream)))).chain(stream::pending());
     let serving = server(options, age).serve_with_incoming_shutdown(router, incoming, farewell);
     if let Err(error) = serving.await {
         tracing::debug!(%error, "connection broken");
