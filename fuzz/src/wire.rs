@@ -47,6 +47,7 @@ struct Comparison<'a> {
     credentials: &'a CredentialHeaders,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "each is made for one comparison")]
 fn same<T: PartialEq + std::fmt::Debug>(field: &str, ours: T, theirs: T) {
     assert!(ours == theirs, "`{field}` is {ours:?} to us, and {theirs:?} to envoy-types");
 }
