@@ -4,11 +4,19 @@
 
 mod support;
 
-use std::hint::black_box;
+/// As the binary has it.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+use std::hint::black_box;
+use std::sync::Arc;
+
+use countersign::audit::{AuditLog, AuditSettings};
+use countersign::telemetry::Metrics;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use prost::Message as _;
-use support::World;
+use support::{Shown, World};
 
 fn decision(c: &mut Criterion) {
     let world = World::new();
@@ -33,6 +41,34 @@ fn decision(c: &mut Criterion) {
     group.finish();
 }
 
+/// With an audit record and metrics for each, and 100 policies; by how the peer is shown.
+fn everything(c: &mut Criterion) {
+    let world = World::new();
+    world.write("policies/others.yaml", &support::others(100));
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings: AuditSettings =
+        serde_json::from_str(r#"{"file": "audit.jsonl"}"#).expect("settings");
+    let options = settings.options(folder.path()).expect("settings");
+    let audit = Arc::new(AuditLog::start(&options, None).expect("a file"));
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let service = {
+        let _inside = runtime.enter();
+        let metrics = Arc::new(Metrics::new().expect("instruments"));
+        world.service(vec![metrics]).recorded_by(audit.clone())
+    };
+    let mut group = c.benchmark_group("everything on");
+    for (name, shown) in [("leaf", Shown::Leaf), ("hash", Shown::Hash), ("full", Shown::Full)] {
+        let call = support::framed(&world.shown_by(shown));
+        support::assert_allow(&runtime.block_on(service.answer(call.clone())));
+        group.bench_function(name, |b| {
+            b.iter(|| black_box(runtime.block_on(service.answer(call.clone()))));
+        });
+    }
+    group.finish();
+    audit.close();
+}
+
 fn wire(c: &mut Criterion) {
     let world = World::new();
     let snapshot = world.snapshot();
@@ -54,5 +90,5 @@ fn wire(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decision, wire);
+criterion_group!(benches, decision, everything, wire);
 criterion_main!(benches);

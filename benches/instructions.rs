@@ -2,7 +2,8 @@
 //! commits can be compared; times are what the other benchmarks are for.
 //!
 //! `cargo bench --bench instructions` needs valgrind and `cargo install gungraun-runner --version 0.20.0`, and says so where
-//! one of them is missing.
+//! one of them is missing. What makes a step's input, and the step itself once or more until everything is warm, is not
+//! counted.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up must fail")]
 #![expect(
@@ -16,25 +17,35 @@
 
 mod support;
 
+/// As the binary has it.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use countersign::audit::{AuditLog, AuditOptions, AuditSettings, DecisionRecord};
 use countersign::authn::{self, Subject};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::envoy::{CheckService, decode, encode};
-use countersign::evidence::{self, Evidence, Xfcc};
-use countersign::pdp::{MemoryOptions, Outcome, Pdp, Remembered, Snapshot};
+use countersign::evidence::{self, Evidence};
+use countersign::pdp::{Kept, MemoryOptions, Outcome, Pdp, Recorder as _, Remembered, Snapshot};
 use countersign::policy::{Decision, DecisionId, DecisionRequest};
 use countersign::request::{CredentialHeaders, RequestView};
 use countersign::telemetry::Metrics;
 use countersign::trust::Material;
+use futures_util::FutureExt as _;
+use gungraun::Callgrind;
 use gungraun::prelude::*;
-use support::{World, sources};
+use support::{Shown, World, sources};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// What an Istio sidecar writes of its peer.
-const XFCC: &str = "By=spiffe://prod.example/ns/orders/sa/orders;Hash=8f3a6e1d0c5b49f7a2e4d6c8b0a1f3e5d7c9b1a3f5e7d9c1b3a5f7e9d1c3b5a7;Subject=\"\";URI=spiffe://prod.example/ns/web/sa/frontend";
+/// How often a step is done before it is counted: caches count how often they are asked, and tidy themselves up early on.
+const WARM_UP: usize = 70;
 
 /// A check in a world with 100 policies, before it was looked at.
 struct Given {
@@ -61,6 +72,9 @@ struct Asked {
 struct Decided {
     view: RequestView,
     outcome: Outcome,
+    log: AuditLog,
+    options: AuditOptions,
+    _folder: TempDir,
 }
 
 /// A service that answered the same call before.
@@ -68,6 +82,8 @@ struct Warm {
     runtime: Runtime,
     service: CheckService,
     call: Bytes,
+    log: Arc<AuditLog>,
+    _folder: TempDir,
 }
 
 fn world() -> World {
@@ -76,10 +92,13 @@ fn world() -> World {
     world
 }
 
-fn given() -> Given {
+fn given(shown: Shown) -> Given {
     let world = world();
-    let message = world.check("/v1/orders", Some(&world.rs256), true);
-    Given { snapshot: world.snapshot(), message }
+    let (snapshot, message) = (world.snapshot(), world.shown_by(shown));
+    for _ in 0..WARM_UP {
+        black_box(decode(message.clone(), snapshot.sealed())).unwrap();
+    }
+    Given { snapshot, message }
 }
 
 fn authenticate(
@@ -93,53 +112,116 @@ fn authenticate(
     authn::authenticate(&evidence, snapshot.trust(), &none, remembered.memory(), now)
 }
 
-fn known() -> Known {
-    let Given { snapshot, message } = given();
+fn known(shown: Shown) -> Known {
+    let Given { snapshot, message } = given(shown);
     let remembered = Remembered::new(&MemoryOptions::default());
     let (view, credentials) = decode(message, snapshot.sealed()).unwrap();
-    let subject = authenticate(&snapshot, &remembered, &credentials);
-    assert!(subject.tokens().verified().is_some());
+    for _ in 0..WARM_UP {
+        let subject = authenticate(&snapshot, &remembered, &credentials);
+        assert!(subject.tokens().verified().is_some());
+        assert!(subject.peer().verified().is_some());
+    }
     Known { snapshot, remembered, credentials, view }
 }
 
-fn asked() -> Asked {
-    let Known { snapshot, remembered, credentials, view } = known();
+fn asked(shown: Shown) -> Asked {
+    let Known { snapshot, remembered, credentials, view } = known(shown);
     let subject = authenticate(&snapshot, &remembered, &credentials);
-    Asked { snapshot, subject, view }
+    let asked = Asked { snapshot, subject, view };
+    for _ in 0..WARM_UP {
+        assert!(decide(&asked).is_allow());
+    }
+    asked
+}
+
+fn decide(asked: &Asked) -> Decision {
+    let now = SystemClock.now();
+    let (subject, request) = (&asked.subject, &asked.view);
+    let question = DecisionRequest { subject, request, now, id: DecisionId::default() };
+    asked.snapshot.policies().evaluate(black_box(&question))
 }
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-fn decided() -> Decided {
-    let (world, runtime) = (world(), runtime());
-    runtime.block_on(async {
-        let pdp: Pdp = world.pdp();
-        let message = world.check("/v1/orders", Some(&world.rs256), true);
-        let pinned = pdp.pin();
-        let (view, credentials) = decode(message, pinned.sealed()).unwrap();
-        let outcome = pinned.decide(&view, credentials).await;
-        assert!(outcome.decision.is_allow());
-        Decided { view, outcome }
-    })
+/// An audit log in a file.
+fn audit() -> (TempDir, AuditOptions, AuditLog) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings: AuditSettings = serde_json::from_str(r#"{"file": "audit.jsonl"}"#).unwrap();
+    let options = settings.options(folder.path()).unwrap();
+    let log = AuditLog::start(&options, None).unwrap();
+    (folder, options, log)
 }
 
-fn warm() -> Warm {
+fn decided() -> Decided {
     let (world, runtime) = (world(), runtime());
-    let call = support::framed(&world.check("/v1/orders", Some(&world.rs256), true));
-    let service = runtime.block_on(async {
-        let service = world.service(vec![Arc::new(Metrics::new().unwrap())]);
-        for _ in 0..32 {
-            black_box(service.answer(call.clone()).await);
-        }
-        service
+    let (view, outcome) = runtime.block_on(async {
+        let pdp: Pdp = world.pdp();
+        let pinned = pdp.pin();
+        let (view, credentials) = decode(world.shown_by(Shown::Leaf), pinned.sealed()).unwrap();
+        let outcome = pinned.decide(&view, credentials).await;
+        (view, outcome)
     });
-    Warm { runtime, service, call }
+    assert!(outcome.decision.is_allow());
+    let (folder, options, log) = audit();
+    let decided = Decided { view, outcome, log, options, _folder: folder };
+    for _ in 0..WARM_UP {
+        encoded(&decided);
+        assert!(matches!(recorded(&decided), Kept::Done));
+        line(&decided);
+    }
+    decided
+}
+
+fn encoded(decided: &Decided) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    encode(black_box(&decided.view), &decided.outcome, &mut out);
+    out
+}
+
+fn recorded(decided: &Decided) -> Kept {
+    decided.log.record(black_box(&decided.view), &decided.outcome, Duration::from_secs(1))
+}
+
+/// What the writer's thread does with a record, but for the file.
+fn line(decided: &Decided) -> Vec<u8> {
+    let Decided { view, outcome, options, .. } = decided;
+    let record = DecisionRecord::of(view, outcome, &options.claims, 1.0);
+    serde_json::to_vec(black_box(&record)).unwrap()
+}
+
+fn warm(shown: Shown) -> Warm {
+    let (world, runtime) = (world(), runtime());
+    let (folder, _, log) = audit();
+    let log = Arc::new(log);
+    let service = runtime.block_on(async {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        world.service(vec![metrics]).recorded_by(log.clone())
+    });
+    let call = support::framed(&world.shown_by(shown));
+    let warm = Warm { runtime, service, call, log, _folder: folder };
+    for _ in 0..WARM_UP {
+        support::assert_allow(&answer(&warm));
+    }
+    warm
+}
+
+/// Once everything is warm nothing waits.
+fn answer(warm: &Warm) -> Bytes {
+    let _inside = warm.runtime.enter();
+    warm.service.answer(black_box(warm.call.clone())).now_or_never().unwrap()
+}
+
+fn allowed((warm, answer): (Warm, Bytes)) {
+    support::assert_allow(&answer);
+    warm.log.close();
 }
 
 #[library_benchmark]
-#[bench::check(given())]
+#[bench::leaf(given(Shown::Leaf))]
+#[bench::hash(given(Shown::Hash))]
+#[bench::full(given(Shown::Full))]
 fn decode_check(given: Given) -> (Snapshot, RequestView, CredentialHeaders) {
     let Given { snapshot, message } = given;
     let (view, credentials) = decode(black_box(message), snapshot.sealed()).unwrap();
@@ -147,48 +229,65 @@ fn decode_check(given: Given) -> (Snapshot, RequestView, CredentialHeaders) {
 }
 
 #[library_benchmark]
-#[bench::element(XFCC)]
-fn parse_xfcc(text: &str) -> Xfcc {
-    Xfcc::parse(black_box(text)).unwrap()
-}
-
-#[library_benchmark]
-#[bench::rs256(known())]
+#[bench::leaf(known(Shown::Leaf))]
+#[bench::hash(known(Shown::Hash))]
+#[bench::full(known(Shown::Full))]
 fn authenticate_warm(known: Known) -> (Known, Subject) {
     let subject = authenticate(&known.snapshot, &known.remembered, black_box(&known.credentials));
     (known, subject)
 }
 
 #[library_benchmark]
-#[bench::of_100_policies(asked())]
+#[bench::of_100_policies(asked(Shown::Leaf))]
 fn evaluate(asked: Asked) -> (Asked, Decision) {
-    let now = SystemClock.now();
-    let (subject, request) = (&asked.subject, &asked.view);
-    let question = DecisionRequest { subject, request, now, id: DecisionId::default() };
-    let decision = asked.snapshot.policies().evaluate(black_box(&question));
+    let decision = decide(black_box(&asked));
     (asked, decision)
 }
 
 #[library_benchmark]
 #[bench::allow(decided())]
 fn encode_answer(decided: Decided) -> (Decided, Vec<u8>) {
-    let mut out = Vec::with_capacity(1024);
-    encode(black_box(&decided.view), &decided.outcome, &mut out);
+    let out = encoded(black_box(&decided));
     (decided, out)
 }
 
 #[library_benchmark]
-#[bench::warm(warm())]
+#[bench::allow(decided())]
+fn record(decided: Decided) -> (Decided, Kept) {
+    let kept = recorded(black_box(&decided));
+    (decided, kept)
+}
+
+#[library_benchmark]
+#[bench::allow(decided())]
+fn record_and_line(decided: Decided) -> (Decided, Vec<u8>) {
+    let line = line(black_box(&decided));
+    (decided, line)
+}
+
+#[library_benchmark(teardown = allowed)]
+#[bench::leaf(warm(Shown::Leaf))]
+#[bench::hash(warm(Shown::Hash))]
+#[bench::full(warm(Shown::Full))]
 fn whole_decision(warm: Warm) -> (Warm, Bytes) {
-    let call = warm.call.clone();
-    let answer = warm.runtime.block_on(warm.service.answer(black_box(call)));
+    let answer = answer(black_box(&warm));
     (warm, answer)
 }
 
 library_benchmark_group!(
     name = check,
-    benchmarks =
-        [decode_check, parse_xfcc, authenticate_warm, evaluate, encode_answer, whole_decision]
+    benchmarks = [
+        decode_check,
+        authenticate_warm,
+        evaluate,
+        encode_answer,
+        record,
+        record_and_line,
+        whole_decision
+    ]
 );
 
-main!(library_benchmark_groups = check);
+main!(
+    config = LibraryBenchmarkConfig::default().tool(Callgrind::with_args(["--cache-sim=no"])),
+    library_benchmark_groups = check
+);

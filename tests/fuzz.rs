@@ -53,6 +53,18 @@ macro_rules! targets {
 
 targets!(xfcc, certificate, chain, crl, jws, claims, jwks, introspection, dpop, revocations, check);
 
+/// What a real Envoy sent: `tests/e2e/wire.rs` records it.
+#[test]
+fn every_recorded_check_is_read_as_envoy_types_reads_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/checks");
+    let checks: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| fs::read(entry.unwrap().path()).unwrap())
+        .collect();
+    assert!(!checks.is_empty());
+    assert!(checks.iter().all(|check| bodies::check(check)));
+}
+
 /// A target that nobody runs proves nothing.
 #[test]
 fn every_fuzz_target_is_run_here() {

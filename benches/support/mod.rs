@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign::clock::{Clock, SystemClock};
 use countersign::demo::mint::{Issuer, Tokens};
+use countersign::demo::pki::FRONTEND;
 use countersign::demo::{Folder, Pki};
 use countersign::document::RemoteContents;
 use countersign::envoy::{CheckService, decode};
@@ -27,9 +28,15 @@ use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
 use envoy_types::pb::envoy::config::core::v3::{Address, HeaderMap, HeaderValue, SocketAddress};
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
-use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use prost::Message as _;
+
+/// The SPIFFE ID of the service that is asked.
+const ORDERS: &str = "spiffe://prod.example/ns/orders/sa/orders";
+
+/// What each way to show the peer is enough for: `/v1/leaf`, `/v1/hash` and `/v1/full`.
+const LEVELS: &str = include_str!("levels.yaml");
 
 /// Certificates, tokens and a folder of documents.
 pub(crate) struct World {
@@ -51,6 +58,27 @@ pub(crate) enum Form {
     Map,
 }
 
+/// What Envoy shows of the peer's certificate, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shown {
+    Nothing,
+    /// The certificate in `source.certificate`, as with `include_peer_certificate`.
+    Leaf,
+    /// Hash and names in XFCC, as from a sidecar of Istio.
+    Hash,
+    /// The certificate in `source.certificate`, and XFCC with it and its chain, as with the shipped configuration of Envoy.
+    Full,
+}
+
+/// What a check asks: a `GET` of one path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    pub form: Form,
+    pub path: &'a str,
+    pub token: Option<&'a str>,
+    pub shown: Shown,
+}
+
 /// What is believed: what Envoy verified, and XFCC.
 pub(crate) fn sources() -> PeerSources {
     PeerSources { source_certificate: true, xfcc: true, ..PeerSources::default() }
@@ -69,6 +97,7 @@ impl World {
             ("trust-domain.yaml", include_str!("../../src/demo/documents/trust-domain.yaml")),
             ("token-issuer.yaml", include_str!("../../src/demo/documents/token-issuer.yaml")),
             ("orders.yaml", include_str!("../../src/demo/documents/orders.yaml")),
+            ("levels.yaml", LEVELS),
         ];
         for (name, text) in documents {
             folder.write(&format!("policies/{name}"), text).unwrap();
@@ -128,39 +157,56 @@ impl World {
         token: Option<&str>,
         certificate: bool,
     ) -> Bytes {
+        let shown = if certificate { Shown::Leaf } else { Shown::Nothing };
+        self.ask(Ask { form, path, token, shown })
+    }
+
+    /// The demo's caller with its token, at the path where what is shown of its certificate is enough.
+    pub(crate) fn shown_by(&self, shown: Shown) -> Bytes {
+        let path = match shown {
+            Shown::Leaf | Shown::Nothing => "/v1/orders",
+            Shown::Hash => "/v1/hash",
+            Shown::Full => "/v1/full",
+        };
+        self.ask(Ask { form: Form::Raw, path, token: Some(&self.rs256), shown })
+    }
+
+    /// What Envoy sends.
+    pub(crate) fn ask(&self, ask: Ask<'_>) -> Bytes {
         let mut http = HttpRequest {
             id: "1234567890".into(),
             method: "GET".into(),
             scheme: "https".into(),
             host: "orders.example.com".into(),
-            path: path.into(),
+            path: ask.path.into(),
             protocol: "HTTP/2".into(),
             size: -1,
             ..Default::default()
         };
-        let lines = lines(path, token).into_iter();
-        match form {
+        let mut lines = lines(ask.path, ask.token);
+        let (certificate, xfcc) = self.shown(ask.shown);
+        lines.extend(xfcc.map(|value| ("x-forwarded-client-cert".to_owned(), value)));
+        match ask.form {
             Form::Raw => {
                 let line = |(key, value): (String, String)| HeaderValue {
                     key,
                     raw_value: value.into(),
                     ..Default::default()
                 };
-                http.header_map = Some(HeaderMap { headers: lines.map(line).collect() });
+                let headers = lines.into_iter().map(line).collect();
+                http.header_map = Some(HeaderMap { headers });
             }
-            Form::Map => http.headers = lines.collect(),
+            Form::Map => http.headers = lines.into_iter().collect(),
         }
-        let pem = self.pki.frontend.pem();
-        let certificate = certificate.then(|| utf8_percent_encode(&pem, NON_ALPHANUMERIC));
         let source = Peer {
             address: Some(address("10.1.2.3", 41234)),
-            principal: "spiffe://prod.example/ns/web/sa/frontend".into(),
-            certificate: certificate.map(|pem| pem.to_string()).unwrap_or_default(),
+            principal: FRONTEND.into(),
+            certificate: certificate.unwrap_or_default(),
             ..Default::default()
         };
         let destination = Peer {
             address: Some(address("10.1.2.4", 8443)),
-            principal: "spiffe://prod.example/ns/orders/sa/orders".into(),
+            principal: ORDERS.into(),
             ..Default::default()
         };
         let context = AttributeContext {
@@ -170,6 +216,22 @@ impl World {
             ..Default::default()
         };
         CheckRequest { attributes: Some(context) }.encode_to_vec().into()
+    }
+
+    /// `source.certificate` and XFCC.
+    fn shown(&self, shown: Shown) -> (Option<String>, Option<String>) {
+        let identity = &self.pki.frontend;
+        let encoded = utf8_percent_encode(&identity.pem(), NON_ALPHANUMERIC).to_string();
+        let hash = format!("By={ORDERS};Hash={};URI={FRONTEND}", identity.fingerprint().to_hex());
+        match shown {
+            Shown::Nothing => (None, None),
+            Shown::Leaf => (Some(encoded), None),
+            Shown::Hash => (None, Some(hash)),
+            Shown::Full => {
+                let full = format!("{hash};Cert=\"{encoded}\";Chain=\"{encoded}\"");
+                (Some(encoded), Some(full))
+            }
+        }
     }
 
     /// The request split as the service splits it.
@@ -217,6 +279,13 @@ pub(crate) fn others(rules: usize) -> String {
 pub(crate) fn framed(message: &[u8]) -> Bytes {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     [&[0][..], &length, message].concat().into()
+}
+
+/// An answer without its frame that is an allow: status OK and no denial beside it.
+pub(crate) fn assert_allow(answer: &[u8]) {
+    let (_, message) = answer.split_at(5);
+    let answer = CheckResponse::decode(message).unwrap();
+    assert_eq!(answer.status.unwrap().code, 0);
 }
 
 /// The headers of a browser's request that went through a gateway.

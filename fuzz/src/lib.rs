@@ -4,6 +4,7 @@
 //! compiler, over the seeds and mutations of them, so that no target is ever out of order unnoticed. Each function
 //! panics where something holds that must not.
 
+mod checks;
 mod mutate;
 mod peer;
 mod proof;
@@ -39,7 +40,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "claims", run: claims, seeds: samples::claims },
     Target { name: "jwks", run: jwks, seeds: samples::jwks },
     Target { name: "introspection", run: introspection, seeds: samples::introspection },
-    Target { name: "check", run: check, seeds: wire::checks },
+    Target { name: "check", run: check, seeds: checks::checks },
     Target { name: "dpop", run: dpop, seeds: samples::proofs },
     Target { name: "revocations", run: revocations, seeds: samples::revocations },
 ];

@@ -2,95 +2,156 @@
 //! would be somebody else's request.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
+use countersign::clock::UnixTime;
 use countersign::envoy;
-use countersign::request::{CredentialHeaders, RequestView, SealedNames};
+use countersign::request::{CredentialHeaders, RequestView, SealedNames, Text};
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
-use envoy_types::pb::envoy::config::core::v3::{Address, HeaderMap, HeaderValue, SocketAddress};
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::{
-    HttpRequest, Peer, Request, TlsSession,
-};
+use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, TlsSession};
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use envoy_types::pb::google::protobuf::value::Kind;
+use envoy_types::pb::google::protobuf::{Struct, Timestamp, Value as ProtoValue};
 use prost::Message as _;
+use serde_json::Value;
 
 /// More lines than this are not looked at, and the request is denied.
 const MAX_HEADERS: usize = 256;
 
-/// Any bytes as a check, read by our decoder and as `envoy-types` reads them. Ours may accept more: what nobody looks at may
-/// be broken.
+/// Metadata that is nested deeper than this is not looked at.
+const MAX_DEPTH: usize = 16;
+
+/// Any bytes as a check, read by our decoder and as `envoy-types` reads them; whether both accept it. Ours may accept more:
+/// what nobody looks at may be broken. It may also refuse what nobody writes, a map that says that it is a number: prost
+/// takes that for a map. Written properly, it is the same to both again.
 pub fn check(bytes: &[u8]) -> bool {
+    let Ok(theirs) = CheckRequest::decode(bytes) else { return false };
     let sealed = SealedNames::default();
     let ours = envoy::decode(Bytes::copy_from_slice(bytes), &sealed);
-    let Ok(theirs) = CheckRequest::decode(bytes) else { return false };
-    let (view, credentials) = ours.expect("only one of two reads the check");
-    compare(theirs.attributes.unwrap_or_default(), &sealed, &view, &credentials);
-    true
+    let accepted = ours.is_ok();
+    let (view, credentials) = ours
+        .or_else(|_| envoy::decode(theirs.encode_to_vec().into(), &sealed))
+        .expect("only envoy-types reads the check");
+    Comparison { sealed: &sealed, view: &view, credentials: &credentials }
+        .context(theirs.attributes.unwrap_or_default());
+    accepted
 }
 
-fn compare(
-    theirs: AttributeContext,
-    sealed: &SealedNames,
-    view: &RequestView,
-    credentials: &CredentialHeaders,
-) {
-    let (source, destination) =
-        (theirs.source.unwrap_or_default(), theirs.destination.unwrap_or_default());
-    let filled = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-    assert_eq!(view.source.address.map(|ip| ip.to_string()), address(&source));
-    assert_eq!(view.destination.address.map(|ip| ip.to_string()), address(&destination));
-    assert_eq!(credentials.source_principal().map(ToString::to_string), filled(&source.principal));
-    let certificate = credentials.source_certificate().map(ToString::to_string);
-    assert_eq!(certificate, filled(&source.certificate));
-    let principal = view.destination.principal.as_ref().map(ToString::to_string);
-    assert_eq!(principal, filled(&destination.principal));
-    let sni = theirs.tls_session.and_then(|TlsSession { sni }| filled(&sni));
-    assert_eq!(view.sni.as_ref().map(ToString::to_string), sni);
-    let extensions: BTreeMap<_, _> = theirs.context_extensions.into_iter().collect();
-    assert_eq!(view.context_extensions, extensions);
-    let metadata = theirs.metadata_context.unwrap_or_default().filter_metadata;
-    assert!(metadata.len() == view.metadata.len());
-    assert!(metadata.keys().all(|name| view.metadata.contains_key(name)));
-    compare_http(
-        theirs.request.and_then(|r| r.http).unwrap_or_default(),
-        sealed,
-        view,
-        credentials,
-    );
+/// What our decoder made of a check. Every field is compared with the one that `envoy-types` reads, by its name.
+struct Comparison<'a> {
+    sealed: &'a SealedNames,
+    view: &'a RequestView,
+    credentials: &'a CredentialHeaders,
 }
 
-fn compare_http(
-    theirs: HttpRequest,
-    sealed: &SealedNames,
-    view: &RequestView,
-    credentials: &CredentialHeaders,
-) {
-    let ours = [&view.id, &view.method, &view.scheme, &view.protocol, &view.raw_host];
-    let HttpRequest { id, method, scheme, protocol, host, .. } = &theirs;
-    assert_eq!(ours.map(|text| &**text), [id, method, scheme, protocol, host]);
-    // Tokens in the query are taken out.
-    let before_query = |path: &str| path.split('?').next().map(str::to_owned);
-    assert_eq!(before_query(&view.raw_path), before_query(&theirs.path));
-    let body = if theirs.raw_body.is_empty() { theirs.body.as_bytes() } else { &theirs.raw_body };
-    assert_eq!((&*view.body.bytes, view.body.declared_size), (body, theirs.size.try_into().ok()));
-    assert!(view.target.is_err() || (theirs.query.is_empty() && theirs.fragment.is_empty()));
-    let lines: Vec<_> = lines(theirs).into_iter().take(MAX_HEADERS).collect();
-    let (shut, open): (Vec<_>, Vec<_>) =
-        lines.into_iter().partition(|(name, _)| sealed.contains(name));
-    // Tokens in what repeats the target are taken out, too.
-    let open = open.iter().map(|(name, value)| (name.as_str(), before_mark(value)));
-    let found = view.headers.iter().map(|(name, value)| (name, before_mark(value.as_bytes())));
-    assert!(found.eq(open), "{:?}", view.headers);
-    for (name, _) in &shut {
-        let found = credentials.all(name).map(|value| value.as_bytes().to_vec());
-        let all = shut.iter().filter(|(other, _)| other == name).map(|(_, value)| value.clone());
-        assert!(found.eq(all), "{name}");
+#[expect(clippy::needless_pass_by_value, reason = "each is made for one comparison")]
+fn same<T: PartialEq + std::fmt::Debug>(field: &str, ours: T, theirs: T) {
+    assert!(ours == theirs, "`{field}` is {ours:?} to us, and {theirs:?} to envoy-types");
+}
+
+fn filled(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn owned(text: Option<&Text>) -> Option<String> {
+    text.map(ToString::to_string)
+}
+
+// === impl Comparison ===
+
+impl Comparison<'_> {
+    fn context(&self, theirs: AttributeContext) {
+        let Self { view, credentials, .. } = self;
+        let source = theirs.source.unwrap_or_default();
+        let address_of = |ip: SocketAddr| ip.to_string();
+        same("source.address", view.source.address.map(address_of), address(&source));
+        let principal = owned(credentials.source_principal());
+        same("source.principal", principal, filled(source.principal));
+        let certificate = owned(credentials.source_certificate());
+        same("source.certificate", certificate, filled(source.certificate));
+        let destination = theirs.destination.unwrap_or_default();
+        let own = view.destination.address.map(address_of);
+        same("destination.address", own, address(&destination));
+        let principal = owned(view.destination.principal.as_ref());
+        same("destination.principal", principal, filled(destination.principal));
+        let sni = theirs.tls_session.and_then(|TlsSession { sni }| filled(sni));
+        same("tls_session.sni", owned(view.sni.as_ref()), sni);
+        let extensions = theirs.context_extensions.into_iter().collect();
+        same("context_extensions", &view.context_extensions, &extensions);
+        let metadata = theirs.metadata_context.unwrap_or_default().filter_metadata;
+        let metadata = metadata.into_iter().map(|(name, fields)| (name, object(fields, 0)));
+        same("metadata_context", &view.metadata, &metadata.collect());
+        let request = theirs.request.unwrap_or_default();
+        let millis = |Timestamp { seconds, nanos }: Timestamp| {
+            seconds.saturating_mul(1000).saturating_add((nanos.max(0) / 1_000_000).into())
+        };
+        same("request.time", view.sent_at.map(UnixTime::as_millis), request.time.map(millis));
+        self.http(request.http.unwrap_or_default());
+    }
+
+    fn http(&self, theirs: HttpRequest) {
+        let Self { sealed, view, .. } = self;
+        same("http.id", &*view.id, &*theirs.id);
+        same("http.method", &*view.method, &*theirs.method);
+        same("http.scheme", &*view.scheme, &*theirs.scheme);
+        same("http.protocol", &*view.protocol, &*theirs.protocol);
+        same("http.host", &*view.raw_host, &*theirs.host);
+        // Tokens in the query are taken out.
+        let (path, _) = sealed.split_target(theirs.path.as_str().into());
+        same("http.path", &*view.raw_path, &*path);
+        let body = match theirs.raw_body.is_empty() {
+            true => theirs.body.as_bytes(),
+            false => &theirs.raw_body,
+        };
+        same("http.body", &*view.body.bytes, body);
+        same("http.size", view.body.declared_size, theirs.size.try_into().ok());
+        if view.target.is_ok() {
+            same("http.query, which is refused", "", &theirs.query);
+            same("http.fragment, which is refused", "", &theirs.fragment);
+        }
+        self.headers(lines(theirs).into_iter().take(MAX_HEADERS).collect());
+    }
+
+    fn headers(&self, theirs: Vec<(String, Vec<u8>)>) {
+        let (shut, open): (Vec<_>, Vec<_>) =
+            theirs.into_iter().partition(|(name, _)| self.sealed.contains(name));
+        let names: Vec<_> = self.view.headers.iter().map(|(name, _)| name).collect();
+        same("http.headers", names, open.iter().map(|(name, _)| name.as_str()).collect());
+        for ((name, ours), (_, theirs)) in self.view.headers.iter().zip(&open) {
+            // Tokens in what repeats the target are taken out, too.
+            let cut = |text| self.sealed.split_target(Text::from(text)).0.to_string().into_bytes();
+            let cut = std::str::from_utf8(theirs).ok().map(cut);
+            let theirs = cut.filter(|cut| cut == ours.as_bytes()).unwrap_or_else(|| theirs.clone());
+            same(&format!("http.headers[{name}]"), ours.as_bytes(), &theirs);
+        }
+        for (name, _) in &shut {
+            let ours = self.credentials.all(name).map(|value| value.as_bytes().to_vec());
+            let theirs = shut.iter().filter(|(other, _)| other == name).map(|(_, v)| v.clone());
+            same(&format!("http.headers[{name}]"), ours.collect(), theirs.collect::<Vec<_>>());
+        }
     }
 }
 
-fn before_mark(value: &[u8]) -> &[u8] {
-    value.split(|byte| *byte == b'?').next().unwrap_or_default()
+/// Metadata as JSON, in which what is nested too deep is null.
+fn object(fields: Struct, depth: usize) -> Value {
+    let inside = fields.fields.into_iter();
+    Value::Object(inside.map(|(name, value)| (name, json(value, depth + 1))).collect())
+}
+
+fn json(value: ProtoValue, depth: usize) -> Value {
+    match value.kind {
+        Some(Kind::BoolValue(value)) => value.into(),
+        Some(Kind::NumberValue(value)) => value.into(),
+        Some(Kind::StringValue(value)) => value.into(),
+        Some(Kind::ListValue(list)) if depth < MAX_DEPTH => {
+            list.values.into_iter().map(|value| json(value, depth + 1)).collect()
+        }
+        Some(Kind::StructValue(fields)) if depth < MAX_DEPTH => object(fields, depth),
+        _ => Value::Null,
+    }
 }
 
 /// The header lines in their order, or those of a map in the order of their names.
@@ -115,75 +176,6 @@ fn address(peer: &Peer) -> Option<String> {
         return None;
     };
     let Some(PortSpecifier::PortValue(port)) = socket.port_specifier else { return None };
-    let ip: std::net::IpAddr = socket.address.parse().ok()?;
-    Some(std::net::SocketAddr::new(ip, port.try_into().ok()?).to_string())
-}
-
-/// Checks as Envoy sends them, with the headers as a map and as they came.
-pub fn checks() -> Vec<Vec<u8>> {
-    let lines = [
-        (":authority", "orders.example"),
-        ("Accept", "*/*"),
-        ("authorization", "Bearer a.b.c"),
-        ("x-forwarded-client-cert", "URI=spiffe://fuzz.example/web"),
-        ("x-role", "user"),
-        ("x-role", "admin"),
-    ];
-    let http = HttpRequest {
-        id: "7".into(),
-        method: "GET".into(),
-        path: "/v1/orders/17?full=1&access_token=t".into(),
-        host: "orders.example:8443".into(),
-        scheme: "https".into(),
-        protocol: "HTTP/2".into(),
-        size: 3,
-        body: "abc".into(),
-        ..Default::default()
-    };
-    let raw_line = |(key, value): (&str, &str)| HeaderValue {
-        key: key.into(),
-        raw_value: value.into(),
-        ..Default::default()
-    };
-    let header_map = Some(HeaderMap { headers: lines.map(raw_line).into() });
-    let map = lines.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    [HttpRequest { headers: map, ..http.clone() }, HttpRequest { header_map, ..http }]
-        .map(|http| check_of(http).encode_to_vec())
-        .into_iter()
-        .chain([twice_in_a_map()])
-        .collect()
-}
-
-/// A key that is twice in a map, which only a hand can write: the last one counts.
-fn twice_in_a_map() -> Vec<u8> {
-    let one = |value: &str| {
-        let headers = [("x-role".to_owned(), value.to_owned())].into();
-        check_of(HttpRequest { headers, ..Default::default() }).encode_to_vec()
-    };
-    // Messages that follow each other are merged.
-    [one("user"), one("admin")].concat()
-}
-
-fn check_of(http: HttpRequest) -> CheckRequest {
-    let end = |ip: &str, principal: &str| {
-        let port_specifier = Some(PortSpecifier::PortValue(4711));
-        let socket = SocketAddress { address: ip.into(), port_specifier, ..Default::default() };
-        Some(Peer {
-            address: Some(Address { address: Some(AddressKind::SocketAddress(socket)) }),
-            principal: principal.into(),
-            certificate: "-----BEGIN%20CERTIFICATE-----".into(),
-            service: "web".into(),
-            labels: [("a".to_owned(), "b".to_owned())].into(),
-        })
-    };
-    let context = AttributeContext {
-        source: end("10.0.0.7", "spiffe://fuzz.example/web"),
-        destination: end("::1", "spiffe://fuzz.example/orders"),
-        request: Some(Request { time: Some(Default::default()), http: Some(http) }),
-        context_extensions: [("route".to_owned(), "orders".to_owned())].into(),
-        metadata_context: Some(Default::default()),
-        tls_session: Some(TlsSession { sni: "orders.example".into() }),
-        ..Default::default()
-    };
-    CheckRequest { attributes: Some(context) }
+    let ip: IpAddr = socket.address.parse().ok()?;
+    Some(SocketAddr::new(ip, port.try_into().ok()?).to_string())
 }

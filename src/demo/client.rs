@@ -58,10 +58,17 @@ impl Client {
     /// # Errors
     /// Envoy cannot be reached, or one of the two refuses the other in the handshake.
     pub async fn connect(&self) -> io::Result<Connection<TlsStream<TcpStream>>> {
+        self.open().await.map(Connection::new)
+    }
+
+    /// Opens a connection for another protocol than HTTP/1.1.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn open(&self) -> io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
-        let stream = self.connector.connect(self.server_name.clone(), stream).await?;
-        Ok(Connection::new(stream))
+        self.connector.connect(self.server_name.clone(), stream).await
     }
 
     /// Sends one request on a connection of its own.

@@ -10,6 +10,10 @@ mod audit;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "a part of another crate")]
+#[path = "../../fuzz/src/wire.rs"]
+mod comparison;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod docs;
@@ -56,3 +60,5 @@ mod targets;
 mod tour;
 #[cfg(test)]
 mod under_load;
+#[cfg(test)]
+mod wire;

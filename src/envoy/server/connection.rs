@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tonic::transport::Server;
 
 use super::accept::{Ended, Stream};
+use super::gather::Gathering;
 use super::{ConnectionOptions, ListenerStatus};
 use crate::envoy::grpc::Router;
 use crate::limits::{MAX_GRPC_HEADER_BYTES, MAX_STREAMS_PER_CONNECTION};
@@ -41,7 +42,8 @@ pub(super) async fn serve(
             _ = drain.wait_for(|drain| *drain) => {}
         }
     };
-    let incoming = stream::once(ready(Ok::<_, io::Error>(stream))).chain(stream::pending());
+    let incoming =
+        stream::once(ready(Ok::<_, io::Error>(Gathering::new(stream)))).chain(stream::pending());
     let serving = server(options, age).serve_with_incoming_shutdown(router, incoming, farewell);
     if let Err(error) = serving.await {
         tracing::debug!(%error, "connection broken");

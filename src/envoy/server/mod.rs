@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod gather;
 mod options;
 mod status;
 

@@ -1,0 +1,125 @@
+//! Answers that are ready at the same time leave in one write.
+//!
+//! Each check is a task of its own, and each answer wakes the task of its connection, which would hand it to the operating
+//! system at once: a system call for each answer, which costs more than most decisions. So the connection waits with
+//! writing until the tasks that are ready now have had their turn. Where there are none it waits for nothing.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker, ready};
+
+use futures_util::task::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tonic::transport::server::Connected;
+
+/// A connection that writes once a turn.
+#[derive(Debug)]
+pub(super) struct Gathering<S> {
+    stream: S,
+    turn: Arc<Turn>,
+    /// The same.
+    turn_waker: Waker,
+    state: State,
+}
+
+/// Where the writing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing is to be written.
+    Empty,
+    /// More may come to it.
+    Gathering,
+    /// What has gathered is being written.
+    Writing,
+}
+
+/// A turn of the tasks that were ready when it began: the runtime wakes it when they are done.
+#[derive(Debug, Default)]
+struct Turn {
+    is_over: AtomicBool,
+    connection: AtomicWaker,
+}
+
+// === impl Gathering ===
+
+impl<S> Gathering<S> {
+    pub(super) fn new(stream: S) -> Self {
+        let turn = Arc::<Turn>::default();
+        let turn_waker = Waker::from(Arc::clone(&turn));
+        Self { stream, turn, turn_waker, state: State::Empty }
+    }
+
+    /// Ready when what has gathered is to be written.
+    fn poll_turn(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.state == State::Empty {
+            self.turn.is_over.store(false, Ordering::Relaxed);
+            self.turn.connection.register(cx.waker());
+            self.state = State::Gathering;
+            // Yielding is what asks the runtime to wake somebody after everything else that is ready. It is polled once, as
+            // somebody else than the connection, whom every answer wakes.
+            let _ = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&self.turn_waker));
+        }
+        if self.state == State::Gathering {
+            self.turn.connection.register(cx.waker());
+            if !self.turn.is_over.load(Ordering::Acquire) {
+                return Poll::Pending;
+            }
+            self.state = State::Writing;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: Connected> Connected for Gathering<S> {
+    type ConnectInfo = S::ConnectInfo;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.stream.connect_info()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Gathering<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        ready!(this.poll_turn(cx));
+        Pin::new(&mut this.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        this.state = State::Empty;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+
+    // Not vectored: HTTP/2 then copies answers of up to a kilobyte behind each other, instead of writing each by itself.
+}
+
+// === impl Turn ===
+
+impl Wake for Turn {
+    fn wake(self: Arc<Self>) {
+        self.is_over.store(true, Ordering::Release);
+        self.connection.wake();
+    }
+}
