@@ -17,15 +17,15 @@ use crate::limits::MAX_SCOPES;
 use crate::reason::{Reason, Rejection};
 use crate::trust::Issuer;
 
-/// The claims that are looked at here, each of its proper type.
+/// The claims that are looked at here, each of its proper type, in no more room than they take: they may be remembered.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct RegisteredClaims {
-    pub(super) issuer: Option<String>,
-    pub(super) subject: Option<String>,
-    pub(super) client: Option<String>,
-    pub(super) token_id: Option<String>,
-    pub(super) audiences: Vec<String>,
-    pub(super) scopes: Vec<String>,
+    pub(super) issuer: Option<Box<str>>,
+    pub(super) subject: Option<Box<str>>,
+    pub(super) client: Option<Box<str>>,
+    pub(super) token_id: Option<Box<str>>,
+    pub(super) audiences: Box<[String]>,
+    pub(super) scopes: Box<[String]>,
     pub(super) expires_at: Option<UnixTime>,
     not_before: Option<UnixTime>,
     pub(super) issued_at: Option<UnixTime>,
@@ -60,11 +60,11 @@ impl RegisteredClaims {
     /// About how many bytes they take on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         let single = [&self.issuer, &self.subject, &self.client, &self.token_id];
-        let texts = single.into_iter().flatten().chain(&self.audiences).chain(&self.scopes);
-        let slots = self.audiences.capacity().saturating_add(self.scopes.capacity());
-        texts.fold(slots.saturating_mul(size_of::<String>()), |sum, string| {
-            sum.saturating_add(text(string.len()))
-        })
+        let single = single.into_iter().flatten().map(|string| string.len());
+        let listed = self.audiences.iter().chain(&self.scopes).map(String::len);
+        let slots = self.audiences.len().saturating_add(self.scopes.len());
+        let texts = single.chain(listed).map(text);
+        texts.fold(slots.saturating_mul(size_of::<String>()), usize::saturating_add)
     }
 
     /// Checks what every token of `issuer` must claim; the moment after which it is no longer accepted.
@@ -170,10 +170,10 @@ impl fmt::Debug for RegisteredClaims {
     }
 }
 
-fn string(claims: &Map<String, Value>, name: &str) -> Result<Option<String>, Rejection> {
+fn string(claims: &Map<String, Value>, name: &str) -> Result<Option<Box<str>>, Rejection> {
     match claims.get(name) {
         None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Value::String(text)) => Ok(Some(text.as_str().into())),
         Some(other) => Err(wrong_type(name, other, "a string")),
     }
 }
@@ -194,21 +194,21 @@ fn strings(claims: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>
 }
 
 /// Empty strings name nobody, so they do not count.
-fn audiences(claims: &Map<String, Value>) -> Result<Vec<String>, Rejection> {
+fn audiences(claims: &Map<String, Value>) -> Result<Box<[String]>, Rejection> {
     let mut audiences = strings(claims, "aud")?.unwrap_or_default();
     audiences.retain(|audience| !audience.is_empty());
-    Ok(audiences)
+    Ok(audiences.into())
 }
 
 /// `scope` (RFC 8693 section 4.2), else `scp`. Only a space separates, and what is no scope token is no scope
 /// (RFC 6749 section 3.3, P57).
-fn scopes(claims: &Map<String, Value>) -> Result<Vec<String>, Rejection> {
+fn scopes(claims: &Map<String, Value>) -> Result<Box<[String]>, Rejection> {
     let lists = match strings(claims, "scope")? {
         Some(lists) => lists,
         None => strings(claims, "scp")?.unwrap_or_default(),
     };
     let is_scope_byte = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    let scopes: Vec<_> = lists
+    let scopes: Box<[_]> = lists
         .iter()
         .flat_map(|list| list.split(' '))
         .filter(|scope| !scope.is_empty() && scope.bytes().all(is_scope_byte))

@@ -35,7 +35,7 @@ pub(super) fn claims(
     if registered.issuer.as_deref().is_some_and(|named| named != issuer.iss()) {
         return Err(Reason::IssuerUnknown.because("the answer is about a token of another issuer"));
     }
-    registered.issuer.get_or_insert_with(|| issuer.iss().to_owned());
+    registered.issuer.get_or_insert_with(|| issuer.iss().into());
     // RFC 7662 section 2.2: `exp` is optional. A token without one ends when its answer does, and is asked about anew then.
     registered.expires_at.get_or_insert(answer.until());
     Ok((Arc::clone(claims), registered))

@@ -121,7 +121,7 @@ impl PolicySet {
 
     /// The parts of every rule's condition that `&&`, `||` and `?:` put together, as its document has them.
     pub fn condition_parts(&self) -> impl Iterator<Item = (&RuleName, Vec<String>)> {
-        let parts = |rule: &'_ rule::Rule| rule.when.as_ref().map(condition::Condition::parts);
+        let parts = |rule: &'_ rule::Rule| rule.when.as_deref().map(condition::Condition::parts);
         self.index.rules().filter_map(move |rule| Some((&rule.name, parts(rule)?)))
     }
 

@@ -44,7 +44,8 @@ pub enum Mode {
     Shadow,
 }
 
-/// A compiled rule. Of every list, an empty one makes no demand: compiling refuses empty lists in documents.
+/// A compiled rule. Of every list, an empty one makes no demand: compiling refuses empty lists in documents. What is large and
+/// in few rules is in a box: there may be many rules.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) name: RuleName,
@@ -57,7 +58,7 @@ pub(super) struct Rule {
     pub(super) paths: Box<[PathTemplate]>,
     pub(super) source: Box<[IpNet]>,
     pub(super) destination: Box<[IpNet]>,
-    pub(super) during: Option<During>,
+    pub(super) during: Option<Box<During>>,
     /// What is accepted in paths that is not canonical.
     pub(super) leniency: PathLeniency,
     pub(super) context_extensions: Box<[(Box<str>, Box<str>)]>,
@@ -65,7 +66,7 @@ pub(super) struct Rule {
     pub(super) query: Box<[QueryMatcher]>,
     pub(super) peer: Option<PeerRequirement>,
     pub(super) token: Option<TokenRequirement>,
-    pub(super) when: Option<Condition>,
+    pub(super) when: Option<Box<Condition>>,
     pub(super) duties: Duties,
     /// What those are told whom it denies: its own, or its policy's.
     pub(super) answer: Option<Arc<CustomAnswer>>,

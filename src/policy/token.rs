@@ -34,7 +34,7 @@ pub(super) struct TokenRequirement {
     /// What it must be bound to.
     pub(super) binding: BindingSpec,
     /// Which claim names the peer, and how much must have been shown of that.
-    pub(super) bind: Option<(IdentityMap, EvidenceLevel)>,
+    pub(super) bind: Option<Box<(IdentityMap, EvidenceLevel)>>,
     /// How its user must have authenticated.
     pub(super) step_up: StepUp,
 }
@@ -80,7 +80,7 @@ impl TokenRequirement {
             judge
                 .check(Check::TokenBinding(self.binding), || self.is_bound(token.binding()).into());
         }
-        if let Some((map, evidence)) = &self.bind {
+        if let Some((map, evidence)) = self.bind.as_deref() {
             let peer = subject.peer().verified();
             let fit = fit_names(map, *evidence, token.claim(map.pointer()), peer);
             let known = fit != NameFit::Unknown;

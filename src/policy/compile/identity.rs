@@ -80,7 +80,7 @@ impl Compiler<'_, '_> {
                 max_age: spec.max_age.as_ref().and_then(|age| self.max_age(age)),
             },
             binding: spec.binding.as_ref().map(|binding| binding.value).unwrap_or_default(),
-            bind: spec.bind.as_ref().and_then(|bind| self.bind(&bind.value)),
+            bind: spec.bind.as_ref().and_then(|bind| self.bind(&bind.value)).map(Box::new),
         };
         match &spec.fragment {
             Some(name) => self.token_with(own, name),

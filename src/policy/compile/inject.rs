@@ -67,7 +67,10 @@ impl Compiler<'_, '_> {
             response_headers: self.each_injection(response_headers, &check_response_name, within),
             query: self.each_injection(query, &parameter, within),
             metadata: self.each_injection(metadata, &check_member(&OWN_METADATA), within),
-            assertion: assertion.as_ref().and_then(|spec| self.assertion(&spec.value, within)),
+            assertion: assertion
+                .as_ref()
+                .and_then(|spec| self.assertion(&spec.value, within))
+                .map(Box::new),
             remove: Removal::default(),
         };
         if let (Some(spec), Some(own)) = (assertion, &duties.assertion)

@@ -24,7 +24,7 @@ pub(super) struct Duties {
     pub(super) response_headers: Box<[Injection]>,
     pub(super) query: Box<[Injection]>,
     pub(super) metadata: Box<[Injection]>,
-    pub(super) assertion: Option<AssertionDuty>,
+    pub(super) assertion: Option<Box<AssertionDuty>>,
     pub(super) remove: Removal,
 }
 
