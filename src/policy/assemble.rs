@@ -26,8 +26,8 @@ pub struct Sources<'a> {
     pub policies: &'a [Unread],
     /// Every other document.
     pub others: &'a [Document],
-    /// The fingerprint of those of them that policies depend on.
-    pub around: &'a Fingerprint,
+    /// The fingerprint of the `Fragments` documents among them.
+    pub fragments: &'a Fingerprint,
     /// The names of the `TokenIssuer` documents that a rule may refer to.
     pub issuers: &'a [&'a str],
     /// The names of the `TrustDomain` documents that a rule may refer to.
@@ -59,7 +59,8 @@ impl PolicySet {
         let none = problems.len();
         let names = Names { issuers: sources.issuers, domains: sources.domains };
         let around = Around::of(sources.others, names, problems);
-        let placed = place(sources, &around, problems);
+        let key = around.fingerprint(sources.fragments);
+        let placed = place(sources, (&around, &key), problems);
         let sound = problems.len() == none;
         let named = placed.iter().map(|Placed { unit, origin, .. }| {
             (Kind::Policy, &*unit.name, origin.at(unit.name_at))
@@ -69,10 +70,10 @@ impl PolicySet {
             let due = unit.outdated.iter().filter(|(from, _)| *from <= sources.now);
             problems.extend(due.map(|(_, doubt)| doubt.at(origin)));
         }
-        let before = sources.before.filter(|before| before.is_made_of(sources.around, &placed));
+        let before = sources.before.filter(|before| before.is_made_of(&key, &placed));
         let set = match before {
             Some(before) => Arc::clone(before),
-            None => Arc::new(Self::assemble(sources.around, &placed)),
+            None => Arc::new(Self::assemble(key, &placed)),
         };
         // Doubts about rules that are wrong anyway are noise.
         if sound {
@@ -83,12 +84,12 @@ impl PolicySet {
         set
     }
 
-    fn assemble(around: &Fingerprint, placed: &[Placed<'_>]) -> Self {
+    fn assemble(around: Fingerprint, placed: &[Placed<'_>]) -> Self {
         let units: Box<[_]> = placed.iter().map(|placed| Arc::clone(&placed.unit)).collect();
         let strip = Strip::of(units.iter().flat_map(|unit| &unit.rules));
         Self {
             keys: placed.iter().map(|placed| placed.key).collect(),
-            around: Some(*around),
+            around: Some(around),
             doubts: lint::across(&units).into(),
             index: Index::of(units),
             strip,
@@ -111,7 +112,7 @@ impl PolicySet {
         alone.chain(across)
     }
 
-    /// Its policies by the fingerprints of their texts, for use in documents with the fingerprint `around`.
+    /// Its policies by the fingerprints of their texts, where everything `around` them is the same.
     fn by_key(&self, around: &Fingerprint) -> HashMap<&Fingerprint, &Arc<Unit>> {
         match self.around.as_ref() == Some(around) {
             true => self.keys.iter().zip(self.index.units()).collect(),
@@ -123,10 +124,10 @@ impl PolicySet {
 /// Each policy of `sources`, in their order, compiled now or before. What could not be read is left out.
 fn place<'a>(
     sources: &Sources<'a>,
-    around: &Around<'_>,
+    (around, key): (&Around<'_>, &Fingerprint),
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<Placed<'a>> {
-    let before = sources.before.map(|set| set.by_key(sources.around)).unwrap_or_default();
+    let before = sources.before.map(|set| set.by_key(key)).unwrap_or_default();
     let known = |unread: &'a Unread| {
         let key = unread.fingerprint();
         let unit = before.get(&key).map(|unit| Arc::clone(unit));

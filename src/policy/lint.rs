@@ -21,6 +21,7 @@ pub(super) use across::across;
 pub(super) use outdated::outdated;
 
 /// What of trust domains doubts depend on.
+#[derive(Debug)]
 pub(super) struct Believed<'a> {
     domains: SpiffeDomains<'a>,
     strict: Strict<'a>,
@@ -168,6 +169,7 @@ fn repeated_hosts(written: &Written<'_>) -> Vec<Diagnostic> {
 }
 
 /// The SPIFFE trust domains that are vouched for, by the name of the document.
+#[derive(Debug)]
 struct SpiffeDomains<'a>(Vec<(&'a str, Option<&'a str>)>);
 
 // === impl SpiffeDomains ===

@@ -76,7 +76,7 @@ pub struct PolicySet {
     strip: strip::Strip,
     /// The fingerprints of the policies' texts, in the order of the index.
     keys: Box<[Fingerprint]>,
-    /// The fingerprint of everything else that they depend on; none where there is nothing to keep.
+    /// The fingerprint of everything else that their meaning depends on; none where there is nothing to keep.
     around: Option<Fingerprint>,
     /// What is odd about policies beside each other, by their positions.
     doubts: Box<[(usize, Movable)]>,

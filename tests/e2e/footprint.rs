@@ -7,11 +7,11 @@ use countersign::demo::mint::Issuer;
 use countersign::demo::server::{Addresses, Server};
 use countersign::demo::{Folder, Pki};
 
-const READY_WITHIN: Duration = Duration::from_millis(200);
-const RESIDENT_KIB: u64 = 40 * 1024;
+const READY_WITHIN: Duration = Duration::from_millis(150);
+const RESIDENT_KIB: u64 = 25 * 1024;
 
 #[tokio::test]
-async fn it_is_ready_in_200_milliseconds_and_holds_under_40_mebibytes() {
+async fn it_is_ready_in_150_milliseconds_and_holds_under_25_mebibytes() {
     let folder = Folder::temporary().unwrap();
     let now = SystemClock.now();
     Pki::new(now).unwrap().write(&folder).unwrap();

@@ -33,8 +33,8 @@ pub(super) struct Documents {
     pub(super) policies: Vec<Unread>,
     /// Everything else.
     pub(super) others: Vec<Document>,
-    /// The fingerprint of those others that policies depend on.
-    pub(super) around: Fingerprint,
+    /// The fingerprint of the `Fragments` documents among those.
+    pub(super) fragments: Fingerprint,
 }
 
 // === impl Load ===
@@ -92,16 +92,13 @@ impl Documents {
         let found = files.iter().flat_map(|file| document::find(file, problems));
         let (policies, others): (Vec<_>, Vec<_>) =
             found.partition(|document| document.kind() == Kind::Policy);
-        let depended_on = others.iter().filter(|document| match document.kind() {
-            Kind::Fragments | Kind::TokenIssuer | Kind::TrustDomain => true,
-            Kind::Policy | Kind::PolicySuite | Kind::RevocationList => false,
-        });
-        let around = depended_on.flat_map(|document| *document.fingerprint().as_bytes());
-        let around = Fingerprint::of(&around.collect::<Vec<_>>());
+        let fragments = others.iter().filter(|document| document.kind() == Kind::Fragments);
+        let fragments = fragments.flat_map(|document| *document.fingerprint().as_bytes());
+        let fragments = Fingerprint::of(&fragments.collect::<Vec<_>>());
         let read = others.iter().map(Unread::read);
         let others =
             read.filter_map(|read| read.map_err(|problem| problems.push(problem)).ok()).collect();
-        Self { policies, others, around }
+        Self { policies, others, fragments }
     }
 }
 

@@ -91,7 +91,7 @@ impl Snapshot {
         let sources = Sources {
             policies: &documents.policies,
             others,
-            around: &documents.around,
+            fragments: &documents.fragments,
             issuers: &names(others, Kind::TokenIssuer),
             domains: &names(others, Kind::TrustDomain),
             before: before.map(|before| &before.policies),

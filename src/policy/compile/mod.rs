@@ -30,6 +30,7 @@ use crate::document::{
     Diagnostic, Document, Movable, Origin, Span, Spanned, Spec, TokenPlaceSpec, closest, is_name,
 };
 use crate::request::{PathLeniency, SealedNames, TokenPlace};
+use crate::secret::Fingerprint;
 
 /// The names of other documents that rules may refer to.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +92,14 @@ impl<'a> Around<'a> {
         let sealed = sealed_by(documents);
         let fragments = Fragments::compile(documents, names, &sealed, problems);
         Self { names, sealed, fragments, believed: Believed::of(documents) }
+    }
+
+    /// The fingerprint of all of it, where that of the fragments' documents is `fragments`.
+    pub(super) fn fingerprint(&self, fragments: &Fingerprint) -> Fingerprint {
+        // What is compiled of the fragments follows from their documents and the rest.
+        let Self { names, sealed, believed, fragments: _ } = self;
+        let rest = format!("{names:?} {sealed:?} {believed:?} {}", fragments.to_hex());
+        Fingerprint::of(rest.as_bytes())
     }
 
     /// Compiles one policy. Where a problem is an error the result must not be used.

@@ -6,6 +6,7 @@ use crate::policy::compile::Written;
 use crate::policy::rule::{Effect, Rule};
 
 /// The names of the trust domains that let no certificate pass without a list, each with its SPIFFE trust domain.
+#[derive(Debug)]
 pub(super) struct Strict<'a>(Vec<(&'a str, Option<&'a str>)>);
 
 // === impl Strict ===

@@ -48,7 +48,7 @@ pub(in crate::policy) fn try_compile(text: &str) -> (PolicySet, Vec<document::Di
     let sources = Sources {
         policies: &policies,
         others: &others,
-        around: &Fingerprint::random(),
+        fragments: &Fingerprint::random(),
         issuers: &["corp", "partner"],
         domains: &["prod", "edge"],
         before: None,

@@ -12,7 +12,8 @@ use crate::policy::{PolicySet, Sources};
 use crate::secret::Fingerprint;
 
 /// Policies: sound ones, ones that are odd by themselves or beside each other, one that time has passed by, and wrong ones.
-const POLICIES: [&str; 9] = [
+const POLICIES: [&str; 10] = [
+    "target: { hosts: [d.test] }\n  rules: [{ name: q, effect: allow, peer: { spiffe: ['spiffe://prod.example/**'], evidence: hash }, headers: [{ name: x-tenant, exists: true }] }]",
     "target: { hosts: [a.test] }\n  rules: [{ name: r, effect: allow, token: { issuer: corp } }]",
     "target: { hosts: [a.test] }\n  rules: [{ name: s, effect: deny }]",
     "target: { hosts: ['*.test'] }\n  rules: [{ name: t, effect: allow, public: true }]",
@@ -25,7 +26,10 @@ const POLICIES: [&str; 9] = [
 ];
 
 /// What policies depend on.
-const OTHERS: [&str; 3] = [
+const OTHERS: [&str; 6] = [
+    "kind: TrustDomain\nmetadata: { name: prod }\nspec: { spiffe: prod.example, authorities: [{ file: a.pem }], revocation: { crls: [{ file: a.crl }], onMissing: deny } }",
+    "kind: TrustDomain\nmetadata: { name: edge }\nspec: { spiffe: edge.example, authorities: [{ file: a.pem }] }",
+    "kind: TokenIssuer\nmetadata: { name: corp }\nspec: { issuer: 'https://a.test', audiences: [a], keys: { discovery: {} }, algorithms: [RS256], tokens: [{ header: x-tenant }] }",
     "kind: Fragments\nmetadata: { name: shared }\nspec: { peers: { web: { spiffe: ['spiffe://prod.example/web'] } } }",
     "kind: Fragments\nmetadata: { name: shared }\nspec: { peers: { web: { dns: [web.test], any: true } } }",
     "kind: Fragments\nmetadata: { name: more }\nspec: { tokens: { partner: { issuer: partner } } }",
@@ -36,7 +40,8 @@ type Sketch = Vec<(usize, Vec<usize>)>;
 
 fn sketch() -> impl Strategy<Value = Sketch> {
     // Mostly sound policies, so that there are sets to keep from.
-    let number = prop_oneof![6 => 0..6usize, 1 => 6..POLICIES.len(), 2 => 9..12usize];
+    let all = POLICIES.len();
+    let number = prop_oneof![8 => 0..7usize, 1 => 7..all, 3 => all..all + OTHERS.len()];
     vec((0..3usize, vec(number, 0..5)), 1..3)
 }
 
@@ -56,22 +61,23 @@ fn text((lines, numbers): &(usize, Vec<usize>)) -> String {
 struct Set {
     policies: Vec<Unread>,
     others: Vec<Document>,
-    around: Fingerprint,
+    fragments: Fingerprint,
     problems: Vec<Diagnostic>,
 }
 
 fn find(sketch: &Sketch) -> Set {
-    let mut problems = Vec::new();
-    let mut found = Vec::new();
+    let (mut problems, mut found) = (Vec::new(), Vec::new());
     for (number, file) in sketch.iter().enumerate() {
         let file = SourceFile::new(format!("{number}.yaml"), text(file));
         found.extend(document::find(&file, &mut problems));
     }
     let (policies, others): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|document| document.kind() == Kind::Policy);
-    let around: Vec<u8> = others.iter().flat_map(|other| *other.fingerprint().as_bytes()).collect();
+    let of_fragments = others.iter().filter(|other| other.kind() == Kind::Fragments);
+    let fragments: Vec<u8> =
+        of_fragments.flat_map(|other| *other.fingerprint().as_bytes()).collect();
     let others = others.iter().map(|other| other.read().unwrap()).collect();
-    Set { policies, others, around: Fingerprint::of(&around), problems }
+    Set { policies, others, fragments: Fingerprint::of(&fragments), problems }
 }
 
 /// Compiles what `sketch` says, and whether it may be used.
@@ -80,11 +86,11 @@ fn compile(
     before: Option<&Arc<PolicySet>>,
     threads: usize,
 ) -> (Arc<PolicySet>, Vec<Diagnostic>) {
-    let Set { policies, others, around, mut problems } = find(sketch);
+    let Set { policies, others, fragments, mut problems } = find(sketch);
     let sources = Sources {
         policies: &policies,
         others: &others,
-        around: &around,
+        fragments: &fragments,
         issuers: &["corp", "partner"],
         domains: &["prod"],
         before,
@@ -131,7 +137,7 @@ fn compile_text(text: &str, before: Option<&Arc<PolicySet>>, threads: usize) -> 
     let sources = Sources {
         policies: &policies,
         others: &[],
-        around: &Fingerprint::of(b""),
+        fragments: &Fingerprint::of(b""),
         issuers: &["corp"],
         domains: &[],
         before,
