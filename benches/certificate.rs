@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use countersign::authn::{self, CertificateKey, CertificateMemory, NoMemory, VerifiedCertificate};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::evidence::Xfcc;
+use countersign::request::Text;
 use countersign::trust::IssuerId;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rcgen::{
@@ -39,6 +40,7 @@ fn xfcc(c: &mut Criterion) {
     let mut group = c.benchmark_group("xfcc");
     for elements in [1u64, 4, 16] {
         let header = vec![element; usize::try_from(elements).expect("small")].join(",");
+        let header = Text::from(header);
         group.throughput(Throughput::Elements(elements));
         group.bench_function(format!("parse {elements}"), |b| {
             b.iter(|| Xfcc::parse(black_box(&header)).expect("well-formed"));

@@ -27,9 +27,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign::audit::{AuditLog, AuditOptions, AuditSettings, DecisionRecord};
+use countersign::audit::{AuditLog, AuditSettings};
 use countersign::authn::{self, Subject};
-use countersign::clock::{Clock as _, SystemClock};
+use countersign::clock::{Clock as _, Deadline, SystemClock};
 use countersign::envoy::{CheckService, decode, encode};
 use countersign::evidence::{self, Evidence};
 use countersign::pdp::{Kept, MemoryOptions, Outcome, Pdp, Recorder as _, Remembered, Snapshot};
@@ -73,7 +73,7 @@ struct Decided {
     view: RequestView,
     outcome: Outcome,
     log: AuditLog,
-    options: AuditOptions,
+    deadline: Deadline,
     _folder: TempDir,
 }
 
@@ -146,12 +146,12 @@ fn runtime() -> Runtime {
 }
 
 /// An audit log in a file.
-fn audit() -> (TempDir, AuditOptions, AuditLog) {
+fn audit() -> (TempDir, AuditLog) {
     let folder = tempfile::tempdir().unwrap();
     let settings: AuditSettings = serde_json::from_str(r#"{"file": "audit.jsonl"}"#).unwrap();
     let options = settings.options(folder.path()).unwrap();
     let log = AuditLog::start(&options, None).unwrap();
-    (folder, options, log)
+    (folder, log)
 }
 
 fn decided() -> Decided {
@@ -164,12 +164,17 @@ fn decided() -> Decided {
         (view, outcome)
     });
     assert!(outcome.decision.is_allow());
-    let (folder, options, log) = audit();
-    let decided = Decided { view, outcome, log, options, _folder: folder };
+    let (folder, log) = audit();
+    let decided = Decided {
+        view,
+        outcome,
+        log,
+        deadline: Deadline::within(Duration::from_secs(3600)),
+        _folder: folder,
+    };
     for _ in 0..WARM_UP {
         encoded(&decided);
         assert!(matches!(recorded(&decided), Kept::Done));
-        line(&decided);
     }
     decided
 }
@@ -181,19 +186,12 @@ fn encoded(decided: &Decided) -> Vec<u8> {
 }
 
 fn recorded(decided: &Decided) -> Kept {
-    decided.log.record(black_box(&decided.view), &decided.outcome, Duration::from_secs(1))
-}
-
-/// What the writer's thread does with a record, but for the file.
-fn line(decided: &Decided) -> Vec<u8> {
-    let Decided { view, outcome, options, .. } = decided;
-    let record = DecisionRecord::of(view, outcome, &options.claims, 1.0);
-    serde_json::to_vec(black_box(&record)).unwrap()
+    decided.log.record(black_box(&decided.view), &decided.outcome, &decided.deadline)
 }
 
 fn warm(shown: Shown) -> Warm {
     let (world, runtime) = (world(), runtime());
-    let (folder, _, log) = audit();
+    let (folder, log) = audit();
     let log = Arc::new(log);
     let service = runtime.block_on(async {
         let metrics = Arc::new(Metrics::new().unwrap());
@@ -258,13 +256,6 @@ fn record(decided: Decided) -> (Decided, Kept) {
     (decided, kept)
 }
 
-#[library_benchmark]
-#[bench::allow(decided())]
-fn record_and_line(decided: Decided) -> (Decided, Vec<u8>) {
-    let line = line(black_box(&decided));
-    (decided, line)
-}
-
 #[library_benchmark(teardown = allowed)]
 #[bench::leaf(warm(Shown::Leaf))]
 #[bench::hash(warm(Shown::Hash))]
@@ -276,15 +267,7 @@ fn whole_decision(warm: Warm) -> (Warm, Bytes) {
 
 library_benchmark_group!(
     name = check,
-    benchmarks = [
-        decode_check,
-        authenticate_warm,
-        evaluate,
-        encode_answer,
-        record,
-        record_and_line,
-        whole_decision
-    ]
+    benchmarks = [decode_check, authenticate_warm, evaluate, encode_answer, record, whole_decision]
 );
 
 main!(
