@@ -11,7 +11,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     // Absent parts are left out of the JSON form.
     prost_build::Config::new()
-        .type_attribute(".", "#[derive(serde::Serialize)]")
+        .type_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)]")
+        .type_attribute(".", "#[serde(default, deny_unknown_fields)]")
         .btree_map(["."])
         .field_attribute(".", "#[serde(skip_serializing_if = \"crate::audit::is_empty\")]")
         .compile_fds(compile("countersign/v1/decision.proto")?)?;

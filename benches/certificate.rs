@@ -13,6 +13,7 @@ use countersign::clock::{Clock as _, SystemClock};
 use countersign::demo::pki::FRONTEND;
 use countersign::envoy::decode;
 use countersign::evidence::{self, Xfcc};
+use countersign::request::Text;
 use countersign::trust::IssuerId;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -43,6 +44,7 @@ fn xfcc(c: &mut Criterion) {
     let mut group = c.benchmark_group("xfcc");
     for elements in [1u64, 4, 16] {
         let header = vec![element; usize::try_from(elements).expect("small")].join(",");
+        let header = Text::from(header);
         group.throughput(Throughput::Elements(elements));
         group.bench_function(format!("parse {elements}"), |b| {
             b.iter(|| Xfcc::parse(black_box(&header)).expect("well-formed"));

@@ -4,8 +4,11 @@
 //! repeated, explained and tested at any moment of history.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
@@ -32,6 +35,13 @@ pub struct FixedClock(Arc<AtomicI64>);
 /// Measures elapsed time on the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
+
+/// When something has to be done, counted from when it began.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    began: Stopwatch,
+    within: Duration,
+}
 
 // === impl UnixTime ===
 
@@ -156,6 +166,44 @@ impl Stopwatch {
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
+    }
+}
+
+// === impl Deadline ===
+
+impl Deadline {
+    /// `within` so long from now.
+    #[must_use]
+    pub fn within(within: Duration) -> Self {
+        Self { began: Stopwatch::start(), within }
+    }
+
+    /// Time since it began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// What is left of it.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.left_at(self.elapsed())
+    }
+
+    /// What is left of it when so much has `elapsed`.
+    #[must_use]
+    pub const fn left_at(&self, elapsed: Duration) -> Duration {
+        self.within.saturating_sub(elapsed)
+    }
+
+    /// What `future` comes to, where that is in time. Most futures are ready when they are asked, which takes no timer and no
+    /// look at the clock.
+    pub async fn meet<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        match poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => tokio::time::timeout(self.left(), future).await.ok(),
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
+use bytestring::ByteString;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use zeroize::{Zeroize, Zeroizing};
 
 /// A value that no formatter, log line or serializer can print; its memory is wiped when it is dropped.
@@ -13,7 +15,7 @@ pub struct Secret<T: Zeroize>(Zeroizing<T>);
 /// Secret text within the bytes that it arrived in: shared instead of copied, since copies are what leaks. No formatter
 /// prints it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SealedText(Bytes);
+pub struct SealedText(ByteString);
 
 /// SHA-256 of something secret or long: names it in caches, logs and audit records.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,32 +47,32 @@ impl SealedText {
     /// The text `part` of `whole`, which it lies in.
     #[must_use]
     pub fn within(whole: &Bytes, part: &str) -> Self {
-        Self(whole.slice_ref(part.as_bytes()))
+        // It is text, as `part` is.
+        Self(whole.slice_ref(part.as_bytes()).try_into().unwrap_or_default())
     }
 
     /// The text itself. Every call is a place for a reviewer to look at.
     #[must_use]
     pub fn expose(&self) -> &str {
-        // It was text when it was made.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 
     /// Its bytes, of which the same is to be said.
     #[must_use]
     pub fn expose_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.as_bytes()
     }
 
     /// The text's fingerprint.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.0)
+        Fingerprint::of(self.0.as_bytes())
     }
 }
 
 impl From<&str> for SealedText {
     fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
+        Self(text.into())
     }
 }
 
@@ -109,16 +111,8 @@ impl Fingerprint {
     /// A fingerprint that somebody else computed, as 64 hexadecimal digits in any case.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
-        let mut out = [0; 32];
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        if pairs.len() != out.len() || !rest.is_empty() {
-            return None;
-        }
-        for (byte, [high, low]) in out.iter_mut().zip(pairs) {
-            let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-            *byte = digit(*high)?.checked_mul(16)?.checked_add(digit(*low)?)?;
-        }
-        Some(Self(out))
+        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
+        bytes.try_into().ok().map(Self)
     }
 
     /// The 32 bytes.
@@ -150,12 +144,7 @@ impl fmt::Debug for Fingerprint {
 /// `bytes` in lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut out, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    HEXLOWER.encode(bytes)
 }
 
 #[cfg(test)]

@@ -3,8 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
+use serde::Deserialize as _;
+use serde_json::Value;
+
 use super::StartError;
-use crate::audit::{AuditLog, AuditOptions, DecisionRecord, Sink};
+use crate::audit::{AuditLog, AuditOptions, DecisionRecord, Record, Sink};
 use crate::clock::UnixTime;
 use crate::config::Config;
 use crate::telemetry::{Exports, LogEntry, LogSender};
@@ -37,26 +40,26 @@ fn collector(
 }
 
 impl Sink for Collector {
-    fn take(&mut self, records: &[Arc<DecisionRecord>]) -> io::Result<()> {
-        let entries = records.iter().map(|record| entry(record));
-        self.0.send(entries).map_err(io::Error::other)
+    fn take(&mut self, records: &[Record]) -> io::Result<()> {
+        let entries = records.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        self.0.send(entries.into_iter()).map_err(io::Error::other)
     }
 }
 
-fn entry(record: &DecisionRecord) -> LogEntry {
-    let own = |text: &String| text.clone();
-    LogEntry {
-        time: UnixTime::from_rfc3339(&record.time).unwrap_or(UnixTime::from_secs(0)),
-        is_denial: record.decision != "allow",
-        trace_id: own(&record.trace_id),
+fn entry(record: &Record) -> io::Result<LogEntry> {
+    let body: Value = serde_json::from_slice(record.line())?;
+    let own = DecisionRecord::deserialize(&body)?;
+    Ok(LogEntry {
+        time: UnixTime::from_rfc3339(&own.time).unwrap_or(UnixTime::from_secs(0)),
+        is_denial: !record.allows(),
+        trace_id: own.trace_id,
         attributes: vec![
-            ("countersign.decision_id", own(&record.decision_id)),
-            ("countersign.decision", own(&record.decision)),
-            ("countersign.reason", own(&record.reason)),
-            ("countersign.policy", own(&record.policy)),
-            ("countersign.rule", own(&record.rule)),
+            ("countersign.decision_id", own.decision_id),
+            ("countersign.decision", own.decision),
+            ("countersign.reason", own.reason),
+            ("countersign.policy", own.policy),
+            ("countersign.rule", own.rule),
         ],
-        // A record is plain data: it always has a JSON form.
-        body: serde_json::to_value(record).unwrap_or_default(),
-    }
+        body,
+    })
 }

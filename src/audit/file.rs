@@ -11,7 +11,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::DecisionRecord;
+use super::Record;
 use super::sink::{Lines, Sink, lines};
 use crate::clock::Stopwatch;
 
@@ -124,8 +124,8 @@ impl FileSink {
     }
 
     /// Writes as many of `records` as fit into one file.
-    fn write(&mut self, records: &[Arc<DecisionRecord>]) -> io::Result<()> {
-        let text = lines(records)?;
+    fn write(&mut self, records: &[Record]) -> io::Result<()> {
+        let text = lines(records);
         let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
         // What cannot be put aside goes on growing: a record is worth more than a tidy folder.
         if let Err(error) = self.rotate(bytes) {
@@ -137,7 +137,7 @@ impl FileSink {
 }
 
 impl Sink for FileSink {
-    fn take(&mut self, records: &[Arc<DecisionRecord>]) -> io::Result<()> {
+    fn take(&mut self, records: &[Record]) -> io::Result<()> {
         if let Err(error) = self.follow() {
             tracing::warn!(%error, "the audit file was moved away and cannot be opened again");
         }
@@ -163,10 +163,8 @@ fn aside(path: &Path, turns: u16) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn records(ids: std::ops::Range<u64>) -> Vec<Arc<DecisionRecord>> {
-        let record =
-            |id: u64| DecisionRecord { decision_id: format!("{id:04}"), ..Default::default() };
-        ids.map(|id| Arc::new(record(id))).collect()
+    fn records(ids: std::ops::Range<u64>) -> Vec<Record> {
+        ids.map(|id| Record::brief("allow", id)).collect()
     }
 
     fn ids(path: &Path) -> Vec<u64> {
@@ -182,7 +180,7 @@ mod tests {
     fn a_full_file_is_put_aside_and_only_so_many_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
-        let line = u64::try_from(lines(&records(0..1)).unwrap().len()).unwrap();
+        let line = u64::try_from(lines(&records(0..1)).len()).unwrap();
         let rotation = Some(Rotation { max_bytes: 3 * line, keep: 2 });
         let mut sink = FileSink::open(&path, rotation, Arc::default()).unwrap();
         for id in 0..11 {

@@ -12,7 +12,8 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use super::file::FileSink;
 use super::sink::{Lines, Sink};
 use super::writer::{self, Message};
-use super::{AuditOptions, AuditTarget, DecisionRecord, OnFull, RecordedClaims};
+use super::{AuditOptions, AuditTarget, OnFull, Record, RecordedClaims};
+use crate::clock::Deadline;
 use crate::pdp::{Kept, Outcome, Recorder};
 use crate::reason::Reason;
 use crate::request::RequestView;
@@ -127,25 +128,23 @@ impl AuditLog {
         self.is_sampled(outcome).then_some(self.sample_allows)
     }
 
-    fn keep(&self, record: DecisionRecord, left: Duration) -> Kept {
-        let allows = record.decision == "allow";
-        let record = Arc::new(record);
+    fn keep(&self, record: &Record, deadline: &Deadline) -> Kept {
         match self.on_full {
             OnFull::Drop => {
-                self.lanes.iter().for_each(|lane| lane.offer(&record));
+                self.lanes.iter().for_each(|lane| lane.offer(record));
                 Kept::Done
             }
-            OnFull::Block(bound) => self.wait_for_room(&record, bound.min(left)),
-            OnFull::Deny if allows => self.insist(&record),
+            OnFull::Block(bound) => self.wait_for_room(record, bound.min(deadline.left())),
+            OnFull::Deny if record.allows() => self.insist(record),
             // Nothing is allowed by it.
             OnFull::Deny => {
-                self.lanes.iter().for_each(|lane| lane.offer(&record));
+                self.lanes.iter().for_each(|lane| lane.offer(record));
                 Kept::Done
             }
         }
     }
 
-    fn wait_for_room(&self, record: &Arc<DecisionRecord>, bound: Duration) -> Kept {
+    fn wait_for_room(&self, record: &Record, bound: Duration) -> Kept {
         let full: Vec<_> = self.lanes.iter().filter(|lane| !lane.has_taken(record)).collect();
         if full.is_empty() {
             return Kept::Done;
@@ -159,7 +158,7 @@ impl AuditLog {
     }
 
     /// Keeps the record in every sink or in none.
-    fn insist(&self, record: &Arc<DecisionRecord>) -> Kept {
+    fn insist(&self, record: &Record) -> Kept {
         let mut places = Vec::with_capacity(self.lanes.len());
         for lane in &self.lanes {
             let Ok(place) = lane.queue.try_reserve() else {
@@ -170,21 +169,21 @@ impl AuditLog {
         }
         for (lane, place) in places {
             lane.announce();
-            place.send(Message::Record(Arc::clone(record)));
+            place.send(Message::Record(record.clone()));
         }
         Kept::Done
     }
 }
 
 impl Recorder for AuditLog {
-    fn record(&self, view: &RequestView, outcome: &Outcome, left: Duration) -> Kept {
+    fn record(&self, view: &RequestView, outcome: &Outcome, deadline: &Deadline) -> Kept {
         let Some(rate) = self.rate_of(outcome) else {
             for lane in &self.lanes {
                 lane.counts.unsampled.fetch_add(1, Ordering::Relaxed);
             }
             return Kept::Done;
         };
-        self.keep(DecisionRecord::of(view, outcome, &self.claims, rate), left)
+        self.keep(&Record::of(view, outcome, &self.claims, rate), deadline)
     }
 }
 
@@ -210,9 +209,9 @@ impl Lane {
     }
 
     /// Whether there was room for the record.
-    fn has_taken(&self, record: &Arc<DecisionRecord>) -> bool {
+    fn has_taken(&self, record: &Record) -> bool {
         self.announce();
-        let taken = self.queue.try_send(Message::Record(Arc::clone(record))).is_ok();
+        let taken = self.queue.try_send(Message::Record(record.clone())).is_ok();
         if !taken {
             self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
         }
@@ -220,20 +219,16 @@ impl Lane {
     }
 
     /// Keeps the record, or counts that it is lost.
-    fn offer(&self, record: &Arc<DecisionRecord>) {
+    fn offer(&self, record: &Record) {
         if !self.has_taken(record) {
             self.counts.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Keeps the record once there is room, or counts that it is lost.
-    fn wait(
-        &self,
-        record: &Arc<DecisionRecord>,
-        bound: Duration,
-    ) -> impl Future<Output = ()> + Send + use<> {
+    fn wait(&self, record: &Record, bound: Duration) -> impl Future<Output = ()> + Send + use<> {
         let (queue, counts) = (self.queue.clone(), Arc::clone(&self.counts));
-        let record = Arc::clone(record);
+        let record = record.clone();
         async move {
             counts.waiting.fetch_add(1, Ordering::Relaxed);
             let sent = tokio::time::timeout(bound, queue.send(Message::Record(record))).await;

@@ -1,6 +1,9 @@
 //! The audit record: one per decision, written off the hot path to where operators want it.
 
+#[cfg(test)]
+mod example;
 mod file;
+mod json;
 mod log;
 mod options;
 mod record;
@@ -10,7 +13,7 @@ mod writer;
 pub use file::Rotation;
 pub use log::{AuditCounts, AuditLog};
 pub use options::{AuditOptions, AuditSettings, AuditTarget, Nothing, OnFull};
-pub use record::{DecisionRecord, RecordedClaims};
+pub use record::{DecisionRecord, Record, RecordedClaims};
 pub use sink::Sink;
 
 /// Whether a field of a record is left out of its JSON form; named by the generated code.

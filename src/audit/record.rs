@@ -1,17 +1,19 @@
-//! An [`Outcome`] as the decision record of `proto/countersign/v1/decision.proto`.
+//! An [`Outcome`] as a line of JSON: the decision record of `proto/countersign/v1/decision.proto`.
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde_json::Value;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
+use super::json::{Object, object};
 use crate::authn::{Binding, PeerIdentity, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::pdp::{CacheHits, Outcome};
-use crate::policy::{Annotations, Decision, RuleName, ShadowOutcome, Truth};
+use crate::policy::{Decision, RuleName, ShadowOutcome, Truth};
 use crate::request::{Endpoint, RequestView, TraceParent};
 use crate::secret::{Fingerprint, hex};
+use crate::spiffe::SpiffeId;
 
 mod wire {
     #![expect(
@@ -23,6 +25,16 @@ mod wire {
 }
 
 pub use wire::DecisionRecord;
+
+/// A decision record as one line of JSON: written once, whoever is to have it.
+#[derive(Clone, Debug)]
+pub struct Record {
+    line: Bytes,
+    allows: bool,
+}
+
+/// Most records have room in this many bytes.
+const USUAL_BYTES: usize = 1536;
 
 /// The claims of tokens that may be in a record, by JSON pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,46 +56,75 @@ const MAX_PARAMETER_NAME: usize = 24;
 /// Most query parameters that are shown.
 const MAX_PARAMETERS: usize = 32;
 
-// === impl DecisionRecord ===
+// === impl Record ===
 
-impl DecisionRecord {
+impl Record {
     /// What may be kept of one decision, of which the part `rate` is recorded.
     #[must_use]
     pub fn of(view: &RequestView, outcome: &Outcome, claims: &RecordedClaims, rate: f64) -> Self {
-        let (reason, detail) = match &outcome.decision {
-            Decision::Allow(_) => (String::new(), String::new()),
-            Decision::Deny(denial) => {
-                let rejection = denial.rejection();
-                (rejection.reason().as_str().to_owned(), rejection.detail().to_owned())
-            }
-        };
-        let (policy, rule) = outcome.decision.rule().map(names).unwrap_or_default();
-        let subject = outcome.subject.as_ref();
-        let tokens = subject.and_then(|s| s.tokens().verified());
-        Self {
-            decision_id: outcome.id.to_string(),
-            time: rfc3339(outcome.at),
-            decision: if outcome.decision.is_allow() { "allow" } else { "deny" }.to_owned(),
-            reason,
-            detail,
-            policy,
-            rule,
-            revision: outcome.revision.to_string(),
-            duration_us: u64::try_from(outcome.elapsed.as_micros()).unwrap_or(u64::MAX),
-            request: Some(request(view)),
-            peer: subject.and_then(|s| s.peer().verified()).map(peer),
-            tokens: tokens.into_iter().flatten().map(|one| token(one, claims)).collect(),
-            shadows: outcome.decision.shadows().iter().map(shadow).collect(),
-            annotations: owned(outcome.decision.annotations()),
-            trace_id: TraceParent::of(&view.headers)
-                .map(|parent| hex(&parent.trace_id))
-                .unwrap_or_default(),
-            mode: "enforce".to_owned(),
-            sample_rate: if rate < 1.0 { rate } else { 0.0 },
-            cache_hits: Some(outcome.cache_hits)
-                .filter(|hits| *hits != CacheHits::default())
-                .map(|CacheHits { certificates, tokens }| wire::CacheHits { certificates, tokens }),
-        }
+        let mut line = Vec::with_capacity(USUAL_BYTES);
+        object(&mut line, |record| decision(view, outcome, claims, rate, record));
+        line.push(b'\n');
+        Self { line: line.into(), allows: outcome.decision.is_allow() }
+    }
+
+    /// Whether it is of a request that was allowed.
+    #[must_use]
+    pub const fn allows(&self) -> bool {
+        self.allows
+    }
+
+    /// A JSON object, and the end of its line.
+    #[must_use]
+    pub fn line(&self) -> &[u8] {
+        &self.line
+    }
+}
+
+fn decision(
+    view: &RequestView,
+    outcome: &Outcome,
+    claims: &RecordedClaims,
+    rate: f64,
+    record: &mut Object<'_>,
+) {
+    let decision = &outcome.decision;
+    record.text("decision_id", &outcome.id.to_string());
+    record.text("time", &rfc3339(outcome.at));
+    record.text("decision", if decision.is_allow() { "allow" } else { "deny" });
+    if let Decision::Deny(denial) = decision {
+        record.text("reason", denial.rejection().reason().as_str());
+        record.text("detail", denial.rejection().detail());
+    }
+    if let Some(rule) = decision.rule() {
+        name(rule, record);
+    }
+    record.text("revision", outcome.revision.as_str());
+    record.number("duration_us", u64::try_from(outcome.elapsed.as_micros()).unwrap_or(u64::MAX));
+    record.object("request", |asked| request(view, asked));
+    let subject = outcome.subject.as_ref();
+    if let Some(verified) = subject.and_then(|subject| subject.peer().verified()) {
+        record.object("peer", |own| peer(verified, own));
+    }
+    let tokens = subject.and_then(|subject| subject.tokens().verified()).into_iter().flatten();
+    record.list("tokens", tokens, |one, out| object(out, |own| token(one, claims, own)));
+    record.list("shadows", decision.shadows(), |one, out| object(out, |own| shadow(one, own)));
+    if !decision.annotations().is_empty() {
+        record.object("annotations", |notes| {
+            decision.annotations().iter().for_each(|(name, value)| notes.entry(name, value));
+        });
+    }
+    if let Some(parent) = TraceParent::of(&view.headers) {
+        record.text("trace_id", &hex(&parent.trace_id));
+    }
+    record.text("mode", "enforce");
+    record.fraction("sample_rate", if rate < 1.0 { rate } else { 0.0 });
+    let CacheHits { certificates, tokens } = outcome.cache_hits;
+    if outcome.cache_hits != CacheHits::default() {
+        record.object("cache_hits", |hits| {
+            hits.number("certificates", certificates.into());
+            hits.number("tokens", tokens.into());
+        });
     }
 }
 
@@ -103,11 +144,6 @@ impl RecordedClaims {
 
     fn has(&self, pointer: &str) -> bool {
         self.0.iter().any(|own| own == pointer)
-    }
-
-    /// `value`, where the claim at `pointer` may be recorded.
-    fn allow<T: Default>(&self, pointer: &str, value: T) -> T {
-        if self.has(pointer) { value } else { T::default() }
     }
 
     /// The claims that have no field of their own.
@@ -132,27 +168,21 @@ fn shown(value: &Value) -> String {
     text.chars().take(MAX_CLAIM_CHARS).collect()
 }
 
-fn names(rule: &RuleName) -> (String, String) {
-    (rule.policy.to_string(), rule.rule.to_string())
+fn name(rule: &RuleName, record: &mut Object<'_>) {
+    record.text("policy", &rule.policy);
+    record.text("rule", &rule.rule);
 }
 
-fn owned(annotations: &Annotations) -> BTreeMap<String, String> {
-    annotations.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-}
-
-fn request(view: &RequestView) -> wire::Request {
+fn request(view: &RequestView, request: &mut Object<'_>) {
     let address = |endpoint: &Endpoint| endpoint.address.map(|address| address.to_string());
-    let path = view.raw_path.split(['?', '#']).next().unwrap_or_default();
-    wire::Request {
-        id: view.id.to_string(),
-        method: view.method.to_string(),
-        host: view.raw_host.to_string(),
-        path: path.to_owned(),
-        source: address(&view.source).unwrap_or_default(),
-        scheme: view.scheme.to_string(),
-        destination: address(&view.destination).unwrap_or_default(),
-        query: redacted(&view.raw_path),
-    }
+    request.text("id", &view.id);
+    request.text("method", &view.method);
+    request.text("host", &view.raw_host);
+    request.text("path", view.raw_path.split(['?', '#']).next().unwrap_or_default());
+    request.text("source", &address(&view.source).unwrap_or_default());
+    request.text("scheme", &view.scheme);
+    request.text("destination", &address(&view.destination).unwrap_or_default());
+    request.text("query", &redacted(&view.raw_path));
 }
 
 /// The query of `target` with the names of its parameters and none of their values. What is no plain name may be a value,
@@ -176,61 +206,94 @@ fn redacted(target: &str) -> String {
     shown.join("&")
 }
 
-fn peer(peer: &PeerIdentity) -> wire::Peer {
-    wire::Peer {
-        trust_domain: peer.trust_domain().to_owned(),
-        spiffe: peer.spiffe().map(ToString::to_string).unwrap_or_default(),
-        evidence: peer.level().as_str().to_owned(),
-        subject: peer.subject().unwrap_or_default().to_owned(),
-        issuer: peer.issuer().unwrap_or_default().to_owned(),
-        serial: peer.serial().unwrap_or_default().to_owned(),
-        fingerprint: peer.certificate().map(Fingerprint::to_hex).unwrap_or_default(),
-        not_after: peer.not_after().map(rfc3339).unwrap_or_default(),
+fn peer(peer: &PeerIdentity, record: &mut Object<'_>) {
+    record.text("trust_domain", peer.trust_domain());
+    record.text("spiffe", peer.spiffe().map(SpiffeId::as_str).unwrap_or_default());
+    record.text("evidence", peer.level().as_str());
+    record.text("subject", peer.subject().unwrap_or_default());
+    record.text("issuer", peer.issuer().unwrap_or_default());
+    record.text("serial", peer.serial().unwrap_or_default());
+    record.text("fingerprint", &peer.certificate().map(Fingerprint::to_hex).unwrap_or_default());
+    record.text("not_after", &peer.not_after().map(rfc3339).unwrap_or_default());
+}
+
+fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut Object<'_>) {
+    record.text("issuer_name", token.issuer_name());
+    record.text("issuer", token.issuer());
+    if claims.has(SUBJECT) {
+        record.text("subject", token.subject().unwrap_or_default());
+    }
+    if claims.has(CLIENT) {
+        record.text("client", token.client().unwrap_or_default());
+    }
+    if claims.has(AUDIENCE) {
+        record.texts("audiences", token.audiences().iter().map(String::as_str));
+    }
+    if claims.has(SCOPE) {
+        record.texts("scopes", token.scopes().iter().map(String::as_str));
+    }
+    let hashed = |id: &str| Fingerprint::of(id.as_bytes()).to_hex();
+    record.text("token_id_hash", &token.token_id().map(hashed).unwrap_or_default());
+    record.text("key_id", token.key_id().unwrap_or_default());
+    record.text("expires_at", &rfc3339(token.expires_at()));
+    let binding = match token.binding() {
+        Binding::None => "none",
+        Binding::Certificate => "certificate",
+        Binding::Dpop => "dpop",
+    };
+    record.text("binding", binding);
+    let further = claims.further(token);
+    if !further.is_empty() {
+        record.object("claims", |claims| {
+            further.iter().for_each(|(pointer, value)| claims.entry(pointer, value));
+        });
     }
 }
 
-fn token(token: &TokenIdentity, claims: &RecordedClaims) -> wire::Token {
-    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-    wire::Token {
-        issuer_name: token.issuer_name().to_owned(),
-        issuer: token.issuer().to_owned(),
-        subject: claims.allow(SUBJECT, text(token.subject())),
-        client: claims.allow(CLIENT, text(token.client())),
-        audiences: claims.allow(AUDIENCE, token.audiences().to_vec()),
-        scopes: claims.allow(SCOPE, token.scopes().to_vec()),
-        token_id_hash: token
-            .token_id()
-            .map(|id| Fingerprint::of(id.as_bytes()).to_hex())
-            .unwrap_or_default(),
-        key_id: text(token.key_id()),
-        expires_at: rfc3339(token.expires_at()),
-        binding: match token.binding() {
-            Binding::None => "none",
-            Binding::Certificate => "certificate",
-            Binding::Dpop => "dpop",
-        }
-        .to_owned(),
-        claims: claims.further(token),
-    }
-}
-
-fn shadow(shadow: &ShadowOutcome) -> wire::Shadow {
-    let (policy, rule) = names(&shadow.rule);
-    wire::Shadow {
-        policy,
-        rule,
-        effect: shadow.effect.as_str().to_owned(),
-        indeterminate: shadow.satisfied != Truth::True,
-        changes: shadow.changes,
-    }
+fn shadow(shadow: &ShadowOutcome, record: &mut Object<'_>) {
+    name(&shadow.rule, record);
+    record.text("effect", shadow.effect.as_str());
+    record.flag("indeterminate", shadow.satisfied != Truth::True);
+    record.flag("changes", shadow.changes);
 }
 
 /// RFC 3339 in UTC, always with three digits of milliseconds; empty for a moment outside the years that it can write.
 fn rfc3339(moment: UnixTime) -> String {
     let second = OffsetDateTime::from_unix_timestamp(moment.as_secs()).ok();
-    let text = second.and_then(|second| second.format(&Rfc3339).ok()).unwrap_or_default();
-    let millis = moment.as_millis().rem_euclid(1000);
-    text.strip_suffix('Z').map(|whole| format!("{whole}.{millis:03}Z")).unwrap_or_default()
+    let Some(second) = second.filter(|second| (0..=9999).contains(&second.year())) else {
+        return String::new();
+    };
+    let (date, time) = (second.date(), second.time());
+    let millis = moment.as_millis().rem_euclid(1000).unsigned_abs();
+    let mut text = String::with_capacity("2026-11-22T10:00:00.000Z".len());
+    let mut digits = |number: u64, most: u64, then: char| {
+        let places = std::iter::successors(Some(most), |place| Some(place / 10).filter(|p| *p > 0));
+        let digit = |place| u32::try_from(number / place % 10).ok();
+        text.extend(places.filter_map(|place| char::from_digit(digit(place)?, 10)));
+        text.push(then);
+    };
+    digits(date.year().unsigned_abs().into(), 1000, '-');
+    digits(u8::from(date.month()).into(), 10, '-');
+    digits(date.day().into(), 10, 'T');
+    digits(time.hour().into(), 10, ':');
+    digits(time.minute().into(), 10, ':');
+    digits(time.second().into(), 10, '.');
+    digits(millis, 100, 'Z');
+    text
+}
+
+#[cfg(test)]
+impl Record {
+    /// Of a decision of which no more is known.
+    pub(super) fn brief(decision: &str, id: u64) -> Self {
+        let line = format!("{{\"decision_id\":\"{id:04}\",\"decision\":\"{decision}\"}}\n");
+        Self { line: line.into(), allows: decision == "allow" }
+    }
+
+    /// As the schema has it.
+    pub(super) fn read(&self) -> DecisionRecord {
+        serde_json::from_slice(&self.line).unwrap()
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! A place that takes records: lines on a stream here, files and the collector elsewhere.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 
-use super::DecisionRecord;
+use super::Record;
 
 /// A place that takes records. Called by a thread of its own, which may be kept waiting.
 pub trait Sink: Send {
@@ -11,7 +10,7 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// Why they are lost.
-    fn take(&mut self, records: &[Arc<DecisionRecord>]) -> io::Result<()>;
+    fn take(&mut self, records: &[Record]) -> io::Result<()>;
 }
 
 /// JSON lines on a stream.
@@ -44,18 +43,12 @@ impl<W: Write> Lines<W> {
 }
 
 impl<W: Write + Send> Sink for Lines<W> {
-    fn take(&mut self, records: &[Arc<DecisionRecord>]) -> io::Result<()> {
-        let text = lines(records)?;
-        self.write(&text)
+    fn take(&mut self, records: &[Record]) -> io::Result<()> {
+        self.write(&lines(records))
     }
 }
 
 /// One JSON object per line.
-pub(super) fn lines(records: &[Arc<DecisionRecord>]) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    for record in records {
-        serde_json::to_writer(&mut text, &**record)?;
-        text.push(b'\n');
-    }
-    Ok(text)
+pub(super) fn lines(records: &[Record]) -> Vec<u8> {
+    records.iter().map(Record::line).collect::<Vec<_>>().concat()
 }

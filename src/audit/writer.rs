@@ -1,25 +1,24 @@
 //! The thread of one sink: takes what waits, all of it at once, and counts what becomes of it.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 
-use super::{AuditCounts, DecisionRecord, Sink};
+use super::{AuditCounts, Record, Sink};
 use crate::clock::Stopwatch;
 
 /// What a writer is told.
 #[derive(Debug)]
 pub(super) enum Message {
-    Record(Arc<DecisionRecord>),
+    Record(Record),
     Close,
 }
 
 /// Most records that are written at a time: half a megabyte.
-const MAX_BATCH: usize = 512;
+pub(super) const MAX_BATCH: usize = 512;
 
 /// A disk that is full for an hour is sixty lines in the log.
 const SAY_AGAIN: Duration = Duration::from_mins(1);
@@ -62,7 +61,7 @@ pub(super) fn run(
 }
 
 /// Waits for a record and takes those behind it; whether there can be more.
-fn gather(queue: &mut Receiver<Message>, batch: &mut Vec<Arc<DecisionRecord>>) -> bool {
+fn gather(queue: &mut Receiver<Message>, batch: &mut Vec<Record>) -> bool {
     let mut next = queue.blocking_recv();
     loop {
         match next {

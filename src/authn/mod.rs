@@ -27,7 +27,7 @@ pub use peer::{
     HopPlace, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate, verdicts,
     verify as verify_peer, verify_traced as verify_peer_traced,
 };
-pub use signed::{SignedToken, TokenMemory};
+pub use signed::{SignedToken, TokenMemory, is_remembered};
 pub use token::{Presenter, TokenCheck, TokenIdentity, verify_all as verify_tokens_traced};
 pub use trace::{NoTrace, Trace};
 

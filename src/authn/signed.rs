@@ -51,6 +51,12 @@ pub trait TokenMemory: fmt::Debug + Send + Sync {
     fn keep(&self, token: &Arc<SignedToken>, lifetime: Duration);
 }
 
+/// Whether `memory` has `token`.
+#[must_use]
+pub fn is_remembered(token: &PresentedToken, memory: &dyn TokenMemory) -> bool {
+    memory.recall(&token.fingerprint()).is_some_and(|known| known.is(token))
+}
+
 /// What the allocator takes for an allocation beside what was asked for, on average.
 const ALLOCATION_OVERHEAD: usize = 8;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 
-use crate::clock::Stopwatch;
+use crate::clock::Deadline;
 use crate::envoy::grpc::{self, Received};
 use crate::envoy::server::{Counted, ListenerStatus};
 use crate::envoy::{decode, encode};
@@ -28,8 +28,8 @@ pub struct CheckService {
 /// A check that is on its way to its answer.
 #[derive(Debug)]
 pub(super) struct Arrival {
-    since: Stopwatch,
-    within: Duration,
+    /// When the answer has to be there.
+    pub(super) deadline: Deadline,
     /// `None` where there is too much to do already.
     admitted: Option<Counted>,
 }
@@ -39,11 +39,6 @@ pub(super) struct Arrival {
 impl Arrival {
     pub(super) const fn is_admitted(&self) -> bool {
         self.admitted.is_some()
-    }
-
-    /// How long the answer may still take.
-    pub(super) fn left(&self) -> Duration {
-        self.within.saturating_sub(self.since.elapsed())
     }
 }
 
@@ -91,12 +86,12 @@ impl CheckService {
     /// Counts a check that is to be answered `within` so long from now.
     pub(super) fn arrive(&self, within: Duration) -> Arrival {
         let admitted = Counted::below(self.most, &self.status, |status| &status.checks);
-        Arrival { since: Stopwatch::start(), within, admitted }
+        Arrival { deadline: Deadline::within(within), admitted }
     }
 
     /// The answer to what was received, framed.
     pub(super) async fn conclude(&self, arrival: Arrival, received: Received) -> Bytes {
-        let pdp = self.pdp.pin_since(arrival.since, arrival.within);
+        let pdp = self.pdp.pin_until(arrival.deadline);
         let (view, outcome) = match received.and_then(|message| decode(message, pdp.sealed())) {
             Ok((view, credentials)) => {
                 let outcome = decide(&pdp, &view, credentials).await;
@@ -104,15 +99,15 @@ impl CheckService {
             }
             Err(rejection) => (RequestView::unreadable(rejection.clone()), pdp.refuse(rejection)),
         };
-        let outcome = self.record(&view, outcome, arrival.left()).await;
+        let outcome = self.record(&view, outcome, &arrival.deadline).await;
         self.observe(&view, &outcome);
         grpc::frame(|out| encode(&view, &outcome, out))
     }
 
     /// Has the decision recorded; where that cannot be and has to be, it is a denial instead.
-    async fn record(&self, view: &RequestView, outcome: Outcome, left: Duration) -> Outcome {
+    async fn record(&self, view: &RequestView, outcome: Outcome, deadline: &Deadline) -> Outcome {
         let Some(recorder) = &self.recorder else { return outcome };
-        match recorder.record(view, &outcome, left) {
+        match recorder.record(view, &outcome, deadline) {
             Kept::Done => outcome,
             Kept::Later(kept) => {
                 kept.await;
@@ -122,7 +117,7 @@ impl CheckService {
                 let decision = outcome.decision.withdrawn(rejection);
                 let outcome = Outcome { decision, sealed: Vec::new(), ..outcome };
                 // The denial is recorded where there is room for it.
-                let _ = recorder.record(view, &outcome, Duration::ZERO);
+                let _ = recorder.record(view, &outcome, &Deadline::within(Duration::ZERO));
                 outcome
             }
         }

@@ -148,9 +148,9 @@ fn xfcc(credentials: &CredentialHeaders) -> Result<Option<Xfcc>, Rejection> {
         return Err(Reason::XfccMalformed.because("`x-forwarded-client-cert` is on several lines"));
     }
     let text = line
-        .as_str()
-        .map_err(|_| Reason::XfccMalformed.because("`x-forwarded-client-cert` is not UTF-8"))?;
-    let xfcc = Xfcc::parse(text)?;
+        .to_text()
+        .ok_or_else(|| Reason::XfccMalformed.because("`x-forwarded-client-cert` is not UTF-8"))?;
+    let xfcc = Xfcc::parse(&text)?;
     Ok(Some(xfcc).filter(|xfcc| !xfcc.elements().is_empty()))
 }
 

@@ -9,6 +9,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
+
 use super::certificate::PresentedCertificate;
 use super::peer::PeerSource;
 use crate::limits::{MAX_SUBJECT_ALT_NAMES, MAX_XFCC_BYTES, MAX_XFCC_ELEMENTS};
@@ -69,11 +71,12 @@ impl Xfcc {
     ///
     /// # Errors
     /// `xfcc_malformed` where the text does not follow the grammar or is over a limit.
-    pub fn parse(text: &str) -> Result<Self, Rejection> {
+    pub fn parse(whole: &Text) -> Result<Self, Rejection> {
+        let text = whole.as_str();
         if text.len() > MAX_XFCC_BYTES {
             return Err(malformed(format!("longer than {MAX_XFCC_BYTES} bytes")));
         }
-        if text.contains(char::is_control) {
+        if has_control(text) {
             return Err(malformed("has a control character"));
         }
         let mut xfcc = Self::default();
@@ -85,7 +88,7 @@ impl Xfcc {
             if xfcc.elements.len() == MAX_XFCC_ELEMENTS {
                 return Err(malformed(format!("more than {MAX_XFCC_ELEMENTS} elements")));
             }
-            let more = xfcc.element(&mut rest)?;
+            let more = xfcc.element(whole, &mut rest)?;
             if !more {
                 return Ok(xfcc);
             }
@@ -105,7 +108,7 @@ impl Xfcc {
     }
 
     /// Reads one element off `rest`; whether another one follows.
-    fn element(&mut self, rest: &mut &str) -> Result<bool, Rejection> {
+    fn element(&mut self, whole: &Text, rest: &mut &str) -> Result<bool, Rejection> {
         let mut draft = Draft::default();
         let more = loop {
             let (pair, next) = read_pair(rest)?;
@@ -117,7 +120,7 @@ impl Xfcc {
             }
         };
         self.unknown_keys = self.unknown_keys.saturating_add(draft.unknown_keys);
-        self.elements.push(draft.finish()?);
+        self.elements.push(draft.finish(whole)?);
         Ok(more)
     }
 }
@@ -182,14 +185,14 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish(self) -> Result<XfccElement, Rejection> {
+    fn finish(self, whole: &Text) -> Result<XfccElement, Rejection> {
         let filled = |value: Option<&'a str>| value.filter(|value| !value.is_empty());
         let hash = filled(self.hash).map(parse_hash).transpose()?;
         let (cert, chain) = (filled(self.cert), filled(self.chain));
         let certificate = PresentedCertificate::url_encoded(
             PeerSource::Xfcc,
-            cert.map(Text::from),
-            chain.map(Text::from),
+            cert.map(|cert| whole.within(cert)),
+            chain.map(|chain| whole.within(chain)),
         );
         Ok(XfccElement { hash, certificate, ..self.element })
     }
@@ -198,7 +201,8 @@ impl<'a> Draft<'a> {
 /// Takes one pair and the separator after it off `rest`.
 fn read_pair<'a>(rest: &mut &'a str) -> Result<(Pair<'a>, Next), Rejection> {
     let (key, after) = rest
-        .find(['=', ';', ',', '"'])
+        .bytes()
+        .position(|b| matches!(b, b'=' | b';' | b',' | b'"'))
         .and_then(|at| rest.split_at_checked(at))
         .and_then(|(key, after)| Some((key, after.strip_prefix('=')?)))
         .ok_or_else(|| malformed("has a part that is not `key=value`"))?;
@@ -212,7 +216,7 @@ fn read_pair<'a>(rest: &mut &'a str) -> Result<(Pair<'a>, Next), Rejection> {
             (value, true, after)
         }
         None => {
-            let end = after.find([';', ',']).unwrap_or(after.len());
+            let end = memchr2(b';', b',', after.as_bytes()).unwrap_or(after.len());
             let (value, after) = after.split_at_checked(end).unwrap_or((after, ""));
             (value.trim_end_matches([' ', '\t']), false, after)
         }
@@ -226,19 +230,26 @@ fn read_pair<'a>(rest: &mut &'a str) -> Result<(Pair<'a>, Next), Rejection> {
 
 /// The text up to the closing quote, and what comes after it. A backslash takes the next character with it.
 fn read_quoted(inside: &str) -> Result<(&str, &str), Rejection> {
-    let mut escaped = false;
-    for (at, b) in inside.bytes().enumerate() {
-        match b {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => {
-                let (value, after) = inside.split_at_checked(at).unwrap_or_default();
-                return Ok((value, after.strip_prefix('"').unwrap_or_default()));
-            }
-            _ => {}
+    let mut from = 0;
+    while let Some(found) = memchr2(b'"', b'\\', inside.as_bytes().get(from..).unwrap_or_default())
+    {
+        let at = from.saturating_add(found);
+        if let Some((value, after)) = inside.split_at_checked(at)
+            && let Some(after) = after.strip_prefix('"')
+        {
+            return Ok((value, after));
         }
+        from = at.saturating_add(2);
     }
     Err(malformed("has a quote that is not closed"))
+}
+
+/// Whether there is a control character in it.
+fn has_control(text: &str) -> bool {
+    // Looks at every byte whatever it finds, which a processor does many at a time.
+    let plain = |b: u8| (b' '..=b'~').contains(&b);
+    let all_plain = text.as_bytes().iter().fold(true, |all, b| all & plain(*b));
+    !all_plain && text.contains(char::is_control)
 }
 
 /// What `after` goes on with; `rest` is moved behind the separator. White space may stand around the comma, where an

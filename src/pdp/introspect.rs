@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 
 use self::client::{Ask, HttpsClient};
 use self::endpoint::{Endpoint, lock};
-use crate::authn::TokenMemory;
+use crate::authn::{TokenMemory, is_remembered};
 use crate::clock::Clock;
 use crate::evidence::PresentedToken;
 use crate::trust::{Introspection, Issuer, KeySource, Material, TrustStore};
@@ -68,9 +68,7 @@ impl Introspector {
         patience: Duration,
         material: &mut Material,
     ) {
-        let unknown = |token: &&PresentedToken| {
-            memory.recall(&token.fingerprint()).is_none_or(|known| !known.is(token))
-        };
+        let unknown = |token: &&PresentedToken| !is_remembered(token, memory);
         let questions = tokens.iter().filter(unknown).filter_map(|token| {
             let (issuer, source) = endpoint_of(token, trust)?;
             let endpoint = self.find(source)?;

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::authn::TokenMemory;
-use crate::clock::{Clock, Stopwatch, UnixTime};
+use crate::clock::{Clock, Deadline, UnixTime};
 use crate::evidence::PresentedToken;
 use crate::pdp::fetch::Fetcher;
 use crate::pdp::keys::entry::{Entry, Shared};
@@ -95,7 +95,7 @@ impl KeyCache {
         patience: Duration,
     ) -> Material {
         let mut material = Material::default();
-        let stopwatch = Stopwatch::start();
+        let mut deadline = None;
         for token in tokens {
             let known = memory.recall(&token.fingerprint()).filter(|known| known.is(token));
             let key_id = match &known {
@@ -108,7 +108,8 @@ impl KeyCache {
             };
             for (issuer, source) in named.into_iter().filter_map(remote) {
                 let Some(shared) = self.find(source) else { continue };
-                let patience = patience.saturating_sub(stopwatch.elapsed());
+                let deadline = deadline.get_or_insert_with(|| Deadline::within(patience));
+                let patience = deadline.left();
                 if let Some(keys) = shared.keys_for(key_id, self.clock.as_ref(), patience).await {
                     material.insert(issuer.name(), keys);
                 }

@@ -5,6 +5,7 @@
 
 mod assertion;
 mod carry;
+mod claim;
 mod cookies;
 mod dial;
 mod fetch;
@@ -39,20 +40,20 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::authn::{self, DpopChallenge, Subject};
-use crate::clock::{Clock, Stopwatch, UnixTime};
+use crate::authn::{self, DpopChallenge, Subject, TokenMemory};
+use crate::clock::{Clock, Deadline, UnixTime};
 use crate::evidence::{self, Evidence, PeerSources, Presented, Xfcc};
 use crate::policy::{Decision, DecisionId, DecisionRequest, Denial, ProofNeed};
 use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, RequestLine, RequestView, SealedNames};
 use crate::signer::Signer;
-use crate::store::{FirstUse, Store};
+use crate::store::Store;
 use crate::trust::Material;
 
 use self::assertion::Assertions;
 use self::cookies::Cookies;
 use self::outcome::DecisionIds;
-use self::remember::Counting;
+use self::remember::Recalling;
 
 /// The policy decision point: shared by every connection, replaced never; what it decides by is replaced whole.
 #[derive(Debug)]
@@ -95,8 +96,7 @@ pub struct Pinned<'a> {
     pdp: &'a Pdp,
     current: Arc<Current>,
     /// Since the check arrived.
-    stopwatch: Stopwatch,
-    deadline: Duration,
+    deadline: Deadline,
     /// What the decision will be called.
     id: DecisionId,
 }
@@ -223,15 +223,14 @@ impl Pdp {
     /// Takes the snapshot for one request.
     #[must_use]
     pub fn pin(&self) -> Pinned<'_> {
-        self.pin_since(Stopwatch::start(), self.deadline())
+        self.pin_until(Deadline::within(self.deadline()))
     }
 
-    /// Takes the snapshot for one request that arrived when `stopwatch` was started and is to be decided within
-    /// `deadline` from then.
+    /// Takes the snapshot for one request that arrived when `deadline` began.
     #[must_use]
-    pub fn pin_since(&self, stopwatch: Stopwatch, deadline: Duration) -> Pinned<'_> {
+    pub fn pin_until(&self, deadline: Deadline) -> Pinned<'_> {
         let (current, id) = (self.current.load_full(), self.ids.next());
-        Pinned { pdp: self, current, stopwatch, deadline, id }
+        Pinned { pdp: self, current, deadline, id }
     }
 
     /// How long a check may take at most.
@@ -279,62 +278,26 @@ impl Pinned<'_> {
         let mut evidence = self.collect(view, &credentials);
         let cookies = self.kept_cookies(&credentials);
         drop(credentials);
-        let began = self.stopwatch.elapsed();
+        let began = self.deadline.elapsed();
         self.pdp.count_unknown_keys(&evidence.peer.xfcc);
         if !matches!(evidence.proof, Presented::Absent) {
             evidence.request = RequestLine::of(view);
         }
-        match self.gather(&evidence).await {
+        let memory = Recalling::new(self.current.remembered.memory());
+        match self.gather_at(began, &evidence, memory.memory().tokens).await {
             Ok(mut material) => {
                 // After the wait: what was revoked meanwhile counts.
                 material.revoke_by(self.pdp.revocations.current());
-                let outcome = self.judge(view, &evidence, &material, &cookies, began, trace);
+                let known = (&material, &memory);
+                let outcome = self.judge(view, &evidence, known, &cookies, began, trace);
                 self.use_up(outcome).await
             }
             Err(rejection) => {
-                let gathered = Some(self.stopwatch.elapsed());
+                let gathered = Some(self.deadline.elapsed());
                 let phases = Phases { began: Some(began), gathered, ..Phases::default() };
                 self.outcome(Decision::Deny(Denial::new(rejection)), None, phases)
             }
         }
-    }
-
-    /// Claims what works once, after everything else allowed the request: what is denied uses nothing up (P67).
-    async fn use_up(&self, outcome: Outcome) -> Outcome {
-        let Some(subject) = outcome.subject.as_ref().filter(|_| outcome.decision.is_allow()) else {
-            return outcome;
-        };
-        let refused = self.claim_all(subject).await.err();
-        match refused {
-            None => outcome,
-            Some(rejection) => Outcome {
-                decision: outcome.decision.withdrawn(rejection),
-                elapsed: self.stopwatch.elapsed(),
-                ..outcome
-            },
-        }
-    }
-
-    async fn claim_all(&self, subject: &Subject) -> Result<(), Rejection> {
-        for once in subject.one_time_uses() {
-            let claim = self.pdp.store.first_use(once.key(), once.expires());
-            let claimed = tokio::time::timeout(self.left(), claim).await;
-            match claimed
-                .map_err(|_| Reason::Deadline.because("the store did not answer in time"))?
-            {
-                Ok(FirstUse::First) => {}
-                Ok(FirstUse::Seen) => {
-                    let detail = format!("{} was used before", once.kind());
-                    return Err(Reason::TokenReplayed.because(detail));
-                }
-                Err(error) => {
-                    let detail =
-                        format!("cannot tell whether the {} was used before: {error}", once.kind());
-                    return Err(Reason::StoreUnavailable.because(detail));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Decides for somebody who was authenticated before, or is vouched for.
@@ -370,8 +333,18 @@ impl Pinned<'_> {
     /// # Errors
     /// `deadline` where it does not arrive in time.
     pub async fn gather(&self, evidence: &Evidence) -> Result<Material, Rejection> {
+        let memory = self.current.remembered.memory().tokens;
+        self.gather_at(self.deadline.elapsed(), evidence, memory).await
+    }
+
+    async fn gather_at(
+        &self,
+        elapsed: Duration,
+        evidence: &Evidence,
+        memory: &dyn TokenMemory,
+    ) -> Result<Material, Rejection> {
         let Ok(tokens) = &evidence.tokens else { return Ok(Material::default()) };
-        let left = self.left();
+        let left = self.deadline.left_at(elapsed);
         // It waited for its turn for too long: whoever asked has given up, and deciding would make the next one late too.
         if left.is_zero() {
             return Err(Reason::Deadline.because("no time was left when deciding began"));
@@ -379,39 +352,34 @@ impl Pinned<'_> {
         // Patience ends before the deadline does, so that the answer says whose keys did not arrive.
         let patience = left.mul_f64(0.9);
         let trust = self.current.snapshot.trust();
-        let memory = self.current.remembered.memory().tokens;
         let gathering = async {
             let mut material = self.pdp.keys.gather(tokens, trust, memory, patience).await;
-            let patience = self.left().saturating_sub(left - patience);
-            self.pdp.introspector.gather(tokens, trust, memory, patience, &mut material).await;
+            if !tokens.iter().all(|token| authn::is_remembered(token, memory)) {
+                let patience = self.deadline.left().saturating_sub(left - patience);
+                self.pdp.introspector.gather(tokens, trust, memory, patience, &mut material).await;
+            }
             material
         };
-        tokio::time::timeout(left, gathering)
+        self.deadline
+            .meet(gathering)
             .await
-            .map_err(|_| Reason::Deadline.because("the issuer's keys did not arrive in time"))
-    }
-
-    /// What is left of the deadline.
-    fn left(&self) -> Duration {
-        self.deadline.saturating_sub(self.stopwatch.elapsed())
+            .ok_or_else(|| Reason::Deadline.because("the issuer's keys did not arrive in time"))
     }
 
     fn judge<T: Trace>(
         &self,
         view: &RequestView,
         evidence: &Evidence,
-        material: &Material,
+        (material, recalling): (&Material, &Recalling<'_>),
         cookies: &Cookies,
         began: Duration,
         trace: &mut T,
     ) -> Outcome {
-        let Current { snapshot, remembered } = &*self.current;
-        let gathered = self.stopwatch.elapsed();
-        let now = self.pdp.clock.now();
-        let (trust, counting) = (snapshot.trust(), Counting::new(remembered.memory()));
-        let (watch, memory) = (trace.authentication(), counting.memory());
+        let gathered = self.deadline.elapsed();
+        let (now, trust) = (self.pdp.clock.now(), self.current.snapshot.trust());
+        let (watch, memory) = (trace.authentication(), recalling.memory());
         let subject = authn::authenticate_traced(evidence, trust, material, memory, now, watch);
-        let authenticated = self.stopwatch.elapsed();
+        let authenticated = self.deadline.elapsed();
         let decision = self.evaluate(view, &subject, now, trace);
         let decision = self.with_challenge(decision, evidence, now);
         let decision = self.with_nonce(decision, evidence, &subject, now);
@@ -419,14 +387,17 @@ impl Pinned<'_> {
             began: Some(began),
             gathered: Some(gathered),
             authenticated: Some(authenticated),
-            evaluated: Some(self.stopwatch.elapsed()),
+            evaluated: Some(self.deadline.elapsed()),
         };
         let (decision, sealed) = match self.carry_out(&decision, &subject, cookies, now) {
             Ok(sealed) => (decision, sealed),
             Err(why) => (decision.withdrawn(why), Vec::new()),
         };
-        let cache_hits = counting.hits();
-        Outcome { sealed, cache_hits, ..self.outcome(decision, Some(subject), phases) }
+        let cache_hits = recalling.hits();
+        let elapsed = self.deadline.elapsed();
+        let (id, subject, revision) =
+            (self.id, Some(subject), self.current.snapshot.revision().clone());
+        Outcome { id, decision, sealed, subject, revision, at: now, elapsed, phases, cache_hits }
     }
 
     fn evaluate<T: Trace>(
@@ -485,7 +456,7 @@ impl Pinned<'_> {
             subject,
             revision: self.current.snapshot.revision().clone(),
             at: self.pdp.clock.now(),
-            elapsed: self.stopwatch.elapsed(),
+            elapsed: self.deadline.elapsed(),
             phases,
             cache_hits: CacheHits::default(),
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_lc_rs::rand;
 
 use crate::authn::Subject;
-use crate::clock::UnixTime;
+use crate::clock::{Deadline, UnixTime};
 use crate::pdp::Revision;
 use crate::policy::{Decision, DecisionId};
 use crate::reason::Rejection;
@@ -78,8 +78,8 @@ pub trait Observer: fmt::Debug + Send + Sync {
 
 /// Keeps a record of every decision, before it is answered, and may insist that there is one.
 pub trait Recorder: fmt::Debug + Send + Sync {
-    /// Keeps a record of one decision, which is to be answered within `left`. Must not block. A denial is never refused.
-    fn record(&self, view: &RequestView, outcome: &Outcome, left: Duration) -> Kept;
+    /// Keeps a record of one decision, which is to be answered by `deadline`. Must not block. A denial is never refused.
+    fn record(&self, view: &RequestView, outcome: &Outcome, deadline: &Deadline) -> Kept;
 }
 
 /// What became of a record.

@@ -1,7 +1,7 @@
 //! What was verified before: certificates and signed tokens, bounded by bytes (P72).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
@@ -54,12 +54,12 @@ const ENTRY_OVERHEAD: usize = 1024;
 /// What the cache itself takes for a token.
 const TOKEN_ENTRY_OVERHEAD: usize = 512;
 
-/// A memory that counts what was recalled from it.
+/// The memory as one request sees it: what was recalled is at hand until the request is decided, and counted.
 #[derive(Debug)]
-pub(super) struct Counting<'a> {
+pub(super) struct Recalling<'a> {
     memory: Memory<'a>,
     certificates: AtomicU32,
-    tokens: AtomicU32,
+    tokens: Mutex<Vec<Arc<SignedToken>>>,
 }
 
 // === impl MemoryOptions ===
@@ -131,11 +131,11 @@ impl TokenMemory for RememberedTokens {
     }
 }
 
-// === impl Counting ===
+// === impl Recalling ===
 
-impl<'a> Counting<'a> {
+impl<'a> Recalling<'a> {
     pub(super) const fn new(memory: Memory<'a>) -> Self {
-        Self { memory, certificates: AtomicU32::new(0), tokens: AtomicU32::new(0) }
+        Self { memory, certificates: AtomicU32::new(0), tokens: Mutex::new(Vec::new()) }
     }
 
     pub(super) fn memory(&self) -> Memory<'_> {
@@ -145,12 +145,16 @@ impl<'a> Counting<'a> {
     pub(super) fn hits(&self) -> CacheHits {
         CacheHits {
             certificates: self.certificates.load(Ordering::Relaxed),
-            tokens: self.tokens.load(Ordering::Relaxed),
+            tokens: u32::try_from(self.recalled().len()).unwrap_or(u32::MAX),
         }
+    }
+
+    fn recalled(&self) -> MutexGuard<'_, Vec<Arc<SignedToken>>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl CertificateMemory for Counting<'_> {
+impl CertificateMemory for Recalling<'_> {
     fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
         let found = self.memory.certificates.recall(key)?;
         self.certificates.fetch_add(1, Ordering::Relaxed);
@@ -162,10 +166,14 @@ impl CertificateMemory for Counting<'_> {
     }
 }
 
-impl TokenMemory for Counting<'_> {
+impl TokenMemory for Recalling<'_> {
     fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
+        let mut recalled = self.recalled();
+        if let Some(known) = recalled.iter().find(|known| known.fingerprint() == token) {
+            return Some(Arc::clone(known));
+        }
         let found = self.memory.tokens.recall(token)?;
-        self.tokens.fetch_add(1, Ordering::Relaxed);
+        recalled.push(Arc::clone(&found));
         Some(found)
     }
 

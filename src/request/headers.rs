@@ -42,6 +42,12 @@ impl HeaderValue {
             .map_err(|_| Reason::EncodingInvalid.because("a header value is not UTF-8"))
     }
 
+    /// The value as text that shares its bytes, where it is UTF-8.
+    #[must_use]
+    pub fn to_text(&self) -> Option<Text> {
+        Text::new(self.0.clone())
+    }
+
     /// The part `part` of its text, sealed.
     #[must_use]
     pub fn seal(&self, part: &str) -> SealedText {

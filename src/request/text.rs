@@ -6,11 +6,12 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 /// Text of a request. A copy of it costs a count, so that what is taken out of a message needs no memory of its own; the
 /// message is kept for as long as any text of it is.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Text(Bytes);
+pub struct Text(ByteString);
 
 // === impl Text ===
 
@@ -18,32 +19,31 @@ impl Text {
     /// `bytes` as text, where they are UTF-8.
     #[must_use]
     pub fn new(bytes: Bytes) -> Option<Self> {
-        std::str::from_utf8(&bytes).is_ok().then_some(Self(bytes))
+        ByteString::try_from(bytes).ok().map(Self)
     }
 
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // It was text when it was made.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 
-    /// Its bytes, which need no look at whether they are text.
+    /// Its bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.as_bytes()
     }
 
     /// `part` of it, which lies in it.
     #[must_use]
     pub fn within(&self, part: &str) -> Self {
-        Self(self.0.slice_ref(part.as_bytes()))
+        Self(self.0.slice_ref(part))
     }
 
     /// The text with the letters A to Z as a to z.
     #[must_use]
     pub fn into_lowercase(self) -> Self {
-        if self.0.iter().any(u8::is_ascii_uppercase) {
+        if self.as_bytes().iter().any(u8::is_ascii_uppercase) {
             return self.to_ascii_lowercase().into();
         }
         self
@@ -52,18 +52,18 @@ impl Text {
     /// Its bytes.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
-        self.0
+        self.0.into_bytes()
     }
 
     /// How many bytes it has.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether it has none.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -84,13 +84,13 @@ impl AsRef<str> for Text {
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self(text.into_bytes().into())
+        Self(text.into())
     }
 }
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
+        Self(text.into())
     }
 }
 
@@ -102,7 +102,7 @@ impl From<&String> for Text {
 
 impl PartialEq<str> for Text {
     fn eq(&self, other: &str) -> bool {
-        *self.0 == *other.as_bytes()
+        *self.as_str() == *other
     }
 }
 

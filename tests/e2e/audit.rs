@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use countersign::audit::DecisionRecord;
 use countersign::clock::Stopwatch;
 use countersign::demo::http1::Request;
 use countersign::demo::pki::HOST;
@@ -28,8 +29,9 @@ fn props(audit: &str) -> Option<Props> {
 fn ids(path: &Path) -> Vec<String> {
     let Ok(text) = std::fs::read_to_string(path) else { return Vec::new() };
     let id = |line: &str| {
-        let record: Value = serde_json::from_str(line).unwrap();
-        record["decision_id"].as_str().unwrap().to_owned()
+        let record: DecisionRecord = serde_json::from_str(line).unwrap();
+        assert!(record.tokens.iter().all(|token| !token.key_id.is_empty()), "{line}");
+        record.decision_id
     };
     text.lines().map(id).collect()
 }

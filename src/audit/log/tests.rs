@@ -3,11 +3,11 @@
 use std::sync::mpsc::{self, Sender as Told};
 
 use super::*;
+use crate::audit::DecisionRecord;
+use crate::audit::example::{pdp, view};
 use crate::audit::options::AuditSettings;
 use crate::authn::{Credential, Subject};
-use crate::clock::{FixedClock, UnixTime};
-use crate::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, NoTrace, Pdp, PdpOptions};
-use crate::request::{Body, Endpoint, Headers, Target};
+use crate::pdp::NoTrace;
 
 /// Whoever holds it keeps a sink waiting.
 type Gate = Arc<tokio::sync::Mutex<()>>;
@@ -19,11 +19,11 @@ struct Gated {
 }
 
 impl Sink for Gated {
-    fn take(&mut self, records: &[Arc<DecisionRecord>]) -> io::Result<()> {
+    fn take(&mut self, records: &[Record]) -> io::Result<()> {
         drop(self.gate.blocking_lock());
         for record in records {
             // A test that has seen enough does not listen any more.
-            let _ = self.told.send(DecisionRecord::clone(record));
+            let _ = self.told.send(record.read());
         }
         Ok(())
     }
@@ -46,16 +46,15 @@ fn log(
     (AuditLog { lanes, on_full, sample_allows: 1.0, claims, reopen: Arc::default() }, heard)
 }
 
-fn record(decision: &str, id: u64) -> DecisionRecord {
-    let decision = decision.to_owned();
-    DecisionRecord { decision_id: id.to_string(), decision, ..Default::default() }
-}
-
 fn now(count: &AtomicU64) -> u64 {
     count.load(Ordering::SeqCst)
 }
 
 const LONG: Duration = Duration::from_secs(60);
+
+fn patient() -> Deadline {
+    Deadline::within(LONG)
+}
 
 /// P81: with `onFull: drop` a sink that stalls neither blocks anybody nor grows the queue; what is lost is counted.
 #[test]
@@ -64,11 +63,12 @@ fn a_stalled_sink_costs_counted_records_only() {
     let (log, heard) = log(OnFull::Drop, 8, &[&gate]);
     let held = Arc::clone(&gate).try_lock_owned().unwrap();
     for id in 0..1000 {
-        assert!(matches!(log.keep(record("allow", id), LONG), Kept::Done));
+        assert!(matches!(log.keep(&Record::brief("allow", id), &patient()), Kept::Done));
     }
     let (_, counts) = log.counts().pop().unwrap();
     let dropped = now(&counts.dropped);
-    assert!(dropped >= 1000 - 8 - 8, "the queue holds 8, and the writer has 8 at most: {counts:?}");
+    let most = 8 + u64::try_from(writer::MAX_BATCH).unwrap();
+    assert!(dropped >= 1000 - most, "in the queue and in the writer's hands: {counts:?}");
     assert_eq!(now(&counts.waiting) + dropped, 1000);
     drop(held);
     log.close();
@@ -87,7 +87,7 @@ async fn an_answer_waits_for_room_and_not_for_ever() {
     let held = Arc::clone(&gate).try_lock_owned().unwrap();
     // One is being written and one waits; whatever comes then is lost.
     for id in 0..10 {
-        if let Kept::Later(later) = log.keep(record("allow", id), LONG) {
+        if let Kept::Later(later) = log.keep(&Record::brief("allow", id), &patient()) {
             later.await;
         }
         if now(&counts.dropped) > 0 {
@@ -97,7 +97,9 @@ async fn an_answer_waits_for_room_and_not_for_ever() {
     assert_eq!(now(&counts.dropped), 1);
     // There is room before the time is over.
     let log = AuditLog { on_full: OnFull::Block(LONG), ..log };
-    let Kept::Later(later) = log.keep(record("allow", 9), LONG) else { panic!("it is full") };
+    let Kept::Later(later) = log.keep(&Record::brief("allow", 9), &patient()) else {
+        panic!("it is full")
+    };
     drop(held);
     later.await;
     assert_eq!(now(&counts.dropped), 1, "only the first was lost");
@@ -112,7 +114,9 @@ async fn no_answer_waits_for_longer_than_its_own_deadline() {
     let held = Arc::clone(&gate).try_lock_owned().unwrap();
     let mut waited = 0;
     for id in 0..4 {
-        if let Kept::Later(later) = log.keep(record("allow", id), Duration::from_millis(1)) {
+        if let Kept::Later(later) =
+            log.keep(&Record::brief("allow", id), &Deadline::within(Duration::from_millis(1)))
+        {
             later.await;
             waited += 1;
         }
@@ -130,12 +134,15 @@ fn nothing_is_allowed_unrecorded_where_that_is_asked_for() {
     let held = Arc::clone(&stalled).try_lock_owned().unwrap();
     let (mut kept, mut refused) = (Vec::new(), 0);
     for id in 0..100 {
-        match log.keep(record("allow", id), LONG) {
-            Kept::Done => kept.push(id.to_string()),
+        match log.keep(&Record::brief("allow", id), &patient()) {
+            Kept::Done => kept.push(format!("{id:04}")),
             Kept::Refused(why) => {
                 assert_eq!(why.reason(), Reason::AuditUnavailable);
                 assert!(why.detail().contains("`test`"), "{why}");
-                assert!(matches!(log.keep(record("deny", 1000 + id), LONG), Kept::Done));
+                assert!(matches!(
+                    log.keep(&Record::brief("deny", 1000 + id), &patient()),
+                    Kept::Done
+                ));
                 refused += 1;
             }
             Kept::Later(_) => panic!("nobody waits"),
@@ -159,7 +166,7 @@ fn a_sink_is_written_to_its_end_although_another_stalls() {
     let (log, heard) = log(OnFull::Drop, 4, &[&open, &stalled]);
     let held = Arc::clone(&stalled).try_lock_owned().unwrap();
     for id in 0..50 {
-        let _ = log.keep(record("allow", id), LONG);
+        let _ = log.keep(&Record::brief("allow", id), &patient());
     }
     let counts: Vec<_> = log.counts().into_iter().map(|(_, counts)| counts).collect();
     let closing = thread::spawn(move || log.close());
@@ -174,7 +181,7 @@ fn a_sink_is_written_to_its_end_although_another_stalls() {
 struct Full;
 
 impl Sink for Full {
-    fn take(&mut self, _: &[Arc<DecisionRecord>]) -> io::Result<()> {
+    fn take(&mut self, _: &[Record]) -> io::Result<()> {
         Err(io::Error::other("no space left"))
     }
 }
@@ -185,7 +192,7 @@ fn records_that_a_sink_does_not_take_are_counted_as_lost() {
     let (mut log, _) = log(OnFull::Drop, 8, &[]);
     log.lanes.push(Lane::start("test", Box::new(Full), 8).unwrap());
     for id in 0..3 {
-        let _ = log.keep(record("deny", id), LONG);
+        let _ = log.keep(&Record::brief("deny", id), &patient());
     }
     log.close();
     let (_, counts) = log.counts().pop().unwrap();
@@ -220,57 +227,11 @@ impl io::Write for Torn {
 fn a_torn_line_does_not_spoil_the_next_one() {
     let text = Arc::<Mutex<Vec<u8>>>::default();
     let mut lines = Lines::new(Torn { text: Arc::clone(&text), left: 10 });
-    assert!(lines.take(&[Arc::new(record("deny", 1))]).is_err());
-    lines.take(&[Arc::new(record("deny", 2))]).unwrap();
+    assert!(lines.take(&[Record::brief("deny", 1)]).is_err());
+    lines.take(&[Record::brief("deny", 2)]).unwrap();
     let text = String::from_utf8(text.lock().unwrap().clone()).unwrap();
     let whole = text.lines().nth(1).unwrap();
-    assert_eq!(whole, "{\"decision_id\":\"2\",\"decision\":\"deny\"}", "{text}");
-}
-
-const DOCUMENTS: &str = "\
-apiVersion: countersign.dev/v1alpha1
-kind: Policy
-metadata: { name: orders }
-spec:
-  target: { hosts: [orders.example] }
-  rules:
-    - { name: open, effect: allow, public: true, on: { paths: [/open, /watched] } }
-    - { name: soon, effect: deny, mode: shadow, on: { paths: [/watched] } }
-";
-
-fn view(path: &str) -> RequestView {
-    RequestView {
-        id: "".into(),
-        method: "GET".into(),
-        scheme: "https".into(),
-        protocol: "HTTP/2".into(),
-        raw_host: "orders.example".into(),
-        raw_path: path.into(),
-        target: Target::parse("orders.example", path),
-        headers: Headers::default(),
-        source: Endpoint::default(),
-        destination: Endpoint::default(),
-        sni: None,
-        body: Body::default(),
-        sent_at: None,
-        context_extensions: std::collections::BTreeMap::new(),
-        metadata: std::collections::BTreeMap::new(),
-    }
-}
-
-fn pdp() -> Pdp {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("policy.yaml"), DOCUMENTS).unwrap();
-    let load = Load::from_paths(&[folder.path().to_owned()]);
-    let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
-    let clock = Arc::new(FixedClock::at(UnixTime::from_secs(1_800_000_000)));
-    let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher)));
-    let options = PdpOptions {
-        peer_sources: crate::evidence::PeerSources::default(),
-        deadline: Duration::from_secs(1),
-        memory: MemoryOptions::default(),
-    };
-    Pdp::new(snapshot, keys, clock, options)
+    assert_eq!(whole, "{\"decision_id\":\"0002\",\"decision\":\"deny\"}", "{text}");
 }
 
 #[tokio::test]
@@ -283,7 +244,7 @@ async fn allows_are_sampled_and_denials_never_are() {
         let view = view(path);
         let nobody = Subject::assertion(Credential::Absent, Credential::Absent);
         let outcome = pdp.pin().decide_for(&view, nobody, &mut NoTrace::default());
-        assert!(matches!(log.record(&view, &outcome, LONG), Kept::Done));
+        assert!(matches!(log.record(&view, &outcome, &patient()), Kept::Done));
     }
     let (_, counts) = log.counts().pop().unwrap();
     tokio::task::spawn_blocking(move || log.close()).await.unwrap();

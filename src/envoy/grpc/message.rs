@@ -21,16 +21,16 @@ pub(super) async fn receive(body: tonic::body::Body, arrival: &Arrival) -> Optio
     // What is not decided is not kept either, so that memory has a bound; it is read to its end, or the caller would still
     // be sending when the answer comes.
     let most = if arrival.is_admitted() { MAX_CHECK_REQUEST_BYTES } else { 0 };
-    match tokio::time::timeout(arrival.left(), read(body, most)).await {
-        Ok(Ok(_)) if most == 0 => Some(Err(
+    match arrival.deadline.meet(read(body, most)).await {
+        Some(Ok(_)) if most == 0 => Some(Err(
             Reason::Overloaded.because("`listener.concurrentChecks` are being decided already")
         )),
-        Ok(Ok(Some(message))) => Some(parse(message)),
-        Ok(Ok(None)) => Some(Err(
+        Some(Ok(Some(message))) => Some(parse(message)),
+        Some(Ok(None)) => Some(Err(
             Reason::RequestTooLarge.because(format!("the check is larger than {most} bytes"))
         )),
-        Ok(Err(_)) => None,
-        Err(_) => Some(Err(Reason::Deadline.because("the check did not arrive in time"))),
+        Some(Err(_)) => None,
+        None => Some(Err(Reason::Deadline.because("the check did not arrive in time"))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Answers that are ready at the same time leave in one write.
+//! Checks that have come are read at once, and answers that are ready at the same time leave in one write.
 //!
 //! Each check is a task of its own, and each answer wakes the task of its connection, which would hand it to the operating
 //! system at once: a system call for each answer, which costs more than most decisions. So the connection waits with
@@ -11,18 +11,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker, ready};
 
 use futures_util::task::AtomicWaker;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tonic::transport::server::Connected;
 
 /// A connection that writes once a turn.
 #[derive(Debug)]
 pub(super) struct Gathering<S> {
-    stream: S,
+    stream: BufReader<S>,
     turn: Arc<Turn>,
     /// The same.
     turn_waker: Waker,
     state: State,
 }
+
+/// What is read at a time, where it has come: HTTP/2 itself asks for less, and so more often.
+const READ_BYTES: usize = 32 * 1024;
 
 /// Where the writing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +47,11 @@ struct Turn {
 
 // === impl Gathering ===
 
-impl<S> Gathering<S> {
+impl<S: AsyncRead> Gathering<S> {
     pub(super) fn new(stream: S) -> Self {
         let turn = Arc::<Turn>::default();
         let turn_waker = Waker::from(Arc::clone(&turn));
+        let stream = BufReader::with_capacity(READ_BYTES, stream);
         Self { stream, turn, turn_waker, state: State::Empty }
     }
 
@@ -72,11 +76,11 @@ impl<S> Gathering<S> {
     }
 }
 
-impl<S: Connected> Connected for Gathering<S> {
+impl<S: Connected + AsyncRead> Connected for Gathering<S> {
     type ConnectInfo = S::ConnectInfo;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
+        self.stream.get_ref().connect_info()
     }
 }
 
@@ -90,7 +94,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gathering<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -135,7 +135,7 @@ async fn an_allowed_request_is_answered_and_observed() {
 struct Unwilling(Mutex<Vec<bool>>);
 
 impl Recorder for Unwilling {
-    fn record(&self, _: &RequestView, outcome: &Outcome, _: Duration) -> Kept {
+    fn record(&self, _: &RequestView, outcome: &Outcome, _: &Deadline) -> Kept {
         let allows = outcome.decision.is_allow();
         self.0.lock().unwrap().push(allows);
         if allows { Kept::Refused(Reason::AuditUnavailable.because("full")) } else { Kept::Done }

@@ -1,0 +1,141 @@
+//! JSON, written member by member: a record is some thirty short texts, and an object for each would be as many allocations.
+
+use serde_json::Value;
+
+/// An object that is being written at the end of a buffer. What is empty is left out, as in the schema.
+pub(super) struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    is_empty: bool,
+}
+
+/// Writes an object with the members that `write` writes.
+pub(super) fn object(out: &mut Vec<u8>, write: impl FnOnce(&mut Object<'_>)) {
+    out.push(b'{');
+    write(&mut Object { out, is_empty: true });
+    out.push(b'}');
+}
+
+// === impl Object ===
+
+impl Object<'_> {
+    pub(super) fn text(&mut self, name: &str, value: &str) {
+        if !value.is_empty() {
+            self.member(name, |out| text(value, out));
+        }
+    }
+
+    /// A member of a map, which may well be empty.
+    pub(super) fn entry(&mut self, name: &str, value: &str) {
+        self.member(name, |out| text(value, out));
+    }
+
+    pub(super) fn number(&mut self, name: &str, value: u64) {
+        if value > 0 {
+            self.member(name, |out| json(&Value::from(value), out));
+        }
+    }
+
+    pub(super) fn fraction(&mut self, name: &str, value: f64) {
+        if value != 0.0 {
+            self.member(name, |out| json(&Value::from(value), out));
+        }
+    }
+
+    pub(super) fn flag(&mut self, name: &str, value: bool) {
+        if value {
+            self.member(name, |out| out.extend_from_slice(b"true"));
+        }
+    }
+
+    pub(super) fn object(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
+        self.member(name, |out| object(out, write));
+    }
+
+    pub(super) fn texts<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a str>) {
+        self.list(name, values, text);
+    }
+
+    pub(super) fn list<T>(
+        &mut self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+        write: impl Fn(T, &mut Vec<u8>),
+    ) {
+        let mut items = items.into_iter().peekable();
+        if items.peek().is_none() {
+            return;
+        }
+        self.member(name, |out| {
+            let mut before = b'[';
+            for item in items {
+                out.push(before);
+                write(item, out);
+                before = b',';
+            }
+            out.push(b']');
+        });
+    }
+
+    fn member(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        if !std::mem::replace(&mut self.is_empty, false) {
+            self.out.push(b',');
+        }
+        text(name, self.out);
+        self.out.push(b':');
+        write(self.out);
+    }
+}
+
+fn text(text: &str, out: &mut Vec<u8>) {
+    // Looks at every byte whatever it finds, which a processor does many at a time.
+    let escaped = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    if text.as_bytes().iter().fold(false, |any, byte| any | escaped(byte)) {
+        return json(text, out);
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
+/// A text or a number.
+fn json<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    // Writing to memory does not fail, and these have a JSON form.
+    let _ = serde_json::to_writer(out, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_as_it_was() {
+        let long = "é\u{7f}\u{2028} ".repeat(40);
+        for value in ["plain", "\"", "a\\b", "\u{0}\u{1f}\n", "é\u{10ffff}", &long] {
+            let mut out = Vec::new();
+            object(&mut out, |object| {
+                object.text("text", value);
+                object.texts("texts", [value, ""]);
+                object.object("object", |object| object.number("number", u64::MAX));
+                object.fraction("fraction", 0.01);
+                object.flag("flag", true);
+            });
+            let expected = serde_json::json!({
+                "text": value, "texts": [value, ""], "object": { "number": u64::MAX }, "fraction": 0.01, "flag": true,
+            });
+            assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_empty_is_left_out() {
+        let mut out = Vec::new();
+        object(&mut out, |object| {
+            object.text("text", "");
+            object.texts("texts", []);
+            object.number("number", 0);
+            object.fraction("fraction", 0.0);
+            object.flag("flag", false);
+        });
+        assert_eq!(out, b"{}");
+    }
+}
