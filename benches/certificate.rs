@@ -10,15 +10,19 @@ use std::sync::{Arc, Mutex};
 
 use countersign::authn::{self, CertificateKey, CertificateMemory, NoMemory, VerifiedCertificate};
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::evidence::Xfcc;
+use countersign::demo::pki::FRONTEND;
+use countersign::envoy::decode;
+use countersign::evidence::{self, Xfcc};
 use countersign::request::Text;
 use countersign::trust::IssuerId;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
-    IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
+    SanType, SerialNumber, date_time_ymd,
 };
-use support::World;
+use support::{Ask, Form, Shown, World, sources};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// Remembers everything, with nothing that a real cache would do besides.
@@ -63,6 +67,58 @@ fn peer(c: &mut Criterion) {
         b.iter(|| authn::verify_peer(black_box(&evidence.peer), snapshot.trust(), &memory, now));
     });
     group.finish();
+}
+
+/// The same where an intermediate authority has to be passed, which XFCC shows.
+fn chain(c: &mut Criterion) {
+    let world = World::new();
+    let xfcc = with_intermediate(&world);
+    let snapshot = world.snapshot();
+    let headers = [("x-forwarded-client-cert", xfcc.as_str())];
+    let (form, path, shown) = (Form::Raw, "/", Shown::Nothing);
+    let message = world.ask(Ask { form, path, token: None, shown, headers: &headers });
+    let (_, credentials) = decode(message, snapshot.sealed()).expect("a check");
+    let evidence = evidence::collect(&credentials, None, &sources(), snapshot.token_places());
+    let (now, memory) = (SystemClock.now(), Everything::default());
+    let verify = |memory: &dyn CertificateMemory| {
+        authn::verify_peer(black_box(&evidence.peer), snapshot.trust(), memory, now)
+    };
+    assert!(verify(&memory).verified().is_some());
+    let mut group = c.benchmark_group("peer with a chain of two");
+    group.bench_function("cold", |b| b.iter(|| verify(&NoMemory)));
+    group.bench_function("warm", |b| b.iter(|| verify(&memory)));
+    group.finish();
+}
+
+/// XFCC that shows the caller with a certificate of an intermediate authority. The trust domain pins only the root.
+fn with_intermediate(world: &World) -> String {
+    let authority = |name: &str| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.distinguished_name.push(DnType::CommonName, name);
+        (params, KeyPair::generate().expect("a key"))
+    };
+    let (root, key) = authority("deep root");
+    let root = CertifiedIssuer::self_signed(root, key).expect("a CA");
+    let (middle, key) = authority("deep intermediate");
+    let middle = CertifiedIssuer::signed_by(middle, key, &root).expect("a CA");
+    let mut leaf = CertificateParams::default();
+    let id = FRONTEND.try_into().expect("a name");
+    leaf.subject_alt_names = vec![SanType::URI(id)];
+    leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    leaf.use_authority_key_identifier_extension = true;
+    let key = KeyPair::generate().expect("a key");
+    let leaf = leaf.signed_by(&key, &middle).expect("a certificate").pem();
+    world.write("ca/deep.pem", &root.pem());
+    world.write(
+        "policies/trust-domain.yaml",
+        "apiVersion: countersign.dev/v1alpha1\nkind: TrustDomain\nmetadata: { name: prod }\nspec:\n  spiffe: prod.example\n  authorities: [{ file: ../ca/deep.pem }]\n",
+    );
+    let encoded = |pem: &str| utf8_percent_encode(pem, NON_ALPHANUMERIC).to_string();
+    let chain = encoded(&format!("{leaf}{}", middle.pem()));
+    format!("Cert=\"{}\";Chain=\"{chain}\"", encoded(&leaf))
 }
 
 /// A CA with a revocation list of `entries`, as a document and its files; one of its certificates, and its own.
@@ -123,5 +179,5 @@ fn revocation(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, xfcc, peer, revocation);
+criterion_group!(benches, xfcc, peer, chain, revocation);
 criterion_main!(benches);

@@ -12,11 +12,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use countersign::audit::{AuditLog, AuditSettings};
+use countersign::envoy::{decode, encode};
 use countersign::telemetry::Metrics;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use prost::Message as _;
-use support::{Shown, World};
+use support::{Audit, Shown, World};
 
 fn decision(c: &mut Criterion) {
     let world = World::new();
@@ -45,11 +45,7 @@ fn decision(c: &mut Criterion) {
 fn everything(c: &mut Criterion) {
     let world = World::new();
     world.write("policies/others.yaml", &support::others(100));
-    let folder = tempfile::tempdir().expect("a folder");
-    let settings: AuditSettings =
-        serde_json::from_str(r#"{"file": "audit.jsonl"}"#).expect("settings");
-    let options = settings.options(folder.path()).expect("settings");
-    let audit = Arc::new(AuditLog::start(&options, None).expect("a file"));
+    let Audit { log: audit, folder: _folder, .. } = Audit::start();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let service = {
@@ -83,9 +79,17 @@ fn wire(c: &mut Criterion) {
     group.bench_function("decode to view", |b| {
         b.iter_batched(
             || check.clone(),
-            |check| black_box(countersign::envoy::decode(check, snapshot.sealed())),
+            |check| black_box(decode(check, snapshot.sealed())),
             BatchSize::SmallInput,
         );
+    });
+    let (view, outcome) = world.decided();
+    group.bench_function("encode the answer", |b| {
+        b.iter(|| {
+            let mut out = Vec::with_capacity(1024);
+            encode(black_box(&view), &outcome, &mut out);
+            out
+        });
     });
     group.finish();
 }

@@ -27,12 +27,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign::audit::{AuditLog, AuditSettings};
 use countersign::authn::{self, Subject};
 use countersign::clock::{Clock as _, Deadline, SystemClock};
 use countersign::envoy::{CheckService, decode, encode};
 use countersign::evidence::{self, Evidence};
-use countersign::pdp::{Kept, MemoryOptions, Outcome, Pdp, Recorder as _, Remembered, Snapshot};
+use countersign::pdp::{Kept, MemoryOptions, Outcome, Recorder as _, Remembered, Snapshot};
 use countersign::policy::{Decision, DecisionId, DecisionRequest};
 use countersign::request::{CredentialHeaders, RequestView};
 use countersign::telemetry::Metrics;
@@ -40,8 +39,7 @@ use countersign::trust::Material;
 use futures_util::FutureExt as _;
 use gungraun::Callgrind;
 use gungraun::prelude::*;
-use support::{Shown, World, sources};
-use tempfile::TempDir;
+use support::{Audit, Shown, World, sources};
 use tokio::runtime::Runtime;
 
 /// How often a step is done before it is counted: caches count how often they are asked, and tidy themselves up early on.
@@ -72,9 +70,8 @@ struct Asked {
 struct Decided {
     view: RequestView,
     outcome: Outcome,
-    log: AuditLog,
+    audit: Audit,
     deadline: Deadline,
-    _folder: TempDir,
 }
 
 /// A service that answered the same call before.
@@ -82,8 +79,7 @@ struct Warm {
     runtime: Runtime,
     service: CheckService,
     call: Bytes,
-    log: Arc<AuditLog>,
-    _folder: TempDir,
+    audit: Audit,
 }
 
 fn world() -> World {
@@ -145,33 +141,10 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// An audit log in a file.
-fn audit() -> (TempDir, AuditLog) {
-    let folder = tempfile::tempdir().unwrap();
-    let settings: AuditSettings = serde_json::from_str(r#"{"file": "audit.jsonl"}"#).unwrap();
-    let options = settings.options(folder.path()).unwrap();
-    let log = AuditLog::start(&options, None).unwrap();
-    (folder, log)
-}
-
 fn decided() -> Decided {
-    let (world, runtime) = (world(), runtime());
-    let (view, outcome) = runtime.block_on(async {
-        let pdp: Pdp = world.pdp();
-        let pinned = pdp.pin();
-        let (view, credentials) = decode(world.shown_by(Shown::Leaf), pinned.sealed()).unwrap();
-        let outcome = pinned.decide(&view, credentials).await;
-        (view, outcome)
-    });
-    assert!(outcome.decision.is_allow());
-    let (folder, log) = audit();
-    let decided = Decided {
-        view,
-        outcome,
-        log,
-        deadline: Deadline::within(Duration::from_secs(3600)),
-        _folder: folder,
-    };
+    let (view, outcome) = world().decided();
+    let deadline = Deadline::within(Duration::from_secs(3600));
+    let decided = Decided { view, outcome, audit: Audit::start(), deadline };
     for _ in 0..WARM_UP {
         encoded(&decided);
         assert!(matches!(recorded(&decided), Kept::Done));
@@ -186,19 +159,18 @@ fn encoded(decided: &Decided) -> Vec<u8> {
 }
 
 fn recorded(decided: &Decided) -> Kept {
-    decided.log.record(black_box(&decided.view), &decided.outcome, &decided.deadline)
+    decided.audit.log.record(black_box(&decided.view), &decided.outcome, &decided.deadline)
 }
 
 fn warm(shown: Shown) -> Warm {
     let (world, runtime) = (world(), runtime());
-    let (folder, log) = audit();
-    let log = Arc::new(log);
+    let audit = Audit::start();
     let service = runtime.block_on(async {
         let metrics = Arc::new(Metrics::new().unwrap());
-        world.service(vec![metrics]).recorded_by(log.clone())
+        world.service(vec![metrics]).recorded_by(audit.log.clone())
     });
     let call = support::framed(&world.shown_by(shown));
-    let warm = Warm { runtime, service, call, log, _folder: folder };
+    let warm = Warm { runtime, service, call, audit };
     for _ in 0..WARM_UP {
         support::assert_allow(&answer(&warm));
     }
@@ -213,7 +185,7 @@ fn answer(warm: &Warm) -> Bytes {
 
 fn allowed((warm, answer): (Warm, Bytes)) {
     support::assert_allow(&answer);
-    warm.log.close();
+    warm.audit.log.close();
 }
 
 #[library_benchmark]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign::audit::{AuditLog, AuditOptions, AuditSettings};
 use countersign::clock::{Clock, SystemClock};
 use countersign::demo::mint::{Issuer, Tokens};
 use countersign::demo::pki::FRONTEND;
@@ -21,7 +22,7 @@ use countersign::document::RemoteContents;
 use countersign::envoy::{CheckService, decode};
 use countersign::evidence::{self, Evidence, PeerSources};
 use countersign::pdp::{
-    HttpsFetcher, KeyCache, Load, MemoryOptions, Observer, Pdp, PdpOptions, Snapshot,
+    HttpsFetcher, KeyCache, Load, MemoryOptions, Observer, Outcome, Pdp, PdpOptions, Snapshot,
 };
 use countersign::request::{CredentialHeaders, RequestView};
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
@@ -31,6 +32,7 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, 
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use prost::Message as _;
+use tempfile::TempDir;
 
 /// The SPIFFE ID of the service that is asked.
 const ORDERS: &str = "spiffe://prod.example/ns/orders/sa/orders";
@@ -77,6 +79,25 @@ pub(crate) struct Ask<'a> {
     pub path: &'a str,
     pub token: Option<&'a str>,
     pub shown: Shown,
+    /// Further headers.
+    pub headers: &'a [(&'a str, &'a str)],
+}
+
+/// An audit log in a file.
+pub(crate) struct Audit {
+    pub log: Arc<AuditLog>,
+    pub options: AuditOptions,
+    pub folder: TempDir,
+}
+
+impl Audit {
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings: AuditSettings = serde_json::from_str(r#"{"file": "audit.jsonl"}"#).unwrap();
+        let options = settings.options(folder.path()).unwrap();
+        let log = Arc::new(AuditLog::start(&options, None).unwrap());
+        Self { log, options, folder }
+    }
 }
 
 /// What is believed: what Envoy verified, and XFCC.
@@ -158,7 +179,7 @@ impl World {
         certificate: bool,
     ) -> Bytes {
         let shown = if certificate { Shown::Leaf } else { Shown::Nothing };
-        self.ask(Ask { form, path, token, shown })
+        self.ask(Ask { form, path, token, shown, headers: &[] })
     }
 
     /// The demo's caller with its token, at the path where what is shown of its certificate is enough.
@@ -168,7 +189,21 @@ impl World {
             Shown::Hash => "/v1/hash",
             Shown::Full => "/v1/full",
         };
-        self.ask(Ask { form: Form::Raw, path, token: Some(&self.rs256), shown })
+        self.ask(Ask { form: Form::Raw, path, token: Some(&self.rs256), shown, headers: &[] })
+    }
+
+    /// What became of it, shown by its certificate: an allow.
+    pub(crate) fn decided(&self) -> (RequestView, Outcome) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (view, outcome) = runtime.block_on(async {
+            let pdp = self.pdp();
+            let pinned = pdp.pin();
+            let (view, credentials) = decode(self.shown_by(Shown::Leaf), pinned.sealed()).unwrap();
+            let outcome = pinned.decide(&view, credentials).await;
+            (view, outcome)
+        });
+        assert!(outcome.decision.is_allow());
+        (view, outcome)
     }
 
     /// What Envoy sends.
@@ -185,6 +220,8 @@ impl World {
         };
         let mut lines = lines(ask.path, ask.token);
         let (certificate, xfcc) = self.shown(ask.shown);
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        lines.extend(ask.headers.iter().map(owned));
         lines.extend(xfcc.map(|value| ("x-forwarded-client-cert".to_owned(), value)));
         match ask.form {
             Form::Raw => {
