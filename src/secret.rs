@@ -126,18 +126,54 @@ impl Fingerprint {
     pub fn to_hex(&self) -> String {
         hex(&self.0)
     }
+
+    /// The same, for who only writes it down.
+    #[must_use]
+    pub fn hex(&self) -> Hex {
+        Hex::of(&self.0)
+    }
 }
 
 impl fmt::Display for Fingerprint {
     /// The first eight bytes in hexadecimal: enough to find a record by, too little to guess from.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(self.0.get(..8).unwrap_or_default()))
+        f.write_str(Hex::of(self.0.get(..8).unwrap_or_default()).as_str())
     }
 }
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// Up to 32 bytes in lower-case hexadecimal, without memory of its own.
+#[derive(Clone, Copy)]
+pub struct Hex {
+    digits: [u8; 64],
+    len: usize,
+}
+
+// === impl Hex ===
+
+impl Hex {
+    /// The first 32 of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let bytes = bytes.get(..32).unwrap_or(bytes);
+        let (mut digits, len) = ([0; 64], HEXLOWER.encode_len(bytes.len()));
+        if let Some(room) = digits.get_mut(..len) {
+            HEXLOWER.encode_mut(bytes, room);
+        }
+        Self { digits, len }
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let digits = self.digits.get(..self.len).unwrap_or_default();
+        // Digits are text.
+        std::str::from_utf8(digits).unwrap_or_default()
     }
 }
 
@@ -170,6 +206,7 @@ mod tests {
             print.to_hex(),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
+        assert_eq!(print.hex().as_str(), print.to_hex());
         assert_eq!(print.to_string(), "ba7816bf8f01cfea");
         assert_eq!(Fingerprint::from_hex(&print.to_hex().to_uppercase()), Some(print));
         for wrong in

@@ -1,5 +1,8 @@
 //! JSON, written member by member: a record is some thirty short texts, and an object for each would be as many allocations.
 
+use std::fmt;
+use std::io::Write as _;
+
 use serde_json::Value;
 
 /// An object that is being written at the end of a buffer. What is empty is left out, as in the schema.
@@ -21,6 +24,14 @@ impl Object<'_> {
     pub(super) fn text(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
             self.member(name, |out| text(value, out));
+        }
+    }
+
+    /// What is shown as plain characters.
+    pub(super) fn shown(&mut self, name: &str, value: Option<impl fmt::Display>) {
+        if let Some(value) = value {
+            // Writing to memory does not fail.
+            self.member(name, |out| drop(write!(out, "\"{value}\"")));
         }
     }
 

@@ -11,8 +11,8 @@ use crate::authn::{Binding, PeerIdentity, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::pdp::{CacheHits, Outcome};
 use crate::policy::{Decision, RuleName, ShadowOutcome, Truth};
-use crate::request::{Endpoint, RequestView, TraceParent};
-use crate::secret::{Fingerprint, hex};
+use crate::request::{RequestView, TraceParent};
+use crate::secret::{Fingerprint, Hex};
 use crate::spiffe::SpiffeId;
 
 mod wire {
@@ -89,8 +89,8 @@ fn decision(
     record: &mut Object<'_>,
 ) {
     let decision = &outcome.decision;
-    record.text("decision_id", &outcome.id.to_string());
-    record.text("time", &rfc3339(outcome.at));
+    record.text("decision_id", outcome.id.hex().as_str());
+    time("time", Some(outcome.at), record);
     record.text("decision", if decision.is_allow() { "allow" } else { "deny" });
     if let Decision::Deny(denial) = decision {
         record.text("reason", denial.rejection().reason().as_str());
@@ -115,7 +115,7 @@ fn decision(
         });
     }
     if let Some(parent) = TraceParent::of(&view.headers) {
-        record.text("trace_id", &hex(&parent.trace_id));
+        record.text("trace_id", Hex::of(&parent.trace_id).as_str());
     }
     record.text("mode", "enforce");
     record.fraction("sample_rate", if rate < 1.0 { rate } else { 0.0 });
@@ -174,14 +174,13 @@ fn name(rule: &RuleName, record: &mut Object<'_>) {
 }
 
 fn request(view: &RequestView, request: &mut Object<'_>) {
-    let address = |endpoint: &Endpoint| endpoint.address.map(|address| address.to_string());
     request.text("id", &view.id);
     request.text("method", &view.method);
     request.text("host", &view.raw_host);
     request.text("path", view.raw_path.split(['?', '#']).next().unwrap_or_default());
-    request.text("source", &address(&view.source).unwrap_or_default());
+    request.shown("source", view.source.address);
     request.text("scheme", &view.scheme);
-    request.text("destination", &address(&view.destination).unwrap_or_default());
+    request.shown("destination", view.destination.address);
     request.text("query", &redacted(&view.raw_path));
 }
 
@@ -213,8 +212,10 @@ fn peer(peer: &PeerIdentity, record: &mut Object<'_>) {
     record.text("subject", peer.subject().unwrap_or_default());
     record.text("issuer", peer.issuer().unwrap_or_default());
     record.text("serial", peer.serial().unwrap_or_default());
-    record.text("fingerprint", &peer.certificate().map(Fingerprint::to_hex).unwrap_or_default());
-    record.text("not_after", &peer.not_after().map(rfc3339).unwrap_or_default());
+    if let Some(certificate) = peer.certificate() {
+        record.text("fingerprint", certificate.hex().as_str());
+    }
+    time("not_after", peer.not_after(), record);
 }
 
 fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut Object<'_>) {
@@ -232,10 +233,11 @@ fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut Object<'_>
     if claims.has(SCOPE) {
         record.texts("scopes", token.scopes().iter().map(String::as_str));
     }
-    let hashed = |id: &str| Fingerprint::of(id.as_bytes()).to_hex();
-    record.text("token_id_hash", &token.token_id().map(hashed).unwrap_or_default());
+    if let Some(id) = token.token_id() {
+        record.text("token_id_hash", Fingerprint::of(id.as_bytes()).hex().as_str());
+    }
     record.text("key_id", token.key_id().unwrap_or_default());
-    record.text("expires_at", &rfc3339(token.expires_at()));
+    time("expires_at", Some(token.expires_at()), record);
     let binding = match token.binding() {
         Binding::None => "none",
         Binding::Certificate => "certificate",
@@ -257,29 +259,42 @@ fn shadow(shadow: &ShadowOutcome, record: &mut Object<'_>) {
     record.flag("changes", shadow.changes);
 }
 
-/// RFC 3339 in UTC, always with three digits of milliseconds; empty for a moment outside the years that it can write.
-fn rfc3339(moment: UnixTime) -> String {
-    let second = OffsetDateTime::from_unix_timestamp(moment.as_secs()).ok();
-    let Some(second) = second.filter(|second| (0..=9999).contains(&second.year())) else {
-        return String::new();
-    };
+/// A member in RFC 3339, left out where it is outside the years that that can write.
+fn time(name: &str, moment: Option<UnixTime>, record: &mut Object<'_>) {
+    let text = moment.and_then(rfc3339);
+    // Digits and signs are text.
+    record.text(name, text.as_ref().and_then(|text| str::from_utf8(text).ok()).unwrap_or_default());
+}
+
+/// RFC 3339 in UTC, always with three digits of milliseconds.
+fn rfc3339(moment: UnixTime) -> Option<[u8; 24]> {
+    let second = OffsetDateTime::from_unix_timestamp(moment.as_secs()).ok()?;
     let (date, time) = (second.date(), second.time());
-    let millis = moment.as_millis().rem_euclid(1000).unsigned_abs();
-    let mut text = String::with_capacity("2026-11-22T10:00:00.000Z".len());
-    let mut digits = |number: u64, most: u64, then: char| {
-        let places = std::iter::successors(Some(most), |place| Some(place / 10).filter(|p| *p > 0));
-        let digit = |place| u32::try_from(number / place % 10).ok();
-        text.extend(places.filter_map(|place| char::from_digit(digit(place)?, 10)));
-        text.push(then);
-    };
-    digits(date.year().unsigned_abs().into(), 1000, '-');
-    digits(u8::from(date.month()).into(), 10, '-');
-    digits(date.day().into(), 10, 'T');
-    digits(time.hour().into(), 10, ':');
-    digits(time.minute().into(), 10, ':');
-    digits(time.second().into(), 10, '.');
-    digits(millis, 100, 'Z');
-    text
+    let [year, millis] = [i64::from(date.year()), moment.as_millis().rem_euclid(1000)];
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let [month, day] = [u8::from(date.month()), date.day()];
+    let fields: [(usize, i64); 7] = [
+        (4, year),
+        (7, month.into()),
+        (10, day.into()),
+        (13, time.hour().into()),
+        (16, time.minute().into()),
+        (19, time.second().into()),
+        (23, millis),
+    ];
+    for (end, number) in fields {
+        let digits = text.get_mut(..end)?.iter_mut().rev().take_while(|byte| byte.is_ascii_digit());
+        let mut rest = u64::try_from(number).ok()?;
+        for digit in digits {
+            *digit = b'0'.saturating_add(u8::try_from(rest % 10).ok()?);
+            rest /= 10;
+        }
+        // A year of five digits has no form.
+        if rest > 0 {
+            return None;
+        }
+    }
+    Some(text)
 }
 
 #[cfg(test)]

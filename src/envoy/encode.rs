@@ -164,7 +164,7 @@ fn metadata(
     reason: Option<Reason>,
     fields: &mut Writer<'_>,
 ) {
-    fields.text_entry("decision_id", &id.to_string());
+    fields.text_entry("decision_id", id.hex().as_str());
     fields.text_entry("decision", decision);
     if let Some((RuleName { policy, rule }, annotations)) = named {
         fields.text_entry("policy", policy);

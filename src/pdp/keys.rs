@@ -102,11 +102,9 @@ impl KeyCache {
                 Some(known) => known.key_id(),
                 None => token.jws().ok().and_then(|jws| jws.header().key_id.as_deref()),
             };
-            let named = match &known {
-                Some(known) => trust.issuer(known.issuer_name()).into_iter().collect(),
-                None => issuers_of(token, trust),
-            };
-            for (issuer, source) in named.into_iter().filter_map(remote) {
+            let verified = known.as_ref().and_then(|known| trust.issuer(known.issuer_name()));
+            let claimed = if known.is_none() { issuers_of(token, trust) } else { Vec::new() };
+            for (issuer, source) in verified.into_iter().chain(claimed).filter_map(remote) {
                 let Some(shared) = self.find(source) else { continue };
                 let deadline = deadline.get_or_insert_with(|| Deadline::within(patience));
                 let patience = deadline.left();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::secret::hex;
+use crate::secret::Hex;
 
 /// 128 bits that name a decision in the answer, the audit record, the logs of every replica, and wherever a document puts
 /// `{decision.id}`. The default stands for a decision that nobody will ask about, as in a suite.
@@ -18,6 +18,12 @@ impl DecisionId {
         Self(bytes)
     }
 
+    /// Its 32 digits.
+    #[must_use]
+    pub fn hex(&self) -> Hex {
+        Hex::of(&self.0)
+    }
+
     /// Its bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
@@ -27,7 +33,7 @@ impl DecisionId {
 
 impl fmt::Display for DecisionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        f.write_str(self.hex().as_str())
     }
 }
 

@@ -101,7 +101,8 @@ impl PeerRequirement {
     }
 
     fn judge_listed<'r, T: Trace>(&'r self, peer: &PeerIdentity, judge: &mut Judge<'r, '_, T>) {
-        let subject = peer.subject().map(str::to_owned);
+        let asked = !self.subjects.is_empty();
+        let subject = peer.subject().filter(|_| asked).map(str::to_owned);
         for (check, wanted, has) in [
             (Check::PeerUri, &self.uris, peer.uris()),
             (Check::PeerEmail, &self.emails, peer.emails()),

@@ -1,6 +1,7 @@
 //! Templates of header values, and the one place where a text becomes something that is sent upstream (P12).
 
 use serde_json::Value;
+use std::borrow::Cow;
 
 use super::variable::{FORMS, Facts, Found, Variable};
 use crate::document::closest;
@@ -147,7 +148,7 @@ fn text_of(parts: &[Part], facts: &Facts<'_>) -> Result<Option<String>, Unsafe> 
     Ok(Some(value))
 }
 
-fn one_line(found: Found) -> Result<Option<String>, Unsafe> {
+fn one_line(found: Found<'_>) -> Result<Option<Cow<'_, str>>, Unsafe> {
     match found {
         Found::Nothing => Ok(None),
         Found::One(text) => Ok(Some(text).filter(|text| !text.is_empty())),
@@ -157,7 +158,9 @@ fn one_line(found: Found) -> Result<Option<String>, Unsafe> {
         {
             Err(Unsafe)
         }
-        Found::Several(texts) => Ok(Some(texts.join(",")).filter(|text| !text.is_empty())),
+        Found::Several(texts) => {
+            Ok(Some(texts.join(",").into()).filter(|text: &Cow<'_, str>| !text.is_empty()))
+        }
         Found::Formless => Err(Unsafe),
     }
 }

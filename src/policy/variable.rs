@@ -1,6 +1,7 @@
 //! The variables of templates: what each is called, what a rule must ask for so that it has a value, and its value.
 
 use serde_json::Value;
+use std::borrow::Cow;
 
 use super::decision::RuleName;
 use super::decision_id::DecisionId;
@@ -48,11 +49,11 @@ pub(super) struct Facts<'a> {
 
 /// The value of a variable, before it is known to be safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Found<'a> {
     /// There is none.
     Nothing,
     /// One text.
-    One(String),
+    One(Cow<'a, str>),
     /// Several texts, to be joined by commas.
     Several(Vec<String>),
     /// Something that has no form as one line of text.
@@ -182,14 +183,14 @@ impl Variable {
             return claim.filter(|claim| !claim.is_null()).cloned();
         }
         match self.find(facts) {
-            Found::One(text) if !text.is_empty() => Some(Value::String(text)),
+            Found::One(text) if !text.is_empty() => Some(Value::String(text.into_owned())),
             Found::Several(texts) if !texts.is_empty() => Some(texts.into()),
             Found::Nothing | Found::Formless | Found::One(_) | Found::Several(_) => None,
         }
     }
 
     /// Its value.
-    pub(super) fn find(&self, facts: &Facts<'_>) -> Found {
+    pub(super) fn find<'a>(&self, facts: &Facts<'a>) -> Found<'a> {
         let target = facts.request.target.as_ref().ok();
         match self {
             Self::TokenSubject => facts.token.and_then(TokenIdentity::subject).into(),
@@ -214,26 +215,26 @@ impl Variable {
             }
             Self::DecisionPolicy => Some(&*facts.rule.policy).into(),
             Self::DecisionRule => Some(&*facts.rule.rule).into(),
-            Self::DecisionId => Found::One(facts.id.to_string()),
+            Self::DecisionId => Found::One(facts.id.to_string().into()),
         }
     }
 }
 
 // === impl Found ===
 
-impl From<Option<&str>> for Found {
-    fn from(text: Option<&str>) -> Self {
-        text.map_or(Self::Nothing, |text| Self::One(text.to_owned()))
+impl<'a> From<Option<&'a str>> for Found<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        text.map_or(Self::Nothing, |text| Self::One(text.into()))
     }
 }
 
-fn of_claim(claim: &Value) -> Found {
+fn of_claim(claim: &Value) -> Found<'_> {
     match claim {
         Value::Null => Found::Nothing,
         Value::Object(_) => Found::Formless,
         Value::Array(elements) => elements
             .iter()
-            .map(scalar_text)
+            .map(|element| scalar_text(element).map(Cow::into_owned))
             .collect::<Option<Vec<_>>>()
             .map_or(Found::Formless, Found::Several),
         Value::String(_) | Value::Number(_) | Value::Bool(_) => {
@@ -242,11 +243,11 @@ fn of_claim(claim: &Value) -> Found {
     }
 }
 
-fn scalar_text(value: &Value) -> Option<String> {
+fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(bool) => Some(bool.to_string()),
+        Value::String(text) => Some(text.into()),
+        Value::Number(number) => Some(number.to_string().into()),
+        Value::Bool(bool) => Some(bool.to_string().into()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }

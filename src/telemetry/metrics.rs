@@ -1,5 +1,6 @@
 //! The instruments at work: counting decisions, and showing what other parts count.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -179,7 +180,7 @@ impl Metrics {
             Decision::Deny(denial) => ("deny", denial.rejection().reason().as_str()),
         };
         let policy =
-            outcome.decision.rule().map(|rule| rule.policy.to_string()).unwrap_or_default();
+            outcome.decision.rule().map(|rule| Arc::clone(&rule.policy)).unwrap_or_default();
         self.decisions.add(
             1,
             &[
