@@ -59,7 +59,10 @@ impl SealedNames {
         let more = more.into_iter().map(str::to_ascii_lowercase);
         let headers: BTreeSet<_> =
             ALWAYS_SEALED.iter().map(ToString::to_string).chain(more).collect();
-        Self { headers: headers.into_iter().collect(), parameters: BTreeSet::from([ALWAYS_SEALED_PARAMETER.to_owned()]) }
+        Self {
+            headers: headers.into_iter().collect(),
+            parameters: BTreeSet::from([ALWAYS_SEALED_PARAMETER.to_owned()]),
+        }
     }
 
     /// The built-in names and the headers that `places` are in.
