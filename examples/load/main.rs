@@ -1,8 +1,7 @@
 //! What does a check cost under load? `cargo run --release --example load` answers with tables of ratios.
 //!
 //! Every figure is a ratio inside one run: the contenders take turns on the same machine, and the medians of their rounds are
-//! compared. The servers are processes of their own, started from this executable, so that all of them have the same
-//! compiler flags and the same allocator. The method is told in docs/performance.md, whose tables this program writes.
+//! compared. The servers are processes of their own, built with the same flags. The method is told in docs/performance.md, whose tables this program writes.
 
 #![expect(
     clippy::print_stdout,
@@ -12,6 +11,7 @@
     reason = "a measurement that cannot be made must end at once, and says so on the terminal"
 )]
 
+mod always_allow;
 mod contest;
 mod cores;
 mod drive;
@@ -19,19 +19,19 @@ mod figures;
 mod options;
 mod plot;
 mod process;
+mod programs;
 mod report;
 mod suites;
 mod workload;
 mod world;
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use options::{Command, Options};
 
-/// The allocator of the shipped binary; the always-allow server gets it too.
+/// The allocator of the shipped binary, so that the always-allow server can be measured with it too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -39,15 +39,16 @@ fn main() -> ExitCode {
     countersign::cli::install_crypto();
     let options = Options::parse();
     match &options.command {
-        Some(Command::Countersign { arguments }) => {
-            let program = OsString::from("countersign");
-            return countersign::cli::run(std::iter::once(program).chain(arguments.clone())).into();
-        }
         Some(Command::AlwaysAllow { address }) => {
             let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(process::always_allow(*address));
+            runtime.block_on(always_allow::serve(*address));
         }
-        None => suites::run(&options),
+        None => {
+            if !options.no_build {
+                programs::build();
+            }
+            suites::run(&options);
+        }
     }
     ExitCode::SUCCESS
 }

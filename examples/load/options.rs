@@ -1,6 +1,5 @@
 //! What is measured, and for how long.
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -50,6 +49,10 @@ pub(crate) struct Options {
     #[arg(long, env = "ENVOY", value_name = "PATH")]
     pub(crate) envoy: Option<PathBuf>,
 
+    /// Measure the programs that are there beside this one, as they are, instead of building them first.
+    #[arg(long)]
+    pub(crate) no_build: bool,
+
     /// Write the tables into `performance.md` of this folder, and the plots beside it.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) docs: Option<PathBuf>,
@@ -86,12 +89,6 @@ pub(crate) enum Output {
 /// The servers, started by the harness itself.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Run countersign, with its own arguments.
-    #[command(hide = true)]
-    Countersign {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
     /// Run a server that allows whatever it is asked.
     #[command(hide = true)]
     AlwaysAllow { address: SocketAddr },

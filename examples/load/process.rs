@@ -7,31 +7,13 @@ use std::time::Duration;
 use countersign::clock::Stopwatch;
 use countersign::demo::Folder;
 use countersign::demo::envoy::{Bootstrap, Envoy, EnvoyBinary};
-use countersign::demo::http1::{Connection, Request as HttpRequest};
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::{
-    Authorization, AuthorizationServer,
-};
-use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse, OkHttpResponse};
-use envoy_types::pb::google::rpc::Status as RpcStatus;
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
-    MetricsService, MetricsServiceServer,
-};
-use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
-};
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
-    TraceService, TraceServiceServer,
-};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
+use countersign::demo::http1::{Connection, Request};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
-use tonic::{Request, Response, Status};
 
 use crate::cores::{Cores, Room};
+use crate::programs;
 
 /// How often a server is looked at while it starts or reloads.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -48,24 +30,32 @@ pub(crate) struct Server {
     pub(crate) ready_after: Duration,
 }
 
+/// Whose allocator a server has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Allocator {
+    /// What a Rust program has that says nothing about it.
+    Default,
+    /// That of the shipped binary.
+    Ours,
+}
+
 enum Running {
     Own(Child),
     Envoy(Envoy, #[expect(dead_code, reason = "goes with the Envoy that uses it")] Folder),
 }
 
-/// The least that an authorization server in Rust can do: no look at the request at all. It takes traces and metrics
-/// as well, and forgets them, in the role of a collector.
-#[derive(Clone, Copy)]
-struct AlwaysAllow;
-
 // === impl Server ===
 
 impl Server {
     /// The always-allow server.
-    pub(crate) async fn always_allow(cores: Cores) -> Self {
+    pub(crate) async fn always_allow(cores: Cores, allocator: Allocator) -> Self {
         let address = free_address().await;
-        let mut command = cores.server(own_program().as_os_str(), Room::One);
-        command.args(["always-allow", &address.to_string()]);
+        let (program, role) = match allocator {
+            Allocator::Default => (programs::always_allow(), None),
+            Allocator::Ours => (programs::own(), Some("always-allow")),
+        };
+        let mut command = cores.server(program.as_os_str(), Room::One);
+        command.args(role).arg(address.to_string());
         Self::start(command, address, None, async || TcpStream::connect(address).await.is_ok())
             .await
     }
@@ -82,8 +72,8 @@ impl Server {
             .replace("${ADMIN_PORT}", &admin.port().to_string());
         let file = format!("countersign-{}.yaml", address.port());
         folder.write(&file, settings).unwrap();
-        let mut command = cores.server(own_program().as_os_str(), room);
-        command.args(["countersign", "serve", "--config", &file]).current_dir(folder.path());
+        let mut command = cores.server(programs::countersign().as_os_str(), room);
+        command.args(["serve", "--config", &file]).current_dir(folder.path());
         Self::start(command, address, Some(admin), async || ask(admin, "/readyz").await.is_some())
             .await
     }
@@ -161,11 +151,6 @@ impl Server {
     }
 }
 
-/// This executable, to be run in another role.
-fn own_program() -> std::path::PathBuf {
-    std::env::current_exe().unwrap()
-}
-
 async fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
@@ -173,49 +158,6 @@ async fn free_address() -> SocketAddr {
 /// The page of an admin listener, if the answer is 200.
 async fn ask(admin: SocketAddr, page: &str) -> Option<Vec<u8>> {
     let stream = TcpStream::connect(admin).await.ok()?;
-    let answer = Connection::new(stream).send(&HttpRequest::get("load", page)).await.ok()?;
+    let answer = Connection::new(stream).send(&Request::get("load", page)).await.ok()?;
     (answer.status == 200).then_some(answer.body)
-}
-
-/// Serves until it is killed.
-pub(crate) async fn always_allow(address: SocketAddr) {
-    tonic::transport::Server::builder()
-        .tcp_nodelay(true)
-        .add_service(AuthorizationServer::new(AlwaysAllow))
-        .add_service(TraceServiceServer::new(AlwaysAllow))
-        .add_service(MetricsServiceServer::new(AlwaysAllow))
-        .serve(address)
-        .await
-        .unwrap();
-}
-
-#[tonic::async_trait]
-impl Authorization for AlwaysAllow {
-    async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
-        Ok(Response::new(CheckResponse {
-            status: Some(RpcStatus { code: 0, ..RpcStatus::default() }),
-            dynamic_metadata: None,
-            http_response: Some(HttpResponse::OkResponse(OkHttpResponse::default())),
-        }))
-    }
-}
-
-#[tonic::async_trait]
-impl TraceService for AlwaysAllow {
-    async fn export(
-        &self,
-        _: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        Ok(Response::new(ExportTraceServiceResponse::default()))
-    }
-}
-
-#[tonic::async_trait]
-impl MetricsService for AlwaysAllow {
-    async fn export(
-        &self,
-        _: Request<ExportMetricsServiceRequest>,
-    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
-        Ok(Response::new(ExportMetricsServiceResponse::default()))
-    }
 }

@@ -37,7 +37,10 @@ impl Object<'_> {
 
     /// A member of a map, which may well be empty.
     pub(super) fn entry(&mut self, name: &str, value: &str) {
-        self.member(name, |out| text(value, out));
+        self.comma();
+        text(name, self.out);
+        self.out.push(b':');
+        text(value, self.out);
     }
 
     pub(super) fn number(&mut self, name: &str, value: u64) {
@@ -87,13 +90,19 @@ impl Object<'_> {
         });
     }
 
+    /// A member whose name needs no escapes, as all in the schema.
     fn member(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.comma();
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        write(self.out);
+    }
+
+    fn comma(&mut self) {
         if !std::mem::replace(&mut self.is_empty, false) {
             self.out.push(b',');
         }
-        text(name, self.out);
-        self.out.push(b':');
-        write(self.out);
     }
 }
 
@@ -127,11 +136,12 @@ mod tests {
                 object.text("text", value);
                 object.texts("texts", [value, ""]);
                 object.object("object", |object| object.number("number", u64::MAX));
+                object.object("map", |map| map.entry(value, value));
                 object.fraction("fraction", 0.01);
                 object.flag("flag", true);
             });
             let expected = serde_json::json!({
-                "text": value, "texts": [value, ""], "object": { "number": u64::MAX }, "fraction": 0.01, "flag": true,
+                "text": value, "texts": [value, ""], "object": { "number": u64::MAX }, "map": { value: value }, "fraction": 0.01, "flag": true,
             });
             assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), expected, "{value:?}");
         }

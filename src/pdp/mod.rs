@@ -397,7 +397,9 @@ impl Pinned<'_> {
             Err(why) => (decision.withdrawn(why), Vec::new()),
         };
         let cache_hits = recalling.hits();
-        let elapsed = self.deadline.elapsed();
+        // Carrying out takes as good as no time where there is nothing to sign.
+        let evaluated = phases.evaluated.filter(|_| sealed.is_empty());
+        let elapsed = evaluated.unwrap_or_else(|| self.deadline.elapsed());
         let (id, subject, revision) =
             (self.id, Some(subject), self.current.snapshot.revision().clone());
         Outcome { id, decision, sealed, subject, revision, at: now, elapsed, phases, cache_hits }

@@ -10,7 +10,8 @@ use crate::request::{HeaderValue, Headers, SealedParameters, Text};
 /// Which headers and query parameters carry credentials: a built-in set and those that token issuers name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedNames {
-    headers: BTreeSet<String>,
+    /// A few names, of which most differ from what is looked for in their length.
+    headers: Vec<String>,
     parameters: BTreeSet<String>,
 }
 
@@ -56,8 +57,12 @@ impl SealedNames {
     #[must_use]
     pub fn with<'a>(more: impl IntoIterator<Item = &'a str>) -> Self {
         let more = more.into_iter().map(str::to_ascii_lowercase);
-        let headers = ALWAYS_SEALED.iter().map(ToString::to_string).chain(more).collect();
-        Self { headers, parameters: BTreeSet::from([ALWAYS_SEALED_PARAMETER.to_owned()]) }
+        let headers: BTreeSet<_> =
+            ALWAYS_SEALED.iter().map(ToString::to_string).chain(more).collect();
+        Self {
+            headers: headers.into_iter().collect(),
+            parameters: BTreeSet::from([ALWAYS_SEALED_PARAMETER.to_owned()]),
+        }
     }
 
     /// The built-in names and the headers that `places` are in.
@@ -66,10 +71,12 @@ impl SealedNames {
         let mut sealed = Self::default();
         for place in places {
             match place {
-                TokenPlace::Header(name) => drop(sealed.headers.insert(name.clone())),
+                TokenPlace::Header(name) if !sealed.contains(name) => {
+                    sealed.headers.push(name.clone());
+                }
                 TokenPlace::Query(name) => drop(sealed.parameters.insert(name.clone())),
                 // Always sealed.
-                TokenPlace::Authorization | TokenPlace::Cookie(_) => {}
+                TokenPlace::Header(_) | TokenPlace::Authorization | TokenPlace::Cookie(_) => {}
             }
         }
         sealed
@@ -78,7 +85,7 @@ impl SealedNames {
     /// Whether the header `name`, in lower case, carries a credential.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.headers.contains(name)
+        self.headers.iter().any(|own| own == name)
     }
 
     /// Whether the query parameter `name`, decoded, carries a credential.

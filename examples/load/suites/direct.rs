@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::Bench;
 use crate::contest::{Contender, take_turns};
-use crate::process::Server;
+use crate::process::{Allocator, Server};
 use crate::report::Table;
 use crate::world::{Evidence, Setup};
 
 pub(super) async fn run(bench: &mut Bench<'_>) {
     let world = Arc::clone(&bench.world);
-    let empty = Arc::new(Server::always_allow(world.cores).await);
+    let empty = Arc::new(Server::always_allow(world.cores, Allocator::Default).await);
+    let lighter = Arc::new(Server::always_allow(world.cores, Allocator::Ours).await);
     let ours = world.start(Setup::EVERYTHING).await;
     let kinds = [
         ("direct-leaf", Evidence::Leaf, "the certificate in `source.certificate`"),
@@ -24,8 +25,9 @@ pub(super) async fn run(bench: &mut Bench<'_>) {
     for (key, evidence, shown) in kinds {
         let workload = world.warm(evidence);
         let mut first = Contender::grpc("always-allow: tonic and envoy-types", &empty, &workload);
+        let mut lean = Contender::grpc("the same with our allocator", &lighter, &workload);
         let mut second = Contender::grpc("countersign, everything on", &ours, &workload);
-        let mut all = [&mut first, &mut second];
+        let mut all = [&mut first, &mut lean, &mut second];
         let rate = take_turns(&mut all, true, bench.options).await.unwrap_or_default();
         let title = format!(
             "gRPC directly, the peer shown by {shown} ({} bytes a check)",

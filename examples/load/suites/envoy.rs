@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Bench;
 use crate::contest::{Contender, take_turns};
-use crate::process::Server;
+use crate::process::{Allocator, Server};
 use crate::report::Table;
 use crate::world::{Setup, World};
 
@@ -23,7 +23,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) {
     let (world, options) = (Arc::clone(&bench.world), bench.options);
     let binary = find(options.envoy.clone()).await;
     let stage = Stage { world: &world, binary: &binary };
-    let empty = Arc::new(Server::always_allow(world.cores).await);
+    let empty = Arc::new(Server::always_allow(world.cores, Allocator::Default).await);
     let ours = world.start(Setup::EVERYTHING).await;
     let cache = Some(json!({ "jwt_cache_size": 1000 }));
     let mut all = [
