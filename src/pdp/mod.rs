@@ -16,6 +16,7 @@ mod remember;
 mod remote;
 mod retired;
 mod revocation;
+mod shelf;
 mod snapshot;
 mod trace;
 

@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use moka::Expiry;
 use moka::sync::Cache;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::shelf::{Keep, Shelf};
 use crate::authn::{
     CertificateKey, CertificateMemory, Memory, SignedToken, TokenMemory, VerifiedCertificate,
 };
@@ -35,24 +35,13 @@ pub struct Remembered {
 #[derive(Debug)]
 struct RememberedCertificates(Cache<CertificateKey, Arc<VerifiedCertificate>>);
 
-/// By the fingerprint of the token. A token that was verified again, with other keys, replaces itself.
+/// By the fingerprint of the token. A token that was verified again, with other keys, replaces itself. Tokens that have expired
+/// make room; that they are refused does not depend on it: their times are checked every time.
 #[derive(Debug)]
-struct RememberedTokens(Cache<Fingerprint, KeptToken>);
-
-#[derive(Clone, Debug)]
-struct KeptToken {
-    token: Arc<SignedToken>,
-    lifetime: Duration,
-}
-
-/// Tokens that have expired make room. That they are refused does not depend on it: their times are checked every time.
-struct UntilExpiry;
+struct RememberedTokens(Shelf<SignedToken>);
 
 /// What an entry costs beside what it was made from: the parsed form and the cache's own bookkeeping.
 const ENTRY_OVERHEAD: usize = 1024;
-
-/// What the cache itself takes for a token.
-const TOKEN_ENTRY_OVERHEAD: usize = 512;
 
 /// The memory as one request sees it: what was recalled is at hand until the request is decided, and counted.
 #[derive(Debug)]
@@ -80,23 +69,14 @@ impl Remembered {
             .max_capacity(options.certificate_bytes)
             .weigher(|key: &CertificateKey, _| weight(key.size(), ENTRY_OVERHEAD))
             .build();
-        let tokens = Cache::builder()
-            .max_capacity(options.token_bytes)
-            .weigher(|_, kept: &KeptToken| weight(kept.token.size(), TOKEN_ENTRY_OVERHEAD))
-            .expire_after(UntilExpiry)
-            .build();
-        Self {
-            certificates: RememberedCertificates(certificates),
-            tokens: RememberedTokens(tokens),
-        }
+        let tokens = RememberedTokens(Shelf::new(options.token_bytes));
+        Self { certificates: RememberedCertificates(certificates), tokens }
     }
 
     /// How many tokens are remembered, and about how many bytes they take.
     #[must_use]
     pub fn tokens(&self) -> (u64, u64) {
-        let RememberedTokens(cache) = &self.tokens;
-        cache.run_pending_tasks();
-        (cache.entry_count(), cache.weighted_size())
+        self.tokens.0.count()
     }
 
     /// As `authn` wants it.
@@ -120,14 +100,23 @@ impl CertificateMemory for RememberedCertificates {
     }
 }
 
+impl Keep for SignedToken {
+    fn fingerprint(&self) -> &Fingerprint {
+        self.fingerprint()
+    }
+
+    fn size(&self) -> usize {
+        self.size()
+    }
+}
+
 impl TokenMemory for RememberedTokens {
     fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
-        self.0.get(token).map(|kept| kept.token)
+        self.0.find(token)
     }
 
     fn keep(&self, token: &Arc<SignedToken>, lifetime: Duration) {
-        let kept = KeptToken { token: Arc::clone(token), lifetime };
-        self.0.insert(*token.fingerprint(), kept);
+        self.0.keep(token, lifetime);
     }
 }
 
@@ -179,28 +168,5 @@ impl TokenMemory for Recalling<'_> {
 
     fn keep(&self, token: &Arc<SignedToken>, lifetime: Duration) {
         self.memory.tokens.keep(token, lifetime);
-    }
-}
-
-// === impl UntilExpiry ===
-
-impl Expiry<Fingerprint, KeptToken> for UntilExpiry {
-    fn expire_after_create(
-        &self,
-        _: &Fingerprint,
-        kept: &KeptToken,
-        _: Instant,
-    ) -> Option<Duration> {
-        Some(kept.lifetime)
-    }
-
-    fn expire_after_update(
-        &self,
-        _: &Fingerprint,
-        kept: &KeptToken,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(kept.lifetime)
     }
 }
