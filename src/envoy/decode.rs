@@ -13,11 +13,12 @@ use envoy_types::pb::google::protobuf::{Struct, Timestamp, Value as WireValue};
 use prost::Message as _;
 use serde_json::Value;
 
+use self::lines::HeaderLines;
 use self::wire::address::Address as AddressKind;
 use self::wire::socket_address::PortSpecifier;
 use self::wire::{
-    Address, AttributeContext, CheckRequest, Entry, HeaderMap, HeaderValue as WireHeader,
-    HttpRequest, Metadata, Peer, Request, SocketAddress, TlsSession,
+    Address, AttributeContext, CheckRequest, Entry, HeaderValue as WireHeader, HttpRequest,
+    Metadata, Peer, Request, SocketAddress, TlsSession,
 };
 use crate::clock::UnixTime;
 use crate::limits::{MAX_HEADERS, MAX_JSON_DEPTH};
@@ -27,6 +28,7 @@ use crate::request::{
     SealedParameters, Target, Text,
 };
 
+mod lines;
 mod wire {
     #![expect(unreachable_pub, clippy::enum_variant_names, reason = "generated from the protocol")]
     include!(concat!(env!("OUT_DIR"), "/countersign.wire.v1.rs"));
@@ -150,9 +152,12 @@ fn http_request(
 
 /// The header lines, and whether some were left out. With `encode_raw_headers` only `header_map` is filled (P85); without it
 /// only the map, in which Envoy has joined repeated lines.
-fn collect_headers(map: Vec<Entry>, raw: Option<HeaderMap>) -> Result<(Headers, bool), Rejection> {
+fn collect_headers(
+    map: Vec<Entry>,
+    raw: Option<HeaderLines>,
+) -> Result<(Headers, bool), Rejection> {
     let mut lines = match raw {
-        Some(HeaderMap { headers }) if !headers.is_empty() => raw_lines(headers)?,
+        Some(HeaderLines { headers }) if !headers.is_empty() => raw_lines(headers)?,
         Some(_) | None => map_lines(map)?,
     };
     // Pseudo-headers repeat what the attributes say, and the attributes are authoritative (P26).

@@ -143,6 +143,24 @@ fn decode_segment<'a>(
     allowed: PathLeniency,
     leniency: &mut PathLeniency,
 ) -> Result<Cow<'a, str>, Rejection> {
+    if is_plain(segment) {
+        return Ok(segment.into());
+    }
+    decode_unusual_segment(segment, allowed, leniency)
+}
+
+/// Whether it has nothing but unreserved characters (RFC 3986 section 2.3) and is no dot segment: there is nothing in it that
+/// anybody could read in another way.
+fn is_plain(segment: &str) -> bool {
+    let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    segment.bytes().all(unreserved) && !matches!(segment, "." | "..")
+}
+
+fn decode_unusual_segment<'a>(
+    segment: &'a str,
+    allowed: PathLeniency,
+    leniency: &mut PathLeniency,
+) -> Result<Cow<'a, str>, Rejection> {
     let segment = without_parameters(segment, allowed, leniency)?;
     segment.bytes().try_for_each(check_raw_byte)?;
     check_escapes(segment, allowed, leniency)?;
@@ -252,6 +270,19 @@ mod tests {
             let parsed = CanonicalPath::parse(path).unwrap();
             assert_eq!(parsed.segments(), segments, "{path}");
             assert_eq!(parsed.as_str(), path);
+        }
+    }
+
+    /// The short way to a plain segment ends where the long one does.
+    #[test]
+    fn plain_segments_are_what_they_are() {
+        let bytes = (0..=0x7f).map(|byte| char::from(byte).to_string());
+        let words = ["", "a", "...", "..", ".", "a.b", "v1", "~me", "-_.~09azAZ"];
+        for segment in bytes.chain(words.map(str::to_owned)).filter(|text| is_plain(text)) {
+            let mut leniency = PathLeniency::default();
+            let decoded = decode_unusual_segment(&segment, PathLeniency::ALL, &mut leniency);
+            assert_eq!(decoded.as_deref(), Ok(&*segment));
+            assert_eq!(leniency, PathLeniency::default(), "{segment}");
         }
     }
 

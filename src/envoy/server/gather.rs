@@ -25,7 +25,7 @@ pub(super) struct Gathering<S> {
 }
 
 /// What is read at a time, where it has come: HTTP/2 itself asks for less, and so more often.
-const READ_BYTES: usize = 32 * 1024;
+const READ_BYTES: usize = 64 * 1024;
 
 /// Where the writing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
