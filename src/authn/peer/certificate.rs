@@ -56,7 +56,7 @@ impl<'a> Verifier<'a> {
         }
         let verified = Arc::new(self.verify(presented)?);
         if verified.holds_at(self.now) {
-            self.memory.keep(key, &verified);
+            self.memory.keep(key.detached(), &verified);
         }
         Ok(verified)
     }

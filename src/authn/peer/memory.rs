@@ -25,7 +25,13 @@ pub struct NoMemory;
 /// What a verification depended on beside the time: the revision of the trust domains and every byte that was
 /// presented (P40).
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct CertificateKey(Box<[u8]>);
+pub struct CertificateKey {
+    revision: Option<Fingerprint>,
+    /// Decides the encoding.
+    source: PeerSource,
+    leaf: Option<Text>,
+    chain: Option<Text>,
+}
 
 /// A certificate with a verified path, and for how long that may be relied on.
 ///
@@ -54,33 +60,30 @@ impl CertificateMemory for NoMemory {
 // === impl CertificateKey ===
 
 impl CertificateKey {
+    /// The key to look for `presented` by, which shares its text.
     pub(super) fn new(revision: Option<&Fingerprint>, presented: &PresentedCertificate) -> Self {
         let (leaf, chain) = presented.encoded();
-        let leaf = leaf.map_or(&[][..], Text::as_bytes);
-        let chain = chain.map_or(&[][..], Text::as_bytes);
-        let source: u8 = match presented.source() {
-            PeerSource::SourceCertificate => 0,
-            PeerSource::Xfcc => 1,
-            PeerSource::ClientCert => 2,
-            PeerSource::Principal => 3,
-        };
-        let revision = revision.map_or(&[][..], |revision| revision.as_bytes());
-        // The source decides the encoding; the length keeps a leaf apart from the chain that follows it.
-        let length = leaf.len().to_be_bytes();
-        let parts = [revision, &[source], &length, leaf, chain];
-        Self(parts.concat().into())
+        let (revision, source) = (revision.copied(), presented.source());
+        Self { revision, source, leaf: leaf.cloned(), chain: chain.cloned() }
+    }
+
+    /// The same to be kept, with text of its own: what is shared would keep the whole request.
+    pub(super) fn detached(self) -> Self {
+        let own = |text: Option<Text>| text.map(|text| Text::from(text.as_str()));
+        Self { leaf: own(self.leaf), chain: own(self.chain), ..self }
     }
 
     /// How much memory it takes, for caches that count bytes.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.0.len()
+        let texts = [&self.leaf, &self.chain].into_iter().flatten().map(Text::len);
+        texts.fold(size_of::<Self>(), usize::saturating_add)
     }
 }
 
 impl fmt::Debug for CertificateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CertificateKey({} bytes)", self.0.len())
+        write!(f, "CertificateKey({} bytes)", self.size())
     }
 }
 
