@@ -14,6 +14,7 @@ pub(super) use message::{Received, frame, parse};
 use std::convert::Infallible;
 use std::future::ready;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -33,9 +34,12 @@ const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 const HEALTH: &str = "/grpc.health.v1.Health/";
 const CONTENT: HeaderValue = HeaderValue::from_static("application/grpc");
 
-/// Hands each call to whom it is for.
+/// Hands each call to whom it is for. tonic copies it for each.
 #[derive(Clone, Debug)]
-pub(super) struct Router {
+pub(super) struct Router(Arc<Services>);
+
+#[derive(Debug)]
+struct Services {
     checks: CheckService,
     health: HealthService,
 }
@@ -43,8 +47,8 @@ pub(super) struct Router {
 // === impl Router ===
 
 impl Router {
-    pub(super) const fn new(checks: CheckService, health: HealthService) -> Self {
-        Self { checks, health }
+    pub(super) fn new(checks: CheckService, health: HealthService) -> Self {
+        Self(Arc::new(Services { checks, health }))
     }
 }
 
@@ -62,11 +66,12 @@ impl Service<Request<Body>> for Router {
         match request.uri().path() {
             CHECK => {
                 // Here and not in the future: what waits for its turn counts, and so does the time it waits.
-                let within = budget::budget(self.checks.deadline(), request.headers());
-                let arrival = self.checks.arrive(within);
-                Box::pin(check(self.checks.clone(), arrival, request.into_body()).map(Ok))
+                let checks = &self.0.checks;
+                let within = budget::budget(checks.deadline(), request.headers());
+                let arrival = checks.arrive(within);
+                Box::pin(check(Arc::clone(&self.0), arrival, request.into_body()).map(Ok))
             }
-            path if path.starts_with(HEALTH) => self.health.call(request),
+            path if path.starts_with(HEALTH) => self.0.health.clone().call(request),
             _ => Box::pin(ready(Ok(Status::unimplemented("").into_http()))),
         }
     }
@@ -74,12 +79,12 @@ impl Service<Request<Body>> for Router {
 
 /// Answers one check. Whatever goes wrong, a panic included, the answer is a whole message and never a gRPC error
 /// (invariant 2).
-async fn check(service: CheckService, arrival: Arrival, body: Body) -> Response<Body> {
+async fn check(services: Arc<Services>, arrival: Arrival, body: Body) -> Response<Body> {
     let Some(received) = message::receive(body, &arrival).await else {
         // The caller has gone; nobody reads this.
         return Status::new(Code::Cancelled, "").into_http();
     };
-    let answering = AssertUnwindSafe(service.conclude(arrival, received)).catch_unwind();
+    let answering = AssertUnwindSafe(services.checks.conclude(arrival, received)).catch_unwind();
     respond(answering.await.unwrap_or_else(|_| frame(super::encode::refuse_unseen)))
 }
 
