@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use countersign::authn::{self, Memory, NoMemory, SignedToken, Subject, TokenMemory};
 use countersign::clock::UnixTime;
@@ -274,7 +273,7 @@ impl TokenMemory for Elephant {
         self.0.lock().unwrap().clone()
     }
 
-    fn keep(&self, token: &Arc<SignedToken>, _lifetime: Duration) {
+    fn keep(&self, token: &Arc<SignedToken>) {
         *self.0.lock().unwrap() = Some(Arc::clone(token));
     }
 }

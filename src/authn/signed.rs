@@ -6,7 +6,6 @@
 use std::fmt;
 use std::mem::size_of;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -47,8 +46,8 @@ pub trait TokenMemory: fmt::Debug + Send + Sync {
     /// The token with the fingerprint `token`, if it is remembered.
     fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>>;
 
-    /// Remembers `token`, which is refused for other reasons after `lifetime`, so it may be forgotten then.
-    fn keep(&self, token: &Arc<SignedToken>, lifetime: Duration);
+    /// Remembers `token`. It may be forgotten at any time.
+    fn keep(&self, token: &Arc<SignedToken>);
 }
 
 /// Whether `memory` has `token`.
@@ -171,6 +170,23 @@ impl fmt::Debug for Claims {
     }
 }
 
+#[cfg(test)]
+impl SignedToken {
+    /// A token with this number as its `jti`, for unit tests of the rooms above.
+    pub(crate) fn for_test(number: u32) -> Self {
+        let claims =
+            serde_json::json!({ "iss": "corp", "sub": "alice", "jti": number.to_string() });
+        let claims = Arc::new(claims.as_object().unwrap().clone());
+        let registered = RegisteredClaims::read(&claims).unwrap();
+        Self {
+            content: Arc::new(Content::new("corp", registered, claims)),
+            fingerprint: Fingerprint::of(&number.to_be_bytes()),
+            place: TokenPlace::Authorization,
+            keys: Fingerprint::of(b"keys"),
+        }
+    }
+}
+
 // === impl NoMemory ===
 
 impl TokenMemory for NoMemory {
@@ -178,5 +194,5 @@ impl TokenMemory for NoMemory {
         None
     }
 
-    fn keep(&self, _token: &Arc<SignedToken>, _lifetime: Duration) {}
+    fn keep(&self, _token: &Arc<SignedToken>) {}
 }

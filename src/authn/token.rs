@@ -135,9 +135,9 @@ fn verify(
         None => Arc::new(verify_signature(token, issuer, keys, passed)?),
     };
     let content = &signed.content;
-    let until = content.registered.check(&content.claims.0, issuer, now, passed)?;
+    content.registered.check(&content.claims.0, issuer, now, passed)?;
     if !is_known {
-        memory.keep(&signed, until.since(now));
+        memory.keep(&signed);
     }
     TokenIdentity::new(token, issuer, content, (by, now), passed)
 }

@@ -16,7 +16,6 @@ mod remember;
 mod remote;
 mod retired;
 mod revocation;
-mod shelf;
 mod snapshot;
 mod trace;
 

@@ -1,14 +1,13 @@
 //! What was verified before: certificates and signed tokens, bounded by bytes (P72).
 
+use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use moka::sync::Cache;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::shelf::{Keep, Shelf};
 use crate::authn::{
     CertificateKey, CertificateMemory, Memory, SignedToken, TokenMemory, VerifiedCertificate,
 };
@@ -35,13 +34,24 @@ pub struct Remembered {
 #[derive(Debug)]
 struct RememberedCertificates(Cache<CertificateKey, Arc<VerifiedCertificate>>);
 
-/// By the fingerprint of the token. A token that was verified again, with other keys, replaces itself. Tokens that have expired
-/// make room; that they are refused does not depend on it: their times are checked every time.
-#[derive(Debug)]
-struct RememberedTokens(Shelf<SignedToken>);
+/// By the fingerprint of the token. A token that was verified again, with other keys, replaces itself. One that has expired is
+/// not asked for any more and makes room in its turn; that it is refused does not depend on it: its times are checked every time.
+///
+/// There may be a hundred thousand, so that what the cache takes for each counts.
+struct RememberedTokens(quick_cache::sync::Cache<Fingerprint, Arc<SignedToken>, TokenWeight>);
+
+/// What a remembered token takes.
+#[derive(Clone, Copy, Debug)]
+struct TokenWeight;
 
 /// What an entry costs beside what it was made from: the parsed form and the cache's own bookkeeping.
 const ENTRY_OVERHEAD: usize = 1024;
+
+/// What the cache itself takes for a token.
+const TOKEN_ENTRY_OVERHEAD: usize = 96;
+
+/// What a small token takes, for how many of them there will be at most.
+const SMALL_TOKEN_BYTES: u64 = 1024;
 
 /// The memory as one request sees it: what was recalled is at hand until the request is decided, and counted.
 #[derive(Debug)]
@@ -69,14 +79,20 @@ impl Remembered {
             .max_capacity(options.certificate_bytes)
             .weigher(|key: &CertificateKey, _| weight(key.size(), ENTRY_OVERHEAD))
             .build();
-        let tokens = RememberedTokens(Shelf::new(options.token_bytes));
-        Self { certificates: RememberedCertificates(certificates), tokens }
+        let bytes = options.token_bytes;
+        let most = usize::try_from(bytes / SMALL_TOKEN_BYTES).unwrap_or(usize::MAX);
+        let tokens = quick_cache::sync::Cache::with_weighter(most, bytes, TokenWeight);
+        Self {
+            certificates: RememberedCertificates(certificates),
+            tokens: RememberedTokens(tokens),
+        }
     }
 
     /// How many tokens are remembered, and about how many bytes they take.
     #[must_use]
     pub fn tokens(&self) -> (u64, u64) {
-        self.tokens.0.count()
+        let RememberedTokens(cache) = &self.tokens;
+        (u64::try_from(cache.len()).unwrap_or(u64::MAX), cache.weight())
     }
 
     /// As `authn` wants it.
@@ -100,23 +116,25 @@ impl CertificateMemory for RememberedCertificates {
     }
 }
 
-impl Keep for SignedToken {
-    fn fingerprint(&self) -> &Fingerprint {
-        self.fingerprint()
+impl TokenMemory for RememberedTokens {
+    fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
+        self.0.get(token)
     }
 
-    fn size(&self) -> usize {
-        self.size()
+    fn keep(&self, token: &Arc<SignedToken>) {
+        self.0.insert(*token.fingerprint(), Arc::clone(token));
     }
 }
 
-impl TokenMemory for RememberedTokens {
-    fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
-        self.0.find(token)
+impl fmt::Debug for RememberedTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RememberedTokens").finish_non_exhaustive()
     }
+}
 
-    fn keep(&self, token: &Arc<SignedToken>, lifetime: Duration) {
-        self.0.keep(token, lifetime);
+impl quick_cache::Weighter<Fingerprint, Arc<SignedToken>> for TokenWeight {
+    fn weight(&self, _: &Fingerprint, token: &Arc<SignedToken>) -> u64 {
+        u64::from(weight(token.size(), TOKEN_ENTRY_OVERHEAD))
     }
 }
 
@@ -166,7 +184,46 @@ impl TokenMemory for Recalling<'_> {
         Some(found)
     }
 
-    fn keep(&self, token: &Arc<SignedToken>, lifetime: Duration) {
-        self.memory.tokens.keep(token, lifetime);
+    fn keep(&self, token: &Arc<SignedToken>) {
+        self.memory.tokens.keep(token);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P72: what is remembered of tokens is bounded by bytes, whoever sends how many.
+    #[test]
+    fn tokens_are_remembered_within_their_bytes() {
+        for (room, holds_some) in [(1024 * 1024, true), (100, false), (0, false)] {
+            let options = MemoryOptions { token_bytes: room, ..MemoryOptions::default() };
+            let remembered = Remembered::new(&options);
+            let memory = remembered.memory().tokens;
+            for number in 0..10_000 {
+                let token = Arc::new(SignedToken::for_test(number));
+                memory.keep(&token);
+                let (count, bytes) = remembered.tokens();
+                let least = count * u64::try_from(token.size()).unwrap();
+                assert!(least <= bytes && bytes <= room, "{count} in {bytes} of {room} bytes");
+            }
+            let (count, bytes) = remembered.tokens();
+            assert_eq!(count > 0, holds_some, "{room}");
+            assert!(!holds_some || bytes > room / 2, "{bytes} of {room} are used");
+        }
+    }
+
+    /// A token that is used again and again stays, however many others come once.
+    #[test]
+    fn tokens_in_use_are_not_displaced_by_strangers() {
+        let options = MemoryOptions { token_bytes: 1024 * 1024, ..MemoryOptions::default() };
+        let remembered = Remembered::new(&options);
+        let memory = remembered.memory().tokens;
+        let used = Arc::new(SignedToken::for_test(u32::MAX));
+        memory.keep(&used);
+        for number in 0..10_000 {
+            assert!(memory.recall(used.fingerprint()).is_some(), "after {number}");
+            memory.keep(&Arc::new(SignedToken::for_test(number)));
+        }
     }
 }
