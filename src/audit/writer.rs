@@ -24,8 +24,8 @@ pub(super) const MAX_BATCH: usize = 512;
 const SAY_AGAIN: Duration = Duration::from_mins(1);
 
 /// How long a writer lets records gather after it has written. To be woken for each record would cost more than the record:
-/// half of what a busy server does.
-const GATHER: Duration = Duration::from_millis(5);
+/// half of what a busy server does. What gathers for long is written while checks wait for the core.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Writes until it is told to close. What waits is written together, and at once when nothing more waits, so that a quiet
 /// system shows its last decision. Then it lets some gather, until it is unparked.

@@ -20,12 +20,14 @@ impl TraceParent {
     #[must_use]
     pub fn of(headers: &Headers) -> Option<Self> {
         let text = headers.single("traceparent").ok()??;
-        let mut fields = text.trim().splitn(5, '-');
-        let [version] = bytes(fields.next()?)?;
-        let (trace_id, span_id) = (bytes(fields.next()?)?, bytes(fields.next()?)?);
-        let [flags] = bytes(fields.next()?)?;
+        let (own, more) = text.trim_ascii().as_bytes().split_first_chunk::<55>()?;
+        let [a, b, b'-', ids @ .., b'-', c, d] = own else { return None };
+        let (trace_id, span_id) = ids.split_first_chunk::<32>()?;
+        let ([version], [flags]) = (bytes(&[*a, *b])?, bytes(&[*c, *d])?);
+        let (trace_id, span_id) = (bytes(trace_id)?, bytes(span_id.strip_prefix(b"-")?)?);
         // Later versions may have more fields, the first one may not.
-        if version == 0xff || (version == 0 && fields.next().is_some()) {
+        let may_have_more = version != 0 && more.starts_with(b"-");
+        if version == 0xff || !(more.is_empty() || may_have_more) {
             return None;
         }
         let parent = Self { trace_id, span_id, sampled: flags & 1 == 1 };
@@ -34,8 +36,8 @@ impl TraceParent {
 }
 
 /// The `N` bytes that `text` writes in lower-case hexadecimal.
-fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+fn bytes<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let (pairs, rest) = text.as_chunks::<2>();
     if pairs.len() != N || !rest.is_empty() {
         return None;
     }

@@ -42,6 +42,11 @@ impl<'a> Writer<'a> {
         self.0.push(0);
         write(&mut Writer(self.0));
         let written = self.0.len().saturating_sub(start.saturating_add(1));
+        if let (Ok(short @ 0..=0x7f), Some(place)) = (u8::try_from(written), self.0.get_mut(start))
+        {
+            *place = short;
+            return;
+        }
         let mut digits = [0; MAX_VARINT];
         let mut free = digits.as_mut_slice();
         encode_varint(length(written), &mut free);
