@@ -42,6 +42,9 @@ pub(crate) type Change = Arc<dyn Fn() + Send + Sync>;
 /// A change that is made again and again until this value goes.
 struct Changing(JoinHandle<()>);
 
+/// So many thousand checks a second one client on one core still sends when they are due.
+const MOST_ON_TIME: f64 = 20.0;
+
 /// Gives every contender its turns in a closed loop, and where `open` in an open loop too; the rate of that, if so.
 pub(crate) async fn take_turns(
     all: &mut [&mut Contender],
@@ -53,7 +56,8 @@ pub(crate) async fn take_turns(
     for contender in &mut *all {
         slowest = slowest.min(contender.warm_up(duration, options).await);
     }
-    let rate = open.then(|| options.rate.unwrap_or_else(|| (slowest / 2000.0).ceil() * 1000.0));
+    let usual = || (slowest / 2000.0).ceil().min(MOST_ON_TIME) * 1000.0;
+    let rate = open.then(|| options.rate.unwrap_or_else(usual));
     for round in 1..=options.rounds() {
         if std::io::stderr().is_terminal() {
             eprint!("\rround {round} of {} ", options.rounds());

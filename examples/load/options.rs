@@ -37,7 +37,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 32)]
     streams: usize,
 
-    /// Checks a second in an open loop [default: half of what the slowest contender can do].
+    /// Checks a second in an open loop [default: half of what the slowest contender can do, at most 20000].
     #[arg(long)]
     pub(crate) rate: Option<f64>,
 
