@@ -194,6 +194,12 @@ impl Subject {
         proofs.chain(tokens.iter().filter_map(TokenIdentity::single_use))
     }
 
+    /// Whether anything of it works once.
+    #[must_use]
+    pub fn works_once(&self) -> bool {
+        self.one_time_uses().next().is_some()
+    }
+
     /// A subject that somebody vouches for instead of evidence: for policy tests and `explain` only.
     /// `tests/tidy.rs` keeps it out of the serving path.
     #[must_use]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 
 use crate::clock::Deadline;
 use crate::envoy::grpc::{self, Received};
@@ -99,26 +100,31 @@ impl CheckService {
             }
             Err(rejection) => (RequestView::unreadable(rejection.clone()), pdp.refuse(rejection)),
         };
-        let outcome = self.record(&view, outcome, &arrival.deadline).await;
+        let (outcome, kept) = self.record(&view, outcome, &arrival.deadline);
+        if let Some(kept) = kept {
+            kept.await;
+        }
         self.observe(&view, &outcome);
         grpc::frame(|out| encode(&view, &outcome, out))
     }
 
-    /// Has the decision recorded; where that cannot be and has to be, it is a denial instead.
-    async fn record(&self, view: &RequestView, outcome: Outcome, deadline: &Deadline) -> Outcome {
-        let Some(recorder) = &self.recorder else { return outcome };
+    /// Has the decision recorded; where that cannot be and has to be, it is a denial instead. Also what is to be waited for.
+    fn record(
+        &self,
+        view: &RequestView,
+        outcome: Outcome,
+        deadline: &Deadline,
+    ) -> (Outcome, Option<BoxFuture<'static, ()>>) {
+        let Some(recorder) = &self.recorder else { return (outcome, None) };
         match recorder.record(view, &outcome, deadline) {
-            Kept::Done => outcome,
-            Kept::Later(kept) => {
-                kept.await;
-                outcome
-            }
+            Kept::Done => (outcome, None),
+            Kept::Later(kept) => (outcome, Some(kept)),
             Kept::Refused(rejection) => {
                 let decision = outcome.decision.withdrawn(rejection);
                 let outcome = Outcome { decision, sealed: Vec::new(), ..outcome };
                 // The denial is recorded where there is room for it.
                 let _ = recorder.record(view, &outcome, &Deadline::within(Duration::ZERO));
-                outcome
+                (outcome, None)
             }
         }
     }

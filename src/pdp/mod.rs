@@ -292,7 +292,10 @@ impl Pinned<'_> {
                 material.revoke_by(self.pdp.revocations.current());
                 let known = (&material, &memory);
                 let outcome = self.judge(view, &evidence, known, &cookies, began, trace);
-                self.use_up(outcome).await
+                match outcome.subject.as_ref().is_some_and(Subject::works_once) {
+                    true => Box::pin(self.use_up(outcome)).await,
+                    false => outcome,
+                }
             }
             Err(rejection) => {
                 let gathered = Some(self.deadline.elapsed());
@@ -358,7 +361,9 @@ impl Pinned<'_> {
             let mut material = self.pdp.keys.gather(tokens, trust, memory, patience).await;
             if !tokens.iter().all(|token| authn::is_remembered(token, memory)) {
                 let patience = self.deadline.left().saturating_sub(left - patience);
-                self.pdp.introspector.gather(tokens, trust, memory, patience, &mut material).await;
+                let introspector = &self.pdp.introspector;
+                // What is rare has room of its own: each check has to make room for what is inline.
+                Box::pin(introspector.gather(tokens, trust, memory, patience, &mut material)).await;
             }
             material
         };

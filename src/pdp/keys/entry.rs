@@ -99,7 +99,7 @@ impl Shared {
             && let Some(_place) = Waiting::begin(&self.waiters)
         {
             // Running out of patience is no error: what is there decides.
-            let _ = tokio::time::timeout(patience, completed.changed()).await;
+            let _ = Box::pin(tokio::time::timeout(patience, completed.changed())).await;
         }
         lock(&self.state).keys(clock.now()).cloned()
     }
