@@ -14,7 +14,7 @@ const TABLES: [(&str, usize); 9] = [
     ("direct-hash", 3),
     ("direct-leaf", 3),
     ("envoy", 5),
-    ("footprint", 7),
+    ("footprint", 8),
     ("itself", 11),
     ("machine", 7),
     ("scaling", 12),
