@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::clock::{FixedClock, UnixTime};
 use crate::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOptions};
-use crate::request::{Body, Endpoint, Headers, RequestView, Target};
+use crate::reason::Reason;
+use crate::request::{RequestView, Target};
 
 const DOCUMENTS: &str = "\
 apiVersion: countersign.dev/v1alpha1
@@ -20,22 +21,15 @@ spec:
 ";
 
 pub(super) fn view(path: &str) -> RequestView {
+    let nothing = RequestView::unreadable(Reason::HostInvalid.because("nothing is known"));
     RequestView {
-        id: "".into(),
         method: "GET".into(),
         scheme: "https".into(),
         protocol: "HTTP/2".into(),
         raw_host: "orders.example".into(),
         raw_path: path.into(),
         target: Target::parse("orders.example", path),
-        headers: Headers::default(),
-        source: Endpoint::default(),
-        destination: Endpoint::default(),
-        sni: None,
-        body: Body::default(),
-        sent_at: None,
-        context_extensions: std::collections::BTreeMap::new(),
-        metadata: std::collections::BTreeMap::new(),
+        ..nothing
     }
 }
 
