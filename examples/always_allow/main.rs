@@ -5,8 +5,12 @@
 #[path = "../load/always_allow.rs"]
 mod always_allow;
 
+use std::path::PathBuf;
+
 fn main() {
-    let address = std::env::args().nth(1).unwrap().parse().unwrap();
+    let mut given = std::env::args().skip(1);
+    let address = given.next().unwrap().parse().unwrap();
+    let answer = given.next().map(PathBuf::from);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(always_allow::serve(address));
+    runtime.block_on(always_allow::serve(address, answer.as_deref()));
 }

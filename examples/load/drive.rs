@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 
-use crate::workload::{Frame, Workload};
+use crate::workload::{Frame, PREFIX_BYTES, Workload};
 
 /// What one turn gave.
 pub(crate) struct Turn {
@@ -65,11 +65,7 @@ impl Caller {
         workload: &Arc<Workload>,
         streams: usize,
     ) -> Vec<Self> {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let (sender, connection) =
-            handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
+        let sender = connect(address).await;
         let caller = || Self::Grpc { sender: sender.clone(), workload: Arc::clone(workload) };
         std::iter::repeat_with(caller).take(streams).collect()
     }
@@ -91,16 +87,34 @@ impl Caller {
     }
 }
 
+/// The message that a server answers one check with.
+pub(crate) async fn answer_of(address: SocketAddr, frame: &Frame) -> Bytes {
+    let mut body = ask(&mut connect(address).await, frame).await.unwrap();
+    body.split_off(PREFIX_BYTES)
+}
+
+async fn connect(address: SocketAddr) -> SendRequest<Full<Bytes>> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
 async fn check(sender: &mut SendRequest<Full<Bytes>>, frame: &Frame) -> bool {
+    ask(sender, frame).await.is_some_and(|body| frame.is_answered_by(&body))
+}
+
+/// The body of the answer, if there is one.
+async fn ask(sender: &mut SendRequest<Full<Bytes>>, frame: &Frame) -> Option<Bytes> {
     let request =
         http::Request::post("http://countersign/envoy.service.auth.v3.Authorization/Check")
             .header("content-type", "application/grpc")
             .header("te", "trailers")
             .body(Full::new(frame.bytes.clone()))
             .unwrap();
-    let Ok(response) = sender.send_request(request).await else { return false };
-    let Ok(body) = response.into_body().collect().await else { return false };
-    frame.is_answered_by(&body.to_bytes())
+    let response = sender.send_request(request).await.ok()?;
+    Some(response.into_body().collect().await.ok()?.to_bytes())
 }
 
 /// Lets `callers` send checks until the turn is over.

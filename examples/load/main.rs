@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     match &options.command {
         Some(Command::AlwaysAllow { address }) => {
             let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(always_allow::serve(*address));
+            runtime.block_on(always_allow::serve(*address, None));
         }
         None => {
             if !options.no_build {

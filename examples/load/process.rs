@@ -1,6 +1,7 @@
 //! The servers that are measured, each a process of its own.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use countersign::clock::Stopwatch;
 use countersign::demo::Folder;
 use countersign::demo::envoy::{Bootstrap, Envoy, EnvoyBinary};
 use countersign::demo::http1::{Connection, Request};
-use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
@@ -17,6 +17,8 @@ use crate::programs;
 
 /// How often a server is looked at while it starts or reloads.
 const PAUSE: Duration = Duration::from_millis(1);
+/// The same while checks go on, which a look delays too.
+const PAUSE_WHILE_SERVING: Duration = Duration::from_millis(10);
 /// Longest wait for it.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -30,13 +32,15 @@ pub(crate) struct Server {
     pub(crate) ready_after: Duration,
 }
 
-/// Whose allocator a server has.
+/// A server that allows everything.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Allocator {
-    /// What a Rust program has that says nothing about it.
-    Default,
-    /// That of the shipped binary.
-    Ours,
+pub(crate) enum Empty<'a> {
+    /// With the empty answer, and the allocator that a Rust program has that says nothing about it.
+    Usual,
+    /// The same with the allocator of the shipped binary.
+    OurAllocator,
+    /// As usual, with the answer in this file.
+    Answering(&'a Path),
 }
 
 enum Running {
@@ -48,14 +52,15 @@ enum Running {
 
 impl Server {
     /// The always-allow server.
-    pub(crate) async fn always_allow(cores: Cores, allocator: Allocator) -> Self {
+    pub(crate) async fn always_allow(cores: Cores, kind: Empty<'_>) -> Self {
         let address = free_address().await;
-        let (program, role) = match allocator {
-            Allocator::Default => (programs::always_allow(), None),
-            Allocator::Ours => (programs::own(), Some("always-allow")),
+        let (program, role, answer) = match kind {
+            Empty::Usual => (programs::always_allow(), None, None),
+            Empty::OurAllocator => (programs::own(), Some("always-allow"), None),
+            Empty::Answering(file) => (programs::always_allow(), None, Some(file)),
         };
         let mut command = cores.server(program.as_os_str(), Room::One);
-        command.args(role).arg(address.to_string());
+        command.args(role).arg(address.to_string()).args(answer);
         Self::start(command, address, None, async || TcpStream::connect(address).await.is_ok())
             .await
     }
@@ -113,14 +118,16 @@ impl Server {
     pub(crate) async fn reloaded(&self, count: u64) {
         let watch = Stopwatch::start();
         loop {
-            let page = ask(self.admin.unwrap(), "/status").await.unwrap_or_default();
-            let status: Value = serde_json::from_slice(&page).unwrap_or_default();
-            let applied = status.pointer("/documents/reloads_applied").and_then(Value::as_u64);
-            if applied.is_some_and(|applied| applied >= count) {
+            let page = ask(self.admin.unwrap(), "/metrics").await.unwrap_or_default();
+            let page = String::from_utf8(page).unwrap();
+            let mut lines = page.lines();
+            let applied =
+                lines.find_map(|line| line.strip_prefix("countersign_reloads_applied_total "));
+            if applied.is_some_and(|applied| applied.parse::<u64>().unwrap() >= count) {
                 return;
             }
-            assert!(watch.elapsed() < READY_WITHIN, "no reload in {READY_WITHIN:?}: {status}");
-            tokio::time::sleep(PAUSE).await;
+            assert!(watch.elapsed() < READY_WITHIN, "no reload in {READY_WITHIN:?}");
+            tokio::time::sleep(PAUSE_WHILE_SERVING).await;
         }
     }
 

@@ -13,7 +13,7 @@ use prost::Message as _;
 /// `CheckResponse.status`, field 1, with a `google.rpc.Status` whose code is OK: left out, or written as 0.
 const STATUS_OK: [&[u8]; 2] = [&[0x0a, 0x00], &[0x0a, 0x02, 0x08, 0x00]];
 /// The flag and the length that precede a gRPC message.
-const PREFIX_BYTES: usize = 5;
+pub(crate) const PREFIX_BYTES: usize = 5;
 
 /// Checks that are sent in turn.
 pub(crate) struct Workload(Vec<Frame>);

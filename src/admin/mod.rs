@@ -28,6 +28,8 @@ use axum::routing::get;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 
 /// Where operators reach us.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -55,6 +57,14 @@ pub struct Pages {
     pub revocations: Option<RevocationApi>,
     /// The public keys of assertions, where there are any.
     pub key_set: Option<KeySet>,
+}
+
+/// The pages, and who may make one that takes its time.
+#[derive(Clone)]
+struct Shown {
+    pages: Arc<Pages>,
+    /// However many ask, one thread makes pages.
+    one_at_a_time: Arc<Mutex<()>>,
 }
 
 /// Changes the log level, or says what is wrong with the one that is asked for.
@@ -109,13 +119,13 @@ fn router(mut pages: Pages) -> Router {
         .route("/status", get(status))
         .route("/log-level", get(log_level).put(set_log_level))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(Arc::new(pages))
+        .with_state(Shown { pages: Arc::new(pages), one_at_a_time: Arc::default() })
         .merge(revocations.unwrap_or_default())
         .merge(key_set)
 }
 
 /// `?verbose` shows every part.
-async fn readyz(State(pages): State<Arc<Pages>>, RawQuery(query): RawQuery) -> Response {
+async fn readyz(State(Shown { pages, .. }): State<Shown>, RawQuery(query): RawQuery) -> Response {
     let verbose = query.unwrap_or_default().split('&').any(|word| {
         matches!(word.split_once('=').unwrap_or((word, "")), ("verbose", "" | "1" | "true"))
     });
@@ -124,20 +134,34 @@ async fn readyz(State(pages): State<Arc<Pages>>, RawQuery(query): RawQuery) -> R
     (status, [(CACHE_CONTROL, "no-store")], page).into_response()
 }
 
-async fn metrics(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
+async fn metrics(State(Shown { pages, .. }): State<Shown>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], (pages.metrics)())
 }
 
-async fn status(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], format!("{:#}\n", (pages.status)()))
+/// With ten thousand policies the page takes ten milliseconds, which is nothing that checks should wait for.
+async fn status(State(shown): State<Shown>) -> Response {
+    let Shown { pages, one_at_a_time } = shown;
+    let turn = one_at_a_time.lock_owned().await;
+    let make = move || {
+        let page = format!("{:#}\n", (pages.status)());
+        drop(turn);
+        page
+    };
+    match spawn_blocking(make).await {
+        Ok(page) => ([(CONTENT_TYPE, "application/json")], page).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the status page could not be made");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
-async fn log_level(State(pages): State<Arc<Pages>>) -> String {
+async fn log_level(State(Shown { pages, .. }): State<Shown>) -> String {
     format!("{}\n", (pages.log_level)())
 }
 
 async fn set_log_level(
-    State(pages): State<Arc<Pages>>,
+    State(Shown { pages, .. }): State<Shown>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Bytes,

@@ -1,6 +1,6 @@
 //! What operators see, and who may change what.
 
-use std::sync::Mutex;
+use std::sync;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -9,7 +9,7 @@ use super::*;
 
 /// Pages whose log level may be `debug` or `info`.
 fn pages(condition: Condition) -> Pages {
-    let level = Arc::new(Mutex::new(String::from("info")));
+    let level = Arc::new(sync::Mutex::new(String::from("info")));
     let shown = Arc::clone(&level);
     Pages {
         revocations: None,
@@ -42,9 +42,13 @@ async fn ask(address: SocketAddr, request: &str) -> (u16, String) {
 }
 
 async fn start(condition: Condition) -> SocketAddr {
+    start_with(pages(condition)).await
+}
+
+async fn start_with(pages: Pages) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, pages(condition)));
+    tokio::spawn(serve(listener, pages));
     address
 }
 
@@ -71,6 +75,25 @@ async fn readiness_is_told_with_its_parts() {
     let page = "[-] keys of corp: some detail\nnot ready\n";
     assert_eq!(get(address, "/readyz?verbosely").await, (503, page.into()));
     assert_eq!(get(address, "/livez").await.0, 200, "a restart would not help");
+}
+
+/// On the one thread of this test, a page that is made there would keep every other answer back.
+#[tokio::test]
+async fn nothing_waits_for_a_status_page() {
+    let (make, made) = sync::mpsc::channel();
+    let made = sync::Mutex::new(made);
+    let status = move || serde_json::json!({ "revision": made.lock().unwrap().recv().unwrap() });
+    let address = start_with(Pages { status: Box::new(status), ..pages(Condition::Good) }).await;
+    let asked = [0, 1].map(|_| tokio::spawn(async move { get(address, "/status").await }));
+    for _ in &asked {
+        assert_eq!(get(address, "/livez").await.0, 200);
+        make.send("abc").unwrap();
+    }
+    for asked in asked {
+        assert_eq!(asked.await.unwrap(), (200, "{\n  \"revision\": \"abc\"\n}\n".into()));
+    }
+    drop(make);
+    assert_eq!(get(address, "/status").await.0, 500, "one that cannot be made is an error");
 }
 
 #[tokio::test]
@@ -102,7 +125,8 @@ async fn others_do_not_change_the_log_level() {
     }
     assert_eq!(get(address, "/log-level").await.1, "info\n");
 
-    let state = State(Arc::new(pages(Condition::Good)));
+    let state =
+        State(Shown { pages: Arc::new(pages(Condition::Good)), one_at_a_time: Arc::default() });
     let elsewhere = ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 1)));
     let mut headers = HeaderMap::new();
     headers.insert(HOST, "127.0.0.1".parse().unwrap());

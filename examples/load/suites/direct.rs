@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::Bench;
 use crate::contest::{Contender, take_turns};
-use crate::process::{Allocator, Server};
+use crate::process::{Empty, Server};
 use crate::report::Table;
 use crate::world::{Evidence, Setup};
 
 pub(super) async fn run(bench: &mut Bench<'_>) {
     let world = Arc::clone(&bench.world);
-    let empty = Arc::new(Server::always_allow(world.cores, Allocator::Default).await);
-    let lighter = Arc::new(Server::always_allow(world.cores, Allocator::Ours).await);
+    let empty = Arc::new(Server::always_allow(world.cores, Empty::Usual).await);
+    let lighter = Arc::new(Server::always_allow(world.cores, Empty::OurAllocator).await);
     let ours = world.start(Setup::EVERYTHING).await;
     let kinds = [
         ("direct-leaf", Evidence::Leaf, "the certificate in `source.certificate`"),

@@ -1,6 +1,7 @@
 //! Through a real Envoy: what a request costs with no authorization, with an always-allow server, with countersign, and with
 //! Envoy's own filters.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use countersign::demo::client::Client;
@@ -12,9 +13,10 @@ use serde_json::{Value, json};
 
 use super::Bench;
 use crate::contest::{Contender, take_turns};
-use crate::process::{Allocator, Server};
+use crate::drive::answer_of;
+use crate::process::{Empty, Server};
 use crate::report::Table;
-use crate::world::{Setup, World};
+use crate::world::{Evidence, Setup, World};
 
 const TEMPLATE: &str = include_str!("../envoy.yaml");
 const FILTERS: &str = "type.googleapis.com/envoy.extensions.filters.http";
@@ -23,11 +25,13 @@ pub(super) async fn run(bench: &mut Bench<'_>) {
     let (world, options) = (Arc::clone(&bench.world), bench.options);
     let binary = find(options.envoy.clone()).await;
     let stage = Stage { world: &world, binary: &binary };
-    let empty = Arc::new(Server::always_allow(world.cores, Allocator::Default).await);
+    let empty = Arc::new(Server::always_allow(world.cores, Empty::Usual).await);
     let ours = world.start(Setup::EVERYTHING).await;
+    let same = Arc::new(same_answer(&world, ours.address).await);
     let cache = Some(json!({ "jwt_cache_size": 1000 }));
     let mut all = [
         stage.contender("always-allow ext_authz", &ext_authz(), Some(empty)).await,
+        stage.contender("the same with countersign's answer", &ext_authz(), Some(same)).await,
         stage.contender("countersign, everything on", &ext_authz(), Some(ours)).await,
         stage.contender("jwt_authn + rbac", &own_filters(&world, None), None).await,
         stage.contender("jwt_authn + rbac, token cache", &own_filters(&world, cache), None).await,
@@ -40,7 +44,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) {
         binary.version()
     );
     bench.report.show(Table::of_turns("envoy", &title, rate, &turns), options);
-    let [empty, ours, filters, ..] = &all;
+    let [empty, _, ours, filters, ..] = &all;
     let mut at_least = |figure, asked, other: &Contender, least: f64| {
         let ratio = ours.closed.ratio(&other.closed, |f| f.per_second);
         bench.report.target(figure, asked, format!("{ratio:.2}"), ratio >= least);
@@ -52,6 +56,14 @@ pub(super) async fn run(bench: &mut Bench<'_>) {
         filters,
         1.0,
     );
+}
+
+/// A server that gives the answer of countersign at `ours` without any work of its own: what Envoy does with such an answer.
+async fn same_answer(world: &World, ours: SocketAddr) -> Server {
+    let workload = world.warm(Evidence::Leaf);
+    let answer = answer_of(ours, workload.frame(0)).await;
+    world.folder.write("answer.bin", answer).unwrap();
+    Server::always_allow(world.cores, Empty::Answering(&world.folder.join("answer.bin"))).await
 }
 
 async fn find(program: Option<std::path::PathBuf>) -> EnvoyBinary {

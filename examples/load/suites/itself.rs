@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Bench;
 use crate::contest::{Change, Contender, take_turns};
-use crate::process::{Allocator, Server};
+use crate::process::{Empty, Server};
 use crate::report::Table;
 use crate::world::{Evidence, Setup, World};
 
@@ -13,7 +13,7 @@ const ROTATING: &str = "keys-rotating";
 
 pub(super) async fn run(bench: &mut Bench<'_>) {
     let world = &bench.world;
-    let collector = Server::always_allow(world.cores, Allocator::Default).await;
+    let collector = Server::always_allow(world.cores, Empty::Usual).await;
     let otlp = format!("otlp: {{ endpoint: \"http://{}\", sample: 0.01 }}", collector.address);
     let everything = Setup::EVERYTHING;
     let base = world.start(everything).await;
