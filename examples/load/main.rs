@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         }
         None => {
             if !options.no_build {
-                programs::build();
+                programs::build(options.countersign.is_none());
             }
             suites::run(&options);
         }

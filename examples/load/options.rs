@@ -53,6 +53,14 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) no_build: bool,
 
+    /// The countersign to measure, instead of the one that is built first.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) countersign: Option<PathBuf>,
+
+    /// Another build of countersign, to be measured beside it, directly and through Envoy.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) beside: Option<PathBuf>,
+
     /// Write the tables into `performance.md` of this folder, and the plots beside it.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) docs: Option<PathBuf>,

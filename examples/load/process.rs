@@ -22,7 +22,7 @@ const PAUSE_WHILE_SERVING: Duration = Duration::from_millis(10);
 /// Longest wait for it.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// A server under load. It is killed when this value goes.
+/// A server under load. It ends when this value goes.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Where countersign's operators reach it.
@@ -31,6 +31,9 @@ pub(crate) struct Server {
     /// From its start to its being ready.
     pub(crate) ready_after: Duration,
 }
+
+/// Longest wait for its end.
+const END_WITHIN: Duration = Duration::from_secs(10);
 
 /// A server that allows everything.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +49,28 @@ pub(crate) enum Empty<'a> {
 enum Running {
     Own(Child),
     Envoy(Envoy, #[expect(dead_code, reason = "goes with the Envoy that uses it")] Folder),
+}
+
+// === impl Running ===
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Self::Own(child) = self {
+            end(child);
+        }
+    }
+}
+
+/// Asks a server to end, as an orchestrator does: what one that is built to be profiled has counted, it writes in the end.
+/// One that does not is killed.
+fn end(child: &mut Child) {
+    let Some(id) = child.id() else { return };
+    // One that is gone needs no asking.
+    let _ = std::process::Command::new("kill").args(["-TERM", &id.to_string()]).status();
+    let watch = Stopwatch::start();
+    while matches!(child.try_wait(), Ok(None)) && watch.elapsed() < END_WITHIN {
+        std::thread::park_timeout(PAUSE);
+    }
 }
 
 // === impl Server ===
@@ -65,8 +90,9 @@ impl Server {
             .await
     }
 
-    /// countersign on `settings` in `folder`, where `${PORT}` and `${ADMIN_PORT}` are still to be filled in.
+    /// The countersign `build` on `settings` in `folder`, where `${PORT}` and `${ADMIN_PORT}` are still to be filled in.
     pub(crate) async fn countersign(
+        build: &Path,
         (cores, room): (Cores, Room),
         folder: &Folder,
         settings: &str,
@@ -77,7 +103,8 @@ impl Server {
             .replace("${ADMIN_PORT}", &admin.port().to_string());
         let file = format!("countersign-{}.yaml", address.port());
         folder.write(&file, settings).unwrap();
-        let mut command = cores.server(programs::countersign().as_os_str(), room);
+        let build = std::path::absolute(build).unwrap();
+        let mut command = cores.server(build.as_os_str(), room);
         command.args(["serve", "--config", &file]).current_dir(folder.path());
         Self::start(command, address, Some(admin), async || ask(admin, "/readyz").await.is_some())
             .await

@@ -1,6 +1,7 @@
 //! The certificates, tokens and documents that everything is measured with: the demo's, and more of them.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use countersign::clock::{Clock as _, SystemClock};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::cores::{Cores, Room};
 use crate::process::Server;
+use crate::programs;
 use crate::workload::{Ask, Shown, Workload};
 
 /// Settings with everything on but what [`Setup`] adds.
@@ -19,6 +21,7 @@ const SETTINGS: &str = "\
 listener:
   address: 127.0.0.1:${PORT}
   peerSources: { sourceCertificate: true, xfcc: true }
+  drain: { delay: 0s, timeout: 1s }
 admin: { address: 127.0.0.1:${ADMIN_PORT} }
 log: { format: json, level: warn }
 # Longer than on a mesh, where a late answer is worth nothing: here it would be a wrong answer.
@@ -44,6 +47,8 @@ pub(crate) struct World {
     pub(crate) folder: Folder,
     pub(crate) pki: Pki,
     pub(crate) cores: Cores,
+    /// The countersign that is measured, where it is not the one beside this program.
+    build: Option<PathBuf>,
     issuer: Issuer,
     pem: String,
     hash: String,
@@ -94,7 +99,7 @@ impl Setup<'_> {
 // === impl World ===
 
 impl World {
-    pub(crate) fn new(cores: Cores) -> Self {
+    pub(crate) fn new(cores: Cores, build: Option<&Path>) -> Self {
         let now = SystemClock.now();
         let (pki, issuer, folder) =
             (Pki::new(now).unwrap(), Issuer::new(now).unwrap(), Folder::temporary().unwrap());
@@ -113,18 +118,31 @@ impl World {
         let full = format!("{hash};Cert=\"{encoded}\";Chain=\"{encoded}\"");
         let mint = |key| issuer.mint(key, &json!({})).unwrap();
         let (rs256, es256) = (mint(Key::Rsa), mint(Key::Ec));
-        Self { folder, pki, cores, issuer, pem, hash, full, rs256, es256 }
+        let build = build.map(Path::to_owned);
+        Self { folder, pki, cores, build, issuer, pem, hash, full, rs256, es256 }
+    }
+
+    /// The countersign that is measured, for a reader.
+    pub(crate) fn countersign(&self) -> String {
+        let build = self.build.as_ref().map(|path| format!("`{}`", path.display()));
+        build.unwrap_or_else(|| "as `cargo build --release` makes it".to_owned())
     }
 
     /// A server of ours with this setup, once it is ready.
     pub(crate) async fn start(&self, setup: Setup<'_>) -> Arc<Server> {
+        let build = self.build.clone().unwrap_or_else(programs::countersign);
+        self.start_build(&build, setup).await
+    }
+
+    /// The same of another build.
+    pub(crate) async fn start_build(&self, build: &Path, setup: Setup<'_>) -> Arc<Server> {
         let documents = self.documents(setup);
         let mut settings = format!("{SETTINGS}documents: [./{documents}]\n{}\n", setup.settings);
         if setup.audit {
             settings.push_str("audit: { file: ./audit-${PORT}.jsonl }\n");
         }
         let place = (self.cores, setup.room);
-        Arc::new(Server::countersign(place, &self.folder, &settings).await)
+        Arc::new(Server::countersign(build, place, &self.folder, &settings).await)
     }
 
     /// The folder with the documents of `setup`: as many hosts as policies, and one of them the host of the checks.

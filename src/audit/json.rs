@@ -1,7 +1,7 @@
 //! JSON, written member by member: a record is some thirty short texts, and an object for each would be as many allocations.
 
-use std::fmt;
 use std::io::Write as _;
+use std::net::SocketAddr;
 
 use serde_json::Value;
 
@@ -27,11 +27,10 @@ impl Object<'_> {
         }
     }
 
-    /// What is shown as plain characters.
-    pub(super) fn shown(&mut self, name: &str, value: Option<impl fmt::Display>) {
+    /// `IP:PORT`.
+    pub(super) fn address(&mut self, name: &str, value: Option<SocketAddr>) {
         if let Some(value) = value {
-            // Writing to memory does not fail.
-            self.member(name, |out| drop(write!(out, "\"{value}\"")));
+            self.member(name, |out| address(value, out));
         }
     }
 
@@ -45,7 +44,7 @@ impl Object<'_> {
 
     pub(super) fn number(&mut self, name: &str, value: u64) {
         if value > 0 {
-            self.member(name, |out| json(&Value::from(value), out));
+            self.member(name, |out| digits(value, out));
         }
     }
 
@@ -115,6 +114,28 @@ fn text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// As it is shown everywhere else. By the formatting machinery two IPv4 addresses, which most are, took a seventh of what
+/// a record took.
+fn address(address: SocketAddr, out: &mut Vec<u8>) {
+    let SocketAddr::V4(v4) = address else {
+        // Writing to memory does not fail.
+        return drop(write!(out, "\"{address}\""));
+    };
+    let mut before = b'"';
+    for octet in v4.ip().octets() {
+        out.push(before);
+        digits(octet.into(), out);
+        before = b'.';
+    }
+    out.push(b':');
+    digits(v4.port().into(), out);
+    out.push(b'"');
+}
+
+fn digits(number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
 /// Whether there is a byte that JSON cannot have as it is (RFC 8259 section 7).
 fn has_escapes(text: &[u8]) -> bool {
     let (words, rest) = text.as_chunks::<8>();
@@ -133,7 +154,7 @@ const fn word_has_escapes(word: u64) -> bool {
     (control | quote | backslash) & HIGH != 0
 }
 
-/// A text or a number.
+/// A text or a fraction.
 fn json<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     // Writing to memory does not fail, and these have a JSON form.
     let _ = serde_json::to_writer(out, value);
@@ -173,6 +194,15 @@ mod tests {
                 assert_eq!(has_escapes(&text), needs_escape, "{byte:#x} at {at}");
             }
             assert_eq!(has_escapes(&[byte; 16]), needs_escape, "{byte:#x}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_written_as_it_is_shown() {
+        for shown in ["0.0.0.0:0", "10.0.3.17:48172", "255.255.255.255:65535", "[::1]:80"] {
+            let mut out = Vec::new();
+            address(shown.parse().unwrap(), &mut out);
+            assert_eq!(out, format!("\"{shown}\"").as_bytes());
         }
     }
 

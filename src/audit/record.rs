@@ -178,9 +178,9 @@ fn request(view: &RequestView, request: &mut Object<'_>) {
     request.text("method", &view.method);
     request.text("host", &view.raw_host);
     request.text("path", view.raw_path.split(['?', '#']).next().unwrap_or_default());
-    request.shown("source", view.source.address);
+    request.address("source", view.source.address);
     request.text("scheme", &view.scheme);
-    request.shown("destination", view.destination.address);
+    request.address("destination", view.destination.address);
     request.text("query", &redacted(&view.raw_path));
 }
 

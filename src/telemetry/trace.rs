@@ -63,8 +63,10 @@ impl fmt::Debug for Traces {
 
 impl Observer for Traces {
     fn observe(&self, view: &RequestView, outcome: &Outcome) {
-        let context = match parent(&view.headers) {
-            Some(parent) if parent.is_sampled() => Context::new().with_remote_span_context(parent),
+        let context = match TraceParent::of(&view.headers) {
+            Some(parent) if parent.sampled => {
+                Context::new().with_remote_span_context(caller(&parent, &view.headers))
+            }
             None if self.begins => Context::new(),
             Some(_) | None => return,
         };
@@ -121,13 +123,11 @@ fn method(method: &str) -> &'static str {
         .unwrap_or("_OTHER")
 }
 
-/// The caller's span.
-fn parent(headers: &Headers) -> Option<SpanContext> {
-    let TraceParent { trace_id, span_id, sampled } = TraceParent::of(headers)?;
-    let (trace, span) = (TraceId::from_bytes(trace_id), SpanId::from_bytes(span_id));
-    let flags = if sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+/// The caller's span, which is sampled.
+fn caller(parent: &TraceParent, headers: &Headers) -> SpanContext {
+    let (trace, span) = (TraceId::from_bytes(parent.trace_id), SpanId::from_bytes(parent.span_id));
     let state = headers.single("tracestate").ok().flatten().and_then(|text| text.parse().ok());
-    Some(SpanContext::new(trace, span, flags, true, state.unwrap_or(TraceState::NONE)))
+    SpanContext::new(trace, span, TraceFlags::SAMPLED, true, state.unwrap_or(TraceState::NONE))
 }
 
 fn system_time(millis: i64) -> SystemTime {

@@ -13,6 +13,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) {
     let empty = Arc::new(Server::always_allow(world.cores, Empty::Usual).await);
     let lighter = Arc::new(Server::always_allow(world.cores, Empty::OurAllocator).await);
     let ours = world.start(Setup::EVERYTHING).await;
+    let other = bench.other_build().await;
     let kinds = [
         ("direct-leaf", Evidence::Leaf, "the certificate in `source.certificate`"),
         (
@@ -27,7 +28,10 @@ pub(super) async fn run(bench: &mut Bench<'_>) {
         let mut first = Contender::grpc("always-allow: tonic and envoy-types", &empty, &workload);
         let mut lean = Contender::grpc("the same with our allocator", &lighter, &workload);
         let mut second = Contender::grpc("countersign, everything on", &ours, &workload);
-        let mut all = [&mut first, &mut lean, &mut second];
+        let mut third =
+            other.as_ref().map(|(name, server)| Contender::grpc(name, server, &workload));
+        let mut all = vec![&mut first, &mut lean, &mut second];
+        all.extend(third.as_mut());
         let rate = take_turns(&mut all, true, bench.options).await.unwrap_or_default();
         let title = format!(
             "gRPC directly, the peer shown by {shown} ({} bytes a check)",

@@ -27,9 +27,10 @@ pub(super) async fn run(bench: &mut Bench<'_>) {
     let stage = Stage { world: &world, binary: &binary };
     let empty = Arc::new(Server::always_allow(world.cores, Empty::Usual).await);
     let ours = world.start(Setup::EVERYTHING).await;
+    let other = bench.other_build().await;
     let same = Arc::new(same_answer(&world, ours.address).await);
     let cache = Some(json!({ "jwt_cache_size": 1000 }));
-    let mut all = [
+    let mut all = vec![
         stage.contender("always-allow ext_authz", &ext_authz(), Some(empty)).await,
         stage.contender("the same with countersign's answer", &ext_authz(), Some(same)).await,
         stage.contender("countersign, everything on", &ext_authz(), Some(ours)).await,
@@ -37,6 +38,9 @@ pub(super) async fn run(bench: &mut Bench<'_>) {
         stage.contender("jwt_authn + rbac, token cache", &own_filters(&world, cache), None).await,
         stage.contender("no authorization", &[], None).await,
     ];
+    if let Some((name, server)) = other {
+        all.push(stage.contender(&name, &ext_authz(), Some(server)).await);
+    }
     let mut turns: Vec<&mut Contender> = all.iter_mut().collect();
     let rate = take_turns(&mut turns, true, options).await.unwrap_or_default();
     let title = format!(
@@ -44,7 +48,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) {
         binary.version()
     );
     bench.report.show(Table::of_turns("envoy", &title, rate, &turns), options);
-    let [empty, _, ours, filters, ..] = &all;
+    let [empty, _, ours, filters, ..] = &*all else { return };
     let mut at_least = |figure, asked, other: &Contender, least: f64| {
         let ratio = ours.closed.ratio(&other.closed, |f| f.per_second);
         bench.report.target(figure, asked, format!("{ratio:.2}"), ratio >= least);

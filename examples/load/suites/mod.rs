@@ -13,8 +13,9 @@ use time::OffsetDateTime;
 
 use crate::cores::Cores;
 use crate::options::{Options, Output, Suite};
+use crate::process::Server;
 use crate::report::{Report, Table};
-use crate::world::World;
+use crate::world::{Setup, World};
 
 /// What every suite works with.
 pub(crate) struct Bench<'a> {
@@ -28,7 +29,7 @@ pub(crate) fn run(options: &Options) {
     // One thread: it has one core, and a client that hands over between threads is a slow client.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let world = Arc::new(World::new(cores));
+        let world = Arc::new(World::new(cores, options.countersign.as_deref()));
         Bench { world, options, report: Report::new() }.run().await;
     });
 }
@@ -51,6 +52,13 @@ impl Bench<'_> {
         }
     }
 
+    /// Another build of countersign with everything on, and what it is called.
+    async fn other_build(&self) -> Option<(String, Arc<Server>)> {
+        let build = self.options.beside.as_ref()?;
+        let server = self.world.start_build(build, Setup::EVERYTHING).await;
+        Some((format!("the same, `{}`", build.display()), server))
+    }
+
     /// What the figures are taken on, and how.
     fn machine(&mut self) {
         let (cores, options) = (self.world.cores, self.options);
@@ -67,6 +75,7 @@ impl Bench<'_> {
         row("processor", model.to_owned());
         row("kernel", format!("Linux {}", kernel.trim()));
         row("build", build.to_owned());
+        row("countersign", self.world.countersign().to_owned());
         row("placement", cores.told().to_owned());
         let (rounds, seconds) = (options.rounds(), options.seconds());
         row("rounds", format!("{rounds}, with turns of {seconds} s in each kind of loop"));
