@@ -1,4 +1,4 @@
-//! The Dockerfile. No engine runs where these tests run, so what can be held without one is: a linter, versions, and that
+//! The binary and the Dockerfile. No engine runs where these tests run, so what can be held without one is: a linter, versions, and that
 //! everything that is compiled is copied.
 
 use std::path::Path;
@@ -18,6 +18,19 @@ fn copied() -> Vec<String> {
         words[..words.len() - 1].iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()
     });
     sources.collect()
+}
+
+/// The whole of it takes longer than CI has; that its binary serves is seen whenever it is measured.
+#[test]
+fn a_build_by_profile_says_what_it_needs() {
+    let script = root().join("deploy/build-by-profile");
+    let run = Command::new(script).env("LLVM_PROFDATA", "/nowhere/llvm-profdata").output().unwrap();
+    let told = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(1), "{told}");
+    assert!(
+        told.starts_with("there is no /nowhere/llvm-profdata: run 'rustup component"),
+        "{told}"
+    );
 }
 
 #[test]
