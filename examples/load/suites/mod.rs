@@ -56,7 +56,7 @@ impl Bench<'_> {
     async fn other_build(&self) -> Option<(String, Arc<Server>)> {
         let build = self.options.beside.as_ref()?;
         let server = self.world.start_build(build, Setup::EVERYTHING).await;
-        Some((format!("the same, `{}`", build.display()), server))
+        Some((format!("countersign, `{}`", build.display()), server))
     }
 
     /// What the figures are taken on, and how.
