@@ -100,6 +100,33 @@ impl fmt::Debug for Pages {
     }
 }
 
+// === impl Shown ===
+
+impl Shown {
+    /// A page that grows with policies and callers, made where no check waits for it: `/status` of 10,000 policies takes ten
+    /// milliseconds.
+    async fn make(
+        self,
+        content_type: &'static str,
+        make: impl FnOnce(&Pages) -> String + Send + 'static,
+    ) -> Response {
+        let Self { pages, one_at_a_time } = self;
+        let turn = one_at_a_time.lock_owned().await;
+        let made = spawn_blocking(move || {
+            let page = make(&pages);
+            drop(turn);
+            page
+        });
+        match made.await {
+            Ok(page) => ([(CONTENT_TYPE, content_type)], page).into_response(),
+            Err(error) => {
+                tracing::error!(%error, "a page could not be made");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    }
+}
+
 /// Answers until it is dropped.
 ///
 /// # Errors
@@ -134,26 +161,12 @@ async fn readyz(State(Shown { pages, .. }): State<Shown>, RawQuery(query): RawQu
     (status, [(CACHE_CONTROL, "no-store")], page).into_response()
 }
 
-async fn metrics(State(Shown { pages, .. }): State<Shown>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], (pages.metrics)())
+async fn metrics(State(shown): State<Shown>) -> Response {
+    shown.make("text/plain; version=0.0.4", |pages| (pages.metrics)()).await
 }
 
-/// With ten thousand policies the page takes ten milliseconds, which is nothing that checks should wait for.
 async fn status(State(shown): State<Shown>) -> Response {
-    let Shown { pages, one_at_a_time } = shown;
-    let turn = one_at_a_time.lock_owned().await;
-    let make = move || {
-        let page = format!("{:#}\n", (pages.status)());
-        drop(turn);
-        page
-    };
-    match spawn_blocking(make).await {
-        Ok(page) => ([(CONTENT_TYPE, "application/json")], page).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "the status page could not be made");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
+    shown.make("application/json", |pages| format!("{:#}\n", (pages.status)())).await
 }
 
 async fn log_level(State(Shown { pages, .. }): State<Shown>) -> String {

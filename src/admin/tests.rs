@@ -79,21 +79,25 @@ async fn readiness_is_told_with_its_parts() {
 
 /// On the one thread of this test, a page that is made there would keep every other answer back.
 #[tokio::test]
-async fn nothing_waits_for_a_status_page() {
+async fn nothing_waits_for_a_page_that_takes_its_time() {
     let (make, made) = sync::mpsc::channel();
-    let made = sync::Mutex::new(made);
-    let status = move || serde_json::json!({ "revision": made.lock().unwrap().recv().unwrap() });
-    let address = start_with(Pages { status: Box::new(status), ..pages(Condition::Good) }).await;
-    let asked = [0, 1].map(|_| tokio::spawn(async move { get(address, "/status").await }));
+    let made = Arc::new(sync::Mutex::new(made));
+    let wait = move || -> String { made.lock().unwrap().recv().unwrap() };
+    let (metrics, status) = (Box::new(wait.clone()), move || serde_json::json!(wait()));
+    let status = Box::new(status);
+    let address = start_with(Pages { metrics, status, ..pages(Condition::Good) }).await;
+    let asked = ["/metrics", "/status"].map(|page| tokio::spawn(get(address, page)));
     for _ in &asked {
         assert_eq!(get(address, "/livez").await.0, 200);
-        make.send("abc").unwrap();
+        make.send("abc".into()).unwrap();
     }
-    for asked in asked {
-        assert_eq!(asked.await.unwrap(), (200, "{\n  \"revision\": \"abc\"\n}\n".into()));
+    for (asked, page) in asked.into_iter().zip(["abc", "\"abc\"\n"]) {
+        assert_eq!(asked.await.unwrap(), (200, page.into()));
     }
     drop(make);
-    assert_eq!(get(address, "/status").await.0, 500, "one that cannot be made is an error");
+    for page in ["/metrics", "/status"] {
+        assert_eq!(get(address, page).await.0, 500, "one that cannot be made is an error");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The binary and the Dockerfile. No engine runs where these tests run, so what can be held without one is: a linter, versions, and that
-//! everything that is compiled is copied.
+//! The binary and the Dockerfile. No engine runs where these tests run, so what can be held without one is: a linter,
+//! versions, and that everything that is compiled is copied.
 
 use std::path::Path;
 use std::process::Command;
