@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::json::{Object, object};
 use crate::authn::{Binding, PeerIdentity, TokenIdentity};
 use crate::clock::UnixTime;
+use crate::json::is_exact;
 use crate::pdp::{CacheHits, Outcome};
 use crate::policy::{Decision, RuleName, ShadowOutcome, Truth};
 use crate::request::{RequestView, TraceParent};
@@ -52,6 +53,9 @@ const MAX_CLAIM_CHARS: usize = 256;
 
 /// Longest name of a query parameter that is shown. Keys and tokens are longer.
 const MAX_PARAMETER_NAME: usize = 24;
+
+/// The longest `x-request-id` that is recorded. Envoy's own are 36 characters.
+const MAX_REQUEST_ID: usize = 128;
 
 /// Most query parameters that are shown.
 const MAX_PARAMETERS: usize = 32;
@@ -157,6 +161,9 @@ impl RecordedClaims {
 
 /// Text as it is and everything else as JSON, neither of them for ever.
 fn shown(value: &Value) -> String {
+    if !is_exact(value) {
+        return String::from("(holds a number that is not known exactly)");
+    }
     let text = match value {
         Value::String(text) => text.clone(),
         other @ (Value::Null
@@ -182,6 +189,14 @@ fn request(view: &RequestView, request: &mut Object<'_>) {
     request.text("scheme", &view.scheme);
     request.address("destination", view.destination.address);
     request.text("query", &redacted(&view.raw_path));
+    request.text("x_request_id", request_id(view).unwrap_or_default());
+}
+
+/// The `x-request-id`, which a caller may have written: one line of visible ASCII that is the same in JSON, and not long.
+fn request_id(view: &RequestView) -> Option<&str> {
+    let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
+    let usable = |id: &&str| id.len() <= MAX_REQUEST_ID && id.bytes().all(plain);
+    view.headers.single("x-request-id").ok().flatten().filter(usable)
 }
 
 /// The query of `target` with the names of its parameters and none of their values. What is no plain name may be a value,

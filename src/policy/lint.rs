@@ -1,8 +1,11 @@
 //! Doubts about rules that are right by the letter: warnings, which keep nothing from being used.
 
 mod across;
+mod habits;
 mod outdated;
 mod reach;
+mod repeated;
+mod siblings;
 mod unasked;
 mod width;
 
@@ -18,7 +21,8 @@ use crate::spiffe::SpiffePattern;
 use unasked::Strict;
 
 pub(super) use across::across;
-pub(super) use outdated::outdated;
+pub(super) use outdated::{Due, outdated};
+pub(super) use repeated::print;
 
 /// What of trust domains doubts depend on.
 #[derive(Debug)]
@@ -45,6 +49,7 @@ pub(super) fn lint(
         problems.extend(repetitions(written));
         problems.extend(odd_condition(written, rule));
         problems.extend(reach::out_of_reach(written, rule));
+        problems.extend(habits::of(written, rule));
     }
     problems.extend(written.first().into_iter().flat_map(repeated_hosts));
     problems

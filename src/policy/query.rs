@@ -8,8 +8,8 @@ use super::text::ValuesTest;
 use super::truth::Truth;
 
 /// What the values of a query parameter must be.
-#[derive(Clone, Debug)]
-pub(super) struct QueryMatcher {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryMatcher {
     /// The name, compared exactly after decoding.
     pub(super) name: Box<str>,
     /// What its values must be.
