@@ -38,7 +38,8 @@ mod tests {
         for text in ["https://a.example/v2.0", "a b", "CN=Ä Ö,O=ß", "日本", ""] {
             assert_eq!(not_plain(text), None, "{text:?}");
         }
-        for text in [" a", "a ", "a\n", "a\tb", "a\u{200b}", "\u{feff}a", "a\u{a0}b", "a\u{202e}b"] {
+        for text in [" a", "a ", "a\n", "a\tb", "a\u{200b}", "\u{feff}a", "a\u{a0}b", "a\u{202e}b"]
+        {
             assert!(not_plain(text).is_some(), "{text:?}");
         }
     }

@@ -188,9 +188,8 @@ fn wire_value(value: &serde_json::Value, wire: &mut Writer<'_>) {
         Json::Bool(value) => wire.number(4, u64::from(*value)),
         // A number that no double can hold stays what it is, as text.
         Json::Number(number) => {
-            let exact = number
-                .as_f64()
-                .filter(|double| number.is_f64() || is_exact_double(*double));
+            let exact =
+                number.as_f64().filter(|double| number.is_f64() || is_exact_double(*double));
             match exact {
                 Some(double) => wire.double(2, double),
                 None => wire.text(3, &number.to_string()),

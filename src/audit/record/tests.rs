@@ -174,7 +174,10 @@ async fn the_request_id_of_access_logs_is_recorded_where_it_is_plain() {
     let long = "x".repeat(MAX_REQUEST_ID);
     let longer = format!("{long}x");
     for (lines, expected) in [
-        (vec!["1b1e5ba5-0f47-9a1e-8f7d-2d2c3a4b5c6d"], Some("1b1e5ba5-0f47-9a1e-8f7d-2d2c3a4b5c6d")),
+        (
+            vec!["1b1e5ba5-0f47-9a1e-8f7d-2d2c3a4b5c6d"],
+            Some("1b1e5ba5-0f47-9a1e-8f7d-2d2c3a4b5c6d"),
+        ),
         (vec!["a,b"], Some("a,b")),
         (vec![long.as_str()], Some(long.as_str())),
         (vec![], None),
@@ -189,7 +192,9 @@ async fn the_request_id_of_access_logs_is_recorded_where_it_is_plain() {
         (vec!["a\nb"], None),
     ] {
         let mut view = example::view("/watched");
-        lines.iter().for_each(|line| view.headers.push("x-request-id", HeaderValue::new(line.as_bytes().to_vec())));
+        lines.iter().for_each(|line| {
+            view.headers.push("x-request-id", HeaderValue::new(line.as_bytes().to_vec()))
+        });
         let outcome = pdp.pin().decide_for(&view, somebody(), &mut NoTrace::default());
         let record = Record::of(&view, &outcome, &claims, 1.0);
         let json: Value = serde_json::from_slice(record.line()).unwrap();

@@ -8,6 +8,11 @@ use crate::policy::path::PathTemplate;
 
 /// Why `text` is not meant as a path template of ours, and which one it may be.
 pub(super) fn foreign_path(text: &str) -> Option<Problem> {
+    if text.contains(",/") || text.contains(", /") {
+        let message = format!("`{text}` is not a path template: it is several");
+        let help = String::from("write each path as an entry of its own, as in `[/a, /b]`");
+        return Some(("invalid-path", message, Some(help)));
+    }
     let bare = text.trim_start_matches(['~', '=', '^', '*', ' ']);
     let bare = if bare.starts_with('/') { bare } else { text };
     let segments = split(bare);
@@ -44,8 +49,11 @@ const ROUTER: &str = "of another router";
 
 /// The template of ours that a segment may mean, and whose spelling it is; none for one of ours.
 fn read(segment: &str, is_last: bool) -> Option<(String, &'static str)> {
-    if segment.contains(",/") || segment.contains('|') {
-        return Some((segment.to_owned(), "of lists: each path is an entry of its own, and it is one"));
+    if segment.contains('|') {
+        return Some((
+            segment.to_owned(),
+            "of lists: each path is an entry of its own, and it is one",
+        ));
     }
     if let Some(name) = segment.strip_prefix(':').map(name_at).filter(|name| !name.is_empty()) {
         let is_rest = segment.ends_with(['*', '+']);
@@ -209,14 +217,33 @@ mod tests {
         ] {
             let (_, message, help) = foreign_path(text).unwrap_or_else(|| panic!("{text}"));
             let help = help.unwrap();
-            assert!(help.starts_with(&format!("did you mean `{meant}`?")), "{text}: {message} {help}");
+            assert!(
+                help.starts_with(&format!("did you mean `{meant}`?")),
+                "{text}: {message} {help}"
+            );
         }
         for text in ["/(a|b)/x", "/a|/b", "/a,/b"] {
             assert!(foreign_path(text).is_some(), "{text}");
         }
         for text in [
-            "/", "/**", "/a/*", "/a/{id}/**", "/$metadata", "/users/$count", "/v1/projects:batchGet", "/Orders(1)", "/a+b/c",
-            "/@scope/pkg", "/~user", "/a,b", "/root%24", "/%5B0-9%5D", "/a.b/c..d", "/{a-b}", "/a'b", "/x=1",
+            "/",
+            "/**",
+            "/a/*",
+            "/a/{id}/**",
+            "/$metadata",
+            "/users/$count",
+            "/v1/projects:batchGet",
+            "/Orders(1)",
+            "/a+b/c",
+            "/@scope/pkg",
+            "/~user",
+            "/a,b",
+            "/root%24",
+            "/%5B0-9%5D",
+            "/a.b/c..d",
+            "/{a-b}",
+            "/a'b",
+            "/x=1",
         ] {
             assert!(foreign_path(text).is_none(), "{text}: {:?}", foreign_path(text));
         }
@@ -225,13 +252,35 @@ mod tests {
     /// P155: of hosts and methods.
     #[test]
     fn every_host_and_every_method_have_another_spelling() {
-        for text in ["*", "_", "0.0.0.0", ".example.com", "**.example.com", "~^www", r"^a\.com$", "(a|b).com"] {
+        for text in [
+            "*",
+            "_",
+            "0.0.0.0",
+            ".example.com",
+            "**.example.com",
+            "~^www",
+            r"^a\.com$",
+            "(a|b).com",
+        ] {
             assert!(foreign_host(text).is_some(), "{text}");
         }
-        for text in ["*.example.com", "example.com", "[::1]", "10.0.0.1", "all.example.com", "a*.com"] {
+        for text in
+            ["*.example.com", "example.com", "[::1]", "10.0.0.1", "all.example.com", "a*.com"]
+        {
             assert!(foreign_host(text).is_none(), "{text}");
         }
-        for text in ["*", "ALL", "any", "GET|POST", "GET,POST", "GET POST", "get, post", "G*", "!GET", "^GET$"] {
+        for text in [
+            "*",
+            "ALL",
+            "any",
+            "GET|POST",
+            "GET,POST",
+            "GET POST",
+            "get, post",
+            "G*",
+            "!GET",
+            "^GET$",
+        ] {
             assert!(foreign_method(text).is_some(), "{text}");
         }
         for text in ["GET", "M-SEARCH", "X_CUSTOM", "get", ""] {

@@ -124,7 +124,8 @@ impl Compiler<'_, '_> {
                 return Err(("invalid-value", String::from("the value is empty"), None));
             }
             if let Some(why) = not_plain(text) {
-                let message = format!("`{}` {why}, and values are compared whole", text.escape_debug());
+                let message =
+                    format!("`{}` {why}, and values are compared whole", text.escape_debug());
                 return Err(("invalid-value", message, Some(String::from("write the bare value"))));
             }
             check(text)?;
@@ -189,7 +190,8 @@ fn check_uri(text: &str) -> Result<(), Problem> {
         return Ok(());
     }
     let message = format!("`{text}` is not a URI that a certificate can have");
-    let help = String::from("write it whole, with its scheme, as in `https://partner.example/workload`");
+    let help =
+        String::from("write it whole, with its scheme, as in `https://partner.example/workload`");
     Err(("invalid-value", message, Some(help)))
 }
 
@@ -202,7 +204,11 @@ fn check_email(text: &str) -> Result<(), Problem> {
         return Ok(());
     }
     let message = format!("`{text}` is not an e-mail address that a certificate can have");
-    Err(("invalid-value", message, Some(String::from("write it alone, as in `ops@partner.example`"))))
+    Err((
+        "invalid-value",
+        message,
+        Some(String::from("write it alone, as in `ops@partner.example`")),
+    ))
 }
 
 /// RFC 4514 section 2: `CN=gateway,O=Partner`, as subjects are compared.
@@ -216,10 +222,12 @@ fn check_subject(text: &str) -> Result<(), Problem> {
         let near = format!("did you mean `{}`?", parts.join(","));
         return wrong("it is in the one-line form of OpenSSL", near);
     }
-    let unescaped = |at: &(usize, char)| text.get(..at.0).is_some_and(|before| !before.ends_with('\\'));
-    let spaced = text.contains(" = ") || text.char_indices().filter(|(_, c)| *c == ',').any(|at| {
-        unescaped(&at) && text.get(at.0..).is_some_and(|rest| rest.starts_with(", "))
-    });
+    let unescaped =
+        |at: &(usize, char)| text.get(..at.0).is_some_and(|before| !before.ends_with('\\'));
+    let spaced = text.contains(" = ")
+        || text.char_indices().filter(|(_, c)| *c == ',').any(|at| {
+            unescaped(&at) && text.get(at.0..).is_some_and(|rest| rest.starts_with(", "))
+        });
     if spaced {
         let near = text.replace(" = ", "=").replace(", ", ",");
         return wrong("it has spaces around its separators", format!("did you mean `{near}`?"));
@@ -228,7 +236,9 @@ fn check_subject(text: &str) -> Result<(), Problem> {
     let is_oid = kind.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let is_word = kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if kind.is_empty() || !(is_oid || is_word) {
-        let help = String::from("write it as `countersign inspect` shows it, as in `CN=gateway,O=Partner`");
+        let help = String::from(
+            "write it as `countersign inspect` shows it, as in `CN=gateway,O=Partner`",
+        );
         return wrong("it does not begin with a kind of name and `=`", help);
     }
     Ok(())

@@ -300,7 +300,9 @@ fn check_parameter_name(text: &str) -> Result<(), Problem> {
     }
     check_decoded(text)?;
     match not_plain(text) {
-        Some(why) => Err(("invalid-value", format!("the name `{}` {why}", text.escape_debug()), None)),
+        Some(why) => {
+            Err(("invalid-value", format!("the name `{}` {why}", text.escape_debug()), None))
+        }
         None => Ok(()),
     }
 }

@@ -79,7 +79,8 @@ impl Pattern {
         let ends = |part: &str| {
             let bare = part.strip_suffix('$').or_else(|| part.strip_suffix("\\z"));
             // An escaped `$` is the character.
-            let slashes = bare.map(|bare| bare.len().saturating_sub(bare.trim_end_matches('\\').len()));
+            let slashes =
+                bare.map(|bare| bare.len().saturating_sub(bare.trim_end_matches('\\').len()));
             slashes.is_some_and(|slashes| slashes.is_multiple_of(2))
         };
         choices(text).into_iter().all(|part| begins(part) && ends(part))

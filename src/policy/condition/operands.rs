@@ -41,7 +41,7 @@ pub(super) fn places(
         let known = ids.iter().filter_map(|id| info.offset_for(*id));
         let (start, end) = known.fold((u32::MAX, 0), |(s, e), (a, b)| (s.min(a), e.max(b)));
         let core = byte_of_char(text, start)..byte_of_char(text, end.saturating_add(1));
-        (node.id, whole(&tokens, core))
+        (node.id, whole(text, &tokens, core))
     };
     leaves(expression).into_iter().map(place).collect()
 }
@@ -154,7 +154,7 @@ fn children(node: &IdedExpr) -> Vec<&IdedExpr> {
 
 /// The place of the operand that `core` is within. The library keeps the places of operators, and of the first bytes of calls
 /// and fields, so that an operand goes on to what puts it together with the next one.
-fn whole(tokens: &[Token], core: Range<usize>) -> Range<usize> {
+fn whole(text: &str, tokens: &[Token], core: Range<usize>) -> Range<usize> {
     let first = tokens.iter().position(|token| token.at.end > core.start).unwrap_or(tokens.len());
     let last = tokens.iter().rposition(|token| token.at.start < core.end).unwrap_or(first);
     let (before, rest) = tokens.split_at_checked(first).unwrap_or((tokens, &[]));
@@ -163,7 +163,10 @@ fn whole(tokens: &[Token], core: Range<usize>) -> Range<usize> {
     let after = rest.iter().enumerate().skip(inside.saturating_add(1));
     let to = after.into_iter().find(|(_, token)| token.joins());
     let to = to.map_or(tokens.len(), |(at, _)| first.saturating_add(at));
-    let own = without_outer_brackets(tokens.get(from..to).unwrap_or_default());
+    let mut own = without_outer_brackets(tokens.get(from..to).unwrap_or_default());
+    while let Some(inner) = in_brackets(text, own) {
+        own = inner;
+    }
     match (own.first(), own.last()) {
         (Some(first), Some(last)) => first.at.start..last.at.end,
         _ => core,
@@ -182,6 +185,14 @@ fn without_outer_brackets(own: &[Token]) -> &[Token] {
         }
     }
     own.get(open..own.len().saturating_sub(closed)).unwrap_or(own)
+}
+
+/// Those between two round brackets that belong together, where these are around all of `own`.
+fn in_brackets<'t>(text: &str, own: &'t [Token]) -> Option<&'t [Token]> {
+    let [first, inner @ .., last] = own else { return None };
+    let is_round = text.get(first.at.clone()) == Some("(") && last.sort == Sort::Close;
+    let is_whole = !inner.is_empty() && without_outer_brackets(inner).len() == inner.len();
+    (is_round && is_whole).then_some(inner)
 }
 
 /// A part of the text of a condition.
@@ -256,8 +267,7 @@ fn quote_length(text: &str, is_raw: bool) -> usize {
             return at.saturating_add(quote.len());
         }
         let escaped = usize::from(rest.starts_with('\\') && !is_raw);
-        let length: usize =
-            rest.chars().take(escaped.saturating_add(1)).map(char::len_utf8).sum();
+        let length: usize = rest.chars().take(escaped.saturating_add(1)).map(char::len_utf8).sum();
         at = at.saturating_add(length);
     }
     text.len()
@@ -272,7 +282,9 @@ mod tests {
     fn parts(text: &str) -> Vec<String> {
         let sealed = SealedNames::default();
         let scope = Scope { token: true, peer: true, captures: &["id"], sealed: &sealed };
-        Condition::compile(text, scope).unwrap_or_else(|faults| panic!("{text}: {faults:?}")).parts()
+        Condition::compile(text, scope)
+            .unwrap_or_else(|faults| panic!("{text}: {faults:?}"))
+            .parts()
     }
 
     /// P152: an operand is shown as it stands in the document, from its first byte to its last.
@@ -286,8 +298,14 @@ mod tests {
             vec!["(token.sub) == (request.path.id)", "(token.sub) == ((request.path.id))"],
             vec!["!(token.claims.a && token.claims.b)", "-token.claims.n < 1"],
             vec!["token.claims.roles.exists(r, r == 'a' && r != \"b\")", "token.sub.size() > 1"],
-            vec!["token.claims.list[0].name == token.claims.m[\"a\"].b", "token.claims.x.size() == 1"],
-            vec!["{'a': 1, 'b': token.claims.n} == token.claims.m", "token.claims.m == {'c': token.claims.n}"],
+            vec![
+                "token.claims.list[0].name == token.claims.m[\"a\"].b",
+                "token.claims.x.size() == 1",
+            ],
+            vec![
+                "{'a': 1, 'b': token.claims.n} == token.claims.m",
+                "token.claims.m == {'c': token.claims.n}",
+            ],
             vec!["'&&' == request.path.id", "\"a || \\\"b\" != token.sub", "r'\\' == token.sub"],
             vec!["request.method\n  == request . path\n . id"],
             vec!["[token.sub] == [request.path.id]", "size(token.scopes) == 1"],

@@ -75,8 +75,9 @@ fn why_never(source: &Source, text: &str) -> Option<String> {
                 false => Some(String::from("compare each method by itself")),
             }
         }
-        Source::RequestScheme => (!matches!(text, "http" | "https"))
-            .then(|| String::from("it is `http` or `https`")),
+        Source::RequestScheme => {
+            (!matches!(text, "http" | "https")).then(|| String::from("it is `http` or `https`"))
+        }
         Source::RequestHost => {
             let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
             let bare = bare.split(['/', ':']).next().unwrap_or_default().trim_end_matches('.');
@@ -88,17 +89,21 @@ fn why_never(source: &Source, text: &str) -> Option<String> {
         }
         Source::RequestFullPath => {
             let path = CanonicalPath::parse_with(text.to_owned(), PathLeniency::ALL);
-            let why = if text.contains('?') { "it has no query" } else { "it is a whole path, as it was sent" };
-            path.is_err().then(|| String::from(why))
+            let why = if text.contains('?') {
+                "it has no query"
+            } else {
+                "it is a whole path, as it was sent"
+            };
+            (path.is_err() || text.contains('?')).then(|| String::from(why))
         }
-        Source::RequestPath(_) => text
-            .is_empty()
-            .then(|| String::from("a segment that is captured is not empty")),
-        Source::PeerSpiffe => {
-            text.parse::<SpiffeId>().is_err().then(|| {
-                String::from("it is a whole SPIFFE ID: use `startsWith`, `matches` or the key `peer.spiffe`")
-            })
+        Source::RequestPath(_) => {
+            text.is_empty().then(|| String::from("a segment that is captured is not empty"))
         }
+        Source::PeerSpiffe => text.parse::<SpiffeId>().is_err().then(|| {
+            String::from(
+                "it is a whole SPIFFE ID: use `startsWith`, `matches` or the key `peer.spiffe`",
+            )
+        }),
         Source::PeerEvidence => {
             let known = EvidenceLevel::ALL.map(EvidenceLevel::as_str);
             (!known.contains(&text)).then(|| match closest(text, &known) {
@@ -147,7 +152,9 @@ fn begin(source: &Source, node: &IdedExpr) -> Option<Fault> {
         Source::PeerSpiffe if !text.starts_with("spiffe://") && !"spiffe://".starts_with(text) => {
             "it begins with `spiffe://`"
         }
-        Source::RequestHost if text.contains(char::is_uppercase) || text.contains([':', '/', '*']) => {
+        Source::RequestHost
+            if text.contains(char::is_uppercase) || text.contains([':', '/', '*']) =>
+        {
             "it is a host in lower case, without a port"
         }
         _ => return None,

@@ -302,16 +302,28 @@ fn numbers_of_different_sorts_compare_exactly() {
     )
     .unwrap();
     for (text, expected) in [
-        ("token.claims.one == 1 && 1 == token.claims.one && token.claims.one in [3, 1]", Truth::True),
-        ("token.claims.hundred == 100 && token.claims.zero == 0 && token.claims.half < 1", Truth::True),
+        (
+            "token.claims.one == 1 && 1 == token.claims.one && token.claims.one in [3, 1]",
+            Truth::True,
+        ),
+        (
+            "token.claims.hundred == 100 && token.claims.zero == 0 && token.claims.half < 1",
+            Truth::True,
+        ),
         ("token.claims.one == 1u && token.claims.ids[0] == 1u", Truth::True),
         ("token.claims.half == 0 || token.claims.half >= 1", Truth::False),
         ("token.claims.last == 9007199254740991", Truth::True),
-        ("token.claims.last < 9007199254740992 && token.claims.last < 9223372036854775807", Truth::True),
+        (
+            "token.claims.last < 9007199254740992 && token.claims.last < 9223372036854775807",
+            Truth::True,
+        ),
         ("token.claims.exact == 9007199254740993", Truth::True),
         ("token.claims.exact == 9007199254740992", Truth::False),
         ("token.claims.exact > token.claims.last", Truth::True),
-        ("token.claims.max > token.claims.half && token.claims.half < 9223372036854775807", Truth::True),
+        (
+            "token.claims.max > token.claims.half && token.claims.half < 9223372036854775807",
+            Truth::True,
+        ),
         ("9007199254740993 in token.claims.ids", Truth::True),
         ("9007199254740992 in token.claims.ids", Truth::False),
         ("token.claims.ids == [1, 9007199254740993]", Truth::True),
@@ -409,7 +421,9 @@ fn choices_of_a_pattern_are_anchored_each() {
     for pattern in ["a", "^a", "a$", "^a|b$", "^a$|b", r"^a\$", "(?m)^a$", "^a$|^b", "^(a|b)"] {
         assert!(is_open(pattern), "{pattern}");
     }
-    for pattern in ["^a$", "^(a|b)$", "^a$|^b$", "(?i)^a$", r"\Aa\z", r"^a\\\\$", "^[|]$", r"^a\|b$"] {
+    for pattern in
+        ["^a$", "^(a|b)$", "^a$|^b$", "(?i)^a$", r"\Aa\z", r"^a\\\\$", "^[|]$", r"^a\|b$"]
+    {
         assert!(!is_open(pattern), "{pattern}");
     }
 }

@@ -125,13 +125,6 @@ impl Duties {
         })
     }
 
-    /// Everything that it sets to a value of its own making.
-    pub(super) fn injections(&self) -> impl Iterator<Item = &Injection> {
-        let claims = self.assertion.iter().flat_map(|assertion| &assertion.claims);
-        let headers = self.headers.iter().chain(&self.response_headers);
-        headers.chain(&self.query).chain(&self.metadata).chain(claims)
-    }
-
     /// The request headers that it sets.
     pub(super) fn request_headers(&self) -> impl Iterator<Item = &str> {
         let injected = self.headers.iter().map(|injection| &*injection.name);

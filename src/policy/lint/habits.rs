@@ -12,10 +12,49 @@ use crate::policy::rule::{Effect, Rule};
 
 /// Methods of the IANA registry, and those that caches and UPnP use.
 const METHODS: [&str; 43] = [
-    "ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "CONNECT", "COPY", "DELETE", "GET", "HEAD", "LABEL", "LINK",
-    "LOCK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MKREDIRECTREF", "MKWORKSPACE", "MOVE", "OPTIONS", "ORDERPATCH",
-    "PATCH", "POST", "PRI", "PROPFIND", "PROPPATCH", "PUT", "QUERY", "REBIND", "REPORT", "SEARCH", "TRACE", "UNBIND",
-    "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL", "PURGE", "M-SEARCH", "BAN",
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "CONNECT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LABEL",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "OPTIONS",
+    "ORDERPATCH",
+    "PATCH",
+    "POST",
+    "PRI",
+    "PROPFIND",
+    "PROPPATCH",
+    "PUT",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "TRACE",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+    "PURGE",
+    "M-SEARCH",
+    "BAN",
 ];
 
 /// Looks at one rule.
@@ -27,13 +66,22 @@ pub(super) fn of(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
     problems.extend(written.spec.query.iter().flat_map(|own| values(written, &own.value)));
     let token = written.spec.token.as_ref().map(|token| &token.value);
     let claims = token.and_then(|token| token.claims.as_ref());
-    problems.extend(claims.iter().flat_map(|own| own.value.iter()).flat_map(|own| claim(written, own)));
+    problems
+        .extend(claims.iter().flat_map(|own| own.value.iter()).flat_map(|own| claim(written, own)));
     let names = token.iter().flat_map(|token| [&token.audiences, &token.subjects, &token.clients]);
     let peer = written.spec.peer.as_ref().map(|peer| &peer.value);
-    let names = names.chain(peer.iter().flat_map(|peer| [&peer.uris, &peer.emails, &peer.subjects]));
-    problems.extend(names.flatten().flat_map(|texts| each(&texts.value)).filter_map(|text| pattern(written, text)));
+    let names =
+        names.chain(peer.iter().flat_map(|peer| [&peer.uris, &peer.emails, &peer.subjects]));
+    problems.extend(
+        names
+            .flatten()
+            .flat_map(|texts| each(&texts.value))
+            .filter_map(|text| pattern(written, text)),
+    );
     let scopes = token.iter().flat_map(|token| [&token.scopes, &token.any_scope]).flatten();
-    problems.extend(scopes.flat_map(|texts| each(&texts.value)).filter_map(|text| scope(written, text)));
+    problems.extend(
+        scopes.flat_map(|texts| each(&texts.value)).filter_map(|text| scope(written, text)),
+    );
     problems.extend(contexts(written));
     problems.extend(contradictions(written, rule));
     problems
@@ -43,7 +91,12 @@ fn each(texts: &Texts) -> impl Iterator<Item = &Spanned<String>> {
     texts.iter()
 }
 
-fn doubt<T>(written: &Written<'_>, code: &'static str, place: &Spanned<T>, message: String) -> Diagnostic {
+fn doubt<T>(
+    written: &Written<'_>,
+    code: &'static str,
+    place: &Spanned<T>,
+    message: String,
+) -> Diagnostic {
     Diagnostic::warning(code, written.origin.span(place), message)
 }
 
@@ -63,20 +116,33 @@ fn captures_in_disguise(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
     let texts = written.spec.on.as_ref().and_then(|on| on.paths.as_ref());
     let disguised = |(text, path): (&Spanned<String>, &PathTemplate)| {
         let lower = path.as_str().to_ascii_lowercase();
-        let found = ["%7b", "%2a", "%3a", "%3c"].into_iter().find(|code| lower.contains(&format!("/{code}")))?;
-        let message = format!("`{found}` in `{}` is the character itself, and stands for nothing else", path.as_str());
+        let found = ["%7b", "%2a", "%3a", "%3c"]
+            .into_iter()
+            .find(|code| lower.contains(&format!("/{code}")))?;
+        let message = format!(
+            "`{found}` in `{}` is the character itself, and stands for nothing else",
+            path.as_str()
+        );
         let help = "write `{name}` or `*` for a segment of any text";
         Some(doubt(written, "literal-pattern", text, message).help(help))
     };
-    texts.iter().flat_map(|texts| each(&texts.value)).zip(&rule.paths).filter_map(disguised).collect()
+    texts
+        .iter()
+        .flat_map(|texts| each(&texts.value))
+        .zip(&rule.paths)
+        .filter_map(disguised)
+        .collect()
 }
 
 /// `0.0.0.0/0` is every IPv4 address, and no IPv6 one.
 fn half_of_all(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
-    let lists = [(&written.spec.source, &rule.source), (&written.spec.destination, &rule.destination)];
+    let lists =
+        [(&written.spec.source, &rule.source), (&written.spec.destination, &rule.destination)];
     let half = |(texts, networks): (&Option<Spanned<Texts>>, &Box<[IpNet]>)| {
         let place = texts.as_ref()?;
-        let whole = |v4: bool| networks.iter().any(|own| own.prefix_len() == 0 && own.addr().is_ipv4() == v4);
+        let whole = |v4: bool| {
+            networks.iter().any(|own| own.prefix_len() == 0 && own.addr().is_ipv4() == v4)
+        };
         let (missing, given) = match (whole(true), whole(false)) {
             (true, false) => ("::/0", "IPv4"),
             (false, true) => ("0.0.0.0/0", "IPv6"),
@@ -86,7 +152,8 @@ fn half_of_all(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
             Effect::Allow => "lets no connection of the other sort in",
             Effect::Deny => "denies no connection of the other sort",
         };
-        let message = format!("rule `{}` is about every {given} address, and {consequence}", rule.name.rule);
+        let message =
+            format!("rule `{}` is about every {given} address, and {consequence}", rule.name.rule);
         let help = format!("add `{missing}`, or leave the key out for every address");
         Some(doubt(written, "half-of-all-addresses", place, message).help(help))
     };
@@ -117,7 +184,9 @@ fn pattern(written: &Written<'_>, text: &Spanned<String>) -> Option<Diagnostic> 
     let value = text.value.as_str();
     let is_regex = value.starts_with('^')
         || (value.ends_with('$') && value.len() > 1)
-        || [".*", ".+", "[0-9", "[a-z", "[A-Z", "[^", "\\d", "\\w", "(?"].iter().any(|part| value.contains(part));
+        || [".*", ".+", "[0-9", "[a-z", "[A-Z", "[^", "\\d", "\\w", "(?"]
+            .iter()
+            .any(|part| value.contains(part));
     // `*/*` is what `accept` says.
     let is_glob = (value.starts_with('*') || value.ends_with('*')) && !value.contains("/*");
     (is_regex || is_glob).then(|| {
@@ -131,8 +200,11 @@ fn pattern(written: &Written<'_>, text: &Spanned<String>) -> Option<Diagnostic> 
 fn scope(written: &Written<'_>, text: &Spanned<String>) -> Option<Diagnostic> {
     let value = text.value.as_str();
     if let Some(bare) = value.strip_prefix("SCOPE_").filter(|bare| !bare.is_empty()) {
-        let message = format!("`{value}` is how Spring calls the scope `{bare}`, and not what tokens have");
-        return Some(doubt(written, "odd-scope", text, message).help(format!("did you mean `{bare}`?")));
+        let message =
+            format!("`{value}` is how Spring calls the scope `{bare}`, and not what tokens have");
+        return Some(
+            doubt(written, "odd-scope", text, message).help(format!("did you mean `{bare}`?")),
+        );
     }
     value.contains(',').then(|| {
         let message = format!("`{value}` is one scope with a comma in it");
@@ -146,21 +218,49 @@ fn contexts(written: &Written<'_>) -> Vec<Diagnostic> {
     let odd = |text: &Spanned<String>| {
         let why = not_plain(&text.value)?;
         let message = format!("`{}` {why}", text.value.escape_debug());
-        Some(doubt(written, "odd-text", text, message).help("write it as the route's configuration does"))
+        Some(
+            doubt(written, "odd-text", text, message)
+                .help("write it as the route's configuration does"),
+        )
     };
-    texts.filter_map(odd).chain(
-        written.spec.context_extensions.iter().flat_map(|own| &own.value.0).filter_map(|(_, value)| pattern(written, value)),
-    ).collect()
+    texts
+        .filter_map(odd)
+        .chain(
+            written
+                .spec
+                .context_extensions
+                .iter()
+                .flat_map(|own| &own.value.0)
+                .filter_map(|(_, value)| pattern(written, value)),
+        )
+        .collect()
 }
 
 /// Claims whose kind their standard says: RFC 7519 section 4.1, RFC 8693, RFC 9068, OpenID Connect Core sections 2 and 5.1.
 const KINDS: [(&str, Standard); 24] = [
-    ("/iss", Standard::Text), ("/sub", Standard::Text), ("/jti", Standard::Text), ("/azp", Standard::Text),
-    ("/client_id", Standard::Text), ("/acr", Standard::Text), ("/nonce", Standard::Text), ("/sid", Standard::Text),
-    ("/email", Standard::Text), ("/name", Standard::Text), ("/preferred_username", Standard::Text), ("/zoneinfo", Standard::Text),
-    ("/exp", Standard::Number), ("/iat", Standard::Number), ("/nbf", Standard::Number), ("/auth_time", Standard::Number),
-    ("/updated_at", Standard::Number), ("/email_verified", Standard::Bool), ("/phone_number_verified", Standard::Bool),
-    ("/amr", Standard::List), ("/groups", Standard::List), ("/roles", Standard::List), ("/entitlements", Standard::List),
+    ("/iss", Standard::Text),
+    ("/sub", Standard::Text),
+    ("/jti", Standard::Text),
+    ("/azp", Standard::Text),
+    ("/client_id", Standard::Text),
+    ("/acr", Standard::Text),
+    ("/nonce", Standard::Text),
+    ("/sid", Standard::Text),
+    ("/email", Standard::Text),
+    ("/name", Standard::Text),
+    ("/preferred_username", Standard::Text),
+    ("/zoneinfo", Standard::Text),
+    ("/exp", Standard::Number),
+    ("/iat", Standard::Number),
+    ("/nbf", Standard::Number),
+    ("/auth_time", Standard::Number),
+    ("/updated_at", Standard::Number),
+    ("/email_verified", Standard::Bool),
+    ("/phone_number_verified", Standard::Bool),
+    ("/amr", Standard::List),
+    ("/groups", Standard::List),
+    ("/roles", Standard::List),
+    ("/entitlements", Standard::List),
     ("/active", Standard::Bool),
 ];
 
@@ -176,12 +276,19 @@ fn claim(written: &Written<'_>, spec: &Spanned<ClaimSpec>) -> Vec<Diagnostic> {
     let ClaimSpec { pointer, equals, one_of, contains, exists: _ } = &spec.value;
     let single = [equals, contains].into_iter().flatten();
     let values: Vec<_> = single.chain(one_of.iter().flat_map(|values| &values.value)).collect();
-    let mut problems: Vec<_> = values.iter().filter_map(|value| odd_claim_text(written, value)).collect();
+    let mut problems: Vec<_> =
+        values.iter().filter_map(|value| odd_claim_text(written, value)).collect();
     if pointer.value == "/scope" || pointer.value == "/scp" {
-        let message = format!("`{}` is compared as a whole, with all scopes and their order", pointer.value);
-        problems.push(doubt(written, "claim-kind", pointer, message).help("ask for scopes with `scopes` or `anyScope`"));
+        let message =
+            format!("`{}` is compared as a whole, with all scopes and their order", pointer.value);
+        problems.push(
+            doubt(written, "claim-kind", pointer, message)
+                .help("ask for scopes with `scopes` or `anyScope`"),
+        );
     }
-    let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == pointer.value) else { return problems };
+    let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == pointer.value) else {
+        return problems;
+    };
     let is_list_asked = contains.is_some();
     let odd = |value: &&&Spanned<serde_json::Value>| match kind {
         Standard::Text => is_list_asked || !value.value.is_string(),
@@ -192,11 +299,16 @@ fn claim(written: &Written<'_>, spec: &Spanned<ClaimSpec>) -> Vec<Diagnostic> {
     problems.extend(values.iter().find(odd).map(|value| {
         let (is, help) = match kind {
             Standard::Text => ("a text", "write it as a text, in quotes, with `equals` or `in`"),
-            Standard::Number => ("a number", "write it without quotes, or compare it in a condition"),
+            Standard::Number => {
+                ("a number", "write it without quotes, or compare it in a condition")
+            }
             Standard::Bool => ("true or false", "write `true` or `false` without quotes"),
             Standard::List => ("a list", "ask for an element of it with `contains`"),
         };
-        let message = format!("`{}` is {is} by its standard, and is compared with another kind here", pointer.value);
+        let message = format!(
+            "`{}` is {is} by its standard, and is compared with another kind here",
+            pointer.value
+        );
         doubt(written, "claim-kind", value, message).help(help)
     }));
     problems
@@ -215,7 +327,10 @@ fn odd_claim_text(written: &Written<'_>, value: &Spanned<serde_json::Value>) -> 
         None => return None,
     };
     let message = format!("`{}` {why}", text.escape_debug());
-    Some(doubt(written, "odd-text", value, message).help("write exactly what the claim says; a truth value without quotes"))
+    Some(
+        doubt(written, "odd-text", value, message)
+            .help("write exactly what the claim says; a truth value without quotes"),
+    )
 }
 
 /// Demands on one claim, header or parameter of which no value meets both.
@@ -224,25 +339,34 @@ fn contradictions(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
     let claims: Vec<&ClaimMatcher> = rule.token.iter().flat_map(|token| &token.claims).collect();
     for (at, one) in claims.iter().enumerate() {
         let others = claims.iter().skip(at.saturating_add(1));
-        if others.filter(|other| other.pointer == one.pointer).any(|other| exclude(&one.test, &other.test)) {
+        if others
+            .filter(|other| other.pointer == one.pointer)
+            .any(|other| exclude(&one.test, &other.test))
+        {
             names.push(format!("the claim `{}`", one.pointer));
         }
     }
     for (at, one) in rule.headers.iter().enumerate() {
         let others = rule.headers.iter().skip(at.saturating_add(1));
-        if others.filter(|other| other.name == one.name).any(|other| one.test.excludes(&other.test)) {
+        if others.filter(|other| other.name == one.name).any(|other| one.test.excludes(&other.test))
+        {
             names.push(format!("the header `{}`", one.name));
         }
     }
     for (at, one) in rule.query.iter().enumerate() {
         let others = rule.query.iter().skip(at.saturating_add(1));
-        if others.filter(|other| other.name == one.name).any(|other| one.test.excludes(&other.test)) {
+        if others.filter(|other| other.name == one.name).any(|other| one.test.excludes(&other.test))
+        {
             names.push(format!("the query parameter `{}`", one.name));
         }
     }
     let problem = |what: String| {
-        let message = format!("rule `{}` never matches: no value of {what} meets all of its demands", rule.name.rule);
-        doubt(written, "never-matches", &written.spec.name, message).help("list values of which one will do under `in`, or make it two rules")
+        let message = format!(
+            "rule `{}` never matches: no value of {what} meets all of its demands",
+            rule.name.rule
+        );
+        doubt(written, "never-matches", &written.spec.name, message)
+            .help("list values of which one will do under `in`, or make it two rules")
     };
     names.into_iter().map(problem).collect()
 }
@@ -251,9 +375,12 @@ fn exclude(one: &ClaimTest, other: &ClaimTest) -> bool {
     match (one, other) {
         (ClaimTest::Exists(one), ClaimTest::Exists(other)) => one != other,
         (ClaimTest::Exists(there), _) | (_, ClaimTest::Exists(there)) => !there,
-        (ClaimTest::OneOf(one), ClaimTest::OneOf(other)) => !one.iter().any(|own| other.contains(own)),
+        (ClaimTest::OneOf(one), ClaimTest::OneOf(other)) => {
+            !one.iter().any(|own| other.contains(own))
+        }
         // One is a list, and the other is none.
-        (ClaimTest::OneOf(_), ClaimTest::Contains(_)) | (ClaimTest::Contains(_), ClaimTest::OneOf(_)) => true,
+        (ClaimTest::OneOf(_), ClaimTest::Contains(_))
+        | (ClaimTest::Contains(_), ClaimTest::OneOf(_)) => true,
         (ClaimTest::Contains(_), ClaimTest::Contains(_)) => false,
     }
 }

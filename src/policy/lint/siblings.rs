@@ -11,6 +11,9 @@ use crate::policy::path::PathTemplate;
 use crate::policy::rule::{Effect, Mode, Rule};
 use crate::policy::unit::Unit;
 
+/// How many of the paths that are left open are named.
+const SHOWN: usize = 3;
+
 /// Looks at every deny rule beside the allow rules for its hosts. Each doubt goes with the position of its policy.
 pub(super) fn left_open(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
     let (denies, allows) = (Rules::of(units, Effect::Deny), Rules::of(units, Effect::Allow));
@@ -21,11 +24,9 @@ pub(super) fn left_open(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
     for (at, unit) in units.iter().enumerate() {
         let rules = unit.rules.iter().zip(&unit.rules_at);
         for (rule, place) in rules.filter(|(rule, _)| counts(rule, Effect::Deny)) {
-            let around = Around {
-                denies: denies.about(&unit.target),
-                allows: allows.about(&unit.target),
-            };
-            doubts.extend(around.paths(rule, *place).into_iter().map(|doubt| (at, doubt)));
+            let around =
+                Around { denies: denies.about(&unit.target), allows: allows.about(&unit.target) };
+            doubts.extend(around.paths(rule, *place).map(|doubt| (at, doubt)));
             doubts.extend(around.head(rule, *place).map(|doubt| (at, doubt)));
         }
     }
@@ -78,7 +79,8 @@ impl<'a> Rules<'a> {
                     found.extend(above.iter().flat_map(named));
                 }
                 HostPattern::OneLabelBelow(_) => {
-                    let below = self.by_host.iter().filter(|(own, _)| *own != &host && host.covers(own));
+                    let below =
+                        self.by_host.iter().filter(|(own, _)| *own != &host && host.covers(own));
                     found.extend(below.flat_map(|(_, rules)| rules));
                 }
             }
@@ -97,7 +99,7 @@ struct Around<'a> {
 
 impl Around<'_> {
     /// Paths that differ from a denied one in a final slash or in case.
-    fn paths(&self, rule: &Rule, place: Place) -> Vec<Movable> {
+    fn paths(&self, rule: &Rule, place: Place) -> Option<Movable> {
         let minds_no_case = |other: &&Rule| {
             let text = other.when.as_ref().map(|when| when.as_str()).unwrap_or_default();
             text.contains("(?i") && share_a_method(other, rule)
@@ -106,24 +108,20 @@ impl Around<'_> {
         let is_call = *rule.methods == [Box::from("POST")];
         // A method of a gRPC service has one path, which its server compares exactly.
         let own = rule.paths.iter().filter(|path| !(is_call && is_grpc(path)));
-        own.filter_map(|path| self.path(rule, path, any_case, place)).collect()
-    }
-
-    fn path(&self, rule: &Rule, path: &PathTemplate, any_case: bool, place: Place) -> Option<Movable> {
-        let siblings = [with_other_end(path), with_other_case(path).filter(|_| !any_case)];
+        let siblings = own
+            .flat_map(|path| [with_other_end(path), with_other_case(path).filter(|_| !any_case)]);
         let open: Vec<_> = siblings
-            .into_iter()
             .flatten()
-            .filter_map(|path| Some((self.opened_by(rule, &path)?, path)))
+            .filter_map(|path| Some((self.opened_by(rule, &path)?, format!("`{}`", path.as_str()))))
             .collect();
         let (by, _) = open.first()?;
-        let texts: Vec<_> = open.iter().map(|(_, path)| format!("`{}`", path.as_str())).collect();
+        let texts: Vec<_> = open.iter().take(SHOWN).map(|(_, text)| text.as_str()).collect();
+        let more = if open.len() > texts.len() { " and others" } else { "" };
         let message = format!(
-            "deny rule `{}` is about `{}`, and allow rule `{}` lets {} through, which many upstreams take for the same",
+            "deny rule `{}` leaves open {}{more}, which many upstreams take for what it denies: allow rule `{}` lets them through",
             rule.name.rule,
-            path.as_str(),
+            texts.join(" and "),
             by.name.rule,
-            texts.join(" and ")
         );
         let help = "list them, too; for every way of writing it in large and small letters deny with a condition such as \
                     `request.fullPath.matches(\"(?i)^/admin(/.*)?$\")`, or allow no more than the paths that there are";

@@ -123,7 +123,8 @@ impl Compiler<'_> {
     fn judge_algorithms(&mut self, set: &KeySet, place: &Spanned<String>, what: &str) -> bool {
         let named: Vec<_> = self.spec.algorithms.iter().map(|name| name.value.as_str()).collect();
         let fits = |name: &&str| {
-            Algorithm::from_name(name).is_some_and(|own| set.keys().iter().any(|key| key.is_for(own)))
+            Algorithm::from_name(name)
+                .is_some_and(|own| set.keys().iter().any(|key| key.is_for(own)))
         };
         // A name that is unknown, or none at all, is an error of its own.
         let all_known = named.iter().all(|name| Algorithm::from_name(name).is_some());
@@ -134,10 +135,8 @@ impl Compiler<'_> {
             set.keys().iter().flat_map(|key| key.algorithms().map(Algorithm::name)).collect();
         of_keys.sort_unstable();
         of_keys.dedup();
-        let message = format!(
-            "{what} has no key for {}, so no token would be accepted",
-            named.join(", ")
-        );
+        let message =
+            format!("{what} has no key for {}, so no token would be accepted", named.join(", "));
         let help = format!("its keys are for {}: say which under `algorithms`", of_keys.join(", "));
         self.error("no-fitting-key", place, &message, &help);
         false
