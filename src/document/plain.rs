@@ -1,6 +1,6 @@
 //! Texts that are not what they look like: white space at an end, characters that are not seen.
 
-/// What makes `text` another one than it looks, where something does: a value that is compared with it is hardly ever so.
+/// Says why `text` is another one than it looks, if it is: hardly any value is equal to it.
 #[must_use]
 pub fn not_plain(text: &str) -> Option<&'static str> {
     if text.trim().len() != text.len() {
@@ -32,7 +32,7 @@ const fn is_invisible(c: char) -> bool {
 mod tests {
     use super::*;
 
-    /// P154: a value with a space or a character that is not seen matches nothing that anybody would send.
+    /// P154: a value with a space or a character that is not seen matches no value that a caller sends.
     #[test]
     fn what_is_not_seen_is_found() {
         for text in ["https://a.example/v2.0", "a b", "CN=Ä Ö,O=ß", "日本", ""] {

@@ -103,7 +103,12 @@ fn sentence(asked: &Asked<'_>) -> String {
             let mut failed = operands.iter().filter(|operand| operand.truth != Truth::True);
             match (failed.next(), failed.next()) {
                 (Some(one), None) => format!("`{}` has to hold", one.text),
-                (Some(_), Some(_)) | (None, _) => format!("{} has to hold", wanted.one_of()),
+                (Some(_), Some(_)) | (None, _) => {
+                    // The conditions of fragments end with their line: a comment might stand there.
+                    let words: Vec<_> =
+                        wanted.0.iter().flat_map(|own| own.split_whitespace()).collect();
+                    format!("`{}` has to hold", words.join(" ").replace(" )", ")"))
+                }
             }
         }
         Check::Inject(own) => {

@@ -16,7 +16,7 @@ pub(super) struct Unit {
     pub(super) rules: Box<[Rule]>,
     /// Where the names of the rules are.
     pub(super) rules_at: Box<[Place]>,
-    /// What tells each rule from others, but for its name.
+    /// The fingerprint of each rule without its name.
     pub(super) prints: Box<[Fingerprint]>,
     /// What those are told whom it denies.
     pub(super) answer: Option<HostAnswer>,
@@ -24,6 +24,6 @@ pub(super) struct Unit {
     pub(super) uses: Box<[Use]>,
     /// What is odd about it by itself.
     pub(super) doubts: Box<[Movable]>,
-    /// What is odd about it before or from a moment.
+    /// Doubts that there are before or from a moment.
     pub(super) outdated: Box<[(Due, Movable)]>,
 }

@@ -193,13 +193,13 @@ async fn an_allow_tells_the_upstream_the_caller_and_the_log() {
         (&denied["ticket"], record.text("/annotations/ticket")),
         (&json!("SEC-1"), Some("SEC-1"))
     );
-    // By either id of the shipped access log `explain` finds the decision (P153); what the caller called its request, Envoy
-    // wrote anew at this edge.
+    // By either id of the shipped access log `explain` finds the decision (P153); Envoy overwrites the
+    // caller's own request id at this edge.
     let request_id = denied["request_id"].as_str().unwrap();
     assert_eq!(record.text("/request/x_request_id"), Some(request_id));
     assert_ne!(request_id, "chosen-by-a-caller");
     for id in [request_id, denied["decision_id"].as_str().unwrap()] {
-        let (code, json) = crate::explain::explain(stage.folder(), id, "json").await;
+        let (code, json) = crate::explain::explain(stage.folder().path(), id, "json").await;
         let json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(code, 1, "{json:#}");
         assert_eq!(json["recorded"]["decision_id"], denied["decision_id"], "{json:#}");

@@ -184,7 +184,7 @@ impl Record {
         self.recorded.decision_id.starts_with(id) || own == id || x_request_id == id
     }
 
-    /// What tells it from others that are called the same.
+    /// Tells it from others that are called the same.
     fn line(&self) -> String {
         let Recorded { decision_id, time, decision, .. } = &self.recorded;
         let RequestRecord { method, host, path, .. } = &self.request;

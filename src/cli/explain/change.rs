@@ -80,7 +80,7 @@ fn must_not_deny(policy: &PolicyReport, rule: &RuleReport) -> Option<Change> {
     Some(Change { rule: named(policy, rule), needs })
 }
 
-/// What a check is called, with what it wants where another check of the rule is called the same.
+/// The name of a check, with what it wants where another check of the rule is called the same.
 fn told_apart(check: &RuleCheckReport, rule: &RuleReport) -> String {
     let namesakes = rule.checks.iter().filter(|other| other.check == check.check).count();
     match namesakes {

@@ -1,4 +1,4 @@
-//! What people write by habit of other proxies, frameworks and regular expressions, where it can mean nothing here.
+//! Spellings of other proxies, frameworks and regular expressions, which mean nothing here.
 //!
 //! Such a text is one that no request has, so that a rule with it would protect nothing (P155). A character that is meant
 //! by itself is written percent-encoded.
@@ -52,7 +52,7 @@ fn read(segment: &str, is_last: bool) -> Option<(String, &'static str)> {
     if segment.contains('|') {
         return Some((
             segment.to_owned(),
-            "of lists: each path is an entry of its own, and it is one",
+            "of alternatives, each of which is a path of its own here",
         ));
     }
     if let Some(name) = segment.strip_prefix(':').map(name_at).filter(|name| !name.is_empty()) {
@@ -135,7 +135,7 @@ pub(super) fn foreign_host(text: &str) -> Option<Problem> {
     let wrong = |why: &str, help: String| {
         Some(("invalid-host", format!("`{text}` is not a host: {why}"), Some(help)))
     };
-    if matches!(text, "*" | "**" | "_" | "0.0.0.0" | "default" | "[::]" | "any" | "all") {
+    if matches!(text, "*" | "**" | "_" | "0.0.0.0" | "[::]") {
         return wrong("no request is for it", "say `anyHost: true` for every host".to_owned());
     }
     let parent = text.strip_prefix("**.").or_else(|| text.strip_prefix('.'));

@@ -232,17 +232,43 @@ fn check_subject(text: &str) -> Result<(), Problem> {
         let near = text.replace(" = ", "=").replace(", ", ",");
         return wrong("it has spaces around its separators", format!("did you mean `{near}`?"));
     }
-    let (kind, _) = text.split_once('=').unwrap_or_default();
-    let is_oid = kind.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let is_word = kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if kind.is_empty() || !(is_oid || is_word) {
-        let help = String::from(
-            "write it as `countersign inspect` shows it, as in `CN=gateway,O=Partner`",
-        );
-        return wrong("it does not begin with a kind of name and `=`", help);
+    let mut before = ' ';
+    let parts = text.split(|c: char| {
+        let separates = matches!(c, ',' | '+') && before != '\\';
+        before = c;
+        separates
+    });
+    for part in parts {
+        let Some((kind, _)) = part.split_once('=').filter(|(kind, _)| !kind.is_empty()) else {
+            let help = "write it as `countersign inspect` shows it, as in `CN=gateway,O=Partner`";
+            return wrong(&format!("`{part}` has no kind of name and `=`"), help.to_owned());
+        };
+        let near = KINDS.iter().find(|(own, others)| {
+            *own != kind && (own.eq_ignore_ascii_case(kind) || others.contains(&kind))
+        });
+        if let Some((own, _)) = near {
+            return wrong(&format!("`{kind}` is called `{own}`"), format!("write `{own}=`"));
+        }
     }
     Ok(())
 }
+
+/// The kinds of names as subjects have them, each with other spellings of it.
+const KINDS: [(&str, &[&str]); 13] = [
+    ("CN", &["2.5.4.3", "commonName"]),
+    ("serialNumber", &["2.5.4.5", "SN"]),
+    ("C", &["2.5.4.6", "countryName"]),
+    ("L", &["2.5.4.7", "localityName"]),
+    ("ST", &["2.5.4.8", "S", "stateOrProvinceName"]),
+    ("STREET", &["2.5.4.9", "streetAddress"]),
+    ("O", &["2.5.4.10", "organizationName"]),
+    ("OU", &["2.5.4.11", "organizationalUnitName"]),
+    ("title", &["2.5.4.12", "T"]),
+    ("postalCode", &["2.5.4.17"]),
+    ("UID", &["0.9.2342.19200300.100.1.1", "userId"]),
+    ("DC", &["0.9.2342.19200300.100.1.25", "domainComponent"]),
+    ("emailAddress", &["1.2.840.113549.1.9.1", "E", "EMAIL"]),
+];
 
 fn read_spiffe(text: &String) -> Result<SpiffePattern, Problem> {
     text.parse().map_err(|why| {

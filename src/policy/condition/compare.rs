@@ -65,7 +65,7 @@ fn compare(a: &dyn Val, b: &dyn Val) -> Result<Ordering, ExecutionError> {
     a.as_comparer().ok_or_else(|| fault("the values have no order"))?.compare(b)
 }
 
-/// What differs settles the matter, even beside what cannot be compared.
+/// Two elements that differ settle the matter, even beside two that cannot be compared.
 fn lists(a: &dyn Val, b: &dyn Val, levels: usize) -> Result<bool, ExecutionError> {
     if size(a) != size(b) {
         return Ok(false);
@@ -114,7 +114,7 @@ fn fault(why: &str) -> ExecutionError {
     ExecutionError::function_error("==", why)
 }
 
-/// What values must share to be compared.
+/// The kind that two values must share to be compared.
 #[derive(Clone, Copy)]
 enum Kind<'a> {
     Null,

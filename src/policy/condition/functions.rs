@@ -26,7 +26,7 @@ pub(super) struct Pattern(Regex);
 pub(super) const EQUAL: &str = "@equal";
 pub(super) const UNEQUAL: &str = "@unequal";
 pub(super) const IN: &str = "@one_of";
-/// What `<`, `<=`, `>` and `>=` become where a side may be a number with a fraction.
+/// The functions that replace `<`, `<=`, `>` and `>=` where a side may be a number with a fraction.
 pub(super) const LESS: &str = "@less";
 pub(super) const LESS_EQUALS: &str = "@less_equals";
 pub(super) const GREATER: &str = "@greater";
@@ -87,7 +87,7 @@ impl Pattern {
     }
 }
 
-/// What a pattern puts together with `|` outside of brackets: `^a|b$` begins with `a` or ends with `b`.
+/// The parts that a pattern puts together with `|` outside of brackets: `^a|b$` begins with `a` or ends with `b`.
 fn choices(text: &str) -> Vec<&str> {
     let (mut parts, mut from, mut depth) = (Vec::new(), 0usize, 0usize);
     let (mut escaped, mut in_class) = (false, false);

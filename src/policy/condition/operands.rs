@@ -204,7 +204,7 @@ struct Token {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sort {
-    /// What puts operands together.
+    /// An operator that puts operands together.
     Joint,
     Open,
     Close,

@@ -111,7 +111,7 @@ fn methods(written: &Written<'_>) -> Vec<Diagnostic> {
     texts.iter().flat_map(|texts| each(&texts.value)).filter(unknown).map(problem).collect()
 }
 
-/// `%7Bid%7D` is the text `{id}`, which no router sends anybody to.
+/// `%7Bid%7D` is the text `{id}`, and no request is for it.
 fn captures_in_disguise(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
     let texts = written.spec.on.as_ref().and_then(|on| on.paths.as_ref());
     let disguised = |(text, path): (&Spanned<String>, &PathTemplate)| {

@@ -9,7 +9,7 @@ use crate::policy::rule::Rule;
 use crate::policy::unit::Unit;
 use crate::secret::Fingerprint;
 
-/// What tells a rule from others: everything it says but its name, its annotations and what it tells those whom it denies.
+/// The fingerprint of a rule: everything it says but its name, its annotations and its answer to callers that it denies.
 pub(in crate::policy) fn print(rule: &Rule, target: &Target) -> Fingerprint {
     let Rule {
         name: _,

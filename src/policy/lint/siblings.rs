@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::across::asks_for_nothing_else;
 use crate::document::{Movable, Place};
 use crate::policy::compile::Target;
 use crate::policy::host::{HostPattern, parent_of};
@@ -97,19 +98,16 @@ struct Around<'a> {
 
 // === impl Around ===
 
-impl Around<'_> {
+impl<'a> Around<'a> {
     /// Paths that differ from a denied one in a final slash or in case.
     fn paths(&self, rule: &Rule, place: Place) -> Option<Movable> {
-        let minds_no_case = |other: &&Rule| {
-            let text = other.when.as_ref().map(|when| when.as_str()).unwrap_or_default();
-            text.contains("(?i") && share_a_method(other, rule)
-        };
-        let any_case = self.denies.iter().any(minds_no_case);
         let is_call = *rule.methods == [Box::from("POST")];
         // A method of a gRPC service has one path, which its server compares exactly.
         let own = rule.paths.iter().filter(|path| !(is_call && is_grpc(path)));
-        let siblings = own
-            .flat_map(|path| [with_other_end(path), with_other_case(path).filter(|_| !any_case)]);
+        let siblings = own.flat_map(|path| {
+            let cased = with_other_case(path).filter(|_| !self.minds_no_case(rule, path));
+            [with_other_end(path), cased]
+        });
         let open: Vec<_> = siblings
             .flatten()
             .filter_map(|path| Some((self.opened_by(rule, &path)?, format!("`{}`", path.as_str()))))
@@ -128,6 +126,15 @@ impl Around<'_> {
         Some(Movable::warning("deny-leaves-open", place, message).help(help))
     }
 
+    /// Whether a deny rule is about this path in large and small letters.
+    fn minds_no_case(&self, rule: &Rule, path: &PathTemplate) -> bool {
+        let literal = path.first_literal().unwrap_or_default().to_ascii_lowercase();
+        self.denies.iter().filter(|other| share_a_method(other, rule)).any(|other| {
+            let text = other.when.as_ref().map(|when| when.as_str()).unwrap_or_default();
+            text.contains("(?i") && text.to_ascii_lowercase().contains(&literal)
+        })
+    }
+
     /// An upstream answers `HEAD` as it does `GET`, but for the body.
     fn head(&self, rule: &Rule, place: Place) -> Option<Movable> {
         let has = |rule: &Rule, method: &str| rule.methods.iter().any(|own| **own == *method);
@@ -135,7 +142,8 @@ impl Around<'_> {
             return None;
         }
         let takes = |other: &&&Rule| other.methods.is_empty() || has(other, "HEAD");
-        if self.denies.iter().filter(takes).any(|other| shares_paths(other, rule)) {
+        let mut denies = self.denies.iter().filter(takes).filter(|other| is_meant(other));
+        if denies.any(|other| shares_paths(other, rule)) {
             return None;
         }
         let by = self.allows.iter().filter(takes).find(|other| shares_paths(other, rule))?;
@@ -147,17 +155,24 @@ impl Around<'_> {
         Some(Movable::warning("deny-leaves-open", place, message).help(help))
     }
 
-    /// An allow rule that lets through what no deny rule is about.
-    fn opened_by(&self, rule: &Rule, path: &PathTemplate) -> Option<&Rule> {
-        let is_about = |other: &&&Rule| {
+    /// An allow rule that lets through a path that no deny rule is about.
+    fn opened_by(&self, rule: &Rule, path: &PathTemplate) -> Option<&'a Rule> {
+        let covers = |other: &&&'a Rule| {
             share_a_method(other, rule)
                 && (other.paths.is_empty() || other.paths.iter().any(|own| own.covers(path)))
         };
-        match self.denies.iter().find(is_about) {
+        let mut denies = self.denies.iter().filter(covers).filter(|other| is_meant(other));
+        match denies.next() {
             Some(_) => None,
-            None => self.allows.iter().find(is_about).copied(),
+            None => self.allows.iter().find(covers).copied(),
         }
     }
+}
+
+/// Whether a deny rule that is about a path is meant for it: one for every path that asks for more may well be about
+/// something else.
+fn is_meant(rule: &Rule) -> bool {
+    !rule.paths.is_empty() || asks_for_nothing_else(rule)
 }
 
 fn share_a_method(one: &Rule, other: &Rule) -> bool {

@@ -165,6 +165,16 @@ fn a_deny_rule_leaves_nothing_open_without_a_word() {
         ("on: { methods: [GET] }", wide, 1),
         ("on: { methods: [GET, HEAD] }", wide, 0),
         ("on: { methods: [POST] }", wide, 0),
+        (
+            "on: { paths: [/admin, /admin/] }, when: 'request.fullPath.matches(\"(?i)^/admin/?$\")'",
+            wide,
+            0,
+        ),
+        (
+            "on: { paths: [/admin, /admin/] }, when: 'request.fullPath.matches(\"(?i)^/other$\")'",
+            wide,
+            1,
+        ),
         ("when: 'request.fullPath.matches(\"(?i)^/admin$\")'", wide, 0),
         ("on: { grpc: [{ service: a.b.C, methods: [Do] }] }", wide, 0),
         ("on: { paths: [/admin] }, mode: shadow", wide, 0),

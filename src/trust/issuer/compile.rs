@@ -391,8 +391,9 @@ fn never_an_issuer(text: &str) -> Option<(&'static str, String)> {
         let near = text.get(..at).unwrap_or_default();
         return Some(("is the address of its metadata", format!("did you mean `{near}`?")));
     }
-    if text.contains(' ') {
-        return Some(("has a space", exact.to_owned()));
+    // RFC 7519 section 2: what has a `:` is a URI.
+    if text.contains(' ') && text.contains(':') {
+        return Some(("is a URI with a space", exact.to_owned()));
     }
     // OpenID Connect Discovery 1.0 section 2, RFC 8414 section 2.
     let is_url = text.starts_with("https://") || text.starts_with("http://");

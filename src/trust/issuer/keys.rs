@@ -126,8 +126,9 @@ impl Compiler<'_> {
             Algorithm::from_name(name)
                 .is_some_and(|own| set.keys().iter().any(|key| key.is_for(own)))
         };
-        // A name that is unknown, or none at all, is an error of its own.
-        let all_known = named.iter().all(|name| Algorithm::from_name(name).is_some());
+        // A name that is unknown or symmetric, or none at all, is an error of its own.
+        let is_public = |name: &&str| Algorithm::from_name(name).is_some_and(|a| !a.is_symmetric());
+        let all_known = named.iter().all(is_public);
         if named.is_empty() || !all_known || named.iter().any(|name| fits(name)) {
             return true;
         }
