@@ -120,7 +120,7 @@ fn is_door(rule: &Rule) -> bool {
     rule.effect == Effect::Allow && asks_for_nothing_else(rule)
 }
 
-pub(super) pub(super) fn asks_for_nothing_else(rule: &Rule) -> bool {
+pub(super) fn asks_for_nothing_else(rule: &Rule) -> bool {
     rule.mode == Mode::Enforce
         && rule.source.is_empty()
         && rule.destination.is_empty()
