@@ -69,7 +69,7 @@ fn read(segment: &str, is_last: bool) -> Option<(String, &'static str)> {
     if segment == "..." {
         return Some((String::from("**"), ROUTER));
     }
-    if segment.starts_with('*') && name_at(segment.trim_start_matches('*')) != "" {
+    if segment.starts_with('*') && !name_at(segment.trim_start_matches('*')).is_empty() {
         return is_last.then(|| (String::from("**"), ROUTER)).filter(|_| !segment.contains('.'));
     }
     if matches!(segment, ".*" | ".+" | "(.*)" | "(.+)") {

@@ -1,5 +1,10 @@
 //! Comparisons of a variable with a text or a number that it never is: such a condition is true or false for every request.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of the syntax tree and of the variables, only those matter here that a literal is compared with"
+)]
+
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
 use super::source::Source;

@@ -137,8 +137,8 @@ fn captures_in_disguise(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
 /// `0.0.0.0/0` is every IPv4 address, and no IPv6 one.
 fn half_of_all(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
     let lists =
-        [(&written.spec.source, &rule.source), (&written.spec.destination, &rule.destination)];
-    let half = |(texts, networks): (&Option<Spanned<Texts>>, &Box<[IpNet]>)| {
+        [(&written.spec.source, &*rule.source), (&written.spec.destination, &*rule.destination)];
+    let half = |(texts, networks): (&Option<Spanned<Texts>>, &[IpNet])| {
         let place = texts.as_ref()?;
         let whole = |v4: bool| {
             networks.iter().any(|own| own.prefix_len() == 0 && own.addr().is_ipv4() == v4)

@@ -129,7 +129,7 @@ impl Compiler<'_> {
         // A name that is unknown or symmetric, or none at all, is an error of its own.
         let is_public = |name: &&str| Algorithm::from_name(name).is_some_and(|a| !a.is_symmetric());
         let all_known = named.iter().all(is_public);
-        if named.is_empty() || !all_known || named.iter().any(|name| fits(name)) {
+        if named.is_empty() || !all_known || named.iter().any(fits) {
             return true;
         }
         let mut of_keys: Vec<_> =
