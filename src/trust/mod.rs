@@ -17,7 +17,7 @@ pub use algorithm::Algorithm;
 pub use assertion::ClientAssertion;
 pub use domain::{
     Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, SpiffeBundle,
-    TrustDomain, Validity, key_weakness,
+    TrustDomain, Validity, extension_fault, is_signed_by, issues_clients, key_weakness,
 };
 pub use dpop::{DpopRules, NonceRules};
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};

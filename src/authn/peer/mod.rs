@@ -1,12 +1,15 @@
 //! The peer on the wire: evidence of a certificate, verified.
 
+mod cause;
 mod certificate;
+mod constraints;
 mod describe;
 mod distinguished_name;
 mod element;
 mod memory;
 mod names;
 mod path;
+mod policies;
 mod profile;
 mod trace;
 mod walk;

@@ -2,10 +2,10 @@
 
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 
 use super::crl::IssuerId;
+use super::extensions::{extension_fault, issues_clients};
 use super::key::key_weakness;
 use crate::clock::UnixTime;
 use crate::limits::MIN_RSA_BITS;
@@ -43,14 +43,16 @@ impl Authority {
     /// Checks that a certificate may be pinned.
     pub(super) fn read(der: &CertificateDer<'static>) -> Result<Self, Unfit> {
         let (issuer, validity) = check_issuer(der)?;
-        check_profile(der)?;
+        check_subject(der)?;
         let anchor = webpki::anchor_from_trusted_cert(der)
             .map_err(|why| Unfit::Wrong(format!("it cannot be an authority: {why:?}")))?
             .to_owned();
         Ok(Self { der: der.clone(), issuer, anchor, validity })
     }
 
-    pub(super) const fn der(&self) -> &CertificateDer<'static> {
+    /// Its own certificate, which may restrict what it is believed for.
+    #[must_use]
+    pub const fn der(&self) -> &CertificateDer<'static> {
         &self.der
     }
 
@@ -96,7 +98,8 @@ impl Validity {
     }
 }
 
-/// Whether a certificate may sign others (RFC 5280 sections 4.2.1.3 and 4.2.1.9), and when it is valid.
+/// Whether a certificate may issue those of clients (RFC 5280 sections 4.2, 4.2.1.3, 4.2.1.9 and 4.2.1.12), and when it is
+/// valid. Nothing is asked of an intermediate that is not asked of a pinned authority.
 pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validity), Unfit> {
     let wrong = |why: &str| Unfit::Wrong(why.to_owned());
     let (rest, certificate) =
@@ -105,6 +108,9 @@ pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validi
         return Err(wrong("it has bytes after its end"));
     }
     let subject = certificate.subject();
+    if let Some(fault) = extension_fault(&certificate) {
+        return Err(Unfit::Odd(fault));
+    }
     if !certificate.is_ca() {
         return Err(Unfit::Wrong(format!("`{subject}` is not a CA certificate")));
     }
@@ -112,30 +118,19 @@ pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validi
     if usage.is_some_and(|usage| !usage.value.key_cert_sign()) {
         return Err(Unfit::Wrong(format!("`{subject}` may not sign certificates")));
     }
+    if !issues_clients(&certificate) {
+        let why = "its extended key usage is without `clientAuth`, so that it issues no clients";
+        return Err(Unfit::Odd(String::from(why)));
+    }
     if let Some(weakness) = key_weakness(certificate.public_key(), MIN_RSA_BITS) {
         return Err(Unfit::Odd(format!("its {weakness}")));
     }
     Ok((IssuerId::of(&certificate), Validity::of(&certificate)))
 }
 
-/// Rules of RFC 5280 that path building does not apply to the certificate of a pinned authority.
-fn check_profile(der: &CertificateDer<'_>) -> Result<(), Unfit> {
-    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Ok(()) };
-    if certificate.subject().iter_rdn().next().is_none() {
-        // Section 4.1.2.6.
-        return Err(Unfit::Odd(String::from("its subject is empty")));
-    }
-    for extension in certificate.iter_extensions().filter(|extension| extension.critical) {
-        let parsed = extension.parsed_extension();
-        let misplaced = matches!(
-            parsed,
-            ParsedExtension::AuthorityKeyIdentifier(_) | ParsedExtension::SubjectKeyIdentifier(_)
-        );
-        if misplaced || parsed.unsupported() || parsed.error().is_some() {
-            // Sections 4.2, 4.2.1.1 and 4.2.1.2.
-            let why = format!("its critical extension `{}` is not understood", extension.oid);
-            return Err(Unfit::Odd(why));
-        }
-    }
-    Ok(())
+/// RFC 5280 section 4.1.2.6: a CA has a name.
+fn check_subject(der: &CertificateDer<'_>) -> Result<(), Unfit> {
+    let named = X509Certificate::from_der(der)
+        .is_ok_and(|(_, certificate)| certificate.subject().iter_rdn().next().is_some());
+    if named { Ok(()) } else { Err(Unfit::Odd(String::from("its subject is empty"))) }
 }

@@ -4,19 +4,24 @@ mod authorities;
 mod bundle;
 mod compile;
 mod crl;
+mod extensions;
 mod key;
 mod leaf;
 mod pem_file;
 mod revocation;
+mod scope;
+mod signed;
 
 pub use authorities::{Authority, Validity};
 pub use bundle::SpiffeBundle;
 pub(super) use compile::{check_distinct, compile};
 pub use crl::{Crl, IssuerId};
+pub use extensions::{extension_fault, issues_clients};
 pub use key::key_weakness;
 pub(in crate::trust) use leaf::sha256;
 pub use leaf::{ExtendedKeyUsageRules, LeafRules, Pin};
 pub use revocation::Revocation;
+pub use signed::is_signed_by;
 
 use std::sync::Arc;
 

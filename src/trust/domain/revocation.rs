@@ -7,6 +7,7 @@ use x509_parser::certificate::X509Certificate;
 
 use super::authorities::Validity;
 use super::crl::{Crl, IssuerId};
+use super::scope::ALL_REASONS;
 use crate::clock::UnixTime;
 use crate::document::{OnMissing, OnStale, RevocationDepth, RevocationSpec};
 use crate::reason::{Reason, Rejection};
@@ -70,22 +71,28 @@ impl Revocation {
         now: UnixTime,
     ) -> Result<Option<Validity>, Rejection> {
         let of_issuer = self.lists.get(issuer).map(Vec::as_slice).unwrap_or_default();
-        let mut holds: Option<Validity> = None;
-        for list in of_issuer.iter().filter(|list| list.covers(certificate)) {
-            // A stale list still knows what was revoked before.
-            if list.revokes(certificate.raw_serial()) {
-                return Err(
-                    Reason::CertRevoked.because("the certificate or one of its issuers is revoked")
-                );
+        // A serial number is given once by each issuer, so that a list of any scope revokes, and so does a stale one.
+        if of_issuer.iter().any(|list| list.revokes(certificate.raw_serial())) {
+            return Err(
+                Reason::CertRevoked.because("the certificate or one of its issuers is revoked")
+            );
+        }
+        let (mut holds, mut covered): (Option<Validity>, _) = (None, 0);
+        for list in of_issuer {
+            let reasons = list.reasons_for(certificate);
+            if reasons != 0 {
+                let own = self.fresh(list, now)?;
+                holds = Some(holds.map_or(own, |holds| holds.and(own)));
+                covered |= reasons;
             }
-            let own = self.fresh(list, now)?;
-            holds = Some(holds.map_or(own, |holds| holds.and(own)));
         }
-        match (holds, self.on_missing) {
-            (None, OnMissing::Deny) => Err(Reason::CrlMissing
-                .because(format!("no revocation list of `{}` covers it", certificate.issuer()))),
-            (holds, _) => Ok(holds),
+        if covered != ALL_REASONS && self.on_missing == OnMissing::Deny {
+            return Err(Reason::CrlMissing.because(format!(
+                "no revocation list of `{}` covers it: none at hand, or its distribution points name others",
+                certificate.issuer()
+            )));
         }
+        Ok(holds)
     }
 
     /// When the list may be used, which must include `now`.

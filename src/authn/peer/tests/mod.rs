@@ -1,6 +1,8 @@
 //! Peers, verified: each source, each rule, each trick.
 
+mod authority;
 mod client_revocation;
+mod distribution;
 mod laws;
 mod memory;
 mod pkits;
