@@ -109,7 +109,7 @@ fn check(peer: &PeerIdentity) {
         assert_eq!(peer.uris(), [id.as_str()]);
     }
     // P38: no name has anything in it that a log, a matcher or a terminal could misread.
-    let names = peer.dns().iter().chain(peer.uris()).chain(peer.emails());
+    let names = peer.dns().iter().chain(peer.uris()).chain(peer.emails()).chain(peer.ips());
     for name in names {
         assert!(!name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic()), "{name:?}");
     }

@@ -205,6 +205,8 @@ pub struct PeerSpec {
     pub uris: Option<Spanned<Texts>>,
     /// E-mail addresses of its certificate, whole.
     pub emails: Option<Spanned<Texts>>,
+    /// IP addresses of its certificate: addresses, and blocks such as `10.0.0.0/8`.
+    pub ips: Option<Spanned<Texts>>,
     /// Subjects of its certificate as RFC 4514 text, whole.
     pub subjects: Option<Spanned<Texts>>,
     /// How much of the certificate must have been shown, at least.

@@ -39,6 +39,8 @@ pub struct PeerFixture {
     pub uris: Option<Texts>,
     /// The e-mail addresses of its certificate. Example: `emails: [platform@partner.example]`.
     pub emails: Option<Texts>,
+    /// The IP addresses of its certificate. Example: `ips: [192.0.2.7, "2001:db8::7"]`.
+    pub ips: Option<Texts>,
     /// The subject of its certificate, as RFC 4514 text. Example: `subject: "CN=gateway,O=Partner"`.
     pub subject: Option<String>,
     /// How much of its certificate was shown; `full` if nothing is said.

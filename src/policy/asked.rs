@@ -91,6 +91,7 @@ impl<'a> Asked<'a> {
             Check::PeerDns => texts(peer.map(|peer| &*peer.dns)),
             Check::PeerUri => texts(peer.map(|peer| &*peer.uris)),
             Check::PeerEmail => texts(peer.map(|peer| &*peer.emails)),
+            Check::PeerIp => texts(peer.map(|peer| &*peer.ips)),
             Check::PeerSubject => texts(peer.map(|peer| &*peer.subjects)),
             Check::PeerEvidence(level) => vec![level.to_string()],
             Check::TokenBinding(binding) => vec![String::from(bound_as(binding))],
@@ -164,6 +165,7 @@ impl<'a> Asked<'a> {
             Check::PeerDns => one("peer.dns", list(peer.map(PeerIdentity::dns))),
             Check::PeerUri => one("peer.uris", list(peer.map(PeerIdentity::uris))),
             Check::PeerEmail => one("peer.emails", list(peer.map(PeerIdentity::emails))),
+            Check::PeerIp => one("peer.ips", list(peer.map(PeerIdentity::ips))),
             Check::PeerSubject => {
                 one("peer.subject", Sight::open(peer.and_then(PeerIdentity::subject)))
             }

@@ -37,6 +37,8 @@ pub enum Check<'r> {
     PeerUri,
     /// One of the peer's e-mail addresses is one of those listed.
     PeerEmail,
+    /// One of the peer's IP addresses is in one of the networks.
+    PeerIp,
     /// The peer's subject is one of those listed.
     PeerSubject,
     /// Enough of the peer's certificate was shown.
@@ -92,7 +94,9 @@ impl<'r> Check<'r> {
             Self::ContextExtension(_) => Some(Datum::ContextExtensions),
             Self::Header(_) => Some(Datum::Headers),
             Self::Query(_) => Some(Datum::Query),
-            Self::PeerDns | Self::PeerUri | Self::PeerEmail => Some(Datum::PeerNames),
+            Self::PeerDns | Self::PeerUri | Self::PeerEmail | Self::PeerIp => {
+                Some(Datum::PeerNames)
+            }
             Self::TokenClaim(pointer) => Datum::of_claim(pointer),
             Self::TokenPresenter(pointer) => Datum::of_claim(pointer),
             Self::TokenAcr(_) | Self::TokenAge(_) => Some(Datum::TokenClaims),
@@ -132,22 +136,23 @@ impl<'r> Check<'r> {
             Self::PeerDns => 9,
             Self::PeerUri => 10,
             Self::PeerEmail => 11,
-            Self::PeerSubject => 12,
-            Self::PeerEvidence(_) => 13,
-            Self::TokenPresent(_) => 14,
-            Self::TokenBinding(_) => 15,
-            Self::TokenPresenterKnown(_) => 16,
-            Self::TokenPresenter(_) => 17,
-            Self::TokenAudience => 18,
-            Self::TokenSubject => 19,
-            Self::TokenClient => 20,
-            Self::TokenClaim(_) => 21,
-            Self::TokenScopes(_) => 22,
-            Self::TokenAnyScope(_) => 23,
-            Self::TokenAcr(_) => 24,
-            Self::TokenAge(_) => 25,
-            Self::Condition => 26,
-            Self::Inject(_) => 27,
+            Self::PeerIp => 12,
+            Self::PeerSubject => 13,
+            Self::PeerEvidence(_) => 14,
+            Self::TokenPresent(_) => 15,
+            Self::TokenBinding(_) => 16,
+            Self::TokenPresenterKnown(_) => 17,
+            Self::TokenPresenter(_) => 18,
+            Self::TokenAudience => 19,
+            Self::TokenSubject => 20,
+            Self::TokenClient => 21,
+            Self::TokenClaim(_) => 22,
+            Self::TokenScopes(_) => 23,
+            Self::TokenAnyScope(_) => 24,
+            Self::TokenAcr(_) => 25,
+            Self::TokenAge(_) => 26,
+            Self::Condition => 27,
+            Self::Inject(_) => 28,
         }
     }
 
@@ -167,6 +172,7 @@ impl<'r> Check<'r> {
             | Self::PeerDns
             | Self::PeerUri
             | Self::PeerEmail
+            | Self::PeerIp
             | Self::PeerSubject => Reason::CertSan,
             Self::PeerEvidence(_) => Reason::EvidenceInsufficient,
             Self::TokenPresent(_) => Reason::TokenMissing,
@@ -208,6 +214,7 @@ impl<'r> Check<'r> {
             | Self::PeerDns
             | Self::PeerUri
             | Self::PeerEmail
+            | Self::PeerIp
             | Self::PeerSubject
             | Self::PeerEvidence(_)
             | Self::TokenPresent(_)
@@ -241,6 +248,7 @@ impl fmt::Display for Check<'_> {
             Self::PeerDns => f.write_str("a peer with another DNS name"),
             Self::PeerUri => f.write_str("a peer with another URI"),
             Self::PeerEmail => f.write_str("a peer with another e-mail address"),
+            Self::PeerIp => f.write_str("a peer with another IP address in its certificate"),
             Self::PeerSubject => f.write_str("a peer with another subject"),
             Self::PeerEvidence(level) => write!(f, "evidence `{level}` of the peer"),
             Self::TokenPresent(issuer) => write!(f, "a token of issuer `{issuer}`"),

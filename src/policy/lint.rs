@@ -120,7 +120,7 @@ fn repetitions(written: &Written<'_>) -> Vec<Diagnostic> {
     let on = spec.on.as_ref();
     let peer = spec.peer.as_ref().map(|peer| &peer.value);
     let token = spec.token.as_ref().map(|token| &token.value);
-    let lists: [Option<&Spanned<Texts>>; 12] = [
+    let lists: [Option<&Spanned<Texts>>; 13] = [
         on.and_then(|on| on.methods.as_ref()),
         on.and_then(|on| on.paths.as_ref()),
         spec.source.as_ref(),
@@ -128,6 +128,7 @@ fn repetitions(written: &Written<'_>) -> Vec<Diagnostic> {
         spec.conditions.as_ref(),
         peer.and_then(|peer| peer.spiffe.as_ref()),
         peer.and_then(|peer| peer.dns.as_ref()),
+        peer.and_then(|peer| peer.ips.as_ref()),
         token.and_then(|token| token.scopes.as_ref()),
         token.and_then(|token| token.any_scope.as_ref()),
         token.and_then(|token| token.audiences.as_ref()),

@@ -45,6 +45,9 @@ fn sentence(asked: &Asked<'_>) -> String {
         Check::PeerDns => format!("a DNS name of the peer has to match {}", wanted.one_of()),
         Check::PeerUri => format!("a URI of the peer has to be {}", wanted.one_of()),
         Check::PeerEmail => format!("an e-mail address of the peer has to be {}", wanted.one_of()),
+        Check::PeerIp => {
+            format!("an IP address of the peer's certificate has to be in {}", wanted.one_of())
+        }
         Check::PeerSubject => format!("the peer's subject has to be {}", wanted.one_of()),
         Check::PeerEvidence(level) => {
             format!("the proxy has to pass on more of the certificate: `{level}`{}", but(asked))

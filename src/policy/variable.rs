@@ -22,6 +22,7 @@ pub(super) enum Variable {
     TokenClaim(Box<str>),
     PeerSpiffe,
     PeerDns,
+    PeerIps,
     PeerTrustDomain,
     RequestMethod,
     RequestHost,
@@ -61,13 +62,14 @@ pub(super) enum Found<'a> {
 }
 
 /// Variables without a parameter.
-const PLAIN: [(&str, Variable); 12] = [
+const PLAIN: [(&str, Variable); 13] = [
     ("token.sub", Variable::TokenSubject),
     ("token.client", Variable::TokenClient),
     ("token.iss", Variable::TokenIssuer),
     ("token.jti", Variable::TokenId),
     ("peer.spiffe", Variable::PeerSpiffe),
     ("peer.dns", Variable::PeerDns),
+    ("peer.ips", Variable::PeerIps),
     ("peer.trustDomain", Variable::PeerTrustDomain),
     ("request.method", Variable::RequestMethod),
     ("request.host", Variable::RequestHost),
@@ -77,7 +79,7 @@ const PLAIN: [(&str, Variable); 12] = [
 ];
 
 /// Every form of a variable, for error messages.
-pub(super) const FORMS: [&str; 14] = [
+pub(super) const FORMS: [&str; 15] = [
     "token.sub",
     "token.client",
     "token.iss",
@@ -85,6 +87,7 @@ pub(super) const FORMS: [&str; 14] = [
     "token.claims./pointer",
     "peer.spiffe",
     "peer.dns",
+    "peer.ips",
     "peer.trustDomain",
     "request.method",
     "request.host",
@@ -133,7 +136,7 @@ impl Variable {
 
     /// Whether it is about the peer.
     pub(super) const fn needs_peer(&self) -> bool {
-        matches!(self, Self::PeerSpiffe | Self::PeerDns | Self::PeerTrustDomain)
+        matches!(self, Self::PeerSpiffe | Self::PeerDns | Self::PeerIps | Self::PeerTrustDomain)
     }
 
     /// The capture it is about.
@@ -147,6 +150,7 @@ impl Variable {
             | Self::TokenClaim(_)
             | Self::PeerSpiffe
             | Self::PeerDns
+            | Self::PeerIps
             | Self::PeerTrustDomain
             | Self::RequestMethod
             | Self::RequestHost
@@ -161,7 +165,7 @@ impl Variable {
         match self {
             Self::TokenId => Some(Datum::TokenId),
             Self::TokenClaim(pointer) => Datum::of_claim(pointer),
-            Self::PeerDns => Some(Datum::PeerNames),
+            Self::PeerDns | Self::PeerIps => Some(Datum::PeerNames),
             Self::TokenSubject
             | Self::TokenClient
             | Self::TokenIssuer
@@ -205,6 +209,9 @@ impl Variable {
             }
             Self::PeerDns => {
                 Found::Several(facts.peer.map(|peer| peer.dns().to_vec()).unwrap_or_default())
+            }
+            Self::PeerIps => {
+                Found::Several(facts.peer.map(|peer| peer.ips().to_vec()).unwrap_or_default())
             }
             Self::PeerTrustDomain => facts.peer.map(PeerIdentity::trust_domain).into(),
             Self::RequestMethod => Some(facts.request.method.as_str()).into(),

@@ -250,6 +250,7 @@ fn facts(
         dns: names.dns,
         uris: names.uris,
         emails: names.emails,
+        ips: names.ips.iter().map(ToString::to_string).collect(),
         subject: Some(distinguished_name::rfc4514(leaf.subject())),
         certificate: Some(Fingerprint::of(&decoded.leaf)),
         spki: Some(Fingerprint::of(leaf.public_key().raw)),

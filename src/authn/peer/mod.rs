@@ -51,6 +51,8 @@ pub struct PeerFacts {
     pub uris: Vec<String>,
     /// The e-mail addresses of its certificate.
     pub emails: Vec<String>,
+    /// The IP addresses of its certificate as text (RFC 5952 for IPv6).
+    pub ips: Vec<String>,
     /// The subject of its certificate as RFC 4514 text.
     pub subject: Option<String>,
     /// SHA-256 of its certificate's DER.
@@ -118,6 +120,7 @@ impl PeerFacts {
             dns: Vec::new(),
             uris: Vec::new(),
             emails: Vec::new(),
+            ips: Vec::new(),
             subject: None,
             certificate: None,
             spki: None,
@@ -185,6 +188,12 @@ impl PeerIdentity {
     #[must_use]
     pub fn emails(&self) -> &[String] {
         &self.facts.emails
+    }
+
+    /// The IP addresses of its certificate as text: known from level `leaf` up.
+    #[must_use]
+    pub fn ips(&self) -> &[String] {
+        &self.facts.ips
     }
 
     /// The subject of its certificate as RFC 4514 text: known from level `leaf` up.

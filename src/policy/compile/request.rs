@@ -196,7 +196,7 @@ fn read_method(text: &String) -> Result<Box<str>, Problem> {
     }
 }
 
-fn read_network(text: &String) -> Result<IpNet, Problem> {
+pub(super) fn read_network(text: &String) -> Result<IpNet, Problem> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let Ok(network) = network else {
         let help = String::from("write an address or a block such as `10.0.0.0/8`");

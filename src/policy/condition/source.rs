@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::kind::Kind;
+use crate::evidence_level::EvidenceLevel;
 use crate::policy::gaps::Datum;
 use crate::policy::variable::Facts;
 use crate::request::Target;
@@ -34,6 +35,7 @@ pub(super) enum Source {
     TokenClaim(Box<[Box<str>]>),
     PeerSpiffe,
     PeerDns,
+    PeerIps,
     PeerTrustDomain,
     PeerEvidence,
     /// Seconds since 1970.
@@ -50,7 +52,7 @@ pub(super) enum Found<'a> {
 }
 
 /// Fields without a parameter, by their whole names.
-pub(super) const FIELDS: [(&str, Source); 16] = [
+pub(super) const FIELDS: [(&str, Source); 17] = [
     ("request.method", Source::RequestMethod),
     ("request.scheme", Source::RequestScheme),
     ("request.host", Source::RequestHost),
@@ -65,6 +67,7 @@ pub(super) const FIELDS: [(&str, Source); 16] = [
     ("token.audiences", Source::TokenAudiences),
     ("peer.spiffe", Source::PeerSpiffe),
     ("peer.dns", Source::PeerDns),
+    ("peer.ips", Source::PeerIps),
     ("peer.trustDomain", Source::PeerTrustDomain),
     ("peer.evidence", Source::PeerEvidence),
 ];
@@ -93,7 +96,7 @@ impl Source {
             | Self::PeerTrustDomain
             | Self::PeerEvidence => Kind::Text,
             Self::RequestPort | Self::TokenExpires | Self::Now => Kind::Int,
-            Self::TokenScopes | Self::TokenAudiences | Self::PeerDns => Kind::List,
+            Self::TokenScopes | Self::TokenAudiences | Self::PeerDns | Self::PeerIps => Kind::List,
             Self::TokenClaim(_) => Kind::Any,
         }
     }
@@ -108,7 +111,7 @@ impl Source {
                 [key] => Datum::of_claim(&format!("/{key}")),
                 _ => Some(Datum::TokenClaims),
             },
-            Self::PeerDns => Some(Datum::PeerNames),
+            Self::PeerDns | Self::PeerIps => Some(Datum::PeerNames),
             Self::RequestMethod
             | Self::RequestScheme
             | Self::RequestHost
@@ -168,6 +171,7 @@ impl Source {
             | Self::TokenAudiences
             | Self::PeerSpiffe
             | Self::PeerDns
+            | Self::PeerIps
             | Self::PeerTrustDomain
             | Self::PeerEvidence
             | Self::Now => true,
@@ -202,6 +206,11 @@ impl Source {
             Self::TokenClaim(keys) => claim(facts.token?.claims(), keys).map(Found::Json),
             Self::PeerSpiffe => text(facts.peer?.spiffe().map(|id| id.as_str())),
             Self::PeerDns => Some(Found::Texts(facts.peer?.dns())),
+            // Nothing but the certificate tells of its addresses: an empty list would be an answer.
+            Self::PeerIps => {
+                let peer = facts.peer.filter(|peer| peer.level() >= EvidenceLevel::Leaf)?;
+                Some(Found::Texts(peer.ips()))
+            }
             Self::PeerTrustDomain => text(facts.peer.map(|peer| peer.trust_domain())),
             Self::PeerEvidence => text(facts.peer.map(|peer| peer.level().as_str())),
             Self::Now => Some(Found::Int(facts.now.as_secs())),

@@ -135,9 +135,18 @@ impl<'a> Compiler<'a> {
 
     fn peer(&mut self, place: &Spanned<PeerFixture>) -> Option<Credential<PeerIdentity>> {
         let fixture = &place.value;
-        let PeerFixture { trust_domain, rejected, spiffe, dns, uris, emails, subject, evidence } =
-            fixture;
-        let names = [dns, uris, emails].iter().any(|names| names.is_some());
+        let PeerFixture {
+            trust_domain,
+            rejected,
+            spiffe,
+            dns,
+            uris,
+            emails,
+            ips,
+            subject,
+            evidence,
+        } = fixture;
+        let names = [dns, uris, emails, ips].iter().any(|names| names.is_some());
         let more = names || spiffe.is_some() || subject.is_some() || evidence.is_some();
         if let Some(code) = rejected {
             return self.rejected(code, trust_domain.is_some() || more);
@@ -159,18 +168,34 @@ impl<'a> Compiler<'a> {
         let each = |names: &Option<Texts>| -> Vec<String> {
             names.iter().flatten().map(|name| name.value.clone()).collect()
         };
+        let ips = self.addresses(ips.as_ref())?;
         let id = spiffe.iter().map(ToString::to_string);
         let facts = PeerFacts {
             dns: each(dns).iter().map(|name| name.to_ascii_lowercase()).collect(),
             // A SPIFFE ID is a URI of its certificate, too.
             uris: id.chain(each(uris)).collect(),
             emails: each(emails),
+            ips,
             subject: fixture.subject.clone(),
             spiffe,
             ..PeerFacts::of(&trust_domain.value)
         };
         let level = fixture.evidence.unwrap_or(EvidenceLevel::Full);
         Some(Credential::Verified(PeerIdentity::assertion(facts, level)))
+    }
+
+    /// The addresses in the form that a certificate's have.
+    fn addresses(&mut self, texts: Option<&Texts>) -> Option<Vec<String>> {
+        let mut found = Vec::new();
+        for text in texts.into_iter().flatten() {
+            let Ok(address) = text.value.parse::<IpAddr>() else {
+                let message = format!("`{}` is not an IP address", text.value);
+                self.error("invalid-network", text, message, None);
+                return None;
+            };
+            found.push(address.to_string());
+        }
+        Some(found)
     }
 
     fn token(&mut self, place: &Spanned<TokenFixture>) -> Option<Credential<Vec<TokenIdentity>>> {

@@ -53,7 +53,7 @@ const OF_PEER: [&str; 3] = [
     r#"peer.dns.exists(d, d == "front.web.svc")"#,
 ];
 
-const PEER_KEYS: [&str; 11] = [
+const PEER_KEYS: [&str; 12] = [
     "use: front",
     "spiffe: ['spiffe://prod.example/ns/web/sa/*']",
     "spiffe: ['spiffe://prod.example/ns/ops/**', 'spiffe://prod.example/ns/web/sa/front']",
@@ -62,6 +62,7 @@ const PEER_KEYS: [&str; 11] = [
     "dns: ['front.web.svc', '*.ops.svc']",
     "uris: ['https://front.example']",
     "emails: ['ops@example.com']",
+    "ips: [192.0.2.0/24]",
     "subjects: ['CN=front']",
     "evidence: hash",
     "evidence: full",
@@ -280,6 +281,7 @@ fn known_peer() -> impl Strategy<Value = PeerIdentity> {
                 dns: list("front.web.svc"),
                 uris: list("https://front.example"),
                 emails: list("ops@example.com"),
+                ips: list("192.0.2.7"),
                 subject: names.then(|| String::from("CN=front")),
                 ..PeerFacts::of(domain)
             };

@@ -287,6 +287,7 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
         ("peer.dns", "True False Unknown"),
         ("peer.uris", "True False Unknown"),
         ("peer.emails", "True False Unknown"),
+        ("peer.ips", "True False Unknown"),
         ("peer.subject", "True False Unknown"),
         ("peer.evidence", "True False"),
         ("token.issuers", "True False"),
