@@ -1,8 +1,9 @@
 //! Certificate policies along a path (RFC 5280 sections 4.2.1.4, 4.2.1.11, 4.2.1.14 and 6.1).
 //!
 //! No document asks for a policy, so that policies count only where a certificate of the path requires one to be explicit.
-//! The authority's own certificate may, as in RFC 5937. Stricter than the standard: self-issued certificates count, a
-//! policy that an issuer maps to another one is none, and critical policy extensions are refused elsewhere.
+//! The authority's own certificate may, as in RFC 5937. Stricter than the standard: self-issued certificates count,
+//! `inhibitAnyPolicy` begins at once, a policy that an issuer maps to another one is none, and critical policy extensions are
+//! refused elsewhere.
 
 use std::collections::BTreeSet;
 
@@ -20,8 +21,8 @@ struct State {
     valid: Option<BTreeSet<String>>,
     /// After how many certificates a policy is required; nothing where none is.
     explicit: Option<u32>,
-    /// After how many certificates `anyPolicy` counts for nothing; nothing where it does not end.
-    inhibit_any: Option<u32>,
+    /// Whether `anyPolicy` counts for nothing.
+    inhibit_any: bool,
 }
 
 /// Checks a path from the authority, which comes first, down to the leaf.
@@ -30,7 +31,7 @@ struct State {
 /// `chain_untrusted` where a policy is required and the path has none.
 pub(super) fn check(path: &[X509Certificate<'_>]) -> Result<(), Rejection> {
     let unreadable = |_| refused("policies that cannot be read");
-    let mut state = State { valid: None, explicit: None, inhibit_any: None };
+    let mut state = State { valid: None, explicit: None, inhibit_any: false };
     let Some((leaf, issuers)) = path.split_last() else { return Ok(()) };
     for (at, issuer) in issuers.iter().enumerate() {
         state.narrow(issuer, at == 0).map_err(unreadable)?;
@@ -75,7 +76,7 @@ impl State {
         };
         let mut own: BTreeSet<_> =
             policies.iter().map(|policy| policy.policy_id.to_id_string()).collect();
-        if own.remove(ANY_POLICY) && self.inhibit_any != Some(0) {
+        if own.remove(ANY_POLICY) && !self.inhibit_any {
             return Ok(());
         }
         self.valid = Some(match self.valid.take() {
@@ -98,8 +99,7 @@ impl State {
         let constraints = issuer.policy_constraints()?;
         let required = constraints.and_then(|own| own.value.require_explicit_policy);
         self.explicit = least(next(self.explicit), required);
-        let inhibited = issuer.inhibit_anypolicy()?.map(|own| own.value.skip_certs);
-        self.inhibit_any = least(next(self.inhibit_any), inhibited);
+        self.inhibit_any |= issuer.inhibit_anypolicy()?.is_some();
         Ok(())
     }
 

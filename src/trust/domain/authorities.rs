@@ -43,7 +43,7 @@ impl Authority {
     /// Checks that a certificate may be pinned.
     pub(super) fn read(der: &CertificateDer<'static>) -> Result<Self, Unfit> {
         let (issuer, validity) = check_issuer(der)?;
-        check_subject(der)?;
+        check_profile(der)?;
         let anchor = webpki::anchor_from_trusted_cert(der)
             .map_err(|why| Unfit::Wrong(format!("it cannot be an authority: {why:?}")))?
             .to_owned();
@@ -98,8 +98,7 @@ impl Validity {
     }
 }
 
-/// Whether a certificate may issue those of clients (RFC 5280 sections 4.2, 4.2.1.3, 4.2.1.9 and 4.2.1.12), and when it is
-/// valid. Nothing is asked of an intermediate that is not asked of a pinned authority.
+/// Whether a certificate may sign others (RFC 5280 sections 4.2.1.3 and 4.2.1.9), and when it is valid.
 pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validity), Unfit> {
     let wrong = |why: &str| Unfit::Wrong(why.to_owned());
     let (rest, certificate) =
@@ -108,9 +107,6 @@ pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validi
         return Err(wrong("it has bytes after its end"));
     }
     let subject = certificate.subject();
-    if let Some(fault) = extension_fault(&certificate) {
-        return Err(Unfit::Odd(fault));
-    }
     if !certificate.is_ca() {
         return Err(Unfit::Wrong(format!("`{subject}` is not a CA certificate")));
     }
@@ -118,19 +114,26 @@ pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validi
     if usage.is_some_and(|usage| !usage.value.key_cert_sign()) {
         return Err(Unfit::Wrong(format!("`{subject}` may not sign certificates")));
     }
-    if !issues_clients(&certificate) {
-        let why = "its extended key usage is without `clientAuth`, so that it issues no clients";
-        return Err(Unfit::Odd(String::from(why)));
-    }
     if let Some(weakness) = key_weakness(certificate.public_key(), MIN_RSA_BITS) {
         return Err(Unfit::Odd(format!("its {weakness}")));
     }
     Ok((IssuerId::of(&certificate), Validity::of(&certificate)))
 }
 
-/// RFC 5280 section 4.1.2.6: a CA has a name.
-fn check_subject(der: &CertificateDer<'_>) -> Result<(), Unfit> {
-    let named = X509Certificate::from_der(der)
-        .is_ok_and(|(_, certificate)| certificate.subject().iter_rdn().next().is_some());
-    if named { Ok(()) } else { Err(Unfit::Odd(String::from("its subject is empty"))) }
+/// What path building asks of an intermediate and not of a pinned authority: RFC 5280 sections 4.1.2.6, 4.2 and 4.2.1.12.
+fn check_profile(der: &CertificateDer<'_>) -> Result<(), Unfit> {
+    let odd = |why: &str| Err(Unfit::Odd(why.to_owned()));
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else {
+        return odd("it is not an X.509 certificate");
+    };
+    if certificate.subject().iter_rdn().next().is_none() {
+        return odd("its subject is empty");
+    }
+    if let Some(fault) = extension_fault(&certificate) {
+        return odd(&fault);
+    }
+    if !issues_clients(&certificate) {
+        return odd("its extended key usage is without `clientAuth`, so that it issues no clients");
+    }
+    Ok(())
 }

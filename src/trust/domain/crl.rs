@@ -163,10 +163,10 @@ impl Crl {
         self.scope.reasons_for(certificate)
     }
 
-    /// Whether it revokes the certificate with this serial number, which is the content of a DER integer.
-    #[must_use]
-    pub fn revokes(&self, serial: &[u8]) -> bool {
-        self.revoked.contains(significant(serial))
+    /// Whether it revokes this certificate, which must be one of its issuer's.
+    pub(super) fn revokes(&self, certificate: &X509Certificate<'_>) -> bool {
+        self.revoked.contains(significant(certificate.raw_serial()))
+            && self.scope.may_revoke(certificate)
     }
 
     /// Whether it stands in for `other`: the same issuer and scope, and a later number.

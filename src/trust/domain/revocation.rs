@@ -71,8 +71,8 @@ impl Revocation {
         now: UnixTime,
     ) -> Result<Option<Validity>, Rejection> {
         let of_issuer = self.lists.get(issuer).map(Vec::as_slice).unwrap_or_default();
-        // A serial number is given once by each issuer, so that a list of any scope revokes, and so does a stale one.
-        if of_issuer.iter().any(|list| list.revokes(certificate.raw_serial())) {
+        // A stale list still knows what was revoked before.
+        if of_issuer.iter().any(|list| list.revokes(certificate)) {
             return Err(
                 Reason::CertRevoked.because("the certificate or one of its issuers is revoked")
             );

@@ -90,10 +90,21 @@ impl Scope {
         Ok(scope)
     }
 
+    /// Whether the certificate is revoked where a list of this scope has it. A list without a distribution point speaks of every
+    /// certificate of its kind, whatever their own points say.
+    pub(super) fn may_revoke(&self, certificate: &X509Certificate<'_>) -> bool {
+        self.is_for_kind(certificate)
+            && (self.names.is_empty() || self.reasons_for(certificate) != 0)
+    }
+
+    fn is_for_kind(&self, certificate: &X509Certificate<'_>) -> bool {
+        self.end_entities.is_none_or(|ends| ends != certificate.is_ca())
+    }
+
     /// The reasons for which a list of this scope would revoke the certificate, which must be one of its issuer's
     /// (section 6.3.3 (b) and (d)).
     pub(super) fn reasons_for(&self, certificate: &X509Certificate<'_>) -> Reasons {
-        if self.end_entities.is_some_and(|ends| ends == certificate.is_ca()) {
+        if !self.is_for_kind(certificate) {
             return 0;
         }
         let named = |point: &&Point| {

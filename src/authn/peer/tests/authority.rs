@@ -11,9 +11,21 @@ use crate::trust::pki::{
     Ca, ca_params, compile, leaf_params, name, store, trust_domain, url_encoded,
 };
 
+fn with(
+    mut params: CertificateParams,
+    change: impl FnOnce(&mut CertificateParams),
+) -> CertificateParams {
+    change(&mut params);
+    params
+}
+
+fn issuing(purpose: ExtendedKeyUsagePurpose) -> CertificateParams {
+    with(ca_params("root"), |params| params.extended_key_usages = vec![purpose])
+}
+
 /// A leaf with these names and none in its subject.
 fn leaf(names: Vec<SanType>) -> CertificateParams {
-    CertificateParams { subject_alt_names: names, ..leaf_params(&[]) }
+    with(leaf_params(&[]), |params| params.subject_alt_names = names)
 }
 
 fn dns(name: &str) -> SanType {
@@ -25,17 +37,17 @@ fn web() -> CertificateParams {
 }
 
 fn named(common: &str, extensions: Vec<CustomExtension>) -> CertificateParams {
-    CertificateParams { custom_extensions: extensions, ..ca_params(common) }
+    with(ca_params(common), |params| params.custom_extensions = extensions)
 }
 
 fn permitting(common: &str, below: u8) -> CertificateParams {
     let is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
-    CertificateParams { is_ca, ..ca_params(common) }
+    with(ca_params(common), |params| params.is_ca = is_ca)
 }
 
 fn constrained(permitted: Vec<GeneralSubtree>, excluded: Vec<GeneralSubtree>) -> CertificateParams {
     let subtrees = NameConstraints { permitted_subtrees: permitted, excluded_subtrees: excluded };
-    CertificateParams { name_constraints: Some(subtrees), ..ca_params("root") }
+    with(ca_params("root"), |params| params.name_constraints = Some(subtrees))
 }
 
 /// A DER value of less than 128 bytes.
@@ -137,8 +149,17 @@ fn the_name_constraints_of_the_authority_are_kept() {
     mail_in_subject
         .distinguished_name
         .push(DnType::CustomDnType(vec![1, 2, 840, 113_549, 1, 9, 1]), "you@prod.example");
+    let host_in_subject = |common: &str| {
+        let names = vec![SanType::URI("https://a.example/".try_into().unwrap())];
+        with(leaf(names), |params| params.distinguished_name = name(common))
+    };
     for (permitted, excluded, leaf, allowed) in [
         (vec![prod()], vec![], web(), true),
+        (vec![prod()], vec![], host_in_subject("web.prod.example"), true),
+        (vec![prod()], vec![], host_in_subject("web.other.example"), false),
+        (vec![prod()], vec![], host_in_subject("webprod.example"), false),
+        (vec![prod()], vec![], host_in_subject("no host"), true),
+        (vec![], vec![prod()], host_in_subject("web.PROD.example"), false),
         (vec![prod()], vec![], leaf(vec![dns("web.other.example")]), false),
         (vec![prod()], vec![], leaf(vec![dns("web.prod.example"), dns("other.example")]), false),
         (vec![], vec![prod()], web(), false),
@@ -164,14 +185,13 @@ fn the_name_constraints_of_the_authority_are_kept() {
 #[test]
 fn a_policy_that_is_required_is_there() {
     let ca = |common: &str, extensions| named(common, extensions);
-    let with = |extensions: Vec<CustomExtension>| CertificateParams {
-        custom_extensions: extensions,
-        ..web()
+    let own = |extensions: Vec<CustomExtension>| {
+        with(web(), |params| params.custom_extensions = extensions)
     };
-    let none = || with(vec![]);
-    let one = || with(vec![policies(&[1])]);
-    let two = || with(vec![policies(&[2])]);
-    let any = || with(vec![policies(&[0])]);
+    let none = || own(vec![]);
+    let one = || own(vec![policies(&[1])]);
+    let two = || own(vec![policies(&[2])]);
+    let any = || own(vec![policies(&[0])]);
     let root = |extensions| ca("root", extensions);
     for (what, root, below, leaf, allowed) in [
         ("nothing is required", root(vec![]), vec![ca("a", vec![policies(&[1])])], none(), true),
@@ -216,11 +236,11 @@ fn a_policy_that_is_required_is_there() {
             false,
         ),
         (
-            "any, which counts once more",
+            "any, inhibited later: stricter than the standard",
             root(vec![inhibit_any(1), explicit(0, false)]),
             vec![],
             any(),
-            true,
+            false,
         ),
         (
             "any, which no longer counts",
@@ -229,7 +249,7 @@ fn a_policy_that_is_required_is_there() {
             any(),
             false,
         ),
-        ("by the leaf itself", root(vec![]), vec![], with(vec![explicit(0, false)]), false),
+        ("by the leaf itself", root(vec![]), vec![], own(vec![explicit(0, false)]), false),
         ("critical", root(vec![]), vec![ca("a", vec![explicit(0, true)])], one(), false),
     ] {
         let found = outcome(root, below, &leaf);
@@ -255,10 +275,7 @@ fn an_authority_is_held_to_what_is_asked_of_an_intermediate() {
         extension
     };
     let twice = |id| vec![extension(id, false, vec![4, 0]), extension(id, false, vec![4, 0])];
-    let servers = CertificateParams {
-        extended_key_usages: vec![ExtendedKeyUsagePurpose::ServerAuth],
-        ..ca_params("root")
-    };
+    let servers = issuing(ExtendedKeyUsagePurpose::ServerAuth);
     for (params, said) in [
         (named("root", vec![private]), "`1.2.3.4`"),
         (named("root", vec![explicit(0, true)]), "policyConstraints"),
@@ -277,7 +294,7 @@ fn an_authority_is_held_to_what_is_asked_of_an_intermediate() {
         assert_eq!(store.domains()[0].authorities().len(), 1, "{said}");
         let found = outcome(
             ca_params("root"),
-            vec![CertificateParams { distinguished_name: name("middle"), ..params }],
+            vec![with(params, |params| params.distinguished_name = name("middle"))],
             &web(),
         );
         assert!(
@@ -285,11 +302,7 @@ fn an_authority_is_held_to_what_is_asked_of_an_intermediate() {
             "{said}: {found:?}"
         );
     }
-    let clients = CertificateParams {
-        extended_key_usages: vec![ExtendedKeyUsagePurpose::ClientAuth],
-        ..ca_params("root")
-    };
-    assert!(pinned(clients).1.is_empty());
+    assert!(pinned(issuing(ExtendedKeyUsagePurpose::ClientAuth)).1.is_empty());
 }
 
 /// P102: where a CA has its issuer's name, the real cause is told, and "another key" only where that is it.
@@ -304,10 +317,7 @@ fn the_real_cause_is_told() {
     assert!(detail(found).contains("not permitted by one of its issuers"));
     let two = vec![permitting("root", 0), ca_params("root")];
     assert!(detail(outcome(ca_params("root"), two, &web())).contains("path is too long"));
-    let servers = CertificateParams {
-        extended_key_usages: vec![ExtendedKeyUsagePurpose::ServerAuth],
-        ..ca_params("root")
-    };
+    let servers = issuing(ExtendedKeyUsagePurpose::ServerAuth);
     let found = outcome(ca_params("root"), vec![servers], &web());
     assert_eq!(reason(&found), Some(Reason::CertEku));
 
@@ -319,4 +329,22 @@ fn the_real_cause_is_told() {
         (root.intermediate(ca_params("middle")), root.intermediate(ca_params("middle")));
     let found = judge(&trust, &[&middle.sign(&web()).der, &other.der]);
     assert!(detail(found).contains("an intermediate of the issuer's name has another key"));
+}
+
+/// P102: a chain that is too long is that of the place where it was found.
+#[test]
+fn a_chain_is_that_of_its_own_source() {
+    let root = Ca::root("root");
+    let trust = store(&[("prod", &root, "spiffe: prod.example")]);
+    let leaf = root.workload("spiffe://prod.example/ns/web/sa/frontend");
+    let chain = url_encoded(&[&[&leaf.der][..], &[&root.der; 8]].concat());
+    let own = Fingerprint::of(&leaf.der).to_hex();
+    let shown = Shown {
+        certificate: Some(leaf.encoded()),
+        ..Shown::xfcc(format!("Hash={own};Chain=\"{chain}\""), "")
+    };
+    let rejection = shown.rejection_at(&trust, NOW);
+    assert_eq!(rejection.reason(), Reason::XfccMalformed);
+    assert!(rejection.detail().contains("in xfcc cannot be read"), "{rejection}");
+    assert!(rejection.detail().contains("more than 8 certificates"), "{rejection}");
 }

@@ -226,7 +226,7 @@ fn a_scope_is_what_the_issuing_distribution_point_says() {
         ("another directory name", vec![full(&[directory("lists")])], at(&[directory("x")]), false),
         ("a name, and a certificate without", vec![here()], bare.clone(), false),
         ("the issuer's name", vec![full(&[directory("root")])], bare, true),
-        ("a relative name in the certificate", vec![here()], self::leaf(&[to_issuer("a")]), false),
+        ("a relative name in the certificate", vec![here()], leaf(&[to_issuer("a")]), false),
     ] {
         let found = reason(&root, &[list(&root, Some(&members))], &leaf);
         assert_eq!(found, (!covered).then_some(Reason::CrlMissing), "{what}");
