@@ -109,8 +109,6 @@ fn decision(
     }
     let tokens = subject.and_then(|subject| subject.tokens().verified()).into_iter().flatten();
     record.list("tokens", tokens, |one, out| object(out, |own| token(one, claims, own)));
-    let ignored = subject.map(Subject::ignored).unwrap_or_default();
-    record.list("ignored_tokens", ignored, |one, out| object(out, |own| passed_over(one, own)));
     record.list("shadows", decision.shadows(), |one, out| object(out, |own| shadow(one, own)));
     if !decision.annotations().is_empty() {
         record.object("annotations", |notes| {
@@ -129,6 +127,8 @@ fn decision(
             hits.number("tokens", tokens.into());
         });
     }
+    let ignored = subject.map(Subject::ignored).unwrap_or_default();
+    record.list("ignored_tokens", ignored, |one, out| object(out, |own| passed_over(one, own)));
 }
 
 // === impl RecordedClaims ===

@@ -29,8 +29,14 @@ const ACCESS: [&str; 7] = [
 ];
 
 /// Words for an ID token.
-const ID: [&str; 6] =
-    ["id", "id_token", "id-token", "idtoken", "id+jwt", "urn:ietf:params:oauth:token-type:id_token"];
+const ID: [&str; 6] = [
+    "id",
+    "id_token",
+    "id-token",
+    "idtoken",
+    "id+jwt",
+    "urn:ietf:params:oauth:token-type:id_token",
+];
 
 /// Words for further kinds, as far as they are words of nothing else.
 const OTHERS: [&str; 9] = [
@@ -81,7 +87,9 @@ pub(super) fn check(
             Said::Nothing => {}
             Said::Access => access = true,
             Said::Id => by = by.or(Some(name)),
-            Said::Other(what) => return Err(refuse(format!("token says by `{name}` that it is {what}"))),
+            Said::Other(what) => {
+                return Err(refuse(format!("token says by `{name}` that it is {what}")));
+            }
         }
     }
     for name in HINTING {
@@ -103,11 +111,14 @@ pub(super) fn check(
     let for_access = access || OF_ACCESS.iter().any(|name| is_there(claims, name));
     let by = by.or_else(|| Some("nonce").filter(|name| !for_access && is_there(claims, name)));
     if let Some(name) = by.filter(|_| !issuer.makes(TokenKind::Id)) {
-        let detail = format!("token says by `{name}` that it is an ID token, which is not for services");
+        let detail =
+            format!("token says by `{name}` that it is an ID token, which is not for services");
         return Err(refuse(detail));
     }
     if access && !issuer.makes(TokenKind::Access) {
-        return Err(refuse("token is an access token, and only ID tokens of its issuer are accepted"));
+        return Err(refuse(
+            "token is an access token, and only ID tokens of its issuer are accepted",
+        ));
     }
     Ok(())
 }

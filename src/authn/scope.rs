@@ -30,7 +30,8 @@ pub fn pass_over(
 
 /// Why a token is passed over.
 pub(super) fn foreign() -> Rejection {
-    Reason::IssuerUnknown.because("token is of no issuer that counts at this target, which ignores it")
+    Reason::IssuerUnknown
+        .because("token is of no issuer that counts at this target, which ignores it")
 }
 
 struct Scope<'a> {

@@ -243,11 +243,13 @@ impl TokenIssuerSpec {
     pub fn tells_kinds_apart(&self) -> bool {
         let typed = self.types.as_ref().is_some_and(|types| {
             let is_access = |word: &str| {
-                word.eq_ignore_ascii_case("at+jwt") || word.eq_ignore_ascii_case("application/at+jwt")
+                word.eq_ignore_ascii_case("at+jwt")
+                    || word.eq_ignore_ascii_case("application/at+jwt")
             };
             types.iter().all(|named| is_access(&named.value))
         });
-        let claimed = self.required_claims.iter().any(|own| OF_ACCESS.contains(&own.value.as_str()));
+        let claimed =
+            self.required_claims.iter().any(|own| OF_ACCESS.contains(&own.value.as_str()));
         let meant = self.kinds.as_ref().is_some_and(|kinds| kinds.value.contains(&TokenKind::Id));
         typed || claimed || meant || self.profile != IssuerProfile::Jwt
     }

@@ -62,7 +62,7 @@ pub fn collect(
     sources: &PeerSources,
     places: &[TokenPlace],
 ) -> Evidence {
-    let (tokens, unreadable) = token::collect(credentials, places);
+    let (tokens, unreadable) = token::collect_each(credentials, places);
     let evidence = Evidence {
         peer: PeerEvidence::collect(credentials, destination_principal, sources),
         tokens: Ok(Vec::new()),

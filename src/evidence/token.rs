@@ -53,7 +53,7 @@ pub struct IgnoredToken {
 
 /// Finds the tokens in `places`, and the places that hold something else: `token_multiple` where one holds more than one token,
 /// `token_malformed` where what it holds is not text or too long.
-pub(super) fn collect(
+pub(super) fn collect_each(
     credentials: &CredentialHeaders,
     places: &[TokenPlace],
 ) -> (Vec<PresentedToken>, Vec<UnreadableToken>) {
@@ -73,6 +73,16 @@ pub(super) fn collect(
         }
     }
     (tokens, unreadable)
+}
+
+/// The tokens in `places`, where each holds one at most.
+#[cfg(test)]
+fn collect(
+    credentials: &CredentialHeaders,
+    places: &[TokenPlace],
+) -> Result<Vec<PresentedToken>, Rejection> {
+    let (tokens, mut unreadable) = collect_each(credentials, places);
+    if unreadable.is_empty() { Ok(tokens) } else { Err(unreadable.remove(0).rejection) }
 }
 
 /// Whether `text` can be a token of its issuer's own making (RFC 6750 section 2.1). What begins like a JOSE header is not:
@@ -142,10 +152,12 @@ impl PresentedToken {
         let text = self.text.expose();
         let head = text.trim_start().split('.').next().unwrap_or_default();
         // White space may stand before the brace: 64 characters are more than anybody writes.
-        let known: String = head.chars().filter_map(known).take(64).collect();
-        let whole = known.len().saturating_sub(known.len() % 4);
-        let bytes = known.get(..whole).and_then(|whole| STANDARD.decode(whole).ok());
-        let bytes = bytes.unwrap_or_default();
+        let mut known: String = head.chars().filter_map(known).take(64).collect();
+        // Only the beginning matters: what fills the last four up does not.
+        while known.len() % 4 != 0 {
+            known.push('A');
+        }
+        let bytes = STANDARD.decode(known).unwrap_or_default();
         text.trim_start().starts_with('{') || bytes.trim_ascii_start().starts_with(b"{")
     }
 

@@ -5,6 +5,7 @@
 
 mod assertion;
 mod carry;
+mod challenge;
 mod claim;
 mod cookies;
 mod dial;
@@ -42,11 +43,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::authn::{self, DpopChallenge, Subject, TokenMemory};
+use crate::authn::{self, Subject, TokenMemory};
 use crate::clock::{Clock, Deadline, UnixTime};
 use crate::evidence::{self, Evidence, PeerSources, Presented, Xfcc};
-use crate::policy::{Decision, DecisionId, DecisionRequest, Denial, ProofNeed};
-use crate::reason::{ClientAnswer, Reason, Rejection};
+use crate::policy::{Decision, DecisionId, DecisionRequest, Denial};
+use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, RequestLine, RequestView, SealedNames, TokenPlace};
 use crate::signer::Signer;
 use crate::store::Store;
@@ -331,7 +332,9 @@ impl Pinned<'_> {
             self.current.snapshot.token_places(),
         );
         // Before anybody is asked about them: what does not count here is shown to nobody.
-        let Some(counting) = self.current.snapshot.policies().counting(view) else { return evidence };
+        let Some(counting) = self.current.snapshot.policies().counting(view) else {
+            return evidence;
+        };
         let (trust, memory) = (self.current.snapshot.trust(), self.current.remembered.memory());
         authn::pass_over(evidence, trust, memory.tokens, |issuer| counting.has(issuer))
     }
@@ -431,42 +434,6 @@ impl Pinned<'_> {
     ) -> Decision {
         let question = DecisionRequest { subject, request: view, now, id: self.id };
         self.current.snapshot.policies().evaluate_traced(&question, trace.evaluation())
-    }
-
-    /// Tells a caller whose token is bound to a key, or has to be, what to bring.
-    fn with_challenge(&self, decision: Decision, evidence: &Evidence, now: UnixTime) -> Decision {
-        let Decision::Deny(denial) = decision else { return decision };
-        let reason = denial.rejection().reason();
-        // What is our own or the issuer's trouble, no other credential helps.
-        if matches!(denial.rejection().client_answer(), ClientAnswer::Unavailable | ClientAnswer::Throttled) {
-            return Decision::Deny(denial);
-        }
-        let faulty = denial.needs().proof.as_ref().is_some_and(|proof| proof.faulty);
-        let for_want = matches!(reason, Reason::DpopInvalid | Reason::DpopNonce)
-            || denial.needs().proof.is_some();
-        let trust = self.current.snapshot.trust();
-        Decision::Deny(match authn::dpop_challenge(evidence, trust, for_want, now) {
-            None => denial,
-            Some(DpopChallenge { algorithms, nonce }) => {
-                denial.needing_proof(ProofNeed { algorithms, nonce, faulty })
-            }
-        })
-    }
-
-    /// Gives whoever needs nonces the next one in time.
-    fn with_nonce(
-        &self,
-        decision: Decision,
-        evidence: &Evidence,
-        subject: &Subject,
-        now: UnixTime,
-    ) -> Decision {
-        let Decision::Allow(permit) = decision else { return decision };
-        let trust = self.current.snapshot.trust();
-        match authn::next_dpop_nonce(evidence, subject, trust, now) {
-            None => Decision::Allow(permit),
-            Some(nonce) => Decision::Allow(permit.giving_nonce(nonce)),
-        }
     }
 
     fn outcome(&self, decision: Decision, subject: Option<Subject>, phases: Phases) -> Outcome {

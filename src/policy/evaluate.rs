@@ -48,7 +48,9 @@ pub(super) fn evaluate<T: Trace>(
         return excused.map_or_else(|| refused(index, question, rejection), Decision::Allow);
     }
     if index.is_empty() {
-        return Decision::Deny(Denial::new(Reason::PolicyUnavailable.because("no policy is loaded")));
+        return Decision::Deny(Denial::new(
+            Reason::PolicyUnavailable.because("no policy is loaded"),
+        ));
     }
     let mut tally = Tally::default();
     for (host, rule) in index.candidates(target) {

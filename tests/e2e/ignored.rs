@@ -79,7 +79,10 @@ async fn an_expired_session_leads_to_the_login_page_and_no_further() {
     let reached = stage.upstream.requests();
     for (request, reason) in [
         (page("/login").bearer(&tokens.expired), "token_expired"),
-        (page("/login").bearer(&tokens.expired).header("cookie", expired.as_str()), "token_expired"),
+        (
+            page("/login").bearer(&tokens.expired).header("cookie", expired.as_str()),
+            "token_expired",
+        ),
         (page("/login").bearer("eyJ.x").header("cookie", expired.as_str()), "token_malformed"),
         (page("/public").header("cookie", expired.as_str()), "token_expired"),
         (page("/app").header("cookie", "session=x"), "token_malformed"),

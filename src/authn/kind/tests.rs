@@ -69,7 +69,11 @@ fn only_access_tokens_are_access_tokens() {
         ("hybrid, ID", json!({ "c_hash": "x", "scope": "openid" }), other),
         ("a nonce beside a scope", json!({ "nonce": "n", "scope": "orders:read" }), Ok(())),
         ("two words", json!({ "typ": "Bearer", "token_use": "id" }), other),
-        ("logout", json!({ "events": { "http://schemas.openid.net/event/backchannel-logout": {} } }), other),
+        (
+            "logout",
+            json!({ "events": { "http://schemas.openid.net/event/backchannel-logout": {} } }),
+            other,
+        ),
         ("a claim of that name", json!({ "events": ["a"] }), Ok(())),
         ("introspection", json!({ "token_introspection": { "active": true } }), other),
         ("a proof", json!({ "htm": "GET", "htu": "https://a.example/" }), other),
@@ -133,8 +137,11 @@ fn both_ways_of_knowing_a_token_judge_its_kind() {
         let answer = IntrospectionAnswer::parse(answer.to_string().as_bytes(), until).unwrap();
         let mut material = Material::default();
         material.insert_answer("opaque", Fingerprint::of(b"opaque-token"), Ok(Arc::new(answer)));
-        let token =
-            PresentedToken::for_test(&TokenPlace::Authorization, TokenScheme::Bearer, "opaque-token");
+        let token = PresentedToken::for_test(
+            &TokenPlace::Authorization,
+            TokenScheme::Bearer,
+            "opaque-token",
+        );
         let now = UnixTime::from_secs(NOW);
         let found =
             verify_all(&[token], Presenter::NOBODY, &trust, &material, &NoMemory, now, &mut |_| {});

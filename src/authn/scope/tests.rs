@@ -44,7 +44,7 @@ fn seen(counts: &[&str], headers: &[(&str, &str)]) -> (Option<Reason>, usize) {
     let sealed = SealedNames::for_places(&places);
     let mut all = Headers::default();
     for (name, value) in headers {
-        all.push(name, HeaderValue::new(value.as_bytes().to_vec()));
+        all.push(*name, HeaderValue::new(value.as_bytes().to_vec()));
     }
     let (_, credentials) = CredentialHeaders::split(all, &sealed, None, None);
     let evidence = evidence::collect(&credentials, None, &PeerSources::default(), &places);
@@ -125,7 +125,9 @@ fn what_was_refused_beside_a_cookie_stays_refused() {
         let places = trust.token_places();
         let sealed = SealedNames::for_places(&places);
         let mut own = Headers::default();
-        headers.iter().for_each(|(name, value)| own.push(name, HeaderValue::new(value.as_bytes().to_vec())));
+        headers
+            .iter()
+            .for_each(|(name, value)| own.push(*name, HeaderValue::new(value.as_bytes().to_vec())));
         let (_, credentials) = CredentialHeaders::split(own, &sealed, None, None);
         let evidence = evidence::collect(&credentials, None, &PeerSources::default(), &places);
         let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };

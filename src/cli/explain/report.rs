@@ -185,9 +185,7 @@ impl Report {
             recorded,
             peer: subject.map(|s| peer(s.peer(), told.vouched)).unwrap_or_default(),
             walk: watch.steps.walk.clone(),
-            tokens: subject
-                .map(|s| TokensReport::new(s, &watch.steps.passed))
-                .unwrap_or_default(),
+            tokens: subject.map(|s| TokensReport::new(s, &watch.steps.passed)).unwrap_or_default(),
             policies,
             elsewhere,
             answer,

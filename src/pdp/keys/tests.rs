@@ -272,7 +272,13 @@ async fn a_key_is_unknown_for_certain_only_where_the_issuer_answers() {
             let by = Presenter { peer, proof, request: None };
             let now = house.clock.now();
             let verified = verify_tokens_traced(
-                &presented, by, &house.trust, &material, &NoMemory, now, &mut |_| {},
+                &presented,
+                by,
+                &house.trust,
+                &material,
+                &NoMemory,
+                now,
+                &mut |_| {},
             );
             let why = verified.unwrap_err();
             (why.reason().as_str(), why.client_answer().status())

@@ -59,7 +59,8 @@ impl CustomAnswer {
     /// The `set-cookie` of a denial with this answer, of a caller whose `cookies` were refused: only where authenticating again
     /// helps, and where that very cookie is at fault.
     pub(super) fn cleared(&self, answer: ClientAnswer, cookies: &[String]) -> Option<String> {
-        let clear = self.clear.as_ref().filter(|own| cookies.iter().any(|name| **name == *own.name));
+        let clear =
+            self.clear.as_ref().filter(|own| cookies.iter().any(|name| **name == *own.name));
         clear.filter(|_| answer.status() == 401).map(ClearedCookie::header)
     }
 }

@@ -7,8 +7,8 @@ mod challenge;
 mod clear;
 mod custom;
 
-pub use custom::CustomAnswer;
 pub(in crate::policy) use clear::ClearedCookie;
+pub use custom::CustomAnswer;
 pub(in crate::policy) use custom::Redirect;
 
 use std::borrow::Cow;

@@ -12,8 +12,7 @@ type Told = (u16, &'static str, &'static str);
 const FORBIDDEN: Told = (403, "", "");
 const TROUBLE: Told = (503, "", "");
 const TOKEN: Told = (401, "invalid_token", "invalid_token");
-const STEP_UP: Told =
-    (401, "insufficient_user_authentication", "insufficient_user_authentication");
+const STEP_UP: Told = (401, "insufficient_user_authentication", "insufficient_user_authentication");
 
 #[rustfmt::skip]
 const TABLE: &[(Reason, Told)] = &[
@@ -38,7 +37,8 @@ const TABLE: &[(Reason, Told)] = &[
 ];
 
 fn told(reason: Reason, proof: Option<ProofNeed>) -> Answer {
-    let needs = Needs { proof, scopes: vec!["a".into()], acr: vec!["phr".into()], ..Needs::default() };
+    let needs =
+        Needs { proof, scopes: vec!["a".into()], acr: vec!["phr".into()], ..Needs::default() };
     Answer::of(&Denial::new(reason.because("")).needing(needs), &get("/"), "id")
 }
 
@@ -67,7 +67,8 @@ fn expected(scheme: &str, error: &str, reason: Reason) -> Option<String> {
 fn every_reason_has_its_status_and_its_challenge() {
     for reason in Reason::ALL {
         let found = TABLE.iter().find(|(own, _)| own == reason);
-        let (_, (status, bearer, dpop)) = found.unwrap_or_else(|| panic!("{reason} is in no table"));
+        let (_, (status, bearer, dpop)) =
+            found.unwrap_or_else(|| panic!("{reason} is in no table"));
         for (scheme, error, proof) in [("Bearer", bearer, None), ("DPoP", dpop, proof(false))] {
             let answer = told(*reason, proof);
             assert_eq!(answer.status, *status, "{reason} {scheme}");
@@ -85,5 +86,8 @@ fn every_reason_has_its_status_and_its_challenge() {
 fn a_replayed_proof_is_not_a_bad_token() {
     let answer = told(TokenReplayed, proof(true));
     let challenge = answer.header("www-authenticate").unwrap();
-    assert_eq!(challenge, "DPoP realm=\"countersign\", error=\"invalid_dpop_proof\", algs=\"ES256\"");
+    assert_eq!(
+        challenge,
+        "DPoP realm=\"countersign\", error=\"invalid_dpop_proof\", algs=\"ES256\""
+    );
 }

@@ -135,25 +135,34 @@ impl Compiler<'_, '_> {
             };
             self.error_with("unknown-cookie", name, message, help);
         }
-        let plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && b != b';' && b != b',');
-        if let Some(path) = path.as_ref().filter(|own| !own.value.starts_with('/') || !plain(&own.value)) {
+        let plain =
+            |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && b != b';' && b != b',');
+        if let Some(path) =
+            path.as_ref().filter(|own| !own.value.starts_with('/') || !plain(&own.value))
+        {
             let message = format!("`{}` is not the path of a cookie", path.value.escape_debug());
             self.error_with("invalid-cookie", path, message, "write a path that starts with `/`");
         }
         let is_domain = |text: &str| {
             let label = |label: &str| {
-                !label.is_empty()
-                    && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
             };
             text.split('.').all(label)
         };
         if let Some(domain) = domain.as_ref().filter(|own| !is_domain(&own.value)) {
-            let message = format!("`{}` is not the domain of a cookie", domain.value.escape_debug());
-            self.error_with("invalid-cookie", domain, message, "write a host name without a dot before it");
+            let message =
+                format!("`{}` is not the domain of a cookie", domain.value.escape_debug());
+            self.error_with(
+                "invalid-cookie",
+                domain,
+                message,
+                "write a host name without a dot before it",
+            );
         }
         let elsewhere = domain.is_some() || path.as_ref().is_some_and(|path| path.value != "/");
         if name.value.starts_with("__Host-") && elsewhere {
-            let message = "a cookie `__Host-` has the path `/` and no domain, or browsers ignore it";
+            let message =
+                "a cookie `__Host-` has the path `/` and no domain, or browsers ignore it";
             self.error_with("invalid-cookie", name, message, "remove `path` and `domain`");
         }
         ClearedCookie {

@@ -55,11 +55,15 @@ fn circle(
         Door::Wide => return None,
         Door::Open if !cookies => return None,
         Door::Open => (
-            format!("browsers whose cookie is refused are sent to `{path}`, where it is refused as well"),
+            format!(
+                "browsers whose cookie is refused are sent to `{path}`, where it is refused as well"
+            ),
             "say `rejectedCookies: ignored` in the public rule for that path",
         ),
         Door::Closed => (
-            format!("browsers are sent to `{path}`, where no rule lets them in without a credential"),
+            format!(
+                "browsers are sent to `{path}`, where no rule lets them in without a credential"
+            ),
             "add an allow rule with `public: true` for that path, and `rejectedCookies: ignored` where tokens are in cookies",
         ),
     };
@@ -69,17 +73,23 @@ fn circle(
 /// The widest door to `landing` at every host of `target`.
 fn door(units: &[Arc<Unit>], target: &Target, landing: &PathTemplate) -> Door {
     let doors = units.iter().filter(|unit| covers(&unit.target, target)).flat_map(|unit| {
-        unit.rules.iter().filter(|rule| lets_in(rule, landing)).map(|rule| {
-            if rule.passes_over_cookies { Door::Wide } else { Door::Open }
-        })
+        unit.rules
+            .iter()
+            .filter(|rule| lets_in(rule, landing))
+            .map(|rule| if rule.passes_over_cookies { Door::Wide } else { Door::Open })
     });
     doors.max().unwrap_or(Door::Closed)
 }
 
 fn covers(wide: &Target, narrow: &Target) -> bool {
-    let covered =
-        |host: &HostPattern| wide.hosts.iter().any(|own| own == host || own.covers(host));
+    let covered = |host: &HostPattern| wide.hosts.iter().any(|own| own == host || own.covers(host));
     wide.hosts.is_empty() || (!narrow.hosts.is_empty() && narrow.hosts.iter().all(covered))
+}
+
+/// Whether `wide` is about all that `narrow` is about at one of its hosts.
+fn takes_in(wide: &Target, narrow: &Target) -> bool {
+    let about = |host: &HostPattern| wide.hosts.iter().any(|own| own == host || own.covers(host));
+    wide.hosts.is_empty() || narrow.hosts.iter().any(about)
 }
 
 /// What else a rule asks for may hold or not: it has the benefit of the doubt.
@@ -100,9 +110,7 @@ pub(in crate::policy) fn words_in_vain(units: &[Arc<Unit>]) -> Vec<(usize, Movab
     let silent: Vec<_> = units.iter().filter(|unit| unit.target.counting.is_none()).collect();
     let vain = |(at, unit): (usize, &Arc<Unit>)| {
         unit.target.counting.as_ref()?;
-        let other = silent
-            .iter()
-            .find(|other| covers(&other.target, &unit.target) || covers(&unit.target, &other.target))?;
+        let other = silent.iter().find(|other| takes_in(&other.target, &unit.target))?;
         let message = format!(
             "policy `{}` is about a host of this one and says nothing of `target.tokens`, so no token is ignored there",
             other.name

@@ -209,7 +209,12 @@ impl<'a> Compiler<'a> {
         }
         if let Some(cookie) = cookie {
             let help = String::from("a verified token is the same wherever it was");
-            self.error("contradiction", cookie, "`cookie` is for a token with `rejected`", Some(help));
+            self.error(
+                "contradiction",
+                cookie,
+                "`cookie` is for a token with `rejected`",
+                Some(help),
+            );
         }
         if let Some(code) = rejected {
             let more = issuer.is_some() || !claims.is_empty();

@@ -34,7 +34,8 @@ fn with_cookie(partner: bool, peer: bool, reason: Reason) -> Subject {
         issuers: vec!["corp".into()],
         rejection: reason.because("the test says so"),
     };
-    let peer = peer.then(|| super::fixtures::peer("spiffe://prod.example/ns/web", EvidenceLevel::Full));
+    let peer =
+        peer.then(|| super::fixtures::peer("spiffe://prod.example/ns/web", EvidenceLevel::Full));
     let peer = peer.map_or(Credential::Absent, Credential::Verified);
     let tokens = partner.then(|| token("partner", json!({ "sub": "bob" }), Binding::None));
     Subject::assertion_beside(peer, tokens.into_iter().collect(), vec![cookie], None)
@@ -138,15 +139,27 @@ fn counted(set: &PolicySet, subject: &Subject, host: &str) -> String {
 fn tokens_of_issuers_that_do_not_count_are_ignored_where_a_target_says_so() {
     let rules = "rules: [{ name: r, effect: allow, public: true, on: { paths: [/] } }]";
     let one = |name: &str, target: &str| policy(name, &format!("target: {target}\n{rules}"));
-    let set = compile(&[
-        one("none", "{ hosts: [none.example.com], tokens: { others: ignored } }"),
-        one("corp", "{ hosts: [corp.example.com], tokens: { issuers: [corp], others: ignored } }"),
-        one("silent", "{ hosts: [silent.example.com] }"),
-        one("half", "{ hosts: [half.example.com], tokens: { others: ignored } }"),
-        one("other-half", "{ hosts: [half.example.com], ports: [8443] }"),
-        one("two-a", "{ hosts: [two.example.com], tokens: { issuers: [corp], others: ignored } }"),
-        one("two-b", "{ hosts: ['two.example.com'], tokens: { issuers: [partner], others: ignored } }"),
-    ].concat());
+    let set = compile(
+        &[
+            one("none", "{ hosts: [none.example.com], tokens: { others: ignored } }"),
+            one(
+                "corp",
+                "{ hosts: [corp.example.com], tokens: { issuers: [corp], others: ignored } }",
+            ),
+            one("silent", "{ hosts: [silent.example.com] }"),
+            one("half", "{ hosts: [half.example.com], tokens: { others: ignored } }"),
+            one("other-half", "{ hosts: [half.example.com], ports: [8443] }"),
+            one(
+                "two-a",
+                "{ hosts: [two.example.com], tokens: { issuers: [corp], others: ignored } }",
+            ),
+            one(
+                "two-b",
+                "{ hosts: ['two.example.com'], tokens: { issuers: [partner], others: ignored } }",
+            ),
+        ]
+        .concat(),
+    );
     let foreign = Some(Reason::IssuerUnknown.because("the test says so"));
     let stranger = Subject::assertion_beside(Credential::Absent, Vec::new(), Vec::new(), foreign);
     let refused = Credential::Rejected(Reason::TokenExpired.because("the test says so"));
@@ -162,9 +175,10 @@ fn tokens_of_issuers_that_do_not_count_are_ignored_where_a_target_says_so() {
         assert_eq!(counted(&set, &stranger, host), expected, "{host}");
         assert_eq!(counted(&set, &expired, host), "deny token_expired", "{host}");
     }
-    let seen = |host: &str| set.counting(&request("GET", host, "/")).map(|own| {
-        ["corp", "partner"].map(|issuer| own.has(issuer))
-    });
+    let seen = |host: &str| {
+        set.counting(&request("GET", host, "/"))
+            .map(|own| ["corp", "partner"].map(|issuer| own.has(issuer)))
+    };
     assert_eq!(seen("two.example.com"), Some([true, true]));
     assert_eq!(seen("corp.example.com"), Some([true, false]));
     assert_eq!(seen("none.example.com"), Some([false, false]));
@@ -187,7 +201,10 @@ fn a_rule_asks_for_tokens_that_count() {
         "{ hosts: [a.example.com], tokens: { issuers: [crop], others: ignored } }",
         "{ hosts: [a.example.com], tokens: { issuers: [], others: ignored } }",
     ] {
-        assert!(!codes(slip, "{ name: r, effect: allow, peer: { any: true } }").is_empty(), "{slip}");
+        assert!(
+            !codes(slip, "{ name: r, effect: allow, peer: { any: true } }").is_empty(),
+            "{slip}"
+        );
     }
     let in_deny = "{ name: r, effect: deny, rejectedCookies: ignored }";
     assert_eq!(codes("{ hosts: [a.example.com] }", in_deny), ["not-in-deny"]);

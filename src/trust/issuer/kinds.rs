@@ -99,8 +99,7 @@ impl Compiler<'_> {
             );
             let span = self.document.origin.span(audience);
             let help = crate::document::TELL_KINDS_APART;
-            self.problems
-                .push(Diagnostic::warning("audience-is-client", span, message).help(help));
+            self.problems.push(Diagnostic::warning("audience-is-client", span, message).help(help));
         }
     }
 }
