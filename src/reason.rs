@@ -15,6 +15,8 @@ use crate::limits::MAX_DETAIL_BYTES;
 pub struct Rejection {
     reason: Reason,
     detail: Cow<'static, str>,
+    /// Whether it is no fault of the credential's.
+    blameless: bool,
 }
 
 /// What the caller may learn from a denial. Nothing else about the reason leaves the mesh.
@@ -236,7 +238,19 @@ impl Rejection {
     /// A refusal for `reason`. `detail` is cut at [`MAX_DETAIL_BYTES`] and its control characters are replaced, since
     /// it may quote what the caller sent; it must never hold a credential.
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: printable(detail.into()) }
+        Self { reason, detail: printable(detail.into()), blameless: false }
+    }
+
+    /// The same where it is the issuer's trouble or our own: the credential may be good, and its owner must not throw it away.
+    #[must_use]
+    pub fn without_blame(self) -> Self {
+        Self { blameless: true, ..self }
+    }
+
+    /// What the caller may learn: what the reason says, or to try again where no credential is to blame.
+    #[must_use]
+    pub const fn client_answer(&self) -> ClientAnswer {
+        if self.blameless { ClientAnswer::Unavailable } else { self.reason.client_answer() }
     }
 
     /// Why.

@@ -32,6 +32,8 @@ use serde_json::{Value, json};
 
 #[cfg(test)]
 mod caller;
+#[cfg(test)]
+mod challenges;
 
 use caller::{Key, encode, with};
 

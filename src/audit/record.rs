@@ -7,11 +7,12 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::json::{Object, object};
-use crate::authn::{Binding, PeerIdentity, TokenIdentity};
+use crate::authn::{Binding, PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
+use crate::evidence::IgnoredToken;
 use crate::pdp::{CacheHits, Outcome};
 use crate::policy::{Decision, RuleName, ShadowOutcome, Truth};
-use crate::request::{RequestView, TraceParent};
+use crate::request::{RequestView, TokenPlace, TraceParent};
 use crate::secret::{Fingerprint, Hex};
 use crate::spiffe::SpiffeId;
 
@@ -126,6 +127,8 @@ fn decision(
             hits.number("tokens", tokens.into());
         });
     }
+    let ignored = subject.map(Subject::ignored).unwrap_or_default();
+    record.list("ignored_tokens", ignored, |one, out| object(out, |own| passed_over(one, own)));
 }
 
 // === impl RecordedClaims ===
@@ -250,6 +253,19 @@ fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut Object<'_>
             further.iter().for_each(|(pointer, value)| claims.entry(pointer, value));
         });
     }
+}
+
+fn passed_over(ignored: &IgnoredToken, record: &mut Object<'_>) {
+    let (place, name) = match &ignored.place {
+        TokenPlace::Authorization => ("authorization", ""),
+        TokenPlace::Header(name) => ("header", name.as_str()),
+        TokenPlace::Cookie(name) => ("cookie", name.as_str()),
+        TokenPlace::Query(name) => ("query", name.as_str()),
+    };
+    record.text("place", place);
+    record.text("name", name);
+    record.text("reason", ignored.rejection.reason().as_str());
+    record.text("detail", ignored.rejection.detail());
 }
 
 fn shadow(shadow: &ShadowOutcome, record: &mut Object<'_>) {

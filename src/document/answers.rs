@@ -68,6 +68,22 @@ pub struct DenySpec {
     pub headers: Option<Spanned<Entries<String>>>,
     /// Where browsers are sent.
     pub redirect: Option<Spanned<RedirectSpec>>,
+    /// A cookie that is taken away from a browser whose token in it was refused. Example:
+    /// `clearCookie: { name: session }`.
+    pub clear_cookie: Option<Spanned<ClearCookieSpec>>,
+}
+
+/// A cookie with the attributes that it was set with: with others, browsers keep it (RFC 6265 section 5.3). It is cleared by a 401,
+/// where its token is all that was refused.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClearCookieSpec {
+    /// The name: that of a cookie in which a `TokenIssuer` has its tokens. Example: `name: session`.
+    pub name: Spanned<String>,
+    /// Its `Path`; `/` if nothing is said. Example: `path: /app`.
+    pub path: Option<Spanned<String>>,
+    /// Its `Domain`; none if nothing is said. Example: `domain: example.com`.
+    pub domain: Option<Spanned<String>>,
 }
 
 /// The body of a denial. The caller's `accept` decides whether it gets text, JSON or `application/problem+json`.

@@ -44,6 +44,32 @@ pub struct TargetSpec {
     pub ports: Option<Spanned<Vec<Spanned<u16>>>>,
     /// What is accepted in paths although it has more than one reading: each says how the upstream reads it.
     pub paths: Option<PathsSpec>,
+    /// Whose tokens count here. Left out: those of every issuer, and any other is refused. Example:
+    /// `tokens: { issuers: [corp], others: ignored }`.
+    pub tokens: Option<Spanned<TargetTokensSpec>>,
+}
+
+/// Whose tokens count at a target. Where several policies are about one host, a token is ignored only if all of them ignore it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetTokensSpec {
+    /// The names of the `TokenIssuer` documents whose tokens count: they are refused where anything is wrong with them. Left
+    /// out: no token counts.
+    pub issuers: Option<Spanned<Texts>>,
+    /// What becomes of a token of none of them: `ignored`, as if it was not there; it goes upstream unchanged.
+    #[serde(default)]
+    pub others: RejectedSpec,
+}
+
+/// What becomes of a credential that is not accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RejectedSpec {
+    /// It denies the request.
+    #[default]
+    Refused,
+    /// It counts as absent.
+    Ignored,
 }
 
 /// What is accepted in paths although it has more than one reading, by the allow rules of this target. Left out: such a
@@ -111,6 +137,9 @@ pub struct RuleSpec {
     pub annotations: Option<Spanned<Entries<String>>>,
     /// `true` says that this allow rule lets anybody in, on purpose.
     pub public: Option<Spanned<bool>>,
+    /// `ignored` lets callers in whose token in a cookie was refused, if the rule needs no token of that issuer: as somebody
+    /// without it. `refused` if nothing is said. For pages that a browser must reach with an expired session, such as a login.
+    pub rejected_cookies: Option<Spanned<RejectedSpec>>,
     /// Which requests.
     pub on: Option<OnSpec>,
     /// Where the connection comes from: addresses and CIDR blocks.

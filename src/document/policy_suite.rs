@@ -56,6 +56,11 @@ pub struct TokenFixture {
     pub issuer: Option<Spanned<String>>,
     /// Instead of the rest: it was refused, for this reason code.
     pub rejected: Option<Spanned<String>>,
+    /// With `rejected` and `issuer`: the cookie that it was in, which a rule may pass over. Example: `cookie: session`.
+    pub cookie: Option<Spanned<String>>,
+    /// Instead of the rest: `true` for a token of an issuer that no document names, which is refused (`issuer_unknown`) but where
+    /// the target ignores such tokens.
+    pub foreign: Option<Spanned<bool>>,
     /// Its claims.
     #[serde(default)]
     pub claims: Map<String, Value>,

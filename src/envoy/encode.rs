@@ -132,7 +132,7 @@ fn deny(denial: &Denial, request: &RequestView, id: DecisionId, answer: &mut Wri
     let reason = denial.rejection().reason();
     let named = denial.rule().map(|rule| (rule, denial.annotations()));
     let Answer { status, headers, body } = Answer::of(denial, request, &id.to_string());
-    grpc(reason.client_answer().grpc_status(), answer);
+    grpc(denial.rejection().client_answer().grpc_status(), answer);
     answer.message(field::DENIED, |denied| {
         http(status, denied);
         for (name, value) in &headers {

@@ -1,5 +1,7 @@
 //! Deciding: default deny, deny overrides, and the order of files and rules never matters.
 
+mod excuse;
+
 use super::DecisionRequest;
 use super::asked::Asked;
 use super::check::{Check, Verdict};
@@ -41,6 +43,15 @@ pub(super) fn evaluate<T: Trace>(
             return Decision::Deny(Denial::new(rejection).told_as(custom));
         }
     };
+    if let Some(rejection) = question.subject.tokens().rejection() {
+        let excused = excuse::excuse(index, strip, question, target, trace);
+        return excused.map_or_else(|| refused(index, question, rejection), Decision::Allow);
+    }
+    if index.is_empty() {
+        return Decision::Deny(Denial::new(
+            Reason::PolicyUnavailable.because("no policy is loaded"),
+        ));
+    }
     let mut tally = Tally::default();
     for (host, rule) in index.candidates(target) {
         match rule.fit(host, question.request, target) {
@@ -51,19 +62,22 @@ pub(super) fn evaluate<T: Trace>(
     tally.decide(index, strip, question)
 }
 
-/// What denies before any rule is looked at: a request that cannot be compared, and a credential that was refused, also
+/// What denies before any rule is looked at: a request that cannot be compared, and a certificate that was refused, also
 /// where no rule needs one.
 fn admissible<'a>(index: &Index, question: &DecisionRequest<'a>) -> Result<&'a Target, Rejection> {
     let target = question.request.target.as_ref().map_err(Clone::clone)?;
     refuse_more_readings(index, target)?;
-    let subject = question.subject;
-    if let Some(rejection) = subject.peer().rejection().or_else(|| subject.tokens().rejection()) {
-        return Err(rejection.clone());
+    match question.subject.peer().rejection() {
+        Some(rejection) => Err(rejection.clone()),
+        None => Ok(target),
     }
-    if index.is_empty() {
-        return Err(Reason::PolicyUnavailable.because("no policy is loaded"));
-    }
-    Ok(target)
+}
+
+/// A token that was refused denies, also where no rule needs one.
+fn refused(index: &Index, question: &DecisionRequest<'_>, why: &Rejection) -> Decision {
+    let cookies = question.subject.rejected_cookies().iter().map(|cookie| cookie.name.clone());
+    let custom = index.answer_for(question.request);
+    Decision::Deny(Denial::new(why.clone()).told_as(custom).of_cookies(cookies.collect()))
 }
 
 /// Invariant 5: a path that has more than one reading is denied, unless an allow rule for it says how the upstream reads it.

@@ -20,7 +20,13 @@ pub(super) struct Index {
     any: Bucket,
     /// What some rule accepts in paths that is not canonical.
     leniency: PathLeniency,
+    /// Whether some target ignores tokens.
+    ignores: bool,
 }
+
+/// The issuers whose tokens count for a request: those that each policy about its host names.
+#[derive(Clone, Copy, Debug)]
+pub struct Counting<'a>([&'a [Box<str>]; 3]);
 
 /// The position of a rule: that of its policy, and its own there.
 type At = (usize, usize);
@@ -34,6 +40,11 @@ struct Bucket {
     open: Vec<At>,
     /// What policies tell those whom no rule of theirs is about, ordered by the policies' names.
     answers: Vec<HostAnswer>,
+    /// Whether there is a policy, and whether one of them says nothing of tokens.
+    has_policies: bool,
+    counts_all: bool,
+    /// The issuers whose tokens count, where others are ignored.
+    counting: Vec<Box<str>>,
 }
 
 /// What a policy tells those whom it denies.
@@ -61,6 +72,13 @@ impl Index {
     fn insert(&mut self, at: usize, unit: &Unit) {
         let hosts = &unit.target.hosts;
         self.leniency = unit.rules.iter().fold(self.leniency, |all, rule| all.or(rule.leniency));
+        self.ignores |= unit.target.counting.is_some();
+        if hosts.is_empty() {
+            self.any.count(unit.target.counting.as_deref());
+        }
+        for host in hosts {
+            self.bucket(host).count(unit.target.counting.as_deref());
+        }
         let insert = |bucket: &mut Bucket| {
             let rules = unit.rules.iter().enumerate();
             rules.for_each(|(number, rule)| bucket.insert((at, number), rule));
@@ -108,6 +126,24 @@ impl Index {
         let mut hosts: Vec<_> = exact.chain(below).collect();
         hosts.sort_unstable();
         hosts
+    }
+
+    /// The issuers whose tokens count at `host`, where others are ignored: where every policy about it says so. Ports and paths
+    /// do not matter: what one policy does not ignore, is not ignored.
+    pub(super) fn counting(&self, host: &Host) -> Option<Counting<'_>> {
+        if !self.ignores {
+            return None;
+        }
+        let mut counting = Counting([&[]; 3]);
+        let mut some = false;
+        for ((_, bucket), own) in self.buckets(host.as_str()).zip(&mut counting.0) {
+            if bucket.counts_all {
+                return None;
+            }
+            some |= bucket.has_policies;
+            *own = &bucket.counting;
+        }
+        some.then_some(counting)
     }
 
     fn buckets(&self, host: &str) -> impl Iterator<Item = (HostFit, &Bucket)> {
@@ -163,9 +199,28 @@ impl Index {
     }
 }
 
+// === impl Counting ===
+
+impl Counting<'_> {
+    /// Whether tokens of the issuer document called `issuer` count.
+    #[must_use]
+    pub fn has(&self, issuer: &str) -> bool {
+        self.0.iter().any(|own| own.iter().any(|own| **own == *issuer))
+    }
+}
+
 // === impl Bucket ===
 
 impl Bucket {
+    /// Adds what a policy says of tokens.
+    fn count(&mut self, counting: Option<&[Box<str>]>) {
+        self.has_policies = true;
+        match counting {
+            None => self.counts_all = true,
+            Some(own) => self.counting.extend(own.iter().cloned()),
+        }
+    }
+
     fn insert(&mut self, at: At, rule: &Rule) {
         let firsts: Option<Vec<&str>> =
             rule.paths.iter().map(|path| path.first_literal()).collect();

@@ -1,6 +1,8 @@
 //! Doubts about rules that are right by the letter: warnings, which keep nothing from being used.
 
 mod across;
+mod audience;
+mod circle;
 mod outdated;
 mod reach;
 mod unasked;
@@ -15,9 +17,11 @@ use super::rule::{Effect, Rule};
 use crate::document::policy::Texts;
 use crate::document::{Diagnostic, Document, Spanned, Spec, closest};
 use crate::spiffe::SpiffePattern;
+use audience::Untold;
 use unasked::Strict;
 
 pub(super) use across::across;
+pub(super) use circle::{circles, words_in_vain};
 pub(super) use outdated::outdated;
 
 /// What of trust domains doubts depend on.
@@ -25,6 +29,7 @@ pub(super) use outdated::outdated;
 pub(super) struct Believed<'a> {
     domains: SpiffeDomains<'a>,
     strict: Strict<'a>,
+    untold: Untold<'a>,
 }
 
 /// Looks at every rule of one policy by itself; `rules` are the compiled ones, in the order in which they were `written`.
@@ -33,13 +38,14 @@ pub(super) fn lint(
     rules: &[Rule],
     believed: &Believed<'_>,
 ) -> Vec<Diagnostic> {
-    let Believed { domains, strict } = believed;
+    let Believed { domains, strict, untold } = believed;
     let mut problems = Vec::new();
     for (written, rule) in written.iter().zip(rules) {
         problems.extend(wide_open(written, rule));
         problems.extend(leaves_out_the_root(written, rule));
         problems.extend(width::of(written, rule, domains.0.len()));
         problems.extend(strict.look(written, rule));
+        problems.extend(untold.look(written, rule));
         problems.extend(domains.foreign_patterns(written));
         problems.extend(domains.anybody_of_any_domain(written, rule));
         problems.extend(repetitions(written));
@@ -54,7 +60,11 @@ pub(super) fn lint(
 
 impl<'a> Believed<'a> {
     pub(super) fn of(documents: &'a [Document]) -> Self {
-        Self { domains: SpiffeDomains::of(documents), strict: Strict::of(documents) }
+        Self {
+            domains: SpiffeDomains::of(documents),
+            strict: Strict::of(documents),
+            untold: Untold::of(documents),
+        }
     }
 }
 

@@ -67,6 +67,8 @@ pub(super) struct Rule {
     pub(super) peer: Option<PeerRequirement>,
     pub(super) token: Option<TokenRequirement>,
     pub(super) when: Option<Box<Condition>>,
+    /// Whether it takes callers whose cookies with tokens that it does not need were refused.
+    pub(super) passes_over_cookies: bool,
     pub(super) duties: Duties,
     /// What those are told whom it denies: its own, or its policy's.
     pub(super) answer: Option<Arc<CustomAnswer>>,

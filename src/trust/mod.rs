@@ -21,6 +21,7 @@ pub use domain::{
 };
 pub use dpop::{DpopRules, NonceRules};
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};
+pub(crate) use issuer::canonical_type;
 pub use issuer::{Bind, Issuer, KeySource};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
@@ -31,7 +32,7 @@ pub use revocation::{
     RevocationList, RevocationNote, RevocationTable, Revocations, Revoked,
 };
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::document::{Attachments, Diagnostic, Document, Spec};
@@ -58,6 +59,8 @@ pub struct Material {
     key_sets: BTreeMap<String, Arc<KeySet>>,
     answers: BTreeMap<(String, Fingerprint), Result<Arc<IntrospectionAnswer>, Rejection>>,
     revocations: Option<Arc<Revocations>>,
+    /// Issuers that could not be asked for keys of which they may have more by now.
+    behind: BTreeSet<String>,
 }
 
 // === impl TrustStore ===
@@ -187,6 +190,17 @@ impl Material {
     /// Adds the key set of the issuer document called `issuer`.
     pub fn insert(&mut self, issuer: &str, keys: Arc<KeySet>) {
         self.key_sets.insert(issuer.to_owned(), keys);
+    }
+
+    /// Notes that the issuer of the document called `issuer` could not be asked for a key that is not among those at hand.
+    pub fn note_behind(&mut self, issuer: &str) {
+        self.behind.insert(issuer.to_owned());
+    }
+
+    /// Whether the issuer of the document called `issuer` may have keys that are not at hand, and could not be asked.
+    #[must_use]
+    pub fn is_behind(&self, issuer: &str) -> bool {
+        self.behind.contains(issuer)
     }
 
     /// Adds what the issuer of the document called `issuer` gave for the token with the fingerprint `token`: an answer, or why

@@ -31,6 +31,8 @@ mod footprint;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod ignored;
+#[cfg(test)]
 mod listeners;
 #[cfg(test)]
 mod load;

@@ -7,9 +7,10 @@ use serde_json::json;
 
 use super::*;
 use crate::audit::example;
-use crate::authn::{Credential, PeerFacts, Subject};
+use crate::authn::{Credential, PeerFacts, RejectedCookie, Subject};
 use crate::evidence_level::EvidenceLevel;
 use crate::pdp::NoTrace;
+use crate::reason::Reason;
 use crate::request::HeaderValue;
 
 #[test]
@@ -105,6 +106,7 @@ fn names(message: &str, json: &Value, found: &mut BTreeMap<String, BTreeSet<Stri
             ("DecisionRecord", "tokens") => "Token",
             ("DecisionRecord", "shadows") => "Shadow",
             ("DecisionRecord", "cache_hits") => "CacheHits",
+            ("DecisionRecord", "ignored_tokens") => "IgnoredToken",
             _ => continue,
         };
         for one in value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice) {
@@ -130,7 +132,15 @@ fn somebody() -> Subject {
     let claims = claims.as_object().unwrap().clone();
     let token = TokenIdentity::assertion("corp", claims, Binding::Dpop).unwrap();
     let peer = PeerIdentity::assertion(facts, EvidenceLevel::Full);
-    Subject::assertion(Credential::Verified(peer), Credential::Verified(vec![token]))
+    // A cookie that does not count where somebody goes.
+    let cookie = RejectedCookie {
+        name: "session".into(),
+        issuers: vec!["partner".into()],
+        rejection: Reason::TokenExpired.because("expired"),
+    };
+    let all =
+        Subject::assertion_beside(Credential::Verified(peer), vec![token], vec![cookie], None);
+    all.where_count(|issuer| issuer == "corp")
 }
 
 /// One source for both: every field of `proto/` is in the JSON under its name and in its type, and nothing else is.

@@ -44,6 +44,15 @@ struct Record {
     request: RequestRecord,
     peer: Option<PeerRecord>,
     tokens: Vec<TokenRecord>,
+    ignored_tokens: Vec<IgnoredRecord>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct IgnoredRecord {
+    place: String,
+    name: String,
+    reason: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -170,7 +179,12 @@ impl Record {
         let caller = self.caller(rejection.as_ref())?;
         let at = moment::parse(&self.recorded.time)
             .map_err(|_| String::from("the record does not say when it was decided"))?;
+        let ignored = self.ignored_tokens.iter().map(|IgnoredRecord { place, name, reason }| {
+            let place = format!("{place} {name}");
+            format!("the token in {} was ignored: {reason}", place.trim_end())
+        });
         let told = Told {
+            notes: ignored.collect(),
             from: "audit record",
             vouched: true,
             recorded: Some(self.recorded),

@@ -10,12 +10,12 @@ use super::change::{self, Change};
 use super::input::Told;
 use super::rules::{ElsewhereReport, PolicyReport, RulesReport};
 use super::watch::Watch;
-use crate::authn::{Binding, Credential, PeerIdentity, TokenCheck, TokenIdentity};
+use crate::authn::{Binding, Credential, PeerIdentity, Subject, TokenCheck, TokenIdentity};
 use crate::cli::inspect::{HopReport, PeerReport, RejectionReport};
 use crate::cli::moment;
 use crate::pdp::Outcome;
 use crate::policy::{Answer, Decision, Denial, Obligations, Permit, PolicySet};
-use crate::request::RequestView;
+use crate::request::{RequestView, TokenPlace};
 
 /// A decision and everything that led to it.
 #[derive(Debug, Serialize)]
@@ -112,6 +112,17 @@ pub(super) struct TokensReport {
     pub(super) tokens: Vec<TokenReport>,
     /// The checks of each token; nothing where somebody vouches for it.
     pub(super) checks: Vec<Vec<CheckReport>>,
+    /// What was passed over, as the documents say.
+    pub(super) ignored: Vec<IgnoredReport>,
+}
+
+/// A token that was passed over.
+#[derive(Debug, Serialize)]
+pub(super) struct IgnoredReport {
+    /// Such as `cookie session`.
+    pub(super) place: String,
+    pub(super) reason: &'static str,
+    pub(super) detail: String,
 }
 
 /// A verified token, as an audit record has it.
@@ -174,9 +185,7 @@ impl Report {
             recorded,
             peer: subject.map(|s| peer(s.peer(), told.vouched)).unwrap_or_default(),
             walk: watch.steps.walk.clone(),
-            tokens: subject
-                .map(|s| TokensReport::new(s.tokens(), &watch.steps.passed))
-                .unwrap_or_default(),
+            tokens: subject.map(|s| TokensReport::new(s, &watch.steps.passed)).unwrap_or_default(),
             policies,
             elsewhere,
             answer,
@@ -286,15 +295,30 @@ fn also(obligations: &Obligations) -> Vec<String> {
 // === impl TokensReport ===
 
 impl TokensReport {
-    fn new(tokens: &Credential<Vec<TokenIdentity>>, passed: &[TokenCheck]) -> Self {
+    fn new(subject: &Subject, passed: &[TokenCheck]) -> Self {
+        let tokens = subject.tokens();
         let (verdict, rejection) = match tokens {
             Credential::Absent => ("absent", None),
             Credential::Rejected(rejection) => ("rejected", Some(rejection.into())),
             Credential::Verified(_) => ("verified", None),
         };
         let verified = tokens.verified().into_iter().flatten();
-        let rejected = tokens.rejection().is_some() && !passed.is_empty();
+        // The token of a cookie that is passed over was refused as well.
+        let refused = tokens.rejection().is_some()
+            || subject.ignored().iter().any(|own| matches!(own.place, TokenPlace::Cookie(_)));
+        let rejected = refused && !passed.is_empty();
+        let ignored = subject.ignored().iter().map(|own| IgnoredReport {
+            place: match &own.place {
+                TokenPlace::Authorization => String::from("header authorization"),
+                TokenPlace::Header(name) => format!("header {name}"),
+                TokenPlace::Cookie(name) => format!("cookie {name}"),
+                TokenPlace::Query(name) => format!("query parameter {name}"),
+            },
+            reason: own.rejection.reason().as_str(),
+            detail: own.rejection.detail().to_owned(),
+        });
         Self {
+            ignored: ignored.collect(),
             verdict,
             rejection,
             tokens: verified.map(TokenReport::new).collect(),

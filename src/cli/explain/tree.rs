@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use super::change::Change;
-use super::report::{AnswerReport, RecordedReport, Report, TokensReport};
+use super::report::{AnswerReport, IgnoredReport, RecordedReport, Report, TokensReport};
 use super::rules::{FactReport, OperandReport, PolicyReport, RuleCheckReport, RuleReport};
 use crate::cli::inspect::{HopReport, RejectionReport, write_hop};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
@@ -193,6 +193,10 @@ fn write_tokens(tokens: &TokensReport, out: &mut dyn Write) -> io::Result<()> {
         write!(out, "{}{}", if at == 0 { "" } else { "; " }, parts.join(", "))?;
     }
     writeln!(out)?;
+    for IgnoredReport { place, reason, detail } in &tokens.ignored {
+        let (place, detail) = (visible(place), visible(detail));
+        writeln!(out, "  {QUIET}ignored{QUIET:#} {place}  {QUIET}{reason}: {detail}{QUIET:#}")?;
+    }
     for check in tokens.checks.iter().flatten() {
         let style = match check.result {
             "passed" => GOOD,

@@ -24,7 +24,7 @@ use super::rule::Rule;
 use super::unit::Unit;
 use crate::document::policy::{
     EmptySegmentsSpec, EncodedSlashesSpec, Entries, ParametersSpec, PathsSpec, PolicySpec,
-    RuleSpec, TargetSpec,
+    RejectedSpec, RuleSpec, TargetSpec, TargetTokensSpec,
 };
 use crate::document::{
     Diagnostic, Document, Movable, Origin, Span, Spanned, Spec, TokenPlaceSpec, closest, is_name,
@@ -45,6 +45,8 @@ pub(super) struct Names<'a> {
 pub(super) struct Around<'a> {
     names: Names<'a>,
     sealed: SealedNames,
+    /// The cookies that tokens are in.
+    cookies: Vec<&'a str>,
     pub(super) fragments: Fragments<'a>,
     believed: Believed<'a>,
 }
@@ -55,6 +57,7 @@ struct Compiler<'a, 'p> {
     policy: Arc<str>,
     names: Names<'p>,
     sealed: &'p SealedNames,
+    cookies: &'p [&'p str],
     fragments: &'p Fragments<'p>,
     /// The fragments that it uses.
     uses: &'p mut Vec<Use>,
@@ -70,6 +73,8 @@ pub(super) struct Target {
     pub(super) ports: Box<[u16]>,
     /// What is accepted in paths that is not canonical.
     pub(super) leniency: PathLeniency,
+    /// The issuers whose tokens count, where others are ignored.
+    pub(super) counting: Option<Box<[Box<str>]>>,
 }
 
 /// Where a rule was written, for lints.
@@ -91,15 +96,21 @@ impl<'a> Around<'a> {
     ) -> Self {
         let sealed = sealed_by(documents);
         let fragments = Fragments::compile(documents, names, &sealed, problems);
-        Self { names, sealed, fragments, believed: Believed::of(documents) }
+        let cookies = cookies_in(documents);
+        Self { names, sealed, cookies, fragments, believed: Believed::of(documents) }
     }
 
     /// The fingerprint of all of it, where that of the fragments' documents is `fragments`.
     pub(super) fn fingerprint(&self, fragments: &Fingerprint) -> Fingerprint {
         // What is compiled of the fragments follows from their documents and the rest.
-        let Self { names, sealed, believed, fragments: _ } = self;
-        let rest = format!("{names:?} {sealed:?} {believed:?} {}", fragments.to_hex());
+        let Self { names, sealed, cookies, believed, fragments: _ } = self;
+        let rest = format!("{names:?} {sealed:?} {cookies:?} {believed:?} {}", fragments.to_hex());
         Fingerprint::of(rest.as_bytes())
+    }
+
+    /// Whether tokens are in cookies.
+    pub(super) fn has_cookies(&self) -> bool {
+        !self.cookies.is_empty()
     }
 
     /// Compiles one policy. Where a problem is an error the result must not be used.
@@ -116,6 +127,7 @@ impl<'a> Around<'a> {
             policy: name.value.as_str().into(),
             names: self.names,
             sealed: &self.sealed,
+            cookies: &self.cookies,
             fragments: &self.fragments,
             uses: &mut uses,
             problems,
@@ -176,6 +188,22 @@ pub(super) fn sealed_by(documents: &[Document]) -> SealedNames {
     SealedNames::for_places(&places.collect::<Vec<_>>())
 }
 
+/// The names of the cookies that issuers have their tokens in.
+fn cookies_in(documents: &[Document]) -> Vec<&str> {
+    let mut cookies = Vec::new();
+    for document in documents {
+        let Spec::TokenIssuer(spec) = &document.spec else { continue };
+        let places = spec.tokens.iter().flat_map(|places| &places.value);
+        cookies.extend(places.filter_map(|place| match place {
+            TokenPlaceSpec::Cookie(name) => Some(name.value.as_str()),
+            TokenPlaceSpec::Authorization {}
+            | TokenPlaceSpec::Header(_)
+            | TokenPlaceSpec::Query(_) => None,
+        }));
+    }
+    cookies
+}
+
 // === impl Compiler ===
 
 impl<'a> Compiler<'a, '_> {
@@ -206,7 +234,7 @@ impl<'a> Compiler<'a, '_> {
     }
 
     fn target(&mut self, spec: &Spanned<TargetSpec>) -> Target {
-        let TargetSpec { hosts, any_host, ports, paths } = &spec.value;
+        let TargetSpec { hosts, any_host, ports, paths, tokens } = &spec.value;
         let any_host = any_host.as_ref().filter(|any| any.value);
         match (hosts, any_host) {
             (None, None) => {
@@ -229,7 +257,25 @@ impl<'a> Compiler<'a, '_> {
             port => Ok(port),
         });
         let leniency = paths.map_or_else(PathLeniency::default, leniency);
-        Target { hosts: hosts.into(), ports: ports.into(), leniency }
+        let counting = tokens.as_ref().and_then(|tokens| self.counting(tokens));
+        Target { hosts: hosts.into(), ports: ports.into(), leniency, counting }
+    }
+
+    /// The issuers whose tokens count at the target, where those of others are ignored.
+    fn counting(&mut self, spec: &Spanned<TargetTokensSpec>) -> Option<Box<[Box<str>]>> {
+        let TargetTokensSpec { issuers, others } = &spec.value;
+        let ignored = *others == RejectedSpec::Ignored;
+        if !ignored {
+            let help = "write `others: ignored` where tokens of other issuers are none here, or remove `tokens`";
+            let message = "`tokens` says nothing: tokens of others are refused anyway";
+            self.error_with("empty-list", spec, message, help);
+        }
+        for issuer in issuers.iter().flat_map(|issuers| &issuers.value) {
+            self.refers("TokenIssuer", "unknown-issuer", issuer, self.names.issuers);
+        }
+        let read = |name: &String| Ok(Box::from(name.as_str()));
+        let issuers = self.each(issuers.as_ref(), "issuers", read);
+        ignored.then(|| issuers.into())
     }
 
     /// Checks that a rule's name has the form of names and is not taken.

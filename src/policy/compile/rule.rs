@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Compiler, Target, read_day};
 use crate::document::Spanned;
-use crate::document::policy::{BindingSpec, EffectSpec, ModeSpec, RuleSpec};
+use crate::document::policy::{BindingSpec, EffectSpec, ModeSpec, RejectedSpec, RuleSpec};
 use crate::policy::annotations::Annotations;
 use crate::policy::answer::CustomAnswer;
 use crate::policy::decision::RuleName;
@@ -46,6 +46,7 @@ impl<'a> Compiler<'a, '_> {
             destination: self.destination(spec.destination.as_ref()),
             during: spec.during.as_ref().map(|during| self.during(during).into()),
             leniency: target.leniency,
+            passes_over_cookies: self.passes_over_cookies(spec),
             context_extensions: self.context_extensions(spec.context_extensions.as_ref()),
             headers: self.headers(spec.headers.as_ref()),
             query: self.query(spec.query.as_ref()),
@@ -55,7 +56,31 @@ impl<'a> Compiler<'a, '_> {
         if spec.effect.value == EffectSpec::Deny {
             self.fragments_fit_a_deny_rule(spec, &rule);
         }
+        self.asks_for_tokens_that_count(spec, &rule, target);
         rule
+    }
+
+    fn passes_over_cookies(&mut self, spec: &RuleSpec) -> bool {
+        let Some(word) = &spec.rejected_cookies else { return false };
+        if spec.effect.value == EffectSpec::Deny {
+            let message = "`rejectedCookies` says whom an allow rule takes, and this rule denies";
+            self.error_with("not-in-deny", word, message, "remove it");
+        }
+        word.value == RejectedSpec::Ignored
+    }
+
+    /// A rule that asks for a token which is ignored at its own target would never see one.
+    fn asks_for_tokens_that_count(&mut self, spec: &RuleSpec, rule: &Rule, target: &Target) {
+        let (Some(token), Some(counting)) = (&rule.token, &target.counting) else { return };
+        if token.issuer.is_empty() || counting.contains(&token.issuer) {
+            return;
+        }
+        let message = format!(
+            "the rule asks for a token of `{}`, and the target ignores those",
+            token.issuer
+        );
+        let help = format!("add `{}` to `target.tokens.issuers`", token.issuer);
+        self.error_with("issuer-does-not-count", &spec.name, message, help);
     }
 
     fn since_is_about_a_shadow(&mut self, spec: &RuleSpec) {

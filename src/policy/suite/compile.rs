@@ -9,7 +9,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{Case, Expectation, Question, Suite};
-use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
+use crate::authn::{
+    Binding, Credential, PeerFacts, PeerIdentity, RejectedCookie, Subject, TokenIdentity,
+};
 use crate::clock::UnixTime;
 use crate::document::policy::{Entries, Texts};
 use crate::document::policy_suite::{
@@ -19,7 +21,7 @@ use crate::document::policy_suite::{
 use crate::document::{Diagnostic, Document, Origin, Spanned, Spec, closest};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::compile::sealed_by;
-use crate::reason::Reason;
+use crate::reason::{Reason, Rejection};
 use crate::request::{
     Body, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target, Text,
 };
@@ -40,8 +42,20 @@ pub(super) struct Compiler<'a> {
     sealed: &'a SealedNames,
     /// By name; none at all for one that has an error of its own.
     peers: BTreeMap<&'a str, Credential<PeerIdentity>>,
-    tokens: BTreeMap<&'a str, Credential<Vec<TokenIdentity>>>,
+    tokens: BTreeMap<&'a str, Carried>,
     problems: &'a mut Vec<Diagnostic>,
+}
+
+/// A token of a fixture.
+#[derive(Clone, Debug)]
+enum Carried {
+    Nothing,
+    Verified(Box<TokenIdentity>),
+    Rejected(Rejection),
+    /// In a cookie, which a rule may pass over.
+    Cookie(RejectedCookie),
+    /// Of an issuer that no document names.
+    Foreign(Rejection),
 }
 
 pub(super) fn compile(documents: &[Document], problems: &mut Vec<Diagnostic>) -> Vec<Suite> {
@@ -83,9 +97,9 @@ impl<'a> Compiler<'a> {
             Some(peer) => self.peer(peer)?,
         };
         let tokens = spec.token.iter().chain(&spec.tokens).map(|token| self.token(token));
-        let tokens = all_of(tokens.collect::<Option<Vec<_>>>()?);
+        let tokens = tokens.collect::<Option<Vec<_>>>()?;
         let now = spec.now.as_ref().map(|text| self.moment(text));
-        let subject = Subject::assertion(peer, tokens);
+        let subject = all_of(peer, tokens);
         Some(Question { request: self.request(&spec.request)?, subject, now })
     }
 
@@ -122,7 +136,7 @@ impl<'a> Compiler<'a> {
         }
         for (name, token) in spec.tokens.iter().flat_map(|entries| &entries.0) {
             self.reserved(name);
-            let shown = self.token(token).unwrap_or(Credential::Absent);
+            let shown = self.token(token).unwrap_or(Carried::Nothing);
             self.tokens.insert(&name.value, shown);
         }
     }
@@ -198,17 +212,48 @@ impl<'a> Compiler<'a> {
         Some(found)
     }
 
-    fn token(&mut self, place: &Spanned<TokenFixture>) -> Option<Credential<Vec<TokenIdentity>>> {
-        let TokenFixture { issuer, rejected, claims, binding } = &place.value;
+    fn token(&mut self, place: &Spanned<TokenFixture>) -> Option<Carried> {
+        let TokenFixture { issuer, rejected, cookie, foreign, claims, binding } = &place.value;
+        let foreign = foreign.as_ref().filter(|foreign| foreign.value);
+        if let Some(word) = foreign {
+            let more = issuer.is_some() || rejected.is_some() || cookie.is_some();
+            if more || !claims.is_empty() {
+                let help = String::from("keep `foreign` alone");
+                let message = "nothing else is known of a token of an unknown issuer";
+                self.error("contradiction", word, message, Some(help));
+            }
+            return Some(Carried::Foreign(Reason::IssuerUnknown.because("the suite says so")));
+        }
+        if let (Some(code), Some(cookie)) = (rejected, cookie) {
+            let issuer = self.given(issuer.as_ref(), place, "issuer")?;
+            let issuers = self.issuers;
+            self.known("TokenIssuer document", "unknown-issuer", issuer, issuers);
+            let rejection = self.reason(code)?.because("the suite says so");
+            let (name, issuers) = (cookie.value.clone(), vec![issuer.value.clone()]);
+            return Some(Carried::Cookie(RejectedCookie { name, issuers, rejection }));
+        }
+        if let Some(cookie) = cookie {
+            let help = String::from("a verified token is the same wherever it was");
+            self.error(
+                "contradiction",
+                cookie,
+                "`cookie` is for a token with `rejected`",
+                Some(help),
+            );
+        }
         if let Some(code) = rejected {
-            return self.rejected(code, issuer.is_some() || !claims.is_empty());
+            let more = issuer.is_some() || !claims.is_empty();
+            return match self.rejected::<()>(code, more)? {
+                Credential::Rejected(why) => Some(Carried::Rejected(why)),
+                Credential::Absent | Credential::Verified(()) => None,
+            };
         }
         let issuer = self.given(issuer.as_ref(), place, "issuer")?;
         let issuers = self.issuers;
         self.known("TokenIssuer document", "unknown-issuer", issuer, issuers);
         let token = TokenIdentity::assertion(&issuer.value, claims.clone(), (*binding).into());
         token
-            .map(|token| Credential::Verified(vec![token]))
+            .map(|token| Carried::Verified(Box::new(token)))
             .map_err(|why| self.error("invalid-claims", place, why.detail().to_owned(), None))
             .ok()
     }
@@ -350,10 +395,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn subject(&self, peer: &str, token: &str) -> Subject {
-        Subject::assertion(
-            self.peers.get(peer).cloned().unwrap_or(Credential::Absent),
-            self.tokens.get(token).cloned().unwrap_or(Credential::Absent),
-        )
+        let peer = self.peers.get(peer).cloned().unwrap_or(Credential::Absent);
+        all_of(peer, self.tokens.get(token).cloned().into_iter().collect())
     }
 
     fn expectation(&mut self, spec: &ExpectSpec) -> Expectation {
@@ -402,17 +445,19 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Several tokens as one credential: one that was refused is refused with whatever stands beside it.
-fn all_of(shown: Vec<Credential<Vec<TokenIdentity>>>) -> Credential<Vec<TokenIdentity>> {
-    let mut verified = Vec::new();
-    for credential in shown {
-        match credential {
-            Credential::Absent => {}
-            Credential::Rejected(why) => return Credential::Rejected(why),
-            Credential::Verified(tokens) => verified.extend(tokens),
+/// Somebody with several tokens: one that was refused is refused with whatever stands beside it.
+fn all_of(peer: Credential<PeerIdentity>, shown: Vec<Carried>) -> Subject {
+    let (mut verified, mut cookies, mut unknown) = (Vec::new(), Vec::new(), None);
+    for carried in shown {
+        match carried {
+            Carried::Nothing => {}
+            Carried::Rejected(why) => return Subject::assertion(peer, Credential::Rejected(why)),
+            Carried::Verified(token) => verified.push(*token),
+            Carried::Cookie(cookie) => cookies.push(cookie),
+            Carried::Foreign(why) => unknown = Some(why),
         }
     }
-    if verified.is_empty() { Credential::Absent } else { Credential::Verified(verified) }
+    Subject::assertion_beside(peer, verified, cookies, unknown)
 }
 
 fn pairs(entries: Option<&Entries<String>>) -> impl Iterator<Item = (String, String)> {

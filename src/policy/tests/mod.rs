@@ -9,6 +9,7 @@ mod injection;
 mod kept;
 mod language;
 mod lints;
+mod passing_over;
 mod properties;
 mod shadows;
 mod tracing;
