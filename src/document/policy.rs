@@ -44,6 +44,20 @@ pub struct TargetSpec {
     pub ports: Option<Spanned<Vec<Spanned<u16>>>>,
     /// What is accepted in paths although it has more than one reading: each says how the upstream reads it.
     pub paths: Option<PathsSpec>,
+    /// What goes upstream although it can name another method, path, host, scheme or port than the one that was decided about.
+    /// Left out: nothing.
+    pub keep: Option<Spanned<KeepSpec>>,
+}
+
+/// What goes upstream on an allow although frameworks act on it: write it only where the upstream does not listen to it, or
+/// where a proxy of yours writes it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct KeepSpec {
+    /// Override headers. Example: `headers: [x-forwarded-host]`.
+    pub headers: Option<Spanned<Texts>>,
+    /// Override parameters of the query. Example: `query: [_method]`.
+    pub query: Option<Spanned<Texts>>,
 }
 
 /// What is accepted in paths although it has more than one reading, by the allow rules of this target. Left out: such a

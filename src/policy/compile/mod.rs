@@ -17,6 +17,7 @@ pub(super) use during::{read_day, read_moment};
 pub(super) use fragments::{Fragments, Use};
 pub(super) use request::check_header_name;
 
+use super::duties::Keep;
 use super::host::HostPattern;
 use super::index::HostAnswer;
 use super::lint::{self, Believed};
@@ -70,6 +71,8 @@ pub(super) struct Target {
     pub(super) ports: Box<[u16]>,
     /// What is accepted in paths that is not canonical.
     pub(super) leniency: PathLeniency,
+    /// What goes upstream although it overrides the request line.
+    pub(super) keep: Option<Arc<Keep>>,
 }
 
 /// Where a rule was written, for lints.
@@ -206,7 +209,7 @@ impl<'a> Compiler<'a, '_> {
     }
 
     fn target(&mut self, spec: &Spanned<TargetSpec>) -> Target {
-        let TargetSpec { hosts, any_host, ports, paths } = &spec.value;
+        let TargetSpec { hosts, any_host, ports, paths, keep } = &spec.value;
         let any_host = any_host.as_ref().filter(|any| any.value);
         match (hosts, any_host) {
             (None, None) => {
@@ -229,7 +232,8 @@ impl<'a> Compiler<'a, '_> {
             port => Ok(port),
         });
         let leniency = paths.map_or_else(PathLeniency::default, leniency);
-        Target { hosts: hosts.into(), ports: ports.into(), leniency }
+        let keep = keep.as_ref().map(|keep| Arc::new(self.keep(keep)));
+        Target { hosts: hosts.into(), ports: ports.into(), leniency, keep }
     }
 
     /// Checks that a rule's name has the form of names and is not taken.

@@ -187,8 +187,8 @@ impl Source {
             }
             Self::RequestFullPath => text(target.map(|target| target.path.as_str())),
             Self::RequestPath(name) => text(capture(name, facts, target)),
-            // Repeated and unreadable headers are errors: which of the values counts is not guessed (P4, P7).
-            Self::RequestHeader(name) => text(facts.request.headers.single(name).ok().flatten()),
+            // What may be several values, or not what was sent, is an error: which of them counts is not guessed (P4, P7).
+            Self::RequestHeader(name) => text(facts.request.headers.only(name)),
             Self::Context(name) => {
                 text(facts.request.context_extensions.get(&**name).map(String::as_str))
             }
@@ -211,7 +211,7 @@ impl Source {
     /// Whether there is something, readable or not; none where even that cannot be told.
     pub(super) fn is_there(&self, facts: &Facts<'_>) -> Option<bool> {
         if let Self::RequestHeader(name) = self {
-            return Some(facts.request.headers.all(name).count() > 0);
+            return facts.request.headers.is_there(name);
         }
         if let Self::TokenClaim(keys) = self {
             let found = claim(facts.token?.claims(), keys);
