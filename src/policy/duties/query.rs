@@ -67,16 +67,20 @@ impl Copies {
             return copies;
         }
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let name = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
-            let mut readings = pair.split(';').map(|part| is_one_of(names, &name(part)));
-            let spelling = name(pair);
-            if readings.next() == Some(true) && !copies.spellings.contains(&spelling) {
-                copies.spellings.push(spelling);
+            let mut readings = pair.split(';').map(|part| is_one_of(names, name_of(part)));
+            let spelling = name_of(pair);
+            if readings.next() == Some(true) && !copies.spellings.iter().any(|own| own == spelling)
+            {
+                copies.spellings.push(spelling.to_owned());
             }
             copies.hidden |= readings.any(|found| found);
         }
         copies
     }
+}
+
+fn name_of(pair: &str) -> &str {
+    pair.split('=').next().unwrap_or_default()
 }
 
 fn is_one_of(names: &[&str], sent: &str) -> bool {

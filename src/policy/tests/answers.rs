@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::fixtures::*;
 use crate::authn::Subject;
 use crate::limits::MAX_INJECTED_VALUE_BYTES;
-use crate::policy::{Answer, Decision, Obligations, Permit, PolicySet};
+use crate::policy::{Answer, Decision, Obligations, PolicySet};
 use crate::request::{RequestView, TokenPlace};
 
 const ID: &str = "00000000000000000000000000000000";

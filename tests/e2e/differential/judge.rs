@@ -88,7 +88,7 @@ fn host(got: &Received) -> String {
     let hosts: Vec<&str> = got.values("host").collect();
     let [host] = hosts.as_slice() else { return format!("{hosts:?}") };
     let name = host.rsplit_once(':').map_or(*host, |(name, _)| name);
-    name.to_ascii_lowercase()
+    name.trim_end_matches('.').to_ascii_lowercase()
 }
 
 /// As the laxest reader sees them: decoded as often as it can be, split at everything that splits, parameters cut, dots
