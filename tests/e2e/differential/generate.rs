@@ -185,7 +185,7 @@ impl Seed {
 
     /// The one that is usual most of the time, so that requests are odd in a few places and not everywhere.
     fn mostly(&mut self, usual: &'static str, odd: &'static [&'static str]) -> &'static str {
-        if self.below(3) > 0 { usual } else { *self.one(odd) }
+        if self.below(4) > 0 { usual } else { *self.one(odd) }
     }
 
     pub(super) fn request(&mut self) -> Sketch {
@@ -197,7 +197,7 @@ impl Seed {
         if self.below(4) > 0 {
             headers.push(("x-tenant".to_owned(), "acme".to_owned()));
         }
-        for _ in 0..self.below(4) {
+        for _ in 0..self.below(3) {
             let (name, value) = self.one(&HEADERS);
             headers.push(((*name).to_owned(), (*value).to_owned()));
         }

@@ -120,7 +120,7 @@ async fn whatever_reaches_the_upstream_is_what_was_decided_about() {
         assert!(wrong.is_empty(), "seed {seed}, {changes:?}:\n{}", wrong.join("\n\n"));
         assert_eq!(stage.upstream.requests(), arrived, "nothing arrived without an answer");
         println!("{changes:?}: {arrived} of {PER_STAGE} arrived");
-        assert!(arrived > 40, "{arrived} of {PER_STAGE} arrived, seed {seed}");
+        assert!(arrived > 25, "{arrived} of {PER_STAGE} arrived, seed {seed}");
         stage.strike().await.unwrap();
     }
 }
