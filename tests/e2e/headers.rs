@@ -309,3 +309,23 @@ async fn many_headers_are_no_reason_to_fail() {
     }
     stage.strike().await.unwrap();
 }
+
+/// P136: where the limit is raised, as the documentation shows it, as many more may be changed.
+#[tokio::test]
+async fn the_limit_of_headers_can_be_raised() {
+    const RAISED: (&str, &str) = (
+        "headers_with_underscores_action: REJECT_REQUEST",
+        r"headers_with_underscores_action: REJECT_REQUEST
+                  max_headers_count: 120",
+    );
+    let Some(props) = props(&[RAISED]) else { return };
+    let folder = Folder::temporary().unwrap();
+    let stage = envoy::raise(&props, &folder).await;
+    let client = stage.client(None).unwrap();
+    let request = (1..100).fold(Request::get(HOST, "/open"), |request, n| {
+        request.header(format!("x-client-{n}"), "1")
+    });
+    let answer = client.send(&request.header("x-host", "other")).await.unwrap();
+    assert_eq!(received(&answer).values("x-host").count(), 0);
+    stage.strike().await.unwrap();
+}
