@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::duties::{
     Copies, FAILURE_MODE_HEADER, OVERRIDE_HEADERS, OVERRIDE_PARAMETERS, Obligations, PROXY_HEADERS,
+    has_many_spellings,
 };
 use super::rule::Rule;
 use crate::reason::{Reason, Rejection};
@@ -20,7 +21,8 @@ pub(super) struct Strip {
     injected: HeaderNames,
     overrides: HeaderNames,
     proxies: HeaderNames,
-    /// All of them, each in every mixture of `-` and `_`: for proxies that may not show every header (P131).
+    /// All of them, each in every mixture of `-` and `_`, and the other mixtures of what rules read: for proxies that may not
+    /// show every header (P131).
     unseen: Arc<[String]>,
     none: Arc<[String]>,
     query: Box<[String]>,
@@ -38,7 +40,9 @@ impl Strip {
     /// Of all `rules`, those in shadow included: no caller must be able to tell which are.
     pub(super) fn of<'r>(rules: impl Iterator<Item = &'r Rule>) -> Self {
         let (mut headers, mut query) = (BTreeSet::new(), BTreeSet::new());
+        let mut read = BTreeSet::new();
         for rule in rules {
+            read.extend(rule.headers().filter(|name| !has_many_spellings(name)));
             headers.extend(rule.duties.request_headers());
             query.extend(rule.duties.query.iter().map(|set| &*set.name));
         }
@@ -46,6 +50,10 @@ impl Strip {
         let unseen = unseen.chain([FAILURE_MODE_HEADER.to_owned()]);
         let of_proxies = PROXY_HEADERS.into_iter().flat_map(header_spellings);
         let of_proxies = of_proxies.filter(|own| !PROXY_HEADERS.contains(&own.as_str()));
+        // A spelling that is not shown no rule can be about.
+        let others = read.iter().copied().flat_map(header_spellings);
+        let others = others.filter(|own| !read.contains(own.as_str()));
+        let unseen = unseen.chain(others);
         Self {
             unseen: unseen.chain(of_proxies).collect::<BTreeSet<_>>().into_iter().collect(),
             none: Arc::default(),

@@ -42,6 +42,9 @@ const ENCODINGS: [(&str, Encoding); 3] =
 const NOT_UNRESERVED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// What is wrong with a template, and what to do.
+type Wrong = (String, Option<String>);
+
 /// A value cannot be sent: it is too long, or has a character that could end the header or mean something else to
 /// another reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +54,7 @@ pub(super) struct Unsafe;
 
 impl Template {
     /// Reads a template; the error says what is wrong with it and what to do.
-    pub(super) fn parse(text: &str) -> Result<Self, (String, Option<String>)> {
+    pub(super) fn parse(text: &str) -> Result<Self, Wrong> {
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -224,9 +227,7 @@ fn take_literal(literal: &mut String) -> Option<Part> {
 }
 
 /// Reads `{variable}` at the start of `text`; gives what follows it.
-fn take_variable(
-    text: &str,
-) -> Result<(Variable, Option<Encoding>, &str), (String, Option<String>)> {
+fn take_variable(text: &str) -> Result<(Variable, Option<Encoding>, &str), Wrong> {
     let Some((whole, after)) = text.strip_prefix('{').and_then(|text| text.split_once('}')) else {
         let help = String::from("write `{{` and `}}` for braces that are text");
         return Err((String::from("a brace is not closed, or was not opened"), Some(help)));
@@ -257,7 +258,7 @@ fn take_variable(
 // === impl Encoding ===
 
 impl Encoding {
-    fn parse(name: &str) -> Result<Self, (String, Option<String>)> {
+    fn parse(name: &str) -> Result<Self, Wrong> {
         let found = ENCODINGS.iter().find(|(own, _)| *own == name);
         found.map(|(_, encoding)| *encoding).ok_or_else(|| {
             let help = String::from("known are: base64url, hex, percent");

@@ -148,6 +148,11 @@ impl Source {
         String::from("now")
     }
 
+    /// The header that it is about.
+    pub(super) fn header(&self) -> Option<&str> {
+        if let Self::RequestHeader(name) = self { Some(name) } else { None }
+    }
+
     /// Whether its value may be shown to whoever explains a decision: what callers put into headers and claims may be about
     /// people, or secret.
     pub(super) const fn is_open(&self) -> bool {

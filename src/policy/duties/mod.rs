@@ -5,7 +5,7 @@ mod names;
 mod overrides;
 mod query;
 
-pub(super) use names::{check_injected, check_removal, check_response_name};
+pub(super) use names::{check_injected, check_removal, check_response_name, has_many_spellings};
 pub(super) use overrides::{
     FAILURE_MODE_HEADER, OVERRIDE_HEADERS, OVERRIDE_PARAMETERS, PROXY_HEADERS,
 };

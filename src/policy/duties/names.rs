@@ -96,8 +96,9 @@ pub(in crate::policy) fn check_injected(
     Ok(lower)
 }
 
-fn has_many_spellings(name: &str) -> bool {
-    name.bytes().filter(|b| *b == b'-').count() > MAX_INJECTED_NAME_HYPHENS
+/// Whether `-` and `_` can be mixed in it in more ways than can be listed.
+pub(in crate::policy) fn has_many_spellings(name: &str) -> bool {
+    name.bytes().filter(|b| matches!(b, b'-' | b'_')).count() > MAX_INJECTED_NAME_HYPHENS
 }
 
 /// Checks the name of a header that a rule wants to set on an answer; gives it in lower case.

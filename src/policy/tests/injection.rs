@@ -132,6 +132,21 @@ fn the_callers_copies_of_injected_headers_are_removed() {
     );
 }
 
+/// P131: where not every header is shown, other spellings of those that rules read do not go upstream: no rule can be about
+/// them.
+#[test]
+fn unseen_spellings_of_what_rules_read_are_removed() {
+    let set = rules(&[
+        "{ name: a, effect: deny, headers: [{ name: x-debug, any: { equals: '1' } }] }",
+        "{ name: b, effect: deny, when: '\"x-stage\" in request.headers && request.headers[\"x-stage\"] == \"1\"' }",
+        "{ name: c, effect: allow, public: true }",
+    ]);
+    let permit = allowed(&set, &nobody(), &get("/"));
+    let has = |name: &str| permit.strip().iter().any(|own| own == name);
+    assert!(has("x_debug") && has("x_stage") && !has("x-debug") && !has("x-stage"));
+    assert!(allowed(&set, &nobody(), &shown_whole(get("/"))).strip().is_empty());
+}
+
 /// P133: what overrides the request line is removed on every allow, in every spelling; what a target keeps, it keeps as it is
 /// spelled, and in its own rules alone.
 #[test]
