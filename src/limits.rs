@@ -244,6 +244,10 @@ pub const MAX_INJECTED_VALUE_BYTES: usize = 8 * 1024;
 /// Most headers, query parameters, members of the metadata or claims that one rule sets.
 pub const MAX_INJECTIONS: usize = 32;
 
+/// Most `-` in the name of a request header that a rule sets or removes. An allow removes the caller's copies in each mixture of `-`
+/// and `_`: 32 names for five.
+pub const MAX_INJECTED_NAME_HYPHENS: usize = 5;
+
 /// Most annotations that a rule and its policy note together: they go with every decision into the audit log.
 pub const MAX_ANNOTATIONS: usize = 16;
 

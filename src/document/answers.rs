@@ -17,7 +17,8 @@ pub struct InjectSpec {
     /// Headers of the upstream's answer to the caller: templates by name. Example:
     /// `responseHeaders: { x-tenant: "{token.claims./tenant}" }`.
     pub response_headers: Option<Spanned<Entries<String>>>,
-    /// Query parameters for the upstream: templates by name. Values are percent-encoded. Example:
+    /// Query parameters for the upstream: templates by name. Envoy sets letters, digits and `*-._` only: encode the rest with
+    /// `|base64url` or `|hex`. Example:
     /// `query: { tenant: "{token.claims./tenant}" }`.
     pub query: Option<Spanned<Entries<String>>>,
     /// Dynamic metadata of Envoy, for its access log and other filters: templates by name. A value that is one variable

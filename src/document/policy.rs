@@ -47,6 +47,9 @@ pub struct TargetSpec {
     /// Whose tokens count here. Left out: those of every issuer, and any other is refused. Example:
     /// `tokens: { issuers: [corp], others: ignored }`.
     pub tokens: Option<Spanned<TargetTokensSpec>>,
+    /// What goes upstream although it can name another method, path, host, scheme or port than the one that was decided about.
+    /// Left out: nothing.
+    pub keep: Option<Spanned<KeepSpec>>,
 }
 
 /// Whose tokens count at a target. Where several policies are about one host, a token is ignored only if all of them ignore it.
@@ -70,6 +73,17 @@ pub enum RejectedSpec {
     Refused,
     /// It counts as absent.
     Ignored,
+}
+
+/// What goes upstream on an allow although frameworks act on it: write it only where the upstream does not listen to it, or
+/// where a proxy of yours writes it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct KeepSpec {
+    /// Override headers. Example: `headers: [x-forwarded-host]`.
+    pub headers: Option<Spanned<Texts>>,
+    /// Override parameters of the query. Example: `query: [_method]`.
+    pub query: Option<Spanned<Texts>>,
 }
 
 /// What is accepted in paths although it has more than one reading, by the allow rules of this target. Left out: such a

@@ -14,7 +14,7 @@ use crate::envoy::server::{Counted, ListenerStatus};
 use crate::envoy::{decode, encode};
 use crate::pdp::{Kept, Observer, Outcome, Pdp, Pinned, Recorder};
 use crate::reason::Reason;
-use crate::request::{CredentialHeaders, RequestView};
+use crate::request::{CredentialHeaders, RequestView, Shown};
 
 /// Answers checks.
 #[derive(Clone, Debug)]
@@ -24,6 +24,7 @@ pub struct CheckService {
     recorder: Option<Arc<dyn Recorder>>,
     status: Arc<ListenerStatus>,
     most: usize,
+    shown: Shown,
 }
 
 /// A check that is on its way to its answer.
@@ -49,8 +50,8 @@ impl CheckService {
     /// A service that decides by `pdp` and tells `observers`.
     #[must_use]
     pub fn new(pdp: Arc<Pdp>, observers: Vec<Arc<dyn Observer>>) -> Self {
-        let (recorder, status) = (None, Arc::default());
-        Self { pdp, observers: observers.into(), recorder, status, most: usize::MAX }
+        let (recorder, status, shown) = (None, Arc::default(), Shown::default());
+        Self { pdp, observers: observers.into(), recorder, status, most: usize::MAX, shown }
     }
 
     /// The same that has every decision recorded.
@@ -64,6 +65,12 @@ impl CheckService {
     #[must_use]
     pub fn at_most(self, checks: usize) -> Self {
         Self { most: checks, ..self }
+    }
+
+    /// The same that is asked by proxies that show these of a request's headers.
+    #[must_use]
+    pub fn shown(self, shown: Shown) -> Self {
+        Self { shown, ..self }
     }
 
     /// How the listener that it answers on is doing.
@@ -94,7 +101,10 @@ impl CheckService {
     pub(super) async fn conclude(&self, arrival: Arrival, received: Received) -> Bytes {
         let pdp = self.pdp.pin_until(arrival.deadline);
         let (view, outcome) = match received.and_then(|message| decode(message, pdp.sealed())) {
-            Ok((view, credentials)) => {
+            Ok((mut view, credentials)) => {
+                if self.shown == Shown::Some {
+                    view.headers = view.headers.with_shown(Shown::Some);
+                }
                 let outcome = decide(&pdp, &view, credentials).await;
                 (view, outcome)
             }

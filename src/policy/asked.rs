@@ -3,6 +3,8 @@
 //!
 //! Every check is matched by name, so that a new one cannot be left out of what `explain` tells.
 
+use std::collections::BTreeSet;
+
 use super::DecisionRequest;
 use super::check::Check;
 use super::condition::Operand;
@@ -149,7 +151,14 @@ impl<'a> Asked<'a> {
                 let value = request.context_extensions.get(name).cloned();
                 one(&format!("context.{name}"), Sight::open(value))
             }
-            Check::Header(name) => one(&format!("header {name}"), lines(&request.headers, name)),
+            Check::Header(name) => {
+                // Of a name that upstreams may read as the same one, the value is looked at as well.
+                let spelled = request.headers.spellings(name).map(|(own, _)| own);
+                let names: BTreeSet<&str> = spelled.filter(|own| *own != name).collect();
+                let names = std::iter::once(name).chain(names);
+                let fact = |own| one(&format!("header {own}"), lines(&request.headers, own));
+                names.flat_map(fact).collect()
+            }
             Check::Query(name) => {
                 let query = request.target.as_ref().ok().and_then(|t| t.query.as_deref());
                 one(&format!("query {name}"), query.map_or(Sight::Absent, Sight::text))

@@ -117,6 +117,12 @@ impl Rule {
         Ok(Fit { rule: self, host, template })
     }
 
+    /// The request headers that it reads.
+    pub(super) fn headers(&self) -> impl Iterator<Item = &str> {
+        let conditions = self.when.iter().flat_map(|condition| condition.headers());
+        self.headers.iter().map(|header| &*header.name).chain(conditions)
+    }
+
     /// Everything that keeps the rule, found by its host, from being about the request.
     pub(super) fn mismatches(&self, request: &RequestView, target: &Target) -> Vec<Mismatch> {
         let matches = self.paths.is_empty() || self.template(target).is_some();

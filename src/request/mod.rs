@@ -9,6 +9,7 @@ mod credentials;
 mod headers;
 mod parameters;
 mod path;
+mod spelling;
 mod target;
 mod text;
 mod trace_parent;
@@ -16,9 +17,12 @@ mod url;
 
 pub use attributes::{Body, Endpoint};
 pub use credentials::{CredentialHeaders, SealedNames, TokenPlace};
-pub use headers::{HeaderValue, Headers};
+pub use headers::{HeaderForm, HeaderValue, Headers, Shown};
 pub use parameters::SealedParameters;
 pub use path::{CanonicalPath, PathLeniency};
+pub use spelling::{
+    HeaderNames, header_spellings, is_spelling_of_header, is_spelling_of_parameter,
+};
 pub use target::{Host, Target};
 pub use text::Text;
 pub use trace_parent::TraceParent;

@@ -4,8 +4,13 @@ use countersign::demo::envoy::SIDECAR_MTLS;
 
 const DOCS: &str = include_str!("../../docs/envoy.md");
 
-/// Where each line of the page's YAML has to come from: the shipped file, or the tests of the listeners and replicas.
-const TESTED: [&str; 3] = [SIDECAR_MTLS, include_str!("listeners.rs"), include_str!("replicas.rs")];
+/// Where each line of the page's YAML has to come from: the shipped file, or the tests of headers, listeners and replicas.
+const TESTED: [&str; 4] = [
+    SIDECAR_MTLS,
+    include_str!("headers.rs"),
+    include_str!("listeners.rs"),
+    include_str!("replicas.rs"),
+];
 
 #[test]
 fn every_line_of_yaml_in_the_docs_is_run_by_a_test() {
@@ -21,5 +26,5 @@ fn every_line_of_yaml_in_the_docs_is_run_by_a_test() {
             assert!(known, "`{line}` is in the docs and in no test");
         }
     }
-    assert_eq!(blocks, 5);
+    assert_eq!(blocks, 6);
 }

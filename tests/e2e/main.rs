@@ -16,6 +16,8 @@ mod comparison;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 #[path = "../drill/mod.rs"]
@@ -28,6 +30,8 @@ mod explain;
 mod fail_closed;
 #[cfg(test)]
 mod footprint;
+#[cfg(test)]
+mod headers;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub(super) use during::{read_day, read_moment};
 pub(super) use fragments::{Fragments, Use};
 pub(super) use request::check_header_name;
 
+use super::duties::Keep;
 use super::host::HostPattern;
 use super::index::HostAnswer;
 use super::lint::{self, Believed};
@@ -75,6 +76,8 @@ pub(super) struct Target {
     pub(super) leniency: PathLeniency,
     /// The issuers whose tokens count, where others are ignored.
     pub(super) counting: Option<Box<[Box<str>]>>,
+    /// What goes upstream although it overrides the request line.
+    pub(super) keep: Option<Arc<Keep>>,
 }
 
 /// Where a rule was written, for lints.
@@ -234,7 +237,7 @@ impl<'a> Compiler<'a, '_> {
     }
 
     fn target(&mut self, spec: &Spanned<TargetSpec>) -> Target {
-        let TargetSpec { hosts, any_host, ports, paths, tokens } = &spec.value;
+        let TargetSpec { hosts, any_host, ports, paths, tokens, keep } = &spec.value;
         let any_host = any_host.as_ref().filter(|any| any.value);
         match (hosts, any_host) {
             (None, None) => {
@@ -258,7 +261,8 @@ impl<'a> Compiler<'a, '_> {
         });
         let leniency = paths.map_or_else(PathLeniency::default, leniency);
         let counting = tokens.as_ref().and_then(|tokens| self.counting(tokens));
-        Target { hosts: hosts.into(), ports: ports.into(), leniency, counting }
+        let keep = keep.as_ref().map(|keep| Arc::new(self.keep(keep)));
+        Target { hosts: hosts.into(), ports: ports.into(), leniency, counting, keep }
     }
 
     /// The issuers whose tokens count at the target, where those of others are ignored.

@@ -8,6 +8,7 @@ use crate::document::policy::{BindingSpec, EffectSpec, ModeSpec, RejectedSpec, R
 use crate::policy::annotations::Annotations;
 use crate::policy::answer::CustomAnswer;
 use crate::policy::decision::RuleName;
+use crate::policy::duties::Duties;
 use crate::policy::rule::{Effect, Mode, Rule};
 
 impl<'a> Compiler<'a, '_> {
@@ -35,7 +36,7 @@ impl<'a> Compiler<'a, '_> {
             mode: spec.mode.into(),
             ports: target.ports.clone(),
             methods,
-            duties: self.duties(spec, &paths),
+            duties: Duties { keep: target.keep.clone(), ..self.duties(spec, &paths) },
             answer: match &spec.deny {
                 Some(deny) => Some(self.denial(deny)),
                 None => answer.cloned(),

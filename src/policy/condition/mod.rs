@@ -92,6 +92,11 @@ impl Condition {
         &self.text
     }
 
+    /// The headers that it reads.
+    pub(super) fn headers(&self) -> impl Iterator<Item = &str> {
+        self.slots.iter().filter_map(|slot| slot.source()?.header())
+    }
+
     /// Whether it is the same for every request.
     pub(super) fn is_constant(&self) -> bool {
         self.slots.iter().all(|slot| matches!(slot, Slot::Pattern(_)))

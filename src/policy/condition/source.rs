@@ -151,6 +151,11 @@ impl Source {
         String::from("now")
     }
 
+    /// The header that it is about.
+    pub(super) fn header(&self) -> Option<&str> {
+        if let Self::RequestHeader(name) = self { Some(name) } else { None }
+    }
+
     /// Whether its value may be shown to whoever explains a decision: what callers put into headers and claims may be about
     /// people, or secret.
     pub(super) const fn is_open(&self) -> bool {
@@ -191,8 +196,8 @@ impl Source {
             }
             Self::RequestFullPath => text(target.map(|target| target.path.as_str())),
             Self::RequestPath(name) => text(capture(name, facts, target)),
-            // Repeated and unreadable headers are errors: which of the values counts is not guessed (P4, P7).
-            Self::RequestHeader(name) => text(facts.request.headers.single(name).ok().flatten()),
+            // What may be several values, or not what was sent, is an error: which of them counts is not guessed (P4, P7).
+            Self::RequestHeader(name) => text(facts.request.headers.only(name)),
             Self::Context(name) => {
                 text(facts.request.context_extensions.get(&**name).map(String::as_str))
             }
@@ -220,7 +225,7 @@ impl Source {
     /// Whether there is something, readable or not; none where even that cannot be told.
     pub(super) fn is_there(&self, facts: &Facts<'_>) -> Option<bool> {
         if let Self::RequestHeader(name) = self {
-            return Some(facts.request.headers.all(name).count() > 0);
+            return facts.request.headers.is_there(name);
         }
         if let Self::TokenClaim(keys) = self {
             let found = claim(facts.token?.claims(), keys);

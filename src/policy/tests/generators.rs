@@ -127,7 +127,7 @@ const TIMES: [&str; 5] = [
 const DUTIES: [&str; 5] = [
     "inject: { headers: { x-tenant: '{token.claims./tenant}', x-note: '{token.claims./note}' } }",
     "inject: { headers: { x-decision: '{decision.id}' }, responseHeaders: { x-note: '{token.claims./note}' } }",
-    "inject: { query: { tenant: 't {token.claims./tenant}' }, metadata: { note: '{token.claims./note}', groups: '{token.claims./groups}' } }",
+    "inject: { query: { tenant: 't.{token.claims./tenant|hex}' }, metadata: { note: '{token.claims./note}', groups: '{token.claims./groups}' } }",
     "inject: { assertion: { header: x-caller, audience: orders, claims: { note: '{token.claims./note}' } } }",
     "remove: { token: true, headers: [x-h], query: [q] }",
 ];

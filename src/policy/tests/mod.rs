@@ -3,6 +3,7 @@
 mod annotations;
 mod answers;
 mod decisions;
+mod encodings;
 pub(super) mod fixtures;
 mod generators;
 mod injection;
