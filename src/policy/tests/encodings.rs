@@ -16,15 +16,15 @@ const VALUES: [&str; 16] = [
     "11",
 ];
 
-type Lines = Vec<(&'static str, &'static str)>;
+type Line = (&'static str, &'static str);
 
-fn lines() -> impl Strategy<Value = Lines> {
+fn lines() -> impl Strategy<Value = Vec<Line>> {
     vec((select(&NAMES[..]), select(&VALUES[..])), 0..5)
 }
 
 /// As Envoy does where raw headers are not asked for: lines of one name by a comma, but those that it keeps as one line
 /// anyway.
-fn joined(lines: &Lines) -> Headers {
+fn joined(lines: &[Line]) -> Headers {
     let mut all: Vec<(String, String)> = Vec::new();
     for (name, value) in lines {
         let name = name.to_ascii_lowercase();
@@ -38,7 +38,7 @@ fn joined(lines: &Lines) -> Headers {
 }
 
 /// Line by line, but for what Envoy keeps as one line in any case.
-fn apart(lines: &Lines) -> Headers {
+fn apart(lines: &[Line]) -> Headers {
     let agents = lines.iter().filter(|(name, _)| *name == "user-agent");
     let agents: Vec<&str> = agents.map(|(_, value)| *value).collect();
     let others = lines.iter().filter(|(name, _)| *name != "user-agent");
