@@ -36,11 +36,17 @@ pub struct PolicySpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TargetSpec {
-    /// Hosts: exact, or with one leading wildcard label as in `*.example.com`.
+    /// Hosts: exact, or with one leading wildcard label as in `*.example.com`. A request whose host has a port or a trailing
+    /// dot is of none of them, unless one is written in that form, as in `orders.example.com:8443`: a proxy may route each
+    /// form to another place.
     pub hosts: Option<Spanned<Texts>>,
     /// Instead of `hosts`: `true` for every host.
     pub any_host: Option<Spanned<bool>>,
-    /// Ports of the authority. Left out: every port.
+    /// `true` where the proxy takes no notice of the port that a caller writes behind the host (Envoy's
+    /// `ignore_port_in_host_matching`, as in Istio): requests with any port in their host are of this target.
+    pub any_authority_port: Option<Spanned<bool>>,
+    /// Ports of the connection that the request came by, as the proxy tells them: not what the caller writes behind the
+    /// host. Where the proxy does not tell, allow rules do not match, and deny rules do. Left out: every port.
     pub ports: Option<Spanned<Vec<Spanned<u16>>>>,
     /// What is accepted in paths although it has more than one reading: each says how the upstream reads it.
     pub paths: Option<PathsSpec>,

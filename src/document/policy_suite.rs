@@ -113,9 +113,10 @@ pub struct RequestFixture {
     pub scheme: Option<String>,
     /// Headers; values are texts. Those that carry credentials are left out, as a server does: say `peer` and `token`.
     pub headers: Option<Entries<String>>,
-    /// The address that the connection comes from.
+    /// The address that the connection comes from, alone or with its port.
     pub source: Option<Spanned<String>>,
-    /// The address that the connection goes to.
+    /// The address that the connection goes to, alone or with its port as in `10.0.0.7:8443`. `target.ports` are about that
+    /// port.
     pub destination: Option<Spanned<String>>,
     /// What the proxy's configuration attaches to the route.
     pub context_extensions: Option<Entries<String>>,

@@ -55,6 +55,7 @@ pub(super) fn evaluate<T: Trace>(
 /// where no rule needs one.
 fn admissible<'a>(index: &Index, question: &DecisionRequest<'a>) -> Result<&'a Target, Rejection> {
     let target = question.request.target.as_ref().map_err(Clone::clone)?;
+    refuse_other_forms(index, target)?;
     refuse_more_readings(index, target)?;
     let subject = question.subject;
     if let Some(rejection) = subject.peer().rejection().or_else(|| subject.tokens().rejection()) {
@@ -66,10 +67,22 @@ fn admissible<'a>(index: &Index, question: &DecisionRequest<'a>) -> Result<&'a T
     Ok(target)
 }
 
+/// The host decided about is the host that the proxy routes: an authority with a port or a trailing dot is denied, unless an
+/// allow rule for the host asks for it in that form.
+fn refuse_other_forms(index: &Index, target: &Target) -> Result<(), Rejection> {
+    let Some(refusal) = target.form.refusal() else { return Ok(()) };
+    let asks = |rule: &Rule| rule.effect == Effect::Allow && rule.is_about_form(target);
+    match index.of_host(&target.host).any(|(_, rule)| asks(rule)) {
+        true => Ok(()),
+        false => Err(refusal),
+    }
+}
+
 /// Invariant 5: a path that has more than one reading is denied, unless an allow rule for it says how the upstream reads it.
 fn refuse_more_readings(index: &Index, target: &Target) -> Result<(), Rejection> {
     let leniency = target.path.leniency();
-    let accepts = |rule: &Rule| rule.effect == Effect::Allow && rule.leniency.covers(leniency);
+    let accepts =
+        |rule: &Rule| rule.effect == Effect::Allow && rule.target.leniency.covers(leniency);
     let some_rule_accepts = || {
         index.leniency().covers(leniency) && index.candidates(target).any(|(_, rule)| accepts(rule))
     };

@@ -1,6 +1,7 @@
 //! Doubts about rules that are right by the letter: warnings, which keep nothing from being used.
 
 mod across;
+mod hearsay;
 mod outdated;
 mod reach;
 mod unasked;
@@ -9,7 +10,7 @@ mod width;
 use std::collections::HashSet;
 
 use super::compile::Written;
-use super::host::HostPattern;
+use super::host::AuthorityPattern;
 use super::path::PathTemplate;
 use super::rule::{Effect, Rule};
 use crate::document::policy::Texts;
@@ -45,6 +46,7 @@ pub(super) fn lint(
         problems.extend(repetitions(written));
         problems.extend(odd_condition(written, rule));
         problems.extend(reach::out_of_reach(written, rule));
+        problems.extend(hearsay::of(written, rule));
     }
     problems.extend(written.first().into_iter().flat_map(repeated_hosts));
     problems
@@ -156,7 +158,7 @@ fn repeated_hosts(written: &Written<'_>) -> Vec<Diagnostic> {
     let texts = written.policy.target.value.hosts.as_ref();
     let texts = texts.map(|texts| texts.value.as_slice()).unwrap_or_default();
     let hosts = &written.target.hosts;
-    let covered = |(at, (text, host)): (usize, (&Spanned<String>, &HostPattern))| {
+    let covered = |(at, (text, host)): (usize, (&Spanned<String>, &AuthorityPattern))| {
         let mut others = hosts.iter().zip(texts).enumerate();
         let (_, (_, other)) = others.find(|(other_at, (other, _))| {
             other.covers(host) && (*other != host || *other_at < at)

@@ -32,6 +32,7 @@ mod rule;
 mod step_up;
 mod strip;
 mod suite;
+mod target;
 mod template;
 mod text;
 mod token;

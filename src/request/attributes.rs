@@ -1,6 +1,6 @@
 //! Addresses and the body, as the policy enforcement point describes them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
@@ -9,12 +9,28 @@ use crate::request::Text;
 /// One end of the connection that carried the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Its address, where it is an IP address.
+    /// Its address, where it is an IP address. Port 0 stands for a port that is not known.
     pub address: Option<SocketAddr>,
     /// Its principal as the proxy names it: a URI SAN, else a DNS SAN, else a Subject, so it is text and not an
     /// identity (P46). For the source this is evidence and is kept in
     /// [`CredentialHeaders`](crate::request::CredentialHeaders) instead.
     pub principal: Option<Text>,
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// Its IP address; `::ffff:10.0.0.1` is `10.0.0.1`.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.address.map(|address| address.ip().to_canonical())
+    }
+
+    /// Its port. Pipes and internal connections have none.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.address.map(|address| address.port()).filter(|port| *port != 0)
+    }
 }
 
 /// The request's body as far as it was sent to us.

@@ -19,7 +19,7 @@ pub use credentials::{CredentialHeaders, SealedNames, TokenPlace};
 pub use headers::{HeaderValue, Headers};
 pub use parameters::SealedParameters;
 pub use path::{CanonicalPath, PathLeniency};
-pub use target::{Host, Target};
+pub use target::{Host, HostForm, Target};
 pub use text::Text;
 pub use trace_parent::TraceParent;
 pub use url::{NormalUrl, Origin, RequestLine};

@@ -61,7 +61,7 @@ fn the_time_of_the_proxy_is_kept() {
 fn the_target_is_canonical() {
     let (view, _) = decoded(http());
     let target = view.target.unwrap();
-    assert_eq!((target.host.as_str(), target.port), ("orders.example", Some(8443)));
+    assert_eq!((target.host.as_str(), target.form.port), ("orders.example", Some(8443)));
     assert_eq!((target.path.as_str(), target.query.as_deref()), ("/v1/orders/17", Some("full=1")));
 }
 

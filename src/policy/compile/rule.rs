@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use super::{Compiler, Target, read_day};
+use super::{Compiler, read_day};
 use crate::document::Spanned;
 use crate::document::policy::{BindingSpec, EffectSpec, ModeSpec, RuleSpec};
 use crate::policy::annotations::Annotations;
 use crate::policy::answer::CustomAnswer;
 use crate::policy::decision::RuleName;
 use crate::policy::rule::{Effect, Mode, Rule};
+use crate::policy::target::PolicyTarget;
 
 impl<'a> Compiler<'a, '_> {
     /// The rule that `spec` says, of a policy that tells those whom it denies `answer`.
     pub(super) fn rule(
         &mut self,
         spec: &'a RuleSpec,
-        target: &Target,
+        target: &Arc<PolicyTarget>,
         answer: Option<&Arc<CustomAnswer>>,
     ) -> Rule {
         self.identity_is_asked_for(spec);
@@ -33,7 +34,7 @@ impl<'a> Compiler<'a, '_> {
             annotations: Annotations::default(),
             effect: spec.effect.value.into(),
             mode: spec.mode.into(),
-            ports: target.ports.clone(),
+            target: Arc::clone(target),
             methods,
             duties: self.duties(spec, &paths),
             answer: match &spec.deny {
@@ -45,7 +46,6 @@ impl<'a> Compiler<'a, '_> {
             source: self.source(spec.source.as_ref()),
             destination: self.destination(spec.destination.as_ref()),
             during: spec.during.as_ref().map(|during| self.during(during).into()),
-            leniency: target.leniency,
             context_extensions: self.context_extensions(spec.context_extensions.as_ref()),
             headers: self.headers(spec.headers.as_ref()),
             query: self.query(spec.query.as_ref()),

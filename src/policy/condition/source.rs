@@ -1,5 +1,7 @@
 //! Where the values of a condition come from: the documented variables, each with its kind.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value};
 
 use super::kind::Kind;
@@ -13,13 +15,20 @@ pub(super) enum Source {
     RequestMethod,
     RequestScheme,
     RequestHost,
-    RequestPort,
+    /// The port that the caller writes behind the host.
+    RequestAuthorityPort,
     /// The whole path as sent, without the query.
     RequestFullPath,
     /// A capture of the path template.
     RequestPath(Box<str>),
     /// The only value of a header, by its lower-case name.
     RequestHeader(Box<str>),
+    /// The port that the connection went to.
+    ConnectionPort,
+    /// The address that the connection went to.
+    ConnectionDestination,
+    /// The address that the connection came from.
+    ConnectionSource,
     /// A context extension.
     Context(Box<str>),
     TokenSubject,
@@ -44,18 +53,22 @@ pub(super) enum Source {
 #[derive(Clone, Debug)]
 pub(super) enum Found<'a> {
     Text(&'a str),
+    Address(IpAddr),
     Int(i64),
     Texts(&'a [String]),
     Json(&'a Value),
 }
 
 /// Fields without a parameter, by their whole names.
-pub(super) const FIELDS: [(&str, Source); 16] = [
+pub(super) const FIELDS: [(&str, Source); 19] = [
     ("request.method", Source::RequestMethod),
     ("request.scheme", Source::RequestScheme),
     ("request.host", Source::RequestHost),
-    ("request.port", Source::RequestPort),
+    ("request.authorityPort", Source::RequestAuthorityPort),
     ("request.fullPath", Source::RequestFullPath),
+    ("connection.port", Source::ConnectionPort),
+    ("connection.destination", Source::ConnectionDestination),
+    ("connection.source", Source::ConnectionSource),
     ("token.sub", Source::TokenSubject),
     ("token.client", Source::TokenClient),
     ("token.iss", Source::TokenIssuer),
@@ -84,6 +97,8 @@ impl Source {
             | Self::RequestFullPath
             | Self::RequestPath(_)
             | Self::RequestHeader(_)
+            | Self::ConnectionDestination
+            | Self::ConnectionSource
             | Self::Context(_)
             | Self::TokenSubject
             | Self::TokenClient
@@ -92,7 +107,9 @@ impl Source {
             | Self::PeerSpiffe
             | Self::PeerTrustDomain
             | Self::PeerEvidence => Kind::Text,
-            Self::RequestPort | Self::TokenExpires | Self::Now => Kind::Int,
+            Self::RequestAuthorityPort | Self::ConnectionPort | Self::TokenExpires | Self::Now => {
+                Kind::Int
+            }
             Self::TokenScopes | Self::TokenAudiences | Self::PeerDns => Kind::List,
             Self::TokenClaim(_) => Kind::Any,
         }
@@ -112,7 +129,10 @@ impl Source {
             Self::RequestMethod
             | Self::RequestScheme
             | Self::RequestHost
-            | Self::RequestPort
+            | Self::RequestAuthorityPort
+            | Self::ConnectionPort
+            | Self::ConnectionDestination
+            | Self::ConnectionSource
             | Self::RequestFullPath
             | Self::RequestPath(_)
             | Self::TokenSubject
@@ -156,7 +176,10 @@ impl Source {
             Self::RequestMethod
             | Self::RequestScheme
             | Self::RequestHost
-            | Self::RequestPort
+            | Self::RequestAuthorityPort
+            | Self::ConnectionPort
+            | Self::ConnectionDestination
+            | Self::ConnectionSource
             | Self::RequestFullPath
             | Self::RequestPath(_)
             | Self::Context(_)
@@ -182,9 +205,12 @@ impl Source {
             Self::RequestMethod => text(Some(&facts.request.method)),
             Self::RequestScheme => text(Some(&facts.request.scheme)),
             Self::RequestHost => text(target.map(|target| target.host.as_str())),
-            Self::RequestPort => {
-                target.and_then(|target| target.port).map(|p| Found::Int(p.into()))
+            Self::RequestAuthorityPort => {
+                target.and_then(|target| target.form.port).map(|p| Found::Int(p.into()))
             }
+            Self::ConnectionPort => facts.request.destination.port().map(|p| Found::Int(p.into())),
+            Self::ConnectionDestination => facts.request.destination.ip().map(Found::Address),
+            Self::ConnectionSource => facts.request.source.ip().map(Found::Address),
             Self::RequestFullPath => text(target.map(|target| target.path.as_str())),
             Self::RequestPath(name) => text(capture(name, facts, target)),
             // Repeated and unreadable headers are errors: which of the values counts is not guessed (P4, P7).

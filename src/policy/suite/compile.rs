@@ -286,10 +286,11 @@ impl<'a> Compiler<'a> {
     /// One end of the connection; none at all where its address is wrong.
     fn endpoint(&mut self, address: Option<&Spanned<String>>) -> Option<Endpoint> {
         let Some(text) = address else { return Some(Endpoint::default()) };
-        if let Ok(address) = text.value.parse::<IpAddr>() {
-            return Some(Endpoint { address: Some(SocketAddr::new(address, 0)), principal: None });
+        let alone = |text: &str| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 0));
+        if let Ok(address) = alone(&text.value).or_else(|_| text.value.parse()) {
+            return Some(Endpoint { address: Some(address), principal: None });
         }
-        let message = format!("`{}` is not an IP address", text.value);
+        let message = format!("`{}` is not an IP address, alone or with a port", text.value);
         self.error("invalid-network", text, message, None);
         None
     }

@@ -17,13 +17,16 @@ use crate::request::RequestView;
 pub(super) const RULES: std::ops::Range<usize> = 3..9;
 
 /// The targets of policies.
-pub(super) const TARGETS: [&str; 8] = [
+pub(super) const TARGETS: [&str; 11] = [
     "hosts: ['a.example.com']",
     "hosts: ['a.example.com']",
     "hosts: ['a.example.com', '*.example.com']",
     "hosts: ['b.example.com']",
     "hosts: ['*.example.com']",
     "hosts: ['a.example.com'], ports: [8443]",
+    "hosts: ['a.example.com:8443', '*.example.com']",
+    "hosts: ['a.example.com.']",
+    "anyHost: true, anyAuthorityPort: true",
     "anyHost: true",
     "anyHost: true",
 ];
@@ -366,7 +369,7 @@ pub(super) fn question() -> impl Strategy<Value = RequestView> {
         "/a//b",
     ]);
     let values = vec(select(vec![b"x".as_slice(), b"x,y", b"y", b"\xff", b""]), 0..3);
-    let address = || select(vec![None, Some("10.0.0.1:1"), Some("10.1.2.3:1"), Some("[::1]:1")]);
+    let address = || select(vec![None, Some("10.0.0.1:1"), Some("10.1.2.3:8443"), Some("[::1]:1")]);
     let address = (address(), address());
     let rest = (select(vec![None, Some("gold"), Some("tin")]), select(vec!["https", "http", ""]));
     (host, method, path, values, address, rest).prop_map(

@@ -11,4 +11,5 @@ mod language;
 mod lints;
 mod properties;
 mod shadows;
+mod targets;
 mod tracing;
