@@ -125,7 +125,8 @@ impl Bound {
             traces.iter().map(|traces| -> Arc<dyn Observer> { Arc::<Traces>::clone(traces) }),
         );
         let service = CheckService::new(Arc::clone(&core.pdp), observers)
-            .at_most(config.listener.concurrent_checks);
+            .at_most(config.listener.concurrent_checks)
+            .finding_clients(config.listener.client_address.clone());
         let service = match &audit {
             Some(audit) => service.recorded_by(Arc::<AuditLog>::clone(audit)),
             None => service,

@@ -23,7 +23,7 @@ use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Outcome, Pdp
 use countersign::policy::{Answer, Decision};
 use countersign::reason::Reason;
 use countersign::request::{
-    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames,
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames,
     Target,
 };
 use countersign::store::{Store, StoreMemoryOptions, StoreOptions};
@@ -50,6 +50,7 @@ fn view(method: &str, scheme: &str, host: &str, path: &str, headers: Headers) ->
         headers,
         source: Endpoint::default(),
         destination: Endpoint { principal: Some(SELF.into()), ..Endpoint::default() },
+        client: Client::Connection,
         sni: None,
         body: Body::default(),
         sent_at: None,

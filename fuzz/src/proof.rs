@@ -9,7 +9,7 @@ use countersign::authn::{Memory, NoMemory, authenticate};
 use countersign::clock::UnixTime;
 use countersign::evidence::{self, DpopProof, PeerSources};
 use countersign::request::{
-    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames,
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames,
     Target,
 };
 use countersign::secret::Fingerprint;
@@ -102,6 +102,7 @@ fn view(headers: Headers) -> RequestView {
         headers,
         source: Endpoint::default(),
         destination: Endpoint::default(),
+        client: Client::Connection,
         sni: None,
         body: Body::default(),
         sent_at: None,

@@ -119,7 +119,8 @@ pub struct RuleSpec {
     pub public: Option<Spanned<bool>>,
     /// Which requests.
     pub on: Option<OnSpec>,
-    /// Where the connection comes from: addresses and CIDR blocks.
+    /// Where the client is: addresses and CIDR blocks. The client is the other end of the connection, unless
+    /// `listener.clientAddress` says otherwise.
     pub source: Option<Spanned<Texts>>,
     /// The address that the connection goes to: addresses and CIDR blocks.
     pub destination: Option<Spanned<Texts>>,

@@ -115,6 +115,9 @@ pub struct RequestFixture {
     pub headers: Option<Entries<String>>,
     /// The address that the connection comes from, alone or with its port.
     pub source: Option<Spanned<String>>,
+    /// The address of the client, where a proxy is in front of the one that asks; `unknown` where it does not tell. Left out:
+    /// the other end of the connection.
+    pub client: Option<Spanned<String>>,
     /// The address that the connection goes to, alone or with its port as in `10.0.0.7:8443`. `target.ports` are about that
     /// port.
     pub destination: Option<Spanned<String>>,

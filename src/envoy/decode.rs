@@ -24,7 +24,7 @@ use crate::clock::UnixTime;
 use crate::limits::{MAX_HEADERS, MAX_JSON_DEPTH};
 use crate::reason::{Reason, Rejection};
 use crate::request::{
-    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, SealedNames,
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, SealedNames,
     SealedParameters, Target, Text,
 };
 
@@ -141,6 +141,7 @@ fn http_request(
         headers: Headers::default(),
         source: Endpoint::default(),
         destination: Endpoint::default(),
+        client: Client::Connection,
         sni: None,
         body: collect_body(text(body)?, raw_body, size, partial),
         sent_at: None,

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use crate::clock::Deadline;
 use crate::envoy::grpc::{self, Received};
 use crate::envoy::server::{Counted, ListenerStatus};
-use crate::envoy::{decode, encode};
+use crate::envoy::{ClientAddress, decode, encode};
 use crate::pdp::{Kept, Observer, Outcome, Pdp, Pinned, Recorder};
 use crate::reason::Reason;
 use crate::request::{CredentialHeaders, RequestView};
@@ -24,6 +24,7 @@ pub struct CheckService {
     recorder: Option<Arc<dyn Recorder>>,
     status: Arc<ListenerStatus>,
     most: usize,
+    clients: Arc<ClientAddress>,
 }
 
 /// A check that is on its way to its answer.
@@ -49,14 +50,20 @@ impl CheckService {
     /// A service that decides by `pdp` and tells `observers`.
     #[must_use]
     pub fn new(pdp: Arc<Pdp>, observers: Vec<Arc<dyn Observer>>) -> Self {
-        let (recorder, status) = (None, Arc::default());
-        Self { pdp, observers: observers.into(), recorder, status, most: usize::MAX }
+        let (recorder, status, clients) = (None, Arc::default(), Arc::default());
+        Self { pdp, observers: observers.into(), recorder, status, most: usize::MAX, clients }
     }
 
     /// The same that has every decision recorded.
     #[must_use]
     pub fn recorded_by(self, recorder: Arc<dyn Recorder>) -> Self {
         Self { recorder: Some(recorder), ..self }
+    }
+
+    /// The same that finds the addresses of clients as `settings` say.
+    #[must_use]
+    pub fn finding_clients(self, settings: ClientAddress) -> Self {
+        Self { clients: Arc::new(settings), ..self }
     }
 
     /// The same that decides at most `checks` at a time. Further ones are denied at once: what waits in a queue is late, and
@@ -95,6 +102,7 @@ impl CheckService {
         let pdp = self.pdp.pin_until(arrival.deadline);
         let (view, outcome) = match received.and_then(|message| decode(message, pdp.sealed())) {
             Ok((view, credentials)) => {
+                let view = self.clients.placed(view);
                 let outcome = decide(&pdp, &view, credentials).await;
                 (view, outcome)
             }

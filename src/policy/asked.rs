@@ -136,8 +136,7 @@ impl<'a> Asked<'a> {
         };
         match self.check {
             Check::Source => {
-                let address = request.source.address.map(|address| address.ip().to_string());
-                one("source", Sight::open(address))
+                one("client.address", Sight::open(request.client_ip().map(|ip| ip.to_string())))
             }
             Check::During => one("now", Sight::open(Some(moment(self.question.now)))),
             Check::Destination => {

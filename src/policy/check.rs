@@ -15,7 +15,7 @@ use crate::reason::{Reason, Rejection};
 pub enum Check<'r> {
     /// It is a time at which the rule counts.
     During,
-    /// The connection comes from one of the networks.
+    /// The client is in one of the networks.
     Source,
     /// The connection goes to one of the networks.
     Destination,
@@ -230,7 +230,7 @@ impl fmt::Display for Check<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::During => f.write_str("a time at which it counts"),
-            Self::Source => f.write_str("a connection from one of its networks"),
+            Self::Source => f.write_str("a client in one of its networks"),
             Self::Destination => f.write_str("a connection to one of its networks"),
             Self::ContextExtension(name) => write!(f, "a fitting context extension `{name}`"),
             Self::Header(name) => write!(f, "a fitting header `{name}`"),

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -25,7 +26,7 @@ use super::token::TokenRequirement;
 use super::trace::{Mismatch, Trace};
 use super::truth::Truth;
 use super::variable::Facts;
-use crate::request::{Endpoint, RequestView, Target};
+use crate::request::{RequestView, Target};
 
 /// What a match means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -162,10 +163,10 @@ impl Rule {
 
     fn judge_request<'r, T: Trace>(&'r self, request: &RequestView, judge: &mut Judge<'r, '_, T>) {
         if !self.source.is_empty() {
-            judge.check(Check::Source, || is_in(&self.source, &request.source));
+            judge.check(Check::Source, || is_in(&self.source, request.client_ip()));
         }
         if !self.destination.is_empty() {
-            judge.check(Check::Destination, || is_in(&self.destination, &request.destination));
+            judge.check(Check::Destination, || is_in(&self.destination, request.destination.ip()));
         }
         for (name, value) in &self.context_extensions {
             let found = request.context_extensions.get(&**name);
@@ -185,9 +186,9 @@ impl Rule {
     }
 }
 
-/// Unknown where the connection has no IP address, as over a Unix socket.
-fn is_in(networks: &[IpNet], endpoint: &Endpoint) -> Truth {
-    endpoint.ip().map_or(Truth::Unknown, |ip| networks.iter().any(|net| net.contains(&ip)).into())
+/// Unknown where the address is not known, as over a Unix socket.
+fn is_in(networks: &[IpNet], ip: Option<IpAddr>) -> Truth {
+    ip.map_or(Truth::Unknown, |ip| networks.iter().any(|net| net.contains(&ip)).into())
 }
 
 // === impl Fit ===

@@ -33,6 +33,18 @@ impl Endpoint {
     }
 }
 
+/// Where the client is that the request is for, as far as the proxies in front tell it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Client {
+    /// At the other end of the connection.
+    #[default]
+    Connection,
+    /// Behind a proxy, at this address.
+    At(IpAddr),
+    /// Behind a proxy that does not say where, or not in a way that can be believed.
+    Unknown,
+}
+
 /// The request's body as far as it was sent to us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {

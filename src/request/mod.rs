@@ -14,7 +14,7 @@ mod text;
 mod trace_parent;
 mod url;
 
-pub use attributes::{Body, Endpoint};
+pub use attributes::{Body, Client, Endpoint};
 pub use credentials::{CredentialHeaders, SealedNames, TokenPlace};
 pub use headers::{HeaderValue, Headers};
 pub use parameters::SealedParameters;
@@ -25,6 +25,7 @@ pub use trace_parent::TraceParent;
 pub use url::{NormalUrl, Origin, RequestLine};
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::clock::UnixTime;
 use crate::reason::Rejection;
@@ -50,6 +51,8 @@ pub struct RequestView {
     pub headers: Headers,
     /// Where the connection to the proxy came from.
     pub source: Endpoint,
+    /// Where the client is, by the listener's settings.
+    pub client: Client,
     /// The workload the proxy stands in front of.
     pub destination: Endpoint,
     /// The server name of the TLS handshake, where the proxy tells it.
@@ -67,6 +70,16 @@ pub struct RequestView {
 // === impl RequestView ===
 
 impl RequestView {
+    /// The address of the client, where it is known; `::ffff:10.0.0.1` is `10.0.0.1`.
+    #[must_use]
+    pub fn client_ip(&self) -> Option<IpAddr> {
+        match self.client {
+            Client::Connection => self.source.ip(),
+            Client::At(ip) => Some(ip.to_canonical()),
+            Client::Unknown => None,
+        }
+    }
+
     /// Of a request of which nothing is known, and `why`.
     #[must_use]
     pub fn unreadable(why: Rejection) -> Self {
@@ -80,6 +93,7 @@ impl RequestView {
             target: Err(why),
             headers: Headers::default(),
             source: Endpoint::default(),
+            client: Client::Connection,
             destination: Endpoint::default(),
             sni: None,
             body: Body::default(),

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::Gaps;
 use crate::reason::{Layer, Reason, Rejection};
-use crate::request::{Body, Endpoint, Headers, RequestView, Target, Text};
+use crate::request::{Body, Client, Endpoint, Headers, RequestView, Target, Text};
 use crate::secret::Fingerprint;
 
 /// What was decided, as the record has it.
@@ -54,6 +54,7 @@ struct RequestRecord {
     host: String,
     path: String,
     source: String,
+    client: String,
     scheme: String,
     destination: String,
 }
@@ -187,7 +188,8 @@ impl Record {
     }
 
     fn view(&self, rejection: Option<&Rejection>) -> RequestView {
-        let RequestRecord { id, method, host, path, source, scheme, destination } = &self.request;
+        let RequestRecord { id, method, host, path, source, client, scheme, destination } =
+            &self.request;
         let endpoint = |text: &str| Endpoint { address: text.parse().ok(), principal: None };
         let transport = rejection.filter(|why| why.reason().layer() == Layer::Transport);
         RequestView {
@@ -201,6 +203,10 @@ impl Record {
             headers: Headers::default(),
             source: endpoint(source),
             destination: endpoint(destination),
+            client: match client.as_str() {
+                "" => Client::Connection,
+                text => text.parse().map_or(Client::Unknown, Client::At),
+            },
             sni: None,
             body: Body::default(),
             sent_at: None,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::document::HumanDuration;
 use crate::envoy::tls::TlsOptions;
-use crate::envoy::{ListenAddress, SocketOptions};
+use crate::envoy::{ClientAddress, ListenAddress, SocketOptions};
 use crate::evidence::PeerSources;
 
 /// How Envoy reaches us, and which of its words are believed.
@@ -22,6 +22,8 @@ pub struct ListenerOptions {
     pub tls: Option<TlsOptions>,
     /// Which places of peer evidence are believed here.
     pub peer_sources: PeerSources,
+    /// How the address of the client is found, which `source` compares and the audit record has beside the connection's own.
+    pub client_address: ClientAddress,
     /// Listen without TLS on an address that other machines can reach. Whoever can reach it can claim to be Envoy.
     pub insecure_allow_plaintext: bool,
     /// How many connections there may be, and for how long.
@@ -75,6 +77,7 @@ impl Default for ListenerOptions {
             socket: SocketOptions::default(),
             tls: None,
             peer_sources: PeerSources::default(),
+            client_address: ClientAddress::default(),
             insecure_allow_plaintext: false,
             connections: ConnectionOptions::default(),
             // As many as one Envoy cluster sends at a time by default. A check takes microseconds unless it waits for an
@@ -100,6 +103,7 @@ impl ListenerOptions {
                 self.address
             ));
         }
+        self.client_address.check()?;
         self.check_bounds()
     }
 

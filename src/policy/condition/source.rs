@@ -29,6 +29,8 @@ pub(super) enum Source {
     ConnectionDestination,
     /// The address that the connection came from.
     ConnectionSource,
+    /// The address of the client, by the listener's settings.
+    ClientAddress,
     /// A context extension.
     Context(Box<str>),
     TokenSubject,
@@ -60,7 +62,7 @@ pub(super) enum Found<'a> {
 }
 
 /// Fields without a parameter, by their whole names.
-pub(super) const FIELDS: [(&str, Source); 19] = [
+pub(super) const FIELDS: [(&str, Source); 20] = [
     ("request.method", Source::RequestMethod),
     ("request.scheme", Source::RequestScheme),
     ("request.host", Source::RequestHost),
@@ -69,6 +71,7 @@ pub(super) const FIELDS: [(&str, Source); 19] = [
     ("connection.port", Source::ConnectionPort),
     ("connection.destination", Source::ConnectionDestination),
     ("connection.source", Source::ConnectionSource),
+    ("client.address", Source::ClientAddress),
     ("token.sub", Source::TokenSubject),
     ("token.client", Source::TokenClient),
     ("token.iss", Source::TokenIssuer),
@@ -99,6 +102,7 @@ impl Source {
             | Self::RequestHeader(_)
             | Self::ConnectionDestination
             | Self::ConnectionSource
+            | Self::ClientAddress
             | Self::Context(_)
             | Self::TokenSubject
             | Self::TokenClient
@@ -133,6 +137,7 @@ impl Source {
             | Self::ConnectionPort
             | Self::ConnectionDestination
             | Self::ConnectionSource
+            | Self::ClientAddress
             | Self::RequestFullPath
             | Self::RequestPath(_)
             | Self::TokenSubject
@@ -180,6 +185,7 @@ impl Source {
             | Self::ConnectionPort
             | Self::ConnectionDestination
             | Self::ConnectionSource
+            | Self::ClientAddress
             | Self::RequestFullPath
             | Self::RequestPath(_)
             | Self::Context(_)
@@ -210,6 +216,7 @@ impl Source {
             }
             Self::ConnectionPort => facts.request.destination.port().map(|p| Found::Int(p.into())),
             Self::ConnectionDestination => facts.request.destination.ip().map(Found::Address),
+            Self::ClientAddress => facts.request.client_ip().map(Found::Address),
             Self::ConnectionSource => facts.request.source.ip().map(Found::Address),
             Self::RequestFullPath => text(target.map(|target| target.path.as_str())),
             Self::RequestPath(name) => text(capture(name, facts, target)),

@@ -8,7 +8,7 @@ use crate::clock::UnixTime;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::decision::RuleName;
 use crate::policy::path::PathTemplate;
-use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target};
+use crate::request::{Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target};
 
 fn scope<'a>(
     token: bool,
@@ -47,6 +47,7 @@ fn request() -> RequestView {
             principal: None,
         },
         destination: Endpoint { address: Some("10.0.0.7:443".parse().unwrap()), principal: None },
+        client: Client::Connection,
         sni: None,
         body: Body::default(),
         sent_at: None,

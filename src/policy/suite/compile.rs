@@ -21,7 +21,7 @@ use crate::evidence_level::EvidenceLevel;
 use crate::policy::compile::sealed_by;
 use crate::reason::Reason;
 use crate::request::{
-    Body, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target, Text,
+    Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target, Text,
 };
 
 /// The moment of cases that name none: 2026-01-01T00:00:00Z.
@@ -275,6 +275,7 @@ impl<'a> Compiler<'a> {
             headers,
             source: self.endpoint(fixture.source.as_ref())?,
             destination: self.endpoint(fixture.destination.as_ref())?,
+            client: self.client(fixture.client.as_ref())?,
             sni: None,
             body: Body::default(),
             sent_at: None,
@@ -291,6 +292,20 @@ impl<'a> Compiler<'a> {
             return Some(Endpoint { address: Some(address), principal: None });
         }
         let message = format!("`{}` is not an IP address, alone or with a port", text.value);
+        self.error("invalid-network", text, message, None);
+        None
+    }
+
+    /// Where the client is; none at all where its address is wrong.
+    fn client(&mut self, address: Option<&Spanned<String>>) -> Option<Client> {
+        let Some(text) = address else { return Some(Client::Connection) };
+        if text.value == "unknown" {
+            return Some(Client::Unknown);
+        }
+        if let Ok(ip) = text.value.parse() {
+            return Some(Client::At(ip));
+        }
+        let message = format!("`{}` is neither an IP address nor `unknown`", text.value);
         self.error("invalid-network", text, message, None);
         None
     }

@@ -10,7 +10,7 @@ use crate::clock::UnixTime;
 use crate::document::{self, Kind, SourceFile};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::{Decision, DecisionId, DecisionRequest, PolicySet, Sources};
-use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, Target, Text};
+use crate::request::{Body, Client, Endpoint, HeaderValue, Headers, RequestView, Target, Text};
 use crate::secret::Fingerprint;
 
 /// A policy document called `name` with `spec`, given from its first key on.
@@ -76,6 +76,7 @@ pub(in crate::policy) fn request(method: &str, authority: &str, path: &str) -> R
         headers: Headers::default(),
         source: Endpoint::default(),
         destination: Endpoint::default(),
+        client: Client::Connection,
         sni: None,
         body: Body::default(),
         sent_at: None,
