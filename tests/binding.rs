@@ -22,10 +22,7 @@ use countersign::evidence::{self, PeerSources};
 use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Outcome, Pdp, PdpOptions};
 use countersign::policy::{Answer, Decision};
 use countersign::reason::Reason;
-use countersign::request::{
-    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames,
-    Target,
-};
+use countersign::request::{Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames, ServerName, Target};
 use countersign::store::{Store, StoreMemoryOptions, StoreOptions};
 use countersign::trust::{IntrospectionAnswer, Material, TrustStore};
 use serde_json::{Value, json};
@@ -51,7 +48,7 @@ fn view(method: &str, scheme: &str, host: &str, path: &str, headers: Headers) ->
         source: Endpoint::default(),
         destination: Endpoint { principal: Some(SELF.into()), ..Endpoint::default() },
         client: Client::Connection,
-        sni: None,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: BTreeMap::new(),

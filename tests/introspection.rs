@@ -18,9 +18,7 @@ use countersign::evidence::PeerSources;
 use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOptions};
 use countersign::policy::Decision;
 use countersign::reason::Reason;
-use countersign::request::{
-    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, Target,
-};
+use countersign::request::{Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName, Target};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -157,7 +155,7 @@ fn view(method: &str, headers: Headers) -> RequestView {
         source: Endpoint::default(),
         destination: Endpoint::default(),
         client: Client::Connection,
-        sni: None,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: BTreeMap::new(),

@@ -8,10 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::authn::{Memory, NoMemory, authenticate};
 use countersign::clock::UnixTime;
 use countersign::evidence::{self, DpopProof, PeerSources};
-use countersign::request::{
-    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames,
-    Target,
-};
+use countersign::request::{Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames, ServerName, Target};
 use countersign::secret::Fingerprint;
 use countersign::trust::Material;
 use rcgen::{PublicKeyData as _, SigningKey as _};
@@ -103,7 +100,7 @@ fn view(headers: Headers) -> RequestView {
         source: Endpoint::default(),
         destination: Endpoint::default(),
         client: Client::Connection,
-        sni: None,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: BTreeMap::new(),

@@ -187,6 +187,7 @@ fn request(view: &RequestView, request: &mut Object<'_>) {
         Client::At(ip) => request.text("client", &ip.to_string()),
         Client::Unknown => request.text("client", UNKNOWN_CLIENT),
     }
+    request.text("sni", view.sni.name().unwrap_or_default());
     request.text("scheme", &view.scheme);
     request.address("destination", view.destination.address);
     request.text("query", &redacted(&view.raw_path));

@@ -48,6 +48,9 @@ pub struct TargetSpec {
     /// Ports of the connection that the request came by, as the proxy tells them: not what the caller writes behind the
     /// host. Where the proxy does not tell, allow rules do not match, and deny rules do. Left out: every port.
     pub ports: Option<Spanned<Vec<Spanned<u16>>>>,
+    /// `true`: the allow rules need a TLS handshake whose server name (SNI) is the host of the request, so that a client cannot
+    /// show one name to the network and ask for another. Example: `hostIsSni: true`.
+    pub host_is_sni: Option<Spanned<bool>>,
     /// What is accepted in paths although it has more than one reading: each says how the upstream reads it.
     pub paths: Option<PathsSpec>,
 }
@@ -124,6 +127,9 @@ pub struct RuleSpec {
     pub source: Option<Spanned<Texts>>,
     /// The address that the connection goes to: addresses and CIDR blocks.
     pub destination: Option<Spanned<Texts>>,
+    /// Server names (SNI) of the client's TLS handshake: exact, or with one leading wildcard label. Example:
+    /// `sni: [orders.example.com]`.
+    pub sni: Option<Spanned<Texts>>,
     /// When it counts.
     pub during: Option<Spanned<DuringSpec>>,
     /// What the proxy's configuration attaches to the route, by name.

@@ -121,6 +121,8 @@ pub struct RequestFixture {
     /// The address that the connection goes to, alone or with its port as in `10.0.0.7:8443`. `target.ports` are about that
     /// port.
     pub destination: Option<Spanned<String>>,
+    /// The server name (SNI) of the client's TLS handshake; empty for a handshake without one. Left out: not known.
+    pub sni: Option<String>,
     /// What the proxy's configuration attaches to the route.
     pub context_extensions: Option<Entries<String>>,
 }

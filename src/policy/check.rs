@@ -19,6 +19,10 @@ pub enum Check<'r> {
     Source,
     /// The connection goes to one of the networks.
     Destination,
+    /// The TLS handshake was for one of the server names.
+    ServerName,
+    /// The TLS handshake was for the host of the request.
+    HostIsServerName,
     /// The route has this parameter with the right value.
     ContextExtension(&'r str),
     /// The values of this header are right.
@@ -99,6 +103,8 @@ impl<'r> Check<'r> {
             Self::During
             | Self::Source
             | Self::Destination
+            | Self::ServerName
+            | Self::HostIsServerName
             | Self::PeerPresent
             | Self::PeerTrustDomain(_)
             | Self::PeerSpiffe
@@ -123,31 +129,33 @@ impl<'r> Check<'r> {
             Self::During => 0,
             Self::Source => 1,
             Self::Destination => 2,
-            Self::ContextExtension(_) => 3,
-            Self::Header(_) => 4,
-            Self::Query(_) => 5,
-            Self::PeerPresent => 6,
-            Self::PeerTrustDomain(_) => 7,
-            Self::PeerSpiffe => 8,
-            Self::PeerDns => 9,
-            Self::PeerUri => 10,
-            Self::PeerEmail => 11,
-            Self::PeerSubject => 12,
-            Self::PeerEvidence(_) => 13,
-            Self::TokenPresent(_) => 14,
-            Self::TokenBinding(_) => 15,
-            Self::TokenPresenterKnown(_) => 16,
-            Self::TokenPresenter(_) => 17,
-            Self::TokenAudience => 18,
-            Self::TokenSubject => 19,
-            Self::TokenClient => 20,
-            Self::TokenClaim(_) => 21,
-            Self::TokenScopes(_) => 22,
-            Self::TokenAnyScope(_) => 23,
-            Self::TokenAcr(_) => 24,
-            Self::TokenAge(_) => 25,
-            Self::Condition => 26,
-            Self::Inject(_) => 27,
+            Self::ServerName => 3,
+            Self::HostIsServerName => 4,
+            Self::ContextExtension(_) => 5,
+            Self::Header(_) => 6,
+            Self::Query(_) => 7,
+            Self::PeerPresent => 8,
+            Self::PeerTrustDomain(_) => 9,
+            Self::PeerSpiffe => 10,
+            Self::PeerDns => 11,
+            Self::PeerUri => 12,
+            Self::PeerEmail => 13,
+            Self::PeerSubject => 14,
+            Self::PeerEvidence(_) => 15,
+            Self::TokenPresent(_) => 16,
+            Self::TokenBinding(_) => 17,
+            Self::TokenPresenterKnown(_) => 18,
+            Self::TokenPresenter(_) => 19,
+            Self::TokenAudience => 20,
+            Self::TokenSubject => 21,
+            Self::TokenClient => 22,
+            Self::TokenClaim(_) => 23,
+            Self::TokenScopes(_) => 24,
+            Self::TokenAnyScope(_) => 25,
+            Self::TokenAcr(_) => 26,
+            Self::TokenAge(_) => 27,
+            Self::Condition => 28,
+            Self::Inject(_) => 29,
         }
     }
 
@@ -157,10 +165,12 @@ impl<'r> Check<'r> {
             Self::During
             | Self::Source
             | Self::Destination
+            | Self::ServerName
             | Self::ContextExtension(_)
             | Self::Header(_)
             | Self::Query(_)
             | Self::Condition => Reason::NoRule,
+            Self::HostIsServerName => Reason::HostInvalid,
             Self::PeerPresent => Reason::PeerMissing,
             Self::PeerTrustDomain(_)
             | Self::PeerSpiffe
@@ -199,6 +209,8 @@ impl<'r> Check<'r> {
             Self::During
             | Self::Source
             | Self::Destination
+            | Self::ServerName
+            | Self::HostIsServerName
             | Self::ContextExtension(_)
             | Self::Header(_)
             | Self::Query(_)
@@ -232,6 +244,10 @@ impl fmt::Display for Check<'_> {
             Self::During => f.write_str("a time at which it counts"),
             Self::Source => f.write_str("a client in one of its networks"),
             Self::Destination => f.write_str("a connection to one of its networks"),
+            Self::ServerName => f.write_str("a TLS handshake for another server name"),
+            Self::HostIsServerName => {
+                f.write_str("a TLS handshake for the host that is asked for")
+            }
             Self::ContextExtension(name) => write!(f, "a fitting context extension `{name}`"),
             Self::Header(name) => write!(f, "a fitting header `{name}`"),
             Self::Query(name) => write!(f, "a fitting query parameter `{name}`"),

@@ -66,6 +66,7 @@ fn wide_open(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
     let everything = rule.paths.is_empty() || rule.paths.iter().any(|path| path.as_str() == "/**");
     let narrowed = !everything
         || !rule.source.is_empty()
+        || !rule.sni.is_empty()
         || !rule.headers.is_empty()
         || !rule.query.is_empty()
         || rule.when.is_some()
@@ -122,11 +123,12 @@ fn repetitions(written: &Written<'_>) -> Vec<Diagnostic> {
     let on = spec.on.as_ref();
     let peer = spec.peer.as_ref().map(|peer| &peer.value);
     let token = spec.token.as_ref().map(|token| &token.value);
-    let lists: [Option<&Spanned<Texts>>; 12] = [
+    let lists: [Option<&Spanned<Texts>>; 13] = [
         on.and_then(|on| on.methods.as_ref()),
         on.and_then(|on| on.paths.as_ref()),
         spec.source.as_ref(),
         spec.destination.as_ref(),
+        spec.sni.as_ref(),
         spec.conditions.as_ref(),
         peer.and_then(|peer| peer.spiffe.as_ref()),
         peer.and_then(|peer| peer.dns.as_ref()),

@@ -29,6 +29,7 @@ mod peer;
 mod query;
 mod remedy;
 mod rule;
+mod server_name;
 mod step_up;
 mod strip;
 mod suite;

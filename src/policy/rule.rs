@@ -17,10 +17,12 @@ use super::during::During;
 use super::duties::{Duties, Obligations};
 use super::gaps::Gaps;
 use super::header::HeaderMatcher;
+use super::host::HostPattern;
 use super::judge::Judge;
 use super::path::PathTemplate;
 use super::peer::PeerRequirement;
 use super::query::QueryMatcher;
+use super::server_name;
 use super::target::PolicyTarget;
 use super::token::TokenRequirement;
 use super::trace::{Mismatch, Trace};
@@ -61,6 +63,7 @@ pub(super) struct Rule {
     pub(super) paths: Box<[PathTemplate]>,
     pub(super) source: Box<[IpNet]>,
     pub(super) destination: Box<[IpNet]>,
+    pub(super) sni: Box<[HostPattern]>,
     pub(super) during: Option<Box<During>>,
     pub(super) context_extensions: Box<[(Box<str>, Box<str>)]>,
     pub(super) headers: Box<[HeaderMatcher]>,
@@ -167,6 +170,12 @@ impl Rule {
         }
         if !self.destination.is_empty() {
             judge.check(Check::Destination, || is_in(&self.destination, request.destination.ip()));
+        }
+        if !self.sni.is_empty() {
+            judge.check(Check::ServerName, || server_name::matches(&self.sni, &request.sni));
+        }
+        if self.target.host_is_sni && self.effect == Effect::Allow {
+            judge.check(Check::HostIsServerName, || server_name::is_host(request));
         }
         for (name, value) in &self.context_extensions {
             let found = request.context_extensions.get(&**name);

@@ -12,6 +12,8 @@ pub(super) struct PolicyTarget {
     pub(super) any_authority_port: bool,
     /// Ports of the connection. Empty for every port.
     pub(super) ports: Box<[u16]>,
+    /// Whether allow rules need a TLS handshake for the host.
+    pub(super) host_is_sni: bool,
     /// What is accepted in paths that is not canonical.
     pub(super) leniency: PathLeniency,
 }

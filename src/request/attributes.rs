@@ -45,6 +45,18 @@ pub enum Client {
     Unknown,
 }
 
+/// The server name (SNI) that the client's TLS handshake asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ServerName {
+    /// The proxy does not tell of a handshake: it is not set up to, or there was none.
+    #[default]
+    Unknown,
+    /// There was a handshake, and it named no server.
+    Absent,
+    /// As the client wrote it.
+    Name(Text),
+}
+
 /// The request's body as far as it was sent to us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
@@ -54,4 +66,23 @@ pub struct Body {
     pub truncated: bool,
     /// The length of the whole body in bytes, where the proxy knows it.
     pub declared_size: Option<u64>,
+}
+
+// === impl ServerName ===
+
+impl ServerName {
+    /// The name, where there is one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Unknown | Self::Absent => None,
+        }
+    }
+
+    /// Whether there was a handshake at all, as far as the proxy tells.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        *self != Self::Unknown
+    }
 }

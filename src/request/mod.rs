@@ -14,7 +14,7 @@ mod text;
 mod trace_parent;
 mod url;
 
-pub use attributes::{Body, Client, Endpoint};
+pub use attributes::{Body, Client, Endpoint, ServerName};
 pub use credentials::{CredentialHeaders, SealedNames, TokenPlace};
 pub use headers::{HeaderValue, Headers};
 pub use parameters::SealedParameters;
@@ -56,7 +56,7 @@ pub struct RequestView {
     /// The workload the proxy stands in front of.
     pub destination: Endpoint,
     /// The server name of the TLS handshake, where the proxy tells it.
-    pub sni: Option<Text>,
+    pub sni: ServerName,
     /// The body, where the proxy buffers it.
     pub body: Body,
     /// Parameters that the proxy's configuration attaches to the route.
@@ -95,7 +95,7 @@ impl RequestView {
             source: Endpoint::default(),
             client: Client::Connection,
             destination: Endpoint::default(),
-            sni: None,
+            sni: ServerName::Unknown,
             body: Body::default(),
             sent_at: None,
             context_extensions: BTreeMap::new(),

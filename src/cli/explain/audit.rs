@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::Gaps;
 use crate::reason::{Layer, Reason, Rejection};
-use crate::request::{Body, Client, Endpoint, Headers, RequestView, Target, Text};
+use crate::request::{Body, Client, Endpoint, Headers, RequestView, ServerName, Target, Text};
 use crate::secret::Fingerprint;
 
 /// What was decided, as the record has it.
@@ -55,6 +55,7 @@ struct RequestRecord {
     path: String,
     source: String,
     client: String,
+    sni: String,
     scheme: String,
     destination: String,
 }
@@ -188,7 +189,7 @@ impl Record {
     }
 
     fn view(&self, rejection: Option<&Rejection>) -> RequestView {
-        let RequestRecord { id, method, host, path, source, client, scheme, destination } =
+        let RequestRecord { id, method, host, path, source, client, sni, scheme, destination } =
             &self.request;
         let endpoint = |text: &str| Endpoint { address: text.parse().ok(), principal: None };
         let transport = rejection.filter(|why| why.reason().layer() == Layer::Transport);
@@ -207,7 +208,10 @@ impl Record {
                 "" => Client::Connection,
                 text => text.parse().map_or(Client::Unknown, Client::At),
             },
-            sni: None,
+            sni: match sni.as_str() {
+                "" => ServerName::Unknown,
+                name => ServerName::Name(name.into()),
+            },
             body: Body::default(),
             sent_at: None,
             context_extensions: BTreeMap::new(),

@@ -20,9 +20,7 @@ use crate::limits::MAX_CHECK_REQUEST_BYTES;
 use crate::pdp::Snapshot;
 use crate::policy::{Gaps, Question, Suite};
 use crate::reason::Rejection;
-use crate::request::{
-    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, Target, Text,
-};
+use crate::request::{Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName, Target, Text};
 use crate::spiffe::SpiffeId;
 
 /// A request with its caller.
@@ -230,7 +228,7 @@ fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String
             principal: args.caller.destination.as_ref().map(Text::from),
         },
         client: Client::Connection,
-        sni: None,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: context.collect::<Result<_, String>>()?,

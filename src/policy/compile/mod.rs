@@ -196,7 +196,7 @@ impl<'a> Compiler<'a, '_> {
     }
 
     fn target(&mut self, spec: &Spanned<TargetSpec>) -> PolicyTarget {
-        let TargetSpec { hosts, any_host, any_authority_port, ports, paths } = &spec.value;
+        let TargetSpec { hosts, any_host, any_authority_port, ports, host_is_sni, paths } = &spec.value;
         let any_host = any_host.as_ref().filter(|any| any.value);
         match (hosts, any_host) {
             (None, None) => {
@@ -219,8 +219,14 @@ impl<'a> Compiler<'a, '_> {
             port => Ok(port),
         });
         let leniency = paths.map_or_else(PathLeniency::default, leniency);
-        let any_authority_port = any_authority_port.as_ref().is_some_and(|any| any.value);
-        PolicyTarget { hosts: hosts.into(), any_authority_port, ports: ports.into(), leniency }
+        let says = |key: &Option<Spanned<bool>>| key.as_ref().is_some_and(|key| key.value);
+        PolicyTarget {
+            hosts: hosts.into(),
+            any_authority_port: says(any_authority_port),
+            ports: ports.into(),
+            host_is_sni: says(host_is_sni),
+            leniency,
+        }
     }
 
     /// Checks that a rule's name has the form of names and is not taken.

@@ -8,6 +8,7 @@ use super::{Compiler, Problem};
 use crate::document::policy::{Entries, GrpcSpec, OnSpec, TextSpec, Texts, ValuesSpec};
 use crate::document::{Spanned, closest};
 use crate::policy::header::HeaderMatcher;
+use crate::policy::host::HostPattern;
 use crate::policy::path::PathTemplate;
 use crate::policy::query::QueryMatcher;
 use crate::policy::text::{TextMatcher, ValuesTest};
@@ -62,6 +63,14 @@ impl Compiler<'_, '_> {
 
     pub(super) fn destination(&mut self, spec: Option<&Spanned<Texts>>) -> Box<[IpNet]> {
         self.each(spec, "destination", read_network).into()
+    }
+
+    pub(super) fn server_names(&mut self, spec: Option<&Spanned<Texts>>) -> Box<[HostPattern]> {
+        let read = |text: &String| {
+            HostPattern::parse(text)
+                .map_err(|(why, help)| ("invalid-host", why, help.map(str::to_owned)))
+        };
+        self.each(spec, "sni", read).into()
     }
 
     pub(super) fn context_extensions(

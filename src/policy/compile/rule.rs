@@ -45,6 +45,7 @@ impl<'a> Compiler<'a, '_> {
             paths,
             source: self.source(spec.source.as_ref()),
             destination: self.destination(spec.destination.as_ref()),
+            sni: self.server_names(spec.sni.as_ref()),
             during: spec.during.as_ref().map(|during| self.during(during).into()),
             context_extensions: self.context_extensions(spec.context_extensions.as_ref()),
             headers: self.headers(spec.headers.as_ref()),

@@ -29,6 +29,8 @@ pub(super) enum Source {
     ConnectionDestination,
     /// The address that the connection came from.
     ConnectionSource,
+    /// The server name of the TLS handshake.
+    ConnectionSni,
     /// The address of the client, by the listener's settings.
     ClientAddress,
     /// A context extension.
@@ -62,7 +64,7 @@ pub(super) enum Found<'a> {
 }
 
 /// Fields without a parameter, by their whole names.
-pub(super) const FIELDS: [(&str, Source); 20] = [
+pub(super) const FIELDS: [(&str, Source); 21] = [
     ("request.method", Source::RequestMethod),
     ("request.scheme", Source::RequestScheme),
     ("request.host", Source::RequestHost),
@@ -71,6 +73,7 @@ pub(super) const FIELDS: [(&str, Source); 20] = [
     ("connection.port", Source::ConnectionPort),
     ("connection.destination", Source::ConnectionDestination),
     ("connection.source", Source::ConnectionSource),
+    ("connection.sni", Source::ConnectionSni),
     ("client.address", Source::ClientAddress),
     ("token.sub", Source::TokenSubject),
     ("token.client", Source::TokenClient),
@@ -102,6 +105,7 @@ impl Source {
             | Self::RequestHeader(_)
             | Self::ConnectionDestination
             | Self::ConnectionSource
+            | Self::ConnectionSni
             | Self::ClientAddress
             | Self::Context(_)
             | Self::TokenSubject
@@ -137,6 +141,7 @@ impl Source {
             | Self::ConnectionPort
             | Self::ConnectionDestination
             | Self::ConnectionSource
+            | Self::ConnectionSni
             | Self::ClientAddress
             | Self::RequestFullPath
             | Self::RequestPath(_)
@@ -185,6 +190,7 @@ impl Source {
             | Self::ConnectionPort
             | Self::ConnectionDestination
             | Self::ConnectionSource
+            | Self::ConnectionSni
             | Self::ClientAddress
             | Self::RequestFullPath
             | Self::RequestPath(_)
@@ -216,6 +222,7 @@ impl Source {
             }
             Self::ConnectionPort => facts.request.destination.port().map(|p| Found::Int(p.into())),
             Self::ConnectionDestination => facts.request.destination.ip().map(Found::Address),
+            Self::ConnectionSni => text(facts.request.sni.name()),
             Self::ClientAddress => facts.request.client_ip().map(Found::Address),
             Self::ConnectionSource => facts.request.source.ip().map(Found::Address),
             Self::RequestFullPath => text(target.map(|target| target.path.as_str())),
@@ -243,6 +250,10 @@ impl Source {
 
     /// Whether there is something, readable or not; none where even that cannot be told.
     pub(super) fn is_there(&self, facts: &Facts<'_>) -> Option<bool> {
+        if *self == Self::ConnectionSni {
+            // Where the proxy tells of no handshake, there may be a name all the same.
+            return facts.request.sni.is_known().then(|| facts.request.sni.name().is_some());
+        }
         if let Self::RequestHeader(name) = self {
             return Some(facts.request.headers.all(name).count() > 0);
         }

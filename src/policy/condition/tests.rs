@@ -8,7 +8,7 @@ use crate::clock::UnixTime;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::decision::RuleName;
 use crate::policy::path::PathTemplate;
-use crate::request::{Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target};
+use crate::request::{Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target};
 
 fn scope<'a>(
     token: bool,
@@ -48,7 +48,7 @@ fn request() -> RequestView {
         },
         destination: Endpoint { address: Some("10.0.0.7:443".parse().unwrap()), principal: None },
         client: Client::Connection,
-        sni: None,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: [("tier".to_owned(), "gold".to_owned())].into(),

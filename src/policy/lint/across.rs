@@ -131,6 +131,8 @@ fn asks_for_nothing_else(rule: &Rule) -> bool {
     rule.mode == Mode::Enforce
         && rule.source.is_empty()
         && rule.destination.is_empty()
+        && rule.sni.is_empty()
+        && !(rule.effect == Effect::Allow && rule.target.host_is_sni)
         && rule.during.is_none()
         && rule.context_extensions.is_empty()
         && rule.headers.is_empty()

@@ -20,9 +20,7 @@ use crate::document::{Diagnostic, Document, Origin, Spanned, Spec, closest};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::compile::sealed_by;
 use crate::reason::Reason;
-use crate::request::{
-    Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target, Text,
-};
+use crate::request::{Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target, Text};
 
 /// The moment of cases that name none: 2026-01-01T00:00:00Z.
 const DEFAULT_NOW: UnixTime = UnixTime::from_secs(1_767_225_600);
@@ -276,7 +274,11 @@ impl<'a> Compiler<'a> {
             source: self.endpoint(fixture.source.as_ref())?,
             destination: self.endpoint(fixture.destination.as_ref())?,
             client: self.client(fixture.client.as_ref())?,
-            sni: None,
+            sni: match fixture.sni.as_deref() {
+                None => ServerName::Unknown,
+                Some("") => ServerName::Absent,
+                Some(name) => ServerName::Name(name.into()),
+            },
             body: Body::default(),
             sent_at: None,
             context_extensions: context.map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),

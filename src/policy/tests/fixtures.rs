@@ -10,7 +10,7 @@ use crate::clock::UnixTime;
 use crate::document::{self, Kind, SourceFile};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::{Decision, DecisionId, DecisionRequest, PolicySet, Sources};
-use crate::request::{Body, Client, Endpoint, HeaderValue, Headers, RequestView, Target, Text};
+use crate::request::{Body, Client, Endpoint, HeaderValue, Headers, RequestView, ServerName, Target, Text};
 use crate::secret::Fingerprint;
 
 /// A policy document called `name` with `spec`, given from its first key on.
@@ -77,7 +77,7 @@ pub(in crate::policy) fn request(method: &str, authority: &str, path: &str) -> R
         source: Endpoint::default(),
         destination: Endpoint::default(),
         client: Client::Connection,
-        sni: None,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: std::collections::BTreeMap::new(),
