@@ -22,7 +22,10 @@ use countersign::evidence::{self, PeerSources};
 use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Outcome, Pdp, PdpOptions};
 use countersign::policy::{Answer, Decision};
 use countersign::reason::Reason;
-use countersign::request::{Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames, ServerName, Target};
+use countersign::request::{
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView,
+    SealedNames, ServerName, Target,
+};
 use countersign::store::{Store, StoreMemoryOptions, StoreOptions};
 use countersign::trust::{IntrospectionAnswer, Material, TrustStore};
 use serde_json::{Value, json};

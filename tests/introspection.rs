@@ -18,7 +18,10 @@ use countersign::evidence::PeerSources;
 use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOptions};
 use countersign::policy::Decision;
 use countersign::reason::Reason;
-use countersign::request::{Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName, Target};
+use countersign::request::{
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName,
+    Target,
+};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

@@ -8,7 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::authn::{Memory, NoMemory, authenticate};
 use countersign::clock::UnixTime;
 use countersign::evidence::{self, DpopProof, PeerSources};
-use countersign::request::{Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames, ServerName, Target};
+use countersign::request::{
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView,
+    SealedNames, ServerName, Target,
+};
 use countersign::secret::Fingerprint;
 use countersign::trust::Material;
 use rcgen::{PublicKeyData as _, SigningKey as _};

@@ -257,6 +257,8 @@ mod tests {
             assert!(problem.contains(told), "{yaml}: {problem}");
         }
         assert_eq!(settings("connection").check(), Ok(()));
-        assert!(serde_saphyr::from_str::<ClientAddress>("xForwardedFor: { trustedHops: 1 }").is_err());
+        assert!(
+            serde_saphyr::from_str::<ClientAddress>("xForwardedFor: { trustedHops: 1 }").is_err()
+        );
     }
 }

@@ -23,7 +23,10 @@ use self::wire::{
 use crate::clock::UnixTime;
 use crate::limits::{MAX_HEADERS, MAX_JSON_DEPTH};
 use crate::reason::{Reason, Rejection};
-use crate::request::{Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, SealedNames, SealedParameters, ServerName, Target, Text};
+use crate::request::{
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, SealedNames,
+    SealedParameters, ServerName, Target, Text,
+};
 
 mod lines;
 mod wire {

@@ -245,9 +245,7 @@ impl fmt::Display for Check<'_> {
             Self::Source => f.write_str("a client in one of its networks"),
             Self::Destination => f.write_str("a connection to one of its networks"),
             Self::ServerName => f.write_str("a TLS handshake for another server name"),
-            Self::HostIsServerName => {
-                f.write_str("a TLS handshake for the host that is asked for")
-            }
+            Self::HostIsServerName => f.write_str("a TLS handshake for the host that is asked for"),
             Self::ContextExtension(name) => write!(f, "a fitting context extension `{name}`"),
             Self::Header(name) => write!(f, "a fitting header `{name}`"),
             Self::Query(name) => write!(f, "a fitting query parameter `{name}`"),

@@ -20,7 +20,10 @@ use crate::limits::MAX_CHECK_REQUEST_BYTES;
 use crate::pdp::Snapshot;
 use crate::policy::{Gaps, Question, Suite};
 use crate::reason::Rejection;
-use crate::request::{Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName, Target, Text};
+use crate::request::{
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName,
+    Target, Text,
+};
 use crate::spiffe::SpiffeId;
 
 /// A request with its caller.
@@ -213,6 +216,7 @@ fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String
         Ok((name.to_owned(), value.to_owned()))
     });
     let address = request.source.map(|ip| SocketAddr::new(ip, 0));
+    let name = request.sni.as_ref();
     Ok(RequestView {
         id: Text::default(),
         method: (&request.method).into(),
@@ -224,11 +228,11 @@ fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String
         headers,
         source: Endpoint { address, principal: None },
         destination: Endpoint {
-            address: None,
+            address: request.connection_to,
             principal: args.caller.destination.as_ref().map(Text::from),
         },
-        client: Client::Connection,
-        sni: ServerName::Unknown,
+        client: request.client.map_or(Client::Connection, Client::At),
+        sni: name.map_or(ServerName::Unknown, |name| ServerName::Name(name.into())),
         body: Body::default(),
         sent_at: None,
         context_extensions: context.collect::<Result<_, String>>()?,

@@ -196,7 +196,8 @@ impl<'a> Compiler<'a, '_> {
     }
 
     fn target(&mut self, spec: &Spanned<TargetSpec>) -> PolicyTarget {
-        let TargetSpec { hosts, any_host, any_authority_port, ports, host_is_sni, paths } = &spec.value;
+        let TargetSpec { hosts, any_host, any_authority_port, ports, host_is_sni, paths } =
+            &spec.value;
         let any_host = any_host.as_ref().filter(|any| any.value);
         match (hosts, any_host) {
             (None, None) => {

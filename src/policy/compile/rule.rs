@@ -10,6 +10,7 @@ use crate::policy::answer::CustomAnswer;
 use crate::policy::decision::RuleName;
 use crate::policy::rule::{Effect, Mode, Rule};
 use crate::policy::target::PolicyTarget;
+use crate::request::PathLeniency;
 
 impl<'a> Compiler<'a, '_> {
     /// The rule that `spec` says, of a policy that tells those whom it denies `answer`.
@@ -25,7 +26,12 @@ impl<'a> Compiler<'a, '_> {
             self.fits_a_deny_rule(spec);
         }
         let on = spec.on.as_ref();
-        let (methods, paths) = self.calls(on);
+        // A deny rule is about a path in every way of writing it.
+        let accepted = match spec.effect.value {
+            EffectSpec::Allow => target.leniency,
+            EffectSpec::Deny => PathLeniency::ALL,
+        };
+        let (methods, paths) = self.calls(on, accepted);
         let rule = Rule {
             name: RuleName {
                 policy: Arc::clone(&self.policy),

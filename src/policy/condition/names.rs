@@ -23,8 +23,7 @@ pub(super) struct Path {
 /// What is wrong with a name, and what to do about it.
 type Wrong = (String, Option<String>);
 
-const ROOTS: [&str; 7] =
-    ["request", "connection", "client", "token", "peer", "context", "now"];
+const ROOTS: [&str; 7] = ["request", "connection", "client", "token", "peer", "context", "now"];
 
 // === impl Path ===
 

@@ -96,6 +96,7 @@ impl Values<'_> {
             Some(Found::Text(text)) if !source.is_open() => Sight::text(text),
             Some(Found::Text(text)) => Sight::Open(text.to_owned()),
             Some(Found::Address(ip)) => Sight::Open(ip.to_string()),
+            Some(Found::Bool(bool)) => Sight::Open(bool.to_string()),
             Some(Found::Int(int)) => Sight::Open(int.to_string()),
             Some(Found::Texts(texts)) => Sight::list(texts),
         };

@@ -31,6 +31,8 @@ pub(super) enum Source {
     ConnectionSource,
     /// The server name of the TLS handshake.
     ConnectionSni,
+    /// That there was a TLS handshake. Without the proxy's word there is no value, since it may keep silent.
+    ConnectionTls,
     /// The address of the client, by the listener's settings.
     ClientAddress,
     /// A context extension.
@@ -59,12 +61,13 @@ pub(super) enum Found<'a> {
     Text(&'a str),
     Address(IpAddr),
     Int(i64),
+    Bool(bool),
     Texts(&'a [String]),
     Json(&'a Value),
 }
 
 /// Fields without a parameter, by their whole names.
-pub(super) const FIELDS: [(&str, Source); 21] = [
+pub(super) const FIELDS: [(&str, Source); 22] = [
     ("request.method", Source::RequestMethod),
     ("request.scheme", Source::RequestScheme),
     ("request.host", Source::RequestHost),
@@ -74,6 +77,7 @@ pub(super) const FIELDS: [(&str, Source); 21] = [
     ("connection.destination", Source::ConnectionDestination),
     ("connection.source", Source::ConnectionSource),
     ("connection.sni", Source::ConnectionSni),
+    ("connection.tls", Source::ConnectionTls),
     ("client.address", Source::ClientAddress),
     ("token.sub", Source::TokenSubject),
     ("token.client", Source::TokenClient),
@@ -118,6 +122,7 @@ impl Source {
             Self::RequestAuthorityPort | Self::ConnectionPort | Self::TokenExpires | Self::Now => {
                 Kind::Int
             }
+            Self::ConnectionTls => Kind::Bool,
             Self::TokenScopes | Self::TokenAudiences | Self::PeerDns => Kind::List,
             Self::TokenClaim(_) => Kind::Any,
         }
@@ -142,6 +147,7 @@ impl Source {
             | Self::ConnectionDestination
             | Self::ConnectionSource
             | Self::ConnectionSni
+            | Self::ConnectionTls
             | Self::ClientAddress
             | Self::RequestFullPath
             | Self::RequestPath(_)
@@ -191,6 +197,7 @@ impl Source {
             | Self::ConnectionDestination
             | Self::ConnectionSource
             | Self::ConnectionSni
+            | Self::ConnectionTls
             | Self::ClientAddress
             | Self::RequestFullPath
             | Self::RequestPath(_)
@@ -222,6 +229,7 @@ impl Source {
             }
             Self::ConnectionPort => facts.request.destination.port().map(|p| Found::Int(p.into())),
             Self::ConnectionDestination => facts.request.destination.ip().map(Found::Address),
+            Self::ConnectionTls => facts.request.sni.is_known().then_some(Found::Bool(true)),
             Self::ConnectionSni => text(facts.request.sni.name()),
             Self::ClientAddress => facts.request.client_ip().map(Found::Address),
             Self::ConnectionSource => facts.request.source.ip().map(Found::Address),

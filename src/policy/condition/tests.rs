@@ -8,7 +8,9 @@ use crate::clock::UnixTime;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::decision::RuleName;
 use crate::policy::path::PathTemplate;
-use crate::request::{Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target};
+use crate::request::{
+    Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target,
+};
 
 fn scope<'a>(
     token: bool,

@@ -7,7 +7,10 @@ use crate::policy::rule::{Effect, Rule};
 
 /// What the caller writes, and where the truth is.
 const HEARSAY: [(&str, &str); 2] = [
-    ("request.scheme", "compare `connection.port`, which the proxy tells, or ask for `peer`"),
+    (
+        "request.scheme",
+        "write `connection.tls`, which the proxy tells (`include_tls_session`), or compare `connection.port`",
+    ),
     ("request.authorityPort", "compare `connection.port`, or list `target.ports`"),
 ];
 

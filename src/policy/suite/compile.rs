@@ -20,7 +20,10 @@ use crate::document::{Diagnostic, Document, Origin, Spanned, Spec, closest};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::compile::sealed_by;
 use crate::reason::Reason;
-use crate::request::{Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target, Text};
+use crate::request::{
+    Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target,
+    Text,
+};
 
 /// The moment of cases that name none: 2026-01-01T00:00:00Z.
 const DEFAULT_NOW: UnixTime = UnixTime::from_secs(1_767_225_600);

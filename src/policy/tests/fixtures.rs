@@ -10,7 +10,9 @@ use crate::clock::UnixTime;
 use crate::document::{self, Kind, SourceFile};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::{Decision, DecisionId, DecisionRequest, PolicySet, Sources};
-use crate::request::{Body, Client, Endpoint, HeaderValue, Headers, RequestView, ServerName, Target, Text};
+use crate::request::{
+    Body, Client, Endpoint, HeaderValue, Headers, RequestView, ServerName, Target, Text,
+};
 use crate::secret::Fingerprint;
 
 /// A policy document called `name` with `spec`, given from its first key on.

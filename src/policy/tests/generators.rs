@@ -31,8 +31,8 @@ pub(super) const TARGETS: [&str; 11] = [
     "anyHost: true",
 ];
 
-const PATHS: [&str; 9] =
-    ["/", "/a", "/a/", "/a/{x}", "/a/*/c", "/a/**", "/{x}/b", "/**", "/b/{x}/**"];
+const PATHS: [&str; 10] =
+    ["/", "/a", "/a/", "/a/{x}", "/a/*/c", "/a/**", "/{x}/b", "/**", "/b/{x}/**", "/**/c"];
 
 /// Conditions that speak of the request only, of the token, and of the peer.
 const OF_REQUEST: [&str; 5] = [
