@@ -126,7 +126,8 @@ impl Bound {
         );
         let service = CheckService::new(Arc::clone(&core.pdp), observers)
             .at_most(config.listener.concurrent_checks)
-            .shown(config.listener.shown_headers.into());
+            .shown(config.listener.shown_headers.into())
+            .finding_clients(config.listener.client_address.clone());
         let service = match &audit {
             Some(audit) => service.recorded_by(Arc::<AuditLog>::clone(audit)),
             None => service,

@@ -23,8 +23,8 @@ use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Outcome, Pdp
 use countersign::policy::{Answer, Decision};
 use countersign::reason::Reason;
 use countersign::request::{
-    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames,
-    Target,
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView,
+    SealedNames, ServerName, Target,
 };
 use countersign::store::{Store, StoreMemoryOptions, StoreOptions};
 use countersign::trust::{IntrospectionAnswer, Material, TrustStore};
@@ -52,7 +52,8 @@ fn view(method: &str, scheme: &str, host: &str, path: &str, headers: Headers) ->
         headers,
         source: Endpoint::default(),
         destination: Endpoint { principal: Some(SELF.into()), ..Endpoint::default() },
-        sni: None,
+        client: Client::Connection,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: BTreeMap::new(),

@@ -12,7 +12,7 @@ use crate::clock::UnixTime;
 use crate::evidence::IgnoredToken;
 use crate::pdp::{CacheHits, Outcome};
 use crate::policy::{Decision, RuleName, ShadowOutcome, Truth};
-use crate::request::{RequestView, TokenPlace, TraceParent};
+use crate::request::{Client, RequestView, TokenPlace, TraceParent};
 use crate::secret::{Fingerprint, Hex};
 use crate::spiffe::SpiffeId;
 
@@ -40,6 +40,9 @@ const USUAL_BYTES: usize = 1536;
 /// The claims of tokens that may be in a record, by JSON pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedClaims(Vec<String>);
+
+/// Stands for the address of a client that is not known.
+const UNKNOWN_CLIENT: &str = "unknown";
 
 /// The claims with a field of their own.
 const FIELDS: [&str; 4] = [SUBJECT, CLIENT, AUDIENCE, SCOPE];
@@ -182,6 +185,12 @@ fn request(view: &RequestView, request: &mut Object<'_>) {
     request.text("host", &view.raw_host);
     request.text("path", view.raw_path.split(['?', '#']).next().unwrap_or_default());
     request.address("source", view.source.address);
+    match view.client {
+        Client::Connection => {}
+        Client::At(ip) => request.text("client", &ip.to_string()),
+        Client::Unknown => request.text("client", UNKNOWN_CLIENT),
+    }
+    request.text("sni", view.sni.name().unwrap_or_default());
     request.text("scheme", &view.scheme);
     request.address("destination", view.destination.address);
     request.text("query", &redacted(&view.raw_path));

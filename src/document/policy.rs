@@ -36,12 +36,21 @@ pub struct PolicySpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TargetSpec {
-    /// Hosts: exact, or with one leading wildcard label as in `*.example.com`.
+    /// Hosts: exact, or with one leading wildcard label as in `*.example.com`. A request whose host has a port or a trailing
+    /// dot is of none of them, unless one is written in that form, as in `orders.example.com:8443`: a proxy may route each
+    /// form to another place.
     pub hosts: Option<Spanned<Texts>>,
     /// Instead of `hosts`: `true` for every host.
     pub any_host: Option<Spanned<bool>>,
-    /// Ports of the authority. Left out: every port.
+    /// `true` where the proxy takes no notice of the port that a caller writes behind the host (Envoy's
+    /// `ignore_port_in_host_matching`, as in Istio): requests with any port in their host are of this target.
+    pub any_authority_port: Option<Spanned<bool>>,
+    /// Ports of the connection that the request came by, as the proxy tells them: not what the caller writes behind the
+    /// host. Where the proxy does not tell, allow rules do not match, and deny rules do. Left out: every port.
     pub ports: Option<Spanned<Vec<Spanned<u16>>>>,
+    /// `true`: the allow rules need a TLS handshake whose server name (SNI) is the host of the request, so that a client cannot
+    /// show one name to the network and ask for another. Example: `hostIsSni: true`.
+    pub host_is_sni: Option<Spanned<bool>>,
     /// What is accepted in paths although it has more than one reading: each says how the upstream reads it.
     pub paths: Option<PathsSpec>,
     /// Whose tokens count here. Left out: those of every issuer, and any other is refused. Example:
@@ -156,10 +165,14 @@ pub struct RuleSpec {
     pub rejected_cookies: Option<Spanned<RejectedSpec>>,
     /// Which requests.
     pub on: Option<OnSpec>,
-    /// Where the connection comes from: addresses and CIDR blocks.
+    /// Where the client is: addresses and CIDR blocks. The client is the other end of the connection, unless
+    /// `listener.clientAddress` says otherwise.
     pub source: Option<Spanned<Texts>>,
     /// The address that the connection goes to: addresses and CIDR blocks.
     pub destination: Option<Spanned<Texts>>,
+    /// Server names (SNI) of the client's TLS handshake: exact, or with one leading wildcard label. Example:
+    /// `sni: [orders.example.com]`.
+    pub sni: Option<Spanned<Texts>>,
     /// When it counts.
     pub during: Option<Spanned<DuringSpec>>,
     /// What the proxy's configuration attaches to the route, by name.

@@ -120,10 +120,16 @@ pub struct RequestFixture {
     pub scheme: Option<String>,
     /// Headers; values are texts. Those that carry credentials are left out, as a server does: say `peer` and `token`.
     pub headers: Option<Entries<String>>,
-    /// The address that the connection comes from.
+    /// The address that the connection comes from, alone or with its port.
     pub source: Option<Spanned<String>>,
-    /// The address that the connection goes to.
+    /// The address of the client, where a proxy is in front of the one that asks; `unknown` where it does not tell. Left out:
+    /// the other end of the connection.
+    pub client: Option<Spanned<String>>,
+    /// The address that the connection goes to, alone or with its port as in `10.0.0.7:8443`. `target.ports` are about that
+    /// port.
     pub destination: Option<Spanned<String>>,
+    /// The server name (SNI) of the client's TLS handshake; empty for a handshake without one. Left out: not known.
+    pub sni: Option<String>,
     /// What the proxy's configuration attaches to the route.
     pub context_extensions: Option<Entries<String>>,
 }

@@ -24,8 +24,8 @@ use crate::clock::UnixTime;
 use crate::limits::{MAX_HEADERS, MAX_JSON_DEPTH};
 use crate::reason::{Reason, Rejection};
 use crate::request::{
-    Body, CredentialHeaders, Endpoint, HeaderForm, HeaderValue, Headers, RequestView, SealedNames,
-    SealedParameters, Shown, Target, Text,
+    Body, Client, CredentialHeaders, Endpoint, HeaderForm, HeaderValue, Headers, RequestView, SealedNames,
+    SealedParameters, ServerName, Shown, Target, Text,
 };
 
 mod lines;
@@ -78,8 +78,7 @@ pub fn decode(
     view.headers = open;
     view.source.address = source.address;
     view.destination = Endpoint { address: destination.address, principal: destination.principal };
-    let TlsSession { sni } = tls_session.unwrap_or_default();
-    view.sni = non_empty(sni)?;
+    view.sni = server_name(tls_session)?;
     view.sent_at = time.map(moment);
     view.context_extensions = extensions(context_extensions)?;
     view.metadata = metadata(metadata_context);
@@ -97,6 +96,12 @@ fn text(bytes: Bytes) -> Result<Text, Rejection> {
 
 fn non_empty(bytes: Bytes) -> Result<Option<Text>, Rejection> {
     Ok(Some(text(bytes)?).filter(|text| !text.is_empty()))
+}
+
+/// Envoy tells of a TLS session only where there is one, and where it is set up to (`include_tls_session`).
+fn server_name(session: Option<TlsSession>) -> Result<ServerName, Rejection> {
+    let Some(TlsSession { sni }) = session else { return Ok(ServerName::Unknown) };
+    Ok(non_empty(sni)?.map_or(ServerName::Absent, ServerName::Name))
 }
 
 /// The proxy's clock is not ours to decide by, but to be compared with.
@@ -144,7 +149,8 @@ fn http_request(
         headers: Headers::default(),
         source: Endpoint::default(),
         destination: Endpoint::default(),
-        sni: None,
+        client: Client::Connection,
+        sni: ServerName::Unknown,
         body: collect_body(text(body)?, raw_body, size, partial),
         sent_at: None,
         context_extensions: BTreeMap::new(),

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use crate::clock::Deadline;
 use crate::envoy::grpc::{self, Received};
 use crate::envoy::server::{Counted, ListenerStatus};
-use crate::envoy::{decode, encode};
+use crate::envoy::{ClientAddress, decode, encode};
 use crate::pdp::{Kept, Observer, Outcome, Pdp, Pinned, Recorder};
 use crate::reason::Reason;
 use crate::request::{CredentialHeaders, RequestView, Shown};
@@ -25,6 +25,7 @@ pub struct CheckService {
     status: Arc<ListenerStatus>,
     most: usize,
     shown: Shown,
+    clients: Arc<ClientAddress>,
 }
 
 /// A check that is on its way to its answer.
@@ -50,14 +51,21 @@ impl CheckService {
     /// A service that decides by `pdp` and tells `observers`.
     #[must_use]
     pub fn new(pdp: Arc<Pdp>, observers: Vec<Arc<dyn Observer>>) -> Self {
-        let (recorder, status, shown) = (None, Arc::default(), Shown::default());
-        Self { pdp, observers: observers.into(), recorder, status, most: usize::MAX, shown }
+        let (recorder, status) = (None, Arc::default());
+        let (shown, clients) = (Shown::default(), Arc::default());
+        Self { pdp, observers: observers.into(), recorder, status, most: usize::MAX, shown, clients }
     }
 
     /// The same that has every decision recorded.
     #[must_use]
     pub fn recorded_by(self, recorder: Arc<dyn Recorder>) -> Self {
         Self { recorder: Some(recorder), ..self }
+    }
+
+    /// The same that finds the addresses of clients as `settings` say.
+    #[must_use]
+    pub fn finding_clients(self, settings: ClientAddress) -> Self {
+        Self { clients: Arc::new(settings), ..self }
     }
 
     /// The same that decides at most `checks` at a time. Further ones are denied at once: what waits in a queue is late, and
@@ -105,6 +113,7 @@ impl CheckService {
                 if self.shown == Shown::Some {
                     view.headers = view.headers.with_shown(Shown::Some);
                 }
+                view.client = self.clients.find(&view);
                 let outcome = decide(&pdp, &view, credentials).await;
                 (view, outcome)
             }

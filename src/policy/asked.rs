@@ -75,6 +75,8 @@ impl<'a> Asked<'a> {
             Check::During => rule.during.iter().map(ToString::to_string).collect(),
             Check::Source => rule.source.iter().map(ToString::to_string).collect(),
             Check::Destination => rule.destination.iter().map(ToString::to_string).collect(),
+            Check::ServerName => rule.sni.iter().map(ToString::to_string).collect(),
+            Check::HostIsServerName => vec![String::from("the request's host")],
             Check::ContextExtension(name) => {
                 let own = rule.context_extensions.iter().filter(|(own, _)| **own == *name);
                 own.map(|(_, value)| value.to_string()).collect()
@@ -139,13 +141,19 @@ impl<'a> Asked<'a> {
         };
         match self.check {
             Check::Source => {
-                let address = request.source.address.map(|address| address.ip().to_string());
-                one("source", Sight::open(address))
+                one("client.address", Sight::open(request.client_ip().map(|ip| ip.to_string())))
             }
             Check::During => one("now", Sight::open(Some(moment(self.question.now)))),
             Check::Destination => {
                 let address = request.destination.address.map(|address| address.ip().to_string());
                 one("destination", Sight::open(address))
+            }
+            Check::ServerName => one("connection.sni", Sight::open(request.sni.name())),
+            Check::HostIsServerName => {
+                let host = request.target.as_ref().ok().map(|target| target.host.as_str());
+                let mut found = one("connection.sni", Sight::open(request.sni.name()));
+                found.extend(one("request.host", Sight::open(host)));
+                found
             }
             Check::ContextExtension(name) => {
                 let value = request.context_extensions.get(name).cloned();

@@ -15,10 +15,14 @@ use crate::reason::{Reason, Rejection};
 pub enum Check<'r> {
     /// It is a time at which the rule counts.
     During,
-    /// The connection comes from one of the networks.
+    /// The client is in one of the networks.
     Source,
     /// The connection goes to one of the networks.
     Destination,
+    /// The TLS handshake was for one of the server names.
+    ServerName,
+    /// The TLS handshake was for the host of the request.
+    HostIsServerName,
     /// The route has this parameter with the right value.
     ContextExtension(&'r str),
     /// The values of this header are right.
@@ -103,6 +107,8 @@ impl<'r> Check<'r> {
             Self::During
             | Self::Source
             | Self::Destination
+            | Self::ServerName
+            | Self::HostIsServerName
             | Self::PeerPresent
             | Self::PeerTrustDomain(_)
             | Self::PeerSpiffe
@@ -127,32 +133,34 @@ impl<'r> Check<'r> {
             Self::During => 0,
             Self::Source => 1,
             Self::Destination => 2,
-            Self::ContextExtension(_) => 3,
-            Self::Header(_) => 4,
-            Self::Query(_) => 5,
-            Self::PeerPresent => 6,
-            Self::PeerTrustDomain(_) => 7,
-            Self::PeerSpiffe => 8,
-            Self::PeerDns => 9,
-            Self::PeerUri => 10,
-            Self::PeerEmail => 11,
-            Self::PeerIp => 12,
-            Self::PeerSubject => 13,
-            Self::PeerEvidence(_) => 14,
-            Self::TokenPresent(_) => 15,
-            Self::TokenBinding(_) => 16,
-            Self::TokenPresenterKnown(_) => 17,
-            Self::TokenPresenter(_) => 18,
-            Self::TokenAudience => 19,
-            Self::TokenSubject => 20,
-            Self::TokenClient => 21,
-            Self::TokenClaim(_) => 22,
-            Self::TokenScopes(_) => 23,
-            Self::TokenAnyScope(_) => 24,
-            Self::TokenAcr(_) => 25,
-            Self::TokenAge(_) => 26,
-            Self::Condition => 27,
-            Self::Inject(_) => 28,
+            Self::ServerName => 3,
+            Self::HostIsServerName => 4,
+            Self::ContextExtension(_) => 5,
+            Self::Header(_) => 6,
+            Self::Query(_) => 7,
+            Self::PeerPresent => 8,
+            Self::PeerTrustDomain(_) => 9,
+            Self::PeerSpiffe => 10,
+            Self::PeerDns => 11,
+            Self::PeerUri => 12,
+            Self::PeerEmail => 13,
+            Self::PeerIp => 14,
+            Self::PeerSubject => 15,
+            Self::PeerEvidence(_) => 16,
+            Self::TokenPresent(_) => 17,
+            Self::TokenBinding(_) => 18,
+            Self::TokenPresenterKnown(_) => 19,
+            Self::TokenPresenter(_) => 20,
+            Self::TokenAudience => 21,
+            Self::TokenSubject => 22,
+            Self::TokenClient => 23,
+            Self::TokenClaim(_) => 24,
+            Self::TokenScopes(_) => 25,
+            Self::TokenAnyScope(_) => 26,
+            Self::TokenAcr(_) => 27,
+            Self::TokenAge(_) => 28,
+            Self::Condition => 29,
+            Self::Inject(_) => 30,
         }
     }
 
@@ -162,10 +170,12 @@ impl<'r> Check<'r> {
             Self::During
             | Self::Source
             | Self::Destination
+            | Self::ServerName
             | Self::ContextExtension(_)
             | Self::Header(_)
             | Self::Query(_)
             | Self::Condition => Reason::NoRule,
+            Self::HostIsServerName => Reason::HostInvalid,
             Self::PeerPresent => Reason::PeerMissing,
             Self::PeerTrustDomain(_)
             | Self::PeerSpiffe
@@ -205,6 +215,8 @@ impl<'r> Check<'r> {
             Self::During
             | Self::Source
             | Self::Destination
+            | Self::ServerName
+            | Self::HostIsServerName
             | Self::ContextExtension(_)
             | Self::Header(_)
             | Self::Query(_)
@@ -237,8 +249,10 @@ impl fmt::Display for Check<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::During => f.write_str("a time at which it counts"),
-            Self::Source => f.write_str("a connection from one of its networks"),
+            Self::Source => f.write_str("a client in one of its networks"),
             Self::Destination => f.write_str("a connection to one of its networks"),
+            Self::ServerName => f.write_str("a TLS handshake for another server name"),
+            Self::HostIsServerName => f.write_str("a TLS handshake for the host that is asked for"),
             Self::ContextExtension(name) => write!(f, "a fitting context extension `{name}`"),
             Self::Header(name) => write!(f, "a fitting header `{name}`"),
             Self::Query(name) => write!(f, "a fitting query parameter `{name}`"),

@@ -66,6 +66,7 @@ pub(super) fn evaluate<T: Trace>(
 /// where no rule needs one.
 fn admissible<'a>(index: &Index, question: &DecisionRequest<'a>) -> Result<&'a Target, Rejection> {
     let target = question.request.target.as_ref().map_err(Clone::clone)?;
+    refuse_other_forms(index, target)?;
     refuse_more_readings(index, target)?;
     match question.subject.peer().rejection() {
         Some(rejection) => Err(rejection.clone()),
@@ -80,10 +81,22 @@ fn refused(index: &Index, question: &DecisionRequest<'_>, why: &Rejection) -> De
     Decision::Deny(Denial::new(why.clone()).told_as(custom).of_cookies(cookies.collect()))
 }
 
+/// The host decided about is the host that the proxy routes: an authority with a port or a trailing dot is denied, unless an
+/// allow rule for the host asks for it in that form.
+fn refuse_other_forms(index: &Index, target: &Target) -> Result<(), Rejection> {
+    let Some(refusal) = target.form.refusal() else { return Ok(()) };
+    let asks = |rule: &Rule| rule.effect == Effect::Allow && rule.is_about_form(target);
+    match index.of_host(&target.host).any(|(_, rule)| asks(rule)) {
+        true => Ok(()),
+        false => Err(refusal),
+    }
+}
+
 /// Invariant 5: a path that has more than one reading is denied, unless an allow rule for it says how the upstream reads it.
 fn refuse_more_readings(index: &Index, target: &Target) -> Result<(), Rejection> {
     let leniency = target.path.leniency();
-    let accepts = |rule: &Rule| rule.effect == Effect::Allow && rule.leniency.covers(leniency);
+    let accepts =
+        |rule: &Rule| rule.effect == Effect::Allow && rule.target.leniency.covers(leniency);
     let some_rule_accepts = || {
         index.leniency().covers(leniency) && index.candidates(target).any(|(_, rule)| accepts(rule))
     };

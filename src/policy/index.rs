@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::answer::CustomAnswer;
 use super::host::{HostPattern, parent_of};
-use super::rule::{HostFit, Rule, fits_ports};
+use super::rule::{HostFit, Rule};
+use super::target::PolicyTarget;
 use super::unit::Unit;
 use crate::request::{Host, PathLeniency, RequestView, Target, Text};
 
@@ -51,7 +52,7 @@ struct Bucket {
 #[derive(Clone, Debug)]
 pub(super) struct HostAnswer {
     pub(super) policy: Arc<str>,
-    pub(super) ports: Box<[u16]>,
+    pub(super) target: Arc<PolicyTarget>,
     pub(super) answer: Arc<CustomAnswer>,
 }
 
@@ -71,13 +72,15 @@ impl Index {
     /// Adds the rules of a policy, and what it tells those whom it denies.
     fn insert(&mut self, at: usize, unit: &Unit) {
         let hosts = &unit.target.hosts;
-        self.leniency = unit.rules.iter().fold(self.leniency, |all, rule| all.or(rule.leniency));
         self.ignores |= unit.target.counting.is_some();
         if hosts.is_empty() {
             self.any.count(unit.target.counting.as_deref());
         }
         for host in hosts {
-            self.bucket(host).count(unit.target.counting.as_deref());
+            self.bucket(&host.host).count(unit.target.counting.as_deref());
+        }
+        if !unit.rules.is_empty() {
+            self.leniency = self.leniency.or(unit.target.leniency);
         }
         let insert = |bucket: &mut Bucket| {
             let rules = unit.rules.iter().enumerate();
@@ -89,8 +92,11 @@ impl Index {
         }
         for (position, host) in hosts.iter().enumerate() {
             // A rule is found once for each request, also where its target names a host twice.
-            let repeated = hosts.iter().take(position).any(|other| other == host);
-            let covered = hosts.iter().any(|other| other != host && other.covers(host));
+            let host = &host.host;
+            let mut before = hosts.iter().take(position).map(|other| &other.host);
+            let repeated = before.any(|other| other == host);
+            let mut others = hosts.iter().map(|other| &other.host);
+            let covered = others.any(|other| other != host && other.covers(host));
             if !repeated && !covered {
                 insert(self.bucket(host));
             }
@@ -165,7 +171,7 @@ impl Index {
         let below = parent_of(host).and_then(|parent| self.one_label_below.get(parent));
         let buckets = [self.exact.get(host), below, Some(&self.any)];
         let mut answers = buckets.into_iter().flatten().flat_map(|bucket| &bucket.answers);
-        let fitting = |own: &&HostAnswer| fits_ports(&own.ports, request, target) == Some(true);
+        let fitting = |own: &&HostAnswer| own.target.fits_port(request) == Some(true);
         answers.find(fitting).map(|own| Arc::clone(&own.answer))
     }
 

@@ -3,6 +3,7 @@
 mod across;
 mod audience;
 mod circle;
+mod hearsay;
 mod outdated;
 mod reach;
 mod unasked;
@@ -11,7 +12,7 @@ mod width;
 use std::collections::HashSet;
 
 use super::compile::Written;
-use super::host::HostPattern;
+use super::host::AuthorityPattern;
 use super::path::PathTemplate;
 use super::rule::{Effect, Rule};
 use crate::document::policy::Texts;
@@ -51,6 +52,7 @@ pub(super) fn lint(
         problems.extend(repetitions(written));
         problems.extend(odd_condition(written, rule));
         problems.extend(reach::out_of_reach(written, rule));
+        problems.extend(hearsay::of(written, rule));
     }
     problems.extend(written.first().into_iter().flat_map(repeated_hosts));
     problems
@@ -74,6 +76,7 @@ fn wide_open(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
     let everything = rule.paths.is_empty() || rule.paths.iter().any(|path| path.as_str() == "/**");
     let narrowed = !everything
         || !rule.source.is_empty()
+        || !rule.sni.is_empty()
         || !rule.headers.is_empty()
         || !rule.query.is_empty()
         || rule.when.is_some()
@@ -135,6 +138,7 @@ fn repetitions(written: &Written<'_>) -> Vec<Diagnostic> {
         on.and_then(|on| on.paths.as_ref()),
         spec.source.as_ref(),
         spec.destination.as_ref(),
+        spec.sni.as_ref(),
         spec.conditions.as_ref(),
         peer.and_then(|peer| peer.spiffe.as_ref()),
         peer.and_then(|peer| peer.dns.as_ref()),
@@ -167,7 +171,7 @@ fn repeated_hosts(written: &Written<'_>) -> Vec<Diagnostic> {
     let texts = written.policy.target.value.hosts.as_ref();
     let texts = texts.map(|texts| texts.value.as_slice()).unwrap_or_default();
     let hosts = &written.target.hosts;
-    let covered = |(at, (text, host)): (usize, (&Spanned<String>, &HostPattern))| {
+    let covered = |(at, (text, host)): (usize, (&Spanned<String>, &AuthorityPattern))| {
         let mut others = hosts.iter().zip(texts).enumerate();
         let (_, (_, other)) = others.find(|(other_at, (other, _))| {
             other.covers(host) && (*other != host || *other_at < at)

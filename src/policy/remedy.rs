@@ -25,7 +25,13 @@ fn sentence(asked: &Asked<'_>) -> String {
     match asked.check() {
         Check::During => format!("the rule counts {}", wanted.plain()),
         Check::Destination => format!("the connection has to go to {}", wanted.one_of()),
-        Check::Source => format!("the connection has to come from {}", wanted.one_of()),
+        Check::Source => format!("the client has to be in {}", wanted.one_of()),
+        Check::ServerName => {
+            format!("the client's TLS handshake has to name {}{}", wanted.one_of(), but(asked))
+        }
+        Check::HostIsServerName => {
+            format!("the client's TLS handshake has to name {}{}", wanted.plain(), but(asked))
+        }
         Check::ContextExtension(name) => {
             format!("the route has to have the context extension `{name}` with {}", wanted.one_of())
         }

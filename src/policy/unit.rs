@@ -1,8 +1,11 @@
 //! One policy, compiled: what a reload keeps where neither its text nor anything that it depends on has changed.
 
-use super::compile::{Target, Use};
+use std::sync::Arc;
+
+use super::compile::Use;
 use super::index::HostAnswer;
 use super::rule::Rule;
+use super::target::PolicyTarget;
 use crate::clock::UnixTime;
 use crate::document::{Movable, Place};
 
@@ -11,7 +14,7 @@ use crate::document::{Movable, Place};
 pub(super) struct Unit {
     pub(super) name: Box<str>,
     pub(super) name_at: Place,
-    pub(super) target: Target,
+    pub(super) target: Arc<PolicyTarget>,
     pub(super) rules: Box<[Rule]>,
     /// Where the names of the rules are.
     pub(super) rules_at: Box<[Place]>,

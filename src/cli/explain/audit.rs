@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::Gaps;
 use crate::reason::{Layer, Reason, Rejection};
-use crate::request::{Body, Endpoint, Headers, RequestView, Target, Text};
+use crate::request::{Body, Client, Endpoint, Headers, RequestView, ServerName, Target, Text};
 use crate::secret::Fingerprint;
 
 /// What was decided, as the record has it.
@@ -63,6 +63,8 @@ struct RequestRecord {
     host: String,
     path: String,
     source: String,
+    client: String,
+    sni: String,
     scheme: String,
     destination: String,
 }
@@ -201,7 +203,8 @@ impl Record {
     }
 
     fn view(&self, rejection: Option<&Rejection>) -> RequestView {
-        let RequestRecord { id, method, host, path, source, scheme, destination } = &self.request;
+        let RequestRecord { id, method, host, path, source, client, sni, scheme, destination } =
+            &self.request;
         let endpoint = |text: &str| Endpoint { address: text.parse().ok(), principal: None };
         let transport = rejection.filter(|why| why.reason().layer() == Layer::Transport);
         RequestView {
@@ -215,7 +218,14 @@ impl Record {
             headers: Headers::default(),
             source: endpoint(source),
             destination: endpoint(destination),
-            sni: None,
+            client: match client.as_str() {
+                "" => Client::Connection,
+                text => text.parse().map_or(Client::Unknown, Client::At),
+            },
+            sni: match sni.as_str() {
+                "" => ServerName::Unknown,
+                name => ServerName::Name(name.into()),
+            },
             body: Body::default(),
             sent_at: None,
             context_extensions: BTreeMap::new(),

@@ -21,7 +21,8 @@ use crate::pdp::Snapshot;
 use crate::policy::{Gaps, Question, Suite};
 use crate::reason::Rejection;
 use crate::request::{
-    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, Target, Text,
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName,
+    Target, Text,
 };
 use crate::spiffe::SpiffeId;
 
@@ -78,7 +79,7 @@ impl Input {
             (Some(id), ..) => audit::input(id, args.audit.as_deref(), config),
             (None, Some(case), ..) => of_case(case, suites),
             (None, None, Some(_), _) => by_flags(args, snapshot),
-            (None, None, None, Some(file)) => in_file(file, snapshot),
+            (None, None, None, Some(file)) => in_file(file, config, snapshot),
             (None, None, None, None) => Err(String::from(
                 "which request? give FILE, `--decision`, `--case`, or `--host` and `--path`",
             )),
@@ -112,11 +113,13 @@ fn of_case(name: &str, suites: &[Suite]) -> Result<Input, String> {
     }
 }
 
-fn in_file(path: &Path, snapshot: &Snapshot) -> Result<Input, String> {
+fn in_file(path: &Path, config: Option<&Config>, snapshot: &Snapshot) -> Result<Input, String> {
     let bytes = read(path)?;
     if let Some(recorded) = envoy::decode_recorded(&bytes, snapshot.sealed()) {
         let (view, credentials) =
             recorded.map_err(|why| format!("cannot read `{}`: {why}", shown(path)))?;
+        let clients = config.map(|config| &config.listener.client_address);
+        let view = clients.into_iter().fold(view, |view, clients| clients.placed(view));
         let told = Told { from: "check", names_tls_peer: true, ..Told::default() };
         let caller = Caller::Shown(credentials);
         return Ok(Input { view, caller, at: None, gaps: Gaps::NONE, told });
@@ -213,6 +216,7 @@ fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String
         Ok((name.to_owned(), value.to_owned()))
     });
     let address = request.source.map(|ip| SocketAddr::new(ip, 0));
+    let name = request.sni.as_ref();
     Ok(RequestView {
         id: Text::default(),
         method: (&request.method).into(),
@@ -224,10 +228,11 @@ fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String
         headers,
         source: Endpoint { address, principal: None },
         destination: Endpoint {
-            address: None,
+            address: request.connection_to,
             principal: args.caller.destination.as_ref().map(Text::from),
         },
-        sni: None,
+        client: request.client.map_or(Client::Connection, Client::At),
+        sni: name.map_or(ServerName::Unknown, |name| ServerName::Name(name.into())),
         body: Body::default(),
         sent_at: None,
         context_extensions: context.collect::<Result<_, String>>()?,

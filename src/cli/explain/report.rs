@@ -15,7 +15,7 @@ use crate::cli::inspect::{HopReport, PeerReport, RejectionReport};
 use crate::cli::moment;
 use crate::pdp::Outcome;
 use crate::policy::{Answer, Decision, Denial, Obligations, Permit, PolicySet};
-use crate::request::{RequestView, TokenPlace};
+use crate::request::{Client, Endpoint, RequestView, TokenPlace};
 
 /// A decision and everything that led to it.
 #[derive(Debug, Serialize)]
@@ -83,12 +83,31 @@ pub(super) struct QuestionReport {
     pub(super) method: String,
     pub(super) host: String,
     pub(super) path: String,
+    #[serde(skip_serializing_if = "ConnectionReport::is_empty")]
+    pub(super) connection: ConnectionReport,
     pub(super) at: String,
     /// The documents it was judged by.
     pub(super) revision: String,
     /// What is not known of the request; whatever depends on it cannot be told.
     pub(super) not_recorded: Vec<&'static str>,
     pub(super) notes: Vec<String>,
+}
+
+/// How the request came, as far as that is known.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct ConnectionReport {
+    /// The address of the client, which `source` of a rule is about, where it is not the other end of the connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client: Option<String>,
+    /// The other end of the connection to the proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) source: Option<String>,
+    /// Where that connection went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) destination: Option<String>,
+    /// The server name of its TLS handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sni: Option<String>,
 }
 
 /// What was decided then.
@@ -177,6 +196,7 @@ impl Report {
                 method: view.method.to_string(),
                 host: view.raw_host.to_string(),
                 path: view.raw_path.to_string(),
+                connection: ConnectionReport::of(view),
                 at: moment::rfc3339(outcome.at),
                 revision: outcome.revision.to_string(),
                 not_recorded: gaps.all().iter().map(|datum| datum.as_str()).collect(),
@@ -205,6 +225,39 @@ fn peer(peer: &Credential<PeerIdentity>, vouched: bool) -> PeerReport {
         report.source = None;
     }
     report
+}
+
+// === impl ConnectionReport ===
+
+impl ConnectionReport {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Each part that is known, with its name.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let Self { client, source, destination, sni } = self;
+        let parts = [("client", client), ("from", source), ("to", destination), ("sni", sni)];
+        parts.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+
+    fn of(view: &RequestView) -> Self {
+        let end = |end: &Endpoint| match end.port() {
+            Some(_) => end.address.map(|address| address.to_string()),
+            None => end.ip().map(|ip| ip.to_string()),
+        };
+        let client = match view.client {
+            Client::Connection => None,
+            Client::At(ip) => Some(ip.to_string()),
+            Client::Unknown => Some(String::from("unknown")),
+        };
+        Self {
+            client,
+            source: end(&view.source),
+            destination: end(&view.destination),
+            sni: view.sni.name().map(str::to_owned),
+        }
+    }
 }
 
 // === impl AnswerReport ===

@@ -23,6 +23,12 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let question = &report.question;
     let request = [&question.method, &question.host, &question.path].map(|text| visible(text));
     writeln!(out, "{QUIET}{}{QUIET:#}", request.join(" "))?;
+    let connection = question.connection.parts();
+    let connection: Vec<_> =
+        connection.map(|(name, text)| format!("{name} {}", visible(text))).collect();
+    if !connection.is_empty() {
+        writeln!(out, "{QUIET}connection: {}{QUIET:#}", connection.join(", "))?;
+    }
     let (at, revision) = (&question.at, &question.revision);
     writeln!(out, "{QUIET}decided at {at} by documents {revision}{QUIET:#}")?;
     for note in &question.notes {

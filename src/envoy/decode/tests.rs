@@ -61,7 +61,7 @@ fn the_time_of_the_proxy_is_kept() {
 fn the_target_is_canonical() {
     let (view, _) = decoded(http());
     let target = view.target.unwrap();
-    assert_eq!((target.host.as_str(), target.port), ("orders.example", Some(8443)));
+    assert_eq!((target.host.as_str(), target.form.port), ("orders.example", Some(8443)));
     assert_eq!((target.path.as_str(), target.query.as_deref()), ("/v1/orders/17", Some("full=1")));
 }
 
@@ -233,7 +233,7 @@ fn peers_extensions_metadata_and_server_name_arrive() {
     assert_eq!(view.destination.principal.as_deref(), Some("spiffe://a/me"));
     assert_eq!(view.context_extensions.get("route").map(String::as_str), Some("orders"));
     assert_eq!(view.metadata.get("f"), Some(&serde_json::json!({"n": 1.5})));
-    assert_eq!(view.sni.as_deref(), Some("orders.example"));
+    assert_eq!(view.sni.name(), Some("orders.example"));
 }
 
 /// Invariant 3, P71: a token in the query is in no part of what policies, logs and audit see, asked for or not.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::document::HumanDuration;
 use crate::envoy::tls::TlsOptions;
-use crate::envoy::{ListenAddress, SocketOptions};
+use crate::envoy::{ClientAddress, ListenAddress, SocketOptions};
 use crate::evidence::PeerSources;
 use crate::request::Shown;
 
@@ -25,6 +25,8 @@ pub struct ListenerOptions {
     pub peer_sources: PeerSources,
     /// Which of a request's headers Envoy sends with a check.
     pub shown_headers: ShownHeaders,
+    /// How the address of the client is found, which `source` compares and the audit record has beside the connection's own.
+    pub client_address: ClientAddress,
     /// Listen without TLS on an address that other machines can reach. Whoever can reach it can claim to be Envoy.
     pub insecure_allow_plaintext: bool,
     /// How many connections there may be, and for how long.
@@ -90,6 +92,7 @@ impl Default for ListenerOptions {
             tls: None,
             peer_sources: PeerSources::default(),
             shown_headers: ShownHeaders::default(),
+            client_address: ClientAddress::default(),
             insecure_allow_plaintext: false,
             connections: ConnectionOptions::default(),
             // As many as one Envoy cluster sends at a time by default. A check takes microseconds unless it waits for an
@@ -115,6 +118,7 @@ impl ListenerOptions {
                 self.address
             ));
         }
+        self.client_address.check()?;
         self.check_bounds()
     }
 

@@ -18,10 +18,11 @@ pub(super) use fragments::{Fragments, Use};
 pub(super) use request::check_header_name;
 
 use super::duties::Keep;
-use super::host::HostPattern;
+use super::host::AuthorityPattern;
 use super::index::HostAnswer;
 use super::lint::{self, Believed};
 use super::rule::Rule;
+use super::target::PolicyTarget;
 use super::unit::Unit;
 use crate::document::policy::{
     EmptySegmentsSpec, EncodedSlashesSpec, Entries, ParametersSpec, PathsSpec, PolicySpec,
@@ -65,27 +66,12 @@ struct Compiler<'a, 'p> {
     problems: &'p mut Vec<Diagnostic>,
 }
 
-/// What a policy's rules are about.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Target {
-    /// Empty for every host.
-    pub(super) hosts: Box<[HostPattern]>,
-    /// Empty for every port.
-    pub(super) ports: Box<[u16]>,
-    /// What is accepted in paths that is not canonical.
-    pub(super) leniency: PathLeniency,
-    /// The issuers whose tokens count, where others are ignored.
-    pub(super) counting: Option<Box<[Box<str>]>>,
-    /// What goes upstream although it overrides the request line.
-    pub(super) keep: Option<Arc<Keep>>,
-}
-
 /// Where a rule was written, for lints.
 pub(super) struct Written<'a> {
     pub(super) origin: &'a Origin,
     pub(super) policy: &'a PolicySpec,
     pub(super) spec: &'a RuleSpec,
-    pub(super) target: &'a Target,
+    pub(super) target: &'a PolicyTarget,
 }
 
 // === impl Around ===
@@ -163,7 +149,7 @@ impl<'a> Around<'a> {
         &self,
         origin: &Origin,
         policy: &PolicySpec,
-        target: &Target,
+        target: &PolicyTarget,
         rules: &[Rule],
     ) -> Vec<Diagnostic> {
         let written = |spec| Written { origin, policy, spec, target };
@@ -214,9 +200,9 @@ impl<'a> Compiler<'a, '_> {
         &mut self,
         spec: &'a PolicySpec,
         notes: Option<&Spanned<Entries<String>>>,
-    ) -> (Target, Vec<Rule>, Option<HostAnswer>) {
+    ) -> (Arc<PolicyTarget>, Vec<Rule>, Option<HostAnswer>) {
         let notes = notes.map(|notes| self.notes(notes)).unwrap_or_default();
-        let target = self.target(&spec.target);
+        let target = Arc::new(self.target(&spec.target));
         if spec.rules.value.is_empty() {
             let help = "a policy without rules does nothing; remove it";
             self.error_with("empty-list", &spec.rules, "`rules` is empty", help);
@@ -230,14 +216,23 @@ impl<'a> Compiler<'a, '_> {
             rules.push(Rule { annotations, ..compiled });
         }
         let told = answer.map(|answer| {
-            let (policy, ports) = (Arc::clone(&self.policy), target.ports.clone());
-            HostAnswer { policy, ports, answer }
+            let (policy, target) = (Arc::clone(&self.policy), Arc::clone(&target));
+            HostAnswer { policy, target, answer }
         });
         (target, rules, told)
     }
 
-    fn target(&mut self, spec: &Spanned<TargetSpec>) -> Target {
-        let TargetSpec { hosts, any_host, ports, paths, tokens, keep } = &spec.value;
+    fn target(&mut self, spec: &Spanned<TargetSpec>) -> PolicyTarget {
+        let TargetSpec {
+            hosts,
+            any_host,
+            any_authority_port,
+            ports,
+            host_is_sni,
+            paths,
+            tokens,
+            keep,
+        } = &spec.value;
         let any_host = any_host.as_ref().filter(|any| any.value);
         match (hosts, any_host) {
             (None, None) => {
@@ -252,7 +247,7 @@ impl<'a> Compiler<'a, '_> {
             (Some(_), None) | (None, Some(_)) => {}
         }
         let hosts = self.each(hosts.as_ref(), "hosts", |text: &String| {
-            HostPattern::parse(text)
+            AuthorityPattern::parse(text)
                 .map_err(|(why, help)| ("invalid-host", why, help.map(str::to_owned)))
         });
         let ports = self.each(ports.as_ref(), "ports", |port: &u16| match *port {
@@ -262,7 +257,16 @@ impl<'a> Compiler<'a, '_> {
         let leniency = paths.map_or_else(PathLeniency::default, leniency);
         let counting = tokens.as_ref().and_then(|tokens| self.counting(tokens));
         let keep = keep.as_ref().map(|keep| Arc::new(self.keep(keep)));
-        Target { hosts: hosts.into(), ports: ports.into(), leniency, counting, keep }
+        let says = |key: &Option<Spanned<bool>>| key.as_ref().is_some_and(|key| key.value);
+        PolicyTarget {
+            hosts: hosts.into(),
+            any_authority_port: says(any_authority_port),
+            ports: ports.into(),
+            host_is_sni: says(host_is_sni),
+            leniency,
+            counting,
+            keep,
+        }
     }
 
     /// The issuers whose tokens count at the target, where those of others are ignored.

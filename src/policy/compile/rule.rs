@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Compiler, Target, read_day};
+use super::{Compiler, read_day};
 use crate::document::Spanned;
 use crate::document::policy::{BindingSpec, EffectSpec, ModeSpec, RejectedSpec, RuleSpec};
 use crate::policy::annotations::Annotations;
@@ -10,13 +10,15 @@ use crate::policy::answer::CustomAnswer;
 use crate::policy::decision::RuleName;
 use crate::policy::duties::Duties;
 use crate::policy::rule::{Effect, Mode, Rule};
+use crate::policy::target::PolicyTarget;
+use crate::request::PathLeniency;
 
 impl<'a> Compiler<'a, '_> {
     /// The rule that `spec` says, of a policy that tells those whom it denies `answer`.
     pub(super) fn rule(
         &mut self,
         spec: &'a RuleSpec,
-        target: &Target,
+        target: &Arc<PolicyTarget>,
         answer: Option<&Arc<CustomAnswer>>,
     ) -> Rule {
         self.identity_is_asked_for(spec);
@@ -25,7 +27,12 @@ impl<'a> Compiler<'a, '_> {
             self.fits_a_deny_rule(spec);
         }
         let on = spec.on.as_ref();
-        let (methods, paths) = self.calls(on);
+        // A deny rule is about a path in every way of writing it.
+        let accepted = match spec.effect.value {
+            EffectSpec::Allow => target.leniency,
+            EffectSpec::Deny => PathLeniency::ALL,
+        };
+        let (methods, paths) = self.calls(on, accepted);
         let rule = Rule {
             name: RuleName {
                 policy: Arc::clone(&self.policy),
@@ -34,7 +41,7 @@ impl<'a> Compiler<'a, '_> {
             annotations: Annotations::default(),
             effect: spec.effect.value.into(),
             mode: spec.mode.into(),
-            ports: target.ports.clone(),
+            target: Arc::clone(target),
             methods,
             duties: Duties { keep: target.keep.clone(), ..self.duties(spec, &paths) },
             answer: match &spec.deny {
@@ -45,8 +52,8 @@ impl<'a> Compiler<'a, '_> {
             paths,
             source: self.source(spec.source.as_ref()),
             destination: self.destination(spec.destination.as_ref()),
+            sni: self.server_names(spec.sni.as_ref()),
             during: spec.during.as_ref().map(|during| self.during(during).into()),
-            leniency: target.leniency,
             passes_over_cookies: self.passes_over_cookies(spec),
             context_extensions: self.context_extensions(spec.context_extensions.as_ref()),
             headers: self.headers(spec.headers.as_ref()),

@@ -1,5 +1,7 @@
 //! Where the values of a condition come from: the documented variables, each with its kind.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value};
 
 use super::kind::Kind;
@@ -14,13 +16,26 @@ pub(super) enum Source {
     RequestMethod,
     RequestScheme,
     RequestHost,
-    RequestPort,
+    /// The port that the caller writes behind the host.
+    RequestAuthorityPort,
     /// The whole path as sent, without the query.
     RequestFullPath,
     /// A capture of the path template.
     RequestPath(Box<str>),
     /// The only value of a header, by its lower-case name.
     RequestHeader(Box<str>),
+    /// The port that the connection went to.
+    ConnectionPort,
+    /// The address that the connection went to.
+    ConnectionDestination,
+    /// The address that the connection came from.
+    ConnectionSource,
+    /// The server name of the TLS handshake.
+    ConnectionSni,
+    /// That there was a TLS handshake. Without the proxy's word there is no value, since it may keep silent.
+    ConnectionTls,
+    /// The address of the client, by the listener's settings.
+    ClientAddress,
     /// A context extension.
     Context(Box<str>),
     TokenSubject,
@@ -46,18 +61,26 @@ pub(super) enum Source {
 #[derive(Clone, Debug)]
 pub(super) enum Found<'a> {
     Text(&'a str),
+    Address(IpAddr),
     Int(i64),
+    Bool(bool),
     Texts(&'a [String]),
     Json(&'a Value),
 }
 
 /// Fields without a parameter, by their whole names.
-pub(super) const FIELDS: [(&str, Source); 17] = [
+pub(super) const FIELDS: [(&str, Source); 23] = [
     ("request.method", Source::RequestMethod),
     ("request.scheme", Source::RequestScheme),
     ("request.host", Source::RequestHost),
-    ("request.port", Source::RequestPort),
+    ("request.authorityPort", Source::RequestAuthorityPort),
     ("request.fullPath", Source::RequestFullPath),
+    ("connection.port", Source::ConnectionPort),
+    ("connection.destination", Source::ConnectionDestination),
+    ("connection.source", Source::ConnectionSource),
+    ("connection.sni", Source::ConnectionSni),
+    ("connection.tls", Source::ConnectionTls),
+    ("client.address", Source::ClientAddress),
     ("token.sub", Source::TokenSubject),
     ("token.client", Source::TokenClient),
     ("token.iss", Source::TokenIssuer),
@@ -87,6 +110,10 @@ impl Source {
             | Self::RequestFullPath
             | Self::RequestPath(_)
             | Self::RequestHeader(_)
+            | Self::ConnectionDestination
+            | Self::ConnectionSource
+            | Self::ConnectionSni
+            | Self::ClientAddress
             | Self::Context(_)
             | Self::TokenSubject
             | Self::TokenClient
@@ -95,7 +122,10 @@ impl Source {
             | Self::PeerSpiffe
             | Self::PeerTrustDomain
             | Self::PeerEvidence => Kind::Text,
-            Self::RequestPort | Self::TokenExpires | Self::Now => Kind::Int,
+            Self::RequestAuthorityPort | Self::ConnectionPort | Self::TokenExpires | Self::Now => {
+                Kind::Int
+            }
+            Self::ConnectionTls => Kind::Bool,
             Self::TokenScopes | Self::TokenAudiences | Self::PeerDns | Self::PeerIps => Kind::List,
             Self::TokenClaim(_) => Kind::Any,
         }
@@ -115,7 +145,13 @@ impl Source {
             Self::RequestMethod
             | Self::RequestScheme
             | Self::RequestHost
-            | Self::RequestPort
+            | Self::RequestAuthorityPort
+            | Self::ConnectionPort
+            | Self::ConnectionDestination
+            | Self::ConnectionSource
+            | Self::ConnectionSni
+            | Self::ConnectionTls
+            | Self::ClientAddress
             | Self::RequestFullPath
             | Self::RequestPath(_)
             | Self::TokenSubject
@@ -164,7 +200,13 @@ impl Source {
             Self::RequestMethod
             | Self::RequestScheme
             | Self::RequestHost
-            | Self::RequestPort
+            | Self::RequestAuthorityPort
+            | Self::ConnectionPort
+            | Self::ConnectionDestination
+            | Self::ConnectionSource
+            | Self::ConnectionSni
+            | Self::ConnectionTls
+            | Self::ClientAddress
             | Self::RequestFullPath
             | Self::RequestPath(_)
             | Self::Context(_)
@@ -191,9 +233,15 @@ impl Source {
             Self::RequestMethod => text(Some(&facts.request.method)),
             Self::RequestScheme => text(Some(&facts.request.scheme)),
             Self::RequestHost => text(target.map(|target| target.host.as_str())),
-            Self::RequestPort => {
-                target.and_then(|target| target.port).map(|p| Found::Int(p.into()))
+            Self::RequestAuthorityPort => {
+                target.and_then(|target| target.form.port).map(|p| Found::Int(p.into()))
             }
+            Self::ConnectionPort => facts.request.destination.port().map(|p| Found::Int(p.into())),
+            Self::ConnectionDestination => facts.request.destination.ip().map(Found::Address),
+            Self::ConnectionTls => facts.request.sni.is_known().then_some(Found::Bool(true)),
+            Self::ConnectionSni => text(facts.request.sni.name()),
+            Self::ClientAddress => facts.request.client_ip().map(Found::Address),
+            Self::ConnectionSource => facts.request.source.ip().map(Found::Address),
             Self::RequestFullPath => text(target.map(|target| target.path.as_str())),
             Self::RequestPath(name) => text(capture(name, facts, target)),
             // What may be several values, or not what was sent, is an error: which of them counts is not guessed (P4, P7).
@@ -224,6 +272,10 @@ impl Source {
 
     /// Whether there is something, readable or not; none where even that cannot be told.
     pub(super) fn is_there(&self, facts: &Facts<'_>) -> Option<bool> {
+        if *self == Self::ConnectionSni {
+            // Where the proxy tells of no handshake, there may be a name all the same.
+            return facts.request.sni.is_known().then(|| facts.request.sni.name().is_some());
+        }
         if let Self::RequestHeader(name) = self {
             return facts.request.headers.is_there(name);
         }

@@ -23,7 +23,8 @@ use crate::evidence_level::EvidenceLevel;
 use crate::policy::compile::sealed_by;
 use crate::reason::{Reason, Rejection};
 use crate::request::{
-    Body, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target, Text,
+    Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target,
+    Text,
 };
 
 /// The moment of cases that name none: 2026-01-01T00:00:00Z.
@@ -345,7 +346,12 @@ impl<'a> Compiler<'a> {
             headers,
             source: self.endpoint(fixture.source.as_ref())?,
             destination: self.endpoint(fixture.destination.as_ref())?,
-            sni: None,
+            client: self.client(fixture.client.as_ref())?,
+            sni: match fixture.sni.as_deref() {
+                None => ServerName::Unknown,
+                Some("") => ServerName::Absent,
+                Some(name) => ServerName::Name(name.into()),
+            },
             body: Body::default(),
             sent_at: None,
             context_extensions: context.map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),
@@ -356,10 +362,25 @@ impl<'a> Compiler<'a> {
     /// One end of the connection; none at all where its address is wrong.
     fn endpoint(&mut self, address: Option<&Spanned<String>>) -> Option<Endpoint> {
         let Some(text) = address else { return Some(Endpoint::default()) };
-        if let Ok(address) = text.value.parse::<IpAddr>() {
-            return Some(Endpoint { address: Some(SocketAddr::new(address, 0)), principal: None });
+        let alone = |text: &str| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 0));
+        if let Ok(address) = alone(&text.value).or_else(|_| text.value.parse()) {
+            return Some(Endpoint { address: Some(address), principal: None });
         }
-        let message = format!("`{}` is not an IP address", text.value);
+        let message = format!("`{}` is not an IP address, alone or with a port", text.value);
+        self.error("invalid-network", text, message, None);
+        None
+    }
+
+    /// Where the client is; none at all where its address is wrong.
+    fn client(&mut self, address: Option<&Spanned<String>>) -> Option<Client> {
+        let Some(text) = address else { return Some(Client::Connection) };
+        if text.value == "unknown" {
+            return Some(Client::Unknown);
+        }
+        if let Ok(ip) = text.value.parse() {
+            return Some(Client::At(ip));
+        }
+        let message = format!("`{}` is neither an IP address nor `unknown`", text.value);
         self.error("invalid-network", text, message, None);
         None
     }

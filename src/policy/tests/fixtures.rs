@@ -10,7 +10,9 @@ use crate::clock::UnixTime;
 use crate::document::{self, Kind, SourceFile};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::{Decision, DecisionId, DecisionRequest, Permit, PolicySet, Sources};
-use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, Shown, Target, Text};
+use crate::request::{
+    Body, Client, Endpoint, HeaderValue, Headers, RequestView, ServerName, Shown, Target, Text,
+};
 use crate::secret::Fingerprint;
 
 /// A policy document called `name` with `spec`, given from its first key on.
@@ -76,7 +78,8 @@ pub(in crate::policy) fn request(method: &str, authority: &str, path: &str) -> R
         headers: Headers::default(),
         source: Endpoint::default(),
         destination: Endpoint::default(),
-        sni: None,
+        client: Client::Connection,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: std::collections::BTreeMap::new(),

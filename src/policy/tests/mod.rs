@@ -13,4 +13,5 @@ mod lints;
 mod passing_over;
 mod properties;
 mod shadows;
+mod targets;
 mod tracing;
