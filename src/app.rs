@@ -228,7 +228,9 @@ impl Core {
         let Some(snapshot) = snapshot else { return Err(StartError::Documents(problems)) };
         reload::report(&problems);
         if snapshot.policies().rules().next().is_none() {
-            tracing::error!("no policy is loaded: every request is denied, and `/readyz` says not ready");
+            tracing::error!(
+                "no policy is loaded: every request is denied, and `/readyz` says not ready"
+            );
         }
         let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
         let (clock, fetcher) = (Arc::new(SystemClock), Arc::new(HttpsFetcher));

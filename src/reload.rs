@@ -7,7 +7,7 @@
 mod options;
 mod status;
 
-pub use options::{Removals, ReloadOptions};
+pub use options::{ReloadOptions, Removals};
 pub use status::{ReloadStatus, report};
 
 use std::collections::BTreeSet;
@@ -253,8 +253,9 @@ fn load(read: impl Fn(RemoteContents) -> Load, remote: &RemoteFiles) -> Load {
         return load;
     }
     let mut good = read(good);
-    let is_error = |problem: &Diagnostic| problem.severity == Severity::Error;
-    good.problems.extend(load.problems.into_iter().filter(is_error));
+    let errors = load.problems.into_iter().filter(|problem| problem.severity == Severity::Error);
+    let errors: Vec<_> = errors.filter(|error| !good.problems.contains(error)).collect();
+    good.problems.extend(errors);
     good
 }
 

@@ -20,8 +20,14 @@ pub(super) struct Ends {
 }
 
 /// What a proxy adds to a request. Nobody on this machine needs one.
-const PROXIED: [&str; 6] =
-    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"];
+const PROXIED: [&str; 6] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-request-id",
+];
 
 // === impl Ends ===
 

@@ -37,7 +37,9 @@ pub(super) fn run(args: &Args) -> Exit {
         let message = "there is no policy: every request would be denied";
         let place = Span::start_of(&SourceFile::new(path, ""));
         let problem = Diagnostic::error("no-policies", place, message);
-        load.problems.push(problem.help("check policies together with what they need: `countersign check FOLDER`"));
+        load.problems.push(
+            problem.help("check policies together with what they need: `countersign check FOLDER`"),
+        );
     }
     let (problems, files) = (&load.problems, load.files);
     let written = match args.output {

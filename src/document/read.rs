@@ -66,7 +66,9 @@ pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Unrea
     if texts.is_empty() {
         let message = "the file has no documents";
         let problem = Diagnostic::error("empty-file", Span::start_of(file), message);
-        problems.push(problem.help("was it emptied, or is it being written? a file that is not needed any more is removed"));
+        problems.push(problem.help(
+            "was it emptied, or is it being written? a file that is not needed any more is removed",
+        ));
     }
     let unread = |(base, text): (usize, &str)| {
         let origin = Origin { file: Arc::clone(file), base };

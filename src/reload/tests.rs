@@ -46,10 +46,6 @@ fn documents(ca: &Ca) -> tempfile::TempDir {
     folder
 }
 
-/// A document that decides nothing.
-const SUITE: &str =
-    "apiVersion: countersign.dev/v1alpha1\nkind: PolicySuite\nmetadata: { name: a }\nspec: { cases: [] }\n";
-
 fn codes(load: &Load) -> Vec<&str> {
     load.problems.iter().map(|problem| problem.code).collect()
 }
@@ -83,7 +79,7 @@ async fn a_remote_file_counts_once_it_is_there_and_garbage_does_not() {
     assert_eq!(remote.good().values().collect::<Vec<_>>(), [&first]);
 
     remote.changed().notified().await;
-    fs::write(folder.path().join("more.yaml"), SUITE).unwrap();
+    fs::write(folder.path().join("more.yaml"), in_place::ORDERS).unwrap();
     let despite_garbage = load(read, &remote).snapshot.unwrap();
     assert_ne!(despite_garbage.revision(), with_list.revision(), "other changes still count");
     assert_eq!(remote.good().values().collect::<Vec<_>>(), [&first]);

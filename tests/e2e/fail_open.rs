@@ -63,7 +63,10 @@ fn refused() -> Vec<(&'static str, Request)> {
         ("odd metadata", get().header("x-copied", b"caf\xc3\xa9 \xff\t".to_vec())),
         ("baggage", get().header("baggage", many(2000))),
         ("b3", get().header("b3", "1-1-1").header("x-b3-traceid", "z".repeat(10_000))),
-        ("a timeout", get().header("grpc-timeout", "0n").header("x-envoy-upstream-rq-timeout-ms", "1")),
+        (
+            "a timeout",
+            get().header("grpc-timeout", "0n").header("x-envoy-upstream-rq-timeout-ms", "1"),
+        ),
         ("an encoding", get().header("grpc-encoding", "gzip").header("te", "trailers")),
         ("bytes", get().header("x-note", b"caf\xff".to_vec())),
         ("a broken token", get().header("authorization", "Bearer ....")),
@@ -80,7 +83,8 @@ fn refused() -> Vec<(&'static str, Request)> {
             .header("content-length", body.len().to_string())
             .body(body),
     ));
-    let headers = (0..90).fold(get(), |request, n| request.header(format!("x-{n}"), "x".repeat(500)));
+    let headers =
+        (0..90).fold(get(), |request, n| request.header(format!("x-{n}"), "x".repeat(500)));
     requests.push(("many headers", headers));
     requests
 }

@@ -382,7 +382,8 @@ async fn frames_after(server: &Running, sent: Vec<u8>, last: u8) -> Vec<(u8, u8,
     let stream = server.connect().await.unwrap();
     let (mut read, mut write) = stream.into_split();
     tokio::spawn(async move {
-        let start = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, b""), &sent].concat();
+        let start =
+            [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, b""), &sent].concat();
         // The server may end the connection while this is being written.
         let _ = write.write_all(&start).await;
         std::future::pending::<()>().await;
@@ -413,7 +414,12 @@ async fn a_call_is_answered_whatever_its_authority() {
         "auth|countersign",
         "outbound|9001||countersign.auth.svc.cluster.local",
         "securitypolicy/shop/countersign/extauth/0",
-        "a@", "[", "a:b:c", "%", "{}", "countersign",
+        "a@",
+        "[",
+        "a:b:c",
+        "%",
+        "{}",
+        "countersign",
     ] {
         let call = [frame(1, 4, 1, &fields(authority)), frame(0, 1, 1, &body)].concat();
         let frames = frames_after(&server, call, 0).await;
@@ -455,11 +461,10 @@ async fn a_call_is_answered_however_much_metadata_it_has() {
         let (mut sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
         let connection = tokio::spawn(connection);
-        let mut request =
-            http::Request::post("http://x/envoy.service.auth.v3.Authorization/Check")
-                .header("grpc-timeout", "nonsense")
-                .header("content-type", "application/grpc+proto")
-                .header("grpc-encoding", "gzip");
+        let mut request = http::Request::post("http://x/envoy.service.auth.v3.Authorization/Check")
+            .header("grpc-timeout", "nonsense")
+            .header("content-type", "application/grpc+proto")
+            .header("grpc-encoding", "gzip");
         for entry in 0..entries {
             request = request.header(format!("x-{entry}"), "a".repeat(bytes));
         }

@@ -114,8 +114,7 @@ impl FileSet {
         let found = find(paths, &mut problems);
         let sources: Vec<_> =
             found.iter().filter_map(|path| read_document_file(path).ok()).collect();
-        let (attachments, attached) = read_attachments(
-            &self.attached, RemoteContents::new());
+        let (attachments, attached) = read_attachments(&self.attached, RemoteContents::new());
         files_revision(&sources, &attachments, &attached) == self.name
     }
 }

@@ -10,7 +10,7 @@ use crate::evidence::PeerSources;
 use crate::pdp::{HttpsFetcher, KeyCache, MemoryOptions, PdpOptions};
 
 /// A policy that lets everybody in, with a rule that denies at its end.
-const ORDERS: &str = "apiVersion: countersign.dev/v1alpha1
+pub(super) const ORDERS: &str = "apiVersion: countersign.dev/v1alpha1
 kind: Policy
 metadata: { name: orders }
 spec:
@@ -18,7 +18,7 @@ spec:
   rules:
     - name: everybody
       effect: allow
-      any: true
+      public: true
     - name: no-deletes
       effect: deny
       on:
@@ -158,8 +158,9 @@ async fn no_part_of_a_new_version_loses_a_rule_that_denies() {
 #[tokio::test(start_paused = true)]
 async fn a_file_that_is_still_being_written_does_not_count() {
     let running = start(&[("orders.yaml", ORDERS)]);
-    let begun = FREEZE.replace("name: freeze", "name: more").replace("effect: deny", "effect: allow");
-    let begun = begun.replace("on:", "any: true\n      on:");
+    let begun =
+        FREEZE.replace("name: freeze", "name: more").replace("effect: deny", "effect: allow");
+    let begun = begun.replace("on:", "public: true\n      on:");
     running.write("more.yaml", &begun);
     tokio::time::sleep(Duration::from_millis(600)).await;
     running.write("more.yaml", &format!("{begun}---\n{FREEZE}"));
@@ -274,8 +275,11 @@ async fn a_set_that_is_swapped_whole_may_lose_what_it_likes() {
     assert_eq!(running.rules().len(), 2);
 
     // The same folder, written to by hand.
-    fs::write(path.join("..2/orders.yaml"), ORDERS.split_at(ORDERS.find("    - name: no").unwrap()).0)
-        .unwrap();
+    fs::write(
+        path.join("..2/orders.yaml"),
+        ORDERS.split_at(ORDERS.find("    - name: no").unwrap()).0,
+    )
+    .unwrap();
     tokio::time::sleep(LONG).await;
     assert_eq!(running.rules().len(), 2);
     assert!(running.counts().2, "cut in place");

@@ -64,7 +64,9 @@ fn an_authority_is_overwritten_wherever_a_piece_ends() {
         block[end - 1] = b'a';
         block
     };
-    for value in [&b"auth|countersign"[..], b"securitypolicy/shop/countersign/extauth/0", b"", &long] {
+    for value in
+        [&b"auth|countersign"[..], b"securitypolicy/shop/countersign/extauth/0", b"", &long]
+    {
         for (huffman, lead, end, flags) in [
             (false, &b""[..], &b""[..], 0),
             (true, b"", b"", 0),
@@ -83,7 +85,8 @@ fn an_authority_is_overwritten_wherever_a_piece_ends() {
 /// What is not HTTP/2, or is cut or broken, passes as it is and is for the library to refuse.
 #[test]
 fn what_is_not_understood_is_left_alone() {
-    for bytes in [&b"GET / HTTP/1.1\r\n\r\n\x41\x01|"[..], b"PRI * HTTP/1.1\r\n\r\nSM\r\n\r\n", b""] {
+    for bytes in [&b"GET / HTTP/1.1\r\n\r\n\x41\x01|"[..], b"PRI * HTTP/1.1\r\n\r\nSM\r\n\r\n", b""]
+    {
         assert_eq!(passed(bytes, 1), bytes);
     }
     let endless = [0x41, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, b'|'];
@@ -97,7 +100,8 @@ fn what_is_not_understood_is_left_alone() {
 fn resets_and_broken_connections_are_counted() {
     let status = Arc::<ListenerStatus>::default();
     let mut outbound = Outbound::new("10.0.0.1:1".into(), Arc::clone(&status));
-    let goaway = |code: u8| frame(GOAWAY, 0, &[&[0, 0, 0, 1, 0, 0, 0, code][..], b"words"].concat());
+    let goaway =
+        |code: u8| frame(GOAWAY, 0, &[&[0, 0, 0, 1, 0, 0, 0, code][..], b"words"].concat());
     let bytes: Vec<u8> = [
         frame(RST_STREAM, 0, &[0, 0, 0, 1]),
         frame(0, 0, &[0, 0, 0, 1]),
