@@ -21,8 +21,8 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, spawn_blocking};
-use tokio::time::Instant;
 
+use crate::clock::Stopwatch;
 use crate::document::{Diagnostic, RemoteContents, Severity, SourceFile, Span};
 use crate::pdp::{FileSet, Load, Pdp, RemoteFiles, Retired, Snapshot};
 
@@ -117,7 +117,7 @@ impl Reloader {
     /// What the files say once they have not changed for a while. What servers sent is complete as it is.
     async fn rested(&self) -> Result<Load, JoinError> {
         let settle = self.work.options.settle.get();
-        let since = Instant::now();
+        let since = Stopwatch::start();
         loop {
             self.quiet().await;
             let work = Arc::clone(&self.work);
@@ -125,7 +125,8 @@ impl Reloader {
             if settle.is_zero() || self.work.is_in_force(&load.set) {
                 return Ok(load);
             }
-            let heard = tokio::time::timeout(settle, self.changed.notified()).await.is_ok();
+            let rest = settle.saturating_sub(DEBOUNCE);
+            let heard = tokio::time::timeout(rest, self.changed.notified()).await.is_ok();
             if !heard {
                 // Not every file system tells.
                 let (work, set) = (Arc::clone(&self.work), load.set.clone());

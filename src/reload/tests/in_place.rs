@@ -35,7 +35,7 @@ spec:
   rules:
     - name: admin
       effect: deny
-      on: { paths: [/admin] }
+      on: { paths: [\"/admin\"] }
 ";
 
 /// Long enough for a poll, a rest and a second look, by a clock that runs whenever nobody works.
@@ -160,7 +160,7 @@ async fn a_file_that_is_still_being_written_does_not_count() {
     let running = start(&[("orders.yaml", ORDERS)]);
     let begun =
         FREEZE.replace("name: freeze", "name: more").replace("effect: deny", "effect: allow");
-    let begun = begun.replace("on:", "public: true\n      on:");
+    let begun = begun.replace("      on:", "      public: true\n      on:");
     running.write("more.yaml", &begun);
     tokio::time::sleep(Duration::from_millis(600)).await;
     running.write("more.yaml", &format!("{begun}---\n{FREEZE}"));
