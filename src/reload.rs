@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
 use crate::document::{Diagnostic, RemoteContents, Severity};
-use crate::pdp::{Load, Pdp, RemoteFiles, Retired, Snapshot};
+use crate::pdp::{KeptLists, Load, Pdp, RemoteFiles, Retired, Snapshot};
 
 /// How long files must be quiet before they are read: a ConfigMap update is half a dozen events.
 const DEBOUNCE: Duration = Duration::from_millis(200);
@@ -55,6 +55,8 @@ struct Work {
     paths: Vec<PathBuf>,
     status: Arc<ReloadStatus>,
     remote: Arc<RemoteFiles>,
+    /// Where revocation lists outlive a restart.
+    kept: Option<Arc<KeptLists>>,
 }
 
 // === impl Reloader ===
@@ -78,10 +80,20 @@ impl Reloader {
             }
         };
         let watcher = notify::recommended_watcher(hear).map_err(io::Error::other)?;
-        let work = Arc::new(Work { pdp, paths, status: Arc::default(), remote });
+        let (status, kept) = (Arc::default(), None);
+        let work = Arc::new(Work { pdp, paths, status, remote, kept });
         let mut reloader = Self { work, watcher, watched: BTreeSet::new(), changed };
         reloader.watch(files);
         Ok(reloader)
+    }
+
+    /// The same, keeping revocation lists that are put in force in `kept`.
+    #[must_use]
+    pub fn keeping(mut self, kept: Option<Arc<KeptLists>>) -> Self {
+        let Work { pdp, paths, status, remote, .. } = &*self.work;
+        let (pdp, status, remote) = (Arc::clone(pdp), Arc::clone(status), Arc::clone(remote));
+        self.work = Arc::new(Work { pdp, paths: paths.clone(), status, remote, kept });
+        self
     }
 
     /// How it is going, now and later.
@@ -166,6 +178,9 @@ impl Work {
         let revision = snapshot.revision().clone();
         let files = snapshot.files().map(Path::to_owned).collect();
         self.remote.follow(snapshot.trust());
+        if let Some(kept) = &self.kept {
+            kept.write(snapshot.trust().known_lists());
+        }
         let retired = self.pdp.publish(snapshot);
         tracing::info!(%revision, "reloaded");
         self.status.applied.fetch_add(1, Ordering::Relaxed);

@@ -95,8 +95,20 @@ impl Parts {
         metrics.watch_gauges(
             &instruments::CRL_NEXT_UPDATE,
             shown(|parts| {
-                parts.of_domains(|domain| {
-                    domain.revocation()?.lists().map(|list| list.validity().not_after).min()
+                parts.of_domains(|domain| domain.revocation()?.next_update())
+            }),
+        );
+        metrics.watch_gauges(
+            &instruments::CRL_PROBLEMS,
+            shown(|parts| {
+                parts.pdp.inspect(|snapshot| {
+                    let domains = snapshot.trust().domains().iter();
+                    let asked = domains.filter(|domain| domain.revocation().is_some());
+                    let count = |domain: &TrustDomain| {
+                        let problems = domain.list_problems().len();
+                        (domain.name().to_owned(), i64::try_from(problems).unwrap_or(i64::MAX))
+                    };
+                    asked.map(count).collect()
                 })
             }),
         );
@@ -147,6 +159,10 @@ impl Parts {
         metrics.watch_counter(
             &instruments::CONNECTIONS_AGED,
             shown(|parts| count(&parts.listener.aged)),
+        );
+        metrics.watch_counter(
+            &instruments::CONNECTIONS_REVOKED,
+            shown(|parts| count(&parts.listener.revoked)),
         );
     }
 }

@@ -62,6 +62,7 @@ impl Parts {
             "connections_accepted": count(&listener.accepted),
             "connections_refused": count(&listener.refused),
             "connections_aged": count(&listener.aged),
+            "connections_revoked": count(&listener.revoked),
             "checks_in_flight": count(&listener.checks),
         })
     }
@@ -109,9 +110,12 @@ fn domain(domain: &TrustDomain) -> Value {
         "spiffe": domain.spiffe().map(ToString::to_string),
         "authorities_not_after": authorities.map(UnixTime::as_secs).collect::<Vec<_>>(),
         "revocation_lists": lists.map(|list| json!({
+            "number": list.number(),
+            "this_update": list.validity().not_before.as_secs(),
             "next_update": list.validity().not_after.as_secs(),
             "revoked": list.len(),
         })).collect::<Vec<_>>(),
+        "revocation_list_problems": domain.list_problems(),
     })
 }
 

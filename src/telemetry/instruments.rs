@@ -69,6 +69,8 @@ instruments! {
         "Connections turned away: too many, no admitted certificate, or no handshake in time";
     CONNECTIONS_AGED Counter "countersign.connections.aged" "" []
         "Connections asked to end because of their age";
+    CONNECTIONS_REVOKED Counter "countersign.connections.revoked" "" []
+        "Connections cut because the client's certificate was revoked";
     CHECKS_IN_FLIGHT Gauge "countersign.checks.in_flight" "" []
         "Checks that are being decided";
     DRAINING Gauge "countersign.draining" "" []
@@ -93,6 +95,8 @@ instruments! {
         "When the first authority of a trust domain expires";
     CRL_NEXT_UPDATE Gauge "countersign.crl.next.update.timestamp" "s" ["trust_domain"]
         "When the first revocation list of a trust domain is due to be replaced";
+    CRL_PROBLEMS Gauge "countersign.crl.problems" "" ["trust_domain"]
+        "Revocation lists of a trust domain that are named and do not count: foreign, unreadable, or older than the one in force";
     CERTIFICATE_EXPIRY Gauge "countersign.certificate.expiry.timestamp" "s" ["certificate"]
         "When a certificate of our own expires";
     CALLER_EXPIRY Gauge "countersign.caller.expiry.timestamp" "s" ["trust_domain"]

@@ -102,22 +102,17 @@ fn check_path(
     let mut holds = authority.validity();
     check_authority(holds, now)?;
     let mut issuer = authority.issuer().clone();
-    let revocation = domain.revocation();
     for certificate in path.intermediate_certificates().rev() {
         let der = certificate.der();
         let certificate = parse_issuer(&der)
             .ok_or_else(|| Reason::ChainUntrusted.because("an issuer may not sign certificates"))?;
         profile::check(&certificate)?;
         holds = holds.and(Validity::of(&certificate));
-        if let Some(lists) = revocation.filter(|revocation| revocation.covers_chain()) {
-            holds = lists.check(&certificate, &issuer, now)?.map_or(holds, |own| holds.and(own));
-        }
+        let listed = domain.check_revocation(&certificate, &issuer, now)?;
+        holds = listed.map_or(holds, |own| holds.and(own));
         issuer = IssuerId::of(&certificate);
     }
-    match revocation {
-        None => Ok(holds),
-        Some(lists) => Ok(lists.check(leaf, &issuer, now)?.map_or(holds, |own| holds.and(own))),
-    }
+    Ok(domain.check_revocation(leaf, &issuer, now)?.map_or(holds, |own| holds.and(own)))
 }
 
 fn check_authority(validity: Validity, now: UnixTime) -> Result<(), Rejection> {

@@ -4,7 +4,7 @@
 //! connection that has reached its age is ended with GOAWAY: what was begun is finished, and Envoy opens a new one,
 //! perhaps to another replica.
 
-use std::future::ready;
+use std::future::{pending, ready};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,18 +12,20 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 use futures_util::stream::{self, StreamExt as _};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tonic::transport::Server;
 
 use super::accept::{Ended, Stream};
+use super::client::Client;
 use super::gather::Gathering;
 use super::{ConnectionOptions, ListenerStatus};
 use crate::envoy::grpc::Router;
 use crate::limits::{MAX_GRPC_HEADER_BYTES, MAX_STREAMS_PER_CONNECTION};
 
-/// Serves `stream` until it has `ended`, is too old, or `drain` says that all have to.
+/// Serves `stream` until it has `ended`, is too old, its `client` is revoked, or `drain` says that all have to.
 pub(super) async fn serve(
     (stream, ended): (Stream, Ended),
+    client: Option<Client>,
     router: Router,
     options: ConnectionOptions,
     status: Arc<ListenerStatus>,
@@ -42,11 +44,29 @@ pub(super) async fn serve(
             _ = drain.wait_for(|drain| *drain) => {}
         }
     };
+    let (cut, cutting) = oneshot::channel();
+    let stream = stream.until(cutting);
+    let revoked = async {
+        match &client {
+            Some(client) => client.revoked().await,
+            None => pending().await,
+        }
+    };
     let incoming =
         stream::once(ready(Ok::<_, io::Error>(Gathering::new(stream)))).chain(stream::pending());
     let serving = server(options, age).serve_with_incoming_shutdown(router, incoming, farewell);
-    if let Err(error) = serving.await {
-        tracing::debug!(%error, "connection broken");
+    tokio::select! {
+        served = serving => {
+            if let Err(error) = served {
+                tracing::debug!(%error, "connection broken");
+            }
+        }
+        rejection = revoked => {
+            status.revoked.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(detail = rejection.detail(), "connection cut: its client is revoked");
+            // The connection is served by a task of the library: it ends when it reads.
+            let _ = cut.send(());
+        }
     }
 }
 

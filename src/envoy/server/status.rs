@@ -14,6 +14,8 @@ pub struct ListenerStatus {
     pub refused: AtomicU64,
     /// Connections that were asked to end because of their age.
     pub aged: AtomicU64,
+    /// Connections that were cut because the client's certificate was revoked.
+    pub revoked: AtomicU64,
     /// Checks that are being decided.
     pub checks: AtomicU64,
     /// Whether serving is about to end.

@@ -22,6 +22,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::clock::{Clock, UnixTime};
@@ -47,6 +48,8 @@ struct Shared {
     fetcher: Arc<dyn Fetcher>,
     state: Mutex<State>,
     current: ArcSwap<Revocations>,
+    /// Says that `current` is another one.
+    changed: watch::Sender<()>,
     /// Where what is known outlives a restart.
     kept: Option<Kept>,
 }
@@ -153,7 +156,8 @@ impl RevocationRegister {
             state.begin_with(kept.running(), clock.now());
         }
         let (state, current) = (Mutex::new(state), ArcSwap::default());
-        let shared = Arc::new(Shared { clock, fetcher, state, current, kept });
+        let changed = watch::Sender::default();
+        let shared = Arc::new(Shared { clock, fetcher, state, current, changed, kept });
         let tick = tokio::spawn(tick(Arc::downgrade(&shared))).abort_handle();
         let register = Self { shared, tick };
         register.follow_from(trust, true);
@@ -200,6 +204,12 @@ impl RevocationRegister {
     #[must_use]
     pub fn current(&self) -> Arc<Revocations> {
         self.shared.current.load_full()
+    }
+
+    /// Says whenever something else is revoked than before.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<()> {
+        self.shared.changed.subscribe()
     }
 
     /// Every entry whose text is known: those of documents, and those that were made while servers run. Of lists in the line
@@ -271,6 +281,7 @@ impl Shared {
         tables.push(state.running.table());
         let revocations = Revocations::new(tables).stale_by(state.stale(&*self.clock));
         self.current.store(Arc::new(revocations));
+        self.changed.send_replace(());
     }
 }
 

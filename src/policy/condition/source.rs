@@ -202,7 +202,7 @@ impl Source {
             Self::TokenClaim(keys) => claim(facts.token?.claims(), keys).map(Found::Json),
             Self::PeerSpiffe => text(facts.peer?.spiffe().map(|id| id.as_str())),
             Self::PeerDns => Some(Found::Texts(facts.peer?.dns())),
-            Self::PeerTrustDomain => text(facts.peer.map(|peer| peer.trust_domain())),
+            Self::PeerTrustDomain => text(facts.trust_domain()),
             Self::PeerEvidence => text(facts.peer.map(|peer| peer.level().as_str())),
             Self::Now => Some(Found::Int(facts.now.as_secs())),
         }
@@ -217,6 +217,9 @@ impl Source {
             let found = claim(facts.token?.claims(), keys);
             // A claim that is null is neither there nor absent.
             return (found != Some(&Value::Null)).then_some(found.is_some());
+        }
+        if *self == Self::PeerTrustDomain && facts.peer.is_some() {
+            return facts.trust_domain().map(|_| true);
         }
         Some(self.find(facts).is_some())
     }
