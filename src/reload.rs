@@ -188,8 +188,8 @@ impl Work {
     }
 }
 
-/// The documents with what was fetched last; where that does not compile, with what was in force before, so that one bad
-/// file from a server does not keep other changes out. Does blocking I/O.
+/// The documents with what was fetched last; where that does not compile, with as much of it as does beside what was in force
+/// before, so that one bad file from a server keeps neither other changes nor other files out. Does blocking I/O.
 fn load(read: impl Fn(RemoteContents) -> Load, remote: &RemoteFiles) -> Load {
     let (newest, good) = (remote.newest(), remote.good());
     let load = read(newest.clone());
@@ -201,10 +201,39 @@ fn load(read: impl Fn(RemoteContents) -> Load, remote: &RemoteFiles) -> Load {
         return load;
     }
     report(&load.problems);
+    let (used, load) = without_bad_files(&read, &newest, good);
+    if load.snapshot.is_some() {
+        remote.approve(&used);
+    }
+    remote.refuse();
     tracing::error!(
-        "what was fetched last cannot be used, the last good remote files stay in force"
+        "some of what was fetched last cannot be used, the last good remote files stay in force"
     );
-    read(good)
+    load
+}
+
+/// `good` with each of the newest files that the documents compile with.
+fn without_bad_files(
+    read: impl Fn(RemoteContents) -> Load,
+    newest: &RemoteContents,
+    good: RemoteContents,
+) -> (RemoteContents, Load) {
+    let (mut used, mut load) = (good.clone(), read(good));
+    let changed = newest.iter().filter(|(name, bytes)| used.get(*name) != Some(*bytes));
+    let changed: Vec<_> = changed.collect();
+    // With a single one it is the bad one, and a mistake in the documents is not that of any file.
+    if changed.len() < 2 || load.snapshot.is_none() {
+        return (used, load);
+    }
+    for (name, bytes) in changed {
+        let mut tried = used.clone();
+        tried.insert(name.clone(), bytes.clone());
+        let with = read(tried.clone());
+        if with.snapshot.is_some() {
+            (used, load) = (tried, with);
+        }
+    }
+    (used, load)
 }
 
 /// Writes problems to the log, one line each.

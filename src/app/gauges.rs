@@ -84,6 +84,13 @@ impl Parts {
             }),
         );
         metrics.watch_gauges(
+            &instruments::FILE_UNUSABLE,
+            shown(|parts| {
+                let unusable = |file: RemoteStatus| (file.origin, i64::from(file.unusable));
+                parts.remote.status().into_iter().map(unusable).collect()
+            }),
+        );
+        metrics.watch_gauges(
             &instruments::AUTHORITY_EXPIRY,
             shown(|parts| {
                 parts.of_domains(|domain| {
@@ -94,9 +101,7 @@ impl Parts {
         );
         metrics.watch_gauges(
             &instruments::CRL_NEXT_UPDATE,
-            shown(|parts| {
-                parts.of_domains(|domain| domain.revocation()?.next_update())
-            }),
+            shown(|parts| parts.of_domains(|domain| domain.revocation()?.next_update())),
         );
         metrics.watch_gauges(
             &instruments::CRL_PROBLEMS,

@@ -145,6 +145,13 @@ fn keys(status: &KeyStatus, now: UnixTime) -> Component {
 
 fn file(status: &RemoteStatus, now: UnixTime) -> Component {
     let (condition, detail) = match (status.fetched_at, status.failures) {
+        (Some(at), _) if status.unusable => (
+            Condition::Degraded,
+            format!(
+                "fetched {}; the documents cannot be used with it, the last good one stays in force",
+                ago(at, now)
+            ),
+        ),
         (Some(at), 0) => (Condition::Good, format!("fetched {}", ago(at, now))),
         (Some(at), failures) => (
             Condition::Degraded,

@@ -156,6 +156,7 @@ fn file_status(status: &RemoteStatus) -> Value {
         "origin": status.origin,
         "fetched_at": seconds(status.fetched_at),
         "failures": status.failures,
+        "unusable": status.unusable,
     })
 }
 

@@ -91,6 +91,8 @@ instruments! {
         "1 while the keys of an origin may be used";
     FILE_FETCHED Gauge "countersign.file.fetched.timestamp" "s" ["origin"]
         "When a remote file was fetched last";
+    FILE_UNUSABLE Gauge "countersign.file.unusable" "" ["origin"]
+        "1 while what was fetched last of a remote file cannot be used and the last good one stays in force";
     AUTHORITY_EXPIRY Gauge "countersign.authority.expiry.timestamp" "s" ["trust_domain"]
         "When the first authority of a trust domain expires";
     CRL_NEXT_UPDATE Gauge "countersign.crl.next.update.timestamp" "s" ["trust_domain"]

@@ -28,13 +28,15 @@ pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
 pub use name::{CanonicalName, NameError};
 pub use remote::{KeyUrl, KeyUrlError, RemoteFile, RemoteKeys};
 pub use revocation::{
-    AcceptedList, EntryError, FIRST_LINE, LineError, ListError, ListMark, ListPlace, ListSignature,
-    ListSignatureError, ListSource, ListText, RevocationEntry, RevocationKey, RevocationKind,
-    RevocationList, RevocationNote, RevocationTable, Revocations, Revoked,
+    AcceptedList, EntryError, FIRST_LINE, KnownIssuers, LineError, ListError, ListMark, ListPlace,
+    ListSignature, ListSignatureError, ListSource, ListText, RevocationEntry, RevocationKey,
+    RevocationKind, RevocationList, RevocationNote, RevocationTable, Revocations, Revoked,
 };
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use x509_parser::certificate::X509Certificate;
 
 use crate::clock::UnixTime;
 use crate::document::{Attachments, Diagnostic, Document, Spec};
@@ -131,7 +133,8 @@ impl TrustStore {
     #[must_use]
     pub fn knows_certificate_issuer(&self, name: &str) -> bool {
         let name = CanonicalName::of_certificate(name);
-        self.domains.is_empty() || self.domains.iter().any(|domain| domain.issuer_names().contains(&name))
+        self.domains.is_empty()
+            || self.domains.iter().any(|domain| domain.issuer_names().contains(&name))
     }
 
     /// The trust domain that vouches for `id`, and no other does (P45).
@@ -148,10 +151,15 @@ impl TrustStore {
         self.domains.iter().filter(|domain| domain.spiffe().is_none())
     }
 
-    /// Whether a revocation list of `issuer`, of any document, revokes the certificate with this serial number.
+    /// Whether a revocation list of `issuer`, of any document, revokes the certificate.
     #[must_use]
-    pub fn is_listed(&self, serial: &[u8], issuer: &IssuerId, now: UnixTime) -> bool {
-        self.domains.iter().any(|domain| domain.is_listed(serial, issuer, now))
+    pub fn is_listed(
+        &self,
+        certificate: &X509Certificate<'_>,
+        issuer: &IssuerId,
+        now: UnixTime,
+    ) -> bool {
+        self.domains.iter().any(|domain| domain.is_listed(certificate, issuer, now))
     }
 
     /// Changes whenever anything that a certificate is verified against does (P40).

@@ -31,18 +31,17 @@ pub fn check_client(
     now: UnixTime,
 ) -> Result<(), Rejection> {
     let issuers = presented.iter().skip(1).chain(authorities);
-    let issuers: Vec<_> =
-        issuers.filter_map(|der| X509Certificate::from_der(der).ok()).collect();
+    let issuers: Vec<_> = issuers.filter_map(|der| X509Certificate::from_der(der).ok()).collect();
     for der in presented {
         let Ok((_, certificate)) = X509Certificate::from_der(der) else { continue };
         for facts in facts(der, &certificate) {
             revoked::check_known(&facts, revocations, now)?;
         }
-        let own = issuers.iter().filter(|(_, issuer)| {
-            issuer.subject().as_raw() == certificate.issuer().as_raw()
-        });
+        let own = issuers
+            .iter()
+            .filter(|(_, issuer)| issuer.subject().as_raw() == certificate.issuer().as_raw());
         for (_, issuer) in own {
-            if trust.is_listed(certificate.raw_serial(), &IssuerId::of(issuer), now) {
+            if trust.is_listed(&certificate, &IssuerId::of(issuer), now) {
                 return Err(Reason::CertRevoked
                     .because("the certificate or one of its issuers is on a revocation list"));
             }
@@ -67,7 +66,6 @@ fn facts(der: &CertificateDer<'_>, certificate: &X509Certificate<'_>) -> Vec<Pee
         GeneralName::URI(uri) => uri.parse::<SpiffeId>().ok(),
         _ => None,
     });
-    let named: Vec<_> =
-        ids.map(|id| PeerFacts { spiffe: Some(id), ..whole.clone() }).collect();
+    let named: Vec<_> = ids.map(|id| PeerFacts { spiffe: Some(id), ..whole.clone() }).collect();
     if named.is_empty() { vec![whole] } else { named }
 }

@@ -30,7 +30,7 @@ use crate::document::HumanDuration;
 use crate::pdp::fetch::Fetcher;
 use crate::secret::hex;
 use crate::store::{Key, Position, Store};
-use crate::trust::{RevocationEntry, Revocations, TrustStore};
+use crate::trust::{KnownIssuers, RevocationEntry, Revocations, TrustStore};
 
 use self::kept::{Kept, KeptRunning};
 use self::list::Followed;
@@ -50,6 +50,8 @@ struct Shared {
     current: ArcSwap<Revocations>,
     /// Says that `current` is another one.
     changed: watch::Sender<()>,
+    /// What the documents know of issuers.
+    known: ArcSwap<KnownIssuers>,
     /// Where what is known outlives a restart.
     kept: Option<Kept>,
 }
@@ -157,7 +159,8 @@ impl RevocationRegister {
         }
         let (state, current) = (Mutex::new(state), ArcSwap::default());
         let changed = watch::Sender::default();
-        let shared = Arc::new(Shared { clock, fetcher, state, current, changed, kept });
+        let known = ArcSwap::default();
+        let shared = Arc::new(Shared { clock, fetcher, state, current, changed, known, kept });
         let tick = tokio::spawn(tick(Arc::downgrade(&shared))).abort_handle();
         let register = Self { shared, tick };
         register.follow_from(trust, true);
@@ -170,6 +173,7 @@ impl RevocationRegister {
     }
 
     fn follow_from(&self, trust: &TrustStore, start: bool) {
+        self.shared.known.store(Arc::new(KnownIssuers::of(trust)));
         let mut state = self.shared.lock();
         state.of_documents = Some(Arc::clone(trust.revocations()));
         state.written = trust

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +103,10 @@ impl KeptLists {
                 None => lost = lost.saturating_add(1),
             }
         }
-        (found, (lost > 0).then(|| format!("{lost} lists are missing or are not as they were written")))
+        (
+            found,
+            (lost > 0).then(|| format!("{lost} lists are missing or are not as they were written")),
+        )
     }
 
     fn read_list(&self, entry: &Entry) -> Option<StoredList> {
@@ -140,7 +143,7 @@ impl KeptLists {
         for list in lists {
             let digest = Fingerprint::of(&list.der);
             let path = self.path(&digest);
-            if !fs::metadata(&path).is_ok_and(|file| file.len() == size(&list.der)) {
+            if !fs::read(&path).is_ok_and(|found| *found == *list.der) {
                 self.replace(&path, &list.der)?;
             }
             paths.insert(path);
@@ -188,14 +191,93 @@ fn is_list(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "crl")
 }
 
-fn size(der: &Arc<[u8]>) -> u64 {
-    u64::try_from(der.len()).unwrap_or(u64::MAX)
-}
-
 fn bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let size = fs::metadata(path)?.len();
     if usize::try_from(size).is_ok_and(|size| size <= most) {
         return fs::read(path);
     }
     Err(io::Error::other("it is too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{self, Attachments, SourceFile};
+    use crate::trust::TrustStore;
+    use crate::trust::pki::{Ca, NOW, trust_domain};
+
+    /// What a server with this list knows after it has loaded it, having known `before`.
+    fn loaded(ca: &Ca, list: &[u8], before: &KnownLists) -> (KnownLists, Vec<&'static str>) {
+        let spec = "{ authorities: [{ file: ca.pem }], revocation: { crls: [{ file: a.crl }] } }";
+        let mut problems = Vec::new();
+        let source = SourceFile::new("docs/trust.yaml", trust_domain("prod", spec));
+        let documents = document::parse(&source, &mut problems);
+        let mut files = Attachments::default();
+        files.insert("docs/ca.pem".into(), Ok(ca.pem().into_bytes()));
+        files.insert("docs/a.crl".into(), Ok(list.to_vec()));
+        let store = TrustStore::compile_after(before, Some(NOW), &documents, &files, &mut problems);
+        (store.known_lists().clone(), problems.iter().map(|problem| problem.code).collect())
+    }
+
+    /// P110: the list in force outlives a restart, so that an older one is known for what it is.
+    #[test]
+    fn lists_in_force_are_found_again_after_a_restart() {
+        let (folder, ca) = (tempfile::tempdir().unwrap(), Ca::root("root"));
+        let path = folder.path().join("crls");
+        let (first, second) = (ca.crl(1, &[]), ca.crl(2, &[7]));
+        for (list, codes, restart) in [
+            (&first, &[][..], false),
+            (&second, &[], true),
+            (&first, &["older-crl"], true),
+            (&first, &["older-crl"], true),
+        ] {
+            let kept = KeptLists::new(path.clone());
+            let (known, found) = loaded(&ca, list, &kept.read());
+            assert_eq!(found, codes, "{restart}");
+            kept.write(&known);
+            assert_eq!(kept.status(), KeptListsStatus { lists: 1, problem: None });
+            let files = fs::read_dir(&path).unwrap().count();
+            assert_eq!(files, 2, "the index and one list");
+        }
+        let (_, codes) = loaded(&ca, &first, &KnownLists::default());
+        assert!(codes.is_empty(), "without a state folder nobody knows better");
+    }
+
+    /// P110: what is missing or damaged is told of, and is believed in no part that is not as it was written.
+    #[test]
+    fn a_damaged_folder_is_told_of() {
+        let (folder, ca) = (tempfile::tempdir().unwrap(), Ca::root("root"));
+        let kept = KeptLists::new(folder.path().to_owned());
+        let none = kept.read();
+        assert_eq!(kept.status(), KeptListsStatus::default(), "the first start");
+        let (known, _) = loaded(&ca, &ca.crl(1, &[7]), &none);
+        kept.write(&known);
+        let files = || fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
+        let list = files().find(|path| is_list(path)).unwrap();
+        let whole = fs::read(&list).unwrap();
+        let problem = |damage: &dyn Fn()| {
+            kept.write(&KnownLists::default());
+            kept.write(&known);
+            damage();
+            let again = KeptLists::new(folder.path().to_owned());
+            assert!(again.read().to_stored().is_empty());
+            again.status().problem.unwrap()
+        };
+        let index = folder.path().join(INDEX_FILE);
+        assert!(problem(&|| fs::remove_file(&list).unwrap()).contains("1 lists"));
+        assert!(problem(&|| fs::write(&list, &whole[1..]).unwrap()).contains("1 lists"));
+        assert!(problem(&|| fs::remove_file(&index).unwrap()).contains(INDEX_FILE));
+        assert!(problem(&|| fs::write(&index, "{").unwrap()).contains("cannot be read"));
+    }
+
+    /// P110: what was put into the folder by others counts with the signature of an authority only.
+    #[test]
+    fn a_forged_list_in_the_folder_is_not_believed() {
+        let (ca, twin) = (Ca::root("root"), Ca::root("root"));
+        let origins = BTreeSet::from([String::from("docs/a.crl")]);
+        let forged = StoredList { origins, der: twin.crl(9, &[]).into() };
+        let (known, codes) = loaded(&ca, &ca.crl(1, &[7]), &KnownLists::stored(vec![forged]));
+        assert!(codes.is_empty(), "{codes:?}");
+        assert_eq!(known.to_stored().len(), 2, "it may be another document's, and is kept");
+    }
 }

@@ -135,7 +135,8 @@ impl<'a> Compiler<'a> {
 
     fn peer(&mut self, place: &Spanned<PeerFixture>) -> Option<Credential<PeerIdentity>> {
         let fixture = &place.value;
-        let PeerFixture { trust_domain, rejected, spiffe, dns, uris, emails, subject, .. } = fixture;
+        let PeerFixture { trust_domain, rejected, spiffe, dns, uris, emails, subject, .. } =
+            fixture;
         let (others, evidence) = (&fixture.other_trust_domains, fixture.evidence);
         let names = [others, dns, uris, emails].iter().any(|names| names.is_some());
         let more = names || spiffe.is_some() || subject.is_some() || evidence.is_some();

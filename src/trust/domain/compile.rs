@@ -296,7 +296,7 @@ impl Compiler<'_> {
                 }
             }
             let found = self.problems.get_mut(before..).unwrap_or_default();
-            lists.refuse(&origin, matches!(source, Source::Remote(_)), found);
+            lists.refuse(&origin, found);
             lists.origins.insert(origin);
         }
         lists
@@ -321,7 +321,8 @@ impl Compiler<'_> {
                 format!("revocation list in {name} cannot be used: {why}"),
             ),
             CrlProblem::Forged(keys) => {
-                let message = format!("revocation list in {name} is not signed by the CA that it names");
+                let message =
+                    format!("revocation list in {name} is not signed by the CA that it names");
                 Diagnostic::error("forged-crl", place, message).help(format!(
                     "expected a signature by the key whose SubjectPublicKeyInfo has the SHA-256 {keys}"
                 ))

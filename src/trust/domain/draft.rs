@@ -61,15 +61,13 @@ impl Lists {
     }
 
     /// Takes note of what is wrong with the lists from `origin`. Where a good list from there is known, it stays in force,
-    /// and the rest of the documents need not wait for a better one. The same goes for servers: their mistakes are not ours.
-    pub(super) fn refuse(&mut self, origin: &str, remote: bool, problems: &mut [Diagnostic]) {
+    /// and the rest of the documents need not wait for a better one.
+    pub(super) fn refuse(&mut self, origin: &str, problems: &mut [Diagnostic]) {
         let stays = self.known.iter().any(|known| known.origins.contains(origin));
         for problem in problems.iter_mut().filter(|problem| problem.code != NOT_FETCHED) {
             self.problems.push(problem.message.clone());
-            if (stays || remote) && problem.code != "private-key" {
+            if stays && problem.code != "private-key" {
                 problem.severity = Severity::Warning;
-            }
-            if stays {
                 let help = problem.help.take().map(|help| format!("; {help}")).unwrap_or_default();
                 problem.help = Some(format!("the last good list from there stays in force{help}"));
             }
@@ -118,7 +116,8 @@ impl Lists {
         }
         // Older lists beside the newest one are usual: a folder of them, one for each hour.
         let told = |other: &Given| own.newest().is(&other.list);
-        let newer = self.given.iter().any(|o| list.is_about_the_same_as(&o.list) && o.list.follows(list));
+        let newer =
+            self.given.iter().any(|o| list.is_about_the_same_as(&o.list) && o.list.follows(list));
         if own.newest().is(list) || newer || self.given.iter().any(told) {
             return None;
         }
@@ -138,11 +137,17 @@ fn out_of_date(given: &Given, own: &StandingList, now: UnixTime) -> Option<Diagn
     }
     let (code, message) = if now.as_secs() < validity.not_before.as_secs() {
         let at = validity.not_before.to_rfc3339();
-        ("future-crl", format!("revocation list in {name} is dated in the future: `thisUpdate` is {at}"))
+        (
+            "future-crl",
+            format!("revocation list in {name} is dated in the future: `thisUpdate` is {at}"),
+        )
     } else {
         let past = HumanDuration::new(Duration::from_secs(now.since(validity.not_after).as_secs()));
         let at = validity.not_after.to_rfc3339();
-        ("stale-crl", format!("revocation list in {name} is past its `nextUpdate` of {at}, {past} ago"))
+        (
+            "stale-crl",
+            format!("revocation list in {name} is past its `nextUpdate` of {at}, {past} ago"),
+        )
     };
     Some(Diagnostic::warning(code, given.place.clone(), message)
         .help("certificates that it covers are refused with `crl_stale`, after `onStale: { grace: .. }` where there is one"))

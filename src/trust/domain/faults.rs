@@ -37,5 +37,6 @@ pub(super) fn found_in(der: &[u8], otherwise: &str) -> String {
 
 /// A DER name as text.
 pub(super) fn name(der: &[u8]) -> String {
-    X509Name::from_der(der).map_or_else(|_| String::from("unreadable"), |(_, name)| name.to_string())
+    X509Name::from_der(der)
+        .map_or_else(|_| String::from("unreadable"), |(_, name)| name.to_string())
 }

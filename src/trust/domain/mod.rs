@@ -17,10 +17,10 @@ pub use authorities::{Authority, Validity};
 pub use bundle::SpiffeBundle;
 pub(super) use compile::{check_distinct, compile};
 pub use crl::{Crl, IssuerId};
+pub(super) use draft::settle;
 pub use key::key_weakness;
 pub(in crate::trust) use leaf::sha256;
 pub use leaf::{ExtendedKeyUsageRules, LeafRules, Pin};
-pub(super) use draft::settle;
 pub(super) use overlap::check_overlaps;
 pub use revocation::Revocation;
 pub use standing::{KnownLists, StandingList, StoredList};
@@ -151,8 +151,13 @@ impl TrustDomain {
         }
     }
 
-    pub(in crate::trust) fn is_listed(&self, serial: &[u8], issuer: &IssuerId, now: UnixTime) -> bool {
-        self.revoked.has(serial, issuer, now)
+    pub(in crate::trust) fn is_listed(
+        &self,
+        certificate: &X509Certificate<'_>,
+        issuer: &IssuerId,
+        now: UnixTime,
+    ) -> bool {
+        self.revoked.has(certificate, issuer, now)
     }
 
     /// Changes whenever other paths may be found: domains with the same one believe the same paths, but for revocation.

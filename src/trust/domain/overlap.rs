@@ -13,7 +13,8 @@ pub(in crate::trust) fn check_overlaps(
     let specs: Vec<_> = documents.iter().filter_map(of_domain).collect();
     for (document, spec) in &specs {
         let names: Vec<_> = specs.iter().map(|(other, _)| name(other)).collect();
-        let unknown = spec.shared_with.iter().filter(|other| !names.contains(&other.value.as_str()));
+        let unknown =
+            spec.shared_with.iter().filter(|other| !names.contains(&other.value.as_str()));
         problems.extend(unknown.map(|other| unknown_domain(document, other, &names)));
     }
     let mut drafts: Vec<_> = drafts.iter().collect();
@@ -61,12 +62,19 @@ fn overlap(
         // An error of its own.
         return None;
     }
+    let mixed = one.domain.spiffe().is_some() != other.domain.spiffe().is_some();
+    if mixed && one.lists.is_some() == other.lists.is_some() {
+        // The SPIFFE ID, or the lack of one, says which of the two a certificate is of.
+        return None;
+    }
     let (a, b) = (name(first), name(second));
     let span = first.origin.span(&first.metadata.name);
     let (line, column) = span.line_column();
     let place = format!("{}:{line}:{column}", first.origin.file().path().display());
     let consequence = match (one.domain.spiffe(), other.domain.spiffe()) {
-        (None, None) => "each of the two may vouch for a certificate without a SPIFFE ID: a rule that names one is held to its demands, and a rule that names none takes what either vouches for",
+        (None, None) => {
+            "each of the two may vouch for a certificate without a SPIFFE ID: a rule that names one is held to its demands, and a rule that names none takes what either vouches for"
+        }
         (Some(_), Some(_)) => "it can issue SPIFFE IDs of both trust domains",
         (Some(_), None) | (None, Some(_)) => {
             "the one with `spiffe` vouches for its certificates with a SPIFFE ID, the other one for those without"
@@ -74,13 +82,20 @@ fn overlap(
     };
     let lists = match (&one.lists, &other.lists) {
         (None, None) | (Some(_), Some(_)) => String::new(),
-        (None, Some(_)) => format!("; `{a}` looks at no revocation lists, and what those of `{b}` revoke counts there too"),
-        (Some(_), None) => format!("; `{b}` looks at no revocation lists, and what those of `{a}` revoke counts there too"),
+        (None, Some(_)) => format!(
+            "; `{a}` looks at no revocation lists, and what those of `{b}` revoke counts there too"
+        ),
+        (Some(_), None) => format!(
+            "; `{b}` looks at no revocation lists, and what those of `{a}` revoke counts there too"
+        ),
     };
     let message = format!(
         "`{b}` believes an authority that `{a}` ({place}) believes too, `{}`: {consequence}{lists}",
         shared.subject()
     );
-    let problem = Diagnostic::warning("shared-authority", second.origin.span(&second.metadata.name), message);
-    Some(problem.help(format!("name the trust domain in rules, and say that this is meant with `sharedWith: [{a}]`")))
+    let problem =
+        Diagnostic::warning("shared-authority", second.origin.span(&second.metadata.name), message);
+    Some(problem.help(format!(
+        "name the trust domain in rules, and say that this is meant with `sharedWith: [{a}]`"
+    )))
 }

@@ -136,17 +136,32 @@ impl Revoked {
         now: UnixTime,
     ) -> Result<(), Rejection> {
         let lists = if certificate.is_ca() { &self.issuers } else { &self.leaves };
-        let of_issuer = lists.get(issuer).map(Vec::as_slice).unwrap_or_default();
-        let serial = certificate.raw_serial();
-        let found = of_issuer.iter().any(|list| list.revokes(serial, now, Duration::ZERO));
-        if found { Err(revoked()) } else { Ok(()) }
+        match is_listed(lists, certificate, issuer, now) {
+            true => Err(revoked()),
+            false => Ok(()),
+        }
     }
 
-    /// Whether the certificate with this serial number is on a list of the issuer, whatever it is for.
-    pub(super) fn has(&self, serial: &[u8], issuer: &IssuerId, now: UnixTime) -> bool {
-        let of_issuer = self.leaves.get(issuer).map(Vec::as_slice).unwrap_or_default();
-        of_issuer.iter().any(|list| list.revokes(serial, now, Duration::ZERO))
+    /// Whether a list of `issuer` revokes the certificate, whatever kind it is of.
+    pub(super) fn has(
+        &self,
+        certificate: &X509Certificate<'_>,
+        issuer: &IssuerId,
+        now: UnixTime,
+    ) -> bool {
+        is_listed(&self.leaves, certificate, issuer, now)
     }
+}
+
+fn is_listed(
+    lists: &HashMap<IssuerId, Vec<StandingList>>,
+    certificate: &X509Certificate<'_>,
+    issuer: &IssuerId,
+    now: UnixTime,
+) -> bool {
+    let of_issuer = lists.get(issuer).map(Vec::as_slice).unwrap_or_default();
+    let mut covering = of_issuer.iter().filter(|list| list.newest().covers(certificate));
+    covering.any(|list| list.revokes(certificate.raw_serial(), now, Duration::ZERO))
 }
 
 fn by_issuer(

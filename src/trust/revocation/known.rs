@@ -5,7 +5,14 @@ use crate::document::{
     Diagnostic, Document, IssuerProfile, Origin, RevocationEntrySpec, Spanned, Spec, closest,
 };
 use crate::spiffe::SpiffeId;
-use crate::trust::{CanonicalName, Issuer, KeySource, TrustDomain};
+use crate::trust::{AcceptedList, CanonicalName, Issuer, KeySource, TrustDomain, TrustStore};
+
+/// What documents know of issuers, for lists that are read beside them.
+#[derive(Clone, Debug, Default)]
+pub struct KnownIssuers {
+    issuers: Vec<String>,
+    authorities: Vec<CanonicalName>,
+}
 
 /// What there is to be revoked.
 struct Known<'a> {
@@ -33,6 +40,30 @@ pub(in crate::trust) fn check_known(
         for entry in &spec.entries {
             known.check(&entry.value, &document.origin, problems);
         }
+    }
+}
+
+// === impl KnownIssuers ===
+
+impl KnownIssuers {
+    /// What the documents of `trust` know.
+    #[must_use]
+    pub fn of(trust: &TrustStore) -> Self {
+        Self {
+            issuers: trust.issuers().iter().map(|issuer| issuer.iss().to_owned()).collect(),
+            authorities: trust.domains().iter().flat_map(TrustDomain::issuer_names).collect(),
+        }
+    }
+
+    /// What `list` names and no document knows, so that it may revoke less than is meant.
+    #[must_use]
+    pub fn unknown_in(&self, list: &AcceptedList) -> Vec<String> {
+        let is_strange = |name: &&String| {
+            let name = CanonicalName::of_certificate(name);
+            !self.authorities.is_empty() && !self.authorities.contains(&name)
+        };
+        let issuers = list.issuers.iter().filter(|issuer| !self.issuers.contains(issuer));
+        issuers.chain(list.certificate_issuers.iter().filter(is_strange)).cloned().collect()
     }
 }
 
@@ -102,8 +133,9 @@ impl Known<'_> {
         let KeySource::Local(keys) = issuer.keys() else { return None };
         (!keys.has(&kid.value)).then(|| {
             let message = format!("no key of `{}` is called `{}`", iss.value, kid.value);
-            Diagnostic::warning("unknown-key", origin.span(kid), message)
-                .help("the entry revokes nothing until there is one; keys are compared by `kid`, exactly")
+            Diagnostic::warning("unknown-key", origin.span(kid), message).help(
+                "the entry revokes nothing until there is one; keys are compared by `kid`, exactly",
+            )
         })
     }
 

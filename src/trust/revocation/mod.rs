@@ -11,6 +11,7 @@ mod view;
 
 pub use entry::{EntryError, RevocationEntry, RevocationNote};
 pub use key::{RevocationKey, RevocationKind};
+pub use known::KnownIssuers;
 pub use lines::{FIRST_LINE, LineError, ListText};
 pub(super) use list::compile;
 pub use list::{

@@ -296,7 +296,10 @@ fn codes_beside_documents(entries: &str) -> Vec<&'static str> {
     let jwks = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k1","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
     let text = format!(
         "apiVersion: countersign.dev/v1alpha1\nkind: RevocationList\nmetadata: {{ name: l }}\nspec: {{ entries: [{entries}] }}\n{}---\napiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: corp }}\nspec: {{ issuer: {ISS}, audiences: [a], algorithms: [EdDSA], keys: {{ inline: '{jwks}' }} }}\n",
-        crate::trust::pki::trust_domain("prod", "{ spiffe: prod.example, authorities: [{ file: ca.pem }] }"),
+        crate::trust::pki::trust_domain(
+            "prod",
+            "{ spiffe: prod.example, authorities: [{ file: ca.pem }] }"
+        ),
     );
     let mut problems = Vec::new();
     let documents = parse(&SourceFile::new("docs/all.yaml", text), &mut problems);

@@ -63,8 +63,7 @@ impl Server {
         params.serial_number = Some(SerialNumber::from(number));
         params.not_after = date_time_ymd(2026, 7, 16);
         let leaf = self.root.sign(&params);
-        let found =
-            Shown::certificate(&leaf).verify_at(&self.store, UnixTime::from_secs(seconds));
+        let found = Shown::certificate(&leaf).verify_at(&self.store, UnixTime::from_secs(seconds));
         found.rejection().map(Rejection::reason)
     }
 
@@ -191,7 +190,10 @@ fn a_stale_list_does_not_displace_a_fresh_one() {
     server.reload(&[("a.crl", &fresh)]);
     for files in [&[("a.crl", &stale[..])][..], &[("a.crl", &fresh[..]), ("b.crl", &stale)]] {
         server.reload(files);
-        assert_eq!((server.reason(1), server.reason(2), server.reason(3)), (REVOKED, REVOKED, None));
+        assert_eq!(
+            (server.reason(1), server.reason(2), server.reason(3)),
+            (REVOKED, REVOKED, None)
+        );
         let late = NOW.as_secs() + 10 * DAY;
         assert_eq!(server.reason_at(3, late), Some(Reason::CrlStale));
     }
@@ -270,8 +272,13 @@ fn fields(mut content: &[u8]) -> Vec<&[u8]> {
 }
 
 fn sequence(content: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
-    [&[0x30, 0x82], &length[..], content].concat()
+    let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let length = match (high, low) {
+        (0, 0..=0x7f) => vec![low],
+        (0, _) => vec![0x81, low],
+        _ => vec![0x82, high, low],
+    };
+    [&[0x30], &length[..], content].concat()
 }
 
 /// A list without those fields of its signed part.

@@ -38,8 +38,7 @@ async fn meshed(ca: Ca, documents: &str) -> Meshed {
     let (address, status) = (listener.address().unwrap(), service.status());
     let (stop, stopped) = oneshot::channel();
     let stopped = async { stopped.await.unwrap() };
-    let server =
-        Server { listener, tls: Some(tls), service, options: ListenerOptions::default() };
+    let server = Server { listener, tls: Some(tls), service, options: ListenerOptions::default() };
     let serving = tokio::spawn(async move { server.serve(stopped).await });
     Meshed { running: Running { address, status, stop, serving }, ca, pdp }
 }
