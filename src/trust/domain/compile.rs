@@ -288,6 +288,7 @@ impl Compiler<'_> {
                 match Crl::read(&der, signers) {
                     Ok(list) => lists.given.push(Given {
                         origin: origin.clone(),
+                        fetched: matches!(source, Source::Remote(_)),
                         name: source.name(),
                         place: place.clone(),
                         list: Arc::new(list),

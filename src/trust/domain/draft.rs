@@ -40,6 +40,8 @@ pub(super) struct Lists {
 #[derive(Debug)]
 pub(super) struct Given {
     pub(super) origin: String,
+    /// Whether it was fetched: then its age is no mistake of the documents, and readiness tells of it.
+    pub(super) fetched: bool,
     pub(super) name: String,
     pub(super) place: Span,
     pub(super) list: Arc<Crl>,
@@ -98,7 +100,7 @@ impl Lists {
                 self.problems.push(problem.message.clone());
                 found.push(problem);
             }
-            let newest = own.newest().is(&given.list);
+            let newest = own.newest().is(&given.list) && !given.fetched;
             found.extend(now.filter(|_| newest).and_then(|now| out_of_date(given, own, now)));
         }
         found

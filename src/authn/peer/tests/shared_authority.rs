@@ -28,7 +28,7 @@ fn meant(root: &Ca, domains: &[(&str, &str)], crl: &[u8]) -> TrustStore {
     store
 }
 
-fn reason(leaf: &Leaf, trust: &TrustStore) -> Option<Reason> {
+fn reason_of(leaf: &Leaf, trust: &TrustStore) -> Option<Reason> {
     Shown::certificate(leaf).verify_at(trust, NOW).rejection().map(Rejection::reason)
 }
 
@@ -89,7 +89,7 @@ fn a_revoked_certificate_is_revoked_for_every_domain() {
     let lists = "revocation: { crls: [{ file: a.crl }] }";
     for (a, b) in [("", lists), (lists, ""), ("leaf: { maxLifetime: 30d }", lists)] {
         let trust = meant(&root, &[("a", a), ("b", b)], &crl);
-        assert_eq!(reason(&root.sign(&plain(1)), &trust), Some(Reason::CertRevoked), "{a} {b}");
+        assert_eq!(reason_of(&root.sign(&plain(1)), &trust), Some(Reason::CertRevoked), "{a} {b}");
         let good = Shown::certificate(&root.sign(&plain(2))).peer(&trust);
         assert_eq!(good.trust_domains().collect::<Vec<_>>(), ["a", "b"]);
     }
@@ -103,9 +103,9 @@ fn a_revoked_certificate_is_revoked_for_every_domain() {
         let mesh = format!("spiffe: prod.example, {mesh}");
         let trust = meant(&root, &[("corp", corp), ("mesh", &mesh)], &crl);
         for leaf in [workload(1), root.sign(&plain(1))] {
-            assert_eq!(reason(&leaf, &trust), Some(Reason::CertRevoked), "{mesh} {corp}");
+            assert_eq!(reason_of(&leaf, &trust), Some(Reason::CertRevoked), "{mesh} {corp}");
         }
-        assert_eq!(reason(&workload(2), &trust), None);
+        assert_eq!(reason_of(&workload(2), &trust), None);
     }
 }
 
@@ -118,7 +118,7 @@ fn a_stale_list_of_another_document_revokes_and_refuses_nothing_else() {
     params.next_update = date_time_ymd(2026, 6, 2);
     let crl = root.sign_crl(&params);
     let trust = meant(&root, &[("a", ""), ("b", "revocation: { crls: [{ file: a.crl }] }")], &crl);
-    assert_eq!(reason(&root.sign(&plain(1)), &trust), Some(Reason::CertRevoked));
+    assert_eq!(reason_of(&root.sign(&plain(1)), &trust), Some(Reason::CertRevoked));
     let good = Shown::certificate(&root.sign(&plain(2))).peer(&trust);
     assert_eq!(good.trust_domains().collect::<Vec<_>>(), ["a"]);
     assert_eq!(good.is_vouched_for_by("b"), None);
@@ -140,7 +140,7 @@ fn a_revoked_intermediate_is_revoked_for_every_domain() {
             "{inline}, revocation: {{ crls: [{{ file: a.crl }}], onMissing: allow, depth: {depth} }}"
         );
         let trust = meant(&root, &[("a", &inline), ("b", &lists)], &crl);
-        self::reason(&leaf, &trust)
+        reason_of(&leaf, &trust)
     };
     assert_eq!(reason("chain"), Some(Reason::CertRevoked));
     assert_eq!(reason("leaf"), None);
