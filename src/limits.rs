@@ -152,6 +152,10 @@ pub const INTROSPECTION_COOLDOWN: Duration = Duration::from_secs(5);
 /// Largest revocation list in the line form: a million tokens by UUID are 41 MB.
 pub const MAX_REVOCATION_LIST_BYTES: usize = 96 * 1024 * 1024;
 
+/// Most certificate revocation lists that are remembered beside those in force, so that none goes back in time: a list is a few
+/// kilobytes, and a CA has a handful.
+pub const MAX_KNOWN_LISTS: usize = 1024;
+
 /// Largest file about revocations that is kept over a restart, beside the lists themselves: what was revoked while servers
 /// ran, some 500 bytes each.
 pub const MAX_KEPT_FILE_BYTES: usize = 64 * 1024 * 1024;

@@ -24,7 +24,7 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use crate::clock::Stopwatch;
 use crate::document::{Diagnostic, RemoteContents, Severity, SourceFile, Span};
-use crate::pdp::{FileSet, Load, Pdp, RemoteFiles, Retired, Snapshot};
+use crate::pdp::{FileSet, KeptLists, Load, Pdp, RemoteFiles, Retired, Snapshot};
 
 /// How long files must be quiet before they are read: a ConfigMap update is half a dozen events.
 const DEBOUNCE: Duration = Duration::from_millis(200);
@@ -55,6 +55,8 @@ struct Work {
     status: Arc<ReloadStatus>,
     remote: Arc<RemoteFiles>,
     options: ReloadOptions,
+    /// Where revocation lists outlive a restart.
+    kept: Option<Arc<KeptLists>>,
 }
 
 // === impl Reloader ===
@@ -81,10 +83,20 @@ impl Reloader {
         };
         let watcher = notify::recommended_watcher(hear).map_err(io::Error::other)?;
         let status = Arc::new(ReloadStatus::new(Arc::clone(&changed), problems));
-        let work = Arc::new(Work { pdp, paths, status, remote, options });
+        let kept = None;
+        let work = Arc::new(Work { pdp, paths, status, remote, options, kept });
         let mut reloader = Self { work, watcher, watched: BTreeSet::new(), changed };
         reloader.watch(files);
         Ok(reloader)
+    }
+
+    /// The same, keeping revocation lists that are put in force in `kept`.
+    #[must_use]
+    pub fn keeping(mut self, kept: Option<Arc<KeptLists>>) -> Self {
+        let Work { pdp, paths, status, remote, .. } = &*self.work;
+        let (pdp, status, remote) = (Arc::clone(pdp), Arc::clone(status), Arc::clone(remote));
+        self.work = Arc::new(Work { pdp, paths: paths.clone(), status, remote, kept });
+        self
     }
 
     /// How it is going, now and later.
@@ -234,6 +246,9 @@ impl Work {
         let revision = snapshot.revision().clone();
         let files = snapshot.files().map(Path::to_owned).collect();
         self.remote.follow(snapshot.trust());
+        if let Some(kept) = &self.kept {
+            kept.write(snapshot.trust().known_lists());
+        }
         let retired = self.pdp.publish(snapshot);
         tracing::info!(%revision, "reloaded");
         self.status.applied.fetch_add(1, Ordering::Relaxed);
@@ -241,8 +256,9 @@ impl Work {
     }
 }
 
-/// The documents with what was fetched last; where that does not compile, with what was in force before, so that one bad
-/// file from a server does not keep other changes out; its errors are among the problems then. Does blocking I/O.
+/// The documents with what was fetched last; where that does not compile, with as much of it as does beside what was in force
+/// before, so that one bad file from a server keeps neither other changes nor other files out; its errors are among the problems
+/// then. Does blocking I/O.
 fn load(read: impl Fn(RemoteContents) -> Load, remote: &RemoteFiles) -> Load {
     let (newest, good) = (remote.newest(), remote.good());
     let load = read(newest.clone());
@@ -253,11 +269,41 @@ fn load(read: impl Fn(RemoteContents) -> Load, remote: &RemoteFiles) -> Load {
     if newest == good {
         return load;
     }
-    let mut good = read(good);
     let errors = load.problems.into_iter().filter(|problem| problem.severity == Severity::Error);
-    let errors: Vec<_> = errors.filter(|error| !good.problems.contains(error)).collect();
-    good.problems.extend(errors);
-    good
+    let errors: Vec<_> = errors.collect();
+    let (used, mut load) = without_bad_files(&read, &newest, good);
+    if load.snapshot.is_some() {
+        remote.approve(&used);
+    }
+    remote.refuse();
+    let new: Vec<_> =
+        errors.into_iter().filter(|error| !load.problems.contains(error)).collect();
+    load.problems.extend(new);
+    load
+}
+
+/// `good` with each of the newest files that the documents compile with.
+fn without_bad_files(
+    read: impl Fn(RemoteContents) -> Load,
+    newest: &RemoteContents,
+    good: RemoteContents,
+) -> (RemoteContents, Load) {
+    let (mut used, mut load) = (good.clone(), read(good));
+    let changed = newest.iter().filter(|(name, bytes)| used.get(*name) != Some(*bytes));
+    let changed: Vec<_> = changed.collect();
+    // With a single one it is the bad one, and a mistake in the documents is not that of any file.
+    if changed.len() < 2 || load.snapshot.is_none() {
+        return (used, load);
+    }
+    for (name, bytes) in changed {
+        let mut tried = used.clone();
+        tried.insert(name.clone(), bytes.clone());
+        let with = read(tried.clone());
+        if with.snapshot.is_some() {
+            (used, load) = (tried, with);
+        }
+    }
+    (used, load)
 }
 
 /// Whether files may be others than before. Reading them is heard of too, and we read them ourselves: whoever takes that

@@ -15,7 +15,7 @@ use crate::audit::AuditCounts;
 use crate::clock::{Clock, UnixTime};
 use crate::document::HumanDuration;
 use crate::envoy::{ListenAddress, ListenerStatus, Tls, TlsStatus};
-use crate::pdp::{KeyCache, KeyStatus, Pdp, RemoteFiles, RemoteStatus};
+use crate::pdp::{KeptLists, KeptListsStatus, KeyCache, KeyStatus, Pdp, RemoteFiles, RemoteStatus};
 use crate::reload::ReloadStatus;
 use crate::signer::Signer;
 use crate::store::{Store, StoreHealth};
@@ -30,6 +30,8 @@ pub(super) struct Parts {
     pub(super) pdp: Arc<Pdp>,
     pub(super) keys: Arc<KeyCache>,
     pub(super) remote: Arc<RemoteFiles>,
+    /// Where revocation lists outlive a restart.
+    pub(super) kept: Option<Arc<KeptLists>>,
     pub(super) store: Arc<Store>,
     pub(super) reload: Arc<ReloadStatus>,
     pub(super) listener: Arc<ListenerStatus>,
@@ -77,6 +79,7 @@ impl Parts {
             let domains = snapshot.trust().domains().iter();
             domains.filter_map(|domain| lists(domain, now)).collect::<Vec<_>>()
         }));
+        parts.extend(self.kept.as_ref().and_then(|kept| kept_lists(&kept.status())));
         // By what was revoked when the store was read last, before the start, requests can be decided without it.
         let known = self.pdp.revocations().sharing().is_some_and(|sharing| sharing.synced);
         parts.push(store(&self.store.health(), known, now));
@@ -152,6 +155,13 @@ fn keys(status: &KeyStatus, now: UnixTime) -> Component {
 
 fn file(status: &RemoteStatus, now: UnixTime) -> Component {
     let (condition, detail) = match (status.fetched_at, status.failures) {
+        (Some(at), _) if status.unusable => (
+            Condition::Degraded,
+            format!(
+                "fetched {}; the documents cannot be used with it, the last good one stays in force",
+                ago(at, now)
+            ),
+        ),
         (Some(at), 0) => (Condition::Good, format!("fetched {}", ago(at, now))),
         (Some(at), failures) => (
             Condition::Degraded,
@@ -166,8 +176,7 @@ fn file(status: &RemoteStatus, now: UnixTime) -> Component {
 fn lists(domain: &TrustDomain, now: UnixTime) -> Option<Component> {
     let revocation: &Revocation = domain.revocation()?;
     let name = format!("revocation lists of {}", domain.name());
-    let due = revocation.lists().map(|list| list.validity().not_after).min();
-    let (condition, detail) = match due {
+    let (condition, detail) = match revocation.next_update() {
         None => (Condition::Degraded, "none".to_owned()),
         Some(due) if now <= due => {
             (Condition::Good, format!("next update due in {}", until(due, now)))
@@ -180,7 +189,23 @@ fn lists(domain: &TrustDomain, now: UnixTime) -> Option<Component> {
             format!("too old to be used (crl_stale), an update was due {}", ago(due, now)),
         ),
     };
-    Some(Component::new(name, condition, detail))
+    let problems = domain.list_problems();
+    if problems.is_empty() {
+        return Some(Component::new(name, condition, detail));
+    }
+    let detail = format!("{detail}; {}", problems.join("; "));
+    Some(Component::new(name, condition.or_degraded(), detail))
+}
+
+/// The folder of lists, where it has any or something is wrong with it.
+fn kept_lists(status: &KeptListsStatus) -> Option<Component> {
+    let KeptListsStatus { lists, problem } = status;
+    let name = "kept revocation lists";
+    match problem {
+        None if *lists == 0 => None,
+        None => Some(Component::new(name, Condition::Good, format!("{lists} lists"))),
+        Some(problem) => Some(Component::new(name, Condition::Degraded, problem.clone())),
+    }
 }
 
 /// A store that was lost does not make a replica unready: all replicas would be so at once, and most requests do not need

@@ -194,6 +194,11 @@ fn request(view: &RequestView, request: &mut Object<'_>) {
 
 fn peer(peer: &PeerIdentity, record: &mut Object<'_>) {
     record.text("trust_domain", peer.trust_domain());
+    // The first is the one above.
+    let mut others = peer.trust_domains().skip(1).peekable();
+    if others.peek().is_some() {
+        record.texts("other_trust_domains", others);
+    }
     record.text("spiffe", peer.spiffe().map(SpiffeId::as_str).unwrap_or_default());
     record.text("evidence", peer.level().as_str());
     record.text("subject", peer.subject().unwrap_or_default());

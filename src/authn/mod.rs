@@ -28,7 +28,7 @@ pub use identity::{NameFit, fit as fit_names};
 pub use once::OneTimeUse;
 pub use peer::{
     CertificateDescription, CertificateKey, CertificateMemory, DomainVerdict, Hop, HopFinding,
-    HopPlace, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate, verdicts,
+    HopPlace, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate, check_client, verdicts,
     verify as verify_peer, verify_traced as verify_peer_traced,
 };
 pub use scope::pass_over;

@@ -29,6 +29,8 @@ pub struct PolicySuiteSpec {
 pub struct PeerFixture {
     /// The name of the `TrustDomain` document that vouches for it. Always given, but for one that was refused.
     pub trust_domain: Option<Spanned<String>>,
+    /// The names of others that vouch for it too. Example: `otherTrustDomains: [tenant-b]`.
+    pub other_trust_domains: Option<Texts>,
     /// Instead of the rest: its certificate was refused, for this reason code.
     pub rejected: Option<Spanned<String>>,
     /// Its SPIFFE ID.

@@ -94,6 +94,11 @@ impl CheckService {
         self.conclude(arrival, grpc::parse(call)).await
     }
 
+    /// What decides.
+    pub(super) const fn pdp(&self) -> &Arc<Pdp> {
+        &self.pdp
+    }
+
     /// Longest time to an answer.
     pub(super) fn deadline(&self) -> Duration {
         self.pdp.deadline()

@@ -33,7 +33,7 @@ pub use revocation::{
     BeforeFirstSync, KnownRevocation, ListStatus, Published, RUNNING, RevocationOptions,
     RevocationRegister, SharingStatus, UnknownRevocation,
 };
-pub use snapshot::{FileSet, Inventory, Load, Revision, Snapshot};
+pub use snapshot::{FileSet, Inventory, KeptLists, KeptListsStatus, Load, Revision, Snapshot};
 pub use trace::{NoTrace, Trace};
 
 use std::path::PathBuf;
@@ -42,6 +42,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use rustls::pki_types::CertificateDer;
 
 use crate::authn::{self, Subject, TokenMemory};
 use crate::clock::{Clock, Deadline, UnixTime};
@@ -190,6 +191,26 @@ impl Pdp {
     #[must_use]
     pub const fn revocations(&self) -> &Arc<RevocationRegister> {
         &self.revocations
+    }
+
+    /// Refuses a TLS client of our own that is revoked: its certificate, one that it sent along, its key or its SPIFFE ID.
+    ///
+    /// # Errors
+    /// `cert_revoked`.
+    pub fn check_client(
+        &self,
+        presented: &[CertificateDer<'_>],
+        authorities: &[CertificateDer<'_>],
+    ) -> Result<(), Rejection> {
+        let (trust, revocations) = (self.current.load(), self.revocations.current());
+        let trust = trust.snapshot.trust();
+        authn::check_client(presented, authorities, trust, &revocations, self.clock.now())
+    }
+
+    /// Whether an authority or an intermediate of a `TrustDomain` document has this name.
+    #[must_use]
+    pub fn knows_certificate_issuer(&self, name: &str) -> bool {
+        self.current.load().snapshot.trust().knows_certificate_issuer(name)
     }
 
     /// Whether a `TokenIssuer` document has this issuer.

@@ -173,7 +173,8 @@ impl<'a> Asked<'a> {
             }
             Check::PeerPresent => one("peer", Sight::open(peer.map(named))),
             Check::PeerTrustDomain(_) => {
-                one("peer.trustDomain", Sight::open(peer.map(PeerIdentity::trust_domain)))
+                let names = peer.map(|peer| peer.trust_domains().collect::<Vec<_>>().join(", "));
+                one("peer.trustDomain", Sight::open(names))
             }
             Check::PeerSpiffe => {
                 let id = peer.and_then(PeerIdentity::spiffe).map(ToString::to_string);

@@ -90,7 +90,10 @@ impl PeerRequirement {
         judge.check(Check::PeerPresent, || peer.is_some().into());
         let Some(peer) = peer else { return };
         if let Some(name) = &self.trust_domain {
-            judge.check(Check::PeerTrustDomain(name), || (**name == *peer.trust_domain()).into());
+            judge.check(Check::PeerTrustDomain(name), || {
+                // One that is of the domain and breaks its rules is neither in nor out.
+                peer.is_vouched_for_by(name).map_or(Truth::Unknown, Truth::from)
+            });
         }
         if !self.spiffe.is_empty() {
             judge.check(Check::PeerSpiffe, || {

@@ -255,6 +255,7 @@ impl<'r> Fit<'r> {
         let subject = question.subject;
         Facts {
             peer: subject.peer().verified(),
+            trust_domain: self.rule.peer.as_ref().and_then(|peer| peer.trust_domain.as_deref()),
             token: self.rule.token.as_ref().and_then(|token| subject.token(&token.issuer)),
             request: question.request,
             template: self.template,

@@ -37,6 +37,8 @@ pub(super) enum Variable {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts<'a> {
     pub(super) peer: Option<&'a PeerIdentity>,
+    /// The `TrustDomain` document that the rule names.
+    pub(super) trust_domain: Option<&'a str>,
     pub(super) token: Option<&'a TokenIdentity>,
     pub(super) request: &'a RequestView,
     /// The template that the path matched.
@@ -96,6 +98,18 @@ pub(super) const FORMS: [&str; 15] = [
     "decision.rule",
     "decision.id",
 ];
+
+// === impl Facts ===
+
+impl<'a> Facts<'a> {
+    /// The trust domain of the peer: the one that the rule names, where that vouches for it, else the only one that does. Of
+    /// several none is chosen.
+    pub(super) fn trust_domain(&self) -> Option<&'a str> {
+        let peer = self.peer?;
+        let named = self.trust_domain.filter(|name| peer.is_vouched_for_by(name) == Some(true));
+        named.or_else(|| peer.only_trust_domain())
+    }
+}
 
 // === impl Variable ===
 
@@ -213,7 +227,11 @@ impl Variable {
             Self::PeerIps => {
                 Found::Several(facts.peer.map(|peer| peer.ips().to_vec()).unwrap_or_default())
             }
-            Self::PeerTrustDomain => facts.peer.map(PeerIdentity::trust_domain).into(),
+            // Which of several is meant cannot be told, so that nothing may be said in its place.
+            Self::PeerTrustDomain if facts.peer.is_some() && facts.trust_domain().is_none() => {
+                Found::Formless
+            }
+            Self::PeerTrustDomain => facts.trust_domain().into(),
             Self::RequestMethod => Some(facts.request.method.as_str()).into(),
             Self::RequestHost => target.map(|target| target.host.as_str()).into(),
             Self::RequestPath(capture) => {

@@ -117,6 +117,7 @@ fn names(message: &str, json: &Value, found: &mut BTreeMap<String, BTreeSet<Stri
 
 fn somebody() -> Subject {
     let facts = PeerFacts {
+        other_trust_domains: vec!["corp".into()],
         spiffe: "spiffe://prod.example/a".parse().ok(),
         subject: Some("CN=\"a\"".into()),
         issuer: Some("CN=ca".into()),

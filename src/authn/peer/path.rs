@@ -113,20 +113,15 @@ fn check_path(
     constraints::check(&certificates)?;
     policies::check(&certificates)?;
     let mut issuer = authority.issuer().clone();
-    let revocation = domain.revocation();
     let below = certificates.iter().skip(1);
     for certificate in below.take(certificates.len().saturating_sub(2)) {
         profile::check(certificate)?;
         holds = holds.and(Validity::of(certificate));
-        if let Some(lists) = revocation.filter(|revocation| revocation.covers_chain()) {
-            holds = lists.check(certificate, &issuer, now)?.map_or(holds, |own| holds.and(own));
-        }
+        let listed = domain.check_revocation(certificate, &issuer, now)?;
+        holds = listed.map_or(holds, |own| holds.and(own));
         issuer = IssuerId::of(certificate);
     }
-    match revocation {
-        None => Ok(holds),
-        Some(lists) => Ok(lists.check(leaf, &issuer, now)?.map_or(holds, |own| holds.and(own))),
-    }
+    Ok(domain.check_revocation(leaf, &issuer, now)?.map_or(holds, |own| holds.and(own)))
 }
 
 fn check_authority(validity: Validity, now: UnixTime) -> Result<(), Rejection> {

@@ -73,6 +73,7 @@ struct RequestRecord {
 #[serde(default)]
 struct PeerRecord {
     trust_domain: String,
+    other_trust_domains: Vec<String>,
     spiffe: String,
     evidence: String,
     subject: String,
@@ -270,6 +271,7 @@ impl PeerRecord {
         };
         let level = EvidenceLevel::ALL.iter().find(|level| level.as_str() == self.evidence);
         let facts = PeerFacts {
+            other_trust_domains: self.other_trust_domains.clone(),
             spiffe,
             subject: non_empty(&self.subject),
             issuer: non_empty(&self.issuer),

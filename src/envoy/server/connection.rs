@@ -4,7 +4,7 @@
 //! connection that has reached its age is ended with GOAWAY: what was begun is finished, and Envoy opens a new one,
 //! perhaps to another replica.
 
-use std::future::ready;
+use std::future::{pending, ready};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,20 +12,22 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 use futures_util::stream::{self, StreamExt as _};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tonic::transport::Server;
 
 use super::accept::{Ended, Stream};
+use super::client::Client;
 use super::frames::Watched;
 use super::gather::Gathering;
 use super::{ConnectionOptions, ListenerStatus};
 use crate::envoy::grpc::Router;
 use crate::limits::{MAX_GRPC_HEADER_BYTES, MAX_RESETS_WAITING, MAX_STREAMS_PER_CONNECTION};
 
-/// Serves `stream` until it has `ended`, is too old, or `drain` says that all have to.
+/// Serves `stream` until it has `ended`, is too old, its `client` is revoked, or `drain` says that all have to.
 pub(super) async fn serve(
     (stream, ended): (Stream, Ended),
     client: String,
+    known: Option<Client>,
     router: Router,
     options: ConnectionOptions,
     status: Arc<ListenerStatus>,
@@ -45,11 +47,28 @@ pub(super) async fn serve(
             _ = drain.wait_for(|drain| *drain) => {}
         }
     };
-    let stream = Gathering::new(Watched::new(stream, client, watching));
+    let (cut, cutting) = oneshot::channel();
+    let stream = Gathering::new(Watched::new(stream.until(cutting), client, watching));
+    let revoked = async {
+        match &known {
+            Some(client) => client.revoked().await,
+            None => pending().await,
+        }
+    };
     let incoming = stream::once(ready(Ok::<_, io::Error>(stream))).chain(stream::pending());
     let serving = server(options, age).serve_with_incoming_shutdown(router, incoming, farewell);
-    if let Err(error) = serving.await {
-        tracing::debug!(%error, "connection broken");
+    tokio::select! {
+        served = serving => {
+            if let Err(error) = served {
+                tracing::debug!(%error, "connection broken");
+            }
+        }
+        rejection = revoked => {
+            status.revoked.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(detail = rejection.detail(), "connection cut: its client is revoked");
+            // The connection is served by a task of the library: it ends when it reads.
+            let _ = cut.send(());
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub struct ListenerStatus {
     pub reset: AtomicU64,
     /// Connections that HTTP/2 ended so far because of an error.
     pub broken: AtomicU64,
+    /// Connections that were cut because the client's certificate was revoked.
+    pub revoked: AtomicU64,
     /// Checks that are being decided.
     pub checks: AtomicU64,
     /// Whether serving is about to end.

@@ -1,5 +1,7 @@
 //! A whole server on loopback: limits on connections and calls, ages, and an end in order.
 
+mod revoked;
+
 use std::io::ErrorKind;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;

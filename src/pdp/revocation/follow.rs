@@ -206,6 +206,10 @@ fn settle(
             let new = followed.mark.is_none_or(|mark| mark.content != list.mark.content);
             if new || failed {
                 tracing::info!(list = name, %place, entries, sequence, "revocation list in force");
+                let unknown = shared.known.load().unknown_in(&list);
+                if !unknown.is_empty() {
+                    tracing::warn!(list = name, %place, ?unknown, "revocation list names issuers that no document knows: entries of theirs revoke nothing");
+                }
             }
             reader.accepted(text.etag().cloned());
             followed.accept(list, text.written_at, now);

@@ -12,6 +12,7 @@ use crate::document::{
 use crate::limits::{MAX_ATTACHED_FILE_BYTES, MAX_DOCUMENT_FILE_BYTES, MAX_DOCUMENT_FILES};
 use crate::policy::Suite;
 use crate::secret::Fingerprint;
+use crate::trust::KnownLists;
 
 /// What reading the documents gave.
 #[derive(Debug)]
@@ -60,17 +61,29 @@ impl Load {
     /// The same with `remote` for what documents need from servers.
     #[must_use]
     pub fn with_remote(paths: &[PathBuf], remote: RemoteContents) -> Self {
-        Self::read(paths, remote, None)
+        Self::read(paths, remote, &KnownLists::default(), None)
+    }
+
+    /// The same after a restart, where the revocation lists in `known` were in force before: no older list takes the place of
+    /// one of them.
+    #[must_use]
+    pub fn after_restart(paths: &[PathBuf], known: &KnownLists) -> Self {
+        Self::read(paths, RemoteContents::new(), known, None)
     }
 
     /// The same again, after `before`: policies that are the same as there are taken from there. The outcome is that of
-    /// [`Self::with_remote`], but for the time it takes.
+    /// [`Self::with_remote`], but for the time it takes, and for revocation lists, of which none goes back in time.
     #[must_use]
     pub fn again(before: &Snapshot, paths: &[PathBuf], remote: RemoteContents) -> Self {
-        Self::read(paths, remote, Some(before))
+        Self::read(paths, remote, before.trust().known_lists(), Some(before))
     }
 
-    fn read(paths: &[PathBuf], remote: RemoteContents, before: Option<&Snapshot>) -> Self {
+    fn read(
+        paths: &[PathBuf],
+        remote: RemoteContents,
+        known: &KnownLists,
+        before: Option<&Snapshot>,
+    ) -> Self {
         let mut problems = Vec::new();
         let sources: Vec<_> = find(paths, &mut problems)
             .iter()
@@ -85,7 +98,7 @@ impl Load {
         let set = FileSet { name: files_revision(&sources, &attachments, &attached), attached };
         let made_from = MadeFrom { revision, set: &set, sources: &sources };
         let snapshot =
-            Snapshot::compile(&documents, &attachments, &made_from, before, &mut problems);
+            Snapshot::compile(&documents, (&attachments, known), &made_from, before, &mut problems);
         let suites = Suite::compile(others, &mut problems);
         document::sort(&mut problems);
         let snapshot = snapshot.filter(|_| !document::any_error(&problems));

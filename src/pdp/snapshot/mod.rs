@@ -1,9 +1,11 @@
 //! Everything a decision is made by, as one immutable value (invariant 6).
 
 mod inventory;
+mod kept;
 mod load;
 
 pub use inventory::Inventory;
+pub use kept::{KeptLists, KeptListsStatus};
 use load::Documents;
 pub use load::{FileSet, Load};
 
@@ -18,7 +20,7 @@ use crate::document::{self, Attachments, Diagnostic, Document, Kind, SourceFile}
 use crate::policy::{PolicySet, Sources};
 use crate::request::{SealedNames, TokenPlace};
 use crate::secret::Fingerprint;
-use crate::trust::TrustStore;
+use crate::trust::{KnownLists, TrustStore};
 
 /// Trust and policies at one revision. Made whole or not at all.
 #[derive(Debug)]
@@ -93,7 +95,7 @@ impl Snapshot {
     /// taken from there.
     fn compile(
         documents: &Documents,
-        attachments: &Attachments,
+        (attachments, known): (&Attachments, &KnownLists),
         made_from: &MadeFrom<'_>,
         before: Option<&Self>,
         problems: &mut Vec<Diagnostic>,
@@ -104,7 +106,8 @@ impl Snapshot {
             (document.spec.kind(), name.value.as_str(), document.origin.span(name))
         });
         document::check_unique(named, problems);
-        let trust = TrustStore::compile(others, attachments, problems);
+        let now = SystemClock.now();
+        let trust = TrustStore::compile_after(known, Some(now), others, attachments, problems);
         let sources = Sources {
             policies: &documents.policies,
             others,
@@ -113,7 +116,7 @@ impl Snapshot {
             domains: &names(others, Kind::TrustDomain),
             before: before.map(|before| &before.policies),
             threads: threads(before.is_some()),
-            now: SystemClock.now(),
+            now,
         };
         let policies = PolicySet::compile(&sources, problems);
         if document::any_error(problems) {

@@ -264,7 +264,7 @@ impl Source {
                 let peer = facts.peer.filter(|peer| peer.level() >= EvidenceLevel::Leaf)?;
                 Some(Found::Texts(peer.ips()))
             }
-            Self::PeerTrustDomain => text(facts.peer.map(|peer| peer.trust_domain())),
+            Self::PeerTrustDomain => text(facts.trust_domain()),
             Self::PeerEvidence => text(facts.peer.map(|peer| peer.level().as_str())),
             Self::Now => Some(Found::Int(facts.now.as_secs())),
         }
@@ -283,6 +283,9 @@ impl Source {
             let found = claim(facts.token?.claims(), keys);
             // A claim that is null is neither there nor absent.
             return (found != Some(&Value::Null)).then_some(found.is_some());
+        }
+        if *self == Self::PeerTrustDomain && facts.peer.is_some() {
+            return facts.trust_domain().map(|_| true);
         }
         Some(self.find(facts).is_some())
     }

@@ -69,6 +69,7 @@ fn holds_with(text: &str, claims: Value) -> Truth {
     let rule = RuleName { policy: "p".into(), rule: "r".into() };
     condition.holds(&Facts {
         peer: Some(&peer),
+        trust_domain: None,
         token: Some(&token),
         request: &request(),
         template: Some(&template),

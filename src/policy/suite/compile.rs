@@ -150,18 +150,10 @@ impl<'a> Compiler<'a> {
 
     fn peer(&mut self, place: &Spanned<PeerFixture>) -> Option<Credential<PeerIdentity>> {
         let fixture = &place.value;
-        let PeerFixture {
-            trust_domain,
-            rejected,
-            spiffe,
-            dns,
-            uris,
-            emails,
-            ips,
-            subject,
-            evidence,
-        } = fixture;
-        let names = [dns, uris, emails, ips].iter().any(|names| names.is_some());
+        let PeerFixture { trust_domain, rejected, spiffe, dns, uris, emails, ips, subject, .. } =
+            fixture;
+        let (others, evidence) = (&fixture.other_trust_domains, fixture.evidence);
+        let names = [others, dns, uris, emails, ips].iter().any(|names| names.is_some());
         let more = names || spiffe.is_some() || subject.is_some() || evidence.is_some();
         if let Some(code) = rejected {
             return self.rejected(code, trust_domain.is_some() || more);
@@ -169,6 +161,9 @@ impl<'a> Compiler<'a> {
         let trust_domain = self.given(trust_domain.as_ref(), place, "trustDomain")?;
         let domains = self.domains;
         self.known("TrustDomain document", "unknown-trust-domain", trust_domain, domains);
+        for other in others.iter().flatten() {
+            self.known("TrustDomain document", "unknown-trust-domain", other, domains);
+        }
         let spiffe = match &fixture.spiffe {
             None => None,
             Some(text) => match text.value.parse() {
@@ -186,6 +181,7 @@ impl<'a> Compiler<'a> {
         let ips = self.addresses(ips.as_ref())?;
         let id = spiffe.iter().map(ToString::to_string);
         let facts = PeerFacts {
+            other_trust_domains: each(others),
             dns: each(dns).iter().map(|name| name.to_ascii_lowercase()).collect(),
             // A SPIFFE ID is a URI of its certificate, too.
             uris: id.chain(each(uris)).collect(),
@@ -195,7 +191,7 @@ impl<'a> Compiler<'a> {
             spiffe,
             ..PeerFacts::of(&trust_domain.value)
         };
-        let level = fixture.evidence.unwrap_or(EvidenceLevel::Full);
+        let level = evidence.unwrap_or(EvidenceLevel::Full);
         Some(Credential::Verified(PeerIdentity::assertion(facts, level)))
     }
 

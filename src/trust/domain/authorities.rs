@@ -62,6 +62,14 @@ impl Authority {
         &self.issuer
     }
 
+    /// Its name, for people.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        X509Certificate::from_der(&self.der)
+            .map(|(_, certificate)| certificate.subject().to_string())
+            .unwrap_or_default()
+    }
+
     /// Its name and key as path building wants them.
     #[must_use]
     pub const fn anchor(&self) -> &TrustAnchor<'static> {

@@ -1,7 +1,10 @@
 //! One certificate revocation list (RFC 5280 section 5): read completely and its signature checked once, when it is
 //! loaded, so that asking it later is one lookup.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use webpki::BorrowedCertRevocationList;
@@ -12,10 +15,11 @@ use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
 use x509_parser::time::ASN1Time;
 
 use super::authorities::Validity;
+use super::faults;
 use super::scope::{Reasons, Scope, without_scope};
 use super::signed::{Signed, taken};
 use crate::clock::UnixTime;
-use crate::secret::Fingerprint;
+use crate::secret::{Fingerprint, hex};
 
 /// Who issues certificates and their revocation lists: a name and a key. Two CAs of one name and different keys, as in
 /// a key rollover, are two issuers.
@@ -31,6 +35,8 @@ pub struct Crl {
     number: Vec<u8>,
     validity: Validity,
     revoked: HashSet<Box<[u8]>>,
+    der: Arc<[u8]>,
+    digest: Fingerprint,
 }
 
 /// A CA that may have signed a list.
@@ -47,10 +53,10 @@ pub(super) struct CrlSigner {
 pub(super) enum CrlProblem {
     /// It breaks the standard, or uses a part of it that is not supported.
     Unusable(String),
-    /// None of the CAs at hand has its issuer's name.
-    UnknownIssuer,
-    /// The CAs of its issuer's name did not sign it.
-    Forged,
+    /// None of the CAs at hand has its issuer's name, which is this.
+    UnknownIssuer(String),
+    /// The CAs of its issuer's name did not sign it: the keys that are expected.
+    Forged(String),
 }
 
 /// The parts of a list that webpki reads but does not show.
@@ -84,6 +90,10 @@ impl CrlSigner {
             name: certificate.subject().as_raw().into(),
             key: certificate.public_key().raw.into(),
         })
+    }
+
+    pub(super) const fn id(&self) -> &IssuerId {
+        &self.id
     }
 }
 
@@ -119,10 +129,14 @@ impl Crl {
         // It refuses issuing distribution points that are legal, so that it does not get to see any.
         let without_scope = without_scope(der).ok_or_else(broken)?;
         let list = BorrowedCertRevocationList::from_der(&without_scope)
-            .map_err(|why| CrlProblem::Unusable(unreadable(&why).into()))?;
+            .map_err(|why| CrlProblem::Unusable(faults::found_in(der, unreadable(&why))))?;
         let signed = Signed::read(der).ok_or_else(broken)?;
         let header = Header::read(signed.content)?;
         let issuer = find_signer(&signed, &header, signers)?.id.clone();
+        if header.validity.not_after < header.validity.not_before {
+            let why = "its `nextUpdate` is before its `thisUpdate`";
+            return Err(CrlProblem::Unusable(why.to_owned()));
+        }
         let mut revoked = HashSet::new();
         for entry in &list {
             let entry = entry.map_err(|why| {
@@ -131,7 +145,8 @@ impl Crl {
             revoked.insert(significant(entry.serial_number).into());
         }
         let Header { scope, number, validity, .. } = header;
-        Ok(Self { issuer, scope: scope.unwrap_or_default(), number, validity, revoked })
+        let (der, digest, scope) = (der.into(), Fingerprint::of(der), scope.unwrap_or_default());
+        Ok(Self { issuer, scope, number, validity, revoked, der, digest })
     }
 
     /// Whose certificates it speaks of.
@@ -169,28 +184,74 @@ impl Crl {
             && self.scope.may_revoke(certificate)
     }
 
-    /// Whether it stands in for `other`: the same issuer and scope, and a later number.
-    pub(super) fn replaces(&self, other: &Self) -> Option<bool> {
-        (self.issuer == other.issuer && self.scope == other.scope).then(|| {
-            let key = |crl: &Self| (crl.number.len(), crl.number.clone(), crl.validity.not_before);
-            key(self) > key(other)
-        })
+    /// Whether it has the same issuer and scope as `other`, so that only one of the two is up to date.
+    pub(super) fn is_about_the_same_as(&self, other: &Self) -> bool {
+        self.issuer == other.issuer && self.scope == other.scope
+    }
+
+    /// Whether it was issued after `other`: neither its number nor its time goes back (RFC 5280 section 5.2.3), and one of
+    /// them goes on.
+    pub(super) fn follows(&self, other: &Self) -> bool {
+        let number = self.cmp_number(other);
+        let time = self.validity.not_before.cmp(&other.validity.not_before);
+        number != Ordering::Less && time != Ordering::Less && (number, time) != EQUAL
+    }
+
+    /// The older one first; an order in which no two lists are equal.
+    pub(super) fn cmp_age(&self, other: &Self) -> Ordering {
+        let time = self.validity.not_before.cmp(&other.validity.not_before);
+        let digest = self.digest.as_bytes().cmp(other.digest.as_bytes());
+        self.cmp_number(other).then(time).then(digest)
+    }
+
+    fn cmp_number(&self, other: &Self) -> Ordering {
+        let length = self.number.len().cmp(&other.number.len());
+        length.then_with(|| self.number.cmp(&other.number))
+    }
+
+    /// Whether it may be used at `now`, and `grace` after its next update is due.
+    pub(super) fn is_usable(&self, now: UnixTime, grace: Duration) -> bool {
+        let Validity { not_before, not_after } = self.validity;
+        not_before.as_secs() <= now.as_secs() && now.as_secs() <= not_after.plus(grace).as_secs()
+    }
+
+    /// Whether it is `other`, byte by byte.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+
+    /// The list as it came, DER.
+    pub(super) const fn der(&self) -> &Arc<[u8]> {
+        &self.der
+    }
+
+    pub(super) const fn digest(&self) -> &Fingerprint {
+        &self.digest
+    }
+
+    /// Its CRL number in hexadecimal, as tools print it.
+    #[must_use]
+    pub fn number(&self) -> String {
+        hex(&self.number)
     }
 }
+
+const EQUAL: (Ordering, Ordering) = (Ordering::Equal, Ordering::Equal);
 
 fn find_signer<'s>(
     signed: &Signed<'_>,
     header: &Header<'_>,
     signers: &'s [CrlSigner],
 ) -> Result<&'s CrlSigner, CrlProblem> {
-    let mut problem = CrlProblem::UnknownIssuer;
-    for signer in signers.iter().filter(|signer| *signer.name == *header.issuer) {
-        if signed.verifies(&signer.key) {
-            return Ok(signer);
-        }
-        problem = CrlProblem::Forged;
+    let namesakes = || signers.iter().filter(|signer| *signer.name == *header.issuer);
+    if let Some(signer) = namesakes().find(|signer| signed.verifies(&signer.key)) {
+        return Ok(signer);
     }
-    Err(problem)
+    let keys: Vec<_> = namesakes().map(|signer| Fingerprint::of(&signer.key).to_hex()).collect();
+    Err(match keys.is_empty() {
+        true => CrlProblem::UnknownIssuer(faults::name(header.issuer)),
+        false => CrlProblem::Forged(keys.join(" or ")),
+    })
 }
 
 // === impl Header ===

@@ -7,6 +7,8 @@ mod laws;
 mod memory;
 mod pkits;
 mod revocation;
+mod shared_authority;
+mod standing;
 mod verification;
 mod walk;
 
