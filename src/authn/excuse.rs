@@ -1,7 +1,7 @@
 //! Cookies whose tokens were refused, of a caller who may not need them (P141).
 //!
 //! They deny like every refused credential. Only a rule that says so, and that does not need them, lets a caller pass who has
-//! them: as somebody without them, and never as somebody with a better one.
+//! them: as a caller without them, and never as one with a better cookie.
 
 use crate::authn::{Credential, Subject, TokenIdentity};
 use crate::evidence::IgnoredToken;
@@ -27,7 +27,7 @@ pub(super) struct Aside {
     pub(super) verified: Vec<TokenIdentity>,
     /// The cookies by which they count as refused.
     pub(super) cookies: Vec<RejectedCookie>,
-    /// A token of an issuer that no document names; only where somebody vouches for the caller.
+    /// A token of an issuer that no document names; only in policy tests and `explain`.
     pub(super) foreign: Option<Rejection>,
 }
 
@@ -55,7 +55,7 @@ impl Aside {
         self.foreign.as_ref().or_else(|| self.cookies.first().map(|cookie| &cookie.rejection))
     }
 
-    /// The tokens of a caller of whom this is known.
+    /// The tokens of this caller.
     fn credential(&self) -> Credential<Vec<TokenIdentity>> {
         match self.rejection() {
             Some(rejection) => Credential::Rejected(rejection.clone()),
@@ -95,7 +95,7 @@ impl Subject {
         &self.ignored
     }
 
-    /// A subject that somebody vouches for, beside whose tokens there are cookies that were refused, or a token of an issuer
+    /// An assumed subject, beside whose tokens there are cookies that were refused, or a token of an issuer
     /// that no document names: for policy tests and `explain` only. `tests/tidy.rs` keeps it out of the serving path.
     #[must_use]
     pub fn assertion_beside(
@@ -110,7 +110,7 @@ impl Subject {
         Self { peer, tokens, aside, ignored: Vec::new() }
     }
 
-    /// The same subject, of whom nothing is certain but that somebody vouches for it.
+    /// A copy of an assumed subject.
     #[must_use]
     pub fn copy_of_assertion(&self) -> Self {
         let Self { peer, tokens, aside, ignored } = self;
@@ -118,7 +118,7 @@ impl Subject {
         Self { peer, tokens, aside: aside.clone(), ignored: ignored.clone() }
     }
 
-    /// A subject that somebody vouches for, as a server would see it at a target where the tokens of the issuers that `counts`
+    /// An assumed subject as a server would see it at a target where the tokens of the issuers that `counts`
     /// count and others are ignored.
     #[must_use]
     pub fn where_count(self, counts: impl Fn(&str) -> bool) -> Self {

@@ -140,7 +140,7 @@ fn named(claims: &Map<String, Value>, name: &str, issuer: &Issuer) -> Result<Sai
         word if ACCESS.contains(&word) || issuer.marks_access_by(word) => Said::Access,
         word if ID.contains(&word) => Said::Id,
         "dpop" if is_bound_to_a_key(claims) => Said::Access,
-        // RFC 9449 section 5: whoever ignores the word would make it a bearer token.
+        // RFC 9449 section 5: a server that ignores the word makes it a bearer token.
         "dpop" => Said::Other("bound to a DPoP key, and it names no key"),
         "refresh" | "refresh_token" => Said::Other("a refresh token"),
         "offline" => Said::Other("an offline token"),

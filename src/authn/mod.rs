@@ -111,7 +111,7 @@ pub fn authenticate_traced(
     with_tokens(peer, evidence, trust, material, memory.tokens, now, trace)
 }
 
-/// Somebody with this `peer`, and with what is shown of tokens.
+/// The caller with this `peer` and the tokens in `evidence`.
 #[must_use]
 pub fn with_tokens(
     peer: Credential<PeerIdentity>,

@@ -1,6 +1,6 @@
 //! Whose tokens count for a request: every issuer's, unless the documents about its host say which ones do (P142).
 //!
-//! A token is passed over only where it cannot be one of an issuer that counts. So nobody gets around a rule that looks at
+//! A token is passed over only where it cannot be one of an issuer that counts. So no caller gets around a rule that looks at
 //! tokens: such a rule names an issuer that counts, a token of that issuer stays refused however broken it is, and to leave a
 //! token out is open to every caller anyway.
 
@@ -24,7 +24,7 @@ pub fn pass_over(
         let own = known.map_or_else(|| scope.may_count(token), |known| counts(known.issuer_name()));
         (!own).then(foreign)
     };
-    // Which of several tokens would count, nobody can tell.
+    // Several tokens in one place have no issuer, so the place decides.
     evidence.ignoring(of_none, |place| (!scope.uses(&place.place)).then(foreign))
 }
 

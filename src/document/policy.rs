@@ -53,7 +53,7 @@ pub struct TargetSpec {
     pub host_is_sni: Option<Spanned<bool>>,
     /// What is accepted in paths although it has more than one reading: each says how the upstream reads it.
     pub paths: Option<PathsSpec>,
-    /// Whose tokens count here. Left out: those of every issuer, and any other is refused. Example:
+    /// Whose tokens count here. Default: those of every issuer, and any other token is refused. Example:
     /// `tokens: { issuers: [corp], others: ignored }`.
     pub tokens: Option<Spanned<TargetTokensSpec>>,
     /// What goes upstream although it can name another method, path, host, scheme or port than the one that was decided about.
@@ -65,8 +65,8 @@ pub struct TargetSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TargetTokensSpec {
-    /// The names of the `TokenIssuer` documents whose tokens count: they are refused where anything is wrong with them. Left
-    /// out: no token counts.
+    /// The names of the `TokenIssuer` documents whose tokens count: they are refused where anything is wrong with them. Without
+    /// this list no token counts.
     pub issuers: Option<Spanned<Texts>>,
     /// What becomes of a token of none of them: `ignored`, as if it was not there; it goes upstream unchanged.
     #[serde(default)]
@@ -160,7 +160,7 @@ pub struct RuleSpec {
     pub annotations: Option<Spanned<Entries<String>>>,
     /// `true` says that this allow rule lets anybody in, on purpose.
     pub public: Option<Spanned<bool>>,
-    /// `ignored` lets callers in whose token in a cookie was refused, if the rule needs no token of that issuer: as somebody
+    /// `ignored` lets callers in whose token in a cookie was refused, if the rule needs no token of that issuer: as a caller
     /// without it. `refused` if nothing is said. For pages that a browser must reach with an expired session, such as a login.
     pub rejected_cookies: Option<Spanned<RejectedSpec>>,
     /// Which requests.

@@ -29,7 +29,7 @@ pub struct TokenIssuerSpec {
     /// uses, `[JWT, at+jwt]` for `jwt`.
     pub types: Option<Vec<Spanned<String>>>,
     /// The kinds of its tokens that are accepted, going by what their claims say: `access`, and `id` where services take ID
-    /// tokens on purpose. Left out: `[access]`. Tokens that say that they are of any other kind are always refused.
+    /// tokens on purpose. Default: `[access]`. Tokens that say that they are of any other kind are always refused.
     pub kinds: Option<Spanned<Vec<TokenKind>>>,
     /// Further values of the claims `typ`, `token_use` and `token_type` by which the issuer marks its access tokens.
     #[serde(default)]

@@ -139,7 +139,7 @@ impl PresentedToken {
         matches!(self.form(), Form::Opaque(_))
     }
 
-    /// Whether it begins as a JOSE header does, for readers that skip what they do not know: it may be somebody's JWT that was
+    /// Whether it begins as a JOSE header does, for readers that skip what they do not know: it may be a JWT that was
     /// broken on the way.
     #[must_use]
     pub fn begins_as_jose(&self) -> bool {
@@ -151,7 +151,7 @@ impl PresentedToken {
         };
         let text = self.text.expose();
         let head = text.trim_start().split('.').next().unwrap_or_default();
-        // White space may stand before the brace: 64 characters are more than anybody writes.
+        // White space may stand before the brace: 64 characters are plenty.
         let mut known: String = head.chars().filter_map(known).take(64).collect();
         // Only the beginning matters: what fills the last four up does not.
         while known.len() % 4 != 0 {

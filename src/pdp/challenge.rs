@@ -1,4 +1,4 @@
-//! What a caller whose token is bound to a key is told: which proof to bring (RFC 9449 sections 7.1 and 8).
+//! Challenges and nonces for callers whose tokens are bound to keys (RFC 9449 sections 7.1 and 8).
 
 use super::Pinned;
 use crate::authn::{self, DpopChallenge, Subject};
@@ -36,7 +36,7 @@ impl Pinned<'_> {
         })
     }
 
-    /// Gives whoever needs nonces the next one in time.
+    /// Gives a caller who needs nonces the next one in time.
     pub(super) fn with_nonce(
         &self,
         decision: Decision,

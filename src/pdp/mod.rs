@@ -352,7 +352,7 @@ impl Pinned<'_> {
             &self.pdp.options.peer_sources,
             self.current.snapshot.token_places(),
         );
-        // Before anybody is asked about them: what does not count here is shown to nobody.
+        // Before any issuer is asked: no issuer sees a token that does not count here.
         let Some(counting) = self.current.snapshot.policies().counting(view) else {
             return evidence;
         };
@@ -472,7 +472,7 @@ impl Pinned<'_> {
     }
 }
 
-/// Who was asking, by `decision`: somebody without the cookies that it passes over, where it does.
+/// The caller by `decision`: without the cookies that it passes over, where it does.
 fn passed_over(decision: &Decision, subject: Subject) -> Subject {
     match decision {
         Decision::Allow(permit) if permit.passes_over_cookies() => {

@@ -64,7 +64,7 @@ async fn an_expired_session_leads_to_the_login_page_and_no_further() {
     let cleared = answer.header("set-cookie").unwrap();
     assert_eq!(cleared, "session=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax");
     assert_eq!(record.reason(), Some("token_expired"));
-    // A browser that keeps it gets the page all the same, as somebody without it.
+    // A browser that keeps it gets the page all the same, as a caller without it.
     let login = page("/login").header("cookie", expired.as_str());
     let (answer, record) = envoy::ask(&mut stage, frontend, &login).await;
     assert_eq!(received(&answer).values("x-subject").count(), 0);
@@ -101,7 +101,7 @@ async fn an_expired_session_leads_to_the_login_page_and_no_further() {
     stage.strike().await.unwrap();
 }
 
-/// P142: where a target says so, somebody else's token is no token there, and goes upstream as it came; a token of an issuer that
+/// P142: where a target says so, a token of another party is no token there, and goes upstream as it came; a token of an issuer that
 /// counts is refused as ever.
 #[tokio::test]
 async fn a_token_of_nobody_who_counts_is_no_token() {

@@ -133,7 +133,7 @@ fn somebody() -> Subject {
     let claims = claims.as_object().unwrap().clone();
     let token = TokenIdentity::assertion("corp", claims, Binding::Dpop).unwrap();
     let peer = PeerIdentity::assertion(facts, EvidenceLevel::Full);
-    // A cookie that does not count where somebody goes.
+    // A cookie of an issuer that does not count here.
     let cookie = RejectedCookie {
         name: "session".into(),
         issuers: vec!["partner".into()],

@@ -98,7 +98,7 @@ fn only_what_is_certainly_of_nobody_who_counts_is_passed_over() {
         (jws(&json!({ "iss": ["https://corp.example"] })), refused(Reason::IssuerUnknown)),
     ] {
         assert_eq!(bearer(&["corp"], &token), expected, "{token}");
-        assert_eq!(bearer(&[], &token), ignored, "nobody counts: {token}");
+        assert_eq!(bearer(&[], &token), ignored, "no issuer counts: {token}");
         assert!(bearer(&["corp", "partner", "opaque"], &token).1 <= expected.1, "{token}");
     }
     let two = format!("{corp}, Bearer x");
@@ -106,7 +106,7 @@ fn only_what_is_certainly_of_nobody_who_counts_is_passed_over() {
     assert_eq!(bearer(&["opaque"], &two), ignored, "none who counts has tokens there");
 }
 
-/// P142: an issuer that is asked may have made whatever is in its place, and nobody is asked about what is passed over.
+/// P142: an issuer that is asked may have made any text in its place, and no issuer is asked about a token that is passed over.
 #[test]
 fn an_opaque_token_may_be_of_the_issuer_that_is_asked() {
     let opaque = |counts: &[&str]| seen(counts, &[("x-token", "2YotnFZFEjr1zCsicMWpAA")]);
@@ -114,7 +114,7 @@ fn an_opaque_token_may_be_of_the_issuer_that_is_asked() {
     assert_eq!(opaque(&["corp"]), (None, 1));
 }
 
-/// P141: a cookie that was refused is told from every other credential, and never hides another one's fault.
+/// P141: a refused cookie is kept apart from other credentials, and never hides the fault of another one.
 #[test]
 fn what_was_refused_beside_a_cookie_stays_refused() {
     let all = ["corp", "partner", "opaque"];

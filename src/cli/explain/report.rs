@@ -131,7 +131,8 @@ pub(super) struct TokensReport {
     pub(super) tokens: Vec<TokenReport>,
     /// The checks of each token; nothing where somebody vouches for it.
     pub(super) checks: Vec<Vec<CheckReport>>,
-    /// What was passed over, as the documents say.
+    /// What was passed over, as the documents say; no member where that is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) ignored: Vec<IgnoredReport>,
 }
 

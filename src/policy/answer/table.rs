@@ -1,4 +1,4 @@
-//! Every reason with what its caller is told, for a token as a bearer token and for one with a proof (RFC 6750 section 3.1, RFC 9449
+//! Every reason with the answer that its caller gets, for a token as a bearer token and for one with a proof (RFC 6750 section 3.1, RFC 9449
 //! section 7.1, RFC 9470 section 3).
 
 use super::*;

@@ -71,7 +71,8 @@ impl<'a> Compiler<'a, '_> {
     fn passes_over_cookies(&mut self, spec: &RuleSpec) -> bool {
         let Some(word) = &spec.rejected_cookies else { return false };
         if spec.effect.value == EffectSpec::Deny {
-            let message = "`rejectedCookies` says whom an allow rule takes, and this rule denies";
+            let message =
+                "`rejectedCookies` is about callers that a rule allows, and this rule denies";
             self.error_with("not-in-deny", word, message, "remove it");
         }
         word.value == RejectedSpec::Ignored

@@ -25,7 +25,7 @@ pub(super) fn excuse<T: Trace>(
     }
     let subject = question.subject.without_rejected_cookies()?;
     let cookies = question.subject.rejected_cookies();
-    // Which of several issuers a broken token is from, nobody can tell.
+    // A broken token may be from any of the issuers whose tokens are in the cookie.
     let is_about = |rule: &Rule| {
         let issuer = rule.token.as_ref().map(|token| &*token.issuer);
         issuer.is_some_and(|own| cookies.iter().any(|c| c.issuers.iter().any(|other| other == own)))

@@ -462,7 +462,7 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Somebody with several tokens: one that was refused is refused with whatever stands beside it.
+/// A caller with several tokens: one that was refused refuses the others, too.
 fn all_of(peer: Credential<PeerIdentity>, shown: Vec<Carried>) -> Subject {
     let (mut verified, mut cookies, mut unknown) = (Vec::new(), Vec::new(), None);
     for carried in shown {

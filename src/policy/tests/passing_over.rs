@@ -27,7 +27,7 @@ fn set() -> PolicySet {
     compile(&format!("{}{ISSUERS}", policy("orders", POLICY)))
 }
 
-/// Somebody whose cookie was refused, with what else there is.
+/// A caller whose cookie was refused, with a token and a peer beside it where wanted.
 fn with_cookie(partner: bool, peer: bool, reason: Reason) -> Subject {
     let cookie = RejectedCookie {
         name: "session".into(),
@@ -86,7 +86,7 @@ fn nothing_but_a_cookie_is_passed_over() {
     assert!(both.rejected_cookies().is_empty());
 }
 
-/// P141: who is passed over is nobody: the rest of the caller decides, and says what was passed over.
+/// P141: the rest of the caller decides, and tells which cookie was passed over.
 #[test]
 fn the_caller_is_one_without_the_cookie() {
     let caller = with_cookie(true, false, Reason::TokenExpired);
@@ -117,7 +117,7 @@ fn a_redirect_ends() {
     assert_eq!((nobody.status, nobody.header("set-cookie")), (303, None));
     let trouble = told(&with_cookie(false, false, Reason::KeysStale), "/own");
     assert_eq!((trouble.status, trouble.header("set-cookie")), (503, None));
-    // Without the word, the page to log in is refused, and nobody is sent to it from itself.
+    // Without the word, the page to log in is refused, and no browser is sent to it from itself.
     let strict = POLICY.replace(", rejectedCookies: ignored", "");
     let strict = compile(&format!("{}{ISSUERS}", policy("orders", &strict)));
     let Decision::Deny(denial) = decide(&strict, &expired, &page("/login")) else { panic!() };
@@ -134,7 +134,7 @@ fn counted(set: &PolicySet, subject: &Subject, host: &str) -> String {
     outcome(set, &seen, &request)
 }
 
-/// P142: where a target says whose tokens count, a token of nobody else does; of several policies over a host the strictest wins.
+/// P142: where a target says whose tokens count, a token of another issuer does not; of several policies over a host the strictest wins.
 #[test]
 fn tokens_of_issuers_that_do_not_count_are_ignored_where_a_target_says_so() {
     let rules = "rules: [{ name: r, effect: allow, public: true, on: { paths: [/] } }]";

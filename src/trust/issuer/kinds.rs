@@ -4,7 +4,7 @@ use super::canonical_type;
 use super::compile::Compiler;
 use crate::document::{Diagnostic, Spanned, TokenKind};
 
-/// Media types of things that are signed like tokens and let nobody use a service, with what they are.
+/// Media types of things that are signed like tokens and are not for using a service, with their names.
 const OTHER_TYPES: [(&str, &str); 18] = [
     ("dpop+jwt", "proofs of possession (RFC 9449)"),
     ("wpt+jwt", "proofs of possession of workloads"),
@@ -77,7 +77,7 @@ impl Compiler<'_> {
         let word = canonical_type(&named.value);
         if let Some((_, what)) = OTHER_TYPES.iter().find(|(other, _)| *other == word) {
             let message = format!("`{}` is the type of {what}, not of access tokens", named.value);
-            let help = "remove it: whoever sees one of these could use it as a token";
+            let help = "remove it: a party that sees one of these could use it as a token";
             self.error("other-kind", named, &message, help);
         }
     }
