@@ -263,8 +263,9 @@ fn every_known_trap_is_closed_by_a_test_that_names_it() {
     let list = fs::read_to_string(root().join("docs/pitfalls.md")).unwrap();
     let rows = list.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
     let listed: Vec<u32> = rows.flat_map(|(first, _)| pitfalls(first)).collect();
-    let expected: Vec<u32> = (1..=87).collect();
-    assert_eq!(listed, expected, "each once, in order");
+    let once: BTreeSet<u32> = listed.iter().copied().collect();
+    assert_eq!(once.len(), listed.len(), "each once");
+    assert!((1..=87).all(|number| once.contains(&number)), "none is taken off: {once:?}");
     let mut paths = Vec::new();
     for folder in ["src", "tests"] {
         rust_files(&root().join(folder), &mut paths);
