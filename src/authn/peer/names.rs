@@ -54,7 +54,7 @@ impl Names {
                 self.emails.push((*text).to_owned());
             }
             GeneralName::IPAddress(bytes) => {
-                self.ips.push(ip_address(bytes).map_err(|why| refused(why))?);
+                self.ips.push(ip_address(bytes).map_err(refused)?);
             }
             // No rule can ask for these, so that they cannot mislead one.
             GeneralName::OtherName(..)

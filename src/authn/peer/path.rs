@@ -54,12 +54,17 @@ pub(super) fn find(
     );
     match found {
         Ok(path) => check_path(&path, leaf, domain, now),
-        Err(why) => Err(refused.take().unwrap_or_else(|| match why {
-            Error::InvalidSignatureForPublicKey
-            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+        Err(why) => Err(refused.take().unwrap_or_else(|| {
+            let signature = matches!(
+                why,
+                Error::InvalidSignatureForPublicKey
+                    | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+            );
+            if signature {
                 cause::of_bad_signature(presented, leaf, domain)
+            } else {
+                rejection(&why)
             }
-            why => rejection(&why),
         })),
     }
 }

@@ -1,5 +1,6 @@
 //! What policies decide, from documents to decisions.
 
+mod addresses;
 mod annotations;
 mod answers;
 mod decisions;
