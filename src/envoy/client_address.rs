@@ -1,10 +1,10 @@
 //! Where the client of a request is, by the words of those proxies in front that a listener's settings name.
 //!
-//! A proxy adds to the right of `x-forwarded-for`, so that what is left of the trusted proxies' own entries was written by the
-//! client, or by anybody. Nothing of that is ever taken: where the trusted part is missing or malformed, the client's address
+//! A proxy adds to the right of `x-forwarded-for`, so that what is left of the trusted proxies' own entries can have been
+//! written by the client. Nothing of that is ever taken: where the trusted part is missing or malformed, the client's address
 //! is unknown.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -16,7 +16,7 @@ use crate::request::{Client, HeaderValue, RequestView};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum ClientAddress {
-    /// The client is the other end of the connection to Envoy; with PROXY protocol, whom that names.
+    /// The client is the other end of the connection to Envoy; with PROXY protocol, the address that it names.
     #[default]
     Connection,
     /// Trusted proxies in front of Envoy tell it in `x-forwarded-for`.
@@ -29,7 +29,7 @@ pub enum ClientAddress {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ForwardedFor {
-    /// How many proxies in front of Envoy each add the address of whoever connected to them, at least one: as many entries from
+    /// How many proxies in front of Envoy each add the address that connected to them, at least one: as many entries from
     /// the right as this are looked at.
     pub trusted_hops: usize,
     /// Networks that these proxies are in. A connection from elsewhere is the client's own.
@@ -45,7 +45,7 @@ pub struct ForwardedFor {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExternalAddress {
-    /// Networks of the proxies that write it or, where Envoy itself does, of whoever connects to it. A connection from elsewhere
+    /// Networks of the proxies that write it or, where Envoy itself does, of the clients that connect to it. A connection from elsewhere
     /// is the client's own.
     #[schemars(with = "Vec<String>")]
     pub proxies: Vec<IpNet>,
@@ -87,7 +87,7 @@ impl ClientAddress {
     }
 
     /// Where the client of `view` is.
-    fn find(&self, view: &RequestView) -> Client {
+    pub(super) fn find(&self, view: &RequestView) -> Client {
         match self {
             Self::Connection => Client::Connection,
             Self::XForwardedFor(own) => own.find(view),
@@ -113,8 +113,11 @@ impl ForwardedFor {
             view.headers.all(FORWARDED_FOR).map(|line| HeaderValue::as_str(line).ok()).collect();
         let lines = lines?;
         let mut entries = lines.iter().rev().flat_map(|line| line.rsplit(',')).map(address);
-        if self.appended_by_envoy && entries.next()?? != connected {
-            return None;
+        if self.appended_by_envoy {
+            let appended = entries.next()??;
+            if appended != connected && !is_local(connected) {
+                return None;
+            }
         }
         let mut found = entries.next()??;
         for _ in 1..self.trusted_hops {
@@ -140,6 +143,11 @@ impl ExternalAddress {
     }
 }
 
+/// For connections from these Envoy adds the address of its own machine instead.
+fn is_local(ip: IpAddr) -> bool {
+    ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST
+}
+
 fn is_in(networks: &[IpNet], ip: IpAddr) -> bool {
     networks.iter().any(|network| network.contains(&ip))
 }
@@ -159,8 +167,8 @@ mod tests {
     use crate::reason::Reason;
     use crate::request::Endpoint;
 
-    fn settings(yaml: &str) -> ClientAddress {
-        serde_saphyr::from_str(yaml).unwrap()
+    fn settings(json: &str) -> ClientAddress {
+        serde_json::from_str(json).unwrap()
     }
 
     fn view(source: Option<&str>, name: &str, lines: &[&[u8]]) -> RequestView {
@@ -178,7 +186,7 @@ mod tests {
     fn the_client_is_who_the_trusted_proxies_name() {
         let hops = |hops: usize, appended: bool| {
             settings(&format!(
-                "xForwardedFor: {{ trustedHops: {hops}, appendedByEnvoy: {appended}, proxies: [10.0.0.0/8, '2001:db8::/32'] }}"
+                r#"{{"xForwardedFor": {{"trustedHops": {hops}, "appendedByEnvoy": {appended}, "proxies": ["10.0.0.0/8", "2001:db8::/32", "127.0.0.0/8"]}}}}"#
             ))
         };
         let (one, own) = (hops(1, false), hops(1, true));
@@ -213,8 +221,12 @@ mod tests {
             (&own, lb, &["6.6.6.6, 203.0.113.7, 10.0.0.1"], at("203.0.113.7")),
             (&own, lb, &["6.6.6.6, 203.0.113.7"], Client::Unknown),
             (&own, lb, &["10.0.0.1"], Client::Unknown),
+            // To one on the same machine it gives the machine's address.
+            (&own, Some("127.0.0.1"), &["6.6.6.6, 203.0.113.7, 192.0.2.5"], at("203.0.113.7")),
+            (&own, Some("127.0.0.1"), &["6.6.6.6, 203.0.113.7, x"], Client::Unknown),
+            (&own, Some("127.0.0.2"), &["6.6.6.6, 203.0.113.7, 192.0.2.5"], Client::Unknown),
             (&own, lb, &[], Client::Unknown),
-            // Who does not come through a trusted proxy is the client, whatever it writes.
+            // A connection that does not come through a trusted proxy is the client's own, whatever it writes.
             (&one, Some("203.0.113.9"), &["6.6.6.6"], Client::Connection),
             (&own, Some("203.0.113.9"), &["6.6.6.6, 203.0.113.9"], Client::Connection),
             (&one, None, &["6.6.6.6"], Client::Unknown),
@@ -231,7 +243,7 @@ mod tests {
     /// P122: one address that a trusted proxy wrote, or none.
     #[test]
     fn the_external_address_is_believed_from_proxies_only() {
-        let settings = settings("xEnvoyExternalAddress: { proxies: [10.0.0.0/8] }");
+        let settings = settings(r#"{"xEnvoyExternalAddress": {"proxies": ["10.0.0.0/8"]}}"#);
         for (source, lines, expected) in [
             (Some("10.0.0.1"), &["203.0.113.7"][..], Client::At("203.0.113.7".parse().unwrap())),
             (Some("10.0.0.1"), &["6.6.6.6", "203.0.113.7"], Client::Unknown),
@@ -248,17 +260,16 @@ mod tests {
 
     #[test]
     fn settings_that_find_nothing_are_refused() {
-        for (yaml, told) in [
-            ("xForwardedFor: { trustedHops: 0, proxies: [10.0.0.0/8] }", "trustedHops"),
-            ("xForwardedFor: { trustedHops: 1, proxies: [] }", "`proxies`"),
-            ("xEnvoyExternalAddress: { proxies: [] }", "`proxies`"),
+        for (json, told) in [
+            (r#"{"xForwardedFor": {"trustedHops": 0, "proxies": ["10.0.0.0/8"]}}"#, "trustedHops"),
+            (r#"{"xForwardedFor": {"trustedHops": 1, "proxies": []}}"#, "`proxies`"),
+            (r#"{"xEnvoyExternalAddress": {"proxies": []}}"#, "`proxies`"),
         ] {
-            let problem = settings(yaml).check().unwrap_err();
-            assert!(problem.contains(told), "{yaml}: {problem}");
+            let problem = settings(json).check().unwrap_err();
+            assert!(problem.contains(told), "{json}: {problem}");
         }
-        assert_eq!(settings("connection").check(), Ok(()));
-        assert!(
-            serde_saphyr::from_str::<ClientAddress>("xForwardedFor: { trustedHops: 1 }").is_err()
-        );
+        assert_eq!(settings(r#""connection""#).check(), Ok(()));
+        let unguarded = r#"{"xForwardedFor": {"trustedHops": 1}}"#;
+        assert!(serde_json::from_str::<ClientAddress>(unguarded).is_err());
     }
 }

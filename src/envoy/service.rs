@@ -101,8 +101,8 @@ impl CheckService {
     pub(super) async fn conclude(&self, arrival: Arrival, received: Received) -> Bytes {
         let pdp = self.pdp.pin_until(arrival.deadline);
         let (view, outcome) = match received.and_then(|message| decode(message, pdp.sealed())) {
-            Ok((view, credentials)) => {
-                let view = self.clients.placed(view);
+            Ok((mut view, credentials)) => {
+                view.client = self.clients.find(&view);
                 let outcome = decide(&pdp, &view, credentials).await;
                 (view, outcome)
             }

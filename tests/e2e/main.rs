@@ -51,6 +51,8 @@ mod revocation;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod routed;
+#[cfg(test)]
 mod stolen;
 #[cfg(test)]
 mod stopping;

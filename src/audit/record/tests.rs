@@ -10,7 +10,7 @@ use crate::audit::example;
 use crate::authn::{Credential, PeerFacts, Subject};
 use crate::evidence_level::EvidenceLevel;
 use crate::pdp::NoTrace;
-use crate::request::HeaderValue;
+use crate::request::{HeaderValue, ServerName};
 
 #[test]
 fn moments_have_one_form() {
@@ -145,6 +145,8 @@ async fn the_lines_are_the_schema() {
         view.id = "1".into();
         view.source.address = address;
         view.destination.address = address;
+        view.client = Client::Unknown;
+        view.sni = ServerName::Name("orders.example".into());
         let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         view.headers.push("traceparent", HeaderValue::new(parent));
         // Of a header that is there twice no condition can tell.

@@ -96,7 +96,7 @@ pub(super) struct QuestionReport {
 /// How the request came, as far as that is known.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct ConnectionReport {
-    /// The address of the client, which `source` of a rule is about.
+    /// The address of the client, which `source` of a rule is about, where it is not the other end of the connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client: Option<String>,
     /// The other end of the connection to the proxy.
@@ -237,9 +237,13 @@ impl ConnectionReport {
             Some(_) => end.address.map(|address| address.to_string()),
             None => end.ip().map(|ip| ip.to_string()),
         };
-        let unknown = (view.client == Client::Unknown).then(|| String::from("unknown"));
+        let client = match view.client {
+            Client::Connection => None,
+            Client::At(ip) => Some(ip.to_string()),
+            Client::Unknown => Some(String::from("unknown")),
+        };
         Self {
-            client: view.client_ip().map(|ip| ip.to_string()).or(unknown),
+            client,
             source: end(&view.source),
             destination: end(&view.destination),
             sni: view.sni.name().map(str::to_owned),

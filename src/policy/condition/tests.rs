@@ -142,6 +142,10 @@ fn what_cannot_be_evaluated_is_unknown() {
         r#"has(token.claims.nothing)"#,
         r#"token.claims.level.startsWith("3")"#,
         r#"token.claims.level * 9223372036854775807 > 0"#,
+        r#"connection.tls"#,
+        r#"!connection.tls"#,
+        r#"connection.sni == "a.example.com""#,
+        r#"has(connection.sni)"#,
     ] {
         assert_eq!(holds(text), Truth::Unknown, "{text}");
     }
@@ -160,7 +164,12 @@ fn unknown_names_kinds_and_functions_are_refused_at_their_place() {
             "request.metod",
             "did you mean `request.method`?",
         ),
-        ("usr == 1", "unknown name `usr`", "usr", "known are: request, token, peer, context, now"),
+        (
+            "usr == 1",
+            "unknown name `usr`",
+            "usr",
+            "known are: request, connection, client, token, peer, context, now",
+        ),
         ("tokn.sub == \"a\"", "unknown name `tokn.sub`", "tokn.sub", "did you mean `token.sub`?"),
         (
             "request.path.ID == \"1\"",

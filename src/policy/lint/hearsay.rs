@@ -29,7 +29,7 @@ pub(super) fn of(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
                 "callers-word-in-deny",
                 place.clone(),
                 format!(
-                    "anybody can get past deny rule `{rule}`: `{name}` is what the caller writes, whatever the connection is"
+                    "every caller can get past deny rule `{rule}`: `{name}` is what the caller writes, whatever the connection is"
                 ),
             ),
             Effect::Allow => Diagnostic::warning(

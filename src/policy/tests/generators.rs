@@ -11,7 +11,7 @@ use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::PolicySet;
 use crate::reason::Reason;
-use crate::request::RequestView;
+use crate::request::{RequestView, ServerName};
 
 /// How many rules there are.
 pub(super) const RULES: std::ops::Range<usize> = 3..9;
@@ -238,13 +238,16 @@ pub(super) fn sketch() -> impl Strategy<Value = Sketch> {
     let parts = (
         weighted(0.1, Just(String::from("source: [10.0.0.0/8]"))),
         weighted(0.1, Just(String::from("destination: [10.1.0.0/16]"))),
+        weighted(0.1, Just(String::from("sni: ['*.example.com']"))),
         weighted(0.1, Just(String::from("contextExtensions: { tier: gold }"))),
         weighted(0.1, Just(String::from("conditions: [reads]"))),
         weighted(0.15, select(TIMES.to_vec()).prop_map(str::to_owned)),
         weighted(0.2, headers),
         weighted(0.15, query),
     )
-        .prop_map(|(a, b, c, d, e, f, g)| [a, b, c, d, e, f, g].into_iter().flatten().collect());
+        .prop_map(|(a, b, s, c, d, e, f, g)| {
+            [a, b, s, c, d, e, f, g].into_iter().flatten().collect()
+        });
     let when: Vec<_> = [OF_REQUEST.as_slice(), &OF_TOKEN, &OF_PEER].concat();
     (
         (select(TARGETS.to_vec()), effect_and_mode, weighted(0.5, on), parts),
@@ -371,9 +374,16 @@ pub(super) fn question() -> impl Strategy<Value = RequestView> {
     let values = vec(select(vec![b"x".as_slice(), b"x,y", b"y", b"\xff", b""]), 0..3);
     let address = || select(vec![None, Some("10.0.0.1:1"), Some("10.1.2.3:8443"), Some("[::1]:1")]);
     let address = (address(), address());
-    let rest = (select(vec![None, Some("gold"), Some("tin")]), select(vec!["https", "http", ""]));
+    let sni = select(vec![
+        ServerName::Unknown,
+        ServerName::Absent,
+        ServerName::Name("a.example.com".into()),
+        ServerName::Name("b.example.org".into()),
+    ]);
+    let rest =
+        (select(vec![None, Some("gold"), Some("tin")]), select(vec!["https", "http", ""]), sni);
     (host, method, path, values, address, rest).prop_map(
-        |(host, method, path, values, address, (tier, scheme))| {
+        |(host, method, path, values, address, (tier, scheme, sni))| {
             let plain = request(method, host, path);
             let mut view =
                 values.into_iter().fold(plain, |view, value| with_header(view, "x-h", value));
@@ -382,6 +392,7 @@ pub(super) fn question() -> impl Strategy<Value = RequestView> {
             view.destination.address = destination.map(|text| text.parse().unwrap());
             view.context_extensions.extend(tier.map(|tier| ("tier".into(), tier.into())));
             view.scheme = scheme.into();
+            view.sni = sni;
             view
         },
     )

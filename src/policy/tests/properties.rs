@@ -296,7 +296,8 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
     }
     assert!(decisions.len() == 7 && decisions.values().all(|count| *count >= 5), "{decisions:?}");
     for (kind, truths) in [
-        ("source", "True False Unknown"),
+        ("client.address", "True False Unknown"),
+        ("connection.sni", "True False Unknown"),
         ("destination", "True False Unknown"),
         ("now", "True False"),
         ("context.tier", "True False"),

@@ -1,7 +1,7 @@
 //! Which requests a policy is about: the form of the host, and the port of the connection.
 
 use super::fixtures::*;
-use crate::request::RequestView;
+use crate::request::{Client, RequestView, ServerName};
 
 fn connected_to(address: Option<&str>, mut request: RequestView) -> RequestView {
     request.destination.address = address.map(|address| address.parse().unwrap());
@@ -115,5 +115,103 @@ fn a_deny_rule_is_about_every_form_of_its_host() {
         ("a.com", "/", "allow r"),
     ] {
         assert_eq!(outcome(&set, &web(), &request("GET", host, path)), expected, "{host}{path}");
+    }
+}
+
+/// P123: a server name is compared where there is one, and what Envoy does not tell is not made up.
+#[test]
+fn server_names_are_compared_and_never_made_up() {
+    let allow = |name: &str, more: &str| {
+        format!("  - {{ name: {name}, effect: allow, peer: {{ any: true }}{more} }}\n")
+    };
+    let deny = |name: &str, more: &str| format!("  - {{ name: {name}, effect: deny{more} }}\n");
+    let set = compile(
+        &[
+            policy(
+                "front",
+                &format!(
+                    "target: {{ hosts: [a.com], hostIsSni: true }}\nrules:\n{}",
+                    allow("r", "")
+                ),
+            ),
+            policy(
+                "named",
+                &format!(
+                    "target: {{ hosts: [c.com] }}\nrules:\n{}",
+                    allow("named", ", sni: ['*.C.com', c.com]")
+                ),
+            ),
+            policy(
+                "denied",
+                &format!(
+                    "target: {{ hosts: [d.com] }}\nrules:\n{}{}",
+                    allow("open", ""),
+                    deny("evil", ", sni: [evil.com]")
+                ),
+            ),
+            policy(
+                "tls",
+                &format!(
+                    "target: {{ hosts: [e.com] }}\nrules:\n{}{}",
+                    allow("named", ", when: 'connection.sni == \"e.com\" || !has(connection.sni)'"),
+                    deny("plain", ", when: '!connection.tls'")
+                ),
+            ),
+        ]
+        .concat(),
+    );
+    let name = |text: &str| ServerName::Name(text.into());
+    for (host, sni, expected) in [
+        ("a.com", name("a.com"), "allow r"),
+        ("a.com", name("A.COM"), "allow r"),
+        ("a.com", name("b.com"), "deny host_invalid r"),
+        ("a.com", name("a.com."), "deny host_invalid r"),
+        ("a.com", ServerName::Absent, "deny host_invalid r"),
+        ("a.com", ServerName::Unknown, "deny eval_error r"),
+        ("c.com", name("c.com"), "allow named"),
+        ("c.com", name("x.c.com"), "allow named"),
+        ("c.com", name("x.y.c.com"), "deny no_rule named"),
+        ("c.com", name("c.com."), "deny eval_error named"),
+        ("c.com", ServerName::Absent, "deny no_rule named"),
+        ("c.com", ServerName::Unknown, "deny eval_error named"),
+        ("d.com", name("d.com"), "allow open"),
+        ("d.com", name("EVIL.com"), "deny rule_denied evil"),
+        ("d.com", name("evil.com."), "deny eval_error evil"),
+        ("d.com", ServerName::Absent, "allow open"),
+        ("d.com", ServerName::Unknown, "deny eval_error evil"),
+        ("e.com", name("e.com"), "allow named"),
+        ("e.com", name("x"), "deny no_rule named"),
+        ("e.com", ServerName::Absent, "allow named"),
+        ("e.com", ServerName::Unknown, "deny eval_error plain"),
+    ] {
+        let request = RequestView { sni: sni.clone(), ..request("GET", host, "/") };
+        assert_eq!(outcome(&set, &web(), &request), expected, "{host} {sni:?}");
+    }
+}
+
+/// P122: `source` is about the client, and an address that is not known is not that of the proxy in front.
+#[test]
+fn source_is_about_the_client() {
+    let set = rules(&[
+        "{ name: near, effect: allow, on: { paths: [/near] }, source: [10.0.0.0/8], peer: { any: true } }",
+        "{ name: open, effect: allow, on: { paths: [/open] }, peer: { any: true } }",
+        "{ name: far, effect: deny, on: { paths: [/open] }, source: [203.0.113.0/24] }",
+        "{ name: seen, effect: allow, on: { paths: [/seen] }, peer: { any: true }, when: 'client.address == \"203.0.113.7\" && connection.source == \"10.0.0.1\"' }",
+    ]);
+    let far = Client::At("::ffff:203.0.113.7".parse().unwrap());
+    for (path, client, expected) in [
+        ("/near", Client::Connection, "allow near"),
+        ("/near", far, "deny no_rule near"),
+        ("/near", Client::Unknown, "deny eval_error near"),
+        ("/open", Client::Connection, "allow open"),
+        ("/open", far, "deny rule_denied far"),
+        ("/open", Client::Unknown, "deny eval_error far"),
+        ("/seen", far, "allow seen"),
+        ("/seen", Client::Connection, "deny no_rule seen"),
+        ("/seen", Client::Unknown, "deny eval_error seen"),
+    ] {
+        let mut request = RequestView { client, ..get(path) };
+        request.source.address = Some("10.0.0.1:4711".parse().unwrap());
+        assert_eq!(outcome(&set, &web(), &request), expected, "{path} {client:?}");
     }
 }
