@@ -27,9 +27,9 @@ pub(super) enum Source {
     /// The port that the connection went to.
     ConnectionPort,
     /// The address that the connection went to.
-    ConnectionDestination,
+    ConnectionTo,
     /// The address that the connection came from.
-    ConnectionSource,
+    ConnectionFrom,
     /// The server name of the TLS handshake.
     ConnectionSni,
     /// That there was a TLS handshake. Without the proxy's word there is no value, since it may keep silent.
@@ -76,8 +76,8 @@ pub(super) const FIELDS: [(&str, Source); 23] = [
     ("request.authorityPort", Source::RequestAuthorityPort),
     ("request.fullPath", Source::RequestFullPath),
     ("connection.port", Source::ConnectionPort),
-    ("connection.destination", Source::ConnectionDestination),
-    ("connection.source", Source::ConnectionSource),
+    ("connection.destination", Source::ConnectionTo),
+    ("connection.source", Source::ConnectionFrom),
     ("connection.sni", Source::ConnectionSni),
     ("connection.tls", Source::ConnectionTls),
     ("client.address", Source::ClientAddress),
@@ -110,8 +110,8 @@ impl Source {
             | Self::RequestFullPath
             | Self::RequestPath(_)
             | Self::RequestHeader(_)
-            | Self::ConnectionDestination
-            | Self::ConnectionSource
+            | Self::ConnectionTo
+            | Self::ConnectionFrom
             | Self::ConnectionSni
             | Self::ClientAddress
             | Self::Context(_)
@@ -147,8 +147,8 @@ impl Source {
             | Self::RequestHost
             | Self::RequestAuthorityPort
             | Self::ConnectionPort
-            | Self::ConnectionDestination
-            | Self::ConnectionSource
+            | Self::ConnectionTo
+            | Self::ConnectionFrom
             | Self::ConnectionSni
             | Self::ConnectionTls
             | Self::ClientAddress
@@ -202,8 +202,8 @@ impl Source {
             | Self::RequestHost
             | Self::RequestAuthorityPort
             | Self::ConnectionPort
-            | Self::ConnectionDestination
-            | Self::ConnectionSource
+            | Self::ConnectionTo
+            | Self::ConnectionFrom
             | Self::ConnectionSni
             | Self::ConnectionTls
             | Self::ClientAddress
@@ -237,11 +237,11 @@ impl Source {
                 target.and_then(|target| target.form.port).map(|p| Found::Int(p.into()))
             }
             Self::ConnectionPort => facts.request.destination.port().map(|p| Found::Int(p.into())),
-            Self::ConnectionDestination => facts.request.destination.ip().map(Found::Address),
+            Self::ConnectionTo => facts.request.destination.ip().map(Found::Address),
             Self::ConnectionTls => facts.request.sni.is_known().then_some(Found::Bool(true)),
             Self::ConnectionSni => text(facts.request.sni.name()),
             Self::ClientAddress => facts.request.client_ip().map(Found::Address),
-            Self::ConnectionSource => facts.request.source.ip().map(Found::Address),
+            Self::ConnectionFrom => facts.request.source.ip().map(Found::Address),
             Self::RequestFullPath => text(target.map(|target| target.path.as_str())),
             Self::RequestPath(name) => text(capture(name, facts, target)),
             // What may be several values, or not what was sent, is an error: which of them counts is not guessed (P4, P7).
