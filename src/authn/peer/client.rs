@@ -62,9 +62,9 @@ fn facts(der: &CertificateDer<'_>, certificate: &X509Certificate<'_>) -> Vec<Pee
     };
     let names = certificate.subject_alternative_name().ok().flatten();
     let names = names.iter().flat_map(|names| &names.value.general_names);
-    let ids = names.filter_map(|name| match name {
-        GeneralName::URI(uri) => uri.parse::<SpiffeId>().ok(),
-        _ => None,
+    let ids = names.filter_map(|name| {
+        let GeneralName::URI(uri) = name else { return None };
+        uri.parse::<SpiffeId>().ok()
     });
     let named: Vec<_> = ids.map(|id| PeerFacts { spiffe: Some(id), ..whole.clone() }).collect();
     if named.is_empty() { vec![whole] } else { named }

@@ -43,7 +43,7 @@ pub(super) fn start(shared: &Arc<Shared>, name: &str, mut followed: Followed) ->
 enum Judged {
     /// As it was, and perhaps written again at this time.
     Unchanged(Option<UnixTime>),
-    Good(Text, AcceptedList),
+    Good(Text, Box<AcceptedList>),
     Bad(ListError),
 }
 
@@ -158,7 +158,7 @@ fn judge(source: &ListSource, name: &str, found: Found, before: &Before) -> Judg
         return Judged::Unchanged(text.written_at);
     }
     match source.accept(name, &text.list, text.signature.as_deref(), mark) {
-        Ok(list) => Judged::Good(text, list),
+        Ok(list) => Judged::Good(text, Box::new(list)),
         Err(error) => Judged::Bad(error),
     }
 }
@@ -212,7 +212,7 @@ fn settle(
                 }
             }
             reader.accepted(text.etag().cloned());
-            followed.accept(list, text.written_at, now);
+            followed.accept(*list, text.written_at, now);
             return true;
         }
         Ok(Judged::Unchanged(written_at)) => {

@@ -62,24 +62,18 @@ fn overlap(
         // An error of its own.
         return None;
     }
-    let mixed = one.domain.spiffe().is_some() != other.domain.spiffe().is_some();
-    if mixed && one.lists.is_some() == other.lists.is_some() {
-        // The SPIFFE ID, or the lack of one, says which of the two a certificate is of.
-        return None;
-    }
-    let (a, b) = (name(first), name(second));
-    let span = first.origin.span(&first.metadata.name);
-    let (line, column) = span.line_column();
-    let place = format!("{}:{line}:{column}", first.origin.file().path().display());
     let consequence = match (one.domain.spiffe(), other.domain.spiffe()) {
+        // The SPIFFE ID, or the lack of one, says which of the two a certificate is of.
+        (Some(_), None) | (None, Some(_)) => return None,
         (None, None) => {
             "each of the two may vouch for a certificate without a SPIFFE ID: a rule that names one is held to its demands, and a rule that names none takes what either vouches for"
         }
         (Some(_), Some(_)) => "it can issue SPIFFE IDs of both trust domains",
-        (Some(_), None) | (None, Some(_)) => {
-            "the one with `spiffe` vouches for its certificates with a SPIFFE ID, the other one for those without"
-        }
     };
+    let (a, b) = (name(first), name(second));
+    let span = first.origin.span(&first.metadata.name);
+    let (line, column) = span.line_column();
+    let place = format!("{}:{line}:{column}", first.origin.file().path().display());
     let lists = match (&one.lists, &other.lists) {
         (None, None) | (Some(_), Some(_)) => String::new(),
         (None, Some(_)) => format!(
