@@ -7,6 +7,7 @@ mod element;
 mod memory;
 mod names;
 mod path;
+mod position;
 mod profile;
 mod trace;
 mod walk;
