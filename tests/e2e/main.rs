@@ -51,6 +51,8 @@ mod revocation;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod spelled;
+#[cfg(test)]
 mod stolen;
 #[cfg(test)]
 mod stopping;
