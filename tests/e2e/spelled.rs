@@ -205,10 +205,15 @@ fn certificate(pki: &Pki, subject: &str, names: Vec<SanType>) -> (Identity, Vec<
     (pki.ca().sign("hostile", &params).unwrap(), uris)
 }
 
+/// For everybody of the namespace, and for the one that the token is bound to.
+fn asks(mesh: &Mesh) -> [(&'static str, String); 2] {
+    [("/v1/orders", mesh.tokens.bearer.clone()), ("/v1/orders/42", mesh.tokens.bound.clone())]
+}
+
 /// One after the other, as `countersign` records them: a denial, and never a peer with what it does not have.
 async fn tries(mesh: &mut Mesh, title: &str, (identity, uris): &(Identity, Vec<String>), before: Option<&str>) {
-    for (path, token) in [("/v1/orders", &mesh.tokens.bearer), ("/v1/orders/42", &mesh.tokens.bound)] {
-        let mut request = Request::get(HOST, path).bearer(token);
+    for (path, token) in asks(mesh) {
+        let mut request = Request::get(HOST, path).bearer(&token);
         if let Some(before) = before {
             request = request.header("x-forwarded-client-cert", before);
         }
@@ -280,8 +285,8 @@ impl Scene {
     /// Or nothing above would mean anything.
     async fn lets_the_owner_in(&self, mesh: &mut Mesh) {
         let pki = Arc::clone(&mesh.pki);
-        for (path, token) in [("/v1/orders", &mesh.tokens.bearer), ("/v1/orders/42", &mesh.tokens.bound)] {
-            let request = Request::get(HOST, path).bearer(token);
+        for (path, token) in asks(mesh) {
+            let request = Request::get(HOST, path).bearer(&token);
             let (answer, record) = mesh.ask(&pki.frontend, &request).await;
             assert_eq!(answer.status, 200, "{}: {}", self.title, record.as_json());
             assert_eq!(record.text("/peer/spiffe"), Some(FRONTEND));

@@ -167,7 +167,7 @@ async fn unknown_xfcc_keys_are_counted() {
     let service = service(Arc::new(FixedClock::at(NOW)), Vec::new());
     for (xfcc, counted) in [
         ("URI=spiffe://prod.example/a", 0),
-        ("Issuer=\"CN=a\";URI=spiffe://prod.example/a;x=", 2),
+        ("URI=spiffe://prod.example/a;Issuer=\"CN=a\";x=;y=\"CN=a\"", 2),
         // A header that cannot be read is told by its reason.
         ("Issuer=\"CN=a;URI=spiffe://prod.example/a", 2),
         ("a=1,b=2", 4),
