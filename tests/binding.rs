@@ -18,6 +18,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::authn::{self, Memory, NoMemory};
 use countersign::clock::{FixedClock, UnixTime};
 use countersign::document::{self, Attachments, SourceFile};
+use countersign::evidence_level::EvidenceLevel;
 use countersign::evidence::{self, PeerSources};
 use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Outcome, Pdp, PdpOptions};
 use countersign::policy::{Answer, Decision};
@@ -95,7 +96,11 @@ impl House {
         let clock = FixedClock::at(UnixTime::from_secs(NOW));
         let keys = Arc::new(KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher)));
         let options = PdpOptions {
-            peer_sources: PeerSources { xfcc: true, ..PeerSources::default() },
+            peer_sources: PeerSources {
+                xfcc: true,
+                least_evidence: EvidenceLevel::Asserted,
+                ..PeerSources::default()
+            },
             deadline: Duration::from_secs(10),
             memory: MemoryOptions::default(),
         };

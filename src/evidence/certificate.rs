@@ -59,13 +59,27 @@ impl PresentedCertificate {
         Self { source, leaf: Some(leaf.into()), chain, chain_source: source }
     }
 
-    /// This leaf with the chain of `other`, where that is a chain of this very leaf. Envoy's `source.certificate` comes
-    /// without the chain that it forwards in XFCC.
+    /// Whether everything here begins with the very leaf of `other`.
+    ///
+    /// # Errors
+    /// What keeps one of the two from being decoded, `xfcc_inconsistent` where the leaf here is not the first of the chain.
+    pub fn is_of(&self, other: &Self) -> Result<bool, Rejection> {
+        let Some(leaf) = &other.leaf else { return Ok(false) };
+        // The same proxy encodes both in the same way, so that text is enough to tell that they are one.
+        if self.leaf.as_ref().is_none_or(|own| own == leaf)
+            && self.chain.as_ref().is_none_or(|own| own.as_bytes().starts_with(leaf.as_bytes()))
+        {
+            return Ok(true);
+        }
+        Ok(self.decode()?.leaf == other.decode()?.leaf)
+    }
+
+    /// This leaf with the chain of `other`, which has to be a chain of this leaf. Envoy's `source.certificate` comes without
+    /// the chain that it forwards in XFCC.
     #[must_use]
     pub fn completed_by(&self, other: &Self) -> Option<Self> {
-        let (leaf, chain) = (self.leaf.as_ref()?, other.chain.as_ref()?);
-        // The same proxy encodes both in the same way, so that text is enough to compare.
-        (self.chain.is_none() && chain.as_bytes().starts_with(leaf.as_bytes())).then(|| Self {
+        let chain = other.chain.as_ref().filter(|_| self.chain.is_none())?;
+        Some(Self {
             chain: Some(chain.clone()),
             chain_source: other.chain_source,
             ..self.clone()

@@ -6,6 +6,7 @@ mod certificate;
 mod client_cert;
 mod dpop;
 mod jws;
+mod names;
 mod peer;
 mod token;
 mod xfcc;
@@ -14,7 +15,8 @@ pub use authorization::TokenScheme;
 pub use certificate::{DecodedCertificate, PresentedCertificate};
 pub use dpop::DpopProof;
 pub use jws::{CompactJws, JoseHeader};
-pub use peer::{PeerEvidence, PeerSource, PeerSources};
+pub use names::{is_dns_name, is_uri};
+pub use peer::{PeerEvidence, PeerSource, PeerSources, PrincipalSource};
 pub use token::{IgnoredToken, PresentedToken, UnreadableToken};
 pub use xfcc::{Xfcc, XfccElement};
 

@@ -60,6 +60,7 @@ mod revocation;
 mod rotation;
 #[cfg(test)]
 mod routed;
+mod spelled;
 #[cfg(test)]
 mod stolen;
 #[cfg(test)]

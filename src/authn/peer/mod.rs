@@ -11,6 +11,7 @@ mod memory;
 mod names;
 mod path;
 mod policies;
+mod position;
 mod profile;
 mod trace;
 mod walk;

@@ -14,7 +14,8 @@ use crate::cli::documents::{self, Progress};
 use crate::cli::{Exit, style};
 use crate::clock::{Clock, FixedClock, SystemClock, UnixTime};
 use crate::config::Config;
-use crate::evidence::PeerSources;
+use crate::evidence::{PeerSources, PrincipalSource};
+use crate::evidence_level::EvidenceLevel;
 use crate::limits::KEY_FETCH_TIMEOUT;
 use crate::pdp::{
     FetchError, Fetched, Fetcher, HttpsFetcher, KeyCache, MemoryOptions, Outcome, Pdp, PdpOptions,
@@ -152,7 +153,8 @@ const fn every_source(names_tls_peer: bool) -> PeerSources {
         xfcc_without_tls: !names_tls_peer,
         client_cert: true,
         client_cert_without_tls: false,
-        principal: true,
+        principal: PrincipalSource::UriSanRequired,
+        least_evidence: EvidenceLevel::Asserted,
         identities: Vec::new(),
     }
 }

@@ -18,6 +18,7 @@ use prost::Message as _;
 use super::*;
 use crate::clock::{Clock, FixedClock, UnixTime};
 use crate::evidence::PeerSources;
+use crate::evidence_level::EvidenceLevel;
 use crate::pdp::{
     FetchError, Fetched, Fetcher, HttpsFetcher, KeyCache, Load, MemoryOptions, PdpOptions,
 };
@@ -81,7 +82,11 @@ pub(in crate::envoy) fn service_by(
     let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
     let keys = Arc::new(KeyCache::new(Arc::new(FixedClock::at(NOW)), fetcher));
     let options = PdpOptions {
-        peer_sources: PeerSources { xfcc: true, ..PeerSources::default() },
+        peer_sources: PeerSources {
+                xfcc: true,
+                least_evidence: EvidenceLevel::Asserted,
+                ..PeerSources::default()
+            },
         deadline: Duration::from_secs(1),
         memory: MemoryOptions::default(),
     };
@@ -162,7 +167,7 @@ async fn unknown_xfcc_keys_are_counted() {
     let service = service(Arc::new(FixedClock::at(NOW)), Vec::new());
     for (xfcc, counted) in [
         ("URI=spiffe://prod.example/a", 0),
-        ("Issuer=\"CN=a\";URI=spiffe://prod.example/a;x=", 2),
+        ("URI=spiffe://prod.example/a;Issuer=\"CN=a\";x=;y=\"CN=a\"", 2),
         // A header that cannot be read is told by its reason.
         ("Issuer=\"CN=a;URI=spiffe://prod.example/a", 2),
         ("a=1,b=2", 4),
