@@ -93,9 +93,10 @@ impl Reloader {
     /// The same, keeping revocation lists that are put in force in `kept`.
     #[must_use]
     pub fn keeping(mut self, kept: Option<Arc<KeptLists>>) -> Self {
-        let Work { pdp, paths, status, remote, .. } = &*self.work;
+        let Work { pdp, paths, status, remote, options, .. } = &*self.work;
         let (pdp, status, remote) = (Arc::clone(pdp), Arc::clone(status), Arc::clone(remote));
-        self.work = Arc::new(Work { pdp, paths: paths.clone(), status, remote, kept });
+        let (paths, options) = (paths.clone(), *options);
+        self.work = Arc::new(Work { pdp, paths, status, remote, options, kept });
         self
     }
 
@@ -276,8 +277,7 @@ fn load(read: impl Fn(RemoteContents) -> Load, remote: &RemoteFiles) -> Load {
         remote.approve(&used);
     }
     remote.refuse();
-    let new: Vec<_> =
-        errors.into_iter().filter(|error| !load.problems.contains(error)).collect();
+    let new: Vec<_> = errors.into_iter().filter(|error| !load.problems.contains(error)).collect();
     load.problems.extend(new);
     load
 }

@@ -180,10 +180,14 @@ fn json_is_shown_as_text_is() {
     let props = props();
     let pem = props.pki.frontend.pem();
     let hash = props.pki.frontend.fingerprint().to_hex();
-    let xfcc = json!([{ "by": [COUNTERSIGN], "hash": hash, "cert": pem, "uri": [FRONTEND] }]).to_string();
+    let xfcc =
+        json!([{ "by": [COUNTERSIGN], "hash": hash, "cert": pem, "uri": [FRONTEND] }]).to_string();
     let peer = format!("--principal {FRONTEND} --destination {COUNTERSIGN}");
     let run = props.run(&format!("inspect {AT} {peer}"), &xfcc);
-    run.shows(0, &[&format!("verified {FRONTEND}"), "evidence leaf", "XFCC element 1 of 1 (caller)"]);
+    run.shows(
+        0,
+        &[&format!("verified {FRONTEND}"), "evidence leaf", "XFCC element 1 of 1 (caller)"],
+    );
 }
 
 #[test]

@@ -24,8 +24,8 @@ use crate::clock::UnixTime;
 use crate::limits::{MAX_HEADERS, MAX_JSON_DEPTH};
 use crate::reason::{Reason, Rejection};
 use crate::request::{
-    Body, Client, CredentialHeaders, Endpoint, HeaderForm, HeaderValue, Headers, RequestView, SealedNames,
-    SealedParameters, ServerName, Shown, Target, Text,
+    Body, Client, CredentialHeaders, Endpoint, HeaderForm, HeaderValue, Headers, RequestView,
+    SealedNames, SealedParameters, ServerName, Shown, Target, Text,
 };
 
 mod lines;

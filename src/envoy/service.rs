@@ -53,7 +53,15 @@ impl CheckService {
     pub fn new(pdp: Arc<Pdp>, observers: Vec<Arc<dyn Observer>>) -> Self {
         let (recorder, status) = (None, Arc::default());
         let (shown, clients) = (Shown::default(), Arc::default());
-        Self { pdp, observers: observers.into(), recorder, status, most: usize::MAX, shown, clients }
+        Self {
+            pdp,
+            observers: observers.into(),
+            recorder,
+            status,
+            most: usize::MAX,
+            shown,
+            clients,
+        }
     }
 
     /// The same that has every decision recorded.

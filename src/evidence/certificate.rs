@@ -79,11 +79,7 @@ impl PresentedCertificate {
     #[must_use]
     pub fn completed_by(&self, other: &Self) -> Option<Self> {
         let chain = other.chain.as_ref().filter(|_| self.chain.is_none())?;
-        Some(Self {
-            chain: Some(chain.clone()),
-            chain_source: other.chain_source,
-            ..self.clone()
-        })
+        Some(Self { chain: Some(chain.clone()), chain_source: other.chain_source, ..self.clone() })
     }
 
     /// Where it was found.

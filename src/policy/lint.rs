@@ -133,7 +133,7 @@ fn repetitions(written: &Written<'_>) -> Vec<Diagnostic> {
     let on = spec.on.as_ref();
     let peer = spec.peer.as_ref().map(|peer| &peer.value);
     let token = spec.token.as_ref().map(|token| &token.value);
-    let lists: [Option<&Spanned<Texts>>; 13] = [
+    let lists: [Option<&Spanned<Texts>>; 14] = [
         on.and_then(|on| on.methods.as_ref()),
         on.and_then(|on| on.paths.as_ref()),
         spec.source.as_ref(),

@@ -8,7 +8,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, GeneralSubtree, NameConstraints};
 use x509_parser::oid_registry::OID_PKCS9_EMAIL_ADDRESS;
 
-use super::names::is_dns_name;
+use crate::evidence::is_dns_name;
 use crate::reason::{Reason, Rejection};
 
 /// Checks a path from the authority, which comes first, down to the leaf.

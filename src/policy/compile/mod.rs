@@ -17,7 +17,6 @@ pub(super) use during::{read_day, read_moment};
 pub(super) use fragments::{Fragments, Use};
 pub(super) use request::check_header_name;
 
-use super::duties::Keep;
 use super::host::AuthorityPattern;
 use super::index::HostAnswer;
 use super::lint::{self, Believed};

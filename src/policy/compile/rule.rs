@@ -79,7 +79,7 @@ impl<'a> Compiler<'a, '_> {
     }
 
     /// A rule that asks for a token which is ignored at its own target would never see one.
-    fn asks_for_tokens_that_count(&mut self, spec: &RuleSpec, rule: &Rule, target: &Target) {
+    fn asks_for_tokens_that_count(&mut self, spec: &RuleSpec, rule: &Rule, target: &PolicyTarget) {
         let (Some(token), Some(counting)) = (&rule.token, &target.counting) else { return };
         if token.issuer.is_empty() || counting.contains(&token.issuer) {
             return;

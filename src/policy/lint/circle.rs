@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::document::{Movable, Place};
 use crate::policy::answer::CustomAnswer;
-use crate::policy::compile::Target;
-use crate::policy::host::HostPattern;
+use crate::policy::host::AuthorityPattern;
 use crate::policy::path::PathTemplate;
 use crate::policy::rule::{Effect, Mode, Rule};
+use crate::policy::target::PolicyTarget;
 use crate::policy::unit::Unit;
 
 /// What allow rules do for a browser that was sent to a path.
@@ -47,7 +47,7 @@ fn circle(
     cookies: bool,
 ) -> Option<Movable> {
     let redirect = answer.redirect.as_ref()?;
-    let own = |host: &str| unit.target.hosts.iter().any(|pattern| pattern.matches(host));
+    let own = |host: &str| unit.target.hosts.iter().any(|pattern| pattern.host.matches(host));
     let path = redirect.path_on(own)?;
     let landing = PathTemplate::parse(path).ok()?;
     let door = door(units, &unit.target, &landing);
@@ -71,7 +71,7 @@ fn circle(
 }
 
 /// The widest door to `landing` at every host of `target`.
-fn door(units: &[Arc<Unit>], target: &Target, landing: &PathTemplate) -> Door {
+fn door(units: &[Arc<Unit>], target: &PolicyTarget, landing: &PathTemplate) -> Door {
     let doors = units.iter().filter(|unit| covers(&unit.target, target)).flat_map(|unit| {
         unit.rules
             .iter()
@@ -81,15 +81,19 @@ fn door(units: &[Arc<Unit>], target: &Target, landing: &PathTemplate) -> Door {
     doors.max().unwrap_or(Door::Closed)
 }
 
-fn covers(wide: &Target, narrow: &Target) -> bool {
-    let covered = |host: &HostPattern| wide.hosts.iter().any(|own| own == host || own.covers(host));
+fn covers(wide: &PolicyTarget, narrow: &PolicyTarget) -> bool {
+    let covered = |host: &AuthorityPattern| is_among(host, wide);
     wide.hosts.is_empty() || (!narrow.hosts.is_empty() && narrow.hosts.iter().all(covered))
 }
 
 /// Whether `wide` is about all that `narrow` is about at one of its hosts.
-fn takes_in(wide: &Target, narrow: &Target) -> bool {
-    let about = |host: &HostPattern| wide.hosts.iter().any(|own| own == host || own.covers(host));
-    wide.hosts.is_empty() || narrow.hosts.iter().any(about)
+fn takes_in(wide: &PolicyTarget, narrow: &PolicyTarget) -> bool {
+    wide.hosts.is_empty() || narrow.hosts.iter().any(|host| is_among(host, wide))
+}
+
+/// Whether `target` is about every host that `host` names, in whatever form.
+fn is_among(host: &AuthorityPattern, target: &PolicyTarget) -> bool {
+    target.hosts.iter().any(|own| own.host == host.host || own.host.covers(&host.host))
 }
 
 /// What else a rule asks for may hold or not: it has the benefit of the doubt.

@@ -5,16 +5,16 @@ mod bundle;
 mod compile;
 mod crl;
 mod draft;
-mod faults;
 mod extensions;
+mod faults;
 mod key;
 mod leaf;
 mod overlap;
 mod pem_file;
 mod revocation;
-mod standing;
 mod scope;
 mod signed;
+mod standing;
 
 pub use authorities::{Authority, Validity};
 pub use bundle::SpiffeBundle;
@@ -27,8 +27,8 @@ pub(in crate::trust) use leaf::sha256;
 pub use leaf::{ExtendedKeyUsageRules, LeafRules, Pin};
 pub(super) use overlap::check_overlaps;
 pub use revocation::Revocation;
-pub use standing::{KnownLists, StandingList, StoredList};
 pub use signed::is_signed_by;
+pub use standing::{KnownLists, StandingList, StoredList};
 
 use std::sync::Arc;
 

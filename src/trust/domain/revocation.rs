@@ -148,7 +148,6 @@ impl Revoked {
             true => Err(revoked()),
             false => Ok(()),
         }
-        Ok(holds)
     }
 
     /// Whether a list of `issuer` revokes the certificate, whatever kind it is of.

@@ -9,8 +9,8 @@ mod pkits;
 mod position;
 mod revocation;
 mod shared_authority;
-mod standing;
 mod spelled;
+mod standing;
 mod verification;
 mod walk;
 
