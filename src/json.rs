@@ -103,6 +103,35 @@ pub const fn type_name(value: &Value) -> &'static str {
     }
 }
 
+/// The first float that stands for more than one whole number: 2^53.
+const FIRST_SHARED_DOUBLE: f64 = 9_007_199_254_740_992.0;
+
+/// Whether a float is exactly the number that was written or worked out, as far as whole numbers go.
+///
+/// A float of 2^53 or more stands for several whole numbers, and an integer beyond 64 bits is read as one (RFC 8259 section 6):
+/// what digits it had is not known any more.
+#[must_use]
+pub fn is_exact_double(double: f64) -> bool {
+    double.abs() < FIRST_SHARED_DOUBLE
+}
+
+/// Whether `number` is exactly what its text said, as far as whole numbers go.
+#[must_use]
+pub fn is_exact_number(number: &serde_json::Number) -> bool {
+    !number.is_f64() || number.as_f64().is_some_and(is_exact_double)
+}
+
+/// Whether every number in `value` is exactly what its text said, as far as whole numbers go.
+#[must_use]
+pub fn is_exact(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => is_exact_number(number),
+        Value::Array(items) => items.iter().all(is_exact),
+        Value::Object(members) => members.values().all(is_exact),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
+    }
+}
+
 /// Reads a value with `levels` levels left. serde's errors are text, so the kind of fault goes around them.
 #[derive(Clone, Copy)]
 struct Strict<'a> {

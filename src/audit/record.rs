@@ -10,6 +10,7 @@ use super::json::{Object, object};
 use crate::authn::{Binding, PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::evidence::IgnoredToken;
+use crate::json::is_exact;
 use crate::pdp::{CacheHits, Outcome};
 use crate::policy::{Decision, RuleName, ShadowOutcome, Truth};
 use crate::request::{Client, RequestView, TokenPlace, TraceParent};
@@ -55,6 +56,9 @@ const SCOPE: &str = "/scope";
 
 /// Longest claim in a record, in characters. One that says who or what for is shorter.
 const MAX_CLAIM_CHARS: usize = 256;
+
+/// The longest `x-request-id` that is recorded. Envoy's own are 36 characters.
+const MAX_REQUEST_ID: usize = 128;
 
 // === impl Record ===
 
@@ -159,6 +163,9 @@ impl RecordedClaims {
 
 /// Text as it is and everything else as JSON, neither of them for ever.
 fn shown(value: &Value) -> String {
+    if !is_exact(value) {
+        return String::from("(holds a number that is not known exactly)");
+    }
     let text = match value {
         Value::String(text) => text.clone(),
         other @ (Value::Null
@@ -190,6 +197,14 @@ fn request(view: &RequestView, request: &mut Object<'_>) {
     request.text("scheme", &view.scheme);
     request.address("destination", view.destination.address);
     request.text("query", &hidden::query(&view.raw_path));
+    request.text("x_request_id", request_id(view).unwrap_or_default());
+}
+
+/// The `x-request-id`, which a caller may have written: one line of visible ASCII that is the same in JSON, and not long.
+fn request_id(view: &RequestView) -> Option<&str> {
+    let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
+    let usable = |id: &&str| id.len() <= MAX_REQUEST_ID && id.bytes().all(plain);
+    view.headers.single("x-request-id").ok().flatten().filter(usable)
 }
 
 fn peer(peer: &PeerIdentity, record: &mut Object<'_>) {

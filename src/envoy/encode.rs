@@ -6,6 +6,7 @@
 mod writer;
 
 use self::writer::Writer;
+use crate::json::is_exact_double;
 use crate::pdp::{Outcome, SealedHeader};
 use crate::policy::{
     Annotations, Answer, Decision, DecisionId, Denial, HeaderMutation, Permit, RuleName,
@@ -18,9 +19,6 @@ const OK: i32 = 0;
 
 /// `HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD`.
 const OVERWRITE: u64 = 2;
-
-/// The first whole number that is a double's only choice for another one, too: 2^53.
-const FIRST_SHARED_DOUBLE: f64 = 9_007_199_254_740_992.0;
 
 /// What the fields of `CheckResponse` are called in Envoy's protocol.
 mod field {
@@ -187,9 +185,8 @@ fn wire_value(value: &serde_json::Value, wire: &mut Writer<'_>) {
         Json::Bool(value) => wire.number(4, u64::from(*value)),
         // A number that no double can hold stays what it is, as text.
         Json::Number(number) => {
-            let exact = number
-                .as_f64()
-                .filter(|double| number.is_f64() || double.abs() < FIRST_SHARED_DOUBLE);
+            let exact =
+                number.as_f64().filter(|double| number.is_f64() || is_exact_double(*double));
             match exact {
                 Some(double) => wire.double(2, double),
                 None => wire.text(3, &number.to_string()),

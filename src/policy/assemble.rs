@@ -67,7 +67,7 @@ impl PolicySet {
         });
         document::check_unique(named, problems);
         for Placed { unit, origin, .. } in &placed {
-            let due = unit.outdated.iter().filter(|(from, _)| *from <= sources.now);
+            let due = unit.outdated.iter().filter(|(due, _)| due.is_at(sources.now));
             problems.extend(due.map(|(_, doubt)| doubt.at(origin)));
         }
         let before = sources.before.filter(|before| before.is_made_of(&key, &placed));

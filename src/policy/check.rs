@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+use super::claim::ClaimMatcher;
 use super::decision::{Needs, ProofNeed};
+use super::duties::Injection;
 use super::gaps::Datum;
+use super::header::HeaderMatcher;
+use super::query::QueryMatcher;
 use super::step_up::StepUp;
 use super::truth::Truth;
 use crate::document::policy::BindingSpec;
@@ -26,9 +30,9 @@ pub enum Check<'r> {
     /// The route has this parameter with the right value.
     ContextExtension(&'r str),
     /// The values of this header are right.
-    Header(&'r str),
+    Header(&'r HeaderMatcher),
     /// The values of this query parameter are right.
-    Query(&'r str),
+    Query(&'r QueryMatcher),
     /// There is a verified peer.
     PeerPresent,
     /// The peer belongs to the trust domain of this document.
@@ -62,7 +66,7 @@ pub enum Check<'r> {
     /// The token's client is one of those listed.
     TokenClient,
     /// The claim at this pointer is right.
-    TokenClaim(&'r str),
+    TokenClaim(&'r ClaimMatcher),
     /// The token has all of these scopes.
     TokenScopes(&'r [String]),
     /// The token has one of these scopes.
@@ -74,7 +78,7 @@ pub enum Check<'r> {
     /// The condition holds.
     Condition,
     /// The value to inject under this name can be sent.
-    Inject(&'r str),
+    Inject(&'r Injection),
 }
 
 /// What became of a rule.
@@ -101,7 +105,7 @@ impl<'r> Check<'r> {
             Self::PeerDns | Self::PeerUri | Self::PeerEmail | Self::PeerIp => {
                 Some(Datum::PeerNames)
             }
-            Self::TokenClaim(pointer) => Datum::of_claim(pointer),
+            Self::TokenClaim(claim) => Datum::of_claim(&claim.pointer),
             Self::TokenPresenter(pointer) => Datum::of_claim(pointer),
             Self::TokenAcr(_) | Self::TokenAge(_) => Some(Datum::TokenClaims),
             Self::During
@@ -254,8 +258,8 @@ impl fmt::Display for Check<'_> {
             Self::ServerName => f.write_str("a TLS handshake for another server name"),
             Self::HostIsServerName => f.write_str("a TLS handshake for the host that is asked for"),
             Self::ContextExtension(name) => write!(f, "a fitting context extension `{name}`"),
-            Self::Header(name) => write!(f, "a fitting header `{name}`"),
-            Self::Query(name) => write!(f, "a fitting query parameter `{name}`"),
+            Self::Header(own) => write!(f, "a fitting header `{}`", own.name),
+            Self::Query(own) => write!(f, "a fitting query parameter `{}`", own.name),
             Self::PeerPresent => f.write_str("a verified peer"),
             Self::PeerTrustDomain(name) => write!(f, "a peer of trust domain `{name}`"),
             Self::PeerSpiffe => f.write_str("a peer with another SPIFFE ID"),
@@ -280,7 +284,7 @@ impl fmt::Display for Check<'_> {
             Self::TokenAudience => f.write_str("a token for another audience"),
             Self::TokenSubject => f.write_str("a token of another subject"),
             Self::TokenClient => f.write_str("a token of another client"),
-            Self::TokenClaim(pointer) => write!(f, "a fitting claim `{pointer}`"),
+            Self::TokenClaim(own) => write!(f, "a fitting claim `{}`", own.pointer),
             Self::TokenScopes(scopes) => write!(f, "scope `{}`", scopes.join(" ")),
             Self::TokenAnyScope(scopes) => write!(f, "one of the scopes `{}`", scopes.join(" ")),
             Self::TokenAcr(step_up) => {
@@ -288,7 +292,7 @@ impl fmt::Display for Check<'_> {
             }
             Self::TokenAge(_) => f.write_str("an authentication that is more recent"),
             Self::Condition => f.write_str("a request for which its condition holds"),
-            Self::Inject(name) => write!(f, "a value for `{name}` that can be sent"),
+            Self::Inject(own) => write!(f, "a value for `{}` that can be sent", own.name),
         }
     }
 }

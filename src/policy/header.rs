@@ -9,8 +9,8 @@ use super::truth::Truth;
 use crate::request::{HeaderValue, Headers};
 
 /// What the values of a header must be.
-#[derive(Clone, Debug)]
-pub(super) struct HeaderMatcher {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderMatcher {
     /// The name, in lower case.
     pub(super) name: Box<str>,
     /// What its values must be.

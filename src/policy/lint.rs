@@ -3,9 +3,12 @@
 mod across;
 mod audience;
 mod circle;
+mod habits;
 mod hearsay;
 mod outdated;
 mod reach;
+mod repeated;
+mod siblings;
 mod unasked;
 mod width;
 
@@ -23,7 +26,8 @@ use unasked::Strict;
 
 pub(super) use across::across;
 pub(super) use circle::{circles, words_in_vain};
-pub(super) use outdated::outdated;
+pub(super) use outdated::{Due, outdated};
+pub(super) use repeated::print;
 
 /// What of trust domains doubts depend on.
 #[derive(Debug)]
@@ -53,6 +57,7 @@ pub(super) fn lint(
         problems.extend(odd_condition(written, rule));
         problems.extend(reach::out_of_reach(written, rule));
         problems.extend(hearsay::of(written, rule));
+        problems.extend(habits::of(written, rule));
     }
     problems.extend(written.first().into_iter().flat_map(repeated_hosts));
     problems

@@ -9,8 +9,8 @@ use super::truth::Truth;
 use crate::request::is_spelling_of_parameter;
 
 /// What the values of a query parameter must be.
-#[derive(Clone, Debug)]
-pub(super) struct QueryMatcher {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryMatcher {
     /// The name, compared exactly after decoding. What some reader takes for it counts in doubt.
     pub(super) name: Box<str>,
     /// What its values must be.

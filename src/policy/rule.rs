@@ -192,10 +192,10 @@ impl Rule {
             });
         }
         for header in &self.headers {
-            judge.check(Check::Header(&header.name), || header.holds(&request.headers));
+            judge.check(Check::Header(header), || header.holds(&request.headers));
         }
         for parameter in &self.query {
-            judge.check(Check::Query(&parameter.name), || {
+            judge.check(Check::Query(parameter), || {
                 let target = request.target.as_ref().ok();
                 target.map_or(Truth::Unknown, |target| parameter.holds(target.query.as_deref()))
             });

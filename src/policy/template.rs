@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::duties::is_settable;
 use super::variable::{FORMS, Facts, Found, Variable};
 use crate::document::closest;
+use crate::json::is_exact_number;
 use crate::limits::MAX_INJECTED_VALUE_BYTES;
 
 /// Text with variables in braces, such as `user={token.sub}`; `{{` and `}}` stand for single braces. A variable may be
@@ -153,7 +154,7 @@ impl Template {
     /// The value for `facts` as JSON: that of its variable where it is one variable only, else text.
     ///
     /// # Errors
-    /// [`Unsafe`] where it is too large or could forge a line of a log.
+    /// [`Unsafe`] where it is too large, could forge a line of a log, or holds a number that is not known exactly.
     pub(super) fn render_value(&self, facts: &Facts<'_>) -> Result<Option<Value>, Unsafe> {
         self.check_recorded(facts)?;
         let value = match &*self.0 {
@@ -171,7 +172,7 @@ fn is_plain(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
 }
 
-/// Whether every text in it is plain, names of members included.
+/// Whether every text in it is plain, names of members included, and every number what the token said.
 fn is_plain_value(value: &Value) -> bool {
     match value {
         Value::String(text) => is_plain(text),
@@ -179,7 +180,8 @@ fn is_plain_value(value: &Value) -> bool {
         Value::Object(members) => {
             members.iter().all(|(name, value)| is_plain(name) && is_plain_value(value))
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        Value::Number(number) => is_exact_number(number),
+        Value::Null | Value::Bool(_) => true,
     }
 }
 

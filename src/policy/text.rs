@@ -16,7 +16,7 @@ pub(super) enum TextMatcher {
 }
 
 /// What the values of a header or a query parameter must be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ValuesTest {
     /// One, at least, is like this.
     Any(TextMatcher),
@@ -113,9 +113,37 @@ impl ValuesTest {
     }
 }
 
+impl ValuesTest {
+    /// Whether nothing that was sent meets both.
+    pub(super) fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exists(one), Self::Exists(other)) => one != other,
+            (Self::Exists(there), _) | (_, Self::Exists(there)) => !there,
+            (Self::All(one), Self::All(other) | Self::Any(other))
+            | (Self::Any(other), Self::All(one)) => one.excludes(other),
+            (Self::Any(_), Self::Any(_)) => false,
+        }
+    }
+}
+
 // === impl TextMatcher ===
 
 impl TextMatcher {
+    fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::OneOf(texts), test) | (test, Self::OneOf(texts)) => {
+                !texts.iter().any(|text| test.matches(text))
+            }
+            (Self::Prefix(one), Self::Prefix(other)) => {
+                !one.starts_with(&**other) && !other.starts_with(&**one)
+            }
+            (Self::Suffix(one), Self::Suffix(other)) => {
+                !one.ends_with(&**other) && !other.ends_with(&**one)
+            }
+            (Self::Prefix(_), Self::Suffix(_)) | (Self::Suffix(_), Self::Prefix(_)) => false,
+        }
+    }
+
     /// Whether `text` is like this.
     pub(super) fn matches(&self, text: &str) -> bool {
         match self {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::compile::Use;
 use super::index::HostAnswer;
+use super::lint::Due;
 use super::rule::Rule;
 use super::target::PolicyTarget;
-use crate::clock::UnixTime;
 use crate::document::{Movable, Place};
+use crate::secret::Fingerprint;
 
 /// A policy, of which nothing depends on where its document is.
 #[derive(Clone, Debug)]
@@ -18,12 +19,14 @@ pub(super) struct Unit {
     pub(super) rules: Box<[Rule]>,
     /// Where the names of the rules are.
     pub(super) rules_at: Box<[Place]>,
+    /// The fingerprint of each rule without its name.
+    pub(super) prints: Box<[Fingerprint]>,
     /// What those are told whom it denies.
     pub(super) answer: Option<HostAnswer>,
     /// The fragments that it uses, each once.
     pub(super) uses: Box<[Use]>,
     /// What is odd about it by itself.
     pub(super) doubts: Box<[Movable]>,
-    /// What will be odd about it from a moment on.
-    pub(super) outdated: Box<[(UnixTime, Movable)]>,
+    /// Doubts that there are before or from a moment.
+    pub(super) outdated: Box<[(Due, Movable)]>,
 }

@@ -9,6 +9,7 @@ use super::gaps::{Datum, Gaps};
 use super::path::PathTemplate;
 use crate::authn::{PeerIdentity, TokenIdentity};
 use crate::clock::UnixTime;
+use crate::json::is_exact_number;
 use crate::request::RequestView;
 
 /// A variable, such as `token.sub`.
@@ -271,6 +272,8 @@ fn of_claim(claim: &Value) -> Found<'_> {
 fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(text.into()),
+        // `1e+20` is not what the token said.
+        Value::Number(number) if !is_exact_number(number) => None,
         Value::Number(number) => Some(number.to_string().into()),
         Value::Bool(bool) => Some(bool.to_string().into()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,

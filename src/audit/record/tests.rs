@@ -160,6 +160,7 @@ async fn the_lines_are_the_schema() {
         view.sni = ServerName::Name("orders.example".into());
         let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         view.headers.push("traceparent", HeaderValue::new(parent));
+        view.headers.push("x-request-id", HeaderValue::new("1b1e5ba5-0f47-9a1e"));
         // Of a header that is there twice no condition can tell.
         view.headers.push("x-odd", HeaderValue::new("1"));
         view.headers.push("x-odd", HeaderValue::new("2"));
@@ -176,4 +177,49 @@ async fn the_lines_are_the_schema() {
     // Whoever is assumed to carry a token has shown no key. `tests/e2e/audit.rs` has one that was verified.
     found.entry("Token".into()).or_default().insert("key_id".into());
     assert_eq!(found, schema());
+}
+
+/// P153: the id that access logs have is recorded as the caller's text that it may be: bounded, plain, or not at all.
+#[tokio::test]
+async fn the_request_id_of_access_logs_is_recorded_where_it_is_plain() {
+    let pdp = example::pdp();
+    let claims = RecordedClaims::new(Vec::new()).unwrap();
+    let long = "x".repeat(MAX_REQUEST_ID);
+    let longer = format!("{long}x");
+    for (lines, expected) in [
+        (
+            vec!["1b1e5ba5-0f47-9a1e-8f7d-2d2c3a4b5c6d"],
+            Some("1b1e5ba5-0f47-9a1e-8f7d-2d2c3a4b5c6d"),
+        ),
+        (vec!["a,b"], Some("a,b")),
+        (vec![long.as_str()], Some(long.as_str())),
+        (vec![], None),
+        (vec![""], None),
+        (vec![longer.as_str()], None),
+        (vec!["a", "b"], None),
+        (vec!["a b"], None),
+        (vec!["a\u{9b}b"], None),
+        (vec!["a\u{202e}b"], None),
+        (vec!["\"},{\""], None),
+        (vec!["a\\b"], None),
+        (vec!["a\nb"], None),
+    ] {
+        let mut view = example::view("/watched");
+        lines.iter().for_each(|line| {
+            view.headers.push("x-request-id", HeaderValue::new(line.as_bytes().to_vec()))
+        });
+        let outcome = pdp.pin().decide_for(&view, somebody(), &mut NoTrace::default());
+        let record = Record::of(&view, &outcome, &claims, 1.0);
+        let json: Value = serde_json::from_slice(record.line()).unwrap();
+        assert_eq!(json["request"]["x_request_id"].as_str(), expected, "{lines:?}");
+    }
+}
+
+/// P151: what the record says of a claim is what the token said.
+#[test]
+fn a_rounded_number_is_not_recorded_as_another() {
+    let claims = crate::json::parse(br#"{"n": 100000000000000000000, "m": 9007199254740993}"#, 4);
+    let claims = claims.unwrap();
+    assert_eq!(shown(&claims["m"]), "9007199254740993");
+    assert_eq!(shown(&claims["n"]), "(holds a number that is not known exactly)");
 }

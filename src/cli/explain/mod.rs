@@ -42,7 +42,7 @@ pub(super) struct Args {
     /// A file or folder of documents; may be given more than once.
     #[arg(long, value_name = "PATH", required_unless_present = "config")]
     documents: Vec<PathBuf>,
-    /// A decision in the audit log, by its id or the beginning of it.
+    /// A decision in the audit log, by its id or the beginning of it, or by the `x-request-id` of its request.
     #[arg(long, value_name = "ID", conflicts_with_all = ["host", "case"])]
     decision: Option<String>,
     /// The audit log: JSON lines; `-` for standard input. Without it, that of `--config`.

@@ -5,6 +5,7 @@ mod condition;
 mod deny;
 mod during;
 mod fragments;
+mod habits;
 mod identity;
 mod inject;
 mod request;
@@ -134,6 +135,7 @@ impl<'a> Around<'a> {
             name: name.value.as_str().into(),
             name_at: place(name),
             rules_at: spec.rules.value.iter().map(|rule| place(&rule.name)).collect(),
+            prints: rules.iter().map(lint::print).collect(),
             target,
             rules: rules.into(),
             answer,
@@ -246,6 +248,9 @@ impl<'a> Compiler<'a, '_> {
             (Some(_), None) | (None, Some(_)) => {}
         }
         let hosts = self.each(hosts.as_ref(), "hosts", |text: &String| {
+            if let Some(problem) = habits::foreign_host(text) {
+                return Err(problem);
+            }
             AuthorityPattern::parse(text)
                 .map_err(|(why, help)| ("invalid-host", why, help.map(str::to_owned)))
         });

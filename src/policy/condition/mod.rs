@@ -5,10 +5,12 @@
 //! when they are read. Whatever cannot be evaluated is unknown, and never allows.
 
 mod check;
+mod compare;
 mod functions;
 mod kind;
 mod names;
 mod operands;
+mod reach;
 mod source;
 mod typing;
 mod values;

@@ -309,3 +309,142 @@ fn constants_and_open_patterns_are_known() {
     assert!(compiled("request.host.matches('a')").has_open_pattern());
     assert!(!compiled("request.host.matches('^a$')").has_open_pattern());
 }
+
+/// P150: numbers compare as the numbers that they are, whole or with a fraction, and what a float may have been rounded from
+/// is compared with nothing.
+#[test]
+fn numbers_of_different_sorts_compare_exactly() {
+    let claims = crate::json::parse(
+        br#"{"half": 0.5, "one": 1.0, "hundred": 1e2, "zero": -0.0, "last": 9007199254740991.0, "shared": 9007199254740992.0,
+            "beyond": 100000000000000000000, "less": -9007199254740993.0, "huge": 1e300, "ids": [1, 9007199254740993],
+            "floats": [1.0, 9007199254740992.0], "map": {"n": 9007199254740992.0}, "exact": 9007199254740993,
+            "max": 9223372036854775807, "unsigned": 18446744073709551615}"#,
+        16,
+    )
+    .unwrap();
+    for (text, expected) in [
+        (
+            "token.claims.one == 1 && 1 == token.claims.one && token.claims.one in [3, 1]",
+            Truth::True,
+        ),
+        (
+            "token.claims.hundred == 100 && token.claims.zero == 0 && token.claims.half < 1",
+            Truth::True,
+        ),
+        ("token.claims.one == 1u && token.claims.ids[0] == 1u", Truth::True),
+        ("token.claims.half == 0 || token.claims.half >= 1", Truth::False),
+        ("token.claims.last == 9007199254740991", Truth::True),
+        (
+            "token.claims.last < 9007199254740992 && token.claims.last < 9223372036854775807",
+            Truth::True,
+        ),
+        ("token.claims.exact == 9007199254740993", Truth::True),
+        ("token.claims.exact == 9007199254740992", Truth::False),
+        ("token.claims.exact > token.claims.last", Truth::True),
+        (
+            "token.claims.max > token.claims.half && token.claims.half < 9223372036854775807",
+            Truth::True,
+        ),
+        ("9007199254740993 in token.claims.ids", Truth::True),
+        ("9007199254740992 in token.claims.ids", Truth::False),
+        ("token.claims.ids == [1, 9007199254740993]", Truth::True),
+        ("token.claims.ids == [1, 9007199254740992]", Truth::False),
+        ("token.claims.ids == [1.0, 2.0]", Truth::False),
+        ("[1, 2] == [1.0, 2.0] && {'a': 1} == {'a': 1.0} && [1] != [2.5]", Truth::True),
+        // What may have been rounded.
+        ("token.claims.shared == 9007199254740993", Truth::Unknown),
+        ("token.claims.shared == 9007199254740992", Truth::Unknown),
+        ("token.claims.shared != 9007199254740993", Truth::Unknown),
+        ("9007199254740993 == token.claims.shared", Truth::Unknown),
+        ("token.claims.shared < 9007199254740993", Truth::Unknown),
+        ("9007199254740993 >= token.claims.shared", Truth::Unknown),
+        ("9007199254740993 in [token.claims.shared]", Truth::Unknown),
+        ("token.claims.shared in [1, 2]", Truth::Unknown),
+        ("9007199254740993 in token.claims.floats", Truth::Unknown),
+        ("token.claims.floats == [1, 9007199254740993]", Truth::Unknown),
+        ("token.claims.floats.exists(f, f == 1)", Truth::Unknown),
+        ("token.claims.map == {'n': 9007199254740993}", Truth::Unknown),
+        ("token.claims.map.n == 9007199254740993", Truth::Unknown),
+        ("token.claims.less == -9007199254740993", Truth::Unknown),
+        ("token.claims.beyond > 1", Truth::Unknown),
+        ("token.claims.beyond == 100000000000000000", Truth::Unknown),
+        ("token.claims.huge > 1.0", Truth::Unknown),
+        ("token.claims.unsigned == 18446744073709551615u", Truth::Unknown),
+        ("{'n': token.claims.shared} == {'n': 9007199254740993}", Truth::Unknown),
+        ("int(token.claims.shared) == 9007199254740992", Truth::Unknown),
+        ("string(token.claims.beyond) == '100000000000000000000'", Truth::Unknown),
+        // What is worked out.
+        ("token.claims.last + 1.0 == 9007199254740992", Truth::Unknown),
+        ("token.claims.last * token.claims.last > 1", Truth::Unknown),
+        ("token.claims.half / 0.0 > 1", Truth::Unknown),
+        ("(token.claims.half - 0.5) / 0.0 == 1", Truth::Unknown),
+        ("token.claims.max + 1 > 0 || token.claims.max * 2 > 0", Truth::Unknown),
+        ("-(0 - token.claims.max - 1) > 0 || (0 - token.claims.max - 1) / -1 > 0", Truth::Unknown),
+        // Elements of different kinds.
+        ("[1] == ['1'] || ['1'] != [1]", Truth::Unknown),
+        ("[1, 'a'] == [2, 3]", Truth::False),
+        ("{'a': [1]} != {'a': [true]}", Truth::Unknown),
+    ] {
+        assert_eq!(holds_with(text, claims.clone()), expected, "{text}");
+    }
+    for text in ["token.claims.one == 9007199254740992.0", "[1e300] == [1]", "-1e16 < 1"] {
+        assert!(faults(text)[0].message.contains("2^53"), "{text}");
+    }
+}
+
+/// P156: a variable is not compared with what it never is: the condition would be the same for every request.
+#[test]
+fn what_a_variable_never_is_is_refused() {
+    for text in [
+        r#"request.method == "get""#,
+        r#"request.method != "get""#,
+        r#""GET,POST" == request.method"#,
+        r#"request.method in ["GET", "*"]"#,
+        r#"request.scheme == "HTTPS""#,
+        r#"request.scheme == "grpc""#,
+        r#"request.host == "A.example.com""#,
+        r#"request.host == "a.example.com:8443""#,
+        r#"request.host == "https://a.example.com""#,
+        r#"request.host == "*.example.com""#,
+        r#"request.host.startsWith("A.")"#,
+        r#"request.port == 0 || request.port == 70000"#,
+        r#"request.fullPath == "v1""#,
+        r#"request.fullPath == "/x?y""#,
+        r#"request.fullPath == "/v1/{id}""#,
+        r#"request.fullPath.startsWith("v1/")"#,
+        r#"request.fullPath.startsWith("/v1?")"#,
+        r#"request.path.id == """#,
+        r#"peer.spiffe == "prod.example/ns/web""#,
+        r#"peer.spiffe == "spiffe://prod.example/*""#,
+        r#"peer.spiffe.startsWith("prod.example/")"#,
+        r#"peer.evidence == "ful""#,
+        r#""read write" in token.scopes"#,
+        r#""*.a" in peer.dns"#,
+    ] {
+        let faults = faults(text);
+        assert!(!faults.is_empty() && faults[0].message.contains("never"), "{text}: {faults:?}");
+    }
+    for text in [
+        r#"request.method == "PURGE" || request.fullPath == "/v1/17" || request.host == "[::1]""#,
+        r#"peer.spiffe.startsWith("spiffe://prod.example/ns/") && "a" in peer.dns"#,
+        r#"token.sub == "A b" && token.claims.x == "" && request.headers["x-a"] == """#,
+    ] {
+        assert_eq!(faults(text), [], "{text}");
+    }
+}
+
+/// P156: a pattern is about the whole text only where each of its choices is.
+#[test]
+fn choices_of_a_pattern_are_anchored_each() {
+    let is_open = |pattern: &str| {
+        compile(&format!("token.sub.matches(r'{pattern}')")).unwrap().has_open_pattern()
+    };
+    for pattern in ["a", "^a", "a$", "^a|b$", "^a$|b", r"^a\$", "(?m)^a$", "^a$|^b", "^(a|b)"] {
+        assert!(is_open(pattern), "{pattern}");
+    }
+    for pattern in
+        ["^a$", "^(a|b)$", "^a$|^b$", "(?i)^a$", r"\Aa\z", r"^a\\\\$", "^[|]$", r"^a\|b$"]
+    {
+        assert!(!is_open(pattern), "{pattern}");
+    }
+}

@@ -42,8 +42,8 @@ pub(super) struct Keep {
 }
 
 /// Something to set.
-#[derive(Clone, Debug)]
-pub(super) struct Injection {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Injection {
     /// The name; that of a header is in lower case.
     pub(super) name: Arc<str>,
     /// The value.
@@ -182,8 +182,8 @@ fn headers<'r>(
     facts: &Facts<'_>,
 ) -> Result<Vec<HeaderMutation>, Check<'r>> {
     let mut headers = Vec::with_capacity(injections.len());
-    for Injection { name, template } in injections {
-        let value = template.render(facts).map_err(|_| Check::Inject(name))?;
+    for own @ Injection { name, template } in injections {
+        let value = template.render(facts).map_err(|_| Check::Inject(own))?;
         headers.extend(value.map(|value| HeaderMutation { name: Arc::clone(name), value }));
     }
     Ok(headers)
@@ -194,8 +194,8 @@ fn values<'r>(
     facts: &Facts<'_>,
 ) -> Result<Map<String, Value>, Check<'r>> {
     let mut values = Map::new();
-    for Injection { name, template } in injections {
-        let value = template.render_value(facts).map_err(|_| Check::Inject(name))?;
+    for own @ Injection { name, template } in injections {
+        let value = template.render_value(facts).map_err(|_| Check::Inject(own))?;
         values.extend(value.map(|value| (name.to_string(), value)));
     }
     Ok(values)

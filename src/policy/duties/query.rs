@@ -25,8 +25,8 @@ pub(super) fn render<'r>(
     facts: &Facts<'_>,
 ) -> Result<Vec<QueryMutation>, Check<'r>> {
     let mut query = Vec::with_capacity(injections.len());
-    for Injection { name, template } in injections {
-        let value = template.render_parameter(facts).map_err(|_| Check::Inject(name))?;
+    for own @ Injection { name, template } in injections {
+        let value = template.render_parameter(facts).map_err(|_| Check::Inject(own))?;
         query.extend(value.map(|value| QueryMutation { name: name.clone(), value }));
     }
     Ok(query)

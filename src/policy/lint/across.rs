@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::repeated::repeated;
+use super::siblings::left_open;
 use crate::document::{Movable, Place};
 use crate::policy::host::{HostPattern, parent_of};
 use crate::policy::path::PathTemplate;
@@ -12,12 +14,13 @@ use crate::policy::unit::Unit;
 
 /// Looks at every rule beside all the others. Each doubt goes with the position of the policy that it is about.
 pub(in crate::policy) fn across(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
+    let mut doubts = repeated(units);
+    doubts.extend(left_open(units));
     let walls = Walls::of(units, is_wall);
     let doors = Walls::of(units, is_door);
     if walls.is_empty() && doors.is_empty() {
-        return Vec::new();
+        return doubts;
     }
-    let mut doubts = Vec::new();
     for (at, unit) in units.iter().enumerate() {
         for (rule, place) in unit.rules.iter().zip(&unit.rules_at) {
             let of_rule = [
@@ -127,7 +130,7 @@ fn is_door(rule: &Rule) -> bool {
     rule.effect == Effect::Allow && asks_for_nothing_else(rule)
 }
 
-fn asks_for_nothing_else(rule: &Rule) -> bool {
+pub(super) fn asks_for_nothing_else(rule: &Rule) -> bool {
     rule.mode == Mode::Enforce
         && rule.source.is_empty()
         && rule.destination.is_empty()

@@ -78,6 +78,58 @@ fn an_unsafe_value_is_a_denial() {
     assert_eq!(outcome(&set, &subject, &get("/")), "deny eval_error r");
 }
 
+/// P151: a number whose digits are not known any more is not sent, neither as `1e+20` nor as its neighbour, and compares with
+/// nothing.
+#[test]
+fn a_number_that_was_rounded_is_not_sent() {
+    let inject = "inject: { headers: { x-n: '{token.claims./n}' } }";
+    let metadata = "inject: { metadata: { n: '{token.claims./n}' } }";
+    let assertion =
+        "inject: { assertion: { header: x-a, audience: u, claims: { n: '{token.claims./n}' } } }";
+    for (number, expected) in [
+        ("7", Some("7")),
+        ("-0", Some("-0.0")),
+        ("1.5", Some("1.5")),
+        ("9007199254740993", Some("9007199254740993")),
+        ("18446744073709551615", Some("18446744073709551615")),
+        ("-9223372036854775808", Some("-9223372036854775808")),
+        ("18446744073709551616", None),
+        ("100000000000000000000", None),
+        ("-9223372036854775809", None),
+        ("9007199254740993.0", None),
+        ("1e20", None),
+        ("1e300", None),
+        ("[1, 100000000000000000000]", None),
+        (r#"{"deep": [100000000000000000000]}"#, None),
+    ] {
+        let claims = crate::json::parse(format!(r#"{{"n": {number}}}"#).as_bytes(), 8).unwrap();
+        for what in [inject, metadata, assertion] {
+            let set = rules(&[&format!(
+                "{{ name: r, effect: allow, token: {{ issuer: corp }}, {what} }}"
+            )]);
+            let permit = permit(&set, claims.clone(), "/");
+            assert_eq!(permit.is_some(), expected.is_some(), "{number} {what}");
+            if let Some(permit) = permit.filter(|_| what == inject) {
+                assert_eq!(permit.headers()[0].value, expected.unwrap(), "{number}");
+            }
+        }
+        let big = "claims: [{ pointer: /n, in: [9007199254740992, 9007199254740993] }]";
+        let set = rules(&[
+            "{ name: a, effect: allow, token: { issuer: corp } }",
+            &format!("{{ name: d, effect: deny, token: {{ issuer: corp, {big} }} }}"),
+        ]);
+        let is_known = expected.is_some_and(|text| !text.contains('.'));
+        let decided = outcome(&set, &caller(None, Some(claims)), &get("/"));
+        let denied = number == "9007199254740993";
+        let wanted = match (is_known, denied) {
+            (false, _) => "deny eval_error d",
+            (true, true) => "deny rule_denied d",
+            (true, false) => "allow a",
+        };
+        assert_eq!(decided, wanted, "{number}");
+    }
+}
+
 #[test]
 fn a_value_that_is_not_there_leaves_the_header_out_and_strips_it_all_the_same() {
     let set = rules(&[
