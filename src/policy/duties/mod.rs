@@ -138,13 +138,6 @@ impl Duties {
         })
     }
 
-    /// Everything that it sets to a value of its own making.
-    pub(super) fn injections(&self) -> impl Iterator<Item = &Injection> {
-        let claims = self.assertion.iter().flat_map(|assertion| &assertion.claims);
-        let headers = self.headers.iter().chain(&self.response_headers);
-        headers.chain(&self.query).chain(&self.metadata).chain(claims)
-    }
-
     /// Whether the override header `name` goes upstream, spelled as it is.
     pub(super) fn keeps_header(&self, name: &str) -> bool {
         self.keep.as_deref().is_some_and(|keep| keep.headers.iter().any(|own| own == name))
