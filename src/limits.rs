@@ -10,8 +10,15 @@ use std::time::Duration;
 /// and a buffered body is opt-in; 1 MiB leaves room for both.
 pub const MAX_CHECK_REQUEST_BYTES: usize = 1024 * 1024;
 
-/// Largest block of headers of a gRPC call, which Envoy fills with a few short ones.
-pub const MAX_GRPC_HEADER_BYTES: u32 = 16 * 1024;
+/// Largest block of headers of a gRPC call. With tracing, or by `initial_metadata`, Envoy copies headers of the caller's into it:
+/// at most those that it takes itself, which are 60 KiB by default and 8 MiB at most (`max_request_headers_kb`). What is larger
+/// HTTP/2 refuses without a decision, and `failure_mode_allow` makes an allow of that; so the limit is above all that Envoy can
+/// send (P160). Nothing of it is kept.
+pub const MAX_GRPC_HEADER_BYTES: u32 = 9 * 1024 * 1024;
+
+/// Most calls of one connection that were ended before they were begun. Each is one that Envoy sent and a caller gave up: all
+/// that there can be at a time, several times over (P162).
+pub const MAX_RESETS_WAITING: usize = 64 * 1024;
 
 /// Most calls at a time on one connection: as many as one Envoy cluster sends by default. Envoy opens another
 /// connection for more.

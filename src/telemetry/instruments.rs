@@ -69,6 +69,10 @@ instruments! {
         "Connections turned away: too many, no admitted certificate, or no handshake in time";
     CONNECTIONS_AGED Counter "countersign.connections.aged" "" []
         "Connections asked to end because of their age";
+    CONNECTIONS_BROKEN Counter "countersign.connections.broken" "" []
+        "Connections that HTTP/2 ended because of an error: Envoy takes the calls on them for an outage";
+    CALLS_RESET Counter "countersign.calls.reset" "" []
+        "Calls that HTTP/2 refused, without a decision and a record: Envoy takes each for an outage";
     CHECKS_IN_FLIGHT Gauge "countersign.checks.in_flight" "" []
         "Checks that are being decided";
     DRAINING Gauge "countersign.draining" "" []
@@ -77,7 +81,7 @@ instruments! {
     DOCUMENTS_INFO Gauge "countersign.documents.info" "" ["revision"]
         "1 for the revision of the documents in force: replicas with the same files have the same";
     DOCUMENTS_STALE Gauge "countersign.documents.stale" "" []
-        "1 while the files have errors and the last good documents stay in force";
+        "1 while the files have errors or lack what is in force, and the last good documents stay in force";
     RELOADS_APPLIED Counter "countersign.reloads.applied" "" []
         "Sets of documents put in force since the start";
     RELOADS_REFUSED Counter "countersign.reloads.refused" "" []

@@ -27,6 +27,8 @@ mod explain;
 #[cfg(test)]
 mod fail_closed;
 #[cfg(test)]
+mod fail_open;
+#[cfg(test)]
 mod footprint;
 #[cfg(test)]
 mod hostile;

@@ -16,20 +16,23 @@ use tokio::sync::watch;
 use tonic::transport::Server;
 
 use super::accept::{Ended, Stream};
+use super::frames::Watched;
 use super::gather::Gathering;
 use super::{ConnectionOptions, ListenerStatus};
 use crate::envoy::grpc::Router;
-use crate::limits::{MAX_GRPC_HEADER_BYTES, MAX_STREAMS_PER_CONNECTION};
+use crate::limits::{MAX_GRPC_HEADER_BYTES, MAX_RESETS_WAITING, MAX_STREAMS_PER_CONNECTION};
 
 /// Serves `stream` until it has `ended`, is too old, or `drain` says that all have to.
 pub(super) async fn serve(
     (stream, ended): (Stream, Ended),
+    client: String,
     router: Router,
     options: ConnectionOptions,
     status: Arc<ListenerStatus>,
     mut drain: watch::Receiver<bool>,
 ) {
     let age = spread(options.max_age.get(), random());
+    let watching = Arc::clone(&status);
     let farewell = async {
         // Later than the server takes the stream, so that nobody who was let in is sent away unheard.
         tokio::task::yield_now().await;
@@ -42,8 +45,8 @@ pub(super) async fn serve(
             _ = drain.wait_for(|drain| *drain) => {}
         }
     };
-    let incoming =
-        stream::once(ready(Ok::<_, io::Error>(Gathering::new(stream)))).chain(stream::pending());
+    let stream = Gathering::new(Watched::new(stream, client, watching));
+    let incoming = stream::once(ready(Ok::<_, io::Error>(stream))).chain(stream::pending());
     let serving = server(options, age).serve_with_incoming_shutdown(router, incoming, farewell);
     if let Err(error) = serving.await {
         tracing::debug!(%error, "connection broken");
@@ -55,6 +58,11 @@ fn server(options: ConnectionOptions, age: Duration) -> Server {
     Server::builder()
         .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
         .http2_max_header_list_size(MAX_GRPC_HEADER_BYTES)
+        // A caller that goes away ends its call. By default 20 of those that were not begun yet end the connection, with every
+        // other caller's call on it.
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESETS_WAITING))
+        // The same of calls that the library itself refuses.
+        .http2_max_local_error_reset_streams(Some(MAX_RESETS_WAITING))
         .http2_keepalive_interval(Some(options.keep_alive.interval.get()))
         .http2_keepalive_timeout(Some(options.keep_alive.timeout.get()))
         // Given a grace, tonic cuts at its end and says nothing before: the farewell at this age is ours.

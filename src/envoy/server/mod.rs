@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod frames;
 mod gather;
 mod options;
 mod status;
@@ -134,7 +135,9 @@ fn take(accepted: Accepted, shared: &Shared, connections: &mut JoinSet<()>) {
         let _counted = counted;
         let client = accepted.client();
         match accepted.greet(tls.as_ref()).await {
-            Ok(greeted) => connection::serve(greeted, router, options, status, drain).await,
+            Ok(greeted) => {
+                connection::serve(greeted, client, router, options, status, drain).await;
+            }
             Err(error) => {
                 status.refused.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(client, %error, "connection refused");
