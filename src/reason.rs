@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::json::is_shown;
 use crate::limits::MAX_DETAIL_BYTES;
 
 /// Something was refused: why, and what an operator needs to know about it.
@@ -261,11 +262,11 @@ impl fmt::Display for Rejection {
 impl std::error::Error for Rejection {}
 
 fn printable(detail: Cow<'static, str>) -> Cow<'static, str> {
-    if detail.len() <= MAX_DETAIL_BYTES && !detail.contains(char::is_control) {
+    if detail.len() <= MAX_DETAIL_BYTES && detail.chars().all(is_shown) {
         return detail;
     }
     let mut out = String::with_capacity(MAX_DETAIL_BYTES);
-    for c in detail.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }) {
+    for c in detail.chars().map(|c| if is_shown(c) { c } else { '\u{fffd}' }) {
         if out.len().saturating_add(c.len_utf8()) > MAX_DETAIL_BYTES {
             break;
         }
@@ -290,7 +291,9 @@ mod tests {
 
     #[test]
     fn a_detail_is_bounded_and_has_no_control_characters() {
-        let rejection = Reason::TokenMalformed.because(format!("a\r\nb{}", "é".repeat(1000)));
+        let rejection =
+            Reason::TokenMalformed.because(format!("a\r\n\u{202e}\u{2028}b{}", "é".repeat(1000)));
+        assert!(rejection.detail().starts_with("a\u{fffd}\u{fffd}\u{fffd}\u{fffd}b"));
         assert!(rejection.detail().len() <= MAX_DETAIL_BYTES);
         assert!(!rejection.detail().contains(char::is_control));
     }

@@ -15,6 +15,8 @@ use crate::request::{RequestView, TraceParent};
 use crate::secret::{Fingerprint, Hex};
 use crate::spiffe::SpiffeId;
 
+mod hidden;
+
 mod wire {
     #![expect(
         missing_docs,
@@ -49,12 +51,6 @@ const SCOPE: &str = "/scope";
 
 /// Longest claim in a record, in characters. One that says who or what for is shorter.
 const MAX_CLAIM_CHARS: usize = 256;
-
-/// Longest name of a query parameter that is shown. Keys and tokens are longer.
-const MAX_PARAMETER_NAME: usize = 24;
-
-/// Most query parameters that are shown.
-const MAX_PARAMETERS: usize = 32;
 
 // === impl Record ===
 
@@ -176,33 +172,12 @@ fn name(rule: &RuleName, record: &mut Object<'_>) {
 fn request(view: &RequestView, request: &mut Object<'_>) {
     request.text("id", &view.id);
     request.text("method", &view.method);
-    request.text("host", &view.raw_host);
-    request.text("path", view.raw_path.split(['?', '#']).next().unwrap_or_default());
+    request.text("host", &hidden::host(&view.raw_host));
+    request.text("path", &hidden::path(&view.raw_path));
     request.address("source", view.source.address);
     request.text("scheme", &view.scheme);
     request.address("destination", view.destination.address);
-    request.text("query", &redacted(&view.raw_path));
-}
-
-/// The query of `target` with the names of its parameters and none of their values. What is no plain name may be a value,
-/// as in `?TOKEN`, and is hidden as well.
-fn redacted(target: &str) -> String {
-    let query = target.split('#').next().and_then(|whole| whole.split_once('?'));
-    let Some((_, query)) = query.filter(|(_, query)| !query.is_empty()) else {
-        return String::new();
-    };
-    let plain = |name: &str| {
-        let usual = |b: u8| b.is_ascii_alphanumeric() || b"-_.[]".contains(&b);
-        !name.is_empty() && name.len() <= MAX_PARAMETER_NAME && name.bytes().all(usual)
-    };
-    let parameter = |parameter: &str| match parameter.split_once('=') {
-        Some((name, value)) if plain(name) && !value.trim_matches('=').is_empty() => {
-            format!("{name}=*")
-        }
-        Some(_) | None => "*".to_owned(),
-    };
-    let shown: Vec<_> = query.split('&').take(MAX_PARAMETERS).map(parameter).collect();
-    shown.join("&")
+    request.text("query", &hidden::query(&view.raw_path));
 }
 
 fn peer(peer: &PeerIdentity, record: &mut Object<'_>) {
