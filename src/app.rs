@@ -227,6 +227,11 @@ impl Core {
         let Load { snapshot, problems, .. } = Load::from_paths(&config.documents);
         let Some(snapshot) = snapshot else { return Err(StartError::Documents(problems)) };
         reload::report(&problems);
+        if snapshot.policies().rules().next().is_none() {
+            tracing::error!(
+                "no policy is loaded: every request is denied, and `/readyz` says not ready"
+            );
+        }
         let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
         let (clock, fetcher) = (Arc::new(SystemClock), Arc::new(HttpsFetcher));
         let store = Store::start(&config.store, clock.clone()).map_err(StartError::Store)?;
@@ -250,7 +255,8 @@ impl Core {
         pdp.revocations().share(Arc::clone(&store), config.revocations.before_first_sync);
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
-            Reloader::new(Arc::clone(&pdp), followed, paths, &files).map_err(StartError::Watch)?;
+            Reloader::new(Arc::clone(&pdp), followed, paths, &files, &problems, config.reload)
+                .map_err(StartError::Watch)?;
         Ok(Self { pdp, keys, remote, store, signer, reloader })
     }
 }

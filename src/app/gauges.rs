@@ -148,6 +148,12 @@ impl Parts {
             &instruments::CONNECTIONS_AGED,
             shown(|parts| count(&parts.listener.aged)),
         );
+        metrics
+            .watch_counter(&instruments::CALLS_RESET, shown(|parts| count(&parts.listener.reset)));
+        metrics.watch_counter(
+            &instruments::CONNECTIONS_BROKEN,
+            shown(|parts| count(&parts.listener.broken)),
+        );
     }
 }
 

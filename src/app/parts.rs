@@ -54,12 +54,14 @@ impl Parts {
     pub(super) fn pages(self: Arc<Self>, metrics: Arc<Metrics>) -> Pages {
         let (components, status) = (Arc::clone(&self), Arc::clone(&self));
         let (level, set_level) = (self.log_level.clone(), self.log_level.clone());
+        let reload = Arc::clone(&self.reload);
         Pages {
             metrics: Box::new(move || metrics.render()),
             status: Box::new(move || status.status()),
             components: Box::new(move || components.components()),
             log_level: Box::new(move || level.get()),
             set_log_level: Box::new(move |level| set_level.set(level)),
+            confirm: Box::new(move |set| reload.confirm(set)),
             revocations: None,
             key_set: self.signer.as_ref().map(key_set_of),
         }
@@ -99,10 +101,18 @@ impl Parts {
             (snapshot.revision().to_string(), snapshot.policies().rules().count())
         });
         let stale = self.reload.stale.load(Ordering::Relaxed);
-        let (condition, note) = if stale {
-            (Condition::Degraded, "; the files have errors, the last good ones stay in force")
+        let (condition, note) = if rules == 0 {
+            (Condition::NotReady, "; no policy is loaded, and every request is denied".into())
+        } else if let Some(set) = self.reload.unconfirmed() {
+            let note = format!(
+                "; the files lack what is in force, the last good ones stay in force until set {set} is confirmed"
+            );
+            (Condition::Degraded, note)
+        } else if stale {
+            let note = "; the files have errors, the last good ones stay in force";
+            (Condition::Degraded, note.to_owned())
         } else {
-            (Condition::Good, "")
+            (Condition::Good, String::new())
         };
         Component::new("policies", condition, format!("{rules} rules, revision {revision}{note}"))
     }

@@ -46,6 +46,7 @@ impl Parts {
             "reloads_applied": count(&reload.applied),
             "reloads_refused": count(&reload.refused),
             "errors": reload.errors.load().as_ref(),
+            "unconfirmed_set": reload.unconfirmed().as_deref(),
         })
     }
 
@@ -62,6 +63,8 @@ impl Parts {
             "connections_accepted": count(&listener.accepted),
             "connections_refused": count(&listener.refused),
             "connections_aged": count(&listener.aged),
+            "calls_reset": count(&listener.reset),
+            "connections_broken": count(&listener.broken),
             "checks_in_flight": count(&listener.checks),
         })
     }

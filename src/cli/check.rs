@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 
 use super::{Exit, sarif};
-use crate::document::{Diagnostic, Severity, any_error};
+use crate::document::{Diagnostic, Severity, SourceFile, Span, any_error};
 use crate::pdp::Load;
 
 /// Arguments of `check`.
@@ -31,7 +31,16 @@ enum Output {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    let load = Load::from_paths(&args.paths);
+    let mut load = Load::from_paths(&args.paths);
+    let rules = load.snapshot.as_ref().map(|snapshot| snapshot.policies().rules().count());
+    if let (Some(0), Some(path)) = (rules, args.paths.first()) {
+        let message = "there is no policy: every request would be denied";
+        let place = Span::start_of(&SourceFile::new(path, ""));
+        let problem = Diagnostic::error("no-policies", place, message);
+        load.problems.push(
+            problem.help("check policies together with what they need: `countersign check FOLDER`"),
+        );
+    }
     let (problems, files) = (&load.problems, load.files);
     let written = match args.output {
         Output::Human => {
@@ -98,7 +107,6 @@ pub(super) fn counted(count: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::{SourceFile, Span};
 
     fn problems() -> Vec<Diagnostic> {
         let file = SourceFile::new("p.yaml", "a: 1\nbb: 2\n");

@@ -32,7 +32,7 @@ pub use revocation::{
     BeforeFirstSync, KnownRevocation, ListStatus, Published, RUNNING, RevocationOptions,
     RevocationRegister, SharingStatus, UnknownRevocation,
 };
-pub use snapshot::{Load, Revision, Snapshot};
+pub use snapshot::{FileSet, Inventory, Load, Revision, Snapshot};
 pub use trace::{NoTrace, Trace};
 
 use std::path::PathBuf;

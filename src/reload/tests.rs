@@ -1,5 +1,7 @@
 //! Files on servers: absent at first, then there, then garbage, then better; and a folder of documents all the while.
 
+mod in_place;
+
 use std::collections::VecDeque;
 use std::fs;
 use std::sync::Mutex;
@@ -77,7 +79,7 @@ async fn a_remote_file_counts_once_it_is_there_and_garbage_does_not() {
     assert_eq!(remote.good().values().collect::<Vec<_>>(), [&first]);
 
     remote.changed().notified().await;
-    fs::write(folder.path().join("more.yaml"), "# nothing\n").unwrap();
+    fs::write(folder.path().join("more.yaml"), in_place::ORDERS).unwrap();
     let despite_garbage = load(read, &remote).snapshot.unwrap();
     assert_ne!(despite_garbage.revision(), with_list.revision(), "other changes still count");
     assert_eq!(remote.good().values().collect::<Vec<_>>(), [&first]);

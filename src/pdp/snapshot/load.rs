@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Revision, Snapshot};
+use super::{MadeFrom, Revision, Snapshot};
 use crate::document::{
     self, Attachments, Diagnostic, Document, Kind, RemoteContents, SourceFile, Span, Unread,
 };
@@ -24,6 +24,15 @@ pub struct Load {
     pub files: usize,
     /// The policy suites among the documents, for `countersign test`.
     pub suites: Vec<Suite>,
+    /// The exact files.
+    pub set: FileSet,
+}
+
+/// The exact bytes of files on this machine.
+#[derive(Clone, Debug)]
+pub struct FileSet {
+    name: Revision,
+    attached: Vec<PathBuf>,
 }
 
 /// The documents of a set of files.
@@ -73,14 +82,40 @@ impl Load {
         let others = &documents.others;
         let (attachments, attached) = read_attachments(&Attachments::paths_in(others), remote);
         let revision = revision(&sources, &attachments, &attached);
-        let files = sources.iter().map(|source| source.path().to_owned()).chain(attached).collect();
-        let made_from = (revision, files);
+        let set = FileSet { name: files_revision(&sources, &attachments, &attached), attached };
+        let made_from = MadeFrom { revision, set: &set, sources: &sources };
         let snapshot =
-            Snapshot::compile(&documents, &attachments, made_from, before, &mut problems);
+            Snapshot::compile(&documents, &attachments, &made_from, before, &mut problems);
         let suites = Suite::compile(others, &mut problems);
         document::sort(&mut problems);
         let snapshot = snapshot.filter(|_| !document::any_error(&problems));
-        Self { snapshot, problems, files: sources.len(), suites }
+        Self { snapshot, problems, files: sources.len(), suites, set }
+    }
+}
+
+// === impl FileSet ===
+
+impl FileSet {
+    /// What names it.
+    #[must_use]
+    pub const fn name(&self) -> &Revision {
+        &self.name
+    }
+
+    /// The files that documents point to.
+    pub(super) fn attached(&self) -> &[PathBuf] {
+        &self.attached
+    }
+
+    /// Whether the files in `paths`, and those that they pointed to, are as they were. Does blocking I/O.
+    #[must_use]
+    pub fn is_there(&self, paths: &[PathBuf]) -> bool {
+        let mut problems = Vec::new();
+        let found = find(paths, &mut problems);
+        let sources: Vec<_> =
+            found.iter().filter_map(|path| read_document_file(path).ok()).collect();
+        let (attachments, attached) = read_attachments(&self.attached, RemoteContents::new());
+        files_revision(&sources, &attachments, &attached) == self.name
     }
 }
 
@@ -175,27 +210,47 @@ fn read_bounded(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The fingerprint of every name and every byte that was read, in a form in which no two sets look the same.
+/// The fingerprint of every name and every byte that was read.
 fn revision(
     sources: &[Arc<SourceFile>],
     attachments: &Attachments,
     attached: &[PathBuf],
 ) -> Revision {
-    let mut all = Vec::new();
-    let mut add = |path: &Path, bytes: &[u8]| {
-        all.extend_from_slice(Fingerprint::of(path.as_os_str().as_encoded_bytes()).as_bytes());
-        all.extend_from_slice(Fingerprint::of(bytes).as_bytes());
-    };
-    for source in sources {
-        add(source.path(), source.text().as_bytes());
-    }
-    for path in attached {
-        add(path, attachments.bytes(path).unwrap_or_default());
-    }
+    let mut all = of_files(sources, attachments, attached);
     for (name, bytes) in attachments.remote() {
-        add(Path::new(name), bytes);
+        add(Path::new(name), bytes, &mut all);
     }
     Revision::of(&Fingerprint::of(&all))
+}
+
+/// The same of what is on this machine.
+fn files_revision(
+    sources: &[Arc<SourceFile>],
+    attachments: &Attachments,
+    attached: &[PathBuf],
+) -> Revision {
+    Revision::of(&Fingerprint::of(&of_files(sources, attachments, attached)))
+}
+
+/// A form in which no two sets look the same.
+fn of_files(
+    sources: &[Arc<SourceFile>],
+    attachments: &Attachments,
+    attached: &[PathBuf],
+) -> Vec<u8> {
+    let mut all = Vec::new();
+    for source in sources {
+        add(source.path(), source.text().as_bytes(), &mut all);
+    }
+    for path in attached {
+        add(path, attachments.bytes(path).unwrap_or_default(), &mut all);
+    }
+    all
+}
+
+fn add(path: &Path, bytes: &[u8], all: &mut Vec<u8>) {
+    all.extend_from_slice(Fingerprint::of(path.as_os_str().as_encoded_bytes()).as_bytes());
+    all.extend_from_slice(Fingerprint::of(bytes).as_bytes());
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {

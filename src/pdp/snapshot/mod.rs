@@ -1,9 +1,11 @@
 //! Everything a decision is made by, as one immutable value (invariant 6).
 
+mod inventory;
 mod load;
 
+pub use inventory::Inventory;
 use load::Documents;
-pub use load::Load;
+pub use load::{FileSet, Load};
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -12,7 +14,7 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::clock::{Clock as _, SystemClock};
-use crate::document::{self, Attachments, Diagnostic, Document, Kind};
+use crate::document::{self, Attachments, Diagnostic, Document, Kind, SourceFile};
 use crate::policy::{PolicySet, Sources};
 use crate::request::{SealedNames, TokenPlace};
 use crate::secret::Fingerprint;
@@ -28,6 +30,15 @@ pub struct Snapshot {
     sealed: SealedNames,
     /// Every file that was read, for the watcher.
     files: Vec<PathBuf>,
+    inventory: Inventory,
+}
+
+/// Which files a snapshot is made from.
+struct MadeFrom<'a> {
+    revision: Revision,
+    /// The files on this machine.
+    set: &'a FileSet,
+    sources: &'a [Arc<SourceFile>],
 }
 
 /// Names the exact bytes of every file a snapshot was made from; the same on every replica that has the same files.
@@ -72,12 +83,18 @@ impl Snapshot {
         self.files.iter().map(PathBuf::as_path)
     }
 
+    /// What its files hold, so far as its loss has to be meant.
+    #[must_use]
+    pub const fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
     /// Compiles documents into a snapshot; `None` where a problem is an error. Policies that are as they were in `before` are
     /// taken from there.
     fn compile(
         documents: &Documents,
         attachments: &Attachments,
-        made_from: (Revision, Vec<PathBuf>),
+        made_from: &MadeFrom<'_>,
         before: Option<&Self>,
         problems: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
@@ -104,8 +121,12 @@ impl Snapshot {
         }
         let places = trust.token_places();
         let sealed = SealedNames::for_places(&places);
-        let (revision, files) = made_from;
-        Some(Self { revision, trust, policies, places, sealed, files })
+        let MadeFrom { revision, set, sources } = made_from;
+        let attached = set.attached();
+        let inventory = Inventory::new(set.name().clone(), sources, others, &policies);
+        let files = sources.iter().map(|source| source.path().to_owned());
+        let files = files.chain(attached.iter().cloned()).collect();
+        Some(Self { revision: revision.clone(), trust, policies, places, sealed, files, inventory })
     }
 }
 
