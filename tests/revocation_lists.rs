@@ -9,8 +9,8 @@ use countersign::clock::UnixTime;
 use countersign::demo::mint::{ISSUER, Issuer, Key};
 use countersign::demo::pki::{FRONTEND, Pki, REPORTS};
 use countersign::document::{self, Attachments, SourceFile};
-use countersign::evidence_level::EvidenceLevel;
 use countersign::evidence::{self, PeerSources};
+use countersign::evidence_level::EvidenceLevel;
 use countersign::reason::Reason;
 use countersign::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
 use countersign::secret::Fingerprint;
@@ -111,10 +111,10 @@ spec: {{ entries: [{entries}] }}
         let (_, credentials) =
             CredentialHeaders::split(headers, &SealedNames::default(), None, principal);
         let sources = PeerSources {
-        xfcc: true,
-        least_evidence: EvidenceLevel::Asserted,
-        ..PeerSources::default()
-    };
+            xfcc: true,
+            least_evidence: EvidenceLevel::Asserted,
+            ..PeerSources::default()
+        };
         let evidence = evidence::collect(&credentials, None, &sources, &trust.token_places());
         let memory = Memory { certificates: &NoMemory, tokens };
         authn::authenticate(&evidence, trust, material, memory, now())

@@ -192,12 +192,8 @@ async fn a_name_that_spells_another_element_is_nobody() {
                 let (_, record) = envoy::ask(&mut stage, Some(&hostile), &request).await;
                 assert_eq!(record.decision(), Some("deny"), "{name}: {}", record.as_json());
                 let because = record.reason().unwrap_or_default();
-                let of_the_name = [
-                    "spiffe_invalid",
-                    "xfcc_malformed",
-                    "xfcc_untrusted_hop",
-                    "xfcc_inconsistent",
-                ];
+                let of_the_name =
+                    ["spiffe_invalid", "xfcc_malformed", "xfcc_untrusted_hop", "xfcc_inconsistent"];
                 assert!(of_the_name.contains(&because), "{name}: {}", record.as_json());
                 assert_eq!(record.as_json().pointer("/peer"), None, "{name} is nobody");
             }

@@ -21,7 +21,8 @@ use crate::envoy;
 use crate::listeners::settings;
 
 pub(crate) const SIDECAR: &str = include_str!("../../envoy/istio/generated/sidecar.yaml");
-pub(crate) const INGRESS_GATEWAY: &str = include_str!("../../envoy/istio/generated/ingress-gateway.yaml");
+pub(crate) const INGRESS_GATEWAY: &str =
+    include_str!("../../envoy/istio/generated/ingress-gateway.yaml");
 const WAYPOINT: &str = include_str!("../../envoy/istio/generated/waypoint.yaml");
 pub(crate) const GATEWAY: &str = include_str!("../../envoy/gateway/generated/gateway.yaml");
 
@@ -93,7 +94,11 @@ impl Mesh {
         Some(Self { pki, tokens, upstream, audit, folder, envoy, server })
     }
 
-    pub(crate) async fn ask(&mut self, identity: &Identity, request: &Request) -> (Response, AuditRecord) {
+    pub(crate) async fn ask(
+        &mut self,
+        identity: &Identity,
+        request: &Request,
+    ) -> (Response, AuditRecord) {
         let client =
             Client::new(self.envoy.listener(), self.pki.ca().der(), Some(identity)).unwrap();
         let answer = client.send(request).await.unwrap();
@@ -174,7 +179,8 @@ fn filled(template: &str, folder: &Folder) -> Bootstrap {
 /// P30, P69: By, Hash, Subject and URI, appended to what the caller wrote, and no certificate.
 #[tokio::test]
 async fn behind_an_istio_sidecar() {
-    let Some(mut mesh) = Mesh::raise(SIDECAR, "{ xfcc: true, leastEvidence: hash }", "hash").await else {
+    let Some(mut mesh) = Mesh::raise(SIDECAR, "{ xfcc: true, leastEvidence: hash }", "hash").await
+    else {
         return;
     };
     mesh.plays("hash").await;
@@ -206,7 +212,8 @@ async fn behind_an_istio_waypoint() {
 /// P47: where the waypoint's word is not asked for by name, there is no peer.
 #[tokio::test]
 async fn a_waypoint_is_not_believed_unless_asked_for() {
-    let Some(mut mesh) = Mesh::raise(WAYPOINT, "{ xfcc: true, leastEvidence: asserted }", "asserted").await
+    let Some(mut mesh) =
+        Mesh::raise(WAYPOINT, "{ xfcc: true, leastEvidence: asserted }", "asserted").await
     else {
         return;
     };

@@ -72,7 +72,10 @@ const SCENES: [Scene; 8] = [
     Scene {
         title: "JSON, appended",
         template: SIDECAR,
-        changes: &[(DETAILS, "{ subject: true, dns: true, uri: true, issuer: true, format: JSON }")],
+        changes: &[(
+            DETAILS,
+            "{ subject: true, dns: true, uri: true, issuer: true, format: JSON }",
+        )],
         sources: HASHES,
         evidence: "hash",
         public: false,
@@ -80,7 +83,10 @@ const SCENES: [Scene; 8] = [
     Scene {
         title: "JSON with the certificate, set",
         template: INGRESS_GATEWAY,
-        changes: &[(CERTIFIED, "{ cert: true, chain: true, subject: true, dns: true, uri: true, format: JSON }")],
+        changes: &[(
+            CERTIFIED,
+            "{ cert: true, chain: true, subject: true, dns: true, uri: true, format: JSON }",
+        )],
         sources: "{ xfcc: true }",
         evidence: "full",
         public: true,
@@ -89,8 +95,14 @@ const SCENES: [Scene; 8] = [
         title: "what the caller wrote, beside the certificate",
         template: SIDECAR,
         changes: &[
-            ("forward_client_cert_details: APPEND_FORWARD", "forward_client_cert_details: FORWARD_ONLY"),
-            ("transport_api_version: V3", "include_peer_certificate: true\n                      transport_api_version: V3"),
+            (
+                "forward_client_cert_details: APPEND_FORWARD",
+                "forward_client_cert_details: FORWARD_ONLY",
+            ),
+            (
+                "transport_api_version: V3",
+                "include_peer_certificate: true\n                      transport_api_version: V3",
+            ),
         ],
         sources: "{ sourceCertificate: true, xfcc: true }",
         evidence: "leaf",
@@ -176,7 +188,10 @@ impl Numbers {
 fn san(kind: usize, text: &str) -> Option<SanType> {
     Some(match kind {
         0 => SanType::Rfc822Name(text.try_into().ok()?),
-        1 => SanType::OtherName((vec![1, 3, 6, 1, 4, 1, 311, 20, 2, 3], OtherNameValue::Utf8String(text.into()))),
+        1 => SanType::OtherName((
+            vec![1, 3, 6, 1, 4, 1, 311, 20, 2, 3],
+            OtherNameValue::Utf8String(text.into()),
+        )),
         2 => SanType::IpAddress([192, 0, 2, 1].into()),
         3 | 4 => SanType::URI(text.try_into().ok()?),
         _ => SanType::DnsName(text.try_into().ok()?),
@@ -189,7 +204,8 @@ fn certificate(pki: &Pki, subject: &str, names: Vec<SanType>) -> (Identity, Vec<
         SanType::URI(uri) => Some(uri.as_str().to_owned()),
         _ => None,
     };
-    let names: Vec<_> = names.into_iter().filter(|name| uri(name).as_deref() != Some(FRONTEND)).collect();
+    let names: Vec<_> =
+        names.into_iter().filter(|name| uri(name).as_deref() != Some(FRONTEND)).collect();
     let uris = names.iter().filter_map(uri).collect();
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -211,7 +227,12 @@ fn asks(mesh: &Mesh) -> [(&'static str, String); 2] {
 }
 
 /// One after the other, as `countersign` records them: a denial, and never a peer with what it does not have.
-async fn tries(mesh: &mut Mesh, title: &str, (identity, uris): &(Identity, Vec<String>), before: Option<&str>) {
+async fn tries(
+    mesh: &mut Mesh,
+    title: &str,
+    (identity, uris): &(Identity, Vec<String>),
+    before: Option<&str>,
+) {
     for (path, token) in asks(mesh) {
         let mut request = Request::get(HOST, path).bearer(&token);
         if let Some(before) = before {

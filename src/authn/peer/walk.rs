@@ -101,7 +101,9 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         let mut repeated = false;
         if let Some((element, farther)) = nearest {
             let is_of_peer = is_same == Some(true)
-                || element.hash().is_some_and(|hash| Some(hash) == verified.facts.certificate.as_ref())
+                || element
+                    .hash()
+                    .is_some_and(|hash| Some(hash) == verified.facts.certificate.as_ref())
                 || verified.facts.spiffe.as_ref().is_some_and(|id| element.uris() == [id.as_str()]);
             let own = Own::of(self.evidence);
             if !forwarder || own.wrote(element, is_of_peer) {
@@ -143,7 +145,8 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
             return Ok(Step::Ends(None));
         };
         let found = self.nearest(xfcc, element, farther);
-        let (spoken, beginning) = found.map_err(|why| self.refused_at(xfcc.elements().len(), why))?;
+        let (spoken, beginning) =
+            found.map_err(|why| self.refused_at(xfcc.elements().len(), why))?;
         self.stepped(spoken, beginning, farther.len())
     }
 

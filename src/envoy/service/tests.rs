@@ -83,10 +83,10 @@ pub(in crate::envoy) fn service_by(
     let keys = Arc::new(KeyCache::new(Arc::new(FixedClock::at(NOW)), fetcher));
     let options = PdpOptions {
         peer_sources: PeerSources {
-                xfcc: true,
-                least_evidence: EvidenceLevel::Asserted,
-                ..PeerSources::default()
-            },
+            xfcc: true,
+            least_evidence: EvidenceLevel::Asserted,
+            ..PeerSources::default()
+        },
         deadline: Duration::from_secs(1),
         memory: MemoryOptions::default(),
     };

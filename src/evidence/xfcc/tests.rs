@@ -123,7 +123,11 @@ fn a_name_is_what_its_kind_has_to_be() {
         "URI=spiffe://a/b;URI=",
         "URI=;URI=",
     ] {
-        for text in [pair.to_owned(), format!("{pair},URI=spiffe://a/c"), format!("URI=spiffe://a/c,{pair}")] {
+        for text in [
+            pair.to_owned(),
+            format!("{pair},URI=spiffe://a/c"),
+            format!("URI=spiffe://a/c,{pair}"),
+        ] {
             assert_eq!(parse(&text).unwrap_err().reason(), Reason::XfccMalformed, "{text}");
         }
     }

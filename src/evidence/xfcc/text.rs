@@ -184,11 +184,8 @@ impl<'a> Draft<'a> {
 
     fn finish(self, whole: &Text) -> XfccElement {
         let part = |part: Option<&str>| part.map(|part| whole.within(part));
-        let certificate = PresentedCertificate::url_encoded(
-            PeerSource::Xfcc,
-            part(self.cert),
-            part(self.chain),
-        );
+        let certificate =
+            PresentedCertificate::url_encoded(PeerSource::Xfcc, part(self.cert), part(self.chain));
         XfccElement { certificate, ..self.element }
     }
 }

@@ -1,7 +1,7 @@
 //! Where an element begins, who wrote it, and what a proxy without a name of its own leaves open.
 
 use super::*;
-use crate::trust::pki::{Ca, name, leaf_params, store};
+use crate::trust::pki::{Ca, leaf_params, name, store};
 
 const ME: &str = "spiffe://prod.example/ns/orders/sa/orders";
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
@@ -39,7 +39,11 @@ fn two_dns_names_do_not_make_a_spiffe_id() {
             format!("{by}{own};DNS={VICTIM};DNS=y;URI={VICTIM}"),
             format!("{by}{own};DNS={VICTIM}"),
         ] {
-            assert_eq!(at(destination, &xfcc, VICTIM).reason(&trust), Reason::XfccMalformed, "{xfcc}");
+            assert_eq!(
+                at(destination, &xfcc, VICTIM).reason(&trust),
+                Reason::XfccMalformed,
+                "{xfcc}"
+            );
         }
     }
 }
@@ -219,10 +223,9 @@ fn json_is_walked_as_text_is() {
     let pem = web.encoded();
     let pem = percent_encoding::percent_decode_str(&pem).decode_utf8().unwrap().into_owned();
     let hash = Fingerprint::of(&web.der).to_hex();
-    let element = |by: &str, uri: &str| {
-        serde_json::json!({ "by": [by], "hash": HASH, "uri": [uri], "dns": ["a.example"] })
-    };
-    let shown = |elements: serde_json::Value, principal: &str| at(ME, elements.to_string(), principal);
+    let element = |by: &str, uri: &str| serde_json::json!({ "by": [by], "hash": HASH, "uri": [uri], "dns": ["a.example"] });
+    let shown =
+        |elements: serde_json::Value, principal: &str| at(ME, elements.to_string(), principal);
     let peer = shown(serde_json::json!([element(ME, WEB)]), WEB).peer(&trust);
     assert_eq!((peer.level(), peer.dns()), (EvidenceLevel::Hash, &[][..]));
     let whole = serde_json::json!([{ "by": [ME], "hash": hash, "cert": pem, "chain": [pem], "uri": [WEB] }]);

@@ -51,7 +51,11 @@ impl Certificate {
 
     /// `source.principal`, as `ext_authz` fills it.
     fn principal(&self) -> String {
-        self.uris.first().or_else(|| self.dns.first()).cloned().unwrap_or_else(|| self.subject.clone())
+        self.uris
+            .first()
+            .or_else(|| self.dns.first())
+            .cloned()
+            .unwrap_or_else(|| self.subject.clone())
     }
 }
 
@@ -153,14 +157,16 @@ fn san() -> impl Strategy<Value = String> {
 fn certificate() -> impl Strategy<Value = Certificate> {
     // What RFC 2253 leaves of a subject that wants to be more: everything that ends or separates is escaped.
     let subject = prop::option::of(spelled()).prop_map(|text| {
-        let escape = |c: char| if ",+\"\\<>;".contains(c) { format!("\\{c}") } else { c.to_string() };
-        text.map_or(String::new(), |text| format!("CN={}", text.chars().map(escape).collect::<String>()))
+        let escape =
+            |c: char| if ",+\"\\<>;".contains(c) { format!("\\{c}") } else { c.to_string() };
+        text.map_or(String::new(), |text| {
+            format!("CN={}", text.chars().map(escape).collect::<String>())
+        })
     });
     // The authority gives nobody a URI of the victim; everything else it signs.
     let uri = san().prop_filter("it is the victim's", |uri| uri != VICTIM && uri != GATE);
-    (subject, prop::collection::vec(uri, 0..3), prop::collection::vec(san(), 0..4)).prop_map(
-        |(subject, uris, dns)| Certificate { hash: "ab".repeat(32), subject, uris, dns },
-    )
+    (subject, prop::collection::vec(uri, 0..3), prop::collection::vec(san(), 0..4))
+        .prop_map(|(subject, uris, dns)| Certificate { hash: "ab".repeat(32), subject, uris, dns })
 }
 
 fn proxy(by: &'static str) -> impl Strategy<Value = Proxy> {

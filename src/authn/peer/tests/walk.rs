@@ -239,10 +239,9 @@ fn a_name_that_spells_an_element_leaves_two_by_one_proxy() {
         shown.verify_at(&trust, NOW).rejection().map(Rejection::reason)
     };
     // A DNS name of the caller spells its own element again, with the hash that a stolen token is bound to.
-    for (by, reason) in [
-        (format!("By={ME};"), Reason::XfccInconsistent),
-        (String::new(), Reason::XfccUntrustedHop),
-    ] {
+    for (by, reason) in
+        [(format!("By={ME};"), Reason::XfccInconsistent), (String::new(), Reason::XfccUntrustedHop)]
+    {
         let spelled = format!("{};DNS=x,{by}Hash={other_hash};URI={WEB}", sidecar(ME, WEB));
         assert_eq!(at(&spelled, WEB), Some(reason));
     }
