@@ -170,7 +170,8 @@ fn a_spelled_element_is_refused_with_its_cause() {
     for more in ["", "--least-evidence asserted", "--sources xfcc --least-evidence hash"] {
         let run = props.run(&format!("inspect {AT} {more}"), check.to_string());
         assert!(run.stdout.starts_with("rejected  xfcc_malformed: "), "{}", run.stdout);
-        run.shows(1, &["has a `DNS` that is not a DNS name"]);
+        let cause = "`x-forwarded-client-cert` has a `DNS` that is not a DNS name";
+        run.shows(1, &[&format!("malformed xfcc_malformed: {cause}")]);
     }
 }
 
@@ -214,6 +215,7 @@ fn a_recorded_check_is_read_in_every_form() {
     let props = props();
     let leaf = encoded(&props.pki.frontend);
     let xfcc = hashed(&props.pki.frontend, FRONTEND);
+    let xfcc = xfcc.replace("Subject=\"\"", "Subject=\"CN=frontend\"");
     let short = json!({
         "xfcc": xfcc, "sourceCertificate": leaf, "sourcePrincipal": FRONTEND,
         "destinationPrincipal": COUNTERSIGN,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-use crate::evidence::{is_dns_name, is_uri};
+pub(super) use crate::evidence::{is_dns_name, is_uri};
 use crate::limits::MAX_SUBJECT_ALT_NAMES;
 use crate::reason::{Reason, Rejection};
 use crate::spiffe::SpiffeId;
