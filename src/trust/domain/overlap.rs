@@ -58,18 +58,10 @@ fn overlap(
 ) -> Option<Diagnostic> {
     let ids: Vec<_> = other.domain.authorities().iter().map(Authority::issuer).collect();
     let shared = one.domain.authorities().iter().find(|own| ids.contains(&own.issuer()))?;
-    if one.domain.spiffe().is_some() && one.domain.spiffe() == other.domain.spiffe() {
-        // An error of its own.
+    if one.domain.spiffe().is_some() || other.domain.spiffe().is_some() {
+        // The SPIFFE ID, or the lack of one, says which of the two a certificate is of.
         return None;
     }
-    let consequence = match (one.domain.spiffe(), other.domain.spiffe()) {
-        // The SPIFFE ID, or the lack of one, says which of the two a certificate is of.
-        (Some(_), None) | (None, Some(_)) => return None,
-        (None, None) => {
-            "each of the two may vouch for a certificate without a SPIFFE ID: a rule that names one is held to its demands, and a rule that names none takes what either vouches for"
-        }
-        (Some(_), Some(_)) => "it can issue SPIFFE IDs of both trust domains",
-    };
     let (a, b) = (name(first), name(second));
     let span = first.origin.span(&first.metadata.name);
     let (line, column) = span.line_column();
@@ -84,7 +76,7 @@ fn overlap(
         ),
     };
     let message = format!(
-        "`{b}` believes an authority that `{a}` ({place}) believes too, `{}`: {consequence}{lists}",
+        "`{b}` believes an authority that `{a}` ({place}) believes too, `{}`: each of the two may vouch for a certificate without a SPIFFE ID; a rule that names one is held to its demands, and a rule that names none takes what either vouches for{lists}",
         shared.subject()
     );
     let problem =

@@ -5,7 +5,9 @@ use crate::document::{
     Diagnostic, Document, IssuerProfile, Origin, RevocationEntrySpec, Spanned, Spec, closest,
 };
 use crate::spiffe::SpiffeId;
-use crate::trust::{AcceptedList, CanonicalName, Issuer, KeySource, TrustDomain, TrustStore};
+use crate::trust::{
+    AcceptedList, CanonicalName, Issuer, KeySource, RevocationEntry, TrustDomain, TrustStore,
+};
 
 /// What documents know of issuers, for lists that are read beside them.
 #[derive(Clone, Debug, Default)]
@@ -76,12 +78,13 @@ impl Known<'_> {
         origin: &Origin,
         problems: &mut Vec<Diagnostic>,
     ) {
-        let found = [
-            self.issuer(entry, origin),
-            self.authority(entry, origin),
-            self.key(entry, origin),
-            self.workload(entry, origin),
-        ];
+        problems.extend(self.issuer(entry, origin));
+        if RevocationEntry::read(&entry.clone().map(|text| text.value)).is_err() {
+            // An error of its own, and nothing that could be compared.
+            return;
+        }
+        let found =
+            [self.authority(entry, origin), self.key(entry, origin), self.workload(entry, origin)];
         problems.extend(found.into_iter().flatten());
         for (field, value) in entry.fields() {
             problems.extend(value.and_then(|value| untrimmed(field, value, origin)));
