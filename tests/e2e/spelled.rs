@@ -208,9 +208,8 @@ fn san(kind: usize, text: &str) -> Option<SanType> {
 
 /// A certificate with these names, from the authority that Envoy trusts. It gives nobody the URI of another workload.
 fn certificate(pki: &Pki, subject: &str, names: Vec<SanType>) -> (Identity, Vec<String>) {
-    let uri = |name: &SanType| match name {
-        SanType::URI(uri) => Some(uri.as_str().to_owned()),
-        _ => None,
+    let uri = |name: &SanType| {
+        if let SanType::URI(uri) = name { Some(uri.as_str().to_owned()) } else { None }
     };
     let names: Vec<_> =
         names.into_iter().filter(|name| uri(name).as_deref() != Some(FRONTEND)).collect();
