@@ -28,7 +28,7 @@ struct Scene {
     public: bool,
 }
 
-const SCENES: [Scene; 8] = [
+const SCENES: [Scene; 9] = [
     Scene {
         title: "an Istio sidecar",
         template: SIDECAR,
@@ -60,6 +60,14 @@ const SCENES: [Scene; 8] = [
         sources: "{ xfcc: true }",
         evidence: "full",
         public: true,
+    },
+    Scene {
+        title: "an Istio sidecar that shows the certificate",
+        template: SIDECAR,
+        changes: &[(DETAILS, "{ cert: true, subject: true, dns: false, uri: true }")],
+        sources: "{ xfcc: true }",
+        evidence: "leaf",
+        public: false,
     },
     Scene {
         title: "names and the issuer, appended, without `By`",
@@ -200,9 +208,8 @@ fn san(kind: usize, text: &str) -> Option<SanType> {
 
 /// A certificate with these names, from the authority that Envoy trusts. It gives nobody the URI of another workload.
 fn certificate(pki: &Pki, subject: &str, names: Vec<SanType>) -> (Identity, Vec<String>) {
-    let uri = |name: &SanType| match name {
-        SanType::URI(uri) => Some(uri.as_str().to_owned()),
-        _ => None,
+    let uri = |name: &SanType| {
+        if let SanType::URI(uri) = name { Some(uri.as_str().to_owned()) } else { None }
     };
     let names: Vec<_> =
         names.into_iter().filter(|name| uri(name).as_deref() != Some(FRONTEND)).collect();
@@ -254,7 +261,7 @@ async fn tries(
 /// P88, P89, P90: the impersonation of item 0, and of it the victim's bound token, on the shipped configurations.
 #[tokio::test]
 async fn two_dns_names_are_not_the_victim_on_any_shipped_configuration() {
-    for scene in &SCENES[..4] {
+    for scene in &SCENES[..5] {
         let Some(mut mesh) = scene.raise().await else { return };
         let pki = Arc::clone(&mesh.pki);
         let hash = pki.frontend.fingerprint().to_hex();
