@@ -22,7 +22,7 @@ use crate::policy::{Gaps, Question, Suite};
 use crate::reason::Rejection;
 use crate::request::{
     Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName,
-    Target, Text,
+    Shown, Target, Text,
 };
 use crate::spiffe::SpiffeId;
 
@@ -160,7 +160,8 @@ fn shown(path: &Path) -> String {
 
 fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
     let (request, caller) = (&args.request, &args.caller);
-    let mut headers = Headers::default();
+    // A question has all the headers that there are.
+    let mut headers = Headers::default().with_shown(Shown::Every);
     for header in &request.headers {
         let (name, value) = header
             .split_once(':')

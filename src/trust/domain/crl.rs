@@ -127,7 +127,9 @@ impl Crl {
     pub(super) fn read(der: &[u8], signers: &[CrlSigner]) -> Result<Self, CrlProblem> {
         // webpki insists on version 2, `nextUpdate`, known critical extensions, no delta and no indirect lists.
         // It refuses issuing distribution points that are legal, so that it does not get to see any.
-        let without_scope = without_scope(der).ok_or_else(broken)?;
+        let without_scope = without_scope(der).ok_or_else(|| {
+            CrlProblem::Unusable(faults::found_in(der, "it is not a DER revocation list"))
+        })?;
         let list = BorrowedCertRevocationList::from_der(&without_scope)
             .map_err(|why| CrlProblem::Unusable(faults::found_in(der, unreadable(&why))))?;
         let signed = Signed::read(der).ok_or_else(broken)?;
