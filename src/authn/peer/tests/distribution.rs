@@ -4,9 +4,7 @@ use rcgen::{CertificateParams, CustomExtension, SerialNumber};
 
 use super::*;
 use crate::document::{Diagnostic, Severity};
-use crate::trust::pki::{
-    Ca, ca_params, compile, crl_params, leaf_params, trust_domain, url_encoded,
-};
+use crate::trust::pki::{Ca, ca_params, compile, leaf_params, trust_domain, url_encoded};
 
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
 const HERE: &str = "http://crl.example/1";
@@ -57,8 +55,8 @@ const EVERY_REASON: [u8; 2] = [0x7f, 0x80];
 const COMPROMISE: [u8; 2] = [0x60, 0];
 const THE_REST: [u8; 2] = [0x1f, 0x80];
 
-fn issued_by(name: Vec<u8>) -> Vec<u8> {
-    tlv(0xa2, &[&name])
+fn issued_by(name: &[u8]) -> Vec<u8> {
+    tlv(0xa2, &[name])
 }
 
 /// A leaf with serial number 2 and these distribution points, each given by its members.
@@ -141,13 +139,13 @@ fn a_list_covers_what_its_issuer_publishes_there() {
         ("a URI", vec![here.clone()], true),
         ("a directory name", vec![full(&[directory("lists")])], true),
         ("a name relative to the issuer", vec![to_issuer("lists")], true),
-        ("another issuer", vec![join(&[&here, &issued_by(directory("other"))])], false),
-        ("another issuer, without a name", vec![issued_by(directory("other"))], false),
+        ("another issuer", vec![join(&[&here, &issued_by(&directory("other"))])], false),
+        ("another issuer, without a name", vec![issued_by(&directory("other"))], false),
         // Section 4.2.1.13 forbids it for one's own lists; section 6.3.3 (b) (1) wants an indirect list then.
-        ("itself as another issuer", vec![join(&[&here, &issued_by(directory("root"))])], false),
+        ("itself as another issuer", vec![join(&[&here, &issued_by(&directory("root"))])], false),
         (
             "another issuer of an odd kind",
-            vec![join(&[&here, &issued_by(tlv(0x99, &[b"a"]))])],
+            vec![join(&[&here, &issued_by(&tlv(0x99, &[b"a"]))])],
             false,
         ),
         ("some reasons", vec![join(&[&here, &reasons(COMPROMISE)])], false),
@@ -165,11 +163,11 @@ fn a_list_covers_what_its_issuer_publishes_there() {
             "the other reasons of another issuer",
             vec![
                 join(&[&here, &reasons(COMPROMISE)]),
-                join(&[&here, &reasons(THE_REST), &issued_by(directory("other"))]),
+                join(&[&here, &reasons(THE_REST), &issued_by(&directory("other"))]),
             ],
             false,
         ),
-        ("another issuer, and itself", vec![issued_by(directory("other")), here.clone()], true),
+        ("another issuer, and itself", vec![issued_by(&directory("other")), here.clone()], true),
         ("reasons alone", vec![reasons(EVERY_REASON)], false),
         ("nothing", vec![Vec::new()], false),
     ] {
@@ -189,7 +187,7 @@ fn points_that_cannot_be_read_are_not_covered() {
     let here = full(&[uri(HERE)]);
     let point = |members: &[&[u8]]| tlv(0x30, &[&tlv(0x30, members)]);
     for (what, content) in [
-        ("another order", point(&[&issued_by(directory("other")), &here])),
+        ("another order", point(&[&issued_by(&directory("other")), &here])),
         ("an unknown member", point(&[&here, &tlv(0x83, &[b"a"])])),
         ("a member twice", point(&[&here, &here])),
         ("reasons without bits", point(&[&here, &tlv(0x81, &[])])),
@@ -284,14 +282,6 @@ fn scopes_that_are_not_supported_are_refused() {
     }
     // Neither of two scopes is taken.
     let users = tlv(0x30, &[&yes(0x81)]);
-    let twice = scoped(
-        &root,
-        &scoped(
-            &root,
-            &crl_params(1, &[1]).clone().signed_by(&root.issuer).unwrap().der().to_vec(),
-            &users,
-        ),
-        &users,
-    );
+    let twice = scoped(&root, &scoped(&root, &root.crl(1, &[1]), &users), &users);
     assert_eq!(trust(&root, &[twice]).1[0].code, "unusable-crl");
 }
