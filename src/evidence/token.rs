@@ -154,7 +154,7 @@ impl PresentedToken {
         // White space may stand before the brace: 64 characters are plenty.
         let mut known: String = head.chars().filter_map(known).take(64).collect();
         // Only the beginning matters: what fills the last four up does not.
-        while known.len() % 4 != 0 {
+        while !known.len().is_multiple_of(4) {
             known.push('A');
         }
         let bytes = STANDARD.decode(known).unwrap_or_default();

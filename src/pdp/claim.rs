@@ -32,7 +32,7 @@ impl Pinned<'_> {
                         let need = ProofNeed { faulty: true, ..ProofNeed::default() };
                         Decision::Deny(denial.needing_proof(need))
                     }
-                    decision => decision,
+                    decision @ (Decision::Allow(_) | Decision::Deny(_)) => decision,
                 };
                 let decision = self.with_challenge(decision, evidence, outcome.at);
                 Outcome { decision, elapsed: self.deadline.elapsed(), ..outcome }

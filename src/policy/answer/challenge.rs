@@ -36,12 +36,11 @@ pub(super) fn challenge(answer: ClientAnswer, reason: Reason, needs: &Needs) -> 
 
 /// RFC 9449 section 7.1: what is wrong with the proof that came, where it is what is wrong.
 fn proof_error(reason: Reason, proof: &ProofNeed) -> Option<&'static str> {
-    match reason {
-        Reason::DpopNonce => Some("use_dpop_nonce"),
-        Reason::DpopInvalid => Some("invalid_dpop_proof"),
-        _ if proof.faulty => Some("invalid_dpop_proof"),
-        _ => None,
+    if reason == Reason::DpopNonce {
+        return Some("use_dpop_nonce");
     }
+    let refused = proof.faulty || reason == Reason::DpopInvalid;
+    refused.then_some("invalid_dpop_proof")
 }
 
 // === impl Challenge ===

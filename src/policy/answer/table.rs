@@ -52,11 +52,12 @@ fn expected(scheme: &str, error: &str, reason: Reason) -> Option<String> {
         "-" => String::new(),
         error => format!(", error=\"{error}\""),
     };
-    let more = match reason {
-        ScopeMissing => ", scope=\"a\"",
-        AcrInsufficient | AuthTooOld => ", acr_values=\"phr\"",
-        _ => "",
-    };
+    let mut more = "";
+    if reason == ScopeMissing {
+        more = ", scope=\"a\"";
+    } else if [AcrInsufficient, AuthTooOld].contains(&reason) {
+        more = ", acr_values=\"phr\"";
+    }
     let algorithms = if scheme == "DPoP" { ", algs=\"ES256\"" } else { "" };
     Some(format!("{scheme} realm=\"countersign\"{error}{more}{algorithms}"))
 }
