@@ -90,6 +90,12 @@ impl<'a> Own<'a> {
                 Err(written_twice())
             }
             WritesBy::Never if !element.by().is_empty() => Err(other_workload()),
+            // Configured names are those of several proxies, of which one may have no URI name.
+            WritesBy::Always
+                if self.destination.is_none() && !xfcc.is_json() && any_unsigned(farther) =>
+            {
+                Ok(Beginning::Open)
+            }
             WritesBy::Always => Ok(Beginning::Certain),
             WritesBy::Never | WritesBy::Unknown if xfcc.is_json() || farther.is_empty() => {
                 Ok(Beginning::Certain)
@@ -99,8 +105,9 @@ impl<'a> Own<'a> {
     }
 }
 
-/// P90: the last of these elements is the one that the forwarder `writer` wrote. With `By` it is the only one that
-/// has this name; without, it is the only one.
+/// P90: the last of these elements is the one that the forwarder `writer` wrote. Whether it writes `By` (its certificate as a
+/// server may be another one than it shows here) is not known, so that it must be the only one that can be the forwarder's:
+/// of several, the only one with this name, where none is without a name.
 ///
 /// # Errors
 /// `xfcc_untrusted_hop` where another workload wrote it, or where it is not certain which of several it is,
@@ -112,27 +119,32 @@ pub(super) fn check_written_by(
     farther: &[XfccElement],
 ) -> Result<(), Rejection> {
     let signs = |element: &XfccElement| element.by().iter().any(|by| by == writer.as_str());
-    if element.by().is_empty() {
-        if xfcc.is_json() || farther.is_empty() {
-            return Ok(());
-        }
-        return Err(Reason::XfccUntrustedHop.because(format!(
-            "`{writer}` writes no `By`, and which of several XFCC elements is its own is not certain"
-        )));
-    }
-    if !signs(element) {
+    if !element.by().is_empty() && !signs(element) {
         return Err(Reason::XfccUntrustedHop.because(format!(
             "an XFCC element that `{writer}` should have written has another name in `By`"
         )));
     }
-    if !xfcc.is_json() && farther.iter().any(signs) {
+    if xfcc.is_json() || farther.is_empty() {
+        return Ok(());
+    }
+    if farther.iter().any(signs) {
         return Err(written_twice());
+    }
+    if element.by().is_empty() || any_unsigned(farther) {
+        return Err(Reason::XfccUntrustedHop.because(format!(
+            "which of several XFCC elements `{writer}` wrote is not certain, since one is without `By`"
+        )));
     }
     Ok(())
 }
 
-/// P91: without a certificate, and with nothing outside of the header to compare it with, a URI has to end where the element
-/// does.
+/// Whether one of these elements is without `By`, as a proxy without a URI name writes it.
+fn any_unsigned(elements: &[XfccElement]) -> bool {
+    elements.iter().any(|element| element.by().is_empty())
+}
+
+/// P91: of an element that our proxy wrote about a peer that it does not name outside of the header, a URI ends where the
+/// element does.
 ///
 /// # Errors
 /// `evidence_insufficient`.
@@ -140,8 +152,21 @@ pub(super) fn check_uri_ends(element: &XfccElement) -> Result<(), Rejection> {
     if element.certificate().is_some() || !element.has_open_uri() {
         return Ok(());
     }
+    Err(Reason::EvidenceInsufficient
+        .because("names follow the URI, which can spell them, and no `Cert` is there to tell"))
+}
+
+/// P91: of an element that a forwarder wrote nothing outside of the header tells how far a URI goes. What follows it can be
+/// a part of it, and a space at its end is lost on the way (RFC 9110 section 5.5).
+///
+/// # Errors
+/// `evidence_insufficient`.
+pub(super) fn check_uri_is_whole(xfcc: &Xfcc, element: &XfccElement) -> Result<(), Rejection> {
+    if element.certificate().is_some() || xfcc.is_json() {
+        return Ok(());
+    }
     Err(Reason::EvidenceInsufficient.because(
-        "a forwarder wrote names after the URI and no `Cert`, and one URI can spell all of them: have it write `Cert`, or no `DNS`",
+        "a forwarder wrote no `Cert`, and how far a URI goes is not certain in XFCC as text: have it write `Cert`, or JSON",
     ))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::certificate::Verifier;
 use super::element::{Spoken, check_consistent, contradicts, is_called};
 use super::memory::VerifiedCertificate;
-use super::position::{Beginning, Own, check_uri_ends, check_written_by};
+use super::position::{Beginning, Own, check_uri_ends, check_uri_is_whole, check_written_by};
 use super::{Hop, HopFinding, HopPlace, PeerFacts, PeerIdentity};
 use crate::evidence::{
     PeerEvidence, PeerSource, Presented, PresentedCertificate, PrincipalSource, Xfcc, XfccElement,
@@ -205,7 +205,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         if let Some(writer) = self.forwarders.last() {
             check_written_by(writer, xfcc, element, farther)?;
         }
-        check_uri_ends(element)?;
+        check_uri_is_whole(xfcc, element)?;
         self.verifier.element(element)
     }
 

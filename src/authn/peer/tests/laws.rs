@@ -17,6 +17,7 @@ struct World {
     trust: TrustStore,
     web: Leaf,
     victim: Leaf,
+    gates: [Leaf; 2],
 }
 
 /// Keys are slow to make, and no law is about them.
@@ -28,7 +29,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         "spiffe: prod.example, forwarders: ['spiffe://prod.example/gate/*']",
     )]);
     let (web, victim) = (ca.workload(WEB), ca.workload(VICTIM));
-    World { ca, trust, web, victim }
+    let gates = GATES.map(|gate| ca.workload(gate));
+    World { ca, trust, web, victim, gates }
 });
 
 /// An element that the last proxy appended, with or without the certificate.
@@ -76,7 +78,9 @@ proptest! {
         let hops: Vec<_> = shown_to_them
             .zip(writers())
             .map(|(id, by)| {
-                let leaf = (id == WEB && with_certificate).then_some(&WORLD.web);
+                let own = GATES.iter().position(|gate| *gate == id).map(|at| &WORLD.gates[at]);
+                // Behind a forwarder nothing is known without it.
+                let leaf = Some(own.unwrap_or(&WORLD.web)).filter(|_| with_certificate || by != ME);
                 appended_by(by, id, leaf)
             })
             .collect();

@@ -51,7 +51,7 @@ fn two_dns_names_do_not_make_a_spiffe_id() {
 /// P90: a proxy without a URI name signs nothing, so that the hash of one of several elements is nobody's.
 #[test]
 fn without_by_only_a_single_element_is_certain() {
-    let (_, trust) = prod();
+    let (ca, trust) = prod();
     let own = format!("Hash={HASH};Subject=\"\";URI={WEB}");
     let one = at("gateway.example", &own, WEB).peer(&trust);
     assert_eq!(one.certificate().unwrap().to_hex(), HASH);
@@ -63,7 +63,9 @@ fn without_by_only_a_single_element_is_certain() {
         assert_eq!(at(destination, signed, WEB).reason(&trust), Reason::XfccUntrustedHop);
     }
     // A forwarder is known by its principal, and is trusted not to spell anything.
-    let passed = format!("By={GATE};{own},Hash={OTHER};Subject=\"\";URI={GATE}");
+    let web = ca.workload(WEB);
+    let certified = format!("By={GATE};Cert=\"{}\";URI={WEB}", web.encoded());
+    let passed = format!("{certified},Hash={OTHER};Subject=\"\";URI={GATE}");
     let peer = at("gateway.example", &passed, GATE).peer(&trust);
     assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
     let strict = Shown { least: Some(EvidenceLevel::Hash), ..at("gateway.example", passed, GATE) };
@@ -75,7 +77,7 @@ fn without_by_only_a_single_element_is_certain() {
 fn by_of_an_element_behind_a_forwarder_is_that_forwarder() {
     let (ca, trust) = prod();
     let last = format!("By={ME};Hash={OTHER};Subject=\"\";URI={GATE}");
-    let caller = format!("Hash={HASH};Subject=\"\";URI={WEB}");
+    let caller = format!("Cert=\"{}\";URI={WEB}", ca.workload(WEB).encoded());
     let reason = |behind: String| {
         let shown = at(ME, format!("{behind},{last}"), GATE);
         shown.verify_at(&trust, NOW).rejection().map(Rejection::reason)
@@ -87,22 +89,34 @@ fn by_of_an_element_behind_a_forwarder_is_that_forwarder() {
     assert_eq!(reason(format!("{caller},{caller}")), Some(Reason::XfccUntrustedHop));
     let twice = format!("By={GATE};{caller},By={GATE};Hash={OTHER};URI={VICTIM}");
     assert_eq!(reason(twice), Some(Reason::XfccInconsistent));
-    let forged = format!("Hash={OTHER};URI={VICTIM},By={GATE};{caller}");
+    let forged = format!("By={WEB};Hash={OTHER};URI={VICTIM},By={GATE};{caller}");
     assert_eq!(reason(forged), None, "what the gateway's client wrote has no say");
+    // A gateway with a public certificate wrote the first, and a URI of its client the second.
+    let spelled = format!("Hash={OTHER};Subject=\"\";URI={VICTIM},By={GATE};{caller}");
+    assert_eq!(reason(spelled), Some(Reason::XfccUntrustedHop));
+    // The same at a proxy that does not tell its name.
+    let configured = |xfcc: String| {
+        let shown = Shown { identities: vec![ME.into()], ..Shown::xfcc(xfcc, WEB) };
+        shown.verify_at(&trust, NOW).rejection().map(Rejection::reason)
+    };
+    assert_eq!(configured(format!("By={WEB};{caller},By={ME};{caller}")), None);
+    let unsigned = format!("{caller};DNS=x,By={ME};{caller}");
+    assert_eq!(configured(unsigned), Some(Reason::XfccUntrustedHop));
     // The same where `source.certificate` proves the forwarder.
     let certificate = Some(ca.workload(GATE).encoded());
     let other = Shown { certificate, ..at(ME, format!("By={WEB};{caller}"), GATE) };
     assert_eq!(other.reason(&trust), Reason::XfccUntrustedHop);
 }
 
-/// P91: behind a forwarder nothing tells where a URI ends but the end of the element.
+/// P91: behind a forwarder nothing tells where a URI ends: names after it can be a part of it, and a space at its end is lost
+/// on the way from one proxy to the next.
 #[test]
 fn a_uri_that_can_go_on_is_no_name_without_the_certificate() {
     let (ca, trust) = prod();
     let last = format!("By={ME};Hash={OTHER};Subject=\"\";URI={GATE}");
     let behind = |rest: &str| at(ME, format!("By={GATE};Hash={HASH};{rest},{last}"), GATE);
-    for open in ["DNS=web.example", "Issuer=\"CN=ca\"", "Future=1"] {
-        let shown = behind(&format!("Subject=\"\";URI={WEB};{open}"));
+    for open in ["", ";DNS=web.example", ";Issuer=\"CN=ca\"", ";Future=1"] {
+        let shown = behind(&format!("Subject=\"\";URI={WEB}{open}"));
         assert_eq!(shown.reason(&trust), Reason::EvidenceInsufficient, "{open}");
     }
     let web = ca.workload(WEB);
@@ -114,6 +128,13 @@ fn a_uri_that_can_go_on_is_no_name_without_the_certificate() {
     let own = format!("By={ME};Hash={HASH};Subject=\"\";URI={WEB};DNS=a.example;DNS=b.example");
     let peer = at(ME, own, WEB).peer(&trust);
     assert_eq!((peer.spiffe().unwrap().as_str(), peer.dns()), (WEB, &[][..]));
+    // Where it names no TLS peer, as a waypoint, the URI ends where the element does.
+    let waypoint =
+        |xfcc: String| Shown { without_tls: true, principal: None, ..Shown::xfcc(xfcc, "") };
+    let peer = waypoint(format!("By={ME};URI={WEB}")).peer(&trust);
+    assert_eq!(peer.level(), EvidenceLevel::Asserted);
+    let open = waypoint(format!("By={ME};URI={WEB};DNS=a.example"));
+    assert_eq!(open.reason(&trust), Reason::EvidenceInsufficient);
 }
 
 /// P94: the least evidence counts for the caller and for every forwarder on the way.

@@ -19,6 +19,12 @@ fn sidecar(by: &str, uri: &str) -> String {
     format!("By={by};Hash={HASH};Subject=\"\";URI={uri}")
 }
 
+/// The same with the certificate, as gateways write it.
+fn certified(by: &str, leaf: &Leaf, uri: &str) -> String {
+    let hash = Fingerprint::of(&leaf.der).to_hex();
+    format!("By={by};Hash={hash};Cert=\"{}\";Subject=\"\";URI={uri}", leaf.encoded())
+}
+
 fn prod() -> (Ca, TrustStore) {
     let ca = Ca::root("root");
     let trust = store(&[("prod", &ca, SPEC)]);
@@ -59,7 +65,8 @@ fn the_caller_is_the_nearest_element_that_is_no_forwarder() {
     };
     let peer = at_me(format!("{forged},{genuine}"), WEB).peer(&trust);
     assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
-    let through = format!("{forged},{},{}", sidecar(INGRESS, WEB), sidecar(ME, INGRESS));
+    let behind = certified(INGRESS, &ca.workload(WEB), WEB);
+    let through = format!("{forged},{behind},{}", sidecar(ME, INGRESS));
     let peer = at_me(through, INGRESS).peer(&trust);
     assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
     assert_eq!(peer.forwarders()[0].as_str(), INGRESS);
@@ -128,8 +135,10 @@ fn a_peer_that_has_a_subject_alone_cannot_show_another_ones_certificate() {
 
 #[test]
 fn several_forwarders_are_walked_past_and_forwarders_alone_are_no_caller() {
-    let (_, trust) = prod();
-    let xfcc = [sidecar(EGRESS, WEB), sidecar(INGRESS, EGRESS), sidecar(ME, INGRESS)].join(",");
+    let (ca, trust) = prod();
+    let (web, egress) = (ca.workload(WEB), ca.workload(EGRESS));
+    let behind = [certified(EGRESS, &web, WEB), certified(INGRESS, &egress, EGRESS)].join(",");
+    let xfcc = format!("{behind},{}", sidecar(ME, INGRESS));
     let peer = Shown::xfcc(xfcc, INGRESS).peer(&trust);
     assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
     let forwarders: Vec<_> = peer.forwarders().iter().map(SpiffeId::as_str).collect();
@@ -248,7 +257,7 @@ fn a_name_that_spells_an_element_leaves_two_by_one_proxy() {
     // A name of the caller spells a victim's element at a gateway, whose principal is the gateway.
     for (by, reason) in [
         (format!("By={INGRESS};"), Reason::XfccInconsistent),
-        (String::new(), Reason::XfccUntrustedHop),
+        (String::new(), Reason::XfccInconsistent),
     ] {
         let caller = sidecar(INGRESS, "spiffe://prod.example/ns/evil/sa/x");
         let spelled = format!("{caller},{by}Hash={HASH};URI={VICTIM},{}", sidecar(ME, INGRESS));
@@ -317,6 +326,7 @@ fn pins_need_the_hash_or_the_certificate() {
 fn the_source_certificate_wins_over_the_header() {
     let (ca, trust) = prod();
     let (web, ingress) = (ca.workload(WEB), ca.workload(INGRESS));
+    let behind = certified(INGRESS, &web, WEB);
     let shown = |leaf: &Leaf, xfcc: String| Shown {
         certificate: Some(leaf.encoded()),
         ..Shown::xfcc(xfcc, "")
@@ -330,15 +340,15 @@ fn the_source_certificate_wins_over_the_header() {
     assert_eq!(peer.source(), PeerSource::SourceCertificate);
     let own = format!("Hash={}", Fingerprint::of(&ingress.der).to_hex());
     for xfcc in [
-        format!("{},{own}", sidecar(INGRESS, WEB)),
-        format!("{},{}", sidecar(INGRESS, WEB), account(&ingress, INGRESS)),
-        sidecar(INGRESS, WEB),
+        format!("{},{own}", behind),
+        format!("{},{}", behind, account(&ingress, INGRESS)),
+        behind.clone(),
     ] {
         let peer = shown(&ingress, xfcc).peer(&trust);
-        assert_eq!((peer.spiffe().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Hash));
+        assert_eq!((peer.spiffe().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Leaf));
         assert_eq!(peer.forwarders().iter().map(SpiffeId::as_str).collect::<Vec<_>>(), [INGRESS]);
     }
-    let wrong = format!("{},{}", sidecar(INGRESS, WEB), sidecar(ME, INGRESS));
+    let wrong = format!("{},{}", behind, sidecar(ME, INGRESS));
     assert_eq!(shown(&ingress, wrong).reason(&trust), Reason::XfccInconsistent);
     assert!(matches!(shown(&ingress, own).verify_at(&trust, NOW), Credential::Absent));
     // A forwarder that shows no caller is none itself, whether by a header or without one.
