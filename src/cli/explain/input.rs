@@ -91,7 +91,9 @@ impl Input {
     }
 
     fn vouched(question: Question, from: &'static str) -> Self {
-        let Question { request, subject, now } = question;
+        let Question { mut request, subject, now } = question;
+        // A question has all the headers that there are.
+        request.headers = request.headers.with_shown(Shown::Every);
         let told = Told { from, vouched: true, ..Told::default() };
         let caller = Caller::Vouched(subject);
         Self { view: request, caller, at: now, gaps: Gaps::NONE, told }

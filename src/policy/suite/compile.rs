@@ -23,8 +23,8 @@ use crate::evidence_level::EvidenceLevel;
 use crate::policy::compile::sealed_by;
 use crate::reason::{Reason, Rejection};
 use crate::request::{
-    Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Shown,
-    Target, Text,
+    Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target,
+    Text,
 };
 
 /// The moment of cases that name none: 2026-01-01T00:00:00Z.
@@ -323,8 +323,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn request(&mut self, fixture: &RequestFixture) -> Option<RequestView> {
-        // A question has all the headers that there are.
-        let mut headers = Headers::default().with_shown(Shown::Every);
+        let mut headers = Headers::default();
         let open = |name: &str| !self.sealed.contains(&name.to_ascii_lowercase());
         let own = fixture.headers.iter().flat_map(|entries| &entries.0);
         for (name, value) in own.filter(|(name, _)| open(&name.value)) {
