@@ -19,12 +19,13 @@ use countersign::authn::{self, Memory, NoMemory};
 use countersign::clock::{FixedClock, UnixTime};
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, PeerSources};
+use countersign::evidence_level::EvidenceLevel;
 use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Outcome, Pdp, PdpOptions};
 use countersign::policy::{Answer, Decision};
 use countersign::reason::Reason;
 use countersign::request::{
-    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames,
-    Target,
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView,
+    SealedNames, ServerName, Target,
 };
 use countersign::store::{Store, StoreMemoryOptions, StoreOptions};
 use countersign::trust::{IntrospectionAnswer, Material, TrustStore};
@@ -32,6 +33,8 @@ use serde_json::{Value, json};
 
 #[cfg(test)]
 mod caller;
+#[cfg(test)]
+mod challenges;
 
 use caller::{Key, encode, with};
 
@@ -50,7 +53,8 @@ fn view(method: &str, scheme: &str, host: &str, path: &str, headers: Headers) ->
         headers,
         source: Endpoint::default(),
         destination: Endpoint { principal: Some(SELF.into()), ..Endpoint::default() },
-        sni: None,
+        client: Client::Connection,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: BTreeMap::new(),
@@ -92,7 +96,11 @@ impl House {
         let clock = FixedClock::at(UnixTime::from_secs(NOW));
         let keys = Arc::new(KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher)));
         let options = PdpOptions {
-            peer_sources: PeerSources { xfcc: true, ..PeerSources::default() },
+            peer_sources: PeerSources {
+                xfcc: true,
+                least_evidence: EvidenceLevel::Asserted,
+                ..PeerSources::default()
+            },
             deadline: Duration::from_secs(10),
             memory: MemoryOptions::default(),
         };

@@ -117,22 +117,21 @@ fn the_printed_pins_are_pins() {
 #[test]
 fn the_walk_says_who_is_skipped_who_is_believed_and_who_is_not_reached() {
     let props = props();
-    let (forged, caller) =
-        (hashed(&props.pki.reports, REPORTS), hashed(&props.pki.frontend, FRONTEND));
-    let caller = caller.replace(COUNTERSIGN, ENVOY);
+    let forged = hashed(&props.pki.reports, REPORTS).replace(COUNTERSIGN, REPORTS);
+    let caller = format!("By={ENVOY};Cert=\"{}\"", encoded(&props.pki.frontend));
     let gateway = format!("By={COUNTERSIGN};Cert=\"{}\"", encoded(&props.pki.envoy));
     let xfcc = format!("x-forwarded-client-cert: {forged},{caller},{gateway}\n");
-    let peer = format!("--principal {ENVOY} --destination {COUNTERSIGN}");
+    let peer = format!("--principal {ENVOY} --destination {COUNTERSIGN} --least-evidence hash");
     let run = props.run(&format!("inspect {AT} {peer}"), &xfcc);
     run.shows(
         0,
         &[
             &format!("verified {FRONTEND}"),
-            "evidence hash",
+            "evidence leaf",
             "source xfcc",
             &format!("through {ENVOY}"),
             &format!("XFCC element 3 forwarder skipped, it speaks for the one before it: {ENVOY}"),
-            &format!("XFCC element 2 caller believed, by hash: {FRONTEND}"),
+            &format!("XFCC element 2 caller believed, by leaf: {FRONTEND}"),
             "XFCC element 1 not reached anybody can have written what stands before the caller",
             "XFCC element 1 of 3 (not reached)",
             "certificate none was shown",
@@ -153,6 +152,43 @@ fn the_walk_says_who_is_skipped_who_is_believed_and_who_is_not_reached() {
     assert!(stranger.stdout.starts_with("rejected  xfcc_untrusted_hop: "), "{}", stranger.stdout);
     assert_eq!(stranger.code, 1);
     stranger.shows(1, &["XFCC element 2 not reached the walk ended before it"]);
+    // P94: what a server refuses unless it is told of its proxies.
+    let hash = format!("x-forwarded-client-cert: {}\n", hashed(&props.pki.frontend, FRONTEND));
+    let direct = format!("--principal {FRONTEND} --destination {COUNTERSIGN}");
+    let little = props.run(&format!("inspect {AT} {direct}"), &hash);
+    assert!(little.stdout.starts_with("rejected  evidence_insufficient: "), "{}", little.stdout);
+}
+
+/// P88, P89: the one line of item 0, and what keeps it out is said.
+#[test]
+fn a_spelled_element_is_refused_with_its_cause() {
+    let props = props();
+    let (own, victims) = ("b".repeat(64), "a".repeat(64));
+    let id = "spiffe://prod.example/admin";
+    let xfcc = format!("Hash={own};Subject=\"\";URI=;DNS={id};DNS=x,Hash={victims};URI={id}");
+    let check = json!({ "xfcc": xfcc, "sourcePrincipal": id, "destinationPrincipal": "localhost" });
+    for more in ["", "--least-evidence asserted", "--sources xfcc --least-evidence hash"] {
+        let run = props.run(&format!("inspect {AT} {more}"), check.to_string());
+        assert!(run.stdout.starts_with("rejected  xfcc_malformed: "), "{}", run.stdout);
+        let cause = "`x-forwarded-client-cert` has a `DNS` that is not a DNS name";
+        run.shows(1, &[&format!("malformed xfcc_malformed: {cause}")]);
+    }
+}
+
+/// P95: XFCC as JSON is known by its looks.
+#[test]
+fn json_is_shown_as_text_is() {
+    let props = props();
+    let pem = props.pki.frontend.pem();
+    let hash = props.pki.frontend.fingerprint().to_hex();
+    let xfcc =
+        json!([{ "by": [COUNTERSIGN], "hash": hash, "cert": pem, "uri": [FRONTEND] }]).to_string();
+    let peer = format!("--principal {FRONTEND} --destination {COUNTERSIGN}");
+    let run = props.run(&format!("inspect {AT} {peer}"), &xfcc);
+    run.shows(
+        0,
+        &[&format!("verified {FRONTEND}"), "evidence leaf", "XFCC element 1 of 1 (caller)"],
+    );
 }
 
 #[test]
@@ -179,6 +215,7 @@ fn a_recorded_check_is_read_in_every_form() {
     let props = props();
     let leaf = encoded(&props.pki.frontend);
     let xfcc = hashed(&props.pki.frontend, FRONTEND);
+    let xfcc = xfcc.replace("Subject=\"\"", "Subject=\"CN=frontend\"");
     let short = json!({
         "xfcc": xfcc, "sourceCertificate": leaf, "sourcePrincipal": FRONTEND,
         "destinationPrincipal": COUNTERSIGN,
@@ -229,8 +266,17 @@ fn a_recorded_check_is_read_in_every_form() {
 fn client_cert_is_believed_behind_a_forwarder_only() {
     let props = props();
     let leaf = format!(":{}:", STANDARD.encode(props.pki.frontend.der()));
-    let shown =
-        |principal: &str| json!({ "clientCert": leaf, "sourcePrincipal": principal }).to_string();
+    let shown = |principal: &str| {
+        let mut check = json!({ "clientCert": leaf, "sourcePrincipal": principal });
+        if principal == ENVOY {
+            check["sourceCertificate"] = encoded(&props.pki.envoy).into();
+        }
+        check.to_string()
+    };
+    // P92: a principal alone does not prove the forwarder.
+    let named = json!({ "clientCert": leaf, "sourcePrincipal": ENVOY }).to_string();
+    let run = props.run(&format!("inspect {AT}"), named);
+    assert!(run.stdout.starts_with("rejected  xfcc_untrusted_hop: "), "{}", run.stdout);
     let run = props.run(&format!("inspect {AT}"), shown(ENVOY));
     run.shows(
         0,
@@ -248,7 +294,8 @@ fn client_cert_is_believed_behind_a_forwarder_only() {
     run.shows(1, &["absent no certificate evidence was shown"]);
     let named = json!({ "sourcePrincipal": FRONTEND }).to_string();
     props.run(&format!("inspect {AT}"), &named).shows(1, &[]);
-    let run = props.run(&format!("inspect {AT} --sources xfcc,principal"), &named);
+    let least = "--least-evidence asserted";
+    let run = props.run(&format!("inspect {AT} --sources xfcc,principal {least}"), &named);
     run.shows(
         0,
         &["evidence asserted", &format!("principal caller believed, by asserted: {FRONTEND}")],

@@ -20,6 +20,7 @@ use countersign::authn::{self, Binding, Memory, NoMemory, TokenIdentity};
 use countersign::clock::UnixTime;
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, CompactJws, PeerSources};
+use countersign::evidence_level::EvidenceLevel;
 use countersign::reason::Reason;
 use countersign::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
 use countersign::secret::Fingerprint;
@@ -115,7 +116,11 @@ fn judge(
     }
     let (_, credentials) =
         CredentialHeaders::split(headers, &SealedNames::default(), None, Some(uri.into()));
-    let sources = PeerSources { xfcc: true, ..PeerSources::default() };
+    let sources = PeerSources {
+        xfcc: true,
+        least_evidence: EvidenceLevel::Asserted,
+        ..PeerSources::default()
+    };
     let evidence =
         evidence::collect(&credentials, Some(&SELF.into()), &sources, &trust.token_places());
     let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };

@@ -10,6 +10,7 @@ use countersign::demo::mint::{ISSUER, Issuer, Key};
 use countersign::demo::pki::{FRONTEND, Pki, REPORTS};
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, PeerSources};
+use countersign::evidence_level::EvidenceLevel;
 use countersign::reason::Reason;
 use countersign::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
 use countersign::secret::Fingerprint;
@@ -109,7 +110,11 @@ spec: {{ entries: [{entries}] }}
         let principal = Some(principal.into());
         let (_, credentials) =
             CredentialHeaders::split(headers, &SealedNames::default(), None, principal);
-        let sources = PeerSources { xfcc: true, ..PeerSources::default() };
+        let sources = PeerSources {
+            xfcc: true,
+            least_evidence: EvidenceLevel::Asserted,
+            ..PeerSources::default()
+        };
         let evidence = evidence::collect(&credentials, None, &sources, &trust.token_places());
         let memory = Memory { certificates: &NoMemory, tokens };
         authn::authenticate(&evidence, trust, material, memory, now())

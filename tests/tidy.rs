@@ -40,7 +40,7 @@ const NEVER: [(&str, &str); 5] = [
 ];
 
 /// Words and the rooms that may say them.
-const WORDS: [(&str, &[&str], &str); 7] = [
+const WORDS: [(&str, &[&str], &str); 8] = [
     (
         "CredentialHeaders",
         &["request", "envoy", "pdp", "evidence", "cli"],
@@ -49,6 +49,11 @@ const WORDS: [(&str, &[&str], &str); 7] = [
     (
         "::assertion(",
         &["cli", "authn", "policy"],
+        "identities come from verification, except in tests and explain",
+    ),
+    (
+        "::assertion_beside(",
+        &["authn", "policy"],
         "identities come from verification, except in tests and explain",
     ),
     ("envoy_types", &["envoy", "demo"], "Envoy's types stop at the edge"),

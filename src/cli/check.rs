@@ -3,16 +3,21 @@
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 
-use super::{Exit, sarif};
-use crate::document::{Diagnostic, Severity, any_error};
+use super::{Exit, sarif, style};
+use crate::config::{Config, Overrides};
+use crate::document::{Diagnostic, Severity, SourceFile, Span, any_error};
+use crate::evidence::PeerSources;
 use crate::pdp::Load;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Files, or folders that are searched for `*.yaml` and `*.yml`.
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "config", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// The settings of a server: its documents are checked, and what the settings state about the proxies is said.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// For whom problems are written.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Output,
@@ -31,7 +36,27 @@ enum Output {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    let load = Load::from_paths(&args.paths);
+    let config = args.config.as_deref();
+    let config = config.map(|file| Config::load(Some(file), &Overrides::default())).transpose();
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => return super::serve::refuse_settings(&error),
+    };
+    let mut paths = args.paths.clone();
+    if let Some(config) = &config {
+        paths.extend(config.documents.iter().cloned());
+        say_what_is_believed(&config.listener.peer_sources);
+    }
+    let mut load = Load::from_paths(&paths);
+    let rules = load.snapshot.as_ref().map(|snapshot| snapshot.policies().rules().count());
+    if let (Some(0), Some(path)) = (rules, paths.first()) {
+        let message = "there is no policy: every request would be denied";
+        let place = Span::start_of(&SourceFile::new(path, ""));
+        let problem = Diagnostic::error("no-policies", place, message);
+        load.problems.push(
+            problem.help("check policies together with what they need: `countersign check FOLDER`"),
+        );
+    }
     let (problems, files) = (&load.problems, load.files);
     let written = match args.output {
         Output::Human => {
@@ -47,6 +72,16 @@ pub(super) fn run(args: &Args) -> Exit {
         Ok(()) => Exit::Ok,
         // Whoever asked does not know of the problems, if there are any.
         Err(_) => Exit::Failure,
+    }
+}
+
+/// P94: what the settings state about the proxies, which no document shows and nothing here can check.
+fn say_what_is_believed(sources: &PeerSources) {
+    if sources.rely_on_proxies() {
+        style::hint(format_args!(
+            "`listener.peerSources.leastEvidence: {}` states that every proxy that asks, and every forwarder, verifies client certificates against exactly the pinned authorities; where one does not, any certificate passes for any SPIFFE ID",
+            sources.least_evidence
+        ));
     }
 }
 
@@ -98,7 +133,6 @@ pub(super) fn counted(count: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::{SourceFile, Span};
 
     fn problems() -> Vec<Diagnostic> {
         let file = SourceFile::new("p.yaml", "a: 1\nbb: 2\n");

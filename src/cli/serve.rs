@@ -13,6 +13,7 @@ use super::{Exit, style};
 use crate::app::{Bound, StartError};
 use crate::config::{Config, ConfigError, ListenerOverrides, LogOverrides, Overrides};
 use crate::envoy::Stop;
+use crate::evidence::PeerSources;
 use crate::telemetry::{self, LogLevel};
 
 /// Arguments of `serve`. Each overrides the environment, which overrides the file.
@@ -67,7 +68,7 @@ pub(super) fn run(args: &Args) -> Exit {
     }
 }
 
-fn refuse_settings(error: &ConfigError) -> Exit {
+pub(super) fn refuse_settings(error: &ConfigError) -> Exit {
     match error.diagnostic() {
         Some(diagnostic) => style::diagnostics(std::slice::from_ref(diagnostic)),
         None => style::error(error),
@@ -80,6 +81,7 @@ async fn serve(config: &Config, log_level: LogLevel) -> Exit {
         Ok(bound) => bound,
         Err(error) => return refuse_start(&error),
     };
+    say_what_is_believed(&config.listener.peer_sources);
     if let Ok(address) = bound.address() {
         tracing::info!(%address, "ready");
     }
@@ -116,6 +118,19 @@ async fn serve(config: &Config, log_level: LogLevel) -> Exit {
             tracing::warn!("stopped at once by a second signal: what was begun is cut, audit records may be lost");
             Exit::Failure
         }
+    }
+}
+
+/// P94: the one statement about the proxies that nothing here can check.
+fn say_what_is_believed(sources: &PeerSources) {
+    let least_evidence = sources.least_evidence.as_str();
+    if sources.rely_on_proxies() {
+        tracing::warn!(
+            least_evidence,
+            "peers count by the proxy's word: every proxy that asks here has to verify client certificates against exactly the pinned authorities"
+        );
+    } else {
+        tracing::info!(least_evidence, "peers count by a certificate that is verified here");
     }
 }
 

@@ -117,3 +117,28 @@ fn records_for_the_collector_need_one() {
     let error = audit("").unwrap_err().to_string();
     assert!(error.contains("`audit.otlp` sends records to `otlp.endpoint`"), "{error}");
 }
+
+/// P92, P94: what states something about the proxies has to be asked for in its own words.
+#[test]
+fn statements_about_proxies_are_explicit() {
+    use crate::evidence::PrincipalSource;
+    use crate::evidence_level::EvidenceLevel;
+    let sources = |text: &str| {
+        let settings = format!("documents: [a]\nlistener:\n  peerSources: {{ {text} }}\n");
+        load(&settings).map(|config| config.pdp.peer_sources)
+    };
+    let off = sources("xfcc: true").unwrap();
+    assert_eq!((off.principal, off.least_evidence), (PrincipalSource::Off, EvidenceLevel::Leaf));
+    assert_eq!(sources("principal: false").unwrap().principal, PrincipalSource::Off);
+    assert_eq!(sources("principal: off").unwrap().principal, PrincipalSource::Off);
+    let stated = sources("principal: uriSanRequired, leastEvidence: asserted").unwrap();
+    assert_eq!(stated.principal, PrincipalSource::UriSanRequired);
+    assert_eq!(stated.least_evidence, EvidenceLevel::Asserted);
+    let error = sources("principal: true").unwrap_err().to_string();
+    for part in ["countersign.yaml:3:", "principal: uriSanRequired", "san_type: URI"] {
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+    let error = sources("principal: uri").unwrap_err().to_string();
+    assert!(error.contains("`off` or `uriSanRequired`"), "{error}");
+    assert!(sources("leastEvidence: none").is_err());
+}

@@ -54,7 +54,7 @@ pub use spanned::Spanned;
 pub use suggest::closest;
 pub use token_issuer::{
     BindingFloor, DiscoverySpec, DpopSpec, IssuerProfile, KeysSpec, SharedSecretSpec,
-    TokenIssuerSpec, TokenPlaceSpec, TokenUse,
+    TELL_KINDS_APART, TokenIssuerSpec, TokenKind, TokenPlaceSpec, TokenUse,
 };
 pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,

@@ -4,36 +4,58 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
 
 use super::Presented;
 use super::certificate::PresentedCertificate;
 use super::client_cert;
 use super::xfcc::Xfcc;
+use crate::evidence_level::EvidenceLevel;
 use crate::limits::MAX_CERTIFICATE_BYTES;
 use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, Text};
 
 /// Which places of peer evidence are believed. All are off unless configured.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PeerSources {
-    /// `source.certificate`: the leaf that Envoy itself verified. Wins over every header.
+    /// `source.certificate`: the leaf that Envoy itself saw in the handshake. Wins over every header, and what the nearest
+    /// XFCC element says must agree with it.
     pub source_certificate: bool,
-    /// The `x-forwarded-client-cert` header.
+    /// The `x-forwarded-client-cert` header, whose last element the proxy itself writes (`SANITIZE_SET` or
+    /// `APPEND_FORWARD`). Under `FORWARD_ONLY` and `ALWAYS_FORWARD_ONLY` the caller writes all of it: leave it off there.
     pub xfcc: bool,
     /// Whether XFCC counts where the proxy names no TLS peer (`source.principal` is empty), as behind an Istio ambient
     /// waypoint. Anybody who reaches such a proxy can then write the header, unless the proxy removes it.
     pub xfcc_without_tls: bool,
-    /// The `client-cert` and `client-cert-chain` headers (RFC 9440), where a trusted forwarder is the TLS peer.
+    /// The `client-cert` and `client-cert-chain` headers (RFC 9440), where `source.certificate` or XFCC proves that a trusted
+    /// forwarder has sent them.
     pub client_cert: bool,
     /// Whether they count where the proxy names no TLS peer, as behind a load balancer on a trusted network.
     pub client_cert_without_tls: bool,
-    /// `source.principal`, where nothing else is shown: the proxy's word for the name in a certificate. Envoy fills it
-    /// with the first URI, else with a DNS name or the subject, and does not say which.
-    pub principal: bool,
-    /// Names of the proxies that ask here, beside the one that each check tells (`destination.principal`): the nearest
-    /// XFCC element must be written for one of them.
+    /// Whether `source.principal` is an identity where nothing else is shown. Envoy fills it with the first URI, else with a
+    /// DNS name or the subject, and does not say which.
+    pub principal: PrincipalSource,
+    /// The least evidence that counts, of the caller and of every forwarder on the way; less is `evidence_insufficient` for
+    /// every rule. Below `leaf` a peer is worth what the proxy verified: `hash` and `asserted` state that every proxy that
+    /// asks here, and every forwarder, verifies client certificates against exactly the authorities pinned in the trust
+    /// domains (`VERIFY_TRUST_CHAIN`, never `ACCEPT_UNTRUSTED`).
+    pub least_evidence: EvidenceLevel,
+    /// Names of the proxies that ask here, where a check does not tell them (`destination.principal`), or beside the one
+    /// that it tells: the nearest XFCC element must be written by one of them.
     pub identities: Vec<String>,
+}
+
+/// Whether `source.principal` is an identity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+pub enum PrincipalSource {
+    /// It is not: a DNS name can spell a SPIFFE ID.
+    #[default]
+    Off,
+    /// It is, where it is a SPIFFE ID. This states that the proxy accepts only certificates with a URI name
+    /// (`match_typed_subject_alt_names` with `san_type: URI`), so that the principal is always one.
+    UriSanRequired,
 }
 
 /// A place of peer evidence.
@@ -61,9 +83,13 @@ pub struct PeerEvidence {
     /// The direct TLS peer as the proxy names it: text, not an identity (P46). Empty is absent.
     pub principal: Option<Text>,
     /// Whether `principal` may be an identity where there is nothing better.
-    pub principal_believed: bool,
-    /// The proxy's own names: as it tells it, then as configured. Empty where neither is known.
-    pub proxy: Box<[Text]>,
+    pub principal_believed: PrincipalSource,
+    /// The proxy's own name as it tells it: its first URI, else a DNS name or the subject. Empty is absent.
+    pub destination: Option<Text>,
+    /// Its other names, as configured.
+    pub identities: Box<[Text]>,
+    /// The least evidence that counts.
+    pub least: EvidenceLevel,
     /// Whether XFCC counts where there is no `principal`.
     pub xfcc_without_tls: bool,
     /// Whether `client-cert` does.
@@ -72,6 +98,67 @@ pub struct PeerEvidence {
 
 /// Longest `source.certificate`: base64 makes 4 bytes of 3, and escaping every one of them would treble that.
 const MAX_ENCODED_BYTES: usize = 4 * MAX_CERTIFICATE_BYTES;
+
+// === impl PeerSources ===
+
+impl Default for PeerSources {
+    fn default() -> Self {
+        Self {
+            source_certificate: false,
+            xfcc: false,
+            xfcc_without_tls: false,
+            client_cert: false,
+            client_cert_without_tls: false,
+            principal: PrincipalSource::Off,
+            least_evidence: EvidenceLevel::Leaf,
+            identities: Vec::new(),
+        }
+    }
+}
+
+impl PeerSources {
+    /// Whether peers count whose certificate is never seen here: the proxies' verification is all there is then.
+    #[must_use]
+    pub fn rely_on_proxies(&self) -> bool {
+        self.least_evidence < EvidenceLevel::Leaf
+    }
+}
+
+// === impl PrincipalSource ===
+
+impl<'de> Deserialize<'de> for PrincipalSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PrincipalWord)
+    }
+}
+
+/// Reads the word, and the `false` of earlier settings.
+struct PrincipalWord;
+
+impl Visitor<'_> for PrincipalWord {
+    type Value = PrincipalSource;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`off` or `uriSanRequired`")
+    }
+
+    fn visit_bool<E: de::Error>(self, on: bool) -> Result<PrincipalSource, E> {
+        if on {
+            return Err(E::custom(
+                "`principal: true` does not say of which kind the name is, and a DNS name can spell a SPIFFE ID: where the proxy accepts only certificates with a URI name (`match_typed_subject_alt_names` with `san_type: URI`), write `principal: uriSanRequired`",
+            ));
+        }
+        Ok(PrincipalSource::Off)
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<PrincipalSource, E> {
+        match word {
+            "off" => Ok(PrincipalSource::Off),
+            "uriSanRequired" => Ok(PrincipalSource::UriSanRequired),
+            _ => Err(E::custom("expected `off` or `uriSanRequired`")),
+        }
+    }
+}
 
 // === impl PeerSource ===
 
@@ -105,14 +192,15 @@ impl PeerEvidence {
         sources: &PeerSources,
     ) -> Self {
         let text = |text: Option<&Text>| text.filter(|text| !text.is_empty()).cloned();
-        let configured = sources.identities.iter().map(|name| name.as_str().into());
         Self {
             source_certificate: when(sources.source_certificate, || source(credentials)),
             xfcc: when(sources.xfcc, || xfcc(credentials)),
             client_cert: when(sources.client_cert, || client_cert::read(credentials)),
             principal: text(credentials.source_principal()),
-            proxy: text(destination_principal).into_iter().chain(configured).collect(),
+            destination: text(destination_principal),
+            identities: sources.identities.iter().map(|name| name.as_str().into()).collect(),
             principal_believed: sources.principal,
+            least: sources.least_evidence,
             xfcc_without_tls: sources.xfcc_without_tls,
             client_cert_without_tls: sources.client_cert_without_tls,
         }
@@ -174,7 +262,8 @@ mod tests {
         xfcc_without_tls: false,
         client_cert: true,
         client_cert_without_tls: false,
-        principal: true,
+        principal: PrincipalSource::UriSanRequired,
+        least_evidence: EvidenceLevel::Asserted,
         identities: Vec::new(),
     };
 
@@ -237,7 +326,7 @@ mod tests {
             PeerEvidence::collect(&credentials(&[b""], Some("")), Some(&Text::default()), &ALL);
         assert_eq!(evidence.xfcc, Presented::Absent);
         assert_eq!(evidence.source_certificate, Presented::Absent);
-        assert!(evidence.proxy.is_empty());
+        assert!(evidence.destination.is_none() && evidence.identities.is_empty());
         let huge = "a".repeat(200 * 1024);
         let evidence = PeerEvidence::collect(&credentials(&[], Some(&huge)), None, &ALL);
         let Presented::Malformed(rejection) = evidence.source_certificate else { panic!() };

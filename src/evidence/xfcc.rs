@@ -1,18 +1,24 @@
-//! The `x-forwarded-client-cert` header, read strictly by the grammar in which Envoy writes it. Nothing here decides
+//! The `x-forwarded-client-cert` header, read strictly in the two forms in which Envoy writes it. Nothing here decides
 //! which element is believed.
 //!
-//! Envoy puts `Cert`, `Chain` and `Subject` in double quotes and nothing else. The quoted subject is RFC 2253 text, in
-//! which a backslash always comes with the character it escapes: `\"` does not end the value, and `\\"` does. `By`,
-//! `URI` and `DNS` are written as they are in the certificate, without quotes and without escapes, so that a hostile
-//! name can spell another key or a whole element (P83); only those who know the certificate or the proxy's word
-//! (`authn`) can tell.
+//! Which bytes the owner of a certificate can choose decides how far a header goes. In text, Envoy puts `Cert`, `Chain`,
+//! `Subject` and `Issuer` in double quotes, the first two URL-encoded, the others as RFC 2253 text. `By`, `URI` and `DNS`
+//! are written as they are in the certificate, without quotes and without escapes, so that a hostile name can spell
+//! another pair or a whole element (P83), and under `APPEND_FORWARD` the caller writes everything before Envoy's own
+//! element. Therefore every value of every element has to be what its kind can be, pairs have to be in Envoy's order, and
+//! a quoted text has to be one that Envoy can have quoted (P88, P89): a header that breaks any of it is malformed as a whole.
+//! What is left open then (where an element begins, how far a name goes) only those can tell who know the proxy's name
+//! and its word for the TLS peer (`authn`).
+//!
+//! JSON (Envoy 1.40) escapes every name, so that elements and names begin and end where they seem to.
+
+mod json;
+mod text;
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
-
 use super::certificate::PresentedCertificate;
-use super::peer::PeerSource;
+use super::names::{is_dns_name, is_uri};
 use crate::limits::{MAX_SUBJECT_ALT_NAMES, MAX_XFCC_BYTES, MAX_XFCC_ELEMENTS};
 use crate::reason::{Reason, Rejection};
 use crate::request::Text;
@@ -23,6 +29,7 @@ use crate::secret::Fingerprint;
 pub struct Xfcc {
     elements: Vec<XfccElement>,
     unknown_keys: usize,
+    is_json: bool,
 }
 
 /// What one proxy wrote about the certificate that it was shown.
@@ -33,34 +40,9 @@ pub struct XfccElement {
     certificate: Option<PresentedCertificate>,
     subject: Option<String>,
     uris: Vec<String>,
+    denies_uris: bool,
     dns: Vec<String>,
-}
-
-/// One `key=value`, with the quotes gone and the escapes still there.
-struct Pair<'a> {
-    key: &'a str,
-    value: &'a str,
-    quoted: bool,
-}
-
-/// What has been read of one element. A key that may stand once is remembered even where its value is empty.
-#[derive(Default)]
-struct Draft<'a> {
-    element: XfccElement,
-    hash: Option<&'a str>,
-    cert: Option<&'a str>,
-    chain: Option<&'a str>,
-    unknown_keys: usize,
-}
-
-/// The keys that are understood, as Envoy writes them.
-const KEYS: [&str; 7] = ["By", "Hash", "Cert", "Chain", "Subject", "URI", "DNS"];
-
-/// What comes after a value.
-enum Next {
-    Pair,
-    Element,
-    End,
+    has_open_uri: bool,
 }
 
 // === impl Xfcc ===
@@ -68,6 +50,9 @@ enum Next {
 impl Xfcc {
     /// Reads a whole header. An error anywhere condemns all of it: an element that swallowed another must not leave a
     /// readable rest (P84).
+    ///
+    /// A header that begins with `[` is JSON and nothing else: no pair of the text form begins so. Envoy appends in the form
+    /// that the header has, so that under `APPEND_FORWARD` the caller chooses it.
     ///
     /// # Errors
     /// `xfcc_malformed` where the text does not follow the grammar or is over a limit.
@@ -79,19 +64,10 @@ impl Xfcc {
         if has_control(text) {
             return Err(malformed("has a control character"));
         }
-        let mut xfcc = Self::default();
-        let mut rest = text.trim_matches([' ', '\t']);
-        if rest.is_empty() {
-            return Ok(xfcc);
-        }
-        loop {
-            if xfcc.elements.len() == MAX_XFCC_ELEMENTS {
-                return Err(malformed(format!("more than {MAX_XFCC_ELEMENTS} elements")));
-            }
-            let more = xfcc.element(whole, &mut rest)?;
-            if !more {
-                return Ok(xfcc);
-            }
+        match text.trim_start_matches(' ').as_bytes().first() {
+            None => Ok(Self::default()),
+            Some(b'[') => json::read(text),
+            Some(_) => text::read(whole),
         }
     }
 
@@ -107,21 +83,19 @@ impl Xfcc {
         self.unknown_keys
     }
 
-    /// Reads one element off `rest`; whether another one follows.
-    fn element(&mut self, whole: &Text, rest: &mut &str) -> Result<bool, Rejection> {
-        let mut draft = Draft::default();
-        let more = loop {
-            let (pair, next) = read_pair(rest)?;
-            draft.add(&pair)?;
-            match next {
-                Next::Pair => {}
-                Next::Element => break true,
-                Next::End => break false,
-            }
-        };
-        self.unknown_keys = self.unknown_keys.saturating_add(draft.unknown_keys);
-        self.elements.push(draft.finish(whole)?);
-        Ok(more)
+    /// Whether it is JSON, in which no name can spell an element.
+    #[must_use]
+    pub const fn is_json(&self) -> bool {
+        self.is_json
+    }
+
+    /// Adds an element.
+    fn push(&mut self, element: XfccElement) -> Result<(), Rejection> {
+        if self.elements.len() == MAX_XFCC_ELEMENTS {
+            return Err(malformed(format!("more than {MAX_XFCC_ELEMENTS} elements")));
+        }
+        self.elements.push(element);
+        Ok(())
     }
 }
 
@@ -158,90 +132,64 @@ impl XfccElement {
         &self.uris
     }
 
-    /// The DNS names of the certificate, in order.
+    /// Whether it says that the certificate has no URI name (`URI=`).
+    #[must_use]
+    pub const fn denies_uris(&self) -> bool {
+        self.denies_uris
+    }
+
+    /// The DNS names of the certificate, in order. A name that Envoy did not escape can spell several.
     #[must_use]
     pub fn dns(&self) -> &[String] {
         &self.dns
     }
-}
 
-// === impl Draft ===
-
-impl<'a> Draft<'a> {
-    fn add(&mut self, pair: &Pair<'a>) -> Result<(), Rejection> {
-        let known = KEYS.iter().find(|known| known.eq_ignore_ascii_case(pair.key));
-        match known.copied().unwrap_or_default() {
-            "By" => repeat(&mut self.element.by, pair),
-            "URI" => repeat(&mut self.element.uris, pair),
-            "DNS" => repeat(&mut self.element.dns, pair),
-            "Hash" => once(&mut self.hash, pair.value, "Hash"),
-            "Cert" => once(&mut self.cert, pair.value, "Cert"),
-            "Chain" => once(&mut self.chain, pair.value, "Chain"),
-            "Subject" => once(&mut self.element.subject, pair.value.to_owned(), "Subject"),
-            _ => {
-                self.unknown_keys = self.unknown_keys.saturating_add(1);
-                Ok(())
-            }
-        }
-    }
-
-    fn finish(self, whole: &Text) -> Result<XfccElement, Rejection> {
-        let filled = |value: Option<&'a str>| value.filter(|value| !value.is_empty());
-        let hash = filled(self.hash).map(parse_hash).transpose()?;
-        let (cert, chain) = (filled(self.cert), filled(self.chain));
-        let certificate = PresentedCertificate::url_encoded(
-            PeerSource::Xfcc,
-            cert.map(|cert| whole.within(cert)),
-            chain.map(|chain| whole.within(chain)),
-        );
-        Ok(XfccElement { hash, certificate, ..self.element })
+    /// Whether something follows the URI that a longer URI can spell: `URI=spiffe://a/b;DNS=c` is what Envoy writes of one
+    /// URI and a DNS name, and of the one URI `spiffe://a/b;DNS=c` (P91).
+    #[must_use]
+    pub const fn has_open_uri(&self) -> bool {
+        self.has_open_uri
     }
 }
 
-/// Takes one pair and the separator after it off `rest`.
-fn read_pair<'a>(rest: &mut &'a str) -> Result<(Pair<'a>, Next), Rejection> {
-    let (key, after) = rest
-        .bytes()
-        .position(|b| matches!(b, b'=' | b';' | b',' | b'"'))
-        .and_then(|at| rest.split_at_checked(at))
-        .and_then(|(key, after)| Some((key, after.strip_prefix('=')?)))
-        .ok_or_else(|| malformed("has a part that is not `key=value`"))?;
-    let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    if key.is_empty() || !key.bytes().all(is_name) {
-        return Err(malformed("has a key that is not a word"));
+/// Adds a name of the certificate or of the proxy, which has to be one of its kind (P89).
+fn add_name(list: &mut Vec<String>, kind: &str, name: &str) -> Result<(), Rejection> {
+    if list.len() == MAX_SUBJECT_ALT_NAMES {
+        return Err(malformed(format!("has `{kind}` more than {MAX_SUBJECT_ALT_NAMES} times")));
     }
-    let (value, quoted, after) = match after.strip_prefix('"') {
-        Some(inside) => {
-            let (value, after) = read_quoted(inside)?;
-            (value, true, after)
-        }
-        None => {
-            let end = memchr2(b';', b',', after.as_bytes()).unwrap_or(after.len());
-            let (value, after) = after.split_at_checked(end).unwrap_or((after, ""));
-            (value.trim_end_matches([' ', '\t']), false, after)
-        }
+    let is_name = match kind {
+        "DNS" => is_dns_name(name),
+        // Envoy does not escape what ends a value or an element, so that nothing that has it is certain to be one URI.
+        _ => is_uri(name) && !name.contains([',', ';']),
     };
-    if !quoted && value.contains('"') {
-        return Err(malformed("has a quote inside an unquoted value"));
+    if !is_name {
+        let noun = if kind == "DNS" { "a DNS name" } else { "a URI" };
+        return Err(malformed(format!("has a `{kind}` that is not {noun}")));
     }
-    let next = read_separator(after, rest)?;
-    Ok((Pair { key, value, quoted }, next))
+    list.push(name.to_owned());
+    Ok(())
 }
 
-/// The text up to the closing quote, and what comes after it. A backslash takes the next character with it.
-fn read_quoted(inside: &str) -> Result<(&str, &str), Rejection> {
-    let mut from = 0;
-    while let Some(found) = memchr2(b'"', b'\\', inside.as_bytes().get(from..).unwrap_or_default())
-    {
-        let at = from.saturating_add(found);
-        if let Some((value, after)) = inside.split_at_checked(at)
-            && let Some(after) = after.strip_prefix('"')
-        {
-            return Ok((value, after));
+/// Whether it is a distinguished name as Envoy writes it: RFC 2253 section 2.4, in which a backslash comes with what it
+/// escapes, and `"` `;` `<` `>` never come without one. Any text that goes on over the end of a pair has one of these.
+fn is_distinguished_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' | b';' | b'<' | b'>' => return false,
+            b'\\' => match bytes.next() {
+                Some(b',' | b'+' | b'"' | b'\\' | b'<' | b'>' | b';' | b'#' | b'=' | b' ') => {}
+                Some(high) if high.is_ascii_hexdigit() => {
+                    if !bytes.next().is_some_and(|low| low.is_ascii_hexdigit()) {
+                        return false;
+                    }
+                }
+                Some(_) | None => return false,
+            },
+            _ => {}
         }
-        from = at.saturating_add(2);
     }
-    Err(malformed("has a quote that is not closed"))
+    !has_control(text)
 }
 
 /// Whether there is a control character in it.
@@ -250,51 +198,6 @@ fn has_control(text: &str) -> bool {
     let plain = |b: u8| (b' '..=b'~').contains(&b);
     let all_plain = text.as_bytes().iter().fold(true, |all, b| all & plain(*b));
     !all_plain && text.contains(char::is_control)
-}
-
-/// What `after` goes on with; `rest` is moved behind the separator. White space may stand around the comma, where an
-/// intermediary joined two header lines (RFC 9110 section 5.3).
-fn read_separator<'a>(after: &'a str, rest: &mut &'a str) -> Result<Next, Rejection> {
-    if let Some(pairs) = after.strip_prefix(';') {
-        *rest = pairs;
-        return Ok(Next::Pair);
-    }
-    let after = after.trim_start_matches([' ', '\t']);
-    if let Some(elements) = after.strip_prefix(',') {
-        *rest = elements.trim_start_matches([' ', '\t']);
-        return Ok(Next::Element);
-    }
-    if after.is_empty() { Ok(Next::End) } else { Err(malformed("has text after a closing quote")) }
-}
-
-fn once<T>(slot: &mut Option<T>, value: T, key: &str) -> Result<(), Rejection> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(malformed(format!("has `{key}` twice in one element"))),
-    }
-}
-
-fn repeat(list: &mut Vec<String>, pair: &Pair<'_>) -> Result<(), Rejection> {
-    if pair.value.is_empty() {
-        // Envoy writes `URI=` for a certificate without URI names.
-        return Ok(());
-    }
-    if list.len() == MAX_SUBJECT_ALT_NAMES {
-        return Err(malformed(format!(
-            "has `{}` more than {MAX_SUBJECT_ALT_NAMES} times",
-            pair.key
-        )));
-    }
-    list.push(unescaped(pair).into_owned());
-    Ok(())
-}
-
-fn unescaped<'a>(pair: &Pair<'a>) -> Cow<'a, str> {
-    if pair.quoted && pair.value.contains('\\') {
-        Cow::Owned(pair.value.replace("\\\"", "\""))
-    } else {
-        Cow::Borrowed(pair.value)
-    }
 }
 
 fn parse_hash(text: &str) -> Result<Fingerprint, Rejection> {

@@ -3,6 +3,8 @@
 //!
 //! Every check is matched by name, so that a new one cannot be left out of what `explain` tells.
 
+use std::collections::BTreeSet;
+
 use super::DecisionRequest;
 use super::check::Check;
 use super::condition::Operand;
@@ -70,6 +72,8 @@ impl<'a> Asked<'a> {
             Check::During => rule.during.iter().map(ToString::to_string).collect(),
             Check::Source => rule.source.iter().map(ToString::to_string).collect(),
             Check::Destination => rule.destination.iter().map(ToString::to_string).collect(),
+            Check::ServerName => rule.sni.iter().map(ToString::to_string).collect(),
+            Check::HostIsServerName => vec![String::from("the request's host")],
             Check::ContextExtension(name) => {
                 let own = rule.context_extensions.iter().filter(|(own, _)| **own == *name);
                 own.map(|(_, value)| value.to_string()).collect()
@@ -82,6 +86,7 @@ impl<'a> Asked<'a> {
             Check::PeerDns => texts(peer.map(|peer| &*peer.dns)),
             Check::PeerUri => texts(peer.map(|peer| &*peer.uris)),
             Check::PeerEmail => texts(peer.map(|peer| &*peer.emails)),
+            Check::PeerIp => texts(peer.map(|peer| &*peer.ips)),
             Check::PeerSubject => texts(peer.map(|peer| &*peer.subjects)),
             Check::PeerEvidence(level) => vec![level.to_string()],
             Check::TokenBinding(binding) => vec![String::from(bound_as(binding))],
@@ -126,20 +131,32 @@ impl<'a> Asked<'a> {
         };
         match self.check {
             Check::Source => {
-                let address = request.source.address.map(|address| address.ip().to_string());
-                one("source", Sight::open(address))
+                one("client.address", Sight::open(request.client_ip().map(|ip| ip.to_string())))
             }
             Check::During => one("now", Sight::open(Some(moment(self.question.now)))),
             Check::Destination => {
                 let address = request.destination.address.map(|address| address.ip().to_string());
                 one("destination", Sight::open(address))
             }
+            Check::ServerName => one("connection.sni", Sight::open(request.sni.name())),
+            Check::HostIsServerName => {
+                let host = request.target.as_ref().ok().map(|target| target.host.as_str());
+                let mut found = one("connection.sni", Sight::open(request.sni.name()));
+                found.extend(one("request.host", Sight::open(host)));
+                found
+            }
             Check::ContextExtension(name) => {
                 let value = request.context_extensions.get(name).cloned();
                 one(&format!("context.{name}"), Sight::open(value))
             }
             Check::Header(own) => {
-                one(&format!("header {}", own.name), lines(&request.headers, &own.name))
+                // Of a name that upstreams may read as the same one, the value is looked at as well.
+                let name = &*own.name;
+                let spelled = request.headers.spellings(name).map(|(own, _)| own);
+                let names: BTreeSet<&str> = spelled.filter(|own| *own != name).collect();
+                let names = std::iter::once(name).chain(names);
+                let fact = |own| one(&format!("header {own}"), lines(&request.headers, own));
+                names.flat_map(fact).collect()
             }
             Check::Query(own) => {
                 let query = request.target.as_ref().ok().and_then(|t| t.query.as_deref());
@@ -147,7 +164,8 @@ impl<'a> Asked<'a> {
             }
             Check::PeerPresent => one("peer", Sight::open(peer.map(named))),
             Check::PeerTrustDomain(_) => {
-                one("peer.trustDomain", Sight::open(peer.map(PeerIdentity::trust_domain)))
+                let names = peer.map(|peer| peer.trust_domains().collect::<Vec<_>>().join(", "));
+                one("peer.trustDomain", Sight::open(names))
             }
             Check::PeerSpiffe => {
                 let id = peer.and_then(PeerIdentity::spiffe).map(ToString::to_string);
@@ -156,6 +174,7 @@ impl<'a> Asked<'a> {
             Check::PeerDns => one("peer.dns", list(peer.map(PeerIdentity::dns))),
             Check::PeerUri => one("peer.uris", list(peer.map(PeerIdentity::uris))),
             Check::PeerEmail => one("peer.emails", list(peer.map(PeerIdentity::emails))),
+            Check::PeerIp => one("peer.ips", list(peer.map(PeerIdentity::ips))),
             Check::PeerSubject => {
                 one("peer.subject", Sight::open(peer.and_then(PeerIdentity::subject)))
             }

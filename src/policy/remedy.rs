@@ -25,7 +25,13 @@ fn sentence(asked: &Asked<'_>) -> String {
     match asked.check() {
         Check::During => format!("the rule counts {}", wanted.plain()),
         Check::Destination => format!("the connection has to go to {}", wanted.one_of()),
-        Check::Source => format!("the connection has to come from {}", wanted.one_of()),
+        Check::Source => format!("the client has to be in {}", wanted.one_of()),
+        Check::ServerName => {
+            format!("the client's TLS handshake has to name {}{}", wanted.one_of(), but(asked))
+        }
+        Check::HostIsServerName => {
+            format!("the client's TLS handshake has to name {}{}", wanted.plain(), but(asked))
+        }
         Check::ContextExtension(name) => {
             format!("the route has to have the context extension `{name}` with {}", wanted.one_of())
         }
@@ -45,6 +51,9 @@ fn sentence(asked: &Asked<'_>) -> String {
         Check::PeerDns => format!("a DNS name of the peer has to match {}", wanted.one_of()),
         Check::PeerUri => format!("a URI of the peer has to be {}", wanted.one_of()),
         Check::PeerEmail => format!("an e-mail address of the peer has to be {}", wanted.one_of()),
+        Check::PeerIp => {
+            format!("an IP address of the peer's certificate has to be in {}", wanted.one_of())
+        }
         Check::PeerSubject => format!("the peer's subject has to be {}", wanted.one_of()),
         Check::PeerEvidence(level) => {
             format!("the proxy has to pass on more of the certificate: `{level}`{}", but(asked))

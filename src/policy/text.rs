@@ -26,6 +26,30 @@ pub(super) enum ValuesTest {
     Exists(bool),
 }
 
+/// Which of the names that some reader takes for one name are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// The name as rules write it.
+    Exact,
+    /// All of them.
+    Every,
+    /// All but that one.
+    Others,
+}
+
+// === impl Reading ===
+
+impl Reading {
+    /// Whether a name is read that is spelled as rules write it, or another way.
+    pub(super) const fn takes(self, exact: bool) -> bool {
+        match self {
+            Self::Exact => exact,
+            Self::Every => true,
+            Self::Others => !exact,
+        }
+    }
+}
+
 // === impl TextMatcher, as words ===
 
 impl fmt::Display for TextMatcher {
@@ -56,6 +80,22 @@ impl fmt::Display for ValuesTest {
 // === impl ValuesTest ===
 
 impl ValuesTest {
+    /// Whether it holds in every reading of a request that has the name in other spellings as well (`spelled`). Where the
+    /// readings disagree it cannot be told what the upstream sees (P131, P132).
+    pub(super) fn holds_in_every<T: AsRef<str>, V: Iterator<Item = Option<T>>>(
+        &self,
+        spelled: bool,
+        read: impl Fn(Reading) -> (bool, V),
+    ) -> Truth {
+        let holds = |reading| {
+            let (sent, values) = read(reading);
+            self.holds(sent, values)
+        };
+        let exact = holds(Reading::Exact);
+        let same = !spelled || [Reading::Every, Reading::Others].map(holds) == [exact; 2];
+        if same { exact } else { Truth::Unknown }
+    }
+
     /// Whether it holds for something that was `sent` or not, and has these values; `None` for one that cannot be read.
     pub(super) fn holds<T: AsRef<str>>(
         &self,

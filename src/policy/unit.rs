@@ -1,9 +1,12 @@
 //! One policy, compiled: what a reload keeps where neither its text nor anything that it depends on has changed.
 
-use super::compile::{Target, Use};
+use std::sync::Arc;
+
+use super::compile::Use;
 use super::index::HostAnswer;
 use super::lint::Due;
 use super::rule::Rule;
+use super::target::PolicyTarget;
 use crate::document::{Movable, Place};
 use crate::secret::Fingerprint;
 
@@ -12,7 +15,7 @@ use crate::secret::Fingerprint;
 pub(super) struct Unit {
     pub(super) name: Box<str>,
     pub(super) name_at: Place,
-    pub(super) target: Target,
+    pub(super) target: Arc<PolicyTarget>,
     pub(super) rules: Box<[Rule]>,
     /// Where the names of the rules are.
     pub(super) rules_at: Box<[Place]>,

@@ -71,6 +71,9 @@ pub(crate) fn patient() -> (&'static str, String) {
 pub(crate) fn istio_sidecar() -> Option<Props> {
     let mut props = props()?;
     props.envoy_changes.extend(ISTIO_SIDECAR.to_vec());
+    // Envoy verifies, and countersign has to be told.
+    props.files =
+        vec![crate::listeners::settings("xfcc: true }", "xfcc: true, leastEvidence: hash }")];
     let orders = include_str!("../../src/demo/documents/orders.yaml");
     props.files.push(("policies/orders.yaml", orders.replace("evidence: leaf", "evidence: hash")));
     Some(props)

@@ -111,7 +111,7 @@ async fn unknown_keys_and_repeated_names_do_not_hide_the_caller() {
         let folder = Folder::temporary().unwrap();
         let mut stage = envoy::raise(props, &folder).await;
         let (pki, tokens) = (Arc::clone(&stage.pki), stage.tokens.clone());
-        let xfcc = "Issuer=\"CN=a, \\\"b\\\"\";New=1;By=spiffe://a/b;By=x;URI=spiffe://c/d;URI=;DNS=e;DNS=f";
+        let xfcc = "By=spiffe://a/b;By=x:y;URI=spiffe://c/d;URI=e:f;DNS=e;DNS=f;Issuer=\"CN=a\\, \\\"b\\\"\";New=1";
         let request = Request::get(HOST, "/v1/orders")
             .bearer(&tokens.bearer)
             .header("x-forwarded-client-cert", xfcc);
@@ -192,7 +192,8 @@ async fn a_name_that_spells_another_element_is_nobody() {
                 let (_, record) = envoy::ask(&mut stage, Some(&hostile), &request).await;
                 assert_eq!(record.decision(), Some("deny"), "{name}: {}", record.as_json());
                 let because = record.reason().unwrap_or_default();
-                let of_the_name = ["spiffe_invalid", "xfcc_malformed", "xfcc_untrusted_hop"];
+                let of_the_name =
+                    ["spiffe_invalid", "xfcc_malformed", "xfcc_untrusted_hop", "xfcc_inconsistent"];
                 assert!(of_the_name.contains(&because), "{name}: {}", record.as_json());
                 assert_eq!(record.as_json().pointer("/peer"), None, "{name} is nobody");
             }

@@ -11,27 +11,29 @@ use countersign::demo::client::Client;
 use countersign::demo::envoy::{Bootstrap, Envoy};
 use countersign::demo::http1::{Request, Response};
 use countersign::demo::mint::{Issuer, Tokens};
-use countersign::demo::pki::{COUNTERSIGN, ENVOY, FRONTEND, HOST, Identity};
+use countersign::demo::pki::{COUNTERSIGN, ENVOY, FRONTEND, HOST, Identity, Usage};
 use countersign::demo::server::{Addresses, Server};
 use countersign::demo::upstream::{Received, Upstream};
 use countersign::demo::{Folder, Pki};
+use rcgen::SanType;
 
 use crate::envoy;
 use crate::listeners::settings;
 
-const SIDECAR: &str = include_str!("../../envoy/istio/generated/sidecar.yaml");
-const INGRESS_GATEWAY: &str = include_str!("../../envoy/istio/generated/ingress-gateway.yaml");
+pub(crate) const SIDECAR: &str = include_str!("../../envoy/istio/generated/sidecar.yaml");
+pub(crate) const INGRESS_GATEWAY: &str =
+    include_str!("../../envoy/istio/generated/ingress-gateway.yaml");
 const WAYPOINT: &str = include_str!("../../envoy/istio/generated/waypoint.yaml");
-const GATEWAY: &str = include_str!("../../envoy/gateway/generated/gateway.yaml");
+pub(crate) const GATEWAY: &str = include_str!("../../envoy/gateway/generated/gateway.yaml");
 
 /// Another workload's name as a caller could write it.
 const FORGED: &str = "Hash=0000000000000000000000000000000000000000000000000000000000000000;URI=spiffe://prod.example/ns/web/sa/frontend";
 
 /// A mesh of one Envoy, with countersign behind mutual TLS as the set-ups say.
-struct Mesh {
-    pki: Arc<Pki>,
-    tokens: Tokens,
-    upstream: Upstream,
+pub(crate) struct Mesh {
+    pub(crate) pki: Arc<Pki>,
+    pub(crate) tokens: Tokens,
+    pub(crate) upstream: Upstream,
     audit: AuditTail,
     folder: Folder,
     envoy: Envoy,
@@ -41,6 +43,17 @@ struct Mesh {
 impl Mesh {
     /// Envoy with `template`; countersign believes `sources` and asks for `evidence`.
     async fn raise(template: &str, sources: &str, evidence: &str) -> Option<Self> {
+        Self::vary(template, &[], sources, evidence, false).await
+    }
+
+    /// The same with `changes` to the template. A `public` Envoy shows a certificate with a DNS name alone.
+    pub(crate) async fn vary(
+        template: &str,
+        changes: &[(&'static str, &'static str)],
+        sources: &str,
+        evidence: &str,
+        public: bool,
+    ) -> Option<Self> {
         let binary = envoy::find()?;
         let now = SystemClock.now();
         let pki = Arc::new(Pki::new(now).unwrap());
@@ -48,6 +61,11 @@ impl Mesh {
         let tokens = issuer.tokens(&pki).unwrap();
         let folder = Folder::temporary().unwrap();
         pki.write(&folder).unwrap();
+        if public {
+            let names = vec![SanType::DnsName(HOST.try_into().unwrap())];
+            let shown = pki.ca().issue("envoy", names, Usage::Both, now).unwrap();
+            shown.write(&folder, "envoy").unwrap();
+        }
         folder.write("keys/corp.jwks.json", issuer.key_set().unwrap()).unwrap();
         let upstream = Upstream::start().await.unwrap();
         let addresses = Addresses::free().await.unwrap();
@@ -55,7 +73,7 @@ impl Mesh {
         let tls = "127.0.0.1:${PORT}\n  tls:\n    certificate: tls/countersign.pem\n    key: tls/countersign.key\n    clientAuthorities: ca/prod.pem";
         let text = text.replace(
             "127.0.0.1:${PORT}",
-            &format!("{tls}\n    clients: {{ spiffe: [\"{ENVOY}\"] }}"),
+            &format!("{tls}\n    clients: {{ spiffe: [\"{ENVOY}\"], dns: [\"{HOST}\"] }}"),
         );
         let orders = include_str!("../../src/demo/documents/orders.yaml");
         let orders = orders.replace("evidence: leaf", &format!("evidence: {evidence}"));
@@ -67,12 +85,20 @@ impl Mesh {
         let bootstrap = bootstrap.set("SERVICE_PORT", upstream.address().port());
         // All tests at once on a small machine can keep an unoptimised countersign waiting.
         let bootstrap = bootstrap.vary(" timeout: 0.25s\n", " timeout: 5s\n");
+        let vary = |bootstrap: Bootstrap, (from, to): &(&'static str, &'static str)| {
+            bootstrap.vary(from, to)
+        };
+        let bootstrap = changes.iter().fold(bootstrap, vary);
         let envoy = Envoy::start(&binary, &bootstrap, &folder).await.unwrap();
         let audit = AuditTail::new(folder.join("audit.jsonl"));
         Some(Self { pki, tokens, upstream, audit, folder, envoy, server })
     }
 
-    async fn ask(&mut self, identity: &Identity, request: &Request) -> (Response, AuditRecord) {
+    pub(crate) async fn ask(
+        &mut self,
+        identity: &Identity,
+        request: &Request,
+    ) -> (Response, AuditRecord) {
         let client =
             Client::new(self.envoy.listener(), self.pki.ca().der(), Some(identity)).unwrap();
         let answer = client.send(request).await.unwrap();
@@ -153,7 +179,10 @@ fn filled(template: &str, folder: &Folder) -> Bootstrap {
 /// P30, P69: By, Hash, Subject and URI, appended to what the caller wrote, and no certificate.
 #[tokio::test]
 async fn behind_an_istio_sidecar() {
-    let Some(mut mesh) = Mesh::raise(SIDECAR, "{ xfcc: true }", "hash").await else { return };
+    let Some(mut mesh) = Mesh::raise(SIDECAR, "{ xfcc: true, leastEvidence: hash }", "hash").await
+    else {
+        return;
+    };
     mesh.plays("hash").await;
     assert_eq!(mesh.bound().await, (200, None), "the hash is enough for a bound token");
     mesh.closes(503).await;
@@ -173,7 +202,7 @@ async fn behind_an_istio_ingress_gateway() {
 /// P47, P69: a name alone: enough to tell workloads apart, not enough for a bound token.
 #[tokio::test]
 async fn behind_an_istio_waypoint() {
-    let sources = "{ xfcc: true, xfccWithoutTls: true }";
+    let sources = "{ xfcc: true, xfccWithoutTls: true, leastEvidence: asserted }";
     let Some(mut mesh) = Mesh::raise(WAYPOINT, sources, "asserted").await else { return };
     mesh.plays("asserted").await;
     assert_eq!(mesh.bound().await, (401, Some("binding_unavailable".to_owned())));
@@ -183,7 +212,11 @@ async fn behind_an_istio_waypoint() {
 /// P47: where the waypoint's word is not asked for by name, there is no peer.
 #[tokio::test]
 async fn a_waypoint_is_not_believed_unless_asked_for() {
-    let Some(mut mesh) = Mesh::raise(WAYPOINT, "{ xfcc: true }", "asserted").await else { return };
+    let Some(mut mesh) =
+        Mesh::raise(WAYPOINT, "{ xfcc: true, leastEvidence: asserted }", "asserted").await
+    else {
+        return;
+    };
     let (request, pki) = (mesh.list(), Arc::clone(&mesh.pki));
     let (answer, record) = mesh.ask(&pki.frontend, &request).await;
     assert_eq!(answer.status, 403, "{}", record.as_json());
@@ -203,6 +236,47 @@ async fn behind_envoy_gateway() {
         line.contains("\"by_filter_name\":null") && !line.contains("\"decision_id\":null"),
         "{log}"
     );
+    mesh.closes(403).await;
+}
+
+/// P120: Envoy Gateway ignores the port of a host where it routes, and not the dots at its end: those are of another team's route.
+#[tokio::test]
+async fn behind_envoy_gateway_no_other_team_is_asked_in_the_name_of_a_host() {
+    let route = GATEWAY
+        .find("                    - name: service\n                      domains:")
+        .unwrap();
+    let (start, rest) = GATEWAY.split_at(route);
+    let end = rest.find("\n  clusters:").unwrap();
+    let (host, after) = rest.split_at(end);
+    let one = host.replace("[\"*\"]", &format!("[{HOST}]"));
+    let other = host.replace("- name: service", "- name: other-team").replace(
+        "route: { cluster: service }",
+        "direct_response: { status: 418, body: { inline_string: other } }",
+    );
+    let template = format!("{start}{one}\n{other}{after}");
+    let Some(mut mesh) = Mesh::raise(&template, "{ xfcc: true }", "full").await else { return };
+    let client =
+        Client::new(mesh.envoy.listener(), mesh.pki.ca().der(), Some(&mesh.pki.frontend)).unwrap();
+    for host in [
+        "orders.example.com.",
+        "orders.example.com..",
+        "orders.example.com.:8443",
+        "orders.example.com:8443",
+        "orders.example.com:443",
+        "orders.example.com:9999",
+        "orders.example.com:0443",
+        "x.orders.example.com",
+        "evil.example",
+        "[::1]",
+    ] {
+        let request = Request::get(host, "/v1/orders").bearer(&mesh.tokens.bearer);
+        let status = client.send(&request).await.map_or(0, |answer| answer.status);
+        assert!(matches!(status, 0 | 400 | 403), "{host}: {status}");
+    }
+    assert_eq!(mesh.upstream.requests(), 0);
+    let request = Request::get("Orders.Example.Com", "/v1/orders").bearer(&mesh.tokens.bearer);
+    assert_eq!(client.send(&request).await.unwrap().status, 200);
+    while mesh.audit.next().await.expect("the last one is recorded").decision() != Some("allow") {}
     mesh.closes(403).await;
 }
 

@@ -10,6 +10,7 @@ use rcgen::SanType;
 use serde_json::{Value, json};
 
 use crate::envoy::{self, ISTIO_SIDECAR};
+use crate::listeners::settings;
 
 /// Orders by identity-bound tokens, one order by certificate-bound ones.
 const RULES: &str = r#"apiVersion: countersign.dev/v1alpha1
@@ -95,7 +96,8 @@ async fn a_stolen_token_is_of_no_use_to_another_workload() {
 /// P69: with the hash alone, as in a default Istio mesh.
 #[tokio::test]
 async fn a_stolen_token_is_of_no_use_where_only_a_hash_is_shown() {
-    let Some(props) = props(&ISTIO_SIDECAR) else { return };
+    let Some(mut props) = props(&ISTIO_SIDECAR) else { return };
+    props.files[0] = settings("xfcc: true }", "xfcc: true, leastEvidence: hash }");
     drill(&props).await;
 }
 
@@ -106,7 +108,7 @@ async fn a_bound_token_is_refused_where_only_a_name_is_shown() {
     let (name, text) = FILES[0];
     let asserted = text.replace(
         "{ sourceCertificate: true, xfcc: true }",
-        "{ sourceCertificate: false, xfcc: false, principal: true }",
+        "{ principal: uriSanRequired, leastEvidence: asserted }",
     );
     props.files = vec![
         (name, format!("{asserted}deadline: 5s\n")),

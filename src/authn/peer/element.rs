@@ -20,6 +20,29 @@ pub(super) struct Spoken {
     pub(super) envoy_subject: Option<Arc<str>>,
 }
 
+// === impl Spoken ===
+
+impl Spoken {
+    /// Whether Envoy would call the owner of this certificate `principal`: it takes the first URI, else the first DNS name,
+    /// else the subject. A subject whose text is not certain is nobody's: it could be anybody's.
+    pub(super) fn is_called(&self, principal: &str) -> bool {
+        is_called(principal, &self.facts, self.envoy_subject.as_deref()) == Some(true)
+    }
+}
+
+/// Whether Envoy would call the owner of these facts `principal`; nothing where that is not certain.
+pub(super) fn is_called(
+    principal: &str,
+    facts: &PeerFacts,
+    envoy_subject: Option<&str>,
+) -> Option<bool> {
+    match (facts.uris.first(), facts.dns.first()) {
+        (Some(uri), _) => Some(uri == principal),
+        (None, Some(name)) => Some(name.eq_ignore_ascii_case(principal)),
+        (None, None) => envoy_subject.map(|subject| subject == principal),
+    }
+}
+
 // === impl Verifier ===
 
 impl Verifier<'_> {
@@ -30,8 +53,7 @@ impl Verifier<'_> {
     /// `evidence_insufficient` where they name nobody.
     pub(super) fn element(&self, element: &XfccElement) -> Result<Spoken, Rejection> {
         let Some(presented) = element.certificate() else {
-            let (facts, level) =
-                self.named(element.uris(), element.dns(), element.hash().copied())?;
+            let (facts, level) = self.named(element.uris(), element.hash().copied())?;
             return Ok(Spoken { facts: Arc::new(facts), level, envoy_subject: None });
         };
         let verified = self.certificate(presented)?;
@@ -47,26 +69,22 @@ impl Verifier<'_> {
     /// # Errors
     /// `evidence_insufficient` where it is anything else, and whatever is wrong with the ID.
     pub(super) fn principal(&self, name: &str) -> Result<PeerIdentity, Rejection> {
-        let (facts, level) = self.named(&[name.to_owned()], &[], None)?;
+        let (facts, level) = self.named(&[name.to_owned()], None)?;
         let (facts, source) = (Arc::new(facts), PeerSource::Principal);
         Ok(PeerIdentity { facts, level, source, forwarders: Vec::new() })
     }
 
     /// The proxy's word for a SPIFFE ID. Names of any other kind are not enough: without the certificate nothing says
-    /// which authority stands behind them.
+    /// which authority stands behind them, nor which of the DNS names in the header it has (P91).
     fn named(
         &self,
         uris: &[String],
-        dns: &[String],
         hash: Option<Fingerprint>,
     ) -> Result<(PeerFacts, EvidenceLevel), Rejection> {
         let Some(id) = names::spiffe_id(uris)? else {
             return Err(Reason::EvidenceInsufficient
                 .because("neither a certificate nor a SPIFFE ID is shown"));
         };
-        if !dns.iter().all(|name| names::is_dns_name(name)) {
-            return Err(Reason::XfccMalformed.because("`DNS` is not a DNS name"));
-        }
         let domain = self.trust.domain_of(&id).ok_or_else(|| unknown_domain(id.trust_domain()))?;
         let pins = &domain.leaf().pins;
         if !pins.is_empty() && !hash.is_some_and(|hash| pins.contains(&Pin::Certificate(hash))) {
@@ -76,7 +94,6 @@ impl Verifier<'_> {
         let level = if hash.is_some() { EvidenceLevel::Hash } else { EvidenceLevel::Asserted };
         let facts = PeerFacts {
             spiffe: Some(id),
-            dns: dns.iter().map(|name| name.to_ascii_lowercase()).collect(),
             uris: uris.to_vec(),
             certificate: hash,
             ..PeerFacts::of(domain.name())
@@ -86,20 +103,22 @@ impl Verifier<'_> {
     }
 }
 
-/// P34, P83: everything that the element says beside the certificate must be in the certificate. Some proxies write only
-/// the first of several names, so that missing ones are no contradiction.
-fn check_consistent(
+/// P34, P83, P93: what the element says beside the certificate is what the certificate says. Envoy writes every URI, and
+/// early versions the first one; it writes every DNS name or none.
+///
+/// # Errors
+/// `xfcc_inconsistent`, with the key that contradicts.
+pub(super) fn check_consistent(
     element: &XfccElement,
     verified: &VerifiedCertificate,
 ) -> Result<(), Rejection> {
     let facts = &verified.facts;
-    let has_dns = |name: &String| facts.dns.iter().any(|own| own.eq_ignore_ascii_case(name));
     let contradiction =
         if element.hash().is_some_and(|hash| Some(hash) != facts.certificate.as_ref()) {
             "Hash"
-        } else if !element.uris().iter().all(|uri| facts.uris.contains(uri)) {
+        } else if !has_uris(element, &facts.uris) {
             "URI"
-        } else if !element.dns().iter().all(has_dns) {
+        } else if !has_dns(element.dns(), &facts.dns) {
             "DNS"
         } else if element
             .subject()
@@ -110,6 +129,23 @@ fn check_consistent(
         } else {
             return Ok(());
         };
-    Err(Reason::XfccInconsistent
-        .because(format!("`{contradiction}` is not that of the certificate")))
+    Err(contradicts(contradiction))
+}
+
+/// What is said where `key` of an element is not that of the certificate.
+pub(super) fn contradicts(key: &str) -> Rejection {
+    Reason::XfccInconsistent.because(format!("`{key}` is not that of the certificate"))
+}
+
+fn has_uris(element: &XfccElement, own: &[String]) -> bool {
+    match element.uris() {
+        [] => own.is_empty() || !element.denies_uris(),
+        [first] => own.first() == Some(first),
+        said => said == own,
+    }
+}
+
+fn has_dns(said: &[String], own: &[String]) -> bool {
+    let same = |(said, own): (&String, &String)| said.eq_ignore_ascii_case(own);
+    said.is_empty() || (said.len() == own.len() && said.iter().zip(own).all(same))
 }

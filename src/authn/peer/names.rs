@@ -1,9 +1,12 @@
 //! The names in a certificate: read completely or refused (RFC 5280 section 4.2.1.6, X509-SVID section 2).
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-use crate::limits::{MAX_HOST_BYTES, MAX_SUBJECT_ALT_NAMES};
+pub(super) use crate::evidence::{is_dns_name, is_uri};
+use crate::limits::MAX_SUBJECT_ALT_NAMES;
 use crate::reason::{Reason, Rejection};
 use crate::spiffe::SpiffeId;
 
@@ -15,6 +18,7 @@ pub(super) struct Names {
     pub(super) dns: Vec<String>,
     pub(super) uris: Vec<String>,
     pub(super) emails: Vec<String>,
+    pub(super) ips: Vec<IpAddr>,
 }
 
 // === impl Names ===
@@ -50,7 +54,9 @@ impl Names {
             GeneralName::RFC822Name(text) if is_email(text) => {
                 self.emails.push((*text).to_owned());
             }
-            GeneralName::IPAddress(bytes) if matches!(bytes.len(), 4 | 16) => {}
+            GeneralName::IPAddress(bytes) => {
+                self.ips.push(ip_address(bytes).map_err(refused)?);
+            }
             // No rule can ask for these, so that they cannot mislead one.
             GeneralName::OtherName(..)
             | GeneralName::X400Address(_)
@@ -62,12 +68,24 @@ impl Names {
             GeneralName::RFC822Name(_) => {
                 return Err(refused("have an e-mail address that is not one"));
             }
-            GeneralName::IPAddress(_) => {
-                return Err(refused("have an address that is neither of 4 nor of 16 bytes"));
-            }
             GeneralName::Invalid(..) => return Err(refused("have one that cannot be read")),
         }
         Ok(())
+    }
+}
+
+/// RFC 5280 section 4.2.1.6: four bytes or sixteen. An IPv4 address in the clothes of IPv6 would pass by constraints and rules
+/// on IPv4 addresses.
+fn ip_address(bytes: &[u8]) -> Result<IpAddr, &'static str> {
+    if let Ok(octets) = <[u8; 4]>::try_from(bytes) {
+        return Ok(Ipv4Addr::from(octets).into());
+    }
+    let octets = <[u8; 16]>::try_from(bytes)
+        .map_err(|_| "have an address that is neither of 4 nor of 16 bytes")?;
+    let address = Ipv6Addr::from(octets);
+    match address.to_ipv4_mapped() {
+        None => Ok(address.into()),
+        Some(_) => Err("have an IPv4 address that is mapped into IPv6"),
     }
 }
 
@@ -94,31 +112,6 @@ pub(super) fn spiffe_id(uris: &[String]) -> Result<Option<SpiffeId>, Rejection> 
     Ok(Some(id))
 }
 
-/// A host name in the preferred syntax (RFC 1123 section 2.1) with `_`, possibly behind a wildcard label.
-pub(super) fn is_dns_name(text: &str) -> bool {
-    let host = text.strip_prefix("*.").unwrap_or(text);
-    let is_label = |label: &str| {
-        let bytes = label.as_bytes();
-        !bytes.is_empty()
-            && bytes.len() <= 63
-            && bytes.first() != Some(&b'-')
-            && bytes.last() != Some(&b'-')
-            && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
-    text.len() <= MAX_HOST_BYTES && host.split('.').all(is_label)
-}
-
-/// A scheme, a colon and visible ASCII without quotes and brackets (RFC 3986 sections 2 and 3.1). P38: no NUL, no
-/// control character, no space.
-fn is_uri(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once(':') else { return false };
-    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
-    scheme.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
-        && scheme.bytes().all(inner)
-        && !rest.is_empty()
-        && rest.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\'))
-}
-
 /// A local part and a host (RFC 5280 section 4.2.1.6), both visible ASCII.
 fn is_email(text: &str) -> bool {
     let Some((local, host)) = text.rsplit_once('@') else { return false };
@@ -138,34 +131,37 @@ mod tests {
 
     /// P38: NUL, control characters and what a matcher could misread are not names.
     #[test]
-    fn names_are_what_their_kind_has_to_be() {
-        for (text, dns, uri, email) in [
-            ("good.example", true, false, false),
-            ("*.good.example", true, false, false),
-            ("_sip.good.example", true, false, false),
-            ("a.*.example", false, false, false),
-            ("good.example\0.evil", false, false, false),
-            ("good.example.", false, false, false),
-            ("-a.example", false, false, false),
-            ("", false, false, false),
-            ("spiffe://a.example/b", false, true, false),
-            ("urn:a:b", false, true, false),
-            ("spiffe://a.example/b\0", false, false, false),
-            ("spiffe://a.example/b\n", false, false, false),
-            ("spiffe://a.example/é", false, false, false),
-            ("https://a.example/ b", false, false, false),
-            ("https://a.example/\"", false, false, false),
-            ("1https://a.example", false, false, false),
-            ("you@a.example", false, false, true),
-            ("you@*.example", false, false, false),
-            ("you\0@a.example", false, false, false),
-            ("@a.example", false, false, false),
+    fn an_address_is_a_local_part_and_a_host() {
+        for (text, email) in [
+            ("you@a.example", true),
+            ("good.example", false),
+            ("you@*.example", false),
+            ("you\0@a.example", false),
+            ("@a.example", false),
         ] {
-            let found = (is_dns_name(text), is_uri(text), is_email(text));
-            assert_eq!(found, (dns, uri, email), "{text:?}");
+            assert_eq!(is_email(text), email, "{text:?}");
         }
-        assert!(!is_dns_name(&"a.".repeat(200)));
-        assert!(!is_dns_name(&"a".repeat(64)));
+    }
+
+    /// P106: an IPv4 address has one form, and an odd number of bytes is no address.
+    #[test]
+    fn addresses_have_four_bytes_or_sixteen_and_one_form() {
+        let read = |bytes: &[u8]| ip_address(bytes).map(|address| address.to_string()).ok();
+        let mapped = [&[0; 10][..], &[0xff, 0xff, 10, 0, 0, 7]].concat();
+        let documented = [&[0x20, 1, 0xd, 0xb8][..], &[0; 11], &[7]].concat();
+        for (bytes, expected) in [
+            (&[10, 0, 0, 7][..], Some("10.0.0.7")),
+            (&documented, Some("2001:db8::7")),
+            (&mapped, None),
+            (&[], None),
+            (&[10, 0, 0], None),
+            (&[10, 0, 0, 7, 0], None),
+            (&[10, 0, 0, 0, 255, 0, 0, 0], None),
+            (&[0; 15], None),
+            (&[0; 17], None),
+        ] {
+            assert_eq!(read(bytes).as_deref(), expected, "{bytes:?}");
+        }
     }
 
     /// P45: exactly one URI, in the strict grammar, with a path.

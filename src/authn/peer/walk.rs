@@ -4,16 +4,15 @@
 use std::sync::Arc;
 
 use super::certificate::Verifier;
-use super::element::Spoken;
+use super::element::{Spoken, check_consistent, contradicts, is_called};
 use super::memory::VerifiedCertificate;
+use super::position::{Beginning, Own, check_uri_ends, check_uri_is_whole, check_written_by};
 use super::{Hop, HopFinding, HopPlace, PeerFacts, PeerIdentity};
 use crate::evidence::{
-    PeerEvidence, PeerSource, Presented, PresentedCertificate, Xfcc, XfccElement,
+    PeerEvidence, PeerSource, Presented, PresentedCertificate, PrincipalSource, Xfcc, XfccElement,
 };
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::{Reason, Rejection};
-use crate::request::Text;
-use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
 use crate::trust::TrustStore;
 
@@ -29,286 +28,316 @@ pub(super) fn caller(
     verifier: &Verifier<'_>,
     trace: &mut impl FnMut(Hop<'_>),
 ) -> Result<Option<PeerIdentity>, Rejection> {
-    let (xfcc, client_cert) = (readable(&evidence.xfcc)?, readable(&evidence.client_cert)?);
-    let headers = xfcc.is_some() || client_cert.is_some();
-    let mut direct = None;
-    if let Some(leaf) = readable(&evidence.source_certificate)? {
-        let chain = xfcc.and_then(|xfcc| xfcc.elements().last()).and_then(XfccElement::certificate);
-        let completed = chain.and_then(|chain| leaf.completed_by(chain));
-        let presented = completed.as_ref().unwrap_or(leaf);
-        let verified = certificate(presented, HopPlace::SourceCertificate, verifier, trace)?;
-        let level = level(presented);
-        let mut tell = |finding| trace(Hop { place: HopPlace::SourceCertificate, finding });
-        if !headers || !is_forwarder(&verified.facts, verifier.trust) {
-            tell(HopFinding::Caller(&verified.facts, level));
-            return Ok(Some(presented_identity(presented, &verified, Vec::new())));
+    Walk { evidence, verifier, trace, forwarders: Vec::new() }.caller()
+}
+
+/// One walk.
+struct Walk<'a, 'v, F> {
+    evidence: &'a PeerEvidence,
+    verifier: &'a Verifier<'v>,
+    trace: &'a mut F,
+    /// Those that were passed, nearest first.
+    forwarders: Vec<SpiffeId>,
+}
+
+/// What a step of the walk comes to.
+enum Step {
+    /// The caller, or that there is none.
+    Ends(Option<PeerIdentity>),
+    /// It was a forwarder; the walk goes on with so many elements of XFCC.
+    Goes(usize),
+}
+
+impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
+    fn caller(mut self) -> Result<Option<PeerIdentity>, Rejection> {
+        let evidence = self.evidence;
+        let leaf = readable(&evidence.source_certificate)?;
+        let (xfcc, client_cert) = (readable(&evidence.xfcc)?, readable(&evidence.client_cert)?);
+        let step = match (leaf, xfcc) {
+            (Some(leaf), xfcc) => self.proven(leaf, xfcc)?,
+            (None, Some(xfcc)) => self.told(xfcc)?,
+            (None, None) if client_cert.is_some() => self.unproven_forwarder()?,
+            (None, None) => Step::Ends(self.principal()?),
+        };
+        let left = match step {
+            Step::Ends(peer) => return Ok(peer),
+            Step::Goes(left) => left,
+        };
+        if let Some(xfcc) = xfcc
+            && let Some(peer) = self.behind(xfcc, left)?
+        {
+            return Ok(Some(peer));
         }
-        tell(HopFinding::Forwarder(&verified.facts, level));
-        direct = Some(Arc::clone(&verified.facts));
+        // Forwarders speak for callers and are none themselves: a caller without a certificate behind them is nobody yet.
+        let Some(presented) = client_cert else { return Ok(None) };
+        let verified = self.certificate(presented, HopPlace::ClientCert)?;
+        let level = level(presented);
+        self.enough(level, HopPlace::ClientCert)?;
+        self.tell(HopPlace::ClientCert, HopFinding::Caller(&verified.facts, level));
+        Ok(Some(self.identity(verified.facts.clone(), level, presented.source())))
     }
-    if !headers {
-        let principal = evidence.principal.as_deref().filter(|_| evidence.principal_believed);
-        return principal.map(|name| named(name, verifier, trace)).transpose();
-    }
-    let direct = direct_peer(evidence, direct, xfcc.is_some())?;
-    let mut forwarders: Vec<SpiffeId> = direct.spiffe().into_iter().collect();
-    match xfcc {
-        Some(xfcc) => {
-            let mut at = 0;
-            let peer = walk(xfcc, &direct, evidence, verifier, &mut forwarders, &mut at, trace);
-            let peer = peer.inspect_err(|why| {
-                trace(Hop { place: HopPlace::Element(at), finding: HopFinding::Refused(why) })
-            })?;
-            if peer.is_some() {
-                return Ok(peer);
+
+    /// The TLS peer by the certificate that Envoy itself saw. What our proxy says of it in XFCC must agree (P93).
+    fn proven(
+        &mut self,
+        leaf: &PresentedCertificate,
+        xfcc: Option<&Xfcc>,
+    ) -> Result<Step, Rejection> {
+        let place = HopPlace::SourceCertificate;
+        let elements = xfcc.map(Xfcc::elements).unwrap_or_default();
+        let nearest = elements.split_last();
+        let shown = nearest.and_then(|(element, _)| element.certificate());
+        let is_same = shown.map(|shown| shown.is_of(leaf)).transpose();
+        let is_same = is_same.map_err(|why| self.refused_at(elements.len(), why))?;
+        let completed = shown.filter(|_| is_same == Some(true));
+        let completed = completed.and_then(|shown| leaf.completed_by(shown));
+        let presented = completed.as_ref().unwrap_or(leaf);
+        let verified = self.certificate(presented, place)?;
+        let level = level(presented);
+        self.check_principal(&verified)?;
+        self.enough(level, place)?;
+        let forwarder = is_forwarder(&verified.facts, self.verifier.trust);
+        let mut left = elements.len();
+        let mut repeated = false;
+        if let Some((element, farther)) = nearest {
+            let is_of_peer = is_same == Some(true)
+                || element
+                    .hash()
+                    .is_some_and(|hash| Some(hash) == verified.facts.certificate.as_ref())
+                || verified.facts.spiffe.as_ref().is_some_and(|id| element.uris() == [id.as_str()]);
+            let own = Own::of(self.evidence);
+            if !forwarder || own.wrote(element, is_of_peer) {
+                check_account(own, xfcc, element, farther, is_same, &verified)
+                    .map_err(|why| self.refused_at(elements.len(), why))?;
+                left = farther.len();
+                repeated = true;
             }
         }
-        None => direct.check_forwarder(verifier.trust)?,
+        if !forwarder {
+            self.tell(place, HopFinding::Caller(&verified.facts, level));
+            let peer = self.identity(verified.facts.clone(), level, presented.source());
+            return Ok(Step::Ends(Some(peer)));
+        }
+        self.tell(place, HopFinding::Forwarder(&verified.facts, level));
+        self.passed(&verified.facts);
+        if repeated {
+            self.tell(HopPlace::Element(left), HopFinding::Repeated);
+        }
+        Ok(Step::Goes(left))
     }
-    // Forwarders speak for callers and are none themselves: a caller without a certificate behind them is nobody yet.
-    let Some(presented) = client_cert else { return Ok(None) };
-    let verified = certificate(presented, HopPlace::ClientCert, verifier, trace)?;
-    let finding = HopFinding::Caller(&verified.facts, level(presented));
-    trace(Hop { place: HopPlace::ClientCert, finding });
-    Ok(Some(presented_identity(presented, &verified, forwarders)))
+
+    /// `source.principal` is of the certificate beside it, and always agrees unless the check was tampered with.
+    fn check_principal(&mut self, verified: &VerifiedCertificate) -> Result<(), Rejection> {
+        let Some(principal) = self.evidence.principal.as_deref() else { return Ok(()) };
+        let subject = verified.envoy_subject.as_deref();
+        if is_called(principal, &verified.facts, subject) != Some(false) {
+            return Ok(());
+        }
+        let why = Reason::XfccInconsistent
+            .because("`source.principal` is not a name of `source.certificate`");
+        self.tell(HopPlace::SourceCertificate, HopFinding::Refused(&why));
+        Err(why)
+    }
+
+    /// The TLS peer by the element that our own proxy wrote, and by what it calls the peer outside of the header.
+    fn told(&mut self, xfcc: &Xfcc) -> Result<Step, Rejection> {
+        let Some((element, farther)) = xfcc.elements().split_last() else {
+            return Ok(Step::Ends(None));
+        };
+        let found = self.nearest(xfcc, element, farther);
+        let (spoken, beginning) =
+            found.map_err(|why| self.refused_at(xfcc.elements().len(), why))?;
+        self.stepped(spoken, beginning, farther.len())
+    }
+
+    fn nearest(
+        &self,
+        xfcc: &Xfcc,
+        element: &XfccElement,
+        farther: &[XfccElement],
+    ) -> Result<(Spoken, Beginning), Rejection> {
+        let principal = self.evidence.principal.as_deref();
+        if principal.is_none() && !self.evidence.xfcc_without_tls {
+            return Err(without_tls_peer());
+        }
+        let beginning = Own::of(self.evidence).check_last(xfcc, element, farther)?;
+        let spoken = self.verifier.element(element)?;
+        match principal {
+            Some(principal) if spoken.is_called(principal) => {}
+            // P30, P92: a caller behind a proxy that forwards without appending wrote it, or one whose names spell an element.
+            // Of a forwarder that passed it on, a principal is no proof: a DNS name can spell the forwarder's ID.
+            Some(_) => return Err(Reason::XfccUntrustedHop.because(
+                "the nearest XFCC element does not speak of the TLS peer (`source.principal`); only `source.certificate` proves that a forwarder has passed it on",
+            )),
+            None => check_uri_ends(element)?,
+        }
+        let forwarder = is_forwarder(&spoken.facts, self.verifier.trust);
+        if beginning == Beginning::Open && !(forwarder && principal.is_some()) {
+            return Err(Reason::XfccUntrustedHop.because(
+                "our proxy writes no `By` (its certificate has no URI name, or nobody says its name), and which of several XFCC elements is its own is not certain",
+            ));
+        }
+        Ok((spoken, beginning))
+    }
+
+    /// The first element from the right of the first `left` that is no forwarder's; nothing where all of them are.
+    fn behind(&mut self, xfcc: &Xfcc, left: usize) -> Result<Option<PeerIdentity>, Rejection> {
+        let mut left = left;
+        while let Some((element, farther)) =
+            xfcc.elements().get(..left).and_then(<[XfccElement]>::split_last)
+        {
+            let spoken = self.behind_forwarder(xfcc, element, farther);
+            let spoken = spoken.map_err(|why| self.refused_at(left, why))?;
+            match self.stepped(spoken, Beginning::Certain, farther.len())? {
+                Step::Ends(peer) => return Ok(peer),
+                Step::Goes(fewer) => left = fewer,
+            }
+        }
+        Ok(None)
+    }
+
+    fn behind_forwarder(
+        &self,
+        xfcc: &Xfcc,
+        element: &XfccElement,
+        farther: &[XfccElement],
+    ) -> Result<Spoken, Rejection> {
+        if let Some(writer) = self.forwarders.last() {
+            check_written_by(writer, xfcc, element, farther)?;
+        }
+        check_uri_is_whole(xfcc, element)?;
+        self.verifier.element(element)
+    }
+
+    /// What is said of an element that counts, with `farther` more before it.
+    fn stepped(
+        &mut self,
+        spoken: Spoken,
+        beginning: Beginning,
+        farther: usize,
+    ) -> Result<Step, Rejection> {
+        let place = HopPlace::Element(farther);
+        // Where another element may be the proxy's own, `Hash` and `Cert` here are anybody's. The name is the principal's.
+        let level = match beginning {
+            Beginning::Certain => spoken.level,
+            Beginning::Open => EvidenceLevel::Asserted,
+        };
+        self.enough(level, place)?;
+        if is_forwarder(&spoken.facts, self.verifier.trust) {
+            self.tell(place, HopFinding::Forwarder(&spoken.facts, level));
+            self.passed(&spoken.facts);
+            return Ok(Step::Goes(farther));
+        }
+        self.tell(place, HopFinding::Caller(&spoken.facts, level));
+        Ok(Step::Ends(Some(self.identity(spoken.facts, level, PeerSource::Xfcc))))
+    }
+
+    /// The proxy's word alone. A forwarder's is not the caller's.
+    fn principal(&mut self) -> Result<Option<PeerIdentity>, Rejection> {
+        let Some(principal) = self.evidence.principal.as_deref() else { return Ok(None) };
+        if self.evidence.principal_believed == PrincipalSource::Off {
+            return Ok(None);
+        }
+        let place = HopPlace::Principal;
+        let peer = self.verifier.principal(principal);
+        let peer = peer.inspect_err(|why| self.tell(place, HopFinding::Refused(why)))?;
+        self.enough(peer.level, place)?;
+        if is_forwarder(&peer.facts, self.verifier.trust) {
+            self.tell(place, HopFinding::Forwarder(&peer.facts, peer.level));
+            return Ok(None);
+        }
+        self.tell(place, HopFinding::Caller(&peer.facts, peer.level));
+        Ok(Some(peer))
+    }
+
+    /// `client-cert` without anything that proves from whom it comes.
+    fn unproven_forwarder(&mut self) -> Result<Step, Rejection> {
+        let why = match self.evidence.principal {
+            None if self.evidence.client_cert_without_tls => return Ok(Step::Goes(0)),
+            None => without_tls_peer(),
+            Some(_) => Reason::XfccUntrustedHop.because(
+                "`client-cert` counts where `source.certificate` or XFCC proves that the TLS peer is a forwarder: a principal alone can be a DNS name that spells the forwarder's ID",
+            ),
+        };
+        self.tell(HopPlace::ClientCert, HopFinding::Refused(&why));
+        Err(why)
+    }
+
+    /// A certificate that is presented as a whole.
+    fn certificate(
+        &mut self,
+        presented: &PresentedCertificate,
+        place: HopPlace,
+    ) -> Result<Arc<VerifiedCertificate>, Rejection> {
+        let verified = self.verifier.certificate(presented);
+        verified.inspect_err(|why| self.tell(place, HopFinding::Refused(why)))
+    }
+
+    /// P94: what is shown of everyone on the way is at least what the listener asks for.
+    fn enough(&mut self, level: EvidenceLevel, place: HopPlace) -> Result<(), Rejection> {
+        let least = self.evidence.least;
+        if level >= least {
+            return Ok(());
+        }
+        let why = Reason::EvidenceInsufficient.because(format!(
+            "`{level}` is shown and `listener.peerSources.leastEvidence` is `{least}`: below `leaf` a peer is worth what the proxy verified"
+        ));
+        self.tell(place, HopFinding::Refused(&why));
+        Err(why)
+    }
+
+    fn passed(&mut self, facts: &PeerFacts) {
+        if self.forwarders.last() != facts.spiffe.as_ref() {
+            self.forwarders.extend(facts.spiffe.clone());
+        }
+    }
+
+    fn identity(
+        &mut self,
+        facts: Arc<PeerFacts>,
+        level: EvidenceLevel,
+        source: PeerSource,
+    ) -> PeerIdentity {
+        let forwarders = std::mem::take(&mut self.forwarders);
+        PeerIdentity { facts, level, source, forwarders }
+    }
+
+    fn tell(&mut self, place: HopPlace, finding: HopFinding<'_>) {
+        (self.trace)(Hop { place, finding });
+    }
+
+    /// That the last of `count` elements is refused.
+    fn refused_at(&mut self, count: usize, why: Rejection) -> Rejection {
+        self.tell(HopPlace::Element(count.saturating_sub(1)), HopFinding::Refused(&why));
+        why
+    }
 }
 
-/// A certificate that is presented as a whole.
-fn certificate(
-    presented: &PresentedCertificate,
-    place: HopPlace,
-    verifier: &Verifier<'_>,
-    trace: &mut impl FnMut(Hop<'_>),
-) -> Result<Arc<VerifiedCertificate>, Rejection> {
-    verifier
-        .certificate(presented)
-        .inspect_err(|why| trace(Hop { place, finding: HopFinding::Refused(why) }))
-}
-
-/// The proxy's word alone.
-fn named(
-    principal: &str,
-    verifier: &Verifier<'_>,
-    trace: &mut impl FnMut(Hop<'_>),
-) -> Result<PeerIdentity, Rejection> {
-    let mut tell = |finding: HopFinding<'_>| trace(Hop { place: HopPlace::Principal, finding });
-    let peer = verifier.principal(principal);
-    let peer = peer.inspect_err(|why| tell(HopFinding::Refused(why)))?;
-    tell(HopFinding::Caller(&peer.facts, peer.level));
-    Ok(peer)
+/// P93: our own proxy's account of the connection, beside the certificate that it saw there.
+fn check_account(
+    own: Own<'_>,
+    xfcc: Option<&Xfcc>,
+    element: &XfccElement,
+    farther: &[XfccElement],
+    is_same: Option<bool>,
+    verified: &VerifiedCertificate,
+) -> Result<(), Rejection> {
+    if is_same == Some(false) {
+        return Err(contradicts("Cert"));
+    }
+    check_consistent(element, verified)?;
+    xfcc.map_or(Ok(()), |xfcc| own.check_last(xfcc, element, farther).map(drop))
 }
 
 fn level(presented: &PresentedCertificate) -> EvidenceLevel {
     if presented.has_chain() { EvidenceLevel::Full } else { EvidenceLevel::Leaf }
 }
 
-fn presented_identity(
-    presented: &PresentedCertificate,
-    verified: &VerifiedCertificate,
-    forwarders: Vec<SpiffeId>,
-) -> PeerIdentity {
-    PeerIdentity {
-        facts: Arc::clone(&verified.facts),
-        level: level(presented),
-        source: presented.source(),
-        forwarders,
-    }
-}
-
-/// The one at the other end of the TLS connection, as far as the proxy tells.
-enum DirectPeer<'a> {
-    /// `source.certificate`, which turned out to be a forwarder's.
-    Forwarder(Arc<PeerFacts>),
-    /// `source.principal`: text that can only contradict.
-    Named(&'a str),
-    /// The proxy does not say, and is configured to be believed all the same.
-    Unnamed,
-}
-
-fn direct_peer(
-    evidence: &PeerEvidence,
-    forwarder: Option<Arc<PeerFacts>>,
-    xfcc: bool,
-) -> Result<DirectPeer<'_>, Rejection> {
-    let without_tls =
-        if xfcc { evidence.xfcc_without_tls } else { evidence.client_cert_without_tls };
-    match (forwarder, evidence.principal.as_deref()) {
-        (Some(facts), _) => Ok(DirectPeer::Forwarder(facts)),
-        (None, Some(principal)) => Ok(DirectPeer::Named(principal)),
-        (None, None) if without_tls => Ok(DirectPeer::Unnamed),
-        // Over a connection without a TLS peer the whole header is the caller's own writing (P30, P47).
-        (None, None) => Err(Reason::XfccUntrustedHop.because(
-            "a certificate header came over a connection without a TLS peer (`source.principal` is empty)",
-        )),
-    }
-}
-
-/// The first element from the right that is no forwarder's; nothing where all of them are. The forwarders on the way are
-/// added to `forwarders`; `at` is the element at hand.
-fn walk(
-    xfcc: &Xfcc,
-    direct: &DirectPeer<'_>,
-    evidence: &PeerEvidence,
-    verifier: &Verifier<'_>,
-    forwarders: &mut Vec<SpiffeId>,
-    at: &mut usize,
-    trace: &mut impl FnMut(Hop<'_>),
-) -> Result<Option<PeerIdentity>, Rejection> {
-    let mut elements = xfcc.elements();
-    // Who wrote the element at hand: our own proxy first, then each forwarder that was walked past.
-    let mut writer = evidence.proxy.first().map(ToString::to_string);
-    let mut nearest = true;
-    while let Some((element, farther)) = elements.split_last() {
-        elements = farther;
-        *at = farther.len();
-        let mut tell = |finding| trace(Hop { place: HopPlace::Element(farther.len()), finding });
-        let first = std::mem::replace(&mut nearest, false);
-        if first && direct.is_certificate(element.hash()) {
-            // The proxy's own account of the connection, which `source.certificate` has told better.
-            tell(HopFinding::Repeated);
-            writer = direct.name().map(str::to_owned);
-            continue;
-        }
-        let spoken = verifier.element(element)?;
-        let mut vouched = false;
-        if first {
-            let appended = direct.check_nearest(&spoken, verifier.trust)?;
-            check_by(element, &evidence.proxy, appended, verifier.trust)?;
-            vouched = appended && matches!(direct, DirectPeer::Named(_));
-            if !appended {
-                writer = direct.name().map(str::to_owned);
-            }
-        }
-        let Spoken { facts, level, .. } = spoken;
-        if !is_forwarder(&facts, verifier.trust) {
-            check_told_once(element, farther, writer.as_deref(), vouched)?;
-            tell(HopFinding::Caller(&facts, level));
-            let (source, forwarders) = (PeerSource::Xfcc, std::mem::take(forwarders));
-            return Ok(Some(PeerIdentity { facts, level, source, forwarders }));
-        }
-        tell(HopFinding::Forwarder(&facts, level));
-        writer = facts.spiffe.as_ref().map(ToString::to_string);
-        if forwarders.last() != facts.spiffe.as_ref() {
-            forwarders.extend(facts.spiffe.clone());
-        }
-    }
-    Ok(None)
-}
-
-// === impl DirectPeer ===
-
-impl DirectPeer<'_> {
-    fn is_certificate(&self, hash: Option<&Fingerprint>) -> bool {
-        match self {
-            Self::Forwarder(facts) => hash.is_some() && hash == facts.certificate.as_ref(),
-            Self::Named(_) | Self::Unnamed => false,
-        }
-    }
-
-    fn name(&self) -> Option<&str> {
-        match self {
-            Self::Forwarder(facts) => facts.spiffe.as_ref().map(SpiffeId::as_str),
-            Self::Named(principal) => Some(principal),
-            Self::Unnamed => None,
-        }
-    }
-
-    fn spiffe(&self) -> Option<SpiffeId> {
-        match self {
-            Self::Forwarder(facts) => facts.spiffe.clone(),
-            Self::Named(_) | Self::Unnamed => None,
-        }
-    }
-
-    /// Without XFCC the TLS peer itself must be a forwarder, or its headers are its own writing.
-    fn check_forwarder(&self, trust: &TrustStore) -> Result<(), Rejection> {
-        match self {
-            Self::Forwarder(_) | Self::Unnamed => Ok(()),
-            Self::Named(principal) if names_forwarder(principal, trust) => Ok(()),
-            Self::Named(_) => Err(Reason::XfccUntrustedHop
-                .because("`client-cert` came from a TLS peer that is not a forwarder")),
-        }
-    }
-
-    /// The nearest element speaks of the direct peer, or was passed on by a direct peer that is a forwarder. Anything
-    /// else was written by somebody whose word does not count: a caller behind a proxy that forwards without appending
-    /// (P30), or one whose names spell an element (P83). Says whether the element speaks of the direct peer.
-    fn check_nearest(&self, spoken: &Spoken, trust: &TrustStore) -> Result<bool, Rejection> {
-        let principal = match self {
-            Self::Forwarder(direct) => return Ok(direct.spiffe == spoken.facts.spiffe),
-            Self::Unnamed => return Ok(true),
-            Self::Named(principal) => *principal,
-        };
-        if is_principal_of(principal, spoken) {
-            return Ok(true);
-        }
-        let id: Option<SpiffeId> = principal.parse().ok();
-        if id.is_some_and(|id| trust.domain_of(&id).is_some_and(|domain| domain.is_forwarder(&id)))
-        {
-            return Ok(false);
-        }
-        Err(Reason::XfccUntrustedHop.because(
-            "the nearest XFCC element does not speak of the TLS peer, and that is not a forwarder",
-        ))
-    }
-}
-
-/// Whether Envoy would call the owner of this certificate `principal`: it takes the first URI, else the first DNS name,
-/// else the subject. A subject whose text is not certain is nobody's: it could be anybody's.
-fn is_principal_of(principal: &str, spoken: &Spoken) -> bool {
-    match (spoken.facts.uris.first(), spoken.facts.dns.first()) {
-        (Some(uri), _) => uri == principal,
-        (None, Some(name)) => name.eq_ignore_ascii_case(principal),
-        (None, None) => spoken.envoy_subject.as_deref() == Some(principal),
-    }
-}
-
-/// P35: the nearest element was written for us. `By` has the writer's own names: ours where the proxy appended the
-/// element, a forwarder's where that passed it on.
-fn check_by(
-    element: &XfccElement,
-    proxy: &[Text],
-    appended: bool,
-    trust: &TrustStore,
-) -> Result<(), Rejection> {
-    if proxy.is_empty() {
-        return Ok(());
-    }
-    let ours = |by: &String| proxy.iter().any(|name| *name == **by);
-    let forwarders = |by: &String| names_forwarder(by, trust);
-    let by = element.by();
-    if by.is_empty() || by.iter().any(ours) || (!appended && by.iter().any(forwarders)) {
-        return Ok(());
-    }
-    Err(Reason::XfccUntrustedHop
-        .because("the nearest XFCC element was written for another workload"))
-}
-
-/// P83: a name that spells an element leaves two by one writer, its own before the spelled one. A proxy that passes a
-/// caller on writes of it once, so that an earlier element by the same writer is a contradiction. Of the TLS peer, whom
-/// `source.principal` names, only another hash can be spelled; there an earlier element may as well be the caller's own
-/// invention, which changes nothing (P30).
-fn check_told_once(
-    element: &XfccElement,
-    farther: &[XfccElement],
-    writer: Option<&str>,
-    vouched: bool,
-) -> Result<(), Rejection> {
-    let Some(writer) = writer else { return Ok(()) };
-    let another = |other: &&XfccElement| {
-        !vouched
-            || (other.uris().first() == element.uris().first() && other.hash() != element.hash())
-    };
-    let by_writer = |other: &&XfccElement| other.by().iter().any(|by| by == writer);
-    if farther.iter().filter(by_writer).any(|other| another(&other)) {
-        return Err(Reason::XfccInconsistent.because("one proxy has written two elements of XFCC"));
-    }
-    Ok(())
-}
-
-fn names_forwarder(name: &str, trust: &TrustStore) -> bool {
-    let id: Option<SpiffeId> = name.parse().ok();
-    id.is_some_and(|id| trust.domain_of(&id).is_some_and(|domain| domain.is_forwarder(&id)))
+/// Over a connection without a TLS peer the whole header is the caller's own writing (P30, P47).
+fn without_tls_peer() -> Rejection {
+    Reason::XfccUntrustedHop.because(
+        "a certificate header came over a connection without a TLS peer (`source.principal` is empty)",
+    )
 }
 
 fn is_forwarder(facts: &PeerFacts, trust: &TrustStore) -> bool {

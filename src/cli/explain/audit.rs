@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::Gaps;
 use crate::reason::{Layer, Reason, Rejection};
-use crate::request::{Body, Endpoint, Headers, RequestView, Target, Text};
+use crate::request::{Body, Client, Endpoint, Headers, RequestView, ServerName, Target, Text};
 use crate::secret::Fingerprint;
 
 /// How many decisions are listed that are called the same.
@@ -47,6 +47,15 @@ struct Record {
     request: RequestRecord,
     peer: Option<PeerRecord>,
     tokens: Vec<TokenRecord>,
+    ignored_tokens: Vec<IgnoredRecord>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct IgnoredRecord {
+    place: String,
+    name: String,
+    reason: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -58,6 +67,8 @@ struct RequestRecord {
     host: String,
     path: String,
     source: String,
+    client: String,
+    sni: String,
     scheme: String,
     destination: String,
 }
@@ -66,6 +77,7 @@ struct RequestRecord {
 #[serde(default)]
 struct PeerRecord {
     trust_domain: String,
+    other_trust_domains: Vec<String>,
     spiffe: String,
     evidence: String,
     subject: String,
@@ -197,7 +209,12 @@ impl Record {
         let caller = self.caller(rejection.as_ref())?;
         let at = moment::parse(&self.recorded.time)
             .map_err(|_| String::from("the record does not say when it was decided"))?;
+        let ignored = self.ignored_tokens.iter().map(|IgnoredRecord { place, name, reason }| {
+            let place = format!("{place} {name}");
+            format!("the token in {} was ignored: {reason}", place.trim_end())
+        });
         let told = Told {
+            notes: ignored.collect(),
             from: "audit record",
             vouched: true,
             recorded: Some(self.recorded),
@@ -214,8 +231,18 @@ impl Record {
     }
 
     fn view(&self, rejection: Option<&Rejection>) -> RequestView {
-        let RequestRecord { id, method, host, path, source, scheme, destination, x_request_id: _ } =
-            &self.request;
+        let RequestRecord {
+            id,
+            method,
+            host,
+            path,
+            source,
+            client,
+            sni,
+            scheme,
+            destination,
+            x_request_id: _,
+        } = &self.request;
         let endpoint = |text: &str| Endpoint { address: text.parse().ok(), principal: None };
         let transport = rejection.filter(|why| why.reason().layer() == Layer::Transport);
         RequestView {
@@ -229,7 +256,14 @@ impl Record {
             headers: Headers::default(),
             source: endpoint(source),
             destination: endpoint(destination),
-            sni: None,
+            client: match client.as_str() {
+                "" => Client::Connection,
+                text => text.parse().map_or(Client::Unknown, Client::At),
+            },
+            sni: match sni.as_str() {
+                "" => ServerName::Unknown,
+                name => ServerName::Name(name.into()),
+            },
             body: Body::default(),
             sent_at: None,
             context_extensions: BTreeMap::new(),
@@ -274,6 +308,7 @@ impl PeerRecord {
         };
         let level = EvidenceLevel::ALL.iter().find(|level| level.as_str() == self.evidence);
         let facts = PeerFacts {
+            other_trust_domains: self.other_trust_domains.clone(),
             spiffe,
             subject: non_empty(&self.subject),
             issuer: non_empty(&self.issuer),

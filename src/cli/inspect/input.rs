@@ -84,7 +84,10 @@ impl Kind {
                 Self::Check
             };
         }
-        if text.starts_with('{') {
+        if text.starts_with('[') {
+            // XFCC as JSON, with PEM in it.
+            Self::Xfcc
+        } else if text.starts_with('{') {
             Self::Json
         } else if text.contains("-----BEGIN CERTIFICATE-----") {
             Self::Pem

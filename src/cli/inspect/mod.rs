@@ -17,7 +17,8 @@ use self::report::{Judges, Report};
 use super::style::Output;
 use super::{Exit, documents, moment, style};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
-use crate::evidence::PeerSources;
+use crate::evidence::{PeerSources, PrincipalSource};
+use crate::evidence_level::EvidenceLevel;
 use crate::trust::TrustStore;
 
 /// Arguments of `inspect`.
@@ -43,6 +44,9 @@ pub(super) struct Args {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "SOURCE",
         default_values_t = [Believed::SourceCertificate, Believed::Xfcc, Believed::ClientCert])]
     sources: Vec<Believed>,
+    /// The least evidence that counts, as in `listener.peerSources.leastEvidence`.
+    #[arg(long, value_enum, default_value_t = Least::Leaf, value_name = "LEVEL")]
+    least_evidence: Least,
     /// The TLS peer as the proxy names it (`source.principal`).
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
@@ -66,8 +70,21 @@ enum Believed {
     Xfcc,
     /// The headers `client-cert` and `client-cert-chain` (RFC 9440).
     ClientCert,
-    /// The name that the proxy gives the TLS peer, where nothing else is shown.
+    /// The name that the proxy gives the TLS peer, where nothing else is shown (`principal: uriSanRequired`).
     Principal,
+}
+
+/// A level of evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Least {
+    /// A name.
+    Asserted,
+    /// The SHA-256 of the certificate.
+    Hash,
+    /// The certificate.
+    Leaf,
+    /// The certificate with its chain.
+    Full,
 }
 
 pub(super) fn run(args: &Args) -> Exit {
@@ -127,7 +144,12 @@ impl Args {
             xfcc_without_tls: !input.names_tls_peer,
             client_cert: believes(Believed::ClientCert),
             client_cert_without_tls: false,
-            principal: believes(Believed::Principal),
+            principal: if believes(Believed::Principal) {
+                PrincipalSource::UriSanRequired
+            } else {
+                PrincipalSource::Off
+            },
+            least_evidence: self.least_evidence.into(),
             identities: Vec::new(),
         }
     }
@@ -136,6 +158,19 @@ impl Args {
         match self.output {
             Output::Human => render::write(report, &mut anstream::stdout().lock()),
             Output::Json => style::json(report, &mut io::stdout().lock()),
+        }
+    }
+}
+
+// === impl Least ===
+
+impl From<Least> for EvidenceLevel {
+    fn from(least: Least) -> Self {
+        match least {
+            Least::Asserted => Self::Asserted,
+            Least::Hash => Self::Hash,
+            Least::Leaf => Self::Leaf,
+            Least::Full => Self::Full,
         }
     }
 }

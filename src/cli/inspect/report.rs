@@ -128,7 +128,7 @@ impl Report {
             peer: None,
             walk: Vec::new(),
             principal: evidence.principal.as_deref().map(str::to_owned),
-            destination: evidence.proxy.first().map(ToString::to_string),
+            destination: evidence.destination.as_ref().map(ToString::to_string),
             source_certificate: certificate(&evidence.source_certificate, judges),
             xfcc: xfcc(&evidence, judges),
             client_cert: certificate(&evidence.client_cert, judges),

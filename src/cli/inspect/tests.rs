@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::evidence::PeerSources;
+use crate::evidence::{PeerSources, PrincipalSource};
+use crate::evidence_level::EvidenceLevel;
 
 const KINDS: [Option<Kind>; 6] =
     [None, Some(Kind::Pem), Some(Kind::Der), Some(Kind::Xfcc), Some(Kind::Json), Some(Kind::Check)];
@@ -18,7 +19,8 @@ fn assert_harmless(bytes: &[u8]) {
         xfcc_without_tls: true,
         client_cert: true,
         client_cert_without_tls: true,
-        principal: true,
+        principal: PrincipalSource::UriSanRequired,
+        least_evidence: EvidenceLevel::Asserted,
         identities: Vec::new(),
     };
     for kind in KINDS {

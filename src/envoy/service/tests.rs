@@ -18,6 +18,7 @@ use prost::Message as _;
 use super::*;
 use crate::clock::{Clock, FixedClock, UnixTime};
 use crate::evidence::PeerSources;
+use crate::evidence_level::EvidenceLevel;
 use crate::pdp::{
     FetchError, Fetched, Fetcher, HttpsFetcher, KeyCache, Load, MemoryOptions, PdpOptions,
 };
@@ -81,7 +82,11 @@ pub(in crate::envoy) fn service_by(
     let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
     let keys = Arc::new(KeyCache::new(Arc::new(FixedClock::at(NOW)), fetcher));
     let options = PdpOptions {
-        peer_sources: PeerSources { xfcc: true, ..PeerSources::default() },
+        peer_sources: PeerSources {
+            xfcc: true,
+            least_evidence: EvidenceLevel::Asserted,
+            ..PeerSources::default()
+        },
         deadline: Duration::from_secs(1),
         memory: MemoryOptions::default(),
     };
@@ -162,7 +167,7 @@ async fn unknown_xfcc_keys_are_counted() {
     let service = service(Arc::new(FixedClock::at(NOW)), Vec::new());
     for (xfcc, counted) in [
         ("URI=spiffe://prod.example/a", 0),
-        ("Issuer=\"CN=a\";URI=spiffe://prod.example/a;x=", 2),
+        ("URI=spiffe://prod.example/a;Issuer=\"CN=a\";x=;y=\"CN=a\"", 2),
         // A header that cannot be read is told by its reason.
         ("Issuer=\"CN=a;URI=spiffe://prod.example/a", 2),
         ("a=1,b=2", 4),
@@ -185,7 +190,36 @@ async fn only_what_we_set_reaches_the_upstream() {
     let set: Vec<_> =
         ok.headers.iter().filter_map(|h| h.header.as_ref()).map(|h| h.key.as_str()).collect();
     assert_eq!(set, ["x-rule"]);
-    assert_eq!(ok.headers_to_remove, ["x-envoy-auth-failure-mode-allowed"]);
+    let removed: Vec<&str> = ok.headers_to_remove.iter().map(String::as_str).collect();
+    for name in ["x-envoy-auth-failure-mode-allowed", "x_rule", "x-original-url", "x_host"] {
+        assert!(removed.contains(&name), "{name}");
+    }
+    assert!(!removed.contains(&"x-rule"), "it would be removed after it was set");
+}
+
+/// P136: what Envoy is told to remove counts against its limit, so that nothing is removed that was not sent, where it is
+/// stated and seen that every header is shown.
+#[tokio::test]
+async fn nothing_is_removed_that_was_not_sent() {
+    let pseudo = [":authority", ":method", ":path", ":scheme"];
+    for (stated, more, removed) in [
+        (Shown::Every, &[][..], Some(&[][..])),
+        (Shown::Every, &["x_rule", "x-host"], Some(&["x-host", "x_rule"])),
+        (Shown::Some, &[], None),
+    ] {
+        let service = service(Arc::new(FixedClock::at(NOW)), Vec::new()).shown(stated);
+        let mut request = check("/healthz", "");
+        let attributes = request.attributes.as_mut().unwrap();
+        let http = attributes.request.as_mut().unwrap().http.as_mut().unwrap();
+        let names = pseudo.iter().chain(more);
+        http.headers.extend(names.map(|name| ((*name).to_owned(), "/".to_owned())));
+        let response = answer(&service, request).await;
+        let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!() };
+        match removed {
+            Some(removed) => assert_eq!(ok.headers_to_remove, removed),
+            None => assert!(ok.headers_to_remove.len() > 50),
+        }
+    }
 }
 
 /// Invariant 2, P27: a panic is a denial with 503; the next request is served.

@@ -46,6 +46,7 @@ fn rfc2253(value: &str) -> String {
 fn known() -> impl Strategy<Value = Known> {
     let uri = "spiffe://[a-z.]{1,9}(/[a-zA-Z0-9._-]{1,9}){0,3}";
     let encoded = "(%[0-9A-F]{2}|[A-Za-z0-9+/-]){1,60}";
+    let name = "[a-z0-9]{1,9}(-[a-z0-9]{1,3})?(\\.[a-z]{1,5}){0,2}";
     (
         prop::collection::vec(uri, 0..3),
         any::<[u8; 32]>(),
@@ -53,7 +54,7 @@ fn known() -> impl Strategy<Value = Known> {
         prop::option::of(encoded),
         prop::option::of("[ -~]{0,24}"),
         prop::collection::vec(uri, 0..3),
-        prop::collection::vec("[a-z0-9-]{1,9}(\\.[a-z]{1,5}){0,2}", 0..3),
+        prop::collection::vec(name, 0..3),
     )
         .prop_map(|(by, hash, cert, chain, subject, uris, dns)| Known {
             by,

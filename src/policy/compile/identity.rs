@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
+use super::request::read_network;
 use super::{Compiler, Problem};
 use crate::document::policy::{ClaimSpec, PeerSpec, Texts, TokenSpec};
 use crate::document::{BindSpec, HumanDuration, Spanned, not_plain};
@@ -17,9 +20,19 @@ use crate::spiffe::SpiffePattern;
 
 impl Compiler<'_, '_> {
     pub(super) fn peer(&mut self, spec: &Spanned<PeerSpec>) -> PeerRequirement {
-        let PeerSpec { fragment, any, spiffe, trust_domain, dns, uris, emails, subjects, evidence } =
-            &spec.value;
-        let names = [spiffe, dns, uris, emails, subjects];
+        let PeerSpec {
+            fragment,
+            any,
+            spiffe,
+            trust_domain,
+            dns,
+            uris,
+            emails,
+            ips,
+            subjects,
+            evidence,
+        } = &spec.value;
+        let names = [spiffe, dns, uris, emails, ips, subjects];
         let names_somebody =
             fragment.is_some() || trust_domain.is_some() || names.into_iter().any(Option::is_some);
         let any = any.as_ref().filter(|any| any.value);
@@ -41,6 +54,7 @@ impl Compiler<'_, '_> {
             dns: self.each(dns.as_ref(), "dns", |text: &String| read_dns(text)).into(),
             uris: self.names_in(uris.as_ref(), "uris", check_uri),
             emails: self.names_in(emails.as_ref(), "emails", check_email),
+            ips: self.each(ips.as_ref(), "ips", read_certificate_network).into(),
             subjects: self.names_in(subjects.as_ref(), "subjects", check_subject),
             evidence: evidence.as_ref().map(|level| level.value),
         };
@@ -288,6 +302,20 @@ fn read_dns(text: &str) -> Result<HostPattern, Problem> {
         return Err(("invalid-dns", message, None));
     }
     HostPattern::parse(text).map_err(|(why, help)| ("invalid-dns", why, help.map(str::to_owned)))
+}
+
+/// No certificate that is accepted has an IPv4 address as an IPv6 one.
+fn read_certificate_network(text: &String) -> Result<IpNet, Problem> {
+    let network = read_network(text)?;
+    match network {
+        IpNet::V6(block) if block.prefix_len() >= 96 && block.addr().to_ipv4_mapped().is_some() => {
+            let message =
+                format!("`{text}` is IPv4 mapped into IPv6, which no certificate may have");
+            let help = String::from("write the IPv4 address or block");
+            Err(("invalid-network", message, Some(help)))
+        }
+        IpNet::V4(_) | IpNet::V6(_) => Ok(network),
+    }
 }
 
 /// RFC 6749 section 3.3: visible ASCII without `"` and `\`; a space separates scopes (P57).

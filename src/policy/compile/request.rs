@@ -10,10 +10,11 @@ use super::{Compiler, Problem};
 use crate::document::policy::{Entries, GrpcSpec, OnSpec, TextSpec, Texts, ValuesSpec};
 use crate::document::{Spanned, closest, not_plain};
 use crate::policy::header::HeaderMatcher;
+use crate::policy::host::HostPattern;
 use crate::policy::path::PathTemplate;
 use crate::policy::query::QueryMatcher;
 use crate::policy::text::{TextMatcher, ValuesTest};
-use crate::request::SealedNames;
+use crate::request::{PathLeniency, SealedNames};
 
 /// The methods that are registered, for advice.
 const METHODS: [&str; 9] =
@@ -21,13 +22,18 @@ const METHODS: [&str; 9] =
 
 impl Compiler<'_, '_> {
     /// The methods and paths of a rule.
-    pub(super) fn calls(&mut self, on: Option<&OnSpec>) -> (Box<[Box<str>]>, Box<[PathTemplate]>) {
+    pub(super) fn calls(
+        &mut self,
+        on: Option<&OnSpec>,
+        accepted: PathLeniency,
+    ) -> (Box<[Box<str>]>, Box<[PathTemplate]>) {
         let Some(OnSpec { methods, paths, grpc }) = on else { return Default::default() };
         let Some(grpc) = grpc else {
             let methods = self.each(methods.as_ref(), "methods", read_method);
             return (
                 methods.into(),
-                self.each(paths.as_ref(), "paths", |text: &String| read_path(text)).into(),
+                self.each(paths.as_ref(), "paths", |text: &String| read_path(text, accepted))
+                    .into(),
             );
         };
         if methods.is_some() || paths.is_some() {
@@ -64,6 +70,14 @@ impl Compiler<'_, '_> {
 
     pub(super) fn destination(&mut self, spec: Option<&Spanned<Texts>>) -> Box<[IpNet]> {
         self.each(spec, "destination", read_network).into()
+    }
+
+    pub(super) fn server_names(&mut self, spec: Option<&Spanned<Texts>>) -> Box<[HostPattern]> {
+        let read = |text: &String| {
+            HostPattern::parse(text)
+                .map_err(|(why, help)| ("invalid-host", why, help.map(str::to_owned)))
+        };
+        self.each(spec, "sni", read).into()
     }
 
     pub(super) fn context_extensions(
@@ -169,11 +183,19 @@ impl Compiler<'_, '_> {
 /// Refuses a text that no value can be like.
 type CheckText = fn(&str) -> Result<(), Problem>;
 
-fn read_path(text: &str) -> Result<PathTemplate, Problem> {
+/// A template of a rule that matches paths which have nothing more than is `accepted` that is not canonical.
+fn read_path(text: &str, accepted: PathLeniency) -> Result<PathTemplate, Problem> {
     if let Some(problem) = foreign_path(text) {
         return Err(problem);
     }
-    PathTemplate::parse(text).map_err(|(why, help)| ("invalid-path", why, help.map(str::to_owned)))
+    let template = PathTemplate::parse(text)
+        .map_err(|(why, help)| ("invalid-path", why, help.map(str::to_owned)))?;
+    if accepted.covers(template.leniency()) {
+        return Ok(template);
+    }
+    let message = format!("no request can match `{text}`: the target does not accept a `%2F`");
+    let help = "say `paths: { encodedSlashes: keptByUpstream }` in the target, where the upstream keeps it in its segment";
+    Err(("invalid-path", message, Some(help.to_owned())))
 }
 
 fn is_identifier(text: &str) -> bool {
@@ -203,7 +225,7 @@ fn read_method(text: &String) -> Result<Box<str>, Problem> {
     }
 }
 
-fn read_network(text: &String) -> Result<IpNet, Problem> {
+pub(super) fn read_network(text: &String) -> Result<IpNet, Problem> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let Ok(network) = network else {
         let help = String::from("write an address or a block such as `10.0.0.0/8`");

@@ -93,6 +93,8 @@ impl Values<'_> {
             Some(Found::Json(value)) => Sight::json(Some(value)),
             Some(Found::Text(text)) if !source.is_open() => Sight::text(text),
             Some(Found::Text(text)) => Sight::Open(text.to_owned()),
+            Some(Found::Address(ip)) => Sight::Open(ip.to_string()),
+            Some(Found::Bool(bool)) => Sight::Open(bool.to_string()),
             Some(Found::Int(int)) => Sight::Open(int.to_string()),
             Some(Found::Texts(texts)) => Sight::list(texts),
         };

@@ -58,7 +58,8 @@ fn fault(node: &IdedExpr, source: &Source, text: &str, help: impl Into<String>) 
 /// Why the whole of a variable is never this literal.
 fn whole(source: Option<&Source>, node: &IdedExpr) -> Option<Fault> {
     let source = source?;
-    if let (Source::RequestPort, Expr::Literal(LiteralValue::Int(port))) = (source, &node.expr) {
+    let is_port = matches!(source, Source::RequestAuthorityPort | Source::ConnectionPort);
+    if let (true, Expr::Literal(LiteralValue::Int(port))) = (is_port, &node.expr) {
         let possible = u16::try_from(*port.inner()).is_ok_and(|port| port > 0);
         let help = "ports are from 1 to 65535";
         return (!possible).then(|| fault(node, source, &port.inner().to_string(), help));
@@ -83,7 +84,7 @@ fn why_never(source: &Source, text: &str) -> Option<String> {
         Source::RequestScheme => {
             (!matches!(text, "http" | "https")).then(|| String::from("it is `http` or `https`"))
         }
-        Source::RequestHost => {
+        Source::RequestHost | Source::ConnectionSni => {
             let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
             let bare = bare.split(['/', ':']).next().unwrap_or_default().trim_end_matches('.');
             let is_canonical = Host::parse(text.to_owned()).is_ok_and(|host| host.as_str() == text);
@@ -117,7 +118,12 @@ fn why_never(source: &Source, text: &str) -> Option<String> {
             })
         }
         Source::RequestHeader(_)
-        | Source::RequestPort
+        | Source::RequestAuthorityPort
+        | Source::ConnectionPort
+        | Source::ConnectionTo
+        | Source::ConnectionFrom
+        | Source::ConnectionTls
+        | Source::ClientAddress
         | Source::Context(_)
         | Source::TokenSubject
         | Source::TokenClient
@@ -128,6 +134,7 @@ fn why_never(source: &Source, text: &str) -> Option<String> {
         | Source::TokenAudiences
         | Source::TokenClaim(_)
         | Source::PeerDns
+        | Source::PeerIps
         | Source::PeerTrustDomain
         | Source::Now => None,
     }

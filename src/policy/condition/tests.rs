@@ -8,7 +8,9 @@ use crate::clock::UnixTime;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::decision::RuleName;
 use crate::policy::path::PathTemplate;
-use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target};
+use crate::request::{
+    Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target,
+};
 
 fn scope<'a>(
     token: bool,
@@ -42,9 +44,13 @@ fn request() -> RequestView {
         raw_path: "/v1/17".into(),
         target: Target::parse("a.example.com:8443", "/v1/17"),
         headers,
-        source: Endpoint::default(),
-        destination: Endpoint::default(),
-        sni: None,
+        source: Endpoint {
+            address: Some("[::ffff:10.0.0.1]:4711".parse().unwrap()),
+            principal: None,
+        },
+        destination: Endpoint { address: Some("10.0.0.7:443".parse().unwrap()), principal: None },
+        client: Client::Connection,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: [("tier".to_owned(), "gold".to_owned())].into(),
@@ -63,6 +69,7 @@ fn holds_with(text: &str, claims: Value) -> Truth {
     let rule = RuleName { policy: "p".into(), rule: "r".into() };
     condition.holds(&Facts {
         peer: Some(&peer),
+        trust_domain: None,
         token: Some(&token),
         request: &request(),
         template: Some(&template),
@@ -92,7 +99,8 @@ fn conditions_read_what_is_documented() {
     for text in [
         r#"request.path.id != "0" && token.claims.tenant == request.headers["x-tenant"]"#,
         r#"request.method == "GET" && request.scheme == "https" && request.host == "a.example.com""#,
-        r#"request.port == 8443 && request.fullPath == "/v1/17" && request.fullPath.startsWith("/v1/")"#,
+        r#"request.authorityPort == 8443 && connection.port == 443 && connection.destination == "10.0.0.7" && request.fullPath == "/v1/17" && request.fullPath.startsWith("/v1/")"#,
+        r#"connection.source == "10.0.0.1" && has(connection.source)"#,
         r#"token.sub == "alice" && "read" in token.scopes && size(token.scopes) == 2"#,
         r#"token.claims["tenant"] == "acme" && token.claims.realm.name == "r" && "x" in token.claims.realm.roles"#,
         r#"token.claims.level >= 3 && token.claims.level + 1 == 4 && token.claims.ratio < 1.0"#,
@@ -135,6 +143,10 @@ fn what_cannot_be_evaluated_is_unknown() {
         r#"has(token.claims.nothing)"#,
         r#"token.claims.level.startsWith("3")"#,
         r#"token.claims.level * 9223372036854775807 > 0"#,
+        r#"connection.tls"#,
+        r#"!connection.tls"#,
+        r#"connection.sni == "a.example.com""#,
+        r#"has(connection.sni)"#,
     ] {
         assert_eq!(holds(text), Truth::Unknown, "{text}");
     }
@@ -153,7 +165,12 @@ fn unknown_names_kinds_and_functions_are_refused_at_their_place() {
             "request.metod",
             "did you mean `request.method`?",
         ),
-        ("usr == 1", "unknown name `usr`", "usr", "known are: request, token, peer, context, now"),
+        (
+            "usr == 1",
+            "unknown name `usr`",
+            "usr",
+            "known are: request, connection, client, token, peer, context, now",
+        ),
         ("tokn.sub == \"a\"", "unknown name `tokn.sub`", "tokn.sub", "did you mean `token.sub`?"),
         (
             "request.path.ID == \"1\"",
@@ -203,7 +220,14 @@ fn unknown_names_kinds_and_functions_are_refused_at_their_place() {
         ("request.method == 1", "text is never equal to a whole number"),
         ("request.method < 1", "text and a whole number have no order"),
         ("request.method - request.host == \"a\"", "`-` does not go with text and text"),
-        ("request.port.startsWith(\"8\")", "`startsWith` needs text, and this is a whole number"),
+        (
+            "connection.port.startsWith(\"8\")",
+            "`startsWith` needs text, and this is a whole number",
+        ),
+        (
+            "request.authorityPort == 443",
+            "`request.authorityPort` could be taken for the port of the connection",
+        ),
         ("request.method in \"GET POST\"", "`in` needs a list on its right, and this is text"),
         ("request.method.lower() == \"get\"", "unknown function `lower`"),
         ("foo(1) == 1", "unknown function `foo`"),
@@ -386,7 +410,7 @@ fn what_a_variable_never_is_is_refused() {
         r#"request.host == "https://a.example.com""#,
         r#"request.host == "*.example.com""#,
         r#"request.host.startsWith("A.")"#,
-        r#"request.port == 0 || request.port == 70000"#,
+        r#"request.authorityPort == 0 || connection.port == 70000"#,
         r#"request.fullPath == "v1""#,
         r#"request.fullPath == "/x?y""#,
         r#"request.fullPath == "/v1/{id}""#,

@@ -68,6 +68,8 @@ impl VariableResolver for Values<'_> {
             }
             Slot::Value(source) => match source.find(&self.facts)? {
                 Found::Text(text) => Some(CowVal::owned(CelString::from(text))),
+                Found::Address(ip) => Some(CowVal::owned(CelString::from(ip.to_string()))),
+                Found::Bool(bool) => Some(CowVal::owned(CelBool::from(bool))),
                 Found::Int(int) => Some(CowVal::owned(CelInt::from(int))),
                 Found::Texts(texts) if texts.len() > MAX_CONDITION_ITEMS => None,
                 Found::Texts(texts) => Some(CowVal::owned(list(texts.iter().map(|text| {

@@ -2,10 +2,14 @@
 //! to sign. Rendered when a rule allows; carried out by the edge.
 
 mod names;
+mod overrides;
 mod query;
 
-pub(super) use names::{check_name, check_removal, check_response_name, is_spelling_of};
-pub(super) use query::{Copies, check_parameter};
+pub(super) use names::{check_injected, check_removal, check_response_name, has_many_spellings};
+pub(super) use overrides::{
+    FAILURE_MODE_HEADER, OVERRIDE_HEADERS, OVERRIDE_PARAMETERS, PROXY_HEADERS,
+};
+pub(super) use query::{Copies, check_injected_parameter, check_parameter, is_settable};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +30,15 @@ pub(super) struct Duties {
     pub(super) metadata: Box<[Injection]>,
     pub(super) assertion: Option<Box<AssertionDuty>>,
     pub(super) remove: Removal,
+    /// What its target keeps of what is removed otherwise; mostly nothing.
+    pub(super) keep: Option<Arc<Keep>>,
+}
+
+/// What goes upstream although it can name another method, path, host, scheme or port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Keep {
+    pub(super) headers: Box<[String]>,
+    pub(super) query: Box<[String]>,
 }
 
 /// Something to set.
@@ -123,6 +136,16 @@ impl Duties {
                 (true | false, _) => None,
             },
         })
+    }
+
+    /// Whether the override header `name` goes upstream, spelled as it is.
+    pub(super) fn keeps_header(&self, name: &str) -> bool {
+        self.keep.as_deref().is_some_and(|keep| keep.headers.iter().any(|own| own == name))
+    }
+
+    /// Whether the override parameter `name` goes upstream.
+    pub(super) fn keeps_parameter(&self, name: &str) -> bool {
+        self.keep.as_deref().is_some_and(|keep| keep.query.iter().any(|own| own == name))
     }
 
     /// The request headers that it sets.

@@ -4,26 +4,26 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::document::Movable;
-use crate::policy::compile::Target;
 use crate::policy::rule::Rule;
 use crate::policy::unit::Unit;
 use crate::secret::Fingerprint;
 
 /// The fingerprint of a rule: everything it says but its name, its annotations and its answer to callers that it denies.
-pub(in crate::policy) fn print(rule: &Rule, target: &Target) -> Fingerprint {
+pub(in crate::policy) fn print(rule: &Rule) -> Fingerprint {
     let Rule {
         name: _,
         annotations: _,
         answer: _,
         effect,
         mode,
-        ports,
+        target,
+        sni,
         methods,
         paths,
         source,
         destination,
         during,
-        leniency,
+        passes_over_cookies,
         context_extensions,
         headers,
         query,
@@ -32,8 +32,9 @@ pub(in crate::policy) fn print(rule: &Rule, target: &Target) -> Fingerprint {
         when,
         duties,
     } = rule;
-    let asked = (effect, mode, &target.hosts, ports, methods, paths, source, destination, during);
-    let shown = (leniency, context_extensions, headers, query, peer, token, when, duties);
+    let asked = (effect, mode, target, sni, methods, paths, source, destination, during);
+    let shown =
+        (passes_over_cookies, context_extensions, headers, query, peer, token, when, duties);
     Fingerprint::of(format!("{asked:?} {shown:?}").as_bytes())
 }
 

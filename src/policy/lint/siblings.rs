@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::across::asks_for_nothing_else;
 use crate::document::{Movable, Place};
-use crate::policy::compile::Target;
 use crate::policy::host::{HostPattern, parent_of};
 use crate::policy::path::PathTemplate;
 use crate::policy::rule::{Effect, Mode, Rule};
+use crate::policy::target::PolicyTarget;
 use crate::policy::unit::Unit;
 
 /// How many of the paths that are left open are named.
@@ -55,7 +55,7 @@ impl<'a> Rules<'a> {
                 rules.any.extend(own());
             }
             for host in &unit.target.hosts {
-                rules.by_host.entry(host).or_default().extend(own());
+                rules.by_host.entry(&host.host).or_default().extend(own());
             }
         }
         rules
@@ -66,13 +66,13 @@ impl<'a> Rules<'a> {
     }
 
     /// Those that share a host with `target`.
-    fn about(&self, target: &Target) -> Vec<&'a Rule> {
+    fn about(&self, target: &PolicyTarget) -> Vec<&'a Rule> {
         let mut found = self.any.clone();
         let named = |host: &HostPattern| self.by_host.get(host).into_iter().flatten().copied();
         if target.hosts.is_empty() {
             found.extend(self.by_host.values().flatten());
         }
-        for host in &target.hosts {
+        for host in target.hosts.iter().map(|own| &own.host) {
             found.extend(named(host));
             match host {
                 HostPattern::Exact(name) => {

@@ -88,8 +88,10 @@ impl Compiler<'_> {
     fn issuer(mut self) -> Option<Issuer> {
         let iss = self.iss();
         let audiences = self.audiences();
+        self.judge_audiences();
         let algorithms = self.algorithms();
         let types = self.types();
+        let (kinds, access_marks) = (self.kinds(), self.access_marks());
         let clock_skew = self.clock_skew();
         let max_lifetime =
             self.duration(self.spec.max_lifetime.as_ref(), "maxLifetime", DEFAULT_MAX_LIFETIME);
@@ -106,6 +108,8 @@ impl Compiler<'_> {
             audiences: audiences?,
             algorithms: algorithms?,
             types: types?,
+            kinds,
+            access_marks,
             clock_skew,
             max_lifetime,
             max_age,
@@ -248,6 +252,9 @@ impl Compiler<'_> {
                 "leave `types` out for `[JWT, at+jwt]`, or name its `typ` values",
             );
             return None;
+        }
+        for named in types {
+            self.judge_type(named);
         }
         Some(types.iter().map(|t| canonical_type(&t.value)).collect())
     }

@@ -17,6 +17,7 @@ struct World {
     trust: TrustStore,
     web: Leaf,
     victim: Leaf,
+    gates: [Leaf; 2],
 }
 
 /// Keys are slow to make, and no law is about them.
@@ -28,14 +29,20 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         "spiffe: prod.example, forwarders: ['spiffe://prod.example/gate/*']",
     )]);
     let (web, victim) = (ca.workload(WEB), ca.workload(VICTIM));
-    World { ca, trust, web, victim }
+    let gates = GATES.map(|gate| ca.workload(gate));
+    World { ca, trust, web, victim, gates }
 });
 
-/// An element that a proxy appended, with or without the certificate.
+/// An element that the last proxy appended, with or without the certificate.
 fn appended(uri: &str, leaf: Option<&Leaf>) -> String {
+    appended_by(ME, uri, leaf)
+}
+
+/// The same by any proxy.
+fn appended_by(by: &str, uri: &str, leaf: Option<&Leaf>) -> String {
     let cert = leaf.map_or(String::new(), |leaf| format!("Cert=\"{}\";", leaf.encoded()));
     let hash = leaf.map_or(Fingerprint::of(uri.as_bytes()), |leaf| Fingerprint::of(&leaf.der));
-    format!("By={ME};Hash={};{cert}Subject=\"\";URI={uri}", hash.to_hex())
+    format!("By={by};Hash={};{cert}Subject=\"\";URI={uri}", hash.to_hex())
 }
 
 /// What a caller may have put into the header before the proxies append to it.
@@ -64,13 +71,25 @@ proptest! {
         gates in prop::collection::vec(0..GATES.len(), 0..3),
         with_certificate in any::<bool>(),
     ) {
-        let caller = appended(WEB, with_certificate.then_some(&WORLD.web));
-        let mut hops = vec![caller];
-        hops.extend(gates.iter().map(|gate| appended(GATES[*gate], None)));
-        let principal = gates.last().map_or(WEB, |gate| GATES[*gate]);
-        let untouched = forged.is_empty();
+        let gates: Vec<_> = gates.iter().map(|gate| GATES[*gate]).collect();
+        let writers = || gates.iter().copied().chain([ME]);
+        let twice = writers().enumerate().any(|(at, one)| writers().skip(at + 1).any(|other| other == one));
+        let shown_to_them = std::iter::once(WEB).chain(gates.iter().copied());
+        let hops: Vec<_> = shown_to_them
+            .zip(writers())
+            .map(|(id, by)| {
+                let own = GATES.iter().position(|gate| *gate == id).map(|at| &WORLD.gates[at]);
+                // Behind a forwarder nothing is known without it.
+                let leaf = Some(own.unwrap_or(&WORLD.web)).filter(|_| with_certificate || by != ME);
+                appended_by(by, id, leaf)
+            })
+            .collect();
+        let principal = gates.last().copied().unwrap_or(WEB);
+        // One proxy twice on the way cannot be told from a name that spells an element.
+        let untouched = forged.is_empty() && !twice;
         let before = if forged.is_empty() { forged } else { forged + "," };
         let shown = Shown::xfcc(before + &hops.join(","), principal);
+        let shown = Shown { destination: Some(ME.into()), ..shown };
         let found = shown.verify_at(&WORLD.trust, NOW);
         prop_assert!(!untouched || found.verified().is_some(), "{found:?}");
         if let Credential::Verified(peer) = found {

@@ -1,15 +1,21 @@
 //! Peers, verified: each source, each rule, each trick.
 
+mod authority;
 mod client_revocation;
+mod distribution;
 mod laws;
 mod memory;
 mod pkits;
+mod position;
 mod revocation;
+mod shared_authority;
+mod spelled;
+mod standing;
 mod verification;
 mod walk;
 
 use super::*;
-use crate::evidence::PeerSources;
+use crate::evidence::{PeerSources, PrincipalSource};
 use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, Text};
 use crate::trust::pki::{Leaf, NOW};
@@ -25,6 +31,8 @@ struct Shown {
     client_cert: Option<String>,
     principal_believed: bool,
     without_tls: bool,
+    /// `asserted`, unless a test is about it.
+    least: Option<EvidenceLevel>,
 }
 
 impl Shown {
@@ -54,7 +62,12 @@ impl Shown {
             xfcc_without_tls: self.without_tls,
             client_cert: true,
             client_cert_without_tls: self.without_tls,
-            principal: self.principal_believed,
+            principal: if self.principal_believed {
+                PrincipalSource::UriSanRequired
+            } else {
+                PrincipalSource::Off
+            },
+            least_evidence: self.least.unwrap_or(EvidenceLevel::Asserted),
             identities: self.identities.clone(),
         };
         PeerEvidence::collect(&credentials, text(&self.destination).as_ref(), &sources)

@@ -19,6 +19,12 @@ fn sidecar(by: &str, uri: &str) -> String {
     format!("By={by};Hash={HASH};Subject=\"\";URI={uri}")
 }
 
+/// The same with the certificate, as gateways write it.
+fn certified(by: &str, leaf: &Leaf, uri: &str) -> String {
+    let hash = Fingerprint::of(&leaf.der).to_hex();
+    format!("By={by};Hash={hash};Cert=\"{}\";Subject=\"\";URI={uri}", leaf.encoded())
+}
+
 fn prod() -> (Ca, TrustStore) {
     let ca = Ca::root("root");
     let trust = store(&[("prod", &ca, SPEC)]);
@@ -48,27 +54,33 @@ fn the_caller_is_the_nearest_element_that_is_no_forwarder() {
     let (ca, trust) = prod();
     let victim = ca.workload(VICTIM);
     let forged = format!(
-        "By={ME};Hash={};Cert=\"{}\";URI={VICTIM}",
+        "By={EGRESS};Hash={};Cert=\"{}\";URI={VICTIM}",
         Fingerprint::of(&victim.der).to_hex(),
         victim.encoded()
     );
     let genuine = sidecar(ME, WEB);
-    let peer = Shown::xfcc(format!("{forged},{genuine}"), WEB).peer(&trust);
+    let at_me = |xfcc: String, principal: &str| Shown {
+        destination: Some(ME.into()),
+        ..Shown::xfcc(xfcc, principal)
+    };
+    let peer = at_me(format!("{forged},{genuine}"), WEB).peer(&trust);
     assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
-    let through = format!("{forged},{},{}", sidecar(INGRESS, WEB), sidecar(ME, INGRESS));
-    let peer = Shown::xfcc(through, INGRESS).peer(&trust);
+    let behind = certified(INGRESS, &ca.workload(WEB), WEB);
+    let through = format!("{forged},{behind},{}", sidecar(ME, INGRESS));
+    let peer = at_me(through, INGRESS).peer(&trust);
     assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
     assert_eq!(peer.forwarders()[0].as_str(), INGRESS);
 }
 
-/// P31: what stands left of the caller has no part in its identity.
+/// P31: what stands left of the caller has no part in its identity. DNS names are none without a certificate (P91).
 #[test]
 fn nothing_outside_the_walk_is_in_the_identity() {
     let (_, trust) = prod();
     let far = format!("URI={VICTIM};DNS=victim.example");
-    let near = format!("URI={WEB};DNS=web.example");
-    let peer = Shown::xfcc(format!("{far},{near}"), WEB).peer(&trust);
-    assert_eq!((peer.uris(), peer.dns()), (&[WEB.to_owned()][..], &["web.example".to_owned()][..]));
+    let near = format!("By={ME};URI={WEB};DNS=web.example");
+    let shown = Shown { destination: Some(ME.into()), ..Shown::xfcc(format!("{far},{near}"), WEB) };
+    let peer = shown.peer(&trust);
+    assert_eq!((peer.uris(), peer.dns()), (&[WEB.to_owned()][..], &[][..]));
 }
 
 /// P30, P47: without a TLS peer the whole header is the caller's own writing.
@@ -92,8 +104,11 @@ fn the_nearest_element_is_that_of_the_tls_peer_or_was_passed_on_by_a_forwarder()
         assert_eq!(Shown::xfcc(&xfcc, WEB).reason(&trust), Reason::XfccUntrustedHop, "{xfcc}");
         assert_eq!(Shown::xfcc(&xfcc, "CN=web").reason(&trust), Reason::XfccUntrustedHop);
     }
-    let passed_on = Shown::xfcc(certificate, INGRESS).peer(&trust);
-    assert_eq!(passed_on.spiffe().unwrap().as_str(), VICTIM);
+    // P92: a principal is no proof that the TLS peer is the forwarder; its certificate is.
+    assert_eq!(Shown::xfcc(&certificate, INGRESS).reason(&trust), Reason::XfccUntrustedHop);
+    let ingress = Some(ca.workload(INGRESS).encoded());
+    let passed_on = Shown { certificate: ingress, ..Shown::xfcc(certificate, INGRESS) };
+    assert_eq!(passed_on.peer(&trust).spiffe().unwrap().as_str(), VICTIM);
 }
 
 /// P30: of a certificate with a subject alone, the proxy tells the subject. Another one's element is not the TLS peer's.
@@ -120,8 +135,10 @@ fn a_peer_that_has_a_subject_alone_cannot_show_another_ones_certificate() {
 
 #[test]
 fn several_forwarders_are_walked_past_and_forwarders_alone_are_no_caller() {
-    let (_, trust) = prod();
-    let xfcc = [sidecar(EGRESS, WEB), sidecar(INGRESS, EGRESS), sidecar(ME, INGRESS)].join(",");
+    let (ca, trust) = prod();
+    let (web, egress) = (ca.workload(WEB), ca.workload(EGRESS));
+    let behind = [certified(EGRESS, &web, WEB), certified(INGRESS, &egress, EGRESS)].join(",");
+    let xfcc = format!("{behind},{}", sidecar(ME, INGRESS));
     let peer = Shown::xfcc(xfcc, INGRESS).peer(&trust);
     assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
     let forwarders: Vec<_> = peer.forwarders().iter().map(SpiffeId::as_str).collect();
@@ -142,10 +159,10 @@ fn by_must_be_the_proxy_that_asks() {
     let hop = Some(Reason::XfccUntrustedHop);
     assert_eq!(at(&sidecar(ME, WEB), WEB), None);
     assert_eq!(at(&format!("By={other};{}", sidecar(ME, WEB)), WEB), None);
-    assert_eq!(at(&format!("URI={WEB}"), WEB), None);
+    assert_eq!(at(&format!("URI={WEB}"), WEB), hop, "a proxy with a URI name writes `By`");
     assert_eq!(at(&sidecar(other, WEB), WEB), hop);
     assert_eq!(at(&sidecar(INGRESS, WEB), WEB), hop);
-    assert_eq!(at(&sidecar(INGRESS, WEB), INGRESS), None);
+    assert_eq!(at(&sidecar(INGRESS, WEB), INGRESS), hop, "our proxy writes the last element");
     assert_eq!(at(&sidecar(other, WEB), INGRESS), hop);
 }
 
@@ -178,22 +195,24 @@ fn parts_of_an_element_that_contradict_the_certificate_are_refused() {
     let leaf = ca.sign(&params);
     let (cert, hash) = (leaf.encoded(), Fingerprint::of(&leaf.der).to_hex());
     let subject = r#"CN=w\C3\A9b \"1\""#;
-    let reason = |rest: &str| {
-        let xfcc = format!("Cert=\"{cert}\";{rest}");
+    let reason = |before: &str, after: &str| {
+        let xfcc = format!("{before}Cert=\"{cert}\"{after}");
         Shown::xfcc(xfcc, WEB).verify_at(&trust, NOW).rejection().map(Rejection::reason)
     };
-    let all = format!("Hash={hash};Subject=\"{subject}\";URI={WEB};DNS=Web.example");
-    assert_eq!(reason(&all), None);
-    for wrong in [
-        format!("Hash={HASH}"),
-        format!("URI={VICTIM}"),
-        format!("URI={WEB};URI={VICTIM}"),
-        String::from("DNS=victim.example"),
-        String::from("Subject=\"CN=victim\""),
-        String::from("Subject=\"\""),
-        format!("Chain=\"{}\"", ca.workload(WEB).encoded()),
+    let all = format!(";Subject=\"{subject}\";URI={WEB};DNS=Web.example");
+    assert_eq!(reason(&format!("Hash={hash};"), &all), None);
+    for (before, after) in [
+        (format!("Hash={HASH};"), String::new()),
+        (String::new(), format!(";URI={VICTIM}")),
+        (String::new(), format!(";URI={WEB};URI={VICTIM}")),
+        (String::new(), String::from(";URI=")),
+        (String::new(), String::from(";DNS=victim.example")),
+        (String::new(), String::from(";DNS=web.example;DNS=victim.example")),
+        (String::new(), String::from(";Subject=\"CN=victim\"")),
+        (String::new(), String::from(";Subject=\"\"")),
+        (String::new(), format!(";Chain=\"{}\"", ca.workload(WEB).encoded())),
     ] {
-        assert_eq!(reason(&wrong), Some(Reason::XfccInconsistent), "{wrong}");
+        assert_eq!(reason(&before, &after), Some(Reason::XfccInconsistent), "{before} {after}");
     }
 }
 
@@ -229,18 +248,23 @@ fn a_name_that_spells_an_element_leaves_two_by_one_proxy() {
         shown.verify_at(&trust, NOW).rejection().map(Rejection::reason)
     };
     // A DNS name of the caller spells its own element again, with the hash that a stolen token is bound to.
-    for by in [format!("By={ME};"), String::new()] {
+    for (by, reason) in
+        [(format!("By={ME};"), Reason::XfccInconsistent), (String::new(), Reason::XfccUntrustedHop)]
+    {
         let spelled = format!("{};DNS=x,{by}Hash={other_hash};URI={WEB}", sidecar(ME, WEB));
-        assert_eq!(at(&spelled, WEB), Some(Reason::XfccInconsistent));
+        assert_eq!(at(&spelled, WEB), Some(reason));
     }
     // A name of the caller spells a victim's element at a gateway, whose principal is the gateway.
-    for by in [format!("By={INGRESS};"), String::new()] {
+    for (by, reason) in [
+        (format!("By={INGRESS};"), Reason::XfccInconsistent),
+        (String::new(), Reason::XfccInconsistent),
+    ] {
         let caller = sidecar(INGRESS, "spiffe://prod.example/ns/evil/sa/x");
         let spelled = format!("{caller},{by}Hash={HASH};URI={VICTIM},{}", sidecar(ME, INGRESS));
-        assert_eq!(at(&spelled, INGRESS), Some(Reason::XfccInconsistent));
+        assert_eq!(at(&spelled, INGRESS), Some(reason));
     }
-    // The same workload again, and another replica of it through another proxy, are no contradiction.
-    assert_eq!(at(&format!("{0},{0}", sidecar(ME, WEB)), WEB), None);
+    // The caller may have written the first of these itself. Another replica of it through another proxy is no contradiction.
+    assert_eq!(at(&format!("{0},{0}", sidecar(ME, WEB)), WEB), Some(Reason::XfccInconsistent));
     let elsewhere = sidecar(EGRESS, WEB).replace(HASH, &other_hash);
     assert_eq!(at(&format!("{elsewhere},{}", sidecar(ME, WEB)), WEB), None);
 }
@@ -276,7 +300,7 @@ fn a_name_without_a_certificate_must_be_a_spiffe_id_of_a_known_domain() {
         (format!("URI={WEB};URI={VICTIM}"), Reason::SpiffeInvalid),
         ("URI=spiffe://prod.example/a/../b".into(), Reason::SpiffeInvalid),
         ("URI=spiffe://prod.example".into(), Reason::SpiffeInvalid),
-        (format!("URI=\"{WEB},x\""), Reason::SpiffeInvalid),
+        (format!("URI=\"{WEB},x\""), Reason::XfccMalformed),
         (format!("URI={WEB};DNS=\"a,b\""), Reason::XfccMalformed),
     ] {
         assert_eq!(Shown::xfcc(&xfcc, WEB).reason(&trust), reason, "{xfcc}");
@@ -296,29 +320,40 @@ fn pins_need_the_hash_or_the_certificate() {
     assert_eq!(named.reason(&by_hash), Reason::EvidenceInsufficient);
 }
 
-/// The certificate that Envoy verified wins over the header; where it is a forwarder's, the walk goes on in the header.
+/// The certificate that Envoy saw wins over the header, which must agree with it (P93); where it is a forwarder's, the walk
+/// goes on in the header.
 #[test]
 fn the_source_certificate_wins_over_the_header() {
     let (ca, trust) = prod();
     let (web, ingress) = (ca.workload(WEB), ca.workload(INGRESS));
+    let behind = certified(INGRESS, &web, WEB);
     let shown = |leaf: &Leaf, xfcc: String| Shown {
         certificate: Some(leaf.encoded()),
         ..Shown::xfcc(xfcc, "")
     };
-    let peer = shown(&web, sidecar(ME, VICTIM)).peer(&trust);
+    let account = |leaf: &Leaf, id: &str| {
+        format!("By={ME};Hash={};URI={id}", Fingerprint::of(&leaf.der).to_hex())
+    };
+    assert_eq!(shown(&web, sidecar(ME, VICTIM)).reason(&trust), Reason::XfccInconsistent);
+    let peer = shown(&web, account(&web, WEB)).peer(&trust);
     assert_eq!((peer.spiffe().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Leaf));
     assert_eq!(peer.source(), PeerSource::SourceCertificate);
     let own = format!("Hash={}", Fingerprint::of(&ingress.der).to_hex());
     for xfcc in [
-        format!("{},{own}", sidecar(INGRESS, WEB)),
-        format!("{},{}", sidecar(INGRESS, WEB), sidecar(ME, INGRESS)),
-        sidecar(INGRESS, WEB),
+        format!("{},{own}", behind),
+        format!("{},{}", behind, account(&ingress, INGRESS)),
+        behind.clone(),
     ] {
         let peer = shown(&ingress, xfcc).peer(&trust);
-        assert_eq!((peer.spiffe().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Hash));
+        assert_eq!((peer.spiffe().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Leaf));
         assert_eq!(peer.forwarders().iter().map(SpiffeId::as_str).collect::<Vec<_>>(), [INGRESS]);
     }
+    let wrong = format!("{},{}", behind, sidecar(ME, INGRESS));
+    assert_eq!(shown(&ingress, wrong).reason(&trust), Reason::XfccInconsistent);
     assert!(matches!(shown(&ingress, own).verify_at(&trust, NOW), Credential::Absent));
+    // A forwarder that shows no caller is none itself, whether by a header or without one.
+    let alone = Shown::certificate(&ingress);
+    assert!(matches!(alone.verify_at(&trust, NOW), Credential::Absent));
 }
 
 /// P42: a forwarder is matched whole; a workload whose name only begins or ends like one is the caller.
@@ -327,7 +362,8 @@ fn a_forwarder_is_matched_whole() {
     let (_, trust) = prod();
     for near in [format!("{INGRESS}/x"), INGRESS.replace("istio-system", "istio-systemx")] {
         let xfcc = format!("{},{}", sidecar(INGRESS, VICTIM), sidecar(ME, &near));
-        assert_eq!(Shown::xfcc(xfcc, &near).peer(&trust).spiffe().unwrap().as_str(), near);
+        let shown = Shown { destination: Some(ME.into()), ..Shown::xfcc(xfcc, &near) };
+        assert_eq!(shown.peer(&trust).spiffe().unwrap().as_str(), near);
     }
 }
 
@@ -354,15 +390,16 @@ fn client_cert_is_believed_from_a_forwarder_only() {
     let (web, ingress) = (ca.workload(WEB), ca.workload(INGRESS));
     let base = Shown { client_cert: Some(field(&web)), ..Shown::default() };
     let from = |principal: &str| Shown { principal: Some(principal.into()), ..base.clone() };
-    let peer = from(INGRESS).peer(&trust);
-    assert_eq!((peer.spiffe().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Leaf));
-    assert_eq!(peer.source(), PeerSource::ClientCert);
+    // P92: a DNS name can spell the forwarder's ID, which then is the principal.
+    assert_eq!(from(INGRESS).reason(&trust), Reason::XfccUntrustedHop);
     assert_eq!(from(VICTIM).reason(&trust), Reason::XfccUntrustedHop);
     assert_eq!(base.reason(&trust), Reason::XfccUntrustedHop);
     let plain = Shown { without_tls: true, ..base.clone() };
     assert_eq!(plain.peer(&trust).spiffe().unwrap().as_str(), WEB);
     let direct = Shown { certificate: Some(ingress.encoded()), ..base.clone() };
-    assert_eq!(direct.peer(&trust).source(), PeerSource::ClientCert);
+    let peer = direct.peer(&trust);
+    assert_eq!((peer.spiffe().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Leaf));
+    assert_eq!(peer.source(), PeerSource::ClientCert);
     let nearer = Shown { certificate: Some(ca.workload(VICTIM).encoded()), ..base.clone() };
     assert_eq!(nearer.peer(&trust).spiffe().unwrap().as_str(), VICTIM);
     let walked = Shown { xfcc: Some(sidecar(ME, INGRESS)), ..from(INGRESS) };
@@ -384,6 +421,9 @@ fn a_principal_that_is_believed_is_a_name_and_no_more() {
     let peer = named(WEB).peer(&trust);
     assert_eq!((peer.level(), peer.source()), (EvidenceLevel::Asserted, PeerSource::Principal));
     assert_eq!(peer.certificate(), None);
+    assert!(matches!(named(INGRESS).verify_at(&trust, NOW), Credential::Absent), "a forwarder");
+    let by_default = Shown { least: Some(EvidenceLevel::Leaf), ..named(WEB) };
+    assert_eq!(by_default.reason(&trust), Reason::EvidenceInsufficient);
     for (principal, reason) in [
         ("web.prod.example", Reason::EvidenceInsufficient),
         ("CN=spiffe://prod.example/ns/web/sa/frontend", Reason::EvidenceInsufficient),
