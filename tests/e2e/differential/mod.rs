@@ -82,7 +82,7 @@ fn props(changes: &[(&'static str, &'static str)]) -> Option<Props> {
 /// and what was decided about.
 #[tokio::test]
 async fn whatever_reaches_the_upstream_is_what_was_decided_about() {
-    let seed = std::env::var("DIFFERENTIAL_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = std::env::var_os("DIFFERENTIAL_SEED").and_then(|seed| seed.to_str()?.parse().ok());
     let seed = seed.unwrap_or(0x00c0_ffee);
     println!("DIFFERENTIAL_SEED={seed}");
     let mut requests = Seed::new(seed);
