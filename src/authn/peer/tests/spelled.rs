@@ -180,13 +180,18 @@ fn spelled() -> impl Strategy<Value = String> {
     prop::collection::vec(piece(), 1..5).prop_map(|pieces| pieces.concat())
 }
 
-/// An element as a proxy writes it, which names nobody that Envoy has seen.
+/// An element as a proxy writes it, of somebody whom Envoy has not seen.
 fn element() -> impl Strategy<Value = String> {
-    let by = prop::sample::select(vec![String::new(), format!("By={ME};"), format!("By={GATE};")]);
+    let by = || {
+        let by = [String::new(), format!("By={ME};"), format!("By={GATE};")];
+        prop::sample::select(by.to_vec())
+    };
     let id = prop::sample::select(vec![VICTIM, OWNER, GATE]);
     let subject = prop::sample::select(vec!["", "Subject=\"\";"]);
-    (by, subject, id)
-        .prop_map(|(by, subject, id)| format!("{by}Hash={VICTIMS_HASH};{subject}URI={id}"))
+    let hashed = (by(), subject, id)
+        .prop_map(|(by, subject, id)| format!("{by}Hash={VICTIMS_HASH};{subject}URI={id}"));
+    let certified = by().prop_map(|by| format!("{by}Cert=\"{}\";URI={VICTIM}", WORLD.victim));
+    prop_oneof![3 => hashed, 1 => certified]
 }
 
 /// A DNS name that goes on as well as it can.
