@@ -22,11 +22,12 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::document::Diagnostic;
 use crate::envoy::{CheckService, ListenAddress, Listener, ListenerOptions, Server, Stop, Tls};
-use crate::pdp::{HttpsFetcher, KeyCache, Load, Observer, Pdp, RemoteFiles};
+use crate::pdp::{HttpsFetcher, KeptLists, KeyCache, Load, Observer, Pdp, RemoteFiles};
 use crate::reload::{self, Reloader};
 use crate::signer::Signer;
 use crate::store::Store;
 use crate::telemetry::{Callers, ClockOffset, Exports, LogLevel, Metrics, Traces};
+use crate::trust::KnownLists;
 
 use self::parts::Parts;
 
@@ -54,6 +55,7 @@ struct Core {
     pdp: Arc<Pdp>,
     keys: Arc<KeyCache>,
     remote: Arc<RemoteFiles>,
+    kept: Option<Arc<KeptLists>>,
     store: Arc<Store>,
     signer: Option<Arc<Signer>>,
     reloader: Reloader,
@@ -125,7 +127,9 @@ impl Bound {
             traces.iter().map(|traces| -> Arc<dyn Observer> { Arc::<Traces>::clone(traces) }),
         );
         let service = CheckService::new(Arc::clone(&core.pdp), observers)
-            .at_most(config.listener.concurrent_checks);
+            .at_most(config.listener.concurrent_checks)
+            .shown(config.listener.shown_headers.into())
+            .finding_clients(config.listener.client_address.clone());
         let service = match &audit {
             Some(audit) => service.recorded_by(Arc::<AuditLog>::clone(audit)),
             None => service,
@@ -136,6 +140,7 @@ impl Bound {
             pdp: core.pdp,
             keys: core.keys,
             remote: core.remote,
+            kept: core.kept,
             store: core.store,
             reload: core.reloader.status(),
             listener: service.status(),
@@ -224,9 +229,20 @@ impl Bound {
 impl Core {
     /// Everything that decides, within a tokio runtime: what has to be fetched is begun to be.
     fn load(config: &Config) -> Result<Self, StartError> {
-        let Load { snapshot, problems, .. } = Load::from_paths(&config.documents);
+        let kept = config.state_folder.as_ref().map(|folder| folder.join("crls"));
+        let kept = kept.map(|folder| Arc::new(KeptLists::new(folder)));
+        let known = kept.as_ref().map_or_else(KnownLists::default, |kept| kept.read());
+        let Load { snapshot, problems, .. } = Load::after_restart(&config.documents, &known);
         let Some(snapshot) = snapshot else { return Err(StartError::Documents(problems)) };
         reload::report(&problems);
+        if snapshot.policies().rules().next().is_none() {
+            tracing::error!(
+                "no policy is loaded: every request is denied, and `/readyz` says not ready"
+            );
+        }
+        if let Some(kept) = &kept {
+            kept.write(snapshot.trust().known_lists());
+        }
         let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
         let (clock, fetcher) = (Arc::new(SystemClock), Arc::new(HttpsFetcher));
         let store = Store::start(&config.store, clock.clone()).map_err(StartError::Store)?;
@@ -250,8 +266,10 @@ impl Core {
         pdp.revocations().share(Arc::clone(&store), config.revocations.before_first_sync);
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
-            Reloader::new(Arc::clone(&pdp), followed, paths, &files).map_err(StartError::Watch)?;
-        Ok(Self { pdp, keys, remote, store, signer, reloader })
+            Reloader::new(Arc::clone(&pdp), followed, paths, &files, &problems, config.reload)
+                .map_err(StartError::Watch)?;
+        let reloader = reloader.keeping(kept.clone());
+        Ok(Self { pdp, keys, remote, kept, store, signer, reloader })
     }
 }
 

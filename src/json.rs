@@ -52,6 +52,44 @@ pub fn parse_object(
     }
 }
 
+/// Whether `c` may stand in a line that people or their tools read. What could move the cursor, colour, hide, break or reorder
+/// text may not: control and format characters, separators of lines and paragraphs, blanks other than the plain one, marks that
+/// change the character before them, and what Unicode has not assigned.
+#[must_use]
+pub fn is_shown(c: char) -> bool {
+    match c {
+        ' '..='~' => true,
+        // Letters, by Unicode's table, that nobody sees.
+        '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' => false,
+        other => !other.is_ascii() && other.escape_debug().len() == 1,
+    }
+}
+
+/// Writes `c` as an escape of JSON (RFC 8259 section 7).
+pub fn write_escape(c: char, out: &mut Vec<u8>) {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        out.extend_from_slice(b"\\u");
+        for shift in [12, 8, 4, 0] {
+            let digit = usize::from((*unit >> shift) & 0xf);
+            out.extend(DIGITS.get(digit));
+        }
+    }
+}
+
+/// Writes `text` as a JSON text in which everything can be seen ([`is_shown`]).
+pub fn write_text(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend([b'\\', u8::try_from(c).unwrap_or_default()]),
+            c if is_shown(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            c => write_escape(c, out),
+        }
+    }
+    out.push(b'"');
+}
+
 /// What to call `value` in a message: its type, never its content.
 #[must_use]
 pub const fn type_name(value: &Value) -> &'static str {
@@ -62,6 +100,35 @@ pub const fn type_name(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
+    }
+}
+
+/// The first float that stands for more than one whole number: 2^53.
+const FIRST_SHARED_DOUBLE: f64 = 9_007_199_254_740_992.0;
+
+/// Whether a float is exactly the number that was written or worked out, as far as whole numbers go.
+///
+/// A float of 2^53 or more stands for several whole numbers, and an integer beyond 64 bits is read as one (RFC 8259 section 6):
+/// what digits it had is not known any more.
+#[must_use]
+pub fn is_exact_double(double: f64) -> bool {
+    double.abs() < FIRST_SHARED_DOUBLE
+}
+
+/// Whether `number` is exactly what its text said, as far as whole numbers go.
+#[must_use]
+pub fn is_exact_number(number: &serde_json::Number) -> bool {
+    !number.is_f64() || number.as_f64().is_some_and(is_exact_double)
+}
+
+/// Whether every number in `value` is exactly what its text said, as far as whole numbers go.
+#[must_use]
+pub fn is_exact(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => is_exact_number(number),
+        Value::Array(items) => items.iter().all(is_exact),
+        Value::Object(members) => members.values().all(is_exact),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
     }
 }
 
@@ -194,5 +261,18 @@ mod tests {
         assert_eq!(parse_object(b"[]", 4), Err(None));
         assert_eq!(parse_object(b"[", 4), Err(Some(JsonError::Syntax)));
         assert!(parse_object(b"{}", 4).unwrap().is_empty());
+    }
+
+    /// P168: nothing that moves a cursor or turns text round stands in a text as it is, and all of it is read back.
+    #[test]
+    fn everything_in_a_written_text_can_be_seen() {
+        let hostile = "\u{0}\u{7}\u{1b}[2J\u{7f}\u{85}\u{9b}\u{a0}\u{ad}\u{61c}\u{115f}\u{180e}\u{200b}\u{200f}\u{2028}\u{2029}\u{202e}\u{2066}\u{2800}\u{3000}\u{e000}\u{feff}\u{fff9}\u{ffff}\u{1d173}\u{e0001}\u{10ffff}\"\\/é漢🦀";
+        let mut out = Vec::new();
+        write_text(hostile, &mut out);
+        assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), hostile);
+        let shown = String::from_utf8(out).unwrap();
+        assert!(shown.chars().all(is_shown), "{shown}");
+        assert!(shown.ends_with("\\\"\\\\/é漢🦀\""), "{shown}");
+        assert!(shown.contains("\\u202e") && shown.contains("\\udb40\\udc01"), "{shown}");
     }
 }

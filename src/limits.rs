@@ -10,8 +10,15 @@ use std::time::Duration;
 /// and a buffered body is opt-in; 1 MiB leaves room for both.
 pub const MAX_CHECK_REQUEST_BYTES: usize = 1024 * 1024;
 
-/// Largest block of headers of a gRPC call, which Envoy fills with a few short ones.
-pub const MAX_GRPC_HEADER_BYTES: u32 = 16 * 1024;
+/// Largest block of headers of a gRPC call. With tracing, or by `initial_metadata`, Envoy copies headers of the caller's into it:
+/// at most those that it takes itself, which are 60 KiB by default and 8 MiB at most (`max_request_headers_kb`). What is larger
+/// HTTP/2 refuses without a decision, and `failure_mode_allow` makes an allow of that; so the limit is above all that Envoy can
+/// send (P160). Nothing of it is kept.
+pub const MAX_GRPC_HEADER_BYTES: u32 = 9 * 1024 * 1024;
+
+/// Most calls of one connection that were ended before they were begun. Each is one that Envoy sent and a caller gave up: all
+/// that there can be at a time, several times over (P162).
+pub const MAX_RESETS_WAITING: usize = 64 * 1024;
 
 /// Most calls at a time on one connection: as many as one Envoy cluster sends by default. Envoy opens another
 /// connection for more.
@@ -145,6 +152,10 @@ pub const INTROSPECTION_COOLDOWN: Duration = Duration::from_secs(5);
 /// Largest revocation list in the line form: a million tokens by UUID are 41 MB.
 pub const MAX_REVOCATION_LIST_BYTES: usize = 96 * 1024 * 1024;
 
+/// Most certificate revocation lists that are remembered beside those in force, so that none goes back in time: a list is a few
+/// kilobytes, and a CA has a handful.
+pub const MAX_KNOWN_LISTS: usize = 1024;
+
 /// Largest file about revocations that is kept over a restart, beside the lists themselves: what was revoked while servers
 /// ran, some 500 bytes each.
 pub const MAX_KEPT_FILE_BYTES: usize = 64 * 1024 * 1024;
@@ -243,6 +254,10 @@ pub const MAX_INJECTED_VALUE_BYTES: usize = 8 * 1024;
 
 /// Most headers, query parameters, members of the metadata or claims that one rule sets.
 pub const MAX_INJECTIONS: usize = 32;
+
+/// Most `-` in the name of a request header that a rule sets or removes. An allow removes the caller's copies in each mixture of `-`
+/// and `_`: 32 names for five.
+pub const MAX_INJECTED_NAME_HYPHENS: usize = 5;
 
 /// Most annotations that a rule and its policy note together: they go with every decision into the audit log.
 pub const MAX_ANNOTATIONS: usize = 16;

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::json::is_shown;
 use crate::limits::MAX_DETAIL_BYTES;
 
 /// Something was refused: why, and what an operator needs to know about it.
@@ -15,6 +16,8 @@ use crate::limits::MAX_DETAIL_BYTES;
 pub struct Rejection {
     reason: Reason,
     detail: Cow<'static, str>,
+    /// Whether it is no fault of the credential's.
+    blameless: bool,
 }
 
 /// What the caller may learn from a denial. Nothing else about the reason leaves the mesh.
@@ -236,7 +239,19 @@ impl Rejection {
     /// A refusal for `reason`. `detail` is cut at [`MAX_DETAIL_BYTES`] and its control characters are replaced, since
     /// it may quote what the caller sent; it must never hold a credential.
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: printable(detail.into()) }
+        Self { reason, detail: printable(detail.into()), blameless: false }
+    }
+
+    /// The same where it is the issuer's trouble or our own: the credential may be good, and its owner must not throw it away.
+    #[must_use]
+    pub fn without_blame(self) -> Self {
+        Self { blameless: true, ..self }
+    }
+
+    /// What the caller may learn: what the reason says, or to try again where no credential is to blame.
+    #[must_use]
+    pub const fn client_answer(&self) -> ClientAnswer {
+        if self.blameless { ClientAnswer::Unavailable } else { self.reason.client_answer() }
     }
 
     /// Why.
@@ -261,11 +276,11 @@ impl fmt::Display for Rejection {
 impl std::error::Error for Rejection {}
 
 fn printable(detail: Cow<'static, str>) -> Cow<'static, str> {
-    if detail.len() <= MAX_DETAIL_BYTES && !detail.contains(char::is_control) {
+    if detail.len() <= MAX_DETAIL_BYTES && detail.chars().all(is_shown) {
         return detail;
     }
     let mut out = String::with_capacity(MAX_DETAIL_BYTES);
-    for c in detail.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }) {
+    for c in detail.chars().map(|c| if is_shown(c) { c } else { '\u{fffd}' }) {
         if out.len().saturating_add(c.len_utf8()) > MAX_DETAIL_BYTES {
             break;
         }
@@ -290,7 +305,9 @@ mod tests {
 
     #[test]
     fn a_detail_is_bounded_and_has_no_control_characters() {
-        let rejection = Reason::TokenMalformed.because(format!("a\r\nb{}", "é".repeat(1000)));
+        let rejection =
+            Reason::TokenMalformed.because(format!("a\r\n\u{202e}\u{2028}b{}", "é".repeat(1000)));
+        assert!(rejection.detail().starts_with("a\u{fffd}\u{fffd}\u{fffd}\u{fffd}b"));
         assert!(rejection.detail().len() <= MAX_DETAIL_BYTES);
         assert!(!rejection.detail().contains(char::is_control));
     }

@@ -1,21 +1,30 @@
 //! Watching files: when a document or a file it points to changes, the whole set is read again and put in force, or, where
 //! anything is wrong with it, left out of force with the reasons in the log (P77).
+//!
+//! A file that is being written looks like a complete one at any time, and one that was cut or emptied like one whose owner took
+//! the rest away. So a change counts once the files have rested, and a loss once it is confirmed, unless the whole set was swapped.
+
+mod options;
+mod status;
+
+pub use options::{ReloadOptions, Removals};
+pub use status::{ReloadStatus, report};
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 
-use crate::document::{Diagnostic, RemoteContents, Severity};
-use crate::pdp::{Load, Pdp, RemoteFiles, Retired, Snapshot};
+use crate::clock::Stopwatch;
+use crate::document::{Diagnostic, RemoteContents, Severity, SourceFile, Span};
+use crate::pdp::{FileSet, KeptLists, Load, Pdp, RemoteFiles, Retired, Snapshot};
 
 /// How long files must be quiet before they are read: a ConfigMap update is half a dozen events.
 const DEBOUNCE: Duration = Duration::from_millis(200);
@@ -26,18 +35,8 @@ const LONGEST_DEBOUNCE: Duration = Duration::from_secs(1);
 /// How often files are read even if nothing was heard: some file systems do not tell.
 const POLL: Duration = Duration::from_secs(60);
 
-/// How reloading is going.
-#[derive(Debug, Default)]
-pub struct ReloadStatus {
-    /// Sets of documents that were put in force, the first one not counted.
-    pub applied: AtomicU64,
-    /// Sets of documents that were refused.
-    pub refused: AtomicU64,
-    /// Whether the files differ from what is in force, because they have errors.
-    pub stale: AtomicBool,
-    /// The errors they have, one line each.
-    pub errors: ArcSwap<Vec<String>>,
-}
+/// Files that change for longer than this without a rest are shown as stale.
+const RESTLESS: Duration = Duration::from_secs(30);
 
 /// Keeps a decision point in step with its files.
 #[derive(Debug)]
@@ -55,12 +54,15 @@ struct Work {
     paths: Vec<PathBuf>,
     status: Arc<ReloadStatus>,
     remote: Arc<RemoteFiles>,
+    options: ReloadOptions,
+    /// Where revocation lists outlive a restart.
+    kept: Option<Arc<KeptLists>>,
 }
 
 // === impl Reloader ===
 
 impl Reloader {
-    /// Watches `paths`, every file in `files` and those that `remote` fetches, for `pdp`.
+    /// Watches `paths`, every file in `files` and those that `remote` fetches, for `pdp`. The log has `problems` already.
     ///
     /// # Errors
     /// Where the operating system has no watches left.
@@ -69,6 +71,8 @@ impl Reloader {
         remote: Arc<RemoteFiles>,
         paths: Vec<PathBuf>,
         files: &[PathBuf],
+        problems: &[Diagnostic],
+        options: ReloadOptions,
     ) -> io::Result<Self> {
         let changed = remote.changed();
         let heard = Arc::clone(&changed);
@@ -78,10 +82,22 @@ impl Reloader {
             }
         };
         let watcher = notify::recommended_watcher(hear).map_err(io::Error::other)?;
-        let work = Arc::new(Work { pdp, paths, status: Arc::default(), remote });
+        let status = Arc::new(ReloadStatus::new(Arc::clone(&changed), problems));
+        let kept = None;
+        let work = Arc::new(Work { pdp, paths, status, remote, options, kept });
         let mut reloader = Self { work, watcher, watched: BTreeSet::new(), changed };
         reloader.watch(files);
         Ok(reloader)
+    }
+
+    /// The same, keeping revocation lists that are put in force in `kept`.
+    #[must_use]
+    pub fn keeping(mut self, kept: Option<Arc<KeptLists>>) -> Self {
+        let Work { pdp, paths, status, remote, options, .. } = &*self.work;
+        let (pdp, status, remote) = (Arc::clone(pdp), Arc::clone(status), Arc::clone(remote));
+        let (paths, options) = (paths.clone(), *options);
+        self.work = Arc::new(Work { pdp, paths, status, remote, options, kept });
+        self
     }
 
     /// How it is going, now and later.
@@ -95,23 +111,50 @@ impl Reloader {
         loop {
             // A timeout is as good as an event.
             let _ = tokio::time::timeout(POLL, self.changed.notified()).await;
-            self.settle().await;
-            let work = Arc::clone(&self.work);
-            match spawn_blocking(move || work.reload()).await {
-                Ok(None) => {}
-                Ok(Some((files, retired))) => {
-                    self.watch(&files);
-                    tokio::spawn(retired.free());
-                }
-                Err(error) => {
-                    tracing::error!(%error, "reload failed, the last good documents stay in force")
-                }
+            if let Err(error) = self.reload().await {
+                tracing::error!(%error, "reload failed, the last good documents stay in force");
             }
         }
     }
 
-    /// Waits until nothing was heard for a while; files that never rest are read all the same.
-    async fn settle(&self) {
+    async fn reload(&mut self) -> Result<(), JoinError> {
+        let load = self.rested().await?;
+        let work = Arc::clone(&self.work);
+        if let Some((files, retired)) = spawn_blocking(move || work.conclude(load)).await? {
+            self.watch(&files);
+            tokio::spawn(retired.free());
+        }
+        Ok(())
+    }
+
+    /// What the files say once they have not changed for a while. What servers sent is complete as it is.
+    async fn rested(&self) -> Result<Load, JoinError> {
+        let settle = self.work.options.settle.get();
+        let since = Stopwatch::start();
+        loop {
+            self.quiet().await;
+            let work = Arc::clone(&self.work);
+            let load = spawn_blocking(move || work.read()).await?;
+            if settle.is_zero() || self.work.is_in_force(&load.set) {
+                return Ok(load);
+            }
+            let rest = settle.saturating_sub(DEBOUNCE);
+            let heard = tokio::time::timeout(rest, self.changed.notified()).await.is_ok();
+            if !heard {
+                // Not every file system tells.
+                let (work, set) = (Arc::clone(&self.work), load.set.clone());
+                if spawn_blocking(move || set.is_there(&work.paths)).await? {
+                    return Ok(load);
+                }
+            }
+            if since.elapsed() > RESTLESS {
+                self.work.restless();
+            }
+        }
+    }
+
+    /// Waits until nothing was heard for a moment; files that never rest are read all the same.
+    async fn quiet(&self) {
         let quiet = async {
             while tokio::time::timeout(DEBOUNCE, self.changed.notified()).await.is_ok() {}
         };
@@ -140,32 +183,73 @@ impl Reloader {
 // === impl Work ===
 
 impl Work {
-    /// Reads everything, and puts it in force where it is right and other than before. What it was made from then, and what
-    /// was in force.
-    fn reload(&self) -> Option<(Vec<PathBuf>, Retired)> {
+    fn read(&self) -> Load {
         let read = |remote| self.pdp.inspect(|before| Load::again(before, &self.paths, remote));
-        let load = load(read, &self.remote);
-        report(&load.problems);
-        let stale = load.snapshot.is_none();
-        let errors = load.problems.iter().filter(|problem| problem.severity == Severity::Error);
-        self.status.errors.store(Arc::new(errors.map(ToString::to_string).collect()));
-        self.status.stale.store(stale, Ordering::Relaxed);
-        match load.snapshot {
-            None => {
-                self.status.refused.fetch_add(1, Ordering::Relaxed);
-                let revision = self.pdp.revision();
-                tracing::error!(%revision, "reload refused, the last good documents stay in force");
-                None
+        load(read, &self.remote)
+    }
+
+    fn is_in_force(&self, set: &FileSet) -> bool {
+        self.pdp.inspect(|before| before.inventory().set() == set.name())
+    }
+
+    /// Puts `load` in force where it is right and other than before. What it was made from then, and what was in force.
+    fn conclude(&self, load: Load) -> Option<(Vec<PathBuf>, Retired)> {
+        let Load { snapshot, mut problems, set, .. } = load;
+        let Some(snapshot) = snapshot else {
+            self.refuse(&problems, None);
+            return None;
+        };
+        let set = set.name().as_str();
+        if self.options.removals == Removals::Confirmed && !self.status.is_confirmed(set) {
+            let lost = self.pdp.inspect(|before| before.inventory().lost_in(snapshot.inventory()));
+            if !lost.is_empty() {
+                problems.extend(self.losses(&lost, set));
+                self.refuse(&problems, Some(set));
+                return None;
             }
-            Some(snapshot) if *snapshot.revision() == self.pdp.revision() => None,
-            Some(snapshot) => Some(self.publish(snapshot)),
         }
+        let is_new = *snapshot.revision() != self.pdp.revision();
+        let published = is_new.then(|| self.publish(snapshot));
+        self.status.current(&problems);
+        published
+    }
+
+    fn refuse(&self, problems: &[Diagnostic], set: Option<&str>) {
+        if self.status.refuse(problems, set) {
+            let revision = self.pdp.revision();
+            tracing::error!(%revision, "reload refused, the last good documents stay in force");
+        }
+    }
+
+    fn losses(&self, lost: &[String], set: &str) -> Vec<Diagnostic> {
+        let place = self.place();
+        let told = |lost: &String| {
+            let message = format!("{lost} is in force and is not in the files any more");
+            Diagnostic::error("removed-in-place", place.clone(), message).help(format!(
+                "where that is meant: `curl -X PUT -d {set} http://127.0.0.1:9002/documents/confirmed`, or a restart"
+            ))
+        };
+        lost.iter().map(told).collect()
+    }
+
+    fn restless(&self) {
+        let message = "the files have kept changing for half a minute, and count once they rest";
+        self.refuse(&[Diagnostic::error("files-in-motion", self.place(), message)], None);
+    }
+
+    /// Where documents are.
+    fn place(&self) -> Span {
+        let path = self.paths.first().cloned().unwrap_or_default();
+        Span::start_of(&SourceFile::new(path, ""))
     }
 
     fn publish(&self, snapshot: Snapshot) -> (Vec<PathBuf>, Retired) {
         let revision = snapshot.revision().clone();
         let files = snapshot.files().map(Path::to_owned).collect();
         self.remote.follow(snapshot.trust());
+        if let Some(kept) = &self.kept {
+            kept.write(snapshot.trust().known_lists());
+        }
         let retired = self.pdp.publish(snapshot);
         tracing::info!(%revision, "reloaded");
         self.status.applied.fetch_add(1, Ordering::Relaxed);
@@ -173,8 +257,9 @@ impl Work {
     }
 }
 
-/// The documents with what was fetched last; where that does not compile, with what was in force before, so that one bad
-/// file from a server does not keep other changes out. Does blocking I/O.
+/// The documents with what was fetched last; where that does not compile, with as much of it as does beside what was in force
+/// before, so that one bad file from a server keeps neither other changes nor other files out; its errors are among the problems
+/// then. Does blocking I/O.
 fn load(read: impl Fn(RemoteContents) -> Load, remote: &RemoteFiles) -> Load {
     let (newest, good) = (remote.newest(), remote.good());
     let load = read(newest.clone());
@@ -185,21 +270,40 @@ fn load(read: impl Fn(RemoteContents) -> Load, remote: &RemoteFiles) -> Load {
     if newest == good {
         return load;
     }
-    report(&load.problems);
-    tracing::error!(
-        "what was fetched last cannot be used, the last good remote files stay in force"
-    );
-    read(good)
+    let errors = load.problems.into_iter().filter(|problem| problem.severity == Severity::Error);
+    let errors: Vec<_> = errors.collect();
+    let (used, mut load) = without_bad_files(&read, &newest, good);
+    if load.snapshot.is_some() {
+        remote.approve(&used);
+    }
+    remote.refuse();
+    let new: Vec<_> = errors.into_iter().filter(|error| !load.problems.contains(error)).collect();
+    load.problems.extend(new);
+    load
 }
 
-/// Writes problems to the log, one line each.
-pub fn report(problems: &[Diagnostic]) {
-    for problem in problems {
-        match problem.severity {
-            Severity::Error => tracing::error!(code = problem.code, "{problem}"),
-            Severity::Warning => tracing::warn!(code = problem.code, "{problem}"),
+/// `good` with each of the newest files that the documents compile with.
+fn without_bad_files(
+    read: impl Fn(RemoteContents) -> Load,
+    newest: &RemoteContents,
+    good: RemoteContents,
+) -> (RemoteContents, Load) {
+    let (mut used, mut load) = (good.clone(), read(good));
+    let changed = newest.iter().filter(|(name, bytes)| used.get(*name) != Some(*bytes));
+    let changed: Vec<_> = changed.collect();
+    // With a single one it is the bad one, and a mistake in the documents is not that of any file.
+    if changed.len() < 2 || load.snapshot.is_none() {
+        return (used, load);
+    }
+    for (name, bytes) in changed {
+        let mut tried = used.clone();
+        tried.insert(name.clone(), bytes.clone());
+        let with = read(tried.clone());
+        if with.snapshot.is_some() {
+            (used, load) = (tried, with);
         }
     }
+    (used, load)
 }
 
 /// Whether files may be others than before. Reading them is heard of too, and we read them ourselves: whoever takes that

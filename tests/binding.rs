@@ -24,8 +24,8 @@ use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Outcome, Pdp
 use countersign::policy::{Answer, Decision};
 use countersign::reason::Reason;
 use countersign::request::{
-    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames,
-    Target,
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView,
+    SealedNames, ServerName, Target,
 };
 use countersign::store::{Store, StoreMemoryOptions, StoreOptions};
 use countersign::trust::{IntrospectionAnswer, Material, TrustStore};
@@ -33,6 +33,8 @@ use serde_json::{Value, json};
 
 #[cfg(test)]
 mod caller;
+#[cfg(test)]
+mod challenges;
 
 use caller::{Key, encode, with};
 
@@ -51,7 +53,8 @@ fn view(method: &str, scheme: &str, host: &str, path: &str, headers: Headers) ->
         headers,
         source: Endpoint::default(),
         destination: Endpoint { principal: Some(SELF.into()), ..Endpoint::default() },
-        sni: None,
+        client: Client::Connection,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: BTreeMap::new(),

@@ -92,6 +92,75 @@ fn every_kind_of_answer_is_told_as_it_was_agreed() {
     }
 }
 
+/// P157: two requirements on one header, parameter or claim are told apart, and conditions are shown whole.
+#[test]
+fn requirements_on_the_same_thing_are_told_apart() {
+    let props = props();
+    props.write("policies/all.yaml", include_str!("explain/twins.yaml"));
+    let question = |region: &str, path: &str, claims: &str| {
+        format!(
+            "request: {{ host: orders.example.com, path: '{path}', headers: {{ x-region: '{region}' }} }}\n\
+             peer: {{ trustDomain: prod, spiffe: spiffe://prod.example/ns/web/sa/frontend }}\n\
+             token: {{ issuer: corp, claims: {claims} }}\n"
+        )
+    };
+    let some = "{ sub: alice, scope: 'orders:read', groups: [buyers] }";
+    let all = "{ sub: alice, scope: 'orders:read tier:gold', groups: [buyers, eu], big: 100000000000000000000 }";
+    for (name, request) in [
+        ("twins-fail", question("eu,us", "/v1/bob/orders/alice?view=short", some)),
+        ("twins-denied", question("eu,us", "/v1/alice/orders/1?view=full", all)),
+        ("twins-number", question("eu", "/v1/alice/orders/1?view=full", all)),
+    ] {
+        props.write("request.yaml", request);
+        let run = props.run(&format!("explain request.yaml {AT}"), "");
+        assert_golden(&format!("{name}.txt"), &run);
+        let run = props.run(&format!("explain request.yaml {AT} --output json"), "");
+        assert_golden(&format!("{name}.json"), &run);
+    }
+}
+
+/// P153: a decision is found by the id that access logs have; where several have it, none is picked.
+#[test]
+fn a_decision_is_found_by_its_request_id() {
+    let props = props();
+    let with = |decision: &str, request: &str| {
+        RECORD.replace("5c3a9be1", decision).replace("req-1", "4611686018427387904").replace(
+            r#""scheme":"https""#,
+            &format!(r#""scheme":"https","x_request_id":"{request}""#),
+        )
+    };
+    let first = with("11111111", "1b1e5ba5-0f47-9a1e-8f7d-2d2c3a4b5c6d");
+    let twice = [with("22222222", "chosen-by-a-caller"), with("33333333", "chosen-by-a-caller")];
+    // A caller may write what looks like another decision's id.
+    let posing = with("44444444", "11111111f02a41d09c6a4f1f0f3f3a55");
+    props.write("audit.jsonl", format!("{}\n{posing}\n{first}\n", twice[1]));
+    props.write("audit.jsonl.1", format!("{}\n", twice[0]));
+    let explain = |id: &str| {
+        props.run(
+            &format!(
+                "explain --documents policies --audit audit.jsonl --output json --decision {id}"
+            ),
+            "",
+        )
+    };
+    let found =
+        |id: &str| explain(id).json()["recorded"]["decision_id"].as_str().unwrap().to_owned();
+    let whole = "11111111f02a41d09c6a4f1f0f3f3a55";
+    assert_eq!(found("1b1e5ba5-0f47-9a1e-8f7d-2d2c3a4b5c6d"), whole);
+    assert_eq!(found(whole), whole, "our own id counts before a caller's");
+    assert_eq!(found("11111111"), whole);
+    let run = explain("chosen-by-a-caller");
+    assert_eq!(run.code, 2);
+    for text in
+        ["2 decisions in", "22222222f02a", "33333333f02a", "GET orders.example.com /v1/orders/42"]
+    {
+        assert!(run.stderr.contains(text), "{text}: {}", run.stderr);
+    }
+    let run = explain("4611686018427387904");
+    assert_eq!(run.code, 2, "the proxy's own id may be the same in several, too");
+    assert!(explain("1b1e5ba5").stderr.contains("no decision"), "only the whole of a request's id");
+}
+
 #[test]
 fn the_json_has_the_shape_that_is_documented() {
     let props = props();

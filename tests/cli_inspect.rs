@@ -117,10 +117,8 @@ fn the_printed_pins_are_pins() {
 #[test]
 fn the_walk_says_who_is_skipped_who_is_believed_and_who_is_not_reached() {
     let props = props();
-    let (forged, caller) =
-        (hashed(&props.pki.reports, REPORTS), hashed(&props.pki.frontend, FRONTEND));
-    let forged = forged.replace(COUNTERSIGN, REPORTS);
-    let caller = caller.replace(COUNTERSIGN, ENVOY);
+    let forged = hashed(&props.pki.reports, REPORTS).replace(COUNTERSIGN, REPORTS);
+    let caller = format!("By={ENVOY};Cert=\"{}\"", encoded(&props.pki.frontend));
     let gateway = format!("By={COUNTERSIGN};Cert=\"{}\"", encoded(&props.pki.envoy));
     let xfcc = format!("x-forwarded-client-cert: {forged},{caller},{gateway}\n");
     let peer = format!("--principal {ENVOY} --destination {COUNTERSIGN} --least-evidence hash");
@@ -129,11 +127,11 @@ fn the_walk_says_who_is_skipped_who_is_believed_and_who_is_not_reached() {
         0,
         &[
             &format!("verified {FRONTEND}"),
-            "evidence hash",
+            "evidence leaf",
             "source xfcc",
             &format!("through {ENVOY}"),
             &format!("XFCC element 3 forwarder skipped, it speaks for the one before it: {ENVOY}"),
-            &format!("XFCC element 2 caller believed, by hash: {FRONTEND}"),
+            &format!("XFCC element 2 caller believed, by leaf: {FRONTEND}"),
             "XFCC element 1 not reached anybody can have written what stands before the caller",
             "XFCC element 1 of 3 (not reached)",
             "certificate none was shown",
@@ -155,7 +153,9 @@ fn the_walk_says_who_is_skipped_who_is_believed_and_who_is_not_reached() {
     assert_eq!(stranger.code, 1);
     stranger.shows(1, &["XFCC element 2 not reached the walk ended before it"]);
     // P94: what a server refuses unless it is told of its proxies.
-    let little = props.run(&format!("inspect {AT} --principal {ENVOY}"), &xfcc);
+    let hash = format!("x-forwarded-client-cert: {}\n", hashed(&props.pki.frontend, FRONTEND));
+    let direct = format!("--principal {FRONTEND} --destination {COUNTERSIGN}");
+    let little = props.run(&format!("inspect {AT} {direct}"), &hash);
     assert!(little.stdout.starts_with("rejected  evidence_insufficient: "), "{}", little.stdout);
 }
 

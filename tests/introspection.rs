@@ -19,7 +19,8 @@ use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOpti
 use countersign::policy::Decision;
 use countersign::reason::Reason;
 use countersign::request::{
-    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, Target,
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName,
+    Target,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -156,7 +157,8 @@ fn view(method: &str, headers: Headers) -> RequestView {
         headers,
         source: Endpoint::default(),
         destination: Endpoint::default(),
-        sni: None,
+        client: Client::Connection,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: BTreeMap::new(),

@@ -112,7 +112,7 @@ spec:
     - name: partners
       effect: allow
       on: { paths: [/partners] }
-      peer: { uris: ['https://partner.example/w'], emails: [a@partner.example], subjects: ['CN=gateway,O=Partner'] }
+      peer: { uris: ['https://partner.example/w'], emails: [a@partner.example], ips: [192.0.2.0/24], subjects: ['CN=gateway,O=Partner'] }
 ---
 apiVersion: countersign.dev/v1alpha1
 kind: PolicySuite
@@ -120,8 +120,8 @@ metadata: { name: sealed }
 spec:
   tokens: { link: { issuer: links, claims: { sub: alice } } }
   peers:
-    gateway: { trustDomain: globex, uris: ['https://partner.example/w'], emails: [a@partner.example], subject: 'CN=gateway,O=Partner' }
-    other: { trustDomain: globex, uris: ['https://partner.example/x'], emails: [a@partner.example], subject: 'CN=gateway,O=Partner' }
+    gateway: { trustDomain: globex, uris: ['https://partner.example/w'], emails: [a@partner.example], ips: [192.0.2.7], subject: 'CN=gateway,O=Partner' }
+    other: { trustDomain: globex, uris: ['https://partner.example/x'], emails: [a@partner.example], ips: [192.0.2.7], subject: 'CN=gateway,O=Partner' }
   cases:
     - name: what carries a token is seen by no rule
       requests:

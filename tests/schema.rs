@@ -44,6 +44,9 @@ fn shipped() -> Vec<PathBuf> {
 fn with_files(folder: &Path) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::OrganizationName, "Example");
+    params.distinguished_name.push(rcgen::DnType::CommonName, "prod CA");
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     params.key_usages = vec![rcgen::KeyUsagePurpose::CrlSign, rcgen::KeyUsagePurpose::KeyCertSign];
     let pem = params.self_signed(&key).unwrap().pem();

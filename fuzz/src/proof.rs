@@ -9,8 +9,8 @@ use countersign::authn::{Memory, NoMemory, authenticate};
 use countersign::clock::UnixTime;
 use countersign::evidence::{self, DpopProof, PeerSources};
 use countersign::request::{
-    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView, SealedNames,
-    Target,
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView,
+    SealedNames, ServerName, Target,
 };
 use countersign::secret::Fingerprint;
 use countersign::trust::Material;
@@ -102,7 +102,8 @@ fn view(headers: Headers) -> RequestView {
         headers,
         source: Endpoint::default(),
         destination: Endpoint::default(),
-        sni: None,
+        client: Client::Connection,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: BTreeMap::new(),

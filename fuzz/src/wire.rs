@@ -77,8 +77,9 @@ impl Comparison<'_> {
         same("destination.address", own, address(&destination));
         let principal = owned(view.destination.principal.as_ref());
         same("destination.principal", principal, filled(destination.principal));
+        same("tls_session", view.sni.is_known(), theirs.tls_session.is_some());
         let sni = theirs.tls_session.and_then(|TlsSession { sni }| filled(sni));
-        same("tls_session.sni", owned(view.sni.as_ref()), sni);
+        same("tls_session.sni", view.sni.name().map(str::to_owned), sni);
         let extensions = theirs.context_extensions.into_iter().collect();
         same("context_extensions", &view.context_extensions, &extensions);
         let metadata = theirs.metadata_context.unwrap_or_default().filter_metadata;

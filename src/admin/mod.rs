@@ -1,11 +1,13 @@
 //! The operators' HTTP listener: liveness, readiness, metrics, status, log level. Never on the listener that Envoy uses,
 //! on loopback unless configured, and without anything secret (P79).
 //!
-//! It is read-only but for revocation, which asks for a token, and the log level, which only somebody on this machine may change: through loopback, which in
-//! Kubernetes is `kubectl port-forward` and thereby whoever the cluster lets do that.
+//! It is read-only but for revocation, which asks for a token, and for the log level and the confirmation of documents, which only
+//! somebody on this machine may change: through loopback, which in Kubernetes is `kubectl port-forward` and thereby everybody whom
+//! the cluster lets do that.
 
 mod component;
 mod key_set;
+mod local;
 mod revocations;
 
 pub use component::{Component, Condition};
@@ -13,23 +15,24 @@ pub use key_set::{KeySet, publish};
 pub use revocations::{RevocationApi, RevocationApiOptions, list_json, sharing_json};
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
-use axum::http::uri::Authority;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, put};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
+
+use self::local::{Ends, refuse_others};
 
 /// Where operators reach us.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -53,6 +56,8 @@ pub struct Pages {
     pub log_level: Box<dyn Fn() -> String + Send + Sync>,
     /// Changes it.
     pub set_log_level: SetLogLevel,
+    /// Confirms that what a set of documents no longer has is meant to be gone, by the name of the set.
+    pub confirm: Confirm,
     /// The revocation API, where it is configured.
     pub revocations: Option<RevocationApi>,
     /// The public keys of assertions, where there are any.
@@ -69,6 +74,9 @@ struct Shown {
 
 /// Changes the log level, or says what is wrong with the one that is asked for.
 pub type SetLogLevel = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+
+/// Confirms a set of documents, or says why there is nothing to be confirmed.
+pub type Confirm = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 /// Longest body that is read: a log level.
 const MAX_BODY_BYTES: usize = 1024;
@@ -132,7 +140,7 @@ impl Shown {
 /// # Errors
 /// Where the listener fails for good.
 pub async fn serve(listener: TcpListener, pages: Pages) -> std::io::Result<()> {
-    let service = router(pages).into_make_service_with_connect_info::<SocketAddr>();
+    let service = router(pages).into_make_service_with_connect_info::<Ends>();
     axum::serve(listener, service).await
 }
 
@@ -145,6 +153,7 @@ fn router(mut pages: Pages) -> Router {
         .route("/metrics", get(metrics))
         .route("/status", get(status))
         .route("/log-level", get(log_level).put(set_log_level))
+        .route("/documents/confirmed", put(confirm))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Shown { pages: Arc::new(pages), one_at_a_time: Arc::default() })
         .merge(revocations.unwrap_or_default())
@@ -175,18 +184,12 @@ async fn log_level(State(Shown { pages, .. }): State<Shown>) -> String {
 
 async fn set_log_level(
     State(Shown { pages, .. }): State<Shown>,
-    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if !client.ip().to_canonical().is_loopback() {
-        let told = "the log level is changed from this machine only: use `kubectl port-forward`, or a shell on it\n";
-        return (StatusCode::FORBIDDEN, told).into_response();
-    }
-    // A web page in an operator's browser can be made to be "from this machine" by a name that resolves to loopback.
-    if !is_plainly_local(&headers) {
-        let told = "ask by address: `http://127.0.0.1:PORT/log-level`\n";
-        return (StatusCode::FORBIDDEN, told).into_response();
+    if let Some(refusal) = refuse_others("the log level is changed", ends, &headers) {
+        return refusal;
     }
     let level = std::str::from_utf8(&body).unwrap_or_default().trim();
     match (pages.set_log_level)(level) {
@@ -198,14 +201,23 @@ async fn set_log_level(
     }
 }
 
-/// Whether the server was asked for by an address or as `localhost`, and not by a page of another origin.
-fn is_plainly_local(headers: &HeaderMap) -> bool {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    let local = host.is_some_and(|host| {
-        let name = host.host().trim_start_matches('[').trim_end_matches(']');
-        name == "localhost" || name.parse::<IpAddr>().is_ok()
-    });
-    local && !headers.contains_key("origin")
+async fn confirm(
+    State(Shown { pages, .. }): State<Shown>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if let Some(refusal) = refuse_others("documents are confirmed", ends, &headers) {
+        return refusal;
+    }
+    let set = std::str::from_utf8(&body).unwrap_or_default().trim();
+    match (pages.confirm)(set) {
+        Ok(()) => {
+            tracing::warn!(set, "documents are confirmed");
+            (StatusCode::OK, format!("{set}\n")).into_response()
+        }
+        Err(message) => (StatusCode::CONFLICT, format!("{message}\n")).into_response(),
+    }
 }
 
 #[cfg(test)]

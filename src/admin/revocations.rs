@@ -119,7 +119,12 @@ impl RevocationApi {
         let unknown = unknown.map(|_| {
             String::from("no `TokenIssuer` document has this issuer, so the entry revokes nothing until there is one")
         });
-        unknown.into_iter().collect()
+        let strange = entry.certificate_issuer();
+        let strange = strange.filter(|name| !self.pdp.knows_certificate_issuer(name));
+        let strange = strange.map(|_| {
+            String::from("no authority or intermediate of a `TrustDomain` document has this `certificateIssuer`, so the entry revokes nothing unless callers send such an intermediate")
+        });
+        unknown.into_iter().chain(strange).collect()
     }
 }
 

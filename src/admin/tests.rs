@@ -27,6 +27,10 @@ fn pages(condition: Condition) -> Pages {
             wanted.clone_into(&mut level.lock().unwrap());
             Ok(())
         }),
+        confirm: Box::new(|set| match set {
+            "0123" => Ok(()),
+            _ => Err("no set is to be confirmed".into()),
+        }),
         key_set: Some(Arc::new(|| String::from("{\"keys\":[]}\n"))),
     }
 }
@@ -121,6 +125,8 @@ async fn the_log_level_is_changed_from_this_machine_and_to_what_it_can_be() {
 async fn others_do_not_change_the_log_level() {
     let address = start(Condition::Good).await;
     for headers in [
+        "host: 127.0.0.1\r\nx-forwarded-for: 10.0.0.1\r\n",
+        "host: 127.0.0.1\r\nx-envoy-peer-metadata-id: sidecar\r\n",
         "host: rebound.example\r\n",
         "host: 127.0.0.1.nip.example:9002\r\n",
         "host: 127.0.0.1\r\norigin: http://rebound.example\r\n",
@@ -131,11 +137,38 @@ async fn others_do_not_change_the_log_level() {
 
     let state =
         State(Shown { pages: Arc::new(pages(Condition::Good)), one_at_a_time: Arc::default() });
-    let elsewhere = ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 1)));
+    let elsewhere =
+        ConnectInfo(Ends { local: "127.0.0.1".parse().ok(), peer: [10, 0, 0, 1].into() });
     let mut headers = HeaderMap::new();
-    headers.insert(HOST, "127.0.0.1".parse().unwrap());
+    headers.insert("host", "127.0.0.1".parse().unwrap());
     let answer = set_log_level(state, elsewhere, headers, Bytes::from_static(b"debug")).await;
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+}
+
+/// P166: what comes from 127.0.0.6 came through a sidecar, from anywhere. Real sockets: the address that a connection was accepted
+/// on counts.
+#[tokio::test]
+async fn a_sidecars_pass_through_changes_nothing() {
+    let address = start(Condition::Good).await;
+    for (from, path, body, status) in [
+        ([127, 0, 0, 6], "/log-level", "debug", 403),
+        ([127, 0, 0, 6], "/documents/confirmed", "0123", 403),
+        ([127, 0, 0, 1], "/documents/confirmed", "4567", 409),
+        ([127, 0, 0, 1], "/documents/confirmed", "0123", 200),
+        ([127, 0, 0, 1], "/log-level", "debug", 200),
+    ] {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        let mut stream = socket.connect(address).await.unwrap();
+        let length = body.len();
+        let request = format!(
+            "PUT {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{from:?} {path}: {answer}");
+    }
 }
 
 /// P79: there is nothing else: no profile, no dump, no page that writes.

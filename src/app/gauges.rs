@@ -84,6 +84,13 @@ impl Parts {
             }),
         );
         metrics.watch_gauges(
+            &instruments::FILE_UNUSABLE,
+            shown(|parts| {
+                let unusable = |file: RemoteStatus| (file.origin, i64::from(file.unusable));
+                parts.remote.status().into_iter().map(unusable).collect()
+            }),
+        );
+        metrics.watch_gauges(
             &instruments::AUTHORITY_EXPIRY,
             shown(|parts| {
                 parts.of_domains(|domain| {
@@ -94,9 +101,19 @@ impl Parts {
         );
         metrics.watch_gauges(
             &instruments::CRL_NEXT_UPDATE,
+            shown(|parts| parts.of_domains(|domain| domain.revocation()?.next_update())),
+        );
+        metrics.watch_gauges(
+            &instruments::CRL_PROBLEMS,
             shown(|parts| {
-                parts.of_domains(|domain| {
-                    domain.revocation()?.lists().map(|list| list.validity().not_after).min()
+                parts.pdp.inspect(|snapshot| {
+                    let domains = snapshot.trust().domains().iter();
+                    let asked = domains.filter(|domain| domain.revocation().is_some());
+                    let count = |domain: &TrustDomain| {
+                        let problems = domain.list_problems().len();
+                        (domain.name().to_owned(), i64::try_from(problems).unwrap_or(i64::MAX))
+                    };
+                    asked.map(count).collect()
                 })
             }),
         );
@@ -147,6 +164,16 @@ impl Parts {
         metrics.watch_counter(
             &instruments::CONNECTIONS_AGED,
             shown(|parts| count(&parts.listener.aged)),
+        );
+        metrics
+            .watch_counter(&instruments::CALLS_RESET, shown(|parts| count(&parts.listener.reset)));
+        metrics.watch_counter(
+            &instruments::CONNECTIONS_BROKEN,
+            shown(|parts| count(&parts.listener.broken)),
+        );
+        metrics.watch_counter(
+            &instruments::CONNECTIONS_REVOKED,
+            shown(|parts| count(&parts.listener.revoked)),
         );
     }
 }

@@ -15,7 +15,7 @@ use crate::audit::AuditCounts;
 use crate::clock::{Clock, UnixTime};
 use crate::document::HumanDuration;
 use crate::envoy::{ListenAddress, ListenerStatus, Tls, TlsStatus};
-use crate::pdp::{KeyCache, KeyStatus, Pdp, RemoteFiles, RemoteStatus};
+use crate::pdp::{KeptLists, KeptListsStatus, KeyCache, KeyStatus, Pdp, RemoteFiles, RemoteStatus};
 use crate::reload::ReloadStatus;
 use crate::signer::Signer;
 use crate::store::{Store, StoreHealth};
@@ -30,6 +30,8 @@ pub(super) struct Parts {
     pub(super) pdp: Arc<Pdp>,
     pub(super) keys: Arc<KeyCache>,
     pub(super) remote: Arc<RemoteFiles>,
+    /// Where revocation lists outlive a restart.
+    pub(super) kept: Option<Arc<KeptLists>>,
     pub(super) store: Arc<Store>,
     pub(super) reload: Arc<ReloadStatus>,
     pub(super) listener: Arc<ListenerStatus>,
@@ -54,12 +56,14 @@ impl Parts {
     pub(super) fn pages(self: Arc<Self>, metrics: Arc<Metrics>) -> Pages {
         let (components, status) = (Arc::clone(&self), Arc::clone(&self));
         let (level, set_level) = (self.log_level.clone(), self.log_level.clone());
+        let reload = Arc::clone(&self.reload);
         Pages {
             metrics: Box::new(move || metrics.render()),
             status: Box::new(move || status.status()),
             components: Box::new(move || components.components()),
             log_level: Box::new(move || level.get()),
             set_log_level: Box::new(move |level| set_level.set(level)),
+            confirm: Box::new(move |set| reload.confirm(set)),
             revocations: None,
             key_set: self.signer.as_ref().map(key_set_of),
         }
@@ -75,6 +79,7 @@ impl Parts {
             let domains = snapshot.trust().domains().iter();
             domains.filter_map(|domain| lists(domain, now)).collect::<Vec<_>>()
         }));
+        parts.extend(self.kept.as_ref().and_then(|kept| kept_lists(&kept.status())));
         // By what was revoked when the store was read last, before the start, requests can be decided without it.
         let known = self.pdp.revocations().sharing().is_some_and(|sharing| sharing.synced);
         parts.push(store(&self.store.health(), known, now));
@@ -99,10 +104,18 @@ impl Parts {
             (snapshot.revision().to_string(), snapshot.policies().rules().count())
         });
         let stale = self.reload.stale.load(Ordering::Relaxed);
-        let (condition, note) = if stale {
-            (Condition::Degraded, "; the files have errors, the last good ones stay in force")
+        let (condition, note) = if rules == 0 {
+            (Condition::NotReady, "; no policy is loaded, and every request is denied".into())
+        } else if let Some(set) = self.reload.unconfirmed() {
+            let note = format!(
+                "; the files lack what is in force, the last good ones stay in force until set {set} is confirmed"
+            );
+            (Condition::Degraded, note)
+        } else if stale {
+            let note = "; the files have errors, the last good ones stay in force";
+            (Condition::Degraded, note.to_owned())
         } else {
-            (Condition::Good, "")
+            (Condition::Good, String::new())
         };
         Component::new("policies", condition, format!("{rules} rules, revision {revision}{note}"))
     }
@@ -142,6 +155,13 @@ fn keys(status: &KeyStatus, now: UnixTime) -> Component {
 
 fn file(status: &RemoteStatus, now: UnixTime) -> Component {
     let (condition, detail) = match (status.fetched_at, status.failures) {
+        (Some(at), _) if status.unusable => (
+            Condition::Degraded,
+            format!(
+                "fetched {}; the documents cannot be used with it, the last good one stays in force",
+                ago(at, now)
+            ),
+        ),
         (Some(at), 0) => (Condition::Good, format!("fetched {}", ago(at, now))),
         (Some(at), failures) => (
             Condition::Degraded,
@@ -156,8 +176,7 @@ fn file(status: &RemoteStatus, now: UnixTime) -> Component {
 fn lists(domain: &TrustDomain, now: UnixTime) -> Option<Component> {
     let revocation: &Revocation = domain.revocation()?;
     let name = format!("revocation lists of {}", domain.name());
-    let due = revocation.lists().map(|list| list.validity().not_after).min();
-    let (condition, detail) = match due {
+    let (condition, detail) = match revocation.next_update() {
         None => (Condition::Degraded, "none".to_owned()),
         Some(due) if now <= due => {
             (Condition::Good, format!("next update due in {}", until(due, now)))
@@ -170,7 +189,23 @@ fn lists(domain: &TrustDomain, now: UnixTime) -> Option<Component> {
             format!("too old to be used (crl_stale), an update was due {}", ago(due, now)),
         ),
     };
-    Some(Component::new(name, condition, detail))
+    let problems = domain.list_problems();
+    if problems.is_empty() {
+        return Some(Component::new(name, condition, detail));
+    }
+    let detail = format!("{detail}; {}", problems.join("; "));
+    Some(Component::new(name, condition.or_degraded(), detail))
+}
+
+/// The folder of lists, where it has any or something is wrong with it.
+fn kept_lists(status: &KeptListsStatus) -> Option<Component> {
+    let KeptListsStatus { lists, problem } = status;
+    let name = "kept revocation lists";
+    match problem {
+        None if *lists == 0 => None,
+        None => Some(Component::new(name, Condition::Good, format!("{lists} lists"))),
+        Some(problem) => Some(Component::new(name, Condition::Degraded, problem.clone())),
+    }
 }
 
 /// A store that was lost does not make a replica unready: all replicas would be so at once, and most requests do not need

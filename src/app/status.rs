@@ -46,6 +46,7 @@ impl Parts {
             "reloads_applied": count(&reload.applied),
             "reloads_refused": count(&reload.refused),
             "errors": reload.errors.load().as_ref(),
+            "unconfirmed_set": reload.unconfirmed().as_deref(),
         })
     }
 
@@ -62,6 +63,9 @@ impl Parts {
             "connections_accepted": count(&listener.accepted),
             "connections_refused": count(&listener.refused),
             "connections_aged": count(&listener.aged),
+            "calls_reset": count(&listener.reset),
+            "connections_broken": count(&listener.broken),
+            "connections_revoked": count(&listener.revoked),
             "checks_in_flight": count(&listener.checks),
         })
     }
@@ -109,9 +113,12 @@ fn domain(domain: &TrustDomain) -> Value {
         "spiffe": domain.spiffe().map(ToString::to_string),
         "authorities_not_after": authorities.map(UnixTime::as_secs).collect::<Vec<_>>(),
         "revocation_lists": lists.map(|list| json!({
+            "number": list.number(),
+            "this_update": list.validity().not_before.as_secs(),
             "next_update": list.validity().not_after.as_secs(),
             "revoked": list.len(),
         })).collect::<Vec<_>>(),
+        "revocation_list_problems": domain.list_problems(),
     })
 }
 
@@ -152,6 +159,7 @@ fn file_status(status: &RemoteStatus) -> Value {
         "origin": status.origin,
         "fetched_at": seconds(status.fetched_at),
         "failures": status.failures,
+        "unusable": status.unusable,
     })
 }
 

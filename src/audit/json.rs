@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
+use crate::json::write_text;
+
 /// An object that is being written at the end of a buffer. What is empty is left out, as in the schema.
 pub(super) struct Object<'a> {
     out: &'a mut Vec<u8>,
@@ -107,7 +109,7 @@ impl Object<'_> {
 
 fn text(text: &str, out: &mut Vec<u8>) {
     if has_escapes(text.as_bytes()) {
-        return json(text, out);
+        return write_text(text, out);
     }
     out.push(b'"');
     out.extend_from_slice(text.as_bytes());
@@ -136,10 +138,11 @@ fn digits(number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// Whether there is a byte that JSON cannot have as it is (RFC 8259 section 7).
+/// Whether there is a byte that JSON cannot have as it is (RFC 8259 section 7), or one of a character that may have to be escaped
+/// to be seen.
 fn has_escapes(text: &[u8]) -> bool {
     let (words, rest) = text.as_chunks::<8>();
-    let escaped = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    let escaped = |byte: &u8| !(b' '..=b'~').contains(byte) || *byte == b'"' || *byte == b'\\';
     words.iter().any(|word| word_has_escapes(u64::from_ne_bytes(*word))) || rest.iter().any(escaped)
 }
 
@@ -148,13 +151,15 @@ const fn word_has_escapes(word: u64) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let (quote, backslash) = (word ^ 0x2222_2222_2222_2222, word ^ 0x5c5c_5c5c_5c5c_5c5c);
+    let delete = word ^ 0x7f7f_7f7f_7f7f_7f7f;
     let control = word.wrapping_sub(0x2020_2020_2020_2020) & !word;
     let quote = quote.wrapping_sub(ONES) & !quote;
     let backslash = backslash.wrapping_sub(ONES) & !backslash;
-    (control | quote | backslash) & HIGH != 0
+    let delete = delete.wrapping_sub(ONES) & !delete;
+    (word | control | quote | backslash | delete) & HIGH != 0
 }
 
-/// A text or a fraction.
+/// A fraction.
 fn json<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     // Writing to memory does not fail, and these have a JSON form.
     let _ = serde_json::to_writer(out, value);
@@ -187,7 +192,7 @@ mod tests {
     #[test]
     fn a_byte_that_needs_an_escape_is_found_wherever_it_is() {
         for byte in 0..=u8::MAX {
-            let needs_escape = byte < 0x20 || byte == b'"' || byte == b'\\';
+            let needs_escape = !(0x20..0x7f).contains(&byte) || byte == b'"' || byte == b'\\';
             for at in 0..17 {
                 let mut text = [b'a'; 17];
                 text[at] = byte;

@@ -7,13 +7,17 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::json::{Object, object};
-use crate::authn::{Binding, PeerIdentity, TokenIdentity};
+use crate::authn::{Binding, PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
+use crate::evidence::IgnoredToken;
+use crate::json::is_exact;
 use crate::pdp::{CacheHits, Outcome};
 use crate::policy::{Decision, RuleName, ShadowOutcome, Truth};
-use crate::request::{RequestView, TraceParent};
+use crate::request::{Client, RequestView, TokenPlace, TraceParent};
 use crate::secret::{Fingerprint, Hex};
 use crate::spiffe::SpiffeId;
+
+mod hidden;
 
 mod wire {
     #![expect(
@@ -40,6 +44,9 @@ const USUAL_BYTES: usize = 1536;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedClaims(Vec<String>);
 
+/// Stands for the address of a client that is not known.
+const UNKNOWN_CLIENT: &str = "unknown";
+
 /// The claims with a field of their own.
 const FIELDS: [&str; 4] = [SUBJECT, CLIENT, AUDIENCE, SCOPE];
 const SUBJECT: &str = "/sub";
@@ -50,11 +57,8 @@ const SCOPE: &str = "/scope";
 /// Longest claim in a record, in characters. One that says who or what for is shorter.
 const MAX_CLAIM_CHARS: usize = 256;
 
-/// Longest name of a query parameter that is shown. Keys and tokens are longer.
-const MAX_PARAMETER_NAME: usize = 24;
-
-/// Most query parameters that are shown.
-const MAX_PARAMETERS: usize = 32;
+/// The longest `x-request-id` that is recorded. Envoy's own are 36 characters.
+const MAX_REQUEST_ID: usize = 128;
 
 // === impl Record ===
 
@@ -126,6 +130,8 @@ fn decision(
             hits.number("tokens", tokens.into());
         });
     }
+    let ignored = subject.map(Subject::ignored).unwrap_or_default();
+    record.list("ignored_tokens", ignored, |one, out| object(out, |own| passed_over(one, own)));
 }
 
 // === impl RecordedClaims ===
@@ -157,6 +163,9 @@ impl RecordedClaims {
 
 /// Text as it is and everything else as JSON, neither of them for ever.
 fn shown(value: &Value) -> String {
+    if !is_exact(value) {
+        return String::from("(holds a number that is not known exactly)");
+    }
     let text = match value {
         Value::String(text) => text.clone(),
         other @ (Value::Null
@@ -176,37 +185,35 @@ fn name(rule: &RuleName, record: &mut Object<'_>) {
 fn request(view: &RequestView, request: &mut Object<'_>) {
     request.text("id", &view.id);
     request.text("method", &view.method);
-    request.text("host", &view.raw_host);
-    request.text("path", view.raw_path.split(['?', '#']).next().unwrap_or_default());
+    request.text("host", &hidden::host(&view.raw_host));
+    request.text("path", &hidden::path(&view.raw_path));
     request.address("source", view.source.address);
+    match view.client {
+        Client::Connection => {}
+        Client::At(ip) => request.text("client", &ip.to_string()),
+        Client::Unknown => request.text("client", UNKNOWN_CLIENT),
+    }
+    request.text("sni", view.sni.name().unwrap_or_default());
     request.text("scheme", &view.scheme);
     request.address("destination", view.destination.address);
-    request.text("query", &redacted(&view.raw_path));
+    request.text("query", &hidden::query(&view.raw_path));
+    request.text("x_request_id", request_id(view).unwrap_or_default());
 }
 
-/// The query of `target` with the names of its parameters and none of their values. What is no plain name may be a value,
-/// as in `?TOKEN`, and is hidden as well.
-fn redacted(target: &str) -> String {
-    let query = target.split('#').next().and_then(|whole| whole.split_once('?'));
-    let Some((_, query)) = query.filter(|(_, query)| !query.is_empty()) else {
-        return String::new();
-    };
-    let plain = |name: &str| {
-        let usual = |b: u8| b.is_ascii_alphanumeric() || b"-_.[]".contains(&b);
-        !name.is_empty() && name.len() <= MAX_PARAMETER_NAME && name.bytes().all(usual)
-    };
-    let parameter = |parameter: &str| match parameter.split_once('=') {
-        Some((name, value)) if plain(name) && !value.trim_matches('=').is_empty() => {
-            format!("{name}=*")
-        }
-        Some(_) | None => "*".to_owned(),
-    };
-    let shown: Vec<_> = query.split('&').take(MAX_PARAMETERS).map(parameter).collect();
-    shown.join("&")
+/// The `x-request-id`, which a caller may have written: one line of visible ASCII that is the same in JSON, and not long.
+fn request_id(view: &RequestView) -> Option<&str> {
+    let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
+    let usable = |id: &&str| id.len() <= MAX_REQUEST_ID && id.bytes().all(plain);
+    view.headers.single("x-request-id").ok().flatten().filter(usable)
 }
 
 fn peer(peer: &PeerIdentity, record: &mut Object<'_>) {
     record.text("trust_domain", peer.trust_domain());
+    // The first is the one above.
+    let mut others = peer.trust_domains().skip(1).peekable();
+    if others.peek().is_some() {
+        record.texts("other_trust_domains", others);
+    }
     record.text("spiffe", peer.spiffe().map(SpiffeId::as_str).unwrap_or_default());
     record.text("evidence", peer.level().as_str());
     record.text("subject", peer.subject().unwrap_or_default());
@@ -250,6 +257,19 @@ fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut Object<'_>
             further.iter().for_each(|(pointer, value)| claims.entry(pointer, value));
         });
     }
+}
+
+fn passed_over(ignored: &IgnoredToken, record: &mut Object<'_>) {
+    let (place, name) = match &ignored.place {
+        TokenPlace::Authorization => ("authorization", ""),
+        TokenPlace::Header(name) => ("header", name.as_str()),
+        TokenPlace::Cookie(name) => ("cookie", name.as_str()),
+        TokenPlace::Query(name) => ("query", name.as_str()),
+    };
+    record.text("place", place);
+    record.text("name", name);
+    record.text("reason", ignored.rejection.reason().as_str());
+    record.text("detail", ignored.rejection.detail());
 }
 
 fn shadow(shadow: &ShadowOutcome, record: &mut Object<'_>) {

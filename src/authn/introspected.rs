@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::authn::claims::RegisteredClaims;
-use crate::evidence::{PresentedToken, TokenScheme};
-use crate::json::type_name;
+use crate::authn::kind;
+use crate::evidence::PresentedToken;
 use crate::reason::{Reason, Rejection};
 use crate::trust::{Issuer, Material};
 
@@ -29,7 +29,8 @@ pub(super) fn claims(
     let claims = answer.claims().ok_or_else(|| {
         Reason::IntrospectionInactive.because("the issuer says that the token is not active")
     })?;
-    check_kind(claims, token.scheme())?;
+    // Refresh and ID tokens are active, too (P65).
+    kind::check(claims, None, issuer)?;
     let mut registered = RegisteredClaims::read(claims)?;
     // An endpoint that answers for several issuers says whose token it is (P53, P65).
     if registered.issuer.as_deref().is_some_and(|named| named != issuer.iss()) {
@@ -39,40 +40,6 @@ pub(super) fn claims(
     // RFC 7662 section 2.2: `exp` is optional. A token without one ends when its answer does, and is asked about anew then.
     registered.expires_at.get_or_insert(answer.until());
     Ok((Arc::clone(claims), registered))
-}
-
-/// Refresh and ID tokens are active, too, and are no access tokens (P65). RFC 7662 section 2.2 has `token_type` for that
-/// (RFC 6749 section 7.1); servers in use say it with `token_use` or `typ`. What is absent says nothing.
-fn check_kind(answer: &Map<String, Value>, scheme: TokenScheme) -> Result<(), Rejection> {
-    // RFC 9449 section 5: such a token is no bearer token.
-    let types: &[&str] = match scheme {
-        TokenScheme::Bearer => &["bearer", "access_token"],
-        TokenScheme::Dpop => &["bearer", "access_token", "dpop"],
-    };
-    for (member, accepted) in [
-        ("token_type", types),
-        ("token_use", &["access_token", "access"]),
-        ("typ", &["bearer", "jwt", "at+jwt"]),
-    ] {
-        match answer.get(member) {
-            None | Some(Value::Null) => {}
-            Some(Value::String(kind)) => {
-                if !accepted.iter().any(|accepted| kind.eq_ignore_ascii_case(accepted)) {
-                    let detail = format!(
-                        "the issuer says by `{member}` that this is no bearer access token"
-                    );
-                    return Err(Reason::TokenType.because(detail));
-                }
-            }
-            Some(other) => {
-                let found = type_name(other);
-                let detail =
-                    format!("the answer has a `{member}` that is {found}, expected a string");
-                return Err(Reason::TokenMalformed.because(detail));
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

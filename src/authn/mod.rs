@@ -6,12 +6,15 @@
 mod binding;
 mod claims;
 mod dpop;
+mod excuse;
 mod identity;
 mod introspected;
+mod kind;
 mod once;
 mod peer;
 mod profile;
 mod revoked;
+mod scope;
 mod signature;
 mod signed;
 mod token;
@@ -20,20 +23,24 @@ mod trace;
 pub use crate::evidence::PeerSource;
 pub use binding::Binding;
 pub use dpop::DpopChallenge;
+pub use excuse::RejectedCookie;
 pub use identity::{NameFit, fit as fit_names};
 pub use once::OneTimeUse;
 pub use peer::{
     CertificateDescription, CertificateKey, CertificateMemory, DomainVerdict, Hop, HopFinding,
-    HopPlace, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate, verdicts,
+    HopPlace, NoMemory, PeerFacts, PeerIdentity, VerifiedCertificate, check_client, verdicts,
     verify as verify_peer, verify_traced as verify_peer_traced,
 };
+pub use scope::pass_over;
 pub use signed::{SignedToken, TokenMemory, is_remembered};
 pub use token::{Presenter, TokenCheck, TokenIdentity, verify_all as verify_tokens_traced};
 pub use trace::{NoTrace, Trace};
 
+use self::excuse::Aside;
+use self::token::{Shown, Verifier};
 use crate::clock::UnixTime;
 use crate::document::BindingFloor;
-use crate::evidence::{Evidence, Presented};
+use crate::evidence::{Evidence, IgnoredToken, Presented, TokenScheme};
 use crate::reason::Rejection;
 use crate::trust::{Issuer, Material, TrustStore};
 
@@ -54,6 +61,9 @@ pub enum Credential<T> {
 pub struct Subject {
     peer: Credential<PeerIdentity>,
     tokens: Credential<Vec<TokenIdentity>>,
+    /// What else there is where they count as refused.
+    aside: Option<Box<Aside>>,
+    ignored: Vec<IgnoredToken>,
 }
 
 /// What was verified before and may be relied on again. Implementations decide how much they keep; they never outlive
@@ -98,36 +108,63 @@ pub fn authenticate_traced(
         now,
         hop,
     );
-    let tokens = match &evidence.tokens {
-        Err(rejection) => Credential::Rejected(rejection.clone()),
-        Ok(presented) if presented.is_empty() => Credential::Absent,
-        Ok(presented) => {
-            let passed = &mut |check| trace.passed(check);
-            let by = Presenter {
-                peer: &peer,
-                proof: &evidence.proof,
-                request: evidence.request.as_ref(),
-            };
-            match token::verify_all(presented, by, trust, material, memory.tokens, now, passed) {
-                Ok(verified) => Credential::Verified(verified),
-                Err(rejection) => Credential::Rejected(rejection),
-            }
+    with_tokens(peer, evidence, trust, material, memory.tokens, now, trace)
+}
+
+/// The caller with this `peer` and the tokens in `evidence`.
+#[must_use]
+pub fn with_tokens(
+    peer: Credential<PeerIdentity>,
+    evidence: &Evidence,
+    trust: &TrustStore,
+    material: &Material,
+    memory: &dyn TokenMemory,
+    now: UnixTime,
+    trace: &mut impl Trace,
+) -> Subject {
+    let passed = &mut |check| trace.passed(check);
+    let by = Presenter { peer: &peer, proof: &evidence.proof, request: evidence.request.as_ref() };
+    let verifier = Verifier { by, trust, material, memory, now };
+    let Shown { verified, cookies, refused } = token::verify_shown(evidence, verifier, passed);
+    let (tokens, aside) = match (refused, cookies.first()) {
+        (Some(rejection), _) => (Credential::Rejected(rejection), None),
+        (None, Some(first)) => {
+            let rejection = first.rejection.clone();
+            let aside = Aside { verified, cookies, foreign: None };
+            (Credential::Rejected(rejection), Some(Box::new(aside)))
         }
+        (None, None) if verified.is_empty() => (Credential::Absent, None),
+        (None, None) => (Credential::Verified(verified), None),
     };
-    Subject { peer, tokens }
+    Subject { peer, tokens, aside, ignored: evidence.ignored.clone() }
 }
 
 /// What whoever is denied has to bring where its token is bound to a key; none where proofs are not what is missing.
+///
+/// That is so where the caller used the scheme `DPoP`, or sent a proof `for_want` of which it is denied, or where the issuer of
+/// its token wants proofs anyway, or where it has no token and some issuer wants proofs.
 #[must_use]
 pub fn dpop_challenge(
     evidence: &Evidence,
     trust: &TrustStore,
+    for_want: bool,
     now: UnixTime,
 ) -> Option<DpopChallenge> {
-    let presented = evidence.tokens.as_deref().unwrap_or_default();
+    let presented = evidence.presented();
     let named = presented.iter().find_map(|token| token::issuer_of(token, trust).ok());
     let wants_proofs = |issuer: &&Issuer| issuer.binding() == BindingFloor::Dpop;
-    let issuer = named.or_else(|| trust.issuers().iter().find(wants_proofs))?;
+    let with_scheme = presented.iter().any(|token| token.scheme() == TokenScheme::Dpop);
+    // Two tokens in one place have no scheme; the proof tells what the caller means.
+    let unread = evidence.tokens.is_err() && !matches!(evidence.proof, Presented::Absent);
+    let by_scheme = with_scheme || unread || for_want;
+    let by_issuer = || trust.issuers().iter().find(wants_proofs);
+    let issuer = match (named, by_scheme) {
+        (Some(issuer), true) => Some(issuer),
+        (Some(issuer), false) => Some(issuer).filter(wants_proofs),
+        (None, true) => by_issuer().or_else(|| trust.issuers().first()),
+        (None, false) if presented.is_empty() && evidence.tokens.is_ok() => by_issuer(),
+        (None, false) => None,
+    }?;
     Some(DpopChallenge::of(issuer.dpop(), now))
 }
 
@@ -207,6 +244,6 @@ impl Subject {
         peer: Credential<PeerIdentity>,
         tokens: Credential<Vec<TokenIdentity>>,
     ) -> Self {
-        Self { peer, tokens }
+        Self { peer, tokens, aside: None, ignored: Vec::new() }
     }
 }

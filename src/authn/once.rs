@@ -15,13 +15,15 @@ pub struct OneTimeUse {
     expires: UnixTime,
 }
 
+const PROOF: &str = "DPoP proof";
+
 // === impl OneTimeUse ===
 
 impl OneTimeUse {
     /// A proof with this `jti` by the key with this thumbprint (RFC 9449 section 11.1). Of the key, so that nobody can use up
     /// the proofs of another.
     pub(super) fn proof(thumbprint: &[u8; 32], id: &str, expires: UnixTime) -> Self {
-        Self::new("DPoP proof", &[thumbprint, id.as_bytes()], expires)
+        Self::new(PROOF, &[thumbprint, id.as_bytes()], expires)
     }
 
     /// The token with this `jti` (RFC 7519 section 4.1.7) of the issuer `iss`.
@@ -39,6 +41,12 @@ impl OneTimeUse {
         let mut key = [0; 32];
         key.copy_from_slice(hash.finish().as_ref());
         Self { kind, key, expires }
+    }
+
+    /// Whether it is a proof, and not a token.
+    #[must_use]
+    pub fn is_proof(&self) -> bool {
+        self.kind == PROOF
     }
 
     /// `DPoP proof` or `token`.

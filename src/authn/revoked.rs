@@ -22,6 +22,28 @@ pub(super) fn check_peer(
     if !any_in_force(revocations)? {
         return Ok(());
     }
+    let found = find_peer(facts, revocations, now);
+    found.map_or(Ok(()), |found| Err(refused(Reason::CertRevoked, found)))
+}
+
+/// Refuses what `facts` say where it is known to be revoked, whatever else may be.
+///
+/// # Errors
+/// `cert_revoked`.
+pub(super) fn check_known(
+    facts: &PeerFacts,
+    revocations: &Revocations,
+    now: UnixTime,
+) -> Result<(), Rejection> {
+    let found = find_peer(facts, revocations, now);
+    found.map_or(Ok(()), |found| Err(refused(Reason::CertRevoked, found)))
+}
+
+fn find_peer<'a>(
+    facts: &PeerFacts,
+    revocations: &'a Revocations,
+    now: UnixTime,
+) -> Option<Revoked<'a>> {
     let number = facts.serial.as_deref().map(|serial| serial.trim_start_matches('0'));
     let number = number.map(|number| if number.is_empty() { "0" } else { number });
     let serial = number.zip(facts.issuer.as_deref());
@@ -32,8 +54,7 @@ pub(super) fn check_peer(
         serial.map(|(serial, issuer)| RevocationKey::Serial(serial, issuer)),
     ];
     let mut shown = shown.into_iter().flatten();
-    let found = shown.find_map(|key| revocations.find(&key, facts.not_before, now));
-    found.map_or(Ok(()), |found| Err(refused(Reason::CertRevoked, found)))
+    shown.find_map(|key| revocations.find(&key, facts.not_before, now))
 }
 
 /// Refuses a token that is revoked, or whose subject, session, client, key or issuer is.

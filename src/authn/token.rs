@@ -8,12 +8,13 @@ use serde_json::{Map, Value};
 use crate::authn::binding::{self, Binding};
 use crate::authn::claims::RegisteredClaims;
 use crate::authn::dpop::Possession;
+use crate::authn::excuse::RejectedCookie;
 use crate::authn::once::OneTimeUse;
 use crate::authn::signed::{Content, SignedToken, TokenMemory};
 use crate::authn::{Credential, PeerIdentity};
-use crate::authn::{identity, introspected, profile, revoked, signature};
+use crate::authn::{identity, introspected, kind, profile, revoked, signature};
 use crate::clock::UnixTime;
-use crate::evidence::{DpopProof, Presented, PresentedToken};
+use crate::evidence::{DpopProof, Evidence, Presented, PresentedToken, UnreadableToken};
 use crate::identity_map::claim_at;
 use crate::limits::MAX_PROOF_ID_BYTES;
 use crate::reason::{Reason, Rejection};
@@ -44,6 +45,26 @@ pub struct Presenter<'a> {
     pub request: Option<&'a RequestLine>,
 }
 
+/// What tokens are verified with.
+#[derive(Clone, Copy)]
+pub(super) struct Verifier<'a> {
+    pub(super) by: Presenter<'a>,
+    pub(super) trust: &'a TrustStore,
+    pub(super) material: &'a Material,
+    pub(super) memory: &'a dyn TokenMemory,
+    pub(super) now: UnixTime,
+}
+
+/// What became of all the tokens of a request.
+pub(super) struct Shown {
+    /// Those that were verified; not all of them where one was refused.
+    pub(super) verified: Vec<TokenIdentity>,
+    /// The cookies whose tokens were refused.
+    pub(super) cookies: Vec<RejectedCookie>,
+    /// Why another one was refused, whatever the rest.
+    pub(super) refused: Option<Rejection>,
+}
+
 /// Verifies every token that was presented. One that is refused refuses them all: a bad credential is never passed over
 /// in favour of another.
 ///
@@ -60,9 +81,55 @@ pub fn verify_all(
     now: UnixTime,
     passed: &mut impl FnMut(TokenCheck),
 ) -> Result<Vec<TokenIdentity>, Rejection> {
-    let revocations = material.revocations(trust);
+    let verifier = Verifier { by, trust, material, memory, now };
     let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
     for token in presented {
+        verifier.add(token, &mut verified, passed)?;
+    }
+    Ok(verified)
+}
+
+/// Verifies every token in `evidence` as [`verify_all`] does. Where those that are refused were in cookies, the others are
+/// verified all the same: a rule may say that it does without.
+pub(super) fn verify_shown(
+    evidence: &Evidence,
+    verifier: Verifier<'_>,
+    passed: &mut impl FnMut(TokenCheck),
+) -> Shown {
+    let presented = evidence.presented();
+    let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
+    let mut cookies: Vec<RejectedCookie> = Vec::new();
+    for UnreadableToken { place, rejection } in &evidence.unreadable {
+        match RejectedCookie::at(place, rejection, verifier.trust) {
+            Some(cookie) => cookies.push(cookie),
+            None => return Shown::refused(rejection.clone()),
+        }
+    }
+    let is_cookie = |token: &&PresentedToken| matches!(token.place(), TokenPlace::Cookie(_));
+    let others = presented.iter().filter(|token| !is_cookie(token));
+    for token in others.chain(presented.iter().filter(is_cookie)) {
+        let Err(rejection) = verifier.add(token, &mut verified, passed) else { continue };
+        // A second token of one issuer is no cookie's fault.
+        let own = rejection.reason() != Reason::TokenMultiple;
+        match RejectedCookie::at(token.place(), &rejection, verifier.trust).filter(|_| own) {
+            Some(cookie) => cookies.push(cookie),
+            None => return Shown::refused(rejection),
+        }
+    }
+    Shown { verified, cookies, refused: None }
+}
+
+// === impl Verifier ===
+
+impl Verifier<'_> {
+    /// Verifies `token` beside those that are `verified` already.
+    fn add(
+        &self,
+        token: &PresentedToken,
+        verified: &mut Vec<TokenIdentity>,
+        passed: &mut impl FnMut(TokenCheck),
+    ) -> Result<(), Rejection> {
+        let Self { by, trust, material, memory, now } = *self;
         let known = memory.recall(&token.fingerprint()).filter(|known| known.is(token));
         let issuer = match known.as_ref().and_then(|known| trust.issuer(known.issuer_name())) {
             Some(issuer) => issuer,
@@ -79,16 +146,41 @@ pub fn verify_all(
             }
             KeySource::Remote(_) => {
                 let keys = material.keys(issuer.name()).ok_or_else(|| stale(issuer))?;
-                verify(token, (issuer, keys), known, by, memory, now, passed)?
+                let verified = verify(token, (issuer, keys), known, by, memory, now, passed);
+                verified.map_err(|why| unasked(why, issuer, material))?
             }
-            KeySource::Introspected(_) => ask(token, issuer, material, by, now, passed)?,
+            KeySource::Introspected(_) => {
+                ask(token, issuer, material, by, now, passed).map_err(unreadable_answer)?
+            }
         };
         let said = (&*identity.content.claims.0, &identity.content.registered);
+        let revocations = material.revocations(trust);
         revoked::check_token(said, issuer, identity.key_id(), revocations, now)?;
         passed(TokenCheck::Revocation);
         verified.push(identity);
+        Ok(())
     }
-    Ok(verified)
+}
+
+/// A key that is unknown while the issuer does not answer may be there all the same: that is no fault of the token.
+fn unasked(why: Rejection, issuer: &Issuer, material: &Material) -> Rejection {
+    match why.reason() == Reason::KeyUnknown && material.is_behind(issuer.name()) {
+        true => why.without_blame(),
+        false => why,
+    }
+}
+
+/// What cannot be read in an answer is the issuer's mistake.
+fn unreadable_answer(why: Rejection) -> Rejection {
+    if why.reason() == Reason::TokenMalformed { why.without_blame() } else { why }
+}
+
+// === impl Shown ===
+
+impl Shown {
+    const fn refused(rejection: Rejection) -> Self {
+        Self { verified: Vec::new(), cookies: Vec::new(), refused: Some(rejection) }
+    }
 }
 
 /// The configured issuer that the token says it is from, or, for one that says nothing, the one that can be asked. The claim
@@ -153,6 +245,8 @@ fn verify_signature(
     let key = signature::verify(jws, issuer, keys, passed)?;
     let registered = RegisteredClaims::read(jws.claims())?;
     passed(TokenCheck::Claims);
+    kind::check(jws.claims(), jws.header().token_type.as_deref(), issuer)?;
+    passed(TokenCheck::Kind);
     Ok(SignedToken::new(token, issuer, keys, (key.id(), registered, jws.claims())))
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{Exit, sarif, style};
 use crate::config::{Config, Overrides};
-use crate::document::{Diagnostic, Severity, any_error};
+use crate::document::{Diagnostic, Severity, SourceFile, Span, any_error};
 use crate::evidence::PeerSources;
 use crate::pdp::Load;
 
@@ -47,7 +47,16 @@ pub(super) fn run(args: &Args) -> Exit {
         paths.extend(config.documents.iter().cloned());
         say_what_is_believed(&config.listener.peer_sources);
     }
-    let load = Load::from_paths(&paths);
+    let mut load = Load::from_paths(&paths);
+    let rules = load.snapshot.as_ref().map(|snapshot| snapshot.policies().rules().count());
+    if let (Some(0), Some(path)) = (rules, paths.first()) {
+        let message = "there is no policy: every request would be denied";
+        let place = Span::start_of(&SourceFile::new(path, ""));
+        let problem = Diagnostic::error("no-policies", place, message);
+        load.problems.push(
+            problem.help("check policies together with what they need: `countersign check FOLDER`"),
+        );
+    }
     let (problems, files) = (&load.problems, load.files);
     let written = match args.output {
         Output::Human => {
@@ -124,7 +133,6 @@ pub(super) fn counted(count: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::{SourceFile, Span};
 
     fn problems() -> Vec<Diagnostic> {
         let file = SourceFile::new("p.yaml", "a: 1\nbb: 2\n");

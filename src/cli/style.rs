@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::document::Diagnostic;
+use crate::json::{is_shown, write_escape};
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -48,7 +49,9 @@ pub(super) fn visible(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\'' | '"' | '\\' => out.push(c),
-            other => out.extend(other.escape_debug()),
+            c if is_shown(c) => out.push(c),
+            c if c.is_ascii() => out.extend(c.escape_debug()),
+            other => out.extend(other.escape_unicode()),
         }
     }
     out
@@ -60,18 +63,16 @@ pub(super) fn visible(text: &str) -> String {
 /// Where `out` cannot be written to.
 pub(super) fn json(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     let text = serde_json::to_string_pretty(value)?;
-    let mut escaped = String::with_capacity(text.len());
+    let mut escaped = Vec::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_ascii_graphic() || c == ' ' || c == '\n' || c.escape_debug().len() == 1 {
-            escaped.push(c);
+        if c == '\n' || is_shown(c) {
+            escaped.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         } else {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
-            }
+            write_escape(c, &mut escaped);
         }
     }
-    writeln!(out, "{escaped}")
+    escaped.push(b'\n');
+    out.write_all(&escaped)
 }
 
 #[cfg(test)]

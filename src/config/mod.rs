@@ -20,6 +20,7 @@ use crate::audit::{AuditOptions, AuditSettings};
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
 use crate::pdp::{BeforeFirstSync, MemoryOptions, PdpOptions, RevocationOptions};
+use crate::reload::ReloadOptions;
 use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
 use crate::telemetry::{LogOptions, OtlpOptions};
@@ -31,6 +32,8 @@ pub struct Config {
     pub listener: ListenerOptions,
     /// Files and folders of documents.
     pub documents: Vec<PathBuf>,
+    /// When changed files are put in force.
+    pub reload: ReloadOptions,
     /// Where decision records go; `None` keeps none.
     pub audit: Option<AuditOptions>,
     /// Where operators reach us; `None` where they do not.
@@ -59,6 +62,8 @@ struct RawConfig {
     listener: ListenerOptions,
     /// Files and folders of documents: policies, trust domains, issuers. At least one.
     documents: Vec<PathBuf>,
+    /// When changed files are put in force.
+    reload: ReloadOptions,
     /// Where decision records go; left out, none are kept.
     audit: Option<AuditSettings>,
     /// Where operators reach us: health, metrics, status, log level. Left out, they do not.
@@ -91,6 +96,7 @@ impl Default for RawConfig {
         Self {
             listener: ListenerOptions::default(),
             documents: Vec::new(),
+            reload: ReloadOptions::default(),
             audit: None,
             admin: None,
             log: LogOptions::default(),
@@ -124,6 +130,7 @@ impl Config {
         if let Some(otlp) = &raw.otlp {
             otlp.check().map_err(ConfigError::Contradiction)?;
         }
+        raw.reload.check().map_err(ConfigError::Contradiction)?;
         raw.store.check().map_err(ConfigError::Contradiction)?;
         if let Some(assertion) = &raw.assertion {
             assertion.check().map_err(ConfigError::Contradiction)?;
@@ -153,6 +160,7 @@ impl Config {
                 tls: raw.listener.tls.map(|tls| tls.relative_to(base)),
                 ..raw.listener
             },
+            reload: raw.reload,
             documents: raw.documents.iter().map(|path| base.join(path)).collect(),
             audit,
             admin: raw.admin.map(|admin| admin.relative_to(base)),

@@ -80,7 +80,9 @@ async fn accept(listener: TcpListener, requests: Arc<AtomicU64>) {
             requests.fetch_add(1, Ordering::SeqCst);
             echo(request)
         });
+        // As many as Envoy sends on: its own come on top of those that it counts.
         let connection = hyper::server::conn::http1::Builder::new()
+            .max_headers(256)
             .serve_connection(TokioIo::new(stream), service);
         tokio::spawn(async move {
             // A client that goes away in the middle is no concern of an echo server.

@@ -17,7 +17,8 @@ pub struct InjectSpec {
     /// Headers of the upstream's answer to the caller: templates by name. Example:
     /// `responseHeaders: { x-tenant: "{token.claims./tenant}" }`.
     pub response_headers: Option<Spanned<Entries<String>>>,
-    /// Query parameters for the upstream: templates by name. Values are percent-encoded. Example:
+    /// Query parameters for the upstream: templates by name. Envoy sets letters, digits and `*-._` only: encode the rest with
+    /// `|base64url` or `|hex`. Example:
     /// `query: { tenant: "{token.claims./tenant}" }`.
     pub query: Option<Spanned<Entries<String>>>,
     /// Dynamic metadata of Envoy, for its access log and other filters: templates by name. A value that is one variable
@@ -68,6 +69,22 @@ pub struct DenySpec {
     pub headers: Option<Spanned<Entries<String>>>,
     /// Where browsers are sent.
     pub redirect: Option<Spanned<RedirectSpec>>,
+    /// A cookie that is taken away from a browser whose token in it was refused. Example:
+    /// `clearCookie: { name: session }`.
+    pub clear_cookie: Option<Spanned<ClearCookieSpec>>,
+}
+
+/// A cookie with the attributes that it was set with: with others, browsers keep it (RFC 6265 section 5.3). It is cleared by a 401,
+/// where its token is all that was refused.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClearCookieSpec {
+    /// The name: that of a cookie in which a `TokenIssuer` has its tokens. Example: `name: session`.
+    pub name: Spanned<String>,
+    /// Its `Path`; `/` if nothing is said. Example: `path: /app`.
+    pub path: Option<Spanned<String>>,
+    /// Its `Domain`; none if nothing is said. Example: `domain: example.com`.
+    pub domain: Option<Spanned<String>>,
 }
 
 /// The body of a denial. The caller's `accept` decides whether it gets text, JSON or `application/problem+json`.

@@ -14,6 +14,7 @@ mod fragments;
 mod introspection;
 mod masking;
 mod place;
+mod plain;
 pub mod policy;
 pub mod policy_suite;
 mod read;
@@ -41,6 +42,7 @@ pub use introspection::{
     IntrospectionClientSpec, IntrospectionSpec, MutualTlsSpec, PrivateKeyJwtSpec, SecretFile,
 };
 pub use place::{Movable, Place};
+pub use plain::not_plain;
 pub use policy::PolicySpec;
 pub use policy_suite::{PolicySuiteSpec, QuestionSpec};
 pub use read::{Kind, Unread, check_unique, find, parse, question, read_settings};
@@ -52,7 +54,7 @@ pub use spanned::Spanned;
 pub use suggest::closest;
 pub use token_issuer::{
     BindingFloor, DiscoverySpec, DpopSpec, IssuerProfile, KeysSpec, SharedSecretSpec,
-    TokenIssuerSpec, TokenPlaceSpec, TokenUse,
+    TELL_KINDS_APART, TokenIssuerSpec, TokenKind, TokenPlaceSpec, TokenUse,
 };
 pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,

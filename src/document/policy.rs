@@ -36,14 +36,63 @@ pub struct PolicySpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TargetSpec {
-    /// Hosts: exact, or with one leading wildcard label as in `*.example.com`.
+    /// Hosts: exact, or with one leading wildcard label as in `*.example.com`. A request whose host has a port or a trailing
+    /// dot is of none of them, unless one is written in that form, as in `orders.example.com:8443`: a proxy may route each
+    /// form to another place.
     pub hosts: Option<Spanned<Texts>>,
     /// Instead of `hosts`: `true` for every host.
     pub any_host: Option<Spanned<bool>>,
-    /// Ports of the authority. Left out: every port.
+    /// `true` where the proxy takes no notice of the port that a caller writes behind the host (Envoy's
+    /// `ignore_port_in_host_matching`, as in Istio): requests with any port in their host are of this target.
+    pub any_authority_port: Option<Spanned<bool>>,
+    /// Ports of the connection that the request came by, as the proxy tells them: not what the caller writes behind the
+    /// host. Where the proxy does not tell, allow rules do not match, and deny rules do. Left out: every port.
     pub ports: Option<Spanned<Vec<Spanned<u16>>>>,
+    /// `true`: the allow rules need a TLS handshake whose server name (SNI) is the host of the request, so that a client cannot
+    /// show one name to the network and ask for another. Example: `hostIsSni: true`.
+    pub host_is_sni: Option<Spanned<bool>>,
     /// What is accepted in paths although it has more than one reading: each says how the upstream reads it.
     pub paths: Option<PathsSpec>,
+    /// Whose tokens count here. Default: those of every issuer, and any other token is refused. Example:
+    /// `tokens: { issuers: [corp], others: ignored }`.
+    pub tokens: Option<Spanned<TargetTokensSpec>>,
+    /// What goes upstream although it can name another method, path, host, scheme or port than the one that was decided about.
+    /// Left out: nothing.
+    pub keep: Option<Spanned<KeepSpec>>,
+}
+
+/// Whose tokens count at a target. Where several policies are about one host, a token is ignored only if all of them ignore it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetTokensSpec {
+    /// The names of the `TokenIssuer` documents whose tokens count: they are refused where anything is wrong with them. Without
+    /// this list no token counts.
+    pub issuers: Option<Spanned<Texts>>,
+    /// What becomes of a token of none of them: `ignored`, as if it was not there; it goes upstream unchanged.
+    #[serde(default)]
+    pub others: RejectedSpec,
+}
+
+/// What becomes of a credential that is not accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RejectedSpec {
+    /// It denies the request.
+    #[default]
+    Refused,
+    /// It counts as absent.
+    Ignored,
+}
+
+/// What goes upstream on an allow although frameworks act on it: write it only where the upstream does not listen to it, or
+/// where a proxy of yours writes it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct KeepSpec {
+    /// Override headers. Example: `headers: [x-forwarded-host]`.
+    pub headers: Option<Spanned<Texts>>,
+    /// Override parameters of the query. Example: `query: [_method]`.
+    pub query: Option<Spanned<Texts>>,
 }
 
 /// What is accepted in paths although it has more than one reading, by the allow rules of this target. Left out: such a
@@ -111,12 +160,19 @@ pub struct RuleSpec {
     pub annotations: Option<Spanned<Entries<String>>>,
     /// `true` says that this allow rule lets anybody in, on purpose.
     pub public: Option<Spanned<bool>>,
+    /// `ignored` lets callers in whose token in a cookie was refused, if the rule needs no token of that issuer: as a caller
+    /// without it. `refused` if nothing is said. For pages that a browser must reach with an expired session, such as a login.
+    pub rejected_cookies: Option<Spanned<RejectedSpec>>,
     /// Which requests.
     pub on: Option<OnSpec>,
-    /// Where the connection comes from: addresses and CIDR blocks.
+    /// Where the client is: addresses and CIDR blocks. The client is the other end of the connection, unless
+    /// `listener.clientAddress` says otherwise.
     pub source: Option<Spanned<Texts>>,
     /// The address that the connection goes to: addresses and CIDR blocks.
     pub destination: Option<Spanned<Texts>>,
+    /// Server names (SNI) of the client's TLS handshake: exact, or with one leading wildcard label. Example:
+    /// `sni: [orders.example.com]`.
+    pub sni: Option<Spanned<Texts>>,
     /// When it counts.
     pub during: Option<Spanned<DuringSpec>>,
     /// What the proxy's configuration attaches to the route, by name.
@@ -205,6 +261,8 @@ pub struct PeerSpec {
     pub uris: Option<Spanned<Texts>>,
     /// E-mail addresses of its certificate, whole.
     pub emails: Option<Spanned<Texts>>,
+    /// IP addresses of its certificate: addresses, and blocks such as `10.0.0.0/8`.
+    pub ips: Option<Spanned<Texts>>,
     /// Subjects of its certificate as RFC 4514 text, whole.
     pub subjects: Option<Spanned<Texts>>,
     /// How much of the certificate must have been shown, at least.

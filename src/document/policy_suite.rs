@@ -29,6 +29,8 @@ pub struct PolicySuiteSpec {
 pub struct PeerFixture {
     /// The name of the `TrustDomain` document that vouches for it. Always given, but for one that was refused.
     pub trust_domain: Option<Spanned<String>>,
+    /// The names of others that vouch for it too. Example: `otherTrustDomains: [tenant-b]`.
+    pub other_trust_domains: Option<Texts>,
     /// Instead of the rest: its certificate was refused, for this reason code.
     pub rejected: Option<Spanned<String>>,
     /// Its SPIFFE ID.
@@ -39,6 +41,8 @@ pub struct PeerFixture {
     pub uris: Option<Texts>,
     /// The e-mail addresses of its certificate. Example: `emails: [platform@partner.example]`.
     pub emails: Option<Texts>,
+    /// The IP addresses of its certificate. Example: `ips: [192.0.2.7, "2001:db8::7"]`.
+    pub ips: Option<Texts>,
     /// The subject of its certificate, as RFC 4514 text. Example: `subject: "CN=gateway,O=Partner"`.
     pub subject: Option<String>,
     /// How much of its certificate was shown; `full` if nothing is said.
@@ -54,6 +58,11 @@ pub struct TokenFixture {
     pub issuer: Option<Spanned<String>>,
     /// Instead of the rest: it was refused, for this reason code.
     pub rejected: Option<Spanned<String>>,
+    /// With `rejected` and `issuer`: the cookie that it was in, which a rule may pass over. Example: `cookie: session`.
+    pub cookie: Option<Spanned<String>>,
+    /// Instead of the rest: `true` for a token of an issuer that no document names, which is refused (`issuer_unknown`) but where
+    /// the target ignores such tokens.
+    pub foreign: Option<Spanned<bool>>,
     /// Its claims.
     #[serde(default)]
     pub claims: Map<String, Value>,
@@ -113,10 +122,16 @@ pub struct RequestFixture {
     pub scheme: Option<String>,
     /// Headers; values are texts. Those that carry credentials are left out, as a server does: say `peer` and `token`.
     pub headers: Option<Entries<String>>,
-    /// The address that the connection comes from.
+    /// The address that the connection comes from, alone or with its port.
     pub source: Option<Spanned<String>>,
-    /// The address that the connection goes to.
+    /// The address of the client, where a proxy is in front of the one that asks; `unknown` where it does not tell. Left out:
+    /// the other end of the connection.
+    pub client: Option<Spanned<String>>,
+    /// The address that the connection goes to, alone or with its port as in `10.0.0.7:8443`. `target.ports` are about that
+    /// port.
     pub destination: Option<Spanned<String>>,
+    /// The server name (SNI) of the client's TLS handshake; empty for a handshake without one. Left out: not known.
+    pub sni: Option<String>,
     /// What the proxy's configuration attaches to the route.
     pub context_extensions: Option<Entries<String>>,
 }

@@ -65,7 +65,10 @@ pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Unrea
     let texts = yaml::split(file.text());
     if texts.is_empty() {
         let message = "the file has no documents";
-        problems.push(Diagnostic::warning("empty-file", Span::start_of(file), message));
+        let problem = Diagnostic::error("empty-file", Span::start_of(file), message);
+        problems.push(problem.help(
+            "was it emptied, or is it being written? a file that is not needed any more is removed",
+        ));
     }
     let unread = |(base, text): (usize, &str)| {
         let origin = Origin { file: Arc::clone(file), base };

@@ -28,6 +28,12 @@ pub struct TokenIssuerSpec {
     /// The `typ` values of its tokens; a token without `typ` counts as `JWT` (RFC 8725 section 3.11). Left out: what the profile
     /// uses, `[JWT, at+jwt]` for `jwt`.
     pub types: Option<Vec<Spanned<String>>>,
+    /// The kinds of its tokens that are accepted, going by what their claims say: `access`, and `id` where services take ID
+    /// tokens on purpose. Default: `[access]`. Tokens that say that they are of any other kind are always refused.
+    pub kinds: Option<Spanned<Vec<TokenKind>>>,
+    /// Further values of the claims `typ`, `token_use` and `token_type` by which the issuer marks its access tokens.
+    #[serde(default)]
+    pub access_marks: Vec<Spanned<String>>,
     /// How far its clock may be off; at most 60 s.
     #[schemars(extend("default" = "30s"))]
     pub clock_skew: Option<Spanned<HumanDuration>>,
@@ -67,6 +73,16 @@ pub enum IssuerProfile {
     JwtSvid,
     /// Kubernetes service-account tokens: `sub` and the claim `kubernetes.io` name the same account.
     Kubernetes,
+}
+
+/// What a token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum TokenKind {
+    /// It lets its bearer use a service (RFC 6749 section 1.4).
+    Access,
+    /// It tells a client who has logged in (OpenID Connect Core section 2).
+    Id,
 }
 
 /// Where keys come from: exactly one of `file`, `inline`, `url`, `discovery` and `secrets`.
@@ -212,9 +228,32 @@ struct RawKeys {
     allow_plaintext: bool,
 }
 
+/// What to do where an audience is a client's id as well.
+pub const TELL_KINDS_APART: &str = "have the issuer name an audience for this service alone; or write `types: [at+jwt]` or `requiredClaims: [/scope]` \
+     where its access tokens have these, or `kinds: [access, id]` where ID tokens are meant, too";
+
+/// Claims that access tokens have and ID tokens have not, by pointer.
+const OF_ACCESS: [&str; 6] = ["/scope", "/scp", "/client_id", "/cid", "/token_use", "/typ"];
+
 // === impl TokenIssuerSpec ===
 
 impl TokenIssuerSpec {
+    /// Whether something in the document tells access tokens from ID tokens, or says that both are meant.
+    #[must_use]
+    pub fn tells_kinds_apart(&self) -> bool {
+        let typed = self.types.as_ref().is_some_and(|types| {
+            let is_access = |word: &str| {
+                word.eq_ignore_ascii_case("at+jwt")
+                    || word.eq_ignore_ascii_case("application/at+jwt")
+            };
+            types.iter().all(|named| is_access(&named.value))
+        });
+        let claimed =
+            self.required_claims.iter().any(|own| OF_ACCESS.contains(&own.value.as_str()));
+        let meant = self.kinds.as_ref().is_some_and(|kinds| kinds.value.contains(&TokenKind::Id));
+        typed || claimed || meant || self.profile != IssuerProfile::Jwt
+    }
+
     /// Everything the document points to or holds inline.
     #[must_use]
     pub fn sources(&self) -> Vec<&Source> {

@@ -24,8 +24,8 @@ use crate::clock::UnixTime;
 use crate::limits::{MAX_HEADERS, MAX_JSON_DEPTH};
 use crate::reason::{Reason, Rejection};
 use crate::request::{
-    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, SealedNames,
-    SealedParameters, Target, Text,
+    Body, Client, CredentialHeaders, Endpoint, HeaderForm, HeaderValue, Headers, RequestView,
+    SealedNames, SealedParameters, ServerName, Shown, Target, Text,
 };
 
 mod lines;
@@ -36,6 +36,9 @@ mod wire {
 
 /// Envoy sets this header to `true` where it sends only the beginning of a body (P11).
 const PARTIAL_BODY_HEADER: &str = "x-envoy-auth-partial-body";
+
+/// The pseudo-headers that every request has (RFC 9113 section 8.3.1), but for `CONNECT`.
+const PSEUDO_HEADERS: [&str; 4] = [":authority", ":method", ":path", ":scheme"];
 
 /// One end of the connection: what may be seen of it, and what is evidence.
 struct DecodedPeer {
@@ -75,8 +78,7 @@ pub fn decode(
     view.headers = open;
     view.source.address = source.address;
     view.destination = Endpoint { address: destination.address, principal: destination.principal };
-    let TlsSession { sni } = tls_session.unwrap_or_default();
-    view.sni = non_empty(sni)?;
+    view.sni = server_name(tls_session)?;
     view.sent_at = time.map(moment);
     view.context_extensions = extensions(context_extensions)?;
     view.metadata = metadata(metadata_context);
@@ -94,6 +96,12 @@ fn text(bytes: Bytes) -> Result<Text, Rejection> {
 
 fn non_empty(bytes: Bytes) -> Result<Option<Text>, Rejection> {
     Ok(Some(text(bytes)?).filter(|text| !text.is_empty()))
+}
+
+/// Envoy tells of a TLS session only where there is one, and where it is set up to (`include_tls_session`).
+fn server_name(session: Option<TlsSession>) -> Result<ServerName, Rejection> {
+    let Some(TlsSession { sni }) = session else { return Ok(ServerName::Unknown) };
+    Ok(non_empty(sni)?.map_or(ServerName::Absent, ServerName::Name))
 }
 
 /// The proxy's clock is not ours to decide by, but to be compared with.
@@ -141,7 +149,8 @@ fn http_request(
         headers: Headers::default(),
         source: Endpoint::default(),
         destination: Endpoint::default(),
-        sni: None,
+        client: Client::Connection,
+        sni: ServerName::Unknown,
         body: collect_body(text(body)?, raw_body, size, partial),
         sent_at: None,
         context_extensions: BTreeMap::new(),
@@ -156,15 +165,26 @@ fn collect_headers(
     map: Vec<Entry>,
     raw: Option<HeaderLines>,
 ) -> Result<(Headers, bool), Rejection> {
-    let mut lines = match raw {
-        Some(HeaderLines { headers }) if !headers.is_empty() => raw_lines(headers)?,
-        Some(_) | None => map_lines(map)?,
+    let (mut lines, form) = match raw {
+        Some(HeaderLines { headers }) if !headers.is_empty() => {
+            (raw_lines(headers)?, HeaderForm::Lines)
+        }
+        Some(_) | None => (map_lines(map)?, HeaderForm::Joined),
     };
+    let shown = shown(&lines);
     // Pseudo-headers repeat what the attributes say, and the attributes are authoritative (P26).
     lines.retain(|(key, _)| !key.as_bytes().starts_with(b":"));
     let too_many = lines.len() > MAX_HEADERS;
     lines.truncate(MAX_HEADERS);
-    Ok((lines.into_iter().collect(), too_many))
+    let headers: Headers = lines.into_iter().collect();
+    Ok((headers.in_form(form).with_shown(shown), too_many))
+}
+
+/// A proxy that shows every header shows the pseudo-headers among them, and one with a list of those that it shows does not,
+/// unless that list names them.
+fn shown(lines: &[(Text, HeaderValue)]) -> Shown {
+    let has = |name: &str| lines.iter().any(|(own, _)| *own == *name);
+    if PSEUDO_HEADERS.into_iter().all(has) { Shown::Every } else { Shown::Some }
 }
 
 fn raw_lines(headers: Vec<WireHeader>) -> Result<Vec<(Text, HeaderValue)>, Rejection> {

@@ -6,6 +6,7 @@
 mod writer;
 
 use self::writer::Writer;
+use crate::json::is_exact_double;
 use crate::pdp::{Outcome, SealedHeader};
 use crate::policy::{
     Annotations, Answer, Decision, DecisionId, Denial, HeaderMutation, Permit, RuleName,
@@ -16,14 +17,8 @@ use crate::request::{RequestView, TokenPlace};
 /// The code of `google.rpc.Code` by which Envoy lets a request pass.
 const OK: i32 = 0;
 
-/// Envoy's word that a request passed without being checked; from a caller it would be a lie either way (P3).
-const FAILURE_MODE_HEADER: &str = "x-envoy-auth-failure-mode-allowed";
-
 /// `HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD`.
 const OVERWRITE: u64 = 2;
-
-/// The first whole number that is a double's only choice for another one, too: 2^53.
-const FIRST_SHARED_DOUBLE: f64 = 9_007_199_254_740_992.0;
 
 /// What the fields of `CheckResponse` are called in Envoy's protocol.
 mod field {
@@ -103,8 +98,8 @@ fn allow(permit: &Permit, sealed: &[SealedHeader], id: DecisionId, answer: &mut 
     });
 }
 
-/// What is set overwrites the caller's copies; everything else that any rule could have set is removed (P13). The two
-/// are kept apart because Envoy removes after it sets.
+/// What is set overwrites the caller's copies; everything else that any rule could have set, and what overrides the request
+/// line, is removed (P13, P133). The two are kept apart because Envoy removes after it sets.
 fn to_remove<'a>(permit: &'a Permit, sealed: &'a [SealedHeader]) -> impl Iterator<Item = &'a str> {
     let is_set = |name: &str| {
         permit.headers().iter().any(|header| *header.name == *name)
@@ -119,7 +114,7 @@ fn to_remove<'a>(permit: &'a Permit, sealed: &'a [SealedHeader]) -> impl Iterato
         // A parameter is among those that are removed from the query.
         Some(TokenPlace::Query(_)) | None => None,
     };
-    injectable.chain(token).chain([FAILURE_MODE_HEADER])
+    injectable.chain(token)
 }
 
 fn each(field: u32, headers: &[HeaderMutation], out: &mut Writer<'_>) {
@@ -132,7 +127,7 @@ fn deny(denial: &Denial, request: &RequestView, id: DecisionId, answer: &mut Wri
     let reason = denial.rejection().reason();
     let named = denial.rule().map(|rule| (rule, denial.annotations()));
     let Answer { status, headers, body } = Answer::of(denial, request, &id.to_string());
-    grpc(reason.client_answer().grpc_status(), answer);
+    grpc(denial.rejection().client_answer().grpc_status(), answer);
     answer.message(field::DENIED, |denied| {
         http(status, denied);
         for (name, value) in &headers {
@@ -190,9 +185,8 @@ fn wire_value(value: &serde_json::Value, wire: &mut Writer<'_>) {
         Json::Bool(value) => wire.number(4, u64::from(*value)),
         // A number that no double can hold stays what it is, as text.
         Json::Number(number) => {
-            let exact = number
-                .as_f64()
-                .filter(|double| number.is_f64() || double.abs() < FIRST_SHARED_DOUBLE);
+            let exact =
+                number.as_f64().filter(|double| number.is_f64() || is_exact_double(*double));
             match exact {
                 Some(double) => wire.double(2, double),
                 None => wire.text(3, &number.to_string()),

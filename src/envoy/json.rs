@@ -40,7 +40,7 @@ struct AttributesJson {
     #[serde(alias = "route_metadata_context")]
     route_metadata_context: MetadataJson,
     #[serde(alias = "tls_session")]
-    tls_session: TlsJson,
+    tls_session: Option<TlsJson>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -158,7 +158,7 @@ impl CheckJson {
             context_extensions,
             metadata_context: Some(metadata_context.into()),
             route_metadata_context: None,
-            tls_session: Some(TlsSession { sni: tls_session.sni }),
+            tls_session: tls_session.map(|TlsJson { sni }| TlsSession { sni }),
         };
         Ok(CheckRequest { attributes: Some(attributes) })
     }
@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(view.headers.all("x-h").next().unwrap().as_bytes(), b"\x00\xff");
         assert_eq!(view.metadata["f"]["list"][3]["y"], true);
         assert_eq!(
-            (view.context_extensions["k"].as_str(), view.sni.as_deref()),
+            (view.context_extensions["k"].as_str(), view.sni.name()),
             ("v", Some("h.example"))
         );
     }

@@ -1,5 +1,6 @@
 //! The policy enforcement point's edge: the only room that names Envoy's types.
 
+mod client_address;
 mod decode;
 mod encode;
 mod grpc;
@@ -11,6 +12,7 @@ mod service;
 mod tls;
 mod unix_socket;
 
+pub use client_address::{ClientAddress, ExternalAddress, ForwardedFor};
 pub use decode::decode;
 pub use encode::encode;
 pub use listener::{ListenAddress, Listener};

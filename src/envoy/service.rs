@@ -11,10 +11,10 @@ use futures_util::future::BoxFuture;
 use crate::clock::Deadline;
 use crate::envoy::grpc::{self, Received};
 use crate::envoy::server::{Counted, ListenerStatus};
-use crate::envoy::{decode, encode};
+use crate::envoy::{ClientAddress, decode, encode};
 use crate::pdp::{Kept, Observer, Outcome, Pdp, Pinned, Recorder};
 use crate::reason::Reason;
-use crate::request::{CredentialHeaders, RequestView};
+use crate::request::{CredentialHeaders, RequestView, Shown};
 
 /// Answers checks.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct CheckService {
     recorder: Option<Arc<dyn Recorder>>,
     status: Arc<ListenerStatus>,
     most: usize,
+    shown: Shown,
+    clients: Arc<ClientAddress>,
 }
 
 /// A check that is on its way to its answer.
@@ -50,7 +52,16 @@ impl CheckService {
     #[must_use]
     pub fn new(pdp: Arc<Pdp>, observers: Vec<Arc<dyn Observer>>) -> Self {
         let (recorder, status) = (None, Arc::default());
-        Self { pdp, observers: observers.into(), recorder, status, most: usize::MAX }
+        let (shown, clients) = (Shown::default(), Arc::default());
+        Self {
+            pdp,
+            observers: observers.into(),
+            recorder,
+            status,
+            most: usize::MAX,
+            shown,
+            clients,
+        }
     }
 
     /// The same that has every decision recorded.
@@ -59,11 +70,23 @@ impl CheckService {
         Self { recorder: Some(recorder), ..self }
     }
 
+    /// The same that finds the addresses of clients as `settings` say.
+    #[must_use]
+    pub fn finding_clients(self, settings: ClientAddress) -> Self {
+        Self { clients: Arc::new(settings), ..self }
+    }
+
     /// The same that decides at most `checks` at a time. Further ones are denied at once: what waits in a queue is late, and
     /// makes what comes after it late too.
     #[must_use]
     pub fn at_most(self, checks: usize) -> Self {
         Self { most: checks, ..self }
+    }
+
+    /// The same that is asked by proxies that show these of a request's headers.
+    #[must_use]
+    pub fn shown(self, shown: Shown) -> Self {
+        Self { shown, ..self }
     }
 
     /// How the listener that it answers on is doing.
@@ -77,6 +100,11 @@ impl CheckService {
     pub async fn answer(&self, call: Bytes) -> Bytes {
         let arrival = self.arrive(self.deadline());
         self.conclude(arrival, grpc::parse(call)).await
+    }
+
+    /// What decides.
+    pub(super) const fn pdp(&self) -> &Arc<Pdp> {
+        &self.pdp
     }
 
     /// Longest time to an answer.
@@ -94,7 +122,11 @@ impl CheckService {
     pub(super) async fn conclude(&self, arrival: Arrival, received: Received) -> Bytes {
         let pdp = self.pdp.pin_until(arrival.deadline);
         let (view, outcome) = match received.and_then(|message| decode(message, pdp.sealed())) {
-            Ok((view, credentials)) => {
+            Ok((mut view, credentials)) => {
+                if self.shown == Shown::Some {
+                    view.headers = view.headers.with_shown(Shown::Some);
+                }
+                view.client = self.clients.find(&view);
                 let outcome = decide(&pdp, &view, credentials).await;
                 (view, outcome)
             }

@@ -20,6 +20,8 @@ pub struct PresentedCertificate {
     source: PeerSource,
     leaf: Option<Text>,
     chain: Option<Text>,
+    /// Where the chain was found, which may be another place.
+    chain_source: PeerSource,
 }
 
 /// A leaf and the certificates that were presented with it, as DER.
@@ -41,14 +43,20 @@ impl PresentedCertificate {
         leaf: Option<Text>,
         chain: Option<Text>,
     ) -> Option<Self> {
-        (leaf.is_some() || chain.is_some()).then_some(Self { source, leaf, chain })
+        (leaf.is_some() || chain.is_some()).then_some(Self {
+            source,
+            leaf,
+            chain,
+            chain_source: source,
+        })
     }
 
     /// Byte sequences of structured fields (RFC 9440): a leaf, and a chain without it.
     #[must_use]
     pub fn structured_field(leaf: &str, chain: Option<&str>) -> Self {
         let source = PeerSource::ClientCert;
-        Self { source, leaf: Some(leaf.into()), chain: chain.map(Into::into) }
+        let chain = chain.map(Into::into);
+        Self { source, leaf: Some(leaf.into()), chain, chain_source: source }
     }
 
     /// Whether everything here begins with the very leaf of `other`.
@@ -71,7 +79,7 @@ impl PresentedCertificate {
     #[must_use]
     pub fn completed_by(&self, other: &Self) -> Option<Self> {
         let chain = other.chain.as_ref().filter(|_| self.chain.is_none())?;
-        Some(Self { chain: Some(chain.clone()), ..self.clone() })
+        Some(Self { chain: Some(chain.clone()), chain_source: other.chain_source, ..self.clone() })
     }
 
     /// Where it was found.
@@ -107,8 +115,9 @@ impl PresentedCertificate {
     }
 
     fn decode_pem(&self) -> Result<DecodedCertificate, Rejection> {
-        let leaf = self.leaf.as_deref().map(|text| self.pem(text, 1)).transpose()?;
-        let chain = self.chain.as_deref().map(|text| self.pem(text, MAX_CHAIN_CERTIFICATES));
+        let leaf = self.leaf.as_deref().map(|text| pem(self.source, text, 1)).transpose()?;
+        let chain = self.chain.as_deref();
+        let chain = chain.map(|text| pem(self.chain_source, text, MAX_CHAIN_CERTIFICATES));
         let mut chain = chain.transpose()?.unwrap_or_default().into_iter();
         // P36: the first certificate of a chain is the leaf, and no other is ever taken for it.
         let (leaf, first) = (leaf.and_then(|mut one| one.pop()), chain.next());
@@ -143,47 +152,55 @@ impl PresentedCertificate {
             .and_then(|item| item.strip_suffix(':'))
             .ok_or_else(|| self.unreadable("it is not a byte sequence between colons"))?;
         let der = STANDARD.decode(base64).map_err(|_| self.unreadable("it is not base64"))?;
-        self.check_size(der.len())?;
+        check_size(self.source, der.len())?;
         Ok(CertificateDer::from(der))
-    }
-
-    fn check_size(&self, bytes: usize) -> Result<(), Rejection> {
-        if bytes <= MAX_CERTIFICATE_BYTES {
-            return Ok(());
-        }
-        Err(self.unreadable(&format!("a certificate is over {MAX_CERTIFICATE_BYTES} bytes")))
-    }
-
-    /// The certificates in a URL-encoded PEM text: at least one, at most `most`.
-    fn pem(&self, text: &str, most: usize) -> Result<Vec<CertificateDer<'static>>, Rejection> {
-        let pem = percent_decode(text)
-            .ok_or_else(|| self.unreadable("`%` is not followed by two hexadecimal digits"))?;
-        let mut certificates = Vec::new();
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|_| self.unreadable("it is not valid PEM"))?;
-            self.check_size(certificate.len())?;
-            if certificates.len() == most {
-                return Err(self.unreadable(&format!("it has more than {most} certificates")));
-            }
-            certificates.push(certificate);
-        }
-        if certificates.is_empty() {
-            return Err(self.unreadable("there is no PEM certificate in it"));
-        }
-        Ok(certificates)
     }
 
     /// The rejection for something that is wrong inside.
     #[must_use]
     pub fn unreadable(&self, why: &str) -> Rejection {
-        let reason = match self.source {
-            PeerSource::Xfcc => Reason::XfccMalformed,
-            PeerSource::SourceCertificate | PeerSource::ClientCert | PeerSource::Principal => {
-                Reason::EncodingInvalid
-            }
-        };
-        reason.because(format!("certificate in {} cannot be read: {why}", self.source))
+        unreadable(self.source, why)
     }
+}
+
+/// The certificates in a URL-encoded PEM text from `source`: at least one, at most `most`.
+fn pem(
+    source: PeerSource,
+    text: &str,
+    most: usize,
+) -> Result<Vec<CertificateDer<'static>>, Rejection> {
+    let pem = percent_decode(text)
+        .ok_or_else(|| unreadable(source, "`%` is not followed by two hexadecimal digits"))?;
+    let mut certificates = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|_| unreadable(source, "it is not valid PEM"))?;
+        check_size(source, certificate.len())?;
+        if certificates.len() == most {
+            return Err(unreadable(source, &format!("it has more than {most} certificates")));
+        }
+        certificates.push(certificate);
+    }
+    if certificates.is_empty() {
+        return Err(unreadable(source, "there is no PEM certificate in it"));
+    }
+    Ok(certificates)
+}
+
+fn check_size(source: PeerSource, bytes: usize) -> Result<(), Rejection> {
+    if bytes <= MAX_CERTIFICATE_BYTES {
+        return Ok(());
+    }
+    Err(unreadable(source, &format!("a certificate is over {MAX_CERTIFICATE_BYTES} bytes")))
+}
+
+fn unreadable(source: PeerSource, why: &str) -> Rejection {
+    let reason = match source {
+        PeerSource::Xfcc => Reason::XfccMalformed,
+        PeerSource::SourceCertificate | PeerSource::ClientCert | PeerSource::Principal => {
+            Reason::EncodingInvalid
+        }
+    };
+    reason.because(format!("certificate in {source} cannot be read: {why}"))
 }
 
 impl fmt::Debug for PresentedCertificate {

@@ -2,6 +2,9 @@
 
 use std::sync::OnceLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::evidence::authorization::{self, TokenScheme};
 use crate::evidence::jws::CompactJws;
 use crate::limits::MAX_TOKEN_BYTES;
@@ -30,25 +33,56 @@ enum Form {
     Malformed(Rejection),
 }
 
-/// Finds the tokens in `places`.
-///
-/// # Errors
-/// `token_multiple` where a place holds more than one, `token_malformed` where one is not text or too long.
-pub(super) fn collect(
+/// A place that holds something which cannot be read as one token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableToken {
+    /// Where it is.
+    pub place: TokenPlace,
+    /// Why it cannot be read.
+    pub rejection: Rejection,
+}
+
+/// A credential that was passed over, as a document says in so many words: it is no part of who is asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IgnoredToken {
+    /// Where it is.
+    pub place: TokenPlace,
+    /// Why it does not count.
+    pub rejection: Rejection,
+}
+
+/// Finds the tokens in `places`, and the places that hold something else: `token_multiple` where one holds more than one token,
+/// `token_malformed` where what it holds is not text or too long.
+pub(super) fn collect_each(
+    credentials: &CredentialHeaders,
+    places: &[TokenPlace],
+) -> (Vec<PresentedToken>, Vec<UnreadableToken>) {
+    let (mut tokens, mut unreadable) = (Vec::new(), Vec::new());
+    for place in places {
+        let found = authorization::find(credentials, place).and_then(|found| match found {
+            Some((_, text)) if text.expose().len() > MAX_TOKEN_BYTES => {
+                let detail = format!("token is longer than {MAX_TOKEN_BYTES} bytes");
+                Err(Reason::TokenMalformed.because(detail))
+            }
+            found => Ok(found),
+        });
+        match found {
+            Ok(Some((scheme, text))) => tokens.push(PresentedToken::new(place, scheme, text)),
+            Ok(None) => {}
+            Err(rejection) => unreadable.push(UnreadableToken { place: place.clone(), rejection }),
+        }
+    }
+    (tokens, unreadable)
+}
+
+/// The tokens in `places`, where each holds one at most.
+#[cfg(test)]
+fn collect(
     credentials: &CredentialHeaders,
     places: &[TokenPlace],
 ) -> Result<Vec<PresentedToken>, Rejection> {
-    let mut tokens = Vec::new();
-    for place in places {
-        if let Some((scheme, text)) = authorization::find(credentials, place)? {
-            if text.expose().len() > MAX_TOKEN_BYTES {
-                let detail = format!("token is longer than {MAX_TOKEN_BYTES} bytes");
-                return Err(Reason::TokenMalformed.because(detail));
-            }
-            tokens.push(PresentedToken::new(place, scheme, text));
-        }
-    }
-    Ok(tokens)
+    let (tokens, mut unreadable) = collect_each(credentials, places);
+    if unreadable.is_empty() { Ok(tokens) } else { Err(unreadable.remove(0).rejection) }
 }
 
 /// Whether `text` can be a token of its issuer's own making (RFC 6750 section 2.1). What begins like a JOSE header is not:
@@ -105,6 +139,28 @@ impl PresentedToken {
         matches!(self.form(), Form::Opaque(_))
     }
 
+    /// Whether it begins as a JOSE header does, for readers that skip what they do not know: it may be a JWT that was
+    /// broken on the way.
+    #[must_use]
+    pub fn begins_as_jose(&self) -> bool {
+        let known = |c: char| match c {
+            '-' => Some('+'),
+            '_' => Some('/'),
+            c if c.is_ascii_alphanumeric() || matches!(c, '+' | '/') => Some(c),
+            _ => None,
+        };
+        let text = self.text.expose();
+        let head = text.trim_start().split('.').next().unwrap_or_default();
+        // White space may stand before the brace: 64 characters are plenty.
+        let mut known: String = head.chars().filter_map(known).take(64).collect();
+        // Only the beginning matters: what fills the last four up does not.
+        while !known.len().is_multiple_of(4) {
+            known.push('A');
+        }
+        let bytes = STANDARD.decode(known).unwrap_or_default();
+        text.trim_start().starts_with('{') || bytes.trim_ascii_start().starts_with(b"{")
+    }
+
     /// All of it: for its issuer alone.
     #[must_use]
     pub const fn text(&self) -> &SealedText {
@@ -127,6 +183,12 @@ impl PresentedToken {
     #[must_use]
     pub fn claimed_subject(&self) -> Option<&str> {
         self.claimed("sub")
+    }
+
+    /// Whether it has a claim `iss` that is no text, which is some reader's issuer perhaps and none of ours.
+    #[must_use]
+    pub fn claims_odd_issuer(&self) -> bool {
+        self.jws().is_ok_and(|jws| jws.claims().get("iss").is_some_and(|iss| !iss.is_string()))
     }
 
     fn claimed(&self, name: &str) -> Option<&str> {

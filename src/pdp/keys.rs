@@ -109,6 +109,9 @@ impl KeyCache {
                 let deadline = deadline.get_or_insert_with(|| Deadline::within(patience));
                 let patience = deadline.left();
                 if let Some(keys) = shared.keys_for(key_id, self.clock.as_ref(), patience).await {
+                    if key_id.is_some_and(|id| !keys.has(id)) && shared.is_failing() {
+                        material.note_behind(issuer.name());
+                    }
                     material.insert(issuer.name(), keys);
                 }
             }

@@ -5,6 +5,7 @@
 
 mod assertion;
 mod carry;
+mod challenge;
 mod claim;
 mod cookies;
 mod dial;
@@ -32,7 +33,7 @@ pub use revocation::{
     BeforeFirstSync, KnownRevocation, ListStatus, Published, RUNNING, RevocationOptions,
     RevocationRegister, SharingStatus, UnknownRevocation,
 };
-pub use snapshot::{Load, Revision, Snapshot};
+pub use snapshot::{FileSet, Inventory, KeptLists, KeptListsStatus, Load, Revision, Snapshot};
 pub use trace::{NoTrace, Trace};
 
 use std::path::PathBuf;
@@ -41,13 +42,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use rustls::pki_types::CertificateDer;
 
-use crate::authn::{self, DpopChallenge, Subject, TokenMemory};
+use crate::authn::{self, Subject, TokenMemory};
 use crate::clock::{Clock, Deadline, UnixTime};
 use crate::evidence::{self, Evidence, PeerSources, Presented, Xfcc};
-use crate::policy::{Decision, DecisionId, DecisionRequest, Denial, ProofNeed};
+use crate::policy::{Decision, DecisionId, DecisionRequest, Denial};
 use crate::reason::{Reason, Rejection};
-use crate::request::{CredentialHeaders, RequestLine, RequestView, SealedNames};
+use crate::request::{CredentialHeaders, RequestLine, RequestView, SealedNames, TokenPlace};
 use crate::signer::Signer;
 use crate::store::Store;
 use crate::trust::Material;
@@ -191,6 +193,26 @@ impl Pdp {
         &self.revocations
     }
 
+    /// Refuses a TLS client of our own that is revoked: its certificate, one that it sent along, its key or its SPIFFE ID.
+    ///
+    /// # Errors
+    /// `cert_revoked`.
+    pub fn check_client(
+        &self,
+        presented: &[CertificateDer<'_>],
+        authorities: &[CertificateDer<'_>],
+    ) -> Result<(), Rejection> {
+        let (trust, revocations) = (self.current.load(), self.revocations.current());
+        let trust = trust.snapshot.trust();
+        authn::check_client(presented, authorities, trust, &revocations, self.clock.now())
+    }
+
+    /// Whether an authority or an intermediate of a `TrustDomain` document has this name.
+    #[must_use]
+    pub fn knows_certificate_issuer(&self, name: &str) -> bool {
+        self.current.load().snapshot.trust().knows_certificate_issuer(name)
+    }
+
     /// Whether a `TokenIssuer` document has this issuer.
     #[must_use]
     pub fn knows_issuer(&self, iss: &str) -> bool {
@@ -293,7 +315,7 @@ impl Pinned<'_> {
                 let known = (&material, &memory);
                 let outcome = self.judge(view, &evidence, known, &cookies, began, trace);
                 match outcome.subject.as_ref().is_some_and(Subject::works_once) {
-                    true => Box::pin(self.use_up(outcome)).await,
+                    true => Box::pin(self.use_up(outcome, &evidence)).await,
                     false => outcome,
                 }
             }
@@ -312,19 +334,30 @@ impl Pinned<'_> {
         subject: Subject,
         trace: &mut T,
     ) -> Outcome {
+        let subject = match self.current.snapshot.policies().counting(view) {
+            Some(counting) => subject.where_count(|issuer| counting.has(issuer)),
+            None => subject,
+        };
         let decision = self.evaluate(view, &subject, self.pdp.clock.now(), trace);
+        let subject = passed_over(&decision, subject);
         self.outcome(decision, Some(subject), Phases::default())
     }
 
     /// What the credentials show, unverified.
     #[must_use]
     pub fn collect(&self, view: &RequestView, credentials: &CredentialHeaders) -> Evidence {
-        evidence::collect(
+        let evidence = evidence::collect(
             credentials,
             view.destination.principal.as_ref(),
             &self.pdp.options.peer_sources,
             self.current.snapshot.token_places(),
-        )
+        );
+        // Before any issuer is asked: no issuer sees a token that does not count here.
+        let Some(counting) = self.current.snapshot.policies().counting(view) else {
+            return evidence;
+        };
+        let (trust, memory) = (self.current.snapshot.trust(), self.current.remembered.memory());
+        authn::pass_over(evidence, trust, memory.tokens, |issuer| counting.has(issuer))
     }
 
     /// The outcome of a request that could not be decided: a denial for `rejection`.
@@ -348,7 +381,10 @@ impl Pinned<'_> {
         evidence: &Evidence,
         memory: &dyn TokenMemory,
     ) -> Result<Material, Rejection> {
-        let Ok(tokens) = &evidence.tokens else { return Ok(Material::default()) };
+        let tokens = evidence.presented();
+        if evidence.unreadable.iter().any(|own| !matches!(own.place, TokenPlace::Cookie(_))) {
+            return Ok(Material::default());
+        }
         let left = self.deadline.left_at(elapsed);
         // It waited for its turn for too long: whoever asked has given up, and deciding would make the next one late too.
         if left.is_zero() {
@@ -388,6 +424,7 @@ impl Pinned<'_> {
         let subject = authn::authenticate_traced(evidence, trust, material, memory, now, watch);
         let authenticated = self.deadline.elapsed();
         let decision = self.evaluate(view, &subject, now, trace);
+        let subject = passed_over(&decision, subject);
         let decision = self.with_challenge(decision, evidence, now);
         let decision = self.with_nonce(decision, evidence, &subject, now);
         let phases = Phases {
@@ -420,43 +457,6 @@ impl Pinned<'_> {
         self.current.snapshot.policies().evaluate_traced(&question, trace.evaluation())
     }
 
-    /// Tells whoever lacks a good proof what to bring.
-    fn with_challenge(&self, decision: Decision, evidence: &Evidence, now: UnixTime) -> Decision {
-        let Decision::Deny(denial) = decision else { return decision };
-        let reason = denial.rejection().reason();
-        // The first challenge is the one that a caller without a token gets.
-        let is_first =
-            reason == Reason::TokenMissing && evidence.tokens.as_ref().is_ok_and(Vec::is_empty);
-        let for_want_of_proof = is_first
-            || matches!(reason, Reason::DpopInvalid | Reason::DpopNonce)
-            || denial.needs().proof.is_some();
-        let trust = self.current.snapshot.trust();
-        let by_key =
-            for_want_of_proof.then(|| authn::dpop_challenge(evidence, trust, now)).flatten();
-        Decision::Deny(match by_key {
-            None => denial,
-            Some(DpopChallenge { algorithms, nonce }) => {
-                denial.needing_proof(ProofNeed { algorithms, nonce })
-            }
-        })
-    }
-
-    /// Gives whoever needs nonces the next one in time.
-    fn with_nonce(
-        &self,
-        decision: Decision,
-        evidence: &Evidence,
-        subject: &Subject,
-        now: UnixTime,
-    ) -> Decision {
-        let Decision::Allow(permit) = decision else { return decision };
-        let trust = self.current.snapshot.trust();
-        match authn::next_dpop_nonce(evidence, subject, trust, now) {
-            None => Decision::Allow(permit),
-            Some(nonce) => Decision::Allow(permit.giving_nonce(nonce)),
-        }
-    }
-
     fn outcome(&self, decision: Decision, subject: Option<Subject>, phases: Phases) -> Outcome {
         Outcome {
             id: self.id,
@@ -469,5 +469,15 @@ impl Pinned<'_> {
             phases,
             cache_hits: CacheHits::default(),
         }
+    }
+}
+
+/// The caller by `decision`: without the cookies that it passes over, where it does.
+fn passed_over(decision: &Decision, subject: Subject) -> Subject {
+    match decision {
+        Decision::Allow(permit) if permit.passes_over_cookies() => {
+            subject.without_rejected_cookies().unwrap_or(subject)
+        }
+        Decision::Allow(_) | Decision::Deny(_) => subject,
     }
 }

@@ -36,6 +36,8 @@ pub struct RemoteStatus {
     pub fetched_at: Option<UnixTime>,
     /// How many fetches have failed since.
     pub failures: u32,
+    /// Whether what was fetched last is not in force, because the documents do not compile with it.
+    pub unusable: bool,
 }
 
 struct Entry {
@@ -52,6 +54,7 @@ struct State {
     good: Option<Bytes>,
     fetched_at: Option<UnixTime>,
     failures: u32,
+    unusable: bool,
 }
 
 /// After a failed fetch: soon, and less and less soon.
@@ -112,8 +115,18 @@ impl RemoteFiles {
     pub fn approve(&self, contents: &RemoteContents) {
         for (name, entry) in &*self.lock() {
             if let Some(bytes) = contents.get(name) {
-                lock(&entry.state).good = Some(bytes.clone());
+                let mut state = lock(&entry.state);
+                state.good = Some(bytes.clone());
+                state.unusable = false;
             }
+        }
+    }
+
+    /// Says that what was fetched last does not compile, so that what was good before stays in force.
+    pub fn refuse(&self) {
+        for entry in self.lock().values() {
+            let mut state = lock(&entry.state);
+            state.unusable = state.newest != state.good;
         }
     }
 
@@ -127,6 +140,7 @@ impl RemoteFiles {
                 origin: entry.source.url.to_string(),
                 fetched_at: state.fetched_at,
                 failures: state.failures,
+                unusable: state.unusable,
             }
         };
         entries.values().map(status).collect()

@@ -3,12 +3,13 @@
 //!
 //! Every check is matched by name, so that a new one cannot be left out of what `explain` tells.
 
+use std::collections::BTreeSet;
+
 use super::DecisionRequest;
 use super::check::Check;
 use super::condition::Operand;
 use super::decision::RuleName;
 use super::during::moment;
-use super::duties::Injection;
 use super::fact::{Fact, Sight};
 use super::gaps::Gaps;
 use super::rule::Fit;
@@ -55,10 +56,8 @@ impl<'a> Asked<'a> {
         let missing = |datum| self.gaps.cover(datum);
         match (self.gaps == Gaps::NONE, self.check) {
             (true, _) => true,
-            (false, Check::Inject(name)) => {
-                let own = self.injections(name);
-                let variables = own.flat_map(|own| own.template.variables());
-                !variables.filter_map(Variable::datum).any(missing)
+            (false, Check::Inject(own)) => {
+                !own.template.variables().filter_map(Variable::datum).any(missing)
             }
             (false, check) => !check.datum().is_some_and(missing),
         }
@@ -73,24 +72,21 @@ impl<'a> Asked<'a> {
             Check::During => rule.during.iter().map(ToString::to_string).collect(),
             Check::Source => rule.source.iter().map(ToString::to_string).collect(),
             Check::Destination => rule.destination.iter().map(ToString::to_string).collect(),
+            Check::ServerName => rule.sni.iter().map(ToString::to_string).collect(),
+            Check::HostIsServerName => vec![String::from("the request's host")],
             Check::ContextExtension(name) => {
                 let own = rule.context_extensions.iter().filter(|(own, _)| **own == *name);
                 own.map(|(_, value)| value.to_string()).collect()
             }
-            Check::Header(name) => {
-                let own = rule.headers.iter().filter(|own| *own.name == *name);
-                own.map(|own| own.test.to_string()).collect()
-            }
-            Check::Query(name) => {
-                let own = rule.query.iter().filter(|own| *own.name == *name);
-                own.map(|own| own.test.to_string()).collect()
-            }
+            Check::Header(own) => vec![own.test.to_string()],
+            Check::Query(own) => vec![own.test.to_string()],
             Check::PeerPresent => Vec::new(),
             Check::PeerTrustDomain(name) | Check::TokenPresent(name) => vec![name.to_owned()],
             Check::PeerSpiffe => texts(peer.map(|peer| &*peer.spiffe)),
             Check::PeerDns => texts(peer.map(|peer| &*peer.dns)),
             Check::PeerUri => texts(peer.map(|peer| &*peer.uris)),
             Check::PeerEmail => texts(peer.map(|peer| &*peer.emails)),
+            Check::PeerIp => texts(peer.map(|peer| &*peer.ips)),
             Check::PeerSubject => texts(peer.map(|peer| &*peer.subjects)),
             Check::PeerEvidence(level) => vec![level.to_string()],
             Check::TokenBinding(binding) => vec![String::from(bound_as(binding))],
@@ -99,24 +95,23 @@ impl<'a> Asked<'a> {
             Check::TokenAudience => texts(token.map(|token| &*token.audiences)),
             Check::TokenSubject => texts(token.map(|token| &*token.subjects)),
             Check::TokenClient => texts(token.map(|token| &*token.clients)),
-            Check::TokenClaim(pointer) => {
-                let claims = token.iter().flat_map(|token| &token.claims);
-                let own = claims.filter(|own| *own.pointer == *pointer);
-                own.map(|own| own.test.to_string()).collect()
-            }
+            Check::TokenClaim(own) => vec![own.test.to_string()],
             Check::TokenScopes(scopes) | Check::TokenAnyScope(scopes) => scopes.to_vec(),
             Check::TokenAcr(step_up) => step_up.acr.to_vec(),
             Check::TokenAge(step_up) => {
                 step_up.max_age.iter().map(|age| format!("{} s", age.as_secs())).collect()
             }
             Check::Condition => rule.when.iter().map(|when| when.as_str().to_owned()).collect(),
-            Check::Inject(name) => self.injections(name).map(|own| own.template.text()).collect(),
+            Check::Inject(own) => vec![own.template.text()],
         }
     }
 
     /// What is looked at, such as `token.scopes`.
     #[must_use]
     pub fn name(&self) -> String {
+        if let Check::TokenAnyScope(_) = self.check {
+            return String::from("token.anyScope");
+        }
         let found = self.found().into_iter().next();
         found.map_or_else(|| String::from("when"), |fact| fact.name)
     }
@@ -136,26 +131,41 @@ impl<'a> Asked<'a> {
         };
         match self.check {
             Check::Source => {
-                let address = request.source.address.map(|address| address.ip().to_string());
-                one("source", Sight::open(address))
+                one("client.address", Sight::open(request.client_ip().map(|ip| ip.to_string())))
             }
             Check::During => one("now", Sight::open(Some(moment(self.question.now)))),
             Check::Destination => {
                 let address = request.destination.address.map(|address| address.ip().to_string());
                 one("destination", Sight::open(address))
             }
+            Check::ServerName => one("connection.sni", Sight::open(request.sni.name())),
+            Check::HostIsServerName => {
+                let host = request.target.as_ref().ok().map(|target| target.host.as_str());
+                let mut found = one("connection.sni", Sight::open(request.sni.name()));
+                found.extend(one("request.host", Sight::open(host)));
+                found
+            }
             Check::ContextExtension(name) => {
                 let value = request.context_extensions.get(name).cloned();
                 one(&format!("context.{name}"), Sight::open(value))
             }
-            Check::Header(name) => one(&format!("header {name}"), lines(&request.headers, name)),
-            Check::Query(name) => {
+            Check::Header(own) => {
+                // Of a name that upstreams may read as the same one, the value is looked at as well.
+                let name = &*own.name;
+                let spelled = request.headers.spellings(name).map(|(own, _)| own);
+                let names: BTreeSet<&str> = spelled.filter(|own| *own != name).collect();
+                let names = std::iter::once(name).chain(names);
+                let fact = |own| one(&format!("header {own}"), lines(&request.headers, own));
+                names.flat_map(fact).collect()
+            }
+            Check::Query(own) => {
                 let query = request.target.as_ref().ok().and_then(|t| t.query.as_deref());
-                one(&format!("query {name}"), query.map_or(Sight::Absent, Sight::text))
+                one(&format!("query {}", own.name), query.map_or(Sight::Absent, Sight::text))
             }
             Check::PeerPresent => one("peer", Sight::open(peer.map(named))),
             Check::PeerTrustDomain(_) => {
-                one("peer.trustDomain", Sight::open(peer.map(PeerIdentity::trust_domain)))
+                let names = peer.map(|peer| peer.trust_domains().collect::<Vec<_>>().join(", "));
+                one("peer.trustDomain", Sight::open(names))
             }
             Check::PeerSpiffe => {
                 let id = peer.and_then(PeerIdentity::spiffe).map(ToString::to_string);
@@ -164,6 +174,7 @@ impl<'a> Asked<'a> {
             Check::PeerDns => one("peer.dns", list(peer.map(PeerIdentity::dns))),
             Check::PeerUri => one("peer.uris", list(peer.map(PeerIdentity::uris))),
             Check::PeerEmail => one("peer.emails", list(peer.map(PeerIdentity::emails))),
+            Check::PeerIp => one("peer.ips", list(peer.map(PeerIdentity::ips))),
             Check::PeerSubject => {
                 one("peer.subject", Sight::open(peer.and_then(PeerIdentity::subject)))
             }
@@ -191,7 +202,7 @@ impl<'a> Asked<'a> {
             Check::TokenClient => {
                 one("token.client", Sight::open(token.and_then(TokenIdentity::client)))
             }
-            Check::TokenClaim(pointer) => claim(pointer),
+            Check::TokenClaim(own) => claim(&own.pointer),
             Check::TokenAcr(_) => claim("/acr"),
             Check::TokenAge(_) => claim("/auth_time"),
             Check::TokenScopes(_) | Check::TokenAnyScope(_) => {
@@ -199,9 +210,9 @@ impl<'a> Asked<'a> {
             }
             // Each operand tells what it reads.
             Check::Condition => Vec::new(),
-            Check::Inject(name) => {
+            Check::Inject(own) => {
                 let sight = if self.is_recorded() { Sight::Unreadable } else { Sight::NotRecorded };
-                vec![Fact::new(format!("value for {name}"), sight)]
+                vec![Fact::new(format!("value for {}", own.name), sight)]
             }
         }
     }
@@ -227,10 +238,6 @@ impl<'a> Asked<'a> {
         let tokens = self.question.subject.tokens().verified().into_iter().flatten();
         let names: Vec<_> = tokens.map(|token| token.issuer_name().to_owned()).collect();
         Sight::list(&names)
-    }
-
-    fn injections(&self, name: &str) -> impl Iterator<Item = &'a Injection> {
-        self.fit.rule.duties.injections().filter(move |injection| *injection.name == *name)
     }
 }
 

@@ -67,13 +67,13 @@ impl PolicySet {
         });
         document::check_unique(named, problems);
         for Placed { unit, origin, .. } in &placed {
-            let due = unit.outdated.iter().filter(|(from, _)| *from <= sources.now);
+            let due = unit.outdated.iter().filter(|(due, _)| due.is_at(sources.now));
             problems.extend(due.map(|(_, doubt)| doubt.at(origin)));
         }
         let before = sources.before.filter(|before| before.is_made_of(&key, &placed));
         let set = match before {
             Some(before) => Arc::clone(before),
-            None => Arc::new(Self::assemble(key, &placed)),
+            None => Arc::new(Self::assemble(key, &placed, around.has_cookies())),
         };
         // Doubts about rules that are wrong anyway are noise.
         if sound {
@@ -84,13 +84,16 @@ impl PolicySet {
         set
     }
 
-    fn assemble(around: Fingerprint, placed: &[Placed<'_>]) -> Self {
+    fn assemble(around: Fingerprint, placed: &[Placed<'_>], cookies: bool) -> Self {
         let units: Box<[_]> = placed.iter().map(|placed| Arc::clone(&placed.unit)).collect();
+        let mut doubts = lint::across(&units);
+        doubts.extend(lint::circles(&units, cookies));
+        doubts.extend(lint::words_in_vain(&units));
         let strip = Strip::of(units.iter().flat_map(|unit| &unit.rules));
         Self {
             keys: placed.iter().map(|placed| placed.key).collect(),
             around: Some(around),
-            doubts: lint::across(&units).into(),
+            doubts: doubts.into(),
             index: Index::of(units),
             strip,
         }

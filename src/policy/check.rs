@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+use super::claim::ClaimMatcher;
 use super::decision::{Needs, ProofNeed};
+use super::duties::Injection;
 use super::gaps::Datum;
+use super::header::HeaderMatcher;
+use super::query::QueryMatcher;
 use super::step_up::StepUp;
 use super::truth::Truth;
 use crate::document::policy::BindingSpec;
@@ -15,16 +19,20 @@ use crate::reason::{Reason, Rejection};
 pub enum Check<'r> {
     /// It is a time at which the rule counts.
     During,
-    /// The connection comes from one of the networks.
+    /// The client is in one of the networks.
     Source,
     /// The connection goes to one of the networks.
     Destination,
+    /// The TLS handshake was for one of the server names.
+    ServerName,
+    /// The TLS handshake was for the host of the request.
+    HostIsServerName,
     /// The route has this parameter with the right value.
     ContextExtension(&'r str),
     /// The values of this header are right.
-    Header(&'r str),
+    Header(&'r HeaderMatcher),
     /// The values of this query parameter are right.
-    Query(&'r str),
+    Query(&'r QueryMatcher),
     /// There is a verified peer.
     PeerPresent,
     /// The peer belongs to the trust domain of this document.
@@ -37,6 +45,8 @@ pub enum Check<'r> {
     PeerUri,
     /// One of the peer's e-mail addresses is one of those listed.
     PeerEmail,
+    /// One of the peer's IP addresses is in one of the networks.
+    PeerIp,
     /// The peer's subject is one of those listed.
     PeerSubject,
     /// Enough of the peer's certificate was shown.
@@ -56,7 +66,7 @@ pub enum Check<'r> {
     /// The token's client is one of those listed.
     TokenClient,
     /// The claim at this pointer is right.
-    TokenClaim(&'r str),
+    TokenClaim(&'r ClaimMatcher),
     /// The token has all of these scopes.
     TokenScopes(&'r [String]),
     /// The token has one of these scopes.
@@ -68,7 +78,7 @@ pub enum Check<'r> {
     /// The condition holds.
     Condition,
     /// The value to inject under this name can be sent.
-    Inject(&'r str),
+    Inject(&'r Injection),
 }
 
 /// What became of a rule.
@@ -92,13 +102,17 @@ impl<'r> Check<'r> {
             Self::ContextExtension(_) => Some(Datum::ContextExtensions),
             Self::Header(_) => Some(Datum::Headers),
             Self::Query(_) => Some(Datum::Query),
-            Self::PeerDns | Self::PeerUri | Self::PeerEmail => Some(Datum::PeerNames),
-            Self::TokenClaim(pointer) => Datum::of_claim(pointer),
+            Self::PeerDns | Self::PeerUri | Self::PeerEmail | Self::PeerIp => {
+                Some(Datum::PeerNames)
+            }
+            Self::TokenClaim(claim) => Datum::of_claim(&claim.pointer),
             Self::TokenPresenter(pointer) => Datum::of_claim(pointer),
             Self::TokenAcr(_) | Self::TokenAge(_) => Some(Datum::TokenClaims),
             Self::During
             | Self::Source
             | Self::Destination
+            | Self::ServerName
+            | Self::HostIsServerName
             | Self::PeerPresent
             | Self::PeerTrustDomain(_)
             | Self::PeerSpiffe
@@ -123,31 +137,34 @@ impl<'r> Check<'r> {
             Self::During => 0,
             Self::Source => 1,
             Self::Destination => 2,
-            Self::ContextExtension(_) => 3,
-            Self::Header(_) => 4,
-            Self::Query(_) => 5,
-            Self::PeerPresent => 6,
-            Self::PeerTrustDomain(_) => 7,
-            Self::PeerSpiffe => 8,
-            Self::PeerDns => 9,
-            Self::PeerUri => 10,
-            Self::PeerEmail => 11,
-            Self::PeerSubject => 12,
-            Self::PeerEvidence(_) => 13,
-            Self::TokenPresent(_) => 14,
-            Self::TokenBinding(_) => 15,
-            Self::TokenPresenterKnown(_) => 16,
-            Self::TokenPresenter(_) => 17,
-            Self::TokenAudience => 18,
-            Self::TokenSubject => 19,
-            Self::TokenClient => 20,
-            Self::TokenClaim(_) => 21,
-            Self::TokenScopes(_) => 22,
-            Self::TokenAnyScope(_) => 23,
-            Self::TokenAcr(_) => 24,
-            Self::TokenAge(_) => 25,
-            Self::Condition => 26,
-            Self::Inject(_) => 27,
+            Self::ServerName => 3,
+            Self::HostIsServerName => 4,
+            Self::ContextExtension(_) => 5,
+            Self::Header(_) => 6,
+            Self::Query(_) => 7,
+            Self::PeerPresent => 8,
+            Self::PeerTrustDomain(_) => 9,
+            Self::PeerSpiffe => 10,
+            Self::PeerDns => 11,
+            Self::PeerUri => 12,
+            Self::PeerEmail => 13,
+            Self::PeerIp => 14,
+            Self::PeerSubject => 15,
+            Self::PeerEvidence(_) => 16,
+            Self::TokenPresent(_) => 17,
+            Self::TokenBinding(_) => 18,
+            Self::TokenPresenterKnown(_) => 19,
+            Self::TokenPresenter(_) => 20,
+            Self::TokenAudience => 21,
+            Self::TokenSubject => 22,
+            Self::TokenClient => 23,
+            Self::TokenClaim(_) => 24,
+            Self::TokenScopes(_) => 25,
+            Self::TokenAnyScope(_) => 26,
+            Self::TokenAcr(_) => 27,
+            Self::TokenAge(_) => 28,
+            Self::Condition => 29,
+            Self::Inject(_) => 30,
         }
     }
 
@@ -157,16 +174,19 @@ impl<'r> Check<'r> {
             Self::During
             | Self::Source
             | Self::Destination
+            | Self::ServerName
             | Self::ContextExtension(_)
             | Self::Header(_)
             | Self::Query(_)
             | Self::Condition => Reason::NoRule,
+            Self::HostIsServerName => Reason::HostInvalid,
             Self::PeerPresent => Reason::PeerMissing,
             Self::PeerTrustDomain(_)
             | Self::PeerSpiffe
             | Self::PeerDns
             | Self::PeerUri
             | Self::PeerEmail
+            | Self::PeerIp
             | Self::PeerSubject => Reason::CertSan,
             Self::PeerEvidence(_) => Reason::EvidenceInsufficient,
             Self::TokenPresent(_) => Reason::TokenMissing,
@@ -199,6 +219,8 @@ impl<'r> Check<'r> {
             Self::During
             | Self::Source
             | Self::Destination
+            | Self::ServerName
+            | Self::HostIsServerName
             | Self::ContextExtension(_)
             | Self::Header(_)
             | Self::Query(_)
@@ -208,6 +230,7 @@ impl<'r> Check<'r> {
             | Self::PeerDns
             | Self::PeerUri
             | Self::PeerEmail
+            | Self::PeerIp
             | Self::PeerSubject
             | Self::PeerEvidence(_)
             | Self::TokenPresent(_)
@@ -230,17 +253,20 @@ impl fmt::Display for Check<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::During => f.write_str("a time at which it counts"),
-            Self::Source => f.write_str("a connection from one of its networks"),
+            Self::Source => f.write_str("a client in one of its networks"),
             Self::Destination => f.write_str("a connection to one of its networks"),
+            Self::ServerName => f.write_str("a TLS handshake for another server name"),
+            Self::HostIsServerName => f.write_str("a TLS handshake for the host that is asked for"),
             Self::ContextExtension(name) => write!(f, "a fitting context extension `{name}`"),
-            Self::Header(name) => write!(f, "a fitting header `{name}`"),
-            Self::Query(name) => write!(f, "a fitting query parameter `{name}`"),
+            Self::Header(own) => write!(f, "a fitting header `{}`", own.name),
+            Self::Query(own) => write!(f, "a fitting query parameter `{}`", own.name),
             Self::PeerPresent => f.write_str("a verified peer"),
             Self::PeerTrustDomain(name) => write!(f, "a peer of trust domain `{name}`"),
             Self::PeerSpiffe => f.write_str("a peer with another SPIFFE ID"),
             Self::PeerDns => f.write_str("a peer with another DNS name"),
             Self::PeerUri => f.write_str("a peer with another URI"),
             Self::PeerEmail => f.write_str("a peer with another e-mail address"),
+            Self::PeerIp => f.write_str("a peer with another IP address in its certificate"),
             Self::PeerSubject => f.write_str("a peer with another subject"),
             Self::PeerEvidence(level) => write!(f, "evidence `{level}` of the peer"),
             Self::TokenPresent(issuer) => write!(f, "a token of issuer `{issuer}`"),
@@ -258,7 +284,7 @@ impl fmt::Display for Check<'_> {
             Self::TokenAudience => f.write_str("a token for another audience"),
             Self::TokenSubject => f.write_str("a token of another subject"),
             Self::TokenClient => f.write_str("a token of another client"),
-            Self::TokenClaim(pointer) => write!(f, "a fitting claim `{pointer}`"),
+            Self::TokenClaim(own) => write!(f, "a fitting claim `{}`", own.pointer),
             Self::TokenScopes(scopes) => write!(f, "scope `{}`", scopes.join(" ")),
             Self::TokenAnyScope(scopes) => write!(f, "one of the scopes `{}`", scopes.join(" ")),
             Self::TokenAcr(step_up) => {
@@ -266,7 +292,7 @@ impl fmt::Display for Check<'_> {
             }
             Self::TokenAge(_) => f.write_str("an authentication that is more recent"),
             Self::Condition => f.write_str("a request for which its condition holds"),
-            Self::Inject(name) => write!(f, "a value for `{name}` that can be sent"),
+            Self::Inject(own) => write!(f, "a value for `{}` that can be sent", own.name),
         }
     }
 }

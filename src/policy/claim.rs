@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::truth::Truth;
 
 /// What a claim must be.
-#[derive(Clone, Debug)]
-pub(super) struct ClaimMatcher {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimMatcher {
     /// Where it is (RFC 6901).
     pub(super) pointer: Box<str>,
     /// What it must be.
@@ -17,7 +17,7 @@ pub(super) struct ClaimMatcher {
 }
 
 /// What a claim must be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ClaimTest {
     /// One of these.
     OneOf(Box<[Scalar]>),

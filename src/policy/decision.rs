@@ -32,6 +32,7 @@ pub struct Permit {
     /// The caller's copies of query parameters that any rule can set, as they are spelled in the request.
     strip_query: Vec<String>,
     shadows: Vec<ShadowOutcome>,
+    passes_over_cookies: bool,
 }
 
 /// A refusal. Anybody may make one: denying is always safe.
@@ -43,6 +44,8 @@ pub struct Denial {
     needs: Needs,
     custom: Option<Arc<CustomAnswer>>,
     shadows: Vec<ShadowOutcome>,
+    /// The names of the cookies that were refused.
+    cookies: Vec<String>,
 }
 
 /// What a challenge tells the caller to bring. It comes from the policy, never from the token.
@@ -65,6 +68,8 @@ pub struct ProofNeed {
     pub algorithms: Vec<&'static str>,
     /// The nonce that it must hold (RFC 9449 section 9).
     pub nonce: Option<String>,
+    /// Whether the proof that came is what was refused, and not the token.
+    pub faulty: bool,
 }
 
 /// What became of a rule in shadow mode that matched, or of which nobody can tell. It is reported, never enforced.
@@ -155,7 +160,27 @@ impl Permit {
         strip: Arc<[String]>,
         strip_query: Vec<String>,
     ) -> Self {
-        Self { rule, annotations, obligations, strip, strip_query, shadows: Vec::new() }
+        Self {
+            rule,
+            annotations,
+            obligations,
+            strip,
+            strip_query,
+            shadows: Vec::new(),
+            passes_over_cookies: false,
+        }
+    }
+
+    /// The same, for a caller whose refused cookies the rule passes over.
+    pub(super) fn passing_over_cookies(self) -> Self {
+        Self { passes_over_cookies: true, ..self }
+    }
+
+    /// Whether it is for the caller without the cookies that were refused
+    /// ([`Subject::without_rejected_cookies`](crate::authn::Subject::without_rejected_cookies)).
+    #[must_use]
+    pub const fn passes_over_cookies(&self) -> bool {
+        self.passes_over_cookies
     }
 
     /// The rule that allows.
@@ -218,7 +243,21 @@ impl Denial {
             needs: Needs::default(),
             custom: None,
             shadows: Vec::new(),
+            cookies: Vec::new(),
         }
+    }
+
+    /// This refusal as that of the cookies with these names.
+    #[must_use]
+    pub fn of_cookies(mut self, names: Vec<String>) -> Self {
+        self.cookies = names;
+        self
+    }
+
+    /// The names of the cookies that were refused, where nothing else was.
+    #[must_use]
+    pub fn cookies(&self) -> &[String] {
+        &self.cookies
     }
 
     /// This refusal as the doing of `rule`, or of the allow rule that came closest, with what is noted on it.

@@ -50,7 +50,11 @@ impl PolicySet {
 
 fn about(rule: &Rule, why: Mismatch) -> Vec<String> {
     match why {
-        Mismatch::Port => rule.ports.iter().map(ToString::to_string).collect(),
+        Mismatch::Host if rule.target.hosts.is_empty() => {
+            vec![String::from("hosts without a port")]
+        }
+        Mismatch::Host => rule.target.hosts.iter().map(ToString::to_string).collect(),
+        Mismatch::Port => rule.target.ports.iter().map(ToString::to_string).collect(),
         Mismatch::Method => rule.methods.iter().map(ToString::to_string).collect(),
         Mismatch::Path => rule.paths.iter().map(PathTemplate::as_str).map(str::to_owned).collect(),
     }

@@ -1,5 +1,7 @@
 //! Deciding: default deny, deny overrides, and the order of files and rules never matters.
 
+mod excuse;
+
 use super::DecisionRequest;
 use super::asked::Asked;
 use super::check::{Check, Verdict};
@@ -41,6 +43,15 @@ pub(super) fn evaluate<T: Trace>(
             return Decision::Deny(Denial::new(rejection).told_as(custom));
         }
     };
+    if let Some(rejection) = question.subject.tokens().rejection() {
+        let excused = excuse::excuse(index, strip, question, target, trace);
+        return excused.map_or_else(|| refused(index, question, rejection), Decision::Allow);
+    }
+    if index.is_empty() {
+        return Decision::Deny(Denial::new(
+            Reason::PolicyUnavailable.because("no policy is loaded"),
+        ));
+    }
     let mut tally = Tally::default();
     for (host, rule) in index.candidates(target) {
         match rule.fit(host, question.request, target) {
@@ -51,25 +62,41 @@ pub(super) fn evaluate<T: Trace>(
     tally.decide(index, strip, question)
 }
 
-/// What denies before any rule is looked at: a request that cannot be compared, and a credential that was refused, also
+/// What denies before any rule is looked at: a request that cannot be compared, and a certificate that was refused, also
 /// where no rule needs one.
 fn admissible<'a>(index: &Index, question: &DecisionRequest<'a>) -> Result<&'a Target, Rejection> {
     let target = question.request.target.as_ref().map_err(Clone::clone)?;
+    refuse_other_forms(index, target)?;
     refuse_more_readings(index, target)?;
-    let subject = question.subject;
-    if let Some(rejection) = subject.peer().rejection().or_else(|| subject.tokens().rejection()) {
-        return Err(rejection.clone());
+    match question.subject.peer().rejection() {
+        Some(rejection) => Err(rejection.clone()),
+        None => Ok(target),
     }
-    if index.is_empty() {
-        return Err(Reason::PolicyUnavailable.because("no policy is loaded"));
+}
+
+/// A token that was refused denies, also where no rule needs one.
+fn refused(index: &Index, question: &DecisionRequest<'_>, why: &Rejection) -> Decision {
+    let cookies = question.subject.rejected_cookies().iter().map(|cookie| cookie.name.clone());
+    let custom = index.answer_for(question.request);
+    Decision::Deny(Denial::new(why.clone()).told_as(custom).of_cookies(cookies.collect()))
+}
+
+/// The host decided about is the host that the proxy routes: an authority with a port or a trailing dot is denied, unless an
+/// allow rule for the host asks for it in that form.
+fn refuse_other_forms(index: &Index, target: &Target) -> Result<(), Rejection> {
+    let Some(refusal) = target.form.refusal() else { return Ok(()) };
+    let asks = |rule: &Rule| rule.effect == Effect::Allow && rule.is_about_form(target);
+    match index.of_host(&target.host).any(|(_, rule)| asks(rule)) {
+        true => Ok(()),
+        false => Err(refusal),
     }
-    Ok(target)
 }
 
 /// Invariant 5: a path that has more than one reading is denied, unless an allow rule for it says how the upstream reads it.
 fn refuse_more_readings(index: &Index, target: &Target) -> Result<(), Rejection> {
     let leniency = target.path.leniency();
-    let accepts = |rule: &Rule| rule.effect == Effect::Allow && rule.leniency.covers(leniency);
+    let accepts =
+        |rule: &Rule| rule.effect == Effect::Allow && rule.target.leniency.covers(leniency);
     let some_rule_accepts = || {
         index.leniency().covers(leniency) && index.candidates(target).any(|(_, rule)| accepts(rule))
     };

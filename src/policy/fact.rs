@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::json::is_exact;
 use crate::secret::Secret;
 
 /// Something that a rule looks at.
@@ -60,6 +61,10 @@ impl Sight {
 
     pub(super) fn json(value: Option<&Value>) -> Self {
         let Some(value) = value else { return Self::Absent };
+        // A number that is not known exactly is compared with nothing.
+        if !is_exact(value) {
+            return Self::Unreadable;
+        }
         let kind = match value {
             Value::Null => "null",
             Value::Bool(_) => "true or false",

@@ -1,8 +1,9 @@
-//! Patterns over host names: exact, or with one leading wildcard label that stands for exactly one label.
+//! Patterns over host names: exact, or with one leading wildcard label that stands for exactly one label; and over authorities,
+//! which may have a port and a trailing dot beside the name.
 
 use std::fmt;
 
-use crate::request::Host;
+use crate::request::{Host, HostForm};
 
 /// A set of host names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,6 +12,40 @@ pub(super) enum HostPattern {
     Exact(Box<str>),
     /// Names of one label before this name.
     OneLabelBelow(Box<str>),
+}
+
+/// A set of authorities: those of some hosts that are written in one form, as proxies compare them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct AuthorityPattern {
+    pub(super) host: HostPattern,
+    pub(super) form: HostForm,
+}
+
+// === impl AuthorityPattern ===
+
+impl AuthorityPattern {
+    /// Reads a pattern; the error says what is wrong with it and what to do.
+    pub(super) fn parse(text: &str) -> Result<Self, (String, Option<&'static str>)> {
+        if text.contains('/') {
+            return HostPattern::parse(text).map(|host| Self { host, form: HostForm::default() });
+        }
+        let (host, form) = HostForm::split(text)
+            .map_err(|why| (format!("`{text}` is not a host: {}", why.detail()), None))?;
+        Ok(Self { host: HostPattern::parse(host)?, form })
+    }
+
+    /// Whether every authority that `other` matches is matched by this one.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.form == other.form && self.host.covers(&other.host)
+    }
+}
+
+impl fmt::Display for AuthorityPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let HostForm { port, trailing_dot } = self.form;
+        write!(f, "{}{}", self.host, if trailing_dot { "." } else { "" })?;
+        port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
 }
 
 // === impl HostPattern ===
@@ -46,9 +81,7 @@ impl HostPattern {
         }
         match Host::parse(text) {
             Ok(host) => Ok(Self::Exact(host.as_str().into())),
-            Err(_) if has_port(text) => {
-                Err((wrong("it has a port"), Some("list ports under `target.ports`")))
-            }
+            Err(_) if has_port(text) => Err((wrong("it has a port"), None)),
             Err(why) => Err((wrong(why.detail()), None)),
         }
     }
@@ -111,12 +144,12 @@ mod tests {
             ("*a.com", "whole first label"),
             ("*.", "empty"),
             ("*.*.com", "character"),
-            ("a.com:80", "port"),
+            ("a.com:80x", "port"),
             ("https://a.com", "scheme"),
             ("a.com/x", "path"),
             ("a b", "character"),
         ] {
-            let (message, _) = HostPattern::parse(text).unwrap_err();
+            let (message, _) = AuthorityPattern::parse(text).unwrap_err();
             assert!(message.contains(why), "{text}: {message}");
         }
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::answer::CustomAnswer;
 use super::host::{HostPattern, parent_of};
-use super::rule::{HostFit, Rule, fits_ports};
+use super::rule::{HostFit, Rule};
+use super::target::PolicyTarget;
 use super::unit::Unit;
 use crate::request::{Host, PathLeniency, RequestView, Target, Text};
 
@@ -20,7 +21,13 @@ pub(super) struct Index {
     any: Bucket,
     /// What some rule accepts in paths that is not canonical.
     leniency: PathLeniency,
+    /// Whether some target ignores tokens.
+    ignores: bool,
 }
+
+/// The issuers whose tokens count for a request: those that each policy about its host names.
+#[derive(Clone, Copy, Debug)]
+pub struct Counting<'a>([&'a [Box<str>]; 3]);
 
 /// The position of a rule: that of its policy, and its own there.
 type At = (usize, usize);
@@ -34,13 +41,18 @@ struct Bucket {
     open: Vec<At>,
     /// What policies tell those whom no rule of theirs is about, ordered by the policies' names.
     answers: Vec<HostAnswer>,
+    /// Whether there is a policy, and whether one of them says nothing of tokens.
+    has_policies: bool,
+    counts_all: bool,
+    /// The issuers whose tokens count, where others are ignored.
+    counting: Vec<Box<str>>,
 }
 
 /// What a policy tells those whom it denies.
 #[derive(Clone, Debug)]
 pub(super) struct HostAnswer {
     pub(super) policy: Arc<str>,
-    pub(super) ports: Box<[u16]>,
+    pub(super) target: Arc<PolicyTarget>,
     pub(super) answer: Arc<CustomAnswer>,
 }
 
@@ -60,7 +72,16 @@ impl Index {
     /// Adds the rules of a policy, and what it tells those whom it denies.
     fn insert(&mut self, at: usize, unit: &Unit) {
         let hosts = &unit.target.hosts;
-        self.leniency = unit.rules.iter().fold(self.leniency, |all, rule| all.or(rule.leniency));
+        self.ignores |= unit.target.counting.is_some();
+        if hosts.is_empty() {
+            self.any.count(unit.target.counting.as_deref());
+        }
+        for host in hosts {
+            self.bucket(&host.host).count(unit.target.counting.as_deref());
+        }
+        if !unit.rules.is_empty() {
+            self.leniency = self.leniency.or(unit.target.leniency);
+        }
         let insert = |bucket: &mut Bucket| {
             let rules = unit.rules.iter().enumerate();
             rules.for_each(|(number, rule)| bucket.insert((at, number), rule));
@@ -71,8 +92,11 @@ impl Index {
         }
         for (position, host) in hosts.iter().enumerate() {
             // A rule is found once for each request, also where its target names a host twice.
-            let repeated = hosts.iter().take(position).any(|other| other == host);
-            let covered = hosts.iter().any(|other| other != host && other.covers(host));
+            let host = &host.host;
+            let mut before = hosts.iter().take(position).map(|other| &other.host);
+            let repeated = before.any(|other| other == host);
+            let mut others = hosts.iter().map(|other| &other.host);
+            let covered = others.any(|other| other != host && other.covers(host));
             if !repeated && !covered {
                 insert(self.bucket(host));
             }
@@ -110,6 +134,24 @@ impl Index {
         hosts
     }
 
+    /// The issuers whose tokens count at `host`, where others are ignored: where every policy about it says so. Ports and paths
+    /// do not matter: what one policy does not ignore, is not ignored.
+    pub(super) fn counting(&self, host: &Host) -> Option<Counting<'_>> {
+        if !self.ignores {
+            return None;
+        }
+        let mut counting = Counting([&[]; 3]);
+        let mut some = false;
+        for ((_, bucket), own) in self.buckets(host.as_str()).zip(&mut counting.0) {
+            if bucket.counts_all {
+                return None;
+            }
+            some |= bucket.has_policies;
+            *own = &bucket.counting;
+        }
+        some.then_some(counting)
+    }
+
     fn buckets(&self, host: &str) -> impl Iterator<Item = (HostFit, &Bucket)> {
         let exact = self.exact.get(host).map(|bucket| (HostFit::Exact, bucket));
         let below = parent_of(host).and_then(|parent| self.one_label_below.get(parent));
@@ -129,7 +171,7 @@ impl Index {
         let below = parent_of(host).and_then(|parent| self.one_label_below.get(parent));
         let buckets = [self.exact.get(host), below, Some(&self.any)];
         let mut answers = buckets.into_iter().flatten().flat_map(|bucket| &bucket.answers);
-        let fitting = |own: &&HostAnswer| fits_ports(&own.ports, request, target) == Some(true);
+        let fitting = |own: &&HostAnswer| own.target.fits_port(request) == Some(true);
         answers.find(fitting).map(|own| Arc::clone(&own.answer))
     }
 
@@ -163,9 +205,28 @@ impl Index {
     }
 }
 
+// === impl Counting ===
+
+impl Counting<'_> {
+    /// Whether tokens of the issuer document called `issuer` count.
+    #[must_use]
+    pub fn has(&self, issuer: &str) -> bool {
+        self.0.iter().any(|own| own.iter().any(|own| **own == *issuer))
+    }
+}
+
 // === impl Bucket ===
 
 impl Bucket {
+    /// Adds what a policy says of tokens.
+    fn count(&mut self, counting: Option<&[Box<str>]>) {
+        self.has_policies = true;
+        match counting {
+            None => self.counts_all = true,
+            Some(own) => self.counting.extend(own.iter().cloned()),
+        }
+    }
+
     fn insert(&mut self, at: At, rule: &Rule) {
         let firsts: Option<Vec<&str>> =
             rule.paths.iter().map(|path| path.first_literal()).collect();

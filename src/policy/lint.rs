@@ -1,30 +1,40 @@
 //! Doubts about rules that are right by the letter: warnings, which keep nothing from being used.
 
 mod across;
+mod audience;
+mod circle;
+mod habits;
+mod hearsay;
 mod outdated;
 mod reach;
+mod repeated;
+mod siblings;
 mod unasked;
 mod width;
 
 use std::collections::HashSet;
 
 use super::compile::Written;
-use super::host::HostPattern;
+use super::host::AuthorityPattern;
 use super::path::PathTemplate;
 use super::rule::{Effect, Rule};
 use crate::document::policy::Texts;
 use crate::document::{Diagnostic, Document, Spanned, Spec, closest};
 use crate::spiffe::SpiffePattern;
+use audience::Untold;
 use unasked::Strict;
 
 pub(super) use across::across;
-pub(super) use outdated::outdated;
+pub(super) use circle::{circles, words_in_vain};
+pub(super) use outdated::{Due, outdated};
+pub(super) use repeated::print;
 
 /// What of trust domains doubts depend on.
 #[derive(Debug)]
 pub(super) struct Believed<'a> {
     domains: SpiffeDomains<'a>,
     strict: Strict<'a>,
+    untold: Untold<'a>,
 }
 
 /// Looks at every rule of one policy by itself; `rules` are the compiled ones, in the order in which they were `written`.
@@ -33,18 +43,21 @@ pub(super) fn lint(
     rules: &[Rule],
     believed: &Believed<'_>,
 ) -> Vec<Diagnostic> {
-    let Believed { domains, strict } = believed;
+    let Believed { domains, strict, untold } = believed;
     let mut problems = Vec::new();
     for (written, rule) in written.iter().zip(rules) {
         problems.extend(wide_open(written, rule));
         problems.extend(leaves_out_the_root(written, rule));
         problems.extend(width::of(written, rule, domains.0.len()));
         problems.extend(strict.look(written, rule));
+        problems.extend(untold.look(written, rule));
         problems.extend(domains.foreign_patterns(written));
         problems.extend(domains.anybody_of_any_domain(written, rule));
         problems.extend(repetitions(written));
         problems.extend(odd_condition(written, rule));
         problems.extend(reach::out_of_reach(written, rule));
+        problems.extend(hearsay::of(written, rule));
+        problems.extend(habits::of(written, rule));
     }
     problems.extend(written.first().into_iter().flat_map(repeated_hosts));
     problems
@@ -54,7 +67,11 @@ pub(super) fn lint(
 
 impl<'a> Believed<'a> {
     pub(super) fn of(documents: &'a [Document]) -> Self {
-        Self { domains: SpiffeDomains::of(documents), strict: Strict::of(documents) }
+        Self {
+            domains: SpiffeDomains::of(documents),
+            strict: Strict::of(documents),
+            untold: Untold::of(documents),
+        }
     }
 }
 
@@ -64,6 +81,7 @@ fn wide_open(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
     let everything = rule.paths.is_empty() || rule.paths.iter().any(|path| path.as_str() == "/**");
     let narrowed = !everything
         || !rule.source.is_empty()
+        || !rule.sni.is_empty()
         || !rule.headers.is_empty()
         || !rule.query.is_empty()
         || rule.when.is_some()
@@ -120,14 +138,16 @@ fn repetitions(written: &Written<'_>) -> Vec<Diagnostic> {
     let on = spec.on.as_ref();
     let peer = spec.peer.as_ref().map(|peer| &peer.value);
     let token = spec.token.as_ref().map(|token| &token.value);
-    let lists: [Option<&Spanned<Texts>>; 12] = [
+    let lists: [Option<&Spanned<Texts>>; 14] = [
         on.and_then(|on| on.methods.as_ref()),
         on.and_then(|on| on.paths.as_ref()),
         spec.source.as_ref(),
         spec.destination.as_ref(),
+        spec.sni.as_ref(),
         spec.conditions.as_ref(),
         peer.and_then(|peer| peer.spiffe.as_ref()),
         peer.and_then(|peer| peer.dns.as_ref()),
+        peer.and_then(|peer| peer.ips.as_ref()),
         token.and_then(|token| token.scopes.as_ref()),
         token.and_then(|token| token.any_scope.as_ref()),
         token.and_then(|token| token.audiences.as_ref()),
@@ -156,7 +176,7 @@ fn repeated_hosts(written: &Written<'_>) -> Vec<Diagnostic> {
     let texts = written.policy.target.value.hosts.as_ref();
     let texts = texts.map(|texts| texts.value.as_slice()).unwrap_or_default();
     let hosts = &written.target.hosts;
-    let covered = |(at, (text, host)): (usize, (&Spanned<String>, &HostPattern))| {
+    let covered = |(at, (text, host)): (usize, (&Spanned<String>, &AuthorityPattern))| {
         let mut others = hosts.iter().zip(texts).enumerate();
         let (_, (_, other)) = others.find(|(other_at, (other, _))| {
             other.covers(host) && (*other != host || *other_at < at)

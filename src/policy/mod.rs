@@ -29,9 +29,11 @@ mod peer;
 mod query;
 mod remedy;
 mod rule;
+mod server_name;
 mod step_up;
 mod strip;
 mod suite;
+mod target;
 mod template;
 mod text;
 mod token;
@@ -55,6 +57,7 @@ pub use duties::{AssertionRequest, HeaderMutation, Obligations, QueryMutation};
 pub use elsewhere::Elsewhere;
 pub use fact::{Fact, Sight};
 pub use gaps::{Datum, Gaps};
+pub use index::Counting;
 pub use rule::{Effect, HostFit, Mode};
 pub use step_up::StepUp;
 pub use suite::{
@@ -102,6 +105,12 @@ impl PolicySet {
     #[must_use]
     pub fn asserts(&self) -> bool {
         self.index.rules().any(|rule| rule.duties.assertion.is_some())
+    }
+
+    /// The issuers whose tokens count for `request`, where the documents say that others are ignored there.
+    #[must_use]
+    pub fn counting(&self, request: &RequestView) -> Option<Counting<'_>> {
+        self.index.counting(&request.target.as_ref().ok()?.host)
     }
 
     /// Decides. Default deny, deny overrides, order never matters.

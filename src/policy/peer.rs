@@ -1,5 +1,9 @@
 //! What a rule asks of the peer on the wire.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
 use super::check::Check;
 use super::host::HostPattern;
 use super::judge::Judge;
@@ -22,6 +26,8 @@ pub(super) struct PeerRequirement {
     pub(super) uris: Box<[String]>,
     /// E-mail addresses of which it must have one, compared whole; empty for no such demand.
     pub(super) emails: Box<[String]>,
+    /// Networks of which one of its IP addresses must be in one; empty for no such demand.
+    pub(super) ips: Box<[IpNet]>,
     /// Subjects (RFC 4514) of which it must have one, compared whole; empty for no such demand.
     pub(super) subjects: Box<[String]>,
     /// The least evidence.
@@ -70,6 +76,7 @@ impl PeerRequirement {
         both.list("dns", &mut self.dns, &other.dns);
         both.list("uris", &mut self.uris, &other.uris);
         both.list("emails", &mut self.emails, &other.emails);
+        both.list("ips", &mut self.ips, &other.ips);
         both.list("subjects", &mut self.subjects, &other.subjects);
         both.one("evidence", &mut self.evidence, &other.evidence);
         self
@@ -83,7 +90,10 @@ impl PeerRequirement {
         judge.check(Check::PeerPresent, || peer.is_some().into());
         let Some(peer) = peer else { return };
         if let Some(name) = &self.trust_domain {
-            judge.check(Check::PeerTrustDomain(name), || (**name == *peer.trust_domain()).into());
+            judge.check(Check::PeerTrustDomain(name), || {
+                // One that is of the domain and breaks its rules is neither in nor out.
+                peer.is_vouched_for_by(name).map_or(Truth::Unknown, Truth::from)
+            });
         }
         if !self.spiffe.is_empty() {
             judge.check(Check::PeerSpiffe, || {
@@ -95,6 +105,11 @@ impl PeerRequirement {
             judge.check(Check::PeerDns, || known(peer, peer.dns().iter().any(fits)));
         }
         self.judge_listed(peer, judge);
+        if !self.ips.is_empty() {
+            let is_in = |address: IpAddr| self.ips.iter().any(|net| net.contains(&address));
+            let fits = |text: &String| text.parse().is_ok_and(is_in);
+            judge.check(Check::PeerIp, || known(peer, peer.ips().iter().any(fits)));
+        }
         if let Some(level) = self.evidence {
             judge.check(Check::PeerEvidence(level), || (peer.level() >= level).into());
         }

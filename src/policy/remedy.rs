@@ -25,13 +25,19 @@ fn sentence(asked: &Asked<'_>) -> String {
     match asked.check() {
         Check::During => format!("the rule counts {}", wanted.plain()),
         Check::Destination => format!("the connection has to go to {}", wanted.one_of()),
-        Check::Source => format!("the connection has to come from {}", wanted.one_of()),
+        Check::Source => format!("the client has to be in {}", wanted.one_of()),
+        Check::ServerName => {
+            format!("the client's TLS handshake has to name {}{}", wanted.one_of(), but(asked))
+        }
+        Check::HostIsServerName => {
+            format!("the client's TLS handshake has to name {}{}", wanted.plain(), but(asked))
+        }
         Check::ContextExtension(name) => {
             format!("the route has to have the context extension `{name}` with {}", wanted.one_of())
         }
-        Check::Header(name) => format!("the header `{name}` has to be {}", wanted.plain()),
-        Check::Query(name) => {
-            format!("the query parameter `{name}` has to be {}", wanted.plain())
+        Check::Header(own) => format!("the header `{}` has to be {}", own.name, wanted.plain()),
+        Check::Query(own) => {
+            format!("the query parameter `{}` has to be {}", own.name, wanted.plain())
         }
         Check::PeerPresent => {
             String::from("the caller has to show a certificate, and the proxy has to pass it on")
@@ -45,6 +51,9 @@ fn sentence(asked: &Asked<'_>) -> String {
         Check::PeerDns => format!("a DNS name of the peer has to match {}", wanted.one_of()),
         Check::PeerUri => format!("a URI of the peer has to be {}", wanted.one_of()),
         Check::PeerEmail => format!("an e-mail address of the peer has to be {}", wanted.one_of()),
+        Check::PeerIp => {
+            format!("an IP address of the peer's certificate has to be in {}", wanted.one_of())
+        }
         Check::PeerSubject => format!("the peer's subject has to be {}", wanted.one_of()),
         Check::PeerEvidence(level) => {
             format!("the proxy has to pass on more of the certificate: `{level}`{}", but(asked))
@@ -80,8 +89,8 @@ fn sentence(asked: &Asked<'_>) -> String {
         Check::TokenClient => {
             format!("the token's client has to be {}{}", wanted.one_of(), but(asked))
         }
-        Check::TokenClaim(pointer) => {
-            format!("the claim `{pointer}` has to be {}", wanted.plain())
+        Check::TokenClaim(own) => {
+            format!("the claim `{}` has to be {}", own.pointer, wanted.plain())
         }
         Check::TokenScopes(scopes) => {
             let missing: Vec<_> = scopes.iter().filter(|scope| !asked.has_scope(scope)).collect();
@@ -103,11 +112,16 @@ fn sentence(asked: &Asked<'_>) -> String {
             let mut failed = operands.iter().filter(|operand| operand.truth != Truth::True);
             match (failed.next(), failed.next()) {
                 (Some(one), None) => format!("`{}` has to hold", one.text),
-                (Some(_), Some(_)) | (None, _) => format!("{} has to hold", wanted.one_of()),
+                (Some(_), Some(_)) | (None, _) => {
+                    // The conditions of fragments end with their line: a comment might stand there.
+                    let words: Vec<_> =
+                        wanted.0.iter().flat_map(|own| own.split_whitespace()).collect();
+                    format!("`{}` has to hold", words.join(" ").replace(" )", ")"))
+                }
             }
         }
-        Check::Inject(name) => {
-            format!("the value for the header `{name}` has to be one that can be sent")
+        Check::Inject(own) => {
+            format!("the value for `{}` has to be one that can be sent", own.name)
         }
     }
 }

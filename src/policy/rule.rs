@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -16,15 +17,18 @@ use super::during::During;
 use super::duties::{Duties, Obligations};
 use super::gaps::Gaps;
 use super::header::HeaderMatcher;
+use super::host::HostPattern;
 use super::judge::Judge;
 use super::path::PathTemplate;
 use super::peer::PeerRequirement;
 use super::query::QueryMatcher;
+use super::server_name;
+use super::target::PolicyTarget;
 use super::token::TokenRequirement;
 use super::trace::{Mismatch, Trace};
 use super::truth::Truth;
 use super::variable::Facts;
-use crate::request::{Endpoint, PathLeniency, RequestView, Target};
+use crate::request::{RequestView, Target};
 
 /// What a match means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,20 +57,22 @@ pub(super) struct Rule {
     pub(super) annotations: Annotations,
     pub(super) effect: Effect,
     pub(super) mode: Mode,
-    pub(super) ports: Box<[u16]>,
+    /// Its policy's.
+    pub(super) target: Arc<PolicyTarget>,
     pub(super) methods: Box<[Box<str>]>,
     pub(super) paths: Box<[PathTemplate]>,
     pub(super) source: Box<[IpNet]>,
     pub(super) destination: Box<[IpNet]>,
+    pub(super) sni: Box<[HostPattern]>,
     pub(super) during: Option<Box<During>>,
-    /// What is accepted in paths that is not canonical.
-    pub(super) leniency: PathLeniency,
     pub(super) context_extensions: Box<[(Box<str>, Box<str>)]>,
     pub(super) headers: Box<[HeaderMatcher]>,
     pub(super) query: Box<[QueryMatcher]>,
     pub(super) peer: Option<PeerRequirement>,
     pub(super) token: Option<TokenRequirement>,
     pub(super) when: Option<Box<Condition>>,
+    /// Whether it takes callers whose cookies with tokens that it does not need were refused.
+    pub(super) passes_over_cookies: bool,
     pub(super) duties: Duties,
     /// What those are told whom it denies: its own, or its policy's.
     pub(super) answer: Option<Arc<CustomAnswer>>,
@@ -102,7 +108,10 @@ impl Rule {
         request: &RequestView,
         target: &Target,
     ) -> Result<Fit<'_>, Mismatch> {
-        if !self.is_about_port(request, target) {
+        if !self.is_about_form(target) {
+            return Err(Mismatch::Host);
+        }
+        if !self.is_about_port(request) {
             return Err(Mismatch::Port);
         }
         if !self.is_about_method(request) {
@@ -115,12 +124,19 @@ impl Rule {
         Ok(Fit { rule: self, host, template })
     }
 
+    /// The request headers that it reads.
+    pub(super) fn headers(&self) -> impl Iterator<Item = &str> {
+        let conditions = self.when.iter().flat_map(|condition| condition.headers());
+        self.headers.iter().map(|header| &*header.name).chain(conditions)
+    }
+
     /// Everything that keeps the rule, found by its host, from being about the request.
     pub(super) fn mismatches(&self, request: &RequestView, target: &Target) -> Vec<Mismatch> {
         let matches = self.paths.is_empty() || self.template(target).is_some();
         let path = self.accepts(target) && matches;
         let fits = [
-            (Mismatch::Port, self.is_about_port(request, target)),
+            (Mismatch::Host, self.is_about_form(target)),
+            (Mismatch::Port, self.is_about_port(request)),
             (Mismatch::Method, self.is_about_method(request)),
             (Mismatch::Path, path),
         ];
@@ -129,7 +145,15 @@ impl Rule {
 
     /// Whether the path may be written as it is. A deny rule is about a path in every way of writing it.
     fn accepts(&self, target: &Target) -> bool {
-        self.effect == Effect::Deny || self.leniency.covers(target.path.leniency())
+        self.effect == Effect::Deny || self.target.leniency.covers(target.path.leniency())
+    }
+
+    /// Whether it is about the host with the port or the dot that the request has.
+    pub(super) fn is_about_form(&self, target: &Target) -> bool {
+        match self.effect {
+            Effect::Allow => self.target.asks_for_form(target),
+            Effect::Deny => self.target.denies_form(target),
+        }
     }
 
     /// Exactly as sent: methods are case-sensitive (RFC 9110 section 9.1, P29).
@@ -143,18 +167,23 @@ impl Rule {
         matching.max_by(|a, b| a.cmp_narrowness(b))
     }
 
-    /// An authority without a port means the scheme's. With neither there is no telling: deny rules are about it then, and
-    /// allow rules are not.
-    fn is_about_port(&self, request: &RequestView, target: &Target) -> bool {
-        fits_ports(&self.ports, request, target).unwrap_or(self.effect == Effect::Deny)
+    /// Where the connection's port is not known, deny rules are about the request, and allow rules are not.
+    fn is_about_port(&self, request: &RequestView) -> bool {
+        self.target.fits_port(request).unwrap_or(self.effect == Effect::Deny)
     }
 
     fn judge_request<'r, T: Trace>(&'r self, request: &RequestView, judge: &mut Judge<'r, '_, T>) {
         if !self.source.is_empty() {
-            judge.check(Check::Source, || is_in(&self.source, &request.source));
+            judge.check(Check::Source, || is_in(&self.source, request.client_ip()));
         }
         if !self.destination.is_empty() {
-            judge.check(Check::Destination, || is_in(&self.destination, &request.destination));
+            judge.check(Check::Destination, || is_in(&self.destination, request.destination.ip()));
+        }
+        if !self.sni.is_empty() {
+            judge.check(Check::ServerName, || server_name::matches(&self.sni, &request.sni));
+        }
+        if self.target.host_is_sni && self.effect == Effect::Allow {
+            judge.check(Check::HostIsServerName, || server_name::is_host(request));
         }
         for (name, value) in &self.context_extensions {
             let found = request.context_extensions.get(&**name);
@@ -163,10 +192,10 @@ impl Rule {
             });
         }
         for header in &self.headers {
-            judge.check(Check::Header(&header.name), || header.holds(&request.headers));
+            judge.check(Check::Header(header), || header.holds(&request.headers));
         }
         for parameter in &self.query {
-            judge.check(Check::Query(&parameter.name), || {
+            judge.check(Check::Query(parameter), || {
                 let target = request.target.as_ref().ok();
                 target.map_or(Truth::Unknown, |target| parameter.holds(target.query.as_deref()))
             });
@@ -174,26 +203,9 @@ impl Rule {
     }
 }
 
-/// Unknown where the connection has no IP address, as over a Unix socket.
-fn is_in(networks: &[IpNet], endpoint: &Endpoint) -> Truth {
-    endpoint.address.map_or(Truth::Unknown, |address| {
-        // `::ffff:10.0.0.1` is `10.0.0.1`.
-        let ip = address.ip().to_canonical();
-        networks.iter().any(|net| net.contains(&ip)).into()
-    })
-}
-
-/// Whether the authority's port is one of `ports`, of which none means every one; `None` where there is no telling.
-pub(super) fn fits_ports(ports: &[u16], request: &RequestView, target: &Target) -> Option<bool> {
-    let by_scheme = || match request.scheme.as_str() {
-        "https" => Some(443),
-        "http" => Some(80),
-        _ => None,
-    };
-    if ports.is_empty() {
-        return Some(true);
-    }
-    target.port.or_else(by_scheme).map(|port| ports.contains(&port))
+/// Unknown where the address is not known, as over a Unix socket.
+fn is_in(networks: &[IpNet], ip: Option<IpAddr>) -> Truth {
+    ip.map_or(Truth::Unknown, |ip| networks.iter().any(|net| net.contains(&ip)).into())
 }
 
 // === impl Fit ===
@@ -243,6 +255,7 @@ impl<'r> Fit<'r> {
         let subject = question.subject;
         Facts {
             peer: subject.peer().verified(),
+            trust_domain: self.rule.peer.as_ref().and_then(|peer| peer.trust_domain.as_deref()),
             token: self.rule.token.as_ref().and_then(|token| subject.token(&token.issuer)),
             request: question.request,
             template: self.template,
@@ -264,7 +277,7 @@ impl<'r> Fit<'r> {
         (self.host.cmp(&other.host))
             .then(by_path)
             .then((!self.rule.methods.is_empty()).cmp(&!others.methods.is_empty()))
-            .then((!self.rule.ports.is_empty()).cmp(&!others.ports.is_empty()))
+            .then((!self.rule.target.ports.is_empty()).cmp(&!others.target.ports.is_empty()))
             .then_with(|| others.name.cmp(&self.rule.name))
     }
 }

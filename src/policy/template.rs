@@ -1,21 +1,50 @@
 //! Templates of header values, and the one place where a text becomes something that is sent upstream (P12).
 
-use serde_json::Value;
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use super::duties::is_settable;
 use super::variable::{FORMS, Facts, Found, Variable};
 use crate::document::closest;
+use crate::json::is_exact_number;
 use crate::limits::MAX_INJECTED_VALUE_BYTES;
 
-/// Text with variables in braces, such as `user={token.sub}`; `{{` and `}}` stand for single braces.
+/// Text with variables in braces, such as `user={token.sub}`; `{{` and `}}` stand for single braces. A variable may be
+/// encoded, as in `{token.sub|base64url}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Template(Box<[Part]>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Text(Box<str>),
-    Variable(Variable),
+    Variable(Variable, Option<Encoding>),
 }
+
+/// What a value is written in where it cannot be sent as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    /// RFC 4648 section 5, without padding.
+    Base64Url,
+    /// RFC 4648 section 8, in lower case.
+    Hex,
+    /// RFC 3986 section 2.1. Envoy refuses it in query parameters where it validates what it is told.
+    Percent,
+}
+
+/// The encodings by name.
+const ENCODINGS: [(&str, Encoding); 3] =
+    [("base64url", Encoding::Base64Url), ("hex", Encoding::Hex), ("percent", Encoding::Percent)];
+
+/// All but RFC 3986's unreserved characters, so that a value is one value to every reader.
+const NOT_UNRESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What is wrong with a template, and what to do.
+type Wrong = (String, Option<String>);
 
 /// A value cannot be sent: it is too long, or has a character that could end the header or mean something else to
 /// another reader.
@@ -26,7 +55,7 @@ pub(super) struct Unsafe;
 
 impl Template {
     /// Reads a template; the error says what is wrong with it and what to do.
-    pub(super) fn parse(text: &str) -> Result<Self, (String, Option<String>)> {
+    pub(super) fn parse(text: &str) -> Result<Self, Wrong> {
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -40,9 +69,9 @@ impl Template {
                 literal.push('}');
                 after
             } else {
-                let (variable, after) = take_variable(from)?;
+                let (variable, encoding, after) = take_variable(from)?;
                 parts.extend(take_literal(&mut literal));
-                parts.push(Part::Variable(variable));
+                parts.push(Part::Variable(variable, encoding));
                 after
             };
         }
@@ -62,7 +91,10 @@ impl Template {
     pub(super) fn text(&self) -> String {
         let part = |part: &Part| match part {
             Part::Text(text) => text.to_string(),
-            Part::Variable(variable) => format!("{{{}}}", variable.name()),
+            Part::Variable(variable, None) => format!("{{{}}}", variable.name()),
+            Part::Variable(variable, Some(encoding)) => {
+                format!("{{{}|{}}}", variable.name(), encoding.name())
+            }
         };
         self.0.iter().map(part).collect()
     }
@@ -70,8 +102,16 @@ impl Template {
     /// The variables in it.
     pub(super) fn variables(&self) -> impl Iterator<Item = &Variable> {
         self.0.iter().filter_map(|part| match part {
-            Part::Variable(variable) => Some(variable),
+            Part::Variable(variable, _) => Some(variable),
             Part::Text(_) => None,
+        })
+    }
+
+    /// The text between them.
+    pub(super) fn literals(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(&**text),
+            Part::Variable(..) => None,
         })
     }
 
@@ -96,14 +136,29 @@ impl Template {
         if sendable { Ok(Some(value)) } else { Err(Unsafe) }
     }
 
+    /// The value for `facts` of a query parameter.
+    ///
+    /// # Errors
+    /// [`Unsafe`] where it must not be sent, or Envoy does not set it (P135).
+    pub(super) fn render_parameter(&self, facts: &Facts<'_>) -> Result<Option<String>, Unsafe> {
+        let is_percent = |part: &Part| matches!(part, Part::Variable(_, Some(Encoding::Percent)));
+        let percent = self.0.iter().any(is_percent);
+        let value = self.render(facts)?;
+        let settable = |byte| is_settable(byte) || (percent && matches!(byte, b'%' | b'~'));
+        match value.as_ref().is_none_or(|value| value.bytes().all(settable)) {
+            true => Ok(value),
+            false => Err(Unsafe),
+        }
+    }
+
     /// The value for `facts` as JSON: that of its variable where it is one variable only, else text.
     ///
     /// # Errors
-    /// [`Unsafe`] where it is too large or could forge a line of a log.
+    /// [`Unsafe`] where it is too large, could forge a line of a log, or holds a number that is not known exactly.
     pub(super) fn render_value(&self, facts: &Facts<'_>) -> Result<Option<Value>, Unsafe> {
         self.check_recorded(facts)?;
         let value = match &*self.0 {
-            [Part::Variable(variable)] => variable.find_value(facts),
+            [Part::Variable(variable, None)] => variable.find_value(facts),
             parts => text_of(parts, facts)?.map(Value::String),
         };
         let Some(value) = value else { return Ok(None) };
@@ -117,7 +172,7 @@ fn is_plain(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
 }
 
-/// Whether every text in it is plain, names of members included.
+/// Whether every text in it is plain, names of members included, and every number what the token said.
 fn is_plain_value(value: &Value) -> bool {
     match value {
         Value::String(text) => is_plain(text),
@@ -125,7 +180,8 @@ fn is_plain_value(value: &Value) -> bool {
         Value::Object(members) => {
             members.iter().all(|(name, value)| is_plain(name) && is_plain_value(value))
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        Value::Number(number) => is_exact_number(number),
+        Value::Null | Value::Bool(_) => true,
     }
 }
 
@@ -139,8 +195,10 @@ fn text_of(parts: &[Part], facts: &Facts<'_>) -> Result<Option<String>, Unsafe> 
     for part in parts {
         match part {
             Part::Text(text) => value.push_str(text),
-            Part::Variable(variable) => match one_line(variable.find(facts))? {
-                Some(text) => value.push_str(&text),
+            Part::Variable(variable, encoding) => match one_line(variable.find(facts))? {
+                Some(text) => {
+                    value.push_str(&encoding.map_or(text.clone(), |own| own.write(&text)))
+                }
                 None => return Ok(None),
             },
         }
@@ -171,10 +229,14 @@ fn take_literal(literal: &mut String) -> Option<Part> {
 }
 
 /// Reads `{variable}` at the start of `text`; gives what follows it.
-fn take_variable(text: &str) -> Result<(Variable, &str), (String, Option<String>)> {
-    let Some((name, after)) = text.strip_prefix('{').and_then(|text| text.split_once('}')) else {
+fn take_variable(text: &str) -> Result<(Variable, Option<Encoding>, &str), Wrong> {
+    let Some((whole, after)) = text.strip_prefix('{').and_then(|text| text.split_once('}')) else {
         let help = String::from("write `{{` and `}}` for braces that are text");
         return Err((String::from("a brace is not closed, or was not opened"), Some(help)));
+    };
+    let (name, encoding) = match whole.rsplit_once('|') {
+        Some((name, encoding)) => (name, Some(Encoding::parse(encoding)?)),
+        None => (whole, None),
     };
     if name == "decision.reason" {
         let help = "that of a denial is in the audit record and the proxy's metadata";
@@ -192,5 +254,29 @@ fn take_variable(text: &str) -> Result<(Variable, &str), (String, Option<String>
         };
         return Err((format!("unknown variable `{{{name}}}`"), Some(help)));
     };
-    Ok((variable, after))
+    Ok((variable, encoding, after))
+}
+
+// === impl Encoding ===
+
+impl Encoding {
+    fn parse(name: &str) -> Result<Self, Wrong> {
+        let found = ENCODINGS.iter().find(|(own, _)| *own == name);
+        found.map(|(_, encoding)| *encoding).ok_or_else(|| {
+            let help = String::from("known are: base64url, hex, percent");
+            (format!("unknown encoding `{name}`"), Some(help))
+        })
+    }
+
+    fn name(self) -> &'static str {
+        ENCODINGS.iter().find(|(_, own)| *own == self).map_or("", |(name, _)| *name)
+    }
+
+    fn write<'t>(self, text: &str) -> Cow<'t, str> {
+        match self {
+            Self::Base64Url => URL_SAFE_NO_PAD.encode(text).into(),
+            Self::Hex => text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+            Self::Percent => utf8_percent_encode(text, NOT_UNRESERVED).to_string().into(),
+        }
+    }
 }

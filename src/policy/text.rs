@@ -16,7 +16,7 @@ pub(super) enum TextMatcher {
 }
 
 /// What the values of a header or a query parameter must be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ValuesTest {
     /// One, at least, is like this.
     Any(TextMatcher),
@@ -24,6 +24,30 @@ pub(super) enum ValuesTest {
     All(TextMatcher),
     /// Whether it was sent.
     Exists(bool),
+}
+
+/// Which of the names that some reader takes for one name are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// The name as rules write it.
+    Exact,
+    /// All of them.
+    Every,
+    /// All but that one.
+    Others,
+}
+
+// === impl Reading ===
+
+impl Reading {
+    /// Whether a name is read that is spelled as rules write it, or another way.
+    pub(super) const fn takes(self, exact: bool) -> bool {
+        match self {
+            Self::Exact => exact,
+            Self::Every => true,
+            Self::Others => !exact,
+        }
+    }
 }
 
 // === impl TextMatcher, as words ===
@@ -56,6 +80,22 @@ impl fmt::Display for ValuesTest {
 // === impl ValuesTest ===
 
 impl ValuesTest {
+    /// Whether it holds in every reading of a request that has the name in other spellings as well (`spelled`). Where the
+    /// readings disagree it cannot be told what the upstream sees (P131, P132).
+    pub(super) fn holds_in_every<T: AsRef<str>, V: Iterator<Item = Option<T>>>(
+        &self,
+        spelled: bool,
+        read: impl Fn(Reading) -> (bool, V),
+    ) -> Truth {
+        let holds = |reading| {
+            let (sent, values) = read(reading);
+            self.holds(sent, values)
+        };
+        let exact = holds(Reading::Exact);
+        let same = !spelled || [Reading::Every, Reading::Others].map(holds) == [exact; 2];
+        if same { exact } else { Truth::Unknown }
+    }
+
     /// Whether it holds for something that was `sent` or not, and has these values; `None` for one that cannot be read.
     pub(super) fn holds<T: AsRef<str>>(
         &self,
@@ -73,9 +113,37 @@ impl ValuesTest {
     }
 }
 
+impl ValuesTest {
+    /// Whether nothing that was sent meets both.
+    pub(super) fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exists(one), Self::Exists(other)) => one != other,
+            (Self::Exists(there), _) | (_, Self::Exists(there)) => !there,
+            (Self::All(one), Self::All(other) | Self::Any(other))
+            | (Self::Any(other), Self::All(one)) => one.excludes(other),
+            (Self::Any(_), Self::Any(_)) => false,
+        }
+    }
+}
+
 // === impl TextMatcher ===
 
 impl TextMatcher {
+    fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::OneOf(texts), test) | (test, Self::OneOf(texts)) => {
+                !texts.iter().any(|text| test.matches(text))
+            }
+            (Self::Prefix(one), Self::Prefix(other)) => {
+                !one.starts_with(&**other) && !other.starts_with(&**one)
+            }
+            (Self::Suffix(one), Self::Suffix(other)) => {
+                !one.ends_with(&**other) && !other.ends_with(&**one)
+            }
+            (Self::Prefix(_), Self::Suffix(_)) | (Self::Suffix(_), Self::Prefix(_)) => false,
+        }
+    }
+
     /// Whether `text` is like this.
     pub(super) fn matches(&self, text: &str) -> bool {
         match self {

@@ -92,8 +92,7 @@ impl TokenRequirement {
         }
         self.judge_names(token, judge);
         for claim in &self.claims {
-            let pointer = &claim.pointer;
-            judge.check(Check::TokenClaim(pointer), || claim.holds(token.claim(pointer)));
+            judge.check(Check::TokenClaim(claim), || claim.holds(token.claim(&claim.pointer)));
         }
         // Scopes are whole words: `admin` is not `administrator` (P57).
         if !self.scopes.is_empty() {

@@ -38,7 +38,9 @@ pub struct About<'a>(pub(super) Fit<'a>);
 /// Why a rule is not about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mismatch {
-    /// Another port.
+    /// The host with a port or a trailing dot that the rule's target does not ask for.
+    Host,
+    /// Another port of the connection.
     Port,
     /// Another method.
     Method,

@@ -9,6 +9,7 @@ use super::gaps::{Datum, Gaps};
 use super::path::PathTemplate;
 use crate::authn::{PeerIdentity, TokenIdentity};
 use crate::clock::UnixTime;
+use crate::json::is_exact_number;
 use crate::request::RequestView;
 
 /// A variable, such as `token.sub`.
@@ -22,6 +23,7 @@ pub(super) enum Variable {
     TokenClaim(Box<str>),
     PeerSpiffe,
     PeerDns,
+    PeerIps,
     PeerTrustDomain,
     RequestMethod,
     RequestHost,
@@ -36,6 +38,8 @@ pub(super) enum Variable {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts<'a> {
     pub(super) peer: Option<&'a PeerIdentity>,
+    /// The `TrustDomain` document that the rule names.
+    pub(super) trust_domain: Option<&'a str>,
     pub(super) token: Option<&'a TokenIdentity>,
     pub(super) request: &'a RequestView,
     /// The template that the path matched.
@@ -61,13 +65,14 @@ pub(super) enum Found<'a> {
 }
 
 /// Variables without a parameter.
-const PLAIN: [(&str, Variable); 12] = [
+const PLAIN: [(&str, Variable); 13] = [
     ("token.sub", Variable::TokenSubject),
     ("token.client", Variable::TokenClient),
     ("token.iss", Variable::TokenIssuer),
     ("token.jti", Variable::TokenId),
     ("peer.spiffe", Variable::PeerSpiffe),
     ("peer.dns", Variable::PeerDns),
+    ("peer.ips", Variable::PeerIps),
     ("peer.trustDomain", Variable::PeerTrustDomain),
     ("request.method", Variable::RequestMethod),
     ("request.host", Variable::RequestHost),
@@ -77,7 +82,7 @@ const PLAIN: [(&str, Variable); 12] = [
 ];
 
 /// Every form of a variable, for error messages.
-pub(super) const FORMS: [&str; 14] = [
+pub(super) const FORMS: [&str; 15] = [
     "token.sub",
     "token.client",
     "token.iss",
@@ -85,6 +90,7 @@ pub(super) const FORMS: [&str; 14] = [
     "token.claims./pointer",
     "peer.spiffe",
     "peer.dns",
+    "peer.ips",
     "peer.trustDomain",
     "request.method",
     "request.host",
@@ -93,6 +99,18 @@ pub(super) const FORMS: [&str; 14] = [
     "decision.rule",
     "decision.id",
 ];
+
+// === impl Facts ===
+
+impl<'a> Facts<'a> {
+    /// The trust domain of the peer: the one that the rule names, where that vouches for it, else the only one that does. Of
+    /// several none is chosen.
+    pub(super) fn trust_domain(&self) -> Option<&'a str> {
+        let peer = self.peer?;
+        let named = self.trust_domain.filter(|name| peer.is_vouched_for_by(name) == Some(true));
+        named.or_else(|| peer.only_trust_domain())
+    }
+}
 
 // === impl Variable ===
 
@@ -133,7 +151,7 @@ impl Variable {
 
     /// Whether it is about the peer.
     pub(super) const fn needs_peer(&self) -> bool {
-        matches!(self, Self::PeerSpiffe | Self::PeerDns | Self::PeerTrustDomain)
+        matches!(self, Self::PeerSpiffe | Self::PeerDns | Self::PeerIps | Self::PeerTrustDomain)
     }
 
     /// The capture it is about.
@@ -147,6 +165,7 @@ impl Variable {
             | Self::TokenClaim(_)
             | Self::PeerSpiffe
             | Self::PeerDns
+            | Self::PeerIps
             | Self::PeerTrustDomain
             | Self::RequestMethod
             | Self::RequestHost
@@ -161,7 +180,7 @@ impl Variable {
         match self {
             Self::TokenId => Some(Datum::TokenId),
             Self::TokenClaim(pointer) => Datum::of_claim(pointer),
-            Self::PeerDns => Some(Datum::PeerNames),
+            Self::PeerDns | Self::PeerIps => Some(Datum::PeerNames),
             Self::TokenSubject
             | Self::TokenClient
             | Self::TokenIssuer
@@ -206,7 +225,14 @@ impl Variable {
             Self::PeerDns => {
                 Found::Several(facts.peer.map(|peer| peer.dns().to_vec()).unwrap_or_default())
             }
-            Self::PeerTrustDomain => facts.peer.map(PeerIdentity::trust_domain).into(),
+            Self::PeerIps => {
+                Found::Several(facts.peer.map(|peer| peer.ips().to_vec()).unwrap_or_default())
+            }
+            // Which of several is meant cannot be told, so that nothing may be said in its place.
+            Self::PeerTrustDomain if facts.peer.is_some() && facts.trust_domain().is_none() => {
+                Found::Formless
+            }
+            Self::PeerTrustDomain => facts.trust_domain().into(),
             Self::RequestMethod => Some(facts.request.method.as_str()).into(),
             Self::RequestHost => target.map(|target| target.host.as_str()).into(),
             Self::RequestPath(capture) => {
@@ -246,6 +272,8 @@ fn of_claim(claim: &Value) -> Found<'_> {
 fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(text.into()),
+        // `1e+20` is not what the token said.
+        Value::Number(number) if !is_exact_number(number) => None,
         Value::Number(number) => Some(number.to_string().into()),
         Value::Bool(bool) => Some(bool.to_string().into()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,

@@ -1,5 +1,7 @@
 //! Files on servers: absent at first, then there, then garbage, then better; and a folder of documents all the while.
 
+mod in_place;
+
 use std::collections::VecDeque;
 use std::fs;
 use std::sync::Mutex;
@@ -77,7 +79,7 @@ async fn a_remote_file_counts_once_it_is_there_and_garbage_does_not() {
     assert_eq!(remote.good().values().collect::<Vec<_>>(), [&first]);
 
     remote.changed().notified().await;
-    fs::write(folder.path().join("more.yaml"), "# nothing\n").unwrap();
+    fs::write(folder.path().join("more.yaml"), in_place::ORDERS).unwrap();
     let despite_garbage = load(read, &remote).snapshot.unwrap();
     assert_ne!(despite_garbage.revision(), with_list.revision(), "other changes still count");
     assert_eq!(remote.good().values().collect::<Vec<_>>(), [&first]);
@@ -85,6 +87,35 @@ async fn a_remote_file_counts_once_it_is_there_and_garbage_does_not() {
     remote.changed().notified().await;
     assert!(load(read, &remote).snapshot.is_some());
     assert_eq!(remote.good().values().collect::<Vec<_>>(), [&second]);
+}
+
+/// P113: one bad file from a server keeps no good one out.
+#[test]
+fn a_bad_remote_file_keeps_no_other_out() {
+    let ca = Ca::root("prod CA");
+    let folder = documents(&ca);
+    let file = folder.path().join("trust.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let two = text.replace("crls: [", "crls: [{ remote: { url: 'https://crl.test/b.crl' } }, ");
+    fs::write(&file, two).unwrap();
+    let paths = [folder.path().to_owned()];
+    let read = |remote| Load::with_remote(&paths, remote);
+    let contents = |files: &[(&str, &[u8])]| -> RemoteContents {
+        let files = files.iter();
+        files.map(|(name, bytes)| ((*name).to_owned(), Bytes::copy_from_slice(bytes))).collect()
+    };
+    let (a, b) = ("http://crl.test/prod.crl", "https://crl.test/b.crl");
+    let (first, second) = (ca.crl(1, &[7]), ca.crl(2, &[7, 8]));
+    let good = contents(&[(a, &first)]);
+    let newest = contents(&[(a, &second), (b, b"<html>busy</html>")]);
+    let (used, load) = without_bad_files(read, &newest, good.clone());
+    assert_eq!(used, contents(&[(a, &second)]));
+    assert!(load.snapshot.is_some());
+    // With nothing but bad ones everything stays.
+    let newest = contents(&[(a, b"no list"), (b, b"<html>busy</html>")]);
+    let (used, load) = without_bad_files(read, &newest, good.clone());
+    assert_eq!(used, good);
+    assert!(load.snapshot.is_some());
 }
 
 #[test]

@@ -112,14 +112,14 @@ impl CredentialHeaders {
         source_certificate: Option<Text>,
         source_principal: Option<Text>,
     ) -> (Headers, Self) {
-        let (mut open, mut headers) = (Headers::default(), Headers::default());
-        open.0.reserve_exact(all.len());
-        for (name, value) in all.0 {
+        let (mut open, mut headers) = (all.none_like(), all.none_like());
+        open.lines.reserve_exact(all.len());
+        for (name, value) in all.lines {
             if sealed.contains(&name) {
-                headers.0.push((name, value));
+                headers.lines.push((name, value));
             } else {
                 let value = sealed.cut_header(&name, value);
-                open.0.push((name, value));
+                open.lines.push((name, value));
             }
         }
         let parameters = SealedParameters::default();

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::reason::{Reason, Rejection};
-use crate::request::Text;
+use crate::request::{Text, is_spelling_of_header};
 use crate::secret::SealedText;
 
 /// The value of one header line, as bytes: RFC 9110 section 5.5 allows more than UTF-8.
@@ -13,10 +13,42 @@ pub struct HeaderValue(Bytes);
 /// Header fields in the order of arrival; names in lower case, repetitions kept.
 ///
 /// A proxy may have joined repeated lines with `,` before we saw them, as Envoy does in its `headers` map, so a
-/// value that means something only once is read with [`Headers::single`] *and* by a parser to which a joined value
-/// makes no sense (P4, P86).
+/// value that means something only once is read with [`Headers::only`], or with [`Headers::single`] *and* by a parser to
+/// which a joined value makes no sense (P4, P86).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers(pub(super) Vec<(Text, HeaderValue)>);
+pub struct Headers {
+    pub(super) lines: Vec<(Text, HeaderValue)>,
+    form: HeaderForm,
+    shown: Shown,
+}
+
+/// How the proxy wrote the lines down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeaderForm {
+    /// Each line by itself, as it came.
+    #[default]
+    Lines,
+    /// Lines of one name joined by commas, and bytes that are not UTF-8 replaced by `!`.
+    Joined,
+}
+
+/// Which headers of the request the proxy shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shown {
+    /// There may be others.
+    #[default]
+    Some,
+    /// All of them.
+    Every,
+}
+
+/// Headers with one value by definition in which a comma is part of the value (RFC 9110).
+const ONE_VALUE: [&str; 5] =
+    ["date", "if-modified-since", "if-range", "if-unmodified-since", "referer"];
+
+/// The same, and Envoy keeps it as one line in either form and sends that line on, so that what is read here is what the
+/// upstream gets.
+const ONE_LINE: &str = "user-agent";
 
 // === impl HeaderValue ===
 
@@ -58,14 +90,77 @@ impl HeaderValue {
 // === impl Headers ===
 
 impl Headers {
+    /// The same lines, which the proxy wrote down in this `form`.
+    #[must_use]
+    pub fn in_form(self, form: HeaderForm) -> Self {
+        Self { form, ..self }
+    }
+
+    /// The same lines, which are those that the proxy shows.
+    #[must_use]
+    pub fn with_shown(self, shown: Shown) -> Self {
+        Self { shown, ..self }
+    }
+
+    /// None yet, of a request whose headers are written down and shown as `self` are.
+    pub(super) fn none_like(&self) -> Self {
+        Self { lines: Vec::new(), ..*self }
+    }
+
     /// Adds a header line; the name is put into lower case.
     pub fn push(&mut self, name: impl Into<Text>, value: HeaderValue) {
-        self.0.push((name.into().into_lowercase(), value));
+        self.lines.push((name.into().into_lowercase(), value));
     }
 
     /// Every line of `name`, which is given in lower case, in the order of arrival.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a HeaderValue> {
-        self.0.iter().filter(move |(own, _)| *own == *name).map(|(_, value)| value)
+        self.lines.iter().filter(move |(own, _)| *own == *name).map(|(_, value)| value)
+    }
+
+    /// Every line that some reader takes for one of `name`, which is given in lower case, with the name that it has.
+    pub fn spellings<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a HeaderValue)> + Clone {
+        self.iter().filter(move |(own, _)| is_spelling_of_header(own, name))
+    }
+
+    /// The only value of `name`, which is given in lower case: none where there is none, where there may be several in
+    /// either form (P130), where it may not be what was sent, or where another spelling of the name was sent as well (P131).
+    #[must_use]
+    pub fn only<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        let mut lines = self.spellings(name);
+        let (own, line) = lines.next()?;
+        let text = line.as_str().ok().filter(|text| !self.may_be_replaced(text))?;
+        let is_one = own == name && lines.next().is_none();
+        let is_one_value = match name {
+            ONE_LINE => true,
+            _ => {
+                !text.contains(',') || (self.form == HeaderForm::Lines && ONE_VALUE.contains(&name))
+            }
+        };
+        (is_one && is_one_value).then_some(text)
+    }
+
+    /// Whether `name`, given in lower case, was sent; `None` where only another spelling of it was.
+    #[must_use]
+    pub fn is_there(&self, name: &str) -> Option<bool> {
+        let mut lines = self.spellings(name).peekable();
+        let any = lines.peek().is_some();
+        let exact = lines.any(|(own, _)| own == name);
+        (exact || !any).then_some(exact)
+    }
+
+    /// Whether `text` may stand for bytes that were not UTF-8.
+    #[must_use]
+    pub fn may_be_replaced(&self, text: &str) -> bool {
+        self.form == HeaderForm::Joined && text.contains('!')
+    }
+
+    /// Which headers of the request are among these.
+    #[must_use]
+    pub const fn shown(&self) -> Shown {
+        self.shown
     }
 
     /// The only value of `name`.
@@ -84,26 +179,27 @@ impl Headers {
     }
 
     /// Every line, in the order of arrival.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &HeaderValue)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &HeaderValue)> + Clone {
+        self.lines.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// How many lines there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.lines.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.lines.is_empty()
     }
 }
 
 impl FromIterator<(Text, HeaderValue)> for Headers {
     fn from_iter<I: IntoIterator<Item = (Text, HeaderValue)>>(lines: I) -> Self {
-        Self(lines.into_iter().map(|(name, value)| (name.into_lowercase(), value)).collect())
+        let lines = lines.into_iter().map(|(name, value)| (name.into_lowercase(), value)).collect();
+        Self { lines, ..Self::default() }
     }
 }
 
@@ -133,5 +229,37 @@ mod tests {
         let headers = headers(&[("x-role", b"\xff")]);
         assert_eq!(headers.single("x-role").unwrap_err().reason(), Reason::EncodingInvalid);
         assert_eq!(headers.single("absent"), Ok(None));
+    }
+
+    /// P130: a value with a comma may be several, whoever joined them; that of a header with one value by definition is one
+    /// where lines are apart.
+    #[test]
+    fn a_value_that_may_be_several_is_not_the_only_one() {
+        for (lines, name, apart, joined) in [
+            (&[("x-debug", &b"1"[..])][..], "x-debug", Some("1"), Some("1")),
+            (&[("x-debug", b"1,1")], "x-debug", None, None),
+            (&[("x-debug", b"1"), ("x-debug", b"1")], "x-debug", None, None),
+            (&[("x-debug", b"")], "x-debug", Some(""), Some("")),
+            (&[("x-debug", b",")], "x-debug", None, None),
+            (&[("date", b"Sun, 06 Nov")], "date", Some("Sun, 06 Nov"), None),
+            (&[("user-agent", b"a, b")], "user-agent", Some("a, b"), Some("a, b")),
+            (&[("x-debug", b"a!")], "x-debug", Some("a!"), None),
+            (&[("x-debug", b"\xff")], "x-debug", None, None),
+            (&[("x-debug", b"1"), ("x_debug", b"1")], "x-debug", None, None),
+            (&[("x_debug", b"1")], "x-debug", None, None),
+        ] {
+            let headers = headers(lines);
+            assert_eq!(headers.only(name), apart, "{lines:?}");
+            assert_eq!(headers.in_form(HeaderForm::Joined).only(name), joined, "{lines:?}");
+        }
+    }
+
+    /// P131: of a name that was sent in another spelling alone, it cannot be told whether it was sent.
+    #[test]
+    fn presence_in_another_spelling_cannot_be_told() {
+        assert_eq!(headers(&[("x-debug", b"1")]).is_there("x-debug"), Some(true));
+        assert_eq!(headers(&[("x_debug", b"1"), ("x-debug", b"")]).is_there("x-debug"), Some(true));
+        assert_eq!(headers(&[("x.debug", b"1")]).is_there("x-debug"), None);
+        assert_eq!(headers(&[("debug", b"1")]).is_there("x-debug"), Some(false));
     }
 }

@@ -9,22 +9,27 @@ mod credentials;
 mod headers;
 mod parameters;
 mod path;
+mod spelling;
 mod target;
 mod text;
 mod trace_parent;
 mod url;
 
-pub use attributes::{Body, Endpoint};
+pub use attributes::{Body, Client, Endpoint, ServerName};
 pub use credentials::{CredentialHeaders, SealedNames, TokenPlace};
-pub use headers::{HeaderValue, Headers};
+pub use headers::{HeaderForm, HeaderValue, Headers, Shown};
 pub use parameters::SealedParameters;
 pub use path::{CanonicalPath, PathLeniency};
-pub use target::{Host, Target};
+pub use spelling::{
+    HeaderNames, header_spellings, is_spelling_of_header, is_spelling_of_parameter,
+};
+pub use target::{Host, HostForm, Target};
 pub use text::Text;
 pub use trace_parent::TraceParent;
 pub use url::{NormalUrl, Origin, RequestLine};
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::clock::UnixTime;
 use crate::reason::Rejection;
@@ -50,10 +55,12 @@ pub struct RequestView {
     pub headers: Headers,
     /// Where the connection to the proxy came from.
     pub source: Endpoint,
+    /// Where the client is, by the listener's settings.
+    pub client: Client,
     /// The workload the proxy stands in front of.
     pub destination: Endpoint,
     /// The server name of the TLS handshake, where the proxy tells it.
-    pub sni: Option<Text>,
+    pub sni: ServerName,
     /// The body, where the proxy buffers it.
     pub body: Body,
     /// Parameters that the proxy's configuration attaches to the route.
@@ -67,6 +74,16 @@ pub struct RequestView {
 // === impl RequestView ===
 
 impl RequestView {
+    /// The address of the client, where it is known; `::ffff:10.0.0.1` is `10.0.0.1`.
+    #[must_use]
+    pub fn client_ip(&self) -> Option<IpAddr> {
+        match self.client {
+            Client::Connection => self.source.ip(),
+            Client::At(ip) => Some(ip.to_canonical()),
+            Client::Unknown => None,
+        }
+    }
+
     /// Of a request of which nothing is known, and `why`.
     #[must_use]
     pub fn unreadable(why: Rejection) -> Self {
@@ -80,8 +97,9 @@ impl RequestView {
             target: Err(why),
             headers: Headers::default(),
             source: Endpoint::default(),
+            client: Client::Connection,
             destination: Endpoint::default(),
-            sni: None,
+            sni: ServerName::Unknown,
             body: Body::default(),
             sent_at: None,
             context_extensions: BTreeMap::new(),

@@ -11,13 +11,23 @@ use crate::request::{CanonicalPath, PathLeniency, Text};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Host(Text);
 
+/// What an authority has beside the name of its host. A proxy that compares whole authorities, as Envoy does by default, routes
+/// `orders.example.com`, `orders.example.com:443` and `orders.example.com.` to three places.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostForm {
+    /// The port that the caller wrote. It says nothing about the connection.
+    pub port: Option<u16>,
+    /// Whether a dot ends the name.
+    pub trailing_dot: bool,
+}
+
 /// The canonical target of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The host.
     pub host: Host,
-    /// The port, where the authority names one.
-    pub port: Option<u16>,
+    /// What the authority has beside the host's name: proxies may route each form to another place.
+    pub form: HostForm,
     /// The path without query.
     pub path: CanonicalPath,
     /// The query as sent, but for the values of sealed parameters, without `?`; `None` where there is no `?`.
@@ -36,7 +46,7 @@ impl Target {
         authority: impl Into<Text>,
         path_and_query: impl Into<Text>,
     ) -> Result<Self, Rejection> {
-        let (host, port) = parse_authority(&authority.into())?;
+        let (host, form) = parse_authority(&authority.into())?;
         let whole = path_and_query.into();
         let path_and_query = whole.as_str();
         if path_and_query.len() > MAX_PATH_BYTES {
@@ -51,10 +61,50 @@ impl Target {
         }
         Ok(Self {
             host,
-            port,
+            form,
             path: CanonicalPath::parse_with(whole.within(path), PathLeniency::ALL)?,
             query: query.map(|query| whole.within(query)),
         })
+    }
+}
+
+// === impl HostForm ===
+
+impl HostForm {
+    /// Splits an authority into its host, which [`Host::parse`] reads, and what it has beside it.
+    ///
+    /// # Errors
+    /// `host_invalid` where the port is none.
+    pub fn split(authority: &str) -> Result<(&str, Self), Rejection> {
+        // A `:` after the last `]` separates the port; inside the brackets it belongs to the address.
+        let bracket = authority.rfind(']');
+        let port_at = authority.rfind(':').filter(|at| bracket.is_none_or(|end| end < *at));
+        let (host, port) = match port_at.and_then(|at| authority.split_at_checked(at)) {
+            None => (authority, None),
+            Some((host, port)) => (host, Some(parse_port(port.trim_start_matches(':'))?)),
+        };
+        Ok((host, Self { port, trailing_dot: host.ends_with('.') }))
+    }
+
+    /// Why a request whose authority has this form is refused where no policy asks for it; nothing for a plain host.
+    #[must_use]
+    pub fn refusal(self) -> Option<Rejection> {
+        match self {
+            Self { trailing_dot: true, .. } => {
+                Some(refuse("ends with a dot, and no policy asks for that"))
+            }
+            Self { port: Some(port), .. } => Some(
+                Reason::HostInvalid
+                    .because(format!("host has port {port}, and no policy asks for that")),
+            ),
+            Self { port: None, trailing_dot: false } => None,
+        }
+    }
+
+    /// Whether there is nothing but the host's name.
+    #[must_use]
+    pub const fn is_plain(self) -> bool {
+        self.port.is_none() && !self.trailing_dot
     }
 }
 
@@ -69,9 +119,15 @@ impl Host {
         let whole = text.into();
         let text = whole.as_str();
         if let Some(address) = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) {
-            let address: Ipv6Addr =
-                address.parse().map_err(|_| refuse("is not an IPv6 address in brackets"))?;
-            return Ok(Self(format!("[{address}]").into()));
+            let canonical = address.parse::<Ipv6Addr>().map(|address| address.to_string());
+            let canonical = canonical.map_err(|_| refuse("is not an IPv6 address in brackets"))?;
+            // Proxies compare text: another spelling of the address is routed as another host.
+            if !canonical.eq_ignore_ascii_case(address) {
+                return Err(Reason::HostInvalid.because(format!(
+                    "host is an IPv6 address that is not written as `{canonical}` (RFC 5952)"
+                )));
+            }
+            return Ok(Self(whole.into_lowercase()));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         if name.is_empty() {
@@ -107,15 +163,9 @@ fn refuse(rule: &'static str) -> Rejection {
     Reason::HostInvalid.because(format!("host {rule}"))
 }
 
-pub(super) fn parse_authority(whole: &Text) -> Result<(Host, Option<u16>), Rejection> {
-    let authority = whole.as_str();
-    // A `:` after the last `]` separates the port; inside the brackets it belongs to the address.
-    let port_at =
-        authority.rfind(':').filter(|at| authority.rfind(']').is_none_or(|bracket| bracket < *at));
-    let Some((host, port)) = port_at.and_then(|at| authority.split_at_checked(at)) else {
-        return Ok((Host::parse(whole.clone())?, None));
-    };
-    Ok((Host::parse(whole.within(host))?, Some(parse_port(port.trim_start_matches(':'))?)))
+pub(super) fn parse_authority(whole: &Text) -> Result<(Host, HostForm), Rejection> {
+    let (host, form) = HostForm::split(whole)?;
+    Ok((Host::parse(whole.within(host))?, form))
 }
 
 fn parse_port(digits: &str) -> Result<u16, Rejection> {
@@ -138,15 +188,21 @@ mod tests {
         for (authority, host, port) in [
             ("example.com", "example.com", None),
             ("EXAMPLE.com.", "example.com", None),
+            ("example.com.:443", "example.com", Some(443)),
             ("example.com:443", "example.com", Some(443)),
             ("orders.prod.svc.cluster.local:8080", "orders.prod.svc.cluster.local", Some(8080)),
             ("[::1]:80", "[::1]", Some(80)),
-            ("[0:0:0:0:0:0:0:1]", "[::1]", None),
+            ("[FE80::1]", "[fe80::1]", None),
+            ("[::ffff:10.0.0.1]", "[::ffff:10.0.0.1]", None),
             ("127.0.0.1:9000", "127.0.0.1", Some(9000)),
             ("my_service", "my_service", None),
         ] {
             let target = Target::parse(authority, "/").unwrap();
-            assert_eq!((target.host.as_str(), target.port), (host, port), "{authority}");
+            assert_eq!((target.host.as_str(), target.form.port), (host, port), "{authority}");
+            assert_eq!(
+                target.form.trailing_dot,
+                authority.contains(".:") || authority.ends_with('.')
+            );
         }
     }
 
@@ -170,6 +226,16 @@ mod tests {
             "::1]",
             "[::1]x",
             "[1.2.3.4]",
+            "[::1].",
+            "[0:0:0:0:0:0:0:1]",
+            "[::0001]",
+            "[::ffff:a00:1]",
+            "[fe80::1%25eth0]",
+            "[fe80::1%eth0]",
+            "ex%61mple.com",
+            "example.com..:443",
+            "example.com:443.",
+            "example.com:0443",
             "exa mple.com",
             "a..b",
             ".a",

@@ -71,7 +71,7 @@ impl Origin {
 
     fn of(scheme: &str, target: &Target) -> Option<Self> {
         let secure = is_secure(scheme)?;
-        let port = target.port.unwrap_or_else(|| default_port(secure));
+        let port = target.form.port.unwrap_or_else(|| default_port(secure));
         Some(Self { secure, host: target.host.clone(), port, base: String::new() })
     }
 }
@@ -91,8 +91,8 @@ impl NormalUrl {
         let end = rest.find('/').unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end)?;
         // User info is refused with every character that is not one of a host.
-        let (host, port) = parse_authority(&authority.into()).ok()?;
-        let port = port.unwrap_or_else(|| default_port(secure));
+        let (host, form) = parse_authority(&authority.into()).ok()?;
+        let port = form.port.unwrap_or_else(|| default_port(secure));
         let origin = Origin { secure, host, port, base: String::new() };
         Some(Self { origin, path: normal_path(path)? })
     }

@@ -69,6 +69,12 @@ instruments! {
         "Connections turned away: too many, no admitted certificate, or no handshake in time";
     CONNECTIONS_AGED Counter "countersign.connections.aged" "" []
         "Connections asked to end because of their age";
+    CONNECTIONS_BROKEN Counter "countersign.connections.broken" "" []
+        "Connections that HTTP/2 ended because of an error: Envoy takes the calls on them for an outage";
+    CALLS_RESET Counter "countersign.calls.reset" "" []
+        "Calls that HTTP/2 refused, without a decision and a record: Envoy takes each for an outage";
+    CONNECTIONS_REVOKED Counter "countersign.connections.revoked" "" []
+        "Connections cut because the client's certificate was revoked";
     CHECKS_IN_FLIGHT Gauge "countersign.checks.in_flight" "" []
         "Checks that are being decided";
     DRAINING Gauge "countersign.draining" "" []
@@ -77,7 +83,7 @@ instruments! {
     DOCUMENTS_INFO Gauge "countersign.documents.info" "" ["revision"]
         "1 for the revision of the documents in force: replicas with the same files have the same";
     DOCUMENTS_STALE Gauge "countersign.documents.stale" "" []
-        "1 while the files have errors and the last good documents stay in force";
+        "1 while the files have errors or lack what is in force, and the last good documents stay in force";
     RELOADS_APPLIED Counter "countersign.reloads.applied" "" []
         "Sets of documents put in force since the start";
     RELOADS_REFUSED Counter "countersign.reloads.refused" "" []
@@ -89,10 +95,14 @@ instruments! {
         "1 while the keys of an origin may be used";
     FILE_FETCHED Gauge "countersign.file.fetched.timestamp" "s" ["origin"]
         "When a remote file was fetched last";
+    FILE_UNUSABLE Gauge "countersign.file.unusable" "" ["origin"]
+        "1 while what was fetched last of a remote file cannot be used and the last good one stays in force";
     AUTHORITY_EXPIRY Gauge "countersign.authority.expiry.timestamp" "s" ["trust_domain"]
         "When the first authority of a trust domain expires";
     CRL_NEXT_UPDATE Gauge "countersign.crl.next.update.timestamp" "s" ["trust_domain"]
         "When the first revocation list of a trust domain is due to be replaced";
+    CRL_PROBLEMS Gauge "countersign.crl.problems" "" ["trust_domain"]
+        "Revocation lists of a trust domain that are named and do not count: foreign, unreadable, or older than the one in force";
     CERTIFICATE_EXPIRY Gauge "countersign.certificate.expiry.timestamp" "s" ["certificate"]
         "When a certificate of our own expires";
     CALLER_EXPIRY Gauge "countersign.caller.expiry.timestamp" "s" ["trust_domain"]

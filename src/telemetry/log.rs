@@ -1,7 +1,7 @@
 //! Logs on standard error: format, and a level that can be changed while the process runs.
 
 use std::fmt::{Debug, Formatter};
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use schemars::JsonSchema;
@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, reload};
+
+use crate::json::{is_shown, write_escape};
 
 /// How logs are written.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -40,6 +42,12 @@ pub struct LogLevel {
 }
 
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+/// Writes lines in which everything can be seen. A line may hold what a caller wrote.
+struct Visible<W> {
+    out: W,
+    format: LogFormat,
+}
 
 // === impl LogOptions ===
 
@@ -77,14 +85,53 @@ impl Debug for LogLevel {
     }
 }
 
+// === impl Visible ===
+
+impl<W: Write> Visible<W> {
+    /// `line` with what cannot be seen as an escape. Colours are left: tracing itself escapes those in what is logged.
+    fn shown(&self, line: &str) -> Vec<u8> {
+        let mut out = Vec::with_capacity(line.len());
+        let mut chars = line.chars().peekable();
+        while let Some(c) = chars.next() {
+            let ends = c == '\n' && chars.peek().is_none();
+            if ends || c == '\u{1b}' || is_shown(c) {
+                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            } else if self.format == LogFormat::Json {
+                // JSON has them in texts only, where an escape is as good.
+                write_escape(c, &mut out);
+            } else {
+                out.extend_from_slice(c.escape_default().to_string().as_bytes());
+            }
+        }
+        out
+    }
+}
+
+impl<W: Write> Write for Visible<W> {
+    /// Takes a whole line, as tracing writes each event.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let plain = |byte: &u8| matches!(byte, b' '..=b'~');
+        match line.split_last() {
+            Some((b'\n', rest)) if rest.iter().all(plain) => self.out.write_all(line)?,
+            _ => self.out.write_all(&self.shown(&String::from_utf8_lossy(line)))?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 /// Starts logging for the whole process, and gives what its level is changed by. Later calls change nothing.
 ///
 /// # Errors
 /// A message where the level is not one.
 pub fn init(options: &LogOptions) -> Result<LogLevel, String> {
     let (filter, handle) = reload::Layer::new(filter(&options.level)?);
-    let lines = fmt::layer().with_writer(io::stderr);
-    let lines = match options.format {
+    let format = options.format;
+    let lines = fmt::layer().with_writer(move || Visible { out: io::stderr(), format });
+    let lines = match format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).with_target(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
@@ -172,5 +219,26 @@ mod tests {
     fn a_refusal_shows_no_control_characters_and_no_flood() {
         let refusal = refusal(&format!("\u{1b}[31m{}", "x".repeat(1000)));
         assert!(refusal.len() < 300 && !refusal.contains('\u{1b}'), "{refusal}");
+    }
+
+    /// P168: what a caller wrote breaks no line and turns no text round.
+    #[test]
+    fn everything_in_a_line_can_be_seen() {
+        let written = |format, line: &str| {
+            let mut visible = Visible { out: Vec::new(), format };
+            visible.write_all(line.as_bytes()).unwrap();
+            String::from_utf8(visible.out).unwrap()
+        };
+        let hostile = "a\u{9b}b\u{202e}c\u{2028}d\u{7f}é\u{e0001}";
+        let json = format!("{{\"a\":\"{hostile}\"}}\n");
+        let line = written(LogFormat::Json, &json);
+        assert!(line.trim_end().chars().all(is_shown), "{line}");
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["a"], hostile);
+        assert_eq!(
+            written(LogFormat::Text, "\u{1b}[32mINFO\u{1b}[0m a\u{202e}b\nERROR forged\r\n"),
+            "\u{1b}[32mINFO\u{1b}[0m a\\u{202e}b\\nERROR forged\\r\n"
+        );
+        assert_eq!(written(LogFormat::Text, "plain\n"), "plain\n");
     }
 }

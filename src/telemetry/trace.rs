@@ -79,7 +79,7 @@ impl Observer for Traces {
         }
         check.set_attributes(attributes(view, outcome));
         if let Decision::Deny(denial) = &outcome.decision
-            && denial.rejection().reason().client_answer() == ClientAnswer::Unavailable
+            && denial.rejection().client_answer() == ClientAnswer::Unavailable
         {
             check.set_status(Status::error(denial.rejection().reason().as_str()));
         }

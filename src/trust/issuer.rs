@@ -4,12 +4,13 @@ mod binding;
 mod compile;
 mod introspection;
 mod keys;
+mod kinds;
 mod secrets;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::document::{BindingFloor, IssuerProfile, TokenUse};
+use crate::document::{BindingFloor, IssuerProfile, TokenKind, TokenUse};
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;
 use crate::request::TokenPlace;
@@ -26,6 +27,8 @@ pub struct Issuer {
     audiences: Vec<String>,
     algorithms: Vec<Algorithm>,
     types: Vec<String>,
+    kinds: Vec<TokenKind>,
+    access_marks: Vec<String>,
     clock_skew: Duration,
     max_lifetime: Duration,
     max_age: Option<Duration>,
@@ -112,6 +115,18 @@ impl Issuer {
         self.types.contains(&token_type)
     }
 
+    /// Whether tokens of this kind are accepted.
+    #[must_use]
+    pub fn makes(&self, kind: TokenKind) -> bool {
+        self.kinds.contains(&kind)
+    }
+
+    /// Whether `word`, in lower case, marks an access token of its, beside the words that everybody uses.
+    #[must_use]
+    pub fn marks_access_by(&self, word: &str) -> bool {
+        self.access_marks.iter().any(|mark| mark == word)
+    }
+
     /// How far its clock may be off.
     #[must_use]
     pub const fn clock_skew(&self) -> Duration {
@@ -179,8 +194,8 @@ impl Issuer {
     }
 }
 
-/// Media types are compared without case, and `application/` may be left out (RFC 7515 section 4.1.9).
-fn canonical_type(text: &str) -> String {
+/// A media type as it is compared: without case, and `application/` may be left out (RFC 7515 section 4.1.9).
+pub(crate) fn canonical_type(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     match lower.strip_prefix("application/") {
         Some(rest) if !rest.contains('/') => rest.to_owned(),

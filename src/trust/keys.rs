@@ -218,7 +218,7 @@ impl std::fmt::Display for SkippedKey {
 // === impl VerificationKey ===
 
 impl VerificationKey {
-    fn is_for(&self, algorithm: Algorithm) -> bool {
+    pub(in crate::trust) fn is_for(&self, algorithm: Algorithm) -> bool {
         self.algorithms().any(|own| own == algorithm)
     }
 

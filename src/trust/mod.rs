@@ -8,6 +8,7 @@ mod introspection;
 mod issuer;
 mod jwk;
 mod keys;
+mod name;
 #[cfg(test)]
 pub(crate) mod pki;
 mod remote;
@@ -16,24 +17,30 @@ mod revocation;
 pub use algorithm::Algorithm;
 pub use assertion::ClientAssertion;
 pub use domain::{
-    Authority, Crl, ExtendedKeyUsageRules, IssuerId, LeafRules, Pin, Revocation, SpiffeBundle,
-    TrustDomain, Validity, key_weakness,
+    Authority, Crl, ExtendedKeyUsageRules, IssuerId, KnownLists, LeafRules, Pin, Revocation,
+    SpiffeBundle, StandingList, StoredList, TrustDomain, Validity, extension_fault, is_signed_by,
+    issues_clients, key_weakness,
 };
 pub use dpop::{DpopRules, NonceRules};
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};
+pub(crate) use issuer::canonical_type;
 pub use issuer::{Bind, Issuer, KeySource};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
+pub use name::{CanonicalName, NameError};
 pub use remote::{KeyUrl, KeyUrlError, RemoteFile, RemoteKeys};
 pub use revocation::{
-    AcceptedList, EntryError, FIRST_LINE, LineError, ListError, ListMark, ListPlace, ListSignature,
-    ListSignatureError, ListSource, ListText, RevocationEntry, RevocationKey, RevocationKind,
-    RevocationList, RevocationNote, RevocationTable, Revocations, Revoked,
+    AcceptedList, EntryError, FIRST_LINE, KnownIssuers, LineError, ListError, ListMark, ListPlace,
+    ListSignature, ListSignatureError, ListSource, ListText, RevocationEntry, RevocationKey,
+    RevocationKind, RevocationList, RevocationNote, RevocationTable, Revocations, Revoked,
 };
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use x509_parser::certificate::X509Certificate;
+
+use crate::clock::UnixTime;
 use crate::document::{Attachments, Diagnostic, Document, Spec};
 use crate::reason::Rejection;
 use crate::request::TokenPlace;
@@ -45,6 +52,7 @@ use crate::spiffe::SpiffeId;
 pub struct TrustStore {
     domains: Vec<TrustDomain>,
     domains_revision: Option<Fingerprint>,
+    known_lists: KnownLists,
     issuers: Vec<Issuer>,
     revocation_lists: Vec<RevocationList>,
     revocations: Arc<Revocations>,
@@ -58,6 +66,8 @@ pub struct Material {
     key_sets: BTreeMap<String, Arc<KeySet>>,
     answers: BTreeMap<(String, Fingerprint), Result<Arc<IntrospectionAnswer>, Rejection>>,
     revocations: Option<Arc<Revocations>>,
+    /// Issuers that could not be asked for keys of which they may have more by now.
+    behind: BTreeSet<String>,
 }
 
 // === impl TrustStore ===
@@ -71,12 +81,26 @@ impl TrustStore {
         files: &Attachments,
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
+        Self::compile_after(&KnownLists::default(), None, documents, files, problems)
+    }
+
+    /// The same where `known` was in force before, which no older revocation list takes the place of. With a time, `now`,
+    /// problems tell of lists that are out of date.
+    #[must_use]
+    pub fn compile_after(
+        known: &KnownLists,
+        now: Option<UnixTime>,
+        documents: &[Document],
+        files: &Attachments,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Self {
         let mut store = Self::default();
+        let mut drafts = Vec::new();
         domain::check_distinct(documents, problems);
         for document in documents {
             match &document.spec {
                 Spec::TrustDomain(spec) => {
-                    store.domains.extend(domain::compile(document, spec, files, problems))
+                    drafts.extend(domain::compile(document, spec, files, known, problems));
                 }
                 Spec::TokenIssuer(spec) => {
                     store.issuers.extend(Issuer::compile(document, spec, files, problems))
@@ -87,15 +111,18 @@ impl TrustStore {
                 Spec::Policy(_) | Spec::Fragments(_) | Spec::PolicySuite(_) => {}
             }
         }
+        domain::check_overlaps(documents, &drafts, problems);
+        let (domains, known_lists, standing) = domain::settle(drafts, known, now, problems);
+        (store.domains, store.known_lists) = (domains, known_lists);
         issuer::refuse_ambiguous(documents, problems);
-        let issuers: Vec<&str> = store.issuers.iter().map(Issuer::iss).collect();
-        revocation::check_issuers(documents, &issuers, problems);
+        revocation::check_known(documents, &store.domains, &store.issuers, problems);
         store.revocation_lists.sort_by(|a, b| a.name().cmp(b.name()));
         let tables = store.revocation_lists.iter().map(|list| Arc::clone(list.table()));
         store.revocations = Arc::new(Revocations::new(tables.collect()));
         // The order of files never matters.
         store.domains.sort_by(|a, b| a.name().cmp(b.name()));
         let revisions = store.domains.iter().flat_map(|domain| *domain.revision().as_bytes());
+        let revisions = revisions.chain(*standing.revision().as_bytes());
         store.domains_revision = Some(Fingerprint::of(&revisions.collect::<Vec<_>>()));
         store
     }
@@ -104,6 +131,14 @@ impl TrustStore {
     #[must_use]
     pub fn domains(&self) -> &[TrustDomain] {
         &self.domains
+    }
+
+    /// Whether an authority or an intermediate of the documents has this name. True where there is none at all.
+    #[must_use]
+    pub fn knows_certificate_issuer(&self, name: &str) -> bool {
+        let name = CanonicalName::of_certificate(name);
+        self.domains.is_empty()
+            || self.domains.iter().any(|domain| domain.issuer_names().contains(&name))
     }
 
     /// The trust domain that vouches for `id`, and no other does (P45).
@@ -120,10 +155,27 @@ impl TrustStore {
         self.domains.iter().filter(|domain| domain.spiffe().is_none())
     }
 
+    /// Whether a revocation list of `issuer`, of any document, revokes the certificate.
+    #[must_use]
+    pub fn is_listed(
+        &self,
+        certificate: &X509Certificate<'_>,
+        issuer: &IssuerId,
+        now: UnixTime,
+    ) -> bool {
+        self.domains.iter().any(|domain| domain.is_listed(certificate, issuer, now))
+    }
+
     /// Changes whenever anything that a certificate is verified against does (P40).
     #[must_use]
     pub const fn domains_revision(&self) -> Option<&Fingerprint> {
         self.domains_revision.as_ref()
+    }
+
+    /// What there is to remember of revocation lists, so that none goes back in time.
+    #[must_use]
+    pub const fn known_lists(&self) -> &KnownLists {
+        &self.known_lists
     }
 
     /// The token issuers, in no particular order.
@@ -187,6 +239,17 @@ impl Material {
     /// Adds the key set of the issuer document called `issuer`.
     pub fn insert(&mut self, issuer: &str, keys: Arc<KeySet>) {
         self.key_sets.insert(issuer.to_owned(), keys);
+    }
+
+    /// Notes that the issuer of the document called `issuer` could not be asked for a key that is not among those at hand.
+    pub fn note_behind(&mut self, issuer: &str) {
+        self.behind.insert(issuer.to_owned());
+    }
+
+    /// Whether the issuer of the document called `issuer` may have keys that are not at hand, and could not be asked.
+    #[must_use]
+    pub fn is_behind(&self, issuer: &str) -> bool {
+        self.behind.contains(issuer)
     }
 
     /// Adds what the issuer of the document called `issuer` gave for the token with the fingerprint `token`: an answer, or why

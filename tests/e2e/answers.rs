@@ -126,7 +126,7 @@ fn verify(assertion: &str, keys: &JwkSet) -> Value {
     jsonwebtoken::decode::<Value>(assertion, &key, &validation).unwrap().claims
 }
 
-/// P12, P13: the upstream sees what was injected and none of the caller's copies, in whatever spelling; the token stays
+/// P12, P13, P153: the upstream sees what was injected and none of the caller's copies, in whatever spelling; the token stays
 /// behind; the caller and the access log are told what the rule says.
 #[tokio::test]
 async fn an_allow_tells_the_upstream_the_caller_and_the_log() {
@@ -174,6 +174,7 @@ async fn an_allow_tells_the_upstream_the_caller_and_the_log() {
         ("/plain?b=2", 0)
     );
     let hidden = Request::get(HOST, "/plain?b=2;tenant=root");
+    let hidden = hidden.header("x-request-id", "chosen-by-a-caller");
     let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &hidden).await;
     assert_eq!((answer.status, record.reason()), (403, Some("eval_error")));
 
@@ -192,6 +193,17 @@ async fn an_allow_tells_the_upstream_the_caller_and_the_log() {
         (&denied["ticket"], record.text("/annotations/ticket")),
         (&json!("SEC-1"), Some("SEC-1"))
     );
+    // By either id of the shipped access log `explain` finds the decision (P153); Envoy overwrites the
+    // caller's own request id at this edge.
+    let request_id = denied["request_id"].as_str().unwrap();
+    assert_eq!(record.text("/request/x_request_id"), Some(request_id));
+    assert_ne!(request_id, "chosen-by-a-caller");
+    for id in [request_id, denied["decision_id"].as_str().unwrap()] {
+        let (code, json) = crate::explain::explain(stage.folder().path(), id, "json").await;
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(code, 1, "{json:#}");
+        assert_eq!(json["recorded"]["decision_id"], denied["decision_id"], "{json:#}");
+    }
     assert_eq!(record.text("/annotations/owner"), Some("team-orders"));
     assert_eq!(record.text("/request/scheme"), Some("https"));
     assert!(record.text("/request/destination").is_some());

@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::envoy;
 
-async fn explain(folder: &Path, id: &str, output: &str) -> (i32, String) {
+pub(crate) async fn explain(folder: &Path, id: &str, output: &str) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command.args(["explain", "--config", "countersign.yaml", "--decision", id]);
     let run = command.args(["--output", output]).current_dir(folder).output().await.unwrap();

@@ -16,6 +16,8 @@ mod comparison;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 #[path = "../drill/mod.rs"]
@@ -27,9 +29,15 @@ mod explain;
 #[cfg(test)]
 mod fail_closed;
 #[cfg(test)]
+mod fail_open;
+#[cfg(test)]
 mod footprint;
 #[cfg(test)]
+mod headers;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod ignored;
 #[cfg(test)]
 mod listeners;
 #[cfg(test)]
@@ -51,6 +59,7 @@ mod revocation;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod routed;
 mod spelled;
 #[cfg(test)]
 mod stolen;

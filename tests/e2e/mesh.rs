@@ -239,6 +239,47 @@ async fn behind_envoy_gateway() {
     mesh.closes(403).await;
 }
 
+/// P120: Envoy Gateway ignores the port of a host where it routes, and not the dots at its end: those are of another team's route.
+#[tokio::test]
+async fn behind_envoy_gateway_no_other_team_is_asked_in_the_name_of_a_host() {
+    let route = GATEWAY
+        .find("                    - name: service\n                      domains:")
+        .unwrap();
+    let (start, rest) = GATEWAY.split_at(route);
+    let end = rest.find("\n  clusters:").unwrap();
+    let (host, after) = rest.split_at(end);
+    let one = host.replace("[\"*\"]", &format!("[{HOST}]"));
+    let other = host.replace("- name: service", "- name: other-team").replace(
+        "route: { cluster: service }",
+        "direct_response: { status: 418, body: { inline_string: other } }",
+    );
+    let template = format!("{start}{one}\n{other}{after}");
+    let Some(mut mesh) = Mesh::raise(&template, "{ xfcc: true }", "full").await else { return };
+    let client =
+        Client::new(mesh.envoy.listener(), mesh.pki.ca().der(), Some(&mesh.pki.frontend)).unwrap();
+    for host in [
+        "orders.example.com.",
+        "orders.example.com..",
+        "orders.example.com.:8443",
+        "orders.example.com:8443",
+        "orders.example.com:443",
+        "orders.example.com:9999",
+        "orders.example.com:0443",
+        "x.orders.example.com",
+        "evil.example",
+        "[::1]",
+    ] {
+        let request = Request::get(host, "/v1/orders").bearer(&mesh.tokens.bearer);
+        let status = client.send(&request).await.map_or(0, |answer| answer.status);
+        assert!(matches!(status, 0 | 400 | 403), "{host}: {status}");
+    }
+    assert_eq!(mesh.upstream.requests(), 0);
+    let request = Request::get("Orders.Example.Com", "/v1/orders").bearer(&mesh.tokens.bearer);
+    assert_eq!(client.send(&request).await.unwrap().status, 200);
+    while mesh.audit.next().await.expect("the last one is recorded").decision() != Some("allow") {}
+    mesh.closes(403).await;
+}
+
 fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -108,6 +108,7 @@ async fn a_host_has_one_meaning() {
         "ORDERS.Example.com",
         "orders.example.com:443",
         "orders.example.com.",
+        "orders.example.com:9999",
     ] {
         let answer = client.send(&request(same)).await.unwrap();
         assert_eq!(answer.status, 200, "{same}: {}", answer.text());
@@ -116,6 +117,8 @@ async fn a_host_has_one_meaning() {
     for other in [
         request("billing.example.com"),
         request("orders.example.com.evil.example"),
+        request("orders.example.com.."),
+        request("orders.example.com..:443"),
         request("root@orders.example.com"),
         request("orders.example.com\\evil"),
         request("orders.example.com,evil.example"),

@@ -7,10 +7,11 @@ use serde_json::json;
 
 use super::*;
 use crate::audit::example;
-use crate::authn::{Credential, PeerFacts, Subject};
+use crate::authn::{Credential, PeerFacts, RejectedCookie, Subject};
 use crate::evidence_level::EvidenceLevel;
 use crate::pdp::NoTrace;
-use crate::request::HeaderValue;
+use crate::reason::Reason;
+use crate::request::{HeaderValue, ServerName};
 
 #[test]
 fn moments_have_one_form() {
@@ -42,10 +43,10 @@ fn a_query_shows_names_only() {
         ("/a?s%65cret=1", "*"),
         ("/a#b?secret=1", ""),
     ] {
-        assert_eq!(redacted(target), shown, "{target}");
+        assert_eq!(hidden::query(target), shown, "{target}");
     }
     let many = format!("/a?{}", "a=1&".repeat(1000));
-    assert_eq!(redacted(&many).matches('*').count(), MAX_PARAMETERS);
+    assert_eq!(hidden::query(&many).matches('*').count(), hidden::MAX_PARAMETERS);
 }
 
 /// P80: only claims that are allowed are in a record.
@@ -105,6 +106,7 @@ fn names(message: &str, json: &Value, found: &mut BTreeMap<String, BTreeSet<Stri
             ("DecisionRecord", "tokens") => "Token",
             ("DecisionRecord", "shadows") => "Shadow",
             ("DecisionRecord", "cache_hits") => "CacheHits",
+            ("DecisionRecord", "ignored_tokens") => "IgnoredToken",
             _ => continue,
         };
         for one in value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice) {
@@ -115,6 +117,7 @@ fn names(message: &str, json: &Value, found: &mut BTreeMap<String, BTreeSet<Stri
 
 fn somebody() -> Subject {
     let facts = PeerFacts {
+        other_trust_domains: vec!["corp".into()],
         spiffe: "spiffe://prod.example/a".parse().ok(),
         subject: Some("CN=\"a\"".into()),
         issuer: Some("CN=ca".into()),
@@ -130,7 +133,15 @@ fn somebody() -> Subject {
     let claims = claims.as_object().unwrap().clone();
     let token = TokenIdentity::assertion("corp", claims, Binding::Dpop).unwrap();
     let peer = PeerIdentity::assertion(facts, EvidenceLevel::Full);
-    Subject::assertion(Credential::Verified(peer), Credential::Verified(vec![token]))
+    // A cookie of an issuer that does not count here.
+    let cookie = RejectedCookie {
+        name: "session".into(),
+        issuers: vec!["partner".into()],
+        rejection: Reason::TokenExpired.because("expired"),
+    };
+    let all =
+        Subject::assertion_beside(Credential::Verified(peer), vec![token], vec![cookie], None);
+    all.where_count(|issuer| issuer == "corp")
 }
 
 /// One source for both: every field of `proto/` is in the JSON under its name and in its type, and nothing else is.
@@ -145,8 +156,11 @@ async fn the_lines_are_the_schema() {
         view.id = "1".into();
         view.source.address = address;
         view.destination.address = address;
+        view.client = Client::Unknown;
+        view.sni = ServerName::Name("orders.example".into());
         let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         view.headers.push("traceparent", HeaderValue::new(parent));
+        view.headers.push("x-request-id", HeaderValue::new("1b1e5ba5-0f47-9a1e"));
         // Of a header that is there twice no condition can tell.
         view.headers.push("x-odd", HeaderValue::new("1"));
         view.headers.push("x-odd", HeaderValue::new("2"));
@@ -163,4 +177,49 @@ async fn the_lines_are_the_schema() {
     // Whoever is assumed to carry a token has shown no key. `tests/e2e/audit.rs` has one that was verified.
     found.entry("Token".into()).or_default().insert("key_id".into());
     assert_eq!(found, schema());
+}
+
+/// P153: the id that access logs have is recorded as the caller's text that it may be: bounded, plain, or not at all.
+#[tokio::test]
+async fn the_request_id_of_access_logs_is_recorded_where_it_is_plain() {
+    let pdp = example::pdp();
+    let claims = RecordedClaims::new(Vec::new()).unwrap();
+    let long = "x".repeat(MAX_REQUEST_ID);
+    let longer = format!("{long}x");
+    for (lines, expected) in [
+        (
+            vec!["1b1e5ba5-0f47-9a1e-8f7d-2d2c3a4b5c6d"],
+            Some("1b1e5ba5-0f47-9a1e-8f7d-2d2c3a4b5c6d"),
+        ),
+        (vec!["a,b"], Some("a,b")),
+        (vec![long.as_str()], Some(long.as_str())),
+        (vec![], None),
+        (vec![""], None),
+        (vec![longer.as_str()], None),
+        (vec!["a", "b"], None),
+        (vec!["a b"], None),
+        (vec!["a\u{9b}b"], None),
+        (vec!["a\u{202e}b"], None),
+        (vec!["\"},{\""], None),
+        (vec!["a\\b"], None),
+        (vec!["a\nb"], None),
+    ] {
+        let mut view = example::view("/watched");
+        lines.iter().for_each(|line| {
+            view.headers.push("x-request-id", HeaderValue::new(line.as_bytes().to_vec()))
+        });
+        let outcome = pdp.pin().decide_for(&view, somebody(), &mut NoTrace::default());
+        let record = Record::of(&view, &outcome, &claims, 1.0);
+        let json: Value = serde_json::from_slice(record.line()).unwrap();
+        assert_eq!(json["request"]["x_request_id"].as_str(), expected, "{lines:?}");
+    }
+}
+
+/// P151: what the record says of a claim is what the token said.
+#[test]
+fn a_rounded_number_is_not_recorded_as_another() {
+    let claims = crate::json::parse(br#"{"n": 100000000000000000000, "m": 9007199254740993}"#, 4);
+    let claims = claims.unwrap();
+    assert_eq!(shown(&claims["m"]), "9007199254740993");
+    assert_eq!(shown(&claims["n"]), "(holds a number that is not known exactly)");
 }

@@ -14,6 +14,7 @@ use crate::clock::UnixTime;
 use crate::evidence::{DecodedCertificate, PresentedCertificate};
 use crate::reason::{Reason, Rejection};
 use crate::secret::{Fingerprint, hex};
+use crate::spiffe::SpiffeId;
 use crate::trust::{
     ExtendedKeyUsageRules, LeafRules, Pin, Revocations, TrustDomain, TrustStore, Validity,
     key_weakness,
@@ -69,47 +70,79 @@ impl<'a> Verifier<'a> {
             return Err(presented.unreadable("there are bytes after the certificate"));
         }
         let names = Names::read(&leaf)?;
-        let (domain, validity) = self.vouching_domain(&decoded, &leaf, &names)?;
-        let until = validity.not_after.min(own_end(&leaf, domain.leaf()));
+        let vouchers = self.vouchers(&decoded, &leaf, &names)?;
+        let holds = vouchers.holds.and(Validity::of(&leaf));
         Ok(VerifiedCertificate {
-            facts: Arc::new(facts(domain, &decoded, &leaf, names)),
+            facts: Arc::new(facts(&vouchers, &decoded, &leaf, names)),
             envoy_subject: distinguished_name::as_envoy_writes_it(leaf.subject()).map(Into::into),
-            from: validity.not_before.max(Validity::of(&leaf).not_before),
-            until,
+            from: holds.not_before,
+            until: holds.not_after,
         })
     }
 
-    /// The trust domain that vouches for the certificate, and when its path is valid. The SPIFFE ID selects the domain; a
-    /// certificate without one is tried against the domains without `spiffe`.
-    fn vouching_domain(
+    /// The trust domains that vouch for the certificate, and when they do. The SPIFFE ID selects the domain; of a certificate
+    /// without one every domain without `spiffe` is asked, since a rule may name any of them, and its demands are to count.
+    fn vouchers(
         &self,
         decoded: &DecodedCertificate,
         leaf: &X509Certificate<'_>,
         names: &Names,
-    ) -> Result<(&TrustDomain, Validity), Rejection> {
-        if let Some(id) = &names.spiffe {
+    ) -> Result<Vouchers<'a>, Rejection> {
+        if names.spiffe.is_some() {
             check_svid(leaf)?;
-            let domain =
-                self.trust.domain_of(id).ok_or_else(|| unknown_domain(id.trust_domain()))?;
-            return Ok((domain, self.check(decoded, leaf, domain)?));
         }
-        let mut closest: Option<Rejection> = None;
-        for domain in self.trust.domains_without_spiffe() {
-            match self.check(decoded, leaf, domain) {
-                Ok(validity) => return Ok((domain, validity)),
-                // A domain that found a path knows better what is wrong than one that did not.
-                Err(rejection) => {
-                    let vague = |other: &Rejection| other.reason() == Reason::ChainUntrusted;
-                    if closest.as_ref().is_none_or(vague) {
-                        closest = Some(rejection);
+        let mut paths = Paths::default();
+        let mut vouchers: Option<Vouchers<'a>> = None;
+        let mut refusals = Vec::new();
+        for domain in self.asked(names.spiffe.as_ref())? {
+            match self.check(decoded, leaf, domain, &mut paths) {
+                Ok(validity) => {
+                    let end = own_end(leaf, domain.leaf());
+                    let not_after = validity.not_after.min(end);
+                    let holds = Validity { not_after, ..validity };
+                    match &mut vouchers {
+                        None => vouchers = Some(Vouchers::first(domain, holds)),
+                        Some(vouchers) => vouchers.add(domain, holds),
                     }
                 }
+                Err(rejection) => refusals.push((domain, rejection)),
             }
         }
-        Err(closest.unwrap_or_else(|| {
-            Reason::TrustDomainUnknown
-                .because("no trust domain vouches for certificates without a SPIFFE ID")
-        }))
+        let Some(mut vouchers) = vouchers else { return Err(closest(refusals)) };
+        for (domain, rejection) in refusals {
+            if self.may_be_of(domain, &rejection, decoded, leaf, &mut paths) {
+                vouchers.unsure.push(domain.name().to_owned());
+            }
+        }
+        Ok(vouchers)
+    }
+
+    /// The trust domains that are asked of a certificate with this SPIFFE ID, or without one.
+    fn asked(&self, id: Option<&SpiffeId>) -> Result<Vec<&'a TrustDomain>, Rejection> {
+        match id {
+            None => Ok(self.trust.domains_without_spiffe().collect()),
+            Some(id) => {
+                let domain = self.trust.domain_of(id);
+                domain.map(|domain| vec![domain]).ok_or_else(|| unknown_domain(id.trust_domain()))
+            }
+        }
+    }
+
+    /// Whether a certificate that `domain` does not vouch for, for the reason of `rejection`, may be one of its own all the
+    /// same: its authorities issued it and its pins do not exclude it. A rule that denies what is of this domain must not be
+    /// got around by a certificate that breaks its rules.
+    fn may_be_of(
+        &self,
+        domain: &'a TrustDomain,
+        rejection: &Rejection,
+        decoded: &DecodedCertificate,
+        leaf: &X509Certificate<'_>,
+        paths: &mut Paths<'a>,
+    ) -> bool {
+        let strange = |rejection: &Rejection| rejection.reason() == Reason::ChainUntrusted;
+        !strange(rejection)
+            && check_pins(decoded, leaf, &domain.leaf().pins).is_ok()
+            && !paths.find(decoded, leaf, domain, self.now).is_err_and(|found| strange(&found))
     }
 
     /// What each trust domain says of a certificate. For people, not for decisions.
@@ -130,7 +163,8 @@ impl<'a> Verifier<'a> {
             (Some(_), None) | (None, Some(_)) => false,
         };
         let svid = if names.spiffe.is_some() { check_svid(&leaf) } else { Ok(()) };
-        let judge = |domain| match svid.clone().and_then(|()| self.check(&decoded, &leaf, domain)) {
+        let check = |domain| self.check(&decoded, &leaf, domain, &mut Paths::default());
+        let judge = |domain| match svid.clone().and_then(|()| check(domain)) {
             Ok(validity) => DomainVerdict::Vouches(validity),
             Err(rejection) => DomainVerdict::Refuses(rejection),
         };
@@ -144,17 +178,87 @@ impl<'a> Verifier<'a> {
         &self,
         decoded: &DecodedCertificate,
         leaf: &X509Certificate<'_>,
-        domain: &TrustDomain,
+        domain: &'a TrustDomain,
+        paths: &mut Paths<'a>,
     ) -> Result<Validity, Rejection> {
         let rules = domain.leaf();
         profile::check(leaf)?;
         check_usage(leaf, rules.extended_key_usage)?;
-        let validity = path::find(decoded, leaf, domain, self.now)?;
+        let validity = paths.find(decoded, leaf, domain, self.now)?;
         check_key(leaf, rules.min_rsa_bits)?;
         check_lifetime(leaf, rules, self.now)?;
         check_pins(decoded, leaf, &rules.pins)?;
         Ok(validity)
     }
+}
+
+/// The trust domains that vouch for one certificate.
+struct Vouchers<'a> {
+    /// The first by name.
+    domain: &'a TrustDomain,
+    also: Vec<String>,
+    /// Domains that do not vouch for it, and of which it may be all the same.
+    unsure: Vec<String>,
+    /// When all of them vouch.
+    holds: Validity,
+}
+
+/// What was found for one certificate of paths to sets of authorities: several documents may believe the same ones, and a
+/// path that is not there is looked for once.
+#[derive(Default)]
+struct Paths<'a>(Vec<(&'a Fingerprint, Rejection)>);
+
+// === impl Vouchers ===
+
+impl<'a> Vouchers<'a> {
+    const fn first(domain: &'a TrustDomain, holds: Validity) -> Self {
+        Self { domain, also: Vec::new(), unsure: Vec::new(), holds }
+    }
+
+    fn add(&mut self, domain: &TrustDomain, holds: Validity) {
+        self.also.push(domain.name().to_owned());
+        self.holds = self.holds.and(holds);
+    }
+}
+
+// === impl Paths ===
+
+impl<'a> Paths<'a> {
+    fn find(
+        &mut self,
+        decoded: &DecodedCertificate,
+        leaf: &X509Certificate<'_>,
+        domain: &'a TrustDomain,
+        now: UnixTime,
+    ) -> Result<Validity, Rejection> {
+        if let Some((_, known)) = self.0.iter().find(|(paths, _)| *paths == domain.paths()) {
+            return Err(known.clone());
+        }
+        let found = path::find(decoded, leaf, domain, now);
+        if let Err(rejection) = &found {
+            let of_lists = [Reason::CertRevoked, Reason::CrlMissing, Reason::CrlStale];
+            // Lists are those of one document; everything else is the same for all with these authorities.
+            if !of_lists.contains(&rejection.reason()) {
+                self.0.push((domain.paths(), rejection.clone()));
+            }
+        }
+        found
+    }
+}
+
+/// The most telling of refusals: a domain that found a path knows better what is wrong than one that did not.
+fn closest(refusals: Vec<(&TrustDomain, Rejection)>) -> Rejection {
+    let mut closest: Option<Rejection> = None;
+    for (_, rejection) in refusals {
+        let vague = |other: &Rejection| other.reason() == Reason::ChainUntrusted;
+        if closest.as_ref().is_none_or(vague) {
+            closest = Some(rejection);
+        }
+    }
+    closest.unwrap_or_else(|| {
+        Reason::TrustDomainUnknown
+            .because("no trust domain vouches for certificates without a SPIFFE ID")
+    })
 }
 
 pub(super) fn unknown_domain(name: &str) -> Rejection {
@@ -239,17 +343,20 @@ fn check_pins(
 }
 
 fn facts(
-    domain: &TrustDomain,
+    vouchers: &Vouchers<'_>,
     decoded: &DecodedCertificate,
     leaf: &X509Certificate<'_>,
     names: Names,
 ) -> PeerFacts {
     PeerFacts {
-        trust_domain: domain.name().to_owned(),
+        trust_domain: vouchers.domain.name().to_owned(),
+        other_trust_domains: vouchers.also.clone(),
+        unsure_trust_domains: vouchers.unsure.clone(),
         spiffe: names.spiffe,
         dns: names.dns,
         uris: names.uris,
         emails: names.emails,
+        ips: names.ips.iter().map(ToString::to_string).collect(),
         subject: Some(distinguished_name::rfc4514(leaf.subject())),
         certificate: Some(Fingerprint::of(&decoded.leaf)),
         spki: Some(Fingerprint::of(leaf.public_key().raw)),

@@ -1,17 +1,22 @@
 //! The peer on the wire: evidence of a certificate, verified.
 
+mod cause;
 mod certificate;
+mod client;
+mod constraints;
 mod describe;
 mod distinguished_name;
 mod element;
 mod memory;
 mod names;
 mod path;
+mod policies;
 mod position;
 mod profile;
 mod trace;
 mod walk;
 
+pub use client::check_client;
 pub use describe::{CertificateDescription, DomainVerdict, verdicts};
 pub use memory::{CertificateKey, CertificateMemory, NoMemory, VerifiedCertificate};
 pub use trace::{Hop, HopFinding, HopPlace};
@@ -39,8 +44,12 @@ pub struct PeerIdentity {
 /// verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerFacts {
-    /// The name of the `TrustDomain` document that vouches for it.
+    /// The name of the `TrustDomain` document that vouches for it; of several, the first.
     pub trust_domain: String,
+    /// The names of the others that vouch for it.
+    pub other_trust_domains: Vec<String>,
+    /// The names of those whose authorities issued its certificate, and that do not vouch for it.
+    pub unsure_trust_domains: Vec<String>,
     /// Its SPIFFE ID.
     pub spiffe: Option<SpiffeId>,
     /// The DNS names of its certificate, in lower case.
@@ -49,6 +58,8 @@ pub struct PeerFacts {
     pub uris: Vec<String>,
     /// The e-mail addresses of its certificate.
     pub emails: Vec<String>,
+    /// The IP addresses of its certificate as text (RFC 5952 for IPv6).
+    pub ips: Vec<String>,
     /// The subject of its certificate as RFC 4514 text.
     pub subject: Option<String>,
     /// SHA-256 of its certificate's DER.
@@ -112,10 +123,13 @@ impl PeerFacts {
     pub fn of(trust_domain: &str) -> Self {
         Self {
             trust_domain: trust_domain.to_owned(),
+            other_trust_domains: Vec::new(),
+            unsure_trust_domains: Vec::new(),
             spiffe: None,
             dns: Vec::new(),
             uris: Vec::new(),
             emails: Vec::new(),
+            ips: Vec::new(),
             subject: None,
             certificate: None,
             spki: None,
@@ -137,10 +151,35 @@ impl PeerIdentity {
         Self { facts: Arc::new(facts), level, source: PeerSource::Xfcc, forwarders: Vec::new() }
     }
 
-    /// The name of the `TrustDomain` document that vouches for it.
+    /// The name of the `TrustDomain` document that vouches for it; of several, the first.
     #[must_use]
     pub fn trust_domain(&self) -> &str {
         &self.facts.trust_domain
+    }
+
+    /// The names of all that vouch for it.
+    pub fn trust_domains(&self) -> impl Iterator<Item = &str> {
+        let others = self.facts.other_trust_domains.iter().map(String::as_str);
+        [self.trust_domain()].into_iter().chain(others)
+    }
+
+    /// The same, where it is certain that it is of no other.
+    #[must_use]
+    pub fn only_trust_domain(&self) -> Option<&str> {
+        let PeerFacts { other_trust_domains, unsure_trust_domains, .. } = &*self.facts;
+        let only = other_trust_domains.is_empty() && unsure_trust_domains.is_empty();
+        only.then(|| self.trust_domain())
+    }
+
+    /// Whether the document called `name` vouches for it; nothing where it does not, and its authorities issued the
+    /// certificate all the same.
+    #[must_use]
+    pub fn is_vouched_for_by(&self, name: &str) -> Option<bool> {
+        if self.trust_domains().any(|own| own == name) {
+            return Some(true);
+        }
+        let unsure = self.facts.unsure_trust_domains.iter().any(|unsure| unsure == name);
+        (!unsure).then_some(false)
     }
 
     /// How much of the certificate was shown.
@@ -183,6 +222,12 @@ impl PeerIdentity {
     #[must_use]
     pub fn emails(&self) -> &[String] {
         &self.facts.emails
+    }
+
+    /// The IP addresses of its certificate as text: known from level `leaf` up.
+    #[must_use]
+    pub fn ips(&self) -> &[String] {
+        &self.facts.ips
     }
 
     /// The subject of its certificate as RFC 4514 text: known from level `leaf` up.

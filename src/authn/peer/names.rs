@@ -1,5 +1,7 @@
 //! The names in a certificate: read completely or refused (RFC 5280 section 4.2.1.6, X509-SVID section 2).
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
@@ -16,6 +18,7 @@ pub(super) struct Names {
     pub(super) dns: Vec<String>,
     pub(super) uris: Vec<String>,
     pub(super) emails: Vec<String>,
+    pub(super) ips: Vec<IpAddr>,
 }
 
 // === impl Names ===
@@ -51,7 +54,9 @@ impl Names {
             GeneralName::RFC822Name(text) if is_email(text) => {
                 self.emails.push((*text).to_owned());
             }
-            GeneralName::IPAddress(bytes) if matches!(bytes.len(), 4 | 16) => {}
+            GeneralName::IPAddress(bytes) => {
+                self.ips.push(ip_address(bytes).map_err(refused)?);
+            }
             // No rule can ask for these, so that they cannot mislead one.
             GeneralName::OtherName(..)
             | GeneralName::X400Address(_)
@@ -63,12 +68,24 @@ impl Names {
             GeneralName::RFC822Name(_) => {
                 return Err(refused("have an e-mail address that is not one"));
             }
-            GeneralName::IPAddress(_) => {
-                return Err(refused("have an address that is neither of 4 nor of 16 bytes"));
-            }
             GeneralName::Invalid(..) => return Err(refused("have one that cannot be read")),
         }
         Ok(())
+    }
+}
+
+/// RFC 5280 section 4.2.1.6: four bytes or sixteen. An IPv4 address in the clothes of IPv6 would pass by constraints and rules
+/// on IPv4 addresses.
+fn ip_address(bytes: &[u8]) -> Result<IpAddr, &'static str> {
+    if let Ok(octets) = <[u8; 4]>::try_from(bytes) {
+        return Ok(Ipv4Addr::from(octets).into());
+    }
+    let octets = <[u8; 16]>::try_from(bytes)
+        .map_err(|_| "have an address that is neither of 4 nor of 16 bytes")?;
+    let address = Ipv6Addr::from(octets);
+    match address.to_ipv4_mapped() {
+        None => Ok(address.into()),
+        Some(_) => Err("have an IPv4 address that is mapped into IPv6"),
     }
 }
 
@@ -123,6 +140,27 @@ mod tests {
             ("@a.example", false),
         ] {
             assert_eq!(is_email(text), email, "{text:?}");
+        }
+    }
+
+    /// P106: an IPv4 address has one form, and an odd number of bytes is no address.
+    #[test]
+    fn addresses_have_four_bytes_or_sixteen_and_one_form() {
+        let read = |bytes: &[u8]| ip_address(bytes).map(|address| address.to_string()).ok();
+        let mapped = [&[0; 10][..], &[0xff, 0xff, 10, 0, 0, 7]].concat();
+        let documented = [&[0x20, 1, 0xd, 0xb8][..], &[0; 11], &[7]].concat();
+        for (bytes, expected) in [
+            (&[10, 0, 0, 7][..], Some("10.0.0.7")),
+            (&documented, Some("2001:db8::7")),
+            (&mapped, None),
+            (&[], None),
+            (&[10, 0, 0], None),
+            (&[10, 0, 0, 7, 0], None),
+            (&[10, 0, 0, 0, 255, 0, 0, 0], None),
+            (&[0; 15], None),
+            (&[0; 17], None),
+        ] {
+            assert_eq!(read(bytes).as_deref(), expected, "{bytes:?}");
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! rustls-webpki builds and checks paths: signatures, names, validity, basic constraints, name constraints, critical
 //! extensions. What it leaves to others is done here for every candidate path, so that a path that fails here leaves
-//! the others to be tried: the validity of the authority's own certificate and the key usage of issuers.
+//! the others to be tried: whatever the authority's own certificate restricts, its validity, policies, and the key usage of
+//! issuers.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -13,12 +14,11 @@ use webpki::{KeyUsage, RequiredEkuNotFoundContext, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-use super::profile;
+use super::{cause, constraints, policies, profile};
 use crate::clock::UnixTime;
 use crate::evidence::DecodedCertificate;
-use crate::limits::MIN_RSA_BITS;
 use crate::reason::{Reason, Rejection};
-use crate::trust::{IssuerId, TrustDomain, Validity, key_weakness};
+use crate::trust::{IssuerId, TrustDomain, Validity};
 
 /// Finds a path for `presented`, whose leaf is `leaf`, to an authority of `domain`, and says for how long it holds: when
 /// all of its certificates but the leaf are valid, and every revocation list that was asked.
@@ -54,10 +54,18 @@ pub(super) fn find(
     );
     match found {
         Ok(path) => check_path(&path, leaf, domain, now),
-        Err(why) => {
-            let refused = refused.take().or_else(|| weak_issuer(&why, presented));
-            Err(refused.unwrap_or_else(|| rejection(&why)))
-        }
+        Err(why) => Err(refused.take().unwrap_or_else(|| {
+            let signature = matches!(
+                why,
+                Error::InvalidSignatureForPublicKey
+                    | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+            );
+            if signature {
+                cause::of_bad_signature(presented, leaf, domain)
+            } else {
+                rejection(&why)
+            }
+        })),
     }
 }
 
@@ -101,23 +109,24 @@ fn check_path(
         .ok_or_else(|| Reason::ChainUntrusted.because("the path ends at no pinned authority"))?;
     let mut holds = authority.validity();
     check_authority(holds, now)?;
+    let ders: Vec<_> = std::iter::once(authority.der().clone())
+        .chain(path.intermediate_certificates().rev().map(|certificate| certificate.der()))
+        .collect();
+    let mut certificates =
+        ders.iter().map(|der| parse_issuer(der)).collect::<Result<Vec<_>, _>>()?;
+    certificates.push(leaf.clone());
+    constraints::check(&certificates)?;
+    policies::check(&certificates)?;
     let mut issuer = authority.issuer().clone();
-    let revocation = domain.revocation();
-    for certificate in path.intermediate_certificates().rev() {
-        let der = certificate.der();
-        let certificate = parse_issuer(&der)
-            .ok_or_else(|| Reason::ChainUntrusted.because("an issuer may not sign certificates"))?;
-        profile::check(&certificate)?;
-        holds = holds.and(Validity::of(&certificate));
-        if let Some(lists) = revocation.filter(|revocation| revocation.covers_chain()) {
-            holds = lists.check(&certificate, &issuer, now)?.map_or(holds, |own| holds.and(own));
-        }
-        issuer = IssuerId::of(&certificate);
+    let below = certificates.iter().skip(1);
+    for certificate in below.take(certificates.len().saturating_sub(2)) {
+        profile::check(certificate)?;
+        holds = holds.and(Validity::of(certificate));
+        let listed = domain.check_revocation(certificate, &issuer, now)?;
+        holds = listed.map_or(holds, |own| holds.and(own));
+        issuer = IssuerId::of(certificate);
     }
-    match revocation {
-        None => Ok(holds),
-        Some(lists) => Ok(lists.check(leaf, &issuer, now)?.map_or(holds, |own| holds.and(own))),
-    }
+    Ok(domain.check_revocation(leaf, &issuer, now)?.map_or(holds, |own| holds.and(own)))
 }
 
 fn check_authority(validity: Validity, now: UnixTime) -> Result<(), Rejection> {
@@ -131,27 +140,16 @@ fn check_authority(validity: Validity, now: UnixTime) -> Result<(), Rejection> {
 }
 
 /// RFC 5280 section 4.2.1.3: an issuer with a key usage must have `keyCertSign`.
-fn parse_issuer(der: &[u8]) -> Option<X509Certificate<'_>> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    let usage = certificate.key_usage().ok()?;
-    usage.is_none_or(|usage| usage.value.key_cert_sign()).then_some(certificate)
-}
-
-/// A signature that does not verify may be one by a key that webpki does not take: it tells the two apart by no error. Those
-/// of the configuration were looked at when they were read.
-fn weak_issuer(why: &Error, presented: &DecodedCertificate) -> Option<Rejection> {
-    let signature = matches!(
-        why,
-        Error::InvalidSignatureForPublicKey
-            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
-    );
-    let weakness = |der| {
-        let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        key_weakness(certificate.public_key(), MIN_RSA_BITS)
-    };
-    let mut issuers = presented.intermediates.iter().filter(|_| signature);
-    let weakness = issuers.find_map(|der| weakness(der))?;
-    Some(Reason::CertKey.because(format!("a presented issuer's {weakness}")))
+fn parse_issuer(der: &[u8]) -> Result<X509Certificate<'_>, Rejection> {
+    let unreadable = || Reason::ChainUntrusted.because("an issuer on the path cannot be read");
+    let (_, certificate) = X509Certificate::from_der(der).map_err(|_| unreadable())?;
+    let usage = certificate.key_usage().map_err(|_| unreadable())?;
+    if usage.is_some_and(|usage| !usage.value.key_cert_sign()) {
+        let subject = certificate.subject();
+        let why = format!("the issuer `{subject}` may not sign certificates (`keyCertSign`)");
+        return Err(Reason::ChainUntrusted.because(why));
+    }
+    Ok(certificate)
 }
 
 /// The reason code for what webpki found.
@@ -186,10 +184,15 @@ fn rejection(why: &Error) -> Rejection {
         Error::UnknownIssuer => {
             (Reason::ChainUntrusted, "no pinned authority issued the certificate or its chain")
         }
-        Error::InvalidSignatureForPublicKey | Error::InvalidCrlSignatureForPublicKey => (
+        Error::PathLenConstraintViolated => (
             Reason::ChainUntrusted,
-            "a signature on the path does not verify: an authority of the same name has another key",
+            "the path is too long: an issuer permits fewer intermediate certificates below it",
         ),
+        Error::UnsupportedCriticalExtension => (
+            Reason::ChainUntrusted,
+            "a certificate on the path has a critical extension that is not understood",
+        ),
+        Error::EndEntityUsedAsCa => (Reason::ChainUntrusted, "an issuer on the path is no CA"),
         _ => return Reason::ChainUntrusted.because(format!("no trusted path: {}", words(why))),
     };
     reason.because(detail)

@@ -4,6 +4,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 
 use crate::reason::{Reason, Rejection};
+use crate::trust::extension_fault;
 
 /// Longest serial number in bytes, a leading zero not counted (section 4.1.2.2).
 const MAX_SERIAL_BYTES: usize = 20;
@@ -14,16 +15,12 @@ const MAX_SERIAL_BYTES: usize = 20;
 /// `chain_untrusted` where it does not.
 pub(super) fn check(certificate: &X509Certificate<'_>) -> Result<(), Rejection> {
     check_serial(certificate.raw_serial())?;
-    // Sections 4.2.1.1 and 4.2.1.2. A critical one asks for a check that the standard does not define.
-    let misplaced = certificate.iter_extensions().any(|extension| {
-        extension.critical
-            && matches!(
-                extension.parsed_extension(),
-                ParsedExtension::AuthorityKeyIdentifier(_)
-                    | ParsedExtension::SubjectKeyIdentifier(_)
-            )
-    });
-    if misplaced { Err(refused("a key identifier is critical")) } else { Ok(()) }
+    match extension_fault(certificate) {
+        None => Ok(()),
+        Some(fault) => {
+            Err(Reason::ChainUntrusted.because(format!("of a certificate on the path, {fault}")))
+        }
+    }
 }
 
 /// What an end entity must keep to beside.

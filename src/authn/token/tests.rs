@@ -215,6 +215,28 @@ fn a_token_of_another_type_is_refused() {
     }
 }
 
+/// P140: the payload names the kind as well, and the header of an ID token may well be `JWT`.
+#[test]
+fn a_token_whose_claims_name_another_kind_is_refused() {
+    let (trust, mint) = simple();
+    let memory = Recorder::default();
+    for (more, expected) in [
+        (json!({ "typ": "Bearer" }), Ok(())),
+        (json!({ "typ": "ID" }), Err(Reason::TokenType)),
+        (json!({ "token_use": "id" }), Err(Reason::TokenType)),
+        (json!({ "typ": "DPoP" }), Err(Reason::TokenType)),
+    ] {
+        let mut claims = claims(ISS);
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let token = mint.token(&json!({ "alg": "EdDSA", "kid": "k", "typ": "JWT" }), &claims);
+        for _ in 0..2 {
+            let tokens = [(TokenPlace::Authorization, token.as_str())];
+            let found = verify_at(&trust, &tokens, &memory, now()).map(|_| ());
+            assert_eq!(found, expected, "{more}");
+        }
+    }
+}
+
 /// P71: one token of each issuer, and each in its own place.
 #[test]
 fn tokens_of_several_issuers_are_verified_each_in_its_place() {

@@ -17,6 +17,8 @@ pub enum TokenCheck {
     Signature,
     /// The registered claims are of their proper types.
     Claims,
+    /// Nothing in it says that it is of another kind than an access token.
+    Kind,
     /// There is an `exp`, and it is to come.
     Expiry,
     /// `nbf` and `iat` are not to come.
@@ -39,7 +41,7 @@ pub enum TokenCheck {
 
 impl TokenCheck {
     /// All of them, in the order in which they are made: what fails is the first that was not passed.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Issuer,
         Self::Keys,
         Self::Algorithm,
@@ -47,6 +49,7 @@ impl TokenCheck {
         Self::Key,
         Self::Signature,
         Self::Claims,
+        Self::Kind,
         Self::Expiry,
         Self::NotBefore,
         Self::Lifetime,
@@ -58,12 +61,19 @@ impl TokenCheck {
     ];
 
     /// Those that the word of its issuer stands for where a token is opaque (RFC 7662).
-    pub(super) const VOUCHED: [Self; 6] =
-        [Self::Keys, Self::Algorithm, Self::Type, Self::Key, Self::Signature, Self::Claims];
+    pub(super) const VOUCHED: [Self; 7] = [
+        Self::Keys,
+        Self::Algorithm,
+        Self::Type,
+        Self::Key,
+        Self::Signature,
+        Self::Claims,
+        Self::Kind,
+    ];
 
     /// Those that a remembered signature stands for.
-    pub(super) const SIGNED: [Self; 5] =
-        [Self::Algorithm, Self::Type, Self::Key, Self::Signature, Self::Claims];
+    pub(super) const SIGNED: [Self; 6] =
+        [Self::Algorithm, Self::Type, Self::Key, Self::Signature, Self::Claims, Self::Kind];
 
     /// What asks for it.
     #[must_use]
@@ -76,6 +86,7 @@ impl TokenCheck {
             Self::Key => "RFC 7515 section 4.1.4",
             Self::Signature => "RFC 7515 section 5.2",
             Self::Claims => "RFC 7519 section 4.1",
+            Self::Kind => "RFC 8725 section 3.12",
             Self::Expiry => "RFC 7519 section 4.1.4",
             Self::NotBefore => "RFC 7519 sections 4.1.5 and 4.1.6",
             Self::Lifetime => "RFC 8725 section 3.10",
@@ -98,6 +109,7 @@ impl TokenCheck {
             Self::Key => "key",
             Self::Signature => "signature",
             Self::Claims => "claim types",
+            Self::Kind => "kind",
             Self::Expiry => "expiry",
             Self::NotBefore => "not before",
             Self::Lifetime => "lifetime",

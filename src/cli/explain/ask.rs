@@ -9,12 +9,12 @@ use super::Args;
 use super::input::{Caller, Input};
 use super::report::Report;
 use super::watch::Watch;
-use crate::authn::{self, Credential, NoMemory, PeerIdentity, Presenter, Subject, TokenIdentity};
+use crate::authn::{self, Credential, NoMemory};
 use crate::cli::documents::{self, Progress};
 use crate::cli::{Exit, style};
 use crate::clock::{Clock, FixedClock, SystemClock, UnixTime};
 use crate::config::Config;
-use crate::evidence::{Evidence, PeerSources, PrincipalSource};
+use crate::evidence::{PeerSources, PrincipalSource};
 use crate::evidence_level::EvidenceLevel;
 use crate::limits::KEY_FETCH_TIMEOUT;
 use crate::pdp::{
@@ -22,7 +22,6 @@ use crate::pdp::{
     Pinned, Snapshot,
 };
 use crate::policy::Suite;
-use crate::reason::Rejection;
 use crate::request::RequestView;
 use crate::signer::{AssertionKeys, AssertionOptions, Signer};
 use crate::trust::KeyUrl;
@@ -87,34 +86,18 @@ async fn decide(
         Caller::Peer(peer, credentials) => {
             let evidence = pinned.collect(view, &credentials);
             let peer = Credential::Verified(peer);
-            match tokens(pinned, &evidence, &peer, now, watch).await {
-                Ok(tokens) => pinned.decide_for(view, Subject::assertion(peer, tokens), watch),
+            match pinned.gather(&evidence).await {
+                Ok(material) => {
+                    let (trust, steps) = (pinned.snapshot().trust(), &mut watch.steps);
+                    let subject = authn::with_tokens(
+                        peer, &evidence, trust, &material, &NoMemory, now, steps,
+                    );
+                    pinned.decide_for(view, subject, watch)
+                }
                 Err(rejection) => pinned.refuse(rejection),
             }
         }
     }
-}
-
-/// The tokens of somebody whose peer is taken at its word.
-async fn tokens(
-    pinned: &Pinned<'_>,
-    evidence: &Evidence,
-    peer: &Credential<PeerIdentity>,
-    now: UnixTime,
-    watch: &mut Watch,
-) -> Result<Credential<Vec<TokenIdentity>>, Rejection> {
-    let presented = match &evidence.tokens {
-        Err(rejection) => return Ok(Credential::Rejected(rejection.clone())),
-        Ok(presented) if presented.is_empty() => return Ok(Credential::Absent),
-        Ok(presented) => presented,
-    };
-    let material = pinned.gather(evidence).await?;
-    let by = Presenter { peer, proof: &evidence.proof, request: evidence.request.as_ref() };
-    let passed = &mut |check| watch.steps.passed.push(check);
-    let trust = pinned.snapshot().trust();
-    let verified =
-        authn::verify_tokens_traced(presented, by, trust, &material, &NoMemory, now, passed);
-    Ok(verified.map_or_else(Credential::Rejected, Credential::Verified))
 }
 
 // === impl Ground ===

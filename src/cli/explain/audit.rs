@@ -17,8 +17,11 @@ use crate::config::Config;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::Gaps;
 use crate::reason::{Layer, Reason, Rejection};
-use crate::request::{Body, Endpoint, Headers, RequestView, Target, Text};
+use crate::request::{Body, Client, Endpoint, Headers, RequestView, ServerName, Target, Text};
 use crate::secret::Fingerprint;
+
+/// How many decisions are listed that are called the same.
+const MOST_NAMESAKES: usize = 10;
 
 /// What was decided, as the record has it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -44,16 +47,28 @@ struct Record {
     request: RequestRecord,
     peer: Option<PeerRecord>,
     tokens: Vec<TokenRecord>,
+    ignored_tokens: Vec<IgnoredRecord>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct IgnoredRecord {
+    place: String,
+    name: String,
+    reason: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct RequestRecord {
     id: String,
+    x_request_id: String,
     method: String,
     host: String,
     path: String,
     source: String,
+    client: String,
+    sni: String,
     scheme: String,
     destination: String,
 }
@@ -62,6 +77,7 @@ struct RequestRecord {
 #[serde(default)]
 struct PeerRecord {
     trust_domain: String,
+    other_trust_domains: Vec<String>,
     spiffe: String,
     evidence: String,
     subject: String,
@@ -84,7 +100,7 @@ struct TokenRecord {
     binding: String,
 }
 
-/// The decision that `id` is the beginning of, or that was made for the request with this id.
+/// The decision that `id` is the beginning of, or that was made for the request with this `x-request-id` or proxy's id.
 ///
 /// # Errors
 /// What is wrong, in words.
@@ -107,20 +123,42 @@ fn find(id: &str, path: &Path) -> Result<Record, String> {
         return Err(String::from("give at least four characters of the decision's id"));
     }
     if path.as_os_str() == "-" {
-        return find_in(id, io::stdin().lock(), &shown)?.ok_or_else(|| nowhere(id, &shown));
+        return only(id, find_in(id, io::stdin().lock(), &shown)?, &shown);
     }
+    let mut found = Vec::new();
     for log in once(path.to_owned()).chain(put_aside(path)) {
         let shown = visible(&log.to_string_lossy());
         let log = File::open(&log).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
-        if let Some(found) = find_in(id, log, &shown)? {
-            return Ok(found);
+        found.extend(find_in(id, log, &shown)?);
+        if found.iter().any(|record| record.recorded.decision_id == id) {
+            break;
         }
     }
-    Err(nowhere(id, &shown))
+    only(id, found, &shown)
 }
 
-fn nowhere(id: &str, shown: &str) -> String {
-    format!("no decision in `{shown}` is called `{}`; is it in an older log?", visible(id))
+/// The one that is meant. A decision's whole id is ours, and counts before what a caller may have called a request.
+fn only(id: &str, mut found: Vec<Record>, shown: &str) -> Result<Record, String> {
+    if let Some(at) = found.iter().position(|record| record.recorded.decision_id == id) {
+        return Ok(found.swap_remove(at));
+    }
+    let id = visible(id);
+    match (found.pop(), found.is_empty()) {
+        (Some(record), true) => Ok(record),
+        (Some(last), false) => {
+            found.push(last);
+            let count = found.len();
+            let lines: Vec<_> = found.iter().take(MOST_NAMESAKES).map(Record::line).collect();
+            let more = if count > lines.len() { "\n  ..." } else { "" };
+            Err(format!(
+                "{count} decisions in `{shown}` are called `{id}`: name one of them by its own id\n  {}{more}",
+                lines.join("\n  ")
+            ))
+        }
+        (None, _) => {
+            Err(format!("no decision in `{shown}` is called `{id}`; is it in an older log?"))
+        }
+    }
 }
 
 /// The older files beside the log, as `audit.rotation` names them, the youngest first.
@@ -133,8 +171,9 @@ fn put_aside(path: &Path) -> impl Iterator<Item = PathBuf> {
     (1..=u16::MAX).map(aside).take_while(|file| file.exists())
 }
 
-fn find_in(id: &str, log: impl Read, shown: &str) -> Result<Option<Record>, String> {
-    let mut found: Option<Record> = None;
+/// Every record that is called so.
+fn find_in(id: &str, log: impl Read, shown: &str) -> Result<Vec<Record>, String> {
+    let mut found: Vec<Record> = Vec::new();
     for line in BufReader::new(log).lines() {
         let line = line.map_err(|error| format!("cannot read `{shown}`: {error}"))?;
         // Most lines are about other decisions, and need not be understood.
@@ -142,17 +181,9 @@ fn find_in(id: &str, log: impl Read, shown: &str) -> Result<Option<Record>, Stri
             continue;
         }
         let Ok(record) = serde_json::from_str::<Record>(&line) else { continue };
-        if !record.is_called(id) {
-            continue;
+        if record.is_called(id) {
+            found.push(record);
         }
-        if let Some(other) = &found {
-            let (one, other) = (&record.recorded.decision_id, &other.recorded.decision_id);
-            let (id, one, other) = (visible(id), visible(one), visible(other));
-            return Err(format!(
-                "several decisions in `{shown}` are called `{id}`: `{other}`, `{one}`"
-            ));
-        }
-        found = Some(record);
     }
     Ok(found)
 }
@@ -161,7 +192,15 @@ fn find_in(id: &str, log: impl Read, shown: &str) -> Result<Option<Record>, Stri
 
 impl Record {
     fn is_called(&self, id: &str) -> bool {
-        self.recorded.decision_id.starts_with(id) || self.request.id == id
+        let RequestRecord { id: own, x_request_id, .. } = &self.request;
+        self.recorded.decision_id.starts_with(id) || own == id || x_request_id == id
+    }
+
+    /// Tells it from others that are called the same.
+    fn line(&self) -> String {
+        let Recorded { decision_id, time, decision, .. } = &self.recorded;
+        let RequestRecord { method, host, path, .. } = &self.request;
+        visible(&format!("{decision_id}  {time}  {decision}  {method} {host} {path}"))
     }
 
     fn put_again(self) -> Result<Input, String> {
@@ -170,7 +209,12 @@ impl Record {
         let caller = self.caller(rejection.as_ref())?;
         let at = moment::parse(&self.recorded.time)
             .map_err(|_| String::from("the record does not say when it was decided"))?;
+        let ignored = self.ignored_tokens.iter().map(|IgnoredRecord { place, name, reason }| {
+            let place = format!("{place} {name}");
+            format!("the token in {} was ignored: {reason}", place.trim_end())
+        });
         let told = Told {
+            notes: ignored.collect(),
             from: "audit record",
             vouched: true,
             recorded: Some(self.recorded),
@@ -187,7 +231,18 @@ impl Record {
     }
 
     fn view(&self, rejection: Option<&Rejection>) -> RequestView {
-        let RequestRecord { id, method, host, path, source, scheme, destination } = &self.request;
+        let RequestRecord {
+            id,
+            method,
+            host,
+            path,
+            source,
+            client,
+            sni,
+            scheme,
+            destination,
+            x_request_id: _,
+        } = &self.request;
         let endpoint = |text: &str| Endpoint { address: text.parse().ok(), principal: None };
         let transport = rejection.filter(|why| why.reason().layer() == Layer::Transport);
         RequestView {
@@ -201,7 +256,14 @@ impl Record {
             headers: Headers::default(),
             source: endpoint(source),
             destination: endpoint(destination),
-            sni: None,
+            client: match client.as_str() {
+                "" => Client::Connection,
+                text => text.parse().map_or(Client::Unknown, Client::At),
+            },
+            sni: match sni.as_str() {
+                "" => ServerName::Unknown,
+                name => ServerName::Name(name.into()),
+            },
             body: Body::default(),
             sent_at: None,
             context_extensions: BTreeMap::new(),
@@ -246,6 +308,7 @@ impl PeerRecord {
         };
         let level = EvidenceLevel::ALL.iter().find(|level| level.as_str() == self.evidence);
         let facts = PeerFacts {
+            other_trust_domains: self.other_trust_domains.clone(),
             spiffe,
             subject: non_empty(&self.subject),
             issuer: non_empty(&self.issuer),

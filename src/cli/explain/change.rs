@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::rules::{ElsewhereReport, PolicyReport, RuleReport, RulesReport};
+use super::rules::{ElsewhereReport, PolicyReport, RuleCheckReport, RuleReport, RulesReport};
 use crate::document::closest;
 use crate::policy::{Decision, Effect, Mode, PolicySet};
 use crate::reason::Reason;
@@ -73,12 +73,20 @@ fn must_not_deny(policy: &PolicyReport, rule: &RuleReport) -> Option<Change> {
             vec![String::from("it denies every request that it is about")]
         }
         None => {
-            let checks: Vec<_> =
-                rule.checks.iter().map(|check| format!("`{}`", check.check)).collect();
+            let checks: Vec<_> = rule.checks.iter().map(|own| told_apart(own, rule)).collect();
             vec![format!("it matches, and must not: {} has to be otherwise", checks.join(" or "))]
         }
     };
     Some(Change { rule: named(policy, rule), needs })
+}
+
+/// The name of a check, with what it wants where another check of the rule is called the same.
+fn told_apart(check: &RuleCheckReport, rule: &RuleReport) -> String {
+    let namesakes = rule.checks.iter().filter(|other| other.check == check.check).count();
+    match namesakes {
+        0 | 1 => format!("`{}`", check.check),
+        _ => format!("`{}` ({})", check.check, check.wants.join(", ")),
+    }
 }
 
 /// An allow rule that does not hold, or does not count; and whether it is the one that came closest.

@@ -21,7 +21,8 @@ use crate::pdp::Snapshot;
 use crate::policy::{Gaps, Question, Suite};
 use crate::reason::Rejection;
 use crate::request::{
-    Body, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, Target, Text,
+    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName,
+    Shown, Target, Text,
 };
 use crate::spiffe::SpiffeId;
 
@@ -78,7 +79,7 @@ impl Input {
             (Some(id), ..) => audit::input(id, args.audit.as_deref(), config),
             (None, Some(case), ..) => of_case(case, suites),
             (None, None, Some(_), _) => by_flags(args, snapshot),
-            (None, None, None, Some(file)) => in_file(file, snapshot),
+            (None, None, None, Some(file)) => in_file(file, config, snapshot),
             (None, None, None, None) => Err(String::from(
                 "which request? give FILE, `--decision`, `--case`, or `--host` and `--path`",
             )),
@@ -90,7 +91,9 @@ impl Input {
     }
 
     fn vouched(question: Question, from: &'static str) -> Self {
-        let Question { request, subject, now } = question;
+        let Question { mut request, subject, now } = question;
+        // A question has all the headers that there are.
+        request.headers = request.headers.with_shown(Shown::Every);
         let told = Told { from, vouched: true, ..Told::default() };
         let caller = Caller::Vouched(subject);
         Self { view: request, caller, at: now, gaps: Gaps::NONE, told }
@@ -112,11 +115,13 @@ fn of_case(name: &str, suites: &[Suite]) -> Result<Input, String> {
     }
 }
 
-fn in_file(path: &Path, snapshot: &Snapshot) -> Result<Input, String> {
+fn in_file(path: &Path, config: Option<&Config>, snapshot: &Snapshot) -> Result<Input, String> {
     let bytes = read(path)?;
     if let Some(recorded) = envoy::decode_recorded(&bytes, snapshot.sealed()) {
         let (view, credentials) =
             recorded.map_err(|why| format!("cannot read `{}`: {why}", shown(path)))?;
+        let clients = config.map(|config| &config.listener.client_address);
+        let view = clients.into_iter().fold(view, |view, clients| clients.placed(view));
         let told = Told { from: "check", names_tls_peer: true, ..Told::default() };
         let caller = Caller::Shown(credentials);
         return Ok(Input { view, caller, at: None, gaps: Gaps::NONE, told });
@@ -157,7 +162,8 @@ fn shown(path: &Path) -> String {
 
 fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
     let (request, caller) = (&args.request, &args.caller);
-    let mut headers = Headers::default();
+    // A question has all the headers that there are.
+    let mut headers = Headers::default().with_shown(Shown::Every);
     for header in &request.headers {
         let (name, value) = header
             .split_once(':')
@@ -213,6 +219,7 @@ fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String
         Ok((name.to_owned(), value.to_owned()))
     });
     let address = request.source.map(|ip| SocketAddr::new(ip, 0));
+    let name = request.sni.as_ref();
     Ok(RequestView {
         id: Text::default(),
         method: (&request.method).into(),
@@ -224,10 +231,11 @@ fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String
         headers,
         source: Endpoint { address, principal: None },
         destination: Endpoint {
-            address: None,
+            address: request.connection_to,
             principal: args.caller.destination.as_ref().map(Text::from),
         },
-        sni: None,
+        client: request.client.map_or(Client::Connection, Client::At),
+        sni: name.map_or(ServerName::Unknown, |name| ServerName::Name(name.into())),
         body: Body::default(),
         sent_at: None,
         context_extensions: context.collect::<Result<_, String>>()?,

@@ -10,7 +10,7 @@ mod tree;
 mod watch;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use self::input::Input;
@@ -42,7 +42,7 @@ pub(super) struct Args {
     /// A file or folder of documents; may be given more than once.
     #[arg(long, value_name = "PATH", required_unless_present = "config")]
     documents: Vec<PathBuf>,
-    /// A decision in the audit log, by its id or the beginning of it.
+    /// A decision in the audit log, by its id or the beginning of it, or by the `x-request-id` of its request.
     #[arg(long, value_name = "ID", conflicts_with_all = ["host", "case"])]
     decision: Option<String>,
     /// The audit log: JSON lines; `-` for standard input. Without it, that of `--config`.
@@ -94,6 +94,15 @@ struct RequestArgs {
     /// The address that the connection comes from.
     #[arg(long, value_name = "ADDRESS", requires = "host")]
     source: Option<IpAddr>,
+    /// The address of the client, where a proxy is in front.
+    #[arg(long, value_name = "ADDRESS", requires = "host")]
+    client: Option<IpAddr>,
+    /// The address that the connection goes to, alone or with its port.
+    #[arg(long, value_name = "ADDRESS", requires = "host", value_parser = endpoint)]
+    connection_to: Option<SocketAddr>,
+    /// The server name (SNI) of the client's TLS handshake.
+    #[arg(long, value_name = "NAME", requires = "host")]
+    sni: Option<String>,
     /// What the proxy's configuration attaches to the route, as `name=value`; may be given more than once.
     #[arg(long = "context", value_name = "NAME=VALUE", requires = "host")]
     context: Vec<String>,
@@ -124,6 +133,12 @@ struct CallerArgs {
     /// A file with a token, which is verified; `-` for standard input.
     #[arg(long, value_name = "FILE", requires = "host")]
     token: Option<PathBuf>,
+}
+
+fn endpoint(text: &str) -> Result<SocketAddr, String> {
+    let alone = || text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 0));
+    let whole = text.parse().or_else(|_| alone());
+    whole.map_err(|_| String::from("expected an IP address, alone or with a port"))
 }
 
 fn level(text: &str) -> Result<EvidenceLevel, String> {

@@ -10,12 +10,12 @@ use super::change::{self, Change};
 use super::input::Told;
 use super::rules::{ElsewhereReport, PolicyReport, RulesReport};
 use super::watch::Watch;
-use crate::authn::{Binding, Credential, PeerIdentity, TokenCheck, TokenIdentity};
+use crate::authn::{Binding, Credential, PeerIdentity, Subject, TokenCheck, TokenIdentity};
 use crate::cli::inspect::{HopReport, PeerReport, RejectionReport};
 use crate::cli::moment;
 use crate::pdp::Outcome;
 use crate::policy::{Answer, Decision, Denial, Obligations, Permit, PolicySet};
-use crate::request::RequestView;
+use crate::request::{Client, Endpoint, RequestView, TokenPlace};
 
 /// A decision and everything that led to it.
 #[derive(Debug, Serialize)]
@@ -83,12 +83,31 @@ pub(super) struct QuestionReport {
     pub(super) method: String,
     pub(super) host: String,
     pub(super) path: String,
+    #[serde(skip_serializing_if = "ConnectionReport::is_empty")]
+    pub(super) connection: ConnectionReport,
     pub(super) at: String,
     /// The documents it was judged by.
     pub(super) revision: String,
     /// What is not known of the request; whatever depends on it cannot be told.
     pub(super) not_recorded: Vec<&'static str>,
     pub(super) notes: Vec<String>,
+}
+
+/// How the request came, as far as that is known.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct ConnectionReport {
+    /// The address of the client, which `source` of a rule is about, where it is not the other end of the connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client: Option<String>,
+    /// The other end of the connection to the proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) source: Option<String>,
+    /// Where that connection went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) destination: Option<String>,
+    /// The server name of its TLS handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sni: Option<String>,
 }
 
 /// What was decided then.
@@ -112,6 +131,18 @@ pub(super) struct TokensReport {
     pub(super) tokens: Vec<TokenReport>,
     /// The checks of each token; nothing where somebody vouches for it.
     pub(super) checks: Vec<Vec<CheckReport>>,
+    /// What was passed over, as the documents say; no member where that is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) ignored: Vec<IgnoredReport>,
+}
+
+/// A token that was passed over.
+#[derive(Debug, Serialize)]
+pub(super) struct IgnoredReport {
+    /// Such as `cookie session`.
+    pub(super) place: String,
+    pub(super) reason: &'static str,
+    pub(super) detail: String,
 }
 
 /// A verified token, as an audit record has it.
@@ -166,6 +197,7 @@ impl Report {
                 method: view.method.to_string(),
                 host: view.raw_host.to_string(),
                 path: view.raw_path.to_string(),
+                connection: ConnectionReport::of(view),
                 at: moment::rfc3339(outcome.at),
                 revision: outcome.revision.to_string(),
                 not_recorded: gaps.all().iter().map(|datum| datum.as_str()).collect(),
@@ -174,9 +206,7 @@ impl Report {
             recorded,
             peer: subject.map(|s| peer(s.peer(), told.vouched)).unwrap_or_default(),
             walk: watch.steps.walk.clone(),
-            tokens: subject
-                .map(|s| TokensReport::new(s.tokens(), &watch.steps.passed))
-                .unwrap_or_default(),
+            tokens: subject.map(|s| TokensReport::new(s, &watch.steps.passed)).unwrap_or_default(),
             policies,
             elsewhere,
             answer,
@@ -196,6 +226,39 @@ fn peer(peer: &Credential<PeerIdentity>, vouched: bool) -> PeerReport {
         report.source = None;
     }
     report
+}
+
+// === impl ConnectionReport ===
+
+impl ConnectionReport {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Each part that is known, with its name.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let Self { client, source, destination, sni } = self;
+        let parts = [("client", client), ("from", source), ("to", destination), ("sni", sni)];
+        parts.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+
+    fn of(view: &RequestView) -> Self {
+        let end = |end: &Endpoint| match end.port() {
+            Some(_) => end.address.map(|address| address.to_string()),
+            None => end.ip().map(|ip| ip.to_string()),
+        };
+        let client = match view.client {
+            Client::Connection => None,
+            Client::At(ip) => Some(ip.to_string()),
+            Client::Unknown => Some(String::from("unknown")),
+        };
+        Self {
+            client,
+            source: end(&view.source),
+            destination: end(&view.destination),
+            sni: view.sni.name().map(str::to_owned),
+        }
+    }
 }
 
 // === impl AnswerReport ===
@@ -286,15 +349,30 @@ fn also(obligations: &Obligations) -> Vec<String> {
 // === impl TokensReport ===
 
 impl TokensReport {
-    fn new(tokens: &Credential<Vec<TokenIdentity>>, passed: &[TokenCheck]) -> Self {
+    fn new(subject: &Subject, passed: &[TokenCheck]) -> Self {
+        let tokens = subject.tokens();
         let (verdict, rejection) = match tokens {
             Credential::Absent => ("absent", None),
             Credential::Rejected(rejection) => ("rejected", Some(rejection.into())),
             Credential::Verified(_) => ("verified", None),
         };
         let verified = tokens.verified().into_iter().flatten();
-        let rejected = tokens.rejection().is_some() && !passed.is_empty();
+        // The token of a cookie that is passed over was refused as well.
+        let refused = tokens.rejection().is_some()
+            || subject.ignored().iter().any(|own| matches!(own.place, TokenPlace::Cookie(_)));
+        let rejected = refused && !passed.is_empty();
+        let ignored = subject.ignored().iter().map(|own| IgnoredReport {
+            place: match &own.place {
+                TokenPlace::Authorization => String::from("header authorization"),
+                TokenPlace::Header(name) => format!("header {name}"),
+                TokenPlace::Cookie(name) => format!("cookie {name}"),
+                TokenPlace::Query(name) => format!("query parameter {name}"),
+            },
+            reason: own.rejection.reason().as_str(),
+            detail: own.rejection.detail().to_owned(),
+        });
         Self {
+            ignored: ignored.collect(),
             verdict,
             rejection,
             tokens: verified.map(TokenReport::new).collect(),

@@ -228,6 +228,7 @@ impl From<Elsewhere> for ElsewhereReport {
 impl From<(Mismatch, Vec<String>)> for DifferenceReport {
     fn from((why, about): (Mismatch, Vec<String>)) -> Self {
         let what = match why {
+            Mismatch::Host => "host",
             Mismatch::Port => "port",
             Mismatch::Method => "method",
             Mismatch::Path => "path",

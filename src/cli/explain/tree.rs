@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use super::change::Change;
-use super::report::{AnswerReport, RecordedReport, Report, TokensReport};
+use super::report::{AnswerReport, IgnoredReport, RecordedReport, Report, TokensReport};
 use super::rules::{FactReport, OperandReport, PolicyReport, RuleCheckReport, RuleReport};
 use crate::cli::inspect::{HopReport, RejectionReport, write_hop};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
@@ -23,6 +23,12 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let question = &report.question;
     let request = [&question.method, &question.host, &question.path].map(|text| visible(text));
     writeln!(out, "{QUIET}{}{QUIET:#}", request.join(" "))?;
+    let connection = question.connection.parts();
+    let connection: Vec<_> =
+        connection.map(|(name, text)| format!("{name} {}", visible(text))).collect();
+    if !connection.is_empty() {
+        writeln!(out, "{QUIET}connection: {}{QUIET:#}", connection.join(", "))?;
+    }
     let (at, revision) = (&question.at, &question.revision);
     writeln!(out, "{QUIET}decided at {at} by documents {revision}{QUIET:#}")?;
     for note in &question.notes {
@@ -193,6 +199,10 @@ fn write_tokens(tokens: &TokensReport, out: &mut dyn Write) -> io::Result<()> {
         write!(out, "{}{}", if at == 0 { "" } else { "; " }, parts.join(", "))?;
     }
     writeln!(out)?;
+    for IgnoredReport { place, reason, detail } in &tokens.ignored {
+        let (place, detail) = (visible(place), visible(detail));
+        writeln!(out, "  {QUIET}ignored{QUIET:#} {place}  {QUIET}{reason}: {detail}{QUIET:#}")?;
+    }
     for check in tokens.checks.iter().flatten() {
         let style = match check.result {
             "passed" => GOOD,

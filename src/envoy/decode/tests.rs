@@ -61,7 +61,7 @@ fn the_time_of_the_proxy_is_kept() {
 fn the_target_is_canonical() {
     let (view, _) = decoded(http());
     let target = view.target.unwrap();
-    assert_eq!((target.host.as_str(), target.port), ("orders.example", Some(8443)));
+    assert_eq!((target.host.as_str(), target.form.port), ("orders.example", Some(8443)));
     assert_eq!((target.path.as_str(), target.query.as_deref()), ("/v1/orders/17", Some("full=1")));
 }
 
@@ -86,11 +86,42 @@ fn both_header_encodings_give_the_same_view() {
     };
     let (from_map, sealed_in_map) = decoded(map);
     let (from_raw, sealed_in_raw) = decoded(raw);
-    assert_eq!(from_map.headers, from_raw.headers);
+    assert!(from_map.headers.iter().eq(from_raw.headers.iter()));
     assert_eq!(from_map.headers.len(), 1);
+    // Whether the lines were joined is known in either.
+    assert_eq!(
+        (from_map.headers.only("accept"), from_raw.headers.only("accept")),
+        (Some("*/*"), Some("*/*"))
+    );
     for credentials in [sealed_in_map, sealed_in_raw] {
         let lines: Vec<_> = credentials.all("authorization").map(HeaderValue::as_bytes).collect();
         assert_eq!(lines, [b"Bearer x"]);
+    }
+}
+
+/// P130: of the two forms only the map may hold several lines in one, and bytes that were replaced.
+#[test]
+fn the_form_of_the_headers_is_known() {
+    let map = [("date", "a, b"), ("x-a", "1!")].map(|(k, v)| (k.into(), v.into())).into();
+    let (view, _) = decoded(HttpRequest { headers: map, ..http() });
+    assert_eq!((view.headers.only("date"), view.headers.only("x-a")), (None, None));
+    let headers = vec![raw_line("date", b"a, b"), raw_line("x-a", b"1!")];
+    let (view, _) = decoded(HttpRequest { header_map: Some(HeaderMap { headers }), ..http() });
+    assert_eq!((view.headers.only("date"), view.headers.only("x-a")), (Some("a, b"), Some("1!")));
+}
+
+/// P131: a proxy that shows some headers only does not show the pseudo-headers.
+#[test]
+fn a_list_of_shown_headers_is_noticed() {
+    let pseudo = [":authority", ":method", ":path", ":scheme"];
+    for (names, shown) in
+        [(&pseudo[..], Shown::Every), (&pseudo[1..], Shown::Some), (&[], Shown::Some)]
+    {
+        let headers = names.iter().map(|name| raw_line(name, b"/")).chain([raw_line("a", b"b")]);
+        let header_map = Some(HeaderMap { headers: headers.collect() });
+        assert_eq!(decoded(HttpRequest { header_map, ..http() }).0.headers.shown(), shown);
+        let headers = names.iter().map(|name| ((*name).into(), "/".into())).collect();
+        assert_eq!(decoded(HttpRequest { headers, ..http() }).0.headers.shown(), shown);
     }
 }
 
@@ -202,7 +233,7 @@ fn peers_extensions_metadata_and_server_name_arrive() {
     assert_eq!(view.destination.principal.as_deref(), Some("spiffe://a/me"));
     assert_eq!(view.context_extensions.get("route").map(String::as_str), Some("orders"));
     assert_eq!(view.metadata.get("f"), Some(&serde_json::json!({"n": 1.5})));
-    assert_eq!(view.sni.as_deref(), Some("orders.example"));
+    assert_eq!(view.sni.name(), Some("orders.example"));
 }
 
 /// Invariant 3, P71: a token in the query is in no part of what policies, logs and audit see, asked for or not.

@@ -1,12 +1,14 @@
 //! From an accepted connection to one that may ask: over TLS its client has to be on the list.
 
 use std::convert::Infallible;
+use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
@@ -30,6 +32,8 @@ pub(super) enum Accepted {
 #[derive(Debug)]
 pub(super) struct Stream {
     wire: Wire,
+    /// Once it resolves, nothing more is read.
+    cut: Option<oneshot::Receiver<()>>,
     /// Says by its end that the connection has ended.
     _open: oneshot::Sender<Infallible>,
 }
@@ -85,11 +89,39 @@ impl Accepted {
             (Self::Unix(stream), _) => Wire::Unix(stream),
         };
         let (open, ended) = oneshot::channel();
-        Ok((Stream { wire, _open: open }, ended))
+        Ok((Stream { wire, cut: None, _open: open }, ended))
     }
 }
 
 // === impl Stream ===
+
+impl Stream {
+    /// The certificates that the client showed; none without TLS.
+    pub(super) fn client_certificates(&self) -> Option<Vec<CertificateDer<'static>>> {
+        let Wire::Tls(stream) = &self.wire else { return None };
+        let certificates = stream.get_ref().1.peer_certificates()?;
+        Some(certificates.iter().map(|der| der.clone().into_owned()).collect())
+    }
+
+    /// The same, read until something is sent to `cut`.
+    pub(super) fn until(self, cut: oneshot::Receiver<()>) -> Self {
+        Self { cut: Some(cut), ..self }
+    }
+
+    fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(cut) = &mut self.cut else { return false };
+        match Pin::new(cut).poll(cx) {
+            Poll::Pending => false,
+            Poll::Ready(sent) => {
+                // Without a sender nothing will ever be sent.
+                if sent.is_err() {
+                    self.cut = None;
+                }
+                sent.is_ok()
+            }
+        }
+    }
+}
 
 impl Connected for Stream {
     // Who it is was decided when it was greeted.
@@ -110,10 +142,13 @@ macro_rules! each {
 
 impl AsyncRead for Stream {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.as_mut().get_mut().is_cut(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         each!(self, stream => Pin::new(stream).poll_read(cx, buffer))
     }
 }

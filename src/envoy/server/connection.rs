@@ -4,7 +4,7 @@
 //! connection that has reached its age is ended with GOAWAY: what was begun is finished, and Envoy opens a new one,
 //! perhaps to another replica.
 
-use std::future::ready;
+use std::future::{pending, ready};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,24 +12,29 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 use futures_util::stream::{self, StreamExt as _};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tonic::transport::Server;
 
 use super::accept::{Ended, Stream};
+use super::client::Client;
+use super::frames::Watched;
 use super::gather::Gathering;
 use super::{ConnectionOptions, ListenerStatus};
 use crate::envoy::grpc::Router;
-use crate::limits::{MAX_GRPC_HEADER_BYTES, MAX_STREAMS_PER_CONNECTION};
+use crate::limits::{MAX_GRPC_HEADER_BYTES, MAX_RESETS_WAITING, MAX_STREAMS_PER_CONNECTION};
 
-/// Serves `stream` until it has `ended`, is too old, or `drain` says that all have to.
+/// Serves `stream` until it has `ended`, is too old, its `client` is revoked, or `drain` says that all have to.
 pub(super) async fn serve(
     (stream, ended): (Stream, Ended),
+    client: String,
+    known: Option<Client>,
     router: Router,
     options: ConnectionOptions,
     status: Arc<ListenerStatus>,
     mut drain: watch::Receiver<bool>,
 ) {
     let age = spread(options.max_age.get(), random());
+    let watching = Arc::clone(&status);
     let farewell = async {
         // Later than the server takes the stream, so that nobody who was let in is sent away unheard.
         tokio::task::yield_now().await;
@@ -42,11 +47,28 @@ pub(super) async fn serve(
             _ = drain.wait_for(|drain| *drain) => {}
         }
     };
-    let incoming =
-        stream::once(ready(Ok::<_, io::Error>(Gathering::new(stream)))).chain(stream::pending());
+    let (cut, cutting) = oneshot::channel();
+    let stream = Gathering::new(Watched::new(stream.until(cutting), client, watching));
+    let revoked = async {
+        match &known {
+            Some(client) => client.revoked().await,
+            None => pending().await,
+        }
+    };
+    let incoming = stream::once(ready(Ok::<_, io::Error>(stream))).chain(stream::pending());
     let serving = server(options, age).serve_with_incoming_shutdown(router, incoming, farewell);
-    if let Err(error) = serving.await {
-        tracing::debug!(%error, "connection broken");
+    tokio::select! {
+        served = serving => {
+            if let Err(error) = served {
+                tracing::debug!(%error, "connection broken");
+            }
+        }
+        rejection = revoked => {
+            status.revoked.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(detail = rejection.detail(), "connection cut: its client is revoked");
+            // The connection is served by a task of the library: it ends when it reads.
+            let _ = cut.send(());
+        }
     }
 }
 
@@ -55,6 +77,11 @@ fn server(options: ConnectionOptions, age: Duration) -> Server {
     Server::builder()
         .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
         .http2_max_header_list_size(MAX_GRPC_HEADER_BYTES)
+        // A caller that goes away ends its call. By default 20 of those that were not begun yet end the connection, with every
+        // other caller's call on it.
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESETS_WAITING))
+        // The same of calls that the library itself refuses.
+        .http2_max_local_error_reset_streams(Some(MAX_RESETS_WAITING))
         .http2_keepalive_interval(Some(options.keep_alive.interval.get()))
         .http2_keepalive_timeout(Some(options.keep_alive.timeout.get()))
         // Given a grace, tonic cuts at its end and says nothing before: the farewell at this age is ours.

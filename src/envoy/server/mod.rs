@@ -1,7 +1,9 @@
 //! The server around the service: takes connections within their limits, and ends by finishing what it began.
 
 mod accept;
+mod client;
 mod connection;
+mod frames;
 mod gather;
 mod options;
 mod status;
@@ -18,10 +20,12 @@ use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use self::accept::Accepted;
+use self::accept::{Accepted, Stream};
+use self::client::Client;
 use super::grpc::{Health, Router};
 use super::tls::Tls;
 use super::{CheckService, Listener};
+use crate::pdp::Pdp;
 
 /// How serving is asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,7 @@ pub struct Server {
 #[derive(Clone, Debug)]
 struct Shared {
     tls: Option<Arc<Tls>>,
+    pdp: Arc<Pdp>,
     router: Router,
     options: ConnectionOptions,
     status: Arc<ListenerStatus>,
@@ -69,8 +74,9 @@ impl Server {
         let status = service.status();
         let health = Health::serving().await;
         let shared = Shared {
-            router: Router::new(service, health.service()),
             tls: tls.clone(),
+            pdp: Arc::clone(service.pdp()),
+            router: Router::new(service, health.service()),
             options: options.connections,
             status: Arc::clone(&status),
             drain: draining,
@@ -129,18 +135,32 @@ fn take(accepted: Accepted, shared: &Shared, connections: &mut JoinSet<()>) {
         return;
     };
     status.accepted.fetch_add(1, Ordering::Relaxed);
-    let Shared { tls, router, options, status, drain } = shared.clone();
+    let Shared { tls, pdp, router, options, status, drain } = shared.clone();
     connections.spawn(async move {
         let _counted = counted;
         let client = accepted.client();
-        match accepted.greet(tls.as_ref()).await {
-            Ok(greeted) => connection::serve(greeted, router, options, status, drain).await,
+        let greeted = match accepted.greet(tls.as_ref()).await {
+            Ok(greeted) => greeted,
             Err(error) => {
                 status.refused.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(client, %error, "connection refused");
+                return;
             }
+        };
+        let known = known_client(pdp, tls.as_ref(), &greeted.0);
+        if let Some(Err(rejection)) = known.as_ref().map(Client::check) {
+            status.refused.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(client, error = rejection.detail(), "connection refused: revoked");
+            return;
         }
+        connection::serve(greeted, client, known, router, options, status, drain).await;
     });
+}
+
+/// The client at the other end, where a certificate says who it is.
+fn known_client(pdp: Arc<Pdp>, tls: Option<&Arc<Tls>>, stream: &Stream) -> Option<Client> {
+    let authorities = tls?.authorities();
+    Some(Client { pdp, presented: stream.client_certificates()?, authorities })
 }
 
 /// Waits until every connection has ended, for as long as that may take.

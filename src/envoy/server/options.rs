@@ -7,8 +7,9 @@ use serde::Deserialize;
 
 use crate::document::HumanDuration;
 use crate::envoy::tls::TlsOptions;
-use crate::envoy::{ListenAddress, SocketOptions};
+use crate::envoy::{ClientAddress, ListenAddress, SocketOptions};
 use crate::evidence::PeerSources;
+use crate::request::Shown;
 
 /// How Envoy reaches us, and which of its words are believed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -22,6 +23,10 @@ pub struct ListenerOptions {
     pub tls: Option<TlsOptions>,
     /// Which places of peer evidence are believed here.
     pub peer_sources: PeerSources,
+    /// Which of a request's headers Envoy sends with a check.
+    pub shown_headers: ShownHeaders,
+    /// How the address of the client is found, which `source` compares and the audit record has beside the connection's own.
+    pub client_address: ClientAddress,
     /// Listen without TLS on an address that other machines can reach. Whoever can reach it can claim to be Envoy.
     pub insecure_allow_plaintext: bool,
     /// How many connections there may be, and for how long.
@@ -30,6 +35,17 @@ pub struct ListenerOptions {
     pub concurrent_checks: usize,
     /// How serving ends.
     pub drain: DrainOptions,
+}
+
+/// Which of a request's headers Envoy sends with a check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ShownHeaders {
+    /// There may be others: each allow lists every header that must not go upstream, in every mixture of `-` and `_`.
+    #[default]
+    Some,
+    /// All of them (neither `allowed_headers` nor `disallowed_headers` is set): an allow lists those that were sent.
+    Every,
 }
 
 /// Bounds on connections.
@@ -75,6 +91,8 @@ impl Default for ListenerOptions {
             socket: SocketOptions::default(),
             tls: None,
             peer_sources: PeerSources::default(),
+            shown_headers: ShownHeaders::default(),
+            client_address: ClientAddress::default(),
             insecure_allow_plaintext: false,
             connections: ConnectionOptions::default(),
             // As many as one Envoy cluster sends at a time by default. A check takes microseconds unless it waits for an
@@ -100,6 +118,7 @@ impl ListenerOptions {
                 self.address
             ));
         }
+        self.client_address.check()?;
         self.check_bounds()
     }
 
@@ -134,6 +153,17 @@ impl ListenerOptions {
             }
         }
         Ok(())
+    }
+}
+
+// === impl ShownHeaders ===
+
+impl From<ShownHeaders> for Shown {
+    fn from(shown: ShownHeaders) -> Self {
+        match shown {
+            ShownHeaders::Some => Self::Some,
+            ShownHeaders::Every => Self::Every,
+        }
     }
 }
 

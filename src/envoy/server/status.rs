@@ -14,6 +14,12 @@ pub struct ListenerStatus {
     pub refused: AtomicU64,
     /// Connections that were asked to end because of their age.
     pub aged: AtomicU64,
+    /// Calls that HTTP/2 refused so far, without a decision: Envoy sees an error and not a denial.
+    pub reset: AtomicU64,
+    /// Connections that HTTP/2 ended so far because of an error.
+    pub broken: AtomicU64,
+    /// Connections that were cut because the client's certificate was revoked.
+    pub revoked: AtomicU64,
     /// Checks that are being decided.
     pub checks: AtomicU64,
     /// Whether serving is about to end.

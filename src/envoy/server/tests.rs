@@ -1,5 +1,7 @@
 //! A whole server on loopback: limits on connections and calls, ages, and an end in order.
 
+mod revoked;
+
 use std::io::ErrorKind;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -46,7 +48,8 @@ async fn start_with(options: ListenerOptions, observers: Vec<Arc<dyn Observer>>)
     let documents = format!("{OPEN}{}", issuer("one", "authorization: {}"));
     let clock = Arc::new(FixedClock::at(NOW));
     let service = service_by(&documents, Arc::new(Stalled), clock, observers)
-        .at_most(options.concurrent_checks);
+        .at_most(options.concurrent_checks)
+        .shown(options.shown_headers.into());
     let address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
     let listener = Listener::bind(&address, SocketOptions::default()).await.unwrap();
     let (address, status) = (listener.address().unwrap(), service.status());
@@ -357,4 +360,124 @@ async fn serving_ends_although_a_call_does_not() {
     server.stop.send(Stop::Prompt).unwrap();
     assert_eq!(word(watching.message().await.unwrap()), ServingStatus::NotServing);
     server.serving.await.unwrap();
+}
+
+/// A frame on `stream`.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let [_, a, b, c] = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[a, b, c, kind, flags][..], &stream.to_be_bytes(), payload].concat()
+}
+
+/// The headers of a check with this `:authority`: a literal each, none of them remembered.
+fn fields(authority: &str) -> Vec<u8> {
+    let path = "/envoy.service.auth.v3.Authorization/Check";
+    let mut fields = vec![0x83, 0x86];
+    for (name, value) in [(1, authority), (4, path)] {
+        fields.extend([0x40 | name, u8::try_from(value.len()).unwrap()]);
+        fields.extend(value.as_bytes());
+    }
+    fields
+}
+
+/// The kinds, flags and payloads of the frames that come after `sent`, up to the first of `last`.
+async fn frames_after(server: &Running, sent: Vec<u8>, last: u8) -> Vec<(u8, u8, Vec<u8>)> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let stream = server.connect().await.unwrap();
+    let (mut read, mut write) = stream.into_split();
+    tokio::spawn(async move {
+        let start =
+            [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, b""), &sent].concat();
+        // The server may end the connection while this is being written.
+        let _ = write.write_all(&start).await;
+        std::future::pending::<()>().await;
+    });
+    let mut frames = Vec::new();
+    loop {
+        let mut header = [0; 9];
+        if read.read_exact(&mut header).await.is_err() {
+            return frames;
+        }
+        let length = u32::from_be_bytes([0, header[0], header[1], header[2]]);
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        read.read_exact(&mut payload).await.unwrap();
+        frames.push((header[3], header[4], payload));
+        if header[3] == last {
+            return frames;
+        }
+    }
+}
+
+/// P161: Envoy's own names of clusters are no authorities of URIs, and their calls are answered all the same.
+#[tokio::test]
+async fn a_call_is_answered_whatever_its_authority() {
+    let server = start(ListenerOptions::default()).await;
+    let message = check("/healthz", "").encode_to_vec();
+    let body = framed(message.len(), message);
+    for authority in [
+        "auth|countersign",
+        "outbound|9001||countersign.auth.svc.cluster.local",
+        "securitypolicy/shop/countersign/extauth/0",
+        "a@",
+        "[",
+        "a:b:c",
+        "%",
+        "{}",
+        "countersign",
+    ] {
+        let call = [frame(1, 4, 1, &fields(authority)), frame(0, 1, 1, &body)].concat();
+        let frames = frames_after(&server, call, 0).await;
+        let (_, _, answer) = frames.last().unwrap();
+        assert!(answer.len() > 5, "{authority}: {frames:?}");
+        let answer = CheckResponse::decode(&answer[5..]).unwrap();
+        assert_eq!(summary(answer), allowed(), "{authority}");
+    }
+    // Nothing can be written where there is no room: this one is refused, and counted.
+    let call = [frame(1, 4, 1, &fields("")), frame(0, 1, 1, &body)].concat();
+    let frames = frames_after(&server, call, 3).await;
+    assert_eq!(frames.last().map(|frame| frame.0), Some(3), "{frames:?}");
+    assert_eq!((level(&server.status.reset), level(&server.status.broken)), (1, 0));
+}
+
+/// P162: callers that go away end their own calls, and not the connection that all others come on.
+#[tokio::test]
+async fn calls_that_are_given_up_do_not_end_their_connection() {
+    let server = start(ListenerOptions::default()).await;
+    let calls: Vec<u8> = (0..2000)
+        .map(|call| 2 * call + 1)
+        .flat_map(|id| [frame(1, 4, id, &fields("a")), frame(3, 0, id, &[0, 0, 0, 8])].concat())
+        .collect();
+    let ping = frame(6, 0, 0, b"12345678");
+    let frames = frames_after(&server, [calls, ping].concat(), 6).await;
+    assert!(!frames.iter().any(|(kind, ..)| *kind == 7), "{frames:?}");
+    assert_eq!(frames.last().map(|(kind, ..)| *kind), Some(6), "the connection still answers");
+    assert_eq!(level(&server.status.broken), 0);
+}
+
+/// P160: with tracing, Envoy copies the caller's headers into the call. As many as Envoy can be set to take are no reason to
+/// refuse it.
+#[tokio::test]
+async fn a_call_is_answered_however_much_metadata_it_has() {
+    let server = start(ListenerOptions::default()).await;
+    let message = check("/healthz", "").encode_to_vec();
+    for (entries, bytes) in [(1, 17 << 10), (1, 60 << 10), (8, 1 << 20), (1000, 64)] {
+        let io = TokioIo::new(server.connect().await.unwrap());
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let mut request = http::Request::post("http://x/envoy.service.auth.v3.Authorization/Check")
+            .header("grpc-timeout", "nonsense")
+            .header("content-type", "application/grpc+proto")
+            .header("grpc-encoding", "gzip");
+        for entry in 0..entries {
+            request = request.header(format!("x-{entry}"), "a".repeat(bytes));
+        }
+        let body = Full::new(Bytes::from(framed(message.len(), message.clone())));
+        let response = sender.send_request(request.body(body).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 200, "{entries} of {bytes}");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let answer = CheckResponse::decode(body.slice(5..)).unwrap();
+        assert_eq!(summary(answer), allowed(), "{entries} of {bytes}");
+        connection.abort();
+    }
+    assert_eq!((level(&server.status.reset), level(&server.status.broken)), (0, 0));
 }

@@ -190,7 +190,36 @@ async fn only_what_we_set_reaches_the_upstream() {
     let set: Vec<_> =
         ok.headers.iter().filter_map(|h| h.header.as_ref()).map(|h| h.key.as_str()).collect();
     assert_eq!(set, ["x-rule"]);
-    assert_eq!(ok.headers_to_remove, ["x-envoy-auth-failure-mode-allowed"]);
+    let removed: Vec<&str> = ok.headers_to_remove.iter().map(String::as_str).collect();
+    for name in ["x-envoy-auth-failure-mode-allowed", "x_rule", "x-original-url", "x_host"] {
+        assert!(removed.contains(&name), "{name}");
+    }
+    assert!(!removed.contains(&"x-rule"), "it would be removed after it was set");
+}
+
+/// P136: what Envoy is told to remove counts against its limit, so that nothing is removed that was not sent, where it is
+/// stated and seen that every header is shown.
+#[tokio::test]
+async fn nothing_is_removed_that_was_not_sent() {
+    let pseudo = [":authority", ":method", ":path", ":scheme"];
+    for (stated, more, removed) in [
+        (Shown::Every, &[][..], Some(&[][..])),
+        (Shown::Every, &["x_rule", "x-host"], Some(&["x-host", "x_rule"])),
+        (Shown::Some, &[], None),
+    ] {
+        let service = service(Arc::new(FixedClock::at(NOW)), Vec::new()).shown(stated);
+        let mut request = check("/healthz", "");
+        let attributes = request.attributes.as_mut().unwrap();
+        let http = attributes.request.as_mut().unwrap().http.as_mut().unwrap();
+        let names = pseudo.iter().chain(more);
+        http.headers.extend(names.map(|name| ((*name).to_owned(), "/".to_owned())));
+        let response = answer(&service, request).await;
+        let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!() };
+        match removed {
+            Some(removed) => assert_eq!(ok.headers_to_remove, removed),
+            None => assert!(ok.headers_to_remove.len() > 50),
+        }
+    }
 }
 
 /// Invariant 2, P27: a panic is a denial with 503; the next request is served.

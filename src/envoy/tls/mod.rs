@@ -51,6 +51,8 @@ struct Current {
     config: Arc<ServerConfig>,
     files: Fingerprint,
     not_after: UnixTime,
+    /// The authorities that clients must lead to.
+    authorities: Arc<[CertificateDer<'static>]>,
 }
 
 /// How our own certificate is doing.
@@ -113,6 +115,11 @@ impl Tls {
         Arc::clone(&self.current.load().config)
     }
 
+    /// The authorities that clients must lead to now.
+    pub(in crate::envoy) fn authorities(&self) -> Arc<[CertificateDer<'static>]> {
+        Arc::clone(&self.current.load().authorities)
+    }
+
     const fn clients(&self) -> &AllowedClients {
         &self.options.clients
     }
@@ -131,15 +138,13 @@ impl Current {
         let not_after = not_after(&chain).ok_or_else(|| {
             format!("`{}` holds no X.509 certificate", options.certificate.display())
         })?;
-        let config = server_config(
-            chain,
-            private_key(&options.key, &key)?,
-            roots(&options.client_authorities, &authorities)?,
-        )?;
+        let roots = roots(&options.client_authorities, &authorities)?;
+        let config = server_config(chain, private_key(&options.key, &key)?, roots)?;
         Ok(Self {
             config: Arc::new(config),
             files: Fingerprint::of(prints.as_flattened()),
             not_after,
+            authorities: certificates(&options.client_authorities, &authorities)?.into(),
         })
     }
 }
@@ -205,4 +210,4 @@ fn roots(path: &Path, pem: &[u8]) -> Result<RootCertStore, String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::envoy) mod tests;

@@ -13,16 +13,16 @@ use tokio_rustls::TlsConnector;
 
 use super::*;
 
-struct Ca(CertifiedIssuer<'static, KeyPair>);
+pub(in crate::envoy) struct Ca(pub(in crate::envoy) CertifiedIssuer<'static, KeyPair>);
 
 impl Ca {
-    fn new() -> Self {
+    pub(in crate::envoy) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn issue(&self, sans: Vec<SanType>) -> (String, String) {
+    pub(in crate::envoy) fn issue(&self, sans: Vec<SanType>) -> (String, String) {
         let mut params = CertificateParams::default();
         params.subject_alt_names = sans;
         params.extended_key_usages =
@@ -31,16 +31,16 @@ impl Ca {
         (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
     }
 
-    fn client(&self, uri: &str) -> (String, String) {
+    pub(in crate::envoy) fn client(&self, uri: &str) -> (String, String) {
         self.issue(vec![SanType::URI(uri.try_into().unwrap())])
     }
 
-    fn server(&self) -> (String, String) {
+    pub(in crate::envoy) fn server(&self) -> (String, String) {
         self.issue(vec![SanType::DnsName("countersign.test".try_into().unwrap())])
     }
 }
 
-fn options(folder: &TempDir) -> TlsOptions {
+pub(in crate::envoy) fn options(folder: &TempDir) -> TlsOptions {
     TlsOptions {
         certificate: "cert.pem".into(),
         key: "key.pem".into(),
@@ -53,7 +53,7 @@ fn options(folder: &TempDir) -> TlsOptions {
     .relative_to(folder.path())
 }
 
-fn write(folder: &TempDir, server: &(String, String), clients: &Ca) {
+pub(in crate::envoy) fn write(folder: &TempDir, server: &(String, String), clients: &Ca) {
     for (name, text) in
         [("cert.pem", &server.0), ("key.pem", &server.1), ("clients.pem", &clients.0.pem())]
     {
@@ -61,17 +61,22 @@ fn write(folder: &TempDir, server: &(String, String), clients: &Ca) {
     }
 }
 
-/// Whether a client with this certificate is handed to the server.
-async fn admitted(tls: &Arc<Tls>, server_ca: &Ca, client: &(String, String)) -> bool {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let config = ClientConfig::builder()
+/// What a client with this certificate says of itself and believes of servers.
+pub(in crate::envoy) fn client_config(server_ca: &Ca, client: &(String, String)) -> ClientConfig {
+    ClientConfig::builder()
         .with_root_certificates(roots(Path::new("ca"), server_ca.0.pem().as_bytes()).unwrap())
         .with_client_auth_cert(
             certificates(Path::new("c"), client.0.as_bytes()).unwrap(),
             private_key(Path::new("k"), client.1.as_bytes()).unwrap(),
         )
-        .unwrap();
+        .unwrap()
+}
+
+/// Whether a client with this certificate is handed to the server.
+async fn admitted(tls: &Arc<Tls>, server_ca: &Ca, client: &(String, String)) -> bool {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let config = client_config(server_ca, client);
     let connecting = async {
         let stream = TcpStream::connect(address).await.unwrap();
         let name = ServerName::try_from("countersign.test").unwrap();

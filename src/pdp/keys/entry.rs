@@ -141,6 +141,11 @@ impl Shared {
         lock(&self.state).is_moving(now)
     }
 
+    /// Whether the issuer did not answer when it was last asked.
+    pub(super) fn is_failing(&self) -> bool {
+        lock(&self.state).failures() > 0
+    }
+
     /// How it is doing.
     pub(super) fn status(&self, now: UnixTime) -> KeyStatus {
         let state = lock(&self.state);

@@ -9,10 +9,10 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::authn::NoMemory;
+use crate::authn::{Credential, NoMemory, Presenter, verify_tokens_traced};
 use crate::clock::FixedClock;
 use crate::document::{self, Attachments, SourceFile};
-use crate::evidence::{PeerSources, collect};
+use crate::evidence::{PeerSources, Presented, collect};
 use crate::limits::KEY_FETCH_COOLDOWN;
 use crate::pdp::fetch::{FetchError, Fetched};
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
@@ -257,4 +257,35 @@ async fn material_holds_the_keys_of_the_named_issuer_only() {
     house.cache.settled().await;
     let material = house.cache.gather(&token("b", "k"), &house.trust, &NoMemory, LONG).await;
     assert!(material.keys("a").is_none() && material.keys("b").is_none());
+}
+
+/// P144: a key that is unknown while the issuer does not answer is no fault of the token, and a key that the issuer does not have
+/// is.
+#[tokio::test]
+async fn a_key_is_unknown_for_certain_only_where_the_issuer_answers() {
+    for (second, expected) in [(None, 503), (Some(&["k"][..]), 401)] {
+        let house = House::new(&[Some(&["k"]), second]);
+        let judged = async |kid: &str| {
+            let presented = token("a", kid);
+            let material = house.cache.gather(&presented, &house.trust, &NoMemory, LONG).await;
+            let (peer, proof) = (&Credential::Absent, &Presented::Absent);
+            let by = Presenter { peer, proof, request: None };
+            let now = house.clock.now();
+            let verified = verify_tokens_traced(
+                &presented,
+                by,
+                &house.trust,
+                &material,
+                &NoMemory,
+                now,
+                &mut |_| {},
+            );
+            let why = verified.unwrap_err();
+            (why.reason().as_str(), why.client_answer().status())
+        };
+        assert_eq!(judged("k").await, ("signature_invalid", 401));
+        house.clock.advance(KEY_FETCH_COOLDOWN);
+        assert_eq!(judged("new").await, ("key_unknown", expected));
+        assert_eq!(judged("k").await, ("signature_invalid", 401), "a known key is known");
+    }
 }

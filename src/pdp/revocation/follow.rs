@@ -43,7 +43,7 @@ pub(super) fn start(shared: &Arc<Shared>, name: &str, mut followed: Followed) ->
 enum Judged {
     /// As it was, and perhaps written again at this time.
     Unchanged(Option<UnixTime>),
-    Good(Text, AcceptedList),
+    Good(Text, Box<AcceptedList>),
     Bad(ListError),
 }
 
@@ -158,7 +158,7 @@ fn judge(source: &ListSource, name: &str, found: Found, before: &Before) -> Judg
         return Judged::Unchanged(text.written_at);
     }
     match source.accept(name, &text.list, text.signature.as_deref(), mark) {
-        Ok(list) => Judged::Good(text, list),
+        Ok(list) => Judged::Good(text, Box::new(list)),
         Err(error) => Judged::Bad(error),
     }
 }
@@ -206,9 +206,13 @@ fn settle(
             let new = followed.mark.is_none_or(|mark| mark.content != list.mark.content);
             if new || failed {
                 tracing::info!(list = name, %place, entries, sequence, "revocation list in force");
+                let unknown = shared.known.load().unknown_in(&list);
+                if !unknown.is_empty() {
+                    tracing::warn!(list = name, %place, ?unknown, "revocation list names issuers that no document knows: entries of theirs revoke nothing");
+                }
             }
             reader.accepted(text.etag().cloned());
-            followed.accept(list, text.written_at, now);
+            followed.accept(*list, text.written_at, now);
             return true;
         }
         Ok(Judged::Unchanged(written_at)) => {

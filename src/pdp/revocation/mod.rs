@@ -22,6 +22,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::clock::{Clock, UnixTime};
@@ -29,7 +30,7 @@ use crate::document::HumanDuration;
 use crate::pdp::fetch::Fetcher;
 use crate::secret::hex;
 use crate::store::{Key, Position, Store};
-use crate::trust::{RevocationEntry, Revocations, TrustStore};
+use crate::trust::{KnownIssuers, RevocationEntry, Revocations, TrustStore};
 
 use self::kept::{Kept, KeptRunning};
 use self::list::Followed;
@@ -47,6 +48,10 @@ struct Shared {
     fetcher: Arc<dyn Fetcher>,
     state: Mutex<State>,
     current: ArcSwap<Revocations>,
+    /// Says that `current` is another one.
+    changed: watch::Sender<()>,
+    /// What the documents know of issuers.
+    known: ArcSwap<KnownIssuers>,
     /// Where what is known outlives a restart.
     kept: Option<Kept>,
 }
@@ -153,7 +158,9 @@ impl RevocationRegister {
             state.begin_with(kept.running(), clock.now());
         }
         let (state, current) = (Mutex::new(state), ArcSwap::default());
-        let shared = Arc::new(Shared { clock, fetcher, state, current, kept });
+        let changed = watch::Sender::default();
+        let known = ArcSwap::default();
+        let shared = Arc::new(Shared { clock, fetcher, state, current, changed, known, kept });
         let tick = tokio::spawn(tick(Arc::downgrade(&shared))).abort_handle();
         let register = Self { shared, tick };
         register.follow_from(trust, true);
@@ -166,6 +173,7 @@ impl RevocationRegister {
     }
 
     fn follow_from(&self, trust: &TrustStore, start: bool) {
+        self.shared.known.store(Arc::new(KnownIssuers::of(trust)));
         let mut state = self.shared.lock();
         state.of_documents = Some(Arc::clone(trust.revocations()));
         state.written = trust
@@ -200,6 +208,12 @@ impl RevocationRegister {
     #[must_use]
     pub fn current(&self) -> Arc<Revocations> {
         self.shared.current.load_full()
+    }
+
+    /// Says whenever something else is revoked than before.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<()> {
+        self.shared.changed.subscribe()
     }
 
     /// Every entry whose text is known: those of documents, and those that were made while servers run. Of lists in the line
@@ -271,6 +285,7 @@ impl Shared {
         tables.push(state.running.table());
         let revocations = Revocations::new(tables).stale_by(state.stale(&*self.clock));
         self.current.store(Arc::new(revocations));
+        self.changed.send_replace(());
     }
 }
 

@@ -5,13 +5,14 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Revision, Snapshot};
+use super::{MadeFrom, Revision, Snapshot};
 use crate::document::{
     self, Attachments, Diagnostic, Document, Kind, RemoteContents, SourceFile, Span, Unread,
 };
 use crate::limits::{MAX_ATTACHED_FILE_BYTES, MAX_DOCUMENT_FILE_BYTES, MAX_DOCUMENT_FILES};
 use crate::policy::Suite;
 use crate::secret::Fingerprint;
+use crate::trust::KnownLists;
 
 /// What reading the documents gave.
 #[derive(Debug)]
@@ -24,6 +25,15 @@ pub struct Load {
     pub files: usize,
     /// The policy suites among the documents, for `countersign test`.
     pub suites: Vec<Suite>,
+    /// The exact files.
+    pub set: FileSet,
+}
+
+/// The exact bytes of files on this machine.
+#[derive(Clone, Debug)]
+pub struct FileSet {
+    name: Revision,
+    attached: Vec<PathBuf>,
 }
 
 /// The documents of a set of files.
@@ -51,17 +61,29 @@ impl Load {
     /// The same with `remote` for what documents need from servers.
     #[must_use]
     pub fn with_remote(paths: &[PathBuf], remote: RemoteContents) -> Self {
-        Self::read(paths, remote, None)
+        Self::read(paths, remote, &KnownLists::default(), None)
+    }
+
+    /// The same after a restart, where the revocation lists in `known` were in force before: no older list takes the place of
+    /// one of them.
+    #[must_use]
+    pub fn after_restart(paths: &[PathBuf], known: &KnownLists) -> Self {
+        Self::read(paths, RemoteContents::new(), known, None)
     }
 
     /// The same again, after `before`: policies that are the same as there are taken from there. The outcome is that of
-    /// [`Self::with_remote`], but for the time it takes.
+    /// [`Self::with_remote`], but for the time it takes, and for revocation lists, of which none goes back in time.
     #[must_use]
     pub fn again(before: &Snapshot, paths: &[PathBuf], remote: RemoteContents) -> Self {
-        Self::read(paths, remote, Some(before))
+        Self::read(paths, remote, before.trust().known_lists(), Some(before))
     }
 
-    fn read(paths: &[PathBuf], remote: RemoteContents, before: Option<&Snapshot>) -> Self {
+    fn read(
+        paths: &[PathBuf],
+        remote: RemoteContents,
+        known: &KnownLists,
+        before: Option<&Snapshot>,
+    ) -> Self {
         let mut problems = Vec::new();
         let sources: Vec<_> = find(paths, &mut problems)
             .iter()
@@ -73,14 +95,40 @@ impl Load {
         let others = &documents.others;
         let (attachments, attached) = read_attachments(&Attachments::paths_in(others), remote);
         let revision = revision(&sources, &attachments, &attached);
-        let files = sources.iter().map(|source| source.path().to_owned()).chain(attached).collect();
-        let made_from = (revision, files);
+        let set = FileSet { name: files_revision(&sources, &attachments, &attached), attached };
+        let made_from = MadeFrom { revision, set: &set, sources: &sources };
         let snapshot =
-            Snapshot::compile(&documents, &attachments, made_from, before, &mut problems);
+            Snapshot::compile(&documents, (&attachments, known), &made_from, before, &mut problems);
         let suites = Suite::compile(others, &mut problems);
         document::sort(&mut problems);
         let snapshot = snapshot.filter(|_| !document::any_error(&problems));
-        Self { snapshot, problems, files: sources.len(), suites }
+        Self { snapshot, problems, files: sources.len(), suites, set }
+    }
+}
+
+// === impl FileSet ===
+
+impl FileSet {
+    /// What names it.
+    #[must_use]
+    pub const fn name(&self) -> &Revision {
+        &self.name
+    }
+
+    /// The files that documents point to.
+    pub(super) fn attached(&self) -> &[PathBuf] {
+        &self.attached
+    }
+
+    /// Whether the files in `paths`, and those that they pointed to, are as they were. Does blocking I/O.
+    #[must_use]
+    pub fn is_there(&self, paths: &[PathBuf]) -> bool {
+        let mut problems = Vec::new();
+        let found = find(paths, &mut problems);
+        let sources: Vec<_> =
+            found.iter().filter_map(|path| read_document_file(path).ok()).collect();
+        let (attachments, attached) = read_attachments(&self.attached, RemoteContents::new());
+        files_revision(&sources, &attachments, &attached) == self.name
     }
 }
 
@@ -175,27 +223,47 @@ fn read_bounded(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The fingerprint of every name and every byte that was read, in a form in which no two sets look the same.
+/// The fingerprint of every name and every byte that was read.
 fn revision(
     sources: &[Arc<SourceFile>],
     attachments: &Attachments,
     attached: &[PathBuf],
 ) -> Revision {
-    let mut all = Vec::new();
-    let mut add = |path: &Path, bytes: &[u8]| {
-        all.extend_from_slice(Fingerprint::of(path.as_os_str().as_encoded_bytes()).as_bytes());
-        all.extend_from_slice(Fingerprint::of(bytes).as_bytes());
-    };
-    for source in sources {
-        add(source.path(), source.text().as_bytes());
-    }
-    for path in attached {
-        add(path, attachments.bytes(path).unwrap_or_default());
-    }
+    let mut all = of_files(sources, attachments, attached);
     for (name, bytes) in attachments.remote() {
-        add(Path::new(name), bytes);
+        add(Path::new(name), bytes, &mut all);
     }
     Revision::of(&Fingerprint::of(&all))
+}
+
+/// The same of what is on this machine.
+fn files_revision(
+    sources: &[Arc<SourceFile>],
+    attachments: &Attachments,
+    attached: &[PathBuf],
+) -> Revision {
+    Revision::of(&Fingerprint::of(&of_files(sources, attachments, attached)))
+}
+
+/// A form in which no two sets look the same.
+fn of_files(
+    sources: &[Arc<SourceFile>],
+    attachments: &Attachments,
+    attached: &[PathBuf],
+) -> Vec<u8> {
+    let mut all = Vec::new();
+    for source in sources {
+        add(source.path(), source.text().as_bytes(), &mut all);
+    }
+    for path in attached {
+        add(path, attachments.bytes(path).unwrap_or_default(), &mut all);
+    }
+    all
+}
+
+fn add(path: &Path, bytes: &[u8], all: &mut Vec<u8>) {
+    all.extend_from_slice(Fingerprint::of(path.as_os_str().as_encoded_bytes()).as_bytes());
+    all.extend_from_slice(Fingerprint::of(bytes).as_bytes());
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {

@@ -1,9 +1,13 @@
 //! Everything a decision is made by, as one immutable value (invariant 6).
 
+mod inventory;
+mod kept;
 mod load;
 
+pub use inventory::Inventory;
+pub use kept::{KeptLists, KeptListsStatus};
 use load::Documents;
-pub use load::Load;
+pub use load::{FileSet, Load};
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -12,11 +16,11 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::clock::{Clock as _, SystemClock};
-use crate::document::{self, Attachments, Diagnostic, Document, Kind};
+use crate::document::{self, Attachments, Diagnostic, Document, Kind, SourceFile};
 use crate::policy::{PolicySet, Sources};
 use crate::request::{SealedNames, TokenPlace};
 use crate::secret::Fingerprint;
-use crate::trust::TrustStore;
+use crate::trust::{KnownLists, TrustStore};
 
 /// Trust and policies at one revision. Made whole or not at all.
 #[derive(Debug)]
@@ -28,6 +32,15 @@ pub struct Snapshot {
     sealed: SealedNames,
     /// Every file that was read, for the watcher.
     files: Vec<PathBuf>,
+    inventory: Inventory,
+}
+
+/// Which files a snapshot is made from.
+struct MadeFrom<'a> {
+    revision: Revision,
+    /// The files on this machine.
+    set: &'a FileSet,
+    sources: &'a [Arc<SourceFile>],
 }
 
 /// Names the exact bytes of every file a snapshot was made from; the same on every replica that has the same files.
@@ -72,12 +85,18 @@ impl Snapshot {
         self.files.iter().map(PathBuf::as_path)
     }
 
+    /// What its files hold, so far as its loss has to be meant.
+    #[must_use]
+    pub const fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
     /// Compiles documents into a snapshot; `None` where a problem is an error. Policies that are as they were in `before` are
     /// taken from there.
     fn compile(
         documents: &Documents,
-        attachments: &Attachments,
-        made_from: (Revision, Vec<PathBuf>),
+        (attachments, known): (&Attachments, &KnownLists),
+        made_from: &MadeFrom<'_>,
         before: Option<&Self>,
         problems: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
@@ -87,7 +106,8 @@ impl Snapshot {
             (document.spec.kind(), name.value.as_str(), document.origin.span(name))
         });
         document::check_unique(named, problems);
-        let trust = TrustStore::compile(others, attachments, problems);
+        let now = SystemClock.now();
+        let trust = TrustStore::compile_after(known, Some(now), others, attachments, problems);
         let sources = Sources {
             policies: &documents.policies,
             others,
@@ -96,7 +116,7 @@ impl Snapshot {
             domains: &names(others, Kind::TrustDomain),
             before: before.map(|before| &before.policies),
             threads: threads(before.is_some()),
-            now: SystemClock.now(),
+            now,
         };
         let policies = PolicySet::compile(&sources, problems);
         if document::any_error(problems) {
@@ -104,8 +124,12 @@ impl Snapshot {
         }
         let places = trust.token_places();
         let sealed = SealedNames::for_places(&places);
-        let (revision, files) = made_from;
-        Some(Self { revision, trust, policies, places, sealed, files })
+        let MadeFrom { revision, set, sources } = made_from;
+        let attached = set.attached();
+        let inventory = Inventory::new(set.name().clone(), sources, others, &policies);
+        let files = sources.iter().map(|source| source.path().to_owned());
+        let files = files.chain(attached.iter().cloned()).collect();
+        Some(Self { revision: revision.clone(), trust, policies, places, sealed, files, inventory })
     }
 }
 

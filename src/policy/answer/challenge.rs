@@ -15,34 +15,32 @@ pub(super) fn challenge(answer: ClientAnswer, reason: Reason, needs: &Needs) -> 
     if error.is_none() && answer != ClientAnswer::Unauthenticated {
         return None;
     }
-    if let Some(proof) = &needs.proof {
-        return Some(for_proof(reason, error, proof).0);
-    }
-    let mut bearer = Challenge::of("Bearer").with("realm", "countersign");
-    if let Some(error) = error {
-        bearer = bearer.with("error", error);
+    let scheme = if needs.proof.is_some() { "DPoP" } else { "Bearer" };
+    let about_proof = needs.proof.as_ref().and_then(|proof| proof_error(reason, proof));
+    let mut challenge = Challenge::of(scheme).with("realm", "countersign");
+    if let Some(error) = about_proof.or(error) {
+        challenge = challenge.with("error", error);
     }
     // Which scopes a resource needs is public in OAuth, and these come from our own policy, never from the token.
     if answer == ClientAnswer::InsufficientScope && !needs.scopes.is_empty() {
-        bearer = bearer.with("scope", &needs.scopes.join(" "));
+        challenge = challenge.with("scope", &needs.scopes.join(" "));
     }
     if answer == ClientAnswer::InsufficientAuthentication {
-        bearer = bearer.stepping_up(needs);
+        challenge = challenge.stepping_up(needs);
     }
-    Some(bearer.0)
+    if let Some(proof) = &needs.proof {
+        challenge = challenge.with("algs", &proof.algorithms.join(" "));
+    }
+    Some(challenge.0)
 }
 
-/// RFC 9449 section 7.1: which algorithms a proof may have, and what is wrong with the one that came.
-fn for_proof(reason: Reason, error: Option<&'static str>, proof: &ProofNeed) -> Challenge {
-    let about_proofs =
-        [(Reason::DpopInvalid, "invalid_dpop_proof"), (Reason::DpopNonce, "use_dpop_nonce")];
-    let own = about_proofs.into_iter().find_map(|(known, code)| (known == reason).then_some(code));
-    let error = own.or(error);
-    let mut challenge = Challenge::of("DPoP").with("realm", "countersign");
-    if let Some(error) = error {
-        challenge = challenge.with("error", error);
+/// RFC 9449 section 7.1: what is wrong with the proof that came, where it is what is wrong.
+fn proof_error(reason: Reason, proof: &ProofNeed) -> Option<&'static str> {
+    if reason == Reason::DpopNonce {
+        return Some("use_dpop_nonce");
     }
-    challenge.with("algs", &proof.algorithms.join(" "))
+    let refused = proof.faulty || reason == Reason::DpopInvalid;
+    refused.then_some("invalid_dpop_proof")
 }
 
 // === impl Challenge ===

@@ -4,8 +4,10 @@
 mod accept;
 mod body;
 mod challenge;
+mod clear;
 mod custom;
 
+pub(in crate::policy) use clear::ClearedCookie;
 pub use custom::CustomAnswer;
 pub(in crate::policy) use custom::Redirect;
 
@@ -38,7 +40,7 @@ impl Answer {
     /// What the caller of `request` is told of `denial`, which is the decision called `id`.
     #[must_use]
     pub fn of(denial: &Denial, request: &RequestView, id: &str) -> Self {
-        let answer = denial.rejection().reason().client_answer();
+        let answer = denial.rejection().client_answer();
         let custom = denial.custom().filter(|_| CustomAnswer::applies_to(answer));
         let redirect = custom.and_then(|custom| custom.redirect(answer, request));
         let own_status = custom.and_then(|custom| custom.status).unwrap_or(answer.status());
@@ -55,10 +57,13 @@ impl Answer {
         if let Some(redirect) = redirect {
             headers.push((Cow::from("location"), words.fill(&redirect.to)));
         }
-        let challenge = challenge_for(status, answer, denial);
-        headers.extend(challenge.map(|value| (Cow::from("www-authenticate"), value)));
-        let nonce = denial.needs().proof.as_ref().and_then(|proof| proof.nonce.clone());
-        headers.extend(nonce.map(|nonce| (Cow::from("dpop-nonce"), nonce)));
+        let cleared = custom.and_then(|custom| custom.cleared(answer, denial.cookies()));
+        headers.extend(cleared.map(|value| (Cow::from("set-cookie"), value)));
+        if let Some(challenge) = challenge_for(status, answer, denial) {
+            headers.push((Cow::from("www-authenticate"), challenge));
+            let nonce = denial.needs().proof.as_ref().and_then(|proof| proof.nonce.clone());
+            headers.extend(nonce.map(|nonce| (Cow::from("dpop-nonce"), nonce)));
+        }
         let body = if is_grpc(request) {
             // Envoy keeps these, and drops the HTTP status: it would tell 429 as UNAVAILABLE otherwise.
             headers.push((Cow::from("grpc-status"), words.grpc_status().to_string()));
@@ -100,5 +105,7 @@ fn is_grpc(request: &RequestView) -> bool {
     })
 }
 
+#[cfg(test)]
+mod table;
 #[cfg(test)]
 mod tests;

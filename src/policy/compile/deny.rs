@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Compiler;
-use crate::document::Spanned;
-use crate::document::answers::{BodySpec, DenySpec, RedirectFor, RedirectSpec};
+use crate::document::answers::{BodySpec, ClearCookieSpec, DenySpec, RedirectFor, RedirectSpec};
 use crate::document::policy::Entries;
+use crate::document::{Spanned, closest};
 use crate::limits::{MAX_DENIAL_JSON_BYTES, MAX_DENIAL_TEXT_BYTES, MAX_INJECTIONS};
-use crate::policy::answer::{CustomAnswer, Redirect};
+use crate::policy::answer::{ClearedCookie, CustomAnswer, Redirect};
 use crate::policy::duties::check_response_name;
 
 /// Statuses on which clients try again, or that are about the connection.
@@ -18,9 +18,10 @@ const NOT_OURS: [u16; 6] = [407, 408, 421, 425, 426, 431];
 
 impl Compiler<'_, '_> {
     pub(super) fn denial(&mut self, spec: &Spanned<DenySpec>) -> Arc<CustomAnswer> {
-        let DenySpec { status, body, headers, redirect } = &spec.value;
-        if status.is_none() && body.is_none() && headers.is_none() && redirect.is_none() {
-            let help = "give `status`, `body`, `headers` or `redirect`, or leave `deny` out";
+        let DenySpec { status, body, headers, redirect, clear_cookie } = &spec.value;
+        let tells = status.is_some() || body.is_some() || headers.is_some() || redirect.is_some();
+        if !tells && clear_cookie.is_none() {
+            let help = "give `status`, `body`, `headers`, `redirect` or `clearCookie`, or leave `deny` out";
             self.error_with("empty-list", spec, "`deny` says nothing", help);
         }
         if let Some(status) = status {
@@ -30,6 +31,7 @@ impl Compiler<'_, '_> {
             status: status.as_ref().map(|status| status.value),
             headers: headers.as_ref().map(|own| self.denial_headers(own)).unwrap_or_default(),
             redirect: redirect.as_ref().and_then(|redirect| self.redirect(&redirect.value)),
+            clear: clear_cookie.as_ref().map(|clear| self.cleared_cookie(&clear.value)),
             ..CustomAnswer::default()
         };
         if let Some(body) = body {
@@ -121,6 +123,53 @@ impl Compiler<'_, '_> {
         let help = "write plain text, with `{decision.id}` and `{decision.word}` at most; the reason is in the audit \
                     record of that id";
         self.error_with("invalid-template", place, message, help);
+    }
+
+    fn cleared_cookie(&mut self, spec: &ClearCookieSpec) -> ClearedCookie {
+        let ClearCookieSpec { name, path, domain } = spec;
+        if !self.cookies.contains(&name.value.as_str()) {
+            let message = format!("no TokenIssuer has its tokens in a cookie `{}`", name.value);
+            let help = match closest(&name.value, self.cookies) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "name the cookie of a `TokenIssuer`, as in its `tokens`".to_owned(),
+            };
+            self.error_with("unknown-cookie", name, message, help);
+        }
+        let plain =
+            |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && b != b';' && b != b',');
+        if let Some(path) =
+            path.as_ref().filter(|own| !own.value.starts_with('/') || !plain(&own.value))
+        {
+            let message = format!("`{}` is not the path of a cookie", path.value.escape_debug());
+            self.error_with("invalid-cookie", path, message, "write a path that starts with `/`");
+        }
+        let is_domain = |text: &str| {
+            let label = |label: &str| {
+                !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            };
+            text.split('.').all(label)
+        };
+        if let Some(domain) = domain.as_ref().filter(|own| !is_domain(&own.value)) {
+            let message =
+                format!("`{}` is not the domain of a cookie", domain.value.escape_debug());
+            self.error_with(
+                "invalid-cookie",
+                domain,
+                message,
+                "write a host name without a dot before it",
+            );
+        }
+        let elsewhere = domain.is_some() || path.as_ref().is_some_and(|path| path.value != "/");
+        if name.value.starts_with("__Host-") && elsewhere {
+            let message =
+                "a cookie `__Host-` has the path `/` and no domain, or browsers ignore it";
+            self.error_with("invalid-cookie", name, message, "remove `path` and `domain`");
+        }
+        ClearedCookie {
+            name: name.value.as_str().into(),
+            path: path.as_ref().map_or("/", |path| &path.value).into(),
+            domain: domain.as_ref().map(|domain| domain.value.as_str().into()),
+        }
     }
 
     fn redirect(&mut self, spec: &RedirectSpec) -> Option<Redirect> {

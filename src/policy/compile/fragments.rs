@@ -122,7 +122,16 @@ impl<'a> Fragments<'a> {
         uses: &'p mut Vec<Use>,
         problems: &'p mut Vec<Diagnostic>,
     ) -> Compiler<'p, 'p> {
-        Compiler { origin, policy: Arc::from(""), names, sealed, fragments: self, uses, problems }
+        Compiler {
+            origin,
+            policy: Arc::from(""),
+            names,
+            sealed,
+            cookies: &[],
+            fragments: self,
+            uses,
+            problems,
+        }
     }
 
     /// Warns of fragments among `documents` that no other one uses, and no rule, whose uses are `used`.

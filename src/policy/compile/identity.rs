@@ -1,10 +1,14 @@
 //! What a rule says about who is asking: the peer on the wire and the token it carries.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
+use super::request::read_network;
 use super::{Compiler, Problem};
 use crate::document::policy::{ClaimSpec, PeerSpec, Texts, TokenSpec};
-use crate::document::{BindSpec, HumanDuration, Spanned};
+use crate::document::{BindSpec, HumanDuration, Spanned, not_plain};
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;
 use crate::policy::claim::{ClaimMatcher, ClaimTest, Scalar};
@@ -16,9 +20,19 @@ use crate::spiffe::SpiffePattern;
 
 impl Compiler<'_, '_> {
     pub(super) fn peer(&mut self, spec: &Spanned<PeerSpec>) -> PeerRequirement {
-        let PeerSpec { fragment, any, spiffe, trust_domain, dns, uris, emails, subjects, evidence } =
-            &spec.value;
-        let names = [spiffe, dns, uris, emails, subjects];
+        let PeerSpec {
+            fragment,
+            any,
+            spiffe,
+            trust_domain,
+            dns,
+            uris,
+            emails,
+            ips,
+            subjects,
+            evidence,
+        } = &spec.value;
+        let names = [spiffe, dns, uris, emails, ips, subjects];
         let names_somebody =
             fragment.is_some() || trust_domain.is_some() || names.into_iter().any(Option::is_some);
         let any = any.as_ref().filter(|any| any.value);
@@ -38,9 +52,10 @@ impl Compiler<'_, '_> {
             trust_domain: trust_domain.as_ref().map(|name| name.value.as_str().into()),
             spiffe: self.each(spiffe.as_ref(), "spiffe", read_spiffe).into(),
             dns: self.each(dns.as_ref(), "dns", |text: &String| read_dns(text)).into(),
-            uris: self.names_in(uris.as_ref(), "uris"),
-            emails: self.names_in(emails.as_ref(), "emails"),
-            subjects: self.names_in(subjects.as_ref(), "subjects"),
+            uris: self.names_in(uris.as_ref(), "uris", check_uri),
+            emails: self.names_in(emails.as_ref(), "emails", check_email),
+            ips: self.each(ips.as_ref(), "ips", read_certificate_network).into(),
+            subjects: self.names_in(subjects.as_ref(), "subjects", check_subject),
             evidence: evidence.as_ref().map(|level| level.value),
         };
         match fragment {
@@ -71,9 +86,9 @@ impl Compiler<'_, '_> {
             issuer: spec.issuer.as_ref().map(|name| name.value.as_str().into()).unwrap_or_default(),
             scopes: self.each(spec.scopes.as_ref(), "scopes", read_scope).into(),
             any_scope: self.each(spec.any_scope.as_ref(), "anyScope", read_scope).into(),
-            audiences: self.names_in(spec.audiences.as_ref(), "audiences"),
-            subjects: self.names_in(spec.subjects.as_ref(), "subjects"),
-            clients: self.names_in(spec.clients.as_ref(), "clients"),
+            audiences: self.names_in(spec.audiences.as_ref(), "audiences", |_| Ok(())),
+            subjects: self.names_in(spec.subjects.as_ref(), "subjects", |_| Ok(())),
+            clients: self.names_in(spec.clients.as_ref(), "clients", |_| Ok(())),
             claims: claims.iter().filter_map(|claim| self.claim(claim)).collect(),
             step_up: StepUp {
                 acr: self.each(spec.acr.as_ref(), "acr", read_acr).into(),
@@ -112,11 +127,22 @@ impl Compiler<'_, '_> {
         Some(age.value.get())
     }
 
-    fn names_in(&mut self, texts: Option<&Spanned<Texts>>, key: &str) -> Box<[String]> {
+    fn names_in(
+        &mut self,
+        texts: Option<&Spanned<Texts>>,
+        key: &str,
+        check: fn(&str) -> Result<(), Problem>,
+    ) -> Box<[String]> {
         let read = |text: &String| {
             if text.is_empty() {
                 return Err(("invalid-value", String::from("the value is empty"), None));
             }
+            if let Some(why) = not_plain(text) {
+                let message =
+                    format!("`{}` {why}, and values are compared whole", text.escape_debug());
+                return Err(("invalid-value", message, Some(String::from("write the bare value"))));
+            }
+            check(text)?;
             if text.contains('*') {
                 let help = String::from("list each value; values are compared whole");
                 let message = format!("`{text}` has a `*`, which stands for itself here");
@@ -167,6 +193,97 @@ impl Compiler<'_, '_> {
     }
 }
 
+/// RFC 5280 section 4.2.1.6: a URI of a certificate has a scheme.
+fn check_uri(text: &str) -> Result<(), Problem> {
+    let scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    };
+    let has_scheme = text.split_once(':').is_some_and(|(own, _)| scheme(own));
+    if has_scheme && text.is_ascii() && !text.contains(' ') {
+        return Ok(());
+    }
+    let message = format!("`{text}` is not a URI that a certificate can have");
+    let help =
+        String::from("write it whole, with its scheme, as in `https://partner.example/workload`");
+    Err(("invalid-value", message, Some(help)))
+}
+
+/// RFC 5280 section 4.2.1.6: `local-part@host`, without a name, a comment or brackets.
+fn check_email(text: &str) -> Result<(), Problem> {
+    let parts = text.rsplit_once('@');
+    let is_plain = parts.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty())
+        && !text.contains([' ', '<', '>', ',', ':', '(']);
+    if is_plain {
+        return Ok(());
+    }
+    let message = format!("`{text}` is not an e-mail address that a certificate can have");
+    Err((
+        "invalid-value",
+        message,
+        Some(String::from("write it alone, as in `ops@partner.example`")),
+    ))
+}
+
+/// RFC 4514 section 2: `CN=gateway,O=Partner`, as subjects are compared.
+fn check_subject(text: &str) -> Result<(), Problem> {
+    let wrong = |why: &str, near: String| {
+        let message = format!("`{text}` is not a subject as they are compared: {why}");
+        Err(("invalid-value", message, Some(near)))
+    };
+    if let Some(rest) = text.strip_prefix('/').filter(|rest| rest.contains('=')) {
+        let parts: Vec<_> = rest.rsplit('/').collect();
+        let near = format!("did you mean `{}`?", parts.join(","));
+        return wrong("it is in the one-line form of OpenSSL", near);
+    }
+    let unescaped =
+        |at: &(usize, char)| text.get(..at.0).is_some_and(|before| !before.ends_with('\\'));
+    let spaced = text.contains(" = ")
+        || text.char_indices().filter(|(_, c)| *c == ',').any(|at| {
+            unescaped(&at) && text.get(at.0..).is_some_and(|rest| rest.starts_with(", "))
+        });
+    if spaced {
+        let near = text.replace(" = ", "=").replace(", ", ",");
+        return wrong("it has spaces around its separators", format!("did you mean `{near}`?"));
+    }
+    let mut before = ' ';
+    let parts = text.split(|c: char| {
+        let separates = matches!(c, ',' | '+') && before != '\\';
+        before = c;
+        separates
+    });
+    for part in parts {
+        let Some((kind, _)) = part.split_once('=').filter(|(kind, _)| !kind.is_empty()) else {
+            let help = "write it as `countersign inspect` shows it, as in `CN=gateway,O=Partner`";
+            return wrong(&format!("`{part}` has no kind of name and `=`"), help.to_owned());
+        };
+        let near = KINDS.iter().find(|(own, others)| {
+            *own != kind && (own.eq_ignore_ascii_case(kind) || others.contains(&kind))
+        });
+        if let Some((own, _)) = near {
+            return wrong(&format!("`{kind}` is called `{own}`"), format!("write `{own}=`"));
+        }
+    }
+    Ok(())
+}
+
+/// The kinds of names as subjects have them, each with other spellings of it.
+const KINDS: [(&str, &[&str]); 13] = [
+    ("CN", &["2.5.4.3", "commonName"]),
+    ("serialNumber", &["2.5.4.5", "SN"]),
+    ("C", &["2.5.4.6", "countryName"]),
+    ("L", &["2.5.4.7", "localityName"]),
+    ("ST", &["2.5.4.8", "S", "stateOrProvinceName"]),
+    ("STREET", &["2.5.4.9", "streetAddress"]),
+    ("O", &["2.5.4.10", "organizationName"]),
+    ("OU", &["2.5.4.11", "organizationalUnitName"]),
+    ("title", &["2.5.4.12", "T"]),
+    ("postalCode", &["2.5.4.17"]),
+    ("UID", &["0.9.2342.19200300.100.1.1", "userId"]),
+    ("DC", &["0.9.2342.19200300.100.1.25", "domainComponent"]),
+    ("emailAddress", &["1.2.840.113549.1.9.1", "E", "EMAIL"]),
+];
+
 fn read_spiffe(text: &String) -> Result<SpiffePattern, Problem> {
     text.parse().map_err(|why| {
         let help =
@@ -180,7 +297,25 @@ fn read_spiffe(text: &String) -> Result<SpiffePattern, Problem> {
 }
 
 fn read_dns(text: &str) -> Result<HostPattern, Problem> {
+    if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+        let message = format!("`{text}` is an address, and no DNS name of a certificate is one");
+        return Err(("invalid-dns", message, None));
+    }
     HostPattern::parse(text).map_err(|(why, help)| ("invalid-dns", why, help.map(str::to_owned)))
+}
+
+/// No certificate that is accepted has an IPv4 address as an IPv6 one.
+fn read_certificate_network(text: &String) -> Result<IpNet, Problem> {
+    let network = read_network(text)?;
+    match network {
+        IpNet::V6(block) if block.prefix_len() >= 96 && block.addr().to_ipv4_mapped().is_some() => {
+            let message =
+                format!("`{text}` is IPv4 mapped into IPv6, which no certificate may have");
+            let help = String::from("write the IPv4 address or block");
+            Err(("invalid-network", message, Some(help)))
+        }
+        IpNet::V4(_) | IpNet::V6(_) => Ok(network),
+    }
 }
 
 /// RFC 6749 section 3.3: visible ASCII without `"` and `\`; a space separates scopes (P57).
@@ -226,7 +361,9 @@ fn read_scalar(value: &serde_json::Value) -> Result<Scalar, Problem> {
 /// RFC 6901 section 3: empty, or each part after a `/`, with `~` only as `~0` and `~1`.
 pub(super) fn check_pointer(text: &str) -> Result<(), Problem> {
     if !text.starts_with('/') {
-        let help = format!("did you mean `/{}`?", text.replace('.', "/"));
+        let bare = text.trim_start_matches(['$', '#', '@', '.']).trim_start_matches('/');
+        let bare = bare.replace("['", "/").replace("[\"", "/").replace(['[', '.'], "/");
+        let help = format!("did you mean `/{}`?", bare.replace(['\'', '"', ']'], ""));
         let message = format!("`{text}` is not a JSON pointer: it does not start with `/`");
         return Err(("invalid-pointer", message, Some(help)));
     }
@@ -237,6 +374,26 @@ pub(super) fn check_pointer(text: &str) -> Result<(), Problem> {
             message,
             Some(String::from("write `~0` for `~` and `~1` for `/`")),
         ));
+    }
+    let never = |why: &str, help: String| {
+        Err(("invalid-pointer", format!("`{text}` leads to no claim: {why}"), Some(help)))
+    };
+    if let Some(name) = text.strip_prefix('/').filter(|name| name.contains("://")) {
+        let near = format!("did you mean `/{}`?", name.replace('/', "~1"));
+        return never("a `/` in a claim's name is written `~1`", near);
+    }
+    let mut parts = text.split('/').skip(1);
+    if let Some(part) = parts.clone().find(|part| part.is_empty() || not_plain(part).is_some()) {
+        let why = match not_plain(part) {
+            Some(why) => format!("a part of it {why}"),
+            None => String::from("a part of it is empty"),
+        };
+        return never(&why, String::from("write the names of the members, as in `/realm/roles`"));
+    }
+    if let Some(part) = parts.find(|part| matches!(*part, "*" | "**" | "-") || part.contains('[')) {
+        let why = format!("`{part}` stands for itself");
+        let help = "for an element of a list there is `contains`, and `/0` is the first one";
+        return never(&why, help.to_owned());
     }
     Ok(())
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use super::Compiler;
 use super::identity::check_pointer;
 use crate::document::answers::{AssertionSpec, InjectSpec, RemoveSpec};
-use crate::document::policy::{Entries, RuleSpec, Texts};
+use crate::document::policy::{Entries, KeepSpec, RuleSpec, Texts};
 use crate::document::{HumanDuration, Spanned, closest};
 use crate::limits::{MAX_ASSERTION_LIFETIME, MAX_INJECTIONS, MIN_ASSERTION_LIFETIME};
 use crate::policy::duties::{
-    AssertionDuty, Duties, Injection, Removal, check_name, check_parameter, check_removal,
-    check_response_name,
+    AssertionDuty, Duties, Injection, Keep, OVERRIDE_HEADERS, OVERRIDE_PARAMETERS, Removal,
+    check_injected, check_injected_parameter, check_parameter, check_removal, check_response_name,
+    is_settable,
 };
 use crate::policy::path::PathTemplate;
 use crate::policy::template::Template;
@@ -61,17 +62,17 @@ impl Compiler<'_, '_> {
             self.error_with("empty-list", inject, "`inject` sets nothing", help);
         }
         let sealed = self.sealed.clone();
-        let parameter = |name: &str| check_parameter(name).map(|()| name.to_owned());
         let duties = Duties {
-            headers: self.each_injection(headers, &|name| check_name(name, &sealed), within),
+            headers: self.each_injection(headers, &|name| check_injected(name, &sealed), within),
             response_headers: self.each_injection(response_headers, &check_response_name, within),
-            query: self.each_injection(query, &parameter, within),
+            query: self.each_parameter(query, within),
             metadata: self.each_injection(metadata, &check_member(&OWN_METADATA), within),
             assertion: assertion
                 .as_ref()
                 .and_then(|spec| self.assertion(&spec.value, within))
                 .map(Box::new),
             remove: Removal::default(),
+            keep: None,
         };
         if let (Some(spec), Some(own)) = (assertion, &duties.assertion)
             && duties.headers.iter().any(|injection| injection.name == own.header)
@@ -106,6 +107,54 @@ impl Compiler<'_, '_> {
         injections.into()
     }
 
+    /// What Envoy does not set as it is needs an encoding that it takes: of text that is known when documents are loaded, here;
+    /// of values, when they are rendered (P135).
+    fn each_parameter(
+        &mut self,
+        entries: &Option<Spanned<Entries<String>>>,
+        within: Within<'_>,
+    ) -> Box<[Injection]> {
+        for (_, value) in entries.iter().flat_map(|list| &list.value.0) {
+            let Ok(template) = Template::parse(&value.value) else { continue };
+            let other = template
+                .literals()
+                .flat_map(str::chars)
+                .find(|c| !c.is_ascii() || !u8::try_from(*c).is_ok_and(is_settable));
+            if let Some(other) = other {
+                let message = format!("a query parameter cannot be set to a value with `{other}`");
+                let help = "use letters, digits, `*`, `-`, `.` and `_`: Envoy answers 500 to all others, also where they are encoded (`validate_mutations`)";
+                self.error_with("invalid-template", value, message, help);
+            }
+        }
+        self.each_injection(entries, &check_injected_parameter, within)
+    }
+
+    /// What a target keeps of what is removed otherwise.
+    pub(super) fn keep(&mut self, keep: &Spanned<KeepSpec>) -> Keep {
+        let KeepSpec { headers, query } = &keep.value;
+        if headers.is_none() && query.is_none() {
+            let help = "list `headers` or `query`, or leave `keep` out";
+            self.error_with("empty-list", keep, "`keep` keeps nothing", help);
+        }
+        let one_of = |name: &str, known: &[&str]| match known.contains(&name) {
+            true => Ok(name.to_owned()),
+            false => {
+                let message = format!("`{name}` is not removed, so that it cannot be kept");
+                let help = match closest(name, known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("what can be kept: {}", known.join(", ")),
+                };
+                Err(("invalid-value", message, Some(help)))
+            }
+        };
+        let header = |name: &String| one_of(&name.to_ascii_lowercase(), &OVERRIDE_HEADERS);
+        let parameter = |name: &String| one_of(name, &OVERRIDE_PARAMETERS);
+        Keep {
+            headers: self.each(headers.as_ref(), "headers", header).into(),
+            query: self.each(query.as_ref(), "query", parameter).into(),
+        }
+    }
+
     fn set_twice(&mut self, place: &Spanned<String>, name: &str) {
         let message = format!("`{name}` is set twice");
         self.error_with(
@@ -138,7 +187,7 @@ impl Compiler<'_, '_> {
     fn assertion(&mut self, spec: &AssertionSpec, within: Within<'_>) -> Option<AssertionDuty> {
         let AssertionSpec { header, audience, lifetime, claims } = spec;
         let sealed = self.sealed.clone();
-        let header = self.checked_name(header, &|name| check_name(name, &sealed));
+        let header = self.checked_name(header, &|name| check_injected(name, &sealed));
         if audience.value.is_empty() {
             let help = "name the upstream that the assertion is for; it refuses those for others";
             self.error_with("invalid-value", audience, "`audience` is empty", help);

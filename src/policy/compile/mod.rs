@@ -5,6 +5,7 @@ mod condition;
 mod deny;
 mod during;
 mod fragments;
+mod habits;
 mod identity;
 mod inject;
 mod request;
@@ -17,14 +18,15 @@ pub(super) use during::{read_day, read_moment};
 pub(super) use fragments::{Fragments, Use};
 pub(super) use request::check_header_name;
 
-use super::host::HostPattern;
+use super::host::AuthorityPattern;
 use super::index::HostAnswer;
 use super::lint::{self, Believed};
 use super::rule::Rule;
+use super::target::PolicyTarget;
 use super::unit::Unit;
 use crate::document::policy::{
     EmptySegmentsSpec, EncodedSlashesSpec, Entries, ParametersSpec, PathsSpec, PolicySpec,
-    RuleSpec, TargetSpec,
+    RejectedSpec, RuleSpec, TargetSpec, TargetTokensSpec,
 };
 use crate::document::{
     Diagnostic, Document, Movable, Origin, Span, Spanned, Spec, TokenPlaceSpec, closest, is_name,
@@ -45,6 +47,8 @@ pub(super) struct Names<'a> {
 pub(super) struct Around<'a> {
     names: Names<'a>,
     sealed: SealedNames,
+    /// The cookies that tokens are in.
+    cookies: Vec<&'a str>,
     pub(super) fragments: Fragments<'a>,
     believed: Believed<'a>,
 }
@@ -55,21 +59,11 @@ struct Compiler<'a, 'p> {
     policy: Arc<str>,
     names: Names<'p>,
     sealed: &'p SealedNames,
+    cookies: &'p [&'p str],
     fragments: &'p Fragments<'p>,
     /// The fragments that it uses.
     uses: &'p mut Vec<Use>,
     problems: &'p mut Vec<Diagnostic>,
-}
-
-/// What a policy's rules are about.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Target {
-    /// Empty for every host.
-    pub(super) hosts: Box<[HostPattern]>,
-    /// Empty for every port.
-    pub(super) ports: Box<[u16]>,
-    /// What is accepted in paths that is not canonical.
-    pub(super) leniency: PathLeniency,
 }
 
 /// Where a rule was written, for lints.
@@ -77,7 +71,7 @@ pub(super) struct Written<'a> {
     pub(super) origin: &'a Origin,
     pub(super) policy: &'a PolicySpec,
     pub(super) spec: &'a RuleSpec,
-    pub(super) target: &'a Target,
+    pub(super) target: &'a PolicyTarget,
 }
 
 // === impl Around ===
@@ -91,15 +85,21 @@ impl<'a> Around<'a> {
     ) -> Self {
         let sealed = sealed_by(documents);
         let fragments = Fragments::compile(documents, names, &sealed, problems);
-        Self { names, sealed, fragments, believed: Believed::of(documents) }
+        let cookies = cookies_in(documents);
+        Self { names, sealed, cookies, fragments, believed: Believed::of(documents) }
     }
 
     /// The fingerprint of all of it, where that of the fragments' documents is `fragments`.
     pub(super) fn fingerprint(&self, fragments: &Fingerprint) -> Fingerprint {
         // What is compiled of the fragments follows from their documents and the rest.
-        let Self { names, sealed, believed, fragments: _ } = self;
-        let rest = format!("{names:?} {sealed:?} {believed:?} {}", fragments.to_hex());
+        let Self { names, sealed, cookies, believed, fragments: _ } = self;
+        let rest = format!("{names:?} {sealed:?} {cookies:?} {believed:?} {}", fragments.to_hex());
         Fingerprint::of(rest.as_bytes())
+    }
+
+    /// Whether tokens are in cookies.
+    pub(super) fn has_cookies(&self) -> bool {
+        !self.cookies.is_empty()
     }
 
     /// Compiles one policy. Where a problem is an error the result must not be used.
@@ -116,6 +116,7 @@ impl<'a> Around<'a> {
             policy: name.value.as_str().into(),
             names: self.names,
             sealed: &self.sealed,
+            cookies: &self.cookies,
             fragments: &self.fragments,
             uses: &mut uses,
             problems,
@@ -134,6 +135,7 @@ impl<'a> Around<'a> {
             name: name.value.as_str().into(),
             name_at: place(name),
             rules_at: spec.rules.value.iter().map(|rule| place(&rule.name)).collect(),
+            prints: rules.iter().map(lint::print).collect(),
             target,
             rules: rules.into(),
             answer,
@@ -148,7 +150,7 @@ impl<'a> Around<'a> {
         &self,
         origin: &Origin,
         policy: &PolicySpec,
-        target: &Target,
+        target: &PolicyTarget,
         rules: &[Rule],
     ) -> Vec<Diagnostic> {
         let written = |spec| Written { origin, policy, spec, target };
@@ -176,6 +178,22 @@ pub(super) fn sealed_by(documents: &[Document]) -> SealedNames {
     SealedNames::for_places(&places.collect::<Vec<_>>())
 }
 
+/// The names of the cookies that issuers have their tokens in.
+fn cookies_in(documents: &[Document]) -> Vec<&str> {
+    let mut cookies = Vec::new();
+    for document in documents {
+        let Spec::TokenIssuer(spec) = &document.spec else { continue };
+        let places = spec.tokens.iter().flat_map(|places| &places.value);
+        cookies.extend(places.filter_map(|place| match place {
+            TokenPlaceSpec::Cookie(name) => Some(name.value.as_str()),
+            TokenPlaceSpec::Authorization {}
+            | TokenPlaceSpec::Header(_)
+            | TokenPlaceSpec::Query(_) => None,
+        }));
+    }
+    cookies
+}
+
 // === impl Compiler ===
 
 impl<'a> Compiler<'a, '_> {
@@ -183,9 +201,9 @@ impl<'a> Compiler<'a, '_> {
         &mut self,
         spec: &'a PolicySpec,
         notes: Option<&Spanned<Entries<String>>>,
-    ) -> (Target, Vec<Rule>, Option<HostAnswer>) {
+    ) -> (Arc<PolicyTarget>, Vec<Rule>, Option<HostAnswer>) {
         let notes = notes.map(|notes| self.notes(notes)).unwrap_or_default();
-        let target = self.target(&spec.target);
+        let target = Arc::new(self.target(&spec.target));
         if spec.rules.value.is_empty() {
             let help = "a policy without rules does nothing; remove it";
             self.error_with("empty-list", &spec.rules, "`rules` is empty", help);
@@ -199,14 +217,23 @@ impl<'a> Compiler<'a, '_> {
             rules.push(Rule { annotations, ..compiled });
         }
         let told = answer.map(|answer| {
-            let (policy, ports) = (Arc::clone(&self.policy), target.ports.clone());
-            HostAnswer { policy, ports, answer }
+            let (policy, target) = (Arc::clone(&self.policy), Arc::clone(&target));
+            HostAnswer { policy, target, answer }
         });
         (target, rules, told)
     }
 
-    fn target(&mut self, spec: &Spanned<TargetSpec>) -> Target {
-        let TargetSpec { hosts, any_host, ports, paths } = &spec.value;
+    fn target(&mut self, spec: &Spanned<TargetSpec>) -> PolicyTarget {
+        let TargetSpec {
+            hosts,
+            any_host,
+            any_authority_port,
+            ports,
+            host_is_sni,
+            paths,
+            tokens,
+            keep,
+        } = &spec.value;
         let any_host = any_host.as_ref().filter(|any| any.value);
         match (hosts, any_host) {
             (None, None) => {
@@ -221,7 +248,10 @@ impl<'a> Compiler<'a, '_> {
             (Some(_), None) | (None, Some(_)) => {}
         }
         let hosts = self.each(hosts.as_ref(), "hosts", |text: &String| {
-            HostPattern::parse(text)
+            if let Some(problem) = habits::foreign_host(text) {
+                return Err(problem);
+            }
+            AuthorityPattern::parse(text)
                 .map_err(|(why, help)| ("invalid-host", why, help.map(str::to_owned)))
         });
         let ports = self.each(ports.as_ref(), "ports", |port: &u16| match *port {
@@ -229,7 +259,35 @@ impl<'a> Compiler<'a, '_> {
             port => Ok(port),
         });
         let leniency = paths.map_or_else(PathLeniency::default, leniency);
-        Target { hosts: hosts.into(), ports: ports.into(), leniency }
+        let counting = tokens.as_ref().and_then(|tokens| self.counting(tokens));
+        let keep = keep.as_ref().map(|keep| Arc::new(self.keep(keep)));
+        let says = |key: &Option<Spanned<bool>>| key.as_ref().is_some_and(|key| key.value);
+        PolicyTarget {
+            hosts: hosts.into(),
+            any_authority_port: says(any_authority_port),
+            ports: ports.into(),
+            host_is_sni: says(host_is_sni),
+            leniency,
+            counting,
+            keep,
+        }
+    }
+
+    /// The issuers whose tokens count at the target, where those of others are ignored.
+    fn counting(&mut self, spec: &Spanned<TargetTokensSpec>) -> Option<Box<[Box<str>]>> {
+        let TargetTokensSpec { issuers, others } = &spec.value;
+        let ignored = *others == RejectedSpec::Ignored;
+        if !ignored {
+            let help = "write `others: ignored` where tokens of other issuers are none here, or remove `tokens`";
+            let message = "`tokens` says nothing: tokens of others are refused anyway";
+            self.error_with("empty-list", spec, message, help);
+        }
+        for issuer in issuers.iter().flat_map(|issuers| &issuers.value) {
+            self.refers("TokenIssuer", "unknown-issuer", issuer, self.names.issuers);
+        }
+        let read = |name: &String| Ok(Box::from(name.as_str()));
+        let issuers = self.each(issuers.as_ref(), "issuers", read);
+        ignored.then(|| issuers.into())
     }
 
     /// Checks that a rule's name has the form of names and is not taken.

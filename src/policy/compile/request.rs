@@ -3,15 +3,18 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use percent_encoding::percent_decode_str;
 
+use super::habits::{foreign_method, foreign_path};
 use super::{Compiler, Problem};
 use crate::document::policy::{Entries, GrpcSpec, OnSpec, TextSpec, Texts, ValuesSpec};
-use crate::document::{Spanned, closest};
+use crate::document::{Spanned, closest, not_plain};
 use crate::policy::header::HeaderMatcher;
+use crate::policy::host::HostPattern;
 use crate::policy::path::PathTemplate;
 use crate::policy::query::QueryMatcher;
 use crate::policy::text::{TextMatcher, ValuesTest};
-use crate::request::SealedNames;
+use crate::request::{PathLeniency, SealedNames};
 
 /// The methods that are registered, for advice.
 const METHODS: [&str; 9] =
@@ -19,13 +22,18 @@ const METHODS: [&str; 9] =
 
 impl Compiler<'_, '_> {
     /// The methods and paths of a rule.
-    pub(super) fn calls(&mut self, on: Option<&OnSpec>) -> (Box<[Box<str>]>, Box<[PathTemplate]>) {
+    pub(super) fn calls(
+        &mut self,
+        on: Option<&OnSpec>,
+        accepted: PathLeniency,
+    ) -> (Box<[Box<str>]>, Box<[PathTemplate]>) {
         let Some(OnSpec { methods, paths, grpc }) = on else { return Default::default() };
         let Some(grpc) = grpc else {
             let methods = self.each(methods.as_ref(), "methods", read_method);
             return (
                 methods.into(),
-                self.each(paths.as_ref(), "paths", |text: &String| read_path(text)).into(),
+                self.each(paths.as_ref(), "paths", |text: &String| read_path(text, accepted))
+                    .into(),
             );
         };
         if methods.is_some() || paths.is_some() {
@@ -62,6 +70,14 @@ impl Compiler<'_, '_> {
 
     pub(super) fn destination(&mut self, spec: Option<&Spanned<Texts>>) -> Box<[IpNet]> {
         self.each(spec, "destination", read_network).into()
+    }
+
+    pub(super) fn server_names(&mut self, spec: Option<&Spanned<Texts>>) -> Box<[HostPattern]> {
+        let read = |text: &String| {
+            HostPattern::parse(text)
+                .map_err(|(why, help)| ("invalid-host", why, help.map(str::to_owned)))
+        };
+        self.each(spec, "sni", read).into()
     }
 
     pub(super) fn context_extensions(
@@ -104,8 +120,8 @@ impl Compiler<'_, '_> {
         self.not_empty(spec, "query");
         let parameter = |parameter: &Spanned<ValuesSpec>| {
             let name = &parameter.value.name;
-            if name.value.is_empty() {
-                self.error("invalid-value", name, "the name is empty");
+            if let Err(problem) = check_parameter_name(&name.value) {
+                self.report(name, problem);
             }
             let test = self.values(parameter, check_query_value)?;
             Some(QueryMatcher { name: name.value.as_str().into(), test })
@@ -167,8 +183,19 @@ impl Compiler<'_, '_> {
 /// Refuses a text that no value can be like.
 type CheckText = fn(&str) -> Result<(), Problem>;
 
-fn read_path(text: &str) -> Result<PathTemplate, Problem> {
-    PathTemplate::parse(text).map_err(|(why, help)| ("invalid-path", why, help.map(str::to_owned)))
+/// A template of a rule that matches paths which have nothing more than is `accepted` that is not canonical.
+fn read_path(text: &str, accepted: PathLeniency) -> Result<PathTemplate, Problem> {
+    if let Some(problem) = foreign_path(text) {
+        return Err(problem);
+    }
+    let template = PathTemplate::parse(text)
+        .map_err(|(why, help)| ("invalid-path", why, help.map(str::to_owned)))?;
+    if accepted.covers(template.leniency()) {
+        return Ok(template);
+    }
+    let message = format!("no request can match `{text}`: the target does not accept a `%2F`");
+    let help = "say `paths: { encodedSlashes: keptByUpstream }` in the target, where the upstream keeps it in its segment";
+    Err(("invalid-path", message, Some(help.to_owned())))
 }
 
 fn is_identifier(text: &str) -> bool {
@@ -178,9 +205,11 @@ fn is_identifier(text: &str) -> bool {
 }
 
 fn read_method(text: &String) -> Result<Box<str>, Problem> {
-    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if text.is_empty() || !text.bytes().all(is_token) {
-        return Err(("invalid-method", format!("`{text}` is not a method"), None));
+    if let Some(problem) = foreign_method(text) {
+        return Err(problem);
+    }
+    if text.is_empty() {
+        return Err(("invalid-method", String::from("a method is empty"), None));
     }
     if text.bytes().any(|b| b.is_ascii_lowercase()) {
         let message = format!("method `{text}` is not in upper case; methods are case-sensitive");
@@ -196,7 +225,7 @@ fn read_method(text: &String) -> Result<Box<str>, Problem> {
     }
 }
 
-fn read_network(text: &String) -> Result<IpNet, Problem> {
+pub(super) fn read_network(text: &String) -> Result<IpNet, Problem> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let Ok(network) = network else {
         let help = String::from("write an address or a block such as `10.0.0.0/8`");
@@ -210,7 +239,32 @@ fn read_network(text: &String) -> Result<IpNet, Problem> {
             Some(format!("did you mean `{}`?", network.trunc())),
         ));
     }
-    Ok(network)
+    match unused_network(&network) {
+        Some((why, help)) => Err(("invalid-network", format!("`{text}` {why}"), Some(help))),
+        None => Ok(network),
+    }
+}
+
+/// Why no connection comes from or goes to an address of a network.
+fn unused_network(network: &IpNet) -> Option<(&'static str, String)> {
+    let address = network.addr();
+    if let IpNet::V6(v6) = network
+        && let Some(v4) = v6.addr().to_ipv4_mapped()
+        && let Some(prefix) = v6.prefix_len().checked_sub(96)
+    {
+        let why = "can never match: an IPv4 address in an IPv6 one is taken for what it is";
+        return Some((why, format!("did you mean `{v4}/{prefix}`?")));
+    }
+    if address.is_unspecified() && network.prefix_len() == network.max_prefix_len() {
+        let every = if address.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+        let help = format!("did you mean `{every}`? or leave the key out for every address");
+        return Some(("can never match: no connection has this address", help));
+    }
+    let broadcast = address == IpAddr::from([255, 255, 255, 255]);
+    (address.is_multicast() || broadcast).then(|| {
+        let help = String::from("name the addresses of hosts");
+        ("can never match: no connection has an address of a group", help)
+    })
 }
 
 /// Headers that a policy must not look at: what carries credentials is verified and not compared, and what a caller can
@@ -247,11 +301,46 @@ fn check_element(text: &str) -> Result<(), Problem> {
         let message = format!("`{text}` can never match: values are split at commas and trimmed");
         return Err(("invalid-value", message, Some(String::from("list the values under `in`"))));
     }
-    Ok(())
+    match not_plain(text) {
+        Some(why) => {
+            let message = format!("`{}` can never match: it {why}", text.escape_debug());
+            Err(("invalid-value", message, None))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Names and values are compared after they were split at `&` and `=`, and decoded.
+fn check_parameter_name(text: &str) -> Result<(), Problem> {
+    if text.is_empty() {
+        return Err(("invalid-value", String::from("the name is empty"), None));
+    }
+    let bare = text.trim_start_matches(['?', '&']).split(['=', '&', '#']).next().unwrap_or(text);
+    if bare != text {
+        let message = format!("`{text}` can never match: it is not a name alone");
+        return Err(("invalid-value", message, Some(format!("did you mean `{bare}`?"))));
+    }
+    check_decoded(text)?;
+    match not_plain(text) {
+        Some(why) => {
+            Err(("invalid-value", format!("the name `{}` {why}", text.escape_debug()), None))
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_decoded(text: &str) -> Result<(), Problem> {
+    let decoded = percent_decode_str(text).decode_utf8_lossy();
+    if decoded == text {
+        return Ok(());
+    }
+    let message = format!("`{text}` can never match: names and values are compared decoded");
+    Err(("invalid-value", message, Some(format!("did you mean `{}`?", decoded.escape_debug()))))
 }
 
 /// A `+` in a value cannot be told from a space.
 fn check_query_value(text: &str) -> Result<(), Problem> {
+    check_decoded(text)?;
     if text.contains('+') {
         let message = format!("`{text}` can never match: a `+` may be a space to the upstream");
         return Err(("invalid-value", message, None));

@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 
-use super::{Compiler, Target, read_day};
+use super::{Compiler, read_day};
 use crate::document::Spanned;
-use crate::document::policy::{BindingSpec, EffectSpec, ModeSpec, RuleSpec};
+use crate::document::policy::{BindingSpec, EffectSpec, ModeSpec, RejectedSpec, RuleSpec};
 use crate::policy::annotations::Annotations;
 use crate::policy::answer::CustomAnswer;
 use crate::policy::decision::RuleName;
+use crate::policy::duties::Duties;
 use crate::policy::rule::{Effect, Mode, Rule};
+use crate::policy::target::PolicyTarget;
+use crate::request::PathLeniency;
 
 impl<'a> Compiler<'a, '_> {
     /// The rule that `spec` says, of a policy that tells those whom it denies `answer`.
     pub(super) fn rule(
         &mut self,
         spec: &'a RuleSpec,
-        target: &Target,
+        target: &Arc<PolicyTarget>,
         answer: Option<&Arc<CustomAnswer>>,
     ) -> Rule {
         self.identity_is_asked_for(spec);
@@ -24,7 +27,12 @@ impl<'a> Compiler<'a, '_> {
             self.fits_a_deny_rule(spec);
         }
         let on = spec.on.as_ref();
-        let (methods, paths) = self.calls(on);
+        // A deny rule is about a path in every way of writing it.
+        let accepted = match spec.effect.value {
+            EffectSpec::Allow => target.leniency,
+            EffectSpec::Deny => PathLeniency::ALL,
+        };
+        let (methods, paths) = self.calls(on, accepted);
         let rule = Rule {
             name: RuleName {
                 policy: Arc::clone(&self.policy),
@@ -33,9 +41,9 @@ impl<'a> Compiler<'a, '_> {
             annotations: Annotations::default(),
             effect: spec.effect.value.into(),
             mode: spec.mode.into(),
-            ports: target.ports.clone(),
+            target: Arc::clone(target),
             methods,
-            duties: self.duties(spec, &paths),
+            duties: Duties { keep: target.keep.clone(), ..self.duties(spec, &paths) },
             answer: match &spec.deny {
                 Some(deny) => Some(self.denial(deny)),
                 None => answer.cloned(),
@@ -44,8 +52,9 @@ impl<'a> Compiler<'a, '_> {
             paths,
             source: self.source(spec.source.as_ref()),
             destination: self.destination(spec.destination.as_ref()),
+            sni: self.server_names(spec.sni.as_ref()),
             during: spec.during.as_ref().map(|during| self.during(during).into()),
-            leniency: target.leniency,
+            passes_over_cookies: self.passes_over_cookies(spec),
             context_extensions: self.context_extensions(spec.context_extensions.as_ref()),
             headers: self.headers(spec.headers.as_ref()),
             query: self.query(spec.query.as_ref()),
@@ -55,7 +64,32 @@ impl<'a> Compiler<'a, '_> {
         if spec.effect.value == EffectSpec::Deny {
             self.fragments_fit_a_deny_rule(spec, &rule);
         }
+        self.asks_for_tokens_that_count(spec, &rule, target);
         rule
+    }
+
+    fn passes_over_cookies(&mut self, spec: &RuleSpec) -> bool {
+        let Some(word) = &spec.rejected_cookies else { return false };
+        if spec.effect.value == EffectSpec::Deny {
+            let message =
+                "`rejectedCookies` is about callers that a rule allows, and this rule denies";
+            self.error_with("not-in-deny", word, message, "remove it");
+        }
+        word.value == RejectedSpec::Ignored
+    }
+
+    /// A rule that asks for a token which is ignored at its own target would never see one.
+    fn asks_for_tokens_that_count(&mut self, spec: &RuleSpec, rule: &Rule, target: &PolicyTarget) {
+        let (Some(token), Some(counting)) = (&rule.token, &target.counting) else { return };
+        if token.issuer.is_empty() || counting.contains(&token.issuer) {
+            return;
+        }
+        let message = format!(
+            "the rule asks for a token of `{}`, and the target ignores those",
+            token.issuer
+        );
+        let help = format!("add `{}` to `target.tokens.issuers`", token.issuer);
+        self.error_with("issuer-does-not-count", &spec.name, message, help);
     }
 
     fn since_is_about_a_shadow(&mut self, spec: &RuleSpec) {

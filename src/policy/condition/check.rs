@@ -13,7 +13,8 @@ use super::kind::Kind;
 use super::names;
 use super::typing::{binary, expect, member, unary, unknown_function};
 use super::values::Slot;
-use super::{Fault, Scope};
+use super::{Fault, Scope, reach};
+use crate::json::is_exact_double;
 use crate::limits::{
     MAX_CONDITION_DEPTH, MAX_CONDITION_ITEMS, MAX_CONDITION_LOOPS, MAX_CONDITION_NODES,
 };
@@ -84,7 +85,17 @@ impl<'s> Checker<'s> {
         }
         let id = node.id;
         match &mut node.expr {
-            Expr::Literal(literal) => kind_of(literal),
+            Expr::Literal(literal) => {
+                if let LiteralValue::Double(double) = literal
+                    && !is_exact_double(*double.inner())
+                {
+                    self.fault(
+                        Fault::new(id, "a number with a fraction is not exact beyond 2^53")
+                            .help("write a whole number, or a smaller one"),
+                    );
+                }
+                kind_of(literal)
+            }
             // Only variables of loops are left: every other name is a path.
             Expr::Ident(_) => Kind::Any,
             Expr::Select(select) => {
@@ -177,7 +188,10 @@ impl<'s> Checker<'s> {
             (Some(target), args) => member(&call.func_name, target, args),
             (None, _) => Err(unknown_function(&call.func_name)),
         };
-        strict(call, &args);
+        if let Some(fault) = reach::never(call, &self.slots) {
+            self.fault(fault);
+        }
+        exact(call, &args);
         outcome.unwrap_or_else(|message| {
             self.fault(Fault::new(id, message));
             Kind::Any
@@ -260,13 +274,22 @@ const fn kind_of(literal: &LiteralValue) -> Kind {
     }
 }
 
-/// Comparisons of values whose kinds are not known yet become comparisons that mind them.
-fn strict(call: &mut CallExpr, args: &[Kind]) {
-    let unsure = args.iter().any(|kind| kind.is_any());
+/// Comparisons become those that are exact and mind the kinds of their sides, but for those of two texts, two whole numbers
+/// or two truth values, which are so by themselves.
+fn exact(call: &mut CallExpr, args: &[Kind]) {
+    let plain = matches!(
+        args,
+        [Kind::Text, Kind::Text] | [Kind::Int, Kind::Int] | [Kind::Bool, Kind::Bool]
+    );
     let name = match call.func_name.as_str() {
-        operators::EQUALS if unsure => functions::EQUAL,
-        operators::NOT_EQUALS if unsure => functions::UNEQUAL,
         operators::IN => functions::IN,
+        _ if plain => return,
+        operators::EQUALS => functions::EQUAL,
+        operators::NOT_EQUALS => functions::UNEQUAL,
+        operators::LESS => functions::LESS,
+        operators::LESS_EQUALS => functions::LESS_EQUALS,
+        operators::GREATER => functions::GREATER,
+        operators::GREATER_EQUALS => functions::GREATER_EQUALS,
         _ => return,
     };
     name.clone_into(&mut call.func_name);

@@ -7,6 +7,7 @@
 )]
 
 use std::any::Any;
+use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use cel::common::types::{CelBool, CelString, DYN_TYPE, STRING_TYPE, Type};
@@ -14,6 +15,7 @@ use cel::common::value::{CowVal, StaticVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 use regex::{Regex, RegexBuilder};
 
+use super::compare::{are_equal, order};
 use crate::limits::MAX_PATTERN_BYTES;
 
 /// A compiled regular expression.
@@ -24,6 +26,11 @@ pub(super) struct Pattern(Regex);
 pub(super) const EQUAL: &str = "@equal";
 pub(super) const UNEQUAL: &str = "@unequal";
 pub(super) const IN: &str = "@one_of";
+/// The functions that replace `<`, `<=`, `>` and `>=` where a side may be a number with a fraction.
+pub(super) const LESS: &str = "@less";
+pub(super) const LESS_EQUALS: &str = "@less_equals";
+pub(super) const GREATER: &str = "@greater";
+pub(super) const GREATER_EQUALS: &str = "@greater_equals";
 
 static PATTERN_TYPE: Type = Type::new_unspecified_type("countersign.pattern");
 
@@ -46,6 +53,10 @@ fn declare() -> Result<Env, DeclarationError> {
     env.add_overload(EQUAL, "equal", vec![DYN_TYPE, DYN_TYPE], equal)?;
     env.add_overload(UNEQUAL, "unequal", vec![DYN_TYPE, DYN_TYPE], unequal)?;
     env.add_overload(IN, "one_of", vec![DYN_TYPE, DYN_TYPE], one_of)?;
+    env.add_overload(LESS, "less", vec![DYN_TYPE, DYN_TYPE], less)?;
+    env.add_overload(LESS_EQUALS, "less_equals", vec![DYN_TYPE, DYN_TYPE], less_equals)?;
+    env.add_overload(GREATER, "greater", vec![DYN_TYPE, DYN_TYPE], greater)?;
+    env.add_overload(GREATER_EQUALS, "greater_equals", vec![DYN_TYPE, DYN_TYPE], greater_equals)?;
     Ok(env)
 }
 
@@ -59,10 +70,45 @@ impl Pattern {
         regex.map(Self).map_err(|error| last_line(&error.to_string()))
     }
 
-    /// Whether it is about the whole text.
+    /// Whether it is about the whole text: begins and ends at its ends, in each of its choices.
     pub(super) fn is_anchored(&self) -> bool {
-        self.0.as_str().starts_with('^') && self.0.as_str().ends_with('$')
+        let text = self.0.as_str();
+        let flags = ["(?i)", "(?s)", "(?u)", "(?x)", "(?is)", "(?si)"];
+        let text = flags.iter().find_map(|flag| text.strip_prefix(flag)).unwrap_or(text);
+        let begins = |part: &str| part.starts_with('^') || part.starts_with("\\A");
+        let ends = |part: &str| {
+            let bare = part.strip_suffix('$').or_else(|| part.strip_suffix("\\z"));
+            // An escaped `$` is the character.
+            let slashes =
+                bare.map(|bare| bare.len().saturating_sub(bare.trim_end_matches('\\').len()));
+            slashes.is_some_and(|slashes| slashes.is_multiple_of(2))
+        };
+        choices(text).into_iter().all(|part| begins(part) && ends(part))
     }
+}
+
+/// The parts that a pattern puts together with `|` outside of brackets: `^a|b$` begins with `a` or ends with `b`.
+fn choices(text: &str) -> Vec<&str> {
+    let (mut parts, mut from, mut depth) = (Vec::new(), 0usize, 0usize);
+    let (mut escaped, mut in_class) = (false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'[' => in_class = true,
+            b']' => in_class = false,
+            _ if in_class => {}
+            b'(' => depth = depth.saturating_add(1),
+            b')' => depth = depth.saturating_sub(1),
+            b'|' if depth == 0 => {
+                parts.extend(text.get(from..at));
+                from = at.saturating_add(1);
+            }
+            _ => {}
+        }
+    }
+    parts.extend(text.get(from..));
+    parts
 }
 
 impl PartialEq for Pattern {
@@ -128,6 +174,30 @@ fn unequal<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Executio
     answer(!are_equal(a.as_ref(), b.as_ref())?)
 }
 
+fn less<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    ordered(&args, Ordering::is_lt)
+}
+
+fn less_equals<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    ordered(&args, Ordering::is_le)
+}
+
+fn greater<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    ordered(&args, Ordering::is_gt)
+}
+
+fn greater_equals<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    ordered(&args, Ordering::is_ge)
+}
+
+fn ordered<'b, 'v>(
+    args: &[CowVal<'_, '_>],
+    holds: fn(Ordering) -> bool,
+) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let (a, b) = two(args)?;
+    answer(holds(order(a.as_ref(), b.as_ref())?))
+}
+
 /// Whether a value is in a list, or a key of a mapping. It is an error where it is not, and could not be told from one
 /// of the elements.
 fn one_of<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
@@ -145,17 +215,4 @@ fn one_of<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Execution
         }
     }
     doubt.map_or_else(|| answer(false), Err)
-}
-
-/// Numbers of either sort are of one kind, and null is comparable with everything.
-fn are_equal(a: &dyn Val, b: &dyn Val) -> Result<bool, ExecutionError> {
-    let kind = |value: &dyn Val| match value.get_type().name() {
-        "int" | "uint" | "double" => "number".to_owned(),
-        name => name.to_owned(),
-    };
-    let (own, other) = (kind(a), kind(b));
-    if own != other && own != "null_type" && other != "null_type" {
-        return Err(ExecutionError::function_error("==", "values of different kinds"));
-    }
-    Ok(a.equals(b))
 }

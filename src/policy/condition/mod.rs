@@ -5,10 +5,12 @@
 //! when they are read. Whatever cannot be evaluated is unknown, and never allows.
 
 mod check;
+mod compare;
 mod functions;
 mod kind;
 mod names;
 mod operands;
+mod reach;
 mod source;
 mod typing;
 mod values;
@@ -92,9 +94,23 @@ impl Condition {
         &self.text
     }
 
+    /// The headers that it reads.
+    pub(super) fn headers(&self) -> impl Iterator<Item = &str> {
+        self.slots.iter().filter_map(|slot| slot.source()?.header())
+    }
+
     /// Whether it is the same for every request.
     pub(super) fn is_constant(&self) -> bool {
         self.slots.iter().all(|slot| matches!(slot, Slot::Pattern(_)))
+    }
+
+    /// The names of what it reads, as conditions write them.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> =
+            self.slots.iter().filter_map(|slot| Some(slot.source()?.name())).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// What it demands of a variable by `==` with a text or a number, where nothing but `&&` puts its parts together.
@@ -105,8 +121,7 @@ impl Condition {
         let demand = |part: String| {
             let (one, other) = part.split_once("==")?;
             let (one, other) = (one.trim(), other.trim());
-            let (name, value) =
-                if one.starts_with("request.") { (one, other) } else { (other, one) };
+            let (name, value) = if is_of_request(one) { (one, other) } else { (other, one) };
             let bare = value.trim_matches(['"', '\'']);
             let is_text =
                 value.len() == bare.len().saturating_add(2) && !bare.contains(['"', '\'', '\\']);
@@ -198,6 +213,11 @@ fn plain_syntax(message: &str) -> String {
         Some((found, _)) if !found.is_empty() => format!("`{found}` does not fit here"),
         Some(_) | None => String::from("not an expression"),
     }
+}
+
+/// Whether it is a variable that does not depend on who asks.
+fn is_of_request(name: &str) -> bool {
+    ["request.", "connection.", "client."].iter().any(|root| name.starts_with(root))
 }
 
 /// The byte at a line and a column, which count from 1 and in characters.

@@ -23,7 +23,7 @@ pub(super) struct Path {
 /// What is wrong with a name, and what to do about it.
 type Wrong = (String, Option<String>);
 
-const ROOTS: [&str; 5] = ["request", "token", "peer", "context", "now"];
+const ROOTS: [&str; 7] = ["request", "connection", "client", "token", "peer", "context", "now"];
 
 // === impl Path ===
 
@@ -128,6 +128,13 @@ fn header(name: &str, sealed: &SealedNames) -> Result<Source, Wrong> {
 }
 
 fn unknown(segments: &[&str], text: &str) -> Wrong {
+    if text == "request.port" {
+        let help = "write `connection.port` for the port of the connection; `request.authorityPort` is what the caller writes behind the host";
+        return (
+            String::from("`request.port` could be taken for the port of the connection"),
+            Some(help.to_owned()),
+        );
+    }
     if MAPS.contains(&text) {
         let help = format!("name a field, as in `{text}.name` or `{text}[\"name\"]`");
         return (format!("`{text}` cannot be used as a whole"), Some(help));

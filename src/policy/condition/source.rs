@@ -1,8 +1,11 @@
 //! Where the values of a condition come from: the documented variables, each with its kind.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value};
 
 use super::kind::Kind;
+use crate::evidence_level::EvidenceLevel;
 use crate::policy::gaps::Datum;
 use crate::policy::variable::Facts;
 use crate::request::Target;
@@ -13,13 +16,26 @@ pub(super) enum Source {
     RequestMethod,
     RequestScheme,
     RequestHost,
-    RequestPort,
+    /// The port that the caller writes behind the host.
+    RequestAuthorityPort,
     /// The whole path as sent, without the query.
     RequestFullPath,
     /// A capture of the path template.
     RequestPath(Box<str>),
     /// The only value of a header, by its lower-case name.
     RequestHeader(Box<str>),
+    /// The port that the connection went to.
+    ConnectionPort,
+    /// The address that the connection went to.
+    ConnectionTo,
+    /// The address that the connection came from.
+    ConnectionFrom,
+    /// The server name of the TLS handshake.
+    ConnectionSni,
+    /// That there was a TLS handshake. Without the proxy's word there is no value, since it may keep silent.
+    ConnectionTls,
+    /// The address of the client, by the listener's settings.
+    ClientAddress,
     /// A context extension.
     Context(Box<str>),
     TokenSubject,
@@ -34,6 +50,7 @@ pub(super) enum Source {
     TokenClaim(Box<[Box<str>]>),
     PeerSpiffe,
     PeerDns,
+    PeerIps,
     PeerTrustDomain,
     PeerEvidence,
     /// Seconds since 1970.
@@ -44,18 +61,26 @@ pub(super) enum Source {
 #[derive(Clone, Debug)]
 pub(super) enum Found<'a> {
     Text(&'a str),
+    Address(IpAddr),
     Int(i64),
+    Bool(bool),
     Texts(&'a [String]),
     Json(&'a Value),
 }
 
 /// Fields without a parameter, by their whole names.
-pub(super) const FIELDS: [(&str, Source); 16] = [
+pub(super) const FIELDS: [(&str, Source); 23] = [
     ("request.method", Source::RequestMethod),
     ("request.scheme", Source::RequestScheme),
     ("request.host", Source::RequestHost),
-    ("request.port", Source::RequestPort),
+    ("request.authorityPort", Source::RequestAuthorityPort),
     ("request.fullPath", Source::RequestFullPath),
+    ("connection.port", Source::ConnectionPort),
+    ("connection.destination", Source::ConnectionTo),
+    ("connection.source", Source::ConnectionFrom),
+    ("connection.sni", Source::ConnectionSni),
+    ("connection.tls", Source::ConnectionTls),
+    ("client.address", Source::ClientAddress),
     ("token.sub", Source::TokenSubject),
     ("token.client", Source::TokenClient),
     ("token.iss", Source::TokenIssuer),
@@ -65,6 +90,7 @@ pub(super) const FIELDS: [(&str, Source); 16] = [
     ("token.audiences", Source::TokenAudiences),
     ("peer.spiffe", Source::PeerSpiffe),
     ("peer.dns", Source::PeerDns),
+    ("peer.ips", Source::PeerIps),
     ("peer.trustDomain", Source::PeerTrustDomain),
     ("peer.evidence", Source::PeerEvidence),
 ];
@@ -84,6 +110,10 @@ impl Source {
             | Self::RequestFullPath
             | Self::RequestPath(_)
             | Self::RequestHeader(_)
+            | Self::ConnectionTo
+            | Self::ConnectionFrom
+            | Self::ConnectionSni
+            | Self::ClientAddress
             | Self::Context(_)
             | Self::TokenSubject
             | Self::TokenClient
@@ -92,8 +122,11 @@ impl Source {
             | Self::PeerSpiffe
             | Self::PeerTrustDomain
             | Self::PeerEvidence => Kind::Text,
-            Self::RequestPort | Self::TokenExpires | Self::Now => Kind::Int,
-            Self::TokenScopes | Self::TokenAudiences | Self::PeerDns => Kind::List,
+            Self::RequestAuthorityPort | Self::ConnectionPort | Self::TokenExpires | Self::Now => {
+                Kind::Int
+            }
+            Self::ConnectionTls => Kind::Bool,
+            Self::TokenScopes | Self::TokenAudiences | Self::PeerDns | Self::PeerIps => Kind::List,
             Self::TokenClaim(_) => Kind::Any,
         }
     }
@@ -108,11 +141,17 @@ impl Source {
                 [key] => Datum::of_claim(&format!("/{key}")),
                 _ => Some(Datum::TokenClaims),
             },
-            Self::PeerDns => Some(Datum::PeerNames),
+            Self::PeerDns | Self::PeerIps => Some(Datum::PeerNames),
             Self::RequestMethod
             | Self::RequestScheme
             | Self::RequestHost
-            | Self::RequestPort
+            | Self::RequestAuthorityPort
+            | Self::ConnectionPort
+            | Self::ConnectionTo
+            | Self::ConnectionFrom
+            | Self::ConnectionSni
+            | Self::ConnectionTls
+            | Self::ClientAddress
             | Self::RequestFullPath
             | Self::RequestPath(_)
             | Self::TokenSubject
@@ -148,6 +187,11 @@ impl Source {
         String::from("now")
     }
 
+    /// The header that it is about.
+    pub(super) fn header(&self) -> Option<&str> {
+        if let Self::RequestHeader(name) = self { Some(name) } else { None }
+    }
+
     /// Whether its value may be shown to whoever explains a decision: what callers put into headers and claims may be about
     /// people, or secret.
     pub(super) const fn is_open(&self) -> bool {
@@ -156,7 +200,13 @@ impl Source {
             Self::RequestMethod
             | Self::RequestScheme
             | Self::RequestHost
-            | Self::RequestPort
+            | Self::RequestAuthorityPort
+            | Self::ConnectionPort
+            | Self::ConnectionTo
+            | Self::ConnectionFrom
+            | Self::ConnectionSni
+            | Self::ConnectionTls
+            | Self::ClientAddress
             | Self::RequestFullPath
             | Self::RequestPath(_)
             | Self::Context(_)
@@ -168,6 +218,7 @@ impl Source {
             | Self::TokenAudiences
             | Self::PeerSpiffe
             | Self::PeerDns
+            | Self::PeerIps
             | Self::PeerTrustDomain
             | Self::PeerEvidence
             | Self::Now => true,
@@ -182,13 +233,19 @@ impl Source {
             Self::RequestMethod => text(Some(&facts.request.method)),
             Self::RequestScheme => text(Some(&facts.request.scheme)),
             Self::RequestHost => text(target.map(|target| target.host.as_str())),
-            Self::RequestPort => {
-                target.and_then(|target| target.port).map(|p| Found::Int(p.into()))
+            Self::RequestAuthorityPort => {
+                target.and_then(|target| target.form.port).map(|p| Found::Int(p.into()))
             }
+            Self::ConnectionPort => facts.request.destination.port().map(|p| Found::Int(p.into())),
+            Self::ConnectionTo => facts.request.destination.ip().map(Found::Address),
+            Self::ConnectionTls => facts.request.sni.is_known().then_some(Found::Bool(true)),
+            Self::ConnectionSni => text(facts.request.sni.name()),
+            Self::ClientAddress => facts.request.client_ip().map(Found::Address),
+            Self::ConnectionFrom => facts.request.source.ip().map(Found::Address),
             Self::RequestFullPath => text(target.map(|target| target.path.as_str())),
             Self::RequestPath(name) => text(capture(name, facts, target)),
-            // Repeated and unreadable headers are errors: which of the values counts is not guessed (P4, P7).
-            Self::RequestHeader(name) => text(facts.request.headers.single(name).ok().flatten()),
+            // What may be several values, or not what was sent, is an error: which of them counts is not guessed (P4, P7).
+            Self::RequestHeader(name) => text(facts.request.headers.only(name)),
             Self::Context(name) => {
                 text(facts.request.context_extensions.get(&**name).map(String::as_str))
             }
@@ -202,7 +259,12 @@ impl Source {
             Self::TokenClaim(keys) => claim(facts.token?.claims(), keys).map(Found::Json),
             Self::PeerSpiffe => text(facts.peer?.spiffe().map(|id| id.as_str())),
             Self::PeerDns => Some(Found::Texts(facts.peer?.dns())),
-            Self::PeerTrustDomain => text(facts.peer.map(|peer| peer.trust_domain())),
+            // Nothing but the certificate tells of its addresses: an empty list would be an answer.
+            Self::PeerIps => {
+                let peer = facts.peer.filter(|peer| peer.level() >= EvidenceLevel::Leaf)?;
+                Some(Found::Texts(peer.ips()))
+            }
+            Self::PeerTrustDomain => text(facts.trust_domain()),
             Self::PeerEvidence => text(facts.peer.map(|peer| peer.level().as_str())),
             Self::Now => Some(Found::Int(facts.now.as_secs())),
         }
@@ -210,13 +272,20 @@ impl Source {
 
     /// Whether there is something, readable or not; none where even that cannot be told.
     pub(super) fn is_there(&self, facts: &Facts<'_>) -> Option<bool> {
+        if *self == Self::ConnectionSni {
+            // Where the proxy tells of no handshake, there may be a name all the same.
+            return facts.request.sni.is_known().then(|| facts.request.sni.name().is_some());
+        }
         if let Self::RequestHeader(name) = self {
-            return Some(facts.request.headers.all(name).count() > 0);
+            return facts.request.headers.is_there(name);
         }
         if let Self::TokenClaim(keys) = self {
             let found = claim(facts.token?.claims(), keys);
             // A claim that is null is neither there nor absent.
             return (found != Some(&Value::Null)).then_some(found.is_some());
+        }
+        if *self == Self::PeerTrustDomain && facts.peer.is_some() {
+            return facts.trust_domain().map(|_| true);
         }
         Some(self.find(facts).is_some())
     }

@@ -8,7 +8,9 @@ use crate::clock::UnixTime;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::decision::RuleName;
 use crate::policy::path::PathTemplate;
-use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target};
+use crate::request::{
+    Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target,
+};
 
 fn scope<'a>(
     token: bool,
@@ -42,9 +44,13 @@ fn request() -> RequestView {
         raw_path: "/v1/17".into(),
         target: Target::parse("a.example.com:8443", "/v1/17"),
         headers,
-        source: Endpoint::default(),
-        destination: Endpoint::default(),
-        sni: None,
+        source: Endpoint {
+            address: Some("[::ffff:10.0.0.1]:4711".parse().unwrap()),
+            principal: None,
+        },
+        destination: Endpoint { address: Some("10.0.0.7:443".parse().unwrap()), principal: None },
+        client: Client::Connection,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: [("tier".to_owned(), "gold".to_owned())].into(),
@@ -63,6 +69,7 @@ fn holds_with(text: &str, claims: Value) -> Truth {
     let rule = RuleName { policy: "p".into(), rule: "r".into() };
     condition.holds(&Facts {
         peer: Some(&peer),
+        trust_domain: None,
         token: Some(&token),
         request: &request(),
         template: Some(&template),
@@ -92,7 +99,8 @@ fn conditions_read_what_is_documented() {
     for text in [
         r#"request.path.id != "0" && token.claims.tenant == request.headers["x-tenant"]"#,
         r#"request.method == "GET" && request.scheme == "https" && request.host == "a.example.com""#,
-        r#"request.port == 8443 && request.fullPath == "/v1/17" && request.fullPath.startsWith("/v1/")"#,
+        r#"request.authorityPort == 8443 && connection.port == 443 && connection.destination == "10.0.0.7" && request.fullPath == "/v1/17" && request.fullPath.startsWith("/v1/")"#,
+        r#"connection.source == "10.0.0.1" && has(connection.source)"#,
         r#"token.sub == "alice" && "read" in token.scopes && size(token.scopes) == 2"#,
         r#"token.claims["tenant"] == "acme" && token.claims.realm.name == "r" && "x" in token.claims.realm.roles"#,
         r#"token.claims.level >= 3 && token.claims.level + 1 == 4 && token.claims.ratio < 1.0"#,
@@ -135,6 +143,10 @@ fn what_cannot_be_evaluated_is_unknown() {
         r#"has(token.claims.nothing)"#,
         r#"token.claims.level.startsWith("3")"#,
         r#"token.claims.level * 9223372036854775807 > 0"#,
+        r#"connection.tls"#,
+        r#"!connection.tls"#,
+        r#"connection.sni == "a.example.com""#,
+        r#"has(connection.sni)"#,
     ] {
         assert_eq!(holds(text), Truth::Unknown, "{text}");
     }
@@ -153,7 +165,12 @@ fn unknown_names_kinds_and_functions_are_refused_at_their_place() {
             "request.metod",
             "did you mean `request.method`?",
         ),
-        ("usr == 1", "unknown name `usr`", "usr", "known are: request, token, peer, context, now"),
+        (
+            "usr == 1",
+            "unknown name `usr`",
+            "usr",
+            "known are: request, connection, client, token, peer, context, now",
+        ),
         ("tokn.sub == \"a\"", "unknown name `tokn.sub`", "tokn.sub", "did you mean `token.sub`?"),
         (
             "request.path.ID == \"1\"",
@@ -203,7 +220,14 @@ fn unknown_names_kinds_and_functions_are_refused_at_their_place() {
         ("request.method == 1", "text is never equal to a whole number"),
         ("request.method < 1", "text and a whole number have no order"),
         ("request.method - request.host == \"a\"", "`-` does not go with text and text"),
-        ("request.port.startsWith(\"8\")", "`startsWith` needs text, and this is a whole number"),
+        (
+            "connection.port.startsWith(\"8\")",
+            "`startsWith` needs text, and this is a whole number",
+        ),
+        (
+            "request.authorityPort == 443",
+            "`request.authorityPort` could be taken for the port of the connection",
+        ),
         ("request.method in \"GET POST\"", "`in` needs a list on its right, and this is text"),
         ("request.method.lower() == \"get\"", "unknown function `lower`"),
         ("foo(1) == 1", "unknown function `foo`"),
@@ -287,4 +311,143 @@ fn constants_and_open_patterns_are_known() {
     assert!(!compiled("has(token.sub)").is_constant());
     assert!(compiled("request.host.matches('a')").has_open_pattern());
     assert!(!compiled("request.host.matches('^a$')").has_open_pattern());
+}
+
+/// P150: numbers compare as the numbers that they are, whole or with a fraction, and what a float may have been rounded from
+/// is compared with nothing.
+#[test]
+fn numbers_of_different_sorts_compare_exactly() {
+    let claims = crate::json::parse(
+        br#"{"half": 0.5, "one": 1.0, "hundred": 1e2, "zero": -0.0, "last": 9007199254740991.0, "shared": 9007199254740992.0,
+            "beyond": 100000000000000000000, "less": -9007199254740993.0, "huge": 1e300, "ids": [1, 9007199254740993],
+            "floats": [1.0, 9007199254740992.0], "map": {"n": 9007199254740992.0}, "exact": 9007199254740993,
+            "max": 9223372036854775807, "unsigned": 18446744073709551615}"#,
+        16,
+    )
+    .unwrap();
+    for (text, expected) in [
+        (
+            "token.claims.one == 1 && 1 == token.claims.one && token.claims.one in [3, 1]",
+            Truth::True,
+        ),
+        (
+            "token.claims.hundred == 100 && token.claims.zero == 0 && token.claims.half < 1",
+            Truth::True,
+        ),
+        ("token.claims.one == 1u && token.claims.ids[0] == 1u", Truth::True),
+        ("token.claims.half == 0 || token.claims.half >= 1", Truth::False),
+        ("token.claims.last == 9007199254740991", Truth::True),
+        (
+            "token.claims.last < 9007199254740992 && token.claims.last < 9223372036854775807",
+            Truth::True,
+        ),
+        ("token.claims.exact == 9007199254740993", Truth::True),
+        ("token.claims.exact == 9007199254740992", Truth::False),
+        ("token.claims.exact > token.claims.last", Truth::True),
+        (
+            "token.claims.max > token.claims.half && token.claims.half < 9223372036854775807",
+            Truth::True,
+        ),
+        ("9007199254740993 in token.claims.ids", Truth::True),
+        ("9007199254740992 in token.claims.ids", Truth::False),
+        ("token.claims.ids == [1, 9007199254740993]", Truth::True),
+        ("token.claims.ids == [1, 9007199254740992]", Truth::False),
+        ("token.claims.ids == [1.0, 2.0]", Truth::False),
+        ("[1, 2] == [1.0, 2.0] && {'a': 1} == {'a': 1.0} && [1] != [2.5]", Truth::True),
+        // What may have been rounded.
+        ("token.claims.shared == 9007199254740993", Truth::Unknown),
+        ("token.claims.shared == 9007199254740992", Truth::Unknown),
+        ("token.claims.shared != 9007199254740993", Truth::Unknown),
+        ("9007199254740993 == token.claims.shared", Truth::Unknown),
+        ("token.claims.shared < 9007199254740993", Truth::Unknown),
+        ("9007199254740993 >= token.claims.shared", Truth::Unknown),
+        ("9007199254740993 in [token.claims.shared]", Truth::Unknown),
+        ("token.claims.shared in [1, 2]", Truth::Unknown),
+        ("9007199254740993 in token.claims.floats", Truth::Unknown),
+        ("token.claims.floats == [1, 9007199254740993]", Truth::Unknown),
+        ("token.claims.floats.exists(f, f == 1)", Truth::Unknown),
+        ("token.claims.map == {'n': 9007199254740993}", Truth::Unknown),
+        ("token.claims.map.n == 9007199254740993", Truth::Unknown),
+        ("token.claims.less == -9007199254740993", Truth::Unknown),
+        ("token.claims.beyond > 1", Truth::Unknown),
+        ("token.claims.beyond == 100000000000000000", Truth::Unknown),
+        ("token.claims.huge > 1.0", Truth::Unknown),
+        ("token.claims.unsigned == 18446744073709551615u", Truth::Unknown),
+        ("{'n': token.claims.shared} == {'n': 9007199254740993}", Truth::Unknown),
+        ("int(token.claims.shared) == 9007199254740992", Truth::Unknown),
+        ("string(token.claims.beyond) == '100000000000000000000'", Truth::Unknown),
+        // What is worked out.
+        ("token.claims.last + 1.0 == 9007199254740992", Truth::Unknown),
+        ("token.claims.last * token.claims.last > 1", Truth::Unknown),
+        ("token.claims.half / 0.0 > 1", Truth::Unknown),
+        ("(token.claims.half - 0.5) / 0.0 == 1", Truth::Unknown),
+        ("token.claims.max + 1 > 0 || token.claims.max * 2 > 0", Truth::Unknown),
+        ("-(0 - token.claims.max - 1) > 0 || (0 - token.claims.max - 1) / -1 > 0", Truth::Unknown),
+        // Elements of different kinds.
+        ("[1] == ['1'] || ['1'] != [1]", Truth::Unknown),
+        ("[1, 'a'] == [2, 3]", Truth::False),
+        ("{'a': [1]} != {'a': [true]}", Truth::Unknown),
+    ] {
+        assert_eq!(holds_with(text, claims.clone()), expected, "{text}");
+    }
+    for text in ["token.claims.one == 9007199254740992.0", "[1e300] == [1]", "-1e16 < 1"] {
+        assert!(faults(text)[0].message.contains("2^53"), "{text}");
+    }
+}
+
+/// P156: a variable is not compared with what it never is: the condition would be the same for every request.
+#[test]
+fn what_a_variable_never_is_is_refused() {
+    for text in [
+        r#"request.method == "get""#,
+        r#"request.method != "get""#,
+        r#""GET,POST" == request.method"#,
+        r#"request.method in ["GET", "*"]"#,
+        r#"request.scheme == "HTTPS""#,
+        r#"request.scheme == "grpc""#,
+        r#"request.host == "A.example.com""#,
+        r#"request.host == "a.example.com:8443""#,
+        r#"request.host == "https://a.example.com""#,
+        r#"request.host == "*.example.com""#,
+        r#"request.host.startsWith("A.")"#,
+        r#"request.authorityPort == 0 || connection.port == 70000"#,
+        r#"request.fullPath == "v1""#,
+        r#"request.fullPath == "/x?y""#,
+        r#"request.fullPath == "/v1/{id}""#,
+        r#"request.fullPath.startsWith("v1/")"#,
+        r#"request.fullPath.startsWith("/v1?")"#,
+        r#"request.path.id == """#,
+        r#"peer.spiffe == "prod.example/ns/web""#,
+        r#"peer.spiffe == "spiffe://prod.example/*""#,
+        r#"peer.spiffe.startsWith("prod.example/")"#,
+        r#"peer.evidence == "ful""#,
+        r#""read write" in token.scopes"#,
+        r#""*.a" in peer.dns"#,
+    ] {
+        let faults = faults(text);
+        assert!(!faults.is_empty() && faults[0].message.contains("never"), "{text}: {faults:?}");
+    }
+    for text in [
+        r#"request.method == "PURGE" || request.fullPath == "/v1/17" || request.host == "[::1]""#,
+        r#"peer.spiffe.startsWith("spiffe://prod.example/ns/") && "a" in peer.dns"#,
+        r#"token.sub == "A b" && token.claims.x == "" && request.headers["x-a"] == """#,
+    ] {
+        assert_eq!(faults(text), [], "{text}");
+    }
+}
+
+/// P156: a pattern is about the whole text only where each of its choices is.
+#[test]
+fn choices_of_a_pattern_are_anchored_each() {
+    let is_open = |pattern: &str| {
+        compile(&format!("token.sub.matches(r'{pattern}')")).unwrap().has_open_pattern()
+    };
+    for pattern in ["a", "^a", "a$", "^a|b$", "^a$|b", r"^a\$", "(?m)^a$", "^a$|^b", "^(a|b)"] {
+        assert!(is_open(pattern), "{pattern}");
+    }
+    for pattern in
+        ["^a$", "^(a|b)$", "^a$|^b$", "(?i)^a$", r"\Aa\z", r"^a\\\\$", "^[|]$", r"^a\|b$"]
+    {
+        assert!(!is_open(pattern), "{pattern}");
+    }
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::functions::Pattern;
 use super::source::{Found, Source};
+use crate::json::is_exact_number;
 use crate::limits::MAX_CONDITION_ITEMS;
 use crate::policy::variable::Facts;
 
@@ -67,6 +68,8 @@ impl VariableResolver for Values<'_> {
             }
             Slot::Value(source) => match source.find(&self.facts)? {
                 Found::Text(text) => Some(CowVal::owned(CelString::from(text))),
+                Found::Address(ip) => Some(CowVal::owned(CelString::from(ip.to_string()))),
+                Found::Bool(bool) => Some(CowVal::owned(CelBool::from(bool))),
                 Found::Int(int) => Some(CowVal::owned(CelInt::from(int))),
                 Found::Texts(texts) if texts.len() > MAX_CONDITION_ITEMS => None,
                 Found::Texts(texts) => Some(CowVal::owned(list(texts.iter().map(|text| {
@@ -83,8 +86,8 @@ fn list<'v>(items: impl Iterator<Item = Box<dyn Val + 'v>>) -> CelList<'v> {
     CelList::from(items.collect::<Vec<_>>())
 }
 
-/// A claim as a value; none where it is larger than what a condition may work through. Whole numbers are `int`, whatever
-/// their size in JSON, since `uint` and `int` do not mix in arithmetic.
+/// A claim as a value; none where it is larger than what a condition may work through, or holds a number that is not known
+/// exactly. Whole numbers are `int`, whatever their size in JSON, since `uint` and `int` do not mix in arithmetic.
 fn value(json: &Value) -> Option<Box<dyn Val + '_>> {
     Some(match json {
         Value::Null => Box::new(CelNull),
@@ -92,7 +95,7 @@ fn value(json: &Value) -> Option<Box<dyn Val + '_>> {
         Value::String(text) => Box::new(CelString::from(text.as_str())),
         Value::Number(number) => match number.as_i64() {
             Some(int) => Box::new(CelInt::from(int)),
-            None if number.is_u64() => return None,
+            None if number.is_u64() || !is_exact_number(number) => return None,
             None => Box::new(CelDouble::from(number.as_f64()?)),
         },
         Value::Array(items) if items.len() > MAX_CONDITION_ITEMS => return None,

@@ -2,10 +2,14 @@
 //! to sign. Rendered when a rule allows; carried out by the edge.
 
 mod names;
+mod overrides;
 mod query;
 
-pub(super) use names::{check_name, check_removal, check_response_name, is_spelling_of};
-pub(super) use query::{Copies, check_parameter};
+pub(super) use names::{check_injected, check_removal, check_response_name, has_many_spellings};
+pub(super) use overrides::{
+    FAILURE_MODE_HEADER, OVERRIDE_HEADERS, OVERRIDE_PARAMETERS, PROXY_HEADERS,
+};
+pub(super) use query::{Copies, check_injected_parameter, check_parameter, is_settable};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +30,20 @@ pub(super) struct Duties {
     pub(super) metadata: Box<[Injection]>,
     pub(super) assertion: Option<Box<AssertionDuty>>,
     pub(super) remove: Removal,
+    /// What its target keeps of what is removed otherwise; mostly nothing.
+    pub(super) keep: Option<Arc<Keep>>,
+}
+
+/// What goes upstream although it can name another method, path, host, scheme or port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Keep {
+    pub(super) headers: Box<[String]>,
+    pub(super) query: Box<[String]>,
 }
 
 /// Something to set.
-#[derive(Clone, Debug)]
-pub(super) struct Injection {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Injection {
     /// The name; that of a header is in lower case.
     pub(super) name: Arc<str>,
     /// The value.
@@ -125,11 +138,14 @@ impl Duties {
         })
     }
 
-    /// Everything that it sets to a value of its own making.
-    pub(super) fn injections(&self) -> impl Iterator<Item = &Injection> {
-        let claims = self.assertion.iter().flat_map(|assertion| &assertion.claims);
-        let headers = self.headers.iter().chain(&self.response_headers);
-        headers.chain(&self.query).chain(&self.metadata).chain(claims)
+    /// Whether the override header `name` goes upstream, spelled as it is.
+    pub(super) fn keeps_header(&self, name: &str) -> bool {
+        self.keep.as_deref().is_some_and(|keep| keep.headers.iter().any(|own| own == name))
+    }
+
+    /// Whether the override parameter `name` goes upstream.
+    pub(super) fn keeps_parameter(&self, name: &str) -> bool {
+        self.keep.as_deref().is_some_and(|keep| keep.query.iter().any(|own| own == name))
     }
 
     /// The request headers that it sets.
@@ -159,8 +175,8 @@ fn headers<'r>(
     facts: &Facts<'_>,
 ) -> Result<Vec<HeaderMutation>, Check<'r>> {
     let mut headers = Vec::with_capacity(injections.len());
-    for Injection { name, template } in injections {
-        let value = template.render(facts).map_err(|_| Check::Inject(name))?;
+    for own @ Injection { name, template } in injections {
+        let value = template.render(facts).map_err(|_| Check::Inject(own))?;
         headers.extend(value.map(|value| HeaderMutation { name: Arc::clone(name), value }));
     }
     Ok(headers)
@@ -171,8 +187,8 @@ fn values<'r>(
     facts: &Facts<'_>,
 ) -> Result<Map<String, Value>, Check<'r>> {
     let mut values = Map::new();
-    for Injection { name, template } in injections {
-        let value = template.render_value(facts).map_err(|_| Check::Inject(name))?;
+    for own @ Injection { name, template } in injections {
+        let value = template.render_value(facts).map_err(|_| Check::Inject(own))?;
         values.extend(value.map(|value| (name.to_string(), value)));
     }
     Ok(values)

@@ -1,10 +1,9 @@
 //! Query parameters that rules set or remove, and the caller's copies of them in every spelling (P12, P13).
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-
 use super::{Injection, QueryMutation};
 use crate::policy::check::Check;
 use crate::policy::variable::Facts;
+use crate::request::is_spelling_of_parameter;
 
 /// The parameters of a request that are, to some reader, those that a rule sets or removes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,22 +14,34 @@ pub(in crate::policy) struct Copies {
     pub(in crate::policy) hidden: bool,
 }
 
-/// All but RFC 3986's unreserved characters, so that a value is one value to every reader.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The characters of a parameter that Envoy sets where it validates what it is told (`validate_mutations`): it takes
+/// everything else for something that is not encoded, `%` included, and answers 500 (P135).
+pub(in crate::policy) const fn is_settable(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'-' | b'.' | b'_')
+}
 
 pub(super) fn render<'r>(
     injections: &'r [Injection],
     facts: &Facts<'_>,
 ) -> Result<Vec<QueryMutation>, Check<'r>> {
     let mut query = Vec::with_capacity(injections.len());
-    for Injection { name, template } in injections {
-        let value = template.render(facts).map_err(|_| Check::Inject(name))?;
-        query.extend(value.map(|value| QueryMutation {
-            name: name.clone(),
-            value: utf8_percent_encode(&value, ENCODED).to_string(),
-        }));
+    for own @ Injection { name, template } in injections {
+        let value = template.render_parameter(facts).map_err(|_| Check::Inject(own))?;
+        query.extend(value.map(|value| QueryMutation { name: name.clone(), value }));
     }
     Ok(query)
+}
+
+/// Checks the name of a parameter that a rule sets.
+pub(in crate::policy) fn check_injected_parameter(
+    name: &str,
+) -> Result<String, (String, Option<&'static str>)> {
+    check_parameter(name)?;
+    if !name.bytes().all(is_settable) {
+        let help = "use letters, digits, `-`, `.` and `_`: Envoy sets no others";
+        return Err((format!("query parameter `{name}` cannot be set"), Some(help)));
+    }
+    Ok(name.to_owned())
 }
 
 /// Checks the name of a parameter that a rule sets or removes.
@@ -56,11 +67,11 @@ impl Copies {
             return copies;
         }
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let name = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
-            let mut readings = pair.split(';').map(|part| is_one_of(names, &name(part)));
-            let spelling = name(pair);
-            if readings.next() == Some(true) && !copies.spellings.contains(&spelling) {
-                copies.spellings.push(spelling);
+            let mut readings = pair.split(';').map(|part| is_one_of(names, name_of(part)));
+            let spelling = name_of(pair);
+            if readings.next() == Some(true) && !copies.spellings.iter().any(|own| own == spelling)
+            {
+                copies.spellings.push(spelling.to_owned());
             }
             copies.hidden |= readings.any(|found| found);
         }
@@ -68,11 +79,12 @@ impl Copies {
     }
 }
 
+fn name_of(pair: &str) -> &str {
+    pair.split('=').next().unwrap_or_default()
+}
+
 fn is_one_of(names: &[&str], sent: &str) -> bool {
-    let spaced = sent.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8_lossy();
-    let plain = decoded.split('[').next().unwrap_or_default().trim();
-    names.iter().any(|name| name.eq_ignore_ascii_case(plain))
+    names.iter().any(|name| is_spelling_of_parameter(sent, name))
 }
 
 #[cfg(test)]
@@ -96,6 +108,7 @@ mod tests {
                 false,
             ),
             ("+tenant=x&tenant%20=y", &["+tenant", "tenant%20"], false),
+            ("[tenant]=x&%2574enant=y", &["[tenant]", "%2574enant"], false),
             ("tenant;a=1", &["tenant;a"], false),
             ("a=1;tenant=root", &[], true),
             ("a=1;b=2;%74enant", &[], true),
@@ -106,11 +119,5 @@ mod tests {
             let found = Copies::of(&["tenant"], query);
             assert_eq!(found, Copies { spellings: expected, hidden }, "{query}");
         }
-    }
-
-    #[test]
-    fn values_cannot_leave_their_place() {
-        let encode = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
-        assert_eq!(encode("a&b=c;d#e f+g%h/?"), "a%26b%3Dc%3Bd%23e%20f%2Bg%25h%2F%3F");
     }
 }

@@ -3,21 +3,24 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::repeated::repeated;
+use super::siblings::left_open;
 use crate::document::{Movable, Place};
-use crate::policy::compile::Target;
 use crate::policy::host::{HostPattern, parent_of};
 use crate::policy::path::PathTemplate;
 use crate::policy::rule::{Effect, Mode, Rule};
+use crate::policy::target::PolicyTarget;
 use crate::policy::unit::Unit;
 
 /// Looks at every rule beside all the others. Each doubt goes with the position of the policy that it is about.
 pub(in crate::policy) fn across(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
+    let mut doubts = repeated(units);
+    doubts.extend(left_open(units));
     let walls = Walls::of(units, is_wall);
     let doors = Walls::of(units, is_door);
     if walls.is_empty() && doors.is_empty() {
-        return Vec::new();
+        return doubts;
     }
-    let mut doubts = Vec::new();
     for (at, unit) in units.iter().enumerate() {
         for (rule, place) in unit.rules.iter().zip(&unit.rules_at) {
             let of_rule = [
@@ -30,7 +33,12 @@ pub(in crate::policy) fn across(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
     doubts
 }
 
-fn never_reached(rule: &Rule, target: &Target, place: Place, walls: &Walls<'_>) -> Option<Movable> {
+fn never_reached(
+    rule: &Rule,
+    target: &PolicyTarget,
+    place: Place,
+    walls: &Walls<'_>,
+) -> Option<Movable> {
     if rule.mode != Mode::Enforce {
         return None;
     }
@@ -45,7 +53,12 @@ fn never_reached(rule: &Rule, target: &Target, place: Place, walls: &Walls<'_>) 
 }
 
 /// A rule that asks who is there, beside one that lets everybody do the same.
-fn open_anyway(rule: &Rule, target: &Target, place: Place, doors: &Walls<'_>) -> Option<Movable> {
+fn open_anyway(
+    rule: &Rule,
+    target: &PolicyTarget,
+    place: Place,
+    doors: &Walls<'_>,
+) -> Option<Movable> {
     if rule.effect != Effect::Allow || (rule.peer.is_none() && rule.token.is_none()) {
         return None;
     }
@@ -67,7 +80,7 @@ struct Walls<'a> {
 #[derive(Clone, Copy)]
 struct Wall<'a> {
     rule: &'a Rule,
-    target: &'a Target,
+    target: &'a PolicyTarget,
 }
 
 // === impl Walls ===
@@ -82,7 +95,7 @@ impl<'a> Walls<'a> {
                 walls.any.push(wall);
             }
             for host in &wall.target.hosts {
-                walls.by_host.entry(host).or_default().push(wall);
+                walls.by_host.entry(&host.host).or_default().push(wall);
             }
         }
         walls
@@ -93,8 +106,8 @@ impl<'a> Walls<'a> {
     }
 
     /// A wall that stands before everything that `rule` is about.
-    fn before(&self, rule: &Rule, target: &Target) -> Option<&'a Rule> {
-        let first = target.hosts.first();
+    fn before(&self, rule: &Rule, target: &PolicyTarget) -> Option<&'a Rule> {
+        let first = target.hosts.first().map(|host| &host.host);
         let same = first.and_then(|host| self.by_host.get(host));
         let above = first.and_then(|host| match host {
             HostPattern::Exact(name) => Some(HostPattern::OneLabelBelow(parent_of(name)?.into())),
@@ -117,10 +130,12 @@ fn is_door(rule: &Rule) -> bool {
     rule.effect == Effect::Allow && asks_for_nothing_else(rule)
 }
 
-fn asks_for_nothing_else(rule: &Rule) -> bool {
+pub(super) fn asks_for_nothing_else(rule: &Rule) -> bool {
     rule.mode == Mode::Enforce
         && rule.source.is_empty()
         && rule.destination.is_empty()
+        && rule.sni.is_empty()
+        && !(rule.effect == Effect::Allow && rule.target.host_is_sni)
         && rule.during.is_none()
         && rule.context_extensions.is_empty()
         && rule.headers.is_empty()
@@ -133,10 +148,11 @@ fn asks_for_nothing_else(rule: &Rule) -> bool {
 // === impl Wall ===
 
 impl Wall<'_> {
-    fn covers(&self, rule: &Rule, target: &Target) -> bool {
+    fn covers(&self, rule: &Rule, target: &PolicyTarget) -> bool {
         let own = self.rule;
         subset(&target.hosts, &self.target.hosts, |wide, narrow| wide.covers(narrow))
-            && subset(&rule.ports, &own.ports, |wide, narrow| wide == narrow)
+            && (self.target.any_authority_port || !target.any_authority_port)
+            && subset(&target.ports, &self.target.ports, |wide, narrow| wide == narrow)
             && subset(&rule.methods, &own.methods, |wide, narrow| wide == narrow)
             && subset(&rule.paths, &own.paths, PathTemplate::covers)
     }

@@ -10,17 +10,34 @@ use crate::policy::compile::{read_day, read_moment};
 /// How long a deny rule may be in shadow mode before somebody should decide.
 const LONGEST_SHADOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The doubts that there will be about the rules of a policy, each with the moment from which there is it.
-pub(in crate::policy) fn outdated(
-    origin: &Origin,
-    policy: &PolicySpec,
-) -> Box<[(UnixTime, Movable)]> {
-    let of_rule = |rule| [long_in_shadow(origin, rule), over(origin, rule)];
-    let all = policy.rules.value.iter().flat_map(of_rule).flatten();
-    all.map(|(from, doubt)| (from, Movable::new(doubt, origin))).collect()
+/// When there is a doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::policy) enum Due {
+    /// Before this moment.
+    Before(UnixTime),
+    /// From this moment on.
+    From(UnixTime),
 }
 
-fn long_in_shadow(origin: &Origin, rule: &RuleSpec) -> Option<(UnixTime, Diagnostic)> {
+// === impl Due ===
+
+impl Due {
+    pub(in crate::policy) fn is_at(self, now: UnixTime) -> bool {
+        match self {
+            Self::Before(moment) => now < moment,
+            Self::From(moment) => moment <= now,
+        }
+    }
+}
+
+/// The doubts that there are about the rules of a policy at some time, each with when that is.
+pub(in crate::policy) fn outdated(origin: &Origin, policy: &PolicySpec) -> Box<[(Due, Movable)]> {
+    let of_rule = |rule| [long_in_shadow(origin, rule), over(origin, rule), to_come(origin, rule)];
+    let all = policy.rules.value.iter().flat_map(of_rule).flatten();
+    all.map(|(due, doubt)| (due, Movable::new(doubt, origin))).collect()
+}
+
+fn long_in_shadow(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
     let since = rule.since.as_ref()?;
     let from = read_day(&since.value)?.plus(LONGEST_SHADOW);
     let denies = rule.effect.value == EffectSpec::Deny && rule.mode == ModeSpec::Shadow;
@@ -28,14 +45,24 @@ fn long_in_shadow(origin: &Origin, rule: &RuleSpec) -> Option<(UnixTime, Diagnos
         let message =
             format!("deny rule `{}` has been in shadow mode for over 30 days", rule.name.value);
         let doubt = Diagnostic::warning("long-in-shadow", origin.span(since), message);
-        (from, doubt.help("enforce it, remove it, or say anew since when it is tried"))
+        (Due::From(from), doubt.help("enforce it, remove it, or say anew since when it is tried"))
     })
 }
 
-fn over(origin: &Origin, rule: &RuleSpec) -> Option<(UnixTime, Diagnostic)> {
+fn over(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
     let until = rule.during.as_ref()?.value.until.as_ref()?;
     let from = read_moment(&until.value).ok()?;
     let message = format!("the time of rule `{}` is over", rule.name.value);
     let doubt = Diagnostic::warning("rule-is-over", origin.span(until), message);
-    Some((from, doubt.help("remove the rule, or give it a later `until`")))
+    Some((Due::From(from), doubt.help("remove the rule, or give it a later `until`")))
+}
+
+/// A day that is yet to come is a slip of the hand: a rule that was never tried would be taken for one that was.
+fn to_come(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
+    let since = rule.since.as_ref()?;
+    // It is some other day elsewhere.
+    let day = read_day(&since.value)?.minus(Duration::from_secs(24 * 60 * 60));
+    let message = format!("`since` of rule `{}` is a day to come", rule.name.value);
+    let doubt = Diagnostic::warning("since-to-come", origin.span(since), message);
+    Some((Due::Before(day), doubt.help("write the day on which the rule was put in shadow mode")))
 }

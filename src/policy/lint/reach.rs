@@ -30,14 +30,14 @@ fn reached(written: &Written<'_>, rule: &Rule, name: &str, value: &str) -> Optio
             let about = texts.map(|host| host.value.clone()).collect();
             // Hosts are compared in lower case.
             let odd = value.contains(char::is_uppercase);
-            (odd || !hosts.iter().any(|host| host.matches(value)), about)
+            (odd || !hosts.iter().any(|host| host.host.matches(value)), about)
         }
         "request.method" if !rule.methods.is_empty() => {
             let about = rule.methods.iter().map(ToString::to_string).collect();
             (!rule.methods.iter().any(|method| **method == *value), about)
         }
-        "request.port" if !rule.ports.is_empty() => {
-            let about = rule.ports.iter().map(ToString::to_string).collect::<Vec<_>>();
+        "connection.port" if !rule.target.ports.is_empty() => {
+            let about = rule.target.ports.iter().map(ToString::to_string).collect::<Vec<_>>();
             (!about.iter().any(|port| port == value), about)
         }
         _ => return None,

@@ -59,8 +59,8 @@ fn vouched_for_by_anybody(
     peer: &PeerSpec,
     domains: usize,
 ) -> Option<Diagnostic> {
-    let PeerSpec { dns, uris, emails, subjects, .. } = peer;
-    let place = [dns, uris, emails, subjects].into_iter().find_map(Option::as_ref)?;
+    let PeerSpec { dns, uris, emails, ips, subjects, .. } = peer;
+    let place = [dns, uris, emails, ips, subjects].into_iter().find_map(Option::as_ref)?;
     // A SPIFFE ID names its trust domain.
     let message = format!("each of {domains} trust domains may vouch for this name");
     peer.spiffe.is_none().then(|| {

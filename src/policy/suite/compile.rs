@@ -9,7 +9,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{Case, Expectation, Question, Suite};
-use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
+use crate::authn::{
+    Binding, Credential, PeerFacts, PeerIdentity, RejectedCookie, Subject, TokenIdentity,
+};
 use crate::clock::UnixTime;
 use crate::document::policy::{Entries, Texts};
 use crate::document::policy_suite::{
@@ -19,9 +21,10 @@ use crate::document::policy_suite::{
 use crate::document::{Diagnostic, Document, Origin, Spanned, Spec, closest};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::compile::sealed_by;
-use crate::reason::Reason;
+use crate::reason::{Reason, Rejection};
 use crate::request::{
-    Body, Endpoint, HeaderValue, Headers, RequestView, SealedNames, Target, Text,
+    Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target,
+    Text,
 };
 
 /// The moment of cases that name none: 2026-01-01T00:00:00Z.
@@ -40,8 +43,20 @@ pub(super) struct Compiler<'a> {
     sealed: &'a SealedNames,
     /// By name; none at all for one that has an error of its own.
     peers: BTreeMap<&'a str, Credential<PeerIdentity>>,
-    tokens: BTreeMap<&'a str, Credential<Vec<TokenIdentity>>>,
+    tokens: BTreeMap<&'a str, Carried>,
     problems: &'a mut Vec<Diagnostic>,
+}
+
+/// A token of a fixture.
+#[derive(Clone, Debug)]
+enum Carried {
+    Nothing,
+    Verified(Box<TokenIdentity>),
+    Rejected(Rejection),
+    /// In a cookie, which a rule may pass over.
+    Cookie(RejectedCookie),
+    /// Of an issuer that no document names.
+    Foreign(Rejection),
 }
 
 pub(super) fn compile(documents: &[Document], problems: &mut Vec<Diagnostic>) -> Vec<Suite> {
@@ -83,9 +98,9 @@ impl<'a> Compiler<'a> {
             Some(peer) => self.peer(peer)?,
         };
         let tokens = spec.token.iter().chain(&spec.tokens).map(|token| self.token(token));
-        let tokens = all_of(tokens.collect::<Option<Vec<_>>>()?);
+        let tokens = tokens.collect::<Option<Vec<_>>>()?;
         let now = spec.now.as_ref().map(|text| self.moment(text));
-        let subject = Subject::assertion(peer, tokens);
+        let subject = all_of(peer, tokens);
         Some(Question { request: self.request(&spec.request)?, subject, now })
     }
 
@@ -122,7 +137,7 @@ impl<'a> Compiler<'a> {
         }
         for (name, token) in spec.tokens.iter().flat_map(|entries| &entries.0) {
             self.reserved(name);
-            let shown = self.token(token).unwrap_or(Credential::Absent);
+            let shown = self.token(token).unwrap_or(Carried::Nothing);
             self.tokens.insert(&name.value, shown);
         }
     }
@@ -135,9 +150,10 @@ impl<'a> Compiler<'a> {
 
     fn peer(&mut self, place: &Spanned<PeerFixture>) -> Option<Credential<PeerIdentity>> {
         let fixture = &place.value;
-        let PeerFixture { trust_domain, rejected, spiffe, dns, uris, emails, subject, evidence } =
+        let PeerFixture { trust_domain, rejected, spiffe, dns, uris, emails, ips, subject, .. } =
             fixture;
-        let names = [dns, uris, emails].iter().any(|names| names.is_some());
+        let (others, evidence) = (&fixture.other_trust_domains, fixture.evidence);
+        let names = [others, dns, uris, emails, ips].iter().any(|names| names.is_some());
         let more = names || spiffe.is_some() || subject.is_some() || evidence.is_some();
         if let Some(code) = rejected {
             return self.rejected(code, trust_domain.is_some() || more);
@@ -145,6 +161,9 @@ impl<'a> Compiler<'a> {
         let trust_domain = self.given(trust_domain.as_ref(), place, "trustDomain")?;
         let domains = self.domains;
         self.known("TrustDomain document", "unknown-trust-domain", trust_domain, domains);
+        for other in others.iter().flatten() {
+            self.known("TrustDomain document", "unknown-trust-domain", other, domains);
+        }
         let spiffe = match &fixture.spiffe {
             None => None,
             Some(text) => match text.value.parse() {
@@ -159,31 +178,79 @@ impl<'a> Compiler<'a> {
         let each = |names: &Option<Texts>| -> Vec<String> {
             names.iter().flatten().map(|name| name.value.clone()).collect()
         };
+        let ips = self.addresses(ips.as_ref())?;
         let id = spiffe.iter().map(ToString::to_string);
         let facts = PeerFacts {
+            other_trust_domains: each(others),
             dns: each(dns).iter().map(|name| name.to_ascii_lowercase()).collect(),
             // A SPIFFE ID is a URI of its certificate, too.
             uris: id.chain(each(uris)).collect(),
             emails: each(emails),
+            ips,
             subject: fixture.subject.clone(),
             spiffe,
             ..PeerFacts::of(&trust_domain.value)
         };
-        let level = fixture.evidence.unwrap_or(EvidenceLevel::Full);
+        let level = evidence.unwrap_or(EvidenceLevel::Full);
         Some(Credential::Verified(PeerIdentity::assertion(facts, level)))
     }
 
-    fn token(&mut self, place: &Spanned<TokenFixture>) -> Option<Credential<Vec<TokenIdentity>>> {
-        let TokenFixture { issuer, rejected, claims, binding } = &place.value;
+    /// The addresses in the form that a certificate's have.
+    fn addresses(&mut self, texts: Option<&Texts>) -> Option<Vec<String>> {
+        let mut found = Vec::new();
+        for text in texts.into_iter().flatten() {
+            let Ok(address) = text.value.parse::<IpAddr>() else {
+                let message = format!("`{}` is not an IP address", text.value);
+                self.error("invalid-network", text, message, None);
+                return None;
+            };
+            found.push(address.to_string());
+        }
+        Some(found)
+    }
+
+    fn token(&mut self, place: &Spanned<TokenFixture>) -> Option<Carried> {
+        let TokenFixture { issuer, rejected, cookie, foreign, claims, binding } = &place.value;
+        let foreign = foreign.as_ref().filter(|foreign| foreign.value);
+        if let Some(word) = foreign {
+            let more = issuer.is_some() || rejected.is_some() || cookie.is_some();
+            if more || !claims.is_empty() {
+                let help = String::from("keep `foreign` alone");
+                let message = "nothing else is known of a token of an unknown issuer";
+                self.error("contradiction", word, message, Some(help));
+            }
+            return Some(Carried::Foreign(Reason::IssuerUnknown.because("the suite says so")));
+        }
+        if let (Some(code), Some(cookie)) = (rejected, cookie) {
+            let issuer = self.given(issuer.as_ref(), place, "issuer")?;
+            let issuers = self.issuers;
+            self.known("TokenIssuer document", "unknown-issuer", issuer, issuers);
+            let rejection = self.reason(code)?.because("the suite says so");
+            let (name, issuers) = (cookie.value.clone(), vec![issuer.value.clone()]);
+            return Some(Carried::Cookie(RejectedCookie { name, issuers, rejection }));
+        }
+        if let Some(cookie) = cookie {
+            let help = String::from("a verified token is the same wherever it was");
+            self.error(
+                "contradiction",
+                cookie,
+                "`cookie` is for a token with `rejected`",
+                Some(help),
+            );
+        }
         if let Some(code) = rejected {
-            return self.rejected(code, issuer.is_some() || !claims.is_empty());
+            let more = issuer.is_some() || !claims.is_empty();
+            return match self.rejected::<()>(code, more)? {
+                Credential::Rejected(why) => Some(Carried::Rejected(why)),
+                Credential::Absent | Credential::Verified(()) => None,
+            };
         }
         let issuer = self.given(issuer.as_ref(), place, "issuer")?;
         let issuers = self.issuers;
         self.known("TokenIssuer document", "unknown-issuer", issuer, issuers);
         let token = TokenIdentity::assertion(&issuer.value, claims.clone(), (*binding).into());
         token
-            .map(|token| Credential::Verified(vec![token]))
+            .map(|token| Carried::Verified(Box::new(token)))
             .map_err(|why| self.error("invalid-claims", place, why.detail().to_owned(), None))
             .ok()
     }
@@ -275,7 +342,12 @@ impl<'a> Compiler<'a> {
             headers,
             source: self.endpoint(fixture.source.as_ref())?,
             destination: self.endpoint(fixture.destination.as_ref())?,
-            sni: None,
+            client: self.client(fixture.client.as_ref())?,
+            sni: match fixture.sni.as_deref() {
+                None => ServerName::Unknown,
+                Some("") => ServerName::Absent,
+                Some(name) => ServerName::Name(name.into()),
+            },
             body: Body::default(),
             sent_at: None,
             context_extensions: context.map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),
@@ -286,10 +358,25 @@ impl<'a> Compiler<'a> {
     /// One end of the connection; none at all where its address is wrong.
     fn endpoint(&mut self, address: Option<&Spanned<String>>) -> Option<Endpoint> {
         let Some(text) = address else { return Some(Endpoint::default()) };
-        if let Ok(address) = text.value.parse::<IpAddr>() {
-            return Some(Endpoint { address: Some(SocketAddr::new(address, 0)), principal: None });
+        let alone = |text: &str| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 0));
+        if let Ok(address) = alone(&text.value).or_else(|_| text.value.parse()) {
+            return Some(Endpoint { address: Some(address), principal: None });
         }
-        let message = format!("`{}` is not an IP address", text.value);
+        let message = format!("`{}` is not an IP address, alone or with a port", text.value);
+        self.error("invalid-network", text, message, None);
+        None
+    }
+
+    /// Where the client is; none at all where its address is wrong.
+    fn client(&mut self, address: Option<&Spanned<String>>) -> Option<Client> {
+        let Some(text) = address else { return Some(Client::Connection) };
+        if text.value == "unknown" {
+            return Some(Client::Unknown);
+        }
+        if let Ok(ip) = text.value.parse() {
+            return Some(Client::At(ip));
+        }
+        let message = format!("`{}` is neither an IP address nor `unknown`", text.value);
         self.error("invalid-network", text, message, None);
         None
     }
@@ -325,10 +412,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn subject(&self, peer: &str, token: &str) -> Subject {
-        Subject::assertion(
-            self.peers.get(peer).cloned().unwrap_or(Credential::Absent),
-            self.tokens.get(token).cloned().unwrap_or(Credential::Absent),
-        )
+        let peer = self.peers.get(peer).cloned().unwrap_or(Credential::Absent);
+        all_of(peer, self.tokens.get(token).cloned().into_iter().collect())
     }
 
     fn expectation(&mut self, spec: &ExpectSpec) -> Expectation {
@@ -377,17 +462,19 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Several tokens as one credential: one that was refused is refused with whatever stands beside it.
-fn all_of(shown: Vec<Credential<Vec<TokenIdentity>>>) -> Credential<Vec<TokenIdentity>> {
-    let mut verified = Vec::new();
-    for credential in shown {
-        match credential {
-            Credential::Absent => {}
-            Credential::Rejected(why) => return Credential::Rejected(why),
-            Credential::Verified(tokens) => verified.extend(tokens),
+/// A caller with several tokens: one that was refused refuses the others, too.
+fn all_of(peer: Credential<PeerIdentity>, shown: Vec<Carried>) -> Subject {
+    let (mut verified, mut cookies, mut unknown) = (Vec::new(), Vec::new(), None);
+    for carried in shown {
+        match carried {
+            Carried::Nothing => {}
+            Carried::Rejected(why) => return Subject::assertion(peer, Credential::Rejected(why)),
+            Carried::Verified(token) => verified.push(*token),
+            Carried::Cookie(cookie) => cookies.push(cookie),
+            Carried::Foreign(why) => unknown = Some(why),
         }
     }
-    if verified.is_empty() { Credential::Absent } else { Credential::Verified(verified) }
+    Subject::assertion_beside(peer, verified, cookies, unknown)
 }
 
 fn pairs(entries: Option<&Entries<String>>) -> impl Iterator<Item = (String, String)> {

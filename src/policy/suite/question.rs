@@ -49,8 +49,7 @@ impl Suite {
         let wanted = own.unwrap_or(name).to_owned();
         let is_wanted = move |case: &&Case| wanted == *case.name || wanted == case.title();
         self.cases.iter().filter(is_wanted).map(|case| {
-            let subject =
-                Subject::assertion(case.subject.peer().clone(), case.subject.tokens().clone());
+            let subject = case.subject.copy_of_assertion();
             let question = Question { request: case.request.clone(), subject, now: Some(self.now) };
             (case.title(), question)
         })

@@ -54,6 +54,10 @@ impl Suite {
         let cases = self.cases.iter().map(|case| {
             let mut recorder = Recorder::default();
             let Case { subject, request, .. } = case;
+            let seen = policies.counting(request).map(|counting| {
+                subject.copy_of_assertion().where_count(|issuer| counting.has(issuer))
+            });
+            let subject = seen.as_ref().unwrap_or(subject);
             let question =
                 DecisionRequest { subject, request, now: self.now, id: DecisionId::default() };
             let decision = policies.evaluate_traced(&question, &mut recorder);

@@ -384,24 +384,6 @@ fn the_narrowest_rule_speaks() {
     }
 }
 
-#[test]
-fn ports_default_to_those_of_the_scheme() {
-    let target = "target: { hosts: [orders.example.com], ports: [443] }\n";
-    let set = compile(&policy(
-        "p",
-        &format!("{target}rules: [{{ name: r, effect: allow, peer: {{ any: true }} }}]"),
-    ));
-    assert_eq!(outcome(&set, &web(), &get("/")), "allow r");
-    assert_eq!(outcome(&set, &web(), &request("GET", "orders.example.com:443", "/")), "allow r");
-    assert_eq!(
-        outcome(&set, &web(), &request("GET", "orders.example.com:8443", "/")),
-        "deny no_rule"
-    );
-    let mut unknown = get("/");
-    unknown.scheme = "".into();
-    assert_eq!(outcome(&set, &web(), &unknown), "deny no_rule");
-}
-
 /// P77: one wrong document keeps the whole set from being used, and all that is wrong is said.
 #[test]
 fn compiling_reports_every_problem_of_every_document() {

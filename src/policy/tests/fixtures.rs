@@ -9,8 +9,10 @@ use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenI
 use crate::clock::UnixTime;
 use crate::document::{self, Kind, SourceFile};
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::{Decision, DecisionId, DecisionRequest, PolicySet, Sources};
-use crate::request::{Body, Endpoint, HeaderValue, Headers, RequestView, Target, Text};
+use crate::policy::{Decision, DecisionId, DecisionRequest, Permit, PolicySet, Sources};
+use crate::request::{
+    Body, Client, Endpoint, HeaderValue, Headers, RequestView, ServerName, Shown, Target, Text,
+};
 use crate::secret::Fingerprint;
 
 /// A policy document called `name` with `spec`, given from its first key on.
@@ -76,7 +78,8 @@ pub(in crate::policy) fn request(method: &str, authority: &str, path: &str) -> R
         headers: Headers::default(),
         source: Endpoint::default(),
         destination: Endpoint::default(),
-        sni: None,
+        client: Client::Connection,
+        sni: ServerName::Unknown,
         body: Body::default(),
         sent_at: None,
         context_extensions: std::collections::BTreeMap::new(),
@@ -91,6 +94,24 @@ pub(in crate::policy) fn with_header(
 ) -> RequestView {
     request.headers.push(name, HeaderValue::new(value.to_vec()));
     request
+}
+
+/// The same of a proxy that shows every header.
+pub(in crate::policy) fn shown_whole(mut request: RequestView) -> RequestView {
+    request.headers = request.headers.with_shown(Shown::Every);
+    request
+}
+
+/// The permit for `request`, which has to be allowed.
+pub(in crate::policy) fn allowed(
+    set: &PolicySet,
+    subject: &Subject,
+    request: &RequestView,
+) -> Permit {
+    match decide(set, subject, request) {
+        Decision::Allow(permit) => permit,
+        Decision::Deny(denial) => panic!("{}", denial.rejection()),
+    }
 }
 
 /// Nobody in particular.

@@ -11,25 +11,28 @@ use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::PolicySet;
 use crate::reason::Reason;
-use crate::request::RequestView;
+use crate::request::{RequestView, ServerName};
 
 /// How many rules there are.
 pub(super) const RULES: std::ops::Range<usize> = 3..9;
 
 /// The targets of policies.
-pub(super) const TARGETS: [&str; 8] = [
+pub(super) const TARGETS: [&str; 11] = [
     "hosts: ['a.example.com']",
     "hosts: ['a.example.com']",
     "hosts: ['a.example.com', '*.example.com']",
     "hosts: ['b.example.com']",
     "hosts: ['*.example.com']",
     "hosts: ['a.example.com'], ports: [8443]",
+    "hosts: ['a.example.com:8443', '*.example.com']",
+    "hosts: ['a.example.com.']",
+    "anyHost: true, anyAuthorityPort: true",
     "anyHost: true",
     "anyHost: true",
 ];
 
-const PATHS: [&str; 9] =
-    ["/", "/a", "/a/", "/a/{x}", "/a/*/c", "/a/**", "/{x}/b", "/**", "/b/{x}/**"];
+const PATHS: [&str; 10] =
+    ["/", "/a", "/a/", "/a/{x}", "/a/*/c", "/a/**", "/{x}/b", "/**", "/b/{x}/**", "/**/c"];
 
 /// Conditions that speak of the request only, of the token, and of the peer.
 const OF_REQUEST: [&str; 5] = [
@@ -53,7 +56,7 @@ const OF_PEER: [&str; 3] = [
     r#"peer.dns.exists(d, d == "front.web.svc")"#,
 ];
 
-const PEER_KEYS: [&str; 11] = [
+const PEER_KEYS: [&str; 12] = [
     "use: front",
     "spiffe: ['spiffe://prod.example/ns/web/sa/*']",
     "spiffe: ['spiffe://prod.example/ns/ops/**', 'spiffe://prod.example/ns/web/sa/front']",
@@ -62,6 +65,7 @@ const PEER_KEYS: [&str; 11] = [
     "dns: ['front.web.svc', '*.ops.svc']",
     "uris: ['https://front.example']",
     "emails: ['ops@example.com']",
+    "ips: [192.0.2.0/24]",
     "subjects: ['CN=front']",
     "evidence: hash",
     "evidence: full",
@@ -126,7 +130,7 @@ const TIMES: [&str; 5] = [
 const DUTIES: [&str; 5] = [
     "inject: { headers: { x-tenant: '{token.claims./tenant}', x-note: '{token.claims./note}' } }",
     "inject: { headers: { x-decision: '{decision.id}' }, responseHeaders: { x-note: '{token.claims./note}' } }",
-    "inject: { query: { tenant: 't {token.claims./tenant}' }, metadata: { note: '{token.claims./note}', groups: '{token.claims./groups}' } }",
+    "inject: { query: { tenant: 't.{token.claims./tenant|hex}' }, metadata: { note: '{token.claims./note}', groups: '{token.claims./groups}' } }",
     "inject: { assertion: { header: x-caller, audience: orders, claims: { note: '{token.claims./note}' } } }",
     "remove: { token: true, headers: [x-h], query: [q] }",
 ];
@@ -235,13 +239,16 @@ pub(super) fn sketch() -> impl Strategy<Value = Sketch> {
     let parts = (
         weighted(0.1, Just(String::from("source: [10.0.0.0/8]"))),
         weighted(0.1, Just(String::from("destination: [10.1.0.0/16]"))),
+        weighted(0.1, Just(String::from("sni: ['*.example.com']"))),
         weighted(0.1, Just(String::from("contextExtensions: { tier: gold }"))),
         weighted(0.1, Just(String::from("conditions: [reads]"))),
         weighted(0.15, select(TIMES.to_vec()).prop_map(str::to_owned)),
         weighted(0.2, headers),
         weighted(0.15, query),
     )
-        .prop_map(|(a, b, c, d, e, f, g)| [a, b, c, d, e, f, g].into_iter().flatten().collect());
+        .prop_map(|(a, b, s, c, d, e, f, g)| {
+            [a, b, s, c, d, e, f, g].into_iter().flatten().collect()
+        });
     let when: Vec<_> = [OF_REQUEST.as_slice(), &OF_TOKEN, &OF_PEER].concat();
     (
         (select(TARGETS.to_vec()), effect_and_mode, weighted(0.5, on), parts),
@@ -280,6 +287,7 @@ fn known_peer() -> impl Strategy<Value = PeerIdentity> {
                 dns: list("front.web.svc"),
                 uris: list("https://front.example"),
                 emails: list("ops@example.com"),
+                ips: list("192.0.2.7"),
                 subject: names.then(|| String::from("CN=front")),
                 ..PeerFacts::of(domain)
             };
@@ -366,11 +374,18 @@ pub(super) fn question() -> impl Strategy<Value = RequestView> {
         "/a//b",
     ]);
     let values = vec(select(vec![b"x".as_slice(), b"x,y", b"y", b"\xff", b""]), 0..3);
-    let address = || select(vec![None, Some("10.0.0.1:1"), Some("10.1.2.3:1"), Some("[::1]:1")]);
+    let address = || select(vec![None, Some("10.0.0.1:1"), Some("10.1.2.3:8443"), Some("[::1]:1")]);
     let address = (address(), address());
-    let rest = (select(vec![None, Some("gold"), Some("tin")]), select(vec!["https", "http", ""]));
+    let sni = select(vec![
+        ServerName::Unknown,
+        ServerName::Absent,
+        ServerName::Name("a.example.com".into()),
+        ServerName::Name("b.example.org".into()),
+    ]);
+    let rest =
+        (select(vec![None, Some("gold"), Some("tin")]), select(vec!["https", "http", ""]), sni);
     (host, method, path, values, address, rest).prop_map(
-        |(host, method, path, values, address, (tier, scheme))| {
+        |(host, method, path, values, address, (tier, scheme, sni))| {
             let plain = request(method, host, path);
             let mut view =
                 values.into_iter().fold(plain, |view, value| with_header(view, "x-h", value));
@@ -379,6 +394,7 @@ pub(super) fn question() -> impl Strategy<Value = RequestView> {
             view.destination.address = destination.map(|text| text.parse().unwrap());
             view.context_extensions.extend(tier.map(|tier| ("tier".into(), tier.into())));
             view.scheme = scheme.into();
+            view.sni = sni;
             view
         },
     )

@@ -144,3 +144,76 @@ fn odd_conditions_are_found() {
         assert_eq!(found.len(), expected, "{when} {found:?}");
     }
 }
+
+/// P158: what upstreams take for the same is not left open without a word, and a deny rule that nothing is open beside is let be.
+#[test]
+fn a_deny_rule_leaves_nothing_open_without_a_word() {
+    let open = |deny: &str, allow: &str| {
+        let text = of_rules("{ hosts: [a.example.com] }", &[deny, allow]);
+        let found = doubts(&text);
+        found.iter().filter(|doubt| doubt.starts_with("deny-leaves-open")).count()
+    };
+    let wide = "{ name: a, effect: allow, peer: { any: true } }";
+    for (deny, allow, expected) in [
+        ("on: { paths: [/admin] }", wide, 1),
+        ("on: { paths: [/admin/] }", wide, 1),
+        ("on: { paths: [/admin, /admin/] }", wide, 1),
+        ("on: { paths: [/admin, /admin/, /Admin, /Admin/] }", wide, 0),
+        ("on: { paths: [/admin, '/admin/**'] }", wide, 1),
+        ("on: { paths: ['/**'] }", wide, 0),
+        ("on: { paths: ['/{any}', '/{any}/'] }", wide, 0),
+        ("on: { methods: [GET] }", wide, 1),
+        ("on: { methods: [GET, HEAD] }", wide, 0),
+        ("on: { methods: [POST] }", wide, 0),
+        (
+            "on: { paths: [/admin, /admin/] }, when: 'request.fullPath.matches(\"(?i)^/admin/?$\")'",
+            wide,
+            0,
+        ),
+        (
+            "on: { paths: [/admin, /admin/] }, when: 'request.fullPath.matches(\"(?i)^/other$\")'",
+            wide,
+            1,
+        ),
+        ("when: 'request.fullPath.matches(\"(?i)^/admin$\")'", wide, 0),
+        ("on: { grpc: [{ service: a.b.C, methods: [Do] }] }", wide, 0),
+        ("on: { paths: [/admin] }, mode: shadow", wide, 0),
+        (
+            "on: { paths: [/admin] }",
+            "{ name: a, effect: allow, peer: { any: true }, on: { paths: [/orders] } }",
+            0,
+        ),
+        (
+            "on: { paths: [/admin] }",
+            "{ name: a, effect: allow, peer: { any: true }, on: { paths: ['/*'] } }",
+            1,
+        ),
+        (
+            "on: { paths: [/admin], methods: [POST] }",
+            "{ name: a, effect: allow, peer: { any: true }, on: { methods: [PUT] } }",
+            0,
+        ),
+    ] {
+        let deny = format!("{{ name: d, effect: deny, {deny} }}");
+        assert_eq!(open(&deny, allow), expected, "{deny} {allow}");
+    }
+    // Of other policies, too, whose hosts are wider or narrower.
+    for (denied, allowed, expected) in [
+        ("{ hosts: [a.example.com] }", "{ anyHost: true }", 1),
+        ("{ hosts: [a.example.com] }", "{ hosts: ['*.example.com'] }", 1),
+        ("{ hosts: ['*.example.com'] }", "{ hosts: [a.example.com] }", 1),
+        ("{ anyHost: true }", "{ hosts: [a.example.com] }", 1),
+        ("{ hosts: [a.example.com] }", "{ hosts: [b.example.com] }", 0),
+    ] {
+        let deny = policy(
+            "d",
+            &format!(
+                "target: {denied}\nrules:\n  - {{ name: d, effect: deny, on: {{ paths: [/admin] }} }}"
+            ),
+        );
+        let allow = policy("a", &format!("target: {allowed}\nrules:\n  - {wide}"));
+        let found = doubts(&format!("{deny}{allow}"));
+        let open = found.iter().filter(|doubt| doubt.starts_with("deny-leaves-open")).count();
+        assert_eq!(open, expected, "{denied} {allowed}: {found:?}");
+    }
+}

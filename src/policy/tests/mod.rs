@@ -1,14 +1,18 @@
 //! What policies decide, from documents to decisions.
 
+mod addresses;
 mod annotations;
 mod answers;
 mod decisions;
+mod encodings;
 pub(super) mod fixtures;
 mod generators;
 mod injection;
 mod kept;
 mod language;
 mod lints;
+mod passing_over;
 mod properties;
 mod shadows;
+mod targets;
 mod tracing;

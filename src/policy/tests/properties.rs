@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::generators::*;
 use crate::authn::Subject;
 use crate::clock::UnixTime;
-use crate::policy::host::HostPattern;
+use crate::policy::host::AuthorityPattern;
 use crate::policy::rule::HostFit;
 use crate::policy::{
     Answer, Decision, DecisionId, DecisionRequest, Effect, Gaps, Mode, Recorder, RuleName,
@@ -57,6 +57,13 @@ fn judged(recorder: &Recorder) -> Vec<(RuleName, Effect, Truth)> {
         RuleOutcome::Judged { .. } | RuleOutcome::NotAbout(_) => None,
     });
     rules.collect()
+}
+
+fn watched_reason(decision: &Decision) -> Option<Reason> {
+    match decision {
+        Decision::Deny(denial) => Some(denial.rejection().reason()),
+        Decision::Allow(_) => None,
+    }
 }
 
 proptest! {
@@ -113,7 +120,7 @@ proptest! {
             let at: usize = rule.name.rule.trim_start_matches('r').parse().unwrap();
             let about_host = match sketches[at].target.split('\'').skip(1).step_by(2).collect::<Vec<_>>() {
                 hosts if hosts.is_empty() => true,
-                hosts => hosts.iter().any(|host| HostPattern::parse(host).unwrap().matches(target.host.as_str())),
+                hosts => hosts.iter().any(|host| AuthorityPattern::parse(host).unwrap().host.matches(target.host.as_str())),
             };
             let about = about_host && rule.fit(HostFit::Any, &view, target).is_ok();
             prop_assert!(!about || distinct.contains(&rule.name), "{} is about {:?}", rule.name, target);
@@ -138,6 +145,19 @@ proptest! {
         }
     }
 
+    /// P120: what is allowed was asked for in the very form that its host has.
+    #[test]
+    fn a_host_in_another_form_is_never_allowed_unasked(
+        sketches in vec(sketch(), RULES), subject in subject(), view in question(),
+    ) {
+        let Decision::Allow(permit) = set(&numbered(&sketches)).evaluate(&ask(&subject, &view)) else { return Ok(()) };
+        let at: usize = permit.rule().rule.trim_start_matches('r').parse().unwrap();
+        let form = view.target.as_ref().unwrap().form;
+        let asked = sketches[at].target;
+        prop_assert!(!form.trailing_dot || asked.contains(".com."), "{asked}");
+        prop_assert!(form.port.is_none() || asked.contains("anyAuthorityPort") || asked.contains(":8443'"), "{asked}");
+    }
+
     /// Whoever watches sees the decision that serving makes, to its last word; and what was seen of the rules accounts for it.
     #[test]
     fn explain_and_serve_agree(
@@ -149,7 +169,8 @@ proptest! {
         prop_assert_eq!(said(&set.evaluate(&ask(&subject, &view))), said(&watched));
         let rules = judged(&recorder);
         let is_any = |effect: Effect, truth: Truth| rules.iter().any(|(_, e, t)| (*e, *t) == (effect, truth));
-        let refused = view.target.is_err() || subject.peer().rejection().is_some() || subject.tokens().rejection().is_some();
+        let odd = watched_reason(&watched) == Some(Reason::HostInvalid);
+        let refused = odd || view.target.is_err() || subject.peer().rejection().is_some() || subject.tokens().rejection().is_some();
         let denied = is_any(Effect::Deny, Truth::True);
         let doubted = is_any(Effect::Deny, Truth::Unknown);
         let allowed = is_any(Effect::Allow, Truth::True);
@@ -203,7 +224,7 @@ proptest! {
             prop_assert!(permit.strip().iter().any(|stripped| **stripped == **name));
         }
         for parameter in &own.query {
-            let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~%".contains(&b);
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._*".contains(&b);
             prop_assert!(parameter.value.bytes().all(plain), "{parameter:?}");
         }
         let claims = own.assertion.iter().map(|assertion| &assertion.claims);
@@ -275,7 +296,8 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
     }
     assert!(decisions.len() == 7 && decisions.values().all(|count| *count >= 5), "{decisions:?}");
     for (kind, truths) in [
-        ("source", "True False Unknown"),
+        ("client.address", "True False Unknown"),
+        ("connection.sni", "True False Unknown"),
         ("destination", "True False Unknown"),
         ("now", "True False"),
         ("context.tier", "True False"),
@@ -287,6 +309,7 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
         ("peer.dns", "True False Unknown"),
         ("peer.uris", "True False Unknown"),
         ("peer.emails", "True False Unknown"),
+        ("peer.ips", "True False Unknown"),
         ("peer.subject", "True False Unknown"),
         ("peer.evidence", "True False"),
         ("token.issuers", "True False"),

@@ -2,10 +2,10 @@
 
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 
 use super::crl::IssuerId;
+use super::extensions::{extension_fault, issues_clients};
 use super::key::key_weakness;
 use crate::clock::UnixTime;
 use crate::limits::MIN_RSA_BITS;
@@ -50,7 +50,9 @@ impl Authority {
         Ok(Self { der: der.clone(), issuer, anchor, validity })
     }
 
-    pub(super) const fn der(&self) -> &CertificateDer<'static> {
+    /// Its own certificate, which may restrict what it is believed for.
+    #[must_use]
+    pub const fn der(&self) -> &CertificateDer<'static> {
         &self.der
     }
 
@@ -58,6 +60,14 @@ impl Authority {
     #[must_use]
     pub const fn issuer(&self) -> &IssuerId {
         &self.issuer
+    }
+
+    /// Its name, for people.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        X509Certificate::from_der(&self.der)
+            .map(|(_, certificate)| certificate.subject().to_string())
+            .unwrap_or_default()
     }
 
     /// Its name and key as path building wants them.
@@ -118,24 +128,20 @@ pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validi
     Ok((IssuerId::of(&certificate), Validity::of(&certificate)))
 }
 
-/// Rules of RFC 5280 that path building does not apply to the certificate of a pinned authority.
+/// What path building asks of an intermediate and not of a pinned authority: RFC 5280 sections 4.1.2.6, 4.2 and 4.2.1.12.
 fn check_profile(der: &CertificateDer<'_>) -> Result<(), Unfit> {
-    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Ok(()) };
+    let odd = |why: &str| Err(Unfit::Odd(why.to_owned()));
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else {
+        return odd("it is not an X.509 certificate");
+    };
     if certificate.subject().iter_rdn().next().is_none() {
-        // Section 4.1.2.6.
-        return Err(Unfit::Odd(String::from("its subject is empty")));
+        return odd("its subject is empty");
     }
-    for extension in certificate.iter_extensions().filter(|extension| extension.critical) {
-        let parsed = extension.parsed_extension();
-        let misplaced = matches!(
-            parsed,
-            ParsedExtension::AuthorityKeyIdentifier(_) | ParsedExtension::SubjectKeyIdentifier(_)
-        );
-        if misplaced || parsed.unsupported() || parsed.error().is_some() {
-            // Sections 4.2, 4.2.1.1 and 4.2.1.2.
-            let why = format!("its critical extension `{}` is not understood", extension.oid);
-            return Err(Unfit::Odd(why));
-        }
+    if let Some(fault) = extension_fault(&certificate) {
+        return odd(&fault);
+    }
+    if !issues_clients(&certificate) {
+        return odd("its extended key usage is without `clientAuth`, so that it issues no clients");
     }
     Ok(())
 }

@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 
+use super::draft::{Given, Lists};
+
 use super::authorities::{self, Authority, Unfit};
 use super::bundle::{BundleProblem, SpiffeBundle};
 use super::crl::{Crl, CrlProblem, CrlSigner};
+use super::draft::Draft;
 use super::leaf::LeafRules;
-use super::revocation::Revocation;
+use super::standing::KnownLists;
 use super::{TrustDomain, pem_file};
 use crate::document::{
-    Attachments, Diagnostic, Document, OnMissing, RevocationSpec, Severity, Spanned,
+    Attachments, Diagnostic, Document, OnMissing, RevocationSpec, Severity, Spanned, resolve,
 };
 use crate::document::{NOT_FETCHED, RemoteSource, Source, Spec, TrustDomainSpec};
 use crate::secret::Fingerprint;
@@ -30,13 +33,15 @@ struct Compiler<'a> {
     remotes: Vec<Arc<RemoteFile>>,
 }
 
-/// Compiles one document; nothing where it has an error.
+/// Compiles one document, but for which of its revocation lists count: that depends on the other documents, and on what was
+/// `known` before. Nothing where it has an error.
 pub(in crate::trust) fn compile(
     document: &Document,
     spec: &TrustDomainSpec,
     files: &Attachments,
+    known: &KnownLists,
     problems: &mut Vec<Diagnostic>,
-) -> Option<TrustDomain> {
+) -> Option<Draft> {
     let before = problems.len();
     let mut compiler =
         Compiler { document, files, problems, inputs: Vec::new(), remotes: Vec::new() };
@@ -45,10 +50,11 @@ pub(in crate::trust) fn compile(
     let (bundle, authorities) = compiler.authorities(spec);
     let intermediates = compiler.intermediates(&spec.intermediates);
     let leaf = LeafRules::compile(&spec.leaf, &document.origin, compiler.problems);
-    let revocation = spec.revocation.as_ref().map(|revocation| {
+    let lists = spec.revocation.as_ref().map(|revocation| {
         let signers = authorities.iter().map(Authority::der).chain(&intermediates);
         let signers: Vec<_> = signers.filter_map(CrlSigner::of).collect();
-        compiler.revocation(&revocation.value, &signers)
+        let lists = Lists::new(&revocation.value, known, &signers);
+        compiler.revocation(&revocation.value, &signers, lists)
     });
     let name = document.metadata.name.value.clone();
     let remotes = std::mem::take(&mut compiler.remotes);
@@ -57,19 +63,27 @@ pub(in crate::trust) fn compile(
         return None;
     }
     let anchors = authorities.iter().map(|authority| authority.anchor().clone()).collect();
-    Some(TrustDomain {
+    let issuers = authorities.iter().map(Authority::der).chain(&intermediates);
+    let paths = Fingerprint::of(
+        &issuers.flat_map(|der| *Fingerprint::of(der).as_bytes()).collect::<Vec<_>>(),
+    );
+    let domain = TrustDomain {
         name,
         spiffe,
         bundle,
         authorities,
         anchors,
         intermediates,
+        paths,
         forwarders,
         leaf,
-        revocation,
+        revocation: None,
+        revoked: Arc::default(),
+        list_problems: Vec::new(),
         remotes,
         revision,
-    })
+    };
+    Some(Draft { domain, lists })
 }
 
 /// Two documents for one SPIFFE trust domain would leave open whose rules count.
@@ -260,17 +274,42 @@ impl Compiler<'_> {
         });
     }
 
-    fn revocation(&mut self, spec: &RevocationSpec, signers: &[CrlSigner]) -> Revocation {
-        let mut lists = Vec::new();
+    fn revocation(
+        &mut self,
+        spec: &RevocationSpec,
+        signers: &[CrlSigner],
+        mut lists: Lists,
+    ) -> Lists {
         for source in &spec.crls {
+            let before = self.problems.len();
+            let place = self.document.origin.span(source.place());
+            let origin = self.list_origin(source);
             for der in self.read(source, pem_file::revocation_lists).unwrap_or_default() {
                 match Crl::read(&der, signers) {
-                    Ok(list) => lists.push(list),
+                    Ok(list) => lists.given.push(Given {
+                        origin: origin.clone(),
+                        fetched: matches!(source, Source::Remote(_)),
+                        name: source.name(),
+                        place: place.clone(),
+                        list: Arc::new(list),
+                    }),
                     Err(problem) => self.crl_problem(spec, source, &problem),
                 }
             }
+            let found = self.problems.get_mut(before..).unwrap_or_default();
+            lists.refuse(&origin, found);
+            lists.origins.insert(origin);
         }
-        Revocation::new(spec, lists)
+        lists
+    }
+
+    /// Names the place that a list comes from, the same in every document.
+    fn list_origin(&self, source: &Source) -> String {
+        match source {
+            Source::File(file) => resolve(&self.document.origin, file).display().to_string(),
+            Source::Remote(remote) => remote.url.value.clone(),
+            Source::Inline(_) => format!("inline in {}", self.document.metadata.name.value),
+        }
     }
 
     fn crl_problem(&mut self, spec: &RevocationSpec, source: &Source, problem: &CrlProblem) {
@@ -282,13 +321,17 @@ impl Compiler<'_> {
                 place,
                 format!("revocation list in {name} cannot be used: {why}"),
             ),
-            CrlProblem::Forged => Diagnostic::error(
-                "forged-crl",
-                place,
-                format!("revocation list in {name} is not signed by the CA that it names"),
-            ),
-            CrlProblem::UnknownIssuer => {
-                let message = format!("no CA of this document has issued the list in {name}");
+            CrlProblem::Forged(keys) => {
+                let message =
+                    format!("revocation list in {name} is not signed by the CA that it names");
+                Diagnostic::error("forged-crl", place, message).help(format!(
+                    "expected a signature by the key whose SubjectPublicKeyInfo has the SHA-256 {keys}"
+                ))
+            }
+            CrlProblem::UnknownIssuer(issuer) => {
+                let message = format!(
+                    "no CA of this document has issued the list in {name}: its issuer is `{issuer}`"
+                );
                 let problem = Diagnostic::error("unknown-crl-issuer", place, message);
                 // Without the list the issuer's certificates are refused, unless the document lets them pass.
                 let severity = match spec.on_missing {

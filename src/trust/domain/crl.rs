@@ -1,20 +1,25 @@
 //! One certificate revocation list (RFC 5280 section 5): read completely and its signature checked once, when it is
 //! loaded, so that asking it later is one lookup.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use webpki::BorrowedCertRevocationList;
-use x509_parser::asn1_rs::{Any, BitString, FromDer};
+use x509_parser::asn1_rs::{Any, FromDer};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{
-    DistributionPointName, GeneralName, IssuingDistributionPoint, ParsedExtension, X509Extension,
-};
+use x509_parser::extensions::{ParsedExtension, X509Extension};
+use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
 use x509_parser::time::ASN1Time;
 
 use super::authorities::Validity;
+use super::faults;
+use super::scope::{Reasons, Scope, without_scope};
+use super::signed::{Signed, taken};
 use crate::clock::UnixTime;
-use crate::secret::Fingerprint;
+use crate::secret::{Fingerprint, hex};
 
 /// Who issues certificates and their revocation lists: a name and a key. Two CAs of one name and different keys, as in
 /// a key rollover, are two issuers.
@@ -30,13 +35,8 @@ pub struct Crl {
     number: Vec<u8>,
     validity: Validity,
     revoked: HashSet<Box<[u8]>>,
-}
-
-/// Which of its issuer's certificates a list speaks of (RFC 5280 section 5.2.5).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Scope {
-    end_entities: Option<bool>,
-    distribution_points: Vec<String>,
+    der: Arc<[u8]>,
+    digest: Fingerprint,
 }
 
 /// A CA that may have signed a list.
@@ -53,10 +53,10 @@ pub(super) struct CrlSigner {
 pub(super) enum CrlProblem {
     /// It breaks the standard, or uses a part of it that is not supported.
     Unusable(String),
-    /// None of the CAs at hand has its issuer's name.
-    UnknownIssuer,
-    /// The CAs of its issuer's name did not sign it.
-    Forged,
+    /// None of the CAs at hand has its issuer's name, which is this.
+    UnknownIssuer(String),
+    /// The CAs of its issuer's name did not sign it: the keys that are expected.
+    Forged(String),
 }
 
 /// The parts of a list that webpki reads but does not show.
@@ -64,14 +64,7 @@ struct Header<'a> {
     issuer: &'a [u8],
     validity: Validity,
     number: Vec<u8>,
-    scope: Scope,
-}
-
-/// A signed DER structure: certificates and lists have the same three parts.
-struct Signed<'a> {
-    content: &'a [u8],
-    algorithm: &'a [u8],
-    signature: BitString<'a>,
+    scope: Option<Scope>,
 }
 
 // === impl IssuerId ===
@@ -99,17 +92,8 @@ impl CrlSigner {
         })
     }
 
-    fn signed(&self, signed: &Signed<'_>) -> bool {
-        let Some((algorithm, key)) = split_key(&self.key) else { return false };
-        let fits = |candidate: &&&dyn rustls::pki_types::SignatureVerificationAlgorithm| {
-            candidate.signature_alg_id().as_ref() == signed.algorithm
-                && candidate.public_key_alg_id().as_ref() == algorithm
-        };
-        signed.signature.unused_bits == 0
-            && webpki::ALL_VERIFICATION_ALGS.iter().find(fits).is_some_and(|algorithm| {
-                let signature = &signed.signature.data;
-                algorithm.verify_signature(&key.data, signed.content, signature).is_ok()
-            })
+    pub(super) const fn id(&self) -> &IssuerId {
+        &self.id
     }
 }
 
@@ -124,9 +108,6 @@ fn unreadable(why: &webpki::Error) -> &'static str {
         webpki::Error::UnsupportedDeltaCrl => "it is a delta list, and whole lists are needed",
         webpki::Error::UnsupportedIndirectCrl => {
             "it is an indirect list, and its issuer's own list is needed"
-        }
-        webpki::Error::UnsupportedCrlIssuingDistributionPoint => {
-            "its issuing distribution point has no address (`fullName`)"
         }
         webpki::Error::UnsupportedCriticalExtension => {
             "it has a critical extension that is not understood"
@@ -145,11 +126,19 @@ impl Crl {
     /// Reads a list and finds the CA that signed it.
     pub(super) fn read(der: &[u8], signers: &[CrlSigner]) -> Result<Self, CrlProblem> {
         // webpki insists on version 2, `nextUpdate`, known critical extensions, no delta and no indirect lists.
-        let list = BorrowedCertRevocationList::from_der(der)
-            .map_err(|why| CrlProblem::Unusable(unreadable(&why).into()))?;
+        // It refuses issuing distribution points that are legal, so that it does not get to see any.
+        let without_scope = without_scope(der).ok_or_else(|| {
+            CrlProblem::Unusable(faults::found_in(der, "it is not a DER revocation list"))
+        })?;
+        let list = BorrowedCertRevocationList::from_der(&without_scope)
+            .map_err(|why| CrlProblem::Unusable(faults::found_in(der, unreadable(&why))))?;
         let signed = Signed::read(der).ok_or_else(broken)?;
         let header = Header::read(signed.content)?;
         let issuer = find_signer(&signed, &header, signers)?.id.clone();
+        if header.validity.not_after < header.validity.not_before {
+            let why = "its `nextUpdate` is before its `thisUpdate`";
+            return Err(CrlProblem::Unusable(why.to_owned()));
+        }
         let mut revoked = HashSet::new();
         for entry in &list {
             let entry = entry.map_err(|why| {
@@ -158,7 +147,8 @@ impl Crl {
             revoked.insert(significant(entry.serial_number).into());
         }
         let Header { scope, number, validity, .. } = header;
-        Ok(Self { issuer, scope, number, validity, revoked })
+        let (der, digest, scope) = (der.into(), Fingerprint::of(der), scope.unwrap_or_default());
+        Ok(Self { issuer, scope, number, validity, revoked, der, digest })
     }
 
     /// Whose certificates it speaks of.
@@ -185,66 +175,85 @@ impl Crl {
         self.revoked.is_empty()
     }
 
-    /// Whether it speaks of this certificate, which must be one of its issuer's.
-    pub(super) fn covers(&self, certificate: &X509Certificate<'_>) -> bool {
-        let kind = self.scope.end_entities.is_none_or(|ends| ends != certificate.is_ca());
-        let points = &self.scope.distribution_points;
-        kind && (points.is_empty() || points_of(certificate).any(|point| points.contains(&point)))
+    /// The reasons for which it would revoke this certificate, which must be one of its issuer's.
+    pub(super) fn reasons_for(&self, certificate: &X509Certificate<'_>) -> Reasons {
+        self.scope.reasons_for(certificate)
     }
 
-    /// Whether it revokes the certificate with this serial number, which is the content of a DER integer.
+    /// Whether it revokes this certificate, which must be one of its issuer's.
+    pub(super) fn revokes(&self, certificate: &X509Certificate<'_>) -> bool {
+        self.revoked.contains(significant(certificate.raw_serial()))
+            && self.scope.may_revoke(certificate)
+    }
+
+    /// Whether it has the same issuer and scope as `other`, so that only one of the two is up to date.
+    pub(super) fn is_about_the_same_as(&self, other: &Self) -> bool {
+        self.issuer == other.issuer && self.scope == other.scope
+    }
+
+    /// Whether it was issued after `other`: neither its number nor its time goes back (RFC 5280 section 5.2.3), and one of
+    /// them goes on.
+    pub(super) fn follows(&self, other: &Self) -> bool {
+        let number = self.cmp_number(other);
+        let time = self.validity.not_before.cmp(&other.validity.not_before);
+        number != Ordering::Less && time != Ordering::Less && (number, time) != EQUAL
+    }
+
+    /// The older one first; an order in which no two lists are equal.
+    pub(super) fn cmp_age(&self, other: &Self) -> Ordering {
+        let time = self.validity.not_before.cmp(&other.validity.not_before);
+        let digest = self.digest.as_bytes().cmp(other.digest.as_bytes());
+        self.cmp_number(other).then(time).then(digest)
+    }
+
+    fn cmp_number(&self, other: &Self) -> Ordering {
+        let length = self.number.len().cmp(&other.number.len());
+        length.then_with(|| self.number.cmp(&other.number))
+    }
+
+    /// Whether it may be used at `now`, and `grace` after its next update is due.
+    pub(super) fn is_usable(&self, now: UnixTime, grace: Duration) -> bool {
+        let Validity { not_before, not_after } = self.validity;
+        not_before.as_secs() <= now.as_secs() && now.as_secs() <= not_after.plus(grace).as_secs()
+    }
+
+    /// Whether it is `other`, byte by byte.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+
+    /// The list as it came, DER.
+    pub(super) const fn der(&self) -> &Arc<[u8]> {
+        &self.der
+    }
+
+    pub(super) const fn digest(&self) -> &Fingerprint {
+        &self.digest
+    }
+
+    /// Its CRL number in hexadecimal, as tools print it.
     #[must_use]
-    pub fn revokes(&self, serial: &[u8]) -> bool {
-        self.revoked.contains(significant(serial))
-    }
-
-    /// Whether it stands in for `other`: the same issuer and scope, and a later number.
-    pub(super) fn replaces(&self, other: &Self) -> Option<bool> {
-        (self.issuer == other.issuer && self.scope == other.scope).then(|| {
-            let key = |crl: &Self| (crl.number.len(), crl.number.clone(), crl.validity.not_before);
-            key(self) > key(other)
-        })
+    pub fn number(&self) -> String {
+        hex(&self.number)
     }
 }
+
+const EQUAL: (Ordering, Ordering) = (Ordering::Equal, Ordering::Equal);
 
 fn find_signer<'s>(
     signed: &Signed<'_>,
     header: &Header<'_>,
     signers: &'s [CrlSigner],
 ) -> Result<&'s CrlSigner, CrlProblem> {
-    let mut problem = CrlProblem::UnknownIssuer;
-    for signer in signers.iter().filter(|signer| *signer.name == *header.issuer) {
-        if signer.signed(signed) {
-            return Ok(signer);
-        }
-        problem = CrlProblem::Forged;
+    let namesakes = || signers.iter().filter(|signer| *signer.name == *header.issuer);
+    if let Some(signer) = namesakes().find(|signer| signed.verifies(&signer.key)) {
+        return Ok(signer);
     }
-    Err(problem)
-}
-
-/// The URIs where the certificate says that its lists are.
-fn points_of(certificate: &X509Certificate<'_>) -> impl Iterator<Item = String> {
-    let points = certificate.iter_extensions().filter_map(|extension| {
-        if let ParsedExtension::CRLDistributionPoints(points) = extension.parsed_extension() {
-            Some(points)
-        } else {
-            None
-        }
-    });
-    points
-        .flat_map(|points| points.iter())
-        .filter_map(|point| point.distribution_point.as_ref())
-        .flat_map(uris)
-}
-
-fn uris(name: &DistributionPointName<'_>) -> Vec<String> {
-    let DistributionPointName::FullName(names) = name else { return Vec::new() };
-    names
-        .iter()
-        .filter_map(
-            |name| if let GeneralName::URI(uri) = name { Some((*uri).to_owned()) } else { None },
-        )
-        .collect()
+    let keys: Vec<_> = namesakes().map(|signer| Fingerprint::of(&signer.key).to_hex()).collect();
+    Err(match keys.is_empty() {
+        true => CrlProblem::UnknownIssuer(faults::name(header.issuer)),
+        false => CrlProblem::Forged(keys.join(" or ")),
+    })
 }
 
 // === impl Header ===
@@ -268,7 +277,7 @@ impl<'a> Header<'a> {
                 not_after: UnixTime::from_secs(next_update.timestamp()),
             },
             number: Vec::new(),
-            scope: Scope::default(),
+            scope: None,
         };
         header.read_extensions(after)?;
         Ok(header)
@@ -313,70 +322,16 @@ impl<'a> Header<'a> {
                 self.number = number.to_bytes_be();
                 Ok(())
             }
-            ParsedExtension::IssuingDistributionPoint(point) => {
-                self.scope = Scope::read(point)?;
-                Ok(())
+            _ if extension.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT => {
+                let scope = Scope::read(extension.value);
+                let scope = scope.map_err(|why| CrlProblem::Unusable(why.into()))?;
+                // Section 5.2: no extension is there twice.
+                if self.scope.replace(scope).is_some() { Err(broken()) } else { Ok(()) }
             }
             ParsedExtension::ParseError { .. } => Err(broken()),
             _ => Ok(()),
         }
     }
-}
-
-// === impl Scope ===
-
-impl Scope {
-    fn read(point: &IssuingDistributionPoint<'_>) -> Result<Self, CrlProblem> {
-        let unsupported =
-            |what: &str| Err(CrlProblem::Unusable(format!("{what} are not supported")));
-        if point.indirect_crl {
-            return unsupported("lists for other issuers");
-        }
-        if point.only_some_reasons.is_some() {
-            return unsupported("lists of some reasons only");
-        }
-        if point.only_contains_attribute_certs {
-            return unsupported("lists of attribute certificates");
-        }
-        let distribution_points = point.distribution_point.as_ref().map(uris).unwrap_or_default();
-        if point.distribution_point.is_some() && distribution_points.is_empty() {
-            return unsupported("distribution points without a URI");
-        }
-        let end_entities = match (point.only_contains_user_certs, point.only_contains_ca_certs) {
-            (false, false) => None,
-            (true, false) => Some(true),
-            (false, true) => Some(false),
-            (true, true) => return unsupported("lists of nothing"),
-        };
-        Ok(Self { end_entities, distribution_points })
-    }
-}
-
-// === impl Signed ===
-
-impl<'a> Signed<'a> {
-    fn read(der: &'a [u8]) -> Option<Self> {
-        let (rest, whole) = Any::from_der(der).ok()?;
-        let (after, _content) = Any::from_der(whole.data).ok()?;
-        let content = taken(whole.data, after)?;
-        let (after, algorithm) = Any::from_der(after).ok()?;
-        let (end, signature) = BitString::from_der(after).ok()?;
-        let complete = rest.is_empty() && end.is_empty();
-        complete.then_some(Self { content, algorithm: algorithm.data, signature })
-    }
-}
-
-/// The algorithm (without its tag) and the key bits of a SubjectPublicKeyInfo.
-fn split_key(der: &[u8]) -> Option<(&[u8], BitString<'_>)> {
-    let (_, whole) = Any::from_der(der).ok()?;
-    let (after, algorithm) = Any::from_der(whole.data).ok()?;
-    let (_, key) = BitString::from_der(after).ok()?;
-    Some((algorithm.data, key))
-}
-
-/// What was read of `before` when `after` is left.
-fn taken<'a>(before: &'a [u8], after: &[u8]) -> Option<&'a [u8]> {
-    before.get(..before.len().checked_sub(after.len())?)
 }
 
 /// An integer without the zero bytes that DER would not have. The one that keeps a number from being negative stays: 255

@@ -1,4 +1,4 @@
-//! Whether a certificate is revoked, by the lists of its trust domain.
+//! Whether a certificate is revoked, by the lists of its trust domain and by those of every other that believes its issuer.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,43 +7,51 @@ use x509_parser::certificate::X509Certificate;
 
 use super::authorities::Validity;
 use super::crl::{Crl, IssuerId};
+use super::scope::ALL_REASONS;
+use super::standing::StandingList;
 use crate::clock::UnixTime;
-use crate::document::{OnMissing, OnStale, RevocationDepth, RevocationSpec};
+use crate::document::{OnMissing, RevocationDepth};
 use crate::reason::{Reason, Rejection};
 
 /// Compiled `revocation` rules with their lists.
 #[derive(Debug)]
 pub struct Revocation {
-    lists: HashMap<IssuerId, Vec<Crl>>,
+    lists: HashMap<IssuerId, Vec<StandingList>>,
     depth: RevocationDepth,
     on_missing: OnMissing,
     grace: Duration,
 }
 
+/// What authorities have revoked, whichever document has their lists: one that looks at none must not let pass what another
+/// knows to be revoked.
+#[derive(Debug, Default)]
+pub(super) struct Revoked {
+    leaves: HashMap<IssuerId, Vec<StandingList>>,
+    issuers: HashMap<IssuerId, Vec<StandingList>>,
+}
+
 // === impl Revocation ===
 
 impl Revocation {
-    /// Keeps the newest list of each issuer and scope: an older one may lack what was revoked since.
-    pub(super) fn new(spec: &RevocationSpec, lists: Vec<Crl>) -> Self {
-        let mut newest: HashMap<IssuerId, Vec<Crl>> = HashMap::new();
-        for list in lists {
-            let own = newest.entry(list.issuer().clone()).or_default();
-            match own.iter_mut().find_map(|old| list.replaces(old).map(|newer| (old, newer))) {
-                Some((old, true)) => *old = list,
-                Some((_, false)) => {}
-                None => own.push(list),
-            }
-        }
-        let grace = match spec.on_stale {
-            OnStale::Deny => Duration::ZERO,
-            OnStale::Grace(grace) => grace.get(),
-        };
-        Self { lists: newest, depth: spec.depth, on_missing: spec.on_missing, grace }
+    pub(super) const fn new(
+        lists: HashMap<IssuerId, Vec<StandingList>>,
+        depth: RevocationDepth,
+        on_missing: OnMissing,
+        grace: Duration,
+    ) -> Self {
+        Self { lists, depth, on_missing, grace }
     }
 
-    /// Every list that is used.
+    /// Every list that is used: of each issuer and scope the newest.
     pub fn lists(&self) -> impl Iterator<Item = &Crl> {
-        self.lists.values().flatten()
+        self.lists.values().flatten().map(StandingList::newest)
+    }
+
+    /// When the first issuer and scope has no list any more that may be used without a grace.
+    #[must_use]
+    pub fn next_update(&self) -> Option<UnixTime> {
+        let last = |list: &StandingList| list.all().map(|list| list.validity().not_after).max();
+        self.lists.values().flatten().filter_map(last).min()
     }
 
     /// For how long a list is used after its next update is due.
@@ -70,34 +78,105 @@ impl Revocation {
         now: UnixTime,
     ) -> Result<Option<Validity>, Rejection> {
         let of_issuer = self.lists.get(issuer).map(Vec::as_slice).unwrap_or_default();
-        let mut holds: Option<Validity> = None;
-        for list in of_issuer.iter().filter(|list| list.covers(certificate)) {
-            // A stale list still knows what was revoked before.
-            if list.revokes(certificate.raw_serial()) {
-                return Err(
-                    Reason::CertRevoked.because("the certificate or one of its issuers is revoked")
-                );
-            }
-            let own = self.fresh(list, now)?;
-            holds = Some(holds.map_or(own, |holds| holds.and(own)));
+        // A stale list still knows what was revoked before.
+        if of_issuer.iter().any(|list| list.revokes(certificate, now, self.grace)) {
+            return Err(revoked());
         }
-        match (holds, self.on_missing) {
-            (None, OnMissing::Deny) => Err(Reason::CrlMissing
-                .because(format!("no revocation list of `{}` covers it", certificate.issuer()))),
-            (holds, _) => Ok(holds),
+        let (mut holds, mut covered): (Option<Validity>, _) = (None, 0);
+        let mut stale: Option<Rejection> = None;
+        for list in of_issuer {
+            let reasons = list.newest().reasons_for(certificate);
+            if reasons == 0 {
+                continue;
+            }
+            match list.usable(now, self.grace) {
+                Some(usable) => {
+                    let Validity { not_before, not_after } = usable.validity();
+                    let own = Validity { not_before, not_after: not_after.plus(self.grace) };
+                    holds = Some(holds.map_or(own, |holds| holds.and(own)));
+                    covered |= reasons;
+                }
+                None => stale = Some(unusable(list.newest(), now)),
+            }
+        }
+        // RFC 5280 section 6.3.3: one complete and current list settles it.
+        match (covered == ALL_REASONS, stale, self.on_missing) {
+            (true, _, _) | (false, None, OnMissing::Allow) => Ok(holds),
+            (false, Some(stale), _) => Err(stale),
+            (false, None, OnMissing::Deny) => Err(Reason::CrlMissing.because(format!(
+                "no revocation list of `{}` covers it: none at hand, or its distribution points name others",
+                certificate.issuer()
+            ))),
+        }
+    }
+}
+
+fn revoked() -> Rejection {
+    Reason::CertRevoked.because("the certificate or one of its issuers is revoked")
+}
+
+/// Why no list of the issuer and scope of `newest` may be used.
+fn unusable(newest: &Crl, now: UnixTime) -> Rejection {
+    if now.as_secs() < newest.validity().not_before.as_secs() {
+        return Reason::CrlStale.because("the revocation list is dated in the future");
+    }
+    Reason::CrlStale.because("the revocation list is past its next update")
+}
+
+// === impl Revoked ===
+
+impl Revoked {
+    pub(super) fn new(
+        all: impl IntoIterator<Item = StandingList>,
+        chain: impl IntoIterator<Item = StandingList>,
+    ) -> Self {
+        Self { leaves: by_issuer(all), issuers: by_issuer(chain) }
+    }
+
+    /// Refuses a certificate that `issuer` has issued and that any list of it revokes.
+    ///
+    /// # Errors
+    /// `cert_revoked`.
+    pub(super) fn check(
+        &self,
+        certificate: &X509Certificate<'_>,
+        issuer: &IssuerId,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
+        let lists = if certificate.is_ca() { &self.issuers } else { &self.leaves };
+        match is_listed(lists, certificate, issuer, now) {
+            true => Err(revoked()),
+            false => Ok(()),
         }
     }
 
-    /// When the list may be used, which must include `now`.
-    fn fresh(&self, list: &Crl, now: UnixTime) -> Result<Validity, Rejection> {
-        let Validity { not_before, not_after } = list.validity();
-        let not_after = not_after.plus(self.grace);
-        if now.as_secs() < not_before.as_secs() {
-            return Err(Reason::CrlStale.because("the revocation list is dated in the future"));
-        }
-        if now.as_secs() > not_after.as_secs() {
-            return Err(Reason::CrlStale.because("the revocation list is past its next update"));
-        }
-        Ok(Validity { not_before, not_after })
+    /// Whether a list of `issuer` revokes the certificate, whatever kind it is of.
+    pub(super) fn has(
+        &self,
+        certificate: &X509Certificate<'_>,
+        issuer: &IssuerId,
+        now: UnixTime,
+    ) -> bool {
+        is_listed(&self.leaves, certificate, issuer, now)
     }
+}
+
+fn is_listed(
+    lists: &HashMap<IssuerId, Vec<StandingList>>,
+    certificate: &X509Certificate<'_>,
+    issuer: &IssuerId,
+    now: UnixTime,
+) -> bool {
+    let of_issuer = lists.get(issuer).map(Vec::as_slice).unwrap_or_default();
+    of_issuer.iter().any(|list| list.revokes(certificate, now, Duration::ZERO))
+}
+
+fn by_issuer(
+    lists: impl IntoIterator<Item = StandingList>,
+) -> HashMap<IssuerId, Vec<StandingList>> {
+    let mut all: HashMap<IssuerId, Vec<StandingList>> = HashMap::new();
+    for list in lists {
+        all.entry(list.newest().issuer().clone()).or_default().push(list);
+    }
+    all
 }

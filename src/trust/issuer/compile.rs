@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Issuer, canonical_type};
 use crate::document::{
     Attachments, Diagnostic, Document, HumanDuration, IssuerProfile, Spanned, Spec,
-    TokenIssuerSpec, TokenPlaceSpec, closest,
+    TokenIssuerSpec, TokenPlaceSpec, closest, not_plain,
 };
 use crate::limits::MAX_CLOCK_SKEW;
 use crate::request::TokenPlace;
@@ -88,8 +88,10 @@ impl Compiler<'_> {
     fn issuer(mut self) -> Option<Issuer> {
         let iss = self.iss();
         let audiences = self.audiences();
+        self.judge_audiences();
         let algorithms = self.algorithms();
         let types = self.types();
+        let (kinds, access_marks) = (self.kinds(), self.access_marks());
         let clock_skew = self.clock_skew();
         let max_lifetime =
             self.duration(self.spec.max_lifetime.as_ref(), "maxLifetime", DEFAULT_MAX_LIFETIME);
@@ -106,6 +108,8 @@ impl Compiler<'_> {
             audiences: audiences?,
             algorithms: algorithms?,
             types: types?,
+            kinds,
+            access_marks,
             clock_skew,
             max_lifetime,
             max_age,
@@ -129,6 +133,11 @@ impl Compiler<'_> {
                 "issuer is empty or not plain text",
                 "write the exact `iss` claim of its tokens",
             );
+            return None;
+        }
+        if let Some((why, help)) = never_an_issuer(&iss.value) {
+            let message = format!("issuer `{}` {why}", iss.value.escape_debug());
+            self.error("invalid-issuer", iss, &message, &help);
             return None;
         }
         if self.spec.profile == IssuerProfile::JwtSvid && !is_trust_domain(&iss.value) {
@@ -156,11 +165,21 @@ impl Compiler<'_> {
         for audience in self.spec.audiences.iter().filter(|a| a.value.trim().is_empty()) {
             self.error("invalid-audience", audience, "audience is empty", "remove it");
         }
-        if let Some(any) = self.spec.audiences.iter().find(|a| a.value == "*") {
+        for audience in self.spec.audiences.iter().filter(|a| !a.value.trim().is_empty()) {
+            if let Some(why) = not_plain(&audience.value) {
+                let message = format!("audience `{}` {why}", audience.value.escape_debug());
+                let help = "write exactly what the `aud` claim of its tokens says";
+                self.error("invalid-audience", audience, &message, help);
+            }
+        }
+        if let Some(any) = self.spec.audiences.iter().find(|a| a.value.contains('*')) {
             self.error(
                 "invalid-audience",
                 any,
-                "audience `*` is not a wildcard: audiences are compared exactly",
+                &format!(
+                    "audience `{}` has a `*`, which is not a wildcard: audiences are compared exactly",
+                    any.value
+                ),
                 "name the audiences",
             );
         }
@@ -233,6 +252,9 @@ impl Compiler<'_> {
                 "leave `types` out for `[JWT, at+jwt]`, or name its `typ` values",
             );
             return None;
+        }
+        for named in types {
+            self.judge_type(named);
         }
         Some(types.iter().map(|t| canonical_type(&t.value)).collect())
     }
@@ -336,6 +358,12 @@ impl Compiler<'_> {
     }
 
     fn required_claims(&mut self) -> Vec<String> {
+        for kid in &self.spec.deny_kids {
+            if let Some(why) = not_plain(&kid.value) {
+                let message = format!("key id `{}` {why}", kid.value.escape_debug());
+                self.error("invalid-key-id", kid, &message, "write exactly the `kid` of the key");
+            }
+        }
         for pointer in self.spec.required_claims.iter().filter(|p| !p.value.starts_with('/')) {
             let message = format!("`{}` is not a JSON pointer", pointer.value);
             let help = format!("write `/{}`", pointer.value);
@@ -354,6 +382,41 @@ impl Compiler<'_> {
         let span = self.document.origin.span(place);
         self.problems.push(Diagnostic::error(code, span, message).help(help));
     }
+}
+
+/// Why no token has this `iss`, which is compared byte by byte (RFC 7519 section 4.1.1).
+fn never_an_issuer(text: &str) -> Option<(&'static str, String)> {
+    let exact = "write the exact `iss` claim of its tokens";
+    if let Some(why) = not_plain(text) {
+        return Some((why, exact.to_owned()));
+    }
+    if text.contains(['{', '}', '<', '>', '*']) || text.contains("/:") || text.contains("$(") {
+        let help = format!("{exact}: of an issuer with several tenants, one document for each");
+        return Some(("has a placeholder", help));
+    }
+    if let Some(at) = text.find("/.well-known/") {
+        let near = text.get(..at).unwrap_or_default();
+        return Some(("is the address of its metadata", format!("did you mean `{near}`?")));
+    }
+    // RFC 7519 section 2: what has a `:` is a URI.
+    if text.contains(' ') && text.contains(':') {
+        return Some(("is a URI with a space", exact.to_owned()));
+    }
+    // OpenID Connect Discovery 1.0 section 2, RFC 8414 section 2.
+    let is_url = text.starts_with("https://") || text.starts_with("http://");
+    if is_url && text.contains(['?', '#']) {
+        return Some(("has a query or a fragment", exact.to_owned()));
+    }
+    // Its tokens name the tenant.
+    let shared = ["/common/", "/organizations/", "/consumers/"];
+    let microsoft = ["https://login.microsoftonline.com/", "https://sts.windows.net/"];
+    if microsoft.iter().any(|begin| text.starts_with(begin))
+        && shared.iter().any(|part| format!("{text}/").contains(part))
+    {
+        let help = format!("{exact}: they have the id of the tenant in place of the word");
+        return Some(("is for signing in, and no token has it", help));
+    }
+    None
 }
 
 fn is_trust_domain(text: &str) -> bool {

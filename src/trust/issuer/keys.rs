@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use super::KeySource;
 use super::compile::Compiler;
 use crate::document::{Diagnostic, IssuerProfile, KeysSpec, Source, Spanned};
-use crate::trust::{KeyFault, KeyPurpose, KeySet, KeyUrl, KeyUrlError, RemoteKeys};
+use crate::trust::{Algorithm, KeyFault, KeyPurpose, KeySet, KeyUrl, KeyUrlError, RemoteKeys};
 
 const DEFAULT_REFRESH: Duration = Duration::from_secs(5 * 60);
 const DEFAULT_MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -114,7 +114,33 @@ impl Compiler<'_> {
                 return None;
             }
         };
-        self.judge(&set, place, &what).then(|| KeySource::Local(Arc::new(set)))
+        let usable = self.judge(&set, place, &what) && self.judge_algorithms(&set, place, &what);
+        usable.then(|| KeySource::Local(Arc::new(set)))
+    }
+
+    /// A set whose keys fit none of the issuer's algorithms verifies no token; an algorithm without a key may get one when the
+    /// keys rotate.
+    fn judge_algorithms(&mut self, set: &KeySet, place: &Spanned<String>, what: &str) -> bool {
+        let named: Vec<_> = self.spec.algorithms.iter().map(|name| name.value.as_str()).collect();
+        let fits = |name: &&str| {
+            Algorithm::from_name(name)
+                .is_some_and(|own| set.keys().iter().any(|key| key.is_for(own)))
+        };
+        // A name that is unknown or symmetric, or none at all, is an error of its own.
+        let is_public = |name: &&str| Algorithm::from_name(name).is_some_and(|a| !a.is_symmetric());
+        let all_known = named.iter().all(is_public);
+        if named.is_empty() || !all_known || named.iter().any(|name| fits(name)) {
+            return true;
+        }
+        let mut of_keys: Vec<_> =
+            set.keys().iter().flat_map(|key| key.algorithms().map(Algorithm::name)).collect();
+        of_keys.sort_unstable();
+        of_keys.dedup();
+        let message =
+            format!("{what} has no key for {}, so no token would be accepted", named.join(", "));
+        let help = format!("its keys are for {}: say which under `algorithms`", of_keys.join(", "));
+        self.error("no-fitting-key", place, &message, &help);
+        false
     }
 
     /// Tells what is wrong with the keys; whether the set can be used.

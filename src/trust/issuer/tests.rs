@@ -365,3 +365,47 @@ fn two_issuers_of_opaque_tokens_need_different_places() {
     let apart = format!("{}---\n{other}  tokens: [{{ header: x-token }}]\n", opaque_with(""));
     assert_eq!(compile(&apart, &with_secret()).1, []);
 }
+
+/// P159: an `iss` that no token has, and keys that verify nothing, are errors and not an issuer that is quietly never met.
+#[test]
+fn an_issuer_that_no_token_can_be_of_is_refused() {
+    for issuer in [
+        "https://login.example/{tenantid}/v2.0",
+        "https://login.example/<tenant>/v2.0",
+        "https://login.example/:tenant/v2.0",
+        "https://login.example/$(tenant)/v2.0",
+        "https://*.login.example",
+        "https://login.example ",
+        " https://login.example",
+        "https://login.example\u{200b}",
+        "https://login.example\u{a0}/v2.0",
+        "https://login.example/.well-known/openid-configuration",
+        "https://login.example/v2.0?tenant=a",
+        "https://login.example/#a",
+        "https://login.microsoftonline.com/common/v2.0",
+        "https://login.microsoftonline.com/organizations/v2.0",
+    ] {
+        let found = problems_of(&spec_with(&format!("issuer: \"{issuer}\"")));
+        assert!(found.iter().any(|(code, _)| *code == "invalid-issuer"), "{issuer:?}: {found:?}");
+    }
+    for issuer in [
+        "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0",
+        "https://sts.windows.net/72f988bf-86f1-41af-91ab-2d7cd011db47/",
+        "https://login.example/realms/a:b",
+        "corp",
+        "spiffe://prod.example",
+    ] {
+        assert_eq!(problems_of(&spec_with(&format!("issuer: {issuer:?}"))), [], "{issuer}");
+    }
+    for changed in ["audiences: ['orders ']", "audiences: ['orders-*']", "denyKids: ['k ']"] {
+        assert_eq!(problems_of(&spec_with(changed)).len(), 1, "{changed}");
+    }
+    for (algorithms, expected) in [
+        ("algorithms: [RS256, ES256]", Some("no-fitting-key")),
+        ("algorithms: [EdDSA]", None),
+        ("algorithms: [RS256, EdDSA]", None),
+    ] {
+        let found = problems_of(&spec_with(algorithms));
+        assert_eq!(found.first().map(|(code, _)| *code), expected, "{algorithms}: {found:?}");
+    }
+}

@@ -5,6 +5,7 @@ use crate::document::RevocationEntrySpec;
 use crate::limits::MAX_REVOCATION_TEXT_BYTES;
 use crate::secret::{Fingerprint, hex};
 use crate::spiffe::SpiffeId;
+use crate::trust::CanonicalName;
 use crate::trust::domain::sha256;
 
 use super::key::{RevocationKey, RevocationKind, canonical_serial};
@@ -114,6 +115,18 @@ impl RevocationEntry {
         self.kind.is_of_issuer().then_some(self.issuer.as_str())
     }
 
+    /// The issuer of the certificate that it is about.
+    #[must_use]
+    pub fn certificate_issuer(&self) -> Option<&str> {
+        (self.kind == RevocationKind::Serial).then_some(self.issuer.as_str())
+    }
+
+    /// The SPIFFE ID that it is about.
+    #[must_use]
+    pub fn spiffe(&self) -> Option<&str> {
+        (self.kind == RevocationKind::Spiffe).then_some(self.value.as_str())
+    }
+
     /// Only what was issued before this is revoked.
     #[must_use]
     pub const fn issued_before(&self) -> Option<UnixTime> {
@@ -221,7 +234,12 @@ fn check_issuer(
             spec.issuer.as_ref(),
             "the issuer of a certificate is `certificateIssuer`",
         )?;
-        return spec.certificate_issuer.clone().ok_or_else(|| missing("certificateIssuer"));
+        let name = spec.certificate_issuer.clone().ok_or_else(|| missing("certificateIssuer"))?;
+        CanonicalName::read(&name).map_err(|why| {
+            let message = format!("`certificateIssuer` is not the name of a CA: {why}");
+            EntryError::at("certificateIssuer", message)
+        })?;
+        return Ok(name);
     }
     forbid("certificateIssuer", spec.certificate_issuer.as_ref(), "it belongs to `serial`")?;
     if kind.is_of_issuer() {

@@ -15,6 +15,7 @@
 //! spaces; `%20` stands for one, `%25` for the percent sign itself.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode_str;
 
@@ -36,6 +37,10 @@ pub struct ListText {
     pub next_update: Option<UnixTime>,
     /// The name of the list that it is for.
     pub name: Option<String>,
+    /// The token issuers that it names.
+    pub issuers: BTreeSet<String>,
+    /// The issuers of certificates that it names.
+    pub certificate_issuers: BTreeSet<String>,
 }
 
 /// Why a text is no list.
@@ -71,6 +76,8 @@ struct Reader<'a> {
     sequence: Option<u64>,
     next_update: Option<UnixTime>,
     name: Option<String>,
+    issuers: BTreeSet<String>,
+    certificate_issuers: BTreeSet<String>,
 }
 
 // === impl ListText ===
@@ -98,6 +105,8 @@ impl ListText {
             sequence: None,
             next_update: None,
             name: None,
+            issuers: BTreeSet::new(),
+            certificate_issuers: BTreeSet::new(),
         };
         let mut wrong = Vec::new();
         for (line, content) in lines {
@@ -112,7 +121,9 @@ impl ListText {
             return Err(wrong);
         }
         let (sequence, next_update, name) = (reader.sequence, reader.next_update, reader.name);
-        Ok(Self { table: reader.builder.build(list), sequence, next_update, name })
+        let (issuers, certificate_issuers) = (reader.issuers, reader.certificate_issuers);
+        let table = reader.builder.build(list);
+        Ok(Self { table, sequence, next_update, name, issuers, certificate_issuers })
     }
 }
 
@@ -149,8 +160,14 @@ impl<'a> Reader<'a> {
                 once(&self.name, name)?;
                 self.name = Some(value.to_owned());
             }
-            "issuer" => self.standing.issuer = Some(Cow::Borrowed(value)),
-            "certificate-issuer" => self.standing.certificate_issuer = Some(Cow::Borrowed(value)),
+            "issuer" => {
+                note_name(&mut self.issuers, value);
+                self.standing.issuer = Some(Cow::Borrowed(value));
+            }
+            "certificate-issuer" => {
+                note_name(&mut self.certificate_issuers, value);
+                self.standing.certificate_issuer = Some(Cow::Borrowed(value));
+            }
             "expires" => self.standing.expires = Some(moment("@expires", value)?),
             "reason" => self.note(|note| note.reason = Some(value.into())),
             "author" => self.note(|note| note.author = Some(value.into())),
@@ -227,6 +244,13 @@ impl<'a> Reader<'a> {
         })?;
         self.builder.push_noted(&entry, self.standing.note_number);
         Ok(())
+    }
+}
+
+/// A list may name a new issuer for each of a million entries; a few are enough to tell of a slip.
+fn note_name(names: &mut BTreeSet<String>, name: &str) {
+    if names.len() < MAX_TOLD {
+        names.insert(name.to_owned());
     }
 }
 

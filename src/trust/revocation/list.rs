@@ -1,5 +1,6 @@
 //! A `RevocationList` document, compiled: its own entries, and where more of them come from.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +67,10 @@ pub struct AcceptedList {
     pub mark: ListMark,
     /// When the next one is to be expected.
     pub next_update: Option<UnixTime>,
+    /// The token issuers that it names.
+    pub issuers: BTreeSet<String>,
+    /// The issuers of certificates that it names.
+    pub certificate_issuers: BTreeSet<String>,
 }
 
 /// Which list it is.
@@ -288,7 +293,9 @@ impl ListSource {
         }
         let mark = ListMark { sequence: read.sequence, content: Fingerprint::of(text) };
         mark.check_follows(in_force)?;
-        Ok(AcceptedList { table: Arc::new(read.table), mark, next_update: read.next_update })
+        let ListText { table, next_update, issuers, certificate_issuers, .. } = read;
+        let table = Arc::new(table);
+        Ok(AcceptedList { table, mark, next_update, issuers, certificate_issuers })
     }
 
     /// Whether what was read from `other` may go on counting.

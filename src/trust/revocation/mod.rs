@@ -2,6 +2,7 @@
 
 mod entry;
 mod key;
+mod known;
 mod lines;
 mod list;
 mod signature;
@@ -10,6 +11,7 @@ mod view;
 
 pub use entry::{EntryError, RevocationEntry, RevocationNote};
 pub use key::{RevocationKey, RevocationKind};
+pub use known::KnownIssuers;
 pub use lines::{FIRST_LINE, LineError, ListText};
 pub(super) use list::compile;
 pub use list::{
@@ -19,28 +21,7 @@ pub use signature::ListSignatureError;
 pub use table::{RevocationTable, Revoked};
 pub use view::Revocations;
 
-use crate::document::{Diagnostic, Document, Spec, closest};
-
-/// Warns of entries about tokens of an issuer that no document knows: a slip there revokes nothing.
-pub(super) fn check_issuers(
-    documents: &[Document],
-    known: &[&str],
-    problems: &mut Vec<Diagnostic>,
-) {
-    for document in documents {
-        let Spec::RevocationList(spec) = &document.spec else { continue };
-        let issuers = spec.entries.iter().filter_map(|entry| entry.value.issuer.as_ref());
-        for issuer in issuers.filter(|issuer| !known.contains(&issuer.value.as_str())) {
-            let message = format!("no `TokenIssuer` document has the issuer `{}`", issuer.value);
-            let span = document.origin.span(issuer);
-            let problem = Diagnostic::warning("unknown-issuer", span, message);
-            problems.push(match closest(&issuer.value, known) {
-                Some(similar) => problem.help(format!("did you mean `{similar}`?")),
-                None => problem.help("the entry revokes nothing until there is one"),
-            });
-        }
-    }
-}
+pub(super) use known::check_known;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::clock::UnixTime;
-use crate::document::{Attachments, SourceFile, parse};
+use crate::document::{Attachments, Diagnostic, SourceFile, parse};
 use crate::trust::TrustStore;
 
 const ISS: &str = "https://login.example.com";
@@ -288,4 +288,51 @@ fn an_older_list_is_not_put_in_force_again() {
     assert_eq!(accept(named.as_bytes(), None).unwrap_err(), ListError::OtherName);
     let malformed = format!("{FIRST_LINE}\n@sequence 9\nx\n");
     assert!(matches!(accept(malformed.as_bytes(), None).unwrap_err(), ListError::Lines(_)));
+}
+
+/// The codes that entries give beside a trust domain and an issuer with keys of its own.
+fn codes_beside_documents(entries: &str) -> Vec<&'static str> {
+    let ca = crate::trust::pki::Ca::root("Prod  CA");
+    let jwks = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k1","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let text = format!(
+        "apiVersion: countersign.dev/v1alpha1\nkind: RevocationList\nmetadata: {{ name: l }}\nspec: {{ entries: [{entries}] }}\n{}---\napiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: corp }}\nspec: {{ issuer: {ISS}, audiences: [a], algorithms: [EdDSA], keys: {{ inline: '{jwks}' }} }}\n",
+        crate::trust::pki::trust_domain(
+            "prod",
+            "{ spiffe: prod.example, authorities: [{ file: ca.pem }] }"
+        ),
+    );
+    let mut problems = Vec::new();
+    let documents = parse(&SourceFile::new("docs/all.yaml", text), &mut problems);
+    let mut files = Attachments::default();
+    files.insert("docs/ca.pem".into(), Ok(ca.pem().into_bytes()));
+    let _ = TrustStore::compile(&documents, &files, &mut problems);
+    problems.iter().map(|problem| problem.code).collect()
+}
+
+/// P118: entries about what no document knows are told of, and those that are spelt in another way are not.
+#[test]
+fn entries_that_can_revoke_nothing_are_told_of() {
+    for (entry, codes) in [
+        ("{ serial: 0A1B, certificateIssuer: 'CN=PROD ca' }", &[][..]),
+        ("{ serial: 0A1B, certificateIssuer: '2.5.4.3=prod ca' }", &[]),
+        ("{ serial: 0A1B, certificateIssuer: 'CN=other' }", &["unknown-certificate-issuer"]),
+        ("{ serial: 0A1B, certificateIssuer: /CN=prod-ca }", &["invalid-revocation"]),
+        ("{ serial: 0A1B, certificateIssuer: prod-ca }", &["invalid-revocation"]),
+        ("{ kid: k1, issuer: 'https://login.example.com' }", &[]),
+        ("{ kid: K1, issuer: 'https://login.example.com' }", &["unknown-key"]),
+        ("{ sub: a, issuer: 'https://login.example.com/' }", &["unknown-issuer"]),
+        ("{ sub: 'a ', issuer: 'https://login.example.com' }", &["odd-value"]),
+        ("{ spiffe: 'spiffe://prod.example/a' }", &[]),
+        ("{ spiffe: 'spiffe://prod.exmple/a' }", &["unknown-workload"]),
+        ("{ spiffe: 'spiffe://Prod.example/a' }", &["invalid-revocation"]),
+        ("{ spiffe: 'SPIFFE://prod.example/a' }", &["invalid-revocation"]),
+        ("{ spiffe: 'spiffe://prod.example/a/' }", &["invalid-revocation"]),
+        ("{ spiffe: 'spiffe://prod.example/*' }", &["invalid-revocation"]),
+        ("{ certificate: 'SHA256 Fingerprint=AA:BB' }", &["invalid-revocation"]),
+        ("{ serial: '-1', certificateIssuer: 'CN=prod ca' }", &["invalid-revocation"]),
+    ] {
+        assert_eq!(codes_beside_documents(entry), codes, "{entry}");
+    }
+    let print = "BA:78:16:BF:8F:01:CF:EA:41:41:40:DE:5D:AE:22:23:B0:03:61:A3:96:17:7A:9C:B4:10:FF:61:F2:00:15:AD";
+    assert_eq!(codes_beside_documents(&format!("{{ certificate: '{print}' }}")), [""; 0]);
 }

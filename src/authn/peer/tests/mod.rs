@@ -1,12 +1,16 @@
 //! Peers, verified: each source, each rule, each trick.
 
+mod authority;
 mod client_revocation;
+mod distribution;
 mod laws;
 mod memory;
 mod pkits;
 mod position;
 mod revocation;
+mod shared_authority;
 mod spelled;
+mod standing;
 mod verification;
 mod walk;
 

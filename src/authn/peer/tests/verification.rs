@@ -22,6 +22,7 @@ fn the_certificate_of_a_workload_gives_its_identity() {
     params.distinguished_name.push(DnType::OrganizationName, "Ünit");
     params.subject_alt_names.push(SanType::DnsName("Web.Example".try_into().unwrap()));
     params.subject_alt_names.push(SanType::Rfc822Name("web@prod.example".try_into().unwrap()));
+    params.subject_alt_names.push(SanType::IpAddress("2001:db8:0::7".parse().unwrap()));
     let leaf = ca.sign(&params);
     let peer = Shown::certificate(&leaf).peer(&trust);
     assert_eq!(peer.trust_domain(), "prod");
@@ -30,6 +31,7 @@ fn the_certificate_of_a_workload_gives_its_identity() {
     assert_eq!(peer.uris(), [WEB]);
     assert_eq!(peer.dns(), ["web.example"]);
     assert_eq!(peer.emails(), ["web@prod.example"]);
+    assert_eq!(peer.ips(), ["2001:db8::7"]);
     assert_eq!(peer.subject(), Some("O=Ünit,CN=web\\, \\\"front\\\""));
     assert_eq!(peer.issuer(), Some("CN=root"));
     assert_eq!(peer.serial(), Some("c0ffee"));

@@ -1,0 +1,148 @@
+//! Cookies whose tokens were refused, of a caller who may not need them (P141).
+//!
+//! They deny like every refused credential. Only a rule that says so, and that does not need them, lets a caller pass who has
+//! them: as a caller without them, and never as one with a better cookie.
+
+use crate::authn::{Credential, Subject, TokenIdentity};
+use crate::evidence::IgnoredToken;
+use crate::reason::Rejection;
+use crate::request::TokenPlace;
+use crate::trust::TrustStore;
+
+/// A cookie whose token was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedCookie {
+    /// Its name.
+    pub name: String,
+    /// The names of the issuers whose tokens are in it: one of them was meant.
+    pub issuers: Vec<String>,
+    /// Why it was refused.
+    pub rejection: Rejection,
+}
+
+/// What else there is of a caller whose tokens count as refused.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Aside {
+    /// The tokens that were verified.
+    pub(super) verified: Vec<TokenIdentity>,
+    /// The cookies by which they count as refused.
+    pub(super) cookies: Vec<RejectedCookie>,
+    /// A token of an issuer that no document names; only in policy tests and `explain`.
+    pub(super) foreign: Option<Rejection>,
+}
+
+// === impl RejectedCookie ===
+
+impl RejectedCookie {
+    /// What was refused in `place`, where that is a cookie.
+    pub(super) fn at(place: &TokenPlace, why: &Rejection, trust: &TrustStore) -> Option<Self> {
+        let TokenPlace::Cookie(name) = place else { return None };
+        let own = trust.issuers().iter().filter(|issuer| issuer.places().contains(place));
+        let issuers = own.map(|issuer| issuer.name().to_owned()).collect();
+        Some(Self { name: name.clone(), issuers, rejection: why.clone() })
+    }
+
+    fn ignored(&self) -> IgnoredToken {
+        let place = TokenPlace::Cookie(self.name.clone());
+        IgnoredToken { place, rejection: self.rejection.clone() }
+    }
+}
+
+// === impl Aside ===
+
+impl Aside {
+    fn rejection(&self) -> Option<&Rejection> {
+        self.foreign.as_ref().or_else(|| self.cookies.first().map(|cookie| &cookie.rejection))
+    }
+
+    /// The tokens of this caller.
+    fn credential(&self) -> Credential<Vec<TokenIdentity>> {
+        match self.rejection() {
+            Some(rejection) => Credential::Rejected(rejection.clone()),
+            None if self.verified.is_empty() => Credential::Absent,
+            None => Credential::Verified(self.verified.clone()),
+        }
+    }
+}
+
+// === impl Subject ===
+
+impl Subject {
+    /// The cookies by which alone its tokens count as refused; none where anything else was refused.
+    #[must_use]
+    pub fn rejected_cookies(&self) -> &[RejectedCookie] {
+        let aside = self.aside.as_deref().filter(|aside| aside.foreign.is_none());
+        aside.map(|aside| aside.cookies.as_slice()).unwrap_or_default()
+    }
+
+    /// The same caller without those cookies; none where they are not all that was refused.
+    #[must_use]
+    pub fn without_rejected_cookies(&self) -> Option<Self> {
+        let aside = self.aside.as_deref().filter(|aside| aside.foreign.is_none())?;
+        let rest = Aside { verified: aside.verified.clone(), ..Aside::default() };
+        let ignored = aside.cookies.iter().map(RejectedCookie::ignored);
+        Some(Self {
+            peer: self.peer.clone(),
+            tokens: rest.credential(),
+            aside: None,
+            ignored: self.ignored.iter().cloned().chain(ignored).collect(),
+        })
+    }
+
+    /// What was passed over: it is no part of who this is.
+    #[must_use]
+    pub fn ignored(&self) -> &[IgnoredToken] {
+        &self.ignored
+    }
+
+    /// An assumed subject, beside whose tokens there are cookies that were refused, or a token of an issuer
+    /// that no document names: for policy tests and `explain` only. `tests/tidy.rs` keeps it out of the serving path.
+    #[must_use]
+    pub fn assertion_beside(
+        peer: Credential<crate::authn::PeerIdentity>,
+        verified: Vec<TokenIdentity>,
+        cookies: Vec<RejectedCookie>,
+        foreign: Option<Rejection>,
+    ) -> Self {
+        let aside = Aside { verified, cookies, foreign };
+        let tokens = aside.credential();
+        let aside = tokens.rejection().is_some().then(|| Box::new(aside));
+        Self { peer, tokens, aside, ignored: Vec::new() }
+    }
+
+    /// A copy of an assumed subject.
+    #[must_use]
+    pub fn copy_of_assertion(&self) -> Self {
+        let Self { peer, tokens, aside, ignored } = self;
+        let (peer, tokens) = (peer.clone(), tokens.clone());
+        Self { peer, tokens, aside: aside.clone(), ignored: ignored.clone() }
+    }
+
+    /// An assumed subject as a server would see it at a target where the tokens of the issuers that `counts`
+    /// count and others are ignored.
+    #[must_use]
+    pub fn where_count(self, counts: impl Fn(&str) -> bool) -> Self {
+        let aside = match (&self.tokens, &self.aside) {
+            (_, Some(aside)) => (**aside).clone(),
+            (Credential::Verified(verified), None) => {
+                Aside { verified: verified.clone(), ..Aside::default() }
+            }
+            (Credential::Absent | Credential::Rejected(_), None) => return self,
+        };
+        let mut ignored = self.ignored;
+        let Aside { verified, cookies, foreign } = aside;
+        let (verified, others): (Vec<_>, Vec<_>) =
+            verified.into_iter().partition(|token| counts(token.issuer_name()));
+        let foreign_of = |token: &TokenIdentity| IgnoredToken {
+            place: token.place().clone(),
+            rejection: super::scope::foreign(),
+        };
+        ignored.extend(others.iter().map(foreign_of));
+        let (cookies, others): (Vec<_>, Vec<_>) =
+            cookies.into_iter().partition(|cookie| cookie.issuers.iter().any(|own| counts(own)));
+        ignored.extend(others.iter().map(RejectedCookie::ignored));
+        let place = TokenPlace::Authorization;
+        ignored.extend(foreign.map(|rejection| IgnoredToken { place, rejection }));
+        Self { ignored, ..Self::assertion_beside(self.peer, verified, cookies, None) }
+    }
+}

@@ -1,0 +1,169 @@
+//! What a set of files says, so far as its loss has to be meant: a file that is being written, was emptied or was cut looks like
+//! one whose owner took the rest away.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Revision;
+use crate::document::{Document, SourceFile};
+use crate::policy::{Effect, Mode, PolicySet};
+
+/// The files on this machine that a snapshot was made from, and what they hold.
+#[derive(Debug)]
+pub struct Inventory {
+    set: Revision,
+    files: BTreeMap<PathBuf, Held>,
+    /// Documents, and rules that deny.
+    holds: BTreeSet<String>,
+}
+
+/// One file.
+#[derive(Debug)]
+struct Held {
+    /// The folder that it is really in, all links followed: a set that is swapped whole gets another one.
+    folder: Option<PathBuf>,
+    bytes: u64,
+    /// A fingerprint of each line that says something.
+    lines: Vec<u64>,
+    /// Whether its last line has its end.
+    ended: bool,
+}
+
+/// Lines before an end that are looked for in the older file.
+const CONTEXT: usize = 3;
+
+// === impl Inventory ===
+
+impl Inventory {
+    pub(super) fn new(
+        set: Revision,
+        sources: &[Arc<SourceFile>],
+        others: &[Document],
+        policies: &PolicySet,
+    ) -> Self {
+        let files = sources.iter().map(|file| (file.path().to_owned(), Held::new(file)));
+        let mut holds: BTreeSet<_> = others
+            .iter()
+            .map(|document| format!("{} `{}`", document.spec.kind(), document.metadata.name.value))
+            .collect();
+        for (name, effect, mode) in policies.rules() {
+            holds.insert(format!("Policy `{}`", name.policy));
+            if effect == Effect::Deny && mode == Mode::Enforce {
+                holds.insert(format!("the deny rule `{name}`"));
+            }
+        }
+        Self { set, files: files.collect(), holds }
+    }
+
+    /// Names the exact bytes of the files on this machine.
+    #[must_use]
+    pub const fn set(&self) -> &Revision {
+        &self.set
+    }
+
+    /// What is here and is lost in `next`, where files were changed in place. Empty where nothing is, or where the whole set was
+    /// swapped for another, which shows that it was complete.
+    #[must_use]
+    pub fn lost_in(&self, next: &Self) -> Vec<String> {
+        let changed = self.files.iter().filter(|(path, held)| {
+            let same = next.files.get(*path).is_some_and(|now| now.says_the_same(held));
+            !same && !self.is_swapped(path, held, next)
+        });
+        let changed: Vec<_> = changed.collect();
+        if changed.is_empty() {
+            return Vec::new();
+        }
+        let mut lost: Vec<_> = self.holds.difference(&next.holds).cloned().collect();
+        for (path, held) in changed {
+            if next.files.get(path).is_some_and(|now| now.is_cut_from(held)) {
+                lost.push(format!("the end of `{}`", path.display()));
+            }
+        }
+        lost
+    }
+
+    /// Whether `path` was reached by a link, as in a mounted ConfigMap, and its folder now has files of another real folder
+    /// and none of the one that it was in.
+    fn is_swapped(&self, path: &Path, held: &Held, next: &Self) -> bool {
+        let Some(before) = &held.folder else { return false };
+        if fs::canonicalize(path.parent().unwrap_or(path)).is_ok_and(|own| own == *before) {
+            return false;
+        }
+        let beside = next.files.iter().filter(|(other, _)| other.parent() == path.parent());
+        let folders: Vec<_> = beside.map(|(_, now)| now.folder.as_ref()).collect();
+        !folders.is_empty() && folders.iter().all(|folder| folder.is_some_and(|now| now != before))
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    fn new(file: &SourceFile) -> Self {
+        let real = fs::canonicalize(file.path()).ok();
+        let lines = file.text().lines().map(str::trim_end);
+        let lines = lines.filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
+        Self {
+            folder: real.and_then(|real| real.parent().map(Path::to_owned)),
+            bytes: hash(file.text()),
+            lines: lines.map(hash).collect(),
+            ended: file.text().ends_with('\n'),
+        }
+    }
+
+    const fn says_the_same(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+
+    /// Whether this is `before` without its end: cut there as it was, or after lines above were changed.
+    fn is_cut_from(&self, before: &Self) -> bool {
+        if before.ended && !self.ended {
+            return true;
+        }
+        let (old, new) = (&before.lines, &self.lines);
+        if new.len() >= old.len() || new.last() == old.last() {
+            return false;
+        }
+        let end = new.get(new.len().saturating_sub(CONTEXT)..).unwrap_or_default();
+        !end.is_empty() && old.windows(end.len()).any(|lines| lines == end)
+    }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(text: &str) -> Held {
+        Held::new(&SourceFile::new("absent.yaml", text))
+    }
+
+    /// P163: a file that was cut is told from one that was edited, also where lines above the cut were changed.
+    #[test]
+    fn a_cut_file_is_told_from_an_edited_one() {
+        let whole = "a: 1\nb: 2\nc: 3\n# note\nd: 4\ne: 5\nf: 6\n";
+        let before = held(whole);
+        for end in 1..whole.len() {
+            let rest = whole.get(..end).unwrap();
+            let says_less = held(rest).lines != before.lines;
+            assert!(held(rest).is_cut_from(&before) || !says_less, "{rest:?}");
+        }
+        for (now, is_cut) in [
+            ("a: 9\nb: 2\nc: 3\nd: 4\n", true),
+            ("a: 1\nb: 2\nf: 6\n", false),
+            ("a: 1\nb: 2\nc: 3\nd: 4\ne: 5\nf: 7\n", false),
+            ("a: 1\nb: 2\nc: 3\nd: 4\ne: 5\nf: 6\ng: 7\n", false),
+            ("a: 1\n\nb: 2\nc: 3\nd: 4\ne: 5\nf: 6\n# more\n", false),
+            ("x: 1\n", false),
+        ] {
+            assert_eq!(held(now).is_cut_from(&before), is_cut, "{now:?}");
+        }
+    }
+}

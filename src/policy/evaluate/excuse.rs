@@ -1,0 +1,57 @@
+//! Callers whose refused cookies a rule passes over: `rejectedCookies: ignored` (P141).
+
+use super::Tally;
+use crate::policy::DecisionRequest;
+use crate::policy::decision::{Decision, Permit};
+use crate::policy::index::Index;
+use crate::policy::rule::{Effect, Mode, Rule};
+use crate::policy::strip::Strip;
+use crate::policy::trace::Trace;
+use crate::policy::truth::Truth;
+use crate::request::Target;
+
+/// The permit of a caller whose refused cookies are all that was refused, by a rule that says that it passes over them and that
+/// asks for no token of their issuers. None where nothing allows, or where anything might deny: then they deny as ever.
+pub(super) fn excuse<T: Trace>(
+    index: &Index,
+    strip: &Strip,
+    question: &DecisionRequest<'_>,
+    target: &Target,
+    trace: &mut T,
+) -> Option<Permit> {
+    let passes = |rule: &Rule| rule.effect == Effect::Allow && rule.passes_over_cookies;
+    if !index.candidates(target).any(|(_, rule)| passes(rule)) {
+        return None;
+    }
+    let subject = question.subject.without_rejected_cookies()?;
+    let cookies = question.subject.rejected_cookies();
+    // A broken token may be from any of the issuers whose tokens are in the cookie.
+    let is_about = |rule: &Rule| {
+        let issuer = rule.token.as_ref().map(|token| &*token.issuer);
+        issuer.is_some_and(|own| cookies.iter().any(|c| c.issuers.iter().any(|other| other == own)))
+    };
+    let question = DecisionRequest { subject: &subject, ..*question };
+    let mut tally = Tally::default();
+    for (host, rule) in index.candidates(target) {
+        let fit = match rule.fit(host, question.request, target) {
+            Ok(fit) => fit,
+            Err(why) => {
+                trace.not_about(&rule.name, why);
+                continue;
+            }
+        };
+        match (rule.mode, rule.effect) {
+            // The token that it looks at was refused, so it cannot be told whether it denies.
+            (Mode::Enforce, Effect::Deny) if is_about(rule) => return None,
+            (Mode::Shadow, Effect::Deny) if is_about(rule) => {
+                tally.shadows.push((fit, Truth::Unknown));
+            }
+            (_, Effect::Allow) if is_about(rule) || !passes(rule) => {}
+            (_, _) => tally.add(fit, &question, trace),
+        }
+    }
+    match tally.decide(index, strip, &question) {
+        Decision::Allow(permit) => Some(permit.passing_over_cookies()),
+        Decision::Deny(_) => None,
+    }
+}

@@ -1,0 +1,125 @@
+//! How reloading is going, and what the log was told of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::Notify;
+
+use crate::document::{Diagnostic, Severity};
+
+/// How reloading is going.
+#[derive(Debug, Default)]
+pub struct ReloadStatus {
+    /// Sets of documents that were put in force, the first one not counted.
+    pub applied: AtomicU64,
+    /// Sets of documents that were refused.
+    pub refused: AtomicU64,
+    /// Whether the files differ from what is in force: they have errors, lack what is in force, or do not come to rest.
+    pub stale: AtomicBool,
+    /// Why, one line each.
+    pub errors: ArcSwap<Vec<String>>,
+    /// What names the set of files that lacks what is in force, where it waits for a confirmation.
+    unconfirmed: ArcSwapOption<String>,
+    confirmed: ArcSwapOption<String>,
+    /// The problems that the log has.
+    said: Mutex<Vec<String>>,
+    changed: Arc<Notify>,
+}
+
+// === impl ReloadStatus ===
+
+impl ReloadStatus {
+    /// One that knows that `problems` are in the log, and whose confirmations end the wait for `changed`.
+    pub(super) fn new(changed: Arc<Notify>, problems: &[Diagnostic]) -> Self {
+        let said = Mutex::new(problems.iter().map(gist).collect());
+        Self { said, changed, ..Self::default() }
+    }
+
+    /// What names the set of files that waits for a confirmation.
+    #[must_use]
+    pub fn unconfirmed(&self) -> Option<Arc<String>> {
+        self.unconfirmed.load_full()
+    }
+
+    /// Puts the set of files called `set` in force although it lacks what is in force now.
+    ///
+    /// # Errors
+    /// Where no such set waits.
+    pub fn confirm(&self, set: &str) -> Result<(), String> {
+        match self.unconfirmed() {
+            Some(waits) if *waits == set => {
+                self.confirmed.store(Some(waits));
+                self.changed.notify_one();
+                Ok(())
+            }
+            Some(waits) => Err(format!("the set that waits for a confirmation is `{waits}`")),
+            None => Err("no set of documents waits for a confirmation".into()),
+        }
+    }
+
+    /// Whether the set called `set` was confirmed.
+    pub(super) fn is_confirmed(&self, set: &str) -> bool {
+        self.confirmed.load().as_ref().is_some_and(|confirmed| **confirmed == set)
+    }
+
+    /// The files are what is in force.
+    pub(super) fn current(&self, problems: &[Diagnostic]) {
+        self.say(problems);
+        self.errors.store(Arc::default());
+        self.unconfirmed.store(None);
+        self.confirmed.store(None);
+        if self.stale.swap(false, Ordering::Relaxed) {
+            tracing::info!("the files are what is in force, and no longer differ from it");
+        }
+    }
+
+    /// The files are not what is in force, because of `problems`; whether that is news. `set` names them where a confirmation would
+    /// help.
+    pub(super) fn refuse(&self, problems: &[Diagnostic], set: Option<&str>) -> bool {
+        let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
+        self.errors.store(Arc::new(errors.map(ToString::to_string).collect()));
+        self.unconfirmed.store(set.map(|set| Arc::new(set.to_owned())));
+        let began = !self.stale.swap(true, Ordering::Relaxed);
+        let news = self.say(problems) || began;
+        if news {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        news
+    }
+
+    /// Writes problems to the log where they are not those that were written last; whether they are not.
+    pub(super) fn say(&self, problems: &[Diagnostic]) -> bool {
+        let gists: Vec<_> = problems.iter().map(gist).collect();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if *said == gists {
+            return false;
+        }
+        if gists.is_empty() {
+            tracing::info!("the documents have no problems any more");
+        }
+        *said = gists;
+        report(problems);
+        true
+    }
+}
+
+/// What makes a problem another one than before. A warning may hold an age, and its place moves with the lines above it.
+fn gist(problem: &Diagnostic) -> String {
+    let text = format!("{}: {problem}", problem.code);
+    match problem.severity {
+        Severity::Error => text,
+        Severity::Warning => text.chars().filter(|c| !c.is_ascii_digit()).collect(),
+    }
+}
+
+/// Writes problems to the log, one line each.
+pub fn report(problems: &[Diagnostic]) {
+    for problem in problems {
+        match problem.severity {
+            Severity::Error => tracing::error!(code = problem.code, "{problem}"),
+            Severity::Warning => tracing::warn!(code = problem.code, "{problem}"),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! From documents that were each read for themselves to trust domains that agree on which revocation lists count: lists of
+//! one authority are the same wherever it is believed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::TrustDomain;
+use super::crl::{Crl, CrlSigner, IssuerId};
+use super::revocation::{Revocation, Revoked};
+use super::standing::{KnownList, KnownLists, Standing, StandingList};
+use crate::clock::UnixTime;
+use crate::document::{
+    Diagnostic, HumanDuration, NOT_FETCHED, OnStale, RevocationSpec, Severity, Span,
+};
+
+/// A trust domain whose revocation lists are not settled yet.
+#[derive(Debug)]
+pub(in crate::trust) struct Draft {
+    pub(super) domain: TrustDomain,
+    /// Nothing where the document does not look at lists.
+    pub(super) lists: Option<Lists>,
+}
+
+/// What one document says of revocation lists.
+#[derive(Debug)]
+pub(super) struct Lists {
+    spec: RevocationSpec,
+    /// The lists that its files and servers have now.
+    pub(super) given: Vec<Given>,
+    /// Where they come from.
+    pub(super) origins: BTreeSet<String>,
+    /// Lists of its authorities that are known from before.
+    known: Vec<KnownList>,
+    /// What is wrong with those that do not count.
+    problems: Vec<String>,
+}
+
+/// A list that was read just now.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) origin: String,
+    /// Whether it was fetched: then its age is no mistake of the documents, and readiness tells of it.
+    pub(super) fetched: bool,
+    pub(super) name: String,
+    pub(super) place: Span,
+    pub(super) list: Arc<Crl>,
+}
+
+// === impl Lists ===
+
+impl Lists {
+    pub(super) fn new(spec: &RevocationSpec, known: &KnownLists, signers: &[CrlSigner]) -> Self {
+        let own = |known: &&KnownList| signers.iter().any(|by| by.id() == known.list.issuer());
+        let verified = known.verified.iter().filter(own).cloned();
+        let stored = known.stored.iter().filter_map(|stored| {
+            let list = Arc::new(Crl::read(&stored.der, signers).ok()?);
+            Some(KnownList { origins: stored.origins.clone(), list })
+        });
+        let known = verified.chain(stored).collect();
+        let (given, origins, problems) = (Vec::new(), BTreeSet::new(), Vec::new());
+        Self { spec: spec.clone(), given, origins, known, problems }
+    }
+
+    /// Takes note of what is wrong with the lists from `origin`. Where a good list from there is known, it stays in force,
+    /// and the rest of the documents need not wait for a better one.
+    pub(super) fn refuse(&mut self, origin: &str, problems: &mut [Diagnostic]) {
+        let stays = self.known.iter().any(|known| known.origins.contains(origin));
+        for problem in problems.iter_mut().filter(|problem| problem.code != NOT_FETCHED) {
+            self.problems.push(problem.message.clone());
+            if stays && problem.code != "private-key" {
+                problem.severity = Severity::Warning;
+                let help = problem.help.take().map(|help| format!("; {help}")).unwrap_or_default();
+                problem.help = Some(format!("the last good list from there stays in force{help}"));
+            }
+        }
+    }
+
+    /// The lists that it speaks for: one for each issuer and scope will be looked at.
+    fn claimed(&self) -> impl Iterator<Item = &Arc<Crl>> {
+        let ours = |known: &&KnownList| !known.origins.is_disjoint(&self.origins);
+        let known = self.known.iter().filter(ours).map(|known| &known.list);
+        self.given.iter().map(|given| &given.list).chain(known)
+    }
+
+    /// Everything that is known of the lists that it speaks for.
+    fn known_of_claimed(&self) -> Vec<Arc<Crl>> {
+        let claimed = |known: &&KnownList| {
+            self.claimed().any(|claimed| claimed.is_about_the_same_as(&known.list))
+        };
+        self.known.iter().filter(claimed).map(|known| Arc::clone(&known.list)).collect()
+    }
+
+    /// Tells of what was given and does not count as it was meant to.
+    fn report(&mut self, standing: &Standing, now: Option<UnixTime>) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for given in &self.given {
+            let Some(own) = standing.of(&given.list) else { continue };
+            if let Some(problem) = self.not_the_newest(given, own) {
+                self.problems.push(problem.message.clone());
+                found.push(problem);
+            }
+            let newest = own.newest().is(&given.list) && !given.fetched;
+            found.extend(now.filter(|_| newest).and_then(|now| out_of_date(given, own, now)));
+        }
+        found
+    }
+
+    fn not_the_newest(&self, given: &Given, own: &StandingList) -> Option<Diagnostic> {
+        let Given { name, list, .. } = given;
+        let numbers = format!("number {}, in force {}", list.number(), own.newest().number());
+        if own.doubts(list) {
+            let message = format!(
+                "revocation list in {name} contradicts the one in force ({numbers}): its number or its `thisUpdate` goes back, or it says something else under the same number"
+            );
+            return Some(Diagnostic::warning("contradictory-crl", given.place.clone(), message)
+                .help("what either of the two revokes is revoked; have the CA issue a list with a higher number"));
+        }
+        // Older lists beside the newest one are usual: a folder of them, one for each hour.
+        let told = |other: &Given| own.newest().is(&other.list);
+        let newer =
+            self.given.iter().any(|o| list.is_about_the_same_as(&o.list) && o.list.follows(list));
+        if own.newest().is(list) || newer || self.given.iter().any(told) {
+            return None;
+        }
+        let message = format!(
+            "revocation list in {name} is older than the one in force ({numbers}), which stays in force"
+        );
+        Some(Diagnostic::warning("older-crl", given.place.clone(), message)
+            .help("put the newest list there; where the CA has begun to count anew, see docs/revocation.md"))
+    }
+}
+
+/// A list that cannot be used now, and no older one can.
+fn out_of_date(given: &Given, own: &StandingList, now: UnixTime) -> Option<Diagnostic> {
+    let (name, validity) = (&given.name, given.list.validity());
+    if own.usable(now, Duration::ZERO).is_some() {
+        return None;
+    }
+    let (code, message) = if now.as_secs() < validity.not_before.as_secs() {
+        let at = validity.not_before.to_rfc3339();
+        (
+            "future-crl",
+            format!("revocation list in {name} is dated in the future: `thisUpdate` is {at}"),
+        )
+    } else {
+        let past = HumanDuration::new(Duration::from_secs(now.since(validity.not_after).as_secs()));
+        let at = validity.not_after.to_rfc3339();
+        (
+            "stale-crl",
+            format!("revocation list in {name} is past its `nextUpdate` of {at}, {past} ago"),
+        )
+    };
+    Some(Diagnostic::warning(code, given.place.clone(), message)
+        .help("certificates that it covers are refused with `crl_stale`, after `onStale: { grace: .. }` where there is one"))
+}
+
+/// Settles which lists count, for all documents at once. Also what there is to remember.
+pub(in crate::trust) fn settle(
+    mut drafts: Vec<Draft>,
+    known: &KnownLists,
+    now: Option<UnixTime>,
+    problems: &mut Vec<Diagnostic>,
+) -> (Vec<TrustDomain>, KnownLists, Standing) {
+    let mut standing = Standing::default();
+    // First those that were in force: nothing takes their place that does not follow them.
+    let lists = || drafts.iter().filter_map(|draft| draft.lists.as_ref());
+    standing.add(lists().flat_map(Lists::known_of_claimed).collect(), now);
+    let given = lists().flat_map(|lists| lists.given.iter().map(|given| Arc::clone(&given.list)));
+    standing.add(given.collect(), now);
+    let known = remember(&standing, lists(), known);
+    let revoked = Arc::new(revoked_anywhere(&standing, lists()));
+    for draft in &mut drafts {
+        draft.domain.revoked = Arc::clone(&revoked);
+        let Some(lists) = &mut draft.lists else { continue };
+        problems.extend(lists.report(&standing, now));
+        draft.domain.list_problems.clone_from(&lists.problems);
+        draft.domain.revocation = Some(revocation(&standing, lists));
+    }
+    (drafts.into_iter().map(|draft| draft.domain).collect(), known, standing)
+}
+
+fn revocation(standing: &Standing, lists: &Lists) -> Revocation {
+    let mut own: HashMap<IssuerId, Vec<StandingList>> = HashMap::new();
+    for list in lists.claimed().filter_map(|list| standing.of(list)) {
+        let of_issuer = own.entry(list.newest().issuer().clone()).or_default();
+        if !of_issuer.iter().any(|other| other.newest().is(list.newest())) {
+            of_issuer.push(list.clone());
+        }
+    }
+    let grace = match lists.spec.on_stale {
+        OnStale::Deny => Duration::ZERO,
+        OnStale::Grace(grace) => grace.get(),
+    };
+    Revocation::new(own, lists.spec.depth, lists.spec.on_missing, grace)
+}
+
+/// What each authority has revoked, for every document that believes it. Issuers are looked for on the lists of documents that
+/// look at whole paths.
+fn revoked_anywhere<'a>(standing: &Standing, lists: impl Iterator<Item = &'a Lists>) -> Revoked {
+    let mut chain = Vec::new();
+    let whole = lists.filter(|lists| lists.spec.depth == crate::document::RevocationDepth::Chain);
+    for list in whole.flat_map(Lists::claimed) {
+        chain.extend(standing.of(list).cloned());
+    }
+    Revoked::new(standing.all().cloned(), chain)
+}
+
+/// What is in force, and what was before of issuers and scopes of which nothing is.
+fn remember<'a>(
+    standing: &Standing,
+    lists: impl Iterator<Item = &'a Lists>,
+    before: &KnownLists,
+) -> KnownLists {
+    let mut known = KnownLists::default();
+    let mut read_again = BTreeSet::new();
+    let mut note = |origins: &BTreeSet<String>, list: &Arc<Crl>| {
+        if standing.of(list).is_none_or(|own| own.has(list)) {
+            known.add(origins, list);
+        }
+    };
+    for lists in lists {
+        for KnownList { origins, list } in &lists.known {
+            read_again.insert(*list.digest().as_bytes());
+            note(origins, list);
+        }
+        for given in &lists.given {
+            note(&BTreeSet::from([given.origin.clone()]), &given.list);
+        }
+    }
+    for KnownList { origins, list } in &before.verified {
+        note(origins, list);
+    }
+    let digest = |der: &[u8]| *crate::secret::Fingerprint::of(der).as_bytes();
+    let unread = before.stored.iter().filter(|stored| !read_again.contains(&digest(&stored.der)));
+    known.stored = unread.cloned().collect();
+    known
+}

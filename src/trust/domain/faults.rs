@@ -1,0 +1,42 @@
+//! What is wrong with a revocation list that cannot be used, in words: looked for only once it is refused.
+
+use x509_parser::asn1_rs::FromDer as _;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::revocation_list::CertificateRevocationList;
+use x509_parser::x509::X509Name;
+
+/// The faults of `der` that the standard names (RFC 5280 section 5.1); `otherwise` where none of them is found.
+pub(super) fn found_in(der: &[u8], otherwise: &str) -> String {
+    let Ok((rest, list)) = CertificateRevocationList::from_der(der) else {
+        return String::from("it is not a DER revocation list, or it is cut short");
+    };
+    let mut faults = Vec::new();
+    let tbs = &list.tbs_cert_list;
+    if !rest.is_empty() {
+        faults.push(format!("{} bytes follow its end", rest.len()));
+    }
+    if tbs.version.is_none_or(|version| version.0 != 1) {
+        faults.push(String::from("it is not of version 2 (section 5.1.2.1)"));
+    }
+    if tbs.next_update.is_none() {
+        faults.push(String::from("it has no `nextUpdate` (section 5.1.2.5)"));
+    }
+    let number = |parsed: &ParsedExtension<'_>| matches!(parsed, ParsedExtension::CRLNumber(_));
+    if !list.extensions().iter().any(|extension| number(extension.parsed_extension())) {
+        faults.push(String::from("it has no CRL number (section 5.2.3)"));
+    }
+    if tbs.signature != list.signature_algorithm {
+        faults.push(String::from("it names two signature algorithms (section 5.1.1.2)"));
+    }
+    match faults.is_empty() || !otherwise.contains("well-formed") {
+        true if faults.is_empty() => otherwise.to_owned(),
+        true => format!("{otherwise}; {}", faults.join("; ")),
+        false => faults.join("; "),
+    }
+}
+
+/// A DER name as text.
+pub(super) fn name(der: &[u8]) -> String {
+    X509Name::from_der(der)
+        .map_or_else(|_| String::from("unreadable"), |(_, name)| name.to_string())
+}

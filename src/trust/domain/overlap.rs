@@ -1,0 +1,87 @@
+//! Documents that believe the same authority: what follows from it, said where it was not said to be meant.
+
+use super::authorities::Authority;
+use super::draft::Draft;
+use crate::document::{Diagnostic, Document, Spanned, Spec, TrustDomainSpec, closest};
+
+/// Warns of documents over one authority, but for those that name each other in `sharedWith`.
+pub(in crate::trust) fn check_overlaps(
+    documents: &[Document],
+    drafts: &[Draft],
+    problems: &mut Vec<Diagnostic>,
+) {
+    let specs: Vec<_> = documents.iter().filter_map(of_domain).collect();
+    for (document, spec) in &specs {
+        let names: Vec<_> = specs.iter().map(|(other, _)| name(other)).collect();
+        let unknown =
+            spec.shared_with.iter().filter(|other| !names.contains(&other.value.as_str()));
+        problems.extend(unknown.map(|other| unknown_domain(document, other, &names)));
+    }
+    let mut drafts: Vec<_> = drafts.iter().collect();
+    drafts.sort_by(|a, b| a.domain.name().cmp(b.domain.name()));
+    for (at, first) in drafts.iter().enumerate() {
+        for second in drafts.iter().skip(at.saturating_add(1)) {
+            let pair = (first.domain.name(), second.domain.name());
+            let find = |wanted: &str| specs.iter().find(|(document, _)| name(document) == wanted);
+            let (Some(one), Some(other)) = (find(pair.0), find(pair.1)) else { continue };
+            let meant = |(_, spec): &(&Document, &TrustDomainSpec), other: &str| {
+                spec.shared_with.iter().any(|named| named.value == other)
+            };
+            if !meant(one, pair.1) && !meant(other, pair.0) {
+                problems.extend(overlap((one.0, first), (other.0, second)));
+            }
+        }
+    }
+}
+
+fn of_domain(document: &Document) -> Option<(&Document, &TrustDomainSpec)> {
+    let Spec::TrustDomain(spec) = &document.spec else { return None };
+    Some((document, spec))
+}
+
+fn name(document: &Document) -> &str {
+    &document.metadata.name.value
+}
+
+fn unknown_domain(document: &Document, other: &Spanned<String>, known: &[&str]) -> Diagnostic {
+    let message = format!("no `TrustDomain` document is called `{}`", other.value);
+    let problem = Diagnostic::error("unknown-trust-domain", document.origin.span(other), message);
+    match closest(&other.value, known) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None => problem.help("`sharedWith` names documents that believe the same authorities"),
+    }
+}
+
+fn overlap(
+    (first, one): (&Document, &Draft),
+    (second, other): (&Document, &Draft),
+) -> Option<Diagnostic> {
+    let ids: Vec<_> = other.domain.authorities().iter().map(Authority::issuer).collect();
+    let shared = one.domain.authorities().iter().find(|own| ids.contains(&own.issuer()))?;
+    if one.domain.spiffe().is_some() || other.domain.spiffe().is_some() {
+        // The SPIFFE ID, or the lack of one, says which of the two a certificate is of.
+        return None;
+    }
+    let (a, b) = (name(first), name(second));
+    let span = first.origin.span(&first.metadata.name);
+    let (line, column) = span.line_column();
+    let place = format!("{}:{line}:{column}", first.origin.file().path().display());
+    let lists = match (&one.lists, &other.lists) {
+        (None, None) | (Some(_), Some(_)) => String::new(),
+        (None, Some(_)) => format!(
+            "; `{a}` looks at no revocation lists, and what those of `{b}` revoke counts there too"
+        ),
+        (Some(_), None) => format!(
+            "; `{b}` looks at no revocation lists, and what those of `{a}` revoke counts there too"
+        ),
+    };
+    let message = format!(
+        "`{b}` believes an authority that `{a}` ({place}) believes too, `{}`: each of the two may vouch for a certificate without a SPIFFE ID; a rule that names one is held to its demands, and a rule that names none takes what either vouches for{lists}",
+        shared.subject()
+    );
+    let problem =
+        Diagnostic::warning("shared-authority", second.origin.span(&second.metadata.name), message);
+    Some(problem.help(format!(
+        "name the trust domain in rules, and say that this is meant with `sharedWith: [{a}]`"
+    )))
+}

@@ -1,0 +1,58 @@
+//! Signed DER structures: certificates and revocation lists have the same three parts (RFC 5280 sections 4.1 and 5.1).
+
+use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm};
+use x509_parser::asn1_rs::{Any, BitString, FromDer};
+
+/// A certificate or a list, taken apart and not yet verified.
+pub(super) struct Signed<'a> {
+    pub(super) content: &'a [u8],
+    algorithm: &'a [u8],
+    signature: BitString<'a>,
+}
+
+/// Whether the key, a SubjectPublicKeyInfo, has signed the certificate.
+#[must_use]
+pub fn is_signed_by(certificate: &CertificateDer<'_>, key: &[u8]) -> bool {
+    Signed::read(certificate).is_some_and(|signed| signed.verifies(key))
+}
+
+// === impl Signed ===
+
+impl<'a> Signed<'a> {
+    pub(super) fn read(der: &'a [u8]) -> Option<Self> {
+        let (rest, whole) = Any::from_der(der).ok()?;
+        let (after, _content) = Any::from_der(whole.data).ok()?;
+        let content = taken(whole.data, after)?;
+        let (after, algorithm) = Any::from_der(after).ok()?;
+        let (end, signature) = BitString::from_der(after).ok()?;
+        let complete = rest.is_empty() && end.is_empty();
+        complete.then_some(Self { content, algorithm: algorithm.data, signature })
+    }
+
+    /// Whether this key has signed it, with an algorithm that is accepted.
+    pub(super) fn verifies(&self, key: &[u8]) -> bool {
+        let Some((algorithm, key)) = split_key(key) else { return false };
+        let fits = |candidate: &&&dyn SignatureVerificationAlgorithm| {
+            candidate.signature_alg_id().as_ref() == self.algorithm
+                && candidate.public_key_alg_id().as_ref() == algorithm
+        };
+        self.signature.unused_bits == 0
+            && webpki::ALL_VERIFICATION_ALGS.iter().find(fits).is_some_and(|algorithm| {
+                let signature = &self.signature.data;
+                algorithm.verify_signature(&key.data, self.content, signature).is_ok()
+            })
+    }
+}
+
+/// The algorithm (without its tag) and the key bits of a SubjectPublicKeyInfo.
+fn split_key(der: &[u8]) -> Option<(&[u8], BitString<'_>)> {
+    let (_, whole) = Any::from_der(der).ok()?;
+    let (after, algorithm) = Any::from_der(whole.data).ok()?;
+    let (_, key) = BitString::from_der(after).ok()?;
+    Some((algorithm.data, key))
+}
+
+/// What was read of `before` when `after` is left.
+pub(super) fn taken<'a>(before: &'a [u8], after: &[u8]) -> Option<&'a [u8]> {
+    before.get(..before.len().checked_sub(after.len())?)
+}

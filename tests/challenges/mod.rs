@@ -1,0 +1,78 @@
+//! What callers are told whose token or proof was refused (RFC 9449 section 7.1).
+
+use super::*;
+
+/// P143: by the scheme that was used, and the proof is at fault where the proof is: the token that came with it is still good.
+#[tokio::test]
+async fn a_challenge_has_the_scheme_that_was_used_and_says_what_is_wrong() {
+    let house = House::new("", "");
+    let challenge = async |scheme: &str, token: &str, proof: Option<&str>| {
+        let authorization = format!("{scheme} {token}");
+        let mut lines = vec![("authorization", &*authorization)];
+        lines.extend(proof.map(|proof| ("dpop", proof)));
+        let (reason, headers) = house.decide("GET", &lines).await.unwrap_err();
+        let challenge = headers.iter().find(|(name, _)| name == "www-authenticate");
+        (reason, challenge.map(|(_, value)| value.clone()).unwrap_or_default())
+    };
+    let good = house.token(&json!({}));
+    let proof = house.proof(&good, &json!({}), &json!({}));
+    assert_eq!(house.with_proof(&good, &proof).await, Ok(()));
+    let (reason, told) = challenge("DPoP", &good, Some(&proof)).await;
+    assert_eq!(reason, Reason::TokenReplayed);
+    assert!(
+        told.starts_with(r#"DPoP realm="countersign", error="invalid_dpop_proof", algs=""#),
+        "{told}"
+    );
+    let expired = house.token(&json!({ "exp": NOW - 60 }));
+    let proof = house.proof(&expired, &json!({}), &json!({ "jti": "2" }));
+    let free = house.token(&json!({ "exp": NOW - 60, "cnf": null }));
+    let elsewhere = house.token(&json!({ "iss": "https://other.example" }));
+    for (scheme, token, proof, reason, start) in [
+        (
+            "DPoP",
+            &expired,
+            Some(&*proof),
+            Reason::TokenExpired,
+            r#"DPoP realm="countersign", error="invalid_token", algs=""#,
+        ),
+        (
+            "DPoP",
+            &elsewhere,
+            Some(&*proof),
+            Reason::IssuerUnknown,
+            r#"DPoP realm="countersign", error="invalid_token", algs=""#,
+        ),
+        (
+            "DPoP",
+            &good,
+            None,
+            Reason::DpopInvalid,
+            r#"DPoP realm="countersign", error="invalid_dpop_proof", algs=""#,
+        ),
+        (
+            "Bearer",
+            &good,
+            None,
+            Reason::DpopInvalid,
+            r#"DPoP realm="countersign", error="invalid_dpop_proof", algs=""#,
+        ),
+        (
+            "Bearer",
+            &free,
+            None,
+            Reason::TokenExpired,
+            r#"Bearer realm="countersign", error="invalid_token""#,
+        ),
+    ] {
+        let (found, told) = challenge(scheme, token, proof).await;
+        assert_eq!(found, reason, "{scheme} {told}");
+        assert!(told.starts_with(start), "{told}");
+    }
+    // An issuer whose tokens have to be bound to keys: the scheme `Bearer` would never do.
+    let strict = House::new("  binding: dpop", "");
+    let lines = [("authorization", &*format!("Bearer {}", strict.token(&json!({ "cnf": null }))))];
+    let (reason, headers) = strict.decide("GET", &lines).await.unwrap_err();
+    assert_eq!(reason, Reason::BindingUnavailable);
+    let told = headers.iter().find(|(name, _)| name == "www-authenticate").unwrap();
+    assert!(told.1.starts_with("DPoP "), "{}", told.1);
+}
