@@ -180,13 +180,18 @@ fn spelled() -> impl Strategy<Value = String> {
     prop::collection::vec(piece(), 1..5).prop_map(|pieces| pieces.concat())
 }
 
-/// An element as a proxy writes it, which names nobody that Envoy has seen.
+/// An element as a proxy writes it, of somebody whom Envoy has not seen.
 fn element() -> impl Strategy<Value = String> {
-    let by = prop::sample::select(vec![String::new(), format!("By={ME};"), format!("By={GATE};")]);
+    let by = || {
+        let by = [String::new(), format!("By={ME};"), format!("By={GATE};")];
+        prop::sample::select(by.to_vec())
+    };
     let id = prop::sample::select(vec![VICTIM, OWNER, GATE]);
     let subject = prop::sample::select(vec!["", "Subject=\"\";"]);
-    (by, subject, id)
-        .prop_map(|(by, subject, id)| format!("{by}Hash={VICTIMS_HASH};{subject}URI={id}"))
+    let hashed = (by(), subject, id)
+        .prop_map(|(by, subject, id)| format!("{by}Hash={VICTIMS_HASH};{subject}URI={id}"));
+    let certified = by().prop_map(|by| format!("{by}Cert=\"{}\";URI={VICTIM}", WORLD.victim));
+    prop_oneof![3 => hashed, 1 => certified]
 }
 
 /// A DNS name that goes on as well as it can.
@@ -220,7 +225,7 @@ fn before() -> impl Strategy<Value = String> {
     let json =
         serde_json::json!([{ "by": [ME], "hash": VICTIMS_HASH, "uri": [VICTIM] }]).to_string();
     prop_oneof![
-        4 => Just(String::new()),
+        9 => Just(String::new()),
         2 => element(),
         1 => Just(json),
         1 => spelled(),
@@ -228,29 +233,48 @@ fn before() -> impl Strategy<Value = String> {
     ]
 }
 
+/// The names of a certificate that is after something: URIs, and DNS names.
+fn names() -> impl Strategy<Value = (Vec<String>, Vec<String>)> {
+    let harmless = || prop::sample::select(vec![vec![], vec![String::from("x")]]);
+    let spelled_dns = || dns().prop_filter("it spells something", |name| name.contains(','));
+    // A bound token of another replica; somebody else's name; a longer URI; anything.
+    let theft = (harmless(), spelled_dns()).prop_map(|(mut dns, last)| {
+        dns.push(last);
+        (vec![OWNER.to_owned()], dns)
+    });
+    let imitation = (spelled_dns(), any::<bool>()).prop_map(|(spelled, first)| {
+        let dns = if first { vec![spelled, VICTIM.into()] } else { vec![VICTIM.into(), spelled] };
+        (Vec::new(), dns)
+    });
+    let long = (uri(), harmless()).prop_map(|(uri, dns)| (vec![uri], dns));
+    let any = (prop::collection::vec(uri(), 0..3), prop::collection::vec(dns(), 0..4));
+    prop_oneof![3 => theft, 2 => imitation, 3 => long, 2 => any]
+}
+
 fn certificate() -> impl Strategy<Value = Certificate> {
     // What RFC 2253 leaves of a subject that wants to be more: everything that ends or separates is escaped.
-    let subject = prop::option::of(spelled()).prop_map(|text| {
+    let subject = prop::option::weighted(0.2, spelled()).prop_map(|text| {
         let escape =
             |c: char| if ",+\"\\<>;".contains(c) { format!("\\{c}") } else { c.to_string() };
         text.map_or(String::new(), |text| {
             format!("CN={}", text.chars().map(escape).collect::<String>())
         })
     });
-    (subject, prop::collection::vec(uri(), 0..3), prop::collection::vec(dns(), 0..4)).prop_map(
-        |(subject, uris, dns)| Certificate {
-            leaf: None,
-            hash: "ab".repeat(32),
-            subject,
-            uris,
-            dns,
-        },
-    )
+    let hash = "ab".repeat(32);
+    (subject, names()).prop_map(move |(subject, (uris, dns))| Certificate {
+        leaf: None,
+        hash: hash.clone(),
+        subject,
+        uris,
+        dns,
+    })
 }
 
+/// Mostly with the details that leave most room.
 fn proxy(by: &'static str) -> impl Strategy<Value = Proxy> {
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    let details = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let often = |share| prop::bool::weighted(share);
+    let flags = (any::<bool>(), any::<bool>(), often(0.2), often(0.2));
+    let details = (often(0.7), often(0.9), often(0.9), often(0.2));
     (flags, details).prop_map(move |((named, appends, json, cert), (subject, uri, dns, issuer))| {
         Proxy { by: named.then_some(by), appends, json, cert, subject, uri, dns, issuer }
     })
