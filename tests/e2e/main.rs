@@ -60,6 +60,7 @@ mod revocation;
 mod rotation;
 #[cfg(test)]
 mod routed;
+#[cfg(test)]
 mod spelled;
 #[cfg(test)]
 mod stolen;

@@ -224,10 +224,7 @@ fn unknown_names_kinds_and_functions_are_refused_at_their_place() {
             "connection.port.startsWith(\"8\")",
             "`startsWith` needs text, and this is a whole number",
         ),
-        (
-            "request.port == 443",
-            "`request.port` could be taken for the port of the connection",
-        ),
+        ("request.port == 443", "`request.port` could be taken for the port of the connection"),
         ("request.method in \"GET POST\"", "`in` needs a list on its right, and this is text"),
         ("request.method.lower() == \"get\"", "unknown function `lower`"),
         ("foo(1) == 1", "unknown function `foo`"),

@@ -185,7 +185,7 @@ impl Seed {
 
     /// The one that is usual most of the time, so that requests are odd in a few places and not everywhere.
     fn mostly(&mut self, usual: &'static str, odd: &'static [&'static str]) -> &'static str {
-        if self.below(4) > 0 { usual } else { self.one(odd) }
+        if self.below(4) > 0 { usual } else { self.one::<&str>(odd) }
     }
 
     pub(super) fn request(&mut self) -> Sketch {
