@@ -14,5 +14,6 @@ mod lints;
 mod passing_over;
 mod properties;
 mod shadows;
+mod shared_authority;
 mod targets;
 mod tracing;
