@@ -258,7 +258,7 @@ fn a_workload_can_be_revoked_up_to_a_moment() {
 #[test]
 fn a_revoked_forwarder_is_not_walked_past() {
     let props = Props::new();
-    let xfcc = format!("URI={FRONTEND},URI={REPORTS}");
+    let xfcc = format!("{},URI={REPORTS}", props.xfcc(Shown::Certificate));
     for (entry, expected) in
         [(String::new(), None), (format!("{{ spiffe: '{REPORTS}' }}"), Some(Reason::CertRevoked))]
     {
