@@ -20,7 +20,8 @@ use crate::workload::{Ask, Shown, Workload};
 const SETTINGS: &str = "\
 listener:
   address: 127.0.0.1:${PORT}
-  peerSources: { sourceCertificate: true, xfcc: true }
+  peerSources: { sourceCertificate: true, xfcc: true, leastEvidence: hash }
+  shownHeaders: every
   drain: { delay: 0s, timeout: 1s }
 admin: { address: 127.0.0.1:${ADMIN_PORT} }
 log: { format: json, level: warn }
@@ -115,7 +116,9 @@ impl World {
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let hash = format!("By={ENVOY};Hash={digest};URI={FRONTEND}");
-        let full = format!("{hash};Cert=\"{encoded}\";Chain=\"{encoded}\"");
+        let full = format!(
+            "By={ENVOY};Hash={digest};Cert=\"{encoded}\";Chain=\"{encoded}\";URI={FRONTEND}"
+        );
         let mint = |key| issuer.mint(key, &json!({})).unwrap();
         let (rs256, es256) = (mint(Key::Rsa), mint(Key::Ec));
         let build = build.map(Path::to_owned);
