@@ -21,6 +21,7 @@ use countersign::demo::{Folder, Pki};
 use countersign::document::RemoteContents;
 use countersign::envoy::{CheckService, decode};
 use countersign::evidence::{self, Evidence, PeerSources};
+use countersign::evidence_level::EvidenceLevel;
 use countersign::pdp::{
     HttpsFetcher, KeyCache, Load, MemoryOptions, Observer, Outcome, Pdp, PdpOptions, Snapshot,
 };
@@ -102,7 +103,12 @@ impl Audit {
 
 /// What is believed: what Envoy verified, and XFCC.
 pub(crate) fn sources() -> PeerSources {
-    PeerSources { source_certificate: true, xfcc: true, ..PeerSources::default() }
+    PeerSources {
+        source_certificate: true,
+        xfcc: true,
+        least_evidence: EvidenceLevel::Hash,
+        ..PeerSources::default()
+    }
 }
 
 impl World {
@@ -260,13 +266,13 @@ impl World {
     fn shown(&self, shown: Shown) -> (Option<String>, Option<String>) {
         let identity = &self.pki.frontend;
         let encoded = utf8_percent_encode(&identity.pem(), NON_ALPHANUMERIC).to_string();
-        let hash = format!("By={ORDERS};Hash={};URI={FRONTEND}", identity.fingerprint().to_hex());
+        let hash = format!("By={ORDERS};Hash={}", identity.fingerprint().to_hex());
         match shown {
             Shown::Nothing => (None, None),
             Shown::Leaf => (Some(encoded), None),
-            Shown::Hash => (None, Some(hash)),
+            Shown::Hash => (None, Some(format!("{hash};URI={FRONTEND}"))),
             Shown::Full => {
-                let full = format!("{hash};Cert=\"{encoded}\";Chain=\"{encoded}\"");
+                let full = format!("{hash};Cert=\"{encoded}\";Chain=\"{encoded}\";URI={FRONTEND}");
                 (Some(encoded), Some(full))
             }
         }
