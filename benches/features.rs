@@ -6,7 +6,7 @@
     reason = "a benchmark that cannot be set up must fail"
 )]
 
-#[path = "../tests/caller/mod.rs"]
+#[path = "../tests/in_process/caller.rs"]
 mod caller;
 mod support;
 

@@ -19,7 +19,7 @@
 //!
 //! ## The rooms
 //!
-//! A room imports rooms of a lower rank only; `tests/tidy.rs` refuses anything else.
+//! A room imports rooms of a lower rank only; `tests/in_process/tidy.rs` refuses anything else.
 //!
 //! | rank | rooms | own |
 //! |---|---|---|

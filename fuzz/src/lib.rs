@@ -1,6 +1,6 @@
 //! What each fuzz target does with its input, and inputs to begin with.
 //!
-//! `fuzz_targets/` hands these functions what the fuzzer makes. `tests/fuzz.rs` runs the same functions on the stable
+//! `fuzz_targets/` hands these functions what the fuzzer makes. `tests/in_process/fuzz.rs` runs the same functions on the stable
 //! compiler, over the seeds and mutations of them, so that no target is ever out of order unnoticed. Each function
 //! panics where something holds that must not.
 

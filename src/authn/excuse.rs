@@ -96,7 +96,7 @@ impl Subject {
     }
 
     /// An assumed subject, beside whose tokens there are cookies that were refused, or a token of an issuer
-    /// that no document names: for policy tests and `explain` only. `tests/tidy.rs` keeps it out of the serving path.
+    /// that no document names: for policy tests and `explain` only. `tests/in_process/tidy.rs` keeps it out of the serving path.
     #[must_use]
     pub fn assertion_beside(
         peer: Credential<crate::authn::PeerIdentity>,

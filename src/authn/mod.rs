@@ -238,7 +238,7 @@ impl Subject {
     }
 
     /// A subject that somebody vouches for instead of evidence: for policy tests and `explain` only.
-    /// `tests/tidy.rs` keeps it out of the serving path.
+    /// `tests/in_process/tidy.rs` keeps it out of the serving path.
     #[must_use]
     pub const fn assertion(
         peer: Credential<PeerIdentity>,

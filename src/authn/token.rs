@@ -310,7 +310,7 @@ impl TokenIdentity {
     }
 
     /// A token that somebody vouches for instead of a signature: for policy tests and `explain` only.
-    /// `tests/tidy.rs` keeps it out of the serving path.
+    /// `tests/in_process/tidy.rs` keeps it out of the serving path.
     ///
     /// `issuer_name` is the name of the `TokenIssuer` document. A token without `exp` never expires.
     ///

@@ -1,6 +1,6 @@
 //! The credentials of one request, sealed: policies, logs and templates have no way to them.
 //!
-//! `tests/tidy.rs` lets only `request`, `envoy`, `pdp`, `evidence` and `cli` name [`CredentialHeaders`].
+//! `tests/in_process/tidy.rs` lets only `request`, `envoy`, `pdp`, `evidence` and `cli` name [`CredentialHeaders`].
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What the store promises, in memory and of its settings. `tests/store.rs` has a real Redis.
+//! What the store promises, in memory and of its settings. `tests/e2e/store.rs` has a real Redis.
 
 use std::sync::Arc;
 use std::time::Duration;

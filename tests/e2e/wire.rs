@@ -1,7 +1,7 @@
 //! What Envoy really sends, byte for byte, is the same check to our decoder as to `envoy-types`.
 //!
 //! Every message is compared as it comes, so that nothing here goes stale. `tests/data/checks` keeps what came once, for
-//! `tests/fuzz.rs` and as seeds of the fuzz target `check`: with throw-away keys, names and ports. To record it anew:
+//! `tests/in_process/fuzz.rs` and as seeds of the fuzz target `check`: with throw-away keys, names and ports. To record it anew:
 //! `COUNTERSIGN_BLESS=1 cargo test --test e2e wire`.
 
 use std::collections::BTreeSet;

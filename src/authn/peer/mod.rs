@@ -145,7 +145,7 @@ impl PeerFacts {
 
 impl PeerIdentity {
     /// A peer that somebody vouches for instead of evidence: for policy tests and `explain` only.
-    /// `tests/tidy.rs` keeps it out of the serving path.
+    /// `tests/in_process/tidy.rs` keeps it out of the serving path.
     #[must_use]
     pub fn assertion(facts: PeerFacts, level: EvidenceLevel) -> Self {
         Self { facts: Arc::new(facts), level, source: PeerSource::Xfcc, forwarders: Vec::new() }

@@ -1,0 +1,179 @@
+//! The built binary as an operator meets it: messages, places, exit codes; and nothing half-loaded.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const POLICY: &str = "\
+apiVersion: countersign.dev/v1alpha1
+kind: Policy
+metadata: { name: health }
+spec:
+  target: { hosts: [orders.example.com] }
+  rules:
+    - { name: health, effect: allow, public: true, on: { methods: [GET], paths: [/healthz] } }
+";
+
+/// A folder of files that goes away with the test.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+fn countersign(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+/// The exit code and standard error.
+fn refused(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = countersign(folder, arguments);
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn assert_refused(files: &[(&str, &str)], arguments: &[&str], code: i32, texts: &[&str]) {
+    let folder = folder(files);
+    let (got, stderr) = refused(folder.path(), arguments);
+    assert_eq!(got, code, "{stderr}");
+    for text in texts {
+        assert!(stderr.contains(text), "expected {text:?} in:\n{stderr}");
+    }
+}
+
+#[test]
+fn a_settings_file_that_cannot_be_read_is_named() {
+    assert_refused(&[], &["serve", "--config", "absent.yaml"], 3, &["cannot read `absent.yaml`"]);
+}
+
+/// What `serve` says with these environment variables and no settings file.
+fn with_variables(variables: &[(&str, &str)]) -> (i32, String) {
+    let folder = folder(&[]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command.current_dir(folder.path()).arg("serve").envs(variables.iter().copied());
+    let output = command.output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// docs/settings.md says by which variable each setting is set.
+#[test]
+fn every_variable_of_the_reference_is_a_setting() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
+    let page = fs::read_to_string(page).unwrap();
+    let cells = page.lines().filter_map(|line| line.strip_suffix("` |")?.rsplit_once("| `"));
+    let variables: Vec<&str> = cells.map(|(_, variable)| variable).collect();
+    assert!(variables.len() > 50, "{variables:?}");
+    for variable in variables {
+        let (code, stderr) = with_variables(&[(variable, "@")]);
+        assert!(code == 3 && !stderr.contains("unknown setting"), "{variable}: {code}: {stderr}");
+    }
+}
+
+#[test]
+fn a_variable_sets_a_setting_with_a_name_of_two_words() {
+    let age = ("COUNTERSIGN_LISTENER__CONNECTIONS__MAX_AGE", "0s");
+    let (code, stderr) = with_variables(&[("COUNTERSIGN_DOCUMENTS", "[a, b]"), age]);
+    assert_eq!(code, 3, "{stderr}");
+    assert!(stderr.contains("`listener.connections.maxAge` is 0"), "{stderr}");
+}
+
+#[test]
+fn an_unknown_setting_is_shown_in_its_place() {
+    let files = [("c.yaml", "documents: [p]\nlistener:\n  adress: 127.0.0.1:1\n")];
+    assert_refused(
+        &files,
+        &["serve", "--config", "c.yaml"],
+        3,
+        &["c.yaml:3:3", "adress", "did you mean `address`?"],
+    );
+}
+
+#[test]
+fn contradictory_settings_are_refused() {
+    let files = [("c.yaml", "documents: [p]\nlistener: { address: 0.0.0.0:9001 }\n")];
+    assert_refused(&files, &["serve", "--config", "c.yaml"], 3, &["insecureAllowPlaintext"]);
+    assert_refused(
+        &[("c.yaml", "log: {}\n")],
+        &["serve", "--config", "c.yaml"],
+        3,
+        &["no documents"],
+    );
+}
+
+#[test]
+fn a_missing_ca_file_is_named_where_it_is_asked_for() {
+    let domain = "apiVersion: countersign.dev/v1alpha1\nkind: TrustDomain\nmetadata: { name: prod }\nspec:\n  spiffe: prod.example\n  authorities: [{ file: absent.pem }]\n";
+    let files = [("p/trust.yaml", domain)];
+    let texts = ["p/trust.yaml:6:25", "p/absent.pem", "no such file or directory"];
+    assert_refused(&files, &["check", "p"], 4, &texts);
+    assert_refused(
+        &files,
+        &["serve", "--documents", "p", "--listen", "127.0.0.1:0"],
+        4,
+        &["nothing is served"],
+    );
+}
+
+#[test]
+fn a_key_set_that_is_not_json_is_named_where_it_is_asked_for() {
+    let issuer = "apiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: { name: corp }\nspec:\n  issuer: https://login.example.com\n  audiences: [orders]\n  keys: { file: keys.json }\n  algorithms: [RS256]\n";
+    let files = [("p/issuer.yaml", issuer), ("p/keys.json", "<html>sign in</html>")];
+    assert_refused(&files, &["check", "p"], 4, &["p/issuer.yaml:7:", "keys.json"]);
+}
+
+#[test]
+fn an_unknown_field_is_shown_in_its_place() {
+    let files = [("p/policy.yaml", &*POLICY.replace("effect", "efect"))];
+    assert_refused(
+        &files,
+        &["check", "p"],
+        4,
+        &["p/policy.yaml:7:", "unknown field `efect`", "did you mean `effect`?"],
+    );
+}
+
+#[test]
+fn documents_that_are_not_there_are_named() {
+    assert_refused(&[], &["check", "absent"], 4, &["cannot read `absent`"]);
+    assert_refused(
+        &[("p/readme.txt", "")],
+        &["check", "p"],
+        4,
+        &["no `*.yaml` or `*.yml` file in `p`"],
+    );
+}
+
+#[test]
+fn a_busy_port_is_named_with_what_to_do() {
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap().to_string();
+    let arguments = ["serve", "--documents", "p", "--listen", &address];
+    assert_refused(&[("p/policy.yaml", POLICY)], &arguments, 5, &[&address, "in use", "--listen"]);
+}
+
+#[test]
+fn wrong_arguments_are_refused_with_usage() {
+    assert_refused(&[], &["serv"], 2, &["serv"]);
+    assert_refused(&[], &["check"], 2, &["Usage"]);
+}
+
+#[test]
+fn good_documents_pass_and_every_command_has_help() {
+    let folder = folder(&[("p/policy.yaml", POLICY)]);
+    let (code, stderr) = refused(folder.path(), &["check", "p"]);
+    assert_eq!(code, 0, "{stderr}");
+    for command in ["serve", "check", "completions"] {
+        let output = countersign(folder.path(), &[command, "--help"]);
+        assert!(output.status.success() && !output.stdout.is_empty(), "{command}");
+    }
+    let script = countersign(folder.path(), &["completions", "bash"]);
+    assert!(String::from_utf8(script.stdout).unwrap().contains("countersign"));
+}

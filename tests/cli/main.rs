@@ -1,0 +1,14 @@
+//! The built binary as an operator meets it: what each command prints, its exit codes, and golden outputs.
+
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod explain;
+#[cfg(test)]
+mod inspect;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod revoke;

@@ -1,0 +1,300 @@
+//! `countersign revoke`, `countersign revocations` and the API behind them, as an operator meets them at 3 a.m.
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::net::SocketAddr;
+    use std::path::Path;
+
+    use countersign::clock::{Clock as _, SystemClock};
+    use countersign::demo::mint::{ISSUER, Issuer};
+    use countersign::demo::pki::FRONTEND;
+    use countersign::demo::server::{Addresses, FILES, Server};
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use crate::program::{Props, Run};
+
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+    /// A server whose revocation API is open, in the folder of its props.
+    struct House {
+        props: Props,
+        admin: SocketAddr,
+        _server: Server,
+    }
+
+    impl House {
+        async fn open() -> Self {
+            let props = Props::new();
+            let issuer = Issuer::new(SystemClock.now()).unwrap();
+            props.write("keys/corp.jwks.json", issuer.key_set().unwrap());
+            let addresses = Addresses::free().await.unwrap();
+            let (name, settings) = FILES[0];
+            let admin = "admin: { address: 127.0.0.1:${ADMIN_PORT} }";
+            let open = admin.replace(" }", ", revocations: { tokenFile: admin.token } }");
+            let settings = settings.replace(admin, &open);
+            assert!(settings.contains("tokenFile"));
+            let files = [(name, settings), ("admin.token", format!("{TOKEN}\n"))];
+            Server::configure(&props.folder, addresses, &files).unwrap();
+            let program = Path::new(env!("CARGO_BIN_EXE_countersign"));
+            let server = Server::start(program, &props.folder, addresses).await.unwrap();
+            Self { props, admin: addresses.admin, _server: server }
+        }
+
+        /// Runs a command against the server.
+        fn run(&self, arguments: &[&str]) -> Run {
+            let admin = format!("http://{}", self.admin);
+            let more = ["--admin", &admin, "--token-file", "admin.token"];
+            self.props.run_with(&[arguments, &more].concat(), "")
+        }
+
+        fn listed(&self, more: &[&str]) -> Vec<Value> {
+            let run = self.run(&[&["revocations", "--output", "json"], more].concat());
+            assert_eq!(run.code, 0, "{}", run.stderr);
+            run.json()["entries"].as_array().unwrap().clone()
+        }
+
+        async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+            let mut stream = TcpStream::connect(self.admin).await.unwrap();
+            let length = body.len();
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
+            );
+            // A server that has heard enough does not read the rest.
+            let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer).await;
+            let answer = String::from_utf8(answer).unwrap();
+            (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+        }
+    }
+
+    fn bearer(token: &str) -> String {
+        format!("authorization: Bearer {token}\r\n")
+    }
+
+    /// P18, P66, P79: without its token the API tells and does nothing, with a wrong body it changes nothing; neither the
+    /// token nor what was sent is in an answer or in the log.
+    #[tokio::test]
+    async fn the_api_refuses_whatever_is_not_a_revocation_by_somebody_who_may() {
+        let house = House::open().await;
+        let entry = json!({ "jti": "canary-1", "issuer": ISSUER }).to_string();
+        let right = bearer(TOKEN);
+        for wrong in [
+            String::new(),
+            bearer(""),
+            bearer("0123456789abcdef0123456789abcdeX"),
+            bearer(TOKEN.trim_start_matches('0')),
+            format!("authorization: Basic {TOKEN}\r\n"),
+            format!("authorization: {TOKEN}\r\n"),
+            format!("{right}{right}"),
+        ] {
+            for (method, path) in [
+                ("GET", "/revocations"),
+                ("POST", "/revocations"),
+                ("DELETE", "/revocations"),
+                ("DELETE", "/revocations/ab"),
+            ] {
+                let (status, text) = house.ask(method, path, &wrong, &entry).await;
+                assert_eq!(status, 401, "{method} {wrong:?}");
+                assert!(text.to_lowercase().contains("www-authenticate: bearer"), "{text}");
+                assert!(!text.contains("canary") && !text.contains("0123456789"), "{text}");
+            }
+        }
+        for wrong in [
+            "",
+            "[]",
+            "{}",
+            "null",
+            "{",
+            r#"{"jti":"canary-1"}"#,
+            r#"{"jti":"canary-1","sub":"x","issuer":"i"}"#,
+            r#"{"jti":"canary-1","jti":"x","issuer":"i"}"#,
+            r#"{"jti":1,"issuer":"i"}"#,
+            r#"{"jti":"","issuer":"i"}"#,
+            r#"{"canary":"x","issuer":"i"}"#,
+            r#"{"certificate":"canary"}"#,
+            r#"{"spiffe":"canary"}"#,
+            r#"{"jti":"x","issuer":"i","expires":"canary"}"#,
+        ] {
+            for method in ["POST", "DELETE"] {
+                let (status, text) = house.ask(method, "/revocations", &right, wrong).await;
+                assert_eq!(status, 400, "{method} {wrong}: {text}");
+                assert!(!text.contains("canary"), "{text}");
+            }
+        }
+        let large = json!({ "jti": "x", "issuer": ISSUER, "reason": "x".repeat(40_000) });
+        let (status, _) = house.ask("POST", "/revocations", &right, &large.to_string()).await;
+        assert_eq!(status, 413);
+        let unknown = format!("/revocations/{}", "ab".repeat(32));
+        assert_eq!(house.ask("DELETE", &unknown, &right, "").await.0, 404);
+        assert_eq!(house.ask("DELETE", "/revocations", &right, &entry).await.0, 404);
+        assert_eq!(house.ask("DELETE", "/revocations/abc", &right, "").await.0, 400);
+        assert_eq!(house.ask("PUT", "/revocations", &right, &entry).await.0, 405);
+        assert_eq!(house.listed(&[]), Vec::<Value>::new(), "nothing of that counts");
+
+        assert_eq!(house.ask("POST", "/revocations", &right, &entry).await.0, 201);
+        assert_eq!(house.ask("POST", "/revocations", &right, &entry).await.0, 201, "again");
+        let id = house.listed(&[])[0]["id"].as_str().unwrap().to_owned();
+        let one = format!("/revocations/{id}");
+        assert_eq!(house.ask("DELETE", &one, &right, "").await.0, 200);
+        assert_eq!(house.ask("DELETE", &one, &right, "").await.0, 404, "it is taken back already");
+
+        fs::write(house.props.folder.join("admin.token"), "short").unwrap();
+        let (status, text) = house.ask("GET", "/revocations", &bearer("short"), "").await;
+        assert_eq!(status, 503, "a token that can be guessed lets nobody in: {text}");
+        let log = fs::read_to_string(house.props.folder.join("countersign.log")).unwrap();
+        assert!(log.contains("without its token was refused"), "{log}");
+        assert!(!log.contains("canary") && !log.contains(TOKEN), "{log}");
+    }
+
+    /// Every kind of thing, from a shell: revoked, listed, found, taken back.
+    #[tokio::test]
+    async fn everything_that_can_be_revoked_is_revoked_from_a_shell() {
+        let house = House::open().await;
+        let of = |kind: &'static str, value: &'static str| vec![kind, value, "--issuer", ISSUER];
+        let digest = "ab".repeat(32);
+        let things: Vec<(&str, Vec<&str>)> = vec![
+            ("jti", of("--jti", "t-1")),
+            ("sub", of("--subject", "alice")),
+            ("sid", of("--session", "s-1")),
+            ("client", of("--client", "web")),
+            ("kid", of("--kid", "2026-03")),
+            ("issuer", vec!["--issuer", ISSUER]),
+            ("certificate", vec!["--certificate", "clients/frontend.pem"]),
+            ("certificate", vec!["--certificate-sha256", &digest]),
+            ("spki", vec!["--spki", &digest]),
+            ("serial", vec!["--serial", "0a1b", "--certificate-issuer", "CN=prod CA,O=Example"]),
+            ("spiffe", vec!["--spiffe", FRONTEND]),
+        ];
+        for (kind, thing) in &things {
+            let more = ["--reason", "drill", "--author", "carol", "--expires", "24h"];
+            let run = house.run(&[&["revoke"], &thing[..], &more].concat());
+            run.shows(
+                0,
+                &["revoked on this replica only: it has no shared store (`store: { redis: .. }`)"],
+            );
+            let listed = house.listed(&["--kind", kind]);
+            let own = listed.iter().find(|entry| entry["reason"] == "drill").unwrap();
+            assert_eq!((&own["author"], &own["list"]), (&json!("carol"), &json!("running")));
+            assert!(own["expires"].is_string() && own["at"].is_string() && own["id"].is_string());
+        }
+        assert_eq!(house.listed(&[]).len(), things.len());
+        assert_eq!(house.listed(&["--contains", "alice"]).len(), 1);
+        assert_eq!(house.listed(&["--author", "dave"]).len(), 0);
+        let table = house.run(&["revocations", "--kind", "sub"]);
+        assert!(
+            table.stdout.contains("alice") && table.stdout.contains("carol"),
+            "{}",
+            table.stdout
+        );
+        table.shows(
+            0,
+            &["11 in force; the entries of lists in the line form are counted, not shown"],
+        );
+        for (_, thing) in &things {
+            let run = house.run(&[&["revoke", "--undo"], &thing[..]].concat());
+            assert_eq!(run.code, 0, "{thing:?}: {}", run.stderr);
+            assert!(run.stdout.contains("taken back"), "{}", run.stdout);
+        }
+        house.run(&["revocations"]).shows(0, &["no entries"]);
+        let again = house.run(&["revoke", "--undo", "--jti", "t-1", "--issuer", ISSUER]);
+        assert_eq!(again.code, 1);
+        assert!(again.stderr.contains("no running revocation is like that"), "{}", again.stderr);
+        let nobody = house.run(&["revoke", "--jti", "x", "--issuer", "https://other.example"]);
+        assert_eq!(nobody.code, 0);
+        assert!(nobody.stdout.contains("no `TokenIssuer` document has this issuer"));
+        house.props.write("wrong.token", "f".repeat(32));
+        let admin = format!("http://{}", house.admin);
+        let wrong = ["--admin", &admin, "--token-file", "wrong.token"];
+        let wrong = house.props.run_with(&[&["revocations"][..], &wrong].concat(), "");
+        assert_eq!(wrong.code, 1);
+        assert!(wrong.stderr.contains("the server refused: the token is missing or wrong"));
+    }
+
+    /// A slip is told before anybody is asked, with an exit code of its own.
+    #[test]
+    fn a_slip_is_told_before_anybody_is_asked() {
+        let props = Props::new();
+        props.write("admin.token", TOKEN);
+        let server = "--admin http://127.0.0.1:1 --token-file admin.token";
+        for (arguments, code, text) in [
+            ("revoke", 2, ""),
+            ("revoke --jti x", 2, "issuer"),
+            ("revoke --jti x --subject y --issuer i", 2, ""),
+            ("revoke --serial 1", 2, "certificateIssuer"),
+            ("revoke --spiffe x", 2, "spiffe"),
+            ("revoke --spki xyz", 2, "SHA-256"),
+            ("revoke --certificate absent.pem", 2, "cannot read `absent.pem`"),
+            ("revoke --certificate admin.token", 2, "no certificate in PEM"),
+            ("revoke --jti x --issuer i --expires yesterday", 2, "expected a time"),
+            ("revoke --jti x --issuer i --undo --issued-before now", 2, "cannot be used with"),
+            ("revoke --jti x --issuer i", 1, "cannot connect to 127.0.0.1:1"),
+            ("revocations", 1, "is `admin` set on the server?"),
+            ("revocations --kind jtis", 2, "`--kind` is none of"),
+        ] {
+            let run = props.run(&format!("{arguments} {server}"), "");
+            assert_eq!(run.code, code, "{arguments}: {}", run.stderr);
+            assert!(run.stderr.contains(text), "{arguments}: {}", run.stderr);
+            assert!(run.stdout.is_empty(), "{arguments}: {}", run.stdout);
+        }
+        for (arguments, text) in [
+            ("revocations", "`--token-file` is missing"),
+            ("revocations --token-file absent", "cannot read `absent`"),
+            ("revocations --token-file admin.token --admin https://x", "is not a URL such as"),
+            ("revocations --token-file admin.token --admin http://192.0.2.1:1", "unencrypted"),
+            ("revocations --documents a --token-file b", "cannot be used with"),
+        ] {
+            let run = props.run(arguments, "");
+            assert_eq!(run.code, 2, "{arguments}: {}", run.stderr);
+            assert!(run.stderr.contains(text), "{arguments}: {}", run.stderr);
+        }
+    }
+
+    /// `--write` makes a document or adds to one, and leaves alone whatever it does not understand.
+    #[test]
+    fn an_entry_is_written_to_a_document_that_counts_when_it_is_put_in_force() {
+        let props = Props::new();
+        let path = props.folder.join("revoked_today.yaml");
+        let read = || fs::read_to_string(&path).unwrap();
+        let write = "--write revoked_today.yaml --author carol";
+        let first = props.run(&format!("revoke --spiffe {FRONTEND} {write} --reason leaked"), "");
+        first.shows(0, &["written to revoked_today.yaml; it counts when the file is put in force"]);
+        fs::write(&path, format!("{}    # by hand\n", read())).unwrap();
+        let second = props
+            .run(&format!("revoke --certificate clients/frontend.pem {write} --output json"), "");
+        assert_eq!((second.code, second.json()), (0, json!({ "written": "revoked_today.yaml" })));
+        assert!(read().contains("# by hand"), "{}", read());
+        let listed = props.run("revocations --documents revoked_today.yaml --output json", "");
+        let entries = listed.json()["entries"].as_array().unwrap().clone();
+        assert_eq!((entries.len(), &entries[0]["list"]), (2, &json!("revoked-today")));
+        assert_eq!(
+            (&entries[0]["spiffe"], &entries[0]["reason"]),
+            (&json!(FRONTEND), &json!("leaked"))
+        );
+        assert_eq!(entries[1]["author"], "carol");
+        let print = props.pki.frontend.fingerprint().to_hex();
+        assert_eq!(entries[1]["certificate"], json!(print));
+        props.run("revocations --documents revoked_today.yaml --author carol", "").shows(
+            0,
+            &["2 in force; the entries of lists in the line form are counted, not shown"],
+        );
+
+        for foreign in [
+            "apiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: { name: p }\nspec: {}\n",
+            "apiVersion: countersign.dev/v1alpha1\nkind: RevocationList\nmetadata: { name: p }\nspec: { entries: [] }\n",
+            "kind: nonsense\n",
+            "{",
+        ] {
+            fs::write(&path, foreign).unwrap();
+            let run = props.run(&format!("revoke --spiffe {FRONTEND} {write}"), "");
+            assert_eq!((run.code, read().as_str()), (4, foreign), "{}", run.stderr);
+            assert!(run.stderr.contains("add by hand: - {"), "{}", run.stderr);
+        }
+        let run = props.run(&format!("revoke --spiffe {FRONTEND} --write absent/x.yaml"), "");
+        assert_eq!(run.code, 1, "{}", run.stderr);
+        assert_eq!(props.run("revocations --documents absent.yaml", "").code, 4);
+    }
+}

@@ -1,0 +1,157 @@
+//! A rotation drill against a real HTTPS server: an issuer rotates its keys, goes down, comes back with others, answers garbage and
+//! stalls, under a flood of made-up key ids. Hours pass on a clock that is told what time it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::drill::{Issuer, MINUTE, Mood, serve};
+use countersign::authn::{self, Memory, NoMemory};
+use countersign::clock::{Clock as _, FixedClock, UnixTime};
+use countersign::document::{self, Attachments, SourceFile};
+use countersign::evidence::{self, PeerSources};
+use countersign::pdp::{HttpsFetcher, KeyCache};
+use countersign::reason::Reason;
+use countersign::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
+use countersign::trust::TrustStore;
+
+const START: i64 = 1_800_000_000;
+struct Drill {
+    issuer: Arc<Issuer>,
+    clock: FixedClock,
+    trust: TrustStore,
+    cache: KeyCache,
+}
+
+impl Drill {
+    async fn new(ids: &[&'static str], first: Mood) -> Self {
+        let clock = FixedClock::at(UnixTime::from_secs(START));
+        let issuer = Arc::new(Issuer::new(ids, first, &clock));
+        let text = serve(Arc::clone(&issuer)).await;
+        let mut problems = Vec::new();
+        let documents = document::parse(&SourceFile::new("drill.yaml", text), &mut problems);
+        let trust = TrustStore::compile(&documents, &Attachments::default(), &mut problems);
+        assert_eq!(problems, []);
+        let cache = KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher));
+        cache.follow(&trust, None);
+        cache.settled().await;
+        Self { issuer, clock, trust, cache }
+    }
+
+    /// What becomes of `token` now.
+    async fn judge(&self, token: &str) -> Result<(), Reason> {
+        let mut headers = Headers::default();
+        headers.push("authorization", HeaderValue::new(format!("Bearer {token}").into_bytes()));
+        let (_, credentials) =
+            CredentialHeaders::split(headers, &SealedNames::default(), None, None);
+        let sources = PeerSources::default();
+        let places = self.trust.token_places();
+        let evidence = evidence::collect(&credentials, None, &sources, &places);
+        let tokens = evidence.tokens.as_ref().unwrap();
+        let patience = Duration::from_secs(10);
+        let material = self.cache.gather(tokens, &self.trust, &NoMemory, patience).await;
+        let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
+        let now = self.clock.now();
+        let subject = authn::authenticate(&evidence, &self.trust, &material, memory, now);
+        match subject.tokens().rejection() {
+            Some(rejection) => Err(rejection.reason()),
+            None => {
+                assert!(subject.token("corp").is_some());
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets `seconds` pass, in steps. At each, tokens of `good` must be allowed, tokens of `gone` must not, and a handful of
+    /// tokens with made-up key ids must not either.
+    async fn pass(&self, seconds: i64, good: &[&str], gone: &[&str]) {
+        let end = self.clock.now().as_secs() + seconds;
+        while self.clock.now().as_secs() < end {
+            self.clock.advance(Duration::from_secs(5));
+            self.cache.recheck();
+            self.let_fetches_end().await;
+            let at = self.clock.now().as_secs() - START;
+            for kid in good {
+                let judged = self.judge(&self.issuer.token(kid, kid)).await;
+                assert_eq!(judged, Ok(()), "wrong denial of `{kid}` at {at} s");
+            }
+            for kid in gone {
+                let judged = self.judge(&self.issuer.token(kid, kid)).await;
+                assert_eq!(judged, Err(Reason::KeyUnknown), "wrong allow of `{kid}` at {at} s");
+            }
+            for n in 0..5 {
+                let made_up = self.issuer.token("attacker", &format!("{at}-{n}"));
+                assert_eq!(self.judge(&made_up).await, Err(Reason::KeyUnknown));
+            }
+        }
+    }
+
+    /// Simulated time must not run ahead of a real fetch.
+    async fn let_fetches_end(&self) {
+        while self.cache.status().iter().any(|status| status.next_fetch <= self.clock.now()) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// P59, P61, P62, and section 3 of issue 4: zero wrong denials while keys are inside `maxStale`, zero wrong allows, and no more than
+/// two fetches a minute.
+#[tokio::test]
+async fn keys_rotate_and_fail_under_a_flood_without_a_wrong_decision() {
+    let ids = ["a", "b", "c", "d", "attacker"];
+    let drill = Drill::new(&ids, Mood::Publishing(vec!["a"])).await;
+    let issuer = &drill.issuer;
+    drill.pass(2 * MINUTE, &["a"], &[]).await;
+    // With overlap: published, then used, then the old one withdrawn.
+    issuer.set(Mood::Publishing(vec!["a", "b"]));
+    drill.pass(5 * MINUTE, &["a"], &[]).await;
+    drill.pass(5 * MINUTE, &["a", "b"], &[]).await;
+    issuer.set(Mood::Publishing(vec!["b"]));
+    drill.pass(MINUTE, &["b"], &[]).await;
+    drill.pass(5 * MINUTE, &["b"], &["a"]).await;
+    // Half an hour of outages of every kind.
+    for mood in [Mood::Down, Mood::Garbage, Mood::Redirecting] {
+        issuer.set(mood);
+        drill.pass(10 * MINUTE, &["b"], &["a"]).await;
+    }
+    issuer.set(Mood::Stalling);
+    drill.pass(40, &["b"], &["a"]).await;
+    // Back with other keys, without overlap: at most one cooldown until they are known.
+    issuer.set(Mood::Publishing(vec!["c"]));
+    drill.pass(30, &[], &["a"]).await;
+    drill.pass(5 * MINUTE, &["c"], &["a", "b"]).await;
+    assert!(issuer.busiest_minute() <= 2, "{} fetches in a minute", issuer.busiest_minute());
+}
+
+/// P61: 10,000 made-up key ids in one second.
+#[tokio::test]
+async fn a_second_of_ten_thousand_key_ids_costs_one_fetch() {
+    let drill = Drill::new(&["a", "attacker"], Mood::Publishing(vec!["a"])).await;
+    drill.clock.advance(Duration::from_secs(60));
+    let before = drill.issuer.fetches();
+    for n in 0..10_000 {
+        let made_up = drill.issuer.token("attacker", &format!("made-up-{n}"));
+        assert_eq!(drill.judge(&made_up).await, Err(Reason::KeyUnknown));
+    }
+    assert_eq!(drill.issuer.fetches() - before, 1);
+}
+
+/// After `maxStale` nothing is believed any more, and the first fetch that works heals.
+#[tokio::test]
+async fn an_outage_beyond_max_stale_denies_and_heals() {
+    let drill = Drill::new(&["a", "attacker"], Mood::Publishing(vec!["a"])).await;
+    drill.issuer.set(Mood::Down);
+    drill.clock.advance(Duration::from_secs(3601));
+    drill.let_fetches_end_after_recheck().await;
+    let token = |drill: &Drill| drill.issuer.token("a", "a");
+    assert_eq!(drill.judge(&token(&drill)).await, Err(Reason::KeysStale));
+    drill.issuer.set(Mood::Publishing(vec!["a"]));
+    drill.clock.advance(Duration::from_secs(30));
+    assert_eq!(drill.judge(&token(&drill)).await, Ok(()));
+}
+
+impl Drill {
+    async fn let_fetches_end_after_recheck(&self) {
+        self.cache.recheck();
+        self.let_fetches_end().await;
+    }
+}

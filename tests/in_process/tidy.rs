@@ -1,0 +1,316 @@
+//! The house rules that a compiler does not know: ranks, places for dangerous words, file sizes, and tables that must
+//! agree with the code.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use countersign::reason::Reason;
+
+/// Rooms by rank. A room imports rooms of a lower rank only. `src/lib.rs` says what each one owns.
+const RANKS: [&[&str]; 12] = [
+    &["json", "limits"],
+    &["clock", "evidence_level", "reason", "secret"],
+    &["document", "identity_map", "request", "spiffe"],
+    &["evidence", "signer", "store", "trust"],
+    &["authn"],
+    &["policy"],
+    &["pdp"],
+    &["admin", "audit", "envoy", "reload", "telemetry"],
+    &["config"],
+    &["app"],
+    &["demo"],
+    &["cli"],
+];
+
+/// What a room must not import although its rank would let it: policy sees only what was verified.
+/// The store does I/O, and the core does not.
+const NEVER: [(&str, &str); 5] = [
+    ("policy", "evidence"),
+    ("policy", "trust"),
+    ("authn", "store"),
+    ("policy", "store"),
+    ("policy", "signer"),
+];
+
+/// Words and the rooms that may say them.
+const WORDS: [(&str, &[&str], &str); 8] = [
+    (
+        "CredentialHeaders",
+        &["request", "envoy", "pdp", "evidence", "cli"],
+        "raw credentials stay sealed (invariant 3)",
+    ),
+    (
+        "::assertion(",
+        &["cli", "authn", "policy"],
+        "identities come from verification, except in tests and explain",
+    ),
+    (
+        "::assertion_beside(",
+        &["authn", "policy"],
+        "identities come from verification, except in tests and explain",
+    ),
+    ("envoy_types", &["envoy", "demo"], "Envoy's types stop at the edge"),
+    ("serde_saphyr", &["document", "config"], "YAML stops at the documents"),
+    ("SystemTime::now", &["clock"], "time is a value"),
+    ("Instant::now", &["clock"], "time is a value"),
+    ("env::var", &["config"], "the environment is read in one place"),
+];
+
+const MAX_LINES: usize = 500;
+
+struct SourceText {
+    path: PathBuf,
+    room: String,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Every file in `src` with the room it is in; the two crate roots are in no room.
+fn sources() -> Vec<SourceText> {
+    let mut paths = Vec::new();
+    rust_files(&root().join("src"), &mut paths);
+    paths
+        .into_iter()
+        .map(|path| {
+            let inside = path.strip_prefix(root().join("src")).unwrap();
+            let room =
+                inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
+            SourceText { text: fs::read_to_string(&path).unwrap(), room, path }
+        })
+        .filter(|source| source.room != "main" && source.room != "lib")
+        .collect()
+}
+
+fn rank(room: &str) -> usize {
+    RANKS.iter().position(|rooms| rooms.contains(&room)).unwrap_or_else(|| {
+        panic!("room `{room}` has no rank: add it to RANKS and to the manual in src/lib.rs")
+    })
+}
+
+/// The rooms that `text` names after `crate::`, also in a group.
+fn imports(text: &str) -> BTreeSet<String> {
+    let word = |text: &str| -> String {
+        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    let mut rooms = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for after in line.split("crate::").skip(1) {
+            match after.strip_prefix('{') {
+                Some(group) => rooms.extend(group.split(',').map(|item| word(item.trim()))),
+                None => drop(rooms.insert(word(after))),
+            }
+        }
+    }
+    rooms.retain(|room| !room.is_empty());
+    rooms
+}
+
+#[test]
+fn rooms_import_rooms_of_a_lower_rank_only() {
+    let mut wrong = Vec::new();
+    for SourceText { path, room, text } in sources() {
+        for import in imports(&text).into_iter().filter(|import| *import != room) {
+            let never = NEVER.contains(&(room.as_str(), import.as_str()));
+            if never || rank(&import) >= rank(&room) {
+                wrong.push(format!("{}: `{room}` must not import `{import}`", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_rank_test_refuses_a_wrong_import() {
+    assert_eq!(
+        imports("use crate::{pdp::Pdp, clock};").into_iter().collect::<Vec<_>>(),
+        ["clock", "pdp"]
+    );
+    assert_eq!(imports("    let x = crate::cli::run();").into_iter().collect::<Vec<_>>(), ["cli"]);
+    assert!(imports("// crate::cli in a comment").is_empty());
+    assert!(rank("cli") > rank("policy"));
+}
+
+/// Tests beside the code may say what the product must not.
+fn is_test(path: &Path) -> bool {
+    path.iter().any(|part| part == "tests" || part == "tests.rs")
+}
+
+#[test]
+fn dangerous_words_stay_in_their_rooms() {
+    let mut wrong = Vec::new();
+    let product = sources().into_iter().filter(|source| !is_test(&source.path));
+    for SourceText { path, room, text } in product {
+        for (word, rooms, why) in WORDS {
+            if text.contains(word) && !rooms.contains(&room.as_str()) {
+                wrong.push(format!("{}: `{word}` does not belong here: {why}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Invariant 10: the rooms that decide do no I/O and are told the time.
+#[test]
+fn the_core_does_no_io_and_has_no_clock() {
+    let core = ["evidence", "trust", "authn", "policy"];
+    let words = ["tokio", "std::fs", "std::net::Tcp", "async fn", ".await", "Clock"];
+    let product = sources().into_iter().filter(|source| !is_test(&source.path));
+    for SourceText { path, text, .. } in product.filter(|source| core.contains(&&*source.room)) {
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for word in words {
+            assert!(
+                !code.contains(word),
+                "{}: `{word}` does not belong into the core",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn files_say_what_they_own_and_are_small() {
+    let mut paths = Vec::new();
+    for folder in ["src", "tests"] {
+        rust_files(&root().join(folder), &mut paths);
+    }
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(
+            text.starts_with("//!"),
+            "{}: the first line says what the file owns",
+            path.display()
+        );
+        let lines = text.lines().count();
+        assert!(
+            lines <= MAX_LINES,
+            "{}: {lines} lines, more than {MAX_LINES}: split it",
+            path.display()
+        );
+    }
+}
+
+/// One section per reason, in the order of the code: the page an operator lands on at 3 a.m.
+#[test]
+fn every_reason_has_a_runbook_section() {
+    let runbook = fs::read_to_string(root().join("docs/runbook.md")).unwrap();
+    let sections: Vec<_> =
+        runbook.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+    let codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(sections, codes);
+}
+
+#[test]
+fn every_direct_dependency_is_explained() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let explained = fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
+    let rows: BTreeSet<_> =
+        explained.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let mut declared = BTreeSet::new();
+    let mut in_table = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            in_table = line.ends_with("dependencies]");
+        } else if let Some((name, _)) =
+            line.split_once(" = ").filter(|_| in_table && !line.starts_with('#'))
+        {
+            declared.insert(name);
+        }
+    }
+    assert_eq!(rows, declared, "docs/dependencies.md and Cargo.toml list different crates");
+}
+
+/// The numbers of pitfalls (`P30`) in `text`.
+fn pitfalls(text: &str) -> BTreeSet<u32> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words.filter_map(|word| word.strip_prefix('P')?.parse().ok()).collect()
+}
+
+/// The pitfalls that doc comments of tests name: a doc comment that stands above an attribute which makes a test, or above a
+/// function of a block of properties.
+fn closed_by(text: &str) -> BTreeSet<u32> {
+    let (mut closed, mut named) = (BTreeSet::new(), BTreeSet::new());
+    for line in text.lines().map(str::trim) {
+        if line.starts_with("///") {
+            named.extend(pitfalls(line));
+        } else if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            closed.append(&mut named);
+        } else if !line.starts_with("#[") {
+            named.clear();
+        }
+    }
+    closed
+}
+
+/// What `docs/pitfalls.md` lists is closed by a test, and what tests close is listed.
+#[test]
+fn every_known_trap_is_closed_by_a_test_that_names_it() {
+    let list = fs::read_to_string(root().join("docs/pitfalls.md")).unwrap();
+    let rows = list.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
+    let listed: Vec<u32> = rows.flat_map(|(first, _)| pitfalls(first)).collect();
+    assert!(listed.is_sorted_by(|one, next| one < next), "each once, in order: {listed:?}");
+    assert!((1..=87).all(|number| listed.contains(&number)), "none is taken away");
+    let mut paths = Vec::new();
+    for folder in ["src", "tests"] {
+        rust_files(&root().join(folder), &mut paths);
+    }
+    let closed: BTreeSet<u32> =
+        paths.iter().flat_map(|path| closed_by(&fs::read_to_string(path).unwrap())).collect();
+    let open: Vec<_> = listed.iter().filter(|own| !closed.contains(own)).collect();
+    assert!(open.is_empty(), "no test names {open:?}");
+    let unknown: Vec<_> = closed.iter().filter(|own| !listed.contains(own)).collect();
+    assert!(unknown.is_empty(), "docs/pitfalls.md lacks {unknown:?}");
+}
+
+/// P2, P9: the settings of Envoy that are shipped and shown fail closed, and keep the route that was decided about.
+#[test]
+fn no_shipped_setting_of_a_proxy_opens_a_door() {
+    let mut seen = 0;
+    for folder in ["envoy", "docs", "deploy"] {
+        let mut texts = Vec::new();
+        text_files(&root().join(folder), &mut texts);
+        for path in texts {
+            let text = fs::read_to_string(&path).unwrap();
+            let said = |line: &str, key: &str| {
+                let value = line.trim().strip_prefix(key).map(str::trim);
+                value.is_some_and(|value| value.starts_with("true"))
+            };
+            seen += usize::from(text.contains("failure_mode_allow: false"));
+            for line in text.lines() {
+                let open = ["failure_mode_allow:", "clear_route_cache:", "failOpen:"];
+                let door = open.iter().find(|key| said(line, key));
+                assert_eq!(door, None, "{}: {line}", path.display());
+            }
+        }
+    }
+    assert!(seen > 0, "no settings were found");
+}
+
+/// Every file in `folder` that is text to people; none where there is no such folder.
+fn text_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text_files(&path, found);
+        } else if path
+            .extension()
+            .is_some_and(|own| ["yaml", "md", "tpl"].iter().any(|e| own == *e))
+        {
+            found.push(path);
+        }
+    }
+}
