@@ -209,7 +209,8 @@ fn the_schema_and_the_reference_of_settings_are_up_to_date() {
             fs::write(&path, &text).unwrap();
         }
         let kept = fs::read_to_string(&path).unwrap_or_default();
-        let hint = "run `COUNTERSIGN_BLESS=1 cargo test --test in_process schema` and read the difference";
+        let hint =
+            "run `COUNTERSIGN_BLESS=1 cargo test --test in_process schema` and read the difference";
         assert!(kept == text, "{} is out of date: {hint}", path.display());
     }
 }
