@@ -277,6 +277,9 @@ impl<'ast> Visit<'ast> for Paths<'_> {
         syn::visit::visit_path(self, path);
     }
 
+    /// `pub(super)` names a module and uses nothing of it.
+    fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
+
     fn visit_macro(&mut self, own: &'ast syn::Macro) {
         self.read_tokens(own.tokens.clone());
         syn::visit::visit_macro(self, own);
