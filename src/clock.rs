@@ -18,6 +18,15 @@ use time::format_description::well_known::Rfc3339;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(i64);
 
+/// Between 0 and 1, for what replicas that were started together must not do together.
+#[must_use]
+pub fn jitter() -> f64 {
+    let mut byte = [0];
+    // Without randomness there is no jitter, and nothing else depends on it.
+    let _ = aws_lc_rs::rand::fill(&mut byte);
+    f64::from(byte[0]) / 255.0
+}
+
 /// Where the present comes from.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The present moment by the wall clock. It may jump in either direction.

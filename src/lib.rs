@@ -24,7 +24,7 @@
 //! | rank | rooms | own |
 //! |---|---|---|
 //! | 0 | [`limits`] [`json`] | every bound on what somebody else can make us do, with its reason; strict JSON |
-//! | 1 | [`clock`] [`secret`] [`reason`] [`evidence_level`] | time as a value; redaction; the closed vocabulary of why |
+//! | 1 | [`clock`] [`sync`] [`secret`] [`reason`] [`evidence_level`] | time as a value; locks; redaction; the closed vocabulary of why |
 //! | 2 | [`spiffe`] [`request`] [`document`] [`identity_map`] | strict names; the request split from its credentials; YAML documents and diagnostics |
 //! | 3 | [`evidence`] [`signer`] [`store`] [`trust`] | what is shown, **unverified**; our own signing keys; what replicas share; what we believe, as plain values |
 //! | 4 | [`authn`] | the only room that turns evidence into identity |
@@ -65,6 +65,7 @@ pub mod clock;
 pub mod evidence_level;
 pub mod reason;
 pub mod secret;
+pub mod sync;
 
 pub mod document;
 pub mod identity_map;

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::clock::Deadline;
 use crate::pdp::{Kept, Outcome, Recorder};
 use crate::reason::Reason;
 use crate::request::RequestView;
+use crate::sync::lock;
 
 /// Keeps a record of each decision in every sink.
 #[derive(Debug)]
@@ -105,7 +106,7 @@ impl AuditLog {
         }
         for lane in &self.lanes {
             lane.thread.unpark();
-            let writer = lane.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let writer = lock(&lane.writer).take();
             // A writer that panicked has nothing left to write.
             let _ = writer.map(JoinHandle::join);
         }

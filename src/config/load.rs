@@ -8,7 +8,8 @@ use figment::value::{Uncased, UncasedStr};
 use serde::Serialize;
 use serde_saphyr::figment::Yaml;
 
-use super::{ConfigError, RawConfig};
+use super::error::ConfigError;
+use super::raw::RawConfig;
 use crate::document::{self, SourceFile};
 
 /// What flags say; unset ones leave the layers below alone.

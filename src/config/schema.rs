@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-use super::RawConfig;
 use super::load::PREFIX;
+use super::raw::RawConfig;
 use crate::document::schema::tidied;
 
 const HEAD: &str = "\

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::config::raw::RawConfig;
+use std::path::Path;
 
 fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();

@@ -11,10 +11,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use self::client::{Ask, HttpsClient};
-use self::endpoint::{Endpoint, lock};
+use self::endpoint::Endpoint;
 use crate::authn::{TokenMemory, is_remembered};
 use crate::clock::Clock;
 use crate::evidence::PresentedToken;
+use crate::sync::lock;
 use crate::trust::{Introspection, Issuer, KeySource, Material, TrustStore};
 
 /// Introspection endpoints by their configuration. Outlives the snapshots: one that stays keeps its answers.
@@ -124,14 +125,6 @@ fn endpoint_of<'a>(
             .find(|issuer| issuer.places().contains(token.place()))?,
     };
     Some((issuer, introspection_of(issuer)?))
-}
-
-/// Between 0 and 1, so that replicas do not ask together.
-fn jitter() -> f64 {
-    let mut byte = [0];
-    // Without randomness there is no jitter, and nothing else depends on it.
-    let _ = aws_lc_rs::rand::fill(&mut byte);
-    f64::from(byte[0]) / 255.0
 }
 
 #[cfg(test)]

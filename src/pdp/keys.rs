@@ -7,21 +7,22 @@ mod load;
 mod state;
 mod store;
 
+pub use entry::KeyStatus;
 pub use load::{LoadError, Loaded, load};
-pub use state::FirstSeen;
-pub use store::{LastGood, read as last_good};
+pub use store::{FirstSeen, LastGood, read as last_good};
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::authn::TokenMemory;
-use crate::clock::{Clock, Deadline, UnixTime};
+use crate::clock::{Clock, Deadline};
 use crate::evidence::PresentedToken;
 use crate::pdp::fetch::Fetcher;
 use crate::pdp::keys::entry::{Entry, Shared};
-use crate::trust::{Issuer, KeySet, KeySource, Material, RemoteKeys, TrustStore};
+use crate::sync::lock;
+use crate::trust::{Issuer, KeySource, Material, RemoteKeys, TrustStore};
 
 /// Key sets by their address. Outlives the snapshots: an address that stays keeps its keys.
 pub struct KeyCache {
@@ -29,23 +30,6 @@ pub struct KeyCache {
     fetcher: Arc<dyn Fetcher>,
     folder: Option<PathBuf>,
     entries: Mutex<Vec<Arc<Entry>>>,
-}
-
-/// How one key set is doing: for `/readyz`, metrics and `countersign keys`.
-#[derive(Clone, Debug)]
-pub struct KeyStatus {
-    /// The address' origin.
-    pub origin: String,
-    /// The keys, unless they are too old to be used.
-    pub keys: Option<Arc<KeySet>>,
-    /// When the last good keys were fetched.
-    pub fetched_at: Option<UnixTime>,
-    /// When each of them was first fetched.
-    pub first_seen: FirstSeen,
-    /// When they are fetched next.
-    pub next_fetch: UnixTime,
-    /// How many fetches have failed since the last good one.
-    pub failures: u32,
 }
 
 // === impl KeyCache ===
@@ -172,11 +156,6 @@ fn remote(issuer: &Issuer) -> Option<(&Issuer, &Arc<RemoteKeys>)> {
 
 fn sources(trust: &TrustStore) -> impl Iterator<Item = &Arc<RemoteKeys>> {
     trust.issuers().iter().filter_map(remote).map(|(_, source)| source)
-}
-
-/// A panic elsewhere leaves the state as it was: every change to it is complete when its lock is released.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

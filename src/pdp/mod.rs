@@ -8,6 +8,7 @@ mod carry;
 mod challenge;
 mod claim;
 mod cookies;
+mod current;
 mod dial;
 mod fetch;
 mod introspect;
@@ -56,6 +57,7 @@ use crate::trust::Material;
 
 use self::assertion::Assertions;
 use self::cookies::Cookies;
+use self::current::Current;
 use self::outcome::DecisionIds;
 use self::remember::Recalling;
 
@@ -84,14 +86,6 @@ pub struct PdpOptions {
     pub deadline: Duration,
     /// How much of what was verified is kept.
     pub memory: MemoryOptions,
-}
-
-/// A snapshot with what was verified under it: a new snapshot starts with nothing remembered, so that no verification
-/// outlives the trust it was made with (invariant 7).
-#[derive(Debug)]
-struct Current {
-    snapshot: Snapshot,
-    remembered: Remembered,
 }
 
 /// The decision point as one request sees it: with one snapshot, from its first header to its answer.
@@ -135,7 +129,7 @@ impl Pdp {
         let (fetcher, now) = (Arc::new(HttpsFetcher), Arc::clone(&clock));
         let revocations =
             Arc::new(RevocationRegister::kept_in(revocations, snapshot.trust(), now, fetcher));
-        let current = ArcSwap::from_pointee(Current::new(snapshot, &options));
+        let current = ArcSwap::from_pointee(Current::new(snapshot, &options.memory));
         let (ids, unknown_xfcc_keys) = (DecisionIds::new(), AtomicU64::new(0));
         let assertions = None;
         let store = Arc::new(Store::in_memory(Arc::clone(&clock)));
@@ -184,7 +178,7 @@ impl Pdp {
         self.introspector.follow(snapshot.trust(), Some(previous.snapshot.trust()));
         drop(previous);
         self.revocations.follow(snapshot.trust());
-        Retired(self.current.swap(Arc::new(Current::new(snapshot, &self.options))))
+        Retired(self.current.swap(Arc::new(Current::new(snapshot, &self.options.memory))))
     }
 
     /// What is revoked, beside the documents too.
@@ -261,14 +255,6 @@ impl Pdp {
     #[must_use]
     pub const fn deadline(&self) -> Duration {
         self.options.deadline
-    }
-}
-
-// === impl Current ===
-
-impl Current {
-    fn new(snapshot: Snapshot, options: &PdpOptions) -> Self {
-        Self { snapshot, remembered: Remembered::new(&options.memory) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use moka::sync::Cache;
 use schemars::JsonSchema;
@@ -13,6 +13,7 @@ use crate::authn::{
 };
 use crate::pdp::CacheHits;
 use crate::secret::Fingerprint;
+use crate::sync::lock;
 
 /// How much of what was verified is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -157,7 +158,7 @@ impl<'a> Recalling<'a> {
     }
 
     fn recalled(&self) -> MutexGuard<'_, Vec<Arc<SignedToken>>> {
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.tokens)
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use tokio::task::AbortHandle;
 use crate::clock::{Clock, UnixTime};
 use crate::document::RemoteContents;
 use crate::pdp::fetch::Fetcher;
+use crate::sync::lock;
 use crate::trust::{RemoteFile, TrustStore};
 
 /// The files by their names, with a task for each.
@@ -161,10 +162,6 @@ impl fmt::Debug for RemoteFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteFiles").finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // === impl Entry ===

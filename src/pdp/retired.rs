@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::Current;
+use super::current::Current;
 
 /// What was in force until another snapshot was published.
 #[derive(Debug)]

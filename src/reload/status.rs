@@ -1,13 +1,14 @@
 //! How reloading is going, and what the log was told of it.
 
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Notify;
 
 use crate::document::{Diagnostic, Severity};
+use crate::sync::lock;
 
 /// How reloading is going.
 #[derive(Debug, Default)]
@@ -92,7 +93,7 @@ impl ReloadStatus {
     /// Writes problems to the log where they are not those that were written last; whether they are not.
     pub(super) fn say(&self, problems: &[Diagnostic]) -> bool {
         let gists: Vec<_> = problems.iter().map(gist).collect();
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = lock(&self.said);
         if *said == gists {
             return false;
         }

@@ -9,17 +9,20 @@ mod credentials;
 mod headers;
 mod parameters;
 mod path;
+mod sealed;
 mod spelling;
 mod target;
 mod text;
 mod trace_parent;
 mod url;
+mod view;
 
 pub use attributes::{Body, Client, Endpoint, ServerName};
-pub use credentials::{CredentialHeaders, SealedNames, TokenPlace};
+pub use credentials::CredentialHeaders;
 pub use headers::{HeaderForm, HeaderValue, Headers, Shown};
 pub use parameters::SealedParameters;
 pub use path::{CanonicalPath, PathLeniency};
+pub use sealed::{SealedNames, TokenPlace};
 pub use spelling::{
     HeaderNames, header_spellings, is_spelling_of_header, is_spelling_of_parameter,
 };
@@ -27,83 +30,4 @@ pub use target::{Host, HostForm, Target};
 pub use text::Text;
 pub use trace_parent::TraceParent;
 pub use url::{NormalUrl, Origin, RequestLine};
-
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-
-use crate::clock::UnixTime;
-use crate::reason::Rejection;
-
-/// What the policy enforcement point says about the request, without any credential.
-#[derive(Clone, Debug)]
-pub struct RequestView {
-    /// The proxy's request id, for correlation only.
-    pub id: Text,
-    /// The method as sent: case matters (P29), and method override headers are not looked at.
-    pub method: Text,
-    /// `http` or `https`, as the proxy says.
-    pub scheme: Text,
-    /// The protocol, such as `HTTP/2`.
-    pub protocol: Text,
-    /// The authority as sent; rules compare [`Target::host`].
-    pub raw_host: Text,
-    /// The path with query as sent, but for the values of sealed parameters; rules compare [`Target::path`].
-    pub raw_path: Text,
-    /// The canonical host, path and query, or why there is none. A request without one is denied.
-    pub target: Result<Target, Rejection>,
-    /// The headers that are not credentials.
-    pub headers: Headers,
-    /// Where the connection to the proxy came from.
-    pub source: Endpoint,
-    /// Where the client is, by the listener's settings.
-    pub client: Client,
-    /// The workload the proxy stands in front of.
-    pub destination: Endpoint,
-    /// The server name of the TLS handshake, where the proxy tells it.
-    pub sni: ServerName,
-    /// The body, where the proxy buffers it.
-    pub body: Body,
-    /// Parameters that the proxy's configuration attaches to the route.
-    pub context_extensions: BTreeMap<String, String>,
-    /// When the proxy received it, by the proxy's clock: for comparing clocks, and nothing is decided by it.
-    pub sent_at: Option<UnixTime>,
-    /// Dynamic metadata of other filters by their namespace, where the proxy forwards it.
-    pub metadata: BTreeMap<String, serde_json::Value>,
-}
-
-// === impl RequestView ===
-
-impl RequestView {
-    /// The address of the client, where it is known; `::ffff:10.0.0.1` is `10.0.0.1`.
-    #[must_use]
-    pub fn client_ip(&self) -> Option<IpAddr> {
-        match self.client {
-            Client::Connection => self.source.ip(),
-            Client::At(ip) => Some(ip.to_canonical()),
-            Client::Unknown => None,
-        }
-    }
-
-    /// Of a request of which nothing is known, and `why`.
-    #[must_use]
-    pub fn unreadable(why: Rejection) -> Self {
-        Self {
-            id: Text::default(),
-            method: Text::default(),
-            scheme: Text::default(),
-            protocol: Text::default(),
-            raw_host: Text::default(),
-            raw_path: Text::default(),
-            target: Err(why),
-            headers: Headers::default(),
-            source: Endpoint::default(),
-            client: Client::Connection,
-            destination: Endpoint::default(),
-            sni: ServerName::Unknown,
-            body: Body::default(),
-            sent_at: None,
-            context_extensions: BTreeMap::new(),
-            metadata: BTreeMap::new(),
-        }
-    }
-}
+pub use view::RequestView;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{SCHEME, SpiffeError, SpiffeId, check_segment, check_trust_domain};
+use super::id::{SCHEME, SpiffeError, SpiffeId, check_segment, check_trust_domain};
 use crate::limits::MAX_SPIFFE_ID_BYTES;
 
 /// A set of SPIFFE IDs, such as `spiffe://prod.example/ns/web/sa/*`.

@@ -2,13 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
 use super::{FirstUse, Key, Page, Position, Record, StoreError, StoreHealth, StoreMemoryOptions};
 use crate::clock::{Clock, UnixTime};
 use crate::limits::MAX_SHARED_RECORDS;
+use crate::sync::lock;
 
 /// What one process remembers.
 #[derive(Debug)]
@@ -174,9 +175,4 @@ impl Records {
         let position = Position { epoch: EPOCH, revision: if more { revision } else { self.last } };
         Page { records, position, more, restarted }
     }
-}
-
-/// A panic in another thread leaves nothing half-done here.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

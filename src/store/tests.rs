@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::clock::FixedClock;
+use crate::clock::{FixedClock, UnixTime};
+use crate::limits::MAX_SHARED_RECORD_BYTES;
 
 fn at(secs: i64) -> UnixTime {
     UnixTime::from_secs(1_000_000 + secs)

@@ -2,7 +2,7 @@
 //! here hours before its workload is refused.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use crate::clock::UnixTime;
 use crate::pdp::{Observer, Outcome};
 use crate::request::RequestView;
 use crate::secret::Fingerprint;
+use crate::sync::lock;
 
 /// The certificates of callers, those that expire soonest: a bounded number, however many callers there are.
 #[derive(Debug, Default)]
@@ -65,7 +66,7 @@ impl Callers {
 
     /// Looks at every one, the first to expire first.
     fn each(&self, now: UnixTime, mut look: impl FnMut(&(UnixTime, Fingerprint), &Caller)) {
-        let mut callers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut callers = lock(&self.0);
         callers.retain(|(expiry, _), caller| *expiry > now && now.since(caller.seen) < FORGET);
         callers.iter().for_each(|(key, caller)| look(key, caller));
     }

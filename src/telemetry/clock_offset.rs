@@ -1,12 +1,13 @@
 //! How far our clock is from the proxies' (P82): tokens and certificates are judged by ours, and a clock that is wrong
 //! refuses good ones or takes expired ones.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::clock::UnixTime;
 use crate::pdp::{Observer, Outcome};
 use crate::request::RequestView;
+use crate::sync::lock;
 
 /// The least and the most that our clock was ahead of a proxy's within the last minute or two.
 #[derive(Debug, Default)]
@@ -34,7 +35,7 @@ impl ClockOffset {
     /// Seconds by bound; nothing where no proxy has told its time for a while.
     #[must_use]
     pub fn bounds(&self, now: UnixTime) -> Vec<(String, f64)> {
-        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = lock(&self.0);
         windows.turn(now);
         let Windows { current, previous } = *windows;
         let both = [current, previous];

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Debug, Display, Formatter};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry_sdk::Resource;
@@ -13,6 +13,7 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use crate::clock::Stopwatch;
+use crate::sync::lock;
 
 /// How sending goes, by what is sent.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +67,7 @@ impl Export {
 
     /// Counts one attempt, and logs it where that is news.
     pub(super) fn note<E: Display>(&self, signal: &'static str, result: &Result<(), E>) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = lock(&self.said);
         match result {
             Ok(()) => {
                 if said.take().is_some() {

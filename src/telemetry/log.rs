@@ -2,7 +2,7 @@
 
 use std::fmt::{Debug, Formatter};
 use std::io::{self, IsTerminal as _, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, reload};
 
 use crate::json::{is_shown, write_escape};
+use crate::sync::lock;
 
 /// How logs are written.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -63,7 +64,7 @@ impl LogLevel {
     /// What it is.
     #[must_use]
     pub fn get(&self) -> String {
-        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.text).clone()
     }
 
     /// Changes it.
@@ -72,7 +73,7 @@ impl LogLevel {
     /// What is wrong with `level`.
     pub fn set(&self, level: &str) -> Result<(), String> {
         let filter = filter(level)?;
-        let mut text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = lock(&self.text);
         (self.apply)(filter)?;
         level.clone_into(&mut text);
         Ok(())

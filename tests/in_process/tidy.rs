@@ -17,7 +17,7 @@ use modules::{Crate, Edges, function_lines};
 /// Rooms by rank. A room imports rooms of a lower rank only. `src/lib.rs` says what each one owns.
 const RANKS: [&[&str]; 12] = [
     &["json", "limits"],
-    &["clock", "evidence_level", "reason", "secret"],
+    &["clock", "evidence_level", "reason", "secret", "sync"],
     &["document", "identity_map", "request", "spiffe"],
     &["evidence", "signer", "store", "trust"],
     &["authn"],

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::breaker::{Breaker, Leave};
 use super::client::Ask;
-use crate::clock::{Clock, UnixTime};
+use crate::clock::{Clock, UnixTime, jitter};
 use crate::evidence::PresentedToken;
 use crate::limits::{
     INACTIVE_LIFETIME, MAX_INACTIVE_ANSWERS, MAX_INTROSPECTION_CACHE_BYTES, MAX_INTROSPECTION_QUEUE,
@@ -21,6 +21,7 @@ use crate::limits::{
 use crate::pdp::fetch::FetchError;
 use crate::reason::{Reason, Rejection};
 use crate::secret::{Fingerprint, SealedText};
+use crate::sync::lock;
 use crate::trust::{Introspection, IntrospectionAnswer};
 
 /// What asking gave.
@@ -158,7 +159,7 @@ impl Endpoint {
         let was_open = breaker.is_open();
         match error.filter(|error| is_down(error)) {
             None => breaker.succeed(),
-            Some(_) => breaker.fail(leave, self.clock.now(), super::jitter()),
+            Some(_) => breaker.fail(leave, self.clock.now(), jitter()),
         }
         match (was_open, breaker.is_open(), error) {
             (false, true, Some(error)) => {
@@ -236,11 +237,6 @@ fn unavailable(why: &str) -> Rejection {
 
 fn left_alone() -> Rejection {
     unavailable("the endpoint has not answered several times and is left alone for a while")
-}
-
-/// A panic elsewhere leaves the state as it was: every change to it is complete when its lock is released.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // === impl Kept ===

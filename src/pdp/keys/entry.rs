@@ -9,14 +9,32 @@ use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
-use crate::clock::{Clock, UnixTime};
+use crate::clock::{Clock, UnixTime, jitter};
 use crate::limits::MAX_KEY_WAITERS;
 use crate::pdp::fetch::Fetcher;
 use crate::pdp::keys::load::{self, Loaded};
 use crate::pdp::keys::state::{Held, KeyState};
-use crate::pdp::keys::store::LastGood;
-use crate::pdp::keys::{KeyStatus, lock, store};
+use crate::pdp::keys::store;
+use crate::pdp::keys::store::{FirstSeen, LastGood};
+use crate::sync::lock;
 use crate::trust::{KeyFault, KeySet, KeyUrl, RemoteKeys};
+
+/// How one key set is doing: for `/readyz`, metrics and `countersign keys`.
+#[derive(Clone, Debug)]
+pub struct KeyStatus {
+    /// The address' origin.
+    pub origin: String,
+    /// The keys, unless they are too old to be used.
+    pub keys: Option<Arc<KeySet>>,
+    /// When the last good keys were fetched.
+    pub fetched_at: Option<UnixTime>,
+    /// When each of them was first fetched.
+    pub first_seen: FirstSeen,
+    /// When they are fetched next.
+    pub next_fetch: UnixTime,
+    /// How many fetches have failed since the last good one.
+    pub failures: u32,
+}
 
 /// One address and its task.
 pub(super) struct Entry {
@@ -228,14 +246,6 @@ fn report(keys: &KeySet, before: &KeyState, origin: &KeyUrl) {
     if keys.keys().is_empty() {
         tracing::error!(%origin, "none of the issuer's keys can be used");
     }
-}
-
-/// Between 0 and 1, so that replicas that were started together do not ask together.
-fn jitter() -> f64 {
-    let mut byte = [0];
-    // Without randomness there is no jitter, and nothing else depends on it.
-    let _ = aws_lc_rs::rand::fill(&mut byte);
-    f64::from(byte[0]) / 255.0
 }
 
 // === impl Waiting ===

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::UnixTime;
 use crate::limits::{ABSENT_KEY_LIFETIME, KEY_FETCH_COOLDOWN, MAX_ABSENT_KEYS};
-use crate::pdp::keys::store::LastGood;
+use crate::pdp::keys::store::{FirstSeen, LastGood};
 use crate::secret::Fingerprint;
 use crate::trust::{KeySet, VerificationKey};
 
@@ -36,9 +36,6 @@ pub(super) struct Held {
     pub(super) fetched_at: UnixTime,
     pub(super) first_seen: FirstSeen,
 }
-
-/// When each key of a set was fetched for the first time since it was absent, by its thumbprint.
-pub type FirstSeen = BTreeMap<String, UnixTime>;
 
 // === impl KeyState ===
 

@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
 use crate::limits::MAX_KEY_SET_BYTES;
-use crate::pdp::keys::state::FirstSeen;
 use crate::secret::Fingerprint;
 use crate::trust::{KeySet, RemoteKeys};
+
+/// When each key of a set was fetched for the first time since it was absent, by its thumbprint.
+pub type FirstSeen = BTreeMap<String, UnixTime>;
 
 /// One file.
 #[derive(Debug, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ use crate::clock::FixedClock;
 use crate::document::{self, Attachments, SourceFile};
 use crate::evidence::{PeerSources, Presented, collect};
 use crate::limits::KEY_FETCH_COOLDOWN;
+use crate::pdp::UnixTime;
 use crate::pdp::fetch::{FetchError, Fetched};
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
 use crate::trust::KeyUrl;

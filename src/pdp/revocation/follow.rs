@@ -3,10 +3,10 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::Shared;
 use super::kept::KeptMark;
 use super::list::Followed;
 use super::reader::{Found, Reader, Text};
+use super::state::Shared;
 use crate::clock::UnixTime;
 use crate::secret::Fingerprint;
 use crate::trust::{AcceptedList, ListError, ListMark, ListSource};

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -17,6 +17,7 @@ use super::running::{Change, StoredChange};
 use crate::clock::UnixTime;
 use crate::limits::{MAX_KEPT_FILE_BYTES, MAX_REVOCATION_LIST_BYTES};
 use crate::secret::Fingerprint;
+use crate::sync::lock;
 use crate::trust::{ListMark, ListPlace, ListSource};
 
 /// A folder of last known revocations.
@@ -159,7 +160,7 @@ impl Kept {
     /// # Errors
     /// It is not kept; what was kept before is.
     pub(super) fn write_running(&self, look: impl FnOnce() -> KeptRunning) -> io::Result<()> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = lock(&self.writing);
         let KeptRunning { synced_at, changes } = look();
         let stored = StoredRunning {
             synced_at: synced_at.map(UnixTime::as_millis),

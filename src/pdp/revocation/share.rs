@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::follow::KEEP_AGAIN;
 use super::kept::KeptRunning;
+use super::options::BeforeFirstSync;
+use super::register::RevocationRegister;
 use super::running::{Change, Running, WITHDRAWN_LIFETIME};
-use super::{BeforeFirstSync, RevocationRegister, Shared, Sharing, State};
+use super::state::{Shared, Sharing, State};
 use crate::clock::UnixTime;
 use crate::limits::MAX_SHARED_PAGE;
 use crate::store::{Key, Page, Position, Store, StoreError};

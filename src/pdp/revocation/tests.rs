@@ -10,8 +10,16 @@ use http::HeaderValue;
 use super::*;
 use crate::clock::FixedClock;
 use crate::document::{Attachments, SourceFile, any_error, parse};
+use crate::pdp::Fetcher;
+use crate::pdp::Store;
+use crate::pdp::UnixTime;
 use crate::pdp::fetch::{FetchError, Fetched};
+use crate::trust::RevocationEntry;
+use crate::trust::TrustStore;
 use crate::trust::{KeyUrl, RevocationKey};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
 
 mod restart;
 

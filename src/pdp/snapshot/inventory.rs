@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Revision;
+use super::revision::Revision;
 use crate::document::{Document, SourceFile};
 use crate::policy::{Effect, Mode, PolicySet};
 

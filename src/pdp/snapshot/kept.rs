@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{MAX_ATTACHED_FILE_BYTES, MAX_KEPT_FILE_BYTES};
 use crate::secret::Fingerprint;
+use crate::sync::lock;
 use crate::trust::{KnownLists, StoredList};
 
 /// A folder of revocation lists.
@@ -79,7 +80,7 @@ impl KeptLists {
                 tracing::info!(lists = lists.len(), "revocation lists from before the start");
             }
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         state.lost = lost;
         KnownLists::stored(lists)
     }
@@ -124,7 +125,7 @@ impl KeptLists {
     /// Keeps what is `known` now, where that has changed. Does blocking I/O.
     pub fn write(&self, known: &KnownLists) {
         let lists = known.to_stored();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         if state.written.as_ref() == Some(&lists) && state.unwritten.is_none() {
             return;
         }
@@ -176,7 +177,7 @@ impl KeptLists {
     /// How it is going.
     #[must_use]
     pub fn status(&self) -> KeptListsStatus {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = lock(&self.state);
         let lost = state.lost.as_ref().map(|why| format!("lost before the start: {why}"));
         let unwritten = state.unwritten.as_ref().map(|why| format!("not written: {why}"));
         let problems: Vec<_> = lost.into_iter().chain(unwritten).collect();

@@ -1,17 +1,13 @@
 //! Reading a snapshot from files: all of it, with every problem, before anything is put in force.
 
-use std::fs;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use super::{MadeFrom, Revision, Snapshot};
-use crate::document::{
-    self, Attachments, Diagnostic, Document, Kind, RemoteContents, SourceFile, Span, Unread,
+use super::compiled::{MadeFrom, Snapshot};
+use super::files::{
+    Documents, FileSet, files_revision, find, read_attachments, read_document_file, revision,
 };
-use crate::limits::{MAX_ATTACHED_FILE_BYTES, MAX_DOCUMENT_FILE_BYTES, MAX_DOCUMENT_FILES};
+use crate::document::{self, Attachments, Diagnostic, RemoteContents};
 use crate::policy::Suite;
-use crate::secret::Fingerprint;
 use crate::trust::KnownLists;
 
 /// What reading the documents gave.
@@ -27,24 +23,6 @@ pub struct Load {
     pub suites: Vec<Suite>,
     /// The exact files.
     pub set: FileSet,
-}
-
-/// The exact bytes of files on this machine.
-#[derive(Clone, Debug)]
-pub struct FileSet {
-    name: Revision,
-    attached: Vec<PathBuf>,
-}
-
-/// The documents of a set of files.
-#[derive(Debug)]
-pub(super) struct Documents {
-    /// The policies, which are by far the most, and are read one at a time as they are compiled.
-    pub(super) policies: Vec<Unread>,
-    /// Everything else.
-    pub(super) others: Vec<Document>,
-    /// The fingerprint of the `Fragments` documents among those.
-    pub(super) fragments: Fingerprint,
 }
 
 // === impl Load ===
@@ -104,182 +82,4 @@ impl Load {
         let snapshot = snapshot.filter(|_| !document::any_error(&problems));
         Self { snapshot, problems, files: sources.len(), suites, set }
     }
-}
-
-// === impl FileSet ===
-
-impl FileSet {
-    /// What names it.
-    #[must_use]
-    pub const fn name(&self) -> &Revision {
-        &self.name
-    }
-
-    /// The files that documents point to.
-    pub(super) fn attached(&self) -> &[PathBuf] {
-        &self.attached
-    }
-
-    /// Whether the files in `paths`, and those that they pointed to, are as they were. Does blocking I/O.
-    #[must_use]
-    pub fn is_there(&self, paths: &[PathBuf]) -> bool {
-        let mut problems = Vec::new();
-        let found = find(paths, &mut problems);
-        let sources: Vec<_> =
-            found.iter().filter_map(|path| read_document_file(path).ok()).collect();
-        let (attachments, attached) = read_attachments(&self.attached, RemoteContents::new());
-        files_revision(&sources, &attachments, &attached) == self.name
-    }
-}
-
-// === impl Documents ===
-
-impl Documents {
-    /// Finds the policies in `files`, and reads everything else.
-    fn find(files: &[Arc<SourceFile>], problems: &mut Vec<Diagnostic>) -> Self {
-        let found = files.iter().flat_map(|file| document::find(file, problems));
-        let (policies, others): (Vec<_>, Vec<_>) =
-            found.partition(|document| document.kind() == Kind::Policy);
-        let fragments = others.iter().filter(|document| document.kind() == Kind::Fragments);
-        let fragments = fragments.flat_map(|document| *document.fingerprint().as_bytes());
-        let fragments = Fingerprint::of(&fragments.collect::<Vec<_>>());
-        let read = others.iter().map(Unread::read);
-        let others =
-            read.filter_map(|read| read.map_err(|problem| problems.push(problem)).ok()).collect();
-        Self { policies, others, fragments }
-    }
-}
-
-/// The document files in `paths`, sorted, each once. Names that start with a dot are left out: in a mounted ConfigMap they
-/// are the folders behind the visible links.
-fn find(paths: &[PathBuf], problems: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for path in paths {
-        let before = found.len();
-        if let Err(error) = find_in(path, true, &mut found) {
-            problems.push(unreadable(path, &error));
-        } else if found.len() == before {
-            let message = format!("no `*.yaml` or `*.yml` file in `{}`", path.display());
-            problems.push(
-                Diagnostic::error("no-documents", nowhere(path), message)
-                    .help("name a file or folder of documents"),
-            );
-        }
-    }
-    found.sort();
-    found.dedup();
-    found
-}
-
-fn find_in(path: &Path, named: bool, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    if !fs::metadata(path)?.is_dir() {
-        if named || is_document(path) {
-            found.push(path.to_owned());
-        }
-        return Ok(());
-    }
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        if found.len() >= MAX_DOCUMENT_FILES {
-            return Err(std::io::Error::other(format!("more than {MAX_DOCUMENT_FILES} files")));
-        }
-        find_in(&entry.path(), false, found)?;
-    }
-    Ok(())
-}
-
-fn is_document(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
-}
-
-fn read_document_file(path: &Path) -> Result<Arc<SourceFile>, Diagnostic> {
-    let bytes =
-        read_bounded(path, MAX_DOCUMENT_FILE_BYTES).map_err(|error| unreadable(path, &error))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| unreadable(path, &std::io::Error::other("it is not UTF-8 text")))?;
-    Ok(SourceFile::new(path, text))
-}
-
-/// Reads what documents point to. A file that cannot be read is a problem at the place that names it, found when it is used.
-fn read_attachments(paths: &[PathBuf], remote: RemoteContents) -> (Attachments, Vec<PathBuf>) {
-    let mut attachments = Attachments::with_remote(remote);
-    for path in paths {
-        let contents = read_bounded(path, MAX_ATTACHED_FILE_BYTES).map_err(|error| lower(&error));
-        attachments.insert(path.clone(), contents);
-    }
-    (attachments, paths.to_vec())
-}
-
-fn read_bounded(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    fs::File::open(path)?.take(one_more).read_to_end(&mut bytes)?;
-    if bytes.len() > limit {
-        return Err(std::io::Error::other(format!("it is larger than {limit} bytes")));
-    }
-    Ok(bytes)
-}
-
-/// The fingerprint of every name and every byte that was read.
-fn revision(
-    sources: &[Arc<SourceFile>],
-    attachments: &Attachments,
-    attached: &[PathBuf],
-) -> Revision {
-    let mut all = of_files(sources, attachments, attached);
-    for (name, bytes) in attachments.remote() {
-        add(Path::new(name), bytes, &mut all);
-    }
-    Revision::of(&Fingerprint::of(&all))
-}
-
-/// The same of what is on this machine.
-fn files_revision(
-    sources: &[Arc<SourceFile>],
-    attachments: &Attachments,
-    attached: &[PathBuf],
-) -> Revision {
-    Revision::of(&Fingerprint::of(&of_files(sources, attachments, attached)))
-}
-
-/// A form in which no two sets look the same.
-fn of_files(
-    sources: &[Arc<SourceFile>],
-    attachments: &Attachments,
-    attached: &[PathBuf],
-) -> Vec<u8> {
-    let mut all = Vec::new();
-    for source in sources {
-        add(source.path(), source.text().as_bytes(), &mut all);
-    }
-    for path in attached {
-        add(path, attachments.bytes(path).unwrap_or_default(), &mut all);
-    }
-    all
-}
-
-fn add(path: &Path, bytes: &[u8], all: &mut Vec<u8>) {
-    all.extend_from_slice(Fingerprint::of(path.as_os_str().as_encoded_bytes()).as_bytes());
-    all.extend_from_slice(Fingerprint::of(bytes).as_bytes());
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
-    let message = format!("cannot read `{}`: {}", path.display(), lower(error));
-    Diagnostic::error("unreadable-file", nowhere(path), message)
-}
-
-/// The operating system's words in our spelling.
-fn lower(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
-}
-
-/// The place of a problem with a file that has no text.
-fn nowhere(path: &Path) -> Span {
-    Span::start_of(&SourceFile::new(path, ""))
 }

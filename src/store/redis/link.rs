@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -12,8 +12,9 @@ use tokio::sync::{Notify, watch};
 use super::super::{Position, StoreError, StoreHealth};
 use super::connect::{Connection, Target, plain};
 use super::script::Keys;
-use crate::clock::Clock;
+use crate::clock::{Clock, jitter};
 use crate::limits::{STORE_FAILURES, STORE_POLL, STORE_RECONNECT};
+use crate::sync::lock;
 
 /// The way to the server, open or not.
 pub(super) struct Link {
@@ -203,7 +204,7 @@ impl Link {
     }
 
     fn lock(&self) -> MutexGuard<'_, StoreHealth> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.health)
     }
 }
 
@@ -211,12 +212,4 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("health", &self.health()).finish_non_exhaustive()
     }
-}
-
-/// Between 0 and 1, so that replicas do not come back together.
-fn jitter() -> f64 {
-    let mut byte = [0];
-    // Without randomness there is no jitter, and nothing else depends on it.
-    let _ = aws_lc_rs::rand::fill(&mut byte);
-    f64::from(byte[0]) / 255.0
 }

@@ -1,8 +1,15 @@
 //! What a restart does not lose.
 
 use super::*;
+use crate::document::HumanDuration;
+use crate::pdp::Store;
 use crate::pdp::revocation::kept::Kept;
 use crate::store::Page;
+use crate::trust::RevocationEntry;
+use crate::trust::TrustStore;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 fn kept_in(
     folder: &Path,

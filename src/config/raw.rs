@@ -1,0 +1,73 @@
+//! What an operator writes, and the defaults.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::admin::AdminOptions;
+use crate::audit::AuditSettings;
+use crate::document::HumanDuration;
+use crate::envoy::ListenerOptions;
+use crate::pdp::{MemoryOptions, RevocationOptions};
+use crate::reload::ReloadOptions;
+use crate::signer::AssertionOptions;
+use crate::store::StoreOptions;
+use crate::telemetry::{LogOptions, OtlpOptions};
+
+/// What an operator writes.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawConfig {
+    /// How Envoy reaches us, and which of its words are believed.
+    pub(super) listener: ListenerOptions,
+    /// Files and folders of documents: policies, trust domains, issuers. At least one.
+    pub(super) documents: Vec<PathBuf>,
+    /// When changed files are put in force.
+    pub(super) reload: ReloadOptions,
+    /// Where decision records go; left out, none are kept.
+    pub(super) audit: Option<AuditSettings>,
+    /// Where operators reach us: health, metrics, status, log level. Left out, they do not.
+    pub(super) admin: Option<AdminOptions>,
+    /// How logs are written.
+    pub(super) log: LogOptions,
+    /// Where traces and metrics are sent; left out, they are not.
+    pub(super) otlp: Option<OtlpOptions>,
+    /// Longest time to an answer; less where Envoy's own `timeout` is shorter.
+    pub(super) deadline: HumanDuration,
+    /// Where the last good key sets are kept over a restart; left out, nowhere.
+    pub(super) state_folder: Option<PathBuf>,
+    /// What was verified and is not verified again.
+    pub(super) memory: MemoryOptions,
+    /// Where the replicas' shared state is; `memory` of each if left out.
+    pub(super) store: StoreOptions,
+    /// How revocation while servers run works.
+    pub(super) revocations: RevocationOptions,
+    /// How assertions for upstreams are signed; left out, no rule may ask for any.
+    pub(super) assertion: Option<AssertionOptions>,
+}
+
+/// Below Envoy's own default of 200 ms, so that our denial arrives before Envoy gives up on us (P15).
+const DEFAULT_DEADLINE: HumanDuration = HumanDuration::new(std::time::Duration::from_millis(150));
+
+// === impl RawConfig ===
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        Self {
+            listener: ListenerOptions::default(),
+            documents: Vec::new(),
+            reload: ReloadOptions::default(),
+            audit: None,
+            admin: None,
+            log: LogOptions::default(),
+            otlp: None,
+            deadline: DEFAULT_DEADLINE,
+            state_folder: None,
+            memory: MemoryOptions::default(),
+            store: StoreOptions::default(),
+            revocations: RevocationOptions::default(),
+            assertion: None,
+        }
+    }
+}

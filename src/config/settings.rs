@@ -1,0 +1,107 @@
+//! Every setting of a server, from what the layers say together.
+
+use std::path::{Path, PathBuf};
+
+use super::error::ConfigError;
+use super::load::{Overrides, layered};
+use super::raw::RawConfig;
+use crate::admin::AdminOptions;
+use crate::audit::AuditOptions;
+use crate::envoy::ListenerOptions;
+use crate::pdp::{BeforeFirstSync, PdpOptions, RevocationOptions};
+use crate::reload::ReloadOptions;
+use crate::signer::AssertionOptions;
+use crate::store::StoreOptions;
+use crate::telemetry::{LogOptions, OtlpOptions};
+
+/// Every setting of a server.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How Envoy reaches us.
+    pub listener: ListenerOptions,
+    /// Files and folders of documents.
+    pub documents: Vec<PathBuf>,
+    /// When changed files are put in force.
+    pub reload: ReloadOptions,
+    /// Where decision records go; `None` keeps none.
+    pub audit: Option<AuditOptions>,
+    /// Where operators reach us; `None` where they do not.
+    pub admin: Option<AdminOptions>,
+    /// How logs are written.
+    pub log: LogOptions,
+    /// Where what was fetched outlives a restart; `None` where it does not.
+    pub state_folder: Option<PathBuf>,
+    /// Where the replicas' shared state is.
+    pub store: StoreOptions,
+    /// How revocation while servers run works.
+    pub revocations: RevocationOptions,
+    /// How assertions for upstreams are signed; `None` where no rule may ask for any.
+    pub assertion: Option<AssertionOptions>,
+    /// Where traces and metrics are sent; `None` where they are not.
+    pub otlp: Option<OtlpOptions>,
+    /// How the decision point works.
+    pub pdp: PdpOptions,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads the settings in `file`, if there is one, and puts the environment and `overrides` on top.
+    ///
+    /// # Errors
+    /// The first problem, with the place or the variable it comes from; never with a value.
+    pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let raw = layered(file, overrides)?;
+        let base = file.and_then(Path::parent).unwrap_or(Path::new(""));
+        Self::from_raw(raw, base)
+    }
+
+    /// Relative paths are relative to `base`, the folder of the settings file.
+    fn from_raw(raw: RawConfig, base: &Path) -> Result<Self, ConfigError> {
+        raw.listener.check().map_err(ConfigError::Contradiction)?;
+        if let Some(otlp) = &raw.otlp {
+            otlp.check().map_err(ConfigError::Contradiction)?;
+        }
+        raw.reload.check().map_err(ConfigError::Contradiction)?;
+        raw.store.check().map_err(ConfigError::Contradiction)?;
+        if let Some(assertion) = &raw.assertion {
+            assertion.check().map_err(ConfigError::Contradiction)?;
+        }
+        let last_known = matches!(raw.revocations.before_first_sync, BeforeFirstSync::LastKnown(_));
+        if last_known && raw.state_folder.is_none() {
+            let message = "`revocations.beforeFirstSync: { lastKnown: .. }` needs `stateFolder`, where what is revoked outlives a restart";
+            return Err(ConfigError::Contradiction(message.into()));
+        }
+        if raw.documents.is_empty() {
+            let message = "no documents: set `documents` to a list of files or folders, or give `--documents PATH`";
+            return Err(ConfigError::Contradiction(message.into()));
+        }
+        let audit = raw.audit.map(|audit| audit.options(base)).transpose();
+        let audit = audit.map_err(ConfigError::Contradiction)?;
+        if raw.otlp.is_none() && audit.as_ref().is_some_and(AuditOptions::to_collector) {
+            let message = "`audit.otlp` sends records to `otlp.endpoint`, which is not set";
+            return Err(ConfigError::Contradiction(message.into()));
+        }
+        Ok(Self {
+            pdp: PdpOptions {
+                peer_sources: raw.listener.peer_sources.clone(),
+                deadline: raw.deadline.get(),
+                memory: raw.memory,
+            },
+            listener: ListenerOptions {
+                tls: raw.listener.tls.map(|tls| tls.relative_to(base)),
+                ..raw.listener
+            },
+            reload: raw.reload,
+            documents: raw.documents.iter().map(|path| base.join(path)).collect(),
+            audit,
+            admin: raw.admin.map(|admin| admin.relative_to(base)),
+            state_folder: raw.state_folder.map(|folder| base.join(folder)),
+            store: raw.store.relative_to(base),
+            revocations: raw.revocations,
+            assertion: raw.assertion.map(|assertion| assertion.relative_to(base)),
+            log: raw.log,
+            otlp: raw.otlp,
+        })
+    }
+}

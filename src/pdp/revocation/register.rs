@@ -1,0 +1,221 @@
+//! Everything that is revoked, from wherever it is known.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::follow;
+use super::kept::Kept;
+use super::list::{Followed, ListStatus};
+use super::running::RUNNING;
+use super::state::{Shared, State};
+use crate::clock::{Clock, UnixTime};
+use crate::pdp::fetch::Fetcher;
+use crate::secret::hex;
+use crate::trust::{KnownIssuers, RevocationEntry, Revocations, TrustStore};
+
+/// Everything that is revoked, kept up to date. Called within a tokio runtime.
+pub struct RevocationRegister {
+    pub(super) shared: Arc<Shared>,
+    tick: AbortHandle,
+}
+
+/// How sharing is going.
+#[derive(Clone, Debug)]
+pub struct SharingStatus {
+    /// `memory` or `redis`.
+    pub store: &'static str,
+    /// Whether all of it was read at least once.
+    pub synced: bool,
+    /// When it was read last.
+    pub synced_at: Option<UnixTime>,
+    /// How many changes other replicas do not know yet.
+    pub unshared: usize,
+    /// Why it cannot be read or written now.
+    pub error: Option<String>,
+}
+
+/// An entry with where it is from.
+#[derive(Clone, Debug)]
+pub struct KnownRevocation {
+    /// The name of the list.
+    pub list: Arc<str>,
+    /// The entry.
+    pub entry: RevocationEntry,
+}
+
+/// How often it is asked whether a list has become too old.
+const TICK: Duration = Duration::from_secs(1);
+
+// === impl RevocationRegister ===
+
+impl RevocationRegister {
+    /// What the documents of `trust` revoke, and what the lists that they name do. Files on this machine are read before this
+    /// returns.
+    #[must_use]
+    pub fn new(trust: &TrustStore, clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) -> Self {
+        Self::kept_in(None, trust, clock, fetcher)
+    }
+
+    /// The same, beginning with what is known in `folder`, and keeping there what is known.
+    #[must_use]
+    pub fn kept_in(
+        folder: Option<PathBuf>,
+        trust: &TrustStore,
+        clock: Arc<dyn Clock>,
+        fetcher: Arc<dyn Fetcher>,
+    ) -> Self {
+        let kept = folder.map(Kept::new);
+        let mut state = State::default();
+        if let Some(kept) = &kept {
+            state.begin_with(kept.running(), clock.now());
+        }
+        let (state, current) = (Mutex::new(state), ArcSwap::default());
+        let changed = watch::Sender::default();
+        let known = ArcSwap::default();
+        let shared = Arc::new(Shared { clock, fetcher, state, current, changed, known, kept });
+        let tick = tokio::spawn(tick(Arc::downgrade(&shared))).abort_handle();
+        let register = Self { shared, tick };
+        register.follow_from(trust, true);
+        register
+    }
+
+    /// Follows the lists of `trust` from now on. What is in force of a list that stays goes on.
+    pub fn follow(&self, trust: &TrustStore) {
+        self.follow_from(trust, false);
+    }
+
+    fn follow_from(&self, trust: &TrustStore, start: bool) {
+        self.shared.known.store(Arc::new(KnownIssuers::of(trust)));
+        let mut state = self.shared.lock();
+        state.of_documents = Some(Arc::clone(trust.revocations()));
+        state.written = trust
+            .revocation_lists()
+            .iter()
+            .filter(|list| !list.entries().is_empty())
+            .map(|list| (list.name().into(), list.entries().into()))
+            .collect();
+        let mut previous = std::mem::take(&mut state.lists);
+        for list in trust.revocation_lists() {
+            let Some(source) = list.source() else { continue };
+            let followed = match previous.remove(list.name()) {
+                // Its task goes on; what may have changed is how old it may become.
+                Some(mut kept) if kept.source.is_same_place_as(source) => {
+                    kept.source = Arc::clone(source);
+                    kept
+                }
+                Some(moved) => {
+                    follow::start(&self.shared, list.name(), moved.moved_to(Arc::clone(source)))
+                }
+                None => {
+                    let fresh = Followed::new(Arc::clone(source), start);
+                    follow::start(&self.shared, list.name(), fresh)
+                }
+            };
+            state.lists.insert(list.name().to_owned(), followed);
+        }
+        self.shared.publish(&state);
+    }
+
+    /// What is revoked now.
+    #[must_use]
+    pub fn current(&self) -> Arc<Revocations> {
+        self.shared.current.load_full()
+    }
+
+    /// Says whenever something else is revoked than before.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<()> {
+        self.shared.changed.subscribe()
+    }
+
+    /// Every entry whose text is known: those of documents, and those that were made while servers run. Of lists in the line
+    /// form only the keys are kept.
+    #[must_use]
+    pub fn known(&self) -> Vec<KnownRevocation> {
+        let state = self.shared.lock();
+        let known = |list: &Arc<str>, entry: &RevocationEntry| KnownRevocation {
+            list: Arc::clone(list),
+            entry: entry.clone(),
+        };
+        let written = state.written.iter();
+        let written =
+            written.flat_map(|(list, entries)| entries.iter().map(move |e| known(list, e)));
+        let name: Arc<str> = RUNNING.into();
+        let running = state.running.entries().map(|entry| known(&name, entry));
+        written.chain(running).collect()
+    }
+
+    /// How the lists are doing that are read beside the documents.
+    #[must_use]
+    pub fn lists(&self) -> Vec<ListStatus> {
+        let now = self.shared.clock.now();
+        let state = self.shared.lock();
+        state.lists.iter().map(|(name, list)| list.status(name, now)).collect()
+    }
+
+    /// How sharing is going; `None` where nothing is shared.
+    #[must_use]
+    pub fn sharing(&self) -> Option<SharingStatus> {
+        let state = self.shared.lock();
+        let sharing = state.sharing.as_ref()?;
+        Some(SharingStatus {
+            store: sharing.store.health().kind,
+            synced: sharing.synced,
+            synced_at: sharing.synced_at,
+            unshared: sharing.unshared.len(),
+            error: sharing.error.clone(),
+        })
+    }
+}
+
+impl fmt::Debug for RevocationRegister {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevocationRegister").finish_non_exhaustive()
+    }
+}
+
+impl Drop for RevocationRegister {
+    fn drop(&mut self) {
+        self.tick.abort();
+    }
+}
+
+// === impl KnownRevocation ===
+
+impl KnownRevocation {
+    /// The id by which it is taken back; only what was revoked while servers run can be.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        (&*self.list == RUNNING).then(|| hex(&self.entry.id()))
+    }
+}
+
+/// Lets lists age, and forgets what has ended.
+async fn tick(shared: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        let Some(shared) = shared.upgrade() else { return };
+        let now = shared.clock.now();
+        let mut state = shared.lock();
+        state.running.forget(now);
+        let stale = state.stale(&*shared.clock);
+        let before = shared.current.load();
+        if stale.as_deref() == before.stale() {
+            continue;
+        }
+        match (&stale, before.stale()) {
+            (Some(list), _) => {
+                tracing::error!(%list, "revocation list is too old, every request with a credential is refused")
+            }
+            (None, list) => tracing::info!(list, "revocation list is fresh again"),
+        }
+        drop(before);
+        shared.publish(&state);
+    }
+}

@@ -1,0 +1,109 @@
+//! What the tasks of the register work on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::kept::{Kept, KeptRunning};
+use super::list::Followed;
+use super::options::BeforeFirstSync;
+use super::running::{RUNNING, Running};
+use crate::clock::{Clock, UnixTime};
+use crate::pdp::fetch::Fetcher;
+use crate::store::{Key, Position, Store};
+use crate::sync::lock;
+use crate::trust::{KnownIssuers, RevocationEntry, Revocations};
+
+/// What its tasks work on.
+pub(super) struct Shared {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) fetcher: Arc<dyn Fetcher>,
+    pub(super) state: Mutex<State>,
+    pub(super) current: ArcSwap<Revocations>,
+    /// Says that `current` is another one.
+    pub(super) changed: watch::Sender<()>,
+    /// What the documents know of issuers.
+    pub(super) known: ArcSwap<KnownIssuers>,
+    /// Where what is known outlives a restart.
+    pub(super) kept: Option<Kept>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    /// What the documents themselves say.
+    pub(super) written: Vec<(Arc<str>, Arc<[RevocationEntry]>)>,
+    pub(super) of_documents: Option<Arc<Revocations>>,
+    /// The lists that are read beside the documents, by name.
+    pub(super) lists: BTreeMap<String, Followed>,
+    pub(super) running: Running,
+    /// When what is running was read from a store last, before the start.
+    pub(super) kept_at: Option<UnixTime>,
+    pub(super) sharing: Option<Sharing>,
+}
+
+/// How what is revoked while servers run gets to other replicas.
+pub(super) struct Sharing {
+    pub(super) store: Arc<Store>,
+    pub(super) before_first_sync: BeforeFirstSync,
+    pub(super) position: Position,
+    /// Whether all of it was read at least once.
+    pub(super) synced: bool,
+    /// When it was read last.
+    pub(super) synced_at: Option<UnixTime>,
+    /// What other replicas do not know yet.
+    pub(super) unshared: BTreeSet<Key>,
+    pub(super) failures: u32,
+    pub(super) error: Option<String>,
+    pub(super) task: Option<AbortHandle>,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// A panic in another task leaves nothing half-done here: what counts is published whole.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Puts in force what `state` says.
+    pub(super) fn publish(&self, state: &State) {
+        let mut tables = Vec::new();
+        tables
+            .extend(state.of_documents.iter().flat_map(|written| written.tables().iter().cloned()));
+        tables.extend(state.lists.values().filter_map(|list| list.table().cloned()));
+        tables.push(state.running.table());
+        let revocations = Revocations::new(tables).stale_by(state.stale(&*self.clock));
+        self.current.store(Arc::new(revocations));
+        self.changed.send_replace(());
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// What was revoked while servers ran, as it was known before the start.
+    pub(super) fn begin_with(&mut self, kept: KeptRunning, now: UnixTime) {
+        let known = kept.changes.len();
+        self.kept_at = kept.synced_at;
+        for change in kept.changes {
+            self.running.apply(change);
+        }
+        self.running.forget(now);
+        if known > 0 {
+            tracing::info!(known, "running revocations as they were kept before the start");
+        }
+    }
+
+    /// The first list that nobody can go on without.
+    pub(super) fn stale(&self, clock: &dyn Clock) -> Option<Arc<str>> {
+        let unsynced = self.sharing.as_ref().is_some_and(|sharing| {
+            !sharing.synced && sharing.before_first_sync != BeforeFirstSync::Allow
+        });
+        let running = unsynced.then_some(RUNNING);
+        let mut refusing = self.lists.iter().filter(|(_, list)| list.refuses(clock.now()));
+        refusing.next().map(|(name, _)| name.as_str()).or(running).map(Into::into)
+    }
+}

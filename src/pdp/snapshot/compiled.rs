@@ -1,0 +1,134 @@
+//! Trust and policies at one revision.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use super::files::{Documents, FileSet};
+use super::inventory::Inventory;
+use super::revision::Revision;
+use crate::clock::{Clock as _, SystemClock};
+use crate::document::{self, Attachments, Diagnostic, Document, Kind, SourceFile};
+use crate::policy::{PolicySet, Sources};
+use crate::request::{SealedNames, TokenPlace};
+use crate::trust::{KnownLists, TrustStore};
+
+/// Trust and policies at one revision. Made whole or not at all.
+#[derive(Debug)]
+pub struct Snapshot {
+    revision: Revision,
+    trust: TrustStore,
+    policies: Arc<PolicySet>,
+    places: Vec<TokenPlace>,
+    sealed: SealedNames,
+    /// Every file that was read, for the watcher.
+    files: Vec<PathBuf>,
+    inventory: Inventory,
+}
+
+/// Which files a snapshot is made from.
+pub(super) struct MadeFrom<'a> {
+    pub(super) revision: Revision,
+    /// The files on this machine.
+    pub(super) set: &'a FileSet,
+    pub(super) sources: &'a [Arc<SourceFile>],
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// Which bytes it was made from.
+    #[must_use]
+    pub const fn revision(&self) -> &Revision {
+        &self.revision
+    }
+
+    /// What is believed.
+    #[must_use]
+    pub const fn trust(&self) -> &TrustStore {
+        &self.trust
+    }
+
+    /// What is permitted.
+    #[must_use]
+    pub fn policies(&self) -> &PolicySet {
+        &self.policies
+    }
+
+    /// Where tokens may be.
+    #[must_use]
+    pub fn token_places(&self) -> &[TokenPlace] {
+        &self.places
+    }
+
+    /// Which headers carry credentials.
+    #[must_use]
+    pub const fn sealed(&self) -> &SealedNames {
+        &self.sealed
+    }
+
+    /// Every file that it was made from.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path)
+    }
+
+    /// What its files hold, so far as its loss has to be meant.
+    #[must_use]
+    pub const fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// Compiles documents into a snapshot; `None` where a problem is an error. Policies that are as they were in `before` are
+    /// taken from there.
+    pub(super) fn compile(
+        documents: &Documents,
+        (attachments, known): (&Attachments, &KnownLists),
+        made_from: &MadeFrom<'_>,
+        before: Option<&Self>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
+        let others = &documents.others;
+        let named = others.iter().map(|document| {
+            let name = &document.metadata.name;
+            (document.spec.kind(), name.value.as_str(), document.origin.span(name))
+        });
+        document::check_unique(named, problems);
+        let now = SystemClock.now();
+        let trust = TrustStore::compile_after(known, Some(now), others, attachments, problems);
+        let sources = Sources {
+            policies: &documents.policies,
+            others,
+            fragments: &documents.fragments,
+            issuers: &names(others, Kind::TokenIssuer),
+            domains: &names(others, Kind::TrustDomain),
+            before: before.map(|before| &before.policies),
+            threads: threads(before.is_some()),
+            now,
+        };
+        let policies = PolicySet::compile(&sources, problems);
+        if document::any_error(problems) {
+            return None;
+        }
+        let places = trust.token_places();
+        let sealed = SealedNames::for_places(&places);
+        let MadeFrom { revision, set, sources } = made_from;
+        let attached = set.attached();
+        let inventory = Inventory::new(set.name().clone(), sources, others, &policies);
+        let files = sources.iter().map(|source| source.path().to_owned());
+        let files = files.chain(attached.iter().cloned()).collect();
+        Some(Self { revision: revision.clone(), trust, policies, places, sealed, files, inventory })
+    }
+}
+
+/// How many threads may compile: every core where nobody is served yet, and half of them beside serving.
+fn threads(serving: bool) -> NonZeroUsize {
+    let all = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let half = NonZeroUsize::new(all.get() / 2).unwrap_or(NonZeroUsize::MIN);
+    if serving { half } else { all }
+}
+
+fn names(documents: &[Document], kind: Kind) -> Vec<&str> {
+    let of_kind = documents.iter().filter(|document| document.spec.kind() == kind);
+    of_kind.map(|document| document.metadata.name.value.as_str()).collect()
+}

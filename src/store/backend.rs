@@ -1,0 +1,114 @@
+//! The store of one process, in its memory or in a Redis.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::memory::Memory;
+use super::options::{StoreMemoryOptions, StoreOptions};
+#[cfg(feature = "redis")]
+use super::redis::Redis;
+use super::types::{FirstUse, Key, Page, Position, Record, StoreError, StoreHealth};
+use crate::clock::{Clock, UnixTime};
+use crate::limits::MAX_SHARED_RECORD_BYTES;
+
+/// The store of one process.
+#[derive(Debug)]
+pub struct Store {
+    backend: Backend,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Memory(Box<Memory>),
+    #[cfg(feature = "redis")]
+    Redis(Box<Redis>),
+}
+
+// === impl Store ===
+
+impl Store {
+    /// A store as `options` say. Called within a tokio runtime: connecting begins in the background, and never stops.
+    ///
+    /// # Errors
+    /// What is wrong with the options.
+    pub fn start(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Self, String> {
+        let backend = match options {
+            StoreOptions::Memory(options) => Backend::Memory(Box::new(Memory::new(options, clock))),
+            #[cfg(feature = "redis")]
+            StoreOptions::Redis(options) => Backend::Redis(Box::new(Redis::start(options, clock)?)),
+            #[cfg(not(feature = "redis"))]
+            StoreOptions::Redis(_) => {
+                return Err("`store.redis` needs a build with the feature `redis`".into());
+            }
+        };
+        Ok(Self { backend })
+    }
+
+    /// A store in this process alone.
+    #[must_use]
+    pub fn in_memory(clock: Arc<dyn Clock>) -> Self {
+        let memory = Memory::new(&StoreMemoryOptions::default(), clock);
+        Self { backend: Backend::Memory(Box::new(memory)) }
+    }
+
+    /// Claims `key` until `expires`: of all the claims on all replicas until then, exactly one is the first.
+    ///
+    /// # Errors
+    /// Where nobody can tell. The claim may have been made all the same.
+    pub async fn first_use(&self, key: &Key, expires: UnixTime) -> Result<FirstUse, StoreError> {
+        match &self.backend {
+            Backend::Memory(memory) => memory.first_use(key, expires),
+            #[cfg(feature = "redis")]
+            Backend::Redis(redis) => redis.first_use(key, expires).await,
+        }
+    }
+
+    /// Shares `record` with all replicas, in place of an earlier one with the same id.
+    ///
+    /// # Errors
+    /// Where it is not certain that they will know of it.
+    pub async fn publish(&self, record: &Record) -> Result<Position, StoreError> {
+        if record.bytes.len() > MAX_SHARED_RECORD_BYTES {
+            return Err(StoreError::TooLarge(record.bytes.len()));
+        }
+        match &self.backend {
+            Backend::Memory(memory) => memory.publish(record),
+            #[cfg(feature = "redis")]
+            Backend::Redis(redis) => redis.publish(record).await,
+        }
+    }
+
+    /// The records that were published after `after`, at most `limit` of them; all that there are from the default position
+    /// on. Those that have expired may be missing.
+    ///
+    /// # Errors
+    /// Where they cannot be read; what was read before stays true.
+    pub async fn records_after(&self, after: Position, limit: usize) -> Result<Page, StoreError> {
+        match &self.backend {
+            Backend::Memory(memory) => Ok(memory.records_after(after, limit)),
+            #[cfg(feature = "redis")]
+            Backend::Redis(redis) => redis.records_after(after, limit).await,
+        }
+    }
+
+    /// Follows how far the records have come: it changes within [`crate::limits::STORE_POLL`] of a publication on any replica.
+    #[must_use]
+    pub fn position(&self) -> watch::Receiver<Position> {
+        match &self.backend {
+            Backend::Memory(memory) => memory.position(),
+            #[cfg(feature = "redis")]
+            Backend::Redis(redis) => redis.position(),
+        }
+    }
+
+    /// How it is doing.
+    #[must_use]
+    pub fn health(&self) -> StoreHealth {
+        match &self.backend {
+            Backend::Memory(_) => Memory::health(),
+            #[cfg(feature = "redis")]
+            Backend::Redis(redis) => redis.health(),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What the store takes and gives.
+
+use crate::clock::UnixTime;
+use crate::limits::MAX_SHARED_RECORD_BYTES;
+
+/// Names something without telling it: a SHA-256, made by the caller.
+pub type Key = [u8; 32];
+
+/// Whether this was the first use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstUse {
+    /// It was, and no other use will be.
+    First,
+    /// It was used before.
+    Seen,
+}
+
+/// How far the shared records have come. Read it cheaply and often; only where it changed is there something to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Position {
+    /// Which life of the store this is: another one means that the store lost what it had.
+    pub epoch: u64,
+    /// Grows with every record that is published. Zero: none was.
+    pub revision: u64,
+}
+
+/// A record that all replicas must know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// What it is about: a later record with the same id takes its place.
+    pub id: Key,
+    /// What it says: for whoever publishes and reads it.
+    pub bytes: Vec<u8>,
+    /// From when on it may be forgotten; `None`: never.
+    pub expires: Option<UnixTime>,
+}
+
+/// Some of the records, in the order in which they were published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The records.
+    pub records: Vec<Record>,
+    /// Where to read on.
+    pub position: Position,
+    /// Whether more follow right away.
+    pub more: bool,
+    /// Whether the store lost what it had, so that this reading begins at its new beginning. What was known before is not
+    /// in it any more.
+    pub restarted: bool,
+}
+
+/// How the store is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreHealth {
+    /// `memory` or `redis`.
+    pub kind: &'static str,
+    /// Whether it can be used now.
+    pub up: bool,
+    /// Whether it could ever be used since the start.
+    pub was_up: bool,
+    /// Since when it is as `up` says; none where it never was otherwise.
+    pub since: Option<UnixTime>,
+    /// How often it was lost since the start.
+    pub losses: u64,
+    /// Why it cannot be used; empty where it can.
+    pub why: String,
+}
+
+/// Why the store did not do what it was asked to. Nobody can tell then whether something was used before.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It is not reachable, and was not even asked.
+    #[error("the store cannot be reached: {0}")]
+    Unavailable(String),
+    /// It did not answer in time.
+    #[error("the store did not answer within its timeout")]
+    Slow,
+    /// It answered with an error, or with something that is no answer.
+    #[error("the store answered with an error: {0}")]
+    Refused(String),
+    /// It has no room left, and nothing in it has expired.
+    #[error("the store is full")]
+    Full,
+    /// The record is too large to be shared.
+    #[error("record has {0} bytes, more than the {MAX_SHARED_RECORD_BYTES} that are shared")]
+    TooLarge(usize),
+}
