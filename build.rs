@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .bytes(["."])
         .compile_well_known_types()
         .extern_path(".google.protobuf", "::envoy_types::pb::google::protobuf")
-        .extern_path(".countersign.wire.v1.HeaderMap", "super::lines::HeaderLines")
+        .extern_path(".countersign.wire.v1.HeaderMap", "super::HeaderLines")
         .compile_fds(compile("countersign/wire/v1/check.proto")?)?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The composition root: settings become a running server, and a running server ends in order.
 
+mod bind;
+mod error;
 mod gauges;
 mod parts;
 mod records;
@@ -29,7 +31,10 @@ use crate::store::Store;
 use crate::telemetry::{Callers, ClockOffset, Exports, LogLevel, Metrics, Traces};
 use crate::trust::KnownLists;
 
+use self::bind::{bind, bind_admin};
 use self::parts::Parts;
+
+pub use self::error::StartError;
 
 /// A server that is bound and has everything it decides by, and is not serving yet.
 #[derive(Debug)]
@@ -59,43 +64,6 @@ struct Core {
     store: Arc<Store>,
     signer: Option<Arc<Signer>>,
     reloader: Reloader,
-}
-
-/// Why a server does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The documents have errors; nothing is served by half of them.
-    #[error("the documents have errors")]
-    Documents(Vec<Diagnostic>),
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: ListenAddress,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// The listener's certificates cannot be used.
-    #[error("{0}")]
-    Tls(String),
-    /// The shared store cannot be used as it is set up.
-    #[error("cannot set up the store: {0}")]
-    Store(String),
-    /// The revocation API cannot be opened.
-    #[error("`admin.revocations`: {0}")]
-    Revocations(String),
-    /// Assertions cannot be signed as rules ask for.
-    #[error("{0}")]
-    Assertion(String),
-    /// The audit log cannot be opened.
-    #[error("cannot open the audit log: {0}")]
-    Audit(io::Error),
-    /// Files cannot be watched.
-    #[error("cannot watch the documents: {0}")]
-    Watch(io::Error),
-    /// The instruments cannot be set up.
-    #[error("cannot set up metrics and traces: {0}")]
-    Metrics(String),
 }
 
 // === impl Bound ===
@@ -273,13 +241,6 @@ impl Core {
     }
 }
 
-async fn bind(options: &ListenerOptions) -> Result<Listener, StartError> {
-    let address = &options.address;
-    Listener::bind(address, options.socket)
-        .await
-        .map_err(|source| StartError::Listen { address: address.clone(), source })
-}
-
 /// Writes what was decided, for as long as that may take: a sink that stalls must not keep the process.
 async fn close(audit: Arc<AuditLog>) {
     let (log, closed) = (Arc::clone(&audit), AUDIT_FLUSH);
@@ -294,10 +255,4 @@ async fn close(audit: Arc<AuditLog>) {
             tracing::warn!(sink, dropped, "audit records were lost");
         }
     }
-}
-
-async fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::Listen { address: ListenAddress::Tcp(address), source })
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::revocations;
 use super::signing::key_set_of;
-use crate::admin::{Component, Condition, Pages};
+use crate::admin::{AdminOptions, Component, Condition, Pages, RevocationApi};
 use crate::audit::AuditCounts;
 use crate::clock::{Clock, UnixTime};
 use crate::document::HumanDuration;
@@ -67,6 +67,19 @@ impl Parts {
             revocations: None,
             key_set: self.signer.as_ref().map(key_set_of),
         }
+    }
+
+    /// The revocation API, where it is configured.
+    ///
+    /// # Errors
+    /// What is wrong with its token; never the token.
+    pub(super) fn revocation_api(
+        &self,
+        options: &AdminOptions,
+    ) -> Result<Option<RevocationApi>, String> {
+        let Some(options) = options.revocations.clone() else { return Ok(None) };
+        options.check()?;
+        Ok(Some(RevocationApi { pdp: Arc::clone(&self.pdp), options }))
     }
 
     /// Every part, in the order in which an operator would look.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::StartError;
+use super::error::StartError;
 use crate::audit::{AuditLog, AuditOptions, DecisionRecord, Record, Sink};
 use crate::clock::UnixTime;
 use crate::config::Config;

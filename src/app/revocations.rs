@@ -4,28 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::parts::Parts;
-use crate::admin::{AdminOptions, Component, Condition, RevocationApi, list_json, sharing_json};
+use crate::admin::{Component, Condition, list_json, sharing_json};
 use crate::document::HumanDuration;
 use crate::pdp::{ListStatus, RevocationRegister, SharingStatus};
 use crate::telemetry::{Metrics, instruments};
-
-// === impl Parts ===
-
-impl Parts {
-    /// The revocation API, where it is configured.
-    ///
-    /// # Errors
-    /// What is wrong with its token; never the token.
-    pub(super) fn revocation_api(
-        &self,
-        options: &AdminOptions,
-    ) -> Result<Option<RevocationApi>, String> {
-        let Some(options) = options.revocations.clone() else { return Ok(None) };
-        options.check()?;
-        Ok(Some(RevocationApi { pdp: Arc::clone(&self.pdp), options }))
-    }
-}
 
 pub(super) fn watch(metrics: &Metrics, register: &Arc<RevocationRegister>) {
     type Read = fn(&RevocationRegister) -> u64;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::{StartError, bind_admin};
+use super::bind::bind_admin;
+use super::error::StartError;
 use crate::admin::{self, KeySet};
 use crate::clock::SystemClock;
 use crate::config::Config;

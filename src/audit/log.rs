@@ -13,6 +13,7 @@ use super::file::FileSink;
 use super::sink::{Lines, Sink};
 use super::writer::{self, Message};
 use super::{AuditOptions, AuditTarget, OnFull, Record, RecordedClaims};
+use crate::audit::AuditCounts;
 use crate::clock::Deadline;
 use crate::pdp::{Kept, Outcome, Recorder};
 use crate::reason::Reason;
@@ -41,21 +42,6 @@ struct Lane {
     many: u64,
     writer: Mutex<Option<JoinHandle<()>>>,
     counts: Arc<AuditCounts>,
-}
-
-/// How a sink is doing.
-#[derive(Debug, Default)]
-pub struct AuditCounts {
-    /// Records that wait for the writer, those that it is writing included.
-    pub waiting: AtomicU64,
-    /// Records that the sink has taken.
-    pub written: AtomicU64,
-    /// Allows that sampling left out.
-    pub unsampled: AtomicU64,
-    /// Records that were lost: too many were waiting, or the sink did not take them.
-    pub dropped: AtomicU64,
-    /// Writes that failed, each with at least one record.
-    pub failed: AtomicU64,
 }
 
 // === impl AuditLog ===

@@ -1,5 +1,6 @@
 //! The audit record: one per decision, written off the hot path to where operators want it.
 
+mod counts;
 #[cfg(test)]
 mod example;
 mod file;
@@ -10,8 +11,9 @@ mod record;
 mod sink;
 mod writer;
 
+pub use counts::AuditCounts;
 pub use file::Rotation;
-pub use log::{AuditCounts, AuditLog};
+pub use log::AuditLog;
 pub use options::{AuditOptions, AuditSettings, AuditTarget, Nothing, OnFull};
 pub use record::{DecisionRecord, Record, RecordedClaims};
 pub use sink::Sink;

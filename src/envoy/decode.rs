@@ -13,12 +13,11 @@ use envoy_types::pb::google::protobuf::{Struct, Timestamp, Value as WireValue};
 use prost::Message as _;
 use serde_json::Value;
 
-use self::lines::HeaderLines;
 use self::wire::address::Address as AddressKind;
 use self::wire::socket_address::PortSpecifier;
 use self::wire::{
-    Address, AttributeContext, CheckRequest, Entry, HeaderValue as WireHeader, HttpRequest,
-    Metadata, Peer, Request, SocketAddress, TlsSession,
+    Address, AttributeContext, CheckRequest, Entry, HeaderLines, HeaderValue as WireHeader,
+    HttpRequest, Metadata, Peer, Request, SocketAddress, TlsSession,
 };
 use crate::clock::UnixTime;
 use crate::limits::{MAX_HEADERS, MAX_JSON_DEPTH};
@@ -28,11 +27,7 @@ use crate::request::{
     SealedNames, SealedParameters, ServerName, Shown, Target, Text,
 };
 
-mod lines;
-mod wire {
-    #![expect(unreachable_pub, clippy::enum_variant_names, reason = "generated from the protocol")]
-    include!(concat!(env!("OUT_DIR"), "/countersign.wire.v1.rs"));
-}
+mod wire;
 
 /// Envoy sets this header to `true` where it sends only the beginning of a body (P11).
 const PARTIAL_BODY_HEADER: &str = "x-envoy-auth-partial-body";

@@ -9,7 +9,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::clock::Deadline;
-use crate::envoy::grpc::{self, Received};
+use crate::envoy::arrival::Arrival;
+use crate::envoy::grpc::{Received, frame, parse};
 use crate::envoy::server::{Counted, ListenerStatus};
 use crate::envoy::{ClientAddress, decode, encode};
 use crate::pdp::{Kept, Observer, Outcome, Pdp, Pinned, Recorder};
@@ -26,23 +27,6 @@ pub struct CheckService {
     most: usize,
     shown: Shown,
     clients: Arc<ClientAddress>,
-}
-
-/// A check that is on its way to its answer.
-#[derive(Debug)]
-pub(super) struct Arrival {
-    /// When the answer has to be there.
-    pub(super) deadline: Deadline,
-    /// `None` where there is too much to do already.
-    admitted: Option<Counted>,
-}
-
-// === impl Arrival ===
-
-impl Arrival {
-    pub(super) const fn is_admitted(&self) -> bool {
-        self.admitted.is_some()
-    }
 }
 
 // === impl CheckService ===
@@ -99,7 +83,7 @@ impl CheckService {
     /// `CheckRequest`, and what is returned the body of its answer, a framed `CheckResponse`.
     pub async fn answer(&self, call: Bytes) -> Bytes {
         let arrival = self.arrive(self.deadline());
-        self.conclude(arrival, grpc::parse(call)).await
+        self.conclude(arrival, parse(call)).await
     }
 
     /// What decides.
@@ -137,7 +121,7 @@ impl CheckService {
             kept.await;
         }
         self.observe(&view, &outcome);
-        grpc::frame(|out| encode(&view, &outcome, out))
+        frame(|out| encode(&view, &outcome, out))
     }
 
     /// Has the decision recorded; where that cannot be and has to be, it is a denial instead. Also what is to be waited for.

@@ -4,7 +4,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
 
-use crate::envoy::service::Arrival;
+use crate::envoy::arrival::Arrival;
 use crate::limits::MAX_CHECK_REQUEST_BYTES;
 use crate::reason::{Reason, Rejection};
 

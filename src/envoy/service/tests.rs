@@ -17,6 +17,7 @@ use prost::Message as _;
 
 use super::*;
 use crate::clock::{Clock, FixedClock, UnixTime};
+use crate::envoy::grpc;
 use crate::evidence::PeerSources;
 use crate::evidence_level::EvidenceLevel;
 use crate::pdp::{

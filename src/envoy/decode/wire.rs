@@ -1,13 +1,18 @@
-//! `countersign.wire.v1.HeaderMap`, with room for the usual number of lines from the beginning: what is generated would begin with
-//! four and move them three times.
+//! The part of Envoy's protocol that is read: `proto/countersign/wire/v1/check.proto`.
 
 use prost::DecodeError;
 use prost::bytes::{Buf, BufMut};
 use prost::encoding::{DecodeContext, WireType, message, skip_field};
 
-use super::wire::HeaderValue;
+pub(super) use self::generated::*;
 
-/// Header lines in the order of arrival.
+mod generated {
+    #![expect(unreachable_pub, clippy::enum_variant_names, reason = "generated from the protocol")]
+    include!(concat!(env!("OUT_DIR"), "/countersign.wire.v1.rs"));
+}
+
+/// `HeaderMap`: header lines in the order of arrival, with room for the usual number from the beginning. What is generated would
+/// begin with four and move them three times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct HeaderLines {
     pub(super) headers: Vec<HeaderValue>,

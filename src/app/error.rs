@@ -1,0 +1,43 @@
+//! Why a server does not start.
+
+use std::io;
+
+use crate::document::Diagnostic;
+use crate::envoy::ListenAddress;
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The documents have errors; nothing is served by half of them.
+    #[error("the documents have errors")]
+    Documents(Vec<Diagnostic>),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: ListenAddress,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The listener's certificates cannot be used.
+    #[error("{0}")]
+    Tls(String),
+    /// The shared store cannot be used as it is set up.
+    #[error("cannot set up the store: {0}")]
+    Store(String),
+    /// The revocation API cannot be opened.
+    #[error("`admin.revocations`: {0}")]
+    Revocations(String),
+    /// Assertions cannot be signed as rules ask for.
+    #[error("{0}")]
+    Assertion(String),
+    /// The audit log cannot be opened.
+    #[error("cannot open the audit log: {0}")]
+    Audit(io::Error),
+    /// Files cannot be watched.
+    #[error("cannot watch the documents: {0}")]
+    Watch(io::Error),
+    /// The instruments cannot be set up.
+    #[error("cannot set up metrics and traces: {0}")]
+    Metrics(String),
+}

@@ -1,0 +1,90 @@
+//! Hands each call to what it is for.
+
+use std::convert::Infallible;
+use std::future::ready;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower_service::Service;
+
+use super::health::HealthService;
+use super::{budget, message};
+use crate::envoy::arrival::Arrival;
+use crate::envoy::encode;
+use crate::envoy::service::CheckService;
+
+const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+const HEALTH: &str = "/grpc.health.v1.Health/";
+const CONTENT: HeaderValue = HeaderValue::from_static("application/grpc");
+
+/// Hands each call to whom it is for. tonic copies it for each.
+#[derive(Clone, Debug)]
+pub(in crate::envoy) struct Router(Arc<Services>);
+
+#[derive(Debug)]
+struct Services {
+    checks: CheckService,
+    health: HealthService,
+}
+
+// === impl Router ===
+
+impl Router {
+    pub(in crate::envoy) fn new(checks: CheckService, health: HealthService) -> Self {
+        Self(Arc::new(Services { checks, health }))
+    }
+}
+
+impl Service<Request<Body>> for Router {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // Too much to do is an answer, not a wait.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match request.uri().path() {
+            CHECK => {
+                // Here and not in the future: what waits for its turn counts, and so does the time it waits.
+                let checks = &self.0.checks;
+                let within = budget::budget(checks.deadline(), request.headers());
+                let arrival = checks.arrive(within);
+                Box::pin(check(Arc::clone(&self.0), arrival, request.into_body()).map(Ok))
+            }
+            path if path.starts_with(HEALTH) => self.0.health.clone().call(request),
+            _ => Box::pin(ready(Ok(Status::unimplemented("").into_http()))),
+        }
+    }
+}
+
+/// Answers one check. Whatever goes wrong, a panic included, the answer is a whole message and never a gRPC error
+/// (invariant 2).
+async fn check(services: Arc<Services>, arrival: Arrival, body: Body) -> Response<Body> {
+    let Some(received) = message::receive(body, &arrival).await else {
+        // The caller has gone; nobody reads this.
+        return Status::new(Code::Cancelled, "").into_http();
+    };
+    let answering = AssertUnwindSafe(services.checks.conclude(arrival, received)).catch_unwind();
+    respond(answering.await.unwrap_or_else(|_| message::frame(encode::refuse_unseen)))
+}
+
+fn respond(answer: Bytes) -> Response<Body> {
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    let body = Full::new(answer).with_trailers(ready(Some(Ok(trailers))));
+    let mut response = Response::new(Body::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, CONTENT);
+    response
+}
