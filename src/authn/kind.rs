@@ -14,8 +14,11 @@ use crate::trust::{Issuer, canonical_type};
 /// RFC 7662's. A word that is not known here is another kind.
 const NAMING: [&str; 3] = ["typ", "token_use", "token_type"];
 
-/// Claims that name a kind in some frameworks, and something else in others: only a word for another kind counts.
-const HINTING: [&str; 6] = ["type", "use", "tty", "tokenType", "tokenUse", "token-type"];
+/// Claims that name a kind at some issuers and in some frameworks, and something else in others: only a word for another kind
+/// counts. Among them are Curity's `purpose`, ForgeRock's `tokenName` and FusionAuth's `tty`. In lower case, without what stands
+/// between words.
+const HINTING: [&str; 9] =
+    ["typ", "type", "use", "tty", "purpose", "tokentype", "tokenuse", "tokenname", "tokenkind"];
 
 /// Words for an access token (RFC 6749 section 7.1, RFC 8693 section 3).
 const ACCESS: [&str; 7] = [
@@ -39,15 +42,20 @@ const ID: [&str; 6] = [
 ];
 
 /// Words for further kinds, as far as they are words of nothing else.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 14] = [
     "refresh",
     "refresh_token",
     "refresh-token",
     "refreshtoken",
+    "refresh+jwt",
+    "rt+jwt",
     "offline",
     "offline_token",
+    "offline-token",
     "logout",
     "logout_token",
+    "logout-token",
+    "logout+jwt",
     "urn:ietf:params:oauth:token-type:refresh_token",
 ];
 
@@ -57,8 +65,9 @@ const NEUTRAL: [&str; 2] = ["jwt", "urn:ietf:params:oauth:token-type:jwt"];
 /// Claims that only an ID token is registered to have (OpenID Connect Core sections 3.1.3.6 and 3.3.2.11, FAPI).
 const HASHES: [&str; 3] = ["at_hash", "c_hash", "s_hash"];
 
-/// Claims that say what an access token is for, and that no ID token needs.
-const OF_ACCESS: [&str; 4] = ["scope", "scp", "client_id", "cid"];
+/// Claims that say what an access token is for, and that no ID token needs. `client_id` is not among them: Zitadel writes it
+/// into ID tokens.
+const OF_ACCESS: [&str; 3] = ["scope", "scp", "cid"];
 
 /// What a token says of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,14 +101,12 @@ pub(super) fn check(
             }
         }
     }
-    for name in HINTING {
-        let word = claims.get(name).and_then(Value::as_str).map(canonical_type);
-        match word.as_deref() {
-            Some(word) if ID.contains(&word) => by = by.or(Some(name)),
-            Some(word) if OTHERS.contains(&word) => {
-                return Err(refuse(format!("token says by `{name}` that it is no access token")));
-            }
-            Some(_) | None => {}
+    for (name, word) in hints(claims) {
+        if OTHERS.contains(&word.as_str()) {
+            return Err(refuse(format!("token says by `{name}` that it is no access token")));
+        }
+        if ID.contains(&word.as_str()) {
+            by = by.or(Some(name));
         }
     }
     if let Some(what) = by_shape(claims) {
@@ -121,6 +128,21 @@ pub(super) fn check(
         ));
     }
     Ok(())
+}
+
+/// The claims in [`HINTING`], however they are written, with the words in them. [`NAMING`] are not among them.
+fn hints(claims: &Map<String, Value>) -> impl Iterator<Item = (&'static str, String)> {
+    let texts = claims.iter().filter(|(key, _)| !NAMING.contains(&key.as_str()));
+    texts.filter_map(|(key, value)| {
+        let name = HINTING.into_iter().find(|name| is_spelled(key, name))?;
+        Some((name, canonical_type(value.as_str()?)))
+    })
+}
+
+/// Whether `key` is `name` in some spelling: `tokenUse`, `Token-Use`, `token_use` are one.
+fn is_spelled(key: &str, name: &str) -> bool {
+    let letters = key.bytes().filter(|b| !matches!(b, b'-' | b'_'));
+    letters.map(|b| b.to_ascii_lowercase()).eq(name.bytes())
 }
 
 /// What the claim `name` says.

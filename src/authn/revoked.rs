@@ -8,7 +8,14 @@ use crate::authn::claims::RegisteredClaims;
 use crate::clock::UnixTime;
 use crate::document::IssuerProfile;
 use crate::reason::{Reason, Rejection};
-use crate::trust::{Issuer, RevocationKey, RevocationKind, Revocations, Revoked};
+use crate::trust::{Issuer, RevocationKey, RevocationKind, RevocationMark, Revocations, Revoked};
+
+/// A CA on the path of a certificate, by what may be revoked of it.
+#[derive(Clone, Debug)]
+pub(super) struct IssuerMarks {
+    marks: Box<[RevocationMark]>,
+    issued_at: Option<UnixTime>,
+}
 
 /// Refuses a certificate that is revoked, or whose public key or SPIFFE ID is: as much of these as was shown.
 ///
@@ -39,11 +46,50 @@ pub(super) fn check_known(
     found.map_or(Ok(()), |found| Err(refused(Reason::CertRevoked, found)))
 }
 
+/// Refuses a certificate where one of the CAs on the path that was found for it is revoked.
+///
+/// # Errors
+/// As [`check_peer`].
+pub(super) fn check_issuers(
+    issuers: &[IssuerMarks],
+    revocations: &Revocations,
+    now: UnixTime,
+) -> Result<(), Rejection> {
+    if !any_in_force(revocations)? {
+        return Ok(());
+    }
+    let found = issuers.iter().find_map(|issuer| issuer.find(revocations, now));
+    found.map_or(Ok(()), |found| {
+        let why = told(found);
+        Err(Reason::CertRevoked.because(format!("of a CA on its path, {why}")))
+    })
+}
+
+// === impl IssuerMarks ===
+
+impl IssuerMarks {
+    pub(super) fn of(facts: &PeerFacts) -> Self {
+        let marks = keys(facts).map(|key| key.mark()).collect();
+        Self { marks, issued_at: facts.not_before }
+    }
+
+    fn find<'a>(&self, revocations: &'a Revocations, now: UnixTime) -> Option<Revoked<'a>> {
+        let mut marks = self.marks.iter();
+        marks.find_map(|mark| revocations.find_mark(mark, self.issued_at, now))
+    }
+}
+
 fn find_peer<'a>(
     facts: &PeerFacts,
     revocations: &'a Revocations,
     now: UnixTime,
 ) -> Option<Revoked<'a>> {
+    let mut shown = keys(facts);
+    shown.find_map(|key| revocations.find(&key, facts.not_before, now))
+}
+
+/// Everything that may be revoked of a certificate, as much as was shown of it.
+fn keys(facts: &PeerFacts) -> impl Iterator<Item = RevocationKey<'_>> {
     let number = facts.serial.as_deref().map(|serial| serial.trim_start_matches('0'));
     let number = number.map(|number| if number.is_empty() { "0" } else { number });
     let serial = number.zip(facts.issuer.as_deref());
@@ -53,8 +99,7 @@ fn find_peer<'a>(
         facts.spiffe.as_ref().map(|id| RevocationKey::Spiffe(id.as_str())),
         serial.map(|(serial, issuer)| RevocationKey::Serial(serial, issuer)),
     ];
-    let mut shown = shown.into_iter().flatten();
-    shown.find_map(|key| revocations.find(&key, facts.not_before, now))
+    shown.into_iter().flatten()
 }
 
 /// Refuses a token that is revoked, or whose subject, session, client, key or issuer is.
@@ -103,9 +148,13 @@ fn any_in_force(revocations: &Revocations) -> Result<bool, Rejection> {
 }
 
 fn refused(reason: Reason, found: Revoked<'_>) -> Rejection {
+    reason.because(told(found))
+}
+
+fn told(found: Revoked<'_>) -> String {
     let (thing, list) = (found.kind.thing(), found.list);
     match found.note.reason.as_deref() {
-        None => reason.because(format!("{thing} is revoked by `{list}`")),
-        Some(why) => reason.because(format!("{thing} is revoked by `{list}`: {why}")),
+        None => format!("{thing} is revoked by `{list}`"),
+        Some(why) => format!("{thing} is revoked by `{list}`: {why}"),
     }
 }

@@ -32,7 +32,8 @@ pub use remote::{KeyUrl, KeyUrlError, RemoteFile, RemoteKeys};
 pub use revocation::{
     AcceptedList, EntryError, FIRST_LINE, KnownIssuers, LineError, ListError, ListMark, ListPlace,
     ListSignature, ListSignatureError, ListSource, ListText, RevocationEntry, RevocationKey,
-    RevocationKind, RevocationList, RevocationNote, RevocationTable, Revocations, Revoked,
+    RevocationKind, RevocationList, RevocationMark, RevocationNote, RevocationTable, Revocations,
+    Revoked,
 };
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -197,9 +197,14 @@ fn bytes_of(digits: &str) -> Option<Vec<u8>> {
     let pairs = digits.as_bytes().chunks(2);
     let byte = |pair: &[u8]| {
         let text = std::str::from_utf8(pair).ok().filter(|text| text.len() == 2)?;
-        u8::from_str_radix(text, 16).ok()
+        hex_byte(text)
     };
     pairs.map(byte).collect::<Option<Vec<_>>>().filter(|bytes| !bytes.is_empty())
+}
+
+/// Two hexadecimal digits. A `+` is no digit: `\+1` is an escaped plus sign, and not a byte.
+fn hex_byte(digits: &str) -> Option<u8> {
+    u8::from_str_radix(digits, 16).ok().filter(|_| !digits.contains('+'))
 }
 
 /// Section 3: a backslash before a special character, or before two hexadecimal digits of a UTF-8 byte.
@@ -213,7 +218,7 @@ fn unescaped(text: &str) -> Result<String, NameError> {
             rest = after;
             continue;
         }
-        let hex = after.get(..2).and_then(|two| u8::from_str_radix(two, 16).ok());
+        let hex = after.get(..2).and_then(hex_byte);
         if let Some(byte) = hex {
             out.push(byte);
             rest = after.get(2..).unwrap_or_default();
@@ -346,6 +351,15 @@ mod tests {
         assert_eq!(name("emailAddress=A@B.example,DC=Example"), name("E=a@b.example, dc=example"));
         assert_eq!(name("CN=ÄPFEL"), name("cn=äpfel"));
         assert_eq!(name("CN=\\C3\\A4pfel"), name("cn=äpfel"));
+    }
+
+    /// P173: an escaped plus sign before a digit is no byte in hexadecimal.
+    #[test]
+    fn an_escaped_plus_sign_is_no_byte() {
+        assert_eq!(name("O=Trust\\+1 CA"), name("O=\"Trust+1 CA\""));
+        assert_eq!(name("O=Trust\\+1 CA"), name("O=Trust\\2B1 CA"));
+        assert_ne!(name("O=Trust\\+1 CA"), name("O=Trust CA"));
+        assert!(CanonicalName::read("CN=#0c+161").is_err());
     }
 
     /// P116: what is no name is refused, with the right spelling where it can be told.

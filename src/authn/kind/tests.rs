@@ -89,6 +89,37 @@ fn only_access_tokens_are_access_tokens() {
     assert_eq!(judged("", Some("at+jwt"), &json!({ "at_hash": "n" })), other);
 }
 
+/// P172: kinds that other claims name, in any spelling of theirs, and an ID token that names a client.
+#[test]
+fn kinds_are_told_by_the_claims_that_other_providers_have_for_it() {
+    let other = Err(Reason::TokenType);
+    for (what, claims, expected) in [
+        ("Curity, ID", json!({ "purpose": "id" }), other),
+        ("Curity, access", json!({ "purpose": "access_token", "scope": "orders" }), Ok(())),
+        ("Curity, refresh", json!({ "purpose": "refresh_token" }), other),
+        ("a purpose of use", json!({ "purpose": "treatment" }), Ok(())),
+        ("ForgeRock, ID", json!({ "tokenName": "id_token", "tokenType": "JWTToken" }), other),
+        ("ForgeRock, refresh", json!({ "tokenName": "refresh_token", "scope": "a" }), other),
+        ("ForgeRock, access", json!({ "tokenName": "access_token", "scope": "a" }), Ok(())),
+        ("FusionAuth, ID", json!({ "tty": "id_token" }), other),
+        ("FusionAuth, access", json!({ "tty": "at" }), Ok(())),
+        ("Zitadel, ID", json!({ "client_id": "web", "azp": "web", "nonce": "n" }), other),
+        ("Zitadel, access", json!({ "client_id": "web", "jti": "j" }), Ok(())),
+        ("PingOne, access", json!({ "client_id": "x", "env": "e", "scope": "a" }), Ok(())),
+        ("Auth0, ID", json!({ "nonce": "n", "sid": "s" }), other),
+        ("camel case", json!({ "tokenUse": "id" }), other),
+        ("capitals", json!({ "Token-Type": "Refresh" }), other),
+        ("another case of a known claim", json!({ "Typ": "ID" }), other),
+        ("a type of media", json!({ "token_kind": "logout+jwt" }), other),
+        ("no text", json!({ "tokenUse": ["id"], "purpose": 1 }), Ok(())),
+    ] {
+        assert_eq!(judged("", None, &claims), expected, "{what}");
+        assert_eq!(judged("", Some("JWT"), &claims), expected, "{what}");
+    }
+    let both = "  kinds: [access, id]\n";
+    assert_eq!(judged(both, None, &json!({ "purpose": "id" })), Ok(()));
+}
+
 /// P140: what an issuer really does can be said, and nothing makes a refresh token an access token.
 #[test]
 fn a_document_can_take_id_tokens_on_purpose() {

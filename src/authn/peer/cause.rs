@@ -23,14 +23,7 @@ pub(super) fn of_bad_signature(
     leaf: &X509Certificate<'_>,
     domain: &TrustDomain,
 ) -> Rejection {
-    let issuers = presented.intermediates.iter().chain(domain.intermediates());
-    let mut search = Search {
-        domain,
-        issuers: issuers.filter_map(Candidate::read).collect(),
-        signatures: MAX_SIGNATURES,
-        other_key: None,
-        weakness: None,
-    };
+    let mut search = Search::new(presented, domain);
     let mut path = Vec::new();
     if let Some(authority) = search.climb(&presented.leaf, leaf, &mut path) {
         return of_signed_path(authority, &path, leaf);
@@ -47,6 +40,19 @@ pub(super) fn of_bad_signature(
         }
         None => "a signature on the path does not verify",
     })
+}
+
+/// The real cause, for a leaf of which the path builder says that a name is not permitted: it says the same of constraints that it does
+/// not evaluate. Nothing where it is right.
+pub(super) fn of_names(
+    presented: &DecodedCertificate,
+    leaf: &X509Certificate<'_>,
+    domain: &TrustDomain,
+) -> Option<Rejection> {
+    let mut intermediates = Vec::new();
+    let mut search = Search::new(presented, domain);
+    let authority = search.climb(&presented.leaf, leaf, &mut intermediates)?;
+    constraints::unevaluated(&whole(authority, &intermediates, leaf))
 }
 
 /// A certificate that may have issued others.
@@ -82,6 +88,17 @@ impl<'a> Candidate<'a> {
 // === impl Search ===
 
 impl<'a> Search<'a> {
+    fn new(presented: &'a DecodedCertificate, domain: &'a TrustDomain) -> Self {
+        let issuers = presented.intermediates.iter().chain(domain.intermediates());
+        Self {
+            domain,
+            issuers: issuers.filter_map(Candidate::read).collect(),
+            signatures: MAX_SIGNATURES,
+            other_key: None,
+            weakness: None,
+        }
+    }
+
     /// The authority above `head` and the intermediates to it, lowest first, where every signature verifies.
     fn climb(
         &mut self,
@@ -136,15 +153,26 @@ impl<'a> Search<'a> {
     }
 }
 
+/// The path from the authority down to the leaf.
+fn whole<'a>(
+    authority: X509Certificate<'a>,
+    intermediates: &[X509Certificate<'a>],
+    leaf: &X509Certificate<'a>,
+) -> Vec<X509Certificate<'a>> {
+    let mut path = vec![authority];
+    path.extend(intermediates.iter().rev().cloned());
+    path.push(leaf.clone());
+    path
+}
+
 /// What else keeps a path from being believed, from the authority down.
 fn of_signed_path(
     authority: X509Certificate<'_>,
     intermediates: &[X509Certificate<'_>],
     leaf: &X509Certificate<'_>,
 ) -> Rejection {
-    let mut path = vec![authority];
-    path.extend(intermediates.iter().rev().cloned());
-    for issuer in &path {
+    let path = whole(authority, intermediates, leaf);
+    for issuer in path.iter().take(path.len().saturating_sub(1)) {
         let subject = issuer.subject();
         if let Some(fault) = extension_fault(issuer) {
             return Reason::ChainUntrusted.because(format!("of the issuer `{subject}`, {fault}"));
@@ -157,8 +185,10 @@ fn of_signed_path(
             return Reason::CertEku.because(why);
         }
     }
-    path.push(leaf.clone());
     if let Err(rejection) = constraints::check(&path).and_then(|()| policies::check(&path)) {
+        return rejection;
+    }
+    if let Some(rejection) = constraints::unevaluated(&path) {
         return rejection;
     }
     let mut issuers = path.iter().take(path.len().saturating_sub(1));

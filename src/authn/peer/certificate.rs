@@ -8,12 +8,13 @@ use x509_parser::prelude::FromDer as _;
 use super::describe::DomainVerdict;
 use super::memory::{CertificateKey, CertificateMemory, VerifiedCertificate};
 use super::names::Names;
+use super::path::Found;
 use super::{PeerFacts, distinguished_name, path, profile};
-use crate::authn::revoked;
+use crate::authn::revoked::{self, IssuerMarks};
 use crate::clock::UnixTime;
 use crate::evidence::{DecodedCertificate, PresentedCertificate};
 use crate::reason::{Reason, Rejection};
-use crate::secret::{Fingerprint, hex};
+use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
 use crate::trust::{
     ExtendedKeyUsageRules, LeafRules, Pin, Revocations, TrustDomain, TrustStore, Validity,
@@ -42,6 +43,7 @@ impl<'a> Verifier<'a> {
     ) -> Result<Arc<VerifiedCertificate>, Rejection> {
         let verified = self.remembered(presented)?;
         revoked::check_peer(&verified.facts, self.revocations, self.now)?;
+        revoked::check_issuers(&verified.issuers, self.revocations, self.now)?;
         Ok(verified)
     }
 
@@ -74,6 +76,7 @@ impl<'a> Verifier<'a> {
         let holds = vouchers.holds.and(Validity::of(&leaf));
         Ok(VerifiedCertificate {
             facts: Arc::new(facts(&vouchers, &decoded, &leaf, names)),
+            issuers: vouchers.issuers.into(),
             envoy_subject: distinguished_name::as_envoy_writes_it(leaf.subject()).map(Into::into),
             from: holds.not_before,
             until: holds.not_after,
@@ -96,13 +99,12 @@ impl<'a> Verifier<'a> {
         let mut refusals = Vec::new();
         for domain in self.asked(names.spiffe.as_ref())? {
             match self.check(decoded, leaf, domain, &mut paths) {
-                Ok(validity) => {
+                Ok(Found { holds, issuers }) => {
                     let end = own_end(leaf, domain.leaf());
-                    let not_after = validity.not_after.min(end);
-                    let holds = Validity { not_after, ..validity };
+                    let holds = Validity { not_after: holds.not_after.min(end), ..holds };
                     match &mut vouchers {
-                        None => vouchers = Some(Vouchers::first(domain, holds)),
-                        Some(vouchers) => vouchers.add(domain, holds),
+                        None => vouchers = Some(Vouchers::first(domain, holds, issuers)),
+                        Some(vouchers) => vouchers.add(domain, holds, issuers),
                     }
                 }
                 Err(rejection) => refusals.push((domain, rejection)),
@@ -165,7 +167,7 @@ impl<'a> Verifier<'a> {
         let svid = if names.spiffe.is_some() { check_svid(&leaf) } else { Ok(()) };
         let check = |domain| self.check(&decoded, &leaf, domain, &mut Paths::default());
         let judge = |domain| match svid.clone().and_then(|()| check(domain)) {
-            Ok(validity) => DomainVerdict::Vouches(validity),
+            Ok(found) => DomainVerdict::Vouches(found.holds),
             Err(rejection) => DomainVerdict::Refuses(rejection),
         };
         let verdict =
@@ -180,15 +182,15 @@ impl<'a> Verifier<'a> {
         leaf: &X509Certificate<'_>,
         domain: &'a TrustDomain,
         paths: &mut Paths<'a>,
-    ) -> Result<Validity, Rejection> {
+    ) -> Result<Found, Rejection> {
         let rules = domain.leaf();
         profile::check(leaf)?;
         check_usage(leaf, rules.extended_key_usage)?;
-        let validity = paths.find(decoded, leaf, domain, self.now)?;
+        let found = paths.find(decoded, leaf, domain, self.now)?;
         check_key(leaf, rules.min_rsa_bits)?;
         check_lifetime(leaf, rules, self.now)?;
         check_pins(decoded, leaf, &rules.pins)?;
-        Ok(validity)
+        Ok(found)
     }
 }
 
@@ -201,6 +203,8 @@ struct Vouchers<'a> {
     unsure: Vec<String>,
     /// When all of them vouch.
     holds: Validity,
+    /// The CAs on their paths.
+    issuers: Vec<IssuerMarks>,
 }
 
 /// What was found for one certificate of paths to sets of authorities: several documents may believe the same ones, and a
@@ -211,12 +215,13 @@ struct Paths<'a>(Vec<(&'a Fingerprint, Rejection)>);
 // === impl Vouchers ===
 
 impl<'a> Vouchers<'a> {
-    const fn first(domain: &'a TrustDomain, holds: Validity) -> Self {
-        Self { domain, also: Vec::new(), unsure: Vec::new(), holds }
+    const fn first(domain: &'a TrustDomain, holds: Validity, issuers: Vec<IssuerMarks>) -> Self {
+        Self { domain, also: Vec::new(), unsure: Vec::new(), holds, issuers }
     }
 
-    fn add(&mut self, domain: &TrustDomain, holds: Validity) {
+    fn add(&mut self, domain: &TrustDomain, holds: Validity, issuers: Vec<IssuerMarks>) {
         self.also.push(domain.name().to_owned());
+        self.issuers.extend(issuers);
         self.holds = self.holds.and(holds);
     }
 }
@@ -230,7 +235,7 @@ impl<'a> Paths<'a> {
         leaf: &X509Certificate<'_>,
         domain: &'a TrustDomain,
         now: UnixTime,
-    ) -> Result<Validity, Rejection> {
+    ) -> Result<Found, Rejection> {
         if let Some((_, known)) = self.0.iter().find(|(paths, _)| *paths == domain.paths()) {
             return Err(known.clone());
         }
@@ -360,17 +365,9 @@ fn facts(
         subject: Some(distinguished_name::rfc4514(leaf.subject())),
         certificate: Some(Fingerprint::of(&decoded.leaf)),
         spki: Some(Fingerprint::of(leaf.public_key().raw)),
-        serial: Some(serial(leaf.raw_serial())),
+        serial: Some(profile::serial(leaf.raw_serial())),
         issuer: Some(distinguished_name::rfc4514(leaf.issuer())),
         not_before: Some(Validity::of(leaf).not_before),
         not_after: Some(Validity::of(leaf).not_after),
-    }
-}
-
-/// In lower-case hexadecimal without the sign byte, as tools print it.
-pub(super) fn serial(bytes: &[u8]) -> String {
-    match bytes {
-        [0, rest @ ..] if !rest.is_empty() => hex(rest),
-        all => hex(all),
     }
 }

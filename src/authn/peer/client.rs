@@ -8,7 +8,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
-use super::certificate::serial;
+use super::profile::serial;
 use super::{PeerFacts, distinguished_name};
 use crate::authn::revoked;
 use crate::clock::UnixTime;

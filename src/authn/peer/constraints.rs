@@ -65,6 +65,51 @@ fn check_subjects(
     Ok(())
 }
 
+/// The constraint on names of a kind that nobody here evaluates, where one of the names below is of that kind: webpki refuses those
+/// whatever they are. `path` comes from the authority down to the leaf.
+pub(super) fn unevaluated(path: &[X509Certificate<'_>]) -> Option<Rejection> {
+    let mut below = path;
+    while let Some((issuer, rest)) = below.split_first() {
+        let constraints = issuer.name_constraints().ok().flatten().map(|found| found.value);
+        let subtrees = constraints.map(|own| [&own.permitted_subtrees, &own.excluded_subtrees]);
+        let bases = subtrees.into_iter().flatten().flatten().flatten().map(|own| &own.base);
+        let kind = bases.filter_map(unevaluated_kind).find(|kind| has_name(rest, kind));
+        if let Some(kind) = kind {
+            return Some(Reason::CertSan.because(format!(
+                "`{}` constrains {kind}, which is not evaluated, so that no certificate below it may have any",
+                issuer.subject()
+            )));
+        }
+        below = rest;
+    }
+    None
+}
+
+fn has_name(certificates: &[X509Certificate<'_>], kind: &str) -> bool {
+    // Every certificate has a subject.
+    kind == DIRECTORY_NAMES && !certificates.is_empty()
+        || certificates.iter().any(|certificate| {
+            let names = certificate.subject_alternative_name().ok().flatten();
+            let mut names = names.iter().flat_map(|names| &names.value.general_names);
+            names.any(|name| unevaluated_kind(name) == Some(kind))
+        })
+}
+
+const DIRECTORY_NAMES: &str = "directory names";
+
+const fn unevaluated_kind(name: &GeneralName<'_>) -> Option<&'static str> {
+    match name {
+        GeneralName::DNSName(_) | GeneralName::IPAddress(_) | GeneralName::Invalid(..) => None,
+        GeneralName::URI(_) => Some("URIs"),
+        GeneralName::DirectoryName(_) => Some(DIRECTORY_NAMES),
+        GeneralName::RFC822Name(_) => Some("e-mail addresses"),
+        GeneralName::OtherName(..) => Some("names of other kinds (`otherName`)"),
+        GeneralName::X400Address(_) => Some("X.400 addresses"),
+        GeneralName::EDIPartyName(_) => Some("names of EDI parties"),
+        GeneralName::RegisteredID(_) => Some("registered IDs"),
+    }
+}
+
 fn constrains_emails(constraints: &NameConstraints<'_>) -> bool {
     let subtrees = [&constraints.permitted_subtrees, &constraints.excluded_subtrees];
     let mut bases = subtrees.into_iter().flatten().flatten().map(|subtree| &subtree.base);

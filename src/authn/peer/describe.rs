@@ -5,10 +5,11 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 
-use super::certificate::{Verifier, serial};
+use super::certificate::Verifier;
 use super::distinguished_name;
 use super::memory::NoMemory;
 use super::names::Names;
+use super::profile::serial;
 use crate::clock::UnixTime;
 use crate::evidence::PresentedCertificate;
 use crate::limits::MAX_SUBJECT_ALT_NAMES;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::PeerFacts;
+use crate::authn::revoked::IssuerMarks;
 use crate::clock::UnixTime;
 use crate::evidence::{PeerSource, PresentedCertificate};
 use crate::request::Text;
@@ -39,6 +40,8 @@ pub struct CertificateKey {
 #[derive(Debug)]
 pub struct VerifiedCertificate {
     pub(super) facts: Arc<PeerFacts>,
+    /// The CAs on the paths that were found: whether they are revoked is asked every time.
+    pub(super) issuers: Box<[IssuerMarks]>,
     /// The subject as Envoy would write it; nothing where that is not certain.
     pub(super) envoy_subject: Option<Arc<str>>,
     /// Every certificate of the path, and every revocation list that was asked, is valid from here...

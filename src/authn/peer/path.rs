@@ -14,14 +14,24 @@ use webpki::{KeyUsage, RequiredEkuNotFoundContext, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-use super::{cause, constraints, policies, profile};
+use super::{PeerFacts, cause, constraints, distinguished_name, policies, profile};
+use crate::authn::revoked::IssuerMarks;
 use crate::clock::UnixTime;
 use crate::evidence::DecodedCertificate;
 use crate::reason::{Reason, Rejection};
+use crate::secret::Fingerprint;
 use crate::trust::{IssuerId, TrustDomain, Validity};
 
-/// Finds a path for `presented`, whose leaf is `leaf`, to an authority of `domain`, and says for how long it holds: when
-/// all of its certificates but the leaf are valid, and every revocation list that was asked.
+/// A path that was found.
+#[derive(Clone)]
+pub(super) struct Found {
+    /// When all of its certificates but the leaf are valid, and every revocation list that was asked.
+    pub(super) holds: Validity,
+    /// Its CAs, the authority first.
+    pub(super) issuers: Vec<IssuerMarks>,
+}
+
+/// Finds a path for `presented`, whose leaf is `leaf`, to an authority of `domain`.
 ///
 /// # Errors
 /// The reason of the candidate that came closest.
@@ -30,7 +40,7 @@ pub(super) fn find(
     leaf: &X509Certificate<'_>,
     domain: &TrustDomain,
     now: UnixTime,
-) -> Result<Validity, Rejection> {
+) -> Result<Found, Rejection> {
     let end_entity = EndEntityCert::try_from(&presented.leaf).map_err(|why| rejection(&why))?;
     let intermediates: Vec<_> =
         presented.intermediates.iter().chain(domain.intermediates()).cloned().collect();
@@ -62,6 +72,8 @@ pub(super) fn find(
             );
             if signature {
                 cause::of_bad_signature(presented, leaf, domain)
+            } else if why == Error::NameConstraintViolation {
+                cause::of_names(presented, leaf, domain).unwrap_or_else(|| rejection(&why))
             } else {
                 rejection(&why)
             }
@@ -101,7 +113,7 @@ fn check_path(
     leaf: &X509Certificate<'_>,
     domain: &TrustDomain,
     now: UnixTime,
-) -> Result<Validity, Rejection> {
+) -> Result<Found, Rejection> {
     let authority = domain
         .authorities()
         .iter()
@@ -114,6 +126,7 @@ fn check_path(
         .collect();
     let mut certificates =
         ders.iter().map(|der| parse_issuer(der)).collect::<Result<Vec<_>, _>>()?;
+    let issuers = ders.iter().zip(&certificates).map(|(der, own)| marks(der, own)).collect();
     certificates.push(leaf.clone());
     constraints::check(&certificates)?;
     policies::check(&certificates)?;
@@ -126,7 +139,20 @@ fn check_path(
         holds = listed.map_or(holds, |own| holds.and(own));
         issuer = IssuerId::of(certificate);
     }
-    Ok(domain.check_revocation(leaf, &issuer, now)?.map_or(holds, |own| holds.and(own)))
+    let listed = domain.check_revocation(leaf, &issuer, now)?;
+    Ok(Found { holds: listed.map_or(holds, |own| holds.and(own)), issuers })
+}
+
+/// What may be revoked of a CA.
+fn marks(der: &[u8], certificate: &X509Certificate<'_>) -> IssuerMarks {
+    IssuerMarks::of(&PeerFacts {
+        certificate: Some(Fingerprint::of(der)),
+        spki: Some(Fingerprint::of(certificate.public_key().raw)),
+        serial: Some(profile::serial(certificate.raw_serial())),
+        issuer: Some(distinguished_name::rfc4514(certificate.issuer())),
+        not_before: Some(Validity::of(certificate).not_before),
+        ..PeerFacts::of("")
+    })
 }
 
 fn check_authority(validity: Validity, now: UnixTime) -> Result<(), Rejection> {

@@ -4,6 +4,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 
 use crate::reason::{Reason, Rejection};
+use crate::secret::hex;
 use crate::trust::extension_fault;
 
 /// Longest serial number in bytes, a leading zero not counted (section 4.1.2.2).
@@ -57,6 +58,14 @@ fn check_serial(serial: &[u8]) -> Result<(), Rejection> {
         return Err(refused("the serial number is longer than 20 bytes"));
     }
     Ok(())
+}
+
+/// In lower-case hexadecimal without the sign byte, as tools print it.
+pub(super) fn serial(bytes: &[u8]) -> String {
+    match bytes {
+        [0, rest @ ..] if !rest.is_empty() => hex(rest),
+        all => hex(all),
+    }
 }
 
 fn refused(why: &'static str) -> Rejection {

@@ -66,15 +66,54 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         if let Some(xfcc) = xfcc
             && let Some(peer) = self.behind(xfcc, left)?
         {
+            self.check_client_cert(client_cert, &peer)?;
             return Ok(Some(peer));
         }
         // Forwarders speak for callers and are none themselves: a caller without a certificate behind them is nobody yet.
-        let Some(presented) = client_cert else { return Ok(None) };
-        let verified = self.certificate(presented, HopPlace::ClientCert)?;
+        match client_cert {
+            Some(presented) => self.told_by_client_cert(presented),
+            None => Ok(None),
+        }
+    }
+
+    /// Whom the last forwarder on the way says that it has spoken with. Another forwarder is not the caller (P170).
+    fn told_by_client_cert(
+        &mut self,
+        presented: &PresentedCertificate,
+    ) -> Result<Option<PeerIdentity>, Rejection> {
+        let place = HopPlace::ClientCert;
+        let verified = self.certificate(presented, place)?;
         let level = level(presented);
-        self.enough(level, HopPlace::ClientCert)?;
-        self.tell(HopPlace::ClientCert, HopFinding::Caller(&verified.facts, level));
+        self.enough(level, place)?;
+        if is_forwarder(&verified.facts, self.verifier.trust) {
+            self.tell(place, HopFinding::Forwarder(&verified.facts, level));
+            return Ok(None);
+        }
+        self.tell(place, HopFinding::Caller(&verified.facts, level));
         Ok(Some(self.identity(verified.facts.clone(), level, presented.source())))
+    }
+
+    /// P171: XFCC behind a forwarder names `peer`, and `client-cert` must not name another one. A forwarder that writes the one may
+    /// have passed on the other as its client wrote it. It may also speak of a forwarder on the way.
+    fn check_client_cert(
+        &mut self,
+        presented: Option<&PresentedCertificate>,
+        peer: &PeerIdentity,
+    ) -> Result<(), Rejection> {
+        let Some(presented) = presented else { return Ok(()) };
+        let facts = &self.certificate(presented, HopPlace::ClientCert)?.facts;
+        let on_the_way = |id: &SpiffeId| peer.forwarders().contains(id);
+        let is_of_peer = match peer.certificate() {
+            Some(own) => facts.certificate.as_ref() == Some(own),
+            None => facts.spiffe.is_some() && facts.spiffe.as_ref() == peer.spiffe(),
+        };
+        if is_of_peer || facts.spiffe.as_ref().is_some_and(on_the_way) {
+            return Ok(());
+        }
+        let why = Reason::XfccInconsistent
+            .because("behind a forwarder, `client-cert` and XFCC name different callers");
+        self.tell(HopPlace::ClientCert, HopFinding::Refused(&why));
+        Err(why)
     }
 
     /// The TLS peer by the certificate that Envoy itself saw. What our proxy says of it in XFCC must agree (P93).

@@ -8,7 +8,7 @@ use crate::spiffe::SpiffeId;
 use crate::trust::CanonicalName;
 use crate::trust::domain::sha256;
 
-use super::key::{RevocationKey, RevocationKind, canonical_serial};
+use super::key::{RevocationKey, RevocationKind, canonical_serial, is_decimal_serial};
 
 /// Something that is revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +90,10 @@ impl RevocationEntry {
             author: self.note.author.as_deref().map(str::to_owned),
             ..RevocationEntrySpec::default()
         };
-        self.kind.put(self.value.clone(), &mut spec);
+        // Without `0x` it would be taken for a decimal number when it is read again.
+        let decimal = self.kind == RevocationKind::Serial && is_decimal_serial(&self.value);
+        let value = if decimal { format!("0x{}", self.value) } else { self.value.clone() };
+        self.kind.put(value, &mut spec);
         if self.kind.is_of_issuer() {
             spec.issuer = Some(self.issuer.clone());
         }
@@ -263,6 +266,12 @@ fn canonical(kind: RevocationKind, value: &str) -> Result<String, EntryError> {
     let field = kind.field();
     let wrong = |expected: &str| EntryError::at(field, format!("`{field}` is not {expected}"));
     match kind {
+        RevocationKind::Serial if is_decimal_serial(value) => Err(EntryError::at(
+            field,
+            format!(
+                "`{field}` looks like a decimal number, expected hexadecimal digits: convert it, or write `0x` before it where it is hexadecimal"
+            ),
+        )),
         RevocationKind::Serial => canonical_serial(value)
             .ok_or_else(|| wrong("a serial number, expected up to 64 hexadecimal digits")),
         RevocationKind::Spki | RevocationKind::Certificate => {
@@ -273,6 +282,11 @@ fn canonical(kind: RevocationKind, value: &str) -> Result<String, EntryError> {
         RevocationKind::Spiffe => {
             let id: SpiffeId =
                 value.parse().map_err(|error| wrong(&format!("a SPIFFE ID: {error}")))?;
+            if id.path().is_empty() {
+                return Err(wrong(
+                    "the ID of a workload: it names a trust domain, and no certificate has such an ID",
+                ));
+            }
             Ok(id.as_str().to_owned())
         }
         RevocationKind::Token

@@ -48,6 +48,13 @@ pub enum RevocationKey<'a> {
     Spiffe(&'a str),
 }
 
+/// One thing that may be revoked, worked out once for what is asked about again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RevocationMark {
+    pub(super) kind: RevocationKind,
+    pub(super) key: ShortKey,
+}
+
 /// The first half of a SHA-256: whoever finds another text with the same key gets that refused, and nothing more.
 pub(super) type ShortKey = [u8; 16];
 
@@ -189,6 +196,12 @@ impl RevocationKey<'_> {
         out
     }
 
+    /// The same to be kept and asked about again.
+    #[must_use]
+    pub fn mark(&self) -> RevocationMark {
+        RevocationMark { kind: self.kind(), key: self.short() }
+    }
+
     pub(super) fn short(&self) -> ShortKey {
         short(&self.digest())
     }
@@ -210,6 +223,13 @@ pub(super) fn canonical_serial(text: &str) -> Option<String> {
         !digits.is_empty() && digits.len() <= 64 && digits.bytes().all(|b| b.is_ascii_hexdigit());
     let digits = digits.trim_start_matches('0');
     hex.then(|| if digits.is_empty() { String::from("0") } else { digits.to_owned() })
+}
+
+/// Whether a serial number is written as tools print decimal ones: more than 16 digits (8 bytes), and none of them a letter. A
+/// hexadecimal one hardly ever looks so; `0x` or colons say that it is one.
+pub(super) fn is_decimal_serial(text: &str) -> bool {
+    let digits = text.trim();
+    digits.len() > 16 && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod table;
 mod view;
 
 pub use entry::{EntryError, RevocationEntry, RevocationNote};
-pub use key::{RevocationKey, RevocationKind};
+pub use key::{RevocationKey, RevocationKind, RevocationMark};
 pub use known::KnownIssuers;
 pub use lines::{FIRST_LINE, LineError, ListText};
 pub(super) use list::compile;

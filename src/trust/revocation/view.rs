@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::UnixTime;
 
-use super::key::RevocationKey;
+use super::key::{RevocationKey, RevocationMark};
 use super::table::{RevocationTable, Revoked};
 
 /// The tables of every list, and whether one of them is too old to go on without it.
@@ -69,7 +69,20 @@ impl Revocations {
         if self.kinds & key.kind().bit() == 0 {
             return None;
         }
-        let short = key.short();
-        self.tables.iter().find_map(|table| table.find(key.kind(), &short, issued_at, now))
+        self.find_mark(&key.mark(), issued_at, now)
+    }
+
+    /// The same for what was worked out before.
+    #[must_use]
+    pub fn find_mark(
+        &self,
+        mark: &RevocationMark,
+        issued_at: Option<UnixTime>,
+        now: UnixTime,
+    ) -> Option<Revoked<'_>> {
+        if self.kinds & mark.kind.bit() == 0 {
+            return None;
+        }
+        self.tables.iter().find_map(|table| table.find(mark.kind, &mark.key, issued_at, now))
     }
 }

@@ -331,6 +331,27 @@ fn the_real_cause_is_told() {
     assert!(detail(found).contains("an intermediate of the issuer's name has another key"));
 }
 
+/// P175: constraints on kinds of names that are not evaluated refuse what they may permit, and the text says so.
+#[test]
+fn a_constraint_that_is_not_evaluated_is_named() {
+    use GeneralSubtree::{DirectoryName, DnsName, Rfc822Name};
+    let email = leaf(vec![SanType::Rfc822Name("you@prod.example".try_into().unwrap())]);
+    let mail = || Rfc822Name("prod.example".into());
+    let subject = || DirectoryName(name("root"));
+    for (permitted, leaf, middle, part) in [
+        (mail(), &email, None, "`CN=root` constrains e-mail addresses, which is not evaluated"),
+        (subject(), &web(), None, "constrains directory names, which is not evaluated"),
+        (subject(), &web(), Some("root"), "constrains directory names, which is not evaluated"),
+        (DnsName("other.example".into()), &web(), None, "not permitted by one of its issuers"),
+    ] {
+        let middle = middle.map(ca_params).into_iter().collect();
+        let found = outcome(constrained(vec![permitted], vec![]), middle, leaf);
+        assert_eq!(reason(&found), Some(Reason::CertSan), "{part}");
+        let rejection = found.unwrap_err();
+        assert!(rejection.detail().contains(part), "{part}: {rejection}");
+    }
+}
+
 /// P102: a chain that is too long is that of the place where it was found.
 #[test]
 fn a_chain_is_that_of_its_own_source() {

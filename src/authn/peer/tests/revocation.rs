@@ -3,6 +3,9 @@
 use rcgen::{CertificateParams, CrlDistributionPoint, CrlIssuingDistributionPoint, CrlScope};
 use rcgen::{KeyUsagePurpose, SerialNumber, date_time_ymd};
 
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+
 use super::*;
 use crate::document::{Diagnostic, Severity};
 use crate::trust::pki::{
@@ -12,9 +15,7 @@ use crate::trust::pki::{
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
 
 fn serial(number: u64) -> CertificateParams {
-    let mut params = leaf_params(&[WEB]);
-    params.serial_number = Some(SerialNumber::from(number));
-    params
+    with_serial(leaf_params(&[WEB]), number)
 }
 
 /// A trust domain with these lists and this `revocation`, in which `{crls}` stands for them.
@@ -274,4 +275,51 @@ fn a_large_list_is_read() {
     let trust = clean(&root, &[&crl], "");
     assert_eq!(reason(&root.sign(&serial(7)), &trust), Some(Reason::CertRevoked));
     assert_eq!(reason(&root.sign(&serial(8)), &trust), None);
+}
+
+/// P176: what an entry revokes of a CA is asked about with every request, whatever is remembered, and says that it is the CA's.
+#[test]
+fn an_entry_revokes_what_a_ca_has_issued() {
+    let root = Ca::root("root");
+    let middle = root.intermediate(with_serial(ca_params("middle"), 0x4d));
+    let (leaf, direct) = (middle.sign(&serial(5)), root.sign(&serial(6)));
+    let print = |der: &[u8]| Fingerprint::of(der).to_hex();
+    let (_, parsed) = X509Certificate::from_der(&middle.der).unwrap();
+    let key = print(parsed.public_key().raw);
+    let spec = "{ spiffe: prod.example, authorities: [{ file: ca.pem }] }";
+    let trust = |entry: &str| {
+        let list = format!(
+            "---\napiVersion: countersign.dev/v1alpha1\nkind: RevocationList\nmetadata: {{ name: l }}\nspec:\n  entries:\n    - {entry}\n"
+        );
+        let text = trust_domain("prod", spec) + &list;
+        let (trust, problems) = compile(&text, &[("ca.pem", root.pem().as_bytes())]);
+        assert!(problems.is_empty(), "{}", problems[0]);
+        trust
+    };
+    let chain = url_encoded(&[&leaf.der, &middle.der]);
+    let shown =
+        Shown { without_tls: true, xfcc: Some(format!("Chain=\"{chain}\"")), ..Shown::default() };
+    let other = Shown::certificate(&direct);
+    for entry in [
+        format!("{{ certificate: '{}' }}", print(&middle.der)),
+        format!("{{ spki: '{key}' }}"),
+        String::from("{ serial: 4D, certificateIssuer: 'cn=ROOT' }"),
+    ] {
+        let trust = trust(&entry);
+        let rejection = shown.rejection_at(&trust, NOW);
+        assert_eq!(rejection.reason(), Reason::CertRevoked, "{entry}");
+        assert!(rejection.detail().contains("of a CA on its path"), "{rejection}");
+        assert!(other.peer(&trust).spiffe().is_some(), "{entry}");
+    }
+    let of_root = trust(&format!("{{ certificate: '{}' }}", print(&root.der)));
+    assert_eq!(shown.reason(&of_root), Reason::CertRevoked);
+    assert_eq!(other.reason(&of_root), Reason::CertRevoked);
+    let before = "issuedBefore: 1970-01-02T00:00:00Z";
+    let old = trust(&format!("{{ spki: '{key}', {before} }}"));
+    assert!(shown.peer(&old).spiffe().is_some());
+}
+
+fn with_serial(mut params: CertificateParams, number: u64) -> CertificateParams {
+    params.serial_number = Some(SerialNumber::from(number));
+    params
 }

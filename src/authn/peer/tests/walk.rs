@@ -409,6 +409,42 @@ fn client_cert_is_believed_from_a_forwarder_only() {
     assert_eq!(overtaken.peer(&trust).spiffe().unwrap().as_str(), VICTIM);
 }
 
+/// P170: a forwarder is never the caller, whichever source shows it.
+#[test]
+fn a_forwarder_in_client_cert_is_not_the_caller() {
+    let (ca, trust) = prod();
+    let ingress = ca.workload(INGRESS);
+    let base = Shown { client_cert: Some(field(&ingress)), ..Shown::default() };
+    let direct = Shown { certificate: Some(ingress.encoded()), ..base.clone() };
+    let walked =
+        Shown { xfcc: Some(sidecar(ME, INGRESS)), principal: Some(INGRESS.into()), ..base.clone() };
+    let plain = Shown { without_tls: true, ..base };
+    for shown in [direct, walked, plain] {
+        assert!(matches!(shown.verify_at(&trust, NOW), Credential::Absent));
+    }
+}
+
+/// P171: behind a forwarder, XFCC and `client-cert` are both its word, or one of them is its client's.
+#[test]
+fn client_cert_and_xfcc_behind_a_forwarder_name_one_caller() {
+    let (ca, trust) = prod();
+    let (web, victim, ingress) = (ca.workload(WEB), ca.workload(VICTIM), ca.workload(INGRESS));
+    let shown = |forged: &Leaf, own: &Leaf| Shown {
+        certificate: Some(ingress.encoded()),
+        xfcc: Some(format!("Cert=\"{}\"", forged.encoded())),
+        client_cert: Some(field(own)),
+        ..Shown::default()
+    };
+    assert_eq!(shown(&victim, &web).reason(&trust), Reason::XfccInconsistent);
+    let renewed = ca.workload(WEB);
+    assert_eq!(shown(&renewed, &web).reason(&trust), Reason::XfccInconsistent);
+    assert_eq!(shown(&web, &web).peer(&trust).spiffe().unwrap().as_str(), WEB);
+    // A nearer proxy may have written of the forwarder before it.
+    assert_eq!(shown(&web, &ingress).peer(&trust).spiffe().unwrap().as_str(), WEB);
+    let other = Ca::root("other").workload(WEB);
+    assert_eq!(shown(&web, &other).reason(&trust), Reason::ChainUntrusted);
+}
+
 /// P46: where the principal may be an identity, it is one only as a SPIFFE ID, and the weakest there is.
 #[test]
 fn a_principal_that_is_believed_is_a_name_and_no_more() {

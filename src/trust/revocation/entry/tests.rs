@@ -73,6 +73,29 @@ fn what_is_wrong_with_an_entry_is_said_at_its_field() {
     assert!(unknown.unwrap_err().to_string().contains("unknown field"));
 }
 
+/// P174: entries that no certificate can match are refused, and what is stored is read again.
+#[test]
+fn a_decimal_number_and_a_trust_domain_revoke_no_certificate() {
+    let serial = |text: &str| {
+        let json = serde_json::json!({ "serial": text, "certificateIssuer": "CN=ca" });
+        RevocationEntry::read(&spec(&json.to_string()))
+    };
+    for decimal in ["457097709133432223940211199328656710031316293393", "12345678901234567"] {
+        let error = serial(decimal).unwrap_err();
+        assert!(error.message.contains("decimal"), "{error}");
+        let entry = serial(&format!("0x{decimal}")).unwrap();
+        let again = RevocationEntry::read(&entry.spec()).unwrap();
+        assert_eq!((again.id(), again.digest()), (entry.id(), entry.digest()));
+    }
+    let pairs = "12:34:56:78:90:12:34:56:78:90";
+    assert_eq!(serial(pairs).unwrap().spec().serial.as_deref(), Some("0x12345678901234567890"));
+    for hexadecimal in ["1234567890123456", "1234567890123456789a", "5010f85d2680673e0f"] {
+        assert_eq!(serial(hexadecimal).unwrap().spec().serial.as_deref(), Some(hexadecimal));
+    }
+    let domain = RevocationEntry::read(&spec(r#"{"spiffe":"spiffe://a"}"#)).unwrap_err();
+    assert!(domain.message.contains("trust domain"), "{domain}");
+}
+
 #[test]
 fn an_entry_is_named_by_what_it_revokes_and_its_limits() {
     let entry = |json: &str| RevocationEntry::read(&spec(json)).unwrap();
