@@ -17,7 +17,7 @@ mod url;
 
 pub use attributes::{Body, Client, Endpoint, ServerName};
 pub use credentials::{CredentialHeaders, SealedNames, TokenPlace};
-pub use headers::{HeaderForm, HeaderValue, Headers, Shown};
+pub use headers::{HeaderForm, HeaderValue, Headers, Shown, headers_of_one_value};
 pub use parameters::SealedParameters;
 pub use path::{CanonicalPath, PathLeniency};
 pub use spelling::{
