@@ -1,5 +1,6 @@
 //! Reading a snapshot from files: all of it, with every problem, before anything is put in force.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -172,8 +173,14 @@ fn find(paths: &[PathBuf], problems: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
 }
 
 fn find_in(path: &Path, named: bool, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    if !fs::metadata(path)?.is_dir() {
+    let kind = fs::metadata(path)?.file_type();
+    if !kind.is_dir() {
         if named || is_document(path) {
+            // Reading a pipe that nothing writes to has no end.
+            if !named && !kind.is_file() {
+                let why = format!("`{}` is no regular file", path.display());
+                return Err(std::io::Error::other(why));
+            }
             found.push(path.to_owned());
         }
         return Ok(());
@@ -192,7 +199,10 @@ fn find_in(path: &Path, named: bool, found: &mut Vec<PathBuf>) -> std::io::Resul
 }
 
 fn is_document(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+    let is_yaml = |extension: &OsStr| {
+        extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml")
+    };
+    path.extension().is_some_and(is_yaml)
 }
 
 fn read_document_file(path: &Path) -> Result<Arc<SourceFile>, Diagnostic> {
