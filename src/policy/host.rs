@@ -2,6 +2,7 @@
 //! which may have a port and a trailing dot beside the name.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use crate::request::{Host, HostForm};
 
@@ -28,6 +29,10 @@ impl AuthorityPattern {
     pub(super) fn parse(text: &str) -> Result<Self, (String, Option<&'static str>)> {
         if text.contains('/') {
             return HostPattern::parse(text).map(|host| Self { host, form: HostForm::default() });
+        }
+        if text.parse::<Ipv6Addr>().is_ok() {
+            let why = format!("`{text}` is not a host: an IPv6 address stands in brackets");
+            return Err((why, Some("write it as `[2001:db8::1]`, or `[2001:db8::1]:8443`")));
         }
         let (host, form) = HostForm::split(text)
             .map_err(|why| (format!("`{text}` is not a host: {}", why.detail()), None))?;
@@ -65,6 +70,13 @@ impl HostPattern {
         let wrong = |why: &str| format!("`{text}` is not a host: {why}");
         if let Some(parent) = text.strip_prefix("*.") {
             let host = Host::parse(parent).map_err(|why| (wrong(why.detail()), None))?;
+            if ends_as_an_address(host.as_str()) {
+                let help = "list each address; networks go under `source` and `destination`";
+                return Err((
+                    wrong("an address has no labels, and no name ends in a number"),
+                    Some(help),
+                ));
+            }
             return Ok(Self::OneLabelBelow(host.as_str().into()));
         }
         if text.contains('*') {
@@ -110,6 +122,11 @@ pub(super) fn parent_of(name: &str) -> Option<&str> {
     (!label.is_empty() && !is_address).then_some(parent)
 }
 
+/// Whether the last label is a number, as in an IPv4 address and in no name (RFC 1123 section 2.1).
+fn ends_as_an_address(name: &str) -> bool {
+    name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()))
+}
+
 fn has_port(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
 }
@@ -118,7 +135,7 @@ fn has_port(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// P25: a wildcard label is exactly one label, and an address has none.
+    /// P25, P186: a wildcard label is exactly one label, and an address has none.
     #[test]
     fn a_wildcard_label_stands_for_exactly_one_label() {
         let pattern = HostPattern::parse("*.Example.com.").unwrap();
@@ -132,7 +149,11 @@ mod tests {
         ] {
             assert_eq!(pattern.matches(name), matches, "{name}");
         }
-        assert!(!HostPattern::parse("*.0.0.1").unwrap().matches("127.0.0.1"));
+        for none in ["*.0.0.1", "*.10", "*.2.3.4"] {
+            assert!(HostPattern::parse(none).is_err(), "{none}");
+        }
+        assert_eq!(AuthorityPattern::parse("[::1]:8080").unwrap().form.port, Some(8080));
+        assert!(AuthorityPattern::parse("::1").unwrap_err().0.contains("brackets"));
     }
 
     #[test]

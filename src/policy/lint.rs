@@ -9,6 +9,7 @@ mod outdated;
 mod reach;
 mod repeated;
 mod siblings;
+mod templates;
 mod unasked;
 mod width;
 
@@ -58,6 +59,7 @@ pub(super) fn lint(
         problems.extend(reach::out_of_reach(written, rule));
         problems.extend(hearsay::of(written, rule));
         problems.extend(habits::of(written, rule));
+        problems.extend(templates::of(written));
     }
     problems.extend(written.first().into_iter().flat_map(repeated_hosts));
     problems

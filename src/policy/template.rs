@@ -107,6 +107,21 @@ impl Template {
         })
     }
 
+    /// Those that are written as they are.
+    pub(super) fn bare_variables(&self) -> impl Iterator<Item = &Variable> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Variable(variable, None) => Some(variable),
+            Part::Variable(_, Some(_)) | Part::Text(_) => None,
+        })
+    }
+
+    /// Whether a space is at one of its ends, where no value is sent with one.
+    pub(super) fn is_untrimmed(&self) -> bool {
+        let space = |part: Option<&Part>, at: fn(&str) -> bool| matches!(part, Some(Part::Text(text)) if at(text));
+        space(self.0.first(), |text| text.starts_with(' '))
+            || space(self.0.last(), |text| text.ends_with(' '))
+    }
+
     /// The text between them.
     pub(super) fn literals(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {

@@ -175,3 +175,30 @@ fn reading_files_is_no_change_and_writing_them_is() {
     assert!(read > 0, "this system does not tell of reads, and there is nothing to test");
     assert!(is_change(&Err(notify::Error::generic("overflow"))));
 }
+
+/// P190: the end of a file's name in capital letters is no reason to pass over its rules, and what has no end is not read.
+#[cfg(unix)]
+#[test]
+fn every_document_of_a_folder_counts_or_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = |name: &str, effect: &str| {
+        format!(
+            "apiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: {name} }}\nspec:\n  target: {{ hosts: [a.example.com] }}\n  rules: [{{ name: r, {effect}, on: {{ paths: [/a] }} }}]\n"
+        )
+    };
+    fs::write(folder.path().join("a.yaml"), policy("a", "effect: allow, public: true")).unwrap();
+    fs::write(folder.path().join("b.YAML"), policy("b", "effect: deny")).unwrap();
+    fs::write(folder.path().join("c.Yml"), policy("c", "effect: deny")).unwrap();
+    let paths = [folder.path().to_owned()];
+    let load = Load::with_remote(&paths, RemoteContents::new());
+    let policies = load.snapshot.as_ref().unwrap().policies();
+    assert_eq!(policies.rules().count(), 3);
+    let socket = std::os::unix::net::UnixListener::bind(folder.path().join("d.yaml")).unwrap();
+    let load = Load::with_remote(&paths, RemoteContents::new());
+    assert!(
+        load.snapshot.is_none() && codes(&load).contains(&"unreadable-file"),
+        "{:?}",
+        codes(&load)
+    );
+    drop(socket);
+}

@@ -50,6 +50,11 @@ const ONE_VALUE: [&str; 5] =
 /// upstream gets.
 const ONE_LINE: &str = "user-agent";
 
+/// The headers of which a value with a comma can be told, in one form at least.
+pub fn headers_of_one_value() -> impl Iterator<Item = &'static str> {
+    ONE_VALUE.into_iter().chain([ONE_LINE])
+}
+
 // === impl HeaderValue ===
 
 impl HeaderValue {

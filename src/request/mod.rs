@@ -19,7 +19,7 @@ mod view;
 
 pub use attributes::{Body, Client, Endpoint, ServerName};
 pub use credentials::CredentialHeaders;
-pub use headers::{HeaderForm, HeaderValue, Headers, Shown};
+pub use headers::{HeaderForm, HeaderValue, Headers, Shown, headers_of_one_value};
 pub use parameters::SealedParameters;
 pub use path::{CanonicalPath, PathLeniency};
 pub use sealed::{SealedNames, TokenPlace};

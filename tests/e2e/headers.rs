@@ -230,6 +230,8 @@ async fn overrides_do_not_go_upstream() {
             "forwarded",
             "x-script-name",
             "x-forwarded-port",
+            "x-envoy-original-dst-host",
+            "front-end-https",
         ];
         for host in [HOST, "kept.example.com"] {
             let request = Request::get(host, "/open?a=1&_method=DELETE");

@@ -10,9 +10,15 @@ pub(super) const MAX_PARAMETERS: usize = 32;
 
 /// The host without the user information before it, which is a name and a password (RFC 3986 section 3.2.1).
 pub(super) fn host(host: &str) -> Cow<'_, str> {
-    match host.rsplit_once('@') {
-        Some((_, host)) => format!("*@{host}").into(),
-        None => host.into(),
+    // Some clients encode the mark, and their password is none the less one.
+    let (plain, encoded) = (host.rsplit_once('@'), host.rsplit_once("%40"));
+    match (plain, encoded) {
+        (Some((_, plain)), Some((_, encoded))) if encoded.len() < plain.len() => {
+            format!("*%40{encoded}").into()
+        }
+        (Some((_, host)), _) => format!("*@{host}").into(),
+        (None, Some((_, host))) => format!("*%40{host}").into(),
+        (None, None) => host.into(),
     }
 }
 
@@ -135,7 +141,7 @@ fn find_encoded(text: &str, codes: &[&str]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// P167: what a caller wrote into the host or the path is shown without what may be a secret.
+    /// P167, P193: what a caller wrote into the host or the path is shown without what may be a secret.
     #[test]
     fn sessions_and_passwords_are_hidden_wherever_they_stand() {
         for (target, shown) in [
@@ -163,6 +169,9 @@ mod tests {
             ("orders.example", "orders.example"),
             ("u:8A7F@orders.example:80", "*@orders.example:80"),
             ("a@b:8A7F@h", "*@h"),
+            ("u:8A7F%40orders.example", "*%40orders.example"),
+            ("u@8A7F%40h", "*%40h"),
+            ("u%408A7F@h", "*@h"),
         ] {
             assert_eq!(host(name), shown);
         }

@@ -1,5 +1,6 @@
 //! The files that a snapshot is made from, read whole or not at all.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -96,8 +97,14 @@ pub(super) fn find(paths: &[PathBuf], problems: &mut Vec<Diagnostic>) -> Vec<Pat
 }
 
 fn find_in(path: &Path, named: bool, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    if !fs::metadata(path)?.is_dir() {
+    let kind = fs::metadata(path)?.file_type();
+    if !kind.is_dir() {
         if named || is_document(path) {
+            // Reading a pipe that nothing writes to has no end.
+            if !named && !kind.is_file() {
+                let why = format!("`{}` is no regular file", path.display());
+                return Err(std::io::Error::other(why));
+            }
             found.push(path.to_owned());
         }
         return Ok(());
@@ -116,7 +123,10 @@ fn find_in(path: &Path, named: bool, found: &mut Vec<PathBuf>) -> std::io::Resul
 }
 
 fn is_document(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+    let is_yaml = |extension: &OsStr| {
+        extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml")
+    };
+    path.extension().is_some_and(is_yaml)
 }
 
 pub(super) fn read_document_file(path: &Path) -> Result<Arc<SourceFile>, Diagnostic> {

@@ -75,7 +75,10 @@ impl Redirect {
             Some(rest) => {
                 let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
                 let (host, path) = rest.split_at(at);
-                let host = host.strip_suffix(":443").unwrap_or(host);
+                // Whatever the port: a proxy may take it off, and the browser would come back.
+                let port = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+                let host = port.map_or(host, |(host, _)| host);
+                let host = host.strip_suffix('.').unwrap_or(host);
                 if !is_host(&host.to_ascii_lowercase()) {
                     return None;
                 }

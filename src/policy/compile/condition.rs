@@ -16,7 +16,8 @@ impl<'a> Compiler<'a, '_> {
         let before = self.problems.len();
         let captures = captured_by_all(paths);
         let (token, peer) = (spec.token.is_some(), spec.peer.is_some());
-        let scope = Scope { token, peer, captures: &captures, sealed: self.sealed };
+        let domains = self.names.domains;
+        let scope = Scope { token, peer, captures: &captures, sealed: self.sealed, domains };
         let own =
             spec.when.as_ref().map(|text| (text.value.clone(), self.own_condition(text, scope)));
         let Some(names) = &spec.conditions else { return own.and_then(|(_, compiled)| compiled) };

@@ -12,6 +12,7 @@ use crate::document::{Spanned, closest};
 use crate::limits::{MAX_DENIAL_JSON_BYTES, MAX_DENIAL_TEXT_BYTES, MAX_INJECTIONS};
 use crate::policy::answer::{ClearedCookie, CustomAnswer, Redirect};
 use crate::policy::duties::check_response_name;
+use crate::request::{CanonicalPath, PathLeniency};
 
 /// Statuses on which clients try again, or that are about the connection.
 const NOT_OURS: [u16; 6] = [407, 408, 421, 425, 426, 431];
@@ -214,18 +215,33 @@ fn check_place(to: &str) -> Result<(), (String, &'static str)> {
     }
     let is_path = to.starts_with('/') && !to.starts_with("//");
     let host = to.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next());
-    let is_url = host.is_some_and(|host| !host.is_empty() && !host.contains(['@', '{']));
+    let is_url = host.is_some_and(|host| !host.is_empty() && !host.contains(['@', '{', '*']));
     if is_path || is_url {
-        return Ok(());
+        let after = to.strip_prefix("https://").unwrap_or(to);
+        let from = after.find(['/', '?', '#']).unwrap_or(after.len());
+        let path = after.get(from..).unwrap_or_default();
+        return check_landing(path.split(['?', '#']).next().unwrap_or_default());
     }
     Err((format!("`{to}` is not a place to send browsers to"), help))
+}
+
+/// A browser asks for another path than is written where that has dot segments, and one of our own that is not canonical is
+/// refused: both lead nowhere, or round in circles (P191).
+fn check_landing(path: &str) -> Result<(), (String, &'static str)> {
+    let is_canonical =
+        path.is_empty() || CanonicalPath::parse_with(path, PathLeniency::ALL).is_ok();
+    if is_canonical {
+        return Ok(());
+    }
+    let help = "write the path as browsers ask for it: without `.` and `..`, and nothing encoded that need not be";
+    Err((format!("`{path}` is not a path that a browser asks for"), help))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A place to go is a URL that the document spells out whole.
+    /// P191: a place to go is a URL that the document spells out whole.
     #[test]
     fn places_are_urls_or_paths_that_stay_on_the_host() {
         for (to, good) in [
@@ -240,6 +256,13 @@ mod tests {
             ("https:///x", false),
             ("https://login@evil.example/", false),
             ("javascript:alert(1)", false),
+            ("/a/../login", false),
+            ("/./login?x=1", false),
+            ("/%2e%2e/login", false),
+            ("/log%69n", false),
+            ("https://login.example.com/a/../b", false),
+            ("https://*.example.com/", false),
+            ("https://login.example.com:8443/a?x=/../", true),
             ("login", false),
             ("", false),
             ("https://login.example.com/?ref={decision.id}", true),

@@ -53,7 +53,7 @@ impl<'a> Fragments<'a> {
         let mut fragments = Self::default();
         fragments.add_peers(documents, names, sealed, problems);
         fragments.add_tokens(documents, names, sealed, problems);
-        fragments.add_conditions(documents, sealed, problems);
+        fragments.add_conditions(documents, names, sealed, problems);
         fragments
     }
 
@@ -97,15 +97,17 @@ impl<'a> Fragments<'a> {
     fn add_conditions(
         &mut self,
         documents: &'a [Document],
+        names: Names<'a>,
         sealed: &SealedNames,
         problems: &mut Vec<Diagnostic>,
     ) {
+        let domains = names.domains;
         for Entry { origin, name, spec } in
             entries(documents, |spec| spec.conditions.as_ref(), problems)
         {
             let text = spec.value.as_str();
             let captures = captures_in(text);
-            let scope = Scope { token: true, peer: true, captures: &captures, sealed };
+            let scope = Scope { token: true, peer: true, captures: &captures, sealed, domains };
             let compiled = Condition::compile(text, scope).map_err(|faults| {
                 let whole = origin.span(spec);
                 problems.extend(faults.into_iter().map(|fault| located(fault, text, &whole)));

@@ -146,7 +146,8 @@ pub(super) fn foreign_host(text: &str) -> Option<Problem> {
         return wrong("names of any depth cannot be written", help);
     }
     if text.starts_with(['~', '^']) || text.ends_with('$') || text.contains(['(', '[', '\\']) {
-        let is_address = text.starts_with('[') && text.ends_with(']');
+        let is_address =
+            text.starts_with('[') && !text.contains(['(', '\\', '-']) && text.contains(':');
         let help = "list each host; `*.example.com` is every host one label below it".to_owned();
         return if is_address { None } else { wrong("it is a regular expression", help) };
     }
@@ -264,9 +265,15 @@ mod tests {
         ] {
             assert!(foreign_host(text).is_some(), "{text}");
         }
-        for text in
-            ["*.example.com", "example.com", "[::1]", "10.0.0.1", "all.example.com", "a*.com"]
-        {
+        for text in [
+            "*.example.com",
+            "example.com",
+            "[::1]",
+            "[::1]:8080",
+            "10.0.0.1",
+            "all.example.com",
+            "a*.com",
+        ] {
             assert!(foreign_host(text).is_none(), "{text}");
         }
         for text in [

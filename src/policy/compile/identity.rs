@@ -339,7 +339,7 @@ fn read_scope(text: &String) -> Result<String, Problem> {
 /// The values of a challenge are set apart by spaces in a quoted string, as scopes are.
 fn read_acr(text: &String) -> Result<String, Problem> {
     let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    if text.is_empty() || !text.bytes().all(allowed) {
+    if text.is_empty() || text.contains('*') || !text.bytes().all(allowed) {
         let help = String::from("list each value of `acr` as an entry of its own");
         return Err(("invalid-acr", format!("`{text}` is not a value of `acr`"), Some(help)));
     }

@@ -38,11 +38,13 @@ type CheckName<'c> = &'c dyn Fn(&str) -> Result<String, (String, Option<&'static
 struct Within<'w> {
     spec: &'w RuleSpec,
     paths: &'w [PathTemplate],
+    /// Whether the values are members of JSON, which may have any text.
+    json: bool,
 }
 
 impl Compiler<'_, '_> {
     pub(super) fn duties(&mut self, spec: &RuleSpec, paths: &[PathTemplate]) -> Duties {
-        let within = Within { spec, paths };
+        let within = Within { spec, paths, json: false };
         let remove = spec.remove.as_ref().map(|remove| self.removal(remove, spec));
         let duties = match &spec.inject {
             Some(inject) => self.injected(inject, within),
@@ -52,6 +54,7 @@ impl Compiler<'_, '_> {
     }
 
     fn injected(&mut self, inject: &Spanned<InjectSpec>, within: Within<'_>) -> Duties {
+        let json = Within { json: true, ..within };
         let InjectSpec { headers, response_headers, query, metadata, assertion } = &inject.value;
         let lists = [headers, response_headers, query, metadata];
         let sets_nothing = |list: &Option<Spanned<Entries<String>>>| {
@@ -66,7 +69,7 @@ impl Compiler<'_, '_> {
             headers: self.each_injection(headers, &|name| check_injected(name, &sealed), within),
             response_headers: self.each_injection(response_headers, &check_response_name, within),
             query: self.each_parameter(query, within),
-            metadata: self.each_injection(metadata, &check_member(&OWN_METADATA), within),
+            metadata: self.each_injection(metadata, &check_member(&OWN_METADATA), json),
             assertion: assertion
                 .as_ref()
                 .and_then(|spec| self.assertion(&spec.value, within))
@@ -99,6 +102,11 @@ impl Compiler<'_, '_> {
             if injections.iter().any(|other| other.name == injection.name) {
                 self.set_twice(name, &injection.name);
             }
+            if injection.template.is_untrimmed() && !within.json {
+                let message = "the value begins or ends with a space, which no header keeps";
+                let help = "remove the space: no request would be allowed with it";
+                self.error_with("invalid-template", value, message, help);
+            }
             for variable in injection.template.variables() {
                 self.has_a_value(variable, value, within);
             }
@@ -120,6 +128,13 @@ impl Compiler<'_, '_> {
                 .literals()
                 .flat_map(str::chars)
                 .find(|c| !c.is_ascii() || !u8::try_from(*c).is_ok_and(is_settable));
+            let bare = |name: &Variable| template.bare_variables().any(|own| own == name);
+            if bare(&Variable::PeerSpiffe) {
+                let message =
+                    "a query parameter cannot be set to a SPIFFE ID, which has `:` and `/`";
+                let help = "write `{peer.spiffe|base64url}` or `{peer.spiffe|hex}`: Envoy answers 500 to other characters (`validate_mutations`)";
+                self.error_with("invalid-template", value, message, help);
+            }
             if let Some(other) = other {
                 let message = format!("a query parameter cannot be set to a value with `{other}`");
                 let help = "use letters, digits, `*`, `-`, `.` and `_`: Envoy answers 500 to all others, also where they are encoded (`validate_mutations`)";
@@ -197,6 +212,7 @@ impl Compiler<'_, '_> {
             let message = "an assertion says who is calling, and the rule asks nobody";
             self.error_with("unknown-variable", audience, message, "add `peer` or `token`");
         }
+        let json = Within { json: true, ..within };
         let lifetime = lifetime.as_ref().map_or(DEFAULT_LIFETIME, |own| self.lifetime(own));
         for (_, value) in claims.iter().flat_map(|claims| &claims.value.0) {
             if value.value.contains("{decision.id}") {
@@ -207,7 +223,7 @@ impl Compiler<'_, '_> {
             }
         }
         Some(AssertionDuty {
-            claims: self.each_injection(claims, &check_member(&OWN_CLAIMS), within),
+            claims: self.each_injection(claims, &check_member(&OWN_CLAIMS), json),
             header: header?.into(),
             audience: Arc::from(audience.value.as_str()),
             lifetime,

@@ -74,6 +74,12 @@ impl Compiler<'_, '_> {
 
     pub(super) fn server_names(&mut self, spec: Option<&Spanned<Texts>>) -> Box<[HostPattern]> {
         let read = |text: &String| {
+            // RFC 6066 section 3.
+            if text.starts_with('[') || text.parse::<IpAddr>().is_ok() {
+                let message = format!("`{text}` is an address, and no server name is one");
+                let help = String::from("name hosts; addresses go under `destination`");
+                return Err(("invalid-host", message, Some(help)));
+            }
             HostPattern::parse(text)
                 .map_err(|(why, help)| ("invalid-host", why, help.map(str::to_owned)))
         };
@@ -88,6 +94,12 @@ impl Compiler<'_, '_> {
         if spec.value.0.is_empty() {
             let help = "name what is meant, or leave `contextExtensions` out";
             self.error_with("empty-list", spec, "`contextExtensions` is empty", help);
+        }
+        for (name, _) in &spec.value.0 {
+            if name.value.is_empty() {
+                let help = "name it as the route's configuration does";
+                self.error_with("invalid-value", name, "the name is empty", help);
+            }
         }
         let pairs = spec.value.0.iter();
         pairs
@@ -283,6 +295,11 @@ pub(in crate::policy) fn check_header_name(
         "x-forwarded-client-cert" => "ask for who the peer is with `peer`",
         other if sealed.contains(other) => "it carries credentials",
         other if other.starts_with("x-envoy-") => "proxies own it, and callers can forge it",
+        other if other.contains('*') => {
+            let message = format!("`{name}` is not a header name: `*` stands for itself");
+            let help = String::from("list each header by itself");
+            return Err(("invalid-header-name", message, Some(help)));
+        }
         other if !other.is_empty() && other.bytes().all(is_token) => return Ok(()),
         _ => {
             return Err(("invalid-header-name", format!("`{name}` is not a header name"), None));

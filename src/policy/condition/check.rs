@@ -188,7 +188,7 @@ impl<'s> Checker<'s> {
             (Some(target), args) => member(&call.func_name, target, args),
             (None, _) => Err(unknown_function(&call.func_name)),
         };
-        if let Some(fault) = reach::never(call, &self.slots) {
+        if let Some(fault) = reach::never(call, &self.slots, self.scope) {
             self.fault(fault);
         }
         exact(call, &args);

@@ -5,6 +5,7 @@
 //! when they are read. Whatever cannot be evaluated is unknown, and never allows.
 
 mod check;
+mod comments;
 mod compare;
 mod functions;
 mod kind;
@@ -53,6 +54,8 @@ pub(super) struct Scope<'a> {
     pub(super) captures: &'a [&'a str],
     /// Headers that carry credentials.
     pub(super) sealed: &'a SealedNames,
+    /// The names of the trust domains that are believed.
+    pub(super) domains: &'a [&'a str],
 }
 
 /// What is wrong with a condition.
@@ -163,6 +166,9 @@ fn guard(text: &str) -> Result<(), Fault> {
     if text.len() > MAX_CONDITION_BYTES {
         let message = format!("the condition is longer than {MAX_CONDITION_BYTES} bytes");
         return Err(Fault::of_all(text, message));
+    }
+    if let Some(fault) = comments::swallowing(text) {
+        return Err(fault);
     }
     let mut depth = 0usize;
     for (at, byte) in text.bytes().enumerate() {

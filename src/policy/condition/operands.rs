@@ -283,7 +283,8 @@ mod tests {
 
     fn parts(text: &str) -> Vec<String> {
         let sealed = SealedNames::default();
-        let scope = Scope { token: true, peer: true, captures: &["id"], sealed: &sealed };
+        let scope =
+            Scope { token: true, peer: true, captures: &["id"], sealed: &sealed, domains: &[] };
         Condition::compile(text, scope)
             .unwrap_or_else(|faults| panic!("{text}: {faults:?}"))
             .parts()

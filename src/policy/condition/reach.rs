@@ -5,34 +5,69 @@
     reason = "of the syntax tree and of the variables, only those matter here that a literal is compared with"
 )]
 
+use std::net::IpAddr;
+
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
 use super::source::Source;
 use super::values::Slot;
-use super::{Fault, functions};
+use super::{Fault, Scope, functions};
 use crate::document::closest;
 use crate::evidence_level::EvidenceLevel;
-use crate::request::{CanonicalPath, Host, PathLeniency};
+use crate::request::{CanonicalPath, Host, PathLeniency, headers_of_one_value};
 use crate::spiffe::SpiffeId;
 
 /// Why a variable is never the literal that it is compared with in `call`, whose variables are `slots` already.
-pub(super) fn never(call: &CallExpr, slots: &[Slot]) -> Option<Fault> {
+pub(super) fn never(call: &CallExpr, slots: &[Slot], scope: Scope<'_>) -> Option<Fault> {
     let (target, args) = (call.target.as_deref(), call.args.as_slice());
     match (call.func_name.as_str(), target, args) {
         (
             operators::EQUALS | operators::NOT_EQUALS | functions::EQUAL | functions::UNEQUAL,
             None,
             [a, b],
-        ) => whole(source(a, slots), b).or_else(|| whole(source(b, slots), a)),
+        ) => whole(source(a, slots), b, scope).or_else(|| whole(source(b, slots), a, scope)),
         (operators::IN | functions::IN, None, [a, b]) => match (&b.expr, source(b, slots)) {
             (Expr::List(list), _) => {
-                list.elements.iter().find_map(|element| whole(source(a, slots), element))
+                list.elements.iter().find_map(|element| whole(source(a, slots), element, scope))
             }
             (_, list) => element(list?, a),
         },
         ("startsWith", Some(target), [arg]) => begin(source(target, slots)?, arg),
+        ("endsWith" | "contains", Some(target), [arg]) => part(source(target, slots)?, arg),
+        (
+            operators::LESS
+            | operators::LESS_EQUALS
+            | operators::GREATER
+            | operators::GREATER_EQUALS
+            | functions::LESS
+            | functions::LESS_EQUALS
+            | functions::GREATER
+            | functions::GREATER_EQUALS,
+            None,
+            [a, b],
+        ) => order(a, b, slots).or_else(|| order(b, a, slots)),
         _ => None,
     }
+}
+
+/// Why the order of a variable and what it is compared with is not what it looks like: texts go by their characters, so that
+/// `hash` is after `full`, `9` after `10`, and `10.0.0.9` after `10.0.0.10`.
+fn order(node: &IdedExpr, other: &IdedExpr, slots: &[Slot]) -> Option<Fault> {
+    let source = source(node, slots)?;
+    let help = match (source, text_in(other)) {
+        (Source::PeerEvidence, _) => String::from(
+            "write the least under the key `peer.evidence`, or list levels: `peer.evidence in [\"leaf\", \"full\"]`",
+        ),
+        (Source::ConnectionFrom | Source::ConnectionTo | Source::ClientAddress, _) => {
+            String::from("write a network under the key `source` or `destination`")
+        }
+        (_, Some(text)) if text.parse::<f64>().is_ok() => {
+            format!("compare numbers: `int({})`, and `{text}` without quotes", source.name())
+        }
+        _ => return None,
+    };
+    let message = format!("`{}` is a text, and texts have another order", source.name());
+    Some(Fault::new(node.id, message).help(help))
 }
 
 fn source<'s>(node: &IdedExpr, slots: &'s [Slot]) -> Option<&'s Source> {
@@ -56,7 +91,7 @@ fn fault(node: &IdedExpr, source: &Source, text: &str, help: impl Into<String>) 
 }
 
 /// Why the whole of a variable is never this literal.
-fn whole(source: Option<&Source>, node: &IdedExpr) -> Option<Fault> {
+fn whole(source: Option<&Source>, node: &IdedExpr, scope: Scope<'_>) -> Option<Fault> {
     let source = source?;
     let is_port = matches!(source, Source::RequestAuthorityPort | Source::ConnectionPort);
     if let (true, Expr::Literal(LiteralValue::Int(port))) = (is_port, &node.expr) {
@@ -65,11 +100,11 @@ fn whole(source: Option<&Source>, node: &IdedExpr) -> Option<Fault> {
         return (!possible).then(|| fault(node, source, &port.inner().to_string(), help));
     }
     let text = text_in(node)?;
-    let help = why_never(source, text)?;
+    let help = why_never(source, text, scope)?;
     Some(fault(node, source, text, help))
 }
 
-fn why_never(source: &Source, text: &str) -> Option<String> {
+fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
     match source {
         Source::RequestMethod => {
             let upper = text.to_ascii_uppercase();
@@ -117,13 +152,30 @@ fn why_never(source: &Source, text: &str) -> Option<String> {
                 None => format!("it is one of: {}", known.join(", ")),
             })
         }
-        Source::RequestHeader(_)
-        | Source::RequestAuthorityPort
+        Source::ConnectionTo | Source::ConnectionFrom | Source::ClientAddress => {
+            why_no_address(text)
+        }
+        Source::RequestHeader(name) => {
+            let is_one_line = headers_of_one_value().any(|own| own == &**name);
+            let help = "one value, trimmed: with a comma it may be several, and cannot be told; use the key `headers`";
+            let never = text != text.trim() || (text.contains(',') && !is_one_line);
+            never.then(|| String::from(help))
+        }
+        // Without any, others say that there are none.
+        Source::PeerTrustDomain if scope.domains.is_empty() => None,
+        Source::PeerTrustDomain => {
+            (!scope.domains.contains(&text)).then(|| match closest(text, scope.domains) {
+                Some(near) => {
+                    format!("it is the name of a TrustDomain document: did you mean `{near}`?")
+                }
+                None => {
+                    String::from("it is the name of a TrustDomain document, and none is called so")
+                }
+            })
+        }
+        Source::RequestAuthorityPort
         | Source::ConnectionPort
-        | Source::ConnectionTo
-        | Source::ConnectionFrom
         | Source::ConnectionTls
-        | Source::ClientAddress
         | Source::Context(_)
         | Source::TokenSubject
         | Source::TokenClient
@@ -135,8 +187,20 @@ fn why_never(source: &Source, text: &str) -> Option<String> {
         | Source::TokenClaim(_)
         | Source::PeerDns
         | Source::PeerIps
-        | Source::PeerTrustDomain
         | Source::Now => None,
+    }
+}
+
+/// Why no address is written so: those of the proxy are in their shortest form, IPv4 ones never within IPv6 ones.
+fn why_no_address(text: &str) -> Option<String> {
+    let address = text.split_once('%').map_or(text, |(address, _)| address).parse::<IpAddr>().ok();
+    let canonical = address.map(|address| address.to_canonical().to_string());
+    match canonical {
+        Some(canonical) if canonical == text => None,
+        Some(canonical) => Some(format!("did you mean `{canonical}`?")),
+        None => Some(String::from(
+            "it is one address, without a port: networks go under the key `source` or `destination`",
+        )),
     }
 }
 
@@ -147,6 +211,12 @@ fn element(source: &Source, node: &IdedExpr) -> Option<Fault> {
         Source::TokenScopes if text.contains(' ') => "ask for each scope by itself, with `&&`",
         Source::TokenScopes if text.is_empty() || !text.is_ascii() => "a scope is visible ASCII",
         Source::PeerDns if text.contains(['*', ':', '/', ' ']) => "names are compared whole",
+        Source::PeerDns if text.contains(char::is_uppercase) || text.ends_with('.') => {
+            "names are in lower case, without a dot at the end"
+        }
+        Source::PeerIps if why_no_address(text).is_some() => {
+            "it has single addresses in their shortest form: networks go under the key `peer.ips`"
+        }
         _ => return None,
     };
     let message = format!("`{}` never has `{}`", source.name(), text.escape_debug());
@@ -169,8 +239,26 @@ fn begin(source: &Source, node: &IdedExpr) -> Option<Fault> {
         {
             "it is a host in lower case, without a port"
         }
+        Source::RequestMethod if text.contains(char::is_lowercase) => "methods mind case",
         _ => return None,
     };
     let message = format!("`{}` never begins with `{}`", source.name(), text.escape_debug());
+    Some(Fault::new(node.id, message).help(help))
+}
+
+/// Why a text is nowhere in a variable, or not at its end.
+fn part(source: &Source, node: &IdedExpr) -> Option<Fault> {
+    let text = text_in(node)?;
+    let help = match source {
+        Source::RequestFullPath if text.contains(['?', '#']) => "it has no query",
+        Source::RequestHost | Source::ConnectionSni
+            if text.contains(char::is_uppercase) || text.contains(['/', '*', '@']) =>
+        {
+            "it is a host in lower case"
+        }
+        Source::RequestMethod if text.contains(char::is_lowercase) => "methods mind case",
+        _ => return None,
+    };
+    let message = format!("`{}` never has `{}`", source.name(), text.escape_debug());
     Some(Fault::new(node.id, message).help(help))
 }

@@ -18,7 +18,7 @@ fn scope<'a>(
     captures: &'a [&'a str],
     sealed: &'a SealedNames,
 ) -> Scope<'a> {
-    Scope { token, peer, captures, sealed }
+    Scope { token, peer, captures, sealed, domains: &["prod"] }
 }
 
 fn compile(text: &str) -> Result<Condition, Vec<Fault>> {
@@ -420,6 +420,20 @@ fn what_a_variable_never_is_is_refused() {
         r#"peer.evidence == "ful""#,
         r#""read write" in token.scopes"#,
         r#""*.a" in peer.dns"#,
+        r#""A.example.com" in peer.dns"#,
+        r#""10.0.0.0/8" in peer.ips"#,
+        r#""2001:DB8::1" in peer.ips"#,
+        r#"connection.source == "10.0.0.0/8""#,
+        r#"connection.source in ["10.0.0.1", "::ffff:10.0.0.2"]"#,
+        r#"connection.destination == "10.0.0.1:443""#,
+        r#"client.address != "2001:db8:0::1""#,
+        r#"client.address == "localhost""#,
+        r#"peer.trustDomain == "prod.example""#,
+        r#"request.headers["x-a"] == "a,b""#,
+        r#"request.headers["x-a"] == " a""#,
+        r#"request.fullPath.contains("?debug")"#,
+        r#"request.host.endsWith(".Example.com")"#,
+        r#"request.method.startsWith("get")"#,
     ] {
         let faults = faults(text);
         assert!(!faults.is_empty() && faults[0].message.contains("never"), "{text}: {faults:?}");
@@ -427,7 +441,36 @@ fn what_a_variable_never_is_is_refused() {
     for text in [
         r#"request.method == "PURGE" || request.fullPath == "/v1/17" || request.host == "[::1]""#,
         r#"peer.spiffe.startsWith("spiffe://prod.example/ns/") && "a" in peer.dns"#,
+        r#"connection.source == "2001:db8::1" || client.address.startsWith("10.")"#,
+        r#"peer.trustDomain == "prod" && "10.0.0.7" in peer.ips"#,
+        r#"request.headers["date"] == "Sun, 06 Nov" || request.headers["user-agent"] == "a, b""#,
         r#"token.sub == "A b" && token.claims.x == "" && request.headers["x-a"] == """#,
+    ] {
+        assert_eq!(faults(text), [], "{text}");
+    }
+}
+
+/// P185: texts have the order of their characters, in which `hash` is after `full` and `9` after `10`.
+#[test]
+fn texts_that_stand_for_something_with_another_order_have_none() {
+    for text in [
+        r#"peer.evidence >= "leaf""#,
+        r#""hash" < peer.evidence"#,
+        r#"peer.evidence > token.claims.least"#,
+        r#"client.address >= "10.0.0.1" && client.address <= "10.0.0.20""#,
+        r#"connection.source < connection.destination"#,
+        r#"request.headers["x-level"] >= "10""#,
+        r#"token.claims.level > "9""#,
+        r#"request.path.id <= "-1.5""#,
+    ] {
+        let faults = faults(text);
+        assert!(!faults.is_empty(), "{text}");
+        assert!(faults.iter().all(|own| own.message.contains("another order")), "{faults:?}");
+    }
+    for text in [
+        r#"int(request.headers["x-level"]) >= 10 && token.claims.level > 9"#,
+        r#"token.claims.since < "2026-01-01" && request.path.id > "m""#,
+        r#"peer.evidence in ["leaf", "full"]"#,
     ] {
         assert_eq!(faults(text), [], "{text}");
     }

@@ -5,23 +5,32 @@
 ///
 /// - method: Rack, Symfony, Laravel, Express, ASP.NET, OData
 /// - path: Symfony, Laminas, IIS, Spring, Traefik, nginx set-ups, WSGI servers (`SCRIPT_NAME`, `PATH_INFO` with gunicorn)
-/// - host, scheme, port: RFC 7239, Rails, Symfony, Spring, ASP.NET, Werkzeug, Express, Quarkus
-pub(in crate::policy) const OVERRIDE_HEADERS: [&str; 28] = [
+/// - host, scheme, port: RFC 7239, Rails, Symfony, Spring, ASP.NET, Werkzeug, Express, Quarkus, gunicorn (`x-forwarded-protocol`),
+///   NiFi (`x-proxyhost` and the like)
+/// - the upstream itself: Envoy's clusters of the original destination (`x-envoy-original-dst-host`)
+pub(in crate::policy) const OVERRIDE_HEADERS: [&str; 43] = [
     "forwarded",
+    "front-end-https",
     "path-info",
+    "request-uri",
     "script-name",
+    "x-envoy-original-dst-host",
     "x-envoy-original-host",
+    "x-envoy-original-method",
     "x-envoy-original-path",
+    "x-forwarded-context",
     "x-forwarded-host",
     "x-forwarded-method",
     "x-forwarded-path",
     "x-forwarded-port",
     "x-forwarded-prefix",
+    "x-forwarded-protocol",
     "x-forwarded-scheme",
     "x-forwarded-server",
     "x-forwarded-ssl",
     "x-forwarded-uri",
     "x-host",
+    "x-http-destinationurl",
     "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
@@ -32,9 +41,17 @@ pub(in crate::policy) const OVERRIDE_HEADERS: [&str; 28] = [
     "x-original-path",
     "x-original-uri",
     "x-original-url",
+    "x-override-url",
+    "x-proxy-url",
+    "x-proxycontextpath",
+    "x-proxyhost",
+    "x-proxyport",
+    "x-proxyscheme",
     "x-rewrite-uri",
     "x-rewrite-url",
+    "x-scheme",
     "x-script-name",
+    "x-url-scheme",
 ];
 
 /// Headers that proxies write about who is calling and how. They go upstream as the proxy wrote them; other spellings, which no
@@ -56,6 +73,14 @@ pub(in crate::policy) const OVERRIDE_PARAMETERS: [&str; 1] = ["_method"];
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// P133, P189: those that Envoy itself, or a few servers only, act on are among them.
+    #[test]
+    fn overrides_of_few_are_removed_as_well() {
+        for name in ["x-envoy-original-dst-host", "front-end-https", "x-override-url", "x-scheme"] {
+            assert!(OVERRIDE_HEADERS.binary_search(&name).is_ok(), "{name}");
+        }
+    }
 
     #[test]
     fn names_are_in_order_and_in_lower_case() {

@@ -140,9 +140,10 @@ fn half_of_all(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
         [(&written.spec.source, &*rule.source), (&written.spec.destination, &*rule.destination)];
     let half = |(texts, networks): (&Option<Spanned<Texts>>, &[IpNet])| {
         let place = texts.as_ref()?;
-        let whole = |v4: bool| {
-            networks.iter().any(|own| own.prefix_len() == 0 && own.addr().is_ipv4() == v4)
-        };
+        // `0.0.0.0/1` and `128.0.0.0/1` are all of them as well.
+        let joined = IpNet::aggregate(&networks.to_vec());
+        let whole =
+            |v4: bool| joined.iter().any(|own| own.prefix_len() == 0 && own.addr().is_ipv4() == v4);
         let (missing, given) = match (whole(true), whole(false)) {
             (true, false) => ("::/0", "IPv4"),
             (false, true) => ("0.0.0.0/0", "IPv6"),
@@ -170,31 +171,41 @@ fn half_of_all(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
 }
 
 fn values(written: &Written<'_>, specs: &[Spanned<ValuesSpec>]) -> Vec<Diagnostic> {
+    let names = specs.iter().map(|own| &own.value.name);
     let tests = specs.iter().flat_map(|own| [&own.value.any, &own.value.all]).flatten();
     let texts = tests.flat_map(|test| {
         let TextSpec { equals, one_of, prefix, suffix } = &test.value;
         let single = [equals, prefix, suffix].into_iter().flatten();
         single.chain(one_of.iter().flat_map(|texts| each(&texts.value)))
     });
-    texts.filter_map(|text| pattern(written, text)).collect()
+    names.chain(texts).filter_map(|text| pattern(written, text)).collect()
 }
 
 /// A text that is compared as it stands, and looks like a pattern.
 fn pattern(written: &Written<'_>, text: &Spanned<String>) -> Option<Diagnostic> {
     let value = text.value.as_str();
-    let is_regex = value.starts_with('^')
-        || (value.ends_with('$') && value.len() > 1)
-        || [".*", ".+", "[0-9", "[a-z", "[A-Z", "[^", "\\d", "\\w", "(?"]
-            .iter()
-            .any(|part| value.contains(part));
-    // `*/*` is what `accept` says.
-    let is_glob = (value.starts_with('*') || value.ends_with('*')) && !value.contains("/*");
-    (is_regex || is_glob).then(|| {
+    looks_like_a_pattern(value).then(|| {
         let message = format!("`{value}` is compared as it stands, and stands for no other text");
         doubt(written, "literal-pattern", text, message).help(
             "write the bare text under `equals`, `prefix` or `suffix`, ask with `exists: true`, or write a condition with `matches`",
         )
     })
+}
+
+/// A regular expression, a glob, or a template of some other language.
+fn looks_like_a_pattern(value: &str) -> bool {
+    let is_regex = value.starts_with('^')
+        || (value.ends_with('$') && value.len() > 1)
+        || (value.starts_with("/^") && value.ends_with('/'))
+        || [".*", ".+", "[0-9", "[a-z", "[A-Z", "[^", "\\d", "\\w", "(?"]
+            .iter()
+            .any(|part| value.contains(part));
+    // `*/*` is what `accept` says.
+    let is_glob = (value.starts_with('*') || value.ends_with('*')) && !value.contains("/*");
+    let is_template = value.contains("${")
+        || value.contains("{{")
+        || (value.starts_with('{') && value.ends_with('}') && !value.contains(['"', ' ']));
+    is_regex || is_glob || is_template
 }
 
 fn scope(written: &Written<'_>, text: &Spanned<String>) -> Option<Diagnostic> {
@@ -231,7 +242,8 @@ fn contexts(written: &Written<'_>) -> Vec<Diagnostic> {
                 .context_extensions
                 .iter()
                 .flat_map(|own| &own.value.0)
-                .filter_map(|(_, value)| pattern(written, value)),
+                .flat_map(|(name, value)| [name, value])
+                .filter_map(|text| pattern(written, text)),
         )
         .collect()
 }
@@ -321,7 +333,11 @@ fn odd_claim_text(written: &Written<'_>, value: &Spanned<serde_json::Value>) -> 
         None if matches!(text, "true" | "false" | "True" | "False" | "null") => {
             "is a text here, and not the value of the same name"
         }
-        None if text.starts_with('^') || text.contains(".*") || text == "*" => {
+        // What YAML 1.1 took for a truth value.
+        None if matches!(text, "yes" | "no" | "on" | "off" | "Yes" | "No" | "On" | "Off") => {
+            "is a text here, and neither true nor false"
+        }
+        None if looks_like_a_pattern(text) || text.contains(['*']) => {
             "is compared as it stands, and stands for no other text"
         }
         None => return None,

@@ -217,3 +217,93 @@ fn a_deny_rule_leaves_nothing_open_without_a_word() {
         assert_eq!(open, expected, "{denied} {allowed}: {found:?}");
     }
 }
+
+/// P187: texts that are compared, or sent, as they stand, and look like a pattern or a variable of some other language.
+#[test]
+fn texts_that_stand_for_nothing_else_are_doubted() {
+    let rule = |more: &str| {
+        format!(
+            "{{ name: r, effect: allow, on: {{ paths: [/a] }}, token: {{ issuer: corp, {more} }} }}"
+        )
+    };
+    for (more, expected) in [
+        ("claims: [{ pointer: /tenant, equals: 'a*' }]", "odd-text"),
+        ("claims: [{ pointer: /roles, contains: 'ROLE_*' }]", "odd-text"),
+        ("claims: [{ pointer: /tenant, equals: '{request.path.id}' }]", "odd-text"),
+        ("claims: [{ pointer: /tenant, equals: '${TENANT}' }]", "odd-text"),
+        ("claims: [{ pointer: /admin, equals: yes }]", "odd-text"),
+        ("clients: ['/^web$/']", "literal-pattern"),
+        ("subjects: ['{sub}']", "literal-pattern"),
+        ("claims: [{ pointer: /tenant, equals: 'a-b' }]", ""),
+        ("subjects: ['{\"a\": 1}']", ""),
+    ] {
+        let found = one(&rule(more));
+        let codes: Vec<_> = found.iter().map(|doubt| doubt.split('@').next().unwrap()).collect();
+        assert_eq!(codes.concat(), expected, "{more} {found:?}");
+    }
+    for (value, expected) in [
+        ("{{token.sub}}", "literal-template"),
+        ("${token.sub}", "literal-template"),
+        ("$(SUBJECT)", "literal-template"),
+        ("%REQ(x-user)%", "literal-template"),
+        ("{{note}} {token.sub}", ""),
+        ("100% {token.sub}", ""),
+    ] {
+        let rule = format!(
+            "{{ name: r, effect: allow, on: {{ paths: [/a] }}, token: {{ issuer: corp }}, inject: {{ headers: {{ x-a: '{value}' }} }} }}"
+        );
+        let found = one(&rule);
+        assert_eq!(found.concat().split('@').next(), Some(expected), "{value} {found:?}");
+    }
+}
+
+/// P186: two halves are the whole of one sort of address.
+#[test]
+fn halves_of_all_addresses_are_all_of_them() {
+    for (source, expected) in [
+        ("[0.0.0.0/1, 128.0.0.0/1]", 1),
+        ("[0.0.0.0/2, 64.0.0.0/2, 128.0.0.0/1]", 1),
+        ("['::/1', '8000::/1']", 1),
+        ("[0.0.0.0/1, 128.0.0.0/1, '::/0']", 0),
+        ("[0.0.0.0/1]", 0),
+    ] {
+        let found = one(&format!(
+            "{{ name: r, effect: allow, public: true, on: {{ paths: [/a] }}, source: {source} }}"
+        ));
+        assert_eq!(found.len(), expected, "{source} {found:?}");
+    }
+}
+
+/// P186, P188: names that nothing has, and values of which it is known that they are never sent.
+#[test]
+fn what_can_be_known_when_documents_are_loaded_is_told_then() {
+    for (more, code) in [
+        ("headers: [{ name: 'x-debug*', exists: true }]", "invalid-header-name"),
+        ("contextExtensions: { '': a }", "invalid-value"),
+        ("sni: ['*.0.0.1']", "invalid-host"),
+        ("sni: [10.0.0.7]", "invalid-host"),
+        ("sni: ['[::1]']", "invalid-host"),
+        ("inject: { query: { peer: '{peer.spiffe}' } }", "invalid-template"),
+        ("inject: { headers: { x-a: ' {peer.spiffe}' } }", "invalid-template"),
+        ("inject: { headers: { x-a: 'peer ' } }", "invalid-template"),
+    ] {
+        let rule = format!(
+            "{{ name: r, effect: allow, on: {{ paths: [/a] }}, peer: {{ any: true }}, {more} }}"
+        );
+        let (_, problems) = try_compile(&of_rules("{ hosts: [a.example.com] }", &[&rule]));
+        let errors = problems.iter().filter(|own| own.severity == Severity::Error);
+        let codes: Vec<_> = errors.map(|own| own.code).collect();
+        assert_eq!(codes, [code], "{more} {problems:?}");
+    }
+    for fine in [
+        "inject: { query: { peer: '{peer.spiffe|hex}' } }",
+        "inject: { metadata: { peer: ' {peer.spiffe}' } }",
+        "headers: [{ name: x-debug, exists: true }]",
+    ] {
+        let rule = format!(
+            "{{ name: r, effect: allow, on: {{ paths: [/a] }}, peer: {{ any: true }}, {fine} }}"
+        );
+        let (_, problems) = try_compile(&of_rules("{ hosts: [a.example.com] }", &[&rule]));
+        assert!(problems.iter().all(|own| own.severity == Severity::Warning), "{problems:?}");
+    }
+}

@@ -124,6 +124,28 @@ fn a_redirect_ends() {
     assert_eq!(Answer::of(&denial, &page("/login"), "id").status, 401);
 }
 
+/// P145, P191: the page that a browser is on is the same page under another port of the host, or with a dot behind it.
+#[test]
+fn a_redirect_ends_however_its_host_is_written() {
+    let page = |path: &str| with_header(get(path), "accept", b"text/html");
+    let expired = with_cookie(false, false, Reason::TokenExpired);
+    let strict = POLICY.replace(", rejectedCookies: ignored", "");
+    for host in [
+        "",
+        "https://orders.example.com",
+        "https://Orders.example.com:8443",
+        "https://orders.example.com.:443",
+    ] {
+        let text = strict.replace("to: /login", &format!("to: '{host}/login'"));
+        assert!(host.is_empty() || text.contains(host), "{text}");
+        let set = compile(&format!("{}{ISSUERS}", policy("orders", &text)));
+        for (path, status) in [("/own", 303), ("/login", 401)] {
+            let Decision::Deny(denial) = decide(&set, &expired, &page(path)) else { panic!() };
+            assert_eq!(Answer::of(&denial, &page(path), "id").status, status, "{host} {path}");
+        }
+    }
+}
+
 fn counted(set: &PolicySet, subject: &Subject, host: &str) -> String {
     let request = request("GET", host, "/");
     let subject = subject.copy_of_assertion();
