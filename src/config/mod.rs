@@ -66,7 +66,7 @@ struct RawConfig {
     reload: ReloadOptions,
     /// Where decision records go; left out, none are kept.
     audit: Option<AuditSettings>,
-    /// Where operators reach us: health, metrics, status, log level. Left out, they do not.
+    /// Where operators reach us: health, metrics, status, log level, confirming removals. Left out, they do not.
     admin: Option<AdminOptions>,
     /// How logs are written.
     log: LogOptions,
@@ -74,7 +74,7 @@ struct RawConfig {
     otlp: Option<OtlpOptions>,
     /// Longest time to an answer; less where Envoy's own `timeout` is shorter.
     deadline: HumanDuration,
-    /// Where the last good key sets are kept over a restart; left out, nowhere.
+    /// Where the last good key sets, revocation lists and what was revoked are kept over a restart; left out, nowhere.
     state_folder: Option<PathBuf>,
     /// What was verified and is not verified again.
     memory: MemoryOptions,
