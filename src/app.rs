@@ -236,7 +236,8 @@ impl Core {
         let reloader =
             Reloader::new(Arc::clone(&pdp), followed, paths, &files, &problems, config.reload)
                 .map_err(StartError::Watch)?;
-        let reloader = reloader.keeping(kept.clone());
+        let admin = config.admin.as_ref().map(|admin| admin.address);
+        let reloader = reloader.confirmed_at(admin).keeping(kept.clone());
         Ok(Self { pdp, keys, remote, kept, store, signer, reloader })
     }
 }

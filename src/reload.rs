@@ -12,6 +12,7 @@ pub use status::{ReloadStatus, report};
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -57,6 +58,8 @@ struct Work {
     options: ReloadOptions,
     /// Where revocation lists outlive a restart.
     kept: Option<Arc<KeptLists>>,
+    /// Where a removal is confirmed.
+    admin: Option<SocketAddr>,
 }
 
 // === impl Reloader ===
@@ -83,8 +86,8 @@ impl Reloader {
         };
         let watcher = notify::recommended_watcher(hear).map_err(io::Error::other)?;
         let status = Arc::new(ReloadStatus::new(Arc::clone(&changed), problems));
-        let kept = None;
-        let work = Arc::new(Work { pdp, paths, status, remote, options, kept });
+        let (kept, admin) = (None, None);
+        let work = Arc::new(Work { pdp, paths, status, remote, options, kept, admin });
         let mut reloader = Self { work, watcher, watched: BTreeSet::new(), changed };
         reloader.watch(files);
         Ok(reloader)
@@ -95,8 +98,17 @@ impl Reloader {
     pub fn keeping(mut self, kept: Option<Arc<KeptLists>>) -> Self {
         let Work { pdp, paths, status, remote, options, .. } = &*self.work;
         let (pdp, status, remote) = (Arc::clone(pdp), Arc::clone(status), Arc::clone(remote));
-        let (paths, options) = (paths.clone(), *options);
-        self.work = Arc::new(Work { pdp, paths, status, remote, options, kept });
+        let (paths, options, admin) = (paths.clone(), *options, self.work.admin);
+        self.work = Arc::new(Work { pdp, paths, status, remote, options, kept, admin });
+        self
+    }
+
+    /// The same, whose advice names `admin`, the listener at which a removal is confirmed.
+    #[must_use]
+    pub fn confirmed_at(mut self, admin: Option<SocketAddr>) -> Self {
+        if let Some(work) = Arc::get_mut(&mut self.work) {
+            work.admin = admin;
+        }
         self
     }
 
@@ -222,12 +234,10 @@ impl Work {
     }
 
     fn losses(&self, lost: &[String], set: &str) -> Vec<Diagnostic> {
-        let place = self.place();
+        let (place, help) = (self.place(), how_to_confirm(self.admin, set));
         let told = |lost: &String| {
             let message = format!("{lost} is in force and is not in the files any more");
-            Diagnostic::error("removed-in-place", place.clone(), message).help(format!(
-                "where that is meant: `curl -X PUT -d {set} http://127.0.0.1:9002/documents/confirmed`, or a restart"
-            ))
+            Diagnostic::error("removed-in-place", place.clone(), message).help(help.clone())
         };
         lost.iter().map(told).collect()
     }
@@ -255,6 +265,21 @@ impl Work {
         self.status.applied.fetch_add(1, Ordering::Relaxed);
         (files, retired)
     }
+}
+
+/// What to do where a removal is meant, to be copied from the log of the server that it is for.
+fn how_to_confirm(admin: Option<SocketAddr>, set: &str) -> String {
+    let Some(mut admin) = admin else {
+        return String::from(
+            "where that is meant, restart: without `admin` in the settings there is no other way to confirm it",
+        );
+    };
+    if admin.ip().is_unspecified() {
+        admin.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    format!(
+        "where that is meant: `curl -X PUT -d {set} http://{admin}/documents/confirmed` on this machine, or a restart"
+    )
 }
 
 /// The documents with what was fetched last; where that does not compile, with as much of it as does beside what was in force

@@ -88,7 +88,7 @@ impl Admin {
             |_| format!("{}:{port} does not answer as a countersign server", visible(host));
         let stream = TcpStream::connect((host, port)).await.map_err(|error| {
             format!(
-                "cannot connect to {}:{port}: {}; is `admin` set on the server?",
+                "cannot connect to {}:{port}: {}; is `admin` set on the server? where it listens elsewhere, say `--admin URL`",
                 visible(host),
                 error.kind()
             )

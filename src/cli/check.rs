@@ -77,7 +77,11 @@ pub(super) fn run(args: &Args) -> Exit {
 
 /// P94: what the settings state about the proxies, which no document shows and nothing here can check.
 fn say_what_is_believed(sources: &PeerSources) {
-    if sources.rely_on_proxies() {
+    if sources.are_off() {
+        style::hint(format_args!(
+            "`listener.peerSources` is off: no certificate is looked at, and rules with `peer` allow nobody (`peer_missing`)"
+        ));
+    } else if sources.rely_on_proxies() {
         style::hint(format_args!(
             "`listener.peerSources.leastEvidence: {}` states that every proxy that asks, and every forwarder, verifies client certificates against exactly the pinned authorities; where one does not, any certificate passes for any SPIFFE ID",
             sources.least_evidence

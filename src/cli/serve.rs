@@ -124,7 +124,11 @@ async fn serve(config: &Config, log_level: LogLevel) -> Exit {
 /// P94: the one statement about the proxies that nothing here can check.
 fn say_what_is_believed(sources: &PeerSources) {
     let least_evidence = sources.least_evidence.as_str();
-    if sources.rely_on_proxies() {
+    if sources.are_off() {
+        tracing::info!(
+            "no certificate is looked at, since `listener.peerSources` is off: rules with `peer` allow nobody"
+        );
+    } else if sources.rely_on_proxies() {
         tracing::warn!(
             least_evidence,
             "peers count by the proxy's word: every proxy that asks here has to verify client certificates against exactly the pinned authorities"

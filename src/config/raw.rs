@@ -27,7 +27,7 @@ pub(super) struct RawConfig {
     pub(super) reload: ReloadOptions,
     /// Where decision records go; left out, none are kept.
     pub(super) audit: Option<AuditSettings>,
-    /// Where operators reach us: health, metrics, status, log level. Left out, they do not.
+    /// Where operators reach us: health, metrics, status, log level, confirming removals. Left out, they do not.
     pub(super) admin: Option<AdminOptions>,
     /// How logs are written.
     pub(super) log: LogOptions,
@@ -35,7 +35,7 @@ pub(super) struct RawConfig {
     pub(super) otlp: Option<OtlpOptions>,
     /// Longest time to an answer; less where Envoy's own `timeout` is shorter.
     pub(super) deadline: HumanDuration,
-    /// Where the last good key sets are kept over a restart; left out, nowhere.
+    /// Where the last good key sets, revocation lists and what was revoked are kept over a restart; left out, nowhere.
     pub(super) state_folder: Option<PathBuf>,
     /// What was verified and is not verified again.
     pub(super) memory: MemoryOptions,

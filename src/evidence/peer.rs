@@ -3,8 +3,8 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize};
 
 use super::Presented;
 use super::certificate::PresentedCertificate;
@@ -47,8 +47,8 @@ pub struct PeerSources {
 }
 
 /// Whether `source.principal` is an identity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
-#[schemars(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub enum PrincipalSource {
     /// It is not: a DNS name can spell a SPIFFE ID.
     #[default]
@@ -121,6 +121,17 @@ impl PeerSources {
     #[must_use]
     pub fn rely_on_proxies(&self) -> bool {
         self.least_evidence < EvidenceLevel::Leaf
+    }
+
+    /// Whether no source is believed, as where the settings say nothing: there is never a peer then.
+    #[must_use]
+    pub fn are_off(&self) -> bool {
+        let headers = self.xfcc || self.xfcc_without_tls;
+        let client_cert = self.client_cert || self.client_cert_without_tls;
+        !self.source_certificate
+            && !headers
+            && !client_cert
+            && self.principal == PrincipalSource::Off
     }
 }
 

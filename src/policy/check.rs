@@ -202,9 +202,52 @@ impl<'r> Check<'r> {
         reason.because(format!("the closest rule needs {self}"))
     }
 
-    /// What it means that this cannot be told.
+    /// What it means that this cannot be told, and where to look.
     pub(super) fn undetermined(self) -> Rejection {
-        Reason::EvalError.because(format!("cannot tell whether there is {self}"))
+        let hint = self.unknown_because();
+        Reason::EvalError.because(format!("cannot tell whether there is {self}{hint}"))
+    }
+
+    /// Why this cannot be told, where there is one cause that settings can mend.
+    const fn unknown_because(self) -> &'static str {
+        match self {
+            Self::Source => {
+                ": the client's address is not known (`listener.clientAddress`, or a check without a source)"
+            }
+            Self::ServerName | Self::HostIsServerName => {
+                ": the proxy tells of no TLS handshake (`include_tls_session: true`)"
+            }
+            Self::Condition => {
+                ": something that the condition reads is not there, or may be several values"
+            }
+            Self::During
+            | Self::Destination
+            | Self::ContextExtension(_)
+            | Self::Header(_)
+            | Self::Query(_)
+            | Self::PeerPresent
+            | Self::PeerTrustDomain(_)
+            | Self::PeerSpiffe
+            | Self::PeerDns
+            | Self::PeerUri
+            | Self::PeerEmail
+            | Self::PeerIp
+            | Self::PeerSubject
+            | Self::PeerEvidence(_)
+            | Self::TokenPresent(_)
+            | Self::TokenBinding(_)
+            | Self::TokenPresenterKnown(_)
+            | Self::TokenPresenter(_)
+            | Self::TokenAudience
+            | Self::TokenSubject
+            | Self::TokenClient
+            | Self::TokenClaim(_)
+            | Self::TokenScopes(_)
+            | Self::TokenAnyScope(_)
+            | Self::TokenAcr(_)
+            | Self::TokenAge(_)
+            | Self::Inject(_) => "",
+        }
     }
 
     /// What to name in a challenge. Scopes only where all of them are needed: a challenge cannot say "one of".

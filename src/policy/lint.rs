@@ -1,5 +1,6 @@
 //! Doubts about rules that are right by the letter: warnings, which keep nothing from being used.
 
+mod absent;
 mod across;
 mod audience;
 mod circle;
@@ -57,6 +58,7 @@ pub(super) fn lint(
         problems.extend(repetitions(written));
         problems.extend(odd_condition(written, rule));
         problems.extend(reach::out_of_reach(written, rule));
+        problems.extend(absent::of(written, rule));
         problems.extend(hearsay::of(written, rule));
         problems.extend(habits::of(written, rule));
         problems.extend(templates::of(written));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::document::HumanDuration;
 
@@ -19,7 +19,7 @@ pub struct ReloadOptions {
 }
 
 /// What becomes of a change in place after which something is gone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Removals {
     /// It counts once it is confirmed (`PUT /documents/confirmed`), or after a restart; until then the last good documents stay in

@@ -101,7 +101,12 @@ fn write_recorded(
     let answer = &report.answer;
     let missing = report.question.not_recorded.join(", ");
     match (same_documents, same_answer) {
-        (_, true) => writeln!(out, "the facts of the record give the same answer today")?,
+        (true, true) => writeln!(out, "the facts of the record give the same answer today")?,
+        (false, true) => writeln!(
+            out,
+            "the documents have changed since ({} then); the facts of the record give the same answer today",
+            visible(&recorded.revision)
+        )?,
         (true, false) => writeln!(
             out,
             "the answer rests on what is not recorded: by the record alone it would be {}",

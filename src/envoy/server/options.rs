@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::document::HumanDuration;
 use crate::envoy::tls::TlsOptions;
@@ -38,7 +38,7 @@ pub struct ListenerOptions {
 }
 
 /// Which of a request's headers Envoy sends with a check.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ShownHeaders {
     /// There may be others: each allow lists every header that must not go upstream, in every mixture of `-` and `_`.

@@ -302,3 +302,17 @@ async fn a_link_to_a_folder_is_swapped_whole_as_well() {
     assert_eq!(running.counts(), (1, 0, false), "{}", running.errors());
     assert_eq!(running.rules().len(), 2);
 }
+
+/// P163: the advice can be copied as it stands, since it names the listener of this very server.
+#[test]
+fn the_advice_names_the_listener_of_the_server() {
+    let at = |admin: &str| how_to_confirm(Some(admin.parse().unwrap()), "5c3a");
+    assert!(
+        at("127.0.0.1:29002")
+            .contains("curl -X PUT -d 5c3a http://127.0.0.1:29002/documents/confirmed")
+    );
+    assert!(at("0.0.0.0:9002").contains("http://127.0.0.1:9002/documents/confirmed"));
+    assert!(at("[::]:9002").contains("http://127.0.0.1:9002/documents/confirmed"));
+    let without = how_to_confirm(None, "5c3a");
+    assert!(without.contains("restart") && !without.contains("curl"), "{without}");
+}

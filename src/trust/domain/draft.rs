@@ -55,7 +55,7 @@ impl Lists {
         let verified = known.verified.iter().filter(own).cloned();
         let stored = known.stored.iter().filter_map(|stored| {
             let list = Arc::new(Crl::read(&stored.der, signers).ok()?);
-            Some(KnownList { origins: stored.origins.clone(), list })
+            Some(KnownList { origins: stored.origins.clone(), list, in_force: false })
         });
         let known = verified.chain(stored).collect();
         let (given, origins, problems) = (Vec::new(), BTreeSet::new(), Vec::new());
@@ -83,10 +83,11 @@ impl Lists {
         self.given.iter().map(|given| &given.list).chain(known)
     }
 
-    /// Everything that is known of the lists that it speaks for.
-    fn known_of_claimed(&self) -> Vec<Arc<Crl>> {
+    /// What is known of the lists that it speaks for: those that were in force, or the others.
+    fn known_of_claimed(&self, in_force: bool) -> Vec<Arc<Crl>> {
         let claimed = |known: &&KnownList| {
-            self.claimed().any(|claimed| claimed.is_about_the_same_as(&known.list))
+            known.in_force == in_force
+                && self.claimed().any(|claimed| claimed.is_about_the_same_as(&known.list))
         };
         self.known.iter().filter(claimed).map(|known| Arc::clone(&known.list)).collect()
     }
@@ -127,7 +128,7 @@ impl Lists {
             "revocation list in {name} is older than the one in force ({numbers}), which stays in force"
         );
         Some(Diagnostic::warning("older-crl", given.place.clone(), message)
-            .help("put the newest list there; where the CA has begun to count anew, see docs/revocation.md"))
+            .help("put the newest list there; where the CA has begun to count anew, see \"Lists over time\" in docs/peer-evidence.md"))
     }
 }
 
@@ -165,7 +166,9 @@ pub(in crate::trust) fn settle(
     let mut standing = Standing::default();
     // First those that were in force: nothing takes their place that does not follow them.
     let lists = || drafts.iter().filter_map(|draft| draft.lists.as_ref());
-    standing.add(lists().flat_map(Lists::known_of_claimed).collect(), now);
+    for in_force in [true, false] {
+        standing.add(lists().flat_map(|lists| lists.known_of_claimed(in_force)).collect(), now);
+    }
     let given = lists().flat_map(|lists| lists.given.iter().map(|given| Arc::clone(&given.list)));
     standing.add(given.collect(), now);
     let known = remember(&standing, lists(), known);
@@ -214,22 +217,23 @@ fn remember<'a>(
 ) -> KnownLists {
     let mut known = KnownLists::default();
     let mut read_again = BTreeSet::new();
-    let mut note = |origins: &BTreeSet<String>, list: &Arc<Crl>| {
-        if standing.of(list).is_none_or(|own| own.has(list)) {
-            known.add(origins, list);
+    let mut note = |origins: &BTreeSet<String>, list: &Arc<Crl>, was_in_force: bool| {
+        let own = standing.of(list);
+        if own.is_none_or(|own| own.has(list)) {
+            known.add(origins, list, own.map_or(was_in_force, |own| own.newest().is(list)));
         }
     };
     for lists in lists {
-        for KnownList { origins, list } in &lists.known {
+        for KnownList { origins, list, in_force } in &lists.known {
             read_again.insert(*list.digest().as_bytes());
-            note(origins, list);
+            note(origins, list, *in_force);
         }
         for given in &lists.given {
-            note(&BTreeSet::from([given.origin.clone()]), &given.list);
+            note(&BTreeSet::from([given.origin.clone()]), &given.list, false);
         }
     }
-    for KnownList { origins, list } in &before.verified {
-        note(origins, list);
+    for KnownList { origins, list, in_force } in &before.verified {
+        note(origins, list, *in_force);
     }
     let digest = |der: &[u8]| *crate::secret::Fingerprint::of(der).as_bytes();
     let unread = before.stored.iter().filter(|stored| !read_again.contains(&digest(&stored.der)));

@@ -12,6 +12,7 @@ use super::standing::StandingList;
 use crate::clock::UnixTime;
 use crate::document::{OnMissing, RevocationDepth};
 use crate::reason::{Reason, Rejection};
+use crate::secret::hex;
 
 /// Compiled `revocation` rules with their lists.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Revocation {
         let of_issuer = self.lists.get(issuer).map(Vec::as_slice).unwrap_or_default();
         // A stale list still knows what was revoked before.
         if of_issuer.iter().any(|list| list.revokes(certificate, now, self.grace)) {
-            return Err(revoked());
+            return Err(revoked(certificate));
         }
         let (mut holds, mut covered): (Option<Validity>, _) = (None, 0);
         let mut stale: Option<Rejection> = None;
@@ -111,8 +112,13 @@ impl Revocation {
     }
 }
 
-fn revoked() -> Rejection {
-    Reason::CertRevoked.because("the certificate or one of its issuers is revoked")
+/// The caller's certificate, or one of its issuers: its number says which.
+fn revoked(certificate: &X509Certificate<'_>) -> Rejection {
+    let serial = hex(certificate.raw_serial());
+    Reason::CertRevoked.because(format!(
+        "certificate {serial} of `{}` is on a revocation list of that CA",
+        certificate.issuer()
+    ))
 }
 
 /// Why no list of the issuer and scope of `newest` may be used.
@@ -145,7 +151,7 @@ impl Revoked {
     ) -> Result<(), Rejection> {
         let lists = if certificate.is_ca() { &self.issuers } else { &self.leaves };
         match is_listed(lists, certificate, issuer, now) {
-            true => Err(revoked()),
+            true => Err(revoked(certificate)),
             false => Ok(()),
         }
     }

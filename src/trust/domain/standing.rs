@@ -17,6 +17,8 @@ use crate::secret::Fingerprint;
 pub(super) struct KnownList {
     pub(super) origins: BTreeSet<String>,
     pub(super) list: Arc<Crl>,
+    /// Whether it was the one in force of its issuer and scope. Lists that contradict each other do not tell by themselves.
+    pub(super) in_force: bool,
 }
 
 /// The bytes of a list that was in force before a restart: believed once an authority of the documents has signed it.
@@ -72,13 +74,13 @@ impl KnownLists {
     }
 
     /// Adds `list`, which `origins` gave; forgets what it takes the place of, and the oldest where there are too many.
-    pub(super) fn add(&mut self, origins: &BTreeSet<String>, list: &Arc<Crl>) {
+    pub(super) fn add(&mut self, origins: &BTreeSet<String>, list: &Arc<Crl>, in_force: bool) {
         if let Some(known) = self.verified.iter_mut().find(|known| known.list.is(list)) {
             known.origins.extend(origins.iter().cloned());
             return;
         }
         let (origins, list) = (origins.clone(), Arc::clone(list));
-        self.verified.push(KnownList { origins, list });
+        self.verified.push(KnownList { origins, list, in_force });
         if self.verified.len() > MAX_KNOWN_LISTS {
             let oldest = self.verified.iter().enumerate();
             let oldest = oldest.min_by_key(|(_, known)| known.list.validity().not_before);
@@ -96,7 +98,7 @@ impl StandingList {
         Self { newest, beside: Vec::new(), before: None }
     }
 
-    /// The list with the highest number.
+    /// The list in force: nothing that is known follows it. Of lists that contradict each other the first that was in force.
     #[must_use]
     pub fn newest(&self) -> &Crl {
         &self.newest
@@ -153,9 +155,10 @@ impl StandingList {
             return;
         }
         if self.newest.follows(list) {
+            let early = now.is_some_and(|now| now < self.newest.validity().not_before);
             let later = list.validity().not_after > self.newest.validity().not_after;
             let better = |own: &Arc<Crl>| list.validity().not_after > own.validity().not_after;
-            if later && self.before.as_ref().is_none_or(better) {
+            if (early || later) && self.before.as_ref().is_none_or(better) {
                 self.before = Some(Arc::clone(list));
             }
             return;
@@ -170,9 +173,10 @@ impl StandingList {
 // === impl Standing ===
 
 impl Standing {
-    /// Takes note of `lists`, the oldest first, so that their order does not matter.
+    /// Takes note of `lists`, the highest number first, so that their order does not matter and that of lists which contradict
+    /// each other this one is in force.
     pub(super) fn add(&mut self, mut lists: Vec<Arc<Crl>>, now: Option<UnixTime>) {
-        lists.sort_by(|a, b| a.cmp_age(b));
+        lists.sort_by(|a, b| b.cmp_age(a));
         for list in lists {
             let own = self.0.entry(list.issuer().clone()).or_default();
             match own.iter_mut().find(|own| own.newest.is_about_the_same_as(&list)) {

@@ -122,11 +122,14 @@ fn a_list_that_contradicts_the_one_in_force_does_not_replace_it() {
         let good = server.list(10, &[1], 2, 4);
         let odd = server.list(number, &[2], from, 20);
         server.reload(&[("a.crl", &good)]);
-        assert_eq!(server.reload(&[("a.crl", &odd)]), ["contradictory-crl"], "{number}");
-        assert_eq!((server.reason(1), server.reason(2)), (REVOKED, REVOKED), "{number}");
-        assert_eq!(server.reason(3), None);
-        let late = NOW.as_secs() + 5 * DAY;
-        assert_eq!(server.reason_at(3, late), Some(Reason::CrlStale), "{number}");
+        // However often the documents are read: what is in force is not chosen again among lists that contradict each other.
+        for _ in 0..3 {
+            assert_eq!(server.reload(&[("a.crl", &odd)]), ["contradictory-crl"], "{number}");
+            assert_eq!((server.reason(1), server.reason(2)), (REVOKED, REVOKED), "{number}");
+            assert_eq!(server.reason(3), None);
+            let late = NOW.as_secs() + 5 * DAY;
+            assert_eq!(server.reason_at(3, late), Some(Reason::CrlStale), "{number}");
+        }
     }
     // The same number at a later time is what a CA without a counter issues.
     let mut server = Server::new("");
