@@ -10,7 +10,6 @@ mod signing;
 mod status;
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,8 +21,7 @@ use crate::admin::{self, Pages};
 use crate::audit::AuditLog;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
-use crate::document::Diagnostic;
-use crate::envoy::{CheckService, ListenAddress, Listener, ListenerOptions, Server, Stop, Tls};
+use crate::envoy::{CheckService, ListenAddress, Server, Stop, Tls};
 use crate::pdp::{HttpsFetcher, KeptLists, KeyCache, Load, Observer, Pdp, RemoteFiles};
 use crate::reload::{self, Reloader};
 use crate::signer::Signer;

@@ -8,6 +8,7 @@ use crate::audit::example::{pdp, view};
 use crate::audit::options::AuditSettings;
 use crate::authn::{Credential, Subject};
 use crate::pdp::NoTrace;
+use std::sync::atomic::AtomicU64;
 
 /// Whoever holds it keeps a sink waiting.
 type Gate = Arc<tokio::sync::Mutex<()>>;

@@ -17,7 +17,6 @@ use prost::Message as _;
 
 use super::*;
 use crate::clock::{Clock, FixedClock, UnixTime};
-use crate::envoy::grpc;
 use crate::evidence::PeerSources;
 use crate::evidence_level::EvidenceLevel;
 use crate::pdp::{
@@ -95,9 +94,9 @@ pub(in crate::envoy) fn service_by(
 }
 
 async fn answer(service: &CheckService, check: CheckRequest) -> CheckResponse {
-    let call = grpc::frame(|out| check.encode(out).unwrap());
+    let call = frame(|out| check.encode(out).unwrap());
     let answer = service.answer(call).await;
-    CheckResponse::decode(grpc::parse(answer).unwrap()).unwrap()
+    CheckResponse::decode(parse(answer).unwrap()).unwrap()
 }
 
 pub(in crate::envoy) fn check(path: &str, body: &str) -> CheckRequest {
