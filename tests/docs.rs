@@ -86,8 +86,9 @@ fn every_link_leads_somewhere() {
             };
             let found = match section {
                 "" => target.exists(),
-                section => fs::read_to_string(&target)
-                    .is_ok_and(|text| anchors(&text).contains(section)),
+                section => {
+                    fs::read_to_string(&target).is_ok_and(|text| anchors(&text).contains(section))
+                }
             };
             if !found {
                 wrong.push(format!("{}: `{link}`", path.display()));
@@ -222,7 +223,8 @@ fn every_warning_is_explained() {
 fn every_path_of_the_admin_listener_is_named() {
     let mut source = String::new();
     sources(&root().join("src/admin"), &mut source);
-    let pages = page("docs/operations.md") + &page("docs/revocation.md") + &page("docs/assertion.md");
+    let pages =
+        page("docs/operations.md") + &page("docs/revocation.md") + &page("docs/assertion.md");
     let paths: BTreeSet<_> = source
         .split(".route(\"")
         .skip(1)
@@ -248,7 +250,8 @@ fn the_table_of_an_issuers_settings_is_whole() {
     let tokens = page("docs/tokens.md");
     let (_, settings) = tokens.split_once("\n## Settings\n").unwrap();
     let settings = rows(settings.split("\n## ").next().unwrap());
-    let missing: Vec<_> = properties.keys().filter(|key| !settings.contains_key(key.as_str())).collect();
+    let missing: Vec<_> =
+        properties.keys().filter(|key| !settings.contains_key(key.as_str())).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 

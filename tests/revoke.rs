@@ -209,8 +209,14 @@ mod tests {
         assert_eq!(nobody.code, 0);
         assert!(nobody.stdout.contains("no `TokenIssuer` document has this issuer"));
         for (thing, told) in [
-            (&["--kid", "no-such-key", "--issuer", ISSUER][..], "no key of this issuer has this `kid`"),
-            (&["--spiffe", "spiffe://strange.example/a"], "no document vouches for this SPIFFE trust domain"),
+            (
+                &["--kid", "no-such-key", "--issuer", ISSUER][..],
+                "no key of this issuer has this `kid`",
+            ),
+            (
+                &["--spiffe", "spiffe://strange.example/a"],
+                "no document vouches for this SPIFFE trust domain",
+            ),
             (&["--subject", "alice ", "--issuer", ISSUER], "white space"),
         ] {
             let run = house.run(&[&["revoke"], thing].concat());

@@ -67,19 +67,27 @@ impl TrustStore {
             KeySource::Local(keys) => Some(keys),
             KeySource::Remote(_) | KeySource::Introspected(_) => None,
         });
-        let strange_key =
-            spec.kid.as_deref().zip(keys).is_some_and(|(kid, keys)| !keys.has(kid));
+        let strange_key = spec.kid.as_deref().zip(keys).is_some_and(|(kid, keys)| !keys.has(kid));
         let workloads = workloads(self.domains(), self.issuers());
         let id = entry.spiffe().and_then(|id| id.parse::<SpiffeId>().ok());
-        let strange_workload = !workloads.is_empty()
-            && id.is_some_and(|id| !workloads.contains(&id.trust_domain()));
+        let strange_workload =
+            !workloads.is_empty() && id.is_some_and(|id| !workloads.contains(&id.trust_domain()));
         let odd = |(field, value): (&str, Option<&String>)| {
             COMPARED.contains(&field) && value.is_some_and(|value| value.trim() != value)
         };
         let found = [
-            (strange_key, "no key of this issuer has this `kid`, so the entry revokes nothing until one has"),
-            (strange_workload, "no document vouches for this SPIFFE trust domain, so the entry revokes nothing until one does"),
-            (spec.fields().into_iter().any(odd), "a value begins or ends with white space, which is compared too"),
+            (
+                strange_key,
+                "no key of this issuer has this `kid`, so the entry revokes nothing until one has",
+            ),
+            (
+                strange_workload,
+                "no document vouches for this SPIFFE trust domain, so the entry revokes nothing until one does",
+            ),
+            (
+                spec.fields().into_iter().any(odd),
+                "a value begins or ends with white space, which is compared too",
+            ),
         ];
         found.into_iter().filter(|(holds, _)| *holds).map(|(_, why)| why.to_owned()).collect()
     }
