@@ -1,7 +1,7 @@
 //! # countersign: external authorization for Envoy and Istio
 //!
 //! A request is let through when **who it is on the wire** (a verified certificate) is countersigned by **what it carries**
-//! (a verified token), under a policy a person can read. This page is the manual of the house: the flow, the rooms, the
+//! (a verified token), under a policy a person can read. This page is the manual of the code: the flow, the rooms, the
 //! invariants. Where a file disagrees with it, one of the two is wrong.
 //!
 //! ## The flow
@@ -13,8 +13,9 @@
 //!                       request/         evidence/   authn/
 //! ```
 //!
-//! Seven verbs: **decode, collect, gather, authenticate, evaluate, observe, encode**. Only *gather* may wait, for an
-//! issuer's keys, and with warm caches it does not. Read [`envoy::CheckService::answer`], then [`pdp::Pinned::decide`], then any
+//! Seven verbs: **decode, collect, gather, authenticate, evaluate, observe, encode**. Before the decision only *gather* may
+//! wait, for an issuer's keys or its answer about an opaque token, and with warm caches it does not. After it, a one-time
+//! credential waits for the store, and `audit.onFull: block` for the audit log. Read [`envoy::CheckService::answer`], then [`pdp::Pinned::decide`], then any
 //! room.
 //!
 //! ## The rooms
@@ -23,7 +24,7 @@
 //!
 //! | rank | rooms | own |
 //! |---|---|---|
-//! | 0 | [`limits`] [`json`] | every bound on what somebody else can make us do, with its reason; strict JSON |
+//! | 0 | [`limits`] [`json`] | the bounds on what others can make us do, with their reasons; strict JSON |
 //! | 1 | [`clock`] [`sync`] [`secret`] [`reason`] [`evidence_level`] | time as a value; locks; redaction; the closed vocabulary of why |
 //! | 2 | [`spiffe`] [`request`] [`document`] [`identity_map`] | strict names; the request split from its credentials; YAML documents and diagnostics |
 //! | 3 | [`evidence`] [`signer`] [`store`] [`trust`] | what is shown, **unverified**; our own signing keys; what replicas share; what we believe, as plain values |

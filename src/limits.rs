@@ -1,6 +1,6 @@
-//! Every bound on what somebody else can make us read, hold or compute, each with its reason.
+//! The bounds on what others can make us read, hold or compute, each with its reason, on one page.
 //!
-//! A bound lives here and nowhere else, so that a reviewer can read all of them on one page.
+//! A bound that concerns one file alone, such as the length of an algorithm's name, is a constant of that file.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! The operators' HTTP listener: liveness, readiness, metrics, status, log level. Never on the listener that Envoy uses,
 //! on loopback unless configured, and without anything secret (P79).
 //!
-//! It is read-only but for revocation, which asks for a token, and for the log level and the confirmation of documents, which only
-//! somebody on this machine may change: through loopback, which in Kubernetes is `kubectl port-forward` and thereby everybody whom
-//! the cluster lets do that.
+//! It is read-only but for revocation, which asks for a token, and for the log level and the confirmation of documents, which
+//! are changed from this machine only: through loopback, which in Kubernetes is `kubectl port-forward` and so everyone to whom
+//! the cluster permits that.
 
 mod component;
 mod key_set;

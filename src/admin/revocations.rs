@@ -124,7 +124,8 @@ impl RevocationApi {
         let strange = strange.map(|_| {
             String::from("no authority or intermediate of a `TrustDomain` document has this `certificateIssuer`, so the entry revokes nothing unless callers send such an intermediate")
         });
-        unknown.into_iter().chain(strange).collect()
+        let further = self.pdp.inspect(|snapshot| snapshot.trust().doubts_about(entry));
+        unknown.into_iter().chain(strange).chain(further).collect()
     }
 }
 

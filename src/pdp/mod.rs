@@ -1,7 +1,7 @@
 //! The decision point: one request, top to bottom, against one snapshot.
 //!
-//! Collect, gather, authenticate, evaluate. Only *gather* may wait, and the clock is read once, after the wait: a token
-//! that expires while its key is fetched is expired.
+//! Collect, gather, authenticate, evaluate. Of these only *gather* may wait, and the clock is read once, after the wait: a token
+//! that expires while its key is fetched is expired. What works once is then claimed from the store, which may wait too.
 
 mod assertion;
 mod carry;

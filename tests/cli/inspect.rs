@@ -413,6 +413,25 @@ fn what_cannot_be_read_is_named() {
     }
 }
 
+/// P205: without documents nobody is believed, and what cannot be read is a failure all the same, wherever it stands.
+#[test]
+fn a_certificate_that_cannot_be_read_is_a_failure_without_documents_too() {
+    let props = props();
+    let good = encoded(&props.pki.frontend);
+    let bad = "-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----";
+    for (kind, input, code) in [
+        ("json", format!("{{\"sourceCertificate\": \"{good}\"}}"), 0),
+        ("json", format!("{{\"sourceCertificate\": \"{bad}\"}}"), 1),
+        ("json", String::from("{\"clientCert\": \":AAAA:\"}"), 1),
+        ("xfcc", format!("Cert=\"{good}\""), 0),
+        ("xfcc", format!("Cert=\"{bad}\""), 1),
+        ("der", String::from("no certificate"), 1),
+    ] {
+        let run = props.run(&format!("inspect --as {kind}"), &input);
+        assert_eq!(run.code, code, "{kind} {input}\n{}{}", run.stdout, run.stderr);
+    }
+}
+
 /// A usage that is for servers only is not for callers, and the verdict says so.
 #[test]
 fn a_certificate_of_a_server_is_refused_for_its_usage() {

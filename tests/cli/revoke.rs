@@ -150,7 +150,7 @@ mod tests {
         assert!(!log.contains("canary") && !log.contains(TOKEN), "{log}");
     }
 
-    /// Every kind of thing, from a shell: revoked, listed, found, taken back.
+    /// Every kind of thing, from a shell: revoked, listed, found, taken back. P206: with a word of what may revoke nothing.
     #[tokio::test]
     async fn everything_that_can_be_revoked_is_revoked_from_a_shell() {
         let house = House::open().await;
@@ -206,6 +206,21 @@ mod tests {
         let nobody = house.run(&["revoke", "--jti", "x", "--issuer", "https://other.example"]);
         assert_eq!(nobody.code, 0);
         assert!(nobody.stdout.contains("no `TokenIssuer` document has this issuer"));
+        for (thing, told) in [
+            (
+                &["--kid", "no-such-key", "--issuer", ISSUER][..],
+                "no key of this issuer has this `kid`",
+            ),
+            (
+                &["--spiffe", "spiffe://strange.example/a"],
+                "no document vouches for this SPIFFE trust domain",
+            ),
+            (&["--subject", "alice ", "--issuer", ISSUER], "white space"),
+        ] {
+            let run = house.run(&[&["revoke"], thing].concat());
+            assert_eq!(run.code, 0, "{}", run.stderr);
+            assert!(run.stdout.contains(told), "{told}: {}", run.stdout);
+        }
         house.props.write("wrong.token", "f".repeat(32));
         let admin = format!("http://{}", house.admin);
         let wrong = ["--admin", &admin, "--token-file", "wrong.token"];

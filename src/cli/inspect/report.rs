@@ -173,10 +173,18 @@ impl Report {
         self.peer = Some(PeerReport::new(&peer));
     }
 
-    /// Whether nothing is wrong with it.
+    /// Whether the peer is believed; without documents, whether everything that was shown can be read.
     pub(super) fn is_good(&self) -> bool {
-        let readable = self.xfcc.as_ref().is_none_or(|xfcc| xfcc.rejection.is_none());
-        self.peer.as_ref().map_or(readable, |peer| peer.verdict == "verified")
+        self.peer.as_ref().map_or_else(|| self.is_readable(), |peer| peer.verdict == "verified")
+    }
+
+    fn is_readable(&self) -> bool {
+        let xfcc = self.xfcc.as_ref();
+        let elements = xfcc.into_iter().flat_map(|xfcc| &xfcc.elements);
+        let of_elements = elements.filter_map(|element| element.certificate.as_ref());
+        let mut shown = of_elements.chain(&self.source_certificate).chain(&self.client_cert);
+        xfcc.is_none_or(|xfcc| xfcc.rejection.is_none())
+            && shown.all(|certificate| certificate.rejection.is_none())
     }
 }
 

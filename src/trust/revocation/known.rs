@@ -23,6 +23,9 @@ struct Known<'a> {
     workloads: Vec<&'a str>,
 }
 
+/// Fields whose values are compared as they are.
+const COMPARED: [&str; 6] = ["jti", "sub", "sid", "client", "kid", "issuer"];
+
 /// Warns of entries in documents about what is not known.
 pub(in crate::trust) fn check_known(
     documents: &[Document],
@@ -30,18 +33,63 @@ pub(in crate::trust) fn check_known(
     issuers: &[Issuer],
     problems: &mut Vec<Diagnostic>,
 ) {
-    let of_tokens = issuers.iter().filter(|issuer| issuer.profile() == IssuerProfile::JwtSvid);
-    let of_peers = domains.iter().filter_map(|domain| domain.spiffe());
     let known = Known {
         issuers,
         authorities: domains.iter().flat_map(TrustDomain::issuer_names).collect(),
-        workloads: of_peers.map(|name| name.as_str()).chain(of_tokens.map(Issuer::iss)).collect(),
+        workloads: workloads(domains, issuers),
     };
     for document in documents {
         let Spec::RevocationList(spec) = &document.spec else { continue };
         for entry in &spec.entries {
             known.check(&entry.value, &document.origin, problems);
         }
+    }
+}
+
+/// The SPIFFE trust domains whose workloads some document vouches for, by certificates or by JWT-SVIDs.
+fn workloads<'a>(domains: &'a [TrustDomain], issuers: &'a [Issuer]) -> Vec<&'a str> {
+    let of_peers = domains.iter().filter_map(|domain| domain.spiffe()).map(|name| name.as_str());
+    let of_tokens = issuers.iter().filter(|issuer| issuer.profile() == IssuerProfile::JwtSvid);
+    // Their `iss` is the trust domain as a SPIFFE ID.
+    of_peers.chain(of_tokens.filter_map(|issuer| issuer.iss().strip_prefix("spiffe://"))).collect()
+}
+
+// === impl TrustStore ===
+
+impl TrustStore {
+    /// Why an entry that is made while servers run may revoke less than it seems, beside an issuer that no document knows: its
+    /// key or its workload is one that no document knows, or a value has white space at an end.
+    #[must_use]
+    pub fn doubts_about(&self, entry: &RevocationEntry) -> Vec<String> {
+        let spec = entry.spec();
+        let issuer = self.issuers().iter().find(|own| Some(own.iss()) == entry.token_issuer());
+        let keys = issuer.and_then(|issuer| match issuer.keys() {
+            KeySource::Local(keys) => Some(keys),
+            KeySource::Remote(_) | KeySource::Introspected(_) => None,
+        });
+        let strange_key = spec.kid.as_deref().zip(keys).is_some_and(|(kid, keys)| !keys.has(kid));
+        let workloads = workloads(self.domains(), self.issuers());
+        let id = entry.spiffe().and_then(|id| id.parse::<SpiffeId>().ok());
+        let strange_workload =
+            !workloads.is_empty() && id.is_some_and(|id| !workloads.contains(&id.trust_domain()));
+        let odd = |(field, value): (&str, Option<&String>)| {
+            COMPARED.contains(&field) && value.is_some_and(|value| value.trim() != value)
+        };
+        let found = [
+            (
+                strange_key,
+                "no key of this issuer has this `kid`, so the entry revokes nothing until one has",
+            ),
+            (
+                strange_workload,
+                "no document vouches for this SPIFFE trust domain, so the entry revokes nothing until one does",
+            ),
+            (
+                spec.fields().into_iter().any(odd),
+                "a value begins or ends with white space, which is compared too",
+            ),
+        ];
+        found.into_iter().filter(|(holds, _)| *holds).map(|(_, why)| why.to_owned()).collect()
     }
 }
 
@@ -163,8 +211,7 @@ impl Known<'_> {
 
 /// Values are compared as they are, and hardly any ends with a space.
 fn untrimmed(field: &str, value: &Spanned<String>, origin: &Origin) -> Option<Diagnostic> {
-    let compared = ["jti", "sub", "sid", "client", "kid", "issuer"].contains(&field);
-    (compared && value.value.trim() != value.value).then(|| {
+    (COMPARED.contains(&field) && value.value.trim() != value.value).then(|| {
         let message = format!("`{field}` begins or ends with white space, which is compared too");
         Diagnostic::warning("odd-value", origin.span(value), message)
             .help("take it out unless the token has it")

@@ -295,11 +295,12 @@ fn codes_beside_documents(entries: &str) -> Vec<&'static str> {
     let ca = crate::trust::pki::Ca::root("Prod  CA");
     let jwks = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k1","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
     let text = format!(
-        "apiVersion: countersign.dev/v1alpha1\nkind: RevocationList\nmetadata: {{ name: l }}\nspec: {{ entries: [{entries}] }}\n{}---\napiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: corp }}\nspec: {{ issuer: {ISS}, audiences: [a], algorithms: [EdDSA], keys: {{ inline: '{jwks}' }} }}\n",
+        "apiVersion: countersign.dev/v1alpha1\nkind: RevocationList\nmetadata: {{ name: l }}\nspec: {{ entries: [{entries}] }}\n{}---\napiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: corp }}\nspec: {{ issuer: {ISS}, audiences: [a], algorithms: [EdDSA], keys: {{ inline: '{jwks}' }} }}\n{}",
         crate::trust::pki::trust_domain(
             "prod",
             "{ spiffe: prod.example, authorities: [{ file: ca.pem }] }"
         ),
+        "---\napiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: { name: svids }\nspec: { profile: jwtSvid, issuer: 'spiffe://tokens.example', audiences: [a], algorithms: [ES256], keys: { url: 'https://spire.example.com/keys' } }\n",
     );
     let mut problems = Vec::new();
     let documents = parse(&SourceFile::new("docs/all.yaml", text), &mut problems);
@@ -309,7 +310,8 @@ fn codes_beside_documents(entries: &str) -> Vec<&'static str> {
     problems.iter().map(|problem| problem.code).collect()
 }
 
-/// P118: entries about what no document knows are told of, and those that are spelt in another way are not.
+/// P118, P206: entries about what no document knows are told of, and those that are spelt in another way are not, nor workloads
+/// that JWT-SVIDs alone vouch for.
 #[test]
 fn entries_that_can_revoke_nothing_are_told_of() {
     for (entry, codes) in [
@@ -323,6 +325,7 @@ fn entries_that_can_revoke_nothing_are_told_of() {
         ("{ sub: a, issuer: 'https://login.example.com/' }", &["unknown-issuer"]),
         ("{ sub: 'a ', issuer: 'https://login.example.com' }", &["odd-value"]),
         ("{ spiffe: 'spiffe://prod.example/a' }", &[]),
+        ("{ spiffe: 'spiffe://tokens.example/a' }", &[]),
         ("{ spiffe: 'spiffe://prod.exmple/a' }", &["unknown-workload"]),
         ("{ spiffe: 'spiffe://Prod.example/a' }", &["invalid-revocation"]),
         ("{ spiffe: 'SPIFFE://prod.example/a' }", &["invalid-revocation"]),
