@@ -1,8 +1,6 @@
 //! What the pages say of the program, compared with the program: statuses, commands, metrics, warnings, defaults, settings and
 //! the sections that links lead to.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot read its files must fail")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
