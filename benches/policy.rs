@@ -1,4 +1,4 @@
-//! Does the cost of a decision depend on how many rules there are for somebody else, and what does a condition cost?
+//! Does the cost of a decision depend on how many rules there are for other services, and what does a condition cost?
 
 mod support;
 

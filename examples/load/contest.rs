@@ -17,7 +17,7 @@ use crate::workload::Workload;
 /// Pause between two changes that are made while checks go on.
 const CHANGE_EVERY: Duration = Duration::from_millis(250);
 
-/// Somebody who is measured.
+/// A program that is measured.
 pub(crate) struct Contender {
     pub(crate) name: String,
     target: Target,

@@ -84,7 +84,7 @@ pub(crate) enum Suite {
     Scaling,
 }
 
-/// For whom the tables are.
+/// The reader of the tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Output {
     /// For people: Markdown.

@@ -10,7 +10,7 @@ use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use prost::Message as _;
 
-/// `CheckResponse.status`, field 1, with a `google.rpc.Status` whose code is OK: left out, or written as 0.
+/// `CheckResponse.status`, field 1, with a `google.rpc.Status` whose code is OK: absent, or written as 0.
 const STATUS_OK: [&[u8]; 2] = [&[0x0a, 0x00], &[0x0a, 0x02, 0x08, 0x00]];
 /// The flag and the length that precede a gRPC message.
 pub(crate) const PREFIX_BYTES: usize = 5;

@@ -28,7 +28,7 @@ static TRUST: LazyLock<TrustStore> = LazyLock::new(|| compile("", &[]).0);
 /// Any header value.
 pub fn xfcc(bytes: &[u8]) -> bool {
     let header = Some(bytes.to_vec());
-    // A name is the proxy's word alone: whoever is found must be spelled in the header.
+    // A name is the proxy's word alone: the peer that is found must be spelled in the header.
     let found = verify(None, header, &TRUST);
     let Some(peer) = found.verified() else { return false };
     let text = String::from_utf8_lossy(bytes);
@@ -73,7 +73,7 @@ pub fn chain(bytes: &[u8]) -> bool {
     let chain: String = ders.iter().map(|der| encoded(der)).collect();
     let found = verify(None, Some(format!("Chain=\"{chain}\"").into_bytes()), &TRUST);
     let Some(peer) = found.verified() else { return false };
-    // P36: nobody but the first.
+    // P36: only the first.
     assert_eq!(peer.certificate(), Some(&Fingerprint::of(&ders[0])));
     check(peer);
     true
@@ -92,7 +92,7 @@ pub fn crl(bytes: &[u8]) -> bool {
     let leaf = samples::certificates().swap_remove(0);
     let leaf = encoded(&signed(&leaf, &samples::AUTHORITY_KEY));
     let found = verify(Some(leaf), None, &trust);
-    // P43: whoever another reader finds on the list does not pass.
+    // P43: what another reader finds on the list does not pass.
     // That reader refuses issuing distribution points which RFC 5280 section 5.2.5 permits.
     let Ok(list) = BorrowedCertRevocationList::from_der(&list) else { return true };
     let listed = list

@@ -30,7 +30,7 @@ pub fn revocations(bytes: &[u8]) -> bool {
     let cut = bytes.windows(2).position(|pair| pair == [0xff, 0]);
     if let Some(at) = cut {
         let (text, signature) = (&bytes[..at], &bytes[at + 2..]);
-        assert!(SIGNED.accept(NAME, text, Some(signature), None).is_err(), "nobody signed it");
+        assert!(SIGNED.accept(NAME, text, Some(signature), None).is_err(), "it is not signed");
     }
     let text = cut.map_or(bytes, |at| &bytes[..at]);
     let read = ListText::parse(NAME, text);
@@ -62,7 +62,7 @@ fn check_tokens(text: &str, revocations: &Revocations) {
         match line.trim().split_once(' ') {
             Some(("@issuer", name)) => issuer = Some(name.trim()),
             Some(("jti", id)) => {
-                let issuer = issuer.expect("a token of nobody");
+                let issuer = issuer.expect("a token without an issuer");
                 let key = RevocationKey::OfIssuer(RevocationKind::Token, issuer, id.trim());
                 let now = UnixTime::from_secs(samples::NOW);
                 assert!(revocations.find(&key, None, now).is_some(), "{line:?}");

@@ -1,5 +1,5 @@
 //! The target for checks as they come over the wire: what our own messages leave out or read in another way than Envoy's
-//! would be somebody else's request.
+//! would be another caller's request.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -25,7 +25,7 @@ const MAX_HEADERS: usize = 256;
 const MAX_DEPTH: usize = 16;
 
 /// Any bytes as a check, read by our decoder and as `envoy-types` reads them; whether both accept it. Ours may accept more:
-/// what nobody looks at may be broken. It may also refuse what nobody writes, a map that says that it is a number: prost
+/// what is not looked at may be broken. It may also refuse what no proxy writes, a map that says that it is a number: prost
 /// takes that for a map. Written properly, it is the same to both again.
 pub fn check(bytes: &[u8]) -> bool {
     let Ok(theirs) = CheckRequest::decode(bytes) else { return false };

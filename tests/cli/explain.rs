@@ -39,7 +39,7 @@ fn assert_golden(name: &str, run: &Run) {
     );
 }
 
-/// The revision depends on certificates that are made anew.
+/// The revision depends on certificates that each run generates.
 fn plain(text: &str) -> String {
     let words = text.split_inclusive(char::is_whitespace).map(|word| {
         let bare = word.trim_end().trim_matches(['"', ',']);
@@ -207,7 +207,7 @@ fn a_question_may_be_a_json_file() {
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     assert!(
         !run.stdout.contains("canary"),
-        "what carries tokens is seen by nobody: {}",
+        "what carries tokens is not shown: {}",
         run.stdout
     );
     assert_eq!(run.json()["answer"]["rule"], "orders/read");
@@ -305,7 +305,7 @@ fn a_decision_from_the_audit_log_is_put_again() {
     }
 }
 
-/// What a rule obliges to be signed is signed by nobody that counts, and does not keep the rule from allowing.
+/// What a rule obliges to be signed is signed with a key that does not count, and does not keep the rule from allowing.
 #[test]
 fn a_rule_that_asserts_allows_as_it_does_when_serving() {
     let props = props();

@@ -150,7 +150,7 @@ fn the_walk_says_who_is_skipped_who_is_believed_and_who_is_not_reached() {
     assert!(stranger.stdout.starts_with("rejected  xfcc_untrusted_hop: "), "{}", stranger.stdout);
     assert_eq!(stranger.code, 1);
     stranger.shows(1, &["XFCC element 2 not reached the walk ended before it"]);
-    // P94: what a server refuses unless it is told of its proxies.
+    // P94: what a server refuses unless its settings name its proxies.
     let hash = format!("x-forwarded-client-cert: {}\n", hashed(&props.pki.frontend, FRONTEND));
     let direct = format!("--principal {FRONTEND} --destination {COUNTERSIGN}");
     let little = props.run(&format!("inspect {AT} {direct}"), &hash);
@@ -207,7 +207,7 @@ fn a_refusal_has_its_reason_and_the_moment_can_be_chosen() {
     assert!(run.stdout.contains("expired 1h 0m ago"), "{}", run.stdout);
 }
 
-/// The same check in each form in which somebody may have it.
+/// The same check in each form in which a user may have it.
 #[test]
 fn a_recorded_check_is_read_in_every_form() {
     let props = props();
@@ -259,7 +259,7 @@ fn a_recorded_check_is_read_in_every_form() {
     props.run(&format!("inspect {AT}"), &bare).shows(1, &[]);
 }
 
-/// RFC 9440: the word of the last forwarder, and of nobody else.
+/// RFC 9440: the word of the last forwarder alone.
 #[test]
 fn client_cert_is_believed_behind_a_forwarder_only() {
     let props = props();
@@ -413,7 +413,7 @@ fn what_cannot_be_read_is_named() {
     }
 }
 
-/// P205: without documents nobody is believed, and what cannot be read is a failure all the same, wherever it stands.
+/// P205: without documents no certificate is believed, and what cannot be read is a failure all the same, wherever it stands.
 #[test]
 fn a_certificate_that_cannot_be_read_is_a_failure_without_documents_too() {
     let props = props();

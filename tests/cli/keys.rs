@@ -312,7 +312,7 @@ fn tokens_in_other_places_are_found_there() {
     }
 }
 
-/// P65, P66: an opaque token is judged by what its issuer says of it, and told to nobody else.
+/// P65, P66: an opaque token is judged by what its issuer says of it, and is sent to no other server.
 #[test]
 fn an_opaque_token_is_asked_about() {
     let answer =

@@ -144,7 +144,7 @@ mod tests {
 
         fs::write(house.props.folder.join("admin.token"), "short").unwrap();
         let (status, text) = house.ask("GET", "/revocations", &bearer("short"), "").await;
-        assert_eq!(status, 503, "a token that can be guessed lets nobody in: {text}");
+        assert_eq!(status, 503, "a token that can be guessed opens nothing: {text}");
         let log = fs::read_to_string(house.props.folder.join("countersign.log")).unwrap();
         assert!(log.contains("without its token was refused"), "{log}");
         assert!(!log.contains("canary") && !log.contains(TOKEN), "{log}");
@@ -203,9 +203,9 @@ mod tests {
         let again = house.run(&["revoke", "--undo", "--jti", "t-1", "--issuer", ISSUER]);
         assert_eq!(again.code, 1);
         assert!(again.stderr.contains("no running revocation is like that"), "{}", again.stderr);
-        let nobody = house.run(&["revoke", "--jti", "x", "--issuer", "https://other.example"]);
-        assert_eq!(nobody.code, 0);
-        assert!(nobody.stdout.contains("no `TokenIssuer` document has this issuer"));
+        let unknown = house.run(&["revoke", "--jti", "x", "--issuer", "https://other.example"]);
+        assert_eq!(unknown.code, 0);
+        assert!(unknown.stdout.contains("no `TokenIssuer` document has this issuer"));
         for (thing, told) in [
             (
                 &["--kid", "no-such-key", "--issuer", ISSUER][..],
@@ -229,7 +229,7 @@ mod tests {
         assert!(wrong.stderr.contains("the server refused: the token is missing or wrong"));
     }
 
-    /// A slip is told before anybody is asked, with an exit code of its own.
+    /// A mistake is reported before any server is asked, with an exit code of its own.
     #[test]
     fn a_slip_is_told_before_anybody_is_asked() {
         let props = Props::new();

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 
 use crate::chart::{FULL, one, rendered, text};
 
-/// Stands in `team-billing`, the ConfigMap that somebody else made.
+/// Stands in `team-billing`, the ConfigMap that another team made.
 const BILLING: &str = r#"apiVersion: countersign.dev/v1alpha1
 kind: Policy
 metadata: { name: billing }
@@ -87,7 +87,7 @@ fn mount_all(manifests: &[Value], elsewhere: &BTreeMap<&str, Files>, folder: &Pa
             .find(|m| m["kind"] == "ConfigMap" && m["metadata"]["name"] == source)
             .map(|m| serde_json::from_value::<Files>(m["data"].clone()).unwrap());
         let files = rendered.or_else(|| elsewhere.get(source).cloned());
-        let files = files.unwrap_or_else(|| panic!("nobody makes `{source}`"));
+        let files = files.unwrap_or_else(|| panic!("no template makes `{source}`"));
         let files = files.into_iter().map(|(name, text)| {
             let text =
                 text.replace("/var/lib/countersign", &folder.join("state").display().to_string());

@@ -273,7 +273,7 @@ async fn a_denied_caller_is_told_in_the_form_that_it_asks_for() {
     assert_eq!((answer.status, answer.header("location")), (401, None));
     assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"countersign\""));
 
-    // RFC 9470: the client is told how to step up, and a token of a fresh authentication passes.
+    // RFC 9470: the challenge says how to step up, and a token of a fresh authentication passes.
     let request = Request::get(HOST, "/admin").bearer(&tokens.bearer);
     let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
     assert_eq!((answer.status, record.reason()), (401, Some("acr_insufficient")));

@@ -1,4 +1,4 @@
-//! Records in files that others move away, and what becomes of decisions when nobody reads the records.
+//! Records in files that others move away, and decisions while no program reads the records.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
@@ -94,7 +94,7 @@ async fn records_outlive_rotation_by_others_and_by_ourselves() {
     stage.strike().await.unwrap();
 }
 
-/// P81, invariant 2: the sink is a pipe that nobody reads; with `onFull: deny` nothing is allowed then, and once somebody
+/// P81, invariant 2: the sink is a pipe without a reader; with `onFull: deny` nothing is allowed then, and once a program
 /// reads, everything that was allowed is in it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_allowed_that_cannot_be_recorded() {

@@ -22,8 +22,8 @@ async fn envoy_refuses_when_countersign_was_never_there() {
     let pki = Pki::new(SystemClock.now()).unwrap();
     pki.write(&folder).unwrap();
     let upstream = Upstream::start().await.unwrap();
-    let nobody = Addresses::free().await.unwrap().checks;
-    let bootstrap = Bootstrap::sidecar_mtls(&folder, nobody, upstream.address());
+    let unused = Addresses::free().await.unwrap().checks;
+    let bootstrap = Bootstrap::sidecar_mtls(&folder, unused, upstream.address());
     let envoy = Envoy::start(&binary, &bootstrap, &folder).await.unwrap();
 
     let client = Client::new(envoy.listener(), pki.ca().der(), Some(&pki.frontend)).unwrap();
@@ -78,8 +78,8 @@ async fn envoy_breaks_the_handshake_of_untrusted_certificates_where_it_is_told_t
     let pki = Pki::new(SystemClock.now()).unwrap();
     pki.write(&folder).unwrap();
     let upstream = Upstream::start().await.unwrap();
-    let nobody = Addresses::free().await.unwrap().checks;
-    let bootstrap = Bootstrap::sidecar_mtls(&folder, nobody, upstream.address())
+    let unused = Addresses::free().await.unwrap().checks;
+    let bootstrap = Bootstrap::sidecar_mtls(&folder, unused, upstream.address())
         .vary(envoy::VERIFY.0, envoy::VERIFY.1);
     let envoy = Envoy::start(&binary, &bootstrap, &folder).await.unwrap();
     let request = Request::get(HOST, "/v1/orders");

@@ -114,7 +114,7 @@ async fn no_refusal_becomes_an_allow() {
     stage.strike().await.unwrap();
 }
 
-/// P162, P169: callers that hang up take nobody's answer away.
+/// P162, P169: callers that hang up take no other caller's answer away.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_that_hang_up_open_no_door() {
     let Some(props) = props() else { return };

@@ -23,7 +23,7 @@ fn meshes() -> Option<[Props; 2]> {
 }
 
 /// P2, P6: a header value that is not UTF-8 broke Envoy's check once, and the request passed unchecked (CVE-2023-27488).
-/// With raw headers it is refused whoever sends it; without, Envoy has replaced the bytes, and the rest decides.
+/// With raw headers it is refused for every caller; without, Envoy has replaced the bytes, and the rest decides.
 #[tokio::test]
 async fn bytes_that_are_not_utf8_do_not_get_around_the_check() {
     for raw in [false, true] {
@@ -103,7 +103,7 @@ async fn a_forged_first_element_is_not_the_caller() {
     }
 }
 
-/// P33, P87: keys that nobody knows, in an element of the caller's own, are passed over.
+/// P33, P87: unknown keys, in an element of the caller's own, are passed over.
 #[tokio::test]
 async fn unknown_keys_and_repeated_names_do_not_hide_the_caller() {
     let Some(meshes) = meshes() else { return };
@@ -141,7 +141,7 @@ async fn a_subject_alone_is_compared_as_envoy_writes_it() {
         let caller = pki.ca().issue(name, Vec::new(), Usage::Client, SystemClock.now()).unwrap();
         let request = Request::get(HOST, "/v1/orders");
         let (_, record) = envoy::ask(&mut stage, Some(&caller), &request).await;
-        // Known, and not one of those whom the rule lets in.
+        // Known, and not one of those that the rule lets in.
         assert_eq!(record.text("/peer/trust_domain"), Some("plain"), "{}", record.as_json());
         assert_ne!(record.reason(), Some("xfcc_untrusted_hop"), "{}", record.as_json());
     }
@@ -170,7 +170,7 @@ async fn an_open_quote_makes_the_whole_header_malformed() {
 }
 
 /// P83: Envoy does not escape the names that it writes into XFCC, so a name can spell a second key or element. The CA is
-/// the pinned one: somebody got it to sign this.
+/// the pinned one: an attacker got it to sign this.
 #[tokio::test]
 async fn a_name_that_spells_another_element_is_nobody() {
     let Some(meshes) = meshes() else { return };
@@ -195,7 +195,7 @@ async fn a_name_that_spells_another_element_is_nobody() {
                 let of_the_name =
                     ["spiffe_invalid", "xfcc_malformed", "xfcc_untrusted_hop", "xfcc_inconsistent"];
                 assert!(of_the_name.contains(&because), "{name}: {}", record.as_json());
-                assert_eq!(record.as_json().pointer("/peer"), None, "{name} is nobody");
+                assert_eq!(record.as_json().pointer("/peer"), None, "{name} is no peer");
             }
         }
         assert_eq!(stage.upstream.requests(), 0);

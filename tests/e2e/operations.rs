@@ -15,8 +15,8 @@ async fn is_allowed(client: &Client, request: &Request) -> bool {
     client.send(request).await.unwrap().status == 200
 }
 
-/// P40: old beside new, then new alone: whoever has a certificate of an authority that counts is let in throughout, and
-/// nobody by the old one afterwards.
+/// P40: old beside new, then new alone: callers with a certificate of an authority that counts get in throughout, and
+/// none by the old one afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_authority_is_rotated_and_nobody_is_refused_meanwhile() {
     let Some(props) = envoy::props() else { return };

@@ -1,4 +1,4 @@
-//! An edit of a policy takes effect at once, and nobody notices it happening.
+//! An edit of a policy takes effect at once, and no request suffers from it.
 
 use std::time::Duration;
 

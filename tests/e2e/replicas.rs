@@ -1,4 +1,4 @@
-//! Several countersigns behind one Envoy: one goes, and nobody notices; one is killed, and nothing passes that must not;
+//! Several countersigns behind one Envoy: one goes, and no caller notices; one is killed, and nothing passes that must not;
 //! one is added, and gets its share.
 
 use std::net::SocketAddr;
@@ -228,7 +228,7 @@ async fn decisions(replicas: &[Replica]) -> Vec<u64> {
     counts
 }
 
-/// Behind one address, as a Kubernetes service is, Envoy would keep its connection to the first replica for ever.
+/// Behind one address, as a Kubernetes service is, Envoy would keep its connection to the first replica forever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ageing_connections_even_the_load_over_replicas_that_were_added() {
     let Some(_) = envoy::find() else { return };

@@ -199,7 +199,7 @@ async fn keys_rotate_and_fail_behind_envoy_without_a_wrong_decision() {
     drill.pass(5 * MINUTE, &["b"], &["a"]).await;
     issuer.set(Mood::Redirecting);
     drill.pass(5 * MINUTE, &["b"], &["a"]).await;
-    // A server that says nothing keeps nobody waiting whose key is known.
+    // A server that does not answer delays no token whose key is known.
     issuer.set(Mood::Stalling);
     drill.clock.advance(Duration::from_secs(30));
     drill.keys.recheck();

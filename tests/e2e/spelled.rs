@@ -1,4 +1,4 @@
-//! Certificates whose owner chose every name, through the real Envoy: whatever is spelled, nobody gets a name or a hash that the
+//! Certificates whose owner chose every name, through the real Envoy: whatever is spelled, no caller gets a name or a hash that the
 //! certificate does not have, and nothing of anybody else's is allowed.
 
 use std::sync::Arc;
@@ -206,7 +206,7 @@ fn san(kind: usize, text: &str) -> Option<SanType> {
     })
 }
 
-/// A certificate with these names, from the authority that Envoy trusts. It gives nobody the URI of another workload.
+/// A certificate with these names, from the authority that Envoy trusts. It gives no caller the URI of another workload.
 fn certificate(pki: &Pki, subject: &str, names: Vec<SanType>) -> (Identity, Vec<String>) {
     let uri = |name: &SanType| {
         if let SanType::URI(uri) = name { Some(uri.as_str().to_owned()) } else { None }
@@ -346,7 +346,7 @@ async fn a_hash_is_worth_what_the_proxy_verified() {
             let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
             let expected = if stated { (200, None) } else { (403, Some("evidence_insufficient")) };
             assert_eq!((answer.status, record.reason()), expected, "{}", record.as_json());
-            // The same SPIFFE ID from an authority that nobody pinned.
+            // The same SPIFFE ID from an authority that is not pinned.
             if verifies {
                 let refused = stage.client(Some(&pki.impostor)).unwrap().send(&request).await;
                 assert!(refused.is_err(), "Envoy breaks the handshake");

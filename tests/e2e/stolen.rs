@@ -1,4 +1,4 @@
-//! The stolen-token drill: a token works for its owner and for nobody else, through a real Envoy.
+//! The stolen-token drill: a token works for its owner alone, through a real Envoy.
 
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::demo::http1::Request;
@@ -32,7 +32,7 @@ spec:
       token: { issuer: corp, scopes: [orders:read], binding: certificate }
 "#;
 
-/// The demo's props with [`RULES`], and what `more` Envoy is told.
+/// The demo's files with [`RULES`], and `more` in Envoy's bootstrap.
 fn props(more: &[(&'static str, &'static str)]) -> Option<Props> {
     let mut props = envoy::props()?;
     props.files.push(("policies/orders.yaml", String::from(RULES)));
@@ -101,7 +101,7 @@ async fn a_stolen_token_is_of_no_use_where_only_a_hash_is_shown() {
     drill(&props).await;
 }
 
-/// P69: where only a name is shown, nothing can be compared, and nobody gets in; the owner neither.
+/// P69: where only a name is shown, nothing can be compared, and no caller gets in, not even the owner.
 #[tokio::test]
 async fn a_bound_token_is_refused_where_only_a_name_is_shown() {
     let Some(mut props) = props(&ISTIO_SIDECAR) else { return };

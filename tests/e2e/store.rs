@@ -146,7 +146,7 @@ async fn a_lost_server_fails_closed_or_local_and_heals_by_itself() {
     assert_eq!(strict.first_use(&[2; 32], soon()).await, Ok(FirstUse::Seen));
 }
 
-/// Records reach every replica by their position; a server that comes back empty is told from one that knows nothing new.
+/// Records reach every replica by their position; a server that comes back empty is distinguished from one that knows nothing new.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_reach_the_other_replica_and_a_new_life_is_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -269,7 +269,7 @@ async fn the_password_is_replaced_while_it_runs() {
     assert_eq!(store.first_use(&[1; 32], soon()).await, Ok(FirstUse::First), "the open one stays");
     let before = store.health().losses;
     until_answer(port, "CLIENT KILL USER countersign", ":").await;
-    // Whoever uses the broken connection finds out; then a new one is made.
+    // The next use of the broken connection fails; then a new one is made.
     for id in 2..200 {
         if store.health().losses > before {
             break;

@@ -1,4 +1,4 @@
-//! Every way of spelling a target that somebody tried against a proxy, through the real Envoy: what is not canonical gets
+//! Every way of spelling a target that was ever tried against a proxy, through the real Envoy: what is not canonical gets
 //! no answer from the service.
 
 use std::sync::Arc;

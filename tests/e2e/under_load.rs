@@ -49,7 +49,7 @@ fn resident_kib(id: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// P81: the audit log is a pipe that nobody reads, all the time.
+/// P81: the audit log is a pipe without a reader, all the time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificate_policies_and_log_level_change_while_the_audit_sink_stalls() {
     let Some(mut props) = over_tls(ENVOY) else { return };

@@ -1,7 +1,7 @@
 //! What Envoy really sends, byte for byte, is the same check to our decoder as to `envoy-types`.
 //!
 //! Every message is compared as it comes, so that nothing here goes stale. `tests/data/checks` keeps what came once, for
-//! `tests/in_process/fuzz.rs` and as seeds of the fuzz target `check`: with throw-away keys, names and ports. To record it anew:
+//! `tests/in_process/fuzz.rs` and as seeds of the fuzz target `check`: with throw-away keys, names and ports. To record it again:
 //! `COUNTERSIGN_BLESS=1 cargo test --test e2e wire`.
 
 use std::collections::BTreeSet;
@@ -285,5 +285,5 @@ async fn every_check_of_a_real_envoy_is_read_as_envoy_types_reads_it() {
     let names = fs::read_dir(&kept).into_iter().flatten();
     let names: BTreeSet<_> =
         names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert_eq!(names, recorded, "record the checks anew: COUNTERSIGN_BLESS=1");
+    assert_eq!(names, recorded, "record the checks again: COUNTERSIGN_BLESS=1");
 }

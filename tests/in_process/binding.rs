@@ -300,7 +300,7 @@ async fn a_nonce_is_given_with_the_challenge_and_works_for_a_while() {
     assert!(challenge.contains(r#"error="invalid_dpop_proof""#), "{challenge}");
 }
 
-/// RFC 9449 section 8.2: whoever is let in hears of the next nonce before the last one is refused, and not sooner.
+/// RFC 9449 section 8.2: an allowed caller gets the next nonce before the last one is refused, and not sooner.
 #[tokio::test]
 async fn the_next_nonce_comes_with_an_answer_that_is_good() {
     let house = House::new("  dpop: { nonce: { secrets: [{ file: nonce }], lifetime: 120s } }", "");

@@ -65,7 +65,7 @@ fn every_recorded_check_is_read_as_envoy_types_reads_it() {
     assert!(checks.iter().all(|check| bodies::check(check)));
 }
 
-/// A target that nobody runs proves nothing.
+/// A target that never runs proves nothing.
 #[test]
 fn every_fuzz_target_is_run_here() {
     let files = fs::read_dir(fuzz().join("fuzz_targets")).unwrap();

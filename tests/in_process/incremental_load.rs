@@ -1,4 +1,4 @@
-//! A reload takes unchanged policies from the snapshot before, and nobody can tell but by the time it takes: every problem is
+//! A reload takes unchanged policies from the snapshot before, and only the time that it takes shows it: every problem is
 //! the same, word for word and in its place, and so is what is put in force (invariant 6, P77).
 
 use std::fs;
@@ -17,20 +17,20 @@ fn rendered(load: &Load) -> String {
     problems.join("\n")
 }
 
-/// Loads `paths` anew and after `before`, and asserts that both give the same.
+/// Loads `paths` from nothing and after `before`, and asserts that both give the same.
 #[track_caller]
 fn both(before: &Snapshot, paths: &[PathBuf]) -> Load {
-    let anew = Load::from_paths(paths);
+    let fresh = Load::from_paths(paths);
     let again = Load::again(before, paths, RemoteContents::new());
-    assert_eq!(rendered(&again), rendered(&anew), "{paths:?}");
-    assert_eq!((again.files, again.suites.len()), (anew.files, anew.suites.len()), "{paths:?}");
+    assert_eq!(rendered(&again), rendered(&fresh), "{paths:?}");
+    assert_eq!((again.files, again.suites.len()), (fresh.files, fresh.suites.len()), "{paths:?}");
     let told = |load: &Load| {
         let snapshot = load.snapshot.as_ref()?;
         let rules: Vec<_> = snapshot.policies().rules().map(|rule| format!("{rule:?}")).collect();
         let files: Vec<_> = snapshot.files().map(Path::to_owned).collect();
         Some((snapshot.revision().clone(), rules, files))
     };
-    assert_eq!(told(&again), told(&anew), "{paths:?}");
+    assert_eq!(told(&again), told(&fresh), "{paths:?}");
     again
 }
 
@@ -61,7 +61,7 @@ fn a_reload_says_what_a_start_with_the_same_files_says() {
     both(&before, &wrong);
 }
 
-/// Policies depend on documents of other kinds: where one of those changes, they are judged anew.
+/// Policies depend on documents of other kinds: where one of those changes, they are compiled again.
 #[test]
 fn a_change_of_what_policies_refer_to_is_seen() {
     let folder = tempfile::tempdir().unwrap();

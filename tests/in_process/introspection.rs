@@ -122,7 +122,7 @@ impl House {
         Self { pdp, clock, server }
     }
 
-    /// `Ok` where the request is allowed, else why not. What is told of it holds no secret.
+    /// `Ok` where the request is allowed, else why not. The log of it holds no secret.
     async fn decide(&self, method: &str, token: &str) -> Result<(), Reason> {
         let pinned = self.pdp.pin();
         let mut headers = Headers::default();

@@ -1,5 +1,5 @@
 //! A rotation drill against a real HTTPS server: an issuer rotates its keys, goes down, comes back with others, answers garbage and
-//! stalls, under a flood of made-up key ids. Hours pass on a clock that is told what time it is.
+//! stalls, under a flood of made-up key ids. Hours pass on a fake clock.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -30,7 +30,7 @@ struct Props {
     issuer: Issuer,
 }
 
-/// What somebody shows.
+/// The credential that a caller shows.
 #[derive(Clone, Copy)]
 enum Shown {
     Certificate,
@@ -240,7 +240,7 @@ fn a_certificate_is_revoked_by_what_was_shown_of_it() {
     }
 }
 
-/// A workload that is issued a new certificate is let in again; where nobody knows when the certificate was issued it is
+/// A workload that is issued a new certificate gets in again; where the issue time of the certificate is unknown it is
 /// not.
 #[test]
 fn a_workload_can_be_revoked_up_to_a_moment() {
@@ -252,7 +252,7 @@ fn a_workload_can_be_revoked_up_to_a_moment() {
     assert_eq!(props.peer(&past, Shown::Hash), Some(Reason::CertRevoked));
 }
 
-/// A forwarder that is revoked speaks for nobody.
+/// A forwarder that is revoked vouches for no caller.
 #[test]
 fn a_revoked_forwarder_is_not_walked_past() {
     let props = Props::new();
@@ -281,7 +281,7 @@ impl TokenMemory for Elephant {
     }
 }
 
-/// P63, P64: what was remembered of a token does not outlive its revocation; and without a list that has to be there nobody
+/// P63, P64: what was remembered of a token does not outlive its revocation; and without a list that has to be there no caller
 /// gets in.
 #[test]
 fn a_revocation_counts_before_any_memory_and_a_missing_list_refuses_everybody() {

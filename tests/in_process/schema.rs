@@ -38,7 +38,7 @@ fn shipped() -> Vec<PathBuf> {
     files
 }
 
-/// The files that the examples point to, made anew: their contents do not matter to a reader.
+/// The files that the examples point to, generated here: their contents do not matter to a reader.
 fn with_files(folder: &Path) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();

@@ -111,7 +111,7 @@ const QUERIES: [&str; 34] = [
     "&&a&&",
 ];
 
-/// Headers that somebody behind Envoy acts on, with a value that would matter.
+/// Headers that upstreams act on, with a value that would matter.
 const HEADERS: [(&str, &str); 46] = [
     ("x-tenant", "acme"),
     ("x-tenant", "acme"),

@@ -14,7 +14,7 @@ use super::harness::{House, Redis, Replica, TURN, free_port};
 /// How often each answer was given: `allow`, or the reason of a denial.
 type Answers = BTreeMap<String, usize>;
 
-/// What somebody shows.
+/// The credential that a caller shows.
 #[derive(Clone)]
 struct Shown {
     token: String,
@@ -91,7 +91,7 @@ fn answers(expected: &[(&str, usize)]) -> Answers {
 
 /// P67, P68: of 1,000 parallel uses of one `jti` on three replicas one is allowed. Redis is killed while more of them are
 /// under way: then what works once is refused, or remembered by each replica alone where that was chosen, everything else
-/// goes on, nobody waits, and all of that is said. Redis comes back, and all is as before, without a restart.
+/// goes on, no request waits, and all of that is logged. Redis comes back, and all is as before, without a restart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_all_uses_on_three_replicas_one_is_allowed_whatever_becomes_of_redis() {
     let _turn = TURN.lock().await;
@@ -144,7 +144,7 @@ async fn of_all_uses_on_three_replicas_one_is_allowed_whatever_becomes_of_redis(
     }
     let lost = vec![caller.proof("lost"); 30];
     let judged = use_at_once(&replicas, &lost).await;
-    assert_eq!(judged, answers(&[("store_unavailable", 90)]), "nobody can tell, nobody gets in");
+    assert_eq!(judged, answers(&[("store_unavailable", 90)]), "what cannot be determined is denied");
     let judged = use_at_once(&[Arc::clone(&alone)], &lost).await;
     assert_eq!(judged, answers(&[("allow", 1), ("token_replayed", 29)]), "chosen: alone");
 

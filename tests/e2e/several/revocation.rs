@@ -78,8 +78,8 @@ async fn a_revocation_is_in_force_on_all_replicas_and_survives_the_loss_of_redis
     assert_eq!(listed["entries"].as_array().unwrap().len(), 30, "t-1 to t-29, and local");
 }
 
-/// P64, P67: nobody's request waits for a Redis that takes questions and does not answer them, and what is revoked meanwhile
-/// counts where it was revoked. A replica that starts anew while Redis is away refuses what it knew, and tells the Redis
+/// P64, P67: no request waits for a Redis that takes questions and does not answer them, and what is revoked meanwhile
+/// counts where it was revoked. A replica that starts again while Redis is away refuses what it knew, and tells the Redis
 /// that comes back with nothing in it.
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_a_stalled_redis_nor_a_restart_lets_a_revoked_token_in() {

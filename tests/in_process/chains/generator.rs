@@ -83,7 +83,7 @@ impl Keys {
     }
 }
 
-/// The public half of an RSA key of 1024 bits, which nobody has the other half of.
+/// The public half of an RSA key of 1024 bits, whose private half does not exist.
 struct ShortKey(Vec<u8>);
 
 impl rcgen::PublicKeyData for ShortKey {

@@ -28,7 +28,7 @@ fn pem(der: &[u8]) -> String {
 }
 
 /// What we say: a trust domain with the root as its one authority, and the chain as Envoy writes it. What is asked of the
-/// leaf beyond RFC 5280 is left out.
+/// leaf beyond RFC 5280 does not count here.
 pub(crate) fn ours(chain: &Chain) -> Verdict {
     let text = format!(
         "apiVersion: countersign.dev/v1alpha1\nkind: TrustDomain\nmetadata: {{ name: pool }}\nspec: {{ authorities: \

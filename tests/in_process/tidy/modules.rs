@@ -1,7 +1,7 @@
 //! The modules of `src/` and which file uses which, read from the syntax tree: a `use` that is wrapped over lines, renamed, nested
 //! or written in a macro counts like any other.
 //!
-//! A file that only declares modules and re-exports names uses nothing and is used by nothing: whoever imports through it uses
+//! A file that only declares modules and re-exports names uses nothing and is used by nothing: an import through it uses
 //! the file that defines the name. Test modules do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -290,7 +290,7 @@ impl<'ast> Visit<'ast> for Paths<'_> {
     }
 }
 
-/// How many lines each function in `text` has, tests left out.
+/// How many lines each function in `text` has, without tests.
 pub(super) fn function_lines(text: &str) -> Vec<(String, usize)> {
     struct Functions(Vec<(String, usize)>);
     impl<'ast> Visit<'ast> for Functions {
