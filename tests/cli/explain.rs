@@ -205,11 +205,7 @@ fn a_question_may_be_a_json_file() {
     props.write("request.json", question.to_string());
     let run = props.run(&format!("explain request.json {AT} --show-values --output json"), "");
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    assert!(
-        !run.stdout.contains("canary"),
-        "what carries tokens is not shown: {}",
-        run.stdout
-    );
+    assert!(!run.stdout.contains("canary"), "what carries tokens is not shown: {}", run.stdout);
     assert_eq!(run.json()["answer"]["rule"], "orders/read");
 }
 

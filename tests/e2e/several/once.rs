@@ -144,7 +144,11 @@ async fn of_all_uses_on_three_replicas_one_is_allowed_whatever_becomes_of_redis(
     }
     let lost = vec![caller.proof("lost"); 30];
     let judged = use_at_once(&replicas, &lost).await;
-    assert_eq!(judged, answers(&[("store_unavailable", 90)]), "what cannot be determined is denied");
+    assert_eq!(
+        judged,
+        answers(&[("store_unavailable", 90)]),
+        "what cannot be determined is denied"
+    );
     let judged = use_at_once(&[Arc::clone(&alone)], &lost).await;
     assert_eq!(judged, answers(&[("allow", 1), ("token_replayed", 29)]), "chosen: alone");
 
