@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use crate::evidence::{CompactJws, Presented};
+use super::jws::CompactJws;
+use super::presented::Presented;
 use crate::json;
 use crate::limits::{MAX_JSON_DEPTH, MAX_PROOF_BYTES};
 use crate::reason::{Reason, Rejection};

@@ -6,9 +6,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{Xfcc, XfccElement, add_name, is_distinguished_name, malformed, parse_hash};
+use super::element::{Xfcc, XfccElement, add_name, is_distinguished_name, malformed, parse_hash};
 use crate::evidence::certificate::PresentedCertificate;
-use crate::evidence::peer::PeerSource;
+use crate::evidence::sources::PeerSource;
 use crate::json::{parse, type_name};
 use crate::limits::{MAX_CHAIN_CERTIFICATES, MAX_XFCC_ELEMENTS};
 use crate::reason::Rejection;

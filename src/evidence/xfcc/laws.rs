@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::MAX_XFCC_ELEMENTS;
+use crate::request::Text;
 
 /// What a proxy knows of a certificate.
 #[derive(Clone, Debug)]

@@ -2,9 +2,9 @@
 
 use memchr::memchr2;
 
-use super::{Xfcc, XfccElement, add_name, is_distinguished_name, malformed, parse_hash};
+use super::element::{Xfcc, XfccElement, add_name, is_distinguished_name, malformed, parse_hash};
 use crate::evidence::certificate::PresentedCertificate;
-use crate::evidence::peer::PeerSource;
+use crate::evidence::sources::PeerSource;
 use crate::reason::Rejection;
 use crate::request::Text;
 

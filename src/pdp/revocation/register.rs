@@ -17,7 +17,7 @@ use super::state::{Shared, State};
 use crate::clock::{Clock, UnixTime};
 use crate::pdp::fetch::Fetcher;
 use crate::secret::hex;
-use crate::trust::{KnownIssuers, RevocationEntry, Revocations, TrustStore};
+use crate::trust::{RevocationEntry, Revocations, TrustStore};
 
 /// Everything that is revoked, kept up to date. Called within a tokio runtime.
 pub struct RevocationRegister {
@@ -91,7 +91,7 @@ impl RevocationRegister {
     }
 
     fn follow_from(&self, trust: &TrustStore, start: bool) {
-        self.shared.known.store(Arc::new(KnownIssuers::of(trust)));
+        self.shared.known.store(Arc::new(trust.known_issuers()));
         let mut state = self.shared.lock();
         state.of_documents = Some(Arc::clone(trust.revocations()));
         state.written = trust

@@ -7,7 +7,7 @@ use x509_parser::prelude::FromDer as _;
 use super::crl::IssuerId;
 use super::extensions::{extension_fault, issues_clients};
 use super::key::key_weakness;
-use crate::clock::UnixTime;
+use super::validity::Validity;
 use crate::limits::MIN_RSA_BITS;
 
 /// A pinned authority: where paths may end.
@@ -17,15 +17,6 @@ pub struct Authority {
     issuer: IssuerId,
     anchor: TrustAnchor<'static>,
     validity: Validity,
-}
-
-/// When a certificate is valid, both ends included (RFC 5280 section 4.1.2.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Validity {
-    /// `notBefore`.
-    pub not_before: UnixTime,
-    /// `notAfter`.
-    pub not_after: UnixTime,
 }
 
 /// Why a certificate cannot be used as an issuer.
@@ -80,29 +71,6 @@ impl Authority {
     #[must_use]
     pub const fn validity(&self) -> Validity {
         self.validity
-    }
-}
-
-// === impl Validity ===
-
-impl Validity {
-    /// The validity of a certificate.
-    #[must_use]
-    pub fn of(certificate: &X509Certificate<'_>) -> Self {
-        let validity = certificate.validity();
-        Self {
-            not_before: UnixTime::from_secs(validity.not_before.timestamp()),
-            not_after: UnixTime::from_secs(validity.not_after.timestamp()),
-        }
-    }
-
-    /// The time in which both are valid.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            not_before: self.not_before.max(other.not_before),
-            not_after: self.not_after.min(other.not_after),
-        }
     }
 }
 

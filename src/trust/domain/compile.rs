@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 
-use super::draft::{Given, Lists};
-
 use super::authorities::{self, Authority, Unfit};
 use super::bundle::{BundleProblem, SpiffeBundle};
 use super::crl::{Crl, CrlProblem, CrlSigner};
-use super::draft::Draft;
+use super::draft::{Draft, Given, Lists};
 use super::leaf::LeafRules;
+use super::pem_file;
 use super::standing::KnownLists;
-use super::{TrustDomain, pem_file};
+use super::trust_domain::TrustDomain;
 use crate::document::{
     Attachments, Diagnostic, Document, OnMissing, RevocationSpec, Severity, Spanned, resolve,
 };

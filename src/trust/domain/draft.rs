@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::TrustDomain;
 use super::crl::{Crl, CrlSigner, IssuerId};
 use super::revocation::{Revocation, Revoked};
 use super::standing::{KnownList, KnownLists, Standing, StandingList};
+use super::trust_domain::TrustDomain;
 use crate::clock::UnixTime;
 use crate::document::{
     Diagnostic, HumanDuration, NOT_FETCHED, OnStale, RevocationSpec, Severity, Span,

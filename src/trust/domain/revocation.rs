@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use x509_parser::certificate::X509Certificate;
 
-use super::authorities::Validity;
 use super::crl::{Crl, IssuerId};
 use super::scope::ALL_REASONS;
 use super::standing::StandingList;
+use super::validity::Validity;
 use crate::clock::UnixTime;
 use crate::document::{OnMissing, RevocationDepth};
 use crate::reason::{Reason, Rejection};

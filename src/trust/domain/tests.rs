@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::document::Severity;
+use crate::secret::Fingerprint;
 use crate::trust::pki::{Ca, compile, leaf_params, trust_domain};
 
 /// The codes of what is wrong with a trust domain that has this spec.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Bind;
 use super::compile::Compiler;
+use super::token_issuer::Bind;
 use crate::document::{BindSpec, DpopSpec, HumanDuration, SecretFile, Spanned};
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Issuer, canonical_type};
+use super::token_issuer::{Issuer, canonical_type};
 use crate::document::{
     Attachments, Diagnostic, Document, HumanDuration, IssuerProfile, Spanned, Spec,
     TokenIssuerSpec, TokenPlaceSpec, closest, not_plain,

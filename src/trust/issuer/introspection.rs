@@ -7,8 +7,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use super::KeySource;
 use super::compile::Compiler;
+use super::token_issuer::KeySource;
 use crate::document::{
     IntrospectionClientSpec, IntrospectionSpec, IssuerProfile, MutualTlsSpec, PrivateKeyJwtSpec,
     SecretFile, Spanned,

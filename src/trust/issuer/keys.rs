@@ -6,8 +6,8 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::KeySource;
 use super::compile::Compiler;
+use super::token_issuer::KeySource;
 use crate::document::{Diagnostic, IssuerProfile, KeysSpec, Source, Spanned};
 use crate::trust::{Algorithm, KeyFault, KeyPurpose, KeySet, KeyUrl, KeyUrlError, RemoteKeys};
 

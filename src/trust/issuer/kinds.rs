@@ -1,7 +1,7 @@
 //! Which kinds of an issuer's tokens are accepted: `kinds`, `accessMarks`, and what must not be among its `types`.
 
-use super::canonical_type;
 use super::compile::Compiler;
+use super::token_issuer::canonical_type;
 use crate::document::{Diagnostic, Spanned, TokenKind};
 
 /// Media types of things that are signed like tokens and are not for using a service, with their names.

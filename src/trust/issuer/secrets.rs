@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::KeySource;
 use super::compile::Compiler;
+use super::token_issuer::KeySource;
 use crate::document::{IssuerProfile, SharedSecretSpec, Spanned};
 use crate::limits::MAX_KEY_ID_BYTES;
 use crate::secret::Secret;

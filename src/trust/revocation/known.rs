@@ -5,9 +5,7 @@ use crate::document::{
     Diagnostic, Document, IssuerProfile, Origin, RevocationEntrySpec, Spanned, Spec, closest,
 };
 use crate::spiffe::SpiffeId;
-use crate::trust::{
-    AcceptedList, CanonicalName, Issuer, KeySource, RevocationEntry, TrustDomain, TrustStore,
-};
+use crate::trust::{AcceptedList, CanonicalName, Issuer, KeySource, RevocationEntry, TrustDomain};
 
 /// What documents know of issuers, for lists that are read beside them.
 #[derive(Clone, Debug, Default)]
@@ -54,54 +52,51 @@ fn workloads<'a>(domains: &'a [TrustDomain], issuers: &'a [Issuer]) -> Vec<&'a s
     of_peers.chain(of_tokens.filter_map(|issuer| issuer.iss().strip_prefix("spiffe://"))).collect()
 }
 
-// === impl TrustStore ===
-
-impl TrustStore {
-    /// Why an entry that is made while servers run may revoke less than it seems, beside an issuer that no document knows: its
-    /// key or its workload is one that no document knows, or a value has white space at an end.
-    #[must_use]
-    pub fn doubts_about(&self, entry: &RevocationEntry) -> Vec<String> {
-        let spec = entry.spec();
-        let issuer = self.issuers().iter().find(|own| Some(own.iss()) == entry.token_issuer());
-        let keys = issuer.and_then(|issuer| match issuer.keys() {
-            KeySource::Local(keys) => Some(keys),
-            KeySource::Remote(_) | KeySource::Introspected(_) => None,
-        });
-        let strange_key = spec.kid.as_deref().zip(keys).is_some_and(|(kid, keys)| !keys.has(kid));
-        let workloads = workloads(self.domains(), self.issuers());
-        let id = entry.spiffe().and_then(|id| id.parse::<SpiffeId>().ok());
-        let strange_workload =
-            !workloads.is_empty() && id.is_some_and(|id| !workloads.contains(&id.trust_domain()));
-        let odd = |(field, value): (&str, Option<&String>)| {
-            COMPARED.contains(&field) && value.is_some_and(|value| value.trim() != value)
-        };
-        let found = [
-            (
-                strange_key,
-                "no key of this issuer has this `kid`, so the entry revokes nothing until one has",
-            ),
-            (
-                strange_workload,
-                "no document vouches for this SPIFFE trust domain, so the entry revokes nothing until one does",
-            ),
-            (
-                spec.fields().into_iter().any(odd),
-                "a value begins or ends with white space, which is compared too",
-            ),
-        ];
-        found.into_iter().filter(|(holds, _)| *holds).map(|(_, why)| why.to_owned()).collect()
-    }
+/// Why an entry that is made while servers run may revoke less than it seems, beside an issuer that no document knows: its
+/// key or its workload is one that no document knows, or a value has white space at an end.
+pub(in crate::trust) fn doubts_about(
+    entry: &RevocationEntry,
+    domains: &[TrustDomain],
+    issuers: &[Issuer],
+) -> Vec<String> {
+    let spec = entry.spec();
+    let issuer = issuers.iter().find(|own| Some(own.iss()) == entry.token_issuer());
+    let keys = issuer.and_then(|issuer| match issuer.keys() {
+        KeySource::Local(keys) => Some(keys),
+        KeySource::Remote(_) | KeySource::Introspected(_) => None,
+    });
+    let strange_key = spec.kid.as_deref().zip(keys).is_some_and(|(kid, keys)| !keys.has(kid));
+    let workloads = workloads(domains, issuers);
+    let id = entry.spiffe().and_then(|id| id.parse::<SpiffeId>().ok());
+    let strange_workload =
+        !workloads.is_empty() && id.is_some_and(|id| !workloads.contains(&id.trust_domain()));
+    let odd = |(field, value): (&str, Option<&String>)| {
+        COMPARED.contains(&field) && value.is_some_and(|value| value.trim() != value)
+    };
+    let found = [
+        (
+            strange_key,
+            "no key of this issuer has this `kid`, so the entry revokes nothing until one has",
+        ),
+        (
+            strange_workload,
+            "no document vouches for this SPIFFE trust domain, so the entry revokes nothing until one does",
+        ),
+        (
+            spec.fields().into_iter().any(odd),
+            "a value begins or ends with white space, which is compared too",
+        ),
+    ];
+    found.into_iter().filter(|(holds, _)| *holds).map(|(_, why)| why.to_owned()).collect()
 }
 
 // === impl KnownIssuers ===
 
 impl KnownIssuers {
-    /// What the documents of `trust` know.
-    #[must_use]
-    pub fn of(trust: &TrustStore) -> Self {
+    pub(in crate::trust) fn of(domains: &[TrustDomain], issuers: &[Issuer]) -> Self {
         Self {
-            issuers: trust.issuers().iter().map(|issuer| issuer.iss().to_owned()).collect(),
-            authorities: trust.domains().iter().flat_map(TrustDomain::issuer_names).collect(),
+            issuers: issuers.iter().map(|issuer| issuer.iss().to_owned()).collect(),
+            authorities: domains.iter().flat_map(TrustDomain::issuer_names).collect(),
         }
     }
 

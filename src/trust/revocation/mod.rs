@@ -21,7 +21,7 @@ pub use signature::ListSignatureError;
 pub use table::{RevocationTable, Revoked};
 pub use view::Revocations;
 
-pub(super) use known::check_known;
+pub(super) use known::{check_known, doubts_about};
 
 #[cfg(test)]
 mod tests;

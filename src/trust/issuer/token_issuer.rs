@@ -1,12 +1,5 @@
 //! A token issuer: whose tokens are believed, and under which rules.
 
-mod binding;
-mod compile;
-mod introspection;
-mod keys;
-mod kinds;
-mod secrets;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,30 +9,28 @@ use crate::identity_map::IdentityMap;
 use crate::request::TokenPlace;
 use crate::trust::{Algorithm, DpopRules, Introspection, KeySet, RemoteKeys};
 
-pub(super) use compile::refuse_ambiguous;
-
 /// A compiled `TokenIssuer` document.
 #[derive(Debug)]
 pub struct Issuer {
-    name: String,
-    profile: IssuerProfile,
-    iss: String,
-    audiences: Vec<String>,
-    algorithms: Vec<Algorithm>,
-    types: Vec<String>,
-    kinds: Vec<TokenKind>,
-    access_marks: Vec<String>,
-    clock_skew: Duration,
-    max_lifetime: Duration,
-    max_age: Option<Duration>,
-    places: Vec<TokenPlace>,
-    binding: BindingFloor,
-    bind: Option<Bind>,
-    token_use: TokenUse,
-    dpop: DpopRules,
-    required_claims: Vec<String>,
-    denied_keys: Vec<String>,
-    keys: KeySource,
+    pub(super) name: String,
+    pub(super) profile: IssuerProfile,
+    pub(super) iss: String,
+    pub(super) audiences: Vec<String>,
+    pub(super) algorithms: Vec<Algorithm>,
+    pub(super) types: Vec<String>,
+    pub(super) kinds: Vec<TokenKind>,
+    pub(super) access_marks: Vec<String>,
+    pub(super) clock_skew: Duration,
+    pub(super) max_lifetime: Duration,
+    pub(super) max_age: Option<Duration>,
+    pub(super) places: Vec<TokenPlace>,
+    pub(super) binding: BindingFloor,
+    pub(super) bind: Option<Bind>,
+    pub(super) token_use: TokenUse,
+    pub(super) dpop: DpopRules,
+    pub(super) required_claims: Vec<String>,
+    pub(super) denied_keys: Vec<String>,
+    pub(super) keys: KeySource,
 }
 
 /// What ties a token to the identity on the wire.
@@ -84,12 +75,12 @@ impl Issuer {
     }
 
     /// Whether tokens with this `iss` are its.
-    pub(super) fn is_called(&self, iss: Option<&str>) -> bool {
+    pub(in crate::trust) fn is_called(&self, iss: Option<&str>) -> bool {
         self.profile != IssuerProfile::JwtSvid && Some(self.iss.as_str()) == iss
     }
 
     /// Whether JWT-SVIDs with this `sub` are its.
-    pub(super) fn is_domain_of(&self, sub: Option<&str>) -> bool {
+    pub(in crate::trust) fn is_domain_of(&self, sub: Option<&str>) -> bool {
         self.profile == IssuerProfile::JwtSvid
             && sub
                 .and_then(|sub| sub.strip_prefix(self.iss.as_str()))
@@ -202,6 +193,3 @@ pub(crate) fn canonical_type(text: &str) -> String {
         Some(_) | None => lower,
     }
 }
-
-#[cfg(test)]
-mod tests;
