@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::authn::TokenCheck;
-use crate::authn::signed::text;
+use crate::authn::heap_size::text;
 use crate::clock::UnixTime;
 use crate::document::HumanDuration;
 use crate::identity_map::claim_at;

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use countersign::authn::{self, Binding, Memory, NoMemory, TokenIdentity};
+use countersign::authn::{self, Binding, Caches, NoCache, TokenIdentity};
 use countersign::clock::UnixTime;
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, CompactJws, PeerSources};
@@ -121,7 +121,7 @@ fn judge(
     };
     let evidence =
         evidence::collect(&credentials, Some(&SELF.into()), &sources, &trust.token_places());
-    let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
+    let memory = Caches { certificates: &NoCache, tokens: &NoCache };
     let now = UnixTime::from_secs(NOW);
     let subject = authn::authenticate(&evidence, trust, &Material::default(), memory, now);
     assert_eq!(subject.peer().rejection(), None);

@@ -8,8 +8,9 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
+use super::distinguished_name;
+use super::facts::PeerFacts;
 use super::profile::serial;
-use super::{PeerFacts, distinguished_name};
 use crate::authn::revoked;
 use crate::clock::UnixTime;
 use crate::reason::{Reason, Rejection};

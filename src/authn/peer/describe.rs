@@ -5,18 +5,14 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 
-use super::certificate::Verifier;
 use super::distinguished_name;
-use super::memory::NoMemory;
 use super::names::Names;
 use super::profile::serial;
-use crate::clock::UnixTime;
-use crate::evidence::PresentedCertificate;
 use crate::limits::MAX_SUBJECT_ALT_NAMES;
 use crate::reason::Rejection;
 use crate::secret::{Fingerprint, hex};
 use crate::spiffe::SpiffeId;
-use crate::trust::{TrustDomain, TrustStore, Validity};
+use crate::trust::Validity;
 
 /// What is written in a certificate, believed or not. Texts are as the issuer wrote them and may hold anything.
 #[derive(Clone, Debug)]
@@ -43,29 +39,6 @@ pub struct CertificateDescription {
     pub certificate: Fingerprint,
     /// SHA-256 of the SubjectPublicKeyInfo.
     pub spki: Fingerprint,
-}
-
-/// What one trust domain says of a certificate.
-#[derive(Clone, Debug)]
-pub enum DomainVerdict {
-    /// It vouches for it, by a path that is valid in this time.
-    Vouches(Validity),
-    /// It was asked and does not.
-    Refuses(Rejection),
-    /// It is not asked: the certificate's SPIFFE ID, or the lack of one, selects another domain.
-    NotAsked,
-}
-
-/// What each trust domain says of the presented certificate, in the order of their names.
-///
-/// # Errors
-/// What keeps the certificate from being read; no domain is asked then.
-pub fn verdicts<'a>(
-    presented: &PresentedCertificate,
-    trust: &'a TrustStore,
-    now: UnixTime,
-) -> Result<Vec<(&'a TrustDomain, DomainVerdict)>, Rejection> {
-    Verifier { trust, revocations: trust.revocations(), memory: &NoMemory, now }.verdicts(presented)
 }
 
 // === impl CertificateDescription ===

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::certificate::{Verifier, unknown_domain};
-use super::memory::VerifiedCertificate;
-use super::{PeerFacts, PeerIdentity, names};
+use super::facts::PeerFacts;
+use super::identity::PeerIdentity;
+use super::names;
+use super::verified::VerifiedCertificate;
 use crate::authn::revoked;
 use crate::evidence::{PeerSource, XfccElement};
 use crate::evidence_level::EvidenceLevel;
@@ -13,16 +15,16 @@ use crate::secret::Fingerprint;
 use crate::trust::Pin;
 
 /// Whom an element speaks of, and how that is known.
-pub(super) struct Spoken {
+pub(super) struct AssertedIdentity {
     pub(super) facts: Arc<PeerFacts>,
     pub(super) level: EvidenceLevel,
     /// The subject of the certificate as Envoy would write it; nothing without one, or where that is not certain.
     pub(super) envoy_subject: Option<Arc<str>>,
 }
 
-// === impl Spoken ===
+// === impl AssertedIdentity ===
 
-impl Spoken {
+impl AssertedIdentity {
     /// Whether Envoy would call the owner of this certificate `principal`: it takes the first URI, else the first DNS name,
     /// else the subject. A subject whose text is not certain is nobody's: it could be anybody's.
     pub(super) fn is_called(&self, principal: &str) -> bool {
@@ -51,17 +53,17 @@ impl Verifier<'_> {
     /// # Errors
     /// What is wrong with the certificate, `xfcc_inconsistent` where the parts of the element contradict each other,
     /// `evidence_insufficient` where they name nobody.
-    pub(super) fn element(&self, element: &XfccElement) -> Result<Spoken, Rejection> {
+    pub(super) fn element(&self, element: &XfccElement) -> Result<AssertedIdentity, Rejection> {
         let Some(presented) = element.certificate() else {
             let (facts, level) = self.named(element.uris(), element.hash().copied())?;
-            return Ok(Spoken { facts: Arc::new(facts), level, envoy_subject: None });
+            return Ok(AssertedIdentity { facts: Arc::new(facts), level, envoy_subject: None });
         };
         let verified = self.certificate(presented)?;
         check_consistent(element, &verified)?;
         let full = presented.has_chain();
         let level = if full { EvidenceLevel::Full } else { EvidenceLevel::Leaf };
         let (facts, envoy_subject) = (Arc::clone(&verified.facts), verified.envoy_subject.clone());
-        Ok(Spoken { facts, level, envoy_subject })
+        Ok(AssertedIdentity { facts, level, envoy_subject })
     }
 
     /// `source.principal` as an identity: only a SPIFFE ID of a known trust domain, and only as the proxy's word (P46).

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use super::certificate::Verifier;
-use super::element::{Spoken, check_consistent, contradicts, is_called};
-use super::memory::VerifiedCertificate;
+use super::element::{AssertedIdentity, check_consistent, contradicts, is_called};
+use super::facts::PeerFacts;
+use super::identity::PeerIdentity;
 use super::position::{Beginning, Own, check_uri_ends, check_uri_is_whole, check_written_by};
-use super::{Hop, HopFinding, HopPlace, PeerFacts, PeerIdentity};
+use super::trace::{Hop, HopFinding, HopPlace};
+use super::verified::VerifiedCertificate;
 use crate::evidence::{
     PeerEvidence, PeerSource, Presented, PresentedCertificate, PrincipalSource, Xfcc, XfccElement,
 };
@@ -194,7 +196,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         xfcc: &Xfcc,
         element: &XfccElement,
         farther: &[XfccElement],
-    ) -> Result<(Spoken, Beginning), Rejection> {
+    ) -> Result<(AssertedIdentity, Beginning), Rejection> {
         let principal = self.evidence.principal.as_deref();
         if principal.is_none() && !self.evidence.xfcc_without_tls {
             return Err(without_tls_peer());
@@ -240,7 +242,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         xfcc: &Xfcc,
         element: &XfccElement,
         farther: &[XfccElement],
-    ) -> Result<Spoken, Rejection> {
+    ) -> Result<AssertedIdentity, Rejection> {
         if let Some(writer) = self.forwarders.last() {
             check_written_by(writer, xfcc, element, farther)?;
         }
@@ -251,7 +253,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
     /// What is said of an element that counts, with `farther` more before it.
     fn stepped(
         &mut self,
-        spoken: Spoken,
+        spoken: AssertedIdentity,
         beginning: Beginning,
         farther: usize,
     ) -> Result<Step, Rejection> {

@@ -4,9 +4,7 @@ use serde::Serialize;
 
 use super::certificate::CertificateReport;
 use super::input::Input;
-use crate::authn::{
-    self, Credential, Hop, HopFinding, HopPlace, NoMemory, PeerFacts, PeerIdentity,
-};
+use crate::authn::{self, Credential, Hop, HopFinding, HopPlace, NoCache, PeerFacts, PeerIdentity};
 use crate::cli::moment;
 use crate::clock::UnixTime;
 use crate::evidence::{PeerEvidence, PeerSources, Presented, PresentedCertificate, XfccElement};
@@ -165,7 +163,7 @@ impl Report {
         let walk = &mut self.walk;
         let mut step = |hop: Hop<'_>| walk.push(HopReport::new(&hop));
         let Judges { trust, now, .. } = judges;
-        let peer = authn::verify_peer_traced(evidence, trust, &NoMemory, now, &mut step);
+        let peer = authn::verify_peer_traced(evidence, trust, &NoCache, now, &mut step);
         let last = self.walk.iter().filter_map(|hop| hop.element).min();
         let count = self.xfcc.as_ref().map_or(0, |xfcc| xfcc.elements.len());
         let not_reached = (1..last.unwrap_or(count.saturating_add(1))).rev();

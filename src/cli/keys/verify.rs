@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Common;
 use super::explanation::{KeyReport, Report, write};
 use super::obtain::{Obtained, Origin, obtain};
-use crate::authn::{self, Credential, NoMemory, PeerFacts, PeerIdentity};
+use crate::authn::{self, Credential, NoCache, PeerFacts, PeerIdentity};
 use crate::cli::Exit;
 use crate::cli::documents::Progress;
 use crate::cli::style::{self, Output, visible};
@@ -213,7 +213,7 @@ async fn judge(
             let _progress = Progress::begin(address);
             let introspector = Introspector::https(Arc::new(SystemClock));
             introspector.follow(trust, None);
-            introspector.gather(tokens, trust, &NoMemory, KEY_FETCH_TIMEOUT, &mut material).await;
+            introspector.gather(tokens, trust, &NoCache, KEY_FETCH_TIMEOUT, &mut material).await;
         }
         obtained = Some(got);
     }
@@ -221,7 +221,7 @@ async fn judge(
     let mut tell = |check| passed.push(check);
     let by = authn::Presenter { peer, proof: &Presented::Absent, request: None };
     let verified =
-        authn::verify_tokens_traced(tokens, by, trust, &material, &NoMemory, now, &mut tell);
+        authn::verify_tokens_traced(tokens, by, trust, &material, &NoCache, now, &mut tell);
     let mut report = Report::new(verified.as_deref(), &passed, now);
     report.describe(token, now);
     report.issuer = issuer.map(|issuer| issuer.name().to_owned());

@@ -14,9 +14,9 @@ use super::pem_file;
 use super::standing::KnownLists;
 use super::trust_domain::TrustDomain;
 use crate::document::{
-    Attachments, Diagnostic, Document, OnMissing, RevocationSpec, Severity, Spanned, resolve,
+    Attachments, Diagnostic, Document, NOT_FETCHED, OnMissing, RemoteSource, RevocationSpec,
+    Severity, Source, Spanned, Spec, TrustDomainSpec, resolve,
 };
-use crate::document::{NOT_FETCHED, RemoteSource, Source, Spec, TrustDomainSpec};
 use crate::secret::Fingerprint;
 use crate::spiffe::{SpiffePattern, TrustDomainName};
 use crate::trust::{KeyFault, RemoteFile};

@@ -3,7 +3,9 @@
 use rcgen::{CertificateParams, CustomExtension, SerialNumber};
 
 use super::*;
+use crate::authn::Credential;
 use crate::document::{Diagnostic, Severity};
+use crate::trust::TrustStore;
 use crate::trust::pki::{Ca, ca_params, compile, leaf_params, trust_domain, url_encoded};
 
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";

@@ -7,7 +7,11 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 use super::*;
+use crate::authn::NoCache;
+use crate::clock::UnixTime;
 use crate::document::{Diagnostic, Severity};
+use crate::secret::Fingerprint;
+use crate::trust::TrustStore;
 use crate::trust::pki::{
     Ca, DAY, ca_params, compile, crl_params, leaf_params, trust_domain, url_encoded,
 };
@@ -110,7 +114,7 @@ fn a_stale_list_denies_after_its_grace() {
     let verifier = certificate::Verifier {
         trust: &grace,
         revocations: grace.revocations(),
-        memory: &NoMemory,
+        memory: &NoCache,
         now: NOW,
     };
     let verified = verifier.certificate(&presented).unwrap();

@@ -3,8 +3,12 @@
 use rcgen::{CertificateParams, KeyUsagePurpose, SerialNumber, date_time_ymd};
 
 use super::*;
+use crate::authn::NoCache;
+use crate::clock::UnixTime;
 use crate::document::{Diagnostic, Severity};
 use crate::evidence::Presented;
+use crate::secret::Fingerprint;
+use crate::trust::TrustStore;
 use crate::trust::pki::{Ca, ca_params, compile, crl_params, leaf_params, trust_domain};
 
 fn plain(number: u64) -> CertificateParams {
@@ -179,7 +183,7 @@ fn a_remembered_certificate_is_asked_of_every_domain_again_in_time() {
     let verifier = |now| certificate::Verifier {
         trust: &trust,
         revocations: trust.revocations(),
-        memory: &NoMemory,
+        memory: &NoCache,
         now,
     };
     let until = verifier(NOW).certificate(&presented).unwrap().until();

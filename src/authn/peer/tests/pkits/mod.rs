@@ -7,6 +7,7 @@ use rcgen::{GeneralSubtree, IsCa, KeyUsagePurpose, date_time_ymd};
 
 use self::scenes::*;
 use super::*;
+use crate::authn::Credential;
 use crate::document::Severity;
 use crate::trust::pki::{Ca, compile, name, trust_domain, url_encoded};
 

@@ -61,7 +61,7 @@ impl TokenCheck {
     ];
 
     /// Those that the word of its issuer stands for where a token is opaque (RFC 7662).
-    pub(super) const VOUCHED: [Self; 7] = [
+    pub(in crate::authn) const VOUCHED: [Self; 7] = [
         Self::Keys,
         Self::Algorithm,
         Self::Type,
@@ -72,7 +72,7 @@ impl TokenCheck {
     ];
 
     /// Those that a remembered signature stands for.
-    pub(super) const SIGNED: [Self; 6] =
+    pub(in crate::authn) const SIGNED: [Self; 6] =
         [Self::Algorithm, Self::Type, Self::Key, Self::Signature, Self::Claims, Self::Kind];
 
     /// What asks for it.
