@@ -3,18 +3,18 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::{Exit, style};
 use crate::config;
-use crate::document::schema;
+use crate::document::{Kind, schema};
 
 /// Arguments of `schema`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Only documents of this kind; of every kind if left out.
-    #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(schema::kinds()))]
-    kind: Option<String>,
+    #[arg(long, value_name = "KIND", value_parser = kinds())]
+    kind: Option<Kind>,
     /// The settings file instead of documents.
     #[arg(long, conflicts_with = "kind")]
     settings: bool,
@@ -37,15 +37,12 @@ enum Output {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    let text = match (args.output, &args.kind) {
+    let text = match (args.output, args.kind) {
         (Output::Markdown, _) if args.settings => config::schema::reference(),
         (Output::Json, _) if args.settings => format!("{:#}\n", config::schema::schema()),
         (Output::Markdown, _) => schema::reference(),
         (Output::Json, None) => format!("{:#}\n", schema::schema()),
-        (Output::Json, Some(kind)) => match schema::schema_of(kind) {
-            Some(schema) => format!("{schema:#}\n"),
-            None => return Exit::Usage,
-        },
+        (Output::Json, Some(kind)) => format!("{:#}\n", schema::schema_of(kind)),
     };
     let written = match &args.output_file {
         Some(path) => std::fs::write(path, text).map_err(|error| {
@@ -55,4 +52,9 @@ pub(super) fn run(args: &Args) -> Exit {
         None => io::stdout().write_all(text.as_bytes()).map_err(drop),
     };
     if written.is_ok() { Exit::Ok } else { Exit::Failure }
+}
+
+fn kinds() -> impl TypedValueParser<Value = Kind> {
+    PossibleValuesParser::new(Kind::ALL.map(Kind::as_str))
+        .try_map(|word| Kind::named(&word).ok_or("no such kind"))
 }
