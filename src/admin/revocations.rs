@@ -11,15 +11,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get};
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
-use crate::clock::UnixTime;
+use super::api::{Problem, Receipt, Revocations, Withdrawn};
 use crate::document::RevocationEntrySpec;
 use crate::json;
 use crate::limits::{MAX_JSON_DEPTH, MAX_REVOCATION_REQUEST_BYTES, MAX_SHARED_RECORD_BYTES};
-use crate::pdp::{KnownRevocation, ListStatus, Pdp, Published, SharingStatus};
+use crate::pdp::{Pdp, Published};
 use crate::secret::{Fingerprint, Secret, hex};
 use crate::trust::RevocationEntry;
 
@@ -134,12 +133,12 @@ async fn list(State(api): State<Arc<RevocationApi>>, request: Request) -> Answer
     let register = api.pdp.revocations();
     Ok(answer(
         StatusCode::OK,
-        &json!({
-            "entries": register.known().iter().map(entry_json).collect::<Vec<_>>(),
-            "lists": register.lists().iter().map(list_json).collect::<Vec<_>>(),
-            "sharing": register.sharing().as_ref().map(sharing_json),
-            "total": register.current().len(),
-        }),
+        &Revocations {
+            entries: register.known().iter().map(Into::into).collect(),
+            lists: register.lists().iter().map(Into::into).collect(),
+            sharing: register.sharing().as_ref().map(Into::into),
+            total: register.current().len(),
+        },
     ))
 }
 
@@ -151,7 +150,8 @@ async fn revoke(State(api): State<Arc<RevocationApi>>, request: Request) -> Answ
     let published = api.pdp.revocations().revoke(entry).await;
     let id = hex(&published.id);
     tracing::warn!(%id, kind, author = author.as_deref(), "revoked");
-    Ok(answer(status(&published, StatusCode::CREATED), &published_json(&published, &warnings)))
+    let status = status(&published, StatusCode::CREATED);
+    Ok(answer(status, &Receipt::new(&published, warnings)))
 }
 
 async fn withdraw(
@@ -179,12 +179,12 @@ async fn withdraw_all(api: &RevocationApi, ids: &[[u8; 32]]) -> Answer {
         let Ok(published) = api.pdp.revocations().withdraw(id).await else { continue };
         tracing::warn!(id = hex(id), "revocation taken back");
         worst = worst.max(status(&published, StatusCode::OK));
-        withdrawn.push(published_json(&published, &[]));
+        withdrawn.push(Receipt::new(&published, Vec::new()));
     }
     if withdrawn.is_empty() {
         return Err(problem(StatusCode::NOT_FOUND, "no running revocation is like that"));
     }
-    Ok(answer(worst, &json!({ "withdrawn": withdrawn })))
+    Ok(answer(worst, &Withdrawn { withdrawn }))
 }
 
 async fn read_entry(body: Body) -> Result<RevocationEntry, Response> {
@@ -209,64 +209,11 @@ const fn status(published: &Published, good: StatusCode) -> StatusCode {
     if published.not_shared.is_some() { StatusCode::ACCEPTED } else { good }
 }
 
-fn published_json(published: &Published, warnings: &[String]) -> Value {
-    let replicas = match (published.store, &published.not_shared) {
-        ("memory", _) | (_, Some(_)) => "this",
-        _ => "all",
-    };
-    json!({
-        "id": hex(&published.id),
-        "store": published.store,
-        "replicas": replicas,
-        "not_shared": published.not_shared,
-        "warnings": warnings,
-    })
-}
-
-fn entry_json(known: &KnownRevocation) -> Value {
-    let mut value = serde_json::to_value(known.entry.spec()).unwrap_or_default();
-    if let Some(members) = value.as_object_mut() {
-        members.insert("list".into(), (*known.list).into());
-        if let Some(id) = known.id() {
-            members.insert("id".into(), id.into());
-        }
-    }
-    value
-}
-
-/// One list as pages show it.
-#[must_use]
-pub fn list_json(list: &ListStatus) -> Value {
-    json!({
-        "name": list.name,
-        "place": list.place,
-        "entries": list.entries,
-        "sequence": list.sequence,
-        "as_of": list.as_of.map(UnixTime::as_secs),
-        "age_seconds": list.age.map(|age| age.as_secs()),
-        "stale": list.past,
-        "refuses": list.refuses,
-        "failures": list.failures,
-        "error": list.error,
-    })
-}
-
-/// Sharing as pages show it.
-#[must_use]
-pub fn sharing_json(sharing: &SharingStatus) -> Value {
-    json!({
-        "store": sharing.store,
-        "synced": sharing.synced,
-        "synced_at": sharing.synced_at.map(UnixTime::as_secs),
-        "unshared": sharing.unshared,
-        "error": sharing.error,
-    })
-}
-
 fn problem(status: StatusCode, message: &str) -> Response {
-    answer(status, &json!({ "error": message }))
+    answer(status, &Problem { error: message.to_owned() })
 }
 
-fn answer(status: StatusCode, body: &Value) -> Response {
+fn answer(status: StatusCode, body: &impl Serialize) -> Response {
+    let body = serde_json::to_value(body).unwrap_or_default();
     (status, [(CONTENT_TYPE, "application/json")], format!("{body:#}\n")).into_response()
 }

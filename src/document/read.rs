@@ -2,42 +2,24 @@
 //! takes many times the memory of its text.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::suggest::did_you_mean;
 use super::{
-    API_VERSION, Diagnostic, Document, Metadata, Origin, QuestionSpec, SourceFile, Span, Spanned,
-    Spec, is_name, yaml,
+    API_VERSION, Diagnostic, Document, Kind, Metadata, Origin, QuestionSpec, SourceFile, Span,
+    Spanned, Spec, is_name, yaml,
 };
 use crate::secret::Fingerprint;
 
 /// A document that was found, and is not read but for its kind.
 #[derive(Clone, Debug)]
-pub struct Unread {
+pub struct RawDocument {
     kind: Kind,
     origin: Origin,
     /// How many bytes of the file are its text.
     len: usize,
-}
-
-/// The word after `kind:`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// What several rules ask for, written once.
-    Fragments,
-    /// Who may do what.
-    Policy,
-    /// Cases that policies are tried with.
-    PolicySuite,
-    /// What is believed no longer.
-    RevocationList,
-    /// Whose tokens are believed.
-    TokenIssuer,
-    /// Whose certificates are believed.
-    TrustDomain,
 }
 
 /// The part of a document that says how to read the rest.
@@ -61,7 +43,7 @@ struct Whole<S> {
 }
 
 /// Finds every document in `file`. What is not a document is a diagnostic in `problems` and is left out.
-pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Unread> {
+pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<RawDocument> {
     let texts = yaml::split(file.text());
     if texts.is_empty() {
         let message = "the file has no documents";
@@ -77,7 +59,7 @@ pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Unrea
             None => head(text, &origin),
         };
         let kind = kind.map_err(|problem| problems.push(problem)).ok()?;
-        Some(Unread { kind, origin, len: text.len() })
+        Some(RawDocument { kind, origin, len: text.len() })
     };
     texts.into_iter().filter_map(unread).collect()
 }
@@ -85,7 +67,7 @@ pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Unrea
 /// Reads every document in `file`. What could not be read is a diagnostic in `problems` and is left out.
 pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Document> {
     let found = find(file, problems);
-    let read = found.iter().map(Unread::read);
+    let read = found.iter().map(RawDocument::read);
     read.filter_map(|read| read.map_err(|problem| problems.push(problem)).ok()).collect()
 }
 
@@ -108,9 +90,9 @@ pub fn question(file: &Arc<SourceFile>) -> Result<(QuestionSpec, Origin), Diagno
     yaml::read(file.text(), &origin).map(|spec| (spec, origin))
 }
 
-// === impl Unread ===
+// === impl RawDocument ===
 
-impl Unread {
+impl RawDocument {
     /// What it is about.
     #[must_use]
     pub const fn kind(&self) -> Kind {
@@ -158,42 +140,6 @@ impl Unread {
     }
 }
 
-// === impl Kind ===
-
-impl Kind {
-    const ALL: [Self; 6] = [
-        Self::Fragments,
-        Self::Policy,
-        Self::PolicySuite,
-        Self::RevocationList,
-        Self::TokenIssuer,
-        Self::TrustDomain,
-    ];
-
-    /// The word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Fragments => "Fragments",
-            Self::Policy => "Policy",
-            Self::PolicySuite => "PolicySuite",
-            Self::RevocationList => "RevocationList",
-            Self::TokenIssuer => "TokenIssuer",
-            Self::TrustDomain => "TrustDomain",
-        }
-    }
-
-    fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// Reports documents of one kind that have the name of one before them; `named` are names with their places, as they are read.
 pub fn check_unique<'a>(
     named: impl Iterator<Item = (Kind, &'a str, Span)>,
@@ -219,7 +165,7 @@ fn plain_head(text: &str) -> Option<Kind> {
     });
     let version = lines.next()?.strip_prefix("apiVersion: ")?;
     let kind = lines.next()?.strip_prefix("kind: ")?;
-    (version.trim_end() == API_VERSION).then(|| Kind::of(kind.trim_end())).flatten()
+    (version.trim_end() == API_VERSION).then(|| Kind::named(kind.trim_end())).flatten()
 }
 
 /// The kind of any document, read with the rest of it left out of account.
@@ -232,7 +178,7 @@ fn head(text: &str, origin: &Origin) -> Result<Kind, Diagnostic> {
         return Err(Diagnostic::error("unknown-api-version", place, message));
     }
     let word = head.kind.value.as_str();
-    Kind::of(word).ok_or_else(|| {
+    Kind::named(word).ok_or_else(|| {
         let kinds = Kind::ALL.map(Kind::as_str);
         let message = format!("unknown kind `{word}`, expected one of {}", yaml::quoted(&kinds));
         let problem = Diagnostic::error("unknown-kind", origin.span(&head.kind), message);

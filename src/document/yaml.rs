@@ -1,10 +1,10 @@
 //! The one place that knows the YAML library: splitting, budgets, places and error texts.
 
 use serde::Deserialize;
-use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy};
+use serde_saphyr::{DuplicateKeyPolicy, Error, MergeKeyPolicy};
 
 use super::suggest::did_you_mean;
-use super::{Diagnostic, Origin, Span, masking};
+use super::{Diagnostic, Origin, masking};
 
 /// Cuts a stream into its documents with the byte each starts at. Documents without content are left out.
 ///
@@ -55,30 +55,6 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
     serde_saphyr::from_str_with_options(text, options).map_err(|error| diagnostic(&error, origin))
 }
 
-/// A place that the library gives, which is relative to the document, as a place in the file.
-pub(super) fn span(origin: &Origin, location: Location) -> Span {
-    let span = location.span();
-    let number = |n: Option<u64>| n.and_then(|n| usize::try_from(n).ok());
-    let (offset, len) = match number(span.byte_offset()) {
-        Some(offset) => (offset, number(span.byte_len()).unwrap_or(0)),
-        // The scanner itself knows characters only.
-        None => (byte_offset(origin, location), 1),
-    };
-    let start = origin.base.saturating_add(offset);
-    Span::new(&origin.file, start..start.saturating_add(len))
-}
-
-/// The byte in the document of a line and a column, which count from 1.
-fn byte_offset(origin: &Origin, location: Location) -> usize {
-    let before = |n: u64| usize::try_from(n.saturating_sub(1)).unwrap_or(0);
-    let text = origin.file.text().get(origin.base..).unwrap_or_default();
-    let mut lines = text.split_inclusive('\n');
-    let above: usize = lines.by_ref().take(before(location.line())).map(str::len).sum();
-    let line = lines.next().unwrap_or_default();
-    let beside: usize = line.chars().take(before(location.column())).map(char::len_utf8).sum();
-    above.saturating_add(beside)
-}
-
 /// `words` in backticks with commas.
 pub(super) fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
@@ -95,7 +71,7 @@ fn is_word(text: &str) -> bool {
 
 fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
     let error = error.without_snippet();
-    let place = error.location().map_or_else(|| origin.start(), |location| span(origin, location));
+    let place = error.location().map_or_else(|| origin.start(), |location| origin.locate(location));
     let problem = |code, message| Diagnostic::error(code, place.clone(), message);
     let quiet = place.may_be_secret();
     #[expect(

@@ -107,7 +107,7 @@ impl Args {
         };
         let runtime = match documents::runtime() {
             Ok(runtime) => runtime,
-            Err(exit) => return exit,
+            Err(error) => return error.into(),
         };
         let body = serde_json::to_vec(spec).unwrap_or_default();
         let method = if self.undo { http::Method::DELETE } else { http::Method::POST };

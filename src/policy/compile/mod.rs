@@ -29,7 +29,8 @@ use crate::document::policy::{
     RejectedSpec, RuleSpec, TargetSpec, TargetTokensSpec,
 };
 use crate::document::{
-    Diagnostic, Document, Movable, Origin, Span, Spanned, Spec, TokenPlaceSpec, closest, is_name,
+    Diagnostic, Document, Origin, RelativeDiagnostic, Span, Spanned, Spec, TokenPlaceSpec, closest,
+    is_name,
 };
 use crate::request::{PathLeniency, SealedNames, TokenPlace};
 use crate::secret::Fingerprint;
@@ -140,7 +141,10 @@ impl<'a> Around<'a> {
             rules: rules.into(),
             answer,
             uses: uses.into(),
-            doubts: doubts.into_iter().map(|doubt| Movable::new(doubt, origin)).collect(),
+            doubts: doubts
+                .into_iter()
+                .map(|doubt| RelativeDiagnostic::new(doubt, origin))
+                .collect(),
             outdated: lint::outdated(origin, spec),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::UnixTime;
 use crate::document::policy::{EffectSpec, ModeSpec, PolicySpec, RuleSpec};
-use crate::document::{Diagnostic, Movable, Origin};
+use crate::document::{Diagnostic, Origin, RelativeDiagnostic};
 use crate::policy::compile::{read_day, read_moment};
 
 /// How long a deny rule may be in shadow mode before somebody should decide.
@@ -31,10 +31,13 @@ impl Due {
 }
 
 /// The doubts that there are about the rules of a policy at some time, each with when that is.
-pub(in crate::policy) fn outdated(origin: &Origin, policy: &PolicySpec) -> Box<[(Due, Movable)]> {
+pub(in crate::policy) fn outdated(
+    origin: &Origin,
+    policy: &PolicySpec,
+) -> Box<[(Due, RelativeDiagnostic)]> {
     let of_rule = |rule| [long_in_shadow(origin, rule), over(origin, rule), to_come(origin, rule)];
     let all = policy.rules.value.iter().flat_map(of_rule).flatten();
-    all.map(|(due, doubt)| (due, Movable::new(doubt, origin))).collect()
+    all.map(|(due, doubt)| (due, RelativeDiagnostic::new(doubt, origin))).collect()
 }
 
 fn long_in_shadow(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
