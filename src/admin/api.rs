@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
-use crate::document::RevocationEntrySpec;
 use crate::pdp::{KnownRevocation, ListStatus, Published, SharingStatus};
 use crate::secret::hex;
+use crate::trust::RevocationEntry;
 
 /// Every revocation that has an entry, and the state of the lists.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct Revocations {
 pub struct ListedRevocation {
     /// The entry as a document has it.
     #[serde(flatten)]
-    pub entry: RevocationEntrySpec<String>,
+    pub entry: RevocationEntry,
     /// The name of its list.
     pub list: String,
     /// The id by which it can be withdrawn, if a running server added it.
@@ -117,7 +117,7 @@ pub struct Problem {
 
 impl From<&KnownRevocation> for ListedRevocation {
     fn from(known: &KnownRevocation) -> Self {
-        Self { entry: known.entry.spec(), list: known.list.to_string(), id: known.id() }
+        Self { entry: known.entry.clone(), list: known.list.to_string(), id: known.id() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The running revocation API: list, revoke, take back. Off unless configured; whoever may use it has a token.
+//! The revocation API of a running server: list, revoke, withdraw. It is off unless configured, and needs a token.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::pdp::{Pdp, Published};
 use crate::secret::{Fingerprint, Secret, hex};
 use crate::trust::RevocationEntry;
 
-/// Who may revoke.
+/// The settings of the API.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RevocationApiOptions {
@@ -30,11 +30,11 @@ pub struct RevocationApiOptions {
     pub token_file: PathBuf,
 }
 
-/// What the API works on.
+/// The parts that the API works on.
 pub struct RevocationApi {
-    /// Whose register it changes.
+    /// The decision point whose register it changes.
     pub pdp: Arc<Pdp>,
-    /// Who may.
+    /// The settings.
     pub options: RevocationApiOptions,
 }
 
@@ -75,7 +75,7 @@ impl RevocationApiOptions {
         Ok(token)
     }
 
-    /// Compares in constant time, by fingerprints, so that not even the length is told.
+    /// Compares in constant time, by fingerprints, so that not even the length leaks.
     fn admits(&self, headers: &HeaderMap) -> Result<bool, String> {
         let token = self.token()?;
         let mut sent = headers.get_all(AUTHORIZATION).iter();
@@ -103,7 +103,7 @@ impl RevocationApi {
                 Err(response)
             }
             Err(error) => {
-                tracing::error!(%error, "the revocation API refuses everybody");
+                tracing::error!(%error, "the revocation API refuses every request");
                 Err(problem(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the server's own token cannot be used",
@@ -112,19 +112,9 @@ impl RevocationApi {
         }
     }
 
-    /// What could make a revocation less than it seems.
+    /// Reasons why an entry may revoke less than it seems.
     fn warnings(&self, entry: &RevocationEntry) -> Vec<String> {
-        let unknown = entry.token_issuer().filter(|iss| !self.pdp.knows_issuer(iss));
-        let unknown = unknown.map(|_| {
-            String::from("no `TokenIssuer` document has this issuer, so the entry revokes nothing until there is one")
-        });
-        let strange = entry.certificate_issuer();
-        let strange = strange.filter(|name| !self.pdp.knows_certificate_issuer(name));
-        let strange = strange.map(|_| {
-            String::from("no authority or intermediate of a `TrustDomain` document has this `certificateIssuer`, so the entry revokes nothing unless callers send such an intermediate")
-        });
-        let further = self.pdp.inspect(|snapshot| snapshot.trust().doubts_about(entry));
-        unknown.into_iter().chain(strange).chain(further).collect()
+        self.pdp.inspect(|snapshot| snapshot.trust().doubts_about(entry))
     }
 }
 
@@ -145,7 +135,7 @@ async fn list(State(api): State<Arc<RevocationApi>>, request: Request) -> Answer
 async fn revoke(State(api): State<Arc<RevocationApi>>, request: Request) -> Answer {
     api.admit(request.headers()).await?;
     let entry = read_entry(request.into_body()).await?;
-    let (kind, author) = (entry.kind().field(), entry.note().author.clone());
+    let (kind, author) = (entry.target().kind().field(), entry.note().author.clone());
     let warnings = api.warnings(&entry);
     let published = api.pdp.revocations().revoke(entry).await;
     let id = hex(&published.id);
@@ -177,12 +167,12 @@ async fn withdraw_all(api: &RevocationApi, ids: &[[u8; 32]]) -> Answer {
     let mut worst = StatusCode::OK;
     for id in ids {
         let Ok(published) = api.pdp.revocations().withdraw(id).await else { continue };
-        tracing::warn!(id = hex(id), "revocation taken back");
+        tracing::warn!(id = hex(id), "revocation withdrawn");
         worst = worst.max(status(&published, StatusCode::OK));
         withdrawn.push(Receipt::new(&published, Vec::new()));
     }
     if withdrawn.is_empty() {
-        return Err(problem(StatusCode::NOT_FOUND, "no running revocation is like that"));
+        return Err(problem(StatusCode::NOT_FOUND, "no revocation on running servers matches"));
     }
     Ok(answer(worst, &Withdrawn { withdrawn }))
 }
@@ -204,7 +194,7 @@ async fn read_entry(body: Body) -> Result<RevocationEntry, Response> {
     RevocationEntry::read(&spec).map_err(|error| wrong(error.message))
 }
 
-/// 202: it counts here, and others will know of it when the store takes it.
+/// 202: the change counts here, and other replicas get it when the store accepts it.
 const fn status(published: &Published, good: StatusCode) -> StatusCode {
     if published.not_shared.is_some() { StatusCode::ACCEPTED } else { good }
 }

@@ -12,7 +12,7 @@ use crate::document::BindingFloor;
 use crate::evidence::{Evidence, Presented, TokenScheme};
 use crate::trust::{Issuer, Material, TrustStore};
 
-/// Verifies what was shown. Pure: the same arguments always give the same subject.
+/// Verifies the evidence of a request. Pure: the same arguments always give the same subject.
 #[must_use]
 pub fn authenticate(
     evidence: &Evidence,
@@ -75,10 +75,10 @@ pub fn with_tokens(
     Subject { peer, tokens, aside, ignored: evidence.ignored.clone() }
 }
 
-/// What whoever is denied has to bring where its token is bound to a key; none where proofs are not what is missing.
+/// The DPoP challenge for a denied caller, or `None` if a proof is not what is missing.
 ///
-/// That is so where the caller used the scheme `DPoP`, or sent a proof `for_want` of which it is denied, or where the issuer of
-/// its token wants proofs anyway, or where it has no token and some issuer wants proofs.
+/// There is a challenge if the caller used the scheme `DPoP`, if it is denied `for_want` of a proof, if the issuer of its
+/// token wants proofs, or if it has no token and some issuer wants proofs.
 #[must_use]
 pub fn dpop_challenge(
     evidence: &Evidence,

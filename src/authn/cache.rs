@@ -9,8 +9,7 @@ use super::signed::SignedToken;
 use crate::evidence::PresentedToken;
 use crate::secret::Fingerprint;
 
-/// What was verified before and may be relied on again. Implementations decide how much they keep; they never outlive
-/// what they are told.
+/// The caches of verified certificates and tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct Caches<'a> {
     /// Certificates whose chain was verified.
@@ -19,24 +18,24 @@ pub struct Caches<'a> {
     pub tokens: &'a dyn TokenCache,
 }
 
-/// Remembers verified certificates. It may forget at any time and keeps nothing that it was not given.
+/// A cache of verified certificates. It may forget at any time.
 pub trait CertificateCache: fmt::Debug + Send + Sync {
-    /// What was kept for exactly this key.
+    /// The certificate that was kept for exactly this key.
     fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>>;
 
     /// Keeps a verified certificate. Failures are never kept.
     fn keep(&self, key: CertificateKey, verified: &Arc<VerifiedCertificate>);
 }
 
-/// Remembers tokens whose signature was verified, so that they need be neither parsed nor verified again.
+/// A cache of tokens whose signature was verified, so that they are neither parsed nor verified again.
 ///
-/// A memory is good for one [`TrustStore`](crate::trust::TrustStore): the rules of an issuer (its algorithms, types and denied keys) are applied when a token
-/// is verified, so whoever changes them starts with another memory (invariant 7).
+/// A cache is valid for one [`TrustStore`](crate::trust::TrustStore): the rules of an issuer (its algorithms, types and
+/// denied keys) are applied when a token is verified, so a change of the rules starts with an empty cache (invariant 7).
 pub trait TokenCache: fmt::Debug + Send + Sync {
-    /// The token with the fingerprint `token`, if it is remembered.
+    /// The token with the fingerprint `token`.
     fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>>;
 
-    /// Remembers `token`. It may be forgotten at any time.
+    /// Keeps `token`. The cache may forget it at any time.
     fn keep(&self, token: &Arc<SignedToken>);
 }
 
@@ -44,7 +43,7 @@ pub trait TokenCache: fmt::Debug + Send + Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoCache;
 
-/// Whether `memory` has `token`.
+/// Whether `memory` has `token`, verified in the same place.
 #[must_use]
 pub fn is_cached(token: &PresentedToken, memory: &dyn TokenCache) -> bool {
     memory.recall(&token.fingerprint()).is_some_and(|known| known.is(token))

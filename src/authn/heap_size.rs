@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-/// What the allocator takes for an allocation beside what was asked for, on average.
+/// The average overhead of an allocation.
 pub(super) const ALLOCATION_OVERHEAD: usize = 8;
 
-/// What a node of the map takes, for each of the members that it has room for.
+/// The number of members that a node of the map has room for.
 const NODE_SLOTS: usize = 11;
 
 /// The heap of a map: nodes with room for several members each, and what the members hold.

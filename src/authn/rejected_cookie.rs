@@ -22,7 +22,7 @@ pub struct RejectedCookie {
 // === impl RejectedCookie ===
 
 impl RejectedCookie {
-    /// What was refused in `place`, where that is a cookie.
+    /// The token that was refused in `place`, if that is a cookie.
     pub(super) fn at(place: &TokenPlace, why: &Rejection, trust: &TrustStore) -> Option<Self> {
         let TokenPlace::Cookie(name) = place else { return None };
         let own = trust.issuers().iter().filter(|issuer| issuer.places().contains(place));

@@ -31,7 +31,7 @@ pub fn pass_over(
 /// Why a token is passed over.
 pub(super) fn foreign() -> Rejection {
     Reason::IssuerUnknown
-        .because("token is of no issuer that counts at this target, which ignores it")
+        .because("token's issuer does not count at this target, which ignores the token")
 }
 
 struct Scope<'a> {

@@ -1,7 +1,7 @@
 //! Tokens whose signature was verified, and the memory of them.
 //!
-//! What a signature vouches for does not change: which issuer, which key, which claims. Everything else about a token, its
-//! times, its audience, its binding and whether it was revoked, is checked for every request, remembered or not (P63).
+//! What a signature proves does not change: which issuer, which key, which claims. Everything else about a token, its times,
+//! its audience, its binding and whether it was revoked, is checked for every request, remembered or not (P63).
 
 use std::fmt;
 use std::mem::size_of;
@@ -16,7 +16,7 @@ use crate::request::TokenPlace;
 use crate::secret::Fingerprint;
 use crate::trust::{Issuer, KeySet};
 
-/// What a token says, by the word of its issuer.
+/// The content of a token, as its issuer asserts it.
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) issuer_name: Box<str>,
@@ -25,7 +25,7 @@ pub(super) struct Content {
     pub(super) claims: Claims,
 }
 
-/// A claims set that is printed by nobody (P80).
+/// A claims set that is never printed (P80).
 #[derive(Clone)]
 pub(super) struct Claims(pub(super) Arc<Map<String, Value>>);
 

@@ -10,17 +10,17 @@ use crate::evidence::IgnoredToken;
 use crate::reason::Rejection;
 use crate::request::TokenPlace;
 
-/// Who is asking: everything that is known for certain about the caller of one request.
+/// The caller of one request: everything that was verified about it.
 #[derive(Debug)]
 pub struct Subject {
     pub(super) peer: Credential<PeerIdentity>,
     pub(super) tokens: Credential<Vec<TokenIdentity>>,
-    /// What else there is where they count as refused.
+    /// The tokens and cookies behind a refusal.
     pub(super) aside: Option<Box<Aside>>,
     pub(super) ignored: Vec<IgnoredToken>,
 }
 
-/// What else there is of a caller whose tokens count as refused.
+/// The other tokens of a caller whose tokens count as refused.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Aside {
     /// The tokens that were verified.
@@ -65,8 +65,8 @@ impl Subject {
         self.one_time_uses().next().is_some()
     }
 
-    /// A subject that somebody vouches for instead of evidence: for policy tests and `explain` only.
-    /// `tests/in_process/tidy.rs` keeps it out of the serving path.
+    /// A subject that is asserted without evidence: for policy tests and `explain` only. `tests/in_process/tidy.rs` keeps it
+    /// out of the serving path.
     #[must_use]
     pub const fn assertion(
         peer: Credential<PeerIdentity>,
@@ -96,7 +96,7 @@ impl Subject {
         })
     }
 
-    /// What was passed over: it is no part of who this is.
+    /// The tokens that were ignored. They are no part of the identity.
     #[must_use]
     pub fn ignored(&self) -> &[IgnoredToken] {
         &self.ignored

@@ -76,7 +76,7 @@ impl Command {
             Self::Explain(args) => Ok(explain::run(&args)),
             Self::Inspect(args) => inspect::run(&args),
             Self::Keys(args) => keys::run(args),
-            Self::Revoke(args) => Ok(revoke::run(&args)),
+            Self::Revoke(args) => revoke::run(&args),
             Self::Revocations(args) => revocations::run(&args),
             Self::Test(args) => test::run(&args),
             Self::Demo(args) => demo::run(args),

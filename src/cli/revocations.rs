@@ -11,7 +11,6 @@ use super::style::{BAD, HEADING, Output, QUIET, visible};
 use super::{CommandError, Exit, documents, moment};
 use crate::admin::api::{ListReport, ListedRevocation, Revocations, SharingReport};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
-use crate::document::RevocationEntrySpec;
 use crate::trust::RevocationKind;
 
 const EXAMPLES: &str = "\
@@ -81,7 +80,7 @@ impl Args {
         let entries: Vec<_> = lists
             .flat_map(|list| list.entries().iter().map(move |entry| (list.name(), entry)))
             .map(|(list, entry)| ListedRevocation {
-                entry: entry.spec(),
+                entry: entry.clone(),
                 list: list.to_owned(),
                 id: None,
             })
@@ -92,47 +91,48 @@ impl Args {
 
     fn wants(&self, listed: &ListedRevocation) -> bool {
         let ListedRevocation { entry, list, .. } = listed;
-        let (kind, value) = subject(entry);
+        let (target, note) = (entry.target(), entry.note());
         let is = |wanted: &Option<String>, text: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| text == Some(wanted))
         };
         let contains = self.contains.as_deref().is_none_or(|part| {
-            let texts = [&entry.issuer, &entry.certificate_issuer, &entry.reason];
-            let mut texts = texts.into_iter().flatten().map(String::as_str).chain([value]);
+            let value = target.value();
+            let texts =
+                [target.token_issuer(), target.certificate_issuer(), note.reason.as_deref()];
+            let mut texts = texts.into_iter().flatten().chain([value.as_str()]);
             texts.any(|text| text.contains(part))
         });
         contains
-            && is(&self.kind, Some(kind))
+            && is(&self.kind, Some(target.kind().field()))
             && is(&self.list, Some(list))
-            && is(&self.author, entry.author.as_deref())
+            && is(&self.author, note.author.as_deref())
     }
-}
-
-/// The kind of an entry, and the value that it revokes. `issuer` is the kind only of an entry that has no other.
-fn subject(entry: &RevocationEntrySpec<String>) -> (&'static str, &str) {
-    let is_kind = |name| RevocationKind::of_field(name).is_some();
-    let mut fields: Vec<_> = entry.fields().into_iter().filter(|(name, _)| is_kind(name)).collect();
-    fields.sort_by_key(|(name, _)| *name == "issuer");
-    let found = fields.into_iter().find_map(|(name, value)| Some((name, value?.as_str())));
-    found.unwrap_or_default()
 }
 
 fn write(found: &Revocations, out: &mut dyn Write) -> io::Result<()> {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["kind", "thing", "of", "before", "until", "list", "by", "at", "reason"]);
+    table.set_header(["kind", "value", "of", "before", "until", "list", "by", "at", "reason"]);
     for ListedRevocation { entry, list, .. } in &found.entries {
-        let (kind, value) = subject(entry);
-        let text = |text: &Option<String>| visible(text.as_deref().unwrap_or("-"));
-        let of = match kind {
-            "issuer" => String::from("-"),
-            "serial" => text(&entry.certificate_issuer),
-            _ => text(&entry.issuer),
+        let (target, note) = (entry.target(), entry.note());
+        let text = |text: Option<&str>| visible(text.unwrap_or("-"));
+        let time =
+            |at: Option<UnixTime>| at.map_or_else(|| String::from("-"), UnixTime::to_rfc3339);
+        let of = match target.kind() == RevocationKind::Issuer {
+            true => None,
+            false => target.token_issuer().or(target.certificate_issuer()),
         };
-        let (before, until) = (text(&entry.issued_before), text(&entry.expires));
-        let (by, at, reason) = (text(&entry.author), text(&entry.at), text(&entry.reason));
-        let (value, list) = (visible(value), visible(list));
-        table.add_row([kind.to_owned(), value, of, before, until, list, by, at, reason]);
+        table.add_row([
+            target.kind().field().to_owned(),
+            visible(&target.value()),
+            text(of),
+            time(entry.issued_before()),
+            time(entry.expires()),
+            visible(list),
+            text(note.author.as_deref()),
+            time(note.at),
+            text(note.reason.as_deref()),
+        ]);
     }
     if found.entries.is_empty() {
         writeln!(out, "no entries")?;

@@ -11,7 +11,7 @@ use crate::request::{CredentialHeaders, RequestLine, Text, TokenPlace};
 /// Everything one request shows.
 #[derive(Debug)]
 pub struct Evidence {
-    /// What is shown of the peer's certificate.
+    /// The evidence of the peer's certificate.
     pub peer: PeerEvidence,
     /// The tokens, in no particular order; empty where none was sent. An error where a place holds something else.
     pub tokens: Result<Vec<PresentedToken>, Rejection>,
@@ -19,11 +19,11 @@ pub struct Evidence {
     pub unreadable: Vec<UnreadableToken>,
     /// The tokens that are in other places than those.
     pub readable: Vec<PresentedToken>,
-    /// What was passed over.
+    /// The tokens that were ignored.
     pub ignored: Vec<IgnoredToken>,
     /// The proof that their sender holds a key (RFC 9449).
     pub proof: Presented<DpopProof>,
-    /// What such a proof must be for. Whoever collects the evidence of a request adds it where there is a proof.
+    /// The request that such a proof must be for. The collector of the evidence adds it if there is a proof.
     pub request: Option<RequestLine>,
 }
 

@@ -68,7 +68,7 @@ impl DpopProof {
         &self.key
     }
 
-    /// What it claims.
+    /// Its claims.
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         self.jws.claims()

@@ -1,4 +1,4 @@
-//! What is shown of the peer's certificate, from every source that is believed here.
+//! The evidence of the peer's certificate, from every source that is enabled.
 
 use super::certificate::PresentedCertificate;
 use super::client_cert;
@@ -41,7 +41,7 @@ const MAX_ENCODED_BYTES: usize = 4 * MAX_CERTIFICATE_BYTES;
 // === impl PeerEvidence ===
 
 impl PeerEvidence {
-    /// Reads the sources that are believed. What is not believed is as if it had not been sent (P47).
+    /// Reads the sources that are enabled. Any other source is treated as if it had not been sent (P47).
     #[must_use]
     pub fn collect(
         credentials: &CredentialHeaders,
@@ -84,8 +84,8 @@ fn source(credentials: &CredentialHeaders) -> Result<Option<PresentedCertificate
     Ok(PresentedCertificate::url_encoded(PeerSource::SourceCertificate, leaf.cloned(), None))
 }
 
-/// Envoy joins repeated XFCC lines with a comma before anything else sees them, so that several lines were not written
-/// by Envoy, and which of them is the nearest proxy's is anybody's guess (P4).
+/// Envoy joins repeated XFCC lines with a comma before anything else sees them, so that Envoy did not write several lines,
+/// and which of them is the nearest proxy's cannot be determined (P4).
 fn xfcc(credentials: &CredentialHeaders) -> Result<Option<Xfcc>, Rejection> {
     let mut lines = credentials.all("x-forwarded-client-cert");
     let Some(line) = lines.next() else { return Ok(None) };

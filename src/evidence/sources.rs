@@ -19,7 +19,7 @@ pub struct PeerSources {
     /// `APPEND_FORWARD`). Under `FORWARD_ONLY` and `ALWAYS_FORWARD_ONLY` the caller writes all of it: leave it off there.
     pub xfcc: bool,
     /// Whether XFCC counts where the proxy names no TLS peer (`source.principal` is empty), as behind an Istio ambient
-    /// waypoint. Anybody who reaches such a proxy can then write the header, unless the proxy removes it.
+    /// waypoint. Any caller that reaches such a proxy can then write the header, unless the proxy removes it.
     pub xfcc_without_tls: bool,
     /// The `client-cert` and `client-cert-chain` headers (RFC 9440), where `source.certificate` or XFCC proves that a trusted
     /// forwarder has sent them.

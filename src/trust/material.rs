@@ -57,13 +57,13 @@ impl Material {
         self.revocations = Some(revocations);
     }
 
-    /// What the request is judged by: what was gathered, else what the documents of `trust` revoke.
+    /// The revocations for the request: those that were gathered, otherwise those of the documents of `trust`.
     #[must_use]
     pub fn revocations<'a>(&'a self, trust: &'a TrustStore) -> &'a Revocations {
         self.revocations.as_deref().unwrap_or_else(|| trust.revocations())
     }
 
-    /// What it gave for the token with the fingerprint `token`, if it was asked.
+    /// The issuer's answer for the token with the fingerprint `token`, if it was asked.
     #[must_use]
     pub fn answer(
         &self,

@@ -1,4 +1,4 @@
-//! What we believe, as plain values: pinned authorities, issuers, keys. No I/O, no clock, no requests.
+//! The trust that documents configure, as plain values: pinned authorities, issuers, keys. No I/O, no clock, no requests.
 
 mod algorithm;
 mod assertion;
@@ -34,8 +34,8 @@ pub use name::{CanonicalName, NameError};
 pub use remote::{KeyUrl, KeyUrlError, RemoteFile, RemoteKeys};
 pub use revocation::{
     AcceptedList, EntryError, FIRST_LINE, KnownIssuers, LineError, ListError, ListMark, ListPlace,
-    ListSignature, ListSignatureError, ListSource, ListText, RevocationEntry, RevocationKey,
-    RevocationKind, RevocationList, RevocationMark, RevocationNote, RevocationTable, Revocations,
+    ListSignature, ListSignatureError, ListSource, ListText, RevocationEntry, RevocationKind,
+    RevocationList, RevocationMark, RevocationNote, RevocationTable, RevocationTarget, Revocations,
     Revoked,
 };
 pub use store::TrustStore;

@@ -14,7 +14,7 @@ use crate::request::TokenPlace;
 use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
 
-/// Everything that is believed at one revision.
+/// All trust documents of one revision, compiled.
 #[derive(Debug, Default)]
 pub struct TrustStore {
     domains: Vec<TrustDomain>,
@@ -127,7 +127,7 @@ impl TrustStore {
         self.domains_revision.as_ref()
     }
 
-    /// What there is to remember of revocation lists, so that none goes back in time.
+    /// The revocation lists to remember, so that none is replaced by an older one.
     #[must_use]
     pub const fn known_lists(&self) -> &KnownLists {
         &self.known_lists
@@ -145,7 +145,7 @@ impl TrustStore {
         &self.revocation_lists
     }
 
-    /// What the documents themselves revoke.
+    /// The revocations of the documents themselves.
     #[must_use]
     pub const fn revocations(&self) -> &Arc<Revocations> {
         &self.revocations

@@ -22,7 +22,7 @@ use crate::trust::{
     key_weakness,
 };
 
-/// What one verification is done with.
+/// Everything that one verification uses.
 #[derive(Clone, Copy)]
 pub(super) struct Verifier<'a> {
     pub(super) trust: &'a TrustStore,
@@ -34,7 +34,7 @@ pub(super) struct Verifier<'a> {
 // === impl Verifier ===
 
 impl<'a> Verifier<'a> {
-    /// Verifies a presented certificate, or recalls that it was. Whether it is revoked is asked every time.
+    /// Verifies a presented certificate, or finds it in the cache. Revocation is checked every time.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
@@ -84,8 +84,8 @@ impl<'a> Verifier<'a> {
         })
     }
 
-    /// The trust domains that vouch for the certificate, and when they do. The SPIFFE ID selects the domain; of a certificate
-    /// without one every domain without `spiffe` is asked, since a rule may name any of them, and its demands are to count.
+    /// The trust domains that vouch for the certificate, and when they do. The SPIFFE ID selects the domain. A certificate
+    /// without one is checked against every domain without `spiffe`, since a rule may name any of them.
     fn vouchers(
         &self,
         decoded: &DecodedCertificate,
@@ -180,8 +180,8 @@ struct Vouchers<'a> {
     issuers: Vec<IssuerMarks>,
 }
 
-/// What was found for one certificate of paths to sets of authorities: several documents may believe the same ones, and a
-/// path that is not there is looked for once.
+/// The sets of authorities to which a certificate has no path. Several documents may have the same authorities, and a
+/// missing path is searched once.
 #[derive(Default)]
 pub(super) struct Paths<'a>(Vec<(&'a Fingerprint, Rejection)>);
 

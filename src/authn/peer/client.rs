@@ -51,7 +51,7 @@ pub fn check_client(
     Ok(())
 }
 
-/// What can be revoked of a certificate, once for each SPIFFE ID that it has.
+/// Everything in a certificate that can be revoked, once for each SPIFFE ID that it has.
 fn facts(der: &CertificateDer<'_>, certificate: &X509Certificate<'_>) -> Vec<PeerFacts> {
     let whole = PeerFacts {
         certificate: Some(Fingerprint::of(der)),

@@ -1,4 +1,4 @@
-//! What a certificate says, and what each trust domain says of it: for `countersign inspect`. Nothing here is an identity.
+//! The content of a certificate: for `countersign inspect`. Nothing here is an identity.
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -14,7 +14,7 @@ use crate::secret::{Fingerprint, hex};
 use crate::spiffe::SpiffeId;
 use crate::trust::Validity;
 
-/// What is written in a certificate, believed or not. Texts are as the issuer wrote them and may hold anything.
+/// The content of a certificate, trusted or not. Its texts are as the issuer wrote them and may contain anything.
 #[derive(Clone, Debug)]
 pub struct CertificateDescription {
     /// The subject as RFC 4514 text.
@@ -33,7 +33,7 @@ pub struct CertificateDescription {
     pub is_ca: bool,
     /// The kind of its key.
     pub key: String,
-    /// What its key may be used for.
+    /// The usages of its key.
     pub usages: Vec<String>,
     /// SHA-256 of the DER.
     pub certificate: Fingerprint,

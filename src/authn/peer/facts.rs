@@ -4,8 +4,7 @@ use crate::clock::UnixTime;
 use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
 
-/// What is known of a peer. Not an identity: anybody can write these down, only [`PeerIdentity`] says that they were
-/// verified.
+/// Everything that is known about a peer. This is not an identity: only a `PeerIdentity` says that it was verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerFacts {
     /// The name of the `TrustDomain` document that vouches for it; of several, the first.

@@ -21,8 +21,8 @@ pub struct PeerIdentity {
 // === impl PeerIdentity ===
 
 impl PeerIdentity {
-    /// A peer that somebody vouches for instead of evidence: for policy tests and `explain` only.
-    /// `tests/in_process/tidy.rs` keeps it out of the serving path.
+    /// A peer that is asserted without evidence: for policy tests and `explain` only. `tests/in_process/tidy.rs` keeps it
+    /// out of the serving path.
     #[must_use]
     pub fn assertion(facts: PeerFacts, level: EvidenceLevel) -> Self {
         Self { facts: Arc::new(facts), level, source: PeerSource::Xfcc, forwarders: Vec::new() }

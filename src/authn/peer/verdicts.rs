@@ -11,7 +11,7 @@ use crate::evidence::PresentedCertificate;
 use crate::reason::Rejection;
 use crate::trust::{TrustDomain, TrustStore, Validity};
 
-/// What one trust domain says of a certificate.
+/// The verdict of one trust domain on a certificate.
 #[derive(Clone, Debug)]
 pub enum DomainVerdict {
     /// It vouches for it, by a path that is valid in this time.
@@ -22,10 +22,10 @@ pub enum DomainVerdict {
     NotAsked,
 }
 
-/// What each trust domain says of the presented certificate, in the order of their names.
+/// The verdict of each trust domain on the presented certificate, in the order of their names.
 ///
 /// # Errors
-/// What keeps the certificate from being read; no domain is asked then.
+/// The reason why the certificate cannot be read. No domain is asked then.
 pub fn verdicts<'a>(
     presented: &PresentedCertificate,
     trust: &'a TrustStore,
@@ -37,10 +37,10 @@ pub fn verdicts<'a>(
 // === impl Verifier ===
 
 impl<'a> Verifier<'a> {
-    /// What each trust domain says of a certificate. For people, not for decisions.
+    /// The verdict of each trust domain on a certificate. For people, not for decisions.
     ///
     /// # Errors
-    /// What keeps it from being read.
+    /// The reason why it cannot be read.
     pub(super) fn verdicts(
         &self,
         presented: &PresentedCertificate,

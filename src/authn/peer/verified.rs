@@ -10,7 +10,7 @@ use crate::evidence::{PeerSource, PresentedCertificate};
 use crate::request::Text;
 use crate::secret::Fingerprint;
 
-/// What a verification depended on beside the time: the revision of the trust domains and every byte that was
+/// Everything that a verification depends on beside the time: the revision of the trust domains and every byte that was
 /// presented (P40).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct CertificateKey {
@@ -21,9 +21,9 @@ pub struct CertificateKey {
     chain: Option<Text>,
 }
 
-/// A certificate with a verified path, and for how long that may be relied on.
+/// A certificate with a verified path, and the time in which that holds.
 ///
-/// Whoever recalls it checks the time again (P41): outside `from..=until` it is as if it had been forgotten.
+/// The time is checked again when it is found in a cache (P41): outside `from..=until` it does not count.
 #[derive(Debug)]
 pub struct VerifiedCertificate {
     pub(super) facts: Arc<PeerFacts>,

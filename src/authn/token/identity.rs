@@ -28,8 +28,8 @@ pub struct TokenIdentity {
 // === impl TokenIdentity ===
 
 impl TokenIdentity {
-    /// A token that somebody vouches for instead of a signature: for policy tests and `explain` only.
-    /// `tests/in_process/tidy.rs` keeps it out of the serving path.
+    /// A token that is asserted without a signature: for policy tests and `explain` only. `tests/in_process/tidy.rs` keeps
+    /// it out of the serving path.
     ///
     /// `issuer_name` is the name of the `TokenIssuer` document. A token without `exp` never expires.
     ///
@@ -123,7 +123,7 @@ impl TokenIdentity {
         &self.place
     }
 
-    /// What ties it to the peer.
+    /// Its binding to the peer.
     #[must_use]
     pub const fn binding(&self) -> Binding {
         self.binding

@@ -5,7 +5,7 @@ use crate::authn::peer::PeerIdentity;
 use crate::evidence::{DpopProof, Presented};
 use crate::request::RequestLine;
 
-/// Who presents a token, and what it shows beside it.
+/// The presenter of a token, and what it sends beside it.
 #[derive(Clone, Copy, Debug)]
 pub struct Presenter<'a> {
     /// The peer.

@@ -21,7 +21,7 @@ use crate::reason::{Reason, Rejection};
 use crate::request::TokenPlace;
 use crate::trust::{Issuer, KeySet, KeySource, Material, TrustStore};
 
-/// What tokens are verified with.
+/// Everything that the verification of tokens uses.
 #[derive(Clone, Copy)]
 pub(in crate::authn) struct Verifier<'a> {
     pub(in crate::authn) by: Presenter<'a>,
@@ -31,7 +31,7 @@ pub(in crate::authn) struct Verifier<'a> {
     pub(in crate::authn) now: UnixTime,
 }
 
-/// What became of all the tokens of a request.
+/// The result for all tokens of a request.
 pub(in crate::authn) struct Shown {
     /// Those that were verified; not all of them where one was refused.
     pub(in crate::authn) verified: Vec<TokenIdentity>,
@@ -41,10 +41,10 @@ pub(in crate::authn) struct Shown {
     pub(in crate::authn) refused: Option<Rejection>,
 }
 
-/// Verifies every token that was presented. One that is refused refuses them all: a bad credential is never passed over
-/// in favour of another.
+/// Verifies every token that was presented. One refused token refuses them all: a bad credential is never ignored in favour
+/// of another.
 ///
-/// `passed` is told of every check that a token passes, in the order of [`TokenCheck::ALL`].
+/// `passed` sees every check that a token passes, in the order of [`TokenCheck::ALL`].
 ///
 /// # Errors
 /// The first check that fails.
@@ -146,7 +146,7 @@ fn unasked(why: Rejection, issuer: &Issuer, material: &Material) -> Rejection {
     }
 }
 
-/// What cannot be read in an answer is the issuer's mistake.
+/// An answer that cannot be read is the issuer's mistake.
 fn unreadable_answer(why: Rejection) -> Rejection {
     if why.reason() == Reason::TokenMalformed { why.without_blame() } else { why }
 }
@@ -171,7 +171,7 @@ pub(in crate::authn) fn issuer_of<'a>(
     }
     let mut named = trust.issuers_named(token.claimed_issuer(), token.claimed_subject()).peekable();
     if named.peek().is_none() {
-        return Err(Reason::IssuerUnknown.because("token is from no issuer that is configured"));
+        return Err(Reason::IssuerUnknown.because("token's issuer is not configured"));
     }
     named.find(|issuer| issuer.places().contains(token.place())).ok_or_else(|| {
         Reason::IssuerUnknown.because("token is not in a place where its issuer's tokens may be")
@@ -226,7 +226,7 @@ fn verify_signature(
     Ok(SignedToken::new(token, issuer, keys, (key.id(), registered, jws.claims())))
 }
 
-/// Takes the issuer's word on an opaque token.
+/// Verifies an opaque token by the answer of its issuer.
 fn ask(
     token: &PresentedToken,
     issuer: &Issuer,
@@ -245,8 +245,8 @@ fn ask(
 // === impl TokenIdentity ===
 
 impl TokenIdentity {
-    /// The last checks, which are the same for every kind of token and are made for every request, whatever is remembered:
-    /// what its kind must say, and its binding. What else can end a token between two requests belongs here.
+    /// The last checks, which are the same for every kind of token and are made for every request, cached or not: the claims
+    /// of its kind, and its binding. Other checks of facts that can change between two requests belong here.
     fn new(
         token: &PresentedToken,
         issuer: &Issuer,
@@ -266,7 +266,7 @@ impl TokenIdentity {
         let single_use = single_use(registered, issuer)?;
         passed(TokenCheck::Binding);
         Ok(Self {
-            // Whoever gets here has an `exp`.
+            // A token without `exp` was refused before.
             expires_at: registered.expires_at.unwrap_or(UnixTime::from_secs(0)),
             content: Arc::clone(content),
             binding,

@@ -16,7 +16,7 @@ pub struct Xfcc {
     pub(super) is_json: bool,
 }
 
-/// What one proxy wrote about the certificate that it was shown.
+/// One proxy's account of the certificate that it saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct XfccElement {
     pub(super) by: Vec<String>,

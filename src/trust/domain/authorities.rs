@@ -24,7 +24,7 @@ pub struct Authority {
 pub(super) enum Unfit {
     /// It is something else: the document is wrong.
     Wrong(String),
-    /// It is a CA that breaks a rule: it is left out, and whatever it has issued is not believed.
+    /// It is a CA that breaks a rule: it is ignored, and certificates that it issued are refused.
     Odd(String),
 }
 
@@ -96,7 +96,8 @@ pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validi
     Ok((IssuerId::of(&certificate), Validity::of(&certificate)))
 }
 
-/// What path building asks of an intermediate and not of a pinned authority: RFC 5280 sections 4.1.2.6, 4.2 and 4.2.1.12.
+/// The checks that path building makes for an intermediate and not for a pinned authority: RFC 5280 sections 4.1.2.6, 4.2
+/// and 4.2.1.12.
 fn check_profile(der: &CertificateDer<'_>) -> Result<(), Unfit> {
     let odd = |why: &str| Err(Unfit::Odd(why.to_owned()));
     let Ok((_, certificate)) = X509Certificate::from_der(der) else {

@@ -21,14 +21,14 @@ use crate::secret::Fingerprint;
 use crate::spiffe::{SpiffePattern, TrustDomainName};
 use crate::trust::{KeyFault, RemoteFile};
 
-/// What compiling one document needs and gathers.
+/// The compilation of one document.
 struct Compiler<'a> {
     document: &'a Document,
     files: &'a Attachments,
     problems: &'a mut Vec<Diagnostic>,
     /// Everything that was read: what was verified with it is worth nothing once it changes.
     inputs: Vec<u8>,
-    /// What has to be fetched.
+    /// The sources that have to be fetched.
     remotes: Vec<Arc<RemoteFile>>,
 }
 
@@ -266,7 +266,7 @@ impl Compiler<'_> {
                 Diagnostic::error("not-an-authority", place, message)
             }
             Unfit::Odd(why) => {
-                let message = format!("certificate {at} in {name} is left out: {why}");
+                let message = format!("certificate {at} in {name} is ignored: {why}");
                 Diagnostic::warning("odd-authority", place, message)
                     .help("whatever it has issued is not believed")
             }
@@ -373,7 +373,7 @@ impl Compiler<'_> {
         Some(())
     }
 
-    /// What `read` makes of the bytes of a source.
+    /// Reads the bytes of a source with `read`.
     fn read<T>(
         &mut self,
         source: &Source,

@@ -97,7 +97,7 @@ impl CrlSigner {
     }
 }
 
-/// What webpki finds wrong with a list, in an operator's words.
+/// The error of webpki about a list, in an operator's words.
 fn unreadable(why: &webpki::Error) -> &'static str {
     #[expect(
         clippy::wildcard_enum_match_arm,

@@ -22,7 +22,7 @@ pub(in crate::trust) struct Draft {
     pub(super) lists: Option<Lists>,
 }
 
-/// What one document says of revocation lists.
+/// The revocation lists of one document.
 #[derive(Debug)]
 pub(super) struct Lists {
     spec: RevocationSpec,
@@ -32,7 +32,7 @@ pub(super) struct Lists {
     pub(super) origins: BTreeSet<String>,
     /// Lists of its authorities that are known from before.
     known: Vec<KnownList>,
-    /// What is wrong with those that do not count.
+    /// The problems of the lists that do not count.
     problems: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ impl Lists {
         self.given.iter().map(|given| &given.list).chain(known)
     }
 
-    /// What is known of the lists that it speaks for: those that were in force, or the others.
+    /// The known lists among those that it claims: those that were in force, or the others.
     fn known_of_claimed(&self, in_force: bool) -> Vec<Arc<Crl>> {
         let claimed = |known: &&KnownList| {
             known.in_force == in_force
@@ -128,7 +128,7 @@ impl Lists {
             "revocation list in {name} is older than the one in force ({numbers}), which stays in force"
         );
         Some(Diagnostic::warning("older-crl", given.place.clone(), message)
-            .help("put the newest list there; where the CA has begun to count anew, see \"Lists over time\" in docs/peer-evidence.md"))
+            .help("put the newest list there; where the CA has started its numbers again, see \"Lists over time\" in docs/peer-evidence.md"))
     }
 }
 
@@ -198,8 +198,8 @@ fn revocation(standing: &Standing, lists: &Lists) -> Revocation {
     Revocation::new(own, lists.spec.depth, lists.spec.on_missing, grace)
 }
 
-/// What each authority has revoked, for every document that believes it. Issuers are looked for on the lists of documents that
-/// look at whole paths.
+/// The revocations of each authority, for every document that trusts it. Issuers are looked for on the lists of documents
+/// that look at whole paths.
 fn revoked_anywhere<'a>(standing: &Standing, lists: impl Iterator<Item = &'a Lists>) -> Revoked {
     let mut chain = Vec::new();
     let whole = lists.filter(|lists| lists.spec.depth == crate::document::RevocationDepth::Chain);
@@ -209,7 +209,7 @@ fn revoked_anywhere<'a>(standing: &Standing, lists: impl Iterator<Item = &'a Lis
     Revoked::new(standing.all().cloned(), chain)
 }
 
-/// What is in force, and what was before of issuers and scopes of which nothing is.
+/// The lists in force, and earlier lists of issuers and scopes that have none in force.
 fn remember<'a>(
     standing: &Standing,
     lists: impl Iterator<Item = &'a Lists>,

@@ -1,4 +1,4 @@
-//! What a trust domain asks of a peer's certificate beyond a path to an authority.
+//! The rules of a trust domain for a peer's certificate, beside a path to an authority.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub struct LeafRules {
     pub min_rsa_bits: usize,
     /// Where there are any, the certificate must match one.
     pub pins: Vec<Pin>,
-    /// What else will do than `clientAuth`.
+    /// The alternatives to `clientAuth`.
     pub extended_key_usage: ExtendedKeyUsageRules,
 }
 
@@ -33,7 +33,7 @@ pub enum Pin {
     Certificate(Fingerprint),
 }
 
-/// What else will do than `clientAuth` (RFC 5280 section 4.2.1.12).
+/// The alternatives to `clientAuth` (RFC 5280 section 4.2.1.12).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExtendedKeyUsageRules {
     /// A certificate without the extension.

@@ -23,7 +23,7 @@ pub struct Revocation {
     grace: Duration,
 }
 
-/// What authorities have revoked, whichever document has their lists: one that looks at none must not let pass what another
+/// The revocations of authorities, whichever document has their lists: a document without lists must not accept what another
 /// knows to be revoked.
 #[derive(Debug, Default)]
 pub(super) struct Revoked {

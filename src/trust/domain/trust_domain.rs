@@ -31,7 +31,7 @@ pub struct TrustDomain {
     pub(super) forwarders: Vec<SpiffePattern>,
     pub(super) leaf: LeafRules,
     pub(super) revocation: Option<Revocation>,
-    /// What is revoked by any list of any document.
+    /// The certificates that any list of any document revokes.
     pub(super) revoked: Arc<Revoked>,
     pub(super) list_problems: Vec<String>,
     pub(super) remotes: Vec<Arc<RemoteFile>>,
@@ -59,7 +59,7 @@ impl TrustDomain {
         self.bundle.as_ref()
     }
 
-    /// What it needs from servers.
+    /// The files that it needs from servers.
     #[must_use]
     pub fn remotes(&self) -> &[Arc<RemoteFile>] {
         &self.remotes
@@ -94,7 +94,7 @@ impl TrustDomain {
         all.filter_map(|der| name(der)).collect()
     }
 
-    /// What is asked of a peer's certificate.
+    /// The rules for a peer's certificate.
     #[must_use]
     pub const fn leaf(&self) -> &LeafRules {
         &self.leaf
@@ -106,7 +106,7 @@ impl TrustDomain {
         self.revocation.as_ref()
     }
 
-    /// What is wrong with revocation lists that it names and that do not count. Those that were in force stay so.
+    /// The problems of revocation lists that it names and that do not count. The lists that were in force stay in force.
     #[must_use]
     pub fn list_problems(&self) -> &[String] {
         &self.list_problems

@@ -1,4 +1,4 @@
-//! What ties an issuer's tokens to their presenters: `bind` and `dpop` of a `TokenIssuer` document.
+//! The binding of an issuer's tokens to their presenters: `bind` and `dpop` of a `TokenIssuer` document.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! From a `TokenIssuer` document to an [`Issuer`], with every problem told.
+//! From a `TokenIssuer` document to an [`Issuer`], with every problem reported.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -84,7 +84,7 @@ fn places_of(spec: &TokenIssuerSpec) -> Vec<TokenPlace> {
 // === impl Compiler ===
 
 impl Compiler<'_> {
-    /// Judges every part even when an earlier one is wrong, so that all problems are told at once.
+    /// Checks every part even if an earlier one is wrong, so that all problems are reported at once.
     fn issuer(mut self) -> Option<Issuer> {
         let iss = self.iss();
         let audiences = self.audiences();
@@ -188,7 +188,7 @@ impl Compiler<'_> {
 
     fn algorithms(&mut self) -> Option<Vec<Algorithm>> {
         if self.spec.introspection.is_some() && self.spec.algorithms.is_empty() {
-            // What is not signed for us has no algorithm.
+            // An opaque token has no algorithm.
             return Some(Vec::new());
         }
         if self.spec.algorithms.is_empty() {
@@ -222,7 +222,7 @@ impl Compiler<'_> {
             return self.error(
                 "unsigned-algorithm",
                 name,
-                "algorithm `none` accepts what anybody writes",
+                "algorithm `none` accepts tokens that any caller can write",
                 "name the algorithms that the issuer signs with",
             );
         }
@@ -249,7 +249,7 @@ impl Compiler<'_> {
                 "missing-types",
                 &self.spec.issuer,
                 "issuer has an empty list of `types`, so no token would be accepted",
-                "leave `types` out for `[JWT, at+jwt]`, or name its `typ` values",
+                "remove `types` for the default `[JWT, at+jwt]`, or name its `typ` values",
             );
             return None;
         }
@@ -295,7 +295,7 @@ impl Compiler<'_> {
                 "missing-places",
                 places,
                 "issuer has an empty list of `tokens`, so no token would be found",
-                "leave `tokens` out for the `Authorization` header",
+                "remove `tokens` for the `Authorization` header",
             );
             return None;
         }

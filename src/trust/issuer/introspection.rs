@@ -23,7 +23,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_millis(500);
 const DEFAULT_MAX_CONCURRENT: usize = 64;
 const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(30);
 
-/// Longer than this a revoked token would be accepted for longer than anybody expects.
+/// A longer time would accept a revoked token for longer than operators expect.
 const MAX_CACHE_TTL: Duration = Duration::from_secs(5 * 60);
 
 // === impl Compiler ===
@@ -35,7 +35,7 @@ impl Compiler<'_> {
         self.introspection(&spec.value).map(|spec| KeySource::Introspected(Arc::new(spec)))
     }
 
-    /// What speaks of signatures would have no effect, and somebody may rely on it.
+    /// Refuses settings about signatures: they have no effect here, and an operator may rely on them.
     fn refuse_key_settings(&mut self) {
         let place = &self.spec.issuer;
         for (field, given) in [
@@ -84,7 +84,7 @@ impl Compiler<'_> {
         };
         let help = match error {
             KeyUrlError::Plaintext => {
-                "use `https://`; where that is impossible, `allowPlaintext: true` shows tokens and secrets to anybody on the way"
+                "use `https://`; where that is impossible, `allowPlaintext: true` exposes tokens and secrets on the network"
             }
             KeyUrlError::UserInfo => "write the client's id and secret under `client`",
             KeyUrlError::NotAbsolute | KeyUrlError::Scheme | KeyUrlError::Fragment => {

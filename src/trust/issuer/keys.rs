@@ -221,7 +221,7 @@ impl Compiler<'_> {
         };
         let help = match error {
             KeyUrlError::Plaintext => {
-                "use `https://`; where that is impossible, `allowPlaintext: true` lets anybody on the way replace the keys"
+                "use `https://`; where that is impossible, `allowPlaintext: true` lets an attacker on the network replace the keys"
             }
             KeyUrlError::NotAbsolute
             | KeyUrlError::Scheme

@@ -50,7 +50,7 @@ impl Compiler<'_> {
         let Some(kinds) = &self.spec.kinds else { return vec![TokenKind::Access] };
         if kinds.value.is_empty() {
             let message = "issuer has an empty list of `kinds`, so no token would be accepted";
-            let help = "leave `kinds` out for `[access]`, or write `[access, id]` where services take ID tokens on purpose";
+            let help = "remove `kinds` for the default `[access]`, or write `[access, id]` where services take ID tokens on purpose";
             self.error("missing-kinds", kinds, message, help);
         }
         kinds.value.clone()

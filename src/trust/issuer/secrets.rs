@@ -28,7 +28,7 @@ impl Compiler<'_> {
         match (symmetric, asymmetric) {
             (Some((algorithm, place)), _) if !opted_in => {
                 let message = format!(
-                    "algorithm `{algorithm}` is symmetric: whoever can verify a token can also make one"
+                    "algorithm `{algorithm}` is symmetric: every verifier of a token can also make one"
                 );
                 let help = "let the issuer sign with `RS256`, `ES256` or `EdDSA`; where it cannot, share a secret with it by `keys: { secrets: [{ file: .. }] }`";
                 self.error("symmetric-algorithm", place, &message, help);
@@ -76,7 +76,7 @@ impl Compiler<'_> {
             .value
             .iter()
             .map(|spec| self.shared_secret(spec, &algorithms))
-            // All of them, so that all problems are told.
+            // Every one is checked, so that all problems are reported.
             .collect::<Vec<_>>()
             .into_iter()
             .collect();
@@ -130,7 +130,7 @@ impl Compiler<'_> {
     }
 }
 
-/// What a file says: all of it where it is binary, else without the line end that editors add.
+/// The content of a file: all of it if it is binary, otherwise without the line end that editors add.
 fn content(bytes: &[u8]) -> &[u8] {
     let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let text = text.strip_suffix(b"\r").unwrap_or(text);

@@ -1,4 +1,4 @@
-//! A token issuer: whose tokens are believed, and under which rules.
+//! A token issuer: whose tokens are accepted, and under which rules.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub struct Issuer {
     pub(super) keys: KeySource,
 }
 
-/// What ties a token to the identity on the wire.
+/// The binding of a token to the identity on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bind {
     /// Which claim agrees with which name of the peer.
@@ -62,7 +62,7 @@ impl Issuer {
         &self.name
     }
 
-    /// What kind of tokens it makes.
+    /// The profile of its tokens.
     #[must_use]
     pub const fn profile(&self) -> IssuerProfile {
         self.profile
@@ -112,7 +112,7 @@ impl Issuer {
         self.kinds.contains(&kind)
     }
 
-    /// Whether `word`, in lower case, marks an access token of its, beside the words that everybody uses.
+    /// Whether `word`, in lower case, marks an access token of its, beside the usual words.
     #[must_use]
     pub fn marks_access_by(&self, word: &str) -> bool {
         self.access_marks.iter().any(|mark| mark == word)
@@ -148,7 +148,7 @@ impl Issuer {
         self.binding
     }
 
-    /// What ties its tokens to the identity of their presenters, where something does.
+    /// The binding of its tokens to the identity of their presenters, if there is one.
     #[must_use]
     pub const fn bind(&self) -> Option<&Bind> {
         self.bind.as_ref()
@@ -160,7 +160,7 @@ impl Issuer {
         self.token_use == TokenUse::Once
     }
 
-    /// What proofs of possession of its tokens' keys must be like.
+    /// The rules for proofs of possession of its tokens' keys.
     #[must_use]
     pub const fn dpop(&self) -> &DpopRules {
         &self.dpop
@@ -185,7 +185,7 @@ impl Issuer {
     }
 }
 
-/// A media type as it is compared: without case, and `application/` may be left out (RFC 7515 section 4.1.9).
+/// A media type as it is compared: without case and without `application/` (RFC 7515 section 4.1.9).
 pub(crate) fn canonical_type(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     match lower.strip_prefix("application/") {

@@ -13,7 +13,8 @@ use crate::document::{
 use crate::secret::Fingerprint;
 use crate::trust::{KeyPurpose, KeySet, RemoteFile};
 
-use super::entry::{EntryError, RevocationEntry};
+use super::entry::RevocationEntry;
+use super::error::EntryError;
 use super::lines::{LineError, ListText};
 use super::signature::{self, ListSignatureError};
 use super::table::RevocationTable;
@@ -36,7 +37,7 @@ pub struct ListSource {
     pub signature: Option<ListSignature>,
     /// How old it may become.
     pub max_age: Option<Duration>,
-    /// What happens then.
+    /// The treatment of requests then.
     pub on_stale: OnStaleList,
 }
 
@@ -61,9 +62,9 @@ pub struct ListSignature {
 /// A list that may be put in force.
 #[derive(Clone, Debug)]
 pub struct AcceptedList {
-    /// What it revokes.
+    /// The entries.
     pub table: Arc<RevocationTable>,
-    /// What the next one is compared with.
+    /// The mark that the next list is compared with.
     pub mark: ListMark,
     /// When the next one is to be expected.
     pub next_update: Option<UnixTime>,
@@ -85,7 +86,7 @@ pub struct ListMark {
 /// Why a list is not put in force.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
-    /// Nobody whom we know signed it.
+    /// No pinned key signed it.
     #[error("the signature {0}")]
     Signature(#[from] ListSignatureError),
     /// It cannot be read.
@@ -94,7 +95,7 @@ pub enum ListError {
     /// It is signed for another list.
     #[error("its `@name` is that of another list")]
     OtherName,
-    /// It is signed and has no number, so that nobody could tell it from an older one.
+    /// It is signed and has no number, so that it cannot be distinguished from an older one.
     #[error(
         "it is signed and has no `@sequence`, so an older list could be passed off as the newest"
     )]
@@ -187,7 +188,7 @@ fn compile_source(
     let on_stale = spec.on_stale.ok_or_else(|| {
         let message = "`from` is without `onStale`";
         Diagnostic::error("missing-on-stale", origin.span(from.place()), message).help(
-            "say what happens while the list cannot be had: `onStale: deny`, `onStale: { grace: 1h }` or `onStale: allow`",
+            "say what happens while the list cannot be loaded: `onStale: deny`, `onStale: { grace: 1h }` or `onStale: allow`",
         )
     })?;
     let signature =
