@@ -18,8 +18,6 @@ pub(super) enum CommandError {
     SettingsFile(Box<Diagnostic>),
     /// The documents have errors. The text says what was not done.
     Documents(Vec<Diagnostic>, &'static str),
-    /// A document cannot be changed.
-    Document(String),
     /// The address cannot be listened on.
     Listen(String),
     /// The command failed while running.
@@ -43,7 +41,7 @@ impl CommandError {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::Settings(_) | Self::SettingsFile(_) => Exit::Settings,
-            Self::Documents(..) | Self::Document(_) => Exit::Documents,
+            Self::Documents(..) => Exit::Documents,
             Self::Listen(_) => Exit::Listen,
             Self::Failure(_) | Self::Output => Exit::Failure,
         }
@@ -56,7 +54,6 @@ impl CommandError {
         match self {
             Self::Usage(message)
             | Self::Settings(message)
-            | Self::Document(message)
             | Self::Listen(message)
             | Self::Failure(message) => style::error(message),
             Self::SettingsFile(problem) => style::diagnostics(std::slice::from_ref(problem)),

@@ -2,7 +2,7 @@
 //! otherwise found on the day on which it was to count.
 
 use crate::document::{
-    Diagnostic, Document, IssuerProfile, Origin, RevocationEntrySpec, Spanned, Spec, closest,
+    Code, Diagnostic, Document, IssuerProfile, Origin, RevocationEntrySpec, Spanned, Spec, closest,
 };
 use crate::spiffe::SpiffeId;
 use crate::trust::{
@@ -148,7 +148,7 @@ impl Known<'_> {
         let known: Vec<&str> = self.issuers.iter().map(Issuer::iss).collect();
         (!known.contains(&issuer.value.as_str())).then(|| {
             let message = format!("no `TokenIssuer` document has the issuer `{}`", issuer.value);
-            let problem = Diagnostic::warning("unknown-issuer", origin.span(issuer), message);
+            let problem = Diagnostic::warning(Code::UnknownIssuer, origin.span(issuer), message);
             match closest(&issuer.value, &known) {
                 Some(similar) => problem.help(format!("did you mean `{similar}`?")),
                 None => problem.help("the entry revokes nothing until there is one"),
@@ -167,7 +167,7 @@ impl Known<'_> {
         (!self.authorities.is_empty() && !self.authorities.contains(&name)).then(|| {
             let message =
                 format!("no authority or intermediate of a `TrustDomain` is called `{}`", text.value);
-            Diagnostic::warning("unknown-certificate-issuer", origin.span(text), message).help(
+            Diagnostic::warning(Code::UnknownCertificateIssuer, origin.span(text), message).help(
                 "the entry revokes nothing unless callers send such an intermediate; `countersign inspect` prints the issuer of a certificate",
             )
         })
@@ -184,7 +184,7 @@ impl Known<'_> {
         let KeySource::Local(keys) = issuer.keys() else { return None };
         (!keys.has(&kid.value)).then(|| {
             let message = format!("no key of `{}` is called `{}`", iss.value, kid.value);
-            Diagnostic::warning("unknown-key", origin.span(kid), message).help(
+            Diagnostic::warning(Code::UnknownKey, origin.span(kid), message).help(
                 "the entry revokes nothing until there is one; keys are compared by `kid`, exactly",
             )
         })
@@ -200,7 +200,7 @@ impl Known<'_> {
         let domain = id.trust_domain();
         (!self.workloads.is_empty() && !self.workloads.contains(&domain)).then(|| {
             let message = format!("no document vouches for the SPIFFE trust domain `{domain}`");
-            let problem = Diagnostic::warning("unknown-workload", origin.span(text), message);
+            let problem = Diagnostic::warning(Code::UnknownWorkload, origin.span(text), message);
             match closest(domain, &self.workloads) {
                 Some(similar) => problem.help(format!("did you mean `spiffe://{similar}/..`?")),
                 None => problem.help("the entry revokes nothing until there is one"),
@@ -213,7 +213,7 @@ impl Known<'_> {
 fn untrimmed(field: &str, value: &Spanned<String>, origin: &Origin) -> Option<Diagnostic> {
     (COMPARED.contains(&field) && value.value.trim() != value.value).then(|| {
         let message = format!("`{field}` begins or ends with white space, which is compared too");
-        Diagnostic::warning("odd-value", origin.span(value), message)
+        Diagnostic::warning(Code::OddValue, origin.span(value), message)
             .help("take it out unless the token has it")
     })
 }
