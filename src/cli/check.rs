@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::style::counted;
 use super::{CommandError, Exit, sarif, style};
 use crate::config::{Config, Overrides};
-use crate::document::{Diagnostic, Severity, SourceFile, Span, any_error};
+use crate::document::{Code, Diagnostic, Severity, SourceFile, Span, any_error};
 use crate::evidence::PeerSources;
 use crate::pdp::Load;
 
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     if let (Some(0), Some(path)) = (rules, paths.first()) {
         let message = "there is no policy: every request would be denied";
         let place = Span::start_of(&SourceFile::new(path, ""));
-        let problem = Diagnostic::error("no-policies", place, message);
+        let problem = Diagnostic::error(Code::NoPolicies, place, message);
         load.problems.push(
             problem.help("check policies together with what they need: `countersign check FOLDER`"),
         );
@@ -128,9 +128,9 @@ mod tests {
         let file = SourceFile::new("p.yaml", "a: 1\nbb: 2\n");
         let at = |bytes| Span::new(&file, bytes);
         vec![
-            Diagnostic::error("unknown-field", at(5..7), "unknown field `bb`")
+            Diagnostic::error(Code::UnknownField, at(5..7), "unknown field `bb`")
                 .help("did you mean `b`?"),
-            Diagnostic::warning("odd", at(0..1), "this is odd"),
+            Diagnostic::warning(Code::OddText, at(0..1), "this is odd"),
         ]
     }
 

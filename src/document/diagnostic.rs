@@ -5,25 +5,15 @@ use std::fmt;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
-use super::{Span, masking};
-
-/// How bad it is: errors keep a document set from being used, warnings do not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The set is not used.
-    Error,
-    /// The set is used; somebody should look.
-    Warning,
-}
+use super::{Code, Severity, Span, masking};
 
 /// One problem. The message says what was found and what was expected; `help` says what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
-    /// A stable code such as `unknown-field`: kebab-case, the same in every output format.
-    pub code: &'static str,
+    /// The kind of the problem.
+    pub code: Code,
     /// What is wrong: lower case, no full stop, no Rust type names, never a secret.
     pub message: String,
     /// Where.
@@ -36,7 +26,7 @@ pub struct Diagnostic {
 #[derive(Debug, Serialize)]
 pub struct JsonDiagnostic<'a> {
     severity: Severity,
-    code: &'static str,
+    code: Code,
     message: &'a str,
     file: String,
     line: usize,
@@ -49,12 +39,12 @@ pub struct JsonDiagnostic<'a> {
 
 impl Diagnostic {
     /// An error.
-    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+    pub fn error(code: Code, span: Span, message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, code, message: message.into(), span, help: None }
     }
 
     /// A warning.
-    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+    pub fn warning(code: Code, span: Span, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, span, message) }
     }
 
@@ -75,7 +65,7 @@ impl Diagnostic {
             Severity::Warning => Level::WARNING,
         };
         let path = self.span.file().path().display().to_string();
-        let title = level.primary_title(self.message.as_str()).id(self.code);
+        let title = level.primary_title(self.message.as_str()).id(self.code.as_str());
         let (text, place) = masking::hide(self.span.file().text(), self.span.bytes());
         let snippet = || {
             let place = AnnotationKind::Primary.span(place);

@@ -7,6 +7,7 @@
 pub mod answers;
 mod attachments;
 mod bind;
+mod code;
 mod diagnostic;
 mod duration;
 pub mod during;
@@ -34,7 +35,8 @@ mod yaml;
 
 pub use attachments::{Attachments, NOT_FETCHED, RemoteContents, resolve};
 pub use bind::BindSpec;
-pub use diagnostic::{Diagnostic, JsonDiagnostic, Severity, any_error, sort};
+pub use code::{Code, Severity};
+pub use diagnostic::{Diagnostic, JsonDiagnostic, any_error, sort};
 pub use duration::HumanDuration;
 pub use entries::{Entries, Texts};
 pub use fragments::FragmentsSpec;

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::suggest::did_you_mean;
 use super::{
-    API_VERSION, Diagnostic, Document, Kind, Metadata, Origin, QuestionSpec, SourceFile, Span,
-    Spanned, Spec, is_name, yaml,
+    API_VERSION, Code, Diagnostic, Document, Kind, Metadata, Origin, QuestionSpec, SourceFile,
+    Span, Spanned, Spec, is_name, yaml,
 };
 use crate::secret::Fingerprint;
 
@@ -47,7 +47,7 @@ pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<RawDo
     let texts = yaml::split(file.text());
     if texts.is_empty() {
         let message = "the file has no documents";
-        let problem = Diagnostic::error("empty-file", Span::start_of(file), message);
+        let problem = Diagnostic::error(Code::EmptyFile, Span::start_of(file), message);
         problems.push(problem.help(
             "was it emptied, or is it being written? a file that is not needed any more is removed",
         ));
@@ -149,7 +149,7 @@ pub fn check_unique<'a>(
     for (kind, name, span) in named {
         if let Some(first) = seen.insert((kind, name), span.clone()) {
             let message = format!("there are two {kind} documents called `{name}`");
-            let problem = Diagnostic::error("duplicate-name", span, message);
+            let problem = Diagnostic::error(Code::DuplicateName, span, message);
             problems.push(problem.help(format!("the other one is at {first}")));
         }
     }
@@ -175,13 +175,13 @@ fn head(text: &str, origin: &Origin) -> Result<Kind, Diagnostic> {
         let message =
             format!("unknown apiVersion `{}`, expected `{API_VERSION}`", head.api_version.value);
         let place = origin.span(&head.api_version);
-        return Err(Diagnostic::error("unknown-api-version", place, message));
+        return Err(Diagnostic::error(Code::UnknownApiVersion, place, message));
     }
     let word = head.kind.value.as_str();
     Kind::named(word).ok_or_else(|| {
         let kinds = Kind::ALL.map(Kind::as_str);
         let message = format!("unknown kind `{word}`, expected one of {}", yaml::quoted(&kinds));
-        let problem = Diagnostic::error("unknown-kind", origin.span(&head.kind), message);
+        let problem = Diagnostic::error(Code::UnknownKind, origin.span(&head.kind), message);
         did_you_mean(problem, word, &kinds)
     })
 }
@@ -203,7 +203,7 @@ fn check_name(name: &Spanned<String>, origin: &Origin) -> Result<(), Diagnostic>
     }
     let message =
         format!("`{text}` is not a name: expected lower-case letters, digits, `-` and `.`");
-    let problem = Diagnostic::error("invalid-name", origin.span(name), message);
+    let problem = Diagnostic::error(Code::InvalidName, origin.span(name), message);
     let near: String = text.to_ascii_lowercase().replace(['_', ' ', '/'], "-");
     Err(match is_name(&near) {
         true => problem.help(format!("did you mean `{near}`?")),

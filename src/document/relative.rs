@@ -1,12 +1,12 @@
 //! Problems whose spans count from the start of their document: they hold wherever the same text stands.
 
-use super::{Diagnostic, Origin, RelativeSpan, Severity};
+use super::{Code, Diagnostic, Origin, RelativeSpan, Severity};
 
 /// A problem of a document, independent of the file and the offset that the document is at.
 #[derive(Clone, Debug)]
 pub struct RelativeDiagnostic {
     severity: Severity,
-    code: &'static str,
+    code: Code,
     message: Box<str>,
     help: Option<Box<str>>,
     place: RelativeSpan,
@@ -25,7 +25,7 @@ impl RelativeDiagnostic {
 
     /// A warning.
     #[must_use]
-    pub fn warning(code: &'static str, place: RelativeSpan, message: impl Into<Box<str>>) -> Self {
+    pub fn warning(code: Code, place: RelativeSpan, message: impl Into<Box<str>>) -> Self {
         Self { severity: Severity::Warning, code, message: message.into(), help: None, place }
     }
 
@@ -43,7 +43,7 @@ impl RelativeDiagnostic {
         let help = help.as_deref().map(str::to_owned);
         Diagnostic {
             severity: *severity,
-            code,
+            code: *code,
             message: message.to_string(),
             span: origin.at(*place),
             help,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::document::{Attachments, Diagnostic, HumanDuration, Origin, RemoteSource};
+use crate::document::{Attachments, Code, Diagnostic, HumanDuration, Origin, RemoteSource};
 use crate::trust::KeyPurpose;
 
 /// Keys behind an address.
@@ -99,13 +99,13 @@ impl RemoteFile {
             let message = format!("the address {why}");
             let help =
                 "give an absolute `https://` address, or `http://` with `allowPlaintext: true`";
-            Diagnostic::error("invalid-url", origin.span(&spec.url), message).help(help)
+            Diagnostic::error(Code::InvalidUrl, origin.span(&spec.url), message).help(help)
         })?;
         let refresh = spec.refresh.as_ref().map_or(default, |refresh| refresh.value.get());
         if let Some(text) = spec.refresh.as_ref().filter(|_| refresh < min) {
             let least = HumanDuration::new(min);
             let message = format!("`{}` is too often, expected at least `{least}`", text.value);
-            return Err(Diagnostic::error("invalid-refresh", origin.span(text), message));
+            return Err(Diagnostic::error(Code::InvalidRefresh, origin.span(text), message));
         }
         let authorities = spec.ca.as_ref().map(|ca| files.file(origin, ca)).transpose()?;
         let (name, authorities) = (spec.url.value.clone(), authorities.map(<[u8]>::to_vec));

@@ -64,7 +64,7 @@ fn shared(
     let mut problems = Vec::new();
     let documents = document::parse(&SourceFile::new("vector.yaml", text), &mut problems);
     let store = TrustStore::compile(&documents, &files, &mut problems);
-    let codes = problems.iter().map(|problem| problem.code).collect();
+    let codes = problems.iter().map(|problem| problem.code.as_str()).collect();
     Some(if document::any_error(&problems) { Err(codes) } else { Ok(store) })
 }
 
@@ -82,7 +82,7 @@ fn trust(iss: &str, audience: &str, keys: &Value) -> Result<TrustStore, Vec<&'st
     let documents = document::parse(&SourceFile::new("vector.yaml", text), &mut problems);
     let store = TrustStore::compile(&documents, &Attachments::default(), &mut problems);
     if document::any_error(&problems) {
-        return Err(problems.iter().map(|problem| problem.code).collect());
+        return Err(problems.iter().map(|problem| problem.code.as_str()).collect());
     }
     Ok(store)
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::revision::Revision;
 use crate::document::{
-    self, Attachments, Diagnostic, Document, Kind, RawDocument, RemoteContents, SourceFile, Span,
+    self, Attachments, Code, Diagnostic, Document, Kind, RawDocument, RemoteContents, SourceFile,
+    Span,
 };
 use crate::limits::{MAX_ATTACHED_FILE_BYTES, MAX_DOCUMENT_FILE_BYTES, MAX_DOCUMENT_FILES};
 use crate::secret::Fingerprint;
@@ -86,7 +87,7 @@ pub(super) fn find(paths: &[PathBuf], problems: &mut Vec<Diagnostic>) -> Vec<Pat
         } else if found.len() == before {
             let message = format!("no `*.yaml` or `*.yml` file in `{}`", path.display());
             problems.push(
-                Diagnostic::error("no-documents", nowhere(path), message)
+                Diagnostic::error(Code::NoDocuments, nowhere(path), message)
                     .help("name a file or folder of documents"),
             );
         }
@@ -205,7 +206,7 @@ fn add(path: &Path, bytes: &[u8], all: &mut Vec<u8>) {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
     let message = format!("cannot read `{}`: {}", path.display(), lower(error));
-    Diagnostic::error("unreadable-file", nowhere(path), message)
+    Diagnostic::error(Code::UnreadableFile, nowhere(path), message)
 }
 
 /// The operating system's words in our spelling.

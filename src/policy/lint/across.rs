@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::repeated::repeated;
 use super::siblings::left_open;
-use crate::document::{RelativeDiagnostic, RelativeSpan};
+use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
 use crate::policy::host::{HostPattern, parent_of};
 use crate::policy::path::PathTemplate;
 use crate::policy::rule::{Effect, Mode, Rule};
@@ -49,7 +49,7 @@ fn never_reached(
     };
     let message = format!("rule `{}` {what}: deny rule `{}` covers it", rule.name.rule, wall.name);
     let help = "remove one of the two, or narrow the deny rule";
-    Some(RelativeDiagnostic::warning("never-reached", place, message).help(help))
+    Some(RelativeDiagnostic::warning(Code::NeverReached, place, message).help(help))
 }
 
 /// A rule that asks who is there, beside one that lets everybody do the same.
@@ -68,7 +68,7 @@ fn open_anyway(
         rule.name.rule, door.name
     );
     let help = "narrow the public rule, or remove this one";
-    Some(RelativeDiagnostic::warning("open-anyway", place, message).help(help))
+    Some(RelativeDiagnostic::warning(Code::OpenAnyway, place, message).help(help))
 }
 
 /// Rules that ask for nothing but a host, a method and a path, found by host.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::document::{RelativeDiagnostic, RelativeSpan};
+use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
 use crate::policy::answer::CustomAnswer;
 use crate::policy::host::AuthorityPattern;
 use crate::policy::path::PathTemplate;
@@ -70,7 +70,7 @@ fn circle(
             "add an allow rule with `public: true` for that path, and `rejectedCookies: ignored` where tokens are in cookies",
         ),
     };
-    Some(RelativeDiagnostic::warning("redirect-circle", place, message).help(help))
+    Some(RelativeDiagnostic::warning(Code::RedirectCircle, place, message).help(help))
 }
 
 /// The widest door to `landing` at every host of `target`.
@@ -125,7 +125,7 @@ pub(in crate::policy) fn words_in_vain(units: &[Arc<Unit>]) -> Vec<(usize, Relat
         let help = "say the same in every policy about the host, or remove it here";
         Some((
             at,
-            RelativeDiagnostic::warning("tokens-not-ignored", unit.name_at, message).help(help),
+            RelativeDiagnostic::warning(Code::TokensNotIgnored, unit.name_at, message).help(help),
         ))
     };
     units.iter().enumerate().filter_map(vain).collect()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::UnixTime;
 use crate::document::policy::{EffectSpec, ModeSpec, PolicySpec, RuleSpec};
-use crate::document::{Diagnostic, Origin, RelativeDiagnostic};
+use crate::document::{Code, Diagnostic, Origin, RelativeDiagnostic};
 use crate::policy::compile::{read_day, read_moment};
 
 /// How long a deny rule may be in shadow mode before somebody should decide.
@@ -47,7 +47,7 @@ fn long_in_shadow(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)>
     denies.then(|| {
         let message =
             format!("deny rule `{}` has been in shadow mode for over 30 days", rule.name.value);
-        let doubt = Diagnostic::warning("long-in-shadow", origin.span(since), message);
+        let doubt = Diagnostic::warning(Code::LongInShadow, origin.span(since), message);
         (Due::From(from), doubt.help("enforce it, remove it, or say anew since when it is tried"))
     })
 }
@@ -56,7 +56,7 @@ fn over(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
     let until = rule.during.as_ref()?.value.until.as_ref()?;
     let from = read_moment(&until.value).ok()?;
     let message = format!("the time of rule `{}` is over", rule.name.value);
-    let doubt = Diagnostic::warning("rule-is-over", origin.span(until), message);
+    let doubt = Diagnostic::warning(Code::RuleIsOver, origin.span(until), message);
     Some((Due::From(from), doubt.help("remove the rule, or give it a later `until`")))
 }
 
@@ -66,6 +66,6 @@ fn to_come(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
     // It is some other day elsewhere.
     let day = read_day(&since.value)?.minus(Duration::from_secs(24 * 60 * 60));
     let message = format!("`since` of rule `{}` is a day to come", rule.name.value);
-    let doubt = Diagnostic::warning("since-to-come", origin.span(since), message);
+    let doubt = Diagnostic::warning(Code::SinceToCome, origin.span(since), message);
     Some((Due::Before(day), doubt.help("write the day on which the rule was put in shadow mode")))
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::document::Code;
 use crate::document::RelativeDiagnostic;
 use crate::policy::rule::Rule;
 use crate::policy::unit::Unit;
@@ -51,7 +52,7 @@ pub(super) fn repeated(units: &[Arc<Unit>]) -> Vec<(usize, RelativeDiagnostic)> 
             let help = "remove one of the two, or change what was to be different";
             doubts.push((
                 at,
-                RelativeDiagnostic::warning("repeated-rule", *place, message).help(help),
+                RelativeDiagnostic::warning(Code::RepeatedRule, *place, message).help(help),
             ));
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::across::asks_for_nothing_else;
-use crate::document::{RelativeDiagnostic, RelativeSpan};
+use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
 use crate::policy::host::{HostPattern, parent_of};
 use crate::policy::path::PathTemplate;
 use crate::policy::rule::{Effect, Mode, Rule};
@@ -123,7 +123,7 @@ impl<'a> Around<'a> {
         );
         let help = "list them, too; for every way of writing it in large and small letters deny with a condition such as \
                     `request.fullPath.matches(\"(?i)^/admin(/.*)?$\")`, or allow no more than the paths that there are";
-        Some(RelativeDiagnostic::warning("deny-leaves-open", place, message).help(help))
+        Some(RelativeDiagnostic::warning(Code::DenyLeavesOpen, place, message).help(help))
     }
 
     /// Whether a deny rule is about this path in large and small letters.
@@ -152,7 +152,7 @@ impl<'a> Around<'a> {
             rule.name.rule, by.name.rule
         );
         let help = "add `HEAD`: upstreams answer it as they do `GET`, but for the body";
-        Some(RelativeDiagnostic::warning("deny-leaves-open", place, message).help(help))
+        Some(RelativeDiagnostic::warning(Code::DenyLeavesOpen, place, message).help(help))
     }
 
     /// An allow rule that lets through a path that no deny rule is about.

@@ -14,7 +14,7 @@ use super::pem_file;
 use super::standing::KnownLists;
 use super::trust_domain::TrustDomain;
 use crate::document::{
-    Attachments, Diagnostic, Document, NOT_FETCHED, OnMissing, RemoteSource, RevocationSpec,
+    Attachments, Code, Diagnostic, Document, NOT_FETCHED, OnMissing, RemoteSource, RevocationSpec,
     Severity, Source, Spanned, Spec, TrustDomainSpec, resolve,
 };
 use crate::secret::Fingerprint;
@@ -95,7 +95,7 @@ pub(in crate::trust) fn check_distinct(documents: &[Document], problems: &mut Ve
             let message =
                 format!("SPIFFE trust domain `{}` is already that of `{first}`", spiffe.value);
             let place = document.origin.span(spiffe);
-            let problem = Diagnostic::error("duplicate-trust-domain", place, message);
+            let problem = Diagnostic::error(Code::DuplicateTrustDomain, place, message);
             problems.push(problem.help("put the authorities of both into one document"));
         }
     }
@@ -110,7 +110,7 @@ impl Compiler<'_> {
             Err(why) => {
                 let message = format!("`{}` is not a SPIFFE trust domain: {why}", name.value);
                 let help = "write the bare name, such as `prod.example`";
-                self.error("invalid-spiffe-name", name, message, help);
+                self.error(Code::InvalidSpiffeName, name, message, help);
                 None
             }
         }
@@ -134,20 +134,20 @@ impl Compiler<'_> {
             Err(why) => {
                 let message = format!("`{}` is not a SPIFFE pattern: {why}", text.value);
                 let help = "`*` is one whole segment, a final `**` all that follow";
-                self.error("invalid-spiffe-pattern", text, message, help);
+                self.error(Code::InvalidSpiffePattern, text, message, help);
                 return None;
             }
         };
         if own.is_none_or(|own| own.as_str() != pattern.trust_domain()) {
             let message = format!("`{}` is not in the trust domain of this document", text.value);
             let help = "a forwarder is named in the document of its own trust domain";
-            self.error("foreign-forwarder", text, message, help);
+            self.error(Code::ForeignForwarder, text, message, help);
             return None;
         }
         if pattern.covers_everything() {
             let message = format!("`{}` lets every workload speak for others", text.value);
             let place = self.document.origin.span(text);
-            let warning = Diagnostic::warning("broad-forwarder", place, message);
+            let warning = Diagnostic::warning(Code::BroadForwarder, place, message);
             self.problems.push(warning.help("name the gateways only"));
         }
         Some(pattern)
@@ -167,7 +167,7 @@ impl Compiler<'_> {
         let explained = self.problems.iter().skip(before).any(explains);
         if found.is_empty() && !explained {
             let problem = Diagnostic::error(
-                "no-authorities",
+                Code::NoAuthorities,
                 self.document.origin.span(&self.document.metadata.name),
                 "trust domain has no authority, so that nothing could ever be believed",
             );
@@ -184,7 +184,7 @@ impl Compiler<'_> {
         if spec.spiffe.is_none() {
             let message = String::from("a SPIFFE bundle belongs to a SPIFFE trust domain");
             self.error(
-                "bundle-without-spiffe",
+                Code::BundleWithoutSpiffe,
                 source.place(),
                 message,
                 "add `spiffe: prod.example`",
@@ -199,7 +199,12 @@ impl Compiler<'_> {
             }
             Err(BundleProblem(why)) => {
                 let message = format!("SPIFFE bundle in {} {why}", source.name());
-                self.error("invalid-bundle", source.place(), message, "expected JSON with `keys`");
+                self.error(
+                    Code::InvalidBundle,
+                    source.place(),
+                    message,
+                    "expected JSON with `keys`",
+                );
                 None
             }
         }
@@ -211,10 +216,10 @@ impl Compiler<'_> {
             let message = format!("token authority in {}: {skipped}", source.name());
             let secret = matches!(skipped.fault, KeyFault::Private | KeyFault::Symmetric);
             self.problems.push(if secret {
-                Diagnostic::error("secret-key", place, message)
+                Diagnostic::error(Code::SecretKey, place, message)
                     .help("a secret does not belong here: consider it known and replace it")
             } else {
-                Diagnostic::warning("skipped-key", place, message)
+                Diagnostic::warning(Code::SkippedKey, place, message)
             });
         }
     }
@@ -263,11 +268,11 @@ impl Compiler<'_> {
         self.problems.push(match unfit {
             Unfit::Wrong(why) => {
                 let message = format!("certificate {at} in {name}: {why}");
-                Diagnostic::error("not-an-authority", place, message)
+                Diagnostic::error(Code::NotAnAuthority, place, message)
             }
             Unfit::Odd(why) => {
                 let message = format!("certificate {at} in {name} is ignored: {why}");
-                Diagnostic::warning("odd-authority", place, message)
+                Diagnostic::warning(Code::OddAuthority, place, message)
                     .help("whatever it has issued is not believed")
             }
         });
@@ -316,14 +321,14 @@ impl Compiler<'_> {
         let name = source.name();
         let problem = match problem {
             CrlProblem::Unusable(why) => Diagnostic::error(
-                "unusable-crl",
+                Code::UnusableCrl,
                 place,
                 format!("revocation list in {name} cannot be used: {why}"),
             ),
             CrlProblem::Forged(keys) => {
                 let message =
                     format!("revocation list in {name} is not signed by the CA that it names");
-                Diagnostic::error("forged-crl", place, message).help(format!(
+                Diagnostic::error(Code::ForgedCrl, place, message).help(format!(
                     "expected a signature by the key whose SubjectPublicKeyInfo has the SHA-256 {keys}"
                 ))
             }
@@ -331,7 +336,7 @@ impl Compiler<'_> {
                 let message = format!(
                     "no CA of this document has issued the list in {name}: its issuer is `{issuer}`"
                 );
-                let problem = Diagnostic::error("unknown-crl-issuer", place, message);
+                let problem = Diagnostic::error(Code::UnknownCrlIssuer, place, message);
                 // Without the list the issuer's certificates are refused, unless the document lets them pass.
                 let severity = match spec.on_missing {
                     OnMissing::Deny => Severity::Warning,
@@ -397,7 +402,7 @@ impl Compiler<'_> {
         Fingerprint::of(&inputs)
     }
 
-    fn error<T>(&mut self, code: &'static str, at: &Spanned<T>, message: String, help: &str) {
+    fn error<T>(&mut self, code: Code, at: &Spanned<T>, message: String, help: &str) {
         let problem = Diagnostic::error(code, self.document.origin.span(at), message);
         self.problems.push(problem.help(help));
     }

@@ -11,7 +11,7 @@ use super::standing::{KnownList, KnownLists, Standing, StandingList};
 use super::trust_domain::TrustDomain;
 use crate::clock::UnixTime;
 use crate::document::{
-    Diagnostic, HumanDuration, NOT_FETCHED, OnStale, RevocationSpec, Severity, Span,
+    Code, Diagnostic, HumanDuration, NOT_FETCHED, OnStale, RevocationSpec, Severity, Span,
 };
 
 /// A trust domain whose revocation lists are not settled yet.
@@ -68,7 +68,7 @@ impl Lists {
         let stays = self.known.iter().any(|known| known.origins.contains(origin));
         for problem in problems.iter_mut().filter(|problem| problem.code != NOT_FETCHED) {
             self.problems.push(problem.message.clone());
-            if stays && problem.code != "private-key" {
+            if stays && problem.code != Code::PrivateKey {
                 problem.severity = Severity::Warning;
                 let help = problem.help.take().map(|help| format!("; {help}")).unwrap_or_default();
                 problem.help = Some(format!("the last good list from there stays in force{help}"));
@@ -114,7 +114,7 @@ impl Lists {
             let message = format!(
                 "revocation list in {name} contradicts the one in force ({numbers}): its number or its `thisUpdate` goes back, or it says something else under the same number"
             );
-            return Some(Diagnostic::warning("contradictory-crl", given.place.clone(), message)
+            return Some(Diagnostic::warning(Code::ContradictoryCrl, given.place.clone(), message)
                 .help("what either of the two revokes is revoked; have the CA issue a list with a higher number"));
         }
         // Older lists beside the newest one are usual: a folder of them, one for each hour.
@@ -127,7 +127,7 @@ impl Lists {
         let message = format!(
             "revocation list in {name} is older than the one in force ({numbers}), which stays in force"
         );
-        Some(Diagnostic::warning("older-crl", given.place.clone(), message)
+        Some(Diagnostic::warning(Code::OlderCrl, given.place.clone(), message)
             .help("put the newest list there; where the CA has started its numbers again, see \"Lists over time\" in docs/peer-evidence.md"))
     }
 }
@@ -141,14 +141,14 @@ fn out_of_date(given: &Given, own: &StandingList, now: UnixTime) -> Option<Diagn
     let (code, message) = if now.as_secs() < validity.not_before.as_secs() {
         let at = validity.not_before.to_rfc3339();
         (
-            "future-crl",
+            Code::FutureCrl,
             format!("revocation list in {name} is dated in the future: `thisUpdate` is {at}"),
         )
     } else {
         let past = HumanDuration::new(Duration::from_secs(now.since(validity.not_after).as_secs()));
         let at = validity.not_after.to_rfc3339();
         (
-            "stale-crl",
+            Code::StaleCrl,
             format!("revocation list in {name} is past its `nextUpdate` of {at}, {past} ago"),
         )
     };

@@ -4,7 +4,7 @@
 use super::entry::RevocationEntry;
 use super::list::AcceptedList;
 use super::target::{RevocationKind, RevocationTarget};
-use crate::document::{Diagnostic, Document, IssuerProfile, Spec, closest};
+use crate::document::{Code, Diagnostic, Document, IssuerProfile, Spec, closest};
 use crate::spiffe::SpiffeId;
 use crate::trust::domain::TrustDomain;
 use crate::trust::issuer::{Issuer, KeySource};
@@ -19,7 +19,7 @@ pub struct KnownIssuers {
 
 /// A reason why an entry may revoke less than it seems.
 struct Doubt {
-    code: &'static str,
+    code: Code,
     field: &'static str,
     message: String,
     help: String,
@@ -126,7 +126,7 @@ impl<'a> Known<'a> {
     fn issuer(&self, iss: &str) -> Option<Doubt> {
         let known: Vec<&str> = self.issuers.iter().map(Issuer::iss).collect();
         (!known.contains(&iss)).then(|| Doubt {
-            code: "unknown-issuer",
+            code: Code::UnknownIssuer,
             field: "issuer",
             message: format!("no `TokenIssuer` document has the issuer `{iss}`"),
             help: closest(iss, &known)
@@ -138,7 +138,7 @@ impl<'a> Known<'a> {
     fn authority(&self, text: &str) -> Option<Doubt> {
         let name = CanonicalName::read(text).ok()?;
         (!self.authorities.is_empty() && !self.authorities.contains(&name)).then(|| Doubt {
-            code: "unknown-certificate-issuer",
+            code: Code::UnknownCertificateIssuer,
             field: "certificateIssuer",
             message: format!("no authority or intermediate of a `TrustDomain` is called `{text}`"),
             help: String::from("the entry revokes nothing unless callers send such an intermediate; `countersign inspect` prints the issuer of a certificate"),
@@ -151,7 +151,7 @@ impl<'a> Known<'a> {
         let issuer = self.issuers.iter().find(|issuer| issuer.iss() == &**iss)?;
         let KeySource::Local(keys) = issuer.keys() else { return None };
         (!keys.has(kid)).then(|| Doubt {
-            code: "unknown-key",
+            code: Code::UnknownKey,
             field: "kid",
             message: format!("no key of `{iss}` is called `{kid}`"),
             help: String::from(
@@ -164,7 +164,7 @@ impl<'a> Known<'a> {
         let id: SpiffeId = id.parse().ok()?;
         let domain = id.trust_domain();
         (!self.workloads.is_empty() && !self.workloads.contains(&domain)).then(|| Doubt {
-            code: "unknown-workload",
+            code: Code::UnknownWorkload,
             field: "spiffe",
             message: format!("no document vouches for the SPIFFE trust domain `{domain}`"),
             help: closest(domain, &self.workloads).map_or_else(without_effect, |similar| {
@@ -181,7 +181,7 @@ fn without_effect() -> String {
 /// Values are compared as they are, and hardly any ends with a space.
 fn odd(field: &'static str, value: &str) -> Option<Doubt> {
     (COMPARED.contains(&field) && value.trim() != value).then(|| Doubt {
-        code: "odd-value",
+        code: Code::OddValue,
         field,
         message: format!("`{field}` begins or ends with white space, which is compared too"),
         help: String::from("remove it unless the token has it"),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::clock::UnixTime;
 use crate::document::{
-    Attachments, Diagnostic, Document, ListSignatureSpec, OnStaleList, Origin, RevocationListSpec,
-    Source, resolve,
+    Attachments, Code, Diagnostic, Document, ListSignatureSpec, OnStaleList, Origin,
+    RevocationListSpec, Source, resolve,
 };
 use crate::secret::Fingerprint;
 use crate::trust::{KeyPurpose, KeySet, RemoteFile};
@@ -155,14 +155,14 @@ pub(in crate::trust) fn compile(
     };
     if spec.entries.is_empty() && spec.from.is_none() {
         let message = "the list has neither `entries` nor `from`, so it revokes nothing";
-        problems.push(Diagnostic::warning("empty-revocation-list", origin.start(), message));
+        problems.push(Diagnostic::warning(Code::EmptyRevocationList, origin.start(), message));
     }
     let table = Arc::new(RevocationTable::of(&name, &entries));
     RevocationList { name, entries, table, source }
 }
 
 fn entry_problem(error: &EntryError, span: crate::document::Span) -> Diagnostic {
-    Diagnostic::error("invalid-revocation", span, error.message.clone())
+    Diagnostic::error(Code::InvalidRevocation, span, error.message.clone())
 }
 
 fn compile_source(
@@ -181,13 +181,13 @@ fn compile_source(
             Some((name, _)) => {
                 let message =
                     format!("`{name}` is about what is at `from`, and there is no `from`");
-                Err(Diagnostic::error("missing-from", origin.start(), message))
+                Err(Diagnostic::error(Code::MissingFrom, origin.start(), message))
             }
         };
     };
     let on_stale = spec.on_stale.ok_or_else(|| {
         let message = "`from` is without `onStale`";
-        Diagnostic::error("missing-on-stale", origin.span(from.place()), message).help(
+        Diagnostic::error(Code::MissingOnStale, origin.span(from.place()), message).help(
             "say what happens while the list cannot be loaded: `onStale: deny`, `onStale: { grace: 1h }` or `onStale: allow`",
         )
     })?;
@@ -210,7 +210,7 @@ fn place(source: &Source, origin: &Origin, files: &Attachments) -> Result<ListPl
         }
         Source::Inline(text) => {
             let message = "`inline` cannot be used here";
-            let problem = Diagnostic::error("inline-not-here", origin.span(text), message);
+            let problem = Diagnostic::error(Code::InlineNotHere, origin.span(text), message);
             Err(problem
                 .help("write what is revoked under `entries`, or name a `file` or a `remote` file"))
         }
@@ -223,7 +223,7 @@ fn compile_signature(
     files: &Attachments,
 ) -> Result<ListSignature, Diagnostic> {
     let wrong = |message: String| {
-        Diagnostic::error("invalid-keys", origin.span(spec.keys.place()), message)
+        Diagnostic::error(Code::InvalidKeys, origin.span(spec.keys.place()), message)
     };
     let text = files.read(origin, &spec.keys)?;
     let keys = KeySet::parse(&text, KeyPurpose::Jwt)

@@ -147,7 +147,7 @@ fn a_document_is_compiled_with_every_problem_in_its_place() {
     let (store, problems) = compiled(
         "  entries:\n    - { jti: a, issuer: https://login.example.com, reason: leaked }\n    - { spiffe: spiffe://a/b }",
     );
-    assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), ["unknown-issuer"]);
+    assert_eq!(problems.iter().map(|p| p.code.as_str()).collect::<Vec<_>>(), ["unknown-issuer"]);
     let now = UnixTime::from_secs(0);
     let found = store.revocations().find(&token(RevocationKind::Token, "a"), None, now);
     assert_eq!(found.unwrap().list, "emergency");
@@ -173,7 +173,7 @@ fn a_document_is_compiled_with_every_problem_in_its_place() {
         ("  entires: []", &["invalid-document"]),
     ] {
         let (_, problems) = compiled(spec);
-        let found: Vec<_> = problems.iter().map(|problem| problem.code).collect();
+        let found: Vec<_> = problems.iter().map(|problem| problem.code.as_str()).collect();
         if codes == ["invalid-document"] {
             assert_eq!(found.len(), 1, "{spec}");
         } else {
@@ -308,7 +308,7 @@ fn codes_beside_documents(entries: &str) -> Vec<&'static str> {
     let mut files = Attachments::default();
     files.insert("docs/ca.pem".into(), Ok(ca.pem().into_bytes()));
     let _ = TrustStore::compile(&documents, &files, &mut problems);
-    problems.iter().map(|problem| problem.code).collect()
+    problems.iter().map(|problem| problem.code.as_str()).collect()
 }
 
 /// P118, P206: entries about what no document knows are told of, and those that are spelt in another way are not, nor workloads

@@ -156,11 +156,11 @@ fn an_overlap_is_explained_until_it_is_meant() {
     let root = Ca::root("root");
     let codes = |domains: &[(&str, &str)]| {
         let (_, problems) = documents(&root, domains, b"");
-        problems.iter().map(|problem| (problem.code, problem.severity)).collect::<Vec<_>>()
+        problems.iter().map(|problem| (problem.code.as_str(), problem.severity)).collect::<Vec<_>>()
     };
     let (_, problems) = documents(&root, &[("a", ""), ("b", "")], b"");
     let [problem] = &problems[..] else { panic!("{problems:?}") };
-    assert_eq!((problem.code, problem.severity), ("shared-authority", Severity::Warning));
+    assert_eq!((problem.code.as_str(), problem.severity), ("shared-authority", Severity::Warning));
     assert!(problem.message.contains("`a` (docs/trust.yaml:4:"), "{problem}");
     assert!(problem.to_string().contains("docs/trust.yaml:9:"), "{problem}");
     assert!(codes(&[("a", "sharedWith: [b]"), ("b", "")]).is_empty());

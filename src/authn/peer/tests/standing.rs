@@ -50,7 +50,7 @@ impl Server {
             self.store = store;
         }
         self.problems = problems;
-        self.problems.iter().map(|problem| problem.code).collect()
+        self.problems.iter().map(|problem| problem.code.as_str()).collect()
     }
 
     /// The same server after a restart, which knows what it stored.
