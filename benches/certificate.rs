@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 
-use countersign::authn::{self, CertificateKey, CertificateMemory, NoMemory, VerifiedCertificate};
+use countersign::authn::{self, CertificateCache, CertificateKey, NoCache, VerifiedCertificate};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::demo::pki::FRONTEND;
 use countersign::envoy::decode;
@@ -29,7 +29,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 #[derive(Debug, Default)]
 struct Everything(Mutex<HashMap<CertificateKey, Arc<VerifiedCertificate>>>);
 
-impl CertificateMemory for Everything {
+impl CertificateCache for Everything {
     fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
         self.0.lock().expect("no panic inside").get(key).cloned()
     }
@@ -60,7 +60,7 @@ fn peer(c: &mut Criterion) {
     let now = SystemClock.now();
     let mut group = c.benchmark_group("peer");
     group.bench_function("cold", |b| {
-        b.iter(|| authn::verify_peer(black_box(&evidence.peer), snapshot.trust(), &NoMemory, now));
+        b.iter(|| authn::verify_peer(black_box(&evidence.peer), snapshot.trust(), &NoCache, now));
     });
     let memory = Everything::default();
     group.bench_function("warm", |b| {
@@ -80,12 +80,12 @@ fn chain(c: &mut Criterion) {
     let (_, credentials) = decode(message, snapshot.sealed()).expect("a check");
     let evidence = evidence::collect(&credentials, None, &sources(), snapshot.token_places());
     let (now, memory) = (SystemClock.now(), Everything::default());
-    let verify = |memory: &dyn CertificateMemory| {
+    let verify = |memory: &dyn CertificateCache| {
         authn::verify_peer(black_box(&evidence.peer), snapshot.trust(), memory, now)
     };
     assert!(verify(&memory).verified().is_some());
     let mut group = c.benchmark_group("peer with a chain of two");
-    group.bench_function("cold", |b| b.iter(|| verify(&NoMemory)));
+    group.bench_function("cold", |b| b.iter(|| verify(&NoCache)));
     group.bench_function("warm", |b| b.iter(|| verify(&memory)));
     group.finish();
 }

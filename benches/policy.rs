@@ -4,7 +4,7 @@ mod support;
 
 use std::hint::black_box;
 
-use countersign::authn::{self, Memory, NoMemory};
+use countersign::authn::{self, Caches, NoCache};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::policy::{DecisionId, DecisionRequest};
 use countersign::trust::Material;
@@ -19,7 +19,7 @@ fn evaluate(c: &mut Criterion) {
         let snapshot = world.snapshot();
         let now = SystemClock.now();
         let evidence = world.evidence(&snapshot, Some(&world.rs256), true);
-        let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
+        let memory = Caches { certificates: &NoCache, tokens: &NoCache };
         let subject =
             authn::authenticate(&evidence, snapshot.trust(), &Material::default(), memory, now);
         let (view, _) = world.decoded(&snapshot, None, true);
@@ -70,7 +70,7 @@ fn condition(c: &mut Criterion) {
         let snapshot = world.snapshot();
         let now = SystemClock.now();
         let evidence = world.evidence(&snapshot, Some(&world.rs256), true);
-        let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
+        let memory = Caches { certificates: &NoCache, tokens: &NoCache };
         let subject =
             authn::authenticate(&evidence, snapshot.trust(), &Material::default(), memory, now);
         let (view, _) = world.decoded(&snapshot, None, true);

@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use countersign::clock::{Stopwatch, UnixTime};
-use countersign::trust::{FIRST_LINE, ListText, RevocationKey, RevocationKind, Revocations};
+use countersign::trust::{FIRST_LINE, ListText, RevocationKind, RevocationTarget, Revocations};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const ISSUER: &str = "https://login.example.com";
@@ -53,7 +53,7 @@ fn bench(c: &mut Criterion) {
     let values: Vec<String> = (0..4096).map(|n| token(n * 243)).collect();
     let others: Vec<String> = (0..4096).map(|n| token(ENTRIES + n)).collect();
     let find = |value: &str| {
-        let key = RevocationKey::OfIssuer(RevocationKind::Token, ISSUER, value);
+        let key = RevocationTarget::OfIssuer(RevocationKind::Token, ISSUER, value);
         revocations.find(&key, None, now).is_some()
     };
     let mut group = c.benchmark_group("a million revoked tokens");
@@ -65,7 +65,9 @@ fn bench(c: &mut Criterion) {
     }
     group.bench_function("a kind without entries", |b| {
         b.iter(|| {
-            revocations.find(black_box(&RevocationKey::Spiffe("spiffe://a/b")), None, now).is_some()
+            revocations
+                .find(black_box(&RevocationTarget::Spiffe("spiffe://a/b")), None, now)
+                .is_some()
         });
     });
     group.finish();

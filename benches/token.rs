@@ -22,7 +22,7 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign::authn::{self, Memory, NoMemory};
+use countersign::authn::{self, Caches, NoCache};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::demo::mint::Key;
 use countersign::evidence;
@@ -155,12 +155,12 @@ fn token(c: &mut Criterion) {
     trust(&world, &signers);
     let snapshot = world.snapshot();
     let now = SystemClock.now();
-    let nothing = Memory { certificates: &NoMemory, tokens: &NoMemory };
+    let nothing = Caches { certificates: &NoCache, tokens: &NoCache };
     let remembered = Remembered::new(&MemoryOptions::default());
     for signer in &signers {
         let Case { token, raw } = signer.case(&world.es256);
         let (_, credentials) = world.decoded(&snapshot, Some(&token), false);
-        let identify = |memory: Memory<'_>| {
+        let identify = |memory: Caches<'_>| {
             let places = snapshot.token_places();
             let evidence = evidence::collect(black_box(&credentials), None, &sources(), places);
             let none = Material::default();

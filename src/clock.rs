@@ -18,7 +18,7 @@ use time::format_description::well_known::Rfc3339;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(i64);
 
-/// Between 0 and 1, for what replicas that were started together must not do together.
+/// A number between 0 and 1, for tasks that replicas which were started together must not do together.
 #[must_use]
 pub fn jitter() -> f64 {
     let mut byte = [0];
@@ -37,7 +37,7 @@ pub trait Clock: fmt::Debug + Send + Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
-/// A clock that stands still until it is told to move; for tests, `explain`, `test` and `replay`.
+/// A clock that stands still until it is moved; for tests, `explain`, `test` and `replay`.
 #[derive(Clone, Debug)]
 pub struct FixedClock(Arc<AtomicI64>);
 
@@ -193,19 +193,19 @@ impl Deadline {
         self.began.elapsed()
     }
 
-    /// What is left of it.
+    /// The time that is left.
     #[must_use]
     pub fn left(&self) -> Duration {
         self.left_at(self.elapsed())
     }
 
-    /// What is left of it when so much has `elapsed`.
+    /// The time that is left after `elapsed`.
     #[must_use]
     pub const fn left_at(&self, elapsed: Duration) -> Duration {
         self.within.saturating_sub(elapsed)
     }
 
-    /// What `future` comes to, where that is in time. Most futures are ready when they are asked, which takes no timer and no
+    /// The result of `future`, if it comes in time. Most futures are ready when they are asked, which takes no timer and no
     /// look at the clock.
     pub async fn meet<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);

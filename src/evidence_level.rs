@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a peer identity rests on, weakest first: a rule that asks for one level is met by any stronger one.
+/// The evidence behind a peer identity, weakest first: a rule that asks for one level accepts any stronger one.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
 )]

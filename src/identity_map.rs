@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-/// What ties a claim to a name of the peer.
+/// The map from a claim to a name of the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityMap {
     pointer: String,
@@ -26,14 +26,14 @@ pub enum PeerName {
     Uri,
 }
 
-/// What is wrong with a `bind`: which of its fields, how, and what to do about it.
+/// A mistake in a `bind`: its field, the message, and the fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapError {
     /// `claim`, `form`, `to` or `map`.
     pub field: &'static str,
-    /// What is wrong.
+    /// The message.
     pub message: String,
-    /// What to do.
+    /// The fix.
     pub help: &'static str,
 }
 
@@ -160,7 +160,7 @@ impl PeerName {
     }
 }
 
-/// What a segment of a SPIFFE ID may hold (SPIFFE-ID section 2.2).
+/// The characters of a segment of a SPIFFE ID (SPIFFE-ID section 2.2).
 const fn is_piece(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
 }
@@ -216,7 +216,7 @@ impl Template {
         })
     }
 
-    /// Whatever stands beside a placeholder is no part of a piece, or nobody could tell where the piece ends.
+    /// The characters beside a placeholder are no part of a piece; otherwise the end of the piece would be ambiguous.
     fn check_form(&self) -> Result<(), MapError> {
         let last = self.0.len().saturating_sub(1);
         for (at, part) in self.0.iter().enumerate() {

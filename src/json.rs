@@ -52,14 +52,14 @@ pub fn parse_object(
     }
 }
 
-/// Whether `c` may stand in a line that people or their tools read. What could move the cursor, colour, hide, break or reorder
-/// text may not: control and format characters, separators of lines and paragraphs, blanks other than the plain one, marks that
-/// change the character before them, and what Unicode has not assigned.
+/// Whether `c` may appear in a line that people or their tools read. Characters that could move the cursor, colour, hide,
+/// break or reorder text may not: control and format characters, separators of lines and paragraphs, blanks other than the
+/// plain one, marks that change the character before them, and unassigned code points.
 #[must_use]
 pub fn is_shown(c: char) -> bool {
     match c {
         ' '..='~' => true,
-        // Letters, by Unicode's table, that nobody sees.
+        // Letters, by Unicode's table, that are invisible.
         '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' => false,
         other => !other.is_ascii() && other.escape_debug().len() == 1,
     }
@@ -90,7 +90,7 @@ pub fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// What to call `value` in a message: its type, never its content.
+/// The name of the type of `value` for a message, never its content.
 #[must_use]
 pub const fn type_name(value: &Value) -> &'static str {
     match value {

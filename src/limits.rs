@@ -10,10 +10,10 @@ use std::time::Duration;
 /// and a buffered body is opt-in; 1 MiB leaves room for both.
 pub const MAX_CHECK_REQUEST_BYTES: usize = 1024 * 1024;
 
-/// Largest block of headers of a gRPC call. With tracing, or by `initial_metadata`, Envoy copies headers of the caller's into it:
-/// at most those that it takes itself, which are 60 KiB by default and 8 MiB at most (`max_request_headers_kb`). What is larger
-/// HTTP/2 refuses without a decision, and `failure_mode_allow` makes an allow of that; so the limit is above all that Envoy can
-/// send (P160). Nothing of it is kept.
+/// Largest block of headers of a gRPC call. With tracing, or by `initial_metadata`, Envoy copies headers of the caller's
+/// into it: at most those that it takes itself, which are 60 KiB by default and 8 MiB at most (`max_request_headers_kb`).
+/// HTTP/2 refuses a larger block without a decision, and `failure_mode_allow` turns that into an allow; so the limit is
+/// above everything that Envoy can send (P160). None of it is kept.
 pub const MAX_GRPC_HEADER_BYTES: u32 = 9 * 1024 * 1024;
 
 /// Most calls of one connection that were ended before they were begun. Each is one that Envoy sent and a caller gave up: all
@@ -123,7 +123,7 @@ pub const MAX_KEY_WAITERS: usize = 256;
 /// Largest answer of an introspection endpoint. Claims of a token with many groups reach 10 KiB, as tokens do.
 pub const MAX_INTROSPECTION_ANSWER_BYTES: usize = 64 * 1024;
 
-/// Longest wait for one answer that can be set: whoever waits longer has no use for the answer.
+/// Longest wait for one answer that can be set: a caller that waits longer has no use for the answer.
 pub const MAX_INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Most questions at a time that can be set.
@@ -163,7 +163,7 @@ pub const MAX_KEPT_FILE_BYTES: usize = 64 * 1024 * 1024;
 /// Longest text in a revocation entry: a subject, a name, a reason.
 pub const MAX_REVOCATION_TEXT_BYTES: usize = 1024;
 
-/// Longest wait for a revocation list from a server. Nobody's request waits for it.
+/// Longest wait for a revocation list from a server. No request waits for it.
 pub const REVOCATION_LIST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Largest signature file of a revocation list: a header and an RSA signature of 8192 bits.
@@ -184,7 +184,7 @@ pub const MAX_STORE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a replica asks the shared store for news. Well below the second in which a revocation has to be in force.
 pub const STORE_POLL: Duration = Duration::from_millis(200);
 
-/// Longest wait for a connection to the shared store, with its handshakes. Nobody's request waits for it.
+/// Longest wait for a connection to the shared store, with its handshakes. No request waits for it.
 pub const STORE_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// First and longest wait before the shared store is connected to again.
@@ -214,7 +214,7 @@ pub const MAX_ATTACHED_FILE_BYTES: usize = 64 * 1024 * 1024;
 /// Largest file that is fetched for a document (a CRL, a SPIFFE bundle). Public CRLs reach 10 MB.
 pub const MAX_REMOTE_FILE_BYTES: usize = 32 * 1024 * 1024;
 
-/// Longest wait for such a file. Nobody's request waits for it.
+/// Longest wait for such a file. No request waits for it.
 pub const REMOTE_FILE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Most files read from the document folders; a guard against pointing at the wrong folder.

@@ -20,7 +20,7 @@ pub struct Rejection {
     blameless: bool,
 }
 
-/// What the caller may learn from a denial. Nothing else about the reason leaves the mesh.
+/// The part of a denial that the caller may learn. Nothing else about the reason leaves the mesh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientAnswer {
     /// 401 with a bare challenge: no credential was sent (RFC 6750 section 3.1).
@@ -77,7 +77,7 @@ macro_rules! reasons {
                 match self { $($(Self::$variant => Layer::$layer,)+)+ }
             }
 
-            /// What the caller may learn.
+            /// The part that the caller may learn.
             #[must_use]
             pub const fn client_answer(self) -> ClientAnswer {
                 match self { $($(Self::$variant => ClientAnswer::$answer,)+)+ }
@@ -174,6 +174,12 @@ impl fmt::Display for Reason {
     }
 }
 
+impl serde::Serialize for Reason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 // === impl ClientAnswer ===
 
 impl ClientAnswer {
@@ -248,7 +254,7 @@ impl Rejection {
         Self { blameless: true, ..self }
     }
 
-    /// What the caller may learn: what the reason says, or to try again where no credential is to blame.
+    /// The part that the caller may learn: that of the reason, or to try again if no credential is to blame.
     #[must_use]
     pub const fn client_answer(&self) -> ClientAnswer {
         if self.blameless { ClientAnswer::Unavailable } else { self.reason.client_answer() }
@@ -260,7 +266,7 @@ impl Rejection {
         self.reason
     }
 
-    /// What an operator needs to know: lower case, no full stop.
+    /// The detail for the operator: lower case, no full stop.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail

@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::clock::Stopwatch;
-use crate::document::{Diagnostic, RemoteContents, Severity, SourceFile, Span};
+use crate::document::{Code, Diagnostic, RemoteContents, Severity, SourceFile, Span};
 use crate::pdp::{FileSet, KeptLists, Load, Pdp, RemoteFiles, Retired, Snapshot};
 
 /// How long files must be quiet before they are read: a ConfigMap update is half a dozen events.
@@ -237,14 +237,14 @@ impl Work {
         let (place, help) = (self.place(), how_to_confirm(self.admin, set));
         let told = |lost: &String| {
             let message = format!("{lost} is in force and is not in the files any more");
-            Diagnostic::error("removed-in-place", place.clone(), message).help(help.clone())
+            Diagnostic::error(Code::RemovedInPlace, place.clone(), message).help(help.clone())
         };
         lost.iter().map(told).collect()
     }
 
     fn restless(&self) {
         let message = "the files have kept changing for half a minute, and count once they rest";
-        self.refuse(&[Diagnostic::error("files-in-motion", self.place(), message)], None);
+        self.refuse(&[Diagnostic::error(Code::FilesInMotion, self.place(), message)], None);
     }
 
     /// Where documents are.

@@ -102,13 +102,13 @@ impl Fingerprint {
         Self(out)
     }
 
-    /// A fingerprint that somebody else computed, as its 32 bytes.
+    /// A fingerprint that was computed elsewhere, as its 32 bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// A fingerprint that somebody else computed, as 64 hexadecimal digits in any case.
+    /// A fingerprint that was computed elsewhere, as 64 hexadecimal digits in any case.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
         let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign::authn::{Credential, NoMemory, PeerIdentity, verify_peer};
+use countersign::authn::{Credential, NoCache, PeerIdentity, verify_peer};
 use countersign::clock::UnixTime;
 use countersign::document::{self, Attachments, Diagnostic, SourceFile};
 use countersign::evidence::{PeerEvidence, PeerSources};
@@ -188,5 +188,5 @@ fn verify(
         ..PeerSources::default()
     };
     let evidence = PeerEvidence::collect(&sealed, None, &sources);
-    verify_peer(&evidence, trust, &NoMemory, UnixTime::from_secs(samples::NOW))
+    verify_peer(&evidence, trust, &NoCache, UnixTime::from_secs(samples::NOW))
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign::authn::{Memory, NoMemory, authenticate};
+use countersign::authn::{Caches, NoCache, authenticate};
 use countersign::clock::UnixTime;
 use countersign::evidence::{self, DpopProof, PeerSources};
 use countersign::request::{
@@ -81,7 +81,7 @@ fn proves(proof: &[u8]) -> bool {
     let places = TRUST.token_places();
     let mut evidence = evidence::collect(&sealed, None, &PeerSources::default(), &places);
     evidence.request = RequestLine::of(&view(headers));
-    let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
+    let memory = Caches { certificates: &NoCache, tokens: &NoCache };
     let now = UnixTime::from_secs(samples::NOW);
     let subject = authenticate(&evidence, &TRUST, &Material::default(), memory, now);
     let taken = subject.token("signed").is_some();

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::clock::UnixTime;
 use countersign::document::OnStaleList;
 use countersign::trust::{
-    KeyPurpose, KeySet, ListPlace, ListSignature, ListSource, ListText, RevocationKey,
-    RevocationKind, Revocations,
+    KeyPurpose, KeySet, ListPlace, ListSignature, ListSource, ListText, RevocationKind,
+    RevocationTarget, Revocations,
 };
 use rcgen::{PublicKeyData as _, SigningKey as _};
 
@@ -63,7 +63,7 @@ fn check_tokens(text: &str, revocations: &Revocations) {
             Some(("@issuer", name)) => issuer = Some(name.trim()),
             Some(("jti", id)) => {
                 let issuer = issuer.expect("a token without an issuer");
-                let key = RevocationKey::OfIssuer(RevocationKind::Token, issuer, id.trim());
+                let key = RevocationTarget::OfIssuer(RevocationKind::Token, issuer, id.trim());
                 let now = UnixTime::from_secs(samples::NOW);
                 assert!(revocations.find(&key, None, now).is_some(), "{line:?}");
             }

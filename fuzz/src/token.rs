@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign::authn::{Memory, NoMemory, Subject, TokenIdentity, authenticate};
+use countersign::authn::{Caches, NoCache, Subject, TokenIdentity, authenticate};
 use countersign::clock::UnixTime;
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, CompactJws, PeerSources};
@@ -98,7 +98,7 @@ fn tokens(text: &str, material: &Material) -> Vec<TokenIdentity> {
     let (_, sealed) = CredentialHeaders::split(headers, &SealedNames::default(), None, None);
     let places = TRUST.token_places();
     let evidence = evidence::collect(&sealed, None, &PeerSources::default(), &places);
-    let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
+    let memory = Caches { certificates: &NoCache, tokens: &NoCache };
     let now = UnixTime::from_secs(samples::NOW);
     let subject: Subject = authenticate(&evidence, &TRUST, material, memory, now);
     subject.tokens().verified().cloned().unwrap_or_default()

@@ -5,6 +5,7 @@
 //! are changed from this machine only: through loopback, which in Kubernetes is `kubectl port-forward` and so everyone to whom
 //! the cluster permits that.
 
+pub mod api;
 mod component;
 mod key_set;
 mod local;
@@ -12,7 +13,7 @@ mod revocations;
 
 pub use component::{Component, Condition};
 pub use key_set::{KeySet, publish};
-pub use revocations::{RevocationApi, RevocationApiOptions, list_json, sharing_json};
+pub use revocations::{RevocationApi, RevocationApiOptions};
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! The running revocation API: list, revoke, take back. Off unless configured; whoever may use it has a token.
+//! The revocation API of a running server: list, revoke, withdraw. It is off unless configured, and needs a token.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,19 +11,18 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get};
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
-use crate::clock::UnixTime;
+use super::api::{Problem, Receipt, Revocations, Withdrawn};
 use crate::document::RevocationEntrySpec;
 use crate::json;
 use crate::limits::{MAX_JSON_DEPTH, MAX_REVOCATION_REQUEST_BYTES, MAX_SHARED_RECORD_BYTES};
-use crate::pdp::{KnownRevocation, ListStatus, Pdp, Published, SharingStatus};
+use crate::pdp::{Pdp, Published};
 use crate::secret::{Fingerprint, Secret, hex};
 use crate::trust::RevocationEntry;
 
-/// Who may revoke.
+/// The settings of the API.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RevocationApiOptions {
@@ -31,11 +30,11 @@ pub struct RevocationApiOptions {
     pub token_file: PathBuf,
 }
 
-/// What the API works on.
+/// The parts that the API works on.
 pub struct RevocationApi {
-    /// Whose register it changes.
+    /// The decision point whose register it changes.
     pub pdp: Arc<Pdp>,
-    /// Who may.
+    /// The settings.
     pub options: RevocationApiOptions,
 }
 
@@ -76,7 +75,7 @@ impl RevocationApiOptions {
         Ok(token)
     }
 
-    /// Compares in constant time, by fingerprints, so that not even the length is told.
+    /// Compares in constant time, by fingerprints, so that not even the length leaks.
     fn admits(&self, headers: &HeaderMap) -> Result<bool, String> {
         let token = self.token()?;
         let mut sent = headers.get_all(AUTHORIZATION).iter();
@@ -104,7 +103,7 @@ impl RevocationApi {
                 Err(response)
             }
             Err(error) => {
-                tracing::error!(%error, "the revocation API refuses everybody");
+                tracing::error!(%error, "the revocation API refuses every request");
                 Err(problem(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the server's own token cannot be used",
@@ -113,19 +112,9 @@ impl RevocationApi {
         }
     }
 
-    /// What could make a revocation less than it seems.
+    /// Reasons why an entry may revoke less than it seems.
     fn warnings(&self, entry: &RevocationEntry) -> Vec<String> {
-        let unknown = entry.token_issuer().filter(|iss| !self.pdp.knows_issuer(iss));
-        let unknown = unknown.map(|_| {
-            String::from("no `TokenIssuer` document has this issuer, so the entry revokes nothing until there is one")
-        });
-        let strange = entry.certificate_issuer();
-        let strange = strange.filter(|name| !self.pdp.knows_certificate_issuer(name));
-        let strange = strange.map(|_| {
-            String::from("no authority or intermediate of a `TrustDomain` document has this `certificateIssuer`, so the entry revokes nothing unless callers send such an intermediate")
-        });
-        let further = self.pdp.inspect(|snapshot| snapshot.trust().doubts_about(entry));
-        unknown.into_iter().chain(strange).chain(further).collect()
+        self.pdp.inspect(|snapshot| snapshot.trust().doubts_about(entry))
     }
 }
 
@@ -134,24 +123,25 @@ async fn list(State(api): State<Arc<RevocationApi>>, request: Request) -> Answer
     let register = api.pdp.revocations();
     Ok(answer(
         StatusCode::OK,
-        &json!({
-            "entries": register.known().iter().map(entry_json).collect::<Vec<_>>(),
-            "lists": register.lists().iter().map(list_json).collect::<Vec<_>>(),
-            "sharing": register.sharing().as_ref().map(sharing_json),
-            "total": register.current().len(),
-        }),
+        &Revocations {
+            entries: register.known().iter().map(Into::into).collect(),
+            lists: register.lists().iter().map(Into::into).collect(),
+            sharing: register.sharing().as_ref().map(Into::into),
+            total: register.current().len(),
+        },
     ))
 }
 
 async fn revoke(State(api): State<Arc<RevocationApi>>, request: Request) -> Answer {
     api.admit(request.headers()).await?;
     let entry = read_entry(request.into_body()).await?;
-    let (kind, author) = (entry.kind().field(), entry.note().author.clone());
+    let (kind, author) = (entry.target().kind().field(), entry.note().author.clone());
     let warnings = api.warnings(&entry);
     let published = api.pdp.revocations().revoke(entry).await;
     let id = hex(&published.id);
     tracing::warn!(%id, kind, author = author.as_deref(), "revoked");
-    Ok(answer(status(&published, StatusCode::CREATED), &published_json(&published, &warnings)))
+    let status = status(&published, StatusCode::CREATED);
+    Ok(answer(status, &Receipt::new(&published, warnings)))
 }
 
 async fn withdraw(
@@ -177,14 +167,14 @@ async fn withdraw_all(api: &RevocationApi, ids: &[[u8; 32]]) -> Answer {
     let mut worst = StatusCode::OK;
     for id in ids {
         let Ok(published) = api.pdp.revocations().withdraw(id).await else { continue };
-        tracing::warn!(id = hex(id), "revocation taken back");
+        tracing::warn!(id = hex(id), "revocation withdrawn");
         worst = worst.max(status(&published, StatusCode::OK));
-        withdrawn.push(published_json(&published, &[]));
+        withdrawn.push(Receipt::new(&published, Vec::new()));
     }
     if withdrawn.is_empty() {
-        return Err(problem(StatusCode::NOT_FOUND, "no running revocation is like that"));
+        return Err(problem(StatusCode::NOT_FOUND, "no revocation on running servers matches"));
     }
-    Ok(answer(worst, &json!({ "withdrawn": withdrawn })))
+    Ok(answer(worst, &Withdrawn { withdrawn }))
 }
 
 async fn read_entry(body: Body) -> Result<RevocationEntry, Response> {
@@ -204,69 +194,16 @@ async fn read_entry(body: Body) -> Result<RevocationEntry, Response> {
     RevocationEntry::read(&spec).map_err(|error| wrong(error.message))
 }
 
-/// 202: it counts here, and others will know of it when the store takes it.
+/// 202: the change counts here, and other replicas get it when the store accepts it.
 const fn status(published: &Published, good: StatusCode) -> StatusCode {
     if published.not_shared.is_some() { StatusCode::ACCEPTED } else { good }
 }
 
-fn published_json(published: &Published, warnings: &[String]) -> Value {
-    let replicas = match (published.store, &published.not_shared) {
-        ("memory", _) | (_, Some(_)) => "this",
-        _ => "all",
-    };
-    json!({
-        "id": hex(&published.id),
-        "store": published.store,
-        "replicas": replicas,
-        "not_shared": published.not_shared,
-        "warnings": warnings,
-    })
-}
-
-fn entry_json(known: &KnownRevocation) -> Value {
-    let mut value = serde_json::to_value(known.entry.spec()).unwrap_or_default();
-    if let Some(members) = value.as_object_mut() {
-        members.insert("list".into(), (*known.list).into());
-        if let Some(id) = known.id() {
-            members.insert("id".into(), id.into());
-        }
-    }
-    value
-}
-
-/// One list as pages show it.
-#[must_use]
-pub fn list_json(list: &ListStatus) -> Value {
-    json!({
-        "name": list.name,
-        "place": list.place,
-        "entries": list.entries,
-        "sequence": list.sequence,
-        "as_of": list.as_of.map(UnixTime::as_secs),
-        "age_seconds": list.age.map(|age| age.as_secs()),
-        "stale": list.past,
-        "refuses": list.refuses,
-        "failures": list.failures,
-        "error": list.error,
-    })
-}
-
-/// Sharing as pages show it.
-#[must_use]
-pub fn sharing_json(sharing: &SharingStatus) -> Value {
-    json!({
-        "store": sharing.store,
-        "synced": sharing.synced,
-        "synced_at": sharing.synced_at.map(UnixTime::as_secs),
-        "unshared": sharing.unshared,
-        "error": sharing.error,
-    })
-}
-
 fn problem(status: StatusCode, message: &str) -> Response {
-    answer(status, &json!({ "error": message }))
+    answer(status, &Problem { error: message.to_owned() })
 }
 
-fn answer(status: StatusCode, body: &Value) -> Response {
+fn answer(status: StatusCode, body: &impl Serialize) -> Response {
+    let body = serde_json::to_value(body).unwrap_or_default();
     (status, [(CONTENT_TYPE, "application/json")], format!("{body:#}\n")).into_response()
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::admin::{Component, Condition, list_json, sharing_json};
+use crate::admin::api::{ListReport, SharingReport};
+use crate::admin::{Component, Condition};
 use crate::document::HumanDuration;
 use crate::pdp::{ListStatus, RevocationRegister, SharingStatus};
 use crate::telemetry::{Metrics, instruments};
@@ -41,8 +42,8 @@ pub(super) fn status(register: &RevocationRegister) -> Value {
     json!({
         "entries": current.len(),
         "refusing_for": current.stale(),
-        "lists": register.lists().iter().map(list_json).collect::<Vec<_>>(),
-        "sharing": register.sharing().as_ref().map(sharing_json),
+        "lists": register.lists().iter().map(ListReport::from).collect::<Vec<_>>(),
+        "sharing": register.sharing().as_ref().map(SharingReport::from),
     })
 }
 

@@ -1,4 +1,4 @@
-//! What ties a token to the one who presents it: the confirmation claim (RFC 7800), checked.
+//! The binding of a token to its presenter: the confirmation claim (RFC 7800), checked.
 //!
 //! A token that names a key to be confirmed is never accepted as if it named none (P69).
 
@@ -14,10 +14,10 @@ use crate::json::type_name;
 use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
 
-/// What ties a token to the one who presents it.
+/// The binding of a token to its presenter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Binding {
-    /// Nothing: whoever holds it can use it.
+    /// None: any holder can use the token.
     None,
     /// The peer's certificate (RFC 8705 section 3), checked.
     Certificate,
@@ -25,7 +25,7 @@ pub enum Binding {
     Dpop,
 }
 
-/// What a token says that it is bound to.
+/// The binding that a token claims.
 enum Method {
     None,
     Certificate([u8; 32]),
@@ -55,14 +55,14 @@ pub(super) fn check(
     };
     let (binding, proof) = match (method, scheme) {
         (Method::Key(thumbprint), TokenScheme::Dpop) => (Binding::Dpop, Some(prove(&thumbprint)?)),
-        // RFC 9449 section 7.2: whoever ignores the proof would make it a bearer token.
+        // RFC 9449 section 7.2: to ignore the proof would make it a bearer token.
         (Method::Key(_), TokenScheme::Bearer) => {
-            let detail = "token is bound to a DPoP key, and came as a bearer token";
+            let detail = "token is bound to a DPoP key, but was sent as a bearer token";
             return Err(Reason::DpopInvalid.because(detail));
         }
         // Section 7.1: the scheme is for tokens that are bound to a key, and a proof of any other says nothing.
         (Method::None | Method::Certificate(_), TokenScheme::Dpop) => {
-            let detail = "token came with the scheme `DPoP`, and is bound to no DPoP key";
+            let detail = "token was sent with the scheme `DPoP`, but is not bound to a DPoP key";
             return Err(Reason::DpopInvalid.because(detail));
         }
         (Method::Certificate(thumbprint), TokenScheme::Bearer) => {
@@ -74,7 +74,7 @@ pub(super) fn check(
     if meets(binding, floor) {
         return Ok((binding, proof));
     }
-    let detail = "token is not bound in the way in which its issuer's tokens must be";
+    let detail = "token does not have the binding that its issuer requires";
     Err(Reason::BindingUnavailable.because(detail))
 }
 
@@ -89,7 +89,7 @@ fn meets(binding: Binding, floor: BindingFloor) -> bool {
 
 fn confirm(thumbprint: &[u8; 32], certificate: Option<&Fingerprint>) -> Result<(), Rejection> {
     let Some(certificate) = certificate else {
-        let detail = "token is bound to a certificate, and the peer's is not known";
+        let detail = "token is bound to a certificate, but the peer's certificate is not known";
         return Err(Reason::BindingUnavailable.because(detail));
     };
     if thumbprint.ct_eq(certificate.as_bytes()).into() {
@@ -101,7 +101,7 @@ fn confirm(thumbprint: &[u8; 32], certificate: Option<&Fingerprint>) -> Result<(
 // === impl Method ===
 
 impl Method {
-    /// RFC 7800 section 3.1: one method. What we cannot check, we do not pass over.
+    /// RFC 7800 section 3.1: one method. A method that cannot be checked is not ignored.
     fn read(confirmation: &Map<String, Value>) -> Result<Self, Rejection> {
         let only = |name| confirmation.get(name).filter(|_| confirmation.len() == 1);
         if let Some(value) = only("x5t#S256") {

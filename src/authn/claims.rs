@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::authn::TokenCheck;
-use crate::authn::signed::text;
+use crate::authn::heap_size::text;
 use crate::clock::UnixTime;
 use crate::document::HumanDuration;
 use crate::identity_map::claim_at;
@@ -193,7 +193,7 @@ fn strings(claims: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>
     })
 }
 
-/// Empty strings name nobody, so they do not count.
+/// An empty string names no one, so it does not count.
 fn audiences(claims: &Map<String, Value>) -> Result<Box<[String]>, Rejection> {
     let mut audiences = strings(claims, "aud")?.unwrap_or_default();
     audiences.retain(|audience| !audience.is_empty());
@@ -245,7 +245,7 @@ fn wrong_type(name: &str, found: &Value, expected: &str) -> Rejection {
     Reason::TokenMalformed.because(detail)
 }
 
-/// To the second: nobody needs more in a log.
+/// To the second, which is enough for a log.
 fn human(duration: Duration) -> HumanDuration {
     HumanDuration::new(Duration::from_secs(duration.as_secs()))
 }

@@ -16,7 +16,7 @@ use crate::request::{NormalUrl, RequestLine};
 use crate::secret::Fingerprint;
 use crate::trust::{Algorithm, DpopRules, Issuer, KeyPurpose, VerificationKey};
 
-/// What a caller shows beside its token.
+/// The proof beside a token, and the request that it has to be for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Possession<'a> {
     pub(super) proof: &'a Presented<DpopProof>,
@@ -24,7 +24,7 @@ pub(super) struct Possession<'a> {
     pub(super) now: UnixTime,
 }
 
-/// What a caller without a good proof is told to bring (RFC 9449 sections 7.1 and 9).
+/// The challenge for a caller without a good proof (RFC 9449 sections 7.1 and 9).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DpopChallenge {
     /// The algorithms that proofs may be signed with.
@@ -37,7 +37,7 @@ pub struct DpopChallenge {
 
 impl Possession<'_> {
     /// The checks of RFC 9449 section 4.3, and those of section 7.1: the proof is for `token` and by the key whose
-    /// thumbprint is `bound_to`. What it gives must be used for the first time.
+    /// thumbprint is `bound_to`. The result must be used for the first time.
     ///
     /// # Errors
     /// `dpop_invalid`, or `dpop_nonce` where only a current nonce is missing.
@@ -51,7 +51,7 @@ impl Possession<'_> {
             Presented::Present(proof) => proof,
             Presented::Malformed(rejection) => return Err(rejection.clone()),
             Presented::Absent => {
-                return Err(refuse("token is bound to a DPoP key, and came without a proof"));
+                return Err(refuse("token is bound to a DPoP key, but was sent without a proof"));
             }
         };
         let rules = issuer.dpop();
@@ -77,7 +77,7 @@ impl Possession<'_> {
         rules: &DpopRules,
     ) -> Result<(), Rejection> {
         let request =
-            self.request.ok_or_else(|| refuse("proof cannot be compared with its request"))?;
+            self.request.ok_or_else(|| refuse("proof cannot be compared with the request"))?;
         if request.method != text(claims, "htm")? {
             return Err(refuse("proof is for another method"));
         }
@@ -171,7 +171,7 @@ pub(super) fn next_nonce(proof: &DpopProof, rules: &DpopRules, now: UnixTime) ->
 // === impl DpopChallenge ===
 
 impl DpopChallenge {
-    /// What proofs for tokens of an issuer with these `rules` need.
+    /// The challenge for tokens of an issuer with these `rules`.
     #[must_use]
     pub fn of(rules: &DpopRules, now: UnixTime) -> Self {
         let algorithms = rules.algorithms().iter().map(|algorithm| algorithm.name()).collect();

@@ -9,12 +9,12 @@ use crate::reason::{Reason, Rejection};
 use crate::spiffe::SpiffeId;
 use crate::trust::Bind;
 
-/// What became of comparing a claim with the peer.
+/// The result of comparing a claim with the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameFit {
     /// It names this peer.
     Same,
-    /// It names another, or nobody.
+    /// It names another peer, or none.
     Other,
     /// Too little is known of the peer.
     Unknown,
@@ -44,7 +44,7 @@ pub fn fit(
     if same { NameFit::Same } else { NameFit::Other }
 }
 
-/// What the issuer asks of all who present its tokens.
+/// Checks the `bind` of the issuer, which holds for every presenter of its tokens.
 ///
 /// # Errors
 /// `identity_token_mismatch`, or `binding_unavailable` where too little is known of the peer.

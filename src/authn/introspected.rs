@@ -1,6 +1,6 @@
-//! Opaque tokens: what their issuer says about them, judged as strictly as what a JWT says about itself (RFC 7662 section 4).
+//! Opaque tokens: the answer of their issuer, checked as strictly as the claims of a JWT (RFC 7662 section 4).
 //!
-//! An answer that was kept is judged anew for every request: only the question is saved, never a check (P63).
+//! A cached answer is checked again for every request: the cache saves the question, never a check (P63).
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::evidence::PresentedToken;
 use crate::reason::{Reason, Rejection};
 use crate::trust::{Issuer, Material};
 
-/// What the issuer says about `token`, where that is good enough.
+/// The claims that the issuer gives for `token`.
 ///
 /// # Errors
 /// `introspection_inactive`, `introspection_unavailable`, `issuer_unknown`, `token_type`, `token_malformed`.
@@ -37,7 +37,8 @@ pub(super) fn claims(
         return Err(Reason::IssuerUnknown.because("the answer is about a token of another issuer"));
     }
     registered.issuer.get_or_insert_with(|| issuer.iss().into());
-    // RFC 7662 section 2.2: `exp` is optional. A token without one ends when its answer does, and is asked about anew then.
+    // RFC 7662 section 2.2: `exp` is optional. A token without one ends when its answer does, and the issuer is asked again
+    // then.
     registered.expires_at.get_or_insert(answer.until());
     Ok((Arc::clone(claims), registered))
 }

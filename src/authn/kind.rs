@@ -1,7 +1,8 @@
 //! The kind of a token, by its own words: an access token is accepted, and no other kind that the same issuer signs with the
 //! same keys is taken for one (RFC 8725 section 3.12, P70).
 //!
-//! A JWT and the answer about an opaque token are judged by the same function. What a token leaves out says nothing.
+//! A JWT and the answer about an opaque token are judged by the same function. A claim that a token does not have says
+//! nothing.
 
 use serde_json::{Map, Value};
 
@@ -69,7 +70,7 @@ const HASHES: [&str; 3] = ["at_hash", "c_hash", "s_hash"];
 /// into ID tokens.
 const OF_ACCESS: [&str; 3] = ["scope", "scp", "cid"];
 
-/// What a token says of its kind.
+/// The claims that say the kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Said {
     Nothing,
@@ -97,13 +98,13 @@ pub(super) fn check(
             Said::Access => access = true,
             Said::Id => by = by.or(Some(name)),
             Said::Other(what) => {
-                return Err(refuse(format!("token says by `{name}` that it is {what}")));
+                return Err(refuse(format!("token is {what}, by its `{name}`")));
             }
         }
     }
     for (name, word) in hints(claims) {
         if OTHERS.contains(&word.as_str()) {
-            return Err(refuse(format!("token says by `{name}` that it is no access token")));
+            return Err(refuse(format!("token is not an access token, by its `{name}`")));
         }
         if ID.contains(&word.as_str()) {
             by = by.or(Some(name));
@@ -118,8 +119,7 @@ pub(super) fn check(
     let for_access = access || OF_ACCESS.iter().any(|name| is_there(claims, name));
     let by = by.or_else(|| Some("nonce").filter(|name| !for_access && is_there(claims, name)));
     if let Some(name) = by.filter(|_| !issuer.makes(TokenKind::Id)) {
-        let detail =
-            format!("token says by `{name}` that it is an ID token, which is not for services");
+        let detail = format!("token is an ID token, by its `{name}`, which is not for services");
         return Err(refuse(detail));
     }
     if access && !issuer.makes(TokenKind::Access) {
@@ -145,7 +145,7 @@ fn is_spelled(key: &str, name: &str) -> bool {
     letters.map(|b| b.to_ascii_lowercase()).eq(name.bytes())
 }
 
-/// What the claim `name` says.
+/// The words in the claim `name`.
 fn named(claims: &Map<String, Value>, name: &str, issuer: &Issuer) -> Result<Said, Rejection> {
     let word = match claims.get(name) {
         None | Some(Value::Null) => return Ok(Said::Nothing),
@@ -163,7 +163,7 @@ fn named(claims: &Map<String, Value>, name: &str, issuer: &Issuer) -> Result<Sai
         word if ID.contains(&word) => Said::Id,
         "dpop" if is_bound_to_a_key(claims) => Said::Access,
         // RFC 9449 section 5: a server that ignores the word makes it a bearer token.
-        "dpop" => Said::Other("bound to a DPoP key, and it names no key"),
+        "dpop" => Said::Other("bound to a DPoP key without naming one"),
         "refresh" | "refresh_token" => Said::Other("a refresh token"),
         "offline" => Said::Other("an offline token"),
         "logout" => Said::Other("a logout token"),
@@ -172,7 +172,7 @@ fn named(claims: &Map<String, Value>, name: &str, issuer: &Issuer) -> Result<Sai
     Ok(said)
 }
 
-/// What has claims that no access token has, whatever it is called.
+/// A token with claims that no access token has is none, whatever its type.
 fn by_shape(claims: &Map<String, Value>) -> Option<&'static str> {
     let text = |name: &str| claims.get(name).is_some_and(Value::is_string);
     let object = |name: &str| claims.get(name).is_some_and(Value::is_object);

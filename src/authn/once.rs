@@ -1,7 +1,7 @@
-//! What must be used for the first time: proofs of possession, and tokens of issuers whose tokens are used once.
+//! Credentials that work once: proofs of possession, and the tokens of issuers whose tokens work once.
 //!
-//! This room only says so. Whether it was used before is for whoever shares what was used, after everything else has allowed
-//! the request: a credential is never used up by a request that is denied anyway.
+//! This room only names them. The decision point asks the shared store whether they were used before, once everything else
+//! allows the request: a credential is never used up by a request that is denied anyway.
 
 use aws_lc_rs::digest::{Context, SHA256};
 
@@ -20,8 +20,8 @@ const PROOF: &str = "DPoP proof";
 // === impl OneTimeUse ===
 
 impl OneTimeUse {
-    /// A proof with this `jti` by the key with this thumbprint (RFC 9449 section 11.1). Of the key, so that nobody can use up
-    /// the proofs of another.
+    /// A proof with this `jti` by the key with this thumbprint (RFC 9449 section 11.1). It includes the key, so that one
+    /// caller cannot use up the proofs of another.
     pub(super) fn proof(thumbprint: &[u8; 32], id: &str, expires: UnixTime) -> Self {
         Self::new(PROOF, &[thumbprint, id.as_bytes()], expires)
     }

@@ -1,4 +1,4 @@
-//! What tokens of a certain kind must say beside what every token must.
+//! The claims that a kind of token must have, beside those of every token.
 
 use serde_json::{Map, Value};
 
@@ -28,10 +28,10 @@ pub(super) fn check(
 fn check_svid(subject: Option<&str>, issuer: &Issuer) -> Result<(), Rejection> {
     let id: SpiffeId = subject
         .and_then(|subject| subject.parse().ok())
-        .ok_or_else(|| refuse("a JWT-SVID has a subject that is no SPIFFE ID"))?;
+        .ok_or_else(|| refuse("the subject of the JWT-SVID is not a SPIFFE ID"))?;
     let domain = issuer.iss().strip_prefix("spiffe://");
     if domain != Some(id.trust_domain()) || id.path().is_empty() {
-        return Err(refuse("a JWT-SVID is about no workload of its trust domain"));
+        return Err(refuse("the subject of the JWT-SVID is not a workload of its trust domain"));
     }
     Ok(())
 }
@@ -45,12 +45,12 @@ fn check_service_account(
         .and_then(|subject| subject.strip_prefix("system:serviceaccount:"))
         .and_then(|account| account.split_once(':'))
         .filter(|(namespace, name)| is_name(namespace) && is_name(name))
-        .ok_or_else(|| refuse("the subject is no Kubernetes service account"))?;
+        .ok_or_else(|| refuse("the subject is not a Kubernetes service account"))?;
     let told = |pointer: &str| claims.get("kubernetes.io")?.pointer(pointer)?.as_str();
     if told("/namespace") == Some(namespace) && told("/serviceaccount/name") == Some(name) {
         return Ok(());
     }
-    Err(refuse("the claim `kubernetes.io` is absent or speaks of another service account"))
+    Err(refuse("the claim `kubernetes.io` is absent or names another service account"))
 }
 
 /// RFC 1123, as Kubernetes names are.

@@ -1,5 +1,5 @@
-//! Whether what was verified is believed no longer. Asked on every request, after whatever was remembered, so that a
-//! revocation counts from the next request on and no cache has to be found and emptied (P64).
+//! Whether a verified credential is revoked. It is checked on every request, after every cache, so that a revocation counts
+//! from the next request on and no cache has to be emptied (P64).
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,9 @@ use crate::authn::claims::RegisteredClaims;
 use crate::clock::UnixTime;
 use crate::document::IssuerProfile;
 use crate::reason::{Reason, Rejection};
-use crate::trust::{Issuer, RevocationKey, RevocationKind, RevocationMark, Revocations, Revoked};
+use crate::trust::{
+    Issuer, RevocationKind, RevocationMark, RevocationTarget, Revocations, Revoked,
+};
 
 /// A CA on the path of a certificate, by what may be revoked of it.
 #[derive(Clone, Debug)]
@@ -17,10 +19,10 @@ pub(super) struct IssuerMarks {
     issued_at: Option<UnixTime>,
 }
 
-/// Refuses a certificate that is revoked, or whose public key or SPIFFE ID is: as much of these as was shown.
+/// Refuses a certificate that is revoked, or whose public key or SPIFFE ID is, as far as these were presented.
 ///
 /// # Errors
-/// `cert_revoked`, or `revocations_stale` where nobody knows.
+/// `cert_revoked`, or `revocations_stale` if that cannot be determined.
 pub(super) fn check_peer(
     facts: &PeerFacts,
     revocations: &Revocations,
@@ -33,7 +35,7 @@ pub(super) fn check_peer(
     found.map_or(Ok(()), |found| Err(refused(Reason::CertRevoked, found)))
 }
 
-/// Refuses what `facts` say where it is known to be revoked, whatever else may be.
+/// Refuses a certificate that is known to be revoked, even if a list is stale.
 ///
 /// # Errors
 /// `cert_revoked`.
@@ -88,16 +90,16 @@ fn find_peer<'a>(
     shown.find_map(|key| revocations.find(&key, facts.not_before, now))
 }
 
-/// Everything that may be revoked of a certificate, as much as was shown of it.
-fn keys(facts: &PeerFacts) -> impl Iterator<Item = RevocationKey<'_>> {
+/// The targets by which a certificate may be revoked, as far as it was presented.
+fn keys(facts: &PeerFacts) -> impl Iterator<Item = RevocationTarget<&str>> {
     let number = facts.serial.as_deref().map(|serial| serial.trim_start_matches('0'));
     let number = number.map(|number| if number.is_empty() { "0" } else { number });
     let serial = number.zip(facts.issuer.as_deref());
     let shown = [
-        facts.certificate.as_ref().map(RevocationKey::Certificate),
-        facts.spki.as_ref().map(RevocationKey::Spki),
-        facts.spiffe.as_ref().map(|id| RevocationKey::Spiffe(id.as_str())),
-        serial.map(|(serial, issuer)| RevocationKey::Serial(serial, issuer)),
+        facts.certificate.map(RevocationTarget::Certificate),
+        facts.spki.map(RevocationTarget::Spki),
+        facts.spiffe.as_ref().map(|id| RevocationTarget::Spiffe(id.as_str())),
+        serial.map(|(serial, issuer)| RevocationTarget::Serial(serial, issuer)),
     ];
     shown.into_iter().flatten()
 }
@@ -105,7 +107,7 @@ fn keys(facts: &PeerFacts) -> impl Iterator<Item = RevocationKey<'_>> {
 /// Refuses a token that is revoked, or whose subject, session, client, key or issuer is.
 ///
 /// # Errors
-/// `token_revoked`, or `revocations_stale` where nobody knows.
+/// `token_revoked`, or `revocations_stale` if that cannot be determined.
 pub(super) fn check_token(
     (claims, registered): (&Map<String, Value>, &RegisteredClaims),
     issuer: &Issuer,
@@ -129,21 +131,22 @@ pub(super) fn check_token(
     ];
     let of_issuer = of_issuer
         .into_iter()
-        .filter_map(|(kind, value)| Some(RevocationKey::OfIssuer(kind, iss, value?)));
-    // A workload that is revoked is so under both of its documents.
+        .filter_map(|(kind, value)| Some(RevocationTarget::OfIssuer(kind, iss, value?)));
+    // A workload that is revoked is revoked under both of its documents.
     let workload = subject.filter(|_| issuer.profile() == IssuerProfile::JwtSvid);
-    let mut all =
-        of_issuer.chain([RevocationKey::Issuer(iss)]).chain(workload.map(RevocationKey::Spiffe));
+    let mut all = of_issuer
+        .chain([RevocationTarget::Issuer(iss)])
+        .chain(workload.map(RevocationTarget::Spiffe));
     let found = all.find_map(|key| revocations.find(&key, registered.issued_at, now));
     found.map_or(Ok(()), |found| Err(refused(Reason::TokenRevoked, found)))
 }
 
-/// Whether anything is revoked at all. Without a list that has to be there nobody can say that a credential is not on it.
+/// Whether anything is revoked at all. Without a required list it cannot be determined that a credential is not on it.
 fn any_in_force(revocations: &Revocations) -> Result<bool, Rejection> {
     match revocations.stale() {
         None => Ok(!revocations.is_empty()),
         Some(list) => Err(Reason::RevocationsStale
-            .because(format!("the revocation list `{list}` is too old, or was never had"))),
+            .because(format!("the revocation list `{list}` is too old, or was never loaded"))),
     }
 }
 

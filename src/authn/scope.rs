@@ -4,7 +4,7 @@
 //! tokens: such a rule names an issuer that counts, a token of that issuer stays refused however broken it is, and to leave a
 //! token out is open to every caller anyway.
 
-use crate::authn::TokenMemory;
+use crate::authn::TokenCache;
 use crate::evidence::{Evidence, PresentedToken};
 use crate::reason::{Reason, Rejection};
 use crate::request::TokenPlace;
@@ -15,7 +15,7 @@ use crate::trust::TrustStore;
 pub fn pass_over(
     evidence: Evidence,
     trust: &TrustStore,
-    memory: &dyn TokenMemory,
+    memory: &dyn TokenCache,
     counts: impl Fn(&str) -> bool,
 ) -> Evidence {
     let scope = Scope { trust, counts: &counts };
@@ -31,7 +31,7 @@ pub fn pass_over(
 /// Why a token is passed over.
 pub(super) fn foreign() -> Rejection {
     Reason::IssuerUnknown
-        .because("token is of no issuer that counts at this target, which ignores it")
+        .because("token's issuer does not count at this target, which ignores the token")
 }
 
 struct Scope<'a> {

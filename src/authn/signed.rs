@@ -1,7 +1,7 @@
 //! Tokens whose signature was verified, and the memory of them.
 //!
-//! What a signature vouches for does not change: which issuer, which key, which claims. Everything else about a token, its
-//! times, its audience, its binding and whether it was revoked, is checked for every request, remembered or not (P63).
+//! What a signature proves does not change: which issuer, which key, which claims. Everything else about a token, its times,
+//! its audience, its binding and whether it was revoked, is checked for every request, remembered or not (P63).
 
 use std::fmt;
 use std::mem::size_of;
@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::authn::NoMemory;
-use crate::authn::claims::RegisteredClaims;
+use super::claims::RegisteredClaims;
+use super::heap_size::{ALLOCATION_OVERHEAD, members};
 use crate::evidence::PresentedToken;
 use crate::request::TokenPlace;
 use crate::secret::Fingerprint;
 use crate::trust::{Issuer, KeySet};
 
-/// What a token says, by the word of its issuer.
+/// The content of a token, as its issuer asserts it.
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) issuer_name: Box<str>,
@@ -25,7 +25,7 @@ pub(super) struct Content {
     pub(super) claims: Claims,
 }
 
-/// A claims set that is printed by nobody (P80).
+/// A claims set that is never printed (P80).
 #[derive(Clone)]
 pub(super) struct Claims(pub(super) Arc<Map<String, Value>>);
 
@@ -37,30 +37,6 @@ pub struct SignedToken {
     place: TokenPlace,
     keys: Fingerprint,
 }
-
-/// Remembers tokens whose signature was verified, so that they need be neither parsed nor verified again.
-///
-/// A memory is good for one [`TrustStore`](crate::trust::TrustStore): the rules of an issuer (its algorithms, types and denied keys) are applied when a token
-/// is verified, so whoever changes them starts with another memory (invariant 7).
-pub trait TokenMemory: fmt::Debug + Send + Sync {
-    /// The token with the fingerprint `token`, if it is remembered.
-    fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>>;
-
-    /// Remembers `token`. It may be forgotten at any time.
-    fn keep(&self, token: &Arc<SignedToken>);
-}
-
-/// Whether `memory` has `token`.
-#[must_use]
-pub fn is_remembered(token: &PresentedToken, memory: &dyn TokenMemory) -> bool {
-    memory.recall(&token.fingerprint()).is_some_and(|known| known.is(token))
-}
-
-/// What the allocator takes for an allocation beside what was asked for, on average.
-const ALLOCATION_OVERHEAD: usize = 8;
-
-/// What a node of the map takes, for each of the members that it has room for.
-const NODE_SLOTS: usize = 11;
 
 // === impl Content ===
 
@@ -139,31 +115,6 @@ impl SignedToken {
     }
 }
 
-/// The heap of a map: nodes with room for several members each, and what the members hold.
-fn members(map: &Map<String, Value>) -> usize {
-    let slot = size_of::<(String, Value)>();
-    let nodes = map.len().div_ceil(NODE_SLOTS).saturating_mul(slot.saturating_mul(NODE_SLOTS));
-    map.iter().fold(nodes, |sum, (name, value)| {
-        sum.saturating_add(text(name.len())).saturating_add(heap(value))
-    })
-}
-
-fn heap(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(string) => text(string.len()),
-        Value::Array(items) => {
-            let own = items.capacity().saturating_mul(size_of::<Value>());
-            items.iter().fold(own, |sum, item| sum.saturating_add(heap(item)))
-        }
-        Value::Object(map) => members(map),
-    }
-}
-
-pub(super) const fn text(bytes: usize) -> usize {
-    bytes.saturating_add(ALLOCATION_OVERHEAD)
-}
-
 impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
@@ -185,14 +136,4 @@ impl SignedToken {
             keys: Fingerprint::of(b"keys"),
         }
     }
-}
-
-// === impl NoMemory ===
-
-impl TokenMemory for NoMemory {
-    fn recall(&self, _token: &Fingerprint) -> Option<Arc<SignedToken>> {
-        None
-    }
-
-    fn keep(&self, _token: &Arc<SignedToken>) {}
 }

@@ -1,8 +1,8 @@
-//! Watching an authentication. Serving watches nothing; `explain` tells what it saw.
+//! Watches an authentication: for `explain` and `inspect`. Serving watches nothing.
 
 use super::{Hop, TokenCheck};
 
-/// Somebody who watches an authentication.
+/// An observer of an authentication.
 pub trait Trace {
     /// A step of the walk to the peer.
     fn hop(&mut self, hop: Hop<'_>);

@@ -1,20 +1,21 @@
-//! Asking a running server through its admin listener.
+//! The client of a running server's admin listener.
 
 use std::path::PathBuf;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
-use http::{Method, Request, Uri};
+use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
 use super::style::visible;
+use crate::admin::api::Problem;
 use crate::limits::MAX_REMOTE_FILE_BYTES;
 use crate::secret::Secret;
 
-/// Which server, and by which right.
+/// The server, and the token for it.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct AdminArgs {
     /// The admin listener of a running server.
@@ -28,23 +29,23 @@ pub(super) struct AdminArgs {
     pub(super) allow_plaintext: bool,
 }
 
-/// A server that can be asked.
+/// A client of one server.
 pub(super) struct Admin {
     host: String,
     port: u16,
     token: Secret<String>,
 }
 
-/// Longest wait for an answer.
+/// The longest wait for a response.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 // === impl Admin ===
 
 impl Admin {
-    /// Checks what was given.
+    /// Checks the arguments and reads the token.
     ///
     /// # Errors
-    /// What is wrong with it; never the token.
+    /// What is wrong with them; never the token.
     pub(super) fn new(args: &AdminArgs) -> Result<Self, String> {
         let path = args.token_file.as_ref().ok_or(
             "`--token-file` is missing: the file with the token of the server's `admin.revocations`",
@@ -61,34 +62,53 @@ impl Admin {
         let local = bare == "localhost" || address.is_ok_and(|address| address.is_loopback());
         if !local && !args.allow_plaintext {
             return Err(String::from(
-                "the token would be sent unencrypted to another machine: use `kubectl port-forward` or a tunnel, or say `--allow-plaintext`",
+                "the token would be sent unencrypted to another machine: use `kubectl port-forward` or a tunnel, or give `--allow-plaintext`",
             ));
         }
         let token = Secret::new(token.trim_end_matches(['\r', '\n']).to_owned());
         Ok(Self { host: bare.to_owned(), port: args.admin.port_u16().unwrap_or(80), token })
     }
 
-    /// Asks, and gives the answer where it is a good one.
+    /// Sends a request and reads the response.
     ///
     /// # Errors
-    /// What went wrong, in the server's words where it has some.
-    pub(super) async fn ask(
+    /// What went wrong, in the server's words if it sent some.
+    pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: Vec<u8>,
-    ) -> Result<Value, String> {
+    ) -> Result<T, String> {
         let late = |_| String::from("the server did not answer within 10 s");
-        tokio::time::timeout(TIMEOUT, self.exchange(method, path, body)).await.map_err(late)?
+        let exchange = self.exchange(method, path, body);
+        let (status, body) = tokio::time::timeout(TIMEOUT, exchange).await.map_err(late)??;
+        if status.is_success() {
+            return serde_json::from_slice(&body)
+                .map_err(|_| String::from("the server's answer is not one of this version"));
+        }
+        let problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
+        let message = visible(&problem.error);
+        Err(match status.as_u16() {
+            401 => format!("the server refused: {message}"),
+            404 if message.is_empty() => String::from(
+                "the server has no revocation API: set `admin: { revocations: { tokenFile: .. } }`",
+            ),
+            code => format!("the server answered {code}: {message}"),
+        })
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Value, String> {
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<(StatusCode, Bytes), String> {
         let (host, port) = (self.host.as_str(), self.port);
         let broken =
             |_| format!("{}:{port} does not answer as a countersign server", visible(host));
         let stream = TcpStream::connect((host, port)).await.map_err(|error| {
             format!(
-                "cannot connect to {}:{port}: {}; is `admin` set on the server? where it listens elsewhere, say `--admin URL`",
+                "cannot connect to {}:{port}: {}; is `admin` set on the server? if it has another address, give `--admin URL`",
                 visible(host),
                 error.kind()
             )
@@ -111,17 +131,6 @@ impl Admin {
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_REMOTE_FILE_BYTES).collect().await;
         let body = body.map_err(|_| String::from("the server's answer broke off"))?.to_bytes();
-        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
-        if status.is_success() {
-            return Ok(value);
-        }
-        let said = visible(value.get("error").and_then(Value::as_str).unwrap_or_default());
-        Err(match status.as_u16() {
-            401 => format!("the server refused: {said}"),
-            404 if said.is_empty() => String::from(
-                "the server has no revocation API: set `admin: { revocations: { tokenFile: .. } }`",
-            ),
-            code => format!("the server answered {code}: {said}"),
-        })
+        Ok((status, body))
     }
 }

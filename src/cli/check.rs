@@ -1,11 +1,12 @@
-//! `countersign check`: every problem in the documents, before they are put in force.
+//! `countersign check`: every problem in the documents, before a server uses them.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 
-use super::{Exit, sarif, style};
+use super::style::counted;
+use super::{CommandError, Exit, sarif, style};
 use crate::config::{Config, Overrides};
-use crate::document::{Diagnostic, Severity, SourceFile, Span, any_error};
+use crate::document::{Code, Diagnostic, Severity, SourceFile, Span, any_error};
 use crate::evidence::PeerSources;
 use crate::pdp::Load;
 
@@ -15,50 +16,45 @@ pub(super) struct Args {
     /// Files, or folders that are searched for `*.yaml` and `*.yml`.
     #[arg(required_unless_present = "config", value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The settings of a server: its documents are checked, and what the settings state about the proxies is said.
+    /// Settings of a server: checks its documents, and prints what the settings assume about the proxies.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// For whom problems are written.
+    /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Output,
 }
 
-/// For whom problems are written.
+/// Output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Output {
-    /// For people, on standard error: the line, a caret, and what to do.
+    /// Text on standard error: the line, a caret, and what to do.
     #[default]
     Human,
-    /// For programs, on standard output: a JSON array with an object for each problem.
+    /// A JSON array on standard output, with an object for each problem.
     Json,
-    /// For code review tools, on standard output: SARIF 2.1.0.
+    /// SARIF 2.1.0 on standard output, for code review tools.
     Sarif,
 }
 
-pub(super) fn run(args: &Args) -> Exit {
-    let config = args.config.as_deref();
-    let config = config.map(|file| Config::load(Some(file), &Overrides::default())).transpose();
-    let config = match config {
-        Ok(config) => config,
-        Err(error) => return super::serve::refuse_settings(&error),
-    };
+pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let mut paths = args.paths.clone();
-    if let Some(config) = &config {
-        paths.extend(config.documents.iter().cloned());
-        say_what_is_believed(&config.listener.peer_sources);
+    if let Some(file) = &args.config {
+        let config = Config::load(Some(file), &Overrides::default())?;
+        paths.extend(config.documents);
+        hint_at_peer_sources(&config.listener.peer_sources);
     }
     let mut load = Load::from_paths(&paths);
     let rules = load.snapshot.as_ref().map(|snapshot| snapshot.policies().rules().count());
     if let (Some(0), Some(path)) = (rules, paths.first()) {
         let message = "there is no policy: every request would be denied";
         let place = Span::start_of(&SourceFile::new(path, ""));
-        let problem = Diagnostic::error("no-policies", place, message);
+        let problem = Diagnostic::error(Code::NoPolicies, place, message);
         load.problems.push(
             problem.help("check policies together with what they need: `countersign check FOLDER`"),
         );
     }
     let (problems, files) = (&load.problems, load.files);
-    let written = match args.output {
+    match args.output {
         Output::Human => {
             let colour = io::stderr().is_terminal();
             report(problems, files, args.output, colour, &mut anstream::stderr())
@@ -66,17 +62,12 @@ pub(super) fn run(args: &Args) -> Exit {
         Output::Json | Output::Sarif => {
             report(problems, files, args.output, false, &mut io::stdout())
         }
-    };
-    match written {
-        Ok(()) if any_error(problems) => Exit::Documents,
-        Ok(()) => Exit::Ok,
-        // Whoever asked does not know of the problems, if there are any.
-        Err(_) => Exit::Failure,
-    }
+    }?;
+    Ok(if any_error(problems) { Exit::Documents } else { Exit::Ok })
 }
 
-/// P94: what the settings state about the proxies, which no document shows and nothing here can check.
-fn say_what_is_believed(sources: &PeerSources) {
+/// P94: the settings assume something about the proxies that no document shows and nothing here can check.
+fn hint_at_peer_sources(sources: &PeerSources) {
     if sources.are_off() {
         style::hint(format_args!(
             "`listener.peerSources` is off: no certificate is looked at, and rules with `peer` allow nobody (`peer_missing`)"
@@ -129,11 +120,6 @@ fn summary(problems: &[Diagnostic], files: usize) -> String {
     format!("{}: {found}", counted(files, "file"))
 }
 
-/// A number and its noun.
-pub(super) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,9 +128,9 @@ mod tests {
         let file = SourceFile::new("p.yaml", "a: 1\nbb: 2\n");
         let at = |bytes| Span::new(&file, bytes);
         vec![
-            Diagnostic::error("unknown-field", at(5..7), "unknown field `bb`")
+            Diagnostic::error(Code::UnknownField, at(5..7), "unknown field `bb`")
                 .help("did you mean `b`?"),
-            Diagnostic::warning("odd", at(0..1), "this is odd"),
+            Diagnostic::warning(Code::OddText, at(0..1), "this is odd"),
         ]
     }
 

@@ -1,11 +1,10 @@
-//! `countersign completions`: a script that teaches a shell our commands.
+//! `countersign completions`: a completion script for a shell.
 
 use std::io;
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::{Cli, Exit};
+use super::Exit;
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
@@ -15,7 +14,7 @@ pub(super) struct Args {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Args) -> Exit {
-    clap_complete::generate(args.shell, &mut Cli::command(), "countersign", &mut io::stdout());
+pub(super) fn run(args: &Args, command: &mut clap::Command) -> Exit {
+    clap_complete::generate(args.shell, command, "countersign", &mut io::stdout());
     Exit::Ok
 }

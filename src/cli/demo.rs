@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use tokio::runtime::Runtime;
 
-use super::{Exit, style};
+use super::{CommandError, Exit};
 use crate::demo::envoy::Search;
 use crate::demo::{self, DemoError, Options, Output};
 
@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// Stay up after the tour until Ctrl-C, and print commands to try.
     #[arg(long)]
     keep: bool,
-    /// How the result is written.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     output: Format,
 }
@@ -38,18 +38,11 @@ enum Format {
     Json,
 }
 
-pub(super) fn run(args: Args) -> Exit {
+pub(super) fn run(args: Args) -> Result<Exit, CommandError> {
     let played = Runtime::new()
         .map_err(DemoError::network("cannot start threads"))
         .and_then(|runtime| runtime.block_on(play(args)));
-    match played {
-        Ok(true) => Exit::Ok,
-        Ok(false) => Exit::Failure,
-        Err(error) => {
-            style::error(error);
-            Exit::Failure
-        }
-    }
+    played.map(Exit::ok_if).map_err(CommandError::failure)
 }
 
 async fn play(args: Args) -> Result<bool, DemoError> {

@@ -1,27 +1,28 @@
-//! Documents as a server has them once everything that they need from other servers has arrived.
+//! Loads documents as a server does, with what they need from other servers.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use tokio::runtime::Runtime;
 
-use super::{Exit, style};
+use super::{CommandError, style};
 use crate::document::{RemoteContents, any_error};
 use crate::pdp::{Fetcher as _, HttpsFetcher, Load, Snapshot};
 
 /// Reads the documents in `paths`.
 ///
 /// # Errors
-/// How the command ends, after every problem was printed.
-pub(super) fn read(paths: &[PathBuf]) -> Result<Snapshot, Exit> {
+/// The documents have errors.
+pub(super) fn read(paths: &[PathBuf]) -> Result<Snapshot, CommandError> {
     checked(Load::from_paths(paths))
 }
 
-/// The same, with the revocation lists, bundles and authorities that they get from servers. Those that cannot be had are told.
+/// Reads the documents in `paths` and fetches the revocation lists, bundles and authorities that they get from servers. A file
+/// that cannot be fetched is reported and missing.
 ///
 /// # Errors
-/// How the command ends, after every problem was printed.
-pub(super) fn fetch(paths: &[PathBuf]) -> Result<Snapshot, Exit> {
+/// The documents have errors.
+pub(super) fn fetch(paths: &[PathBuf]) -> Result<Snapshot, CommandError> {
     let snapshot = read(paths)?;
     if snapshot.trust().domains().iter().all(|domain| domain.remotes().is_empty()) {
         return Ok(snapshot);
@@ -30,23 +31,20 @@ pub(super) fn fetch(paths: &[PathBuf]) -> Result<Snapshot, Exit> {
     checked(Load::with_remote(paths, contents))
 }
 
-/// A place for network calls to run in.
+/// A runtime for network calls.
 ///
 /// # Errors
-/// How the command ends.
-pub(super) fn runtime() -> Result<Runtime, Exit> {
-    Runtime::new().map_err(|error| {
-        style::error(format_args!("cannot start threads: {error}"));
-        Exit::Failure
-    })
+/// Threads cannot be started.
+pub(super) fn runtime() -> Result<Runtime, CommandError> {
+    Runtime::new()
+        .map_err(|error| CommandError::failure(format_args!("cannot start threads: {error}")))
 }
 
-fn checked(load: Load) -> Result<Snapshot, Exit> {
-    load.snapshot.filter(|_| !any_error(&load.problems)).ok_or_else(|| {
-        style::diagnostics(&load.problems);
-        style::error("nothing was judged: the documents have errors");
-        Exit::Documents
-    })
+fn checked(load: Load) -> Result<Snapshot, CommandError> {
+    match load.snapshot.filter(|_| !any_error(&load.problems)) {
+        Some(snapshot) => Ok(snapshot),
+        None => Err(CommandError::Documents(load.problems, "nothing was judged")),
+    }
 }
 
 async fn remote_files(snapshot: &Snapshot) -> RemoteContents {
@@ -67,19 +65,19 @@ async fn remote_files(snapshot: &Snapshot) -> RemoteContents {
     contents
 }
 
-/// One line on a terminal that goes away when the wait is over.
+/// A line on the terminal that disappears when the wait is over.
 pub(super) struct Progress;
 
 // === impl Progress ===
 
 impl Progress {
-    /// Says whom we wait for, where somebody sees it.
+    /// Shows which server is asked, if standard error is a terminal.
     pub(super) fn begin(origin: &str) -> Option<Self> {
         let mut stderr = io::stderr();
         if !stderr.is_terminal() {
             return None;
         }
-        // Nobody is left to tell where standard error is closed.
+        // Progress is for a person who watches: if it cannot be written, the command goes on.
         let _ = write!(stderr, "asking {} ...", style::visible(origin));
         let _ = stderr.flush();
         Some(Self)

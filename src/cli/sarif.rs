@@ -1,15 +1,15 @@
-//! Problems as SARIF 2.1.0, which code review tools show beside the lines.
+//! Problems as SARIF 2.1.0, for code review tools.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::document::{Diagnostic, Severity};
+use crate::document::{Code, Diagnostic, Severity};
 
 /// The log of one run of `check`.
 pub(super) fn log(problems: &[Diagnostic]) -> Value {
-    let codes: BTreeSet<&str> = problems.iter().map(|problem| problem.code).collect();
-    let rules: Vec<_> = codes.into_iter().map(|code| json!({ "id": code })).collect();
+    let codes: BTreeSet<Code> = problems.iter().map(|problem| problem.code).collect();
+    let rules: Vec<_> = codes.into_iter().map(rule).collect();
     let driver =
         json!({ "name": "countersign", "version": env!("CARGO_PKG_VERSION"), "rules": rules });
     json!({
@@ -23,12 +23,24 @@ pub(super) fn log(problems: &[Diagnostic]) -> Value {
     })
 }
 
-fn result(problem: &Diagnostic) -> Value {
-    let (line, column) = problem.span.line_column();
-    let level = match problem.severity {
+fn rule(code: Code) -> Value {
+    json!({
+        "id": code,
+        "shortDescription": { "text": code.meaning() },
+        "help": { "text": code.remedy() },
+        "defaultConfiguration": { "level": level(code.severity()) },
+    })
+}
+
+const fn level(severity: Severity) -> &'static str {
+    match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
-    };
+    }
+}
+
+fn result(problem: &Diagnostic) -> Value {
+    let (line, column) = problem.span.line_column();
     let text = match &problem.help {
         Some(help) => format!("{}\n{help}", problem.message),
         None => problem.message.clone(),
@@ -36,7 +48,7 @@ fn result(problem: &Diagnostic) -> Value {
     let uri = problem.span.file().path().to_string_lossy().replace('\\', "/");
     json!({
         "ruleId": problem.code,
-        "level": level,
+        "level": level(problem.severity),
         "message": { "text": text },
         "locations": [{ "physicalLocation": {
             "artifactLocation": { "uri": uri },

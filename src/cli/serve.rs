@@ -1,17 +1,16 @@
-//! `countersign serve`: settings, a bound listener, and checks until a signal says stop.
+//! `countersign serve`: settings, a bound listener, and checks until a signal.
 
 use std::future::pending;
 use std::io;
 use std::path::PathBuf;
 
 use futures_util::FutureExt as _;
-use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::{Exit, style};
+use super::{CommandError, Exit, documents};
 use crate::app::{Bound, StartError};
-use crate::config::{Config, ConfigError, ListenerOverrides, LogOverrides, Overrides};
+use crate::config::{Config, ListenerOverrides, LogOverrides, Overrides};
 use crate::envoy::Stop;
 use crate::evidence::PeerSources;
 use crate::telemetry::{self, LogLevel};
@@ -22,93 +21,65 @@ pub(super) struct Args {
     /// The settings file.
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
-    /// Where to listen: `127.0.0.1:9001` or `unix:///path`.
+    /// Address to listen on: `127.0.0.1:9001` or `unix:///path`.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// A file or folder of documents; may be given more than once.
     #[arg(long, value_name = "PATH")]
     documents: Vec<PathBuf>,
-    /// The least level that is logged.
+    /// Lowest level that is logged.
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
-    /// For whom logs are written.
+    /// Log format.
     #[arg(long, value_parser = ["text", "json"])]
     log_format: Option<String>,
 }
 
-/// What asks the process to end.
+/// The signals that ask the process to end.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-pub(super) fn run(args: &Args) -> Exit {
-    let config = match Config::load(args.config.as_deref(), &args.overrides()) {
-        Ok(config) => config,
-        Err(error) => return refuse_settings(&error),
-    };
-    let log_level = match telemetry::init(&config.log) {
-        Ok(log_level) => log_level,
-        Err(message) => {
-            style::error(format_args!("settings: `log.level`: {message}"));
-            return Exit::Settings;
-        }
-    };
-    match Runtime::new() {
-        Ok(runtime) => {
-            let exit = runtime.block_on(serve(&config, log_level));
-            // What still blocks a thread, as a disk that stalls, must not keep the process.
-            runtime.shutdown_background();
-            exit
-        }
-        Err(error) => {
-            style::error(format_args!("cannot start threads: {error}"));
-            Exit::Failure
-        }
-    }
+pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
+    let config = Config::load(args.config.as_deref(), &args.overrides())?;
+    let log_level = telemetry::init(&config.log).map_err(|message| {
+        CommandError::settings(format_args!("settings: `log.level`: {message}"))
+    })?;
+    let runtime = documents::runtime()?;
+    let exit = runtime.block_on(serve(&config, log_level));
+    // A thread that still blocks, such as on a stalled disk, must not keep the process.
+    runtime.shutdown_background();
+    exit
 }
 
-pub(super) fn refuse_settings(error: &ConfigError) -> Exit {
-    match error.diagnostic() {
-        Some(diagnostic) => style::diagnostics(std::slice::from_ref(diagnostic)),
-        None => style::error(error),
-    }
-    Exit::Settings
-}
-
-async fn serve(config: &Config, log_level: LogLevel) -> Exit {
-    let bound = match Bound::build(config, log_level).await {
-        Ok(bound) => bound,
-        Err(error) => return refuse_start(&error),
-    };
-    say_what_is_believed(&config.listener.peer_sources);
+async fn serve(config: &Config, log_level: LogLevel) -> Result<Exit, CommandError> {
+    let bound = Bound::build(config, log_level).await?;
+    log_peer_sources(&config.listener.peer_sources);
     if let Ok(address) = bound.address() {
         tracing::info!(%address, "ready");
     }
-    let mut signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => return no_signals(&error),
+    let no_signals = |error: io::Error| {
+        CommandError::failure(format_args!("cannot listen for signals: {error}"))
     };
-    let mut hangups = match signal(SignalKind::hangup()) {
-        Ok(hangups) => hangups,
-        Err(error) => return no_signals(&error),
-    };
+    let mut signals = Signals::listen().map_err(no_signals)?;
+    let mut hangups = signal(SignalKind::hangup()).map_err(no_signals)?;
     let reopen = bound.audit_reopener();
     let reopening = async {
         while hangups.recv().await.is_some() {
-            tracing::info!("the audit file is opened anew");
+            tracing::info!("the audit file is opened again");
             reopen();
         }
         pending::<()>().await;
     };
-    let (told, stop) = oneshot::channel();
+    let (send, stop) = oneshot::channel();
     let stop = stop.map(|stop| stop.unwrap_or(Stop::Prompt));
     let ending = async {
-        // The other side is there for as long as this is polled.
-        let _ = told.send(signals.next().await);
+        // The receiver lives as long as this future is polled.
+        let _ = send.send(signals.next().await);
         signals.next().await
     };
-    tokio::select! {
+    Ok(tokio::select! {
         () = bound.run(stop) => {
             tracing::info!("stopped");
             Exit::Ok
@@ -118,11 +89,11 @@ async fn serve(config: &Config, log_level: LogLevel) -> Exit {
             tracing::warn!("stopped at once by a second signal: what was begun is cut, audit records may be lost");
             Exit::Failure
         }
-    }
+    })
 }
 
-/// P94: the one statement about the proxies that nothing here can check.
-fn say_what_is_believed(sources: &PeerSources) {
+/// P94: the settings assume one thing about the proxies that nothing here can check.
+fn log_peer_sources(sources: &PeerSources) {
     let least_evidence = sources.least_evidence.as_str();
     if sources.are_off() {
         tracing::info!(
@@ -138,35 +109,21 @@ fn say_what_is_believed(sources: &PeerSources) {
     }
 }
 
-fn no_signals(error: &io::Error) -> Exit {
-    style::error(format_args!("cannot listen for signals: {error}"));
-    Exit::Failure
-}
+// === impl CommandError ===
 
-fn refuse_start(error: &StartError) -> Exit {
-    match error {
-        StartError::Documents(problems) => {
-            style::diagnostics(problems);
-            style::error("nothing is served: the documents have errors");
-            Exit::Documents
-        }
-        StartError::Listen { .. } => {
-            style::error(format_args!(
+impl From<StartError> for CommandError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Documents(problems) => Self::Documents(problems, "nothing is served"),
+            StartError::Listen { .. } => Self::Listen(format!(
                 "{error}; is another countersign running? choose another address with `--listen`"
-            ));
-            Exit::Listen
-        }
-        StartError::Audit(_)
-        | StartError::Tls(_)
-        | StartError::Store(_)
-        | StartError::Revocations(_)
-        | StartError::Assertion(_) => {
-            style::error(error);
-            Exit::Settings
-        }
-        StartError::Watch(_) | StartError::Metrics(_) => {
-            style::error(error);
-            Exit::Failure
+            )),
+            StartError::Audit(_)
+            | StartError::Tls(_)
+            | StartError::Store(_)
+            | StartError::Revocations(_)
+            | StartError::Assertion(_) => Self::settings(error),
+            StartError::Watch(_) | StartError::Metrics(_) => Self::failure(error),
         }
     }
 }
@@ -180,7 +137,7 @@ impl Signals {
         Ok(Self { terminate, interrupt })
     }
 
-    /// The next one: SIGTERM from whoever runs the process, SIGINT from somebody at a terminal.
+    /// The next one: SIGTERM from a supervisor, SIGINT from a terminal.
     async fn next(&mut self) -> Stop {
         tokio::select! {
             _ = self.terminate.recv() => Stop::Gradual,

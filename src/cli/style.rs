@@ -1,4 +1,4 @@
-//! What the commands print: errors one way everywhere, colour only where somebody sees it.
+//! Output of the commands: errors in one form everywhere, colour only on a terminal.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
@@ -14,23 +14,47 @@ pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 pub(super) const HEADING: Style = Style::new().bold();
 pub(super) const QUIET: Style = Style::new().dimmed();
 
-/// For whom a result is written.
+/// Output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Output {
-    /// For people.
+    /// Text.
     #[default]
     Human,
-    /// For programs: one JSON object.
+    /// JSON, for programs.
     Json,
+}
+
+// === impl Output ===
+
+impl Output {
+    /// Writes `report` to standard output: as JSON, or by `human`.
+    ///
+    /// # Errors
+    /// Standard output cannot be written to.
+    pub(super) fn write<R: Serialize>(
+        self,
+        report: &R,
+        human: impl FnOnce(&R, &mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self {
+            Self::Human => human(report, &mut anstream::stdout().lock()),
+            Self::Json => json(report, &mut io::stdout().lock()),
+        }
+    }
+}
+
+/// A number and its noun.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Prints `error: message` on standard error.
 pub(super) fn error(message: impl Display) {
-    // Nobody is left to tell where standard error is closed.
+    // If standard error is closed, there is nowhere to report that.
     let _ = writeln!(anstream::stderr(), "{BAD}error{BAD:#}: {message}");
 }
 
-/// Prints what somebody may need to know while they wait, on standard error.
+/// Prints a hint on standard error.
 pub(super) fn hint(message: impl Display) {
     let _ = writeln!(anstream::stderr(), "{QUIET}{message}{QUIET:#}");
 }
@@ -43,7 +67,8 @@ pub(super) fn diagnostics(problems: &[Diagnostic]) {
     }
 }
 
-/// Text from elsewhere for a terminal: what could move the cursor, colour, hide or reorder is shown as `\u{..}`.
+/// Text from outside, for a terminal: characters that could move the cursor, colour, hide or reorder text are shown as
+/// `\u{..}`.
 pub(super) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -57,7 +82,8 @@ pub(super) fn visible(text: &str) -> String {
     out
 }
 
-/// Writes `value` as JSON. What [`visible`] escapes is escaped here in JSON's own way, so that it reads as the same text.
+/// Writes `value` as JSON. The characters that [`visible`] escapes are escaped as JSON escapes them, so that programs read the
+/// same text.
 ///
 /// # Errors
 /// Where `out` cannot be written to.

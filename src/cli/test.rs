@@ -1,12 +1,12 @@
-//! `countersign test`: policy suites, judged by the evaluator that serves.
+//! `countersign test`: runs policy suites with the evaluator that serves.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::check::counted;
-use super::{Exit, style, watch};
+use super::style::counted;
+use super::{CommandError, Exit, style, watch};
 use crate::document::any_error;
 use crate::pdp::{Load, Snapshot};
 use crate::policy::{
@@ -19,10 +19,10 @@ pub(super) struct Args {
     /// Files, or folders that are searched for `*.yaml` and `*.yml`: policies and their suites.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// For whom results are written.
+    /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Output,
-    /// Fail where a rule or a part of a condition was not tried.
+    /// Fail if a rule or a part of a condition is not tested.
     #[arg(long)]
     full_coverage: bool,
     /// Run again whenever a file changes, until interrupted.
@@ -30,19 +30,19 @@ pub(super) struct Args {
     watch: bool,
 }
 
-/// For whom results are written, on standard output.
+/// Output format, on standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Output {
-    /// For people: what failed and why, and which rules no case satisfies.
+    /// Text: what failed and why, and which rules no case satisfies.
     #[default]
     Human,
-    /// For programs: a JSON array with an object for each case.
+    /// A JSON array with an object for each case.
     Json,
-    /// For continuous integration: JUnit XML.
+    /// JUnit XML, for continuous integration.
     Junit,
 }
 
-/// One case as `--output json` prints it.
+/// A case in `--output json`.
 #[derive(Debug, Serialize)]
 struct JsonCase<'a> {
     suite: &'a str,
@@ -54,38 +54,39 @@ struct JsonCase<'a> {
     differences: &'a [Difference],
 }
 
-pub(super) fn run(args: &Args) -> Exit {
+pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     if !args.watch {
         return judge(args, Load::from_paths(&args.paths));
     }
-    watch::run(&args.paths, || {
+    Err(watch::run(&args.paths, || {
         let load = Load::from_paths(&args.paths);
         let files = load.snapshot.iter().flat_map(Snapshot::files).map(Path::to_owned).collect();
-        judge(args, load);
+        if let Err(error) = judge(args, load) {
+            error.print();
+        }
         files
-    })
+    }))
 }
 
-fn judge(args: &Args, load: Load) -> Exit {
-    style::diagnostics(&load.problems);
+fn judge(args: &Args, load: Load) -> Result<Exit, CommandError> {
     let Some(snapshot) = load.snapshot.filter(|_| !any_error(&load.problems)) else {
-        return Exit::Documents;
+        return Err(CommandError::Documents(load.problems, "no case was run"));
     };
+    style::diagnostics(&load.problems);
     if load.suites.is_empty() {
-        style::error("no `kind: PolicySuite` document among the files");
-        return Exit::Failure;
+        return Err(CommandError::failure("no `kind: PolicySuite` document among the files"));
     }
     let policies = snapshot.policies();
     let reports: Vec<_> = load.suites.iter().map(|suite| suite.run(policies)).collect();
     let mut out = anstream::stdout();
-    let written = match args.output {
+    match args.output {
         Output::Human => human(&reports, policies, &mut out),
         Output::Json => json(&reports, &mut out),
         Output::Junit => junit(&reports, &mut out),
-    };
+    }?;
     let passed = reports.iter().flat_map(|report| &report.cases).all(passed);
     let covered = !args.full_coverage || coverage(&reports, policies).is_full();
-    if written.is_ok() && passed && covered { Exit::Ok } else { Exit::Failure }
+    Ok(Exit::ok_if(passed && covered))
 }
 
 fn coverage(reports: &[SuiteReport], policies: &PolicySet) -> CoverageReport {

@@ -1,4 +1,4 @@
-//! `--watch`: doing something again whenever files change.
+//! `--watch`: runs a command again whenever files change.
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::{Exit, style};
+use super::{CommandError, style};
 use crate::reload::{folder, is_change};
 
 /// How long files must be quiet: an editor that saves is several events.
@@ -18,32 +18,35 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 struct Watch {
     watcher: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
-    heard: Receiver<()>,
+    changes: Receiver<()>,
 }
 
-/// Does `work` now and whenever something in `paths`, or in the files that it gives, changes; until somebody interrupts.
-pub(super) fn run(paths: &[PathBuf], mut work: impl FnMut() -> Vec<PathBuf>) -> Exit {
+/// Does `work` now, and again whenever something in `paths`, or in the files that it returns, changes.
+///
+/// # Errors
+/// Files cannot be watched, or no longer.
+pub(super) fn run(paths: &[PathBuf], mut work: impl FnMut() -> Vec<PathBuf>) -> CommandError {
     let followed = Watch::new().and_then(|mut watch| watch.follow(paths).map(|()| watch));
+    let cannot = |why: &dyn std::fmt::Display| {
+        CommandError::failure(format_args!("cannot watch files: {why}"))
+    };
     let mut watch = match followed {
         Ok(watch) => watch,
-        Err(error) => {
-            style::error(format_args!("cannot watch files: {error}"));
-            return Exit::Failure;
-        }
+        Err(error) => return cannot(&error),
     };
     loop {
         clear();
         let files = work();
-        // What a document points to may have gone, and then the document changes before it does.
+        // A file that a document points to may be gone: the document changes before the file returns.
         let _ = watch.follow(&files);
         style::hint("waiting for files to change; Ctrl-C ends");
         if !watch.wait() {
-            return Exit::Failure;
+            return cannot(&"the watch ended");
         }
     }
 }
 
-/// What is seen is one run. Where nobody sees it, every run is kept.
+/// A terminal shows one run at a time; redirected output keeps every run.
 fn clear() {
     if io::stdout().is_terminal() {
         let _ = write!(io::stdout(), "\x1b[2J\x1b[3J\x1b[H");
@@ -54,15 +57,15 @@ fn clear() {
 
 impl Watch {
     fn new() -> notify::Result<Self> {
-        let (tell, heard) = channel();
-        let hear = move |event| {
+        let (send, changes) = channel();
+        let notify = move |event| {
             if is_change(&event) {
-                // Nobody listens any more when the command ends.
-                let _ = tell.send(());
+                // The receiver is gone when the command ends.
+                let _ = send.send(());
             }
         };
-        let watcher = notify::recommended_watcher(hear)?;
-        Ok(Self { watcher, watched: BTreeSet::new(), heard })
+        let watcher = notify::recommended_watcher(notify)?;
+        Ok(Self { watcher, watched: BTreeSet::new(), changes })
     }
 
     /// Watches folders whole, and the folders of files: an editor may put another file in a file's place.
@@ -79,10 +82,10 @@ impl Watch {
         Ok(())
     }
 
-    /// Waits for a change, and then until nothing more is heard for a while. `false` where nothing can be heard any more.
+    /// Waits for a change, and then until no more follow for a while. `false` if changes can no longer be observed.
     fn wait(&self) -> bool {
-        let changed = self.heard.recv().is_ok();
-        while self.heard.recv_timeout(DEBOUNCE).is_ok() {}
+        let changed = self.changes.recv().is_ok();
+        while self.changes.recv_timeout(DEBOUNCE).is_ok() {}
         changed
     }
 }

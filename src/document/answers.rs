@@ -5,8 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::policy::{Entries, Texts};
-use super::{HumanDuration, Spanned};
+use super::{Entries, HumanDuration, Spanned, Texts};
 
 /// What an allow adds. Values are templates: text with variables in braces, such as `{token.sub}`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::{Diagnostic, Document, Origin, RemoteSource, Source, Spanned};
+use super::{Code, Diagnostic, Document, Origin, RemoteSource, Source, Spanned};
 
 /// The contents of the files that a set of documents points to, or why each could not be read.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Attachments {
 pub type RemoteContents = BTreeMap<String, Bytes>;
 
 /// The code of the warning for a remote file that was not fetched yet: not an error, since waiting mends it.
-pub const NOT_FETCHED: &str = "not-fetched";
+pub const NOT_FETCHED: Code = Code::NotFetched;
 
 // === impl Attachments ===
 
@@ -130,12 +130,12 @@ pub fn resolve(origin: &Origin, file: &Spanned<String>) -> PathBuf {
 
 fn not_here(origin: &Origin, remote: &RemoteSource) -> Diagnostic {
     let place = origin.span(&remote.url);
-    Diagnostic::error("remote-not-here", place, "a remote file cannot be used here")
+    Diagnostic::error(Code::RemoteNotHere, place, "a remote file cannot be used here")
         .help("use `file` or `inline`; remote files are for trust domains")
 }
 
 fn unreadable(origin: &Origin, file: &Spanned<String>, path: &Path, why: &str) -> Diagnostic {
     let message = format!("cannot read `{}`: {why}", path.display());
-    Diagnostic::error("unreadable-file", origin.span(file), message)
+    Diagnostic::error(Code::UnreadableFile, origin.span(file), message)
         .help("a relative path is relative to the folder of the document")
 }

@@ -1,46 +1,19 @@
 //! What is wrong with a document, where, and what to do about it.
 
 use std::fmt;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
-use super::masking;
-
-/// One file of documents: its name as the operator wrote it, and its text.
-#[derive(Debug, PartialEq, Eq)]
-pub struct SourceFile {
-    path: PathBuf,
-    text: String,
-}
-
-/// A place in a document: the file and the bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Span {
-    file: Arc<SourceFile>,
-    bytes: Range<usize>,
-}
-
-/// How bad it is: errors keep a document set from being used, warnings do not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The set is not used.
-    Error,
-    /// The set is used; somebody should look.
-    Warning,
-}
+use super::{Code, Severity, Span, masking};
 
 /// One problem. The message says what was found and what was expected; `help` says what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
-    /// A stable code such as `unknown-field`: kebab-case, the same in every output format.
-    pub code: &'static str,
+    /// The kind of the problem.
+    pub code: Code,
     /// What is wrong: lower case, no full stop, no Rust type names, never a secret.
     pub message: String,
     /// Where.
@@ -53,7 +26,7 @@ pub struct Diagnostic {
 #[derive(Debug, Serialize)]
 pub struct JsonDiagnostic<'a> {
     severity: Severity,
-    code: &'static str,
+    code: Code,
     message: &'a str,
     file: String,
     line: usize,
@@ -62,113 +35,16 @@ pub struct JsonDiagnostic<'a> {
     help: Option<&'a str>,
 }
 
-// === impl SourceFile ===
-
-impl SourceFile {
-    /// A file's name and text.
-    #[must_use]
-    pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { path: path.into(), text: text.into() })
-    }
-
-    /// Its name as the operator wrote it.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Its text.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-}
-
-// === impl Span ===
-
-impl Span {
-    /// The bytes `bytes` of `file`, cut to what the file has and to character boundaries.
-    #[must_use]
-    pub fn new(file: &Arc<SourceFile>, bytes: Range<usize>) -> Self {
-        let text = file.text();
-        let floor = |mut at: usize| {
-            at = at.min(text.len());
-            while !text.is_char_boundary(at) {
-                at = at.saturating_sub(1);
-            }
-            at
-        };
-        let start = floor(bytes.start);
-        let end = floor(bytes.end).max(start);
-        Self { file: Arc::clone(file), bytes: start..end }
-    }
-
-    /// The whole of `file`, pointed at by its first byte.
-    #[must_use]
-    pub fn start_of(file: &Arc<SourceFile>) -> Self {
-        Self::new(file, 0..0)
-    }
-
-    /// The place of a part of the text that stands here; of all of it where the file spells it in another way, with
-    /// escapes or over several lines.
-    #[must_use]
-    pub fn part(&self, text: &str, part: Range<usize>) -> Self {
-        let here = self.file.text.get(self.bytes.clone()).unwrap_or_default();
-        match here.find(text) {
-            Some(at) => {
-                let start = self.bytes.start.saturating_add(at);
-                Self::new(
-                    &self.file,
-                    start.saturating_add(part.start)..start.saturating_add(part.end),
-                )
-            }
-            None => self.clone(),
-        }
-    }
-
-    /// Whether what stands here may be a secret, which no message repeats.
-    pub(super) fn may_be_secret(&self) -> bool {
-        masking::may_be_secret(&self.file.text, self.bytes.start)
-    }
-
-    pub(super) fn bytes(&self) -> Range<usize> {
-        self.bytes.clone()
-    }
-
-    /// The file.
-    #[must_use]
-    pub fn file(&self) -> &Arc<SourceFile> {
-        &self.file
-    }
-
-    /// Line and column, both from 1; the column counts characters.
-    #[must_use]
-    pub fn line_column(&self) -> (usize, usize) {
-        let before = self.file.text.get(..self.bytes.start).unwrap_or_default();
-        let line = before.matches('\n').count().saturating_add(1);
-        let column =
-            before.rsplit('\n').next().unwrap_or_default().chars().count().saturating_add(1);
-        (line, column)
-    }
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (line, column) = self.line_column();
-        write!(f, "{}:{line}:{column}", self.file.path.display())
-    }
-}
-
 // === impl Diagnostic ===
 
 impl Diagnostic {
     /// An error.
-    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+    pub fn error(code: Code, span: Span, message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, code, message: message.into(), span, help: None }
     }
 
     /// A warning.
-    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+    pub fn warning(code: Code, span: Span, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, span, message) }
     }
 
@@ -188,15 +64,15 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let path = self.span.file.path.display().to_string();
-        let title = level.primary_title(self.message.as_str()).id(self.code);
-        let (text, place) = masking::hide(&self.span.file.text, self.span.bytes.clone());
+        let path = self.span.file().path().display().to_string();
+        let title = level.primary_title(self.message.as_str()).id(self.code.as_str());
+        let (text, place) = masking::hide(self.span.file().text(), self.span.bytes());
         let snippet = || {
             let place = AnnotationKind::Primary.span(place);
             Snippet::source(&*text).path(path.clone()).annotation(place)
         };
         // A file that cannot be read has no line to show.
-        let mut report: Vec<Group<'_>> = vec![match self.span.file.text.is_empty() {
+        let mut report: Vec<Group<'_>> = vec![match self.span.file().text().is_empty() {
             true => title.element(annotate_snippets::Origin::path(path.clone())),
             false => title.element(snippet()),
         }];
@@ -214,7 +90,7 @@ impl Diagnostic {
             severity: self.severity,
             code: self.code,
             message: &self.message,
-            file: self.span.file.path.display().to_string(),
+            file: self.span.file().path().display().to_string(),
             line,
             column,
             help: self.help.as_deref(),
@@ -234,7 +110,7 @@ impl fmt::Display for Diagnostic {
 pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.sort_by(|a, b| {
         let key = |d: &Diagnostic| {
-            (d.span.file.path.clone(), d.span.bytes.start, d.code, d.message.clone())
+            (d.span.file().path().to_owned(), d.span.bytes().start, d.code, d.message.clone())
         };
         key(a).cmp(&key(b))
     });

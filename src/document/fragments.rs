@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::policy::{Entries, PeerSpec, TokenSpec};
+use super::Entries;
+use super::policy::{PeerSpec, TokenSpec};
 
 /// What a `Fragments` document says. Names are unique among all documents of the kind.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -3,21 +3,14 @@
 //! A key that may be left out is an `Option`, so that "left out" and "empty" stay two things: an empty list matches
 //! nothing, and compiling refuses it.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::{Deserializer, MapAccess, Visitor};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answers::{DenySpec, InjectSpec, RemoveSpec};
 use super::during::DuringSpec;
 use super::{BindSpec, HumanDuration, Spanned};
+pub use super::{Entries, Texts};
 use crate::evidence_level::EvidenceLevel;
-
-/// Texts with their places.
-pub type Texts = Vec<Spanned<String>>;
 
 /// What a `Policy` document says.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -366,10 +359,6 @@ pub struct TextSpec {
     pub suffix: Option<Spanned<String>>,
 }
 
-/// A mapping from free names, with the place of each name and value, in the order of the file.
-#[derive(Clone, Debug)]
-pub struct Entries<V>(pub Vec<(Spanned<String>, Spanned<V>)>);
-
 // === impl PeerSpec ===
 
 impl PeerSpec {
@@ -387,45 +376,5 @@ impl TokenSpec {
     #[must_use]
     pub const fn fragment(&self) -> Option<&Spanned<String>> {
         self.fragment.as_ref()
-    }
-}
-
-// === impl Entries ===
-
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EntriesVisitor<V>(PhantomData<V>);
-
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for EntriesVisitor<V> {
-            type Value = Entries<V>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a mapping")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-
-        deserializer.deserialize_map(EntriesVisitor(PhantomData))
-    }
-}
-
-impl<V: JsonSchema> JsonSchema for Entries<V> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        Cow::Borrowed("Entries")
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        std::collections::BTreeMap::<String, V>::json_schema(generator)
     }
 }

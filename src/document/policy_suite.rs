@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Spanned;
-use super::policy::{EffectSpec, Entries, Texts};
+use super::policy::EffectSpec;
+use super::{Entries, Spanned, Texts};
 use crate::evidence_level::EvidenceLevel;
 
 /// What a `PolicySuite` document says.

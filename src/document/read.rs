@@ -2,42 +2,24 @@
 //! takes many times the memory of its text.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::suggest::did_you_mean;
 use super::{
-    API_VERSION, Diagnostic, Document, Metadata, Origin, QuestionSpec, SourceFile, Span, Spanned,
-    Spec, is_name, yaml,
+    API_VERSION, Code, Diagnostic, Document, Kind, Metadata, Origin, QuestionSpec, SourceFile,
+    Span, Spanned, Spec, is_name, yaml,
 };
 use crate::secret::Fingerprint;
 
 /// A document that was found, and is not read but for its kind.
 #[derive(Clone, Debug)]
-pub struct Unread {
+pub struct RawDocument {
     kind: Kind,
     origin: Origin,
     /// How many bytes of the file are its text.
     len: usize,
-}
-
-/// The word after `kind:`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// What several rules ask for, written once.
-    Fragments,
-    /// Who may do what.
-    Policy,
-    /// Cases that policies are tried with.
-    PolicySuite,
-    /// What is believed no longer.
-    RevocationList,
-    /// Whose tokens are believed.
-    TokenIssuer,
-    /// Whose certificates are believed.
-    TrustDomain,
 }
 
 /// The part of a document that says how to read the rest.
@@ -61,11 +43,11 @@ struct Whole<S> {
 }
 
 /// Finds every document in `file`. What is not a document is a diagnostic in `problems` and is left out.
-pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Unread> {
+pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<RawDocument> {
     let texts = yaml::split(file.text());
     if texts.is_empty() {
         let message = "the file has no documents";
-        let problem = Diagnostic::error("empty-file", Span::start_of(file), message);
+        let problem = Diagnostic::error(Code::EmptyFile, Span::start_of(file), message);
         problems.push(problem.help(
             "was it emptied, or is it being written? a file that is not needed any more is removed",
         ));
@@ -77,7 +59,7 @@ pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Unrea
             None => head(text, &origin),
         };
         let kind = kind.map_err(|problem| problems.push(problem)).ok()?;
-        Some(Unread { kind, origin, len: text.len() })
+        Some(RawDocument { kind, origin, len: text.len() })
     };
     texts.into_iter().filter_map(unread).collect()
 }
@@ -85,7 +67,7 @@ pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Unrea
 /// Reads every document in `file`. What could not be read is a diagnostic in `problems` and is left out.
 pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Document> {
     let found = find(file, problems);
-    let read = found.iter().map(Unread::read);
+    let read = found.iter().map(RawDocument::read);
     read.filter_map(|read| read.map_err(|problem| problems.push(problem)).ok()).collect()
 }
 
@@ -108,9 +90,9 @@ pub fn question(file: &Arc<SourceFile>) -> Result<(QuestionSpec, Origin), Diagno
     yaml::read(file.text(), &origin).map(|spec| (spec, origin))
 }
 
-// === impl Unread ===
+// === impl RawDocument ===
 
-impl Unread {
+impl RawDocument {
     /// What it is about.
     #[must_use]
     pub const fn kind(&self) -> Kind {
@@ -158,42 +140,6 @@ impl Unread {
     }
 }
 
-// === impl Kind ===
-
-impl Kind {
-    const ALL: [Self; 6] = [
-        Self::Fragments,
-        Self::Policy,
-        Self::PolicySuite,
-        Self::RevocationList,
-        Self::TokenIssuer,
-        Self::TrustDomain,
-    ];
-
-    /// The word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Fragments => "Fragments",
-            Self::Policy => "Policy",
-            Self::PolicySuite => "PolicySuite",
-            Self::RevocationList => "RevocationList",
-            Self::TokenIssuer => "TokenIssuer",
-            Self::TrustDomain => "TrustDomain",
-        }
-    }
-
-    fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// Reports documents of one kind that have the name of one before them; `named` are names with their places, as they are read.
 pub fn check_unique<'a>(
     named: impl Iterator<Item = (Kind, &'a str, Span)>,
@@ -203,7 +149,7 @@ pub fn check_unique<'a>(
     for (kind, name, span) in named {
         if let Some(first) = seen.insert((kind, name), span.clone()) {
             let message = format!("there are two {kind} documents called `{name}`");
-            let problem = Diagnostic::error("duplicate-name", span, message);
+            let problem = Diagnostic::error(Code::DuplicateName, span, message);
             problems.push(problem.help(format!("the other one is at {first}")));
         }
     }
@@ -219,7 +165,7 @@ fn plain_head(text: &str) -> Option<Kind> {
     });
     let version = lines.next()?.strip_prefix("apiVersion: ")?;
     let kind = lines.next()?.strip_prefix("kind: ")?;
-    (version.trim_end() == API_VERSION).then(|| Kind::of(kind.trim_end())).flatten()
+    (version.trim_end() == API_VERSION).then(|| Kind::named(kind.trim_end())).flatten()
 }
 
 /// The kind of any document, read with the rest of it left out of account.
@@ -229,13 +175,13 @@ fn head(text: &str, origin: &Origin) -> Result<Kind, Diagnostic> {
         let message =
             format!("unknown apiVersion `{}`, expected `{API_VERSION}`", head.api_version.value);
         let place = origin.span(&head.api_version);
-        return Err(Diagnostic::error("unknown-api-version", place, message));
+        return Err(Diagnostic::error(Code::UnknownApiVersion, place, message));
     }
     let word = head.kind.value.as_str();
-    Kind::of(word).ok_or_else(|| {
+    Kind::named(word).ok_or_else(|| {
         let kinds = Kind::ALL.map(Kind::as_str);
         let message = format!("unknown kind `{word}`, expected one of {}", yaml::quoted(&kinds));
-        let problem = Diagnostic::error("unknown-kind", origin.span(&head.kind), message);
+        let problem = Diagnostic::error(Code::UnknownKind, origin.span(&head.kind), message);
         did_you_mean(problem, word, &kinds)
     })
 }
@@ -257,7 +203,7 @@ fn check_name(name: &Spanned<String>, origin: &Origin) -> Result<(), Diagnostic>
     }
     let message =
         format!("`{text}` is not a name: expected lower-case letters, digits, `-` and `.`");
-    let problem = Diagnostic::error("invalid-name", origin.span(name), message);
+    let problem = Diagnostic::error(Code::InvalidName, origin.span(name), message);
     let near: String = text.to_ascii_lowercase().replace(['_', ' ', '/'], "-");
     Err(match is_name(&near) {
         true => problem.help(format!("did you mean `{near}`?")),

@@ -1,10 +1,10 @@
 //! The one place that knows the YAML library: splitting, budgets, places and error texts.
 
 use serde::Deserialize;
-use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy};
+use serde_saphyr::{DuplicateKeyPolicy, Error, MergeKeyPolicy};
 
 use super::suggest::did_you_mean;
-use super::{Diagnostic, Origin, Span, masking};
+use super::{Code, Diagnostic, Origin, masking};
 
 /// Cuts a stream into its documents with the byte each starts at. Documents without content are left out.
 ///
@@ -55,30 +55,6 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
     serde_saphyr::from_str_with_options(text, options).map_err(|error| diagnostic(&error, origin))
 }
 
-/// A place that the library gives, which is relative to the document, as a place in the file.
-pub(super) fn span(origin: &Origin, location: Location) -> Span {
-    let span = location.span();
-    let number = |n: Option<u64>| n.and_then(|n| usize::try_from(n).ok());
-    let (offset, len) = match number(span.byte_offset()) {
-        Some(offset) => (offset, number(span.byte_len()).unwrap_or(0)),
-        // The scanner itself knows characters only.
-        None => (byte_offset(origin, location), 1),
-    };
-    let start = origin.base.saturating_add(offset);
-    Span::new(&origin.file, start..start.saturating_add(len))
-}
-
-/// The byte in the document of a line and a column, which count from 1.
-fn byte_offset(origin: &Origin, location: Location) -> usize {
-    let before = |n: u64| usize::try_from(n.saturating_sub(1)).unwrap_or(0);
-    let text = origin.file.text().get(origin.base..).unwrap_or_default();
-    let mut lines = text.split_inclusive('\n');
-    let above: usize = lines.by_ref().take(before(location.line())).map(str::len).sum();
-    let line = lines.next().unwrap_or_default();
-    let beside: usize = line.chars().take(before(location.column())).map(char::len_utf8).sum();
-    above.saturating_add(beside)
-}
-
 /// `words` in backticks with commas.
 pub(super) fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
@@ -95,7 +71,7 @@ fn is_word(text: &str) -> bool {
 
 fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
     let error = error.without_snippet();
-    let place = error.location().map_or_else(|| origin.start(), |location| span(origin, location));
+    let place = error.location().map_or_else(|| origin.start(), |location| origin.locate(location));
     let problem = |code, message| Diagnostic::error(code, place.clone(), message);
     let quiet = place.may_be_secret();
     #[expect(
@@ -106,7 +82,7 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
         Error::SerdeUnknownField { field, expected, .. } if quiet => {
             let name = if is_word(field) { format!(" `{field}`") } else { String::new() };
             let message = format!("unknown field{name}, expected one of {}", quoted(expected));
-            let problem = did_you_mean(problem("unknown-field", message), field, expected);
+            let problem = did_you_mean(problem(Code::UnknownField, message), field, expected);
             let is_secret = expected.contains(&"file") || masking::holds_credentials(field);
             match problem.help.is_none() && is_secret {
                 true => problem.help(SECRETS_ARE_IN_FILES),
@@ -115,54 +91,55 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
         }
         Error::SerdeUnknownField { field, expected, .. } => {
             let message = format!("unknown field `{field}`, expected one of {}", quoted(expected));
-            did_you_mean(problem("unknown-field", message), field, expected)
+            did_you_mean(problem(Code::UnknownField, message), field, expected)
         }
         Error::SerdeUnknownVariant { expected, .. } if quiet => {
-            problem("unknown-value", format!("expected one of {}", quoted(expected)))
+            problem(Code::UnknownValue, format!("expected one of {}", quoted(expected)))
         }
         Error::SerdeUnknownVariant { variant, expected, .. } => {
             let message =
                 format!("unknown value `{variant}`, expected one of {}", quoted(expected));
-            did_you_mean(problem("unknown-value", message), variant, expected)
+            did_you_mean(problem(Code::UnknownValue, message), variant, expected)
         }
         Error::SerdeMissingField { field, .. } => problem(
-            "missing-field",
+            Code::MissingField,
             format!("missing field `{field}` in the mapping that has this"),
         ),
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or("?");
-            problem("duplicate-key", format!("`{key}` is given twice")).help("keep one of the two")
+            problem(Code::DuplicateKey, format!("`{key}` is given twice"))
+                .help("keep one of the two")
         }
         Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. }
             if quiet =>
         {
-            problem("invalid-value", format!("expected {expected}"))
+            problem(Code::InvalidValue, format!("expected {expected}"))
         }
         Error::SerdeInvalidType { unexpected, expected, .. }
         | Error::SerdeInvalidValue { unexpected, expected, .. } => {
-            problem("invalid-value", format!("got {unexpected}, expected {expected}"))
+            problem(Code::InvalidValue, format!("got {unexpected}, expected {expected}"))
         }
         Error::Unexpected { expected: "mapping start", .. } if quiet => {
             let message = "expected a mapping, as in `{ file: PATH }`";
-            problem("invalid-value", String::from(message)).help(SECRETS_ARE_IN_FILES)
+            problem(Code::InvalidValue, String::from(message)).help(SECRETS_ARE_IN_FILES)
         }
-        Error::Unexpected { expected, .. } => problem("invalid-value", expected_shape(expected)),
+        Error::Unexpected { expected, .. } => problem(Code::InvalidValue, expected_shape(expected)),
         Error::InvalidBooleanStrict { .. } => {
-            problem("invalid-value", String::from("expected `true` or `false`"))
+            problem(Code::InvalidValue, String::from("expected `true` or `false`"))
         }
-        Error::InvalidScalar { ty, .. } => problem("invalid-value", expected_scalar(ty)),
+        Error::InvalidScalar { ty, .. } => problem(Code::InvalidValue, expected_scalar(ty)),
         Error::NullIntoString { .. } => {
-            problem("invalid-value", String::from("got nothing, expected a text"))
+            problem(Code::InvalidValue, String::from("got nothing, expected a text"))
         }
-        Error::Message { msg, .. } => problem("invalid-value", msg.clone()),
-        Error::ExternalMessage { msg, .. } => problem("invalid-yaml", msg.clone())
+        Error::Message { msg, .. } => problem(Code::InvalidValue, msg.clone()),
+        Error::ExternalMessage { msg, .. } => problem(Code::InvalidYaml, msg.clone())
             .help("look for a bracket, a quote or an indentation that does not fit"),
         Error::Budget { .. } => problem(
-            "yaml-budget",
+            Code::YamlBudget,
             String::from("document uses anchors or aliases, or is too large or too deep"),
         )
         .help("write values out instead of using anchors; split a large file"),
-        other => problem("invalid-yaml", plain_message(other)),
+        other => problem(Code::InvalidYaml, plain_message(other)),
     }
 }
 

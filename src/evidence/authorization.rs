@@ -8,7 +8,7 @@ use crate::secret::SealedText;
 /// How a token was presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenScheme {
-    /// By whoever holds it (RFC 6750); what is in a header or cookie of its own counts as this.
+    /// By any holder (RFC 6750). A token in a header or cookie of its own counts as a bearer token.
     Bearer,
     /// With a proof of possession (RFC 9449 section 7.1).
     Dpop,

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::peer::PeerSource;
+use super::sources::PeerSource;
 use crate::limits::{MAX_CERTIFICATE_BYTES, MAX_CHAIN_CERTIFICATES};
 use crate::reason::{Reason, Rejection};
 use crate::request::Text;

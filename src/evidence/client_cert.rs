@@ -5,7 +5,7 @@ use crate::limits::MAX_XFCC_BYTES;
 use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, HeaderValue};
 
-/// Reads both headers. What is inside is decoded later.
+/// Reads both headers. The certificates are decoded later.
 ///
 /// # Errors
 /// `header_duplicate` where the certificate is there twice, `encoding_invalid` where there is a chain without it or where

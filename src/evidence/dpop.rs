@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use crate::evidence::{CompactJws, Presented};
+use super::jws::CompactJws;
+use super::presented::Presented;
 use crate::json;
 use crate::limits::{MAX_JSON_DEPTH, MAX_PROOF_BYTES};
 use crate::reason::{Reason, Rejection};
@@ -67,7 +68,7 @@ impl DpopProof {
         &self.key
     }
 
-    /// What it claims.
+    /// Its claims.
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         self.jws.claims()

@@ -81,7 +81,7 @@ impl CompactJws {
         &self.header
     }
 
-    /// What it claims.
+    /// Its claims.
     #[must_use]
     pub const fn claims(&self) -> &Arc<Map<String, Value>> {
         &self.claims

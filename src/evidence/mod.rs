@@ -1,128 +1,30 @@
-//! What the caller shows, parsed and **unverified**. Nothing in this room may be relied on; its types say so by
+//! The credentials that a caller presents, parsed and **unverified**. Nothing in this room may be relied on; its types say so by
 //! being different from the verified ones in `authn`.
+//!
+//! The order inside: `presented`, `sources`, `names`, `authorization`, `jws`; then one file for each credential (`certificate`,
+//! `client_cert`, `xfcc`, `dpop`, `token`); then `peer`, and `collect`, which reads all of a request.
 
 mod authorization;
 mod certificate;
 mod client_cert;
+mod collect;
 mod dpop;
 mod jws;
 mod names;
 mod peer;
+mod presented;
+mod sources;
 mod token;
 mod xfcc;
 
 pub use authorization::TokenScheme;
 pub use certificate::{DecodedCertificate, PresentedCertificate};
+pub use collect::{Evidence, collect};
 pub use dpop::DpopProof;
 pub use jws::{CompactJws, JoseHeader};
 pub use names::{is_dns_name, is_uri};
-pub use peer::{PeerEvidence, PeerSource, PeerSources, PrincipalSource};
+pub use peer::PeerEvidence;
+pub use presented::Presented;
+pub use sources::{PeerSource, PeerSources, PrincipalSource};
 pub use token::{IgnoredToken, PresentedToken, UnreadableToken};
 pub use xfcc::{Xfcc, XfccElement};
-
-use crate::reason::Rejection;
-use crate::request::{CredentialHeaders, RequestLine, Text, TokenPlace};
-
-/// Everything one request shows.
-#[derive(Debug)]
-pub struct Evidence {
-    /// What is shown of the peer's certificate.
-    pub peer: PeerEvidence,
-    /// The tokens, in no particular order; empty where none was sent. An error where a place holds something else.
-    pub tokens: Result<Vec<PresentedToken>, Rejection>,
-    /// The places that hold something else.
-    pub unreadable: Vec<UnreadableToken>,
-    /// The tokens that are in other places than those.
-    pub readable: Vec<PresentedToken>,
-    /// What was passed over.
-    pub ignored: Vec<IgnoredToken>,
-    /// The proof that their sender holds a key (RFC 9449).
-    pub proof: Presented<DpopProof>,
-    /// What such a proof must be for. Whoever collects the evidence of a request adds it where there is a proof.
-    pub request: Option<RequestLine>,
-}
-
-/// Something a caller may show: absent, unreadable, or readable and still unverified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Presented<T> {
-    /// It was not sent.
-    Absent,
-    /// It was sent and cannot be read.
-    Malformed(Rejection),
-    /// It was sent and could be read.
-    Present(T),
-}
-
-/// Opens the sealed credentials and reads what is in them.
-///
-/// `destination_principal` is the proxy's own identity as it tells it; `sources` says which places of peer
-/// evidence are believed here; `places` are all the places where any issuer's tokens may be.
-#[must_use]
-pub fn collect(
-    credentials: &CredentialHeaders,
-    destination_principal: Option<&Text>,
-    sources: &PeerSources,
-    places: &[TokenPlace],
-) -> Evidence {
-    let (tokens, unreadable) = token::collect_each(credentials, places);
-    let evidence = Evidence {
-        peer: PeerEvidence::collect(credentials, destination_principal, sources),
-        tokens: Ok(Vec::new()),
-        unreadable,
-        readable: Vec::new(),
-        ignored: Vec::new(),
-        proof: DpopProof::find(credentials),
-        request: None,
-    };
-    evidence.with_tokens(tokens)
-}
-
-// === impl Evidence ===
-
-impl Evidence {
-    /// The same with these tokens; they are all there is only where no place is unreadable.
-    fn with_tokens(mut self, tokens: Vec<PresentedToken>) -> Self {
-        match self.unreadable.first() {
-            None => self.tokens = Ok(tokens),
-            Some(first) => {
-                self.tokens = Err(first.rejection.clone());
-                self.readable = tokens;
-            }
-        }
-        self
-    }
-
-    /// Every token that can be read.
-    #[must_use]
-    pub fn presented(&self) -> &[PresentedToken] {
-        self.tokens.as_deref().unwrap_or(&self.readable)
-    }
-
-    /// Passes over the tokens that `token` has a reason for, and the unreadable places that `place` has one for.
-    #[must_use]
-    pub fn ignoring(
-        mut self,
-        token: impl Fn(&PresentedToken) -> Option<Rejection>,
-        place: impl Fn(&UnreadableToken) -> Option<Rejection>,
-    ) -> Self {
-        let readable = std::mem::take(&mut self.readable);
-        let tokens = std::mem::replace(&mut self.tokens, Ok(Vec::new())).unwrap_or(readable);
-        let (mut kept, mut unreadable) = (Vec::with_capacity(tokens.len()), Vec::new());
-        for own in tokens {
-            match token(&own) {
-                None => kept.push(own),
-                Some(rejection) => {
-                    self.ignored.push(IgnoredToken { place: own.place().clone(), rejection });
-                }
-            }
-        }
-        for own in std::mem::take(&mut self.unreadable) {
-            match place(&own) {
-                None => unreadable.push(own),
-                Some(rejection) => self.ignored.push(IgnoredToken { place: own.place, rejection }),
-            }
-        }
-        self.unreadable = unreadable;
-        self.with_tokens(kept)
-    }
-}

@@ -1,4 +1,4 @@
-//! What a name of each kind looks like. A text that is not what its kind has to be is no name, whoever wrote it (P38).
+//! The grammar of each kind of name. A text that breaks the grammar of its kind is no name, wherever it comes from (P38).
 
 use crate::limits::MAX_HOST_BYTES;
 

@@ -1,4 +1,4 @@
-//! Tokens as they were sent: found and fingerprinted, and read by whoever looks inside; not verified.
+//! Tokens as they were sent: found and fingerprinted, parsed on first use, not verified.
 
 use std::sync::OnceLock;
 
@@ -12,8 +12,7 @@ use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, TokenPlace};
 use crate::secret::{Fingerprint, SealedText};
 
-/// A token that was found in a request, unverified. It is parsed when somebody first looks inside: of a token that was
-/// verified before, nobody has to.
+/// A token that was found in a request, unverified. It is parsed on first use: a token that is in the cache is never parsed.
 #[derive(Debug)]
 pub struct PresentedToken {
     place: TokenPlace,
@@ -23,13 +22,13 @@ pub struct PresentedToken {
     form: OnceLock<Form>,
 }
 
-/// What a token looks like.
+/// The form of a token.
 #[derive(Debug)]
 enum Form {
     Jws(CompactJws),
     /// A text that only its issuer understands, and why it is no JWS.
     Opaque(Rejection),
-    /// What can be neither, and why.
+    /// Neither, and the reason.
     Malformed(Rejection),
 }
 
@@ -85,8 +84,8 @@ fn collect(
     if unreadable.is_empty() { Ok(tokens) } else { Err(unreadable.remove(0).rejection) }
 }
 
-/// Whether `text` can be a token of its issuer's own making (RFC 6750 section 2.1). What begins like a JOSE header is not:
-/// it would be a broken JWS, and those are not sent to anybody.
+/// Whether `text` can be a token of its issuer's own making (RFC 6750 section 2.1). A text that begins like a JOSE header is
+/// not: it is a broken JWS, which is not sent to an issuer.
 fn may_be_opaque(text: &str) -> bool {
     let body = text.trim_end_matches('=');
     let allowed =

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 
 use self::client::{Ask, HttpsClient};
 use self::endpoint::Endpoint;
-use crate::authn::{TokenMemory, is_remembered};
+use crate::authn::{TokenCache, is_cached};
 use crate::clock::Clock;
 use crate::evidence::PresentedToken;
 use crate::sync::lock;
@@ -65,11 +65,11 @@ impl Introspector {
         &self,
         tokens: &[PresentedToken],
         trust: &TrustStore,
-        memory: &dyn TokenMemory,
+        memory: &dyn TokenCache,
         patience: Duration,
         material: &mut Material,
     ) {
-        let unknown = |token: &&PresentedToken| !is_remembered(token, memory);
+        let unknown = |token: &&PresentedToken| !is_cached(token, memory);
         let questions = tokens.iter().filter(unknown).filter_map(|token| {
             let (issuer, source) = endpoint_of(token, trust)?;
             let endpoint = self.find(source)?;

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::authn::TokenMemory;
+use crate::authn::TokenCache;
 use crate::clock::{Clock, Deadline};
 use crate::evidence::PresentedToken;
 use crate::pdp::fetch::Fetcher;
@@ -75,7 +75,7 @@ impl KeyCache {
         &self,
         tokens: &[PresentedToken],
         trust: &TrustStore,
-        memory: &dyn TokenMemory,
+        memory: &dyn TokenCache,
         patience: Duration,
     ) -> Material {
         let mut material = Material::default();

@@ -45,7 +45,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::pki_types::CertificateDer;
 
-use crate::authn::{self, Subject, TokenMemory};
+use crate::authn::{self, Subject, TokenCache};
 use crate::clock::{Clock, Deadline, UnixTime};
 use crate::evidence::{self, Evidence, PeerSources, Presented, Xfcc};
 use crate::policy::{Decision, DecisionId, DecisionRequest, Denial};
@@ -365,7 +365,7 @@ impl Pinned<'_> {
         &self,
         elapsed: Duration,
         evidence: &Evidence,
-        memory: &dyn TokenMemory,
+        memory: &dyn TokenCache,
     ) -> Result<Material, Rejection> {
         let tokens = evidence.presented();
         if evidence.unreadable.iter().any(|own| !matches!(own.place, TokenPlace::Cookie(_))) {
@@ -381,7 +381,7 @@ impl Pinned<'_> {
         let trust = self.current.snapshot.trust();
         let gathering = async {
             let mut material = self.pdp.keys.gather(tokens, trust, memory, patience).await;
-            if !tokens.iter().all(|token| authn::is_remembered(token, memory)) {
+            if !tokens.iter().all(|token| authn::is_cached(token, memory)) {
                 let patience = self.deadline.left().saturating_sub(left - patience);
                 let introspector = &self.pdp.introspector;
                 // What is rare has room of its own: each check has to make room for what is inline.

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::authn::{
-    CertificateKey, CertificateMemory, Memory, SignedToken, TokenMemory, VerifiedCertificate,
+    Caches, CertificateCache, CertificateKey, SignedToken, TokenCache, VerifiedCertificate,
 };
 use crate::pdp::CacheHits;
 use crate::secret::Fingerprint;
@@ -57,7 +57,7 @@ const SMALL_TOKEN_BYTES: u64 = 1024;
 /// The memory as one request sees it: what was recalled is at hand until the request is decided, and counted.
 #[derive(Debug)]
 pub(super) struct Recalling<'a> {
-    memory: Memory<'a>,
+    memory: Caches<'a>,
     certificates: AtomicU32,
     tokens: Mutex<Vec<Arc<SignedToken>>>,
 }
@@ -98,8 +98,8 @@ impl Remembered {
 
     /// As `authn` wants it.
     #[must_use]
-    pub const fn memory(&self) -> Memory<'_> {
-        Memory { certificates: &self.certificates, tokens: &self.tokens }
+    pub const fn memory(&self) -> Caches<'_> {
+        Caches { certificates: &self.certificates, tokens: &self.tokens }
     }
 }
 
@@ -107,7 +107,7 @@ fn weight(bytes: usize, overhead: usize) -> u32 {
     u32::try_from(bytes.saturating_add(overhead)).unwrap_or(u32::MAX)
 }
 
-impl CertificateMemory for RememberedCertificates {
+impl CertificateCache for RememberedCertificates {
     fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
         self.0.get(key)
     }
@@ -117,7 +117,7 @@ impl CertificateMemory for RememberedCertificates {
     }
 }
 
-impl TokenMemory for RememberedTokens {
+impl TokenCache for RememberedTokens {
     fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
         self.0.get(token)
     }
@@ -142,12 +142,12 @@ impl quick_cache::Weighter<Fingerprint, Arc<SignedToken>> for TokenWeight {
 // === impl Recalling ===
 
 impl<'a> Recalling<'a> {
-    pub(super) const fn new(memory: Memory<'a>) -> Self {
+    pub(super) const fn new(memory: Caches<'a>) -> Self {
         Self { memory, certificates: AtomicU32::new(0), tokens: Mutex::new(Vec::new()) }
     }
 
-    pub(super) fn memory(&self) -> Memory<'_> {
-        Memory { certificates: self, tokens: self }
+    pub(super) fn memory(&self) -> Caches<'_> {
+        Caches { certificates: self, tokens: self }
     }
 
     pub(super) fn hits(&self) -> CacheHits {
@@ -162,7 +162,7 @@ impl<'a> Recalling<'a> {
     }
 }
 
-impl CertificateMemory for Recalling<'_> {
+impl CertificateCache for Recalling<'_> {
     fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
         let found = self.memory.certificates.recall(key)?;
         self.certificates.fetch_add(1, Ordering::Relaxed);
@@ -174,7 +174,7 @@ impl CertificateMemory for Recalling<'_> {
     }
 }
 
-impl TokenMemory for Recalling<'_> {
+impl TokenCache for Recalling<'_> {
     fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
         let mut recalled = self.recalled();
         if let Some(known) = recalled.iter().find(|known| known.fingerprint() == token) {

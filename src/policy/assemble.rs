@@ -16,14 +16,14 @@ use super::lint;
 use super::strip::Strip;
 use super::unit::Unit;
 use crate::clock::UnixTime;
-use crate::document::{self, Diagnostic, Document, Kind, Origin, Spec, Unread};
+use crate::document::{self, Diagnostic, Document, Kind, Origin, RawDocument, Spec};
 use crate::secret::Fingerprint;
 
 /// What a set of policies is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
     /// The policies.
-    pub policies: &'a [Unread],
+    pub policies: &'a [RawDocument],
     /// Every other document.
     pub others: &'a [Document],
     /// The fingerprint of the `Fragments` documents among them.
@@ -131,16 +131,16 @@ fn place<'a>(
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<Placed<'a>> {
     let before = sources.before.map(|set| set.by_key(key)).unwrap_or_default();
-    let known = |unread: &'a Unread| {
+    let known = |unread: &'a RawDocument| {
         let key = unread.fingerprint();
         let unit = before.get(&key).map(|unit| Arc::clone(unit));
         (unread, key, unit)
     };
     let known: Vec<_> = sources.policies.iter().map(known).collect();
     let missing = known.iter().filter(|(_, _, unit)| unit.is_none());
-    let missing: Vec<&Unread> = missing.map(|(unread, ..)| *unread).collect();
+    let missing: Vec<&RawDocument> = missing.map(|(unread, ..)| *unread).collect();
     let mut made = each(&missing, sources.threads, |unread| make(unread, around)).into_iter();
-    let place = |(unread, key, unit): (&'a Unread, Fingerprint, Option<Arc<Unit>>)| {
+    let place = |(unread, key, unit): (&'a RawDocument, Fingerprint, Option<Arc<Unit>>)| {
         let unit = unit.or_else(|| {
             let (unit, found) = made.next()?;
             problems.extend(found);
@@ -153,7 +153,7 @@ fn place<'a>(
 
 /// Reads and compiles one policy. What was read is dropped before the next one is: it takes many times the memory of what is
 /// kept.
-fn make(unread: &Unread, around: &Around<'_>) -> (Option<Unit>, Vec<Diagnostic>) {
+fn make(unread: &RawDocument, around: &Around<'_>) -> (Option<Unit>, Vec<Diagnostic>) {
     // Checks that wait for this core go first.
     thread::yield_now();
     let mut problems = Vec::new();

@@ -21,7 +21,7 @@ use super::host::AuthorityPattern;
 use super::path::PathTemplate;
 use super::rule::{Effect, Rule};
 use crate::document::policy::Texts;
-use crate::document::{Diagnostic, Document, Spanned, Spec, closest};
+use crate::document::{Code, Diagnostic, Document, Spanned, Spec, closest};
 use crate::spiffe::SpiffePattern;
 use audience::Untold;
 use unasked::Strict;
@@ -93,7 +93,7 @@ fn wide_open(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
     (!narrowed).then(|| {
         let message =
             format!("rule `{}` lets everybody reach every path of its hosts", rule.name.rule);
-        Diagnostic::warning("wide-public", written.origin.span(public), message)
+        Diagnostic::warning(Code::WidePublic, written.origin.span(public), message)
             .help("name the paths that are public under `on.paths`")
     })
 }
@@ -111,7 +111,7 @@ fn leaves_out_the_root(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
             .is_ok_and(|root| rule.paths.iter().any(|path| path.covers(&root)));
         (!covered).then(|| {
             let message = format!("`{}` does not deny `{root}` itself", path.as_str());
-            Diagnostic::warning("deny-without-root", written.origin.span(text), message)
+            Diagnostic::warning(Code::DenyWithoutRoot, written.origin.span(text), message)
                 .help(format!("add `{root}` to the list if it is meant, too"))
         })
     };
@@ -125,13 +125,13 @@ fn odd_condition(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
     if condition.is_constant() {
         let message = "the condition is the same for every request";
         return Some(
-            Diagnostic::warning("constant-condition", place, message)
+            Diagnostic::warning(Code::ConstantCondition, place, message)
                 .help("remove it, or the rule if it is never true"),
         );
     }
     condition.has_open_pattern().then(|| {
         let message = "a pattern that is not anchored matches anywhere in a text";
-        Diagnostic::warning("open-pattern", place, message)
+        Diagnostic::warning(Code::OpenPattern, place, message)
             .help("start it with `^` and end it with `$`, or use `contains`")
     })
 }
@@ -169,7 +169,7 @@ fn repeated(texts: &Texts, written: &Written<'_>) -> Vec<Diagnostic> {
         .filter(|text| !seen.insert(text.value.as_str()))
         .map(|text| {
             let message = format!("`{}` is in the list already", text.value);
-            Diagnostic::warning("repeated-entry", written.origin.span(text), message)
+            Diagnostic::warning(Code::RepeatedEntry, written.origin.span(text), message)
                 .help("remove it")
         })
         .collect()
@@ -187,7 +187,7 @@ fn repeated_hosts(written: &Written<'_>) -> Vec<Diagnostic> {
         })?;
         let message = format!("`{}` is covered by `{}`", text.value, other.value);
         let place = written.origin.span(text);
-        Some(Diagnostic::warning("repeated-entry", place, message).help("remove it"))
+        Some(Diagnostic::warning(Code::RepeatedEntry, place, message).help("remove it"))
     };
     texts.iter().zip(hosts).enumerate().filter_map(covered).collect()
 }
@@ -236,7 +236,7 @@ impl<'a> SpiffeDomains<'a> {
             let domain = pattern.trust_domain();
             (!known.contains(&domain)).then(|| {
                 let message = format!("no TrustDomain document that counts here vouches for `{domain}`, so nobody can match");
-                let problem = Diagnostic::warning("foreign-pattern", written.origin.span(text), message);
+                let problem = Diagnostic::warning(Code::ForeignPattern, written.origin.span(text), message);
                 match closest(domain, &known) {
                     Some(near) => problem.help(format!("did you mean `spiffe://{near}/..`?")),
                     None => problem.help("add a `kind: TrustDomain` document with this `spiffe`"),
@@ -252,7 +252,7 @@ impl<'a> SpiffeDomains<'a> {
         (self.0.len() > 1 && rule.effect == Effect::Allow && rule.token.is_none()).then(|| {
             let count = self.0.len();
             let message = format!("`any: true` lets in every workload of {count} trust domains");
-            Diagnostic::warning("any-peer", written.origin.span(any), message)
+            Diagnostic::warning(Code::AnyPeer, written.origin.span(any), message)
                 .help("name the trust domain with `trustDomain`, or the workloads with `spiffe`")
         })
     }

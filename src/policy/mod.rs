@@ -68,7 +68,7 @@ pub use truth::Truth;
 
 use crate::authn::Subject;
 use crate::clock::UnixTime;
-use crate::document::Movable;
+use crate::document::RelativeDiagnostic;
 use crate::request::RequestView;
 use crate::secret::Fingerprint;
 
@@ -82,7 +82,7 @@ pub struct PolicySet {
     /// The fingerprint of everything else that their meaning depends on; none where there is nothing to keep.
     around: Option<Fingerprint>,
     /// What is odd about policies beside each other, by their positions.
-    doubts: Box<[(usize, Movable)]>,
+    doubts: Box<[(usize, RelativeDiagnostic)]>,
 }
 
 /// One question: may this subject make this request now?

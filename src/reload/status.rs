@@ -119,8 +119,8 @@ fn gist(problem: &Diagnostic) -> String {
 pub fn report(problems: &[Diagnostic]) {
     for problem in problems {
         match problem.severity {
-            Severity::Error => tracing::error!(code = problem.code, "{problem}"),
-            Severity::Warning => tracing::warn!(code = problem.code, "{problem}"),
+            Severity::Error => tracing::error!(code = problem.code.as_str(), "{problem}"),
+            Severity::Warning => tracing::warn!(code = problem.code.as_str(), "{problem}"),
         }
     }
 }

@@ -47,7 +47,7 @@ fn documents(ca: &Ca) -> tempfile::TempDir {
 }
 
 fn codes(load: &Load) -> Vec<&str> {
-    load.problems.iter().map(|problem| problem.code).collect()
+    load.problems.iter().map(|problem| problem.code.as_str()).collect()
 }
 
 /// Invariant 6, P43, P77: what is not there yet is a warning, what is garbage takes nothing away and keeps nothing out.
@@ -63,7 +63,7 @@ async fn a_remote_file_counts_once_it_is_there_and_garbage_does_not() {
     let read = |remote| Load::with_remote(&paths, remote);
 
     let before = load(read, &remote);
-    assert_eq!(codes(&before), [NOT_FETCHED]);
+    assert_eq!(codes(&before), [NOT_FETCHED.as_str()]);
     let snapshot = before.snapshot.unwrap();
     remote.follow(snapshot.trust());
     remote.changed().notified().await;

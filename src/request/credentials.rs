@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::request::{HeaderValue, Headers, SealedNames, SealedParameters, Text};
 
-/// What a caller and its proxy present to prove who the caller is. Opened by `evidence` only.
+/// The credentials that a caller and its proxy present. Only `evidence` opens them.
 pub struct CredentialHeaders {
     headers: Headers,
     parameters: SealedParameters,

@@ -236,8 +236,8 @@ mod tests {
         assert_eq!(headers.single("absent"), Ok(None));
     }
 
-    /// P130: a value with a comma may be several, whoever joined them; that of a header with one value by definition is one
-    /// where lines are apart.
+    /// P130: a value with a comma may be several values. A header that has one value by definition has one if its lines are
+    /// separate.
     #[test]
     fn a_value_that_may_be_several_is_not_the_only_one() {
         for (lines, name, apart, joined) in [

@@ -1,4 +1,4 @@
-//! Query parameters that carry tokens (RFC 6750 section 2.3), taken out of a target before anybody looks at it.
+//! Query parameters that carry tokens (RFC 6750 section 2.3), removed from a target before anything reads it.
 
 use percent_encoding::percent_decode_str;
 
@@ -21,8 +21,8 @@ const TARGET_HEADERS: [&str; 6] = [
 // === impl SealedNames ===
 
 impl SealedNames {
-    /// Splits `target`, a path with a query or a whole URL, into what may be seen and what is sealed. The names of sealed
-    /// parameters stay and their values go, so that nobody takes the rest for something else.
+    /// Splits `target`, a path with a query or a whole URL, into a visible and a sealed part. The names of sealed parameters
+    /// stay and their values go, so that the rest keeps its meaning.
     #[must_use]
     pub fn split_target(&self, target: Text) -> (Text, SealedParameters) {
         let mut sealed = SealedParameters::default();
@@ -51,8 +51,8 @@ impl SealedNames {
         }
     }
 
-    /// What may be seen of `pair`, if that is not all. Some readers split at `;`, too: what they would take for a sealed
-    /// parameter is cut, and every `;` stays, since it is what makes a query doubtful to rules.
+    /// The visible part of `pair`, if that is not all of it. Some readers split at `;`, too: text that they would take for a
+    /// sealed parameter is removed, and every `;` stays, since it makes a query ambiguous to rules.
     fn split_pair(&self, pair: &str, sealed: &mut SealedParameters) -> Option<String> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if let Some(name) = self.parameter(name) {
@@ -96,7 +96,7 @@ mod tests {
         (seen.to_string(), found.into_iter().map(|(name, value)| (name, text(value))).collect())
     }
 
-    /// P71, P80: the value of a sealed parameter is seen by nobody, however its name is spelt, and the rest stays as it was.
+    /// P71, P80: the value of a sealed parameter is not visible, however its name is spelt, and the rest does not change.
     #[test]
     fn sealed_parameters_keep_their_name_and_lose_their_value() {
         for (target, seen, found) in [

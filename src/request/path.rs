@@ -1,5 +1,5 @@
-//! Paths in one canonical form. What is not canonical is refused, not repaired: every component between the
-//! caller and the upstream may repair differently, and each difference is a way around a rule (P19-P23).
+//! Paths in one canonical form. A path that is not canonical is refused, not repaired: every component between the caller
+//! and the upstream may repair differently, and each difference is a way around a rule (P19-P23).
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::limits::{MAX_PATH_BYTES, MAX_PATH_SEGMENTS};
 use crate::reason::{Reason, Rejection};
 use crate::request::Text;
 
-/// A path whose segments mean the same to everybody who reads it.
+/// A path whose segments mean the same to every reader.
 ///
 /// Absolute; no empty segment but a last one (a trailing slash is kept and significant), no `.` or `..`, no `;`
 /// parameters, no `\`, no fragment, no control characters; percent-encoding only where it is needed, decoding to UTF-8,
@@ -21,8 +21,8 @@ pub struct CanonicalPath {
     leniency: PathLeniency,
 }
 
-/// Ways of writing a path that have more than one reading, and so are refused: unless whoever writes a policy knows how
-/// the upstream reads them.
+/// Ways of writing a path that have more than one reading, and are refused unless the policy says how the upstream reads
+/// them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PathLeniency {
     /// `%2F` is part of a segment: the upstream splits before it decodes.
@@ -78,7 +78,7 @@ impl CanonicalPath {
         Ok(Self { text, segments, leniency })
     }
 
-    /// What had to be accepted of it that is not canonical.
+    /// The parts that were accepted and are not canonical.
     #[must_use]
     pub const fn leniency(&self) -> PathLeniency {
         self.leniency
@@ -123,7 +123,7 @@ impl PathLeniency {
             && (self.empty_segments || !other.empty_segments)
     }
 
-    /// What either accepts.
+    /// Everything that either of the two accepts.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         Self {
@@ -149,8 +149,8 @@ fn decode_segment<'a>(
     decode_unusual_segment(segment, allowed, leniency)
 }
 
-/// Whether it has nothing but unreserved characters (RFC 3986 section 2.3) and is no dot segment: there is nothing in it that
-/// anybody could read in another way.
+/// Whether it has nothing but unreserved characters (RFC 3986 section 2.3) and is no dot segment: every reader reads it in
+/// the same way.
 fn is_plain(segment: &str) -> bool {
     let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     segment.bytes().all(unreserved) && !matches!(segment, "." | "..")
@@ -167,7 +167,7 @@ fn decode_unusual_segment<'a>(
     let decoded = percent_decode_str(segment)
         .decode_utf8()
         .map_err(|_| refuse("has a percent-encoding that is not UTF-8"))?;
-    // A segment that has slashes must not be a way up for somebody who takes them for separators after all.
+    // A segment with slashes must not lead upwards for a reader that treats them as separators.
     let parts = || decoded.split('/');
     if parts().any(|part| part == "." || part == "..") {
         return Err(refuse("has a `.` or `..` segment"));
@@ -181,7 +181,7 @@ fn decode_unusual_segment<'a>(
     Ok(decoded)
 }
 
-/// A segment without `;a=b` at its end. What is left is a segment: `..;a=b` is none (P21).
+/// A segment without `;a=b` at its end. The rest is a segment: `..;a=b` is none (P21).
 fn without_parameters<'a>(
     segment: &'a str,
     allowed: PathLeniency,
@@ -286,7 +286,7 @@ mod tests {
         }
     }
 
-    /// P8, P19, P20, P21, P22, P27: one refusal per way of writing a path that somebody else reads differently.
+    /// P8, P19, P20, P21, P22, P27: one refusal for each way of writing a path that another reader reads differently.
     #[test]
     fn what_could_be_read_differently_is_refused() {
         for path in [

@@ -23,7 +23,7 @@ pub enum TokenPlace {
     Query(String),
 }
 
-/// RFC 6750 section 2.3: a credential wherever it appears, also where nobody asked for it.
+/// RFC 6750 section 2.3: a credential wherever it appears, even if no issuer's tokens are expected there.
 const ALWAYS_SEALED_PARAMETER: &str = "access_token";
 
 /// Sealed whatever the configuration says: they are credentials wherever they appear.

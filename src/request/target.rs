@@ -1,4 +1,4 @@
-//! What a request is for: host, port, path and query in the one form that rules are compared in.
+//! The target of a request: host, port, path and query in the one form that rules are compared in.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -11,8 +11,8 @@ use crate::request::{CanonicalPath, PathLeniency, Text};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Host(Text);
 
-/// What an authority has beside the name of its host. A proxy that compares whole authorities, as Envoy does by default, routes
-/// `orders.example.com`, `orders.example.com:443` and `orders.example.com.` to three places.
+/// The parts of an authority beside the name of its host. A proxy that compares whole authorities, as Envoy does by default,
+/// routes `orders.example.com`, `orders.example.com:443` and `orders.example.com.` to three places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostForm {
     /// The port that the caller wrote. It says nothing about the connection.
@@ -26,7 +26,7 @@ pub struct HostForm {
 pub struct Target {
     /// The host.
     pub host: Host,
-    /// What the authority has beside the host's name: proxies may route each form to another place.
+    /// The parts of the authority beside the host's name: proxies may route each form to another place.
     pub form: HostForm,
     /// The path without query.
     pub path: CanonicalPath,
@@ -37,8 +37,8 @@ pub struct Target {
 // === impl Target ===
 
 impl Target {
-    /// Reads the `:authority` and `:path` of a request. What some policy may accept in a path is accepted here, and denied
-    /// by evaluation where no policy does ([`CanonicalPath::leniency`]).
+    /// Reads the `:authority` and `:path` of a request. A path that some policy may accept is accepted here, and denied by
+    /// evaluation if no policy does ([`CanonicalPath::leniency`]).
     ///
     /// # Errors
     /// `host_invalid` or `path_not_canonical` with the rule that is broken; `request_too_large`.

@@ -2,7 +2,7 @@
 
 use super::Headers;
 
-/// The span that the request is part of, as its `traceparent` header says; nobody vouches for it.
+/// The span of the request, as its `traceparent` header says. It is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceParent {
     /// Names the trace; not zero.
@@ -16,7 +16,7 @@ pub struct TraceParent {
 // === impl TraceParent ===
 
 impl TraceParent {
-    /// The one in `headers`. What breaks the format, or is there twice, is as good as absent.
+    /// The one in `headers`. A header that breaks the format, or that is there twice, counts as absent.
     #[must_use]
     pub fn of(headers: &Headers) -> Option<Self> {
         let text = headers.single("traceparent").ok()??;

@@ -1,4 +1,4 @@
-//! What a request is for as its caller writes it: a method and a URL, compared in the normal form of RFC 3986 section 6.
+//! The target of a request as its caller writes it: a method and a URL, compared in the normal form of RFC 3986 section 6.
 
 use crate::limits::MAX_PATH_BYTES;
 use crate::request::target::parse_authority;
@@ -79,7 +79,7 @@ impl Origin {
 // === impl NormalUrl ===
 
 impl NormalUrl {
-    /// Reads a URL; what is after `?` or `#` is left out (RFC 9449 section 4.2).
+    /// Reads a URL without its query and fragment (RFC 9449 section 4.2).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > MAX_PATH_BYTES || !text.bytes().all(|b| matches!(b, 0x21..=0x7e)) {

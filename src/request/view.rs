@@ -10,7 +10,7 @@ use super::text::Text;
 use crate::clock::UnixTime;
 use crate::reason::Rejection;
 
-/// What the policy enforcement point says about the request, without any credential.
+/// The request as the policy enforcement point describes it, without any credential.
 #[derive(Clone, Debug)]
 pub struct RequestView {
     /// The proxy's request id, for correlation only.

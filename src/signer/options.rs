@@ -48,10 +48,10 @@ const MIN_ROTATION: Duration = Duration::from_secs(3600);
 // === impl AssertionOptions ===
 
 impl AssertionOptions {
-    /// What cannot be meant.
+    /// Checks the settings for mistakes.
     ///
     /// # Errors
-    /// What is wrong, and what to do.
+    /// The mistake, and the fix.
     pub fn check(&self) -> Result<(), String> {
         if self.issuer.is_empty() {
             return Err("`assertion.issuer` is empty: give assertions a name, such as \

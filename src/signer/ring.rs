@@ -19,7 +19,7 @@ pub(super) struct Ring {
     signing: Arc<SigningKey>,
     others: Vec<Arc<SigningKey>>,
     key_set: String,
-    /// What it was made from, or when.
+    /// The seed that it was made from, or the time.
     made: Made,
 }
 
@@ -54,7 +54,7 @@ impl Ring {
                 if now.since(*at) < rotation.get() {
                     return Ok(None);
                 }
-                // What signed until now is published for one more period: longer than any assertion lives.
+                // The previous key is published for one more period, which is longer than any assertion lives.
                 let next =
                     self.others.first().map_or_else(generate, |next| Ok(Arc::clone(next)))?;
                 let others = vec![generate()?, Arc::clone(&self.signing)];

@@ -29,7 +29,7 @@ pub enum SpiffePatternError {
     /// The trust domain decides which authorities count, so it is never a wildcard.
     #[error("trust domain cannot have a wildcard")]
     TrustDomainWildcard,
-    /// `web-*` would match what nobody thought of when it was written.
+    /// `web-*` would match IDs that its author did not think of.
     #[error("`*` must be a whole segment")]
     PartialWildcard,
     /// `**` in the middle could match in several ways.

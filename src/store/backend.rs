@@ -55,7 +55,7 @@ impl Store {
     /// Claims `key` until `expires`: of all the claims on all replicas until then, exactly one is the first.
     ///
     /// # Errors
-    /// Where nobody can tell. The claim may have been made all the same.
+    /// The result is unknown. The claim may have been made.
     pub async fn first_use(&self, key: &Key, expires: UnixTime) -> Result<FirstUse, StoreError> {
         match &self.backend {
             Backend::Memory(memory) => memory.first_use(key, expires),

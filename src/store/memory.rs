@@ -11,7 +11,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::limits::MAX_SHARED_RECORDS;
 use crate::sync::lock;
 
-/// What one process remembers.
+/// The memory of one process.
 #[derive(Debug)]
 pub(super) struct Memory {
     clock: Arc<dyn Clock>,

@@ -1,7 +1,7 @@
-//! What replicas share: which one-time credentials were used, and small records that all of them must know of.
+//! The state that replicas share: which one-time credentials were used, and small records that all of them need.
 //!
-//! One interface, two places to keep it: the process's own memory, or a Redis (or Valkey) that several replicas use. Whatever
-//! goes wrong is a [`StoreError`]; what it means for a request is the caller's decision, and never an allow by accident.
+//! One interface, two places to keep it: the process's own memory, or a Redis (or Valkey) that several replicas use. Every
+//! failure is a [`StoreError`]. The caller decides what it means for a request, and never allows by accident.
 
 mod backend;
 mod memory;

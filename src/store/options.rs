@@ -36,11 +36,11 @@ pub struct RedisOptions {
     pub url: Option<String>,
     /// Instead of `url`: some servers of a cluster.
     pub cluster: Option<Vec<String>>,
-    /// The user of Redis's access control lists. Left out: `default`.
+    /// The user of Redis's access control lists. `default` if unset.
     pub username: Option<String>,
     /// The password.
     pub password: Option<PasswordSource>,
-    /// The authorities, in PEM, of which one must vouch for the server. Left out: the system's.
+    /// The authorities, in PEM, of which one must vouch for the server. The system's if unset.
     pub ca: Option<PathBuf>,
     /// The certificate, in PEM, that we show to the server.
     pub certificate: Option<PathBuf>,
@@ -49,10 +49,10 @@ pub struct RedisOptions {
     /// Longest wait of a request for an answer.
     #[serde(default = "default_timeout")]
     pub timeout: HumanDuration,
-    /// What all our keys begin with.
+    /// The prefix of all keys.
     #[serde(default = "default_prefix")]
     pub prefix: String,
-    /// What becomes of one-time credentials while the store is lost.
+    /// The treatment of one-time credentials while the store is unavailable.
     #[serde(default)]
     pub on_loss: OnLoss,
 }
@@ -65,7 +65,7 @@ pub struct PasswordSource {
     pub file: PathBuf,
 }
 
-/// What becomes of one-time credentials while the store is lost.
+/// The treatment of one-time credentials while the store is unavailable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnLoss {
@@ -187,7 +187,7 @@ impl RedisOptions {
     }
 }
 
-/// Never shown: somebody may have written a password into it.
+/// Never shown: it may contain a password.
 fn check_url(url: &str) -> Result<(), String> {
     let rest =
         ["redis://", "rediss://", "unix://"].iter().find_map(|scheme| url.strip_prefix(scheme));

@@ -1,9 +1,9 @@
-//! What the store takes and gives.
+//! The arguments and results of the store.
 
 use crate::clock::UnixTime;
 use crate::limits::MAX_SHARED_RECORD_BYTES;
 
-/// Names something without telling it: a SHA-256, made by the caller.
+/// A name that does not reveal its object: a SHA-256, made by the caller.
 pub type Key = [u8; 32];
 
 /// Whether this was the first use.
@@ -24,12 +24,12 @@ pub struct Position {
     pub revision: u64,
 }
 
-/// A record that all replicas must know of.
+/// A record that all replicas need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// What it is about: a later record with the same id takes its place.
+    /// The id. A later record with the same id replaces it.
     pub id: Key,
-    /// What it says: for whoever publishes and reads it.
+    /// The content, which the store does not read.
     pub bytes: Vec<u8>,
     /// From when on it may be forgotten; `None`: never.
     pub expires: Option<UnixTime>,
@@ -44,12 +44,11 @@ pub struct Page {
     pub position: Position,
     /// Whether more follow right away.
     pub more: bool,
-    /// Whether the store lost what it had, so that this reading begins at its new beginning. What was known before is not
-    /// in it any more.
+    /// Whether the store lost its records, so that this page is from its new beginning.
     pub restarted: bool,
 }
 
-/// How the store is doing.
+/// The state of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreHealth {
     /// `memory` or `redis`.
@@ -66,10 +65,10 @@ pub struct StoreHealth {
     pub why: String,
 }
 
-/// Why the store did not do what it was asked to. Nobody can tell then whether something was used before.
+/// Why the store did not do an operation. Whether a credential was used before cannot be determined then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// It is not reachable, and was not even asked.
+    /// It is not reachable, and was not asked.
     #[error("the store cannot be reached: {0}")]
     Unavailable(String),
     /// It did not answer in time.

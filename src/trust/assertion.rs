@@ -11,7 +11,7 @@ use crate::trust::Algorithm;
 pub struct ClientAssertion {
     /// The private key, PEM.
     pub key: Secret<Vec<u8>>,
-    /// What it signs with.
+    /// The key that it signs with.
     pub algorithm: Algorithm,
     /// Its `kid`, where the issuer needs one.
     pub key_id: Option<String>,

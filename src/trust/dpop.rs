@@ -1,4 +1,4 @@
-//! What proofs of possession for an issuer's tokens must be like (RFC 9449).
+//! The rules for proofs of possession of an issuer's tokens (RFC 9449).
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct DpopRules {
 /// How nonces are made and judged.
 #[derive(Debug)]
 pub struct NonceRules {
-    /// What they are sealed with, at least 32 bytes each: the first one makes them, all of them are accepted.
+    /// The keys that seal them, at least 32 bytes each: the first one seals, all of them are accepted.
     pub secrets: Vec<Secret<Vec<u8>>>,
     /// For how long one is good.
     pub lifetime: Duration,
@@ -47,7 +47,7 @@ impl DpopRules {
         self.max_age
     }
 
-    /// What callers see in front of the paths; empty where it is what the proxy tells.
+    /// The origins that callers see in front of the paths; empty if the proxy's is right.
     #[must_use]
     pub fn origins(&self) -> &[Origin] {
         &self.origins

@@ -53,7 +53,7 @@ pub enum ClientAuthentication {
     },
 }
 
-/// What an introspection endpoint says about one token.
+/// The answer of an introspection endpoint about one token.
 #[derive(Clone)]
 pub struct IntrospectionAnswer {
     /// `None` where the token is not active: nothing else that such an answer says is kept.
@@ -93,7 +93,7 @@ impl IntrospectionAnswer {
     /// Reads `text`, an answer that may be used until `until`.
     ///
     /// # Errors
-    /// The rule of RFC 7662 section 2.2 that it breaks. What is not exactly `true` is never taken for it (P65).
+    /// The rule of RFC 7662 section 2.2 that it breaks. A value that is not exactly `true` never counts as `true` (P65).
     pub fn parse(text: &[u8], until: UnixTime) -> Result<Self, AnswerError> {
         let members = json::parse_object(text, MAX_JSON_DEPTH)
             .map_err(|error| error.map_or(AnswerError::NotAnObject, AnswerError::Json))?;
@@ -105,7 +105,7 @@ impl IntrospectionAnswer {
         }
     }
 
-    /// What it says about a token that is active.
+    /// The claims of a token that is active.
     #[must_use]
     pub const fn claims(&self) -> Option<&Arc<Map<String, Value>>> {
         self.claims.as_ref()

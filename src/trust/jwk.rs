@@ -37,7 +37,7 @@ enum Verifier {
     Secret(Box<hmac::Key>),
 }
 
-/// What the keys of a set are to verify.
+/// The purpose of the keys of a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyPurpose {
     /// JWTs: `use` is `sig`, or absent.
@@ -53,10 +53,10 @@ pub enum KeyFault {
     /// Not an object, or a member of the wrong type.
     #[error("is not a well-formed JWK")]
     Malformed,
-    /// It holds a member of a private key: whoever can read the set can sign tokens (P59).
+    /// It has a member of a private key: any reader of the set can sign tokens (P59).
     #[error("holds a private key")]
     Private,
-    /// It is symmetric: whoever can verify can sign (P48).
+    /// It is symmetric: any verifier can sign (P48).
     #[error("is a symmetric key")]
     Symmetric,
     /// `use` or `key_ops` say that it is for something else (P70).

@@ -239,7 +239,7 @@ fn text_of(tag: Tag, bytes: &[u8]) -> Option<String> {
         Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::NumericString => {
             String::from_utf8(bytes.to_vec()).ok()
         }
-        // As everybody reads it: Latin-1.
+        // Latin-1, as other software reads it.
         Tag::TeletexString => Some(bytes.iter().copied().map(char::from).collect()),
         Tag::BmpString => {
             let units = bytes.chunks(2).map(|pair| match pair {
@@ -260,7 +260,7 @@ fn raw(tag: Tag, bytes: &[u8]) -> String {
     format!("#{}:{}", tag.0, crate::secret::hex(bytes))
 }
 
-/// Without regard to case and spaces: what nobody sees is left out, spaces within are one.
+/// Without case and spaces: invisible characters are removed, and inner spaces become one.
 fn folded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut space = false;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::document::{Attachments, Diagnostic, HumanDuration, Origin, RemoteSource};
+use crate::document::{Attachments, Code, Diagnostic, HumanDuration, Origin, RemoteSource};
 use crate::trust::KeyPurpose;
 
 /// Keys behind an address.
@@ -16,7 +16,7 @@ pub struct RemoteKeys {
     pub url: KeyUrl,
     /// For metadata: the issuer that it must be of, exactly (OpenID Connect Discovery 1.0 section 4.3).
     pub discovery: Option<String>,
-    /// What the keys are to verify.
+    /// The purpose of the keys.
     pub purpose: KeyPurpose,
     /// Authorities (PEM) that the server's certificate must lead to; the system's where there are none.
     pub authorities: Option<Vec<u8>>,
@@ -42,7 +42,7 @@ pub struct RemoteFile {
 /// Revocation lists are published every few hours to days; ten minutes is soon enough and no load.
 const DEFAULT_REFRESH: Duration = Duration::from_secs(600);
 
-/// More often than this is an attack on whoever publishes.
+/// A shorter interval is an attack on the publisher.
 const MIN_REFRESH: Duration = Duration::from_secs(10);
 
 /// An absolute `https` address, or `http` where the operator allows it. Comes from configuration, never from a token (P58).
@@ -72,7 +72,7 @@ pub enum KeyUrlError {
 // === impl RemoteFile ===
 
 impl RemoteFile {
-    /// What `spec` asks for.
+    /// The file that `spec` names.
     ///
     /// # Errors
     /// A diagnostic where the address, the interval or the authorities cannot be used.
@@ -99,13 +99,13 @@ impl RemoteFile {
             let message = format!("the address {why}");
             let help =
                 "give an absolute `https://` address, or `http://` with `allowPlaintext: true`";
-            Diagnostic::error("invalid-url", origin.span(&spec.url), message).help(help)
+            Diagnostic::error(Code::InvalidUrl, origin.span(&spec.url), message).help(help)
         })?;
         let refresh = spec.refresh.as_ref().map_or(default, |refresh| refresh.value.get());
         if let Some(text) = spec.refresh.as_ref().filter(|_| refresh < min) {
             let least = HumanDuration::new(min);
             let message = format!("`{}` is too often, expected at least `{least}`", text.value);
-            return Err(Diagnostic::error("invalid-refresh", origin.span(text), message));
+            return Err(Diagnostic::error(Code::InvalidRefresh, origin.span(text), message));
         }
         let authorities = spec.ca.as_ref().map(|ca| files.file(origin, ca)).transpose()?;
         let (name, authorities) = (spec.url.value.clone(), authorities.map(<[u8]>::to_vec));
@@ -156,7 +156,7 @@ impl KeyUrl {
 }
 
 impl fmt::Display for KeyUrl {
-    /// Scheme, host and port: a path or query may hold what is nobody's business (P66).
+    /// Scheme, host and port: a path or query may be confidential (P66).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = self.0.scheme_str().unwrap_or_default();
         write!(f, "{scheme}://{}", self.0.authority().map_or("", |authority| authority.as_str()))

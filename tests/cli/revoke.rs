@@ -197,23 +197,24 @@ mod tests {
         for (_, thing) in &things {
             let run = house.run(&[&["revoke", "--undo"], &thing[..]].concat());
             assert_eq!(run.code, 0, "{thing:?}: {}", run.stderr);
-            assert!(run.stdout.contains("taken back"), "{}", run.stdout);
+            assert!(run.stdout.contains("withdrawn"), "{}", run.stdout);
         }
         house.run(&["revocations"]).shows(0, &["no entries"]);
         let again = house.run(&["revoke", "--undo", "--jti", "t-1", "--issuer", ISSUER]);
         assert_eq!(again.code, 1);
-        assert!(again.stderr.contains("no running revocation is like that"), "{}", again.stderr);
+        assert!(
+            again.stderr.contains("no revocation on running servers matches"),
+            "{}",
+            again.stderr
+        );
         let unknown = house.run(&["revoke", "--jti", "x", "--issuer", "https://other.example"]);
         assert_eq!(unknown.code, 0);
-        assert!(unknown.stdout.contains("no `TokenIssuer` document has this issuer"));
+        assert!(unknown.stdout.contains("no `TokenIssuer` document has the issuer"));
         for (thing, told) in [
-            (
-                &["--kid", "no-such-key", "--issuer", ISSUER][..],
-                "no key of this issuer has this `kid`",
-            ),
+            (&["--kid", "no-such-key", "--issuer", ISSUER][..], "is called `no-such-key`"),
             (
                 &["--spiffe", "spiffe://strange.example/a"],
-                "no document vouches for this SPIFFE trust domain",
+                "no document vouches for the SPIFFE trust domain `strange.example`",
             ),
             (&["--subject", "alice ", "--issuer", ISSUER], "white space"),
         ] {

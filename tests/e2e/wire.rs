@@ -27,8 +27,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::comparison;
-use crate::envoy;
+use crate::{comparison, envoy};
 
 /// Longest wait for a check, on a machine with much else to do.
 const WITHIN: Duration = Duration::from_secs(20);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign::authn::{self, Memory, NoMemory};
+use countersign::authn::{self, Caches, NoCache};
 use countersign::clock::{FixedClock, UnixTime};
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, PeerSources};
@@ -480,7 +480,7 @@ fn judge(trust: &TrustStore, case: &Value) -> Result<(), Reason> {
         let answer = IntrospectionAnswer::parse(answer.to_string().as_bytes(), now).unwrap();
         material.insert_answer("corp", token.fingerprint(), Ok(Arc::new(answer)));
     }
-    let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
+    let memory = Caches { certificates: &NoCache, tokens: &NoCache };
     let subject = authn::authenticate(&evidence, trust, &material, memory, now);
     match subject.tokens().rejection() {
         Some(rejection) => Err(rejection.reason()),

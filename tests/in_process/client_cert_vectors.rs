@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use countersign::authn::{Credential, NoMemory, verify_peer};
+use countersign::authn::{Credential, NoCache, verify_peer};
 use countersign::clock::UnixTime;
 use countersign::document::{self, Attachments, SourceFile, any_error};
 use countersign::evidence::{PeerEvidence, PeerSources};
@@ -88,7 +88,7 @@ fn evidence(client_cert: &str, chain: Option<&str>) -> PeerEvidence {
 }
 
 fn outcome(evidence: &PeerEvidence, trust: &TrustStore, time: i64) -> String {
-    match verify_peer(evidence, trust, &NoMemory, UnixTime::from_secs(time)) {
+    match verify_peer(evidence, trust, &NoCache, UnixTime::from_secs(time)) {
         Credential::Absent => String::from("absent"),
         Credential::Rejected(rejection) => rejection.reason().to_string(),
         Credential::Verified(peer) => peer.level().to_string(),

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use countersign::document::Kind;
 use countersign::document::schema::schema_of;
 use countersign::envoy::ListenerOptions;
 use countersign::reason::{ClientAnswer, Reason};
@@ -243,7 +244,7 @@ fn rows(text: &str) -> BTreeMap<&str, &str> {
 /// P207: the table of a token issuer's settings has every setting.
 #[test]
 fn the_table_of_an_issuers_settings_is_whole() {
-    let schema: Value = schema_of("TokenIssuer").unwrap();
+    let schema: Value = schema_of(Kind::TokenIssuer);
     let properties = schema["$defs"]["TokenIssuerSpec"]["properties"].as_object().unwrap();
     let tokens = page("docs/tokens.md");
     let (_, settings) = tokens.split_once("\n## Settings\n").unwrap();

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::authn::{self, Memory, NoMemory};
+use countersign::authn::{self, Caches, NoCache};
 use countersign::clock::{FixedClock, UnixTime};
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, PeerSources};
@@ -90,8 +90,8 @@ async fn judge(case: &Value) -> Result<(), Reason> {
     let mut material = Material::default();
     let tokens = evidence.tokens.as_ref().unwrap();
     let patience = Duration::from_secs(30);
-    introspector.gather(tokens, &trust, &NoMemory, patience, &mut material).await;
-    let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
+    introspector.gather(tokens, &trust, &NoCache, patience, &mut material).await;
+    let memory = Caches { certificates: &NoCache, tokens: &NoCache };
     let subject = authn::authenticate(&evidence, &trust, &material, memory, now);
     subject.tokens().rejection().map_or(Ok(()), |rejection| Err(rejection.reason()))
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use countersign::authn::{self, Binding, Memory, NoMemory, TokenIdentity};
+use countersign::authn::{self, Binding, Caches, NoCache, TokenIdentity};
 use countersign::clock::UnixTime;
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, CompactJws, PeerSources};
@@ -64,7 +64,7 @@ fn shared(
     let mut problems = Vec::new();
     let documents = document::parse(&SourceFile::new("vector.yaml", text), &mut problems);
     let store = TrustStore::compile(&documents, &files, &mut problems);
-    let codes = problems.iter().map(|problem| problem.code).collect();
+    let codes = problems.iter().map(|problem| problem.code.as_str()).collect();
     Some(if document::any_error(&problems) { Err(codes) } else { Ok(store) })
 }
 
@@ -82,7 +82,7 @@ fn trust(iss: &str, audience: &str, keys: &Value) -> Result<TrustStore, Vec<&'st
     let documents = document::parse(&SourceFile::new("vector.yaml", text), &mut problems);
     let store = TrustStore::compile(&documents, &Attachments::default(), &mut problems);
     if document::any_error(&problems) {
-        return Err(problems.iter().map(|problem| problem.code).collect());
+        return Err(problems.iter().map(|problem| problem.code.as_str()).collect());
     }
     Ok(store)
 }
@@ -121,7 +121,7 @@ fn judge(
     };
     let evidence =
         evidence::collect(&credentials, Some(&SELF.into()), &sources, &trust.token_places());
-    let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
+    let memory = Caches { certificates: &NoCache, tokens: &NoCache };
     let now = UnixTime::from_secs(NOW);
     let subject = authn::authenticate(&evidence, trust, &Material::default(), memory, now);
     assert_eq!(subject.peer().rejection(), None);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::drill::{Issuer, MINUTE, Mood, serve};
-use countersign::authn::{self, Memory, NoMemory};
+use countersign::authn::{self, Caches, NoCache};
 use countersign::clock::{Clock as _, FixedClock, UnixTime};
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, PeerSources};
@@ -48,8 +48,8 @@ impl Drill {
         let evidence = evidence::collect(&credentials, None, &sources, &places);
         let tokens = evidence.tokens.as_ref().unwrap();
         let patience = Duration::from_secs(10);
-        let material = self.cache.gather(tokens, &self.trust, &NoMemory, patience).await;
-        let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
+        let material = self.cache.gather(tokens, &self.trust, &NoCache, patience).await;
+        let memory = Caches { certificates: &NoCache, tokens: &NoCache };
         let now = self.clock.now();
         let subject = authn::authenticate(&evidence, &self.trust, &material, memory, now);
         match subject.tokens().rejection() {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use countersign::authn::{Credential, NoMemory, PeerIdentity, verify_peer};
+use countersign::authn::{Credential, NoCache, PeerIdentity, verify_peer};
 use countersign::clock::{Stopwatch, UnixTime};
 use countersign::document::{self, Attachments, Severity, SourceFile};
 use countersign::evidence::{PeerEvidence, PeerSources};
@@ -125,7 +125,7 @@ fn outcome(case: &Case) -> String {
         Err(problem) => return problem,
     };
     let now = UnixTime::from_secs(case.time.unwrap_or(1_704_067_200));
-    match verify_peer(&evidence(case), &trust, &NoMemory, now) {
+    match verify_peer(&evidence(case), &trust, &NoCache, now) {
         Credential::Absent => "absent".to_owned(),
         Credential::Rejected(rejection) => rejection.reason().to_string(),
         Credential::Verified(peer) if has_names(&peer, case) => "allow".to_owned(),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign::authn::{Credential, NoMemory, verify_peer};
+use countersign::authn::{Credential, NoCache, verify_peer};
 use countersign::clock::UnixTime;
 use countersign::document::{self, Attachments, Severity, SourceFile};
 use countersign::evidence::{PeerEvidence, PeerSources};
@@ -187,7 +187,7 @@ fn outcome(suite: &Suite, leaf: &[u8]) -> String {
     );
     let (_, sealed) = CredentialHeaders::split(headers, &SealedNames::default(), None, None);
     let sources = PeerSources { xfcc: true, xfcc_without_tls: true, ..PeerSources::default() };
-    match verify_peer(&PeerEvidence::collect(&sealed, None, &sources), &trust, &NoMemory, NOW) {
+    match verify_peer(&PeerEvidence::collect(&sealed, None, &sources), &trust, &NoCache, NOW) {
         Credential::Absent => "absent".to_owned(),
         Credential::Rejected(rejection) => rejection.reason().to_string(),
         Credential::Verified(_) => "allow".to_owned(),

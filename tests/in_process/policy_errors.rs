@@ -76,7 +76,7 @@ fn messages_follow_the_house_style() {
             for word in ["struct", "enum", "serde", "Spanned", "Option<", "u16", "usize"] {
                 assert!(!message.contains(word), "{}: {message}", path.display());
             }
-            assert!(problem.code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
+            assert!(problem.code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use countersign::authn::{self, Memory, NoMemory, SignedToken, Subject, TokenMemory};
+use countersign::authn::{self, Caches, NoCache, SignedToken, Subject, TokenCache};
 use countersign::clock::UnixTime;
 use countersign::demo::mint::{ISSUER, Issuer, Key};
 use countersign::demo::pki::{FRONTEND, Pki, REPORTS};
@@ -96,7 +96,7 @@ spec: {{ entries: [{entries}] }}
         (xfcc, principal): (Option<&str>, &str),
         token: Option<&str>,
         material: &Material,
-        tokens: &dyn TokenMemory,
+        tokens: &dyn TokenCache,
     ) -> Subject {
         let mut headers = Headers::default();
         if let Some(xfcc) = xfcc {
@@ -114,14 +114,14 @@ spec: {{ entries: [{entries}] }}
             ..PeerSources::default()
         };
         let evidence = evidence::collect(&credentials, None, &sources, &trust.token_places());
-        let memory = Memory { certificates: &NoMemory, tokens };
+        let memory = Caches { certificates: &NoCache, tokens };
         authn::authenticate(&evidence, trust, material, memory, now())
     }
 
     fn peer(&self, entries: &str, shown: Shown) -> Option<Reason> {
         let (trust, xfcc) = (self.trust(entries), self.xfcc(shown));
         let subject =
-            self.judge(&trust, (Some(&xfcc), FRONTEND), None, &Material::default(), &NoMemory);
+            self.judge(&trust, (Some(&xfcc), FRONTEND), None, &Material::default(), &NoCache);
         let reason = subject.peer().rejection().map(|rejection| rejection.reason());
         assert!(reason.is_some() || subject.peer().verified().is_some());
         reason
@@ -129,7 +129,7 @@ spec: {{ entries: [{entries}] }}
 
     fn token(&self, entries: &str, changes: &Value) -> Option<Reason> {
         let (trust, token) = (self.trust(entries), self.issuer.mint(Key::Ec, changes).unwrap());
-        let subject = self.judge(&trust, (None, ""), Some(&token), &Material::default(), &NoMemory);
+        let subject = self.judge(&trust, (None, ""), Some(&token), &Material::default(), &NoCache);
         let reason = subject.tokens().rejection().map(|rejection| rejection.reason());
         assert!(reason.is_some() || subject.token("corp").is_some());
         reason
@@ -193,7 +193,7 @@ fn an_opaque_token_is_revoked_by_what_its_issuer_says_of_it() {
     let of = |field: &str, value: &str, issuer: &str| {
         let entry = format!("{{ {field}: {value}, issuer: '{issuer}' }}");
         let subject =
-            props.judge(&props.trust(&entry), (None, ""), Some(token), &material, &NoMemory);
+            props.judge(&props.trust(&entry), (None, ""), Some(token), &material, &NoCache);
         let reason = subject.tokens().rejection().map(|rejection| rejection.reason());
         assert!(reason.is_some() || subject.token("opaque").is_some(), "{entry}");
         reason
@@ -212,7 +212,7 @@ fn a_certificate_is_revoked_by_what_was_shown_of_it() {
     let trust = props.trust("");
     let xfcc = props.xfcc(Shown::Certificate);
     let subject =
-        props.judge(&trust, (Some(&xfcc), FRONTEND), None, &Material::default(), &NoMemory);
+        props.judge(&trust, (Some(&xfcc), FRONTEND), None, &Material::default(), &NoCache);
     let peer = subject.peer().verified().unwrap();
     let (serial, issuer) = (peer.serial().unwrap(), peer.issuer().unwrap());
     let spki = peer.spki().unwrap().to_hex();
@@ -262,7 +262,7 @@ fn a_revoked_forwarder_is_not_walked_past() {
     {
         let trust = props.trust(&entry);
         let subject =
-            props.judge(&trust, (Some(&xfcc), REPORTS), None, &Material::default(), &NoMemory);
+            props.judge(&trust, (Some(&xfcc), REPORTS), None, &Material::default(), &NoCache);
         assert_eq!(subject.peer().rejection().map(|r| r.reason()), expected, "{entry}");
     }
 }
@@ -271,7 +271,7 @@ fn a_revoked_forwarder_is_not_walked_past() {
 #[derive(Debug, Default)]
 struct Elephant(Mutex<Option<Arc<SignedToken>>>);
 
-impl TokenMemory for Elephant {
+impl TokenCache for Elephant {
     fn recall(&self, _token: &Fingerprint) -> Option<Arc<SignedToken>> {
         self.0.lock().unwrap().clone()
     }

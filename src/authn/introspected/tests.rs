@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::authn::token::verify_all;
-use crate::authn::{Binding, NoMemory, Presenter, TokenIdentity};
+use crate::authn::{Binding, NoCache, Presenter, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::document::{self, Attachments, SourceFile};
 use crate::evidence::{PresentedToken, TokenScheme};
@@ -67,7 +67,7 @@ fn judge(
         material.insert_answer("opaque", print, Ok(std::sync::Arc::new(answer.unwrap())));
     }
     let now = UnixTime::from_secs(NOW);
-    verify_all(&[token], Presenter::NOBODY, trust, &material, &NoMemory, now, &mut |_| {})
+    verify_all(&[token], Presenter::NO_PEER, trust, &material, &NoCache, now, &mut |_| {})
         .map(|mut tokens| tokens.remove(0))
         .map_err(|rejection| rejection.reason())
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::authn::token::verify_all;
-use crate::authn::{NoMemory, Presenter};
+use crate::authn::{NoCache, Presenter};
 use crate::clock::UnixTime;
 use crate::document::{self, Attachments, Diagnostic, SourceFile};
 use crate::evidence::{PresentedToken, TokenScheme};
@@ -175,7 +175,7 @@ fn both_ways_of_knowing_a_token_judge_its_kind() {
         );
         let now = UnixTime::from_secs(NOW);
         let found =
-            verify_all(&[token], Presenter::NOBODY, &trust, &material, &NoMemory, now, &mut |_| {});
+            verify_all(&[token], Presenter::NO_PEER, &trust, &material, &NoCache, now, &mut |_| {});
         assert_eq!(found.map(|_| ()).map_err(|why| why.reason()), expected, "{more}");
     }
 }

@@ -165,7 +165,7 @@ fn whole<'a>(
     path
 }
 
-/// What else keeps a path from being believed, from the authority down.
+/// The other reasons why a path is refused, from the authority down.
 fn of_signed_path(
     authority: X509Certificate<'_>,
     intermediates: &[X509Certificate<'_>],
@@ -178,7 +178,7 @@ fn of_signed_path(
             return Reason::ChainUntrusted.because(format!("of the issuer `{subject}`, {fault}"));
         }
         if !issuer.is_ca() {
-            return Reason::ChainUntrusted.because(format!("the issuer `{subject}` is no CA"));
+            return Reason::ChainUntrusted.because(format!("the issuer `{subject}` is not a CA"));
         }
         if !issues_clients(issuer) {
             let why = format!("the issuer `{subject}` is not for client authentication");
@@ -197,6 +197,5 @@ fn of_signed_path(
         let why = "the certificate's names are not permitted by one of its issuers";
         return Reason::CertSan.because(why);
     }
-    Reason::ChainUntrusted
-        .because("no trusted path: its signatures verify, and another rule does not hold")
+    Reason::ChainUntrusted.because("no trusted path: its signatures verify, but another rule fails")
 }

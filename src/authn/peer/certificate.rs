@@ -5,11 +5,12 @@ use std::sync::Arc;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-use super::describe::DomainVerdict;
-use super::memory::{CertificateKey, CertificateMemory, VerifiedCertificate};
+use super::facts::PeerFacts;
 use super::names::Names;
 use super::path::Found;
-use super::{PeerFacts, distinguished_name, path, profile};
+use super::verified::{CertificateKey, VerifiedCertificate};
+use super::{distinguished_name, path, profile};
+use crate::authn::cache::CertificateCache;
 use crate::authn::revoked::{self, IssuerMarks};
 use crate::clock::UnixTime;
 use crate::evidence::{DecodedCertificate, PresentedCertificate};
@@ -21,19 +22,19 @@ use crate::trust::{
     key_weakness,
 };
 
-/// What one verification is done with.
+/// Everything that one verification uses.
 #[derive(Clone, Copy)]
 pub(super) struct Verifier<'a> {
     pub(super) trust: &'a TrustStore,
     pub(super) revocations: &'a Revocations,
-    pub(super) memory: &'a dyn CertificateMemory,
+    pub(super) memory: &'a dyn CertificateCache,
     pub(super) now: UnixTime,
 }
 
 // === impl Verifier ===
 
 impl<'a> Verifier<'a> {
-    /// Verifies a presented certificate, or recalls that it was. Whether it is revoked is asked every time.
+    /// Verifies a presented certificate, or finds it in the cache. Revocation is checked every time.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
@@ -83,8 +84,8 @@ impl<'a> Verifier<'a> {
         })
     }
 
-    /// The trust domains that vouch for the certificate, and when they do. The SPIFFE ID selects the domain; of a certificate
-    /// without one every domain without `spiffe` is asked, since a rule may name any of them, and its demands are to count.
+    /// The trust domains that vouch for the certificate, and when they do. The SPIFFE ID selects the domain. A certificate
+    /// without one is checked against every domain without `spiffe`, since a rule may name any of them.
     fn vouchers(
         &self,
         decoded: &DecodedCertificate,
@@ -147,36 +148,8 @@ impl<'a> Verifier<'a> {
             && !paths.find(decoded, leaf, domain, self.now).is_err_and(|found| strange(&found))
     }
 
-    /// What each trust domain says of a certificate. For people, not for decisions.
-    ///
-    /// # Errors
-    /// What keeps it from being read.
-    pub(super) fn verdicts(
-        &self,
-        presented: &PresentedCertificate,
-    ) -> Result<Vec<(&'a TrustDomain, DomainVerdict)>, Rejection> {
-        let decoded = presented.decode()?;
-        let unreadable = || presented.unreadable("it is not an X.509 certificate");
-        let (_, leaf) = X509Certificate::from_der(&decoded.leaf).map_err(|_| unreadable())?;
-        let names = Names::read(&leaf)?;
-        let selects = |domain: &TrustDomain| match (&names.spiffe, domain.spiffe()) {
-            (Some(id), Some(name)) => name.as_str() == id.trust_domain(),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        let svid = if names.spiffe.is_some() { check_svid(&leaf) } else { Ok(()) };
-        let check = |domain| self.check(&decoded, &leaf, domain, &mut Paths::default());
-        let judge = |domain| match svid.clone().and_then(|()| check(domain)) {
-            Ok(found) => DomainVerdict::Vouches(found.holds),
-            Err(rejection) => DomainVerdict::Refuses(rejection),
-        };
-        let verdict =
-            |domain| if selects(domain) { judge(domain) } else { DomainVerdict::NotAsked };
-        Ok(self.trust.domains().iter().map(|domain| (domain, verdict(domain))).collect())
-    }
-
     /// Everything that `domain` asks of a certificate.
-    fn check(
+    pub(super) fn check(
         &self,
         decoded: &DecodedCertificate,
         leaf: &X509Certificate<'_>,
@@ -207,10 +180,10 @@ struct Vouchers<'a> {
     issuers: Vec<IssuerMarks>,
 }
 
-/// What was found for one certificate of paths to sets of authorities: several documents may believe the same ones, and a
-/// path that is not there is looked for once.
+/// The sets of authorities to which a certificate has no path. Several documents may have the same authorities, and a
+/// missing path is searched once.
 #[derive(Default)]
-struct Paths<'a>(Vec<(&'a Fingerprint, Rejection)>);
+pub(super) struct Paths<'a>(Vec<(&'a Fingerprint, Rejection)>);
 
 // === impl Vouchers ===
 
@@ -271,7 +244,7 @@ pub(super) fn unknown_domain(name: &str) -> Rejection {
 }
 
 /// X509-SVID section 4.3: a workload's certificate signs neither certificates nor revocation lists.
-fn check_svid(leaf: &X509Certificate<'_>) -> Result<(), Rejection> {
+pub(super) fn check_svid(leaf: &X509Certificate<'_>) -> Result<(), Rejection> {
     let usage = leaf.key_usage().ok().flatten();
     if usage.is_some_and(|usage| usage.value.key_cert_sign() || usage.value.crl_sign()) {
         return Err(Reason::SpiffeInvalid.because("the SVID of a workload may sign certificates"));

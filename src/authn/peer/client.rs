@@ -8,8 +8,9 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
+use super::distinguished_name;
+use super::facts::PeerFacts;
 use super::profile::serial;
-use super::{PeerFacts, distinguished_name};
 use crate::authn::revoked;
 use crate::clock::UnixTime;
 use crate::reason::{Reason, Rejection};
@@ -50,7 +51,7 @@ pub fn check_client(
     Ok(())
 }
 
-/// What can be revoked of a certificate, once for each SPIFFE ID that it has.
+/// Everything in a certificate that can be revoked, once for each SPIFFE ID that it has.
 fn facts(der: &CertificateDer<'_>, certificate: &X509Certificate<'_>) -> Vec<PeerFacts> {
     let whole = PeerFacts {
         certificate: Some(Fingerprint::of(der)),

@@ -1,4 +1,4 @@
-//! What the issuers of a path, its pinned authority among them, restrict: path lengths and names (RFC 5280 sections
+//! The constraints of the issuers of a path, its pinned authority included: path lengths and names (RFC 5280 sections
 //! 4.2.1.9, 4.2.1.10 and 6.1).
 //!
 //! rustls-webpki takes an authority for a name, a key and name constraints: that its certificate bounds the length of
@@ -65,8 +65,8 @@ fn check_subjects(
     Ok(())
 }
 
-/// The constraint on names of a kind that nobody here evaluates, where one of the names below is of that kind: webpki refuses those
-/// whatever they are. `path` comes from the authority down to the leaf.
+/// The constraint on names of a kind that is not evaluated here, if one of the names below is of that kind: webpki refuses
+/// all of those. `path` comes from the authority down to the leaf.
 pub(super) fn unevaluated(path: &[X509Certificate<'_>]) -> Option<Rejection> {
     let mut below = path;
     while let Some((issuer, rest)) = below.split_first() {

@@ -1,24 +1,20 @@
-//! What a certificate says, and what each trust domain says of it: for `countersign inspect`. Nothing here is an identity.
+//! The content of a certificate: for `countersign inspect`. Nothing here is an identity.
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 
-use super::certificate::Verifier;
 use super::distinguished_name;
-use super::memory::NoMemory;
 use super::names::Names;
 use super::profile::serial;
-use crate::clock::UnixTime;
-use crate::evidence::PresentedCertificate;
 use crate::limits::MAX_SUBJECT_ALT_NAMES;
 use crate::reason::Rejection;
 use crate::secret::{Fingerprint, hex};
 use crate::spiffe::SpiffeId;
-use crate::trust::{TrustDomain, TrustStore, Validity};
+use crate::trust::Validity;
 
-/// What is written in a certificate, believed or not. Texts are as the issuer wrote them and may hold anything.
+/// The content of a certificate, trusted or not. Its texts are as the issuer wrote them and may contain anything.
 #[derive(Clone, Debug)]
 pub struct CertificateDescription {
     /// The subject as RFC 4514 text.
@@ -37,35 +33,12 @@ pub struct CertificateDescription {
     pub is_ca: bool,
     /// The kind of its key.
     pub key: String,
-    /// What its key may be used for.
+    /// The usages of its key.
     pub usages: Vec<String>,
     /// SHA-256 of the DER.
     pub certificate: Fingerprint,
     /// SHA-256 of the SubjectPublicKeyInfo.
     pub spki: Fingerprint,
-}
-
-/// What one trust domain says of a certificate.
-#[derive(Clone, Debug)]
-pub enum DomainVerdict {
-    /// It vouches for it, by a path that is valid in this time.
-    Vouches(Validity),
-    /// It was asked and does not.
-    Refuses(Rejection),
-    /// It is not asked: the certificate's SPIFFE ID, or the lack of one, selects another domain.
-    NotAsked,
-}
-
-/// What each trust domain says of the presented certificate, in the order of their names.
-///
-/// # Errors
-/// What keeps the certificate from being read; no domain is asked then.
-pub fn verdicts<'a>(
-    presented: &PresentedCertificate,
-    trust: &'a TrustStore,
-    now: UnixTime,
-) -> Result<Vec<(&'a TrustDomain, DomainVerdict)>, Rejection> {
-    Verifier { trust, revocations: trust.revocations(), memory: &NoMemory, now }.verdicts(presented)
 }
 
 // === impl CertificateDescription ===

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::certificate::{Verifier, unknown_domain};
-use super::memory::VerifiedCertificate;
-use super::{PeerFacts, PeerIdentity, names};
+use super::facts::PeerFacts;
+use super::identity::PeerIdentity;
+use super::names;
+use super::verified::VerifiedCertificate;
 use crate::authn::revoked;
 use crate::evidence::{PeerSource, XfccElement};
 use crate::evidence_level::EvidenceLevel;
@@ -12,19 +14,19 @@ use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
 use crate::trust::Pin;
 
-/// Whom an element speaks of, and how that is known.
-pub(super) struct Spoken {
+/// The identity that an element asserts, and how it is known.
+pub(super) struct AssertedIdentity {
     pub(super) facts: Arc<PeerFacts>,
     pub(super) level: EvidenceLevel,
     /// The subject of the certificate as Envoy would write it; nothing without one, or where that is not certain.
     pub(super) envoy_subject: Option<Arc<str>>,
 }
 
-// === impl Spoken ===
+// === impl AssertedIdentity ===
 
-impl Spoken {
+impl AssertedIdentity {
     /// Whether Envoy would call the owner of this certificate `principal`: it takes the first URI, else the first DNS name,
-    /// else the subject. A subject whose text is not certain is nobody's: it could be anybody's.
+    /// else the subject. A subject whose text is not certain never matches.
     pub(super) fn is_called(&self, principal: &str) -> bool {
         is_called(principal, &self.facts, self.envoy_subject.as_deref()) == Some(true)
     }
@@ -46,22 +48,22 @@ pub(super) fn is_called(
 // === impl Verifier ===
 
 impl Verifier<'_> {
-    /// Who the element speaks of. The certificate decides wherever there is one (P83).
+    /// The identity that the element asserts. The certificate decides if there is one (P83).
     ///
     /// # Errors
-    /// What is wrong with the certificate, `xfcc_inconsistent` where the parts of the element contradict each other,
-    /// `evidence_insufficient` where they name nobody.
-    pub(super) fn element(&self, element: &XfccElement) -> Result<Spoken, Rejection> {
+    /// The reason why the certificate is refused, `xfcc_inconsistent` if the parts of the element contradict each other,
+    /// `evidence_insufficient` if they name no peer.
+    pub(super) fn element(&self, element: &XfccElement) -> Result<AssertedIdentity, Rejection> {
         let Some(presented) = element.certificate() else {
             let (facts, level) = self.named(element.uris(), element.hash().copied())?;
-            return Ok(Spoken { facts: Arc::new(facts), level, envoy_subject: None });
+            return Ok(AssertedIdentity { facts: Arc::new(facts), level, envoy_subject: None });
         };
         let verified = self.certificate(presented)?;
         check_consistent(element, &verified)?;
         let full = presented.has_chain();
         let level = if full { EvidenceLevel::Full } else { EvidenceLevel::Leaf };
         let (facts, envoy_subject) = (Arc::clone(&verified.facts), verified.envoy_subject.clone());
-        Ok(Spoken { facts, level, envoy_subject })
+        Ok(AssertedIdentity { facts, level, envoy_subject })
     }
 
     /// `source.principal` as an identity: only a SPIFFE ID of a known trust domain, and only as the proxy's word (P46).
@@ -83,7 +85,7 @@ impl Verifier<'_> {
     ) -> Result<(PeerFacts, EvidenceLevel), Rejection> {
         let Some(id) = names::spiffe_id(uris)? else {
             return Err(Reason::EvidenceInsufficient
-                .because("neither a certificate nor a SPIFFE ID is shown"));
+                .because("neither a certificate nor a SPIFFE ID was sent"));
         };
         let domain = self.trust.domain_of(&id).ok_or_else(|| unknown_domain(id.trust_domain()))?;
         let pins = &domain.leaf().pins;
@@ -132,7 +134,7 @@ pub(super) fn check_consistent(
     Err(contradicts(contradiction))
 }
 
-/// What is said where `key` of an element is not that of the certificate.
+/// The rejection of an element whose `key` is not that of the certificate.
 pub(super) fn contradicts(key: &str) -> Rejection {
     Reason::XfccInconsistent.because(format!("`{key}` is not that of the certificate"))
 }

@@ -1,9 +1,8 @@
 //! A path from a peer's certificate to a pinned authority (RFC 5280 section 6).
 //!
 //! rustls-webpki builds and checks paths: signatures, names, validity, basic constraints, name constraints, critical
-//! extensions. What it leaves to others is done here for every candidate path, so that a path that fails here leaves
-//! the others to be tried: whatever the authority's own certificate restricts, its validity, policies, and the key usage of
-//! issuers.
+//! extensions. The other checks are made here for every candidate path, so that another path is tried if one fails: the
+//! restrictions of the authority's own certificate, its validity, policies, and the key usage of issuers.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -14,7 +13,8 @@ use webpki::{KeyUsage, RequiredEkuNotFoundContext, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-use super::{PeerFacts, cause, constraints, distinguished_name, policies, profile};
+use super::facts::PeerFacts;
+use super::{cause, constraints, distinguished_name, policies, profile};
 use crate::authn::revoked::IssuerMarks;
 use crate::clock::UnixTime;
 use crate::evidence::DecodedCertificate;
@@ -143,7 +143,7 @@ fn check_path(
     Ok(Found { holds: listed.map_or(holds, |own| holds.and(own)), issuers })
 }
 
-/// What may be revoked of a CA.
+/// The marks by which a CA may be revoked.
 fn marks(der: &[u8], certificate: &X509Certificate<'_>) -> IssuerMarks {
     IssuerMarks::of(&PeerFacts {
         certificate: Some(Fingerprint::of(der)),
@@ -218,7 +218,7 @@ fn rejection(why: &Error) -> Rejection {
             Reason::ChainUntrusted,
             "a certificate on the path has a critical extension that is not understood",
         ),
-        Error::EndEntityUsedAsCa => (Reason::ChainUntrusted, "an issuer on the path is no CA"),
+        Error::EndEntityUsedAsCa => (Reason::ChainUntrusted, "an issuer on the path is not a CA"),
         _ => return Reason::ChainUntrusted.because(format!("no trusted path: {}", words(why))),
     };
     reason.because(detail)

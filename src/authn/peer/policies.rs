@@ -15,7 +15,7 @@ use crate::reason::{Reason, Rejection};
 
 const ANY_POLICY: &str = "2.5.29.32.0";
 
-/// What holds for the certificates that are still to come.
+/// The state for the certificates that are still to come.
 struct State {
     /// The policies that every certificate so far is valid for; nothing while that is any policy.
     valid: Option<BTreeSet<String>>,
@@ -86,7 +86,7 @@ impl State {
         Ok(())
     }
 
-    /// What this issuer asks of the certificates below it (section 6.1.4).
+    /// The requirements of this issuer for the certificates below it (section 6.1.4).
     fn descend(&mut self, issuer: &X509Certificate<'_>) -> Result<(), X509Error> {
         let least = |own: Option<u32>, new: Option<u32>| match (own, new) {
             (Some(own), Some(new)) => Some(own.min(new)),

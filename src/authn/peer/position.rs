@@ -20,7 +20,7 @@ enum WritesBy {
     Always,
     /// It has none: no `By` is its own.
     Never,
-    /// Nobody says how it is called.
+    /// Its name is unknown.
     Unknown,
 }
 
@@ -153,11 +153,11 @@ pub(super) fn check_uri_ends(element: &XfccElement) -> Result<(), Rejection> {
         return Ok(());
     }
     Err(Reason::EvidenceInsufficient
-        .because("names follow the URI, which can spell them, and no `Cert` is there to tell"))
+        .because("names follow the URI, which can spell them, and there is no `Cert` to decide"))
 }
 
-/// P91: of an element that a forwarder wrote nothing outside of the header tells how far a URI goes. What follows it can be
-/// a part of it, and a space at its end is lost on the way (RFC 9110 section 5.5).
+/// P91: nothing outside of the header says where a URI ends in an element that a forwarder wrote. The text after it can be a
+/// part of it, and a space at its end is lost on the way (RFC 9110 section 5.5).
 ///
 /// # Errors
 /// `evidence_insufficient`.

@@ -10,7 +10,7 @@ use crate::trust::extension_fault;
 /// Longest serial number in bytes, a leading zero not counted (section 4.1.2.2).
 const MAX_SERIAL_BYTES: usize = 20;
 
-/// What every certificate of a path must keep to.
+/// The rules for every certificate of a path.
 ///
 /// # Errors
 /// `chain_untrusted` where it does not.
@@ -24,7 +24,7 @@ pub(super) fn check(certificate: &X509Certificate<'_>) -> Result<(), Rejection> 
     }
 }
 
-/// What an end entity must keep to beside.
+/// The additional rules for an end entity.
 ///
 /// # Errors
 /// `cert_eku` where it has rights of a CA.

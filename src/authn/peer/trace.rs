@@ -1,19 +1,19 @@
 //! The steps of the walk as they are taken: for `countersign inspect`. The walk itself is the one that serves.
 
-use super::PeerFacts;
+use super::facts::PeerFacts;
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::Rejection;
 
 /// One step of the walk.
 #[derive(Clone, Copy, Debug)]
 pub struct Hop<'a> {
-    /// What was looked at.
+    /// The place of the step.
     pub place: HopPlace,
-    /// What came of it.
+    /// The result of the step.
     pub finding: HopFinding<'a>,
 }
 
-/// What a step of the walk looks at.
+/// The place that a step of the walk looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HopPlace {
     /// The certificate that the proxy itself verified.
@@ -26,15 +26,15 @@ pub enum HopPlace {
     Principal,
 }
 
-/// What came of a step of the walk.
+/// The result of a step of the walk.
 #[derive(Clone, Copy, Debug)]
 pub enum HopFinding<'a> {
-    /// It is believed: the first that is no trusted forwarder.
+    /// It is the caller: the first that is no trusted forwarder.
     Caller(&'a PeerFacts, EvidenceLevel),
     /// It is a trusted forwarder and speaks for the one before it.
     Forwarder(&'a PeerFacts, EvidenceLevel),
-    /// It only repeats what `source.certificate` has told.
+    /// It repeats `source.certificate`.
     Repeated,
-    /// It is not believed, and the walk ends here.
+    /// It is refused, and the walk ends here.
     Refused(&'a Rejection),
 }

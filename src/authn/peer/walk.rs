@@ -1,13 +1,15 @@
-//! Whom to believe: from the nearest proxy leftwards past trusted forwarders. Position carries the trust, since
-//! certificates are no secret and anybody can put somebody else's into a header (P30).
+//! The walk to the caller: from the nearest proxy leftwards past trusted forwarders. Position carries the trust, since
+//! certificates are no secret and a caller can put any certificate into a header (P30).
 
 use std::sync::Arc;
 
 use super::certificate::Verifier;
-use super::element::{Spoken, check_consistent, contradicts, is_called};
-use super::memory::VerifiedCertificate;
+use super::element::{AssertedIdentity, check_consistent, contradicts, is_called};
+use super::facts::PeerFacts;
+use super::identity::PeerIdentity;
 use super::position::{Beginning, Own, check_uri_ends, check_uri_is_whole, check_written_by};
-use super::{Hop, HopFinding, HopPlace, PeerFacts, PeerIdentity};
+use super::trace::{Hop, HopFinding, HopPlace};
+use super::verified::VerifiedCertificate;
 use crate::evidence::{
     PeerEvidence, PeerSource, Presented, PresentedCertificate, PrincipalSource, Xfcc, XfccElement,
 };
@@ -40,7 +42,7 @@ struct Walk<'a, 'v, F> {
     forwarders: Vec<SpiffeId>,
 }
 
-/// What a step of the walk comes to.
+/// The result of a step of the walk.
 enum Step {
     /// The caller, or that there is none.
     Ends(Option<PeerIdentity>),
@@ -69,14 +71,15 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
             self.check_client_cert(client_cert, &peer)?;
             return Ok(Some(peer));
         }
-        // Forwarders speak for callers and are none themselves: a caller without a certificate behind them is nobody yet.
+        // Forwarders speak for callers and are none themselves: behind them, a caller without a certificate has no identity
+        // yet.
         match client_cert {
             Some(presented) => self.told_by_client_cert(presented),
             None => Ok(None),
         }
     }
 
-    /// Whom the last forwarder on the way says that it has spoken with. Another forwarder is not the caller (P170).
+    /// The client that the last forwarder on the way names. Another forwarder is not the caller (P170).
     fn told_by_client_cert(
         &mut self,
         presented: &PresentedCertificate,
@@ -116,7 +119,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         Err(why)
     }
 
-    /// The TLS peer by the certificate that Envoy itself saw. What our proxy says of it in XFCC must agree (P93).
+    /// The TLS peer by the certificate that Envoy itself saw. The element of our proxy in XFCC must agree (P93).
     fn proven(
         &mut self,
         leaf: &PresentedCertificate,
@@ -194,7 +197,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         xfcc: &Xfcc,
         element: &XfccElement,
         farther: &[XfccElement],
-    ) -> Result<(Spoken, Beginning), Rejection> {
+    ) -> Result<(AssertedIdentity, Beginning), Rejection> {
         let principal = self.evidence.principal.as_deref();
         if principal.is_none() && !self.evidence.xfcc_without_tls {
             return Err(without_tls_peer());
@@ -206,14 +209,14 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
             // P30, P92: a caller behind a proxy that forwards without appending wrote it, or one whose names spell an element.
             // Of a forwarder that passed it on, a principal is no proof: a DNS name can spell the forwarder's ID.
             Some(_) => return Err(Reason::XfccUntrustedHop.because(
-                "the nearest XFCC element does not speak of the TLS peer (`source.principal`); only `source.certificate` proves that a forwarder has passed it on",
+                "the nearest XFCC element is not about the TLS peer (`source.principal`); only `source.certificate` proves that a forwarder passed it on",
             )),
             None => check_uri_ends(element)?,
         }
         let forwarder = is_forwarder(&spoken.facts, self.verifier.trust);
         if beginning == Beginning::Open && !(forwarder && principal.is_some()) {
             return Err(Reason::XfccUntrustedHop.because(
-                "our proxy writes no `By` (its certificate has no URI name, or nobody says its name), and which of several XFCC elements is its own is not certain",
+                "the proxy writes no `By` (its certificate has no URI name, or its name is not configured), so which of several XFCC elements is its own cannot be determined",
             ));
         }
         Ok((spoken, beginning))
@@ -240,7 +243,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         xfcc: &Xfcc,
         element: &XfccElement,
         farther: &[XfccElement],
-    ) -> Result<Spoken, Rejection> {
+    ) -> Result<AssertedIdentity, Rejection> {
         if let Some(writer) = self.forwarders.last() {
             check_written_by(writer, xfcc, element, farther)?;
         }
@@ -248,15 +251,15 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         self.verifier.element(element)
     }
 
-    /// What is said of an element that counts, with `farther` more before it.
+    /// The step for an element that counts, with `farther` more elements before it.
     fn stepped(
         &mut self,
-        spoken: Spoken,
+        spoken: AssertedIdentity,
         beginning: Beginning,
         farther: usize,
     ) -> Result<Step, Rejection> {
         let place = HopPlace::Element(farther);
-        // Where another element may be the proxy's own, `Hash` and `Cert` here are anybody's. The name is the principal's.
+        // Where another element may be the proxy's own, `Hash` and `Cert` prove nothing. The name is the principal's.
         let level = match beginning {
             Beginning::Certain => spoken.level,
             Beginning::Open => EvidenceLevel::Asserted,
@@ -289,7 +292,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         Ok(Some(peer))
     }
 
-    /// `client-cert` without anything that proves from whom it comes.
+    /// `client-cert` without proof of its sender.
     fn unproven_forwarder(&mut self) -> Result<Step, Rejection> {
         let why = match self.evidence.principal {
             None if self.evidence.client_cert_without_tls => return Ok(Step::Goes(0)),
@@ -319,7 +322,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
             return Ok(());
         }
         let why = Reason::EvidenceInsufficient.because(format!(
-            "`{level}` is shown and `listener.peerSources.leastEvidence` is `{least}`: below `leaf` a peer is worth what the proxy verified"
+            "the evidence is `{level}`, but `listener.peerSources.leastEvidence` is `{least}`: below `leaf` a peer is only as good as the proxy's verification"
         ));
         self.tell(place, HopFinding::Refused(&why));
         Err(why)

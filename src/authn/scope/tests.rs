@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::pass_over;
-use crate::authn::{Memory, NoMemory, authenticate};
+use crate::authn::{Caches, NoCache, authenticate};
 use crate::clock::UnixTime;
 use crate::document::{self, Attachments, SourceFile};
 use crate::evidence::{self, PeerSources};
@@ -48,8 +48,8 @@ fn seen(counts: &[&str], headers: &[(&str, &str)]) -> (Option<Reason>, usize) {
     }
     let (_, credentials) = CredentialHeaders::split(all, &sealed, None, None);
     let evidence = evidence::collect(&credentials, None, &PeerSources::default(), &places);
-    let evidence = pass_over(evidence, &trust, &NoMemory, |name| counts.contains(&name));
-    let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
+    let evidence = pass_over(evidence, &trust, &NoCache, |name| counts.contains(&name));
+    let memory = Caches { certificates: &NoCache, tokens: &NoCache };
     let now = UnixTime::from_secs(1_800_000_000);
     let subject = authenticate(&evidence, &trust, &Material::default(), memory, now);
     (subject.tokens().rejection().map(|why| why.reason()), subject.ignored().len())
@@ -130,7 +130,7 @@ fn what_was_refused_beside_a_cookie_stays_refused() {
             .for_each(|(name, value)| own.push(*name, HeaderValue::new(value.as_bytes().to_vec())));
         let (_, credentials) = CredentialHeaders::split(own, &sealed, None, None);
         let evidence = evidence::collect(&credentials, None, &PeerSources::default(), &places);
-        let memory = Memory { certificates: &NoMemory, tokens: &NoMemory };
+        let memory = Caches { certificates: &NoCache, tokens: &NoCache };
         let now = UnixTime::from_secs(1_800_000_000);
         let subject = authenticate(&evidence, &trust, &Material::default(), memory, now);
         subject.rejected_cookies().len()

@@ -1,11 +1,13 @@
 //! Issuers that share a secret with us, beside those that publish keys.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::mint::Mint;
 use super::tests::{claims, verify_bearer};
 use super::*;
 use crate::document::{self, Attachments, SourceFile};
+use crate::reason::Reason;
+use crate::trust::TrustStore;
 
 const A: &str = "https://a.example";
 const SECRET: &[u8] = &[7; 64];

@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::mint::{Mint, encode};
 use super::*;
-use crate::authn::NoMemory;
+use crate::authn::{Binding, NoCache, SignedToken, TokenCache};
+use crate::clock::UnixTime;
 use crate::document::{self, Attachments, SourceFile};
-use crate::evidence::TokenScheme;
+use crate::evidence::{PresentedToken, TokenScheme};
+use crate::reason::Reason;
 use crate::request::TokenPlace;
 use crate::secret::Fingerprint;
+use crate::trust::{Material, TrustStore};
+use std::sync::Arc;
 
 const NOW: i64 = 1_800_000_000;
 
@@ -41,20 +45,28 @@ fn trust(issuers: &[(&str, &str, &str, Value)]) -> TrustStore {
 fn verify_at(
     trust: &TrustStore,
     tokens: &[(TokenPlace, &str)],
-    memory: &dyn TokenMemory,
+    memory: &dyn TokenCache,
     now: UnixTime,
 ) -> Result<Vec<TokenIdentity>, Reason> {
     let presented: Vec<_> = tokens
         .iter()
         .map(|(place, text)| PresentedToken::for_test(place, TokenScheme::Bearer, text))
         .collect();
-    verify_all(&presented, Presenter::NOBODY, trust, &Material::default(), memory, now, &mut |_| {})
-        .map_err(|rejection| rejection.reason())
+    verify_all(
+        &presented,
+        Presenter::NO_PEER,
+        trust,
+        &Material::default(),
+        memory,
+        now,
+        &mut |_| {},
+    )
+    .map_err(|rejection| rejection.reason())
 }
 
 pub(super) fn verify_bearer(trust: &TrustStore, token: &str) -> Result<TokenIdentity, Reason> {
     let tokens = [(TokenPlace::Authorization, token)];
-    verify_at(trust, &tokens, &NoMemory, now()).map(|mut tokens| tokens.remove(0))
+    verify_at(trust, &tokens, &NoCache, now()).map(|mut tokens| tokens.remove(0))
 }
 
 pub(super) fn claims(issuer: &str) -> Value {
@@ -255,7 +267,7 @@ fn tokens_of_several_issuers_are_verified_each_in_its_place() {
     let of_a = a.token(&header, &claims(ISS));
     let of_b = b.token(&header, &claims("b"));
     let names = |tokens: &[(TokenPlace, &str)]| {
-        verify_at(&trust, tokens, &NoMemory, now())
+        verify_at(&trust, tokens, &NoCache, now())
             .map(|t| t.iter().map(|t| t.issuer_name().to_owned()).collect::<Vec<_>>())
     };
     let bearer = (TokenPlace::Authorization, of_a.as_str());
@@ -363,7 +375,7 @@ impl Recorder {
     }
 }
 
-impl TokenMemory for Recorder {
+impl TokenCache for Recorder {
     fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
         self.0.lock().unwrap().get(token).cloned()
     }
@@ -375,7 +387,7 @@ impl TokenMemory for Recorder {
 
 /// P63, invariant 7: a remembered signature saves reading and verifying the token again, and no other check.
 #[test]
-fn what_is_remembered_is_what_the_signature_vouches_for() {
+fn what_is_cached_is_what_the_signature_vouches_for() {
     let (trust, mint) = simple();
     let memory = Recorder::default();
     let header = json!({ "alg": "EdDSA", "kid": "k" });
@@ -432,7 +444,7 @@ fn refused_tokens_are_not_remembered() {
 
 /// P53, P63: one token in two places can be of two issuers; what is remembered of one place says nothing of the other.
 #[test]
-fn what_is_remembered_is_of_one_place() {
+fn what_is_cached_is_of_one_place() {
     let mint = Mint::ed();
     let keys = json!([mint.jwk(&json!({ "kid": "k" }))]);
     let strict = "  algorithms: [EdDSA]\n  tokens: [{ header: x-strict }]\n  maxLifetime: 1m";

@@ -9,7 +9,7 @@ use super::Args;
 use super::input::{Caller, Input};
 use super::report::Report;
 use super::watch::Watch;
-use crate::authn::{self, Credential, NoMemory};
+use crate::authn::{self, Credential, NoCache};
 use crate::cli::documents::{self, Progress};
 use crate::cli::{Exit, style};
 use crate::clock::{Clock, FixedClock, SystemClock, UnixTime};
@@ -89,9 +89,8 @@ async fn decide(
             match pinned.gather(&evidence).await {
                 Ok(material) => {
                     let (trust, steps) = (pinned.snapshot().trust(), &mut watch.steps);
-                    let subject = authn::with_tokens(
-                        peer, &evidence, trust, &material, &NoMemory, now, steps,
-                    );
+                    let subject =
+                        authn::with_tokens(peer, &evidence, trust, &material, &NoCache, now, steps);
                     pinned.decide_for(view, subject, watch)
                 }
                 Err(rejection) => pinned.refuse(rejection),

@@ -8,7 +8,7 @@ use anstyle::Style;
 use super::change::Change;
 use super::report::{AnswerReport, IgnoredReport, RecordedReport, Report, TokensReport};
 use super::rules::{FactReport, OperandReport, PolicyReport, RuleCheckReport, RuleReport};
-use crate::cli::inspect::{HopReport, RejectionReport, write_hop};
+use crate::cli::inspect::{HopReport, RejectionReport, Verdict, write_hop};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
 
 /// How many rules that are about other requests are named.
@@ -145,11 +145,11 @@ fn write_changes(changes: &[Change], out: &mut dyn Write) -> io::Result<()> {
 
 fn write_peer(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let peer = &report.peer;
-    if peer.verdict.is_empty() {
+    if peer.verdict == Verdict::NotReached {
         return Ok(());
     }
     write!(out, "\n{HEADING}peer{HEADING:#}  ")?;
-    write_verdict(peer.verdict, peer.rejection.as_ref(), out)?;
+    write_verdict(peer.verdict.as_str(), peer.rejection.as_ref(), out)?;
     if let Some(name) = peer.spiffe.as_ref().or(peer.subject.as_ref()) {
         let domain = peer.trust_domain.as_deref().map(visible).unwrap_or_default();
         let evidence = peer.evidence.unwrap_or_default();

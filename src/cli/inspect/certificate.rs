@@ -1,10 +1,11 @@
-//! A presented certificate: what it says, what it is called by, and what each trust domain says of it.
+//! A presented certificate: its contents, its fingerprints, and the verdict of each trust domain.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Serialize;
 
-use super::report::{Judges, RejectionReport};
+use super::context::VerificationContext;
+use super::peer::RejectionReport;
 use crate::authn::{CertificateDescription, DomainVerdict, verdicts};
 use crate::cli::moment;
 use crate::clock::UnixTime;
@@ -20,12 +21,12 @@ pub(super) struct CertificateReport {
     #[serde(flatten)]
     pub(super) rejection: Option<RejectionReport>,
     pub(super) leaf: Option<Description>,
-    /// What came with the leaf, in the order in which it came.
+    /// The certificates that came with the leaf, in their order.
     pub(super) chain: Vec<Option<Description>>,
     pub(super) trust_domains: Vec<VerdictReport>,
 }
 
-/// What a certificate says.
+/// The contents of a certificate.
 #[derive(Debug, Serialize)]
 pub(super) struct Description {
     pub(super) subject: String,
@@ -38,8 +39,8 @@ pub(super) struct Description {
     pub(super) names: Vec<(&'static str, String)>,
     pub(super) not_before: String,
     pub(super) not_after: String,
-    /// `valid`, `expired` or `not_yet_valid`, by its own dates alone.
-    pub(super) validity: &'static str,
+    /// By its own dates alone.
+    pub(super) validity: Validity,
     pub(super) seconds_left: u64,
     #[serde(skip)]
     pub(super) lifetime: String,
@@ -57,18 +58,35 @@ pub(super) struct Description {
     pub(super) spki_sha256: String,
 }
 
-/// What one trust domain says.
+/// Whether the time is between the dates of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Validity {
+    NotYetValid,
+    Valid,
+    Expired,
+}
+
+/// The verdict of one trust domain.
 #[derive(Debug, Serialize)]
 pub(super) struct VerdictReport {
     /// The name of the document.
     pub(super) trust_domain: String,
     pub(super) spiffe: Option<String>,
-    /// `vouches`, `refuses` or `not_asked`.
-    pub(super) verdict: &'static str,
+    pub(super) verdict: DomainVerdictReport,
     #[serde(flatten)]
     pub(super) rejection: Option<RejectionReport>,
     /// Until when the path is valid.
     pub(super) until: Option<String>,
+}
+
+/// Whether a trust domain verifies a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum DomainVerdictReport {
+    Vouches,
+    Refuses,
+    NotAsked,
 }
 
 // === impl CertificateReport ===
@@ -78,15 +96,15 @@ impl CertificateReport {
         Self { rejection: Some(rejection.into()), ..Self::default() }
     }
 
-    pub(super) fn new(presented: &PresentedCertificate, judges: Judges<'_>) -> Self {
+    pub(super) fn new(presented: &PresentedCertificate, context: VerificationContext<'_>) -> Self {
         let decoded = match presented.decode() {
             Ok(decoded) => decoded,
             Err(rejection) => return Self::refused(&rejection),
         };
         let describe = |der: &[u8]| {
-            CertificateDescription::read(der).map(|found| Description::new(&found, judges.now))
+            CertificateDescription::read(der).map(|found| Description::new(&found, context.now))
         };
-        let (rejection, trust_domains) = match verdicts(presented, judges.trust, judges.now) {
+        let (rejection, trust_domains) = match verdicts(presented, context.trust, context.now) {
             Ok(verdicts) => (None, verdicts.into_iter().map(VerdictReport::new).collect()),
             Err(rejection) => (Some((&rejection).into()), Vec::new()),
         };
@@ -105,16 +123,18 @@ impl Description {
     fn new(found: &CertificateDescription, now: UnixTime) -> Self {
         let (not_before, not_after) = (found.validity.not_before, found.validity.not_after);
         let validity = if now.as_secs() < not_before.as_secs() {
-            "not_yet_valid"
+            Validity::NotYetValid
         } else if now.as_secs() > not_after.as_secs() {
-            "expired"
+            Validity::Expired
         } else {
-            "valid"
+            Validity::Valid
         };
         let left = match validity {
-            "valid" => format!("{} left", moment::lasting(not_after.since(now))),
-            "expired" => format!("expired {}", moment::relative(not_after, now)),
-            _ => format!("not valid yet, begins {}", moment::relative(not_before, now)),
+            Validity::Valid => format!("{} left", moment::lasting(not_after.since(now))),
+            Validity::Expired => format!("expired {}", moment::relative(not_after, now)),
+            Validity::NotYetValid => {
+                format!("not valid yet, begins {}", moment::relative(not_before, now))
+            }
         };
         Self {
             subject: found.subject.clone(),
@@ -147,10 +167,12 @@ impl VerdictReport {
         let spiffe = domain.spiffe().map(|name| name.as_str().to_owned());
         let (verdict, rejection, until) = match &verdict {
             DomainVerdict::Vouches(validity) => {
-                ("vouches", None, Some(moment::rfc3339(validity.not_after)))
+                (DomainVerdictReport::Vouches, None, Some(moment::rfc3339(validity.not_after)))
             }
-            DomainVerdict::Refuses(rejection) => ("refuses", Some(rejection.into()), None),
-            DomainVerdict::NotAsked => ("not_asked", None, None),
+            DomainVerdict::Refuses(rejection) => {
+                (DomainVerdictReport::Refuses, Some(rejection.into()), None)
+            }
+            DomainVerdict::NotAsked => (DomainVerdictReport::NotAsked, None, None),
         };
         Self { trust_domain, spiffe, verdict, rejection, until }
     }

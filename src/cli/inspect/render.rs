@@ -1,9 +1,10 @@
-//! The report for people: the verdict first, then how it came about, then everything that was shown.
+//! The report as text: the verdict first, then the steps that lead to it, then everything that was shown.
 
 use std::io::{self, Write};
 
-use super::certificate::{CertificateReport, Description, VerdictReport};
-use super::report::{ElementReport, HopReport, PeerReport, RejectionReport, Report, XfccReport};
+use super::certificate::{CertificateReport, Description, Validity, VerdictReport};
+use super::peer::{Finding, HopReport, PeerReport, Place, RejectionReport, Verdict};
+use super::report::{ElementReport, Report, XfccReport};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -34,13 +35,13 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn write_peer(peer: &PeerReport, out: &mut dyn Write) -> io::Result<()> {
-    let style = if peer.verdict == "verified" { GOOD } else { BAD };
-    let verdict = peer.verdict;
+    let style = if peer.verdict == Verdict::Verified { GOOD } else { BAD };
+    let verdict = peer.verdict.as_str();
     match &peer.rejection {
         Some(RejectionReport { reason, detail }) => {
             writeln!(out, "{style}{verdict}{style:#}  {reason}: {}", visible(detail))
         }
-        None if peer.verdict == "absent" => {
+        None if peer.verdict == Verdict::Absent => {
             writeln!(out, "{style}{verdict}{style:#}  no certificate evidence was shown")
         }
         None => {
@@ -56,7 +57,7 @@ fn write_peer(peer: &PeerReport, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-/// One step of the walk: where, what was found, and what there is to say of it.
+/// One step of the walk: the place, the finding, and a remark.
 pub(in crate::cli) fn write_hop(
     hop: &HopReport,
     remark: &str,
@@ -64,15 +65,17 @@ pub(in crate::cli) fn write_hop(
 ) -> io::Result<()> {
     let place = match (hop.element, hop.place) {
         (Some(at), _) => format!("XFCC element {at}"),
-        (None, "client_cert") => String::from("client-cert"),
-        (None, other) => other.replace('_', "."),
+        (None, Place::SourceCertificate) => String::from("source.certificate"),
+        (None, Place::Xfcc) => String::from("xfcc"),
+        (None, Place::ClientCert) => String::from("client-cert"),
+        (None, Place::Principal) => String::from("principal"),
     };
     let style = match hop.finding {
-        "caller" => GOOD,
-        "refused" => BAD,
-        _ => QUIET,
+        Finding::Caller => GOOD,
+        Finding::Refused => BAD,
+        Finding::Forwarder | Finding::Repeated | Finding::NotReached => QUIET,
     };
-    let finding = hop.finding.replace('_', " ");
+    let finding = hop.finding.text();
     writeln!(out, "  {place:<18}  {style}{finding:<11}{style:#}  {remark}")
 }
 
@@ -89,11 +92,11 @@ fn why(hop: &HopReport, report: &Report) -> String {
     let evidence = hop.evidence.unwrap_or_default();
     match (hop.finding, &hop.rejection) {
         (_, Some(RejectionReport { reason, detail })) => format!("{reason}: {}", visible(detail)),
-        ("caller", _) => format!("believed, by {evidence}: {name}"),
-        ("forwarder", _) => format!("skipped, it speaks for the one before it: {name}"),
-        ("repeated", _) => String::from("skipped, it says what `source.certificate` has said"),
-        _ if report.walk.iter().any(|hop| hop.finding == "caller") => {
-            String::from("anybody can have written what stands before the caller")
+        (Finding::Caller, _) => format!("verified, by {evidence}: {name}"),
+        (Finding::Forwarder, _) => format!("skipped, it forwards for the one before it: {name}"),
+        (Finding::Repeated, _) => String::from("skipped, it repeats `source.certificate`"),
+        _ if report.walk.iter().any(|hop| hop.finding == Finding::Caller) => {
+            String::from("any client can write elements before the caller's")
         }
         _ => String::from("the walk ended before it"),
     }
@@ -112,13 +115,13 @@ fn write_xfcc(xfcc: &XfccReport, report: &Report, out: &mut dyn Write) -> io::Re
             continue;
         }
         let found = report.walk.iter().find(|hop| hop.element == Some(number));
-        let found = found.map(|hop| format!(" ({})", hop.finding.replace('_', " ")));
+        let found = found.map(|hop| format!(" ({})", hop.finding.text()));
         let found = found.unwrap_or_default();
         writeln!(out, "\n{HEADING}XFCC element {number} of {count}{HEADING:#}{found}")?;
         write_element(element, out)?;
     }
     if xfcc.unknown_keys > 0 {
-        writeln!(out, "\nXFCC has {} unknown keys, which were passed over", xfcc.unknown_keys)?;
+        writeln!(out, "\nXFCC has {} unknown keys, which were ignored", xfcc.unknown_keys)?;
     }
     Ok(())
 }
@@ -161,7 +164,7 @@ fn write_leaf(leaf: &Description, out: &mut dyn Write) -> io::Result<()> {
     if let Some(RejectionReport { reason, detail }) = &leaf.names_rejection {
         line(out, "names", &format!("{BAD}{reason}{BAD:#}: {}", visible(detail)))?;
     }
-    let style = if leaf.validity == "valid" { GOOD } else { BAD };
+    let style = if leaf.validity == Validity::Valid { GOOD } else { BAD };
     line(out, "valid", &format!("{} to {}", leaf.not_before, leaf.not_after))?;
     line(out, "", &format!("{style}{}{style:#}, lives {}", leaf.left, leaf.lifetime))?;
     let ca = if leaf.is_ca { ", a CA" } else { "" };
@@ -182,7 +185,7 @@ fn write_issuer(
     let Some(issuer) = issuer else {
         return line(out, &label, &format!("{BAD}it is not an X.509 certificate{BAD:#}"));
     };
-    let style = if issuer.validity == "valid" { QUIET } else { BAD };
+    let style = if issuer.validity == Validity::Valid { QUIET } else { BAD };
     line(out, &label, &visible(&issuer.subject))?;
     line(out, "", &format!("{QUIET}issued by {}{QUIET:#}", visible(&issuer.issuer)))?;
     line(out, "", &format!("{style}{}, until {}{style:#}", issuer.left, issuer.not_after))?;

@@ -1,10 +1,16 @@
-//! Whatever the input: no panic, and a report that does nothing to a terminal.
+//! No input causes a panic, or a report that controls the terminal.
 
 use proptest::prelude::*;
 
-use super::*;
+use super::context::VerificationContext;
+use super::input::{Input, Kind};
+use super::render;
+use super::report::Report;
+use crate::cli::style;
+use crate::clock::UnixTime;
 use crate::evidence::{PeerSources, PrincipalSource};
 use crate::evidence_level::EvidenceLevel;
+use crate::trust::TrustStore;
 
 const KINDS: [Option<Kind>; 6] =
     [None, Some(Kind::Pem), Some(Kind::Der), Some(Kind::Xfcc), Some(Kind::Json), Some(Kind::Check)];
@@ -12,7 +18,7 @@ const KINDS: [Option<Kind>; 6] =
 fn assert_harmless(bytes: &[u8]) {
     let trust = TrustStore::default();
     let now = UnixTime::from_secs(1_800_000_000);
-    let judges = Judges { trust: &trust, revision: Some("r"), now };
+    let context = VerificationContext { trust: &trust, revision: Some("r"), now };
     let sources = PeerSources {
         source_certificate: true,
         xfcc: true,
@@ -25,7 +31,7 @@ fn assert_harmless(bytes: &[u8]) {
     };
     for kind in KINDS {
         let Ok(input) = Input::parse(bytes, kind) else { continue };
-        let report = Report::new(&input.with(None, None), &sources, judges);
+        let report = Report::new(&input.with(None, None), &sources, context);
         let mut out = anstream::StripStream::new(Vec::new());
         render::write(&report, &mut out).unwrap();
         let mut out = out.into_inner();

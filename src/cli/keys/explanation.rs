@@ -1,5 +1,4 @@
-//! What becomes of a token, for people and for programs: nothing of the token but its header, the names of its claims, and
-//! its times.
+//! Explains how a token is verified. Nothing of the token is shown but its header, the names of its claims, and its times.
 
 use std::io::{self, Write};
 
@@ -7,26 +6,26 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::authn::{TokenCheck, TokenIdentity};
+use crate::cli::inspect::Verdict;
 use crate::cli::moment;
 use crate::cli::style::{BAD, GOOD, QUIET, visible};
 use crate::clock::UnixTime;
 use crate::evidence::PresentedToken;
-use crate::reason::Rejection;
+use crate::reason::{Reason, Rejection};
 
-/// What becomes of a token. Holds nothing of it but its header, the names of its claims, and its times.
+/// The result of verifying a token. Holds nothing of it but its header, the names of its claims, and its times.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// `verified` or `rejected`.
-    pub(super) verdict: &'static str,
-    pub(super) reason: Option<&'static str>,
+    pub(super) verdict: Verdict,
+    pub(super) reason: Option<Reason>,
     pub(super) detail: Option<String>,
     pub(super) at: String,
     /// The name of the issuer document that the token points to.
     pub(super) issuer: Option<String>,
-    /// The issuers that there are, where the token is of none of them.
+    /// The configured issuers, if the token is of none of them.
     pub(super) known_issuers: Vec<String>,
     pub(super) source: Option<String>,
-    /// The key that verifies it, or would if the rest were right.
+    /// The key that the header selects.
     pub(super) key: Option<KeyReport>,
     pub(super) header: Option<Header>,
     pub(super) claims: Vec<String>,
@@ -57,8 +56,15 @@ pub(super) struct Time {
 #[derive(Debug, Serialize)]
 pub(super) struct Check {
     check: &'static str,
-    /// `passed`, `failed` or `not_reached`.
-    result: &'static str,
+    result: CheckResult,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum CheckResult {
+    Passed,
+    Failed,
+    NotReached,
 }
 
 const FORMAT: &str = "format";
@@ -73,19 +79,19 @@ impl Report {
     ) -> Self {
         let rejection = verified.err();
         let mut failed = rejection.is_none();
-        let mut checks = vec![Check { check: FORMAT, result: "passed" }];
+        let mut checks = vec![Check { check: FORMAT, result: CheckResult::Passed }];
         checks.extend(TokenCheck::ALL.iter().map(|check| {
             let result = match (passed.contains(check), failed) {
-                (true, _) => "passed",
-                (false, true) => "not_reached",
-                (false, false) => "failed",
+                (true, _) => CheckResult::Passed,
+                (false, true) => CheckResult::NotReached,
+                (false, false) => CheckResult::Failed,
             };
-            failed |= result == "failed";
+            failed |= result == CheckResult::Failed;
             Check { check: check.as_str(), result }
         }));
         Self {
-            verdict: if rejection.is_none() { "verified" } else { "rejected" },
-            reason: rejection.map(|rejection| rejection.reason().as_str()),
+            verdict: if rejection.is_none() { Verdict::Verified } else { Verdict::Rejected },
+            reason: rejection.map(Rejection::reason),
             detail: rejection.map(|rejection| rejection.detail().to_owned()),
             at: moment::rfc3339(now),
             issuer: None,
@@ -102,12 +108,15 @@ impl Report {
     pub(super) fn unreadable(rejection: &Rejection, now: UnixTime) -> Self {
         let mut report = Self::new(Err(rejection), &[], now);
         for check in &mut report.checks {
-            check.result = if check.check == FORMAT { "failed" } else { "not_reached" };
+            check.result = match check.check {
+                FORMAT => CheckResult::Failed,
+                _ => CheckResult::NotReached,
+            };
         }
         report
     }
 
-    /// What may be told of a token.
+    /// Adds the header, the names of the claims, and the times.
     pub(super) fn describe(&mut self, token: Option<&PresentedToken>, now: UnixTime) {
         let Some(jws) = token.and_then(|token| token.jws().ok()) else { return };
         let header = jws.header();
@@ -136,22 +145,22 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         (None, _) => writeln!(out, "{GOOD}verified{GOOD:#}")?,
     }
     writeln!(out, "{QUIET}judged at {}{QUIET:#}", report.at)?;
-    if report.checks.first().is_some_and(|check| check.result == "passed") {
+    if report.checks.first().is_some_and(|check| check.result == CheckResult::Passed) {
         write_token(report, out)?;
     }
     writeln!(out)?;
     for check in &report.checks {
         let name = check.check;
         match check.result {
-            "passed" => writeln!(out, "  {GOOD}passed{GOOD:#}       {name}")?,
-            "failed" => {
-                let reason = report.reason.unwrap_or_default();
+            CheckResult::Passed => writeln!(out, "  {GOOD}passed{GOOD:#}       {name}")?,
+            CheckResult::Failed => {
+                let reason = report.reason.map_or("", Reason::as_str);
                 writeln!(out, "  {BAD}failed{BAD:#}       {name}: {reason}")?;
             }
-            _ => writeln!(out, "  {QUIET}not reached  {name}{QUIET:#}")?,
+            CheckResult::NotReached => writeln!(out, "  {QUIET}not reached  {name}{QUIET:#}")?,
         }
     }
-    if report.reason == Some("binding_unavailable") {
+    if report.reason == Some(Reason::BindingUnavailable) {
         writeln!(
             out,
             "\n{QUIET}give the presenter's certificate with `--certificate FILE`{QUIET:#}"

@@ -1,13 +1,13 @@
-//! Every key of every issuer: what it is, and whether it would verify anything.
+//! Lists every key of every issuer, and whether a server would use it.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::Common;
+use super::common::Common;
 use super::obtain::{Obtained, Origin, obtain};
-use crate::cli::style::{self, BAD, GOOD, HEADING, Output, QUIET, visible};
-use crate::cli::{Exit, moment};
+use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
+use crate::cli::{CommandError, Exit, moment};
 use crate::clock::UnixTime;
 use crate::trust::{Algorithm, Issuer, KeySet, SkippedKey, VerificationKey};
 
@@ -16,8 +16,7 @@ use crate::trust::{Algorithm, Issuer, KeySet, SkippedKey, VerificationKey};
 struct IssuerReport {
     name: String,
     issuer: String,
-    /// `documents`, `fetched`, `kept`, `introspection` or `none`.
-    source: &'static str,
+    source: Source,
     address: Option<String>,
     /// Why the keys could not be fetched.
     error: Option<String>,
@@ -31,17 +30,28 @@ struct IssuerReport {
     kept: Option<KeptReport>,
 }
 
+/// Where the keys of an issuer are from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Source {
+    Documents,
+    Fetched,
+    Kept,
+    Introspection,
+    None,
+}
+
 /// One key.
 #[derive(Debug, Serialize)]
 struct KeyReport {
     kid: Option<String>,
-    /// Its place in the set where it is skipped, from 1.
+    /// The position in the set of a key that is skipped, from 1.
     position: Option<usize>,
     r#type: Option<&'static str>,
     algorithms: Vec<&'static str>,
     /// RFC 7638, SHA-256.
     thumbprint: Option<String>,
-    /// When a server fetched it for the first time, where one has kept that.
+    /// When a server first fetched it, if one has kept that.
     first_seen: Option<String>,
     #[serde(skip)]
     since: Option<String>,
@@ -50,7 +60,7 @@ struct KeyReport {
     why: Option<String>,
 }
 
-/// What a server has kept, compared with what there is now.
+/// The keys that a server has kept, compared with the current ones.
 #[derive(Debug, Serialize)]
 struct KeptReport {
     fetched_at: String,
@@ -60,11 +70,8 @@ struct KeptReport {
     removed: Vec<String>,
 }
 
-pub(super) fn run(common: &Common) -> Exit {
-    let (snapshot, runtime) = match common.prepare() {
-        Ok(prepared) => prepared,
-        Err(exit) => return exit,
-    };
+pub(super) fn run(common: &Common) -> Result<Exit, CommandError> {
+    let (snapshot, runtime) = common.prepare()?;
     let now = common.now();
     let mut issuers: Vec<&Issuer> = snapshot.trust().issuers().iter().collect();
     issuers.sort_by_key(|issuer| issuer.name());
@@ -76,14 +83,8 @@ pub(super) fn run(common: &Common) -> Exit {
         }
         reports
     });
-    let written = match common.output {
-        Output::Human => write(&reports, &mut anstream::stdout().lock()),
-        Output::Json => style::json(&reports, &mut io::stdout().lock()),
-    };
-    match written {
-        Ok(()) if reports.iter().all(IssuerReport::is_good) => Exit::Ok,
-        Ok(()) | Err(_) => Exit::Failure,
-    }
+    common.output.write(&reports, |reports, out| write(reports, out))?;
+    Ok(Exit::ok_if(reports.iter().all(IssuerReport::is_good)))
 }
 
 // === impl IssuerReport ===
@@ -91,11 +92,13 @@ pub(super) fn run(common: &Common) -> Exit {
 impl IssuerReport {
     fn new(issuer: &Issuer, obtained: &Obtained, now: UnixTime) -> Self {
         let (source, address, error) = match (&obtained.origin, &obtained.keys) {
-            (Origin::Documents, _) => ("documents", None, None),
-            (Origin::Fetched { address, .. }, _) => ("fetched", Some(address), None),
-            (Origin::NotFetched { address, why }, Some(_)) => ("kept", Some(address), Some(why)),
-            (Origin::Introspected { address }, _) => ("introspection", Some(address), None),
-            (Origin::NotFetched { address, why }, None) => ("none", Some(address), Some(why)),
+            (Origin::Documents, _) => (Source::Documents, None, None),
+            (Origin::Fetched { address, .. }, _) => (Source::Fetched, Some(address), None),
+            (Origin::NotFetched { address, why }, Some(_)) => {
+                (Source::Kept, Some(address), Some(why))
+            }
+            (Origin::Introspected { address }, _) => (Source::Introspection, Some(address), None),
+            (Origin::NotFetched { address, why }, None) => (Source::None, Some(address), Some(why)),
         };
         let (took, max_age) = match &obtained.origin {
             Origin::Fetched { took, max_age, .. } => (Some(*took), *max_age),
@@ -128,9 +131,9 @@ impl IssuerReport {
         }
     }
 
-    /// Whether tokens of the issuer can be verified with what its keys' home says now.
+    /// Whether the issuer's tokens can be verified with the keys that it publishes now.
     fn is_good(&self) -> bool {
-        self.source == "introspection"
+        self.source == Source::Introspection
             || self.error.is_none() && self.keys.iter().any(|key| key.usable)
     }
 }
@@ -180,7 +183,7 @@ impl KeyReport {
     }
 }
 
-/// A key's type and curve follow from what it is good for (RFC 7518 section 3.1).
+/// The type and curve of a key follow from its algorithms (RFC 7518 section 3.1).
 const fn key_type(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::Rs256
@@ -200,7 +203,7 @@ const fn key_type(algorithm: Algorithm) -> &'static str {
 // === impl KeptReport ===
 
 impl KeptReport {
-    /// A key is the same if its number and its name are.
+    /// Keys are the same if their ids and their thumbprints are.
     fn new(kept: &KeySet, at: UnixTime, now_there: Option<&KeySet>, now: UnixTime) -> Self {
         let there = now_there.map(KeySet::keys).unwrap_or_default();
         Self {
@@ -239,21 +242,22 @@ fn write_issuer(report: &IssuerReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{HEADING}{name}{HEADING:#}  {QUIET}{}{QUIET:#}", visible(&report.issuer))?;
     let address = report.address.as_deref().map(visible).unwrap_or_default();
     match (report.source, &report.error) {
-        ("introspection", _) => {
+        (Source::Introspection, _) => {
             writeln!(out, "  source   {address} is asked about every token (introspection)")?;
             return Ok(());
         }
-        ("documents", _) => writeln!(out, "  source   the documents")?,
-        ("fetched", _) => {
+        (Source::Documents, _) => writeln!(out, "  source   the documents")?,
+        (Source::Fetched, _) => {
             let took = report.fetch_ms.unwrap_or_default();
             let keep = report.max_age_seconds.map(|age| format!(", may be kept for {age} s"));
             let keep = keep.unwrap_or_default();
             writeln!(out, "  source   {address}, fetched in {took} ms{keep}")?;
         }
-        (source, error) => {
+        (source @ (Source::Kept | Source::None), error) => {
             let why = error.as_deref().map(visible).unwrap_or_default();
             writeln!(out, "  source   {address}, {BAD}not fetched{BAD:#}: {why}")?;
-            let instead = if source == "kept" { "the keys that were kept" } else { "no keys" };
+            let instead =
+                if source == Source::Kept { "the keys that were kept" } else { "no keys" };
             writeln!(out, "           a server that starts now has {instead}")?;
         }
     }

@@ -1,9 +1,9 @@
-//! The keys of one issuer: from the documents, from where they are published, or from what a server has kept.
+//! Gets the keys of one issuer: from the documents, from where they are published, or from what a server has kept.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Common;
+use super::common::Common;
 use crate::cli::documents::Progress;
 use crate::clock::{Stopwatch, UnixTime};
 use crate::limits::KEY_FETCH_COOLDOWN;
@@ -13,12 +13,12 @@ use crate::trust::{Issuer, KeySet, KeySource, RemoteKeys};
 /// Keys, with where they came from.
 #[derive(Debug)]
 pub(super) struct Obtained {
-    /// The keys that a server would use; nothing where there are none.
+    /// The keys that a server would use, if any.
     pub(super) keys: Option<Arc<KeySet>>,
     pub(super) origin: Origin,
     /// The last good keys that a server has kept.
     pub(super) kept: Option<LastGood>,
-    /// When a server fetches them again: the one that kept them if that said so, else one that starts now.
+    /// When a server fetches them again: the server that kept them if it recorded that, else one that starts now.
     pub(super) next_fetch: Option<UnixTime>,
 }
 
@@ -29,9 +29,9 @@ pub(super) enum Origin {
     Documents,
     /// They were fetched just now.
     Fetched { address: String, took: Duration, max_age: Option<Duration> },
-    /// They could not be fetched, or were not to be; what a server has kept counts while it is young enough.
+    /// They could not be fetched, or `--offline` was given; kept keys are used while they are young enough.
     NotFetched { address: String, why: String },
-    /// There are none: the issuer is asked about every token.
+    /// There are no keys: the issuer is asked about every token.
     Introspected { address: String },
 }
 

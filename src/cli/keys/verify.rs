@@ -1,4 +1,4 @@
-//! `countersign keys verify`: a token, check by check, by the code that serves.
+//! `countersign keys verify`: verifies a token, check by check, with the code that serves.
 
 use std::convert::Infallible;
 use std::io::{self, IsTerminal as _, Read as _};
@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Common;
+use super::common::Common;
 use super::explanation::{KeyReport, Report, write};
 use super::obtain::{Obtained, Origin, obtain};
-use crate::authn::{self, Credential, NoMemory, PeerFacts, PeerIdentity};
-use crate::cli::Exit;
+use crate::authn::{self, Credential, NoCache, PeerFacts, PeerIdentity};
 use crate::cli::documents::Progress;
-use crate::cli::style::{self, Output, visible};
+use crate::cli::inspect::Verdict;
+use crate::cli::style::{self, visible};
+use crate::cli::{CommandError, Exit};
 use crate::clock::{SystemClock, UnixTime};
 use crate::evidence::{self, CompactJws, PeerSources, Presented, PresentedToken};
 use crate::evidence_level::EvidenceLevel;
@@ -29,50 +30,26 @@ use crate::trust::{Algorithm, Issuer, KeySource, Material, TrustStore};
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// The token. Without it, or with `-`, standard input: an argument can be seen by others and stays in the history.
+    /// The token. Unset or `-` reads standard input: other users can see an argument, and it stays in the history.
     #[arg(value_name = "TOKEN", value_parser = secret)]
     token: Option<Secret<String>>,
-    /// The certificate of whoever presents the token (PEM): what a token is bound to.
+    /// The certificate of the caller that presents the token (PEM): a token may be bound to it.
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
 }
 
-/// What keeps a token from being judged at all.
-struct Unread(String);
-
-pub(super) fn run(args: &Args) -> Exit {
-    let text = match args.token() {
-        Ok(text) => text,
-        Err(Unread(message)) => {
-            style::error(message);
-            return Exit::Usage;
-        }
-    };
-    let peer = match args.peer() {
-        Ok(peer) => peer,
-        Err(Unread(message)) => {
-            style::error(message);
-            return Exit::Usage;
-        }
-    };
-    let (snapshot, runtime) = match args.common.prepare() {
-        Ok(prepared) => prepared,
-        Err(exit) => return exit,
-    };
+pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
+    let text = args.token()?;
+    let peer = args.peer()?;
+    let (snapshot, runtime) = args.common.prepare()?;
     let now = args.common.now();
     let trust = snapshot.trust();
     let report = match present(text.expose(), trust) {
         Err(rejection) => Report::unreadable(&rejection, now),
-        Ok(tokens) => runtime.block_on(judge(&tokens, trust, &peer, &args.common, now)),
+        Ok(tokens) => runtime.block_on(verify(&tokens, trust, &peer, &args.common, now)),
     };
-    let written = match args.common.output {
-        Output::Human => write(&report, &mut anstream::stdout().lock()),
-        Output::Json => style::json(&report, &mut io::stdout().lock()),
-    };
-    match written {
-        Ok(()) if report.verdict == "verified" => Exit::Ok,
-        Ok(()) | Err(_) => Exit::Failure,
-    }
+    args.common.output.write(&report, write)?;
+    Ok(Exit::ok_if(report.verdict == Verdict::Verified))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the argument parser's signature")]
@@ -83,7 +60,7 @@ fn secret(text: &str) -> Result<Secret<String>, Infallible> {
 // === impl Args ===
 
 impl Args {
-    fn token(&self) -> Result<Secret<String>, Unread> {
+    fn token(&self) -> Result<Secret<String>, CommandError> {
         let given = self.token.as_ref().filter(|token| token.expose() != "-");
         let text = match given {
             Some(token) => token.clone(),
@@ -93,16 +70,16 @@ impl Args {
         let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
         let bare = if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { text };
         if bare.is_empty() {
-            return Err(Unread(String::from("there is no token: give it on standard input")));
+            return Err(usage("there is no token: give it on standard input"));
         }
         Ok(Secret::new(bare.to_owned()))
     }
 
-    /// Whoever presents the token, as far as `--certificate` tells: the word of whoever asks, as in a policy test.
-    fn peer(&self) -> Result<Credential<PeerIdentity>, Unread> {
+    /// The caller that presents the token. `--certificate` is not verified, as in a policy test.
+    fn peer(&self) -> Result<Credential<PeerIdentity>, CommandError> {
         let Some(path) = &self.certificate else { return Ok(Credential::Absent) };
         let wrong = |why: &dyn std::fmt::Display| {
-            Unread(format!("cannot read `{}`: {why}", visible(&path.to_string_lossy())))
+            usage(format_args!("cannot read `{}`: {why}", visible(&path.to_string_lossy())))
         };
         let der = std::fs::read(path).map_err(|error| wrong(&error)).and_then(|pem| {
             leaf(&pem).ok_or_else(|| wrong(&"there is no PEM certificate in it"))
@@ -115,22 +92,28 @@ impl Args {
     }
 }
 
+fn usage(message: impl std::fmt::Display) -> CommandError {
+    CommandError::Usage(message.to_string())
+}
+
 fn leaf(pem: &[u8]) -> Option<Vec<u8>> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject as _;
     CertificateDer::pem_slice_iter(pem).next()?.ok().map(|der| der.to_vec())
 }
 
-fn from_stdin() -> Result<Secret<String>, Unread> {
+fn from_stdin() -> Result<Secret<String>, CommandError> {
     if io::stdin().is_terminal() {
         style::hint("reading a token from standard input: paste it and end with Ctrl-D");
     }
-    // A token that is too long is found to be so where tokens are read.
+    // Reading tokens refuses one that is too long.
     let most = u64::try_from(MAX_TOKEN_BYTES.saturating_mul(2)).unwrap_or(u64::MAX);
     let mut text = String::new();
-    io::stdin().lock().take(most).read_to_string(&mut text).map_err(|_| {
-        Unread(String::from("cannot read a token from standard input: it is not text"))
-    })?;
+    io::stdin()
+        .lock()
+        .take(most)
+        .read_to_string(&mut text)
+        .map_err(|_| usage("cannot read a token from standard input: it is not text"))?;
     Ok(Secret::new(text))
 }
 
@@ -166,7 +149,7 @@ fn carried(text: &str, place: &TokenPlace) -> (String, String) {
     }
 }
 
-/// Where tokens of the issuer that the token claims to be from may be.
+/// The place in a request where the issuer that the token claims has its tokens.
 fn place(text: &str, trust: &TrustStore) -> TokenPlace {
     let jws = CompactJws::parse(text);
     let issuer = match &jws {
@@ -174,7 +157,7 @@ fn place(text: &str, trust: &TrustStore) -> TokenPlace {
             let claimed = |name: &str| jws.claims().get(name).and_then(Value::as_str);
             trust.issuers_named(claimed("iss"), claimed("sub")).next()
         }
-        // Only its issuer understands it, if there is one that can be asked.
+        // Only an issuer with introspection understands an opaque token.
         Err(_) => trust.issuers().iter().find(|issuer| is_introspected(issuer)),
     };
     let place = issuer.and_then(|issuer| issuer.places().first());
@@ -185,7 +168,7 @@ fn is_introspected(issuer: &Issuer) -> bool {
     matches!(issuer.keys(), KeySource::Introspected(_))
 }
 
-async fn judge(
+async fn verify(
     tokens: &[PresentedToken],
     trust: &TrustStore,
     peer: &Credential<PeerIdentity>,
@@ -213,15 +196,15 @@ async fn judge(
             let _progress = Progress::begin(address);
             let introspector = Introspector::https(Arc::new(SystemClock));
             introspector.follow(trust, None);
-            introspector.gather(tokens, trust, &NoMemory, KEY_FETCH_TIMEOUT, &mut material).await;
+            introspector.gather(tokens, trust, &NoCache, KEY_FETCH_TIMEOUT, &mut material).await;
         }
         obtained = Some(got);
     }
     let mut passed = Vec::new();
-    let mut tell = |check| passed.push(check);
+    let mut trace = |check| passed.push(check);
     let by = authn::Presenter { peer, proof: &Presented::Absent, request: None };
     let verified =
-        authn::verify_tokens_traced(tokens, by, trust, &material, &NoMemory, now, &mut tell);
+        authn::verify_tokens_traced(tokens, by, trust, &material, &NoCache, now, &mut trace);
     let mut report = Report::new(verified.as_deref(), &passed, now);
     report.describe(token, now);
     report.issuer = issuer.map(|issuer| issuer.name().to_owned());

@@ -1,21 +1,21 @@
-//! `countersign revoke`: what somebody types at 3 a.m. to end a credential, or to take that back.
+//! `countersign revoke`: revokes a credential in an emergency, or withdraws a revocation.
 
-mod thing;
+mod target;
 mod write;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use serde_json::Value;
+use http::Method;
 
 use super::admin_client::{Admin, AdminArgs};
-use super::style::{self, BAD, GOOD, Output, visible};
-use super::{Exit, documents, moment};
+use super::style::{BAD, GOOD, Output, visible};
+use super::{CommandError, Exit, documents, moment};
+use crate::admin::api::{Receipt, Replicas, Withdrawn};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
-use crate::document::RevocationEntrySpec;
 use crate::trust::RevocationEntry;
 
-use self::thing::Thing;
+use self::target::TargetArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,11 +26,11 @@ Examples:
     countersign revoke --jti 4f1c0c66 --issuer https://login.example.com --token-file admin.token
   A workload whose key leaked, for a day:
     countersign revoke --certificate leaf.pem --expires 24h --token-file admin.token
-  Everything that a stolen signing key has signed:
+  Every token that a stolen key signed:
     countersign revoke --kid 2026-03 --issuer https://login.example.com --token-file admin.token
-  Take it back:
+  Withdraw it:
     countersign revoke --undo --jti 4f1c0c66 --issuer https://login.example.com --token-file admin.token
-  Into a document, to be reviewed and put in force by a reload:
+  Add it to a document, to be reviewed and put in force by a reload:
     countersign revoke --spiffe spiffe://prod.example/ns/web/sa/frontend --write policies/revoked.yaml
 
 Exit codes: 0 done; 1 not done, or not on every replica yet; 2 wrong arguments; 4 the document cannot be used.";
@@ -40,52 +40,46 @@ Exit codes: 0 done; 1 not done, or not on every replica yet; 2 wrong arguments; 
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    thing: Thing,
-    /// Only what was issued before: RFC 3339, seconds since 1970, or `now`. Left out: whatever is issued later is refused too.
+    target: TargetArgs,
+    /// Revoke only what was issued before this time: RFC 3339, seconds since 1970, or `now`. If unset, what is issued later is revoked too.
     #[arg(long, value_name = "TIME", value_parser = moment_or_now)]
     issued_before: Option<UnixTime>,
-    /// When the revocation ends: RFC 3339, seconds since 1970, or from now on such as `24h`. Left out: never.
+    /// End the revocation at this time: RFC 3339, seconds since 1970, or a length of time from now such as `24h`. If unset, it never ends.
     #[arg(long, value_name = "TIME", value_parser = moment_or_length)]
     expires: Option<UnixTime>,
-    /// Why, for whoever reads the list and the log.
+    /// The reason, for readers of the list and the log.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Who revokes.
+    /// The person who revokes.
     #[arg(long, value_name = "NAME", env = "USER")]
     author: Option<String>,
-    /// Take back what was revoked on running servers, with whatever limits.
+    /// Withdraw every revocation of the target that was made on running servers, whatever its limits.
     #[arg(long, conflicts_with_all = ["write", "issued_before", "expires"])]
     undo: bool,
-    /// Add it to this RevocationList document instead of telling a running server.
+    /// Add the entry to this RevocationList document instead of sending it to a running server.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["admin", "token_file"])]
     write: Option<PathBuf>,
     #[command(flatten)]
     admin: AdminArgs,
-    /// For whom the result is written.
+    /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Output,
 }
 
-pub(super) fn run(args: &Args) -> Exit {
-    let spec = match args.spec() {
-        Ok(spec) => spec,
-        Err(message) => {
-            style::error(message);
-            return Exit::Usage;
-        }
-    };
+pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
+    let entry = args.entry().map_err(CommandError::Usage)?;
     match &args.write {
-        Some(path) => write::append(path, &spec, args.output),
-        None => args.tell(&spec),
+        Some(path) => write::append(path, &entry, args.output),
+        None => args.send(&entry),
     }
 }
 
 // === impl Args ===
 
 impl Args {
-    /// The entry, judged here already: a slip is told before anybody is asked.
-    fn spec(&self) -> Result<RevocationEntrySpec<String>, String> {
-        let mut spec = self.thing.spec()?;
+    /// The entry. It is checked here, before a server is asked.
+    fn entry(&self) -> Result<RevocationEntry, String> {
+        let mut spec = self.target.entry()?;
         if !self.undo {
             spec.issued_before = self.issued_before.map(UnixTime::to_rfc3339);
             spec.expires = self.expires.map(UnixTime::to_rfc3339);
@@ -93,78 +87,49 @@ impl Args {
             spec.author = self.author.clone().filter(|author| !author.is_empty());
             spec.at = Some(SystemClock.now().to_rfc3339());
         }
-        RevocationEntry::read(&spec).map_err(|error| error.message)?;
-        Ok(spec)
+        RevocationEntry::read(&spec).map_err(|error| error.message)
     }
 
-    fn tell(&self, spec: &RevocationEntrySpec<String>) -> Exit {
-        let admin = match Admin::new(&self.admin) {
-            Ok(admin) => admin,
-            Err(message) => {
-                style::error(message);
-                return Exit::Usage;
-            }
-        };
-        let runtime = match documents::runtime() {
-            Ok(runtime) => runtime,
-            Err(exit) => return exit,
-        };
-        let body = serde_json::to_vec(spec).unwrap_or_default();
-        let method = if self.undo { http::Method::DELETE } else { http::Method::POST };
-        match runtime.block_on(admin.ask(method, "/revocations", body)) {
-            Ok(answer) => self.report(&answer),
-            Err(message) => {
-                style::error(message);
-                Exit::Failure
-            }
+    fn send(&self, entry: &RevocationEntry) -> Result<Exit, CommandError> {
+        let admin = Admin::new(&self.admin).map_err(CommandError::Usage)?;
+        let runtime = documents::runtime()?;
+        let body = serde_json::to_vec(entry).unwrap_or_default();
+        if self.undo {
+            let asking = admin.ask(Method::DELETE, "/revocations", body);
+            let found: Withdrawn = runtime.block_on(asking).map_err(CommandError::Failure)?;
+            let shared = found.withdrawn.iter().all(|receipt| receipt.not_shared.is_none());
+            self.output.write(&found, |found, out| {
+                found
+                    .withdrawn
+                    .iter()
+                    .try_for_each(|receipt| write_receipt("withdrawn", receipt, out))
+            })?;
+            return Ok(Exit::ok_if(shared));
         }
-    }
-
-    fn report(&self, answer: &Value) -> Exit {
-        let written = match self.output {
-            Output::Json => style::json(answer, &mut io::stdout().lock()),
-            Output::Human => self.say(answer, &mut anstream::stdout().lock()),
-        };
-        if written.is_ok() && changes(answer).iter().all(|change| change["not_shared"].is_null()) {
-            Exit::Ok
-        } else {
-            Exit::Failure
-        }
-    }
-
-    fn say(&self, answer: &Value, out: &mut dyn Write) -> io::Result<()> {
-        let verb = if self.undo { "taken back" } else { "revoked" };
-        for change in changes(answer) {
-            let text = |name: &str| visible(change[name].as_str().unwrap_or_default());
-            let whom = match (text("replicas").as_str(), text("store").as_str()) {
-                ("all", _) => String::from("on every replica within a second"),
-                (_, "memory") => String::from(
-                    "on this replica only: it has no shared store (`store: { redis: .. }`)",
-                ),
-                _ => {
-                    String::from("on this replica; the others follow when the shared store is back")
-                }
-            };
-            writeln!(out, "{GOOD}{verb}{GOOD:#} {whom}")?;
-            writeln!(out, "id {}", text("id"))?;
-            if !change["not_shared"].is_null() {
-                writeln!(out, "{BAD}not shared yet{BAD:#}: {}", text("not_shared"))?;
-            }
-            for warning in change["warnings"].as_array().into_iter().flatten() {
-                let warning = visible(warning.as_str().unwrap_or_default());
-                writeln!(out, "{BAD}warning{BAD:#}: {warning}")?;
-            }
-        }
-        Ok(())
+        let asking = admin.ask(Method::POST, "/revocations", body);
+        let receipt: Receipt = runtime.block_on(asking).map_err(CommandError::Failure)?;
+        self.output.write(&receipt, |receipt, out| write_receipt("revoked", receipt, out))?;
+        Ok(Exit::ok_if(receipt.not_shared.is_none()))
     }
 }
 
-/// One change, or each of those that were taken back.
-fn changes(answer: &Value) -> Vec<&Value> {
-    match answer["withdrawn"].as_array() {
-        Some(all) => all.iter().collect(),
-        None => vec![answer],
+fn write_receipt(verb: &str, receipt: &Receipt, out: &mut dyn Write) -> io::Result<()> {
+    let where_to = match (receipt.replicas, receipt.store.as_str()) {
+        (Replicas::All, _) => "on every replica within a second",
+        (Replicas::This, "memory") => {
+            "on this replica only: it has no shared store (`store: { redis: .. }`)"
+        }
+        (Replicas::This, _) => "on this replica; the others follow when the shared store is back",
+    };
+    writeln!(out, "{GOOD}{verb}{GOOD:#} {where_to}")?;
+    writeln!(out, "id {}", visible(&receipt.id))?;
+    if let Some(why) = &receipt.not_shared {
+        writeln!(out, "{BAD}not shared yet{BAD:#}: {}", visible(why))?;
     }
+    for warning in &receipt.warnings {
+        writeln!(out, "{BAD}warning{BAD:#}: {}", visible(warning))?;
+    }
+    Ok(())
 }
 
 fn moment_or_now(text: &str) -> Result<UnixTime, String> {

@@ -1,4 +1,4 @@
-//! Adding an entry to a RevocationList document, so that nothing else in the file changes.
+//! Adds an entry to a RevocationList document. Nothing else in the file changes.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -6,62 +6,52 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::cli::Exit;
-use crate::cli::style::{self, GOOD, Output};
-use crate::document::{RevocationEntrySpec, SourceFile, Spec, any_error, is_name, parse};
+use crate::cli::style::{GOOD, Output};
+use crate::cli::{CommandError, Exit};
+use crate::document::{SourceFile, Spec, any_error, is_name, parse};
+use crate::trust::RevocationEntry;
 
-/// Adds `spec` to the last document in the file, or makes the file.
-pub(super) fn append(path: &Path, spec: &RevocationEntrySpec<String>, output: Output) -> Exit {
-    let written = match with_entry(path, spec) {
-        Ok(text) => replace(path, &text),
-        Err(message) => {
-            style::error(message);
-            return Exit::Documents;
-        }
-    };
-    let shown = path.display();
-    if let Err(error) = written {
-        style::error(format_args!("cannot write `{shown}`: {}", error.kind()));
-        return Exit::Failure;
-    }
-    let told = match output {
-        Output::Human => {
-            writeln!(
-                anstream::stdout(),
-                "{GOOD}written{GOOD:#} to {shown}; it counts when the file is put in force"
-            )
-        }
-        Output::Json => {
-            style::json(&json!({ "written": shown.to_string() }), &mut io::stdout().lock())
-        }
-    };
-    if told.is_ok() { Exit::Ok } else { Exit::Failure }
+/// Adds `entry` to the last document in the file, or creates the file.
+pub(super) fn append(
+    path: &Path,
+    entry: &RevocationEntry,
+    output: Output,
+) -> Result<Exit, CommandError> {
+    let text = with_entry(path, entry).map_err(CommandError::Document)?;
+    let shown = path.display().to_string();
+    replace(path, &text).map_err(|error| {
+        CommandError::failure(format_args!("cannot write `{shown}`: {}", error.kind()))
+    })?;
+    output.write(&json!({ "written": shown }), |_, out| {
+        writeln!(out, "{GOOD}written{GOOD:#} to {shown}; it counts when the file is put in force")
+    })?;
+    Ok(Exit::Ok)
 }
 
-/// The text of the file with the entry. It is read back before anything is written: the entry has to be there, and nothing
-/// else may have changed.
-fn with_entry(path: &Path, spec: &RevocationEntrySpec<String>) -> Result<String, String> {
+/// The text of the file with the entry. It is read back before it is written: the entry has to be there, and nothing else may
+/// have changed.
+fn with_entry(path: &Path, entry: &RevocationEntry) -> Result<String, String> {
     let shown = path.display();
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => new_document(path),
         Err(error) => return Err(format!("cannot read `{shown}`: {}", error.kind())),
     };
-    let entry = serde_json::to_string(spec).unwrap_or_default();
+    let line = serde_json::to_string(entry).unwrap_or_default();
     let known = entries(path, &text);
     let fits = |candidate: &String| {
         entries(path, candidate).is_some_and(|entries| {
             known.as_ref().is_none_or(|known| {
                 entries.len() == known.len().saturating_add(1) && entries.starts_with(known)
-            }) && entries.last() == Some(spec)
+            }) && entries.last() == Some(entry)
         })
     };
     ["    ", "  ", "      ", "        "]
         .into_iter()
-        .map(|indent| format!("{}\n{indent}- {entry}\n", text.trim_end()))
+        .map(|indent| format!("{}\n{indent}- {line}\n", text.trim_end()))
         .find(fits)
         .ok_or_else(|| {
-            format!("`{shown}` does not end with the `entries` of a RevocationList document; add by hand: - {entry}")
+            format!("`{shown}` does not end with the `entries` of a RevocationList document; add by hand: - {line}")
         })
 }
 
@@ -74,16 +64,17 @@ fn new_document(path: &Path) -> String {
     )
 }
 
-/// The entries of the last document; none where the text cannot be used.
-fn entries(path: &Path, text: &str) -> Option<Vec<RevocationEntrySpec<String>>> {
+/// The entries of the last document, or `None` if the text cannot be used.
+fn entries(path: &Path, text: &str) -> Option<Vec<RevocationEntry>> {
     let mut problems = Vec::new();
     let documents = parse(&SourceFile::new(path, text), &mut problems);
     let Spec::RevocationList(list) = &documents.last()?.spec else { return None };
     let plain = list.entries.iter().map(|entry| entry.value.clone().map(|text| text.value));
-    (!any_error(&problems)).then(|| plain.collect())
+    let entries = plain.map(|spec| RevocationEntry::read(&spec).ok()).collect::<Option<_>>();
+    entries.filter(|_| !any_error(&problems))
 }
 
-/// Whoever watches the file sees all of it or what was there before.
+/// A reader of the file sees all of it, or the file as it was.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::examples::{Examples, found_in, properties, resolve, spec_of};
-use super::{KINDS, Kind, schema};
+use super::schema;
+use crate::document::Kind;
 
 const HEAD: &str = "\
 # Reference of documents
@@ -51,7 +52,7 @@ pub fn reference() -> String {
     page.line("\n## Metadata\n");
     let metadata = Section { path: String::from("metadata"), definition: String::from("Metadata") };
     page.section("", &metadata, &[]);
-    for kind in &KINDS {
+    for kind in Kind::ALL {
         page.kind(kind);
     }
     page.text
@@ -65,17 +66,18 @@ impl Page<'_> {
         self.text.push('\n');
     }
 
-    fn kind(&mut self, kind: &Kind) {
-        let file = file_name(kind.name);
+    fn kind(&mut self, kind: Kind) {
+        let name = kind.as_str();
+        let file = file_name(name);
         self.line(&format!(
-            "\n## {}\n\n{} A whole example: [{file}](examples/{file}).",
-            kind.name, kind.purpose
+            "\n## {name}\n\n{} A whole example: [{file}](examples/{file}).",
+            kind.purpose()
         ));
-        let sections = self.sections(kind.name);
+        let sections = self.sections(name);
         for section in &sections {
-            self.line(&format!("\n<a id=\"{}\"></a>\n", anchor(kind.name, &section.path)));
+            self.line(&format!("\n<a id=\"{}\"></a>\n", anchor(name, &section.path)));
             self.line(&format!("### `{}`\n", section.path));
-            self.section(kind.name, section, &sections);
+            self.section(name, section, &sections);
         }
     }
 

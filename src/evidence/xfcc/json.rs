@@ -1,14 +1,14 @@
 //! The JSON form (Envoy 1.40, `format: JSON`): an array with an object for each element. Names are escaped, PEM is not
-//! URL-encoded, and what a certificate does not have is not there.
+//! URL-encoded, and members that a certificate does not have are absent.
 //!
 //! Only the members that Envoy writes are read, and no others are passed over: a text that Envoy appended to the beginning
 //! of a JSON string of the caller's would be one of their values otherwise. None of the values here can hold such a text.
 
 use serde_json::{Map, Value};
 
-use super::{Xfcc, XfccElement, add_name, is_distinguished_name, malformed, parse_hash};
+use super::element::{Xfcc, XfccElement, add_name, is_distinguished_name, malformed, parse_hash};
 use crate::evidence::certificate::PresentedCertificate;
-use crate::evidence::peer::PeerSource;
+use crate::evidence::sources::PeerSource;
 use crate::json::{parse, type_name};
 use crate::limits::{MAX_CHAIN_CERTIFICATES, MAX_XFCC_ELEMENTS};
 use crate::reason::Rejection;
@@ -67,7 +67,7 @@ fn string<'a>(key: &str, value: &'a Value) -> Result<&'a str, Rejection> {
     })
 }
 
-/// Envoy leaves out what is empty.
+/// Envoy does not write empty members.
 fn list<'a>(key: &str, value: &'a Value) -> Result<&'a [Value], Rejection> {
     match value {
         Value::Array(values) if !values.is_empty() => Ok(values),

@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::MAX_XFCC_ELEMENTS;
+use crate::request::Text;
 
-/// What a proxy knows of a certificate.
+/// A certificate as a proxy knows it.
 #[derive(Clone, Debug)]
 struct Known {
     by: Vec<String>,

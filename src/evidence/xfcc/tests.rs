@@ -1,6 +1,8 @@
 //! The XFCC grammar, as Envoy writes it and as nobody should.
 
 use super::*;
+use crate::limits::{MAX_SUBJECT_ALT_NAMES, MAX_XFCC_BYTES, MAX_XFCC_ELEMENTS};
+use crate::reason::{Reason, Rejection};
 
 fn parse(text: &str) -> Result<Xfcc, Rejection> {
     Xfcc::parse(&text.into())

@@ -2,9 +2,9 @@
 
 use memchr::memchr2;
 
-use super::{Xfcc, XfccElement, add_name, is_distinguished_name, malformed, parse_hash};
+use super::element::{Xfcc, XfccElement, add_name, is_distinguished_name, malformed, parse_hash};
 use crate::evidence::certificate::PresentedCertificate;
-use crate::evidence::peer::PeerSource;
+use crate::evidence::sources::PeerSource;
 use crate::reason::Rejection;
 use crate::request::Text;
 
@@ -32,7 +32,7 @@ struct Pair<'a> {
     quoted: bool,
 }
 
-/// What has been read of one element.
+/// The part of an element that has been read.
 #[derive(Default)]
 struct Draft<'a> {
     element: XfccElement,
@@ -42,14 +42,14 @@ struct Draft<'a> {
     unknown_keys: usize,
 }
 
-/// What comes after a value.
+/// The text after a value.
 enum Next {
     Pair,
     Element,
     End,
 }
 
-/// What Envoy's formatter writes where it has nothing, as in the `URI` of Istio's waypoints.
+/// The text that Envoy's formatter writes for an absent value, as in the `URI` of Istio's waypoints.
 const NOTHING: &str = "-";
 
 /// Reads a header in the text form.
@@ -154,7 +154,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// P88: Envoy writes its keys in one order. What stands out of it was spelled by a name.
+    /// P88: Envoy writes its keys in one order. A key out of order was spelled by a name.
     fn check_order(&mut self, key: Key, written: &str) -> Result<(), Rejection> {
         match self.last.replace(key) {
             Some(last) if last > key => {
@@ -177,7 +177,7 @@ impl<'a> Draft<'a> {
         if value.is_empty() { Ok(()) } else { name(&mut element.uris, "URI", value) }
     }
 
-    /// What follows a URI can be a part of it.
+    /// The text after a URI can be a part of it.
     fn closes_nothing(&mut self) {
         self.element.has_open_uri |= !self.element.uris.is_empty();
     }
@@ -259,7 +259,7 @@ fn read_quoted(inside: &str) -> Result<(&str, &str), Rejection> {
     Err(malformed("has a quote that is not closed"))
 }
 
-/// What `after` goes on with; `rest` is moved behind the separator.
+/// The kind of text that `after` begins with. Moves `rest` behind the separator.
 fn read_separator<'a>(after: &'a str, rest: &mut &'a str) -> Result<Next, Rejection> {
     if let Some(pairs) = after.strip_prefix(';') {
         *rest = pairs;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::authn::NoMemory;
+use crate::authn::NoCache;
 use crate::clock::{FixedClock, UnixTime};
 use crate::document::{self, Attachments, SourceFile};
 use crate::evidence::{PeerSources, collect};
@@ -125,7 +125,7 @@ impl House {
 
     async fn ask_for(&self, text: &str, patience: Duration) -> Result<bool, String> {
         let (tokens, mut material) = (token(text), Material::default());
-        self.introspector.gather(&tokens, &self.trust, &NoMemory, patience, &mut material).await;
+        self.introspector.gather(&tokens, &self.trust, &NoCache, patience, &mut material).await;
         let answer = material.answer("a", tokens[0].fingerprint()).unwrap().as_ref();
         answer.map(|answer| answer.claims().is_some()).map_err(|rejection| {
             assert_eq!(rejection.reason(), Reason::IntrospectionUnavailable);

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::authn::{Credential, NoMemory, Presenter, verify_tokens_traced};
+use crate::authn::{Credential, NoCache, Presenter, verify_tokens_traced};
 use crate::clock::FixedClock;
 use crate::document::{self, Attachments, SourceFile};
 use crate::evidence::{PeerSources, Presented, collect};
@@ -126,7 +126,7 @@ impl House {
 
     /// The key ids at hand for a token that names `kid`.
     async fn ids_for(&self, kid: &str) -> Option<Vec<String>> {
-        let material = self.cache.gather(&token("a", kid), &self.trust, &NoMemory, LONG).await;
+        let material = self.cache.gather(&token("a", kid), &self.trust, &NoCache, LONG).await;
         let keys = material.keys("a")?;
         Some(keys.keys().iter().filter_map(|key| key.id().map(str::to_owned)).collect())
     }
@@ -204,7 +204,7 @@ async fn patience_is_bounded() {
     let house = House::new(&[Some(&["k"])]);
     house.server.let_through.forget_permits(Semaphore::MAX_PERMITS);
     let soon = Duration::from_millis(10);
-    let material = house.cache.gather(&token("a", "k"), &house.trust, &NoMemory, soon).await;
+    let material = house.cache.gather(&token("a", "k"), &house.trust, &NoCache, soon).await;
     assert!(material.keys("a").is_none());
     house.server.let_through.add_permits(1);
     assert_eq!(house.ids_for("k").await, Some(vec!["k".to_owned()]));
@@ -256,7 +256,7 @@ async fn kept_keys_survive_a_restart_while_the_issuer_is_down() {
 async fn material_holds_the_keys_of_the_named_issuer_only() {
     let house = House::new(&[Some(&["k"])]);
     house.cache.settled().await;
-    let material = house.cache.gather(&token("b", "k"), &house.trust, &NoMemory, LONG).await;
+    let material = house.cache.gather(&token("b", "k"), &house.trust, &NoCache, LONG).await;
     assert!(material.keys("a").is_none() && material.keys("b").is_none());
 }
 
@@ -268,7 +268,7 @@ async fn a_key_is_unknown_for_certain_only_where_the_issuer_answers() {
         let house = House::new(&[Some(&["k"]), second]);
         let judged = async |kid: &str| {
             let presented = token("a", kid);
-            let material = house.cache.gather(&presented, &house.trust, &NoMemory, LONG).await;
+            let material = house.cache.gather(&presented, &house.trust, &NoCache, LONG).await;
             let (peer, proof) = (&Credential::Absent, &Presented::Absent);
             let by = Presenter { peer, proof, request: None };
             let now = house.clock.now();
@@ -277,7 +277,7 @@ async fn a_key_is_unknown_for_certain_only_where_the_issuer_answers() {
                 by,
                 &house.trust,
                 &material,
-                &NoMemory,
+                &NoCache,
                 now,
                 &mut |_| {},
             );

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::kept::KeptMark;
+use super::state_folder::SavedMark;
 use crate::clock::{Stopwatch, UnixTime};
 use crate::document::OnStaleList;
 use crate::trust::{AcceptedList, ListMark, ListSource, RevocationTable};
 
 /// A list and its state.
 #[derive(Debug)]
-pub(super) struct Followed {
+pub(super) struct TrackedList {
     pub(super) source: Arc<ListSource>,
     in_force: Option<InForce>,
-    /// What the next one is compared with. Forgotten where the document names another place or another signer.
+    /// The mark that the next list is compared with. It is reset if the document names another place or another signer.
     pub(super) mark: Option<ListMark>,
     /// Whether it was there when the server started, so that nothing was decided before it.
     from_start: bool,
@@ -24,7 +24,7 @@ pub(super) struct Followed {
     task: Option<AbortHandle>,
 }
 
-/// What counts.
+/// The list that counts.
 #[derive(Clone, Debug)]
 struct InForce {
     table: Arc<RevocationTable>,
@@ -61,16 +61,16 @@ pub struct ListStatus {
     pub error: Option<String>,
 }
 
-// === impl Followed ===
+// === impl TrackedList ===
 
-impl Followed {
+impl TrackedList {
     pub(super) const fn new(source: Arc<ListSource>, from_start: bool) -> Self {
         let (in_force, mark, error, task) = (None, None, None, None);
         Self { source, in_force, mark, from_start, failures: 0, error, task }
     }
 
-    /// The list after its document was changed. What was in force goes on until it is read anew; its number does not count
-    /// any more where it comes from elsewhere.
+    /// The list after its document was changed. The list in force stays until it is read again. Its number does not count
+    /// any more if it comes from another place.
     pub(super) fn moved_to(mut self, source: Arc<ListSource>) -> Self {
         let same = self.source.is_same_place_as(&source);
         let mut moved = Self::new(source, false);
@@ -81,7 +81,7 @@ impl Followed {
 
     /// Takes over what was kept from before a restart: the number, so that no older list counts, and the list, where its text
     /// was kept too.
-    pub(super) fn restore(&mut self, known: &KeptMark, list: Option<AcceptedList>, now: UnixTime) {
+    pub(super) fn restore(&mut self, known: &SavedMark, list: Option<AcceptedList>, now: UnixTime) {
         self.mark = Some(known.mark);
         self.in_force = list.map(|list| InForce {
             sequence: list.mark.sequence,
@@ -92,11 +92,11 @@ impl Followed {
         });
     }
 
-    /// What is to be kept of the list that is in force.
-    pub(super) fn known(&self) -> Option<KeptMark> {
+    /// The mark of the list in force, to be saved.
+    pub(super) fn known(&self) -> Option<SavedMark> {
         let in_force = self.in_force.as_ref()?;
         let (as_of, confirmed) = (in_force.as_of, in_force.confirmed.is_some());
-        Some(KeptMark { mark: self.mark?, as_of, confirmed })
+        Some(SavedMark { mark: self.mark?, as_of, confirmed })
     }
 
     pub(super) fn run_by(&mut self, task: AbortHandle) {
@@ -172,8 +172,8 @@ impl Followed {
         aged.filter(|aged| !aged.is_zero()).max(missed)
     }
 
-    /// Whether nobody can go on without it. A list that was named while the server runs comes into force when it is read
-    /// first, as a reload would; where it cannot be read, it is missed.
+    /// Whether requests are refused without it. A list that a reload adds comes into force when it is first read. If it
+    /// cannot be read, requests are refused.
     pub(super) fn refuses(&self, now: UnixTime) -> bool {
         let grace = match self.source.on_stale {
             OnStaleList::Allow => return false,
@@ -203,7 +203,7 @@ impl Followed {
     }
 }
 
-impl Drop for Followed {
+impl Drop for TrackedList {
     fn drop(&mut self) {
         if let Some(task) = &self.task {
             task.abort();

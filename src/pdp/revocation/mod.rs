@@ -1,21 +1,21 @@
-//! What is revoked, from wherever it is known: the documents, the lists that they name, and what is revoked while servers
-//! run. Beside the snapshot, so that a revocation needs no reload, survives every one of them, and is not kept waiting by a
-//! mistake in some policy.
+//! All revocations: those of the documents, of the lists that they name, and those that are made while servers run. They are
+//! kept beside the snapshot, so that a revocation needs no reload, survives every reload, and does not wait for a mistake in
+//! a policy to be fixed.
 
-mod follow;
-mod kept;
 mod list;
+mod live;
 mod options;
 mod reader;
 mod register;
-mod running;
 mod share;
 mod state;
+mod state_folder;
+mod track;
 
 pub use list::ListStatus;
+pub use live::RUNNING;
 pub use options::{BeforeFirstSync, RevocationOptions};
 pub use register::{KnownRevocation, RevocationRegister, SharingStatus};
-pub use running::RUNNING;
 pub use share::{Published, UnknownRevocation};
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! How revocation while servers run is set.
+//! The settings of revocation while servers run.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::HumanDuration;
 
-/// What becomes of requests as long as a server that has just started could not read from the store what was revoked.
+/// The treatment of requests until a server that has just started has read the revocations in the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum BeforeFirstSync {
@@ -14,15 +14,14 @@ pub enum BeforeFirstSync {
     Deny,
     /// They are decided without it.
     Allow,
-    /// They are decided by what the state folder has, where that was read from the store no longer ago than this. Else they
-    /// are refused.
+    /// They are decided by the state folder, if it was read from the store within this time. Otherwise they are refused.
     LastKnown(HumanDuration),
 }
 
-/// How revocation while servers run works.
+/// The settings of revocation while servers run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RevocationOptions {
-    /// What becomes of requests until the shared store was read for the first time.
+    /// The treatment of requests until the shared store was read for the first time.
     pub before_first_sync: BeforeFirstSync,
 }

@@ -18,13 +18,13 @@ use crate::trust::{ListPlace, ListSource};
 pub(super) struct Reader {
     source: Arc<ListSource>,
     fetcher: Arc<dyn Fetcher>,
-    /// What the file looked like when it was read last.
+    /// The stamp of the file when it was last read.
     stamp: Option<Stamp>,
-    /// What the server called what was put in force last.
+    /// The etag of the list that was last put in force.
     etag: Option<HeaderValue>,
 }
 
-/// What was found.
+/// The result of a look.
 #[derive(Debug)]
 pub(super) enum Found {
     /// The same as before.
@@ -43,7 +43,8 @@ pub(super) struct Text {
     etag: Option<HeaderValue>,
 }
 
-/// What tells one state of a file from another: an atomic replacement changes the number, a change in place the time.
+/// A stamp that differs for each state of a file: an atomic replacement changes the inode number, a change in place the
+/// time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp(Vec<(u64, u64, i64, i64)>);
 
@@ -57,7 +58,7 @@ impl Reader {
     /// Looks whether there is something new.
     ///
     /// # Errors
-    /// Why nobody can tell, in lower case.
+    /// The reason why it cannot be determined, in lower case.
     pub(super) async fn read(&mut self) -> Result<Found, String> {
         if matches!(self.source.place, ListPlace::File(_)) && self.is_local() {
             let (source, stamp) = (Arc::clone(&self.source), self.stamp.clone());
@@ -80,7 +81,7 @@ impl Reader {
         Ok(Found::Changed(Text { list: body, signature, written_at: None, etag }))
     }
 
-    /// The same for files on this machine, without waiting for anybody.
+    /// The same for files on this machine, without waiting.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -92,8 +93,8 @@ impl Reader {
         Some(read.and_then(|read| self.take(read)))
     }
 
-    /// Says that `text` was put in force, so that the same need not be sent again. What was refused is asked for again: the
-    /// list and its signature may have been published one after the other.
+    /// Records that the list was put in force, so that the server need not send it again. A list that was refused is fetched
+    /// again: the list and its signature may have been published one after the other.
     pub(super) fn accepted(&mut self, etag: Option<HeaderValue>) {
         self.etag = etag;
     }
@@ -134,7 +135,7 @@ impl Reader {
 }
 
 impl Text {
-    /// What the server calls it.
+    /// The server's etag.
     pub(super) const fn etag(&self) -> Option<&HeaderValue> {
         self.etag.as_ref()
     }

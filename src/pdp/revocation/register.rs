@@ -1,4 +1,4 @@
-//! Everything that is revoked, from wherever it is known.
+//! The register of all revocations.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,23 +9,23 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::follow;
-use super::kept::Kept;
-use super::list::{Followed, ListStatus};
-use super::running::RUNNING;
+use super::list::{ListStatus, TrackedList};
+use super::live::RUNNING;
 use super::state::{Shared, State};
+use super::state_folder::StateFolder;
+use super::track;
 use crate::clock::{Clock, UnixTime};
 use crate::pdp::fetch::Fetcher;
 use crate::secret::hex;
-use crate::trust::{KnownIssuers, RevocationEntry, Revocations, TrustStore};
+use crate::trust::{RevocationEntry, Revocations, TrustStore};
 
-/// Everything that is revoked, kept up to date. Called within a tokio runtime.
+/// All revocations, kept up to date. It has to be created within a tokio runtime.
 pub struct RevocationRegister {
     pub(super) shared: Arc<Shared>,
     tick: AbortHandle,
 }
 
-/// How sharing is going.
+/// The state of sharing.
 #[derive(Clone, Debug)]
 pub struct SharingStatus {
     /// `memory` or `redis`.
@@ -36,7 +36,7 @@ pub struct SharingStatus {
     pub synced_at: Option<UnixTime>,
     /// How many changes other replicas do not know yet.
     pub unshared: usize,
-    /// Why it cannot be read or written now.
+    /// The reason why it cannot be read or written now.
     pub error: Option<String>,
 }
 
@@ -55,14 +55,14 @@ const TICK: Duration = Duration::from_secs(1);
 // === impl RevocationRegister ===
 
 impl RevocationRegister {
-    /// What the documents of `trust` revoke, and what the lists that they name do. Files on this machine are read before this
-    /// returns.
+    /// The revocations of the documents of `trust` and of the lists that they name. Files on this machine are read before
+    /// this returns.
     #[must_use]
     pub fn new(trust: &TrustStore, clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) -> Self {
         Self::kept_in(None, trust, clock, fetcher)
     }
 
-    /// The same, beginning with what is known in `folder`, and keeping there what is known.
+    /// The same, which starts from the state in `folder` and saves the state there.
     #[must_use]
     pub fn kept_in(
         folder: Option<PathBuf>,
@@ -70,10 +70,10 @@ impl RevocationRegister {
         clock: Arc<dyn Clock>,
         fetcher: Arc<dyn Fetcher>,
     ) -> Self {
-        let kept = folder.map(Kept::new);
+        let kept = folder.map(StateFolder::new);
         let mut state = State::default();
         if let Some(kept) = &kept {
-            state.begin_with(kept.running(), clock.now());
+            state.begin_with(kept.changes(), clock.now());
         }
         let (state, current) = (Mutex::new(state), ArcSwap::default());
         let changed = watch::Sender::default();
@@ -85,13 +85,13 @@ impl RevocationRegister {
         register
     }
 
-    /// Follows the lists of `trust` from now on. What is in force of a list that stays goes on.
+    /// Tracks the lists of `trust` from now on. A list that stays keeps what is in force.
     pub fn follow(&self, trust: &TrustStore) {
         self.follow_from(trust, false);
     }
 
     fn follow_from(&self, trust: &TrustStore, start: bool) {
-        self.shared.known.store(Arc::new(KnownIssuers::of(trust)));
+        self.shared.known.store(Arc::new(trust.known_issuers()));
         let mut state = self.shared.lock();
         state.of_documents = Some(Arc::clone(trust.revocations()));
         state.written = trust
@@ -103,32 +103,32 @@ impl RevocationRegister {
         let mut previous = std::mem::take(&mut state.lists);
         for list in trust.revocation_lists() {
             let Some(source) = list.source() else { continue };
-            let followed = match previous.remove(list.name()) {
+            let tracked = match previous.remove(list.name()) {
                 // Its task goes on; what may have changed is how old it may become.
                 Some(mut kept) if kept.source.is_same_place_as(source) => {
                     kept.source = Arc::clone(source);
                     kept
                 }
                 Some(moved) => {
-                    follow::start(&self.shared, list.name(), moved.moved_to(Arc::clone(source)))
+                    track::start(&self.shared, list.name(), moved.moved_to(Arc::clone(source)))
                 }
                 None => {
-                    let fresh = Followed::new(Arc::clone(source), start);
-                    follow::start(&self.shared, list.name(), fresh)
+                    let fresh = TrackedList::new(Arc::clone(source), start);
+                    track::start(&self.shared, list.name(), fresh)
                 }
             };
-            state.lists.insert(list.name().to_owned(), followed);
+            state.lists.insert(list.name().to_owned(), tracked);
         }
         self.shared.publish(&state);
     }
 
-    /// What is revoked now.
+    /// The revocations in force.
     #[must_use]
     pub fn current(&self) -> Arc<Revocations> {
         self.shared.current.load_full()
     }
 
-    /// Says whenever something else is revoked than before.
+    /// Signals every change of the revocations in force.
     #[must_use]
     pub fn changed(&self) -> watch::Receiver<()> {
         self.shared.changed.subscribe()
@@ -147,11 +147,11 @@ impl RevocationRegister {
         let written =
             written.flat_map(|(list, entries)| entries.iter().map(move |e| known(list, e)));
         let name: Arc<str> = RUNNING.into();
-        let running = state.running.entries().map(|entry| known(&name, entry));
+        let running = state.live.entries().map(|entry| known(&name, entry));
         written.chain(running).collect()
     }
 
-    /// How the lists are doing that are read beside the documents.
+    /// The state of the lists that are read beside the documents.
     #[must_use]
     pub fn lists(&self) -> Vec<ListStatus> {
         let now = self.shared.clock.now();
@@ -159,7 +159,7 @@ impl RevocationRegister {
         state.lists.iter().map(|(name, list)| list.status(name, now)).collect()
     }
 
-    /// How sharing is going; `None` where nothing is shared.
+    /// The state of sharing, or `None` if nothing is shared.
     #[must_use]
     pub fn sharing(&self) -> Option<SharingStatus> {
         let state = self.shared.lock();
@@ -189,21 +189,21 @@ impl Drop for RevocationRegister {
 // === impl KnownRevocation ===
 
 impl KnownRevocation {
-    /// The id by which it is taken back; only what was revoked while servers run can be.
+    /// The id by which it is withdrawn. Only revocations that were made while servers run have one.
     #[must_use]
     pub fn id(&self) -> Option<String> {
         (&*self.list == RUNNING).then(|| hex(&self.entry.id()))
     }
 }
 
-/// Lets lists age, and forgets what has ended.
+/// Lets lists age, and forgets entries that have ended.
 async fn tick(shared: Weak<Shared>) {
     loop {
         tokio::time::sleep(TICK).await;
         let Some(shared) = shared.upgrade() else { return };
         let now = shared.clock.now();
         let mut state = shared.lock();
-        state.running.forget(now);
+        state.live.forget(now);
         let stale = state.stale(&*shared.clock);
         let before = shared.current.load();
         if stale.as_deref() == before.stale() {

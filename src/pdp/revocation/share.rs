@@ -1,43 +1,43 @@
-//! What is revoked while servers run: published to the store, and followed from there on every replica.
+//! Shares revocations that are made while servers run: each is published to the store, and read from there on every replica.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::follow::KEEP_AGAIN;
-use super::kept::KeptRunning;
+use super::live::{Change, LiveRevocations, WITHDRAWN_LIFETIME};
 use super::options::BeforeFirstSync;
 use super::register::RevocationRegister;
-use super::running::{Change, Running, WITHDRAWN_LIFETIME};
 use super::state::{Shared, Sharing, State};
+use super::state_folder::SavedChanges;
+use super::track::SAVE_AGAIN;
 use crate::clock::UnixTime;
 use crate::limits::MAX_SHARED_PAGE;
 use crate::store::{Key, Page, Position, Store, StoreError};
 use crate::trust::RevocationEntry;
 
-/// What became of a change.
+/// The result of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The id of the entry.
     pub id: Key,
     /// `memory`: this replica alone knows it. `redis`: all of them do, within a second.
     pub store: &'static str,
-    /// Why other replicas do not know it yet; it is tried again until they do.
+    /// The reason why other replicas do not have it yet. It is retried until they do.
     pub not_shared: Option<String>,
 }
 
-/// Nothing like that was revoked while servers run.
+/// There is no such revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no running revocation is like that")]
+#[error("no revocation on running servers matches")]
 pub struct UnknownRevocation;
 
-/// How often the store is asked where nothing was heard of it, and what is not shared yet is tried again.
+/// How often the store is asked without a signal from it, and changes that are not shared yet are retried.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 // === impl RevocationRegister ===
 
 impl RevocationRegister {
-    /// Shares what is revoked while servers run through `store` from now on.
+    /// Shares revocations that are made while servers run through `store` from now on.
     pub fn share(&self, store: Arc<Store>, before_first_sync: BeforeFirstSync) {
         // Locked before the task can look: finding nothing to share it would come back after a second, and until then a new
         // server is not ready.
@@ -48,7 +48,7 @@ impl RevocationRegister {
             BeforeFirstSync::LastKnown(longest) => known.filter(|(_, age)| *age <= longest.get()),
         };
         // Whatever the store does not know of it when it was read: it may have lost it meanwhile.
-        let unshared = state.running.changes().map(|(id, _)| *id).collect();
+        let unshared = state.live.changes().map(|(id, _)| *id).collect();
         let task = tokio::spawn(follow(Arc::downgrade(&self.shared), Arc::clone(&store)));
         state.sharing = Some(Sharing {
             store,
@@ -69,37 +69,38 @@ impl RevocationRegister {
         self.change(entry, false).await
     }
 
-    /// Takes back what was revoked while servers run, by its id.
+    /// Withdraws a revocation that was made while servers run, by its id.
     ///
     /// # Errors
-    /// Nothing is known by this id.
+    /// There is none with this id.
     pub async fn withdraw(&self, id: &Key) -> Result<Published, UnknownRevocation> {
         let entry = {
             let state = self.shared.lock();
-            let known = state.running.get(id).filter(|change| !change.withdrawn);
+            let known = state.live.get(id).filter(|change| !change.withdrawn);
             known.map(|change| change.entry.clone()).ok_or(UnknownRevocation)?
         };
         Ok(self.change(entry, true).await)
     }
 
-    /// The ids of what was revoked while servers run of the thing that `entry` names, with whatever limits.
+    /// The ids of the revocations of the target of `entry` that were made while servers run, whatever their limits.
     #[must_use]
     pub fn like(&self, entry: &RevocationEntry) -> Vec<Key> {
         let state = self.shared.lock();
-        let same = state.running.entries().filter(|known| known.digest() == entry.digest());
+        let same =
+            state.live.entries().filter(|known| known.target().digest() == entry.target().digest());
         same.map(RevocationEntry::id).collect()
     }
 
-    /// Here first: whoever asks wants it to count now.
+    /// It is applied here first: the caller wants it to count now.
     async fn change(&self, entry: RevocationEntry, withdrawn: bool) -> Published {
         let (store, change) = {
             let mut state = self.shared.lock();
-            let change = state.running.change(entry, withdrawn, self.shared.clock.now());
-            state.running.apply(change.clone());
+            let change = state.live.change(entry, withdrawn, self.shared.clock.now());
+            state.live.apply(change.clone());
             self.shared.publish(&state);
             (state.sharing.as_ref().map(|sharing| Arc::clone(&sharing.store)), change)
         };
-        self.shared.keep_running().await;
+        self.shared.save_changes().await;
         let id = change.entry.id();
         let Some(store) = store else {
             return Published { id, store: "memory", not_shared: None };
@@ -115,26 +116,26 @@ impl RevocationRegister {
     }
 }
 
-/// Reads what others publish, as soon as there is something.
+/// Reads the changes that others publish, as soon as there are any.
 async fn follow(shared: Weak<Shared>, store: Arc<Store>) {
     let mut position = store.position();
-    let mut kept_at: Option<UnixTime> = None;
+    let mut saved_at: Option<UnixTime> = None;
     loop {
         let Some(strong) = shared.upgrade() else { return };
         let caught_up = catch_up(&strong, &store).await;
         let now = strong.clock.now();
         if let Ok(changed) = caught_up
-            && (changed || kept_at.is_none_or(|kept| now.since(kept) >= KEEP_AGAIN))
+            && (changed || saved_at.is_none_or(|kept| now.since(kept) >= SAVE_AGAIN))
         {
-            kept_at = Some(now);
-            strong.keep_running().await;
+            saved_at = Some(now);
+            strong.save_changes().await;
         }
         strong.note(caught_up.as_ref().err());
         if caught_up.is_ok() {
             share_rest(&strong, &store).await;
         }
         drop(strong);
-        // A timeout is as good as news.
+        // After a timeout the store is asked as well.
         let _ = tokio::time::timeout(ASK_AGAIN, position.changed()).await;
     }
 }
@@ -154,12 +155,12 @@ async fn catch_up(shared: &Arc<Shared>, store: &Store) -> Result<bool, StoreErro
     }
 }
 
-/// Publishes what others do not know yet.
+/// Publishes the changes that others do not have yet.
 async fn share_rest(shared: &Arc<Shared>, store: &Store) {
     let (ids, records): (Vec<Key>, Vec<_>) = {
         let state = shared.lock();
         let ids = state.sharing.iter().flat_map(|sharing| &sharing.unshared);
-        ids.filter_map(|id| Some((*id, state.running.get(id)?.record()))).unzip()
+        ids.filter_map(|id| Some((*id, state.live.get(id)?.record()))).unzip()
     };
     for (id, record) in ids.into_iter().zip(records) {
         if store.publish(&record).await.is_err() {
@@ -174,40 +175,40 @@ async fn share_rest(shared: &Arc<Shared>, store: &Store) {
 // === impl Shared ===
 
 impl Shared {
-    /// Keeps what was revoked while servers run over a restart, where nobody's request waits for it.
-    async fn keep_running(self: &Arc<Self>) {
+    /// Saves the revocations that were made while servers run. No request waits for it.
+    async fn save_changes(self: &Arc<Self>) {
         if self.kept.is_none() {
             return;
         }
         let shared = Arc::clone(self);
         // A panic there would be told by the runtime; what is in force is in force.
-        let _ = tokio::task::spawn_blocking(move || shared.write_running()).await;
+        let _ = tokio::task::spawn_blocking(move || shared.write_changes()).await;
     }
 
-    fn write_running(&self) {
+    fn write_changes(&self) {
         let Some(kept) = &self.kept else { return };
         let look = || {
             let state = self.lock();
             let synced_at = state.sharing.as_ref().and_then(|sharing| sharing.synced_at);
-            let changes = state.running.changes().map(|(_, change)| change.clone()).collect();
-            KeptRunning { synced_at, changes }
+            let changes = state.live.changes().map(|(_, change)| change.clone()).collect();
+            SavedChanges { synced_at, changes }
         };
-        if let Err(error) = kept.write_running(look) {
+        if let Err(error) = kept.write_changes(look) {
             let error = error.kind();
-            tracing::error!(%error, "running revocations cannot be kept in the state folder");
+            tracing::error!(%error, "running revocations cannot be saved in the state folder");
         }
     }
 
-    /// Takes over what others published; whether that changes anything.
+    /// Applies the changes that others published. Returns whether anything changed.
     pub(super) fn apply(&self, page: &Page) -> bool {
         let now = self.clock.now();
         let mut state = self.lock();
         if page.restarted {
-            // What the store lost, its replicas still know: it gets everything again.
-            let known: BTreeSet<Key> = state.running.changes().map(|(id, _)| *id).collect();
+            // The replicas still know what the store lost, and publish everything again.
+            let known: BTreeSet<Key> = state.live.changes().map(|(id, _)| *id).collect();
             tracing::warn!(
                 known = known.len(),
-                "the shared store lost what was revoked, it is told again"
+                "the shared store lost its revocations, they are published again"
             );
             if let Some(sharing) = &mut state.sharing {
                 sharing.unshared = known;
@@ -218,8 +219,8 @@ impl Shared {
             match Change::read(record) {
                 Some(change) => {
                     let id = change.entry.id();
-                    let is_known = state.running.get(&id) == Some(&change);
-                    let applied = state.running.apply(change);
+                    let is_known = state.live.get(&id) == Some(&change);
+                    let applied = state.live.apply(change);
                     if (applied || is_known)
                         && let Some(sharing) = &mut state.sharing
                     {
@@ -228,11 +229,11 @@ impl Shared {
                     changed |= applied;
                 }
                 None => tracing::error!(
-                    "a record in the shared store is no revocation, it is passed over"
+                    "a record in the shared store is not a revocation, it is ignored"
                 ),
             }
         }
-        state.running.forget(now);
+        state.live.forget(now);
         if let Some(sharing) = &mut state.sharing {
             sharing.position = page.position;
             // A part is not what the store has: a restart that goes by what is kept would take it for all.
@@ -248,7 +249,7 @@ impl Shared {
         changed
     }
 
-    /// Takes note of how the store is doing, and says so in the log where that is news.
+    /// Records the state of the store, and logs every change of it.
     fn note(&self, error: Option<&StoreError>) {
         let mut state = self.lock();
         let Some(sharing) = &mut state.sharing else { return };
@@ -269,15 +270,14 @@ impl Shared {
 // === impl State ===
 
 impl State {
-    /// When what is running was read from the store last, before the start, and how long ago that is. A clock that was ahead
-    /// then says nothing. What is so old that it may have been taken back and forgotten since is dropped where others know
-    /// better.
+    /// The time of the last read from the store before the start, and its age. A clock that was ahead then says nothing.
+    /// State so old that a withdrawal may have been forgotten since is dropped if other replicas know better.
     fn last_known(&mut self, store: &str, now: UnixTime) -> Option<(UnixTime, Duration)> {
-        let at = self.kept_at.filter(|at| *at <= now.plus(KEEP_AGAIN))?;
+        let at = self.saved_at.filter(|at| *at <= now.plus(SAVE_AGAIN))?;
         let age = now.since(at);
         if store != "memory" && age > WITHDRAWN_LIFETIME {
-            tracing::warn!("running revocations that were kept are too old to be used");
-            self.running = Running::default();
+            tracing::warn!("saved running revocations are too old to be used");
+            self.live = LiveRevocations::default();
             return None;
         }
         Some((at, age))

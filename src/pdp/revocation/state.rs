@@ -1,4 +1,4 @@
-//! What the tasks of the register work on.
+//! The state that the tasks of the register share.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,17 +7,17 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::kept::{Kept, KeptRunning};
-use super::list::Followed;
+use super::list::TrackedList;
+use super::live::{LiveRevocations, RUNNING};
 use super::options::BeforeFirstSync;
-use super::running::{RUNNING, Running};
+use super::state_folder::{SavedChanges, StateFolder};
 use crate::clock::{Clock, UnixTime};
 use crate::pdp::fetch::Fetcher;
 use crate::store::{Key, Position, Store};
 use crate::sync::lock;
 use crate::trust::{KnownIssuers, RevocationEntry, Revocations};
 
-/// What its tasks work on.
+/// The state that its tasks share.
 pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) fetcher: Arc<dyn Fetcher>,
@@ -25,26 +25,26 @@ pub(super) struct Shared {
     pub(super) current: ArcSwap<Revocations>,
     /// Says that `current` is another one.
     pub(super) changed: watch::Sender<()>,
-    /// What the documents know of issuers.
+    /// The issuers of the documents.
     pub(super) known: ArcSwap<KnownIssuers>,
     /// Where what is known outlives a restart.
-    pub(super) kept: Option<Kept>,
+    pub(super) kept: Option<StateFolder>,
 }
 
 #[derive(Default)]
 pub(super) struct State {
-    /// What the documents themselves say.
+    /// The entries of the documents themselves.
     pub(super) written: Vec<(Arc<str>, Arc<[RevocationEntry]>)>,
     pub(super) of_documents: Option<Arc<Revocations>>,
     /// The lists that are read beside the documents, by name.
-    pub(super) lists: BTreeMap<String, Followed>,
-    pub(super) running: Running,
-    /// When what is running was read from a store last, before the start.
-    pub(super) kept_at: Option<UnixTime>,
+    pub(super) lists: BTreeMap<String, TrackedList>,
+    pub(super) live: LiveRevocations,
+    /// The time of the last read from a store before the start.
+    pub(super) saved_at: Option<UnixTime>,
     pub(super) sharing: Option<Sharing>,
 }
 
-/// How what is revoked while servers run gets to other replicas.
+/// The exchange with other replicas.
 pub(super) struct Sharing {
     pub(super) store: Arc<Store>,
     pub(super) before_first_sync: BeforeFirstSync,
@@ -53,7 +53,7 @@ pub(super) struct Sharing {
     pub(super) synced: bool,
     /// When it was read last.
     pub(super) synced_at: Option<UnixTime>,
-    /// What other replicas do not know yet.
+    /// The ids of the changes that other replicas do not have yet.
     pub(super) unshared: BTreeSet<Key>,
     pub(super) failures: u32,
     pub(super) error: Option<String>,
@@ -68,13 +68,13 @@ impl Shared {
         lock(&self.state)
     }
 
-    /// Puts in force what `state` says.
+    /// Puts `state` in force.
     pub(super) fn publish(&self, state: &State) {
         let mut tables = Vec::new();
         tables
             .extend(state.of_documents.iter().flat_map(|written| written.tables().iter().cloned()));
         tables.extend(state.lists.values().filter_map(|list| list.table().cloned()));
-        tables.push(state.running.table());
+        tables.push(state.live.table());
         let revocations = Revocations::new(tables).stale_by(state.stale(&*self.clock));
         self.current.store(Arc::new(revocations));
         self.changed.send_replace(());
@@ -84,20 +84,20 @@ impl Shared {
 // === impl State ===
 
 impl State {
-    /// What was revoked while servers ran, as it was known before the start.
-    pub(super) fn begin_with(&mut self, kept: KeptRunning, now: UnixTime) {
+    /// Applies the revocations that were saved before the start.
+    pub(super) fn begin_with(&mut self, kept: SavedChanges, now: UnixTime) {
         let known = kept.changes.len();
-        self.kept_at = kept.synced_at;
+        self.saved_at = kept.synced_at;
         for change in kept.changes {
-            self.running.apply(change);
+            self.live.apply(change);
         }
-        self.running.forget(now);
+        self.live.forget(now);
         if known > 0 {
-            tracing::info!(known, "running revocations as they were kept before the start");
+            tracing::info!(known, "running revocations as they were saved before the start");
         }
     }
 
-    /// The first list that nobody can go on without.
+    /// The first list whose absence refuses requests.
     pub(super) fn stale(&self, clock: &dyn Clock) -> Option<Arc<str>> {
         let unsynced = self.sharing.as_ref().is_some_and(|sharing| {
             !sharing.synced && sharing.before_first_sync != BeforeFirstSync::Allow

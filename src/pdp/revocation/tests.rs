@@ -16,7 +16,7 @@ use crate::pdp::UnixTime;
 use crate::pdp::fetch::{FetchError, Fetched};
 use crate::trust::RevocationEntry;
 use crate::trust::TrustStore;
-use crate::trust::{KeyUrl, RevocationKey};
+use crate::trust::{KeyUrl, RevocationTarget};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -95,7 +95,7 @@ fn list(sequence: u64, id: &str) -> String {
 
 fn revokes(register: &RevocationRegister, id: &str) -> bool {
     let id = format!("spiffe://{id}/x");
-    register.current().find(&RevocationKey::Spiffe(&id), None, NOW).is_some()
+    register.current().find(&RevocationTarget::Spiffe(&id), None, NOW).is_some()
 }
 
 async fn until(what: impl Fn() -> bool) {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::revision::Revision;
 use crate::document::{
-    self, Attachments, Diagnostic, Document, Kind, RemoteContents, SourceFile, Span, Unread,
+    self, Attachments, Code, Diagnostic, Document, Kind, RawDocument, RemoteContents, SourceFile,
+    Span,
 };
 use crate::limits::{MAX_ATTACHED_FILE_BYTES, MAX_DOCUMENT_FILE_BYTES, MAX_DOCUMENT_FILES};
 use crate::secret::Fingerprint;
@@ -24,7 +25,7 @@ pub struct FileSet {
 #[derive(Debug)]
 pub(super) struct Documents {
     /// The policies, which are by far the most, and are read one at a time as they are compiled.
-    pub(super) policies: Vec<Unread>,
+    pub(super) policies: Vec<RawDocument>,
     /// Everything else.
     pub(super) others: Vec<Document>,
     /// The fingerprint of the `Fragments` documents among those.
@@ -68,7 +69,7 @@ impl Documents {
         let fragments = others.iter().filter(|document| document.kind() == Kind::Fragments);
         let fragments = fragments.flat_map(|document| *document.fingerprint().as_bytes());
         let fragments = Fingerprint::of(&fragments.collect::<Vec<_>>());
-        let read = others.iter().map(Unread::read);
+        let read = others.iter().map(RawDocument::read);
         let others =
             read.filter_map(|read| read.map_err(|problem| problems.push(problem)).ok()).collect();
         Self { policies, others, fragments }
@@ -86,7 +87,7 @@ pub(super) fn find(paths: &[PathBuf], problems: &mut Vec<Diagnostic>) -> Vec<Pat
         } else if found.len() == before {
             let message = format!("no `*.yaml` or `*.yml` file in `{}`", path.display());
             problems.push(
-                Diagnostic::error("no-documents", nowhere(path), message)
+                Diagnostic::error(Code::NoDocuments, nowhere(path), message)
                     .help("name a file or folder of documents"),
             );
         }
@@ -205,7 +206,7 @@ fn add(path: &Path, bytes: &[u8], all: &mut Vec<u8>) {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
     let message = format!("cannot read `{}`: {}", path.display(), lower(error));
-    Diagnostic::error("unreadable-file", nowhere(path), message)
+    Diagnostic::error(Code::UnreadableFile, nowhere(path), message)
 }
 
 /// The operating system's words in our spelling.

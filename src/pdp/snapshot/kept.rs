@@ -217,7 +217,10 @@ mod tests {
         files.insert("docs/ca.pem".into(), Ok(ca.pem().into_bytes()));
         files.insert("docs/a.crl".into(), Ok(list.to_vec()));
         let store = TrustStore::compile_after(before, Some(NOW), &documents, &files, &mut problems);
-        (store.known_lists().clone(), problems.iter().map(|problem| problem.code).collect())
+        (
+            store.known_lists().clone(),
+            problems.iter().map(|problem| problem.code.as_str()).collect(),
+        )
     }
 
     /// P110: the list in force outlives a restart, so that an older one is known for what it is.

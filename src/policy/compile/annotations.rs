@@ -2,6 +2,7 @@
 
 use super::Compiler;
 use super::inject::check_member;
+use crate::document::Code;
 use crate::document::Spanned;
 use crate::document::policy::Entries;
 use crate::limits::{MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS};
@@ -14,7 +15,7 @@ impl Compiler<'_, '_> {
         let ours: Vec<_> = ours.collect();
         for (name, value) in &ours {
             if let Err((message, help)) = check_member(&[])(&name.value) {
-                self.report(name, ("invalid-name", message, help.map(str::to_owned)));
+                self.report(name, (Code::InvalidName, message, help.map(str::to_owned)));
             }
             let text = value.value.as_str();
             if text.is_empty()
@@ -26,7 +27,7 @@ impl Compiler<'_, '_> {
                 );
                 let help = "it goes with every decision: write a name or a link; \
                             the names of tools' own have a prefix, as in `example.com/name`";
-                self.error_with("invalid-value", value, message, help);
+                self.error_with(Code::InvalidValue, value, message, help);
             }
         }
         if ours.len() > MAX_ANNOTATIONS {
@@ -57,6 +58,6 @@ impl Compiler<'_, '_> {
         let message = format!(
             "more than {MAX_ANNOTATIONS} annotations, those of the policy and the rule together"
         );
-        self.error_with("too-many", entries, message, "keep what those who read decisions need");
+        self.error_with(Code::TooMany, entries, message, "keep what those who read decisions need");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Compiler;
 use crate::document::policy::RuleSpec;
-use crate::document::{Diagnostic, Span, Spanned};
+use crate::document::{Code, Diagnostic, Span, Spanned};
 use crate::policy::condition::{Condition, Fault, Scope};
 use crate::policy::path::PathTemplate;
 
@@ -36,7 +36,7 @@ impl<'a> Compiler<'a, '_> {
                 let help = "split the rule, or use the keys of the rule instead";
                 // What is wrong with one of them was said where it stands.
                 if self.problems.len() == before {
-                    self.error_with("invalid-condition", names, message, help);
+                    self.error_with(Code::InvalidCondition, names, message, help);
                 }
                 None
             }
@@ -58,7 +58,7 @@ impl<'a> Compiler<'a, '_> {
         for fault in faults {
             let message =
                 format!("condition `{}` does not fit this rule: {}", name.value, fault.message);
-            self.report(name, ("invalid-condition", message, fault.help));
+            self.report(name, (Code::InvalidCondition, message, fault.help));
         }
     }
 }
@@ -71,7 +71,7 @@ fn all_of(parts: &[String]) -> String {
 /// A fault at its place in a text that stands at `whole`.
 pub(super) fn located(fault: Fault, text: &str, whole: &Span) -> Diagnostic {
     let place = whole.part(text, fault.at);
-    let problem = Diagnostic::error("invalid-condition", place, fault.message);
+    let problem = Diagnostic::error(Code::InvalidCondition, place, fault.message);
     Diagnostic { help: fault.help, ..problem }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Compiler;
 use crate::document::answers::{BodySpec, ClearCookieSpec, DenySpec, RedirectFor, RedirectSpec};
 use crate::document::policy::Entries;
-use crate::document::{Spanned, closest};
+use crate::document::{Code, Spanned, closest};
 use crate::limits::{MAX_DENIAL_JSON_BYTES, MAX_DENIAL_TEXT_BYTES, MAX_INJECTIONS};
 use crate::policy::answer::{ClearedCookie, CustomAnswer, Redirect};
 use crate::policy::duties::check_response_name;
@@ -23,7 +23,7 @@ impl Compiler<'_, '_> {
         let tells = status.is_some() || body.is_some() || headers.is_some() || redirect.is_some();
         if !tells && clear_cookie.is_none() {
             let help = "give `status`, `body`, `headers`, `redirect` or `clearCookie`, or leave `deny` out";
-            self.error_with("empty-list", spec, "`deny` says nothing", help);
+            self.error_with(Code::EmptyList, spec, "`deny` says nothing", help);
         }
         if let Some(status) = status {
             self.denial_status(status);
@@ -48,14 +48,14 @@ impl Compiler<'_, '_> {
             let message = format!("`{code}` is not the status of a denial");
             let help = "use 400 to 499, such as 403 or 404, but none on which clients try again; \
                         for browsers there is `redirect`";
-            self.error_with("invalid-status", status, message, help);
+            self.error_with(Code::InvalidStatus, status, message, help);
         }
     }
 
     fn denial_body(&mut self, body: &Spanned<BodySpec>, answer: &mut CustomAnswer) {
         let BodySpec { text, json } = &body.value;
         if text.is_none() && json.is_none() {
-            self.error("empty-list", body, "`body` is empty: give `text` or `json`");
+            self.error(Code::EmptyList, body, "`body` is empty: give `text` or `json`");
         }
         if let Some(text) = text {
             let long = text.value.len() > MAX_DENIAL_TEXT_BYTES;
@@ -64,7 +64,7 @@ impl Compiler<'_, '_> {
                 let message = format!(
                     "`text` is empty, longer than {MAX_DENIAL_TEXT_BYTES} bytes, or has control characters"
                 );
-                self.error("invalid-value", text, message);
+                self.error(Code::InvalidValue, text, message);
             }
             self.quotes_nothing(text);
             answer.text = Some(text.value.trim_end().into());
@@ -73,12 +73,12 @@ impl Compiler<'_, '_> {
             let size = serde_json::to_vec(&json.value).map_or(usize::MAX, |bytes| bytes.len());
             if size > MAX_DENIAL_JSON_BYTES {
                 let message = format!("`json` is larger than {MAX_DENIAL_JSON_BYTES} bytes");
-                self.error("invalid-value", json, message);
+                self.error(Code::InvalidValue, json, message);
             }
             for own in ["decision_id", "status"] {
                 if json.value.contains_key(own) {
                     let message = format!("`{own}` cannot be set: it is the same for everybody");
-                    self.error_with("invalid-value", json, message, "remove it");
+                    self.error_with(Code::InvalidValue, json, message, "remove it");
                 }
             }
             if json.value.values().any(holds_quotes) {
@@ -92,20 +92,20 @@ impl Compiler<'_, '_> {
         let entries = &list.value.0;
         if entries.is_empty() || entries.len() > MAX_INJECTIONS {
             let message = format!("expected 1 to {MAX_INJECTIONS} headers");
-            self.error("empty-list", list, message);
+            self.error(Code::EmptyList, list, message);
         }
         let mut headers: Vec<(Box<str>, Box<str>)> = Vec::with_capacity(entries.len());
         for (name, value) in entries {
             let visible = value.value.bytes().all(|b| matches!(b, 0x20..=0x7e));
             if value.value.is_empty() || !visible || value.value.trim() != value.value {
                 let help = "use visible ASCII characters and inner spaces";
-                self.error_with("invalid-value", value, "the value cannot be sent", help);
+                self.error_with(Code::InvalidValue, value, "the value cannot be sent", help);
             }
             self.quotes_nothing(value);
             match check_response_name(&name.value) {
                 Ok(name) => headers.push((name.into(), value.value.as_str().into())),
                 Err((message, help)) => {
-                    self.report(name, ("forbidden-header", message, help.map(str::to_owned)));
+                    self.report(name, (Code::ForbiddenHeader, message, help.map(str::to_owned)));
                 }
             }
         }
@@ -123,7 +123,7 @@ impl Compiler<'_, '_> {
         let message = "a denial tells nothing about the caller, the rule or the request";
         let help = "write plain text, with `{decision.id}` and `{decision.word}` at most; the reason is in the audit \
                     record of that id";
-        self.error_with("invalid-template", place, message, help);
+        self.error_with(Code::InvalidTemplate, place, message, help);
     }
 
     fn cleared_cookie(&mut self, spec: &ClearCookieSpec) -> ClearedCookie {
@@ -134,7 +134,7 @@ impl Compiler<'_, '_> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "name the cookie of a `TokenIssuer`, as in its `tokens`".to_owned(),
             };
-            self.error_with("unknown-cookie", name, message, help);
+            self.error_with(Code::UnknownCookie, name, message, help);
         }
         let plain =
             |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && b != b';' && b != b',');
@@ -142,7 +142,12 @@ impl Compiler<'_, '_> {
             path.as_ref().filter(|own| !own.value.starts_with('/') || !plain(&own.value))
         {
             let message = format!("`{}` is not the path of a cookie", path.value.escape_debug());
-            self.error_with("invalid-cookie", path, message, "write a path that starts with `/`");
+            self.error_with(
+                Code::InvalidCookie,
+                path,
+                message,
+                "write a path that starts with `/`",
+            );
         }
         let is_domain = |text: &str| {
             let label = |label: &str| {
@@ -154,7 +159,7 @@ impl Compiler<'_, '_> {
             let message =
                 format!("`{}` is not the domain of a cookie", domain.value.escape_debug());
             self.error_with(
-                "invalid-cookie",
+                Code::InvalidCookie,
                 domain,
                 message,
                 "write a host name without a dot before it",
@@ -164,7 +169,7 @@ impl Compiler<'_, '_> {
         if name.value.starts_with("__Host-") && elsewhere {
             let message =
                 "a cookie `__Host-` has the path `/` and no domain, or browsers ignore it";
-            self.error_with("invalid-cookie", name, message, "remove `path` and `domain`");
+            self.error_with(Code::InvalidCookie, name, message, "remove `path` and `domain`");
         }
         ClearedCookie {
             name: name.value.as_str().into(),
@@ -176,14 +181,14 @@ impl Compiler<'_, '_> {
     fn redirect(&mut self, spec: &RedirectSpec) -> Option<Redirect> {
         let RedirectSpec { to, status, denials } = spec;
         if let Err((message, help)) = check_place(&to.value) {
-            self.error_with("invalid-redirect", to, message, help);
+            self.error_with(Code::InvalidRedirect, to, message, help);
         }
         self.quotes_nothing(to);
         let code = status.as_ref().map_or(302, |status| status.value);
         if let Some(status) = status.as_ref().filter(|own| ![302, 303, 307].contains(&own.value)) {
             let message =
                 format!("`{code}` is not the status of a redirect that can be taken back");
-            self.error_with("invalid-status", status, message, "use 302, 303 or 307");
+            self.error_with(Code::InvalidStatus, status, message, "use 302, 303 or 307");
             return None;
         }
         let every = *denials == RedirectFor::Every;

@@ -5,6 +5,7 @@ use time::{Date, OffsetDateTime};
 
 use super::{Compiler, Problem};
 use crate::clock::UnixTime;
+use crate::document::Code;
 use crate::document::Spanned;
 use crate::document::during::{DaySpec, DuringSpec, WindowSpec};
 use crate::policy::during::{During, Window};
@@ -14,14 +15,14 @@ impl Compiler<'_, '_> {
         let DuringSpec { from, until, weekly } = &spec.value;
         if from.is_none() && until.is_none() && weekly.is_none() {
             let help = "say `from`, `until` or `weekly`, or leave `during` out";
-            self.error_with("empty-list", spec, "`during` says no time", help);
+            self.error_with(Code::EmptyList, spec, "`during` says no time", help);
         }
         let (begin, end) = (self.moment(from.as_ref()), self.moment(until.as_ref()));
         if let (Some(begin), Some(end), Some(until)) = (begin, end, until)
             && end <= begin
         {
             let message = "`until` is not after `from`, so the rule would never count";
-            self.error_with("invalid-time", until, message, "swap the two, or move one of them");
+            self.error_with(Code::InvalidTime, until, message, "swap the two, or move one of them");
         }
         let windows = weekly.as_ref().map(|windows| {
             self.not_empty(windows, "weekly");
@@ -62,7 +63,7 @@ impl Compiler<'_, '_> {
         let value = read(&text.value);
         if value.is_none() {
             let message = format!("`{}` is not {what}", text.value);
-            self.error_with("invalid-time", text, message, help);
+            self.error_with(Code::InvalidTime, text, message, help);
         }
         value
     }
@@ -91,7 +92,7 @@ pub(in crate::policy) fn read_moment(text: &str) -> Result<UnixTime, Problem> {
         .map(|moment| UnixTime::from_secs(moment.unix_timestamp()))
         .map_err(|_| {
             let help = "write a moment with its offset, as in `2026-01-31T12:00:00Z`";
-            ("invalid-time", format!("`{text}` is not a moment"), Some(String::from(help)))
+            (Code::InvalidTime, format!("`{text}` is not a moment"), Some(String::from(help)))
         })
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::condition::located;
 use super::{Compiler, Names};
 use crate::document::policy::{Entries, PeerSpec, TokenSpec};
-use crate::document::{Diagnostic, Document, FragmentsSpec, Origin, Spanned, Spec, closest};
+use crate::document::{Code, Diagnostic, Document, FragmentsSpec, Origin, Spanned, Spec, closest};
 use crate::policy::condition::{Condition, Scope};
 use crate::policy::peer::PeerRequirement;
 use crate::policy::token::TokenRequirement;
@@ -149,7 +149,7 @@ impl<'a> Fragments<'a> {
             if !used.contains(&(sort, name.value.as_str())) {
                 let message = format!("nothing uses fragment `{}`", name.value);
                 let place = origin.span(name);
-                let problem = Diagnostic::warning("unused-fragment", place, message);
+                let problem = Diagnostic::warning(Code::UnusedFragment, place, message);
                 problems.push(problem.help("use it, or remove it"));
             }
         };
@@ -224,14 +224,14 @@ impl Compiler<'_, '_> {
             None => format!("known are: {}", known.join(", ")),
         };
         let message = format!("no {sort} fragment is called `{text}`");
-        self.error_with("unknown-fragment", name, message, help);
+        self.error_with(Code::UnknownFragment, name, message, help);
         None
     }
 
     fn said_twice(&mut self, name: &Spanned<String>, keys: &[&str]) {
         for key in keys {
             let message = format!("`{key}` is given here and by fragment `{}`", name.value);
-            self.error_with("contradiction", name, message, "keep one of the two");
+            self.error_with(Code::Contradiction, name, message, "keep one of the two");
         }
     }
 }
@@ -263,7 +263,8 @@ fn entries<'a, S>(
                     name.value,
                     there.span(first)
                 );
-                let problem = Diagnostic::error("duplicate-fragment", origin.span(name), message);
+                let problem =
+                    Diagnostic::error(Code::DuplicateFragment, origin.span(name), message);
                 problems.push(problem.help("names of fragments are shared by all documents"));
                 continue;
             }
@@ -293,7 +294,7 @@ fn circular<'a, S, T>(
         let Some(used) = uses(&entry.spec.value) else { continue };
         let message =
             format!("fragment `{}` uses itself by way of `{}`", entry.name.value, used.value);
-        let problem = Diagnostic::error("fragment-cycle", entry.origin.span(used), message);
+        let problem = Diagnostic::error(Code::FragmentCycle, entry.origin.span(used), message);
         problems.push(problem.help("write out in one of them what it takes from the other"));
     }
     waiting.iter().map(|entry| (entry.name.value.as_str(), None)).collect()

@@ -4,6 +4,7 @@
 //! by itself is written percent-encoded.
 
 use super::Problem;
+use crate::document::Code;
 use crate::policy::path::PathTemplate;
 
 /// Why `text` is not meant as a path template of ours, and which one it may be.
@@ -11,7 +12,7 @@ pub(super) fn foreign_path(text: &str) -> Option<Problem> {
     if text.contains(",/") || text.contains(", /") {
         let message = format!("`{text}` is not a path template: it is several");
         let help = String::from("write each path as an entry of its own, as in `[/a, /b]`");
-        return Some(("invalid-path", message, Some(help)));
+        return Some((Code::InvalidPath, message, Some(help)));
     }
     let bare = text.trim_start_matches(['~', '=', '^', '*', ' ']);
     let bare = if bare.starts_with('/') { bare } else { text };
@@ -41,7 +42,7 @@ pub(super) fn foreign_path(text: &str) -> Option<Problem> {
         "{}`{{name}}` or `*` is one segment, a final `**` all that follow; what is meant by itself is percent-encoded",
         near.unwrap_or_default()
     );
-    Some(("invalid-path", message, Some(help)))
+    Some((Code::InvalidPath, message, Some(help)))
 }
 
 const REGEX: &str = "of regular expressions";
@@ -133,7 +134,7 @@ fn split(text: &str) -> Vec<&str> {
 /// Why `text` is not meant as a host, where that is for another spelling of "every host" or of a suffix.
 pub(super) fn foreign_host(text: &str) -> Option<Problem> {
     let wrong = |why: &str, help: String| {
-        Some(("invalid-host", format!("`{text}` is not a host: {why}"), Some(help)))
+        Some((Code::InvalidHost, format!("`{text}` is not a host: {why}"), Some(help)))
     };
     if matches!(text, "*" | "**" | "_" | "0.0.0.0" | "[::]") {
         return wrong("no request is for it", "say `anyHost: true` for every host".to_owned());
@@ -160,7 +161,7 @@ pub(super) fn foreign_method(text: &str) -> Option<Problem> {
     if every.contains(&text) {
         let message = format!("`{text}` is not a method: no request has it");
         let help = String::from("leave `methods` out for every method");
-        return Some(("invalid-method", message, Some(help)));
+        return Some((Code::InvalidMethod, message, Some(help)));
     }
     let separators = [',', '|', ' ', '+', '/', ';'];
     let parts: Vec<_> = text.split(separators).filter(|part| !part.is_empty()).collect();
@@ -168,13 +169,13 @@ pub(super) fn foreign_method(text: &str) -> Option<Problem> {
     if parts.len() > 1 && parts.iter().all(is_plain) {
         let message = format!("`{text}` is several methods");
         let list = parts.join(", ").to_ascii_uppercase();
-        return Some(("invalid-method", message, Some(format!("write `[{list}]`"))));
+        return Some((Code::InvalidMethod, message, Some(format!("write `[{list}]`"))));
     }
     let usual = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     (!text.is_empty() && !text.bytes().all(usual)).then(|| {
         let message = format!("`{text}` is not a method: no pattern stands for several");
         let help = String::from("list each method, as in `[GET, HEAD]`");
-        ("invalid-method", message, Some(help))
+        (Code::InvalidMethod, message, Some(help))
     })
 }
 

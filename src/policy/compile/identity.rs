@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::request::read_network;
 use super::{Compiler, Problem};
 use crate::document::policy::{ClaimSpec, PeerSpec, Texts, TokenSpec};
-use crate::document::{BindSpec, HumanDuration, Spanned, not_plain};
+use crate::document::{BindSpec, Code, HumanDuration, Spanned, not_plain};
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;
 use crate::policy::claim::{ClaimMatcher, ClaimTest, Scalar};
@@ -39,14 +39,14 @@ impl Compiler<'_, '_> {
         if any.is_none() && !names_somebody {
             let help =
                 "list `spiffe`, `dns` or `trustDomain`, or say `any: true` for every verified peer";
-            self.error_with("missing-peer", spec, "`peer` does not say which peers", help);
+            self.error_with(Code::MissingPeer, spec, "`peer` does not say which peers", help);
         }
         if let (Some(any), true) = (any, names_somebody) {
             let message = "`any: true` contradicts the names beside it";
-            self.error_with("contradiction", any, message, "remove `any`");
+            self.error_with(Code::Contradiction, any, message, "remove `any`");
         }
         if let Some(name) = trust_domain {
-            self.refers("TrustDomain", "unknown-trust-domain", name, self.names.domains);
+            self.refers("TrustDomain", Code::UnknownTrustDomain, name, self.names.domains);
         }
         let own = PeerRequirement {
             trust_domain: trust_domain.as_ref().map(|name| name.value.as_str().into()),
@@ -68,18 +68,18 @@ impl Compiler<'_, '_> {
         let spec = &place.value;
         match (&spec.issuer, &spec.fragment) {
             (Some(issuer), _) => {
-                self.refers("TokenIssuer", "unknown-issuer", issuer, self.names.issuers);
+                self.refers("TokenIssuer", Code::UnknownIssuer, issuer, self.names.issuers);
             }
             (None, Some(_)) => {}
             (None, None) => {
                 let help = "name the `TokenIssuer` document whose tokens count";
-                self.error_with("missing-issuer", place, "`token` names no `issuer`", help);
+                self.error_with(Code::MissingIssuer, place, "`token` names no `issuer`", help);
             }
         }
         let claims = spec.claims.as_ref();
         if let Some(empty) = claims.filter(|claims| claims.value.is_empty()) {
             let help = "list what is meant, or leave `claims` out";
-            self.error_with("empty-list", empty, "`claims` is empty", help);
+            self.error_with(Code::EmptyList, empty, "`claims` is empty", help);
         }
         let claims = claims.map(|claims| claims.value.as_slice()).unwrap_or_default();
         let own = TokenRequirement {
@@ -111,7 +111,7 @@ impl Compiler<'_, '_> {
             Ok(map) => Some((map, evidence.unwrap_or(EvidenceLevel::Hash))),
             Err(error) => {
                 let place = spec.field(error.field);
-                self.error_with("invalid-bind", place, error.message, error.help);
+                self.error_with(Code::InvalidBind, place, error.message, error.help);
                 None
             }
         }
@@ -121,7 +121,7 @@ impl Compiler<'_, '_> {
         // A challenge says it in whole seconds (RFC 9470 section 3).
         if age.value.get() < Duration::from_secs(1) {
             let help = "write how long ago the user may have authenticated, such as `5m`";
-            self.error_with("invalid-value", age, "`maxAge` is less than a second", help);
+            self.error_with(Code::InvalidValue, age, "`maxAge` is less than a second", help);
             return None;
         }
         Some(age.value.get())
@@ -135,18 +135,22 @@ impl Compiler<'_, '_> {
     ) -> Box<[String]> {
         let read = |text: &String| {
             if text.is_empty() {
-                return Err(("invalid-value", String::from("the value is empty"), None));
+                return Err((Code::InvalidValue, String::from("the value is empty"), None));
             }
             if let Some(why) = not_plain(text) {
                 let message =
                     format!("`{}` {why}, and values are compared whole", text.escape_debug());
-                return Err(("invalid-value", message, Some(String::from("write the bare value"))));
+                return Err((
+                    Code::InvalidValue,
+                    message,
+                    Some(String::from("write the bare value")),
+                ));
             }
             check(text)?;
             if text.contains('*') {
                 let help = String::from("list each value; values are compared whole");
                 let message = format!("`{text}` has a `*`, which stands for itself here");
-                return Err(("invalid-value", message, Some(help)));
+                return Err((Code::InvalidValue, message, Some(help)));
             }
             Ok(text.clone())
         };
@@ -171,7 +175,7 @@ impl Compiler<'_, '_> {
                 let message = "a claim condition needs exactly one of `equals`, `in`, `contains` and `exists`";
                 let help = "`equals`: it is this; `in`: it is one of these; `contains`: it is a list that has this; \
                             several conditions are entries of their own";
-                self.error_with("one-of", spec, message, help);
+                self.error_with(Code::OneOf, spec, message, help);
                 return None;
             }
         };
@@ -188,7 +192,7 @@ impl Compiler<'_, '_> {
             let message = format!("values are of different kinds: {first} and {other}");
             let help =
                 "a claim is compared with values of its own kind; quote numbers that are texts";
-            self.error_with("invalid-value", place, message, help);
+            self.error_with(Code::InvalidValue, place, message, help);
         }
     }
 }
@@ -206,7 +210,7 @@ fn check_uri(text: &str) -> Result<(), Problem> {
     let message = format!("`{text}` is not a URI that a certificate can have");
     let help =
         String::from("write it whole, with its scheme, as in `https://partner.example/workload`");
-    Err(("invalid-value", message, Some(help)))
+    Err((Code::InvalidValue, message, Some(help)))
 }
 
 /// RFC 5280 section 4.2.1.6: `local-part@host`, without a name, a comment or brackets.
@@ -219,7 +223,7 @@ fn check_email(text: &str) -> Result<(), Problem> {
     }
     let message = format!("`{text}` is not an e-mail address that a certificate can have");
     Err((
-        "invalid-value",
+        Code::InvalidValue,
         message,
         Some(String::from("write it alone, as in `ops@partner.example`")),
     ))
@@ -229,7 +233,7 @@ fn check_email(text: &str) -> Result<(), Problem> {
 fn check_subject(text: &str) -> Result<(), Problem> {
     let wrong = |why: &str, near: String| {
         let message = format!("`{text}` is not a subject as they are compared: {why}");
-        Err(("invalid-value", message, Some(near)))
+        Err((Code::InvalidValue, message, Some(near)))
     };
     if let Some(rest) = text.strip_prefix('/').filter(|rest| rest.contains('=')) {
         let parts: Vec<_> = rest.rsplit('/').collect();
@@ -289,7 +293,7 @@ fn read_spiffe(text: &String) -> Result<SpiffePattern, Problem> {
         let help =
             "write `spiffe://trust-domain/path`, with `*` for one segment and `**` for the rest";
         (
-            "invalid-spiffe",
+            Code::InvalidSpiffe,
             format!("`{text}` is not a SPIFFE ID pattern: {why}"),
             Some(help.to_owned()),
         )
@@ -299,9 +303,9 @@ fn read_spiffe(text: &String) -> Result<SpiffePattern, Problem> {
 fn read_dns(text: &str) -> Result<HostPattern, Problem> {
     if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
         let message = format!("`{text}` is an address, and no DNS name of a certificate is one");
-        return Err(("invalid-dns", message, None));
+        return Err((Code::InvalidDns, message, None));
     }
-    HostPattern::parse(text).map_err(|(why, help)| ("invalid-dns", why, help.map(str::to_owned)))
+    HostPattern::parse(text).map_err(|(why, help)| (Code::InvalidDns, why, help.map(str::to_owned)))
 }
 
 /// No certificate that is accepted has an IPv4 address as an IPv6 one.
@@ -312,7 +316,7 @@ fn read_certificate_network(text: &String) -> Result<IpNet, Problem> {
             let message =
                 format!("`{text}` is IPv4 mapped into IPv6, which no certificate may have");
             let help = String::from("write the IPv4 address or block");
-            Err(("invalid-network", message, Some(help)))
+            Err((Code::InvalidNetwork, message, Some(help)))
         }
         IpNet::V4(_) | IpNet::V6(_) => Ok(network),
     }
@@ -322,16 +326,16 @@ fn read_certificate_network(text: &String) -> Result<IpNet, Problem> {
 fn read_scope(text: &String) -> Result<String, Problem> {
     if text.contains(' ') {
         let help = String::from("list each scope as an entry of its own");
-        return Err(("invalid-scope", format!("`{text}` is several scopes"), Some(help)));
+        return Err((Code::InvalidScope, format!("`{text}` is several scopes"), Some(help)));
     }
     if text.contains('*') {
         let help = String::from("list each scope; scopes are compared whole");
         let message = format!("scope `{text}` has a `*`, which stands for itself here");
-        return Err(("invalid-scope", message, Some(help)));
+        return Err((Code::InvalidScope, message, Some(help)));
     }
     let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     if text.is_empty() || !text.bytes().all(allowed) {
-        return Err(("invalid-scope", format!("`{text}` is not a scope"), None));
+        return Err((Code::InvalidScope, format!("`{text}` is not a scope"), None));
     }
     Ok(text.clone())
 }
@@ -341,7 +345,7 @@ fn read_acr(text: &String) -> Result<String, Problem> {
     let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     if text.is_empty() || text.contains('*') || !text.bytes().all(allowed) {
         let help = String::from("list each value of `acr` as an entry of its own");
-        return Err(("invalid-acr", format!("`{text}` is not a value of `acr`"), Some(help)));
+        return Err((Code::InvalidAcr, format!("`{text}` is not a value of `acr`"), Some(help)));
     }
     Ok(text.clone())
 }
@@ -351,7 +355,7 @@ fn read_scalar(value: &serde_json::Value) -> Result<Scalar, Problem> {
         let help = "claims are compared with text, whole numbers, `true` and `false`; for one of several there is `in`, for an \
                     element of a list `contains`";
         (
-            "invalid-value",
+            Code::InvalidValue,
             String::from("claims cannot be compared with this value"),
             Some(help.to_owned()),
         )
@@ -365,18 +369,18 @@ pub(super) fn check_pointer(text: &str) -> Result<(), Problem> {
         let bare = bare.replace("['", "/").replace("[\"", "/").replace(['[', '.'], "/");
         let help = format!("did you mean `/{}`?", bare.replace(['\'', '"', ']'], ""));
         let message = format!("`{text}` is not a JSON pointer: it does not start with `/`");
-        return Err(("invalid-pointer", message, Some(help)));
+        return Err((Code::InvalidPointer, message, Some(help)));
     }
     if text.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1'])) {
         let message = format!("`{text}` is not a JSON pointer: `~` stands only in `~0` and `~1`");
         return Err((
-            "invalid-pointer",
+            Code::InvalidPointer,
             message,
             Some(String::from("write `~0` for `~` and `~1` for `/`")),
         ));
     }
     let never = |why: &str, help: String| {
-        Err(("invalid-pointer", format!("`{text}` leads to no claim: {why}"), Some(help)))
+        Err((Code::InvalidPointer, format!("`{text}` leads to no claim: {why}"), Some(help)))
     };
     if let Some(name) = text.strip_prefix('/').filter(|name| name.contains("://")) {
         let near = format!("did you mean `/{}`?", name.replace('/', "~1"));

@@ -8,7 +8,7 @@ use super::Compiler;
 use super::identity::check_pointer;
 use crate::document::answers::{AssertionSpec, InjectSpec, RemoveSpec};
 use crate::document::policy::{Entries, KeepSpec, RuleSpec, Texts};
-use crate::document::{HumanDuration, Spanned, closest};
+use crate::document::{Code, HumanDuration, Spanned, closest};
 use crate::limits::{MAX_ASSERTION_LIFETIME, MAX_INJECTIONS, MIN_ASSERTION_LIFETIME};
 use crate::policy::duties::{
     AssertionDuty, Duties, Injection, Keep, OVERRIDE_HEADERS, OVERRIDE_PARAMETERS, Removal,
@@ -62,7 +62,7 @@ impl Compiler<'_, '_> {
         };
         if assertion.is_none() && lists.into_iter().all(sets_nothing) {
             let help = "name what to set under `inject.headers`, or leave `inject` out";
-            self.error_with("empty-list", inject, "`inject` sets nothing", help);
+            self.error_with(Code::EmptyList, inject, "`inject` sets nothing", help);
         }
         let sealed = self.sealed.clone();
         let duties = Duties {
@@ -95,7 +95,7 @@ impl Compiler<'_, '_> {
         let mut injections: Vec<Injection> = Vec::with_capacity(list.value.0.len());
         if list.value.0.len() > MAX_INJECTIONS {
             let message = format!("more than {MAX_INJECTIONS} entries");
-            self.error("too-many", list, message);
+            self.error(Code::TooMany, list, message);
         }
         for (name, value) in &list.value.0 {
             let Some(injection) = self.injection(name, value, check) else { continue };
@@ -105,7 +105,7 @@ impl Compiler<'_, '_> {
             if injection.template.is_untrimmed() && !within.json {
                 let message = "the value begins or ends with a space, which no header keeps";
                 let help = "remove the space: no request would be allowed with it";
-                self.error_with("invalid-template", value, message, help);
+                self.error_with(Code::InvalidTemplate, value, message, help);
             }
             for variable in injection.template.variables() {
                 self.has_a_value(variable, value, within);
@@ -133,12 +133,12 @@ impl Compiler<'_, '_> {
                 let message =
                     "a query parameter cannot be set to a SPIFFE ID, which has `:` and `/`";
                 let help = "write `{peer.spiffe|base64url}` or `{peer.spiffe|hex}`: Envoy answers 500 to other characters (`validate_mutations`)";
-                self.error_with("invalid-template", value, message, help);
+                self.error_with(Code::InvalidTemplate, value, message, help);
             }
             if let Some(other) = other {
                 let message = format!("a query parameter cannot be set to a value with `{other}`");
                 let help = "use letters, digits, `*`, `-`, `.` and `_`: Envoy answers 500 to all others, also where they are encoded (`validate_mutations`)";
-                self.error_with("invalid-template", value, message, help);
+                self.error_with(Code::InvalidTemplate, value, message, help);
             }
         }
         self.each_injection(entries, &check_injected_parameter, within)
@@ -149,7 +149,7 @@ impl Compiler<'_, '_> {
         let KeepSpec { headers, query } = &keep.value;
         if headers.is_none() && query.is_none() {
             let help = "list `headers` or `query`, or leave `keep` out";
-            self.error_with("empty-list", keep, "`keep` keeps nothing", help);
+            self.error_with(Code::EmptyList, keep, "`keep` keeps nothing", help);
         }
         let one_of = |name: &str, known: &[&str]| match known.contains(&name) {
             true => Ok(name.to_owned()),
@@ -159,7 +159,7 @@ impl Compiler<'_, '_> {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("what can be kept: {}", known.join(", ")),
                 };
-                Err(("invalid-value", message, Some(help)))
+                Err((Code::InvalidValue, message, Some(help)))
             }
         };
         let header = |name: &String| one_of(&name.to_ascii_lowercase(), &OVERRIDE_HEADERS);
@@ -173,7 +173,7 @@ impl Compiler<'_, '_> {
     fn set_twice(&mut self, place: &Spanned<String>, name: &str) {
         let message = format!("`{name}` is set twice");
         self.error_with(
-            "duplicate-header",
+            Code::DuplicateHeader,
             place,
             message,
             "names of headers are the same in any case",
@@ -188,13 +188,13 @@ impl Compiler<'_, '_> {
     ) -> Option<Injection> {
         let checked = self.checked_name(name, check);
         let template = Template::parse(&value.value)
-            .map_err(|(message, help)| self.report(value, ("invalid-template", message, help)));
+            .map_err(|(message, help)| self.report(value, (Code::InvalidTemplate, message, help)));
         Some(Injection { name: checked?.into(), template: template.ok()? })
     }
 
     fn checked_name(&mut self, name: &Spanned<String>, check: CheckName<'_>) -> Option<String> {
         let checked = check(&name.value).map_err(|(message, help)| {
-            self.report(name, ("forbidden-header", message, help.map(str::to_owned)));
+            self.report(name, (Code::ForbiddenHeader, message, help.map(str::to_owned)));
         });
         checked.ok()
     }
@@ -205,12 +205,12 @@ impl Compiler<'_, '_> {
         let header = self.checked_name(header, &|name| check_injected(name, &sealed));
         if audience.value.is_empty() {
             let help = "name the upstream that the assertion is for; it refuses those for others";
-            self.error_with("invalid-value", audience, "`audience` is empty", help);
+            self.error_with(Code::InvalidValue, audience, "`audience` is empty", help);
         }
         let who = within.spec;
         if who.peer.is_none() && who.token.is_none() {
             let message = "an assertion says who is calling, and the rule asks nobody";
-            self.error_with("unknown-variable", audience, message, "add `peer` or `token`");
+            self.error_with(Code::UnknownVariable, audience, message, "add `peer` or `token`");
         }
         let json = Within { json: true, ..within };
         let lifetime = lifetime.as_ref().map_or(DEFAULT_LIFETIME, |own| self.lifetime(own));
@@ -219,7 +219,7 @@ impl Compiler<'_, '_> {
                 let message =
                     "one assertion serves many requests, and each has its own decision id";
                 let help = "set it as a header of its own, under `inject.headers`";
-                self.error_with("invalid-template", value, message, help);
+                self.error_with(Code::InvalidTemplate, value, message, help);
             }
         }
         Some(AssertionDuty {
@@ -237,7 +237,7 @@ impl Compiler<'_, '_> {
             let (least, most) = (HumanDuration::new(least), HumanDuration::new(most));
             let message = format!("`lifetime` is {}, expected {least} to {most}", lifetime.value);
             let help = "an assertion is made anew for as long as callers come; a minute is enough";
-            self.error_with("invalid-value", lifetime, message, help);
+            self.error_with(Code::InvalidValue, lifetime, message, help);
         }
         own
     }
@@ -247,11 +247,11 @@ impl Compiler<'_, '_> {
         let token = token.as_ref().filter(|token| token.value);
         if token.is_none() && headers.is_none() && query.is_none() {
             let help = "say `token: true`, or list `headers` or `query`";
-            self.error_with("empty-list", remove, "`remove` removes nothing", help);
+            self.error_with(Code::EmptyList, remove, "`remove` removes nothing", help);
         }
         if let (Some(token), None) = (token, &rule.token) {
             let message = "the rule asks for no token that could be removed";
-            self.error_with("unknown-variable", token, message, "add `token` to the rule");
+            self.error_with(Code::UnknownVariable, token, message, "add `token` to the rule");
         }
         Removal {
             token: token.is_some(),
@@ -269,7 +269,7 @@ impl Compiler<'_, '_> {
         check: impl Fn(&str) -> Result<String, (String, Option<&'static str>)>,
     ) -> Box<[String]> {
         let read = |name: &String| {
-            check(name).map_err(|(why, help)| ("forbidden-header", why, help.map(str::to_owned)))
+            check(name).map_err(|(why, help)| (Code::ForbiddenHeader, why, help.map(str::to_owned)))
         };
         self.each(names, key, read).into()
     }
@@ -278,11 +278,11 @@ impl Compiler<'_, '_> {
     fn has_a_value(&mut self, variable: &Variable, place: &Spanned<String>, within: Within<'_>) {
         if variable.needs_token() && within.spec.token.is_none() {
             let message = "the value is taken from a token, and the rule asks for none";
-            self.error_with("unknown-variable", place, message, "add `token` to the rule");
+            self.error_with(Code::UnknownVariable, place, message, "add `token` to the rule");
         }
         if variable.needs_peer() && within.spec.peer.is_none() {
             let message = "the value is taken from the peer, and the rule asks for none";
-            self.error_with("unknown-variable", place, message, "add `peer` to the rule");
+            self.error_with(Code::UnknownVariable, place, message, "add `peer` to the rule");
         }
         if let Variable::TokenClaim(pointer) = variable
             && let Err(problem) = check_pointer(pointer)
@@ -306,7 +306,7 @@ impl Compiler<'_, '_> {
             Some(near) if near != name => format!("did you mean `{{request.path.{near}}}`?"),
             Some(_) | None => format!("name the segment `{{{name}}}` in each of `on.paths`"),
         };
-        self.error_with("unknown-variable", place, message, help);
+        self.error_with(Code::UnknownVariable, place, message, help);
     }
 }
 

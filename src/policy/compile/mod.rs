@@ -29,7 +29,8 @@ use crate::document::policy::{
     RejectedSpec, RuleSpec, TargetSpec, TargetTokensSpec,
 };
 use crate::document::{
-    Diagnostic, Document, Movable, Origin, Span, Spanned, Spec, TokenPlaceSpec, closest, is_name,
+    Code, Diagnostic, Document, Origin, RelativeDiagnostic, Span, Spanned, Spec, TokenPlaceSpec,
+    closest, is_name,
 };
 use crate::request::{PathLeniency, SealedNames, TokenPlace};
 use crate::secret::Fingerprint;
@@ -140,7 +141,10 @@ impl<'a> Around<'a> {
             rules: rules.into(),
             answer,
             uses: uses.into(),
-            doubts: doubts.into_iter().map(|doubt| Movable::new(doubt, origin)).collect(),
+            doubts: doubts
+                .into_iter()
+                .map(|doubt| RelativeDiagnostic::new(doubt, origin))
+                .collect(),
             outdated: lint::outdated(origin, spec),
         }
     }
@@ -206,7 +210,7 @@ impl<'a> Compiler<'a, '_> {
         let target = Arc::new(self.target(&spec.target));
         if spec.rules.value.is_empty() {
             let help = "a policy without rules does nothing; remove it";
-            self.error_with("empty-list", &spec.rules, "`rules` is empty", help);
+            self.error_with(Code::EmptyList, &spec.rules, "`rules` is empty", help);
         }
         let answer = spec.deny.as_ref().map(|deny| self.denial(deny));
         let (mut seen, mut rules) = (BTreeMap::new(), Vec::with_capacity(spec.rules.value.len()));
@@ -239,11 +243,11 @@ impl<'a> Compiler<'a, '_> {
             (None, None) => {
                 let help =
                     "list `hosts`, or say `anyHost: true` where the rules are about every host";
-                self.error_with("missing-target", spec, "the target names no hosts", help);
+                self.error_with(Code::MissingTarget, spec, "the target names no hosts", help);
             }
             (Some(_), Some(any)) => {
                 let message = "`anyHost` and `hosts` are both given";
-                self.error_with("contradiction", any, message, "keep one of the two");
+                self.error_with(Code::Contradiction, any, message, "keep one of the two");
             }
             (Some(_), None) | (None, Some(_)) => {}
         }
@@ -252,10 +256,10 @@ impl<'a> Compiler<'a, '_> {
                 return Err(problem);
             }
             AuthorityPattern::parse(text)
-                .map_err(|(why, help)| ("invalid-host", why, help.map(str::to_owned)))
+                .map_err(|(why, help)| (Code::InvalidHost, why, help.map(str::to_owned)))
         });
         let ports = self.each(ports.as_ref(), "ports", |port: &u16| match *port {
-            0 => Err(("invalid-port", String::from("`0` is not a port"), None)),
+            0 => Err((Code::InvalidPort, String::from("`0` is not a port"), None)),
             port => Ok(port),
         });
         let leniency = paths.map_or_else(PathLeniency::default, leniency);
@@ -280,10 +284,10 @@ impl<'a> Compiler<'a, '_> {
         if !ignored {
             let help = "write `others: ignored` where tokens of other issuers are none here, or remove `tokens`";
             let message = "`tokens` says nothing: tokens of others are refused anyway";
-            self.error_with("empty-list", spec, message, help);
+            self.error_with(Code::EmptyList, spec, message, help);
         }
         for issuer in issuers.iter().flat_map(|issuers| &issuers.value) {
-            self.refers("TokenIssuer", "unknown-issuer", issuer, self.names.issuers);
+            self.refers("TokenIssuer", Code::UnknownIssuer, issuer, self.names.issuers);
         }
         let read = |name: &String| Ok(Box::from(name.as_str()));
         let issuers = self.each(issuers.as_ref(), "issuers", read);
@@ -296,11 +300,11 @@ impl<'a> Compiler<'a, '_> {
         if !is_name(text) {
             let message =
                 format!("`{text}` is not a name: expected lower-case letters, digits, `-` and `.`");
-            self.error("invalid-name", name, message);
+            self.error(Code::InvalidName, name, message);
         }
         if let Some(first) = seen.get(text) {
             let message = format!("rule `{text}` is already defined at {first}");
-            self.error_with("duplicate-rule", name, message, "give each rule a name of its own");
+            self.error_with(Code::DuplicateRule, name, message, "give each rule a name of its own");
         } else {
             seen.insert(text, self.origin.span(name));
         }
@@ -318,7 +322,7 @@ impl<'a> Compiler<'a, '_> {
         if list.value.is_empty() {
             let message = format!("`{key}` is empty, so nothing can match");
             let help = format!("list what is meant, or leave `{key}` out");
-            self.error_with("empty-list", list, message, help);
+            self.error_with(Code::EmptyList, list, message, help);
         }
         let mut read_values = Vec::with_capacity(list.value.len());
         for entry in &list.value {
@@ -331,14 +335,14 @@ impl<'a> Compiler<'a, '_> {
     }
 
     /// Reports an error at `place`.
-    fn error<T>(&mut self, code: &'static str, place: &Spanned<T>, message: impl Into<String>) {
+    fn error<T>(&mut self, code: Code, place: &Spanned<T>, message: impl Into<String>) {
         self.report(place, (code, message.into(), None));
     }
 
     /// Reports an error at `place`, with advice.
     fn error_with<T>(
         &mut self,
-        code: &'static str,
+        code: Code,
         place: &Spanned<T>,
         message: impl Into<String>,
         help: impl Into<String>,
@@ -352,7 +356,7 @@ impl<'a> Compiler<'a, '_> {
     }
 
     /// Checks a reference to another document.
-    fn refers(&mut self, kind: &str, code: &'static str, name: &Spanned<String>, known: &[&str]) {
+    fn refers(&mut self, kind: &str, code: Code, name: &Spanned<String>, known: &[&str]) {
         let text = name.value.as_str();
         if known.contains(&text) {
             return;
@@ -375,4 +379,4 @@ fn leniency(spec: PathsSpec) -> PathLeniency {
 }
 
 /// What is wrong with one entry: code, message and advice.
-pub(super) type Problem = (&'static str, String, Option<String>);
+pub(super) type Problem = (Code, String, Option<String>);

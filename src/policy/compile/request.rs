@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use super::habits::{foreign_method, foreign_path};
 use super::{Compiler, Problem};
 use crate::document::policy::{Entries, GrpcSpec, OnSpec, TextSpec, Texts, ValuesSpec};
-use crate::document::{Spanned, closest, not_plain};
+use crate::document::{Code, Spanned, closest, not_plain};
 use crate::policy::header::HeaderMatcher;
 use crate::policy::host::HostPattern;
 use crate::policy::path::PathTemplate;
@@ -38,7 +38,7 @@ impl Compiler<'_, '_> {
         };
         if methods.is_some() || paths.is_some() {
             let message = "`grpc` says the method and the path already";
-            self.error_with("contradiction", grpc, message, "remove `methods` and `paths`");
+            self.error_with(Code::Contradiction, grpc, message, "remove `methods` and `paths`");
         }
         self.not_empty(grpc, "grpc");
         // A call is a POST to `/package.Service/Method` (gRPC over HTTP/2), exactly so (P23).
@@ -51,7 +51,7 @@ impl Compiler<'_, '_> {
         if !service.value.split('.').all(is_identifier) {
             let message = format!("`{}` is not a gRPC service", service.value);
             let help = "write the package and the service, as in `orders.v1.Orders`";
-            self.error_with("invalid-grpc", service, message, help);
+            self.error_with(Code::InvalidGrpc, service, message, help);
             return Vec::new();
         }
         let path = |method: &str| PathTemplate::parse(&format!("/{}/{method}", service.value)).ok();
@@ -59,7 +59,7 @@ impl Compiler<'_, '_> {
         self.each(Some(methods), "methods", |method: &String| {
             path(method).filter(|_| is_identifier(method)).ok_or_else(|| {
                 let help = String::from("write the method alone, as in `GetOrder`");
-                ("invalid-grpc", format!("`{method}` is not a gRPC method"), Some(help))
+                (Code::InvalidGrpc, format!("`{method}` is not a gRPC method"), Some(help))
             })
         })
     }
@@ -78,10 +78,10 @@ impl Compiler<'_, '_> {
             if text.starts_with('[') || text.parse::<IpAddr>().is_ok() {
                 let message = format!("`{text}` is an address, and no server name is one");
                 let help = String::from("name hosts; addresses go under `destination`");
-                return Err(("invalid-host", message, Some(help)));
+                return Err((Code::InvalidHost, message, Some(help)));
             }
             HostPattern::parse(text)
-                .map_err(|(why, help)| ("invalid-host", why, help.map(str::to_owned)))
+                .map_err(|(why, help)| (Code::InvalidHost, why, help.map(str::to_owned)))
         };
         self.each(spec, "sni", read).into()
     }
@@ -93,12 +93,12 @@ impl Compiler<'_, '_> {
         let Some(spec) = spec else { return Box::default() };
         if spec.value.0.is_empty() {
             let help = "name what is meant, or leave `contextExtensions` out";
-            self.error_with("empty-list", spec, "`contextExtensions` is empty", help);
+            self.error_with(Code::EmptyList, spec, "`contextExtensions` is empty", help);
         }
         for (name, _) in &spec.value.0 {
             if name.value.is_empty() {
                 let help = "name it as the route's configuration does";
-                self.error_with("invalid-value", name, "the name is empty", help);
+                self.error_with(Code::InvalidValue, name, "the name is empty", help);
             }
         }
         let pairs = spec.value.0.iter();
@@ -144,7 +144,7 @@ impl Compiler<'_, '_> {
     pub(super) fn not_empty<T>(&mut self, list: &Spanned<Vec<T>>, key: &str) {
         if list.value.is_empty() {
             let help = format!("list what is meant, or leave `{key}` out");
-            self.error_with("empty-list", list, format!("`{key}` is empty"), help);
+            self.error_with(Code::EmptyList, list, format!("`{key}` is empty"), help);
         }
     }
 
@@ -158,7 +158,7 @@ impl Compiler<'_, '_> {
                 let message = "needs exactly one of `any`, `all` and `exists`";
                 let help =
                     "`any`: one value is like this; `all`: every value is; `exists`: it was sent";
-                self.error_with("one-of", spec, message, help);
+                self.error_with(Code::OneOf, spec, message, help);
                 None
             }
         }
@@ -178,7 +178,7 @@ impl Compiler<'_, '_> {
             (None, None, None, Some(text)) => Some(TextMatcher::Suffix(self.checked(text, check))),
             _ => {
                 let message = "needs exactly one of `equals`, `in`, `prefix` and `suffix`";
-                self.error("one-of", spec, message);
+                self.error(Code::OneOf, spec, message);
                 None
             }
         }
@@ -201,13 +201,13 @@ fn read_path(text: &str, accepted: PathLeniency) -> Result<PathTemplate, Problem
         return Err(problem);
     }
     let template = PathTemplate::parse(text)
-        .map_err(|(why, help)| ("invalid-path", why, help.map(str::to_owned)))?;
+        .map_err(|(why, help)| (Code::InvalidPath, why, help.map(str::to_owned)))?;
     if accepted.covers(template.leniency()) {
         return Ok(template);
     }
     let message = format!("no request can match `{text}`: the target does not accept a `%2F`");
     let help = "say `paths: { encodedSlashes: keptByUpstream }` in the target, where the upstream keeps it in its segment";
-    Err(("invalid-path", message, Some(help.to_owned())))
+    Err((Code::InvalidPath, message, Some(help.to_owned())))
 }
 
 fn is_identifier(text: &str) -> bool {
@@ -221,17 +221,17 @@ fn read_method(text: &String) -> Result<Box<str>, Problem> {
         return Err(problem);
     }
     if text.is_empty() {
-        return Err(("invalid-method", String::from("a method is empty"), None));
+        return Err((Code::InvalidMethod, String::from("a method is empty"), None));
     }
     if text.bytes().any(|b| b.is_ascii_lowercase()) {
         let message = format!("method `{text}` is not in upper case; methods are case-sensitive");
         let help = format!("did you mean `{}`?", text.to_ascii_uppercase());
-        return Err(("invalid-method", message, Some(help)));
+        return Err((Code::InvalidMethod, message, Some(help)));
     }
     match closest(text, &METHODS) {
         Some(near) if near != text => {
             let message = format!("`{text}` is not a registered method");
-            Err(("invalid-method", message, Some(format!("did you mean `{near}`?"))))
+            Err((Code::InvalidMethod, message, Some(format!("did you mean `{near}`?"))))
         }
         Some(_) | None => Ok(text.as_str().into()),
     }
@@ -241,18 +241,18 @@ pub(super) fn read_network(text: &String) -> Result<IpNet, Problem> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let Ok(network) = network else {
         let help = String::from("write an address or a block such as `10.0.0.0/8`");
-        return Err(("invalid-network", format!("`{text}` is not a network"), Some(help)));
+        return Err((Code::InvalidNetwork, format!("`{text}` is not a network"), Some(help)));
     };
     if network.trunc() != network {
         let message = format!("`{text}` has address bits outside its prefix");
         return Err((
-            "invalid-network",
+            Code::InvalidNetwork,
             message,
             Some(format!("did you mean `{}`?", network.trunc())),
         ));
     }
     match unused_network(&network) {
-        Some((why, help)) => Err(("invalid-network", format!("`{text}` {why}"), Some(help))),
+        Some((why, help)) => Err((Code::InvalidNetwork, format!("`{text}` {why}"), Some(help))),
         None => Ok(network),
     }
 }
@@ -298,30 +298,42 @@ pub(in crate::policy) fn check_header_name(
         other if other.contains('*') => {
             let message = format!("`{name}` is not a header name: `*` stands for itself");
             let help = String::from("list each header by itself");
-            return Err(("invalid-header-name", message, Some(help)));
+            return Err((Code::InvalidHeaderName, message, Some(help)));
         }
         other if !other.is_empty() && other.bytes().all(is_token) => return Ok(()),
         _ => {
-            return Err(("invalid-header-name", format!("`{name}` is not a header name"), None));
+            return Err((Code::InvalidHeaderName, format!("`{name}` is not a header name"), None));
         }
     };
-    Err(("unreadable-header", format!("rules cannot read header `{name}`"), Some(help.to_owned())))
+    Err((
+        Code::UnreadableHeader,
+        format!("rules cannot read header `{name}`"),
+        Some(help.to_owned()),
+    ))
 }
 
 /// Values are compared element by element, so that what holds a comma can never match.
 fn check_element(text: &str) -> Result<(), Problem> {
     if text.is_empty() {
         let help = "use `exists` to ask whether the header was sent";
-        return Err(("invalid-value", String::from("the value is empty"), Some(help.to_owned())));
+        return Err((
+            Code::InvalidValue,
+            String::from("the value is empty"),
+            Some(help.to_owned()),
+        ));
     }
     if text.contains(',') || text.trim_matches([' ', '\t']) != text {
         let message = format!("`{text}` can never match: values are split at commas and trimmed");
-        return Err(("invalid-value", message, Some(String::from("list the values under `in`"))));
+        return Err((
+            Code::InvalidValue,
+            message,
+            Some(String::from("list the values under `in`")),
+        ));
     }
     match not_plain(text) {
         Some(why) => {
             let message = format!("`{}` can never match: it {why}", text.escape_debug());
-            Err(("invalid-value", message, None))
+            Err((Code::InvalidValue, message, None))
         }
         None => Ok(()),
     }
@@ -330,17 +342,17 @@ fn check_element(text: &str) -> Result<(), Problem> {
 /// Names and values are compared after they were split at `&` and `=`, and decoded.
 fn check_parameter_name(text: &str) -> Result<(), Problem> {
     if text.is_empty() {
-        return Err(("invalid-value", String::from("the name is empty"), None));
+        return Err((Code::InvalidValue, String::from("the name is empty"), None));
     }
     let bare = text.trim_start_matches(['?', '&']).split(['=', '&', '#']).next().unwrap_or(text);
     if bare != text {
         let message = format!("`{text}` can never match: it is not a name alone");
-        return Err(("invalid-value", message, Some(format!("did you mean `{bare}`?"))));
+        return Err((Code::InvalidValue, message, Some(format!("did you mean `{bare}`?"))));
     }
     check_decoded(text)?;
     match not_plain(text) {
         Some(why) => {
-            Err(("invalid-value", format!("the name `{}` {why}", text.escape_debug()), None))
+            Err((Code::InvalidValue, format!("the name `{}` {why}", text.escape_debug()), None))
         }
         None => Ok(()),
     }
@@ -352,7 +364,7 @@ fn check_decoded(text: &str) -> Result<(), Problem> {
         return Ok(());
     }
     let message = format!("`{text}` can never match: names and values are compared decoded");
-    Err(("invalid-value", message, Some(format!("did you mean `{}`?", decoded.escape_debug()))))
+    Err((Code::InvalidValue, message, Some(format!("did you mean `{}`?", decoded.escape_debug()))))
 }
 
 /// A `+` in a value cannot be told from a space.
@@ -360,7 +372,7 @@ fn check_query_value(text: &str) -> Result<(), Problem> {
     check_decoded(text)?;
     if text.contains('+') {
         let message = format!("`{text}` can never match: a `+` may be a space to the upstream");
-        return Err(("invalid-value", message, None));
+        return Err((Code::InvalidValue, message, None));
     }
     Ok(())
 }

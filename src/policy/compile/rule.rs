@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Compiler, read_day};
+use crate::document::Code;
 use crate::document::Spanned;
 use crate::document::policy::{BindingSpec, EffectSpec, ModeSpec, RejectedSpec, RuleSpec};
 use crate::policy::annotations::Annotations;
@@ -73,7 +74,7 @@ impl<'a> Compiler<'a, '_> {
         if spec.effect.value == EffectSpec::Deny {
             let message =
                 "`rejectedCookies` is about callers that a rule allows, and this rule denies";
-            self.error_with("not-in-deny", word, message, "remove it");
+            self.error_with(Code::NotInDeny, word, message, "remove it");
         }
         word.value == RejectedSpec::Ignored
     }
@@ -89,7 +90,7 @@ impl<'a> Compiler<'a, '_> {
             token.issuer
         );
         let help = format!("add `{}` to `target.tokens.issuers`", token.issuer);
-        self.error_with("issuer-does-not-count", &spec.name, message, help);
+        self.error_with(Code::IssuerDoesNotCount, &spec.name, message, help);
     }
 
     fn since_is_about_a_shadow(&mut self, spec: &RuleSpec) {
@@ -97,11 +98,16 @@ impl<'a> Compiler<'a, '_> {
         if spec.mode != ModeSpec::Shadow {
             let message =
                 "`since` says since when a rule has been in shadow mode, and this one is not";
-            self.error_with("contradiction", since, message, "remove it, or say `mode: shadow`");
+            self.error_with(
+                Code::Contradiction,
+                since,
+                message,
+                "remove it, or say `mode: shadow`",
+            );
         }
         if read_day(&since.value).is_none() {
             let message = format!("`{}` is not a day", since.value);
-            self.error_with("invalid-time", since, message, "write it as in `2026-01-31`");
+            self.error_with(Code::InvalidTime, since, message, "write it as in `2026-01-31`");
         }
     }
 
@@ -135,16 +141,16 @@ impl<'a> Compiler<'a, '_> {
                 let message =
                     format!("rule `{}` allows without asking who is there", spec.name.value);
                 let help = "add `peer` or `token`, or say `public: true` where everybody may pass";
-                self.error_with("allow-without-identity", &spec.name, message, help);
+                self.error_with(Code::AllowWithoutIdentity, &spec.name, message, help);
             }
             (EffectSpec::Allow, true, Some(public)) => {
                 let message = "`public: true` contradicts `peer` and `token`";
                 let help = "remove `public`, or what the rule asks of the caller";
-                self.error_with("contradiction", public, message, help);
+                self.error_with(Code::Contradiction, public, message, help);
             }
             (EffectSpec::Deny, _, Some(public)) => {
                 let message = "`public` says nothing in a deny rule";
-                self.error_with("not-in-deny", public, message, "remove it");
+                self.error_with(Code::NotInDeny, public, message, "remove it");
             }
             (EffectSpec::Allow, false, Some(_))
             | (EffectSpec::Allow, true, None)
@@ -156,11 +162,11 @@ impl<'a> Compiler<'a, '_> {
     fn fits_a_deny_rule(&mut self, spec: &RuleSpec) {
         if let Some(inject) = &spec.inject {
             let message = "a deny rule cannot inject headers: a denied request goes nowhere";
-            self.error_with("not-in-deny", inject, message, "move `inject` to an allow rule");
+            self.error_with(Code::NotInDeny, inject, message, "move `inject` to an allow rule");
         }
         if let Some(remove) = &spec.remove {
             let message = "a deny rule cannot remove anything: a denied request goes nowhere";
-            self.error_with("not-in-deny", remove, message, "move `remove` to an allow rule");
+            self.error_with(Code::NotInDeny, remove, message, "move `remove` to an allow rule");
         }
         let evidence = spec.peer.as_ref().and_then(|peer| peer.value.evidence.as_ref());
         if let Some(evidence) = evidence {
@@ -186,7 +192,7 @@ impl<'a> Compiler<'a, '_> {
         let message =
             format!("`{key}` in a deny rule would deny those who show more and spare the others");
         self.error_with(
-            "not-in-deny",
+            Code::NotInDeny,
             place,
             message,
             format!("ask for `{key}` in the allow rules"),

@@ -1,6 +1,7 @@
 //! Deny rules whose condition reads a header that a request need not have. What is not there cannot be told, and what cannot be
 //! told denies: such a rule closes its hosts to every request without the header.
 
+use crate::document::Code;
 use crate::document::Diagnostic;
 use crate::policy::compile::Written;
 use crate::policy::rule::{Effect, Rule};
@@ -25,7 +26,7 @@ pub(super) fn of(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
         "deny rule `{}` denies requests without the header `{name}` as well: what is not there cannot be told",
         rule.name.rule
     );
-    Some(Diagnostic::warning("denies-without", when.or(named)?, message).help(format!(
+    Some(Diagnostic::warning(Code::DeniesWithout, when.or(named)?, message).help(format!(
         "use `headers: [{{ name: {name}, any: {{ equals: .. }} }}]`, or begin the condition with `\"{name}\" in request.headers &&`"
     )))
 }

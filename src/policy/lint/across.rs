@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::repeated::repeated;
 use super::siblings::left_open;
-use crate::document::{Movable, Place};
+use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
 use crate::policy::host::{HostPattern, parent_of};
 use crate::policy::path::PathTemplate;
 use crate::policy::rule::{Effect, Mode, Rule};
@@ -13,7 +13,7 @@ use crate::policy::target::PolicyTarget;
 use crate::policy::unit::Unit;
 
 /// Looks at every rule beside all the others. Each doubt goes with the position of the policy that it is about.
-pub(in crate::policy) fn across(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
+pub(in crate::policy) fn across(units: &[Arc<Unit>]) -> Vec<(usize, RelativeDiagnostic)> {
     let mut doubts = repeated(units);
     doubts.extend(left_open(units));
     let walls = Walls::of(units, is_wall);
@@ -36,9 +36,9 @@ pub(in crate::policy) fn across(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
 fn never_reached(
     rule: &Rule,
     target: &PolicyTarget,
-    place: Place,
+    place: RelativeSpan,
     walls: &Walls<'_>,
-) -> Option<Movable> {
+) -> Option<RelativeDiagnostic> {
     if rule.mode != Mode::Enforce {
         return None;
     }
@@ -49,16 +49,16 @@ fn never_reached(
     };
     let message = format!("rule `{}` {what}: deny rule `{}` covers it", rule.name.rule, wall.name);
     let help = "remove one of the two, or narrow the deny rule";
-    Some(Movable::warning("never-reached", place, message).help(help))
+    Some(RelativeDiagnostic::warning(Code::NeverReached, place, message).help(help))
 }
 
 /// A rule that asks who is there, beside one that lets everybody do the same.
 fn open_anyway(
     rule: &Rule,
     target: &PolicyTarget,
-    place: Place,
+    place: RelativeSpan,
     doors: &Walls<'_>,
-) -> Option<Movable> {
+) -> Option<RelativeDiagnostic> {
     if rule.effect != Effect::Allow || (rule.peer.is_none() && rule.token.is_none()) {
         return None;
     }
@@ -68,7 +68,7 @@ fn open_anyway(
         rule.name.rule, door.name
     );
     let help = "narrow the public rule, or remove this one";
-    Some(Movable::warning("open-anyway", place, message).help(help))
+    Some(RelativeDiagnostic::warning(Code::OpenAnyway, place, message).help(help))
 }
 
 /// Rules that ask for nothing but a host, a method and a path, found by host.

@@ -1,6 +1,6 @@
 //! Audiences that are clients' ids: the one thing by which an ID token passes as an access token.
 
-use crate::document::{Diagnostic, Document, Spec, TELL_KINDS_APART};
+use crate::document::{Code, Diagnostic, Document, Spec, TELL_KINDS_APART};
 use crate::policy::compile::Written;
 use crate::policy::rule::Rule;
 
@@ -39,6 +39,6 @@ impl<'a> Untold<'a> {
         let message = format!(
             "client `{client}` is an audience of issuer `{issuer}` as well, so its ID tokens may pass as access tokens"
         );
-        Some(Diagnostic::warning("audience-is-client", span, message).help(TELL_KINDS_APART))
+        Some(Diagnostic::warning(Code::AudienceIsClient, span, message).help(TELL_KINDS_APART))
     }
 }

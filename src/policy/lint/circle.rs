@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::document::{Movable, Place};
+use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
 use crate::policy::answer::CustomAnswer;
 use crate::policy::host::AuthorityPattern;
 use crate::policy::path::PathTemplate;
@@ -22,7 +22,10 @@ enum Door {
 }
 
 /// Looks at where the policies send browsers, of which some may have a token in a cookie where `cookies` says so.
-pub(in crate::policy) fn circles(units: &[Arc<Unit>], cookies: bool) -> Vec<(usize, Movable)> {
+pub(in crate::policy) fn circles(
+    units: &[Arc<Unit>],
+    cookies: bool,
+) -> Vec<(usize, RelativeDiagnostic)> {
     let mut doubts = Vec::new();
     for (at, unit) in units.iter().enumerate() {
         let rules = unit.rules.iter().zip(&unit.rules_at);
@@ -43,9 +46,9 @@ pub(in crate::policy) fn circles(units: &[Arc<Unit>], cookies: bool) -> Vec<(usi
 fn circle(
     units: &[Arc<Unit>],
     unit: &Unit,
-    (answer, place): (&CustomAnswer, Place),
+    (answer, place): (&CustomAnswer, RelativeSpan),
     cookies: bool,
-) -> Option<Movable> {
+) -> Option<RelativeDiagnostic> {
     let redirect = answer.redirect.as_ref()?;
     let own = |host: &str| unit.target.hosts.iter().any(|pattern| pattern.host.matches(host));
     let path = redirect.path_on(own)?;
@@ -67,7 +70,7 @@ fn circle(
             "add an allow rule with `public: true` for that path, and `rejectedCookies: ignored` where tokens are in cookies",
         ),
     };
-    Some(Movable::warning("redirect-circle", place, message).help(help))
+    Some(RelativeDiagnostic::warning(Code::RedirectCircle, place, message).help(help))
 }
 
 /// The widest door to `landing` at every host of `target`.
@@ -107,7 +110,7 @@ fn lets_in(rule: &Rule, landing: &PathTemplate) -> bool {
 }
 
 /// Policies whose word on tokens another policy about the same host takes back.
-pub(in crate::policy) fn words_in_vain(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
+pub(in crate::policy) fn words_in_vain(units: &[Arc<Unit>]) -> Vec<(usize, RelativeDiagnostic)> {
     if units.iter().all(|unit| unit.target.counting.is_none()) {
         return Vec::new();
     }
@@ -120,7 +123,10 @@ pub(in crate::policy) fn words_in_vain(units: &[Arc<Unit>]) -> Vec<(usize, Movab
             other.name
         );
         let help = "say the same in every policy about the host, or remove it here";
-        Some((at, Movable::warning("tokens-not-ignored", unit.name_at, message).help(help)))
+        Some((
+            at,
+            RelativeDiagnostic::warning(Code::TokensNotIgnored, unit.name_at, message).help(help),
+        ))
     };
     units.iter().enumerate().filter_map(vain).collect()
 }

@@ -4,7 +4,7 @@
 use ipnet::IpNet;
 
 use crate::document::policy::{ClaimSpec, TextSpec, Texts, ValuesSpec};
-use crate::document::{Diagnostic, Spanned, not_plain};
+use crate::document::{Code, Diagnostic, Spanned, not_plain};
 use crate::policy::claim::{ClaimMatcher, ClaimTest};
 use crate::policy::compile::Written;
 use crate::policy::path::PathTemplate;
@@ -91,12 +91,7 @@ fn each(texts: &Texts) -> impl Iterator<Item = &Spanned<String>> {
     texts.iter()
 }
 
-fn doubt<T>(
-    written: &Written<'_>,
-    code: &'static str,
-    place: &Spanned<T>,
-    message: String,
-) -> Diagnostic {
+fn doubt<T>(written: &Written<'_>, code: Code, place: &Spanned<T>, message: String) -> Diagnostic {
     Diagnostic::warning(code, written.origin.span(place), message)
 }
 
@@ -105,7 +100,7 @@ fn methods(written: &Written<'_>) -> Vec<Diagnostic> {
     let unknown = |text: &&Spanned<String>| !METHODS.contains(&text.value.as_str());
     let problem = |text: &Spanned<String>| {
         let message = format!("no registered method is called `{}`", text.value);
-        doubt(written, "unregistered-method", text, message)
+        doubt(written, Code::UnregisteredMethod, text, message)
             .help("remove it, unless the upstream really has a method of its own")
     };
     texts.iter().flat_map(|texts| each(&texts.value)).filter(unknown).map(problem).collect()
@@ -124,7 +119,7 @@ fn captures_in_disguise(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
             path.as_str()
         );
         let help = "write `{name}` or `*` for a segment of any text";
-        Some(doubt(written, "literal-pattern", text, message).help(help))
+        Some(doubt(written, Code::LiteralPattern, text, message).help(help))
     };
     texts
         .iter()
@@ -156,7 +151,7 @@ fn half_of_all(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
         let message =
             format!("rule `{}` is about every {given} address, and {consequence}", rule.name.rule);
         let help = format!("add `{missing}`, or leave the key out for every address");
-        Some(doubt(written, "half-of-all-addresses", place, message).help(help))
+        Some(doubt(written, Code::HalfOfAllAddresses, place, message).help(help))
     };
     let half = lists.into_iter().filter_map(half);
     let covered = lists.into_iter().flat_map(|(texts, networks)| {
@@ -164,7 +159,7 @@ fn half_of_all(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
         texts.zip(networks).filter_map(|(text, own)| {
             let wider = networks.iter().find(|other| *other != own && other.contains(own))?;
             let message = format!("`{}` is covered by `{wider}`", text.value);
-            Some(doubt(written, "repeated-entry", text, message).help("remove it"))
+            Some(doubt(written, Code::RepeatedEntry, text, message).help("remove it"))
         })
     });
     half.chain(covered).collect()
@@ -186,7 +181,7 @@ fn pattern(written: &Written<'_>, text: &Spanned<String>) -> Option<Diagnostic> 
     let value = text.value.as_str();
     looks_like_a_pattern(value).then(|| {
         let message = format!("`{value}` is compared as it stands, and stands for no other text");
-        doubt(written, "literal-pattern", text, message).help(
+        doubt(written, Code::LiteralPattern, text, message).help(
             "write the bare text under `equals`, `prefix` or `suffix`, ask with `exists: true`, or write a condition with `matches`",
         )
     })
@@ -214,12 +209,12 @@ fn scope(written: &Written<'_>, text: &Spanned<String>) -> Option<Diagnostic> {
         let message =
             format!("`{value}` is how Spring calls the scope `{bare}`, and not what tokens have");
         return Some(
-            doubt(written, "odd-scope", text, message).help(format!("did you mean `{bare}`?")),
+            doubt(written, Code::OddScope, text, message).help(format!("did you mean `{bare}`?")),
         );
     }
     value.contains(',').then(|| {
         let message = format!("`{value}` is one scope with a comma in it");
-        doubt(written, "odd-scope", text, message).help("list each scope as an entry of its own")
+        doubt(written, Code::OddScope, text, message).help("list each scope as an entry of its own")
     })
 }
 
@@ -230,7 +225,7 @@ fn contexts(written: &Written<'_>) -> Vec<Diagnostic> {
         let why = not_plain(&text.value)?;
         let message = format!("`{}` {why}", text.value.escape_debug());
         Some(
-            doubt(written, "odd-text", text, message)
+            doubt(written, Code::OddText, text, message)
                 .help("write it as the route's configuration does"),
         )
     };
@@ -294,7 +289,7 @@ fn claim(written: &Written<'_>, spec: &Spanned<ClaimSpec>) -> Vec<Diagnostic> {
         let message =
             format!("`{}` is compared as a whole, with all scopes and their order", pointer.value);
         problems.push(
-            doubt(written, "claim-kind", pointer, message)
+            doubt(written, Code::ClaimKind, pointer, message)
                 .help("ask for scopes with `scopes` or `anyScope`"),
         );
     }
@@ -321,7 +316,7 @@ fn claim(written: &Written<'_>, spec: &Spanned<ClaimSpec>) -> Vec<Diagnostic> {
             "`{}` is {is} by its standard, and is compared with another kind here",
             pointer.value
         );
-        doubt(written, "claim-kind", value, message).help(help)
+        doubt(written, Code::ClaimKind, value, message).help(help)
     }));
     problems
 }
@@ -344,7 +339,7 @@ fn odd_claim_text(written: &Written<'_>, value: &Spanned<serde_json::Value>) -> 
     };
     let message = format!("`{}` {why}", text.escape_debug());
     Some(
-        doubt(written, "odd-text", value, message)
+        doubt(written, Code::OddText, value, message)
             .help("write exactly what the claim says; a truth value without quotes"),
     )
 }
@@ -381,7 +376,7 @@ fn contradictions(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
             "rule `{}` never matches: no value of {what} meets all of its demands",
             rule.name.rule
         );
-        doubt(written, "never-matches", &written.spec.name, message)
+        doubt(written, Code::NeverMatches, &written.spec.name, message)
             .help("list values of which one will do under `in`, or make it two rules")
     };
     names.into_iter().map(problem).collect()

@@ -1,6 +1,7 @@
 //! Conditions over what the caller says about the connection. The proxy passes it on without a check: a caller over plain HTTP
 //! may say `https`, and one on port 443 may write `:9999` behind the host.
 
+use crate::document::Code;
 use crate::document::Diagnostic;
 use crate::policy::compile::Written;
 use crate::policy::rule::{Effect, Rule};
@@ -26,14 +27,14 @@ pub(super) fn of(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
         let rule = &rule.name.rule;
         let doubt = match written.spec.effect.value.into() {
             Effect::Deny => Diagnostic::warning(
-                "callers-word-in-deny",
+                Code::CallersWordInDeny,
                 place.clone(),
                 format!(
                     "every caller can get past deny rule `{rule}`: `{name}` is what the caller writes, whatever the connection is"
                 ),
             ),
             Effect::Allow => Diagnostic::warning(
-                "callers-word",
+                Code::CallersWord,
                 place.clone(),
                 format!(
                     "rule `{rule}` takes the caller's word: `{name}` is what the caller writes, whatever the connection is"

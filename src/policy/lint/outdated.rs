@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::UnixTime;
 use crate::document::policy::{EffectSpec, ModeSpec, PolicySpec, RuleSpec};
-use crate::document::{Diagnostic, Movable, Origin};
+use crate::document::{Code, Diagnostic, Origin, RelativeDiagnostic};
 use crate::policy::compile::{read_day, read_moment};
 
 /// How long a deny rule may be in shadow mode before somebody should decide.
@@ -31,10 +31,13 @@ impl Due {
 }
 
 /// The doubts that there are about the rules of a policy at some time, each with when that is.
-pub(in crate::policy) fn outdated(origin: &Origin, policy: &PolicySpec) -> Box<[(Due, Movable)]> {
+pub(in crate::policy) fn outdated(
+    origin: &Origin,
+    policy: &PolicySpec,
+) -> Box<[(Due, RelativeDiagnostic)]> {
     let of_rule = |rule| [long_in_shadow(origin, rule), over(origin, rule), to_come(origin, rule)];
     let all = policy.rules.value.iter().flat_map(of_rule).flatten();
-    all.map(|(due, doubt)| (due, Movable::new(doubt, origin))).collect()
+    all.map(|(due, doubt)| (due, RelativeDiagnostic::new(doubt, origin))).collect()
 }
 
 fn long_in_shadow(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
@@ -44,7 +47,7 @@ fn long_in_shadow(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)>
     denies.then(|| {
         let message =
             format!("deny rule `{}` has been in shadow mode for over 30 days", rule.name.value);
-        let doubt = Diagnostic::warning("long-in-shadow", origin.span(since), message);
+        let doubt = Diagnostic::warning(Code::LongInShadow, origin.span(since), message);
         (Due::From(from), doubt.help("enforce it, remove it, or say anew since when it is tried"))
     })
 }
@@ -53,7 +56,7 @@ fn over(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
     let until = rule.during.as_ref()?.value.until.as_ref()?;
     let from = read_moment(&until.value).ok()?;
     let message = format!("the time of rule `{}` is over", rule.name.value);
-    let doubt = Diagnostic::warning("rule-is-over", origin.span(until), message);
+    let doubt = Diagnostic::warning(Code::RuleIsOver, origin.span(until), message);
     Some((Due::From(from), doubt.help("remove the rule, or give it a later `until`")))
 }
 
@@ -63,6 +66,6 @@ fn to_come(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
     // It is some other day elsewhere.
     let day = read_day(&since.value)?.minus(Duration::from_secs(24 * 60 * 60));
     let message = format!("`since` of rule `{}` is a day to come", rule.name.value);
-    let doubt = Diagnostic::warning("since-to-come", origin.span(since), message);
+    let doubt = Diagnostic::warning(Code::SinceToCome, origin.span(since), message);
     Some((Due::Before(day), doubt.help("write the day on which the rule was put in shadow mode")))
 }

@@ -1,5 +1,6 @@
 //! Rules that ask in their condition for a request that their own target leaves out: no request can meet both.
 
+use crate::document::Code;
 use crate::document::Diagnostic;
 use crate::policy::compile::Written;
 use crate::policy::rule::Rule;
@@ -15,7 +16,7 @@ pub(super) fn out_of_reach(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic
             rule.name.rule
         );
         let problem =
-            Diagnostic::warning("out-of-reach", place.part(&value, 0..value.len()), message);
+            Diagnostic::warning(Code::OutOfReach, place.part(&value, 0..value.len()), message);
         Some(problem.help(format!("the rule is about {reached}")))
     };
     condition.demands().into_iter().filter_map(doubt).collect()

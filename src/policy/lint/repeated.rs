@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::document::Movable;
+use crate::document::Code;
+use crate::document::RelativeDiagnostic;
 use crate::policy::rule::Rule;
 use crate::policy::unit::Unit;
 use crate::secret::Fingerprint;
@@ -39,7 +40,7 @@ pub(in crate::policy) fn print(rule: &Rule) -> Fingerprint {
 }
 
 /// Every rule that says what one before it says. Each doubt goes with the position of its policy.
-pub(super) fn repeated(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
+pub(super) fn repeated(units: &[Arc<Unit>]) -> Vec<(usize, RelativeDiagnostic)> {
     let (mut first, mut doubts) = (HashMap::new(), Vec::new());
     for (at, unit) in units.iter().enumerate() {
         for ((rule, print), place) in unit.rules.iter().zip(&unit.prints).zip(&unit.rules_at) {
@@ -49,7 +50,10 @@ pub(super) fn repeated(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
                 rule.name.rule, other.name.rule, other.name.policy
             );
             let help = "remove one of the two, or change what was to be different";
-            doubts.push((at, Movable::warning("repeated-rule", *place, message).help(help)));
+            doubts.push((
+                at,
+                RelativeDiagnostic::warning(Code::RepeatedRule, *place, message).help(help),
+            ));
         }
     }
     doubts

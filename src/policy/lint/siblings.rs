@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::across::asks_for_nothing_else;
-use crate::document::{Movable, Place};
+use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
 use crate::policy::host::{HostPattern, parent_of};
 use crate::policy::path::PathTemplate;
 use crate::policy::rule::{Effect, Mode, Rule};
@@ -16,7 +16,7 @@ use crate::policy::unit::Unit;
 const SHOWN: usize = 3;
 
 /// Looks at every deny rule beside the allow rules for its hosts. Each doubt goes with the position of its policy.
-pub(super) fn left_open(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
+pub(super) fn left_open(units: &[Arc<Unit>]) -> Vec<(usize, RelativeDiagnostic)> {
     let (denies, allows) = (Rules::of(units, Effect::Deny), Rules::of(units, Effect::Allow));
     if denies.is_empty() || allows.is_empty() {
         return Vec::new();
@@ -100,7 +100,7 @@ struct Around<'a> {
 
 impl<'a> Around<'a> {
     /// Paths that differ from a denied one in a final slash or in case.
-    fn paths(&self, rule: &Rule, place: Place) -> Option<Movable> {
+    fn paths(&self, rule: &Rule, place: RelativeSpan) -> Option<RelativeDiagnostic> {
         let is_call = *rule.methods == [Box::from("POST")];
         // A method of a gRPC service has one path, which its server compares exactly.
         let own = rule.paths.iter().filter(|path| !(is_call && is_grpc(path)));
@@ -123,7 +123,7 @@ impl<'a> Around<'a> {
         );
         let help = "list them, too; for every way of writing it in large and small letters deny with a condition such as \
                     `request.fullPath.matches(\"(?i)^/admin(/.*)?$\")`, or allow no more than the paths that there are";
-        Some(Movable::warning("deny-leaves-open", place, message).help(help))
+        Some(RelativeDiagnostic::warning(Code::DenyLeavesOpen, place, message).help(help))
     }
 
     /// Whether a deny rule is about this path in large and small letters.
@@ -136,7 +136,7 @@ impl<'a> Around<'a> {
     }
 
     /// An upstream answers `HEAD` as it does `GET`, but for the body.
-    fn head(&self, rule: &Rule, place: Place) -> Option<Movable> {
+    fn head(&self, rule: &Rule, place: RelativeSpan) -> Option<RelativeDiagnostic> {
         let has = |rule: &Rule, method: &str| rule.methods.iter().any(|own| **own == *method);
         if !has(rule, "GET") || has(rule, "HEAD") {
             return None;
@@ -152,7 +152,7 @@ impl<'a> Around<'a> {
             rule.name.rule, by.name.rule
         );
         let help = "add `HEAD`: upstreams answer it as they do `GET`, but for the body";
-        Some(Movable::warning("deny-leaves-open", place, message).help(help))
+        Some(RelativeDiagnostic::warning(Code::DenyLeavesOpen, place, message).help(help))
     }
 
     /// An allow rule that lets through a path that no deny rule is about.

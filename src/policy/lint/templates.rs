@@ -1,7 +1,7 @@
 //! Templates as other tools write them: a value that is sent as it stands, where its author meant what is in it.
 
 use crate::document::policy::Entries;
-use crate::document::{Diagnostic, Spanned};
+use crate::document::{Code, Diagnostic, Spanned};
 use crate::policy::compile::Written;
 use crate::policy::template::Template;
 
@@ -37,5 +37,5 @@ fn foreign(written: &Written<'_>, value: &Spanned<String>) -> Option<Diagnostic>
         None => return None,
     };
     let help = "write a variable in single braces, as in `{token.sub}`";
-    Some(Diagnostic::warning("literal-template", written.origin.span(value), message).help(help))
+    Some(Diagnostic::warning(Code::LiteralTemplate, written.origin.span(value), message).help(help))
 }

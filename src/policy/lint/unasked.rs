@@ -1,6 +1,6 @@
 //! Revocation lists that are not asked: a hash or a name has neither a serial number nor an issuer.
 
-use crate::document::{Diagnostic, Document, OnMissing, Spec};
+use crate::document::{Code, Diagnostic, Document, OnMissing, Spec};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::compile::Written;
 use crate::policy::rule::{Effect, Rule};
@@ -46,7 +46,7 @@ impl<'a> Strict<'a> {
             if evidence.value == EvidenceLevel::Hash { "hash" } else { "name" },
         );
         Some(
-            Diagnostic::warning("lists-not-asked", written.origin.span(evidence), message)
+            Diagnostic::warning(Code::ListsNotAsked, written.origin.span(evidence), message)
                 .help("ask for `evidence: leaf`, or revoke such peers with `countersign revoke`"),
         )
     }

@@ -1,7 +1,7 @@
 //! Identities that are wider than they look: whole trust domains, names that anybody may vouch for.
 
 use crate::document::policy::{PeerSpec, Texts};
-use crate::document::{Diagnostic, Spanned};
+use crate::document::{Code, Diagnostic, Spanned};
 use crate::policy::compile::Written;
 use crate::policy::rule::{Effect, Rule};
 
@@ -31,7 +31,7 @@ fn whole_domains(written: &Written<'_>, peer: &PeerSpec) -> Vec<Diagnostic> {
     };
     let problem = |text: &Spanned<String>| {
         let message = format!("`{}` lets in every workload of the trust domain", text.value);
-        Diagnostic::warning("whole-domain", written.origin.span(text), message)
+        Diagnostic::warning(Code::WholeDomain, written.origin.span(text), message)
             .help("name a namespace or a service account, or ask for a token, too")
     };
     texts(peer.spiffe.as_ref()).iter().filter(is_whole).map(problem).collect()
@@ -47,7 +47,7 @@ fn registered_by_anybody(written: &Written<'_>, peer: &PeerSpec) -> Vec<Diagnost
     let problem = |text: &Spanned<String>| {
         let message =
             format!("`{}` matches every name of one label below a top-level domain", text.value);
-        Diagnostic::warning("wide-name", written.origin.span(text), message)
+        Diagnostic::warning(Code::WideName, written.origin.span(text), message)
             .help("name the domain whose hosts are meant")
     };
     texts(peer.dns.as_ref()).iter().filter(is_wide).map(problem).collect()
@@ -64,7 +64,7 @@ fn vouched_for_by_anybody(
     // A SPIFFE ID names its trust domain.
     let message = format!("each of {domains} trust domains may vouch for this name");
     peer.spiffe.is_none().then(|| {
-        Diagnostic::warning("any-authority", written.origin.span(place), message)
+        Diagnostic::warning(Code::AnyAuthority, written.origin.span(place), message)
             .help("name the trust domain that is meant with `trustDomain`")
     })
 }

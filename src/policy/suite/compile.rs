@@ -18,7 +18,7 @@ use crate::document::policy_suite::{
     BindingFixture, CaseSpec, ExpectSpec, PeerFixture, PolicySuiteSpec, QuestionSpec,
     RequestFixture, TokenFixture,
 };
-use crate::document::{Diagnostic, Document, Origin, Spanned, Spec, closest};
+use crate::document::{Code, Diagnostic, Document, Origin, Spanned, Spec, closest};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::compile::sealed_by;
 use crate::reason::{Reason, Rejection};
@@ -107,7 +107,7 @@ impl<'a> Compiler<'a> {
     fn suite(&mut self, name: &str, spec: &'a PolicySuiteSpec) -> Suite {
         self.fixtures(spec);
         if spec.cases.value.is_empty() {
-            self.error("empty-list", &spec.cases, "`cases` is empty", None);
+            self.error(Code::EmptyList, &spec.cases, "`cases` is empty", None);
         }
         let cases = spec.cases.value.iter().flat_map(|case| self.cases(case)).collect();
         Suite { name: name.into(), now: self.now(spec), cases }
@@ -123,7 +123,7 @@ impl<'a> Compiler<'a> {
             Err(_) => {
                 let message = format!("`{}` is not a moment", text.value);
                 let help = String::from("write it as in `2026-01-31T12:00:00Z`");
-                self.error("invalid-time", text, message, Some(help));
+                self.error(Code::InvalidTime, text, message, Some(help));
                 DEFAULT_NOW
             }
         }
@@ -144,7 +144,7 @@ impl<'a> Compiler<'a> {
 
     fn reserved(&mut self, name: &Spanned<String>) {
         if name.value == NOBODY {
-            self.error("invalid-name", name, "`none` is the word for nobody", None);
+            self.error(Code::InvalidName, name, "`none` is the word for nobody", None);
         }
     }
 
@@ -160,9 +160,9 @@ impl<'a> Compiler<'a> {
         }
         let trust_domain = self.given(trust_domain.as_ref(), place, "trustDomain")?;
         let domains = self.domains;
-        self.known("TrustDomain document", "unknown-trust-domain", trust_domain, domains);
+        self.known("TrustDomain document", Code::UnknownTrustDomain, trust_domain, domains);
         for other in others.iter().flatten() {
-            self.known("TrustDomain document", "unknown-trust-domain", other, domains);
+            self.known("TrustDomain document", Code::UnknownTrustDomain, other, domains);
         }
         let spiffe = match &fixture.spiffe {
             None => None,
@@ -170,7 +170,7 @@ impl<'a> Compiler<'a> {
                 Ok(id) => Some(id),
                 Err(why) => {
                     let message = format!("`{}` is not a SPIFFE ID: {why}", text.value);
-                    self.error("invalid-spiffe", text, message, None);
+                    self.error(Code::InvalidSpiffe, text, message, None);
                     return None;
                 }
             },
@@ -201,7 +201,7 @@ impl<'a> Compiler<'a> {
         for text in texts.into_iter().flatten() {
             let Ok(address) = text.value.parse::<IpAddr>() else {
                 let message = format!("`{}` is not an IP address", text.value);
-                self.error("invalid-network", text, message, None);
+                self.error(Code::InvalidNetwork, text, message, None);
                 return None;
             };
             found.push(address.to_string());
@@ -217,14 +217,14 @@ impl<'a> Compiler<'a> {
             if more || !claims.is_empty() {
                 let help = String::from("keep `foreign` alone");
                 let message = "nothing else is known of a token of an unknown issuer";
-                self.error("contradiction", word, message, Some(help));
+                self.error(Code::Contradiction, word, message, Some(help));
             }
             return Some(Carried::Foreign(Reason::IssuerUnknown.because("the suite says so")));
         }
         if let (Some(code), Some(cookie)) = (rejected, cookie) {
             let issuer = self.given(issuer.as_ref(), place, "issuer")?;
             let issuers = self.issuers;
-            self.known("TokenIssuer document", "unknown-issuer", issuer, issuers);
+            self.known("TokenIssuer document", Code::UnknownIssuer, issuer, issuers);
             let rejection = self.reason(code)?.because("the suite says so");
             let (name, issuers) = (cookie.value.clone(), vec![issuer.value.clone()]);
             return Some(Carried::Cookie(RejectedCookie { name, issuers, rejection }));
@@ -232,7 +232,7 @@ impl<'a> Compiler<'a> {
         if let Some(cookie) = cookie {
             let help = String::from("a verified token is the same wherever it was");
             self.error(
-                "contradiction",
+                Code::Contradiction,
                 cookie,
                 "`cookie` is for a token with `rejected`",
                 Some(help),
@@ -247,11 +247,11 @@ impl<'a> Compiler<'a> {
         }
         let issuer = self.given(issuer.as_ref(), place, "issuer")?;
         let issuers = self.issuers;
-        self.known("TokenIssuer document", "unknown-issuer", issuer, issuers);
+        self.known("TokenIssuer document", Code::UnknownIssuer, issuer, issuers);
         let token = TokenIdentity::assertion(&issuer.value, claims.clone(), (*binding).into());
         token
             .map(|token| Carried::Verified(Box::new(token)))
-            .map_err(|why| self.error("invalid-claims", place, why.detail().to_owned(), None))
+            .map_err(|why| self.error(Code::InvalidClaims, place, why.detail().to_owned(), None))
             .ok()
     }
 
@@ -260,7 +260,7 @@ impl<'a> Compiler<'a> {
         if more {
             let help = String::from("keep `rejected` alone");
             let message = "nothing is known of what was rejected";
-            self.error("contradiction", code, message, Some(help));
+            self.error(Code::Contradiction, code, message, Some(help));
         }
         let reason = self.reason(code)?;
         Some(Credential::Rejected(reason.because("the suite says so")))
@@ -276,7 +276,7 @@ impl<'a> Compiler<'a> {
             let help = String::from(
                 "for something that was refused, write `rejected` and its reason code",
             );
-            self.error("missing-fixture", place, format!("missing field `{key}`"), Some(help));
+            self.error(Code::MissingFixture, place, format!("missing field `{key}`"), Some(help));
         }
         name
     }
@@ -316,7 +316,7 @@ impl<'a> Compiler<'a> {
             }
             (None, None) | (Some(_), Some(_)) => {
                 let message = "a case needs `request` or `requests`";
-                self.error("one-of", &spec.name, message, None);
+                self.error(Code::OneOf, &spec.name, message, None);
                 Vec::new()
             }
         }
@@ -363,7 +363,7 @@ impl<'a> Compiler<'a> {
             return Some(Endpoint { address: Some(address), principal: None });
         }
         let message = format!("`{}` is not an IP address, alone or with a port", text.value);
-        self.error("invalid-network", text, message, None);
+        self.error(Code::InvalidNetwork, text, message, None);
         None
     }
 
@@ -377,7 +377,7 @@ impl<'a> Compiler<'a> {
             return Some(Client::At(ip));
         }
         let message = format!("`{}` is neither an IP address nor `unknown`", text.value);
-        self.error("invalid-network", text, message, None);
+        self.error(Code::InvalidNetwork, text, message, None);
         None
     }
 
@@ -390,7 +390,7 @@ impl<'a> Compiler<'a> {
     ) -> Vec<&'n str> {
         if let (Some(one), Some(_)) = (one, several) {
             self.error(
-                "contradiction",
+                Code::Contradiction,
                 one,
                 format!("`{kind}` and `{kind}s` are both given"),
                 None,
@@ -403,7 +403,7 @@ impl<'a> Compiler<'a> {
         };
         known.push(NOBODY);
         for name in &listed {
-            self.known(&format!("{kind} of this suite"), "unknown-fixture", name, &known);
+            self.known(&format!("{kind} of this suite"), Code::UnknownFixture, name, &known);
         }
         if listed.is_empty() {
             return vec![NOBODY];
@@ -437,11 +437,11 @@ impl<'a> Compiler<'a> {
 
     fn reason(&mut self, code: &Spanned<String>) -> Option<Reason> {
         let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        self.known("reason code", "unknown-reason", code, &known);
+        self.known("reason code", Code::UnknownReason, code, &known);
         Reason::ALL.iter().copied().find(|reason| reason.as_str() == code.value)
     }
 
-    fn known(&mut self, what: &str, code: &'static str, name: &Spanned<String>, known: &[&str]) {
+    fn known(&mut self, what: &str, code: Code, name: &Spanned<String>, known: &[&str]) {
         let text = name.value.as_str();
         if known.contains(&text) {
             return;
@@ -452,7 +452,7 @@ impl<'a> Compiler<'a> {
 
     fn error<T>(
         &mut self,
-        code: &'static str,
+        code: Code,
         place: &Spanned<T>,
         message: impl Into<String>,
         help: Option<String>,

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::clock::UnixTime;
-use crate::document::{self, Diagnostic, Document, Kind, SourceFile, Unread};
+use crate::document::{self, Diagnostic, Document, Kind, RawDocument, SourceFile};
 use crate::policy::{PolicySet, Sources};
 use crate::secret::Fingerprint;
 
@@ -59,7 +59,7 @@ fn text((lines, numbers): &(usize, Vec<usize>)) -> String {
 }
 
 struct Set {
-    policies: Vec<Unread>,
+    policies: Vec<RawDocument>,
     others: Vec<Document>,
     fragments: Fingerprint,
     problems: Vec<Diagnostic>,

@@ -1,5 +1,5 @@
-//! Connecting to Redis: one server or a cluster, with or without TLS. Files are read anew each time, so that passwords and
-//! certificates rotate without a restart.
+//! Connecting to Redis: one server or a cluster, with or without TLS. Files are read again for each connection, so that
+//! passwords and certificates rotate without a restart.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::super::RedisOptions;
 use crate::limits::STORE_CONNECT_TIMEOUT;
 use crate::secret::Secret;
 
-/// Whom to connect to.
+/// The server or the cluster to connect to.
 #[derive(Debug)]
 pub(super) struct Target {
     options: RedisOptions,
@@ -35,7 +35,7 @@ pub(super) enum Connection {
 
 impl Target {
     /// # Errors
-    /// Where a URL or a file cannot be used; the latter so that a slip in the settings is told at the start.
+    /// A URL or a file cannot be used. Files are checked so that a mistake in the settings is reported at the start.
     pub(super) fn read(options: &RedisOptions) -> Result<Self, String> {
         let servers = options.servers().iter().map(|url| {
             let info = url.as_str().into_connection_info();
@@ -154,7 +154,7 @@ impl Connection {
     }
 }
 
-/// What Redis or the network says, without what was sent.
+/// The message of Redis or the network, without the data that was sent.
 pub(super) fn plain(error: &RedisError) -> String {
     let text = error.to_string();
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()

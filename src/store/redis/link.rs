@@ -74,7 +74,7 @@ impl Link {
         }
     }
 
-    /// What is broken is given up at once, what is merely wrong when it happens several times in a row.
+    /// A broken connection is dropped at once, a faulty one after several faults in a row.
     fn failed(&self, live: &Arc<Live>, error: &RedisError) -> StoreError {
         let why = plain(error);
         // `READONLY`: a primary that became a replica, as after a failover; its name may lead to the new one.
@@ -148,7 +148,7 @@ impl Link {
                 () = tokio::time::sleep(STORE_POLL) => {}
             }
             match self.ask(&keys.look()).await {
-                // Somebody emptied it: a new life begins, and everybody is told.
+                // The store was emptied: a new epoch begins, and all replicas see it.
                 Ok((None, _)) => drop(self.ask::<i64>(&keys.begin_epoch()).await),
                 Ok(seen) => self.saw(seen),
                 Err(_) => {}

@@ -1,8 +1,9 @@
-//! The shared records in Redis: four keys in one slot, written and read by scripts, so that nobody sees them half-changed.
+//! The shared records in Redis: four keys in one slot, written and read by scripts, so that no reader sees them
+//! half-changed.
 //!
-//! `order` is a sorted set of record ids by revision, `records` a hash of what they say, `expiry` a sorted set of ids by the
-//! time from which they may be forgotten, `meta` holds the epoch and the last revision. A revision is the server's time in
-//! milliseconds, or one more than the last one: after a failover that lost the last writes, none is given out again.
+//! `order` is a sorted set of record ids by revision, `records` a hash of their contents, `expiry` a sorted set of ids by
+//! the time from which they may be forgotten, `meta` holds the epoch and the last revision. A revision is the server's time
+//! in milliseconds, or one more than the last one: after a failover that lost the last writes, none is given out again.
 
 use redis::Cmd;
 
@@ -19,7 +20,7 @@ pub(super) struct Keys {
     expiry: String,
 }
 
-/// What [`READ`] answers: epoch, last revision, ids, their revisions, what they say.
+/// The answer of [`READ`]: epoch, last revision, ids, their revisions, their contents.
 #[derive(Debug)]
 pub(super) struct PageAnswer {
     epoch: u64,
@@ -136,7 +137,7 @@ impl redis::FromRedisValue for PageAnswer {
 }
 
 impl PageAnswer {
-    /// The page, or why it is none: somebody else may have written to our keys.
+    /// The page, or the reason why it is none: another program may have written to the keys.
     pub(super) fn into_page(self, after: Position, limit: usize) -> Result<Page, StoreError> {
         let Self { epoch, last, ids, revisions, values } = self;
         let garbage = || StoreError::Refused("shared records that we did not write".into());

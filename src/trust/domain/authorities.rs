@@ -7,7 +7,7 @@ use x509_parser::prelude::FromDer as _;
 use super::crl::IssuerId;
 use super::extensions::{extension_fault, issues_clients};
 use super::key::key_weakness;
-use crate::clock::UnixTime;
+use super::validity::Validity;
 use crate::limits::MIN_RSA_BITS;
 
 /// A pinned authority: where paths may end.
@@ -19,21 +19,12 @@ pub struct Authority {
     validity: Validity,
 }
 
-/// When a certificate is valid, both ends included (RFC 5280 section 4.1.2.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Validity {
-    /// `notBefore`.
-    pub not_before: UnixTime,
-    /// `notAfter`.
-    pub not_after: UnixTime,
-}
-
 /// Why a certificate cannot be used as an issuer.
 #[derive(Debug)]
 pub(super) enum Unfit {
     /// It is something else: the document is wrong.
     Wrong(String),
-    /// It is a CA that breaks a rule: it is left out, and whatever it has issued is not believed.
+    /// It is a CA that breaks a rule: it is ignored, and certificates that it issued are refused.
     Odd(String),
 }
 
@@ -83,29 +74,6 @@ impl Authority {
     }
 }
 
-// === impl Validity ===
-
-impl Validity {
-    /// The validity of a certificate.
-    #[must_use]
-    pub fn of(certificate: &X509Certificate<'_>) -> Self {
-        let validity = certificate.validity();
-        Self {
-            not_before: UnixTime::from_secs(validity.not_before.timestamp()),
-            not_after: UnixTime::from_secs(validity.not_after.timestamp()),
-        }
-    }
-
-    /// The time in which both are valid.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            not_before: self.not_before.max(other.not_before),
-            not_after: self.not_after.min(other.not_after),
-        }
-    }
-}
-
 /// Whether a certificate may sign others (RFC 5280 sections 4.2.1.3 and 4.2.1.9), and when it is valid.
 pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validity), Unfit> {
     let wrong = |why: &str| Unfit::Wrong(why.to_owned());
@@ -128,7 +96,8 @@ pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validi
     Ok((IssuerId::of(&certificate), Validity::of(&certificate)))
 }
 
-/// What path building asks of an intermediate and not of a pinned authority: RFC 5280 sections 4.1.2.6, 4.2 and 4.2.1.12.
+/// The checks that path building makes for an intermediate and not for a pinned authority: RFC 5280 sections 4.1.2.6, 4.2
+/// and 4.2.1.12.
 fn check_profile(der: &CertificateDer<'_>) -> Result<(), Unfit> {
     let odd = |why: &str| Err(Unfit::Odd(why.to_owned()));
     let Ok((_, certificate)) = X509Certificate::from_der(der) else {

@@ -5,31 +5,30 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 
-use super::draft::{Given, Lists};
-
 use super::authorities::{self, Authority, Unfit};
 use super::bundle::{BundleProblem, SpiffeBundle};
 use super::crl::{Crl, CrlProblem, CrlSigner};
-use super::draft::Draft;
+use super::draft::{Draft, Given, Lists};
 use super::leaf::LeafRules;
+use super::pem_file;
 use super::standing::KnownLists;
-use super::{TrustDomain, pem_file};
+use super::trust_domain::TrustDomain;
 use crate::document::{
-    Attachments, Diagnostic, Document, OnMissing, RevocationSpec, Severity, Spanned, resolve,
+    Attachments, Code, Diagnostic, Document, NOT_FETCHED, OnMissing, RemoteSource, RevocationSpec,
+    Severity, Source, Spanned, Spec, TrustDomainSpec, resolve,
 };
-use crate::document::{NOT_FETCHED, RemoteSource, Source, Spec, TrustDomainSpec};
 use crate::secret::Fingerprint;
 use crate::spiffe::{SpiffePattern, TrustDomainName};
 use crate::trust::{KeyFault, RemoteFile};
 
-/// What compiling one document needs and gathers.
+/// The compilation of one document.
 struct Compiler<'a> {
     document: &'a Document,
     files: &'a Attachments,
     problems: &'a mut Vec<Diagnostic>,
     /// Everything that was read: what was verified with it is worth nothing once it changes.
     inputs: Vec<u8>,
-    /// What has to be fetched.
+    /// The sources that have to be fetched.
     remotes: Vec<Arc<RemoteFile>>,
 }
 
@@ -96,7 +95,7 @@ pub(in crate::trust) fn check_distinct(documents: &[Document], problems: &mut Ve
             let message =
                 format!("SPIFFE trust domain `{}` is already that of `{first}`", spiffe.value);
             let place = document.origin.span(spiffe);
-            let problem = Diagnostic::error("duplicate-trust-domain", place, message);
+            let problem = Diagnostic::error(Code::DuplicateTrustDomain, place, message);
             problems.push(problem.help("put the authorities of both into one document"));
         }
     }
@@ -111,7 +110,7 @@ impl Compiler<'_> {
             Err(why) => {
                 let message = format!("`{}` is not a SPIFFE trust domain: {why}", name.value);
                 let help = "write the bare name, such as `prod.example`";
-                self.error("invalid-spiffe-name", name, message, help);
+                self.error(Code::InvalidSpiffeName, name, message, help);
                 None
             }
         }
@@ -135,20 +134,20 @@ impl Compiler<'_> {
             Err(why) => {
                 let message = format!("`{}` is not a SPIFFE pattern: {why}", text.value);
                 let help = "`*` is one whole segment, a final `**` all that follow";
-                self.error("invalid-spiffe-pattern", text, message, help);
+                self.error(Code::InvalidSpiffePattern, text, message, help);
                 return None;
             }
         };
         if own.is_none_or(|own| own.as_str() != pattern.trust_domain()) {
             let message = format!("`{}` is not in the trust domain of this document", text.value);
             let help = "a forwarder is named in the document of its own trust domain";
-            self.error("foreign-forwarder", text, message, help);
+            self.error(Code::ForeignForwarder, text, message, help);
             return None;
         }
         if pattern.covers_everything() {
             let message = format!("`{}` lets every workload speak for others", text.value);
             let place = self.document.origin.span(text);
-            let warning = Diagnostic::warning("broad-forwarder", place, message);
+            let warning = Diagnostic::warning(Code::BroadForwarder, place, message);
             self.problems.push(warning.help("name the gateways only"));
         }
         Some(pattern)
@@ -168,7 +167,7 @@ impl Compiler<'_> {
         let explained = self.problems.iter().skip(before).any(explains);
         if found.is_empty() && !explained {
             let problem = Diagnostic::error(
-                "no-authorities",
+                Code::NoAuthorities,
                 self.document.origin.span(&self.document.metadata.name),
                 "trust domain has no authority, so that nothing could ever be believed",
             );
@@ -185,7 +184,7 @@ impl Compiler<'_> {
         if spec.spiffe.is_none() {
             let message = String::from("a SPIFFE bundle belongs to a SPIFFE trust domain");
             self.error(
-                "bundle-without-spiffe",
+                Code::BundleWithoutSpiffe,
                 source.place(),
                 message,
                 "add `spiffe: prod.example`",
@@ -200,7 +199,12 @@ impl Compiler<'_> {
             }
             Err(BundleProblem(why)) => {
                 let message = format!("SPIFFE bundle in {} {why}", source.name());
-                self.error("invalid-bundle", source.place(), message, "expected JSON with `keys`");
+                self.error(
+                    Code::InvalidBundle,
+                    source.place(),
+                    message,
+                    "expected JSON with `keys`",
+                );
                 None
             }
         }
@@ -212,10 +216,10 @@ impl Compiler<'_> {
             let message = format!("token authority in {}: {skipped}", source.name());
             let secret = matches!(skipped.fault, KeyFault::Private | KeyFault::Symmetric);
             self.problems.push(if secret {
-                Diagnostic::error("secret-key", place, message)
+                Diagnostic::error(Code::SecretKey, place, message)
                     .help("a secret does not belong here: consider it known and replace it")
             } else {
-                Diagnostic::warning("skipped-key", place, message)
+                Diagnostic::warning(Code::SkippedKey, place, message)
             });
         }
     }
@@ -264,11 +268,11 @@ impl Compiler<'_> {
         self.problems.push(match unfit {
             Unfit::Wrong(why) => {
                 let message = format!("certificate {at} in {name}: {why}");
-                Diagnostic::error("not-an-authority", place, message)
+                Diagnostic::error(Code::NotAnAuthority, place, message)
             }
             Unfit::Odd(why) => {
-                let message = format!("certificate {at} in {name} is left out: {why}");
-                Diagnostic::warning("odd-authority", place, message)
+                let message = format!("certificate {at} in {name} is ignored: {why}");
+                Diagnostic::warning(Code::OddAuthority, place, message)
                     .help("whatever it has issued is not believed")
             }
         });
@@ -317,14 +321,14 @@ impl Compiler<'_> {
         let name = source.name();
         let problem = match problem {
             CrlProblem::Unusable(why) => Diagnostic::error(
-                "unusable-crl",
+                Code::UnusableCrl,
                 place,
                 format!("revocation list in {name} cannot be used: {why}"),
             ),
             CrlProblem::Forged(keys) => {
                 let message =
                     format!("revocation list in {name} is not signed by the CA that it names");
-                Diagnostic::error("forged-crl", place, message).help(format!(
+                Diagnostic::error(Code::ForgedCrl, place, message).help(format!(
                     "expected a signature by the key whose SubjectPublicKeyInfo has the SHA-256 {keys}"
                 ))
             }
@@ -332,7 +336,7 @@ impl Compiler<'_> {
                 let message = format!(
                     "no CA of this document has issued the list in {name}: its issuer is `{issuer}`"
                 );
-                let problem = Diagnostic::error("unknown-crl-issuer", place, message);
+                let problem = Diagnostic::error(Code::UnknownCrlIssuer, place, message);
                 // Without the list the issuer's certificates are refused, unless the document lets them pass.
                 let severity = match spec.on_missing {
                     OnMissing::Deny => Severity::Warning,
@@ -374,7 +378,7 @@ impl Compiler<'_> {
         Some(())
     }
 
-    /// What `read` makes of the bytes of a source.
+    /// Reads the bytes of a source with `read`.
     fn read<T>(
         &mut self,
         source: &Source,
@@ -398,7 +402,7 @@ impl Compiler<'_> {
         Fingerprint::of(&inputs)
     }
 
-    fn error<T>(&mut self, code: &'static str, at: &Spanned<T>, message: String, help: &str) {
+    fn error<T>(&mut self, code: Code, at: &Spanned<T>, message: String, help: &str) {
         let problem = Diagnostic::error(code, self.document.origin.span(at), message);
         self.problems.push(problem.help(help));
     }

@@ -14,10 +14,10 @@ use x509_parser::extensions::{ParsedExtension, X509Extension};
 use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
 use x509_parser::time::ASN1Time;
 
-use super::authorities::Validity;
 use super::faults;
 use super::scope::{Reasons, Scope, without_scope};
 use super::signed::{Signed, taken};
+use super::validity::Validity;
 use crate::clock::UnixTime;
 use crate::secret::{Fingerprint, hex};
 
@@ -97,7 +97,7 @@ impl CrlSigner {
     }
 }
 
-/// What webpki finds wrong with a list, in an operator's words.
+/// The error of webpki about a list, in an operator's words.
 fn unreadable(why: &webpki::Error) -> &'static str {
     #[expect(
         clippy::wildcard_enum_match_arm,

@@ -5,13 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::TrustDomain;
 use super::crl::{Crl, CrlSigner, IssuerId};
 use super::revocation::{Revocation, Revoked};
 use super::standing::{KnownList, KnownLists, Standing, StandingList};
+use super::trust_domain::TrustDomain;
 use crate::clock::UnixTime;
 use crate::document::{
-    Diagnostic, HumanDuration, NOT_FETCHED, OnStale, RevocationSpec, Severity, Span,
+    Code, Diagnostic, HumanDuration, NOT_FETCHED, OnStale, RevocationSpec, Severity, Span,
 };
 
 /// A trust domain whose revocation lists are not settled yet.
@@ -22,7 +22,7 @@ pub(in crate::trust) struct Draft {
     pub(super) lists: Option<Lists>,
 }
 
-/// What one document says of revocation lists.
+/// The revocation lists of one document.
 #[derive(Debug)]
 pub(super) struct Lists {
     spec: RevocationSpec,
@@ -32,7 +32,7 @@ pub(super) struct Lists {
     pub(super) origins: BTreeSet<String>,
     /// Lists of its authorities that are known from before.
     known: Vec<KnownList>,
-    /// What is wrong with those that do not count.
+    /// The problems of the lists that do not count.
     problems: Vec<String>,
 }
 
@@ -68,7 +68,7 @@ impl Lists {
         let stays = self.known.iter().any(|known| known.origins.contains(origin));
         for problem in problems.iter_mut().filter(|problem| problem.code != NOT_FETCHED) {
             self.problems.push(problem.message.clone());
-            if stays && problem.code != "private-key" {
+            if stays && problem.code != Code::PrivateKey {
                 problem.severity = Severity::Warning;
                 let help = problem.help.take().map(|help| format!("; {help}")).unwrap_or_default();
                 problem.help = Some(format!("the last good list from there stays in force{help}"));
@@ -83,7 +83,7 @@ impl Lists {
         self.given.iter().map(|given| &given.list).chain(known)
     }
 
-    /// What is known of the lists that it speaks for: those that were in force, or the others.
+    /// The known lists among those that it claims: those that were in force, or the others.
     fn known_of_claimed(&self, in_force: bool) -> Vec<Arc<Crl>> {
         let claimed = |known: &&KnownList| {
             known.in_force == in_force
@@ -114,7 +114,7 @@ impl Lists {
             let message = format!(
                 "revocation list in {name} contradicts the one in force ({numbers}): its number or its `thisUpdate` goes back, or it says something else under the same number"
             );
-            return Some(Diagnostic::warning("contradictory-crl", given.place.clone(), message)
+            return Some(Diagnostic::warning(Code::ContradictoryCrl, given.place.clone(), message)
                 .help("what either of the two revokes is revoked; have the CA issue a list with a higher number"));
         }
         // Older lists beside the newest one are usual: a folder of them, one for each hour.
@@ -127,8 +127,8 @@ impl Lists {
         let message = format!(
             "revocation list in {name} is older than the one in force ({numbers}), which stays in force"
         );
-        Some(Diagnostic::warning("older-crl", given.place.clone(), message)
-            .help("put the newest list there; where the CA has begun to count anew, see \"Lists over time\" in docs/peer-evidence.md"))
+        Some(Diagnostic::warning(Code::OlderCrl, given.place.clone(), message)
+            .help("put the newest list there; where the CA has started its numbers again, see \"Lists over time\" in docs/peer-evidence.md"))
     }
 }
 
@@ -141,14 +141,14 @@ fn out_of_date(given: &Given, own: &StandingList, now: UnixTime) -> Option<Diagn
     let (code, message) = if now.as_secs() < validity.not_before.as_secs() {
         let at = validity.not_before.to_rfc3339();
         (
-            "future-crl",
+            Code::FutureCrl,
             format!("revocation list in {name} is dated in the future: `thisUpdate` is {at}"),
         )
     } else {
         let past = HumanDuration::new(Duration::from_secs(now.since(validity.not_after).as_secs()));
         let at = validity.not_after.to_rfc3339();
         (
-            "stale-crl",
+            Code::StaleCrl,
             format!("revocation list in {name} is past its `nextUpdate` of {at}, {past} ago"),
         )
     };
@@ -198,8 +198,8 @@ fn revocation(standing: &Standing, lists: &Lists) -> Revocation {
     Revocation::new(own, lists.spec.depth, lists.spec.on_missing, grace)
 }
 
-/// What each authority has revoked, for every document that believes it. Issuers are looked for on the lists of documents that
-/// look at whole paths.
+/// The revocations of each authority, for every document that trusts it. Issuers are looked for on the lists of documents
+/// that look at whole paths.
 fn revoked_anywhere<'a>(standing: &Standing, lists: impl Iterator<Item = &'a Lists>) -> Revoked {
     let mut chain = Vec::new();
     let whole = lists.filter(|lists| lists.spec.depth == crate::document::RevocationDepth::Chain);
@@ -209,7 +209,7 @@ fn revoked_anywhere<'a>(standing: &Standing, lists: impl Iterator<Item = &'a Lis
     Revoked::new(standing.all().cloned(), chain)
 }
 
-/// What is in force, and what was before of issuers and scopes of which nothing is.
+/// The lists in force, and earlier lists of issuers and scopes that have none in force.
 fn remember<'a>(
     standing: &Standing,
     lists: impl Iterator<Item = &'a Lists>,

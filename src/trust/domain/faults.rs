@@ -1,4 +1,4 @@
-//! What is wrong with a revocation list that cannot be used, in words: looked for only once it is refused.
+//! The fault of a revocation list that cannot be used, in words. It is determined only after the list was refused.
 
 use x509_parser::asn1_rs::FromDer as _;
 use x509_parser::extensions::ParsedExtension;

@@ -1,11 +1,11 @@
-//! What a trust domain asks of a peer's certificate beyond a path to an authority.
+//! The rules of a trust domain for a peer's certificate, beside a path to an authority.
 
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use crate::document::{Diagnostic, LeafSpec, Origin, Pin as PinSpec, Spanned};
+use crate::document::{Code, Diagnostic, LeafSpec, Origin, Pin as PinSpec, Spanned};
 use crate::limits::{MAX_RSA_BITS, MIN_RSA_BITS};
 use crate::secret::Fingerprint;
 
@@ -20,7 +20,7 @@ pub struct LeafRules {
     pub min_rsa_bits: usize,
     /// Where there are any, the certificate must match one.
     pub pins: Vec<Pin>,
-    /// What else will do than `clientAuth`.
+    /// The alternatives to `clientAuth`.
     pub extended_key_usage: ExtendedKeyUsageRules,
 }
 
@@ -33,7 +33,7 @@ pub enum Pin {
     Certificate(Fingerprint),
 }
 
-/// What else will do than `clientAuth` (RFC 5280 section 4.2.1.12).
+/// The alternatives to `clientAuth` (RFC 5280 section 4.2.1.12).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExtendedKeyUsageRules {
     /// A certificate without the extension.
@@ -72,7 +72,7 @@ fn check_rsa_bits(bits: &Spanned<usize>, origin: &Origin, problems: &mut Vec<Dia
     if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits.value) {
         let message =
             format!("got minRsaBits `{}`, expected {MIN_RSA_BITS} to {MAX_RSA_BITS}", bits.value);
-        problems.push(Diagnostic::error("invalid-rsa-bits", origin.span(bits), message));
+        problems.push(Diagnostic::error(Code::InvalidRsaBits, origin.span(bits), message));
     }
 }
 
@@ -87,7 +87,7 @@ impl Pin {
         let print = sha256(&text.value);
         if print.is_none() {
             let message = format!("`{}` is not a SHA-256", text.value);
-            let problem = Diagnostic::error("invalid-pin", origin.span(text), message);
+            let problem = Diagnostic::error(Code::InvalidPin, origin.span(text), message);
             problems.push(problem.help("expected 64 hexadecimal digits or 32 bytes in base64"));
         }
         print.map(pin)

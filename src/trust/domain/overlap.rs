@@ -2,7 +2,7 @@
 
 use super::authorities::Authority;
 use super::draft::Draft;
-use crate::document::{Diagnostic, Document, Spanned, Spec, TrustDomainSpec, closest};
+use crate::document::{Code, Diagnostic, Document, Spanned, Spec, TrustDomainSpec, closest};
 
 /// Warns of documents over one authority, but for those that name each other in `sharedWith`.
 pub(in crate::trust) fn check_overlaps(
@@ -45,7 +45,7 @@ fn name(document: &Document) -> &str {
 
 fn unknown_domain(document: &Document, other: &Spanned<String>, known: &[&str]) -> Diagnostic {
     let message = format!("no `TrustDomain` document is called `{}`", other.value);
-    let problem = Diagnostic::error("unknown-trust-domain", document.origin.span(other), message);
+    let problem = Diagnostic::error(Code::UnknownTrustDomain, document.origin.span(other), message);
     match closest(&other.value, known) {
         Some(near) => problem.help(format!("did you mean `{near}`?")),
         None => problem.help("`sharedWith` names documents that believe the same authorities"),
@@ -79,8 +79,11 @@ fn overlap(
         "`{b}` believes an authority that `{a}` ({place}) believes too, `{}`: each of the two may vouch for a certificate without a SPIFFE ID; a rule that names one is held to its demands, and a rule that names none takes what either vouches for{lists}",
         shared.subject()
     );
-    let problem =
-        Diagnostic::warning("shared-authority", second.origin.span(&second.metadata.name), message);
+    let problem = Diagnostic::warning(
+        Code::SharedAuthority,
+        second.origin.span(&second.metadata.name),
+        message,
+    );
     Some(problem.help(format!(
         "name the trust domain in rules, and say that this is meant with `sharedWith: [{a}]`"
     )))

@@ -3,7 +3,7 @@
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject as _, SectionKind};
 
-use crate::document::{Diagnostic, Span};
+use crate::document::{Code, Diagnostic, Span};
 
 /// Why a file cannot be used.
 #[derive(Debug)]
@@ -22,22 +22,22 @@ impl Problem {
     pub(super) fn at(&self, place: Span, file: &str) -> Diagnostic {
         let (code, message, help) = match self {
             Self::NotPem => (
-                "invalid-pem",
+                Code::InvalidPem,
                 format!("{file} is not valid PEM"),
                 "expected `-----BEGIN ...-----` and base64 text",
             ),
             Self::Nothing("CERTIFICATE") => (
-                "no-certificate",
+                Code::NoCertificate,
                 format!("{file} has no certificate"),
                 "expected at least one `-----BEGIN CERTIFICATE-----`",
             ),
             Self::Nothing(_) => (
-                "no-crl",
+                Code::NoCrl,
                 format!("{file} has no revocation list"),
                 "expected DER or at least one `-----BEGIN X509 CRL-----`",
             ),
             Self::PrivateKey => (
-                "private-key",
+                Code::PrivateKey,
                 format!("{file} has a private key"),
                 "only certificates belong here; consider the key disclosed",
             ),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use x509_parser::certificate::X509Certificate;
 
-use super::authorities::Validity;
 use super::crl::{Crl, IssuerId};
 use super::scope::ALL_REASONS;
 use super::standing::StandingList;
+use super::validity::Validity;
 use crate::clock::UnixTime;
 use crate::document::{OnMissing, RevocationDepth};
 use crate::reason::{Reason, Rejection};
@@ -23,7 +23,7 @@ pub struct Revocation {
     grace: Duration,
 }
 
-/// What authorities have revoked, whichever document has their lists: one that looks at none must not let pass what another
+/// The revocations of authorities, whichever document has their lists: a document without lists must not accept what another
 /// knows to be revoked.
 #[derive(Debug, Default)]
 pub(super) struct Revoked {

@@ -210,7 +210,7 @@ fn tlv(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// What is in a sequence after which nothing comes.
+/// The content of a sequence that nothing follows.
 fn sequence(der: &[u8]) -> Option<&[u8]> {
     let (rest, whole) = Any::from_der(der).ok()?;
     (rest.is_empty() && whole.tag().0 == 16 && whole.header.is_universal()).then_some(whole.data)

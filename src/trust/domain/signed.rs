@@ -52,7 +52,7 @@ fn split_key(der: &[u8]) -> Option<(&[u8], BitString<'_>)> {
     Some((algorithm.data, key))
 }
 
-/// What was read of `before` when `after` is left.
+/// The part of `before` that was read when `after` is left.
 pub(super) fn taken<'a>(before: &'a [u8], after: &[u8]) -> Option<&'a [u8]> {
     before.get(..before.len().checked_sub(after.len())?)
 }

@@ -30,7 +30,7 @@ pub struct StoredList {
     pub der: Arc<[u8]>,
 }
 
-/// What is known of lists from before: no older list takes the place of one of these.
+/// The lists that are known from before: no older list replaces one of these.
 #[derive(Clone, Debug, Default)]
 pub struct KnownLists {
     pub(super) verified: Vec<KnownList>,
@@ -41,8 +41,8 @@ pub struct KnownLists {
 #[derive(Clone, Debug)]
 pub struct StandingList {
     newest: Arc<Crl>,
-    /// Lists that contradict the newest one: the same number with other contents, or a lower number with a later time. What
-    /// they revoke counts; they make nothing fresh.
+    /// Lists that contradict the newest one: the same number with other contents, or a lower number with a later time. Their
+    /// revocations count; they make nothing fresh.
     beside: Vec<Arc<Crl>>,
     /// An older list that can be used at times at which the newest one cannot.
     before: Option<Arc<Crl>>,
@@ -186,7 +186,7 @@ impl Standing {
         }
     }
 
-    /// What counts of the issuer and scope of `list`.
+    /// The list that counts for the issuer and scope of `list`.
     pub(super) fn of(&self, list: &Crl) -> Option<&StandingList> {
         let own = self.0.get(list.issuer())?;
         own.iter().find(|own| own.newest.is_about_the_same_as(list))

@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::document::Severity;
+use crate::secret::Fingerprint;
 use crate::trust::pki::{Ca, compile, leaf_params, trust_domain};
 
 /// The codes of what is wrong with a trust domain that has this spec.
 fn codes(spec: &str, files: &[(&str, &[u8])]) -> Vec<&'static str> {
     let (_, problems) = compile(&trust_domain("prod", spec), files);
-    problems.iter().map(|problem| problem.code).collect()
+    problems.iter().map(|problem| problem.code.as_str()).collect()
 }
 
 #[test]
@@ -129,7 +130,7 @@ fn a_spiffe_trust_domain_has_one_document() {
     let text = trust_domain("one", spec) + &trust_domain("two", spec);
     let (_, problems) = compile(&text, &[("ca.pem", pem.as_bytes())]);
     assert_eq!(problems.len(), 1);
-    assert_eq!(problems[0].code, "duplicate-trust-domain");
+    assert_eq!(problems[0].code.as_str(), "duplicate-trust-domain");
     assert_eq!(problems[0].span.line_column().0, 10);
 }
 

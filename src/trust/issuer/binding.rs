@@ -1,10 +1,10 @@
-//! What ties an issuer's tokens to their presenters: `bind` and `dpop` of a `TokenIssuer` document.
+//! The binding of an issuer's tokens to their presenters: `bind` and `dpop` of a `TokenIssuer` document.
 
 use std::time::Duration;
 
-use super::Bind;
 use super::compile::Compiler;
-use crate::document::{BindSpec, DpopSpec, HumanDuration, SecretFile, Spanned};
+use super::token_issuer::Bind;
+use crate::document::{BindSpec, Code, DpopSpec, HumanDuration, SecretFile, Spanned};
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;
 use crate::limits::MAX_PROOF_AGE;
@@ -32,7 +32,7 @@ impl Compiler<'_> {
         ) {
             Ok(map) => Some(Bind { map, evidence: evidence.unwrap_or(EvidenceLevel::Hash) }),
             Err(error) => {
-                self.error("invalid-bind", spec.field(error.field), &error.message, error.help);
+                self.error(Code::InvalidBind, spec.field(error.field), &error.message, error.help);
                 None
             }
         }
@@ -47,7 +47,7 @@ impl Compiler<'_> {
             let longest = HumanDuration::new(MAX_PROOF_AGE);
             let message = format!("`dpop.maxAge` is more than {longest}");
             self.error(
-                "dpop-age",
+                Code::DpopAge,
                 age,
                 &message,
                 "a proof is made for one request: a minute is plenty",
@@ -77,7 +77,7 @@ impl Compiler<'_> {
         if names.value.is_empty() {
             let help = "leave `algorithms` out for all that are supported";
             self.error(
-                "missing-algorithms",
+                Code::MissingAlgorithms,
                 names,
                 "`dpop.algorithms` is empty, so no proof would be accepted",
                 help,
@@ -87,7 +87,7 @@ impl Compiler<'_> {
         if known.iter().any(|algorithm| algorithm.is_symmetric()) {
             let help = "name algorithms with a public key, such as `ES256`";
             self.error(
-                "symmetric-algorithm",
+                Code::SymmetricAlgorithm,
                 names,
                 "proofs cannot be signed with a shared secret",
                 help,
@@ -100,7 +100,7 @@ impl Compiler<'_> {
         let Some(origins) = origins else { return Vec::new() };
         if origins.value.is_empty() {
             let help = "leave `origins` out where the proxy sees what callers see";
-            self.error("empty-list", origins, "`dpop.origins` is empty", help);
+            self.error(Code::EmptyList, origins, "`dpop.origins` is empty", help);
         }
         let mut read = Vec::new();
         for origin in &origins.value {
@@ -109,7 +109,7 @@ impl Compiler<'_> {
                 None => {
                     let message = format!("`{}` is not an origin", origin.value);
                     let help = "write it as callers see it and without a slash at its end, such as `https://api.example.com`";
-                    self.error("invalid-origin", origin, &message, help);
+                    self.error(Code::InvalidOrigin, origin, &message, help);
                 }
             }
         }
@@ -119,7 +119,7 @@ impl Compiler<'_> {
     fn nonce_secrets(&mut self, files: &Spanned<Vec<SecretFile>>) -> Vec<Secret<Vec<u8>>> {
         if files.value.is_empty() {
             let help = "name a file with at least 32 random bytes, the same on every replica";
-            self.error("missing-secret", files, "`dpop.nonce` has no `secrets`", help);
+            self.error(Code::MissingSecret, files, "`dpop.nonce` has no `secrets`", help);
         }
         let mut secrets = Vec::new();
         for file in &files.value {
@@ -128,7 +128,7 @@ impl Compiler<'_> {
                 let message =
                     format!("a secret of `dpop.nonce` has less than {MIN_SECRET_BYTES} bytes");
                 let help = "make one with `openssl rand -hex 32`";
-                self.error("weak-secret", files, &message, help);
+                self.error(Code::WeakSecret, files, &message, help);
             }
             secrets.push(secret);
         }

@@ -1,11 +1,11 @@
-//! From a `TokenIssuer` document to an [`Issuer`], with every problem told.
+//! From a `TokenIssuer` document to an [`Issuer`], with every problem reported.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Issuer, canonical_type};
+use super::token_issuer::{Issuer, canonical_type};
 use crate::document::{
-    Attachments, Diagnostic, Document, HumanDuration, IssuerProfile, Spanned, Spec,
+    Attachments, Code, Diagnostic, Document, HumanDuration, IssuerProfile, Spanned, Spec,
     TokenIssuerSpec, TokenPlaceSpec, closest, not_plain,
 };
 use crate::limits::MAX_CLOCK_SKEW;
@@ -49,7 +49,7 @@ pub(in crate::trust) fn refuse_ambiguous(documents: &[Document], problems: &mut 
             let help =
                 "merge the two documents, or give their tokens different places with `tokens`";
             let span = document.origin.span(&spec.issuer);
-            problems.push(Diagnostic::error("duplicate-issuer", span, message).help(help));
+            problems.push(Diagnostic::error(Code::DuplicateIssuer, span, message).help(help));
         };
         for place in places_of(spec) {
             let first = *named.entry((spec.issuer.value.as_str(), place.clone())).or_insert(own);
@@ -84,7 +84,7 @@ fn places_of(spec: &TokenIssuerSpec) -> Vec<TokenPlace> {
 // === impl Compiler ===
 
 impl Compiler<'_> {
-    /// Judges every part even when an earlier one is wrong, so that all problems are told at once.
+    /// Checks every part even if an earlier one is wrong, so that all problems are reported at once.
     fn issuer(mut self) -> Option<Issuer> {
         let iss = self.iss();
         let audiences = self.audiences();
@@ -128,7 +128,7 @@ impl Compiler<'_> {
         let iss = &self.spec.issuer;
         if iss.value.trim().is_empty() || iss.value.chars().any(char::is_control) {
             self.error(
-                "invalid-issuer",
+                Code::InvalidIssuer,
                 iss,
                 "issuer is empty or not plain text",
                 "write the exact `iss` claim of its tokens",
@@ -137,12 +137,12 @@ impl Compiler<'_> {
         }
         if let Some((why, help)) = never_an_issuer(&iss.value) {
             let message = format!("issuer `{}` {why}", iss.value.escape_debug());
-            self.error("invalid-issuer", iss, &message, &help);
+            self.error(Code::InvalidIssuer, iss, &message, &help);
             return None;
         }
         if self.spec.profile == IssuerProfile::JwtSvid && !is_trust_domain(&iss.value) {
             self.error(
-                "invalid-issuer",
+                Code::InvalidIssuer,
                 iss,
                 "issuer of JWT-SVIDs is not a trust domain",
                 "write it as a SPIFFE ID without a path, such as `spiffe://prod.example`",
@@ -155,7 +155,7 @@ impl Compiler<'_> {
     fn audiences(&mut self) -> Option<Vec<String>> {
         if self.spec.audiences.is_empty() {
             self.error(
-                "missing-audiences",
+                Code::MissingAudiences,
                 &self.spec.issuer,
                 "issuer has no `audiences`, so tokens meant for others would be accepted",
                 "name what the `aud` claim says for this service, such as `audiences: [orders]`",
@@ -163,18 +163,18 @@ impl Compiler<'_> {
             return None;
         }
         for audience in self.spec.audiences.iter().filter(|a| a.value.trim().is_empty()) {
-            self.error("invalid-audience", audience, "audience is empty", "remove it");
+            self.error(Code::InvalidAudience, audience, "audience is empty", "remove it");
         }
         for audience in self.spec.audiences.iter().filter(|a| !a.value.trim().is_empty()) {
             if let Some(why) = not_plain(&audience.value) {
                 let message = format!("audience `{}` {why}", audience.value.escape_debug());
                 let help = "write exactly what the `aud` claim of its tokens says";
-                self.error("invalid-audience", audience, &message, help);
+                self.error(Code::InvalidAudience, audience, &message, help);
             }
         }
         if let Some(any) = self.spec.audiences.iter().find(|a| a.value.contains('*')) {
             self.error(
-                "invalid-audience",
+                Code::InvalidAudience,
                 any,
                 &format!(
                     "audience `{}` has a `*`, which is not a wildcard: audiences are compared exactly",
@@ -188,12 +188,12 @@ impl Compiler<'_> {
 
     fn algorithms(&mut self) -> Option<Vec<Algorithm>> {
         if self.spec.introspection.is_some() && self.spec.algorithms.is_empty() {
-            // What is not signed for us has no algorithm.
+            // An opaque token has no algorithm.
             return Some(Vec::new());
         }
         if self.spec.algorithms.is_empty() {
             self.error(
-                "missing-algorithms",
+                Code::MissingAlgorithms,
                 &self.spec.issuer,
                 "issuer has no `algorithms`",
                 "name the algorithms that it signs with, such as `algorithms: [RS256]`",
@@ -220,9 +220,9 @@ impl Compiler<'_> {
         let text = &name.value;
         if text.eq_ignore_ascii_case("none") {
             return self.error(
-                "unsigned-algorithm",
+                Code::UnsignedAlgorithm,
                 name,
-                "algorithm `none` accepts what anybody writes",
+                "algorithm `none` accepts tokens that any caller can write",
                 "name the algorithms that the issuer signs with",
             );
         }
@@ -231,7 +231,7 @@ impl Compiler<'_> {
             || format!("expected one of {}", all.join(", ")),
             |word| format!("did you mean `{word}`?"),
         );
-        self.error("unknown-algorithm", name, &format!("unknown algorithm `{text}`"), &help);
+        self.error(Code::UnknownAlgorithm, name, &format!("unknown algorithm `{text}`"), &help);
     }
 
     fn types(&mut self) -> Option<Vec<String>> {
@@ -246,10 +246,10 @@ impl Compiler<'_> {
         };
         if types.is_empty() {
             self.error(
-                "missing-types",
+                Code::MissingTypes,
                 &self.spec.issuer,
                 "issuer has an empty list of `types`, so no token would be accepted",
-                "leave `types` out for `[JWT, at+jwt]`, or name its `typ` values",
+                "remove `types` for the default `[JWT, at+jwt]`, or name its `typ` values",
             );
             return None;
         }
@@ -264,7 +264,7 @@ impl Compiler<'_> {
         if skew.value.get() > MAX_CLOCK_SKEW {
             let message = format!("clockSkew is {}, and at most 60s is possible", skew.value);
             self.error(
-                "clock-skew",
+                Code::ClockSkew,
                 skew,
                 &message,
                 "expired tokens are accepted for as long: synchronise the clocks instead",
@@ -283,7 +283,7 @@ impl Compiler<'_> {
         let Some(given) = given else { return default };
         if given.value.get().is_zero() {
             let message = format!("{field} is 0s, so no token would be accepted");
-            self.error("zero-duration", given, &message, "write a duration such as `1h`");
+            self.error(Code::ZeroDuration, given, &message, "write a duration such as `1h`");
         }
         given.value.get()
     }
@@ -292,10 +292,10 @@ impl Compiler<'_> {
         let Some(places) = &self.spec.tokens else { return Some(places_of(self.spec)) };
         if places.value.is_empty() {
             self.error(
-                "missing-places",
+                Code::MissingPlaces,
                 places,
                 "issuer has an empty list of `tokens`, so no token would be found",
-                "leave `tokens` out for the `Authorization` header",
+                "remove `tokens` for the `Authorization` header",
             );
             return None;
         }
@@ -317,7 +317,7 @@ impl Compiler<'_> {
         let text = name.value.to_ascii_lowercase();
         if text == "authorization" {
             self.error(
-                "invalid-place",
+                Code::InvalidPlace,
                 name,
                 "the `Authorization` header has a scheme before its token",
                 "write `authorization: {}` instead",
@@ -325,14 +325,19 @@ impl Compiler<'_> {
         } else if text == "cookie" || text.starts_with("x-forwarded-client-cert") {
             let message = format!("header `{text}` does not hold a token");
             self.error(
-                "invalid-place",
+                Code::InvalidPlace,
                 name,
                 &message,
                 "name the header that does, or use `cookie: name`",
             );
         } else if http::HeaderName::from_bytes(text.as_bytes()).is_err() {
             let message = format!("`{}` is not a header name", name.value);
-            self.error("invalid-place", name, &message, "write a name such as `x-partner-token`");
+            self.error(
+                Code::InvalidPlace,
+                name,
+                &message,
+                "write a name such as `x-partner-token`",
+            );
         }
     }
 
@@ -340,7 +345,7 @@ impl Compiler<'_> {
         // RFC 6265 section 4.1.1: a cookie's name is a token, as a header's name is.
         if http::HeaderName::from_bytes(name.value.as_bytes()).is_err() {
             let message = format!("`{}` is not a cookie name", name.value);
-            self.error("invalid-place", name, &message, "write a name such as `session`");
+            self.error(Code::InvalidPlace, name, &message, "write a name such as `session`");
         }
     }
 
@@ -349,36 +354,35 @@ impl Compiler<'_> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
         if name.value.is_empty() || !name.value.bytes().all(plain) {
             let message = format!("`{}` is not a plain name of a query parameter", name.value);
-            return self.error("invalid-place", name, &message, "the usual one is `access_token`");
+            return self.error(
+                Code::InvalidPlace,
+                name,
+                &message,
+                "the usual one is `access_token`",
+            );
         }
         let message = "tokens in URLs are seen by browsers, proxies and logs";
         let help = "have callers send the `Authorization` header; where they cannot, keep such tokens short-lived";
         let span = self.document.origin.span(name);
-        self.problems.push(Diagnostic::warning("query-token", span, message).help(help));
+        self.problems.push(Diagnostic::warning(Code::QueryToken, span, message).help(help));
     }
 
     fn required_claims(&mut self) -> Vec<String> {
         for kid in &self.spec.deny_kids {
             if let Some(why) = not_plain(&kid.value) {
                 let message = format!("key id `{}` {why}", kid.value.escape_debug());
-                self.error("invalid-key-id", kid, &message, "write exactly the `kid` of the key");
+                self.error(Code::InvalidKeyId, kid, &message, "write exactly the `kid` of the key");
             }
         }
         for pointer in self.spec.required_claims.iter().filter(|p| !p.value.starts_with('/')) {
             let message = format!("`{}` is not a JSON pointer", pointer.value);
             let help = format!("write `/{}`", pointer.value);
-            self.error("invalid-pointer", pointer, &message, &help);
+            self.error(Code::InvalidPointer, pointer, &message, &help);
         }
         values(&self.spec.required_claims)
     }
 
-    pub(super) fn error<T>(
-        &mut self,
-        code: &'static str,
-        place: &Spanned<T>,
-        message: &str,
-        help: &str,
-    ) {
+    pub(super) fn error<T>(&mut self, code: Code, place: &Spanned<T>, message: &str, help: &str) {
         let span = self.document.origin.span(place);
         self.problems.push(Diagnostic::error(code, span, message).help(help));
     }

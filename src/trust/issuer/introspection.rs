@@ -7,11 +7,11 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use super::KeySource;
 use super::compile::Compiler;
+use super::token_issuer::KeySource;
 use crate::document::{
-    IntrospectionClientSpec, IntrospectionSpec, IssuerProfile, MutualTlsSpec, PrivateKeyJwtSpec,
-    SecretFile, Spanned,
+    Code, IntrospectionClientSpec, IntrospectionSpec, IssuerProfile, MutualTlsSpec,
+    PrivateKeyJwtSpec, SecretFile, Spanned,
 };
 use crate::limits::{MAX_INTROSPECTION_CONCURRENCY, MAX_INTROSPECTION_TIMEOUT};
 use crate::secret::{Fingerprint, Secret};
@@ -23,7 +23,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_millis(500);
 const DEFAULT_MAX_CONCURRENT: usize = 64;
 const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(30);
 
-/// Longer than this a revoked token would be accepted for longer than anybody expects.
+/// A longer time would accept a revoked token for longer than operators expect.
 const MAX_CACHE_TTL: Duration = Duration::from_secs(5 * 60);
 
 // === impl Compiler ===
@@ -35,7 +35,7 @@ impl Compiler<'_> {
         self.introspection(&spec.value).map(|spec| KeySource::Introspected(Arc::new(spec)))
     }
 
-    /// What speaks of signatures would have no effect, and somebody may rely on it.
+    /// Refuses settings about signatures: they have no effect here, and an operator may rely on them.
     fn refuse_key_settings(&mut self) {
         let place = &self.spec.issuer;
         for (field, given) in [
@@ -47,7 +47,7 @@ impl Compiler<'_> {
             if given {
                 let message =
                     format!("`{field}` is for signed tokens, and this issuer's are opaque");
-                self.error("introspection", place, &message, "remove it");
+                self.error(Code::Introspection, place, &message, "remove it");
             }
         }
     }
@@ -84,7 +84,7 @@ impl Compiler<'_> {
         };
         let help = match error {
             KeyUrlError::Plaintext => {
-                "use `https://`; where that is impossible, `allowPlaintext: true` shows tokens and secrets to anybody on the way"
+                "use `https://`; where that is impossible, `allowPlaintext: true` exposes tokens and secrets on the network"
             }
             KeyUrlError::UserInfo => "write the client's id and secret under `client`",
             KeyUrlError::NotAbsolute | KeyUrlError::Scheme | KeyUrlError::Fragment => {
@@ -92,7 +92,7 @@ impl Compiler<'_> {
             }
         };
         let message = format!("introspection address {error}");
-        self.error("invalid-introspection-url", &spec.url, &message, help);
+        self.error(Code::InvalidIntrospectionUrl, &spec.url, &message, help);
         None
     }
 
@@ -105,7 +105,7 @@ impl Compiler<'_> {
     ) {
         let Some(given) = given.filter(|_| value > most) else { return };
         let message = format!("{field} is longer than the {} s that are possible", most.as_secs());
-        self.error("introspection", given, &message, "write a shorter duration");
+        self.error(Code::Introspection, given, &message, "write a shorter duration");
     }
 
     fn concurrency(&mut self, given: Option<&Spanned<usize>>) -> usize {
@@ -115,7 +115,7 @@ impl Compiler<'_> {
                 "maxConcurrent is {}, expected 1 to {MAX_INTROSPECTION_CONCURRENCY}",
                 given.value
             );
-            self.error("introspection", given, &message, "the default is 64");
+            self.error(Code::Introspection, given, &message, "the default is 64");
         }
         given.value
     }
@@ -124,7 +124,7 @@ impl Compiler<'_> {
         if id.value.is_empty() || !id.value.bytes().all(|b| matches!(b, 0x20..=0x7e)) {
             // RFC 6749 appendix A.1.
             self.error(
-                "introspection-client",
+                Code::IntrospectionClient,
                 id,
                 "client id is empty or not printable ASCII",
                 "write the `client_id` that the issuer gave to this service",
@@ -154,7 +154,7 @@ impl Compiler<'_> {
             (None, None, None, Some(tls)) => {
                 if url.is_some_and(KeyUrl::is_plaintext) {
                     self.error(
-                        "introspection-client",
+                        Code::IntrospectionClient,
                         client,
                         "a client certificate is shown in TLS, and the address is `http`",
                         "use `https://`",
@@ -164,7 +164,7 @@ impl Compiler<'_> {
             }
             _ => {
                 self.error(
-                    "introspection-client",
+                    Code::IntrospectionClient,
                     client,
                     "client has none or several ways to prove who it is",
                     "keep exactly one of `basic`, `post`, `privateKeyJwt` and `mutualTls`",
@@ -209,7 +209,7 @@ impl Compiler<'_> {
             let message = format!("cannot sign with `{}`", spec.algorithm.value);
             let help =
                 "expected one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA";
-            self.error("introspection-client", &spec.algorithm, &message, help);
+            self.error(Code::IntrospectionClient, &spec.algorithm, &message, help);
         }
         let key = self.secret_bytes(&spec.key)?;
         let assertion = ClientAssertion {
@@ -250,7 +250,7 @@ impl Compiler<'_> {
     fn unusable(&mut self, file: &SecretFile, why: &str) {
         let message = format!("{} {why}", file.source().name());
         self.error(
-            "introspection-client",
+            Code::IntrospectionClient,
             file.source().place(),
             &message,
             "see docs/tokens.md for what each way needs",

@@ -6,9 +6,9 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::KeySource;
 use super::compile::Compiler;
-use crate::document::{Diagnostic, IssuerProfile, KeysSpec, Source, Spanned};
+use super::token_issuer::KeySource;
+use crate::document::{Code, Diagnostic, IssuerProfile, KeysSpec, Source, Spanned};
 use crate::trust::{Algorithm, KeyFault, KeyPurpose, KeySet, KeyUrl, KeyUrlError, RemoteKeys};
 
 const DEFAULT_REFRESH: Duration = Duration::from_secs(5 * 60);
@@ -31,12 +31,12 @@ impl Compiler<'_> {
             (Some(_), Some(both)) => {
                 let message = "issuer has both `keys` and `introspection`";
                 let help = "keep `keys` for JWTs, or `introspection` for opaque tokens; an issuer of both kinds is two documents with different `tokens`";
-                self.error("key-source", both, message, help);
+                self.error(Code::KeySource, both, message, help);
                 None
             }
             (None, None) => {
                 let help = "write `keys: { discovery: {} }`, or where else its keys are";
-                self.error("key-source", &spec.issuer, "issuer has no `keys`", help);
+                self.error(Code::KeySource, &spec.issuer, "issuer has no `keys`", help);
                 None
             }
         }
@@ -73,7 +73,7 @@ impl Compiler<'_> {
                     "keys have {count} sources, expected exactly one of `file`, `inline`, `url`, `discovery` and `secrets`"
                 );
                 let help = "keep the one that holds the issuer's current keys";
-                self.error("key-source", keys, &message, help);
+                self.error(Code::KeySource, keys, &message, help);
                 None
             }
         }
@@ -88,7 +88,7 @@ impl Compiler<'_> {
         ];
         for (field, _) in given.into_iter().filter(|(_, given)| *given) {
             let message = format!("`{field}` is for keys that are fetched, and these are not");
-            self.error("key-source", keys, &message, "remove it, or use `url` or `discovery`");
+            self.error(Code::KeySource, keys, &message, "remove it, or use `url` or `discovery`");
         }
     }
 
@@ -106,7 +106,7 @@ impl Compiler<'_> {
             Ok(set) => set,
             Err(error) => {
                 self.error(
-                    "invalid-key-set",
+                    Code::InvalidKeySet,
                     place,
                     &format!("{what} {error}"),
                     "get the set from the issuer's `jwks_uri`",
@@ -139,7 +139,7 @@ impl Compiler<'_> {
         let message =
             format!("{what} has no key for {}, so no token would be accepted", named.join(", "));
         let help = format!("its keys are for {}: say which under `algorithms`", of_keys.join(", "));
-        self.error("no-fitting-key", place, &message, &help);
+        self.error(Code::NoFittingKey, place, &message, &help);
         false
     }
 
@@ -152,7 +152,7 @@ impl Compiler<'_> {
             let message = format!("{what}: {skipped}");
             match skipped.fault {
                 KeyFault::Private | KeyFault::Symmetric => self.error(
-                    "secret-key",
+                    Code::SecretKey,
                     place,
                     &message,
                     "a secret does not belong here: consider it known, have the issuer replace it, and keep public keys only",
@@ -167,13 +167,13 @@ impl Compiler<'_> {
                 | KeyFault::Ambiguous
                 | KeyFault::TooMany => {
                     let span = self.document.origin.span(place);
-                    self.problems.push(Diagnostic::warning("unusable-key", span, message));
+                    self.problems.push(Diagnostic::warning(Code::UnusableKey, span, message));
                 }
             }
         }
         if set.keys().is_empty() {
             self.error(
-                "no-usable-key",
+                Code::NoUsableKey,
                 place,
                 &format!("{what} has no usable key"),
                 "get the set from the issuer's `jwks_uri`",
@@ -221,7 +221,7 @@ impl Compiler<'_> {
         };
         let help = match error {
             KeyUrlError::Plaintext => {
-                "use `https://`; where that is impossible, `allowPlaintext: true` lets anybody on the way replace the keys"
+                "use `https://`; where that is impossible, `allowPlaintext: true` lets an attacker on the network replace the keys"
             }
             KeyUrlError::NotAbsolute
             | KeyUrlError::Scheme
@@ -230,7 +230,7 @@ impl Compiler<'_> {
                 "expected an address such as `https://login.example.com/jwks`"
             }
         };
-        self.error("invalid-key-url", place, &format!("address {error}"), help);
+        self.error(Code::InvalidKeyUrl, place, &format!("address {error}"), help);
         None
     }
 
@@ -238,7 +238,7 @@ impl Compiler<'_> {
         if let Some(given) = keys.refresh.as_ref().filter(|_| refresh < MIN_REFRESH) {
             let message = format!("refresh is {}, expected at least 10s", given.value);
             self.error(
-                "key-refresh",
+                Code::KeyRefresh,
                 given,
                 &message,
                 "an unknown key id is asked for at once anyway",
@@ -248,7 +248,7 @@ impl Compiler<'_> {
             let message =
                 format!("maxStale is {}, shorter than the time between two fetches", given.value);
             self.error(
-                "key-refresh",
+                Code::KeyRefresh,
                 given,
                 &message,
                 "make `maxStale` as long as an outage of the issuer that must be survived",
@@ -270,7 +270,7 @@ impl Compiler<'_> {
         let count = CertificateDer::pem_slice_iter(&pem).filter(Result::is_ok).count();
         if count == 0 {
             self.error(
-                "invalid-ca",
+                Code::InvalidCa,
                 place,
                 "no certificate in PEM was found",
                 "expected `-----BEGIN CERTIFICATE-----`",

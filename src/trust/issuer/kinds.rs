@@ -1,8 +1,8 @@
 //! Which kinds of an issuer's tokens are accepted: `kinds`, `accessMarks`, and what must not be among its `types`.
 
-use super::canonical_type;
 use super::compile::Compiler;
-use crate::document::{Diagnostic, Spanned, TokenKind};
+use super::token_issuer::canonical_type;
+use crate::document::{Code, Diagnostic, Spanned, TokenKind};
 
 /// Media types of things that are signed like tokens and are not for using a service, with their names.
 const OTHER_TYPES: [(&str, &str); 18] = [
@@ -50,8 +50,8 @@ impl Compiler<'_> {
         let Some(kinds) = &self.spec.kinds else { return vec![TokenKind::Access] };
         if kinds.value.is_empty() {
             let message = "issuer has an empty list of `kinds`, so no token would be accepted";
-            let help = "leave `kinds` out for `[access]`, or write `[access, id]` where services take ID tokens on purpose";
-            self.error("missing-kinds", kinds, message, help);
+            let help = "remove `kinds` for the default `[access]`, or write `[access, id]` where services take ID tokens on purpose";
+            self.error(Code::MissingKinds, kinds, message, help);
         }
         kinds.value.clone()
     }
@@ -63,10 +63,10 @@ impl Compiler<'_> {
             if OTHER_WORDS.contains(&word.as_str()) {
                 let message = format!("`{}` marks another kind than an access token", mark.value);
                 let help = "remove it; where services take ID tokens on purpose, write `kinds: [access, id]`";
-                self.error("other-kind", mark, &message, help);
+                self.error(Code::OtherKind, mark, &message, help);
             } else if word.trim().is_empty() {
                 let help = "write the value that its access tokens have in `typ`, `token_use` or `token_type`";
-                self.error("other-kind", mark, "an empty text marks nothing", help);
+                self.error(Code::OtherKind, mark, "an empty text marks nothing", help);
             }
             marks.push(word);
         }
@@ -78,7 +78,7 @@ impl Compiler<'_> {
         if let Some((_, what)) = OTHER_TYPES.iter().find(|(other, _)| *other == word) {
             let message = format!("`{}` is the type of {what}, not of access tokens", named.value);
             let help = "remove it: a party that sees one of these could use it as a token";
-            self.error("other-kind", named, &message, help);
+            self.error(Code::OtherKind, named, &message, help);
         }
     }
 
@@ -99,7 +99,8 @@ impl Compiler<'_> {
             );
             let span = self.document.origin.span(audience);
             let help = crate::document::TELL_KINDS_APART;
-            self.problems.push(Diagnostic::warning("audience-is-client", span, message).help(help));
+            self.problems
+                .push(Diagnostic::warning(Code::AudienceIsClient, span, message).help(help));
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::KeySource;
 use super::compile::Compiler;
-use crate::document::{IssuerProfile, SharedSecretSpec, Spanned};
+use super::token_issuer::KeySource;
+use crate::document::{Code, IssuerProfile, SharedSecretSpec, Spanned};
 use crate::limits::MAX_KEY_ID_BYTES;
 use crate::secret::Secret;
 use crate::trust::{Algorithm, KeySet};
@@ -28,10 +28,10 @@ impl Compiler<'_> {
         match (symmetric, asymmetric) {
             (Some((algorithm, place)), _) if !opted_in => {
                 let message = format!(
-                    "algorithm `{algorithm}` is symmetric: whoever can verify a token can also make one"
+                    "algorithm `{algorithm}` is symmetric: every verifier of a token can also make one"
                 );
                 let help = "let the issuer sign with `RS256`, `ES256` or `EdDSA`; where it cannot, share a secret with it by `keys: { secrets: [{ file: .. }] }`";
-                self.error("symmetric-algorithm", place, &message, help);
+                self.error(Code::SymmetricAlgorithm, place, &message, help);
                 false
             }
             (Some((symmetric, _)), Some((asymmetric, place))) => {
@@ -40,14 +40,14 @@ impl Compiler<'_> {
                 );
                 let help =
                     "keep one kind; an issuer of both is two documents with different `tokens`";
-                self.error("mixed-algorithms", place, &message, help);
+                self.error(Code::MixedAlgorithms, place, &message, help);
                 false
             }
             (None, Some((asymmetric, place))) if opted_in => {
                 let message =
                     format!("algorithm `{asymmetric}` has public keys, and `keys` has `secrets`");
                 let help = "name `HS256`, `HS384` or `HS512`, or give the issuer's public keys";
-                self.error("mixed-algorithms", place, &message, help);
+                self.error(Code::MixedAlgorithms, place, &message, help);
                 false
             }
             (Some(_) | None, Some(_) | None) => true,
@@ -59,13 +59,13 @@ impl Compiler<'_> {
         specs: &Spanned<Vec<SharedSecretSpec>>,
     ) -> Option<KeySource> {
         if specs.value.is_empty() {
-            self.error("key-source", specs, "there is no secret in `secrets`", MAKE_ONE);
+            self.error(Code::KeySource, specs, "there is no secret in `secrets`", MAKE_ONE);
             return None;
         }
         if self.spec.profile == IssuerProfile::JwtSvid {
             // SPIFFE JWT-SVID section 2.2.
             let message = "JWT-SVIDs are never signed with a secret";
-            self.error("key-source", specs, message, "give the keys of the trust domain");
+            self.error(Code::KeySource, specs, message, "give the keys of the trust domain");
             return None;
         }
         self.refuse_same_ids(specs);
@@ -76,7 +76,7 @@ impl Compiler<'_> {
             .value
             .iter()
             .map(|spec| self.shared_secret(spec, &algorithms))
-            // All of them, so that all problems are told.
+            // Every one is checked, so that all problems are reported.
             .collect::<Vec<_>>()
             .into_iter()
             .collect();
@@ -106,7 +106,7 @@ impl Compiler<'_> {
                 "the secret has {} bytes, expected at least {least} for `{algorithm}`",
                 bytes.expose().len()
             );
-            self.error("weak-secret", spec.source.place(), &message, MAKE_ONE);
+            self.error(Code::WeakSecret, spec.source.place(), &message, MAKE_ONE);
             return None;
         }
         Some((spec.key_id.as_ref().map(|id| id.value.clone()), bytes))
@@ -119,18 +119,18 @@ impl Compiler<'_> {
             let place = spec.key_id.as_ref().unwrap_or_else(|| spec.source.place());
             if id.is_some_and(|id| id.is_empty() || id.len() > MAX_KEY_ID_BYTES) {
                 let message = format!("keyId is empty or longer than {MAX_KEY_ID_BYTES} bytes");
-                self.error("key-source", place, &message, "write the `kid` of the tokens");
+                self.error(Code::KeySource, place, &message, "write the `kid` of the tokens");
             }
             if !seen.insert(id) {
                 let message = "two secrets are for the same tokens";
                 let help = "give each the `keyId` that tokens name it by in `kid`";
-                self.error("key-source", place, message, help);
+                self.error(Code::KeySource, place, message, help);
             }
         }
     }
 }
 
-/// What a file says: all of it where it is binary, else without the line end that editors add.
+/// The content of a file: all of it if it is binary, otherwise without the line end that editors add.
 fn content(bytes: &[u8]) -> &[u8] {
     let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let text = text.strip_suffix(b"\r").unwrap_or(text);

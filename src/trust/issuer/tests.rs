@@ -42,7 +42,7 @@ fn issuer_with(changed: &str) -> Issuer {
 
 fn problems_of(text: &str) -> Vec<(&'static str, String)> {
     let (_, problems) = compile(text, &Attachments::default());
-    problems.into_iter().map(|p| (p.code, p.to_string())).collect()
+    problems.into_iter().map(|p| (p.code.as_str(), p.to_string())).collect()
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_place_in_the_query_is_off_until_asked_for_and_then_a_warning() {
     assert_eq!(issuer_with("binding: none").places(), [TokenPlace::Authorization]);
     let (store, problems) =
         compile(&spec_with("tokens: [{ query: access_token }]"), &Attachments::default());
-    assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), ["query-token"]);
+    assert_eq!(problems.iter().map(|p| p.code.as_str()).collect::<Vec<_>>(), ["query-token"]);
     assert!(!any_error(&problems));
     let place = TokenPlace::Query(String::from("access_token"));
     assert_eq!(store.issuers[0].places(), [place]);
@@ -101,7 +101,7 @@ fn secrets_are_an_explicit_choice_that_excludes_others() {
         let base = "issuer: https://a.example\naudiences: [orders]\n";
         let (_, problems) = compile(&document("a", &format!("{base}{spec}")), &files);
         assert_eq!(any_error(&problems), !problems.is_empty(), "{spec}");
-        problems.iter().map(|problem| problem.code).collect::<Vec<_>>()
+        problems.iter().map(|problem| problem.code.as_str()).collect::<Vec<_>>()
     };
     let inline = format!("inline: '{{\"keys\":[{KEY}]}}'");
     for (algorithms, keys, expected) in [
@@ -132,7 +132,7 @@ fn secrets_are_an_explicit_choice_that_excludes_others() {
     }
     let svid = "profile: jwtSvid\nissuer: spiffe://a.example\naudiences: [orders]\nalgorithms: [HS256]\nkeys: { secrets: [{ file: s32 }] }";
     let (_, problems) = compile(&document("a", svid), &files);
-    assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), ["key-source"]);
+    assert_eq!(problems.iter().map(|p| p.code.as_str()).collect::<Vec<_>>(), ["key-source"]);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn what_is_wrong_is_told_with_its_code() {
 fn every_problem_is_told_at_once_and_no_issuer_results() {
     let spec = "issuer: https://a.example\nalgorithms: [HS256]\nkeys: { url: http://a.example }";
     let (store, problems) = compile(&document("a", spec), &Attachments::default());
-    let codes: Vec<_> = problems.iter().map(|p| p.code).collect();
+    let codes: Vec<_> = problems.iter().map(|p| p.code.as_str()).collect();
     assert_eq!(codes, ["missing-audiences", "symmetric-algorithm", "invalid-key-url"]);
     assert!(problems.iter().all(|p| p.help.is_some()));
     assert!(any_error(&problems) && store.issuers().is_empty());
@@ -227,7 +227,7 @@ fn one_unusable_key_is_a_warning() {
     let keys = format!(r#"{{"keys":[{{"kty":"RSA","use":"enc"}},{KEY}]}}"#);
     let text = spec_with(&format!("keys: {{ inline: '{keys}' }}"));
     let (store, problems) = compile(&text, &Attachments::default());
-    assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), ["unusable-key"]);
+    assert_eq!(problems.iter().map(|p| p.code.as_str()).collect::<Vec<_>>(), ["unusable-key"]);
     assert!(!any_error(&problems) && store.issuers().len() == 1);
 }
 
@@ -346,7 +346,7 @@ fn an_issuer_of_opaque_tokens_needs_an_endpoint_instead_of_keys() {
     }
     for more in ["algorithms: [RS256]", "types: [JWT]", "denyKids: [a]"] {
         let (_, problems) = compile(&format!("{}  {more}\n", opaque_with("")), &with_secret());
-        assert_eq!(problems[0].code, "introspection", "{more}");
+        assert_eq!(problems[0].code.as_str(), "introspection", "{more}");
     }
     let both = format!("{}  keys: {{ discovery: {{}} }}\n", opaque_with(""));
     assert_eq!(problems_of(&both).last().unwrap().0, "key-source");
@@ -361,7 +361,7 @@ fn two_issuers_of_opaque_tokens_need_different_places() {
         .replace("name: a ", "name: b ")
         .replace("issuer: https://a", "issuer: https://b");
     let (_, problems) = compile(&format!("{}---\n{other}", opaque_with("")), &with_secret());
-    assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), ["duplicate-issuer"]);
+    assert_eq!(problems.iter().map(|p| p.code.as_str()).collect::<Vec<_>>(), ["duplicate-issuer"]);
     let apart = format!("{}---\n{other}  tokens: [{{ header: x-token }}]\n", opaque_with(""));
     assert_eq!(compile(&apart, &with_secret()).1, []);
 }

@@ -1,22 +1,31 @@
-//! Entries that can revoke nothing: of issuers, authorities, keys and workloads that no document knows. A slip there is
-//! otherwise found on the day on which it was to count.
+//! Entries that revoke nothing yet: of issuers, authorities, keys and workloads that are in no document. Without a warning a
+//! slip there would be found on the day on which the entry has to count.
 
-use crate::document::{
-    Diagnostic, Document, IssuerProfile, Origin, RevocationEntrySpec, Spanned, Spec, closest,
-};
+use super::entry::RevocationEntry;
+use super::list::AcceptedList;
+use super::target::{RevocationKind, RevocationTarget};
+use crate::document::{Code, Diagnostic, Document, IssuerProfile, Spec, closest};
 use crate::spiffe::SpiffeId;
-use crate::trust::{
-    AcceptedList, CanonicalName, Issuer, KeySource, RevocationEntry, TrustDomain, TrustStore,
-};
+use crate::trust::domain::TrustDomain;
+use crate::trust::issuer::{Issuer, KeySource};
+use crate::trust::name::CanonicalName;
 
-/// What documents know of issuers, for lists that are read beside them.
+/// The issuers and authorities of the documents, for lists that are read beside them.
 #[derive(Clone, Debug, Default)]
 pub struct KnownIssuers {
     issuers: Vec<String>,
     authorities: Vec<CanonicalName>,
 }
 
-/// What there is to be revoked.
+/// A reason why an entry may revoke less than it seems.
+struct Doubt {
+    code: Code,
+    field: &'static str,
+    message: String,
+    help: String,
+}
+
+/// Everything in the documents that an entry can name.
 struct Known<'a> {
     issuers: &'a [Issuer],
     authorities: Vec<CanonicalName>,
@@ -26,194 +35,155 @@ struct Known<'a> {
 /// Fields whose values are compared as they are.
 const COMPARED: [&str; 6] = ["jti", "sub", "sid", "client", "kid", "issuer"];
 
-/// Warns of entries in documents about what is not known.
+/// Warns of entries in documents that name something that no document has.
 pub(in crate::trust) fn check_known(
     documents: &[Document],
     domains: &[TrustDomain],
     issuers: &[Issuer],
     problems: &mut Vec<Diagnostic>,
 ) {
-    let known = Known {
-        issuers,
-        authorities: domains.iter().flat_map(TrustDomain::issuer_names).collect(),
-        workloads: workloads(domains, issuers),
-    };
+    let known = Known::of(domains, issuers);
     for document in documents {
         let Spec::RevocationList(spec) = &document.spec else { continue };
-        for entry in &spec.entries {
-            known.check(&entry.value, &document.origin, problems);
+        for written in &spec.entries {
+            let plain = written.value.clone().map(|text| text.value);
+            // An entry that cannot be read has an error of its own.
+            let Ok(entry) = RevocationEntry::read(&plain) else { continue };
+            for Doubt { code, field, message, help } in known.doubts(&entry) {
+                let place = written.value.fields().into_iter().find(|(name, _)| *name == field);
+                let span = match place.and_then(|(_, text)| text) {
+                    Some(text) => document.origin.span(text),
+                    None => document.origin.span(written),
+                };
+                problems.push(Diagnostic::warning(code, span, message).help(help));
+            }
         }
     }
 }
 
-/// The SPIFFE trust domains whose workloads some document vouches for, by certificates or by JWT-SVIDs.
-fn workloads<'a>(domains: &'a [TrustDomain], issuers: &'a [Issuer]) -> Vec<&'a str> {
-    let of_peers = domains.iter().filter_map(|domain| domain.spiffe()).map(|name| name.as_str());
-    let of_tokens = issuers.iter().filter(|issuer| issuer.profile() == IssuerProfile::JwtSvid);
-    // Their `iss` is the trust domain as a SPIFFE ID.
-    of_peers.chain(of_tokens.filter_map(|issuer| issuer.iss().strip_prefix("spiffe://"))).collect()
-}
-
-// === impl TrustStore ===
-
-impl TrustStore {
-    /// Why an entry that is made while servers run may revoke less than it seems, beside an issuer that no document knows: its
-    /// key or its workload is one that no document knows, or a value has white space at an end.
-    #[must_use]
-    pub fn doubts_about(&self, entry: &RevocationEntry) -> Vec<String> {
-        let spec = entry.spec();
-        let issuer = self.issuers().iter().find(|own| Some(own.iss()) == entry.token_issuer());
-        let keys = issuer.and_then(|issuer| match issuer.keys() {
-            KeySource::Local(keys) => Some(keys),
-            KeySource::Remote(_) | KeySource::Introspected(_) => None,
-        });
-        let strange_key = spec.kid.as_deref().zip(keys).is_some_and(|(kid, keys)| !keys.has(kid));
-        let workloads = workloads(self.domains(), self.issuers());
-        let id = entry.spiffe().and_then(|id| id.parse::<SpiffeId>().ok());
-        let strange_workload =
-            !workloads.is_empty() && id.is_some_and(|id| !workloads.contains(&id.trust_domain()));
-        let odd = |(field, value): (&str, Option<&String>)| {
-            COMPARED.contains(&field) && value.is_some_and(|value| value.trim() != value)
-        };
-        let found = [
-            (
-                strange_key,
-                "no key of this issuer has this `kid`, so the entry revokes nothing until one has",
-            ),
-            (
-                strange_workload,
-                "no document vouches for this SPIFFE trust domain, so the entry revokes nothing until one does",
-            ),
-            (
-                spec.fields().into_iter().any(odd),
-                "a value begins or ends with white space, which is compared too",
-            ),
-        ];
-        found.into_iter().filter(|(holds, _)| *holds).map(|(_, why)| why.to_owned()).collect()
-    }
+/// The same for an entry that is made while servers run.
+pub(in crate::trust) fn doubts_about(
+    entry: &RevocationEntry,
+    domains: &[TrustDomain],
+    issuers: &[Issuer],
+) -> Vec<String> {
+    let doubts = Known::of(domains, issuers).doubts(entry).into_iter();
+    doubts.map(|Doubt { message, help, .. }| format!("{message}: {help}")).collect()
 }
 
 // === impl KnownIssuers ===
 
 impl KnownIssuers {
-    /// What the documents of `trust` know.
-    #[must_use]
-    pub fn of(trust: &TrustStore) -> Self {
+    pub(in crate::trust) fn of(domains: &[TrustDomain], issuers: &[Issuer]) -> Self {
         Self {
-            issuers: trust.issuers().iter().map(|issuer| issuer.iss().to_owned()).collect(),
-            authorities: trust.domains().iter().flat_map(TrustDomain::issuer_names).collect(),
+            issuers: issuers.iter().map(|issuer| issuer.iss().to_owned()).collect(),
+            authorities: domains.iter().flat_map(TrustDomain::issuer_names).collect(),
         }
     }
 
-    /// What `list` names and no document knows, so that it may revoke less than is meant.
+    /// The names in `list` that no document has.
     #[must_use]
     pub fn unknown_in(&self, list: &AcceptedList) -> Vec<String> {
-        let is_strange = |name: &&String| {
+        let is_unknown = |name: &&String| {
             let name = CanonicalName::of_certificate(name);
             !self.authorities.is_empty() && !self.authorities.contains(&name)
         };
         let issuers = list.issuers.iter().filter(|issuer| !self.issuers.contains(issuer));
-        issuers.chain(list.certificate_issuers.iter().filter(is_strange)).cloned().collect()
+        issuers.chain(list.certificate_issuers.iter().filter(is_unknown)).cloned().collect()
     }
 }
 
 // === impl Known ===
 
-impl Known<'_> {
-    fn check(
-        &self,
-        entry: &RevocationEntrySpec<Spanned<String>>,
-        origin: &Origin,
-        problems: &mut Vec<Diagnostic>,
-    ) {
-        problems.extend(self.issuer(entry, origin));
-        if RevocationEntry::read(&entry.clone().map(|text| text.value)).is_err() {
-            // An error of its own, and nothing that could be compared.
-            return;
-        }
-        let found =
-            [self.authority(entry, origin), self.key(entry, origin), self.workload(entry, origin)];
-        problems.extend(found.into_iter().flatten());
-        for (field, value) in entry.fields() {
-            problems.extend(value.and_then(|value| untrimmed(field, value, origin)));
-        }
+impl<'a> Known<'a> {
+    fn of(domains: &'a [TrustDomain], issuers: &'a [Issuer]) -> Self {
+        let authorities = domains.iter().flat_map(TrustDomain::issuer_names).collect();
+        let of_peers =
+            domains.iter().filter_map(|domain| domain.spiffe()).map(|name| name.as_str());
+        let of_tokens = issuers.iter().filter(|issuer| issuer.profile() == IssuerProfile::JwtSvid);
+        // The `iss` of JWT-SVIDs is the trust domain as a SPIFFE ID.
+        let of_tokens = of_tokens.filter_map(|issuer| issuer.iss().strip_prefix("spiffe://"));
+        Self { issuers, authorities, workloads: of_peers.chain(of_tokens).collect() }
     }
 
-    fn issuer(
-        &self,
-        entry: &RevocationEntrySpec<Spanned<String>>,
-        origin: &Origin,
-    ) -> Option<Diagnostic> {
-        let issuer = entry.issuer.as_ref()?;
-        let known: Vec<&str> = self.issuers.iter().map(Issuer::iss).collect();
-        (!known.contains(&issuer.value.as_str())).then(|| {
-            let message = format!("no `TokenIssuer` document has the issuer `{}`", issuer.value);
-            let problem = Diagnostic::warning("unknown-issuer", origin.span(issuer), message);
-            match closest(&issuer.value, &known) {
-                Some(similar) => problem.help(format!("did you mean `{similar}`?")),
-                None => problem.help("the entry revokes nothing until there is one"),
+    fn doubts(&self, entry: &RevocationEntry) -> Vec<Doubt> {
+        let target = entry.target();
+        let of_target = match target {
+            RevocationTarget::OfIssuer(_, iss, _) | RevocationTarget::Issuer(iss) => {
+                [self.issuer(iss), self.key(target)]
             }
+            RevocationTarget::Serial(_, name) => [self.authority(name), None],
+            RevocationTarget::Spiffe(id) => [self.workload(id), None],
+            RevocationTarget::Spki(_) | RevocationTarget::Certificate(_) => [None, None],
+        };
+        let (field, value) = (target.kind().field(), target.value());
+        let compared = [(field, Some(value.as_str())), ("issuer", target.token_issuer())];
+        let own = if field == "issuer" { 1 } else { 2 };
+        let odd = compared.into_iter().take(own).filter_map(|(field, value)| odd(field, value?));
+        of_target.into_iter().flatten().chain(odd).collect()
+    }
+
+    fn issuer(&self, iss: &str) -> Option<Doubt> {
+        let known: Vec<&str> = self.issuers.iter().map(Issuer::iss).collect();
+        (!known.contains(&iss)).then(|| Doubt {
+            code: Code::UnknownIssuer,
+            field: "issuer",
+            message: format!("no `TokenIssuer` document has the issuer `{iss}`"),
+            help: closest(iss, &known)
+                .map_or_else(without_effect, |similar| format!("did you mean `{similar}`?")),
         })
     }
 
-    /// An intermediate that callers send is known to no document, so that this may be meant.
-    fn authority(
-        &self,
-        entry: &RevocationEntrySpec<Spanned<String>>,
-        origin: &Origin,
-    ) -> Option<Diagnostic> {
-        let text = entry.certificate_issuer.as_ref()?;
-        let name = CanonicalName::read(&text.value).ok()?;
-        (!self.authorities.is_empty() && !self.authorities.contains(&name)).then(|| {
-            let message =
-                format!("no authority or intermediate of a `TrustDomain` is called `{}`", text.value);
-            Diagnostic::warning("unknown-certificate-issuer", origin.span(text), message).help(
-                "the entry revokes nothing unless callers send such an intermediate; `countersign inspect` prints the issuer of a certificate",
-            )
+    /// An intermediate that callers send is in no document, so that the entry may be right.
+    fn authority(&self, text: &str) -> Option<Doubt> {
+        let name = CanonicalName::read(text).ok()?;
+        (!self.authorities.is_empty() && !self.authorities.contains(&name)).then(|| Doubt {
+            code: Code::UnknownCertificateIssuer,
+            field: "certificateIssuer",
+            message: format!("no authority or intermediate of a `TrustDomain` is called `{text}`"),
+            help: String::from("the entry revokes nothing unless callers send such an intermediate; `countersign inspect` prints the issuer of a certificate"),
         })
     }
 
     /// Keys that are fetched are not known here.
-    fn key(
-        &self,
-        entry: &RevocationEntrySpec<Spanned<String>>,
-        origin: &Origin,
-    ) -> Option<Diagnostic> {
-        let (kid, iss) = (entry.kid.as_ref()?, entry.issuer.as_ref()?);
-        let issuer = self.issuers.iter().find(|issuer| issuer.iss() == iss.value)?;
+    fn key(&self, target: &RevocationTarget) -> Option<Doubt> {
+        let RevocationTarget::OfIssuer(RevocationKind::Key, iss, kid) = target else { return None };
+        let issuer = self.issuers.iter().find(|issuer| issuer.iss() == &**iss)?;
         let KeySource::Local(keys) = issuer.keys() else { return None };
-        (!keys.has(&kid.value)).then(|| {
-            let message = format!("no key of `{}` is called `{}`", iss.value, kid.value);
-            Diagnostic::warning("unknown-key", origin.span(kid), message).help(
+        (!keys.has(kid)).then(|| Doubt {
+            code: Code::UnknownKey,
+            field: "kid",
+            message: format!("no key of `{iss}` is called `{kid}`"),
+            help: String::from(
                 "the entry revokes nothing until there is one; keys are compared by `kid`, exactly",
-            )
+            ),
         })
     }
 
-    fn workload(
-        &self,
-        entry: &RevocationEntrySpec<Spanned<String>>,
-        origin: &Origin,
-    ) -> Option<Diagnostic> {
-        let text = entry.spiffe.as_ref()?;
-        let id: SpiffeId = text.value.parse().ok()?;
+    fn workload(&self, id: &str) -> Option<Doubt> {
+        let id: SpiffeId = id.parse().ok()?;
         let domain = id.trust_domain();
-        (!self.workloads.is_empty() && !self.workloads.contains(&domain)).then(|| {
-            let message = format!("no document vouches for the SPIFFE trust domain `{domain}`");
-            let problem = Diagnostic::warning("unknown-workload", origin.span(text), message);
-            match closest(domain, &self.workloads) {
-                Some(similar) => problem.help(format!("did you mean `spiffe://{similar}/..`?")),
-                None => problem.help("the entry revokes nothing until there is one"),
-            }
+        (!self.workloads.is_empty() && !self.workloads.contains(&domain)).then(|| Doubt {
+            code: Code::UnknownWorkload,
+            field: "spiffe",
+            message: format!("no document vouches for the SPIFFE trust domain `{domain}`"),
+            help: closest(domain, &self.workloads).map_or_else(without_effect, |similar| {
+                format!("did you mean `spiffe://{similar}/..`?")
+            }),
         })
     }
 }
 
+fn without_effect() -> String {
+    String::from("the entry revokes nothing until there is one")
+}
+
 /// Values are compared as they are, and hardly any ends with a space.
-fn untrimmed(field: &str, value: &Spanned<String>, origin: &Origin) -> Option<Diagnostic> {
-    (COMPARED.contains(&field) && value.value.trim() != value.value).then(|| {
-        let message = format!("`{field}` begins or ends with white space, which is compared too");
-        Diagnostic::warning("odd-value", origin.span(value), message)
-            .help("take it out unless the token has it")
+fn odd(field: &'static str, value: &str) -> Option<Doubt> {
+    (COMPARED.contains(&field) && value.trim() != value).then(|| Doubt {
+        code: Code::OddValue,
+        field,
+        message: format!("`{field}` begins or ends with white space, which is compared too"),
+        help: String::from("remove it unless the token has it"),
     })
 }

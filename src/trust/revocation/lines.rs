@@ -1,4 +1,4 @@
-//! The line form of a list: what a program writes by the million and a person can still read.
+//! The line form of a list, which programs write by the million and people can still read.
 //!
 //! ```text
 //! countersign-revocations/1
@@ -11,25 +11,23 @@
 //! spiffe spiffe://prod.example/ns/web/sa/frontend
 //! ```
 //!
-//! A line that begins with `@` says something about the list, or about all entries after it. The value of an entry has no
-//! spaces; `%20` stands for one, `%25` for the percent sign itself.
+//! A line that begins with `@` is about the list, or about all entries after it. The value of an entry has no spaces; `%20`
+//! stands for one, `%25` for the percent sign itself.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode_str;
 
-use crate::clock::UnixTime;
-use crate::document::RevocationEntrySpec;
-
-use super::entry::{RevocationEntry, RevocationNote, parse_moment};
-use super::key::{RevocationKey, RevocationKind};
+use super::entry::{RevocationNote, parse_time};
 use super::table::{RevocationTable, TableBuilder};
+use super::target::{RevocationKind, RevocationTarget};
+use crate::clock::UnixTime;
 
-/// What a text in the line form says.
+/// A list in the line form.
 #[derive(Debug)]
 pub struct ListText {
-    /// What it revokes.
+    /// The entries.
     pub table: RevocationTable,
     /// Its number: a list with a lower one is an older list.
     pub sequence: Option<u64>,
@@ -43,23 +41,23 @@ pub struct ListText {
     pub certificate_issuers: BTreeSet<String>,
 }
 
-/// Why a text is no list.
+/// A line that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct LineError {
     /// The line, from 1.
     pub line: usize,
-    /// What is wrong with it; never a value.
+    /// The message. It never contains a value.
     pub message: String,
 }
 
 /// The first line.
 pub const FIRST_LINE: &str = "countersign-revocations/1";
 
-/// Most wrong lines that are told of one text.
+/// The most wrong lines of one text that are reported.
 const MAX_TOLD: usize = 20;
 
-/// What `@` lines have said so far.
+/// The values of the `@` lines so far.
 #[derive(Default)]
 struct Standing<'a> {
     issuer: Option<Cow<'a, str>>,
@@ -154,7 +152,7 @@ impl<'a> Reader<'a> {
             }
             "next-update" => {
                 once(&self.next_update, name)?;
-                self.next_update = Some(moment("@next-update", value)?);
+                self.next_update = Some(time("@next-update", value)?);
             }
             "name" => {
                 once(&self.name, name)?;
@@ -168,11 +166,11 @@ impl<'a> Reader<'a> {
                 note_name(&mut self.certificate_issuers, value);
                 self.standing.certificate_issuer = Some(Cow::Borrowed(value));
             }
-            "expires" => self.standing.expires = Some(moment("@expires", value)?),
+            "expires" => self.standing.expires = Some(time("@expires", value)?),
             "reason" => self.note(|note| note.reason = Some(value.into())),
             "author" => self.note(|note| note.author = Some(value.into())),
             "at" => {
-                let at = moment("@at", value)?;
+                let at = time("@at", value)?;
                 self.note(|note| note.at = Some(at));
             }
             _ => {
@@ -199,8 +197,8 @@ impl<'a> Reader<'a> {
         let mut expires = self.standing.expires;
         for limit in words {
             match limit.split_once('=') {
-                Some(("issued-before", at)) => issued_before = Some(moment("issued-before", at)?),
-                Some(("expires", at)) => expires = Some(moment("expires", at)?),
+                Some(("issued-before", at)) => issued_before = Some(time("issued-before", at)?),
+                Some(("expires", at)) => expires = Some(time("expires", at)?),
                 _ => {
                     return Err(String::from(
                         "unknown word after the value, expected `issued-before=TIME` or `expires=TIME`; a space in a value is `%20`",
@@ -221,28 +219,26 @@ impl<'a> Reader<'a> {
         expires: Option<UnixTime>,
     ) -> Result<(), String> {
         let plain = value.len() <= 128 && value.bytes().all(|b| b.is_ascii_graphic());
+        let Standing { issuer, certificate_issuer, note_number, .. } = &self.standing;
         if let (RevocationKind::Token, true, None, Some(issuer)) =
-            (kind, plain, issued_before, &self.standing.issuer)
+            (kind, plain, issued_before, issuer)
         {
-            let key = RevocationKey::OfIssuer(kind, issuer, &value);
-            self.builder.push_parts(&key, None, expires, self.standing.note_number);
+            let target = RevocationTarget::OfIssuer(kind, &**issuer, &*value);
+            self.builder.push(&target, None, expires, *note_number);
             return Ok(());
         }
-        let text = |text: &Option<Cow<'a, str>>| text.as_ref().map(ToString::to_string);
-        let mut spec = RevocationEntrySpec {
-            issued_before: issued_before.map(UnixTime::to_rfc3339),
-            expires: expires.map(UnixTime::to_rfc3339),
-            issuer: if kind.is_of_issuer() { text(&self.standing.issuer) } else { None },
-            ..RevocationEntrySpec::default()
-        };
-        kind.put(value.into_owned(), &mut spec);
-        if kind == RevocationKind::Serial {
-            spec.certificate_issuer = text(&self.standing.certificate_issuer);
-        }
-        let entry = RevocationEntry::read(&spec).map_err(|error| {
+        let issuer = issuer.as_deref().filter(|_| kind.is_of_issuer());
+        let certificate_issuer =
+            certificate_issuer.as_deref().filter(|_| kind == RevocationKind::Serial);
+        let target = RevocationTarget::read(kind, &value, issuer, certificate_issuer);
+        let target = target.and_then(|target| {
+            target.check_issued_before(issued_before.map(|_| "issued-before"))?;
+            Ok(target)
+        });
+        let target = target.map_err(|error| {
             error.message.replace("without `issuer`", "without an `@issuer` before it")
         })?;
-        self.builder.push_noted(&entry, self.standing.note_number);
+        self.builder.push(&target, issued_before, expires, *note_number);
         Ok(())
     }
 }
@@ -258,8 +254,8 @@ fn once<T>(known: &Option<T>, name: &str) -> Result<(), String> {
     if known.is_some() { Err(format!("`@{name}` is there twice")) } else { Ok(()) }
 }
 
-fn moment(name: &str, text: &str) -> Result<UnixTime, String> {
-    parse_moment(text).ok_or_else(|| {
+fn time(name: &str, text: &str) -> Result<UnixTime, String> {
+    parse_time(text).ok_or_else(|| {
         format!("`{name}` is not a time, expected one such as `2026-11-22T03:00:00Z`")
     })
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use crate::clock::UnixTime;
 use crate::document::{
-    Attachments, Diagnostic, Document, ListSignatureSpec, OnStaleList, Origin, RevocationListSpec,
-    Source, resolve,
+    Attachments, Code, Diagnostic, Document, ListSignatureSpec, OnStaleList, Origin,
+    RevocationListSpec, Source, resolve,
 };
 use crate::secret::Fingerprint;
 use crate::trust::{KeyPurpose, KeySet, RemoteFile};
 
-use super::entry::{EntryError, RevocationEntry};
+use super::entry::RevocationEntry;
+use super::error::EntryError;
 use super::lines::{LineError, ListText};
 use super::signature::{self, ListSignatureError};
 use super::table::RevocationTable;
@@ -36,7 +37,7 @@ pub struct ListSource {
     pub signature: Option<ListSignature>,
     /// How old it may become.
     pub max_age: Option<Duration>,
-    /// What happens then.
+    /// The treatment of requests then.
     pub on_stale: OnStaleList,
 }
 
@@ -61,9 +62,9 @@ pub struct ListSignature {
 /// A list that may be put in force.
 #[derive(Clone, Debug)]
 pub struct AcceptedList {
-    /// What it revokes.
+    /// The entries.
     pub table: Arc<RevocationTable>,
-    /// What the next one is compared with.
+    /// The mark that the next list is compared with.
     pub mark: ListMark,
     /// When the next one is to be expected.
     pub next_update: Option<UnixTime>,
@@ -85,7 +86,7 @@ pub struct ListMark {
 /// Why a list is not put in force.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
-    /// Nobody whom we know signed it.
+    /// No pinned key signed it.
     #[error("the signature {0}")]
     Signature(#[from] ListSignatureError),
     /// It cannot be read.
@@ -94,7 +95,7 @@ pub enum ListError {
     /// It is signed for another list.
     #[error("its `@name` is that of another list")]
     OtherName,
-    /// It is signed and has no number, so that nobody could tell it from an older one.
+    /// It is signed and has no number, so that it cannot be distinguished from an older one.
     #[error(
         "it is signed and has no `@sequence`, so an older list could be passed off as the newest"
     )]
@@ -154,14 +155,14 @@ pub(in crate::trust) fn compile(
     };
     if spec.entries.is_empty() && spec.from.is_none() {
         let message = "the list has neither `entries` nor `from`, so it revokes nothing";
-        problems.push(Diagnostic::warning("empty-revocation-list", origin.start(), message));
+        problems.push(Diagnostic::warning(Code::EmptyRevocationList, origin.start(), message));
     }
     let table = Arc::new(RevocationTable::of(&name, &entries));
     RevocationList { name, entries, table, source }
 }
 
 fn entry_problem(error: &EntryError, span: crate::document::Span) -> Diagnostic {
-    Diagnostic::error("invalid-revocation", span, error.message.clone())
+    Diagnostic::error(Code::InvalidRevocation, span, error.message.clone())
 }
 
 fn compile_source(
@@ -180,14 +181,14 @@ fn compile_source(
             Some((name, _)) => {
                 let message =
                     format!("`{name}` is about what is at `from`, and there is no `from`");
-                Err(Diagnostic::error("missing-from", origin.start(), message))
+                Err(Diagnostic::error(Code::MissingFrom, origin.start(), message))
             }
         };
     };
     let on_stale = spec.on_stale.ok_or_else(|| {
         let message = "`from` is without `onStale`";
-        Diagnostic::error("missing-on-stale", origin.span(from.place()), message).help(
-            "say what happens while the list cannot be had: `onStale: deny`, `onStale: { grace: 1h }` or `onStale: allow`",
+        Diagnostic::error(Code::MissingOnStale, origin.span(from.place()), message).help(
+            "say what happens while the list cannot be loaded: `onStale: deny`, `onStale: { grace: 1h }` or `onStale: allow`",
         )
     })?;
     let signature =
@@ -209,7 +210,7 @@ fn place(source: &Source, origin: &Origin, files: &Attachments) -> Result<ListPl
         }
         Source::Inline(text) => {
             let message = "`inline` cannot be used here";
-            let problem = Diagnostic::error("inline-not-here", origin.span(text), message);
+            let problem = Diagnostic::error(Code::InlineNotHere, origin.span(text), message);
             Err(problem
                 .help("write what is revoked under `entries`, or name a `file` or a `remote` file"))
         }
@@ -222,7 +223,7 @@ fn compile_signature(
     files: &Attachments,
 ) -> Result<ListSignature, Diagnostic> {
     let wrong = |message: String| {
-        Diagnostic::error("invalid-keys", origin.span(spec.keys.place()), message)
+        Diagnostic::error(Code::InvalidKeys, origin.span(spec.keys.place()), message)
     };
     let text = files.read(origin, &spec.keys)?;
     let keys = KeySet::parse(&text, KeyPurpose::Jwt)

@@ -1,16 +1,17 @@
-//! What is believed no longer: entries, lists of them, and the form in which they are looked up.
+//! Revocations: entries, lists of them, and the table in which they are looked up.
 
 mod entry;
-mod key;
+mod error;
 mod known;
 mod lines;
 mod list;
 mod signature;
 mod table;
+mod target;
 mod view;
 
-pub use entry::{EntryError, RevocationEntry, RevocationNote};
-pub use key::{RevocationKey, RevocationKind, RevocationMark};
+pub use entry::{RevocationEntry, RevocationNote};
+pub use error::EntryError;
 pub use known::KnownIssuers;
 pub use lines::{FIRST_LINE, LineError, ListText};
 pub(super) use list::compile;
@@ -19,9 +20,10 @@ pub use list::{
 };
 pub use signature::ListSignatureError;
 pub use table::{RevocationTable, Revoked};
+pub use target::{RevocationKind, RevocationMark, RevocationTarget};
 pub use view::Revocations;
 
-pub(super) use known::check_known;
+pub(super) use known::{check_known, doubts_about};
 
 #[cfg(test)]
 mod tests;

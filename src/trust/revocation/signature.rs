@@ -27,7 +27,7 @@ pub enum ListSignatureError {
     /// None of the pinned keys.
     #[error("names none of the keys that are pinned in the document")]
     Key,
-    /// It is somebody else's, or of another text.
+    /// Another key made it, or it is over another text.
     #[error("is not that of a pinned key over this text")]
     Wrong,
 }
@@ -55,7 +55,7 @@ pub(super) fn verify(
         Some(value) => value.as_str().map(Some).ok_or(ListSignatureError::Header),
     };
     let algorithm = word("alg")?.ok_or(ListSignatureError::Header)?;
-    // Whoever can verify a symmetric signature can make one.
+    // A verifier of a symmetric signature can make one.
     let algorithm = Algorithm::from_name(algorithm).filter(|algorithm| !algorithm.is_symmetric());
     let algorithm = algorithm.ok_or(ListSignatureError::Algorithm)?;
     let key = keys.select(word("kid")?, algorithm).map_err(|_| ListSignatureError::Key)?;

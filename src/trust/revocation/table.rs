@@ -1,4 +1,4 @@
-//! Revoked things in the form in which they are looked up: 28 bytes for each, sorted by key.
+//! The table in which targets are looked up: 28 bytes for each entry, sorted by key.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::clock::UnixTime;
 
 use super::entry::{RevocationEntry, RevocationNote};
-use super::key::{RevocationKey, RevocationKind, ShortKey, short};
+use super::target::{RevocationKind, RevocationMark, RevocationTarget, ShortKey};
 
 /// The compiled entries of one list.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) struct TableBuilder {
 pub struct Revoked<'a> {
     /// The name of the list.
     pub list: &'a str,
-    /// What kind of thing is revoked.
+    /// The kind of target that is revoked.
     pub kind: RevocationKind,
     /// Who, when and why.
     pub note: &'a RevocationNote,
@@ -57,7 +57,7 @@ const ALWAYS: u32 = u32::MAX;
 /// The note of an entry that has none.
 static SILENT: RevocationNote = RevocationNote { reason: None, author: None, at: None };
 
-/// Most notes that are kept apart in one list. Beyond them an entry counts, and says no more than its list.
+/// The most notes of one list. An entry beyond them counts without its note.
 const MAX_NOTES: usize = 65_536;
 
 /// Fewer entries than this are found as quickly without the starts, which take 256 KiB.
@@ -73,7 +73,10 @@ impl RevocationTable {
     #[must_use]
     pub fn of<'a>(list: &str, entries: impl IntoIterator<Item = &'a RevocationEntry>) -> Self {
         let mut builder = TableBuilder::with_capacity(0);
-        entries.into_iter().for_each(|entry| builder.push(entry));
+        for entry in entries {
+            let note = builder.note(entry.note());
+            builder.push(entry.target(), entry.issued_before(), entry.expires(), note);
+        }
         builder.build(list)
     }
 
@@ -99,8 +102,7 @@ impl RevocationTable {
         self.kinds
     }
 
-    /// The entry for `key` that applies at `now` to what was issued at `issued_at`. Where nobody knows when that was, it
-    /// counts as issued long ago.
+    /// The entry for `key` that applies at `now` to what was issued at `issued_at`. An unknown time counts as long ago.
     pub(super) fn find(
         &self,
         kind: RevocationKind,
@@ -113,7 +115,7 @@ impl RevocationTable {
         let same = bucket.get(first..)?.iter().take_while(|slot| slot.key == *key);
         let slot = same.into_iter().find(|slot| slot.applies(issued_at, now))?;
         let note = usize::try_from(slot.note).ok().and_then(|at| self.notes.get(at));
-        // Revoked is revoked, whether or not it is known why.
+        // An entry counts even if its reason is unknown.
         let note = note.unwrap_or(&SILENT);
         Some(Revoked { list: &self.list, kind, note })
     }
@@ -144,36 +146,14 @@ impl TableBuilder {
         Self { slots, notes, note_numbers: HashMap::new(), kinds: 0 }
     }
 
-    pub(super) fn push(&mut self, entry: &RevocationEntry) {
-        let note = self.note(entry.note());
-        self.push_noted(entry, note);
-    }
-
-    /// The entry with another note.
-    pub(super) fn push_noted(&mut self, entry: &RevocationEntry, note: u32) {
-        let key = short(&entry.digest());
-        self.put(entry.kind(), key, entry.issued_before(), entry.expires(), note);
-    }
-
-    /// An entry in parts, for lists that are too large to make a value of each of theirs.
-    pub(super) fn push_parts(
+    pub(super) fn push<S: AsRef<str>>(
         &mut self,
-        key: &RevocationKey<'_>,
+        target: &RevocationTarget<S>,
         issued_before: Option<UnixTime>,
         expires: Option<UnixTime>,
         note: u32,
     ) {
-        self.put(key.kind(), key.short(), issued_before, expires, note);
-    }
-
-    fn put(
-        &mut self,
-        kind: RevocationKind,
-        key: ShortKey,
-        issued_before: Option<UnixTime>,
-        expires: Option<UnixTime>,
-        note: u32,
-    ) {
+        let RevocationMark { kind, key } = target.mark();
         self.kinds |= kind.bit();
         let (issued_before, expires) = (seconds(issued_before), seconds(expires));
         self.slots.push(Slot { key, issued_before, expires, note });

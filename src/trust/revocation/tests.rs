@@ -18,8 +18,8 @@ fn at(text: &str) -> UnixTime {
     UnixTime::from_rfc3339(text).unwrap()
 }
 
-fn token<'a>(kind: RevocationKind, value: &'a str) -> RevocationKey<'a> {
-    RevocationKey::OfIssuer(kind, ISS, value)
+fn token<'a>(kind: RevocationKind, value: &'a str) -> RevocationTarget<&'a str> {
+    RevocationTarget::OfIssuer(kind, ISS, value)
 }
 
 fn compiled(spec: &str) -> (TrustStore, Vec<Diagnostic>) {
@@ -59,7 +59,7 @@ fn an_entry_counts_for_what_was_issued_before_and_until_it_expires() {
         "without a time: whenever it was issued"
     );
     assert!(!found("carol", None, now));
-    let other = RevocationKey::OfIssuer(RevocationKind::Subject, "https://other", "bob");
+    let other = RevocationTarget::OfIssuer(RevocationKind::Subject, "https://other", "bob");
     assert!(view.find(&other, None, now).is_none(), "another issuer's bob is somebody else");
     assert!(view.find(&token(RevocationKind::Client, "bob"), None, now).is_none());
 }
@@ -92,7 +92,7 @@ fn a_long_list_finds_each_of_its_entries_and_no_other() {
         let value = format!("t-{n}");
         assert!(view.find(&token(RevocationKind::Token, &value), None, now).is_none());
     }
-    assert!(view.find(&RevocationKey::Spiffe("spiffe://a/b"), None, now).is_some());
+    assert!(view.find(&RevocationTarget::Spiffe("spiffe://a/b"), None, now).is_some());
 }
 
 #[test]
@@ -103,11 +103,12 @@ fn values_with_spaces_are_escaped_and_notes_stand_for_what_follows() {
     assert_eq!((read.sequence, read.next_update), (Some(7), Some(at("2026-11-22T04:00:00Z"))));
     let view = Revocations::new(vec![Arc::new(read.table)]);
     let now = UnixTime::from_secs(0);
-    let serial = view.find(&RevocationKey::Serial("a", "O=Example,CN=prod CA"), None, now).unwrap();
+    let serial =
+        view.find(&RevocationTarget::Serial("a", "O=Example,CN=prod CA"), None, now).unwrap();
     assert_eq!(serial.note.author, None);
     let sub = view.find(&token(RevocationKind::Subject, "Alice B%"), None, now).unwrap();
     assert_eq!(sub.note.author.as_deref(), Some("bob"));
-    assert!(view.find(&RevocationKey::Issuer("https://gone.example"), None, now).is_some());
+    assert!(view.find(&RevocationTarget::Issuer("https://gone.example"), None, now).is_some());
 }
 
 /// P77: a list with one wrong line is refused whole, and all of its wrong lines are told, without their values.
@@ -146,7 +147,7 @@ fn a_document_is_compiled_with_every_problem_in_its_place() {
     let (store, problems) = compiled(
         "  entries:\n    - { jti: a, issuer: https://login.example.com, reason: leaked }\n    - { spiffe: spiffe://a/b }",
     );
-    assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), ["unknown-issuer"]);
+    assert_eq!(problems.iter().map(|p| p.code.as_str()).collect::<Vec<_>>(), ["unknown-issuer"]);
     let now = UnixTime::from_secs(0);
     let found = store.revocations().find(&token(RevocationKind::Token, "a"), None, now);
     assert_eq!(found.unwrap().list, "emergency");
@@ -172,7 +173,7 @@ fn a_document_is_compiled_with_every_problem_in_its_place() {
         ("  entires: []", &["invalid-document"]),
     ] {
         let (_, problems) = compiled(spec);
-        let found: Vec<_> = problems.iter().map(|problem| problem.code).collect();
+        let found: Vec<_> = problems.iter().map(|problem| problem.code.as_str()).collect();
         if codes == ["invalid-document"] {
             assert_eq!(found.len(), 1, "{spec}");
         } else {
@@ -307,7 +308,7 @@ fn codes_beside_documents(entries: &str) -> Vec<&'static str> {
     let mut files = Attachments::default();
     files.insert("docs/ca.pem".into(), Ok(ca.pem().into_bytes()));
     let _ = TrustStore::compile(&documents, &files, &mut problems);
-    problems.iter().map(|problem| problem.code).collect()
+    problems.iter().map(|problem| problem.code.as_str()).collect()
 }
 
 /// P118, P206: entries about what no document knows are told of, and those that are spelt in another way are not, nor workloads

@@ -1,11 +1,11 @@
-//! Everything that is revoked at one moment, from wherever it is known: what a request is judged by.
+//! All revocations at one moment, which a request is checked against.
 
 use std::sync::Arc;
 
 use crate::clock::UnixTime;
 
-use super::key::{RevocationKey, RevocationMark};
 use super::table::{RevocationTable, Revoked};
+use super::target::{RevocationMark, RevocationTarget};
 
 /// The tables of every list, and whether one of them is too old to go on without it.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,7 @@ pub struct Revocations {
 // === impl Revocations ===
 
 impl Revocations {
-    /// What `tables` revoke.
+    /// The revocations of `tables`.
     #[must_use]
     pub fn new(tables: Vec<Arc<RevocationTable>>) -> Self {
         let tables: Vec<_> = tables.into_iter().filter(|table| !table.is_empty()).collect();
@@ -39,7 +39,7 @@ impl Revocations {
         &self.tables
     }
 
-    /// The list that has to be there and is too old, if there is one: then nobody knows what is revoked.
+    /// A required list that is stale. Whether a credential is revoked cannot be determined then.
     #[must_use]
     pub fn stale(&self) -> Option<&str> {
         self.stale.as_deref()
@@ -57,22 +57,22 @@ impl Revocations {
         self.tables.is_empty()
     }
 
-    /// The entry for `key` that applies at `now` to what was issued at `issued_at`; where nobody knows when that was, it
-    /// counts as issued long ago. Costs nothing where no entry is of its kind.
+    /// The entry for `target` that applies at `now` to what was issued at `issued_at`; an unknown time counts as long ago.
+    /// Costs nothing if no entry is of its kind.
     #[must_use]
     pub fn find(
         &self,
-        key: &RevocationKey<'_>,
+        target: &RevocationTarget<&str>,
         issued_at: Option<UnixTime>,
         now: UnixTime,
     ) -> Option<Revoked<'_>> {
-        if self.kinds & key.kind().bit() == 0 {
+        if self.kinds & target.kind().bit() == 0 {
             return None;
         }
-        self.find_mark(&key.mark(), issued_at, now)
+        self.find_mark(&target.mark(), issued_at, now)
     }
 
-    /// The same for what was worked out before.
+    /// The same for a mark that was computed before.
     #[must_use]
     pub fn find_mark(
         &self,

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign::authn::{Credential, NoMemory, verify_peer};
+use countersign::authn::{Credential, NoCache, verify_peer};
 use countersign::clock::UnixTime;
 use countersign::document::{self, Attachments, Severity, SourceFile};
 use countersign::evidence::{PeerEvidence, PeerSources};
@@ -53,7 +53,7 @@ pub(crate) fn ours(chain: &Chain) -> Verdict {
     let (_, sealed) = CredentialHeaders::split(headers, &SealedNames::default(), None, None);
     let sources = PeerSources { xfcc: true, xfcc_without_tls: true, ..PeerSources::default() };
     let evidence = PeerEvidence::collect(&sealed, None, &sources);
-    match verify_peer(&evidence, &trust, &NoMemory, UnixTime::from_secs(NOW)) {
+    match verify_peer(&evidence, &trust, &NoCache, UnixTime::from_secs(NOW)) {
         Credential::Verified(_) => Ok(()),
         Credential::Rejected(rejection) => {
             Err(format!("{}: {}", rejection.reason(), rejection.detail()))

@@ -6,7 +6,10 @@ use rcgen::{
 };
 
 use super::*;
+use crate::authn::Credential;
 use crate::document::Diagnostic;
+use crate::secret::Fingerprint;
+use crate::trust::TrustStore;
 use crate::trust::pki::{
     Ca, ca_params, compile, leaf_params, name, store, trust_domain, url_encoded,
 };

@@ -196,7 +196,7 @@ impl Chain {
         let (trust, problems) = compile(&trust_domain("prod", &spec), &files);
         let error = problems.iter().find(|problem| problem.severity == Severity::Error);
         if let Some(error) = error {
-            return Some(error.code);
+            return Some(error.code.as_str());
         }
         let chain = url_encoded(&[&self.leaf.der, &self.middle.der]);
         let found = Shown::xfcc(format!("Chain=\"{chain}\""), WEB).verify_at(&trust, NOW);

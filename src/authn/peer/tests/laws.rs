@@ -5,6 +5,9 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
+use crate::authn::Credential;
+use crate::secret::Fingerprint;
+use crate::trust::TrustStore;
 use crate::trust::pki::{Ca, compile, leaf_params, store, trust_domain};
 
 const ME: &str = "spiffe://prod.example/ns/orders/sa/orders";

@@ -5,7 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::authn::CertificateCache;
+use crate::clock::UnixTime;
 use crate::trust::pki::{Ca, DAY, store};
+use std::sync::Arc;
 
 #[derive(Debug, Default)]
 struct Map {
@@ -13,7 +16,7 @@ struct Map {
     hits: AtomicUsize,
 }
 
-impl CertificateMemory for Map {
+impl CertificateCache for Map {
     fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
         let found = self.entries.lock().unwrap().get(key).cloned();
         self.hits.fetch_add(usize::from(found.is_some()), Ordering::SeqCst);

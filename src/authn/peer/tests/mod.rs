@@ -15,9 +15,13 @@ mod verification;
 mod walk;
 
 use super::*;
-use crate::evidence::{PeerSources, PrincipalSource};
+use crate::authn::{Credential, NoCache};
+use crate::clock::UnixTime;
+use crate::evidence::{PeerEvidence, PeerSources, PrincipalSource};
+use crate::evidence_level::EvidenceLevel;
 use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, Text};
+use crate::trust::TrustStore;
 use crate::trust::pki::{Leaf, NOW};
 
 /// What one request shows of its peer.
@@ -74,7 +78,7 @@ impl Shown {
     }
 
     fn verify_at(&self, trust: &TrustStore, now: UnixTime) -> Credential<PeerIdentity> {
-        verify(&self.evidence(), trust, &NoMemory, now)
+        verify(&self.evidence(), trust, &NoCache, now)
     }
 
     fn peer(&self, trust: &TrustStore) -> PeerIdentity {

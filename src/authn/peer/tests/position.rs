@@ -1,6 +1,10 @@
 //! Where an element begins, who wrote it, and what a proxy without a name of its own leaves open.
 
 use super::*;
+use crate::authn::PeerSource;
+use crate::evidence_level::EvidenceLevel;
+use crate::secret::Fingerprint;
+use crate::trust::TrustStore;
 use crate::trust::pki::{Ca, leaf_params, name, store};
 
 const ME: &str = "spiffe://prod.example/ns/orders/sa/orders";

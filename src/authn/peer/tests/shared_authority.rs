@@ -3,8 +3,12 @@
 use rcgen::{CertificateParams, KeyUsagePurpose, SerialNumber, date_time_ymd};
 
 use super::*;
+use crate::authn::NoCache;
+use crate::clock::UnixTime;
 use crate::document::{Diagnostic, Severity};
 use crate::evidence::Presented;
+use crate::secret::Fingerprint;
+use crate::trust::TrustStore;
 use crate::trust::pki::{Ca, ca_params, compile, crl_params, leaf_params, trust_domain};
 
 fn plain(number: u64) -> CertificateParams {
@@ -152,11 +156,11 @@ fn an_overlap_is_explained_until_it_is_meant() {
     let root = Ca::root("root");
     let codes = |domains: &[(&str, &str)]| {
         let (_, problems) = documents(&root, domains, b"");
-        problems.iter().map(|problem| (problem.code, problem.severity)).collect::<Vec<_>>()
+        problems.iter().map(|problem| (problem.code.as_str(), problem.severity)).collect::<Vec<_>>()
     };
     let (_, problems) = documents(&root, &[("a", ""), ("b", "")], b"");
     let [problem] = &problems[..] else { panic!("{problems:?}") };
-    assert_eq!((problem.code, problem.severity), ("shared-authority", Severity::Warning));
+    assert_eq!((problem.code.as_str(), problem.severity), ("shared-authority", Severity::Warning));
     assert!(problem.message.contains("`a` (docs/trust.yaml:4:"), "{problem}");
     assert!(problem.to_string().contains("docs/trust.yaml:9:"), "{problem}");
     assert!(codes(&[("a", "sharedWith: [b]"), ("b", "")]).is_empty());
@@ -179,7 +183,7 @@ fn a_remembered_certificate_is_asked_of_every_domain_again_in_time() {
     let verifier = |now| certificate::Verifier {
         trust: &trust,
         revocations: trust.revocations(),
-        memory: &NoMemory,
+        memory: &NoCache,
         now,
     };
     let until = verifier(NOW).certificate(&presented).unwrap().until();

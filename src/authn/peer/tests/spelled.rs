@@ -6,6 +6,10 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
+use crate::authn::Credential;
+use crate::evidence_level::EvidenceLevel;
+use crate::secret::Fingerprint;
+use crate::trust::TrustStore;
 use crate::trust::pki::{Ca, leaf_params, pem, store};
 use rcgen::SanType;
 

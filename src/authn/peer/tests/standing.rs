@@ -5,9 +5,10 @@ use std::time::Duration;
 use x509_parser::asn1_rs::{Any, FromDer as _};
 
 use super::*;
+use crate::clock::UnixTime;
 use crate::document::{self, Attachments, Diagnostic, Severity, SourceFile};
-use crate::trust::KnownLists;
 use crate::trust::pki::{Ca, DAY, crl_params, leaf_params, trust_domain};
+use crate::trust::{KnownLists, TrustStore};
 
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
 
@@ -49,7 +50,7 @@ impl Server {
             self.store = store;
         }
         self.problems = problems;
-        self.problems.iter().map(|problem| problem.code).collect()
+        self.problems.iter().map(|problem| problem.code.as_str()).collect()
     }
 
     /// The same server after a restart, which knows what it stored.

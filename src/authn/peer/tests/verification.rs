@@ -4,6 +4,10 @@ use rcgen::{CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePur
 use rcgen::{DnType, GeneralSubtree, NameConstraints, date_time_ymd};
 
 use super::*;
+use crate::authn::{Credential, PeerSource};
+use crate::clock::UnixTime;
+use crate::evidence_level::EvidenceLevel;
+use crate::secret::Fingerprint;
 use crate::trust::pki::{Ca, DAY, ca_params, leaf_params, name, store, url_encoded};
 
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";

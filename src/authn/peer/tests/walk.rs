@@ -1,6 +1,11 @@
 //! Which element of XFCC is believed.
 
 use super::*;
+use crate::authn::{Credential, PeerSource};
+use crate::evidence_level::EvidenceLevel;
+use crate::secret::Fingerprint;
+use crate::spiffe::SpiffeId;
+use crate::trust::TrustStore;
 use crate::trust::pki::{Ca, leaf_params, name, store, url_encoded};
 use rcgen::{DistinguishedName, DnType};
 

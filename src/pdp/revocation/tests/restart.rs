@@ -3,7 +3,7 @@
 use super::*;
 use crate::document::HumanDuration;
 use crate::pdp::Store;
-use crate::pdp::revocation::kept::Kept;
+use crate::pdp::revocation::state_folder::StateFolder;
 use crate::store::Page;
 use crate::trust::RevocationEntry;
 use crate::trust::TrustStore;
@@ -28,7 +28,8 @@ fn entry(id: &str) -> RevocationEntry {
 /// Until the list with this number is in the folder.
 async fn kept(folder: &Path, trust: &TrustStore, sequence: u64) {
     let source = trust.revocation_lists()[0].source().unwrap();
-    let number = || Some(Kept::new(folder.to_owned()).list("far", source)?.known.mark.sequence);
+    let number =
+        || Some(StateFolder::new(folder.to_owned()).list("far", source)?.known.mark.sequence);
     until(|| number() == Some(Some(sequence))).await;
 }
 
@@ -139,7 +140,7 @@ async fn of_running_revocations_a_part_is_not_taken_for_all() {
     register.revoke(entry("b")).await;
     drop(register);
     let kept = || {
-        let running = Kept::new(folder.path().to_owned()).running();
+        let running = StateFolder::new(folder.path().to_owned()).changes();
         (running.synced_at.is_some(), running.changes.len())
     };
     assert_eq!(kept(), (true, 2));

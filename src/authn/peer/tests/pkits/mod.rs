@@ -7,6 +7,7 @@ use rcgen::{GeneralSubtree, IsCa, KeyUsagePurpose, date_time_ymd};
 
 use self::scenes::*;
 use super::*;
+use crate::authn::Credential;
 use crate::document::Severity;
 use crate::trust::pki::{Ca, compile, name, trust_domain, url_encoded};
 
@@ -248,7 +249,7 @@ impl Scene {
         attached.extend(files.iter().map(String::as_str).zip(self.lists.iter().map(Vec::as_slice)));
         let (trust, problems) = compile(&trust_domain("plain", &spec), &attached);
         if let Some(error) = problems.iter().find(|problem| problem.severity == Severity::Error) {
-            return error.code.to_owned();
+            return error.code.to_string();
         }
         let chain: Vec<_> = self.chain.iter().map(|leaf| &leaf.der).collect();
         let shown = Shown::xfcc(format!("Chain=\"{}\"", url_encoded(&chain)), "web.prod.example");

@@ -1,11 +1,4 @@
-//! A token issuer: whose tokens are believed, and under which rules.
-
-mod binding;
-mod compile;
-mod introspection;
-mod keys;
-mod kinds;
-mod secrets;
+//! A token issuer: whose tokens are accepted, and under which rules.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,33 +9,31 @@ use crate::identity_map::IdentityMap;
 use crate::request::TokenPlace;
 use crate::trust::{Algorithm, DpopRules, Introspection, KeySet, RemoteKeys};
 
-pub(super) use compile::refuse_ambiguous;
-
 /// A compiled `TokenIssuer` document.
 #[derive(Debug)]
 pub struct Issuer {
-    name: String,
-    profile: IssuerProfile,
-    iss: String,
-    audiences: Vec<String>,
-    algorithms: Vec<Algorithm>,
-    types: Vec<String>,
-    kinds: Vec<TokenKind>,
-    access_marks: Vec<String>,
-    clock_skew: Duration,
-    max_lifetime: Duration,
-    max_age: Option<Duration>,
-    places: Vec<TokenPlace>,
-    binding: BindingFloor,
-    bind: Option<Bind>,
-    token_use: TokenUse,
-    dpop: DpopRules,
-    required_claims: Vec<String>,
-    denied_keys: Vec<String>,
-    keys: KeySource,
+    pub(super) name: String,
+    pub(super) profile: IssuerProfile,
+    pub(super) iss: String,
+    pub(super) audiences: Vec<String>,
+    pub(super) algorithms: Vec<Algorithm>,
+    pub(super) types: Vec<String>,
+    pub(super) kinds: Vec<TokenKind>,
+    pub(super) access_marks: Vec<String>,
+    pub(super) clock_skew: Duration,
+    pub(super) max_lifetime: Duration,
+    pub(super) max_age: Option<Duration>,
+    pub(super) places: Vec<TokenPlace>,
+    pub(super) binding: BindingFloor,
+    pub(super) bind: Option<Bind>,
+    pub(super) token_use: TokenUse,
+    pub(super) dpop: DpopRules,
+    pub(super) required_claims: Vec<String>,
+    pub(super) denied_keys: Vec<String>,
+    pub(super) keys: KeySource,
 }
 
-/// What ties a token to the identity on the wire.
+/// The binding of a token to the identity on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bind {
     /// Which claim agrees with which name of the peer.
@@ -71,7 +62,7 @@ impl Issuer {
         &self.name
     }
 
-    /// What kind of tokens it makes.
+    /// The profile of its tokens.
     #[must_use]
     pub const fn profile(&self) -> IssuerProfile {
         self.profile
@@ -84,12 +75,12 @@ impl Issuer {
     }
 
     /// Whether tokens with this `iss` are its.
-    pub(super) fn is_called(&self, iss: Option<&str>) -> bool {
+    pub(in crate::trust) fn is_called(&self, iss: Option<&str>) -> bool {
         self.profile != IssuerProfile::JwtSvid && Some(self.iss.as_str()) == iss
     }
 
     /// Whether JWT-SVIDs with this `sub` are its.
-    pub(super) fn is_domain_of(&self, sub: Option<&str>) -> bool {
+    pub(in crate::trust) fn is_domain_of(&self, sub: Option<&str>) -> bool {
         self.profile == IssuerProfile::JwtSvid
             && sub
                 .and_then(|sub| sub.strip_prefix(self.iss.as_str()))
@@ -121,7 +112,7 @@ impl Issuer {
         self.kinds.contains(&kind)
     }
 
-    /// Whether `word`, in lower case, marks an access token of its, beside the words that everybody uses.
+    /// Whether `word`, in lower case, marks an access token of its, beside the usual words.
     #[must_use]
     pub fn marks_access_by(&self, word: &str) -> bool {
         self.access_marks.iter().any(|mark| mark == word)
@@ -157,7 +148,7 @@ impl Issuer {
         self.binding
     }
 
-    /// What ties its tokens to the identity of their presenters, where something does.
+    /// The binding of its tokens to the identity of their presenters, if there is one.
     #[must_use]
     pub const fn bind(&self) -> Option<&Bind> {
         self.bind.as_ref()
@@ -169,7 +160,7 @@ impl Issuer {
         self.token_use == TokenUse::Once
     }
 
-    /// What proofs of possession of its tokens' keys must be like.
+    /// The rules for proofs of possession of its tokens' keys.
     #[must_use]
     pub const fn dpop(&self) -> &DpopRules {
         &self.dpop
@@ -194,7 +185,7 @@ impl Issuer {
     }
 }
 
-/// A media type as it is compared: without case, and `application/` may be left out (RFC 7515 section 4.1.9).
+/// A media type as it is compared: without case and without `application/` (RFC 7515 section 4.1.9).
 pub(crate) fn canonical_type(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     match lower.strip_prefix("application/") {
@@ -202,6 +193,3 @@ pub(crate) fn canonical_type(text: &str) -> String {
         Some(_) | None => lower,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,7 +1,8 @@
-//! What was last known of revocations, in a folder, so that a restart begins with it: the lists that were in force with
-//! their numbers, and what was revoked while servers run.
+//! The last known revocations, in a folder, so that a restart begins with them: the lists that were in force with their
+//! numbers, and the revocations that were made while servers run.
 //!
-//! Whoever can write to the folder can take revocations back, as with the policies: it belongs to countersign alone.
+//! A process that can write to the folder can withdraw revocations, as with the policies: it has to belong to countersign
+//! alone.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -11,9 +12,10 @@ use std::sync::Mutex;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::live::Change;
 use super::reader::Text;
-use super::running::{Change, StoredChange};
 use crate::clock::UnixTime;
 use crate::limits::{MAX_KEPT_FILE_BYTES, MAX_REVOCATION_LIST_BYTES};
 use crate::secret::Fingerprint;
@@ -22,15 +24,15 @@ use crate::trust::{ListMark, ListPlace, ListSource};
 
 /// A folder of last known revocations.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct StateFolder {
     folder: PathBuf,
     /// Held while a file is made and written, so that the newest is the last.
     writing: Mutex<()>,
 }
 
-/// What is known of a list beside its text.
+/// The mark of a list and its age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct KeptMark {
+pub(super) struct SavedMark {
     pub(super) mark: ListMark,
     pub(super) as_of: UnixTime,
     /// Whether a server confirms it, or a file has its own time.
@@ -39,15 +41,15 @@ pub(super) struct KeptMark {
 
 /// A list as it was in force last.
 #[derive(Debug)]
-pub(super) struct KeptList {
-    pub(super) known: KeptMark,
+pub(super) struct SavedList {
+    pub(super) known: SavedMark,
     pub(super) signature: Option<Bytes>,
     path: PathBuf,
 }
 
-/// What was revoked while servers run, as it was known last.
+/// The revocations that were made while servers run, as last known.
 #[derive(Debug, Default)]
-pub(super) struct KeptRunning {
+pub(super) struct SavedChanges {
     /// When it was read from the store last.
     pub(super) synced_at: Option<UnixTime>,
     pub(super) changes: Vec<Change>,
@@ -56,7 +58,7 @@ pub(super) struct KeptRunning {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct StoredList {
-    /// Which list from where by whom, so that a file that was copied to another name is not taken for another's.
+    /// The list, its place and its signer, so that a file that was copied to another name does not count for another list.
     identity: String,
     /// Milliseconds since 1970.
     as_of: i64,
@@ -69,23 +71,23 @@ struct StoredList {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct StoredRunning {
+struct StoredChanges<C> {
     /// Milliseconds since 1970.
     synced_at: Option<i64>,
-    changes: Vec<StoredChange>,
+    changes: Vec<C>,
 }
 
 const RUNNING_FILE: &str = "running.json";
 
-// === impl Kept ===
+// === impl StateFolder ===
 
-impl Kept {
+impl StateFolder {
     pub(super) const fn new(folder: PathBuf) -> Self {
         Self { folder, writing: Mutex::new(()) }
     }
 
-    /// What was kept of a list: nothing where there is nothing, or where it is not ours.
-    pub(super) fn list(&self, name: &str, source: &ListSource) -> Option<KeptList> {
+    /// The saved state of a list, or `None` if there is none or the file is another list's.
+    pub(super) fn list(&self, name: &str, source: &ListSource) -> Option<SavedList> {
         let identity = identity(name, source);
         let path = self.path(&identity);
         let stored: StoredList = read(&path.with_extension("json"))?;
@@ -94,24 +96,24 @@ impl Kept {
             content: Fingerprint::from_hex(&stored.content)?,
         };
         let as_of = UnixTime::from_millis(stored.as_of);
-        (stored.identity == identity).then(|| KeptList {
-            known: KeptMark { mark, as_of, confirmed: stored.confirmed },
+        (stored.identity == identity).then(|| SavedList {
+            known: SavedMark { mark, as_of, confirmed: stored.confirmed },
             signature: stored.signature.map(Bytes::from),
             path: path.with_extension("list"),
         })
     }
 
-    /// Keeps a list that was put in force. Its text is written first: whoever reads what is beside it finds it whole, or
-    /// finds that it is another.
+    /// Saves a list that was put in force. Its text is written first: a reader of the mark finds the whole text, or detects
+    /// another one.
     ///
     /// # Errors
-    /// It is not kept; what was kept before is, or nothing.
+    /// It is not saved. The previous state stays, or none.
     pub(super) fn write_list(
         &self,
         name: &str,
         source: &ListSource,
         text: &Text,
-        known: &KeptMark,
+        known: &SavedMark,
     ) -> io::Result<()> {
         let identity = identity(name, source);
         let path = self.path(&identity);
@@ -128,7 +130,7 @@ impl Kept {
         self.replace(&path.with_extension("json"), &serde_json::to_vec(&stored)?)
     }
 
-    /// Notes that the list that is kept was confirmed at `as_of`.
+    /// Records that the saved list was confirmed at `as_of`.
     ///
     /// # Errors
     /// As [`Self::write_list`].
@@ -144,28 +146,28 @@ impl Kept {
         self.replace(&path, &serde_json::to_vec(&stored)?)
     }
 
-    /// What was revoked while servers ran; what cannot be read is as nothing. Where that is a part, the rest counts, and it
-    /// is not known any more to be all that the store had.
-    pub(super) fn running(&self) -> KeptRunning {
-        let stored = read::<StoredRunning>(&self.folder.join(RUNNING_FILE));
-        let Some(stored) = stored else { return KeptRunning::default() };
-        let changes: Vec<_> = stored.changes.iter().filter_map(Change::restore).collect();
-        let is_whole = changes.len() == stored.changes.len();
+    /// The revocations that were made while servers ran. Changes that cannot be read are skipped; the rest counts, but not
+    /// as everything that the store had.
+    pub(super) fn changes(&self) -> SavedChanges {
+        let stored = read::<StoredChanges<Value>>(&self.folder.join(RUNNING_FILE));
+        let Some(stored) = stored else { return SavedChanges::default() };
+        let count = stored.changes.len();
+        let changes = stored.changes.into_iter();
+        let changes: Vec<Change> =
+            changes.filter_map(|change| serde_json::from_value(change).ok()).collect();
+        let is_whole = changes.len() == count;
         let synced_at = stored.synced_at.filter(|_| is_whole).map(UnixTime::from_millis);
-        KeptRunning { synced_at, changes }
+        SavedChanges { synced_at, changes }
     }
 
-    /// Keeps what `look` finds.
+    /// Saves the result of `look`.
     ///
     /// # Errors
-    /// It is not kept; what was kept before is.
-    pub(super) fn write_running(&self, look: impl FnOnce() -> KeptRunning) -> io::Result<()> {
+    /// It is not saved. The previous state stays.
+    pub(super) fn write_changes(&self, look: impl FnOnce() -> SavedChanges) -> io::Result<()> {
         let _writing = lock(&self.writing);
-        let KeptRunning { synced_at, changes } = look();
-        let stored = StoredRunning {
-            synced_at: synced_at.map(UnixTime::as_millis),
-            changes: changes.iter().map(Change::stored).collect(),
-        };
+        let SavedChanges { synced_at, changes } = look();
+        let stored = StoredChanges { synced_at: synced_at.map(UnixTime::as_millis), changes };
         self.replace(&self.folder.join(RUNNING_FILE), &serde_json::to_vec(&stored)?)
     }
 
@@ -184,9 +186,9 @@ impl Kept {
     }
 }
 
-// === impl KeptList ===
+// === impl SavedList ===
 
-impl KeptList {
+impl SavedList {
     /// Its text, where it is the one that was in force.
     pub(super) fn text(&self) -> Option<Vec<u8>> {
         let text = bounded(&self.path, MAX_REVOCATION_LIST_BYTES)?;

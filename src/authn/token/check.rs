@@ -1,6 +1,6 @@
 //! The checks of a token by name: for `countersign keys verify`. They are made where tokens are verified.
 
-/// What is checked of a token that could be read.
+/// The checks of a token that could be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TokenCheck {
     /// An issuer that is configured, in a place where its tokens may be.
@@ -17,11 +17,11 @@ pub enum TokenCheck {
     Signature,
     /// The registered claims are of their proper types.
     Claims,
-    /// Nothing in it says that it is of another kind than an access token.
+    /// No claim says that it is of another kind than an access token.
     Kind,
-    /// There is an `exp`, and it is to come.
+    /// There is an `exp`, and it is in the future.
     Expiry,
-    /// `nbf` and `iat` are not to come.
+    /// `nbf` and `iat` are not in the future.
     NotBefore,
     /// It lives no longer, and is no older, than the issuer allows.
     Lifetime,
@@ -29,11 +29,11 @@ pub enum TokenCheck {
     Audience,
     /// The claims that the issuer always makes are there.
     RequiredClaims,
-    /// What tokens of the issuer's kind must say.
+    /// The claims that tokens of the issuer's kind must have.
     Profile,
-    /// It is bound to the one who presents it, where it has to be.
+    /// It is bound to its presenter, if it has to be.
     Binding,
-    /// Neither it nor what it is about is on a revocation list.
+    /// It is not revoked, and neither is its subject, session, client, key or issuer.
     Revocation,
 }
 
@@ -61,7 +61,7 @@ impl TokenCheck {
     ];
 
     /// Those that the word of its issuer stands for where a token is opaque (RFC 7662).
-    pub(super) const VOUCHED: [Self; 7] = [
+    pub(in crate::authn) const VOUCHED: [Self; 7] = [
         Self::Keys,
         Self::Algorithm,
         Self::Type,
@@ -72,10 +72,10 @@ impl TokenCheck {
     ];
 
     /// Those that a remembered signature stands for.
-    pub(super) const SIGNED: [Self; 6] =
+    pub(in crate::authn) const SIGNED: [Self; 6] =
         [Self::Algorithm, Self::Type, Self::Key, Self::Signature, Self::Claims, Self::Kind];
 
-    /// What asks for it.
+    /// The section that requires it.
     #[must_use]
     pub const fn section(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! What is to be revoked, as it is named on the command line.
+//! The options that name the target of a revocation.
 
 use std::path::{Path, PathBuf};
 
@@ -8,55 +8,55 @@ use rustls::pki_types::pem::PemObject as _;
 use crate::document::RevocationEntrySpec;
 use crate::secret::Fingerprint;
 
-/// Exactly one thing.
+/// Options that name exactly one target.
 #[derive(Debug, clap::Args)]
-pub(super) struct Thing {
+pub(super) struct TargetArgs {
     /// One token, by its `jti`; needs `--issuer`.
-    #[arg(long, value_name = "ID", help_heading = "What")]
+    #[arg(long, value_name = "ID", help_heading = "Target")]
     jti: Option<String>,
     /// The tokens of a subject, by their `sub`; needs `--issuer`.
-    #[arg(long, value_name = "SUB", help_heading = "What")]
+    #[arg(long, value_name = "SUB", help_heading = "Target")]
     subject: Option<String>,
     /// The tokens of a session, by their `sid`; needs `--issuer`.
-    #[arg(long, value_name = "SID", help_heading = "What")]
+    #[arg(long, value_name = "SID", help_heading = "Target")]
     session: Option<String>,
     /// The tokens of a client, by their `client_id` or `azp`; needs `--issuer`.
-    #[arg(long, value_name = "ID", help_heading = "What")]
+    #[arg(long, value_name = "ID", help_heading = "Target")]
     client: Option<String>,
-    /// The tokens that a key has signed, by its `kid`; needs `--issuer`.
-    #[arg(long, value_name = "KID", help_heading = "What")]
+    /// The tokens that a key signed, by its `kid`; needs `--issuer`.
+    #[arg(long, value_name = "KID", help_heading = "Target")]
     kid: Option<String>,
     /// The issuer of the tokens, as in its TokenIssuer document. Alone: all of its tokens.
-    #[arg(long, value_name = "ISSUER", help_heading = "What")]
+    #[arg(long, value_name = "ISSUER", help_heading = "Target")]
     issuer: Option<String>,
-    /// A certificate in a file (PEM), by its SHA-256: also where no more than XFCC `Hash` is shown.
-    #[arg(long, value_name = "FILE", help_heading = "What")]
+    /// The certificate in this file (PEM), by its SHA-256. It is found even if a request shows only its hash in XFCC.
+    #[arg(long, value_name = "FILE", help_heading = "Target")]
     certificate: Option<PathBuf>,
     /// A certificate, by its SHA-256.
-    #[arg(long, value_name = "SHA256", help_heading = "What", conflicts_with = "certificate")]
+    #[arg(long, value_name = "SHA256", help_heading = "Target", conflicts_with = "certificate")]
     certificate_sha256: Option<String>,
     /// Certificates with a public key, by the SHA-256 of its SubjectPublicKeyInfo, as `inspect` prints it.
-    #[arg(long, value_name = "SHA256", help_heading = "What")]
+    #[arg(long, value_name = "SHA256", help_heading = "Target")]
     spki: Option<String>,
     /// A certificate, by its serial number; needs `--certificate-issuer`.
-    #[arg(long, value_name = "HEX", help_heading = "What")]
+    #[arg(long, value_name = "HEX", help_heading = "Target")]
     serial: Option<String>,
     /// The issuer of that certificate, such as `CN=prod CA,O=Example`.
-    #[arg(long, value_name = "NAME", help_heading = "What")]
+    #[arg(long, value_name = "NAME", help_heading = "Target")]
     certificate_issuer: Option<String>,
     /// A workload, by its SPIFFE ID: its certificates and its JWT-SVIDs.
-    #[arg(long, value_name = "ID", help_heading = "What")]
+    #[arg(long, value_name = "ID", help_heading = "Target")]
     spiffe: Option<String>,
 }
 
-// === impl Thing ===
+// === impl TargetArgs ===
 
-impl Thing {
-    /// The thing as an entry; whether it is exactly one is for the entry to say.
+impl TargetArgs {
+    /// An entry for the target, without limits. Reading the entry checks that there is exactly one target.
     ///
     /// # Errors
     /// The certificate cannot be read.
-    pub(super) fn spec(&self) -> Result<RevocationEntrySpec<String>, String> {
+    pub(super) fn entry(&self) -> Result<RevocationEntrySpec<String>, String> {
         let certificate = self.certificate.as_deref().map(fingerprint).transpose()?;
         Ok(RevocationEntrySpec {
             jti: self.jti.clone(),
@@ -75,7 +75,7 @@ impl Thing {
     }
 }
 
-/// Of the first certificate in the file: in a chain that is the leaf.
+/// The SHA-256 of the first certificate in the file, which is the leaf in a chain.
 fn fingerprint(path: &Path) -> Result<String, String> {
     let shown = path.display();
     let pem =

@@ -1,12 +1,12 @@
-//! The task of each list: looks, judges, puts in force; what was good stays until something better was.
+//! The task of each list: it reads, checks and puts in force. A good list stays until a better one comes.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::kept::KeptMark;
-use super::list::Followed;
+use super::list::TrackedList;
 use super::reader::{Found, Reader, Text};
 use super::state::Shared;
+use super::state_folder::SavedMark;
 use crate::clock::UnixTime;
 use crate::secret::Fingerprint;
 use crate::trust::{AcceptedList, ListError, ListMark, ListSource};
@@ -14,32 +14,31 @@ use crate::trust::{AcceptedList, ListError, ListMark, ListSource};
 /// After a failure: soon.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 
-/// For how long a confirmation need not be kept: after a restart a list seems that much older than it is at most.
-pub(super) const KEEP_AGAIN: Duration = Duration::from_secs(60);
+/// How long a confirmation need not be saved: after a restart a list seems older by at most this much.
+pub(super) const SAVE_AGAIN: Duration = Duration::from_secs(60);
 
-/// Begins to follow a list. One that is on this machine is read at once where the server is just starting; what was kept of
-/// it from before counts until then, and no older one counts after it.
-pub(super) fn start(shared: &Arc<Shared>, name: &str, mut followed: Followed) -> Followed {
-    let mut reader = Reader::new(Arc::clone(&followed.source), Arc::clone(&shared.fetcher));
-    restore(shared, name, &mut followed);
-    if followed.is_from_start()
+/// Starts to track a list. A list on this machine is read at once if the server is starting. The saved state counts until
+/// then, and no older list counts after it.
+pub(super) fn start(shared: &Arc<Shared>, name: &str, mut tracked: TrackedList) -> TrackedList {
+    let mut reader = Reader::new(Arc::clone(&tracked.source), Arc::clone(&shared.fetcher));
+    restore(shared, name, &mut tracked);
+    if tracked.is_from_start()
         && let Some(found) = reader.read_now()
     {
-        let before = Before::of(&followed);
-        let judged = found.map(|found| judge(&followed.source, name, found, &before));
-        let good = to_keep(&judged);
-        settle(shared, name, &mut followed, &mut reader, judged);
-        if let (Some(text), Some(known)) = (good, followed.known()) {
-            shared.keep_list(name, &followed.source, Some(&text), &known);
+        let before = Before::of(&tracked);
+        let judged = found.map(|found| judge(&tracked.source, name, found, &before));
+        let good = to_save(&judged);
+        settle(shared, name, &mut tracked, &mut reader, judged);
+        if let (Some(text), Some(known)) = (good, tracked.known()) {
+            shared.save_list(name, &tracked.source, Some(&text), &known);
         }
     }
-    let task =
-        follow(Arc::downgrade(shared), name.to_owned(), reader, Arc::clone(&followed.source));
-    followed.run_by(tokio::spawn(task).abort_handle());
-    followed
+    let task = follow(Arc::downgrade(shared), name.to_owned(), reader, Arc::clone(&tracked.source));
+    tracked.run_by(tokio::spawn(task).abort_handle());
+    tracked
 }
 
-/// What came of a look.
+/// The result of a look.
 enum Judged {
     /// As it was, and perhaps written again at this time.
     Unchanged(Option<UnixTime>),
@@ -47,14 +46,14 @@ enum Judged {
     Bad(ListError),
 }
 
-/// What a list is compared with.
+/// The state that a list is compared with.
 struct Before {
     mark: Option<ListMark>,
     in_force: bool,
 }
 
 async fn follow(shared: Weak<Shared>, name: String, mut reader: Reader, source: Arc<ListSource>) {
-    let mut kept_as_of = None;
+    let mut saved_as_of = None;
     loop {
         let found = reader.read().await;
         let Some(shared) = shared.upgrade() else { return };
@@ -62,29 +61,29 @@ async fn follow(shared: Weak<Shared>, name: String, mut reader: Reader, source: 
             Err(error) => Err(error),
             Ok(found) => judge_apart(&shared, &name, &source, found).await,
         };
-        let fresh = to_keep(&judged);
+        let fresh = to_save(&judged);
         let (pause, known) = {
             let mut state = shared.lock();
-            let Some(followed) = state.lists.get_mut(&name) else { return };
-            let good = settle(&shared, &name, followed, &mut reader, judged);
-            let known = followed.known();
+            let Some(tracked) = state.lists.get_mut(&name) else { return };
+            let good = settle(&shared, &name, tracked, &mut reader, judged);
+            let known = tracked.known();
             shared.publish(&state);
             let refresh = source.place.refresh();
             (if good { refresh } else { refresh.min(FIRST_RETRY) }, known)
         };
         if let Some(known) = known
             && (fresh.is_some()
-                || kept_as_of.is_none_or(|kept| known.as_of.since(kept) >= KEEP_AGAIN))
+                || saved_as_of.is_none_or(|kept| known.as_of.since(kept) >= SAVE_AGAIN))
         {
-            kept_as_of = Some(known.as_of);
-            keep_apart(&shared, &name, &source, fresh, known).await;
+            saved_as_of = Some(known.as_of);
+            save_apart(&shared, &name, &source, fresh, known).await;
         }
         drop(shared);
         tokio::time::sleep(pause).await;
     }
 }
 
-/// Judges where nobody's request waits for it: a million lines take a second.
+/// Checks the list on a thread that no request waits for: a million lines take a second.
 async fn judge_apart(
     shared: &Arc<Shared>,
     name: &str,
@@ -97,34 +96,34 @@ async fn judge_apart(
     judging.await.map_err(|_| String::from("reading it failed"))
 }
 
-/// Writes where nobody's request waits for it.
-async fn keep_apart(
+/// Writes on a thread that no request waits for.
+async fn save_apart(
     shared: &Arc<Shared>,
     name: &str,
     source: &Arc<ListSource>,
     text: Option<Text>,
-    known: KeptMark,
+    known: SavedMark,
 ) {
     if shared.kept.is_none() {
         return;
     }
     let (shared, source, name) = (Arc::clone(shared), Arc::clone(source), name.to_owned());
-    let keep = move || shared.keep_list(&name, &source, text.as_ref(), &known);
-    // A panic there would be told by the runtime; what is in force is in force.
+    let keep = move || shared.save_list(&name, &source, text.as_ref(), &known);
+    // The runtime reports a panic there. The list in force stays.
     let _ = tokio::task::spawn_blocking(keep).await;
 }
 
-/// What was kept of a list, where nothing is known of it yet. Of one that is added while servers run its number alone: it is
+/// Restores the saved state of a list that has none yet. A list that is added while servers run gets its number alone: it is
 /// read before it counts.
-fn restore(shared: &Shared, name: &str, followed: &mut Followed) {
+fn restore(shared: &Shared, name: &str, tracked: &mut TrackedList) {
     let Some(kept) = &shared.kept else { return };
-    if followed.mark.is_some() {
+    if tracked.mark.is_some() {
         return;
     }
-    let Some(list) = kept.list(name, &followed.source) else { return };
-    let text = followed.is_from_start().then(|| list.text()).flatten();
+    let Some(list) = kept.list(name, &tracked.source) else { return };
+    let text = tracked.is_from_start().then(|| list.text()).flatten();
     let good = text.and_then(|text| {
-        let accepted = followed.source.accept(name, &text, list.signature.as_deref(), None);
+        let accepted = tracked.source.accept(name, &text, list.signature.as_deref(), None);
         accepted.ok().filter(|accepted| accepted.mark == list.known.mark)
     });
     if let Some(good) = &good {
@@ -133,16 +132,16 @@ fn restore(shared: &Shared, name: &str, followed: &mut Followed) {
             list = name,
             entries,
             sequence,
-            "revocation list as it was kept before the start"
+            "revocation list as it was saved before the start"
         );
     }
-    if good.is_some() || !followed.was_had() {
-        followed.restore(&list.known, good, shared.clock.now());
+    if good.is_some() || !tracked.was_had() {
+        tracked.restore(&list.known, good, shared.clock.now());
     }
 }
 
-/// What has to be kept of something good.
-fn to_keep(judged: &Result<Judged, String>) -> Option<Text> {
+/// The text to save, if the list is good.
+fn to_save(judged: &Result<Judged, String>) -> Option<Text> {
     match judged {
         Ok(Judged::Good(text, _)) => Some(text.clone()),
         Ok(Judged::Unchanged(_) | Judged::Bad(_)) | Err(_) => None,
@@ -168,8 +167,8 @@ fn judge(source: &ListSource, name: &str, found: Found, before: &Before) -> Judg
 impl Before {
     const NOTHING: Self = Self { mark: None, in_force: false };
 
-    const fn of(followed: &Followed) -> Self {
-        Self { mark: followed.mark, in_force: followed.was_had() }
+    const fn of(tracked: &TrackedList) -> Self {
+        Self { mark: tracked.mark, in_force: tracked.was_had() }
     }
 }
 
@@ -177,7 +176,7 @@ impl Before {
 
 impl Shared {
     /// Keeps a list over a restart: with its text, or only when it was confirmed last.
-    fn keep_list(&self, name: &str, source: &ListSource, text: Option<&Text>, known: &KeptMark) {
+    fn save_list(&self, name: &str, source: &ListSource, text: Option<&Text>, known: &SavedMark) {
         let Some(kept) = &self.kept else { return };
         let written = match text {
             Some(text) => kept.write_list(name, source, text, known),
@@ -194,16 +193,16 @@ impl Shared {
 fn settle(
     shared: &Shared,
     name: &str,
-    followed: &mut Followed,
+    tracked: &mut TrackedList,
     reader: &mut Reader,
     judged: Result<Judged, String>,
 ) -> bool {
     let now = shared.clock.now();
-    let (place, failed) = (followed.source.place.to_string(), followed.has_failed());
+    let (place, failed) = (tracked.source.place.to_string(), tracked.has_failed());
     let error = match judged {
         Ok(Judged::Good(text, list)) => {
             let (entries, sequence) = (list.table.len(), list.mark.sequence);
-            let new = followed.mark.is_none_or(|mark| mark.content != list.mark.content);
+            let new = tracked.mark.is_none_or(|mark| mark.content != list.mark.content);
             if new || failed {
                 tracing::info!(list = name, %place, entries, sequence, "revocation list in force");
                 let unknown = shared.known.load().unknown_in(&list);
@@ -212,18 +211,18 @@ fn settle(
                 }
             }
             reader.accepted(text.etag().cloned());
-            followed.accept(*list, text.written_at, now);
+            tracked.accept(*list, text.written_at, now);
             return true;
         }
         Ok(Judged::Unchanged(written_at)) => {
-            followed.confirm(written_at, now);
-            return !followed.has_failed();
+            tracked.confirm(written_at, now);
+            return !tracked.has_failed();
         }
         Ok(Judged::Bad(error)) => error.to_string(),
         Err(error) => error,
     };
-    if followed.fail(error.clone()) {
-        let kept = followed.was_had();
+    if tracked.fail(error.clone()) {
+        let kept = tracked.was_had();
         tracing::error!(list = name, %place, %error, last_good_in_force = kept, "revocation list not put in force");
     }
     false

@@ -1,29 +1,16 @@
-//! What was verified before and may be relied on again, within its time.
+//! A verified certificate, and the key under which a cache holds it.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::PeerFacts;
+use super::facts::PeerFacts;
 use crate::authn::revoked::IssuerMarks;
 use crate::clock::UnixTime;
 use crate::evidence::{PeerSource, PresentedCertificate};
 use crate::request::Text;
 use crate::secret::Fingerprint;
 
-/// Remembers verified certificates. It may forget at any time and keeps nothing that it was not given.
-pub trait CertificateMemory: fmt::Debug + Send + Sync {
-    /// What was kept for exactly this key.
-    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>>;
-
-    /// Keeps a verified certificate. Failures are never kept.
-    fn keep(&self, key: CertificateKey, verified: &Arc<VerifiedCertificate>);
-}
-
-/// Remembers nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoMemory;
-
-/// What a verification depended on beside the time: the revision of the trust domains and every byte that was
+/// Everything that a verification depends on beside the time: the revision of the trust domains and every byte that was
 /// presented (P40).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct CertificateKey {
@@ -34,9 +21,9 @@ pub struct CertificateKey {
     chain: Option<Text>,
 }
 
-/// A certificate with a verified path, and for how long that may be relied on.
+/// A certificate with a verified path, and the time in which that holds.
 ///
-/// Whoever recalls it checks the time again (P41): outside `from..=until` it is as if it had been forgotten.
+/// The time is checked again when it is found in a cache (P41): outside `from..=until` it does not count.
 #[derive(Debug)]
 pub struct VerifiedCertificate {
     pub(super) facts: Arc<PeerFacts>,
@@ -48,16 +35,6 @@ pub struct VerifiedCertificate {
     pub(super) from: UnixTime,
     /// ...to here, this second included.
     pub(super) until: UnixTime,
-}
-
-// === impl NoMemory ===
-
-impl CertificateMemory for NoMemory {
-    fn recall(&self, _key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
-        None
-    }
-
-    fn keep(&self, _key: CertificateKey, _verified: &Arc<VerifiedCertificate>) {}
 }
 
 // === impl CertificateKey ===

@@ -1,26 +1,26 @@
-//! Cookies whose tokens were refused, of a caller who may not need them (P141).
-//!
-//! They deny like every refused credential. Only a rule that says so, and that does not need them, lets a caller pass who has
-//! them: as a caller without them, and never as one with a better cookie.
+//! The caller of one request: its peer and its tokens, as far as they were verified.
 
-use crate::authn::{Credential, Subject, TokenIdentity};
+use super::credential::Credential;
+use super::once::OneTimeUse;
+use super::peer::PeerIdentity;
+use super::rejected_cookie::RejectedCookie;
+use super::scope;
+use super::token::TokenIdentity;
 use crate::evidence::IgnoredToken;
 use crate::reason::Rejection;
 use crate::request::TokenPlace;
-use crate::trust::TrustStore;
 
-/// A cookie whose token was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RejectedCookie {
-    /// Its name.
-    pub name: String,
-    /// The names of the issuers whose tokens are in it: one of them was meant.
-    pub issuers: Vec<String>,
-    /// Why it was refused.
-    pub rejection: Rejection,
+/// The caller of one request: everything that was verified about it.
+#[derive(Debug)]
+pub struct Subject {
+    pub(super) peer: Credential<PeerIdentity>,
+    pub(super) tokens: Credential<Vec<TokenIdentity>>,
+    /// The tokens and cookies behind a refusal.
+    pub(super) aside: Option<Box<Aside>>,
+    pub(super) ignored: Vec<IgnoredToken>,
 }
 
-/// What else there is of a caller whose tokens count as refused.
+/// The other tokens of a caller whose tokens count as refused.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Aside {
     /// The tokens that were verified.
@@ -31,43 +31,50 @@ pub(super) struct Aside {
     pub(super) foreign: Option<Rejection>,
 }
 
-// === impl RejectedCookie ===
-
-impl RejectedCookie {
-    /// What was refused in `place`, where that is a cookie.
-    pub(super) fn at(place: &TokenPlace, why: &Rejection, trust: &TrustStore) -> Option<Self> {
-        let TokenPlace::Cookie(name) = place else { return None };
-        let own = trust.issuers().iter().filter(|issuer| issuer.places().contains(place));
-        let issuers = own.map(|issuer| issuer.name().to_owned()).collect();
-        Some(Self { name: name.clone(), issuers, rejection: why.clone() })
-    }
-
-    fn ignored(&self) -> IgnoredToken {
-        let place = TokenPlace::Cookie(self.name.clone());
-        IgnoredToken { place, rejection: self.rejection.clone() }
-    }
-}
-
-// === impl Aside ===
-
-impl Aside {
-    fn rejection(&self) -> Option<&Rejection> {
-        self.foreign.as_ref().or_else(|| self.cookies.first().map(|cookie| &cookie.rejection))
-    }
-
-    /// The tokens of this caller.
-    fn credential(&self) -> Credential<Vec<TokenIdentity>> {
-        match self.rejection() {
-            Some(rejection) => Credential::Rejected(rejection.clone()),
-            None if self.verified.is_empty() => Credential::Absent,
-            None => Credential::Verified(self.verified.clone()),
-        }
-    }
-}
-
 // === impl Subject ===
 
 impl Subject {
+    /// The peer on the wire.
+    #[must_use]
+    pub const fn peer(&self) -> &Credential<PeerIdentity> {
+        &self.peer
+    }
+
+    /// The tokens it carries: at most one of each issuer.
+    #[must_use]
+    pub const fn tokens(&self) -> &Credential<Vec<TokenIdentity>> {
+        &self.tokens
+    }
+
+    /// The verified token of the issuer document called `issuer`.
+    #[must_use]
+    pub fn token(&self, issuer: &str) -> Option<&TokenIdentity> {
+        self.tokens.verified()?.iter().find(|token| token.issuer_name() == issuer)
+    }
+
+    /// Everything among its credentials that works once, those first whose loss costs least.
+    pub fn one_time_uses(&self) -> impl Iterator<Item = &OneTimeUse> {
+        let tokens = self.tokens.verified().map(Vec::as_slice).unwrap_or_default();
+        let proofs = tokens.iter().filter_map(TokenIdentity::proof);
+        proofs.chain(tokens.iter().filter_map(TokenIdentity::single_use))
+    }
+
+    /// Whether anything of it works once.
+    #[must_use]
+    pub fn works_once(&self) -> bool {
+        self.one_time_uses().next().is_some()
+    }
+
+    /// A subject that is asserted without evidence: for policy tests and `explain` only. `tests/in_process/tidy.rs` keeps it
+    /// out of the serving path.
+    #[must_use]
+    pub const fn assertion(
+        peer: Credential<PeerIdentity>,
+        tokens: Credential<Vec<TokenIdentity>>,
+    ) -> Self {
+        Self { peer, tokens, aside: None, ignored: Vec::new() }
+    }
+
     /// The cookies by which alone its tokens count as refused; none where anything else was refused.
     #[must_use]
     pub fn rejected_cookies(&self) -> &[RejectedCookie] {
@@ -89,7 +96,7 @@ impl Subject {
         })
     }
 
-    /// What was passed over: it is no part of who this is.
+    /// The tokens that were ignored. They are no part of the identity.
     #[must_use]
     pub fn ignored(&self) -> &[IgnoredToken] {
         &self.ignored
@@ -99,7 +106,7 @@ impl Subject {
     /// that no document names: for policy tests and `explain` only. `tests/in_process/tidy.rs` keeps it out of the serving path.
     #[must_use]
     pub fn assertion_beside(
-        peer: Credential<crate::authn::PeerIdentity>,
+        peer: Credential<PeerIdentity>,
         verified: Vec<TokenIdentity>,
         cookies: Vec<RejectedCookie>,
         foreign: Option<Rejection>,
@@ -135,7 +142,7 @@ impl Subject {
             verified.into_iter().partition(|token| counts(token.issuer_name()));
         let foreign_of = |token: &TokenIdentity| IgnoredToken {
             place: token.place().clone(),
-            rejection: super::scope::foreign(),
+            rejection: scope::foreign(),
         };
         ignored.extend(others.iter().map(foreign_of));
         let (cookies, others): (Vec<_>, Vec<_>) =
@@ -144,5 +151,22 @@ impl Subject {
         let place = TokenPlace::Authorization;
         ignored.extend(foreign.map(|rejection| IgnoredToken { place, rejection }));
         Self { ignored, ..Self::assertion_beside(self.peer, verified, cookies, None) }
+    }
+}
+
+// === impl Aside ===
+
+impl Aside {
+    fn rejection(&self) -> Option<&Rejection> {
+        self.foreign.as_ref().or_else(|| self.cookies.first().map(|cookie| &cookie.rejection))
+    }
+
+    /// The tokens of this caller.
+    fn credential(&self) -> Credential<Vec<TokenIdentity>> {
+        match self.rejection() {
+            Some(rejection) => Credential::Rejected(rejection.clone()),
+            None if self.verified.is_empty() => Credential::Absent,
+            None => Credential::Verified(self.verified.clone()),
+        }
     }
 }

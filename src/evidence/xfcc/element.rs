@@ -1,76 +1,37 @@
-//! The `x-forwarded-client-cert` header, read strictly in the two forms in which Envoy writes it. Nothing here decides
-//! which element is believed.
-//!
-//! Which bytes the owner of a certificate can choose decides how far a header goes. In text, Envoy puts `Cert`, `Chain`,
-//! `Subject` and `Issuer` in double quotes, the first two URL-encoded, the others as RFC 2253 text. `By`, `URI` and `DNS`
-//! are written as they are in the certificate, without quotes and without escapes, so that a hostile name can spell
-//! another pair or a whole element (P83), and under `APPEND_FORWARD` the caller writes everything before Envoy's own
-//! element. Therefore every value of every element has to be what its kind can be, pairs have to be in Envoy's order, and
-//! a quoted text has to be one that Envoy can have quoted (P88, P89): a header that breaks any of it is malformed as a whole.
-//! What is left open then (where an element begins, how far a name goes) only those can tell who know the proxy's name
-//! and its word for the TLS peer (`authn`).
-//!
-//! JSON (Envoy 1.40) escapes every name, so that elements and names begin and end where they seem to.
-
-mod json;
-mod text;
+//! The elements of a header, and the grammar of the values that both forms share.
 
 use std::borrow::Cow;
 
-use super::certificate::PresentedCertificate;
-use super::names::{is_dns_name, is_uri};
-use crate::limits::{MAX_SUBJECT_ALT_NAMES, MAX_XFCC_BYTES, MAX_XFCC_ELEMENTS};
+use crate::evidence::certificate::PresentedCertificate;
+use crate::evidence::names::{is_dns_name, is_uri};
+use crate::limits::{MAX_SUBJECT_ALT_NAMES, MAX_XFCC_ELEMENTS};
 use crate::reason::{Reason, Rejection};
-use crate::request::Text;
 use crate::secret::Fingerprint;
 
 /// A parsed XFCC header: the elements from left to right, which is from the farthest proxy to the nearest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Xfcc {
-    elements: Vec<XfccElement>,
-    unknown_keys: usize,
-    is_json: bool,
+    pub(super) elements: Vec<XfccElement>,
+    pub(super) unknown_keys: usize,
+    pub(super) is_json: bool,
 }
 
-/// What one proxy wrote about the certificate that it was shown.
+/// One proxy's account of the certificate that it saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct XfccElement {
-    by: Vec<String>,
-    hash: Option<Fingerprint>,
-    certificate: Option<PresentedCertificate>,
-    subject: Option<String>,
-    uris: Vec<String>,
-    denies_uris: bool,
-    dns: Vec<String>,
-    has_open_uri: bool,
+    pub(super) by: Vec<String>,
+    pub(super) hash: Option<Fingerprint>,
+    pub(super) certificate: Option<PresentedCertificate>,
+    pub(super) subject: Option<String>,
+    pub(super) uris: Vec<String>,
+    pub(super) denies_uris: bool,
+    pub(super) dns: Vec<String>,
+    pub(super) has_open_uri: bool,
 }
 
 // === impl Xfcc ===
 
 impl Xfcc {
-    /// Reads a whole header. An error anywhere condemns all of it: an element that swallowed another must not leave a
-    /// readable rest (P84).
-    ///
-    /// A header that begins with `[` is JSON and nothing else: no pair of the text form begins so. Envoy appends in the form
-    /// that the header has, so that under `APPEND_FORWARD` the caller chooses it.
-    ///
-    /// # Errors
-    /// `xfcc_malformed` where the text does not follow the grammar or is over a limit.
-    pub fn parse(whole: &Text) -> Result<Self, Rejection> {
-        let text = whole.as_str();
-        if text.len() > MAX_XFCC_BYTES {
-            return Err(malformed(format!("longer than {MAX_XFCC_BYTES} bytes")));
-        }
-        if has_control(text) {
-            return Err(malformed("has a control character"));
-        }
-        match text.trim_start_matches(' ').as_bytes().first() {
-            None => Ok(Self::default()),
-            Some(b'[') => json::read(text),
-            Some(_) => text::read(whole),
-        }
-    }
-
     /// The elements, farthest proxy first.
     #[must_use]
     pub fn elements(&self) -> &[XfccElement] {
@@ -90,7 +51,7 @@ impl Xfcc {
     }
 
     /// Adds an element.
-    fn push(&mut self, element: XfccElement) -> Result<(), Rejection> {
+    pub(super) fn push(&mut self, element: XfccElement) -> Result<(), Rejection> {
         if self.elements.len() == MAX_XFCC_ELEMENTS {
             return Err(malformed(format!("more than {MAX_XFCC_ELEMENTS} elements")));
         }
@@ -153,7 +114,7 @@ impl XfccElement {
 }
 
 /// Adds a name of the certificate or of the proxy, which has to be one of its kind (P89).
-fn add_name(list: &mut Vec<String>, kind: &str, name: &str) -> Result<(), Rejection> {
+pub(super) fn add_name(list: &mut Vec<String>, kind: &str, name: &str) -> Result<(), Rejection> {
     if list.len() == MAX_SUBJECT_ALT_NAMES {
         return Err(malformed(format!("has `{kind}` more than {MAX_SUBJECT_ALT_NAMES} times")));
     }
@@ -172,7 +133,7 @@ fn add_name(list: &mut Vec<String>, kind: &str, name: &str) -> Result<(), Reject
 
 /// Whether it is a distinguished name as Envoy writes it: RFC 2253 section 2.4, in which a backslash comes with what it
 /// escapes, and `"` `;` `<` `>` never come without one. Any text that goes on over the end of a pair has one of these.
-fn is_distinguished_name(text: &str) -> bool {
+pub(super) fn is_distinguished_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         match byte {
@@ -193,23 +154,18 @@ fn is_distinguished_name(text: &str) -> bool {
 }
 
 /// Whether there is a control character in it.
-fn has_control(text: &str) -> bool {
+pub(super) fn has_control(text: &str) -> bool {
     // Looks at every byte whatever it finds, which a processor does many at a time.
     let plain = |b: u8| (b' '..=b'~').contains(&b);
     let all_plain = text.as_bytes().iter().fold(true, |all, b| all & plain(*b));
     !all_plain && text.contains(char::is_control)
 }
 
-fn parse_hash(text: &str) -> Result<Fingerprint, Rejection> {
+pub(super) fn parse_hash(text: &str) -> Result<Fingerprint, Rejection> {
     Fingerprint::from_hex(text)
         .ok_or_else(|| malformed("has a `Hash` that is not 64 hexadecimal digits"))
 }
 
-fn malformed(what: impl Into<Cow<'static, str>>) -> Rejection {
+pub(super) fn malformed(what: impl Into<Cow<'static, str>>) -> Rejection {
     Reason::XfccMalformed.because(format!("`x-forwarded-client-cert` {}", what.into()))
 }
-
-#[cfg(test)]
-mod laws;
-#[cfg(test)]
-mod tests;

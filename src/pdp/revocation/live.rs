@@ -1,4 +1,4 @@
-//! What was revoked while servers run: records that all replicas share, and how two records about one thing are told apart.
+//! Revocations that were made while servers run: records that all replicas share, and the order of two changes to one entry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,56 +7,47 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
-use crate::document::RevocationEntrySpec;
 use crate::store::{Key, Record};
 use crate::trust::{RevocationEntry, RevocationTable};
 
-/// The name of the list of what was revoked while servers run.
+/// The name of the list of these revocations.
 pub const RUNNING: &str = "running";
 
-/// Everything that was revoked or taken back, by the id of the entry.
+/// Every revocation and withdrawal, by the id of the entry.
 #[derive(Debug, Default)]
-pub(super) struct Running {
+pub(super) struct LiveRevocations {
     known: BTreeMap<Key, Change>,
 }
 
-/// Something was revoked, or that was taken back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An entry that was revoked, or that was withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Change {
+    #[serde(rename = "revocation")]
     pub(super) entry: RevocationEntry,
     pub(super) withdrawn: bool,
     /// The later of two changes counts.
+    #[serde(with = "millis")]
     changed_at: UnixTime,
 }
 
-/// A change as it is stored.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct StoredChange {
-    revocation: RevocationEntrySpec<String>,
-    withdrawn: bool,
-    /// Milliseconds since 1970.
-    changed_at: i64,
-}
-
-/// For how long it is remembered that something was taken back: whoever was away longer than this goes on refusing, until
-/// it is started anew.
+/// How long a withdrawal is remembered. A replica that was away for longer keeps refusing until it is restarted.
 pub(super) const WITHDRAWN_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 
 /// For how long an entry is kept after its end: a clock that was ahead may be set back.
 const AFTER_END: Duration = Duration::from_secs(3600);
 
-// === impl Running ===
+// === impl LiveRevocations ===
 
-impl Running {
-    /// A change that counts as later than whatever is known about `entry`.
+impl LiveRevocations {
+    /// A change that counts as later than every known change to `entry`.
     pub(super) fn change(&self, entry: RevocationEntry, withdrawn: bool, now: UnixTime) -> Change {
         let after = |known: &Change| known.changed_at.plus(Duration::from_millis(1));
         let changed_at = self.known.get(&entry.id()).map_or(now, |known| now.max(after(known)));
         Change { entry, withdrawn, changed_at }
     }
 
-    /// Takes note of a change; says whether it changes anything. Of two at one moment the one that refuses counts.
+    /// Applies a change, and returns whether anything changed. Of two changes at the same time the one that refuses counts.
     pub(super) fn apply(&mut self, change: Change) -> bool {
         let id = change.entry.id();
         let order = |change: &Change| (change.changed_at, !change.withdrawn);
@@ -67,12 +58,12 @@ impl Running {
         true
     }
 
-    /// Forgets what ended long ago.
+    /// Forgets entries that ended long ago.
     pub(super) fn forget(&mut self, now: UnixTime) {
         self.known.retain(|_, change| change.ends().is_none_or(|end| now < end));
     }
 
-    /// What is revoked, in the order of the ids.
+    /// The entries in force, in the order of the ids.
     pub(super) fn entries(&self) -> impl Iterator<Item = &RevocationEntry> {
         self.known.values().filter(|change| !change.withdrawn).map(|change| &change.entry)
     }
@@ -94,34 +85,19 @@ impl Running {
 // === impl Change ===
 
 impl Change {
-    /// Reads a record; `None` where it is none of ours.
+    /// The change in a record of the store, or `None` if the record is something else.
     pub(super) fn read(record: &Record) -> Option<Self> {
-        let change = Self::restore(&serde_json::from_slice(&record.bytes).ok()?)?;
+        let change: Self = serde_json::from_slice(&record.bytes).ok()?;
         (change.entry.id() == record.id).then_some(change)
-    }
-
-    /// The change that was stored; `None` where it is none.
-    pub(super) fn restore(stored: &StoredChange) -> Option<Self> {
-        let entry = RevocationEntry::read(&stored.revocation).ok()?;
-        let changed_at = UnixTime::from_millis(stored.changed_at);
-        Some(Self { entry, withdrawn: stored.withdrawn, changed_at })
-    }
-
-    pub(super) fn stored(&self) -> StoredChange {
-        StoredChange {
-            revocation: self.entry.spec(),
-            withdrawn: self.withdrawn,
-            changed_at: self.changed_at.as_millis(),
-        }
     }
 
     pub(super) fn record(&self) -> Record {
         // Texts and numbers can always be written.
-        let bytes = serde_json::to_vec(&self.stored()).unwrap_or_default();
+        let bytes = serde_json::to_vec(self).unwrap_or_default();
         Record { id: self.entry.id(), bytes, expires: self.ends() }
     }
 
-    /// From when on it may be forgotten.
+    /// The time from which it may be forgotten.
     fn ends(&self) -> Option<UnixTime> {
         let entry = self.entry.expires().map(|expires| expires.plus(AFTER_END));
         let withdrawn = self.changed_at.plus(WITHDRAWN_LIFETIME);
@@ -130,6 +106,21 @@ impl Change {
         } else {
             entry
         }
+    }
+}
+
+/// A time as milliseconds since 1970.
+mod millis {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use crate::clock::UnixTime;
+
+    pub(super) fn serialize<S: Serializer>(at: &UnixTime, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i64(at.as_millis())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<UnixTime, D::Error> {
+        i64::deserialize(from).map(UnixTime::from_millis)
     }
 }
 
@@ -146,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_change_survives_being_stored() {
-        let running = Running::default();
+        let running = LiveRevocations::default();
         for withdrawn in [false, true] {
             let change = running.change(entry(ALICE), withdrawn, UnixTime::from_millis(1_234));
             assert_eq!(Change::read(&change.record()), Some(change));
@@ -156,7 +147,8 @@ mod tests {
     /// P64: garbage in the store is no revocation, and takes none back.
     #[test]
     fn a_record_that_is_not_ours_is_passed_over() {
-        let good = Running::default().change(entry(ALICE), true, UnixTime::from_secs(1)).record();
+        let good =
+            LiveRevocations::default().change(entry(ALICE), true, UnixTime::from_secs(1)).record();
         let text = String::from_utf8(good.bytes.clone()).unwrap();
         for bytes in [
             Vec::new(),
@@ -173,14 +165,15 @@ mod tests {
 
     #[test]
     fn the_later_change_counts_in_whatever_order_they_arrive() {
-        let revoked = Running::default().change(entry(ALICE), false, UnixTime::from_secs(5));
-        let mut running = Running::default();
+        let revoked =
+            LiveRevocations::default().change(entry(ALICE), false, UnixTime::from_secs(5));
+        let mut running = LiveRevocations::default();
         assert!(running.apply(revoked.clone()));
         assert!(!running.apply(revoked.clone()), "nothing new");
         // A replica whose clock is behind takes it back: that counts all the same.
         let taken_back = running.change(entry(ALICE), true, UnixTime::from_secs(1));
         for changes in [[&revoked, &taken_back], [&taken_back, &revoked]] {
-            let mut running = Running::default();
+            let mut running = LiveRevocations::default();
             for change in changes {
                 running.apply(change.clone());
             }
@@ -188,7 +181,7 @@ mod tests {
         }
         let tie = Change { withdrawn: true, ..revoked.clone() };
         for changes in [[&revoked, &tie], [&tie, &revoked]] {
-            let mut running = Running::default();
+            let mut running = LiveRevocations::default();
             for change in changes {
                 running.apply(change.clone());
             }
@@ -202,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_ended_is_forgotten_an_hour_later() {
-        let mut running = Running::default();
+        let mut running = LiveRevocations::default();
         let change = running.change(entry(ALICE), false, UnixTime::from_secs(0));
         running.apply(change);
         let end = UnixTime::from_rfc3339("2026-11-22T03:00:00Z").unwrap();

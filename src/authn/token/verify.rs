@@ -1,74 +1,50 @@
 //! Tokens, verified: signature, type, issuer, audience, time and binding.
 
-use std::fmt;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
-use crate::authn::binding::{self, Binding};
+use super::check::TokenCheck;
+use super::identity::TokenIdentity;
+use super::presenter::Presenter;
+use crate::authn::cache::TokenCache;
 use crate::authn::claims::RegisteredClaims;
 use crate::authn::dpop::Possession;
-use crate::authn::excuse::RejectedCookie;
 use crate::authn::once::OneTimeUse;
-use crate::authn::signed::{Content, SignedToken, TokenMemory};
-use crate::authn::{Credential, PeerIdentity};
-use crate::authn::{identity, introspected, kind, profile, revoked, signature};
+use crate::authn::peer::PeerIdentity;
+use crate::authn::rejected_cookie::RejectedCookie;
+use crate::authn::signed::{Content, SignedToken};
+use crate::authn::{binding, identity, introspected, kind, profile, revoked, signature};
 use crate::clock::UnixTime;
-use crate::evidence::{DpopProof, Evidence, Presented, PresentedToken, UnreadableToken};
+use crate::evidence::{Evidence, PresentedToken, UnreadableToken};
 use crate::identity_map::claim_at;
 use crate::limits::MAX_PROOF_ID_BYTES;
 use crate::reason::{Reason, Rejection};
-use crate::request::{RequestLine, TokenPlace};
+use crate::request::TokenPlace;
 use crate::trust::{Issuer, KeySet, KeySource, Material, TrustStore};
 
-pub use trace::TokenCheck;
-
-/// A verified token.
-#[derive(Clone)]
-pub struct TokenIdentity {
-    content: Arc<Content>,
-    expires_at: UnixTime,
-    binding: Binding,
-    place: TokenPlace,
-    proof: Option<OneTimeUse>,
-    single_use: Option<OneTimeUse>,
-}
-
-/// Who presents a token, and what it shows beside it.
-#[derive(Clone, Copy, Debug)]
-pub struct Presenter<'a> {
-    /// The peer.
-    pub peer: &'a Credential<PeerIdentity>,
-    /// The proof that it holds a key.
-    pub proof: &'a Presented<DpopProof>,
-    /// The request that such a proof must be for.
-    pub request: Option<&'a RequestLine>,
-}
-
-/// What tokens are verified with.
+/// Everything that the verification of tokens uses.
 #[derive(Clone, Copy)]
-pub(super) struct Verifier<'a> {
-    pub(super) by: Presenter<'a>,
-    pub(super) trust: &'a TrustStore,
-    pub(super) material: &'a Material,
-    pub(super) memory: &'a dyn TokenMemory,
-    pub(super) now: UnixTime,
+pub(in crate::authn) struct Verifier<'a> {
+    pub(in crate::authn) by: Presenter<'a>,
+    pub(in crate::authn) trust: &'a TrustStore,
+    pub(in crate::authn) material: &'a Material,
+    pub(in crate::authn) memory: &'a dyn TokenCache,
+    pub(in crate::authn) now: UnixTime,
 }
 
-/// What became of all the tokens of a request.
-pub(super) struct Shown {
+/// The result for all tokens of a request.
+pub(in crate::authn) struct Shown {
     /// Those that were verified; not all of them where one was refused.
-    pub(super) verified: Vec<TokenIdentity>,
+    pub(in crate::authn) verified: Vec<TokenIdentity>,
     /// The cookies whose tokens were refused.
-    pub(super) cookies: Vec<RejectedCookie>,
+    pub(in crate::authn) cookies: Vec<RejectedCookie>,
     /// Why another one was refused, whatever the rest.
-    pub(super) refused: Option<Rejection>,
+    pub(in crate::authn) refused: Option<Rejection>,
 }
 
-/// Verifies every token that was presented. One that is refused refuses them all: a bad credential is never passed over
-/// in favour of another.
+/// Verifies every token that was presented. One refused token refuses them all: a bad credential is never ignored in favour
+/// of another.
 ///
-/// `passed` is told of every check that a token passes, in the order of [`TokenCheck::ALL`].
+/// `passed` sees every check that a token passes, in the order of [`TokenCheck::ALL`].
 ///
 /// # Errors
 /// The first check that fails.
@@ -77,7 +53,7 @@ pub fn verify_all(
     by: Presenter<'_>,
     trust: &TrustStore,
     material: &Material,
-    memory: &dyn TokenMemory,
+    memory: &dyn TokenCache,
     now: UnixTime,
     passed: &mut impl FnMut(TokenCheck),
 ) -> Result<Vec<TokenIdentity>, Rejection> {
@@ -91,7 +67,7 @@ pub fn verify_all(
 
 /// Verifies every token in `evidence` as [`verify_all`] does. Where those that are refused were in cookies, the others are
 /// verified all the same: a rule may say that it does without.
-pub(super) fn verify_shown(
+pub(in crate::authn) fn verify_shown(
     evidence: &Evidence,
     verifier: Verifier<'_>,
     passed: &mut impl FnMut(TokenCheck),
@@ -170,7 +146,7 @@ fn unasked(why: Rejection, issuer: &Issuer, material: &Material) -> Rejection {
     }
 }
 
-/// What cannot be read in an answer is the issuer's mistake.
+/// An answer that cannot be read is the issuer's mistake.
 fn unreadable_answer(why: Rejection) -> Rejection {
     if why.reason() == Reason::TokenMalformed { why.without_blame() } else { why }
 }
@@ -185,7 +161,7 @@ impl Shown {
 
 /// The configured issuer that the token says it is from, or, for one that says nothing, the one that can be asked. The claim
 /// only chooses whose rules and keys apply; if it lies, the signature will not verify (P53).
-pub(super) fn issuer_of<'a>(
+pub(in crate::authn) fn issuer_of<'a>(
     token: &'a PresentedToken,
     trust: &'a TrustStore,
 ) -> Result<&'a Issuer, Rejection> {
@@ -195,7 +171,7 @@ pub(super) fn issuer_of<'a>(
     }
     let mut named = trust.issuers_named(token.claimed_issuer(), token.claimed_subject()).peekable();
     if named.peek().is_none() {
-        return Err(Reason::IssuerUnknown.because("token is from no issuer that is configured"));
+        return Err(Reason::IssuerUnknown.because("token's issuer is not configured"));
     }
     named.find(|issuer| issuer.places().contains(token.place())).ok_or_else(|| {
         Reason::IssuerUnknown.because("token is not in a place where its issuer's tokens may be")
@@ -212,7 +188,7 @@ fn verify(
     (issuer, keys): (&Issuer, &KeySet),
     known: Option<Arc<SignedToken>>,
     by: Presenter<'_>,
-    memory: &dyn TokenMemory,
+    memory: &dyn TokenCache,
     now: UnixTime,
     passed: &mut impl FnMut(TokenCheck),
 ) -> Result<TokenIdentity, Rejection> {
@@ -250,7 +226,7 @@ fn verify_signature(
     Ok(SignedToken::new(token, issuer, keys, (key.id(), registered, jws.claims())))
 }
 
-/// Takes the issuer's word on an opaque token.
+/// Verifies an opaque token by the answer of its issuer.
 fn ask(
     token: &PresentedToken,
     issuer: &Issuer,
@@ -266,20 +242,11 @@ fn ask(
     TokenIdentity::new(token, issuer, &content, (by, now), passed)
 }
 
-// === impl Presenter ===
-
-#[cfg(test)]
-impl Presenter<'_> {
-    /// Somebody of whom nothing is known.
-    pub(super) const NOBODY: Self =
-        Self { peer: &Credential::Absent, proof: &Presented::Absent, request: None };
-}
-
 // === impl TokenIdentity ===
 
 impl TokenIdentity {
-    /// The last checks, which are the same for every kind of token and are made for every request, whatever is remembered:
-    /// what its kind must say, and its binding. What else can end a token between two requests belongs here.
+    /// The last checks, which are the same for every kind of token and are made for every request, cached or not: the claims
+    /// of its kind, and its binding. Other checks of facts that can change between two requests belong here.
     fn new(
         token: &PresentedToken,
         issuer: &Issuer,
@@ -299,7 +266,7 @@ impl TokenIdentity {
         let single_use = single_use(registered, issuer)?;
         passed(TokenCheck::Binding);
         Ok(Self {
-            // Whoever gets here has an `exp`.
+            // A token without `exp` was refused before.
             expires_at: registered.expires_at.unwrap_or(UnixTime::from_secs(0)),
             content: Arc::clone(content),
             binding,
@@ -307,119 +274,6 @@ impl TokenIdentity {
             proof,
             single_use,
         })
-    }
-
-    /// A token that somebody vouches for instead of a signature: for policy tests and `explain` only.
-    /// `tests/in_process/tidy.rs` keeps it out of the serving path.
-    ///
-    /// `issuer_name` is the name of the `TokenIssuer` document. A token without `exp` never expires.
-    ///
-    /// # Errors
-    /// `token_malformed` where a registered claim has the wrong type.
-    pub fn assertion(
-        issuer_name: &str,
-        claims: Map<String, Value>,
-        binding: Binding,
-    ) -> Result<Self, Rejection> {
-        let registered = RegisteredClaims::read(&claims)?;
-        Ok(Self {
-            expires_at: registered.expires_at.unwrap_or(UnixTime::from_millis(i64::MAX)),
-            content: Arc::new(Content::new(issuer_name, registered, Arc::new(claims))),
-            binding,
-            place: TokenPlace::Authorization,
-            proof: None,
-            single_use: None,
-        })
-    }
-
-    /// The name of the `TokenIssuer` document that vouches for it.
-    #[must_use]
-    pub fn issuer_name(&self) -> &str {
-        &self.content.issuer_name
-    }
-
-    /// Its `iss` claim.
-    #[must_use]
-    pub fn issuer(&self) -> &str {
-        self.content.registered.issuer.as_deref().unwrap_or_default()
-    }
-
-    /// Its `sub` claim.
-    #[must_use]
-    pub fn subject(&self) -> Option<&str> {
-        self.content.registered.subject.as_deref()
-    }
-
-    /// The client it was issued to: `client_id` (RFC 9068), else `azp` (OpenID Connect Core section 2).
-    #[must_use]
-    pub fn client(&self) -> Option<&str> {
-        self.content.registered.client.as_deref()
-    }
-
-    /// Its `aud` claim, as a list.
-    #[must_use]
-    pub fn audiences(&self) -> &[String] {
-        &self.content.registered.audiences
-    }
-
-    /// Its scopes: `scope` split at spaces (RFC 8693 section 4.2), or `scp`.
-    #[must_use]
-    pub fn scopes(&self) -> &[String] {
-        &self.content.registered.scopes
-    }
-
-    /// Its whole claims set.
-    #[must_use]
-    pub fn claims(&self) -> &Map<String, Value> {
-        &self.content.claims.0
-    }
-
-    /// The claim at the JSON pointer `pointer` (RFC 6901), such as `/realm_access/roles`.
-    #[must_use]
-    pub fn claim(&self, pointer: &str) -> Option<&Value> {
-        claim_at(&self.content.claims.0, pointer)
-    }
-
-    /// The id of the key that verified it.
-    #[must_use]
-    pub fn key_id(&self) -> Option<&str> {
-        self.content.key_id.as_deref()
-    }
-
-    /// Its `jti` claim.
-    #[must_use]
-    pub fn token_id(&self) -> Option<&str> {
-        self.content.registered.token_id.as_deref()
-    }
-
-    /// When it expires.
-    #[must_use]
-    pub const fn expires_at(&self) -> UnixTime {
-        self.expires_at
-    }
-
-    /// Where in the request it was.
-    #[must_use]
-    pub const fn place(&self) -> &TokenPlace {
-        &self.place
-    }
-
-    /// What ties it to the peer.
-    #[must_use]
-    pub const fn binding(&self) -> Binding {
-        self.binding
-    }
-}
-
-impl TokenIdentity {
-    /// The proof that it came with, where it is bound to a key: it must not have been used before.
-    pub(super) const fn proof(&self) -> Option<&OneTimeUse> {
-        self.proof.as_ref()
-    }
-
-    /// Itself, where its issuer's tokens work once.
-    pub(super) const fn single_use(&self) -> Option<&OneTimeUse> {
-        self.single_use.as_ref()
     }
 }
 
@@ -440,22 +294,3 @@ fn single_use(
     let end = registered.expires_at.unwrap_or(UnixTime::from_millis(i64::MAX));
     Ok(Some(OneTimeUse::token(issuer.iss(), id, end.plus(issuer.clock_skew()))))
 }
-
-impl fmt::Debug for TokenIdentity {
-    /// No claim: they are about people (P80).
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenIdentity")
-            .field("issuer_name", &self.issuer_name())
-            .field("binding", &self.binding)
-            .finish_non_exhaustive()
-    }
-}
-
-mod trace;
-
-#[cfg(test)]
-mod mint;
-#[cfg(test)]
-mod shared_secret_tests;
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,50 @@
+//! From the evidence of a certificate to a verified peer.
+
+use super::certificate::Verifier;
+use super::identity::PeerIdentity;
+use super::trace::Hop;
+use super::walk;
+use crate::authn::cache::CertificateCache;
+use crate::authn::credential::Credential;
+use crate::clock::UnixTime;
+use crate::evidence::PeerEvidence;
+use crate::trust::{Revocations, TrustStore};
+
+/// Verifies what was shown of the peer. A source that is malformed or does not verify is a rejection even where another
+/// source would do: what contradicts itself is not believed in parts (P69).
+pub fn verify(
+    evidence: &PeerEvidence,
+    trust: &TrustStore,
+    memory: &dyn CertificateCache,
+    now: UnixTime,
+) -> Credential<PeerIdentity> {
+    verify_traced(evidence, trust, memory, now, &mut |_| {})
+}
+
+/// As [`verify`], and tells `trace` of every step.
+pub fn verify_traced(
+    evidence: &PeerEvidence,
+    trust: &TrustStore,
+    memory: &dyn CertificateCache,
+    now: UnixTime,
+    trace: &mut impl FnMut(Hop<'_>),
+) -> Credential<PeerIdentity> {
+    verify_unless_revoked(evidence, trust, trust.revocations(), memory, now, trace)
+}
+
+/// The same where more is revoked than the documents of `trust` say.
+pub(in crate::authn) fn verify_unless_revoked(
+    evidence: &PeerEvidence,
+    trust: &TrustStore,
+    revocations: &Revocations,
+    memory: &dyn CertificateCache,
+    now: UnixTime,
+    trace: &mut impl FnMut(Hop<'_>),
+) -> Credential<PeerIdentity> {
+    let verifier = Verifier { trust, revocations, memory, now };
+    match walk::caller(evidence, &verifier, trace) {
+        Ok(None) => Credential::Absent,
+        Ok(Some(peer)) => Credential::Verified(peer),
+        Err(rejection) => Credential::Rejected(rejection),
+    }
+}

@@ -1,0 +1,151 @@
+//! A verified token.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::authn::binding::Binding;
+use crate::authn::claims::RegisteredClaims;
+use crate::authn::once::OneTimeUse;
+use crate::authn::signed::Content;
+use crate::clock::UnixTime;
+use crate::identity_map::claim_at;
+use crate::reason::Rejection;
+use crate::request::TokenPlace;
+
+/// A verified token.
+#[derive(Clone)]
+pub struct TokenIdentity {
+    pub(super) content: Arc<Content>,
+    pub(super) expires_at: UnixTime,
+    pub(super) binding: Binding,
+    pub(super) place: TokenPlace,
+    pub(super) proof: Option<OneTimeUse>,
+    pub(super) single_use: Option<OneTimeUse>,
+}
+
+// === impl TokenIdentity ===
+
+impl TokenIdentity {
+    /// A token that is asserted without a signature: for policy tests and `explain` only. `tests/in_process/tidy.rs` keeps
+    /// it out of the serving path.
+    ///
+    /// `issuer_name` is the name of the `TokenIssuer` document. A token without `exp` never expires.
+    ///
+    /// # Errors
+    /// `token_malformed` where a registered claim has the wrong type.
+    pub fn assertion(
+        issuer_name: &str,
+        claims: Map<String, Value>,
+        binding: Binding,
+    ) -> Result<Self, Rejection> {
+        let registered = RegisteredClaims::read(&claims)?;
+        Ok(Self {
+            expires_at: registered.expires_at.unwrap_or(UnixTime::from_millis(i64::MAX)),
+            content: Arc::new(Content::new(issuer_name, registered, Arc::new(claims))),
+            binding,
+            place: TokenPlace::Authorization,
+            proof: None,
+            single_use: None,
+        })
+    }
+
+    /// The name of the `TokenIssuer` document that vouches for it.
+    #[must_use]
+    pub fn issuer_name(&self) -> &str {
+        &self.content.issuer_name
+    }
+
+    /// Its `iss` claim.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.content.registered.issuer.as_deref().unwrap_or_default()
+    }
+
+    /// Its `sub` claim.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.content.registered.subject.as_deref()
+    }
+
+    /// The client it was issued to: `client_id` (RFC 9068), else `azp` (OpenID Connect Core section 2).
+    #[must_use]
+    pub fn client(&self) -> Option<&str> {
+        self.content.registered.client.as_deref()
+    }
+
+    /// Its `aud` claim, as a list.
+    #[must_use]
+    pub fn audiences(&self) -> &[String] {
+        &self.content.registered.audiences
+    }
+
+    /// Its scopes: `scope` split at spaces (RFC 8693 section 4.2), or `scp`.
+    #[must_use]
+    pub fn scopes(&self) -> &[String] {
+        &self.content.registered.scopes
+    }
+
+    /// Its whole claims set.
+    #[must_use]
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.content.claims.0
+    }
+
+    /// The claim at the JSON pointer `pointer` (RFC 6901), such as `/realm_access/roles`.
+    #[must_use]
+    pub fn claim(&self, pointer: &str) -> Option<&Value> {
+        claim_at(&self.content.claims.0, pointer)
+    }
+
+    /// The id of the key that verified it.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.content.key_id.as_deref()
+    }
+
+    /// Its `jti` claim.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.content.registered.token_id.as_deref()
+    }
+
+    /// When it expires.
+    #[must_use]
+    pub const fn expires_at(&self) -> UnixTime {
+        self.expires_at
+    }
+
+    /// Where in the request it was.
+    #[must_use]
+    pub const fn place(&self) -> &TokenPlace {
+        &self.place
+    }
+
+    /// Its binding to the peer.
+    #[must_use]
+    pub const fn binding(&self) -> Binding {
+        self.binding
+    }
+
+    /// The proof that it came with, where it is bound to a key: it must not have been used before.
+    pub(in crate::authn) const fn proof(&self) -> Option<&OneTimeUse> {
+        self.proof.as_ref()
+    }
+
+    /// Itself, where its issuer's tokens work once.
+    pub(in crate::authn) const fn single_use(&self) -> Option<&OneTimeUse> {
+        self.single_use.as_ref()
+    }
+}
+
+impl fmt::Debug for TokenIdentity {
+    /// No claim: they are about people (P80).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenIdentity")
+            .field("issuer_name", &self.issuer_name())
+            .field("binding", &self.binding)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,19 @@
+//! Tokens, verified: signature, type, issuer, audience, time and binding.
+
+mod check;
+mod identity;
+mod presenter;
+mod verify;
+
+pub use check::TokenCheck;
+pub use identity::TokenIdentity;
+pub use presenter::Presenter;
+pub use verify::verify_all;
+pub(super) use verify::{Shown, Verifier, issuer_of, verify_shown};
+
+#[cfg(test)]
+mod mint;
+#[cfg(test)]
+mod shared_secret_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! The commands: arguments in, one command run, its error printed, an exit code out.
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use super::{
+    CommandError, Exit, check, completions, demo, explain, inspect, keys, revocations, revoke,
+    schema, serve, test,
+};
+
+/// External authorization for Envoy and Istio: who is on the wire, countersigned by what it carries.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer Envoy's checks.
+    Serve(serve::Args),
+    /// Check documents for errors.
+    Check(check::Args),
+    /// Explain why a request was allowed or denied, rule by rule, and what would change that.
+    Explain(Box<explain::Args>),
+    /// Show what a certificate, an XFCC header or a recorded check proves, and to which trust domain.
+    Inspect(inspect::Args),
+    /// List every issuer's keys, or explain how a token is verified.
+    Keys(keys::Args),
+    /// Revoke a token, a user's sessions, a client, a key, a certificate or a workload, now and on every replica.
+    Revoke(Box<revoke::Args>),
+    /// List what is revoked, where each entry comes from, and how fresh that is.
+    Revocations(revocations::Args),
+    /// Test policies with the cases of their suites.
+    Test(test::Args),
+    /// Play a tour with a real Envoy on this machine: which requests are allowed, which are denied, and why.
+    Demo(demo::Args),
+    /// Print the JSON Schema of documents, or the reference of their keys.
+    Schema(schema::Args),
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+}
+
+/// Runs the command in `arguments`, the program's name first.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(message) => {
+            let exit = if message.use_stderr() { Exit::Usage } else { Exit::Ok };
+            // If standard error is closed, there is nowhere to report that.
+            let _ = message.print();
+            return exit;
+        }
+    };
+    install_crypto();
+    cli.command.run().unwrap_or_else(|error| error.print())
+}
+
+/// Selects one cryptography library for every dependency.
+pub fn install_crypto() {
+    // A second call in one process (in tests) finds the choice already made.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}
+
+// === impl Command ===
+
+impl Command {
+    fn run(self) -> Result<Exit, CommandError> {
+        match self {
+            Self::Serve(args) => serve::run(&args),
+            Self::Check(args) => check::run(&args),
+            Self::Explain(args) => Ok(explain::run(&args)),
+            Self::Inspect(args) => inspect::run(&args),
+            Self::Keys(args) => keys::run(args),
+            Self::Revoke(args) => revoke::run(&args),
+            Self::Revocations(args) => revocations::run(&args),
+            Self::Test(args) => test::run(&args),
+            Self::Demo(args) => demo::run(args),
+            Self::Schema(args) => schema::run(&args),
+            Self::Completions(args) => Ok(completions::run(&args, &mut Cli::command())),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Why a command fails. Commands return these; `command::run` prints them.
+
+use std::fmt::Display;
+use std::io;
+
+use super::{Exit, style};
+use crate::config::ConfigError;
+use crate::document::Diagnostic;
+
+/// Why a command fails.
+#[derive(Debug)]
+pub(super) enum CommandError {
+    /// The arguments cannot be used.
+    Usage(String),
+    /// The settings cannot be used, or something that they point to.
+    Settings(String),
+    /// The settings file has an error.
+    SettingsFile(Box<Diagnostic>),
+    /// The documents have errors. The text says what was not done.
+    Documents(Vec<Diagnostic>, &'static str),
+    /// A document cannot be changed.
+    Document(String),
+    /// The address cannot be listened on.
+    Listen(String),
+    /// The command failed while running.
+    Failure(String),
+    /// The result cannot be written. Standard output is closed, so nothing is printed.
+    Output,
+}
+
+// === impl CommandError ===
+
+impl CommandError {
+    pub(super) fn failure(message: impl Display) -> Self {
+        Self::Failure(message.to_string())
+    }
+
+    pub(super) fn settings(message: impl Display) -> Self {
+        Self::Settings(message.to_string())
+    }
+
+    const fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Settings(_) | Self::SettingsFile(_) => Exit::Settings,
+            Self::Documents(..) | Self::Document(_) => Exit::Documents,
+            Self::Listen(_) => Exit::Listen,
+            Self::Failure(_) | Self::Output => Exit::Failure,
+        }
+    }
+
+    /// Prints it on standard error.
+    ///
+    /// Returns the exit code of the command.
+    pub(super) fn print(&self) -> Exit {
+        match self {
+            Self::Usage(message)
+            | Self::Settings(message)
+            | Self::Document(message)
+            | Self::Listen(message)
+            | Self::Failure(message) => style::error(message),
+            Self::SettingsFile(problem) => style::diagnostics(std::slice::from_ref(problem)),
+            Self::Documents(problems, consequence) => {
+                style::diagnostics(problems);
+                style::error(format_args!("{consequence}: the documents have errors"));
+            }
+            Self::Output => {}
+        }
+        self.exit()
+    }
+}
+
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::File(problem) => Self::SettingsFile(problem),
+            other => Self::Settings(other.to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for CommandError {
+    fn from(_: io::Error) -> Self {
+        Self::Output
+    }
+}
+
+/// For the commands that still end in an exit code alone.
+impl From<CommandError> for Exit {
+    fn from(error: CommandError) -> Self {
+        error.print()
+    }
+}

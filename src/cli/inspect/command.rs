@@ -1,0 +1,150 @@
+//! Runs the command: reads the evidence, verifies it, and writes the report.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use super::context::VerificationContext;
+use super::input::{self, Input, Kind};
+use super::render;
+use super::report::Report;
+use crate::cli::style::{self, Output};
+use crate::cli::{CommandError, Exit, documents, moment};
+use crate::clock::{Clock as _, SystemClock, UnixTime};
+use crate::evidence::{PeerSources, PrincipalSource};
+use crate::evidence_level::EvidenceLevel;
+use crate::trust::TrustStore;
+
+/// Arguments of `inspect`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// A file with a certificate or chain (PEM, DER), an XFCC value, or a recorded check (JSON, protobuf). Without it, or
+    /// with `-`, standard input.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// An XFCC value instead of a file.
+    #[arg(long, value_name = "VALUE", conflicts_with_all = ["file", "kind"])]
+    xfcc: Option<String>,
+    /// The kind of the file, if it is not recognized.
+    #[arg(long = "as", value_enum, value_name = "KIND")]
+    kind: Option<Kind>,
+    /// A file or folder of documents to verify with; may be given more than once.
+    #[arg(long, value_name = "PATH")]
+    documents: Vec<PathBuf>,
+    /// Fetch nothing: files that documents get from servers are missing.
+    #[arg(long)]
+    offline: bool,
+    /// The evidence that counts, as in `listener.peerSources`.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "SOURCE",
+        default_values_t = [EvidenceSource::SourceCertificate, EvidenceSource::Xfcc, EvidenceSource::ClientCert])]
+    sources: Vec<EvidenceSource>,
+    /// The lowest level of evidence that counts, as in `listener.peerSources.leastEvidence`.
+    #[arg(long, value_enum, default_value_t = Least::Leaf, value_name = "LEVEL")]
+    least_evidence: Least,
+    /// The TLS peer as the proxy names it (`source.principal`).
+    #[arg(long, value_name = "NAME")]
+    principal: Option<String>,
+    /// The proxy's own identity (`destination.principal`), which XFCC `By` is compared with.
+    #[arg(long, value_name = "NAME")]
+    destination: Option<String>,
+    /// Verify at this time instead of now: RFC 3339, or seconds since 1970.
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
+    at: Option<UnixTime>,
+    /// Output format.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    output: Output,
+}
+
+/// A source of evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum EvidenceSource {
+    /// The certificate that the proxy itself verified.
+    SourceCertificate,
+    /// The header `x-forwarded-client-cert`.
+    Xfcc,
+    /// The headers `client-cert` and `client-cert-chain` (RFC 9440).
+    ClientCert,
+    /// The name that the proxy gives the TLS peer, if nothing else is shown (`principal: uriSanRequired`).
+    Principal,
+}
+
+/// A level of evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Least {
+    /// A name.
+    Asserted,
+    /// The SHA-256 of the certificate.
+    Hash,
+    /// The certificate.
+    Leaf,
+    /// The certificate with its chain.
+    Full,
+}
+
+pub(in crate::cli) fn run(args: &Args) -> Result<Exit, CommandError> {
+    let input = args.input().map_err(CommandError::Usage)?;
+    let input = input.with(args.principal.as_deref(), args.destination.as_deref());
+    let read = if args.offline { documents::read } else { documents::fetch };
+    let snapshot = (!args.documents.is_empty()).then(|| read(&args.documents)).transpose()?;
+    let nothing = TrustStore::default();
+    let context = VerificationContext {
+        trust: snapshot.as_ref().map_or(&nothing, |snapshot| snapshot.trust()),
+        revision: snapshot.as_ref().map(|snapshot| snapshot.revision().as_str()),
+        now: args.at.unwrap_or_else(|| SystemClock.now()),
+    };
+    let report = Report::new(&input, &args.sources(&input), context);
+    args.output.write(&report, render::write)?;
+    Ok(Exit::ok_if(report.is_good()))
+}
+
+// === impl Args ===
+
+impl Args {
+    fn input(&self) -> Result<Input, String> {
+        if let Some(value) = &self.xfcc {
+            return Input::parse(value.as_bytes(), Some(Kind::Xfcc));
+        }
+        let file = self.file.as_deref().filter(|file| *file != std::path::Path::new("-"));
+        if file.is_none() && std::io::stdin().is_terminal() {
+            style::hint("reading standard input: paste it and end with Ctrl-D");
+        }
+        let name = || {
+            let name = file.map_or_else(|| "standard input".into(), |file| file.to_string_lossy());
+            style::visible(&name)
+        };
+        let bytes =
+            input::read(file).map_err(|error| format!("cannot read `{}`: {error}", name()))?;
+        Input::parse(&bytes, self.kind)
+            .map_err(|why| format!("cannot inspect `{}`: {}", name(), style::visible(&why)))
+    }
+
+    fn sources(&self, input: &Input) -> PeerSources {
+        let uses = |source| self.sources.contains(&source);
+        PeerSources {
+            source_certificate: uses(EvidenceSource::SourceCertificate),
+            xfcc: uses(EvidenceSource::Xfcc),
+            xfcc_without_tls: !input.names_tls_peer,
+            client_cert: uses(EvidenceSource::ClientCert),
+            client_cert_without_tls: false,
+            principal: if uses(EvidenceSource::Principal) {
+                PrincipalSource::UriSanRequired
+            } else {
+                PrincipalSource::Off
+            },
+            least_evidence: self.least_evidence.into(),
+            identities: Vec::new(),
+        }
+    }
+}
+
+// === impl Least ===
+
+impl From<Least> for EvidenceLevel {
+    fn from(least: Least) -> Self {
+        match least {
+            Least::Asserted => Self::Asserted,
+            Least::Hash => Self::Hash,
+            Least::Leaf => Self::Leaf,
+            Least::Full => Self::Full,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Files of documents, and ranges of their text.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::masking;
+
+/// One file of documents: its name as the operator wrote it, and its text.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    path: PathBuf,
+    text: String,
+}
+
+/// A place in a document: the file and the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    file: Arc<SourceFile>,
+    bytes: Range<usize>,
+}
+
+// === impl SourceFile ===
+
+impl SourceFile {
+    /// A file's name and text.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self { path: path.into(), text: text.into() })
+    }
+
+    /// Its name as the operator wrote it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+// === impl Span ===
+
+impl Span {
+    /// The bytes `bytes` of `file`, cut to what the file has and to character boundaries.
+    #[must_use]
+    pub fn new(file: &Arc<SourceFile>, bytes: Range<usize>) -> Self {
+        let text = file.text();
+        let floor = |mut at: usize| {
+            at = at.min(text.len());
+            while !text.is_char_boundary(at) {
+                at = at.saturating_sub(1);
+            }
+            at
+        };
+        let start = floor(bytes.start);
+        let end = floor(bytes.end).max(start);
+        Self { file: Arc::clone(file), bytes: start..end }
+    }
+
+    /// The whole of `file`, pointed at by its first byte.
+    #[must_use]
+    pub fn start_of(file: &Arc<SourceFile>) -> Self {
+        Self::new(file, 0..0)
+    }
+
+    /// The place of a part of the text that stands here; of all of it where the file spells it in another way, with
+    /// escapes or over several lines.
+    #[must_use]
+    pub fn part(&self, text: &str, part: Range<usize>) -> Self {
+        let here = self.file.text.get(self.bytes.clone()).unwrap_or_default();
+        match here.find(text) {
+            Some(at) => {
+                let start = self.bytes.start.saturating_add(at);
+                Self::new(
+                    &self.file,
+                    start.saturating_add(part.start)..start.saturating_add(part.end),
+                )
+            }
+            None => self.clone(),
+        }
+    }
+
+    /// Whether what stands here may be a secret, which no message repeats.
+    pub(super) fn may_be_secret(&self) -> bool {
+        masking::may_be_secret(&self.file.text, self.bytes.start)
+    }
+
+    pub(super) fn bytes(&self) -> Range<usize> {
+        self.bytes.clone()
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &Arc<SourceFile> {
+        &self.file
+    }
+
+    /// Line and column, both from 1; the column counts characters.
+    #[must_use]
+    pub fn line_column(&self) -> (usize, usize) {
+        let before = self.file.text.get(..self.bytes.start).unwrap_or_default();
+        let line = before.matches('\n').count().saturating_add(1);
+        let column =
+            before.rsplit('\n').next().unwrap_or_default().chars().count().saturating_add(1);
+        (line, column)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.line_column();
+        write!(f, "{}:{line}:{column}", self.file.path.display())
+    }
+}

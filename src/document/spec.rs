@@ -1,0 +1,94 @@
+//! One document: its metadata, and its specification by kind.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    Entries, FragmentsSpec, Kind, Origin, PolicySpec, PolicySuiteSpec, RevocationListSpec, Source,
+    Spanned, TokenIssuerSpec, TrustDomainSpec,
+};
+
+/// The version that documents are written in.
+pub const API_VERSION: &str = "countersign.dev/v1alpha1";
+
+/// One document.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Its name and labels.
+    pub metadata: Metadata,
+    /// What it says.
+    pub spec: Spec,
+    /// Where it is; turns the places inside `spec` into places in the file.
+    pub origin: Origin,
+}
+
+/// Kubernetes-shaped metadata.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// The name: unique among the documents of its kind.
+    pub name: Spanned<String>,
+    /// Free labels, for people and tools.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Free annotations, for people and tools. Those of a policy go with its decisions into audit records and the proxy's
+    /// metadata, but for names with a prefix, as in `example.com/name`.
+    pub annotations: Option<Spanned<Entries<String>>>,
+}
+
+/// What a document says, by kind.
+#[derive(Clone, Debug)]
+pub enum Spec {
+    /// `kind: TrustDomain`: whose certificates are believed.
+    TrustDomain(Box<TrustDomainSpec>),
+    /// `kind: TokenIssuer`: whose tokens are believed.
+    TokenIssuer(Box<TokenIssuerSpec>),
+    /// `kind: Policy`: who may do what.
+    Policy(Box<PolicySpec>),
+    /// `kind: Fragments`: what several rules ask for, written once.
+    Fragments(Box<FragmentsSpec>),
+    /// `kind: PolicySuite`: cases that policies are tried with.
+    PolicySuite(Box<PolicySuiteSpec>),
+    /// `kind: RevocationList`: what is believed no longer.
+    RevocationList(Box<RevocationListSpec>),
+}
+
+/// Whether `text` can name a document or a part of one. Names appear in logs, metrics and headers: they are Kubernetes
+/// names (RFC 1123 subdomains).
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    let outer = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let (first, last) = (text.bytes().next(), text.bytes().last());
+    text.len() <= 253 && outer(first) && outer(last) && text.bytes().all(inner)
+}
+
+// === impl Spec ===
+
+impl Spec {
+    /// The word after `kind:`.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::TrustDomain(_) => Kind::TrustDomain,
+            Self::TokenIssuer(_) => Kind::TokenIssuer,
+            Self::Policy(_) => Kind::Policy,
+            Self::Fragments(_) => Kind::Fragments,
+            Self::PolicySuite(_) => Kind::PolicySuite,
+            Self::RevocationList(_) => Kind::RevocationList,
+        }
+    }
+
+    /// Everything the document points to or holds inline.
+    #[must_use]
+    pub fn sources(&self) -> Vec<&Source> {
+        match self {
+            Self::TrustDomain(spec) => spec.sources(),
+            Self::TokenIssuer(spec) => spec.sources(),
+            Self::RevocationList(spec) => spec.sources(),
+            Self::Policy(_) | Self::Fragments(_) | Self::PolicySuite(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Token issuers: which tokens are accepted, under which rules, and how a `TokenIssuer` document is compiled to them.
+
+mod binding;
+mod compile;
+mod introspection;
+mod keys;
+mod kinds;
+mod secrets;
+mod token_issuer;
+
+pub(super) use compile::refuse_ambiguous;
+pub(crate) use token_issuer::canonical_type;
+pub use token_issuer::{Bind, Issuer, KeySource};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Key sets, introspection answers and revocations, gathered before a request is verified.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::introspection::IntrospectionAnswer;
+use super::keys::KeySet;
+use super::revocation::Revocations;
+use super::store::TrustStore;
+use crate::reason::Rejection;
+use crate::secret::Fingerprint;
+
+/// The key sets that were at hand for one request, by the name of the issuer document.
+///
+/// Gathered before anything is verified, so that verifying needs neither the network nor a clock of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Material {
+    key_sets: BTreeMap<String, Arc<KeySet>>,
+    answers: BTreeMap<(String, Fingerprint), Result<Arc<IntrospectionAnswer>, Rejection>>,
+    revocations: Option<Arc<Revocations>>,
+    /// Issuers that could not be asked for keys of which they may have more by now.
+    behind: BTreeSet<String>,
+}
+
+// === impl Material ===
+
+impl Material {
+    /// Adds the key set of the issuer document called `issuer`.
+    pub fn insert(&mut self, issuer: &str, keys: Arc<KeySet>) {
+        self.key_sets.insert(issuer.to_owned(), keys);
+    }
+
+    /// Notes that the issuer of the document called `issuer` could not be asked for a key that is not among those at hand.
+    pub fn note_behind(&mut self, issuer: &str) {
+        self.behind.insert(issuer.to_owned());
+    }
+
+    /// Whether the issuer of the document called `issuer` may have keys that are not at hand, and could not be asked.
+    #[must_use]
+    pub fn is_behind(&self, issuer: &str) -> bool {
+        self.behind.contains(issuer)
+    }
+
+    /// Adds what the issuer of the document called `issuer` gave for the token with the fingerprint `token`: an answer, or why
+    /// there is none.
+    pub fn insert_answer(
+        &mut self,
+        issuer: &str,
+        token: Fingerprint,
+        answer: Result<Arc<IntrospectionAnswer>, Rejection>,
+    ) {
+        self.answers.insert((issuer.to_owned(), token), answer);
+    }
+
+    /// Has the request judged by `revocations`, which hold what the documents revoke and what is known beside them.
+    pub fn revoke_by(&mut self, revocations: Arc<Revocations>) {
+        self.revocations = Some(revocations);
+    }
+
+    /// The revocations for the request: those that were gathered, otherwise those of the documents of `trust`.
+    #[must_use]
+    pub fn revocations<'a>(&'a self, trust: &'a TrustStore) -> &'a Revocations {
+        self.revocations.as_deref().unwrap_or_else(|| trust.revocations())
+    }
+
+    /// The issuer's answer for the token with the fingerprint `token`, if it was asked.
+    #[must_use]
+    pub fn answer(
+        &self,
+        issuer: &str,
+        token: Fingerprint,
+    ) -> Option<&Result<Arc<IntrospectionAnswer>, Rejection>> {
+        self.answers.get(&(issuer.to_owned(), token))
+    }
+
+    /// The key set of the issuer document called `issuer`, if one was at hand.
+    #[must_use]
+    pub fn keys(&self, issuer: &str) -> Option<&Arc<KeySet>> {
+        self.key_sets.get(issuer)
+    }
+}

@@ -1,0 +1,202 @@
+//! Compiles all trust documents together, and finds what of them a credential is verified against.
+
+use std::sync::Arc;
+
+use x509_parser::certificate::X509Certificate;
+
+use super::domain::{self, IssuerId, KnownLists, TrustDomain};
+use super::issuer::{self, Issuer, KeySource};
+use super::name::CanonicalName;
+use super::revocation::{self, KnownIssuers, RevocationEntry, RevocationList, Revocations};
+use crate::clock::UnixTime;
+use crate::document::{Attachments, Diagnostic, Document, Spec};
+use crate::request::TokenPlace;
+use crate::secret::Fingerprint;
+use crate::spiffe::SpiffeId;
+
+/// All trust documents of one revision, compiled.
+#[derive(Debug, Default)]
+pub struct TrustStore {
+    domains: Vec<TrustDomain>,
+    domains_revision: Option<Fingerprint>,
+    known_lists: KnownLists,
+    pub(super) issuers: Vec<Issuer>,
+    revocation_lists: Vec<RevocationList>,
+    revocations: Arc<Revocations>,
+}
+
+// === impl TrustStore ===
+
+impl TrustStore {
+    /// Compiles the `TrustDomain`, `TokenIssuer` and `RevocationList` documents among `documents`. Every problem goes to `problems`; where one
+    /// of them is an error the result must not be used.
+    #[must_use]
+    pub fn compile(
+        documents: &[Document],
+        files: &Attachments,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Self {
+        Self::compile_after(&KnownLists::default(), None, documents, files, problems)
+    }
+
+    /// The same where `known` was in force before, which no older revocation list takes the place of. With a time, `now`,
+    /// problems tell of lists that are out of date.
+    #[must_use]
+    pub fn compile_after(
+        known: &KnownLists,
+        now: Option<UnixTime>,
+        documents: &[Document],
+        files: &Attachments,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let mut store = Self::default();
+        let mut drafts = Vec::new();
+        domain::check_distinct(documents, problems);
+        for document in documents {
+            match &document.spec {
+                Spec::TrustDomain(spec) => {
+                    drafts.extend(domain::compile(document, spec, files, known, problems));
+                }
+                Spec::TokenIssuer(spec) => {
+                    store.issuers.extend(Issuer::compile(document, spec, files, problems))
+                }
+                Spec::RevocationList(spec) => store
+                    .revocation_lists
+                    .push(revocation::compile(document, spec, files, problems)),
+                Spec::Policy(_) | Spec::Fragments(_) | Spec::PolicySuite(_) => {}
+            }
+        }
+        domain::check_overlaps(documents, &drafts, problems);
+        let (domains, known_lists, standing) = domain::settle(drafts, known, now, problems);
+        (store.domains, store.known_lists) = (domains, known_lists);
+        issuer::refuse_ambiguous(documents, problems);
+        revocation::check_known(documents, &store.domains, &store.issuers, problems);
+        store.revocation_lists.sort_by(|a, b| a.name().cmp(b.name()));
+        let tables = store.revocation_lists.iter().map(|list| Arc::clone(list.table()));
+        store.revocations = Arc::new(Revocations::new(tables.collect()));
+        // The order of files never matters.
+        store.domains.sort_by(|a, b| a.name().cmp(b.name()));
+        let revisions = store.domains.iter().flat_map(|domain| *domain.revision().as_bytes());
+        let revisions = revisions.chain(*standing.revision().as_bytes());
+        store.domains_revision = Some(Fingerprint::of(&revisions.collect::<Vec<_>>()));
+        store
+    }
+
+    /// The trust domains, in the order of their names.
+    #[must_use]
+    pub fn domains(&self) -> &[TrustDomain] {
+        &self.domains
+    }
+
+    /// Whether an authority or an intermediate of the documents has this name. True where there is none at all.
+    #[must_use]
+    pub fn knows_certificate_issuer(&self, name: &str) -> bool {
+        let name = CanonicalName::of_certificate(name);
+        self.domains.is_empty()
+            || self.domains.iter().any(|domain| domain.issuer_names().contains(&name))
+    }
+
+    /// The trust domain that vouches for `id`, and no other does (P45).
+    #[must_use]
+    pub fn domain_of(&self, id: &SpiffeId) -> Option<&TrustDomain> {
+        let own = |domain: &&TrustDomain| {
+            domain.spiffe().is_some_and(|name| name.as_str() == id.trust_domain())
+        };
+        self.domains.iter().find(own)
+    }
+
+    /// The trust domains that vouch for certificates without a SPIFFE ID, in the order of their names.
+    pub fn domains_without_spiffe(&self) -> impl Iterator<Item = &TrustDomain> {
+        self.domains.iter().filter(|domain| domain.spiffe().is_none())
+    }
+
+    /// Whether a revocation list of `issuer`, of any document, revokes the certificate.
+    #[must_use]
+    pub fn is_listed(
+        &self,
+        certificate: &X509Certificate<'_>,
+        issuer: &IssuerId,
+        now: UnixTime,
+    ) -> bool {
+        self.domains.iter().any(|domain| domain.is_listed(certificate, issuer, now))
+    }
+
+    /// Changes whenever anything that a certificate is verified against does (P40).
+    #[must_use]
+    pub const fn domains_revision(&self) -> Option<&Fingerprint> {
+        self.domains_revision.as_ref()
+    }
+
+    /// The revocation lists to remember, so that none is replaced by an older one.
+    #[must_use]
+    pub const fn known_lists(&self) -> &KnownLists {
+        &self.known_lists
+    }
+
+    /// The token issuers, in no particular order.
+    #[must_use]
+    pub fn issuers(&self) -> &[Issuer] {
+        &self.issuers
+    }
+
+    /// The revocation lists, in the order of their names.
+    #[must_use]
+    pub fn revocation_lists(&self) -> &[RevocationList] {
+        &self.revocation_lists
+    }
+
+    /// The revocations of the documents themselves.
+    #[must_use]
+    pub const fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
+    }
+
+    /// The issuer of the document called `name`.
+    #[must_use]
+    pub fn issuer(&self, name: &str) -> Option<&Issuer> {
+        self.issuers.iter().find(|issuer| issuer.name() == name)
+    }
+
+    /// The issuers that a token may be from, going by its **unverified** `iss` and `sub`: those that are called so, then, for
+    /// JWT-SVIDs, those of the trust domain of its subject.
+    pub fn issuers_named<'a>(
+        &'a self,
+        iss: Option<&'a str>,
+        sub: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a Issuer> {
+        let called = self.issuers.iter().filter(move |issuer| issuer.is_called(iss));
+        let of_domain = self.issuers.iter().filter(move |issuer| issuer.is_domain_of(sub));
+        called.chain(of_domain)
+    }
+
+    /// The issuer that can be asked about opaque tokens in `place`: there is at most one.
+    #[must_use]
+    pub fn introspecting_at(&self, place: &TokenPlace) -> Option<&Issuer> {
+        self.issuers.iter().find(|issuer| {
+            matches!(issuer.keys(), KeySource::Introspected(_)) && issuer.places().contains(place)
+        })
+    }
+
+    /// Every place where any issuer's tokens may be, each once.
+    #[must_use]
+    pub fn token_places(&self) -> Vec<TokenPlace> {
+        let mut places: Vec<_> =
+            self.issuers.iter().flat_map(|issuer| issuer.places().iter().cloned()).collect();
+        places.sort();
+        places.dedup();
+        places
+    }
+
+    /// Why an entry that is made while servers run may revoke less than it seems, beside an issuer that no document has: no
+    /// document has its key or its workload, or a value begins or ends with white space.
+    #[must_use]
+    pub fn doubts_about(&self, entry: &RevocationEntry) -> Vec<String> {
+        revocation::doubts_about(entry, &self.domains, &self.issuers)
+    }
+
+    /// The issuers and authorities of the documents, for lists that are read beside them.
+    #[must_use]
+    pub fn known_issuers(&self) -> KnownIssuers {
+        KnownIssuers::of(&self.domains, &self.issuers)
+    }
+}
