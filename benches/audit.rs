@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use countersign::audit::Record;
 use countersign::clock::Deadline;
-use countersign::pdp::{Kept, Recorder as _};
+use countersign::pdp::{AuditSink as _, Recording};
 use criterion::{Criterion, criterion_group, criterion_main};
 use support::{Audit, World};
 
@@ -28,7 +28,7 @@ fn audit(c: &mut Criterion) {
     group.bench_function("written and handed on", |b| {
         b.iter(|| {
             let kept = log.record(black_box(&view), &outcome, &deadline);
-            assert!(matches!(kept, Kept::Done));
+            assert!(matches!(kept, Recording::Done));
         });
     });
     group.finish();

@@ -164,7 +164,7 @@ async fn the_lines_are_the_schema() {
         // Of a header that is there twice no condition can tell.
         view.headers.push("x-odd", HeaderValue::new("1"));
         view.headers.push("x-odd", HeaderValue::new("2"));
-        let mut outcome = pdp.pin().decide_for(&view, somebody(), &mut NoTrace::default());
+        let mut outcome = pdp.pin().decide_for(&view, somebody(), &mut NoTrace::default()).await;
         outcome.cache_hits = CacheHits { certificates: 1, tokens: 1 };
         outcome.elapsed = Duration::from_micros(1);
         let record = Record::of(&view, &outcome, &claims, 0.5);
@@ -208,7 +208,7 @@ async fn the_request_id_of_access_logs_is_recorded_where_it_is_plain() {
         lines.iter().for_each(|line| {
             view.headers.push("x-request-id", HeaderValue::new(line.as_bytes().to_vec()))
         });
-        let outcome = pdp.pin().decide_for(&view, somebody(), &mut NoTrace::default());
+        let outcome = pdp.pin().decide_for(&view, somebody(), &mut NoTrace::default()).await;
         let record = Record::of(&view, &outcome, &claims, 1.0);
         let json: Value = serde_json::from_slice(record.line()).unwrap();
         assert_eq!(json["request"]["x_request_id"].as_str(), expected, "{lines:?}");
