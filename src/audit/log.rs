@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use super::file::FileSink;
 use super::sink::{Lines, Sink};
 use super::writer::{self, Message};
-use super::{AuditOptions, AuditTarget, OnFull, Record, RecordedClaims};
+use super::{AuditOptions, AuditTarget, OnFull, Record, RecordOptions};
 use crate::audit::AuditCounts;
 use crate::clock::Deadline;
 use crate::pdp::{AuditSink, Outcome, Recording};
@@ -26,7 +26,7 @@ pub struct AuditLog {
     lanes: Vec<Lane>,
     on_full: OnFull,
     sample_allows: f64,
-    claims: RecordedClaims,
+    record: RecordOptions,
     /// Tells the file that it was moved away.
     reopen: Arc<AtomicBool>,
 }
@@ -67,8 +67,8 @@ impl AuditLog {
             };
             lanes.push(Lane::start(target.name(), sink, options.queue)?);
         }
-        let AuditOptions { on_full, sample_allows, claims, .. } = options.clone();
-        Ok(Self { lanes, on_full, sample_allows, claims, reopen })
+        let AuditOptions { on_full, sample_allows, .. } = *options;
+        Ok(Self { lanes, on_full, sample_allows, record: options.record(), reopen })
     }
 
     /// How each sink is doing, now and later.
@@ -170,7 +170,7 @@ impl AuditSink for AuditLog {
             }
             return Recording::Done;
         };
-        self.keep(&Record::of(view, outcome, &self.claims, rate), deadline)
+        self.keep(&Record::of(view, outcome, &self.record, rate), deadline)
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::mpsc::{self, Sender as Told};
 
 use super::*;
-use crate::audit::DecisionRecord;
 use crate::audit::example::{pdp, view};
 use crate::audit::options::AuditSettings;
+use crate::audit::{DecisionRecord, RecordedClaims};
 use crate::authn::{Credential, Subject};
 use crate::pdp::NoTrace;
 use std::sync::atomic::AtomicU64;
@@ -44,7 +44,8 @@ fn log(
         heard.push(hears);
     }
     let claims = RecordedClaims::new(vec!["/sub".to_owned()]).unwrap();
-    (AuditLog { lanes, on_full, sample_allows: 1.0, claims, reopen: Arc::default() }, heard)
+    let record = RecordOptions { claims, tree: false };
+    (AuditLog { lanes, on_full, sample_allows: 1.0, record, reopen: Arc::default() }, heard)
 }
 
 fn now(count: &AtomicU64) -> u64 {
