@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use countersign::audit::Record;
 use countersign::clock::Deadline;
-use countersign::pdp::{Kept, Recorder as _};
+use countersign::pdp::{AuditSink as _, Recording};
 use criterion::{Criterion, criterion_group, criterion_main};
 use support::{Audit, World};
 
@@ -22,13 +22,14 @@ fn audit(c: &mut Criterion) {
     let Audit { log, options, folder: _folder } = Audit::start();
     let mut group = c.benchmark_group("audit record");
     group.bench_function("written", |b| {
-        b.iter(|| Record::of(black_box(&view), &outcome, &options.claims, 1.0));
+        let record = options.record();
+        b.iter(|| Record::of(black_box(&view), &outcome, &record, 1.0));
     });
     let deadline = Deadline::within(Duration::from_secs(3600));
     group.bench_function("written and handed on", |b| {
         b.iter(|| {
             let kept = log.record(black_box(&view), &outcome, &deadline);
-            assert!(matches!(kept, Kept::Done));
+            assert!(matches!(kept, Recording::Done));
         });
     });
     group.finish();

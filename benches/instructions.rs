@@ -31,7 +31,9 @@ use countersign::authn::{self, Subject};
 use countersign::clock::{Clock as _, Deadline, SystemClock};
 use countersign::envoy::{CheckService, decode, encode};
 use countersign::evidence::{self, Evidence};
-use countersign::pdp::{Kept, MemoryOptions, Outcome, Recorder as _, Remembered, Snapshot};
+use countersign::pdp::{
+    AuditSink as _, MemoryOptions, Outcome, Recording, Snapshot, VerificationCache,
+};
 use countersign::policy::{Decision, DecisionId, DecisionRequest};
 use countersign::request::{CredentialHeaders, RequestView};
 use countersign::telemetry::Metrics;
@@ -54,7 +56,7 @@ struct Given {
 /// The same once its caller was authenticated before.
 struct Known {
     snapshot: Snapshot,
-    remembered: Remembered,
+    remembered: VerificationCache,
     credentials: CredentialHeaders,
     view: RequestView,
 }
@@ -99,7 +101,7 @@ fn given(shown: Shown) -> Given {
 
 fn authenticate(
     snapshot: &Snapshot,
-    remembered: &Remembered,
+    remembered: &VerificationCache,
     credentials: &CredentialHeaders,
 ) -> Subject {
     let evidence: Evidence =
@@ -110,7 +112,7 @@ fn authenticate(
 
 fn known(shown: Shown) -> Known {
     let Given { snapshot, message } = given(shown);
-    let remembered = Remembered::new(&MemoryOptions::default());
+    let remembered = VerificationCache::new(&MemoryOptions::default());
     let (view, credentials) = decode(message, snapshot.sealed()).unwrap();
     for _ in 0..WARM_UP {
         let subject = authenticate(&snapshot, &remembered, &credentials);
@@ -147,7 +149,7 @@ fn decided() -> Decided {
     let decided = Decided { view, outcome, audit: Audit::start(), deadline };
     for _ in 0..WARM_UP {
         encoded(&decided);
-        assert!(matches!(recorded(&decided), Kept::Done));
+        assert!(matches!(recorded(&decided), Recording::Done));
     }
     decided
 }
@@ -158,7 +160,7 @@ fn encoded(decided: &Decided) -> Vec<u8> {
     out
 }
 
-fn recorded(decided: &Decided) -> Kept {
+fn recorded(decided: &Decided) -> Recording {
     decided.audit.log.record(black_box(&decided.view), &decided.outcome, &decided.deadline)
 }
 
@@ -223,7 +225,7 @@ fn encode_answer(decided: Decided) -> (Decided, Vec<u8>) {
 
 #[library_benchmark]
 #[bench::allow(decided())]
-fn record(decided: Decided) -> (Decided, Kept) {
+fn record(decided: Decided) -> (Decided, Recording) {
     let kept = recorded(black_box(&decided));
     (decided, kept)
 }

@@ -26,7 +26,7 @@ use countersign::authn::{self, Caches, NoCache};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::demo::mint::Key;
 use countersign::evidence;
-use countersign::pdp::{MemoryOptions, Remembered};
+use countersign::pdp::{MemoryOptions, VerificationCache};
 use countersign::trust::Material;
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
@@ -156,7 +156,7 @@ fn token(c: &mut Criterion) {
     let snapshot = world.snapshot();
     let now = SystemClock.now();
     let nothing = Caches { certificates: &NoCache, tokens: &NoCache };
-    let remembered = Remembered::new(&MemoryOptions::default());
+    let remembered = VerificationCache::new(&MemoryOptions::default());
     for signer in &signers {
         let Case { token, raw } = signer.case(&world.es256);
         let (_, credentials) = world.decoded(&snapshot, Some(&token), false);
@@ -183,7 +183,7 @@ fn memory(_: &mut Criterion) {
     let now = SystemClock.now();
     let room = 192 * 1024 * 1024;
     let remembered =
-        Remembered::new(&MemoryOptions { token_bytes: room, ..MemoryOptions::default() });
+        VerificationCache::new(&MemoryOptions { token_bytes: room, ..MemoryOptions::default() });
     let before = resident_bytes();
     let identify = |token: &str| {
         let (_, credentials) = world.decoded(&snapshot, Some(token), false);

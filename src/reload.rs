@@ -25,7 +25,7 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use crate::clock::Stopwatch;
 use crate::document::{Code, Diagnostic, RemoteContents, Severity, SourceFile, Span};
-use crate::pdp::{FileSet, KeptLists, Load, Pdp, RemoteFiles, Retired, Snapshot};
+use crate::pdp::{FileSet, KeptLists, Load, Pdp, RemoteFiles, RetiredSnapshot, Snapshot};
 
 /// How long files must be quiet before they are read: a ConfigMap update is half a dozen events.
 const DEBOUNCE: Duration = Duration::from_millis(200);
@@ -205,7 +205,7 @@ impl Work {
     }
 
     /// Puts `load` in force where it is right and other than before. What it was made from then, and what was in force.
-    fn conclude(&self, load: Load) -> Option<(Vec<PathBuf>, Retired)> {
+    fn conclude(&self, load: Load) -> Option<(Vec<PathBuf>, RetiredSnapshot)> {
         let Load { snapshot, mut problems, set, .. } = load;
         let Some(snapshot) = snapshot else {
             self.refuse(&problems, None);
@@ -253,7 +253,7 @@ impl Work {
         Span::start_of(&SourceFile::new(path, ""))
     }
 
-    fn publish(&self, snapshot: Snapshot) -> (Vec<PathBuf>, Retired) {
+    fn publish(&self, snapshot: Snapshot) -> (Vec<PathBuf>, RetiredSnapshot) {
         let revision = snapshot.revision().clone();
         let files = snapshot.files().map(Path::to_owned).collect();
         self.remote.follow(snapshot.trust());

@@ -6,12 +6,12 @@
 //! the cluster permits that.
 
 pub mod api;
-mod component;
+mod health;
 mod key_set;
 mod local;
 mod revocations;
 
-pub use component::{Component, Condition};
+pub use health::{Condition, Health};
 pub use key_set::{KeySet, publish};
 pub use revocations::{RevocationApi, RevocationApiOptions};
 
@@ -52,7 +52,7 @@ pub struct Pages {
     /// What is in force and how it is doing, as JSON.
     pub status: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Every part that has to be there, and how it is doing.
-    pub components: Box<dyn Fn() -> Vec<Component> + Send + Sync>,
+    pub components: Box<dyn Fn() -> Vec<Health> + Send + Sync>,
     /// The log level.
     pub log_level: Box<dyn Fn() -> String + Send + Sync>,
     /// Changes it.
@@ -166,7 +166,7 @@ async fn readyz(State(Shown { pages, .. }): State<Shown>, RawQuery(query): RawQu
     let verbose = query.unwrap_or_default().split('&').any(|word| {
         matches!(word.split_once('=').unwrap_or((word, "")), ("verbose", "" | "1" | "true"))
     });
-    let (ready, page) = component::readiness(&(pages.components)(), verbose);
+    let (ready, page) = health::readiness(&(pages.components)(), verbose);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(CACHE_CONTROL, "no-store")], page).into_response()
 }

@@ -16,8 +16,8 @@ fn pages(condition: Condition) -> Pages {
         metrics: Box::new(|| "countersign_up 1\n".into()),
         status: Box::new(|| serde_json::json!({ "revision": "abc" })),
         components: Box::new(move || {
-            let good = Component::new("policies", Condition::Good, "2 rules");
-            vec![good, Component::new("keys of corp", condition, "some detail")]
+            let good = Health::new("policies", Condition::Good, "2 rules");
+            vec![good, Health::new("keys of corp", condition, "some detail")]
         }),
         log_level: Box::new(move || shown.lock().unwrap().clone()),
         set_log_level: Box::new(move |wanted| {

@@ -1,109 +1,110 @@
-//! JSON, written member by member: a record is some thirty short texts, and an object for each would be as many allocations.
+//! A record as JSON, written member by member: a record is some thirty short texts, and an object for each would be as many
+//! allocations.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
 
-use serde_json::Value;
-
+use super::fields::Fields;
 use crate::json::write_text;
 
-/// An object that is being written at the end of a buffer. What is empty is left out, as in the schema.
-pub(super) struct Object<'a> {
-    out: &'a mut Vec<u8>,
+/// Writes one object to the end of a buffer.
+pub(super) struct Json {
+    out: Vec<u8>,
     is_empty: bool,
 }
 
-/// Writes an object with the members that `write` writes.
-pub(super) fn object(out: &mut Vec<u8>, write: impl FnOnce(&mut Object<'_>)) {
-    out.push(b'{');
-    write(&mut Object { out, is_empty: true });
-    out.push(b'}');
-}
+// === impl Json ===
 
-// === impl Object ===
-
-impl Object<'_> {
-    pub(super) fn text(&mut self, name: &str, value: &str) {
-        if !value.is_empty() {
-            self.member(name, |out| text(value, out));
-        }
+impl Json {
+    /// The object with the members that `write` writes, in a buffer with room for `usual` bytes.
+    pub(super) fn object(usual: usize, write: impl FnOnce(&mut Self)) -> Vec<u8> {
+        let mut json = Self { out: Vec::with_capacity(usual), is_empty: true };
+        json.braces(write);
+        json.out
     }
 
-    /// `IP:PORT`.
-    pub(super) fn address(&mut self, name: &str, value: Option<SocketAddr>) {
-        if let Some(value) = value {
-            self.member(name, |out| address(value, out));
-        }
+    fn braces(&mut self, write: impl FnOnce(&mut Self)) {
+        self.out.push(b'{');
+        self.is_empty = true;
+        write(self);
+        self.is_empty = false;
+        self.out.push(b'}');
     }
 
-    /// A member of a map, which may well be empty.
-    pub(super) fn entry(&mut self, name: &str, value: &str) {
-        self.comma();
-        text(name, self.out);
-        self.out.push(b':');
-        text(value, self.out);
-    }
-
-    pub(super) fn number(&mut self, name: &str, value: u64) {
-        if value > 0 {
-            self.member(name, |out| digits(value, out));
-        }
-    }
-
-    pub(super) fn fraction(&mut self, name: &str, value: f64) {
-        if value != 0.0 {
-            self.member(name, |out| json(&Value::from(value), out));
-        }
-    }
-
-    pub(super) fn flag(&mut self, name: &str, value: bool) {
-        if value {
-            self.member(name, |out| out.extend_from_slice(b"true"));
-        }
-    }
-
-    pub(super) fn object(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
-        self.member(name, |out| object(out, write));
-    }
-
-    pub(super) fn texts<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a str>) {
-        self.list(name, values, text);
-    }
-
-    pub(super) fn list<T>(
-        &mut self,
-        name: &str,
-        items: impl IntoIterator<Item = T>,
-        write: impl Fn(T, &mut Vec<u8>),
-    ) {
-        let mut items = items.into_iter().peekable();
-        if items.peek().is_none() {
-            return;
-        }
-        self.member(name, |out| {
-            let mut before = b'[';
-            for item in items {
-                out.push(before);
-                write(item, out);
-                before = b',';
-            }
-            out.push(b']');
-        });
-    }
-
-    /// A member whose name needs no escapes, as all in the schema.
-    fn member(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Begins a member. The names in the schema need no escapes.
+    fn name(&mut self, name: &str) -> &mut Vec<u8> {
         self.comma();
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b"\":");
-        write(self.out);
+        &mut self.out
     }
 
     fn comma(&mut self) {
         if !std::mem::replace(&mut self.is_empty, false) {
             self.out.push(b',');
         }
+    }
+
+    /// A list of what `write` writes of each of `items`.
+    fn items<T>(&mut self, items: impl Iterator<Item = T>, write: impl Fn(T, &mut Self)) {
+        let mut before = b'[';
+        for item in items {
+            self.out.push(before);
+            write(item, self);
+            before = b',';
+        }
+        self.out.push(b']');
+    }
+}
+
+impl Fields for Json {
+    fn put_text(&mut self, name: &str, value: &str) {
+        text(value, self.name(name));
+    }
+
+    fn put_address(&mut self, name: &str, value: SocketAddr) {
+        address(value, self.name(name));
+    }
+
+    fn put_number(&mut self, name: &str, value: u64) {
+        digits(value, self.name(name));
+    }
+
+    fn put_fraction(&mut self, name: &str, value: f64) {
+        // Writing to memory does not fail, and a fraction has a JSON form.
+        let _ = serde_json::to_writer(self.name(name), &value);
+    }
+
+    fn put_flag(&mut self, name: &str) {
+        self.name(name).extend_from_slice(b"true");
+    }
+
+    fn entry(&mut self, name: &str, value: &str) {
+        self.comma();
+        text(name, &mut self.out);
+        self.out.push(b':');
+        text(value, &mut self.out);
+    }
+
+    fn object(&mut self, name: &str, write: impl FnOnce(&mut Self)) {
+        self.name(name);
+        self.braces(write);
+    }
+
+    fn put_texts<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>) {
+        self.name(name);
+        self.items(values, |value, json| text(value, &mut json.out));
+    }
+
+    fn put_objects<T>(
+        &mut self,
+        name: &str,
+        items: impl Iterator<Item = T>,
+        write: impl Fn(T, &mut Self),
+    ) {
+        self.name(name);
+        self.items(items, |item, json| json.braces(|own| write(item, own)));
     }
 }
 
@@ -159,22 +160,16 @@ const fn word_has_escapes(word: u64) -> bool {
     (word | control | quote | backslash | delete) & HIGH != 0
 }
 
-/// A fraction.
-fn json<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
-    // Writing to memory does not fail, and these have a JSON form.
-    let _ = serde_json::to_writer(out, value);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     #[test]
     fn what_is_written_is_read_as_it_was() {
         let long = "é\u{7f}\u{2028} ".repeat(40);
         for value in ["plain", "\"", "a\\b", "\u{0}\u{1f}\n", "é\u{10ffff}", &long] {
-            let mut out = Vec::new();
-            object(&mut out, |object| {
+            let out = Json::object(0, |object| {
                 object.text("text", value);
                 object.texts("texts", [value, ""]);
                 object.object("object", |object| object.number("number", u64::MAX));
@@ -212,9 +207,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_empty_is_left_out() {
-        let mut out = Vec::new();
-        object(&mut out, |object| {
+    fn empty_members_are_omitted() {
+        let out = Json::object(0, |object| {
             object.text("text", "");
             object.texts("texts", []);
             object.number("number", 0);

@@ -12,10 +12,10 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use super::file::FileSink;
 use super::sink::{Lines, Sink};
 use super::writer::{self, Message};
-use super::{AuditOptions, AuditTarget, OnFull, Record, RecordedClaims};
+use super::{AuditOptions, AuditTarget, OnFull, Record, RecordOptions};
 use crate::audit::AuditCounts;
 use crate::clock::Deadline;
-use crate::pdp::{Kept, Outcome, Recorder};
+use crate::pdp::{AuditSink, Outcome, Recording};
 use crate::reason::Reason;
 use crate::request::RequestView;
 use crate::sync::lock;
@@ -26,7 +26,7 @@ pub struct AuditLog {
     lanes: Vec<Lane>,
     on_full: OnFull,
     sample_allows: f64,
-    claims: RecordedClaims,
+    record: RecordOptions,
     /// Tells the file that it was moved away.
     reopen: Arc<AtomicBool>,
 }
@@ -67,8 +67,8 @@ impl AuditLog {
             };
             lanes.push(Lane::start(target.name(), sink, options.queue)?);
         }
-        let AuditOptions { on_full, sample_allows, claims, .. } = options.clone();
-        Ok(Self { lanes, on_full, sample_allows, claims, reopen })
+        let AuditOptions { on_full, sample_allows, .. } = *options;
+        Ok(Self { lanes, on_full, sample_allows, record: options.record(), reopen })
     }
 
     /// How each sink is doing, now and later.
@@ -115,29 +115,29 @@ impl AuditLog {
         self.is_sampled(outcome).then_some(self.sample_allows)
     }
 
-    fn keep(&self, record: &Record, deadline: &Deadline) -> Kept {
+    fn keep(&self, record: &Record, deadline: &Deadline) -> Recording {
         match self.on_full {
             OnFull::Drop => {
                 self.lanes.iter().for_each(|lane| lane.offer(record));
-                Kept::Done
+                Recording::Done
             }
             OnFull::Block(bound) => self.wait_for_room(record, bound.min(deadline.left())),
             OnFull::Deny if record.allows() => self.insist(record),
             // Nothing is allowed by it.
             OnFull::Deny => {
                 self.lanes.iter().for_each(|lane| lane.offer(record));
-                Kept::Done
+                Recording::Done
             }
         }
     }
 
-    fn wait_for_room(&self, record: &Record, bound: Duration) -> Kept {
+    fn wait_for_room(&self, record: &Record, bound: Duration) -> Recording {
         let full: Vec<_> = self.lanes.iter().filter(|lane| !lane.has_taken(record)).collect();
         if full.is_empty() {
-            return Kept::Done;
+            return Recording::Done;
         }
         let waits: Vec<_> = full.into_iter().map(|lane| lane.wait(record, bound)).collect();
-        Kept::Later(Box::pin(async move {
+        Recording::Pending(Box::pin(async move {
             for wait in waits {
                 wait.await;
             }
@@ -145,12 +145,12 @@ impl AuditLog {
     }
 
     /// Keeps the record in every sink or in none.
-    fn insist(&self, record: &Record) -> Kept {
+    fn insist(&self, record: &Record) -> Recording {
         let mut places = Vec::with_capacity(self.lanes.len());
         for lane in &self.lanes {
             let Ok(place) = lane.queue.try_reserve() else {
                 let detail = format!("too many records wait for the audit sink `{}`", lane.name);
-                return Kept::Refused(Reason::AuditUnavailable.because(detail));
+                return Recording::Refused(Reason::AuditUnavailable.because(detail));
             };
             places.push((lane, place));
         }
@@ -158,19 +158,19 @@ impl AuditLog {
             lane.announce();
             place.send(Message::Record(record.clone()));
         }
-        Kept::Done
+        Recording::Done
     }
 }
 
-impl Recorder for AuditLog {
-    fn record(&self, view: &RequestView, outcome: &Outcome, deadline: &Deadline) -> Kept {
+impl AuditSink for AuditLog {
+    fn record(&self, view: &RequestView, outcome: &Outcome, deadline: &Deadline) -> Recording {
         let Some(rate) = self.rate_of(outcome) else {
             for lane in &self.lanes {
                 lane.counts.unsampled.fetch_add(1, Ordering::Relaxed);
             }
-            return Kept::Done;
+            return Recording::Done;
         };
-        self.keep(&Record::of(view, outcome, &self.claims, rate), deadline)
+        self.keep(&Record::of(view, outcome, &self.record, rate), deadline)
     }
 }
 

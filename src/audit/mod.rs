@@ -3,6 +3,7 @@
 mod counts;
 #[cfg(test)]
 mod example;
+mod fields;
 mod file;
 mod json;
 mod log;
@@ -15,7 +16,7 @@ pub use counts::AuditCounts;
 pub use file::Rotation;
 pub use log::AuditLog;
 pub use options::{AuditOptions, AuditSettings, AuditTarget, Nothing, OnFull};
-pub use record::{DecisionRecord, Record, RecordedClaims};
+pub use record::{DecisionRecord, Record, RecordOptions, RecordedClaims};
 pub use sink::Sink;
 
 /// Whether a field of a record is left out of its JSON form; named by the generated code.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RecordedClaims, Rotation};
+use super::{RecordOptions, RecordedClaims, Rotation};
 use crate::document::HumanDuration;
 
 /// Where decision records go, as an operator writes it: at least one place.
@@ -182,6 +182,12 @@ impl AuditOptions {
             AuditTarget::File(path, _) => Some(path.as_path()),
             AuditTarget::Stdout | AuditTarget::Otlp => None,
         })
+    }
+
+    /// How a record is made.
+    #[must_use]
+    pub fn record(&self) -> RecordOptions {
+        RecordOptions { claims: self.claims.clone(), tree: self.to_collector() }
     }
 
     /// Whether records go to the collector.

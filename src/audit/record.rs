@@ -1,12 +1,14 @@
 //! An [`Outcome`] as a line of JSON: the decision record of `proto/countersign/v1/decision.proto`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::json::{Object, object};
+use super::fields::{Fields, Tree};
+use super::json::Json;
 use crate::authn::{Binding, PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::evidence::IgnoredToken;
@@ -30,11 +32,22 @@ mod wire {
 
 pub use wire::DecisionRecord;
 
-/// A decision record as one line of JSON: written once, whoever is to have it.
+/// The record of one decision: a line of JSON, and where a collector wants it the same as a tree of values.
 #[derive(Clone, Debug)]
 pub struct Record {
     line: Bytes,
+    tree: Option<Arc<Map<String, Value>>>,
+    at: UnixTime,
     allows: bool,
+}
+
+/// What a record holds beside what each of them does.
+#[derive(Clone, Debug)]
+pub struct RecordOptions {
+    /// The claims of tokens that may be in it.
+    pub claims: RecordedClaims,
+    /// Whether it is made as a tree too.
+    pub tree: bool,
 }
 
 /// Most records have room in this many bytes.
@@ -63,19 +76,37 @@ const MAX_REQUEST_ID: usize = 128;
 // === impl Record ===
 
 impl Record {
-    /// What may be kept of one decision, of which the part `rate` is recorded.
+    /// The record of one decision. The part `rate` of such decisions is recorded.
     #[must_use]
-    pub fn of(view: &RequestView, outcome: &Outcome, claims: &RecordedClaims, rate: f64) -> Self {
-        let mut line = Vec::with_capacity(USUAL_BYTES);
-        object(&mut line, |record| decision(view, outcome, claims, rate, record));
+    pub fn of(view: &RequestView, outcome: &Outcome, options: &RecordOptions, rate: f64) -> Self {
+        let claims = &options.claims;
+        let mut line =
+            Json::object(USUAL_BYTES, |json| decision(view, outcome, claims, rate, json));
         line.push(b'\n');
-        Self { line: line.into(), allows: outcome.decision.is_allow() }
+        let tree = options.tree.then(|| {
+            let mut tree = Tree::default();
+            decision(view, outcome, claims, rate, &mut tree);
+            Arc::new(tree.0)
+        });
+        Self { line: line.into(), tree, at: outcome.at, allows: outcome.decision.is_allow() }
     }
 
     /// Whether it is of a request that was allowed.
     #[must_use]
     pub const fn allows(&self) -> bool {
         self.allows
+    }
+
+    /// When the decision was made.
+    #[must_use]
+    pub const fn at(&self) -> UnixTime {
+        self.at
+    }
+
+    /// The record as a tree, where it was made as one.
+    #[must_use]
+    pub fn tree(&self) -> Option<&Map<String, Value>> {
+        self.tree.as_deref()
     }
 
     /// A JSON object, and the end of its line.
@@ -90,7 +121,7 @@ fn decision(
     outcome: &Outcome,
     claims: &RecordedClaims,
     rate: f64,
-    record: &mut Object<'_>,
+    record: &mut impl Fields,
 ) {
     let decision = &outcome.decision;
     record.text("decision_id", outcome.id.hex().as_str());
@@ -111,8 +142,8 @@ fn decision(
         record.object("peer", |own| peer(verified, own));
     }
     let tokens = subject.and_then(|subject| subject.tokens().verified()).into_iter().flatten();
-    record.list("tokens", tokens, |one, out| object(out, |own| token(one, claims, own)));
-    record.list("shadows", decision.shadows(), |one, out| object(out, |own| shadow(one, own)));
+    record.list("tokens", tokens, |one, own| token(one, claims, own));
+    record.list("shadows", decision.shadows(), shadow);
     if !decision.annotations().is_empty() {
         record.object("annotations", |notes| {
             decision.annotations().iter().for_each(|(name, value)| notes.entry(name, value));
@@ -131,7 +162,7 @@ fn decision(
         });
     }
     let ignored = subject.map(Subject::ignored).unwrap_or_default();
-    record.list("ignored_tokens", ignored, |one, out| object(out, |own| passed_over(one, own)));
+    record.list("ignored_tokens", ignored, passed_over);
 }
 
 // === impl RecordedClaims ===
@@ -177,12 +208,12 @@ fn shown(value: &Value) -> String {
     text.chars().take(MAX_CLAIM_CHARS).collect()
 }
 
-fn name(rule: &RuleName, record: &mut Object<'_>) {
+fn name(rule: &RuleName, record: &mut impl Fields) {
     record.text("policy", &rule.policy);
     record.text("rule", &rule.rule);
 }
 
-fn request(view: &RequestView, request: &mut Object<'_>) {
+fn request(view: &RequestView, request: &mut impl Fields) {
     request.text("id", &view.id);
     request.text("method", &view.method);
     request.text("host", &hidden::host(&view.raw_host));
@@ -207,7 +238,7 @@ fn request_id(view: &RequestView) -> Option<&str> {
     view.headers.single("x-request-id").ok().flatten().filter(usable)
 }
 
-fn peer(peer: &PeerIdentity, record: &mut Object<'_>) {
+fn peer(peer: &PeerIdentity, record: &mut impl Fields) {
     record.text("trust_domain", peer.trust_domain());
     // The first is the one above.
     let mut others = peer.trust_domains().skip(1).peekable();
@@ -225,7 +256,7 @@ fn peer(peer: &PeerIdentity, record: &mut Object<'_>) {
     time("not_after", peer.not_after(), record);
 }
 
-fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut Object<'_>) {
+fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut impl Fields) {
     record.text("issuer_name", token.issuer_name());
     record.text("issuer", token.issuer());
     if claims.has(SUBJECT) {
@@ -259,7 +290,7 @@ fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut Object<'_>
     }
 }
 
-fn passed_over(ignored: &IgnoredToken, record: &mut Object<'_>) {
+fn passed_over(ignored: &IgnoredToken, record: &mut impl Fields) {
     let (place, name) = match &ignored.place {
         TokenPlace::Authorization => ("authorization", ""),
         TokenPlace::Header(name) => ("header", name.as_str()),
@@ -272,7 +303,7 @@ fn passed_over(ignored: &IgnoredToken, record: &mut Object<'_>) {
     record.text("detail", ignored.rejection.detail());
 }
 
-fn shadow(shadow: &ShadowOutcome, record: &mut Object<'_>) {
+fn shadow(shadow: &ShadowOutcome, record: &mut impl Fields) {
     name(&shadow.rule, record);
     record.text("effect", shadow.effect.as_str());
     record.flag("indeterminate", shadow.satisfied != Truth::True);
@@ -280,7 +311,7 @@ fn shadow(shadow: &ShadowOutcome, record: &mut Object<'_>) {
 }
 
 /// A member in RFC 3339, left out where it is outside the years that that can write.
-fn time(name: &str, moment: Option<UnixTime>, record: &mut Object<'_>) {
+fn time(name: &str, moment: Option<UnixTime>, record: &mut impl Fields) {
     let text = moment.and_then(rfc3339);
     // Digits and signs are text.
     record.text(name, text.as_ref().and_then(|text| str::from_utf8(text).ok()).unwrap_or_default());
@@ -322,7 +353,8 @@ impl Record {
     /// Of a decision of which no more is known.
     pub(super) fn brief(decision: &str, id: u64) -> Self {
         let line = format!("{{\"decision_id\":\"{id:04}\",\"decision\":\"{decision}\"}}\n");
-        Self { line: line.into(), allows: decision == "allow" }
+        let (at, tree) = (UnixTime::from_secs(0), None);
+        Self { line: line.into(), tree, at, allows: decision == "allow" }
     }
 
     /// As the schema has it.

@@ -46,7 +46,7 @@ mod field {
 pub fn encode(request: &RequestView, outcome: &Outcome, out: &mut Vec<u8>) {
     let answer = &mut Writer::new(out);
     match &outcome.decision {
-        Decision::Allow(permit) => allow(permit, &outcome.sealed, outcome.id, answer),
+        Decision::Allow(permit) => allow(permit, outcome, answer),
         Decision::Deny(denial) => deny(denial, request, outcome.id, answer),
     }
 }
@@ -62,7 +62,8 @@ pub(super) fn refuse_unseen(out: &mut Vec<u8>) {
     });
 }
 
-fn allow(permit: &Permit, sealed: &[SealedHeader], id: DecisionId, answer: &mut Writer<'_>) {
+fn allow(permit: &Permit, outcome: &Outcome, answer: &mut Writer<'_>) {
+    let Outcome { id, sealed, response_headers, .. } = outcome;
     let obligations = permit.obligations();
     grpc(OK, answer);
     answer.message(field::OK, |ok| {
@@ -74,6 +75,7 @@ fn allow(permit: &Permit, sealed: &[SealedHeader], id: DecisionId, answer: &mut 
             ok.text(field::ok::HEADERS_TO_REMOVE, name);
         }
         each(field::ok::RESPONSE_HEADERS, &obligations.response_headers, ok);
+        each(field::ok::RESPONSE_HEADERS, response_headers, ok);
         for parameter in &obligations.query {
             ok.message(field::ok::QUERY, |set| {
                 set.text(1, &parameter.name);
@@ -86,7 +88,7 @@ fn allow(permit: &Permit, sealed: &[SealedHeader], id: DecisionId, answer: &mut 
     });
     let named = Some((permit.rule(), permit.annotations()));
     answer.message(field::METADATA, |fields| {
-        metadata(id, "allow", named, None, fields);
+        metadata(*id, "allow", named, None, fields);
         let is_ours = |name: &str| match name {
             "decision_id" | "decision" | "policy" | "rule" => true,
             "annotations" => !permit.annotations().is_empty(),

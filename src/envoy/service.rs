@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 
 use crate::clock::Deadline;
 use crate::envoy::arrival::Arrival;
 use crate::envoy::grpc::{Received, frame, parse};
 use crate::envoy::server::{Counted, ListenerStatus};
 use crate::envoy::{ClientAddress, decode, encode};
-use crate::pdp::{Kept, Observer, Outcome, Pdp, Pinned, Recorder};
+use crate::pdp::{AuditSink, Observer, Outcome, Pdp, Pinned};
 use crate::reason::Reason;
 use crate::request::{CredentialHeaders, RequestView, Shown};
 
@@ -22,7 +21,7 @@ use crate::request::{CredentialHeaders, RequestView, Shown};
 pub struct CheckService {
     pdp: Arc<Pdp>,
     observers: Arc<[Arc<dyn Observer>]>,
-    recorder: Option<Arc<dyn Recorder>>,
+    audit: Option<Arc<dyn AuditSink>>,
     status: Arc<ListenerStatus>,
     most: usize,
     shown: Shown,
@@ -35,23 +34,15 @@ impl CheckService {
     /// A service that decides by `pdp` and tells `observers`.
     #[must_use]
     pub fn new(pdp: Arc<Pdp>, observers: Vec<Arc<dyn Observer>>) -> Self {
-        let (recorder, status) = (None, Arc::default());
+        let (audit, status) = (None, Arc::default());
         let (shown, clients) = (Shown::default(), Arc::default());
-        Self {
-            pdp,
-            observers: observers.into(),
-            recorder,
-            status,
-            most: usize::MAX,
-            shown,
-            clients,
-        }
+        Self { pdp, observers: observers.into(), audit, status, most: usize::MAX, shown, clients }
     }
 
-    /// The same that has every decision recorded.
+    /// Records every decision in `audit`.
     #[must_use]
-    pub fn recorded_by(self, recorder: Arc<dyn Recorder>) -> Self {
-        Self { recorder: Some(recorder), ..self }
+    pub fn recorded_by(self, audit: Arc<dyn AuditSink>) -> Self {
+        Self { audit: Some(audit), ..self }
     }
 
     /// The same that finds the addresses of clients as `settings` say.
@@ -102,47 +93,26 @@ impl CheckService {
         Arrival { deadline: Deadline::within(within), admitted }
     }
 
-    /// The answer to what was received, framed.
+    /// The framed answer to a received message.
     pub(super) async fn conclude(&self, arrival: Arrival, received: Received) -> Bytes {
-        let pdp = self.pdp.pin_until(arrival.deadline);
-        let (view, outcome) = match received.and_then(|message| decode(message, pdp.sealed())) {
+        let pinned = self.pdp.pin_until(arrival.deadline).recorded_by(self.audit.as_deref());
+        let (view, outcome) = match received.and_then(|message| decode(message, pinned.sealed())) {
             Ok((mut view, credentials)) => {
                 if self.shown == Shown::Some {
                     view.headers = view.headers.with_shown(Shown::Some);
                 }
                 view.client = self.clients.find(&view);
-                let outcome = decide(&pdp, &view, credentials).await;
+                let outcome = decide(&pinned, &view, credentials).await;
                 (view, outcome)
             }
-            Err(rejection) => (RequestView::unreadable(rejection.clone()), pdp.refuse(rejection)),
+            Err(rejection) => {
+                let view = RequestView::unreadable(rejection.clone());
+                let outcome = pinned.refuse(&view, rejection).await;
+                (view, outcome)
+            }
         };
-        let (outcome, kept) = self.record(&view, outcome, &arrival.deadline);
-        if let Some(kept) = kept {
-            kept.await;
-        }
         self.observe(&view, &outcome);
         frame(|out| encode(&view, &outcome, out))
-    }
-
-    /// Has the decision recorded; where that cannot be and has to be, it is a denial instead. Also what is to be waited for.
-    fn record(
-        &self,
-        view: &RequestView,
-        outcome: Outcome,
-        deadline: &Deadline,
-    ) -> (Outcome, Option<BoxFuture<'static, ()>>) {
-        let Some(recorder) = &self.recorder else { return (outcome, None) };
-        match recorder.record(view, &outcome, deadline) {
-            Kept::Done => (outcome, None),
-            Kept::Later(kept) => (outcome, Some(kept)),
-            Kept::Refused(rejection) => {
-                let decision = outcome.decision.withdrawn(rejection);
-                let outcome = Outcome { decision, sealed: Vec::new(), ..outcome };
-                // The denial is recorded where there is room for it.
-                let _ = recorder.record(view, &outcome, &Deadline::within(Duration::ZERO));
-                (outcome, None)
-            }
-        }
     }
 
     fn observe(&self, view: &RequestView, outcome: &Outcome) {
@@ -152,12 +122,19 @@ impl CheckService {
     }
 }
 
-async fn decide(pdp: &Pinned<'_>, view: &RequestView, credentials: CredentialHeaders) -> Outcome {
+async fn decide(
+    pinned: &Pinned<'_>,
+    view: &RequestView,
+    credentials: CredentialHeaders,
+) -> Outcome {
     // A panic must be an answer: the gRPC error it would become is an allow under `failure_mode_allow` (invariant 2).
-    AssertUnwindSafe(pdp.decide(view, credentials))
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| pdp.refuse(Reason::PolicyUnavailable.because("deciding panicked")))
+    match AssertUnwindSafe(pinned.decide(view, credentials)).catch_unwind().await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            let rejection = Reason::PolicyUnavailable.because("deciding panicked");
+            Box::pin(pinned.refuse(view, rejection)).await
+        }
+    }
 }
 
 #[cfg(test)]

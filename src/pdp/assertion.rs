@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use moka::sync::Cache;
 use serde_json::{Map, Value, json};
 
-use super::outcome::SealedHeader;
+use super::sealed::SealedHeader;
 use crate::authn::{PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::policy::{AssertionRequest, RuleName};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::outcome::SealedHeader;
+use super::sealed::SealedHeader;
 use crate::request::HeaderValue;
 use crate::secret::Secret;
 

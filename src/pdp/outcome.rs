@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::rand;
 
+use super::collected::{CacheHits, Collected};
+use super::sealed::SealedHeader;
+use super::snapshot::Revision;
 use crate::authn::Subject;
 use crate::clock::{Deadline, UnixTime};
-use crate::pdp::Revision;
-use crate::policy::{Decision, DecisionId};
+use crate::policy::{Decision, DecisionId, HeaderMutation};
 use crate::reason::Rejection;
 use crate::request::RequestView;
 use crate::secret::{Fingerprint, Secret};
@@ -23,9 +24,11 @@ pub struct Outcome {
     pub id: DecisionId,
     /// The answer.
     pub decision: Decision,
-    /// Headers for the upstream that are credentials themselves, and so for nobody else to see.
+    /// Headers for the upstream that are credentials themselves: only the upstream may see them.
     pub sealed: Vec<SealedHeader>,
-    /// Who asked; `None` where the request was refused before anybody was authenticated.
+    /// Headers for the caller beside those that the rule sets.
+    pub response_headers: Vec<HeaderMutation>,
+    /// The caller; `None` where the request was refused before authentication.
     pub subject: Option<Subject>,
     /// Which documents were in force.
     pub revision: Revision,
@@ -37,15 +40,6 @@ pub struct Outcome {
     pub phases: Phases,
     /// What did not have to be verified again.
     pub cache_hits: CacheHits,
-}
-
-/// Verifications that were remembered, of one request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CacheHits {
-    /// Certificates with their chains.
-    pub certificates: u32,
-    /// Signatures of tokens.
-    pub tokens: u32,
 }
 
 /// When each step of a decision was done, since the arrival of the check. A step that was not reached has none.
@@ -61,35 +55,36 @@ pub struct Phases {
     pub evaluated: Option<Duration>,
 }
 
-/// A header to set on the request whose value is a credential.
-#[derive(Clone, Debug)]
-pub struct SealedHeader {
-    /// The name, in lower case.
-    pub name: Arc<str>,
-    /// The value.
-    pub value: Secret<String>,
-}
-
-/// Told of every decision, after it was made and before it is answered. Must not block and cannot change it.
+/// Sees every decision after it was made and before it is answered. Must not block and cannot change it.
 pub trait Observer: fmt::Debug + Send + Sync {
     /// Looks at one decision.
     fn observe(&self, view: &RequestView, outcome: &Outcome);
 }
 
-/// Keeps a record of every decision, before it is answered, and may insist that there is one.
-pub trait Recorder: fmt::Debug + Send + Sync {
-    /// Keeps a record of one decision, which is to be answered by `deadline`. Must not block. A denial is never refused.
-    fn record(&self, view: &RequestView, outcome: &Outcome, deadline: &Deadline) -> Kept;
+/// Records every decision before it is answered, and may insist that there is a record.
+pub trait AuditSink: fmt::Debug + Send + Sync {
+    /// Records one decision, which is to be answered by `deadline`. Must not block. A denial is never refused.
+    fn record(&self, view: &RequestView, outcome: &Outcome, deadline: &Deadline) -> Recording;
 }
 
-/// What became of a record.
-pub enum Kept {
-    /// It is kept, or nobody minds that it is lost.
+/// Whether a decision is recorded.
+pub enum Recording {
+    /// It is, or the settings accept that it is not.
     Done,
-    /// It has no room yet: resolves when it has, or after a bounded time.
-    Later(Pin<Box<dyn Future<Output = ()> + Send>>),
-    /// It has no room, and nothing is to be allowed without it.
+    /// There is no room yet: resolves when there is, or after a bounded time.
+    Pending(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// There is no room, and nothing may be allowed without a record.
     Refused(Rejection),
+}
+
+/// A decision with everything that its fulfilment needs.
+pub(super) struct Decided<'a> {
+    pub(super) decision: Decision,
+    pub(super) subject: Option<Subject>,
+    /// `None` where the subject does not come from evidence.
+    pub(super) collected: Option<&'a Collected<'a>>,
+    pub(super) at: UnixTime,
+    pub(super) phases: Phases,
 }
 
 /// Gives out decision ids: unique across replicas, and telling nobody how many there were before.
@@ -102,13 +97,13 @@ pub(super) struct DecisionIds {
     count: AtomicU64,
 }
 
-// === impl Kept ===
+// === impl Recording ===
 
-impl fmt::Debug for Kept {
+impl fmt::Debug for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Done => f.write_str("Done"),
-            Self::Later(_) => f.write_str("Later"),
+            Self::Pending(_) => f.write_str("Pending"),
             Self::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
         }
     }

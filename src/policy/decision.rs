@@ -130,18 +130,6 @@ impl Decision {
         matches!(self, Self::Allow(_))
     }
 
-    /// This decision as a denial for `rejection`: what was allowed turned out to be used up. The rule stays the same.
-    #[must_use]
-    pub fn withdrawn(self, rejection: Rejection) -> Self {
-        match self {
-            Self::Allow(permit) => {
-                let denial = Denial::new(rejection).of(permit.rule, permit.annotations);
-                Self::Deny(Denial { shadows: permit.shadows, ..denial })
-            }
-            Self::Deny(denial) => Self::Deny(denial),
-        }
-    }
-
     pub(super) fn with_shadows(self, shadows: Vec<ShadowOutcome>) -> Self {
         match self {
             Self::Allow(permit) => Self::Allow(Permit { shadows, ..permit }),
@@ -201,13 +189,11 @@ impl Permit {
         &self.obligations
     }
 
-    /// The same, giving the caller a nonce for its next proof (RFC 9449 section 8.2). No cache may keep such an answer.
+    /// A refusal in place of this permit, for an obligation that cannot be fulfilled. It names the same rule.
     #[must_use]
-    pub fn giving_nonce(mut self, nonce: String) -> Self {
-        let header = |name: &str, value| HeaderMutation { name: name.into(), value };
-        let headers = [header("dpop-nonce", nonce), header("cache-control", "no-store".into())];
-        self.obligations.response_headers.extend(headers);
-        self
+    pub fn refused(&self, rejection: Rejection) -> Denial {
+        let denial = Denial::new(rejection).of(self.rule.clone(), self.annotations.clone());
+        Denial { shadows: self.shadows.clone(), ..denial }
     }
 
     /// The headers to set.

@@ -23,8 +23,10 @@ pub struct Instrument {
 pub enum Kind {
     /// Only goes up.
     Counter,
-    /// Goes up and down.
+    /// Goes up and down, in whole numbers.
     Gauge,
+    /// A gauge with fractions.
+    Fraction,
     /// A distribution.
     Histogram,
 }
@@ -33,7 +35,7 @@ macro_rules! instruments {
     ($($constant:ident $kind:ident $name:literal $unit:literal [$($label:literal),*] $help:literal;)+) => {
         $(
             #[doc = $help]
-            pub const $constant: Instrument = Instrument {
+            pub static $constant: Instrument = Instrument {
                 name: $name,
                 kind: Kind::$kind,
                 unit: $unit,
@@ -43,7 +45,7 @@ macro_rules! instruments {
         )+
 
         /// All of them, in the order of the docs.
-        pub const ALL: &[&Instrument] = &[$(&$constant),+];
+        pub static ALL: &[&Instrument] = &[$(&$constant),+];
     };
 }
 
@@ -107,7 +109,7 @@ instruments! {
         "When a certificate of our own expires";
     CALLER_EXPIRY Gauge "countersign.caller.expiry.timestamp" "s" ["trust_domain"]
         "When the first certificate expires of those that callers showed in the last ten minutes; /status names them";
-    CLOCK_OFFSET Gauge "countersign.clock.offset" "s" ["bound"]
+    CLOCK_OFFSET Fraction "countersign.clock.offset" "s" ["bound"]
         "Our clock less Envoy's when a check came in, least and most of the last minute: below 0 Envoy's clock is ahead";
 
     REVOCATION_ENTRIES Gauge "countersign.revocation.entries" "" []
@@ -161,7 +163,7 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
-            Self::Gauge => "gauge",
+            Self::Gauge | Self::Fraction => "gauge",
             Self::Histogram => "histogram",
         }
     }

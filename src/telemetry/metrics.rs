@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
+use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
-use super::instruments::{self, Instrument};
+use super::instruments::{self, Instrument, Kind};
+use super::measurement::Sample;
 use super::{Exports, OtlpOptions};
 use crate::pdp::{Observer, Outcome};
 use crate::policy::Decision;
@@ -80,84 +81,45 @@ impl Metrics {
         })
     }
 
-    /// Shows a count that is kept elsewhere.
-    pub fn watch_counter(
+    /// Shows the values that `read` returns, each time that somebody looks. A histogram cannot be watched.
+    pub fn watch(
         &self,
         instrument: &Instrument,
-        read: impl Fn() -> u64 + Send + Sync + 'static,
+        read: impl Fn() -> Vec<Sample> + Send + Sync + 'static,
     ) {
-        let builder = self.meter.u64_observable_counter(instrument.name);
-        let _ = builder
-            .with_description(instrument.help)
-            .with_callback(move |observer| observer.observe(read(), &[]))
-            .build();
-    }
-
-    /// Shows counts that are kept elsewhere, by the one label of `instrument`.
-    pub fn watch_counters(
-        &self,
-        instrument: &Instrument,
-        read: impl Fn() -> Vec<(String, u64)> + Send + Sync + 'static,
-    ) {
-        let label = label(instrument);
-        let builder = self.meter.u64_observable_counter(instrument.name);
-        let _ = builder
-            .with_description(instrument.help)
-            .with_callback(move |observer| {
-                for (value, count) in read() {
-                    observer.observe(count, &[KeyValue::new(label, value)]);
-                }
-            })
-            .build();
-    }
-
-    /// Shows a level that is kept elsewhere.
-    pub fn watch_gauge(
-        &self,
-        instrument: &Instrument,
-        read: impl Fn() -> u64 + Send + Sync + 'static,
-    ) {
-        let builder = self.meter.u64_observable_gauge(instrument.name);
-        let _ = builder
-            .with_description(instrument.help)
-            .with_callback(move |observer| observer.observe(read(), &[]))
-            .build();
-    }
-
-    /// Shows moments and levels that are kept elsewhere, by the one label of `instrument`.
-    pub fn watch_gauges(
-        &self,
-        instrument: &Instrument,
-        read: impl Fn() -> Vec<(String, i64)> + Send + Sync + 'static,
-    ) {
-        let label = label(instrument);
-        let builder = self.meter.i64_observable_gauge(instrument.name).with_unit(instrument.unit);
-        let _ = builder
-            .with_description(instrument.help)
-            .with_callback(move |observer| {
-                for (value, level) in read() {
-                    observer.observe(level, &[KeyValue::new(label, value)]);
-                }
-            })
-            .build();
-    }
-
-    /// Shows spans of time in seconds that are kept elsewhere, by the one label of `instrument`.
-    pub fn watch_seconds(
-        &self,
-        instrument: &Instrument,
-        read: impl Fn() -> Vec<(String, f64)> + Send + Sync + 'static,
-    ) {
-        let label = label(instrument);
-        let builder = self.meter.f64_observable_gauge(instrument.name).with_unit(instrument.unit);
-        let _ = builder
-            .with_description(instrument.help)
-            .with_callback(move |observer| {
-                for (value, seconds) in read() {
-                    observer.observe(seconds, &[KeyValue::new(label, value)]);
-                }
-            })
-            .build();
+        let (meter, name, help) = (&self.meter, instrument.name, instrument.help);
+        let label = instrument.labels.first().copied();
+        let attributes = move |value: String| label.map(|label| KeyValue::new(label, value));
+        match instrument.kind {
+            Kind::Counter => {
+                let observe = move |observer: &dyn AsyncInstrument<u64>| {
+                    for (of, number) in read() {
+                        observer.observe(number.count(), attributes(of).as_slice());
+                    }
+                };
+                let counter = meter.u64_observable_counter(name).with_description(help);
+                let _ = counter.with_callback(observe).build();
+            }
+            Kind::Gauge => {
+                let observe = move |observer: &dyn AsyncInstrument<i64>| {
+                    for (of, number) in read() {
+                        observer.observe(number.level(), attributes(of).as_slice());
+                    }
+                };
+                let gauge = meter.i64_observable_gauge(name).with_description(help);
+                let _ = gauge.with_unit(instrument.unit).with_callback(observe).build();
+            }
+            Kind::Fraction => {
+                let observe = move |observer: &dyn AsyncInstrument<f64>| {
+                    for (of, number) in read() {
+                        observer.observe(number.fraction(), attributes(of).as_slice());
+                    }
+                };
+                let gauge = meter.f64_observable_gauge(name).with_description(help);
+                let _ = gauge.with_unit(instrument.unit).with_callback(observe).build();
+            }
+            Kind::Histogram => {}
+        }
     }
 
     /// Sends what was counted until now. Blocks, for as long as the collector takes.
@@ -207,11 +169,6 @@ impl Observer for Metrics {
     }
 }
 
-/// The one label of an instrument that is watched by label.
-fn label(instrument: &Instrument) -> &'static str {
-    instrument.labels.first().copied().unwrap_or_default()
-}
-
 fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }
@@ -230,13 +187,18 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Number;
 
     #[test]
     fn watched_values_are_on_the_page_with_their_help() {
         let metrics = Metrics::new().unwrap();
-        metrics.watch_counter(&instruments::STORE_LOSSES, || 7);
-        metrics.watch_gauge(&instruments::STORE_UP, || 3);
-        metrics.watch_seconds(&instruments::CLOCK_OFFSET, || vec![("least".to_owned(), -0.25)]);
+        for measurement in [
+            instruments::STORE_LOSSES.shows(7_u64),
+            instruments::STORE_UP.shows(3_u64),
+            instruments::CLOCK_OFFSET.shows_each([("least".to_owned(), Number::Fraction(-0.25))]),
+        ] {
+            metrics.watch(measurement.instrument, move || measurement.samples.clone());
+        }
         let page = metrics.render();
         let help = instruments::STORE_LOSSES.help;
         assert!(page.contains(&format!("# HELP countersign_store_losses_total {help}")), "{page}");

@@ -36,7 +36,7 @@ fn exported() -> BTreeSet<String> {
         let name = instrument.prometheus_name();
         let parts: &[&str] = match instrument.kind {
             Kind::Histogram => &["_bucket", "_sum", "_count"],
-            Kind::Counter | Kind::Gauge => &[""],
+            Kind::Counter | Kind::Gauge | Kind::Fraction => &[""],
         };
         parts.iter().map(move |part| format!("{name}{part}")).collect::<Vec<_>>()
     });

@@ -313,7 +313,7 @@ async fn the_next_nonce_comes_with_an_answer_that_is_good() {
         let outcome =
             house.outcome("GET", &[("authorization", &*authorization), ("dpop", &*proof)]).await.0;
         match outcome.decision {
-            Decision::Allow(permit) => Ok(permit.obligations().response_headers.clone()),
+            Decision::Allow(_) => Ok(outcome.response_headers),
             Decision::Deny(denial) => Err(denial.needs().proof.clone().unwrap().nonce.unwrap()),
         }
     };

@@ -3,9 +3,9 @@
 use std::sync::mpsc::{self, Sender as Told};
 
 use super::*;
-use crate::audit::DecisionRecord;
 use crate::audit::example::{pdp, view};
 use crate::audit::options::AuditSettings;
+use crate::audit::{DecisionRecord, RecordedClaims};
 use crate::authn::{Credential, Subject};
 use crate::pdp::NoTrace;
 use std::sync::atomic::AtomicU64;
@@ -44,7 +44,8 @@ fn log(
         heard.push(hears);
     }
     let claims = RecordedClaims::new(vec!["/sub".to_owned()]).unwrap();
-    (AuditLog { lanes, on_full, sample_allows: 1.0, claims, reopen: Arc::default() }, heard)
+    let record = RecordOptions { claims, tree: false };
+    (AuditLog { lanes, on_full, sample_allows: 1.0, record, reopen: Arc::default() }, heard)
 }
 
 fn now(count: &AtomicU64) -> u64 {
@@ -64,7 +65,7 @@ fn a_stalled_sink_costs_counted_records_only() {
     let (log, heard) = log(OnFull::Drop, 8, &[&gate]);
     let held = Arc::clone(&gate).try_lock_owned().unwrap();
     for id in 0..1000 {
-        assert!(matches!(log.keep(&Record::brief("allow", id), &patient()), Kept::Done));
+        assert!(matches!(log.keep(&Record::brief("allow", id), &patient()), Recording::Done));
     }
     let (_, counts) = log.counts().pop().unwrap();
     let dropped = now(&counts.dropped);
@@ -88,7 +89,7 @@ async fn an_answer_waits_for_room_and_not_for_ever() {
     let held = Arc::clone(&gate).try_lock_owned().unwrap();
     // One is being written and one waits; whatever comes then is lost.
     for id in 0..10 {
-        if let Kept::Later(later) = log.keep(&Record::brief("allow", id), &patient()) {
+        if let Recording::Pending(later) = log.keep(&Record::brief("allow", id), &patient()) {
             later.await;
         }
         if now(&counts.dropped) > 0 {
@@ -98,7 +99,7 @@ async fn an_answer_waits_for_room_and_not_for_ever() {
     assert_eq!(now(&counts.dropped), 1);
     // There is room before the time is over.
     let log = AuditLog { on_full: OnFull::Block(LONG), ..log };
-    let Kept::Later(later) = log.keep(&Record::brief("allow", 9), &patient()) else {
+    let Recording::Pending(later) = log.keep(&Record::brief("allow", 9), &patient()) else {
         panic!("it is full")
     };
     drop(held);
@@ -115,7 +116,7 @@ async fn no_answer_waits_for_longer_than_its_own_deadline() {
     let held = Arc::clone(&gate).try_lock_owned().unwrap();
     let mut waited = 0;
     for id in 0..4 {
-        if let Kept::Later(later) =
+        if let Recording::Pending(later) =
             log.keep(&Record::brief("allow", id), &Deadline::within(Duration::from_millis(1)))
         {
             later.await;
@@ -136,17 +137,17 @@ fn nothing_is_allowed_unrecorded_where_that_is_asked_for() {
     let (mut kept, mut refused) = (Vec::new(), 0);
     for id in 0..100 {
         match log.keep(&Record::brief("allow", id), &patient()) {
-            Kept::Done => kept.push(format!("{id:04}")),
-            Kept::Refused(why) => {
+            Recording::Done => kept.push(format!("{id:04}")),
+            Recording::Refused(why) => {
                 assert_eq!(why.reason(), Reason::AuditUnavailable);
                 assert!(why.detail().contains("`test`"), "{why}");
                 assert!(matches!(
                     log.keep(&Record::brief("deny", 1000 + id), &patient()),
-                    Kept::Done
+                    Recording::Done
                 ));
                 refused += 1;
             }
-            Kept::Later(_) => panic!("nobody waits"),
+            Recording::Pending(_) => panic!("nobody waits"),
         }
     }
     assert!(refused > 0 && !kept.is_empty(), "{refused} refused, {kept:?} kept");
@@ -244,8 +245,8 @@ async fn allows_are_sampled_and_denials_never_are() {
     for path in ["/open", "/nowhere", "/watched"].repeat(400) {
         let view = view(path);
         let nobody = Subject::assertion(Credential::Absent, Credential::Absent);
-        let outcome = pdp.pin().decide_for(&view, nobody, &mut NoTrace::default());
-        assert!(matches!(log.record(&view, &outcome, &patient()), Kept::Done));
+        let outcome = pdp.pin().decide_for(&view, nobody, &mut NoTrace::default()).await;
+        assert!(matches!(log.record(&view, &outcome, &patient()), Recording::Done));
     }
     let (_, counts) = log.counts().pop().unwrap();
     tokio::task::spawn_blocking(move || log.close()).await.unwrap();

@@ -61,9 +61,8 @@ fn claims_are_recorded_where_they_are_allowed() {
         let allowed = pointers.iter().map(ToString::to_string).collect();
         let claims = claims.as_object().unwrap().clone();
         let identity = TokenIdentity::assertion("corp", claims, Binding::None).unwrap();
-        let mut json = Vec::new();
         let claims = RecordedClaims::new(allowed).unwrap();
-        object(&mut json, |record| token(&identity, &claims, record));
+        let json = Json::object(0, |record| token(&identity, &claims, record));
         serde_json::from_slice::<wire::Token>(&json).unwrap()
     };
     let none = token(&[]);
@@ -150,6 +149,7 @@ async fn the_lines_are_the_schema() {
     let (pdp, mut found) = (example::pdp(), BTreeMap::new());
     let pointers = ["/sub", "/client_id", "/aud", "/scope", "/tenant"].map(str::to_owned);
     let claims = RecordedClaims::new(pointers.into()).unwrap();
+    let options = RecordOptions { claims, tree: true };
     for path in ["/watched?a=b", "/nowhere"] {
         let address = "10.0.0.1:80".parse().ok();
         let mut view = example::view(path);
@@ -164,14 +164,15 @@ async fn the_lines_are_the_schema() {
         // Of a header that is there twice no condition can tell.
         view.headers.push("x-odd", HeaderValue::new("1"));
         view.headers.push("x-odd", HeaderValue::new("2"));
-        let mut outcome = pdp.pin().decide_for(&view, somebody(), &mut NoTrace::default());
+        let mut outcome = pdp.pin().decide_for(&view, somebody(), &mut NoTrace::default()).await;
         outcome.cache_hits = CacheHits { certificates: 1, tokens: 1 };
         outcome.elapsed = Duration::from_micros(1);
-        let record = Record::of(&view, &outcome, &claims, 0.5);
+        let record = Record::of(&view, &outcome, &options, 0.5);
         assert!(record.line().ends_with(b"}\n"));
         // Reading refuses unknown names and wrong types; what was read is what was written.
         let json: Value = serde_json::from_slice(record.line()).unwrap();
         assert_eq!(serde_json::to_value(record.read()).unwrap(), json);
+        assert_eq!(record.tree().cloned().map(Value::Object), Some(json.clone()));
         names("DecisionRecord", &json, &mut found);
     }
     // Whoever is assumed to carry a token has shown no key. `tests/e2e/audit.rs` has one that was verified.
@@ -184,6 +185,7 @@ async fn the_lines_are_the_schema() {
 async fn the_request_id_of_access_logs_is_recorded_where_it_is_plain() {
     let pdp = example::pdp();
     let claims = RecordedClaims::new(Vec::new()).unwrap();
+    let options = RecordOptions { claims, tree: false };
     let long = "x".repeat(MAX_REQUEST_ID);
     let longer = format!("{long}x");
     for (lines, expected) in [
@@ -208,8 +210,8 @@ async fn the_request_id_of_access_logs_is_recorded_where_it_is_plain() {
         lines.iter().for_each(|line| {
             view.headers.push("x-request-id", HeaderValue::new(line.as_bytes().to_vec()))
         });
-        let outcome = pdp.pin().decide_for(&view, somebody(), &mut NoTrace::default());
-        let record = Record::of(&view, &outcome, &claims, 1.0);
+        let outcome = pdp.pin().decide_for(&view, somebody(), &mut NoTrace::default()).await;
+        let record = Record::of(&view, &outcome, &options, 1.0);
         let json: Value = serde_json::from_slice(record.line()).unwrap();
         assert_eq!(json["request"]["x_request_id"].as_str(), expected, "{lines:?}");
     }

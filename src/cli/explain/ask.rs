@@ -81,19 +81,26 @@ async fn decide(
 ) -> Outcome {
     match caller {
         Caller::Shown(credentials) => pinned.decide_traced(view, credentials, watch).await,
-        Caller::Vouched(subject) => pinned.decide_for(view, subject, watch),
-        Caller::Refused(rejection) => pinned.refuse(rejection),
+        Caller::Vouched(subject) => pinned.decide_for(view, subject, watch).await,
+        Caller::Refused(rejection) => pinned.refuse(view, rejection).await,
         Caller::Peer(peer, credentials) => {
-            let evidence = pinned.collect(view, &credentials);
+            let collected = pinned.collect(view, &credentials);
             let peer = Credential::Verified(peer);
-            match pinned.gather(&evidence).await {
+            match pinned.gather(&collected).await {
                 Ok(material) => {
                     let (trust, steps) = (pinned.snapshot().trust(), &mut watch.steps);
-                    let subject =
-                        authn::with_tokens(peer, &evidence, trust, &material, &NoCache, now, steps);
-                    pinned.decide_for(view, subject, watch)
+                    let subject = authn::with_tokens(
+                        peer,
+                        &collected.evidence,
+                        trust,
+                        &material,
+                        &NoCache,
+                        now,
+                        steps,
+                    );
+                    pinned.decide_for(view, subject, watch).await
                 }
-                Err(rejection) => pinned.refuse(rejection),
+                Err(rejection) => pinned.refuse(view, rejection).await,
             }
         }
     }
@@ -126,7 +133,7 @@ impl Ground<'_> {
             Some(signer) => pdp.asserting(Arc::new(signer)),
             None => pdp,
         };
-        if may_wait { pdp } else { pdp.asking_nobody() }
+        if may_wait { pdp } else { pdp.without_introspection() }
     }
 }
 

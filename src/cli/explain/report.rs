@@ -14,7 +14,7 @@ use crate::authn::{Binding, Credential, PeerIdentity, Subject, TokenCheck, Token
 use crate::cli::inspect::{HopReport, PeerReport, RejectionReport};
 use crate::cli::moment;
 use crate::pdp::Outcome;
-use crate::policy::{Answer, Decision, Denial, Obligations, Permit, PolicySet};
+use crate::policy::{Answer, Decision, Denial, HeaderMutation, Obligations, Permit, PolicySet};
 use crate::request::{Client, Endpoint, RequestView, TokenPlace};
 
 /// A decision and everything that led to it.
@@ -275,7 +275,10 @@ impl AnswerReport {
         let notes = outcome.decision.annotations().iter();
         let notes = notes.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let answer = match &outcome.decision {
-            Decision::Allow(permit) => Self::allow(permit, rule, shadows, show_values),
+            Decision::Allow(permit) => {
+                let also = also(permit.obligations(), &outcome.response_headers);
+                Self { also, ..Self::allow(permit, rule, shadows, show_values) }
+            }
             Decision::Deny(denial) => Self::deny(denial, view, rule, shadows, outcome),
         };
         Self { annotations: notes.collect(), ..answer }
@@ -300,7 +303,7 @@ impl AnswerReport {
             annotations: BTreeMap::new(),
             status: None,
             headers: headers.collect(),
-            also: also(permit.obligations()),
+            also: Vec::new(),
             removed: permit.strip().iter().filter(|name| !set(name)).cloned().collect(),
             shadows,
         }
@@ -335,10 +338,11 @@ impl AnswerReport {
 }
 
 /// By name: values may be about people.
-fn also(obligations: &Obligations) -> Vec<String> {
+fn also(obligations: &Obligations, more: &[HeaderMutation]) -> Vec<String> {
     let Obligations { headers: _, response_headers, query, metadata, assertion, token } =
         obligations;
-    let response = response_headers.iter().map(|own| format!("response header {}", own.name));
+    let response =
+        response_headers.iter().chain(more).map(|own| format!("response header {}", own.name));
     let query = query.iter().map(|own| format!("query parameter {}", own.name));
     let metadata = metadata.keys().map(|name| format!("metadata {name}"));
     let assertion = assertion.iter().map(|own| format!("a signed statement in {}", own.header));

@@ -21,6 +21,7 @@ use crate::evidence::PeerSources;
 use crate::evidence_level::EvidenceLevel;
 use crate::pdp::{
     FetchError, Fetched, Fetcher, HttpsFetcher, KeyCache, Load, MemoryOptions, PdpOptions,
+    Recording,
 };
 use crate::trust::KeyUrl;
 
@@ -139,11 +140,15 @@ async fn an_allowed_request_is_answered_and_observed() {
 #[derive(Debug, Default)]
 struct Unwilling(Mutex<Vec<bool>>);
 
-impl Recorder for Unwilling {
-    fn record(&self, _: &RequestView, outcome: &Outcome, _: &Deadline) -> Kept {
+impl AuditSink for Unwilling {
+    fn record(&self, _: &RequestView, outcome: &Outcome, _: &Deadline) -> Recording {
         let allows = outcome.decision.is_allow();
         self.0.lock().unwrap().push(allows);
-        if allows { Kept::Refused(Reason::AuditUnavailable.because("full")) } else { Kept::Done }
+        if allows {
+            Recording::Refused(Reason::AuditUnavailable.because("full"))
+        } else {
+            Recording::Done
+        }
     }
 }
 

@@ -9,11 +9,11 @@ use http::HeaderValue;
 
 use super::*;
 use crate::clock::FixedClock;
+use crate::clock::UnixTime;
 use crate::document::{Attachments, SourceFile, any_error, parse};
 use crate::pdp::Fetcher;
-use crate::pdp::Store;
-use crate::pdp::UnixTime;
 use crate::pdp::fetch::{FetchError, Fetched};
+use crate::store::Store;
 use crate::trust::RevocationEntry;
 use crate::trust::TrustStore;
 use crate::trust::{KeyUrl, RevocationTarget};

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::document::HumanDuration;
-use crate::pdp::Store;
 use crate::pdp::revocation::state_folder::StateFolder;
 use crate::store::Page;
+use crate::store::Store;
 use crate::trust::RevocationEntry;
 use crate::trust::TrustStore;
 use std::path::PathBuf;

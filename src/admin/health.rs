@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// One part, such as an issuer's keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Component {
+pub struct Health {
     /// What it is.
     pub name: String,
     /// How it is doing.
@@ -40,16 +40,16 @@ impl Condition {
     }
 }
 
-// === impl Component ===
+// === impl Health ===
 
-impl Component {
+impl Health {
     /// A part with how it is doing.
     pub fn new(name: impl Into<String>, condition: Condition, detail: impl Into<String>) -> Self {
         Self { name: name.into(), condition, detail: detail.into() }
     }
 }
 
-impl fmt::Display for Component {
+impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = match self.condition {
             Condition::Good => '+',
@@ -61,8 +61,8 @@ impl fmt::Display for Component {
 }
 
 /// The page of `/readyz`: what stands in the way, or with `verbose` everything; and whether it is ready.
-pub(super) fn readiness(components: &[Component], verbose: bool) -> (bool, String) {
-    let stands_in_the_way = |part: &&Component| part.condition == Condition::NotReady;
+pub(super) fn readiness(components: &[Health], verbose: bool) -> (bool, String) {
+    let stands_in_the_way = |part: &&Health| part.condition == Condition::NotReady;
     let ready = !components.iter().any(|part| stands_in_the_way(&part));
     let shown = components.iter().filter(|part| verbose || stands_in_the_way(part));
     let mut page: String = shown.map(|part| format!("{part}\n")).collect();
@@ -76,9 +76,9 @@ mod tests {
 
     #[test]
     fn readiness_names_what_stands_in_the_way_and_verbosely_everything() {
-        let good = Component::new("policies", Condition::Good, "2 rules");
-        let stale = Component::new("keys of corp", Condition::Degraded, "last good");
-        let missing = Component::new("keys of b2b", Condition::NotReady, "none yet");
+        let good = Health::new("policies", Condition::Good, "2 rules");
+        let stale = Health::new("keys of corp", Condition::Degraded, "last good");
+        let missing = Health::new("keys of b2b", Condition::NotReady, "none yet");
         let parts = [good, stale, missing];
         assert_eq!(
             readiness(&parts, false),

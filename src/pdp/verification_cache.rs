@@ -1,8 +1,7 @@
 //! What was verified before: certificates and signed tokens, bounded by bytes (P72).
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use moka::sync::Cache;
 use schemars::JsonSchema;
@@ -11,9 +10,7 @@ use serde::Deserialize;
 use crate::authn::{
     Caches, CertificateCache, CertificateKey, SignedToken, TokenCache, VerifiedCertificate,
 };
-use crate::pdp::CacheHits;
 use crate::secret::Fingerprint;
-use crate::sync::lock;
 
 /// How much of what was verified is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -27,21 +24,21 @@ pub struct MemoryOptions {
 
 /// Verifications made under one snapshot. Whether one still holds at the time of a request is for `authn` to say.
 #[derive(Debug)]
-pub struct Remembered {
-    certificates: RememberedCertificates,
-    tokens: RememberedTokens,
+pub struct VerificationCache {
+    certificates: Certificates,
+    tokens: Tokens,
 }
 
 #[derive(Debug)]
-struct RememberedCertificates(Cache<CertificateKey, Arc<VerifiedCertificate>>);
+struct Certificates(Cache<CertificateKey, Arc<VerifiedCertificate>>);
 
 /// By the fingerprint of the token. A token that was verified again, with other keys, replaces itself. One that has expired is
 /// not asked for any more and makes room in its turn; that it is refused does not depend on it: its times are checked every time.
 ///
 /// There may be a hundred thousand, so that what the cache takes for each counts.
-struct RememberedTokens(quick_cache::sync::Cache<Fingerprint, Arc<SignedToken>, TokenWeight>);
+struct Tokens(quick_cache::sync::Cache<Fingerprint, Arc<SignedToken>, TokenWeight>);
 
-/// What a remembered token takes.
+/// What a cache token takes.
 #[derive(Clone, Copy, Debug)]
 struct TokenWeight;
 
@@ -54,14 +51,6 @@ const TOKEN_ENTRY_OVERHEAD: usize = 96;
 /// What a small token takes, for how many of them there will be at most.
 const SMALL_TOKEN_BYTES: u64 = 1024;
 
-/// The memory as one request sees it: what was recalled is at hand until the request is decided, and counted.
-#[derive(Debug)]
-pub(super) struct Recalling<'a> {
-    memory: Caches<'a>,
-    certificates: AtomicU32,
-    tokens: Mutex<Vec<Arc<SignedToken>>>,
-}
-
 // === impl MemoryOptions ===
 
 impl Default for MemoryOptions {
@@ -70,9 +59,9 @@ impl Default for MemoryOptions {
     }
 }
 
-// === impl Remembered ===
+// === impl VerificationCache ===
 
-impl Remembered {
+impl VerificationCache {
     /// Nothing yet.
     #[must_use]
     pub fn new(options: &MemoryOptions) -> Self {
@@ -83,16 +72,13 @@ impl Remembered {
         let bytes = options.token_bytes;
         let most = usize::try_from(bytes / SMALL_TOKEN_BYTES).unwrap_or(usize::MAX);
         let tokens = quick_cache::sync::Cache::with_weighter(most, bytes, TokenWeight);
-        Self {
-            certificates: RememberedCertificates(certificates),
-            tokens: RememberedTokens(tokens),
-        }
+        Self { certificates: Certificates(certificates), tokens: Tokens(tokens) }
     }
 
-    /// How many tokens are remembered, and about how many bytes they take.
+    /// How many tokens are cache, and about how many bytes they take.
     #[must_use]
     pub fn tokens(&self) -> (u64, u64) {
-        let RememberedTokens(cache) = &self.tokens;
+        let Tokens(cache) = &self.tokens;
         (u64::try_from(cache.len()).unwrap_or(u64::MAX), cache.weight())
     }
 
@@ -107,7 +93,7 @@ fn weight(bytes: usize, overhead: usize) -> u32 {
     u32::try_from(bytes.saturating_add(overhead)).unwrap_or(u32::MAX)
 }
 
-impl CertificateCache for RememberedCertificates {
+impl CertificateCache for Certificates {
     fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
         self.0.get(key)
     }
@@ -117,7 +103,7 @@ impl CertificateCache for RememberedCertificates {
     }
 }
 
-impl TokenCache for RememberedTokens {
+impl TokenCache for Tokens {
     fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
         self.0.get(token)
     }
@@ -127,9 +113,9 @@ impl TokenCache for RememberedTokens {
     }
 }
 
-impl fmt::Debug for RememberedTokens {
+impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RememberedTokens").finish_non_exhaustive()
+        f.debug_struct("Tokens").finish_non_exhaustive()
     }
 }
 
@@ -139,76 +125,25 @@ impl quick_cache::Weighter<Fingerprint, Arc<SignedToken>> for TokenWeight {
     }
 }
 
-// === impl Recalling ===
-
-impl<'a> Recalling<'a> {
-    pub(super) const fn new(memory: Caches<'a>) -> Self {
-        Self { memory, certificates: AtomicU32::new(0), tokens: Mutex::new(Vec::new()) }
-    }
-
-    pub(super) fn memory(&self) -> Caches<'_> {
-        Caches { certificates: self, tokens: self }
-    }
-
-    pub(super) fn hits(&self) -> CacheHits {
-        CacheHits {
-            certificates: self.certificates.load(Ordering::Relaxed),
-            tokens: u32::try_from(self.recalled().len()).unwrap_or(u32::MAX),
-        }
-    }
-
-    fn recalled(&self) -> MutexGuard<'_, Vec<Arc<SignedToken>>> {
-        lock(&self.tokens)
-    }
-}
-
-impl CertificateCache for Recalling<'_> {
-    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
-        let found = self.memory.certificates.recall(key)?;
-        self.certificates.fetch_add(1, Ordering::Relaxed);
-        Some(found)
-    }
-
-    fn keep(&self, key: CertificateKey, verified: &Arc<VerifiedCertificate>) {
-        self.memory.certificates.keep(key, verified);
-    }
-}
-
-impl TokenCache for Recalling<'_> {
-    fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
-        let mut recalled = self.recalled();
-        if let Some(known) = recalled.iter().find(|known| known.fingerprint() == token) {
-            return Some(Arc::clone(known));
-        }
-        let found = self.memory.tokens.recall(token)?;
-        recalled.push(Arc::clone(&found));
-        Some(found)
-    }
-
-    fn keep(&self, token: &Arc<SignedToken>) {
-        self.memory.tokens.keep(token);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// P72: what is remembered of tokens is bounded by bytes, whoever sends how many.
+    /// P72: what is cache of tokens is bounded by bytes, whoever sends how many.
     #[test]
-    fn tokens_are_remembered_within_their_bytes() {
+    fn tokens_are_cache_within_their_bytes() {
         for (room, holds_some) in [(1024 * 1024, true), (100, false), (0, false)] {
             let options = MemoryOptions { token_bytes: room, ..MemoryOptions::default() };
-            let remembered = Remembered::new(&options);
-            let memory = remembered.memory().tokens;
+            let cache = VerificationCache::new(&options);
+            let memory = cache.memory().tokens;
             for number in 0..10_000 {
                 let token = Arc::new(SignedToken::for_test(number));
                 memory.keep(&token);
-                let (count, bytes) = remembered.tokens();
+                let (count, bytes) = cache.tokens();
                 let least = count * u64::try_from(token.size()).unwrap();
                 assert!(least <= bytes && bytes <= room, "{count} in {bytes} of {room} bytes");
             }
-            let (count, bytes) = remembered.tokens();
+            let (count, bytes) = cache.tokens();
             assert_eq!(count > 0, holds_some, "{room}");
             assert!(!holds_some || bytes > room / 2, "{bytes} of {room} are used");
         }
@@ -218,8 +153,8 @@ mod tests {
     #[test]
     fn tokens_in_use_are_not_displaced_by_strangers() {
         let options = MemoryOptions { token_bytes: 1024 * 1024, ..MemoryOptions::default() };
-        let remembered = Remembered::new(&options);
-        let memory = remembered.memory().tokens;
+        let cache = VerificationCache::new(&options);
+        let memory = cache.memory().tokens;
         let used = Arc::new(SignedToken::for_test(u32::MAX));
         memory.keep(&used);
         for number in 0..10_000 {

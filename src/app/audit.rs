@@ -3,12 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::error::StartError;
-use crate::audit::{AuditLog, AuditOptions, DecisionRecord, Record, Sink};
-use crate::clock::UnixTime;
+use crate::audit::{AuditLog, AuditOptions, Record, Sink};
 use crate::config::Config;
 use crate::telemetry::{Exports, LogEntry, LogSender};
 
@@ -41,25 +39,24 @@ fn collector(
 
 impl Sink for Collector {
     fn take(&mut self, records: &[Record]) -> io::Result<()> {
-        let entries = records.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-        self.0.send(entries.into_iter()).map_err(io::Error::other)
+        self.0.send(records.iter().filter_map(entry)).map_err(io::Error::other)
     }
 }
 
-fn entry(record: &Record) -> io::Result<LogEntry> {
-    let body: Value = serde_json::from_slice(record.line())?;
-    let own = DecisionRecord::deserialize(&body)?;
-    Ok(LogEntry {
-        time: UnixTime::from_rfc3339(&own.time).unwrap_or(UnixTime::from_secs(0)),
+fn entry(record: &Record) -> Option<LogEntry> {
+    let body = record.tree()?.clone();
+    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Some(LogEntry {
+        time: record.at(),
         is_denial: !record.allows(),
-        trace_id: own.trace_id,
+        trace_id: text("trace_id"),
         attributes: vec![
-            ("countersign.decision_id", own.decision_id),
-            ("countersign.decision", own.decision),
-            ("countersign.reason", own.reason),
-            ("countersign.policy", own.policy),
-            ("countersign.rule", own.rule),
+            ("countersign.decision_id", text("decision_id")),
+            ("countersign.decision", text("decision")),
+            ("countersign.reason", text("reason")),
+            ("countersign.policy", text("policy")),
+            ("countersign.rule", text("rule")),
         ],
-        body,
+        body: Value::Object(body),
     })
 }

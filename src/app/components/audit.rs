@@ -1,0 +1,71 @@
+//! The sinks of the audit log.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use serde_json::{Value, json};
+
+use crate::admin::{Condition, Health};
+use crate::app::component::{Component, count};
+use crate::audit::AuditCounts;
+use crate::clock::UnixTime;
+use crate::telemetry::{Measurement, instruments};
+
+/// Each sink with its name.
+pub(in crate::app) struct Audit(pub(in crate::app) Vec<(&'static str, Arc<AuditCounts>)>);
+
+impl Component for Audit {
+    fn health(&self, _now: UnixTime) -> Vec<Health> {
+        self.0.iter().map(|(sink, counts)| health(sink, counts)).collect()
+    }
+
+    fn status(&self, _now: UnixTime) -> Value {
+        let sinks = self.0.iter().map(|(sink, counts)| {
+            let status = json!({
+                "waiting": count(&counts.waiting),
+                "written": count(&counts.written),
+                "unsampled": count(&counts.unsampled),
+                "dropped": count(&counts.dropped),
+                "failed_writes": count(&counts.failed),
+            });
+            ((*sink).to_owned(), status)
+        });
+        json!({ "audit": sinks.collect::<Value>() })
+    }
+
+    fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
+        let of = |read: fn(&AuditCounts) -> &AtomicU64| {
+            self.0.iter().map(move |(sink, counts)| ((*sink).to_owned(), count(read(counts))))
+        };
+        vec![
+            instruments::AUDIT_WRITTEN.shows_each(of(|counts| &counts.written)),
+            instruments::AUDIT_DROPPED.shows_each(of(|counts| &counts.dropped)),
+            instruments::AUDIT_UNSAMPLED.shows_each(of(|counts| &counts.unsampled)),
+            instruments::AUDIT_WAITING.shows_each(of(|counts| &counts.waiting)),
+            instruments::AUDIT_WRITES_FAILED.shows_each(of(|counts| &counts.failed)),
+        ]
+    }
+}
+
+fn health(sink: &str, counts: &AuditCounts) -> Health {
+    let AuditCounts { waiting, dropped, failed, .. } = counts;
+    let (waiting, dropped, failed) = (count(waiting), count(dropped), count(failed));
+    let condition = if dropped == 0 && failed == 0 { Condition::Good } else { Condition::Degraded };
+    let detail = format!("{waiting} records waiting, {dropped} dropped, {failed} writes failed");
+    Health::new(format!("audit log to {sink}"), condition, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    #[test]
+    fn a_sink_that_loses_records_is_degraded_and_not_unready() {
+        let counts = AuditCounts::default();
+        assert_eq!(health("file", &counts).condition, Condition::Good);
+        counts.dropped.store(1, Ordering::Relaxed);
+        assert_eq!(health("file", &counts).condition, Condition::Degraded);
+    }
+}

@@ -1,0 +1,85 @@
+//! The documents in force, and how reloading them goes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+
+use crate::admin::{Condition, Health};
+use crate::app::component::{Component, count};
+use crate::clock::UnixTime;
+use crate::pdp::{Pdp, Snapshot};
+use crate::reload::ReloadStatus;
+use crate::telemetry::{Measurement, instruments};
+
+pub(in crate::app) struct Documents {
+    pub(in crate::app) pdp: Arc<Pdp>,
+    pub(in crate::app) reload: Arc<ReloadStatus>,
+}
+
+// === impl Documents ===
+
+impl Documents {
+    fn is_stale(&self) -> bool {
+        self.reload.stale.load(Ordering::Relaxed)
+    }
+}
+
+impl Component for Documents {
+    fn health(&self, _now: UnixTime) -> Vec<Health> {
+        let (revision, rules) = self.pdp.inspect(|snapshot| {
+            (snapshot.revision().to_string(), snapshot.policies().rules().count())
+        });
+        let (condition, note) = if rules == 0 {
+            (Condition::NotReady, "; no policy is loaded, and every request is denied".into())
+        } else if let Some(set) = self.reload.unconfirmed() {
+            let note = format!(
+                "; the files lack what is in force, the last good ones stay in force until set {set} is confirmed"
+            );
+            (Condition::Degraded, note)
+        } else if self.is_stale() {
+            let note = "; the files have errors, the last good ones stay in force";
+            (Condition::Degraded, note.to_owned())
+        } else {
+            (Condition::Good, String::new())
+        };
+        let detail = format!("{rules} rules, revision {revision}{note}");
+        vec![Health::new("policies", condition, detail)]
+    }
+
+    fn status(&self, _now: UnixTime) -> Value {
+        let reload = &self.reload;
+        json!({
+            "revision": self.pdp.revision().as_str(),
+            "documents": {
+                "policies": self.pdp.inspect(rules_by_policy),
+                "stale": self.is_stale(),
+                "reloads_applied": count(&reload.applied),
+                "reloads_refused": count(&reload.refused),
+                "errors": reload.errors.load().as_ref(),
+                "unconfirmed_set": reload.unconfirmed().as_deref(),
+            },
+        })
+    }
+
+    fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
+        let revision = self.pdp.revision().to_string();
+        vec![
+            instruments::RELOADS_APPLIED.shows(count(&self.reload.applied)),
+            instruments::RELOADS_REFUSED.shows(count(&self.reload.refused)),
+            instruments::DOCUMENTS_INFO.shows_each([(revision, 1_i64)]),
+            instruments::DOCUMENTS_STALE.shows(self.is_stale()),
+            instruments::UNKNOWN_XFCC_KEYS.shows(self.pdp.unknown_xfcc_keys()),
+        ]
+    }
+}
+
+fn rules_by_policy(snapshot: &Snapshot) -> BTreeMap<String, u64> {
+    let mut rules = BTreeMap::<String, u64>::new();
+    for (name, _, _) in snapshot.policies().rules() {
+        let count = rules.entry(name.policy.to_string()).or_default();
+        *count = count.saturating_add(1);
+    }
+    rules
+}

@@ -1,0 +1,114 @@
+//! The key sets of issuers that publish theirs.
+
+use serde_json::{Value, json};
+
+use crate::admin::{Condition, Health};
+use crate::app::component::{Component, ago, seconds};
+use crate::clock::UnixTime;
+use crate::pdp::{KeyCache, KeyStatus};
+use crate::telemetry::{Measurement, instruments};
+
+impl Component for std::sync::Arc<KeyCache> {
+    fn health(&self, now: UnixTime) -> Vec<Health> {
+        KeyCache::status(self).iter().map(|status| keys(status, now)).collect()
+    }
+
+    fn status(&self, _now: UnixTime) -> Value {
+        json!({ "keys": KeyCache::status(self).iter().map(shown).collect::<Vec<_>>() })
+    }
+
+    /// When they were fetched: alert on `time()` minus that. One series for each origin.
+    fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
+        let all = KeyCache::status(self);
+        let fetched = |own: &KeyStatus| Some((own.origin.clone(), own.fetched_at?.as_secs()));
+        let usable = |own: &KeyStatus| (own.origin.clone(), own.keys.is_some());
+        vec![
+            instruments::KEYS_FETCHED.shows_each(all.iter().filter_map(fetched)),
+            instruments::KEYS_USABLE.shows_each(all.iter().map(usable)),
+        ]
+    }
+}
+
+fn keys(status: &KeyStatus, now: UnixTime) -> Health {
+    let failures = match status.failures {
+        0 => String::new(),
+        failures => format!("; {failures} fetches have failed since"),
+    };
+    let (condition, detail) = match (&status.keys, status.fetched_at) {
+        (Some(_), Some(at)) if status.failures == 0 => {
+            (Condition::Good, format!("fresh, fetched {}", ago(at, now)))
+        }
+        (Some(_), Some(at)) => {
+            (Condition::Degraded, format!("last good, fetched {}{failures}", ago(at, now)))
+        }
+        (Some(_), None) => (Condition::Degraded, format!("last good, kept from before{failures}")),
+        (None, Some(at)) => {
+            (Condition::NotReady, format!("too old to be used, fetched {}{failures}", ago(at, now)))
+        }
+        (None, None) => (Condition::NotReady, format!("never fetched{failures}")),
+    };
+    Health::new(format!("keys from {}", status.origin), condition, detail)
+}
+
+fn shown(status: &KeyStatus) -> Value {
+    let keys = status.keys.iter().flat_map(|set| set.keys()).map(|key| {
+        json!({
+            "kid": key.id(),
+            "thumbprint": key.thumbprint(),
+            "first_seen": seconds(status.first_seen.get(key.thumbprint()).copied()),
+        })
+    });
+    json!({
+        "keys": keys.collect::<Vec<_>>(),
+        "origin": status.origin,
+        "usable": status.keys.is_some(),
+        "fetched_at": seconds(status.fetched_at),
+        "next_fetch": status.next_fetch.as_secs(),
+        "failures": status.failures,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::trust::{KeyPurpose, KeySet};
+
+    const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+    #[test]
+    fn keys_are_fresh_last_good_or_missing() {
+        let before = |secs| Some(NOW.minus(Duration::from_secs(secs)));
+        for (usable, fetched_at, failures, expected) in [
+            (true, before(90), 0, "[+] keys from https://a.test: fresh, fetched 1m30s ago"),
+            (
+                true,
+                before(7200),
+                3,
+                "[~] keys from https://a.test: last good, fetched 2h ago; 3 fetches have failed since",
+            ),
+            (true, None, 0, "[~] keys from https://a.test: last good, kept from before"),
+            (
+                false,
+                before(86_400),
+                9,
+                "[-] keys from https://a.test: too old to be used, fetched 1d ago; 9 fetches have failed since",
+            ),
+            (false, None, 0, "[-] keys from https://a.test: never fetched"),
+        ] {
+            let set =
+                usable.then(|| Arc::new(KeySet::parse(b"{\"keys\":[]}", KeyPurpose::Jwt).unwrap()));
+            let status = KeyStatus {
+                first_seen: crate::pdp::FirstSeen::new(),
+                origin: "https://a.test".into(),
+                keys: set,
+                fetched_at,
+                next_fetch: NOW,
+                failures,
+            };
+            assert_eq!(keys(&status, NOW).to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The listener that Envoy asks, and its certificate.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::admin::{Condition, Health};
+use crate::app::component::{Component, ago, count, until};
+use crate::clock::UnixTime;
+use crate::envoy::{ListenAddress, ListenerStatus, Tls, TlsStatus};
+use crate::telemetry::{Measurement, instruments};
+
+pub(in crate::app) struct ListenerPart {
+    pub(in crate::app) status: Arc<ListenerStatus>,
+    pub(in crate::app) address: Option<ListenAddress>,
+    pub(in crate::app) tls: Option<Arc<Tls>>,
+}
+
+/// Envoy does not connect to a listener whose certificate has expired.
+pub(in crate::app) struct ListenerCertificate(pub(in crate::app) Option<Arc<Tls>>);
+
+/// A certificate that expires this soon should have been renewed by now: most are renewed at two thirds of their life.
+const EXPIRES_SOON: Duration = Duration::from_hours(1);
+
+impl Component for ListenerPart {
+    fn health(&self, _now: UnixTime) -> Vec<Health> {
+        let (condition, detail) = if self.status.draining.load(Ordering::SeqCst) {
+            (Condition::NotReady, "draining, about to end")
+        } else {
+            (Condition::Good, "answering")
+        };
+        vec![Health::new("listener", condition, detail)]
+    }
+
+    fn status(&self, _now: UnixTime) -> Value {
+        let Self { status, address, tls } = self;
+        json!({ "listener": {
+            "address": address.as_ref().map(ToString::to_string),
+            "tls": tls.as_ref().map(|tls| {
+                let status = tls.status();
+                json!({ "not_after": status.not_after.as_secs(), "problem": status.problem })
+            }),
+            "draining": status.draining.load(Ordering::Relaxed),
+            "connections": count(&status.connections),
+            "connections_accepted": count(&status.accepted),
+            "connections_refused": count(&status.refused),
+            "connections_aged": count(&status.aged),
+            "calls_reset": count(&status.reset),
+            "connections_broken": count(&status.broken),
+            "connections_revoked": count(&status.revoked),
+            "checks_in_flight": count(&status.checks),
+        } })
+    }
+
+    fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
+        let status = &self.status;
+        vec![
+            instruments::CONNECTIONS.shows(count(&status.connections)),
+            instruments::CHECKS_IN_FLIGHT.shows(count(&status.checks)),
+            instruments::DRAINING.shows(status.draining.load(Ordering::Relaxed)),
+            instruments::CONNECTIONS_ACCEPTED.shows(count(&status.accepted)),
+            instruments::CONNECTIONS_REFUSED.shows(count(&status.refused)),
+            instruments::CONNECTIONS_AGED.shows(count(&status.aged)),
+            instruments::CALLS_RESET.shows(count(&status.reset)),
+            instruments::CONNECTIONS_BROKEN.shows(count(&status.broken)),
+            instruments::CONNECTIONS_REVOKED.shows(count(&status.revoked)),
+        ]
+    }
+}
+
+impl Component for ListenerCertificate {
+    fn health(&self, now: UnixTime) -> Vec<Health> {
+        self.0.iter().map(|tls| certificate(&tls.status(), now)).collect()
+    }
+
+    fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
+        let expiry = |tls: &Arc<Tls>| ("listener".to_owned(), tls.status().not_after.as_secs());
+        vec![instruments::CERTIFICATE_EXPIRY.shows_each(self.0.iter().map(expiry))]
+    }
+}
+
+fn certificate(TlsStatus { not_after, problem }: &TlsStatus, now: UnixTime) -> Health {
+    let (mut condition, mut detail) = if now > *not_after {
+        (Condition::NotReady, format!("expired {}", ago(*not_after, now)))
+    } else if now.plus(EXPIRES_SOON) > *not_after {
+        (Condition::Degraded, format!("expires in {}", until(*not_after, now)))
+    } else {
+        (Condition::Good, format!("expires in {}", until(*not_after, now)))
+    };
+    if let Some(problem) = problem {
+        condition = condition.or_degraded();
+        detail = format!("{detail}; the files cannot be used: {problem}");
+    }
+    Health::new("certificate of the listener", condition, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+    #[test]
+    fn a_certificate_is_shown_with_the_time_that_it_has_left() {
+        let status = |left: i64, problem: Option<&str>| TlsStatus {
+            not_after: UnixTime::from_secs(NOW.as_secs() + left),
+            problem: problem.map(str::to_owned),
+        };
+        let shown = |status| certificate(&status, NOW).to_string();
+        let name = "certificate of the listener";
+        assert_eq!(shown(status(7200, None)), format!("[+] {name}: expires in 2h"));
+        assert_eq!(shown(status(60, None)), format!("[~] {name}: expires in 1m"));
+        assert_eq!(shown(status(-60, None)), format!("[-] {name}: expired 1m ago"));
+        let torn = shown(status(7200, Some("no key")));
+        assert_eq!(torn, format!("[~] {name}: expires in 2h; the files cannot be used: no key"));
+    }
+}

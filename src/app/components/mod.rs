@@ -1,0 +1,86 @@
+//! The parts of a running server, one file each, and the pages that they make together.
+
+mod audit;
+mod callers;
+mod documents;
+mod keys;
+mod listener;
+mod process;
+mod remote_files;
+mod revocations;
+mod store;
+mod trust;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+pub(super) use self::audit::Audit;
+pub(super) use self::callers::CallerClocks;
+pub(super) use self::documents::Documents;
+pub(super) use self::listener::{ListenerCertificate, ListenerPart};
+pub(super) use self::process::Process;
+pub(super) use self::revocations::Revocations;
+pub(super) use self::store::SharedStore;
+pub(super) use self::trust::Trust;
+
+use super::component::Component;
+use crate::admin::Health;
+use crate::clock::Clock;
+use crate::telemetry::{Metrics, Sample};
+
+/// The parts of a running server, in the order in which an operator looks at them.
+///
+/// A server is ready when it can decide as it should: documents are in force, and every key set and every remote file was there
+/// once. Where one of them gets old the server is degraded and stays ready: to take every replica away would help no caller.
+pub(super) struct Components {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) parts: Vec<Box<dyn Component>>,
+}
+
+// === impl Components ===
+
+impl Components {
+    /// The lines of `/readyz?verbose`.
+    pub(super) fn health(&self) -> Vec<Health> {
+        let now = self.clock.now();
+        self.parts.iter().flat_map(|part| part.health(now)).collect()
+    }
+
+    /// `/status`.
+    pub(super) fn status(&self) -> Value {
+        let now = self.clock.now();
+        let mut all = Map::new();
+        for part in &self.parts {
+            if let Value::Object(members) = part.status(now) {
+                all.extend(members);
+            }
+        }
+        all.insert("components".into(), serde_json::to_value(self.health()).unwrap_or_default());
+        Value::Object(all)
+    }
+
+    /// Shows every part's metrics on `metrics`.
+    pub(super) fn register_metrics(self: &Arc<Self>, metrics: &Metrics) {
+        for (index, part) in self.parts.iter().enumerate() {
+            for measurement in part.metrics(self.clock.now()) {
+                let (parts, instrument) = (Arc::clone(self), measurement.instrument);
+                metrics.watch(instrument, move || parts.samples(index, instrument.name));
+            }
+        }
+    }
+
+    fn samples(&self, part: usize, instrument: &str) -> Vec<Sample> {
+        let part = self.parts.get(part);
+        let all = part.map(|part| part.metrics(self.clock.now())).unwrap_or_default();
+        let own = all.into_iter().find(|measurement| measurement.instrument.name == instrument);
+        own.map(|measurement| measurement.samples).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Components {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Components").finish_non_exhaustive()
+    }
+}

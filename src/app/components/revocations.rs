@@ -1,0 +1,81 @@
+//! Revocations: those in lists beside the documents, and those that replicas make while they run.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::admin::api::{ListReport, SharingReport};
+use crate::admin::{Condition, Health};
+use crate::app::component::{Component, whole_seconds};
+use crate::clock::UnixTime;
+use crate::pdp::{ListStatus, RevocationRegister, SharingStatus};
+use crate::telemetry::{Measurement, instruments};
+
+pub(in crate::app) struct Revocations(pub(in crate::app) Arc<RevocationRegister>);
+
+impl Component for Revocations {
+    fn health(&self, _now: UnixTime) -> Vec<Health> {
+        let lists = self.0.lists();
+        lists.iter().map(list).chain(self.0.sharing().as_ref().map(sharing)).collect()
+    }
+
+    fn status(&self, _now: UnixTime) -> Value {
+        let current = self.0.current();
+        json!({ "revocations": {
+            "entries": current.len(),
+            "refusing_for": current.stale(),
+            "lists": self.0.lists().iter().map(ListReport::from).collect::<Vec<_>>(),
+            "sharing": self.0.sharing().as_ref().map(SharingReport::from),
+        } })
+    }
+
+    fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
+        let (current, lists, sharing) = (self.0.current(), self.0.lists(), self.0.sharing());
+        let stale = lists.iter().filter(|list| list.past).count();
+        let age = lists.iter().filter_map(|list| list.age).max().unwrap_or_default();
+        let unshared = sharing.as_ref().map_or(0, |sharing| sharing.unshared);
+        let failing = sharing.is_some_and(|sharing| sharing.error.is_some());
+        vec![
+            instruments::REVOCATION_ENTRIES.shows(current.len()),
+            instruments::REVOCATION_REFUSING.shows(current.stale().is_some()),
+            instruments::REVOCATION_LISTS_STALE.shows(stale),
+            instruments::REVOCATION_LISTS_AGE.shows(age.as_secs()),
+            instruments::REVOCATION_UNSHARED.shows(unshared),
+            instruments::REVOCATION_STORE_FAILING.shows(failing),
+        ]
+    }
+}
+
+fn list(list: &ListStatus) -> Health {
+    let why = list.error.as_ref().map(|error| format!("; {error}")).unwrap_or_default();
+    let (condition, detail) = match (list.entries, list.age.map(whole_seconds)) {
+        (Some(entries), Some(age)) if !list.past && list.failures == 0 => {
+            (Condition::Good, format!("{entries} entries, {age} old"))
+        }
+        (Some(entries), Some(age)) if list.refuses => (
+            Condition::Degraded,
+            format!("{entries} entries, {age} old, too old to be used (revocations_stale){why}"),
+        ),
+        (Some(entries), Some(age)) => {
+            (Condition::Degraded, format!("last good, {entries} entries, {age} old{why}"))
+        }
+        _ => (Condition::NotReady, format!("never had{why}")),
+    };
+    Health::new(format!("revocation list {}", list.name), condition, detail)
+}
+
+fn sharing(sharing: &SharingStatus) -> Health {
+    let why = sharing.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    let unshared = sharing.unshared;
+    let (condition, detail) = match (sharing.synced, &sharing.error) {
+        (true, None) if unshared == 0 => {
+            (Condition::Good, format!("shared through {}", sharing.store))
+        }
+        (true, _) => (
+            Condition::Degraded,
+            format!("the last known stay in force, {unshared} wait to be shared{why}"),
+        ),
+        (false, _) => (Condition::NotReady, format!("not read from the store yet{why}")),
+    };
+    Health::new("running revocations", condition, detail)
+}

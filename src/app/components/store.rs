@@ -1,0 +1,56 @@
+//! The store that replicas share.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::admin::{Condition, Health};
+use crate::app::component::{Component, ago, seconds};
+use crate::clock::UnixTime;
+use crate::pdp::Pdp;
+use crate::store::{Store, StoreHealth};
+use crate::telemetry::{Measurement, instruments};
+
+pub(in crate::app) struct SharedStore {
+    pub(in crate::app) store: Arc<Store>,
+    pub(in crate::app) pdp: Arc<Pdp>,
+}
+
+impl Component for SharedStore {
+    /// A store that was lost leaves a replica ready: all replicas would lose it at once, and most requests do not need it.
+    fn health(&self, now: UnixTime) -> Vec<Health> {
+        let StoreHealth { kind, up, was_up, since, why, .. } = self.store.health();
+        let (condition, detail) = match (up, since.map(|since| ago(since, now))) {
+            (true, None) => (Condition::Good, kind.to_owned()),
+            (true, Some(since)) => (Condition::Good, format!("{kind}, up since {since}")),
+            (false, since) if was_up => {
+                let since = since.unwrap_or_default();
+                (Condition::Degraded, format!("{kind}, lost {since}: {why}"))
+            }
+            (false, _) => {
+                // With the revocations that were known before the start, requests can be decided without it.
+                let sharing = self.pdp.revocations().sharing();
+                let synced = sharing.is_some_and(|sharing| sharing.synced);
+                let condition = if synced { Condition::Degraded } else { Condition::NotReady };
+                (condition, format!("{kind}, no connection yet: {why}"))
+            }
+        };
+        vec![Health::new("store", condition, detail)]
+    }
+
+    fn status(&self, _now: UnixTime) -> Value {
+        let health = self.store.health();
+        json!({ "store": {
+            "kind": health.kind,
+            "up": health.up,
+            "since": seconds(health.since),
+            "losses": health.losses,
+            "why": health.why,
+        } })
+    }
+
+    fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
+        let health = self.store.health();
+        vec![instruments::STORE_UP.shows(health.up), instruments::STORE_LOSSES.shows(health.losses)]
+    }
+}

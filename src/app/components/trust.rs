@@ -1,0 +1,129 @@
+//! Trust domains with their revocation lists, and token issuers.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::admin::{Condition, Health};
+use crate::app::component::{Component, ago, until};
+use crate::clock::UnixTime;
+use crate::pdp::{KeptLists, KeptListsStatus, Pdp};
+use crate::telemetry::{Measurement, instruments};
+use crate::trust::{Issuer, KeySource, TrustDomain};
+
+pub(in crate::app) struct Trust {
+    pub(in crate::app) pdp: Arc<Pdp>,
+    /// The folder in which revocation lists survive a restart.
+    pub(in crate::app) kept: Option<Arc<KeptLists>>,
+}
+
+// === impl Trust ===
+
+impl Trust {
+    fn domains<T>(&self, show: impl FnMut(&TrustDomain) -> Option<T>) -> Vec<T> {
+        self.pdp.inspect(|snapshot| snapshot.trust().domains().iter().filter_map(show).collect())
+    }
+
+    fn moments(&self, of: fn(&TrustDomain) -> Option<UnixTime>) -> Vec<(String, i64)> {
+        self.domains(|domain| Some((domain.name().to_owned(), of(domain)?.as_secs())))
+    }
+}
+
+impl Component for Trust {
+    fn health(&self, now: UnixTime) -> Vec<Health> {
+        let mut health = self.domains(|domain| lists(domain, now));
+        health.extend(self.kept.as_ref().and_then(|kept| kept_lists(kept.status())));
+        health
+    }
+
+    fn status(&self, _now: UnixTime) -> Value {
+        let issuers: Vec<_> =
+            self.pdp.inspect(|snapshot| snapshot.trust().issuers().iter().map(issuer).collect());
+        json!({
+            "trust_domains": self.domains(|own| Some(domain(own))),
+            "issuers": issuers,
+        })
+    }
+
+    /// When they expire: alert on `time()` until then. One series for each trust domain in the documents.
+    fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
+        let first_to_expire = |domain: &TrustDomain| {
+            domain.authorities().iter().map(|authority| authority.validity().not_after).min()
+        };
+        let problems = self.domains(|domain| {
+            domain.revocation()?;
+            Some((domain.name().to_owned(), domain.list_problems().len()))
+        });
+        vec![
+            instruments::AUTHORITY_EXPIRY.shows_each(self.moments(first_to_expire)),
+            instruments::CRL_NEXT_UPDATE
+                .shows_each(self.moments(|domain| domain.revocation()?.next_update())),
+            instruments::CRL_PROBLEMS.shows_each(problems),
+        ]
+    }
+}
+
+/// The revocation lists of a trust domain that has any.
+fn lists(domain: &TrustDomain, now: UnixTime) -> Option<Health> {
+    let revocation = domain.revocation()?;
+    let (condition, detail) = match revocation.next_update() {
+        None => (Condition::Degraded, "none".to_owned()),
+        Some(due) if now <= due => {
+            (Condition::Good, format!("next update due in {}", until(due, now)))
+        }
+        Some(due) if now <= due.plus(revocation.grace()) => {
+            (Condition::Degraded, format!("past the next update, which was due {}", ago(due, now)))
+        }
+        Some(due) => (
+            Condition::Degraded,
+            format!("too old to be used (crl_stale), an update was due {}", ago(due, now)),
+        ),
+    };
+    let name = format!("revocation lists of {}", domain.name());
+    let problems = domain.list_problems();
+    if problems.is_empty() {
+        return Some(Health::new(name, condition, detail));
+    }
+    let detail = format!("{detail}; {}", problems.join("; "));
+    Some(Health::new(name, condition.or_degraded(), detail))
+}
+
+/// The folder of lists, where it has any or has a problem.
+fn kept_lists(KeptListsStatus { lists, problem }: KeptListsStatus) -> Option<Health> {
+    let name = "kept revocation lists";
+    match problem {
+        None if lists == 0 => None,
+        None => Some(Health::new(name, Condition::Good, format!("{lists} lists"))),
+        Some(problem) => Some(Health::new(name, Condition::Degraded, problem)),
+    }
+}
+
+fn domain(domain: &TrustDomain) -> Value {
+    let authorities = domain.authorities().iter().map(|authority| authority.validity().not_after);
+    let lists = domain.revocation().into_iter().flat_map(|revocation| revocation.lists());
+    json!({
+        "name": domain.name(),
+        "spiffe": domain.spiffe().map(ToString::to_string),
+        "authorities_not_after": authorities.map(UnixTime::as_secs).collect::<Vec<_>>(),
+        "revocation_lists": lists.map(|list| json!({
+            "number": list.number(),
+            "this_update": list.validity().not_before.as_secs(),
+            "next_update": list.validity().not_after.as_secs(),
+            "revoked": list.len(),
+        })).collect::<Vec<_>>(),
+        "revocation_list_problems": domain.list_problems(),
+    })
+}
+
+fn issuer(issuer: &Issuer) -> Value {
+    json!({
+        "name": issuer.name(),
+        "issuer": issuer.iss(),
+        "audiences": issuer.audiences(),
+        "keys": match issuer.keys() {
+            KeySource::Local(_) => "local",
+            KeySource::Remote(_) => "fetched",
+            KeySource::Introspected(_) => "introspection",
+        },
+    })
+}

@@ -1,0 +1,84 @@
+//! The decision point of a server, with all that keeps it fresh.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::StartError;
+use super::signing;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::pdp::{HttpsFetcher, KeptLists, KeyCache, Load, Pdp, RemoteFiles, Snapshot};
+use crate::reload::{self, Reloader};
+use crate::signer::Signer;
+use crate::store::Store;
+use crate::trust::KnownLists;
+
+pub(super) struct Core {
+    pub(super) pdp: Arc<Pdp>,
+    pub(super) keys: Arc<KeyCache>,
+    pub(super) remote: Arc<RemoteFiles>,
+    pub(super) kept: Option<Arc<KeptLists>>,
+    pub(super) store: Arc<Store>,
+    pub(super) signer: Option<Arc<Signer>>,
+    pub(super) reloader: Reloader,
+}
+
+// === impl Core ===
+
+impl Core {
+    /// Loads everything that decides and starts to fetch what has to be fetched. Call it within a tokio runtime.
+    pub(super) fn load(config: &Config) -> Result<Self, StartError> {
+        let kept = config.state_folder.as_ref().map(|folder| folder.join("crls"));
+        let kept = kept.map(|folder| Arc::new(KeptLists::new(folder)));
+        let known = kept.as_ref().map_or_else(KnownLists::default, |kept| kept.read());
+        let Load { snapshot, problems, .. } = Load::after_restart(&config.documents, &known);
+        let Some(snapshot) = snapshot else { return Err(StartError::Documents(problems)) };
+        reload::report(&problems);
+        if snapshot.policies().rules().next().is_none() {
+            tracing::error!(
+                "no policy is loaded: every request is denied, and `/readyz` says not ready"
+            );
+        }
+        if let Some(kept) = &kept {
+            kept.write(snapshot.trust().known_lists());
+        }
+        let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
+        let (clock, fetcher) = (Arc::new(SystemClock), Arc::new(HttpsFetcher));
+        let store = Store::start(&config.store, clock.clone()).map_err(StartError::Store)?;
+        let store = Arc::new(store);
+        let remote = Arc::new(RemoteFiles::new(clock.clone(), fetcher.clone()));
+        remote.follow(snapshot.trust());
+        let keys = KeyCache::new(clock.clone(), fetcher);
+        let keys = Arc::new(match &config.state_folder {
+            Some(folder) => keys.kept_in(folder.clone()),
+            None => keys,
+        });
+        let signer = signing::signer(config, &snapshot, clock.clone())?;
+        let pdp = pdp(config, snapshot, Arc::clone(&keys), Arc::clone(&store), signer.as_ref());
+        let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
+        let reloader =
+            Reloader::new(Arc::clone(&pdp), followed, paths, &files, &problems, config.reload)
+                .map_err(StartError::Watch)?;
+        let admin = config.admin.as_ref().map(|admin| admin.address);
+        let reloader = reloader.confirmed_at(admin).keeping(kept.clone());
+        Ok(Self { pdp, keys, remote, kept, store, signer, reloader })
+    }
+}
+
+fn pdp(
+    config: &Config,
+    snapshot: Snapshot,
+    keys: Arc<KeyCache>,
+    store: Arc<Store>,
+    signer: Option<&Arc<Signer>>,
+) -> Arc<Pdp> {
+    let revoked = config.state_folder.as_ref().map(|folder| folder.join("revocations"));
+    let (clock, options) = (Arc::new(SystemClock), config.pdp.clone());
+    let pdp = Pdp::with_state(revoked, snapshot, keys, clock, options).sharing(Arc::clone(&store));
+    let pdp = match signer {
+        Some(signer) => pdp.asserting(Arc::clone(signer)),
+        None => pdp,
+    };
+    pdp.revocations().share(store, config.revocations.before_first_sync);
+    Arc::new(pdp)
+}

@@ -1,0 +1,109 @@
+//! The evidence of one check, with what the verification cache has of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::cookies::Cookies;
+use crate::authn::{
+    self, Caches, CertificateCache, CertificateKey, SignedToken, TokenCache, VerifiedCertificate,
+};
+use crate::evidence::Evidence;
+use crate::request::{CredentialHeaders, TokenPlace};
+use crate::secret::Fingerprint;
+use crate::trust::TrustStore;
+
+/// The evidence of one check. It holds what the cache has of its tokens, so that every later step sees the same.
+#[derive(Debug)]
+pub struct Collected<'a> {
+    /// The evidence, unverified.
+    pub evidence: Evidence,
+    /// The cookies, where a token may be among them.
+    pub(super) cookies: Cookies,
+    pub(super) recalled: Recalled<'a>,
+}
+
+/// The verification cache as one check sees it. Its tokens are looked up once, when the evidence is collected.
+#[derive(Debug)]
+pub(super) struct Recalled<'a> {
+    cache: Caches<'a>,
+    tokens: Vec<Arc<SignedToken>>,
+    certificates: AtomicU32,
+}
+
+/// What the cache had of one check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheHits {
+    /// Certificates with their chains.
+    pub certificates: u32,
+    /// Signatures of tokens.
+    pub tokens: u32,
+}
+
+// === impl Collected ===
+
+impl<'a> Collected<'a> {
+    pub(super) fn new(
+        evidence: Evidence,
+        credentials: &CredentialHeaders,
+        places: &[TokenPlace],
+        cache: Caches<'a>,
+    ) -> Self {
+        let cookies = match places.iter().any(|place| matches!(place, TokenPlace::Cookie(_))) {
+            true => Cookies::of(credentials.all("cookie")),
+            false => Cookies::default(),
+        };
+        let presented = evidence.presented();
+        let mut tokens = Vec::with_capacity(presented.len());
+        tokens.extend(presented.iter().filter_map(|own| cache.tokens.recall(&own.fingerprint())));
+        let recalled = Recalled { cache, tokens, certificates: AtomicU32::new(0) };
+        Self { evidence, cookies, recalled }
+    }
+
+    /// The same without the tokens of issuers that do not count.
+    pub(super) fn pass_over(self, trust: &TrustStore, counts: impl Fn(&str) -> bool) -> Self {
+        let Self { evidence, cookies, mut recalled } = self;
+        let evidence = authn::pass_over(evidence, trust, &recalled, counts);
+        let presented = evidence.presented();
+        let is_left = |known: &Arc<SignedToken>| presented.iter().any(|token| known.is(token));
+        recalled.tokens.retain(is_left);
+        Self { evidence, cookies, recalled }
+    }
+
+    /// How much the cache had.
+    pub(super) fn cache_hits(&self) -> CacheHits {
+        CacheHits {
+            certificates: self.recalled.certificates.load(Ordering::Relaxed),
+            tokens: u32::try_from(self.recalled.tokens.len()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+// === impl Recalled ===
+
+impl Recalled<'_> {
+    pub(super) fn memory(&self) -> Caches<'_> {
+        Caches { certificates: self, tokens: self }
+    }
+}
+
+impl CertificateCache for Recalled<'_> {
+    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+        let found = self.cache.certificates.recall(key)?;
+        self.certificates.fetch_add(1, Ordering::Relaxed);
+        Some(found)
+    }
+
+    fn keep(&self, key: CertificateKey, verified: &Arc<VerifiedCertificate>) {
+        self.cache.certificates.keep(key, verified);
+    }
+}
+
+impl TokenCache for Recalled<'_> {
+    fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
+        self.tokens.iter().find(|known| known.fingerprint() == token).map(Arc::clone)
+    }
+
+    fn keep(&self, token: &Arc<SignedToken>) {
+        self.cache.tokens.keep(token);
+    }
+}

@@ -1,0 +1,243 @@
+//! One check against one snapshot: collect, gather, authenticate, evaluate. [`fulfil`](super::fulfil) does the rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::collected::Collected;
+use super::current::Current;
+use super::outcome::{AuditSink, Decided, Outcome, Phases};
+use super::point::Pdp;
+use super::snapshot::Snapshot;
+use super::trace::{NoTrace, Trace};
+use crate::authn::{self, Subject};
+use crate::clock::{Deadline, UnixTime};
+use crate::evidence::{self, Presented};
+use crate::policy::{Decision, DecisionId, DecisionRequest, Denial};
+use crate::reason::{Reason, Rejection};
+use crate::request::{CredentialHeaders, RequestLine, RequestView, SealedNames, TokenPlace};
+use crate::trust::Material;
+
+/// The decision point for one check, with the snapshot that was in force when the check arrived.
+#[derive(Debug)]
+pub struct Pinned<'a> {
+    pub(super) pdp: &'a Pdp,
+    pub(super) current: Arc<Current>,
+    /// Begins when the check arrives.
+    pub(super) deadline: Deadline,
+    pub(super) id: DecisionId,
+    pub(super) audit: Option<&'a dyn AuditSink>,
+}
+
+impl Pdp {
+    /// Takes the snapshot for one check that arrives now.
+    #[must_use]
+    pub fn pin(&self) -> Pinned<'_> {
+        self.pin_until(Deadline::within(self.deadline()))
+    }
+
+    /// Takes the snapshot for one check that arrived when `deadline` began.
+    #[must_use]
+    pub fn pin_until(&self, deadline: Deadline) -> Pinned<'_> {
+        let (current, id) = (self.current.load_full(), self.ids.next());
+        Pinned { pdp: self, current, deadline, id, audit: None }
+    }
+}
+
+// === impl Pinned ===
+
+impl<'a> Pinned<'a> {
+    /// Records the decision in `audit`, which may refuse to let a request pass unrecorded.
+    #[must_use]
+    pub fn recorded_by(self, audit: Option<&'a dyn AuditSink>) -> Self {
+        Self { audit, ..self }
+    }
+}
+
+impl Pinned<'_> {
+    /// The snapshot.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.current.snapshot
+    }
+
+    /// The headers that carry credentials.
+    #[must_use]
+    pub fn sealed(&self) -> &SealedNames {
+        self.current.snapshot.sealed()
+    }
+
+    /// Decides one request.
+    pub async fn decide(&self, view: &RequestView, credentials: CredentialHeaders) -> Outcome {
+        self.decide_traced(view, credentials, &mut NoTrace::new()).await
+    }
+
+    /// Decides like [`Pinned::decide`], watched by `trace`.
+    pub async fn decide_traced<T: Trace>(
+        &self,
+        view: &RequestView,
+        credentials: CredentialHeaders,
+        trace: &mut T,
+    ) -> Outcome {
+        let collected = self.collect(view, &credentials);
+        drop(credentials);
+        let began = self.deadline.elapsed();
+        self.pdp.count_unknown_keys(&collected.evidence.peer.xfcc);
+        let decided = match self.gather_at(began, &collected).await {
+            Ok(mut material) => {
+                // After the wait: a revocation that arrived meanwhile counts.
+                material.revoke_by(self.pdp.revocations.current());
+                self.judge(view, &collected, &material, began, trace)
+            }
+            Err(rejection) => {
+                let gathered = Some(self.deadline.elapsed());
+                let phases = Phases { began: Some(began), gathered, ..Phases::default() };
+                Decided { phases, ..self.refusal(rejection) }
+            }
+        };
+        self.fulfil(view, decided).await
+    }
+
+    /// Decides for a caller who was authenticated before or is vouched for.
+    pub async fn decide_for<T: Trace>(
+        &self,
+        view: &RequestView,
+        subject: Subject,
+        trace: &mut T,
+    ) -> Outcome {
+        let subject = match self.current.snapshot.policies().counting(view) {
+            Some(counting) => subject.where_count(|issuer| counting.has(issuer)),
+            None => subject,
+        };
+        let at = self.pdp.clock.now();
+        let decision = self.evaluate(view, &subject, at, trace);
+        let subject = Some(passed_over(&decision, subject));
+        let decided = Decided { decision, subject, collected: None, at, phases: Phases::default() };
+        self.fulfil(view, decided).await
+    }
+
+    /// Denies a request that cannot be decided.
+    pub async fn refuse(&self, view: &RequestView, rejection: Rejection) -> Outcome {
+        self.fulfil(view, self.refusal(rejection)).await
+    }
+
+    /// The evidence in the credentials, unverified, with what the verification cache has of it.
+    #[must_use]
+    pub fn collect(&self, view: &RequestView, credentials: &CredentialHeaders) -> Collected<'_> {
+        let snapshot = &self.current.snapshot;
+        let evidence = evidence::collect(
+            credentials,
+            view.destination.principal.as_ref(),
+            &self.pdp.options.peer_sources,
+            snapshot.token_places(),
+        );
+        let cache = self.current.verified.memory();
+        let mut collected = Collected::new(evidence, credentials, snapshot.token_places(), cache);
+        // Before any issuer is asked: no issuer sees a token that does not count here.
+        if let Some(counting) = snapshot.policies().counting(view) {
+            collected = collected.pass_over(snapshot.trust(), |issuer| counting.has(issuer));
+        }
+        if !matches!(collected.evidence.proof, Presented::Absent) {
+            collected.evidence.request = RequestLine::of(view);
+        }
+        collected
+    }
+
+    /// Fetches what verification needs, within the deadline.
+    ///
+    /// # Errors
+    /// `deadline` where it does not arrive in time.
+    pub async fn gather(&self, collected: &Collected<'_>) -> Result<Material, Rejection> {
+        self.gather_at(self.deadline.elapsed(), collected).await
+    }
+
+    async fn gather_at(
+        &self,
+        elapsed: Duration,
+        collected: &Collected<'_>,
+    ) -> Result<Material, Rejection> {
+        let Collected { evidence, recalled, .. } = collected;
+        let tokens = evidence.presented();
+        if evidence.unreadable.iter().any(|own| !matches!(own.place, TokenPlace::Cookie(_))) {
+            return Ok(Material::default());
+        }
+        let left = self.deadline.left_at(elapsed);
+        // Envoy has given up on a check that waited too long for its turn, and deciding it would make the next one late too.
+        if left.is_zero() {
+            return Err(Reason::Deadline.because("no time was left when deciding began"));
+        }
+        // Waiting ends before the deadline does, so that the answer can name the issuer whose keys did not arrive.
+        let patience = left.mul_f64(0.9);
+        let trust = self.current.snapshot.trust();
+        let gathering = async {
+            let mut material = self.pdp.keys.gather(tokens, trust, recalled, patience).await;
+            if !tokens.iter().all(|token| authn::is_cached(token, recalled)) {
+                let patience = self.deadline.left().saturating_sub(left - patience);
+                let introspector = &self.pdp.introspector;
+                // Boxed because it is rare: every check has to make room for what is inline.
+                let asking = introspector.gather(tokens, trust, recalled, patience, &mut material);
+                Box::pin(asking).await;
+            }
+            material
+        };
+        self.deadline
+            .meet(gathering)
+            .await
+            .ok_or_else(|| Reason::Deadline.because("the issuer's keys did not arrive in time"))
+    }
+
+    fn judge<'c, T: Trace>(
+        &self,
+        view: &RequestView,
+        collected: &'c Collected<'c>,
+        material: &Material,
+        began: Duration,
+        trace: &mut T,
+    ) -> Decided<'c> {
+        let gathered = self.deadline.elapsed();
+        let (now, trust) = (self.pdp.clock.now(), self.current.snapshot.trust());
+        let (evidence, cache) = (&collected.evidence, collected.recalled.memory());
+        let watch = trace.authentication();
+        let subject = authn::authenticate_traced(evidence, trust, material, cache, now, watch);
+        let authenticated = self.deadline.elapsed();
+        let decision = self.evaluate(view, &subject, now, trace);
+        let subject = Some(passed_over(&decision, subject));
+        let phases = Phases {
+            began: Some(began),
+            gathered: Some(gathered),
+            authenticated: Some(authenticated),
+            evaluated: Some(self.deadline.elapsed()),
+        };
+        Decided { decision, subject, collected: Some(collected), at: now, phases }
+    }
+
+    fn evaluate<T: Trace>(
+        &self,
+        view: &RequestView,
+        subject: &Subject,
+        now: UnixTime,
+        trace: &mut T,
+    ) -> Decision {
+        let question = DecisionRequest { subject, request: view, now, id: self.id };
+        self.current.snapshot.policies().evaluate_traced(&question, trace.evaluation())
+    }
+
+    fn refusal(&self, rejection: Rejection) -> Decided<'static> {
+        Decided {
+            decision: Decision::Deny(Denial::new(rejection)),
+            subject: None,
+            collected: None,
+            at: self.pdp.clock.now(),
+            phases: Phases::default(),
+        }
+    }
+}
+
+/// The subject of `decision`: without the refused cookies where the rule passes over them.
+fn passed_over(decision: &Decision, subject: Subject) -> Subject {
+    match decision {
+        Decision::Allow(permit) if permit.passes_over_cookies() => {
+            subject.without_rejected_cookies().unwrap_or(subject)
+        }
+        Decision::Allow(_) | Decision::Deny(_) => subject,
+    }
+}

@@ -1,0 +1,193 @@
+//! The policy decision point: shared by every connection, with the snapshot that it decides by.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::pki_types::CertificateDer;
+
+use super::assertion::Assertions;
+use super::current::{Current, RetiredSnapshot};
+use super::fetch::HttpsFetcher;
+use super::introspect::Introspector;
+use super::keys::KeyCache;
+use super::outcome::DecisionIds;
+use super::revocation::RevocationRegister;
+use super::snapshot::{Revision, Snapshot};
+use super::verification_cache::MemoryOptions;
+use crate::authn;
+use crate::clock::Clock;
+use crate::evidence::{PeerSources, Presented, Xfcc};
+use crate::reason::Rejection;
+use crate::signer::Signer;
+use crate::store::Store;
+
+/// The policy decision point. Every connection shares it; its snapshot is replaced whole.
+#[derive(Debug)]
+pub struct Pdp {
+    pub(super) current: ArcSwap<Current>,
+    pub(super) keys: Arc<KeyCache>,
+    pub(super) introspector: Introspector,
+    pub(super) revocations: Arc<RevocationRegister>,
+    /// `None` where the settings have no `assertion`.
+    pub(super) assertions: Option<Assertions>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ids: DecisionIds,
+    pub(super) options: PdpOptions,
+    pub(super) store: Arc<Store>,
+    unknown_xfcc_keys: AtomicU64,
+}
+
+/// Settings of the decision point.
+#[derive(Clone, Debug)]
+pub struct PdpOptions {
+    /// The sources of peer evidence that are trusted.
+    pub peer_sources: PeerSources,
+    /// How long a check may take. A check that waits longer for keys is denied.
+    pub deadline: Duration,
+    /// The sizes of the verification cache.
+    pub memory: MemoryOptions,
+}
+
+// === impl Pdp ===
+
+impl Pdp {
+    /// A decision point that decides by `snapshot`. Call it within a tokio runtime: `keys` starts to fetch the key sets of the
+    /// snapshot's issuers.
+    #[must_use]
+    pub fn new(
+        snapshot: Snapshot,
+        keys: Arc<KeyCache>,
+        clock: Arc<dyn Clock>,
+        options: PdpOptions,
+    ) -> Self {
+        Self::with_state(None, snapshot, keys, clock, options)
+    }
+
+    /// A decision point that keeps revocations in the folder `revocations`, so that they survive a restart.
+    #[must_use]
+    pub fn with_state(
+        revocations: Option<PathBuf>,
+        snapshot: Snapshot,
+        keys: Arc<KeyCache>,
+        clock: Arc<dyn Clock>,
+        options: PdpOptions,
+    ) -> Self {
+        keys.follow(snapshot.trust(), None);
+        let introspector = Introspector::https(Arc::clone(&clock));
+        introspector.follow(snapshot.trust(), None);
+        let (fetcher, now) = (Arc::new(HttpsFetcher), Arc::clone(&clock));
+        let revocations = RevocationRegister::kept_in(revocations, snapshot.trust(), now, fetcher);
+        Self {
+            current: ArcSwap::from_pointee(Current::new(snapshot, &options.memory)),
+            keys,
+            introspector,
+            revocations: Arc::new(revocations),
+            assertions: None,
+            store: Arc::new(Store::in_memory(Arc::clone(&clock))),
+            clock,
+            ids: DecisionIds::new(),
+            options,
+            unknown_xfcc_keys: AtomicU64::new(0),
+        }
+    }
+
+    /// Signs the assertions that rules ask for with `signer`.
+    #[must_use]
+    pub fn asserting(self, signer: Arc<Signer>) -> Self {
+        Self { assertions: Some(Assertions::new(signer)), ..self }
+    }
+
+    /// Remembers one-time credentials in `store`, which replicas may share.
+    #[must_use]
+    pub fn sharing(self, store: Arc<Store>) -> Self {
+        Self { store, ..self }
+    }
+
+    /// Turns introspection off: no issuer is asked about opaque tokens.
+    #[must_use]
+    pub fn without_introspection(mut self) -> Self {
+        self.introspector = Introspector::https(Arc::clone(&self.clock));
+        self
+    }
+
+    /// Puts `snapshot` in force and returns the previous one. Checks that have begun finish with the previous one.
+    pub fn publish(&self, snapshot: Snapshot) -> RetiredSnapshot {
+        if snapshot.policies().asserts() && self.assertions.is_none() {
+            tracing::error!(
+                "rules ask for assertions and the settings have no `assertion`: those requests are denied"
+            );
+        }
+        let previous = self.current.load();
+        self.keys.follow(snapshot.trust(), Some(previous.snapshot.trust()));
+        self.introspector.follow(snapshot.trust(), Some(previous.snapshot.trust()));
+        drop(previous);
+        self.revocations.follow(snapshot.trust());
+        RetiredSnapshot(self.current.swap(Arc::new(Current::new(snapshot, &self.options.memory))))
+    }
+
+    /// The revocations in force, from documents, lists and the API.
+    #[must_use]
+    pub const fn revocations(&self) -> &Arc<RevocationRegister> {
+        &self.revocations
+    }
+
+    /// Refuses a TLS client of this server that is revoked: by a certificate that it sent, its key or its SPIFFE ID.
+    ///
+    /// # Errors
+    /// `cert_revoked`.
+    pub fn check_client(
+        &self,
+        presented: &[CertificateDer<'_>],
+        authorities: &[CertificateDer<'_>],
+    ) -> Result<(), Rejection> {
+        let (current, revocations) = (self.current.load(), self.revocations.current());
+        let trust = current.snapshot.trust();
+        authn::check_client(presented, authorities, trust, &revocations, self.clock.now())
+    }
+
+    /// Whether an authority or an intermediate of a `TrustDomain` document has this name.
+    #[must_use]
+    pub fn knows_certificate_issuer(&self, name: &str) -> bool {
+        self.inspect(|snapshot| snapshot.trust().knows_certificate_issuer(name))
+    }
+
+    /// Whether a `TokenIssuer` document has this issuer.
+    #[must_use]
+    pub fn knows_issuer(&self, iss: &str) -> bool {
+        self.inspect(|snapshot| snapshot.trust().issuers().iter().any(|own| own.iss() == iss))
+    }
+
+    /// The revision of the documents in force.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.inspect(|snapshot| snapshot.revision().clone())
+    }
+
+    /// Reads the snapshot in force.
+    pub fn inspect<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> T {
+        look(&self.current.load().snapshot)
+    }
+
+    /// How many unknown XFCC keys were ignored since the start (P33).
+    #[must_use]
+    pub fn unknown_xfcc_keys(&self) -> u64 {
+        self.unknown_xfcc_keys.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_unknown_keys(&self, xfcc: &Presented<Xfcc>) {
+        let Presented::Present(xfcc) = xfcc else { return };
+        if xfcc.unknown_keys() > 0 {
+            let keys = u64::try_from(xfcc.unknown_keys()).unwrap_or(u64::MAX);
+            self.unknown_xfcc_keys.fetch_add(keys, Ordering::Relaxed);
+        }
+    }
+
+    /// How long a check may take.
+    #[must_use]
+    pub const fn deadline(&self) -> Duration {
+        self.options.deadline
+    }
+}

@@ -1,0 +1,45 @@
+//! Credentials that work once.
+
+use super::pinned::Pinned;
+use crate::authn::Subject;
+use crate::reason::{Reason, Rejection};
+use crate::store::FirstUse;
+
+/// Why an obligation cannot be fulfilled.
+pub(super) struct Unusable {
+    pub(super) rejection: Rejection,
+    /// Whether the proof is at fault: then the token is as good as before (RFC 9449 section 11.1).
+    pub(super) proof: bool,
+}
+
+impl From<Rejection> for Unusable {
+    fn from(rejection: Rejection) -> Self {
+        Self { rejection, proof: false }
+    }
+}
+
+impl Pinned<'_> {
+    /// Uses up everything of `subject` that works once.
+    pub(super) async fn use_up(&self, subject: &Subject) -> Result<(), Unusable> {
+        for once in subject.one_time_uses() {
+            let use_up = self.pdp.store.first_use(once.key(), once.expires());
+            let first = self.deadline.meet(use_up).await;
+            match first
+                .ok_or_else(|| Reason::Deadline.because("the store did not answer in time"))?
+            {
+                Ok(FirstUse::First) => {}
+                Ok(FirstUse::Seen) => {
+                    let detail = format!("{} was used before", once.kind());
+                    let rejection = Reason::TokenReplayed.because(detail);
+                    return Err(Unusable { rejection, proof: once.is_proof() });
+                }
+                Err(error) => {
+                    let detail =
+                        format!("cannot tell whether the {} was used before: {error}", once.kind());
+                    return Err(Reason::StoreUnavailable.because(detail).into());
+                }
+            }
+        }
+        Ok(())
+    }
+}
