@@ -5,17 +5,17 @@
 
 use std::collections::BTreeSet;
 
-use super::DecisionRequest;
-use super::check::Check;
-use super::condition::Operand;
-use super::decision::RuleName;
-use super::during::moment;
-use super::fact::{Fact, Sight};
-use super::gaps::Gaps;
-use super::rule::Fit;
-use super::variable::Variable;
 use crate::authn::{Binding, PeerIdentity, TokenIdentity};
 use crate::document::policy::BindingSpec;
+use crate::policy::DecisionRequest;
+use crate::policy::check::Check;
+use crate::policy::compile::compiled_rule::Fit;
+use crate::policy::model::decision::RuleName;
+use crate::policy::model::schedule::moment;
+use crate::policy::requirement::condition::Operand;
+use crate::policy::requirement::missing::Gaps;
+use crate::policy::requirement::observation::{Fact, Sight};
+use crate::policy::requirement::variable::Variable;
 use crate::request::{HeaderValue, Headers};
 
 /// A check of a rule, put to a request.
@@ -30,7 +30,7 @@ pub struct Asked<'a> {
 // === impl Asked ===
 
 impl<'a> Asked<'a> {
-    pub(super) const fn new(
+    pub(in crate::policy) const fn new(
         fit: Fit<'a>,
         question: &'a DecisionRequest<'a>,
         check: Check<'a>,
@@ -52,7 +52,7 @@ impl<'a> Asked<'a> {
     }
 
     /// Whether everything that it is about was recorded.
-    pub(super) fn is_recorded(&self) -> bool {
+    pub(in crate::policy) fn is_recorded(&self) -> bool {
         let missing = |datum| self.gaps.cover(datum);
         match (self.gaps == Gaps::NONE, self.check) {
             (true, _) => true,
@@ -225,7 +225,7 @@ impl<'a> Asked<'a> {
         condition.map(|condition| condition.operands(&facts)).unwrap_or_default()
     }
 
-    pub(super) fn has_scope(&self, scope: &String) -> bool {
+    pub(in crate::policy) fn has_scope(&self, scope: &String) -> bool {
         self.token().is_some_and(|token| token.scopes().contains(scope))
     }
 

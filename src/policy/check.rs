@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use super::claim::ClaimMatcher;
-use super::decision::{Needs, ProofNeed};
-use super::duties::Injection;
-use super::gaps::Datum;
-use super::header::HeaderMatcher;
-use super::query::QueryMatcher;
-use super::step_up::StepUp;
-use super::truth::Truth;
 use crate::document::policy::BindingSpec;
 use crate::evidence_level::EvidenceLevel;
+use crate::policy::duties::Injection;
+use crate::policy::model::claim::ClaimMatcher;
+use crate::policy::model::decision::{Needs, ProofNeed};
+use crate::policy::model::header::HeaderMatcher;
+use crate::policy::model::query::QueryMatcher;
+use crate::policy::model::truth::Truth;
+use crate::policy::requirement::missing::Datum;
+use crate::policy::step_up::StepUp;
 use crate::reason::{Reason, Rejection};
 
 /// One thing that a rule asks for, in the order in which they are checked.
@@ -83,7 +83,7 @@ pub enum Check<'r> {
 
 /// What became of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict<'r> {
+pub(in crate::policy) enum Verdict<'r> {
     /// Everything it asks for holds.
     Satisfied,
     /// This does not hold.
@@ -97,7 +97,7 @@ pub(super) enum Verdict<'r> {
 impl<'r> Check<'r> {
     /// What a record must hold so that it can be told; for a condition and for what is injected, each variable says so
     /// itself.
-    pub(super) fn datum(self) -> Option<Datum> {
+    pub(in crate::policy) fn datum(self) -> Option<Datum> {
         match self {
             Self::ContextExtension(_) => Some(Datum::ContextExtensions),
             Self::Header(_) => Some(Datum::Headers),
@@ -132,7 +132,7 @@ impl<'r> Check<'r> {
     }
 
     /// How far a rule got that failed here: the allow rule that got furthest came closest.
-    pub(super) const fn stage(self) -> u8 {
+    pub(in crate::policy) const fn stage(self) -> u8 {
         match self {
             Self::During => 0,
             Self::Source => 1,
@@ -169,7 +169,7 @@ impl<'r> Check<'r> {
     }
 
     /// What it means that the allow rule that came closest failed here.
-    pub(super) fn failed(self) -> Rejection {
+    pub(in crate::policy) fn failed(self) -> Rejection {
         let reason = match self {
             Self::During
             | Self::Source
@@ -203,7 +203,7 @@ impl<'r> Check<'r> {
     }
 
     /// What it means that this cannot be told, and where to look.
-    pub(super) fn undetermined(self) -> Rejection {
+    pub(in crate::policy) fn undetermined(self) -> Rejection {
         let hint = self.unknown_because();
         Reason::EvalError.because(format!("cannot tell whether there is {self}{hint}"))
     }
@@ -251,7 +251,7 @@ impl<'r> Check<'r> {
     }
 
     /// What to name in a challenge. Scopes only where all of them are needed: a challenge cannot say "one of".
-    pub(super) fn needs(self) -> Needs {
+    pub(in crate::policy) fn needs(self) -> Needs {
         match self {
             Self::TokenScopes(scopes) => Needs { scopes: scopes.to_vec(), ..Needs::default() },
             Self::TokenAcr(step_up) | Self::TokenAge(step_up) => step_up.needs(),
@@ -344,7 +344,7 @@ impl fmt::Display for Check<'_> {
 
 impl<'r> Verdict<'r> {
     /// This verdict and one more check. What is false settles the rule; the first false one is kept.
-    pub(super) fn and(self, check: Check<'r>, truth: Truth) -> Self {
+    pub(in crate::policy) fn and(self, check: Check<'r>, truth: Truth) -> Self {
         match (self, truth) {
             (Self::NotSatisfied(_), _) | (_, Truth::True) => self,
             (_, Truth::False) => Self::NotSatisfied(check),
@@ -354,7 +354,7 @@ impl<'r> Verdict<'r> {
     }
 
     /// How far the rule got.
-    pub(super) const fn stage(self) -> u8 {
+    pub(in crate::policy) const fn stage(self) -> u8 {
         match self {
             Self::Satisfied => u8::MAX,
             Self::NotSatisfied(check) | Self::Indeterminate(check) => check.stage(),
@@ -362,7 +362,7 @@ impl<'r> Verdict<'r> {
     }
 
     /// Why an allow rule with this verdict does not allow, and what would have been needed.
-    pub(super) fn explain(self) -> (Rejection, Needs) {
+    pub(in crate::policy) fn explain(self) -> (Rejection, Needs) {
         match self {
             Self::Satisfied => (Reason::NoRule.because("the rule is satisfied"), Needs::default()),
             Self::NotSatisfied(check) => (check.failed(), check.needs()),
@@ -371,7 +371,7 @@ impl<'r> Verdict<'r> {
     }
 
     /// Whether no further check can change it.
-    pub(super) const fn is_settled(self) -> bool {
+    pub(in crate::policy) const fn is_settled(self) -> bool {
         matches!(self, Self::NotSatisfied(_))
     }
 }

@@ -1,17 +1,21 @@
 //! Deciding: default deny, deny overrides, and the order of files and rules never matters.
 
 mod excuse;
+pub(in crate::policy) mod index;
+pub(in crate::policy) mod policy_set;
+pub(in crate::policy) mod strip;
+pub(in crate::policy) mod trace;
 
-use super::DecisionRequest;
-use super::asked::Asked;
-use super::check::{Check, Verdict};
-use super::decision::{Decision, Denial, Permit, ShadowOutcome};
-use super::duties::Obligations;
-use super::index::Index;
-use super::rule::{Effect, Fit, Mode, Rule};
-use super::strip::Strip;
-use super::trace::{About, Trace};
-use super::truth::Truth;
+use crate::policy::DecisionRequest;
+use crate::policy::asked::Asked;
+use crate::policy::check::{Check, Verdict};
+use crate::policy::compile::compiled_rule::{Effect, Fit, Mode, Rule};
+use crate::policy::duties::Obligations;
+use crate::policy::evaluate::index::Index;
+use crate::policy::evaluate::strip::Strip;
+use crate::policy::evaluate::trace::{About, Trace};
+use crate::policy::model::decision::{Decision, Denial, Permit, ShadowOutcome};
+use crate::policy::model::truth::Truth;
 use crate::reason::{Reason, Rejection};
 use crate::request::Target;
 
@@ -30,7 +34,7 @@ struct Tally<'r> {
 }
 
 /// Decides `question` by the rules in `index`; `strip` is everything that any rule can set.
-pub(super) fn evaluate<T: Trace>(
+pub(in crate::policy) fn evaluate<T: Trace>(
     index: &Index,
     strip: &Strip,
     question: &DecisionRequest<'_>,

@@ -1,14 +1,14 @@
 //! Putting the checks of one rule together.
 
-use super::DecisionRequest;
-use super::asked::Asked;
-use super::check::{Check, Verdict};
-use super::rule::Fit;
-use super::trace::Trace;
-use super::truth::Truth;
+use crate::policy::DecisionRequest;
+use crate::policy::asked::Asked;
+use crate::policy::check::{Check, Verdict};
+use crate::policy::compile::compiled_rule::Fit;
+use crate::policy::evaluate::trace::Trace;
+use crate::policy::model::truth::Truth;
 
 /// Collects the checks of one rule into its verdict, and shows each to whoever is watching.
-pub(super) struct Judge<'r, 't, T> {
+pub(in crate::policy) struct Judge<'r, 't, T> {
     fit: Fit<'r>,
     question: &'t DecisionRequest<'t>,
     verdict: Verdict<'r>,
@@ -18,7 +18,7 @@ pub(super) struct Judge<'r, 't, T> {
 // === impl Judge ===
 
 impl<'r, 't, T: Trace> Judge<'r, 't, T> {
-    pub(super) const fn new(
+    pub(in crate::policy) const fn new(
         fit: Fit<'r>,
         question: &'t DecisionRequest<'t>,
         trace: &'t mut T,
@@ -28,7 +28,7 @@ impl<'r, 't, T: Trace> Judge<'r, 't, T> {
 
     /// One check. It is not made where it cannot change the verdict and nobody watches, and it cannot be told where it is
     /// about something that was not recorded: doubt never allows, so that a record explains less and never more.
-    pub(super) fn check(&mut self, check: Check<'r>, truth: impl FnOnce() -> Truth) {
+    pub(in crate::policy) fn check(&mut self, check: Check<'r>, truth: impl FnOnce() -> Truth) {
         if self.verdict.is_settled() && !T::WANTS_EVERY_CHECK {
             return;
         }
@@ -38,7 +38,7 @@ impl<'r, 't, T: Trace> Judge<'r, 't, T> {
         self.verdict = self.verdict.and(check, truth);
     }
 
-    pub(super) const fn verdict(&self) -> Verdict<'r> {
+    pub(in crate::policy) const fn verdict(&self) -> Verdict<'r> {
         self.verdict
     }
 }

@@ -3,68 +3,47 @@
 //! Compiling is all or nothing and reports every problem; evaluating is pure, so that the same question to the same
 //! set always has the same answer. `docs/policy.md` says what the documents mean.
 
-mod annotations;
-mod answer;
 mod asked;
-mod assemble;
 mod check;
-mod claim;
 mod compile;
-mod condition;
-mod decision;
-mod decision_id;
-mod during;
 mod duties;
-mod elsewhere;
 mod evaluate;
-mod fact;
-mod gaps;
-mod header;
-mod host;
-mod index;
+mod explain;
 mod judge;
-mod lint;
-mod path;
+mod model;
 mod peer;
-mod query;
 mod remedy;
-mod rule;
+mod requirement;
 mod server_name;
 mod step_up;
-mod strip;
 mod suite;
-mod target;
-mod template;
-mod text;
 mod token;
-mod trace;
-mod truth;
-mod unit;
-mod variable;
 
 #[cfg(test)]
 mod tests;
 
-pub use annotations::Annotations;
-pub use answer::{Answer, CustomAnswer};
 pub use asked::Asked;
-pub use assemble::Sources;
 pub use check::Check;
-pub use condition::Operand;
-pub use decision::{Decision, Denial, Needs, Permit, ProofNeed, RuleName, ShadowOutcome};
-pub use decision_id::DecisionId;
+pub use compile::compiled_rule::{Effect, HostFit, Mode};
 pub use duties::{AssertionRequest, HeaderMutation, Obligations, QueryMutation};
-pub use elsewhere::Elsewhere;
-pub use fact::{Fact, Sight};
-pub use gaps::{Datum, Gaps};
-pub use index::Counting;
-pub use rule::{Effect, HostFit, Mode};
+pub use evaluate::index::Counting;
+pub use evaluate::policy_set::Sources;
+pub use evaluate::trace::{
+    About, CheckTrace, Mismatch, NoTrace, Recorder, RuleOutcome, RuleTrace, Trace,
+};
+pub use explain::non_matching_rules::Elsewhere;
+pub use model::annotations::Annotations;
+pub use model::answer::{Answer, CustomAnswer};
+pub use model::decision::{Decision, Denial, Needs, Permit, ProofNeed, RuleName, ShadowOutcome};
+pub use model::decision_id::DecisionId;
+pub use model::truth::Truth;
+pub use requirement::condition::Operand;
+pub use requirement::missing::{Datum, Gaps};
+pub use requirement::observation::{Fact, Sight};
 pub use step_up::StepUp;
 pub use suite::{
     CaseReport, Coverage, CoverageReport, Difference, Question, Suite, SuiteReport, UntriedPart,
 };
-pub use trace::{About, CheckTrace, Mismatch, NoTrace, Recorder, RuleOutcome, RuleTrace, Trace};
-pub use truth::Truth;
 
 use crate::authn::Subject;
 use crate::clock::UnixTime;
@@ -75,8 +54,8 @@ use crate::secret::Fingerprint;
 /// Every policy at one revision, compiled.
 #[derive(Debug, Default)]
 pub struct PolicySet {
-    index: index::Index,
-    strip: strip::Strip,
+    index: evaluate::index::Index,
+    strip: evaluate::strip::Strip,
     /// The fingerprints of the policies' texts, in the order of the index.
     keys: Box<[Fingerprint]>,
     /// The fingerprint of everything else that their meaning depends on; none where there is nothing to keep.
@@ -130,7 +109,9 @@ impl PolicySet {
 
     /// The parts of every rule's condition that `&&`, `||` and `?:` put together, as its document has them.
     pub fn condition_parts(&self) -> impl Iterator<Item = (&RuleName, Vec<String>)> {
-        let parts = |rule: &'_ rule::Rule| rule.when.as_deref().map(condition::Condition::parts);
+        let parts = |rule: &'_ compile::compiled_rule::Rule| {
+            rule.when.as_deref().map(requirement::condition::Condition::parts)
+        };
         self.index.rules().filter_map(move |rule| Some((&rule.name, parts(rule)?)))
     }
 

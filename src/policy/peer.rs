@@ -4,46 +4,51 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::check::Check;
-use super::host::HostPattern;
-use super::judge::Judge;
-use super::trace::Trace;
-use super::truth::Truth;
 use crate::authn::PeerIdentity;
 use crate::evidence_level::EvidenceLevel;
+use crate::policy::check::Check;
+use crate::policy::evaluate::trace::Trace;
+use crate::policy::judge::Judge;
+use crate::policy::model::host::HostPattern;
+use crate::policy::model::truth::Truth;
 use crate::spiffe::SpiffePattern;
 
 /// What the peer must be. With nothing asked for, any verified peer will do.
 #[derive(Clone, Debug, Default)]
-pub(super) struct PeerRequirement {
+pub(in crate::policy) struct PeerRequirement {
     /// The `TrustDomain` document that must vouch for it.
-    pub(super) trust_domain: Option<Box<str>>,
+    pub(in crate::policy) trust_domain: Option<Box<str>>,
     /// Patterns of which its SPIFFE ID must match one; empty for no such demand.
-    pub(super) spiffe: Box<[SpiffePattern]>,
+    pub(in crate::policy) spiffe: Box<[SpiffePattern]>,
     /// Patterns of which one of its DNS names must match one; empty for no such demand.
-    pub(super) dns: Box<[HostPattern]>,
+    pub(in crate::policy) dns: Box<[HostPattern]>,
     /// URIs of which it must have one, compared whole; empty for no such demand.
-    pub(super) uris: Box<[String]>,
+    pub(in crate::policy) uris: Box<[String]>,
     /// E-mail addresses of which it must have one, compared whole; empty for no such demand.
-    pub(super) emails: Box<[String]>,
+    pub(in crate::policy) emails: Box<[String]>,
     /// Networks of which one of its IP addresses must be in one; empty for no such demand.
-    pub(super) ips: Box<[IpNet]>,
+    pub(in crate::policy) ips: Box<[IpNet]>,
     /// Subjects (RFC 4514) of which it must have one, compared whole; empty for no such demand.
-    pub(super) subjects: Box<[String]>,
+    pub(in crate::policy) subjects: Box<[String]>,
     /// The least evidence.
-    pub(super) evidence: Option<EvidenceLevel>,
+    pub(in crate::policy) evidence: Option<EvidenceLevel>,
 }
 
 /// Puts together what a rule says and what a fragment says, key by key.
-pub(super) struct Both<'t> {
+pub(in crate::policy) struct Both<'t> {
     /// The keys that both give.
-    pub(super) twice: &'t mut Vec<&'static str>,
+    pub(in crate::policy) twice: &'t mut Vec<&'static str>,
 }
 
 // === impl Both ===
 
 impl Both<'_> {
-    pub(super) fn list<T: Clone>(&mut self, key: &'static str, own: &mut Box<[T]>, other: &[T]) {
+    pub(in crate::policy) fn list<T: Clone>(
+        &mut self,
+        key: &'static str,
+        own: &mut Box<[T]>,
+        other: &[T],
+    ) {
         match (own.is_empty(), other.is_empty()) {
             (_, true) => {}
             (true, false) => *own = other.into(),
@@ -51,7 +56,7 @@ impl Both<'_> {
         }
     }
 
-    pub(super) fn one<T: Clone>(
+    pub(in crate::policy) fn one<T: Clone>(
         &mut self,
         key: &'static str,
         own: &mut Option<T>,
@@ -69,7 +74,7 @@ impl Both<'_> {
 
 impl PeerRequirement {
     /// This and what `other` asks for. The keys that both ask something of go to `twice`.
-    pub(super) fn and(mut self, other: &Self, twice: &mut Vec<&'static str>) -> Self {
+    pub(in crate::policy) fn and(mut self, other: &Self, twice: &mut Vec<&'static str>) -> Self {
         let mut both = Both { twice };
         both.one("trustDomain", &mut self.trust_domain, &other.trust_domain);
         both.list("spiffe", &mut self.spiffe, &other.spiffe);
@@ -82,7 +87,7 @@ impl PeerRequirement {
         self
     }
 
-    pub(super) fn judge<'r, T: Trace>(
+    pub(in crate::policy) fn judge<'r, T: Trace>(
         &'r self,
         peer: Option<&PeerIdentity>,
         judge: &mut Judge<'r, '_, T>,

@@ -1,13 +1,13 @@
 //! What would have to be otherwise, in a sentence for whoever has to see to it. Values of callers are left out.
 
-use super::asked::Asked;
-use super::check::Check;
-use super::fact::Sight;
-use super::truth::Truth;
 use crate::document::policy::BindingSpec;
+use crate::policy::asked::Asked;
+use crate::policy::check::Check;
+use crate::policy::model::truth::Truth;
+use crate::policy::requirement::observation::Sight;
 
 /// What would have to be otherwise so that a check holds; nothing where it does.
-pub(super) fn of(asked: &Asked<'_>, truth: Truth) -> Option<String> {
+pub(in crate::policy) fn of(asked: &Asked<'_>, truth: Truth) -> Option<String> {
     match truth {
         Truth::True => None,
         Truth::False => Some(sentence(asked)),

@@ -1,12 +1,12 @@
 //! What rules ask of the server name (SNI) of a client's TLS handshake.
 
-use super::host::HostPattern;
-use super::truth::Truth;
+use crate::policy::model::host::HostPattern;
+use crate::policy::model::truth::Truth;
 use crate::request::{Host, RequestView, ServerName};
 
 /// Whether the name matches one of `patterns`. No name matches none; one that is no plain host name cannot be told, since Envoy
 /// and the caller may each read it in their own way.
-pub(super) fn matches(patterns: &[HostPattern], name: &ServerName) -> Truth {
+pub(in crate::policy) fn matches(patterns: &[HostPattern], name: &ServerName) -> Truth {
     match name {
         ServerName::Unknown => Truth::Unknown,
         ServerName::Absent => Truth::False,
@@ -17,7 +17,7 @@ pub(super) fn matches(patterns: &[HostPattern], name: &ServerName) -> Truth {
 }
 
 /// Whether the name is the host that the request is for.
-pub(super) fn is_host(request: &RequestView) -> Truth {
+pub(in crate::policy) fn is_host(request: &RequestView) -> Truth {
     let Ok(target) = &request.target else { return Truth::Unknown };
     match &request.sni {
         ServerName::Unknown => Truth::Unknown,

@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::check::Check;
-use super::decision::Needs;
-use super::judge::Judge;
-use super::trace::Trace;
-use super::truth::Truth;
 use crate::authn::TokenIdentity;
 use crate::clock::UnixTime;
+use crate::policy::check::Check;
+use crate::policy::evaluate::trace::Trace;
+use crate::policy::judge::Judge;
+use crate::policy::model::decision::Needs;
+use crate::policy::model::truth::Truth;
 
 /// What a rule asks of the user's authentication. Whoever does not meet it can: by authenticating again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StepUp {
     /// The values of `acr` of which the token must have one; empty where any will do.
-    pub(super) acr: Box<[String]>,
+    pub(in crate::policy) acr: Box<[String]>,
     /// How long ago the user may have authenticated (`auth_time`).
-    pub(super) max_age: Option<Duration>,
+    pub(in crate::policy) max_age: Option<Duration>,
 }
 
 /// How far ahead of ours the clock of an issuer may be. An `auth_time` further ahead is none.
@@ -27,7 +27,7 @@ const CLOCK_SKEW: Duration = Duration::from_secs(60);
 // === impl StepUp ===
 
 impl StepUp {
-    pub(super) fn judge<'r, T: Trace>(
+    pub(in crate::policy) fn judge<'r, T: Trace>(
         &'r self,
         token: &TokenIdentity,
         now: UnixTime,
@@ -53,12 +53,12 @@ impl StepUp {
     }
 
     /// What a challenge asks for: all of it, so that one step is enough.
-    pub(super) fn needs(&self) -> Needs {
+    pub(in crate::policy) fn needs(&self) -> Needs {
         Needs { acr: self.acr.to_vec(), max_age: self.max_age, ..Needs::default() }
     }
 
     /// The values of `acr`, for people.
-    pub(super) fn acr_values(&self) -> String {
+    pub(in crate::policy) fn acr_values(&self) -> String {
         self.acr.join(" ")
     }
 }

@@ -1,49 +1,49 @@
 //! What a rule asks of the token that the caller carries.
 
-use super::check::Check;
-use super::claim::ClaimMatcher;
-use super::judge::Judge;
-use super::peer::Both;
-use super::step_up::StepUp;
-use super::trace::Trace;
-use super::truth::Truth;
 use crate::authn::{Binding, NameFit, Subject, TokenIdentity, fit_names};
 use crate::clock::UnixTime;
 use crate::document::policy::BindingSpec;
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;
+use crate::policy::check::Check;
+use crate::policy::evaluate::trace::Trace;
+use crate::policy::judge::Judge;
+use crate::policy::model::claim::ClaimMatcher;
+use crate::policy::model::truth::Truth;
+use crate::policy::peer::Both;
+use crate::policy::step_up::StepUp;
 
 /// What the token must be. An empty list makes no demand.
 #[derive(Clone, Debug, Default)]
-pub(super) struct TokenRequirement {
+pub(in crate::policy) struct TokenRequirement {
     /// The `TokenIssuer` document that must vouch for it. Always named: a token of one issuer never meets a rule that was
     /// written for another (P53).
-    pub(super) issuer: Box<str>,
+    pub(in crate::policy) issuer: Box<str>,
     /// Scopes that it must all have.
-    pub(super) scopes: Box<[String]>,
+    pub(in crate::policy) scopes: Box<[String]>,
     /// Scopes of which it must have one.
-    pub(super) any_scope: Box<[String]>,
+    pub(in crate::policy) any_scope: Box<[String]>,
     /// Audiences of which it must have one.
-    pub(super) audiences: Box<[String]>,
+    pub(in crate::policy) audiences: Box<[String]>,
     /// Subjects of which it must be one.
-    pub(super) subjects: Box<[String]>,
+    pub(in crate::policy) subjects: Box<[String]>,
     /// Clients of which it must be one.
-    pub(super) clients: Box<[String]>,
+    pub(in crate::policy) clients: Box<[String]>,
     /// Claims.
-    pub(super) claims: Box<[ClaimMatcher]>,
+    pub(in crate::policy) claims: Box<[ClaimMatcher]>,
     /// What it must be bound to.
-    pub(super) binding: BindingSpec,
+    pub(in crate::policy) binding: BindingSpec,
     /// Which claim names the peer, and how much must have been shown of that.
-    pub(super) bind: Option<Box<(IdentityMap, EvidenceLevel)>>,
+    pub(in crate::policy) bind: Option<Box<(IdentityMap, EvidenceLevel)>>,
     /// How its user must have authenticated.
-    pub(super) step_up: StepUp,
+    pub(in crate::policy) step_up: StepUp,
 }
 
 // === impl TokenRequirement ===
 
 impl TokenRequirement {
     /// This and what `other` asks for. The keys that both ask something of go to `twice`.
-    pub(super) fn and(mut self, other: &Self, twice: &mut Vec<&'static str>) -> Self {
+    pub(in crate::policy) fn and(mut self, other: &Self, twice: &mut Vec<&'static str>) -> Self {
         match (self.issuer.is_empty(), other.issuer.is_empty()) {
             (_, true) => {}
             (true, false) => self.issuer.clone_from(&other.issuer),
@@ -67,7 +67,7 @@ impl TokenRequirement {
         self
     }
 
-    pub(super) fn judge<'r, T: Trace>(
+    pub(in crate::policy) fn judge<'r, T: Trace>(
         &'r self,
         subject: &Subject,
         now: UnixTime,

@@ -5,7 +5,7 @@ use super::inject::check_member;
 use crate::document::Spanned;
 use crate::document::policy::Entries;
 use crate::limits::{MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS};
-use crate::policy::annotations::{Annotations, Note};
+use crate::policy::model::annotations::{Annotations, Note};
 
 impl Compiler<'_, '_> {
     /// Reads what is to go with decisions. A name with a `/` belongs to a tool, as in Kubernetes, and goes nowhere.

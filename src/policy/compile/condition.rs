@@ -3,8 +3,8 @@
 use super::Compiler;
 use crate::document::policy::RuleSpec;
 use crate::document::{Diagnostic, Span, Spanned};
-use crate::policy::condition::{Condition, Fault, Scope};
-use crate::policy::path::PathTemplate;
+use crate::policy::model::path::PathTemplate;
+use crate::policy::requirement::condition::{Condition, Fault, Scope};
 
 impl<'a> Compiler<'a, '_> {
     /// `conditions` and `when` as one: all of them must hold.

@@ -10,8 +10,8 @@ use crate::document::answers::{BodySpec, ClearCookieSpec, DenySpec, RedirectFor,
 use crate::document::policy::Entries;
 use crate::document::{Spanned, closest};
 use crate::limits::{MAX_DENIAL_JSON_BYTES, MAX_DENIAL_TEXT_BYTES, MAX_INJECTIONS};
-use crate::policy::answer::{ClearedCookie, CustomAnswer, Redirect};
 use crate::policy::duties::check_response_name;
+use crate::policy::model::answer::{ClearedCookie, CustomAnswer, Redirect};
 use crate::request::{CanonicalPath, PathLeniency};
 
 /// Statuses on which clients try again, or that are about the connection.

@@ -7,7 +7,7 @@ use super::{Compiler, Problem};
 use crate::clock::UnixTime;
 use crate::document::Spanned;
 use crate::document::during::{DaySpec, DuringSpec, WindowSpec};
-use crate::policy::during::{During, Window};
+use crate::policy::model::schedule::{During, Window};
 
 impl Compiler<'_, '_> {
     pub(super) fn during(&mut self, spec: &Spanned<DuringSpec>) -> During {

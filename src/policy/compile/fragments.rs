@@ -7,8 +7,8 @@ use super::condition::located;
 use super::{Compiler, Names};
 use crate::document::policy::{Entries, PeerSpec, TokenSpec};
 use crate::document::{Diagnostic, Document, FragmentsSpec, Origin, Spanned, Spec, closest};
-use crate::policy::condition::{Condition, Scope};
 use crate::policy::peer::PeerRequirement;
+use crate::policy::requirement::condition::{Condition, Scope};
 use crate::policy::token::TokenRequirement;
 use crate::request::SealedNames;
 

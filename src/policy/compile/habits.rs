@@ -4,7 +4,7 @@
 //! by itself is written percent-encoded.
 
 use super::Problem;
-use crate::policy::path::PathTemplate;
+use crate::policy::model::path::PathTemplate;
 
 /// Why `text` is not meant as a path template of ours, and which one it may be.
 pub(super) fn foreign_path(text: &str) -> Option<Problem> {

@@ -15,9 +15,9 @@ use crate::policy::duties::{
     check_injected, check_injected_parameter, check_parameter, check_removal, check_response_name,
     is_settable,
 };
-use crate::policy::path::PathTemplate;
-use crate::policy::template::Template;
-use crate::policy::variable::Variable;
+use crate::policy::model::path::PathTemplate;
+use crate::policy::requirement::template::Template;
+use crate::policy::requirement::variable::Variable;
 
 /// How long an assertion is good for where nothing is said: a request and its retries.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);

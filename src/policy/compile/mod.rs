@@ -1,29 +1,27 @@
 //! Documents to rules: every problem is collected, and a set with an error is not used (P77).
 
 mod annotations;
+pub(in crate::policy) mod compiled_policy;
+pub(in crate::policy) mod compiled_rule;
 mod condition;
 mod deny;
 mod during;
 mod fragments;
 mod habits;
 mod identity;
+
 mod inject;
+pub(in crate::policy) mod lint;
 mod request;
 mod rule;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(super) use during::{read_day, read_moment};
-pub(super) use fragments::{Fragments, Use};
-pub(super) use request::check_header_name;
+pub(in crate::policy) use during::{read_day, read_moment};
+pub(in crate::policy) use fragments::{Fragments, Use};
+pub(in crate::policy) use request::check_header_name;
 
-use super::host::AuthorityPattern;
-use super::index::HostAnswer;
-use super::lint::{self, Believed};
-use super::rule::Rule;
-use super::target::PolicyTarget;
-use super::unit::Unit;
 use crate::document::policy::{
     EmptySegmentsSpec, EncodedSlashesSpec, Entries, ParametersSpec, PathsSpec, PolicySpec,
     RejectedSpec, RuleSpec, TargetSpec, TargetTokensSpec,
@@ -31,25 +29,31 @@ use crate::document::policy::{
 use crate::document::{
     Diagnostic, Document, Movable, Origin, Span, Spanned, Spec, TokenPlaceSpec, closest, is_name,
 };
+use crate::policy::compile::compiled_policy::Unit;
+use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::compile::lint::Believed;
+use crate::policy::evaluate::index::HostAnswer;
+use crate::policy::model::host::AuthorityPattern;
+use crate::policy::model::target::PolicyTarget;
 use crate::request::{PathLeniency, SealedNames, TokenPlace};
 use crate::secret::Fingerprint;
 
 /// The names of other documents that rules may refer to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Names<'a> {
+pub(in crate::policy) struct Names<'a> {
     /// Of `TokenIssuer` documents.
-    pub(super) issuers: &'a [&'a str],
+    pub(in crate::policy) issuers: &'a [&'a str],
     /// Of `TrustDomain` documents.
-    pub(super) domains: &'a [&'a str],
+    pub(in crate::policy) domains: &'a [&'a str],
 }
 
 /// Everything that what a policy means depends on, beside its own text.
-pub(super) struct Around<'a> {
+pub(in crate::policy) struct Around<'a> {
     names: Names<'a>,
     sealed: SealedNames,
     /// The cookies that tokens are in.
     cookies: Vec<&'a str>,
-    pub(super) fragments: Fragments<'a>,
+    pub(in crate::policy) fragments: Fragments<'a>,
     believed: Believed<'a>,
 }
 
@@ -67,18 +71,18 @@ struct Compiler<'a, 'p> {
 }
 
 /// Where a rule was written, for lints.
-pub(super) struct Written<'a> {
-    pub(super) origin: &'a Origin,
-    pub(super) policy: &'a PolicySpec,
-    pub(super) spec: &'a RuleSpec,
-    pub(super) target: &'a PolicyTarget,
+pub(in crate::policy) struct Written<'a> {
+    pub(in crate::policy) origin: &'a Origin,
+    pub(in crate::policy) policy: &'a PolicySpec,
+    pub(in crate::policy) spec: &'a RuleSpec,
+    pub(in crate::policy) target: &'a PolicyTarget,
 }
 
 // === impl Around ===
 
 impl<'a> Around<'a> {
     /// What `documents` say that policies depend on. Its own problems go to `problems`.
-    pub(super) fn of(
+    pub(in crate::policy) fn of(
         documents: &'a [Document],
         names: Names<'a>,
         problems: &mut Vec<Diagnostic>,
@@ -90,7 +94,7 @@ impl<'a> Around<'a> {
     }
 
     /// The fingerprint of all of it, where that of the fragments' documents is `fragments`.
-    pub(super) fn fingerprint(&self, fragments: &Fingerprint) -> Fingerprint {
+    pub(in crate::policy) fn fingerprint(&self, fragments: &Fingerprint) -> Fingerprint {
         // What is compiled of the fragments follows from their documents and the rest.
         let Self { names, sealed, cookies, believed, fragments: _ } = self;
         let rest = format!("{names:?} {sealed:?} {cookies:?} {believed:?} {}", fragments.to_hex());
@@ -98,12 +102,12 @@ impl<'a> Around<'a> {
     }
 
     /// Whether tokens are in cookies.
-    pub(super) fn has_cookies(&self) -> bool {
+    pub(in crate::policy) fn has_cookies(&self) -> bool {
         !self.cookies.is_empty()
     }
 
     /// Compiles one policy. Where a problem is an error the result must not be used.
-    pub(super) fn compile(
+    pub(in crate::policy) fn compile(
         &self,
         document: &Document,
         spec: &PolicySpec,
@@ -160,7 +164,7 @@ impl<'a> Around<'a> {
 }
 
 /// The headers and query parameters that carry credentials, those that issuers name included.
-pub(super) fn sealed_by(documents: &[Document]) -> SealedNames {
+pub(in crate::policy) fn sealed_by(documents: &[Document]) -> SealedNames {
     let places = documents.iter().filter_map(|document| match &document.spec {
         Spec::TokenIssuer(spec) => spec.tokens.as_ref(),
         Spec::TrustDomain(_)
@@ -375,4 +379,4 @@ fn leniency(spec: PathsSpec) -> PathLeniency {
 }
 
 /// What is wrong with one entry: code, message and advice.
-pub(super) type Problem = (&'static str, String, Option<String>);
+pub(in crate::policy) type Problem = (&'static str, String, Option<String>);

@@ -9,11 +9,11 @@ use super::habits::{foreign_method, foreign_path};
 use super::{Compiler, Problem};
 use crate::document::policy::{Entries, GrpcSpec, OnSpec, TextSpec, Texts, ValuesSpec};
 use crate::document::{Spanned, closest, not_plain};
-use crate::policy::header::HeaderMatcher;
-use crate::policy::host::HostPattern;
-use crate::policy::path::PathTemplate;
-use crate::policy::query::QueryMatcher;
-use crate::policy::text::{TextMatcher, ValuesTest};
+use crate::policy::model::header::HeaderMatcher;
+use crate::policy::model::host::HostPattern;
+use crate::policy::model::path::PathTemplate;
+use crate::policy::model::query::QueryMatcher;
+use crate::policy::model::text::{TextMatcher, ValuesTest};
 use crate::request::{PathLeniency, SealedNames};
 
 /// The methods that are registered, for advice.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::{Compiler, read_day};
 use crate::document::Spanned;
 use crate::document::policy::{BindingSpec, EffectSpec, ModeSpec, RejectedSpec, RuleSpec};
-use crate::policy::annotations::Annotations;
-use crate::policy::answer::CustomAnswer;
-use crate::policy::decision::RuleName;
+use crate::policy::compile::compiled_rule::{Effect, Mode, Rule};
 use crate::policy::duties::Duties;
-use crate::policy::rule::{Effect, Mode, Rule};
-use crate::policy::target::PolicyTarget;
+use crate::policy::model::annotations::Annotations;
+use crate::policy::model::answer::CustomAnswer;
+use crate::policy::model::decision::RuleName;
+use crate::policy::model::target::PolicyTarget;
 use crate::request::PathLeniency;
 
 impl<'a> Compiler<'a, '_> {

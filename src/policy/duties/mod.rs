@@ -5,66 +5,68 @@ mod names;
 mod overrides;
 mod query;
 
-pub(super) use names::{check_injected, check_removal, check_response_name, has_many_spellings};
-pub(super) use overrides::{
+pub(in crate::policy) use names::{
+    check_injected, check_removal, check_response_name, has_many_spellings,
+};
+pub(in crate::policy) use overrides::{
     FAILURE_MODE_HEADER, OVERRIDE_HEADERS, OVERRIDE_PARAMETERS, PROXY_HEADERS,
 };
-pub(super) use query::{Copies, check_injected_parameter, check_parameter, is_settable};
+pub(in crate::policy) use query::{Copies, check_injected_parameter, check_parameter, is_settable};
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::check::Check;
-use super::template::Template;
-use super::variable::Facts;
+use crate::policy::check::Check;
+use crate::policy::requirement::template::Template;
+use crate::policy::requirement::variable::Facts;
 use crate::request::TokenPlace;
 
 /// What a rule does when it allows, compiled. The default does nothing.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Duties {
-    pub(super) headers: Box<[Injection]>,
-    pub(super) response_headers: Box<[Injection]>,
-    pub(super) query: Box<[Injection]>,
-    pub(super) metadata: Box<[Injection]>,
-    pub(super) assertion: Option<Box<AssertionDuty>>,
-    pub(super) remove: Removal,
+pub(in crate::policy) struct Duties {
+    pub(in crate::policy) headers: Box<[Injection]>,
+    pub(in crate::policy) response_headers: Box<[Injection]>,
+    pub(in crate::policy) query: Box<[Injection]>,
+    pub(in crate::policy) metadata: Box<[Injection]>,
+    pub(in crate::policy) assertion: Option<Box<AssertionDuty>>,
+    pub(in crate::policy) remove: Removal,
     /// What its target keeps of what is removed otherwise; mostly nothing.
-    pub(super) keep: Option<Arc<Keep>>,
+    pub(in crate::policy) keep: Option<Arc<Keep>>,
 }
 
 /// What goes upstream although it can name another method, path, host, scheme or port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Keep {
-    pub(super) headers: Box<[String]>,
-    pub(super) query: Box<[String]>,
+pub(in crate::policy) struct Keep {
+    pub(in crate::policy) headers: Box<[String]>,
+    pub(in crate::policy) query: Box<[String]>,
 }
 
 /// Something to set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Injection {
     /// The name; that of a header is in lower case.
-    pub(super) name: Arc<str>,
+    pub(in crate::policy) name: Arc<str>,
     /// The value.
-    pub(super) template: Template,
+    pub(in crate::policy) template: Template,
 }
 
 /// A statement to sign.
 #[derive(Clone, Debug)]
-pub(super) struct AssertionDuty {
-    pub(super) header: Arc<str>,
-    pub(super) audience: Arc<str>,
-    pub(super) lifetime: Duration,
-    pub(super) claims: Box<[Injection]>,
+pub(in crate::policy) struct AssertionDuty {
+    pub(in crate::policy) header: Arc<str>,
+    pub(in crate::policy) audience: Arc<str>,
+    pub(in crate::policy) lifetime: Duration,
+    pub(in crate::policy) claims: Box<[Injection]>,
 }
 
 /// What to take out of the request.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Removal {
-    pub(super) token: bool,
-    pub(super) headers: Box<[String]>,
-    pub(super) query: Box<[String]>,
+pub(in crate::policy) struct Removal {
+    pub(in crate::policy) token: bool,
+    pub(in crate::policy) headers: Box<[String]>,
+    pub(in crate::policy) query: Box<[String]>,
 }
 
 /// What the proxy and the decision point have to do because a rule allowed.
@@ -124,7 +126,10 @@ impl Duties {
     ///
     /// # Errors
     /// The check that cannot be told, where a value must not be sent.
-    pub(super) fn render<'r>(&'r self, facts: &Facts<'_>) -> Result<Obligations, Check<'r>> {
+    pub(in crate::policy) fn render<'r>(
+        &'r self,
+        facts: &Facts<'_>,
+    ) -> Result<Obligations, Check<'r>> {
         Ok(Obligations {
             headers: headers(&self.headers, facts)?,
             response_headers: headers(&self.response_headers, facts)?,
@@ -139,17 +144,17 @@ impl Duties {
     }
 
     /// Whether the override header `name` goes upstream, spelled as it is.
-    pub(super) fn keeps_header(&self, name: &str) -> bool {
+    pub(in crate::policy) fn keeps_header(&self, name: &str) -> bool {
         self.keep.as_deref().is_some_and(|keep| keep.headers.iter().any(|own| own == name))
     }
 
     /// Whether the override parameter `name` goes upstream.
-    pub(super) fn keeps_parameter(&self, name: &str) -> bool {
+    pub(in crate::policy) fn keeps_parameter(&self, name: &str) -> bool {
         self.keep.as_deref().is_some_and(|keep| keep.query.iter().any(|own| own == name))
     }
 
     /// The request headers that it sets.
-    pub(super) fn request_headers(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::policy) fn request_headers(&self) -> impl Iterator<Item = &str> {
         let injected = self.headers.iter().map(|injection| &*injection.name);
         injected.chain(self.assertion.iter().map(|assertion| &*assertion.header))
     }

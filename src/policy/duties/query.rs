@@ -2,7 +2,7 @@
 
 use super::{Injection, QueryMutation};
 use crate::policy::check::Check;
-use crate::policy::variable::Facts;
+use crate::policy::requirement::variable::Facts;
 use crate::request::is_spelling_of_parameter;
 
 /// The parameters of a request that are, to some reader, those that a rule sets or removes.

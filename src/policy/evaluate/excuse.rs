@@ -2,12 +2,12 @@
 
 use super::Tally;
 use crate::policy::DecisionRequest;
-use crate::policy::decision::{Decision, Permit};
-use crate::policy::index::Index;
-use crate::policy::rule::{Effect, Mode, Rule};
-use crate::policy::strip::Strip;
-use crate::policy::trace::Trace;
-use crate::policy::truth::Truth;
+use crate::policy::compile::compiled_rule::{Effect, Mode, Rule};
+use crate::policy::evaluate::index::Index;
+use crate::policy::evaluate::strip::Strip;
+use crate::policy::evaluate::trace::Trace;
+use crate::policy::model::decision::{Decision, Permit};
+use crate::policy::model::truth::Truth;
 use crate::request::Target;
 
 /// The permit of a caller whose refused cookies are all that was refused, by a rule that says that it passes over them and that

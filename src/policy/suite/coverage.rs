@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::policy::trace::RuleOutcome;
-use crate::policy::truth::Truth;
+use crate::policy::evaluate::trace::RuleOutcome;
+use crate::policy::model::truth::Truth;
 use crate::policy::{PolicySet, Recorder, RuleName};
 
 /// What was tried.

@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::rule::Effect;
 use crate::authn::Subject;
 use crate::clock::UnixTime;
 use crate::document::{Diagnostic, Document, Span};
+use crate::policy::compile::compiled_rule::Effect;
 use crate::reason::Reason;
 use crate::request::RequestView;
 

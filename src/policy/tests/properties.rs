@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::generators::*;
 use crate::authn::Subject;
 use crate::clock::UnixTime;
-use crate::policy::host::AuthorityPattern;
-use crate::policy::rule::HostFit;
+use crate::policy::compile::compiled_rule::HostFit;
+use crate::policy::model::host::AuthorityPattern;
 use crate::policy::{
     Answer, Decision, DecisionId, DecisionRequest, Effect, Gaps, Mode, Recorder, RuleName,
     RuleOutcome, Truth,

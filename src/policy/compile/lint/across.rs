@@ -1,0 +1,165 @@
+//! Rules that make no difference because of another one, of their own policy or of any other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::repeated::repeated;
+use super::siblings::left_open;
+use crate::document::{Movable, Place};
+use crate::policy::compile::compiled_policy::Unit;
+use crate::policy::compile::compiled_rule::{Effect, Mode, Rule};
+use crate::policy::model::host::{HostPattern, parent_of};
+use crate::policy::model::path::PathTemplate;
+use crate::policy::model::target::PolicyTarget;
+
+/// Looks at every rule beside all the others. Each doubt goes with the position of the policy that it is about.
+pub(in crate::policy) fn across(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
+    let mut doubts = repeated(units);
+    doubts.extend(left_open(units));
+    let walls = Walls::of(units, is_wall);
+    let doors = Walls::of(units, is_door);
+    if walls.is_empty() && doors.is_empty() {
+        return doubts;
+    }
+    for (at, unit) in units.iter().enumerate() {
+        for (rule, place) in unit.rules.iter().zip(&unit.rules_at) {
+            let of_rule = [
+                never_reached(rule, &unit.target, *place, &walls),
+                open_anyway(rule, &unit.target, *place, &doors),
+            ];
+            doubts.extend(of_rule.into_iter().flatten().map(|doubt| (at, doubt)));
+        }
+    }
+    doubts
+}
+
+fn never_reached(
+    rule: &Rule,
+    target: &PolicyTarget,
+    place: Place,
+    walls: &Walls<'_>,
+) -> Option<Movable> {
+    if rule.mode != Mode::Enforce {
+        return None;
+    }
+    let wall = walls.before(rule, target)?;
+    let what = match rule.effect {
+        Effect::Allow => "can never allow",
+        Effect::Deny => "makes no difference",
+    };
+    let message = format!("rule `{}` {what}: deny rule `{}` covers it", rule.name.rule, wall.name);
+    let help = "remove one of the two, or narrow the deny rule";
+    Some(Movable::warning("never-reached", place, message).help(help))
+}
+
+/// A rule that asks who is there, beside one that lets everybody do the same.
+fn open_anyway(
+    rule: &Rule,
+    target: &PolicyTarget,
+    place: Place,
+    doors: &Walls<'_>,
+) -> Option<Movable> {
+    if rule.effect != Effect::Allow || (rule.peer.is_none() && rule.token.is_none()) {
+        return None;
+    }
+    let door = doors.before(rule, target)?;
+    let message = format!(
+        "rule `{}` asks who is there, and public rule `{}` lets everybody do the same",
+        rule.name.rule, door.name
+    );
+    let help = "narrow the public rule, or remove this one";
+    Some(Movable::warning("open-anyway", place, message).help(help))
+}
+
+/// Rules that ask for nothing but a host, a method and a path, found by host.
+struct Walls<'a> {
+    by_host: HashMap<&'a HostPattern, Vec<Wall<'a>>>,
+    any: Vec<Wall<'a>>,
+}
+
+#[derive(Clone, Copy)]
+struct Wall<'a> {
+    rule: &'a Rule,
+    target: &'a PolicyTarget,
+}
+
+// === impl Walls ===
+
+impl<'a> Walls<'a> {
+    fn of(units: &'a [Arc<Unit>], is_one: fn(&Rule) -> bool) -> Self {
+        let mut walls = Self { by_host: HashMap::new(), any: Vec::new() };
+        let rules = units.iter().flat_map(|unit| unit.rules.iter().map(move |rule| (unit, rule)));
+        for (unit, rule) in rules.filter(|(_, rule)| is_one(rule)) {
+            let wall = Wall { rule, target: &unit.target };
+            if wall.target.hosts.is_empty() {
+                walls.any.push(wall);
+            }
+            for host in &wall.target.hosts {
+                walls.by_host.entry(&host.host).or_default().push(wall);
+            }
+        }
+        walls
+    }
+
+    fn is_empty(&self) -> bool {
+        self.by_host.is_empty() && self.any.is_empty()
+    }
+
+    /// A wall that stands before everything that `rule` is about.
+    fn before(&self, rule: &Rule, target: &PolicyTarget) -> Option<&'a Rule> {
+        let first = target.hosts.first().map(|host| &host.host);
+        let same = first.and_then(|host| self.by_host.get(host));
+        let above = first.and_then(|host| match host {
+            HostPattern::Exact(name) => Some(HostPattern::OneLabelBelow(parent_of(name)?.into())),
+            HostPattern::OneLabelBelow(_) => None,
+        });
+        let above = above.and_then(|host| self.by_host.get(&host));
+        let walls = [same, above, Some(&self.any)].into_iter().flatten().flatten();
+        walls
+            .copied()
+            .find(|wall| wall.rule.name != rule.name && wall.covers(rule, target))
+            .map(|wall| wall.rule)
+    }
+}
+
+fn is_wall(rule: &Rule) -> bool {
+    rule.effect == Effect::Deny && asks_for_nothing_else(rule)
+}
+
+fn is_door(rule: &Rule) -> bool {
+    rule.effect == Effect::Allow && asks_for_nothing_else(rule)
+}
+
+pub(super) fn asks_for_nothing_else(rule: &Rule) -> bool {
+    rule.mode == Mode::Enforce
+        && rule.source.is_empty()
+        && rule.destination.is_empty()
+        && rule.sni.is_empty()
+        && !(rule.effect == Effect::Allow && rule.target.host_is_sni)
+        && rule.during.is_none()
+        && rule.context_extensions.is_empty()
+        && rule.headers.is_empty()
+        && rule.query.is_empty()
+        && rule.peer.is_none()
+        && rule.token.is_none()
+        && rule.when.is_none()
+}
+
+// === impl Wall ===
+
+impl Wall<'_> {
+    fn covers(&self, rule: &Rule, target: &PolicyTarget) -> bool {
+        let own = self.rule;
+        subset(&target.hosts, &self.target.hosts, |wide, narrow| wide.covers(narrow))
+            && (self.target.any_authority_port || !target.any_authority_port)
+            && subset(&target.ports, &self.target.ports, |wide, narrow| wide == narrow)
+            && subset(&rule.methods, &own.methods, |wide, narrow| wide == narrow)
+            && subset(&rule.paths, &own.paths, PathTemplate::covers)
+    }
+}
+
+/// Whether each of `narrow` is covered by one of `wide`. An empty list means everything.
+fn subset<T>(narrow: &[T], wide: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {
+    let covered = |item: &T| wide.iter().any(|wide| covers(wide, item));
+    wide.is_empty() || (!narrow.is_empty() && narrow.iter().all(covered))
+}

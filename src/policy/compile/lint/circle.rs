@@ -1,0 +1,126 @@
+//! Redirects that lead back to themselves, and words about tokens that another policy takes back.
+
+use std::sync::Arc;
+
+use crate::document::{Movable, Place};
+use crate::policy::compile::compiled_policy::Unit;
+use crate::policy::compile::compiled_rule::{Effect, Mode, Rule};
+use crate::policy::model::answer::CustomAnswer;
+use crate::policy::model::host::AuthorityPattern;
+use crate::policy::model::path::PathTemplate;
+use crate::policy::model::target::PolicyTarget;
+
+/// What allow rules do for a browser that was sent to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Door {
+    /// No rule lets it in without a credential.
+    Closed,
+    /// One does, if no cookie of its is refused.
+    Open,
+    /// One does in any case.
+    Wide,
+}
+
+/// Looks at where the policies send browsers, of which some may have a token in a cookie where `cookies` says so.
+pub(in crate::policy) fn circles(units: &[Arc<Unit>], cookies: bool) -> Vec<(usize, Movable)> {
+    let mut doubts = Vec::new();
+    for (at, unit) in units.iter().enumerate() {
+        let rules = unit.rules.iter().zip(&unit.rules_at);
+        let of_policy = unit.answer.iter().map(|own| (&own.answer, unit.name_at));
+        let of_rules = rules.filter_map(|(rule, place)| Some((rule.answer.as_ref()?, *place)));
+        let mut seen: Vec<&Arc<CustomAnswer>> = Vec::new();
+        for (answer, place) in of_policy.chain(of_rules) {
+            if seen.iter().any(|other| Arc::ptr_eq(other, answer)) {
+                continue;
+            }
+            seen.push(answer);
+            doubts.extend(circle(units, unit, (answer, place), cookies).map(|own| (at, own)));
+        }
+    }
+    doubts
+}
+
+fn circle(
+    units: &[Arc<Unit>],
+    unit: &Unit,
+    (answer, place): (&CustomAnswer, Place),
+    cookies: bool,
+) -> Option<Movable> {
+    let redirect = answer.redirect.as_ref()?;
+    let own = |host: &str| unit.target.hosts.iter().any(|pattern| pattern.host.matches(host));
+    let path = redirect.path_on(own)?;
+    let landing = PathTemplate::parse(path).ok()?;
+    let door = door(units, &unit.target, &landing);
+    let (message, help) = match door {
+        Door::Wide => return None,
+        Door::Open if !cookies => return None,
+        Door::Open => (
+            format!(
+                "browsers whose cookie is refused are sent to `{path}`, where it is refused as well"
+            ),
+            "say `rejectedCookies: ignored` in the public rule for that path",
+        ),
+        Door::Closed => (
+            format!(
+                "browsers are sent to `{path}`, where no rule lets them in without a credential"
+            ),
+            "add an allow rule with `public: true` for that path, and `rejectedCookies: ignored` where tokens are in cookies",
+        ),
+    };
+    Some(Movable::warning("redirect-circle", place, message).help(help))
+}
+
+/// The widest door to `landing` at every host of `target`.
+fn door(units: &[Arc<Unit>], target: &PolicyTarget, landing: &PathTemplate) -> Door {
+    let doors = units.iter().filter(|unit| covers(&unit.target, target)).flat_map(|unit| {
+        unit.rules
+            .iter()
+            .filter(|rule| lets_in(rule, landing))
+            .map(|rule| if rule.passes_over_cookies { Door::Wide } else { Door::Open })
+    });
+    doors.max().unwrap_or(Door::Closed)
+}
+
+fn covers(wide: &PolicyTarget, narrow: &PolicyTarget) -> bool {
+    let covered = |host: &AuthorityPattern| is_among(host, wide);
+    wide.hosts.is_empty() || (!narrow.hosts.is_empty() && narrow.hosts.iter().all(covered))
+}
+
+/// Whether `wide` is about all that `narrow` is about at one of its hosts.
+fn takes_in(wide: &PolicyTarget, narrow: &PolicyTarget) -> bool {
+    wide.hosts.is_empty() || narrow.hosts.iter().any(|host| is_among(host, wide))
+}
+
+/// Whether `target` is about every host that `host` names, in whatever form.
+fn is_among(host: &AuthorityPattern, target: &PolicyTarget) -> bool {
+    target.hosts.iter().any(|own| own.host == host.host || own.host.covers(&host.host))
+}
+
+/// What else a rule asks for may hold or not: it has the benefit of the doubt.
+fn lets_in(rule: &Rule, landing: &PathTemplate) -> bool {
+    rule.effect == Effect::Allow
+        && rule.mode == Mode::Enforce
+        && rule.peer.is_none()
+        && rule.token.is_none()
+        && (rule.methods.is_empty() || rule.methods.iter().any(|own| &**own == "GET"))
+        && (rule.paths.is_empty() || rule.paths.iter().any(|own| own.covers(landing)))
+}
+
+/// Policies whose word on tokens another policy about the same host takes back.
+pub(in crate::policy) fn words_in_vain(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
+    if units.iter().all(|unit| unit.target.counting.is_none()) {
+        return Vec::new();
+    }
+    let silent: Vec<_> = units.iter().filter(|unit| unit.target.counting.is_none()).collect();
+    let vain = |(at, unit): (usize, &Arc<Unit>)| {
+        unit.target.counting.as_ref()?;
+        let other = silent.iter().find(|other| takes_in(&other.target, &unit.target))?;
+        let message = format!(
+            "policy `{}` is about a host of this one and says nothing of `target.tokens`, so no token is ignored there",
+            other.name
+        );
+        let help = "say the same in every policy about the host, or remove it here";
+        Some((at, Movable::warning("tokens-not-ignored", unit.name_at, message).help(help)))
+    };
+    units.iter().enumerate().filter_map(vain).collect()
+}

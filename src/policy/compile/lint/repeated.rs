@@ -1,0 +1,56 @@
+//! Rules that say what another one says: one of the two is a copy that was to be changed, or can go.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::document::Movable;
+use crate::policy::compile::compiled_policy::Unit;
+use crate::policy::compile::compiled_rule::Rule;
+use crate::secret::Fingerprint;
+
+/// The fingerprint of a rule: everything it says but its name, its annotations and its answer to callers that it denies.
+pub(in crate::policy) fn print(rule: &Rule) -> Fingerprint {
+    let Rule {
+        name: _,
+        annotations: _,
+        answer: _,
+        effect,
+        mode,
+        target,
+        sni,
+        methods,
+        paths,
+        source,
+        destination,
+        during,
+        passes_over_cookies,
+        context_extensions,
+        headers,
+        query,
+        peer,
+        token,
+        when,
+        duties,
+    } = rule;
+    let asked = (effect, mode, target, sni, methods, paths, source, destination, during);
+    let shown =
+        (passes_over_cookies, context_extensions, headers, query, peer, token, when, duties);
+    Fingerprint::of(format!("{asked:?} {shown:?}").as_bytes())
+}
+
+/// Every rule that says what one before it says. Each doubt goes with the position of its policy.
+pub(super) fn repeated(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
+    let (mut first, mut doubts) = (HashMap::new(), Vec::new());
+    for (at, unit) in units.iter().enumerate() {
+        for ((rule, print), place) in unit.rules.iter().zip(&unit.prints).zip(&unit.rules_at) {
+            let Some(other) = first.insert(print, rule) else { continue };
+            let message = format!(
+                "rule `{}` says what rule `{}` of policy `{}` says",
+                rule.name.rule, other.name.rule, other.name.policy
+            );
+            let help = "remove one of the two, or change what was to be different";
+            doubts.push((at, Movable::warning("repeated-rule", *place, message).help(help)));
+        }
+    }
+    doubts
+}

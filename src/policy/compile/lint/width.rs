@@ -1,0 +1,74 @@
+//! Identities that are wider than they look: whole trust domains, names that anybody may vouch for.
+
+use crate::document::policy::{PeerSpec, Texts};
+use crate::document::{Diagnostic, Spanned};
+use crate::policy::compile::Written;
+use crate::policy::compile::compiled_rule::{Effect, Rule};
+
+/// Looks at what an allow rule asks of the peer, where so many trust domains are believed.
+pub(super) fn of(written: &Written<'_>, rule: &Rule, domains: usize) -> Vec<Diagnostic> {
+    let Some(peer) = written.spec.peer.as_ref().map(|peer| &peer.value) else { return Vec::new() };
+    if rule.effect != Effect::Allow {
+        return Vec::new();
+    }
+    let mut problems = Vec::new();
+    if rule.token.is_none() {
+        problems.extend(whole_domains(written, peer));
+    }
+    problems.extend(registered_by_anybody(written, peer));
+    let pinned = rule.peer.as_ref().is_some_and(|peer| peer.trust_domain.is_some());
+    if domains > 1 && !pinned {
+        problems.extend(vouched_for_by_anybody(written, peer, domains));
+    }
+    problems
+}
+
+/// `spiffe://prod.example/**` is everybody whom the trust domain knows.
+fn whole_domains(written: &Written<'_>, peer: &PeerSpec) -> Vec<Diagnostic> {
+    let is_whole = |text: &&Spanned<String>| {
+        let rest = text.value.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/'));
+        rest.is_some_and(|(_, path)| path == "**")
+    };
+    let problem = |text: &Spanned<String>| {
+        let message = format!("`{}` lets in every workload of the trust domain", text.value);
+        Diagnostic::warning("whole-domain", written.origin.span(text), message)
+            .help("name a namespace or a service account, or ask for a token, too")
+    };
+    texts(peer.spiffe.as_ref()).iter().filter(is_whole).map(problem).collect()
+}
+
+/// `*.com` is whoever registers a name there.
+fn registered_by_anybody(written: &Written<'_>, peer: &PeerSpec) -> Vec<Diagnostic> {
+    let is_wide = |text: &&Spanned<String>| {
+        text.value
+            .strip_prefix("*.")
+            .is_some_and(|parent| !parent.trim_end_matches('.').contains('.'))
+    };
+    let problem = |text: &Spanned<String>| {
+        let message =
+            format!("`{}` matches every name of one label below a top-level domain", text.value);
+        Diagnostic::warning("wide-name", written.origin.span(text), message)
+            .help("name the domain whose hosts are meant")
+    };
+    texts(peer.dns.as_ref()).iter().filter(is_wide).map(problem).collect()
+}
+
+/// A name without a trust domain is worth as much as the most careless of the authorities that are believed.
+fn vouched_for_by_anybody(
+    written: &Written<'_>,
+    peer: &PeerSpec,
+    domains: usize,
+) -> Option<Diagnostic> {
+    let PeerSpec { dns, uris, emails, ips, subjects, .. } = peer;
+    let place = [dns, uris, emails, ips, subjects].into_iter().find_map(Option::as_ref)?;
+    // A SPIFFE ID names its trust domain.
+    let message = format!("each of {domains} trust domains may vouch for this name");
+    peer.spiffe.is_none().then(|| {
+        Diagnostic::warning("any-authority", written.origin.span(place), message)
+            .help("name the trust domain that is meant with `trustDomain`")
+    })
+}
+
+fn texts(list: Option<&Spanned<Texts>>) -> &[Spanned<String>] {
+    list.map(|texts| texts.value.as_slice()).unwrap_or_default()
+}

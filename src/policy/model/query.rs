@@ -1,0 +1,120 @@
+//! Conditions on the values of a query parameter, with every repetition seen, and doubt where readers disagree (P28, P132).
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use crate::policy::model::text::{Reading, ValuesTest};
+use crate::policy::model::truth::Truth;
+use crate::request::is_spelling_of_parameter;
+
+/// What the values of a query parameter must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryMatcher {
+    /// The name, compared exactly after decoding. What some reader takes for it counts in doubt.
+    pub(in crate::policy) name: Box<str>,
+    /// What its values must be.
+    pub(in crate::policy) test: ValuesTest,
+}
+
+// === impl QueryMatcher ===
+
+impl QueryMatcher {
+    /// Whether it holds for a raw query, without its `?`.
+    ///
+    /// Some readers split at `;`, too, and some do not decode what is broken: with either in the query nobody can tell what
+    /// the upstream sees, and the answer is unknown. A `+` is a space to some and itself to others, so a value with one
+    /// cannot be told.
+    pub(in crate::policy) fn holds(&self, query: Option<&str>) -> Truth {
+        let query = query.unwrap_or_default();
+        let pairs: Option<Vec<_>> = query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                Some((name, decode(name)?, decode(value)?))
+            })
+            .collect();
+        let Some(pairs) = pairs.filter(|_| !query.contains(';')) else { return Truth::Unknown };
+        let copies = pairs.iter().filter_map(|(raw, name, value)| {
+            let exact = **name == *self.name;
+            (exact || is_spelling_of_parameter(raw, &self.name)).then_some((exact, value))
+        });
+        let spelled = copies.clone().any(|(exact, _)| !exact);
+        self.test.holds_in_every(spelled, |reading: Reading| {
+            let read = copies.clone().filter(move |(exact, _)| reading.takes(*exact));
+            let sent = read.clone().next().is_some();
+            (sent, read.map(|(_, value)| Some(value).filter(|value| !value.contains('+'))))
+        })
+    }
+}
+
+/// Decodes what is well-formed. An encoded `+` cannot be told from a plain one afterwards, which is on the safe side.
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    let whole = |after: &str| {
+        after.as_bytes().get(..2).is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !text.split('%').skip(1).all(whole) {
+        return None;
+    }
+    percent_decode_str(text).decode_utf8().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::model::text::TextMatcher;
+    use Truth::{False, True, Unknown};
+
+    fn any_and_all(query: &str) -> (Truth, Truth) {
+        let admin = || TextMatcher::OneOf(["admin".into()].into());
+        let holds = |test| QueryMatcher { name: "role".into(), test }.holds(Some(query));
+        (holds(ValuesTest::Any(admin())), holds(ValuesTest::All(admin())))
+    }
+
+    /// P28, P132: repetitions are seen, encodings are decoded, and where readers disagree the answer is unknown.
+    #[test]
+    fn queries_are_read_as_everybody_reads_them_or_not_at_all() {
+        for (query, expected) in [
+            ("role=admin", (True, True)),
+            ("a=b&role=admin&", (True, True)),
+            ("role=user&role=admin", (True, False)),
+            ("role=admin&role=user", (True, False)),
+            ("%72ole=%61dmin", (True, True)),
+            ("Role=admin", (Unknown, Unknown)),
+            ("Role=user", (False, False)),
+            ("role=admin&Role=user", (Unknown, Unknown)),
+            ("role=user&+role=admin", (Unknown, Unknown)),
+            ("role=Admin", (False, False)),
+            ("role", (False, False)),
+            ("xrole=admin", (False, False)),
+            ("role[]=admin", (Unknown, Unknown)),
+            ("%2572ole=admin", (Unknown, Unknown)),
+            ("", (False, False)),
+            ("role=ad+min", (Unknown, Unknown)),
+            ("role=admin&role=a+b", (True, Unknown)),
+            ("x=a+b&role=admin", (True, True)),
+            ("role=admin;x=1", (Unknown, Unknown)),
+            ("x=1;role=admin", (Unknown, Unknown)),
+            ("x=%&role=admin", (Unknown, Unknown)),
+            ("%ff=1&role=admin", (Unknown, Unknown)),
+            ("role=%4", (Unknown, Unknown)),
+        ] {
+            assert_eq!(any_and_all(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn presence_is_about_the_name() {
+        let exists = |query| {
+            QueryMatcher { name: "debug".into(), test: ValuesTest::Exists(true) }.holds(query)
+        };
+        assert_eq!(exists(Some("debug")), True);
+        assert_eq!(exists(Some("debug=a+b")), True);
+        assert_eq!(exists(Some("Debug")), Unknown);
+        assert_eq!(exists(Some("debug&Debug")), True);
+        assert_eq!(exists(Some("x=1")), False);
+        assert_eq!(exists(None), False);
+        assert_eq!(exists(Some("x=1;debug")), Unknown);
+    }
+}
