@@ -59,12 +59,12 @@ pub(super) fn ask(ground: Ground<'_>, input: Input) -> Result<Report, Exit> {
     let runtime = documents::runtime()?;
     let _guard = runtime.enter();
     let now = ground.args.at.or(input.at).unwrap_or_else(|| SystemClock.now());
-    let Input { view, caller, at: _, gaps, told } = input;
+    let Input { view, caller, at: _, missing, told } = input;
     let may_wait = matches!(caller, Caller::Shown(_) | Caller::Peer(..)) && !ground.args.offline;
     let show_values = ground.args.show_values;
     let pdp = ground.pdp(now, may_wait, told.names_tls_peer);
     let pinned = pdp.pin();
-    let mut watch = Watch::new(gaps);
+    let mut watch = Watch::new(missing);
     let progress = may_wait.then(|| Progress::begin("the issuers")).flatten();
     let outcome = runtime.block_on(decide(&pinned, &view, caller, now, &mut watch));
     drop(progress);

@@ -15,7 +15,7 @@ use crate::cli::moment;
 use crate::cli::style::visible;
 use crate::config::Config;
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::Gaps;
+use crate::policy::MissingData;
 use crate::reason::{Layer, Reason, Rejection};
 use crate::request::{Body, Client, Endpoint, Headers, RequestView, ServerName, Target, Text};
 use crate::secret::Fingerprint;
@@ -220,7 +220,7 @@ impl Record {
             recorded: Some(self.recorded),
             ..Told::default()
         };
-        Ok(Input { view, caller, at: Some(at), gaps: Gaps::AUDIT_RECORD, told })
+        Ok(Input { view, caller, at: Some(at), missing: MissingData::AUDIT_RECORD, told })
     }
 
     /// Why the request was refused, where no rule had a part in it.

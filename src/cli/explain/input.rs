@@ -18,7 +18,7 @@ use crate::document::{SourceFile, any_error};
 use crate::envoy;
 use crate::limits::MAX_CHECK_REQUEST_BYTES;
 use crate::pdp::Snapshot;
-use crate::policy::{Gaps, Question, Suite};
+use crate::policy::{MissingData, Question, Suite};
 use crate::reason::Rejection;
 use crate::request::{
     Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName,
@@ -34,7 +34,7 @@ pub(super) struct Input {
     /// The moment that it came with.
     pub(super) at: Option<UnixTime>,
     /// What was not recorded of it.
-    pub(super) gaps: Gaps,
+    pub(super) missing: MissingData,
     pub(super) told: Told,
 }
 
@@ -96,7 +96,7 @@ impl Input {
         request.headers = request.headers.with_shown(Shown::Every);
         let told = Told { from, vouched: true, ..Told::default() };
         let caller = Caller::Vouched(subject);
-        Self { view: request, caller, at: now, gaps: Gaps::NONE, told }
+        Self { view: request, caller, at: now, missing: MissingData::NONE, told }
     }
 }
 
@@ -124,7 +124,7 @@ fn in_file(path: &Path, config: Option<&Config>, snapshot: &Snapshot) -> Result<
         let view = clients.into_iter().fold(view, |view, clients| clients.placed(view));
         let told = Told { from: "check", names_tls_peer: true, ..Told::default() };
         let caller = Caller::Shown(credentials);
-        return Ok(Input { view, caller, at: None, gaps: Gaps::NONE, told });
+        return Ok(Input { view, caller, at: None, missing: MissingData::NONE, told });
     }
     let Ok(text) = String::from_utf8(bytes) else {
         return Err(format!("`{}` is neither text nor a recorded check", shown(path)));
@@ -206,7 +206,7 @@ fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
             Caller::Peer(peer(id, args, snapshot)?, credentials)
         }
     };
-    Ok(Input { view, caller, at: None, gaps: Gaps::NONE, told })
+    Ok(Input { view, caller, at: None, missing: MissingData::NONE, told })
 }
 
 fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String> {

@@ -183,7 +183,7 @@ impl Report {
         let answer = AnswerReport::new(view, outcome, show_values);
         let changes = change::all(&outcome.decision, &rules, policies, view);
         let RulesReport { policies, elsewhere } = rules;
-        let gaps = crate::policy::Trace::gaps(&watch.rules);
+        let missing = crate::policy::Trace::missing(&watch.rules);
         let recorded = told.recorded.map(|recorded| RecordedReport {
             same_documents: recorded.revision == outcome.revision.as_str(),
             same_answer: recorded.decision == answer.decision
@@ -200,7 +200,7 @@ impl Report {
                 connection: ConnectionReport::of(view),
                 at: moment::rfc3339(outcome.at),
                 revision: outcome.revision.to_string(),
-                not_recorded: gaps.all().iter().map(|datum| datum.as_str()).collect(),
+                not_recorded: missing.all().iter().map(|field| field.as_str()).collect(),
                 notes: told.notes,
             },
             recorded,

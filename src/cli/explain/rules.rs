@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::pdp::Outcome;
 use crate::policy::{
-    CheckTrace, Effect, Elsewhere, Fact, HostFit, Mismatch, Mode, Operand, PolicySet, Recorder,
-    RuleOutcome, Sight, Truth,
+    CheckTrace, Effect, HostFit, Mismatch, Mode, NonMatchingRule, Observation, ObservedValue,
+    Operand, PolicySet, RuleOutcome, TraceRecorder, Truth,
 };
 use crate::request::RequestView;
 
@@ -103,7 +103,7 @@ impl RulesReport {
     pub(super) fn new(
         view: &RequestView,
         outcome: &Outcome,
-        recorder: &Recorder,
+        recorder: &TraceRecorder,
         policies: &PolicySet,
         show_values: bool,
     ) -> Self {
@@ -136,7 +136,8 @@ impl RulesReport {
         for policy in &mut all {
             policy.rules.sort_by(|a, b| a.rule.cmp(&b.rule));
         }
-        let elsewhere = policies.elsewhere(view).into_iter().map(ElsewhereReport::from).collect();
+        let elsewhere =
+            policies.non_matching_rules(view).into_iter().map(ElsewhereReport::from).collect();
         Self { policies: all, elsewhere }
     }
 }
@@ -176,14 +177,14 @@ impl RuleReport {
 
 impl RuleCheckReport {
     fn new(trace: &CheckTrace, show_values: bool) -> Self {
-        let CheckTrace { check, truth, wanted, found, operands, remedy } = trace;
+        let CheckTrace { check, truth, wanted, observed, operands, suggestion } = trace;
         Self {
             check: check.clone(),
             result: result(*truth),
             wants: wanted.clone(),
-            found: found.iter().map(|fact| FactReport::new(fact, show_values)).collect(),
+            found: observed.iter().map(|fact| FactReport::new(fact, show_values)).collect(),
             operands: operands.iter().map(|own| OperandReport::new(own, show_values)).collect(),
-            change: remedy.clone(),
+            change: suggestion.clone(),
         }
     }
 }
@@ -192,7 +193,7 @@ impl RuleCheckReport {
 
 impl OperandReport {
     fn new(operand: &Operand, show_values: bool) -> Self {
-        let found = operand.facts.iter().map(|fact| FactReport::new(fact, show_values));
+        let found = operand.observed.iter().map(|fact| FactReport::new(fact, show_values));
         Self { text: operand.text.clone(), result: result(operand.truth), found: found.collect() }
     }
 }
@@ -200,23 +201,23 @@ impl OperandReport {
 // === impl FactReport ===
 
 impl FactReport {
-    fn new(fact: &Fact, show_values: bool) -> Self {
-        let (state, kind, value) = match &fact.sight {
-            Sight::Absent => ("absent", None, None),
-            Sight::NotRecorded => ("not_recorded", None, None),
-            Sight::Unreadable => ("unreadable", None, None),
-            Sight::Open(value) => ("shown", None, Some(value.clone())),
-            Sight::Masked { kind, value } if show_values => {
+    fn new(fact: &Observation, show_values: bool) -> Self {
+        let (state, kind, value) = match &fact.value {
+            ObservedValue::Absent => ("absent", None, None),
+            ObservedValue::NotRecorded => ("not_recorded", None, None),
+            ObservedValue::Unreadable => ("unreadable", None, None),
+            ObservedValue::Open(value) => ("shown", None, Some(value.clone())),
+            ObservedValue::Masked { kind, value } if show_values => {
                 ("shown", Some(*kind), Some(value.expose().clone()))
             }
-            Sight::Masked { kind, .. } => ("masked", Some(*kind), None),
+            ObservedValue::Masked { kind, .. } => ("masked", Some(*kind), None),
         };
         Self { name: fact.name.clone(), state, kind, value }
     }
 }
 
-impl From<Elsewhere> for ElsewhereReport {
-    fn from(elsewhere: Elsewhere) -> Self {
+impl From<NonMatchingRule> for ElsewhereReport {
+    fn from(elsewhere: NonMatchingRule) -> Self {
         Self {
             rule: elsewhere.rule.to_string(),
             effect: elsewhere.effect.as_str(),

@@ -1,6 +1,6 @@
 //! What a policy and its rules note for those who read decisions: few, short, and never a way to break a line of a log.
 
-use super::Compiler;
+use super::compiler::Compiler;
 use super::inject::check_member;
 use crate::document::Spanned;
 use crate::document::policy::Entries;

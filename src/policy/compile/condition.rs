@@ -1,6 +1,6 @@
 //! The condition of a rule: compiled for what the rule asks for, with each fault at its place in the text.
 
-use super::Compiler;
+use super::compiler::Compiler;
 use crate::document::policy::RuleSpec;
 use crate::document::{Diagnostic, Span, Spanned};
 use crate::policy::model::path::PathTemplate;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Compiler;
+use super::compiler::Compiler;
 use crate::document::answers::{BodySpec, ClearCookieSpec, DenySpec, RedirectFor, RedirectSpec};
 use crate::document::policy::Entries;
 use crate::document::{Spanned, closest};
 use crate::limits::{MAX_DENIAL_JSON_BYTES, MAX_DENIAL_TEXT_BYTES, MAX_INJECTIONS};
-use crate::policy::duties::check_response_name;
 use crate::policy::model::answer::{ClearedCookie, CustomAnswer, Redirect};
+use crate::policy::model::header_names::check_response_name;
 use crate::request::{CanonicalPath, PathLeniency};
 
 /// Statuses on which clients try again, or that are about the connection.

@@ -3,7 +3,7 @@
 //! Such a text is one that no request has, so that a rule with it would protect nothing (P155). A character that is meant
 //! by itself is written percent-encoded.
 
-use super::Problem;
+use super::compiler::Problem;
 use crate::policy::model::path::PathTemplate;
 
 /// Why `text` is not meant as a path template of ours, and which one it may be.

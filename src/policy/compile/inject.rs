@@ -4,18 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Compiler;
+use super::compiler::Compiler;
 use super::identity::check_pointer;
 use crate::document::answers::{AssertionSpec, InjectSpec, RemoveSpec};
 use crate::document::policy::{Entries, KeepSpec, RuleSpec, Texts};
 use crate::document::{HumanDuration, Spanned, closest};
 use crate::limits::{MAX_ASSERTION_LIFETIME, MAX_INJECTIONS, MIN_ASSERTION_LIFETIME};
-use crate::policy::duties::{
-    AssertionDuty, Duties, Injection, Keep, OVERRIDE_HEADERS, OVERRIDE_PARAMETERS, Removal,
-    check_injected, check_injected_parameter, check_parameter, check_removal, check_response_name,
-    is_settable,
-};
+use crate::policy::model::header_names::{check_injected, check_removal, check_response_name};
+use crate::policy::model::obligations::Keep;
+use crate::policy::model::overrides::{OVERRIDE_HEADERS, OVERRIDE_PARAMETERS};
+use crate::policy::model::parameters::{check_injected_parameter, check_parameter, is_settable};
 use crate::policy::model::path::PathTemplate;
+use crate::policy::requirement::injection::{
+    AssertionTemplate, Injection, ObligationTemplate, Removal,
+};
 use crate::policy::requirement::template::Template;
 use crate::policy::requirement::variable::Variable;
 
@@ -43,17 +45,21 @@ struct Within<'w> {
 }
 
 impl Compiler<'_, '_> {
-    pub(super) fn duties(&mut self, spec: &RuleSpec, paths: &[PathTemplate]) -> Duties {
+    pub(super) fn obligations(
+        &mut self,
+        spec: &RuleSpec,
+        paths: &[PathTemplate],
+    ) -> ObligationTemplate {
         let within = Within { spec, paths, json: false };
         let remove = spec.remove.as_ref().map(|remove| self.removal(remove, spec));
-        let duties = match &spec.inject {
+        let obligations = match &spec.inject {
             Some(inject) => self.injected(inject, within),
-            None => Duties::default(),
+            None => ObligationTemplate::default(),
         };
-        Duties { remove: remove.unwrap_or_default(), ..duties }
+        ObligationTemplate { remove: remove.unwrap_or_default(), ..obligations }
     }
 
-    fn injected(&mut self, inject: &Spanned<InjectSpec>, within: Within<'_>) -> Duties {
+    fn injected(&mut self, inject: &Spanned<InjectSpec>, within: Within<'_>) -> ObligationTemplate {
         let json = Within { json: true, ..within };
         let InjectSpec { headers, response_headers, query, metadata, assertion } = &inject.value;
         let lists = [headers, response_headers, query, metadata];
@@ -65,7 +71,7 @@ impl Compiler<'_, '_> {
             self.error_with("empty-list", inject, "`inject` sets nothing", help);
         }
         let sealed = self.sealed.clone();
-        let duties = Duties {
+        let obligations = ObligationTemplate {
             headers: self.each_injection(headers, &|name| check_injected(name, &sealed), within),
             response_headers: self.each_injection(response_headers, &check_response_name, within),
             query: self.each_parameter(query, within),
@@ -77,12 +83,12 @@ impl Compiler<'_, '_> {
             remove: Removal::default(),
             keep: None,
         };
-        if let (Some(spec), Some(own)) = (assertion, &duties.assertion)
-            && duties.headers.iter().any(|injection| injection.name == own.header)
+        if let (Some(spec), Some(own)) = (assertion, &obligations.assertion)
+            && obligations.headers.iter().any(|injection| injection.name == own.header)
         {
             self.set_twice(&spec.value.header, &own.header);
         }
-        duties
+        obligations
     }
 
     fn each_injection(
@@ -199,7 +205,7 @@ impl Compiler<'_, '_> {
         checked.ok()
     }
 
-    fn assertion(&mut self, spec: &AssertionSpec, within: Within<'_>) -> Option<AssertionDuty> {
+    fn assertion(&mut self, spec: &AssertionSpec, within: Within<'_>) -> Option<AssertionTemplate> {
         let AssertionSpec { header, audience, lifetime, claims } = spec;
         let sealed = self.sealed.clone();
         let header = self.checked_name(header, &|name| check_injected(name, &sealed));
@@ -222,7 +228,7 @@ impl Compiler<'_, '_> {
                 self.error_with("invalid-template", value, message, help);
             }
         }
-        Some(AssertionDuty {
+        Some(AssertionTemplate {
             claims: self.each_injection(claims, &check_member(&OWN_CLAIMS), json),
             header: header?.into(),
             audience: Arc::from(audience.value.as_str()),

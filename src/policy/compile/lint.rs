@@ -10,6 +10,7 @@ mod outdated;
 mod reach;
 mod repeated;
 mod siblings;
+mod source_rule;
 mod templates;
 mod unasked;
 mod width;
@@ -18,10 +19,12 @@ use std::collections::HashSet;
 
 use crate::document::policy::Texts;
 use crate::document::{Diagnostic, Document, Spanned, Spec, closest};
-use crate::policy::compile::Written;
-use crate::policy::compile::compiled_rule::{Effect, Rule};
+use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::model::effect::Effect;
 use crate::policy::model::host::AuthorityPattern;
 use crate::policy::model::path::PathTemplate;
+use crate::policy::requirement::list::AnyRequirement;
+use crate::policy::requirement::token::TokenPresent;
 use crate::spiffe::SpiffePattern;
 use audience::Untold;
 use unasked::Strict;
@@ -30,10 +33,11 @@ pub(in crate::policy) use across::across;
 pub(in crate::policy) use circle::{circles, words_in_vain};
 pub(in crate::policy) use outdated::{Due, outdated};
 pub(in crate::policy) use repeated::print;
+pub(in crate::policy) use source_rule::SourceRule;
 
 /// What of trust domains doubts depend on.
 #[derive(Debug)]
-pub(in crate::policy) struct Believed<'a> {
+pub(in crate::policy) struct TrustSummary<'a> {
     domains: SpiffeDomains<'a>,
     strict: Strict<'a>,
     untold: Untold<'a>,
@@ -41,11 +45,11 @@ pub(in crate::policy) struct Believed<'a> {
 
 /// Looks at every rule of one policy by itself; `rules` are the compiled ones, in the order in which they were `written`.
 pub(in crate::policy) fn lint(
-    written: &[Written<'_>],
+    written: &[SourceRule<'_>],
     rules: &[Rule],
-    believed: &Believed<'_>,
+    trust: &TrustSummary<'_>,
 ) -> Vec<Diagnostic> {
-    let Believed { domains, strict, untold } = believed;
+    let TrustSummary { domains, strict, untold } = trust;
     let mut problems = Vec::new();
     for (written, rule) in written.iter().zip(rules) {
         problems.extend(wide_open(written, rule));
@@ -67,9 +71,9 @@ pub(in crate::policy) fn lint(
     problems
 }
 
-// === impl Believed ===
+// === impl TrustSummary ===
 
-impl<'a> Believed<'a> {
+impl<'a> TrustSummary<'a> {
     pub(in crate::policy) fn of(documents: &'a [Document]) -> Self {
         Self {
             domains: SpiffeDomains::of(documents),
@@ -80,17 +84,14 @@ impl<'a> Believed<'a> {
 }
 
 /// A public rule without a path lets everybody do everything.
-fn wide_open(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
+fn wide_open(written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
     let public = written.spec.public.as_ref().filter(|public| public.value)?;
     let everything = rule.paths.is_empty() || rule.paths.iter().any(|path| path.as_str() == "/**");
-    let narrowed = !everything
-        || !rule.source.is_empty()
-        || !rule.sni.is_empty()
-        || !rule.headers.is_empty()
-        || !rule.query.is_empty()
-        || rule.when.is_some()
-        || !rule.context_extensions.is_empty();
-    (!narrowed).then(|| {
+    // When it counts, and where a connection goes, says nothing about the caller.
+    let is_narrow =
+        |own: &AnyRequirement| !matches!(own.key(), "during" | "destination" | "hostIsSni");
+    let is_wide = everything && !rule.requirements.iter().any(is_narrow);
+    is_wide.then(|| {
         let message =
             format!("rule `{}` lets everybody reach every path of its hosts", rule.name.rule);
         Diagnostic::warning("wide-public", written.origin.span(public), message)
@@ -99,7 +100,7 @@ fn wide_open(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
 }
 
 /// `/admin/**` does not match `/admin`, which matters where the rule denies.
-fn leaves_out_the_root(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
+fn leaves_out_the_root(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
     if rule.effect != Effect::Deny {
         return Vec::new();
     }
@@ -119,9 +120,9 @@ fn leaves_out_the_root(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
 }
 
 /// A condition that is the same for every request, or a pattern that matches anywhere in a text.
-fn odd_condition(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
+fn odd_condition(written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
     let place = written.origin.span(written.spec.when.as_ref()?);
-    let condition = rule.when.as_ref()?;
+    let condition = rule.condition()?;
     if condition.is_constant() {
         let message = "the condition is the same for every request";
         return Some(
@@ -137,7 +138,7 @@ fn odd_condition(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
 }
 
 /// The same entry twice in a list.
-fn repetitions(written: &Written<'_>) -> Vec<Diagnostic> {
+fn repetitions(written: &SourceRule<'_>) -> Vec<Diagnostic> {
     let spec = written.spec;
     let on = spec.on.as_ref();
     let peer = spec.peer.as_ref().map(|peer| &peer.value);
@@ -162,7 +163,7 @@ fn repetitions(written: &Written<'_>) -> Vec<Diagnostic> {
     lists.into_iter().flatten().flat_map(of).collect()
 }
 
-fn repeated(texts: &Texts, written: &Written<'_>) -> Vec<Diagnostic> {
+fn repeated(texts: &Texts, written: &SourceRule<'_>) -> Vec<Diagnostic> {
     let mut seen = HashSet::new();
     texts
         .iter()
@@ -176,7 +177,7 @@ fn repeated(texts: &Texts, written: &Written<'_>) -> Vec<Diagnostic> {
 }
 
 /// Hosts of one target that another host of it covers.
-fn repeated_hosts(written: &Written<'_>) -> Vec<Diagnostic> {
+fn repeated_hosts(written: &SourceRule<'_>) -> Vec<Diagnostic> {
     let texts = written.policy.target.value.hosts.as_ref();
     let texts = texts.map(|texts| texts.value.as_slice()).unwrap_or_default();
     let hosts = &written.target.hosts;
@@ -216,7 +217,7 @@ impl<'a> SpiffeDomains<'a> {
 
     /// Patterns that no peer can match, since nobody vouches for their trust domain, or another document than the rule
     /// names. Nothing is said where no trust domain is known at all.
-    fn foreign_patterns(&self, written: &Written<'_>) -> Vec<Diagnostic> {
+    fn foreign_patterns(&self, written: &SourceRule<'_>) -> Vec<Diagnostic> {
         let Some(peer) = written.spec.peer.as_ref().map(|peer| &peer.value) else {
             return Vec::new();
         };
@@ -246,10 +247,13 @@ impl<'a> SpiffeDomains<'a> {
         texts.iter().filter_map(foreign).collect()
     }
 
-    /// `any: true` where several trust domains are believed: peers of all of them.
-    fn anybody_of_any_domain(&self, written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
+    /// `any: true` where several trust domains are trust: peers of all of them.
+    fn anybody_of_any_domain(&self, written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
         let any = written.spec.peer.as_ref()?.value.any.as_ref().filter(|any| any.value)?;
-        (self.0.len() > 1 && rule.effect == Effect::Allow && rule.token.is_none()).then(|| {
+        (self.0.len() > 1
+            && rule.effect == Effect::Allow
+            && !rule.requirements.has::<TokenPresent>())
+        .then(|| {
             let count = self.0.len();
             let message = format!("`any: true` lets in every workload of {count} trust domains");
             Diagnostic::warning("any-peer", written.origin.span(any), message)

@@ -1,12 +1,14 @@
 //! Callers whose refused cookies a rule passes over: `rejectedCookies: ignored` (P141).
 
-use super::Tally;
-use crate::policy::DecisionRequest;
-use crate::policy::compile::compiled_rule::{Effect, Mode, Rule};
-use crate::policy::evaluate::index::Index;
-use crate::policy::evaluate::strip::Strip;
-use crate::policy::evaluate::trace::Trace;
+use super::index::Index;
+use super::rule_match::RuleMatch;
+use super::strip::Strip;
+use super::tally::Tally;
+use super::trace::Trace;
+use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::decision::{Decision, Permit};
+use crate::policy::model::decision_request::DecisionRequest;
+use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::truth::Truth;
 use crate::request::Target;
 
@@ -27,13 +29,13 @@ pub(super) fn excuse<T: Trace>(
     let cookies = question.subject.rejected_cookies();
     // A broken token may be from any of the issuers whose tokens are in the cookie.
     let is_about = |rule: &Rule| {
-        let issuer = rule.token.as_ref().map(|token| &*token.issuer);
+        let issuer = rule.requirements.issuer();
         issuer.is_some_and(|own| cookies.iter().any(|c| c.issuers.iter().any(|other| other == own)))
     };
     let question = DecisionRequest { subject: &subject, ..*question };
     let mut tally = Tally::default();
     for (host, rule) in index.candidates(target) {
-        let fit = match rule.fit(host, question.request, target) {
+        let fit = match RuleMatch::new(rule, host, question.request, target) {
             Ok(fit) => fit,
             Err(why) => {
                 trace.not_about(&rule.name, why);

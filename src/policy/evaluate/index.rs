@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::policy::compile::compiled_policy::Unit;
-use crate::policy::compile::compiled_rule::{HostFit, Rule};
+use super::rule_match::HostFit;
+use crate::policy::compile::compiled_policy::{CompiledPolicy, HostAnswer};
+use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::answer::CustomAnswer;
 use crate::policy::model::host::{HostPattern, parent_of};
-use crate::policy::model::target::PolicyTarget;
 use crate::request::{Host, PathLeniency, RequestView, Target, Text};
 
 /// Every rule, found by host and by the first segment of its paths.
@@ -15,7 +15,7 @@ use crate::request::{Host, PathLeniency, RequestView, Target, Text};
 /// Finds a superset of the rules that are about a request; each rule says itself whether it is.
 #[derive(Clone, Debug, Default)]
 pub(in crate::policy) struct Index {
-    units: Box<[Arc<Unit>]>,
+    units: Box<[Arc<CompiledPolicy>]>,
     exact: HashMap<Box<str>, Bucket>,
     one_label_below: HashMap<Box<str>, Bucket>,
     any: Bucket,
@@ -48,19 +48,11 @@ struct Bucket {
     counting: Vec<Box<str>>,
 }
 
-/// What a policy tells those whom it denies.
-#[derive(Clone, Debug)]
-pub(in crate::policy) struct HostAnswer {
-    pub(in crate::policy) policy: Arc<str>,
-    pub(in crate::policy) target: Arc<PolicyTarget>,
-    pub(in crate::policy) answer: Arc<CustomAnswer>,
-}
-
 // === impl Index ===
 
 impl Index {
     /// Of every rule of `units`.
-    pub(in crate::policy) fn of(units: Box<[Arc<Unit>]>) -> Self {
+    pub(in crate::policy) fn of(units: Box<[Arc<CompiledPolicy>]>) -> Self {
         let mut index = Self::default();
         for (at, unit) in units.iter().enumerate() {
             index.insert(at, unit);
@@ -70,7 +62,7 @@ impl Index {
     }
 
     /// Adds the rules of a policy, and what it tells those whom it denies.
-    fn insert(&mut self, at: usize, unit: &Unit) {
+    fn insert(&mut self, at: usize, unit: &CompiledPolicy) {
         let hosts = &unit.target.hosts;
         self.ignores |= unit.target.counting.is_some();
         if hosts.is_empty() {
@@ -179,7 +171,7 @@ impl Index {
     }
 
     /// Every policy.
-    pub(in crate::policy) fn units(&self) -> &[Arc<Unit>] {
+    pub(in crate::policy) fn units(&self) -> &[Arc<CompiledPolicy>] {
         &self.units
     }
 

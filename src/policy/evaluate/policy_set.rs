@@ -1,7 +1,7 @@
-//! Policies to a set: those that a set before has already are taken from there, the others are read and compiled one by one.
+//! A set of policies: compiled from documents, or taken from the set before it where nothing has changed, and evaluated.
 //!
-//! A set is what compiling all of it anew would give, and so are its problems. A policy is kept only where its own text and
-//! everything that its meaning depends on are the same, byte for byte; where it stands in its file is no part of it.
+//! A set equals the one that compiling everything again would give, and so do its problems. A policy is kept only if its own text
+//! and everything that its meaning depends on are the same, byte for byte; its place in its file does not matter.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -9,15 +9,37 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 
+use super::decide;
+use super::index::{Counting, Index};
+use super::strip::Strip;
+use super::trace::{NoTrace, Trace};
 use crate::clock::UnixTime;
-use crate::document::{self, Diagnostic, Document, Kind, Origin, Spec, Unread};
-use crate::policy::PolicySet;
-use crate::policy::compile::compiled_policy::Unit;
+use crate::document::{self, Diagnostic, Document, Kind, Movable, Origin, Spec, Unread};
+use crate::policy::compile::Names;
+use crate::policy::compile::compiled_policy::CompiledPolicy;
+use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::compile::env::CompileEnv;
 use crate::policy::compile::lint;
-use crate::policy::compile::{Around, Names};
-use crate::policy::evaluate::index::Index;
-use crate::policy::evaluate::strip::Strip;
+use crate::policy::model::decision::Decision;
+use crate::policy::model::decision_request::DecisionRequest;
+use crate::policy::model::effect::{Effect, Mode};
+use crate::policy::model::rule_name::RuleName;
+use crate::policy::requirement::condition::Condition;
+use crate::request::RequestView;
 use crate::secret::Fingerprint;
+
+/// Every policy at one revision, compiled.
+#[derive(Debug, Default)]
+pub struct PolicySet {
+    pub(in crate::policy) index: Index,
+    pub(in crate::policy) strip: Strip,
+    /// The fingerprints of the policies' texts, in the order of the index.
+    pub(in crate::policy) keys: Box<[Fingerprint]>,
+    /// The fingerprint of everything else that their meaning depends on; none if there is nothing to keep.
+    env: Option<Fingerprint>,
+    /// Lints about policies beside each other, with the positions of the policies.
+    pub(in crate::policy) lints: Box<[(usize, Movable)]>,
+}
 
 /// What a set of policies is made from.
 #[derive(Clone, Copy, Debug)]
@@ -41,9 +63,9 @@ pub struct Sources<'a> {
 }
 
 /// A policy of the set, and where its document is.
-struct Placed<'a> {
+struct LocatedPolicy<'a> {
     key: Fingerprint,
-    unit: Arc<Unit>,
+    unit: Arc<CompiledPolicy>,
     origin: &'a Origin,
 }
 
@@ -53,71 +75,112 @@ const WORTH_A_THREAD: usize = 32;
 // === impl PolicySet ===
 
 impl PolicySet {
+    /// Whether a rule asks for a signed assertion.
+    #[must_use]
+    pub fn asserts(&self) -> bool {
+        self.index.rules().any(|rule| rule.obligations.assertion.is_some())
+    }
+
+    /// The issuers whose tokens count for `request`, where the documents say that others are ignored there.
+    #[must_use]
+    pub fn counting(&self, request: &RequestView) -> Option<Counting<'_>> {
+        self.index.counting(&request.target.as_ref().ok()?.host)
+    }
+
+    /// Decides. Default deny, deny overrides, order never matters.
+    #[must_use]
+    pub fn evaluate(&self, question: &DecisionRequest<'_>) -> Decision {
+        self.evaluate_traced(question, &mut NoTrace)
+    }
+
+    /// Decides like [`PolicySet::evaluate`], and shows `trace` every step.
+    pub fn evaluate_traced<T: Trace>(
+        &self,
+        question: &DecisionRequest<'_>,
+        trace: &mut T,
+    ) -> Decision {
+        decide::evaluate(&self.index, &self.strip, question, trace)
+    }
+
+    /// The parts of every rule's condition that `&&`, `||` and `?:` put together, as its document has them.
+    pub fn condition_parts(&self) -> impl Iterator<Item = (&RuleName, Vec<String>)> {
+        let parts = |rule: &'_ Rule| rule.condition().map(Condition::parts);
+        self.index.rules().filter_map(move |rule| Some((&rule.name, parts(rule)?)))
+    }
+
+    /// Every rule's name, effect and mode, in no particular order.
+    pub fn rules(&self) -> impl Iterator<Item = (&RuleName, Effect, Mode)> {
+        self.index.rules().map(|rule| (&rule.name, rule.effect, rule.mode))
+    }
+
     /// Compiles policies. Every problem goes to `problems`; where one of them is an error the result must not be used.
     #[must_use]
     pub fn compile(sources: &Sources<'_>, problems: &mut Vec<Diagnostic>) -> Arc<Self> {
         let none = problems.len();
         let names = Names { issuers: sources.issuers, domains: sources.domains };
-        let around = Around::of(sources.others, names, problems);
-        let key = around.fingerprint(sources.fragments);
-        let placed = place(sources, (&around, &key), problems);
+        let env = CompileEnv::of(sources.others, names, problems);
+        let key = env.fingerprint(sources.fragments);
+        let placed = place(sources, (&env, &key), problems);
         let sound = problems.len() == none;
-        let named = placed.iter().map(|Placed { unit, origin, .. }| {
+        let named = placed.iter().map(|LocatedPolicy { unit, origin, .. }| {
             (Kind::Policy, &*unit.name, origin.at(unit.name_at))
         });
         document::check_unique(named, problems);
-        for Placed { unit, origin, .. } in &placed {
+        for LocatedPolicy { unit, origin, .. } in &placed {
             let due = unit.outdated.iter().filter(|(due, _)| due.is_at(sources.now));
-            problems.extend(due.map(|(_, doubt)| doubt.at(origin)));
+            problems.extend(due.map(|(_, lint)| lint.at(origin)));
         }
         let before = sources.before.filter(|before| before.is_made_of(&key, &placed));
         let set = match before {
             Some(before) => Arc::clone(before),
-            None => Arc::new(Self::assemble(key, &placed, around.has_cookies())),
+            None => Arc::new(Self::assemble(key, &placed, env.has_cookies())),
         };
-        // Doubts about rules that are wrong anyway are noise.
+        // Lints about rules that are wrong anyway are noise.
         if sound {
             let used = placed.iter().flat_map(|placed| &placed.unit.uses);
-            around.fragments.unused(sources.others, used, problems);
-            problems.extend(set.doubts(&placed));
+            env.fragments.unused(sources.others, used, problems);
+            problems.extend(set.lints(&placed));
         }
         set
     }
 
-    fn assemble(around: Fingerprint, placed: &[Placed<'_>], cookies: bool) -> Self {
+    fn assemble(env: Fingerprint, placed: &[LocatedPolicy<'_>], cookies: bool) -> Self {
         let units: Box<[_]> = placed.iter().map(|placed| Arc::clone(&placed.unit)).collect();
-        let mut doubts = lint::across(&units);
-        doubts.extend(lint::circles(&units, cookies));
-        doubts.extend(lint::words_in_vain(&units));
+        let mut lints = lint::across(&units);
+        lints.extend(lint::circles(&units, cookies));
+        lints.extend(lint::words_in_vain(&units));
         let strip = Strip::of(units.iter().flat_map(|unit| &unit.rules));
         Self {
             keys: placed.iter().map(|placed| placed.key).collect(),
-            around: Some(around),
-            doubts: doubts.into(),
+            env: Some(env),
+            lints: lints.into(),
             index: Index::of(units),
             strip,
         }
     }
 
-    fn is_made_of(&self, around: &Fingerprint, placed: &[Placed<'_>]) -> bool {
-        self.around.as_ref() == Some(around)
+    fn is_made_of(&self, env: &Fingerprint, placed: &[LocatedPolicy<'_>]) -> bool {
+        self.env.as_ref() == Some(env)
             && self.keys.iter().eq(placed.iter().map(|placed| &placed.key))
     }
 
     /// What is odd about its policies, which stand where they are `placed`: by themselves, and beside each other.
-    fn doubts<'a>(&'a self, placed: &'a [Placed<'_>]) -> impl Iterator<Item = Diagnostic> + 'a {
-        let alone = placed.iter().flat_map(|Placed { unit, origin, .. }| {
-            unit.doubts.iter().map(|doubt| doubt.at(origin))
+    fn lints<'a>(
+        &'a self,
+        placed: &'a [LocatedPolicy<'_>],
+    ) -> impl Iterator<Item = Diagnostic> + 'a {
+        let alone = placed.iter().flat_map(|LocatedPolicy { unit, origin, .. }| {
+            unit.lints.iter().map(|lint| lint.at(origin))
         });
-        let across = self.doubts.iter().filter_map(|(at, doubt)| {
-            placed.get(*at).map(|Placed { origin, .. }| doubt.at(origin))
+        let across = self.lints.iter().filter_map(|(at, lint)| {
+            placed.get(*at).map(|LocatedPolicy { origin, .. }| lint.at(origin))
         });
         alone.chain(across)
     }
 
-    /// Its policies by the fingerprints of their texts, where everything `around` them is the same.
-    fn by_key(&self, around: &Fingerprint) -> HashMap<&Fingerprint, &Arc<Unit>> {
-        match self.around.as_ref() == Some(around) {
+    /// Its policies by the fingerprints of their texts, where everything `env` them is the same.
+    fn by_key(&self, env: &Fingerprint) -> HashMap<&Fingerprint, &Arc<CompiledPolicy>> {
+        match self.env.as_ref() == Some(env) {
             true => self.keys.iter().zip(self.index.units()).collect(),
             false => HashMap::new(),
         }
@@ -127,9 +190,9 @@ impl PolicySet {
 /// Each policy of `sources`, in their order, compiled now or before. What could not be read is left out.
 fn place<'a>(
     sources: &Sources<'a>,
-    (around, key): (&Around<'_>, &Fingerprint),
+    (env, key): (&CompileEnv<'_>, &Fingerprint),
     problems: &mut Vec<Diagnostic>,
-) -> Vec<Placed<'a>> {
+) -> Vec<LocatedPolicy<'a>> {
     let before = sources.before.map(|set| set.by_key(key)).unwrap_or_default();
     let known = |unread: &'a Unread| {
         let key = unread.fingerprint();
@@ -139,27 +202,27 @@ fn place<'a>(
     let known: Vec<_> = sources.policies.iter().map(known).collect();
     let missing = known.iter().filter(|(_, _, unit)| unit.is_none());
     let missing: Vec<&Unread> = missing.map(|(unread, ..)| *unread).collect();
-    let mut made = each(&missing, sources.threads, |unread| make(unread, around)).into_iter();
-    let place = |(unread, key, unit): (&'a Unread, Fingerprint, Option<Arc<Unit>>)| {
+    let mut made = each(&missing, sources.threads, |unread| make(unread, env)).into_iter();
+    let place = |(unread, key, unit): (&'a Unread, Fingerprint, Option<Arc<CompiledPolicy>>)| {
         let unit = unit.or_else(|| {
             let (unit, found) = made.next()?;
             problems.extend(found);
             unit.map(Arc::new)
         })?;
-        Some(Placed { key, unit, origin: unread.origin() })
+        Some(LocatedPolicy { key, unit, origin: unread.origin() })
     };
     known.into_iter().filter_map(place).collect()
 }
 
 /// Reads and compiles one policy. What was read is dropped before the next one is: it takes many times the memory of what is
 /// kept.
-fn make(unread: &Unread, around: &Around<'_>) -> (Option<Unit>, Vec<Diagnostic>) {
+fn make(unread: &Unread, env: &CompileEnv<'_>) -> (Option<CompiledPolicy>, Vec<Diagnostic>) {
     // Checks that wait for this core go first.
     thread::yield_now();
     let mut problems = Vec::new();
     let document = unread.read().map_err(|problem| problems.push(problem)).ok();
     let unit = document.and_then(|document| match &document.spec {
-        Spec::Policy(spec) => Some(around.compile(&document, spec, &mut problems)),
+        Spec::Policy(spec) => Some(env.compile(&document, spec, &mut problems)),
         Spec::TrustDomain(_)
         | Spec::TokenIssuer(_)
         | Spec::Fragments(_)

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::duties::{
-    Copies, FAILURE_MODE_HEADER, OVERRIDE_HEADERS, OVERRIDE_PARAMETERS, Obligations, PROXY_HEADERS,
-    has_many_spellings,
+use crate::policy::model::header_names::has_many_spellings;
+use crate::policy::model::obligations::Obligations;
+use crate::policy::model::overrides::{
+    FAILURE_MODE_HEADER, OVERRIDE_HEADERS, OVERRIDE_PARAMETERS, PROXY_HEADERS,
 };
+use crate::policy::model::parameters::Copies;
 use crate::reason::{Reason, Rejection};
 use crate::request::{
     HeaderNames, Headers, RequestView, Shown, TokenPlace, header_spellings, is_spelling_of_header,
@@ -43,8 +45,8 @@ impl Strip {
         let mut read = BTreeSet::new();
         for rule in rules {
             read.extend(rule.headers().filter(|name| !has_many_spellings(name)));
-            headers.extend(rule.duties.request_headers());
-            query.extend(rule.duties.query.iter().map(|set| &*set.name));
+            headers.extend(rule.obligations.request_headers());
+            query.extend(rule.obligations.query.iter().map(|set| &*set.name));
         }
         let unseen = headers.iter().copied().chain(OVERRIDE_HEADERS).flat_map(header_spellings);
         let unseen = unseen.chain([FAILURE_MODE_HEADER.to_owned()]);
@@ -93,9 +95,9 @@ impl Strip {
             Some(TokenPlace::Authorization | TokenPlace::Header(_) | TokenPlace::Cookie(_))
             | None => None,
         };
-        let removed = self.query.iter().chain(&rule.duties.remove.query).chain(token);
+        let removed = self.query.iter().chain(&rule.obligations.remove.query).chain(token);
         let overrides = OVERRIDE_PARAMETERS.into_iter();
-        let overrides = overrides.filter(|own| !rule.duties.keeps_parameter(own));
+        let overrides = overrides.filter(|own| !rule.obligations.keeps_parameter(own));
         let names: Vec<&str> = removed.map(String::as_str).chain(overrides).collect();
         let copies = Copies::of(&names, query);
         if copies.hidden {
@@ -109,31 +111,31 @@ impl Strip {
 
     /// Each name once, in order.
     fn headers(&self, rule: &Rule, sent: &Headers) -> Arc<[String]> {
-        let duties = &rule.duties;
+        let obligations = &rule.obligations;
         let is_found = |name: &&str| {
             let removes = |own: &String| is_spelling_of_header(name, own);
             self.injected.find(name).is_some()
-                || (self.overrides.find(name).is_some() && !duties.keeps_header(name))
+                || (self.overrides.find(name).is_some() && !obligations.keeps_header(name))
                 || self.proxies.find(name).is_some_and(|own| own != *name)
-                || duties.remove.headers.iter().any(removes)
+                || obligations.remove.headers.iter().any(removes)
         };
         let found = sent.iter().map(|(name, _)| name).filter(is_found);
         // What carries credentials is not among those that are seen here.
-        let removed = duties.remove.headers.iter().map(String::as_str);
+        let removed = obligations.remove.headers.iter().map(String::as_str);
         let mut names: BTreeSet<&str> = removed.chain(found).collect();
         if sent.shown() == Shown::Every {
             return if names.is_empty() { Arc::clone(&self.none) } else { owned(&names) };
         }
         let mixtures: Vec<_> =
-            duties.remove.headers.iter().flat_map(|own| header_spellings(own)).collect();
+            obligations.remove.headers.iter().flat_map(|own| header_spellings(own)).collect();
         let is_known =
             |name: &str| self.unseen.binary_search_by(|own| own.as_str().cmp(name)).is_ok();
         let no_others = names.iter().all(|name| is_known(name)) && mixtures.is_empty();
-        if no_others && duties.keep.is_none() {
+        if no_others && obligations.keep.is_none() {
             return Arc::clone(&self.unseen);
         }
         let unseen = self.unseen.iter().map(String::as_str);
-        names.extend(unseen.filter(|name| !duties.keeps_header(name)));
+        names.extend(unseen.filter(|name| !obligations.keeps_header(name)));
         names.extend(mixtures.iter().map(String::as_str));
         owned(&names)
     }

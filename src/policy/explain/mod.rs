@@ -1,3 +1,4 @@
-//! Explaining decisions: what a watched evaluation records, and the rules that are not about a request.
+//! Explaining decisions: recording an evaluation, and the rules that are not about a request.
 
 pub(in crate::policy) mod non_matching_rules;
+pub(in crate::policy) mod recorder;

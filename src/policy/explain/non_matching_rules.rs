@@ -1,16 +1,17 @@
-//! Rules that are not about a request, and what they are about instead: for whoever wonders why none is. Looks at every rule,
-//! and does not use the index.
+//! Rules of a request's host that are not about the request, and what they are about instead. Looks at every rule, and does not
+//! use the index.
 
-use crate::policy::PolicySet;
-use crate::policy::compile::compiled_rule::{Effect, HostFit, Mode, Rule};
-use crate::policy::evaluate::trace::Mismatch;
-use crate::policy::model::decision::RuleName;
+use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::evaluate::policy_set::PolicySet;
+use crate::policy::evaluate::rule_match::{HostFit, Mismatch, mismatches};
+use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::path::PathTemplate;
+use crate::policy::model::rule_name::RuleName;
 use crate::request::RequestView;
 
 /// A rule of the request's host that is not about the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Elsewhere {
+pub struct NonMatchingRule {
     /// Which rule.
     pub rule: RuleName,
     /// What its match would mean.
@@ -26,17 +27,17 @@ pub struct Elsewhere {
 impl PolicySet {
     /// The rules of the request's host that are not about it.
     #[must_use]
-    pub fn elsewhere(&self, request: &RequestView) -> Vec<Elsewhere> {
+    pub fn non_matching_rules(&self, request: &RequestView) -> Vec<NonMatchingRule> {
         let Ok(target) = &request.target else { return Vec::new() };
         let rules = self.index.of_host(&target.host);
-        let elsewhere = |(_, rule): (HostFit, &Rule)| {
-            let differs = rule.mismatches(request, target).into_iter();
+        let non_matching = |(_, rule): (HostFit, &Rule)| {
+            let differs = mismatches(rule, request, target).into_iter();
             let differs: Vec<_> = differs.map(|why| (why, about(rule, why))).collect();
             let (effect, mode) = (rule.effect, rule.mode);
-            let elsewhere = Elsewhere { rule: rule.name.clone(), effect, mode, differs };
-            Some(elsewhere).filter(|elsewhere| !elsewhere.differs.is_empty())
+            let found = NonMatchingRule { rule: rule.name.clone(), effect, mode, differs };
+            Some(found).filter(|found| !found.differs.is_empty())
         };
-        let mut all: Vec<_> = rules.filter_map(elsewhere).collect();
+        let mut all: Vec<_> = rules.filter_map(non_matching).collect();
         all.sort_by(|a, b| a.rule.cmp(&b.rule));
         all
     }

@@ -9,7 +9,7 @@ use crate::policy::model::truth::Truth;
 
 /// What a claim must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimMatcher {
+pub(in crate::policy) struct ClaimMatcher {
     /// Where it is (RFC 6901).
     pub(in crate::policy) pointer: Box<str>,
     /// What it must be.
@@ -42,7 +42,7 @@ pub(in crate::policy) enum Scalar {
 
 impl ClaimMatcher {
     /// Whether it holds for the claim found at the pointer.
-    pub(in crate::policy) fn holds(&self, claim: Option<&Value>) -> Truth {
+    pub(in crate::policy) fn matches(&self, claim: Option<&Value>) -> Truth {
         match (&self.test, claim) {
             (_, Some(Value::Null)) => Truth::Unknown,
             (ClaimTest::Exists(expected), found) => found.is_some().eq(expected).into(),
@@ -124,7 +124,7 @@ mod tests {
     use serde_json::json;
 
     fn holds(test: ClaimTest, claim: &Value) -> Truth {
-        ClaimMatcher { pointer: "/x".into(), test }.holds(Some(claim))
+        ClaimMatcher { pointer: "/x".into(), test }.matches(Some(claim))
     }
 
     /// P74: a claim of another kind is unknown, in both directions.
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn an_absent_claim_is_no_value() {
-        let absent = |test| ClaimMatcher { pointer: "/x".into(), test }.holds(None);
+        let absent = |test| ClaimMatcher { pointer: "/x".into(), test }.matches(None);
         assert_eq!(absent(ClaimTest::OneOf([Scalar::Bool(true)].into())), False);
         assert_eq!(absent(ClaimTest::Contains(Scalar::Bool(true))), False);
         assert_eq!(absent(ClaimTest::Exists(true)), False);

@@ -1,13 +1,13 @@
 //! The answer: an allow that carries its proof, or a denial that carries its reason.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::policy::compile::compiled_rule::Effect;
-use crate::policy::duties::{HeaderMutation, Obligations};
 use crate::policy::model::annotations::Annotations;
 use crate::policy::model::answer::CustomAnswer;
+use crate::policy::model::effect::Effect;
+use crate::policy::model::obligations::{HeaderMutation, Obligations};
+use crate::policy::model::rule_name::RuleName;
 use crate::policy::model::truth::Truth;
 use crate::reason::Rejection;
 
@@ -83,15 +83,6 @@ pub struct ShadowOutcome {
     pub satisfied: Truth,
     /// Whether the decision would have been another, had this one rule counted.
     pub changes: bool,
-}
-
-/// Which rule of which policy.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RuleName {
-    /// The name of the policy document.
-    pub policy: Arc<str>,
-    /// The name of the rule in it.
-    pub rule: Arc<str>,
 }
 
 // === impl Decision ===
@@ -284,7 +275,7 @@ impl Denial {
 
     /// This refusal, told in the words of a document where it has some.
     #[must_use]
-    pub fn told_as(mut self, custom: Option<Arc<CustomAnswer>>) -> Self {
+    pub fn answered_with(mut self, custom: Option<Arc<CustomAnswer>>) -> Self {
         self.custom = custom;
         self
     }
@@ -317,13 +308,5 @@ impl Denial {
     #[must_use]
     pub const fn needs(&self) -> &Needs {
         &self.needs
-    }
-}
-
-// === impl RuleName ===
-
-impl fmt::Display for RuleName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.policy, self.rule)
     }
 }

@@ -10,7 +10,7 @@ use crate::request::{HeaderValue, Headers};
 
 /// What the values of a header must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderMatcher {
+pub(in crate::policy) struct HeaderMatcher {
     /// The name, in lower case.
     pub(in crate::policy) name: Box<str>,
     /// What its values must be.
@@ -22,7 +22,7 @@ pub struct HeaderMatcher {
 impl HeaderMatcher {
     /// Whether it holds for `headers`. Unknown where a value is needed that is not text: comparing a repaired value is how
     /// deny rules are got around (P7).
-    pub(in crate::policy) fn holds(&self, headers: &Headers) -> Truth {
+    pub(in crate::policy) fn matches(&self, headers: &Headers) -> Truth {
         let lines = headers.spellings(&self.name);
         let spelled = lines.clone().any(|(name, _)| *name != *self.name);
         self.test.holds_in_every(spelled, |reading: Reading| {
@@ -59,7 +59,7 @@ mod tests {
 
     fn any_and_all(lines: &[&[u8]]) -> (Truth, Truth) {
         let admin = || TextMatcher::OneOf(["admin".into()].into());
-        let holds = |test| HeaderMatcher { name: "x-role".into(), test }.holds(&headers(lines));
+        let holds = |test| HeaderMatcher { name: "x-role".into(), test }.matches(&headers(lines));
         (holds(ValuesTest::Any(admin())), holds(ValuesTest::All(admin())))
     }
 
@@ -94,8 +94,8 @@ mod tests {
     #[test]
     fn presence_is_about_lines() {
         let exists = HeaderMatcher { name: "x-role".into(), test: ValuesTest::Exists(true) };
-        assert_eq!(exists.holds(&headers(&[b"\xff"])), True);
-        assert_eq!(exists.holds(&headers(&[])), False);
+        assert_eq!(exists.matches(&headers(&[b"\xff"])), True);
+        assert_eq!(exists.matches(&headers(&[])), False);
     }
 
     /// P131: a line under a name that some upstream reads as the same one counts in doubt, for deny rules and for allow rules.
@@ -106,7 +106,7 @@ mod tests {
             for (name, value) in lines {
                 headers.push(*name, HeaderValue::new(value.as_bytes().to_vec()));
             }
-            HeaderMatcher { name: "x-debug".into(), test }.holds(&headers)
+            HeaderMatcher { name: "x-debug".into(), test }.matches(&headers)
         };
         let one = || TextMatcher::OneOf(["1".into()].into());
         for (lines, any, all, exists) in [

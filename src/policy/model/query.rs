@@ -10,7 +10,7 @@ use crate::request::is_spelling_of_parameter;
 
 /// What the values of a query parameter must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueryMatcher {
+pub(in crate::policy) struct QueryMatcher {
     /// The name, compared exactly after decoding. What some reader takes for it counts in doubt.
     pub(in crate::policy) name: Box<str>,
     /// What its values must be.
@@ -25,7 +25,7 @@ impl QueryMatcher {
     /// Some readers split at `;`, too, and some do not decode what is broken: with either in the query nobody can tell what
     /// the upstream sees, and the answer is unknown. A `+` is a space to some and itself to others, so a value with one
     /// cannot be told.
-    pub(in crate::policy) fn holds(&self, query: Option<&str>) -> Truth {
+    pub(in crate::policy) fn matches(&self, query: Option<&str>) -> Truth {
         let query = query.unwrap_or_default();
         let pairs: Option<Vec<_>> = query
             .split('&')
@@ -68,7 +68,7 @@ mod tests {
 
     fn any_and_all(query: &str) -> (Truth, Truth) {
         let admin = || TextMatcher::OneOf(["admin".into()].into());
-        let holds = |test| QueryMatcher { name: "role".into(), test }.holds(Some(query));
+        let holds = |test| QueryMatcher { name: "role".into(), test }.matches(Some(query));
         (holds(ValuesTest::Any(admin())), holds(ValuesTest::All(admin())))
     }
 
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn presence_is_about_the_name() {
         let exists = |query| {
-            QueryMatcher { name: "debug".into(), test: ValuesTest::Exists(true) }.holds(query)
+            QueryMatcher { name: "debug".into(), test: ValuesTest::Exists(true) }.matches(query)
         };
         assert_eq!(exists(Some("debug")), True);
         assert_eq!(exists(Some("debug=a+b")), True);

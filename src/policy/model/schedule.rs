@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{Date, OffsetDateTime};
 
 use crate::clock::UnixTime;
 
@@ -17,7 +17,7 @@ const EPOCH_DAY: i64 = 3;
 
 /// When a rule counts. Everything that is there must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::policy) struct During {
+pub(in crate::policy) struct Schedule {
     /// The first moment.
     pub(in crate::policy) from: Option<UnixTime>,
     /// The first moment after it.
@@ -39,14 +39,14 @@ pub(in crate::policy) struct Window {
     pub(in crate::policy) offset: i64,
 }
 
-// === impl During ===
+// === impl Schedule ===
 
-impl During {
+impl Schedule {
     /// Whether `now` is in it.
-    pub(in crate::policy) fn holds(&self, now: UnixTime) -> bool {
+    pub(in crate::policy) fn includes(&self, now: UnixTime) -> bool {
         self.from.is_none_or(|from| from <= now)
             && self.until.is_none_or(|until| now < until)
-            && (self.weekly.is_empty() || self.weekly.iter().any(|window| window.holds(now)))
+            && (self.weekly.is_empty() || self.weekly.iter().any(|window| window.includes(now)))
     }
 }
 
@@ -54,7 +54,7 @@ impl During {
 
 impl Window {
     /// Whether `now` is in it, whichever day it began on.
-    fn holds(&self, now: UnixTime) -> bool {
+    fn includes(&self, now: UnixTime) -> bool {
         let minutes = now.as_secs().div_euclid(60).saturating_add(self.offset);
         let in_week = minutes.saturating_add(EPOCH_DAY.saturating_mul(DAY)).rem_euclid(WEEK);
         let begins = self.days.iter().zip(0i64..).filter(|(counts, _)| **counts);
@@ -64,7 +64,7 @@ impl Window {
     }
 }
 
-impl fmt::Display for During {
+impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         parts.extend(self.from.map(|from| format!("from {}", moment(from))));
@@ -102,6 +102,26 @@ pub(in crate::policy) fn moment(at: UnixTime) -> String {
     text.unwrap_or_else(|| format!("{} s since 1970", at.as_secs()))
 }
 
+/// A moment with its offset, as `2026-01-31T12:00:00Z`.
+pub(in crate::policy) fn read_moment(text: &str) -> Option<UnixTime> {
+    let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    Some(UnixTime::from_secs(moment.unix_timestamp()))
+}
+
+/// A day as `2026-01-31`: its first moment in UTC.
+pub(in crate::policy) fn read_day(text: &str) -> Option<UnixTime> {
+    let mut parts = text.splitn(3, '-');
+    let mut number = |digits: usize| {
+        let part = parts.next()?;
+        let plain = part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());
+        plain.then(|| part.parse::<u16>().ok()).flatten()
+    };
+    let (year, month, day) = (number(4)?, number(2)?, number(2)?);
+    let month = time::Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let date = Date::from_calendar_date(i32::from(year), month, u8::try_from(day).ok()?).ok()?;
+    Some(UnixTime::from_secs(date.midnight().assume_utc().unix_timestamp()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,19 +131,19 @@ mod tests {
         UnixTime::from_millis(i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap())
     }
 
-    fn window(days: [bool; 7], from: i64, minutes: i64, offset: i64) -> During {
+    fn window(days: [bool; 7], from: i64, minutes: i64, offset: i64) -> Schedule {
         let weekly = [Window { days, from, minutes, offset }].into();
-        During { weekly, ..During::default() }
+        Schedule { weekly, ..Schedule::default() }
     }
 
     const WORK: [bool; 7] = [true, true, true, true, true, false, false];
 
     #[test]
     fn the_first_moment_counts_and_the_last_does_not() {
-        let during = During {
+        let schedule = Schedule {
             from: Some(at("2026-01-01T00:00:00Z")),
             until: Some(at("2026-02-01T00:00:00+01:00")),
-            ..During::default()
+            ..Schedule::default()
         };
         for (moment, holds) in [
             ("2025-12-31T23:59:59.999Z", false),
@@ -131,9 +151,9 @@ mod tests {
             ("2026-01-31T22:59:59.999Z", true),
             ("2026-01-31T23:00:00Z", false),
         ] {
-            assert_eq!(during.holds(at(moment)), holds, "{moment}");
+            assert_eq!(schedule.includes(at(moment)), holds, "{moment}");
         }
-        assert!(During::default().holds(at("1969-01-01T00:00:00Z")));
+        assert!(Schedule::default().includes(at("1969-01-01T00:00:00Z")));
     }
 
     #[test]
@@ -151,7 +171,7 @@ mod tests {
             ("2026-01-11T12:00:00+01:00", false),
             ("1969-12-29T12:00:00+01:00", true),
         ] {
-            assert_eq!(office.holds(at(moment)), holds, "{moment}");
+            assert_eq!(office.includes(at(moment)), holds, "{moment}");
         }
     }
 
@@ -169,10 +189,19 @@ mod tests {
             ("2026-01-12T05:00:00Z", true),
             ("2026-01-12T06:00:00Z", false),
         ] {
-            assert_eq!(night.holds(at(moment)), holds, "{moment}");
+            assert_eq!(night.includes(at(moment)), holds, "{moment}");
         }
         let whole_days = window(WORK, 0, DAY, 0);
-        assert!(whole_days.holds(at("2026-01-09T23:59:59Z")));
-        assert!(!whole_days.holds(at("2026-01-10T00:00:00Z")));
+        assert!(whole_days.includes(at("2026-01-09T23:59:59Z")));
+        assert!(!whole_days.includes(at("2026-01-10T00:00:00Z")));
+    }
+
+    #[test]
+    fn days_are_read_strictly() {
+        assert_eq!(read_day("1970-01-02"), Some(UnixTime::from_secs(86_400)));
+        for text in ["1970-1-2", "1970-02-30", "tomorrow", "1970-01-02T00:00:00Z", "", "-970-01-02"]
+        {
+            assert_eq!(read_day(text), None, "{text}");
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::policy::duties::Keep;
 use crate::policy::model::host::AuthorityPattern;
+use crate::policy::model::obligations::Keep;
 use crate::request::{PathLeniency, RequestView, Target};
 
 /// What the rules of a policy are about.

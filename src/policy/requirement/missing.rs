@@ -1,16 +1,16 @@
-//! What a record of a request does not hold: whatever depends on it cannot be told, and is never made up.
+//! Data that the record of a request lacks. Whatever depends on it cannot be determined, and is never made up.
 //!
-//! Serving has no gaps. They come with whoever watches an evaluation, and all they can do is turn a result into *unknown*,
+//! Serving lacks nothing. Only the trace of an evaluation says what is missing, and that can only turn a result into *unknown*,
 //! which never allows (P74).
 
-/// Something that a rule may ask about and a record may lack.
+/// Data that a rule may look at and a record may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Datum {
+pub enum RecordField {
     /// The headers.
     Headers,
     /// The query of the path.
     Query,
-    /// What the proxy's configuration attaches to the route.
+    /// The parameters that the proxy's configuration attaches to the route.
     ContextExtensions,
     /// The names of the peer beside its SPIFFE ID and its subject.
     PeerNames,
@@ -20,14 +20,14 @@ pub enum Datum {
     TokenClaims,
 }
 
-/// What was not recorded of a request.
+/// The data that the record of a request lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gaps(&'static [Datum]);
+pub struct MissingData(&'static [RecordField]);
 
-// === impl Datum ===
+// === impl RecordField ===
 
-impl Datum {
-    /// What a record must hold for the claim at `pointer`.
+impl RecordField {
+    /// The data that a record must hold for the claim at `pointer`.
     pub(in crate::policy) fn of_claim(pointer: &str) -> Option<Self> {
         match pointer {
             "/sub" | "/iss" => None,
@@ -36,7 +36,7 @@ impl Datum {
         }
     }
 
-    /// What it is, in words.
+    /// Its name, in words.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -50,31 +50,36 @@ impl Datum {
     }
 }
 
-// === impl Gaps ===
+// === impl MissingData ===
 
-impl Gaps {
+impl MissingData {
     /// Nothing is missing.
     pub const NONE: Self = Self(&[]);
 
-    /// What an audit record leaves out.
+    /// The data that an audit record lacks.
     pub const AUDIT_RECORD: Self = Self(&[
-        Datum::Headers,
-        Datum::Query,
-        Datum::ContextExtensions,
-        Datum::PeerNames,
-        Datum::TokenId,
-        Datum::TokenClaims,
+        RecordField::Headers,
+        RecordField::Query,
+        RecordField::ContextExtensions,
+        RecordField::PeerNames,
+        RecordField::TokenId,
+        RecordField::TokenClaims,
     ]);
 
-    /// Whether `datum` is missing.
+    /// Whether `field` is missing.
     #[must_use]
-    pub fn cover(self, datum: Datum) -> bool {
-        self.0.contains(&datum)
+    pub fn covers(self, field: RecordField) -> bool {
+        self.0.contains(&field)
+    }
+
+    /// Whether the claim at `pointer` is missing.
+    pub(in crate::policy) fn covers_claim(self, pointer: &str) -> bool {
+        RecordField::of_claim(pointer).is_some_and(|field| self.covers(field))
     }
 
     /// Everything that is missing.
     #[must_use]
-    pub const fn all(self) -> &'static [Datum] {
+    pub const fn all(self) -> &'static [RecordField] {
         self.0
     }
 }

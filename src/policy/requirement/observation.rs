@@ -1,23 +1,24 @@
-//! What was found where a rule looks, fit to be shown: what callers put into headers, queries and claims is masked, since it
-//! may be about people, or secret.
+//! The values that requirements look at, fit to be shown. What callers put into headers, queries and claims is masked, since it
+//! may be secret or about people.
 
 use serde_json::Value;
 
 use crate::json::is_exact;
+use crate::policy::model::truth::Truth;
 use crate::secret::Secret;
 
 /// Something that a rule looks at.
 #[derive(Clone, Debug)]
-pub struct Fact {
-    /// What it is called.
+pub struct Observation {
+    /// Its name.
     pub name: String,
-    /// What it is.
-    pub sight: Sight,
+    /// Its value.
+    pub value: ObservedValue,
 }
 
-/// What can be seen of a value.
+/// A value that was found, or why there is none.
 #[derive(Clone, Debug)]
-pub enum Sight {
+pub enum ObservedValue {
     /// There is none.
     Absent,
     /// The record that is explained does not hold it.
@@ -26,26 +27,37 @@ pub enum Sight {
     Unreadable,
     /// It may be shown.
     Open(String),
-    /// It may be shown to whoever asks for it by name.
+    /// It may be shown to people who ask for it by name.
     Masked {
-        /// What it is, in words.
+        /// Its kind, in words.
         kind: &'static str,
         /// The value.
         value: Secret<String>,
     },
 }
 
-// === impl Fact ===
+/// A part of a condition that `&&`, `||` and `?:` put together.
+#[derive(Clone, Debug)]
+pub struct Operand {
+    /// Its text in the document.
+    pub text: String,
+    /// Whether it holds by itself.
+    pub truth: Truth,
+    /// The values that it reads.
+    pub observed: Vec<Observation>,
+}
 
-impl Fact {
-    pub(in crate::policy) fn new(name: impl Into<String>, sight: Sight) -> Self {
-        Self { name: name.into(), sight }
+// === impl Observation ===
+
+impl Observation {
+    pub(in crate::policy) fn new(name: impl Into<String>, value: ObservedValue) -> Self {
+        Self { name: name.into(), value }
     }
 }
 
-// === impl Sight ===
+// === impl ObservedValue ===
 
-impl Sight {
+impl ObservedValue {
     pub(in crate::policy) fn open(value: Option<impl Into<String>>) -> Self {
         value.map_or(Self::Absent, |value| Self::Open(value.into()))
     }

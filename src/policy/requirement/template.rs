@@ -7,11 +7,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use super::context::CheckContext;
+use super::missing::MissingData;
+use super::variable::{FORMS, Found, Variable};
 use crate::document::closest;
 use crate::json::is_exact_number;
 use crate::limits::MAX_INJECTED_VALUE_BYTES;
-use crate::policy::duties::is_settable;
-use crate::policy::requirement::variable::{FORMS, Facts, Found, Variable};
+use crate::policy::model::parameters::is_settable;
 
 /// Text with variables in braces, such as `user={token.sub}`; `{{` and `}}` stand for single braces. A variable may be
 /// encoded, as in `{token.sub|base64url}`.
@@ -130,38 +132,44 @@ impl Template {
         })
     }
 
-    /// What was not recorded has no value, and is not left out as if it had none either.
-    fn check_recorded(&self, facts: &Facts<'_>) -> Result<(), Unsafe> {
-        let missing =
-            |variable: &Variable| variable.datum().is_some_and(|datum| facts.gaps.cover(datum));
-        if self.variables().any(missing) { Err(Unsafe) } else { Ok(()) }
+    /// Whether a record that lacks `missing` holds the value of every variable.
+    pub(in crate::policy) fn is_recorded(&self, missing: MissingData) -> bool {
+        !self.variables().filter_map(Variable::record_field).any(|field| missing.covers(field))
     }
 
-    /// The value for `facts`; `None` where a variable has no value, since half a value is a wrong one.
+    /// A value that was not recorded is not the same as none.
+    fn check_recorded(&self, cx: &CheckContext<'_>) -> Result<(), Unsafe> {
+        if self.is_recorded(cx.missing) { Ok(()) } else { Err(Unsafe) }
+    }
+
+    /// The value for the request; `None` where a variable has no value, since half a value is a wrong one.
     ///
     /// # Errors
     /// [`Unsafe`] where the value must not be sent. It is not cleaned: a value that was changed on its way is somebody
     /// else's name.
-    pub(in crate::policy) fn render(&self, facts: &Facts<'_>) -> Result<Option<String>, Unsafe> {
-        self.check_recorded(facts)?;
-        let Some(value) = text_of(&self.0, facts)? else { return Ok(None) };
+    pub(in crate::policy) fn render(
+        &self,
+        cx: &CheckContext<'_>,
+    ) -> Result<Option<String>, Unsafe> {
+        self.check_recorded(cx)?;
+        let Some(value) = text_of(&self.0, cx)? else { return Ok(None) };
         let trimmed = value.trim_matches(' ').len() == value.len();
         let sendable =
             trimmed && value.len() <= MAX_INJECTED_VALUE_BYTES && value.bytes().all(is_sendable);
         if sendable { Ok(Some(value)) } else { Err(Unsafe) }
     }
 
-    /// The value for `facts` of a query parameter.
+    /// The value for the request of a query parameter.
     ///
     /// # Errors
     /// [`Unsafe`] where it must not be sent, or Envoy does not set it (P135).
     pub(in crate::policy) fn render_parameter(
         &self,
-        facts: &Facts<'_>,
+        cx: &CheckContext<'_>,
     ) -> Result<Option<String>, Unsafe> {
         let is_percent = |part: &Part| matches!(part, Part::Variable(_, Some(Encoding::Percent)));
         let percent = self.0.iter().any(is_percent);
-        let value = self.render(facts)?;
+        let value = self.render(cx)?;
         let settable = |byte| is_settable(byte) || (percent && matches!(byte, b'%' | b'~'));
         match value.as_ref().is_none_or(|value| value.bytes().all(settable)) {
             true => Ok(value),
@@ -169,18 +177,18 @@ impl Template {
         }
     }
 
-    /// The value for `facts` as JSON: that of its variable where it is one variable only, else text.
+    /// The value for the request as JSON: that of its variable where it is one variable only, else text.
     ///
     /// # Errors
     /// [`Unsafe`] where it is too large, could forge a line of a log, or holds a number that is not known exactly.
     pub(in crate::policy) fn render_value(
         &self,
-        facts: &Facts<'_>,
+        cx: &CheckContext<'_>,
     ) -> Result<Option<Value>, Unsafe> {
-        self.check_recorded(facts)?;
+        self.check_recorded(cx)?;
         let value = match &*self.0 {
-            [Part::Variable(variable, None)] => variable.find_value(facts),
-            parts => text_of(parts, facts)?.map(Value::String),
+            [Part::Variable(variable, None)] => variable.find_value(cx),
+            parts => text_of(parts, cx)?.map(Value::String),
         };
         let Some(value) = value else { return Ok(None) };
         let small = value.to_string().len() <= MAX_INJECTED_VALUE_BYTES;
@@ -211,12 +219,12 @@ const fn is_sendable(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e)
 }
 
-fn text_of(parts: &[Part], facts: &Facts<'_>) -> Result<Option<String>, Unsafe> {
+fn text_of(parts: &[Part], cx: &CheckContext<'_>) -> Result<Option<String>, Unsafe> {
     let mut value = String::new();
     for part in parts {
         match part {
             Part::Text(text) => value.push_str(text),
-            Part::Variable(variable, encoding) => match one_line(variable.find(facts))? {
+            Part::Variable(variable, encoding) => match one_line(variable.find(cx))? {
                 Some(text) => {
                     value.push_str(&encoding.map_or(text.clone(), |own| own.write(&text)))
                 }

@@ -3,14 +3,10 @@
 use serde_json::Value;
 use std::borrow::Cow;
 
+use super::context::CheckContext;
+use super::missing::RecordField;
 use crate::authn::{PeerIdentity, TokenIdentity};
-use crate::clock::UnixTime;
 use crate::json::is_exact_number;
-use crate::policy::model::decision::RuleName;
-use crate::policy::model::decision_id::DecisionId;
-use crate::policy::model::path::PathTemplate;
-use crate::policy::requirement::missing::{Datum, Gaps};
-use crate::request::RequestView;
 
 /// A variable, such as `token.sub`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,23 +28,6 @@ pub(in crate::policy) enum Variable {
     DecisionPolicy,
     DecisionRule,
     DecisionId,
-}
-
-/// What variables take their values from: what was verified, and the request.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::policy) struct Facts<'a> {
-    pub(in crate::policy) peer: Option<&'a PeerIdentity>,
-    /// The `TrustDomain` document that the rule names.
-    pub(in crate::policy) trust_domain: Option<&'a str>,
-    pub(in crate::policy) token: Option<&'a TokenIdentity>,
-    pub(in crate::policy) request: &'a RequestView,
-    /// The template that the path matched.
-    pub(in crate::policy) template: Option<&'a PathTemplate>,
-    pub(in crate::policy) rule: &'a RuleName,
-    pub(in crate::policy) id: DecisionId,
-    pub(in crate::policy) now: UnixTime,
-    /// What was not recorded.
-    pub(in crate::policy) gaps: Gaps,
 }
 
 /// The value of a variable, before it is known to be safe.
@@ -99,18 +78,6 @@ pub(in crate::policy) const FORMS: [&str; 15] = [
     "decision.rule",
     "decision.id",
 ];
-
-// === impl Facts ===
-
-impl<'a> Facts<'a> {
-    /// The trust domain of the peer: the one that the rule names, where that vouches for it, else the only one that does. Of
-    /// several none is chosen.
-    pub(in crate::policy) fn trust_domain(&self) -> Option<&'a str> {
-        let peer = self.peer?;
-        let named = self.trust_domain.filter(|name| peer.is_vouched_for_by(name) == Some(true));
-        named.or_else(|| peer.only_trust_domain())
-    }
-}
 
 // === impl Variable ===
 
@@ -176,11 +143,11 @@ impl Variable {
     }
 
     /// What a record must hold so that it can be told.
-    pub(in crate::policy) fn datum(&self) -> Option<Datum> {
+    pub(in crate::policy) fn record_field(&self) -> Option<RecordField> {
         match self {
-            Self::TokenId => Some(Datum::TokenId),
-            Self::TokenClaim(pointer) => Datum::of_claim(pointer),
-            Self::PeerDns | Self::PeerIps => Some(Datum::PeerNames),
+            Self::TokenId => Some(RecordField::TokenId),
+            Self::TokenClaim(pointer) => RecordField::of_claim(pointer),
+            Self::PeerDns | Self::PeerIps => Some(RecordField::PeerNames),
             Self::TokenSubject
             | Self::TokenClient
             | Self::TokenIssuer
@@ -196,12 +163,12 @@ impl Variable {
     }
 
     /// Its value as JSON: a claim as it is, everything else as text or a list of texts.
-    pub(in crate::policy) fn find_value(&self, facts: &Facts<'_>) -> Option<Value> {
+    pub(in crate::policy) fn find_value(&self, cx: &CheckContext<'_>) -> Option<Value> {
         if let Self::TokenClaim(pointer) = self {
-            let claim = facts.token.and_then(|token| token.claim(pointer));
+            let claim = cx.token.and_then(|token| token.claim(pointer));
             return claim.filter(|claim| !claim.is_null()).cloned();
         }
-        match self.find(facts) {
+        match self.find(cx) {
             Found::One(text) if !text.is_empty() => Some(Value::String(text.into_owned())),
             Found::Several(texts) if !texts.is_empty() => Some(texts.into()),
             Found::Nothing | Found::Formless | Found::One(_) | Found::Several(_) => None,
@@ -209,39 +176,37 @@ impl Variable {
     }
 
     /// Its value.
-    pub(in crate::policy) fn find<'a>(&self, facts: &Facts<'a>) -> Found<'a> {
-        let target = facts.request.target.as_ref().ok();
+    pub(in crate::policy) fn find<'a>(&self, cx: &CheckContext<'a>) -> Found<'a> {
+        let target = cx.request.target.as_ref().ok();
         match self {
-            Self::TokenSubject => facts.token.and_then(TokenIdentity::subject).into(),
-            Self::TokenClient => facts.token.and_then(TokenIdentity::client).into(),
-            Self::TokenIssuer => facts.token.map(TokenIdentity::issuer).into(),
-            Self::TokenId => facts.token.and_then(TokenIdentity::token_id).into(),
+            Self::TokenSubject => cx.token.and_then(TokenIdentity::subject).into(),
+            Self::TokenClient => cx.token.and_then(TokenIdentity::client).into(),
+            Self::TokenIssuer => cx.token.map(TokenIdentity::issuer).into(),
+            Self::TokenId => cx.token.and_then(TokenIdentity::token_id).into(),
             Self::TokenClaim(pointer) => {
-                facts.token.and_then(|token| token.claim(pointer)).map_or(Found::Nothing, of_claim)
+                cx.token.and_then(|token| token.claim(pointer)).map_or(Found::Nothing, of_claim)
             }
-            Self::PeerSpiffe => {
-                facts.peer.and_then(PeerIdentity::spiffe).map(|id| id.as_str()).into()
-            }
+            Self::PeerSpiffe => cx.peer.and_then(PeerIdentity::spiffe).map(|id| id.as_str()).into(),
             Self::PeerDns => {
-                Found::Several(facts.peer.map(|peer| peer.dns().to_vec()).unwrap_or_default())
+                Found::Several(cx.peer.map(|peer| peer.dns().to_vec()).unwrap_or_default())
             }
             Self::PeerIps => {
-                Found::Several(facts.peer.map(|peer| peer.ips().to_vec()).unwrap_or_default())
+                Found::Several(cx.peer.map(|peer| peer.ips().to_vec()).unwrap_or_default())
             }
             // Which of several is meant cannot be told, so that nothing may be said in its place.
-            Self::PeerTrustDomain if facts.peer.is_some() && facts.trust_domain().is_none() => {
+            Self::PeerTrustDomain if cx.peer.is_some() && cx.peer_trust_domain().is_none() => {
                 Found::Formless
             }
-            Self::PeerTrustDomain => facts.trust_domain().into(),
-            Self::RequestMethod => Some(facts.request.method.as_str()).into(),
+            Self::PeerTrustDomain => cx.peer_trust_domain().into(),
+            Self::RequestMethod => Some(cx.request.method.as_str()).into(),
             Self::RequestHost => target.map(|target| target.host.as_str()).into(),
             Self::RequestPath(capture) => {
-                let found = facts.template.zip(target);
+                let found = cx.template.zip(target);
                 found.and_then(|(template, target)| template.capture(capture, &target.path)).into()
             }
-            Self::DecisionPolicy => Some(&*facts.rule.policy).into(),
-            Self::DecisionRule => Some(&*facts.rule.rule).into(),
-            Self::DecisionId => Found::One(facts.id.to_string().into()),
+            Self::DecisionPolicy => Some(&*cx.rule.policy).into(),
+            Self::DecisionRule => Some(&*cx.rule.rule).into(),
+            Self::DecisionId => Found::One(cx.id.to_string().into()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::Expectation;
+use super::case::Expectation;
 use super::run::Difference;
 use crate::policy::{Answer, Decision, Denial, HeaderMutation, Permit};
 use crate::request::{RequestView, TokenPlace};

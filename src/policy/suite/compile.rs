@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Case, Expectation, Question, Suite};
+use super::case::{Case, Expectation, Question, Suite};
 use crate::authn::{
     Binding, Credential, PeerFacts, PeerIdentity, RejectedCookie, Subject, TokenIdentity,
 };
@@ -20,7 +20,7 @@ use crate::document::policy_suite::{
 };
 use crate::document::{Diagnostic, Document, Origin, Spanned, Spec, closest};
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::compile::sealed_by;
+use crate::policy::compile::env::sealed_by;
 use crate::reason::{Reason, Rejection};
 use crate::request::{
     Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target,
@@ -59,17 +59,24 @@ enum Carried {
     Foreign(Rejection),
 }
 
-pub(super) fn compile(documents: &[Document], problems: &mut Vec<Diagnostic>) -> Vec<Suite> {
-    let issuers = names(documents, |spec| matches!(spec, Spec::TokenIssuer(_)));
-    let domains = names(documents, |spec| matches!(spec, Spec::TrustDomain(_)));
-    let sealed = sealed_by(documents);
-    let mut suites = Vec::new();
-    for document in documents {
-        let Spec::PolicySuite(spec) = &document.spec else { continue };
-        let mut compiler = Compiler::new(&document.origin, &issuers, &domains, &sealed, problems);
-        suites.push(compiler.suite(&document.metadata.name.value, spec));
+// === impl Suite ===
+
+impl Suite {
+    /// Compiles the `PolicySuite` documents among `documents`. Every problem goes to `problems`.
+    #[must_use]
+    pub fn compile(documents: &[Document], problems: &mut Vec<Diagnostic>) -> Vec<Self> {
+        let issuers = names(documents, |spec| matches!(spec, Spec::TokenIssuer(_)));
+        let domains = names(documents, |spec| matches!(spec, Spec::TrustDomain(_)));
+        let sealed = sealed_by(documents);
+        let mut suites = Vec::new();
+        for document in documents {
+            let Spec::PolicySuite(spec) = &document.spec else { continue };
+            let mut compiler =
+                Compiler::new(&document.origin, &issuers, &domains, &sealed, problems);
+            suites.push(compiler.suite(&document.metadata.name.value, spec));
+        }
+        suites
     }
-    suites
 }
 
 fn names(documents: &[Document], kind: impl Fn(&Spec) -> bool) -> Vec<&str> {

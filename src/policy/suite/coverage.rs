@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::policy::evaluate::trace::RuleOutcome;
+use crate::policy::explain::recorder::RuleOutcome;
 use crate::policy::model::truth::Truth;
-use crate::policy::{PolicySet, Recorder, RuleName};
+use crate::policy::{PolicySet, RuleName, TraceRecorder};
 
 /// What was tried.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +52,7 @@ pub struct UntriedPart {
 
 impl Coverage {
     /// Adds one evaluation.
-    pub(super) fn add(&mut self, recorder: &Recorder) {
+    pub(super) fn add(&mut self, recorder: &TraceRecorder) {
         for trace in recorder.rules() {
             let RuleOutcome::Judged { satisfied, checks, .. } = &trace.outcome else { continue };
             if *satisfied == Truth::True {

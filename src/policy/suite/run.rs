@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Case, Coverage, Expectation, Suite};
+use super::case::{Case, Expectation, Suite};
+use super::coverage::Coverage;
 use crate::document::Span;
-use crate::policy::{Decision, DecisionId, DecisionRequest, Effect, PolicySet, Recorder};
+use crate::policy::{Decision, DecisionId, DecisionRequest, Effect, PolicySet, TraceRecorder};
 use crate::request::RequestView;
 
 /// How a suite went.
@@ -52,7 +53,7 @@ impl Suite {
     pub fn run(&self, policies: &PolicySet) -> SuiteReport {
         let mut coverage = Coverage::default();
         let cases = self.cases.iter().map(|case| {
-            let mut recorder = Recorder::default();
+            let mut recorder = TraceRecorder::default();
             let Case { subject, request, .. } = case;
             let seen = policies.counting(request).map(|counting| {
                 subject.copy_of_assertion().where_count(|issuer| counting.has(issuer))

@@ -235,7 +235,8 @@ fn a_document_cannot_disguise_our_own_failures() {
     let Decision::Deny(denial) = decide(&set, &nobody(), &get("/a")) else { panic!() };
     let custom = denial.custom().cloned().map(std::sync::Arc::new);
     for reason in Reason::ALL {
-        let denial = crate::policy::Denial::new(reason.because("canary")).told_as(custom.clone());
+        let denial =
+            crate::policy::Denial::new(reason.because("canary")).answered_with(custom.clone());
         let answer = Answer::of(&denial, &get("/a"), ID);
         let own = reason.client_answer().status();
         assert_eq!(answer.status, if own >= 429 { own } else { 404 }, "{reason}");

@@ -420,7 +420,7 @@ fn only_the_rules_of_the_host_and_the_first_segment_are_visited() {
     };
     let set = compile(&(0..100).map(document).collect::<String>());
     assert_eq!(set.rules().count(), 1000);
-    let mut recorder = crate::policy::Recorder::default();
+    let mut recorder = crate::policy::TraceRecorder::default();
     let (subject, request) = (web(), request("GET", "h42.example.com", "/p7/x"));
     let now = crate::clock::UnixTime::from_secs(0);
     let question = crate::policy::DecisionRequest {

@@ -153,7 +153,7 @@ pub(super) struct Sketch {
     peer: Option<Vec<&'static str>>,
     token: Option<Vec<&'static str>>,
     when: Option<&'static str>,
-    duties: Option<&'static str>,
+    obligations: Option<&'static str>,
     answer: Option<&'static str>,
 }
 
@@ -199,8 +199,8 @@ impl Sketch {
         if !denies && self.peer.is_none() && self.token.is_none() {
             lines.push(String::from("public: true"));
         }
-        let duties = self.duties.filter(|_| !denies && self.token.is_some());
-        lines.extend([duties, self.answer].into_iter().flatten().map(str::to_owned));
+        let obligations = self.obligations.filter(|_| !denies && self.token.is_some());
+        lines.extend([obligations, self.answer].into_iter().flatten().map(str::to_owned));
         lines.join("\n      ")
     }
 
@@ -266,7 +266,7 @@ pub(super) fn sketch() -> impl Strategy<Value = Sketch> {
             peer,
             token,
             when,
-            duties: told.0,
+            obligations: told.0,
             answer: told.1,
         })
 }

@@ -103,7 +103,7 @@ fn compile(
 }
 
 fn told(set: &PolicySet) -> String {
-    format!("{:?} {:?} {:?} {:?}", set.index.units(), set.strip, set.keys, set.doubts)
+    format!("{:?} {:?} {:?} {:?}", set.index.units(), set.strip, set.keys, set.lints)
 }
 
 proptest! {

@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use super::generators::*;
 use crate::authn::Subject;
 use crate::clock::UnixTime;
-use crate::policy::compile::compiled_rule::HostFit;
+use crate::policy::evaluate::rule_match::{HostFit, RuleMatch};
 use crate::policy::model::host::AuthorityPattern;
 use crate::policy::{
-    Answer, Decision, DecisionId, DecisionRequest, Effect, Gaps, Mode, Recorder, RuleName,
-    RuleOutcome, Truth,
+    Answer, Decision, DecisionId, DecisionRequest, Effect, MissingData, Mode, RuleName,
+    RuleOutcome, TraceRecorder, Truth,
 };
 use crate::reason::Reason;
 use crate::request::RequestView;
@@ -49,7 +49,7 @@ fn said(decision: &Decision) -> String {
 }
 
 /// The rules that count and are about the request, with what became of them.
-fn judged(recorder: &Recorder) -> Vec<(RuleName, Effect, Truth)> {
+fn judged(recorder: &TraceRecorder) -> Vec<(RuleName, Effect, Truth)> {
     let rules = recorder.rules().iter().filter_map(|trace| match &trace.outcome {
         RuleOutcome::Judged { effect, mode: Mode::Enforce, satisfied, .. } => {
             Some((trace.rule.clone(), *effect, *satisfied))
@@ -122,12 +122,12 @@ proptest! {
                 hosts if hosts.is_empty() => true,
                 hosts => hosts.iter().any(|host| AuthorityPattern::parse(host).unwrap().host.matches(target.host.as_str())),
             };
-            let about = about_host && rule.fit(HostFit::Any, &view, target).is_ok();
+            let about = about_host && RuleMatch::new(rule, HostFit::Any, &view, target).is_ok();
             prop_assert!(!about || distinct.contains(&rule.name), "{} is about {:?}", rule.name, target);
         }
         // Between them, what `explain` tells of is every rule of the host.
-        let elsewhere = all.elsewhere(&view).len();
-        let about = all.index.candidates(target).filter(|(host, rule)| rule.fit(*host, &view, target).is_ok()).count();
+        let elsewhere = all.non_matching_rules(&view).len();
+        let about = all.index.candidates(target).filter(|(host, rule)| RuleMatch::new(rule, *host, &view, target).is_ok()).count();
         prop_assert_eq!(elsewhere + about, all.index.of_host(&target.host).count());
     }
 
@@ -136,7 +136,7 @@ proptest! {
     fn indeterminate_never_allows(
         sketches in vec(sketch(), RULES), subject in subject(), view in question(),
     ) {
-        let mut recorder = Recorder::default();
+        let mut recorder = TraceRecorder::default();
         let decision = set(&numbered(&sketches)).evaluate_traced(&ask(&subject, &view), &mut recorder);
         let Decision::Allow(permit) = decision else { return Ok(()) };
         for (rule, effect, satisfied) in judged(&recorder) {
@@ -164,7 +164,7 @@ proptest! {
         sketches in vec(sketch(), RULES), subject in subject(), view in question(),
     ) {
         let set = set(&numbered(&sketches));
-        let mut recorder = Recorder::default();
+        let mut recorder = TraceRecorder::default();
         let watched = set.evaluate_traced(&ask(&subject, &view), &mut recorder);
         prop_assert_eq!(said(&set.evaluate(&ask(&subject, &view))), said(&watched));
         let rules = judged(&recorder);
@@ -192,7 +192,7 @@ proptest! {
             let expected = if all.contains(&Truth::False) { Truth::False } else if all.contains(&Truth::Unknown) { Truth::Unknown } else { Truth::True };
             prop_assert_eq!(*satisfied, expected, "the checks of a rule account for what became of it");
             for check in checks {
-                prop_assert_eq!(check.remedy.is_some(), check.truth != Truth::True);
+                prop_assert_eq!(check.suggestion.is_some(), check.truth != Truth::True);
                 prop_assert!(!check.check.is_empty());
             }
         }
@@ -204,7 +204,7 @@ proptest! {
         sketches in vec(sketch(), RULES), subject in subject(), view in question(),
     ) {
         let set = set(&numbered(&sketches));
-        let mut recorder = Recorder::with_gaps(Gaps::AUDIT_RECORD);
+        let mut recorder = TraceRecorder::with_missing(MissingData::AUDIT_RECORD);
         let by_record = set.evaluate_traced(&ask(&subject, &view), &mut recorder);
         prop_assert!(!by_record.is_allow() || set.evaluate(&ask(&subject, &view)).is_allow());
     }
@@ -264,7 +264,7 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
     let (mut decisions, mut checks) = (BTreeMap::<&str, usize>::new(), BTreeMap::new());
     for _ in 0..1500 {
         let (sketches, subject, view) = strategy.new_tree(&mut runner).unwrap().current();
-        let mut recorder = Recorder::default();
+        let mut recorder = TraceRecorder::default();
         let decision =
             set(&numbered(&sketches)).evaluate_traced(&ask(&subject, &view), &mut recorder);
         for trace in recorder.rules() {

@@ -2,7 +2,7 @@
 
 use super::fixtures::*;
 use crate::clock::UnixTime;
-use crate::policy::{DecisionId, DecisionRequest, Mismatch, Recorder, RuleOutcome, Truth};
+use crate::policy::{DecisionId, DecisionRequest, Mismatch, RuleOutcome, TraceRecorder, Truth};
 
 const WEB: &str = "{ name: web, effect: allow, on: { paths: [/web] }, peer: { any: true } }";
 
@@ -56,7 +56,7 @@ fn a_recorder_sees_every_check_and_the_same_decision() {
         WEB,
         "{ name: people, effect: allow, on: { methods: [GET] }, headers: [{ name: x, exists: true }], token: { issuer: corp } }",
     ]);
-    let mut recorder = Recorder::default();
+    let mut recorder = TraceRecorder::default();
     let (subject, request) = (web(), get("/x"));
     let now = UnixTime::from_secs(0);
     let question =
@@ -69,7 +69,7 @@ fn a_recorder_sees_every_check_and_the_same_decision() {
     let checks: Vec<_> = checks.iter().map(|c| (c.check.as_str(), c.truth)).collect();
     assert_eq!(*satisfied, Truth::False);
     assert_eq!(checks, [("header x", Truth::False), ("token.issuers", Truth::False)]);
-    let mut recorder = Recorder::default();
+    let mut recorder = TraceRecorder::default();
     let other = request_to_post();
     set.evaluate_traced(
         &DecisionRequest { subject: &subject, request: &other, now, id: DecisionId::default() },

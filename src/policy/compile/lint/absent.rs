@@ -1,13 +1,15 @@
 //! Deny rules whose condition reads a header that a request need not have. What is not there cannot be told, and what cannot be
 //! told denies: such a rule closes its hosts to every request without the header.
 
+use super::source_rule::SourceRule;
 use crate::document::Diagnostic;
-use crate::policy::compile::Written;
-use crate::policy::compile::compiled_rule::{Effect, Rule};
+use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::model::effect::Effect;
+use crate::policy::model::header::HeaderMatcher;
 
 /// The first header that a deny rule reads without asking whether it is there.
-pub(super) fn of(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
-    let condition = rule.when.as_ref().filter(|_| rule.effect == Effect::Deny)?;
+pub(super) fn of(written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
+    let condition = rule.condition().filter(|_| rule.effect == Effect::Deny)?;
     let text: String = condition.as_str().chars().filter(|c| !c.is_whitespace()).collect();
     // A rule against what is other than it should be may well mean what is absent, too.
     if text.contains('!') {
@@ -15,7 +17,7 @@ pub(super) fn of(written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
     }
     let text = text.replace('\'', "\"").to_ascii_lowercase();
     let is_asked_for = |name: &str| {
-        let by_key = rule.headers.iter().any(|own| *own.name == *name);
+        let by_key = rule.requirements.each::<HeaderMatcher>().any(|own| *own.name == *name);
         by_key || text.contains(&format!("\"{name}\"inrequest.headers")) || text.contains("has(")
     };
     let name = condition.headers().find(|name| !is_asked_for(name))?;

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use super::repeated::repeated;
 use super::siblings::left_open;
 use crate::document::{Movable, Place};
-use crate::policy::compile::compiled_policy::Unit;
-use crate::policy::compile::compiled_rule::{Effect, Mode, Rule};
+use crate::policy::compile::compiled_policy::CompiledPolicy;
+use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::host::{HostPattern, parent_of};
 use crate::policy::model::path::PathTemplate;
 use crate::policy::model::target::PolicyTarget;
 
 /// Looks at every rule beside all the others. Each doubt goes with the position of the policy that it is about.
-pub(in crate::policy) fn across(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
+pub(in crate::policy) fn across(units: &[Arc<CompiledPolicy>]) -> Vec<(usize, Movable)> {
     let mut doubts = repeated(units);
     doubts.extend(left_open(units));
     let walls = Walls::of(units, is_wall);
@@ -59,7 +60,7 @@ fn open_anyway(
     place: Place,
     doors: &Walls<'_>,
 ) -> Option<Movable> {
-    if rule.effect != Effect::Allow || (rule.peer.is_none() && rule.token.is_none()) {
+    if rule.effect != Effect::Allow || !rule.requirements.ask_for_identity() {
         return None;
     }
     let door = doors.before(rule, target)?;
@@ -86,7 +87,7 @@ struct Wall<'a> {
 // === impl Walls ===
 
 impl<'a> Walls<'a> {
-    fn of(units: &'a [Arc<Unit>], is_one: fn(&Rule) -> bool) -> Self {
+    fn of(units: &'a [Arc<CompiledPolicy>], is_one: fn(&Rule) -> bool) -> Self {
         let mut walls = Self { by_host: HashMap::new(), any: Vec::new() };
         let rules = units.iter().flat_map(|unit| unit.rules.iter().map(move |rule| (unit, rule)));
         for (unit, rule) in rules.filter(|(_, rule)| is_one(rule)) {
@@ -122,27 +123,17 @@ impl<'a> Walls<'a> {
     }
 }
 
+/// Whether the rule counts for every request that it is about.
+fn counts_always(rule: &Rule) -> bool {
+    rule.mode == Mode::Enforce && rule.requires_nothing()
+}
+
 fn is_wall(rule: &Rule) -> bool {
-    rule.effect == Effect::Deny && asks_for_nothing_else(rule)
+    rule.effect == Effect::Deny && counts_always(rule)
 }
 
 fn is_door(rule: &Rule) -> bool {
-    rule.effect == Effect::Allow && asks_for_nothing_else(rule)
-}
-
-pub(super) fn asks_for_nothing_else(rule: &Rule) -> bool {
-    rule.mode == Mode::Enforce
-        && rule.source.is_empty()
-        && rule.destination.is_empty()
-        && rule.sni.is_empty()
-        && !(rule.effect == Effect::Allow && rule.target.host_is_sni)
-        && rule.during.is_none()
-        && rule.context_extensions.is_empty()
-        && rule.headers.is_empty()
-        && rule.query.is_empty()
-        && rule.peer.is_none()
-        && rule.token.is_none()
-        && rule.when.is_none()
+    rule.effect == Effect::Allow && counts_always(rule)
 }
 
 // === impl Wall ===

@@ -1,8 +1,9 @@
 //! Audiences that are clients' ids: the one thing by which an ID token passes as an access token.
 
+use super::source_rule::SourceRule;
 use crate::document::{Diagnostic, Document, Spec, TELL_KINDS_APART};
-use crate::policy::compile::Written;
 use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::requirement::token::TokenClients;
 
 /// The audiences of issuers whose documents do not tell access tokens from ID tokens, by the issuers' names.
 #[derive(Debug)]
@@ -28,10 +29,11 @@ impl<'a> Untold<'a> {
     }
 
     /// A client that the rule names, whose id its issuer's document has for an audience.
-    pub(super) fn look(&self, written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
-        let token = rule.token.as_ref()?;
-        let (issuer, audiences) = self.0.iter().find(|(issuer, _)| *issuer == &*token.issuer)?;
-        let client = token.clients.iter().find(|own| audiences.contains(&own.as_str()))?;
+    pub(super) fn look(&self, written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
+        let named = rule.requirements.issuer()?;
+        let (issuer, audiences) = self.0.iter().find(|(issuer, _)| *issuer == named)?;
+        let clients = rule.requirements.first::<TokenClients>()?;
+        let client = clients.0.iter().find(|own| audiences.contains(&own.as_str()))?;
         let spec = written.spec.token.as_ref()?;
         let listed = spec.value.clients.as_ref();
         let place = listed.and_then(|all| all.value.iter().find(|own| own.value == *client));

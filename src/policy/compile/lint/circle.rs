@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::document::{Movable, Place};
-use crate::policy::compile::compiled_policy::Unit;
-use crate::policy::compile::compiled_rule::{Effect, Mode, Rule};
+use crate::policy::compile::compiled_policy::CompiledPolicy;
+use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::answer::CustomAnswer;
+use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::host::AuthorityPattern;
 use crate::policy::model::path::PathTemplate;
 use crate::policy::model::target::PolicyTarget;
@@ -22,7 +23,10 @@ enum Door {
 }
 
 /// Looks at where the policies send browsers, of which some may have a token in a cookie where `cookies` says so.
-pub(in crate::policy) fn circles(units: &[Arc<Unit>], cookies: bool) -> Vec<(usize, Movable)> {
+pub(in crate::policy) fn circles(
+    units: &[Arc<CompiledPolicy>],
+    cookies: bool,
+) -> Vec<(usize, Movable)> {
     let mut doubts = Vec::new();
     for (at, unit) in units.iter().enumerate() {
         let rules = unit.rules.iter().zip(&unit.rules_at);
@@ -41,8 +45,8 @@ pub(in crate::policy) fn circles(units: &[Arc<Unit>], cookies: bool) -> Vec<(usi
 }
 
 fn circle(
-    units: &[Arc<Unit>],
-    unit: &Unit,
+    units: &[Arc<CompiledPolicy>],
+    unit: &CompiledPolicy,
     (answer, place): (&CustomAnswer, Place),
     cookies: bool,
 ) -> Option<Movable> {
@@ -71,7 +75,7 @@ fn circle(
 }
 
 /// The widest door to `landing` at every host of `target`.
-fn door(units: &[Arc<Unit>], target: &PolicyTarget, landing: &PathTemplate) -> Door {
+fn door(units: &[Arc<CompiledPolicy>], target: &PolicyTarget, landing: &PathTemplate) -> Door {
     let doors = units.iter().filter(|unit| covers(&unit.target, target)).flat_map(|unit| {
         unit.rules
             .iter()
@@ -100,19 +104,18 @@ fn is_among(host: &AuthorityPattern, target: &PolicyTarget) -> bool {
 fn lets_in(rule: &Rule, landing: &PathTemplate) -> bool {
     rule.effect == Effect::Allow
         && rule.mode == Mode::Enforce
-        && rule.peer.is_none()
-        && rule.token.is_none()
+        && !rule.requirements.ask_for_identity()
         && (rule.methods.is_empty() || rule.methods.iter().any(|own| &**own == "GET"))
         && (rule.paths.is_empty() || rule.paths.iter().any(|own| own.covers(landing)))
 }
 
 /// Policies whose word on tokens another policy about the same host takes back.
-pub(in crate::policy) fn words_in_vain(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
+pub(in crate::policy) fn words_in_vain(units: &[Arc<CompiledPolicy>]) -> Vec<(usize, Movable)> {
     if units.iter().all(|unit| unit.target.counting.is_none()) {
         return Vec::new();
     }
     let silent: Vec<_> = units.iter().filter(|unit| unit.target.counting.is_none()).collect();
-    let vain = |(at, unit): (usize, &Arc<Unit>)| {
+    let vain = |(at, unit): (usize, &Arc<CompiledPolicy>)| {
         unit.target.counting.as_ref()?;
         let other = silent.iter().find(|other| takes_in(&other.target, &unit.target))?;
         let message = format!(

@@ -3,12 +3,17 @@
 
 use ipnet::IpNet;
 
+use super::source_rule::SourceRule;
 use crate::document::policy::{ClaimSpec, TextSpec, Texts, ValuesSpec};
 use crate::document::{Diagnostic, Spanned, not_plain};
-use crate::policy::compile::Written;
-use crate::policy::compile::compiled_rule::{Effect, Rule};
+use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::claim::{ClaimMatcher, ClaimTest};
+use crate::policy::model::effect::Effect;
+use crate::policy::model::header::HeaderMatcher;
 use crate::policy::model::path::PathTemplate;
+use crate::policy::model::query::QueryMatcher;
+use crate::policy::requirement::list::{Member, Requirements};
+use crate::policy::requirement::network::{DestinationNetworks, SourceNetworks};
 
 /// Methods of the IANA registry, and those that caches and UPnP use.
 const METHODS: [&str; 43] = [
@@ -58,7 +63,7 @@ const METHODS: [&str; 43] = [
 ];
 
 /// Looks at one rule.
-pub(super) fn of(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
+pub(super) fn of(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
     let mut problems = methods(written);
     problems.extend(captures_in_disguise(written, rule));
     problems.extend(half_of_all(written, rule));
@@ -92,7 +97,7 @@ fn each(texts: &Texts) -> impl Iterator<Item = &Spanned<String>> {
 }
 
 fn doubt<T>(
-    written: &Written<'_>,
+    written: &SourceRule<'_>,
     code: &'static str,
     place: &Spanned<T>,
     message: String,
@@ -100,7 +105,7 @@ fn doubt<T>(
     Diagnostic::warning(code, written.origin.span(place), message)
 }
 
-fn methods(written: &Written<'_>) -> Vec<Diagnostic> {
+fn methods(written: &SourceRule<'_>) -> Vec<Diagnostic> {
     let texts = written.spec.on.as_ref().and_then(|on| on.methods.as_ref());
     let unknown = |text: &&Spanned<String>| !METHODS.contains(&text.value.as_str());
     let problem = |text: &Spanned<String>| {
@@ -112,7 +117,7 @@ fn methods(written: &Written<'_>) -> Vec<Diagnostic> {
 }
 
 /// `%7Bid%7D` is the text `{id}`, and no request is for it.
-fn captures_in_disguise(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
+fn captures_in_disguise(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
     let texts = written.spec.on.as_ref().and_then(|on| on.paths.as_ref());
     let disguised = |(text, path): (&Spanned<String>, &PathTemplate)| {
         let lower = path.as_str().to_ascii_lowercase();
@@ -135,9 +140,11 @@ fn captures_in_disguise(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
 }
 
 /// `0.0.0.0/0` is every IPv4 address, and no IPv6 one.
-fn half_of_all(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
-    let lists =
-        [(&written.spec.source, &*rule.source), (&written.spec.destination, &*rule.destination)];
+fn half_of_all(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
+    let all = &rule.requirements;
+    let source = all.first::<SourceNetworks>().map(|own| &*own.0).unwrap_or_default();
+    let destination = all.first::<DestinationNetworks>().map(|own| &*own.0).unwrap_or_default();
+    let lists = [(&written.spec.source, source), (&written.spec.destination, destination)];
     let half = |(texts, networks): (&Option<Spanned<Texts>>, &[IpNet])| {
         let place = texts.as_ref()?;
         // `0.0.0.0/1` and `128.0.0.0/1` are all of them as well.
@@ -170,7 +177,7 @@ fn half_of_all(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
     half.chain(covered).collect()
 }
 
-fn values(written: &Written<'_>, specs: &[Spanned<ValuesSpec>]) -> Vec<Diagnostic> {
+fn values(written: &SourceRule<'_>, specs: &[Spanned<ValuesSpec>]) -> Vec<Diagnostic> {
     let names = specs.iter().map(|own| &own.value.name);
     let tests = specs.iter().flat_map(|own| [&own.value.any, &own.value.all]).flatten();
     let texts = tests.flat_map(|test| {
@@ -182,7 +189,7 @@ fn values(written: &Written<'_>, specs: &[Spanned<ValuesSpec>]) -> Vec<Diagnosti
 }
 
 /// A text that is compared as it stands, and looks like a pattern.
-fn pattern(written: &Written<'_>, text: &Spanned<String>) -> Option<Diagnostic> {
+fn pattern(written: &SourceRule<'_>, text: &Spanned<String>) -> Option<Diagnostic> {
     let value = text.value.as_str();
     looks_like_a_pattern(value).then(|| {
         let message = format!("`{value}` is compared as it stands, and stands for no other text");
@@ -208,7 +215,7 @@ fn looks_like_a_pattern(value: &str) -> bool {
     is_regex || is_glob || is_template
 }
 
-fn scope(written: &Written<'_>, text: &Spanned<String>) -> Option<Diagnostic> {
+fn scope(written: &SourceRule<'_>, text: &Spanned<String>) -> Option<Diagnostic> {
     let value = text.value.as_str();
     if let Some(bare) = value.strip_prefix("SCOPE_").filter(|bare| !bare.is_empty()) {
         let message =
@@ -223,7 +230,7 @@ fn scope(written: &Written<'_>, text: &Spanned<String>) -> Option<Diagnostic> {
     })
 }
 
-fn contexts(written: &Written<'_>) -> Vec<Diagnostic> {
+fn contexts(written: &SourceRule<'_>) -> Vec<Diagnostic> {
     let pairs = written.spec.context_extensions.iter().flat_map(|own| &own.value.0);
     let texts = pairs.flat_map(|(name, value)| [name, value]);
     let odd = |text: &Spanned<String>| {
@@ -284,7 +291,7 @@ enum Standard {
     List,
 }
 
-fn claim(written: &Written<'_>, spec: &Spanned<ClaimSpec>) -> Vec<Diagnostic> {
+fn claim(written: &SourceRule<'_>, spec: &Spanned<ClaimSpec>) -> Vec<Diagnostic> {
     let ClaimSpec { pointer, equals, one_of, contains, exists: _ } = &spec.value;
     let single = [equals, contains].into_iter().flatten();
     let values: Vec<_> = single.chain(one_of.iter().flat_map(|values| &values.value)).collect();
@@ -326,7 +333,10 @@ fn claim(written: &Written<'_>, spec: &Spanned<ClaimSpec>) -> Vec<Diagnostic> {
     problems
 }
 
-fn odd_claim_text(written: &Written<'_>, value: &Spanned<serde_json::Value>) -> Option<Diagnostic> {
+fn odd_claim_text(
+    written: &SourceRule<'_>,
+    value: &Spanned<serde_json::Value>,
+) -> Option<Diagnostic> {
     let text = value.value.as_str()?;
     let why = match not_plain(text) {
         Some(why) => why,
@@ -349,42 +359,37 @@ fn odd_claim_text(written: &Written<'_>, value: &Spanned<serde_json::Value>) -> 
     )
 }
 
-/// Demands on one claim, header or parameter of which no value meets both.
-fn contradictions(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
-    let mut names = Vec::new();
-    let claims: Vec<&ClaimMatcher> = rule.token.iter().flat_map(|token| &token.claims).collect();
-    for (at, one) in claims.iter().enumerate() {
-        let others = claims.iter().skip(at.saturating_add(1));
-        if others
-            .filter(|other| other.pointer == one.pointer)
-            .any(|other| exclude(&one.test, &other.test))
-        {
-            names.push(format!("the claim `{}`", one.pointer));
-        }
-    }
-    for (at, one) in rule.headers.iter().enumerate() {
-        let others = rule.headers.iter().skip(at.saturating_add(1));
-        if others.filter(|other| other.name == one.name).any(|other| one.test.excludes(&other.test))
-        {
-            names.push(format!("the header `{}`", one.name));
-        }
-    }
-    for (at, one) in rule.query.iter().enumerate() {
-        let others = rule.query.iter().skip(at.saturating_add(1));
-        if others.filter(|other| other.name == one.name).any(|other| one.test.excludes(&other.test))
-        {
-            names.push(format!("the query parameter `{}`", one.name));
-        }
-    }
+/// Requirements of one claim, header or parameter that no value meets together.
+fn contradictions(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
+    let all = &rule.requirements;
+    let claims = pairs(all).filter(|(one, other): &(&ClaimMatcher, &ClaimMatcher)| {
+        one.pointer == other.pointer && exclude(&one.test, &other.test)
+    });
+    let headers = pairs(all).filter(|(one, other): &(&HeaderMatcher, &HeaderMatcher)| {
+        one.name == other.name && one.test.excludes(&other.test)
+    });
+    let query = pairs(all).filter(|(one, other): &(&QueryMatcher, &QueryMatcher)| {
+        one.name == other.name && one.test.excludes(&other.test)
+    });
+    let mut names: Vec<_> = claims.map(|(one, _)| format!("the claim `{}`", one.pointer)).collect();
+    names.extend(headers.map(|(one, _)| format!("the header `{}`", one.name)));
+    names.extend(query.map(|(one, _)| format!("the query parameter `{}`", one.name)));
+    names.dedup();
     let problem = |what: String| {
         let message = format!(
-            "rule `{}` never matches: no value of {what} meets all of its demands",
+            "rule `{}` never matches: no value of {what} meets all of its requirements",
             rule.name.rule
         );
         doubt(written, "never-matches", &written.spec.name, message)
             .help("list values of which one will do under `in`, or make it two rules")
     };
     names.into_iter().map(problem).collect()
+}
+
+/// Each requirement of one type with each one after it.
+fn pairs<T: Member + 'static>(all: &Requirements) -> impl Iterator<Item = (&T, &T)> {
+    let each = all.each::<T>().enumerate();
+    each.flat_map(|(at, one)| all.each().skip(at.saturating_add(1)).map(move |other| (one, other)))
 }
 
 fn exclude(one: &ClaimTest, other: &ClaimTest) -> bool {

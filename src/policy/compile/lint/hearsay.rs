@@ -1,9 +1,10 @@
 //! Conditions over what the caller says about the connection. The proxy passes it on without a check: a caller over plain HTTP
 //! may say `https`, and one on port 443 may write `:9999` behind the host.
 
+use super::source_rule::SourceRule;
 use crate::document::Diagnostic;
-use crate::policy::compile::Written;
-use crate::policy::compile::compiled_rule::{Effect, Rule};
+use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::model::effect::Effect;
 
 /// What the caller writes, and where the truth is.
 const HEARSAY: [(&str, &str); 2] = [
@@ -15,8 +16,8 @@ const HEARSAY: [(&str, &str); 2] = [
 ];
 
 /// Each variable of the rule's condition that the caller chooses.
-pub(super) fn of(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
-    let Some(condition) = &rule.when else { return Vec::new() };
+pub(super) fn of(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
+    let Some(condition) = rule.condition() else { return Vec::new() };
     let when = written.spec.when.as_ref().map(|when| written.origin.span(when));
     let named = written.spec.conditions.as_ref().map(|named| written.origin.span(named));
     let Some(place) = when.or(named) else { return Vec::new() };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::UnixTime;
 use crate::document::policy::{EffectSpec, ModeSpec, PolicySpec, RuleSpec};
 use crate::document::{Diagnostic, Movable, Origin};
-use crate::policy::compile::{read_day, read_moment};
+use crate::policy::model::schedule::{read_day, read_moment};
 
 /// How long a deny rule may be in shadow mode before somebody should decide.
 const LONGEST_SHADOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -51,7 +51,7 @@ fn long_in_shadow(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)>
 
 fn over(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
     let until = rule.during.as_ref()?.value.until.as_ref()?;
-    let from = read_moment(&until.value).ok()?;
+    let from = read_moment(&until.value)?;
     let message = format!("the time of rule `{}` is over", rule.name.value);
     let doubt = Diagnostic::warning("rule-is-over", origin.span(until), message);
     Some((Due::From(from), doubt.help("remove the rule, or give it a later `until`")))

@@ -1,12 +1,14 @@
 //! Rules that ask in their condition for a request that their own target leaves out: no request can meet both.
 
+use super::source_rule::SourceRule;
 use crate::document::Diagnostic;
-use crate::policy::compile::Written;
 use crate::policy::compile::compiled_rule::Rule;
 
 /// What no request of the rule's target can meet.
-pub(super) fn out_of_reach(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic> {
-    let (Some(condition), Some(text)) = (&rule.when, &written.spec.when) else { return Vec::new() };
+pub(super) fn out_of_reach(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
+    let (Some(condition), Some(text)) = (rule.condition(), &written.spec.when) else {
+        return Vec::new();
+    };
     let place = written.origin.span(text);
     let doubt = |(name, value): (String, String)| {
         let reached = reached(written, rule, &name, &value)?;
@@ -22,7 +24,7 @@ pub(super) fn out_of_reach(written: &Written<'_>, rule: &Rule) -> Vec<Diagnostic
 }
 
 /// What the rule is about in respect of the variable `name`, where that leaves out `value`.
-fn reached(written: &Written<'_>, rule: &Rule, name: &str, value: &str) -> Option<String> {
+fn reached(written: &SourceRule<'_>, rule: &Rule, name: &str, value: &str) -> Option<String> {
     let hosts = &written.target.hosts;
     let (left_out, about): (bool, Vec<String>) = match name {
         "request.host" if !hosts.is_empty() => {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::document::Movable;
-use crate::policy::compile::compiled_policy::Unit;
+use crate::policy::compile::compiled_policy::CompiledPolicy;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::secret::Fingerprint;
 
@@ -17,29 +17,19 @@ pub(in crate::policy) fn print(rule: &Rule) -> Fingerprint {
         effect,
         mode,
         target,
-        sni,
         methods,
         paths,
-        source,
-        destination,
-        during,
+        requirements,
         passes_over_cookies,
-        context_extensions,
-        headers,
-        query,
-        peer,
-        token,
-        when,
-        duties,
+        obligations,
     } = rule;
-    let asked = (effect, mode, target, sni, methods, paths, source, destination, during);
-    let shown =
-        (passes_over_cookies, context_extensions, headers, query, peer, token, when, duties);
-    Fingerprint::of(format!("{asked:?} {shown:?}").as_bytes())
+    let about = (effect, mode, target, methods, paths);
+    let rest = (requirements, passes_over_cookies, obligations);
+    Fingerprint::of(format!("{about:?} {rest:?}").as_bytes())
 }
 
 /// Every rule that says what one before it says. Each doubt goes with the position of its policy.
-pub(super) fn repeated(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
+pub(super) fn repeated(units: &[Arc<CompiledPolicy>]) -> Vec<(usize, Movable)> {
     let (mut first, mut doubts) = (HashMap::new(), Vec::new());
     for (at, unit) in units.iter().enumerate() {
         for ((rule, print), place) in unit.rules.iter().zip(&unit.prints).zip(&unit.rules_at) {

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::across::asks_for_nothing_else;
 use crate::document::{Movable, Place};
-use crate::policy::compile::compiled_policy::Unit;
-use crate::policy::compile::compiled_rule::{Effect, Mode, Rule};
+use crate::policy::compile::compiled_policy::CompiledPolicy;
+use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::host::{HostPattern, parent_of};
 use crate::policy::model::path::PathTemplate;
 use crate::policy::model::target::PolicyTarget;
@@ -16,7 +16,7 @@ use crate::policy::model::target::PolicyTarget;
 const SHOWN: usize = 3;
 
 /// Looks at every deny rule beside the allow rules for its hosts. Each doubt goes with the position of its policy.
-pub(super) fn left_open(units: &[Arc<Unit>]) -> Vec<(usize, Movable)> {
+pub(super) fn left_open(units: &[Arc<CompiledPolicy>]) -> Vec<(usize, Movable)> {
     let (denies, allows) = (Rules::of(units, Effect::Deny), Rules::of(units, Effect::Allow));
     if denies.is_empty() || allows.is_empty() {
         return Vec::new();
@@ -47,7 +47,7 @@ struct Rules<'a> {
 // === impl Rules ===
 
 impl<'a> Rules<'a> {
-    fn of(units: &'a [Arc<Unit>], effect: Effect) -> Self {
+    fn of(units: &'a [Arc<CompiledPolicy>], effect: Effect) -> Self {
         let mut rules = Self { by_host: HashMap::new(), any: Vec::new() };
         for unit in units {
             let own = || unit.rules.iter().filter(|rule| counts(rule, effect));
@@ -130,7 +130,7 @@ impl<'a> Around<'a> {
     fn minds_no_case(&self, rule: &Rule, path: &PathTemplate) -> bool {
         let literal = path.first_literal().unwrap_or_default().to_ascii_lowercase();
         self.denies.iter().filter(|other| share_a_method(other, rule)).any(|other| {
-            let text = other.when.as_ref().map(|when| when.as_str()).unwrap_or_default();
+            let text = other.condition().map(|when| when.as_str()).unwrap_or_default();
             text.contains("(?i") && text.to_ascii_lowercase().contains(&literal)
         })
     }
@@ -172,7 +172,7 @@ impl<'a> Around<'a> {
 /// Whether a deny rule that is about a path is meant for it: one for every path that asks for more may well be about
 /// something else.
 fn is_meant(rule: &Rule) -> bool {
-    !rule.paths.is_empty() || asks_for_nothing_else(rule)
+    !rule.paths.is_empty() || (rule.mode == Mode::Enforce && rule.requires_nothing())
 }
 
 fn share_a_method(one: &Rule, other: &Rule) -> bool {

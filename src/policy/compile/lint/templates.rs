@@ -1,8 +1,8 @@
 //! Templates as other tools write them: a value that is sent as it stands, where its author meant what is in it.
 
+use super::source_rule::SourceRule;
 use crate::document::policy::Entries;
 use crate::document::{Diagnostic, Spanned};
-use crate::policy::compile::Written;
 use crate::policy::requirement::template::Template;
 
 /// What other tools put variables in, and what they call it.
@@ -10,7 +10,7 @@ const FOREIGN: [(&str, &str); 4] =
     [("${", "shells"), ("$(", "Kubernetes"), ("%REQ(", "Envoy"), ("%DYNAMIC_METADATA(", "Envoy")];
 
 /// Looks at what one rule tells the upstream and the caller.
-pub(super) fn of(written: &Written<'_>) -> Vec<Diagnostic> {
+pub(super) fn of(written: &SourceRule<'_>) -> Vec<Diagnostic> {
     let Some(inject) = &written.spec.inject else { return Vec::new() };
     let inject = &inject.value;
     let claims = inject.assertion.as_ref().and_then(|own| own.value.claims.as_ref());
@@ -23,7 +23,7 @@ fn values(list: &Spanned<Entries<String>>) -> impl Iterator<Item = &Spanned<Stri
     list.value.0.iter().map(|(_, value)| value)
 }
 
-fn foreign(written: &Written<'_>, value: &Spanned<String>) -> Option<Diagnostic> {
+fn foreign(written: &SourceRule<'_>, value: &Spanned<String>) -> Option<Diagnostic> {
     let text = value.value.as_str();
     let doubled = text.contains("{{") && {
         let single = text.replace("{{", "{").replace("}}", "}");

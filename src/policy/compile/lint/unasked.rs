@@ -1,9 +1,10 @@
 //! Revocation lists that are not asked: a hash or a name has neither a serial number nor an issuer.
 
+use super::source_rule::SourceRule;
 use crate::document::{Diagnostic, Document, OnMissing, Spec};
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::compile::Written;
-use crate::policy::compile::compiled_rule::{Effect, Rule};
+use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::model::effect::Effect;
 
 /// The names of the trust domains that let no certificate pass without a list, each with its SPIFFE trust domain.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ impl<'a> Strict<'a> {
     }
 
     /// Looks at an allow rule that is content with a hash or a name of peers whose lists it could not ask then.
-    pub(super) fn look(&self, written: &Written<'_>, rule: &Rule) -> Option<Diagnostic> {
+    pub(super) fn look(&self, written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
         let peer = &written.spec.peer.as_ref()?.value;
         let evidence = peer.evidence.as_ref()?;
         if rule.effect != Effect::Allow || evidence.value > EvidenceLevel::Hash {

@@ -1,22 +1,24 @@
 //! Identities that are wider than they look: whole trust domains, names that anybody may vouch for.
 
+use super::source_rule::SourceRule;
 use crate::document::policy::{PeerSpec, Texts};
 use crate::document::{Diagnostic, Spanned};
-use crate::policy::compile::Written;
-use crate::policy::compile::compiled_rule::{Effect, Rule};
+use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::model::effect::Effect;
+use crate::policy::requirement::token::TokenPresent;
 
 /// Looks at what an allow rule asks of the peer, where so many trust domains are believed.
-pub(super) fn of(written: &Written<'_>, rule: &Rule, domains: usize) -> Vec<Diagnostic> {
+pub(super) fn of(written: &SourceRule<'_>, rule: &Rule, domains: usize) -> Vec<Diagnostic> {
     let Some(peer) = written.spec.peer.as_ref().map(|peer| &peer.value) else { return Vec::new() };
     if rule.effect != Effect::Allow {
         return Vec::new();
     }
     let mut problems = Vec::new();
-    if rule.token.is_none() {
+    if !rule.requirements.has::<TokenPresent>() {
         problems.extend(whole_domains(written, peer));
     }
     problems.extend(registered_by_anybody(written, peer));
-    let pinned = rule.peer.as_ref().is_some_and(|peer| peer.trust_domain.is_some());
+    let pinned = rule.requirements.trust_domain().is_some();
     if domains > 1 && !pinned {
         problems.extend(vouched_for_by_anybody(written, peer, domains));
     }
@@ -24,7 +26,7 @@ pub(super) fn of(written: &Written<'_>, rule: &Rule, domains: usize) -> Vec<Diag
 }
 
 /// `spiffe://prod.example/**` is everybody whom the trust domain knows.
-fn whole_domains(written: &Written<'_>, peer: &PeerSpec) -> Vec<Diagnostic> {
+fn whole_domains(written: &SourceRule<'_>, peer: &PeerSpec) -> Vec<Diagnostic> {
     let is_whole = |text: &&Spanned<String>| {
         let rest = text.value.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/'));
         rest.is_some_and(|(_, path)| path == "**")
@@ -38,7 +40,7 @@ fn whole_domains(written: &Written<'_>, peer: &PeerSpec) -> Vec<Diagnostic> {
 }
 
 /// `*.com` is whoever registers a name there.
-fn registered_by_anybody(written: &Written<'_>, peer: &PeerSpec) -> Vec<Diagnostic> {
+fn registered_by_anybody(written: &SourceRule<'_>, peer: &PeerSpec) -> Vec<Diagnostic> {
     let is_wide = |text: &&Spanned<String>| {
         text.value
             .strip_prefix("*.")
@@ -55,7 +57,7 @@ fn registered_by_anybody(written: &Written<'_>, peer: &PeerSpec) -> Vec<Diagnost
 
 /// A name without a trust domain is worth as much as the most careless of the authorities that are believed.
 fn vouched_for_by_anybody(
-    written: &Written<'_>,
+    written: &SourceRule<'_>,
     peer: &PeerSpec,
     domains: usize,
 ) -> Option<Diagnostic> {

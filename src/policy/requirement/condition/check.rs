@@ -8,12 +8,13 @@ use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
 };
 
+use super::fault::{Fault, Scope};
 use super::functions::{self, Pattern};
 use super::kind::Kind;
 use super::names;
+use super::reach;
 use super::typing::{binary, expect, member, unary, unknown_function};
 use super::values::Slot;
-use super::{Fault, Scope, reach};
 use crate::json::is_exact_double;
 use crate::limits::{
     MAX_CONDITION_DEPTH, MAX_CONDITION_ITEMS, MAX_CONDITION_LOOPS, MAX_CONDITION_NODES,

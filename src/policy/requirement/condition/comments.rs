@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Fault;
+use super::fault::Fault;
 
 /// Operators, by which a part of a condition is told from a note about one.
 const OPERATORS: [&str; 8] = ["&&", "||", "==", "!=", "<", ">", "?", " in "];

@@ -7,10 +7,10 @@
 
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
-use super::Scope;
+use super::fault::Scope;
 use super::source::{FIELDS, MAPS, Source};
 use crate::document::closest;
-use crate::policy::compile::check_header_name;
+use crate::policy::model::header_names::check_header_name;
 use crate::request::SealedNames;
 
 /// A chain of fields from a name on, such as `token.claims.tenant` or `request.headers["x-tenant"]`.

@@ -8,25 +8,9 @@
 use std::ops::Range;
 
 use cel::common::ast::{Expr, IdedExpr, SourceInfo, operators};
-use cel::{Context, Value};
 
-use super::functions;
-use super::source::Found;
-use super::values::{Slot, Values};
-use super::{Condition, Facts, byte_of_char};
-use crate::policy::model::truth::Truth;
-use crate::policy::requirement::observation::{Fact, Sight};
-
-/// A part of a condition that `&&`, `||` and `?:` put together.
-#[derive(Clone, Debug)]
-pub struct Operand {
-    /// Its text in the document.
-    pub text: String,
-    /// Whether it holds by itself.
-    pub truth: Truth,
-    /// What it reads.
-    pub facts: Vec<Fact>,
-}
+use super::fault::byte_of_char;
+use super::values::Slot;
 
 /// The places in `text` of the operands in `expression`, which is as it was parsed.
 pub(super) fn places(
@@ -46,64 +30,8 @@ pub(super) fn places(
     leaves(expression).into_iter().map(place).collect()
 }
 
-// === impl Condition ===
-
-impl Condition {
-    /// The text of each operand, from left to right.
-    pub(in crate::policy) fn parts(&self) -> Vec<String> {
-        leaves(&self.expression).into_iter().map(|node| self.text_of(node).to_owned()).collect()
-    }
-
-    fn text_of(&self, node: &IdedExpr) -> &str {
-        let place = self.operands.iter().find(|(id, _)| *id == node.id);
-        place.and_then(|(_, at)| self.text.get(at.clone())).unwrap_or(&self.text).trim()
-    }
-
-    /// Each operand by itself. One that stands behind another which settles the matter is evaluated all the same.
-    pub(in crate::policy) fn operands(&self, facts: &Facts<'_>) -> Vec<Operand> {
-        let Some(environment) = functions::environment() else { return Vec::new() };
-        let values = Values { slots: &self.slots, facts: *facts };
-        let mut context = Context::with_env(std::sync::Arc::clone(environment));
-        context.set_variable_resolver(&values);
-        let operand = |node: &IdedExpr| {
-            let text = self.text_of(node);
-            let truth = match Value::resolve(node, &context) {
-                Ok(Value::Bool(holds)) => holds.into(),
-                Ok(_) | Err(_) => Truth::Unknown,
-            };
-            let sources = slots_in(node).into_iter().filter_map(|at| self.slots.get(at)?.source());
-            let facts = sources.map(|source| values.show(source)).collect();
-            Operand { text: text.to_owned(), truth, facts }
-        };
-        leaves(&self.expression).into_iter().map(operand).collect()
-    }
-}
-
-// === impl Values ===
-
-impl Values<'_> {
-    fn show(&self, source: &super::source::Source) -> Fact {
-        let name = source.name();
-        if source.datum().is_some_and(|datum| self.facts.gaps.cover(datum)) {
-            return Fact::new(name, Sight::NotRecorded);
-        }
-        let sight = match source.find(&self.facts) {
-            None if source.is_there(&self.facts) == Some(true) => Sight::Unreadable,
-            None => Sight::Absent,
-            Some(Found::Json(value)) => Sight::json(Some(value)),
-            Some(Found::Text(text)) if !source.is_open() => Sight::text(text),
-            Some(Found::Text(text)) => Sight::Open(text.to_owned()),
-            Some(Found::Address(ip)) => Sight::Open(ip.to_string()),
-            Some(Found::Bool(bool)) => Sight::Open(bool.to_string()),
-            Some(Found::Int(int)) => Sight::Open(int.to_string()),
-            Some(Found::Texts(texts)) => Sight::list(texts),
-        };
-        Fact::new(name, sight)
-    }
-}
-
 /// What `&&`, `||` and `?:` put together, from left to right.
-fn leaves(node: &IdedExpr) -> Vec<&IdedExpr> {
+pub(super) fn leaves(node: &IdedExpr) -> Vec<&IdedExpr> {
     match &node.expr {
         Expr::Call(call)
             if [operators::LOGICAL_AND, operators::LOGICAL_OR, operators::CONDITIONAL]
@@ -123,7 +51,7 @@ fn collect_ids(node: &IdedExpr, ids: &mut Vec<u64>) {
 }
 
 /// The slots that a node reads, each once.
-fn slots_in(node: &IdedExpr) -> Vec<usize> {
+pub(super) fn slots_in(node: &IdedExpr) -> Vec<usize> {
     let mut slots: Vec<usize> = children(node).into_iter().flat_map(slots_in).collect();
     if let Expr::Ident(name) = &node.expr {
         slots.extend(Slot::position(name));
@@ -273,62 +201,4 @@ fn quote_length(text: &str, is_raw: bool) -> usize {
         at = at.saturating_add(length);
     }
     text.len()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::Scope;
-    use super::*;
-    use crate::request::SealedNames;
-
-    fn parts(text: &str) -> Vec<String> {
-        let sealed = SealedNames::default();
-        let scope =
-            Scope { token: true, peer: true, captures: &["id"], sealed: &sealed, domains: &[] };
-        Condition::compile(text, scope)
-            .unwrap_or_else(|faults| panic!("{text}: {faults:?}"))
-            .parts()
-    }
-
-    /// P152: an operand is shown as it stands in the document, from its first byte to its last.
-    #[test]
-    fn operands_are_shown_whole() {
-        for operands in [
-            vec!["token.sub == request.path.id"],
-            vec!["token.sub == request.path.id", "request.path.id != token.client"],
-            vec!["has(token.claims.a.b)", "!has(token.claims.c)"],
-            vec!["\"a\" in token.claims", "token.claims.yes"],
-            vec!["(token.sub) == (request.path.id)", "(token.sub) == ((request.path.id))"],
-            vec!["!(token.claims.a && token.claims.b)", "-token.claims.n < 1"],
-            vec!["token.claims.roles.exists(r, r == 'a' && r != \"b\")", "token.sub.size() > 1"],
-            vec![
-                "token.claims.list[0].name == token.claims.m[\"a\"].b",
-                "token.claims.x.size() == 1",
-            ],
-            vec![
-                "{'a': 1, 'b': token.claims.n} == token.claims.m",
-                "token.claims.m == {'c': token.claims.n}",
-            ],
-            vec!["'&&' == request.path.id", "\"a || \\\"b\" != token.sub", "r'\\' == token.sub"],
-            vec!["request.method\n  == request . path\n . id"],
-            vec!["[token.sub] == [request.path.id]", "size(token.scopes) == 1"],
-        ] {
-            let joined = operands.join(" && ");
-            assert_eq!(parts(&joined), operands, "{joined}");
-            assert_eq!(parts(&format!("({joined} // b && c\n)")), operands, "({joined})");
-            let each: Vec<_> = operands.iter().map(|operand| format!("({operand}\n)")).collect();
-            let nested = format!("(({}) || now > token.exp)", each.join("&&"));
-            let found = parts(&nested);
-            let (last, own) = found.split_last().unwrap();
-            assert_eq!(last, "now > token.exp", "{nested}");
-            let bare = |text: &String| text.trim_matches(['(', ')', '\n', ' ']).to_owned();
-            let wanted: Vec<_> = operands.iter().map(|text| bare(&(*text).to_owned())).collect();
-            assert_eq!(own.iter().map(bare).collect::<Vec<_>>(), wanted, "{nested}");
-        }
-        let choice = "token.claims.a ? token.sub == request.path.id : token.claims.b";
-        assert_eq!(
-            parts(choice),
-            ["token.claims.a", "token.sub == request.path.id", "token.claims.b"]
-        );
-    }
 }

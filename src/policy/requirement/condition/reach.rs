@@ -9,9 +9,10 @@ use std::net::IpAddr;
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
+use super::fault::{Fault, Scope};
+use super::functions;
 use super::source::Source;
 use super::values::Slot;
-use super::{Fault, Scope, functions};
 use crate::document::closest;
 use crate::evidence_level::EvidenceLevel;
 use crate::request::{CanonicalPath, Host, PathLeniency, headers_of_one_value};

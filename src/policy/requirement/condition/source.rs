@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::kind::Kind;
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::requirement::missing::Datum;
-use crate::policy::requirement::variable::Facts;
+use crate::policy::requirement::context::CheckContext;
+use crate::policy::requirement::missing::RecordField;
 use crate::request::Target;
 
 /// One variable that a condition reads, with its parameter.
@@ -132,16 +132,16 @@ impl Source {
     }
 
     /// What a record must hold so that it can be told.
-    pub(super) fn datum(&self) -> Option<Datum> {
+    pub(super) fn record_field(&self) -> Option<RecordField> {
         match self {
-            Self::RequestHeader(_) => Some(Datum::Headers),
-            Self::Context(_) => Some(Datum::ContextExtensions),
-            Self::TokenId => Some(Datum::TokenId),
+            Self::RequestHeader(_) => Some(RecordField::Headers),
+            Self::Context(_) => Some(RecordField::ContextExtensions),
+            Self::TokenId => Some(RecordField::TokenId),
             Self::TokenClaim(keys) => match &**keys {
-                [key] => Datum::of_claim(&format!("/{key}")),
-                _ => Some(Datum::TokenClaims),
+                [key] => RecordField::of_claim(&format!("/{key}")),
+                _ => Some(RecordField::TokenClaims),
             },
-            Self::PeerDns | Self::PeerIps => Some(Datum::PeerNames),
+            Self::PeerDns | Self::PeerIps => Some(RecordField::PeerNames),
             Self::RequestMethod
             | Self::RequestScheme
             | Self::RequestHost
@@ -226,73 +226,73 @@ impl Source {
     }
 
     /// Its value; none where there is none, or none that can be told.
-    pub(super) fn find<'a>(&'a self, facts: &Facts<'a>) -> Option<Found<'a>> {
-        let target = facts.request.target.as_ref().ok();
+    pub(super) fn find<'a>(&'a self, cx: &CheckContext<'a>) -> Option<Found<'a>> {
+        let target = cx.request.target.as_ref().ok();
         let text = |text: Option<&'a str>| text.map(Found::Text);
         match self {
-            Self::RequestMethod => text(Some(&facts.request.method)),
-            Self::RequestScheme => text(Some(&facts.request.scheme)),
+            Self::RequestMethod => text(Some(&cx.request.method)),
+            Self::RequestScheme => text(Some(&cx.request.scheme)),
             Self::RequestHost => text(target.map(|target| target.host.as_str())),
             Self::RequestAuthorityPort => {
                 target.and_then(|target| target.form.port).map(|p| Found::Int(p.into()))
             }
-            Self::ConnectionPort => facts.request.destination.port().map(|p| Found::Int(p.into())),
-            Self::ConnectionTo => facts.request.destination.ip().map(Found::Address),
-            Self::ConnectionTls => facts.request.sni.is_known().then_some(Found::Bool(true)),
-            Self::ConnectionSni => text(facts.request.sni.name()),
-            Self::ClientAddress => facts.request.client_ip().map(Found::Address),
-            Self::ConnectionFrom => facts.request.source.ip().map(Found::Address),
+            Self::ConnectionPort => cx.request.destination.port().map(|p| Found::Int(p.into())),
+            Self::ConnectionTo => cx.request.destination.ip().map(Found::Address),
+            Self::ConnectionTls => cx.request.sni.is_known().then_some(Found::Bool(true)),
+            Self::ConnectionSni => text(cx.request.sni.name()),
+            Self::ClientAddress => cx.request.client_ip().map(Found::Address),
+            Self::ConnectionFrom => cx.request.source.ip().map(Found::Address),
             Self::RequestFullPath => text(target.map(|target| target.path.as_str())),
-            Self::RequestPath(name) => text(capture(name, facts, target)),
+            Self::RequestPath(name) => text(capture(name, cx, target)),
             // What may be several values, or not what was sent, is an error: which of them counts is not guessed (P4, P7).
-            Self::RequestHeader(name) => text(facts.request.headers.only(name)),
+            Self::RequestHeader(name) => text(cx.request.headers.only(name)),
             Self::Context(name) => {
-                text(facts.request.context_extensions.get(&**name).map(String::as_str))
+                text(cx.request.context_extensions.get(&**name).map(String::as_str))
             }
-            Self::TokenSubject => text(facts.token?.subject()),
-            Self::TokenClient => text(facts.token?.client()),
-            Self::TokenIssuer => text(facts.token.map(|token| token.issuer())),
-            Self::TokenId => text(facts.token?.token_id()),
-            Self::TokenExpires => Some(Found::Int(facts.token?.expires_at().as_secs())),
-            Self::TokenScopes => Some(Found::Texts(facts.token?.scopes())),
-            Self::TokenAudiences => Some(Found::Texts(facts.token?.audiences())),
-            Self::TokenClaim(keys) => claim(facts.token?.claims(), keys).map(Found::Json),
-            Self::PeerSpiffe => text(facts.peer?.spiffe().map(|id| id.as_str())),
-            Self::PeerDns => Some(Found::Texts(facts.peer?.dns())),
+            Self::TokenSubject => text(cx.token?.subject()),
+            Self::TokenClient => text(cx.token?.client()),
+            Self::TokenIssuer => text(cx.token.map(|token| token.issuer())),
+            Self::TokenId => text(cx.token?.token_id()),
+            Self::TokenExpires => Some(Found::Int(cx.token?.expires_at().as_secs())),
+            Self::TokenScopes => Some(Found::Texts(cx.token?.scopes())),
+            Self::TokenAudiences => Some(Found::Texts(cx.token?.audiences())),
+            Self::TokenClaim(keys) => claim(cx.token?.claims(), keys).map(Found::Json),
+            Self::PeerSpiffe => text(cx.peer?.spiffe().map(|id| id.as_str())),
+            Self::PeerDns => Some(Found::Texts(cx.peer?.dns())),
             // Nothing but the certificate tells of its addresses: an empty list would be an answer.
             Self::PeerIps => {
-                let peer = facts.peer.filter(|peer| peer.level() >= EvidenceLevel::Leaf)?;
+                let peer = cx.peer.filter(|peer| peer.level() >= EvidenceLevel::Leaf)?;
                 Some(Found::Texts(peer.ips()))
             }
-            Self::PeerTrustDomain => text(facts.trust_domain()),
-            Self::PeerEvidence => text(facts.peer.map(|peer| peer.level().as_str())),
-            Self::Now => Some(Found::Int(facts.now.as_secs())),
+            Self::PeerTrustDomain => text(cx.peer_trust_domain()),
+            Self::PeerEvidence => text(cx.peer.map(|peer| peer.level().as_str())),
+            Self::Now => Some(Found::Int(cx.now.as_secs())),
         }
     }
 
     /// Whether there is something, readable or not; none where even that cannot be told.
-    pub(super) fn is_there(&self, facts: &Facts<'_>) -> Option<bool> {
+    pub(super) fn is_there(&self, cx: &CheckContext<'_>) -> Option<bool> {
         if *self == Self::ConnectionSni {
             // Where the proxy tells of no handshake, there may be a name all the same.
-            return facts.request.sni.is_known().then(|| facts.request.sni.name().is_some());
+            return cx.request.sni.is_known().then(|| cx.request.sni.name().is_some());
         }
         if let Self::RequestHeader(name) = self {
-            return facts.request.headers.is_there(name);
+            return cx.request.headers.is_there(name);
         }
         if let Self::TokenClaim(keys) = self {
-            let found = claim(facts.token?.claims(), keys);
+            let found = claim(cx.token?.claims(), keys);
             // A claim that is null is neither there nor absent.
             return (found != Some(&Value::Null)).then_some(found.is_some());
         }
-        if *self == Self::PeerTrustDomain && facts.peer.is_some() {
-            return facts.trust_domain().map(|_| true);
+        if *self == Self::PeerTrustDomain && cx.peer.is_some() {
+            return cx.peer_trust_domain().map(|_| true);
         }
-        Some(self.find(facts).is_some())
+        Some(self.find(cx).is_some())
     }
 }
 
-fn capture<'a>(name: &str, facts: &Facts<'a>, target: Option<&'a Target>) -> Option<&'a str> {
-    facts.template?.capture(name, &target?.path)
+fn capture<'a>(name: &str, cx: &CheckContext<'a>, target: Option<&'a Target>) -> Option<&'a str> {
+    cx.template?.capture(name, &target?.path)
 }
 
 /// Follows keys through mappings only: a list has no fields.

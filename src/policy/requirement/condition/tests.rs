@@ -3,11 +3,13 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::authn::{Binding, PeerFacts, PeerIdentity, TokenIdentity};
+use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::model::decision::RuleName;
 use crate::policy::model::path::PathTemplate;
+use crate::policy::model::rule_name::RuleName;
+use crate::policy::model::truth::Truth;
+use crate::policy::requirement::context::CheckContext;
 use crate::request::{
     Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target,
 };
@@ -67,7 +69,8 @@ fn holds_with(text: &str, claims: Value) -> Truth {
     let peer = PeerIdentity::assertion(facts, EvidenceLevel::Hash);
     let template = PathTemplate::parse("/v1/{id}").unwrap();
     let rule = RuleName { policy: "p".into(), rule: "r".into() };
-    condition.holds(&Facts {
+    condition.holds(&CheckContext {
+        subject: &Subject::assertion(Credential::Absent, Credential::Absent),
         peer: Some(&peer),
         trust_domain: None,
         token: Some(&token),
@@ -76,7 +79,7 @@ fn holds_with(text: &str, claims: Value) -> Truth {
         rule: &rule,
         id: crate::policy::DecisionId::default(),
         now: UnixTime::from_secs(1_000),
-        gaps: crate::policy::Gaps::NONE,
+        missing: crate::policy::MissingData::NONE,
     })
 }
 

@@ -13,7 +13,7 @@ use super::functions::Pattern;
 use super::source::{Found, Source};
 use crate::json::is_exact_number;
 use crate::limits::MAX_CONDITION_ITEMS;
-use crate::policy::requirement::variable::Facts;
+use crate::policy::requirement::context::CheckContext;
 
 /// What stands in an expression instead of the name of a variable.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub(super) enum Slot {
 /// The slots of a condition, filled from one request.
 pub(super) struct Values<'a> {
     pub(super) slots: &'a [Slot],
-    pub(super) facts: Facts<'a>,
+    pub(super) cx: CheckContext<'a>,
 }
 
 // === impl Slot ===
@@ -58,15 +58,19 @@ impl Slot {
 impl VariableResolver for Values<'_> {
     fn resolve<'b>(&'b self, identifier: &str) -> Option<CowVal<'b, 'b>> {
         let slot = self.slots.get(Slot::position(identifier)?)?;
-        if slot.source().and_then(Source::datum).is_some_and(|datum| self.facts.gaps.cover(datum)) {
+        if slot
+            .source()
+            .and_then(Source::record_field)
+            .is_some_and(|field| self.cx.missing.covers(field))
+        {
             return None;
         }
         match slot {
             Slot::Pattern(pattern) => Some(CowVal::Borrowed(pattern)),
             Slot::Presence(source) => {
-                source.is_there(&self.facts).map(|there| CowVal::owned(CelBool::from(there)))
+                source.is_there(&self.cx).map(|there| CowVal::owned(CelBool::from(there)))
             }
-            Slot::Value(source) => match source.find(&self.facts)? {
+            Slot::Value(source) => match source.find(&self.cx)? {
                 Found::Text(text) => Some(CowVal::owned(CelString::from(text))),
                 Found::Address(ip) => Some(CowVal::owned(CelString::from(ip.to_string()))),
                 Found::Bool(bool) => Some(CowVal::owned(CelBool::from(bool))),

@@ -1,7 +1,7 @@
 //! Which headers may be set and removed, and the names that are the same name to somebody.
 
-use super::OVERRIDE_HEADERS;
 use crate::limits::MAX_INJECTED_NAME_HYPHENS;
+use crate::policy::model::overrides::OVERRIDE_HEADERS;
 use crate::request::SealedNames;
 
 /// Headers that steer a connection, a proxy or the routing of a request. A decision that came after the route was chosen
@@ -139,6 +139,35 @@ fn well_formed(name: &str, what: &str) -> Result<String, Refused> {
     Ok(lower)
 }
 
+/// Headers that a policy must not look at: what carries credentials is verified and not compared, and what a caller can
+/// set to pass for a proxy proves nothing (P14, P26).
+pub(in crate::policy) fn check_header_name(
+    name: &str,
+    sealed: &SealedNames,
+) -> Result<(), (&'static str, String, Option<String>)> {
+    let lower = name.to_ascii_lowercase();
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let help = match lower.as_str() {
+        "host" | ":authority" => "compare hosts with `target.hosts`",
+        ":path" => "compare paths with `on.paths`",
+        ":method" => "compare methods with `on.methods`",
+        "authorization" => "ask for what the token says with `token`",
+        "x-forwarded-client-cert" => "ask for who the peer is with `peer`",
+        other if sealed.contains(other) => "it carries credentials",
+        other if other.starts_with("x-envoy-") => "proxies own it, and callers can forge it",
+        other if other.contains('*') => {
+            let message = format!("`{name}` is not a header name: `*` stands for itself");
+            let help = String::from("list each header by itself");
+            return Err(("invalid-header-name", message, Some(help)));
+        }
+        other if !other.is_empty() && other.bytes().all(is_token) => return Ok(()),
+        _ => {
+            return Err(("invalid-header-name", format!("`{name}` is not a header name"), None));
+        }
+    };
+    Err(("unreadable-header", format!("rules cannot read header `{name}`"), Some(help.to_owned())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,5 +233,28 @@ mod tests {
         assert!(check_injected("x-a-b-c-d-e", &sealed).is_ok());
         assert!(check_injected("x-a-b-c-d-e-f", &sealed).is_err());
         assert!(check_removal("x-a-b-c-d-e-f").is_err());
+    }
+
+    /// P14, P26: what a caller can forge to pass for a proxy, and what carries a credential, is not read by rules.
+    #[test]
+    fn headers_that_prove_nothing_or_too_much_cannot_be_read() {
+        let sealed = SealedNames::with(["X-Partner-Token"]);
+        for name in [
+            "x-envoy-original-path",
+            "X-Envoy-Internal",
+            "Authorization",
+            "cookie",
+            "x-forwarded-client-cert",
+            "dpop",
+            "host",
+            ":path",
+            "X-PARTNER-TOKEN",
+            "",
+            "a b",
+            "a\n",
+        ] {
+            assert!(check_header_name(name, &sealed).is_err(), "{name:?}");
+        }
+        assert!(check_header_name("X-Tenant", &sealed).is_ok());
     }
 }

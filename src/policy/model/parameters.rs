@@ -1,8 +1,5 @@
 //! Query parameters that rules set or remove, and the caller's copies of them in every spelling (P12, P13).
 
-use super::{Injection, QueryMutation};
-use crate::policy::check::Check;
-use crate::policy::requirement::variable::Facts;
 use crate::request::is_spelling_of_parameter;
 
 /// The parameters of a request that are, to some reader, those that a rule sets or removes.
@@ -18,18 +15,6 @@ pub(in crate::policy) struct Copies {
 /// everything else for something that is not encoded, `%` included, and answers 500 (P135).
 pub(in crate::policy) const fn is_settable(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'-' | b'.' | b'_')
-}
-
-pub(super) fn render<'r>(
-    injections: &'r [Injection],
-    facts: &Facts<'_>,
-) -> Result<Vec<QueryMutation>, Check<'r>> {
-    let mut query = Vec::with_capacity(injections.len());
-    for own @ Injection { name, template } in injections {
-        let value = template.render_parameter(facts).map_err(|_| Check::Inject(own))?;
-        query.extend(value.map(|value| QueryMutation { name: name.clone(), value }));
-    }
-    Ok(query)
 }
 
 /// Checks the name of a parameter that a rule sets.

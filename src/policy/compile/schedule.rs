@@ -1,16 +1,13 @@
 //! When a rule counts: moments and windows from the texts of a document.
 
-use time::format_description::well_known::Rfc3339;
-use time::{Date, OffsetDateTime};
-
-use super::{Compiler, Problem};
+use super::compiler::Compiler;
 use crate::clock::UnixTime;
 use crate::document::Spanned;
 use crate::document::during::{DaySpec, DuringSpec, WindowSpec};
-use crate::policy::model::schedule::{During, Window};
+use crate::policy::model::schedule::{Schedule, Window, read_moment};
 
 impl Compiler<'_, '_> {
-    pub(super) fn during(&mut self, spec: &Spanned<DuringSpec>) -> During {
+    pub(super) fn schedule(&mut self, spec: &Spanned<DuringSpec>) -> Schedule {
         let DuringSpec { from, until, weekly } = &spec.value;
         if from.is_none() && until.is_none() && weekly.is_none() {
             let help = "say `from`, `until` or `weekly`, or leave `during` out";
@@ -27,12 +24,18 @@ impl Compiler<'_, '_> {
             self.not_empty(windows, "weekly");
             windows.value.iter().filter_map(|window| self.window(&window.value)).collect()
         });
-        During { from: begin, until: end, weekly: windows.unwrap_or_default() }
+        Schedule { from: begin, until: end, weekly: windows.unwrap_or_default() }
     }
 
     fn moment(&mut self, text: Option<&Spanned<String>>) -> Option<UnixTime> {
         let text = text?;
-        read_moment(&text.value).map_err(|problem| self.report(text, problem)).ok()
+        let moment = read_moment(&text.value);
+        if moment.is_none() {
+            let help = "write a moment with its offset, as in `2026-01-31T12:00:00Z`";
+            let message = format!("`{}` is not a moment", text.value);
+            self.error_with("invalid-time", text, message, help);
+        }
+        moment
     }
 
     fn window(&mut self, spec: &WindowSpec) -> Option<Window> {
@@ -86,29 +89,6 @@ const WEEK: [DaySpec; 7] = [
     DaySpec::Sun,
 ];
 
-pub(in crate::policy) fn read_moment(text: &str) -> Result<UnixTime, Problem> {
-    OffsetDateTime::parse(text, &Rfc3339)
-        .map(|moment| UnixTime::from_secs(moment.unix_timestamp()))
-        .map_err(|_| {
-            let help = "write a moment with its offset, as in `2026-01-31T12:00:00Z`";
-            ("invalid-time", format!("`{text}` is not a moment"), Some(String::from(help)))
-        })
-}
-
-/// A day as `2026-01-31`: its first moment in UTC.
-pub(in crate::policy) fn read_day(text: &str) -> Option<UnixTime> {
-    let mut parts = text.splitn(3, '-');
-    let mut number = |digits: usize| {
-        let part = parts.next()?;
-        let plain = part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());
-        plain.then(|| part.parse::<u16>().ok()).flatten()
-    };
-    let (year, month, day) = (number(4)?, number(2)?, number(2)?);
-    let month = time::Month::try_from(u8::try_from(month).ok()?).ok()?;
-    let date = Date::from_calendar_date(i32::from(year), month, u8::try_from(day).ok()?).ok()?;
-    Some(UnixTime::from_secs(date.midnight().assume_utc().unix_timestamp()))
-}
-
 /// `08:30` in minutes.
 fn read_time(text: &str) -> Option<i64> {
     let (hours, minutes) = text.split_once(':')?;
@@ -160,11 +140,6 @@ mod tests {
             ("utc", None),
         ] {
             assert_eq!(read_offset(text), expected, "{text}");
-        }
-        assert_eq!(read_day("1970-01-02"), Some(UnixTime::from_secs(86_400)));
-        for text in ["1970-1-2", "1970-02-30", "tomorrow", "1970-01-02T00:00:00Z", "", "-970-01-02"]
-        {
-            assert_eq!(read_day(text), None, "{text}");
         }
     }
 }

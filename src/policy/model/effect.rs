@@ -1,0 +1,40 @@
+//! The effect and the mode of a rule.
+
+use std::fmt;
+
+/// What a match means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Effect {
+    /// The request may pass, unless another rule denies it.
+    Allow,
+    /// The request must not pass.
+    Deny,
+}
+
+/// Whether a rule counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mode {
+    /// It counts.
+    Enforce,
+    /// It is evaluated and reported only.
+    Shadow,
+}
+
+// === impl Effect ===
+
+impl Effect {
+    /// The word used in documents, audit records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
