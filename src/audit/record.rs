@@ -275,7 +275,7 @@ fn passed_over(ignored: &IgnoredToken, record: &mut Object<'_>) {
 fn shadow(shadow: &ShadowOutcome, record: &mut Object<'_>) {
     name(&shadow.rule, record);
     record.text("effect", shadow.effect.as_str());
-    record.flag("indeterminate", shadow.satisfied != Truth::True);
+    record.flag("indeterminate", shadow.satisfied != Truth::Holds);
     record.flag("changes", shadow.changes);
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::rules::{ElsewhereReport, PolicyReport, RuleCheckReport, RuleReport, RulesReport};
 use crate::document::closest;
-use crate::policy::{Decision, Effect, Mode, PolicySet};
+use crate::policy::{Decision, Effect, Mode, PolicySet, Truth};
 use crate::reason::Reason;
 use crate::request::RequestView;
 
@@ -36,8 +36,8 @@ pub(super) fn all(
     }
     let about = || rules.policies.iter().flat_map(|p| p.rules.iter().map(move |rule| (p, rule)));
     let mut changes: Vec<_> = about().filter_map(|(p, rule)| must_not_deny(p, rule)).collect();
-    let allowed =
-        about().any(|(_, rule)| rule.is(Effect::Allow, Mode::Enforce) && rule.result == "holds");
+    let allowed = about()
+        .any(|(_, rule)| rule.is(Effect::Allow, Mode::Enforce) && rule.result == Truth::Holds);
     if allowed {
         return changes;
     }
@@ -59,10 +59,10 @@ fn named(policy: &PolicyReport, rule: &RuleReport) -> Option<String> {
 
 /// A deny rule that matches, or of which nobody can tell.
 fn must_not_deny(policy: &PolicyReport, rule: &RuleReport) -> Option<Change> {
-    if !rule.is(Effect::Deny, Mode::Enforce) || rule.result == "fails" {
+    if !rule.is(Effect::Deny, Mode::Enforce) || rule.result == Truth::Fails {
         return None;
     }
-    let unknown = rule.checks.iter().filter(|check| check.result == "unknown");
+    let unknown = rule.checks.iter().filter(|check| check.result == Truth::Unknown);
     let unknown: Vec<_> = unknown.filter_map(|check| check.change.as_ref()).collect();
     let needs = match unknown.split_first() {
         Some(_) => unknown
@@ -91,7 +91,7 @@ fn told_apart(check: &RuleCheckReport, rule: &RuleReport) -> String {
 
 /// An allow rule that does not hold, or does not count; and whether it is the one that came closest.
 fn must_allow(policy: &PolicyReport, rule: &RuleReport) -> Option<(bool, Change)> {
-    if rule.effect != Effect::Allow.as_str() {
+    if rule.effect != Effect::Allow {
         return None;
     }
     let mut needs: Vec<_> = rule.checks.iter().filter_map(|check| check.change.clone()).collect();
@@ -104,14 +104,14 @@ fn must_allow(policy: &PolicyReport, rule: &RuleReport) -> Option<(bool, Change)
 /// Rules about other requests: those that differ in the fewest respects first, and then those whose paths begin alike.
 fn other_rules(elsewhere: &[ElsewhereReport], view: &RequestView) -> Vec<Change> {
     let path = view.raw_path.split(['?', '#']).next().unwrap_or_default();
-    let mut near: Vec<_> = elsewhere.iter().filter(|rule| rule.effect == "allow").collect();
+    let mut near: Vec<_> = elsewhere.iter().filter(|rule| rule.effect == Effect::Allow).collect();
     near.sort_by_key(|rule| (rule.differs.len(), Reverse(alike(rule, path))));
     let change = |rule: &ElsewhereReport| Change {
         rule: Some(rule.rule.clone()),
         needs: rule
             .differs
             .iter()
-            .map(|own| format!("the {} has to be {}", own.what, one_of(&own.about)))
+            .map(|own| format!("the {} has to be {}", own.what.as_str(), one_of(&own.about)))
             .collect(),
     };
     near.into_iter().take(MOST_ELSEWHERE).map(change).collect()

@@ -21,8 +21,8 @@ pub(super) struct RulesReport {
 #[derive(Debug, Serialize)]
 pub(super) struct PolicyReport {
     pub(super) policy: String,
-    /// How it is about the host: `exact`, `wildcard` or `any`.
-    pub(super) host: &'static str,
+    /// How its target matches the host.
+    pub(super) host: HostFit,
     pub(super) rules: Vec<RuleReport>,
 }
 
@@ -30,12 +30,9 @@ pub(super) struct PolicyReport {
 #[derive(Debug, Serialize)]
 pub(super) struct RuleReport {
     pub(super) rule: String,
-    /// `allow` or `deny`.
-    pub(super) effect: &'static str,
-    /// `enforce` or `shadow`.
-    pub(super) mode: &'static str,
-    /// `holds`, `fails` or `unknown`.
-    pub(super) result: &'static str,
+    pub(super) effect: Effect,
+    pub(super) mode: Mode,
+    pub(super) result: Truth,
     /// Whether it is the rule that the answer names.
     pub(super) named: bool,
     /// The path template that the path matched; none where the rule is about every path.
@@ -48,8 +45,7 @@ pub(super) struct RuleReport {
 pub(super) struct RuleCheckReport {
     /// What is looked at, such as `token.scopes`.
     pub(super) check: String,
-    /// `holds`, `fails` or `unknown`.
-    pub(super) result: &'static str,
+    pub(super) result: Truth,
     /// What the rule wants, as its document says it.
     pub(super) wants: Vec<String>,
     pub(super) found: Vec<FactReport>,
@@ -63,8 +59,7 @@ pub(super) struct RuleCheckReport {
 #[derive(Debug, Serialize)]
 pub(super) struct OperandReport {
     pub(super) text: String,
-    /// `holds`, `fails` or `unknown`.
-    pub(super) result: &'static str,
+    pub(super) result: Truth,
     pub(super) found: Vec<FactReport>,
 }
 
@@ -83,7 +78,7 @@ pub(super) struct FactReport {
 #[derive(Debug, Serialize)]
 pub(super) struct ElsewhereReport {
     pub(super) rule: String,
-    pub(super) effect: &'static str,
+    pub(super) effect: Effect,
     /// Everything in which it differs.
     pub(super) differs: Vec<DifferenceReport>,
 }
@@ -91,8 +86,7 @@ pub(super) struct ElsewhereReport {
 /// Something in which a rule differs from a request.
 #[derive(Debug, Serialize)]
 pub(super) struct DifferenceReport {
-    /// `port`, `method` or `path`.
-    pub(super) what: &'static str,
+    pub(super) what: Mismatch,
     /// What the rule is about in that respect.
     pub(super) about: Vec<String>,
 }
@@ -117,19 +111,15 @@ impl RulesReport {
             };
             let report = RuleReport {
                 rule: trace.rule.rule.to_string(),
-                effect: effect.as_str(),
-                mode: mode_name(*mode),
-                result: result(*satisfied),
+                effect: *effect,
+                mode: *mode,
+                result: *satisfied,
                 named: named == Some(&trace.rule),
                 path: template.clone(),
                 checks: checks.iter().map(|own| RuleCheckReport::new(own, show_values)).collect(),
             };
             let policy = trace.rule.policy.to_string();
-            let empty = || PolicyReport {
-                policy: policy.clone(),
-                host: host_name(*host),
-                rules: Vec::new(),
-            };
+            let empty = || PolicyReport { policy: policy.clone(), host: *host, rules: Vec::new() };
             by_policy.entry(policy.clone()).or_insert_with(empty).rules.push(report);
         }
         let mut all: Vec<_> = by_policy.into_values().collect();
@@ -142,34 +132,11 @@ impl RulesReport {
     }
 }
 
-const fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "enforce",
-        Mode::Shadow => "shadow",
-    }
-}
-
-const fn host_name(host: HostFit) -> &'static str {
-    match host {
-        HostFit::Exact => "exact",
-        HostFit::Wildcard => "wildcard",
-        HostFit::Any => "any",
-    }
-}
-
-pub(super) const fn result(truth: Truth) -> &'static str {
-    match truth {
-        Truth::True => "holds",
-        Truth::False => "fails",
-        Truth::Unknown => "unknown",
-    }
-}
-
 // === impl RuleReport ===
 
 impl RuleReport {
     pub(super) fn is(&self, effect: Effect, mode: Mode) -> bool {
-        self.effect == effect.as_str() && self.mode == mode_name(mode)
+        self.effect == effect && self.mode == mode
     }
 }
 
@@ -180,7 +147,7 @@ impl RuleCheckReport {
         let CheckTrace { check, truth, wanted, observed, operands, suggestion } = trace;
         Self {
             check: check.clone(),
-            result: result(*truth),
+            result: *truth,
             wants: wanted.clone(),
             found: observed.iter().map(|fact| FactReport::new(fact, show_values)).collect(),
             operands: operands.iter().map(|own| OperandReport::new(own, show_values)).collect(),
@@ -194,7 +161,7 @@ impl RuleCheckReport {
 impl OperandReport {
     fn new(operand: &Operand, show_values: bool) -> Self {
         let found = operand.observed.iter().map(|fact| FactReport::new(fact, show_values));
-        Self { text: operand.text.clone(), result: result(operand.truth), found: found.collect() }
+        Self { text: operand.text.clone(), result: operand.truth, found: found.collect() }
     }
 }
 
@@ -220,20 +187,14 @@ impl From<NonMatchingRule> for ElsewhereReport {
     fn from(elsewhere: NonMatchingRule) -> Self {
         Self {
             rule: elsewhere.rule.to_string(),
-            effect: elsewhere.effect.as_str(),
+            effect: elsewhere.effect,
             differs: elsewhere.differs.into_iter().map(DifferenceReport::from).collect(),
         }
     }
 }
 
 impl From<(Mismatch, Vec<String>)> for DifferenceReport {
-    fn from((why, about): (Mismatch, Vec<String>)) -> Self {
-        let what = match why {
-            Mismatch::Host => "host",
-            Mismatch::Port => "port",
-            Mismatch::Method => "method",
-            Mismatch::Path => "path",
-        };
+    fn from((what, about): (Mismatch, Vec<String>)) -> Self {
         Self { what, about }
     }
 }

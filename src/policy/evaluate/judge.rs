@@ -15,11 +15,11 @@ use crate::reason::{Reason, Rejection};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Verdict<'r> {
     /// Every requirement holds.
-    Satisfied,
+    Holds,
     /// This requirement does not hold.
-    NotSatisfied(FailedCheck<'r>),
+    Fails(FailedCheck<'r>),
     /// Whether this requirement holds cannot be determined, and no other one settles it.
-    Indeterminate(FailedCheck<'r>),
+    Unknown(FailedCheck<'r>),
 }
 
 /// A requirement that does not hold, or may not.
@@ -37,7 +37,7 @@ pub(super) fn judge<'r, T: Trace>(
     cx: &CheckContext<'_>,
     trace: &mut T,
 ) -> Verdict<'r> {
-    let mut verdict = Verdict::Satisfied;
+    let mut verdict = Verdict::Holds;
     for own in rule.requirements.iter() {
         let truth = match own.holds(cx) {
             // The requirement before it has said that there is nothing to look at.
@@ -82,46 +82,46 @@ impl<'r> Verdict<'r> {
     fn and(self, own: &'r AnyRequirement, truth: Truth) -> Self {
         let failed = || FailedCheck { stage: own.stage(), requirement: own.as_requirement() };
         match (self, truth) {
-            (Self::NotSatisfied(_), _) | (_, Truth::True) => self,
-            (_, Truth::False) => Self::NotSatisfied(failed()),
-            (Self::Indeterminate(_), Truth::Unknown) => self,
-            (Self::Satisfied, Truth::Unknown) => Self::Indeterminate(failed()),
+            (Self::Fails(_), _) | (_, Truth::Holds) => self,
+            (_, Truth::Fails) => Self::Fails(failed()),
+            (Self::Unknown(_), Truth::Unknown) => self,
+            (Self::Holds, Truth::Unknown) => Self::Unknown(failed()),
         }
     }
 
     /// How far the rule got: none for one that is satisfied.
     pub(super) const fn stage(self) -> Option<Stage> {
         match self {
-            Self::Satisfied => None,
-            Self::NotSatisfied(failed) | Self::Indeterminate(failed) => Some(failed.stage),
+            Self::Holds => None,
+            Self::Fails(failed) | Self::Unknown(failed) => Some(failed.stage),
         }
     }
 
     /// Why an allow rule with these requirements does not allow, and what a challenge names.
     pub(super) fn explain(self, requirements: &Requirements) -> (Rejection, Needs) {
         match self {
-            Self::Satisfied => (Reason::NoRule.because("the rule is satisfied"), Needs::default()),
-            Self::NotSatisfied(failed) => {
+            Self::Holds => (Reason::NoRule.because("the rule is satisfied"), Needs::default()),
+            Self::Fails(failed) => {
                 let failure = failed.requirement.failure();
                 let needs = requirements.needs(&failure);
                 (failure.failed(), needs)
             }
-            Self::Indeterminate(failed) => (failed.undetermined(), Needs::default()),
+            Self::Unknown(failed) => (failed.undetermined(), Needs::default()),
         }
     }
 
     /// Whether no further check can change it.
     const fn is_settled(self) -> bool {
-        matches!(self, Self::NotSatisfied(_))
+        matches!(self, Self::Fails(_))
     }
 }
 
 impl From<Verdict<'_>> for Truth {
     fn from(verdict: Verdict<'_>) -> Self {
         match verdict {
-            Verdict::Satisfied => Self::True,
-            Verdict::NotSatisfied(_) => Self::False,
-            Verdict::Indeterminate(_) => Self::Unknown,
+            Verdict::Holds => Self::Holds,
+            Verdict::Fails(_) => Self::Fails,
+            Verdict::Unknown(_) => Self::Unknown,
         }
     }
 }
@@ -135,16 +135,16 @@ mod tests {
     /// P74: unknown and then false is false; unknown and then true stays unknown.
     #[test]
     fn the_first_false_check_settles_a_rule() {
-        use Truth::{False, True, Unknown};
+        use Truth::{Fails, Holds, Unknown};
         let (a, b) = (AnyRequirement::from(ServerNameIsHost), AnyRequirement::from(PeerPresent));
         for (truths, expected, stage) in [
-            ([True, True], True, None),
-            ([Unknown, True], Unknown, Some(a.stage())),
+            ([Holds, Holds], Holds, None),
+            ([Unknown, Holds], Unknown, Some(a.stage())),
             ([Unknown, Unknown], Unknown, Some(a.stage())),
-            ([Unknown, False], False, Some(b.stage())),
-            ([False, False], False, Some(a.stage())),
+            ([Unknown, Fails], Fails, Some(b.stage())),
+            ([Fails, Fails], Fails, Some(a.stage())),
         ] {
-            let verdict = Verdict::Satisfied.and(&a, truths[0]).and(&b, truths[1]);
+            let verdict = Verdict::Holds.and(&a, truths[0]).and(&b, truths[1]);
             assert_eq!((Truth::from(verdict), verdict.stage()), (expected, stage), "{truths:?}");
         }
     }

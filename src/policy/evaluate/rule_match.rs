@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use serde::Serialize;
+
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::decision_request::DecisionRequest;
 use crate::policy::model::effect::{Effect, Mode};
@@ -12,7 +14,8 @@ use crate::policy::requirement::missing::MissingData;
 use crate::request::{RequestView, Target};
 
 /// How a rule matches a request's host; greater is narrower.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum HostFit {
     /// It is about every host.
     Any,
@@ -23,7 +26,8 @@ pub enum HostFit {
 }
 
 /// Why a rule is not about a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mismatch {
     /// The request's host has a port or a trailing dot that the rule's target does not ask for.
     Host,
@@ -33,6 +37,21 @@ pub enum Mismatch {
     Method,
     /// The path differs.
     Path,
+}
+
+// === impl Mismatch ===
+
+impl Mismatch {
+    /// The part of the request that differs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Port => "port",
+            Self::Method => "method",
+            Self::Path => "path",
+        }
+    }
 }
 
 /// A rule that is about a request.

@@ -52,15 +52,15 @@ impl<'r> Tally<'r> {
 
     fn add_deny(&mut self, fit: RuleMatch<'r>, verdict: Verdict<'r>) {
         match verdict {
-            Verdict::Satisfied if self.denied.is_none_or(|other| fit.is_narrower_than(&other)) => {
+            Verdict::Holds if self.denied.is_none_or(|other| fit.is_narrower_than(&other)) => {
                 self.denied = Some(fit);
             }
-            Verdict::Indeterminate(check)
+            Verdict::Unknown(check)
                 if self.doubted.is_none_or(|(other, _)| fit.is_narrower_than(&other)) =>
             {
                 self.doubted = Some((fit, check));
             }
-            Verdict::Satisfied | Verdict::Indeterminate(_) | Verdict::NotSatisfied(_) => {}
+            Verdict::Holds | Verdict::Unknown(_) | Verdict::Fails(_) => {}
         }
     }
 
@@ -72,7 +72,7 @@ impl<'r> Tally<'r> {
         cx: &CheckContext<'_>,
         trace: &mut T,
     ) -> Verdict<'r> {
-        if !matches!(verdict, Verdict::Satisfied) {
+        if !matches!(verdict, Verdict::Holds) {
             self.add_miss(fit, verdict);
             return verdict;
         }
@@ -90,7 +90,7 @@ impl<'r> Tally<'r> {
             Err(injection) => {
                 let failed = FailedCheck::of_injection(injection);
                 trace.check(&Check { requirement: failed.requirement(), cx }, Truth::Unknown);
-                let verdict = Verdict::Indeterminate(failed);
+                let verdict = Verdict::Unknown(failed);
                 self.add_miss(fit, verdict);
                 verdict
             }
@@ -119,14 +119,14 @@ impl<'r> Tally<'r> {
         let decision = self.combine(index, strip, question);
         let shadows = shadows
             .into_iter()
-            .filter(|(_, satisfied)| *satisfied != Truth::False)
+            .filter(|(_, satisfied)| *satisfied != Truth::Fails)
             .map(|(fit, satisfied)| ShadowOutcome {
                 rule: fit.rule.name.clone(),
                 effect: fit.rule.effect,
                 satisfied,
                 changes: match (&decision, fit.rule.effect) {
                     (Decision::Allow(_), effect) => effect == Effect::Deny,
-                    (Decision::Deny(_), Effect::Allow) => wants_a_rule && satisfied == Truth::True,
+                    (Decision::Deny(_), Effect::Allow) => wants_a_rule && satisfied == Truth::Holds,
                     (Decision::Deny(_), Effect::Deny) => false,
                 },
             })

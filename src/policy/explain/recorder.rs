@@ -77,8 +77,8 @@ impl CheckTrace {
             observed.iter_mut().for_each(|own| own.value = ObservedValue::NotRecorded);
         }
         let suggestion = match truth {
-            Truth::True => None,
-            Truth::False => Some(suggestion),
+            Truth::Holds => None,
+            Truth::Fails => Some(suggestion),
             Truth::Unknown if !is_recorded => Some(requirement.failure().unrecorded()),
             Truth::Unknown => {
                 Some(format!("{suggestion}, and whether it does cannot be determined"))

@@ -79,7 +79,7 @@ pub struct ShadowOutcome {
     pub rule: RuleName,
     /// What its match would mean.
     pub effect: Effect,
-    /// Whether it matched; never [`Truth::False`].
+    /// Whether it matched; never [`Truth::Fails`].
     pub satisfied: Truth,
     /// Whether the decision would have been another, had this one rule counted.
     pub changes: bool,

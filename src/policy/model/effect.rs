@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-/// What a match means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+use serde::Serialize;
+
+/// What a rule does with the requests that it matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Effect {
     /// The request may pass, unless another rule denies it.
     Allow,
@@ -12,7 +15,8 @@ pub enum Effect {
 }
 
 /// Whether a rule counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// It counts.
     Enforce,

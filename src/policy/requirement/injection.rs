@@ -149,7 +149,7 @@ fn values<'r>(
 
 impl Requirement for Injection {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
-        Some(self.template.render(cx).map_or(Truth::Unknown, |_| Truth::True))
+        Some(self.template.render(cx).map_or(Truth::Unknown, |_| Truth::Holds))
     }
 
     fn failure(&self) -> Failure {

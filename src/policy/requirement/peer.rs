@@ -62,8 +62,8 @@ pub(super) fn best_name(peer: &PeerIdentity) -> String {
 /// An absent name says nothing where the certificate was not shown: a caller must not get around a deny rule by showing less.
 fn known(peer: &PeerIdentity, found: bool) -> Option<Truth> {
     Some(match found {
-        true => Truth::True,
-        false if peer.level() >= EvidenceLevel::Leaf => Truth::False,
+        true => Truth::Holds,
+        false if peer.level() >= EvidenceLevel::Leaf => Truth::Fails,
         false => Truth::Unknown,
     })
 }

@@ -28,7 +28,7 @@ fn plain(name: &str) -> Option<Host> {
 fn fits(name: &ServerName, fits: impl FnOnce(&str) -> Truth) -> Option<Truth> {
     Some(match name {
         ServerName::Unknown => Truth::Unknown,
-        ServerName::Absent => Truth::False,
+        ServerName::Absent => Truth::Fails,
         ServerName::Name(name) => fits(name),
     })
 }

@@ -53,7 +53,7 @@ impl TokenAcr {
     /// An absent `acr` does not fit; one that is not a text may fit or not.
     fn fits(&self, acr: Option<&Value>) -> Truth {
         match acr {
-            None => Truth::False,
+            None => Truth::Fails,
             Some(Value::String(acr)) => self.0.contains(acr).into(),
             Some(_) => Truth::Unknown,
         }
@@ -87,7 +87,7 @@ impl Requirement for TokenMaxAge {
 
 /// RFC 9470 section 4: a token that does not say when is one that has to be stepped up.
 fn is_recent(auth_time: Option<&Value>, max_age: Duration, now: UnixTime) -> Truth {
-    let Some(auth_time) = auth_time else { return Truth::False };
+    let Some(auth_time) = auth_time else { return Truth::Fails };
     let Some(at) = auth_time.as_i64().filter(|at| *at >= 0).map(UnixTime::from_secs) else {
         return Truth::Unknown;
     };
@@ -102,7 +102,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use Truth::{False, True, Unknown};
+    use Truth::{Fails, Holds, Unknown};
 
     const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
@@ -111,12 +111,12 @@ mod tests {
     fn an_authentication_is_recent_old_or_unknown() {
         let max_age = Duration::from_secs(300);
         for (auth_time, expected) in [
-            (Some(json!(1_800_000_000)), True),
-            (Some(json!(1_799_999_700)), True),
-            (Some(json!(1_799_999_699)), False),
-            (Some(json!(0)), False),
-            (None, False),
-            (Some(json!(1_800_000_060)), True),
+            (Some(json!(1_800_000_000)), Holds),
+            (Some(json!(1_799_999_700)), Holds),
+            (Some(json!(1_799_999_699)), Fails),
+            (Some(json!(0)), Fails),
+            (None, Fails),
+            (Some(json!(1_800_000_060)), Holds),
             (Some(json!(1_800_000_061)), Unknown),
             (Some(json!(4_000_000_000_000_i64)), Unknown),
             (Some(json!(-1)), Unknown),
@@ -132,12 +132,12 @@ mod tests {
     fn an_acr_is_compared_whole() {
         let acr = TokenAcr(["gold".into(), "phr".into()].into());
         for (claim, expected) in [
-            (Some(json!("gold")), True),
-            (Some(json!("phr")), True),
-            (Some(json!("Gold")), False),
-            (Some(json!("gold phr")), False),
-            (Some(json!("")), False),
-            (None, False),
+            (Some(json!("gold")), Holds),
+            (Some(json!("phr")), Holds),
+            (Some(json!("Gold")), Fails),
+            (Some(json!("gold phr")), Fails),
+            (Some(json!("")), Fails),
+            (None, Fails),
             (Some(json!(["gold"])), Unknown),
             (Some(json!(2)), Unknown),
             (Some(json!(null)), Unknown),

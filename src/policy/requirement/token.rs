@@ -193,8 +193,8 @@ impl Requirement for PresenterNamed {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         let Bind { map, evidence } = &*self.0;
         match fit_names(map, *evidence, cx.token?.claim(map.pointer()), cx.peer) {
-            NameFit::Same => Some(Truth::True),
-            NameFit::Other => Some(Truth::False),
+            NameFit::Same => Some(Truth::Holds),
+            NameFit::Other => Some(Truth::Fails),
             NameFit::Unknown => None,
         }
     }

@@ -55,14 +55,14 @@ impl Coverage {
     pub(super) fn add(&mut self, recorder: &TraceRecorder) {
         for trace in recorder.rules() {
             let RuleOutcome::Judged { satisfied, checks, .. } = &trace.outcome else { continue };
-            if *satisfied == Truth::True {
+            if *satisfied == Truth::Holds {
                 self.satisfied.insert(trace.rule.clone());
             }
             let operands = checks.iter().flat_map(|check| &check.operands);
             for (at, operand) in operands.enumerate() {
                 let seen = self.parts.entry((trace.rule.clone(), at)).or_default();
-                seen.yes |= operand.truth == Truth::True;
-                seen.no |= operand.truth == Truth::False;
+                seen.yes |= operand.truth == Truth::Holds;
+                seen.no |= operand.truth == Truth::Fails;
             }
         }
     }

@@ -140,8 +140,8 @@ proptest! {
         let decision = set(&numbered(&sketches)).evaluate_traced(&ask(&subject, &view), &mut recorder);
         let Decision::Allow(permit) = decision else { return Ok(()) };
         for (rule, effect, satisfied) in judged(&recorder) {
-            prop_assert!(effect == Effect::Allow || satisfied == Truth::False);
-            prop_assert!(rule != *permit.rule() || satisfied == Truth::True);
+            prop_assert!(effect == Effect::Allow || satisfied == Truth::Fails);
+            prop_assert!(rule != *permit.rule() || satisfied == Truth::Holds);
         }
     }
 
@@ -171,9 +171,9 @@ proptest! {
         let is_any = |effect: Effect, truth: Truth| rules.iter().any(|(_, e, t)| (*e, *t) == (effect, truth));
         let odd = watched_reason(&watched) == Some(Reason::HostInvalid);
         let refused = odd || view.target.is_err() || subject.peer().rejection().is_some() || subject.tokens().rejection().is_some();
-        let denied = is_any(Effect::Deny, Truth::True);
+        let denied = is_any(Effect::Deny, Truth::Holds);
         let doubted = is_any(Effect::Deny, Truth::Unknown);
-        let allowed = is_any(Effect::Allow, Truth::True);
+        let allowed = is_any(Effect::Allow, Truth::Holds);
         // What a rule sets or removes may be hidden in the query from whoever would have to remove it.
         let query = view.target.as_ref().ok().and_then(|target| target.query.as_deref());
         let hidden = query.is_some_and(|query| query.contains(';'))
@@ -183,16 +183,16 @@ proptest! {
             let reason = denial.rejection().reason();
             prop_assert_eq!(reason == Reason::RuleDenied, !refused && denied);
             prop_assert!(reason != Reason::NoRule || (!denied && !doubted && !allowed));
-            let named = denial.rule().map(|name| rules.iter().any(|(own, _, truth)| own == name && (*truth != Truth::True || denied || hidden)));
+            let named = denial.rule().map(|name| rules.iter().any(|(own, _, truth)| own == name && (*truth != Truth::Holds || denied || hidden)));
             prop_assert!(named.unwrap_or(true), "the rule that is named is one that was seen to deny or to fail");
         }
         for trace in recorder.rules() {
             let RuleOutcome::Judged { satisfied, checks, .. } = &trace.outcome else { continue };
             let all: Vec<_> = checks.iter().map(|check| check.truth).collect();
-            let expected = if all.contains(&Truth::False) { Truth::False } else if all.contains(&Truth::Unknown) { Truth::Unknown } else { Truth::True };
+            let expected = if all.contains(&Truth::Fails) { Truth::Fails } else if all.contains(&Truth::Unknown) { Truth::Unknown } else { Truth::Holds };
             prop_assert_eq!(*satisfied, expected, "the checks of a rule account for what became of it");
             for check in checks {
-                prop_assert_eq!(check.suggestion.is_some(), check.truth != Truth::True);
+                prop_assert_eq!(check.suggestion.is_some(), check.truth != Truth::Holds);
                 prop_assert!(!check.check.is_empty());
             }
         }
@@ -276,7 +276,7 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
         }
         let judged = judged(&recorder);
         let satisfied =
-            judged.iter().filter(|(_, e, t)| (*e, *t) == (Effect::Allow, Truth::True)).count();
+            judged.iter().filter(|(_, e, t)| (*e, *t) == (Effect::Allow, Truth::Holds)).count();
         let kind = match &decision {
             Decision::Allow(_) if satisfied > 1 => "allowed by one of several",
             Decision::Allow(_) => "allowed by one",

@@ -33,11 +33,11 @@ fn each_operand_of_a_condition_has_its_text_its_result_and_its_values() {
     assert_eq!(
         operands,
         [
-            ("request.method == \"GET\"", Truth::True),
-            ("token.claims.tenant == \"a\"", Truth::False),
-            ("!(token.claims.tenant.startsWith(\"x\"))", Truth::True),
+            ("request.method == \"GET\"", Truth::Holds),
+            ("token.claims.tenant == \"a\"", Truth::Fails),
+            ("!(token.claims.tenant.startsWith(\"x\"))", Truth::Holds),
             ("token.claims.level > 3", Truth::Unknown),
-            ("[\"a)\", \"b\"].exists(x, x == token.sub)", Truth::False),
+            ("[\"a)\", \"b\"].exists(x, x == token.sub)", Truth::Fails),
         ]
     );
     let facts: Vec<_> = condition.operands.iter().flat_map(|own| &own.observed).collect();
@@ -85,10 +85,10 @@ fn what_was_not_recorded_cannot_be_told() {
     let set = rules(&[&format!(
         "{{ name: r, effect: allow, {all}, when: 'request.headers[\"x-h\"] == \"secret\" && token.sub == \"alice\"', inject: {{ headers: {{ x-t: '{{token.claims./tenant}}' }} }} }}"
     )]);
-    assert!(watch(&set, "/", MissingData::NONE).iter().all(|check| check.truth == Truth::True));
+    assert!(watch(&set, "/", MissingData::NONE).iter().all(|check| check.truth == Truth::Holds));
     let checks = watch(&set, "/", MissingData::AUDIT_RECORD);
     let truths: Vec<_> = checks.iter().map(|check| check.truth).collect();
-    let (yes, unknown) = (Truth::True, Truth::Unknown);
+    let (yes, unknown) = (Truth::Holds, Truth::Unknown);
     assert_eq!(truths, [unknown, unknown, yes, unknown, yes, yes, unknown]);
     let suggestion = checks[0].suggestion.as_deref().unwrap();
     assert_eq!(suggestion, "the record does not say whether header `x-h` matches");

@@ -25,7 +25,7 @@ impl Requirement for When {
     /// Each operand shows what it reads.
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let operands = self.0.operands(cx);
-        let mut failed = operands.iter().filter(|operand| operand.truth != Truth::True);
+        let mut failed = operands.iter().filter(|operand| operand.truth != Truth::Holds);
         let text = match (failed.next(), failed.next()) {
             (Some(one), None) => one.text.clone(),
             // The conditions of fragments end with their line, since a comment may stand there.
