@@ -461,7 +461,7 @@ impl Pinned<'_> {
 /// The caller by `decision`: without the cookies that it passes over, where it does.
 fn passed_over(decision: &Decision, subject: Subject) -> Subject {
     match decision {
-        Decision::Allow(permit) if permit.passes_over_cookies() => {
+        Decision::Allow(permit) if permit.ignores_rejected_cookies() => {
             subject.without_rejected_cookies().unwrap_or(subject)
         }
         Decision::Allow(_) | Decision::Deny(_) => subject,

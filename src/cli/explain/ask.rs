@@ -26,14 +26,14 @@ use crate::request::RequestView;
 use crate::signer::{AssertionKeys, AssertionOptions, Signer};
 use crate::trust::KeyUrl;
 
-/// What a question is put to.
+/// The parts that decide a question.
 pub(super) struct Ground<'a> {
     pub(super) args: &'a Args,
     pub(super) config: Option<&'a Config>,
     pub(super) snapshot: Snapshot,
 }
 
-/// Asks nobody.
+/// Fetches nothing.
 #[derive(Debug)]
 struct Offline;
 
@@ -110,7 +110,7 @@ impl Ground<'_> {
         let keys = KeyCache::new(clock.clone(), fetcher);
         let kept = self.args.kept.as_ref();
         let kept = kept.or(self.config.and_then(|config| config.state_folder.as_ref()));
-        // What is fetched here is not kept: the folder is the server's.
+        // Fetched keys are not kept here: the folder belongs to the server.
         let keys = match kept.filter(|_| !may_wait) {
             Some(folder) => keys.kept_in(folder.clone()),
             None => keys,

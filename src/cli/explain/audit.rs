@@ -1,4 +1,4 @@
-//! A decision in the audit log, put again. What the record does not hold is unknown, and never made up.
+//! A decision in the audit log, evaluated again. Data that the record does not hold is unknown, and never made up.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,7 +23,7 @@ use crate::secret::Fingerprint;
 /// How many decisions are listed that are called the same.
 const MOST_NAMESAKES: usize = 10;
 
-/// What was decided, as the record has it.
+/// The recorded decision.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Recorded {

@@ -1,4 +1,4 @@
-//! Which request is asked about, in whichever form somebody has it.
+//! The request to explain, in any of the forms in which a user can give it.
 
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ pub(super) struct Input {
     pub(super) caller: Caller,
     /// The moment that it came with.
     pub(super) at: Option<UnixTime>,
-    /// What was not recorded of it.
+    /// The data that was not recorded of it.
     pub(super) missing: MissingData,
     pub(super) told: Told,
 }
@@ -41,22 +41,22 @@ pub(super) struct Input {
 /// Who asks.
 #[derive(Debug)]
 pub(super) enum Caller {
-    /// Somebody who shows credentials.
+    /// A caller that shows credentials.
     Shown(CredentialHeaders),
     /// A peer that is taken at its word, with whatever else is shown.
     Peer(PeerIdentity, CredentialHeaders),
-    /// Somebody who is taken at their word altogether.
+    /// A caller whose identities are assumed, not verified.
     Vouched(Subject),
-    /// Nobody got that far.
+    /// The caller of a request that was refused before authentication.
     Refused(Rejection),
 }
 
-/// What to tell beside the decision.
+/// Facts that the report shows beside the decision.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     /// Where the request is from.
     pub(super) from: &'static str,
-    /// Whether somebody vouches for the caller instead of evidence.
+    /// Whether the identities of the caller are assumed, not verified.
     pub(super) vouched: bool,
     /// Whether the proxy could say who the TLS peer is.
     pub(super) names_tls_peer: bool,
@@ -265,9 +265,10 @@ fn leaf(path: &Path, told: &mut Told) -> Result<String, String> {
 fn peer(id: &str, args: &Args, snapshot: &Snapshot) -> Result<PeerIdentity, String> {
     let id: SpiffeId =
         id.parse().map_err(|why| format!("`{}` is not a SPIFFE ID: {why}", visible(id)))?;
-    let domain = snapshot.trust().domain_of(&id).ok_or_else(|| {
-        format!("no `TrustDomain` document is about `{id}`, so that nobody vouches for it")
-    })?;
+    let domain = snapshot
+        .trust()
+        .domain_of(&id)
+        .ok_or_else(|| format!("no `TrustDomain` document vouches for `{id}`"))?;
     let facts = PeerFacts {
         uris: vec![id.to_string()],
         spiffe: Some(id.clone()),

@@ -1,4 +1,4 @@
-//! What became of each rule, as values.
+//! The results of the rules, as values.
 
 use std::collections::BTreeMap;
 
@@ -43,15 +43,15 @@ pub(super) struct RuleReport {
 /// One check of a rule.
 #[derive(Debug, Serialize)]
 pub(super) struct RuleCheckReport {
-    /// What is looked at, such as `token.scopes`.
+    /// The thing that is looked at, such as `token.scopes`.
     pub(super) check: String,
     pub(super) result: Truth,
-    /// What the rule wants, as its document says it.
+    /// The values that the rule wants, as its document says them.
     pub(super) wants: Vec<String>,
     pub(super) found: Vec<FactReport>,
     /// The parts of a condition.
     pub(super) operands: Vec<OperandReport>,
-    /// What would have to be otherwise, where it does not hold.
+    /// The change that would make it hold, if it does not.
     pub(super) change: Option<String>,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct FactReport {
     pub(super) name: String,
     /// `shown`, `masked`, `absent`, `unreadable` or `not_recorded`.
     pub(super) state: &'static str,
-    /// What kind of value is masked.
+    /// The kind of a masked value.
     pub(super) kind: Option<&'static str>,
     pub(super) value: Option<String>,
 }
@@ -87,7 +87,7 @@ pub(super) struct ElsewhereReport {
 #[derive(Debug, Serialize)]
 pub(super) struct DifferenceReport {
     pub(super) what: Mismatch,
-    /// What the rule is about in that respect.
+    /// The values that the rule is about in that respect.
     pub(super) about: Vec<String>,
 }
 

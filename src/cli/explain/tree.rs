@@ -286,7 +286,7 @@ fn write_operand(operand: &OperandReport, branch: &Branch, out: &mut dyn Write) 
     write_facts("", &operand.found, out)
 }
 
-/// What was found; what is called as its check is, `known`, is not named again.
+/// The observed values. One whose name is that of its check, `known`, is not named again.
 fn write_facts(known: &str, facts: &[FactReport], out: &mut dyn Write) -> io::Result<()> {
     for (at, fact) in facts.iter().enumerate() {
         let lead = if at == 0 { ";" } else { "," };

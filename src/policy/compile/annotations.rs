@@ -1,4 +1,4 @@
-//! What a policy and its rules note for those who read decisions: few, short, and never a way to break a line of a log.
+//! Annotations of a policy and its rules for readers of decisions: few, short, and never able to break a line of a log.
 
 use super::compiler::Compiler;
 use super::inject::check_member;

@@ -27,7 +27,7 @@ pub(in crate::policy) struct Rule {
     pub(in crate::policy) paths: Box<[PathTemplate]>,
     pub(in crate::policy) requirements: Requirements,
     /// Whether it allows callers although cookies were refused whose tokens it does not need.
-    pub(in crate::policy) passes_over_cookies: bool,
+    pub(in crate::policy) ignores_rejected_cookies: bool,
     pub(in crate::policy) obligations: ObligationTemplate,
     /// The response to requests that it denies: that of the rule, or of the policy.
     pub(in crate::policy) answer: Option<Arc<CustomAnswer>>,

@@ -15,7 +15,7 @@ pub(in crate::policy) struct Names<'a> {
     pub(in crate::policy) domains: &'a [&'a str],
 }
 
-/// What is wrong with one entry: code, message and advice.
+/// An error in one entry: code, message and advice.
 pub(in crate::policy) type Problem = (&'static str, String, Option<String>);
 
 /// One document being compiled, and where its problems go.
@@ -34,8 +34,8 @@ pub(super) struct Compiler<'a, 'p> {
 // === impl Compiler ===
 
 impl Compiler<'_, '_> {
-    /// Reads each entry of a list; what cannot be read is a problem at its place. An empty list matches nothing, and
-    /// whoever writes one means something else.
+    /// Reads each entry of a list, and reports an entry that cannot be read at its place. An empty list is an error: it would
+    /// match nothing, which an author does not mean.
     pub(super) fn each<S, T>(
         &mut self,
         list: Option<&Spanned<Vec<Spanned<S>>>>,
@@ -45,7 +45,7 @@ impl Compiler<'_, '_> {
         let Some(list) = list else { return Vec::new() };
         if list.value.is_empty() {
             let message = format!("`{key}` is empty, so nothing can match");
-            let help = format!("list what is meant, or leave `{key}` out");
+            let help = format!("list what is meant, or remove `{key}`");
             self.error_with("empty-list", list, message, help);
         }
         let mut read_values = Vec::with_capacity(list.value.len());

@@ -34,7 +34,7 @@ impl<'a> Compiler<'a, '_> {
             Err(_) => {
                 let message = "the conditions of the rule are too large together";
                 let help = "split the rule, or use the keys of the rule instead";
-                // What is wrong with one of them was said where it stands.
+                // An error in one of them is already reported at its place.
                 if self.problems.len() == before {
                     self.error_with("invalid-condition", names, message, help);
                 }

@@ -25,7 +25,7 @@ pub(in crate::policy) struct CompileEnv<'a> {
 // === impl CompileEnv ===
 
 impl<'a> CompileEnv<'a> {
-    /// What `documents` say that policies depend on. Its own problems go to `problems`.
+    /// The environment that `documents` give to policies. Their own problems go to `problems`.
     pub(in crate::policy) fn of(
         documents: &'a [Document],
         names: Names<'a>,
@@ -39,7 +39,7 @@ impl<'a> CompileEnv<'a> {
 
     /// The fingerprint of all of it, where that of the fragments' documents is `fragments`.
     pub(in crate::policy) fn fingerprint(&self, fragments: &Fingerprint) -> Fingerprint {
-        // What is compiled of the fragments follows from their documents and the rest.
+        // The compiled fragments follow from their documents and the rest.
         let Self { names, sealed, cookies, trust, fragments: _ } = self;
         let rest = format!("{names:?} {sealed:?} {cookies:?} {trust:?} {}", fragments.to_hex());
         Fingerprint::of(rest.as_bytes())

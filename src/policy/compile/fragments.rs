@@ -72,7 +72,7 @@ impl<'a> Fragments<'a> {
         self.tokens.extend(circular(&waiting, TokenSpec::fragment, problems));
     }
 
-    /// A condition is compiled with each rule that lists it; by itself it is looked at for what no rule could mend.
+    /// A condition is compiled with each rule that lists it. By itself it is checked for faults that no rule can fix.
     fn add_conditions(
         &mut self,
         documents: &'a [Document],

@@ -159,7 +159,7 @@ pub(super) fn foreign_method(text: &str) -> Option<Problem> {
     let every = ["*", "**", "ALL", "ANY", ".*", "_", "all", "any", "All", "Any"];
     if every.contains(&text) {
         let message = format!("`{text}` is not a method: no request has it");
-        let help = String::from("leave `methods` out for every method");
+        let help = String::from("remove `methods` for every method");
         return Some(("invalid-method", message, Some(help)));
     }
     let separators = [',', '|', ' ', '+', '/', ';'];

@@ -1,4 +1,4 @@
-//! What a rule says about who is asking: the peer on the wire and the token it carries.
+//! The requirements of a rule for its caller: the peer on the wire and the token that it carries.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -40,15 +40,15 @@ impl Compiler<'_, '_> {
             evidence,
         } = &spec.value;
         let names = [spiffe, dns, uris, emails, ips, subjects];
-        let names_somebody =
+        let names_peers =
             fragment.is_some() || trust_domain.is_some() || names.into_iter().any(Option::is_some);
         let any = any.as_ref().filter(|any| any.value);
-        if any.is_none() && !names_somebody {
+        if any.is_none() && !names_peers {
             let help =
                 "list `spiffe`, `dns` or `trustDomain`, or say `any: true` for every verified peer";
             self.error_with("missing-peer", spec, "`peer` does not say which peers", help);
         }
-        if let (Some(any), true) = (any, names_somebody) {
+        if let (Some(any), true) = (any, names_peers) {
             let message = "`any: true` contradicts the names beside it";
             self.error_with("contradiction", any, message, "remove `any`");
         }
@@ -86,7 +86,7 @@ impl Compiler<'_, '_> {
         }
         let claims = spec.claims.as_ref();
         if let Some(empty) = claims.filter(|claims| claims.value.is_empty()) {
-            let help = "list what is meant, or leave `claims` out";
+            let help = "list what is meant, or remove `claims`";
             self.error_with("empty-list", empty, "`claims` is empty", help);
         }
         let claims = claims.map(|claims| claims.value.as_slice()).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What an allow rule injects and removes: names that may be set, and templates whose variables will have something to stand
-//! for.
+//! The values that an allow rule injects and the parts that it removes: names that may be set, and templates whose variables
+//! will have a value.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ const OWN_CLAIMS: [&str; 12] =
 /// Reads a name, or says what is wrong with it.
 type CheckName<'c> = &'c dyn Fn(&str) -> Result<String, (String, Option<&'static str>)>;
 
-/// What is being compiled: its rule and the paths that it captures from.
+/// The rule that is compiled, and the paths that it captures from.
 #[derive(Clone, Copy)]
 struct Within<'w> {
     spec: &'w RuleSpec,
@@ -67,7 +67,7 @@ impl Compiler<'_, '_> {
             list.as_ref().is_none_or(|list| list.value.0.is_empty())
         };
         if assertion.is_none() && lists.into_iter().all(sets_nothing) {
-            let help = "name what to set under `inject.headers`, or leave `inject` out";
+            let help = "name what to set under `inject.headers`, or remove `inject`";
             self.error_with("empty-list", inject, "`inject` sets nothing", help);
         }
         let sealed = self.sealed.clone();
@@ -121,8 +121,8 @@ impl Compiler<'_, '_> {
         injections.into()
     }
 
-    /// What Envoy does not set as it is needs an encoding that it takes: of text that is known when documents are loaded, here;
-    /// of values, when they are rendered (P135).
+    /// A value that Envoy does not set as it is needs an encoding that Envoy accepts. Fixed text is checked here, when
+    /// documents are loaded; values are checked when they are rendered (P135).
     fn each_parameter(
         &mut self,
         entries: &Option<Spanned<Entries<String>>>,
@@ -150,11 +150,11 @@ impl Compiler<'_, '_> {
         self.each_injection(entries, &check_injected_parameter, within)
     }
 
-    /// What a target keeps of what is removed otherwise.
+    /// The overrides that a target keeps.
     pub(super) fn keep(&mut self, keep: &Spanned<KeepSpec>) -> Keep {
         let KeepSpec { headers, query } = &keep.value;
         if headers.is_none() && query.is_none() {
-            let help = "list `headers` or `query`, or leave `keep` out";
+            let help = "list `headers` or `query`, or remove `keep`";
             self.error_with("empty-list", keep, "`keep` keeps nothing", help);
         }
         let one_of = |name: &str, known: &[&str]| match known.contains(&name) {
@@ -215,7 +215,7 @@ impl Compiler<'_, '_> {
         }
         let who = within.spec;
         if who.peer.is_none() && who.token.is_none() {
-            let message = "an assertion says who is calling, and the rule asks nobody";
+            let message = "an assertion says who is calling, and the rule requires no identity";
             self.error_with("unknown-variable", audience, message, "add `peer` or `token`");
         }
         let json = Within { json: true, ..within };
@@ -242,7 +242,8 @@ impl Compiler<'_, '_> {
             let (least, most) = (MIN_ASSERTION_LIFETIME, MAX_ASSERTION_LIFETIME);
             let (least, most) = (HumanDuration::new(least), HumanDuration::new(most));
             let message = format!("`lifetime` is {}, expected {least} to {most}", lifetime.value);
-            let help = "an assertion is made anew for as long as callers come; a minute is enough";
+            let help =
+                "countersign signs a new assertion as long as callers come; a minute is enough";
             self.error_with("invalid-value", lifetime, message, help);
         }
         own
@@ -280,7 +281,8 @@ impl Compiler<'_, '_> {
         self.each(names, key, read).into()
     }
 
-    /// A variable about something that the rule does not ask for would be empty now and then, and nobody would know when.
+    /// A variable about something that the rule does not require would be empty for some requests, and no author could say for
+    /// which.
     fn has_a_value(&mut self, variable: &Variable, place: &Spanned<String>, within: Within<'_>) {
         if variable.needs_token() && within.spec.token.is_none() {
             let message = "the value is taken from a token, and the rule asks for none";

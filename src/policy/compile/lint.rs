@@ -1,4 +1,4 @@
-//! Doubts about rules that are right by the letter: warnings, which keep nothing from being used.
+//! Lints: warnings about rules that compile and are probably not meant. They do not keep documents from being used.
 
 mod absent;
 mod across;
@@ -26,21 +26,21 @@ use crate::policy::model::path::PathTemplate;
 use crate::policy::requirement::list::AnyRequirement;
 use crate::policy::requirement::token::TokenPresent;
 use crate::spiffe::SpiffePattern;
-use audience::Untold;
-use unasked::Strict;
+use audience::SharedAudiences;
+use unasked::StrictDomains;
 
 pub(in crate::policy) use across::across;
-pub(in crate::policy) use circle::{circles, words_in_vain};
+pub(in crate::policy) use circle::{redirect_circles, tokens_not_ignored};
 pub(in crate::policy) use outdated::{Due, outdated};
 pub(in crate::policy) use repeated::print;
 pub(in crate::policy) use source_rule::SourceRule;
 
-/// What of trust domains doubts depend on.
+/// The facts about trust that lints depend on.
 #[derive(Debug)]
 pub(in crate::policy) struct TrustSummary<'a> {
     domains: SpiffeDomains<'a>,
-    strict: Strict<'a>,
-    untold: Untold<'a>,
+    strict: StrictDomains<'a>,
+    shared_audiences: SharedAudiences<'a>,
 }
 
 /// Looks at every rule of one policy by itself; `rules` are the compiled ones, in the order in which they were `written`.
@@ -49,16 +49,16 @@ pub(in crate::policy) fn lint(
     rules: &[Rule],
     trust: &TrustSummary<'_>,
 ) -> Vec<Diagnostic> {
-    let TrustSummary { domains, strict, untold } = trust;
+    let TrustSummary { domains, strict, shared_audiences } = trust;
     let mut problems = Vec::new();
     for (written, rule) in written.iter().zip(rules) {
         problems.extend(wide_open(written, rule));
         problems.extend(leaves_out_the_root(written, rule));
         problems.extend(width::of(written, rule, domains.0.len()));
         problems.extend(strict.look(written, rule));
-        problems.extend(untold.look(written, rule));
+        problems.extend(shared_audiences.look(written, rule));
         problems.extend(domains.foreign_patterns(written));
-        problems.extend(domains.anybody_of_any_domain(written, rule));
+        problems.extend(domains.any_peer_of_any_domain(written, rule));
         problems.extend(repetitions(written));
         problems.extend(odd_condition(written, rule));
         problems.extend(reach::out_of_reach(written, rule));
@@ -77,13 +77,13 @@ impl<'a> TrustSummary<'a> {
     pub(in crate::policy) fn of(documents: &'a [Document]) -> Self {
         Self {
             domains: SpiffeDomains::of(documents),
-            strict: Strict::of(documents),
-            untold: Untold::of(documents),
+            strict: StrictDomains::of(documents),
+            shared_audiences: SharedAudiences::of(documents),
         }
     }
 }
 
-/// A public rule without a path lets everybody do everything.
+/// A public rule without a path allows every request to its hosts.
 fn wide_open(written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
     let public = written.spec.public.as_ref().filter(|public| public.value)?;
     let everything = rule.paths.is_empty() || rule.paths.iter().any(|path| path.as_str() == "/**");
@@ -93,7 +93,7 @@ fn wide_open(written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
     let is_wide = everything && !rule.requirements.iter().any(is_narrow);
     is_wide.then(|| {
         let message =
-            format!("rule `{}` lets everybody reach every path of its hosts", rule.name.rule);
+            format!("rule `{}` lets every caller reach every path of its hosts", rule.name.rule);
         Diagnostic::warning("wide-public", written.origin.span(public), message)
             .help("name the paths that are public under `on.paths`")
     })
@@ -215,8 +215,8 @@ impl<'a> SpiffeDomains<'a> {
         Self(documents.iter().filter_map(domain).collect())
     }
 
-    /// Patterns that no peer can match, since nobody vouches for their trust domain, or another document than the rule
-    /// names. Nothing is said where no trust domain is known at all.
+    /// Patterns that no peer can match, since no trust domain vouches for them, or not the one that the rule names. Without any
+    /// trust domain nothing is reported.
     fn foreign_patterns(&self, written: &SourceRule<'_>) -> Vec<Diagnostic> {
         let Some(peer) = written.spec.peer.as_ref().map(|peer| &peer.value) else {
             return Vec::new();
@@ -236,7 +236,7 @@ impl<'a> SpiffeDomains<'a> {
             let pattern: SpiffePattern = text.value.parse().ok()?;
             let domain = pattern.trust_domain();
             (!known.contains(&domain)).then(|| {
-                let message = format!("no TrustDomain document that counts here vouches for `{domain}`, so nobody can match");
+                let message = format!("no TrustDomain document that counts here vouches for `{domain}`, so no peer can match");
                 let problem = Diagnostic::warning("foreign-pattern", written.origin.span(text), message);
                 match closest(domain, &known) {
                     Some(near) => problem.help(format!("did you mean `spiffe://{near}/..`?")),
@@ -248,7 +248,7 @@ impl<'a> SpiffeDomains<'a> {
     }
 
     /// `any: true` where several trust domains are trust: peers of all of them.
-    fn anybody_of_any_domain(&self, written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
+    fn any_peer_of_any_domain(&self, written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
         let any = written.spec.peer.as_ref()?.value.any.as_ref().filter(|any| any.value)?;
         (self.0.len() > 1
             && rule.effect == Effect::Allow

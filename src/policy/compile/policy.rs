@@ -57,8 +57,7 @@ impl<'a> Compiler<'a, '_> {
         let any_host = any_host.as_ref().filter(|any| any.value);
         match (hosts, any_host) {
             (None, None) => {
-                let help =
-                    "list `hosts`, or say `anyHost: true` where the rules are about every host";
+                let help = "list `hosts`, or say `anyHost: true` if the rules are about every host";
                 self.error_with("missing-target", spec, "the target names no hosts", help);
             }
             (Some(_), Some(any)) => {

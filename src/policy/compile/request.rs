@@ -1,4 +1,4 @@
-//! What a rule says about the request itself: method, path, network, route parameters, headers.
+//! The requirements of a rule for the request itself: method, path, network, route parameters, headers.
 
 use std::net::IpAddr;
 
@@ -73,7 +73,7 @@ impl Compiler<'_, '_> {
     ) -> Vec<AnyRequirement> {
         let Some(spec) = spec else { return Vec::new() };
         if spec.value.0.is_empty() {
-            let help = "name what is meant, or leave `contextExtensions` out";
+            let help = "name what is meant, or remove `contextExtensions`";
             self.error_with("empty-list", spec, "`contextExtensions` is empty", help);
         }
         let requirement = |(name, value): &(Spanned<String>, Spanned<String>)| {
@@ -135,7 +135,7 @@ impl Compiler<'_, '_> {
 
     pub(super) fn not_empty<T>(&mut self, list: &Spanned<Vec<T>>, key: &str) {
         if list.value.is_empty() {
-            let help = format!("list what is meant, or leave `{key}` out");
+            let help = format!("list what is meant, or remove `{key}`");
             self.error_with("empty-list", list, format!("`{key}` is empty"), help);
         }
     }
@@ -271,7 +271,7 @@ fn unused_network(network: &IpNet) -> Option<(&'static str, String)> {
     }
     if address.is_unspecified() && network.prefix_len() == network.max_prefix_len() {
         let every = if address.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
-        let help = format!("did you mean `{every}`? or leave the key out for every address");
+        let help = format!("did you mean `{every}`? or remove the key for every address");
         return Some(("can never match: no connection has this address", help));
     }
     let broadcast = address == IpAddr::from([255, 255, 255, 255]);
@@ -328,7 +328,7 @@ fn check_decoded(text: &str) -> Result<(), Problem> {
     Err(("invalid-value", message, Some(format!("did you mean `{}`?", decoded.escape_debug()))))
 }
 
-/// A `+` in a value cannot be told from a space.
+/// A `+` in a value may be a space.
 fn check_query_value(text: &str) -> Result<(), Problem> {
     check_decoded(text)?;
     if text.contains('+') {

@@ -26,7 +26,7 @@ use crate::request::PathLeniency;
 const NOT_IN_DENY: [&str; 5] = ["evidence", "binding", "bind", "acr", "maxAge"];
 
 impl<'a> Compiler<'a, '_> {
-    /// The rule that `spec` says, of a policy that tells those whom it denies `answer`.
+    /// Compiles the rule of `spec`. `answer` is the response of its policy to denied requests.
     pub(super) fn rule(
         &mut self,
         spec: &'a RuleSpec,
@@ -61,7 +61,7 @@ impl<'a> Compiler<'a, '_> {
             methods,
             paths,
             requirements,
-            passes_over_cookies: self.passes_over_cookies(spec),
+            ignores_rejected_cookies: self.ignores_rejected_cookies(spec),
             obligations: ObligationTemplate { keep: target.keep.clone(), ..obligations },
             answer,
         };
@@ -112,12 +112,12 @@ impl<'a> Compiler<'a, '_> {
         let mut keys: Vec<_> = found.iter().map(AnyRequirement::key).collect();
         keys.dedup();
         for key in keys.into_iter().filter(|key| NOT_IN_DENY.contains(key)) {
-            self.denies_the_strong(name, key);
+            self.not_in_deny(name, key);
         }
         found
     }
 
-    fn passes_over_cookies(&mut self, spec: &RuleSpec) -> bool {
+    fn ignores_rejected_cookies(&mut self, spec: &RuleSpec) -> bool {
         let Some(word) = &spec.rejected_cookies else { return false };
         if spec.effect.value == EffectSpec::Deny {
             let message =
@@ -154,15 +154,14 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// Invariant 12: nobody lets everybody in by leaving something out.
+    /// Invariant 12: an allow rule that leaves something out never allows every caller.
     fn identity_is_asked_for(&mut self, spec: &RuleSpec) {
         let needs_identity = spec.peer.is_some() || spec.token.is_some();
         let public = spec.public.as_ref().filter(|public| public.value);
         match (spec.effect.value, needs_identity, public) {
             (EffectSpec::Allow, false, None) => {
-                let message =
-                    format!("rule `{}` allows without asking who is there", spec.name.value);
-                let help = "add `peer` or `token`, or say `public: true` where everybody may pass";
+                let message = format!("rule `{}` allows and requires no identity", spec.name.value);
+                let help = "add `peer` or `token`, or say `public: true` if every caller may pass";
                 self.error_with("allow-without-identity", &spec.name, message, help);
             }
             (EffectSpec::Allow, true, Some(public)) => {
@@ -180,7 +179,7 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// A deny rule denies those who *meet* its demands, so that some demands would deny the wrong ones.
+    /// A deny rule denies callers who *meet* its requirements, so some requirements would deny the wrong ones.
     fn fits_a_deny_rule(&mut self, spec: &RuleSpec) {
         if let Some(inject) = &spec.inject {
             let message = "a deny rule cannot inject headers: a denied request goes nowhere";
@@ -192,25 +191,25 @@ impl<'a> Compiler<'a, '_> {
         }
         let evidence = spec.peer.as_ref().and_then(|peer| peer.value.evidence.as_ref());
         if let Some(evidence) = evidence {
-            self.denies_the_strong(evidence, "evidence");
+            self.not_in_deny(evidence, "evidence");
         }
         let binding = spec.token.as_ref().and_then(|token| token.value.binding.as_ref());
         if let Some(binding) = binding {
-            self.denies_the_strong(binding, "binding");
+            self.not_in_deny(binding, "binding");
         }
         if let Some(bind) = spec.token.as_ref().and_then(|token| token.value.bind.as_ref()) {
-            self.denies_the_strong(bind, "bind");
+            self.not_in_deny(bind, "bind");
         }
         let token = spec.token.as_ref().map(|token| &token.value);
         if let Some(acr) = token.and_then(|token| token.acr.as_ref()) {
-            self.denies_the_strong(acr, "acr");
+            self.not_in_deny(acr, "acr");
         }
         if let Some(age) = token.and_then(|token| token.max_age.as_ref()) {
-            self.denies_the_strong(age, "maxAge");
+            self.not_in_deny(age, "maxAge");
         }
     }
 
-    fn denies_the_strong<T>(&mut self, place: &Spanned<T>, key: &str) {
+    fn not_in_deny<T>(&mut self, place: &Spanned<T>, key: &str) {
         let message =
             format!("`{key}` in a deny rule would deny those who show more and spare the others");
         self.error_with(

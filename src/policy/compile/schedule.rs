@@ -10,7 +10,7 @@ impl Compiler<'_, '_> {
     pub(super) fn schedule(&mut self, spec: &Spanned<DuringSpec>) -> Schedule {
         let DuringSpec { from, until, weekly } = &spec.value;
         if from.is_none() && until.is_none() && weekly.is_none() {
-            let help = "say `from`, `until` or `weekly`, or leave `during` out";
+            let help = "say `from`, `until` or `weekly`, or remove `during`";
             self.error_with("empty-list", spec, "`during` says no time", help);
         }
         let (begin, end) = (self.moment(from.as_ref()), self.moment(until.as_ref()));

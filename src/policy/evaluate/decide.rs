@@ -46,8 +46,8 @@ pub(super) fn evaluate<T: Trace>(
     tally.decide(index, strip, question)
 }
 
-/// What denies before any rule is looked at: a request that cannot be compared, and a certificate that was refused, also
-/// where no rule needs one.
+/// The denials that come before any rule: a request that cannot be compared, and a certificate that was refused, also if no
+/// rule needs one.
 fn admissible<'a>(index: &Index, question: &DecisionRequest<'a>) -> Result<&'a Target, Rejection> {
     let target = question.request.target.as_ref().map_err(Clone::clone)?;
     refuse_other_forms(index, target)?;

@@ -21,7 +21,7 @@ pub(super) fn excuse<T: Trace>(
     target: &Target,
     trace: &mut T,
 ) -> Option<Permit> {
-    let passes = |rule: &Rule| rule.effect == Effect::Allow && rule.passes_over_cookies;
+    let passes = |rule: &Rule| rule.effect == Effect::Allow && rule.ignores_rejected_cookies;
     if !index.candidates(target).any(|(_, rule)| passes(rule)) {
         return None;
     }
@@ -43,7 +43,7 @@ pub(super) fn excuse<T: Trace>(
             }
         };
         match (rule.mode, rule.effect) {
-            // The token that it looks at was refused, so it cannot be told whether it denies.
+            // The token that it looks at was refused, so whether it denies cannot be determined.
             (Mode::Enforce, Effect::Deny) if is_about(rule) => return None,
             (Mode::Shadow, Effect::Deny) if is_about(rule) => {
                 tally.shadows.push((fit, Truth::Unknown));
@@ -53,7 +53,7 @@ pub(super) fn excuse<T: Trace>(
         }
     }
     match tally.decide(index, strip, &question) {
-        Decision::Allow(permit) => Some(permit.passing_over_cookies()),
+        Decision::Allow(permit) => Some(permit.ignoring_rejected_cookies()),
         Decision::Deny(_) => None,
     }
 }

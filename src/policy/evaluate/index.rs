@@ -15,11 +15,11 @@ use crate::request::{Host, PathLeniency, RequestView, Target, Text};
 /// Finds a superset of the rules that are about a request; each rule says itself whether it is.
 #[derive(Clone, Debug, Default)]
 pub(in crate::policy) struct Index {
-    units: Box<[Arc<CompiledPolicy>]>,
+    policies: Box<[Arc<CompiledPolicy>]>,
     exact: HashMap<Box<str>, Bucket>,
     one_label_below: HashMap<Box<str>, Bucket>,
     any: Bucket,
-    /// What some rule accepts in paths that is not canonical.
+    /// The paths that some rule accepts although they are not canonical.
     leniency: PathLeniency,
     /// Whether some target ignores tokens.
     ignores: bool,
@@ -39,7 +39,7 @@ struct Bucket {
     by_first_segment: Vec<(Box<str>, At)>,
     /// Rules whose paths start with a wildcard, or that are about every path.
     open: Vec<At>,
-    /// What policies tell those whom no rule of theirs is about, ordered by the policies' names.
+    /// The responses to requests that no rule is about, ordered by the policies' names.
     answers: Vec<HostAnswer>,
     /// Whether there is a policy, and whether one of them says nothing of tokens.
     has_policies: bool,
@@ -51,36 +51,36 @@ struct Bucket {
 // === impl Index ===
 
 impl Index {
-    /// Of every rule of `units`.
-    pub(in crate::policy) fn of(units: Box<[Arc<CompiledPolicy>]>) -> Self {
+    /// Of every rule of `policies`.
+    pub(in crate::policy) fn of(policies: Box<[Arc<CompiledPolicy>]>) -> Self {
         let mut index = Self::default();
-        for (at, unit) in units.iter().enumerate() {
-            index.insert(at, unit);
+        for (at, policy) in policies.iter().enumerate() {
+            index.insert(at, policy);
         }
         index.buckets_mut().for_each(Bucket::shrink);
-        Self { units, ..index }
+        Self { policies, ..index }
     }
 
-    /// Adds the rules of a policy, and what it tells those whom it denies.
-    fn insert(&mut self, at: usize, unit: &CompiledPolicy) {
-        let hosts = &unit.target.hosts;
-        self.ignores |= unit.target.counting.is_some();
+    /// Adds the rules of a policy, and its response to denied requests.
+    fn insert(&mut self, at: usize, policy: &CompiledPolicy) {
+        let hosts = &policy.target.hosts;
+        self.ignores |= policy.target.counting.is_some();
         if hosts.is_empty() {
-            self.any.count(unit.target.counting.as_deref());
+            self.any.count(policy.target.counting.as_deref());
         }
         for host in hosts {
-            self.bucket(&host.host).count(unit.target.counting.as_deref());
+            self.bucket(&host.host).count(policy.target.counting.as_deref());
         }
-        if !unit.rules.is_empty() {
-            self.leniency = self.leniency.or(unit.target.leniency);
+        if !policy.rules.is_empty() {
+            self.leniency = self.leniency.or(policy.target.leniency);
         }
         let insert = |bucket: &mut Bucket| {
-            let rules = unit.rules.iter().enumerate();
+            let rules = policy.rules.iter().enumerate();
             rules.for_each(|(number, rule)| bucket.insert((at, number), rule));
         };
         if hosts.is_empty() {
             insert(&mut self.any);
-            self.any.answers.extend(unit.answer.clone());
+            self.any.answers.extend(policy.answer.clone());
         }
         for (position, host) in hosts.iter().enumerate() {
             // A rule is found once for each request, also where its target names a host twice.
@@ -92,7 +92,7 @@ impl Index {
             if !repeated && !covered {
                 insert(self.bucket(host));
             }
-            if let Some(answer) = &unit.answer {
+            if let Some(answer) = &policy.answer {
                 self.bucket(host).answers.push(answer.clone());
             }
         }
@@ -116,8 +116,8 @@ impl Index {
             .filter_map(|(fit, at)| self.rule(at).map(|rule| (fit, rule)))
     }
 
-    fn rule(&self, (unit, rule): At) -> Option<&Rule> {
-        self.units.get(unit)?.rules.get(rule)
+    fn rule(&self, (policy, rule): At) -> Option<&Rule> {
+        self.policies.get(policy)?.rules.get(rule)
     }
 
     /// The hosts that have rules of their own.
@@ -154,12 +154,13 @@ impl Index {
         [exact, below, Some((HostFit::Any, &self.any))].into_iter().flatten()
     }
 
-    /// What some rule accepts in paths that is not canonical.
+    /// The paths that some rule accepts although they are not canonical.
     pub(in crate::policy) const fn leniency(&self) -> PathLeniency {
         self.leniency
     }
 
-    /// What a caller is told whom no rule denied: by the policy of the narrowest host, of several the first by name.
+    /// The response to a request that no rule denied: that of the policy with the narrowest host, and of several the first by
+    /// name.
     pub(in crate::policy) fn answer_for(&self, request: &RequestView) -> Option<Arc<CustomAnswer>> {
         let target = request.target.as_ref().ok()?;
         let host = target.host.as_str();
@@ -171,18 +172,18 @@ impl Index {
     }
 
     /// Every policy.
-    pub(in crate::policy) fn units(&self) -> &[Arc<CompiledPolicy>] {
-        &self.units
+    pub(in crate::policy) fn policies(&self) -> &[Arc<CompiledPolicy>] {
+        &self.policies
     }
 
     /// Every rule, in no particular order.
     pub(in crate::policy) fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.units.iter().flat_map(|unit| &unit.rules)
+        self.policies.iter().flat_map(|policy| &policy.rules)
     }
 
     /// Whether there is no rule.
     pub(in crate::policy) fn is_empty(&self) -> bool {
-        self.units.iter().all(|unit| unit.rules.is_empty())
+        self.policies.iter().all(|policy| policy.rules.is_empty())
     }
 
     fn buckets_mut(&mut self) -> impl Iterator<Item = &mut Bucket> {

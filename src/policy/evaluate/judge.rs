@@ -31,7 +31,7 @@ pub(super) struct FailedCheck<'r> {
 
 /// Checks every requirement of `rule`, until one settles the verdict and `trace` does not want the others.
 ///
-/// What depends on data that was not recorded is unknown: doubt never allows, so that a record explains less and never more.
+/// A requirement that depends on unrecorded data is unknown. Unknown never allows, so a record explains less and never more.
 pub(super) fn judge<'r, T: Trace>(
     rule: &'r Rule,
     cx: &CheckContext<'_>,

@@ -41,7 +41,7 @@ pub struct PolicySet {
     pub(in crate::policy) lints: Box<[(usize, Movable)]>,
 }
 
-/// What a set of policies is made from.
+/// The sources of a set of policies.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
     /// The policies.
@@ -65,7 +65,7 @@ pub struct Sources<'a> {
 /// A policy of the set, and where its document is.
 struct LocatedPolicy<'a> {
     key: Fingerprint,
-    unit: Arc<CompiledPolicy>,
+    policy: Arc<CompiledPolicy>,
     origin: &'a Origin,
 }
 
@@ -122,12 +122,12 @@ impl PolicySet {
         let key = env.fingerprint(sources.fragments);
         let placed = place(sources, (&env, &key), problems);
         let sound = problems.len() == none;
-        let named = placed.iter().map(|LocatedPolicy { unit, origin, .. }| {
-            (Kind::Policy, &*unit.name, origin.at(unit.name_at))
+        let named = placed.iter().map(|LocatedPolicy { policy, origin, .. }| {
+            (Kind::Policy, &*policy.name, origin.at(policy.name_at))
         });
         document::check_unique(named, problems);
-        for LocatedPolicy { unit, origin, .. } in &placed {
-            let due = unit.outdated.iter().filter(|(due, _)| due.is_at(sources.now));
+        for LocatedPolicy { policy, origin, .. } in &placed {
+            let due = policy.outdated.iter().filter(|(due, _)| due.is_at(sources.now));
             problems.extend(due.map(|(_, lint)| lint.at(origin)));
         }
         let before = sources.before.filter(|before| before.is_made_of(&key, &placed));
@@ -137,7 +137,7 @@ impl PolicySet {
         };
         // Lints about rules that are wrong anyway are noise.
         if sound {
-            let used = placed.iter().flat_map(|placed| &placed.unit.uses);
+            let used = placed.iter().flat_map(|placed| &placed.policy.uses);
             env.fragments.unused(sources.others, used, problems);
             problems.extend(set.lints(&placed));
         }
@@ -145,16 +145,16 @@ impl PolicySet {
     }
 
     fn assemble(env: Fingerprint, placed: &[LocatedPolicy<'_>], cookies: bool) -> Self {
-        let units: Box<[_]> = placed.iter().map(|placed| Arc::clone(&placed.unit)).collect();
-        let mut lints = lint::across(&units);
-        lints.extend(lint::circles(&units, cookies));
-        lints.extend(lint::words_in_vain(&units));
-        let strip = Strip::of(units.iter().flat_map(|unit| &unit.rules));
+        let policies: Box<[_]> = placed.iter().map(|placed| Arc::clone(&placed.policy)).collect();
+        let mut lints = lint::across(&policies);
+        lints.extend(lint::redirect_circles(&policies, cookies));
+        lints.extend(lint::tokens_not_ignored(&policies));
+        let strip = Strip::of(policies.iter().flat_map(|policy| &policy.rules));
         Self {
             keys: placed.iter().map(|placed| placed.key).collect(),
             env: Some(env),
             lints: lints.into(),
-            index: Index::of(units),
+            index: Index::of(policies),
             strip,
         }
     }
@@ -164,13 +164,13 @@ impl PolicySet {
             && self.keys.iter().eq(placed.iter().map(|placed| &placed.key))
     }
 
-    /// What is odd about its policies, which stand where they are `placed`: by themselves, and beside each other.
+    /// The lints about its policies, at the places where they are `placed`: each by itself, and beside each other.
     fn lints<'a>(
         &'a self,
         placed: &'a [LocatedPolicy<'_>],
     ) -> impl Iterator<Item = Diagnostic> + 'a {
-        let alone = placed.iter().flat_map(|LocatedPolicy { unit, origin, .. }| {
-            unit.lints.iter().map(|lint| lint.at(origin))
+        let alone = placed.iter().flat_map(|LocatedPolicy { policy, origin, .. }| {
+            policy.lints.iter().map(|lint| lint.at(origin))
         });
         let across = self.lints.iter().filter_map(|(at, lint)| {
             placed.get(*at).map(|LocatedPolicy { origin, .. }| lint.at(origin))
@@ -181,13 +181,13 @@ impl PolicySet {
     /// Its policies by the fingerprints of their texts, where everything `env` them is the same.
     fn by_key(&self, env: &Fingerprint) -> HashMap<&Fingerprint, &Arc<CompiledPolicy>> {
         match self.env.as_ref() == Some(env) {
-            true => self.keys.iter().zip(self.index.units()).collect(),
+            true => self.keys.iter().zip(self.index.policies()).collect(),
             false => HashMap::new(),
         }
     }
 }
 
-/// Each policy of `sources`, in their order, compiled now or before. What could not be read is left out.
+/// Each policy of `sources`, in their order, compiled now or before. Policies that cannot be read are not in it.
 fn place<'a>(
     sources: &Sources<'a>,
     (env, key): (&CompileEnv<'_>, &Fingerprint),
@@ -196,32 +196,32 @@ fn place<'a>(
     let before = sources.before.map(|set| set.by_key(key)).unwrap_or_default();
     let known = |unread: &'a Unread| {
         let key = unread.fingerprint();
-        let unit = before.get(&key).map(|unit| Arc::clone(unit));
-        (unread, key, unit)
+        let policy = before.get(&key).map(|policy| Arc::clone(policy));
+        (unread, key, policy)
     };
     let known: Vec<_> = sources.policies.iter().map(known).collect();
-    let missing = known.iter().filter(|(_, _, unit)| unit.is_none());
+    let missing = known.iter().filter(|(_, _, policy)| policy.is_none());
     let missing: Vec<&Unread> = missing.map(|(unread, ..)| *unread).collect();
     let mut made = each(&missing, sources.threads, |unread| make(unread, env)).into_iter();
-    let place = |(unread, key, unit): (&'a Unread, Fingerprint, Option<Arc<CompiledPolicy>>)| {
-        let unit = unit.or_else(|| {
-            let (unit, found) = made.next()?;
+    let place = |(unread, key, policy): (&'a Unread, Fingerprint, Option<Arc<CompiledPolicy>>)| {
+        let policy = policy.or_else(|| {
+            let (policy, found) = made.next()?;
             problems.extend(found);
-            unit.map(Arc::new)
+            policy.map(Arc::new)
         })?;
-        Some(LocatedPolicy { key, unit, origin: unread.origin() })
+        Some(LocatedPolicy { key, policy, origin: unread.origin() })
     };
     known.into_iter().filter_map(place).collect()
 }
 
-/// Reads and compiles one policy. What was read is dropped before the next one is: it takes many times the memory of what is
-/// kept.
+/// Reads and compiles one policy. Its document is dropped before the next one is read: it takes many times the memory of the
+/// compiled policy.
 fn make(unread: &Unread, env: &CompileEnv<'_>) -> (Option<CompiledPolicy>, Vec<Diagnostic>) {
     // Checks that wait for this core go first.
     thread::yield_now();
     let mut problems = Vec::new();
     let document = unread.read().map_err(|problem| problems.push(problem)).ok();
-    let unit = document.and_then(|document| match &document.spec {
+    let policy = document.and_then(|document| match &document.spec {
         Spec::Policy(spec) => Some(env.compile(&document, spec, &mut problems)),
         Spec::TrustDomain(_)
         | Spec::TokenIssuer(_)
@@ -229,10 +229,10 @@ fn make(unread: &Unread, env: &CompileEnv<'_>) -> (Option<CompiledPolicy>, Vec<D
         | Spec::PolicySuite(_)
         | Spec::RevocationList(_) => None,
     });
-    (unit, problems)
+    (policy, problems)
 }
 
-/// What `make` makes of each of `items`, in their order.
+/// The results of `make` for each of `items`, in their order.
 fn each<T: Sync, R: Send>(
     items: &[T],
     threads: NonZeroUsize,

@@ -129,7 +129,7 @@ impl<'r> RuleMatch<'r> {
         Ok(Self { rule, host, template })
     }
 
-    /// What the rule's requirements look at.
+    /// The context of the rule's requirements.
     pub(in crate::policy) fn context<'a>(
         &self,
         question: &DecisionRequest<'a>,

@@ -1,5 +1,5 @@
-//! What of a request must not go upstream (invariant 4): the caller's own copies of everything that any rule can set, what can
-//! name another request than the one that was decided about, and what the rule that allows removes.
+//! The parts of a request that must not go upstream (invariant 4): the caller's own copies of everything that any rule can set,
+//! overrides that can name another request than the one that was decided about, and what the rule that allows removes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -120,7 +120,7 @@ impl Strip {
                 || obligations.remove.headers.iter().any(removes)
         };
         let found = sent.iter().map(|(name, _)| name).filter(is_found);
-        // What carries credentials is not among those that are seen here.
+        // Headers with credentials are not visible here.
         let removed = obligations.remove.headers.iter().map(String::as_str);
         let mut names: BTreeSet<&str> = removed.chain(found).collect();
         if sent.shown() == Shown::Every {

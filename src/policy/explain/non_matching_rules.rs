@@ -1,5 +1,5 @@
-//! Rules of a request's host that are not about the request, and what they are about instead. Looks at every rule, and does not
-//! use the index.
+//! Rules of a request's host that are not about the request, and the requests that they are about. Looks at every rule, and
+//! does not use the index.
 
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::evaluate::policy_set::PolicySet;
@@ -14,7 +14,7 @@ use crate::request::RequestView;
 pub struct NonMatchingRule {
     /// Which rule.
     pub rule: RuleName,
-    /// What its match would mean.
+    /// Its effect, if it matched.
     pub effect: Effect,
     /// Whether it counts.
     pub mode: Mode,

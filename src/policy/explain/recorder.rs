@@ -51,17 +51,17 @@ pub enum RuleOutcome {
 /// The trace of one check of one rule.
 #[derive(Clone, Debug)]
 pub struct CheckTrace {
-    /// What is looked at, such as `token.scopes`.
+    /// The thing that is looked at, such as `token.scopes`.
     pub check: String,
     /// Whether it holds.
     pub truth: Truth,
-    /// What the rule wants there, as its document says it.
+    /// The values that the rule wants there, as its document says them.
     pub wanted: Vec<String>,
     /// The values that are there.
     pub observed: Vec<Observation>,
     /// The parts of a condition.
     pub operands: Vec<Operand>,
-    /// What would have to change, if it does not hold.
+    /// The change that would make it hold, if it does not.
     pub suggestion: Option<String>,
 }
 

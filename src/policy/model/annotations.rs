@@ -1,4 +1,4 @@
-//! What documents note on a rule for those who read decisions: a ticket, an owner, a page to look at.
+//! Annotations of a rule for readers of decisions: a ticket, an owner, a page to look at.
 
 use std::sync::Arc;
 

@@ -7,16 +7,16 @@ use serde_json::Value;
 
 use crate::policy::model::truth::Truth;
 
-/// What a claim must be.
+/// A test of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct ClaimMatcher {
     /// Where it is (RFC 6901).
     pub(in crate::policy) pointer: Box<str>,
-    /// What it must be.
+    /// The test of its value.
     pub(in crate::policy) test: ClaimTest,
 }
 
-/// What a claim must be.
+/// The test of the value of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) enum ClaimTest {
     /// One of these.

@@ -32,10 +32,10 @@ pub struct Permit {
     /// The caller's copies of query parameters that any rule can set, as they are spelled in the request.
     strip_query: Vec<String>,
     shadows: Vec<ShadowOutcome>,
-    passes_over_cookies: bool,
+    ignores_rejected_cookies: bool,
 }
 
-/// A refusal. Anybody may make one: denying is always safe.
+/// A refusal. Any code may make one: denying is always safe.
 #[derive(Clone, Debug)]
 pub struct Denial {
     rejection: Rejection,
@@ -48,7 +48,7 @@ pub struct Denial {
     cookies: Vec<String>,
 }
 
-/// What a challenge tells the caller to bring. It comes from the policy, never from the token.
+/// The credentials that a challenge asks the caller for. They come from the policy, never from the token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// The scopes that it must have (RFC 6750 section 3).
@@ -61,7 +61,7 @@ pub struct Needs {
     pub proof: Option<ProofNeed>,
 }
 
-/// What a proof of possession must be like.
+/// The proof of possession that is needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProofNeed {
     /// The algorithms that it may be signed with.
@@ -72,12 +72,12 @@ pub struct ProofNeed {
     pub faulty: bool,
 }
 
-/// What became of a rule in shadow mode that matched, or of which nobody can tell. It is reported, never enforced.
+/// A rule in shadow mode that matches, or that may match. It is reported, never enforced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShadowOutcome {
     /// Which rule.
     pub rule: RuleName,
-    /// What its match would mean.
+    /// Its effect, if it counted.
     pub effect: Effect,
     /// Whether it matched; never [`Truth::Fails`].
     pub satisfied: Truth,
@@ -97,7 +97,7 @@ impl Decision {
         }
     }
 
-    /// What documents note on that rule.
+    /// The annotations of that rule.
     #[must_use]
     pub const fn annotations(&self) -> &Annotations {
         match self {
@@ -106,7 +106,7 @@ impl Decision {
         }
     }
 
-    /// The rules in shadow mode that matched, or of which nobody can tell; in no particular order.
+    /// The rules in shadow mode that match, or that may match; in no particular order.
     #[must_use]
     pub fn shadows(&self) -> &[ShadowOutcome] {
         match self {
@@ -158,20 +158,20 @@ impl Permit {
             strip,
             strip_query,
             shadows: Vec::new(),
-            passes_over_cookies: false,
+            ignores_rejected_cookies: false,
         }
     }
 
     /// The same, for a caller whose refused cookies the rule passes over.
-    pub(in crate::policy) fn passing_over_cookies(self) -> Self {
-        Self { passes_over_cookies: true, ..self }
+    pub(in crate::policy) fn ignoring_rejected_cookies(self) -> Self {
+        Self { ignores_rejected_cookies: true, ..self }
     }
 
     /// Whether it is for the caller without the cookies that were refused
     /// ([`Subject::without_rejected_cookies`](crate::authn::Subject::without_rejected_cookies)).
     #[must_use]
-    pub const fn passes_over_cookies(&self) -> bool {
-        self.passes_over_cookies
+    pub const fn ignores_rejected_cookies(&self) -> bool {
+        self.ignores_rejected_cookies
     }
 
     /// The rule that allows.
@@ -180,13 +180,13 @@ impl Permit {
         &self.rule
     }
 
-    /// What documents note on it.
+    /// The annotations of that rule.
     #[must_use]
     pub const fn annotations(&self) -> &Annotations {
         &self.annotations
     }
 
-    /// What has to be done because of it.
+    /// The obligations that follow from it.
     #[must_use]
     pub const fn obligations(&self) -> &Obligations {
         &self.obligations
@@ -298,13 +298,13 @@ impl Denial {
         self.rule.as_ref()
     }
 
-    /// What documents note on that rule.
+    /// The annotations of that rule.
     #[must_use]
     pub const fn annotations(&self) -> &Annotations {
         &self.annotations
     }
 
-    /// What would have been needed.
+    /// The credentials that would have been needed.
     #[must_use]
     pub const fn needs(&self) -> &Needs {
         &self.needs

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::secret::Hex;
 
-/// 128 bits that name a decision in the answer, the audit record, the logs of every replica, and wherever a document puts
-/// `{decision.id}`. The default stands for a decision that nobody will ask about, as in a suite.
+/// 128 bits that name a decision in the answer, the audit record, the logs of every replica, and wherever a document writes
+/// `{decision.id}`. The default is for decisions without an id, as in a suite.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct DecisionId([u8; 16]);
 

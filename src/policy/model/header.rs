@@ -1,19 +1,19 @@
 //! Conditions on the values of a request header, with every repetition seen (P4, P5).
 //!
-//! A header's values are the elements of all its lines: each line is split at commas (RFC 9110 section 5.6.1), since a
-//! proxy may have joined repeated lines with a comma before we saw them, and both forms must mean the same (P6). Lines
-//! whose name some upstream reads as the same name count in doubt (P131).
+//! A header's values are the elements of all its lines: each line is split at commas (RFC 9110 section 5.6.1), since a proxy
+//! may have joined repeated lines with a comma before they arrive, and both forms must mean the same (P6). A line under a name
+//! that some upstream reads as the same name makes the result unknown if it matters (P131).
 
 use crate::policy::model::text::{Reading, ValuesTest};
 use crate::policy::model::truth::Truth;
 use crate::request::{HeaderValue, Headers};
 
-/// What the values of a header must be.
+/// A test of the values of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct HeaderMatcher {
     /// The name, in lower case.
     pub(in crate::policy) name: Box<str>,
-    /// What its values must be.
+    /// The test of its values.
     pub(in crate::policy) test: ValuesTest,
 }
 
@@ -63,7 +63,7 @@ mod tests {
         (holds(ValuesTest::Any(admin())), holds(ValuesTest::All(admin())))
     }
 
-    /// P4, P5, P6: every value counts, in either encoding, and nobody's first line is special.
+    /// P4, P5, P6: every value counts, in either encoding, and no line is special.
     #[test]
     fn repeated_and_joined_values_mean_the_same() {
         for (lines, expected) in [
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(exists.matches(&headers(&[])), Fails);
     }
 
-    /// P131: a line under a name that some upstream reads as the same one counts in doubt, for deny rules and for allow rules.
+    /// P131: a line under a name that some upstream reads as the same one may count, for deny rules and for allow rules.
     #[test]
     fn other_spellings_of_the_name_count_in_doubt() {
         let holds = |test: ValuesTest, lines: &[(&str, &str)]| {

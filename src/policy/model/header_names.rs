@@ -1,4 +1,4 @@
-//! Which headers may be set and removed, and the names that are the same name to somebody.
+//! The headers that rules may set and remove, and names that some upstreams read as the same name.
 
 use crate::limits::MAX_INJECTED_NAME_HYPHENS;
 use crate::policy::model::overrides::OVERRIDE_HEADERS;
@@ -61,7 +61,7 @@ const ANSWERING: [&str; 19] = [
 const CARRYING: [&str; 7] =
     ["connection", "content-length", "content-type", "host", "te", "transfer-encoding", "upgrade"];
 
-/// What is wrong with a name, and what to do.
+/// An error in a name, and what to do.
 type Refused = (String, Option<&'static str>);
 
 /// Checks the name of a header that a rule wants to set; gives it in lower case.

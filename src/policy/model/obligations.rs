@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::request::TokenPlace;
 
-/// What the proxy and the decision point have to do because a rule allowed.
+/// The obligations of the proxy and the decision point because a rule allows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Obligations {
     /// Headers to set on the request.
@@ -47,7 +47,7 @@ pub struct QueryMutation {
 pub struct AssertionRequest {
     /// The request header that carries it.
     pub header: Arc<str>,
-    /// Whom it is for.
+    /// The service that it is for.
     pub audience: Arc<str>,
     /// The name of the `TokenIssuer` document of the rule's token, where it asks for one.
     pub issuer: Option<Box<str>>,
@@ -57,7 +57,7 @@ pub struct AssertionRequest {
     pub claims: Map<String, Value>,
 }
 
-/// What goes upstream although it can name another method, path, host, scheme or port.
+/// Overrides that go upstream although they can name another method, path, host, scheme or port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::policy) struct Keep {
     pub(in crate::policy) headers: Box<[String]>,

@@ -1,5 +1,5 @@
-//! What a caller can send to make an upstream act on another method, path, host, scheme or port than the one that was decided
-//! about (P26, P29, P133). None of it goes upstream, unless a target keeps it by name.
+//! Overrides: headers and parameters that make an upstream act on another method, path, host, scheme or port than the one that
+//! was decided about (P26, P29, P133). None of them goes upstream, unless a target keeps it by name.
 
 /// Headers by which frameworks, servers and proxies replace what is on the request line, in lower case.
 ///

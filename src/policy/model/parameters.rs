@@ -11,8 +11,8 @@ pub(in crate::policy) struct Copies {
     pub(in crate::policy) hidden: bool,
 }
 
-/// The characters of a parameter that Envoy sets where it validates what it is told (`validate_mutations`): it takes
-/// everything else for something that is not encoded, `%` included, and answers 500 (P135).
+/// The characters of a parameter that Envoy sets if it validates mutations (`validate_mutations`). It takes every other
+/// character for one that is not encoded, `%` included, and answers 500 (P135).
 pub(in crate::policy) const fn is_settable(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'-' | b'.' | b'_')
 }

@@ -15,7 +15,7 @@ pub(in crate::policy) struct PathTemplate {
     open_ended: bool,
     /// Whether it has a `**` with something after it.
     deep: bool,
-    /// What a path in the set has that is not canonical.
+    /// The leniency that a path in the set needs.
     leniency: PathLeniency,
 }
 
@@ -84,7 +84,7 @@ impl PathTemplate {
         &self.text
     }
 
-    /// What a path in the set has that is not canonical.
+    /// The leniency that a path in the set needs.
     pub(in crate::policy) const fn leniency(&self) -> PathLeniency {
         self.leniency
     }

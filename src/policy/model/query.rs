@@ -1,4 +1,4 @@
-//! Conditions on the values of a query parameter, with every repetition seen, and doubt where readers disagree (P28, P132).
+//! Tests of the values of a query parameter, with every repetition seen, and unknown where readers disagree (P28, P132).
 
 use std::borrow::Cow;
 
@@ -8,12 +8,12 @@ use crate::policy::model::text::{Reading, ValuesTest};
 use crate::policy::model::truth::Truth;
 use crate::request::is_spelling_of_parameter;
 
-/// What the values of a query parameter must be.
+/// A test of the values of a query parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct QueryMatcher {
-    /// The name, compared exactly after decoding. What some reader takes for it counts in doubt.
+    /// The name, compared exactly after decoding. Names that some reader takes for it may count.
     pub(in crate::policy) name: Box<str>,
-    /// What its values must be.
+    /// The test of its values.
     pub(in crate::policy) test: ValuesTest,
 }
 
@@ -22,9 +22,9 @@ pub(in crate::policy) struct QueryMatcher {
 impl QueryMatcher {
     /// Whether it holds for a raw query, without its `?`.
     ///
-    /// Some readers split at `;`, too, and some do not decode what is broken: with either in the query nobody can tell what
-    /// the upstream sees, and the answer is unknown. A `+` is a space to some and itself to others, so a value with one
-    /// cannot be told.
+    /// Some readers split at `;`, too, and some do not decode broken encodings. With either in the query the values that the
+    /// upstream sees cannot be determined, and the result is unknown. A `+` is a space to some readers and itself to others, so
+    /// a value with one is unknown.
     pub(in crate::policy) fn matches(&self, query: Option<&str>) -> Truth {
         let query = query.unwrap_or_default();
         let pairs: Option<Vec<_>> = query
@@ -49,7 +49,7 @@ impl QueryMatcher {
     }
 }
 
-/// Decodes what is well-formed. An encoded `+` cannot be told from a plain one afterwards, which is on the safe side.
+/// Decodes well-formed text. Afterwards an encoded `+` looks like a plain one, which is on the safe side.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     let whole = |after: &str| {
         after.as_bytes().get(..2).is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit))

@@ -22,7 +22,7 @@ pub(in crate::policy) struct Schedule {
     pub(in crate::policy) from: Option<UnixTime>,
     /// The first moment after it.
     pub(in crate::policy) until: Option<UnixTime>,
-    /// Windows of which the moment must be in one; empty for every moment.
+    /// Windows, one of which must include the moment; empty for every moment.
     pub(in crate::policy) weekly: Box<[Window]>,
 }
 

@@ -6,7 +6,7 @@ use crate::policy::model::host::AuthorityPattern;
 use crate::policy::model::obligations::Keep;
 use crate::request::{PathLeniency, RequestView, Target};
 
-/// What the rules of a policy are about.
+/// The requests that the rules of a policy are about.
 #[derive(Clone, Debug, Default)]
 pub(in crate::policy) struct PolicyTarget {
     /// Empty for every host.
@@ -17,11 +17,11 @@ pub(in crate::policy) struct PolicyTarget {
     pub(in crate::policy) ports: Box<[u16]>,
     /// Whether allow rules need a TLS handshake for the host.
     pub(in crate::policy) host_is_sni: bool,
-    /// What is accepted in paths that is not canonical.
+    /// The paths that are accepted although they are not canonical.
     pub(in crate::policy) leniency: PathLeniency,
     /// The issuers whose tokens count, where others are ignored.
     pub(in crate::policy) counting: Option<Box<[Box<str>]>>,
-    /// What goes upstream although it overrides the request line.
+    /// The overrides that go upstream.
     pub(in crate::policy) keep: Option<Arc<Keep>>,
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::policy::model::truth::Truth;
 
-/// What a text must be.
+/// A test of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) enum TextMatcher {
     /// One of these.
@@ -15,7 +15,7 @@ pub(in crate::policy) enum TextMatcher {
     Suffix(Box<str>),
 }
 
-/// What the values of a header or a query parameter must be.
+/// A test of the values of a header or a query parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) enum ValuesTest {
     /// One, at least, is like this.
@@ -80,8 +80,8 @@ impl fmt::Display for ValuesTest {
 // === impl ValuesTest ===
 
 impl ValuesTest {
-    /// Whether it holds in every reading of a request that has the name in other spellings as well (`spelled`). Where the
-    /// readings disagree it cannot be told what the upstream sees (P131, P132).
+    /// Whether it holds in every reading of a request that has the name in other spellings as well (`spelled`). If the readings
+    /// disagree, the values that the upstream sees cannot be determined (P131, P132).
     pub(in crate::policy) fn holds_in_every<T: AsRef<str>, V: Iterator<Item = Option<T>>>(
         &self,
         spelled: bool,

@@ -1,4 +1,4 @@
-//! What a requirement can look at: the request, what was verified of its caller, and the time.
+//! The data that requirements look at: the request, the verified identities of its caller, and the time.
 
 use crate::authn::{PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
@@ -23,7 +23,7 @@ pub(in crate::policy) struct CheckContext<'a> {
     pub(in crate::policy) trust_domain: Option<&'a str>,
     /// The token of the rule's issuer.
     pub(in crate::policy) token: Option<&'a TokenIdentity>,
-    /// What the record of the request does not hold.
+    /// The data that the record of the request lacks.
     pub(in crate::policy) missing: MissingData,
 }
 

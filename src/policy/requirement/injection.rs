@@ -159,7 +159,7 @@ impl Requirement for Injection {
     }
 
     fn explain(&self, _: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("the value for `{}` has to be one that can be sent", self.name);
+        let suggestion = format!("the value for `{}` must be one that can be sent", self.name);
         let wanted = vec![self.template.text()];
         let name = format!("value for {}", self.name);
         Explanation::new(name, wanted, ObservedValue::Unreadable, suggestion)

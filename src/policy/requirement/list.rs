@@ -185,8 +185,8 @@ impl Requirements {
         self.trust_domain.as_deref()
     }
 
-    /// What a challenge names if a requirement fails. Of the user's authentication it names everything that the rule requires, so
-    /// that authenticating once is enough (RFC 9470 section 3).
+    /// The credentials that a challenge names if a requirement fails. Of the user's authentication it names everything that the
+    /// rule requires, so that authenticating once is enough (RFC 9470 section 3).
     pub(in crate::policy) fn needs(&self, failed: &Failure) -> Needs {
         let own = &failed.needs;
         if own.acr.is_empty() && own.max_age.is_none() {

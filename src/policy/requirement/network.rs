@@ -41,7 +41,7 @@ impl Requirement for SourceNetworks {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("the client has to be in {}", one_of(&self.0));
+        let suggestion = format!("the client must be in {}", one_of(&self.0));
         let found = found(cx.request.client_ip());
         Explanation::new("client.address", texts(&self.0), found, suggestion)
     }
@@ -60,7 +60,7 @@ impl Requirement for DestinationNetworks {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("the connection has to go to {}", one_of(&self.0));
+        let suggestion = format!("the connection must go to {}", one_of(&self.0));
         let address = cx.request.destination.ip();
         Explanation::new("destination", texts(&self.0), found(address), suggestion)
     }

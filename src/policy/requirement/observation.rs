@@ -1,5 +1,5 @@
-//! The values that requirements look at, fit to be shown. What callers put into headers, queries and claims is masked, since it
-//! may be secret or about people.
+//! The values that requirements look at, fit to be shown. Values that callers put into headers, queries and claims are masked,
+//! since they may be secret or about people.
 
 use serde_json::Value;
 

@@ -92,7 +92,7 @@ impl Requirement for PeerPresent {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = "the caller has to show a certificate, and the proxy has to pass it on";
+        let suggestion = "the caller must show a certificate, and the proxy must pass it on";
         let found = ObservedValue::open(cx.peer.map(best_name));
         Explanation::new("peer", Vec::new(), found, suggestion.to_owned())
     }
@@ -114,7 +114,7 @@ impl Requirement for PeerTrustDomain {
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let names = cx.peer.map(|peer| peer.trust_domains().collect::<Vec<_>>().join(", "));
-        let suggestion = format!("the peer has to belong to the trust domain `{}`", self.0);
+        let suggestion = format!("the peer must belong to the trust domain `{}`", self.0);
         let found = ObservedValue::open(names);
         Explanation::new("peer.trustDomain", vec![self.0.to_string()], found, suggestion).but_is()
     }
@@ -134,7 +134,7 @@ impl Requirement for PeerSpiffe {
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let id = cx.peer.and_then(PeerIdentity::spiffe).map(ToString::to_string);
-        let suggestion = format!("the peer's SPIFFE ID has to match {}", one_of(&self.0));
+        let suggestion = format!("the peer's SPIFFE ID must match {}", one_of(&self.0));
         let found = ObservedValue::open(id);
         Explanation::new("peer.spiffe", texts(&self.0), found, suggestion).but_is()
     }
@@ -154,7 +154,7 @@ impl Requirement for PeerDns {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("a DNS name of the peer has to match {}", one_of(&self.0));
+        let suggestion = format!("a DNS name of the peer must match {}", one_of(&self.0));
         let found = names(cx.peer, PeerIdentity::dns);
         Explanation::new("peer.dns", texts(&self.0), found, suggestion)
     }
@@ -177,7 +177,7 @@ impl Requirement for PeerUris {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("a URI of the peer has to be {}", one_of(&self.0));
+        let suggestion = format!("a URI of the peer must be {}", one_of(&self.0));
         let found = names(cx.peer, PeerIdentity::uris);
         Explanation::new("peer.uris", self.0.to_vec(), found, suggestion)
     }
@@ -200,7 +200,7 @@ impl Requirement for PeerEmails {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("an email address of the peer has to be {}", one_of(&self.0));
+        let suggestion = format!("an email address of the peer must be {}", one_of(&self.0));
         let found = names(cx.peer, PeerIdentity::emails);
         Explanation::new("peer.emails", self.0.to_vec(), found, suggestion)
     }
@@ -225,7 +225,7 @@ impl Requirement for PeerIps {
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let suggestion =
-            format!("an IP address of the peer's certificate has to be in {}", one_of(&self.0));
+            format!("an IP address of the peer's certificate must be in {}", one_of(&self.0));
         let found = names(cx.peer, PeerIdentity::ips);
         Explanation::new("peer.ips", texts(&self.0), found, suggestion)
     }
@@ -248,7 +248,7 @@ impl Requirement for PeerSubjects {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("the peer's subject has to be {}", one_of(&self.0));
+        let suggestion = format!("the peer's subject must be {}", one_of(&self.0));
         let found = ObservedValue::open(cx.peer.and_then(PeerIdentity::subject));
         Explanation::new("peer.subject", self.0.to_vec(), found, suggestion)
     }
@@ -268,7 +268,7 @@ impl Requirement for PeerEvidence {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("the proxy has to pass on more of the certificate: `{}`", self.0);
+        let suggestion = format!("the proxy must pass on more of the certificate: `{}`", self.0);
         let found = ObservedValue::open(cx.peer.map(|peer| peer.level().as_str()));
         Explanation::new("peer.evidence", vec![self.0.to_string()], found, suggestion).but_is()
     }

@@ -14,10 +14,11 @@ pub(in crate::policy) trait Requirement: fmt::Debug {
     /// Whether it holds. None if the thing it is about is not there, which an earlier requirement of the rule has said.
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth>;
 
-    /// What follows if it does not hold.
+    /// The denial that follows if it does not hold.
     fn failure(&self) -> Failure;
 
-    /// What it wants, what is there, and what would have to change. Only for people: serving does not call it.
+    /// Its name, the values that it wants, the values that are there, and the change that would make it hold. Only for people:
+    /// serving does not call it.
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation;
 
     /// Whether a record that lacks `missing` holds what it looks at.
@@ -26,7 +27,7 @@ pub(in crate::policy) trait Requirement: fmt::Debug {
     }
 }
 
-/// What follows if a requirement does not hold, or if that cannot be determined.
+/// The denial that follows if a requirement does not hold, or if that cannot be determined.
 #[derive(Clone, Debug)]
 pub(in crate::policy) struct Failure {
     reason: Reason,
@@ -34,21 +35,21 @@ pub(in crate::policy) struct Failure {
     fails: String,
     /// Why it cannot be determined, if there is one cause that settings can fix.
     unknown_because: &'static str,
-    /// What a challenge names. It comes from the policy, never from the token.
+    /// The credentials that a challenge names. They come from the policy, never from the token.
     pub(in crate::policy) needs: Needs,
 }
 
 /// A requirement beside a request, for people.
 #[derive(Clone, Debug)]
 pub(in crate::policy) struct Explanation {
-    /// What is looked at, such as `token.scopes`.
+    /// The thing that is looked at, such as `token.scopes`.
     pub(in crate::policy) name: String,
-    /// What the rule wants there, as its document says it.
+    /// The values that the rule wants there, as its document says them.
     pub(in crate::policy) wanted: Vec<String>,
     pub(in crate::policy) observed: Vec<Observation>,
     /// The parts of a condition.
     pub(in crate::policy) operands: Vec<Operand>,
-    /// What would have to change so that it holds. Values of callers are not in it.
+    /// The change that would make it hold. Values of callers are not in it.
     pub(in crate::policy) suggestion: String,
 }
 
@@ -89,7 +90,7 @@ impl Failure {
         Reason::EvalError.because(format!("cannot determine whether {holds}{unknown_because}"))
     }
 
-    /// What to say of a record that does not hold what the requirement looks at.
+    /// The sentence for a record that does not hold the data that the requirement looks at.
     pub(in crate::policy) fn unrecorded(&self) -> String {
         format!("the record does not say whether {}", self.holds)
     }

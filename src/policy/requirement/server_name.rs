@@ -50,7 +50,7 @@ impl Requirement for ServerNames {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("the client's TLS handshake has to name {}", one_of(&self.0));
+        let suggestion = format!("the client's TLS handshake must name {}", one_of(&self.0));
         let found = ObservedValue::open(cx.request.sni.name());
         Explanation::new("connection.sni", texts(&self.0), found, suggestion).but_is()
     }
@@ -72,7 +72,7 @@ impl Requirement for ServerNameIsHost {
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let wanted = "the request's host";
-        let suggestion = format!("the client's TLS handshake has to name {wanted}");
+        let suggestion = format!("the client's TLS handshake must name {wanted}");
         let host = cx.request.target.as_ref().ok().map(|target| target.host.as_str());
         let found = ObservedValue::open(cx.request.sni.name());
         Explanation::new("connection.sni", vec![wanted.to_owned()], found, suggestion)

@@ -40,7 +40,7 @@ impl Requirement for TokenAcr {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("the user has to authenticate with `acr` {}", one_of(&self.0));
+        let suggestion = format!("the user must authenticate with `acr` {}", one_of(&self.0));
         Explanation::new("claim /acr", self.0.to_vec(), claim(cx, "/acr"), suggestion)
     }
 
@@ -76,7 +76,7 @@ impl Requirement for TokenMaxAge {
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let age = format!("{} s", self.0.as_secs());
-        let suggestion = format!("the user has to have authenticated within the last {age}");
+        let suggestion = format!("the user must have authenticated within the last {age}");
         Explanation::new("claim /auth_time", vec![age], claim(cx, "/auth_time"), suggestion)
     }
 
@@ -85,7 +85,7 @@ impl Requirement for TokenMaxAge {
     }
 }
 
-/// RFC 9470 section 4: a token that does not say when is one that has to be stepped up.
+/// RFC 9470 section 4: a token that does not say when is one that must be stepped up.
 fn is_recent(auth_time: Option<&Value>, max_age: Duration, now: UnixTime) -> Truth {
     let Some(auth_time) = auth_time else { return Truth::Fails };
     let Some(at) = auth_time.as_i64().filter(|at| *at >= 0).map(UnixTime::from_secs) else {

@@ -26,14 +26,14 @@ enum Part {
     Variable(Variable, Option<Encoding>),
 }
 
-/// What a value is written in where it cannot be sent as it is.
+/// An encoding of a value that cannot be sent as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encoding {
     /// RFC 4648 section 5, without padding.
     Base64Url,
     /// RFC 4648 section 8, in lower case.
     Hex,
-    /// RFC 3986 section 2.1. Envoy refuses it in query parameters where it validates what it is told.
+    /// RFC 3986 section 2.1. Envoy refuses it in query parameters if it validates mutations.
     Percent,
 }
 
@@ -45,7 +45,7 @@ const ENCODINGS: [(&str, Encoding); 3] =
 const NOT_UNRESERVED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What is wrong with a template, and what to do.
+/// An error in a template, and what to do.
 type Wrong = (String, Option<String>);
 
 /// A value cannot be sent: it is too long, or has a character that could end the header or mean something else to
@@ -145,8 +145,8 @@ impl Template {
     /// The value for the request; `None` where a variable has no value, since half a value is a wrong one.
     ///
     /// # Errors
-    /// [`Unsafe`] where the value must not be sent. It is not cleaned: a value that was changed on its way is somebody
-    /// else's name.
+    /// [`Unsafe`] if the value must not be sent. It is not cleaned: a value that was changed on its way is the name of another
+    /// caller.
     pub(in crate::policy) fn render(
         &self,
         cx: &CheckContext<'_>,

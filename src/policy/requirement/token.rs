@@ -92,7 +92,7 @@ impl Requirement for TokenPresent {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let tokens = cx.subject.tokens().verified().into_iter().flatten();
         let names: Vec<_> = tokens.map(|token| token.issuer_name().to_owned()).collect();
-        let suggestion = format!("the request has to carry a token of the issuer `{}`", self.0);
+        let suggestion = format!("the request must carry a token of the issuer `{}`", self.0);
         let found = ObservedValue::list(&names);
         Explanation::new("token.issuers", vec![self.0.to_string()], found, suggestion)
     }
@@ -131,15 +131,15 @@ impl Requirement for TokenBinding {
             BindingSpec::None => ("none", "the token need not be bound"),
             BindingSpec::Certificate => (
                 "certificate",
-                "the token has to be bound to the peer's certificate (`cnf.x5t#S256`)",
+                "the token must be bound to the peer's certificate (`cnf.x5t#S256`)",
             ),
             BindingSpec::Dpop => (
                 "dpop",
-                "the token has to be bound to a key (`cnf.jkt`) that the caller proves to hold (DPoP)",
+                "the token must be bound to a key (`cnf.jkt`) that the caller proves to hold (DPoP)",
             ),
             BindingSpec::Any => (
                 "certificate or dpop",
-                "the token has to be bound to the peer's certificate (`cnf.x5t#S256`) or to a key (`cnf.jkt`, DPoP)",
+                "the token must be bound to the peer's certificate (`cnf.x5t#S256`) or to a key (`cnf.jkt`, DPoP)",
             ),
         };
         let found = cx.token.map(|token| match token.binding() {
@@ -181,7 +181,7 @@ impl Requirement for PresenterKnown {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let level = self.0.evidence;
         let suggestion =
-            format!("the proxy has to pass on more of the peer's certificate: `{level}`");
+            format!("the proxy must pass on more of the peer's certificate: `{level}`");
         let found = ObservedValue::open(cx.peer.map(|peer| peer.level().as_str()));
         Explanation::new("peer.evidence", vec![level.to_string()], found, suggestion).but_is()
     }
@@ -211,7 +211,7 @@ impl Requirement for PresenterNamed {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let pointer = self.0.pointer();
         let suggestion =
-            format!("the claim `{pointer}` has to name the peer that presents the token");
+            format!("the claim `{pointer}` must name the peer that presents the token");
         let wanted = vec![format!("the peer, named by `{pointer}`")];
         Explanation::new(format!("claim {pointer}"), wanted, claim(cx, pointer), suggestion)
             .and("peer", ObservedValue::open(cx.peer.map(best_name)))
@@ -234,7 +234,7 @@ impl Requirement for TokenAudiences {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("the token has to be for the audience {}", one_of(&self.0));
+        let suggestion = format!("the token must be for the audience {}", one_of(&self.0));
         let found = cx.token.map(TokenIdentity::audiences).unwrap_or_default();
         let found = ObservedValue::list(found);
         Explanation::new("token.audiences", self.0.to_vec(), found, suggestion).but_is()
@@ -253,7 +253,7 @@ impl Requirement for TokenSubjects {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("the token's subject has to be {}", one_of(&self.0));
+        let suggestion = format!("the token's subject must be {}", one_of(&self.0));
         let found = ObservedValue::open(cx.token.and_then(TokenIdentity::subject));
         Explanation::new("token.sub", self.0.to_vec(), found, suggestion)
     }
@@ -271,7 +271,7 @@ impl Requirement for TokenClients {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("the token's client has to be {}", one_of(&self.0));
+        let suggestion = format!("the token's client must be {}", one_of(&self.0));
         let found = ObservedValue::open(cx.token.and_then(TokenIdentity::client));
         Explanation::new("token.client", self.0.to_vec(), found, suggestion).but_is()
     }
@@ -290,7 +290,7 @@ impl Requirement for ClaimMatcher {
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let Self { pointer, test } = self;
-        let suggestion = format!("the claim `{pointer}` has to be {test}");
+        let suggestion = format!("the claim `{pointer}` must be {test}");
         let wanted = vec![test.to_string()];
         Explanation::new(format!("claim {pointer}"), wanted, claim(cx, pointer), suggestion)
     }
@@ -344,7 +344,7 @@ impl Requirement for TokenAnyScope {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("the token has to have the scope {}", one_of(&self.0));
+        let suggestion = format!("the token must have the scope {}", one_of(&self.0));
         let mut explanation =
             Explanation::new("token.scopes", self.0.to_vec(), scopes(cx), suggestion);
         explanation.name = String::from("token.anyScope");

@@ -34,10 +34,8 @@ impl Requirement for ContextExtension {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let Self { name, value } = self;
         let found = ObservedValue::open(cx.request.context_extensions.get(&**name).cloned());
-        let suggestion = format!(
-            "the route has to have the context extension `{name}` with {}",
-            one_of(&[value])
-        );
+        let suggestion =
+            format!("the route must have the context extension `{name}` with {}", one_of(&[value]));
         Explanation::new(format!("context.{name}"), vec![value.to_string()], found, suggestion)
     }
 
@@ -63,7 +61,7 @@ impl Requirement for HeaderMatcher {
         // Upstreams may read other spellings as the same name, so that their values are looked at as well.
         let spelled = headers.spellings(name).map(|(own, _)| own);
         let names: BTreeSet<&str> = spelled.filter(|own| **own != **name).collect();
-        let suggestion = format!("the header `{name}` has to be {test}");
+        let suggestion = format!("the header `{name}` must be {test}");
         let wanted = vec![test.to_string()];
         let own =
             Explanation::new(format!("header {name}"), wanted, lines(headers, name), suggestion);
@@ -104,7 +102,7 @@ impl Requirement for QueryMatcher {
         let Self { name, test } = self;
         let query = cx.request.target.as_ref().ok().and_then(|target| target.query.as_deref());
         let found = query.map_or(ObservedValue::Absent, ObservedValue::text);
-        let suggestion = format!("the query parameter `{name}` has to be {test}");
+        let suggestion = format!("the query parameter `{name}` must be {test}");
         Explanation::new(format!("query {name}"), vec![test.to_string()], found, suggestion)
     }
 

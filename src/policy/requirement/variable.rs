@@ -142,7 +142,7 @@ impl Variable {
         }
     }
 
-    /// What a record must hold so that it can be told.
+    /// The data that a record must hold so that it can be determined.
     pub(in crate::policy) fn record_field(&self) -> Option<RecordField> {
         match self {
             Self::TokenId => Some(RecordField::TokenId),
@@ -193,7 +193,7 @@ impl Variable {
             Self::PeerIps => {
                 Found::Several(cx.peer.map(|peer| peer.ips().to_vec()).unwrap_or_default())
             }
-            // Which of several is meant cannot be told, so that nothing may be said in its place.
+            // Which of several is meant cannot be determined, so no value may take its place.
             Self::PeerTrustDomain if cx.peer.is_some() && cx.peer_trust_domain().is_none() => {
                 Found::Formless
             }

@@ -30,7 +30,7 @@ pub(super) struct Case {
     pub(super) expect: Arc<Expectation>,
 }
 
-/// What is decided; what is absent is not looked at.
+/// The expected decision. Members that are absent are not compared.
 #[derive(Debug)]
 pub(super) struct Expectation {
     pub(super) decision: Effect,
@@ -49,7 +49,7 @@ pub(super) struct Expectation {
 /// A request with a caller who is taken at their word.
 #[derive(Debug)]
 pub struct Question {
-    /// What is asked for.
+    /// The request.
     pub request: RequestView,
     /// Who asks.
     pub subject: Subject,

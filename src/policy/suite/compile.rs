@@ -31,7 +31,7 @@ use crate::request::{
 const DEFAULT_NOW: UnixTime = UnixTime::from_secs(1_767_225_600);
 
 /// The word for no peer and no token.
-const NOBODY: &str = "none";
+const NO_CREDENTIAL: &str = "none";
 
 pub(super) struct Compiler<'a> {
     origin: &'a Origin,
@@ -39,7 +39,7 @@ pub(super) struct Compiler<'a> {
     issuers: &'a [&'a str],
     /// The names of `TrustDomain` documents.
     domains: &'a [&'a str],
-    /// What carries credentials, which no rule sees.
+    /// The names that carry credentials, which no rule sees.
     sealed: &'a SealedNames,
     /// By name; none at all for one that has an error of its own.
     peers: BTreeMap<&'a str, Credential<PeerIdentity>>,
@@ -150,8 +150,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn reserved(&mut self, name: &Spanned<String>) {
-        if name.value == NOBODY {
-            self.error("invalid-name", name, "`none` is the word for nobody", None);
+        if name.value == NO_CREDENTIAL {
+            self.error("invalid-name", name, "`none` means no credential", None);
         }
     }
 
@@ -408,12 +408,12 @@ impl<'a> Compiler<'a> {
             "peer" => self.peers.keys().copied().collect(),
             _ => self.tokens.keys().copied().collect(),
         };
-        known.push(NOBODY);
+        known.push(NO_CREDENTIAL);
         for name in &listed {
             self.known(&format!("{kind} of this suite"), "unknown-fixture", name, &known);
         }
         if listed.is_empty() {
-            return vec![NOBODY];
+            return vec![NO_CREDENTIAL];
         }
         listed.iter().map(|name| name.value.as_str()).collect()
     }

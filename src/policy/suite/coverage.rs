@@ -1,5 +1,5 @@
-//! What the cases of suites have tried: the rules that they satisfied, and the parts of conditions that they made true and
-//! made false. A part that was never false could be left out, as far as anybody has tried.
+//! The coverage of suites: the rules that their cases satisfied, and the parts of conditions that they made true and made
+//! false. A part that was never false could be removed without any case noticing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::policy::explain::recorder::RuleOutcome;
 use crate::policy::model::truth::Truth;
 use crate::policy::{PolicySet, RuleName, TraceRecorder};
 
-/// What was tried.
+/// The rules and parts that were tried.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
     satisfied: BTreeSet<RuleName>,
@@ -22,7 +22,7 @@ struct Seen {
     no: bool,
 }
 
-/// What was tried of a set of policies, and what was not.
+/// The coverage of a set of policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CoverageReport {
     /// How many rules there are.
@@ -77,7 +77,7 @@ impl Coverage {
         }
     }
 
-    /// What that is of `policies`.
+    /// The coverage of `policies`.
     #[must_use]
     pub fn of(&self, policies: &PolicySet) -> CoverageReport {
         let mut report = CoverageReport::default();

@@ -1,4 +1,4 @@
-//! What an allow does to a request, and what documents tell those whom they deny.
+//! The changes of an allow to a request, and the responses to denied callers.
 
 use serde_json::{Value, json};
 
@@ -244,7 +244,7 @@ fn a_document_cannot_disguise_our_own_failures() {
     }
 }
 
-/// Whoever reads an upstream's log finds the decision; the caller finds what to ask about, in every form of a denial.
+/// The reader of an upstream's log finds the decision; the caller finds the id to ask about, in every form of a denial.
 #[test]
 fn the_id_of_a_decision_goes_where_a_document_puts_it() {
     let set = rules(&[

@@ -106,7 +106,7 @@ const HEADER_TESTS: [&str; 6] = [
 /// Keys that a deny rule must not have: it would spare those who show less.
 const NOT_FOR_DENY: [&str; 5] = ["bind", "acr", "maxAge", "evidence", "use: reader"];
 
-/// What rules of several policies use.
+/// Fragments that rules of several policies use.
 const FRAGMENTS: &str = "---
 apiVersion: countersign.dev/v1alpha1
 kind: Fragments
@@ -126,7 +126,7 @@ const TIMES: [&str; 5] = [
     "during: { from: 2027-01-15T08:00:00Z, until: 2027-01-15T08:00:01Z }",
 ];
 
-/// What an allow does, for rules that ask for a token.
+/// Obligations of rules that require a token.
 const DUTIES: [&str; 5] = [
     "inject: { headers: { x-tenant: '{token.claims./tenant}', x-note: '{token.claims./note}' } }",
     "inject: { headers: { x-decision: '{decision.id}' }, responseHeaders: { x-note: '{token.claims./note}' } }",
@@ -135,7 +135,7 @@ const DUTIES: [&str; 5] = [
     "remove: { token: true, headers: [x-h], query: [q] }",
 ];
 
-/// What a denied caller is told.
+/// Responses to denied callers.
 const DENIALS: [&str; 3] = [
     "deny: { status: 404 }",
     "deny: { body: { text: 'Ask for {decision.id}.', json: { code: 7, why: '{decision.word}' } }, headers: { x-team: orders } }",

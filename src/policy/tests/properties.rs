@@ -48,7 +48,7 @@ fn said(decision: &Decision) -> String {
     }
 }
 
-/// The rules that count and are about the request, with what became of them.
+/// The rules that count and are about the request, with their results.
 fn judged(recorder: &TraceRecorder) -> Vec<(RuleName, Effect, Truth)> {
     let rules = recorder.rules().iter().filter_map(|trace| match &trace.outcome {
         RuleOutcome::Judged { effect, mode: Mode::Enforce, satisfied, .. } => {
@@ -158,7 +158,7 @@ proptest! {
         prop_assert!(form.port.is_none() || asked.contains("anyAuthorityPort") || asked.contains(":8443'"), "{asked}");
     }
 
-    /// Whoever watches sees the decision that serving makes, to its last word; and what was seen of the rules accounts for it.
+    /// A watched evaluation makes the same decision as serving, to its last word; and the trace of the rules accounts for it.
     #[test]
     fn explain_and_serve_agree(
         sketches in vec(sketch(), RULES), subject in subject(), view in question(),
@@ -174,7 +174,7 @@ proptest! {
         let denied = is_any(Effect::Deny, Truth::Holds);
         let doubted = is_any(Effect::Deny, Truth::Unknown);
         let allowed = is_any(Effect::Allow, Truth::Holds);
-        // What a rule sets or removes may be hidden in the query from whoever would have to remove it.
+        // A parameter that a rule sets or removes may be hidden in the query from the proxy that has to remove it.
         let query = view.target.as_ref().ok().and_then(|target| target.query.as_deref());
         let hidden = query.is_some_and(|query| query.contains(';'))
             && matches!(&watched, Decision::Deny(denial) if denial.rejection().reason() == Reason::EvalError);
@@ -244,7 +244,7 @@ proptest! {
         let Decision::Deny(denial) = set(&numbered(&sketches)).evaluate(&ask(&subject, &view)) else { return Ok(()) };
         let answer = Answer::of(&denial, &view, "0123");
         prop_assert!((300..500).contains(&answer.status) || answer.status == 503, "{}", answer.status);
-        // What a challenge asks for is the policy's own, and the scopes of a token are never quoted.
+        // A challenge names the policy's own scopes, and never quotes those of a token.
         let headers = answer.headers.iter().filter(|(name, _)| name != "www-authenticate");
         let told = format!("{:?} {}", headers.collect::<Vec<_>>(), answer.body);
         for secret in ["alice", "acme", "spiffe", "eval_error", "rule_denied", "claim_mismatch", "{decision"] {

@@ -1,4 +1,4 @@
-//! What a watched evaluation tells: every check with what it wants and what it found, and nothing that was not recorded.
+//! A watched evaluation shows every check with the values that it wants and that are there, and nothing that was not recorded.
 
 use super::fixtures::*;
 use crate::clock::UnixTime;

@@ -1,5 +1,5 @@
-//! Deny rules whose condition reads a header that a request need not have. What is not there cannot be told, and what cannot be
-//! told denies: such a rule closes its hosts to every request without the header.
+//! Deny rules whose condition reads a header that a request need not have. An absent header makes the condition unknown, and an
+//! unknown condition denies: such a rule closes its hosts to every request without the header.
 
 use super::source_rule::SourceRule;
 use crate::document::Diagnostic;
@@ -24,7 +24,7 @@ pub(super) fn of(written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
     let when = written.spec.when.as_ref().map(|when| written.origin.span(when));
     let named = written.spec.conditions.as_ref().map(|named| written.origin.span(named));
     let message = format!(
-        "deny rule `{}` denies requests without the header `{name}` as well: what is not there cannot be told",
+        "deny rule `{}` denies requests without the header `{name}` as well: a condition on an absent header is unknown, and unknown denies",
         rule.name.rule
     );
     Some(Diagnostic::warning("denies-without", when.or(named)?, message).help(format!(

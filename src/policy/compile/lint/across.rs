@@ -13,25 +13,25 @@ use crate::policy::model::host::{HostPattern, parent_of};
 use crate::policy::model::path::PathTemplate;
 use crate::policy::model::target::PolicyTarget;
 
-/// Looks at every rule beside all the others. Each doubt goes with the position of the policy that it is about.
-pub(in crate::policy) fn across(units: &[Arc<CompiledPolicy>]) -> Vec<(usize, Movable)> {
-    let mut doubts = repeated(units);
-    doubts.extend(left_open(units));
-    let walls = Walls::of(units, is_wall);
-    let doors = Walls::of(units, is_door);
+/// Compares every rule with all others. Each lint comes with the position of the policy that it is about.
+pub(in crate::policy) fn across(policies: &[Arc<CompiledPolicy>]) -> Vec<(usize, Movable)> {
+    let mut lints = repeated(policies);
+    lints.extend(left_open(policies));
+    let walls = Walls::of(policies, is_wall);
+    let doors = Walls::of(policies, is_door);
     if walls.is_empty() && doors.is_empty() {
-        return doubts;
+        return lints;
     }
-    for (at, unit) in units.iter().enumerate() {
-        for (rule, place) in unit.rules.iter().zip(&unit.rules_at) {
+    for (at, policy) in policies.iter().enumerate() {
+        for (rule, place) in policy.rules.iter().zip(&policy.rules_at) {
             let of_rule = [
-                never_reached(rule, &unit.target, *place, &walls),
-                open_anyway(rule, &unit.target, *place, &doors),
+                never_reached(rule, &policy.target, *place, &walls),
+                open_anyway(rule, &policy.target, *place, &doors),
             ];
-            doubts.extend(of_rule.into_iter().flatten().map(|doubt| (at, doubt)));
+            lints.extend(of_rule.into_iter().flatten().map(|lint| (at, lint)));
         }
     }
-    doubts
+    lints
 }
 
 fn never_reached(
@@ -53,7 +53,7 @@ fn never_reached(
     Some(Movable::warning("never-reached", place, message).help(help))
 }
 
-/// A rule that asks who is there, beside one that lets everybody do the same.
+/// A rule that requires an identity, beside a public rule that allows the same requests.
 fn open_anyway(
     rule: &Rule,
     target: &PolicyTarget,
@@ -65,7 +65,7 @@ fn open_anyway(
     }
     let door = doors.before(rule, target)?;
     let message = format!(
-        "rule `{}` asks who is there, and public rule `{}` lets everybody do the same",
+        "rule `{}` requires an identity, and public rule `{}` allows the same without one",
         rule.name.rule, door.name
     );
     let help = "narrow the public rule, or remove this one";
@@ -87,11 +87,12 @@ struct Wall<'a> {
 // === impl Walls ===
 
 impl<'a> Walls<'a> {
-    fn of(units: &'a [Arc<CompiledPolicy>], is_one: fn(&Rule) -> bool) -> Self {
+    fn of(policies: &'a [Arc<CompiledPolicy>], is_one: fn(&Rule) -> bool) -> Self {
         let mut walls = Self { by_host: HashMap::new(), any: Vec::new() };
-        let rules = units.iter().flat_map(|unit| unit.rules.iter().map(move |rule| (unit, rule)));
-        for (unit, rule) in rules.filter(|(_, rule)| is_one(rule)) {
-            let wall = Wall { rule, target: &unit.target };
+        let rules =
+            policies.iter().flat_map(|policy| policy.rules.iter().map(move |rule| (policy, rule)));
+        for (policy, rule) in rules.filter(|(_, rule)| is_one(rule)) {
+            let wall = Wall { rule, target: &policy.target };
             if wall.target.hosts.is_empty() {
                 walls.any.push(wall);
             }

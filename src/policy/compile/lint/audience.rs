@@ -7,13 +7,13 @@ use crate::policy::requirement::token::TokenClients;
 
 /// The audiences of issuers whose documents do not tell access tokens from ID tokens, by the issuers' names.
 #[derive(Debug)]
-pub(super) struct Untold<'a>(Vec<(&'a str, Vec<&'a str>)>);
+pub(super) struct SharedAudiences<'a>(Vec<(&'a str, Vec<&'a str>)>);
 
-// === impl Untold ===
+// === impl SharedAudiences ===
 
-impl<'a> Untold<'a> {
+impl<'a> SharedAudiences<'a> {
     pub(super) fn of(documents: &'a [Document]) -> Self {
-        let untold = documents.iter().filter_map(|document| match &document.spec {
+        let shared_audiences = documents.iter().filter_map(|document| match &document.spec {
             Spec::TokenIssuer(spec) if !spec.tells_kinds_apart() => {
                 let audiences = spec.audiences.iter().map(|own| own.value.as_str()).collect();
                 Some((document.metadata.name.value.as_str(), audiences))
@@ -25,7 +25,7 @@ impl<'a> Untold<'a> {
             | Spec::PolicySuite(_)
             | Spec::RevocationList(_) => None,
         });
-        Self(untold.collect())
+        Self(shared_audiences.collect())
     }
 
     /// A client that the rule names, whose id its issuer's document has for an audience.

@@ -11,7 +11,7 @@ use crate::policy::model::host::AuthorityPattern;
 use crate::policy::model::path::PathTemplate;
 use crate::policy::model::target::PolicyTarget;
 
-/// What allow rules do for a browser that was sent to a path.
+/// The access that allow rules give to a browser that is sent to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Door {
     /// No rule lets it in without a credential.
@@ -23,14 +23,14 @@ enum Door {
 }
 
 /// Looks at where the policies send browsers, of which some may have a token in a cookie where `cookies` says so.
-pub(in crate::policy) fn circles(
-    units: &[Arc<CompiledPolicy>],
+pub(in crate::policy) fn redirect_circles(
+    policies: &[Arc<CompiledPolicy>],
     cookies: bool,
 ) -> Vec<(usize, Movable)> {
-    let mut doubts = Vec::new();
-    for (at, unit) in units.iter().enumerate() {
-        let rules = unit.rules.iter().zip(&unit.rules_at);
-        let of_policy = unit.answer.iter().map(|own| (&own.answer, unit.name_at));
+    let mut lints = Vec::new();
+    for (at, policy) in policies.iter().enumerate() {
+        let rules = policy.rules.iter().zip(&policy.rules_at);
+        let of_policy = policy.answer.iter().map(|own| (&own.answer, policy.name_at));
         let of_rules = rules.filter_map(|(rule, place)| Some((rule.answer.as_ref()?, *place)));
         let mut seen: Vec<&Arc<CustomAnswer>> = Vec::new();
         for (answer, place) in of_policy.chain(of_rules) {
@@ -38,23 +38,23 @@ pub(in crate::policy) fn circles(
                 continue;
             }
             seen.push(answer);
-            doubts.extend(circle(units, unit, (answer, place), cookies).map(|own| (at, own)));
+            lints.extend(circle(policies, policy, (answer, place), cookies).map(|own| (at, own)));
         }
     }
-    doubts
+    lints
 }
 
 fn circle(
-    units: &[Arc<CompiledPolicy>],
-    unit: &CompiledPolicy,
+    policies: &[Arc<CompiledPolicy>],
+    policy: &CompiledPolicy,
     (answer, place): (&CustomAnswer, Place),
     cookies: bool,
 ) -> Option<Movable> {
     let redirect = answer.redirect.as_ref()?;
-    let own = |host: &str| unit.target.hosts.iter().any(|pattern| pattern.host.matches(host));
+    let own = |host: &str| policy.target.hosts.iter().any(|pattern| pattern.host.matches(host));
     let path = redirect.path_on(own)?;
     let landing = PathTemplate::parse(path).ok()?;
-    let door = door(units, &unit.target, &landing);
+    let door = door(policies, &policy.target, &landing);
     let (message, help) = match door {
         Door::Wide => return None,
         Door::Open if !cookies => return None,
@@ -75,13 +75,15 @@ fn circle(
 }
 
 /// The widest door to `landing` at every host of `target`.
-fn door(units: &[Arc<CompiledPolicy>], target: &PolicyTarget, landing: &PathTemplate) -> Door {
-    let doors = units.iter().filter(|unit| covers(&unit.target, target)).flat_map(|unit| {
-        unit.rules
-            .iter()
-            .filter(|rule| lets_in(rule, landing))
-            .map(|rule| if rule.passes_over_cookies { Door::Wide } else { Door::Open })
-    });
+fn door(policies: &[Arc<CompiledPolicy>], target: &PolicyTarget, landing: &PathTemplate) -> Door {
+    let doors =
+        policies.iter().filter(|policy| covers(&policy.target, target)).flat_map(|policy| {
+            policy
+                .rules
+                .iter()
+                .filter(|rule| lets_in(rule, landing))
+                .map(|rule| if rule.ignores_rejected_cookies { Door::Wide } else { Door::Open })
+        });
     doors.max().unwrap_or(Door::Closed)
 }
 
@@ -100,7 +102,7 @@ fn is_among(host: &AuthorityPattern, target: &PolicyTarget) -> bool {
     target.hosts.iter().any(|own| own.host == host.host || own.host.covers(&host.host))
 }
 
-/// What else a rule asks for may hold or not: it has the benefit of the doubt.
+/// Other requirements of the rule may hold or not; they are assumed to hold.
 fn lets_in(rule: &Rule, landing: &PathTemplate) -> bool {
     rule.effect == Effect::Allow
         && rule.mode == Mode::Enforce
@@ -110,20 +112,23 @@ fn lets_in(rule: &Rule, landing: &PathTemplate) -> bool {
 }
 
 /// Policies whose word on tokens another policy about the same host takes back.
-pub(in crate::policy) fn words_in_vain(units: &[Arc<CompiledPolicy>]) -> Vec<(usize, Movable)> {
-    if units.iter().all(|unit| unit.target.counting.is_none()) {
+pub(in crate::policy) fn tokens_not_ignored(
+    policies: &[Arc<CompiledPolicy>],
+) -> Vec<(usize, Movable)> {
+    if policies.iter().all(|policy| policy.target.counting.is_none()) {
         return Vec::new();
     }
-    let silent: Vec<_> = units.iter().filter(|unit| unit.target.counting.is_none()).collect();
-    let vain = |(at, unit): (usize, &Arc<CompiledPolicy>)| {
-        unit.target.counting.as_ref()?;
-        let other = silent.iter().find(|other| takes_in(&other.target, &unit.target))?;
+    let silent: Vec<_> =
+        policies.iter().filter(|policy| policy.target.counting.is_none()).collect();
+    let vain = |(at, policy): (usize, &Arc<CompiledPolicy>)| {
+        policy.target.counting.as_ref()?;
+        let other = silent.iter().find(|other| takes_in(&other.target, &policy.target))?;
         let message = format!(
             "policy `{}` is about a host of this one and says nothing of `target.tokens`, so no token is ignored there",
             other.name
         );
         let help = "say the same in every policy about the host, or remove it here";
-        Some((at, Movable::warning("tokens-not-ignored", unit.name_at, message).help(help)))
+        Some((at, Movable::warning("tokens-not-ignored", policy.name_at, message).help(help)))
     };
-    units.iter().enumerate().filter_map(vain).collect()
+    policies.iter().enumerate().filter_map(vain).collect()
 }

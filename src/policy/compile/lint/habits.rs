@@ -1,5 +1,5 @@
-//! Values that are right by the letter and hardly meant so: patterns where texts are compared whole, half of all addresses,
-//! methods that are registered nowhere, claims of another kind, demands that contradict each other.
+//! Values that compile and are probably not meant: patterns where texts are compared whole, half of all addresses, unregistered
+//! methods, claims of another kind, requirements that contradict each other.
 
 use ipnet::IpNet;
 
@@ -96,7 +96,7 @@ fn each(texts: &Texts) -> impl Iterator<Item = &Spanned<String>> {
     texts.iter()
 }
 
-fn doubt<T>(
+fn warning<T>(
     written: &SourceRule<'_>,
     code: &'static str,
     place: &Spanned<T>,
@@ -110,7 +110,7 @@ fn methods(written: &SourceRule<'_>) -> Vec<Diagnostic> {
     let unknown = |text: &&Spanned<String>| !METHODS.contains(&text.value.as_str());
     let problem = |text: &Spanned<String>| {
         let message = format!("no registered method is called `{}`", text.value);
-        doubt(written, "unregistered-method", text, message)
+        warning(written, "unregistered-method", text, message)
             .help("remove it, unless the upstream really has a method of its own")
     };
     texts.iter().flat_map(|texts| each(&texts.value)).filter(unknown).map(problem).collect()
@@ -129,7 +129,7 @@ fn captures_in_disguise(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic
             path.as_str()
         );
         let help = "write `{name}` or `*` for a segment of any text";
-        Some(doubt(written, "literal-pattern", text, message).help(help))
+        Some(warning(written, "literal-pattern", text, message).help(help))
     };
     texts
         .iter()
@@ -162,8 +162,8 @@ fn half_of_all(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
         };
         let message =
             format!("rule `{}` is about every {given} address, and {consequence}", rule.name.rule);
-        let help = format!("add `{missing}`, or leave the key out for every address");
-        Some(doubt(written, "half-of-all-addresses", place, message).help(help))
+        let help = format!("add `{missing}`, or remove the key for every address");
+        Some(warning(written, "half-of-all-addresses", place, message).help(help))
     };
     let half = lists.into_iter().filter_map(half);
     let covered = lists.into_iter().flat_map(|(texts, networks)| {
@@ -171,7 +171,7 @@ fn half_of_all(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
         texts.zip(networks).filter_map(|(text, own)| {
             let wider = networks.iter().find(|other| *other != own && other.contains(own))?;
             let message = format!("`{}` is covered by `{wider}`", text.value);
-            Some(doubt(written, "repeated-entry", text, message).help("remove it"))
+            Some(warning(written, "repeated-entry", text, message).help("remove it"))
         })
     });
     half.chain(covered).collect()
@@ -193,7 +193,7 @@ fn pattern(written: &SourceRule<'_>, text: &Spanned<String>) -> Option<Diagnosti
     let value = text.value.as_str();
     looks_like_a_pattern(value).then(|| {
         let message = format!("`{value}` is compared as it stands, and stands for no other text");
-        doubt(written, "literal-pattern", text, message).help(
+        warning(written, "literal-pattern", text, message).help(
             "write the bare text under `equals`, `prefix` or `suffix`, ask with `exists: true`, or write a condition with `matches`",
         )
     })
@@ -221,12 +221,12 @@ fn scope(written: &SourceRule<'_>, text: &Spanned<String>) -> Option<Diagnostic>
         let message =
             format!("`{value}` is how Spring calls the scope `{bare}`, and not what tokens have");
         return Some(
-            doubt(written, "odd-scope", text, message).help(format!("did you mean `{bare}`?")),
+            warning(written, "odd-scope", text, message).help(format!("did you mean `{bare}`?")),
         );
     }
     value.contains(',').then(|| {
         let message = format!("`{value}` is one scope with a comma in it");
-        doubt(written, "odd-scope", text, message).help("list each scope as an entry of its own")
+        warning(written, "odd-scope", text, message).help("list each scope as an entry of its own")
     })
 }
 
@@ -237,7 +237,7 @@ fn contexts(written: &SourceRule<'_>) -> Vec<Diagnostic> {
         let why = not_plain(&text.value)?;
         let message = format!("`{}` {why}", text.value.escape_debug());
         Some(
-            doubt(written, "odd-text", text, message)
+            warning(written, "odd-text", text, message)
                 .help("write it as the route's configuration does"),
         )
     };
@@ -301,7 +301,7 @@ fn claim(written: &SourceRule<'_>, spec: &Spanned<ClaimSpec>) -> Vec<Diagnostic>
         let message =
             format!("`{}` is compared as a whole, with all scopes and their order", pointer.value);
         problems.push(
-            doubt(written, "claim-kind", pointer, message)
+            warning(written, "claim-kind", pointer, message)
                 .help("ask for scopes with `scopes` or `anyScope`"),
         );
     }
@@ -328,7 +328,7 @@ fn claim(written: &SourceRule<'_>, spec: &Spanned<ClaimSpec>) -> Vec<Diagnostic>
             "`{}` is {is} by its standard, and is compared with another kind here",
             pointer.value
         );
-        doubt(written, "claim-kind", value, message).help(help)
+        warning(written, "claim-kind", value, message).help(help)
     }));
     problems
 }
@@ -343,7 +343,7 @@ fn odd_claim_text(
         None if matches!(text, "true" | "false" | "True" | "False" | "null") => {
             "is a text here, and not the value of the same name"
         }
-        // What YAML 1.1 took for a truth value.
+        // YAML 1.1 reads these as truth values.
         None if matches!(text, "yes" | "no" | "on" | "off" | "Yes" | "No" | "On" | "Off") => {
             "is a text here, and neither true nor false"
         }
@@ -354,7 +354,7 @@ fn odd_claim_text(
     };
     let message = format!("`{}` {why}", text.escape_debug());
     Some(
-        doubt(written, "odd-text", value, message)
+        warning(written, "odd-text", value, message)
             .help("write exactly what the claim says; a truth value without quotes"),
     )
 }
@@ -380,7 +380,7 @@ fn contradictions(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
             "rule `{}` never matches: no value of {what} meets all of its requirements",
             rule.name.rule
         );
-        doubt(written, "never-matches", &written.spec.name, message)
+        warning(written, "never-matches", &written.spec.name, message)
             .help("list values of which one will do under `in`, or make it two rules")
     };
     names.into_iter().map(problem).collect()

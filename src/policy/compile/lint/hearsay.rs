@@ -6,11 +6,11 @@ use crate::document::Diagnostic;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::effect::Effect;
 
-/// What the caller writes, and where the truth is.
+/// Each variable that the caller writes, and the trustworthy one beside it.
 const HEARSAY: [(&str, &str); 2] = [
     (
         "request.scheme",
-        "write `connection.tls`, which the proxy tells (`include_tls_session`), or compare `connection.port`",
+        "write `connection.tls`, which the proxy reports (`include_tls_session`), or compare `connection.port`",
     ),
     ("request.authorityPort", "compare `connection.port`, or list `target.ports`"),
 ];
@@ -23,9 +23,9 @@ pub(super) fn of(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
     let Some(place) = when.or(named) else { return Vec::new() };
     let names = condition.names();
     let read = HEARSAY.iter().filter(|(name, _)| names.iter().any(|own| own == name));
-    let doubt = |(name, help): &(&str, &str)| {
+    let lint = |(name, help): &(&str, &str)| {
         let rule = &rule.name.rule;
-        let doubt = match written.spec.effect.value.into() {
+        let lint = match written.spec.effect.value.into() {
             Effect::Deny => Diagnostic::warning(
                 "callers-word-in-deny",
                 place.clone(),
@@ -41,7 +41,7 @@ pub(super) fn of(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
                 ),
             ),
         };
-        doubt.help(*help)
+        lint.help(*help)
     };
-    read.map(doubt).collect()
+    read.map(lint).collect()
 }

@@ -1,4 +1,4 @@
-//! What time has passed by: rules that were to be tried for a while, and rules that count no more.
+//! Rules that are out of date: rules that were to be tried for a while, and rules that no longer count.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crate::document::policy::{EffectSpec, ModeSpec, PolicySpec, RuleSpec};
 use crate::document::{Diagnostic, Movable, Origin};
 use crate::policy::model::schedule::{read_day, read_moment};
 
-/// How long a deny rule may be in shadow mode before somebody should decide.
+/// How long a deny rule may be in shadow mode before the lint asks for a decision.
 const LONGEST_SHADOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// When there is a doubt.
+/// The time at which a lint counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::policy) enum Due {
     /// Before this moment.
@@ -30,11 +30,11 @@ impl Due {
     }
 }
 
-/// The doubts that there are about the rules of a policy at some time, each with when that is.
+/// The lints about the rules of a policy that count at some time, each with that time.
 pub(in crate::policy) fn outdated(origin: &Origin, policy: &PolicySpec) -> Box<[(Due, Movable)]> {
     let of_rule = |rule| [long_in_shadow(origin, rule), over(origin, rule), to_come(origin, rule)];
     let all = policy.rules.value.iter().flat_map(of_rule).flatten();
-    all.map(|(due, doubt)| (due, Movable::new(doubt, origin))).collect()
+    all.map(|(due, lint)| (due, Movable::new(lint, origin))).collect()
 }
 
 fn long_in_shadow(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
@@ -44,8 +44,8 @@ fn long_in_shadow(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)>
     denies.then(|| {
         let message =
             format!("deny rule `{}` has been in shadow mode for over 30 days", rule.name.value);
-        let doubt = Diagnostic::warning("long-in-shadow", origin.span(since), message);
-        (Due::From(from), doubt.help("enforce it, remove it, or say anew since when it is tried"))
+        let lint = Diagnostic::warning("long-in-shadow", origin.span(since), message);
+        (Due::From(from), lint.help("enforce it, remove it, or give `since` a later day"))
     })
 }
 
@@ -53,8 +53,8 @@ fn over(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
     let until = rule.during.as_ref()?.value.until.as_ref()?;
     let from = read_moment(&until.value)?;
     let message = format!("the time of rule `{}` is over", rule.name.value);
-    let doubt = Diagnostic::warning("rule-is-over", origin.span(until), message);
-    Some((Due::From(from), doubt.help("remove the rule, or give it a later `until`")))
+    let lint = Diagnostic::warning("rule-is-over", origin.span(until), message);
+    Some((Due::From(from), lint.help("remove the rule, or give it a later `until`")))
 }
 
 /// A day that is yet to come is a slip of the hand: a rule that was never tried would be taken for one that was.
@@ -63,6 +63,6 @@ fn to_come(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
     // It is some other day elsewhere.
     let day = read_day(&since.value)?.minus(Duration::from_secs(24 * 60 * 60));
     let message = format!("`since` of rule `{}` is a day to come", rule.name.value);
-    let doubt = Diagnostic::warning("since-to-come", origin.span(since), message);
-    Some((Due::Before(day), doubt.help("write the day on which the rule was put in shadow mode")))
+    let lint = Diagnostic::warning("since-to-come", origin.span(since), message);
+    Some((Due::Before(day), lint.help("write the day on which the rule was put in shadow mode")))
 }

@@ -4,13 +4,13 @@ use super::source_rule::SourceRule;
 use crate::document::Diagnostic;
 use crate::policy::compile::compiled_rule::Rule;
 
-/// What no request of the rule's target can meet.
+/// The values that a condition demands and no request of the rule's target has.
 pub(super) fn out_of_reach(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
     let (Some(condition), Some(text)) = (rule.condition(), &written.spec.when) else {
         return Vec::new();
     };
     let place = written.origin.span(text);
-    let doubt = |(name, value): (String, String)| {
+    let lint = |(name, value): (String, String)| {
         let reached = reached(written, rule, &name, &value)?;
         let message = format!(
             "rule `{}` is never reached: its target has no request with `{name}` `{value}`",
@@ -20,10 +20,10 @@ pub(super) fn out_of_reach(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnos
             Diagnostic::warning("out-of-reach", place.part(&value, 0..value.len()), message);
         Some(problem.help(format!("the rule is about {reached}")))
     };
-    condition.demands().into_iter().filter_map(doubt).collect()
+    condition.required_values().into_iter().filter_map(lint).collect()
 }
 
-/// What the rule is about in respect of the variable `name`, where that leaves out `value`.
+/// The values that the rule is about in respect of the variable `name`, if `value` is not among them.
 fn reached(written: &SourceRule<'_>, rule: &Rule, name: &str, value: &str) -> Option<String> {
     let hosts = &written.target.hosts;
     let (left_out, about): (bool, Vec<String>) = match name {

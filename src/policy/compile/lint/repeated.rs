@@ -20,27 +20,28 @@ pub(in crate::policy) fn print(rule: &Rule) -> Fingerprint {
         methods,
         paths,
         requirements,
-        passes_over_cookies,
+        ignores_rejected_cookies,
         obligations,
     } = rule;
     let about = (effect, mode, target, methods, paths);
-    let rest = (requirements, passes_over_cookies, obligations);
+    let rest = (requirements, ignores_rejected_cookies, obligations);
     Fingerprint::of(format!("{about:?} {rest:?}").as_bytes())
 }
 
-/// Every rule that says what one before it says. Each doubt goes with the position of its policy.
-pub(super) fn repeated(units: &[Arc<CompiledPolicy>]) -> Vec<(usize, Movable)> {
-    let (mut first, mut doubts) = (HashMap::new(), Vec::new());
-    for (at, unit) in units.iter().enumerate() {
-        for ((rule, print), place) in unit.rules.iter().zip(&unit.prints).zip(&unit.rules_at) {
+/// Every rule that repeats an earlier one. Each lint comes with the position of its policy.
+pub(super) fn repeated(policies: &[Arc<CompiledPolicy>]) -> Vec<(usize, Movable)> {
+    let (mut first, mut lints) = (HashMap::new(), Vec::new());
+    for (at, policy) in policies.iter().enumerate() {
+        for ((rule, print), place) in policy.rules.iter().zip(&policy.prints).zip(&policy.rules_at)
+        {
             let Some(other) = first.insert(print, rule) else { continue };
             let message = format!(
                 "rule `{}` says what rule `{}` of policy `{}` says",
                 rule.name.rule, other.name.rule, other.name.policy
             );
             let help = "remove one of the two, or change what was to be different";
-            doubts.push((at, Movable::warning("repeated-rule", *place, message).help(help)));
+            lints.push((at, Movable::warning("repeated-rule", *place, message).help(help)));
         }
     }
-    doubts
+    lints
 }

@@ -15,23 +15,25 @@ use crate::policy::model::target::PolicyTarget;
 /// How many of the paths that are left open are named.
 const SHOWN: usize = 3;
 
-/// Looks at every deny rule beside the allow rules for its hosts. Each doubt goes with the position of its policy.
-pub(super) fn left_open(units: &[Arc<CompiledPolicy>]) -> Vec<(usize, Movable)> {
-    let (denies, allows) = (Rules::of(units, Effect::Deny), Rules::of(units, Effect::Allow));
+/// Compares every deny rule with the allow rules for its hosts. Each lint comes with the position of its policy.
+pub(super) fn left_open(policies: &[Arc<CompiledPolicy>]) -> Vec<(usize, Movable)> {
+    let (denies, allows) = (Rules::of(policies, Effect::Deny), Rules::of(policies, Effect::Allow));
     if denies.is_empty() || allows.is_empty() {
         return Vec::new();
     }
-    let mut doubts = Vec::new();
-    for (at, unit) in units.iter().enumerate() {
-        let rules = unit.rules.iter().zip(&unit.rules_at);
+    let mut lints = Vec::new();
+    for (at, policy) in policies.iter().enumerate() {
+        let rules = policy.rules.iter().zip(&policy.rules_at);
         for (rule, place) in rules.filter(|(rule, _)| counts(rule, Effect::Deny)) {
-            let around =
-                Around { denies: denies.about(&unit.target), allows: allows.about(&unit.target) };
-            doubts.extend(around.paths(rule, *place).map(|doubt| (at, doubt)));
-            doubts.extend(around.head(rule, *place).map(|doubt| (at, doubt)));
+            let around = Around {
+                denies: denies.about(&policy.target),
+                allows: allows.about(&policy.target),
+            };
+            lints.extend(around.paths(rule, *place).map(|lint| (at, lint)));
+            lints.extend(around.head(rule, *place).map(|lint| (at, lint)));
         }
     }
-    doubts
+    lints
 }
 
 fn counts(rule: &Rule, effect: Effect) -> bool {
@@ -47,14 +49,14 @@ struct Rules<'a> {
 // === impl Rules ===
 
 impl<'a> Rules<'a> {
-    fn of(units: &'a [Arc<CompiledPolicy>], effect: Effect) -> Self {
+    fn of(policies: &'a [Arc<CompiledPolicy>], effect: Effect) -> Self {
         let mut rules = Self { by_host: HashMap::new(), any: Vec::new() };
-        for unit in units {
-            let own = || unit.rules.iter().filter(|rule| counts(rule, effect));
-            if unit.target.hosts.is_empty() {
+        for policy in policies {
+            let own = || policy.rules.iter().filter(|rule| counts(rule, effect));
+            if policy.target.hosts.is_empty() {
                 rules.any.extend(own());
             }
-            for host in &unit.target.hosts {
+            for host in &policy.target.hosts {
                 rules.by_host.entry(&host.host).or_default().extend(own());
             }
         }
@@ -169,8 +171,8 @@ impl<'a> Around<'a> {
     }
 }
 
-/// Whether a deny rule that is about a path is meant for it: one for every path that asks for more may well be about
-/// something else.
+/// Whether a deny rule that is about a path is meant for it: a rule for every path that requires more may be about something
+/// else.
 fn is_meant(rule: &Rule) -> bool {
     !rule.paths.is_empty() || (rule.mode == Mode::Enforce && rule.requires_nothing())
 }

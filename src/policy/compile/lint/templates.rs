@@ -5,7 +5,7 @@ use crate::document::policy::Entries;
 use crate::document::{Diagnostic, Spanned};
 use crate::policy::requirement::template::Template;
 
-/// What other tools put variables in, and what they call it.
+/// The signs with which other tools begin variables, and the names of the tools.
 const FOREIGN: [(&str, &str); 4] =
     [("${", "shells"), ("$(", "Kubernetes"), ("%REQ(", "Envoy"), ("%DYNAMIC_METADATA(", "Envoy")];
 

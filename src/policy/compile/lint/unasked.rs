@@ -8,11 +8,11 @@ use crate::policy::model::effect::Effect;
 
 /// The names of the trust domains that let no certificate pass without a list, each with its SPIFFE trust domain.
 #[derive(Debug)]
-pub(super) struct Strict<'a>(Vec<(&'a str, Option<&'a str>)>);
+pub(super) struct StrictDomains<'a>(Vec<(&'a str, Option<&'a str>)>);
 
-// === impl Strict ===
+// === impl StrictDomains ===
 
-impl<'a> Strict<'a> {
+impl<'a> StrictDomains<'a> {
     pub(super) fn of(documents: &'a [Document]) -> Self {
         let strict = |document: &'a Document| {
             let Spec::TrustDomain(spec) = &document.spec else { return None };

@@ -1,4 +1,4 @@
-//! Identities that are wider than they look: whole trust domains, names that anybody may vouch for.
+//! Identities that are wider than they look: whole trust domains, names that any authority may vouch for.
 
 use super::source_rule::SourceRule;
 use crate::document::policy::{PeerSpec, Texts};
@@ -17,15 +17,15 @@ pub(super) fn of(written: &SourceRule<'_>, rule: &Rule, domains: usize) -> Vec<D
     if !rule.requirements.has::<TokenPresent>() {
         problems.extend(whole_domains(written, peer));
     }
-    problems.extend(registered_by_anybody(written, peer));
+    problems.extend(one_label_below_public(written, peer));
     let pinned = rule.requirements.trust_domain().is_some();
     if domains > 1 && !pinned {
-        problems.extend(vouched_for_by_anybody(written, peer, domains));
+        problems.extend(any_authority(written, peer, domains));
     }
     problems
 }
 
-/// `spiffe://prod.example/**` is everybody whom the trust domain knows.
+/// `spiffe://prod.example/**` is every workload of the trust domain.
 fn whole_domains(written: &SourceRule<'_>, peer: &PeerSpec) -> Vec<Diagnostic> {
     let is_whole = |text: &&Spanned<String>| {
         let rest = text.value.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/'));
@@ -39,8 +39,8 @@ fn whole_domains(written: &SourceRule<'_>, peer: &PeerSpec) -> Vec<Diagnostic> {
     texts(peer.spiffe.as_ref()).iter().filter(is_whole).map(problem).collect()
 }
 
-/// `*.com` is whoever registers a name there.
-fn registered_by_anybody(written: &SourceRule<'_>, peer: &PeerSpec) -> Vec<Diagnostic> {
+/// `*.com` is every name that is registered there.
+fn one_label_below_public(written: &SourceRule<'_>, peer: &PeerSpec) -> Vec<Diagnostic> {
     let is_wide = |text: &&Spanned<String>| {
         text.value
             .strip_prefix("*.")
@@ -56,11 +56,7 @@ fn registered_by_anybody(written: &SourceRule<'_>, peer: &PeerSpec) -> Vec<Diagn
 }
 
 /// A name without a trust domain is worth as much as the most careless of the authorities that are believed.
-fn vouched_for_by_anybody(
-    written: &SourceRule<'_>,
-    peer: &PeerSpec,
-    domains: usize,
-) -> Option<Diagnostic> {
+fn any_authority(written: &SourceRule<'_>, peer: &PeerSpec, domains: usize) -> Option<Diagnostic> {
     let PeerSpec { dns, uris, emails, ips, subjects, .. } = peer;
     let place = [dns, uris, emails, ips, subjects].into_iter().find_map(Option::as_ref)?;
     // A SPIFFE ID names its trust domain.

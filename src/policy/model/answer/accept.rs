@@ -30,7 +30,7 @@ enum Closeness {
 impl Form {
     const ALL: [Self; 3] = [Self::Json, Self::Problem, Self::Text];
 
-    /// The form that `headers` ask for. Where they ask for nothing that there is, JSON: a denial is told in any case.
+    /// The form that `headers` ask for. If they accept no form that there is, JSON: a denial always has a body.
     pub(super) fn wanted_by(headers: &Headers) -> Self {
         let ranges = accepted(headers);
         let mut wanted = (Self::Json, 0);
@@ -51,7 +51,7 @@ impl Form {
         }
     }
 
-    /// What the closest range says of it.
+    /// The quality that the closest range gives it.
     fn quality(self, ranges: &[(&str, Quality)]) -> Quality {
         let fitting =
             ranges.iter().filter_map(|(range, quality)| Some((self.fit(range)?, *quality)));
@@ -66,7 +66,7 @@ impl Form {
             Self::Text if is("text/*") => Some(Closeness::Type),
             Self::Json => is("application/json").then_some(Closeness::Exact),
             Self::Problem => is("application/problem+json").then_some(Closeness::Exact),
-            // Whoever shows pages can show a line of text.
+            // A client that shows pages can show a line of text.
             Self::Text => (is("text/plain") || is("text/html")).then_some(Closeness::Exact),
         }
     }

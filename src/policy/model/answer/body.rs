@@ -7,7 +7,7 @@ use super::CustomAnswer;
 use super::accept::Form;
 use crate::reason::ClientAnswer;
 
-/// What there is to say: a word and the decision id, nothing that a prober could learn from, and the words of a document.
+/// The contents of a denial: a word, the decision id, and the text of a document. A prober can learn nothing from it.
 pub(super) struct Words<'a> {
     pub(super) answer: ClientAnswer,
     /// The status that the caller gets.
@@ -62,7 +62,7 @@ impl Words<'_> {
         }
     }
 
-    /// What clients of gRPC show for the status.
+    /// The message that gRPC clients show for the status.
     pub(super) fn grpc_message(&self) -> String {
         let word = self.word();
         let text = self.text().unwrap_or(word);

@@ -7,7 +7,7 @@ use super::clear::ClearedCookie;
 use crate::reason::ClientAnswer;
 use crate::request::RequestView;
 
-/// What a rule or a policy tells those whom it denies, in place of the default. Made by compiling only.
+/// The response of a rule or a policy to requests that it denies, in place of the default. Only compiling makes one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CustomAnswer {
     pub(in crate::policy) status: Option<u16>,
@@ -30,10 +30,10 @@ pub(in crate::policy) struct Redirect {
 // === impl CustomAnswer ===
 
 impl CustomAnswer {
-    /// What may stand in its texts, beside plain text: what every denial tells.
+    /// The variables that its texts may have: those that every denial shows.
     pub(in crate::policy) const TOLD: [&str; 2] = ["{decision.id}", "{decision.word}"];
 
-    /// Our own failures and throttling stay what they are: whoever gets 503 must be able to tell that trying again helps.
+    /// Our own failures and throttling keep their status: a client that gets 503 must see that a retry helps.
     pub(super) const fn applies_to(answer: ClientAnswer) -> bool {
         match answer {
             ClientAnswer::Throttled | ClientAnswer::Unavailable => false,

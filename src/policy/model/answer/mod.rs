@@ -1,5 +1,5 @@
-//! What a caller is told of a denial: a status, headers and a body, in the form it asked for. By default from a fixed
-//! vocabulary; else in the words of a document. It names no rule, no claim and no name of a certificate.
+//! The response to a denied request: a status, headers and a body, in the form that the caller asks for. The words are from a
+//! fixed vocabulary, or from a document. It names no rule, no claim and no name of a certificate.
 
 mod accept;
 mod body;
@@ -37,7 +37,7 @@ const DECISION_ID_HEADER: &str = "x-decision-id";
 // === impl Answer ===
 
 impl Answer {
-    /// What the caller of `request` is told of `denial`, which is the decision called `id`.
+    /// The response to `request`, for the decision called `id` that is `denial`.
     #[must_use]
     pub fn of(denial: &Denial, request: &RequestView, id: &str) -> Self {
         let answer = denial.rejection().client_answer();

@@ -1,4 +1,4 @@
-//! What callers are told: the same few words, whatever the reason, in the form that they ask for.
+//! Responses to callers: the same few words, whatever the reason, in the form that they ask for.
 
 use std::time::Duration;
 

@@ -66,7 +66,7 @@ fn wildcards_do_not_cross_segments_and_are_not_empty() {
     }
 }
 
-/// What a template means, spelt out one segment after the other.
+/// The meaning of a template, one segment after the other.
 fn matches_slowly(template: &[&str], path: &[&str]) -> bool {
     match (template, path) {
         ([], []) => true,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::fault::Fault;
 
-/// Operators, by which a part of a condition is told from a note about one.
+/// Operators, which a comment that swallows a part of a condition has and a plain note has not.
 const OPERATORS: [&str; 8] = ["&&", "||", "==", "!=", "<", ">", "?", " in "];
 
 /// Why a comment at the end of `text` is a part of the condition that does not count: in quoted and in folded text (`>`) YAML makes

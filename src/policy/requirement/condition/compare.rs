@@ -58,7 +58,7 @@ fn numbers(a: &dyn Val, b: &dyn Val) -> Result<Ordering, ExecutionError> {
     if is_exact(a) && is_exact(b) {
         return compare(a, b);
     }
-    Err(fault("a number is too large to be told from its neighbours"))
+    Err(fault("a number is too large to differ from its neighbours"))
 }
 
 fn compare(a: &dyn Val, b: &dyn Val) -> Result<Ordering, ExecutionError> {

@@ -67,8 +67,8 @@ impl Condition {
         names
     }
 
-    /// What it demands of a variable by `==` with a text or a number, where nothing but `&&` puts its parts together.
-    pub(in crate::policy) fn demands(&self) -> Vec<(String, String)> {
+    /// The values that it demands of a variable by `==` with a text or a number, if only `&&` joins its parts.
+    pub(in crate::policy) fn required_values(&self) -> Vec<(String, String)> {
         if self.text.contains("||") || self.text.contains('?') {
             return Vec::new();
         }

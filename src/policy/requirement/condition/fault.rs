@@ -6,7 +6,7 @@ use cel::common::ast::SourceInfo;
 
 use crate::request::SealedNames;
 
-/// What the rule around a condition asks for, and so what there is to speak of.
+/// The requirements of the rule around a condition, and so the variables that the condition may read.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::policy) struct Scope<'a> {
     /// Whether it asks for a token.
@@ -21,7 +21,7 @@ pub(in crate::policy) struct Scope<'a> {
     pub(in crate::policy) domains: &'a [&'a str],
 }
 
-/// What is wrong with a condition.
+/// A fault in a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct Fault {
     pub(in crate::policy) message: String,

@@ -22,7 +22,7 @@ use crate::limits::MAX_PATTERN_BYTES;
 #[derive(Clone, Debug)]
 pub(super) struct Pattern(Regex);
 
-/// What `==`, `!=` and `in` become where the kinds of their sides are not known beforehand.
+/// The functions that replace `==`, `!=` and `in` if the kinds of their sides are not known beforehand.
 pub(super) const EQUAL: &str = "@equal";
 pub(super) const UNEQUAL: &str = "@unequal";
 pub(super) const IN: &str = "@one_of";
@@ -198,21 +198,21 @@ fn ordered<'b, 'v>(
     answer(holds(order(a.as_ref(), b.as_ref())?))
 }
 
-/// Whether a value is in a list, or a key of a mapping. It is an error where it is not, and could not be told from one
-/// of the elements.
+/// Whether a value is in a list, or a key of a mapping. It is an error if the value is not found and one of the elements cannot
+/// be compared with it.
 fn one_of<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let (value, within) = two(&args)?;
     let Some(elements) = within.as_iterable() else {
         return Err(ExecutionError::function_error("in", "the right side is not a list"));
     };
     let mut elements = elements.iter();
-    let mut doubt = None;
+    let mut unknown = None;
     while let Some(element) = elements.next() {
         match are_equal(value.as_ref(), element) {
             Ok(true) => return answer(true),
             Ok(false) => {}
-            Err(error) => doubt = Some(error),
+            Err(error) => unknown = Some(error),
         }
     }
-    doubt.map_or_else(|| answer(false), Err)
+    unknown.map_or_else(|| answer(false), Err)
 }

@@ -20,7 +20,7 @@ pub(super) struct Path {
     segments: Vec<String>,
 }
 
-/// What is wrong with a name, and what to do about it.
+/// An error in a name, and what to do.
 type Wrong = (String, Option<String>);
 
 const ROOTS: [&str; 7] = ["request", "connection", "client", "token", "peer", "context", "now"];
@@ -83,7 +83,7 @@ fn text_of(node: &IdedExpr) -> Option<&str> {
     }
 }
 
-/// What `path` stands for in a rule that has `scope`.
+/// The variable that `path` names in a rule that has `scope`.
 pub(super) fn resolve(path: &Path, scope: Scope<'_>) -> Result<Source, Wrong> {
     let segments: Vec<&str> = path.segments.iter().map(String::as_str).collect();
     let source = lookup(&segments, scope.sealed)?;

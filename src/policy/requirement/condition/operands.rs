@@ -30,7 +30,7 @@ pub(super) fn places(
     leaves(expression).into_iter().map(place).collect()
 }
 
-/// What `&&`, `||` and `?:` put together, from left to right.
+/// The operands of `&&`, `||` and `?:`, from left to right.
 pub(super) fn leaves(node: &IdedExpr) -> Vec<&IdedExpr> {
     match &node.expr {
         Expr::Call(call)

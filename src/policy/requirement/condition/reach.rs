@@ -158,7 +158,7 @@ fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
         }
         Source::RequestHeader(name) => {
             let is_one_line = headers_of_one_value().any(|own| own == &**name);
-            let help = "one value, trimmed: with a comma it may be several, and cannot be told; use the key `headers`";
+            let help = "one value, trimmed: with a comma it may be several, and is unknown; use the key `headers`";
             let never = text != text.trim() || (text.contains(',') && !is_one_line);
             never.then(|| String::from(help))
         }

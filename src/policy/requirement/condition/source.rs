@@ -101,7 +101,7 @@ pub(super) const MAPS: [&str; 4] = ["request.path", "request.headers", "token.cl
 // === impl Source ===
 
 impl Source {
-    /// What kind of value it has.
+    /// The kind of its value.
     pub(super) const fn kind(&self) -> Kind {
         match self {
             Self::RequestMethod
@@ -131,7 +131,7 @@ impl Source {
         }
     }
 
-    /// What a record must hold so that it can be told.
+    /// The data that a record must hold so that it can be determined.
     pub(super) fn record_field(&self) -> Option<RecordField> {
         match self {
             Self::RequestHeader(_) => Some(RecordField::Headers),
@@ -192,8 +192,8 @@ impl Source {
         if let Self::RequestHeader(name) = self { Some(name) } else { None }
     }
 
-    /// Whether its value may be shown to whoever explains a decision: what callers put into headers and claims may be about
-    /// people, or secret.
+    /// Whether `explain` may show its value: the values that callers put into headers and claims may be about people, or
+    /// secret.
     pub(super) const fn is_open(&self) -> bool {
         match self {
             Self::RequestHeader(_) | Self::TokenClaim(_) | Self::TokenId => false,
@@ -225,7 +225,7 @@ impl Source {
         }
     }
 
-    /// Its value; none where there is none, or none that can be told.
+    /// Its value; none if there is none, or if it cannot be determined.
     pub(super) fn find<'a>(&'a self, cx: &CheckContext<'a>) -> Option<Found<'a>> {
         let target = cx.request.target.as_ref().ok();
         let text = |text: Option<&'a str>| text.map(Found::Text);
@@ -244,7 +244,8 @@ impl Source {
             Self::ConnectionFrom => cx.request.source.ip().map(Found::Address),
             Self::RequestFullPath => text(target.map(|target| target.path.as_str())),
             Self::RequestPath(name) => text(capture(name, cx, target)),
-            // What may be several values, or not what was sent, is an error: which of them counts is not guessed (P4, P7).
+            // A header that may be several values, or not the value that was sent, is an error: the one that counts is not
+            // guessed (P4, P7).
             Self::RequestHeader(name) => text(cx.request.headers.only(name)),
             Self::Context(name) => {
                 text(cx.request.context_extensions.get(&**name).map(String::as_str))
@@ -270,7 +271,7 @@ impl Source {
         }
     }
 
-    /// Whether there is something, readable or not; none where even that cannot be told.
+    /// Whether there is a value, readable or not; none if that cannot be determined either.
     pub(super) fn is_there(&self, cx: &CheckContext<'_>) -> Option<bool> {
         if *self == Self::ConnectionSni {
             // Where the proxy tells of no handshake, there may be a name all the same.

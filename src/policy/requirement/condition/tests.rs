@@ -354,7 +354,7 @@ fn numbers_of_different_sorts_compare_exactly() {
         ("token.claims.ids == [1, 9007199254740992]", Truth::Fails),
         ("token.claims.ids == [1.0, 2.0]", Truth::Fails),
         ("[1, 2] == [1.0, 2.0] && {'a': 1} == {'a': 1.0} && [1] != [2.5]", Truth::Holds),
-        // What may have been rounded.
+        // Numbers that may have been rounded.
         ("token.claims.shared == 9007199254740993", Truth::Unknown),
         ("token.claims.shared == 9007199254740992", Truth::Unknown),
         ("token.claims.shared != 9007199254740993", Truth::Unknown),
@@ -376,7 +376,7 @@ fn numbers_of_different_sorts_compare_exactly() {
         ("{'n': token.claims.shared} == {'n': 9007199254740993}", Truth::Unknown),
         ("int(token.claims.shared) == 9007199254740992", Truth::Unknown),
         ("string(token.claims.beyond) == '100000000000000000000'", Truth::Unknown),
-        // What is worked out.
+        // Computed values.
         ("token.claims.last + 1.0 == 9007199254740992", Truth::Unknown),
         ("token.claims.last * token.claims.last > 1", Truth::Unknown),
         ("token.claims.half / 0.0 > 1", Truth::Unknown),

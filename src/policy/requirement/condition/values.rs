@@ -15,7 +15,7 @@ use crate::json::is_exact_number;
 use crate::limits::MAX_CONDITION_ITEMS;
 use crate::policy::requirement::context::CheckContext;
 
-/// What stands in an expression instead of the name of a variable.
+/// The thing that stands in an expression in place of the name of a variable.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Slot {
     /// The value of a variable.

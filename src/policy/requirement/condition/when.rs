@@ -38,7 +38,7 @@ impl Requirement for When {
             name: String::from("when"),
             wanted: vec![self.0.as_str().to_owned()],
             observed: Vec::new(),
-            suggestion: format!("`{text}` has to hold"),
+            suggestion: format!("`{text}` must hold"),
             operands,
         }
     }
