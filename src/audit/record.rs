@@ -306,7 +306,7 @@ fn passed_over(ignored: &IgnoredToken, record: &mut impl Fields) {
 fn shadow(shadow: &ShadowOutcome, record: &mut impl Fields) {
     name(&shadow.rule, record);
     record.text("effect", shadow.effect.as_str());
-    record.flag("indeterminate", shadow.satisfied != Truth::True);
+    record.flag("indeterminate", shadow.satisfied != Truth::Holds);
     record.flag("changes", shadow.changes);
 }
 

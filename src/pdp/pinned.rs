@@ -235,7 +235,7 @@ impl Pinned<'_> {
 /// The subject of `decision`: without the refused cookies where the rule passes over them.
 fn passed_over(decision: &Decision, subject: Subject) -> Subject {
     match decision {
-        Decision::Allow(permit) if permit.passes_over_cookies() => {
+        Decision::Allow(permit) if permit.ignores_rejected_cookies() => {
             subject.without_rejected_cookies().unwrap_or(subject)
         }
         Decision::Allow(_) | Decision::Deny(_) => subject,

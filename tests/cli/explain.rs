@@ -252,7 +252,7 @@ fn a_recorded_check_is_explained() {
     assert!(run.stderr.contains("unknown field `pth`"), "{}", run.stderr);
 }
 
-const RECORD: &str = r#"{"decision_id":"5c3a9be1f02a41d09c6a4f1f0f3f3a55","time":"2027-01-15T08:00:00.250Z","decision":"deny","reason":"eval_error","detail":"cannot tell whether there is a request for which its condition holds","policy":"orders","rule":"read","revision":"0000000000000000","duration_us":"12","request":{"id":"req-1","method":"GET","host":"orders.example.com","path":"/v1/orders/42","source":"10.0.0.1:4711","scheme":"https"},"annotations":{"owner":"team-web"},"peer":{"trust_domain":"prod","spiffe":"spiffe://prod.example/ns/web/sa/frontend","evidence":"hash"},"tokens":[{"issuer_name":"corp","issuer":"https://login.example.com","subject":"alice","scopes":["orders:read"],"expires_at":"2027-01-15T09:00:00.000Z","binding":"none"}]}"#;
+const RECORD: &str = r#"{"decision_id":"5c3a9be1f02a41d09c6a4f1f0f3f3a55","time":"2027-01-15T08:00:00.250Z","decision":"deny","reason":"eval_error","detail":"cannot determine whether the condition holds","policy":"orders","rule":"read","revision":"0000000000000000","duration_us":"12","request":{"id":"req-1","method":"GET","host":"orders.example.com","path":"/v1/orders/42","source":"10.0.0.1:4711","scheme":"https"},"annotations":{"owner":"team-web"},"peer":{"trust_domain":"prod","spiffe":"spiffe://prod.example/ns/web/sa/frontend","evidence":"hash"},"tokens":[{"issuer_name":"corp","issuer":"https://login.example.com","subject":"alice","scopes":["orders:read"],"expires_at":"2027-01-15T09:00:00.000Z","binding":"none"}]}"#;
 
 /// What a record does not hold is said to be missing, and is never made up.
 #[test]
@@ -262,7 +262,7 @@ fn a_decision_from_the_audit_log_is_put_again() {
     let refused = RECORD
         .replace("5c3a9be1", "88888888")
         .replace("req-1", "req-3")
-        .replace(r#""reason":"eval_error","detail":"cannot tell whether there is a request for which its condition holds","policy":"orders","rule":"read""#, r#""reason":"cert_expired","detail":"expired""#);
+        .replace(r#""reason":"eval_error","detail":"cannot determine whether the condition holds","policy":"orders","rule":"read""#, r#""reason":"cert_expired","detail":"expired""#);
     let refused = {
         let mut json: Value = serde_json::from_str(&refused).unwrap();
         json.as_object_mut().unwrap().remove("peer");

@@ -26,14 +26,14 @@ use crate::request::RequestView;
 use crate::signer::{AssertionKeys, AssertionOptions, Signer};
 use crate::trust::KeyUrl;
 
-/// What a question is put to.
+/// The parts that decide a question.
 pub(super) struct Ground<'a> {
     pub(super) args: &'a Args,
     pub(super) config: Option<&'a Config>,
     pub(super) snapshot: Snapshot,
 }
 
-/// Asks nobody.
+/// Fetches nothing.
 #[derive(Debug)]
 struct Offline;
 
@@ -59,12 +59,12 @@ pub(super) fn ask(ground: Ground<'_>, input: Input) -> Result<Report, Exit> {
     let runtime = documents::runtime()?;
     let _guard = runtime.enter();
     let now = ground.args.at.or(input.at).unwrap_or_else(|| SystemClock.now());
-    let Input { view, caller, at: _, gaps, told } = input;
+    let Input { view, caller, at: _, missing, told } = input;
     let may_wait = matches!(caller, Caller::Shown(_) | Caller::Peer(..)) && !ground.args.offline;
     let show_values = ground.args.show_values;
     let pdp = ground.pdp(now, may_wait, told.names_tls_peer);
     let pinned = pdp.pin();
-    let mut watch = Watch::new(gaps);
+    let mut watch = Watch::new(missing);
     let progress = may_wait.then(|| Progress::begin("the issuers")).flatten();
     let outcome = runtime.block_on(decide(&pinned, &view, caller, now, &mut watch));
     drop(progress);
@@ -116,7 +116,7 @@ impl Ground<'_> {
         let keys = KeyCache::new(clock.clone(), fetcher);
         let kept = self.args.kept.as_ref();
         let kept = kept.or(self.config.and_then(|config| config.state_folder.as_ref()));
-        // What is fetched here is not kept: the folder is the server's.
+        // Fetched keys are not kept here: the folder belongs to the server.
         let keys = match kept.filter(|_| !may_wait) {
             Some(folder) => keys.kept_in(folder.clone()),
             None => keys,

@@ -1,4 +1,4 @@
-//! A decision in the audit log, put again. What the record does not hold is unknown, and never made up.
+//! A decision in the audit log, evaluated again. Data that the record does not hold is unknown, and never made up.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::cli::moment;
 use crate::cli::style::visible;
 use crate::config::Config;
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::Gaps;
+use crate::policy::MissingData;
 use crate::reason::{Layer, Reason, Rejection};
 use crate::request::{Body, Client, Endpoint, Headers, RequestView, ServerName, Target, Text};
 use crate::secret::Fingerprint;
@@ -23,7 +23,7 @@ use crate::secret::Fingerprint;
 /// How many decisions are listed that are called the same.
 const MOST_NAMESAKES: usize = 10;
 
-/// What was decided, as the record has it.
+/// The recorded decision.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Recorded {
@@ -220,7 +220,7 @@ impl Record {
             recorded: Some(self.recorded),
             ..Told::default()
         };
-        Ok(Input { view, caller, at: Some(at), gaps: Gaps::AUDIT_RECORD, told })
+        Ok(Input { view, caller, at: Some(at), missing: MissingData::AUDIT_RECORD, told })
     }
 
     /// Why the request was refused, where no rule had a part in it.

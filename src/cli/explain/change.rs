@@ -1,4 +1,4 @@
-//! What would have to be otherwise for the request to be allowed: for each rule that comes near, nearest first.
+//! The changes that would allow the request: for each rule that comes near, nearest first.
 
 use std::cmp::Reverse;
 
@@ -6,23 +6,23 @@ use serde::Serialize;
 
 use super::rules::{ElsewhereReport, PolicyReport, RuleCheckReport, RuleReport, RulesReport};
 use crate::document::closest;
-use crate::policy::{Decision, Effect, Mode, PolicySet};
+use crate::policy::{Decision, Effect, Mode, PolicySet, Truth};
 use crate::reason::Reason;
 use crate::request::RequestView;
 
-/// What would have to be otherwise.
+/// A change that would allow the request.
 #[derive(Debug, Serialize)]
 pub(super) struct Change {
     /// `policy/rule`; none where it is about no rule.
     pub(super) rule: Option<String>,
-    /// What has to change, all of it, in words.
+    /// Everything that has to change, in words.
     pub(super) needs: Vec<String>,
 }
 
 /// How many rules that are about other requests are worth naming.
 const MOST_ELSEWHERE: usize = 3;
 
-/// What would have to be otherwise so that `decision` were an allow.
+/// The changes that would make `decision` an allow.
 pub(super) fn all(
     decision: &Decision,
     rules: &RulesReport,
@@ -36,8 +36,8 @@ pub(super) fn all(
     }
     let about = || rules.policies.iter().flat_map(|p| p.rules.iter().map(move |rule| (p, rule)));
     let mut changes: Vec<_> = about().filter_map(|(p, rule)| must_not_deny(p, rule)).collect();
-    let allowed =
-        about().any(|(_, rule)| rule.is(Effect::Allow, Mode::Enforce) && rule.result == "holds");
+    let allowed = about()
+        .any(|(_, rule)| rule.is(Effect::Allow, Mode::Enforce) && rule.result == Truth::Holds);
     if allowed {
         return changes;
     }
@@ -48,7 +48,7 @@ pub(super) fn all(
         changes = other_rules(&rules.elsewhere, view);
     }
     if changes.is_empty() {
-        changes.extend(nobody_is_about(view, policies));
+        changes.extend(no_rule_about(view, policies));
     }
     changes
 }
@@ -57,12 +57,12 @@ fn named(policy: &PolicyReport, rule: &RuleReport) -> Option<String> {
     Some(format!("{}/{}", policy.policy, rule.rule))
 }
 
-/// A deny rule that matches, or of which nobody can tell.
+/// A deny rule that matches, or that may match.
 fn must_not_deny(policy: &PolicyReport, rule: &RuleReport) -> Option<Change> {
-    if !rule.is(Effect::Deny, Mode::Enforce) || rule.result == "fails" {
+    if !rule.is(Effect::Deny, Mode::Enforce) || rule.result == Truth::Fails {
         return None;
     }
-    let unknown = rule.checks.iter().filter(|check| check.result == "unknown");
+    let unknown = rule.checks.iter().filter(|check| check.result == Truth::Unknown);
     let unknown: Vec<_> = unknown.filter_map(|check| check.change.as_ref()).collect();
     let needs = match unknown.split_first() {
         Some(_) => unknown
@@ -74,7 +74,7 @@ fn must_not_deny(policy: &PolicyReport, rule: &RuleReport) -> Option<Change> {
         }
         None => {
             let checks: Vec<_> = rule.checks.iter().map(|own| told_apart(own, rule)).collect();
-            vec![format!("it matches, and must not: {} has to be otherwise", checks.join(" or "))]
+            vec![format!("it matches, and must not: {} must differ", checks.join(" or "))]
         }
     };
     Some(Change { rule: named(policy, rule), needs })
@@ -91,7 +91,7 @@ fn told_apart(check: &RuleCheckReport, rule: &RuleReport) -> String {
 
 /// An allow rule that does not hold, or does not count; and whether it is the one that came closest.
 fn must_allow(policy: &PolicyReport, rule: &RuleReport) -> Option<(bool, Change)> {
-    if rule.effect != Effect::Allow.as_str() {
+    if rule.effect != Effect::Allow {
         return None;
     }
     let mut needs: Vec<_> = rule.checks.iter().filter_map(|check| check.change.clone()).collect();
@@ -104,14 +104,14 @@ fn must_allow(policy: &PolicyReport, rule: &RuleReport) -> Option<(bool, Change)
 /// Rules about other requests: those that differ in the fewest respects first, and then those whose paths begin alike.
 fn other_rules(elsewhere: &[ElsewhereReport], view: &RequestView) -> Vec<Change> {
     let path = view.raw_path.split(['?', '#']).next().unwrap_or_default();
-    let mut near: Vec<_> = elsewhere.iter().filter(|rule| rule.effect == "allow").collect();
+    let mut near: Vec<_> = elsewhere.iter().filter(|rule| rule.effect == Effect::Allow).collect();
     near.sort_by_key(|rule| (rule.differs.len(), Reverse(alike(rule, path))));
     let change = |rule: &ElsewhereReport| Change {
         rule: Some(rule.rule.clone()),
         needs: rule
             .differs
             .iter()
-            .map(|own| format!("the {} has to be {}", own.what, one_of(&own.about)))
+            .map(|own| format!("the {} must be {}", own.what.as_str(), one_of(&own.about)))
             .collect(),
     };
     near.into_iter().take(MOST_ELSEWHERE).map(change).collect()
@@ -124,7 +124,7 @@ fn alike(rule: &ElsewhereReport, path: &str) -> usize {
     rule.differs.iter().flat_map(|own| &own.about).map(common).max().unwrap_or(0)
 }
 
-fn nobody_is_about(view: &RequestView, policies: &PolicySet) -> Option<Change> {
+fn no_rule_about(view: &RequestView, policies: &PolicySet) -> Option<Change> {
     let host = view.target.as_ref().ok()?.host.as_str();
     let hosts = policies.hosts();
     let known: Vec<&str> = hosts.iter().map(String::as_str).collect();

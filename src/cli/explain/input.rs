@@ -1,4 +1,4 @@
-//! Which request is asked about, in whichever form somebody has it.
+//! The request to explain, in any of the forms in which a user can give it.
 
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::document::{SourceFile, any_error};
 use crate::envoy;
 use crate::limits::MAX_CHECK_REQUEST_BYTES;
 use crate::pdp::Snapshot;
-use crate::policy::{Gaps, Question, Suite};
+use crate::policy::{MissingData, Question, Suite};
 use crate::reason::Rejection;
 use crate::request::{
     Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName,
@@ -33,30 +33,30 @@ pub(super) struct Input {
     pub(super) caller: Caller,
     /// The moment that it came with.
     pub(super) at: Option<UnixTime>,
-    /// What was not recorded of it.
-    pub(super) gaps: Gaps,
+    /// The data that was not recorded of it.
+    pub(super) missing: MissingData,
     pub(super) told: Told,
 }
 
 /// Who asks.
 #[derive(Debug)]
 pub(super) enum Caller {
-    /// Somebody who shows credentials.
+    /// A caller that shows credentials.
     Shown(CredentialHeaders),
     /// A peer that is taken at its word, with whatever else is shown.
     Peer(PeerIdentity, CredentialHeaders),
-    /// Somebody who is taken at their word altogether.
+    /// A caller whose identities are assumed, not verified.
     Vouched(Subject),
-    /// Nobody got that far.
+    /// The caller of a request that was refused before authentication.
     Refused(Rejection),
 }
 
-/// What to tell beside the decision.
+/// Facts that the report shows beside the decision.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     /// Where the request is from.
     pub(super) from: &'static str,
-    /// Whether somebody vouches for the caller instead of evidence.
+    /// Whether the identities of the caller are assumed, not verified.
     pub(super) vouched: bool,
     /// Whether the proxy could say who the TLS peer is.
     pub(super) names_tls_peer: bool,
@@ -96,7 +96,7 @@ impl Input {
         request.headers = request.headers.with_shown(Shown::Every);
         let told = Told { from, vouched: true, ..Told::default() };
         let caller = Caller::Vouched(subject);
-        Self { view: request, caller, at: now, gaps: Gaps::NONE, told }
+        Self { view: request, caller, at: now, missing: MissingData::NONE, told }
     }
 }
 
@@ -124,7 +124,7 @@ fn in_file(path: &Path, config: Option<&Config>, snapshot: &Snapshot) -> Result<
         let view = clients.into_iter().fold(view, |view, clients| clients.placed(view));
         let told = Told { from: "check", names_tls_peer: true, ..Told::default() };
         let caller = Caller::Shown(credentials);
-        return Ok(Input { view, caller, at: None, gaps: Gaps::NONE, told });
+        return Ok(Input { view, caller, at: None, missing: MissingData::NONE, told });
     }
     let Ok(text) = String::from_utf8(bytes) else {
         return Err(format!("`{}` is neither text nor a recorded check", shown(path)));
@@ -206,7 +206,7 @@ fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
             Caller::Peer(peer(id, args, snapshot)?, credentials)
         }
     };
-    Ok(Input { view, caller, at: None, gaps: Gaps::NONE, told })
+    Ok(Input { view, caller, at: None, missing: MissingData::NONE, told })
 }
 
 fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String> {
@@ -265,9 +265,10 @@ fn leaf(path: &Path, told: &mut Told) -> Result<String, String> {
 fn peer(id: &str, args: &Args, snapshot: &Snapshot) -> Result<PeerIdentity, String> {
     let id: SpiffeId =
         id.parse().map_err(|why| format!("`{}` is not a SPIFFE ID: {why}", visible(id)))?;
-    let domain = snapshot.trust().domain_of(&id).ok_or_else(|| {
-        format!("no `TrustDomain` document is about `{id}`, so that nobody vouches for it")
-    })?;
+    let domain = snapshot
+        .trust()
+        .domain_of(&id)
+        .ok_or_else(|| format!("no `TrustDomain` document vouches for `{id}`"))?;
     let facts = PeerFacts {
         uris: vec![id.to_string()],
         spiffe: Some(id.clone()),

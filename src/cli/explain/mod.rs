@@ -67,7 +67,7 @@ pub(super) struct Args {
     /// Show what callers put into headers, queries and claims, and what is injected. It may be about people, or secret.
     #[arg(long)]
     show_values: bool,
-    /// For whom the result is written.
+    /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Output,
 }
@@ -103,7 +103,7 @@ struct RequestArgs {
     /// The server name (SNI) of the client's TLS handshake.
     #[arg(long, value_name = "NAME", requires = "host")]
     sni: Option<String>,
-    /// What the proxy's configuration attaches to the route, as `name=value`; may be given more than once.
+    /// A parameter that the proxy's configuration attaches to the route, as `name=value`; may be given more than once.
     #[arg(long = "context", value_name = "NAME=VALUE", requires = "host")]
     context: Vec<String>,
 }
@@ -151,7 +151,7 @@ pub(super) fn run(args: &Args) -> Exit {
     match explain(args) {
         Ok(report) => match args.write(&report) {
             Ok(()) if report.is_allow() => Exit::Ok,
-            // Denied, or a pipe that nobody reads.
+            // Denied, or the reader of the pipe is gone.
             Ok(()) | Err(_) => Exit::Failure,
         },
         Err(exit) => exit,

@@ -22,10 +22,10 @@ use crate::request::{Client, Endpoint, RequestView, TokenPlace};
 pub(super) struct Report {
     /// The answer; by the documents at hand, not those that were in force when a record was written.
     pub(super) answer: AnswerReport,
-    /// What would have to be otherwise, one entry for each rule, nearest first; nothing for an allow.
+    /// The changes that would allow the request, one entry for each rule, nearest first; empty for an allow.
     pub(super) changes: Vec<Change>,
     pub(super) question: QuestionReport,
-    /// What was decided then, where the question is from an audit record.
+    /// The recorded decision, if the question is from an audit record.
     pub(super) recorded: Option<RecordedReport>,
     pub(super) peer: PeerReport,
     /// The steps of the walk to the peer, nearest proxy first.
@@ -37,7 +37,7 @@ pub(super) struct Report {
     pub(super) elsewhere: Vec<ElsewhereReport>,
 }
 
-/// What the proxy is told.
+/// The answer that the proxy gets.
 #[derive(Debug, Serialize)]
 pub(super) struct AnswerReport {
     /// `allow` or `deny`.
@@ -46,17 +46,17 @@ pub(super) struct AnswerReport {
     pub(super) detail: Option<String>,
     /// `policy/rule`: which decides, or came closest.
     pub(super) rule: Option<String>,
-    /// What documents note on that rule, by name.
+    /// The annotations of that rule, by name.
     pub(super) annotations: BTreeMap<String, String>,
     /// The HTTP status that the caller gets; none for an allow, which the service behind the proxy answers.
     pub(super) status: Option<u16>,
     /// The headers of a denial, or those that an allow sets on the request.
     pub(super) headers: Vec<HeaderReport>,
-    /// What else an allow sets: parts of the query, of the answer, of the metadata, and a signed statement.
+    /// Everything else that an allow sets: parts of the query, of the answer, of the metadata, and a signed assertion.
     pub(super) also: Vec<String>,
     /// The headers that an allow removes from the request.
     pub(super) removed: Vec<String>,
-    /// The rules in shadow mode that matched, or of which nobody can tell.
+    /// The rules in shadow mode that match, or that may match.
     pub(super) shadows: Vec<ShadowReport>,
 }
 
@@ -75,7 +75,7 @@ pub(super) struct ShadowReport {
     pub(super) changes: bool,
 }
 
-/// What is asked.
+/// The question.
 #[derive(Debug, Serialize)]
 pub(super) struct QuestionReport {
     /// `flags`, `file`, `check`, `case` or `audit record`.
@@ -88,7 +88,7 @@ pub(super) struct QuestionReport {
     pub(super) at: String,
     /// The documents it was judged by.
     pub(super) revision: String,
-    /// What is not known of the request; whatever depends on it cannot be told.
+    /// The data that was not recorded of the request. Whatever depends on it cannot be determined.
     pub(super) not_recorded: Vec<&'static str>,
     pub(super) notes: Vec<String>,
 }
@@ -110,7 +110,7 @@ pub(super) struct ConnectionReport {
     pub(super) sni: Option<String>,
 }
 
-/// What was decided then.
+/// The recorded decision.
 #[derive(Debug, Serialize)]
 pub(super) struct RecordedReport {
     #[serde(flatten)]
@@ -129,9 +129,9 @@ pub(super) struct TokensReport {
     #[serde(flatten)]
     pub(super) rejection: Option<RejectionReport>,
     pub(super) tokens: Vec<TokenReport>,
-    /// The checks of each token; nothing where somebody vouches for it.
+    /// The checks of each token; none for a token that is assumed.
     pub(super) checks: Vec<Vec<CheckReport>>,
-    /// What was passed over, as the documents say; no member where that is nothing.
+    /// Tokens that were ignored, as the documents say; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) ignored: Vec<IgnoredReport>,
 }
@@ -183,7 +183,7 @@ impl Report {
         let answer = AnswerReport::new(view, outcome, show_values);
         let changes = change::all(&outcome.decision, &rules, policies, view);
         let RulesReport { policies, elsewhere } = rules;
-        let gaps = crate::policy::Trace::gaps(&watch.rules);
+        let missing = crate::policy::Trace::missing(&watch.rules);
         let recorded = told.recorded.map(|recorded| RecordedReport {
             same_documents: recorded.revision == outcome.revision.as_str(),
             same_answer: recorded.decision == answer.decision
@@ -200,7 +200,7 @@ impl Report {
                 connection: ConnectionReport::of(view),
                 at: moment::rfc3339(outcome.at),
                 revision: outcome.revision.to_string(),
-                not_recorded: gaps.all().iter().map(|datum| datum.as_str()).collect(),
+                not_recorded: missing.all().iter().map(|field| field.as_str()).collect(),
                 notes: told.notes,
             },
             recorded,
@@ -416,7 +416,7 @@ fn checks(passed: &[TokenCheck], rejected: bool) -> Vec<Vec<CheckReport>> {
 impl TokenReport {
     fn new(token: &TokenIdentity) -> Self {
         let text = |text: Option<&str>| text.map(str::to_owned);
-        // A token that somebody vouches for need not expire.
+        // An assumed token need not expire.
         let expires = token.expires_at().as_secs() < i64::MAX / 2000;
         Self {
             issuer: token.issuer_name().to_owned(),

@@ -1,4 +1,4 @@
-//! What became of each rule, as values.
+//! The results of the rules, as values.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::pdp::Outcome;
 use crate::policy::{
-    CheckTrace, Effect, Elsewhere, Fact, HostFit, Mismatch, Mode, Operand, PolicySet, Recorder,
-    RuleOutcome, Sight, Truth,
+    CheckTrace, Effect, HostFit, Mismatch, Mode, NonMatchingRule, Observation, ObservedValue,
+    Operand, PolicySet, RuleOutcome, TraceRecorder, Truth,
 };
 use crate::request::RequestView;
 
@@ -21,8 +21,8 @@ pub(super) struct RulesReport {
 #[derive(Debug, Serialize)]
 pub(super) struct PolicyReport {
     pub(super) policy: String,
-    /// How it is about the host: `exact`, `wildcard` or `any`.
-    pub(super) host: &'static str,
+    /// How its target matches the host.
+    pub(super) host: HostFit,
     pub(super) rules: Vec<RuleReport>,
 }
 
@@ -30,12 +30,9 @@ pub(super) struct PolicyReport {
 #[derive(Debug, Serialize)]
 pub(super) struct RuleReport {
     pub(super) rule: String,
-    /// `allow` or `deny`.
-    pub(super) effect: &'static str,
-    /// `enforce` or `shadow`.
-    pub(super) mode: &'static str,
-    /// `holds`, `fails` or `unknown`.
-    pub(super) result: &'static str,
+    pub(super) effect: Effect,
+    pub(super) mode: Mode,
+    pub(super) result: Truth,
     /// Whether it is the rule that the answer names.
     pub(super) named: bool,
     /// The path template that the path matched; none where the rule is about every path.
@@ -46,16 +43,15 @@ pub(super) struct RuleReport {
 /// One check of a rule.
 #[derive(Debug, Serialize)]
 pub(super) struct RuleCheckReport {
-    /// What is looked at, such as `token.scopes`.
+    /// The thing that is looked at, such as `token.scopes`.
     pub(super) check: String,
-    /// `holds`, `fails` or `unknown`.
-    pub(super) result: &'static str,
-    /// What the rule wants, as its document says it.
+    pub(super) result: Truth,
+    /// The values that the rule wants, as its document says them.
     pub(super) wants: Vec<String>,
     pub(super) found: Vec<FactReport>,
     /// The parts of a condition.
     pub(super) operands: Vec<OperandReport>,
-    /// What would have to be otherwise, where it does not hold.
+    /// The change that would make it hold, if it does not.
     pub(super) change: Option<String>,
 }
 
@@ -63,8 +59,7 @@ pub(super) struct RuleCheckReport {
 #[derive(Debug, Serialize)]
 pub(super) struct OperandReport {
     pub(super) text: String,
-    /// `holds`, `fails` or `unknown`.
-    pub(super) result: &'static str,
+    pub(super) result: Truth,
     pub(super) found: Vec<FactReport>,
 }
 
@@ -74,7 +69,7 @@ pub(super) struct FactReport {
     pub(super) name: String,
     /// `shown`, `masked`, `absent`, `unreadable` or `not_recorded`.
     pub(super) state: &'static str,
-    /// What kind of value is masked.
+    /// The kind of a masked value.
     pub(super) kind: Option<&'static str>,
     pub(super) value: Option<String>,
 }
@@ -83,7 +78,7 @@ pub(super) struct FactReport {
 #[derive(Debug, Serialize)]
 pub(super) struct ElsewhereReport {
     pub(super) rule: String,
-    pub(super) effect: &'static str,
+    pub(super) effect: Effect,
     /// Everything in which it differs.
     pub(super) differs: Vec<DifferenceReport>,
 }
@@ -91,9 +86,8 @@ pub(super) struct ElsewhereReport {
 /// Something in which a rule differs from a request.
 #[derive(Debug, Serialize)]
 pub(super) struct DifferenceReport {
-    /// `port`, `method` or `path`.
-    pub(super) what: &'static str,
-    /// What the rule is about in that respect.
+    pub(super) what: Mismatch,
+    /// The values that the rule is about in that respect.
     pub(super) about: Vec<String>,
 }
 
@@ -103,7 +97,7 @@ impl RulesReport {
     pub(super) fn new(
         view: &RequestView,
         outcome: &Outcome,
-        recorder: &Recorder,
+        recorder: &TraceRecorder,
         policies: &PolicySet,
         show_values: bool,
     ) -> Self {
@@ -117,50 +111,24 @@ impl RulesReport {
             };
             let report = RuleReport {
                 rule: trace.rule.rule.to_string(),
-                effect: effect.as_str(),
-                mode: mode_name(*mode),
-                result: result(*satisfied),
+                effect: *effect,
+                mode: *mode,
+                result: *satisfied,
                 named: named == Some(&trace.rule),
                 path: template.clone(),
                 checks: checks.iter().map(|own| RuleCheckReport::new(own, show_values)).collect(),
             };
             let policy = trace.rule.policy.to_string();
-            let empty = || PolicyReport {
-                policy: policy.clone(),
-                host: host_name(*host),
-                rules: Vec::new(),
-            };
+            let empty = || PolicyReport { policy: policy.clone(), host: *host, rules: Vec::new() };
             by_policy.entry(policy.clone()).or_insert_with(empty).rules.push(report);
         }
         let mut all: Vec<_> = by_policy.into_values().collect();
         for policy in &mut all {
             policy.rules.sort_by(|a, b| a.rule.cmp(&b.rule));
         }
-        let elsewhere = policies.elsewhere(view).into_iter().map(ElsewhereReport::from).collect();
+        let elsewhere =
+            policies.non_matching_rules(view).into_iter().map(ElsewhereReport::from).collect();
         Self { policies: all, elsewhere }
-    }
-}
-
-const fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "enforce",
-        Mode::Shadow => "shadow",
-    }
-}
-
-const fn host_name(host: HostFit) -> &'static str {
-    match host {
-        HostFit::Exact => "exact",
-        HostFit::Wildcard => "wildcard",
-        HostFit::Any => "any",
-    }
-}
-
-pub(super) const fn result(truth: Truth) -> &'static str {
-    match truth {
-        Truth::True => "holds",
-        Truth::False => "fails",
-        Truth::Unknown => "unknown",
     }
 }
 
@@ -168,7 +136,7 @@ pub(super) const fn result(truth: Truth) -> &'static str {
 
 impl RuleReport {
     pub(super) fn is(&self, effect: Effect, mode: Mode) -> bool {
-        self.effect == effect.as_str() && self.mode == mode_name(mode)
+        self.effect == effect && self.mode == mode
     }
 }
 
@@ -176,14 +144,14 @@ impl RuleReport {
 
 impl RuleCheckReport {
     fn new(trace: &CheckTrace, show_values: bool) -> Self {
-        let CheckTrace { check, truth, wanted, found, operands, remedy } = trace;
+        let CheckTrace { check, truth, wanted, observed, operands, suggestion } = trace;
         Self {
             check: check.clone(),
-            result: result(*truth),
+            result: *truth,
             wants: wanted.clone(),
-            found: found.iter().map(|fact| FactReport::new(fact, show_values)).collect(),
+            found: observed.iter().map(|fact| FactReport::new(fact, show_values)).collect(),
             operands: operands.iter().map(|own| OperandReport::new(own, show_values)).collect(),
-            change: remedy.clone(),
+            change: suggestion.clone(),
         }
     }
 }
@@ -192,47 +160,41 @@ impl RuleCheckReport {
 
 impl OperandReport {
     fn new(operand: &Operand, show_values: bool) -> Self {
-        let found = operand.facts.iter().map(|fact| FactReport::new(fact, show_values));
-        Self { text: operand.text.clone(), result: result(operand.truth), found: found.collect() }
+        let found = operand.observed.iter().map(|fact| FactReport::new(fact, show_values));
+        Self { text: operand.text.clone(), result: operand.truth, found: found.collect() }
     }
 }
 
 // === impl FactReport ===
 
 impl FactReport {
-    fn new(fact: &Fact, show_values: bool) -> Self {
-        let (state, kind, value) = match &fact.sight {
-            Sight::Absent => ("absent", None, None),
-            Sight::NotRecorded => ("not_recorded", None, None),
-            Sight::Unreadable => ("unreadable", None, None),
-            Sight::Open(value) => ("shown", None, Some(value.clone())),
-            Sight::Masked { kind, value } if show_values => {
+    fn new(fact: &Observation, show_values: bool) -> Self {
+        let (state, kind, value) = match &fact.value {
+            ObservedValue::Absent => ("absent", None, None),
+            ObservedValue::NotRecorded => ("not_recorded", None, None),
+            ObservedValue::Unreadable => ("unreadable", None, None),
+            ObservedValue::Open(value) => ("shown", None, Some(value.clone())),
+            ObservedValue::Masked { kind, value } if show_values => {
                 ("shown", Some(*kind), Some(value.expose().clone()))
             }
-            Sight::Masked { kind, .. } => ("masked", Some(*kind), None),
+            ObservedValue::Masked { kind, .. } => ("masked", Some(*kind), None),
         };
         Self { name: fact.name.clone(), state, kind, value }
     }
 }
 
-impl From<Elsewhere> for ElsewhereReport {
-    fn from(elsewhere: Elsewhere) -> Self {
+impl From<NonMatchingRule> for ElsewhereReport {
+    fn from(elsewhere: NonMatchingRule) -> Self {
         Self {
             rule: elsewhere.rule.to_string(),
-            effect: elsewhere.effect.as_str(),
+            effect: elsewhere.effect,
             differs: elsewhere.differs.into_iter().map(DifferenceReport::from).collect(),
         }
     }
 }
 
 impl From<(Mismatch, Vec<String>)> for DifferenceReport {
-    fn from((why, about): (Mismatch, Vec<String>)) -> Self {
-        let what = match why {
-            Mismatch::Host => "host",
-            Mismatch::Port => "port",
-            Mismatch::Method => "method",
-            Mismatch::Path => "path",
-        };
+    fn from((what, about): (Mismatch, Vec<String>)) -> Self {
         Self { what, about }
     }
 }

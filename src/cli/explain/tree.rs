@@ -10,6 +10,7 @@ use super::report::{AnswerReport, IgnoredReport, RecordedReport, Report, TokensR
 use super::rules::{FactReport, OperandReport, PolicyReport, RuleCheckReport, RuleReport};
 use crate::cli::inspect::{HopReport, RejectionReport, Verdict, write_hop};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
+use crate::policy::{Effect, HostFit, Mode, Truth};
 
 /// How many rules that are about other requests are named.
 const MOST_ELSEWHERE: usize = 10;
@@ -229,9 +230,9 @@ fn write_policies(policies: &[PolicyReport], out: &mut dyn Write) -> io::Result<
     for (at, policy) in policies.iter().enumerate() {
         let branch = Branch::of("", at, policies.len());
         let host = match policy.host {
-            "exact" => "by the host's name",
-            "wildcard" => "by a wildcard for the host",
-            _ => "about every host",
+            HostFit::Exact => "by the host's name",
+            HostFit::Wildcard => "by a wildcard for the host",
+            HostFit::Any => "about every host",
         };
         let name = visible(&policy.policy);
         writeln!(out, "{QUIET}{}{QUIET:#}{name} {QUIET}{host}{QUIET:#}", branch.lead)?;
@@ -245,12 +246,12 @@ fn write_policies(policies: &[PolicyReport], out: &mut dyn Write) -> io::Result<
 fn write_rule(rule: &RuleReport, branch: &Branch, out: &mut dyn Write) -> io::Result<()> {
     let (mark, style) = mark(rule.result);
     let name = visible(&rule.rule);
-    let shadow = if rule.mode == "shadow" { ", in shadow" } else { "" };
+    let shadow = if rule.mode == Mode::Shadow { ", in shadow" } else { "" };
     let path = rule.path.as_deref().map(|path| format!(", by {}", visible(path)));
     let path = path.unwrap_or_default();
     let named = match (rule.named, rule.result) {
-        (true, "holds") => "  <- decides",
-        (true, _) if rule.effect == "deny" => "  <- decides",
+        (true, Truth::Holds) => "  <- decides",
+        (true, _) if rule.effect == Effect::Deny => "  <- decides",
         (true, _) => "  <- came closest",
         (false, _) => "",
     };
@@ -285,7 +286,7 @@ fn write_operand(operand: &OperandReport, branch: &Branch, out: &mut dyn Write) 
     write_facts("", &operand.found, out)
 }
 
-/// What was found; what is called as its check is, `known`, is not named again.
+/// The observed values. One whose name is that of its check, `known`, is not named again.
 fn write_facts(known: &str, facts: &[FactReport], out: &mut dyn Write) -> io::Result<()> {
     for (at, fact) in facts.iter().enumerate() {
         let lead = if at == 0 { ";" } else { "," };
@@ -313,7 +314,7 @@ fn write_elsewhere(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n{HEADING}rules{HEADING:#} about other requests to this host")?;
     for rule in report.elsewhere.iter().take(MOST_ELSEWHERE) {
         let differs =
-            rule.differs.iter().map(|own| format!("{} {}", own.what, own.about.join(" ")));
+            rule.differs.iter().map(|own| format!("{} {}", own.what.as_str(), own.about.join(" ")));
         let differs = visible(&differs.collect::<Vec<_>>().join(", "));
         let (name, effect) = (visible(&rule.rule), rule.effect);
         writeln!(out, "  {name} {QUIET}{effect}:{QUIET:#} {differs}")?;
@@ -325,12 +326,9 @@ fn write_elsewhere(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn mark(result: &str) -> (&'static str, Style) {
-    match result {
-        "holds" => ("yes", GOOD),
-        "fails" => ("no ", BAD),
-        _ => ("?  ", BAD),
-    }
+fn mark(result: Truth) -> (String, Style) {
+    let style = if result == Truth::Holds { GOOD } else { BAD };
+    (format!("{:<7}", result.as_str()), style)
 }
 
 /// The lines of a tree before one of its nodes.

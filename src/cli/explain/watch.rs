@@ -3,13 +3,13 @@
 use crate::authn::{self, Hop, TokenCheck};
 use crate::cli::inspect::HopReport;
 use crate::pdp;
-use crate::policy::{Gaps, Recorder};
+use crate::policy::{MissingData, TraceRecorder};
 
 /// Everything that was seen of one decision.
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) steps: Steps,
-    pub(super) rules: Recorder,
+    pub(super) rules: TraceRecorder,
 }
 
 /// How the caller was authenticated.
@@ -23,20 +23,20 @@ pub(super) struct Steps {
 // === impl Watch ===
 
 impl Watch {
-    pub(super) fn new(gaps: Gaps) -> Self {
-        Self { steps: Steps::default(), rules: Recorder::with_gaps(gaps) }
+    pub(super) fn new(missing: MissingData) -> Self {
+        Self { steps: Steps::default(), rules: TraceRecorder::with_missing(missing) }
     }
 }
 
 impl pdp::Trace for Watch {
     type Authentication = Steps;
-    type Evaluation = Recorder;
+    type Evaluation = TraceRecorder;
 
     fn authentication(&mut self) -> &mut Steps {
         &mut self.steps
     }
 
-    fn evaluation(&mut self) -> &mut Recorder {
+    fn evaluation(&mut self) -> &mut TraceRecorder {
         &mut self.rules
     }
 }

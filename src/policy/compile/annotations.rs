@@ -1,12 +1,12 @@
-//! What a policy and its rules note for those who read decisions: few, short, and never a way to break a line of a log.
+//! Annotations of a policy and its rules for readers of decisions: few, short, and never able to break a line of a log.
 
-use super::Compiler;
+use super::compiler::Compiler;
 use super::inject::check_member;
 use crate::document::Code;
 use crate::document::Spanned;
 use crate::document::policy::Entries;
 use crate::limits::{MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS};
-use crate::policy::annotations::{Annotations, Note};
+use crate::policy::model::annotations::{Annotations, Note};
 
 impl Compiler<'_, '_> {
     /// Reads what is to go with decisions. A name with a `/` belongs to a tool, as in Kubernetes, and goes nowhere.

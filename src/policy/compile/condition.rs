@@ -1,10 +1,10 @@
 //! The condition of a rule: compiled for what the rule asks for, with each fault at its place in the text.
 
-use super::Compiler;
+use super::compiler::Compiler;
 use crate::document::policy::RuleSpec;
 use crate::document::{Code, Diagnostic, Span, Spanned};
-use crate::policy::condition::{Condition, Fault, Scope};
-use crate::policy::path::PathTemplate;
+use crate::policy::model::path::PathTemplate;
+use crate::policy::requirement::condition::{Condition, Fault, Scope};
 
 impl<'a> Compiler<'a, '_> {
     /// `conditions` and `when` as one: all of them must hold.
@@ -34,7 +34,7 @@ impl<'a> Compiler<'a, '_> {
             Err(_) => {
                 let message = "the conditions of the rule are too large together";
                 let help = "split the rule, or use the keys of the rule instead";
-                // What is wrong with one of them was said where it stands.
+                // An error in one of them is already reported at its place.
                 if self.problems.len() == before {
                     self.error_with(Code::InvalidCondition, names, message, help);
                 }

@@ -1,17 +1,16 @@
-//! What documents tell those whom they deny: statuses that are none of success, text that quotes nothing, and places to go
-//! that no caller chooses.
+//! Responses to denied requests: statuses that are no success, text that quotes nothing, and redirects that no caller chooses.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Compiler;
+use super::compiler::Compiler;
 use crate::document::answers::{BodySpec, ClearCookieSpec, DenySpec, RedirectFor, RedirectSpec};
 use crate::document::policy::Entries;
 use crate::document::{Code, Spanned, closest};
 use crate::limits::{MAX_DENIAL_JSON_BYTES, MAX_DENIAL_TEXT_BYTES, MAX_INJECTIONS};
-use crate::policy::answer::{ClearedCookie, CustomAnswer, Redirect};
-use crate::policy::duties::check_response_name;
+use crate::policy::model::answer::{ClearedCookie, CustomAnswer, Redirect};
+use crate::policy::model::header_names::check_response_name;
 use crate::request::{CanonicalPath, PathLeniency};
 
 /// Statuses on which clients try again, or that are about the connection.
@@ -22,7 +21,8 @@ impl Compiler<'_, '_> {
         let DenySpec { status, body, headers, redirect, clear_cookie } = &spec.value;
         let tells = status.is_some() || body.is_some() || headers.is_some() || redirect.is_some();
         if !tells && clear_cookie.is_none() {
-            let help = "give `status`, `body`, `headers`, `redirect` or `clearCookie`, or leave `deny` out";
+            let help =
+                "give `status`, `body`, `headers`, `redirect` or `clearCookie`, or remove `deny`";
             self.error_with(Code::EmptyList, spec, "`deny` says nothing", help);
         }
         if let Some(status) = status {
@@ -77,7 +77,7 @@ impl Compiler<'_, '_> {
             }
             for own in ["decision_id", "status"] {
                 if json.value.contains_key(own) {
-                    let message = format!("`{own}` cannot be set: it is the same for everybody");
+                    let message = format!("`{own}` cannot be set: it is the same for every caller");
                     self.error_with(Code::InvalidValue, json, message, "remove it");
                 }
             }
@@ -112,7 +112,7 @@ impl Compiler<'_, '_> {
         headers.into()
     }
 
-    /// Nothing about a caller goes into a denial, and whoever writes a template expects it to.
+    /// A denial holds nothing about the caller, so a template in it would not do what its author expects.
     fn quotes_nothing(&mut self, text: &Spanned<String>) {
         if quotes_something(&text.value) {
             self.says_too_much(text);
@@ -120,7 +120,7 @@ impl Compiler<'_, '_> {
     }
 
     fn says_too_much<T>(&mut self, place: &Spanned<T>) {
-        let message = "a denial tells nothing about the caller, the rule or the request";
+        let message = "a denial says nothing about the caller, the rule or the request";
         let help = "write plain text, with `{decision.id}` and `{decision.word}` at most; the reason is in the audit \
                     record of that id";
         self.error_with(Code::InvalidTemplate, place, message, help);
@@ -231,7 +231,7 @@ fn check_place(to: &str) -> Result<(), (String, &'static str)> {
 }
 
 /// A browser asks for another path than is written where that has dot segments, and one of our own that is not canonical is
-/// refused: both lead nowhere, or round in circles (P191).
+/// refused: both lead nowhere, or round in redirect_circles (P191).
 fn check_landing(path: &str) -> Result<(), (String, &'static str)> {
     let is_canonical =
         path.is_empty() || CanonicalPath::parse_with(path, PathLeniency::ALL).is_ok();

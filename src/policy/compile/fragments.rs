@@ -1,37 +1,15 @@
 //! Fragments: what several rules ask for, compiled once and put together with what a rule says itself.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::compiler::{Compiler, Names};
 use super::condition::located;
-use super::{Compiler, Names};
+use super::fragment_store::{CONDITION, Fragments, PEER, Shelf, TOKEN, Use, fragments_in};
 use crate::document::policy::{Entries, PeerSpec, TokenSpec};
-use crate::document::{Code, Diagnostic, Document, FragmentsSpec, Origin, Spanned, Spec, closest};
-use crate::policy::condition::{Condition, Scope};
-use crate::policy::peer::PeerRequirement;
-use crate::policy::token::TokenRequirement;
+use crate::document::{Code, Diagnostic, Document, FragmentsSpec, Origin, Spanned, closest};
+use crate::policy::requirement::condition::{Condition, Scope};
+use crate::policy::requirement::list::AnyRequirement;
 use crate::request::SealedNames;
-
-/// The sorts of fragments, as messages call them.
-const PEER: &str = "peer";
-const TOKEN: &str = "token";
-const CONDITION: &str = "condition";
-
-/// Every fragment that there is, by its name.
-#[derive(Default)]
-pub(in crate::policy) struct Fragments<'a> {
-    peers: Shelf<'a, PeerRequirement>,
-    tokens: Shelf<'a, TokenRequirement>,
-    conditions: Shelf<'a, String>,
-    /// Those that other fragments use.
-    uses: Vec<Use>,
-}
-
-/// The sort and the name of a fragment that something uses.
-pub(in crate::policy) type Use = (&'static str, Box<str>);
-
-/// The fragments of one sort: nothing for one that has an error of its own.
-type Shelf<'a, T> = BTreeMap<&'a str, Option<T>>;
 
 /// A fragment as it is written.
 #[derive(Clone, Copy)]
@@ -41,22 +19,23 @@ struct Entry<'a, S> {
     spec: &'a Spanned<S>,
 }
 
+/// Compiles the fragments in `documents`.
+pub(super) fn compile_fragments<'a>(
+    documents: &'a [Document],
+    names: Names<'a>,
+    sealed: &SealedNames,
+    problems: &mut Vec<Diagnostic>,
+) -> Fragments<'a> {
+    let mut fragments = Fragments::default();
+    fragments.add_peers(documents, names, sealed, problems);
+    fragments.add_tokens(documents, names, sealed, problems);
+    fragments.add_conditions(documents, names, sealed, problems);
+    fragments
+}
+
 // === impl Fragments ===
 
 impl<'a> Fragments<'a> {
-    pub(super) fn compile(
-        documents: &'a [Document],
-        names: Names<'a>,
-        sealed: &SealedNames,
-        problems: &mut Vec<Diagnostic>,
-    ) -> Self {
-        let mut fragments = Self::default();
-        fragments.add_peers(documents, names, sealed, problems);
-        fragments.add_tokens(documents, names, sealed, problems);
-        fragments.add_conditions(documents, names, sealed, problems);
-        fragments
-    }
-
     fn add_peers(
         &mut self,
         documents: &'a [Document],
@@ -93,7 +72,7 @@ impl<'a> Fragments<'a> {
         self.tokens.extend(circular(&waiting, TokenSpec::fragment, problems));
     }
 
-    /// A condition is compiled with each rule that lists it; by itself it is looked at for what no rule could mend.
+    /// A condition is compiled with each rule that lists it. By itself it is checked for faults that no rule can fix.
     fn add_conditions(
         &mut self,
         documents: &'a [Document],
@@ -135,67 +114,46 @@ impl<'a> Fragments<'a> {
             problems,
         }
     }
-
-    /// Warns of fragments among `documents` that no other one uses, and no rule, whose uses are `used`.
-    pub(in crate::policy) fn unused<'u>(
-        &'u self,
-        documents: &[Document],
-        used: impl Iterator<Item = &'u Use>,
-        problems: &mut Vec<Diagnostic>,
-    ) {
-        let used: BTreeSet<(&str, &str)> =
-            self.uses.iter().chain(used).map(|(sort, name)| (*sort, &**name)).collect();
-        let mut unused = |sort, name: &Spanned<String>, origin: &Origin| {
-            if !used.contains(&(sort, name.value.as_str())) {
-                let message = format!("nothing uses fragment `{}`", name.value);
-                let place = origin.span(name);
-                let problem = Diagnostic::warning(Code::UnusedFragment, place, message);
-                problems.push(problem.help("use it, or remove it"));
-            }
-        };
-        for (origin, spec) in fragments_in(documents) {
-            for (name, _) in spec.peers.iter().flat_map(|entries| &entries.0) {
-                unused(PEER, name, origin);
-            }
-            for (name, _) in spec.tokens.iter().flat_map(|entries| &entries.0) {
-                unused(TOKEN, name, origin);
-            }
-            for (name, _) in spec.conditions.iter().flat_map(|entries| &entries.0) {
-                unused(CONDITION, name, origin);
-            }
-        }
-    }
 }
 
 // === impl Compiler ===
 
 impl Compiler<'_, '_> {
-    /// What a rule asks of the peer, with what the fragment asks that it uses.
-    pub(super) fn peer_with(
+    /// The requirements of a rule, and those of the peer fragment that it uses.
+    pub(super) fn with_peer_fragment(
         &mut self,
-        own: PeerRequirement,
+        own: Vec<AnyRequirement>,
         name: &Spanned<String>,
-    ) -> PeerRequirement {
-        let fragments = self.fragments;
-        let Some(found) = self.fragment(&fragments.peers, name, PEER) else { return own };
-        let mut twice = Vec::new();
-        let merged = own.and(found, &mut twice);
-        self.said_twice(name, &twice);
-        merged
+    ) -> Vec<AnyRequirement> {
+        let found = self.fragment(&self.fragments.peers, name, PEER);
+        self.merged(own, name, found)
     }
 
-    /// What a rule asks of the token, with what the fragment asks that it uses.
-    pub(super) fn token_with(
+    /// The requirements of a rule, and those of the token fragment that it uses.
+    pub(super) fn with_token_fragment(
         &mut self,
-        own: TokenRequirement,
+        own: Vec<AnyRequirement>,
         name: &Spanned<String>,
-    ) -> TokenRequirement {
-        let fragments = self.fragments;
-        let Some(found) = self.fragment(&fragments.tokens, name, TOKEN) else { return own };
-        let mut twice = Vec::new();
-        let merged = own.and(found, &mut twice);
-        self.said_twice(name, &twice);
-        merged
+    ) -> Vec<AnyRequirement> {
+        let found = self.fragment(&self.fragments.tokens, name, TOKEN);
+        self.merged(own, name, found)
+    }
+
+    /// Joins two lists. A key must not be in both.
+    fn merged(
+        &mut self,
+        mut own: Vec<AnyRequirement>,
+        name: &Spanned<String>,
+        fragment: Option<&Vec<AnyRequirement>>,
+    ) -> Vec<AnyRequirement> {
+        let mut keys: Vec<_> = fragment.into_iter().flatten().map(AnyRequirement::key).collect();
+        keys.dedup();
+        for key in keys.into_iter().filter(|key| own.iter().any(|other| other.key() == *key)) {
+            let message = format!("`{key}` is given here and by fragment `{}`", name.value);
+            self.error_with(Code::Contradiction, name, message, "keep one of the two");
+        }
+        own.extend(fragment.into_iter().flatten().cloned());
+        own
     }
 
     /// The text of a condition that a rule lists.
@@ -227,24 +185,6 @@ impl Compiler<'_, '_> {
         self.error_with(Code::UnknownFragment, name, message, help);
         None
     }
-
-    fn said_twice(&mut self, name: &Spanned<String>, keys: &[&str]) {
-        for key in keys {
-            let message = format!("`{key}` is given here and by fragment `{}`", name.value);
-            self.error_with(Code::Contradiction, name, message, "keep one of the two");
-        }
-    }
-}
-
-fn fragments_in(documents: &[Document]) -> impl Iterator<Item = (&Origin, &FragmentsSpec)> {
-    documents.iter().filter_map(|document| match &document.spec {
-        Spec::Fragments(spec) => Some((&document.origin, &**spec)),
-        Spec::TrustDomain(_)
-        | Spec::TokenIssuer(_)
-        | Spec::Policy(_)
-        | Spec::PolicySuite(_)
-        | Spec::RevocationList(_) => None,
-    })
 }
 
 /// The fragments of one sort in all documents, without those whose name is taken.

@@ -3,9 +3,9 @@
 //! Such a text is one that no request has, so that a rule with it would protect nothing (P155). A character that is meant
 //! by itself is written percent-encoded.
 
-use super::Problem;
+use super::compiler::Problem;
 use crate::document::Code;
-use crate::policy::path::PathTemplate;
+use crate::policy::model::path::PathTemplate;
 
 /// Why `text` is not meant as a path template of ours, and which one it may be.
 pub(super) fn foreign_path(text: &str) -> Option<Problem> {
@@ -160,7 +160,7 @@ pub(super) fn foreign_method(text: &str) -> Option<Problem> {
     let every = ["*", "**", "ALL", "ANY", ".*", "_", "all", "any", "All", "Any"];
     if every.contains(&text) {
         let message = format!("`{text}` is not a method: no request has it");
-        let help = String::from("leave `methods` out for every method");
+        let help = String::from("remove `methods` for every method");
         return Some((Code::InvalidMethod, message, Some(help)));
     }
     let separators = [',', '|', ' ', '+', '/', ';'];

@@ -1,25 +1,32 @@
-//! What a rule says about who is asking: the peer on the wire and the token it carries.
+//! The requirements of a rule for its caller: the peer on the wire and the token that it carries.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::compiler::{Compiler, Problem};
 use super::request::read_network;
-use super::{Compiler, Problem};
-use crate::document::policy::{ClaimSpec, PeerSpec, Texts, TokenSpec};
+use crate::document::policy::{BindingSpec, ClaimSpec, PeerSpec, Texts, TokenSpec};
 use crate::document::{BindSpec, Code, HumanDuration, Spanned, not_plain};
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;
-use crate::policy::claim::{ClaimMatcher, ClaimTest, Scalar};
-use crate::policy::host::HostPattern;
-use crate::policy::peer::PeerRequirement;
-use crate::policy::step_up::StepUp;
-use crate::policy::token::TokenRequirement;
+use crate::policy::model::claim::{ClaimMatcher, ClaimTest, Scalar};
+use crate::policy::model::host::HostPattern;
+use crate::policy::requirement::list::AnyRequirement;
+use crate::policy::requirement::peer::{
+    PeerDns, PeerEmails, PeerEvidence, PeerIps, PeerSpiffe, PeerSubjects, PeerTrustDomain, PeerUris,
+};
+use crate::policy::requirement::step_up::{TokenAcr, TokenMaxAge};
+use crate::policy::requirement::token::{
+    Bind, PresenterKnown, PresenterNamed, TokenAnyScope, TokenAudiences, TokenBinding,
+    TokenClients, TokenPresent, TokenScopes, TokenSubjects,
+};
 use crate::spiffe::SpiffePattern;
 
 impl Compiler<'_, '_> {
-    pub(super) fn peer(&mut self, spec: &Spanned<PeerSpec>) -> PeerRequirement {
+    pub(super) fn peer(&mut self, spec: &Spanned<PeerSpec>) -> Vec<AnyRequirement> {
         let PeerSpec {
             fragment,
             any,
@@ -33,38 +40,39 @@ impl Compiler<'_, '_> {
             evidence,
         } = &spec.value;
         let names = [spiffe, dns, uris, emails, ips, subjects];
-        let names_somebody =
+        let names_peers =
             fragment.is_some() || trust_domain.is_some() || names.into_iter().any(Option::is_some);
         let any = any.as_ref().filter(|any| any.value);
-        if any.is_none() && !names_somebody {
+        if any.is_none() && !names_peers {
             let help =
                 "list `spiffe`, `dns` or `trustDomain`, or say `any: true` for every verified peer";
             self.error_with(Code::MissingPeer, spec, "`peer` does not say which peers", help);
         }
-        if let (Some(any), true) = (any, names_somebody) {
+        if let (Some(any), true) = (any, names_peers) {
             let message = "`any: true` contradicts the names beside it";
             self.error_with(Code::Contradiction, any, message, "remove `any`");
         }
         if let Some(name) = trust_domain {
             self.refers("TrustDomain", Code::UnknownTrustDomain, name, self.names.domains);
         }
-        let own = PeerRequirement {
-            trust_domain: trust_domain.as_ref().map(|name| name.value.as_str().into()),
-            spiffe: self.each(spiffe.as_ref(), "spiffe", read_spiffe).into(),
-            dns: self.each(dns.as_ref(), "dns", |text: &String| read_dns(text)).into(),
-            uris: self.names_in(uris.as_ref(), "uris", check_uri),
-            emails: self.names_in(emails.as_ref(), "emails", check_email),
-            ips: self.each(ips.as_ref(), "ips", read_certificate_network).into(),
-            subjects: self.names_in(subjects.as_ref(), "subjects", check_subject),
-            evidence: evidence.as_ref().map(|level| level.value),
-        };
+        let mut own: Vec<AnyRequirement> = Vec::new();
+        own.extend(
+            trust_domain.as_ref().map(|name| PeerTrustDomain(name.value.as_str().into()).into()),
+        );
+        own.extend(self.listed(spiffe.as_ref(), "spiffe", read_spiffe, PeerSpiffe));
+        own.extend(self.listed(dns.as_ref(), "dns", |text: &String| read_dns(text), PeerDns));
+        own.extend(self.named(uris.as_ref(), "uris", check_uri, PeerUris));
+        own.extend(self.named(emails.as_ref(), "emails", check_email, PeerEmails));
+        own.extend(self.listed(ips.as_ref(), "ips", read_certificate_network, PeerIps));
+        own.extend(self.named(subjects.as_ref(), "subjects", check_subject, PeerSubjects));
+        own.extend(evidence.as_ref().map(|level| PeerEvidence(level.value).into()));
         match fragment {
-            Some(name) => self.peer_with(own, name),
+            Some(name) => self.with_peer_fragment(own, name),
             None => own,
         }
     }
 
-    pub(super) fn token(&mut self, place: &Spanned<TokenSpec>) -> TokenRequirement {
+    pub(super) fn token(&mut self, place: &Spanned<TokenSpec>) -> Vec<AnyRequirement> {
         let spec = &place.value;
         match (&spec.issuer, &spec.fragment) {
             (Some(issuer), _) => {
@@ -78,37 +86,46 @@ impl Compiler<'_, '_> {
         }
         let claims = spec.claims.as_ref();
         if let Some(empty) = claims.filter(|claims| claims.value.is_empty()) {
-            let help = "list what is meant, or leave `claims` out";
+            let help = "list what is meant, or remove `claims`";
             self.error_with(Code::EmptyList, empty, "`claims` is empty", help);
         }
         let claims = claims.map(|claims| claims.value.as_slice()).unwrap_or_default();
-        let own = TokenRequirement {
-            issuer: spec.issuer.as_ref().map(|name| name.value.as_str().into()).unwrap_or_default(),
-            scopes: self.each(spec.scopes.as_ref(), "scopes", read_scope).into(),
-            any_scope: self.each(spec.any_scope.as_ref(), "anyScope", read_scope).into(),
-            audiences: self.names_in(spec.audiences.as_ref(), "audiences", |_| Ok(())),
-            subjects: self.names_in(spec.subjects.as_ref(), "subjects", |_| Ok(())),
-            clients: self.names_in(spec.clients.as_ref(), "clients", |_| Ok(())),
-            claims: claims.iter().filter_map(|claim| self.claim(claim)).collect(),
-            step_up: StepUp {
-                acr: self.each(spec.acr.as_ref(), "acr", read_acr).into(),
-                max_age: spec.max_age.as_ref().and_then(|age| self.max_age(age)),
-            },
-            binding: spec.binding.as_ref().map(|binding| binding.value).unwrap_or_default(),
-            bind: spec.bind.as_ref().and_then(|bind| self.bind(&bind.value)).map(Box::new),
-        };
+        let mut own: Vec<AnyRequirement> = Vec::new();
+        own.extend(
+            spec.issuer.as_ref().map(|name| TokenPresent(name.value.as_str().into()).into()),
+        );
+        own.extend(self.listed(spec.scopes.as_ref(), "scopes", read_scope, TokenScopes));
+        own.extend(self.listed(spec.any_scope.as_ref(), "anyScope", read_scope, TokenAnyScope));
+        let any = |_: &str| Ok(());
+        own.extend(self.named(spec.audiences.as_ref(), "audiences", any, TokenAudiences));
+        own.extend(self.named(spec.subjects.as_ref(), "subjects", any, TokenSubjects));
+        own.extend(self.named(spec.clients.as_ref(), "clients", any, TokenClients));
+        own.extend(claims.iter().filter_map(|claim| self.claim(claim)).map(AnyRequirement::from));
+        own.extend(self.listed(spec.acr.as_ref(), "acr", read_acr, TokenAcr));
+        let age = spec.max_age.as_ref().and_then(|age| self.max_age(age));
+        own.extend(age.map(|age| TokenMaxAge(age).into()));
+        let binding = spec.binding.as_ref().map(|binding| binding.value).unwrap_or_default();
+        if binding != BindingSpec::None {
+            own.push(TokenBinding(binding).into());
+        }
+        if let Some(bind) = spec.bind.as_ref().and_then(|bind| self.bind(&bind.value)) {
+            own.extend([PresenterKnown(Arc::clone(&bind)).into(), PresenterNamed(bind).into()]);
+        }
         match &spec.fragment {
-            Some(name) => self.token_with(own, name),
+            Some(name) => self.with_token_fragment(own, name),
             None => own,
         }
     }
 
-    fn bind(&mut self, spec: &BindSpec) -> Option<(IdentityMap, EvidenceLevel)> {
+    fn bind(&mut self, spec: &BindSpec) -> Option<Arc<Bind>> {
         let BindSpec { claim, form, to, map, evidence } = spec;
         let form = form.as_ref().map(|form| form.value.as_str());
         let map = map.as_ref().map(|map| map.value.as_str());
         match IdentityMap::parse(&claim.value, form, &to.value, map) {
-            Ok(map) => Some((map, evidence.unwrap_or(EvidenceLevel::Hash))),
+            Ok(map) => {
+                let evidence = evidence.unwrap_or(EvidenceLevel::Hash);
+                Some(Arc::new(Bind { map, evidence }))
+            }
             Err(error) => {
                 let place = spec.field(error.field);
                 self.error_with(Code::InvalidBind, place, error.message, error.help);
@@ -127,12 +144,14 @@ impl Compiler<'_, '_> {
         Some(age.value.get())
     }
 
-    fn names_in(
+    /// The requirement that `make` makes of names that are compared whole.
+    fn named<R: Into<AnyRequirement>>(
         &mut self,
         texts: Option<&Spanned<Texts>>,
         key: &str,
         check: fn(&str) -> Result<(), Problem>,
-    ) -> Box<[String]> {
+        make: fn(Box<[String]>) -> R,
+    ) -> Option<AnyRequirement> {
         let read = |text: &String| {
             if text.is_empty() {
                 return Err((Code::InvalidValue, String::from("the value is empty"), None));
@@ -154,7 +173,7 @@ impl Compiler<'_, '_> {
             }
             Ok(text.clone())
         };
-        self.each(texts, key, read).into()
+        self.listed(texts, key, read, make)
     }
 
     fn claim(&mut self, spec: &Spanned<ClaimSpec>) -> Option<ClaimMatcher> {

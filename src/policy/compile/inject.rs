@@ -1,23 +1,25 @@
-//! What an allow rule injects and removes: names that may be set, and templates whose variables will have something to stand
-//! for.
+//! The values that an allow rule injects and the parts that it removes: names that may be set, and templates whose variables
+//! will have a value.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Compiler;
+use super::compiler::Compiler;
 use super::identity::check_pointer;
 use crate::document::answers::{AssertionSpec, InjectSpec, RemoveSpec};
 use crate::document::policy::{Entries, KeepSpec, RuleSpec, Texts};
 use crate::document::{Code, HumanDuration, Spanned, closest};
 use crate::limits::{MAX_ASSERTION_LIFETIME, MAX_INJECTIONS, MIN_ASSERTION_LIFETIME};
-use crate::policy::duties::{
-    AssertionDuty, Duties, Injection, Keep, OVERRIDE_HEADERS, OVERRIDE_PARAMETERS, Removal,
-    check_injected, check_injected_parameter, check_parameter, check_removal, check_response_name,
-    is_settable,
+use crate::policy::model::header_names::{check_injected, check_removal, check_response_name};
+use crate::policy::model::obligations::Keep;
+use crate::policy::model::overrides::{OVERRIDE_HEADERS, OVERRIDE_PARAMETERS};
+use crate::policy::model::parameters::{check_injected_parameter, check_parameter, is_settable};
+use crate::policy::model::path::PathTemplate;
+use crate::policy::requirement::injection::{
+    AssertionTemplate, Injection, ObligationTemplate, Removal,
 };
-use crate::policy::path::PathTemplate;
-use crate::policy::template::Template;
-use crate::policy::variable::Variable;
+use crate::policy::requirement::template::Template;
+use crate::policy::requirement::variable::Variable;
 
 /// How long an assertion is good for where nothing is said: a request and its retries.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
@@ -33,7 +35,7 @@ const OWN_CLAIMS: [&str; 12] =
 /// Reads a name, or says what is wrong with it.
 type CheckName<'c> = &'c dyn Fn(&str) -> Result<String, (String, Option<&'static str>)>;
 
-/// What is being compiled: its rule and the paths that it captures from.
+/// The rule that is compiled, and the paths that it captures from.
 #[derive(Clone, Copy)]
 struct Within<'w> {
     spec: &'w RuleSpec,
@@ -43,17 +45,21 @@ struct Within<'w> {
 }
 
 impl Compiler<'_, '_> {
-    pub(super) fn duties(&mut self, spec: &RuleSpec, paths: &[PathTemplate]) -> Duties {
+    pub(super) fn obligations(
+        &mut self,
+        spec: &RuleSpec,
+        paths: &[PathTemplate],
+    ) -> ObligationTemplate {
         let within = Within { spec, paths, json: false };
         let remove = spec.remove.as_ref().map(|remove| self.removal(remove, spec));
-        let duties = match &spec.inject {
+        let obligations = match &spec.inject {
             Some(inject) => self.injected(inject, within),
-            None => Duties::default(),
+            None => ObligationTemplate::default(),
         };
-        Duties { remove: remove.unwrap_or_default(), ..duties }
+        ObligationTemplate { remove: remove.unwrap_or_default(), ..obligations }
     }
 
-    fn injected(&mut self, inject: &Spanned<InjectSpec>, within: Within<'_>) -> Duties {
+    fn injected(&mut self, inject: &Spanned<InjectSpec>, within: Within<'_>) -> ObligationTemplate {
         let json = Within { json: true, ..within };
         let InjectSpec { headers, response_headers, query, metadata, assertion } = &inject.value;
         let lists = [headers, response_headers, query, metadata];
@@ -61,11 +67,11 @@ impl Compiler<'_, '_> {
             list.as_ref().is_none_or(|list| list.value.0.is_empty())
         };
         if assertion.is_none() && lists.into_iter().all(sets_nothing) {
-            let help = "name what to set under `inject.headers`, or leave `inject` out";
+            let help = "name what to set under `inject.headers`, or remove `inject`";
             self.error_with(Code::EmptyList, inject, "`inject` sets nothing", help);
         }
         let sealed = self.sealed.clone();
-        let duties = Duties {
+        let obligations = ObligationTemplate {
             headers: self.each_injection(headers, &|name| check_injected(name, &sealed), within),
             response_headers: self.each_injection(response_headers, &check_response_name, within),
             query: self.each_parameter(query, within),
@@ -77,12 +83,12 @@ impl Compiler<'_, '_> {
             remove: Removal::default(),
             keep: None,
         };
-        if let (Some(spec), Some(own)) = (assertion, &duties.assertion)
-            && duties.headers.iter().any(|injection| injection.name == own.header)
+        if let (Some(spec), Some(own)) = (assertion, &obligations.assertion)
+            && obligations.headers.iter().any(|injection| injection.name == own.header)
         {
             self.set_twice(&spec.value.header, &own.header);
         }
-        duties
+        obligations
     }
 
     fn each_injection(
@@ -115,8 +121,8 @@ impl Compiler<'_, '_> {
         injections.into()
     }
 
-    /// What Envoy does not set as it is needs an encoding that it takes: of text that is known when documents are loaded, here;
-    /// of values, when they are rendered (P135).
+    /// A value that Envoy does not set as it is needs an encoding that Envoy accepts. Fixed text is checked here, when
+    /// documents are loaded; values are checked when they are rendered (P135).
     fn each_parameter(
         &mut self,
         entries: &Option<Spanned<Entries<String>>>,
@@ -144,11 +150,11 @@ impl Compiler<'_, '_> {
         self.each_injection(entries, &check_injected_parameter, within)
     }
 
-    /// What a target keeps of what is removed otherwise.
+    /// The overrides that a target keeps.
     pub(super) fn keep(&mut self, keep: &Spanned<KeepSpec>) -> Keep {
         let KeepSpec { headers, query } = &keep.value;
         if headers.is_none() && query.is_none() {
-            let help = "list `headers` or `query`, or leave `keep` out";
+            let help = "list `headers` or `query`, or remove `keep`";
             self.error_with(Code::EmptyList, keep, "`keep` keeps nothing", help);
         }
         let one_of = |name: &str, known: &[&str]| match known.contains(&name) {
@@ -199,7 +205,7 @@ impl Compiler<'_, '_> {
         checked.ok()
     }
 
-    fn assertion(&mut self, spec: &AssertionSpec, within: Within<'_>) -> Option<AssertionDuty> {
+    fn assertion(&mut self, spec: &AssertionSpec, within: Within<'_>) -> Option<AssertionTemplate> {
         let AssertionSpec { header, audience, lifetime, claims } = spec;
         let sealed = self.sealed.clone();
         let header = self.checked_name(header, &|name| check_injected(name, &sealed));
@@ -209,7 +215,7 @@ impl Compiler<'_, '_> {
         }
         let who = within.spec;
         if who.peer.is_none() && who.token.is_none() {
-            let message = "an assertion says who is calling, and the rule asks nobody";
+            let message = "an assertion says who is calling, and the rule requires no identity";
             self.error_with(Code::UnknownVariable, audience, message, "add `peer` or `token`");
         }
         let json = Within { json: true, ..within };
@@ -222,7 +228,7 @@ impl Compiler<'_, '_> {
                 self.error_with(Code::InvalidTemplate, value, message, help);
             }
         }
-        Some(AssertionDuty {
+        Some(AssertionTemplate {
             claims: self.each_injection(claims, &check_member(&OWN_CLAIMS), json),
             header: header?.into(),
             audience: Arc::from(audience.value.as_str()),
@@ -236,7 +242,8 @@ impl Compiler<'_, '_> {
             let (least, most) = (MIN_ASSERTION_LIFETIME, MAX_ASSERTION_LIFETIME);
             let (least, most) = (HumanDuration::new(least), HumanDuration::new(most));
             let message = format!("`lifetime` is {}, expected {least} to {most}", lifetime.value);
-            let help = "an assertion is made anew for as long as callers come; a minute is enough";
+            let help =
+                "countersign signs a new assertion as long as callers come; a minute is enough";
             self.error_with(Code::InvalidValue, lifetime, message, help);
         }
         own
@@ -274,7 +281,8 @@ impl Compiler<'_, '_> {
         self.each(names, key, read).into()
     }
 
-    /// A variable about something that the rule does not ask for would be empty now and then, and nobody would know when.
+    /// A variable about something that the rule does not require would be empty for some requests, and no author could say for
+    /// which.
     fn has_a_value(&mut self, variable: &Variable, place: &Spanned<String>, within: Within<'_>) {
         if variable.needs_token() && within.spec.token.is_none() {
             let message = "the value is taken from a token, and the rule asks for none";

@@ -1,20 +1,23 @@
-//! What a rule says about the request itself: method, path, network, route parameters, headers.
+//! The requirements of a rule for the request itself: method, path, network, route parameters, headers.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 
+use super::compiler::{Compiler, Problem};
 use super::habits::{foreign_method, foreign_path};
-use super::{Compiler, Problem};
-use crate::document::policy::{Entries, GrpcSpec, OnSpec, TextSpec, Texts, ValuesSpec};
+use crate::document::policy::{Entries, GrpcSpec, OnSpec, TextSpec, ValuesSpec};
 use crate::document::{Code, Spanned, closest, not_plain};
-use crate::policy::header::HeaderMatcher;
-use crate::policy::host::HostPattern;
-use crate::policy::path::PathTemplate;
-use crate::policy::query::QueryMatcher;
-use crate::policy::text::{TextMatcher, ValuesTest};
-use crate::request::{PathLeniency, SealedNames};
+use crate::policy::model::header::HeaderMatcher;
+use crate::policy::model::header_names::check_header_name;
+use crate::policy::model::host::HostPattern;
+use crate::policy::model::path::PathTemplate;
+use crate::policy::model::query::QueryMatcher;
+use crate::policy::model::text::{TextMatcher, ValuesTest};
+use crate::policy::requirement::list::AnyRequirement;
+use crate::policy::requirement::values::ContextExtension;
+use crate::request::PathLeniency;
 
 /// The methods that are registered, for advice.
 const METHODS: [&str; 9] =
@@ -64,54 +67,31 @@ impl Compiler<'_, '_> {
         })
     }
 
-    pub(super) fn source(&mut self, spec: Option<&Spanned<Texts>>) -> Box<[IpNet]> {
-        self.each(spec, "source", read_network).into()
-    }
-
-    pub(super) fn destination(&mut self, spec: Option<&Spanned<Texts>>) -> Box<[IpNet]> {
-        self.each(spec, "destination", read_network).into()
-    }
-
-    pub(super) fn server_names(&mut self, spec: Option<&Spanned<Texts>>) -> Box<[HostPattern]> {
-        let read = |text: &String| {
-            // RFC 6066 section 3.
-            if text.starts_with('[') || text.parse::<IpAddr>().is_ok() {
-                let message = format!("`{text}` is an address, and no server name is one");
-                let help = String::from("name hosts; addresses go under `destination`");
-                return Err((Code::InvalidHost, message, Some(help)));
-            }
-            HostPattern::parse(text)
-                .map_err(|(why, help)| (Code::InvalidHost, why, help.map(str::to_owned)))
-        };
-        self.each(spec, "sni", read).into()
-    }
-
     pub(super) fn context_extensions(
         &mut self,
         spec: Option<&Spanned<Entries<String>>>,
-    ) -> Box<[(Box<str>, Box<str>)]> {
-        let Some(spec) = spec else { return Box::default() };
+    ) -> Vec<AnyRequirement> {
+        let Some(spec) = spec else { return Vec::new() };
         if spec.value.0.is_empty() {
-            let help = "name what is meant, or leave `contextExtensions` out";
+            let help = "name what is meant, or remove `contextExtensions`";
             self.error_with(Code::EmptyList, spec, "`contextExtensions` is empty", help);
         }
-        for (name, _) in &spec.value.0 {
+        let requirement = |(name, value): &(Spanned<String>, Spanned<String>)| {
             if name.value.is_empty() {
                 let help = "name it as the route's configuration does";
                 self.error_with(Code::InvalidValue, name, "the name is empty", help);
             }
-        }
-        let pairs = spec.value.0.iter();
-        pairs
-            .map(|(name, value)| (name.value.as_str().into(), value.value.as_str().into()))
-            .collect()
+            let (name, value) = (name.value.as_str().into(), value.value.as_str().into());
+            ContextExtension { name, value }.into()
+        };
+        spec.value.0.iter().map(requirement).collect()
     }
 
     pub(super) fn headers(
         &mut self,
         spec: Option<&Spanned<Vec<Spanned<ValuesSpec>>>>,
-    ) -> Box<[HeaderMatcher]> {
-        let Some(spec) = spec else { return Box::default() };
+    ) -> Vec<AnyRequirement> {
+        let Some(spec) = spec else { return Vec::new() };
         self.not_empty(spec, "headers");
         let header = |header: &Spanned<ValuesSpec>| {
             let name = &header.value.name;
@@ -119,7 +99,7 @@ impl Compiler<'_, '_> {
                 self.report(name, problem);
             }
             let test = self.values(header, check_element)?;
-            Some(HeaderMatcher { name: name.value.to_ascii_lowercase().into(), test })
+            Some(HeaderMatcher { name: name.value.to_ascii_lowercase().into(), test }.into())
         };
         spec.value.iter().filter_map(header).collect()
     }
@@ -127,8 +107,8 @@ impl Compiler<'_, '_> {
     pub(super) fn query(
         &mut self,
         spec: Option<&Spanned<Vec<Spanned<ValuesSpec>>>>,
-    ) -> Box<[QueryMatcher]> {
-        let Some(spec) = spec else { return Box::default() };
+    ) -> Vec<AnyRequirement> {
+        let Some(spec) = spec else { return Vec::new() };
         self.not_empty(spec, "query");
         let parameter = |parameter: &Spanned<ValuesSpec>| {
             let name = &parameter.value.name;
@@ -136,14 +116,26 @@ impl Compiler<'_, '_> {
                 self.report(name, problem);
             }
             let test = self.values(parameter, check_query_value)?;
-            Some(QueryMatcher { name: name.value.as_str().into(), test })
+            Some(QueryMatcher { name: name.value.as_str().into(), test }.into())
         };
         spec.value.iter().filter_map(parameter).collect()
     }
 
+    /// The requirement that `make` makes of the entries of a list.
+    pub(super) fn listed<S, T, R: Into<AnyRequirement>>(
+        &mut self,
+        list: Option<&Spanned<Vec<Spanned<S>>>>,
+        key: &str,
+        read: impl Fn(&S) -> Result<T, Problem>,
+        make: fn(Box<[T]>) -> R,
+    ) -> Option<AnyRequirement> {
+        let entries = self.each(list, key, read);
+        (!entries.is_empty()).then(|| make(entries.into()).into())
+    }
+
     pub(super) fn not_empty<T>(&mut self, list: &Spanned<Vec<T>>, key: &str) {
         if list.value.is_empty() {
-            let help = format!("list what is meant, or leave `{key}` out");
+            let help = format!("list what is meant, or remove `{key}`");
             self.error_with(Code::EmptyList, list, format!("`{key}` is empty"), help);
         }
     }
@@ -237,6 +229,17 @@ fn read_method(text: &String) -> Result<Box<str>, Problem> {
     }
 }
 
+/// RFC 6066 section 3: a server name is never an address.
+pub(super) fn read_server_name(text: &String) -> Result<HostPattern, Problem> {
+    if text.starts_with('[') || text.parse::<IpAddr>().is_ok() {
+        let message = format!("`{text}` is an address, and no server name is one");
+        let help = String::from("name hosts; addresses go under `destination`");
+        return Err((Code::InvalidHost, message, Some(help)));
+    }
+    HostPattern::parse(text)
+        .map_err(|(why, help)| (Code::InvalidHost, why, help.map(str::to_owned)))
+}
+
 pub(super) fn read_network(text: &String) -> Result<IpNet, Problem> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let Ok(network) = network else {
@@ -269,7 +272,7 @@ fn unused_network(network: &IpNet) -> Option<(&'static str, String)> {
     }
     if address.is_unspecified() && network.prefix_len() == network.max_prefix_len() {
         let every = if address.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
-        let help = format!("did you mean `{every}`? or leave the key out for every address");
+        let help = format!("did you mean `{every}`? or remove the key for every address");
         return Some(("can never match: no connection has this address", help));
     }
     let broadcast = address == IpAddr::from([255, 255, 255, 255]);
@@ -277,39 +280,6 @@ fn unused_network(network: &IpNet) -> Option<(&'static str, String)> {
         let help = String::from("name the addresses of hosts");
         ("can never match: no connection has an address of a group", help)
     })
-}
-
-/// Headers that a policy must not look at: what carries credentials is verified and not compared, and what a caller can
-/// set to pass for a proxy proves nothing (P14, P26).
-pub(in crate::policy) fn check_header_name(
-    name: &str,
-    sealed: &SealedNames,
-) -> Result<(), Problem> {
-    let lower = name.to_ascii_lowercase();
-    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    let help = match lower.as_str() {
-        "host" | ":authority" => "compare hosts with `target.hosts`",
-        ":path" => "compare paths with `on.paths`",
-        ":method" => "compare methods with `on.methods`",
-        "authorization" => "ask for what the token says with `token`",
-        "x-forwarded-client-cert" => "ask for who the peer is with `peer`",
-        other if sealed.contains(other) => "it carries credentials",
-        other if other.starts_with("x-envoy-") => "proxies own it, and callers can forge it",
-        other if other.contains('*') => {
-            let message = format!("`{name}` is not a header name: `*` stands for itself");
-            let help = String::from("list each header by itself");
-            return Err((Code::InvalidHeaderName, message, Some(help)));
-        }
-        other if !other.is_empty() && other.bytes().all(is_token) => return Ok(()),
-        _ => {
-            return Err((Code::InvalidHeaderName, format!("`{name}` is not a header name"), None));
-        }
-    };
-    Err((
-        Code::UnreadableHeader,
-        format!("rules cannot read header `{name}`"),
-        Some(help.to_owned()),
-    ))
 }
 
 /// Values are compared element by element, so that what holds a comma can never match.
@@ -367,7 +337,7 @@ fn check_decoded(text: &str) -> Result<(), Problem> {
     Err((Code::InvalidValue, message, Some(format!("did you mean `{}`?", decoded.escape_debug()))))
 }
 
-/// A `+` in a value cannot be told from a space.
+/// A `+` in a value may be a space.
 fn check_query_value(text: &str) -> Result<(), Problem> {
     check_decoded(text)?;
     if text.contains('+') {
@@ -375,32 +345,4 @@ fn check_query_value(text: &str) -> Result<(), Problem> {
         return Err((Code::InvalidValue, message, None));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// P14, P26: what a caller can forge to pass for a proxy, and what carries a credential, is not read by rules.
-    #[test]
-    fn headers_that_prove_nothing_or_too_much_cannot_be_read() {
-        let sealed = SealedNames::with(["X-Partner-Token"]);
-        for name in [
-            "x-envoy-original-path",
-            "X-Envoy-Internal",
-            "Authorization",
-            "cookie",
-            "x-forwarded-client-cert",
-            "dpop",
-            "host",
-            ":path",
-            "X-PARTNER-TOKEN",
-            "",
-            "a b",
-            "a\n",
-        ] {
-            assert!(check_header_name(name, &sealed).is_err(), "{name:?}");
-        }
-        assert!(check_header_name("X-Tenant", &sealed).is_ok());
-    }
 }

@@ -2,20 +2,32 @@
 
 use std::sync::Arc;
 
-use super::{Compiler, read_day};
+use super::compiled_rule::Rule;
+use super::compiler::Compiler;
+use super::request::{read_network, read_server_name};
 use crate::document::Code;
 use crate::document::Spanned;
-use crate::document::policy::{BindingSpec, EffectSpec, ModeSpec, RejectedSpec, RuleSpec};
-use crate::policy::annotations::Annotations;
-use crate::policy::answer::CustomAnswer;
-use crate::policy::decision::RuleName;
-use crate::policy::duties::Duties;
-use crate::policy::rule::{Effect, Mode, Rule};
-use crate::policy::target::PolicyTarget;
+use crate::document::policy::{EffectSpec, ModeSpec, RejectedSpec, RuleSpec};
+use crate::policy::model::annotations::Annotations;
+use crate::policy::model::answer::CustomAnswer;
+use crate::policy::model::effect::{Effect, Mode};
+use crate::policy::model::path::PathTemplate;
+use crate::policy::model::rule_name::RuleName;
+use crate::policy::model::schedule::read_day;
+use crate::policy::model::target::PolicyTarget;
+use crate::policy::requirement::condition::When;
+use crate::policy::requirement::injection::ObligationTemplate;
+use crate::policy::requirement::list::{AnyRequirement, Requirements};
+use crate::policy::requirement::network::{DestinationNetworks, SourceNetworks};
+use crate::policy::requirement::peer::PeerPresent;
+use crate::policy::requirement::server_name::{ServerNameIsHost, ServerNames};
 use crate::request::PathLeniency;
 
+/// Keys that a deny rule must not have: it denies callers who *meet* its requirements, so it would deny the wrong ones.
+const NOT_IN_DENY: [&str; 5] = ["evidence", "binding", "bind", "acr", "maxAge"];
+
 impl<'a> Compiler<'a, '_> {
-    /// The rule that `spec` says, of a policy that tells those whom it denies `answer`.
+    /// Compiles the rule of `spec`. `answer` is the response of its policy to denied requests.
     pub(super) fn rule(
         &mut self,
         spec: &'a RuleSpec,
@@ -34,42 +46,79 @@ impl<'a> Compiler<'a, '_> {
             EffectSpec::Deny => PathLeniency::ALL,
         };
         let (methods, paths) = self.calls(on, accepted);
+        let obligations = self.obligations(spec, &paths);
+        let answer = match &spec.deny {
+            Some(deny) => Some(self.denial(deny)),
+            None => answer.cloned(),
+        };
+        let requirements = self.requirements(spec, target, &paths);
+        let policy = Arc::clone(&self.policy);
         let rule = Rule {
-            name: RuleName {
-                policy: Arc::clone(&self.policy),
-                rule: spec.name.value.as_str().into(),
-            },
+            name: RuleName { policy, rule: spec.name.value.as_str().into() },
             annotations: Annotations::default(),
             effect: spec.effect.value.into(),
             mode: spec.mode.into(),
             target: Arc::clone(target),
             methods,
-            duties: Duties { keep: target.keep.clone(), ..self.duties(spec, &paths) },
-            answer: match &spec.deny {
-                Some(deny) => Some(self.denial(deny)),
-                None => answer.cloned(),
-            },
-            when: self.condition(spec, &paths).map(Box::new),
             paths,
-            source: self.source(spec.source.as_ref()),
-            destination: self.destination(spec.destination.as_ref()),
-            sni: self.server_names(spec.sni.as_ref()),
-            during: spec.during.as_ref().map(|during| self.during(during).into()),
-            passes_over_cookies: self.passes_over_cookies(spec),
-            context_extensions: self.context_extensions(spec.context_extensions.as_ref()),
-            headers: self.headers(spec.headers.as_ref()),
-            query: self.query(spec.query.as_ref()),
-            peer: spec.peer.as_ref().map(|peer| self.peer(peer)),
-            token: spec.token.as_ref().map(|token| self.token(token)),
+            requirements,
+            ignores_rejected_cookies: self.ignores_rejected_cookies(spec),
+            obligations: ObligationTemplate { keep: target.keep.clone(), ..obligations },
+            answer,
         };
-        if spec.effect.value == EffectSpec::Deny {
-            self.fragments_fit_a_deny_rule(spec, &rule);
-        }
         self.asks_for_tokens_that_count(spec, &rule, target);
         rule
     }
 
-    fn passes_over_cookies(&mut self, spec: &RuleSpec) -> bool {
+    /// Everything that the rule requires. A new key goes here.
+    fn requirements(
+        &mut self,
+        spec: &'a RuleSpec,
+        target: &PolicyTarget,
+        paths: &[PathTemplate],
+    ) -> Requirements {
+        let mut all: Vec<AnyRequirement> = Vec::new();
+        all.extend(self.condition(spec, paths).map(|own| When(own.into()).into()));
+        all.extend(self.listed(spec.source.as_ref(), "source", read_network, SourceNetworks));
+        let destination = spec.destination.as_ref();
+        all.extend(self.listed(destination, "destination", read_network, DestinationNetworks));
+        all.extend(self.listed(spec.sni.as_ref(), "sni", read_server_name, ServerNames));
+        if target.host_is_sni && spec.effect.value == EffectSpec::Allow {
+            all.push(ServerNameIsHost.into());
+        }
+        all.extend(spec.during.as_ref().map(|during| self.schedule(during).into()));
+        all.extend(self.context_extensions(spec.context_extensions.as_ref()));
+        all.extend(self.headers(spec.headers.as_ref()));
+        all.extend(self.query(spec.query.as_ref()));
+        if let Some(peer) = &spec.peer {
+            all.push(PeerPresent.into());
+            all.extend(self.fits_the_effect(spec, &peer.value.fragment, |own| own.peer(peer)));
+        }
+        if let Some(token) = &spec.token {
+            all.extend(self.fits_the_effect(spec, &token.value.fragment, |own| own.token(token)));
+        }
+        Requirements::new(all)
+    }
+
+    /// The requirements of the caller. Those of a fragment count as if the rule had them.
+    fn fits_the_effect(
+        &mut self,
+        spec: &RuleSpec,
+        fragment: &Option<Spanned<String>>,
+        read: impl FnOnce(&mut Self) -> Vec<AnyRequirement>,
+    ) -> Vec<AnyRequirement> {
+        let found = read(self);
+        let denies = spec.effect.value == EffectSpec::Deny;
+        let Some(name) = fragment.as_ref().filter(|_| denies) else { return found };
+        let mut keys: Vec<_> = found.iter().map(AnyRequirement::key).collect();
+        keys.dedup();
+        for key in keys.into_iter().filter(|key| NOT_IN_DENY.contains(key)) {
+            self.not_in_deny(name, key);
+        }
+        found
+    }
+
+    fn ignores_rejected_cookies(&mut self, spec: &RuleSpec) -> bool {
         let Some(word) = &spec.rejected_cookies else { return false };
         if spec.effect.value == EffectSpec::Deny {
             let message =
@@ -81,15 +130,15 @@ impl<'a> Compiler<'a, '_> {
 
     /// A rule that asks for a token which is ignored at its own target would never see one.
     fn asks_for_tokens_that_count(&mut self, spec: &RuleSpec, rule: &Rule, target: &PolicyTarget) {
-        let (Some(token), Some(counting)) = (&rule.token, &target.counting) else { return };
-        if token.issuer.is_empty() || counting.contains(&token.issuer) {
+        let (Some(issuer), Some(counting)) = (rule.requirements.issuer(), &target.counting) else {
+            return;
+        };
+        if counting.iter().any(|own| **own == *issuer) {
             return;
         }
-        let message = format!(
-            "the rule asks for a token of `{}`, and the target ignores those",
-            token.issuer
-        );
-        let help = format!("add `{}` to `target.tokens.issuers`", token.issuer);
+        let message =
+            format!("the rule asks for a token of `{issuer}`, and the target ignores those");
+        let help = format!("add `{issuer}` to `target.tokens.issuers`");
         self.error_with(Code::IssuerDoesNotCount, &spec.name, message, help);
     }
 
@@ -111,36 +160,14 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// What a fragment asks for counts as if the rule said it.
-    fn fragments_fit_a_deny_rule(&mut self, spec: &RuleSpec, rule: &Rule) {
-        let peer = spec.peer.as_ref().and_then(|peer| peer.value.fragment.as_ref());
-        let evidence = rule.peer.as_ref().and_then(|peer| peer.evidence);
-        if let (Some(name), Some(_)) = (peer, evidence) {
-            self.denies_the_strong(name, "evidence");
-        }
-        let token = spec.token.as_ref().and_then(|token| token.value.fragment.as_ref());
-        let (Some(name), Some(token)) = (token, &rule.token) else { return };
-        for (asked, key) in [
-            (token.binding != BindingSpec::None, "binding"),
-            (token.bind.is_some(), "bind"),
-            (!token.step_up.acr.is_empty(), "acr"),
-            (token.step_up.max_age.is_some(), "maxAge"),
-        ] {
-            if asked {
-                self.denies_the_strong(name, key);
-            }
-        }
-    }
-
-    /// Invariant 12: nobody lets everybody in by leaving something out.
+    /// Invariant 12: an allow rule that leaves something out never allows every caller.
     fn identity_is_asked_for(&mut self, spec: &RuleSpec) {
         let needs_identity = spec.peer.is_some() || spec.token.is_some();
         let public = spec.public.as_ref().filter(|public| public.value);
         match (spec.effect.value, needs_identity, public) {
             (EffectSpec::Allow, false, None) => {
-                let message =
-                    format!("rule `{}` allows without asking who is there", spec.name.value);
-                let help = "add `peer` or `token`, or say `public: true` where everybody may pass";
+                let message = format!("rule `{}` allows and requires no identity", spec.name.value);
+                let help = "add `peer` or `token`, or say `public: true` if every caller may pass";
                 self.error_with(Code::AllowWithoutIdentity, &spec.name, message, help);
             }
             (EffectSpec::Allow, true, Some(public)) => {
@@ -158,7 +185,7 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// A deny rule denies those who *meet* its demands, so that some demands would deny the wrong ones.
+    /// A deny rule denies callers who *meet* its requirements, so some requirements would deny the wrong ones.
     fn fits_a_deny_rule(&mut self, spec: &RuleSpec) {
         if let Some(inject) = &spec.inject {
             let message = "a deny rule cannot inject headers: a denied request goes nowhere";
@@ -170,25 +197,25 @@ impl<'a> Compiler<'a, '_> {
         }
         let evidence = spec.peer.as_ref().and_then(|peer| peer.value.evidence.as_ref());
         if let Some(evidence) = evidence {
-            self.denies_the_strong(evidence, "evidence");
+            self.not_in_deny(evidence, "evidence");
         }
         let binding = spec.token.as_ref().and_then(|token| token.value.binding.as_ref());
         if let Some(binding) = binding {
-            self.denies_the_strong(binding, "binding");
+            self.not_in_deny(binding, "binding");
         }
         if let Some(bind) = spec.token.as_ref().and_then(|token| token.value.bind.as_ref()) {
-            self.denies_the_strong(bind, "bind");
+            self.not_in_deny(bind, "bind");
         }
         let token = spec.token.as_ref().map(|token| &token.value);
         if let Some(acr) = token.and_then(|token| token.acr.as_ref()) {
-            self.denies_the_strong(acr, "acr");
+            self.not_in_deny(acr, "acr");
         }
         if let Some(age) = token.and_then(|token| token.max_age.as_ref()) {
-            self.denies_the_strong(age, "maxAge");
+            self.not_in_deny(age, "maxAge");
         }
     }
 
-    fn denies_the_strong<T>(&mut self, place: &Spanned<T>, key: &str) {
+    fn not_in_deny<T>(&mut self, place: &Spanned<T>, key: &str) {
         let message =
             format!("`{key}` in a deny rule would deny those who show more and spare the others");
         self.error_with(

@@ -1,13 +1,15 @@
 //! Callers whose refused cookies a rule passes over: `rejectedCookies: ignored` (P141).
 
-use super::Tally;
-use crate::policy::DecisionRequest;
-use crate::policy::decision::{Decision, Permit};
-use crate::policy::index::Index;
-use crate::policy::rule::{Effect, Mode, Rule};
-use crate::policy::strip::Strip;
-use crate::policy::trace::Trace;
-use crate::policy::truth::Truth;
+use super::index::Index;
+use super::rule_match::RuleMatch;
+use super::strip::Strip;
+use super::tally::Tally;
+use super::trace::Trace;
+use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::model::decision::{Decision, Permit};
+use crate::policy::model::decision_request::DecisionRequest;
+use crate::policy::model::effect::{Effect, Mode};
+use crate::policy::model::truth::Truth;
 use crate::request::Target;
 
 /// The permit of a caller whose refused cookies are all that was refused, by a rule that says that it passes over them and that
@@ -19,7 +21,7 @@ pub(super) fn excuse<T: Trace>(
     target: &Target,
     trace: &mut T,
 ) -> Option<Permit> {
-    let passes = |rule: &Rule| rule.effect == Effect::Allow && rule.passes_over_cookies;
+    let passes = |rule: &Rule| rule.effect == Effect::Allow && rule.ignores_rejected_cookies;
     if !index.candidates(target).any(|(_, rule)| passes(rule)) {
         return None;
     }
@@ -27,13 +29,13 @@ pub(super) fn excuse<T: Trace>(
     let cookies = question.subject.rejected_cookies();
     // A broken token may be from any of the issuers whose tokens are in the cookie.
     let is_about = |rule: &Rule| {
-        let issuer = rule.token.as_ref().map(|token| &*token.issuer);
+        let issuer = rule.requirements.issuer();
         issuer.is_some_and(|own| cookies.iter().any(|c| c.issuers.iter().any(|other| other == own)))
     };
     let question = DecisionRequest { subject: &subject, ..*question };
     let mut tally = Tally::default();
     for (host, rule) in index.candidates(target) {
-        let fit = match rule.fit(host, question.request, target) {
+        let fit = match RuleMatch::new(rule, host, question.request, target) {
             Ok(fit) => fit,
             Err(why) => {
                 trace.not_about(&rule.name, why);
@@ -41,7 +43,7 @@ pub(super) fn excuse<T: Trace>(
             }
         };
         match (rule.mode, rule.effect) {
-            // The token that it looks at was refused, so it cannot be told whether it denies.
+            // The token that it looks at was refused, so whether it denies cannot be determined.
             (Mode::Enforce, Effect::Deny) if is_about(rule) => return None,
             (Mode::Shadow, Effect::Deny) if is_about(rule) => {
                 tally.shadows.push((fit, Truth::Unknown));
@@ -51,7 +53,7 @@ pub(super) fn excuse<T: Trace>(
         }
     }
     match tally.decide(index, strip, &question) {
-        Decision::Allow(permit) => Some(permit.passing_over_cookies()),
+        Decision::Allow(permit) => Some(permit.ignoring_rejected_cookies()),
         Decision::Deny(_) => None,
     }
 }

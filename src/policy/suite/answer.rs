@@ -1,9 +1,10 @@
-//! What a case expects beside the decision: what an allow does to the request and its answer, and what a denied caller is told.
+//! The expectations of a case beside the decision: the changes of an allow to the request and its answer, and the response to a
+//! denied caller.
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::Expectation;
+use super::case::Expectation;
 use super::run::Difference;
 use crate::policy::{Answer, Decision, Denial, HeaderMutation, Permit};
 use crate::request::{RequestView, TokenPlace};
@@ -11,13 +12,13 @@ use crate::request::{RequestView, TokenPlace};
 /// The id of every decision in a suite.
 const NO_ID: &str = "00000000000000000000000000000000";
 
-/// What was found of a thing that was expected, as text; `None` where there is none.
+/// The value that was found, as text; `None` if there is none.
 type Found = Option<String>;
 
 // === impl Expectation ===
 
 impl Expectation {
-    /// What is not as expected of the answer to `request`.
+    /// The differences between the expected and the actual answer to `request`.
     pub(super) fn answer_differences(
         &self,
         decision: &Decision,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Case, Expectation, Question, Suite};
+use super::case::{Case, Expectation, Question, Suite};
 use crate::authn::{
     Binding, Credential, PeerFacts, PeerIdentity, RejectedCookie, Subject, TokenIdentity,
 };
@@ -20,7 +20,7 @@ use crate::document::policy_suite::{
 };
 use crate::document::{Code, Diagnostic, Document, Origin, Spanned, Spec, closest};
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::compile::sealed_by;
+use crate::policy::compile::env::sealed_by;
 use crate::reason::{Reason, Rejection};
 use crate::request::{
     Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target,
@@ -31,7 +31,7 @@ use crate::request::{
 const DEFAULT_NOW: UnixTime = UnixTime::from_secs(1_767_225_600);
 
 /// The word for no peer and no token.
-const NOBODY: &str = "none";
+const NO_CREDENTIAL: &str = "none";
 
 pub(super) struct Compiler<'a> {
     origin: &'a Origin,
@@ -39,7 +39,7 @@ pub(super) struct Compiler<'a> {
     issuers: &'a [&'a str],
     /// The names of `TrustDomain` documents.
     domains: &'a [&'a str],
-    /// What carries credentials, which no rule sees.
+    /// The names that carry credentials, which no rule sees.
     sealed: &'a SealedNames,
     /// By name; none at all for one that has an error of its own.
     peers: BTreeMap<&'a str, Credential<PeerIdentity>>,
@@ -59,17 +59,24 @@ enum Carried {
     Foreign(Rejection),
 }
 
-pub(super) fn compile(documents: &[Document], problems: &mut Vec<Diagnostic>) -> Vec<Suite> {
-    let issuers = names(documents, |spec| matches!(spec, Spec::TokenIssuer(_)));
-    let domains = names(documents, |spec| matches!(spec, Spec::TrustDomain(_)));
-    let sealed = sealed_by(documents);
-    let mut suites = Vec::new();
-    for document in documents {
-        let Spec::PolicySuite(spec) = &document.spec else { continue };
-        let mut compiler = Compiler::new(&document.origin, &issuers, &domains, &sealed, problems);
-        suites.push(compiler.suite(&document.metadata.name.value, spec));
+// === impl Suite ===
+
+impl Suite {
+    /// Compiles the `PolicySuite` documents among `documents`. Every problem goes to `problems`.
+    #[must_use]
+    pub fn compile(documents: &[Document], problems: &mut Vec<Diagnostic>) -> Vec<Self> {
+        let issuers = names(documents, |spec| matches!(spec, Spec::TokenIssuer(_)));
+        let domains = names(documents, |spec| matches!(spec, Spec::TrustDomain(_)));
+        let sealed = sealed_by(documents);
+        let mut suites = Vec::new();
+        for document in documents {
+            let Spec::PolicySuite(spec) = &document.spec else { continue };
+            let mut compiler =
+                Compiler::new(&document.origin, &issuers, &domains, &sealed, problems);
+            suites.push(compiler.suite(&document.metadata.name.value, spec));
+        }
+        suites
     }
-    suites
 }
 
 fn names(documents: &[Document], kind: impl Fn(&Spec) -> bool) -> Vec<&str> {
@@ -143,8 +150,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn reserved(&mut self, name: &Spanned<String>) {
-        if name.value == NOBODY {
-            self.error(Code::InvalidName, name, "`none` is the word for nobody", None);
+        if name.value == NO_CREDENTIAL {
+            self.error(Code::InvalidName, name, "`none` means no credential", None);
         }
     }
 
@@ -401,12 +408,12 @@ impl<'a> Compiler<'a> {
             "peer" => self.peers.keys().copied().collect(),
             _ => self.tokens.keys().copied().collect(),
         };
-        known.push(NOBODY);
+        known.push(NO_CREDENTIAL);
         for name in &listed {
             self.known(&format!("{kind} of this suite"), Code::UnknownFixture, name, &known);
         }
         if listed.is_empty() {
-            return vec![NOBODY];
+            return vec![NO_CREDENTIAL];
         }
         listed.iter().map(|name| name.value.as_str()).collect()
     }

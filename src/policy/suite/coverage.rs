@@ -1,13 +1,13 @@
-//! What the cases of suites have tried: the rules that they satisfied, and the parts of conditions that they made true and
-//! made false. A part that was never false could be left out, as far as anybody has tried.
+//! The coverage of suites: the rules that their cases satisfied, and the parts of conditions that they made true and made
+//! false. A part that was never false could be removed without any case noticing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::policy::trace::RuleOutcome;
-use crate::policy::truth::Truth;
-use crate::policy::{PolicySet, Recorder, RuleName};
+use crate::policy::explain::recorder::RuleOutcome;
+use crate::policy::model::truth::Truth;
+use crate::policy::{PolicySet, RuleName, TraceRecorder};
 
-/// What was tried.
+/// The rules and parts that were tried.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
     satisfied: BTreeSet<RuleName>,
@@ -22,7 +22,7 @@ struct Seen {
     no: bool,
 }
 
-/// What was tried of a set of policies, and what was not.
+/// The coverage of a set of policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CoverageReport {
     /// How many rules there are.
@@ -52,17 +52,17 @@ pub struct UntriedPart {
 
 impl Coverage {
     /// Adds one evaluation.
-    pub(super) fn add(&mut self, recorder: &Recorder) {
+    pub(super) fn add(&mut self, recorder: &TraceRecorder) {
         for trace in recorder.rules() {
             let RuleOutcome::Judged { satisfied, checks, .. } = &trace.outcome else { continue };
-            if *satisfied == Truth::True {
+            if *satisfied == Truth::Holds {
                 self.satisfied.insert(trace.rule.clone());
             }
             let operands = checks.iter().flat_map(|check| &check.operands);
             for (at, operand) in operands.enumerate() {
                 let seen = self.parts.entry((trace.rule.clone(), at)).or_default();
-                seen.yes |= operand.truth == Truth::True;
-                seen.no |= operand.truth == Truth::False;
+                seen.yes |= operand.truth == Truth::Holds;
+                seen.no |= operand.truth == Truth::Fails;
             }
         }
     }
@@ -77,7 +77,7 @@ impl Coverage {
         }
     }
 
-    /// What that is of `policies`.
+    /// The coverage of `policies`.
     #[must_use]
     pub fn of(&self, policies: &PolicySet) -> CoverageReport {
         let mut report = CoverageReport::default();

@@ -2,23 +2,10 @@
 
 use std::sync::Arc;
 
+use super::case::{Case, Question, Suite};
 use super::compile::Compiler;
-use super::{Case, Suite};
-use crate::authn::Subject;
-use crate::clock::UnixTime;
 use crate::document::{Diagnostic, SourceFile, question};
-use crate::request::{RequestView, SealedNames};
-
-/// A request with a caller who is taken at their word.
-#[derive(Debug)]
-pub struct Question {
-    /// What is asked for.
-    pub request: RequestView,
-    /// Who asks.
-    pub subject: Subject,
-    /// The moment, where one is given.
-    pub now: Option<UnixTime>,
-}
+use crate::request::SealedNames;
 
 // === impl Question ===
 
@@ -53,16 +40,5 @@ impl Suite {
             let question = Question { request: case.request.clone(), subject, now: Some(self.now) };
             (case.title(), question)
         })
-    }
-}
-
-// === impl Case ===
-
-impl Case {
-    fn title(&self) -> String {
-        match self.variant.as_str() {
-            "" => self.name.to_string(),
-            variant => format!("{} ({variant})", self.name),
-        }
     }
 }

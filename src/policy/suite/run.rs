@@ -1,10 +1,11 @@
-//! Running a suite: each case is put to the evaluator, and what differs from what was expected is told.
+//! Running a suite: each case is evaluated, and every difference from its expectation is reported.
 
 use serde::Serialize;
 
-use super::{Case, Coverage, Expectation, Suite};
+use super::case::{Case, Expectation, Suite};
+use super::coverage::Coverage;
 use crate::document::Span;
-use crate::policy::{Decision, DecisionId, DecisionRequest, Effect, PolicySet, Recorder};
+use crate::policy::{Decision, DecisionId, DecisionRequest, Effect, PolicySet, TraceRecorder};
 use crate::request::RequestView;
 
 /// How a suite went.
@@ -14,33 +15,33 @@ pub struct SuiteReport {
     pub suite: String,
     /// Its cases, in the order of the document.
     pub cases: Vec<CaseReport>,
-    /// What its cases tried.
+    /// The coverage of its cases.
     pub coverage: Coverage,
 }
 
 /// How a case went.
 #[derive(Clone, Debug)]
 pub struct CaseReport {
-    /// What should be true.
+    /// The sentence that should be true.
     pub name: String,
     /// Which of several combinations it is; empty where there is one.
     pub variant: String,
     /// Where it was written.
     pub place: Span,
-    /// What was decided, in a line.
+    /// The decision, in a line.
     pub decided: String,
-    /// What is not as expected; nothing where it passed.
+    /// The differences; empty if it passed.
     pub differences: Vec<Difference>,
 }
 
 /// Something that is not as expected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// What it is about.
+    /// The part of the answer.
     pub what: String,
-    /// What was expected.
+    /// The expected value.
     pub expected: String,
-    /// What was found.
+    /// The actual value.
     pub found: String,
 }
 
@@ -52,7 +53,7 @@ impl Suite {
     pub fn run(&self, policies: &PolicySet) -> SuiteReport {
         let mut coverage = Coverage::default();
         let cases = self.cases.iter().map(|case| {
-            let mut recorder = Recorder::default();
+            let mut recorder = TraceRecorder::default();
             let Case { subject, request, .. } = case;
             let seen = policies.counting(request).map(|counting| {
                 subject.copy_of_assertion().where_count(|issuer| counting.has(issuer))

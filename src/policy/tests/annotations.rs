@@ -1,4 +1,4 @@
-//! What documents note on rules goes with decisions, and has no part in them.
+//! Annotations of rules go with decisions, and have no part in them.
 
 use serde_json::json;
 

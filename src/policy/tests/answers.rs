@@ -1,4 +1,4 @@
-//! What an allow does to a request, and what documents tell those whom they deny.
+//! The changes of an allow to a request, and the responses to denied callers.
 
 use serde_json::{Value, json};
 
@@ -235,7 +235,8 @@ fn a_document_cannot_disguise_our_own_failures() {
     let Decision::Deny(denial) = decide(&set, &nobody(), &get("/a")) else { panic!() };
     let custom = denial.custom().cloned().map(std::sync::Arc::new);
     for reason in Reason::ALL {
-        let denial = crate::policy::Denial::new(reason.because("canary")).told_as(custom.clone());
+        let denial =
+            crate::policy::Denial::new(reason.because("canary")).answered_with(custom.clone());
         let answer = Answer::of(&denial, &get("/a"), ID);
         let own = reason.client_answer().status();
         assert_eq!(answer.status, if own >= 429 { own } else { 404 }, "{reason}");
@@ -243,7 +244,7 @@ fn a_document_cannot_disguise_our_own_failures() {
     }
 }
 
-/// Whoever reads an upstream's log finds the decision; the caller finds what to ask about, in every form of a denial.
+/// The reader of an upstream's log finds the decision; the caller finds the id to ask about, in every form of a denial.
 #[test]
 fn the_id_of_a_decision_goes_where_a_document_puts_it() {
     let set = rules(&[

@@ -243,7 +243,7 @@ fn a_header_rule_sees_every_value() {
     }
 }
 
-/// P74: what cannot be told denies in a deny rule, and never allows in an allow rule.
+/// P74: an unknown result denies in a deny rule, and never allows in an allow rule.
 #[test]
 fn indeterminate_never_allows() {
     let deny = rules(&[WEB, "{ name: net, effect: deny, source: [192.0.2.0/24] }"]);
@@ -293,7 +293,7 @@ fn grpc_calls_are_matched_by_service_and_method() {
     }
 }
 
-/// P28: a query rule sees every value, and doubt denies.
+/// P28: a query rule sees every value, and an unknown result denies.
 #[test]
 fn a_query_rule_sees_every_value() {
     let set = rules(&[
@@ -420,7 +420,7 @@ fn only_the_rules_of_the_host_and_the_first_segment_are_visited() {
     };
     let set = compile(&(0..100).map(document).collect::<String>());
     assert_eq!(set.rules().count(), 1000);
-    let mut recorder = crate::policy::Recorder::default();
+    let mut recorder = crate::policy::TraceRecorder::default();
     let (subject, request) = (web(), request("GET", "h42.example.com", "/p7/x"));
     let now = crate::clock::UnixTime::from_secs(0);
     let question = crate::policy::DecisionRequest {

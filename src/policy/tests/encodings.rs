@@ -93,7 +93,7 @@ fn both_encodings_give_the_same_decision_or_a_denial() {
     });
 }
 
-/// What lines allow and the map denies is what nobody can tell from the map: a value that may be several, or replaced.
+/// The map denies requests that lines allow only where the map may hide several values, or replace one.
 #[test]
 fn plain_values_mean_the_same() {
     for set in policies() {

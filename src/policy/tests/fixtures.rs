@@ -32,7 +32,7 @@ pub(in crate::policy) fn rules(rules: &[&str]) -> PolicySet {
     ))
 }
 
-/// Compiles documents that have no error; doubts about them are the lints' business.
+/// Compiles documents that have no error; lints are tested elsewhere.
 pub(in crate::policy) fn compile(text: &str) -> PolicySet {
     let (set, problems) = try_compile(text);
     let rendered: Vec<_> = problems.iter().map(|problem| problem.render(false)).collect();
@@ -114,7 +114,7 @@ pub(in crate::policy) fn allowed(
     }
 }
 
-/// Nobody in particular.
+/// A caller without credentials.
 pub(in crate::policy) fn nobody() -> Subject {
     Subject::assertion(Credential::Absent, Credential::Absent)
 }

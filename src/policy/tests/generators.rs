@@ -106,7 +106,7 @@ const HEADER_TESTS: [&str; 6] = [
 /// Keys that a deny rule must not have: it would spare those who show less.
 const NOT_FOR_DENY: [&str; 5] = ["bind", "acr", "maxAge", "evidence", "use: reader"];
 
-/// What rules of several policies use.
+/// Fragments that rules of several policies use.
 const FRAGMENTS: &str = "---
 apiVersion: countersign.dev/v1alpha1
 kind: Fragments
@@ -126,7 +126,7 @@ const TIMES: [&str; 5] = [
     "during: { from: 2027-01-15T08:00:00Z, until: 2027-01-15T08:00:01Z }",
 ];
 
-/// What an allow does, for rules that ask for a token.
+/// Obligations of rules that require a token.
 const DUTIES: [&str; 5] = [
     "inject: { headers: { x-tenant: '{token.claims./tenant}', x-note: '{token.claims./note}' } }",
     "inject: { headers: { x-decision: '{decision.id}' }, responseHeaders: { x-note: '{token.claims./note}' } }",
@@ -135,7 +135,7 @@ const DUTIES: [&str; 5] = [
     "remove: { token: true, headers: [x-h], query: [q] }",
 ];
 
-/// What a denied caller is told.
+/// Responses to denied callers.
 const DENIALS: [&str; 3] = [
     "deny: { status: 404 }",
     "deny: { body: { text: 'Ask for {decision.id}.', json: { code: 7, why: '{decision.word}' } }, headers: { x-team: orders } }",
@@ -153,7 +153,7 @@ pub(super) struct Sketch {
     peer: Option<Vec<&'static str>>,
     token: Option<Vec<&'static str>>,
     when: Option<&'static str>,
-    duties: Option<&'static str>,
+    obligations: Option<&'static str>,
     answer: Option<&'static str>,
 }
 
@@ -199,8 +199,8 @@ impl Sketch {
         if !denies && self.peer.is_none() && self.token.is_none() {
             lines.push(String::from("public: true"));
         }
-        let duties = self.duties.filter(|_| !denies && self.token.is_some());
-        lines.extend([duties, self.answer].into_iter().flatten().map(str::to_owned));
+        let obligations = self.obligations.filter(|_| !denies && self.token.is_some());
+        lines.extend([obligations, self.answer].into_iter().flatten().map(str::to_owned));
         lines.join("\n      ")
     }
 
@@ -266,7 +266,7 @@ pub(super) fn sketch() -> impl Strategy<Value = Sketch> {
             peer,
             token,
             when,
-            duties: told.0,
+            obligations: told.0,
             answer: told.1,
         })
 }

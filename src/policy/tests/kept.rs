@@ -1,4 +1,5 @@
-//! What is kept from a set before is what compiling it anew would give: rules, order, problems and their places.
+//! A set that keeps policies from the set before equals the set that compiling everything again gives: rules, order, problems
+//! and their places.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ const POLICIES: [&str; 10] = [
     "target: { hosts: [c.test] }\n  rulez: 1",
 ];
 
-/// What policies depend on.
+/// The documents that policies depend on.
 const OTHERS: [&str; 6] = [
     "kind: TrustDomain\nmetadata: { name: prod }\nspec: { spiffe: prod.example, authorities: [{ file: a.pem }], revocation: { crls: [{ file: a.crl }], onMissing: deny } }",
     "kind: TrustDomain\nmetadata: { name: edge }\nspec: { spiffe: edge.example, authorities: [{ file: a.pem }] }",
@@ -103,7 +104,7 @@ fn compile(
 }
 
 fn told(set: &PolicySet) -> String {
-    format!("{:?} {:?} {:?} {:?}", set.index.units(), set.strip, set.keys, set.doubts)
+    format!("{:?} {:?} {:?} {:?}", set.index.policies(), set.strip, set.keys, set.lints)
 }
 
 proptest! {
@@ -166,7 +167,7 @@ fn only_what_has_changed_is_compiled_again() {
     let moved = compile_text(&format!("# a line more\n{text}"), Some(&before), 1);
     assert!(Arc::ptr_eq(&before, &moved), "nothing but places has changed");
     let after = compile_text(&text.replace("h7.test", "other.test"), Some(&before), 1);
-    let units = before.index.units().iter().zip(after.index.units());
-    let others: Vec<_> = units.filter(|(before, after)| !Arc::ptr_eq(before, after)).collect();
+    let policies = before.index.policies().iter().zip(after.index.policies());
+    let others: Vec<_> = policies.filter(|(before, after)| !Arc::ptr_eq(before, after)).collect();
     assert_eq!(others.len(), 1);
 }

@@ -1,5 +1,5 @@
-//! What the language can say besides hosts, paths and identities: times, destinations, fragments, and paths that are
-//! accepted on purpose.
+//! Keys of the language besides hosts, paths and identities: times, destinations, fragments, and paths that are accepted on
+//! purpose.
 
 use super::fixtures::*;
 use crate::clock::UnixTime;
@@ -39,7 +39,7 @@ fn a_rule_counts_at_its_time_and_at_no_other() {
     }
 }
 
-/// P74: where the connection goes to cannot be told over a Unix socket, and doubt denies.
+/// P74: the destination of a connection is unknown over a Unix socket, and an unknown result denies.
 #[test]
 fn a_destination_that_is_not_known_cannot_be_told() {
     let allow =

@@ -1,4 +1,4 @@
-//! Doubts about rules that compile.
+//! Lints about rules that compile.
 
 use super::fixtures::*;
 use crate::document::Severity;
@@ -6,7 +6,7 @@ use crate::document::Severity;
 const PROD: &str = "---\napiVersion: countersign.dev/v1alpha1\nkind: TrustDomain\nmetadata: { name: prod }\nspec: { spiffe: prod.example, authorities: [] }\n";
 const EDGE: &str = "---\napiVersion: countersign.dev/v1alpha1\nkind: TrustDomain\nmetadata: { name: edge }\nspec: { spiffe: edge.example, authorities: [] }\n";
 
-/// `code@line:column` of each doubt about documents; the first line of `text` is line 1.
+/// `code@line:column` of each lint about documents; the first line of `text` is line 1.
 fn doubts(text: &str) -> Vec<String> {
     let (_, problems) = try_compile(text);
     assert!(problems.iter().all(|problem| problem.severity == Severity::Warning), "{problems:?}");

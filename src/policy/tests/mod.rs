@@ -1,4 +1,4 @@
-//! What policies decide, from documents to decisions.
+//! Decisions of policies, from documents to decisions.
 
 mod addresses;
 mod annotations;

@@ -51,7 +51,7 @@ fn a_refused_cookie_is_passed_over_by_an_explicit_word_alone() {
         ("/nowhere", false, false, "deny token_expired"),
         ("/own", false, false, "deny token_expired"),
         ("/own", true, true, "deny token_expired"),
-        // A rule that looks at the token cannot be told, and stays as strict as ever.
+        // A rule that looks at the token is unknown, and stays as strict as before.
         ("/watched", false, false, "deny token_expired"),
         ("/peers", false, true, "allow peers"),
         ("/peers", false, false, "deny token_expired"),
@@ -91,7 +91,7 @@ fn nothing_but_a_cookie_is_passed_over() {
 fn the_caller_is_one_without_the_cookie() {
     let caller = with_cookie(true, false, Reason::TokenExpired);
     let Decision::Allow(permit) = decide(&set(), &caller, &get("/partner")) else { panic!() };
-    assert!(permit.passes_over_cookies());
+    assert!(permit.ignores_rejected_cookies());
     assert_eq!(permit.headers()[0].value, "bob");
     let seen = caller.without_rejected_cookies().unwrap();
     assert!(seen.token("corp").is_none() && seen.token("partner").is_some());
@@ -232,7 +232,7 @@ fn a_rule_asks_for_tokens_that_count() {
     assert_eq!(codes("{ hosts: [a.example.com] }", in_deny), ["not-in-deny"]);
 }
 
-/// P145: `check` finds where browsers go round in circles.
+/// P145: `check` finds where browsers go round in redirect_circles.
 #[test]
 fn circles_are_found_when_documents_are_checked() {
     let codes = |login: &str, to: &str, more: &str| {

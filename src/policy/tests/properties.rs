@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use super::generators::*;
 use crate::authn::Subject;
 use crate::clock::UnixTime;
-use crate::policy::host::AuthorityPattern;
-use crate::policy::rule::HostFit;
+use crate::policy::evaluate::rule_match::{HostFit, RuleMatch};
+use crate::policy::model::host::AuthorityPattern;
 use crate::policy::{
-    Answer, Decision, DecisionId, DecisionRequest, Effect, Gaps, Mode, Recorder, RuleName,
-    RuleOutcome, Truth,
+    Answer, Decision, DecisionId, DecisionRequest, Effect, MissingData, Mode, RuleName,
+    RuleOutcome, TraceRecorder, Truth,
 };
 use crate::reason::Reason;
 use crate::request::RequestView;
@@ -48,8 +48,8 @@ fn said(decision: &Decision) -> String {
     }
 }
 
-/// The rules that count and are about the request, with what became of them.
-fn judged(recorder: &Recorder) -> Vec<(RuleName, Effect, Truth)> {
+/// The rules that count and are about the request, with their results.
+fn judged(recorder: &TraceRecorder) -> Vec<(RuleName, Effect, Truth)> {
     let rules = recorder.rules().iter().filter_map(|trace| match &trace.outcome {
         RuleOutcome::Judged { effect, mode: Mode::Enforce, satisfied, .. } => {
             Some((trace.rule.clone(), *effect, *satisfied))
@@ -122,12 +122,12 @@ proptest! {
                 hosts if hosts.is_empty() => true,
                 hosts => hosts.iter().any(|host| AuthorityPattern::parse(host).unwrap().host.matches(target.host.as_str())),
             };
-            let about = about_host && rule.fit(HostFit::Any, &view, target).is_ok();
+            let about = about_host && RuleMatch::new(rule, HostFit::Any, &view, target).is_ok();
             prop_assert!(!about || distinct.contains(&rule.name), "{} is about {:?}", rule.name, target);
         }
         // Between them, what `explain` tells of is every rule of the host.
-        let elsewhere = all.elsewhere(&view).len();
-        let about = all.index.candidates(target).filter(|(host, rule)| rule.fit(*host, &view, target).is_ok()).count();
+        let elsewhere = all.non_matching_rules(&view).len();
+        let about = all.index.candidates(target).filter(|(host, rule)| RuleMatch::new(rule, *host, &view, target).is_ok()).count();
         prop_assert_eq!(elsewhere + about, all.index.of_host(&target.host).count());
     }
 
@@ -136,12 +136,12 @@ proptest! {
     fn indeterminate_never_allows(
         sketches in vec(sketch(), RULES), subject in subject(), view in question(),
     ) {
-        let mut recorder = Recorder::default();
+        let mut recorder = TraceRecorder::default();
         let decision = set(&numbered(&sketches)).evaluate_traced(&ask(&subject, &view), &mut recorder);
         let Decision::Allow(permit) = decision else { return Ok(()) };
         for (rule, effect, satisfied) in judged(&recorder) {
-            prop_assert!(effect == Effect::Allow || satisfied == Truth::False);
-            prop_assert!(rule != *permit.rule() || satisfied == Truth::True);
+            prop_assert!(effect == Effect::Allow || satisfied == Truth::Fails);
+            prop_assert!(rule != *permit.rule() || satisfied == Truth::Holds);
         }
     }
 
@@ -158,23 +158,23 @@ proptest! {
         prop_assert!(form.port.is_none() || asked.contains("anyAuthorityPort") || asked.contains(":8443'"), "{asked}");
     }
 
-    /// Whoever watches sees the decision that serving makes, to its last word; and what was seen of the rules accounts for it.
+    /// A watched evaluation makes the same decision as serving, to its last word; and the trace of the rules accounts for it.
     #[test]
     fn explain_and_serve_agree(
         sketches in vec(sketch(), RULES), subject in subject(), view in question(),
     ) {
         let set = set(&numbered(&sketches));
-        let mut recorder = Recorder::default();
+        let mut recorder = TraceRecorder::default();
         let watched = set.evaluate_traced(&ask(&subject, &view), &mut recorder);
         prop_assert_eq!(said(&set.evaluate(&ask(&subject, &view))), said(&watched));
         let rules = judged(&recorder);
         let is_any = |effect: Effect, truth: Truth| rules.iter().any(|(_, e, t)| (*e, *t) == (effect, truth));
         let odd = watched_reason(&watched) == Some(Reason::HostInvalid);
         let refused = odd || view.target.is_err() || subject.peer().rejection().is_some() || subject.tokens().rejection().is_some();
-        let denied = is_any(Effect::Deny, Truth::True);
+        let denied = is_any(Effect::Deny, Truth::Holds);
         let doubted = is_any(Effect::Deny, Truth::Unknown);
-        let allowed = is_any(Effect::Allow, Truth::True);
-        // What a rule sets or removes may be hidden in the query from whoever would have to remove it.
+        let allowed = is_any(Effect::Allow, Truth::Holds);
+        // A parameter that a rule sets or removes may be hidden in the query from the proxy that has to remove it.
         let query = view.target.as_ref().ok().and_then(|target| target.query.as_deref());
         let hidden = query.is_some_and(|query| query.contains(';'))
             && matches!(&watched, Decision::Deny(denial) if denial.rejection().reason() == Reason::EvalError);
@@ -183,16 +183,16 @@ proptest! {
             let reason = denial.rejection().reason();
             prop_assert_eq!(reason == Reason::RuleDenied, !refused && denied);
             prop_assert!(reason != Reason::NoRule || (!denied && !doubted && !allowed));
-            let named = denial.rule().map(|name| rules.iter().any(|(own, _, truth)| own == name && (*truth != Truth::True || denied || hidden)));
+            let named = denial.rule().map(|name| rules.iter().any(|(own, _, truth)| own == name && (*truth != Truth::Holds || denied || hidden)));
             prop_assert!(named.unwrap_or(true), "the rule that is named is one that was seen to deny or to fail");
         }
         for trace in recorder.rules() {
             let RuleOutcome::Judged { satisfied, checks, .. } = &trace.outcome else { continue };
             let all: Vec<_> = checks.iter().map(|check| check.truth).collect();
-            let expected = if all.contains(&Truth::False) { Truth::False } else if all.contains(&Truth::Unknown) { Truth::Unknown } else { Truth::True };
+            let expected = if all.contains(&Truth::Fails) { Truth::Fails } else if all.contains(&Truth::Unknown) { Truth::Unknown } else { Truth::Holds };
             prop_assert_eq!(*satisfied, expected, "the checks of a rule account for what became of it");
             for check in checks {
-                prop_assert_eq!(check.remedy.is_some(), check.truth != Truth::True);
+                prop_assert_eq!(check.suggestion.is_some(), check.truth != Truth::Holds);
                 prop_assert!(!check.check.is_empty());
             }
         }
@@ -204,7 +204,7 @@ proptest! {
         sketches in vec(sketch(), RULES), subject in subject(), view in question(),
     ) {
         let set = set(&numbered(&sketches));
-        let mut recorder = Recorder::with_gaps(Gaps::AUDIT_RECORD);
+        let mut recorder = TraceRecorder::with_missing(MissingData::AUDIT_RECORD);
         let by_record = set.evaluate_traced(&ask(&subject, &view), &mut recorder);
         prop_assert!(!by_record.is_allow() || set.evaluate(&ask(&subject, &view)).is_allow());
     }
@@ -244,7 +244,7 @@ proptest! {
         let Decision::Deny(denial) = set(&numbered(&sketches)).evaluate(&ask(&subject, &view)) else { return Ok(()) };
         let answer = Answer::of(&denial, &view, "0123");
         prop_assert!((300..500).contains(&answer.status) || answer.status == 503, "{}", answer.status);
-        // What a challenge asks for is the policy's own, and the scopes of a token are never quoted.
+        // A challenge names the policy's own scopes, and never quotes those of a token.
         let headers = answer.headers.iter().filter(|(name, _)| name != "www-authenticate");
         let told = format!("{:?} {}", headers.collect::<Vec<_>>(), answer.body);
         for secret in ["alice", "acme", "spiffe", "eval_error", "rule_denied", "claim_mismatch", "{decision"] {
@@ -264,7 +264,7 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
     let (mut decisions, mut checks) = (BTreeMap::<&str, usize>::new(), BTreeMap::new());
     for _ in 0..1500 {
         let (sketches, subject, view) = strategy.new_tree(&mut runner).unwrap().current();
-        let mut recorder = Recorder::default();
+        let mut recorder = TraceRecorder::default();
         let decision =
             set(&numbered(&sketches)).evaluate_traced(&ask(&subject, &view), &mut recorder);
         for trace in recorder.rules() {
@@ -276,7 +276,7 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
         }
         let judged = judged(&recorder);
         let satisfied =
-            judged.iter().filter(|(_, e, t)| (*e, *t) == (Effect::Allow, Truth::True)).count();
+            judged.iter().filter(|(_, e, t)| (*e, *t) == (Effect::Allow, Truth::Holds)).count();
         let kind = match &decision {
             Decision::Allow(_) if satisfied > 1 => "allowed by one of several",
             Decision::Allow(_) => "allowed by one",

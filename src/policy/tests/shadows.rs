@@ -2,7 +2,7 @@
 
 use super::fixtures::*;
 use crate::clock::UnixTime;
-use crate::policy::{DecisionId, DecisionRequest, Mismatch, Recorder, RuleOutcome, Truth};
+use crate::policy::{DecisionId, DecisionRequest, Mismatch, RuleOutcome, TraceRecorder, Truth};
 
 const WEB: &str = "{ name: web, effect: allow, on: { paths: [/web] }, peer: { any: true } }";
 
@@ -25,8 +25,8 @@ fn shadow_rules_are_reported_and_never_enforced() {
     assert_eq!(
         shadows(&set, "/web"),
         [
-            ("freeze".into(), Truth::True, true),
-            ("open".into(), Truth::True, false),
+            ("freeze".into(), Truth::Holds, true),
+            ("open".into(), Truth::Holds, false),
             ("unsure".into(), Truth::Unknown, true),
         ]
     );
@@ -34,8 +34,8 @@ fn shadow_rules_are_reported_and_never_enforced() {
     assert_eq!(
         shadows(&set, "/x"),
         [
-            ("freeze".into(), Truth::True, false),
-            ("open".into(), Truth::True, true),
+            ("freeze".into(), Truth::Holds, false),
+            ("open".into(), Truth::Holds, true),
             ("unsure".into(), Truth::Unknown, false),
         ]
     );
@@ -47,7 +47,7 @@ fn an_allow_in_shadow_would_not_change_what_a_deny_rule_denies() {
         "{ name: freeze, effect: deny }",
         "{ name: open, effect: allow, mode: shadow, public: true }",
     ]);
-    assert_eq!(shadows(&set, "/"), [("open".into(), Truth::True, false)]);
+    assert_eq!(shadows(&set, "/"), [("open".into(), Truth::Holds, false)]);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_recorder_sees_every_check_and_the_same_decision() {
         WEB,
         "{ name: people, effect: allow, on: { methods: [GET] }, headers: [{ name: x, exists: true }], token: { issuer: corp } }",
     ]);
-    let mut recorder = Recorder::default();
+    let mut recorder = TraceRecorder::default();
     let (subject, request) = (web(), get("/x"));
     let now = UnixTime::from_secs(0);
     let question =
@@ -67,9 +67,9 @@ fn a_recorder_sees_every_check_and_the_same_decision() {
     assert_eq!(outcomes.len(), 1, "rules of other paths are not visited");
     let RuleOutcome::Judged { satisfied, checks, .. } = outcomes[0] else { panic!() };
     let checks: Vec<_> = checks.iter().map(|c| (c.check.as_str(), c.truth)).collect();
-    assert_eq!(*satisfied, Truth::False);
-    assert_eq!(checks, [("header x", Truth::False), ("token.issuers", Truth::False)]);
-    let mut recorder = Recorder::default();
+    assert_eq!(*satisfied, Truth::Fails);
+    assert_eq!(checks, [("header x", Truth::Fails), ("token.issuers", Truth::Fails)]);
+    let mut recorder = TraceRecorder::default();
     let other = request_to_post();
     set.evaluate_traced(
         &DecisionRequest { subject: &subject, request: &other, now, id: DecisionId::default() },

@@ -1,16 +1,16 @@
-//! What a watched evaluation tells: every check with what it wants and what it found, and nothing that was not recorded.
+//! A watched evaluation shows every check with the values that it wants and that are there, and nothing that was not recorded.
 
 use super::fixtures::*;
 use crate::clock::UnixTime;
 use crate::policy::{
-    CheckTrace, Datum, DecisionId, DecisionRequest, Gaps, Mismatch, PolicySet, Recorder,
-    RuleOutcome, Sight, Truth,
+    CheckTrace, DecisionId, DecisionRequest, Mismatch, MissingData, ObservedValue, PolicySet,
+    RecordField, RuleOutcome, TraceRecorder, Truth,
 };
 
-fn watch(set: &PolicySet, path: &str, gaps: Gaps) -> Vec<CheckTrace> {
+fn watch(set: &PolicySet, path: &str, missing: MissingData) -> Vec<CheckTrace> {
     let (subject, now) = (alice(), UnixTime::from_secs(1_800_000_000));
     let request = with_header(get(path), "x-h", b"secret");
-    let mut recorder = Recorder::with_gaps(gaps);
+    let mut recorder = TraceRecorder::with_missing(missing);
     let question =
         DecisionRequest { subject: &subject, request: &request, now, id: DecisionId::default() };
     let _ = set.evaluate_traced(&question, &mut recorder);
@@ -26,21 +26,21 @@ fn each_operand_of_a_condition_has_its_text_its_result_and_its_values() {
     let set = rules(&[
         "{ name: r, effect: allow, token: { issuer: corp }, when: '(request.method == \"GET\" || token.claims.tenant == \"a\") && !(token.claims.tenant.startsWith(\"x\")) && token.claims.level > 3 && [\"a)\", \"b\"].exists(x, x == token.sub)' }",
     ]);
-    let checks = watch(&set, "/", Gaps::NONE);
+    let checks = watch(&set, "/", MissingData::NONE);
     let condition = checks.last().unwrap();
     let operands: Vec<_> =
         condition.operands.iter().map(|own| (own.text.as_str(), own.truth)).collect();
     assert_eq!(
         operands,
         [
-            ("request.method == \"GET\"", Truth::True),
-            ("token.claims.tenant == \"a\"", Truth::False),
-            ("!(token.claims.tenant.startsWith(\"x\"))", Truth::True),
+            ("request.method == \"GET\"", Truth::Holds),
+            ("token.claims.tenant == \"a\"", Truth::Fails),
+            ("!(token.claims.tenant.startsWith(\"x\"))", Truth::Holds),
             ("token.claims.level > 3", Truth::Unknown),
-            ("[\"a)\", \"b\"].exists(x, x == token.sub)", Truth::False),
+            ("[\"a)\", \"b\"].exists(x, x == token.sub)", Truth::Fails),
         ]
     );
-    let facts: Vec<_> = condition.operands.iter().flat_map(|own| &own.facts).collect();
+    let facts: Vec<_> = condition.operands.iter().flat_map(|own| &own.observed).collect();
     let names: Vec<_> = facts.iter().map(|fact| fact.name.as_str()).collect();
     assert_eq!(
         names,
@@ -52,8 +52,8 @@ fn each_operand_of_a_condition_has_its_text_its_result_and_its_values() {
             "token.sub"
         ]
     );
-    assert!(matches!(&facts[1].sight, Sight::Masked { kind: "a text", .. }));
-    assert!(matches!(&facts[3].sight, Sight::Absent));
+    assert!(matches!(&facts[1].value, ObservedValue::Masked { kind: "a text", .. }));
+    assert!(matches!(&facts[3].value, ObservedValue::Absent));
 }
 
 /// P80: what a caller put into a header or a claim is in no formatter's output.
@@ -62,14 +62,15 @@ fn values_of_callers_are_masked() {
     let set = rules(&[
         "{ name: r, effect: allow, token: { issuer: corp, claims: [{ pointer: /tenant, equals: globex }] }, headers: [{ name: x-h, any: { equals: x } }] }",
     ]);
-    let checks = watch(&set, "/?q=hidden", Gaps::NONE);
+    let checks = watch(&set, "/?q=hidden", MissingData::NONE);
     let printed = format!("{checks:?}");
     assert!(
         !printed.contains("secret") && !printed.contains("acme") && !printed.contains("hidden")
     );
-    let remedies: Vec<_> = checks.iter().filter_map(|check| check.remedy.as_deref()).collect();
+    let suggestions: Vec<_> =
+        checks.iter().filter_map(|check| check.suggestion.as_deref()).collect();
     assert_eq!(
-        remedies,
+        suggestions,
         [
             "the header `x-h` has to be in one of its values `x`",
             "the claim `/tenant` has to be `globex`"
@@ -84,14 +85,14 @@ fn what_was_not_recorded_cannot_be_told() {
     let set = rules(&[&format!(
         "{{ name: r, effect: allow, {all}, when: 'request.headers[\"x-h\"] == \"secret\" && token.sub == \"alice\"', inject: {{ headers: {{ x-t: '{{token.claims./tenant}}' }} }} }}"
     )]);
-    assert!(watch(&set, "/", Gaps::NONE).iter().all(|check| check.truth == Truth::True));
-    let checks = watch(&set, "/", Gaps::AUDIT_RECORD);
+    assert!(watch(&set, "/", MissingData::NONE).iter().all(|check| check.truth == Truth::Holds));
+    let checks = watch(&set, "/", MissingData::AUDIT_RECORD);
     let truths: Vec<_> = checks.iter().map(|check| check.truth).collect();
-    let (yes, unknown) = (Truth::True, Truth::Unknown);
+    let (yes, unknown) = (Truth::Holds, Truth::Unknown);
     assert_eq!(truths, [unknown, unknown, yes, unknown, yes, yes, unknown]);
-    let remedy = checks[0].remedy.as_deref().unwrap();
-    assert_eq!(remedy, "the record does not say whether there is a fitting header `x-h`");
-    assert!(Gaps::AUDIT_RECORD.all().contains(&Datum::Headers));
+    let suggestion = checks[0].suggestion.as_deref().unwrap();
+    assert_eq!(suggestion, "the record does not say whether header `x-h` matches");
+    assert!(MissingData::AUDIT_RECORD.all().contains(&RecordField::Headers));
 }
 
 #[test]
@@ -102,7 +103,7 @@ fn rules_that_are_about_something_else_say_what() {
         "{ name: this, effect: allow, public: true, on: { methods: [GET], paths: [/a] } }",
     ]);
     let elsewhere: Vec<_> = set
-        .elsewhere(&get("/a"))
+        .non_matching_rules(&get("/a"))
         .into_iter()
         .map(|own| (own.rule.rule.to_string(), own.differs))
         .collect();

@@ -1,0 +1,101 @@
+//! One document being compiled: reading its entries, and reporting what is wrong at its place.
+
+use std::sync::Arc;
+
+use super::fragment_store::{Fragments, Use};
+use crate::document::{Code, Diagnostic, Origin, Spanned, closest};
+use crate::request::SealedNames;
+
+/// The names of the documents that rules may refer to.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::policy) struct Names<'a> {
+    /// The `TokenIssuer` documents.
+    pub(in crate::policy) issuers: &'a [&'a str],
+    /// The `TrustDomain` documents.
+    pub(in crate::policy) domains: &'a [&'a str],
+}
+
+/// An error in one entry: code, message and advice.
+pub(in crate::policy) type Problem = (Code, String, Option<String>);
+
+/// One document being compiled, and where its problems go.
+pub(super) struct Compiler<'a, 'p> {
+    pub(super) origin: &'a Origin,
+    pub(super) policy: Arc<str>,
+    pub(super) names: Names<'p>,
+    pub(super) sealed: &'p SealedNames,
+    pub(super) cookies: &'p [&'p str],
+    pub(super) fragments: &'p Fragments<'p>,
+    /// The fragments that it uses.
+    pub(super) uses: &'p mut Vec<Use>,
+    pub(super) problems: &'p mut Vec<Diagnostic>,
+}
+
+// === impl Compiler ===
+
+impl Compiler<'_, '_> {
+    /// Reads each entry of a list, and reports an entry that cannot be read at its place. An empty list is an error: it would
+    /// match nothing, which an author does not mean.
+    pub(super) fn each<S, T>(
+        &mut self,
+        list: Option<&Spanned<Vec<Spanned<S>>>>,
+        key: &str,
+        read: impl Fn(&S) -> Result<T, Problem>,
+    ) -> Vec<T> {
+        let Some(list) = list else { return Vec::new() };
+        if list.value.is_empty() {
+            let message = format!("`{key}` is empty, so nothing can match");
+            let help = format!("list what is meant, or remove `{key}`");
+            self.error_with(Code::EmptyList, list, message, help);
+        }
+        let mut read_values = Vec::with_capacity(list.value.len());
+        for entry in &list.value {
+            match read(&entry.value) {
+                Ok(value) => read_values.push(value),
+                Err(problem) => self.report(entry, problem),
+            }
+        }
+        read_values
+    }
+
+    /// Reports an error at `place`.
+    pub(super) fn error<T>(&mut self, code: Code, place: &Spanned<T>, message: impl Into<String>) {
+        self.report(place, (code, message.into(), None));
+    }
+
+    /// Reports an error at `place`, with advice.
+    pub(super) fn error_with<T>(
+        &mut self,
+        code: Code,
+        place: &Spanned<T>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.report(place, (code, message.into(), Some(help.into())));
+    }
+
+    pub(super) fn report<T>(&mut self, place: &Spanned<T>, (code, message, help): Problem) {
+        let problem = Diagnostic::error(code, self.origin.span(place), message);
+        self.problems.push(Diagnostic { help, ..problem });
+    }
+
+    /// Checks a reference to another document.
+    pub(super) fn refers(
+        &mut self,
+        kind: &str,
+        code: Code,
+        name: &Spanned<String>,
+        known: &[&str],
+    ) {
+        let text = name.value.as_str();
+        if known.contains(&text) {
+            return;
+        }
+        let help = match closest(text, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => format!("there is no `kind: {kind}` document"),
+            None => format!("known are: {}", known.join(", ")),
+        };
+        self.error_with(code, name, format!("no {kind} document is called `{text}`"), help);
+    }
+}

@@ -1,0 +1,145 @@
+//! Everything that the meaning of a policy depends on beside its own text.
+
+use super::compiled_policy::CompiledPolicy;
+use super::compiled_rule::Rule;
+use super::compiler::{Compiler, Names};
+use super::fragment_store::Fragments;
+use super::fragments::compile_fragments;
+use super::lint::{self, SourceRule, TrustSummary};
+use crate::document::policy::PolicySpec;
+use crate::document::{
+    Diagnostic, Document, Origin, RelativeDiagnostic, Spanned, Spec, TokenPlaceSpec,
+};
+use crate::policy::model::target::PolicyTarget;
+use crate::request::{SealedNames, TokenPlace};
+use crate::secret::Fingerprint;
+
+/// Everything that what a policy means depends on, beside its own text.
+pub(in crate::policy) struct CompileEnv<'a> {
+    names: Names<'a>,
+    sealed: SealedNames,
+    /// The cookies that tokens are in.
+    cookies: Vec<&'a str>,
+    pub(in crate::policy) fragments: Fragments<'a>,
+    trust: TrustSummary<'a>,
+}
+
+// === impl CompileEnv ===
+
+impl<'a> CompileEnv<'a> {
+    /// The environment that `documents` give to policies. Their own problems go to `problems`.
+    pub(in crate::policy) fn of(
+        documents: &'a [Document],
+        names: Names<'a>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let sealed = sealed_by(documents);
+        let fragments = compile_fragments(documents, names, &sealed, problems);
+        let cookies = cookies_in(documents);
+        Self { names, sealed, cookies, fragments, trust: TrustSummary::of(documents) }
+    }
+
+    /// The fingerprint of all of it, where that of the fragments' documents is `fragments`.
+    pub(in crate::policy) fn fingerprint(&self, fragments: &Fingerprint) -> Fingerprint {
+        // The compiled fragments follow from their documents and the rest.
+        let Self { names, sealed, cookies, trust, fragments: _ } = self;
+        let rest = format!("{names:?} {sealed:?} {cookies:?} {trust:?} {}", fragments.to_hex());
+        Fingerprint::of(rest.as_bytes())
+    }
+
+    /// Whether tokens are in cookies.
+    pub(in crate::policy) fn has_cookies(&self) -> bool {
+        !self.cookies.is_empty()
+    }
+
+    /// Compiles one policy. Where a problem is an error the result must not be used.
+    pub(in crate::policy) fn compile(
+        &self,
+        document: &Document,
+        spec: &PolicySpec,
+        problems: &mut Vec<Diagnostic>,
+    ) -> CompiledPolicy {
+        let (origin, name) = (&document.origin, &document.metadata.name);
+        let (mut uses, before) = (Vec::new(), problems.len());
+        let mut compiler = Compiler {
+            origin,
+            policy: name.value.as_str().into(),
+            names: self.names,
+            sealed: &self.sealed,
+            cookies: &self.cookies,
+            fragments: &self.fragments,
+            uses: &mut uses,
+            problems,
+        };
+        let notes = document.metadata.annotations.as_ref();
+        let (target, rules, answer) = compiler.policy(spec, notes);
+        // Lints about a rule that is wrong anyway are noise.
+        let lints = match problems.len() == before {
+            true => self.lints(origin, spec, &target, &rules),
+            false => Vec::new(),
+        };
+        uses.sort_unstable();
+        uses.dedup();
+        let place = |name: &Spanned<String>| origin.place(&origin.span(name));
+        CompiledPolicy {
+            name: name.value.as_str().into(),
+            name_at: place(name),
+            rules_at: spec.rules.value.iter().map(|rule| place(&rule.name)).collect(),
+            prints: rules.iter().map(lint::print).collect(),
+            target,
+            rules: rules.into(),
+            answer,
+            uses: uses.into(),
+            lints: lints.into_iter().map(|lint| RelativeDiagnostic::new(lint, origin)).collect(),
+            outdated: lint::outdated(origin, spec),
+        }
+    }
+
+    /// Lints about a policy by itself.
+    fn lints(
+        &self,
+        origin: &Origin,
+        policy: &PolicySpec,
+        target: &PolicyTarget,
+        rules: &[Rule],
+    ) -> Vec<Diagnostic> {
+        let written = |spec| SourceRule { origin, policy, spec, target };
+        let written: Vec<_> = policy.rules.value.iter().map(written).collect();
+        lint::lint(&written, rules, &self.trust)
+    }
+}
+
+/// The headers and query parameters that carry credentials, those that issuers name included.
+pub(in crate::policy) fn sealed_by(documents: &[Document]) -> SealedNames {
+    let places = documents.iter().filter_map(|document| match &document.spec {
+        Spec::TokenIssuer(spec) => spec.tokens.as_ref(),
+        Spec::TrustDomain(_)
+        | Spec::Policy(_)
+        | Spec::Fragments(_)
+        | Spec::PolicySuite(_)
+        | Spec::RevocationList(_) => None,
+    });
+    let places = places.flat_map(|places| &places.value).map(|place| match place {
+        TokenPlaceSpec::Authorization {} => TokenPlace::Authorization,
+        TokenPlaceSpec::Header(name) => TokenPlace::Header(name.value.to_ascii_lowercase()),
+        TokenPlaceSpec::Cookie(name) => TokenPlace::Cookie(name.value.clone()),
+        TokenPlaceSpec::Query(name) => TokenPlace::Query(name.value.clone()),
+    });
+    SealedNames::for_places(&places.collect::<Vec<_>>())
+}
+
+/// The names of the cookies that issuers have their tokens in.
+fn cookies_in(documents: &[Document]) -> Vec<&str> {
+    let mut cookies = Vec::new();
+    for document in documents {
+        let Spec::TokenIssuer(spec) = &document.spec else { continue };
+        let places = spec.tokens.iter().flat_map(|places| &places.value);
+        cookies.extend(places.filter_map(|place| match place {
+            TokenPlaceSpec::Cookie(name) => Some(name.value.as_str()),
+            TokenPlaceSpec::Authorization {}
+            | TokenPlaceSpec::Header(_)
+            | TokenPlaceSpec::Query(_) => None,
+        }));
+    }
+    cookies
+}

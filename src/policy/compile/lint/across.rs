@@ -1,0 +1,159 @@
+//! Rules that make no difference because of another one, of their own policy or of any other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::repeated::repeated;
+use super::siblings::left_open;
+use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
+use crate::policy::compile::compiled_policy::CompiledPolicy;
+use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::model::effect::{Effect, Mode};
+use crate::policy::model::host::{HostPattern, parent_of};
+use crate::policy::model::path::PathTemplate;
+use crate::policy::model::target::PolicyTarget;
+
+/// Compares every rule with all others. Each lint comes with the position of the policy that it is about.
+pub(in crate::policy) fn across(
+    policies: &[Arc<CompiledPolicy>],
+) -> Vec<(usize, RelativeDiagnostic)> {
+    let mut lints = repeated(policies);
+    lints.extend(left_open(policies));
+    let walls = Walls::of(policies, is_wall);
+    let doors = Walls::of(policies, is_door);
+    if walls.is_empty() && doors.is_empty() {
+        return lints;
+    }
+    for (at, policy) in policies.iter().enumerate() {
+        for (rule, place) in policy.rules.iter().zip(&policy.rules_at) {
+            let of_rule = [
+                never_reached(rule, &policy.target, *place, &walls),
+                open_anyway(rule, &policy.target, *place, &doors),
+            ];
+            lints.extend(of_rule.into_iter().flatten().map(|lint| (at, lint)));
+        }
+    }
+    lints
+}
+
+fn never_reached(
+    rule: &Rule,
+    target: &PolicyTarget,
+    place: RelativeSpan,
+    walls: &Walls<'_>,
+) -> Option<RelativeDiagnostic> {
+    if rule.mode != Mode::Enforce {
+        return None;
+    }
+    let wall = walls.before(rule, target)?;
+    let what = match rule.effect {
+        Effect::Allow => "can never allow",
+        Effect::Deny => "makes no difference",
+    };
+    let message = format!("rule `{}` {what}: deny rule `{}` covers it", rule.name.rule, wall.name);
+    let help = "remove one of the two, or narrow the deny rule";
+    Some(RelativeDiagnostic::warning(Code::NeverReached, place, message).help(help))
+}
+
+/// A rule that requires an identity, beside a public rule that allows the same requests.
+fn open_anyway(
+    rule: &Rule,
+    target: &PolicyTarget,
+    place: RelativeSpan,
+    doors: &Walls<'_>,
+) -> Option<RelativeDiagnostic> {
+    if rule.effect != Effect::Allow || !rule.requirements.ask_for_identity() {
+        return None;
+    }
+    let door = doors.before(rule, target)?;
+    let message = format!(
+        "rule `{}` requires an identity, and public rule `{}` allows the same without one",
+        rule.name.rule, door.name
+    );
+    let help = "narrow the public rule, or remove this one";
+    Some(RelativeDiagnostic::warning(Code::OpenAnyway, place, message).help(help))
+}
+
+/// Rules that ask for nothing but a host, a method and a path, found by host.
+struct Walls<'a> {
+    by_host: HashMap<&'a HostPattern, Vec<Wall<'a>>>,
+    any: Vec<Wall<'a>>,
+}
+
+#[derive(Clone, Copy)]
+struct Wall<'a> {
+    rule: &'a Rule,
+    target: &'a PolicyTarget,
+}
+
+// === impl Walls ===
+
+impl<'a> Walls<'a> {
+    fn of(policies: &'a [Arc<CompiledPolicy>], is_one: fn(&Rule) -> bool) -> Self {
+        let mut walls = Self { by_host: HashMap::new(), any: Vec::new() };
+        let rules =
+            policies.iter().flat_map(|policy| policy.rules.iter().map(move |rule| (policy, rule)));
+        for (policy, rule) in rules.filter(|(_, rule)| is_one(rule)) {
+            let wall = Wall { rule, target: &policy.target };
+            if wall.target.hosts.is_empty() {
+                walls.any.push(wall);
+            }
+            for host in &wall.target.hosts {
+                walls.by_host.entry(&host.host).or_default().push(wall);
+            }
+        }
+        walls
+    }
+
+    fn is_empty(&self) -> bool {
+        self.by_host.is_empty() && self.any.is_empty()
+    }
+
+    /// A wall that stands before everything that `rule` is about.
+    fn before(&self, rule: &Rule, target: &PolicyTarget) -> Option<&'a Rule> {
+        let first = target.hosts.first().map(|host| &host.host);
+        let same = first.and_then(|host| self.by_host.get(host));
+        let above = first.and_then(|host| match host {
+            HostPattern::Exact(name) => Some(HostPattern::OneLabelBelow(parent_of(name)?.into())),
+            HostPattern::OneLabelBelow(_) => None,
+        });
+        let above = above.and_then(|host| self.by_host.get(&host));
+        let walls = [same, above, Some(&self.any)].into_iter().flatten().flatten();
+        walls
+            .copied()
+            .find(|wall| wall.rule.name != rule.name && wall.covers(rule, target))
+            .map(|wall| wall.rule)
+    }
+}
+
+/// Whether the rule counts for every request that it is about.
+fn counts_always(rule: &Rule) -> bool {
+    rule.mode == Mode::Enforce && rule.requires_nothing()
+}
+
+fn is_wall(rule: &Rule) -> bool {
+    rule.effect == Effect::Deny && counts_always(rule)
+}
+
+fn is_door(rule: &Rule) -> bool {
+    rule.effect == Effect::Allow && counts_always(rule)
+}
+
+// === impl Wall ===
+
+impl Wall<'_> {
+    fn covers(&self, rule: &Rule, target: &PolicyTarget) -> bool {
+        let own = self.rule;
+        subset(&target.hosts, &self.target.hosts, |wide, narrow| wide.covers(narrow))
+            && (self.target.any_authority_port || !target.any_authority_port)
+            && subset(&target.ports, &self.target.ports, |wide, narrow| wide == narrow)
+            && subset(&rule.methods, &own.methods, |wide, narrow| wide == narrow)
+            && subset(&rule.paths, &own.paths, PathTemplate::covers)
+    }
+}
+
+/// Whether each of `narrow` is covered by one of `wide`. An empty list means everything.
+fn subset<T>(narrow: &[T], wide: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {
+    let covered = |item: &T| wide.iter().any(|wide| covers(wide, item));
+    wide.is_empty() || (!narrow.is_empty() && narrow.iter().all(covered))
+}

@@ -1,0 +1,261 @@
+//! A set of policies: compiled from documents, or taken from the set before it where nothing has changed, and evaluated.
+//!
+//! A set equals the one that compiling everything again would give, and so do its problems. A policy is kept only if its own text
+//! and everything that its meaning depends on are the same, byte for byte; its place in its file does not matter.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::thread;
+
+use super::decide;
+use super::index::{Counting, Index};
+use super::strip::Strip;
+use super::trace::{NoTrace, Trace};
+use crate::clock::UnixTime;
+use crate::document::{
+    self, Diagnostic, Document, Kind, Origin, RawDocument, RelativeDiagnostic, Spec,
+};
+use crate::policy::compile::Names;
+use crate::policy::compile::compiled_policy::CompiledPolicy;
+use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::compile::env::CompileEnv;
+use crate::policy::compile::lint;
+use crate::policy::model::decision::Decision;
+use crate::policy::model::decision_request::DecisionRequest;
+use crate::policy::model::effect::{Effect, Mode};
+use crate::policy::model::rule_name::RuleName;
+use crate::policy::requirement::condition::Condition;
+use crate::request::RequestView;
+use crate::secret::Fingerprint;
+
+/// Every policy at one revision, compiled.
+#[derive(Debug, Default)]
+pub struct PolicySet {
+    pub(in crate::policy) index: Index,
+    pub(in crate::policy) strip: Strip,
+    /// The fingerprints of the policies' texts, in the order of the index.
+    pub(in crate::policy) keys: Box<[Fingerprint]>,
+    /// The fingerprint of everything else that their meaning depends on; none if there is nothing to keep.
+    env: Option<Fingerprint>,
+    /// Lints about policies beside each other, with the positions of the policies.
+    pub(in crate::policy) lints: Box<[(usize, RelativeDiagnostic)]>,
+}
+
+/// The sources of a set of policies.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// The policies.
+    pub policies: &'a [RawDocument],
+    /// Every other document.
+    pub others: &'a [Document],
+    /// The fingerprint of the `Fragments` documents among them.
+    pub fragments: &'a Fingerprint,
+    /// The names of the `TokenIssuer` documents that a rule may refer to.
+    pub issuers: &'a [&'a str],
+    /// The names of the `TrustDomain` documents that a rule may refer to.
+    pub domains: &'a [&'a str],
+    /// The set to take from.
+    pub before: Option<&'a Arc<PolicySet>>,
+    /// How many threads may compile.
+    pub threads: NonZeroUsize,
+    /// When: rules that time has passed by are warned of.
+    pub now: UnixTime,
+}
+
+/// A policy of the set, and where its document is.
+struct LocatedPolicy<'a> {
+    key: Fingerprint,
+    policy: Arc<CompiledPolicy>,
+    origin: &'a Origin,
+}
+
+/// Fewest policies that are worth another thread.
+const WORTH_A_THREAD: usize = 32;
+
+// === impl PolicySet ===
+
+impl PolicySet {
+    /// Whether a rule asks for a signed assertion.
+    #[must_use]
+    pub fn asserts(&self) -> bool {
+        self.index.rules().any(|rule| rule.obligations.assertion.is_some())
+    }
+
+    /// The issuers whose tokens count for `request`, where the documents say that others are ignored there.
+    #[must_use]
+    pub fn counting(&self, request: &RequestView) -> Option<Counting<'_>> {
+        self.index.counting(&request.target.as_ref().ok()?.host)
+    }
+
+    /// Decides. Default deny, deny overrides, order never matters.
+    #[must_use]
+    pub fn evaluate(&self, question: &DecisionRequest<'_>) -> Decision {
+        self.evaluate_traced(question, &mut NoTrace)
+    }
+
+    /// Decides like [`PolicySet::evaluate`], and shows `trace` every step.
+    pub fn evaluate_traced<T: Trace>(
+        &self,
+        question: &DecisionRequest<'_>,
+        trace: &mut T,
+    ) -> Decision {
+        decide::evaluate(&self.index, &self.strip, question, trace)
+    }
+
+    /// The parts of every rule's condition that `&&`, `||` and `?:` put together, as its document has them.
+    pub fn condition_parts(&self) -> impl Iterator<Item = (&RuleName, Vec<String>)> {
+        let parts = |rule: &'_ Rule| rule.condition().map(Condition::parts);
+        self.index.rules().filter_map(move |rule| Some((&rule.name, parts(rule)?)))
+    }
+
+    /// Every rule's name, effect and mode, in no particular order.
+    pub fn rules(&self) -> impl Iterator<Item = (&RuleName, Effect, Mode)> {
+        self.index.rules().map(|rule| (&rule.name, rule.effect, rule.mode))
+    }
+
+    /// Compiles policies. Every problem goes to `problems`; where one of them is an error the result must not be used.
+    #[must_use]
+    pub fn compile(sources: &Sources<'_>, problems: &mut Vec<Diagnostic>) -> Arc<Self> {
+        let none = problems.len();
+        let names = Names { issuers: sources.issuers, domains: sources.domains };
+        let env = CompileEnv::of(sources.others, names, problems);
+        let key = env.fingerprint(sources.fragments);
+        let placed = place(sources, (&env, &key), problems);
+        let sound = problems.len() == none;
+        let named = placed.iter().map(|LocatedPolicy { policy, origin, .. }| {
+            (Kind::Policy, &*policy.name, origin.at(policy.name_at))
+        });
+        document::check_unique(named, problems);
+        for LocatedPolicy { policy, origin, .. } in &placed {
+            let due = policy.outdated.iter().filter(|(due, _)| due.is_at(sources.now));
+            problems.extend(due.map(|(_, lint)| lint.at(origin)));
+        }
+        let before = sources.before.filter(|before| before.is_made_of(&key, &placed));
+        let set = match before {
+            Some(before) => Arc::clone(before),
+            None => Arc::new(Self::assemble(key, &placed, env.has_cookies())),
+        };
+        // Lints about rules that are wrong anyway are noise.
+        if sound {
+            let used = placed.iter().flat_map(|placed| &placed.policy.uses);
+            env.fragments.unused(sources.others, used, problems);
+            problems.extend(set.lints(&placed));
+        }
+        set
+    }
+
+    fn assemble(env: Fingerprint, placed: &[LocatedPolicy<'_>], cookies: bool) -> Self {
+        let policies: Box<[_]> = placed.iter().map(|placed| Arc::clone(&placed.policy)).collect();
+        let mut lints = lint::across(&policies);
+        lints.extend(lint::redirect_circles(&policies, cookies));
+        lints.extend(lint::tokens_not_ignored(&policies));
+        let strip = Strip::of(policies.iter().flat_map(|policy| &policy.rules));
+        Self {
+            keys: placed.iter().map(|placed| placed.key).collect(),
+            env: Some(env),
+            lints: lints.into(),
+            index: Index::of(policies),
+            strip,
+        }
+    }
+
+    fn is_made_of(&self, env: &Fingerprint, placed: &[LocatedPolicy<'_>]) -> bool {
+        self.env.as_ref() == Some(env)
+            && self.keys.iter().eq(placed.iter().map(|placed| &placed.key))
+    }
+
+    /// The lints about its policies, at the places where they are `placed`: each by itself, and beside each other.
+    fn lints<'a>(
+        &'a self,
+        placed: &'a [LocatedPolicy<'_>],
+    ) -> impl Iterator<Item = Diagnostic> + 'a {
+        let alone = placed.iter().flat_map(|LocatedPolicy { policy, origin, .. }| {
+            policy.lints.iter().map(|lint| lint.at(origin))
+        });
+        let across = self.lints.iter().filter_map(|(at, lint)| {
+            placed.get(*at).map(|LocatedPolicy { origin, .. }| lint.at(origin))
+        });
+        alone.chain(across)
+    }
+
+    /// Its policies by the fingerprints of their texts, where everything `env` them is the same.
+    fn by_key(&self, env: &Fingerprint) -> HashMap<&Fingerprint, &Arc<CompiledPolicy>> {
+        match self.env.as_ref() == Some(env) {
+            true => self.keys.iter().zip(self.index.policies()).collect(),
+            false => HashMap::new(),
+        }
+    }
+}
+
+/// Each policy of `sources`, in their order, compiled now or before. Policies that cannot be read are not in it.
+fn place<'a>(
+    sources: &Sources<'a>,
+    (env, key): (&CompileEnv<'_>, &Fingerprint),
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<LocatedPolicy<'a>> {
+    let before = sources.before.map(|set| set.by_key(key)).unwrap_or_default();
+    let known = |unread: &'a RawDocument| {
+        let key = unread.fingerprint();
+        let policy = before.get(&key).map(|policy| Arc::clone(policy));
+        (unread, key, policy)
+    };
+    let known: Vec<_> = sources.policies.iter().map(known).collect();
+    let missing = known.iter().filter(|(_, _, policy)| policy.is_none());
+    let missing: Vec<&RawDocument> = missing.map(|(unread, ..)| *unread).collect();
+    let mut made = each(&missing, sources.threads, |unread| make(unread, env)).into_iter();
+    let place =
+        |(unread, key, policy): (&'a RawDocument, Fingerprint, Option<Arc<CompiledPolicy>>)| {
+            let policy = policy.or_else(|| {
+                let (policy, found) = made.next()?;
+                problems.extend(found);
+                policy.map(Arc::new)
+            })?;
+            Some(LocatedPolicy { key, policy, origin: unread.origin() })
+        };
+    known.into_iter().filter_map(place).collect()
+}
+
+/// Reads and compiles one policy. Its document is dropped before the next one is read: it takes many times the memory of the
+/// compiled policy.
+fn make(unread: &RawDocument, env: &CompileEnv<'_>) -> (Option<CompiledPolicy>, Vec<Diagnostic>) {
+    // Checks that wait for this core go first.
+    thread::yield_now();
+    let mut problems = Vec::new();
+    let document = unread.read().map_err(|problem| problems.push(problem)).ok();
+    let policy = document.and_then(|document| match &document.spec {
+        Spec::Policy(spec) => Some(env.compile(&document, spec, &mut problems)),
+        Spec::TrustDomain(_)
+        | Spec::TokenIssuer(_)
+        | Spec::Fragments(_)
+        | Spec::PolicySuite(_)
+        | Spec::RevocationList(_) => None,
+    });
+    (policy, problems)
+}
+
+/// The results of `make` for each of `items`, in their order.
+fn each<T: Sync, R: Send>(
+    items: &[T],
+    threads: NonZeroUsize,
+    make: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    let threads = threads.get().min(items.len().div_ceil(WORTH_A_THREAD)).max(1);
+    let all = |items: &[T]| items.iter().map(&make).collect::<Vec<R>>();
+    let mut parts = items.chunks(items.len().div_ceil(threads).max(1));
+    let Some(own) = parts.next() else { return Vec::new() };
+    thread::scope(|scope| {
+        let all = &all;
+        // Where the system has no thread to give, the work is done here.
+        let started: Vec<_> = parts
+            .map(|part| (part, thread::Builder::new().spawn_scoped(scope, move || all(part)).ok()))
+            .collect();
+        let mut made = all(own);
+        for (part, thread) in started {
+            let part = thread.map_or_else(|| Ok(all(part)), |thread| thread.join());
+            made.extend(part.unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        made
+    })
+}

@@ -1,0 +1,165 @@
+//! Combining the rules that are about a request: default deny, deny overrides, and the narrowest rule speaks.
+
+use super::index::Index;
+use super::judge::{FailedCheck, Verdict, judge};
+use super::rule_match::RuleMatch;
+use super::strip::Strip;
+use super::trace::{Check, Trace};
+use crate::policy::compile::compiled_rule::Rule;
+use crate::policy::model::decision::{Decision, Denial, Permit, ShadowOutcome};
+use crate::policy::model::decision_request::DecisionRequest;
+use crate::policy::model::effect::{Effect, Mode};
+use crate::policy::model::obligations::Obligations;
+use crate::policy::model::truth::Truth;
+use crate::policy::requirement::context::CheckContext;
+use crate::reason::Reason;
+
+/// The results of the rules that are about a request, so far. Of several rules, the narrowest counts.
+#[derive(Debug, Default)]
+pub(super) struct Tally<'r> {
+    /// A deny rule that matched.
+    denied: Option<RuleMatch<'r>>,
+    /// A deny rule that may match or not.
+    doubted: Option<(RuleMatch<'r>, FailedCheck<'r>)>,
+    /// An allow rule that matched, with what it obliges to.
+    allowed: Option<(RuleMatch<'r>, Obligations)>,
+    /// The allow rule that came closest, with the check it failed.
+    closest: Option<(RuleMatch<'r>, Verdict<'r>)>,
+    pub(super) shadows: Vec<(RuleMatch<'r>, Truth)>,
+}
+
+// === impl Tally ===
+
+impl<'r> Tally<'r> {
+    pub(super) fn add<T: Trace>(
+        &mut self,
+        fit: RuleMatch<'r>,
+        question: &DecisionRequest<'_>,
+        trace: &mut T,
+    ) {
+        let rule = fit.rule;
+        let cx = fit.context(question, trace.missing());
+        let mut verdict = judge(rule, &cx, trace);
+        match (rule.mode, rule.effect) {
+            (Mode::Shadow, _) => self.shadows.push((fit, verdict.into())),
+            (Mode::Enforce, Effect::Deny) => self.add_deny(fit, verdict),
+            (Mode::Enforce, Effect::Allow) => {
+                verdict = self.add_allow(fit, verdict, &cx, trace);
+            }
+        }
+        trace.judged(&fit, verdict.into());
+    }
+
+    fn add_deny(&mut self, fit: RuleMatch<'r>, verdict: Verdict<'r>) {
+        match verdict {
+            Verdict::Holds if self.denied.is_none_or(|other| fit.is_narrower_than(&other)) => {
+                self.denied = Some(fit);
+            }
+            Verdict::Unknown(check)
+                if self.doubted.is_none_or(|(other, _)| fit.is_narrower_than(&other)) =>
+            {
+                self.doubted = Some((fit, check));
+            }
+            Verdict::Holds | Verdict::Unknown(_) | Verdict::Fails(_) => {}
+        }
+    }
+
+    /// Gives the verdict, which what is to be injected may have changed.
+    fn add_allow<T: Trace>(
+        &mut self,
+        fit: RuleMatch<'r>,
+        verdict: Verdict<'r>,
+        cx: &CheckContext<'_>,
+        trace: &mut T,
+    ) -> Verdict<'r> {
+        if !matches!(verdict, Verdict::Holds) {
+            self.add_miss(fit, verdict);
+            return verdict;
+        }
+        let beaten = self.allowed.as_ref().is_some_and(|(other, _)| other.is_narrower_than(&fit));
+        if beaten && !T::WANTS_EVERY_CHECK {
+            return verdict;
+        }
+        // A value that must not be sent keeps this rule from allowing, as anything does that cannot be evaluated.
+        match fit.rule.obligations.render(cx) {
+            Ok(_) if beaten => verdict,
+            Ok(obligations) => {
+                self.allowed = Some((fit, obligations));
+                verdict
+            }
+            Err(injection) => {
+                let failed = FailedCheck::of_injection(injection);
+                trace.check(&Check { requirement: failed.requirement(), cx }, Truth::Unknown);
+                let verdict = Verdict::Unknown(failed);
+                self.add_miss(fit, verdict);
+                verdict
+            }
+        }
+    }
+
+    fn add_miss(&mut self, fit: RuleMatch<'r>, verdict: Verdict<'r>) {
+        let closer = |(other, others): &(RuleMatch<'r>, Verdict<'r>)| {
+            let stages = verdict.stage().cmp(&others.stage());
+            stages.then_with(|| fit.cmp_narrowness(other)).is_gt()
+        };
+        if self.closest.as_ref().is_none_or(closer) {
+            self.closest = Some((fit, verdict));
+        }
+    }
+
+    pub(super) fn decide(
+        mut self,
+        index: &Index,
+        strip: &Strip,
+        question: &DecisionRequest<'_>,
+    ) -> Decision {
+        let shadows = std::mem::take(&mut self.shadows);
+        // Only a denial for want of an allow rule would be changed by one more allow rule.
+        let wants_a_rule = self.denied.is_none() && self.doubted.is_none();
+        let decision = self.combine(index, strip, question);
+        let shadows = shadows
+            .into_iter()
+            .filter(|(_, satisfied)| *satisfied != Truth::Fails)
+            .map(|(fit, satisfied)| ShadowOutcome {
+                rule: fit.rule.name.clone(),
+                effect: fit.rule.effect,
+                satisfied,
+                changes: match (&decision, fit.rule.effect) {
+                    (Decision::Allow(_), effect) => effect == Effect::Deny,
+                    (Decision::Deny(_), Effect::Allow) => wants_a_rule && satisfied == Truth::Holds,
+                    (Decision::Deny(_), Effect::Deny) => false,
+                },
+            })
+            .collect();
+        decision.with_shadows(shadows)
+    }
+
+    fn combine(self, index: &Index, strip: &Strip, question: &DecisionRequest<'_>) -> Decision {
+        let denial = |fit: RuleMatch<'r>, why| {
+            let Rule { name, annotations, answer, .. } = fit.rule;
+            Denial::new(why).of(name.clone(), annotations.clone()).answered_with(answer.clone())
+        };
+        if let Some(fit) = self.denied {
+            return Decision::Deny(denial(fit, Reason::RuleDenied.because("a deny rule matches")));
+        }
+        if let Some((fit, check)) = self.doubted {
+            return Decision::Deny(denial(fit, check.undetermined()));
+        }
+        if let Some((fit, obligations)) = self.allowed {
+            return match strip.from(fit.rule, &obligations, question.request) {
+                Ok((headers, query)) => {
+                    let (rule, notes) = (fit.rule.name.clone(), fit.rule.annotations.clone());
+                    Decision::Allow(Permit::grant(rule, notes, obligations, headers, query))
+                }
+                Err(why) => Decision::Deny(denial(fit, why)),
+            };
+        }
+        let Some((fit, verdict)) = self.closest else {
+            let why = "no allow rule is about this host, method and path";
+            let custom = index.answer_for(question.request);
+            return Decision::Deny(Denial::new(Reason::NoRule.because(why)).answered_with(custom));
+        };
+        let (why, needs) = verdict.explain(&fit.rule.requirements);
+        Decision::Deny(denial(fit, why).needing(needs))
+    }
+}

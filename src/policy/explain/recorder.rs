@@ -1,0 +1,139 @@
+//! Recording an evaluation: every rule of the host, and every check with what the rule wants and what is there.
+
+use crate::policy::evaluate::rule_match::{HostFit, Mismatch, RuleMatch};
+use crate::policy::evaluate::trace::{Check, Trace};
+use crate::policy::model::effect::{Effect, Mode};
+use crate::policy::model::rule_name::RuleName;
+use crate::policy::model::truth::Truth;
+use crate::policy::requirement::missing::MissingData;
+use crate::policy::requirement::observation::{Observation, ObservedValue, Operand};
+use crate::policy::requirement::requirement::Explanation;
+
+/// Records everything.
+#[derive(Clone, Debug)]
+pub struct TraceRecorder {
+    missing: MissingData,
+    rules: Vec<RuleTrace>,
+    pending: Vec<CheckTrace>,
+}
+
+/// The trace of one rule.
+#[derive(Clone, Debug)]
+pub struct RuleTrace {
+    /// The rule.
+    pub rule: RuleName,
+    /// Its result.
+    pub outcome: RuleOutcome,
+}
+
+/// The result of one rule.
+#[derive(Clone, Debug)]
+pub enum RuleOutcome {
+    /// It is not about the request.
+    NotAbout(Mismatch),
+    /// It was judged.
+    Judged {
+        /// Its effect.
+        effect: Effect,
+        /// Its mode.
+        mode: Mode,
+        /// How it matches the host.
+        host: HostFit,
+        /// The path template that the path matches; none if it is about every path.
+        template: Option<String>,
+        /// Whether everything that it requires holds.
+        satisfied: Truth,
+        /// Each check, in order.
+        checks: Vec<CheckTrace>,
+    },
+}
+
+/// The trace of one check of one rule.
+#[derive(Clone, Debug)]
+pub struct CheckTrace {
+    /// The thing that is looked at, such as `token.scopes`.
+    pub check: String,
+    /// Whether it holds.
+    pub truth: Truth,
+    /// The values that the rule wants there, as its document says them.
+    pub wanted: Vec<String>,
+    /// The values that are there.
+    pub observed: Vec<Observation>,
+    /// The parts of a condition.
+    pub operands: Vec<Operand>,
+    /// The change that would make it hold, if it does not.
+    pub suggestion: Option<String>,
+}
+
+// === impl CheckTrace ===
+
+impl CheckTrace {
+    fn new(check: &Check<'_>, truth: Truth) -> Self {
+        let Check { requirement, cx } = check;
+        let is_recorded = requirement.is_recorded(cx.missing);
+        let Explanation { name, wanted, mut observed, operands, suggestion } =
+            requirement.explain(cx);
+        if !is_recorded {
+            observed.iter_mut().for_each(|own| own.value = ObservedValue::NotRecorded);
+        }
+        let suggestion = match truth {
+            Truth::Holds => None,
+            Truth::Fails => Some(suggestion),
+            Truth::Unknown if !is_recorded => Some(requirement.failure().unrecorded()),
+            Truth::Unknown => {
+                Some(format!("{suggestion}, and whether it does cannot be determined"))
+            }
+        };
+        Self { check: name, truth, wanted, observed, operands, suggestion }
+    }
+}
+
+// === impl TraceRecorder ===
+
+impl TraceRecorder {
+    /// Records the evaluation of a request whose record lacks this data.
+    #[must_use]
+    pub const fn with_missing(missing: MissingData) -> Self {
+        Self { missing, rules: Vec::new(), pending: Vec::new() }
+    }
+
+    /// Every rule of the request's host that was looked at.
+    #[must_use]
+    pub fn rules(&self) -> &[RuleTrace] {
+        &self.rules
+    }
+}
+
+impl Default for TraceRecorder {
+    fn default() -> Self {
+        Self::with_missing(MissingData::NONE)
+    }
+}
+
+impl Trace for TraceRecorder {
+    const WANTS_EVERY_CHECK: bool = true;
+
+    fn missing(&self) -> MissingData {
+        self.missing
+    }
+
+    fn not_about(&mut self, rule: &RuleName, why: Mismatch) {
+        self.rules.push(RuleTrace { rule: rule.clone(), outcome: RuleOutcome::NotAbout(why) });
+    }
+
+    fn check(&mut self, check: &Check<'_>, truth: Truth) {
+        self.pending.push(CheckTrace::new(check, truth));
+    }
+
+    fn judged(&mut self, rule: &RuleMatch<'_>, satisfied: Truth) {
+        let outcome = RuleOutcome::Judged {
+            effect: rule.effect(),
+            mode: rule.mode(),
+            host: rule.host(),
+            template: rule.template().map(str::to_owned),
+            satisfied,
+            checks: std::mem::take(&mut self.pending),
+        };
+        self.rules.push(RuleTrace { rule: rule.name().clone(), outcome });
+    }
+}

@@ -1,0 +1,310 @@
+//! The answer: an allow that carries its proof, or a denial that carries its reason.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::policy::model::annotations::Annotations;
+use crate::policy::model::answer::CustomAnswer;
+use crate::policy::model::effect::Effect;
+use crate::policy::model::obligations::{HeaderMutation, Obligations};
+use crate::policy::model::rule_name::RuleName;
+use crate::policy::model::truth::Truth;
+use crate::reason::Rejection;
+
+/// The answer to a [`DecisionRequest`](crate::policy::DecisionRequest).
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// The request may pass.
+    Allow(Permit),
+    /// The request must not pass.
+    Deny(Denial),
+}
+
+/// Proof that a request was allowed: only evaluation makes one.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    rule: RuleName,
+    annotations: Annotations,
+    obligations: Obligations,
+    /// Every header that any rule can inject and those that this one removes, so that the caller's own copies are removed on every allow
+    /// (invariant 4).
+    strip: Arc<[String]>,
+    /// The caller's copies of query parameters that any rule can set, as they are spelled in the request.
+    strip_query: Vec<String>,
+    shadows: Vec<ShadowOutcome>,
+    ignores_rejected_cookies: bool,
+}
+
+/// A refusal. Any code may make one: denying is always safe.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    rejection: Rejection,
+    rule: Option<RuleName>,
+    annotations: Annotations,
+    needs: Needs,
+    custom: Option<Arc<CustomAnswer>>,
+    shadows: Vec<ShadowOutcome>,
+    /// The names of the cookies that were refused.
+    cookies: Vec<String>,
+}
+
+/// The credentials that a challenge asks the caller for. They come from the policy, never from the token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The scopes that it must have (RFC 6750 section 3).
+    pub scopes: Vec<String>,
+    /// The ways of which the user must have authenticated in one (RFC 9470 section 3).
+    pub acr: Vec<String>,
+    /// How long ago that may have been.
+    pub max_age: Option<Duration>,
+    /// The proof that it must come with (RFC 9449 section 7.1).
+    pub proof: Option<ProofNeed>,
+}
+
+/// The proof of possession that is needed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProofNeed {
+    /// The algorithms that it may be signed with.
+    pub algorithms: Vec<&'static str>,
+    /// The nonce that it must hold (RFC 9449 section 9).
+    pub nonce: Option<String>,
+    /// Whether the proof that came is what was refused, and not the token.
+    pub faulty: bool,
+}
+
+/// A rule in shadow mode that matches, or that may match. It is reported, never enforced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShadowOutcome {
+    /// Which rule.
+    pub rule: RuleName,
+    /// Its effect, if it counted.
+    pub effect: Effect,
+    /// Whether it matched; never [`Truth::Fails`].
+    pub satisfied: Truth,
+    /// Whether the decision would have been another, had this one rule counted.
+    pub changes: bool,
+}
+
+// === impl Decision ===
+
+impl Decision {
+    /// The rule that decided, or the allow rule that came closest.
+    #[must_use]
+    pub const fn rule(&self) -> Option<&RuleName> {
+        match self {
+            Self::Allow(permit) => Some(permit.rule()),
+            Self::Deny(denial) => denial.rule(),
+        }
+    }
+
+    /// The annotations of that rule.
+    #[must_use]
+    pub const fn annotations(&self) -> &Annotations {
+        match self {
+            Self::Allow(permit) => &permit.annotations,
+            Self::Deny(denial) => &denial.annotations,
+        }
+    }
+
+    /// The rules in shadow mode that match, or that may match; in no particular order.
+    #[must_use]
+    pub fn shadows(&self) -> &[ShadowOutcome] {
+        match self {
+            Self::Allow(permit) => &permit.shadows,
+            Self::Deny(denial) => &denial.shadows,
+        }
+    }
+
+    /// Whether the request may pass.
+    #[must_use]
+    pub const fn is_allow(&self) -> bool {
+        matches!(self, Self::Allow(_))
+    }
+
+    /// This decision as a denial for `rejection`: what was allowed turned out to be used up. The rule stays the same.
+    #[must_use]
+    pub fn withdrawn(self, rejection: Rejection) -> Self {
+        match self {
+            Self::Allow(permit) => {
+                let denial = Denial::new(rejection).of(permit.rule, permit.annotations);
+                Self::Deny(Denial { shadows: permit.shadows, ..denial })
+            }
+            Self::Deny(denial) => Self::Deny(denial),
+        }
+    }
+
+    pub(in crate::policy) fn with_shadows(self, shadows: Vec<ShadowOutcome>) -> Self {
+        match self {
+            Self::Allow(permit) => Self::Allow(Permit { shadows, ..permit }),
+            Self::Deny(denial) => Self::Deny(Denial { shadows, ..denial }),
+        }
+    }
+}
+
+// === impl Permit ===
+
+impl Permit {
+    pub(in crate::policy) fn grant(
+        rule: RuleName,
+        annotations: Annotations,
+        obligations: Obligations,
+        strip: Arc<[String]>,
+        strip_query: Vec<String>,
+    ) -> Self {
+        Self {
+            rule,
+            annotations,
+            obligations,
+            strip,
+            strip_query,
+            shadows: Vec::new(),
+            ignores_rejected_cookies: false,
+        }
+    }
+
+    /// The same, for a caller whose refused cookies the rule passes over.
+    pub(in crate::policy) fn ignoring_rejected_cookies(self) -> Self {
+        Self { ignores_rejected_cookies: true, ..self }
+    }
+
+    /// Whether it is for the caller without the cookies that were refused
+    /// ([`Subject::without_rejected_cookies`](crate::authn::Subject::without_rejected_cookies)).
+    #[must_use]
+    pub const fn ignores_rejected_cookies(&self) -> bool {
+        self.ignores_rejected_cookies
+    }
+
+    /// The rule that allows.
+    #[must_use]
+    pub const fn rule(&self) -> &RuleName {
+        &self.rule
+    }
+
+    /// The annotations of that rule.
+    #[must_use]
+    pub const fn annotations(&self) -> &Annotations {
+        &self.annotations
+    }
+
+    /// The obligations that follow from it.
+    #[must_use]
+    pub const fn obligations(&self) -> &Obligations {
+        &self.obligations
+    }
+
+    /// A refusal in place of this permit, for an obligation that cannot be fulfilled. It names the same rule.
+    #[must_use]
+    pub fn refused(&self, rejection: Rejection) -> Denial {
+        let denial = Denial::new(rejection).of(self.rule.clone(), self.annotations.clone());
+        Denial { shadows: self.shadows.clone(), ..denial }
+    }
+
+    /// The headers to set.
+    #[must_use]
+    pub fn headers(&self) -> &[HeaderMutation] {
+        &self.obligations.headers
+    }
+
+    /// The headers to remove from what the caller sent, in lower case; those in [`Permit::headers`] included.
+    #[must_use]
+    pub fn strip(&self) -> &[String] {
+        &self.strip
+    }
+
+    /// The query parameters to remove from what the caller sent, as they are spelled there; those that are set and need no
+    /// removing included.
+    #[must_use]
+    pub fn strip_query(&self) -> &[String] {
+        &self.strip_query
+    }
+}
+
+// === impl Denial ===
+
+impl Denial {
+    /// A refusal without a rule.
+    #[must_use]
+    pub fn new(rejection: Rejection) -> Self {
+        Self {
+            rejection,
+            rule: None,
+            annotations: Annotations::default(),
+            needs: Needs::default(),
+            custom: None,
+            shadows: Vec::new(),
+            cookies: Vec::new(),
+        }
+    }
+
+    /// This refusal as that of the cookies with these names.
+    #[must_use]
+    pub fn of_cookies(mut self, names: Vec<String>) -> Self {
+        self.cookies = names;
+        self
+    }
+
+    /// The names of the cookies that were refused, where nothing else was.
+    #[must_use]
+    pub fn cookies(&self) -> &[String] {
+        &self.cookies
+    }
+
+    /// This refusal as the doing of `rule`, or of the allow rule that came closest, with what is noted on it.
+    #[must_use]
+    pub fn of(mut self, rule: RuleName, annotations: Annotations) -> Self {
+        self.rule = Some(rule);
+        self.annotations = annotations;
+        self
+    }
+
+    /// This refusal with what would have been needed.
+    #[must_use]
+    pub fn needing(mut self, needs: Needs) -> Self {
+        self.needs = needs;
+        self
+    }
+
+    /// This refusal with the proof that would have been needed.
+    #[must_use]
+    pub fn needing_proof(mut self, proof: ProofNeed) -> Self {
+        self.needs.proof = Some(proof);
+        self
+    }
+
+    /// This refusal, told in the words of a document where it has some.
+    #[must_use]
+    pub fn answered_with(mut self, custom: Option<Arc<CustomAnswer>>) -> Self {
+        self.custom = custom;
+        self
+    }
+
+    /// The words of a document for it.
+    #[must_use]
+    pub fn custom(&self) -> Option<&CustomAnswer> {
+        self.custom.as_deref()
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn rejection(&self) -> &Rejection {
+        &self.rejection
+    }
+
+    /// The rule that denied, or the allow rule that came closest.
+    #[must_use]
+    pub const fn rule(&self) -> Option<&RuleName> {
+        self.rule.as_ref()
+    }
+
+    /// The annotations of that rule.
+    #[must_use]
+    pub const fn annotations(&self) -> &Annotations {
+        &self.annotations
+    }
+
+    /// The credentials that would have been needed.
+    #[must_use]
+    pub const fn needs(&self) -> &Needs {
+        &self.needs
+    }
+}

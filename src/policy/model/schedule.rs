@@ -1,0 +1,207 @@
+//! When a rule counts: from a moment, until a moment, in windows of every week.
+//!
+//! The time is an argument of every decision, so that whether a rule counts is always known: it holds or it does not.
+
+use std::fmt;
+
+use time::format_description::well_known::Rfc3339;
+use time::{Date, OffsetDateTime};
+
+use crate::clock::UnixTime;
+
+const DAY: i64 = 24 * 60;
+const WEEK: i64 = 7 * DAY;
+
+/// 1970-01-01 was a Thursday: the third day after a Monday.
+const EPOCH_DAY: i64 = 3;
+
+/// When a rule counts. Everything that is there must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::policy) struct Schedule {
+    /// The first moment.
+    pub(in crate::policy) from: Option<UnixTime>,
+    /// The first moment after it.
+    pub(in crate::policy) until: Option<UnixTime>,
+    /// Windows, one of which must include the moment; empty for every moment.
+    pub(in crate::policy) weekly: Box<[Window]>,
+}
+
+/// A window of every week.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::policy) struct Window {
+    /// The days on which it begins, Monday first.
+    pub(in crate::policy) days: [bool; 7],
+    /// When it begins, in minutes after midnight.
+    pub(in crate::policy) from: i64,
+    /// How many minutes it lasts; at most a day.
+    pub(in crate::policy) minutes: i64,
+    /// How many minutes its clock is ahead of UTC.
+    pub(in crate::policy) offset: i64,
+}
+
+// === impl Schedule ===
+
+impl Schedule {
+    /// Whether `now` is in it.
+    pub(in crate::policy) fn includes(&self, now: UnixTime) -> bool {
+        self.from.is_none_or(|from| from <= now)
+            && self.until.is_none_or(|until| now < until)
+            && (self.weekly.is_empty() || self.weekly.iter().any(|window| window.includes(now)))
+    }
+}
+
+// === impl Window ===
+
+impl Window {
+    /// Whether `now` is in it, whichever day it began on.
+    fn includes(&self, now: UnixTime) -> bool {
+        let minutes = now.as_secs().div_euclid(60).saturating_add(self.offset);
+        let in_week = minutes.saturating_add(EPOCH_DAY.saturating_mul(DAY)).rem_euclid(WEEK);
+        let begins = self.days.iter().zip(0i64..).filter(|(counts, _)| **counts);
+        begins
+            .map(|(_, day)| day.saturating_mul(DAY).saturating_add(self.from))
+            .any(|begin| in_week.saturating_sub(begin).rem_euclid(WEEK) < self.minutes)
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        parts.extend(self.from.map(|from| format!("from {}", moment(from))));
+        parts.extend(self.until.map(|until| format!("before {}", moment(until))));
+        let windows: Vec<_> = self.weekly.iter().map(ToString::to_string).collect();
+        if !windows.is_empty() {
+            parts.push(format!("on {}", windows.join(" or ")));
+        }
+        f.write_str(&parts.join(", "))
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+        let days = names.into_iter().zip(self.days).filter(|(_, counts)| *counts);
+        let days: Vec<_> = days.map(|(name, _)| name).collect();
+        let until = self.from.saturating_add(self.minutes);
+        let sign = if self.offset < 0 { '-' } else { '+' };
+        let (from, until, offset) = (clock(self.from), clock(until), clock(self.offset.abs()));
+        write!(f, "{} {from}-{until} ({sign}{offset})", days.join(" "))
+    }
+}
+
+/// Minutes after midnight as `08:30`, of the day before where they are more than a day.
+fn clock(minutes: i64) -> String {
+    let minutes = if minutes > DAY { minutes.saturating_sub(DAY) } else { minutes };
+    format!("{:02}:{:02}", minutes.div_euclid(60), minutes.rem_euclid(60))
+}
+
+/// A moment as text.
+pub(in crate::policy) fn moment(at: UnixTime) -> String {
+    let moment = OffsetDateTime::from_unix_timestamp(at.as_secs()).ok();
+    let text = moment.and_then(|moment| moment.format(&Rfc3339).ok());
+    text.unwrap_or_else(|| format!("{} s since 1970", at.as_secs()))
+}
+
+/// A moment with its offset, as `2026-01-31T12:00:00Z`.
+pub(in crate::policy) fn read_moment(text: &str) -> Option<UnixTime> {
+    let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    Some(UnixTime::from_secs(moment.unix_timestamp()))
+}
+
+/// A day as `2026-01-31`: its first moment in UTC.
+pub(in crate::policy) fn read_day(text: &str) -> Option<UnixTime> {
+    let mut parts = text.splitn(3, '-');
+    let mut number = |digits: usize| {
+        let part = parts.next()?;
+        let plain = part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());
+        plain.then(|| part.parse::<u16>().ok()).flatten()
+    };
+    let (year, month, day) = (number(4)?, number(2)?, number(2)?);
+    let month = time::Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let date = Date::from_calendar_date(i32::from(year), month, u8::try_from(day).ok()?).ok()?;
+    Some(UnixTime::from_secs(date.midnight().assume_utc().unix_timestamp()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> UnixTime {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).unwrap();
+        UnixTime::from_millis(i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap())
+    }
+
+    fn window(days: [bool; 7], from: i64, minutes: i64, offset: i64) -> Schedule {
+        let weekly = [Window { days, from, minutes, offset }].into();
+        Schedule { weekly, ..Schedule::default() }
+    }
+
+    const WORK: [bool; 7] = [true, true, true, true, true, false, false];
+
+    #[test]
+    fn the_first_moment_counts_and_the_last_does_not() {
+        let schedule = Schedule {
+            from: Some(at("2026-01-01T00:00:00Z")),
+            until: Some(at("2026-02-01T00:00:00+01:00")),
+            ..Schedule::default()
+        };
+        for (moment, holds) in [
+            ("2025-12-31T23:59:59.999Z", false),
+            ("2026-01-01T00:00:00Z", true),
+            ("2026-01-31T22:59:59.999Z", true),
+            ("2026-01-31T23:00:00Z", false),
+        ] {
+            assert_eq!(schedule.includes(at(moment)), holds, "{moment}");
+        }
+        assert!(Schedule::default().includes(at("1969-01-01T00:00:00Z")));
+    }
+
+    #[test]
+    fn a_window_is_by_its_own_clock() {
+        // Monday to Friday from 08:00 to 18:00, an hour ahead of UTC. 2026-01-05 is a Monday.
+        let office = window(WORK, 8 * 60, 10 * 60, 60);
+        for (moment, holds) in [
+            ("2026-01-05T07:59:59.999+01:00", false),
+            ("2026-01-05T08:00:00+01:00", true),
+            ("2026-01-05T07:00:00Z", true),
+            ("2026-01-05T17:59:59.999+01:00", true),
+            ("2026-01-05T18:00:00+01:00", false),
+            ("2026-01-09T12:00:00+01:00", true),
+            ("2026-01-10T12:00:00+01:00", false),
+            ("2026-01-11T12:00:00+01:00", false),
+            ("1969-12-29T12:00:00+01:00", true),
+        ] {
+            assert_eq!(office.includes(at(moment)), holds, "{moment}");
+        }
+    }
+
+    #[test]
+    fn a_window_over_midnight_belongs_to_the_day_on_which_it_begins() {
+        // Friday, and Sunday into Monday, from 22:00 to 06:00.
+        let night = window([false, false, false, false, true, false, true], 22 * 60, 8 * 60, 0);
+        for (moment, holds) in [
+            ("2026-01-09T05:00:00Z", false),
+            ("2026-01-09T22:00:00Z", true),
+            ("2026-01-10T05:59:59Z", true),
+            ("2026-01-10T06:00:00Z", false),
+            ("2026-01-10T23:00:00Z", false),
+            ("2026-01-11T23:00:00Z", true),
+            ("2026-01-12T05:00:00Z", true),
+            ("2026-01-12T06:00:00Z", false),
+        ] {
+            assert_eq!(night.includes(at(moment)), holds, "{moment}");
+        }
+        let whole_days = window(WORK, 0, DAY, 0);
+        assert!(whole_days.includes(at("2026-01-09T23:59:59Z")));
+        assert!(!whole_days.includes(at("2026-01-10T00:00:00Z")));
+    }
+
+    #[test]
+    fn days_are_read_strictly() {
+        assert_eq!(read_day("1970-01-02"), Some(UnixTime::from_secs(86_400)));
+        for text in ["1970-1-2", "1970-02-30", "tomorrow", "1970-01-02T00:00:00Z", "", "-970-01-02"]
+        {
+            assert_eq!(read_day(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Checking an expression before it is ever evaluated, and replacing what it reads by numbered slots.
+//!
+//! Everything an expression can name, call and combine is known here, so that a slip is an error when documents are
+//! loaded and not a condition that is quietly false (P76). The work that an expression can ask for is bounded by its
+//! size, its depth and the nesting of its loops (P78).
+
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
+};
+
+use super::fault::{Fault, Scope};
+use super::functions::{self, Pattern};
+use super::kind::Kind;
+use super::names;
+use super::reach;
+use super::typing::{binary, expect, member, unary, unknown_function};
+use super::values::Slot;
+use crate::json::is_exact_double;
+use crate::limits::{
+    MAX_CONDITION_DEPTH, MAX_CONDITION_ITEMS, MAX_CONDITION_LOOPS, MAX_CONDITION_NODES,
+};
+
+/// Checks `expression` and rewrites it; the slots are in the order of their numbers.
+pub(super) fn check(expression: &mut IdedExpr, scope: Scope<'_>) -> (Vec<Slot>, Vec<Fault>) {
+    let mut checker = Checker::new(scope);
+    let kind = checker.walk(expression);
+    if !kind.may_be(Kind::Bool) {
+        checker.fault(Fault::new(
+            expression.id,
+            format!("a condition is true or false, and this is {kind}"),
+        ));
+    }
+    (checker.slots, checker.faults)
+}
+
+struct Checker<'s> {
+    scope: Scope<'s>,
+    slots: Vec<Slot>,
+    faults: Vec<Fault>,
+    /// Variables of the loops around the current place.
+    bound: Vec<String>,
+    nodes: usize,
+    depth: usize,
+    loops: usize,
+    overgrown: bool,
+}
+
+// === impl Checker ===
+
+impl<'s> Checker<'s> {
+    const fn new(scope: Scope<'s>) -> Self {
+        Self {
+            scope,
+            slots: Vec::new(),
+            faults: Vec::new(),
+            bound: Vec::new(),
+            nodes: 0,
+            depth: 0,
+            loops: 0,
+            overgrown: false,
+        }
+    }
+
+    /// Checks one node and what is below it; gives its kind.
+    fn walk(&mut self, node: &mut IdedExpr) -> Kind {
+        self.nodes = self.nodes.saturating_add(1);
+        self.depth = self.depth.saturating_add(1);
+        let too_much = self.nodes > MAX_CONDITION_NODES || self.depth > MAX_CONDITION_DEPTH;
+        let kind = if too_much { self.refuse_size(node.id) } else { self.walk_inside(node) };
+        self.depth = self.depth.saturating_sub(1);
+        kind
+    }
+
+    fn refuse_size(&mut self, id: u64) -> Kind {
+        if !self.overgrown {
+            self.overgrown = true;
+            let help = "split it into several rules, or use the keys of the rule instead";
+            self.fault(Fault::new(id, "the condition is too large or too deep").help(help));
+        }
+        Kind::Any
+    }
+
+    fn walk_inside(&mut self, node: &mut IdedExpr) -> Kind {
+        if let Some(kind) = self.replace_path(node) {
+            return kind;
+        }
+        let id = node.id;
+        match &mut node.expr {
+            Expr::Literal(literal) => {
+                if let LiteralValue::Double(double) = literal
+                    && !is_exact_double(*double.inner())
+                {
+                    self.fault(
+                        Fault::new(id, "a number with a fraction is not exact beyond 2^53")
+                            .help("write a whole number, or a smaller one"),
+                    );
+                }
+                kind_of(literal)
+            }
+            // Only variables of loops are left: every other name is a path.
+            Expr::Ident(_) => Kind::Any,
+            Expr::Select(select) => {
+                self.walk(&mut select.operand);
+                if select.test { Kind::Bool } else { Kind::Any }
+            }
+            Expr::Call(call) => self.call(id, call),
+            Expr::List(list) => {
+                self.bound_items(id, list.elements.len());
+                for element in &mut list.elements {
+                    self.walk(element);
+                }
+                Kind::List
+            }
+            Expr::Map(map) => {
+                self.bound_items(id, map.entries.len());
+                for entry in &mut map.entries {
+                    self.entry(&mut entry.expr);
+                }
+                Kind::Mapping
+            }
+            Expr::Comprehension(comprehension) => self.comprehension(id, comprehension),
+            Expr::Struct(_) | Expr::Unspecified => {
+                self.fault(Fault::new(id, "conditions cannot make structures"));
+                Kind::Any
+            }
+        }
+    }
+
+    fn bound_items(&mut self, id: u64, items: usize) {
+        if items > MAX_CONDITION_ITEMS {
+            self.fault(Fault::new(id, format!("more than {MAX_CONDITION_ITEMS} elements")));
+        }
+    }
+
+    fn entry(&mut self, entry: &mut EntryExpr) {
+        match entry {
+            EntryExpr::MapEntry(entry) => {
+                self.walk(&mut entry.key);
+                self.walk(&mut entry.value);
+            }
+            EntryExpr::StructField(field) => {
+                self.walk(&mut field.value);
+            }
+        }
+    }
+
+    /// Replaces `token.sub`, `request.headers["x"]` and the like, and `has(..)` and `in` of them, by a slot.
+    fn replace_path(&mut self, node: &mut IdedExpr) -> Option<Kind> {
+        let (path, presence) = names::path_in(node, &self.bound)?;
+        let kind = match names::resolve(&path, self.scope) {
+            Ok(source) => {
+                let kind = if presence { Kind::Bool } else { source.kind() };
+                let slot = if presence { Slot::Presence(source) } else { Slot::Value(source) };
+                node.expr = self.slot(slot);
+                kind
+            }
+            Err((message, help)) => {
+                let fault = Fault::new(path.id, message).length(path.text().len());
+                self.fault(match help {
+                    Some(help) => fault.help(help),
+                    None => fault,
+                });
+                Kind::Any
+            }
+        };
+        Some(kind)
+    }
+
+    fn slot(&mut self, slot: Slot) -> Expr {
+        let at = self.slots.iter().position(|other| *other == slot).unwrap_or_else(|| {
+            self.slots.push(slot);
+            self.slots.len().saturating_sub(1)
+        });
+        Expr::Ident(Slot::identifier(at))
+    }
+
+    fn call(&mut self, id: u64, call: &mut CallExpr) -> Kind {
+        if call.func_name == "matches" {
+            return self.matches(id, call);
+        }
+        let target = call.target.as_mut().map(|target| self.walk(target));
+        let args: Vec<Kind> = call.args.iter_mut().map(|arg| self.walk(arg)).collect();
+        let outcome = match (target, args.as_slice()) {
+            (None, [a]) => unary(&call.func_name, *a),
+            (None, [a, b]) => binary(&call.func_name, *a, *b),
+            (None, [condition, a, b]) if call.func_name == operators::CONDITIONAL => {
+                expect("?", *condition, Kind::Bool).map(|()| if a == b { *a } else { Kind::Any })
+            }
+            (Some(target), args) => member(&call.func_name, target, args),
+            (None, _) => Err(unknown_function(&call.func_name)),
+        };
+        if let Some(fault) = reach::never(call, &self.slots, self.scope) {
+            self.fault(fault);
+        }
+        exact(call, &args);
+        outcome.unwrap_or_else(|message| {
+            self.fault(Fault::new(id, message));
+            Kind::Any
+        })
+    }
+
+    /// `text.matches("pattern")`: the pattern is part of the document, never of the request, and compiled now.
+    fn matches(&mut self, id: u64, call: &mut CallExpr) -> Kind {
+        let text = call.target.as_mut().map(|target| self.walk(target));
+        let pattern = match call.args.as_mut_slice() {
+            [arg] => Some(arg),
+            _ => None,
+        };
+        let (Some(text), Some(arg)) = (text, pattern) else {
+            let help = "write `text.matches(\"^pattern$\")`";
+            self.fault(Fault::new(id, "`matches` is called on a text").help(help));
+            return Kind::Bool;
+        };
+        if let Err(message) = expect("matches", text, Kind::Text) {
+            self.fault(Fault::new(id, message));
+        }
+        let Expr::Literal(LiteralValue::String(literal)) = &arg.expr else {
+            self.fault(Fault::new(arg.id, "the pattern of `matches` must be written out"));
+            return Kind::Bool;
+        };
+        match Pattern::new(literal.inner()) {
+            Ok(pattern) => arg.expr = self.slot(Slot::Pattern(pattern)),
+            Err(why) => {
+                self.fault(Fault::new(arg.id, format!("not a regular expression: {why}")));
+            }
+        }
+        Kind::Bool
+    }
+
+    fn comprehension(&mut self, id: u64, parts: &mut ComprehensionExpr) -> Kind {
+        let range = self.walk(&mut parts.iter_range);
+        if !range.may_be(Kind::List) && !range.may_be(Kind::Mapping) {
+            self.fault(Fault::new(
+                id,
+                format!("only lists and mappings have elements, and this is {range}"),
+            ));
+        }
+        if names::is_root(&parts.iter_var) {
+            let message = format!("`{}` is a variable already", parts.iter_var);
+            self.fault(Fault::new(id, message).help("call the element something else"));
+        }
+        if self.loops >= MAX_CONDITION_LOOPS {
+            self.fault(Fault::new(
+                id,
+                format!("loops are nested more than {MAX_CONDITION_LOOPS} deep"),
+            ));
+            return Kind::Any;
+        }
+        let kind = self.walk(&mut parts.accu_init);
+        let outside = self.bound.len();
+        self.bound.extend([parts.iter_var.clone(), parts.accu_var.clone()]);
+        self.bound.extend(parts.iter_var2.clone());
+        self.loops = self.loops.saturating_add(1);
+        for part in [&mut parts.loop_cond, &mut parts.loop_step, &mut parts.result] {
+            self.walk(part);
+        }
+        self.loops = self.loops.saturating_sub(1);
+        self.bound.truncate(outside);
+        if matches!(kind, Kind::Bool | Kind::List) { kind } else { Kind::Any }
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+}
+
+const fn kind_of(literal: &LiteralValue) -> Kind {
+    match literal {
+        LiteralValue::Boolean(_) => Kind::Bool,
+        LiteralValue::Double(_) => Kind::Float,
+        LiteralValue::Int(_) => Kind::Int,
+        LiteralValue::Null => Kind::Null,
+        LiteralValue::String(_) => Kind::Text,
+        LiteralValue::Bytes(_) | LiteralValue::UInt(_) => Kind::Any,
+    }
+}
+
+/// Comparisons become those that are exact and mind the kinds of their sides, but for those of two texts, two whole numbers
+/// or two truth values, which are so by themselves.
+fn exact(call: &mut CallExpr, args: &[Kind]) {
+    let plain = matches!(
+        args,
+        [Kind::Text, Kind::Text] | [Kind::Int, Kind::Int] | [Kind::Bool, Kind::Bool]
+    );
+    let name = match call.func_name.as_str() {
+        operators::IN => functions::IN,
+        _ if plain => return,
+        operators::EQUALS => functions::EQUAL,
+        operators::NOT_EQUALS => functions::UNEQUAL,
+        operators::LESS => functions::LESS,
+        operators::LESS_EQUALS => functions::LESS_EQUALS,
+        operators::GREATER => functions::GREATER,
+        operators::GREATER_EQUALS => functions::GREATER_EQUALS,
+        _ => return,
+    };
+    name.clone_into(&mut call.func_name);
+}

@@ -1,0 +1,175 @@
+//! Compiling a condition, and what can be said of it without a request.
+
+use std::ops::Range;
+
+use cel::ParseErrors;
+use cel::common::ast::IdedExpr;
+
+use super::fault::{Fault, Scope};
+use super::values::Slot;
+use super::{check, comments, functions, operands};
+use crate::limits::{CONDITION_STACK_BYTES, MAX_CONDITION_BRACKETS, MAX_CONDITION_BYTES};
+
+/// A compiled condition.
+#[derive(Clone)]
+pub(in crate::policy) struct Condition {
+    pub(super) text: Box<str>,
+    pub(super) expression: IdedExpr,
+    pub(super) slots: Box<[Slot]>,
+    /// The places in the text of what `&&` and `||` put together, by node.
+    pub(super) operands: Box<[(u64, Range<usize>)]>,
+}
+
+// === impl Condition ===
+
+impl Condition {
+    /// Compiles `text`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(in crate::policy) fn compile(text: &str, scope: Scope<'_>) -> Result<Self, Vec<Fault>> {
+        guard(text).map_err(|fault| vec![fault])?;
+        // The parser recurses deeply, and running out of stack ends the process.
+        let compiled = std::thread::scope(|threads| {
+            std::thread::Builder::new()
+                .stack_size(CONDITION_STACK_BYTES)
+                .spawn_scoped(threads, || read(text, scope))
+                .map(std::thread::ScopedJoinHandle::join)
+        });
+        match compiled {
+            Ok(Ok(compiled)) => compiled,
+            Ok(Err(_)) => Err(vec![Fault::of_all(text, "the condition cannot be read")]),
+            Err(_) => Err(vec![Fault::of_all(text, "no thread to read the condition on")]),
+        }
+    }
+
+    /// Its text in the document.
+    pub(in crate::policy) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The headers that it reads.
+    pub(in crate::policy) fn headers(&self) -> impl Iterator<Item = &str> {
+        self.slots.iter().filter_map(|slot| slot.source()?.header())
+    }
+
+    /// Whether it is the same for every request.
+    pub(in crate::policy) fn is_constant(&self) -> bool {
+        self.slots.iter().all(|slot| matches!(slot, Slot::Pattern(_)))
+    }
+
+    /// The names of what it reads, as conditions write them.
+    pub(in crate::policy) fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> =
+            self.slots.iter().filter_map(|slot| Some(slot.source()?.name())).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The values that it demands of a variable by `==` with a text or a number, if only `&&` joins its parts.
+    pub(in crate::policy) fn required_values(&self) -> Vec<(String, String)> {
+        if self.text.contains("||") || self.text.contains('?') {
+            return Vec::new();
+        }
+        let demand = |part: String| {
+            let (one, other) = part.split_once("==")?;
+            let (one, other) = (one.trim(), other.trim());
+            let (name, value) = if is_of_request(one) { (one, other) } else { (other, one) };
+            let bare = value.trim_matches(['"', '\'']);
+            let is_text =
+                value.len() == bare.len().saturating_add(2) && !bare.contains(['"', '\'', '\\']);
+            let is_number = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+            (is_text || is_number).then(|| (name.to_owned(), bare.to_owned()))
+        };
+        self.parts().into_iter().filter_map(demand).collect()
+    }
+
+    /// Whether it has a regular expression that is not about the whole text.
+    pub(in crate::policy) fn has_open_pattern(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot, Slot::Pattern(p) if !p.is_anchored()))
+    }
+}
+
+impl std::fmt::Debug for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Condition").field(&self.text).finish()
+    }
+}
+
+/// Bounds what the parser gets to see.
+fn guard(text: &str) -> Result<(), Fault> {
+    if text.trim().is_empty() {
+        return Err(Fault::of_all(text, "the condition is empty"));
+    }
+    if text.len() > MAX_CONDITION_BYTES {
+        let message = format!("the condition is longer than {MAX_CONDITION_BYTES} bytes");
+        return Err(Fault::of_all(text, message));
+    }
+    if let Some(fault) = comments::swallowing(text) {
+        return Err(fault);
+    }
+    let mut depth = 0usize;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            // Brackets in quoted text count, too: that is on the safe side.
+            b'(' | b'[' | b'{' => depth = depth.saturating_add(1),
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_CONDITION_BRACKETS {
+            let message = format!("brackets are nested more than {MAX_CONDITION_BRACKETS} deep");
+            return Err(Fault { at: at..at.saturating_add(1), ..Fault::of_all(text, message) });
+        }
+    }
+    Ok(())
+}
+
+fn read(text: &str, scope: Scope<'_>) -> Result<Condition, Vec<Fault>> {
+    let Some(environment) = functions::environment() else {
+        return Err(vec![Fault::of_all(text, "the language of conditions cannot be set up")]);
+    };
+    let (mut expression, places) = environment
+        .parser()
+        .parse_with_source_info(text)
+        .map_err(|errors| syntax_faults(text, &errors))?;
+    let operands = operands::places(text, &expression, &places);
+    let (slots, faults) = check::check(&mut expression, scope);
+    if faults.is_empty() {
+        return Ok(Condition { text: text.into(), expression, slots: slots.into(), operands });
+    }
+    Err(faults.into_iter().map(|fault| fault.located(text, &places)).collect())
+}
+
+fn syntax_faults(text: &str, errors: &ParseErrors) -> Vec<Fault> {
+    let fault = |error: &cel::ParseError| {
+        let (line, column) = error.pos;
+        let at = byte_at(text, line, column);
+        Fault { at: at..at.saturating_add(1), ..Fault::of_all(text, plain_syntax(&error.msg)) }
+    };
+    errors.errors.iter().map(fault).collect()
+}
+
+/// A syntax error without the grammar's inner names: what was found, and that it does not fit.
+fn plain_syntax(message: &str) -> String {
+    let found = message.split_once('\'').and_then(|(_, rest)| rest.split_once('\''));
+    match found {
+        Some(("<EOF>", _)) => String::from("the condition ends too early"),
+        Some((found, _)) if !found.is_empty() => format!("`{found}` does not fit here"),
+        Some(_) | None => String::from("not an expression"),
+    }
+}
+
+/// Whether it is a variable that does not depend on who asks.
+fn is_of_request(name: &str) -> bool {
+    ["request.", "connection.", "client."].iter().any(|root| name.starts_with(root))
+}
+
+/// The byte at a line and a column, which count from 1 and in characters.
+fn byte_at(text: &str, line: isize, column: isize) -> usize {
+    let before = |n: isize| usize::try_from(n.saturating_sub(1)).unwrap_or(0);
+    let mut lines = text.split_inclusive('\n');
+    let above: usize = lines.by_ref().take(before(line)).map(str::len).sum();
+    let line = lines.next().unwrap_or_default();
+    above.saturating_add(line.chars().take(before(column)).map(char::len_utf8).sum())
+}

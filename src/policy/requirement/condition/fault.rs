@@ -1,0 +1,73 @@
+//! Faults in conditions, and the scope that a condition is checked against.
+
+use std::ops::Range;
+
+use cel::common::ast::SourceInfo;
+
+use crate::request::SealedNames;
+
+/// The requirements of the rule around a condition, and so the variables that the condition may read.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::policy) struct Scope<'a> {
+    /// Whether it asks for a token.
+    pub(in crate::policy) token: bool,
+    /// Whether it asks for a peer.
+    pub(in crate::policy) peer: bool,
+    /// The names that every one of its paths captures.
+    pub(in crate::policy) captures: &'a [&'a str],
+    /// Headers that carry credentials.
+    pub(in crate::policy) sealed: &'a SealedNames,
+    /// The names of the trust domains that are believed.
+    pub(in crate::policy) domains: &'a [&'a str],
+}
+
+/// A fault in a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::policy) struct Fault {
+    pub(in crate::policy) message: String,
+    pub(in crate::policy) help: Option<String>,
+    /// The bytes of the text that it is about.
+    pub(in crate::policy) at: Range<usize>,
+    pub(super) node: u64,
+    pub(super) length: usize,
+}
+
+// === impl Fault ===
+
+impl Fault {
+    pub(super) fn new(node: u64, message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None, at: 0..0, node, length: 0 }
+    }
+
+    pub(super) fn of_all(text: &str, message: impl Into<String>) -> Self {
+        Self { at: 0..text.len(), ..Self::new(0, message) }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// How many bytes it is about, where the library does not know.
+    pub(super) fn length(mut self, bytes: usize) -> Self {
+        self.length = bytes;
+        self
+    }
+
+    pub(super) fn located(mut self, text: &str, places: &SourceInfo) -> Self {
+        let byte = |at| byte_of_char(text, at);
+        self.at = match places.offset_for(self.node) {
+            Some((start, end)) => {
+                let (start, end) = (byte(start), byte(end.saturating_add(1)));
+                start..end.max(start.saturating_add(self.length)).min(text.len())
+            }
+            None => 0..text.len(),
+        };
+        self
+    }
+}
+
+pub(super) fn byte_of_char(text: &str, at: u32) -> usize {
+    let chars = usize::try_from(at).unwrap_or(usize::MAX);
+    text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at)
+}

@@ -1,0 +1,218 @@
+//! Functions of conditions beyond the standard ones: regular expressions that are compiled once, and comparisons that
+//! are errors, not falsehoods, between values of different kinds.
+
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "the expression library gives the types of functions"
+)]
+
+use std::any::Any;
+use std::cmp::Ordering;
+use std::sync::{Arc, OnceLock};
+
+use cel::common::types::{CelBool, CelString, DYN_TYPE, STRING_TYPE, Type};
+use cel::common::value::{CowVal, StaticVal, Val};
+use cel::{DeclarationError, Env, ExecutionError};
+use regex::{Regex, RegexBuilder};
+
+use super::compare::{are_equal, order};
+use crate::limits::MAX_PATTERN_BYTES;
+
+/// A compiled regular expression.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern(Regex);
+
+/// The functions that replace `==`, `!=` and `in` if the kinds of their sides are not known beforehand.
+pub(super) const EQUAL: &str = "@equal";
+pub(super) const UNEQUAL: &str = "@unequal";
+pub(super) const IN: &str = "@one_of";
+/// The functions that replace `<`, `<=`, `>` and `>=` where a side may be a number with a fraction.
+pub(super) const LESS: &str = "@less";
+pub(super) const LESS_EQUALS: &str = "@less_equals";
+pub(super) const GREATER: &str = "@greater";
+pub(super) const GREATER_EQUALS: &str = "@greater_equals";
+
+static PATTERN_TYPE: Type = Type::new_unspecified_type("countersign.pattern");
+
+/// The language of conditions: the standard library, without optional values.
+pub(super) fn environment() -> Option<&'static Arc<Env>> {
+    static ENVIRONMENT: OnceLock<Option<Arc<Env>>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| declare().ok().map(Arc::new)).as_ref()
+}
+
+fn declare() -> Result<Env, DeclarationError> {
+    let mut env = Env::stdlib().with_optional_support(false);
+    let pattern = || PATTERN_TYPE.to_owned();
+    env.add_member_overload(
+        "matches",
+        "string_matches_pattern",
+        STRING_TYPE,
+        vec![pattern()],
+        matches,
+    )?;
+    env.add_overload(EQUAL, "equal", vec![DYN_TYPE, DYN_TYPE], equal)?;
+    env.add_overload(UNEQUAL, "unequal", vec![DYN_TYPE, DYN_TYPE], unequal)?;
+    env.add_overload(IN, "one_of", vec![DYN_TYPE, DYN_TYPE], one_of)?;
+    env.add_overload(LESS, "less", vec![DYN_TYPE, DYN_TYPE], less)?;
+    env.add_overload(LESS_EQUALS, "less_equals", vec![DYN_TYPE, DYN_TYPE], less_equals)?;
+    env.add_overload(GREATER, "greater", vec![DYN_TYPE, DYN_TYPE], greater)?;
+    env.add_overload(GREATER_EQUALS, "greater_equals", vec![DYN_TYPE, DYN_TYPE], greater_equals)?;
+    Ok(env)
+}
+
+// === impl Pattern ===
+
+impl Pattern {
+    /// Compiles a regular expression. It takes time in proportion to the text it is matched with, and bounded memory (P78).
+    pub(super) fn new(text: &str) -> Result<Self, String> {
+        let limit = MAX_PATTERN_BYTES;
+        let regex = RegexBuilder::new(text).size_limit(limit).dfa_size_limit(limit).build();
+        regex.map(Self).map_err(|error| last_line(&error.to_string()))
+    }
+
+    /// Whether it is about the whole text: begins and ends at its ends, in each of its choices.
+    pub(super) fn is_anchored(&self) -> bool {
+        let text = self.0.as_str();
+        let flags = ["(?i)", "(?s)", "(?u)", "(?x)", "(?is)", "(?si)"];
+        let text = flags.iter().find_map(|flag| text.strip_prefix(flag)).unwrap_or(text);
+        let begins = |part: &str| part.starts_with('^') || part.starts_with("\\A");
+        let ends = |part: &str| {
+            let bare = part.strip_suffix('$').or_else(|| part.strip_suffix("\\z"));
+            // An escaped `$` is the character.
+            let slashes =
+                bare.map(|bare| bare.len().saturating_sub(bare.trim_end_matches('\\').len()));
+            slashes.is_some_and(|slashes| slashes.is_multiple_of(2))
+        };
+        choices(text).into_iter().all(|part| begins(part) && ends(part))
+    }
+}
+
+/// The parts that a pattern puts together with `|` outside of brackets: `^a|b$` begins with `a` or ends with `b`.
+fn choices(text: &str) -> Vec<&str> {
+    let (mut parts, mut from, mut depth) = (Vec::new(), 0usize, 0usize);
+    let (mut escaped, mut in_class) = (false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'[' => in_class = true,
+            b']' => in_class = false,
+            _ if in_class => {}
+            b'(' => depth = depth.saturating_add(1),
+            b')' => depth = depth.saturating_sub(1),
+            b'|' if depth == 0 => {
+                parts.extend(text.get(from..at));
+                from = at.saturating_add(1);
+            }
+            _ => {}
+        }
+    }
+    parts.extend(text.get(from..));
+    parts
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Val for Pattern {
+    fn get_type(&self) -> &Type {
+        Self::cel_type()
+    }
+
+    fn cel_type() -> &'static Type {
+        &PATTERN_TYPE
+    }
+
+    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v> {
+        Box::new(self.clone())
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+}
+
+impl StaticVal for Pattern {}
+
+/// The part of a many-line message that says what is wrong.
+fn last_line(message: &str) -> String {
+    message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+fn two<'a, 'b, 'v>(
+    args: &'a [CowVal<'b, 'v>],
+) -> Result<(&'a CowVal<'b, 'v>, &'a CowVal<'b, 'v>), ExecutionError> {
+    match args {
+        [a, b] => Ok((a, b)),
+        _ => Err(ExecutionError::missing_argument_or_target()),
+    }
+}
+
+fn answer<'b, 'v>(holds: bool) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    Ok(CowVal::owned(CelBool::from(holds)))
+}
+
+fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let (text, pattern) = two(&args)?;
+    let (text, pattern) = (text.downcast_ref::<CelString>(), pattern.downcast_ref::<Pattern>());
+    let (Some(text), Some(pattern)) = (text, pattern) else {
+        return Err(ExecutionError::missing_argument_or_target());
+    };
+    answer(pattern.0.is_match(text.inner()))
+}
+
+fn equal<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let (a, b) = two(&args)?;
+    answer(are_equal(a.as_ref(), b.as_ref())?)
+}
+
+fn unequal<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let (a, b) = two(&args)?;
+    answer(!are_equal(a.as_ref(), b.as_ref())?)
+}
+
+fn less<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    ordered(&args, Ordering::is_lt)
+}
+
+fn less_equals<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    ordered(&args, Ordering::is_le)
+}
+
+fn greater<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    ordered(&args, Ordering::is_gt)
+}
+
+fn greater_equals<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    ordered(&args, Ordering::is_ge)
+}
+
+fn ordered<'b, 'v>(
+    args: &[CowVal<'_, '_>],
+    holds: fn(Ordering) -> bool,
+) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let (a, b) = two(args)?;
+    answer(holds(order(a.as_ref(), b.as_ref())?))
+}
+
+/// Whether a value is in a list, or a key of a mapping. It is an error if the value is not found and one of the elements cannot
+/// be compared with it.
+fn one_of<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let (value, within) = two(&args)?;
+    let Some(elements) = within.as_iterable() else {
+        return Err(ExecutionError::function_error("in", "the right side is not a list"));
+    };
+    let mut elements = elements.iter();
+    let mut unknown = None;
+    while let Some(element) = elements.next() {
+        match are_equal(value.as_ref(), element) {
+            Ok(true) => return answer(true),
+            Ok(false) => {}
+            Err(error) => unknown = Some(error),
+        }
+    }
+    unknown.map_or_else(|| answer(false), Err)
+}

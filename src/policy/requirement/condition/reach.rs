@@ -1,0 +1,265 @@
+//! Comparisons of a variable with a text or a number that it never is: such a condition is true or false for every request.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of the syntax tree and of the variables, only those matter here that a literal is compared with"
+)]
+
+use std::net::IpAddr;
+
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
+
+use super::fault::{Fault, Scope};
+use super::functions;
+use super::source::Source;
+use super::values::Slot;
+use crate::document::closest;
+use crate::evidence_level::EvidenceLevel;
+use crate::request::{CanonicalPath, Host, PathLeniency, headers_of_one_value};
+use crate::spiffe::SpiffeId;
+
+/// Why a variable is never the literal that it is compared with in `call`, whose variables are `slots` already.
+pub(super) fn never(call: &CallExpr, slots: &[Slot], scope: Scope<'_>) -> Option<Fault> {
+    let (target, args) = (call.target.as_deref(), call.args.as_slice());
+    match (call.func_name.as_str(), target, args) {
+        (
+            operators::EQUALS | operators::NOT_EQUALS | functions::EQUAL | functions::UNEQUAL,
+            None,
+            [a, b],
+        ) => whole(source(a, slots), b, scope).or_else(|| whole(source(b, slots), a, scope)),
+        (operators::IN | functions::IN, None, [a, b]) => match (&b.expr, source(b, slots)) {
+            (Expr::List(list), _) => {
+                list.elements.iter().find_map(|element| whole(source(a, slots), element, scope))
+            }
+            (_, list) => element(list?, a),
+        },
+        ("startsWith", Some(target), [arg]) => begin(source(target, slots)?, arg),
+        ("endsWith" | "contains", Some(target), [arg]) => part(source(target, slots)?, arg),
+        (
+            operators::LESS
+            | operators::LESS_EQUALS
+            | operators::GREATER
+            | operators::GREATER_EQUALS
+            | functions::LESS
+            | functions::LESS_EQUALS
+            | functions::GREATER
+            | functions::GREATER_EQUALS,
+            None,
+            [a, b],
+        ) => order(a, b, slots).or_else(|| order(b, a, slots)),
+        _ => None,
+    }
+}
+
+/// Why the order of a variable and what it is compared with is not what it looks like: texts go by their characters, so that
+/// `hash` is after `full`, `9` after `10`, and `10.0.0.9` after `10.0.0.10`.
+fn order(node: &IdedExpr, other: &IdedExpr, slots: &[Slot]) -> Option<Fault> {
+    let source = source(node, slots)?;
+    let help = match (source, text_in(other)) {
+        (Source::PeerEvidence, _) => String::from(
+            "write the least under the key `peer.evidence`, or list levels: `peer.evidence in [\"leaf\", \"full\"]`",
+        ),
+        (Source::ConnectionFrom | Source::ConnectionTo | Source::ClientAddress, _) => {
+            String::from("write a network under the key `source` or `destination`")
+        }
+        (_, Some(text)) if text.parse::<f64>().is_ok() => {
+            format!("compare numbers: `int({})`, and `{text}` without quotes", source.name())
+        }
+        _ => return None,
+    };
+    let message = format!("`{}` is a text, and texts have another order", source.name());
+    Some(Fault::new(node.id, message).help(help))
+}
+
+fn source<'s>(node: &IdedExpr, slots: &'s [Slot]) -> Option<&'s Source> {
+    let Expr::Ident(name) = &node.expr else { return None };
+    match slots.get(Slot::position(name)?)? {
+        Slot::Value(source) => Some(source),
+        Slot::Presence(_) | Slot::Pattern(_) => None,
+    }
+}
+
+fn text_in(node: &IdedExpr) -> Option<&str> {
+    match &node.expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
+        _ => None,
+    }
+}
+
+fn fault(node: &IdedExpr, source: &Source, text: &str, help: impl Into<String>) -> Fault {
+    let message = format!("`{}` is never `{}`", source.name(), text.escape_debug());
+    Fault::new(node.id, message).help(help)
+}
+
+/// Why the whole of a variable is never this literal.
+fn whole(source: Option<&Source>, node: &IdedExpr, scope: Scope<'_>) -> Option<Fault> {
+    let source = source?;
+    let is_port = matches!(source, Source::RequestAuthorityPort | Source::ConnectionPort);
+    if let (true, Expr::Literal(LiteralValue::Int(port))) = (is_port, &node.expr) {
+        let possible = u16::try_from(*port.inner()).is_ok_and(|port| port > 0);
+        let help = "ports are from 1 to 65535";
+        return (!possible).then(|| fault(node, source, &port.inner().to_string(), help));
+    }
+    let text = text_in(node)?;
+    let help = why_never(source, text, scope)?;
+    Some(fault(node, source, text, help))
+}
+
+fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
+    match source {
+        Source::RequestMethod => {
+            let upper = text.to_ascii_uppercase();
+            let is_token = !text.is_empty()
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+            match is_token && upper == text {
+                true => None,
+                false if is_token => Some(format!("methods mind case: did you mean `{upper}`?")),
+                false => Some(String::from("compare each method by itself")),
+            }
+        }
+        Source::RequestScheme => {
+            (!matches!(text, "http" | "https")).then(|| String::from("it is `http` or `https`"))
+        }
+        Source::RequestHost | Source::ConnectionSni => {
+            let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+            let bare = bare.split(['/', ':']).next().unwrap_or_default().trim_end_matches('.');
+            let is_canonical = Host::parse(text.to_owned()).is_ok_and(|host| host.as_str() == text);
+            (!is_canonical).then(|| {
+                let lower = bare.to_ascii_lowercase();
+                format!("it is a host in lower case, without a port: did you mean `{lower}`?")
+            })
+        }
+        Source::RequestFullPath => {
+            let path = CanonicalPath::parse_with(text.to_owned(), PathLeniency::ALL);
+            let why = if text.contains('?') {
+                "it has no query"
+            } else {
+                "it is a whole path, as it was sent"
+            };
+            (path.is_err() || text.contains('?')).then(|| String::from(why))
+        }
+        Source::RequestPath(_) => {
+            text.is_empty().then(|| String::from("a segment that is captured is not empty"))
+        }
+        Source::PeerSpiffe => text.parse::<SpiffeId>().is_err().then(|| {
+            String::from(
+                "it is a whole SPIFFE ID: use `startsWith`, `matches` or the key `peer.spiffe`",
+            )
+        }),
+        Source::PeerEvidence => {
+            let known = EvidenceLevel::ALL.map(EvidenceLevel::as_str);
+            (!known.contains(&text)).then(|| match closest(text, &known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it is one of: {}", known.join(", ")),
+            })
+        }
+        Source::ConnectionTo | Source::ConnectionFrom | Source::ClientAddress => {
+            why_no_address(text)
+        }
+        Source::RequestHeader(name) => {
+            let is_one_line = headers_of_one_value().any(|own| own == &**name);
+            let help = "one value, trimmed: with a comma it may be several, and is unknown; use the key `headers`";
+            let never = text != text.trim() || (text.contains(',') && !is_one_line);
+            never.then(|| String::from(help))
+        }
+        // Without any, others say that there are none.
+        Source::PeerTrustDomain if scope.domains.is_empty() => None,
+        Source::PeerTrustDomain => {
+            (!scope.domains.contains(&text)).then(|| match closest(text, scope.domains) {
+                Some(near) => {
+                    format!("it is the name of a TrustDomain document: did you mean `{near}`?")
+                }
+                None => {
+                    String::from("it is the name of a TrustDomain document, and none is called so")
+                }
+            })
+        }
+        Source::RequestAuthorityPort
+        | Source::ConnectionPort
+        | Source::ConnectionTls
+        | Source::Context(_)
+        | Source::TokenSubject
+        | Source::TokenClient
+        | Source::TokenIssuer
+        | Source::TokenId
+        | Source::TokenExpires
+        | Source::TokenScopes
+        | Source::TokenAudiences
+        | Source::TokenClaim(_)
+        | Source::PeerDns
+        | Source::PeerIps
+        | Source::Now => None,
+    }
+}
+
+/// Why no address is written so: those of the proxy are in their shortest form, IPv4 ones never within IPv6 ones.
+fn why_no_address(text: &str) -> Option<String> {
+    let address = text.split_once('%').map_or(text, |(address, _)| address).parse::<IpAddr>().ok();
+    let canonical = address.map(|address| address.to_canonical().to_string());
+    match canonical {
+        Some(canonical) if canonical == text => None,
+        Some(canonical) => Some(format!("did you mean `{canonical}`?")),
+        None => Some(String::from(
+            "it is one address, without a port: networks go under the key `source` or `destination`",
+        )),
+    }
+}
+
+/// Why no element of a list is this literal.
+fn element(source: &Source, node: &IdedExpr) -> Option<Fault> {
+    let text = text_in(node)?;
+    let help = match source {
+        Source::TokenScopes if text.contains(' ') => "ask for each scope by itself, with `&&`",
+        Source::TokenScopes if text.is_empty() || !text.is_ascii() => "a scope is visible ASCII",
+        Source::PeerDns if text.contains(['*', ':', '/', ' ']) => "names are compared whole",
+        Source::PeerDns if text.contains(char::is_uppercase) || text.ends_with('.') => {
+            "names are in lower case, without a dot at the end"
+        }
+        Source::PeerIps if why_no_address(text).is_some() => {
+            "it has single addresses in their shortest form: networks go under the key `peer.ips`"
+        }
+        _ => return None,
+    };
+    let message = format!("`{}` never has `{}`", source.name(), text.escape_debug());
+    Some(Fault::new(node.id, message).help(help))
+}
+
+/// Why no text of a variable begins so.
+fn begin(source: &Source, node: &IdedExpr) -> Option<Fault> {
+    let text = text_in(node)?;
+    let help = match source {
+        Source::RequestFullPath if !text.starts_with('/') => "it begins with `/`",
+        Source::RequestFullPath if text.contains(['?', '#', '*', '{']) => {
+            "it has no query, and nothing in it stands for other text"
+        }
+        Source::PeerSpiffe if !text.starts_with("spiffe://") && !"spiffe://".starts_with(text) => {
+            "it begins with `spiffe://`"
+        }
+        Source::RequestHost
+            if text.contains(char::is_uppercase) || text.contains([':', '/', '*']) =>
+        {
+            "it is a host in lower case, without a port"
+        }
+        Source::RequestMethod if text.contains(char::is_lowercase) => "methods mind case",
+        _ => return None,
+    };
+    let message = format!("`{}` never begins with `{}`", source.name(), text.escape_debug());
+    Some(Fault::new(node.id, message).help(help))
+}
+
+/// Why a text is nowhere in a variable, or not at its end.
+fn part(source: &Source, node: &IdedExpr) -> Option<Fault> {
+    let text = text_in(node)?;
+    let help = match source {
+        Source::RequestFullPath if text.contains(['?', '#']) => "it has no query",
+        Source::RequestHost | Source::ConnectionSni
+            if text.contains(char::is_uppercase) || text.contains(['/', '*', '@']) =>
+        {
+            "it is a host in lower case"
+        }
+        Source::RequestMethod if text.contains(char::is_lowercase) => "methods mind case",
+        _ => return None,
+    };
+    let message = format!("`{}` never has `{}`", source.name(), text.escape_debug());
+    Some(Fault::new(node.id, message).help(help))
+}

@@ -1,0 +1,303 @@
+//! Where the values of a condition come from: the documented variables, each with its kind.
+
+use std::net::IpAddr;
+
+use serde_json::{Map, Value};
+
+use super::kind::Kind;
+use crate::evidence_level::EvidenceLevel;
+use crate::policy::requirement::context::CheckContext;
+use crate::policy::requirement::missing::RecordField;
+use crate::request::Target;
+
+/// One variable that a condition reads, with its parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    RequestMethod,
+    RequestScheme,
+    RequestHost,
+    /// The port that the caller writes behind the host.
+    RequestAuthorityPort,
+    /// The whole path as sent, without the query.
+    RequestFullPath,
+    /// A capture of the path template.
+    RequestPath(Box<str>),
+    /// The only value of a header, by its lower-case name.
+    RequestHeader(Box<str>),
+    /// The port that the connection went to.
+    ConnectionPort,
+    /// The address that the connection went to.
+    ConnectionTo,
+    /// The address that the connection came from.
+    ConnectionFrom,
+    /// The server name of the TLS handshake.
+    ConnectionSni,
+    /// That there was a TLS handshake. Without the proxy's word there is no value, since it may keep silent.
+    ConnectionTls,
+    /// The address of the client, by the listener's settings.
+    ClientAddress,
+    /// A context extension.
+    Context(Box<str>),
+    TokenSubject,
+    TokenClient,
+    TokenIssuer,
+    TokenId,
+    /// Seconds since 1970.
+    TokenExpires,
+    TokenScopes,
+    TokenAudiences,
+    /// A claim, by the keys that lead to it.
+    TokenClaim(Box<[Box<str>]>),
+    PeerSpiffe,
+    PeerDns,
+    PeerIps,
+    PeerTrustDomain,
+    PeerEvidence,
+    /// Seconds since 1970.
+    Now,
+}
+
+/// A value of a condition, borrowed from where it is.
+#[derive(Clone, Debug)]
+pub(super) enum Found<'a> {
+    Text(&'a str),
+    Address(IpAddr),
+    Int(i64),
+    Bool(bool),
+    Texts(&'a [String]),
+    Json(&'a Value),
+}
+
+/// Fields without a parameter, by their whole names.
+pub(super) const FIELDS: [(&str, Source); 23] = [
+    ("request.method", Source::RequestMethod),
+    ("request.scheme", Source::RequestScheme),
+    ("request.host", Source::RequestHost),
+    ("request.authorityPort", Source::RequestAuthorityPort),
+    ("request.fullPath", Source::RequestFullPath),
+    ("connection.port", Source::ConnectionPort),
+    ("connection.destination", Source::ConnectionTo),
+    ("connection.source", Source::ConnectionFrom),
+    ("connection.sni", Source::ConnectionSni),
+    ("connection.tls", Source::ConnectionTls),
+    ("client.address", Source::ClientAddress),
+    ("token.sub", Source::TokenSubject),
+    ("token.client", Source::TokenClient),
+    ("token.iss", Source::TokenIssuer),
+    ("token.jti", Source::TokenId),
+    ("token.exp", Source::TokenExpires),
+    ("token.scopes", Source::TokenScopes),
+    ("token.audiences", Source::TokenAudiences),
+    ("peer.spiffe", Source::PeerSpiffe),
+    ("peer.dns", Source::PeerDns),
+    ("peer.ips", Source::PeerIps),
+    ("peer.trustDomain", Source::PeerTrustDomain),
+    ("peer.evidence", Source::PeerEvidence),
+];
+
+/// Fields that have fields of their own, with free names.
+pub(super) const MAPS: [&str; 4] = ["request.path", "request.headers", "token.claims", "context"];
+
+// === impl Source ===
+
+impl Source {
+    /// The kind of its value.
+    pub(super) const fn kind(&self) -> Kind {
+        match self {
+            Self::RequestMethod
+            | Self::RequestScheme
+            | Self::RequestHost
+            | Self::RequestFullPath
+            | Self::RequestPath(_)
+            | Self::RequestHeader(_)
+            | Self::ConnectionTo
+            | Self::ConnectionFrom
+            | Self::ConnectionSni
+            | Self::ClientAddress
+            | Self::Context(_)
+            | Self::TokenSubject
+            | Self::TokenClient
+            | Self::TokenIssuer
+            | Self::TokenId
+            | Self::PeerSpiffe
+            | Self::PeerTrustDomain
+            | Self::PeerEvidence => Kind::Text,
+            Self::RequestAuthorityPort | Self::ConnectionPort | Self::TokenExpires | Self::Now => {
+                Kind::Int
+            }
+            Self::ConnectionTls => Kind::Bool,
+            Self::TokenScopes | Self::TokenAudiences | Self::PeerDns | Self::PeerIps => Kind::List,
+            Self::TokenClaim(_) => Kind::Any,
+        }
+    }
+
+    /// The data that a record must hold so that it can be determined.
+    pub(super) fn record_field(&self) -> Option<RecordField> {
+        match self {
+            Self::RequestHeader(_) => Some(RecordField::Headers),
+            Self::Context(_) => Some(RecordField::ContextExtensions),
+            Self::TokenId => Some(RecordField::TokenId),
+            Self::TokenClaim(keys) => match &**keys {
+                [key] => RecordField::of_claim(&format!("/{key}")),
+                _ => Some(RecordField::TokenClaims),
+            },
+            Self::PeerDns | Self::PeerIps => Some(RecordField::PeerNames),
+            Self::RequestMethod
+            | Self::RequestScheme
+            | Self::RequestHost
+            | Self::RequestAuthorityPort
+            | Self::ConnectionPort
+            | Self::ConnectionTo
+            | Self::ConnectionFrom
+            | Self::ConnectionSni
+            | Self::ConnectionTls
+            | Self::ClientAddress
+            | Self::RequestFullPath
+            | Self::RequestPath(_)
+            | Self::TokenSubject
+            | Self::TokenClient
+            | Self::TokenIssuer
+            | Self::TokenExpires
+            | Self::TokenScopes
+            | Self::TokenAudiences
+            | Self::PeerSpiffe
+            | Self::PeerTrustDomain
+            | Self::PeerEvidence
+            | Self::Now => None,
+        }
+    }
+
+    /// Its name, as conditions write it.
+    pub(super) fn name(&self) -> String {
+        if let Some((name, _)) = FIELDS.iter().find(|(_, source)| source == self) {
+            return (*name).to_owned();
+        }
+        if let Self::RequestPath(name) = self {
+            return format!("request.path.{name}");
+        }
+        if let Self::RequestHeader(name) = self {
+            return format!("request.headers[\"{name}\"]");
+        }
+        if let Self::Context(name) = self {
+            return format!("context.{name}");
+        }
+        if let Self::TokenClaim(keys) = self {
+            return format!("token.claims.{}", keys.join("."));
+        }
+        String::from("now")
+    }
+
+    /// The header that it is about.
+    pub(super) fn header(&self) -> Option<&str> {
+        if let Self::RequestHeader(name) = self { Some(name) } else { None }
+    }
+
+    /// Whether `explain` may show its value: the values that callers put into headers and claims may be about people, or
+    /// secret.
+    pub(super) const fn is_open(&self) -> bool {
+        match self {
+            Self::RequestHeader(_) | Self::TokenClaim(_) | Self::TokenId => false,
+            Self::RequestMethod
+            | Self::RequestScheme
+            | Self::RequestHost
+            | Self::RequestAuthorityPort
+            | Self::ConnectionPort
+            | Self::ConnectionTo
+            | Self::ConnectionFrom
+            | Self::ConnectionSni
+            | Self::ConnectionTls
+            | Self::ClientAddress
+            | Self::RequestFullPath
+            | Self::RequestPath(_)
+            | Self::Context(_)
+            | Self::TokenSubject
+            | Self::TokenClient
+            | Self::TokenIssuer
+            | Self::TokenExpires
+            | Self::TokenScopes
+            | Self::TokenAudiences
+            | Self::PeerSpiffe
+            | Self::PeerDns
+            | Self::PeerIps
+            | Self::PeerTrustDomain
+            | Self::PeerEvidence
+            | Self::Now => true,
+        }
+    }
+
+    /// Its value; none if there is none, or if it cannot be determined.
+    pub(super) fn find<'a>(&'a self, cx: &CheckContext<'a>) -> Option<Found<'a>> {
+        let target = cx.request.target.as_ref().ok();
+        let text = |text: Option<&'a str>| text.map(Found::Text);
+        match self {
+            Self::RequestMethod => text(Some(&cx.request.method)),
+            Self::RequestScheme => text(Some(&cx.request.scheme)),
+            Self::RequestHost => text(target.map(|target| target.host.as_str())),
+            Self::RequestAuthorityPort => {
+                target.and_then(|target| target.form.port).map(|p| Found::Int(p.into()))
+            }
+            Self::ConnectionPort => cx.request.destination.port().map(|p| Found::Int(p.into())),
+            Self::ConnectionTo => cx.request.destination.ip().map(Found::Address),
+            Self::ConnectionTls => cx.request.sni.is_known().then_some(Found::Bool(true)),
+            Self::ConnectionSni => text(cx.request.sni.name()),
+            Self::ClientAddress => cx.request.client_ip().map(Found::Address),
+            Self::ConnectionFrom => cx.request.source.ip().map(Found::Address),
+            Self::RequestFullPath => text(target.map(|target| target.path.as_str())),
+            Self::RequestPath(name) => text(capture(name, cx, target)),
+            // A header that may be several values, or not the value that was sent, is an error: the one that counts is not
+            // guessed (P4, P7).
+            Self::RequestHeader(name) => text(cx.request.headers.only(name)),
+            Self::Context(name) => {
+                text(cx.request.context_extensions.get(&**name).map(String::as_str))
+            }
+            Self::TokenSubject => text(cx.token?.subject()),
+            Self::TokenClient => text(cx.token?.client()),
+            Self::TokenIssuer => text(cx.token.map(|token| token.issuer())),
+            Self::TokenId => text(cx.token?.token_id()),
+            Self::TokenExpires => Some(Found::Int(cx.token?.expires_at().as_secs())),
+            Self::TokenScopes => Some(Found::Texts(cx.token?.scopes())),
+            Self::TokenAudiences => Some(Found::Texts(cx.token?.audiences())),
+            Self::TokenClaim(keys) => claim(cx.token?.claims(), keys).map(Found::Json),
+            Self::PeerSpiffe => text(cx.peer?.spiffe().map(|id| id.as_str())),
+            Self::PeerDns => Some(Found::Texts(cx.peer?.dns())),
+            // Nothing but the certificate tells of its addresses: an empty list would be an answer.
+            Self::PeerIps => {
+                let peer = cx.peer.filter(|peer| peer.level() >= EvidenceLevel::Leaf)?;
+                Some(Found::Texts(peer.ips()))
+            }
+            Self::PeerTrustDomain => text(cx.peer_trust_domain()),
+            Self::PeerEvidence => text(cx.peer.map(|peer| peer.level().as_str())),
+            Self::Now => Some(Found::Int(cx.now.as_secs())),
+        }
+    }
+
+    /// Whether there is a value, readable or not; none if that cannot be determined either.
+    pub(super) fn is_there(&self, cx: &CheckContext<'_>) -> Option<bool> {
+        if *self == Self::ConnectionSni {
+            // Where the proxy tells of no handshake, there may be a name all the same.
+            return cx.request.sni.is_known().then(|| cx.request.sni.name().is_some());
+        }
+        if let Self::RequestHeader(name) = self {
+            return cx.request.headers.is_there(name);
+        }
+        if let Self::TokenClaim(keys) = self {
+            let found = claim(cx.token?.claims(), keys);
+            // A claim that is null is neither there nor absent.
+            return (found != Some(&Value::Null)).then_some(found.is_some());
+        }
+        if *self == Self::PeerTrustDomain && cx.peer.is_some() {
+            return cx.peer_trust_domain().map(|_| true);
+        }
+        Some(self.find(cx).is_some())
+    }
+}
+
+fn capture<'a>(name: &str, cx: &CheckContext<'a>, target: Option<&'a Target>) -> Option<&'a str> {
+    cx.template?.capture(name, &target?.path)
+}
+
+/// Follows keys through mappings only: a list has no fields.
+fn claim<'a>(claims: &'a Map<String, Value>, keys: &[Box<str>]) -> Option<&'a Value> {
+    let (first, rest) = keys.split_first()?;
+    rest.iter().try_fold(claims.get(&**first)?, |value, key| value.as_object()?.get(&**key))
+}

@@ -1,0 +1,199 @@
+//! The requirements of a rule, in the order in which they are checked.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::condition::When;
+use super::context::CheckContext;
+use super::network::{DestinationNetworks, SourceNetworks};
+use super::peer::{
+    PeerDns, PeerEmails, PeerEvidence, PeerIps, PeerPresent, PeerSpiffe, PeerSubjects,
+    PeerTrustDomain, PeerUris,
+};
+use super::requirement::{Failure, Requirement};
+use super::server_name::{ServerNameIsHost, ServerNames};
+use super::step_up::{TokenAcr, TokenMaxAge};
+use super::token::{
+    PresenterKnown, PresenterNamed, TokenAnyScope, TokenAudiences, TokenBinding, TokenClients,
+    TokenPresent, TokenScopes, TokenSubjects,
+};
+use super::values::ContextExtension;
+use crate::policy::model::claim::ClaimMatcher;
+use crate::policy::model::decision::Needs;
+use crate::policy::model::header::HeaderMatcher;
+use crate::policy::model::query::QueryMatcher;
+use crate::policy::model::schedule::Schedule;
+use crate::policy::model::truth::Truth;
+
+/// Makes [`AnyRequirement`] and [`Stage`] of one line for each requirement: its type, and its key in a document.
+macro_rules! requirements {
+    ($($name:ident $key:literal,)+) => {
+        /// One requirement of a rule.
+        #[derive(Clone)]
+        pub(in crate::policy) enum AnyRequirement {
+            $($name($name),)+
+        }
+
+        /// The place of a requirement in the order of checks. Of two allow rules that fail, the one that gets further is closer.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub(in crate::policy) enum Stage {
+            $($name,)+
+            /// Rendering the values to inject, after all requirements hold.
+            Injection,
+        }
+
+        impl AnyRequirement {
+            pub(in crate::policy) const fn stage(&self) -> Stage {
+                match self {
+                    $(Self::$name(_) => Stage::$name,)+
+                }
+            }
+
+            /// Its key in a document.
+            pub(in crate::policy) const fn key(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => $key,)+
+                }
+            }
+
+            pub(in crate::policy) fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
+                match self {
+                    $(Self::$name(own) => own.holds(cx),)+
+                }
+            }
+
+            /// For everything but the check itself.
+            pub(in crate::policy) const fn as_requirement(&self) -> &dyn Requirement {
+                match self {
+                    $(Self::$name(own) => own,)+
+                }
+            }
+        }
+
+        $(
+            impl From<$name> for AnyRequirement {
+                fn from(own: $name) -> Self {
+                    Self::$name(own)
+                }
+            }
+
+            impl Member for $name {
+                fn of(any: &AnyRequirement) -> Option<&Self> {
+                    if let AnyRequirement::$name(own) = any { Some(own) } else { None }
+                }
+            }
+        )+
+    };
+}
+
+/// A type of requirement that a list may have.
+pub(in crate::policy) trait Member: Sized {
+    fn of(any: &AnyRequirement) -> Option<&Self>;
+}
+
+requirements! {
+    Schedule "during",
+    SourceNetworks "source",
+    DestinationNetworks "destination",
+    ServerNames "sni",
+    ServerNameIsHost "hostIsSni",
+    ContextExtension "contextExtensions",
+    HeaderMatcher "headers",
+    QueryMatcher "query",
+    PeerPresent "peer",
+    PeerTrustDomain "trustDomain",
+    PeerSpiffe "spiffe",
+    PeerDns "dns",
+    PeerUris "uris",
+    PeerEmails "emails",
+    PeerIps "ips",
+    PeerSubjects "subjects",
+    PeerEvidence "evidence",
+    TokenPresent "issuer",
+    TokenBinding "binding",
+    PresenterKnown "bind",
+    PresenterNamed "bind",
+    TokenAudiences "audiences",
+    TokenSubjects "subjects",
+    TokenClients "clients",
+    ClaimMatcher "claims",
+    TokenScopes "scopes",
+    TokenAnyScope "anyScope",
+    TokenAcr "acr",
+    TokenMaxAge "maxAge",
+    When "when",
+}
+
+/// Everything that a rule requires.
+#[derive(Clone, Debug, Default)]
+pub(in crate::policy) struct Requirements {
+    list: Box<[AnyRequirement]>,
+    /// The issuer of the token that it asks for.
+    issuer: Option<Arc<str>>,
+    /// The trust domain of the peer, if it names one.
+    trust_domain: Option<Arc<str>>,
+}
+
+impl fmt::Debug for AnyRequirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_requirement().fmt(f)
+    }
+}
+
+// === impl Requirements ===
+
+impl Requirements {
+    pub(in crate::policy) fn new(mut list: Vec<AnyRequirement>) -> Self {
+        list.sort_by_key(AnyRequirement::stage);
+        let mut all = Self { list: list.into(), issuer: None, trust_domain: None };
+        all.issuer = all.first::<TokenPresent>().map(|own| Arc::clone(&own.0));
+        all.trust_domain = all.first::<PeerTrustDomain>().map(|own| Arc::clone(&own.0));
+        all
+    }
+
+    pub(in crate::policy) fn iter(&self) -> impl Iterator<Item = &AnyRequirement> {
+        self.list.iter()
+    }
+
+    /// Those of one type.
+    pub(in crate::policy) fn each<T: Member + 'static>(&self) -> impl Iterator<Item = &T> {
+        self.list.iter().filter_map(T::of)
+    }
+
+    pub(in crate::policy) fn first<T: Member + 'static>(&self) -> Option<&T> {
+        self.each().next()
+    }
+
+    pub(in crate::policy) fn has<T: Member + 'static>(&self) -> bool {
+        self.first::<T>().is_some()
+    }
+
+    /// Whether anything is required of the caller.
+    pub(in crate::policy) fn ask_for_identity(&self) -> bool {
+        self.has::<PeerPresent>() || self.has::<TokenPresent>()
+    }
+
+    pub(in crate::policy) const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(in crate::policy) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    pub(in crate::policy) fn trust_domain(&self) -> Option<&str> {
+        self.trust_domain.as_deref()
+    }
+
+    /// The credentials that a challenge names if a requirement fails. Of the user's authentication it names everything that the
+    /// rule requires, so that authenticating once is enough (RFC 9470 section 3).
+    pub(in crate::policy) fn needs(&self, failed: &Failure) -> Needs {
+        let own = &failed.needs;
+        if own.acr.is_empty() && own.max_age.is_none() {
+            return own.clone();
+        }
+        let acr = self.first::<TokenAcr>().map(|acr| acr.0.to_vec()).unwrap_or_default();
+        let max_age = self.first::<TokenMaxAge>().map(|age| age.0);
+        Needs { acr, max_age, ..Needs::default() }
+    }
+}

@@ -1,0 +1,67 @@
+//! `source` and `destination`: the networks that a connection comes from and goes to.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::context::CheckContext;
+use super::observation::ObservedValue;
+use super::requirement::{Explanation, Failure, Requirement, one_of, texts};
+use crate::policy::model::truth::Truth;
+use crate::reason::Reason;
+
+/// The client is in one of these networks.
+#[derive(Clone, Debug)]
+pub(in crate::policy) struct SourceNetworks(pub(in crate::policy) Box<[IpNet]>);
+
+/// The connection goes to one of these networks.
+#[derive(Clone, Debug)]
+pub(in crate::policy) struct DestinationNetworks(pub(in crate::policy) Box<[IpNet]>);
+
+/// Unknown if the address is not known, as over a Unix socket.
+fn is_in(networks: &[IpNet], ip: Option<IpAddr>) -> Option<Truth> {
+    Some(ip.map_or(Truth::Unknown, |ip| networks.iter().any(|net| net.contains(&ip)).into()))
+}
+
+fn found(ip: Option<IpAddr>) -> ObservedValue {
+    ObservedValue::open(ip.map(|ip| ip.to_string()))
+}
+
+// === impl SourceNetworks ===
+
+impl Requirement for SourceNetworks {
+    fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
+        is_in(&self.0, cx.request.client_ip())
+    }
+
+    fn failure(&self) -> Failure {
+        let holds = "the client's address is in one of the rule's networks";
+        Failure::new(Reason::NoRule, holds, "the client's address is in none of the rule's networks")
+            .unknown_because(": the client's address is not known (`listener.clientAddress`, or a check without a source)")
+    }
+
+    fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
+        let suggestion = format!("the client must be in {}", one_of(&self.0));
+        let found = found(cx.request.client_ip());
+        Explanation::new("client.address", texts(&self.0), found, suggestion)
+    }
+}
+
+// === impl DestinationNetworks ===
+
+impl Requirement for DestinationNetworks {
+    fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
+        is_in(&self.0, cx.request.destination.ip())
+    }
+
+    fn failure(&self) -> Failure {
+        let holds = "the connection goes to one of the rule's networks";
+        Failure::new(Reason::NoRule, holds, "the connection goes to none of the rule's networks")
+    }
+
+    fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
+        let suggestion = format!("the connection must go to {}", one_of(&self.0));
+        let address = cx.request.destination.ip();
+        Explanation::new("destination", texts(&self.0), found(address), suggestion)
+    }
+}

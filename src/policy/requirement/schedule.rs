@@ -1,0 +1,26 @@
+//! `during`: the times at which a rule counts.
+
+use super::context::CheckContext;
+use super::observation::ObservedValue;
+use super::requirement::{Explanation, Failure, Requirement};
+use crate::policy::model::schedule::{Schedule, moment};
+use crate::policy::model::truth::Truth;
+use crate::reason::Reason;
+
+impl Requirement for Schedule {
+    fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
+        Some(self.includes(cx.now).into())
+    }
+
+    fn failure(&self) -> Failure {
+        let (holds, fails) =
+            ("the rule's schedule includes the time", "the time is outside of the rule's schedule");
+        Failure::new(Reason::NoRule, holds, fails)
+    }
+
+    fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
+        let found = ObservedValue::open(Some(moment(cx.now)));
+        let suggestion = format!("the rule counts {self}");
+        Explanation::new("now", vec![self.to_string()], found, suggestion)
+    }
+}

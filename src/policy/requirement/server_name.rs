@@ -1,0 +1,82 @@
+//! `sni` and `target.hostIsSni`: the server name of the client's TLS handshake.
+
+use super::context::CheckContext;
+use super::observation::ObservedValue;
+use super::requirement::{Explanation, Failure, Requirement, one_of, texts};
+use crate::policy::model::host::HostPattern;
+use crate::policy::model::truth::Truth;
+use crate::reason::Reason;
+use crate::request::{Host, ServerName};
+
+/// The TLS handshake was for one of these server names.
+#[derive(Clone, Debug)]
+pub(in crate::policy) struct ServerNames(pub(in crate::policy) Box<[HostPattern]>);
+
+/// The TLS handshake was for the host of the request.
+#[derive(Clone, Debug)]
+pub(in crate::policy) struct ServerNameIsHost;
+
+const NO_HANDSHAKE: &str =
+    ": the proxy does not report the TLS handshake (`include_tls_session: true`)";
+
+/// RFC 6066 section 3: a host name without a trailing dot.
+fn plain(name: &str) -> Option<Host> {
+    Host::parse(name).ok().filter(|_| !name.ends_with('.'))
+}
+
+/// Whether the name of the handshake `fits`; no name does not.
+fn fits(name: &ServerName, fits: impl FnOnce(&str) -> Truth) -> Option<Truth> {
+    Some(match name {
+        ServerName::Unknown => Truth::Unknown,
+        ServerName::Absent => Truth::Fails,
+        ServerName::Name(name) => fits(name),
+    })
+}
+
+// === impl ServerNames ===
+
+impl Requirement for ServerNames {
+    /// Unknown for what is not a plain host name, since Envoy and the caller may each read it in their own way.
+    fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
+        fits(&cx.request.sni, |name| {
+            plain(name).map_or(Truth::Unknown, |name| {
+                self.0.iter().any(|pattern| pattern.matches(name.as_str())).into()
+            })
+        })
+    }
+
+    fn failure(&self) -> Failure {
+        Failure::to_match(Reason::NoRule, "the TLS server name").unknown_because(NO_HANDSHAKE)
+    }
+
+    fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
+        let suggestion = format!("the client's TLS handshake must name {}", one_of(&self.0));
+        let found = ObservedValue::open(cx.request.sni.name());
+        Explanation::new("connection.sni", texts(&self.0), found, suggestion).but_is()
+    }
+}
+
+// === impl ServerNameIsHost ===
+
+impl Requirement for ServerNameIsHost {
+    fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
+        let Ok(target) = &cx.request.target else { return Some(Truth::Unknown) };
+        fits(&cx.request.sni, |name| (plain(name).as_ref() == Some(&target.host)).into())
+    }
+
+    fn failure(&self) -> Failure {
+        let holds = "the TLS server name is the request's host";
+        Failure::new(Reason::HostInvalid, holds, "the TLS server name is not the request's host")
+            .unknown_because(NO_HANDSHAKE)
+    }
+
+    fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
+        let wanted = "the request's host";
+        let suggestion = format!("the client's TLS handshake must name {wanted}");
+        let host = cx.request.target.as_ref().ok().map(|target| target.host.as_str());
+        let found = ObservedValue::open(cx.request.sni.name());
+        Explanation::new("connection.sni", vec![wanted.to_owned()], found, suggestion)
+            .but_is()
+            .and("request.host", ObservedValue::open(host))
+    }
+}
