@@ -9,11 +9,12 @@ use serde_json::json;
 use crate::cli::Exit;
 use crate::cli::style::{self, GOOD, Output};
 use crate::document::{RevocationEntrySpec, SourceFile, Spec, any_error, is_name, parse};
+use crate::replace_file::replace_file;
 
 /// Adds `spec` to the last document in the file, or makes the file.
 pub(super) fn append(path: &Path, spec: &RevocationEntrySpec<String>, output: Output) -> Exit {
     let written = match with_entry(path, spec) {
-        Ok(text) => replace(path, &text),
+        Ok(text) => replace_file(path, text.as_bytes(), Some(permissions(path))),
         Err(message) => {
             style::error(message);
             return Exit::Documents;
@@ -83,17 +84,8 @@ fn entries(path: &Path, text: &str) -> Option<Vec<RevocationEntrySpec<String>>> 
     (!any_error(&problems)).then(|| plain.collect())
 }
 
-/// Whoever watches the file sees all of it or what was there before.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(text.as_bytes())?;
-    let mode = fs::metadata(path).map_or_else(
-        |_| std::os::unix::fs::PermissionsExt::from_mode(0o644),
-        |metadata| metadata.permissions(),
-    );
-    file.as_file().set_permissions(mode)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+/// The permissions of the file, or those of a new one that everyone can read.
+fn permissions(path: &Path) -> fs::Permissions {
+    let new = || std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    fs::metadata(path).map_or_else(|_| new(), |metadata| metadata.permissions())
 }

@@ -4,7 +4,7 @@
 //! Whoever can write to the folder can take revocations back, as with the policies: it belongs to countersign alone.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -16,6 +16,7 @@ use super::reader::Text;
 use super::running::{Change, StoredChange};
 use crate::clock::UnixTime;
 use crate::limits::{MAX_KEPT_FILE_BYTES, MAX_REVOCATION_LIST_BYTES};
+use crate::replace_file::replace_file;
 use crate::secret::Fingerprint;
 use crate::sync::lock;
 use crate::trust::{ListMark, ListPlace, ListSource};
@@ -124,8 +125,8 @@ impl Kept {
             content: known.mark.content.to_hex(),
             signature: signature.transpose().map_err(io::Error::other)?,
         };
-        self.replace(&path.with_extension("list"), &text.list)?;
-        self.replace(&path.with_extension("json"), &serde_json::to_vec(&stored)?)
+        replace_file(&path.with_extension("list"), &text.list, None)?;
+        replace_file(&path.with_extension("json"), &serde_json::to_vec(&stored)?, None)
     }
 
     /// Notes that the list that is kept was confirmed at `as_of`.
@@ -141,7 +142,7 @@ impl Kept {
         let path = self.path(&identity(name, source)).with_extension("json");
         let Some(stored) = read::<StoredList>(&path) else { return Ok(()) };
         let stored = StoredList { as_of: as_of.as_millis(), ..stored };
-        self.replace(&path, &serde_json::to_vec(&stored)?)
+        replace_file(&path, &serde_json::to_vec(&stored)?, None)
     }
 
     /// What was revoked while servers ran; what cannot be read is as nothing. Where that is a part, the rest counts, and it
@@ -166,17 +167,7 @@ impl Kept {
             synced_at: synced_at.map(UnixTime::as_millis),
             changes: changes.iter().map(Change::stored).collect(),
         };
-        self.replace(&self.folder.join(RUNNING_FILE), &serde_json::to_vec(&stored)?)
-    }
-
-    /// A reader sees the old file or the new one, never a part.
-    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
+        replace_file(&self.folder.join(RUNNING_FILE), &serde_json::to_vec(&stored)?, None)
     }
 
     fn path(&self, identity: &str) -> PathBuf {

@@ -276,7 +276,10 @@ fn scopes_that_are_not_supported_are_refused() {
     ] {
         let (store, problems) = trust(&root, &[list(&root, Some(&members))]);
         assert_eq!(problems.len(), 1, "{said}");
-        assert_eq!((problems[0].code.as_str(), problems[0].severity), ("unusable-crl", Severity::Error));
+        assert_eq!(
+            (problems[0].code.as_str(), problems[0].severity),
+            ("unusable-crl", Severity::Error)
+        );
         assert!(problems[0].message.contains(said), "{}: {said}", problems[0]);
         assert!(store.domains().is_empty(), "{said}");
     }
