@@ -25,7 +25,7 @@
 //! | rank | rooms | own |
 //! |---|---|---|
 //! | 0 | [`limits`] [`json`] | the bounds on what others can make us do, with their reasons; strict JSON |
-//! | 1 | [`clock`] [`sync`] [`secret`] [`reason`] [`evidence_level`] | time as a value; locks; redaction; the closed vocabulary of why |
+//! | 1 | [`clock`] [`sync`] [`secret`] [`reason`] [`evidence_level`] [`replace_file`] | time as a value; locks; redaction; the closed vocabulary of why; atomic replacement of files |
 //! | 2 | [`spiffe`] [`request`] [`document`] [`identity_map`] | strict names; the request split from its credentials; YAML documents and diagnostics |
 //! | 3 | [`evidence`] [`signer`] [`store`] [`trust`] | what is shown, **unverified**; our own signing keys; what replicas share; what we believe, as plain values |
 //! | 4 | [`authn`] | the only room that turns evidence into identity |
@@ -65,6 +65,7 @@ pub mod limits;
 pub mod clock;
 pub mod evidence_level;
 pub mod reason;
+pub mod replace_file;
 pub mod secret;
 pub mod sync;
 
@@ -95,6 +96,8 @@ pub mod config;
 
 pub mod app;
 
+// Public for `tests/` only: a real mesh to test with. It is no part of the interface of this library.
+#[doc(hidden)]
 pub mod demo;
 
 pub mod cli;

@@ -45,7 +45,7 @@ impl Admin {
     /// Checks the arguments and reads the token.
     ///
     /// # Errors
-    /// What is wrong with them; never the token.
+    /// The problem with them; never the token.
     pub(super) fn new(args: &AdminArgs) -> Result<Self, String> {
         let path = args.token_file.as_ref().ok_or(
             "`--token-file` is missing: the file with the token of the server's `admin.revocations`",
@@ -72,7 +72,7 @@ impl Admin {
     /// Sends a request and reads the response.
     ///
     /// # Errors
-    /// What went wrong, in the server's words if it sent some.
+    /// The problem, in the server's words if it sent some.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,

@@ -70,11 +70,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
 fn hint_at_peer_sources(sources: &PeerSources) {
     if sources.are_off() {
         style::hint(format_args!(
-            "`listener.peerSources` is off: no certificate is looked at, and rules with `peer` allow nobody (`peer_missing`)"
+            "`listener.peerSources` is off: certificates are ignored, and rules with `peer` allow no request (`peer_missing`)"
         ));
     } else if sources.rely_on_proxies() {
         style::hint(format_args!(
-            "`listener.peerSources.leastEvidence: {}` states that every proxy that asks, and every forwarder, verifies client certificates against exactly the pinned authorities; where one does not, any certificate passes for any SPIFFE ID",
+            "`listener.peerSources.leastEvidence: {}` assumes that every proxy that asks, and every forwarder, verifies client certificates against exactly the pinned authorities; behind one that does not, any certificate passes for any SPIFFE ID",
             sources.least_evidence
         ));
     }

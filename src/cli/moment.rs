@@ -1,4 +1,4 @@
-//! Moments and lengths of time, as people read and write them.
+//! Times and durations, as people read and write them.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::clock::UnixTime;
 /// Reads RFC 3339 or seconds since the epoch.
 ///
 /// # Errors
-/// What was expected.
+/// The expected format.
 pub(super) fn parse(text: &str) -> Result<UnixTime, String> {
     if let Ok(seconds) = text.parse() {
         return Ok(UnixTime::from_secs(seconds));

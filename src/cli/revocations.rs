@@ -42,7 +42,7 @@ pub(super) struct Args {
     /// Only entries by this author.
     #[arg(long, value_name = "NAME")]
     author: Option<String>,
-    /// Only entries whose value, issuer or reason contains this.
+    /// Only entries with this text in the value, issuer or reason.
     #[arg(long, value_name = "TEXT")]
     contains: Option<String>,
     /// Output format.

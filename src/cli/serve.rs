@@ -97,15 +97,15 @@ fn log_peer_sources(sources: &PeerSources) {
     let least_evidence = sources.least_evidence.as_str();
     if sources.are_off() {
         tracing::info!(
-            "no certificate is looked at, since `listener.peerSources` is off: rules with `peer` allow nobody"
+            "certificates are ignored, since `listener.peerSources` is off: rules with `peer` allow no request"
         );
     } else if sources.rely_on_proxies() {
         tracing::warn!(
             least_evidence,
-            "peers count by the proxy's word: every proxy that asks here has to verify client certificates against exactly the pinned authorities"
+            "peers are taken from the proxy without verification here: every proxy that asks must verify client certificates against exactly the pinned authorities"
         );
     } else {
-        tracing::info!(least_evidence, "peers count by a certificate that is verified here");
+        tracing::info!(least_evidence, "peers are verified here by their certificates");
     }
 }
 

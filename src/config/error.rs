@@ -1,4 +1,4 @@
-//! What is wrong with the settings. A value is never shown: it may be a password in the wrong place.
+//! Errors in the settings. A value is never shown: it may be a password in the wrong place.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The message of the operating system.
         why: String,
     },
     /// The file is read and not understood, at a place.

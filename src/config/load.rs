@@ -12,7 +12,7 @@ use super::error::ConfigError;
 use super::raw::RawConfig;
 use crate::document::{self, SourceFile};
 
-/// What flags say; unset ones leave the layers below alone.
+/// The settings from flags; unset ones leave the layers below alone.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Overrides {
     /// `--listen`.
@@ -47,7 +47,7 @@ pub struct LogOverrides {
 /// Variables that share the prefix and are not settings: the flag `--config`, and switches of the tests.
 const NOT_SETTINGS: [&str; 4] = ["config", "vectors", "bless", "cache"];
 
-/// What the names of environment variables that are settings begin with.
+/// The prefix of environment variables that are settings.
 pub(super) const PREFIX: &str = "COUNTERSIGN_";
 
 pub(super) fn layered(

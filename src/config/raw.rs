@@ -1,4 +1,4 @@
-//! What an operator writes, and the defaults.
+//! The settings as an operator writes them, and the defaults.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
 use crate::telemetry::{LogOptions, OtlpOptions};
 
-/// What an operator writes.
+/// The settings as an operator writes them.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct RawConfig {
@@ -25,25 +25,25 @@ pub(super) struct RawConfig {
     pub(super) documents: Vec<PathBuf>,
     /// When changed files are put in force.
     pub(super) reload: ReloadOptions,
-    /// Where decision records go; left out, none are kept.
+    /// The destination of decision records. Unset: none are written.
     pub(super) audit: Option<AuditSettings>,
-    /// Where operators reach us: health, metrics, status, log level, confirming removals. Left out, they do not.
+    /// The admin listener: health, metrics, status, log level, confirming removals. Unset: there is none.
     pub(super) admin: Option<AdminOptions>,
     /// How logs are written.
     pub(super) log: LogOptions,
-    /// Where traces and metrics are sent; left out, they are not.
+    /// The destination of traces and metrics. Unset: they are not sent.
     pub(super) otlp: Option<OtlpOptions>,
     /// Longest time to an answer; less where Envoy's own `timeout` is shorter.
     pub(super) deadline: HumanDuration,
-    /// Where the last good key sets, revocation lists and what was revoked are kept over a restart; left out, nowhere.
+    /// The folder that keeps the last good key sets, revocation lists and revocations over a restart. Unset: none.
     pub(super) state_folder: Option<PathBuf>,
-    /// What was verified and is not verified again.
+    /// The cache of verified certificates and tokens.
     pub(super) memory: MemoryOptions,
-    /// Where the replicas' shared state is; `memory` of each if left out.
+    /// The store that replicas share. Default: the `memory` of each.
     pub(super) store: StoreOptions,
     /// How revocation while servers run works.
     pub(super) revocations: RevocationOptions,
-    /// How assertions for upstreams are signed; left out, no rule may ask for any.
+    /// How assertions for upstreams are signed. Unset: no rule may require one.
     pub(super) assertion: Option<AssertionOptions>,
 }
 

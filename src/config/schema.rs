@@ -192,7 +192,7 @@ mod tests {
         }
     }
 
-    /// What the reference says is the default is what is in force where nothing is set.
+    /// The defaults in the reference are those in force if nothing is set.
     #[test]
     fn the_defaults_are_those_of_the_types() {
         let shown = |path: &str| all().into_iter().find(|row| row.path == path).unwrap().default;

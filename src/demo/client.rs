@@ -18,7 +18,7 @@ use super::pki::{HOST, Identity};
 /// Longest wait for one answer. Envoy gives countersign a fraction of it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// Connects to Envoy as one workload, or as nobody.
+/// Connects to Envoy as one workload, or without a certificate.
 #[derive(Clone)]
 pub struct Client {
     connector: TlsConnector,

@@ -74,7 +74,7 @@ pub enum DemoError {
     /// The network of this machine did not do its part.
     #[error("{what}: {source}")]
     Network {
-        /// What was being done.
+        /// The action that failed.
         what: &'static str,
         /// Why it failed.
         source: io::Error,

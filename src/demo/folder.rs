@@ -1,12 +1,12 @@
 //! The folder that everything of one demo lives in.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use super::DemoError;
+use crate::replace_file::replace_file;
 
 /// Where a demo keeps its files: a temporary folder that goes when this value goes, or one that the user named.
 #[derive(Debug)]
@@ -64,32 +64,22 @@ impl Folder {
         self.temporary.is_some()
     }
 
-    /// Leaves it in place in the end, for somebody to look into.
+    /// Keeps the folder after the demo.
     pub fn keep(&mut self) {
         if let Some(temporary) = self.temporary.take() {
             let _path = temporary.keep();
         }
     }
 
-    /// Writes `contents` to `relative`, whole or not at all: a watcher never sees half a file.
+    /// Replaces the file `relative` atomically. The owner alone can read it: some of the files are private keys.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, relative: &str, contents: impl AsRef<[u8]>) -> Result<PathBuf, DemoError> {
         let path = self.join(relative);
-        replace(&path, contents.as_ref()).map_err(DemoError::file("write", &path))?;
+        replace_file(&path, contents.as_ref(), None).map_err(DemoError::file("write", &path))?;
         Ok(path)
     }
-}
-
-fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(path);
-    fs::create_dir_all(parent)?;
-    // Created readable for its owner only, which is what the private keys among the files need.
-    let mut file = tempfile::Builder::new().prefix(".").tempfile_in(parent)?;
-    io::Write::write_all(&mut file, contents)?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -193,7 +193,7 @@ impl Response {
 mod tests {
     use super::*;
 
-    /// What the connection reads from a peer that answers `answer`, and what the peer received.
+    /// The response that the connection reads from a peer that sends `answer`, and the request that the peer received.
     async fn exchange(request: &Request, answer: &[u8]) -> (io::Result<Response>, Vec<u8>) {
         let (near, mut far) = tokio::io::duplex(64 * 1024);
         far.write_all(answer).await.unwrap();

@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::DemoError;
 
-/// Listens for both signals as long as it lives, also while nobody waits for them.
+/// Listens for both signals as long as it lives, even if no task waits for them.
 #[derive(Debug)]
 pub(super) struct Interrupt {
     ctrl_c: Signal,

@@ -60,7 +60,7 @@ struct IssuerKey {
 // === impl Issuer ===
 
 impl Issuer {
-    /// An issuer with two fresh keys, whose tokens begin at `now`.
+    /// An issuer with two fresh keys, with tokens that are valid from `now`.
     ///
     /// # Errors
     /// A key cannot be made.

@@ -162,8 +162,8 @@ fn invite(stage: &Stage<'_>, out: &mut dyn Write) -> Result<(), DemoError> {
         "# end the sessions of that user, and the next request is refused; `--undo` takes it back"
     )?;
     let admin = format!("--admin http://{} --token-file admin.token", stage.addresses().admin);
-    let whose = format!("--subject {} --issuer {}", mint::SUBJECT, mint::ISSUER);
-    writeln!(out, "countersign revoke {whose} {admin}")?;
+    let subject = format!("--subject {} --issuer {}", mint::SUBJECT, mint::ISSUER);
+    writeln!(out, "countersign revoke {subject} {admin}")?;
     writeln!(out, "# what was decided, and why")?;
     writeln!(out, "tail -f audit.jsonl")?;
     let explain = "explain --config countersign.yaml --decision";

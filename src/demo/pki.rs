@@ -24,7 +24,7 @@ pub const COUNTERSIGN: &str = "spiffe://prod.example/ns/auth/sa/countersign";
 /// The name under which the upstream is reached.
 pub const HOST: &str = "orders.example.com";
 
-/// How long the certificates live: longer than anybody plays with `--keep`, below the sample policy's `maxLifetime`.
+/// How long the certificates live: longer than a session with `--keep` lasts, below the sample policy's `maxLifetime`.
 const LIFETIME: Duration = Duration::from_secs(12 * 3600);
 /// How long before the demo they begin, for clocks that differ a little.
 const BACKDATED: Duration = Duration::from_secs(60);
@@ -33,9 +33,9 @@ const BACKDATED: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Pki {
     ca: Authority,
-    /// What Envoy shows to its clients, and to countersign where they speak TLS.
+    /// Envoy's certificate, for its clients and for countersign over TLS.
     pub envoy: Identity,
-    /// What countersign shows to Envoy where they speak TLS.
+    /// countersign's certificate, for Envoy over TLS.
     pub countersign: Identity,
     /// The right workload.
     pub frontend: Identity,
@@ -43,7 +43,7 @@ pub struct Pki {
     pub reports: Identity,
     /// The right workload's certificate, an hour after its end.
     pub expired: Identity,
-    /// The right workload's names, issued by a CA that nobody pinned but that has the same name.
+    /// The right workload's names, issued by a CA that is not pinned but has the same name.
     pub impostor: Identity,
 }
 
@@ -59,7 +59,7 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// What a certificate is for.
+/// The usage of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usage {
     /// TLS client authentication.
@@ -233,7 +233,7 @@ fn date(at: UnixTime) -> Result<OffsetDateTime, DemoError> {
 // === impl Identity ===
 
 impl Identity {
-    /// What it is called in the demo's files and output.
+    /// Its name in the demo's files and output.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
@@ -282,7 +282,7 @@ mod tests {
 
     const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
-    /// What a strict verifier that trusts the demo's CA says about `identity` as a client.
+    /// The verdict of a strict verifier that trusts the demo's CA, for `identity` as a client.
     fn verdict(pki: &Pki, identity: &Identity, usage: KeyUsage) -> Result<(), Error> {
         let (ca, leaf) = (pki.ca().der(), identity.der());
         let anchors = [anchor_from_trusted_cert(&ca).unwrap()];

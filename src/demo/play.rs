@@ -11,12 +11,12 @@ use super::stage::Stage;
 use super::tour::{Expected, Step};
 use super::upstream::Received;
 
-/// What came of one step.
+/// The result of one step.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// What was special about the request.
+    /// The point of the request.
     pub title: &'static str,
-    /// Whose certificate and which token were sent.
+    /// The certificate and the token that were sent.
     pub credentials: String,
     /// `allow` or `deny`, from the audit record.
     pub decision: Option<String>,
@@ -28,9 +28,9 @@ pub struct Row {
     pub status: Option<u16>,
     /// How long countersign took to decide, from the audit record.
     pub micros: Option<f64>,
-    /// What the service behind Envoy received.
+    /// The request that the service behind Envoy received.
     pub upstream: Option<Received>,
-    /// What is not as it had to be.
+    /// The differences from the expected result.
     pub problems: Vec<String>,
 }
 
@@ -101,7 +101,7 @@ impl Row {
         }
     }
 
-    /// The upstream saw our header once, and nobody else's under the same name.
+    /// The upstream received our header once, and no other under the same name.
     fn identity_headers(&mut self, name: &'static str, expected: &str) {
         let seen =
             self.upstream.as_ref().map(|seen| seen.values(name).collect::<Vec<_>>().join(" and "));

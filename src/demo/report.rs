@@ -24,7 +24,7 @@ pub struct Report {
     pub envoy: String,
     /// Where its files are, unless they were removed since.
     pub folder: PathBuf,
-    /// What came of each step.
+    /// The result of each step.
     pub rows: Vec<Row>,
 }
 

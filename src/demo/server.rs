@@ -38,7 +38,7 @@ pub struct Server {
 // === impl Addresses ===
 
 impl Addresses {
-    /// Two addresses of the loopback interface that nobody listens on.
+    /// Two free addresses of the loopback interface.
     ///
     /// # Errors
     /// There are none.

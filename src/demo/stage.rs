@@ -18,7 +18,7 @@ use super::upstream::Upstream;
 use super::{DemoError, Folder};
 use crate::clock::{Clock as _, SystemClock};
 
-/// What a stage is made from.
+/// The parts of a stage.
 #[derive(Clone, Debug)]
 pub struct Props {
     /// The countersign executable.
@@ -42,7 +42,7 @@ pub struct Stage<'f> {
     pub tokens: Tokens,
     /// The service behind Envoy.
     pub upstream: Upstream,
-    /// What countersign records.
+    /// The audit log of countersign.
     pub audit: AuditTail,
     folder: &'f Folder,
     program: PathBuf,
@@ -128,7 +128,7 @@ impl<'f> Stage<'f> {
     /// Revokes what `entry` names (`POST`) or takes that back (`DELETE`), as `countersign revoke` does.
     ///
     /// # Errors
-    /// What went wrong, in a few words.
+    /// The problem, in a few words.
     pub async fn revoke(&self, method: &str, entry: &Value) -> Result<(), String> {
         let failed = |error: io::Error| format!("cannot revoke: {error}");
         let token = fs::read_to_string(self.folder.join("admin.token")).map_err(failed)?;
@@ -154,7 +154,7 @@ impl<'f> Stage<'f> {
         }
     }
 
-    /// The countersign process, which is somebody else's to end from now on.
+    /// The countersign process; the caller ends it.
     pub fn take_server(&mut self) -> Option<Server> {
         self.server.take()
     }

@@ -1,4 +1,4 @@
-//! The tour as data: what is sent, as whom, and what has to come of it.
+//! The tour as data: requests, their callers, and the expected results.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -11,19 +11,19 @@ use crate::reason::Reason;
 /// One request of the tour.
 #[derive(Clone, Debug)]
 pub struct Step<'a> {
-    /// What is special about it.
+    /// Its point.
     pub title: &'static str,
-    /// Whose certificate is shown.
+    /// The workload that presents its certificate.
     pub identity: Option<&'a Identity>,
     /// The name of the token that is sent.
     pub token: Option<&'static str>,
     /// The request.
     pub request: Request,
-    /// What has to come of it.
+    /// The expected result.
     pub expected: Expected,
 }
 
-/// What has to come of a request.
+/// The expected result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// It goes upstream, by this rule, with the identity headers of `alice` and the frontend and no others.
@@ -68,13 +68,13 @@ pub fn after_revocation<'a>(pki: &'a Pki, tokens: &Tokens) -> Step<'a> {
         .with("bearer", &tokens.bearer)
 }
 
-/// What is revoked in the end, as the revocation API is told of it.
+/// The last revocation, as the body for the revocation API.
 #[must_use]
 pub fn revoked() -> Value {
     json!({ "sub": SUBJECT, "issuer": ISSUER, "reason": "laptop stolen", "author": "demo" })
 }
 
-/// What is wrong on the wire.
+/// A fault of the certificate evidence.
 fn certificates<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 3] {
     [
         Step::new("no certificate", Expected::Deny(Reason::PeerMissing)),
@@ -85,7 +85,7 @@ fn certificates<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 3] {
     .map(|step| step.with("bearer", &tokens.bearer))
 }
 
-/// What is wrong with the token.
+/// A fault of the token.
 fn credentials<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 5] {
     let step = |title, reason| Step::new(title, Expected::Deny(reason)).by(&pki.frontend);
     [
@@ -104,7 +104,7 @@ fn credentials<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 5] {
     ]
 }
 
-/// What is made up.
+/// A forgery.
 fn forgeries<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 3] {
     let climbing = "/v1/orders/%2e%2e/admin";
     [
@@ -124,7 +124,7 @@ fn forgeries<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 3] {
     .map(|step| step.with("bearer", &tokens.bearer))
 }
 
-/// What Envoy would write for the frontend. Certificates are not secret, so anybody can copy one.
+/// The header that Envoy writes for the frontend. Certificates are not secret, so anyone can copy one.
 #[must_use]
 pub fn forged_xfcc(frontend: &Identity) -> String {
     let certificate = utf8_percent_encode(&frontend.pem(), NON_ALPHANUMERIC).to_string();
@@ -159,7 +159,7 @@ impl<'a> Step<'a> {
         self
     }
 
-    /// Whose certificate and which token, in a few words.
+    /// The certificate and the token, in a few words.
     #[must_use]
     pub fn credentials(&self) -> String {
         let certificate = self.identity.map_or("no certificate", Identity::name);

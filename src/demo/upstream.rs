@@ -24,7 +24,7 @@ pub struct Upstream {
     task: JoinHandle<()>,
 }
 
-/// What the upstream received.
+/// A request that the upstream received.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Received {
     /// The method.

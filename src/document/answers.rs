@@ -1,5 +1,4 @@
-//! The shape of what a rule does beside deciding: what an allow tells the upstream and the caller, what it removes, and what
-//! a denied caller is told.
+//! The shape of the effects of a rule beside its decision: additions and removals on allow, and the response on deny.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -7,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Entries, HumanDuration, Spanned, Texts};
 
-/// What an allow adds. Values are templates: text with variables in braces, such as `{token.sub}`.
+/// Additions on allow. Values are templates: text with variables in braces, such as `{token.sub}`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InjectSpec {
@@ -33,17 +32,17 @@ pub struct InjectSpec {
 pub struct AssertionSpec {
     /// The request header that carries it. Example: `header: x-countersign-assertion`.
     pub header: Spanned<String>,
-    /// Whom it is for: its `aud`. An upstream refuses assertions for others. Example: `audience: orders`.
+    /// Its audience (`aud`). An upstream refuses assertions for other audiences. Example: `audience: orders`.
     pub audience: Spanned<String>,
-    /// How long it is good for: at least `5s`, at most `10m`, and never longer than the token and the certificate that it speaks
-    /// of. `60s` if nothing is said. Example: `lifetime: 30s`.
+    /// Its lifetime: at least `5s`, at most `10m`, and never longer than the token and the certificate that it is made
+    /// from. Default: `60s`. Example: `lifetime: 30s`.
     pub lifetime: Option<Spanned<HumanDuration>>,
     /// Claims beside those that every assertion has: templates by name. A value that is one variable only keeps its kind
     /// (number, list, mapping). Example: `claims: { tenant: "{token.claims./tenant}" }`.
     pub claims: Option<Spanned<Entries<String>>>,
 }
 
-/// What an allow takes out of the request before it goes upstream.
+/// Removals from the request before it goes upstream, on allow.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RemoveSpec {
@@ -55,7 +54,7 @@ pub struct RemoveSpec {
     pub query: Option<Spanned<Texts>>,
 }
 
-/// What a denied caller is told instead of the default. Everything here is text of this document: nothing is taken from the
+/// The response to a denied caller, instead of the default. All of it is text of this document: nothing is taken from the
 /// request.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -68,7 +67,7 @@ pub struct DenySpec {
     pub headers: Option<Spanned<Entries<String>>>,
     /// Where browsers are sent.
     pub redirect: Option<Spanned<RedirectSpec>>,
-    /// A cookie that is taken away from a browser whose token in it was refused. Example:
+    /// A cookie that the browser deletes if the token in it was refused. Example:
     /// `clearCookie: { name: session }`.
     pub clear_cookie: Option<Spanned<ClearCookieSpec>>,
 }
@@ -80,9 +79,9 @@ pub struct DenySpec {
 pub struct ClearCookieSpec {
     /// The name: that of a cookie in which a `TokenIssuer` has its tokens. Example: `name: session`.
     pub name: Spanned<String>,
-    /// Its `Path`; `/` if nothing is said. Example: `path: /app`.
+    /// Its `Path`. Default: `/`. Example: `path: /app`.
     pub path: Option<Spanned<String>>,
-    /// Its `Domain`; none if nothing is said. Example: `domain: example.com`.
+    /// Its `Domain`. Default: none. Example: `domain: example.com`.
     pub domain: Option<Spanned<String>>,
 }
 
@@ -98,25 +97,25 @@ pub struct BodySpec {
     pub json: Option<Spanned<Map<String, Value>>>,
 }
 
-/// Where a browser is sent: callers that ask for a page (`GET` with `text/html` in `accept`), never scripts or services.
+/// A redirect for browsers: callers that ask for a page (`GET` with `text/html` in `accept`), never scripts or services.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RedirectSpec {
     /// An `https` URL, or a path on the same host. Example: `to: https://login.example.com/`.
     pub to: Spanned<String>,
-    /// The HTTP status: 302, 303 or 307; 302 if nothing is said. Example: `status: 303`.
+    /// The HTTP status: 302, 303 or 307. Default: 302. Example: `status: 303`.
     pub status: Option<Spanned<u16>>,
-    /// For which denials; `unauthenticated` if nothing is said. Example: `for: every`.
+    /// The denials that redirect. Default: `unauthenticated`. Example: `for: every`.
     #[serde(default, rename = "for")]
     pub denials: RedirectFor,
 }
 
-/// The denials for which a browser is sent elsewhere.
+/// The denials that redirect a browser.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RedirectFor {
-    /// Those that authenticating can mend: no token, one that was refused, an authentication that is too weak or too old. A
-    /// user who is known and may not would come back from a login page at once, for ever.
+    /// Those that authentication can fix: no token, a token that was refused, an authentication that is too weak or too old.
+    /// A user who is known but not allowed would return from a login page at once, forever.
     #[default]
     Unauthenticated,
     /// Every denial, such as one by a rule that closes a service for maintenance.

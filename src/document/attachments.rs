@@ -16,10 +16,10 @@ pub struct Attachments {
     remote: RemoteContents,
 }
 
-/// What was fetched, by the address as the document has it.
+/// Remote files by the address in the document.
 pub type RemoteContents = BTreeMap<String, Bytes>;
 
-/// The code of the warning for a remote file that was not fetched yet: not an error, since waiting mends it.
+/// The code of the warning for a remote file that was not fetched yet: not an error, since a fetch may still succeed.
 pub const NOT_FETCHED: Code = Code::NotFetched;
 
 // === impl Attachments ===
@@ -31,7 +31,7 @@ impl Attachments {
         Self { files: BTreeMap::new(), remote }
     }
 
-    /// What was fetched.
+    /// The remote files.
     #[must_use]
     pub const fn remote(&self) -> &RemoteContents {
         &self.remote
@@ -55,7 +55,7 @@ impl Attachments {
         paths
     }
 
-    /// Keeps what reading `path` gave: the bytes, or a message in lower case that says why not.
+    /// Keeps the result of reading `path`: the bytes, or the reason why not, in lower case.
     pub fn insert(&mut self, path: PathBuf, contents: Result<Vec<u8>, String>) {
         self.files.insert(path, contents);
     }

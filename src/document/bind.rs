@@ -6,19 +6,19 @@ use serde::Deserialize;
 use super::Spanned;
 use crate::evidence_level::EvidenceLevel;
 
-/// What ties a token to the identity on the wire, whichever certificate it has today.
+/// Binds a token to the identity of the peer, independent of the peer's current certificate.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BindSpec {
     /// The claim: its name, or a JSON pointer (RFC 6901) such as `/act/sub`.
     pub claim: Spanned<String>,
-    /// How the claim is made up, such as `{ns}/{client}`. Left out: it is one piece.
+    /// The form of the claim, such as `{ns}/{client}`. Unset: it is one piece.
     pub form: Option<Spanned<String>>,
     /// The name of the peer that is compared: `peer.spiffe`, `peer.dns` or `peer.uri`.
     pub to: Spanned<String>,
-    /// The name that the peer must have, with the pieces of the claim in it. Left out: the claim is the name.
+    /// The name that the peer must have, with the pieces of the claim in it. Unset: the claim is the name.
     pub map: Option<Spanned<String>>,
-    /// How much of the certificate must have been shown, at least. Left out: `hash`.
+    /// The lowest level of evidence for the peer. Default: `hash`.
     pub evidence: Option<EvidenceLevel>,
 }
 

@@ -1,4 +1,4 @@
-//! What is wrong with a document, where, and what to do about it.
+//! Problems of documents: the message, the place, and the advice.
 
 use std::fmt;
 
@@ -14,11 +14,11 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// The kind of the problem.
     pub code: Code,
-    /// What is wrong: lower case, no full stop, no Rust type names, never a secret.
+    /// The problem: lower case, no full stop, no Rust type names, never a secret.
     pub message: String,
     /// Where.
     pub span: Span,
-    /// What to do about it.
+    /// How to fix it.
     pub help: Option<String>,
 }
 
@@ -55,8 +55,7 @@ impl Diagnostic {
         self
     }
 
-    /// The problem with the line it is on and a caret, as a compiler would show it. Where a line may hold a secret, that is
-    /// hidden.
+    /// The problem with its line and a caret, as a compiler shows it. Secrets in the line are hidden.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
@@ -106,18 +105,23 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Puts problems into reading order: by file, then place, then code. Repetitions go.
+/// Sorts problems by file, then place, then code, and removes repetitions.
 pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.sort_by(|a, b| {
         let key = |d: &Diagnostic| {
-            (d.span.file().path().to_owned(), d.span.bytes().start, d.code, d.message.clone())
+            (
+                d.span.file().path().to_owned(),
+                d.span.bytes().start,
+                d.code.as_str(),
+                d.message.clone(),
+            )
         };
         key(a).cmp(&key(b))
     });
     diagnostics.dedup();
 }
 
-/// Whether any of them keeps the documents from being used.
+/// Whether any of them is an error.
 #[must_use]
 pub fn any_error(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|d| d.severity == Severity::Error)

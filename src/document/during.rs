@@ -9,9 +9,9 @@ use super::Spanned;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DuringSpec {
-    /// The first moment, as RFC 3339 text with its offset. Left out: it has always begun.
+    /// The first moment, as RFC 3339 text with its offset. Unset: it has always begun.
     pub from: Option<Spanned<String>>,
-    /// The first moment after it, as RFC 3339 text with its offset. Left out: it never ends.
+    /// The first moment after it, as RFC 3339 text with its offset. Unset: it never ends.
     pub until: Option<Spanned<String>>,
     /// Windows of every week, one of which the moment must be in.
     pub weekly: Option<Spanned<Vec<Spanned<WindowSpec>>>>,
@@ -21,7 +21,7 @@ pub struct DuringSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WindowSpec {
-    /// The days on which it begins. Left out: every day.
+    /// The days on which it begins. Unset: every day.
     pub days: Option<Spanned<Vec<DaySpec>>>,
     /// The time at which it begins, such as `08:00`.
     pub from: Spanned<String>,

@@ -1,4 +1,4 @@
-//! The shape of `kind: Fragments`: what several rules ask for, written once.
+//! The shape of `kind: Fragments`: requirements that several rules share.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::Entries;
 use super::policy::{PeerSpec, TokenSpec};
 
-/// What a `Fragments` document says. Names are unique among all documents of the kind.
+/// The spec of a `Fragments` document. Names are unique among all documents of the kind.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FragmentsSpec {

@@ -1,7 +1,7 @@
 //! The shape of `kind: Policy`. What the values mean is decided by the room that compiles it.
 //!
-//! A key that may be left out is an `Option`, so that "left out" and "empty" stay two things: an empty list matches
-//! nothing, and compiling refuses it.
+//! An optional key is an `Option`, so that "unset" and "empty" stay distinct: an empty list matches nothing, and compiling
+//! refuses it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,15 +12,15 @@ use super::{BindSpec, HumanDuration, Spanned};
 pub use super::{Entries, Texts};
 use crate::evidence_level::EvidenceLevel;
 
-/// What a `Policy` document says.
+/// The spec of a `Policy` document.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicySpec {
-    /// What the rules are about.
+    /// The requests that the rules are about.
     pub target: Spanned<TargetSpec>,
     /// The rules, in no particular order.
     pub rules: Spanned<Vec<RuleSpec>>,
-    /// What a caller is told whom this policy denies, or nobody allows at its hosts. Example:
+    /// The response sent when this policy denies a request, or when no policy allows one for its hosts. Example:
     /// `deny: { body: { text: Ask the platform team for access. } }`.
     pub deny: Option<Spanned<DenySpec>>,
 }
@@ -39,34 +39,34 @@ pub struct TargetSpec {
     /// `ignore_port_in_host_matching`, as in Istio): requests with any port in their host are of this target.
     pub any_authority_port: Option<Spanned<bool>>,
     /// Ports of the connection that the request came by, as the proxy tells them: not what the caller writes behind the
-    /// host. Where the proxy does not tell, allow rules do not match, and deny rules do. Left out: every port.
+    /// host. If the proxy does not report it, allow rules do not match, and deny rules do. Unset: every port.
     pub ports: Option<Spanned<Vec<Spanned<u16>>>>,
     /// `true`: the allow rules need a TLS handshake whose server name (SNI) is the host of the request, so that a client cannot
     /// show one name to the network and ask for another. Example: `hostIsSni: true`.
     pub host_is_sni: Option<Spanned<bool>>,
-    /// What is accepted in paths although it has more than one reading: each says how the upstream reads it.
+    /// Ambiguous forms of paths that are accepted: each key says how the upstream reads them.
     pub paths: Option<PathsSpec>,
-    /// Whose tokens count here. Default: those of every issuer, and any other token is refused. Example:
+    /// The issuers whose tokens count here. Default: every issuer; any other token is refused. Example:
     /// `tokens: { issuers: [corp], others: ignored }`.
     pub tokens: Option<Spanned<TargetTokensSpec>>,
-    /// What goes upstream although it can name another method, path, host, scheme or port than the one that was decided about.
-    /// Left out: nothing.
+    /// Headers and parameters that go upstream although they can name another method, path, host, scheme or port than the
+    /// decision is about. Unset: none.
     pub keep: Option<Spanned<KeepSpec>>,
 }
 
-/// Whose tokens count at a target. Where several policies are about one host, a token is ignored only if all of them ignore it.
+/// The issuers whose tokens count at a target. Where several policies are about one host, a token is ignored only if all of them ignore it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TargetTokensSpec {
     /// The names of the `TokenIssuer` documents whose tokens count: they are refused where anything is wrong with them. Without
     /// this list no token counts.
     pub issuers: Option<Spanned<Texts>>,
-    /// What becomes of a token of none of them: `ignored`, as if it was not there; it goes upstream unchanged.
+    /// The treatment of any other token. `ignored`: as if it were absent; it goes upstream unchanged.
     #[serde(default)]
     pub others: RejectedSpec,
 }
 
-/// What becomes of a credential that is not accepted.
+/// The treatment of a credential that is not accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RejectedSpec {
@@ -77,7 +77,7 @@ pub enum RejectedSpec {
     Ignored,
 }
 
-/// What goes upstream on an allow although frameworks act on it: write it only where the upstream does not listen to it, or
+/// Headers and parameters that go upstream on an allow although frameworks act on them: write them only if the upstream ignores them, or
 /// where a proxy of yours writes it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -88,7 +88,7 @@ pub struct KeepSpec {
     pub query: Option<Spanned<Texts>>,
 }
 
-/// What is accepted in paths although it has more than one reading, by the allow rules of this target. Left out: such a
+/// Ambiguous forms of paths that the allow rules of this target accept. Unset: such a
 /// path is denied (`path_not_canonical`), whatever other rules say.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -147,11 +147,11 @@ pub struct RuleSpec {
     pub mode: ModeSpec,
     /// Since when it has been in shadow mode, as a day: a deny rule that is older than 30 days is warned of.
     pub since: Option<Spanned<String>>,
-    /// What goes with its decisions into audit records and the proxy's metadata, beside the annotations of the policy, of which
+    /// Annotations of its decisions in audit records and the proxy's metadata, beside those of the policy, of which
     /// it replaces those with the same name; together at most 16, each at most 256 bytes. Names with a prefix, as in
     /// `example.com/name`, go nowhere. Example: `annotations: { ticket: SEC-1300 }`.
     pub annotations: Option<Spanned<Entries<String>>>,
-    /// `true` says that this allow rule lets anybody in, on purpose.
+    /// `true` states that this allow rule requires no identity, on purpose.
     pub public: Option<Spanned<bool>>,
     /// `ignored` lets callers in whose token in a cookie was refused, if the rule needs no token of that issuer: as a caller
     /// without it. `refused` if nothing is said. For pages that a browser must reach with an expired session, such as a login.
@@ -168,7 +168,7 @@ pub struct RuleSpec {
     pub sni: Option<Spanned<Texts>>,
     /// When it counts.
     pub during: Option<Spanned<DuringSpec>>,
-    /// What the proxy's configuration attaches to the route, by name.
+    /// Context extensions: values that the proxy's configuration attaches to the route, by name.
     pub context_extensions: Option<Spanned<Entries<String>>>,
     /// Values of request headers.
     pub headers: Option<Spanned<Vec<Spanned<ValuesSpec>>>>,
@@ -182,17 +182,17 @@ pub struct RuleSpec {
     pub conditions: Option<Spanned<Texts>>,
     /// A condition over all of these, in CEL.
     pub when: Option<Spanned<String>>,
-    /// What an allow adds: headers, query parameters, metadata, a signed assertion. Example:
+    /// Additions on allow: headers, query parameters, metadata, a signed assertion. Example:
     /// `inject: { headers: { x-subject: "{token.sub}" } }`.
     pub inject: Option<Spanned<InjectSpec>>,
-    /// What an allow takes out of the request. Example: `remove: { token: true }`.
+    /// Removals from the request on allow. Example: `remove: { token: true }`.
     pub remove: Option<Spanned<RemoveSpec>>,
-    /// What a caller is told whom this rule denies: a deny rule that matches, or an allow rule that came closest. In place of
+    /// The response sent when this rule denies: a deny rule that matches, or the allow rule that comes closest. In place of
     /// its policy's. Example: `deny: { status: 404 }`.
     pub deny: Option<Spanned<DenySpec>>,
 }
 
-/// What a match means.
+/// The effect of a match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EffectSpec {
@@ -217,9 +217,9 @@ pub enum ModeSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OnSpec {
-    /// Methods, in upper case. Left out: every method.
+    /// Methods, in upper case. Unset: every method.
     pub methods: Option<Spanned<Texts>>,
-    /// Path templates. Left out: every path.
+    /// Path templates. Unset: every path.
     pub paths: Option<Spanned<Texts>>,
     /// Instead of methods and paths: gRPC services and their methods.
     pub grpc: Option<Spanned<Vec<Spanned<GrpcSpec>>>>,
@@ -231,11 +231,11 @@ pub struct OnSpec {
 pub struct GrpcSpec {
     /// The service with its package, such as `orders.v1.Orders`.
     pub service: Spanned<String>,
-    /// Its methods. Left out: every method.
+    /// Its methods. Unset: every method.
     pub methods: Option<Spanned<Texts>>,
 }
 
-/// What the peer must be. Every key that is given must hold; within a list, one entry.
+/// Requirements for the peer. Every key that is given must hold; within a list, one entry.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PeerSpec {
@@ -262,7 +262,7 @@ pub struct PeerSpec {
     pub evidence: Option<Spanned<EvidenceLevel>>,
 }
 
-/// What the token must be. Every key that is given must hold.
+/// Requirements for the token. Every key that is given must hold.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenSpec {
@@ -283,7 +283,7 @@ pub struct TokenSpec {
     pub clients: Option<Spanned<Texts>>,
     /// Values of other claims.
     pub claims: Option<Spanned<Vec<Spanned<ClaimSpec>>>>,
-    /// What must tie it to the peer.
+    /// Its required binding to the peer.
     pub binding: Option<Spanned<BindingSpec>>,
     /// Which of its claims names the peer.
     pub bind: Option<Spanned<BindSpec>>,
@@ -295,7 +295,7 @@ pub struct TokenSpec {
     pub max_age: Option<Spanned<HumanDuration>>,
 }
 
-/// What must tie a token to the peer.
+/// The required binding of a token to the peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BindingSpec {
@@ -310,7 +310,7 @@ pub enum BindingSpec {
     Any,
 }
 
-/// What a claim must be. Exactly one of the comparisons is given.
+/// A requirement for a claim. Exactly one of the comparisons is given.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClaimSpec {
@@ -330,7 +330,7 @@ pub struct ClaimSpec {
     pub exists: Option<Spanned<bool>>,
 }
 
-/// What the values of a header or a query parameter must be. Exactly one of `any`, `all` and `exists` is given.
+/// A requirement for the values of a header or a query parameter. Exactly one of `any`, `all` and `exists` is given.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ValuesSpec {
@@ -344,7 +344,7 @@ pub struct ValuesSpec {
     pub exists: Option<Spanned<bool>>,
 }
 
-/// What a text must be. Exactly one of the comparisons is given.
+/// A requirement for a text. Exactly one of the comparisons is given.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TextSpec {

@@ -1,4 +1,4 @@
-//! The shape of `kind: PolicySuite`: cases that policies are tried with, without keys and certificates.
+//! The shape of `kind: PolicySuite`: test cases for policies, without keys and certificates.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use super::policy::EffectSpec;
 use super::{Entries, Spanned, Texts};
 use crate::evidence_level::EvidenceLevel;
 
-/// What a `PolicySuite` document says.
+/// The spec of a `PolicySuite` document.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicySuiteSpec {
@@ -66,12 +66,12 @@ pub struct TokenFixture {
     /// Its claims.
     #[serde(default)]
     pub claims: Map<String, Value>,
-    /// What ties it to the peer; `none` if nothing is said.
+    /// Its binding to the peer. Default: `none`.
     #[serde(default)]
     pub binding: BindingFixture,
 }
 
-/// What ties a token to the peer.
+/// The binding of a token to the peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BindingFixture {
@@ -88,7 +88,7 @@ pub enum BindingFixture {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CaseSpec {
-    /// What should be true, in a sentence.
+    /// The expectation, in a sentence.
     pub name: Spanned<String>,
     /// The request.
     pub request: Option<Spanned<RequestFixture>>,
@@ -102,7 +102,7 @@ pub struct CaseSpec {
     pub token: Option<Spanned<String>>,
     /// Instead of `token`: several; `none` for none.
     pub tokens: Option<Spanned<Texts>>,
-    /// What is decided.
+    /// The expected decision.
     pub expect: ExpectSpec,
 }
 
@@ -120,19 +120,19 @@ pub struct RequestFixture {
     /// The scheme; `https` if nothing is said.
     #[schemars(extend("default" = "https"))]
     pub scheme: Option<String>,
-    /// Headers; values are texts. Those that carry credentials are left out, as a server does: say `peer` and `token`.
+    /// Headers; values are texts. Headers that carry credentials are removed, as a server does: use `peer` and `token`.
     pub headers: Option<Entries<String>>,
     /// The address that the connection comes from, alone or with its port.
     pub source: Option<Spanned<String>>,
-    /// The address of the client, where a proxy is in front of the one that asks; `unknown` where it does not tell. Left out:
+    /// The address of the client, if a proxy is in front of Envoy; `unknown` if it does not say. Unset:
     /// the other end of the connection.
     pub client: Option<Spanned<String>>,
     /// The address that the connection goes to, alone or with its port as in `10.0.0.7:8443`. `target.ports` are about that
     /// port.
     pub destination: Option<Spanned<String>>,
-    /// The server name (SNI) of the client's TLS handshake; empty for a handshake without one. Left out: not known.
+    /// The server name (SNI) of the client's TLS handshake; empty for a handshake without one. Unset: not known.
     pub sni: Option<String>,
-    /// What the proxy's configuration attaches to the route.
+    /// Context extensions: values that the proxy's configuration attaches to the route.
     pub context_extensions: Option<Entries<String>>,
 }
 
@@ -153,7 +153,7 @@ pub struct QuestionSpec {
     pub tokens: Vec<Spanned<TokenFixture>>,
 }
 
-/// What is decided. What is left out is not looked at.
+/// The expected decision. Keys that are unset are not compared.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExpectSpec {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::secret::Fingerprint;
 
-/// A document that was found, and is not read but for its kind.
+/// A document that was found; only its kind is read.
 #[derive(Clone, Debug)]
 pub struct RawDocument {
     kind: Kind,
@@ -42,7 +42,7 @@ struct Whole<S> {
     spec: S,
 }
 
-/// Finds every document in `file`. What is not a document is a diagnostic in `problems` and is left out.
+/// Finds every document in `file`. Text that is not a document becomes a diagnostic in `problems`.
 pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<RawDocument> {
     let texts = yaml::split(file.text());
     if texts.is_empty() {
@@ -64,7 +64,7 @@ pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<RawDo
     texts.into_iter().filter_map(unread).collect()
 }
 
-/// Reads every document in `file`. What could not be read is a diagnostic in `problems` and is left out.
+/// Reads every document in `file`. One that cannot be read becomes a diagnostic in `problems`.
 pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Document> {
     let found = find(file, problems);
     let read = found.iter().map(RawDocument::read);
@@ -93,7 +93,7 @@ pub fn question(file: &Arc<SourceFile>) -> Result<(QuestionSpec, Origin), Diagno
 // === impl RawDocument ===
 
 impl RawDocument {
-    /// What it is about.
+    /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
@@ -116,7 +116,7 @@ impl RawDocument {
     /// # Errors
     /// The first problem, with its place.
     pub fn read(&self) -> Result<Document, Diagnostic> {
-        // What is wrong with the head is said first, also where there was no need to read it by itself.
+        // Problems of the head come first, even if the head was not read by itself.
         self.whole().map_err(|problem| head(self.text(), &self.origin).err().unwrap_or(problem))
     }
 
@@ -168,7 +168,7 @@ fn plain_head(text: &str) -> Option<Kind> {
     (version.trim_end() == API_VERSION).then(|| Kind::named(kind.trim_end())).flatten()
 }
 
-/// The kind of any document, read with the rest of it left out of account.
+/// The kind of any document; the rest of it is ignored.
 fn head(text: &str, origin: &Origin) -> Result<Kind, Diagnostic> {
     let head: Head = yaml::read(text, origin)?;
     if head.api_version.value != API_VERSION {

@@ -5,21 +5,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{HumanDuration, Source, Spanned};
 
-/// What a `RevocationList` document says.
+/// The spec of a `RevocationList` document.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RevocationListSpec {
-    /// What is revoked.
+    /// The entries.
     #[serde(default)]
     pub entries: Vec<Spanned<RevocationEntrySpec<Spanned<String>>>>,
     /// Where more entries come from, in the line form (docs/revocation.md): read beside the documents, again and again.
     pub from: Option<Source>,
-    /// Who signs what is at `from`; nobody where it is absent.
+    /// The signature of the list at `from`. Unset: it is not signed.
     pub signature: Option<ListSignatureSpec>,
     /// How old what is at `from` may become before `onStale` says what happens: since it was last confirmed for a server,
     /// since it was last written for a file.
     pub max_age: Option<Spanned<HumanDuration>>,
-    /// What happens while what is at `from` is older than `maxAge`, past its `@next-update`, or was never had. To be said
+    /// The behaviour while the list at `from` is older than `maxAge`, past its `@next-update`, or was never loaded. Required
     /// wherever there is a `from`.
     pub on_stale: Option<OnStaleList>,
 }
@@ -34,7 +34,7 @@ pub struct ListSignatureSpec {
     pub keys: Source,
 }
 
-/// What happens while a list is stale.
+/// The behaviour while a list is stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnStaleList {
@@ -69,7 +69,7 @@ pub struct RevocationEntrySpec<T> {
     /// The tokens that a key verified, by its `kid`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kid: Option<T>,
-    /// Whose tokens: the `issuer` of the `TokenIssuer` document. Alone: all of them.
+    /// The issuer of the tokens: the `issuer` of a `TokenIssuer` document. Alone: all of its tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<T>,
     /// Only what was issued before this time: the `iat` of a token, the `notBefore` of a certificate.
@@ -90,16 +90,16 @@ pub struct RevocationEntrySpec<T> {
     /// A workload, by its SPIFFE ID: its certificates, and its JWT-SVIDs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spiffe: Option<T>,
-    /// Why, for people.
+    /// The reason, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<T>,
-    /// Who did it, for people.
+    /// The author, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<T>,
     /// When it was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<T>,
-    /// From when on it does not count any more.
+    /// When it ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<T>,
 }
@@ -107,8 +107,8 @@ pub struct RevocationEntrySpec<T> {
 // === impl RevocationListSpec ===
 
 impl RevocationListSpec {
-    /// What has to be at hand for compiling. What is at `from` is not: it is read beside the documents, but the authorities
-    /// of a server are among them.
+    /// The files that compiling needs. The list at `from` is not among them, since it is read beside the documents; the
+    /// authorities of its server are.
     #[must_use]
     pub fn sources(&self) -> Vec<&Source> {
         let signed = self.signature.iter().map(|signature| &signature.from);

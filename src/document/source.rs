@@ -13,7 +13,7 @@ pub enum Source {
     File(Spanned<String>),
     /// The text itself.
     Inline(Spanned<String>),
-    /// What a server serves, fetched in the background and again and again.
+    /// A file on a server, fetched in the background and refreshed.
     Remote(RemoteSource),
 }
 
@@ -36,7 +36,7 @@ pub struct RemoteSource {
 // === impl Source ===
 
 impl Source {
-    /// What the document says, for its place.
+    /// The value in the document that has the span.
     #[must_use]
     pub const fn place(&self) -> &Spanned<String> {
         match self {

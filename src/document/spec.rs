@@ -18,7 +18,7 @@ pub const API_VERSION: &str = "countersign.dev/v1alpha1";
 pub struct Document {
     /// Its name and labels.
     pub metadata: Metadata,
-    /// What it says.
+    /// Its content.
     pub spec: Spec,
     /// Where it is; turns the places inside `spec` into places in the file.
     pub origin: Origin,
@@ -38,20 +38,20 @@ pub struct Metadata {
     pub annotations: Option<Spanned<Entries<String>>>,
 }
 
-/// What a document says, by kind.
+/// The content of a document, by kind.
 #[derive(Clone, Debug)]
 pub enum Spec {
-    /// `kind: TrustDomain`: whose certificates are believed.
+    /// `kind: TrustDomain`: how client certificates of a trust domain are verified.
     TrustDomain(Box<TrustDomainSpec>),
-    /// `kind: TokenIssuer`: whose tokens are believed.
+    /// `kind: TokenIssuer`: how tokens of an issuer are verified.
     TokenIssuer(Box<TokenIssuerSpec>),
-    /// `kind: Policy`: who may do what.
+    /// `kind: Policy`: which callers may do what.
     Policy(Box<PolicySpec>),
-    /// `kind: Fragments`: what several rules ask for, written once.
+    /// `kind: Fragments`: requirements that several rules share.
     Fragments(Box<FragmentsSpec>),
-    /// `kind: PolicySuite`: cases that policies are tried with.
+    /// `kind: PolicySuite`: test cases for policies.
     PolicySuite(Box<PolicySuiteSpec>),
-    /// `kind: RevocationList`: what is believed no longer.
+    /// `kind: RevocationList`: what is revoked.
     RevocationList(Box<RevocationListSpec>),
 }
 
@@ -81,7 +81,7 @@ impl Spec {
         }
     }
 
-    /// Everything the document points to or holds inline.
+    /// Every file or inline text of the document.
     #[must_use]
     pub fn sources(&self) -> Vec<&Source> {
         match self {

@@ -1,16 +1,18 @@
 //! "Did you mean": the closest of a few words.
 
+use strsim::osa_distance;
+
 use super::Diagnostic;
 
-/// The word in `words` that `text` is most likely a slip of, if any is close; else one that it is the long form of, as
-/// `monday` is of `mon`.
+/// The word in `words` that is closest to `text`, if any is close; else one that `text` begins with, as `monday` does with
+/// `mon`.
 #[must_use]
 pub fn closest<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
     let allowed = text.chars().count().div_ceil(3).clamp(1, 3);
     let folded = text.to_ascii_lowercase();
     words
         .iter()
-        .map(|word| (distance(&folded, &word.to_ascii_lowercase()), *word))
+        .map(|word| (osa_distance(&folded, &word.to_ascii_lowercase()), *word))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
@@ -27,33 +29,6 @@ pub(super) fn did_you_mean(problem: Diagnostic, text: &str, words: &[&str]) -> D
         Some(word) => problem.help(format!("did you mean `{word}`?")),
         None => problem,
     }
-}
-
-/// How many characters have to be added, removed, changed or swapped with their neighbour to make `b` of `a`
-/// (optimal string alignment distance).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut before: Vec<usize> = Vec::new();
-    let mut previous: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i.saturating_add(1)];
-        for (j, y) in b.iter().enumerate() {
-            let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX);
-            let swapped = i > 0
-                && j > 0
-                && a.get(i.wrapping_sub(1)) == Some(y)
-                && b.get(j.wrapping_sub(1)) == Some(x);
-            let candidates = [
-                at(&previous, j).saturating_add(usize::from(x != y)),
-                at(&previous, j.saturating_add(1)).saturating_add(1),
-                at(&row, j).saturating_add(1),
-                if swapped { at(&before, j.wrapping_sub(1)).saturating_add(1) } else { usize::MAX },
-            ];
-            row.push(candidates.into_iter().min().unwrap_or(usize::MAX));
-        }
-        before = std::mem::replace(&mut previous, row);
-    }
-    previous.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::introspection::SecretFile;
 use super::{BindSpec, HumanDuration, IntrospectionSpec, Source, Spanned};
 
-/// What a `TokenIssuer` document says.
+/// The spec of a `TokenIssuer` document.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenIssuerSpec {
-    /// What kind of tokens it makes.
+    /// The kind of tokens that it issues.
     #[serde(default)]
     pub profile: IssuerProfile,
     /// The `iss` claim of its tokens, compared exactly (RFC 7519 section 4.1.1); for JWT-SVIDs the trust domain, as a SPIFFE ID.
@@ -25,7 +25,7 @@ pub struct TokenIssuerSpec {
     /// The signature algorithms it uses, such as `RS256`.
     #[serde(default)]
     pub algorithms: Vec<Spanned<String>>,
-    /// The `typ` values of its tokens; a token without `typ` counts as `JWT` (RFC 8725 section 3.11). Left out: what the profile
+    /// The `typ` values of its tokens; a token without `typ` counts as `JWT` (RFC 8725 section 3.11). Unset: what the profile
     /// uses, `[JWT, at+jwt]` for `jwt`.
     pub types: Option<Vec<Spanned<String>>>,
     /// The kinds of its tokens that are accepted, going by what their claims say: `access`, and `id` where services take ID
@@ -52,7 +52,7 @@ pub struct TokenIssuerSpec {
     /// Whether its tokens may be used again.
     #[serde(default, rename = "use")]
     pub token_use: TokenUse,
-    /// What proofs of possession must be like (RFC 9449).
+    /// Requirements for proofs of possession (RFC 9449).
     pub dpop: Option<Spanned<DpopSpec>>,
     /// Claims that every token has, by JSON pointer (RFC 6901).
     #[serde(default)]
@@ -75,7 +75,7 @@ pub enum IssuerProfile {
     Kubernetes,
 }
 
-/// What a token is for.
+/// The purpose of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum TokenKind {
@@ -151,7 +151,7 @@ pub enum TokenPlaceSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum BindingFloor {
-    /// Whoever holds a token may use it, unless the token says otherwise.
+    /// Any holder of a token may use it, unless the token is bound.
     #[default]
     None,
     /// Tokens are bound to the certificate of the peer that presents them (RFC 8705 section 3).
@@ -173,15 +173,15 @@ pub enum TokenUse {
     Once,
 }
 
-/// What proofs of possession must be like.
+/// Requirements for proofs of possession.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DpopSpec {
-    /// The algorithms that they may be signed with. Left out: all that are supported.
+    /// The algorithms that they may be signed with. Unset: all that are supported.
     pub algorithms: Option<Spanned<Vec<Spanned<String>>>>,
     /// How long ago they may have been made.
     pub max_age: Option<Spanned<HumanDuration>>,
-    /// What callers see in front of the paths, such as `https://api.example.com`. Left out: what the proxy tells.
+    /// The origins in the URLs that callers use, such as `https://api.example.com`. Unset: the origin that the proxy reports.
     pub origins: Option<Spanned<Vec<Spanned<String>>>>,
     /// Whether they must hold a nonce of ours.
     pub nonce: Option<Spanned<DpopNonceSpec>>,
@@ -228,7 +228,7 @@ struct RawKeys {
     allow_plaintext: bool,
 }
 
-/// What to do where an audience is a client's id as well.
+/// Advice for an audience that is also the id of a client.
 pub const TELL_KINDS_APART: &str = "have the issuer name an audience for this service alone; or write `types: [at+jwt]` or `requiredClaims: [/scope]` \
      where its access tokens have these, or `kinds: [access, id]` where ID tokens are meant, too";
 

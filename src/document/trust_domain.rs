@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{HumanDuration, Source, Spanned};
 
-/// What a `TrustDomain` document says.
+/// The spec of a `TrustDomain` document.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TrustDomainSpec {
-    /// The SPIFFE trust domain whose IDs it vouches for. A document without it vouches for certificates without a SPIFFE
+    /// The SPIFFE trust domain that it vouches for. A document without it vouches for certificates without a SPIFFE
     /// ID.
     #[serde(default)]
     pub spiffe: Option<Spanned<String>>,
@@ -31,7 +31,7 @@ pub struct TrustDomainSpec {
     /// How revocation is checked; not at all where it is absent.
     #[serde(default)]
     pub revocation: Option<Spanned<RevocationSpec>>,
-    /// What is asked of a peer's certificate.
+    /// Requirements for a peer's certificate.
     #[serde(default)]
     pub leaf: LeafSpec,
 }
@@ -45,10 +45,10 @@ pub struct RevocationSpec {
     /// How much of the path is checked.
     #[serde(default)]
     pub depth: RevocationDepth,
-    /// What happens to a certificate whose issuer has no list here.
+    /// The behaviour for a certificate of an issuer that has no list here.
     #[serde(default)]
     pub on_missing: OnMissing,
-    /// What happens when a list is past its `nextUpdate`.
+    /// The behaviour when a list is past its `nextUpdate`.
     #[serde(default)]
     pub on_stale: OnStale,
 }
@@ -64,7 +64,7 @@ pub enum RevocationDepth {
     Chain,
 }
 
-/// What happens where no list covers a certificate.
+/// The behaviour if no list covers a certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnMissing {
@@ -75,7 +75,7 @@ pub enum OnMissing {
     Allow,
 }
 
-/// What happens when a list is past its `nextUpdate`.
+/// The behaviour when a list is past its `nextUpdate`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnStale {
@@ -86,7 +86,7 @@ pub enum OnStale {
     Grace(HumanDuration),
 }
 
-/// What is asked of a peer's certificate.
+/// Requirements for a peer's certificate.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LeafSpec {
@@ -98,7 +98,7 @@ pub struct LeafSpec {
     pub min_rsa_bits: Option<Spanned<usize>>,
     /// Where there are any, the certificate must match one of them.
     pub pins: Vec<Pin>,
-    /// What its extended key usage must say.
+    /// Requirements for its extended key usage.
     pub extended_key_usage: ExtendedKeyUsageSpec,
 }
 

@@ -1,4 +1,4 @@
-//! The one place that knows the YAML library: splitting, budgets, places and error texts.
+//! The only user of the YAML library: splitting, budgets and error texts.
 
 use serde::Deserialize;
 use serde_saphyr::{DuplicateKeyPolicy, Error, MergeKeyPolicy};
@@ -6,7 +6,7 @@ use serde_saphyr::{DuplicateKeyPolicy, Error, MergeKeyPolicy};
 use super::suggest::did_you_mean;
 use super::{Code, Diagnostic, Origin, masking};
 
-/// Cuts a stream into its documents with the byte each starts at. Documents without content are left out.
+/// Cuts a stream into its documents with the byte each starts at. Documents without content are skipped.
 ///
 /// YAML reserves `---` at the start of a line as a document marker everywhere, block scalars included (YAML 1.2.2
 /// section 9.1.2), so lines are enough to split by.
@@ -55,12 +55,20 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
     serde_saphyr::from_str_with_options(text, options).map_err(|error| diagnostic(&error, origin))
 }
 
+/// The words that are possible.
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [] => String::from("expected an empty mapping, `{}`"),
+        words => format!("expected one of {}", quoted(words)),
+    }
+}
+
 /// `words` in backticks with commas.
 pub(super) fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// What to do where a document holds a secret, or seems to.
+/// Advice for a document that seems to hold a secret.
 const SECRETS_ARE_IN_FILES: &str =
     "a secret is never in a document: write it to a file, and name that with `file`";
 
@@ -81,7 +89,7 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
     match error {
         Error::SerdeUnknownField { field, expected, .. } if quiet => {
             let name = if is_word(field) { format!(" `{field}`") } else { String::new() };
-            let message = format!("unknown field{name}, expected one of {}", quoted(expected));
+            let message = format!("unknown field{name}, {}", one_of(expected));
             let problem = did_you_mean(problem(Code::UnknownField, message), field, expected);
             let is_secret = expected.contains(&"file") || masking::holds_credentials(field);
             match problem.help.is_none() && is_secret {
@@ -90,15 +98,14 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
             }
         }
         Error::SerdeUnknownField { field, expected, .. } => {
-            let message = format!("unknown field `{field}`, expected one of {}", quoted(expected));
+            let message = format!("unknown field `{field}`, {}", one_of(expected));
             did_you_mean(problem(Code::UnknownField, message), field, expected)
         }
         Error::SerdeUnknownVariant { expected, .. } if quiet => {
-            problem(Code::UnknownValue, format!("expected one of {}", quoted(expected)))
+            problem(Code::UnknownValue, one_of(expected))
         }
         Error::SerdeUnknownVariant { variant, expected, .. } => {
-            let message =
-                format!("unknown value `{variant}`, expected one of {}", quoted(expected));
+            let message = format!("unknown value `{variant}`, {}", one_of(expected));
             did_you_mean(problem(Code::UnknownValue, message), variant, expected)
         }
         Error::SerdeMissingField { field, .. } => problem(
@@ -143,7 +150,7 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
     }
 }
 
-/// What should stand here, in the words of documents instead of those of parsers.
+/// The expected value, in the words of documents instead of those of parsers.
 fn expected_shape(expected: &str) -> String {
     match expected {
         "sequence start" => String::from("expected a list, as in `[a, b]`"),

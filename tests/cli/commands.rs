@@ -147,8 +147,15 @@ fn documents_that_are_not_there_are_named() {
         &[("p/readme.txt", "")],
         &["check", "p"],
         4,
-        &["no `*.yaml` or `*.yml` file in `p`"],
+        &["no-documents", "no `*.yaml` or `*.yml` file in `p`"],
     );
+}
+
+#[test]
+fn documents_without_a_policy_are_refused() {
+    let fragments =
+        "apiVersion: countersign.dev/v1alpha1\nkind: Fragments\nmetadata: { name: f }\nspec: {}\n";
+    assert_refused(&[("p/f.yaml", fragments)], &["check", "p"], 4, &["no-policies"]);
 }
 
 #[test]

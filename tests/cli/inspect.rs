@@ -128,9 +128,11 @@ fn the_walk_says_who_is_skipped_who_is_believed_and_who_is_not_reached() {
             "evidence leaf",
             "source xfcc",
             &format!("through {ENVOY}"),
-            &format!("XFCC element 3 forwarder skipped, it speaks for the one before it: {ENVOY}"),
-            &format!("XFCC element 2 caller believed, by leaf: {FRONTEND}"),
-            "XFCC element 1 not reached anybody can have written what stands before the caller",
+            &format!(
+                "XFCC element 3 forwarder skipped, it forwards for the one before it: {ENVOY}"
+            ),
+            &format!("XFCC element 2 caller verified, by leaf: {FRONTEND}"),
+            "XFCC element 1 not reached any client can write elements before the caller's",
             "XFCC element 1 of 3 (not reached)",
             "certificate none was shown",
             "XFCC element 3 of 3 (forwarder)",
@@ -281,7 +283,7 @@ fn client_cert_is_believed_behind_a_forwarder_only() {
         &[
             &format!("verified {FRONTEND}"),
             "source client_cert",
-            &format!("client-cert caller believed, by leaf: {FRONTEND}"),
+            &format!("client-cert caller verified, by leaf: {FRONTEND}"),
             "client-cert",
             "subject CN=frontend",
         ],
@@ -296,7 +298,7 @@ fn client_cert_is_believed_behind_a_forwarder_only() {
     let run = props.run(&format!("inspect {AT} --sources xfcc,principal {least}"), &named);
     run.shows(
         0,
-        &["evidence asserted", &format!("principal caller believed, by asserted: {FRONTEND}")],
+        &["evidence asserted", &format!("principal caller verified, by asserted: {FRONTEND}")],
     );
 }
 

@@ -11,6 +11,8 @@ mod chains;
 #[cfg(test)]
 mod client_cert_vectors;
 #[cfg(test)]
+mod diagnostics;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod drill;

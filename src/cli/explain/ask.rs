@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::Args;
-use super::input::{Caller, Input};
+use super::args::Args;
+use super::question::{Caller, Input};
 use super::report::Report;
 use super::watch::Watch;
 use crate::authn::{self, Credential, NoCache};

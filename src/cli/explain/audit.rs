@@ -6,10 +6,10 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use std::iter::once;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::input::{Caller, Input, Told};
+use super::question::{Caller, Input, Recorded, Told};
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
 use crate::cli::moment;
 use crate::cli::style::visible;
@@ -22,21 +22,6 @@ use crate::secret::Fingerprint;
 
 /// How many decisions are listed that are called the same.
 const MOST_NAMESAKES: usize = 10;
-
-/// The recorded decision.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct Recorded {
-    pub(super) decision_id: String,
-    pub(super) time: String,
-    pub(super) decision: String,
-    pub(super) reason: String,
-    pub(super) detail: String,
-    pub(super) policy: String,
-    pub(super) rule: String,
-    pub(super) annotations: BTreeMap<String, String>,
-    pub(super) revision: String,
-}
 
 /// A record, as far as a decision can be put again by it.
 #[derive(Debug, Default, Deserialize)]

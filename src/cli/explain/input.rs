@@ -7,62 +7,24 @@ use std::sync::Arc;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Args, audit};
-use crate::authn::{PeerFacts, PeerIdentity, Subject};
+use super::args::Args;
+use super::audit;
+use super::question::{Caller, Input, Told};
+use crate::authn::{PeerFacts, PeerIdentity};
 use crate::cli::Exit;
 use crate::cli::keys::token_header;
 use crate::cli::style::{self, visible};
-use crate::clock::UnixTime;
 use crate::config::Config;
 use crate::document::{SourceFile, any_error};
 use crate::envoy;
 use crate::limits::MAX_CHECK_REQUEST_BYTES;
 use crate::pdp::Snapshot;
 use crate::policy::{MissingData, Question, Suite};
-use crate::reason::Rejection;
 use crate::request::{
     Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName,
     Shown, Target, Text,
 };
 use crate::spiffe::SpiffeId;
-
-/// A request with its caller.
-#[derive(Debug)]
-pub(super) struct Input {
-    pub(super) view: RequestView,
-    pub(super) caller: Caller,
-    /// The moment that it came with.
-    pub(super) at: Option<UnixTime>,
-    /// The data that was not recorded of it.
-    pub(super) missing: MissingData,
-    pub(super) told: Told,
-}
-
-/// Who asks.
-#[derive(Debug)]
-pub(super) enum Caller {
-    /// A caller that shows credentials.
-    Shown(CredentialHeaders),
-    /// A peer that is taken at its word, with whatever else is shown.
-    Peer(PeerIdentity, CredentialHeaders),
-    /// A caller whose identities are assumed, not verified.
-    Vouched(Subject),
-    /// The caller of a request that was refused before authentication.
-    Refused(Rejection),
-}
-
-/// Facts that the report shows beside the decision.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    /// Where the request is from.
-    pub(super) from: &'static str,
-    /// Whether the identities of the caller are assumed, not verified.
-    pub(super) vouched: bool,
-    /// Whether the proxy could say who the TLS peer is.
-    pub(super) names_tls_peer: bool,
-    pub(super) notes: Vec<String>,
-    pub(super) recorded: Option<audit::Recorded>,
-}
 
 // === impl Input ===
 

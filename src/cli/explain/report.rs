@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::audit::Recorded;
 use super::change::{self, Change};
-use super::input::Told;
+use super::question::{Recorded, Told};
 use super::rules::{ElsewhereReport, PolicyReport, RulesReport};
 use super::watch::Watch;
 use crate::authn::{Binding, Credential, PeerIdentity, Subject, TokenCheck, TokenIdentity};

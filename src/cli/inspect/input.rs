@@ -1,4 +1,4 @@
-//! What is to be inspected, in whichever form somebody has it: made into the credentials of one request.
+//! Reads the evidence to inspect, in any of its forms, into the credentials of one request.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::envoy;
 use crate::limits::{MAX_CHECK_REQUEST_BYTES, MAX_HEADERS};
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, Text};
 
-/// What a text or file is.
+/// The kind of a text or file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Kind {
     /// A certificate, or a chain that begins with the leaf, in PEM.
@@ -27,7 +27,7 @@ pub(super) enum Kind {
     Xfcc,
     /// A recorded check in JSON.
     Json,
-    /// A recorded `CheckRequest` as protobuf has it.
+    /// A recorded `CheckRequest` in protobuf.
     Check,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Input {
     pub(super) kind: Kind,
     pub(super) credentials: CredentialHeaders,
     pub(super) destination: Option<Text>,
-    /// Whether somebody could have seen the TLS peer: not where all we have is a certificate or a header.
+    /// Whether the TLS peer can be known: not if the input is a certificate or a header alone.
     pub(super) names_tls_peer: bool,
 }
 
@@ -120,7 +120,7 @@ impl Input {
     /// Reads `bytes` as `kind`, or as what they look like.
     ///
     /// # Errors
-    /// What is wrong, and what was expected.
+    /// The problem, and the expected format.
     pub(super) fn parse(bytes: &[u8], kind: Option<Kind>) -> Result<Self, String> {
         if bytes.trim_ascii().is_empty() {
             return Err(String::from("there is nothing in it"));

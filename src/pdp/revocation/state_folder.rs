@@ -5,7 +5,7 @@
 //! alone.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -18,6 +18,7 @@ use super::live::Change;
 use super::reader::Text;
 use crate::clock::UnixTime;
 use crate::limits::{MAX_KEPT_FILE_BYTES, MAX_REVOCATION_LIST_BYTES};
+use crate::replace_file::replace_file;
 use crate::secret::Fingerprint;
 use crate::sync::lock;
 use crate::trust::{ListMark, ListPlace, ListSource};
@@ -126,8 +127,8 @@ impl StateFolder {
             content: known.mark.content.to_hex(),
             signature: signature.transpose().map_err(io::Error::other)?,
         };
-        self.replace(&path.with_extension("list"), &text.list)?;
-        self.replace(&path.with_extension("json"), &serde_json::to_vec(&stored)?)
+        replace_file(&path.with_extension("list"), &text.list, None)?;
+        replace_file(&path.with_extension("json"), &serde_json::to_vec(&stored)?, None)
     }
 
     /// Records that the saved list was confirmed at `as_of`.
@@ -143,7 +144,7 @@ impl StateFolder {
         let path = self.path(&identity(name, source)).with_extension("json");
         let Some(stored) = read::<StoredList>(&path) else { return Ok(()) };
         let stored = StoredList { as_of: as_of.as_millis(), ..stored };
-        self.replace(&path, &serde_json::to_vec(&stored)?)
+        replace_file(&path, &serde_json::to_vec(&stored)?, None)
     }
 
     /// The revocations that were made while servers ran. Changes that cannot be read are skipped; the rest counts, but not
@@ -168,17 +169,7 @@ impl StateFolder {
         let _writing = lock(&self.writing);
         let SavedChanges { synced_at, changes } = look();
         let stored = StoredChanges { synced_at: synced_at.map(UnixTime::as_millis), changes };
-        self.replace(&self.folder.join(RUNNING_FILE), &serde_json::to_vec(&stored)?)
-    }
-
-    /// A reader sees the old file or the new one, never a part.
-    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
+        replace_file(&self.folder.join(RUNNING_FILE), &serde_json::to_vec(&stored)?, None)
     }
 
     fn path(&self, identity: &str) -> PathBuf {

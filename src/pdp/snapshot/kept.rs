@@ -6,13 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{MAX_ATTACHED_FILE_BYTES, MAX_KEPT_FILE_BYTES};
+use crate::replace_file::replace_file;
 use crate::secret::Fingerprint;
 use crate::sync::lock;
 use crate::trust::{KnownLists, StoredList};
@@ -145,13 +146,13 @@ impl KeptLists {
             let digest = Fingerprint::of(&list.der);
             let path = self.path(&digest);
             if !fs::read(&path).is_ok_and(|found| *found == *list.der) {
-                self.replace(&path, &list.der)?;
+                replace_file(&path, &list.der, None)?;
             }
             paths.insert(path);
             let (sha256, origins) = (digest.to_hex(), list.origins.clone());
             index.lists.push(Entry { sha256, origins });
         }
-        self.replace(&self.folder.join(INDEX_FILE), &serde_json::to_vec(&index)?)?;
+        replace_file(&self.folder.join(INDEX_FILE), &serde_json::to_vec(&index)?, None)?;
         for file in fs::read_dir(&self.folder)?.flatten() {
             let path = file.path();
             if is_list(&path) && !paths.contains(&path) {
@@ -159,14 +160,6 @@ impl KeptLists {
                 let _ = fs::remove_file(path);
             }
         }
-        Ok(())
-    }
-
-    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
         Ok(())
     }
 

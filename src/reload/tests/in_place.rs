@@ -190,6 +190,9 @@ async fn a_loss_in_place_counts_once_it_is_confirmed() {
     tokio::time::sleep(LONG).await;
     assert_eq!(running.counts().1, refused, "P165: said once");
 
+    let losses = running.work.losses(&[String::from("rule `a/b`")], "0123");
+    assert_eq!(losses[0].code, "removed-in-place");
+
     let set = running.status.unconfirmed().unwrap();
     assert!(running.status.confirm("0123").is_err());
     running.write("more.yaml", &FREEZE.replace("freeze", "more").replace("/admin", "/more"));
@@ -315,4 +318,18 @@ fn the_advice_names_the_listener_of_the_server() {
     assert!(at("[::]:9002").contains("http://127.0.0.1:9002/documents/confirmed"));
     let without = how_to_confirm(None, "5c3a");
     assert!(without.contains("restart") && !without.contains("curl"), "{without}");
+}
+
+/// Files that never rest are reported, and what is in force stays.
+#[tokio::test(start_paused = true)]
+async fn files_that_never_rest_are_reported() {
+    let running = start(&[("orders.yaml", ORDERS)]);
+    running.work.restless();
+    assert!(
+        running.errors().contains("kept changing"),
+        "{} is not {}",
+        running.errors(),
+        "files-in-motion"
+    );
+    assert!(running.counts().2);
 }

@@ -212,6 +212,9 @@ fn a_stale_list_does_not_displace_a_fresh_one() {
     server.reload(&[("a.crl", &future)]);
     assert_eq!((server.reason(1), server.reason(3)), (REVOKED, None));
     assert_eq!(server.reason_at(1, NOW.as_secs() + 3 * DAY), None);
+    let mut server = Server::new("");
+    let future = server.root.sign_crl(&params);
+    assert!(server.reload(&[("a.crl", &future)]).contains(&"future-crl"));
 }
 
 /// P110: lists that are out of date are told of, and a source that is taken out of the document is gone.

@@ -1,0 +1,135 @@
+//! Arguments of `explain`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use crate::cli::moment;
+use crate::cli::style::Output;
+use crate::clock::UnixTime;
+use crate::evidence_level::EvidenceLevel;
+
+/// Arguments of `explain`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  countersign explain --config countersign.yaml --decision 5c3a9be1
+  countersign explain --documents policies --host orders.example.com --path /v1/orders \\
+      --peer-spiffe spiffe://prod.example/ns/web/sa/frontend --token token.jwt
+  countersign explain --documents policies request.yaml
+
+Exit codes: 0 allowed, 1 denied, 2 wrong arguments, 3 wrong settings, 4 documents with errors")]
+pub(in crate::cli) struct Args {
+    /// A request in a file: as in the cases of a `PolicySuite` (YAML, JSON), or a recorded check (JSON, protobuf). With `-`,
+    /// standard input.
+    #[arg(value_name = "FILE", conflicts_with_all = ["host", "decision", "case"])]
+    pub(super) file: Option<PathBuf>,
+    /// The settings of a server: its documents, its audit log, and which evidence it believes.
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// A file or folder of documents; may be given more than once.
+    #[arg(long, value_name = "PATH", required_unless_present = "config")]
+    pub(super) documents: Vec<PathBuf>,
+    /// A decision in the audit log, by its id or the beginning of it, or by the `x-request-id` of its request.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["host", "case"])]
+    pub(super) decision: Option<String>,
+    /// The audit log: JSON lines; `-` for standard input. Without it, that of `--config`.
+    #[arg(long, value_name = "FILE", requires = "decision")]
+    pub(super) audit: Option<PathBuf>,
+    /// A case of a suite among the documents: `NAME`, or `SUITE/NAME`.
+    #[arg(long, value_name = "CASE", conflicts_with = "host")]
+    pub(super) case: Option<String>,
+    #[command(flatten)]
+    pub(super) request: RequestArgs,
+    #[command(flatten)]
+    pub(super) caller: CallerArgs,
+    /// Decide at this moment instead of now: RFC 3339, or seconds since 1970.
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
+    pub(super) at: Option<UnixTime>,
+    /// The folder where a server keeps the last good keys. Without it, that of `--config`.
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) kept: Option<PathBuf>,
+    /// Fetch nothing; use what is in the documents and in `--kept`.
+    #[arg(long)]
+    pub(super) offline: bool,
+    /// Show what callers put into headers, queries and claims, and what is injected. It may be about people, or secret.
+    #[arg(long)]
+    pub(super) show_values: bool,
+    /// For whom the result is written.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(super) output: Output,
+}
+
+/// The request, where it is given by flags.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Request")]
+pub(super) struct RequestArgs {
+    /// The authority, such as `orders.example.com` or `orders.example.com:8443`.
+    #[arg(long, value_name = "HOST", requires = "path")]
+    pub(super) host: Option<String>,
+    /// The path with its query.
+    #[arg(long, value_name = "PATH", requires = "host")]
+    pub(super) path: Option<String>,
+    /// The method.
+    #[arg(long, value_name = "METHOD", default_value = "GET", requires = "host")]
+    pub(super) method: String,
+    /// The scheme.
+    #[arg(long, value_name = "SCHEME", default_value = "https", requires = "host")]
+    pub(super) scheme: String,
+    /// A header, as `name: value`; may be given more than once.
+    #[arg(long = "header", value_name = "HEADER", requires = "host")]
+    pub(super) headers: Vec<String>,
+    /// The address that the connection comes from.
+    #[arg(long, value_name = "ADDRESS", requires = "host")]
+    pub(super) source: Option<IpAddr>,
+    /// The address of the client, where a proxy is in front.
+    #[arg(long, value_name = "ADDRESS", requires = "host")]
+    pub(super) client: Option<IpAddr>,
+    /// The address that the connection goes to, alone or with its port.
+    #[arg(long, value_name = "ADDRESS", requires = "host", value_parser = endpoint)]
+    pub(super) connection_to: Option<SocketAddr>,
+    /// The server name (SNI) of the client's TLS handshake.
+    #[arg(long, value_name = "NAME", requires = "host")]
+    pub(super) sni: Option<String>,
+    /// What the proxy's configuration attaches to the route, as `name=value`; may be given more than once.
+    #[arg(long = "context", value_name = "NAME=VALUE", requires = "host")]
+    pub(super) context: Vec<String>,
+}
+
+/// The caller, where it is given by flags.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Caller")]
+pub(super) struct CallerArgs {
+    /// The peer, taken at its word: its SPIFFE ID.
+    #[arg(long, value_name = "ID", requires = "host", conflicts_with_all = ["certificate", "xfcc"])]
+    pub(super) peer_spiffe: Option<String>,
+    /// How much of that peer's certificate is shown.
+    #[arg(long, value_name = "LEVEL", default_value = "full", value_parser = level, requires = "peer_spiffe")]
+    pub(super) evidence: EvidenceLevel,
+    /// The peer's certificate or chain (PEM), which is verified.
+    #[arg(long, value_name = "FILE", requires = "host")]
+    pub(super) certificate: Option<PathBuf>,
+    /// An XFCC value, which is verified.
+    #[arg(long, value_name = "VALUE", requires = "host")]
+    pub(super) xfcc: Option<String>,
+    /// The TLS peer as the proxy names it (`source.principal`).
+    #[arg(long, value_name = "NAME", requires = "host")]
+    pub(super) principal: Option<String>,
+    /// The proxy's own identity (`destination.principal`), which XFCC `By` is compared with.
+    #[arg(long, value_name = "NAME", requires = "host")]
+    pub(super) destination: Option<String>,
+    /// A file with a token, which is verified; `-` for standard input.
+    #[arg(long, value_name = "FILE", requires = "host")]
+    pub(super) token: Option<PathBuf>,
+}
+
+fn endpoint(text: &str) -> Result<SocketAddr, String> {
+    let alone = || text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 0));
+    let whole = text.parse().or_else(|_| alone());
+    whole.map_err(|_| String::from("expected an IP address, alone or with a port"))
+}
+
+fn level(text: &str) -> Result<EvidenceLevel, String> {
+    let known = EvidenceLevel::ALL.iter().find(|level| level.as_str() == text);
+    let names = || EvidenceLevel::ALL.iter().map(|level| level.as_str()).collect::<Vec<_>>();
+    known.copied().ok_or_else(|| format!("expected one of {}", names().join(", ")))
+}

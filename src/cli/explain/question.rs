@@ -1,0 +1,64 @@
+//! A request to explain, with its caller.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::authn::{PeerIdentity, Subject};
+use crate::clock::UnixTime;
+use crate::policy::MissingData;
+use crate::reason::Rejection;
+use crate::request::{CredentialHeaders, RequestView};
+
+/// A request with its caller.
+#[derive(Debug)]
+pub(super) struct Input {
+    pub(super) view: RequestView,
+    pub(super) caller: Caller,
+    /// The moment that it came with.
+    pub(super) at: Option<UnixTime>,
+    /// What was not recorded of it.
+    pub(super) missing: MissingData,
+    pub(super) told: Told,
+}
+
+/// Who asks.
+#[derive(Debug)]
+pub(super) enum Caller {
+    /// Somebody who shows credentials.
+    Shown(CredentialHeaders),
+    /// A peer that is taken at its word, with whatever else is shown.
+    Peer(PeerIdentity, CredentialHeaders),
+    /// Somebody who is taken at their word altogether.
+    Vouched(Subject),
+    /// Nobody got that far.
+    Refused(Rejection),
+}
+
+/// What to tell beside the decision.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Where the request is from.
+    pub(super) from: &'static str,
+    /// Whether somebody vouches for the caller instead of evidence.
+    pub(super) vouched: bool,
+    /// Whether the proxy could say who the TLS peer is.
+    pub(super) names_tls_peer: bool,
+    pub(super) notes: Vec<String>,
+    pub(super) recorded: Option<Recorded>,
+}
+
+/// What was decided, as the record has it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Recorded {
+    pub(super) decision_id: String,
+    pub(super) time: String,
+    pub(super) decision: String,
+    pub(super) reason: String,
+    pub(super) detail: String,
+    pub(super) policy: String,
+    pub(super) rule: String,
+    pub(super) annotations: BTreeMap<String, String>,
+    pub(super) revision: String,
+}
