@@ -83,7 +83,6 @@ impl PresentedCertificate {
     }
 
     /// Where it was found.
-    #[must_use]
     pub const fn source(&self) -> PeerSource {
         self.source
     }
@@ -95,7 +94,6 @@ impl PresentedCertificate {
     }
 
     /// The leaf and the chain as they came.
-    #[must_use]
     pub const fn encoded(&self) -> (Option<&Text>, Option<&Text>) {
         (self.leaf.as_ref(), self.chain.as_ref())
     }

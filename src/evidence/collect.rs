@@ -67,7 +67,6 @@ impl Evidence {
     }
 
     /// Every token that can be read.
-    #[must_use]
     pub fn presented(&self) -> &[PresentedToken] {
         self.tokens.as_deref().unwrap_or(&self.readable)
     }

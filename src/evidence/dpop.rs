@@ -57,19 +57,16 @@ impl DpopProof {
     }
 
     /// The signed part.
-    #[must_use]
     pub const fn jws(&self) -> &CompactJws {
         &self.jws
     }
 
     /// The key that it says it is signed with, as a JWK.
-    #[must_use]
     pub const fn key(&self) -> &Value {
         &self.key
     }
 
     /// Its claims.
-    #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         self.jws.claims()
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::evidence_level::EvidenceLevel;
 
 /// Which places of peer evidence are believed. All are off unless configured.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PeerSources {
     /// `source.certificate`: the leaf that Envoy itself saw in the handshake. Wins over every header, and what the nearest
@@ -65,21 +65,6 @@ pub enum PeerSource {
 }
 
 // === impl PeerSources ===
-
-impl Default for PeerSources {
-    fn default() -> Self {
-        Self {
-            source_certificate: false,
-            xfcc: false,
-            xfcc_without_tls: false,
-            client_cert: false,
-            client_cert_without_tls: false,
-            principal: PrincipalSource::Off,
-            least_evidence: EvidenceLevel::Leaf,
-            identities: Vec::new(),
-        }
-    }
-}
 
 impl PeerSources {
     /// Whether peers count whose certificate is never seen here: the proxies' verification is all there is then.

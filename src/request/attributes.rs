@@ -21,13 +21,11 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Its IP address; `::ffff:10.0.0.1` is `10.0.0.1`.
-    #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
         self.address.map(|address| address.ip().to_canonical())
     }
 
     /// Its port. Pipes and internal connections have none.
-    #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.address.map(|address| address.port()).filter(|port| *port != 0)
     }
@@ -72,7 +70,6 @@ pub struct Body {
 
 impl ServerName {
     /// The name, where there is one.
-    #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Name(name) => Some(name),

@@ -65,7 +65,6 @@ impl HeaderValue {
     }
 
     /// The bytes.
-    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -80,7 +79,6 @@ impl HeaderValue {
     }
 
     /// The value as text that shares its bytes, where it is UTF-8.
-    #[must_use]
     pub fn to_text(&self) -> Option<Text> {
         Text::new(self.0.clone())
     }
@@ -163,7 +161,6 @@ impl Headers {
     }
 
     /// Which headers of the request are among these.
-    #[must_use]
     pub const fn shown(&self) -> Shown {
         self.shown
     }
@@ -189,7 +186,6 @@ impl Headers {
     }
 
     /// How many lines there are.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.lines.len()
     }

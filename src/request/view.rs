@@ -51,7 +51,6 @@ pub struct RequestView {
 
 impl RequestView {
     /// The address of the client, where it is known; `::ffff:10.0.0.1` is `10.0.0.1`.
-    #[must_use]
     pub fn client_ip(&self) -> Option<IpAddr> {
         match self.client {
             Client::Connection => self.source.ip(),

@@ -93,7 +93,6 @@ impl Store {
     }
 
     /// Follows how far the records have come: it changes within [`crate::limits::STORE_POLL`] of a publication on any replica.
-    #[must_use]
     pub fn position(&self) -> watch::Receiver<Position> {
         match &self.backend {
             Backend::Memory(memory) => memory.position(),
@@ -103,7 +102,6 @@ impl Store {
     }
 
     /// How it is doing.
-    #[must_use]
     pub fn health(&self) -> StoreHealth {
         match &self.backend {
             Backend::Memory(_) => Memory::health(),

@@ -62,7 +62,6 @@ impl KnownLists {
     }
 
     /// The same as bytes, for storing, in a fixed order.
-    #[must_use]
     pub fn to_stored(&self) -> Vec<StoredList> {
         let verified = self.verified.iter().map(|known| StoredList {
             origins: known.origins.clone(),
@@ -99,7 +98,6 @@ impl StandingList {
     }
 
     /// The list in force: nothing that is known follows it. Of lists that contradict each other the first that was in force.
-    #[must_use]
     pub fn newest(&self) -> &Crl {
         &self.newest
     }
