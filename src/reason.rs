@@ -226,7 +226,7 @@ impl ClientAnswer {
         }
     }
 
-    /// The error code of RFC 6750 section 3.1 and RFC 9470 section 3, where one may be told.
+    /// The error code of RFC 6750 section 3.1 and RFC 9470 section 3, if the caller may learn one.
     #[must_use]
     pub const fn oauth_error(self) -> Option<&'static str> {
         match self {

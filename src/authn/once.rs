@@ -54,7 +54,7 @@ impl OneTimeUse {
         self.kind
     }
 
-    /// Names it to a shared store, and tells nothing of it.
+    /// Its name in the shared store, which reveals nothing about it.
     pub const fn key(&self) -> &[u8; 32] {
         &self.key
     }

@@ -72,7 +72,7 @@ impl DpopProof {
     }
 }
 
-/// The only place where a key is read from what a caller sent. It is believed for nothing: its thumbprint is compared.
+/// The only place where a key is read from data of the caller. It is not trusted: its thumbprint is compared.
 fn key_of(text: &str) -> Option<Value> {
     let header = URL_SAFE_NO_PAD.decode(text.split('.').next()?).ok()?;
     let mut members = json::parse_object(&header, MAX_JSON_DEPTH).ok()?;

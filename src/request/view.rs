@@ -35,7 +35,7 @@ pub struct RequestView {
     pub client: Client,
     /// The workload the proxy stands in front of.
     pub destination: Endpoint,
-    /// The server name of the TLS handshake, where the proxy tells it.
+    /// The server name of the TLS handshake, if the proxy sends it.
     pub sni: ServerName,
     /// The body, where the proxy buffers it.
     pub body: Body,

@@ -67,7 +67,7 @@ impl Store {
     /// Shares `record` with all replicas, in place of an earlier one with the same id.
     ///
     /// # Errors
-    /// Where it is not certain that they will know of it.
+    /// It is not certain that they will get it.
     pub async fn publish(&self, record: &Record) -> Result<Position, StoreError> {
         if record.bytes.len() > MAX_SHARED_RECORD_BYTES {
             return Err(StoreError::TooLarge(record.bytes.len()));

@@ -126,7 +126,7 @@ impl VerificationKey {
         self.id.as_deref()
     }
 
-    /// Its thumbprint (RFC 7638) with SHA-256; of a secret something else that tells it from other keys.
+    /// Its thumbprint (RFC 7638) with SHA-256; of a secret another value that distinguishes it from other keys.
     pub fn thumbprint(&self) -> &str {
         &self.thumbprint
     }

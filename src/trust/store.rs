@@ -40,7 +40,7 @@ impl TrustStore {
     }
 
     /// The same where `known` was in force before, which no older revocation list takes the place of. With a time, `now`,
-    /// problems tell of lists that are out of date.
+    /// lists that are out of date are reported.
     #[must_use]
     pub fn compile_after(
         known: &KnownLists,

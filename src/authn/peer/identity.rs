@@ -62,7 +62,7 @@ impl PeerIdentity {
         self.level
     }
 
-    /// Which source was believed.
+    /// The source of the identity.
     pub const fn source(&self) -> PeerSource {
         self.source
     }

@@ -41,7 +41,7 @@ impl Authority {
         Ok(Self { der: der.clone(), issuer, anchor, validity })
     }
 
-    /// Its own certificate, which may restrict what it is believed for.
+    /// Its own certificate, which may restrict what it is trusted for.
     pub const fn der(&self) -> &CertificateDer<'static> {
         &self.der
     }

@@ -1,4 +1,4 @@
-//! Whether a certificate is revoked, by the lists of its trust domain and by those of every other that believes its issuer.
+//! Whether a certificate is revoked, by the lists of its trust domain and by those of every other that trusts its issuer.
 
 use std::collections::HashMap;
 use std::time::Duration;

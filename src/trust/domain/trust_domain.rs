@@ -129,7 +129,7 @@ impl TrustDomain {
         self.revoked.has(certificate, issuer, now)
     }
 
-    /// Changes whenever other paths may be found: domains with the same one believe the same paths, but for revocation.
+    /// Changes whenever other paths may be found: domains with the same one accept the same paths, but for revocation.
     pub const fn paths(&self) -> &Fingerprint {
         &self.paths
     }

@@ -236,7 +236,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A list may name a new issuer for each of a million entries; a few are enough to tell of a slip.
+/// A list may name a new issuer for each of a million entries; a few are enough to report a mistake.
 fn note_name(names: &mut BTreeSet<String>, name: &str) {
     if names.len() < MAX_TOLD {
         names.insert(name.to_owned());
