@@ -172,7 +172,6 @@ impl Stopwatch {
     }
 
     /// Time since the start.
-    #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
@@ -188,13 +187,11 @@ impl Deadline {
     }
 
     /// Time since it began.
-    #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
     /// The time that is left.
-    #[must_use]
     pub fn left(&self) -> Duration {
         self.left_at(self.elapsed())
     }

@@ -1,4 +1,4 @@
-//! How much the caller showed of its certificate.
+//! How much of its certificate a caller presented.
 
 use std::fmt;
 
@@ -7,7 +7,18 @@ use serde::{Deserialize, Serialize};
 
 /// The evidence behind a peer identity, weakest first: a rule that asks for one level accepts any stronger one.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Deserialize,
+    Serialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum EvidenceLevel {
@@ -15,7 +26,9 @@ pub enum EvidenceLevel {
     Asserted,
     /// The SHA-256 of the leaf certificate with the name: what a default Istio sidecar sends.
     Hash,
-    /// The leaf certificate itself, verified against the pinned authorities with configured intermediates.
+    /// The leaf certificate itself, verified against the pinned authorities with configured intermediates. This is the least
+    /// that counts unless the settings say otherwise.
+    #[default]
     Leaf,
     /// The leaf with the chain that was presented with it, verified against the pinned authorities.
     Full,

@@ -91,13 +91,11 @@ impl IdentityMap {
     }
 
     /// Where the claim is: a JSON pointer (RFC 6901).
-    #[must_use]
     pub fn pointer(&self) -> &str {
         &self.pointer
     }
 
     /// Which of the peer's names is compared.
-    #[must_use]
     pub const fn to(&self) -> PeerName {
         self.to
     }

@@ -226,7 +226,7 @@ impl ClientAnswer {
         }
     }
 
-    /// The error code of RFC 6750 section 3.1 and RFC 9470 section 3, where one may be told.
+    /// The error code of RFC 6750 section 3.1 and RFC 9470 section 3, if the caller may learn one.
     #[must_use]
     pub const fn oauth_error(self) -> Option<&'static str> {
         match self {
@@ -255,19 +255,16 @@ impl Rejection {
     }
 
     /// The part that the caller may learn: that of the reason, or to try again if no credential is to blame.
-    #[must_use]
     pub const fn client_answer(&self) -> ClientAnswer {
         if self.blameless { ClientAnswer::Unavailable } else { self.reason.client_answer() }
     }
 
     /// Why.
-    #[must_use]
     pub const fn reason(&self) -> Reason {
         self.reason
     }
 
     /// The detail for the operator: lower case, no full stop.
-    #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
     }

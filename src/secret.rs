@@ -52,19 +52,16 @@ impl SealedText {
     }
 
     /// The text itself. Every call is a place for a reviewer to look at.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
     /// Its bytes, of which the same is to be said.
-    #[must_use]
     pub fn expose_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
 
     /// The text's fingerprint.
-    #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(self.0.as_bytes())
     }
@@ -116,19 +113,16 @@ impl Fingerprint {
     }
 
     /// The 32 bytes.
-    #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
     /// All of it in lower-case hexadecimal, as Envoy writes XFCC `Hash`.
-    #[must_use]
     pub fn to_hex(&self) -> String {
         hex(&self.0)
     }
 
     /// The same, for who only writes it down.
-    #[must_use]
     pub fn hex(&self) -> Hex {
         Hex::of(&self.0)
     }
@@ -169,7 +163,6 @@ impl Hex {
     }
 
     /// The digits.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         let digits = self.digits.get(..self.len).unwrap_or_default();
         // Digits are text.

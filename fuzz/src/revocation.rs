@@ -43,8 +43,8 @@ pub fn revocations(bytes: &[u8]) -> bool {
         assert!(accepted.is_err(), "a signature makes no list of it");
         return false;
     };
-    let ours = read.name.as_deref().is_none_or(|name| name == NAME);
-    assert_eq!(accepted.is_ok(), ours && read.sequence.is_some());
+    let ours = read.header.name.as_deref().is_none_or(|name| name == NAME);
+    assert_eq!(accepted.is_ok(), ours && read.header.sequence.is_some());
     let text = std::str::from_utf8(text).expect("a list that is no text");
     assert!(text.ends_with('\n'), "it may be cut short");
     assert!(read.table.len() < text.lines().count());

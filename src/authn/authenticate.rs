@@ -90,7 +90,7 @@ pub fn dpop_challenge(
     let named = presented.iter().find_map(|token| token::issuer_of(token, trust).ok());
     let wants_proofs = |issuer: &&Issuer| issuer.binding() == BindingFloor::Dpop;
     let with_scheme = presented.iter().any(|token| token.scheme() == TokenScheme::Dpop);
-    // Two tokens in one place have no scheme; the proof tells what the caller means.
+    // Two tokens in one place have no scheme; the proof shows what the caller means.
     let unread = evidence.tokens.is_err() && !matches!(evidence.proof, Presented::Absent);
     let by_scheme = with_scheme || unread || for_want;
     let by_issuer = || trust.issuers().iter().find(wants_proofs);

@@ -31,7 +31,7 @@ pub(super) struct RegisteredClaims {
     pub(super) issued_at: Option<UnixTime>,
 }
 
-/// Latest time that is believed to be one: 9999-12-31T23:59:59Z. Later ones are milliseconds, or worse.
+/// The latest time that is accepted: 9999-12-31T23:59:59Z. Later ones are milliseconds, or worse.
 const MAX_NUMERIC_DATE: f64 = 253_402_300_799.0;
 
 // === impl RegisteredClaims ===

@@ -80,7 +80,7 @@ enum Said {
 }
 
 /// Checks that the claims, of a token with the header's `typ` where it has a header, are those of a kind that `issuer` is
-/// believed for.
+/// accepted for.
 ///
 /// # Errors
 /// `token_type`, or `token_malformed` where a claim that names a kind is no text.

@@ -50,19 +50,16 @@ impl OneTimeUse {
     }
 
     /// `DPoP proof` or `token`.
-    #[must_use]
     pub const fn kind(&self) -> &'static str {
         self.kind
     }
 
-    /// Names it to a shared store, and tells nothing of it.
-    #[must_use]
+    /// Its name in the shared store, which reveals nothing about it.
     pub const fn key(&self) -> &[u8; 32] {
         &self.key
     }
 
     /// From when on it is refused for its age, so that its use need not be remembered.
-    #[must_use]
     pub const fn expires(&self) -> UnixTime {
         self.expires
     }

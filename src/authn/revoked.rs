@@ -62,7 +62,7 @@ pub(super) fn check_issuers(
     }
     let found = issuers.iter().find_map(|issuer| issuer.find(revocations, now));
     found.map_or(Ok(()), |found| {
-        let why = told(found);
+        let why = sentence(found);
         Err(Reason::CertRevoked.because(format!("of a CA on its path, {why}")))
     })
 }
@@ -151,13 +151,13 @@ fn any_in_force(revocations: &Revocations) -> Result<bool, Rejection> {
 }
 
 fn refused(reason: Reason, found: Revoked<'_>) -> Rejection {
-    reason.because(told(found))
+    reason.because(sentence(found))
 }
 
-fn told(found: Revoked<'_>) -> String {
-    let (thing, list) = (found.kind.thing(), found.list);
+fn sentence(found: Revoked<'_>) -> String {
+    let (noun, list) = (found.kind.noun(), found.list);
     match found.note.reason.as_deref() {
-        None => format!("{thing} is revoked by `{list}`"),
-        Some(why) => format!("{thing} is revoked by `{list}`: {why}"),
+        None => format!("{noun} is revoked by `{list}`"),
+        Some(why) => format!("{noun} is revoked by `{list}`: {why}"),
     }
 }

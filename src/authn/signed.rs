@@ -86,25 +86,21 @@ impl SignedToken {
     }
 
     /// The fingerprint of the token.
-    #[must_use]
     pub const fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
 
     /// The name of the issuer document.
-    #[must_use]
     pub fn issuer_name(&self) -> &str {
         &self.content.issuer_name
     }
 
     /// The id of the key that verified it.
-    #[must_use]
     pub fn key_id(&self) -> Option<&str> {
         self.content.key_id.as_deref()
     }
 
     /// About how many bytes it takes.
-    #[must_use]
     pub fn size(&self) -> usize {
         let Content { issuer_name, key_id, registered, claims } = &*self.content;
         let own = size_of::<Self>().saturating_add(size_of::<Content>());

@@ -35,13 +35,11 @@ pub(super) struct Aside {
 
 impl Subject {
     /// The peer on the wire.
-    #[must_use]
     pub const fn peer(&self) -> &Credential<PeerIdentity> {
         &self.peer
     }
 
     /// The tokens it carries: at most one of each issuer.
-    #[must_use]
     pub const fn tokens(&self) -> &Credential<Vec<TokenIdentity>> {
         &self.tokens
     }
@@ -76,14 +74,12 @@ impl Subject {
     }
 
     /// The cookies by which alone its tokens count as refused; none where anything else was refused.
-    #[must_use]
     pub fn rejected_cookies(&self) -> &[RejectedCookie] {
         let aside = self.aside.as_deref().filter(|aside| aside.foreign.is_none());
         aside.map(|aside| aside.cookies.as_slice()).unwrap_or_default()
     }
 
     /// The same caller without those cookies; none where they are not all that was refused.
-    #[must_use]
     pub fn without_rejected_cookies(&self) -> Option<Self> {
         let aside = self.aside.as_deref().filter(|aside| aside.foreign.is_none())?;
         let rest = Aside { verified: aside.verified.clone(), ..Aside::default() };
@@ -97,7 +93,6 @@ impl Subject {
     }
 
     /// The tokens that were ignored. They are no part of the identity.
-    #[must_use]
     pub fn ignored(&self) -> &[IgnoredToken] {
         &self.ignored
     }

@@ -65,7 +65,7 @@ impl PresentedCertificate {
     /// What keeps one of the two from being decoded, `xfcc_inconsistent` where the leaf here is not the first of the chain.
     pub fn is_of(&self, other: &Self) -> Result<bool, Rejection> {
         let Some(leaf) = &other.leaf else { return Ok(false) };
-        // The same proxy encodes both in the same way, so that text is enough to tell that they are one.
+        // The same proxy encodes both in the same way, so that equal text means the same certificate.
         if self.leaf.as_ref().is_none_or(|own| own == leaf)
             && self.chain.as_ref().is_none_or(|own| own.as_bytes().starts_with(leaf.as_bytes()))
         {
@@ -83,7 +83,6 @@ impl PresentedCertificate {
     }
 
     /// Where it was found.
-    #[must_use]
     pub const fn source(&self) -> PeerSource {
         self.source
     }
@@ -95,7 +94,6 @@ impl PresentedCertificate {
     }
 
     /// The leaf and the chain as they came.
-    #[must_use]
     pub const fn encoded(&self) -> (Option<&Text>, Option<&Text>) {
         (self.leaf.as_ref(), self.chain.as_ref())
     }

@@ -29,8 +29,8 @@ pub struct Evidence {
 
 /// Opens the sealed credentials and reads what is in them.
 ///
-/// `destination_principal` is the proxy's own identity as it tells it; `sources` says which places of peer
-/// evidence are believed here; `places` are all the places where any issuer's tokens may be.
+/// `destination_principal` is the proxy's own identity as the check has it; `sources` says which places of peer evidence are
+/// enabled; `places` are all the places where any issuer's tokens may be.
 #[must_use]
 pub fn collect(
     credentials: &CredentialHeaders,
@@ -67,7 +67,6 @@ impl Evidence {
     }
 
     /// Every token that can be read.
-    #[must_use]
     pub fn presented(&self) -> &[PresentedToken] {
         self.tokens.as_deref().unwrap_or(&self.readable)
     }

@@ -57,25 +57,22 @@ impl DpopProof {
     }
 
     /// The signed part.
-    #[must_use]
     pub const fn jws(&self) -> &CompactJws {
         &self.jws
     }
 
     /// The key that it says it is signed with, as a JWK.
-    #[must_use]
     pub const fn key(&self) -> &Value {
         &self.key
     }
 
     /// Its claims.
-    #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         self.jws.claims()
     }
 }
 
-/// The only place where a key is read from what a caller sent. It is believed for nothing: its thumbprint is compared.
+/// The only place where a key is read from data of the caller. It is not trusted: its thumbprint is compared.
 fn key_of(text: &str) -> Option<Value> {
     let header = URL_SAFE_NO_PAD.decode(text.split('.').next()?).ok()?;
     let mut members = json::parse_object(&header, MAX_JSON_DEPTH).ok()?;

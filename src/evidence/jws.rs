@@ -76,37 +76,31 @@ impl CompactJws {
     }
 
     /// Its header.
-    #[must_use]
     pub const fn header(&self) -> &JoseHeader {
         &self.header
     }
 
     /// Its claims.
-    #[must_use]
     pub const fn claims(&self) -> &Arc<Map<String, Value>> {
         &self.claims
     }
 
     /// The bytes that are signed: everything before the last `.` (RFC 7515 section 5.2).
-    #[must_use]
     pub fn signing_input(&self) -> &[u8] {
         self.text.expose_bytes().get(..self.signing_input_len).unwrap_or_default()
     }
 
     /// The signature's bytes.
-    #[must_use]
     pub fn signature(&self) -> &[u8] {
         &self.signature
     }
 
     /// All of it.
-    #[must_use]
     pub const fn text(&self) -> &SealedText {
         &self.text
     }
 
     /// The fingerprint of the whole token, signature included (P63).
-    #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.text.fingerprint()
     }

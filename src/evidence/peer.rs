@@ -23,7 +23,7 @@ pub struct PeerEvidence {
     pub principal: Option<Text>,
     /// Whether `principal` may be an identity where there is nothing better.
     pub principal_believed: PrincipalSource,
-    /// The proxy's own name as it tells it: its first URI, else a DNS name or the subject. Empty is absent.
+    /// The proxy's own name as the check has it: its first URI, else a DNS name or the subject. Empty is absent.
     pub destination: Option<Text>,
     /// Its other names, as configured.
     pub identities: Box<[Text]>,
@@ -155,7 +155,7 @@ mod tests {
         }
     }
 
-    /// P47: a source that is not believed is as if it had not been sent.
+    /// P47: a source that is not enabled is treated as if it had not been sent.
     #[test]
     fn nothing_is_believed_unless_configured() {
         let credentials = credentials(&[b"URI=spiffe://a/b"], Some("x"));

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence_level::EvidenceLevel;
 
-/// Which places of peer evidence are believed. All are off unless configured.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+/// The places of peer evidence that count. All are off unless configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PeerSources {
     /// `source.certificate`: the leaf that Envoy itself saw in the handshake. Wins over every header, and what the nearest
@@ -34,8 +34,8 @@ pub struct PeerSources {
     /// asks here, and every forwarder, verifies client certificates against exactly the authorities pinned in the trust
     /// domains (`VERIFY_TRUST_CHAIN`, never `ACCEPT_UNTRUSTED`).
     pub least_evidence: EvidenceLevel,
-    /// Names of the proxies that ask here, where a check does not tell them (`destination.principal`), or beside the one
-    /// that it tells: the nearest XFCC element must be written by one of them.
+    /// Names of the proxies that send checks, if a check does not name them (`destination.principal`), or beside the one
+    /// that it names: the nearest XFCC element must be written by one of them.
     pub identities: Vec<String>,
 }
 
@@ -66,21 +66,6 @@ pub enum PeerSource {
 
 // === impl PeerSources ===
 
-impl Default for PeerSources {
-    fn default() -> Self {
-        Self {
-            source_certificate: false,
-            xfcc: false,
-            xfcc_without_tls: false,
-            client_cert: false,
-            client_cert_without_tls: false,
-            principal: PrincipalSource::Off,
-            least_evidence: EvidenceLevel::Leaf,
-            identities: Vec::new(),
-        }
-    }
-}
-
 impl PeerSources {
     /// Whether peers count whose certificate is never seen here: the proxies' verification is all there is then.
     #[must_use]
@@ -88,7 +73,7 @@ impl PeerSources {
         self.least_evidence < EvidenceLevel::Leaf
     }
 
-    /// Whether no source is believed, as where the settings say nothing: there is never a peer then.
+    /// Whether every source is off, as without settings: there is never a peer then.
     #[must_use]
     pub fn are_off(&self) -> bool {
         let headers = self.xfcc || self.xfcc_without_tls;

@@ -110,13 +110,11 @@ impl PresentedToken {
     }
 
     /// Where it was.
-    #[must_use]
     pub const fn place(&self) -> &TokenPlace {
         &self.place
     }
 
     /// How it was presented.
-    #[must_use]
     pub const fn scheme(&self) -> TokenScheme {
         self.scheme
     }
@@ -161,25 +159,21 @@ impl PresentedToken {
     }
 
     /// All of it: for its issuer alone.
-    #[must_use]
     pub const fn text(&self) -> &SealedText {
         &self.text
     }
 
     /// The fingerprint of the whole token, signature included (P63).
-    #[must_use]
     pub const fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
     /// The issuer that it claims to be from: good for choosing among the configured issuers and for nothing else (P53).
-    #[must_use]
     pub fn claimed_issuer(&self) -> Option<&str> {
         self.claimed("iss")
     }
 
     /// The subject that it claims to be about: good for the same and nothing else.
-    #[must_use]
     pub fn claimed_subject(&self) -> Option<&str> {
         self.claimed("sub")
     }

@@ -21,19 +21,17 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Its IP address; `::ffff:10.0.0.1` is `10.0.0.1`.
-    #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
         self.address.map(|address| address.ip().to_canonical())
     }
 
     /// Its port. Pipes and internal connections have none.
-    #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.address.map(|address| address.port()).filter(|port| *port != 0)
     }
 }
 
-/// Where the client is that the request is for, as far as the proxies in front tell it.
+/// The address of the client, as far as the proxies in front send it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Client {
     /// At the other end of the connection.
@@ -41,14 +39,14 @@ pub enum Client {
     Connection,
     /// Behind a proxy, at this address.
     At(IpAddr),
-    /// Behind a proxy that does not say where, or not in a way that can be believed.
+    /// Behind a proxy that does not say where, or not in a trustworthy way.
     Unknown,
 }
 
 /// The server name (SNI) that the client's TLS handshake asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ServerName {
-    /// The proxy does not tell of a handshake: it is not set up to, or there was none.
+    /// The proxy reports no handshake: it is not configured to, or there was none.
     #[default]
     Unknown,
     /// There was a handshake, and it named no server.
@@ -72,7 +70,6 @@ pub struct Body {
 
 impl ServerName {
     /// The name, where there is one.
-    #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Name(name) => Some(name),
@@ -80,7 +77,7 @@ impl ServerName {
         }
     }
 
-    /// Whether there was a handshake at all, as far as the proxy tells.
+    /// Whether there was a handshake, as far as the proxy reports.
     #[must_use]
     pub fn is_known(&self) -> bool {
         *self != Self::Unknown

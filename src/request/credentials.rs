@@ -56,13 +56,11 @@ impl CredentialHeaders {
     }
 
     /// The leaf certificate that the proxy itself verified: URL-encoded PEM.
-    #[must_use]
     pub const fn source_certificate(&self) -> Option<&Text> {
         self.source_certificate.as_ref()
     }
 
     /// The caller's principal as the proxy names it (P46: text, not an identity).
-    #[must_use]
     pub const fn source_principal(&self) -> Option<&Text> {
         self.source_principal.as_ref()
     }

@@ -50,7 +50,7 @@ const ONE_VALUE: [&str; 5] =
 /// upstream gets.
 const ONE_LINE: &str = "user-agent";
 
-/// The headers of which a value with a comma can be told, in one form at least.
+/// The headers whose values with a comma can be recognized, in at least one form.
 pub fn headers_of_one_value() -> impl Iterator<Item = &'static str> {
     ONE_VALUE.into_iter().chain([ONE_LINE])
 }
@@ -65,7 +65,6 @@ impl HeaderValue {
     }
 
     /// The bytes.
-    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -80,7 +79,6 @@ impl HeaderValue {
     }
 
     /// The value as text that shares its bytes, where it is UTF-8.
-    #[must_use]
     pub fn to_text(&self) -> Option<Text> {
         Text::new(self.0.clone())
     }
@@ -163,7 +161,6 @@ impl Headers {
     }
 
     /// Which headers of the request are among these.
-    #[must_use]
     pub const fn shown(&self) -> Shown {
         self.shown
     }
@@ -189,7 +186,6 @@ impl Headers {
     }
 
     /// How many lines there are.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.lines.len()
     }
@@ -259,7 +255,7 @@ mod tests {
         }
     }
 
-    /// P131: of a name that was sent in another spelling alone, it cannot be told whether it was sent.
+    /// P131: whether a header was sent cannot be determined if only another spelling of its name was sent.
     #[test]
     fn presence_in_another_spelling_cannot_be_told() {
         assert_eq!(headers(&[("x-debug", b"1")]).is_there("x-debug"), Some(true));

@@ -79,19 +79,16 @@ impl CanonicalPath {
     }
 
     /// The parts that were accepted and are not canonical.
-    #[must_use]
     pub const fn leniency(&self) -> PathLeniency {
         self.leniency
     }
 
     /// The path as sent.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         self.text.as_str()
     }
 
     /// The decoded segments; the last one is empty where the path ends with a slash.
-    #[must_use]
     pub fn segments(&self) -> &[Text] {
         &self.segments
     }

@@ -1,8 +1,8 @@
 //! Names that are one name to some reader: what CGI and its heirs make of headers, and forms of query parameters.
 //!
 //! CGI (RFC 3875 section 4.1.18) hands headers to a program with `_` in the place of `-`, and some servers put `_` in the
-//! place of every character that is no letter or digit. Readers of queries decode names, and some of them trim names, do
-//! not tell cases apart, or read `a[]`, `a[x]` and `[a]` as `a`.
+//! place of every character that is no letter or digit. Readers of queries decode names, and some of them trim names, do not
+//! distinguish case, or read `a[]`, `a[x]` and `[a]` as `a`.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;

@@ -147,7 +147,6 @@ impl Host {
     }
 
     /// The host's text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }

@@ -23,13 +23,11 @@ impl Text {
     }
 
     /// The text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Its bytes.
-    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -56,7 +54,6 @@ impl Text {
     }
 
     /// How many bytes it has.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }

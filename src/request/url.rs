@@ -42,7 +42,7 @@ impl RequestLine {
         Some(Self { method: view.method.clone(), path, origin: Origin::of(&view.scheme, target) })
     }
 
-    /// Whether `url` is the request's, with one of `origins` or, where there are none, with the one that the proxy tells.
+    /// Whether `url` is the request's, with one of `origins` or, where there are none, with the one of the proxy.
     #[must_use]
     pub fn is_for(&self, url: &NormalUrl, origins: &[Origin]) -> bool {
         let own = self.origin.as_slice();

@@ -35,7 +35,7 @@ pub struct RequestView {
     pub client: Client,
     /// The workload the proxy stands in front of.
     pub destination: Endpoint,
-    /// The server name of the TLS handshake, where the proxy tells it.
+    /// The server name of the TLS handshake, if the proxy sends it.
     pub sni: ServerName,
     /// The body, where the proxy buffers it.
     pub body: Body,
@@ -51,7 +51,6 @@ pub struct RequestView {
 
 impl RequestView {
     /// The address of the client, where it is known; `::ffff:10.0.0.1` is `10.0.0.1`.
-    #[must_use]
     pub fn client_ip(&self) -> Option<IpAddr> {
         match self.client {
             Client::Connection => self.source.ip(),

@@ -50,25 +50,21 @@ impl Signer {
     }
 
     /// Our name: the `iss` of what is signed.
-    #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
     /// The id of the key that signs now.
-    #[must_use]
     pub fn key_id(&self) -> String {
         self.ring.load().signing().id().to_owned()
     }
 
     /// The public keys as a JWK Set (RFC 7517 section 5).
-    #[must_use]
     pub fn key_set(&self) -> String {
         self.ring.load().key_set().to_owned()
     }
 
     /// How many statements were signed.
-    #[must_use]
     pub fn signed(&self) -> u64 {
         self.signed.load(Ordering::Relaxed)
     }

@@ -54,7 +54,6 @@ pub(super) const SCHEME: &str = "spiffe://";
 
 impl TrustDomainName {
     /// The name.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -79,19 +78,16 @@ impl fmt::Display for TrustDomainName {
 
 impl SpiffeId {
     /// All of it, with the scheme.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.uri
     }
 
     /// The trust domain's name.
-    #[must_use]
     pub fn trust_domain(&self) -> &str {
         self.uri.get(SCHEME.len()..self.path_at).unwrap_or_default()
     }
 
     /// The path with its leading slash; empty where the ID names the trust domain itself.
-    #[must_use]
     pub fn path(&self) -> &str {
         self.uri.get(self.path_at..).unwrap_or_default()
     }

@@ -47,13 +47,11 @@ enum Segment {
 
 impl SpiffePattern {
     /// The pattern as it was written.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The one trust domain whose IDs can match.
-    #[must_use]
     pub fn trust_domain(&self) -> &str {
         &self.trust_domain
     }

@@ -67,7 +67,7 @@ impl Store {
     /// Shares `record` with all replicas, in place of an earlier one with the same id.
     ///
     /// # Errors
-    /// Where it is not certain that they will know of it.
+    /// It is not certain that they will get it.
     pub async fn publish(&self, record: &Record) -> Result<Position, StoreError> {
         if record.bytes.len() > MAX_SHARED_RECORD_BYTES {
             return Err(StoreError::TooLarge(record.bytes.len()));
@@ -93,7 +93,6 @@ impl Store {
     }
 
     /// Follows how far the records have come: it changes within [`crate::limits::STORE_POLL`] of a publication on any replica.
-    #[must_use]
     pub fn position(&self) -> watch::Receiver<Position> {
         match &self.backend {
             Backend::Memory(memory) => memory.position(),
@@ -103,7 +102,6 @@ impl Store {
     }
 
     /// How it is doing.
-    #[must_use]
     pub fn health(&self) -> StoreHealth {
         match &self.backend {
             Backend::Memory(_) => Memory::health(),

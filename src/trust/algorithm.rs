@@ -1,4 +1,4 @@
-//! The signature algorithms that are believed (RFC 7518 section 3.1, RFC 8037, RFC 9864).
+//! The signature algorithms that are accepted (RFC 7518 section 3.1, RFC 8037, RFC 9864).
 
 use std::fmt;
 

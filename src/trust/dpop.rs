@@ -36,25 +36,21 @@ pub(super) fn asymmetric() -> Vec<Algorithm> {
 
 impl DpopRules {
     /// The algorithms that proofs may be signed with.
-    #[must_use]
     pub fn algorithms(&self) -> &[Algorithm] {
         &self.algorithms
     }
 
     /// How long ago they may have been made.
-    #[must_use]
     pub const fn max_age(&self) -> Duration {
         self.max_age
     }
 
     /// The origins that callers see in front of the paths; empty if the proxy's is right.
-    #[must_use]
     pub fn origins(&self) -> &[Origin] {
         &self.origins
     }
 
     /// The nonces that they must hold, where they must.
-    #[must_use]
     pub const fn nonce(&self) -> Option<&NonceRules> {
         self.nonce.as_ref()
     }

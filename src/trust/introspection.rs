@@ -106,19 +106,16 @@ impl IntrospectionAnswer {
     }
 
     /// The claims of a token that is active.
-    #[must_use]
     pub const fn claims(&self) -> Option<&Arc<Map<String, Value>>> {
         self.claims.as_ref()
     }
 
     /// Until when it may be used: the end of a token that does not say when it ends itself.
-    #[must_use]
     pub const fn until(&self) -> UnixTime {
         self.until
     }
 
     /// The end of the token as the answer says it, where that can be read. Judging it is for `authn`.
-    #[must_use]
     pub fn token_end(&self) -> Option<UnixTime> {
         let seconds = self.claims.as_ref()?.get("exp")?.as_f64()?;
         let since_epoch = Duration::try_from_secs_f64(seconds).ok()?;

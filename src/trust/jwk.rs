@@ -122,13 +122,11 @@ impl VerificationKey {
     }
 
     /// Its `kid`.
-    #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// Its thumbprint (RFC 7638) with SHA-256; of a secret something else that tells it from other keys.
-    #[must_use]
+    /// Its thumbprint (RFC 7638) with SHA-256; of a secret another value that distinguishes it from other keys.
     pub fn thumbprint(&self) -> &str {
         &self.thumbprint
     }

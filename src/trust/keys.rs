@@ -127,19 +127,16 @@ impl KeySet {
     }
 
     /// The usable keys.
-    #[must_use]
     pub fn keys(&self) -> &[VerificationKey] {
         &self.keys
     }
 
     /// The keys that are not used, with the reason for each.
-    #[must_use]
     pub fn skipped(&self) -> &[SkippedKey] {
         &self.faults
     }
 
     /// Names the usable keys: two sets with the same keys have the same revision, in whatever order they are written.
-    #[must_use]
     pub const fn revision(&self) -> &Fingerprint {
         &self.revision
     }

@@ -33,9 +33,9 @@ pub use material::Material;
 pub use name::{CanonicalName, NameError};
 pub use remote::{KeyUrl, KeyUrlError, RemoteFile, RemoteKeys};
 pub use revocation::{
-    AcceptedList, EntryError, FIRST_LINE, KnownIssuers, LineError, ListError, ListMark, ListPlace,
-    ListSignature, ListSignatureError, ListSource, ListText, RevocationEntry, RevocationKind,
-    RevocationList, RevocationMark, RevocationNote, RevocationTable, RevocationTarget, Revocations,
-    Revoked,
+    AcceptedList, EntryError, FIRST_LINE, KnownIssuers, LineError, ListError, ListHeader, ListMark,
+    ListPlace, ListSignature, ListSignatureError, ListSource, ListText, RevocationEntry,
+    RevocationKind, RevocationList, RevocationMark, RevocationNote, RevocationTable,
+    RevocationTarget, Revocations, Revoked,
 };
 pub use store::TrustStore;

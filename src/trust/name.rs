@@ -362,7 +362,7 @@ mod tests {
         assert!(CanonicalName::read("CN=#0c+161").is_err());
     }
 
-    /// P116: what is no name is refused, with the right spelling where it can be told.
+    /// P116: a text that is no name is refused, with the right spelling if that can be determined.
     #[test]
     fn what_is_no_name_is_refused_with_the_right_spelling() {
         for (text, part) in [

@@ -143,7 +143,6 @@ impl KeyUrl {
     }
 
     /// The address.
-    #[must_use]
     pub const fn uri(&self) -> &Uri {
         &self.0
     }

@@ -40,7 +40,7 @@ impl TrustStore {
     }
 
     /// The same where `known` was in force before, which no older revocation list takes the place of. With a time, `now`,
-    /// problems tell of lists that are out of date.
+    /// lists that are out of date are reported.
     #[must_use]
     pub fn compile_after(
         known: &KnownLists,
@@ -83,7 +83,6 @@ impl TrustStore {
     }
 
     /// The trust domains, in the order of their names.
-    #[must_use]
     pub fn domains(&self) -> &[TrustDomain] {
         &self.domains
     }
@@ -122,31 +121,26 @@ impl TrustStore {
     }
 
     /// Changes whenever anything that a certificate is verified against does (P40).
-    #[must_use]
     pub const fn domains_revision(&self) -> Option<&Fingerprint> {
         self.domains_revision.as_ref()
     }
 
     /// The revocation lists to remember, so that none is replaced by an older one.
-    #[must_use]
     pub const fn known_lists(&self) -> &KnownLists {
         &self.known_lists
     }
 
     /// The token issuers, in no particular order.
-    #[must_use]
     pub fn issuers(&self) -> &[Issuer] {
         &self.issuers
     }
 
     /// The revocation lists, in the order of their names.
-    #[must_use]
     pub fn revocation_lists(&self) -> &[RevocationList] {
         &self.revocation_lists
     }
 
     /// The revocations of the documents themselves.
-    #[must_use]
     pub const fn revocations(&self) -> &Arc<Revocations> {
         &self.revocations
     }
@@ -178,7 +172,6 @@ impl TrustStore {
     }
 
     /// Every place where any issuer's tokens may be, each once.
-    #[must_use]
     pub fn token_places(&self) -> Vec<TokenPlace> {
         let mut places: Vec<_> =
             self.issuers.iter().flat_map(|issuer| issuer.places().iter().cloned()).collect();
@@ -195,7 +188,6 @@ impl TrustStore {
     }
 
     /// The issuers and authorities of the documents, for lists that are read beside them.
-    #[must_use]
     pub fn known_issuers(&self) -> KnownIssuers {
         KnownIssuers::of(&self.domains, &self.issuers)
     }

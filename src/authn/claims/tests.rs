@@ -189,7 +189,7 @@ fn required_claims_must_be_there() {
     assert_eq!(check(&trust, &null, NOW), Err(Reason::ClaimMismatch));
 }
 
-/// P80: what is told about a refusal never holds the value of a claim.
+/// P80: the detail of a refusal never has the value of a claim.
 #[test]
 fn a_refusal_does_not_echo_claims() {
     for claims in [

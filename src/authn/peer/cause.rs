@@ -1,6 +1,6 @@
 //! Why there is no path, where the path builder says only that a signature does not verify.
 //!
-//! Of everything that it has tried, rustls-webpki tells of the failure that it ranks highest, and it ranks a signature above
+//! Of everything that it has tried, rustls-webpki reports the failure that it ranks highest, and it ranks a signature above
 //! path lengths, names and rights. A CA that carries its own issuer's name, as in a key rollover, makes it try a key that
 //! cannot fit, so that the real cause is hidden. For people only: what is found here allows nothing.
 
@@ -144,7 +144,7 @@ impl<'a> Search<'a> {
         self.signatures = self.signatures.saturating_sub(1);
         let signed = is_signed_by(der, issuer.public_key().raw);
         if !signed {
-            // An authority tells more than an intermediate, and is asked first.
+            // An authority is more telling than an intermediate, and comes first.
             self.other_key.get_or_insert(role);
             let weakness = || key_weakness(issuer.public_key(), MIN_RSA_BITS);
             self.weakness = self.weakness.take().or_else(weakness);

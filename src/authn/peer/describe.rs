@@ -44,7 +44,7 @@ pub struct CertificateDescription {
 // === impl CertificateDescription ===
 
 impl CertificateDescription {
-    /// Reads a certificate; nothing where it is not one.
+    /// Reads a certificate, or returns `None` if it is not one.
     #[must_use]
     pub fn read(der: &[u8]) -> Option<Self> {
         let (rest, certificate) = X509Certificate::from_der(der).ok()?;

@@ -1,4 +1,4 @@
-//! One XFCC element that position says may be believed: its identity, and whether its parts agree.
+//! One XFCC element whose position makes it credible: its identity, and whether its parts agree.
 
 use std::sync::Arc;
 

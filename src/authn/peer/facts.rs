@@ -5,7 +5,7 @@ use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
 
 /// Everything that is known about a peer. This is not an identity: only a `PeerIdentity` says that it was verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerFacts {
     /// The name of the `TrustDomain` document that vouches for it; of several, the first.
     pub trust_domain: String,
@@ -45,22 +45,6 @@ impl PeerFacts {
     /// Facts of a peer of the trust domain document called `trust_domain`, with nothing else known.
     #[must_use]
     pub fn of(trust_domain: &str) -> Self {
-        Self {
-            trust_domain: trust_domain.to_owned(),
-            other_trust_domains: Vec::new(),
-            unsure_trust_domains: Vec::new(),
-            spiffe: None,
-            dns: Vec::new(),
-            uris: Vec::new(),
-            emails: Vec::new(),
-            ips: Vec::new(),
-            subject: None,
-            certificate: None,
-            spki: None,
-            serial: None,
-            issuer: None,
-            not_before: None,
-            not_after: None,
-        }
+        Self { trust_domain: trust_domain.to_owned(), ..Self::default() }
     }
 }

@@ -29,7 +29,6 @@ impl PeerIdentity {
     }
 
     /// The name of the `TrustDomain` document that vouches for it; of several, the first.
-    #[must_use]
     pub fn trust_domain(&self) -> &str {
         &self.facts.trust_domain
     }
@@ -41,7 +40,6 @@ impl PeerIdentity {
     }
 
     /// The same, where it is certain that it is of no other.
-    #[must_use]
     pub fn only_trust_domain(&self) -> Option<&str> {
         let PeerFacts { other_trust_domains, unsure_trust_domains, .. } = &*self.facts;
         let only = other_trust_domains.is_empty() && unsure_trust_domains.is_empty();
@@ -60,85 +58,71 @@ impl PeerIdentity {
     }
 
     /// How much of the certificate was shown.
-    #[must_use]
     pub const fn level(&self) -> EvidenceLevel {
         self.level
     }
 
-    /// Which source was believed.
-    #[must_use]
+    /// The source of the identity.
     pub const fn source(&self) -> PeerSource {
         self.source
     }
 
     /// The trusted forwarders between the peer and the proxy that asks, nearest first.
-    #[must_use]
     pub fn forwarders(&self) -> &[SpiffeId] {
         &self.forwarders
     }
 
     /// Its SPIFFE ID, where it has one.
-    #[must_use]
     pub fn spiffe(&self) -> Option<&SpiffeId> {
         self.facts.spiffe.as_ref()
     }
 
     /// The DNS names of its certificate, in lower case.
-    #[must_use]
     pub fn dns(&self) -> &[String] {
         &self.facts.dns
     }
 
     /// The URIs of its certificate, the SPIFFE ID included.
-    #[must_use]
     pub fn uris(&self) -> &[String] {
         &self.facts.uris
     }
 
     /// The e-mail addresses of its certificate.
-    #[must_use]
     pub fn emails(&self) -> &[String] {
         &self.facts.emails
     }
 
     /// The IP addresses of its certificate as text: known from level `leaf` up.
-    #[must_use]
     pub fn ips(&self) -> &[String] {
         &self.facts.ips
     }
 
     /// The subject of its certificate as RFC 4514 text: known from level `leaf` up.
-    #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.facts.subject.as_deref()
     }
 
     /// SHA-256 of its certificate's DER: known from level `hash` up.
-    #[must_use]
     pub fn certificate(&self) -> Option<&Fingerprint> {
         self.facts.certificate.as_ref()
     }
 
     /// SHA-256 of its public key's SubjectPublicKeyInfo: known from level `leaf` up.
-    #[must_use]
     pub fn spki(&self) -> Option<&Fingerprint> {
         self.facts.spki.as_ref()
     }
 
     /// The serial number of its certificate in lower-case hexadecimal: known from level `leaf` up.
-    #[must_use]
     pub fn serial(&self) -> Option<&str> {
         self.facts.serial.as_deref()
     }
 
     /// The issuer of its certificate as RFC 4514 text: known from level `leaf` up.
-    #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         self.facts.issuer.as_deref()
     }
 
     /// When its certificate expires: known from level `leaf` up.
-    #[must_use]
     pub fn not_after(&self) -> Option<UnixTime> {
         self.facts.not_after
     }

@@ -54,7 +54,6 @@ impl CertificateKey {
     }
 
     /// How much memory it takes, for caches that count bytes.
-    #[must_use]
     pub fn size(&self) -> usize {
         let texts = [&self.leaf, &self.chain].into_iter().flatten().map(Text::len);
         texts.fold(size_of::<Self>(), usize::saturating_add)
@@ -71,7 +70,6 @@ impl fmt::Debug for CertificateKey {
 
 impl VerifiedCertificate {
     /// The last moment for which it may be relied on.
-    #[must_use]
     pub const fn until(&self) -> UnixTime {
         self.until
     }

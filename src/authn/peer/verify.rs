@@ -10,8 +10,8 @@ use crate::clock::UnixTime;
 use crate::evidence::PeerEvidence;
 use crate::trust::{Revocations, TrustStore};
 
-/// Verifies what was shown of the peer. A source that is malformed or does not verify is a rejection even where another
-/// source would do: what contradicts itself is not believed in parts (P69).
+/// Verifies the evidence of the peer. A source that is malformed or does not verify is a rejection even if another source
+/// would do: evidence that contradicts itself is not accepted in parts (P69).
 pub fn verify(
     evidence: &PeerEvidence,
     trust: &TrustStore,
@@ -21,7 +21,7 @@ pub fn verify(
     verify_traced(evidence, trust, memory, now, &mut |_| {})
 }
 
-/// As [`verify`], and tells `trace` of every step.
+/// As [`verify`]; `trace` sees every step.
 pub fn verify_traced(
     evidence: &PeerEvidence,
     trust: &TrustStore,
@@ -32,7 +32,7 @@ pub fn verify_traced(
     verify_unless_revoked(evidence, trust, trust.revocations(), memory, now, trace)
 }
 
-/// The same where more is revoked than the documents of `trust` say.
+/// The same with `revocations` instead of those of the documents of `trust`.
 pub(in crate::authn) fn verify_unless_revoked(
     evidence: &PeerEvidence,
     trust: &TrustStore,

@@ -24,7 +24,7 @@ use crate::trust::TrustStore;
 /// way may have written.
 ///
 /// # Errors
-/// Whatever keeps a step of the walk from being believed.
+/// The reason why a step of the walk is refused.
 pub(super) fn caller(
     evidence: &PeerEvidence,
     verifier: &Verifier<'_>,

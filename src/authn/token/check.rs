@@ -75,49 +75,35 @@ impl TokenCheck {
     pub(in crate::authn) const SIGNED: [Self; 6] =
         [Self::Algorithm, Self::Type, Self::Key, Self::Signature, Self::Claims, Self::Kind];
 
-    /// The section that requires it.
-    #[must_use]
-    pub const fn section(self) -> &'static str {
+    /// Its name in output, and the section that requires it.
+    const fn row(self) -> (&'static str, &'static str) {
         match self {
-            Self::Issuer => "RFC 7519 section 4.1.1",
-            Self::Keys => "RFC 7517 section 5",
-            Self::Algorithm => "RFC 8725 section 3.1",
-            Self::Type => "RFC 8725 section 3.11",
-            Self::Key => "RFC 7515 section 4.1.4",
-            Self::Signature => "RFC 7515 section 5.2",
-            Self::Claims => "RFC 7519 section 4.1",
-            Self::Kind => "RFC 8725 section 3.12",
-            Self::Expiry => "RFC 7519 section 4.1.4",
-            Self::NotBefore => "RFC 7519 sections 4.1.5 and 4.1.6",
-            Self::Lifetime => "RFC 8725 section 3.10",
-            Self::Audience => "RFC 7519 section 4.1.3",
-            Self::RequiredClaims => "RFC 7519 section 4.1",
-            Self::Profile => "RFC 9068 section 2.2",
-            Self::Binding => "RFC 8705 section 3",
-            Self::Revocation => "RFC 7009 section 2",
+            Self::Issuer => ("issuer", "RFC 7519 section 4.1.1"),
+            Self::Keys => ("keys", "RFC 7517 section 5"),
+            Self::Algorithm => ("algorithm", "RFC 8725 section 3.1"),
+            Self::Type => ("type", "RFC 8725 section 3.11"),
+            Self::Key => ("key", "RFC 7515 section 4.1.4"),
+            Self::Signature => ("signature", "RFC 7515 section 5.2"),
+            Self::Claims => ("claim types", "RFC 7519 section 4.1"),
+            Self::Kind => ("kind", "RFC 8725 section 3.12"),
+            Self::Expiry => ("expiry", "RFC 7519 section 4.1.4"),
+            Self::NotBefore => ("not before", "RFC 7519 sections 4.1.5 and 4.1.6"),
+            Self::Lifetime => ("lifetime", "RFC 8725 section 3.10"),
+            Self::Audience => ("audience", "RFC 7519 section 4.1.3"),
+            Self::RequiredClaims => ("required claims", "RFC 7519 section 4.1"),
+            Self::Profile => ("profile", "RFC 9068 section 2.2"),
+            Self::Binding => ("binding", "RFC 8705 section 3"),
+            Self::Revocation => ("revocation", "RFC 7009 section 2"),
         }
     }
 
     /// Its name in output.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Issuer => "issuer",
-            Self::Keys => "keys",
-            Self::Algorithm => "algorithm",
-            Self::Type => "type",
-            Self::Key => "key",
-            Self::Signature => "signature",
-            Self::Claims => "claim types",
-            Self::Kind => "kind",
-            Self::Expiry => "expiry",
-            Self::NotBefore => "not before",
-            Self::Lifetime => "lifetime",
-            Self::Audience => "audience",
-            Self::RequiredClaims => "required claims",
-            Self::Profile => "profile",
-            Self::Binding => "binding",
-            Self::Revocation => "revocation",
-        }
+        self.row().0
+    }
+
+    /// The section that requires it.
+    pub const fn section(self) -> &'static str {
+        self.row().1
     }
 }

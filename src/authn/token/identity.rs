@@ -52,43 +52,36 @@ impl TokenIdentity {
     }
 
     /// The name of the `TokenIssuer` document that vouches for it.
-    #[must_use]
     pub fn issuer_name(&self) -> &str {
         &self.content.issuer_name
     }
 
     /// Its `iss` claim.
-    #[must_use]
     pub fn issuer(&self) -> &str {
         self.content.registered.issuer.as_deref().unwrap_or_default()
     }
 
     /// Its `sub` claim.
-    #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.content.registered.subject.as_deref()
     }
 
     /// The client it was issued to: `client_id` (RFC 9068), else `azp` (OpenID Connect Core section 2).
-    #[must_use]
     pub fn client(&self) -> Option<&str> {
         self.content.registered.client.as_deref()
     }
 
     /// Its `aud` claim, as a list.
-    #[must_use]
     pub fn audiences(&self) -> &[String] {
         &self.content.registered.audiences
     }
 
     /// Its scopes: `scope` split at spaces (RFC 8693 section 4.2), or `scp`.
-    #[must_use]
     pub fn scopes(&self) -> &[String] {
         &self.content.registered.scopes
     }
 
     /// Its whole claims set.
-    #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         &self.content.claims.0
     }
@@ -100,31 +93,26 @@ impl TokenIdentity {
     }
 
     /// The id of the key that verified it.
-    #[must_use]
     pub fn key_id(&self) -> Option<&str> {
         self.content.key_id.as_deref()
     }
 
     /// Its `jti` claim.
-    #[must_use]
     pub fn token_id(&self) -> Option<&str> {
         self.content.registered.token_id.as_deref()
     }
 
     /// When it expires.
-    #[must_use]
     pub const fn expires_at(&self) -> UnixTime {
         self.expires_at
     }
 
     /// Where in the request it was.
-    #[must_use]
     pub const fn place(&self) -> &TokenPlace {
         &self.place
     }
 
     /// Its binding to the peer.
-    #[must_use]
     pub const fn binding(&self) -> Binding {
         self.binding
     }

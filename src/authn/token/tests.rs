@@ -365,7 +365,7 @@ fn a_bound_token_without_a_peer_is_refused() {
     assert_eq!(verify_bearer(&trust, &token).unwrap_err(), Reason::BindingUnavailable);
 }
 
-/// Keeps what it is told.
+/// Keeps every token.
 #[derive(Debug, Default)]
 struct Recorder(Mutex<BTreeMap<Fingerprint, Arc<SignedToken>>>);
 

@@ -42,10 +42,10 @@ pub(super) struct Args {
     #[command(flatten)]
     target: TargetArgs,
     /// Revoke only what was issued before this time: RFC 3339, seconds since 1970, or `now`. If unset, what is issued later is revoked too.
-    #[arg(long, value_name = "TIME", value_parser = moment_or_now)]
+    #[arg(long, value_name = "TIME", value_parser = time_or_now)]
     issued_before: Option<UnixTime>,
     /// End the revocation at this time: RFC 3339, seconds since 1970, or a length of time from now such as `24h`. If unset, it never ends.
-    #[arg(long, value_name = "TIME", value_parser = moment_or_length)]
+    #[arg(long, value_name = "TIME", value_parser = time_or_length)]
     expires: Option<UnixTime>,
     /// The reason, for readers of the list and the log.
     #[arg(long, value_name = "TEXT")]
@@ -132,11 +132,11 @@ fn write_receipt(verb: &str, receipt: &Receipt, out: &mut dyn Write) -> io::Resu
     Ok(())
 }
 
-fn moment_or_now(text: &str) -> Result<UnixTime, String> {
+fn time_or_now(text: &str) -> Result<UnixTime, String> {
     if text == "now" { Ok(SystemClock.now()) } else { moment::parse(text) }
 }
 
-fn moment_or_length(text: &str) -> Result<UnixTime, String> {
+fn time_or_length(text: &str) -> Result<UnixTime, String> {
     let length = text.parse::<crate::document::HumanDuration>();
     length.map(|length| SystemClock.now().plus(length.get())).or_else(|_| moment::parse(text))
 }

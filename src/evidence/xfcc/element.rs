@@ -33,13 +33,11 @@ pub struct XfccElement {
 
 impl Xfcc {
     /// The elements, farthest proxy first.
-    #[must_use]
     pub fn elements(&self) -> &[XfccElement] {
         &self.elements
     }
 
     /// How many keys were there that this parser does not know (P87).
-    #[must_use]
     pub const fn unknown_keys(&self) -> usize {
         self.unknown_keys
     }
@@ -64,31 +62,26 @@ impl Xfcc {
 
 impl XfccElement {
     /// The URI names of the proxy that wrote the element.
-    #[must_use]
     pub fn by(&self) -> &[String] {
         &self.by
     }
 
     /// SHA-256 of the certificate.
-    #[must_use]
     pub const fn hash(&self) -> Option<&Fingerprint> {
         self.hash.as_ref()
     }
 
     /// The certificate, its chain or both, still encoded.
-    #[must_use]
     pub const fn certificate(&self) -> Option<&PresentedCertificate> {
         self.certificate.as_ref()
     }
 
     /// The subject as RFC 2253 text; empty where the certificate's subject is.
-    #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
     }
 
     /// The URI names of the certificate, in order.
-    #[must_use]
     pub fn uris(&self) -> &[String] {
         &self.uris
     }
@@ -100,7 +93,6 @@ impl XfccElement {
     }
 
     /// The DNS names of the certificate, in order. A name that Envoy did not escape can spell several.
-    #[must_use]
     pub fn dns(&self) -> &[String] {
         &self.dns
     }

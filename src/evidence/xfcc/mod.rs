@@ -1,5 +1,5 @@
-//! The `x-forwarded-client-cert` header, read strictly in the two forms in which Envoy writes it. Nothing here decides
-//! which element is believed.
+//! The `x-forwarded-client-cert` header, read strictly in the two forms in which Envoy writes it. Nothing here decides which
+//! element counts.
 //!
 //! Which bytes the owner of a certificate can choose decides how far a header goes. In text, Envoy puts `Cert`, `Chain`,
 //! `Subject` and `Issuer` in double quotes, the first two URL-encoded, the others as RFC 2253 text. `By`, `URI` and `DNS`

@@ -1,4 +1,4 @@
-//! The XFCC grammar, as Envoy writes it and as nobody should.
+//! The XFCC grammar, as Envoy writes it, and in forms that are refused.
 
 use super::*;
 use crate::limits::{MAX_SUBJECT_ALT_NAMES, MAX_XFCC_BYTES, MAX_XFCC_ELEMENTS};

@@ -164,7 +164,7 @@ impl TrackedList {
         self.in_force.is_some()
     }
 
-    /// How long it has been past what its document allows; `None` where it is not.
+    /// How long it has been older than its document allows, or `None` if it is not.
     fn overdue(&self, now: UnixTime) -> Option<Duration> {
         let in_force = self.in_force.as_ref()?;
         let aged = self.source.max_age.and_then(|max| in_force.age(now).checked_sub(max));

@@ -123,20 +123,17 @@ impl RevocationRegister {
     }
 
     /// The revocations in force.
-    #[must_use]
     pub fn current(&self) -> Arc<Revocations> {
         self.shared.current.load_full()
     }
 
     /// Signals every change of the revocations in force.
-    #[must_use]
     pub fn changed(&self) -> watch::Receiver<()> {
         self.shared.changed.subscribe()
     }
 
     /// Every entry whose text is known: those of documents, and those that were made while servers run. Of lists in the line
     /// form only the keys are kept.
-    #[must_use]
     pub fn known(&self) -> Vec<KnownRevocation> {
         let state = self.shared.lock();
         let known = |list: &Arc<str>, entry: &RevocationEntry| KnownRevocation {
@@ -152,7 +149,6 @@ impl RevocationRegister {
     }
 
     /// The state of the lists that are read beside the documents.
-    #[must_use]
     pub fn lists(&self) -> Vec<ListStatus> {
         let now = self.shared.clock.now();
         let state = self.shared.lock();
@@ -160,7 +156,6 @@ impl RevocationRegister {
     }
 
     /// The state of sharing, or `None` if nothing is shared.
-    #[must_use]
     pub fn sharing(&self) -> Option<SharingStatus> {
         let state = self.shared.lock();
         let sharing = state.sharing.as_ref()?;
@@ -190,7 +185,6 @@ impl Drop for RevocationRegister {
 
 impl KnownRevocation {
     /// The id by which it is withdrawn. Only revocations that were made while servers run have one.
-    #[must_use]
     pub fn id(&self) -> Option<String> {
         (&*self.list == RUNNING).then(|| hex(&self.entry.id()))
     }

@@ -181,7 +181,7 @@ impl Shared {
             return;
         }
         let shared = Arc::clone(self);
-        // A panic there would be told by the runtime; what is in force is in force.
+        // The runtime reports a panic there. The revocations in force stay.
         let _ = tokio::task::spawn_blocking(move || shared.write_changes()).await;
     }
 

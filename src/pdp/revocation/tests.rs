@@ -25,7 +25,7 @@ mod restart;
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
-/// Gives one answer after the other, and the last one for ever; notes which etags it was asked with.
+/// Gives one answer after the other, and the last one forever; records the etags of the requests.
 #[derive(Debug, Default)]
 struct Script {
     answers: Mutex<VecDeque<Option<(&'static str, String)>>>,
@@ -194,7 +194,7 @@ async fn a_file_is_read_before_anything_is_decided_and_again_when_it_changes() {
     assert!(!revokes(&register, "a"));
 }
 
-/// What is revoked while servers run counts at once, survives every reload, and can be taken back.
+/// A revocation that is made while servers run counts at once, survives every reload, and can be withdrawn.
 #[tokio::test]
 async fn running_revocations_survive_reloads() {
     let clock = Arc::new(FixedClock::at(NOW));

@@ -122,7 +122,7 @@ fn command(name: &str, arguments: impl FnOnce(&mut Cmd) -> &mut Cmd) -> Cmd {
 /// Not zero, and small enough for the numbers of scripts.
 fn fresh_epoch() -> u64 {
     let mut bytes = [0; 8];
-    // Without random numbers the epoch would be the same after a loss: then the revision alone has to tell of it.
+    // Without random numbers the epoch would be the same after a loss: then the revision alone has to show it.
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     u64::from_be_bytes(bytes).wrapping_shr(16) | 1
 }

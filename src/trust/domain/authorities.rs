@@ -41,20 +41,17 @@ impl Authority {
         Ok(Self { der: der.clone(), issuer, anchor, validity })
     }
 
-    /// Its own certificate, which may restrict what it is believed for.
-    #[must_use]
+    /// Its own certificate, which may restrict what it is trusted for.
     pub const fn der(&self) -> &CertificateDer<'static> {
         &self.der
     }
 
     /// Who it is as an issuer.
-    #[must_use]
     pub const fn issuer(&self) -> &IssuerId {
         &self.issuer
     }
 
     /// Its name, for people.
-    #[must_use]
     pub fn subject(&self) -> String {
         X509Certificate::from_der(&self.der)
             .map(|(_, certificate)| certificate.subject().to_string())
@@ -62,13 +59,11 @@ impl Authority {
     }
 
     /// Its name and key as path building wants them.
-    #[must_use]
     pub const fn anchor(&self) -> &TrustAnchor<'static> {
         &self.anchor
     }
 
     /// When its own certificate is valid. Path building does not look at it, so `authn` does.
-    #[must_use]
     pub const fn validity(&self) -> Validity {
         self.validity
     }

@@ -65,25 +65,21 @@ impl SpiffeBundle {
     }
 
     /// Grows with every change of the bundle, where its publisher counts.
-    #[must_use]
     pub const fn sequence(&self) -> Option<u64> {
         self.sequence
     }
 
     /// How often its publisher would have it read again.
-    #[must_use]
     pub const fn refresh_hint(&self) -> Option<Duration> {
         self.refresh_hint
     }
 
     /// The keys that sign JWT-SVIDs.
-    #[must_use]
     pub const fn jwt_keys(&self) -> &Arc<KeySet> {
         &self.jwt_keys
     }
 
     /// How many keys are for a use that is unknown here.
-    #[must_use]
     pub const fn ignored(&self) -> usize {
         self.ignored
     }

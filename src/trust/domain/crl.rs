@@ -152,19 +152,16 @@ impl Crl {
     }
 
     /// Whose certificates it speaks of.
-    #[must_use]
     pub const fn issuer(&self) -> &IssuerId {
         &self.issuer
     }
 
     /// From `thisUpdate` to `nextUpdate`.
-    #[must_use]
     pub const fn validity(&self) -> Validity {
         self.validity
     }
 
     /// How many certificates it revokes.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.revoked.len()
     }
@@ -232,7 +229,6 @@ impl Crl {
     }
 
     /// Its CRL number in hexadecimal, as tools print it.
-    #[must_use]
     pub fn number(&self) -> String {
         hex(&self.number)
     }

@@ -1,5 +1,5 @@
 //! From documents that were each read for themselves to trust domains that agree on which revocation lists count: lists of
-//! one authority are the same wherever it is believed.
+//! one authority are the same in every document that trusts it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(super) struct Lists {
 #[derive(Debug)]
 pub(super) struct Given {
     pub(super) origin: String,
-    /// Whether it was fetched: then its age is no mistake of the documents, and readiness tells of it.
+    /// Whether it was fetched: then its age is no mistake of the documents, and readiness reports it.
     pub(super) fetched: bool,
     pub(super) name: String,
     pub(super) place: Span,

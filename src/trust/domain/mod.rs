@@ -1,4 +1,4 @@
-//! A trust domain: whose certificates are believed, and under which rules.
+//! A trust domain: the authorities whose certificates are accepted, and the rules for them.
 
 mod authorities;
 mod bundle;

@@ -1,4 +1,4 @@
-//! Documents that believe the same authority: what follows from it, said where it was not said to be meant.
+//! Documents that trust the same authority: a warning unless the documents say that this is intended.
 
 use super::authorities::Authority;
 use super::draft::Draft;

@@ -1,4 +1,4 @@
-//! Whether a certificate is revoked, by the lists of its trust domain and by those of every other that believes its issuer.
+//! Whether a certificate is revoked, by the lists of its trust domain and by those of every other that trusts its issuer.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -49,14 +49,12 @@ impl Revocation {
     }
 
     /// When the first issuer and scope has no list any more that may be used without a grace.
-    #[must_use]
     pub fn next_update(&self) -> Option<UnixTime> {
         let last = |list: &StandingList| list.all().map(|list| list.validity().not_after).max();
         self.lists.values().flatten().filter_map(last).min()
     }
 
     /// For how long a list is used after its next update is due.
-    #[must_use]
     pub const fn grace(&self) -> Duration {
         self.grace
     }

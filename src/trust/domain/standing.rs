@@ -17,11 +17,11 @@ use crate::secret::Fingerprint;
 pub(super) struct KnownList {
     pub(super) origins: BTreeSet<String>,
     pub(super) list: Arc<Crl>,
-    /// Whether it was the one in force of its issuer and scope. Lists that contradict each other do not tell by themselves.
+    /// Whether it was the one in force of its issuer and scope. Lists that contradict each other do not show it themselves.
     pub(super) in_force: bool,
 }
 
-/// The bytes of a list that was in force before a restart: believed once an authority of the documents has signed it.
+/// The bytes of a list that was in force before a restart: it counts once an authority of the documents has signed it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoredList {
     /// Where it came from.
@@ -62,7 +62,6 @@ impl KnownLists {
     }
 
     /// The same as bytes, for storing, in a fixed order.
-    #[must_use]
     pub fn to_stored(&self) -> Vec<StoredList> {
         let verified = self.verified.iter().map(|known| StoredList {
             origins: known.origins.clone(),
@@ -99,7 +98,6 @@ impl StandingList {
     }
 
     /// The list in force: nothing that is known follows it. Of lists that contradict each other the first that was in force.
-    #[must_use]
     pub fn newest(&self) -> &Crl {
         &self.newest
     }

@@ -42,49 +42,41 @@ pub struct TrustDomain {
 
 impl TrustDomain {
     /// The name of the document.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The SPIFFE trust domain whose IDs it vouches for; without one it vouches for certificates without a SPIFFE ID.
-    #[must_use]
     pub const fn spiffe(&self) -> Option<&TrustDomainName> {
         self.spiffe.as_ref()
     }
 
     /// Its SPIFFE bundle, if it has one. The X.509 authorities in it are among [`Self::authorities`].
-    #[must_use]
     pub const fn bundle(&self) -> Option<&SpiffeBundle> {
         self.bundle.as_ref()
     }
 
     /// The files that it needs from servers.
-    #[must_use]
     pub fn remotes(&self) -> &[Arc<RemoteFile>] {
         &self.remotes
     }
 
     /// The pinned authorities, in the same order as [`Self::anchors`].
-    #[must_use]
     pub fn authorities(&self) -> &[Authority] {
         &self.authorities
     }
 
     /// The pinned authorities as path building wants them.
-    #[must_use]
     pub fn anchors(&self) -> &[TrustAnchor<'static>] {
         &self.anchors
     }
 
     /// Certificates that may help to find a path.
-    #[must_use]
     pub fn intermediates(&self) -> &[CertificateDer<'static>] {
         &self.intermediates
     }
 
     /// The names of its authorities and intermediates.
-    #[must_use]
     pub fn issuer_names(&self) -> Vec<CanonicalName> {
         let all = self.authorities.iter().map(Authority::der).chain(&self.intermediates);
         let name = |der| {
@@ -95,19 +87,16 @@ impl TrustDomain {
     }
 
     /// The rules for a peer's certificate.
-    #[must_use]
     pub const fn leaf(&self) -> &LeafRules {
         &self.leaf
     }
 
     /// How revocation is checked, if it is.
-    #[must_use]
     pub const fn revocation(&self) -> Option<&Revocation> {
         self.revocation.as_ref()
     }
 
     /// The problems of revocation lists that it names and that do not count. The lists that were in force stay in force.
-    #[must_use]
     pub fn list_problems(&self) -> &[String] {
         &self.list_problems
     }
@@ -140,8 +129,7 @@ impl TrustDomain {
         self.revoked.has(certificate, issuer, now)
     }
 
-    /// Changes whenever other paths may be found: domains with the same one believe the same paths, but for revocation.
-    #[must_use]
+    /// Changes whenever other paths may be found: domains with the same one accept the same paths, but for revocation.
     pub const fn paths(&self) -> &Fingerprint {
         &self.paths
     }
@@ -153,7 +141,6 @@ impl TrustDomain {
     }
 
     /// Changes whenever the document or a file it points to does.
-    #[must_use]
     pub const fn revision(&self) -> &Fingerprint {
         &self.revision
     }

@@ -37,7 +37,7 @@ impl Issuer {
     }
 }
 
-/// Refuses two issuers whose tokens could not be told apart: the same `iss` in the same place (P53), or opaque tokens, which
+/// Refuses two issuers whose tokens cannot be distinguished: the same `iss` in the same place (P53), or opaque tokens, which
 /// say nothing, in the same place.
 pub(in crate::trust) fn refuse_ambiguous(documents: &[Document], problems: &mut Vec<Diagnostic>) {
     let (mut named, mut opaque) = (BTreeMap::new(), BTreeMap::new());

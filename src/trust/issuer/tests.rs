@@ -211,7 +211,7 @@ fn every_problem_is_told_at_once_and_no_issuer_results() {
     assert!(any_error(&problems) && store.issuers().is_empty());
 }
 
-/// P59: a private key in a set is told as a leak; what it holds is not shown.
+/// P59: a private key in a set is reported as a leak; its content is not shown.
 #[test]
 fn a_private_key_is_refused_loudly() {
     let keys = format!(r#"{{"keys":[{KEY},{}]}}"#, KEY.replace("\"x\"", "\"d\":\"canary\",\"x\""));

@@ -57,19 +57,16 @@ pub enum KeySource {
 
 impl Issuer {
     /// The name of the document.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The profile of its tokens.
-    #[must_use]
     pub const fn profile(&self) -> IssuerProfile {
         self.profile
     }
 
     /// The `iss` of its tokens, compared exactly; for JWT-SVIDs the SPIFFE ID of the trust domain.
-    #[must_use]
     pub fn iss(&self) -> &str {
         &self.iss
     }
@@ -88,7 +85,6 @@ impl Issuer {
     }
 
     /// The audiences that are ours; never empty.
-    #[must_use]
     pub fn audiences(&self) -> &[String] {
         &self.audiences
     }
@@ -119,37 +115,31 @@ impl Issuer {
     }
 
     /// How far its clock may be off.
-    #[must_use]
     pub const fn clock_skew(&self) -> Duration {
         self.clock_skew
     }
 
     /// How long a token may live.
-    #[must_use]
     pub const fn max_lifetime(&self) -> Duration {
         self.max_lifetime
     }
 
     /// How long ago a token may have been issued.
-    #[must_use]
     pub const fn max_age(&self) -> Option<Duration> {
         self.max_age
     }
 
     /// Where its tokens may be.
-    #[must_use]
     pub fn places(&self) -> &[TokenPlace] {
         &self.places
     }
 
     /// The weakest binding that its tokens may have.
-    #[must_use]
     pub const fn binding(&self) -> BindingFloor {
         self.binding
     }
 
     /// The binding of its tokens to the identity of their presenters, if there is one.
-    #[must_use]
     pub const fn bind(&self) -> Option<&Bind> {
         self.bind.as_ref()
     }
@@ -161,13 +151,11 @@ impl Issuer {
     }
 
     /// The rules for proofs of possession of its tokens' keys.
-    #[must_use]
     pub const fn dpop(&self) -> &DpopRules {
         &self.dpop
     }
 
     /// Claims that every token has, by JSON pointer.
-    #[must_use]
     pub fn required_claims(&self) -> &[String] {
         &self.required_claims
     }
@@ -179,7 +167,6 @@ impl Issuer {
     }
 
     /// Where its keys are.
-    #[must_use]
     pub const fn keys(&self) -> &KeySource {
         &self.keys
     }

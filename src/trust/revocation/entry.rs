@@ -61,7 +61,6 @@ impl RevocationEntry {
     }
 
     /// The entry as documents and requests have it.
-    #[must_use]
     pub fn spec(&self) -> RevocationEntrySpec<String> {
         let mut spec = RevocationEntrySpec {
             issued_before: self.issued_before.map(UnixTime::to_rfc3339),
@@ -76,31 +75,26 @@ impl RevocationEntry {
     }
 
     /// The target.
-    #[must_use]
     pub const fn target(&self) -> &RevocationTarget {
         &self.target
     }
 
     /// Only credentials that were issued before this time are revoked.
-    #[must_use]
     pub const fn issued_before(&self) -> Option<UnixTime> {
         self.issued_before
     }
 
     /// The entry does not count from this time on.
-    #[must_use]
     pub const fn expires(&self) -> Option<UnixTime> {
         self.expires
     }
 
     /// Who, when and why.
-    #[must_use]
     pub const fn note(&self) -> &RevocationNote {
         &self.note
     }
 
     /// Names the entry: the same for one target with the same limits, whatever its author and reason.
-    #[must_use]
     pub fn id(&self) -> [u8; 32] {
         let millis = |at: Option<UnixTime>| at.map_or(i64::MIN, UnixTime::as_millis).to_be_bytes();
         let parts = [&self.target.digest()[..], &millis(self.issued_before), &millis(self.expires)];

@@ -29,6 +29,13 @@ use crate::clock::UnixTime;
 pub struct ListText {
     /// The entries.
     pub table: RevocationTable,
+    /// The rest of the list.
+    pub header: ListHeader,
+}
+
+/// Everything that a list says beside its entries.
+#[derive(Debug, Default)]
+pub struct ListHeader {
     /// Its number: a list with a lower one is an older list.
     pub sequence: Option<u64>,
     /// When the next one is to be expected.
@@ -71,11 +78,7 @@ struct Standing<'a> {
 struct Reader<'a> {
     builder: TableBuilder,
     standing: Standing<'a>,
-    sequence: Option<u64>,
-    next_update: Option<UnixTime>,
-    name: Option<String>,
-    issuers: BTreeSet<String>,
-    certificate_issuers: BTreeSet<String>,
+    header: ListHeader,
 }
 
 // === impl ListText ===
@@ -97,15 +100,8 @@ impl ListText {
             return Err(fault(last, "the last line does not end, so the text may be cut short"));
         }
         let builder = TableBuilder::with_capacity(text.lines().count());
-        let mut reader = Reader {
-            builder,
-            standing: Standing::default(),
-            sequence: None,
-            next_update: None,
-            name: None,
-            issuers: BTreeSet::new(),
-            certificate_issuers: BTreeSet::new(),
-        };
+        let (standing, header) = (Standing::default(), ListHeader::default());
+        let mut reader = Reader { builder, standing, header };
         let mut wrong = Vec::new();
         for (line, content) in lines {
             if let Err(message) = reader.line(content.trim()) {
@@ -118,10 +114,7 @@ impl ListText {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        let (sequence, next_update, name) = (reader.sequence, reader.next_update, reader.name);
-        let (issuers, certificate_issuers) = (reader.issuers, reader.certificate_issuers);
-        let table = reader.builder.build(list);
-        Ok(Self { table, sequence, next_update, name, issuers, certificate_issuers })
+        Ok(Self { table: reader.builder.build(list), header: reader.header })
     }
 }
 
@@ -145,25 +138,25 @@ impl<'a> Reader<'a> {
         }
         match name {
             "sequence" => {
-                once(&self.sequence, name)?;
+                once(&self.header.sequence, name)?;
                 let number =
                     value.parse().map_err(|_| String::from("`@sequence` is not a number"))?;
-                self.sequence = Some(number);
+                self.header.sequence = Some(number);
             }
             "next-update" => {
-                once(&self.next_update, name)?;
-                self.next_update = Some(time("@next-update", value)?);
+                once(&self.header.next_update, name)?;
+                self.header.next_update = Some(time("@next-update", value)?);
             }
             "name" => {
-                once(&self.name, name)?;
-                self.name = Some(value.to_owned());
+                once(&self.header.name, name)?;
+                self.header.name = Some(value.to_owned());
             }
             "issuer" => {
-                note_name(&mut self.issuers, value);
+                note_name(&mut self.header.issuers, value);
                 self.standing.issuer = Some(Cow::Borrowed(value));
             }
             "certificate-issuer" => {
-                note_name(&mut self.certificate_issuers, value);
+                note_name(&mut self.header.certificate_issuers, value);
                 self.standing.certificate_issuer = Some(Cow::Borrowed(value));
             }
             "expires" => self.standing.expires = Some(time("@expires", value)?),
@@ -243,7 +236,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A list may name a new issuer for each of a million entries; a few are enough to tell of a slip.
+/// A list may name a new issuer for each of a million entries; a few are enough to report a mistake.
 fn note_name(names: &mut BTreeSet<String>, name: &str) {
     if names.len() < MAX_TOLD {
         names.insert(name.to_owned());

@@ -15,7 +15,7 @@ use crate::trust::{KeyPurpose, KeySet, RemoteFile};
 
 use super::entry::RevocationEntry;
 use super::error::EntryError;
-use super::lines::{LineError, ListText};
+use super::lines::{LineError, ListHeader, ListText};
 use super::signature::{self, ListSignatureError};
 use super::table::RevocationTable;
 
@@ -244,25 +244,21 @@ fn compile_signature(
 
 impl RevocationList {
     /// The name of the document.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The entries in the document itself.
-    #[must_use]
     pub fn entries(&self) -> &[RevocationEntry] {
         &self.entries
     }
 
     /// The same for looking up.
-    #[must_use]
     pub const fn table(&self) -> &Arc<RevocationTable> {
         &self.table
     }
 
     /// Where the rest comes from.
-    #[must_use]
     pub const fn source(&self) -> Option<&Arc<ListSource>> {
         self.source.as_ref()
     }
@@ -285,16 +281,16 @@ impl ListSource {
         if let Some(signer) = &self.signature {
             signature::verify(&signer.keys, signature.unwrap_or_default(), text)?;
         }
-        let read = ListText::parse(list, text).map_err(ListError::Lines)?;
-        if read.name.as_deref().is_some_and(|name| name != list) {
+        let ListText { table, header } = ListText::parse(list, text).map_err(ListError::Lines)?;
+        if header.name.as_deref().is_some_and(|name| name != list) {
             return Err(ListError::OtherName);
         }
-        if self.signature.is_some() && read.sequence.is_none() {
+        if self.signature.is_some() && header.sequence.is_none() {
             return Err(ListError::NoSequence);
         }
-        let mark = ListMark { sequence: read.sequence, content: Fingerprint::of(text) };
+        let mark = ListMark { sequence: header.sequence, content: Fingerprint::of(text) };
         mark.check_follows(in_force)?;
-        let ListText { table, next_update, issuers, certificate_issuers, .. } = read;
+        let ListHeader { next_update, issuers, certificate_issuers, .. } = header;
         let table = Arc::new(table);
         Ok(AcceptedList { table, mark, next_update, issuers, certificate_issuers })
     }
@@ -313,7 +309,6 @@ impl ListSource {
 
 impl ListPlace {
     /// How often it is looked at.
-    #[must_use]
     pub fn refresh(&self) -> Duration {
         match self {
             // Looking whether a file was changed costs microseconds.

@@ -13,7 +13,7 @@ mod view;
 pub use entry::{RevocationEntry, RevocationNote};
 pub use error::EntryError;
 pub use known::KnownIssuers;
-pub use lines::{FIRST_LINE, LineError, ListText};
+pub use lines::{FIRST_LINE, LineError, ListHeader, ListText};
 pub(super) use list::compile;
 pub use list::{
     AcceptedList, ListError, ListMark, ListPlace, ListSignature, ListSource, RevocationList,

@@ -81,13 +81,11 @@ impl RevocationTable {
     }
 
     /// The name of the list.
-    #[must_use]
     pub fn list(&self) -> &str {
         &self.list
     }
 
     /// How many entries it has.
-    #[must_use]
     pub const fn len(&self) -> usize {
         self.slots.len()
     }

@@ -78,21 +78,26 @@ impl RevocationKind {
         Self::Spiffe,
     ];
 
-    /// The field of an entry that names the thing.
+    /// The field of an entry that has the value, its name in a sentence, and a bit of its own.
+    const fn row(self) -> (&'static str, &'static str, u16) {
+        match self {
+            Self::Token => ("jti", "the token", 1),
+            Self::Subject => ("sub", "the token's subject", 1 << 1),
+            Self::Session => ("sid", "the token's session", 1 << 2),
+            Self::Client => ("client", "the token's client", 1 << 3),
+            Self::Key => ("kid", "the token's key", 1 << 4),
+            Self::Issuer => ("issuer", "the token's issuer", 1 << 5),
+            Self::Serial => ("serial", "the certificate", 1 << 6),
+            Self::Spki => ("spki", "the certificate's public key", 1 << 7),
+            Self::Certificate => ("certificate", "the certificate", 1 << 8),
+            Self::Spiffe => ("spiffe", "the workload's SPIFFE ID", 1 << 9),
+        }
+    }
+
+    /// The field of an entry that has the value.
     #[must_use]
     pub const fn field(self) -> &'static str {
-        match self {
-            Self::Token => "jti",
-            Self::Subject => "sub",
-            Self::Session => "sid",
-            Self::Client => "client",
-            Self::Key => "kid",
-            Self::Issuer => "issuer",
-            Self::Serial => "serial",
-            Self::Spki => "spki",
-            Self::Certificate => "certificate",
-            Self::Spiffe => "spiffe",
-        }
+        self.row().0
     }
 
     /// The kind whose entries have the field `name`.
@@ -103,18 +108,8 @@ impl RevocationKind {
 
     /// The name of the target in a sentence.
     #[must_use]
-    pub const fn thing(self) -> &'static str {
-        match self {
-            Self::Token => "the token",
-            Self::Subject => "the token's subject",
-            Self::Session => "the token's session",
-            Self::Client => "the token's client",
-            Self::Key => "the token's key",
-            Self::Issuer => "the token's issuer",
-            Self::Serial | Self::Certificate => "the certificate",
-            Self::Spki => "the certificate's public key",
-            Self::Spiffe => "the workload's SPIFFE ID",
-        }
+    pub const fn noun(self) -> &'static str {
+        self.row().1
     }
 
     /// Whether it needs `issuer` beside it.
@@ -123,21 +118,8 @@ impl RevocationKind {
         matches!(self, Self::Token | Self::Subject | Self::Session | Self::Client | Self::Key)
     }
 
-    /// A bit of its own.
     pub(super) const fn bit(self) -> u16 {
-        let place = match self {
-            Self::Token => 0,
-            Self::Subject => 1,
-            Self::Session => 2,
-            Self::Client => 3,
-            Self::Key => 4,
-            Self::Issuer => 5,
-            Self::Serial => 6,
-            Self::Spki => 7,
-            Self::Certificate => 8,
-            Self::Spiffe => 9,
-        };
-        1 << place
+        self.row().2
     }
 }
 
@@ -236,7 +218,6 @@ impl RevocationTarget {
     }
 
     /// The value of the field that [`RevocationKind::field`] names.
-    #[must_use]
     pub fn value(&self) -> String {
         match self {
             // Without `0x` it would be read again as a decimal number.
@@ -250,7 +231,6 @@ impl RevocationTarget {
     }
 
     /// The issuer of the tokens.
-    #[must_use]
     pub fn token_issuer(&self) -> Option<&str> {
         match self {
             Self::OfIssuer(_, issuer, _) | Self::Issuer(issuer) => Some(issuer),
@@ -259,7 +239,6 @@ impl RevocationTarget {
     }
 
     /// The issuer of the certificate that has the serial number.
-    #[must_use]
     pub fn certificate_issuer(&self) -> Option<&str> {
         if let Self::Serial(_, issuer) = self { Some(issuer) } else { None }
     }
@@ -267,7 +246,6 @@ impl RevocationTarget {
 
 impl<S: AsRef<str>> RevocationTarget<S> {
     /// The kind of the target.
-    #[must_use]
     pub const fn kind(&self) -> RevocationKind {
         match self {
             Self::OfIssuer(kind, ..) => *kind,
@@ -280,7 +258,6 @@ impl<S: AsRef<str>> RevocationTarget<S> {
     }
 
     /// The target in 32 bytes, in a form in which no two targets are the same.
-    #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         let name;
         let (first, second): (&[u8], &[u8]) = match self {
@@ -306,7 +283,6 @@ impl<S: AsRef<str>> RevocationTarget<S> {
     }
 
     /// The short key, for a target that is looked up again and again.
-    #[must_use]
     pub fn mark(&self) -> RevocationMark {
         let mut key = ShortKey::default();
         key.iter_mut().zip(self.digest()).for_each(|(to, from)| *to = from);

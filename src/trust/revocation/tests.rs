@@ -100,7 +100,8 @@ fn values_with_spaces_are_escaped_and_notes_stand_for_what_follows() {
     let read = list(
         "# a comment\n\n@sequence 7\n@next-update 2026-11-22T04:00:00Z\n@name emergency\n@certificate-issuer CN=prod CA, O=Example\nserial 0A\n@issuer https://login.example.com\n@author bob\nsub Alice%20B%25\nissuer https://gone.example",
     );
-    assert_eq!((read.sequence, read.next_update), (Some(7), Some(at("2026-11-22T04:00:00Z"))));
+    let header = &read.header;
+    assert_eq!((header.sequence, header.next_update), (Some(7), Some(at("2026-11-22T04:00:00Z"))));
     let view = Revocations::new(vec![Arc::new(read.table)]);
     let now = UnixTime::from_secs(0);
     let serial =
@@ -111,7 +112,7 @@ fn values_with_spaces_are_escaped_and_notes_stand_for_what_follows() {
     assert!(view.find(&RevocationTarget::Issuer("https://gone.example"), None, now).is_some());
 }
 
-/// P77: a list with one wrong line is refused whole, and all of its wrong lines are told, without their values.
+/// P77: a list with one wrong line is refused whole, and all of its wrong lines are reported, without their values.
 #[test]
 fn a_malformed_list_is_refused_with_its_lines() {
     for (text, line) in [
@@ -311,8 +312,8 @@ fn codes_beside_documents(entries: &str) -> Vec<&'static str> {
     problems.iter().map(|problem| problem.code.as_str()).collect()
 }
 
-/// P118, P206: entries about what no document knows are told of, and those that are spelt in another way are not, nor workloads
-/// that JWT-SVIDs alone vouch for.
+/// P118, P206: entries about names in no document are reported, and those that are spelt in another way are not, nor
+/// workloads that JWT-SVIDs alone vouch for.
 #[test]
 fn entries_that_can_revoke_nothing_are_told_of() {
     for (entry, codes) in [

@@ -34,19 +34,16 @@ impl Revocations {
     }
 
     /// The tables that have entries.
-    #[must_use]
     pub fn tables(&self) -> &[Arc<RevocationTable>] {
         &self.tables
     }
 
     /// A required list that is stale. Whether a credential is revoked cannot be determined then.
-    #[must_use]
     pub fn stale(&self) -> Option<&str> {
         self.stale.as_deref()
     }
 
     /// How many entries there are.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.tables.iter().map(|table| table.len()).sum()
     }

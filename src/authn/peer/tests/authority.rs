@@ -268,7 +268,7 @@ fn pinned(params: CertificateParams) -> (TrustStore, Vec<Diagnostic>) {
     compile(&trust_domain("plain", spec), &[("ca.pem", pems.as_bytes())])
 }
 
-/// P101: an authority with a critical extension that is not processed, with one twice, or that is for servers, is left out
+/// P101: an authority with a critical extension that is not processed, with one twice, or that is for servers, is ignored
 /// when it is loaded, and so is an intermediate of the configuration.
 #[test]
 fn an_authority_is_held_to_what_is_asked_of_an_intermediate() {
@@ -308,7 +308,7 @@ fn an_authority_is_held_to_what_is_asked_of_an_intermediate() {
     assert!(pinned(issuing(ExtendedKeyUsagePurpose::ClientAuth)).1.is_empty());
 }
 
-/// P102: where a CA has its issuer's name, the real cause is told, and "another key" only where that is it.
+/// P102: where a CA has its issuer's name, the real cause is reported, and "another key" only if that is it.
 #[test]
 fn the_real_cause_is_told() {
     let detail = |found: Result<(), Rejection>| found.unwrap_err().detail().to_owned();

@@ -42,7 +42,7 @@ struct Chain {
 
 type Lists = fn(&Chain) -> Vec<Vec<u8>>;
 
-/// Whom a list is asked about, what may be missing, what the CAs are for, the lists, and what comes of it.
+/// The depth, the lists that may be missing, the usages of the CAs, the lists, and the result.
 type Row = (&'static str, &'static str, &'static str, KeyUsage, Lists, Option<&'static str>);
 
 const NONE: Lists = |_| Vec::new();

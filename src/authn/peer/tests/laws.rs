@@ -67,7 +67,7 @@ fn forged() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// P30, P31, P84: whatever stands before it, the caller is the nearest element that is no forwarder, or nobody.
+    /// P30, P31, P84: whatever stands before it, the caller is the nearest element that is no forwarder, or there is none.
     #[test]
     fn a_peer_is_never_taken_from_outside_the_walk(
         forged in forged(),
@@ -102,7 +102,7 @@ proptest! {
         }
     }
 
-    /// P83: a name that Envoy does not escape never makes its owner somebody else.
+    /// P83: a name that Envoy does not escape never gives its owner another identity.
     #[test]
     fn a_hostile_name_is_its_own_or_nobody(
         tail in "([,;\"=]|URI=|By=|Hash=|Cert=|Subject=|spiffe://prod.example/|[a-z/.]{1,4}){0,12}",

@@ -52,7 +52,7 @@ fn two_dns_names_do_not_make_a_spiffe_id() {
     }
 }
 
-/// P90: a proxy without a URI name signs nothing, so that the hash of one of several elements is nobody's.
+/// P90: a proxy without a URI name signs nothing, so that the hash of one of several elements proves nothing.
 #[test]
 fn without_by_only_a_single_element_is_certain() {
     let (ca, trust) = prod();
@@ -170,7 +170,7 @@ fn less_than_the_least_evidence_is_nobody() {
     ] {
         assert_eq!(level(shown, least), expected, "{least}");
     }
-    // A forwarder of whom the proxy shows the hash alone can be anybody with a certificate of anybody.
+    // A forwarder that the proxy shows by its hash alone can be any client with any certificate.
     let caller = element(GATE, &web, WEB, true);
     let behind = |cert| at(ME, format!("{caller},{}", element(ME, &gate, GATE, cert)), GATE);
     assert_eq!(level(&behind(true), WithLeaf), None);

@@ -1,5 +1,5 @@
-//! A writer as Envoy is, and certificates whose owner chose every name: whatever is spelled, nobody gets a name or a hash that
-//! the certificate does not have.
+//! A writer as Envoy is, and certificates whose owner chose every name: whatever is spelled, no caller gets a name or a hash
+//! that the certificate does not have.
 
 use std::sync::LazyLock;
 
@@ -184,7 +184,7 @@ fn spelled() -> impl Strategy<Value = String> {
     prop::collection::vec(piece(), 1..5).prop_map(|pieces| pieces.concat())
 }
 
-/// An element as a proxy writes it, of somebody whom Envoy has not seen.
+/// An element as a proxy writes it, of a client that Envoy has not seen.
 fn element() -> impl Strategy<Value = String> {
     let by = || {
         let by = [String::new(), format!("By={ME};"), format!("By={GATE};")];
@@ -210,7 +210,7 @@ fn dns() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A URI that goes on as well as it can. The authority gives nobody another workload's; everything else it signs.
+/// A URI that goes on as well as it can. The authority signs no other workload's ID, and everything else.
 fn uri() -> impl Strategy<Value = String> {
     let end =
         prop::sample::select(vec![";DNS=x", ";Issuer=\"CN=a\"", ";Foo=1", "/", " ", ";URI=x:y"]);
@@ -241,7 +241,7 @@ fn before() -> impl Strategy<Value = String> {
 fn names() -> impl Strategy<Value = (Vec<String>, Vec<String>)> {
     let harmless = || prop::sample::select(vec![vec![], vec![String::from("x")]]);
     let spelled_dns = || dns().prop_filter("it spells something", |name| name.contains(','));
-    // A bound token of another replica; somebody else's name; a longer URI; anything.
+    // A bound token of another replica; another workload's name; a longer URI; anything.
     let theft = (harmless(), spelled_dns()).prop_map(|(mut dns, last)| {
         dns.push(last);
         (vec![OWNER.to_owned()], dns)
@@ -331,7 +331,7 @@ proptest! {
         judge(&Shown { destination, ..Shown::xfcc(xfcc, GATE) }, &caller)?;
     }
 
-    /// The writer is not so hostile that nobody gets through.
+    /// The writer is not so hostile that no request passes.
     #[test]
     fn an_honest_caller_is_known(proxy in proxy(ME), gateway in proxy(GATE), behind in any::<bool>()) {
         let caller = Certificate::of(OWNER).signed();

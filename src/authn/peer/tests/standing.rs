@@ -142,7 +142,7 @@ fn a_list_that_contradicts_the_one_in_force_does_not_replace_it() {
     assert_eq!((server.reason(1), server.reason(2)), (None, REVOKED));
 }
 
-/// P113: what is not a list of ours never displaces one that is; it is told of, and other changes need not wait.
+/// P113: a list that is not of a pinned CA never displaces one that is; it is reported, and other changes need not wait.
 #[test]
 fn what_is_no_list_of_ours_displaces_nothing() {
     let (twin, other) = (Ca::root("root"), Ca::root("other"));
@@ -182,7 +182,7 @@ fn at_the_first_start_a_list_that_cannot_be_used_is_an_error() {
     let mut server = Server::new("");
     assert_eq!(server.reload(&[("a.crl", &Ca::root("root").crl(1, &[]))]), ["forged-crl"]);
     assert_eq!(server.problems[0].severity, Severity::Error);
-    // The keys that may sign it are told.
+    // The keys that may sign it are reported.
     assert!(server.problems[0].help.as_deref().unwrap().contains("SHA-256"));
 }
 
@@ -217,7 +217,7 @@ fn a_stale_list_does_not_displace_a_fresh_one() {
     assert!(server.reload(&[("a.crl", &future)]).contains(&"future-crl"));
 }
 
-/// P110: lists that are out of date are told of, and a source that is taken out of the document is gone.
+/// P110: lists that are out of date are reported, and a source that is removed from the document is gone.
 #[test]
 fn out_of_date_lists_are_told_of_and_sources_can_be_taken_out() {
     let mut server = Server::new("onMissing: allow");
@@ -262,7 +262,7 @@ fn a_list_says_what_it_lacks() {
     let number = [0x06, 0x03, 0x55, 0x1d, 0x14];
     let at = whole.windows(5).position(|bytes| bytes == number).unwrap();
     let mut unnumbered = whole.clone();
-    // Another extension of the same length, which nobody knows.
+    // Another extension of the same length, which is unknown.
     unnumbered[at + 4] = 0x7f;
     assert!(message(&unnumbered).contains("no CRL number"), "{}", message(&unnumbered));
 }

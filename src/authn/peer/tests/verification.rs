@@ -259,7 +259,7 @@ fn keys_of_other_kinds_and_short_rsa_keys_are_refused() {
     assert_eq!(rsa.reason(&strict), Reason::CertKey);
 }
 
-/// The public half of an RSA key of 1024 bits; nobody has the other one.
+/// The public half of an RSA key of 1024 bits; the private half was thrown away.
 struct ShortKey;
 
 impl rcgen::PublicKeyData for ShortKey {
@@ -277,7 +277,7 @@ impl rcgen::PublicKeyData for ShortKey {
     }
 }
 
-/// A weak key has its own reason, whoever has it: webpki says of an issuer's only that a signature does not verify.
+/// A weak key has its own reason, in every certificate: webpki says of an issuer's only that a signature does not verify.
 #[test]
 fn a_weak_key_is_named_whether_it_is_the_peers_or_an_issuers() {
     let root = Ca::root("root");

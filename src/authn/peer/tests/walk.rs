@@ -282,7 +282,7 @@ fn an_open_quote_leaves_no_peer() {
     assert_eq!(Shown::xfcc(xfcc, WEB).reason(&trust), Reason::XfccMalformed);
 }
 
-/// P46: a principal is text. Alone it is nobody, and a subject that spells a SPIFFE ID is no SPIFFE ID.
+/// P46: a principal is text. Alone it is no identity, and a subject that spells a SPIFFE ID is no SPIFFE ID.
 #[test]
 fn a_principal_is_not_an_identity() {
     let (ca, trust) = prod();

@@ -102,7 +102,8 @@ async fn of_a_damaged_list_the_number_is_left() {
     assert_eq!(register.current().stale(), Some("far"), "garbage is as nothing");
 }
 
-/// P64: what was revoked while servers ran is in force again before anything is decided, and what was taken back is not.
+/// P64: revocations that were made while servers ran are in force again before anything is decided, and withdrawn ones are
+/// not.
 #[tokio::test]
 async fn running_revocations_survive_a_restart() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(FixedClock::at(NOW)));
@@ -157,7 +158,7 @@ async fn a_store_counts_as_read_when_it_was_read_to_its_end() {
     let register =
         RevocationRegister::new(&TrustStore::default(), clock.clone(), Script::new(vec![None]));
     register.share(Arc::new(Store::in_memory(clock)), BeforeFirstSync::Deny);
-    // Nothing is awaited, so nobody but this test reads.
+    // Nothing is awaited, so only this test reads.
     let position = register.shared.lock().sharing.as_ref().unwrap().position;
     for more in [true, false] {
         let page = Page { records: Vec::new(), position, more, restarted: false };
@@ -167,7 +168,7 @@ async fn a_store_counts_as_read_when_it_was_read_to_its_end() {
     }
 }
 
-/// A store that is away at the start: nobody knows, unless it was read lately and that is to be enough.
+/// A store that is away at the start: revocations are unknown, unless it was read lately and the settings accept that.
 #[cfg(feature = "redis")]
 #[tokio::test]
 async fn what_was_known_lately_counts_only_where_that_was_chosen() {
@@ -191,7 +192,7 @@ async fn what_was_known_lately_counts_only_where_that_was_chosen() {
     ] {
         let clock = Arc::new(FixedClock::at(NOW.plus(later)));
         let register = kept_in(folder.path(), &none, &clock, Script::new(vec![None]));
-        // Port 1 of this machine: nobody listens.
+        // Nothing listens on port 1 of this machine.
         let options = serde_json::json!({ "redis": { "url": "redis://127.0.0.1:1" } });
         let options = serde_json::from_value(options).unwrap();
         let store = Arc::new(Store::start(&options, clock.clone()).unwrap());

@@ -1,4 +1,4 @@
-//! The sections of NIST's PKITS that apply to clients, with certificates of our own: nobody needs the suite to see that
+//! The sections of NIST's PKITS that apply to clients, with certificates of our own: the suite is not needed to see that
 //! they hold (`tests/in_process/pkits.rs` runs the suite itself). A row says what is presented and what comes of it.
 
 mod scenes;
