@@ -1,4 +1,4 @@
-//! The running revocation API: list, revoke, take back. Off unless configured; whoever may use it has a token.
+//! The running revocation API: list, revoke, withdraw. It is off unless it is configured, and its callers need a token.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub struct RevocationApiOptions {
     pub token_file: PathBuf,
 }
 
-/// What the API works on.
+/// The API: the decision point that it revokes at, and its settings.
 pub struct RevocationApi {
     /// Whose register it changes.
     pub pdp: Arc<Pdp>,
@@ -57,7 +57,7 @@ impl RevocationApiOptions {
     /// Whether the token can be used.
     ///
     /// # Errors
-    /// What is wrong with it; never the token.
+    /// A message that says what is wrong with it; never the token.
     pub fn check(&self) -> Result<(), String> {
         self.token().map(drop)
     }
@@ -76,7 +76,7 @@ impl RevocationApiOptions {
         Ok(token)
     }
 
-    /// Compares in constant time, by fingerprints, so that not even the length is told.
+    /// Compares in constant time, by fingerprints, so that timing does not reveal even the length.
     fn admits(&self, headers: &HeaderMap) -> Result<bool, String> {
         let token = self.token()?;
         let mut sent = headers.get_all(AUTHORIZATION).iter();
@@ -104,7 +104,7 @@ impl RevocationApi {
                 Err(response)
             }
             Err(error) => {
-                tracing::error!(%error, "the revocation API refuses everybody");
+                tracing::error!(%error, "the revocation API refuses every call");
                 Err(problem(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the server's own token cannot be used",
@@ -113,7 +113,7 @@ impl RevocationApi {
         }
     }
 
-    /// What could make a revocation less than it seems.
+    /// Warnings about a revocation that may match less than the operator expects.
     fn warnings(&self, entry: &RevocationEntry) -> Vec<String> {
         let unknown = entry.token_issuer().filter(|iss| !self.pdp.knows_issuer(iss));
         let unknown = unknown.map(|_| {

@@ -114,7 +114,7 @@ fn names(message: &str, json: &Value, found: &mut BTreeMap<String, BTreeSet<Stri
     }
 }
 
-fn somebody() -> Subject {
+fn caller() -> Subject {
     let facts = PeerFacts {
         other_trust_domains: vec!["corp".into()],
         spiffe: "spiffe://prod.example/a".parse().ok(),
@@ -164,7 +164,7 @@ async fn the_lines_are_the_schema() {
         // Of a header that is there twice no condition can tell.
         view.headers.push("x-odd", HeaderValue::new("1"));
         view.headers.push("x-odd", HeaderValue::new("2"));
-        let mut outcome = pdp.pin().decide_for(&view, somebody(), &mut NoTrace::default()).await;
+        let mut outcome = pdp.pin().decide_for(&view, caller(), &mut NoTrace::default()).await;
         outcome.cache_hits = CacheHits { certificates: 1, tokens: 1 };
         outcome.elapsed = Duration::from_micros(1);
         let record = Record::of(&view, &outcome, &options, 0.5);
@@ -175,7 +175,7 @@ async fn the_lines_are_the_schema() {
         assert_eq!(record.tree().cloned().map(Value::Object), Some(json.clone()));
         names("DecisionRecord", &json, &mut found);
     }
-    // Whoever is assumed to carry a token has shown no key. `tests/e2e/audit.rs` has one that was verified.
+    // A vouched caller has shown no key. `tests/e2e/audit.rs` has a token that was verified.
     found.entry("Token".into()).or_default().insert("key_id".into());
     assert_eq!(found, schema());
 }
@@ -210,7 +210,7 @@ async fn the_request_id_of_access_logs_is_recorded_where_it_is_plain() {
         lines.iter().for_each(|line| {
             view.headers.push("x-request-id", HeaderValue::new(line.as_bytes().to_vec()))
         });
-        let outcome = pdp.pin().decide_for(&view, somebody(), &mut NoTrace::default()).await;
+        let outcome = pdp.pin().decide_for(&view, caller(), &mut NoTrace::default()).await;
         let record = Record::of(&view, &outcome, &options, 1.0);
         let json: Value = serde_json::from_slice(record.line()).unwrap();
         assert_eq!(json["request"]["x_request_id"].as_str(), expected, "{lines:?}");
