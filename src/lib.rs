@@ -13,10 +13,10 @@
 //!                       request/         evidence/   authn/
 //! ```
 //!
-//! Seven verbs: **decode, collect, gather, authenticate, evaluate, observe, encode**. Before the decision only *gather* may
-//! wait, for an issuer's keys or its answer about an opaque token, and with warm caches it does not. After it, a one-time
-//! credential waits for the store, and `audit.onFull: block` for the audit log. Read [`envoy::CheckService::answer`], then [`pdp::Pinned::decide`], then any
-//! room.
+//! Eight verbs: **decode, collect, gather, authenticate, evaluate, fulfil, observe, encode**. Before the decision only
+//! *gather* may wait, for an issuer's keys or its answer about an opaque token, and with warm caches it does not. *Fulfil* may
+//! wait: a one-time credential for the store, and `audit.onFull: block` for the audit log. Read
+//! [`envoy::CheckService::answer`], then [`pdp::Pinned::decide`], then any room.
 //!
 //! ## The rooms
 //!
@@ -30,7 +30,7 @@
 //! | 3 | [`evidence`] [`signer`] [`store`] [`trust`] | what is shown, **unverified**; our own signing keys; what replicas share; what we believe, as plain values |
 //! | 4 | [`authn`] | the only room that turns evidence into identity |
 //! | 5 | [`policy`] | rules, compiled and evaluated; it never sees `evidence` or `trust` |
-//! | 6 | [`pdp`] | the decision point: snapshot, keys, memory, outcome |
+//! | 6 | [`pdp`] | the decision point: snapshot, keys, verification cache, fulfilment |
 //! | 7 | [`envoy`] [`audit`] [`reload`] [`telemetry`] [`admin`] | the edges |
 //! | 8 | [`config`] | settings in layers; each room owns its options |
 //! | 9 | [`app`] | the composition root: build, bind, drain |

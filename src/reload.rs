@@ -1,5 +1,5 @@
-//! Watching files: when a document or a file it points to changes, the whole set is read again and put in force, or, where
-//! anything is wrong with it, left out of force with the reasons in the log (P77).
+//! Watching files. When a document or a file that it points to changes, the whole set is read again and put in force. Where
+//! anything is wrong with it, the old set stays in force and the log has the reasons (P77).
 //!
 //! A file that is being written looks like a complete one at any time, and one that was cut or emptied like one whose owner took
 //! the rest away. So a change counts once the files have rested, and a loss once it is confirmed, unless the whole set was swapped.
@@ -48,7 +48,7 @@ pub struct Reloader {
     changed: Arc<Notify>,
 }
 
-/// What is done on a thread that may block: everything that takes longer with more documents.
+/// The work for a thread that may block: everything that takes longer with more documents.
 #[derive(Debug)]
 struct Work {
     pdp: Arc<Pdp>,
@@ -139,7 +139,7 @@ impl Reloader {
         Ok(())
     }
 
-    /// What the files say once they have not changed for a while. What servers sent is complete as it is.
+    /// Loads the files once they have not changed for a while. Fetched files are always complete.
     async fn rested(&self) -> Result<Load, JoinError> {
         let settle = self.work.options.settle.get();
         let since = Stopwatch::start();
@@ -235,11 +235,11 @@ impl Work {
 
     fn losses(&self, lost: &[String], set: &str) -> Vec<Diagnostic> {
         let (place, help) = (self.place(), how_to_confirm(self.admin, set));
-        let told = |lost: &String| {
+        let shown = |lost: &String| {
             let message = format!("{lost} is in force and is not in the files any more");
             Diagnostic::error(Code::RemovedInPlace, place.clone(), message).help(help.clone())
         };
-        lost.iter().map(told).collect()
+        lost.iter().map(shown).collect()
     }
 
     fn restless(&self) {
@@ -267,7 +267,7 @@ impl Work {
     }
 }
 
-/// What to do where a removal is meant, to be copied from the log of the server that it is for.
+/// The command that confirms a removal, to be copied from the log of the server that it is for.
 fn how_to_confirm(admin: Option<SocketAddr>, set: &str) -> String {
     let Some(mut admin) = admin else {
         return String::from(
@@ -331,8 +331,8 @@ fn without_bad_files(
     (used, load)
 }
 
-/// Whether files may be others than before. Reading them is heard of too, and we read them ourselves: whoever takes that
-/// for a change reads for ever. An error of the watcher is a reason to look.
+/// Whether files may have changed. The watcher also reports reads, and we read them ourselves: to take a read for a change
+/// would never end. An error of the watcher is a reason to look.
 #[must_use]
 pub fn is_change(event: &notify::Result<Event>) -> bool {
     let read = |kind: &AccessKind| *kind != AccessKind::Close(AccessMode::Write);

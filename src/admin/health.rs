@@ -7,11 +7,11 @@ use serde::Serialize;
 /// One part, such as an issuer's keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Health {
-    /// What it is.
+    /// The part's name.
     pub name: String,
     /// How it is doing.
     pub condition: Condition,
-    /// What an operator needs to know about it; nothing secret.
+    /// Details for an operator; nothing secret.
     pub detail: String,
 }
 
@@ -21,7 +21,7 @@ pub struct Health {
 pub enum Condition {
     /// As it should be.
     Good,
-    /// It works by what it had before, and somebody should look.
+    /// It works with what it had before, and an operator should look.
     Degraded,
     /// Requests must not be sent here before it is there.
     NotReady,

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-/// A JWK Set as JSON, read anew for each request.
+/// Returns the current JWK Set as JSON.
 pub type KeySet = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Where libraries look for JWK Sets.

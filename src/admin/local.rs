@@ -19,7 +19,7 @@ pub(super) struct Ends {
     pub(super) peer: IpAddr,
 }
 
-/// What a proxy adds to a request. Nobody on this machine needs one.
+/// Headers that a proxy adds to a request. A client on this machine sends none of them.
 const PROXIED: [&str; 6] = [
     "forwarded",
     "via",
@@ -56,7 +56,7 @@ impl Ends {
 
 /// Refuses a change that is not plainly from this machine.
 pub(super) fn refuse_others(what: &str, ends: Ends, headers: &HeaderMap) -> Option<Response> {
-    let refuse = |told: String| Some((StatusCode::FORBIDDEN, told).into_response());
+    let refuse = |message: String| Some((StatusCode::FORBIDDEN, message).into_response());
     let proxied = |name: &str| PROXIED.contains(&name) || name.starts_with("x-envoy-");
     if !ends.are_on_this_machine() || headers.keys().any(|name| proxied(name.as_str())) {
         return refuse(format!(

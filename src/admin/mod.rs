@@ -1,8 +1,8 @@
 //! The operators' HTTP listener: liveness, readiness, metrics, status, log level. Never on the listener that Envoy uses,
 //! on loopback unless configured, and without anything secret (P79).
 //!
-//! It is read-only but for revocation, which asks for a token, and for the log level and the confirmation of documents, which
-//! are changed from this machine only: through loopback, which in Kubernetes is `kubectl port-forward` and so everyone to whom
+//! It is read-only but for three things. Revocation asks for a token. The log level and the confirmation of documents can
+//! be changed from this machine only, through loopback: in Kubernetes that is `kubectl port-forward`, and so everyone whom
 //! the cluster permits that.
 
 pub mod api;
@@ -41,15 +41,15 @@ use self::local::{Ends, refuse_others};
 pub struct AdminOptions {
     /// The TCP address and port.
     pub address: SocketAddr,
-    /// Who may revoke while the server runs; nobody where it is left out.
+    /// Opens the revocation API, by which operators revoke while the server runs. It is closed where this is unset.
     pub revocations: Option<RevocationApiOptions>,
 }
 
-/// What the pages show, read anew for each request.
+/// The content of the pages, read again for each request.
 pub struct Pages {
     /// The Prometheus text page.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
-    /// What is in force and how it is doing, as JSON.
+    /// `/status`: what is in force and how it is doing, as JSON.
     pub status: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Every part that has to be there, and how it is doing.
     pub components: Box<dyn Fn() -> Vec<Health> + Send + Sync>,

@@ -1,4 +1,4 @@
-//! The revocation API of a running server: list, revoke, withdraw. It is off unless configured, and needs a token.
+//! The running revocation API: list, revoke, withdraw. It is off unless it is configured, and its callers need a token.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub struct RevocationApiOptions {
     pub token_file: PathBuf,
 }
 
-/// The parts that the API works on.
+/// The API: the decision point that it revokes at, and its settings.
 pub struct RevocationApi {
     /// The decision point whose register it changes.
     pub pdp: Arc<Pdp>,
@@ -56,7 +56,7 @@ impl RevocationApiOptions {
     /// Whether the token can be used.
     ///
     /// # Errors
-    /// What is wrong with it; never the token.
+    /// A message that says what is wrong with it; never the token.
     pub fn check(&self) -> Result<(), String> {
         self.token().map(drop)
     }
@@ -75,7 +75,7 @@ impl RevocationApiOptions {
         Ok(token)
     }
 
-    /// Compares in constant time, by fingerprints, so that not even the length leaks.
+    /// Compares in constant time, by fingerprints, so that timing does not reveal even the length.
     fn admits(&self, headers: &HeaderMap) -> Result<bool, String> {
         let token = self.token()?;
         let mut sent = headers.get_all(AUTHORIZATION).iter();
@@ -103,7 +103,7 @@ impl RevocationApi {
                 Err(response)
             }
             Err(error) => {
-                tracing::error!(%error, "the revocation API refuses every request");
+                tracing::error!(%error, "the revocation API refuses every call");
                 Err(problem(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the server's own token cannot be used",
@@ -112,7 +112,7 @@ impl RevocationApi {
         }
     }
 
-    /// Reasons why an entry may revoke less than it seems.
+    /// Warnings about a revocation that may match less than the operator expects.
     fn warnings(&self, entry: &RevocationEntry) -> Vec<String> {
         self.pdp.inspect(|snapshot| snapshot.trust().doubts_about(entry))
     }

@@ -1,4 +1,4 @@
-//! What operators see, and who may change what.
+//! The pages, and which requests may change something.
 
 use std::sync;
 
@@ -67,7 +67,7 @@ async fn put(address: SocketAddr, headers: &str, level: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn readiness_is_told_with_its_parts() {
+async fn readiness_shows_its_parts() {
     let address = start(Condition::Degraded).await;
     assert_eq!(get(address, "/livez").await, (200, "ok\n".into()));
     assert_eq!(get(address, "/readyz").await, (200, "ok\n".into()));

@@ -16,7 +16,7 @@ pub enum StartError {
     Listen {
         /// The address.
         address: ListenAddress,
-        /// What the operating system says.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The listener's certificates cannot be used.

@@ -1,4 +1,4 @@
-//! What became of records.
+//! Counts of records, by sink.
 
 use std::sync::atomic::AtomicU64;
 
@@ -9,7 +9,7 @@ pub struct AuditCounts {
     pub waiting: AtomicU64,
     /// Records that the sink has taken.
     pub written: AtomicU64,
-    /// Allows that sampling left out.
+    /// Allows that are not recorded because of sampling.
     pub unsampled: AtomicU64,
     /// Records that were lost: too many were waiting, or the sink did not take them.
     pub dropped: AtomicU64,

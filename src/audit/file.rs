@@ -1,4 +1,4 @@
-//! Records in a file that is put aside when it is large, and opened again when somebody else has put it aside.
+//! Records in a file that rotates when it is large and is opened again when another program has moved it away.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -36,7 +36,7 @@ pub(super) struct FileSink {
     size: u64,
     /// Since it was last looked at whether the file is still at its path.
     looked: Stopwatch,
-    /// Somebody says that the file was moved away.
+    /// Set when another program has moved the file away.
     reopen: Arc<AtomicBool>,
 }
 
@@ -59,7 +59,7 @@ impl Rotation {
     /// Checks what the types leave open.
     ///
     /// # Errors
-    /// What is wrong and what to do.
+    /// A message that says what is wrong and what to do.
     pub(super) fn check(self) -> Result<(), String> {
         if self.max_bytes < MIN_FILE_BYTES {
             return Err(format!(
@@ -88,21 +88,21 @@ impl FileSink {
         Ok(Self { path, rotation, out, identity, size, looked, reopen })
     }
 
-    /// Begins anew where the file is not at its path any more. A file that cannot be opened leaves the old one in use.
+    /// Opens a new file where the old one is no longer at its path. If that fails the old one stays in use.
     fn follow(&mut self) -> io::Result<()> {
-        let told = self.reopen.swap(false, Ordering::SeqCst);
-        if !told && self.looked.elapsed() < LOOK_AGAIN {
+        let asked = self.reopen.swap(false, Ordering::SeqCst);
+        if !asked && self.looked.elapsed() < LOOK_AGAIN {
             return Ok(());
         }
         self.looked = Stopwatch::start();
         let there = fs::metadata(&self.path).map(|found| (found.dev(), found.ino()));
         match there {
             Ok(identity) if identity == self.identity => Ok(()),
-            Ok(_) | Err(_) => self.begin_anew(),
+            Ok(_) | Err(_) => self.begin(),
         }
     }
 
-    fn begin_anew(&mut self) -> io::Result<()> {
+    fn begin(&mut self) -> io::Result<()> {
         (self.out, self.identity, self.size) = open(&self.path)?;
         Ok(())
     }
@@ -120,16 +120,16 @@ impl FileSink {
             }
         }
         fs::rename(&self.path, aside(&self.path, 1))?;
-        self.begin_anew()
+        self.begin()
     }
 
     /// Writes as many of `records` as fit into one file.
     fn write(&mut self, records: &[Record]) -> io::Result<()> {
         let text = lines(records);
         let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
-        // What cannot be put aside goes on growing: a record is worth more than a tidy folder.
+        // A file that cannot be rotated keeps growing: a record is worth more than a tidy folder.
         if let Err(error) = self.rotate(bytes) {
-            tracing::warn!(%error, "the audit file cannot be put aside");
+            tracing::warn!(%error, "the audit file cannot be rotated");
         }
         self.size = self.size.saturating_add(bytes);
         self.out.write(&text)
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(ids(&aside(&path, 1)), [6, 7, 8]);
         assert_eq!(ids(&aside(&path, 2)), [3, 4, 5]);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
-        // What is there after a restart counts.
+        // Content from before a restart counts.
         let mut sink = FileSink::open(&path, rotation, Arc::default()).unwrap();
         sink.take(&records(11..12)).unwrap();
         sink.take(&records(12..13)).unwrap();
@@ -199,7 +199,7 @@ mod tests {
 
     /// As logrotate does it: moved away, then SIGHUP.
     #[test]
-    fn a_file_that_was_moved_away_is_begun_anew_when_it_is_told() {
+    fn a_file_that_was_moved_away_is_opened_again_on_request() {
         let folder = tempfile::tempdir().unwrap();
         let (path, moved) = (folder.path().join("audit.jsonl"), folder.path().join("moved"));
         let reopen = Arc::<AtomicBool>::default();
@@ -209,14 +209,14 @@ mod tests {
         reopen.store(true, Ordering::SeqCst);
         sink.take(&records(2..4)).unwrap();
         assert_eq!((ids(&moved), ids(&path)), (vec![0, 1], vec![2, 3]));
-        // Told without a reason: nothing happens.
+        // A request to reopen without a reason does nothing.
         reopen.store(true, Ordering::SeqCst);
         sink.take(&records(4..5)).unwrap();
         assert_eq!(ids(&path), [2, 3, 4]);
     }
 
     #[test]
-    fn a_file_that_was_moved_away_is_begun_anew_untold_too() {
+    fn a_file_that_was_moved_away_is_opened_again_without_a_request() {
         let folder = tempfile::tempdir().unwrap();
         let (path, moved) = (folder.path().join("audit.jsonl"), folder.path().join("moved"));
         let mut sink = FileSink::open(&path, None, Arc::default()).unwrap();
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_put_aside_is_written_all_the_same() {
+    fn records_are_written_where_rotation_fails() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
         fs::create_dir(aside(&path, 1)).unwrap();

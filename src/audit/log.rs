@@ -77,14 +77,14 @@ impl AuditLog {
         self.lanes.iter().map(|lane| (lane.name, Arc::clone(&lane.counts))).collect()
     }
 
-    /// The file was moved away: before the next record it is opened anew.
+    /// Opens the file again before the next record, because it was moved away.
     pub fn reopen(&self) {
         self.reopen.store(true, Ordering::SeqCst);
     }
 
     /// Waits until everything that was recorded is written, outside of any async task. Later records are lost.
     pub fn close(&self) {
-        // All are told before any is waited for: one that stalls keeps no other from its end.
+        // Closes all queues before it waits for any: a sink that stalls does not delay the others.
         let full = self.lanes.iter().filter(|lane| lane.queue.try_send(Message::Close).is_err());
         for lane in full.collect::<Vec<_>>() {
             // A writer that is gone needs no telling.
@@ -98,7 +98,7 @@ impl AuditLog {
         }
     }
 
-    /// Whether an allow is recorded. The decision id, which nobody can choose, says so: the same on every sink.
+    /// Whether an allow is recorded. The decision id decides, which no caller can choose: every sink samples the same.
     fn is_sampled(&self, outcome: &Outcome) -> bool {
         let [a, b, c, d, ..] = *outcome.id.as_bytes();
         let share = f64::from(u32::from_be_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0);

@@ -19,7 +19,7 @@ pub use options::{AuditOptions, AuditSettings, AuditTarget, Nothing, OnFull};
 pub use record::{DecisionRecord, Record, RecordOptions, RecordedClaims};
 pub use sink::Sink;
 
-/// Whether a field of a record is left out of its JSON form; named by the generated code.
+/// Whether a field is omitted from the JSON form of a record. The generated code calls this.
 pub(crate) fn is_empty<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

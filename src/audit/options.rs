@@ -19,7 +19,7 @@ pub struct AuditSettings {
     /// A file, appended to.
     #[serde(default)]
     pub file: Option<PathBuf>,
-    /// When the file is put aside and a new one begun. Never if left out: nothing is deleted that nobody asked to.
+    /// When the file is rotated. Unset, it never is: nothing is deleted unless you ask for it.
     #[serde(default)]
     pub rotation: Option<Rotation>,
     /// Log records to the collector of `otlp.endpoint`: `{}`.
@@ -28,7 +28,7 @@ pub struct AuditSettings {
     /// Most records that wait for each place.
     #[serde(default = "default_queue")]
     pub queue: usize,
-    /// What becomes of a decision whose record has no room in the queue.
+    /// The answer to a decision whose record has no room in the queue.
     #[serde(default)]
     pub on_full: FullQueue,
     /// For how long at most an answer waits for room, with `onFull: block`.
@@ -47,7 +47,7 @@ pub struct AuditSettings {
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-/// What becomes of a decision whose record has no room, in a word.
+/// The answer to a decision whose record has no room, as the settings spell it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FullQueue {
@@ -71,7 +71,7 @@ pub enum AuditTarget {
     Otlp,
 }
 
-/// What becomes of a decision whose record has no room in the queue.
+/// The answer to a decision whose record has no room in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFull {
     /// It is answered, and the record is lost.
@@ -89,7 +89,7 @@ pub struct AuditOptions {
     pub targets: Vec<AuditTarget>,
     /// Most records that wait for each place.
     pub queue: usize,
-    /// What becomes of a decision whose record has no room.
+    /// The answer to a decision whose record has no room.
     pub on_full: OnFull,
     /// Which part of the allows is recorded.
     pub sample_allows: f64,
@@ -124,10 +124,10 @@ fn default_claims() -> Vec<String> {
 // === impl AuditSettings ===
 
 impl AuditSettings {
-    /// What they ask for, a relative file in the folder `base`.
+    /// The options that they ask for. A relative file is in the folder `base`.
     ///
     /// # Errors
-    /// What is wrong and what to do.
+    /// A message that says what is wrong and what to do.
     pub fn options(self, base: &Path) -> Result<AuditOptions, String> {
         self.check()?;
         let on_full = match self.on_full {

@@ -41,7 +41,7 @@ pub struct Record {
     allows: bool,
 }
 
-/// What a record holds beside what each of them does.
+/// How records are made.
 #[derive(Clone, Debug)]
 pub struct RecordOptions {
     /// The claims of tokens that may be in it.
@@ -171,7 +171,7 @@ impl RecordedClaims {
     /// Those at these JSON pointers (RFC 6901).
     ///
     /// # Errors
-    /// What is wrong and what to do.
+    /// A message that says what is wrong and what to do.
     pub(super) fn new(pointers: Vec<String>) -> Result<Self, String> {
         match pointers.iter().find(|pointer| !pointer.starts_with('/')) {
             None => Ok(Self(pointers)),
@@ -192,7 +192,7 @@ impl RecordedClaims {
     }
 }
 
-/// Text as it is and everything else as JSON, neither of them for ever.
+/// Text as it is and any other value as JSON, each shortened.
 fn shown(value: &Value) -> String {
     if !is_exact(value) {
         return String::from("(holds a number that is not known exactly)");
@@ -310,7 +310,7 @@ fn shadow(shadow: &ShadowOutcome, record: &mut impl Fields) {
     record.flag("changes", shadow.changes);
 }
 
-/// A member in RFC 3339, left out where it is outside the years that that can write.
+/// A member in RFC 3339; omitted where the year does not fit the format.
 fn time(name: &str, moment: Option<UnixTime>, record: &mut impl Fields) {
     let text = moment.and_then(rfc3339);
     // Digits and signs are text.
@@ -350,7 +350,7 @@ fn rfc3339(moment: UnixTime) -> Option<[u8; 24]> {
 
 #[cfg(test)]
 impl Record {
-    /// Of a decision of which no more is known.
+    /// A record with an id and an answer only.
     pub(super) fn brief(decision: &str, id: u64) -> Self {
         let line = format!("{{\"decision_id\":\"{id:04}\",\"decision\":\"{decision}\"}}\n");
         let (at, tree) = (UnixTime::from_secs(0), None);

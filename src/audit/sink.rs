@@ -6,7 +6,7 @@ use super::Record;
 
 /// A place that takes records. Called by a thread of its own, which may be kept waiting.
 pub trait Sink: Send {
-    /// Takes `records`, all or none of which are there afterwards.
+    /// Takes `records`: afterwards all of them are there or none is.
     ///
     /// # Errors
     /// Why they are lost.

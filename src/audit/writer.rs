@@ -10,7 +10,7 @@ use tokio::sync::mpsc::Receiver;
 use super::{AuditCounts, Record, Sink};
 use crate::clock::Stopwatch;
 
-/// What a writer is told.
+/// A message to a writer.
 #[derive(Debug)]
 pub(super) enum Message {
     Record(Record),
@@ -27,8 +27,8 @@ const SAY_AGAIN: Duration = Duration::from_mins(1);
 /// half of what a busy server does. What gathers for long is written while checks wait for the core.
 const GATHER: Duration = Duration::from_millis(1);
 
-/// Writes until it is told to close. What waits is written together, and at once when nothing more waits, so that a quiet
-/// system shows its last decision. Then it lets some gather, until it is unparked.
+/// Writes until a message says close. It writes all waiting records together, and at once when no more wait, so that a
+/// quiet system shows its last decision. Then it lets records gather until it is unparked.
 pub(super) fn run(
     name: &'static str,
     mut queue: Receiver<Message>,

@@ -64,7 +64,7 @@ impl ClientAddress {
     /// Checks that something can be found.
     ///
     /// # Errors
-    /// What is wrong and what to do.
+    /// A message that says what is wrong and what to do.
     pub(super) fn check(&self) -> Result<(), String> {
         let proxies = match self {
             Self::Connection => return Ok(()),
@@ -203,7 +203,7 @@ mod tests {
             (&one, lb, &["[2001:db8::7]"], at("2001:db8::7")),
             (&one, lb, &["::ffff:203.0.113.7"], at("203.0.113.7")),
             (&one, Some("::ffff:10.0.0.1"), &["203.0.113.7"], at("203.0.113.7")),
-            // What the last proxy did not write, or not as an address.
+            // The entry was not written by the last proxy, or is not an address.
             (&one, lb, &[], Client::Unknown),
             (&one, lb, &[""], Client::Unknown),
             (&one, lb, &["203.0.113.7,"], Client::Unknown),

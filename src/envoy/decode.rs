@@ -1,7 +1,7 @@
 //! Envoy's `CheckRequest` as a [`RequestView`] and the credentials sealed away from it.
 //!
-//! What is read of the message is in `proto/countersign/wire/v1/check.proto`, and every message of it is destructured without
-//! `..`: nothing that was read is passed over.
+//! `proto/countersign/wire/v1/check.proto` lists the fields that are read. Every message is destructured without `..`, so
+//! that no field is read and then ignored.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -154,8 +154,8 @@ fn http_request(
     Ok((view, headers, parameters))
 }
 
-/// The header lines, and whether some were left out. With `encode_raw_headers` only `header_map` is filled (P85); without it
-/// only the map, in which Envoy has joined repeated lines.
+/// The header lines, and whether some are missing. With `encode_raw_headers` Envoy fills only `header_map` (P85); without
+/// it only the map, in which it has joined repeated lines.
 fn collect_headers(
     map: Vec<Entry>,
     raw: Option<HeaderLines>,

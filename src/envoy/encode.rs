@@ -20,7 +20,7 @@ const OK: i32 = 0;
 /// `HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD`.
 const OVERWRITE: u64 = 2;
 
-/// What the fields of `CheckResponse` are called in Envoy's protocol.
+/// The field numbers of `CheckResponse` in Envoy's protocol.
 mod field {
     pub(super) const STATUS: u32 = 1;
     pub(super) const DENIED: u32 = 2;
@@ -51,7 +51,7 @@ pub fn encode(request: &RequestView, outcome: &Outcome, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes the denial of a check of which nothing is known, not even an id: for when telling of it or encoding it failed.
+/// Writes a denial without any detail, not even an id, for when observing or encoding the decision failed.
 pub(super) fn refuse_unseen(out: &mut Vec<u8>) {
     let words = Reason::PolicyUnavailable.client_answer();
     let answer = &mut Writer::new(out);
@@ -100,8 +100,8 @@ fn allow(permit: &Permit, outcome: &Outcome, answer: &mut Writer<'_>) {
     });
 }
 
-/// What is set overwrites the caller's copies; everything else that any rule could have set, and what overrides the request
-/// line, is removed (P13, P133). The two are kept apart because Envoy removes after it sets.
+/// A header that is set overwrites the caller's copies. Every other header that a rule could have set, or that overrides
+/// the request line, is removed (P13, P133). The two lists are disjoint because Envoy removes after it sets.
 fn to_remove<'a>(permit: &'a Permit, sealed: &'a [SealedHeader]) -> impl Iterator<Item = &'a str> {
     let is_set = |name: &str| {
         permit.headers().iter().any(|header| *header.name == *name)
@@ -142,9 +142,9 @@ fn deny(denial: &Denial, request: &RequestView, id: DecisionId, answer: &mut Wri
     });
 }
 
-/// `google.rpc.Status` with nothing but its code, which is told where it is OK too.
+/// `google.rpc.Status` with its code only, which is written even where it is OK.
 fn grpc(code: i32, answer: &mut Writer<'_>) {
-    // A negative code, of which there is none, would be an unknown one.
+    // There is no negative code; one would be unknown.
     let code = u64::try_from(code).unwrap_or(u64::from(u32::MAX));
     answer.message(field::STATUS, |status| status.number(1, code));
 }

@@ -35,7 +35,7 @@ pub enum Listener {
 // === impl ListenAddress ===
 
 impl ListenAddress {
-    /// Whether anybody but processes on this machine can reach it.
+    /// Whether other machines can reach it.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
@@ -98,10 +98,10 @@ impl fmt::Display for ListenAddress {
 // === impl Listener ===
 
 impl Listener {
-    /// Binds `address`. A socket file that nobody listens on any more is replaced.
+    /// Binds `address`. A socket file without a listener is replaced.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The operating system's error.
     pub async fn bind(address: &ListenAddress, socket: SocketOptions) -> io::Result<Self> {
         match address {
             ListenAddress::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
@@ -112,7 +112,7 @@ impl Listener {
     /// The address it is bound to, with the port that was chosen where 0 was asked for.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The operating system's error.
     pub fn address(&self) -> io::Result<ListenAddress> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(ListenAddress::Tcp),

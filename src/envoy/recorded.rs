@@ -1,4 +1,4 @@
-//! A check that somebody has recorded: as the bytes of a gRPC message, or in protobuf's JSON form.
+//! A recorded check: the bytes of a gRPC message, or protobuf's JSON form.
 
 use bytes::Bytes;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
@@ -10,7 +10,7 @@ use crate::request::{CredentialHeaders, RequestView, SealedNames};
 /// Reads the `CheckRequest` in `bytes`; nothing where there is none. A text is one where it is JSON that has `attributes`.
 ///
 /// # Errors
-/// What is wrong with it, where it is JSON.
+/// A message that says what is wrong with it, where it is JSON.
 pub fn decode_recorded(
     bytes: &[u8],
     sealed: &SealedNames,

@@ -77,7 +77,7 @@ impl CheckService {
         self.conclude(arrival, parse(call)).await
     }
 
-    /// What decides.
+    /// The decision point.
     pub(super) const fn pdp(&self) -> &Arc<Pdp> {
         &self.pdp
     }

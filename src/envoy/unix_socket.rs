@@ -12,15 +12,15 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::net::UnixListener;
 
-/// Who may open the socket. Whoever may can claim to be Envoy.
+/// Who may open the socket. Every process that may can claim to be Envoy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct SocketOptions {
     /// Permissions, such as `"0660"`.
     pub mode: Mode,
-    /// The owner's number; that of the process where it is left out.
+    /// The owner's number; unset, that of the process.
     pub user: Option<u32>,
-    /// The group's number, such as Envoy's; that of the process where it is left out.
+    /// The group's number, such as Envoy's; unset, that of the process.
     pub group: Option<u32>,
 }
 
@@ -39,7 +39,7 @@ pub struct Socket {
 // === impl Mode ===
 
 impl Default for Mode {
-    /// Owner and group: Envoy in the same container or with the same group, and nobody else on the machine.
+    /// Owner and group: Envoy in the same container or with the same group, and no other process on the machine.
     fn default() -> Self {
         Self(0o660)
     }
@@ -76,13 +76,13 @@ impl JsonSchema for Mode {
 // === impl Socket ===
 
 impl Socket {
-    /// Listens at `path`. A socket there that nobody listens on any more is replaced; anything else is left alone.
+    /// Listens at `path`. A socket there without a listener is replaced; anything else is left alone.
     ///
-    /// The socket is made in a folder that nobody else can enter and moved to its place when its permissions are right: at
-    /// no moment can somebody open it who should not.
+    /// The socket is made in a private folder and moved to its place when its permissions are right: at no moment can a
+    /// process open it that must not.
     ///
     /// # Errors
-    /// Somebody listens there, something else is there, or what the operating system says.
+    /// A process listens there, something else is there, or the operating system's error.
     pub fn bind(path: &Path, options: SocketOptions) -> io::Result<Self> {
         make_way(path)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -110,7 +110,7 @@ impl Socket {
     /// The next connection.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The operating system's error.
     pub async fn accept(&self) -> io::Result<tokio::net::UnixStream> {
         self.listener.accept().await.map(|(stream, _)| stream)
     }

@@ -22,11 +22,11 @@ use crate::signer::Signer;
 #[derive(Debug)]
 pub(super) struct Assertions {
     signer: Arc<Signer>,
-    kept: Cache<Fingerprint, Arc<Kept>>,
+    kept: Cache<Fingerprint, Arc<CachedAssertion>>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct CachedAssertion {
     token: Secret<String>,
     /// Past this moment another one is signed, so that what goes upstream has some life left.
     until: UnixTime,
@@ -35,7 +35,7 @@ struct Kept {
 /// Most bytes of assertions that are kept; one has about a kilobyte.
 const KEPT_BYTES: u64 = 16 * 1024 * 1024;
 
-/// What keeping one costs beside the assertion.
+/// The size of a cached assertion's bookkeeping.
 const ENTRY_OVERHEAD: usize = 256;
 
 /// A token may be accepted for a moment after its end, for the sake of clocks. What speaks of it then lives this long.
@@ -45,7 +45,7 @@ const LEAST_LIFE: Duration = Duration::from_secs(5);
 
 impl Assertions {
     pub(super) fn new(signer: Arc<Signer>) -> Self {
-        let weigh = |_: &Fingerprint, kept: &Arc<Kept>| {
+        let weigh = |_: &Fingerprint, kept: &Arc<CachedAssertion>| {
             let size = kept.token.expose().len().saturating_add(ENTRY_OVERHEAD);
             u32::try_from(size).unwrap_or(u32::MAX)
         };
@@ -93,7 +93,12 @@ impl Assertions {
         Fingerprint::of(all.to_string().as_bytes())
     }
 
-    fn sign(&self, mut claims: Map<String, Value>, now: UnixTime, end: UnixTime) -> Option<Kept> {
+    fn sign(
+        &self,
+        mut claims: Map<String, Value>,
+        now: UnixTime,
+        end: UnixTime,
+    ) -> Option<CachedAssertion> {
         let mut id = [0; 16];
         rand::fill(&mut id).ok()?;
         claims.insert("iat".into(), json!(now.as_secs()));
@@ -101,11 +106,11 @@ impl Assertions {
         claims.insert("jti".into(), json!(hex(&id)));
         // A quarter of its life is left when it is used for the last time.
         let until = now.plus(end.since(now).mul_f64(0.75));
-        Some(Kept { token: self.signer.sign(&claims)?, until })
+        Some(CachedAssertion { token: self.signer.sign(&claims)?, until })
     }
 }
 
-/// Whom a statement is about: the peer, and the token that the rule asked for.
+/// The subject of a statement: the peer, and the token that the rule asked for.
 struct Caller<'a> {
     peer: Option<&'a PeerIdentity>,
     token: Option<&'a TokenIdentity>,
@@ -149,7 +154,7 @@ impl<'a> Caller<'a> {
         spiffe.or_else(|| peer.dns().first().map(String::as_str)).or_else(|| peer.subject())
     }
 
-    /// RFC 8693 section 4.1: who acts for the subject, and for whom that one acts.
+    /// RFC 8693 section 4.1: the actor, and the subject that it acts for.
     fn actor(&self) -> Option<Value> {
         let token = self.token.filter(|token| token.subject().is_some())?;
         let mut actor = Map::from_iter([("sub".to_owned(), json!(self.peer_name()?))]);

@@ -30,7 +30,7 @@ pub(super) struct Recalled<'a> {
     certificates: AtomicU32,
 }
 
-/// What the cache had of one check.
+/// How many verifications of one check the cache had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheHits {
     /// Certificates with their chains.

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_address_is_told_as_such() {
+    async fn a_refused_address_is_named_as_such() {
         let error = connect("169.254.169.254", 80).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
     }

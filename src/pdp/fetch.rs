@@ -37,7 +37,7 @@ pub trait Fetcher: fmt::Debug + Send + Sync {
         authorities: Option<&'a [u8]>,
     ) -> BoxFuture<'a, Result<Fetched, FetchError>>;
 
-    /// Gets the file at `url`, likewise, within the bounds for files that nobody waits for.
+    /// Gets the file at `url`, within the bounds for files, which no check waits for.
     fn fetch_file<'a>(
         &'a self,
         url: &'a KeyUrl,
@@ -59,14 +59,14 @@ pub trait Fetcher: fmt::Debug + Send + Sync {
     }
 }
 
-/// What was got.
+/// A fetched response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
     /// The text.
     pub body: Bytes,
     /// For how long the server says that it may be kept (RFC 9111 section 5.2.2.1).
     pub max_age: Option<Duration>,
-    /// What the server calls this state of it.
+    /// The server's name for this version (`ETag`).
     pub etag: Option<HeaderValue>,
 }
 
@@ -184,7 +184,7 @@ async fn ask(
     read(response, limit).await
 }
 
-/// Roots are read anew for each fetch, so that a changed system store counts without a restart.
+/// The roots are read again for each fetch, so that a change of the system store counts without a restart.
 pub(super) async fn client_config(
     authorities: Option<Vec<u8>>,
     identity: Option<ClientIdentity>,

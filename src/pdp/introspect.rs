@@ -59,8 +59,8 @@ impl Introspector {
         }
     }
 
-    /// Adds to `material` what issuers in `trust` say about those of `tokens` that only they understand. Waits for `patience`
-    /// at most. What `memory` knows is a JWT that nobody needs be asked about.
+    /// Adds to `material` what issuers in `trust` say about those of `tokens` that only they understand. Waits for
+    /// `patience` at most. It asks about no token that `memory` has, which is a verified JWT.
     pub async fn gather(
         &self,
         tokens: &[PresentedToken],
@@ -112,7 +112,7 @@ fn introspection_of(issuer: &Issuer) -> Option<&Arc<Introspection>> {
     }
 }
 
-/// Whom to ask about `token`, if anybody. A JWT is shown to the issuer that it names and to no other (P52).
+/// The issuer to ask about `token`, if there is one. A JWT is shown to the issuer that it names and to no other (P52).
 fn endpoint_of<'a>(
     token: &'a PresentedToken,
     trust: &'a TrustStore,

@@ -1,4 +1,4 @@
-//! What happened to one request, and who is told.
+//! The outcome of one request, and its observers.
 
 use std::fmt;
 use std::pin::Pin;
@@ -36,9 +36,9 @@ pub struct Outcome {
     pub at: UnixTime,
     /// From the arrival of the check to the decision.
     pub elapsed: Duration,
-    /// What that time went by with.
+    /// How that time was spent.
     pub phases: Phases,
-    /// What did not have to be verified again.
+    /// Verifications that the cache had.
     pub cache_hits: CacheHits,
 }
 
@@ -47,7 +47,7 @@ pub struct Outcome {
 pub struct Phases {
     /// Deciding began.
     pub began: Option<Duration>,
-    /// What verifying needs was there.
+    /// Keys and answers of issuers were there.
     pub gathered: Option<Duration>,
     /// Peer and tokens were verified.
     pub authenticated: Option<Duration>,
@@ -87,9 +87,9 @@ pub(super) struct Decided<'a> {
     pub(super) phases: Phases,
 }
 
-/// Gives out decision ids: unique across replicas, and telling nobody how many there were before.
+/// Makes decision ids: unique across replicas, and without a hint of how many there were before.
 ///
-/// A hash of a secret and a count, since a random number generator seeds itself anew on every thread, which takes
+/// A hash of a secret and a count, because a random number generator seeds itself on every thread, which takes
 /// milliseconds.
 #[derive(Debug)]
 pub(super) struct DecisionIds {

@@ -1,9 +1,9 @@
 //! Files on servers that trust depends on: revocation lists, bundles, authorities. Fetched in the background; what was
 //! good stays until something better was put in force.
 //!
-//! What a server sends becomes part of the documents: the whole set is compiled anew with it. A set that does not compile
-//! is not put in force, and then the last good file is used again, so that one bad answer neither takes anything away nor
-//! keeps other changes out.
+//! A fetched file becomes part of the documents: the whole set is compiled again with it. A set that does not compile is
+//! not put in force. Then the last good file is used again, so that one bad answer neither takes anything away nor keeps
+//! other changes out.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,9 +49,9 @@ struct Entry {
 
 #[derive(Default)]
 struct State {
-    /// What was fetched last.
+    /// The content that was fetched last.
     newest: Option<Bytes>,
-    /// What is known to compile.
+    /// The content that is known to compile.
     good: Option<Bytes>,
     fetched_at: Option<UnixTime>,
     failures: u32,
@@ -84,7 +84,7 @@ impl RemoteFiles {
 
     fn start(&self, source: &Arc<RemoteFile>) -> Entry {
         let state = Arc::new(Mutex::new(State::default()));
-        let task = fetch_for_ever(
+        let task = fetch_forever(
             Arc::clone(source),
             Arc::clone(&state),
             Arc::clone(&self.clock),
@@ -94,19 +94,19 @@ impl RemoteFiles {
         Entry { source: Arc::clone(source), state, task: tokio::spawn(task).abort_handle() }
     }
 
-    /// Told whenever a file has changed.
+    /// Notified whenever a file has changed.
     #[must_use]
     pub fn changed(&self) -> Arc<Notify> {
         Arc::clone(&self.changed)
     }
 
-    /// What was fetched last.
+    /// The content that was fetched last.
     #[must_use]
     pub fn newest(&self) -> RemoteContents {
         self.contents(|state| state.newest.clone())
     }
 
-    /// What was put in force last.
+    /// The content that was put in force last.
     #[must_use]
     pub fn good(&self) -> RemoteContents {
         self.contents(|state| state.good.clone())
@@ -172,7 +172,7 @@ impl Drop for Entry {
     }
 }
 
-async fn fetch_for_ever(
+async fn fetch_forever(
     source: Arc<RemoteFile>,
     state: Arc<Mutex<State>>,
     clock: Arc<dyn Clock>,

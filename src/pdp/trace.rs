@@ -1,9 +1,9 @@
-//! Watching one decision from the credentials to the answer. Serving watches nothing and pays nothing; `explain` is the same
-//! call with somebody who watches.
+//! Watching one decision from the credentials to the answer. Serving watches nothing and pays nothing; `explain` makes the
+//! same call with a watcher.
 
 use crate::{authn, policy};
 
-/// Somebody who watches a decision.
+/// A watcher of one decision.
 pub trait Trace {
     /// Watches how the caller is authenticated.
     type Authentication: authn::Trace;

@@ -1,4 +1,4 @@
-//! What was verified before: certificates and signed tokens, bounded by bytes (P72).
+//! Verified certificates and signed tokens, bounded by bytes (P72).
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use crate::authn::{
 };
 use crate::secret::Fingerprint;
 
-/// How much of what was verified is kept.
+/// The sizes of the verification cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MemoryOptions {
-    /// Most bytes of verified certificates that are kept.
+    /// Most bytes of verified certificates to keep.
     pub certificate_bytes: u64,
-    /// Most bytes of verified tokens that are kept.
+    /// Most bytes of verified tokens to keep.
     pub token_bytes: u64,
 }
 
-/// Verifications made under one snapshot. Whether one still holds at the time of a request is for `authn` to say.
+/// Verifications made under one snapshot. `authn` decides whether one still holds at the time of a request.
 #[derive(Debug)]
 pub struct VerificationCache {
     certificates: Certificates,
@@ -32,23 +32,23 @@ pub struct VerificationCache {
 #[derive(Debug)]
 struct Certificates(Cache<CertificateKey, Arc<VerifiedCertificate>>);
 
-/// By the fingerprint of the token. A token that was verified again, with other keys, replaces itself. One that has expired is
-/// not asked for any more and makes room in its turn; that it is refused does not depend on it: its times are checked every time.
+/// By the fingerprint of the token. A token that is verified again, with other keys, replaces itself. An expired one makes room in
+/// time; its times are checked for every request.
 ///
-/// There may be a hundred thousand, so that what the cache takes for each counts.
+/// There may be a hundred thousand, so that the cache's own size for each matters.
 struct Tokens(quick_cache::sync::Cache<Fingerprint, Arc<SignedToken>, TokenWeight>);
 
-/// What a cache token takes.
+/// The weight of a cached token.
 #[derive(Clone, Copy, Debug)]
 struct TokenWeight;
 
-/// What an entry costs beside what it was made from: the parsed form and the cache's own bookkeeping.
+/// The size of an entry beside what it was made from: the parsed form and the cache's own bookkeeping.
 const ENTRY_OVERHEAD: usize = 1024;
 
-/// What the cache itself takes for a token.
+/// The size of the cache's own bookkeeping for a token.
 const TOKEN_ENTRY_OVERHEAD: usize = 96;
 
-/// What a small token takes, for how many of them there will be at most.
+/// The size of a small token, which bounds how many there are.
 const SMALL_TOKEN_BYTES: u64 = 1024;
 
 // === impl MemoryOptions ===
@@ -62,7 +62,7 @@ impl Default for MemoryOptions {
 // === impl VerificationCache ===
 
 impl VerificationCache {
-    /// Nothing yet.
+    /// An empty cache.
     #[must_use]
     pub fn new(options: &MemoryOptions) -> Self {
         let certificates = Cache::builder()
@@ -75,7 +75,7 @@ impl VerificationCache {
         Self { certificates: Certificates(certificates), tokens: Tokens(tokens) }
     }
 
-    /// How many tokens are cache, and about how many bytes they take.
+    /// How many tokens are cached, and about how many bytes they take.
     #[must_use]
     pub fn tokens(&self) -> (u64, u64) {
         let Tokens(cache) = &self.tokens;
@@ -129,9 +129,9 @@ impl quick_cache::Weighter<Fingerprint, Arc<SignedToken>> for TokenWeight {
 mod tests {
     use super::*;
 
-    /// P72: what is cache of tokens is bounded by bytes, whoever sends how many.
+    /// P72: cached tokens are bounded by bytes, however many callers send some.
     #[test]
-    fn tokens_are_cache_within_their_bytes() {
+    fn tokens_are_kept_within_their_bytes() {
         for (room, holds_some) in [(1024 * 1024, true), (100, false), (0, false)] {
             let options = MemoryOptions { token_bytes: room, ..MemoryOptions::default() };
             let cache = VerificationCache::new(&options);

@@ -14,11 +14,11 @@ pub struct ReloadOptions {
     /// How long files must stay as they are before a change of them counts: one that is being written looks like one that is
     /// complete. At most `1m`.
     pub settle: HumanDuration,
-    /// What becomes of a change in place after which documents or rules that deny are gone, or the end of a file is.
+    /// Whether a change in place is accepted after which documents, or rules that deny, or the end of a file are gone.
     pub removals: Removals,
 }
 
-/// What becomes of a change in place after which something is gone.
+/// Whether a change in place is accepted after which something is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Removals {
@@ -46,7 +46,7 @@ impl ReloadOptions {
     /// Checks that changes count at some time.
     ///
     /// # Errors
-    /// What is wrong and what to do.
+    /// A message that says what is wrong and what to do.
     pub fn check(&self) -> Result<(), String> {
         if self.settle.get() > Duration::from_mins(1) {
             return Err("`reload.settle` is more than `1m`: a change would count too late".into());

@@ -1,4 +1,4 @@
-//! How reloading is going, and what the log was told of it.
+//! The status of reloading, and the problems that the log has.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -21,7 +21,7 @@ pub struct ReloadStatus {
     pub stale: AtomicBool,
     /// Why, one line each.
     pub errors: ArcSwap<Vec<String>>,
-    /// What names the set of files that lacks what is in force, where it waits for a confirmation.
+    /// The name of the set of files that lacks what is in force, where it waits for a confirmation.
     unconfirmed: ArcSwapOption<String>,
     confirmed: ArcSwapOption<String>,
     /// The problems that the log has.
@@ -38,7 +38,7 @@ impl ReloadStatus {
         Self { said, changed, ..Self::default() }
     }
 
-    /// What names the set of files that waits for a confirmation.
+    /// The name of the set of files that waits for a confirmation.
     #[must_use]
     pub fn unconfirmed(&self) -> Option<Arc<String>> {
         self.unconfirmed.load_full()
@@ -106,7 +106,7 @@ impl ReloadStatus {
     }
 }
 
-/// What makes a problem another one than before. A warning may hold an age, and its place moves with the lines above it.
+/// The identity of a problem. A warning may hold an age, and its place moves with the lines above it.
 fn gist(problem: &Diagnostic) -> String {
     let text = format!("{}: {problem}", problem.code);
     match problem.severity {

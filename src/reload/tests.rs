@@ -34,7 +34,7 @@ impl Fetcher for Server {
     }
 }
 
-/// A trust domain whose revocation list is on a server, and the policy of somebody else.
+/// A trust domain whose revocation list is on a server, and an unrelated policy.
 fn documents(ca: &Ca) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
@@ -149,7 +149,7 @@ fn folders_are_watched_where_files_are_named() {
     assert_eq!(folder(Path::new("b.yaml")), Path::new("."));
 }
 
-/// A server that takes its own reading for a change reads for ever.
+/// A server that takes its own read for a change would read forever.
 #[test]
 fn reading_files_is_no_change_and_writing_them_is() {
     let folder = tempfile::tempdir().unwrap();

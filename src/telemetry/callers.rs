@@ -75,7 +75,7 @@ impl Callers {
         let (Some(expiry), Some(certificate)) = (peer.not_after(), peer.certificate()) else {
             return;
         };
-        // Whoever is seen once is seen again: nobody waits for this.
+        // A caller is seen again soon, so that no check waits for the lock.
         let Ok(mut callers) = self.0.try_lock() else { return };
         let key = (expiry, *certificate);
         if let Some(known) = callers.get_mut(&key) {

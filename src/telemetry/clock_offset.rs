@@ -32,7 +32,7 @@ const WINDOW: Duration = Duration::from_mins(1);
 // === impl ClockOffset ===
 
 impl ClockOffset {
-    /// Seconds by bound; nothing where no proxy has told its time for a while.
+    /// Seconds by bound; none where no proxy has sent its time for a while.
     #[must_use]
     pub fn bounds(&self, now: UnixTime) -> Vec<(String, f64)> {
         let mut windows = lock(&self.0);
@@ -48,7 +48,7 @@ impl ClockOffset {
     }
 
     fn note(&self, ours: UnixTime, theirs: UnixTime) {
-        // One of many: nobody waits for this.
+        // One of many: no check waits for the lock.
         let Ok(mut windows) = self.0.try_lock() else { return };
         windows.turn(ours);
         let offset = ours.as_millis().saturating_sub(theirs.as_millis());
@@ -115,7 +115,7 @@ mod tests {
 
     /// P82: our own clock jumping back neither stops the windows nor overflows.
     #[test]
-    fn a_clock_that_goes_back_begins_anew() {
+    fn a_clock_that_goes_back_starts_over() {
         let offset = ClockOffset::default();
         offset.note(NOW, NOW);
         let back = NOW.minus(Duration::from_hours(5));

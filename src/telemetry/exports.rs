@@ -1,4 +1,4 @@
-//! What became of telemetry that was sent: a collector that does not take it is counted and told of, not passed over.
+//! Whether the collector takes telemetry: failures are counted and logged, not ignored.
 
 use std::fmt::{self, Debug, Display, Formatter};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,7 +47,7 @@ const SAY_AGAIN: Duration = Duration::from_mins(1);
 // === impl Exports ===
 
 impl Exports {
-    /// What failed so far, by signal.
+    /// The failures so far, by signal.
     #[must_use]
     pub fn failed(&self) -> Vec<(String, u64)> {
         let Self { traces, metrics, logs } = self;
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_are_counted_each_and_told_once() {
+    fn each_failure_is_counted_and_only_the_first_is_logged() {
         let export = Export::default();
         for _ in 0..3 {
             export.note("traces", &Err("away"));

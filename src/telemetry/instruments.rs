@@ -1,24 +1,24 @@
 //! Every metric: its name, unit, labels and help, in one place. `docs/operations.md` has the same table; a test compares.
 //!
-//! Labels are closed words and names from documents and settings, never anything from a request, so that nobody can make
-//! us hold more series by asking. Dashboards and alerts are written against these names: they do not change.
+//! Labels are closed words and names from documents and settings, never anything from a request, so that no caller can
+//! create series. Dashboards and alerts use these names: they do not change.
 
 /// One metric.
 #[derive(Debug)]
 pub struct Instrument {
     /// Its name in OpenTelemetry; Prometheus writes it with `_` and its unit and kind at the end.
     pub name: &'static str,
-    /// What it does.
+    /// Its kind.
     pub kind: Kind,
     /// The unit by UCUM; empty for plain counts and flags.
     pub unit: &'static str,
-    /// What its series differ by.
+    /// The names of its labels.
     pub labels: &'static [&'static str],
-    /// What it shows.
+    /// Its help text.
     pub help: &'static str,
 }
 
-/// What a metric does.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Only goes up.
@@ -59,22 +59,22 @@ instruments! {
     SHADOW_CHANGES Counter "countersign.shadow.changes" "" ["policy", "rule"]
         "Decisions that a rule in shadow mode would have changed, by policy and rule";
     UNKNOWN_XFCC_KEYS Counter "countersign.xfcc.unknown.keys" "" []
-        "XFCC keys passed over because they are not known here";
+        "XFCC keys ignored because they are unknown";
     ASSERTIONS_SIGNED Counter "countersign.assertions.signed" "" []
-        "Assertions that were signed; those that were used again are not counted";
+        "Assertions signed; one that is used again is not counted";
 
     CONNECTIONS Gauge "countersign.connections" "" []
         "Connections that are open";
     CONNECTIONS_ACCEPTED Counter "countersign.connections.accepted" "" []
-        "Connections taken";
+        "Connections accepted";
     CONNECTIONS_REFUSED Counter "countersign.connections.refused" "" []
-        "Connections turned away: too many, no admitted certificate, or no handshake in time";
+        "Connections refused: too many, no admitted certificate, or no handshake in time";
     CONNECTIONS_AGED Counter "countersign.connections.aged" "" []
         "Connections asked to end because of their age";
     CONNECTIONS_BROKEN Counter "countersign.connections.broken" "" []
-        "Connections that HTTP/2 ended because of an error: Envoy takes the calls on them for an outage";
+        "Connections that HTTP/2 ended because of an error: Envoy treats the calls on them as an outage";
     CALLS_RESET Counter "countersign.calls.reset" "" []
-        "Calls that HTTP/2 refused, without a decision and a record: Envoy takes each for an outage";
+        "Calls that HTTP/2 refused, without a decision and a record: Envoy treats each as an outage";
     CONNECTIONS_REVOKED Counter "countersign.connections.revoked" "" []
         "Connections cut because the client's certificate was revoked";
     CHECKS_IN_FLIGHT Gauge "countersign.checks.in_flight" "" []
@@ -98,32 +98,32 @@ instruments! {
     FILE_FETCHED Gauge "countersign.file.fetched.timestamp" "s" ["origin"]
         "When a remote file was fetched last";
     FILE_UNUSABLE Gauge "countersign.file.unusable" "" ["origin"]
-        "1 while what was fetched last of a remote file cannot be used and the last good one stays in force";
+        "1 while the last fetched version of a remote file cannot be used and the last good one stays in force";
     AUTHORITY_EXPIRY Gauge "countersign.authority.expiry.timestamp" "s" ["trust_domain"]
         "When the first authority of a trust domain expires";
     CRL_NEXT_UPDATE Gauge "countersign.crl.next.update.timestamp" "s" ["trust_domain"]
         "When the first revocation list of a trust domain is due to be replaced";
     CRL_PROBLEMS Gauge "countersign.crl.problems" "" ["trust_domain"]
-        "Revocation lists of a trust domain that are named and do not count: foreign, unreadable, or older than the one in force";
+        "Revocation lists of a trust domain that are configured and do not count: foreign, unreadable, or older than the one in force";
     CERTIFICATE_EXPIRY Gauge "countersign.certificate.expiry.timestamp" "s" ["certificate"]
-        "When a certificate of our own expires";
+        "When a certificate of this server expires";
     CALLER_EXPIRY Gauge "countersign.caller.expiry.timestamp" "s" ["trust_domain"]
-        "When the first certificate expires of those that callers showed in the last ten minutes; /status names them";
+        "When the first of the certificates expires that callers showed in the last ten minutes; /status names them";
     CLOCK_OFFSET Fraction "countersign.clock.offset" "s" ["bound"]
-        "Our clock less Envoy's when a check came in, least and most of the last minute: below 0 Envoy's clock is ahead";
+        "This server's clock minus Envoy's when a check came in, least and most of the last minute: below 0 Envoy's clock is ahead";
 
     REVOCATION_ENTRIES Gauge "countersign.revocation.entries" "" []
-        "Revoked things that are in force";
+        "Revocations in force";
     REVOCATION_REFUSING Gauge "countersign.revocation.refusing" "" []
-        "1 while every request with a credential is refused, because a revocation list is too old or was never had";
+        "1 while every request with a credential is refused, because a revocation list is too old or was never read";
     REVOCATION_LISTS_STALE Gauge "countersign.revocation.lists.stale" "" []
-        "Revocation lists that are past what their documents allow, or were never had";
+        "Revocation lists that are older than their documents allow, or were never read";
     REVOCATION_LISTS_AGE Gauge "countersign.revocation.lists.age" "" []
         "Seconds since the oldest revocation list was confirmed or written";
     REVOCATION_UNSHARED Gauge "countersign.revocation.unshared" "" []
         "Revocations that the shared store has not taken yet";
     REVOCATION_STORE_FAILING Gauge "countersign.revocation.store.failing" "" []
-        "1 while what was revoked on other replicas cannot be read from the shared store";
+        "1 while revocations of other replicas cannot be read from the shared store";
     STORE_UP Gauge "countersign.store.up" "" []
         "1 while the shared store answers";
     STORE_LOSSES Counter "countersign.store.losses" "" []
@@ -134,7 +134,7 @@ instruments! {
     AUDIT_DROPPED Counter "countersign.audit.records.dropped" "" ["sink"]
         "Decision records that were lost: too many were waiting, or the sink did not take them";
     AUDIT_UNSAMPLED Counter "countersign.audit.records.unsampled" "" ["sink"]
-        "Allows without a record because `audit.sampleAllows` leaves them out";
+        "Allows without a record because of `audit.sampleAllows`";
     AUDIT_WAITING Gauge "countersign.audit.records.waiting" "" ["sink"]
         "Decision records that wait for a sink";
     AUDIT_WRITES_FAILED Counter "countersign.audit.writes.failed" "" ["sink"]

@@ -24,7 +24,7 @@ pub struct LogOptions {
     pub level: String,
 }
 
-/// For whom logs are written.
+/// The format of logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -61,7 +61,7 @@ impl Default for LogOptions {
 // === impl LogLevel ===
 
 impl LogLevel {
-    /// What it is.
+    /// The current level.
     #[must_use]
     pub fn get(&self) -> String {
         lock(&self.text).clone()
@@ -70,7 +70,7 @@ impl LogLevel {
     /// Changes it.
     ///
     /// # Errors
-    /// What is wrong with `level`.
+    /// A message that says what is wrong with `level`.
     pub fn set(&self, level: &str) -> Result<(), String> {
         let filter = filter(level)?;
         let mut text = lock(&self.text);

@@ -36,7 +36,7 @@ pub struct LogEntry {
     pub is_denial: bool,
     /// The trace of the request that was checked, in hexadecimal.
     pub trace_id: String,
-    /// What to find it by, such as its decision id: names without a value are left out.
+    /// Attributes to find it by, such as its decision id. Those without a value are omitted.
     pub attributes: Vec<(&'static str, String)>,
     /// All of it.
     pub body: Value,
@@ -56,7 +56,7 @@ impl LogSender {
     /// Sends records to where `options` say, from within a tokio runtime.
     ///
     /// # Errors
-    /// What is wrong with the endpoint.
+    /// A message that says what is wrong with the endpoint.
     pub fn start(options: &OtlpOptions, exports: &Exports) -> Result<Self, String> {
         let scope = InstrumentationScope::builder("countersign").build();
         let logger = SdkLoggerProvider::builder().build().logger_with_scope(scope.clone());
@@ -68,7 +68,7 @@ impl LogSender {
     /// own.
     ///
     /// # Errors
-    /// What the collector said last.
+    /// The last error of the collector.
     pub fn send(&self, entries: impl Iterator<Item = LogEntry>) -> Result<(), String> {
         let records: Vec<SdkLogRecord> = entries.map(|entry| self.record(entry)).collect();
         let batch: Vec<_> = records.iter().map(|record| (record, &self.scope)).collect();

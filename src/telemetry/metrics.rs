@@ -43,7 +43,7 @@ impl Metrics {
         Self::sent_to(None, &Exports::default())
     }
 
-    /// The instruments, all at zero, sent by OTLP too where there is somebody to send them to.
+    /// The instruments, all at zero. They are sent by OTLP too where the settings name a collector.
     ///
     /// # Errors
     /// A message where an exporter cannot be set up.
@@ -81,7 +81,7 @@ impl Metrics {
         })
     }
 
-    /// Shows the values that `read` returns, each time that somebody looks. A histogram cannot be watched.
+    /// Shows the values that `read` returns at each scrape. A histogram cannot be watched.
     pub fn watch(
         &self,
         instrument: &Instrument,

@@ -1,4 +1,4 @@
-//! What the service says about itself.
+//! Logs, metrics and traces.
 
 mod callers;
 mod clock_offset;

@@ -21,10 +21,10 @@ use crate::document::HumanDuration;
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OtlpOptions {
-    /// The collector, such as `http://127.0.0.1:4317`; that of `OTEL_EXPORTER_OTLP_ENDPOINT` if left out.
+    /// The collector, such as `http://127.0.0.1:4317`; unset, that of `OTEL_EXPORTER_OTLP_ENDPOINT`.
     #[serde(default)]
     pub endpoint: String,
-    /// The name of the service in all of it; that of `OTEL_SERVICE_NAME` if left out.
+    /// The name of the service in traces, metrics and logs; unset, that of `OTEL_SERVICE_NAME`.
     #[serde(default = "default_service_name")]
     pub service_name: String,
     /// Which part of the checks whose caller brings no trace begins one: 0 to 1. A caller's own decision is followed.
@@ -52,7 +52,7 @@ impl OtlpOptions {
     /// Checks what the types leave open.
     ///
     /// # Errors
-    /// What is wrong and what to do.
+    /// A message that says what is wrong and what to do.
     pub fn check(&self) -> Result<(), String> {
         if !["http://", "https://"].iter().any(|scheme| self.endpoint.starts_with(scheme)) {
             return Err("`otlp.endpoint`, or `OTEL_EXPORTER_OTLP_ENDPOINT` for it, needs a URL such as `http://127.0.0.1:4317`".into());
@@ -126,13 +126,13 @@ mod tests {
     fn settings_that_cannot_be_meant_are_refused() {
         let check = |json| serde_json::from_str::<OtlpOptions>(json).unwrap().check();
         assert_eq!(check(r#"{"endpoint": "https://collector:4317", "sample": 0.5}"#), Ok(()));
-        for (json, told) in [
+        for (json, shown) in [
             (r#"{"endpoint": "collector:4317"}"#, "otlp.endpoint"),
             (r#"{"sample": 1}"#, "OTEL_EXPORTER_OTLP_ENDPOINT"),
             (r#"{"endpoint": "http://c", "sample": 1.5}"#, "otlp.sample"),
             (r#"{"endpoint": "http://c", "metricsInterval": "0s"}"#, "otlp.metricsInterval"),
         ] {
-            assert!(check(json).unwrap_err().contains(told), "{json}");
+            assert!(check(json).unwrap_err().contains(shown), "{json}");
         }
     }
 }

@@ -37,7 +37,7 @@ impl Traces {
     /// Sends spans to where `options` say, from within a tokio runtime.
     ///
     /// # Errors
-    /// What is wrong with the endpoint.
+    /// A message that says what is wrong with the endpoint.
     pub fn start(options: &OtlpOptions, exports: &Exports) -> Result<Self, String> {
         Ok(Self::with(options.tracer_provider(exports)?, options.sample > 0.0))
     }
@@ -92,8 +92,8 @@ impl Observer for Traces {
     }
 }
 
-/// What may be told: names from documents and codes. No path, no query, no header and no claim: the caller's own span has
-/// the request, and the audit record, found by its decision id, has who it was.
+/// Names from documents and codes only. No path, no query, no header and no claim: the caller's own span has the request,
+/// and the audit record, found by its decision id, has the caller.
 fn attributes(view: &RequestView, outcome: &Outcome) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::new("countersign.decision_id", outcome.id.to_string()),

@@ -1,4 +1,4 @@
-//! What checks show of callers and proxies: certificates about to expire, clocks that differ.
+//! Callers and proxies as checks show them: certificates about to expire, clocks that differ.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Records arrive, and a sink that stalls costs what an operator chose and nothing else.
 
-use std::sync::mpsc::{self, Sender as Told};
+use std::sync::mpsc::{self, Sender};
 
 use super::*;
 use crate::audit::example::{pdp, view};
@@ -10,13 +10,13 @@ use crate::authn::{Credential, Subject};
 use crate::pdp::NoTrace;
 use std::sync::atomic::AtomicU64;
 
-/// Whoever holds it keeps a sink waiting.
+/// Its holder keeps a sink waiting.
 type Gate = Arc<tokio::sync::Mutex<()>>;
 
 /// Tells the test of every record; waits while the test holds the gate.
 struct Gated {
     gate: Gate,
-    told: Told<DecisionRecord>,
+    records: Sender<DecisionRecord>,
 }
 
 impl Sink for Gated {
@@ -24,28 +24,28 @@ impl Sink for Gated {
         drop(self.gate.blocking_lock());
         for record in records {
             // A test that has seen enough does not listen any more.
-            let _ = self.told.send(record.read());
+            let _ = self.records.send(record.read());
         }
         Ok(())
     }
 }
 
-/// One gated sink for each of `gates`, and what they are told.
+/// One gated sink for each of `gates`, and the records that arrive in it.
 fn log(
     on_full: OnFull,
     queue: usize,
     gates: &[&Gate],
 ) -> (AuditLog, Vec<mpsc::Receiver<DecisionRecord>>) {
-    let (mut lanes, mut heard) = (Vec::new(), Vec::new());
+    let (mut lanes, mut received) = (Vec::new(), Vec::new());
     for gate in gates {
-        let (told, hears) = mpsc::channel();
-        let sink = Gated { gate: Arc::clone(gate), told };
+        let (records, receiver) = mpsc::channel();
+        let sink = Gated { gate: Arc::clone(gate), records };
         lanes.push(Lane::start("test", Box::new(sink), queue).unwrap());
-        heard.push(hears);
+        received.push(receiver);
     }
     let claims = RecordedClaims::new(vec!["/sub".to_owned()]).unwrap();
     let record = RecordOptions { claims, tree: false };
-    (AuditLog { lanes, on_full, sample_allows: 1.0, record, reopen: Arc::default() }, heard)
+    (AuditLog { lanes, on_full, sample_allows: 1.0, record, reopen: Arc::default() }, received)
 }
 
 fn now(count: &AtomicU64) -> u64 {
@@ -58,11 +58,11 @@ fn patient() -> Deadline {
     Deadline::within(LONG)
 }
 
-/// P81: with `onFull: drop` a sink that stalls neither blocks anybody nor grows the queue; what is lost is counted.
+/// P81: with `onFull: drop` a sink that stalls neither blocks a check nor grows the queue; lost records are counted.
 #[test]
 fn a_stalled_sink_costs_counted_records_only() {
     let gate = Gate::default();
-    let (log, heard) = log(OnFull::Drop, 8, &[&gate]);
+    let (log, received) = log(OnFull::Drop, 8, &[&gate]);
     let held = Arc::clone(&gate).try_lock_owned().unwrap();
     for id in 0..1000 {
         assert!(matches!(log.keep(&Record::brief("allow", id), &patient()), Recording::Done));
@@ -75,16 +75,16 @@ fn a_stalled_sink_costs_counted_records_only() {
     drop(held);
     log.close();
     drop(log);
-    let kept = u64::try_from(heard[0].iter().count()).unwrap();
+    let kept = u64::try_from(received[0].iter().count()).unwrap();
     assert_eq!(kept + dropped, 1000);
     assert_eq!((now(&counts.written), now(&counts.waiting)), (kept, 0));
 }
 
 /// P81: with `onFull: block` an answer waits for room, for a bounded time, and then the record is lost.
 #[tokio::test]
-async fn an_answer_waits_for_room_and_not_for_ever() {
+async fn an_answer_waits_for_room_for_a_bounded_time() {
     let gate = Gate::default();
-    let (log, _heard) = log(OnFull::Block(Duration::from_millis(20)), 1, &[&gate]);
+    let (log, _received) = log(OnFull::Block(Duration::from_millis(20)), 1, &[&gate]);
     let (_, counts) = log.counts().pop().unwrap();
     let held = Arc::clone(&gate).try_lock_owned().unwrap();
     // One is being written and one waits; whatever comes then is lost.
@@ -112,7 +112,7 @@ async fn an_answer_waits_for_room_and_not_for_ever() {
 #[tokio::test]
 async fn no_answer_waits_for_longer_than_its_own_deadline() {
     let gate = Gate::default();
-    let (log, _heard) = log(OnFull::Block(LONG), 1, &[&gate]);
+    let (log, _received) = log(OnFull::Block(LONG), 1, &[&gate]);
     let held = Arc::clone(&gate).try_lock_owned().unwrap();
     let mut waited = 0;
     for id in 0..4 {
@@ -132,7 +132,7 @@ async fn no_answer_waits_for_longer_than_its_own_deadline() {
 #[test]
 fn nothing_is_allowed_unrecorded_where_that_is_asked_for() {
     let (open, stalled) = (Gate::default(), Gate::default());
-    let (log, heard) = log(OnFull::Deny, 4, &[&open, &stalled]);
+    let (log, received) = log(OnFull::Deny, 4, &[&open, &stalled]);
     let held = Arc::clone(&stalled).try_lock_owned().unwrap();
     let (mut kept, mut refused) = (Vec::new(), 0);
     for id in 0..100 {
@@ -147,14 +147,14 @@ fn nothing_is_allowed_unrecorded_where_that_is_asked_for() {
                 ));
                 refused += 1;
             }
-            Recording::Pending(_) => panic!("nobody waits"),
+            Recording::Pending(_) => panic!("no check waits"),
         }
     }
     assert!(refused > 0 && !kept.is_empty(), "{refused} refused, {kept:?} kept");
     drop(held);
     log.close();
     drop(log);
-    for sink in heard {
+    for sink in received {
         let records: Vec<_> = sink.iter().collect();
         let allows = records.iter().filter(|record| record.decision == "allow");
         assert_eq!(allows.map(|record| record.decision_id.clone()).collect::<Vec<_>>(), kept);
@@ -165,7 +165,7 @@ fn nothing_is_allowed_unrecorded_where_that_is_asked_for() {
 #[test]
 fn a_sink_is_written_to_its_end_although_another_stalls() {
     let (open, stalled) = (Gate::default(), Gate::default());
-    let (log, heard) = log(OnFull::Drop, 4, &[&open, &stalled]);
+    let (log, received) = log(OnFull::Drop, 4, &[&open, &stalled]);
     let held = Arc::clone(&stalled).try_lock_owned().unwrap();
     for id in 0..50 {
         let _ = log.keep(&Record::brief("allow", id), &patient());
@@ -173,7 +173,7 @@ fn a_sink_is_written_to_its_end_although_another_stalls() {
     let counts: Vec<_> = log.counts().into_iter().map(|(_, counts)| counts).collect();
     let closing = thread::spawn(move || log.close());
     let expected = 50 - now(&counts[0].dropped);
-    let records: Vec<_> = heard[0].iter().take(usize::try_from(expected).unwrap()).collect();
+    let records: Vec<_> = received[0].iter().take(usize::try_from(expected).unwrap()).collect();
     assert_eq!(u64::try_from(records.len()).unwrap(), expected);
     drop(held);
     closing.join().unwrap();
@@ -239,18 +239,18 @@ fn a_torn_line_does_not_spoil_the_next_one() {
 #[tokio::test]
 async fn allows_are_sampled_and_denials_never_are() {
     let gate = Gate::default();
-    let (log, heard) = log(OnFull::Drop, 2000, &[&gate]);
+    let (log, received) = log(OnFull::Drop, 2000, &[&gate]);
     let log = AuditLog { sample_allows: 0.25, ..log };
     let pdp = pdp();
     for path in ["/open", "/nowhere", "/watched"].repeat(400) {
         let view = view(path);
-        let nobody = Subject::assertion(Credential::Absent, Credential::Absent);
-        let outcome = pdp.pin().decide_for(&view, nobody, &mut NoTrace::default()).await;
+        let anonymous = Subject::assertion(Credential::Absent, Credential::Absent);
+        let outcome = pdp.pin().decide_for(&view, anonymous, &mut NoTrace::default()).await;
         assert!(matches!(log.record(&view, &outcome, &patient()), Recording::Done));
     }
     let (_, counts) = log.counts().pop().unwrap();
     tokio::task::spawn_blocking(move || log.close()).await.unwrap();
-    let records: Vec<_> = heard[0].try_iter().collect();
+    let records: Vec<_> = received[0].try_iter().collect();
     let of = |path: &str| {
         let is = |record: &&DecisionRecord| record.request.as_ref().unwrap().path == path;
         records.iter().filter(is).collect::<Vec<_>>()
@@ -280,7 +280,7 @@ fn settings_that_cannot_be_meant_are_refused() {
     );
     assert_eq!(all.file(), Some(std::path::Path::new("/etc/a")));
     assert_eq!(all.on_full, OnFull::Block(Duration::from_millis(20)));
-    for (json, told) in [
+    for (json, records) in [
         ("{}", "at least one of"),
         (r#"{"file": "a", "queue": 0}"#, "`audit.queue` is 0"),
         (r#"{"file": "a", "sampleAllows": 1.5}"#, "audit.sampleAllows"),
@@ -290,6 +290,6 @@ fn settings_that_cannot_be_meant_are_refused() {
         (r#"{"file": "a", "rotation": {"maxBytes": 1}}"#, "audit.rotation.maxBytes"),
         (r#"{"file": "a", "claims": ["sub"]}"#, "audit.claims"),
     ] {
-        assert!(options(json).unwrap_err().contains(told), "{json}");
+        assert!(options(json).unwrap_err().contains(records), "{json}");
     }
 }

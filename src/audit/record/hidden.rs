@@ -1,4 +1,4 @@
-//! What a caller wrote into the host, the path and the query, without what may be a secret.
+//! The host, the path and the query that a caller wrote, without the parts that may be secrets.
 
 use std::borrow::Cow;
 
@@ -79,7 +79,7 @@ fn parameter(parameter: &str) -> Cow<'static, str> {
     }
 }
 
-/// What is before the path in a target that is a whole URL, or that begins as one without a scheme does.
+/// The part before the path in a target that is a whole URL, or that begins as one without a scheme does.
 fn authority(target: &str) -> (&str, &str) {
     let begin = match target.find("//") {
         Some(0) => 2,

@@ -135,7 +135,7 @@ fn repeated_raw_lines_are_kept() {
     assert_eq!(credentials.all("authorization").count(), 2);
 }
 
-/// P2: bytes that are not UTF-8 are refused whoever reads the header.
+/// P2: bytes that are not UTF-8 are refused, whichever reader sees the header.
 #[test]
 fn a_header_that_is_not_utf8_is_refused() {
     let headers = vec![raw_line("x-comment", b"caf\xe9")];
@@ -185,7 +185,7 @@ fn too_many_headers_are_refused() {
     assert_eq!(view.target.unwrap_err().reason(), Reason::RequestTooLarge);
 }
 
-/// P11: a body that is only a beginning is marked, however that is told.
+/// P11: a truncated body is marked, however Envoy says so.
 #[test]
 fn a_truncated_body_is_marked() {
     let body = |http| decoded(http).0.body;

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::*;
 use crate::reason::Rejection;
 
-/// What `write` writes, as `envoy-types` reads it.
+/// The output of `write`, as `envoy-types` reads it.
 fn read<M: prost::Message + Default>(write: impl FnOnce(&mut Writer<'_>)) -> M {
     let mut out = Vec::new();
     write(&mut Writer::new(&mut out));
@@ -52,7 +52,7 @@ fn a_denial_leaks_neither_reason_nor_detail() {
 
 /// The reason goes to Envoy's access log, which the caller does not see.
 #[test]
-fn envoy_is_told_the_reason_as_dynamic_metadata() {
+fn envoy_gets_the_reason_as_dynamic_metadata() {
     let (_, _, metadata) = denied(Reason::BindingMismatch.because(""));
     let reason = metadata.fields.get("reason").and_then(|value| value.kind.clone());
     assert_eq!(reason, Some(Kind::StringValue("binding_mismatch".into())));
@@ -72,7 +72,7 @@ fn every_header_overwrites() {
     }
 }
 
-/// A denial of which nothing is known is a denial too.
+/// A denial without details is a denial too.
 #[test]
 fn what_is_answered_when_nothing_is_known_is_a_denial() {
     let mut out = Vec::new();

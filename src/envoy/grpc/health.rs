@@ -24,7 +24,7 @@ impl Health {
         health
     }
 
-    /// Not serving from now on. Whoever watches is told.
+    /// Reports "not serving" from now on, and tells the watchers.
     pub(in crate::envoy) async fn not_serving(&self) {
         self.say(ServingStatus::NotServing).await;
     }

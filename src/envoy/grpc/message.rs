@@ -18,8 +18,8 @@ const USUAL_ANSWER: usize = 1024;
 
 /// Reads the whole of `body` and keeps what is within the bounds. Nothing where the caller has gone.
 pub(super) async fn receive(body: tonic::body::Body, arrival: &Arrival) -> Option<Received> {
-    // What is not decided is not kept either, so that memory has a bound; it is read to its end, or the caller would still
-    // be sending when the answer comes.
+    // A check that is not decided is not kept either, so that memory has a bound. It is read to its end: otherwise the
+    // caller would still be sending when the answer comes.
     let most = if arrival.is_admitted() { MAX_CHECK_REQUEST_BYTES } else { 0 };
     match arrival.deadline.meet(read(body, most)).await {
         Some(Ok(_)) if most == 0 => Some(Err(
@@ -78,7 +78,7 @@ pub(in crate::envoy) fn parse(mut bytes: Bytes) -> Received {
     Ok(bytes)
 }
 
-/// What `write` writes as the one message of a call.
+/// The output of `write` as the one message of a call.
 pub(in crate::envoy) fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let mut bytes = Vec::with_capacity(USUAL_ANSWER);
     bytes.extend_from_slice(&[0; PREFIX]);

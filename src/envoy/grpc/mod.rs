@@ -1,4 +1,4 @@
-//! What the tonic server hands its calls to: checks, and questions after health.
+//! The gRPC services that tonic calls: checks and health.
 //!
 //! tonic serves the connections. The one message of a check is read and written here, because of what the generated
 //! service does on its own: it answers what is too large, unreadable or late with a gRPC error, and to Envoy an error is

@@ -26,7 +26,7 @@ const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 const HEALTH: &str = "/grpc.health.v1.Health/";
 const CONTENT: HeaderValue = HeaderValue::from_static("application/grpc");
 
-/// Hands each call to whom it is for. tonic copies it for each.
+/// Routes each call to its service. tonic copies the router for each call.
 #[derive(Clone, Debug)]
 pub(in crate::envoy) struct Router(Arc<Services>);
 
@@ -73,7 +73,7 @@ impl Service<Request<Body>> for Router {
 /// (invariant 2).
 async fn check(services: Arc<Services>, arrival: Arrival, body: Body) -> Response<Body> {
     let Some(received) = message::receive(body, &arrival).await else {
-        // The caller has gone; nobody reads this.
+        // The caller has gone: this answer has no reader.
         return Status::new(Code::Cancelled, "").into_http();
     };
     let answering = AssertUnwindSafe(services.checks.conclude(arrival, received)).catch_unwind();

@@ -17,8 +17,8 @@ use tonic::transport::Server;
 
 use super::accept::{Ended, Stream};
 use super::client::Client;
+use super::coalesce::CoalescingWriter;
 use super::frames::Watched;
-use super::gather::Gathering;
 use super::{ConnectionOptions, ListenerStatus};
 use crate::envoy::grpc::Router;
 use crate::limits::{MAX_GRPC_HEADER_BYTES, MAX_RESETS_WAITING, MAX_STREAMS_PER_CONNECTION};
@@ -36,7 +36,7 @@ pub(super) async fn serve(
     let age = spread(options.max_age.get(), random());
     let watching = Arc::clone(&status);
     let farewell = async {
-        // Later than the server takes the stream, so that nobody who was let in is sent away unheard.
+        // Later than the server takes the stream, so that a client that was admitted is not sent away unanswered.
         tokio::task::yield_now().await;
         tokio::select! {
             _ = ended => {}
@@ -48,7 +48,7 @@ pub(super) async fn serve(
         }
     };
     let (cut, cutting) = oneshot::channel();
-    let stream = Gathering::new(Watched::new(stream.until(cutting), client, watching));
+    let stream = CoalescingWriter::new(Watched::new(stream.until(cutting), client, watching));
     let revoked = async {
         match &known {
             Some(client) => client.revoked().await,
@@ -89,8 +89,8 @@ fn server(options: ConnectionOptions, age: Duration) -> Server {
         .max_connection_age_grace(options.max_age_grace.get())
 }
 
-/// `age`, up to a tenth more or less as `random` has it: connections that were opened together, as when a replica has
-/// gone, are not all opened anew together.
+/// `age`, up to a tenth more or less by `random`: connections that were opened together, as when a replica has gone, are
+/// not all opened again together.
 fn spread(age: Duration, random: u16) -> Duration {
     age.mul_f64(0.9 + 0.2 * f64::from(random) / f64::from(u16::MAX))
 }

@@ -28,7 +28,7 @@ pub(super) struct Watched<S> {
     outbound: Outbound,
 }
 
-/// What a client sends before its first frame (RFC 9113 section 3.4).
+/// The bytes that a client sends before its first frame (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The length, type, flags and stream of a frame (RFC 9113 section 4.1).
@@ -57,7 +57,7 @@ struct Frames {
     flags: u8,
 }
 
-/// What a client sends.
+/// The client's bytes.
 #[derive(Debug, Default)]
 struct Inbound {
     /// Bytes of the preface that are there; `None` where the client does not speak HTTP/2.
@@ -71,7 +71,7 @@ struct Inbound {
     block: HeaderBlock,
 }
 
-/// What the HTTP/2 library sends.
+/// The HTTP/2 library's bytes.
 #[derive(Debug)]
 struct Outbound {
     frames: Frames,
@@ -202,7 +202,7 @@ impl Inbound {
         }
     }
 
-    /// `bytes` of the payload, of which `frames.left` are to come after them.
+    /// `bytes` of the payload; `frames.left` more follow.
     fn payload(&mut self, bytes: &mut [u8]) {
         if !matches!(self.frames.kind, HEADERS | CONTINUATION) {
             return;

@@ -2,9 +2,9 @@
 
 mod accept;
 mod client;
+mod coalesce;
 mod connection;
 mod frames;
-mod gather;
 mod options;
 mod status;
 
@@ -30,9 +30,9 @@ use crate::pdp::Pdp;
 /// How serving is asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Whoever sends requests here gets time to notice first.
+    /// Load balancers get time to notice first.
     Gradual,
-    /// At once, for somebody who waits at a terminal. What was begun is finished all the same.
+    /// At once, for a person at a terminal. Checks in flight are finished all the same.
     Prompt,
 }
 
@@ -43,13 +43,13 @@ pub struct Server {
     pub listener: Listener,
     /// Mutual TLS, where there is any.
     pub tls: Option<Arc<Tls>>,
-    /// What answers.
+    /// The service that answers.
     pub service: CheckService,
     /// The bounds.
     pub options: ListenerOptions,
 }
 
-/// What every connection needs.
+/// The settings and the service that every connection needs.
 #[derive(Clone, Debug)]
 struct Shared {
     tls: Option<Arc<Tls>>,

@@ -27,7 +27,7 @@ pub struct ListenerOptions {
     pub shown_headers: ShownHeaders,
     /// How the address of the client is found, which `source` compares and the audit record has beside the connection's own.
     pub client_address: ClientAddress,
-    /// Listen without TLS on an address that other machines can reach. Whoever can reach it can claim to be Envoy.
+    /// Listen without TLS on an address that other machines can reach. Every client that reaches it can claim to be Envoy.
     pub insecure_allow_plaintext: bool,
     /// How many connections there may be, and for how long.
     pub connections: ConnectionOptions,
@@ -76,7 +76,7 @@ pub struct KeepAliveOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct DrainOptions {
-    /// Between saying "not ready" and turning anybody away: the time that whoever sends requests here needs to notice.
+    /// The time between saying "not ready" and refusing connections, for load balancers to notice.
     pub delay: HumanDuration,
     /// How long what was begun may take after that.
     pub timeout: HumanDuration,
@@ -104,11 +104,11 @@ impl Default for ListenerOptions {
 }
 
 impl ListenerOptions {
-    /// Checks that a listener that anybody can reach was asked for by name (invariants 11 and 12), and that every bound
-    /// lets something through.
+    /// Checks that a public listener without TLS is configured by name (invariants 11 and 12), and that every bound lets
+    /// something through.
     ///
     /// # Errors
-    /// What is wrong and what to do.
+    /// A message that says what is wrong and what to do.
     pub fn check(&self) -> Result<(), String> {
         self.check_reach()?;
         let unix = matches!(self.address, ListenAddress::Unix(_));
@@ -188,7 +188,7 @@ impl Default for ConnectionOptions {
 impl Default for KeepAliveOptions {
     fn default() -> Self {
         Self {
-            // Below the idle timeouts of load balancers and NAT, of which a minute is the shortest in use.
+            // Below the idle timeouts of load balancers and NAT: a minute is the shortest in use.
             interval: HumanDuration::new(Duration::from_secs(30)),
             timeout: HumanDuration::new(Duration::from_secs(10)),
         }
@@ -200,7 +200,7 @@ impl Default for KeepAliveOptions {
 impl Default for DrainOptions {
     fn default() -> Self {
         Self {
-            // Kubernetes takes an endpoint away, and Envoy hears of it, within a second or two.
+            // Kubernetes takes an endpoint away, and Envoy sees that, within a second or two.
             delay: HumanDuration::new(Duration::from_secs(5)),
             // With the delay and the audit log's last seconds below the 30 s that Kubernetes gives.
             timeout: HumanDuration::new(Duration::from_secs(20)),

@@ -1,4 +1,4 @@
-//! How the listener is doing, for whoever looks from outside.
+//! The listener's status, for operators.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -252,7 +252,7 @@ async fn what_cannot_be_read_is_denied_with_its_reason() {
     }
 }
 
-/// Panics when it is told.
+/// Panics on demand.
 #[derive(Debug)]
 struct Broken;
 
@@ -289,7 +289,7 @@ async fn other_calls_are_unimplemented() {
     connection.abort();
 }
 
-/// Not ready, then nobody new, then what was begun is finished, then the end.
+/// Not ready, then no new connections, then checks in flight are finished, then the end.
 #[tokio::test]
 async fn serving_ends_in_order_and_loses_no_call() {
     let mut options = ListenerOptions::default();
@@ -305,15 +305,15 @@ async fn serving_ends_in_order_and_loses_no_call() {
     while !server.status.draining.load(Ordering::SeqCst) {
         tokio::task::yield_now().await;
     }
-    let told = loop {
+    let status = loop {
         let question = HealthCheckRequest { service: String::new() };
-        let told = health.check(question).await.unwrap().into_inner().status();
-        if told != ServingStatus::Serving {
-            break told;
+        let status = health.check(question).await.unwrap().into_inner().status();
+        if status != ServingStatus::Serving {
+            break status;
         }
     };
-    assert_eq!(told, ServingStatus::NotServing);
-    // During the delay everybody is served, also on new connections.
+    assert_eq!(status, ServingStatus::NotServing);
+    // During the delay every client is served, also on new connections.
     let connecting = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
     assert_eq!(quick(&connecting.connect().await.unwrap()).await, allowed());
 

@@ -52,11 +52,11 @@ impl Clock for PanickingClock {
     }
 }
 
-/// Keeps what it is told.
+/// Keeps what it observes.
 #[derive(Debug, Default)]
-struct Told(Mutex<Vec<String>>);
+struct Seen(Mutex<Vec<String>>);
 
-impl Observer for Told {
+impl Observer for Seen {
     fn observe(&self, view: &RequestView, outcome: &Outcome) {
         let word =
             format!("{} {:?}", view.raw_path, outcome.decision.rule().map(ToString::to_string));
@@ -130,10 +130,10 @@ pub(in crate::envoy) fn summary(response: CheckResponse) -> (i32, i32, String) {
 
 #[tokio::test]
 async fn an_allowed_request_is_answered_and_observed() {
-    let told = Arc::new(Told::default());
-    let service = service(Arc::new(FixedClock::at(NOW)), vec![told.clone()]);
+    let seen = Arc::new(Seen::default());
+    let service = service(Arc::new(FixedClock::at(NOW)), vec![seen.clone()]);
     assert_eq!(summary(answer(&service, check("/healthz", "")).await), (0, 200, String::new()));
-    assert_eq!(*told.0.lock().unwrap(), ["/healthz Some(\"health/health\")"]);
+    assert_eq!(*seen.0.lock().unwrap(), ["/healthz Some(\"health/health\")"]);
 }
 
 /// Has no room for an allow.
@@ -152,18 +152,18 @@ impl AuditSink for Unwilling {
     }
 }
 
-/// Invariant 2, P81: what cannot be recorded and has to be is a denial, for whoever is told of it too.
+/// Invariant 2, P81: an allow that has to be recorded and cannot be is a denial, for observers too.
 #[tokio::test]
 async fn an_allow_that_cannot_be_recorded_is_a_denial() {
-    let (told, recorder) = (Arc::new(Told::default()), Arc::new(Unwilling::default()));
-    let service = service(Arc::new(FixedClock::at(NOW)), vec![told.clone()]);
+    let (seen, recorder) = (Arc::new(Seen::default()), Arc::new(Unwilling::default()));
+    let service = service(Arc::new(FixedClock::at(NOW)), vec![seen.clone()]);
     let service = service.recorded_by(recorder.clone());
     let refused = summary(answer(&service, check("/healthz", "")).await);
     assert_eq!(refused, (14, 503, "audit_unavailable".into()));
     let denied = summary(answer(&service, check("/elsewhere", "")).await);
     assert_eq!(denied, (7, 403, "no_rule".into()), "a denial is what it was");
     assert_eq!(*recorder.0.lock().unwrap(), [true, false, false], "the denial instead is recorded");
-    assert_eq!(told.0.lock().unwrap().len(), 2);
+    assert_eq!(seen.0.lock().unwrap().len(), 2);
 }
 
 /// P33, P87: what a proxy says beyond the known keys changes nothing and is counted.
@@ -173,7 +173,7 @@ async fn unknown_xfcc_keys_are_counted() {
     for (xfcc, counted) in [
         ("URI=spiffe://prod.example/a", 0),
         ("URI=spiffe://prod.example/a;Issuer=\"CN=a\";x=;y=\"CN=a\"", 2),
-        // A header that cannot be read is told by its reason.
+        // A header that cannot be read is reported by its reason.
         ("Issuer=\"CN=a;URI=spiffe://prod.example/a", 2),
         ("a=1,b=2", 4),
     ] {
@@ -202,8 +202,8 @@ async fn only_what_we_set_reaches_the_upstream() {
     assert!(!removed.contains(&"x-rule"), "it would be removed after it was set");
 }
 
-/// P136: what Envoy is told to remove counts against its limit, so that nothing is removed that was not sent, where it is
-/// stated and seen that every header is shown.
+/// P136: names of headers to remove count against Envoy's limit. Where the settings say, and the request shows, that Envoy
+/// sends every header, only headers that were sent are removed.
 #[tokio::test]
 async fn nothing_is_removed_that_was_not_sent() {
     let pseudo = [":authority", ":method", ":path", ":scheme"];
@@ -230,11 +230,11 @@ async fn nothing_is_removed_that_was_not_sent() {
 /// Invariant 2, P27: a panic is a denial with 503; the next request is served.
 #[tokio::test]
 async fn a_panic_is_a_denial() {
-    let told = Arc::new(Told::default());
-    let service = service(Arc::new(PanickingClock::default()), vec![told.clone()]);
+    let seen = Arc::new(Seen::default());
+    let service = service(Arc::new(PanickingClock::default()), vec![seen.clone()]);
     let denied = summary(answer(&service, check("/healthz", "")).await);
     assert_eq!(denied, (14, 503, "policy_unavailable".into()));
-    assert_eq!(told.0.lock().unwrap().len(), 1, "the denial is observed");
+    assert_eq!(seen.0.lock().unwrap().len(), 1, "the denial is observed");
     assert_eq!(summary(answer(&service, check("/healthz", "")).await).1, 200);
 }
 

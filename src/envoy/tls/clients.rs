@@ -10,7 +10,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::spiffe::{SpiffeId, SpiffePattern};
 
-/// Names of which a client's certificate must have one. Never empty.
+/// Names; a client's certificate must have one of them. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedClients {
     spiffe: Vec<SpiffePattern>,
@@ -39,7 +39,7 @@ impl AllowedClients {
         self.by_spiffe(names).or_else(|| self.by_dns(names))
     }
 
-    /// By its SPIFFE ID, of which there must be one only (X509-SVID section 2).
+    /// By its SPIFFE ID; there must be one only (X509-SVID section 2).
     fn by_spiffe(&self, names: &[GeneralName<'_>]) -> Option<String> {
         let mut uris = names.iter().filter_map(|name| {
             let GeneralName::URI(uri) = name else { return None };
@@ -73,7 +73,7 @@ impl<'de> Deserialize<'de> for AllowedClients {
         let RawClients { spiffe, dns } = RawClients::deserialize(deserializer)?;
         if spiffe.is_empty() && dns.is_empty() {
             return Err(D::Error::custom(
-                "`clients` names nobody: list Envoy's identities under `spiffe` or `dns`",
+                "`clients` is empty: list Envoy's identities under `spiffe` or `dns`",
             ));
         }
         let pattern = |text: &String| {

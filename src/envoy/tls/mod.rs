@@ -1,7 +1,7 @@
 //! Mutual TLS on the listener: our certificate, whose client certificates are believed, and which Envoys may ask.
 //!
-//! Whoever can reach the listener can claim to be Envoy and to have seen any certificate, so the handshake is where trust
-//! in everything else begins (P18, P47).
+//! Every client that reaches the listener can claim to be Envoy and to have seen any certificate, so the handshake is where
+//! trust in everything else begins (P18, P47).
 
 mod clients;
 mod handshake;
@@ -38,7 +38,7 @@ pub struct TlsOptions {
     pub clients: AllowedClients,
 }
 
-/// What new connections are met with; replaced whole when a file changes. Connections that are open stay open.
+/// The configuration for new connections, replaced whole when a file changes. Open connections stay open.
 #[derive(Debug)]
 pub struct Tls {
     options: TlsOptions,
@@ -83,7 +83,7 @@ impl Tls {
     /// Reads the files.
     ///
     /// # Errors
-    /// What is wrong with which file.
+    /// A message that names the file and says what is wrong with it.
     pub fn load(options: TlsOptions) -> Result<Self, String> {
         let current = ArcSwap::from_pointee(Current::read(&options)?);
         Ok(Self { options, current, problem: ArcSwapOption::empty() })
@@ -92,7 +92,7 @@ impl Tls {
     /// Reads the files again. Returns whether they had changed; where they cannot be used, what was in force stays.
     ///
     /// # Errors
-    /// What is wrong with which file.
+    /// A message that names the file and says what is wrong with it.
     pub fn reload(&self) -> Result<bool, String> {
         let read = Current::read(&self.options);
         self.problem.store(read.as_ref().err().map(|problem| Arc::new(problem.clone())));

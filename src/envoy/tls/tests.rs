@@ -61,7 +61,7 @@ pub(in crate::envoy) fn write(folder: &TempDir, server: &(String, String), clien
     }
 }
 
-/// What a client with this certificate says of itself and believes of servers.
+/// A client with this certificate, and the authorities that it trusts.
 pub(in crate::envoy) fn client_config(server_ca: &Ca, client: &(String, String)) -> ClientConfig {
     ClientConfig::builder()
         .with_root_certificates(roots(Path::new("ca"), server_ca.0.pem().as_bytes()).unwrap())

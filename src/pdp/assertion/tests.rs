@@ -1,4 +1,4 @@
-//! What assertions say, and how often they are signed.
+//! The content of assertions, and how often they are signed.
 
 use serde_json::json;
 

@@ -16,9 +16,9 @@ struct Open {
     until: UnixTime,
 }
 
-/// Leave to ask one question.
+/// Permission to ask one question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Leave {
+pub(super) enum Admission {
     /// One of many.
     Ordinary,
     /// The one that finds out whether the endpoint is back.
@@ -28,16 +28,16 @@ pub(super) enum Leave {
 // === impl Breaker ===
 
 impl Breaker {
-    /// Leave to ask, or `None` while the endpoint is left alone. A probe that is never heard of again is followed by
+    /// Permission to ask, or `None` while the endpoint is left alone. A probe that is never heard of again is followed by
     /// another one a cool-down later.
-    pub(super) fn admit(&mut self, now: UnixTime) -> Option<Leave> {
-        let Some(open) = &mut self.open else { return Some(Leave::Ordinary) };
+    pub(super) fn admit(&mut self, now: UnixTime) -> Option<Admission> {
+        let Some(open) = &mut self.open else { return Some(Admission::Ordinary) };
         // A clock that went back would keep it open for as long as it went back (P82).
         if (open.since..open.until).contains(&now) {
             return None;
         }
         *open = Open { since: now, until: now.plus(INTROSPECTION_COOLDOWN) };
-        Some(Leave::Probe)
+        Some(Admission::Probe)
     }
 
     /// The endpoint answered, whatever it said.
@@ -46,10 +46,10 @@ impl Breaker {
     }
 
     /// The endpoint did not answer. `jitter` is between 0 and 1. Questions from before it opened change nothing any more.
-    pub(super) fn fail(&mut self, leave: Leave, now: UnixTime, jitter: f64) {
+    pub(super) fn fail(&mut self, admission: Admission, now: UnixTime, jitter: f64) {
         self.failures = self.failures.saturating_add(1);
         let opens = self.open.is_none() && self.failures >= INTROSPECTION_FAILURES;
-        if opens || leave == Leave::Probe {
+        if opens || admission == Admission::Probe {
             let spread = INTROSPECTION_COOLDOWN.mul_f64(0.25 * jitter.clamp(0.0, 1.0));
             let until = now.plus(INTROSPECTION_COOLDOWN).plus(spread);
             self.open = Some(Open { since: now, until });
@@ -78,8 +78,8 @@ mod tests {
     fn opened() -> Breaker {
         let mut breaker = Breaker::default();
         for n in 0..INTROSPECTION_FAILURES {
-            assert_eq!(breaker.admit(at(0)), Some(Leave::Ordinary), "{n}");
-            breaker.fail(Leave::Ordinary, at(0), 0.0);
+            assert_eq!(breaker.admit(at(0)), Some(Admission::Ordinary), "{n}");
+            breaker.fail(Admission::Ordinary, at(0), 0.0);
         }
         breaker
     }
@@ -89,9 +89,9 @@ mod tests {
         let mut breaker = Breaker::default();
         for _ in 0..100 {
             for _ in 1..INTROSPECTION_FAILURES {
-                breaker.fail(Leave::Ordinary, at(0), 0.0);
+                breaker.fail(Admission::Ordinary, at(0), 0.0);
             }
-            assert_eq!(breaker.admit(at(0)), Some(Leave::Ordinary));
+            assert_eq!(breaker.admit(at(0)), Some(Admission::Ordinary));
             breaker.succeed();
         }
         let mut breaker = opened();
@@ -105,31 +105,31 @@ mod tests {
         let mut breaker = opened();
         let mut now = cooldown();
         for _ in 0..3 {
-            assert_eq!(breaker.admit(at(now)), Some(Leave::Probe));
+            assert_eq!(breaker.admit(at(now)), Some(Admission::Probe));
             assert_eq!(breaker.admit(at(now)), None, "one probe at a time");
-            breaker.fail(Leave::Probe, at(now + 10), 1.0);
+            breaker.fail(Admission::Probe, at(now + 10), 1.0);
             now += 10 + cooldown();
             assert_eq!(breaker.admit(at(now)), None, "jitter adds up to a quarter");
             now += cooldown() / 4;
         }
-        assert_eq!(breaker.admit(at(now)), Some(Leave::Probe));
+        assert_eq!(breaker.admit(at(now)), Some(Admission::Probe));
         breaker.succeed();
-        assert_eq!(breaker.admit(at(now)), Some(Leave::Ordinary));
+        assert_eq!(breaker.admit(at(now)), Some(Admission::Ordinary));
     }
 
     #[test]
-    fn a_lost_probe_does_not_keep_it_open_for_ever() {
+    fn a_lost_probe_does_not_keep_it_open_forever() {
         let mut breaker = opened();
-        assert_eq!(breaker.admit(at(cooldown())), Some(Leave::Probe));
+        assert_eq!(breaker.admit(at(cooldown())), Some(Admission::Probe));
         assert_eq!(breaker.admit(at(2 * cooldown() - 1)), None);
-        assert_eq!(breaker.admit(at(2 * cooldown())), Some(Leave::Probe));
+        assert_eq!(breaker.admit(at(2 * cooldown())), Some(Admission::Probe));
     }
 
     #[test]
     fn late_failures_of_earlier_questions_do_not_prolong_it() {
         let mut breaker = opened();
-        breaker.fail(Leave::Ordinary, at(cooldown() - 1), 1.0);
-        assert_eq!(breaker.admit(at(cooldown())), Some(Leave::Probe));
+        breaker.fail(Admission::Ordinary, at(cooldown() - 1), 1.0);
+        assert_eq!(breaker.admit(at(cooldown())), Some(Admission::Probe));
     }
 
     /// P82: a clock that goes back by an hour does not keep the endpoint closed for an hour.
@@ -137,7 +137,7 @@ mod tests {
     fn a_clock_that_goes_back_lets_a_probe_through() {
         let mut breaker = opened();
         let back = at(0).minus(Duration::from_secs(3600));
-        assert_eq!(breaker.admit(back), Some(Leave::Probe));
+        assert_eq!(breaker.admit(back), Some(Admission::Probe));
         assert_eq!(breaker.admit(back), None);
     }
 }

@@ -32,7 +32,7 @@ use crate::trust::{ClientAssertion, ClientAuthentication, Introspection};
 
 /// Asks one endpoint.
 pub(super) trait Ask: std::fmt::Debug + Send + Sync {
-    /// What the endpoint answers about `token`; not yet looked at.
+    /// The endpoint's answer about `token`, not yet checked.
     fn ask<'a>(&'a self, token: &'a SealedText) -> BoxFuture<'a, Result<Bytes, FetchError>>;
 }
 
@@ -49,7 +49,7 @@ pub(super) struct HttpsClient {
 #[derive(Clone, Copy, Debug)]
 struct Dialer;
 
-/// How long a connection is kept that nobody uses.
+/// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// How long an assertion is good for: it is used at once.
@@ -58,7 +58,7 @@ const ASSERTION_LIFETIME: i64 = 60;
 /// RFC 7523 section 2.2.
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// What the URL standard leaves as it is in `application/x-www-form-urlencoded`.
+/// The characters that `application/x-www-form-urlencoded` leaves as they are in the URL standard.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
 
 // === impl HttpsClient ===
@@ -118,7 +118,7 @@ fn identity(certificates: &[u8], key: &Secret<Vec<u8>>) -> Result<ClientIdentity
     Ok((chain, key))
 }
 
-/// What the operating system or the TLS library says, without what the layers above put around it.
+/// The message of the operating system or the TLS library, without the layers around it.
 fn root_cause(error: &(dyn Error + 'static)) -> io::Error {
     let mut cause = error;
     while let Some(source) = cause.source() {

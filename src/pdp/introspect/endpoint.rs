@@ -11,7 +11,7 @@ use moka::sync::Cache;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use super::breaker::{Breaker, Leave};
+use super::breaker::{Admission, Breaker};
 use super::client::Ask;
 use crate::clock::{Clock, UnixTime, jitter};
 use crate::evidence::PresentedToken;
@@ -24,7 +24,7 @@ use crate::secret::{Fingerprint, SealedText};
 use crate::sync::lock;
 use crate::trust::{Introspection, IntrospectionAnswer};
 
-/// What asking gave.
+/// The result of one question.
 pub(super) type Verdict = Result<Arc<IntrospectionAnswer>, Rejection>;
 
 /// An endpoint as one configuration describes it. Another configuration is another endpoint with nothing kept, so an answer
@@ -49,13 +49,13 @@ struct Kept {
     bytes: usize,
 }
 
-/// Ends a flight however it ends: whoever waits for one that panicked must not wait for ever, nor the next one.
+/// Ends a flight however it ends: requests that wait for one that panicked must not wait forever, nor the next one.
 struct Landing<'a> {
     endpoint: &'a Endpoint,
     token: Fingerprint,
 }
 
-/// What a kept answer costs beside its text: the parsed form takes several times as much, and there is the cache itself.
+/// The size of a cached answer beside its text: the parsed form takes several times as much, and the cache needs its own.
 const PARSED_FACTOR: usize = 4;
 const ENTRY_OVERHEAD: usize = 512;
 
@@ -87,8 +87,8 @@ impl Endpoint {
         Arc::ptr_eq(&self.source, source) || self.source == *source
     }
 
-    /// What the endpoint says about `token`; waits for `patience` at most. The question goes on without whoever asked it
-    /// first, so that its answer is there for the next request.
+    /// The endpoint's answer about `token`; waits for `patience` at most. The question goes on when its request has given
+    /// up, so that the answer is there for the next request.
     pub(super) async fn answer(
         self: &Arc<Self>,
         token: &PresentedToken,
@@ -124,42 +124,42 @@ impl Endpoint {
         if flights.len() >= self.source.max_concurrent.saturating_add(MAX_INTROSPECTION_QUEUE) {
             return Err(unavailable("too many questions wait for the endpoint"));
         }
-        let leave = lock(&self.breaker).admit(self.clock.now()).ok_or_else(left_alone)?;
+        let admission = lock(&self.breaker).admit(self.clock.now()).ok_or_else(left_alone)?;
         let (sender, receiver) = watch::channel(None);
         flights.insert(print, sender);
-        tokio::spawn(Arc::clone(self).fly(print, token.clone(), leave));
+        tokio::spawn(Arc::clone(self).fly(print, token.clone(), admission));
         Ok(receiver)
     }
 
-    async fn fly(self: Arc<Self>, print: Fingerprint, token: SealedText, leave: Leave) {
+    async fn fly(self: Arc<Self>, print: Fingerprint, token: SealedText, admission: Admission) {
         let landing = Landing { endpoint: &self, token: print };
-        let verdict = self.ask(&print, &token, leave).await;
+        let verdict = self.ask(&print, &token, admission).await;
         landing.land(verdict);
     }
 
-    async fn ask(&self, print: &Fingerprint, token: &SealedText, leave: Leave) -> Verdict {
+    async fn ask(&self, print: &Fingerprint, token: &SealedText, admission: Admission) -> Verdict {
         let Ok(Ok(_slot)) = timeout(self.source.timeout, self.slots.acquire()).await else {
             return Err(unavailable("the endpoint is busy with other questions"));
         };
-        if leave == Leave::Ordinary && lock(&self.breaker).is_open() {
+        if admission == Admission::Ordinary && lock(&self.breaker).is_open() {
             return Err(left_alone());
         }
         let asked_at = self.clock.now();
         let answered = timeout(self.source.timeout, self.client.ask(token)).await;
         let answered = answered.unwrap_or(Err(FetchError::Timeout));
-        self.note(leave, answered.as_ref().err());
+        self.note(admission, answered.as_ref().err());
         let body = answered.map_err(|error| unavailable(&format!("the endpoint {error}")))?;
         self.read(print, &body, asked_at)
     }
 
     /// Tells the breaker, and the log where it changes.
-    fn note(&self, leave: Leave, error: Option<&FetchError>) {
+    fn note(&self, admission: Admission, error: Option<&FetchError>) {
         let (issuer, origin) = (self.source.issuer.as_str(), &self.source.url);
         let mut breaker = lock(&self.breaker);
         let was_open = breaker.is_open();
         match error.filter(|error| is_down(error)) {
             None => breaker.succeed(),
-            Some(_) => breaker.fail(leave, self.clock.now(), jitter()),
+            Some(_) => breaker.fail(admission, self.clock.now(), jitter()),
         }
         match (was_open, breaker.is_open(), error) {
             (false, true, Some(error)) => {
@@ -216,8 +216,8 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// Whether the endpoint answers nobody, as far as this error tells. What may be due to one token does not count, or whoever
-/// finds such a token could keep everybody out.
+/// Whether this error suggests that the endpoint answers no question. An error that one token may cause does not count:
+/// otherwise a caller with such a token could shut every caller out.
 const fn is_down(error: &FetchError) -> bool {
     match error {
         FetchError::Timeout

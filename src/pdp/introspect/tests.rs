@@ -1,4 +1,4 @@
-//! Floods, outages, expiry and reloads, with an endpoint that answers when it is let and a clock that is told the time.
+//! Floods, outages, expiry and reloads, with an endpoint that answers on demand and a clock that the test sets.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -140,7 +140,7 @@ fn active(more: &Value) -> Value {
     all
 }
 
-/// Single flight: whoever comes while a question is under way waits for its answer.
+/// Single flight: requests that arrive during a question wait for its answer.
 #[tokio::test]
 async fn a_thousand_requests_with_one_token_ask_once() {
     let house = House::new();
@@ -199,7 +199,7 @@ async fn answers_are_kept_no_longer_than_the_token_lives() {
     }
 }
 
-/// A revoked token is refused as soon as its answer is asked for anew.
+/// A revoked token is refused as soon as its answer is asked for again.
 #[tokio::test]
 async fn a_token_that_is_no_longer_active_is_found_out() {
     let house = House::new();
@@ -238,7 +238,7 @@ async fn an_endpoint_that_is_down_denies_at_once_and_comes_back() {
     assert_eq!(house.ask("after").await, Ok(true));
 }
 
-/// What one token can cause does not close the endpoint for all.
+/// Errors that one token can cause do not close the endpoint for all.
 #[tokio::test]
 async fn a_token_that_upsets_the_endpoint_does_not_keep_others_out() {
     let house = House::new();
@@ -318,7 +318,7 @@ async fn a_changed_secret_forgets_the_answers() {
     assert_eq!(lock(&house.introspector.endpoints).len(), 1);
 }
 
-/// A question whose task panics neither blocks its token for ever nor is taken for an answer.
+/// A question whose task panics neither blocks its token forever nor counts as an answer.
 #[tokio::test]
 async fn a_lost_question_is_no_answer() {
     let house = House::new();

@@ -42,7 +42,7 @@ pub(super) struct Entry {
     task: AbortHandle,
 }
 
-/// What the task and the requests share.
+/// The state that the task and the requests share.
 pub(super) struct Shared {
     source: Arc<RemoteKeys>,
     folder: Option<PathBuf>,
@@ -83,7 +83,7 @@ impl Entry {
             wake: Notify::new(),
             waiters: AtomicUsize::new(0),
         });
-        let task = refresh_for_ever(Arc::clone(&shared), clock, fetcher);
+        let task = refresh_forever(Arc::clone(&shared), clock, fetcher);
         Self { shared, task: tokio::spawn(task).abort_handle() }
     }
 }
@@ -179,7 +179,7 @@ impl Shared {
 }
 
 /// Fetches whenever it is due, until it is aborted.
-async fn refresh_for_ever(shared: Arc<Shared>, clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) {
+async fn refresh_forever(shared: Arc<Shared>, clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) {
     loop {
         let wait = lock(&shared.state).wait(clock.now());
         if wait.is_zero() {
@@ -217,7 +217,7 @@ async fn refresh(shared: &Arc<Shared>, clock: &dyn Clock, fetcher: &dyn Fetcher)
     shared.completed.send_replace(count);
 }
 
-/// Writes the keys to the folder, in the background: nobody waits for a disk.
+/// Writes the keys to the folder in the background: no check waits for a disk.
 fn keep(shared: &Arc<Shared>, text: Bytes, state: &KeyState) {
     let (Some(folder), Some(held)) = (shared.folder.clone(), state.held().cloned()) else { return };
     let Held { keys, fetched_at, first_seen } = held;
@@ -231,7 +231,8 @@ fn keep(shared: &Arc<Shared>, text: Bytes, state: &KeyState) {
     });
 }
 
-/// A well-formed set is the issuer's word, so it counts even where none of its keys can be used; but somebody should know.
+/// A well-formed set is the issuer's word, so it counts even where none of its keys can be used; but an operator should
+/// know.
 fn report(keys: &KeySet, before: &KeyState, origin: &KeyUrl) {
     let same = before.held().is_some_and(|held| held.keys.revision() == keys.revision());
     if same {

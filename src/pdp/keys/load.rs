@@ -9,7 +9,7 @@ use crate::limits::MAX_JSON_DEPTH;
 use crate::pdp::fetch::{FetchError, Fetcher};
 use crate::trust::{KeySet, KeySetError, KeyUrl, KeyUrlError, RemoteKeys};
 
-/// What a load gave.
+/// The result of a load.
 #[derive(Debug)]
 pub struct Loaded {
     /// The keys.
@@ -32,7 +32,7 @@ pub enum LoadError {
     /// Something else than metadata.
     #[error("the metadata is not a JSON object")]
     Metadata,
-    /// Somebody else's metadata.
+    /// Another issuer's metadata.
     #[error("the metadata is of another issuer")]
     OtherIssuer,
     /// Metadata without an address of keys.

@@ -1,4 +1,4 @@
-//! What is known of one key set and when to ask for it again: a state machine over time, without I/O.
+//! One key set and when to ask for it again: a state machine over time, without I/O.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -103,7 +103,7 @@ impl KeyState {
         }
         self.absent.retain(|_, until| now < *until);
         if self.absent.len() < MAX_ABSENT_KEYS {
-            // If the fetch brings the key, nobody will ask for it again.
+            // If the fetch brings the key, no request asks for it again.
             self.absent.insert(id, now.plus(ABSENT_KEY_LIFETIME));
         }
         self.next_attempt = now;
@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(state.wait(at(300)), KEY_FETCH_COOLDOWN);
     }
 
-    /// P82: a clock that jumps back neither blocks refreshing nor makes keys last for ever.
+    /// P82: a clock that jumps back neither blocks refreshing nor makes keys last forever.
     #[test]
     fn a_clock_that_goes_back_makes_fetching_due() {
         let state = loaded();
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(seen(&state), [at(900)]);
     }
 
-    /// P62: what the issuer withdrew is gone after the refresh, whether or not anybody asks for it.
+    /// P62: a key that the issuer withdrew is gone after the refresh, whether or not a request asks for it.
     #[test]
     fn withdrawn_keys_are_dropped() {
         let mut state = loaded();

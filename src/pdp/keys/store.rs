@@ -1,6 +1,6 @@
 //! Last good key sets in a folder, so that a restart while an issuer is down serves at once.
 //!
-//! Whoever can write to the folder can make tokens, as with the policies: it belongs to countersign alone.
+//! A process that can write to the folder can make tokens, as with the policies: it belongs to countersign alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -70,7 +70,7 @@ pub(super) fn write(
     replace_file(&path(folder, source), &serde_json::to_vec(&stored)?, None)
 }
 
-/// What was kept of `source` in `folder`: nothing where there is no file, or one that is not ours.
+/// The keys of `source` in `folder`: none where there is no file, or one that is not ours.
 #[must_use]
 pub fn read(folder: &Path, source: &RemoteKeys) -> Option<LastGood> {
     let path = path(folder, source);

@@ -1,4 +1,4 @@
-//! Rotation, outage, flood and reload, on a clock that is told what time it is.
+//! Rotation, outage, flood and reload, on a clock that the test sets.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -198,7 +198,7 @@ async fn an_outage_is_survived_up_to_max_stale() {
     assert!(status.keys.is_none() && status.failures > 10 && status.fetched_at.is_some());
 }
 
-/// Nobody waits longer than it wants to, and without keys there are none.
+/// No request waits longer than its patience, and without keys there are none.
 #[tokio::test]
 async fn patience_is_bounded() {
     let house = House::new(&[Some(&["k"])]);

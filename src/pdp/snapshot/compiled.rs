@@ -44,13 +44,13 @@ impl Snapshot {
         &self.revision
     }
 
-    /// What is believed.
+    /// Trust domains and token issuers.
     #[must_use]
     pub const fn trust(&self) -> &TrustStore {
         &self.trust
     }
 
-    /// What is permitted.
+    /// The policies.
     #[must_use]
     pub fn policies(&self) -> &PolicySet {
         &self.policies
@@ -73,7 +73,7 @@ impl Snapshot {
         self.files.iter().map(PathBuf::as_path)
     }
 
-    /// What its files hold, so far as its loss has to be meant.
+    /// The content of its files, as far as its loss has to be confirmed.
     #[must_use]
     pub const fn inventory(&self) -> &Inventory {
         &self.inventory
@@ -121,7 +121,7 @@ impl Snapshot {
     }
 }
 
-/// How many threads may compile: every core where nobody is served yet, and half of them beside serving.
+/// How many threads may compile: every core before serving, and half of them while serving.
 fn threads(serving: bool) -> NonZeroUsize {
     let all = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let half = NonZeroUsize::new(all.get() / 2).unwrap_or(NonZeroUsize::MIN);

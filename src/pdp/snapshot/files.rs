@@ -35,7 +35,7 @@ pub(super) struct Documents {
 // === impl FileSet ===
 
 impl FileSet {
-    /// What names it.
+    /// The name of the set.
     #[must_use]
     pub const fn name(&self) -> &Revision {
         &self.name
@@ -76,7 +76,7 @@ impl Documents {
     }
 }
 
-/// The document files in `paths`, sorted, each once. Names that start with a dot are left out: in a mounted ConfigMap they
+/// The document files in `paths`, sorted, each once. Names that start with a dot are ignored: in a mounted ConfigMap they
 /// are the folders behind the visible links.
 pub(super) fn find(paths: &[PathBuf], problems: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
     let mut found = Vec::new();

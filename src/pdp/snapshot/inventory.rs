@@ -1,5 +1,5 @@
-//! What a set of files says, so far as its loss has to be meant: a file that is being written, was emptied or was cut looks like
-//! one whose owner took the rest away.
+//! The content of a set of files, as far as its loss has to be confirmed: a file that is being written, was emptied or was
+//! cut looks like one whose owner took the rest away.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -64,8 +64,8 @@ impl Inventory {
         &self.set
     }
 
-    /// What is here and is lost in `next`, where files were changed in place. Empty where nothing is, or where the whole set was
-    /// swapped for another, which shows that it was complete.
+    /// The content that `next` lacks, where files were changed in place. Empty where nothing is lost, or where the whole
+    /// set was swapped for another, which shows that it was complete.
     #[must_use]
     pub fn lost_in(&self, next: &Self) -> Vec<String> {
         let changed = self.files.iter().filter(|(path, held)| {
@@ -145,9 +145,9 @@ mod tests {
         Held::new(&SourceFile::new("absent.yaml", text))
     }
 
-    /// P163: a file that was cut is told from one that was edited, also where lines above the cut were changed.
+    /// P163: a truncated file is distinguished from an edited one, also where lines above the cut were changed.
     #[test]
-    fn a_cut_file_is_told_from_an_edited_one() {
+    fn a_cut_file_is_distinguished_from_an_edited_one() {
         let whole = "a: 1\nb: 2\nc: 3\n# note\nd: 4\ne: 5\nf: 6\n";
         let before = held(whole);
         for end in 1..whole.len() {

@@ -1,7 +1,7 @@
 //! Certificate revocation lists in a folder, so that none goes back in time over a restart: a list that was in force stays so
 //! until one that follows it comes, whatever the files and servers have at the start.
 //!
-//! What is read from the folder is believed with the signature of an authority of the documents only. Who can write to the
+//! A list from the folder counts only with the signature of an authority of the documents. A process that can write to the
 //! folder can still take lists away, as with the policies: it belongs to countersign alone.
 
 use std::collections::BTreeSet;
@@ -30,13 +30,13 @@ pub struct KeptLists {
 pub struct KeptListsStatus {
     /// How many lists are kept.
     pub lists: usize,
-    /// What could not be read at the start, or written since.
+    /// The problem of the last read or write.
     pub problem: Option<String>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// What is in the folder.
+    /// The content of the folder.
     written: Option<Vec<StoredList>>,
     lost: Option<String>,
     unwritten: Option<String>,
@@ -68,8 +68,8 @@ impl KeptLists {
         Self { folder, state: Mutex::default() }
     }
 
-    /// The lists as they were kept before the start. What cannot be read is told of: without it an older list may come into
-    /// force again.
+    /// The lists that were kept before the start. A list that cannot be read is logged: without it an older list may come
+    /// into force again.
     #[must_use]
     pub fn read(&self) -> KnownLists {
         let (lists, lost) = self.read_all();
@@ -200,7 +200,7 @@ mod tests {
     use crate::trust::TrustStore;
     use crate::trust::pki::{Ca, NOW, trust_domain};
 
-    /// What a server with this list knows after it has loaded it, having known `before`.
+    /// The lists that a server with this list knows after it has loaded it, having known `before`.
     fn loaded(ca: &Ca, list: &[u8], before: &KnownLists) -> (KnownLists, Vec<&'static str>) {
         let spec = "{ authorities: [{ file: ca.pem }], revocation: { crls: [{ file: a.crl }] } }";
         let mut problems = Vec::new();
@@ -237,12 +237,12 @@ mod tests {
             assert_eq!(files, 2, "the index and one list");
         }
         let (_, codes) = loaded(&ca, &first, &KnownLists::default());
-        assert!(codes.is_empty(), "without a state folder nobody knows better");
+        assert!(codes.is_empty(), "without a state folder an older list is not noticed");
     }
 
-    /// P110: what is missing or damaged is told of, and is believed in no part that is not as it was written.
+    /// P110: a missing or damaged list is logged, and no part of it counts that is not as it was written.
     #[test]
-    fn a_damaged_folder_is_told_of() {
+    fn a_damaged_folder_is_reported() {
         let (folder, ca) = (tempfile::tempdir().unwrap(), Ca::root("root"));
         let kept = KeptLists::new(folder.path().to_owned());
         let none = kept.read();

@@ -10,7 +10,7 @@ use crate::document::{self, Attachments, Diagnostic, RemoteContents};
 use crate::policy::Suite;
 use crate::trust::KnownLists;
 
-/// What reading the documents gave.
+/// The result of reading the documents.
 #[derive(Debug)]
 pub struct Load {
     /// The snapshot; `None` where one of the problems is an error.
@@ -49,8 +49,8 @@ impl Load {
         Self::read(paths, RemoteContents::new(), known, None)
     }
 
-    /// The same again, after `before`: policies that are the same as there are taken from there. The outcome is that of
-    /// [`Self::with_remote`], but for the time it takes, and for revocation lists, of which none goes back in time.
+    /// Loads again after `before`, and takes over the policies that have not changed. The result is that of
+    /// [`Self::with_remote`], but for the time it takes, and for revocation lists: none goes back in time.
     #[must_use]
     pub fn again(before: &Snapshot, paths: &[PathBuf], remote: RemoteContents) -> Self {
         Self::read(paths, remote, before.trust().known_lists(), Some(before))

@@ -9,7 +9,7 @@ use super::*;
 use crate::evidence::PeerSources;
 use crate::pdp::{HttpsFetcher, KeyCache, MemoryOptions, PdpOptions};
 
-/// A policy that lets everybody in, with a rule that denies at its end.
+/// A policy that allows every caller, with a rule that denies at its end.
 pub(super) const ORDERS: &str = "apiVersion: countersign.dev/v1alpha1
 kind: Policy
 metadata: { name: orders }
@@ -38,7 +38,7 @@ spec:
       on: { paths: [\"/admin\"] }
 ";
 
-/// Long enough for a poll, a rest and a second look, by a clock that runs whenever nobody works.
+/// Long enough for a poll, a rest and a second look, by a clock that runs whenever no task works.
 const LONG: Duration = Duration::from_secs(130);
 
 /// A decision point that goes by a folder.
@@ -233,7 +233,7 @@ async fn an_editor_that_saves_loses_nothing() {
     assert_eq!(running.rules().len(), 3);
 }
 
-/// What is allowed by name counts as it is.
+/// A loss that the settings allow counts as it is.
 #[tokio::test(start_paused = true)]
 async fn losses_count_where_settings_allow_them() {
     let folder = tempfile::tempdir().unwrap();

@@ -20,9 +20,9 @@ enum Place {
     ValueLength,
     /// In the length of a text, so far.
     Length { length: usize, shift: u32 },
-    /// In a text, of which so many bytes are to come.
+    /// In a text, with so many bytes to come.
     Text(usize),
-    /// What comes is not understood, and is for the library to refuse.
+    /// The rest is not understood: the library refuses it.
     Lost,
 }
 

@@ -22,7 +22,7 @@ fn literal(name: u8, huffman: bool, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What the HTTP/2 library gets of `bytes`, which come in pieces of `size`.
+/// The bytes that the HTTP/2 library gets of `bytes`, which arrive in pieces of `size`.
 fn passed(bytes: &[u8], size: usize) -> Vec<u8> {
     let mut inbound = Inbound { preface: Some(0), ..Inbound::default() };
     let mut bytes = bytes.to_vec();
@@ -82,7 +82,7 @@ fn an_authority_is_overwritten_wherever_a_piece_ends() {
     }
 }
 
-/// What is not HTTP/2, or is cut or broken, passes as it is and is for the library to refuse.
+/// Bytes that are not HTTP/2, or are cut or broken, pass unchanged: the library refuses them.
 #[test]
 fn what_is_not_understood_is_left_alone() {
     for bytes in [&b"GET / HTTP/1.1\r\n\r\n\x41\x01|"[..], b"PRI * HTTP/1.1\r\n\r\nSM\r\n\r\n", b""]

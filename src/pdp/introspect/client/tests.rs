@@ -21,7 +21,7 @@ use crate::trust::{KeySource, TrustStore};
 const TOKEN: &str = "2YotnFZFEjr1zCsicMWpAA==";
 const CANARY: &str = "7Fjf p%=:+&canary";
 
-/// What an endpoint saw of one request.
+/// One request as an endpoint saw it.
 #[derive(Clone, Debug, Default)]
 struct Seen {
     path: String,
@@ -133,7 +133,7 @@ async fn look_at(request: Request<Incoming>, certified: bool) -> Seen {
     seen
 }
 
-/// What is read from a document whose client authenticates as `client` says.
+/// A document whose client authenticates as `client` says.
 fn source(url: &str, client: &str, pki: &Pki) -> Result<Arc<Introspection>, Vec<Diagnostic>> {
     let text = format!(
         "apiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: a }}\nspec:\n  issuer: https://a.example\n  audiences: [orders]\n  introspection:\n    url: '{url}'\n    ca: {{ file: ca.pem }}\n    client: {{ id: 's6Bh:d/Rk qt3', {client} }}\n"
@@ -250,7 +250,7 @@ async fn a_certificate_is_shown() {
     assert!(refused.is_err(), "without a certificate the endpoint refuses");
 }
 
-/// P58, P66: answers that are none are refused, and what is told of them holds neither secret nor token.
+/// P58, P66: answers that are not introspection answers are refused, and messages about them hold neither secret nor token.
 #[tokio::test]
 async fn what_is_no_plain_answer_is_refused() {
     let pki = Pki::new();
@@ -288,7 +288,7 @@ async fn only_a_permitted_and_trusted_server_is_asked() {
     assert!(seen.lock().unwrap().is_empty());
 }
 
-/// P66: what is wrong with a client is told without what its files hold.
+/// P66: a message about a wrong client does not show what its files hold.
 #[test]
 fn a_client_that_cannot_work_is_refused_at_load() {
     let pki = Pki::new();
@@ -321,8 +321,8 @@ fn a_client_that_cannot_work_is_refused_at_load() {
     ] {
         let problems = source(url, client, &pki).map(|_| ()).unwrap_err();
         assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), [code], "{client}");
-        let told: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
-        assert!(!told.concat().contains("canary"), "{told:?}");
+        let shown: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
+        assert!(!shown.concat().contains("canary"), "{shown:?}");
     }
     assert!(source(url, &mutual("client.key"), &pki).is_ok());
 }

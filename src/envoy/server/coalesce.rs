@@ -16,15 +16,15 @@ use tonic::transport::server::Connected;
 
 /// A connection that writes once a turn.
 #[derive(Debug)]
-pub(super) struct Gathering<S> {
+pub(super) struct CoalescingWriter<S> {
     stream: BufReader<S>,
-    turn: Arc<Turn>,
+    tick: Arc<Tick>,
     /// The same.
-    turn_waker: Waker,
+    tick_waker: Waker,
     state: State,
 }
 
-/// What is read at a time, where it has come: HTTP/2 itself asks for less, and so more often.
+/// How much is read at a time. HTTP/2 itself asks for less, and so more often.
 const READ_BYTES: usize = 64 * 1024;
 
 /// Where the writing is.
@@ -34,41 +34,41 @@ enum State {
     Empty,
     /// More may come to it.
     Gathering,
-    /// What has gathered is being written.
+    /// The gathered bytes are being written.
     Writing,
 }
 
 /// A turn of the tasks that were ready when it began: the runtime wakes it when they are done.
 #[derive(Debug, Default)]
-struct Turn {
+struct Tick {
     is_over: AtomicBool,
     connection: AtomicWaker,
 }
 
-// === impl Gathering ===
+// === impl CoalescingWriter ===
 
-impl<S: AsyncRead> Gathering<S> {
+impl<S: AsyncRead> CoalescingWriter<S> {
     pub(super) fn new(stream: S) -> Self {
-        let turn = Arc::<Turn>::default();
-        let turn_waker = Waker::from(Arc::clone(&turn));
+        let tick = Arc::<Tick>::default();
+        let tick_waker = Waker::from(Arc::clone(&tick));
         let stream = BufReader::with_capacity(READ_BYTES, stream);
-        Self { stream, turn, turn_waker, state: State::Empty }
+        Self { stream, tick, tick_waker, state: State::Empty }
     }
 
     /// Ready when what has gathered is to be written.
-    fn poll_turn(&mut self, cx: &Context<'_>) -> Poll<()> {
+    fn poll_tick(&mut self, cx: &Context<'_>) -> Poll<()> {
         if self.state == State::Empty {
-            self.turn.is_over.store(false, Ordering::Relaxed);
-            self.turn.connection.register(cx.waker());
+            self.tick.is_over.store(false, Ordering::Relaxed);
+            self.tick.connection.register(cx.waker());
             self.state = State::Gathering;
-            // Yielding asks the runtime to wake somebody after everything else that is ready; a runtime that does so earlier
-            // costs system calls and nothing else. It is polled once, for the turn and not for the connection, which every
-            // answer wakes.
-            let _ = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&self.turn_waker));
+            // Yielding asks the runtime to wake the tick after everything else that is ready. A runtime that wakes it
+            // earlier costs system calls and nothing else. It is polled once, for the tick and not for the connection,
+            // which every answer wakes.
+            let _ = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&self.tick_waker));
         }
         if self.state == State::Gathering {
-            self.turn.connection.register(cx.waker());
-            if !self.turn.is_over.load(Ordering::Acquire) {
+            self.tick.connection.register(cx.waker());
+            if !self.tick.is_over.load(Ordering::Acquire) {
                 return Poll::Pending;
             }
             self.state = State::Writing;
@@ -77,7 +77,7 @@ impl<S: AsyncRead> Gathering<S> {
     }
 }
 
-impl<S: Connected + AsyncRead> Connected for Gathering<S> {
+impl<S: Connected + AsyncRead> Connected for CoalescingWriter<S> {
     type ConnectInfo = S::ConnectInfo;
 
     fn connect_info(&self) -> Self::ConnectInfo {
@@ -85,7 +85,7 @@ impl<S: Connected + AsyncRead> Connected for Gathering<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Gathering<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for CoalescingWriter<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -95,14 +95,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gathering<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for CoalescingWriter<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        ready!(this.poll_turn(cx));
+        ready!(this.poll_tick(cx));
         Pin::new(&mut this.stream).poll_write(cx, bytes)
     }
 
@@ -120,9 +120,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
     // Not vectored: HTTP/2 then copies answers of up to a kilobyte behind each other, instead of writing each by itself.
 }
 
-// === impl Turn ===
+// === impl Tick ===
 
-impl Wake for Turn {
+impl Wake for Tick {
     fn wake(self: Arc<Self>) {
         self.is_over.store(true, Ordering::Release);
         self.connection.wake();

@@ -1,4 +1,4 @@
-//! What is ready together is written together, and nobody waits for nothing.
+//! Answers that are ready together are written together, and a single one does not wait.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
@@ -7,7 +7,7 @@ use super::*;
 #[tokio::test]
 async fn a_write_waits_for_the_tasks_that_are_ready() {
     let (near, mut far) = duplex(64);
-    let mut gathering = Gathering::new(near);
+    let mut gathering = CoalescingWriter::new(near);
     let had_its_turn = Arc::new(AtomicBool::new(false));
     let ready = Arc::clone(&had_its_turn);
     let task = tokio::spawn(async move { ready.store(true, Ordering::SeqCst) });
@@ -28,11 +28,11 @@ async fn a_write_waits_for_the_tasks_that_are_ready() {
     assert_eq!(&read, b"answer");
 }
 
-/// Time stands still: whoever waited for it would wait for ever.
+/// Time stands still: a wait for it would never end.
 #[tokio::test(start_paused = true)]
 async fn where_nothing_else_is_ready_nothing_is_waited_for() {
     let (near, mut far) = duplex(64);
-    let mut gathering = Gathering::new(near);
+    let mut gathering = CoalescingWriter::new(near);
     let before = tokio::time::Instant::now();
     for _ in 0..3 {
         gathering.write_all(b"answer").await.unwrap();
@@ -47,7 +47,7 @@ async fn where_nothing_else_is_ready_nothing_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_runtime_ends_its_turns() {
     let (near, mut far) = duplex(64);
-    let mut gathering = Gathering::new(near);
+    let mut gathering = CoalescingWriter::new(near);
     let writing = async {
         gathering.write_all(b"answer").await.unwrap();
         gathering.flush().await.unwrap();
