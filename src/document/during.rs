@@ -9,9 +9,9 @@ use super::Spanned;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DuringSpec {
-    /// The first moment, as RFC 3339 text with its offset. Left out: it has always begun.
+    /// The first moment, as RFC 3339 text with its offset. Unset: it has always begun.
     pub from: Option<Spanned<String>>,
-    /// The first moment after it, as RFC 3339 text with its offset. Left out: it never ends.
+    /// The first moment after it, as RFC 3339 text with its offset. Unset: it never ends.
     pub until: Option<Spanned<String>>,
     /// Windows of every week, one of which the moment must be in.
     pub weekly: Option<Spanned<Vec<Spanned<WindowSpec>>>>,
@@ -21,13 +21,14 @@ pub struct DuringSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WindowSpec {
-    /// The days on which it begins. Left out: every day.
+    /// The days on which it begins. Unset: every day.
     pub days: Option<Spanned<Vec<DaySpec>>>,
     /// The time at which it begins, such as `08:00`.
     pub from: Spanned<String>,
-    /// The time at which it is over, such as `18:00` or `24:00`; of the next day where it is not after `from`.
+    /// The time at which it is over, such as `18:00` or `24:00`; of the next day if it is not after `from`.
     pub until: Spanned<String>,
-    /// How far its clock is from UTC: `UTC`, or an offset such as `+01:00`. Always said, and never moved by daylight saving.
+    /// The time zone of its clock: a name of the IANA database such as `Europe/Berlin`, which follows daylight saving, `UTC`, or a
+    /// fixed offset such as `+01:00`.
     pub zone: Spanned<String>,
 }
 
