@@ -25,9 +25,10 @@ pub struct WindowSpec {
     pub days: Option<Spanned<Vec<DaySpec>>>,
     /// The time at which it begins, such as `08:00`.
     pub from: Spanned<String>,
-    /// The time at which it is over, such as `18:00` or `24:00`; of the next day where it is not after `from`.
+    /// The time at which it is over, such as `18:00` or `24:00`; of the next day if it is not after `from`.
     pub until: Spanned<String>,
-    /// How far its clock is from UTC: `UTC`, or an offset such as `+01:00`. Always said, and never moved by daylight saving.
+    /// The time zone of its clock: a name of the IANA database such as `Europe/Berlin`, which follows daylight saving, `UTC`, or a
+    /// fixed offset such as `+01:00`.
     pub zone: Spanned<String>,
 }
 

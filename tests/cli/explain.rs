@@ -245,7 +245,7 @@ fn a_recorded_check_is_explained() {
     let props = props();
     let check = r#"{"attributes": {"request": {"http": {"method": "GET", "host": "orders.example.com", "path": "/healthz", "scheme": "https"}}}}"#;
     let run = props.run(&format!("explain - {AT}"), check);
-    run.shows(0, &["allow by orders/health", "└─ yes health allow, by /healthz <- decides"]);
+    run.shows(0, &["allow by orders/health", "└─ holds health allow, by /healthz <- decides"]);
     let misspelt = check.replace("\"path\"", "\"pth\"");
     let run = props.run(&format!("explain - {AT}"), misspelt);
     assert_eq!(run.code, 2);

@@ -21,6 +21,7 @@ use crate::policy::requirement::list::{AnyRequirement, Requirements};
 use crate::policy::requirement::network::{DestinationNetworks, SourceNetworks};
 use crate::policy::requirement::peer::PeerPresent;
 use crate::policy::requirement::server_name::{ServerNameIsHost, ServerNames};
+use crate::policy::requirement::token::TokenPresent;
 use crate::request::PathLeniency;
 
 /// Keys that a deny rule must not have: it denies callers who *meet* its requirements, so it would deny the wrong ones.
@@ -96,6 +97,10 @@ impl<'a> Compiler<'a, '_> {
         }
         if let Some(token) = &spec.token {
             all.extend(self.fits_the_effect(spec, &token.value.fragment, |own| own.token(token)));
+            // Without an issuer, which is an error, no token meets the rule.
+            if !all.iter().any(|own| own.key() == "issuer") {
+                all.push(TokenPresent("".into()).into());
+            }
         }
         Requirements::new(all)
     }
@@ -133,7 +138,7 @@ impl<'a> Compiler<'a, '_> {
         let (Some(issuer), Some(counting)) = (rule.requirements.issuer(), &target.counting) else {
             return;
         };
-        if counting.iter().any(|own| **own == *issuer) {
+        if issuer.is_empty() || counting.iter().any(|own| **own == *issuer) {
             return;
         }
         let message =

@@ -1,11 +1,15 @@
 //! When a rule counts: moments and windows from the texts of a document.
 
+use jiff::tz::TimeZone;
+
 use super::compiler::Compiler;
 use crate::clock::UnixTime;
 use crate::document::Code;
 use crate::document::Spanned;
 use crate::document::during::{DaySpec, DuringSpec, WindowSpec};
-use crate::policy::model::schedule::{Schedule, Window, read_moment};
+use crate::policy::model::schedule::{
+    Schedule, Window, closest_zone, fixed_zone, read_moment, read_zone,
+};
 
 impl Compiler<'_, '_> {
     pub(super) fn schedule(&mut self, spec: &Spanned<DuringSpec>) -> Schedule {
@@ -46,15 +50,31 @@ impl Compiler<'_, '_> {
         }
         let begin = self.read(from, |text| read_time(text).filter(|from| *from < 24 * 60), TIME);
         let end = self.read(until, read_time, TIME);
-        let offset = self.read(zone, read_offset, OFFSET);
-        let (begin, end, offset) = (begin?, end?, offset?);
+        let zone = self.zone(zone);
+        let (begin, end, zone) = (begin?, end?, zone?);
         let until_midnight = i64::saturating_sub(24 * 60, begin);
         let minutes = match end > begin {
             true => end.saturating_sub(begin),
             false => until_midnight.saturating_add(end),
         };
         let on = |day| days.as_ref().is_none_or(|days| days.value.contains(&day));
-        Some(Window { days: WEEK.map(on), from: begin, minutes, offset })
+        Some(Window { days: WEEK.map(on), from: begin, minutes, zone })
+    }
+
+    fn zone(&mut self, text: &Spanned<String>) -> Option<TimeZone> {
+        let fixed = read_offset(&text.value).and_then(fixed_zone);
+        let zone = fixed.or_else(|| read_zone(&text.value));
+        if zone.is_none() {
+            let message = format!("`{}` is not a time zone", text.value);
+            let help = match closest_zone(&text.value) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => String::from(
+                    "write a zone such as `Europe/Berlin`, `UTC`, or an offset such as `+01:00`",
+                ),
+            };
+            self.error_with(Code::InvalidTime, text, message, help);
+        }
+        zone
     }
 
     fn read(
@@ -74,11 +94,6 @@ impl Compiler<'_, '_> {
 
 const TIME: (&str, &str) =
     ("a time of the day", "write it as in `08:00`, from `00:00` to `24:00`, in quotes");
-
-const OFFSET: (&str, &str) = (
-    "an offset from UTC",
-    "write `UTC`, or an offset such as `+01:00`; a window does not move with daylight saving",
-);
 
 const WEEK: [DaySpec; 7] = [
     DaySpec::Mon,

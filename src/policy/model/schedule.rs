@@ -1,13 +1,16 @@
-//! When a rule counts: from a moment, until a moment, in windows of every week.
+//! When a rule counts: from a moment, until a moment, in windows of every week by the wall clock of a time zone.
 //!
 //! The time is an argument of every decision, so that whether a rule counts is always known: it holds or it does not.
 
 use std::fmt;
 
+use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime};
 
 use crate::clock::UnixTime;
+use crate::document::closest;
 
 const DAY: i64 = 24 * 60;
 const WEEK: i64 = 7 * DAY;
@@ -35,8 +38,8 @@ pub(in crate::policy) struct Window {
     pub(in crate::policy) from: i64,
     /// How many minutes it lasts; at most a day.
     pub(in crate::policy) minutes: i64,
-    /// How many minutes its clock is ahead of UTC.
-    pub(in crate::policy) offset: i64,
+    /// The time zone of its clock.
+    pub(in crate::policy) zone: TimeZone,
 }
 
 // === impl Schedule ===
@@ -53,9 +56,11 @@ impl Schedule {
 // === impl Window ===
 
 impl Window {
-    /// Whether `now` is in it, whichever day it began on.
+    /// Whether `now` is in it by the wall clock of its zone, on whichever day it began. A window in an hour that the clock skips
+    /// does not count on that day; in an hour that the clock repeats it counts twice.
     fn includes(&self, now: UnixTime) -> bool {
-        let minutes = now.as_secs().div_euclid(60).saturating_add(self.offset);
+        let ahead = self.zone.to_offset(timestamp(now)).seconds();
+        let minutes = now.as_secs().saturating_add(ahead.into()).div_euclid(60);
         let in_week = minutes.saturating_add(EPOCH_DAY.saturating_mul(DAY)).rem_euclid(WEEK);
         let begins = self.days.iter().zip(0i64..).filter(|(counts, _)| **counts);
         begins
@@ -83,9 +88,8 @@ impl fmt::Display for Window {
         let days = names.into_iter().zip(self.days).filter(|(_, counts)| *counts);
         let days: Vec<_> = days.map(|(name, _)| name).collect();
         let until = self.from.saturating_add(self.minutes);
-        let sign = if self.offset < 0 { '-' } else { '+' };
-        let (from, until, offset) = (clock(self.from), clock(until), clock(self.offset.abs()));
-        write!(f, "{} {from}-{until} ({sign}{offset})", days.join(" "))
+        let (from, until, zone) = (clock(self.from), clock(until), zone_name(&self.zone));
+        write!(f, "{} {from}-{until} ({zone})", days.join(" "))
     }
 }
 
@@ -93,6 +97,41 @@ impl fmt::Display for Window {
 fn clock(minutes: i64) -> String {
     let minutes = if minutes > DAY { minutes.saturating_sub(DAY) } else { minutes };
     format!("{:02}:{:02}", minutes.div_euclid(60), minutes.rem_euclid(60))
+}
+
+fn timestamp(at: UnixTime) -> Timestamp {
+    let (first, last) = (Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
+    Timestamp::from_second(at.as_secs().clamp(first, last)).unwrap_or_default()
+}
+
+/// `Europe/Berlin`, or `+01:00`.
+fn zone_name(zone: &TimeZone) -> String {
+    if let Some(name) = zone.iana_name() {
+        return name.to_owned();
+    }
+    let ahead = i64::from(zone.to_offset(Timestamp::UNIX_EPOCH).seconds());
+    let sign = if ahead < 0 { '-' } else { '+' };
+    format!("{sign}{}", clock(ahead.abs().div_euclid(60)))
+}
+
+/// The time zone called `name` in the IANA database that is built in, spelled exactly.
+pub(in crate::policy) fn read_zone(name: &str) -> Option<TimeZone> {
+    let zone = TimeZoneDatabase::bundled().get(name).ok()?;
+    (zone.iana_name() == Some(name)).then_some(zone)
+}
+
+/// The name of a time zone that looks like `text`.
+pub(in crate::policy) fn closest_zone(text: &str) -> Option<String> {
+    let names: Vec<_> =
+        TimeZoneDatabase::bundled().available().map(|name| name.as_str().to_owned()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    closest(text, &names).map(str::to_owned)
+}
+
+/// A zone that is always this many minutes ahead of UTC.
+pub(in crate::policy) fn fixed_zone(minutes: i64) -> Option<TimeZone> {
+    let seconds = i32::try_from(minutes.checked_mul(60)?).ok()?;
+    Some(TimeZone::fixed(Offset::from_seconds(seconds).ok()?))
 }
 
 /// A moment as text.
@@ -132,7 +171,8 @@ mod tests {
     }
 
     fn window(days: [bool; 7], from: i64, minutes: i64, offset: i64) -> Schedule {
-        let weekly = [Window { days, from, minutes, offset }].into();
+        let zone = fixed_zone(offset).unwrap();
+        let weekly = [Window { days, from, minutes, zone }].into();
         Schedule { weekly, ..Schedule::default() }
     }
 
@@ -173,6 +213,37 @@ mod tests {
         ] {
             assert_eq!(office.includes(at(moment)), holds, "{moment}");
         }
+    }
+
+    /// Berlin is two hours ahead of UTC from the last Sunday of March, 2026-03-29, to that of October, 2026-10-25.
+    #[test]
+    fn a_window_follows_daylight_saving() {
+        let zone = read_zone("Europe/Berlin").unwrap();
+        let window = |from, minutes| {
+            let weekly = [Window { days: [true; 7], from, minutes, zone: zone.clone() }].into();
+            Schedule { weekly, ..Schedule::default() }
+        };
+        let (morning, skipped) = (window(8 * 60, 60), window(2 * 60 + 30, 15));
+        assert_eq!(
+            morning.to_string(),
+            "on mon tue wed thu fri sat sun 08:00-09:00 (Europe/Berlin)"
+        );
+        for (schedule, moment, holds) in [
+            (&morning, "2026-03-28T07:00:00Z", true),
+            (&morning, "2026-03-29T06:00:00Z", true),
+            (&morning, "2026-03-29T07:00:00Z", false),
+            (&morning, "2026-10-25T06:30:00Z", false),
+            (&morning, "2026-10-25T07:30:00Z", true),
+            (&skipped, "2026-03-28T01:30:00Z", true),
+            (&skipped, "2026-03-29T00:30:00Z", false),
+            (&skipped, "2026-03-29T01:30:00Z", false),
+            (&skipped, "2026-10-25T00:30:00Z", true),
+            (&skipped, "2026-10-25T01:30:00Z", true),
+        ] {
+            assert_eq!(schedule.includes(at(moment)), holds, "{moment}");
+        }
+        assert!(read_zone("europe/berlin").is_none() && read_zone("Europe/Bonn").is_none());
+        assert_eq!(closest_zone("Europe/Berlim").as_deref(), Some("Europe/Berlin"));
     }
 
     #[test]

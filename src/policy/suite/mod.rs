@@ -3,7 +3,9 @@
 mod answer;
 mod case;
 mod compile;
+mod compiler;
 mod coverage;
+mod fixtures;
 mod question;
 mod run;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::case::{Case, Question, Suite};
-use super::compile::Compiler;
+use super::compiler::Compiler;
 use crate::document::{Diagnostic, SourceFile, question};
 use crate::request::SealedNames;
 

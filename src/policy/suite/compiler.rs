@@ -1,0 +1,97 @@
+//! One suite being compiled, and where its problems go.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::authn::{Credential, PeerIdentity, RejectedCookie, TokenIdentity};
+use crate::clock::UnixTime;
+use crate::document::{Code, Diagnostic, Origin, Spanned, closest};
+use crate::reason::{Reason, Rejection};
+use crate::request::SealedNames;
+
+/// The time of cases that name none: 2026-01-01T00:00:00Z.
+pub(super) const DEFAULT_NOW: UnixTime = UnixTime::from_secs(1_767_225_600);
+
+/// The word for no peer and no token.
+pub(super) const NO_CREDENTIAL: &str = "none";
+
+pub(super) struct Compiler<'a> {
+    pub(super) origin: &'a Origin,
+    /// The names of `TokenIssuer` documents.
+    pub(super) issuers: &'a [&'a str],
+    /// The names of `TrustDomain` documents.
+    pub(super) domains: &'a [&'a str],
+    /// The names that carry credentials, which no rule sees.
+    pub(super) sealed: &'a SealedNames,
+    /// By name; none at all for one that has an error of its own.
+    pub(super) peers: BTreeMap<&'a str, Credential<PeerIdentity>>,
+    pub(super) tokens: BTreeMap<&'a str, Carried>,
+    pub(super) problems: &'a mut Vec<Diagnostic>,
+}
+
+/// A token of a fixture.
+#[derive(Clone, Debug)]
+pub(super) enum Carried {
+    Nothing,
+    Verified(Box<TokenIdentity>),
+    Rejected(Rejection),
+    /// In a cookie, which a rule may pass over.
+    Cookie(RejectedCookie),
+    /// Of an issuer that no document names.
+    Foreign(Rejection),
+}
+
+// === impl Compiler ===
+
+impl<'a> Compiler<'a> {
+    pub(super) fn new(
+        origin: &'a Origin,
+        issuers: &'a [&'a str],
+        domains: &'a [&'a str],
+        sealed: &'a SealedNames,
+        problems: &'a mut Vec<Diagnostic>,
+    ) -> Self {
+        let (peers, tokens) = (BTreeMap::new(), BTreeMap::new());
+        Self { origin, issuers, domains, sealed, peers, tokens, problems }
+    }
+
+    pub(super) fn moment(&mut self, text: &Spanned<String>) -> UnixTime {
+        match OffsetDateTime::parse(&text.value, &Rfc3339) {
+            Ok(moment) => UnixTime::from_secs(moment.unix_timestamp()),
+            Err(_) => {
+                let message = format!("`{}` is not a moment", text.value);
+                let help = String::from("write it as in `2026-01-31T12:00:00Z`");
+                self.error(Code::InvalidTime, text, message, Some(help));
+                DEFAULT_NOW
+            }
+        }
+    }
+
+    pub(super) fn reason(&mut self, code: &Spanned<String>) -> Option<Reason> {
+        let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        self.known("reason code", Code::UnknownReason, code, &known);
+        Reason::ALL.iter().copied().find(|reason| reason.as_str() == code.value)
+    }
+
+    pub(super) fn known(&mut self, what: &str, code: Code, name: &Spanned<String>, known: &[&str]) {
+        let text = name.value.as_str();
+        if known.contains(&text) {
+            return;
+        }
+        let help = closest(text, known).map(|near| format!("did you mean `{near}`?"));
+        self.error(code, name, format!("no {what} is called `{text}`"), help);
+    }
+
+    pub(super) fn error<T>(
+        &mut self,
+        code: Code,
+        place: &Spanned<T>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        let problem = Diagnostic::error(code, self.origin.span(place), message);
+        self.problems.push(Diagnostic { help, ..problem });
+    }
+}

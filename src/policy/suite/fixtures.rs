@@ -1,0 +1,248 @@
+//! Fixtures of a suite: made-up peers, tokens and requests.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use super::compiler::{Carried, Compiler, NO_CREDENTIAL};
+use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, RejectedCookie, TokenIdentity};
+use crate::document::Code;
+use crate::document::Spanned;
+use crate::document::policy::Texts;
+use crate::document::policy_suite::{
+    BindingFixture, PeerFixture, PolicySuiteSpec, RequestFixture, TokenFixture,
+};
+use crate::evidence_level::EvidenceLevel;
+use crate::reason::Reason;
+use crate::request::{
+    Body, Client, Endpoint, HeaderValue, Headers, RequestView, ServerName, Target, Text,
+};
+
+impl<'a> Compiler<'a> {
+    pub(super) fn fixtures(&mut self, spec: &'a PolicySuiteSpec) {
+        for (name, peer) in spec.peers.iter().flat_map(|entries| &entries.0) {
+            self.reserved(name);
+            let shown = self.peer(peer).unwrap_or(Credential::Absent);
+            self.peers.insert(&name.value, shown);
+        }
+        for (name, token) in spec.tokens.iter().flat_map(|entries| &entries.0) {
+            self.reserved(name);
+            let shown = self.token(token).unwrap_or(Carried::Nothing);
+            self.tokens.insert(&name.value, shown);
+        }
+    }
+
+    pub(super) fn reserved(&mut self, name: &Spanned<String>) {
+        if name.value == NO_CREDENTIAL {
+            self.error(Code::InvalidName, name, "`none` means no credential", None);
+        }
+    }
+
+    pub(super) fn peer(
+        &mut self,
+        place: &Spanned<PeerFixture>,
+    ) -> Option<Credential<PeerIdentity>> {
+        let fixture = &place.value;
+        let PeerFixture { trust_domain, rejected, spiffe, dns, uris, emails, ips, subject, .. } =
+            fixture;
+        let (others, evidence) = (&fixture.other_trust_domains, fixture.evidence);
+        let names = [others, dns, uris, emails, ips].iter().any(|names| names.is_some());
+        let more = names || spiffe.is_some() || subject.is_some() || evidence.is_some();
+        if let Some(code) = rejected {
+            return self.rejected(code, trust_domain.is_some() || more);
+        }
+        let trust_domain = self.given(trust_domain.as_ref(), place, "trustDomain")?;
+        let domains = self.domains;
+        self.known("TrustDomain document", Code::UnknownTrustDomain, trust_domain, domains);
+        for other in others.iter().flatten() {
+            self.known("TrustDomain document", Code::UnknownTrustDomain, other, domains);
+        }
+        let spiffe = match &fixture.spiffe {
+            None => None,
+            Some(text) => match text.value.parse() {
+                Ok(id) => Some(id),
+                Err(why) => {
+                    let message = format!("`{}` is not a SPIFFE ID: {why}", text.value);
+                    self.error(Code::InvalidSpiffe, text, message, None);
+                    return None;
+                }
+            },
+        };
+        let each = |names: &Option<Texts>| -> Vec<String> {
+            names.iter().flatten().map(|name| name.value.clone()).collect()
+        };
+        let ips = self.addresses(ips.as_ref())?;
+        let id = spiffe.iter().map(ToString::to_string);
+        let facts = PeerFacts {
+            other_trust_domains: each(others),
+            dns: each(dns).iter().map(|name| name.to_ascii_lowercase()).collect(),
+            // A SPIFFE ID is a URI of its certificate, too.
+            uris: id.chain(each(uris)).collect(),
+            emails: each(emails),
+            ips,
+            subject: fixture.subject.clone(),
+            spiffe,
+            ..PeerFacts::of(&trust_domain.value)
+        };
+        let level = evidence.unwrap_or(EvidenceLevel::Full);
+        Some(Credential::Verified(PeerIdentity::assertion(facts, level)))
+    }
+
+    /// The addresses in the form that a certificate's have.
+    pub(super) fn addresses(&mut self, texts: Option<&Texts>) -> Option<Vec<String>> {
+        let mut found = Vec::new();
+        for text in texts.into_iter().flatten() {
+            let Ok(address) = text.value.parse::<IpAddr>() else {
+                let message = format!("`{}` is not an IP address", text.value);
+                self.error(Code::InvalidNetwork, text, message, None);
+                return None;
+            };
+            found.push(address.to_string());
+        }
+        Some(found)
+    }
+
+    pub(super) fn token(&mut self, place: &Spanned<TokenFixture>) -> Option<Carried> {
+        let TokenFixture { issuer, rejected, cookie, foreign, claims, binding } = &place.value;
+        let foreign = foreign.as_ref().filter(|foreign| foreign.value);
+        if let Some(word) = foreign {
+            let more = issuer.is_some() || rejected.is_some() || cookie.is_some();
+            if more || !claims.is_empty() {
+                let help = String::from("keep `foreign` alone");
+                let message = "nothing else is known of a token of an unknown issuer";
+                self.error(Code::Contradiction, word, message, Some(help));
+            }
+            return Some(Carried::Foreign(Reason::IssuerUnknown.because("the suite says so")));
+        }
+        if let (Some(code), Some(cookie)) = (rejected, cookie) {
+            let issuer = self.given(issuer.as_ref(), place, "issuer")?;
+            let issuers = self.issuers;
+            self.known("TokenIssuer document", Code::UnknownIssuer, issuer, issuers);
+            let rejection = self.reason(code)?.because("the suite says so");
+            let (name, issuers) = (cookie.value.clone(), vec![issuer.value.clone()]);
+            return Some(Carried::Cookie(RejectedCookie { name, issuers, rejection }));
+        }
+        if let Some(cookie) = cookie {
+            let help = String::from("a verified token is the same wherever it was");
+            self.error(
+                Code::Contradiction,
+                cookie,
+                "`cookie` is for a token with `rejected`",
+                Some(help),
+            );
+        }
+        if let Some(code) = rejected {
+            let more = issuer.is_some() || !claims.is_empty();
+            return match self.rejected::<()>(code, more)? {
+                Credential::Rejected(why) => Some(Carried::Rejected(why)),
+                Credential::Absent | Credential::Verified(()) => None,
+            };
+        }
+        let issuer = self.given(issuer.as_ref(), place, "issuer")?;
+        let issuers = self.issuers;
+        self.known("TokenIssuer document", Code::UnknownIssuer, issuer, issuers);
+        let token = TokenIdentity::assertion(&issuer.value, claims.clone(), (*binding).into());
+        token
+            .map(|token| Carried::Verified(Box::new(token)))
+            .map_err(|why| self.error(Code::InvalidClaims, place, why.detail().to_owned(), None))
+            .ok()
+    }
+
+    /// A credential that was refused: nothing else is known of it.
+    pub(super) fn rejected<T>(
+        &mut self,
+        code: &Spanned<String>,
+        more: bool,
+    ) -> Option<Credential<T>> {
+        if more {
+            let help = String::from("keep `rejected` alone");
+            let message = "nothing is known of what was rejected";
+            self.error(Code::Contradiction, code, message, Some(help));
+        }
+        let reason = self.reason(code)?;
+        Some(Credential::Rejected(reason.because("the suite says so")))
+    }
+
+    pub(super) fn given<'n, T, U>(
+        &mut self,
+        name: Option<&'n Spanned<T>>,
+        place: &Spanned<U>,
+        key: &str,
+    ) -> Option<&'n Spanned<T>> {
+        if name.is_none() {
+            let help = String::from(
+                "for something that was refused, write `rejected` and its reason code",
+            );
+            self.error(Code::MissingFixture, place, format!("missing field `{key}`"), Some(help));
+        }
+        name
+    }
+
+    pub(super) fn request(&mut self, fixture: &RequestFixture) -> Option<RequestView> {
+        let mut headers = Headers::default();
+        let open = |name: &str| !self.sealed.contains(&name.to_ascii_lowercase());
+        let own = fixture.headers.iter().flat_map(|entries| &entries.0);
+        for (name, value) in own.filter(|(name, _)| open(&name.value)) {
+            headers.push(&name.value, HeaderValue::new(value.value.as_bytes().to_vec()));
+        }
+        let (path, _) = self.sealed.split_target((&fixture.path).into());
+        let context = fixture.context_extensions.iter().flat_map(|entries| &entries.0);
+        Some(RequestView {
+            id: Text::default(),
+            method: fixture.method.as_deref().unwrap_or("GET").into(),
+            scheme: fixture.scheme.as_deref().unwrap_or("https").into(),
+            protocol: "HTTP/2".into(),
+            raw_host: (&fixture.host).into(),
+            target: Target::parse(&fixture.host, path.clone()),
+            raw_path: path,
+            headers,
+            source: self.endpoint(fixture.source.as_ref())?,
+            destination: self.endpoint(fixture.destination.as_ref())?,
+            client: self.client(fixture.client.as_ref())?,
+            sni: match fixture.sni.as_deref() {
+                None => ServerName::Unknown,
+                Some("") => ServerName::Absent,
+                Some(name) => ServerName::Name(name.into()),
+            },
+            body: Body::default(),
+            sent_at: None,
+            context_extensions: context.map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),
+            metadata: BTreeMap::new(),
+        })
+    }
+
+    /// One end of the connection; none at all where its address is wrong.
+    pub(super) fn endpoint(&mut self, address: Option<&Spanned<String>>) -> Option<Endpoint> {
+        let Some(text) = address else { return Some(Endpoint::default()) };
+        let alone = |text: &str| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 0));
+        if let Ok(address) = alone(&text.value).or_else(|_| text.value.parse()) {
+            return Some(Endpoint { address: Some(address), principal: None });
+        }
+        let message = format!("`{}` is not an IP address, alone or with a port", text.value);
+        self.error(Code::InvalidNetwork, text, message, None);
+        None
+    }
+
+    /// Where the client is; none at all where its address is wrong.
+    pub(super) fn client(&mut self, address: Option<&Spanned<String>>) -> Option<Client> {
+        let Some(text) = address else { return Some(Client::Connection) };
+        if text.value == "unknown" {
+            return Some(Client::Unknown);
+        }
+        if let Ok(ip) = text.value.parse() {
+            return Some(Client::At(ip));
+        }
+        let message = format!("`{}` is neither an IP address nor `unknown`", text.value);
+        self.error(Code::InvalidNetwork, text, message, None);
+        None
+    }
+}
+
+impl From<BindingFixture> for Binding {
+    fn from(fixture: BindingFixture) -> Self {
+        match fixture {
+            BindingFixture::None => Self::None,
+            BindingFixture::Certificate => Self::Certificate,
+            BindingFixture::Dpop => Self::Dpop,
+        }
+    }
+}
