@@ -26,8 +26,7 @@ pub enum EvidenceLevel {
     Asserted,
     /// The SHA-256 of the leaf certificate with the name: what a default Istio sidecar sends.
     Hash,
-    /// The leaf certificate itself, verified against the pinned authorities with configured intermediates. This is the least
-    /// that counts unless the settings say otherwise.
+    /// The leaf certificate itself, verified against the pinned authorities with configured intermediates.
     #[default]
     Leaf,
     /// The leaf with the chain that was presented with it, verified against the pinned authorities.

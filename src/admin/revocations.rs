@@ -41,7 +41,7 @@ pub struct RevocationApi {
 /// A shorter token could be guessed.
 const MIN_TOKEN_BYTES: usize = 32;
 
-type Answer = Result<Response, Response>;
+type ApiResult = Result<Response, Response>;
 
 pub(super) fn router(api: RevocationApi) -> Router {
     Router::new()
@@ -118,7 +118,7 @@ impl RevocationApi {
     }
 }
 
-async fn list(State(api): State<Arc<RevocationApi>>, request: Request) -> Answer {
+async fn list(State(api): State<Arc<RevocationApi>>, request: Request) -> ApiResult {
     api.admit(request.headers()).await?;
     let register = api.pdp.revocations();
     Ok(answer(
@@ -132,7 +132,7 @@ async fn list(State(api): State<Arc<RevocationApi>>, request: Request) -> Answer
     ))
 }
 
-async fn revoke(State(api): State<Arc<RevocationApi>>, request: Request) -> Answer {
+async fn revoke(State(api): State<Arc<RevocationApi>>, request: Request) -> ApiResult {
     api.admit(request.headers()).await?;
     let entry = read_entry(request.into_body()).await?;
     let (kind, author) = (entry.target().kind().field(), entry.note().author.clone());
@@ -148,21 +148,21 @@ async fn withdraw(
     State(api): State<Arc<RevocationApi>>,
     Path(id): Path<String>,
     request: Request,
-) -> Answer {
+) -> ApiResult {
     api.admit(request.headers()).await?;
     let id = Fingerprint::from_hex(&id)
         .ok_or_else(|| problem(StatusCode::BAD_REQUEST, "an id has 64 hexadecimal digits"))?;
     withdraw_all(&api, &[*id.as_bytes()]).await
 }
 
-async fn withdraw_like(State(api): State<Arc<RevocationApi>>, request: Request) -> Answer {
+async fn withdraw_like(State(api): State<Arc<RevocationApi>>, request: Request) -> ApiResult {
     api.admit(request.headers()).await?;
     let entry = read_entry(request.into_body()).await?;
     let ids = api.pdp.revocations().like(&entry);
     withdraw_all(&api, &ids).await
 }
 
-async fn withdraw_all(api: &RevocationApi, ids: &[[u8; 32]]) -> Answer {
+async fn withdraw_all(api: &RevocationApi, ids: &[[u8; 32]]) -> ApiResult {
     let mut withdrawn = Vec::new();
     let mut worst = StatusCode::OK;
     for id in ids {

@@ -6,7 +6,7 @@ use super::dpop::{self, DpopChallenge};
 use super::peer::{self, Hop, PeerIdentity};
 use super::subject::{Aside, Subject};
 use super::token::{self, Presenter, Shown, Verifier};
-use super::trace::{NoTrace, Trace};
+use super::trace::{AuthenticationTrace, NoAuthenticationTrace};
 use crate::clock::UnixTime;
 use crate::document::BindingFloor;
 use crate::evidence::{Evidence, Presented, TokenScheme};
@@ -21,7 +21,7 @@ pub fn authenticate(
     memory: Caches<'_>,
     now: UnixTime,
 ) -> Subject {
-    authenticate_traced(evidence, trust, material, memory, now, &mut NoTrace)
+    authenticate_traced(evidence, trust, material, memory, now, &mut NoAuthenticationTrace)
 }
 
 /// Verifies like [`authenticate`], watched by `trace`.
@@ -32,7 +32,7 @@ pub fn authenticate_traced(
     material: &Material,
     memory: Caches<'_>,
     now: UnixTime,
-    trace: &mut impl Trace,
+    trace: &mut impl AuthenticationTrace,
 ) -> Subject {
     let hop = &mut |hop: Hop<'_>| trace.hop(hop);
     let revocations = material.revocations(trust);
@@ -56,7 +56,7 @@ pub fn with_tokens(
     material: &Material,
     memory: &dyn TokenCache,
     now: UnixTime,
-    trace: &mut impl Trace,
+    trace: &mut impl AuthenticationTrace,
 ) -> Subject {
     let passed = &mut |check| trace.passed(check);
     let by = Presenter { peer: &peer, proof: &evidence.proof, request: evidence.request.as_ref() };

@@ -4,8 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::peer::{CertificateKey, VerifiedCertificate};
 use super::signed::SignedToken;
+use super::verified::{CertificateKey, VerifiedCertificate};
 use crate::evidence::PresentedToken;
 use crate::secret::Fingerprint;
 

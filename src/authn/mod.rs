@@ -3,8 +3,9 @@
 //! Values that leave this room are verified: their fields are private, their only constructors are here, and none of
 //! them implements `Deserialize`, `Default` or `From`.
 //!
-//! The order inside: `credential`, `claims`, `signed`; `peer`, which verifies certificates; `token`, which verifies tokens for the
-//! peer that presents them; `subject`, which holds both; and `authenticate`, which reads all evidence of a request.
+//! The order inside: `credential`, `facts`, `claims` and `revoked`, which need nothing else; `verified`, `signed` and `cache`;
+//! `peer`, which verifies certificates; `token`, which verifies tokens for the peer that presents them; `subject`, which holds
+//! both; and `authenticate`, which reads all evidence of a request.
 
 mod authenticate;
 mod binding;
@@ -12,6 +13,7 @@ mod cache;
 mod claims;
 mod credential;
 mod dpop;
+mod facts;
 mod heap_size;
 mod identity;
 mod introspected;
@@ -26,7 +28,9 @@ mod signature;
 mod signed;
 mod subject;
 mod token;
+mod token_check;
 mod trace;
+mod verified;
 
 pub use crate::evidence::PeerSource;
 pub use authenticate::{
@@ -36,16 +40,18 @@ pub use binding::Binding;
 pub use cache::{Caches, CertificateCache, NoCache, TokenCache, is_cached};
 pub use credential::Credential;
 pub use dpop::DpopChallenge;
+pub use facts::PeerFacts;
 pub use identity::{NameFit, fit as fit_names};
 pub use once::OneTimeUse;
 pub use peer::{
-    CertificateDescription, CertificateKey, DomainVerdict, Hop, HopFinding, HopPlace, PeerFacts,
-    PeerIdentity, VerifiedCertificate, check_client, verdicts, verify as verify_peer,
-    verify_traced as verify_peer_traced,
+    CertificateDescription, DomainVerdict, Hop, HopFinding, HopPlace, PeerIdentity, check_client,
+    verdicts, verify as verify_peer, verify_traced as verify_peer_traced,
 };
 pub use rejected_cookie::RejectedCookie;
 pub use scope::pass_over;
 pub use signed::SignedToken;
 pub use subject::Subject;
-pub use token::{Presenter, TokenCheck, TokenIdentity, verify_all as verify_tokens_traced};
-pub use trace::{NoTrace, Trace};
+pub use token::{Presenter, TokenIdentity, verify_all as verify_tokens_traced};
+pub use token_check::TokenCheck;
+pub use trace::{AuthenticationTrace, NoAuthenticationTrace};
+pub use verified::{CertificateKey, VerifiedCertificate};

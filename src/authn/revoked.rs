@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::authn::PeerFacts;
 use crate::authn::claims::RegisteredClaims;
+use crate::authn::facts::PeerFacts;
 use crate::clock::UnixTime;
 use crate::document::IssuerProfile;
 use crate::reason::{Reason, Rejection};

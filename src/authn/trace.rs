@@ -3,7 +3,7 @@
 use super::{Hop, TokenCheck};
 
 /// An observer of an authentication.
-pub trait Trace {
+pub trait AuthenticationTrace {
     /// A step of the walk to the peer.
     fn hop(&mut self, hop: Hop<'_>);
 
@@ -13,11 +13,11 @@ pub trait Trace {
 
 /// Watches nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NoTrace;
+pub struct NoAuthenticationTrace;
 
-// === impl NoTrace ===
+// === impl NoAuthenticationTrace ===
 
-impl Trace for NoTrace {
+impl AuthenticationTrace for NoAuthenticationTrace {
     fn hop(&mut self, _: Hop<'_>) {}
 
     fn passed(&mut self, _: TokenCheck) {}

@@ -6,7 +6,7 @@ use crate::{authn, policy};
 /// A watcher of one decision.
 pub trait Trace {
     /// Watches how the caller is authenticated.
-    type Authentication: authn::Trace;
+    type Authentication: authn::AuthenticationTrace;
     /// Watches how the policies are evaluated.
     type Evaluation: policy::Trace;
 
@@ -20,7 +20,7 @@ pub trait Trace {
 /// Watches nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoTrace {
-    authentication: authn::NoTrace,
+    authentication: authn::NoAuthenticationTrace,
     evaluation: policy::NoTrace,
 }
 
@@ -28,15 +28,15 @@ pub struct NoTrace {
 
 impl NoTrace {
     pub(super) const fn new() -> Self {
-        Self { authentication: authn::NoTrace, evaluation: policy::NoTrace }
+        Self { authentication: authn::NoAuthenticationTrace, evaluation: policy::NoTrace }
     }
 }
 
 impl Trace for NoTrace {
-    type Authentication = authn::NoTrace;
+    type Authentication = authn::NoAuthenticationTrace;
     type Evaluation = policy::NoTrace;
 
-    fn authentication(&mut self) -> &mut authn::NoTrace {
+    fn authentication(&mut self) -> &mut authn::NoAuthenticationTrace {
         &mut self.authentication
     }
 

@@ -1,4 +1,7 @@
 //! The trust that documents configure, as plain values: pinned authorities, issuers, keys. No I/O, no clock, no requests.
+//!
+//! The order inside: `algorithm`, `name`, `jwk`, `keys` and `remote`; one folder for each kind of document (`domain`, `issuer`,
+//! `revocation`); `store`, which compiles all documents together; and `material`, which is gathered for a request.
 
 mod algorithm;
 mod assertion;

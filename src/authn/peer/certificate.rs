@@ -5,13 +5,13 @@ use std::sync::Arc;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-use super::facts::PeerFacts;
 use super::names::Names;
 use super::path::Found;
-use super::verified::{CertificateKey, VerifiedCertificate};
 use super::{distinguished_name, path, profile};
 use crate::authn::cache::CertificateCache;
+use crate::authn::facts::PeerFacts;
 use crate::authn::revoked::{self, IssuerMarks};
+use crate::authn::verified::{CertificateKey, VerifiedCertificate};
 use crate::clock::UnixTime;
 use crate::evidence::{DecodedCertificate, PresentedCertificate};
 use crate::reason::{Reason, Rejection};

@@ -9,8 +9,8 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
 use super::distinguished_name;
-use super::facts::PeerFacts;
 use super::profile::serial;
+use crate::authn::facts::PeerFacts;
 use crate::authn::revoked;
 use crate::clock::UnixTime;
 use crate::reason::{Reason, Rejection};

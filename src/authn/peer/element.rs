@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::certificate::{Verifier, unknown_domain};
-use super::facts::PeerFacts;
 use super::identity::PeerIdentity;
 use super::names;
-use super::verified::VerifiedCertificate;
+use crate::authn::facts::PeerFacts;
 use crate::authn::revoked;
+use crate::authn::verified::VerifiedCertificate;
 use crate::evidence::{PeerSource, XfccElement};
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::{Reason, Rejection};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::facts::PeerFacts;
+use crate::authn::facts::PeerFacts;
 use crate::clock::UnixTime;
 use crate::evidence::PeerSource;
 use crate::evidence_level::EvidenceLevel;

@@ -7,7 +7,6 @@ mod constraints;
 mod describe;
 mod distinguished_name;
 mod element;
-mod facts;
 mod identity;
 mod names;
 mod path;
@@ -16,17 +15,14 @@ mod position;
 mod profile;
 mod trace;
 mod verdicts;
-mod verified;
 mod verify;
 mod walk;
 
 pub use client::check_client;
 pub use describe::CertificateDescription;
-pub use facts::PeerFacts;
 pub use identity::PeerIdentity;
 pub use trace::{Hop, HopFinding, HopPlace};
 pub use verdicts::{DomainVerdict, verdicts};
-pub use verified::{CertificateKey, VerifiedCertificate};
 pub(super) use verify::verify_unless_revoked;
 pub use verify::{verify, verify_traced};
 

@@ -13,8 +13,8 @@ use webpki::{KeyUsage, RequiredEkuNotFoundContext, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-use super::facts::PeerFacts;
 use super::{cause, constraints, distinguished_name, policies, profile};
+use crate::authn::facts::PeerFacts;
 use crate::authn::revoked::IssuerMarks;
 use crate::clock::UnixTime;
 use crate::evidence::DecodedCertificate;

@@ -1,6 +1,6 @@
 //! The steps of the walk as they are taken: for `countersign inspect`. The walk itself is the one that serves.
 
-use super::facts::PeerFacts;
+use crate::authn::facts::PeerFacts;
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::Rejection;
 

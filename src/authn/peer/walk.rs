@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::certificate::Verifier;
 use super::element::{AssertedIdentity, check_consistent, contradicts, is_called};
-use super::facts::PeerFacts;
 use super::identity::PeerIdentity;
 use super::position::{Beginning, Own, check_uri_ends, check_uri_is_whole, check_written_by};
 use super::trace::{Hop, HopFinding, HopPlace};
-use super::verified::VerifiedCertificate;
+use crate::authn::facts::PeerFacts;
+use crate::authn::verified::VerifiedCertificate;
 use crate::evidence::{
     PeerEvidence, PeerSource, Presented, PresentedCertificate, PrincipalSource, Xfcc, XfccElement,
 };

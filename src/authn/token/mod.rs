@@ -1,11 +1,9 @@
 //! Tokens, verified: signature, type, issuer, audience, time and binding.
 
-mod check;
 mod identity;
 mod presenter;
 mod verify;
 
-pub use check::TokenCheck;
 pub use identity::TokenIdentity;
 pub use presenter::Presenter;
 pub use verify::verify_all;

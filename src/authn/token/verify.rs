@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::check::TokenCheck;
 use super::identity::TokenIdentity;
 use super::presenter::Presenter;
 use crate::authn::cache::TokenCache;
@@ -12,6 +11,7 @@ use crate::authn::once::OneTimeUse;
 use crate::authn::peer::PeerIdentity;
 use crate::authn::rejected_cookie::RejectedCookie;
 use crate::authn::signed::{Content, SignedToken};
+use crate::authn::token_check::TokenCheck;
 use crate::authn::{binding, identity, introspected, kind, profile, revoked, signature};
 use crate::clock::UnixTime;
 use crate::evidence::{Evidence, PresentedToken, UnreadableToken};

@@ -41,7 +41,7 @@ impl pdp::Trace for Watch {
     }
 }
 
-impl authn::Trace for Steps {
+impl authn::AuthenticationTrace for Steps {
     fn hop(&mut self, hop: Hop<'_>) {
         self.walk.push(HopReport::new(&hop));
     }

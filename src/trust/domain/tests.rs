@@ -36,6 +36,46 @@ fn a_whole_document_compiles() {
     assert_eq!(store.domains_without_spiffe().count(), 0);
 }
 
+/// Documents with mistakes, and the codes of these.
+const WRONG: &[(&str, &[&str])] = &[
+    ("{ authorities: [{ file: odd.pem }] }", &["odd-authority", "no-authorities"]),
+    ("{ authorities: [{ file: both.pem }] }", &["odd-authority"]),
+    ("{}", &["no-authorities"]),
+    ("{ authorities: [{ file: gone.pem }] }", &["unreadable-file"]),
+    ("{ authorities: [{ file: broken.pem }] }", &["invalid-pem"]),
+    ("{ authorities: [{ file: empty.pem }] }", &["no-certificate"]),
+    ("{ authorities: [{ file: public.pem }] }", &["no-certificate"]),
+    ("{ authorities: [{ file: key.pem }] }", &["private-key"]),
+    ("{ authorities: [{ file: leaf.pem }] }", &["not-an-authority"]),
+    ("{ authorities: [{ file: not-x509.pem }] }", &["not-an-authority"]),
+    (
+        "{ authorities: [{ file: ca.pem }], intermediates: [{ file: leaf.pem }] }",
+        &["not-an-authority"],
+    ),
+    ("{ authorities: [{ file: ca.pem }], spiffe: 'spiffe://a' }", &["invalid-spiffe-name"]),
+    (
+        "{ authorities: [{ file: ca.pem }], spiffe: a, forwarders: ['spiffe://a/b*'] }",
+        &["invalid-spiffe-pattern"],
+    ),
+    (
+        "{ authorities: [{ file: ca.pem }], spiffe: a, forwarders: ['spiffe://b/c'] }",
+        &["foreign-forwarder"],
+    ),
+    ("{ authorities: [{ file: ca.pem }], forwarders: ['spiffe://b/c'] }", &["foreign-forwarder"]),
+    (
+        "{ authorities: [{ file: ca.pem }], spiffe: a, forwarders: ['spiffe://a/**'] }",
+        &["broad-forwarder"],
+    ),
+    ("{ authorities: [{ file: ca.pem }], leaf: { minRsaBits: 1024 } }", &["invalid-rsa-bits"]),
+    ("{ authorities: [{ file: ca.pem }], leaf: { pins: [{ spki: abc }] } }", &["invalid-pin"]),
+    ("{ authorities: [{ file: ca.pem }], leaf: { maxLifetime: 25 } }", &["invalid-value"]),
+    ("{ authorities: [{ file: ca.pem }], authoritys: [] }", &["unknown-field"]),
+    (
+        "{ authorities: [{ file: gone.pem }, { file: leaf.pem }], spiffe: A }",
+        &["invalid-spiffe-name", "unreadable-file", "not-an-authority"],
+    ),
+];
+
 #[test]
 fn what_is_wrong_with_a_document_is_said_with_its_own_code() {
     let ca = Ca::root("root");
@@ -65,48 +105,8 @@ fn what_is_wrong_with_a_document_is_said_with_its_own_code() {
     let odd_and_good = odd.clone() + &pem;
     let files =
         &[files, &[("odd.pem", odd.as_bytes()), ("both.pem", odd_and_good.as_bytes())]].concat();
-    for (spec, expected) in [
-        ("{ authorities: [{ file: odd.pem }] }", &["odd-authority", "no-authorities"][..]),
-        ("{ authorities: [{ file: both.pem }] }", &["odd-authority"]),
-        ("{}", &["no-authorities"]),
-        ("{ authorities: [{ file: gone.pem }] }", &["unreadable-file"]),
-        ("{ authorities: [{ file: broken.pem }] }", &["invalid-pem"]),
-        ("{ authorities: [{ file: empty.pem }] }", &["no-certificate"]),
-        ("{ authorities: [{ file: public.pem }] }", &["no-certificate"]),
-        ("{ authorities: [{ file: key.pem }] }", &["private-key"]),
-        ("{ authorities: [{ file: leaf.pem }] }", &["not-an-authority"]),
-        ("{ authorities: [{ file: not-x509.pem }] }", &["not-an-authority"]),
-        (
-            "{ authorities: [{ file: ca.pem }], intermediates: [{ file: leaf.pem }] }",
-            &["not-an-authority"],
-        ),
-        ("{ authorities: [{ file: ca.pem }], spiffe: 'spiffe://a' }", &["invalid-spiffe-name"]),
-        (
-            "{ authorities: [{ file: ca.pem }], spiffe: a, forwarders: ['spiffe://a/b*'] }",
-            &["invalid-spiffe-pattern"],
-        ),
-        (
-            "{ authorities: [{ file: ca.pem }], spiffe: a, forwarders: ['spiffe://b/c'] }",
-            &["foreign-forwarder"],
-        ),
-        (
-            "{ authorities: [{ file: ca.pem }], forwarders: ['spiffe://b/c'] }",
-            &["foreign-forwarder"],
-        ),
-        (
-            "{ authorities: [{ file: ca.pem }], spiffe: a, forwarders: ['spiffe://a/**'] }",
-            &["broad-forwarder"],
-        ),
-        ("{ authorities: [{ file: ca.pem }], leaf: { minRsaBits: 1024 } }", &["invalid-rsa-bits"]),
-        ("{ authorities: [{ file: ca.pem }], leaf: { pins: [{ spki: abc }] } }", &["invalid-pin"]),
-        ("{ authorities: [{ file: ca.pem }], leaf: { maxLifetime: 25 } }", &["invalid-value"]),
-        ("{ authorities: [{ file: ca.pem }], authoritys: [] }", &["unknown-field"]),
-        (
-            "{ authorities: [{ file: gone.pem }, { file: leaf.pem }], spiffe: A }",
-            &["invalid-spiffe-name", "unreadable-file", "not-an-authority"],
-        ),
-    ] {
-        assert_eq!(codes(spec, files), expected, "{spec}");
+    for (spec, expected) in WRONG {
+        assert_eq!(codes(spec, files), *expected, "{spec}");
     }
 }
 

@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        self.push(kind, value, issued_before, expires)
+        self.push(kind, &value, issued_before, expires)
     }
 
     /// Most lists are long lists of tokens of one issuer: those need no more than their key. All else is read as an entry of
@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
     fn push(
         &mut self,
         kind: RevocationKind,
-        value: Cow<'a, str>,
+        value: &str,
         issued_before: Option<UnixTime>,
         expires: Option<UnixTime>,
     ) -> Result<(), String> {
@@ -216,14 +216,14 @@ impl<'a> Reader<'a> {
         if let (RevocationKind::Token, true, None, Some(issuer)) =
             (kind, plain, issued_before, issuer)
         {
-            let target = RevocationTarget::OfIssuer(kind, &**issuer, &*value);
+            let target = RevocationTarget::OfIssuer(kind, &**issuer, value);
             self.builder.push(&target, None, expires, *note_number);
             return Ok(());
         }
         let issuer = issuer.as_deref().filter(|_| kind.is_of_issuer());
         let certificate_issuer =
             certificate_issuer.as_deref().filter(|_| kind == RevocationKind::Serial);
-        let target = RevocationTarget::read(kind, &value, issuer, certificate_issuer);
+        let target = RevocationTarget::read(kind, value, issuer, certificate_issuer);
         let target = target.and_then(|target| {
             target.check_issued_before(issued_before.map(|_| "issued-before"))?;
             Ok(target)

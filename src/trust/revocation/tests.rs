@@ -18,7 +18,7 @@ fn at(text: &str) -> UnixTime {
     UnixTime::from_rfc3339(text).unwrap()
 }
 
-fn token<'a>(kind: RevocationKind, value: &'a str) -> RevocationTarget<&'a str> {
+fn token(kind: RevocationKind, value: &str) -> RevocationTarget<&str> {
     RevocationTarget::OfIssuer(kind, ISS, value)
 }
 

@@ -183,82 +183,98 @@ fn the_name_constraints_of_the_authority_are_kept() {
     }
 }
 
+/// A path: a name for messages, the extensions of the authority, the intermediates, the leaf, and whether it is accepted.
+type PolicyPath =
+    (&'static str, Vec<CustomExtension>, Vec<CertificateParams>, CertificateParams, bool);
+
+fn leaf_with(extensions: Vec<CustomExtension>) -> CertificateParams {
+    with(web(), |params| params.custom_extensions = extensions)
+}
+
+fn check_policy_paths(paths: Vec<PolicyPath>) {
+    for (what, root, below, leaf, allowed) in paths {
+        let found = outcome(named("root", root), below, &leaf);
+        assert_eq!(found.is_ok(), allowed, "{what}: {found:?}");
+        assert!(allowed || reason(&found) == Some(Reason::ChainUntrusted), "{what}: {found:?}");
+    }
+}
+
 /// P103: where a certificate of the path, the authority's own among them, requires a policy, critical or not, the path has
 /// one that all of it shares (PKITS 4.8.4, 4.8.5, 4.8.9, 4.8.12 and 4.9).
 #[test]
 fn a_policy_that_is_required_is_there() {
-    let ca = |common: &str, extensions| named(common, extensions);
-    let own = |extensions: Vec<CustomExtension>| {
-        with(web(), |params| params.custom_extensions = extensions)
-    };
-    let none = || own(vec![]);
-    let one = || own(vec![policies(&[1])]);
-    let two = || own(vec![policies(&[2])]);
-    let any = || own(vec![policies(&[0])]);
-    let root = |extensions| ca("root", extensions);
-    for (what, root, below, leaf, allowed) in [
-        ("nothing is required", root(vec![]), vec![ca("a", vec![policies(&[1])])], none(), true),
-        ("by the authority", root(vec![explicit(0, false)]), vec![], none(), false),
-        ("by the authority", root(vec![explicit(0, false)]), vec![], one(), true),
-        ("for the third", root(vec![explicit(3, false)]), vec![ca("a", vec![])], none(), true),
-        ("for the second", root(vec![explicit(2, false)]), vec![ca("a", vec![])], none(), false),
+    let ca = named;
+    let none = || leaf_with(vec![]);
+    let one = || leaf_with(vec![policies(&[1])]);
+    let two = || leaf_with(vec![policies(&[2])]);
+    check_policy_paths(vec![
+        ("nothing is required", vec![], vec![ca("a", vec![policies(&[1])])], none(), true),
+        ("by the authority", vec![explicit(0, false)], vec![], none(), false),
+        ("by the authority", vec![explicit(0, false)], vec![], one(), true),
+        ("for the third", vec![explicit(3, false)], vec![ca("a", vec![])], none(), true),
+        ("for the second", vec![explicit(2, false)], vec![ca("a", vec![])], none(), false),
         (
             "another than the authority's",
-            root(vec![explicit(0, false), policies(&[1])]),
+            vec![explicit(0, false), policies(&[1])],
             vec![],
             two(),
             false,
         ),
         (
             "4.8.4: another than the intermediate's",
-            root(vec![]),
+            vec![],
             vec![ca("a", vec![policies(&[1]), explicit(0, false)])],
             two(),
             false,
         ),
         (
             "the intermediate's",
-            root(vec![]),
+            vec![],
             vec![ca("a", vec![policies(&[1, 2]), explicit(0, false)])],
             two(),
             true,
         ),
         (
             "4.8.12: none in between",
-            root(vec![]),
+            vec![],
             vec![ca("a", vec![policies(&[1]), explicit(0, false)]), ca("b", vec![])],
             one(),
             false,
         ),
-        ("any", root(vec![]), vec![ca("a", vec![policies(&[0]), explicit(0, false)])], any(), true),
+        ("by the leaf itself", vec![], vec![], leaf_with(vec![explicit(0, false)]), false),
+        ("critical", vec![], vec![ca("a", vec![explicit(0, true)])], one(), false),
+    ]);
+}
+
+/// P103: `anyPolicy` stands for every policy, until a certificate of the path inhibits it.
+#[test]
+fn any_policy_counts_until_it_is_inhibited() {
+    let ca = named;
+    let any = || leaf_with(vec![policies(&[0])]);
+    check_policy_paths(vec![
+        ("any", vec![], vec![ca("a", vec![policies(&[0]), explicit(0, false)])], any(), true),
         (
             "any, which does not count",
-            root(vec![inhibit_any(0), explicit(0, false)]),
+            vec![inhibit_any(0), explicit(0, false)],
             vec![],
             any(),
             false,
         ),
         (
             "any, inhibited later: stricter than the standard",
-            root(vec![inhibit_any(1), explicit(0, false)]),
+            vec![inhibit_any(1), explicit(0, false)],
             vec![],
             any(),
             false,
         ),
         (
             "any, which no longer counts",
-            root(vec![inhibit_any(1), explicit(0, false)]),
+            vec![inhibit_any(1), explicit(0, false)],
             vec![ca("a", vec![policies(&[0])])],
             any(),
             false,
         ),
-        ("by the leaf itself", root(vec![]), vec![], own(vec![explicit(0, false)]), false),
-        ("critical", root(vec![]), vec![ca("a", vec![explicit(0, true)])], one(), false),
-    ] {
-        let found = outcome(root, below, &leaf);
-        assert_eq!(found.is_ok(), allowed, "{what}: {found:?}");
-        assert!(allowed || reason(&found) == Some(Reason::ChainUntrusted), "{what}: {found:?}");
-    }
+    ]);
 }
 
 fn pinned(params: CertificateParams) -> (TrustStore, Vec<Diagnostic>) {

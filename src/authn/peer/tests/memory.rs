@@ -1,5 +1,6 @@
 //! What was verified before: relied on within its time and its revision, and no further.
 
+use crate::authn::{CertificateKey, VerifiedCertificate};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

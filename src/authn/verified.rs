@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::facts::PeerFacts;
-use crate::authn::revoked::IssuerMarks;
+use super::revoked::IssuerMarks;
 use crate::clock::UnixTime;
 use crate::evidence::{PeerSource, PresentedCertificate};
 use crate::request::Text;
@@ -26,29 +26,32 @@ pub struct CertificateKey {
 /// The time is checked again when it is found in a cache (P41): outside `from..=until` it does not count.
 #[derive(Debug)]
 pub struct VerifiedCertificate {
-    pub(super) facts: Arc<PeerFacts>,
+    pub(in crate::authn) facts: Arc<PeerFacts>,
     /// The CAs on the paths that were found: whether they are revoked is asked every time.
-    pub(super) issuers: Box<[IssuerMarks]>,
+    pub(in crate::authn) issuers: Box<[IssuerMarks]>,
     /// The subject as Envoy would write it; nothing where that is not certain.
-    pub(super) envoy_subject: Option<Arc<str>>,
+    pub(in crate::authn) envoy_subject: Option<Arc<str>>,
     /// Every certificate of the path, and every revocation list that was asked, is valid from here...
-    pub(super) from: UnixTime,
+    pub(in crate::authn) from: UnixTime,
     /// ...to here, this second included.
-    pub(super) until: UnixTime,
+    pub(in crate::authn) until: UnixTime,
 }
 
 // === impl CertificateKey ===
 
 impl CertificateKey {
     /// The key to look for `presented` by, which shares its text.
-    pub(super) fn new(revision: Option<&Fingerprint>, presented: &PresentedCertificate) -> Self {
+    pub(in crate::authn) fn new(
+        revision: Option<&Fingerprint>,
+        presented: &PresentedCertificate,
+    ) -> Self {
         let (leaf, chain) = presented.encoded();
         let (revision, source) = (revision.copied(), presented.source());
         Self { revision, source, leaf: leaf.cloned(), chain: chain.cloned() }
     }
 
     /// The same to be kept, with text of its own: what is shared would keep the whole request.
-    pub(super) fn detached(self) -> Self {
+    pub(in crate::authn) fn detached(self) -> Self {
         let own = |text: Option<Text>| text.map(|text| Text::from(text.as_str()));
         Self { leaf: own(self.leaf), chain: own(self.chain), ..self }
     }
@@ -75,7 +78,7 @@ impl VerifiedCertificate {
     }
 
     /// Certificates count in whole seconds, both ends included (RFC 5280 section 4.1.2.5).
-    pub(super) fn holds_at(&self, now: UnixTime) -> bool {
+    pub(in crate::authn) fn holds_at(&self, now: UnixTime) -> bool {
         self.from.as_secs() <= now.as_secs() && now.as_secs() <= self.until.as_secs()
     }
 }
