@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use countersign::document::{Code, Kind, Severity};
 use countersign::document::schema::schema_of;
+use countersign::document::{Code, Kind, Severity};
 use countersign::envoy::ListenerOptions;
 use countersign::reason::{ClientAnswer, Reason};
 use countersign::telemetry::instruments;
