@@ -145,7 +145,7 @@ fn keys(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.match_indices(':').filter_map(move |(at, _)| {
         let before = text.get(..at)?.trim_end().trim_end_matches(['"', '\'']);
         let start = before.rfind(|c| !word(c)).map_or(0, |end| end.saturating_add(1));
-        Some((at.saturating_add(1), before.get(start..)?))
+        Some((at.saturating_add(1), before.get(start..)?.trim_start_matches('-')))
     })
 }
 
@@ -261,7 +261,7 @@ mod tests {
             ("apiKey: hun ter2\nclaims: ^x", "claims: x", "x"),
             ("redis:\n  url: redis://u:hunter2@^host/", "url: redis://<hidden>@host/", "host"),
             ("a: |\n  -----BEGIN PRIVATE KEY-----\n  ^hunter2", "<hidden>", "<hidden>"),
-            ("a: \"-----BEGIN PRIVATE KEY-----\\n^hunter2\"", "a: \"<hidden>", "<hidden>"),
+            ("a: \"-----BEGIN PRIVATE KEY-----\\n^hunter2\"", "a: \"-----<hidden>", "<hidden>"),
             ("a: |\n  -----BEGIN CERTIFICATE-----\n  ^public", "public", "public"),
             ("keys: {}\n---\nrules:\n  - name: ^read", "- name: read", "read"),
             (

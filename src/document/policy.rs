@@ -78,7 +78,7 @@ pub enum RejectedSpec {
 }
 
 /// Headers and parameters that go upstream on an allow although frameworks act on them: write them only if the upstream ignores them, or
-/// where a proxy of yours writes it.
+/// if a proxy of yours writes them.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct KeepSpec {
