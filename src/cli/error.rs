@@ -71,7 +71,9 @@ impl From<ConfigError> for CommandError {
     fn from(error: ConfigError) -> Self {
         match error {
             ConfigError::File(problem) => Self::SettingsFile(problem),
-            other => Self::Settings(other.to_string()),
+            other @ (ConfigError::Unreadable { .. }
+            | ConfigError::Layer(_)
+            | ConfigError::Contradiction(_)) => Self::Settings(other.to_string()),
         }
     }
 }
