@@ -72,8 +72,8 @@ fn values_of_callers_are_masked() {
     assert_eq!(
         suggestions,
         [
-            "the header `x-h` has to be in one of its values `x`",
-            "the claim `/tenant` has to be `globex`"
+            "the header `x-h` must be in one of its values `x`",
+            "the claim `/tenant` must be `globex`"
         ]
     );
 }
