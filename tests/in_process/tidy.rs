@@ -17,7 +17,7 @@ use modules::{Crate, Edges, function_lines};
 /// Rooms by rank. A room imports rooms of a lower rank only. `src/lib.rs` says what each one owns.
 const RANKS: [&[&str]; 12] = [
     &["json", "limits"],
-    &["clock", "evidence_level", "reason", "secret", "sync"],
+    &["clock", "evidence_level", "reason", "replace_file", "secret", "sync"],
     &["document", "identity_map", "request", "spiffe"],
     &["evidence", "signer", "store", "trust"],
     &["authn"],
@@ -43,9 +43,6 @@ const NEVER: [(&str, &str); 5] = [
 /// Folders of a room in order: each imports those before it only.
 const INNER_ORDER: [(&str, &[&str]); 1] =
     [("policy", &["model", "requirement", "compile", "evaluate", "explain", "suite"])];
-
-/// Rooms in which files still import each other in circles. A room that has none goes off this list, and none comes onto it.
-const TANGLED: &[&str] = &["authn", "cli", "document", "evidence", "trust"];
 
 /// Words and the rooms that may say them.
 const WORDS: [(&str, &[&str], &str); 8] = [
@@ -185,9 +182,8 @@ fn place(path: &Path, order: &[&str]) -> Option<usize> {
 fn no_file_imports_itself_through_others() {
     let edges = &*EDGES;
     let cycles = cycles(edges);
-    let tangled: BTreeSet<String> = cycles.iter().map(|cycle| room(&cycle[0])).collect();
     let mut wrong = Vec::new();
-    for cycle in cycles.iter().filter(|cycle| !TANGLED.contains(&&*room(&cycle[0]))) {
+    for cycle in &cycles {
         wrong.push(format!("a cycle of {} files:", cycle.len()));
         for file in cycle {
             let uses = edges[file].iter().filter(|(used, _)| cycle.contains(used));
@@ -197,8 +193,6 @@ fn no_file_imports_itself_through_others() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let untangled: Vec<_> = TANGLED.iter().filter(|own| !tangled.contains(**own)).collect();
-    assert!(untangled.is_empty(), "take {untangled:?} off the list");
 }
 
 #[test]
@@ -263,6 +257,8 @@ fn the_core_does_no_io_and_has_no_clock() {
     let product = sources().into_iter().filter(|source| !is_test(&source.path));
     for SourceText { path, text, .. } in product.filter(|source| core.contains(&&*source.room)) {
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        // The name of a diagnostic, not a clock.
+        let code = code.replace("Code::ClockSkew", "");
         for word in words {
             assert!(
                 !code.contains(word),
