@@ -78,14 +78,9 @@ fn per_thousand(part: usize, whole: usize) -> usize {
 
 fn says_a_retired_word(line: &str) -> bool {
     let line = line.to_lowercase();
-    let is_word = |word: &str| {
-        line.match_indices(word).any(|(at, _)| {
-            let before = line[..at].chars().next_back();
-            let after = line[at + word.len()..].chars().next();
-            [before, after].iter().all(|c| c.is_none_or(|c| !c.is_alphanumeric()))
-        })
-    };
-    RETIRED.iter().any(|word| is_word(word))
+    let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric()).collect();
+    let line = format!(" {} ", words.join(" "));
+    RETIRED.iter().any(|word| line.contains(&format!(" {word} ")))
 }
 
 /// The text of a file without the tests at its end; nothing of a file of tests.

@@ -63,7 +63,7 @@ async fn records_outlive_rotation_by_others_and_by_ourselves() {
     std::fs::rename(&path, &moved).unwrap();
     signal("HUP", stage.server_id().unwrap());
     let log = folder.join("countersign.log");
-    until("the signal", || std::fs::read_to_string(&log).unwrap().contains("opened anew")).await;
+    until("the signal", || std::fs::read_to_string(&log).unwrap().contains("opened again")).await;
     let mut sent = 1;
     while !folder.join("audit.jsonl.2").exists() {
         assert_eq!(connection.send(&request).await.unwrap().status, 200);

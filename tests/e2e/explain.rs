@@ -52,6 +52,6 @@ async fn a_refusal_by_envoy_is_explained_by_its_id() {
     let rule = format!("orders/{}", record.text("/rule").unwrap());
     assert_eq!(json["changes"][0]["rule"], rule, "{json:#}");
     let need = json["changes"][0]["needs"][0].as_str().unwrap();
-    assert!(need.contains("has to carry a token"), "{need}");
+    assert!(need.contains("must carry a token"), "{need}");
     stage.strike().await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! Adds an entry to a RevocationList document. Nothing else in the file changes.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use serde_json::json;
