@@ -45,11 +45,17 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// 8.4 Whether a header of the request is removed. One that is set is overwritten, and named in one list only.
+    /// 8.4 Whether the caller's copy of a header does not go upstream: it is removed, or overwritten by ours.
     pub fn removes(&self, name: &str) -> bool {
         let name = name.to_ascii_lowercase();
-        let set = self.headers.contains_key(&name) || self.assertion.as_ref().is_some_and(|(h, _)| *h == name);
-        self.never.contains(&header_key(&name)) && !set && !self.kept.contains(&name)
+        self.never.contains(&header_key(&name)) && !self.kept.contains(&name)
+    }
+
+    /// Whether Envoy is told to remove it: a header that is set is named in one list only.
+    pub fn names(&self, name: &str) -> bool {
+        let lower = name.to_ascii_lowercase();
+        let set = self.headers.contains_key(&lower) || self.assertion.as_ref().is_some_and(|(h, _)| *h == lower);
+        self.removes(name) && !set
     }
 }
 

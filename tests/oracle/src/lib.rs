@@ -212,18 +212,19 @@ pub fn decide(world: &World, request: &Request) -> Judged<Decision> {
     }
     let peer = peer::authenticate(world, request)?;
     let (tokens, refused, ignored) = token::authenticate(world, request, peer.as_ref().and_then(|p| p.as_ref().ok()))?;
-    decide_as(world, request, &Identity { peer, tokens, refused, ignored })
+    let identity = Identity { peer, tokens, refused, ignored };
+    // 1.11 Nothing is known of what is revoked while a list is too old: every request with a credential is refused.
+    let shown = identity.peer.is_some() || !identity.tokens.is_empty() || !identity.refused.is_empty();
+    if shown && revocation::stale(world)? {
+        return answer::deny(world, request, &identity, "revocations_stale", None);
+    }
+    decide_as(world, request, &identity)
 }
 
 /// 1.10 The decision about a request of a known identity: what a suite asks.
 pub fn decide_as(world: &World, request: &Request, identity: &Identity) -> Judged<Decision> {
     if let Err(reason) = rules::form(world, request)? {
         return answer::deny(world, request, identity, reason, None);
-    }
-    // 1.11 Nothing is known of what is revoked while a list is too old: every request with a credential is refused.
-    let shown = identity.peer.is_some() || !identity.tokens.is_empty() || !identity.refused.is_empty();
-    if shown && revocation::stale(world)? {
-        return answer::deny(world, request, identity, "revocations_stale", None);
     }
     if let Some(Err(reason)) = identity.peer {
         return answer::deny(world, request, identity, reason, None);
