@@ -122,7 +122,7 @@ pub fn duration_of(spec: &Value, name: &str) -> Option<i64> {
     spec.text_of(name).and_then(duration)
 }
 
-/// 3.6 Days since 1970-01-01 in the proleptic Gregorian calendar.
+/// Days since 1970-01-01 in the proleptic Gregorian calendar.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
     let shifted = (month + 9) % 12;

@@ -196,7 +196,7 @@ fn agrees(element: &Element, leaf: &[u8]) -> Judged<bool> {
     Ok(same)
 }
 
-/// 5.10 The names of a certificate.
+/// The names of a certificate.
 #[derive(Default)]
 struct Names {
     dns: Vec<String>,

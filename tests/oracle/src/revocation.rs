@@ -13,7 +13,7 @@ fn entries(world: &World) -> Vec<&Value> {
     all.filter(|e| e.text_of("expires").and_then(moment).is_none_or(|end| world.now < end)).collect()
 }
 
-/// 5.81 Whether a list is too old to know what is revoked.
+/// Whether a list is too old to know what is revoked.
 pub fn stale(world: &World) -> Judged<bool> {
     match world.documents.of("RevocationList").iter().any(|d| d.spec.get("from").is_some()) {
         true => Err(outside("lists that are read from a place beside the documents")),

@@ -239,7 +239,7 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
 type Checked<T> = Result<T, (Reason, bool)>;
 
 /// 5.51 One token, through every check in its order. A failure says whether it is passed over.
-#[allow(clippy::too_many_arguments, reason = "the steps are one list, and this is what they look at")]
+#[expect(clippy::too_many_arguments, reason = "the steps are one list, and this is what they look at")]
 fn one(
     world: &World,
     request: &Request,
@@ -582,7 +582,7 @@ fn judge(spec: &Value, claims: &Value, now: i64, answered: bool) -> Judged<Resul
 type Bound = (Binding, Vec<String>);
 
 /// 5.66 `cnf`: such a token is never a plain bearer token. Then the floor of its issuer.
-#[allow(clippy::too_many_arguments, reason = "a proof is about all of this")]
+#[expect(clippy::too_many_arguments, reason = "a proof is about all of this")]
 fn binding(
     world: &World,
     request: &Request,

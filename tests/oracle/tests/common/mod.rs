@@ -1,4 +1,5 @@
 //! Runs `PolicySuite` documents through the oracle.
+#![allow(dead_code, missing_docs, reason = "each file of tests uses a part of it")]
 
 use std::collections::BTreeMap;
 
