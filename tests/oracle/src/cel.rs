@@ -286,8 +286,8 @@ impl Scope<'_, '_> {
             [] => Ok(None),
             [one] => {
                 let text = String::from_utf8_lossy(one).into_owned();
-                let told = !alike && (single || !text.contains(',')) && !(request.map && text.contains('!'));
-                Ok(Some(if told { Value::Text(text) } else { return Err(Fault::Unknown) }))
+                let doubt = alike || (!single && text.contains(',')) || (request.map && text.contains('!'));
+                if doubt { Err(Fault::Unknown) } else { Ok(Some(Value::Text(text))) }
             }
             _ => Err(Fault::Unknown),
         }

@@ -144,7 +144,7 @@ pub fn authenticate(world: &World, request: &Request) -> Walked {
     let mut behind = peer;
     while let Some(element) = elements.pop() {
         let id = behind.spiffe.clone().unwrap_or_default();
-        let its = |e: &Element| e.by.iter().any(|by| *by == id);
+        let its = |e: &Element| e.by.contains(&id);
         // 5.7 Behind a forwarder, of several elements exactly one has its `By`, and none is without.
         let alone = elements.is_empty() && (element.by.is_empty() || its(&element));
         if !alone && (!its(&element) || elements.iter().any(|e| e.by.is_empty())) {
@@ -174,8 +174,11 @@ fn is_forwarder(world: &World, peer: &Peer) -> bool {
     domains.flat_map(|d| d.spec.texts("forwarders")).any(|pattern| path::spiffe_fits(&pattern, id))
 }
 
+/// A certificate, if there is one, and the chain with it.
+type Presented = (Option<Vec<u8>>, Vec<Vec<u8>>);
+
 /// 5.9 The certificate of an element and its chain, where everything that the element says beside it is in it.
-fn certificate_of(element: &Element) -> Judged<Result<(Option<Vec<u8>>, Vec<Vec<u8>>), Reason>> {
+fn certificate_of(element: &Element) -> Judged<Result<Presented, Reason>> {
     let Some(leaf) = element.cert.as_ref().or(element.chain.first()) else { return Ok(Ok((None, Vec::new()))) };
     let agrees = agrees(element, leaf)?;
     Ok(if agrees { Ok((Some(leaf.clone()), element.chain.clone())) } else { Err("xfcc_inconsistent") })

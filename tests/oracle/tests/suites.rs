@@ -1,4 +1,5 @@
 //! The suites of `policies/` and of `docs/examples`, which are documents: the oracle decides every case as they say.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod common;
 

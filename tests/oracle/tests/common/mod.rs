@@ -1,5 +1,5 @@
 //! Runs `PolicySuite` documents through the oracle.
-#![allow(dead_code, missing_docs, reason = "each file of tests uses a part of it")]
+#![allow(dead_code, missing_docs, clippy::unwrap_used, reason = "each file of tests uses a part of it, and a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
 
@@ -101,6 +101,7 @@ pub fn token(world: &World, request: &Request, value: &Value, identity: &mut Ide
 
 /// One case with its combination, what it expects, and what the oracle decides.
 pub struct Run {
+    pub case: String,
     pub name: String,
     pub expect: Value,
     pub decision: Result<Decision, countersign_oracle::Outside>,
@@ -140,7 +141,8 @@ pub fn run(world: &World) -> Vec<Run> {
                             request.path
                         );
                         let decision = decide_as(&world, &request, &identity);
-                        runs.push(Run { name, expect: case.get("expect").cloned().unwrap(), decision });
+                        let expect = case.get("expect").cloned().unwrap();
+                        runs.push(Run { case: case.text_of("name").unwrap().to_owned(), name, expect, decision });
                     }
                 }
             }
