@@ -510,7 +510,12 @@ fn check(world: &World, document: &Document, path: &[Vec<u8>], names: &Names) ->
             return Err(outside("certificate policies"));
         }
         let bits = tbs.subject_public_key_info().subject_public_key.raw_bytes();
-        if tbs.subject_public_key_info().algorithm.oid.to_string() == "1.2.840.113549.1.1.1" {
+        let kind = tbs.subject_public_key_info().algorithm.oid.to_string();
+        let curve = ["1.2.840.10045.2.1", "1.3.101.112"].contains(&kind.as_str()) && [32, 65, 97, 133].contains(&bits.len());
+        if !curve && kind != "1.2.840.113549.1.1.1" {
+            return Err(outside("another kind of key than RSA, P-256, P-384, P-521 and Ed25519"));
+        }
+        if kind == "1.2.840.113549.1.1.1" {
             use rsa::pkcs1::DecodeRsaPublicKey;
             use rsa::traits::PublicKeyParts;
             let key = rsa::PublicKey::from_pkcs1_der(bits).map_err(|e| outside(format!("an RSA key: {e}")))?;

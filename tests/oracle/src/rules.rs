@@ -181,7 +181,7 @@ fn about<'a>(facts: &Facts<'a>, policy: &'a Document, rule: &'a Value) -> Option
     Some(Match { policy, rule, fit: (host, path, !methods.is_empty(), ports.is_some()), captures })
 }
 
-/// 6.13 One check of a rule: its row of the table, the reason where it fails, and its result.
+/// 6.13 One check of a rule: its place in the table (ten times the row, and which key of it), the reason where it fails, and its result.
 pub type Check = (u8, Reason, Three);
 
 /// 6.14 The values of a header: the elements of all its lines, split at commas and trimmed; none for one that cannot be told.
@@ -236,24 +236,24 @@ fn peer_checks(wanted: &Value, peer: &Peer, checks: &mut Vec<Check>) {
     if let Some(domain) = wanted.text_of("trustDomain") {
         // 6.18 A domain whose authorities issued the certificate and that does not vouch for it: it may be one of its own or not.
         let known = if peer.domains.iter().any(|d| d == domain) { Satisfied } else { NotSatisfied };
-        checks.push((5, "cert_san", if peer.in_doubt.iter().any(|d| d == domain) { Indeterminate } else { known }));
+        checks.push((50, "cert_san", if peer.in_doubt.iter().any(|d| d == domain) { Indeterminate } else { known }));
     }
     let shown = peer.evidence >= Evidence::Leaf;
-    let mut names = |key: &str, known: bool, fits: &dyn Fn(&str) -> bool| {
+    let mut names = |place: u8, key: &str, known: bool, fits: &dyn Fn(&str) -> bool| {
         if wanted.get(key).is_some() {
             let listed = wanted.texts(key).iter().any(|w| fits(w));
-            checks.push((5, "cert_san", if known { Three::of(listed) } else { Indeterminate }));
+            checks.push((place, "cert_san", if known { Three::of(listed) } else { Indeterminate }));
         }
     };
-    names("spiffe", true, &|w| peer.spiffe.as_deref().is_some_and(|id| path::spiffe_fits(w, id)));
+    names(51, "spiffe", true, &|w| peer.spiffe.as_deref().is_some_and(|id| path::spiffe_fits(w, id)));
     // 6.19 Other names than the SPIFFE ID are known from evidence `leaf` up.
-    names("dns", shown, &|w| peer.dns.iter().any(|n| path::name_fits(w, n)));
-    names("uris", shown, &|w| peer.uris.iter().any(|n| n == w));
-    names("emails", shown, &|w| peer.emails.iter().any(|n| n == w));
-    names("ips", shown, &|w| peer.ips.iter().filter_map(|n| path::address(n)).any(|n| path::in_blocks(&[w.to_owned()], n)));
-    names("subjects", shown, &|w| peer.subject.as_deref() == Some(w));
+    names(52, "dns", shown, &|w| peer.dns.iter().any(|n| path::name_fits(w, n)));
+    names(53, "uris", shown, &|w| peer.uris.iter().any(|n| n == w));
+    names(54, "emails", shown, &|w| peer.emails.iter().any(|n| n == w));
+    names(55, "ips", shown, &|w| peer.ips.iter().filter_map(|n| path::address(n)).any(|n| path::in_blocks(&[w.to_owned()], n)));
+    names(56, "subjects", shown, &|w| peer.subject.as_deref() == Some(w));
     if let Some(least) = wanted.text_of("evidence").and_then(Evidence::named) {
-        checks.push((6, "evidence_insufficient", Three::of(peer.evidence >= least)));
+        checks.push((60, "evidence_insufficient", Three::of(peer.evidence >= least)));
     }
 }
 
@@ -287,24 +287,24 @@ fn token_checks(facts: &Facts<'_>, wanted: &Value, token: &Token, checks: &mut V
         Some("any") => token.binding != Binding::None,
         _ => true,
     };
-    checks.push((8, "binding_unavailable", Three::of(bound)));
+    checks.push((80, "binding_unavailable", Three::of(bound)));
     if let Some(bind) = wanted.get("bind") {
         let reason = crate::token::bind(bind, &token.claims, facts.peer());
-        checks.push((9, reason.unwrap_or("identity_token_mismatch"), Three::of(reason.is_none())));
+        checks.push((90, reason.unwrap_or("identity_token_mismatch"), Three::of(reason.is_none())));
     }
     let one_of = |key: &str, values: &[String]| {
         let wanted = wanted.texts(key);
         Three::of(wanted.is_empty() || wanted.iter().any(|w| values.contains(w)))
     };
-    checks.push((10, "audience", one_of("audiences", &token.audiences())));
+    checks.push((100, "audience", one_of("audiences", &token.audiences())));
     let sub = token.claims.text_of("sub").map(str::to_owned);
-    checks.push((11, "claim_mismatch", one_of("subjects", sub.as_slice())));
-    checks.push((11, "claim_mismatch", one_of("clients", token.client().as_slice())));
+    checks.push((110, "claim_mismatch", one_of("subjects", sub.as_slice())));
+    checks.push((111, "claim_mismatch", one_of("clients", token.client().as_slice())));
     let claims = wanted.get("claims").and_then(Value::list).unwrap_or_default();
-    checks.extend(claims.iter().map(|test| (11, "claim_mismatch", claim(test, &token.claims))));
+    checks.extend(claims.iter().map(|test| (112, "claim_mismatch", claim(test, &token.claims))));
     let scopes = token.scopes();
-    checks.push((12, "scope_missing", Three::of(wanted.texts("scopes").iter().all(|s| scopes.contains(s)))));
-    checks.push((12, "scope_missing", one_of("anyScope", &scopes)));
+    checks.push((120, "scope_missing", Three::of(wanted.texts("scopes").iter().all(|s| scopes.contains(s)))));
+    checks.push((121, "scope_missing", one_of("anyScope", &scopes)));
     if wanted.get("acr").is_some() {
         // 6.22 Without `acr` or `auth_time` the caller is asked to step up; one of another kind cannot be told.
         let result = match token.claims.get("acr") {
@@ -312,7 +312,7 @@ fn token_checks(facts: &Facts<'_>, wanted: &Value, token: &Token, checks: &mut V
             Some(Value::Text(acr)) => Three::of(wanted.texts("acr").contains(acr)),
             Some(_) => Indeterminate,
         };
-        checks.push((13, "acr_insufficient", result));
+        checks.push((130, "acr_insufficient", result));
     }
     if let Some(most) = duration_of(wanted, "maxAge") {
         let now = facts.world.now;
@@ -323,7 +323,7 @@ fn token_checks(facts: &Facts<'_>, wanted: &Value, token: &Token, checks: &mut V
             }
             Some(_) => Indeterminate,
         };
-        checks.push((14, "auth_too_old", result));
+        checks.push((131, "auth_too_old", result));
     }
 }
 
@@ -332,25 +332,25 @@ pub fn checks(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Vec<Check>> {
     let (rule, request) = (m.rule, facts.request);
     let mut checks: Vec<Check> = Vec::new();
     if let Some(when) = rule.get("during") {
-        checks.push((1, "no_rule", Three::of(during(when, facts.world.now))));
+        checks.push((10, "no_rule", Three::of(during(when, facts.world.now))));
     }
     let destination = request.destination.as_ref().and_then(|(a, _)| path::address(a));
-    for (key, found) in [("source", facts.client), ("destination", destination)] {
+    for (place, key, found) in [(11, "source", facts.client), (12, "destination", destination)] {
         if rule.get(key).is_some() {
-            checks.push((1, "no_rule", found.map_or(Indeterminate, |a| Three::of(path::in_blocks(&rule.texts(key), a)))));
+            checks.push((place, "no_rule", found.map_or(Indeterminate, |a| Three::of(path::in_blocks(&rule.texts(key), a)))));
         }
     }
     if rule.get("sni").is_some() {
         let fits = |sni: &String| Three::of(rule.texts("sni").iter().any(|p| path::name_fits(p, sni)));
-        checks.push((1, "no_rule", request.sni.as_ref().map_or(Indeterminate, fits)));
+        checks.push((13, "no_rule", request.sni.as_ref().map_or(Indeterminate, fits)));
     }
     if !m.denies() && m.policy.spec.get("target").is_some_and(|t| t.is_true("hostIsSni")) {
         let same = request.sni.as_ref().is_some_and(|s| s.eq_ignore_ascii_case(&facts.host.name));
-        checks.push((2, "host_invalid", Three::of(same)));
+        checks.push((20, "host_invalid", Three::of(same)));
     }
     if let Some(Value::Map(wanted)) = rule.get("contextExtensions") {
         let same = wanted.iter().all(|(n, v)| request.context.get(n).map(String::as_str) == v.text());
-        checks.push((3, "no_rule", Three::of(same)));
+        checks.push((30, "no_rule", Three::of(same)));
     }
     for test in rule.get("headers").and_then(Value::list).unwrap_or_default() {
         // 6.24 A line under another spelling of the name counts in doubt.
@@ -358,20 +358,20 @@ pub fn checks(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Vec<Check>> {
         let key = path::header_key(name);
         let exact = header_values(facts, |n| n.eq_ignore_ascii_case(name))?;
         let others = header_values(facts, |n| !n.eq_ignore_ascii_case(name) && path::header_key(n) == key)?;
-        checks.push((3, "no_rule", path::in_doubt(&exact, &others, |v| condition(test, v))));
+        checks.push((31, "no_rule", path::in_doubt(&exact, &others, |v| condition(test, v))));
     }
     let query = rule.get("query").and_then(Value::list).unwrap_or_default();
-    checks.extend(query.iter().map(|test| (3, "no_rule", query_condition(facts, test))));
+    checks.extend(query.iter().map(|test| (32, "no_rule", query_condition(facts, test))));
     let documents = &facts.world.documents;
     if let Some(wanted) = rule.get("peer").map(|p| documents.whole("peers", p)) {
-        checks.push((4, "peer_missing", Three::of(facts.peer().is_some())));
+        checks.push((40, "peer_missing", Three::of(facts.peer().is_some())));
         if let Some(peer) = facts.peer() {
             peer_checks(&wanted, peer, &mut checks);
         }
     }
     if let Some(wanted) = rule.get("token").map(|t| documents.whole("tokens", t)) {
         let token = facts.token(wanted.text_of("issuer").unwrap_or_default());
-        checks.push((7, "token_missing", Three::of(token.is_some())));
+        checks.push((70, "token_missing", Three::of(token.is_some())));
         if let Some(token) = token {
             token_checks(facts, &wanted, token, &mut checks);
         }
@@ -381,11 +381,11 @@ pub fn checks(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Vec<Check>> {
         return Ok(checks);
     }
     for text in documents.conditions(rule) {
-        checks.push((15, "no_rule", cel::evaluate(&text, facts, m)?));
+        checks.push((140, "no_rule", cel::evaluate(&text, facts, m)?));
     }
     if !m.denies() {
         let sendable = answer::changes(facts, m)?.is_some();
-        checks.push((16, "eval_error", if sendable { Satisfied } else { Indeterminate }));
+        checks.push((150, "eval_error", if sendable { Satisfied } else { Indeterminate }));
     }
     Ok(checks)
 }
@@ -433,7 +433,7 @@ where
     rules.max_by(|(a, _), (b, _)| a.fit.cmp(&b.fit).then(b.name().cmp(&a.name())))
 }
 
-/// 6.29 How far a rule got, by the rows of the table: its first check that fails, else its first one that cannot be told.
+/// 6.29 How far a rule got, by the places of the table: its first check that fails, else its first one that cannot be told.
 fn stopped(checks: &[Check]) -> Option<(u8, Reason)> {
     let first = |what: Three| checks.iter().find(|(_, _, r)| *r == what);
     match (first(NotSatisfied), first(Indeterminate)) {

@@ -62,11 +62,14 @@ impl Number {
         if self.whole {
             return i64::try_from(self.digits).is_ok() || u64::try_from(self.digits).is_ok();
         }
+        if self.exponent > 20 {
+            return self.digits == 0;
+        }
         let mut value = self.digits.abs();
         for _ in 0..self.exponent.max(0) {
             value = value.saturating_mul(10);
         }
-        for _ in 0..(-self.exponent).clamp(0, 60) {
+        for _ in 0..self.exponent.clamp(-60, 0).abs() {
             value /= 10;
         }
         value < 1 << 53
@@ -76,7 +79,7 @@ impl Number {
     pub fn compare(self, other: Self) -> Option<std::cmp::Ordering> {
         let least = self.exponent.min(other.exponent);
         let scale = |n: Self| {
-            let steps = u32::try_from(n.exponent - least).ok()?;
+            let steps = u32::try_from(n.exponent.checked_sub(least)?).ok()?;
             10i128.checked_pow(steps).and_then(|by| n.digits.checked_mul(by))
         };
         Some(scale(self)?.cmp(&scale(other)?))
