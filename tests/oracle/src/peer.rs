@@ -116,12 +116,17 @@ pub fn authenticate(world: &World, request: &Request) -> Walked {
     let (leaf, chain) = match (&tls, &nearest) {
         (Some(leaf), near) => {
             let chain = near.as_ref().map(|e| e.chain.clone()).unwrap_or_default();
-            if near.as_ref().is_some_and(|e| !agrees(e, leaf).unwrap_or(false)) {
+            let beside = match near {
+                Some(element) => agrees(element, leaf)?,
+                None => true,
+            };
+            if !beside || !is_named(leaf, principal)? {
                 return refuse("xfcc_inconsistent");
             }
             (Some(leaf.clone()), chain)
         }
         (None, Some(element)) => match certificate_of(element)? {
+            Ok((Some(leaf), _)) if !is_named(&leaf, principal)? => return refuse("xfcc_untrusted_hop"),
             Ok(found) => found,
             Err(reason) => return refuse(reason),
         },
@@ -182,6 +187,13 @@ fn certificate_of(element: &Element) -> Judged<Result<Presented, Reason>> {
     let Some(leaf) = element.cert.as_ref().or(element.chain.first()) else { return Ok(Ok((None, Vec::new()))) };
     let agrees = agrees(element, leaf)?;
     Ok(if agrees { Ok((Some(leaf.clone()), element.chain.clone())) } else { Err("xfcc_inconsistent") })
+}
+
+/// Whether `source.principal`, where there is one, is a name of a certificate: a URI, a DNS name or the subject.
+fn is_named(leaf: &[u8], principal: &str) -> Judged<bool> {
+    let certificate = Certificate::from_der(leaf).map_err(|e| outside(format!("a certificate that cannot be read: {e}")))?;
+    let (names, subject) = (names(&certificate)?, certificate.tbs_certificate().subject().to_string());
+    Ok(principal.is_empty() || principal == subject || names.uris.iter().chain(&names.dns).any(|n| n == principal))
 }
 
 fn agrees(element: &Element, leaf: &[u8]) -> Judged<bool> {
@@ -307,6 +319,7 @@ fn identify(world: &World, leaf: Option<&[u8]>, chain: &[Vec<u8>], hash: Option<
                 faults.extend(of_domain);
                 if paths.is_empty() {
                     faults.insert("chain_untrusted");
+                    faults.extend(check(world, document, &[leaf.to_vec()], &names)?);
                 }
             }
         }

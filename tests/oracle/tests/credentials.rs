@@ -107,6 +107,17 @@ fn what_documents_ask_of_certificates() {
 }
 
 #[test]
+fn times_include_both_ends_and_several_faults_are_outside() {
+    let mut world = trusting(TRUST);
+    world.now += 86_400;
+    assert_eq!(who(&world, &shown("good.pem")), format!("leaf {FRONT}"));
+    world.now += 1;
+    assert_eq!(who(&world, &shown("good.pem")), "cert_expired");
+    assert!(who(&world, &shown("server-only.pem")).starts_with("outside which of several"));
+    assert!(who(&world, &shown("wrong-ca.pem")).starts_with("outside which of several"));
+}
+
+#[test]
 fn name_constraints() {
     let world = trusting("kind: TrustDomain\nmetadata: { name: partner }\nspec: { authorities: [{ file: constrained.pem }] }");
     assert_eq!(who(&world, &shown("permitted.pem")), "leaf gateway.p.example");
@@ -180,6 +191,23 @@ fn the_walk_past_a_forwarder() {
     assert_eq!(who(&world, &behind(&format!("{bare},{near}"))), "evidence_insufficient");
     let other = format!("By=spiffe://prod.example/x;Cert=\"{}\"", encoded("good.pem"));
     assert_eq!(who(&world, &behind(&format!("{other},{near}"))), "xfcc_untrusted_hop");
+    let noby = format!("Cert=\"{}\"", encoded("good.pem"));
+    let again = format!("By={ingress};Cert=\"{}\"", encoded("forwarder.pem"));
+    let expired = format!("By={ingress};Cert=\"{}\"", encoded("expired.pem"));
+    for (left, wanted) in [
+        (noby.clone(), format!("leaf {FRONT}")),
+        (format!("{noby},{caller}"), "xfcc_untrusted_hop".to_owned()),
+        (format!("{caller},{caller}"), "xfcc_inconsistent".to_owned()),
+        (format!("Hash=1,{caller}"), "xfcc_malformed".to_owned()),
+        (again, "absent".to_owned()),
+        (expired, "cert_expired".to_owned()),
+    ] {
+        assert_eq!(who(&world, &behind(&format!("{left},{near}"))), wanted, "{left}");
+    }
+    let principal = Request { source_principal: FRONT.to_owned(), ..behind(&format!("{caller},{near}")) };
+    assert_eq!(who(&world, &principal), "xfcc_inconsistent");
+    let certificate = Request { source_certificate: encoded("good.pem"), source_principal: FRONT.to_owned(), ..behind(&near) };
+    assert_eq!(who(&world, &certificate), "xfcc_inconsistent");
 }
 
 fn key() -> SigningKey {
