@@ -378,6 +378,74 @@ fn revocation_of_tokens_and_peers() {
 }
 
 #[test]
+fn tokens_of_others() {
+    let mut world = issuing(", tokens: [{ authorization: {} }, { cookie: session }]");
+    let said = |world: &World, name: &str, value: &str| {
+        let mut request = shown("good.pem");
+        request.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        decide(world, &request).unwrap().reason.unwrap_or("allow")
+    };
+    let good = sign(&key(), HEADER, CLAIMS);
+    let foreign = sign(&key(), HEADER, &CLAIMS.replace("i.example", "other.example"));
+    let near = sign(&key(), HEADER, &CLAIMS.replace("i.example", "I.example/"));
+    let no_text = sign(&key(), HEADER, &CLAIMS.replace("\"https://i.example\"", "7"));
+    assert_eq!(said(&world, "authorization", &format!("Bearer {foreign}")), "issuer_unknown");
+    let target = "target: { hosts: [a.example.com], tokens: { issuers: [corp], others: ignored } }";
+    let ignoring = TRUST.replace("target: { hosts: [a.example.com] }", target);
+    world.documents = Default::default();
+    let issuer = issuing(", tokens: [{ authorization: {} }, { cookie: session }]").documents.named("TokenIssuer", "corp").cloned().unwrap();
+    let keys = issuer.spec.at("/keys/inline").and_then(Value::text).unwrap().to_owned();
+    let corp = format!(
+        "---\nkind: TokenIssuer\nmetadata: {{ name: corp }}\nspec: {{ issuer: 'https://i.example', audiences: [orders], algorithms: [ES256], keys: {{ inline: '{keys}' }}, tokens: [{{ authorization: {{}} }}, {{ cookie: session }}] }}"
+    );
+    world.documents.read(&format!("{ignoring}{corp}")).unwrap();
+    for (name, value, wanted) in [
+        ("authorization", format!("Bearer {good}"), "allow"),
+        ("authorization", format!("Bearer {foreign}"), "allow"),
+        ("authorization", "Bearer opaque".to_owned(), "allow"),
+        ("authorization", format!("Bearer {near}"), "issuer_unknown"),
+        ("authorization", format!("Bearer {no_text}"), "issuer_unknown"),
+        ("authorization", format!("Bearer {}", &good[..good.len() / 2]), "token_malformed"),
+        ("authorization", format!("Bearer {good}x"), "token_malformed"),
+        ("cookie", format!("a=b; session={foreign}"), "allow"),
+        ("cookie", format!("session={}", good.replace('.', "")), "token_malformed"),
+        ("cookie", format!("session={good}; session={good}"), "token_multiple"),
+        ("x-other", "eyJ".to_owned(), "allow"),
+    ] {
+        assert_eq!(said(&world, name, &value), wanted, "{name}: {value}");
+    }
+}
+
+#[test]
+fn opaque_tokens() {
+    let issuer = "---\nkind: TokenIssuer\nmetadata: { name: asked }\nspec: { issuer: 'https://i.example', audiences: [orders], introspection: { url: 'https://i.example/i', client: { id: c } } }";
+    let mut world = trusting(&format!("{TRUST}{issuer}"));
+    for (token, answer) in [
+        ("good", "{\"active\":true,\"aud\":\"orders\"}"),
+        ("gone", "{\"active\":false}"),
+        ("odd", "{\"active\":\"true\"}"),
+        ("refresh", "{\"active\":true,\"aud\":\"orders\",\"token_type\":\"refresh_token\"}"),
+        ("foreign", "{\"active\":true,\"aud\":\"orders\",\"iss\":\"x\"}"),
+        ("elsewhere", "{\"active\":true,\"aud\":\"x\"}"),
+        ("late", "{\"active\":true,\"aud\":\"orders\",\"exp\":1767225000}"),
+    ] {
+        world.introspection.insert(token.to_owned(), Value::json(answer.as_bytes(), 16).unwrap());
+    }
+    for (token, wanted) in [
+        ("good", "verified"),
+        ("gone", "introspection_inactive"),
+        ("odd", "introspection_unavailable"),
+        ("silent", "introspection_unavailable"),
+        ("refresh", "token_type"),
+        ("foreign", "issuer_unknown"),
+        ("elsewhere", "audience"),
+        ("late", "token_expired"),
+    ] {
+        assert_eq!(verdict(&world, &carrying(token)), wanted, "{token}");
+    }
+}
+
+#[test]
 fn numbers_and_json_are_exact() {
     let read = |t: &str| Value::json(t.as_bytes(), 16);
     assert!(read("{\"a\":1,\"a\":2}").is_none() && read("[1,]").is_none() && read("01").is_none() && read("{\"a\":1} ").is_some());
