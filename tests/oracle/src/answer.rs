@@ -444,7 +444,7 @@ pub fn deny(world: &World, request: &Request, identity: &Identity, reason: Reaso
             if page && helps && !same {
                 let status = redirect.get("status").and_then(|s| if let Value::Number(n) = s { n.as_whole() } else { None }).unwrap_or(302);
                 denial.status = u16::try_from(status).unwrap_or(302);
-                denial.location = Some(to);
+                (denial.location, denial.challenge) = (Some(to), None);
             } else if page && helps && default_status == 401 {
                 // 8.28 No browser is sent to the page that it asks for: it gets the 401.
                 denial.status = 401;
