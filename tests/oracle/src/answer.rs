@@ -1,0 +1,512 @@
+//! Section 8: what goes upstream on an allow, and what a denied caller gets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::documents::duration_of;
+use crate::path::{self, HostFit, header_key, parameter_key};
+use crate::rules::{Facts, Match, Verdict};
+use crate::token::Place;
+use crate::value::Value;
+use crate::{Decision, Identity, Judged, Reason, Request, World, outside};
+
+/// 8.1 Headers that make an upstream act on another method, path, host, scheme, port or upstream.
+const OVERRIDES: &str = "x-http-method-override x-http-method x-method-override x-forwarded-method x-original-method \
+    x-envoy-original-method x-original-url x-original-uri x-original-path x-rewrite-url x-rewrite-uri x-http-path-override \
+    x-forwarded-uri x-forwarded-path x-forwarded-prefix x-script-name script-name path-info request-uri x-override-url \
+    x-http-destinationurl x-proxy-url x-forwarded-context x-proxycontextpath x-envoy-original-path forwarded x-forwarded-host \
+    x-forwarded-server x-forwarded-port x-forwarded-scheme x-forwarded-ssl x-original-host x-host x-http-host-override \
+    x-envoy-original-host x-forwarded-protocol front-end-https x-url-scheme x-scheme x-proxyhost x-proxyport x-proxyscheme \
+    x-envoy-original-dst-host x-envoy-auth-failure-mode-allowed";
+
+/// 8.2 The id of every decision here and in suites.
+pub const DECISION_ID: &str = "00000000000000000000000000000000";
+
+/// 8.3 What an allow changes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    /// Request headers that are set.
+    pub headers: BTreeMap<String, String>,
+    /// Headers of the upstream's answer that are set.
+    pub response_headers: BTreeMap<String, String>,
+    /// Query parameters that are set, and those of the request that are removed, as they were sent.
+    pub query: BTreeMap<String, String>,
+    /// Parameters that do not go upstream, by their names as they were sent.
+    pub removed_query: Vec<String>,
+    /// Dynamic metadata of the rule.
+    pub metadata: BTreeMap<String, Value>,
+    /// The header of an assertion, and the claims of the rule in it.
+    pub assertion: Option<(String, BTreeMap<String, Value>)>,
+    /// The cookie that is taken out of `cookie`.
+    pub removed_cookie: Option<String>,
+    /// Names that go upstream in no spelling but the ones that are set or kept.
+    pub never: BTreeSet<String>,
+    /// Overrides that go upstream in exactly this spelling.
+    pub kept: BTreeSet<String>,
+}
+
+impl Changes {
+    /// 8.4 Whether the caller's copy of a header does not go upstream: it is removed, or overwritten by ours.
+    pub fn removes(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        self.never.contains(&header_key(&name)) && !self.kept.contains(&name)
+    }
+
+    /// Whether Envoy is told to remove it: a header that is set is named in one list only.
+    pub fn names(&self, name: &str) -> bool {
+        let lower = name.to_ascii_lowercase();
+        let set = self.headers.contains_key(&lower) || self.assertion.as_ref().is_some_and(|(h, _)| *h == lower);
+        self.removes(name) && !set
+    }
+}
+
+/// What a template becomes.
+enum Rendered {
+    /// 8.5 A value is not there: nothing is sent.
+    Absent,
+    /// 8.6 A value must not be sent: the rule is indeterminate. It is never cleaned.
+    Unsendable,
+    Text(String),
+}
+
+/// 8.7 The value of a variable; none where it is not there.
+fn variable(name: &str, facts: &Facts<'_>, m: &Match<'_>) -> Judged<Result<Option<Value>, ()>> {
+    let wanted = m.rule.get("token").map(|t| facts.world.documents.whole("tokens", t));
+    let token = wanted.and_then(|w| facts.token(w.text_of("issuer")?));
+    let peer = facts.peer();
+    let list = |l: &[String]| Some(Value::List(l.iter().map(Value::of).collect()));
+    let (policy, rule) = m.name();
+    Ok(Ok(match name {
+        "token.sub" => token.and_then(|t| t.claims.get("sub").cloned()),
+        "token.jti" => token.and_then(|t| t.claims.get("jti").cloned()),
+        "token.client" => token.and_then(|t| t.client().map(Value::Text)),
+        "token.iss" => token.map(|t| Value::of(&t.iss)),
+        "peer.spiffe" => peer.and_then(|p| p.spiffe.clone().map(Value::Text)),
+        "peer.dns" => peer.and_then(|p| list(&p.dns)).filter(|l| *l != Value::List(Vec::new())),
+        "peer.ips" => match peer {
+            Some(p) if p.evidence < crate::Evidence::Leaf => return Err(outside("{peer.ips} below leaf")),
+            _ => peer.and_then(|p| list(&p.ips)).filter(|l| *l != Value::List(Vec::new())),
+        },
+        // 8.8 Where several domains vouch and the rule names none, the name keeps its rule from allowing.
+        "peer.trustDomain" => match peer.map(|p| p.speaking_domain(m, facts)) {
+            Some(None) => return Ok(Err(())),
+            found => found.flatten().map(Value::Text),
+        },
+        "request.method" => Some(Value::of(&facts.request.method)),
+        "request.host" => Some(Value::of(&facts.host.name)),
+        "decision.id" => Some(Value::of(DECISION_ID)),
+        "decision.policy" => Some(Value::Text(policy)),
+        "decision.rule" => Some(Value::Text(rule)),
+        _ => match (name.strip_prefix("token.claims"), name.strip_prefix("request.path.")) {
+            (Some(pointer), _) => token.and_then(|t| t.claims.at(pointer).cloned()),
+            (_, Some(capture)) => m.captures.iter().find(|(n, _)| n == capture).map(|(_, v)| Value::of(v)),
+            _ => return Err(outside(format!("the variable {{{name}}}"))),
+        },
+    }))
+}
+
+/// 8.9 A value as text: a list is joined with commas. A mapping, an element with a comma, a number that may have been rounded: none.
+fn as_text(value: &Value, in_list: bool) -> Judged<Option<String>> {
+    Ok(match value {
+        Value::Text(text) => (!in_list || !text.contains(',')).then(|| text.clone()),
+        Value::Bool(b) => Some(b.to_string()),
+        Value::Number(n) if n.known() && n.text().is_none() => return Err(outside("a number with a fraction, as text")),
+        Value::Number(n) => n.text(),
+        Value::List(list) if !in_list => {
+            let parts = list.iter().map(|v| as_text(v, true)).collect::<Judged<Option<Vec<_>>>>()?;
+            parts.map(|p| p.join(","))
+        }
+        Value::Null => return Err(outside("a claim that is null, as text")),
+        Value::List(_) | Value::Map(_) => None,
+    })
+}
+
+/// base64url without padding (RFC 4648 section 5).
+pub fn base64url(bytes: &[u8]) -> String {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().enumerate().fold(0usize, |sum, (i, b)| sum | usize::from(*b) << (16 - 8 * i));
+        out.extend((0..=chunk.len()).filter_map(|i| DIGITS.get(bits >> (18 - 6 * i) & 63)).map(|b| char::from(*b)));
+    }
+    out
+}
+
+/// 8.10 `{name|base64url}`, `{name|hex}`, `{name|percent}`.
+fn encoded(text: String, encoding: Option<&str>) -> String {
+    match encoding {
+        Some("base64url") => base64url(text.as_bytes()),
+        Some("hex") => text.bytes().map(|b| format!("{b:02x}")).collect(),
+        Some("percent") => text
+            .bytes()
+            .map(|b| match b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
+                true => char::from(b).to_string(),
+                false => format!("%{b:02X}"),
+            })
+            .collect(),
+        _ => text,
+    }
+}
+
+/// The parts of a template: literal text, and variables with their encoding.
+fn parts(template: &str) -> Vec<(bool, String)> {
+    let mut out = vec![(false, String::new())];
+    let mut chars = template.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '{' | '}' if chars.peek() == Some(&c) => {
+                chars.next();
+                out.last_mut().map(|(_, t)| t.push(c)).unwrap_or_default();
+            }
+            '{' => out.push((true, String::new())),
+            '}' => out.push((false, String::new())),
+            c => out.last_mut().map(|(_, t)| t.push(c)).unwrap_or_default(),
+        }
+    }
+    out.retain(|(variable, text)| *variable || !text.is_empty());
+    out
+}
+
+/// 8.11 Renders a template for a header, or for a parameter of the query.
+fn render(template: &str, facts: &Facts<'_>, m: &Match<'_>, in_query: bool) -> Judged<Rendered> {
+    let mut text = String::new();
+    for (is_variable, part) in parts(template) {
+        if !is_variable {
+            text.push_str(&part);
+            continue;
+        }
+        let (name, encoding) = part.split_once('|').map_or((part.as_str(), None), |(n, e)| (n, Some(e)));
+        let value = match variable(name, facts, m)? {
+            Err(()) => return Ok(Rendered::Unsendable),
+            Ok(None) => return Ok(Rendered::Absent),
+            Ok(Some(value)) => value,
+        };
+        let Some(value) = as_text(&value, false)? else { return Ok(Rendered::Unsendable) };
+        let value = encoded(value, encoding);
+        // 8.12 Envoy sets letters, digits and `*-._` only; `percent` is for Envoys that do not validate.
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"*-._".contains(&b);
+        if in_query && encoding != Some("percent") && !value.bytes().all(plain) {
+            return Ok(Rendered::Unsendable);
+        }
+        text.push_str(&value);
+    }
+    if text.is_empty() {
+        return Err(outside("an empty value to inject"));
+    }
+    // 8.13 Visible ASCII and inner spaces, at most 8 KiB.
+    let visible = text.bytes().all(|b| (b' '..0x7f).contains(&b)) && text.trim_matches(' ') == text && text.len() <= 8 * 1024;
+    Ok(if visible { Rendered::Text(text) } else { Rendered::Unsendable })
+}
+
+/// 8.14 A member of metadata or of an assertion: one variable alone keeps its kind, with any characters but control characters.
+fn member(template: &str, facts: &Facts<'_>, m: &Match<'_>) -> Judged<Result<Option<Value>, ()>> {
+    fn clean(value: &Value) -> bool {
+        match value {
+            Value::Text(text) => !text.chars().any(char::is_control),
+            Value::Number(n) => n.known(),
+            Value::List(list) => list.iter().all(clean),
+            Value::Map(map) => map.iter().all(|(n, v)| !n.chars().any(char::is_control) && clean(v)),
+            _ => true,
+        }
+    }
+    let alone = match parts(template).as_slice() {
+        [(true, name)] if !name.contains('|') => Some(name.clone()),
+        _ => None,
+    };
+    match alone {
+        Some(name) => Ok(match variable(&name, facts, m)? {
+            Ok(Some(value)) if !clean(&value) => Err(()),
+            other => other,
+        }),
+        None => Ok(match render(template, facts, m, false)? {
+            Rendered::Text(text) => Ok(Some(Value::Text(text))),
+            Rendered::Absent => Ok(None),
+            Rendered::Unsendable => Err(()),
+        }),
+    }
+}
+
+fn members(of: &Value, key: &str) -> Vec<(String, String)> {
+    match of.get(key) {
+        Some(Value::Map(list)) => list.iter().filter_map(|(n, v)| Some((n.clone(), v.text()?.to_owned()))).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// 8.15 What an allow by a rule changes; none where a value must not be sent, or a copy of a parameter hides behind a `;`.
+pub fn changes(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Option<Changes>> {
+    let mut changes = Changes::default();
+    let none = Value::Null;
+    let inject = m.rule.get("inject").unwrap_or(&none);
+    for (key, in_query) in [("headers", false), ("responseHeaders", false), ("query", true)] {
+        for (name, template) in members(inject, key) {
+            match render(&template, facts, m, in_query)? {
+                Rendered::Unsendable => return Ok(None),
+                Rendered::Absent => {}
+                Rendered::Text(text) => {
+                    let (into, name) = match key {
+                        "headers" => (&mut changes.headers, name.to_ascii_lowercase()),
+                        "query" => (&mut changes.query, name),
+                        _ => (&mut changes.response_headers, name.to_ascii_lowercase()),
+                    };
+                    into.insert(name, text);
+                }
+            }
+        }
+    }
+    let kept_kinds = |key: &str, of: &Value| -> Judged<Option<BTreeMap<String, Value>>> {
+        let mut out = BTreeMap::new();
+        for (name, template) in members(of, key) {
+            match member(&template, facts, m)? {
+                Err(()) => return Ok(None),
+                Ok(value) => out.extend(value.map(|v| (name, v))),
+            }
+        }
+        Ok(Some(out))
+    };
+    let Some(metadata) = kept_kinds("metadata", inject)? else { return Ok(None) };
+    changes.metadata = metadata;
+    if let Some(assertion) = inject.get("assertion") {
+        let Some(claims) = kept_kinds("claims", assertion)? else { return Ok(None) };
+        changes.assertion = Some((assertion.text_of("header").unwrap_or_default().to_ascii_lowercase(), claims));
+    }
+    // 8.16 Whatever any rule of any policy can set is removed from every request that is allowed, in every spelling.
+    let mut parameters: BTreeSet<String> = BTreeSet::new();
+    let rules = facts.world.documents.of("Policy").iter().filter_map(|p| p.spec.get("rules").and_then(Value::list)).flatten();
+    for inject in rules.filter_map(|r| r.get("inject")) {
+        changes.never.extend(members(inject, "headers").iter().map(|(n, _)| header_key(n)));
+        changes.never.extend(inject.get("assertion").and_then(|a| a.text_of("header")).map(header_key));
+        parameters.extend(members(inject, "query").iter().map(|(n, _)| parameter_key(n)));
+    }
+    // 8.17 Overrides are removed, unless the target of the rule keeps one in exactly this spelling.
+    changes.never.extend(OVERRIDES.split_whitespace().map(header_key));
+    let keep = m.policy.spec.get("target").and_then(|t| t.get("keep")).unwrap_or(&none);
+    changes.kept = keep.texts("headers").iter().map(|h| h.to_ascii_lowercase()).collect();
+    parameters.insert(parameter_key("_method"));
+    let kept_query = keep.texts("query");
+    // 8.18 What the rule removes; `remove.token` takes its token from where it was.
+    let remove = m.rule.get("remove").unwrap_or(&none);
+    changes.never.extend(remove.texts("headers").iter().map(|h| header_key(h)));
+    parameters.extend(remove.texts("query").iter().map(|n| parameter_key(n)));
+    let wanted = m.rule.get("token").map(|t| facts.world.documents.whole("tokens", t));
+    if let Some(token) = wanted.and_then(|w| facts.token(w.text_of("issuer")?)).filter(|_| remove.is_true("token")) {
+        match &token.place {
+            Place::Authorization => drop(changes.never.insert("authorization".to_owned())),
+            Place::Header(name) => drop(changes.never.insert(header_key(name))),
+            Place::Query(name) => drop(parameters.insert(parameter_key(name))),
+            Place::Cookie(name) => changes.removed_cookie = Some(name.clone()),
+        }
+    }
+    for pair in facts.request.split_path().1.split('&') {
+        for (i, piece) in pair.split(';').enumerate() {
+            let raw = piece.split('=').next().unwrap_or_default();
+            let name = path::decode(raw).unwrap_or_else(|| raw.to_owned());
+            let goes = changes.query.contains_key(raw) || (kept_query.iter().any(|k| k == raw) && raw == name);
+            if !parameters.contains(&parameter_key(&name)) || (i == 0 && goes) {
+                continue;
+            }
+            // 8.19 A copy behind a `;` cannot be removed.
+            if i > 0 {
+                return Ok(None);
+            }
+            changes.removed_query.push(raw.to_owned());
+        }
+    }
+    Ok(Some(changes))
+}
+
+/// 8.20 The answer of an allow.
+pub fn allow(facts: &Facts<'_>, verdict: &Verdict<'_>) -> Judged<Decision> {
+    let chosen = verdict.chosen.as_ref().ok_or_else(|| outside("an allow without a rule"))?;
+    let changes = changes(facts, chosen)?.ok_or_else(|| outside("an allow that cannot be sent"))?;
+    Ok(Decision { allow: true, rule: verdict.rule.clone(), changes, shadows: verdict.shadows.clone(), ..Decision::default() })
+}
+
+/// 8.21 What a denied caller gets.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Denial {
+    /// The HTTP status.
+    pub status: u16,
+    /// The word of the fixed vocabulary.
+    pub word: String,
+    /// The status for a caller of gRPC.
+    pub grpc: Option<u8>,
+    /// The challenge: the scheme and its parameters in their order.
+    pub challenge: Option<(String, Vec<(String, String)>)>,
+    /// Where a browser is sent.
+    pub location: Option<String>,
+    /// The cookie that is taken from the browser.
+    pub cleared: Option<String>,
+    /// The text of the document.
+    pub text: Option<String>,
+    /// Members beside `error` and `decision_id`.
+    pub members: BTreeMap<String, Value>,
+    /// Headers of the document.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Denial {
+    /// 8.22 The header `www-authenticate`.
+    pub fn www_authenticate(&self) -> Option<String> {
+        let (scheme, parameters) = self.challenge.as_ref()?;
+        let rest: String = parameters.iter().map(|(n, v)| format!(", {n}=\"{v}\"")).collect();
+        Some(format!("{scheme} realm=\"countersign\"{rest}"))
+    }
+}
+
+/// 8.23 The status and the word of a reason.
+pub fn status(reason: Reason) -> (u16, &'static str) {
+    match reason {
+        "deadline"
+        | "overloaded"
+        | "crl_missing"
+        | "crl_stale"
+        | "revocations_stale"
+        | "keys_stale"
+        | "store_unavailable"
+        | "introspection_unavailable"
+        | "policy_unavailable"
+        | "assertion_unavailable"
+        | "audit_unavailable" => (503, "unavailable"),
+        "throttled" => (429, "throttled"),
+        "token_missing" => (401, "unauthenticated"),
+        "token_multiple" => (401, "invalid_request"),
+        "acr_insufficient" | "auth_too_old" => (401, "insufficient_user_authentication"),
+        "token_malformed"
+        | "token_alg"
+        | "token_type"
+        | "key_unknown"
+        | "signature_invalid"
+        | "issuer_unknown"
+        | "audience"
+        | "token_expired"
+        | "token_not_yet_valid"
+        | "token_lifetime"
+        | "token_replayed"
+        | "token_revoked"
+        | "introspection_inactive"
+        | "binding_unavailable"
+        | "binding_mismatch"
+        | "dpop_invalid"
+        | "dpop_nonce" => (401, "invalid_token"),
+        "scope_missing" => (403, "insufficient_scope"),
+        _ => (403, "forbidden"),
+    }
+}
+
+/// 8.24 The `deny` that counts: the rule's, else its policy's; without a rule, at its hosts, that of the policy of the narrowest host.
+fn of_documents(world: &World, request: &Request, reason: Reason, rule: Option<&(String, String)>) -> Option<Value> {
+    let policies = world.documents.of("Policy");
+    if let Some((policy, name)) = rule {
+        let policy = &policies.iter().find(|p| p.name == *policy)?.spec;
+        let rules = policy.get("rules").and_then(Value::list).unwrap_or_default();
+        let own = rules.iter().find(|r| r.text_of("name") == Some(name)).and_then(|r| r.get("deny"));
+        return own.or(policy.get("deny")).cloned();
+    }
+    if matches!(reason, "host_invalid" | "path_not_canonical" | "request_too_large" | "encoding_invalid" | "header_duplicate") {
+        return None;
+    }
+    let host = path::Host::read(&request.host)?;
+    let fitting = policies.iter().filter_map(|p| {
+        let fit: HostFit = path::target_fits(p.spec.get("target")?, &host, false)?;
+        Some((fit, p.spec.get("deny")?))
+    });
+    fitting.rev().max_by_key(|(fit, _)| *fit).map(|(_, deny)| deny.clone())
+}
+
+/// 8.25 The denial for a reason.
+pub fn deny(world: &World, request: &Request, identity: &Identity, reason: Reason, rule: Option<(String, String)>) -> Judged<Decision> {
+    let (default_status, word) = status(reason);
+    let mut denial = Denial { status: default_status, word: word.to_owned(), ..Denial::default() };
+    let header = |name: &str| request.lines(name).first().map(|l| String::from_utf8_lossy(l).into_owned()).unwrap_or_default();
+    let spec = of_documents(world, request, reason, rule.as_ref()).filter(|_| !matches!(default_status, 503 | 429));
+    if default_status == 401 || word == "insufficient_scope" {
+        denial.challenge = Some(challenge(world, request, reason, word, rule.as_ref()));
+    }
+    if let Some(spec) = spec {
+        let fill = |text: &str| text.replace("{decision.id}", DECISION_ID).replace("{decision.word}", word);
+        if let Some(Value::Number(n)) = spec.get("status") {
+            let chosen = n.as_whole().and_then(|n| u16::try_from(n).ok()).unwrap_or(default_status);
+            // 8.26 Another status comes with its own word and without a challenge.
+            if chosen != default_status {
+                denial.word = if chosen == 404 { "not_found".to_owned() } else { format!("the word of {chosen}") };
+                (denial.status, denial.challenge) = (chosen, None);
+            }
+        }
+        if let Some(redirect) = spec.get("redirect") {
+            // 8.27 A redirect is for browsers that show a page, and by default for denials that authenticating can help.
+            let mode = header("sec-fetch-mode");
+            let page = request.method == "GET" && header("accept").contains("text/html") && (mode.is_empty() || mode == "navigate");
+            let helps = default_status == 401 || redirect.text_of("for") == Some("every");
+            let to = fill(redirect.text_of("to").unwrap_or_default());
+            let here = request.split_path().0;
+            let same = to.split('?').next() == Some(here)
+                || path::Host::read(&request.host).is_some_and(|h| to.split('?').next() == Some(&format!("https://{}{here}", h.name)));
+            if page && helps && !same {
+                let status = redirect.get("status").and_then(|s| if let Value::Number(n) = s { n.as_whole() } else { None }).unwrap_or(302);
+                denial.status = u16::try_from(status).unwrap_or(302);
+                (denial.location, denial.challenge) = (Some(to), None);
+            } else if page && helps && default_status == 401 {
+                // 8.28 No browser is sent to the page that it asks for: it gets the 401.
+                denial.status = 401;
+            }
+        }
+        // 8.29 A cookie is cleared with a 401 or a redirect in its place, where its token is all that was refused.
+        let name = spec.get("clearCookie").and_then(|c| c.text_of("name")).map(str::to_owned);
+        let refused = !identity.refused.is_empty() && identity.refused.iter().all(|r| r.cookie == name);
+        denial.cleared = name.filter(|_| refused && default_status == 401 && (denial.status == 401 || denial.location.is_some()));
+        denial.text = spec.get("body").and_then(|b| b.text_of("text")).map(fill);
+        if let Some(Value::Map(members)) = spec.get("body").and_then(|b| b.get("json")) {
+            let filled = |v: &Value| v.text().map_or_else(|| v.clone(), |t| Value::Text(fill(t)));
+            denial.members = members.iter().map(|(n, v)| (n.clone(), filled(v))).collect();
+        }
+        denial.headers = members(&spec, "headers").into_iter().map(|(n, v)| (n.to_ascii_lowercase(), fill(&v))).collect();
+    }
+    let content = header("content-type");
+    if content == "application/grpc" || content.starts_with("application/grpc+") {
+        // 8.30 A caller of gRPC gets a status of gRPC.
+        denial.grpc = Some(match denial.status {
+            401 => 16,
+            404 => 5,
+            400 => 3,
+            429 => 8,
+            503 => 14,
+            _ => 7,
+        });
+    }
+    Ok(Decision { reason: Some(reason), rule, denial: Some(denial), ..Decision::default() })
+}
+
+/// 8.31 What to bring (RFC 6750, RFC 9470, RFC 9449).
+fn challenge(
+    world: &World,
+    request: &Request,
+    reason: Reason,
+    word: &str,
+    rule: Option<&(String, String)>,
+) -> (String, Vec<(String, String)>) {
+    let rules = rule.and_then(|(p, _)| world.documents.named("Policy", p)?.spec.get("rules")?.list());
+    let found = rules.unwrap_or_default().iter().find(|r| rule.is_some_and(|(_, n)| r.text_of("name") == Some(n)));
+    let wanted = found.and_then(|r| r.get("token")).map(|t| world.documents.whole("tokens", t)).unwrap_or(Value::Null);
+    let issuer = wanted.text_of("issuer").and_then(|i| world.documents.named("TokenIssuer", i));
+    let scheme_used = request.lines("authorization").first().is_some_and(|l| l.to_ascii_lowercase().starts_with(b"dpop "));
+    let dpop = scheme_used || !request.lines("dpop").is_empty() || issuer.is_some_and(|i| i.spec.text_of("binding") == Some("dpop"));
+    let error = match reason {
+        "dpop_invalid" => "invalid_dpop_proof",
+        "dpop_nonce" => "use_dpop_nonce",
+        _ => word,
+    };
+    let mut parameters = Vec::new();
+    if reason != "token_missing" {
+        parameters.push(("error".to_owned(), error.to_owned()));
+    }
+    if reason == "scope_missing" {
+        let scopes = wanted.texts("scopes").join(" ");
+        parameters.extend((!scopes.is_empty()).then(|| ("scope".to_owned(), scopes)));
+    }
+    if matches!(reason, "acr_insufficient" | "auth_too_old") {
+        let acr = wanted.texts("acr").join(" ");
+        parameters.extend((!acr.is_empty()).then(|| ("acr_values".to_owned(), acr)));
+        parameters.extend(duration_of(&wanted, "maxAge").map(|ms| ("max_age".to_owned(), (ms / 1000).to_string())));
+    }
+    (if dpop || reason.starts_with("dpop_") { "DPoP" } else { "Bearer" }.to_owned(), parameters)
+}

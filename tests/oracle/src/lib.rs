@@ -1,0 +1,249 @@
+//! The oracle: `docs/semantics.md` as a program. It is written from the documents alone, shares nothing with `src/`, and prefers being
+//! obvious to being fast. Read it from top to bottom; every item names its section.
+//!
+//! Documents are taken to be valid (`countersign check` passes). What is out of reach is an explicit [`Outside`], never a guess.
+
+pub mod answer;
+pub mod cel;
+pub mod documents;
+pub mod path;
+pub mod peer;
+pub mod revocation;
+pub mod rules;
+pub mod token;
+pub mod value;
+pub mod xfcc;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use documents::Documents;
+use value::Value;
+
+/// What the oracle does not decide, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outside(pub String);
+
+/// What is judged, or out of reach.
+pub type Judged<T> = Result<T, Outside>;
+
+/// Names what is out of reach.
+pub fn outside(what: impl Into<String>) -> Outside {
+    Outside(what.into())
+}
+
+/// A reason code of the runbook.
+pub type Reason = &'static str;
+
+/// 1.1 Everything but the request: what is known, believed and remembered at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    /// Seconds since 1970.
+    pub now: i64,
+    /// The documents in force.
+    pub documents: Documents,
+    /// Contents of files and servers by what a document writes (`file`, `inline` and `url` alike); the keys of `discovery: {}` are under
+    /// `discovery:` and the issuer.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// `listener.peerSources`.
+    pub sources: Sources,
+    /// `listener.clientAddress`.
+    pub client_address: ClientAddress,
+    /// Revocations made while servers run, as entries.
+    pub revoked: Vec<Value>,
+    /// One-time credentials that were used before: `jti` of the token or the proof.
+    pub used: BTreeSet<String>,
+    /// The answers of introspection endpoints, by opaque token: none where it does not answer.
+    pub introspection: BTreeMap<String, Value>,
+}
+
+/// 1.2 Which sources of peer evidence are believed. Everything is off until it is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// `sourceCertificate`.
+    pub source_certificate: bool,
+    /// `xfcc`.
+    pub xfcc: bool,
+    /// `xfccWithoutTls`.
+    pub xfcc_without_tls: bool,
+    /// `clientCert`.
+    pub client_cert: bool,
+    /// `clientCertWithoutTls`.
+    pub client_cert_without_tls: bool,
+    /// `principal: uriSanRequired`.
+    pub principal: bool,
+    /// `leastEvidence`; `leaf` where it is not said.
+    pub least: Option<Evidence>,
+    /// `identities`.
+    pub identities: Vec<String>,
+}
+
+/// 1.3 How much of a certificate was shown, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Evidence {
+    /// A name that the proxy vouches for.
+    Asserted,
+    /// The SHA-256 of the certificate, with the name.
+    Hash,
+    /// The certificate.
+    Leaf,
+    /// The certificate with its chain.
+    Full,
+}
+
+impl Evidence {
+    /// By its name in documents.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Asserted, Self::Hash, Self::Leaf, Self::Full].into_iter().find(|e| e.name() == name)
+    }
+
+    /// Its name in documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Asserted => "asserted",
+            Self::Hash => "hash",
+            Self::Leaf => "leaf",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// 1.4 How the client's address is found.
+#[derive(Debug, Clone, Default)]
+pub enum ClientAddress {
+    /// The other end of the connection.
+    #[default]
+    Connection,
+    /// Counted from the right of `x-forwarded-for`.
+    ForwardedFor {
+        /// `trustedHops`.
+        hops: usize,
+        /// `proxies`.
+        proxies: Vec<String>,
+        /// `appendedByEnvoy`.
+        appended: bool,
+    },
+    /// The one address of `x-envoy-external-address`.
+    External {
+        /// `proxies`.
+        proxies: Vec<String>,
+    },
+    /// A suite's own word (`request.client`).
+    Said(Option<String>),
+}
+
+/// 1.5 A request as Envoy describes it.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// `:method`.
+    pub method: String,
+    /// `:authority`.
+    pub host: String,
+    /// `:path`, with its query.
+    pub path: String,
+    /// `:scheme`.
+    pub scheme: String,
+    /// Header lines in their order, without pseudo-headers.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Whether Envoy sent them as a map: repeated ones joined, bytes that are not UTF-8 replaced by `!`.
+    pub map: bool,
+    /// `source.address`, without its port.
+    pub source: Option<String>,
+    /// `destination.address`.
+    pub destination: Option<(String, Option<u16>)>,
+    /// `source.principal`.
+    pub source_principal: String,
+    /// `destination.principal`.
+    pub destination_principal: String,
+    /// `source.certificate`, as Envoy writes it: PEM, URL-encoded.
+    pub source_certificate: String,
+    /// The server name of the handshake, where Envoy tells of one; empty for a handshake without a name.
+    pub sni: Option<String>,
+    /// Context extensions of the route.
+    pub context: BTreeMap<String, String>,
+}
+
+impl Request {
+    /// The lines of a header, under exactly this name in any case.
+    pub fn lines(&self, name: &str) -> Vec<&[u8]> {
+        self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_slice()).collect()
+    }
+
+    /// The path without its query, and the query.
+    pub fn split_path(&self) -> (&str, &str) {
+        self.path.split_once('?').unwrap_or((&self.path, ""))
+    }
+}
+
+/// 1.6 What a credential became: absent, rejected or verified.
+#[derive(Debug, Clone, Default)]
+pub struct Identity {
+    /// The peer: none, refused for a reason, or verified.
+    pub peer: Option<Result<peer::Peer, Reason>>,
+    /// Tokens that were verified.
+    pub tokens: Vec<token::Token>,
+    /// Tokens that were refused.
+    pub refused: Vec<token::Refused>,
+    /// Tokens that count as absent, by the word of a target.
+    pub ignored: Vec<Reason>,
+}
+
+/// 1.7 What is decided.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Decision {
+    /// Whether the request passes.
+    pub allow: bool,
+    /// The reason of a denial.
+    pub reason: Option<Reason>,
+    /// The policy and the rule that decided, or that came closest.
+    pub rule: Option<(String, String)>,
+    /// What an allow sets and removes.
+    pub changes: answer::Changes,
+    /// The answer to a denied caller.
+    pub denial: Option<answer::Denial>,
+    /// Rules in shadow mode that matched, or of which it cannot be told.
+    pub shadows: Vec<rules::Shadow>,
+}
+
+/// 1.8 The whole decision: the request at the door, then who it is, then the rules, then the answer.
+pub fn decide(world: &World, request: &Request) -> Judged<Decision> {
+    // 1.9 The form of the request comes before any credential; a credential that is refused before any rule.
+    if let Err(reason) = rules::form(world, request)? {
+        return answer::deny(world, request, &Identity::default(), reason, None);
+    }
+    let peer = peer::authenticate(world, request)?;
+    let (tokens, refused, ignored) = token::authenticate(world, request, peer.as_ref().and_then(|p| p.as_ref().ok()))?;
+    let identity = Identity { peer, tokens, refused, ignored };
+    // 1.11 Nothing is known of what is revoked while a list is too old: every request with a credential is refused.
+    let shown = identity.peer.is_some() || !identity.tokens.is_empty() || !identity.refused.is_empty();
+    if shown && revocation::stale(world)? {
+        return answer::deny(world, request, &identity, "revocations_stale", None);
+    }
+    decide_as(world, request, &identity)
+}
+
+/// 1.10 The decision about a request of a known identity: what a suite asks.
+pub fn decide_as(world: &World, request: &Request, identity: &Identity) -> Judged<Decision> {
+    if let Err(reason) = rules::form(world, request)? {
+        return answer::deny(world, request, identity, reason, None);
+    }
+    if let Some(Err(reason)) = identity.peer {
+        return answer::deny(world, request, identity, reason, None);
+    }
+    if let Some(first) = identity.refused.iter().find(|r| r.cookie.is_none()) {
+        return answer::deny(world, request, identity, first.reason, None);
+    }
+    let facts = rules::Facts::of(world, request, identity)?;
+    let verdict = rules::evaluate(&facts)?;
+    if let rules::Outcome::Allow = verdict.outcome {
+        // 1.12 A one-time credential is claimed after everything else has allowed the request.
+        let again = identity.tokens.iter().flat_map(|t| &t.once).any(|id| world.used.contains(id));
+        if again {
+            return answer::deny(world, request, identity, "token_replayed", None);
+        }
+        return answer::allow(&facts, &verdict);
+    }
+    let rules::Outcome::Deny(reason) = verdict.outcome else { return Err(outside("no outcome")) };
+    let mut decision = answer::deny(world, request, identity, reason, verdict.rule.clone())?;
+    decision.shadows = verdict.shadows;
+    Ok(decision)
+}
