@@ -215,7 +215,7 @@ fn imports_are_found_however_they_are_written() {
     write("b/inner.rs", "pub fn g() { vec![crate::c::h()]; }\n");
     write(
         "c.rs",
-        "pub fn h() -> super::d::D { todo!() }\n#[cfg(test)]\nmod tests { use crate::e::E; }\n",
+        "pub fn h() -> super::d::D { super::d::D }\n#[cfg(test)]\nmod tests { use crate::e::E; }\n",
     );
     write("d.rs", "pub struct D;\nimpl D { fn of() { use super::a::f; } }\n");
     write("e.rs", "use crate::{c::h, d};\npub struct E(d::D);\n");

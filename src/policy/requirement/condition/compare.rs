@@ -19,7 +19,7 @@ const MAX_LEVELS: usize = 64;
 ///
 /// # Errors
 /// Where the values, or two of their elements that belong together, are of different kinds, or where a number is not known
-/// exactly. Null is comparable with everything.
+/// exactly. Null is a kind of its own: whether a claim that is null equals a text cannot be determined.
 pub(super) fn are_equal(a: &dyn Val, b: &dyn Val) -> Result<bool, ExecutionError> {
     equal_to(a, b, MAX_LEVELS)
 }
@@ -40,7 +40,6 @@ fn equal_to(a: &dyn Val, b: &dyn Val, levels: usize) -> Result<bool, ExecutionEr
     let levels = levels.checked_sub(1).ok_or_else(|| fault("the values are too deep"))?;
     match (Kind::of(a), Kind::of(b)) {
         (Kind::Null, Kind::Null) => Ok(true),
-        (Kind::Null, _) | (_, Kind::Null) => Ok(false),
         (Kind::Number, Kind::Number) => Ok(numbers(a, b)?.is_eq()),
         (Kind::List, Kind::List) => lists(a, b, levels),
         (Kind::Mapping, Kind::Mapping) => mappings(a, b, levels),

@@ -39,7 +39,6 @@ impl Kind {
     pub(super) const fn is_comparable_with(self, other: Self) -> bool {
         self.may_be(other)
             || matches!((self, other), (Self::Int, Self::Float) | (Self::Float, Self::Int))
-            || matches!((self, other), (Self::Null, _) | (_, Self::Null))
     }
 
     /// Whether its values have an order among themselves.
