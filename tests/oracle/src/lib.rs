@@ -4,12 +4,17 @@
 //! Documents are taken to be valid (`countersign check` passes). What is out of reach is an explicit [`Outside`], never a guess.
 
 pub mod answer;
+pub mod binding;
 pub mod cel;
+pub mod certificate;
+pub mod checks;
 pub mod documents;
 pub mod path;
 pub mod peer;
 pub mod revocation;
 pub mod rules;
+pub mod signature;
+pub mod template;
 pub mod token;
 pub mod value;
 pub mod xfcc;

@@ -53,7 +53,7 @@ pub fn fingerprint(text: &str) -> String {
         return bare.to_lowercase();
     }
     let url = bare.replace('+', "-").replace('/', "_");
-    let bytes = crate::token::from_base64url(url.trim_end_matches('=')).unwrap_or_default();
+    let bytes = crate::signature::from_base64url(url.trim_end_matches('=')).unwrap_or_default();
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 

@@ -1,16 +1,14 @@
 //! Section 5b: tokens: where they are, how they are read, verified and judged, and what ties them to the caller.
 
+use crate::binding::{bind, binding};
+use crate::signature::{read, verify};
 use std::collections::BTreeSet;
 
-use hmac::{KeyInit, Mac};
-use sha2::{Digest, Sha256, Sha384, Sha512};
-
-use crate::answer::base64url;
 use crate::documents::{Document, duration_of};
 use crate::path::{self, Host};
 use crate::peer::Peer;
 use crate::value::{Number, Value};
-use crate::{Evidence, Judged, Reason, Request, World, outside, revocation};
+use crate::{Judged, Reason, Request, World, outside, revocation};
 
 /// 5.40 A token that was verified.
 #[derive(Debug, Clone)]
@@ -82,62 +80,12 @@ impl Token {
     }
 }
 
-fn texts(value: Option<&Value>) -> Vec<String> {
+pub(crate) fn texts(value: Option<&Value>) -> Vec<String> {
     match value {
         Some(Value::Text(text)) => vec![text.clone()],
         Some(Value::List(list)) => list.iter().filter_map(|v| v.text().map(str::to_owned)).collect(),
         _ => Vec::new(),
     }
-}
-
-/// 5.45 `bind`: one of its claims names the peer. The reason why it does not.
-pub fn bind(bind: &Value, claims: &Value, peer: Option<&Peer>) -> Option<Reason> {
-    let least = bind.text_of("evidence").and_then(Evidence::named).unwrap_or(Evidence::Hash);
-    let to = bind.text_of("to").unwrap_or_default();
-    // 5.46 Other names than the SPIFFE ID are known from `leaf` up.
-    let known = |p: &&Peer| p.evidence >= least && (to == "peer.spiffe" || p.evidence >= Evidence::Leaf);
-    let Some(peer) = peer.filter(known) else { return Some("binding_unavailable") };
-    let names: Vec<String> = match to {
-        "peer.spiffe" => peer.spiffe.iter().cloned().collect(),
-        "peer.dns" => peer.dns.clone(),
-        _ => peer.uris.iter().chain(&peer.spiffe).cloned().collect(),
-    };
-    let pointer = bind.text_of("claim").unwrap_or_default();
-    let found = if pointer.starts_with('/') { claims.at(pointer) } else { claims.get(pointer) };
-    let named = found.and_then(Value::text).and_then(|claim| bound_name(bind, claim, to == "peer.dns"));
-    let fits = named.is_some_and(|name| names.contains(&name));
-    (!fits).then_some("identity_token_mismatch")
-}
-
-/// 5.47 The name that a claim stands for: `form` takes it apart, `map` puts the name together. A piece is letters, digits, `.`, `-` and `_`
-/// (for DNS names lower-case letters, digits and `-`), never empty, never `.` or `..`.
-fn bound_name(bind: &Value, claim: &str, dns: bool) -> Option<String> {
-    let Some(map) = bind.text_of("map") else { return Some(claim.to_owned()) };
-    let piece = |p: &str| {
-        let of_dns = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        let of_all = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-        !p.is_empty() && p != "." && p != ".." && p.bytes().all(|b| if dns { of_dns(b) } else { of_all(b) })
-    };
-    let mut pieces: Vec<(String, String)> = Vec::new();
-    match bind.text_of("form") {
-        None => {
-            let name = map.split_once('{')?.1.split_once('}')?.0;
-            pieces.push((name.to_owned(), claim.to_owned()));
-        }
-        Some(form) => {
-            let (mut form, mut rest) = (form, claim);
-            while let Some((literal, after)) = form.split_once('{') {
-                rest = rest.strip_prefix(literal)?;
-                let (name, next) = after.split_once('}')?;
-                let end = next.chars().next().map_or(rest.len(), |stop| rest.find(stop).unwrap_or(rest.len()));
-                pieces.push((name.to_owned(), rest.get(..end)?.to_owned()));
-                (rest, form) = (rest.get(end..)?, next);
-            }
-            (rest == form).then_some(())?;
-        }
-    }
-    pieces.iter().all(|(_, p)| piece(p)).then_some(())?;
-    Some(pieces.iter().fold(map.to_owned(), |map, (name, piece)| map.replace(&format!("{{{name}}}"), piece)))
 }
 
 /// 5.48 The issuers whose tokens count at a host, where every policy about it ignores the others; none where tokens of others are refused.
@@ -158,7 +106,7 @@ pub fn counting(world: &World, request: &Request) -> Option<BTreeSet<String>> {
 }
 
 /// The places of an issuer's tokens.
-fn places(issuer: &Document) -> Vec<Place> {
+pub(crate) fn places(issuer: &Document) -> Vec<Place> {
     let Some(list) = issuer.spec.get("tokens").and_then(Value::list) else { return vec![Place::Authorization] };
     let place = |v: &Value| {
         let named = |key: &str| v.text_of(key).map(str::to_owned);
@@ -168,7 +116,7 @@ fn places(issuer: &Document) -> Vec<Place> {
 }
 
 /// 5.49 What is in a place: the credentials, and whether they came with the scheme `DPoP`.
-fn found(request: &Request, place: &Place) -> Judged<Vec<(String, bool)>> {
+pub(crate) fn found(request: &Request, place: &Place) -> Judged<Vec<(String, bool)>> {
     let lines = |name: &str| request.lines(name).into_iter().map(|l| String::from_utf8_lossy(l).trim().to_owned()).collect::<Vec<_>>();
     Ok(match place {
         Place::Authorization => {
@@ -201,7 +149,7 @@ fn found(request: &Request, place: &Place) -> Judged<Vec<(String, bool)>> {
     })
 }
 
-type Authenticated = (Vec<Token>, Vec<Refused>, Vec<Reason>);
+pub(crate) type Authenticated = (Vec<Token>, Vec<Refused>, Vec<Reason>);
 
 /// 5.50 Every token in every place of every issuer.
 pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Judged<Authenticated> {
@@ -236,11 +184,11 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
     Ok((tokens, refused, ignored))
 }
 
-type Checked<T> = Result<T, (Reason, bool)>;
+pub(crate) type Checked<T> = Result<T, (Reason, bool)>;
 
 /// 5.51 One token, through every check in its order. A failure says whether it is passed over.
 #[expect(clippy::too_many_arguments, reason = "the steps are one list, and this is what they look at")]
-fn one(
+pub(crate) fn one(
     world: &World,
     request: &Request,
     peer: Option<&Peer>,
@@ -319,165 +267,8 @@ fn one(
     Ok(Ok(Token { issuer: issuer.name.clone(), iss, claims, binding, place: place.clone(), once }))
 }
 
-/// Strict base64url without padding.
-pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    for chunk in text.as_bytes().chunks(4) {
-        let digit = |b: u8| match b {
-            b'A'..=b'Z' => Some(u32::from(b - b'A')),
-            b'a'..=b'z' => Some(u32::from(b - b'a') + 26),
-            b'0'..=b'9' => Some(u32::from(b - b'0') + 52),
-            b'-' => Some(62),
-            b'_' => Some(63),
-            _ => None,
-        };
-        let bits = chunk.iter().try_fold(0, |sum, b| Some(sum << 6 | digit(*b)?))? << (6 * (4 - chunk.len()));
-        let bytes = bits.to_be_bytes();
-        out.extend(bytes.get(1..chunk.len())?);
-    }
-    (base64url(&out) == text).then_some(out)
-}
-
-/// 5.55 Reads a compact JWS: three parts, JSON without repeated members, at most 16 levels; no `crit`, `b64`, `cty`.
-fn read(text: &str) -> Option<(Value, Value)> {
-    let parts: Vec<&str> = text.split('.').collect();
-    let [header, claims, signature] = parts.as_slice() else { return None };
-    from_base64url(signature).filter(|s| !s.is_empty())?;
-    let object = |part: &str| Value::json(&from_base64url(part)?, 16).filter(|v| matches!(v, Value::Map(_)));
-    let (header, claims) = (object(header)?, object(claims)?);
-    let plain = ["crit", "b64", "cty"].iter().all(|n| header.get(n).is_none());
-    let typed = ["kid", "typ", "alg"].iter().all(|n| header.get(n).is_none_or(|v| v.text().is_some()));
-    (plain && typed).then_some((header, claims))
-}
-
-/// 5.56 Algorithm, type, key, signature.
-fn verify(world: &World, issuer: &Document, text: &str, header: &Value) -> Judged<Result<(), Reason>> {
-    let spec = &issuer.spec;
-    let alg = header.text_of("alg").unwrap_or_default();
-    if !spec.texts("algorithms").iter().any(|a| a == alg) {
-        return Ok(Err("token_alg"));
-    }
-    let types = match (spec.get("types").is_some(), spec.text_of("profile")) {
-        (true, _) => spec.texts("types"),
-        (_, Some("jwtSvid")) => vec!["JWT".to_owned(), "JOSE".to_owned()],
-        (_, Some("kubernetes")) => vec!["JWT".to_owned()],
-        _ => vec!["JWT".to_owned(), "at+jwt".to_owned()],
-    };
-    let bare = |t: &str| t.to_ascii_lowercase().trim_start_matches("application/").to_owned();
-    if !types.iter().any(|t| bare(t) == bare(header.text_of("typ").unwrap_or("JWT"))) {
-        return Ok(Err("token_type"));
-    }
-    let keys = spec.get("keys").cloned().unwrap_or(Value::Null);
-    let kid = header.text_of("kid");
-    if kid.is_some_and(|k| spec.texts("denyKids").iter().any(|d| d == k)) {
-        return Ok(Err("key_unknown"));
-    }
-    let mut set: Vec<Value> = Vec::new();
-    for secret in keys.get("secrets").and_then(Value::list).unwrap_or_default() {
-        let mut bytes = world.files.get(secret.text_of("file").unwrap_or_default()).cloned().unwrap_or_default();
-        if bytes.is_ascii() && bytes.ends_with(b"\n") {
-            bytes.pop();
-            bytes.pop_if(|b| *b == b'\r');
-        }
-        let mut members = vec![("kty".to_owned(), Value::of("oct")), ("k".to_owned(), Value::Text(base64url(&bytes)))];
-        members.extend(secret.get("keyId").map(|k| ("kid".to_owned(), k.clone())));
-        set.push(Value::Map(members));
-    }
-    if set.is_empty() {
-        let place = ["file", "url"].iter().find_map(|k| keys.text_of(k)).map(str::to_owned);
-        let place = place.unwrap_or_else(|| format!("discovery:{}", spec.text_of("issuer").unwrap_or_default()));
-        let found = keys.text_of("inline").map(|t| t.as_bytes().to_vec()).or_else(|| world.files.get(&place).cloned());
-        let Some(bytes) = found else { return Ok(Err("keys_stale")) };
-        let read = Value::json(&bytes, 16).ok_or_else(|| outside("a key set that is no JSON"))?;
-        set = read.get("keys").and_then(Value::list).unwrap_or_default().to_vec();
-    }
-    // 5.57 By `kid`; a token without one needs exactly one key that fits (a secret without `keyId` is for tokens without `kid`).
-    let secret = |k: &&Value| k.text_of("kty") == Some("oct");
-    let named: Vec<&Value> = match kid {
-        Some(kid) => set.iter().filter(|k| k.text_of("kid") == Some(kid)).collect(),
-        None => set.iter().filter(|k| good_for(k, alg) && (!secret(k) || k.get("kid").is_none())).collect(),
-    };
-    match named.as_slice() {
-        [key] if good_for(key, alg) => {
-            let (input, signature) = text.rsplit_once('.').unwrap_or((text, ""));
-            let signature = from_base64url(signature).unwrap_or_default();
-            Ok(if signed(key, alg, input.as_bytes(), &signature)? { Ok(()) } else { Err("signature_invalid") })
-        }
-        [_] => Ok(Err("token_alg")),
-        _ => Ok(Err("key_unknown")),
-    }
-}
-
-/// 5.58 Whether a key is good for an algorithm by its type, curve, `alg`, `use` and `key_ops`.
-fn good_for(key: &Value, alg: &str) -> bool {
-    let (kty, crv) = (key.text_of("kty").unwrap_or_default(), key.text_of("crv").unwrap_or_default());
-    let kind = match alg {
-        "ES256" => kty == "EC" && crv == "P-256",
-        "ES384" => kty == "EC" && crv == "P-384",
-        "ES512" => kty == "EC" && crv == "P-521",
-        "EdDSA" | "Ed25519" => kty == "OKP" && crv == "Ed25519",
-        _ if alg.starts_with("HS") => kty == "oct",
-        _ => (alg.starts_with("RS") || alg.starts_with("PS")) && kty == "RSA",
-    };
-    let same = |a: &str| a == alg || (["EdDSA", "Ed25519"].contains(&a) && ["EdDSA", "Ed25519"].contains(&alg));
-    let usage = key.text_of("use").is_none_or(|u| u == "sig" || u == "jwt-svid");
-    let ops = key.get("key_ops").is_none_or(|_| key.texts("key_ops").iter().any(|o| o == "verify"));
-    kind && key.text_of("alg").is_none_or(same) && usage && ops
-}
-
-/// 5.59 Whether a signature verifies (RFC 7518, RFC 8037).
-fn signed(key: &Value, alg: &str, input: &[u8], signature: &[u8]) -> Judged<bool> {
-    use p256::ecdsa::signature::Verifier;
-    let part = |name: &str| key.text_of(name).and_then(from_base64url).unwrap_or_default();
-    let point = |width: usize| {
-        let coordinate = |name| Some(part(name)).filter(|c| c.len() == width);
-        Some([vec![4], coordinate("x")?, coordinate("y")?].concat())
-    };
-    macro_rules! ecdsa {
-        ($curve:ident, $width:expr) => {{
-            let key = point($width).and_then(|p| $curve::ecdsa::VerifyingKey::from_sec1_bytes(&p).ok());
-            let signature = $curve::ecdsa::Signature::from_slice(signature).ok();
-            key.zip(signature).is_some_and(|(k, s)| k.verify(input, &s).is_ok())
-        }};
-    }
-    macro_rules! rsa {
-        ($scheme:ident, $hash:ty) => {{
-            let number = |name| rsa::BoxedUint::from_be_slice_vartime(&part(name));
-            let key = rsa::PublicKey::new(number("n"), number("e")).map_err(|e| outside(format!("an RSA key: {e}")))?;
-            let key = rsa::$scheme::VerifyingKey::<$hash>::new(key);
-            rsa::$scheme::Signature::try_from(signature).is_ok_and(|s| key.verify(input, &s).is_ok())
-        }};
-    }
-    macro_rules! hmac {
-        ($hash:ty) => {{
-            let mac = hmac::Hmac::<$hash>::new_from_slice(&part("k")).map_err(|e| outside(format!("a secret: {e}")))?;
-            mac.chain_update(input).verify_slice(signature).is_ok()
-        }};
-    }
-    Ok(match alg {
-        "ES256" => ecdsa!(p256, 32),
-        "ES384" => ecdsa!(p384, 48),
-        "ES512" => ecdsa!(p521, 66),
-        "EdDSA" | "Ed25519" => {
-            let key = <[u8; 32]>::try_from(part("x")).ok().and_then(|x| ed25519_dalek::VerifyingKey::from_bytes(&x).ok());
-            let signature = ed25519_dalek::Signature::from_slice(signature).ok();
-            key.zip(signature).is_some_and(|(k, s)| k.verify_strict(input, &s).is_ok())
-        }
-        "RS256" => rsa!(pkcs1v15, Sha256),
-        "RS384" => rsa!(pkcs1v15, Sha384),
-        "RS512" => rsa!(pkcs1v15, Sha512),
-        "PS256" => rsa!(pss, Sha256),
-        "PS384" => rsa!(pss, Sha384),
-        "PS512" => rsa!(pss, Sha512),
-        "HS256" => hmac!(Sha256),
-        "HS384" => hmac!(Sha384),
-        "HS512" => hmac!(Sha512),
-        other => return Err(outside(format!("the algorithm {other}"))),
-    })
-}
-
 /// 5.60 The kind of a token, by what its claims (and `typ` of its header) say. Access tokens are accepted, ID tokens by `kinds`.
-fn kind(spec: &Value, header: &Value, claims: &Value) -> Result<(), Reason> {
+pub(crate) fn kind(spec: &Value, header: &Value, claims: &Value) -> Result<(), Reason> {
     let kinds = if spec.get("kinds").is_some() { spec.texts("kinds") } else { vec!["access".to_owned()] };
     let marks: Vec<String> = spec.texts("accessMarks").iter().map(|m| m.to_lowercase()).collect();
     let (mut access, mut id) = (false, false);
@@ -521,7 +312,7 @@ fn kind(spec: &Value, header: &Value, claims: &Value) -> Result<(), Reason> {
 }
 
 /// 5.63 The claims: their types, then times, lifetime, age, audience, required claims. Both ends have the clock skew.
-fn judge(spec: &Value, claims: &Value, now: i64, answered: bool) -> Judged<Result<(), Reason>> {
+pub(crate) fn judge(spec: &Value, claims: &Value, now: i64, answered: bool) -> Judged<Result<(), Reason>> {
     let is_text = |name: &str| claims.get(name).is_none_or(|v| v.text().is_some());
     let texts_only = |v: &Value| v.text().is_some() || v.list().is_some_and(|l| l.iter().all(|e| e.text().is_some()));
     let lists = ["aud", "scope", "scp"].iter().all(|n| claims.get(n).is_none_or(texts_only));
@@ -577,126 +368,6 @@ fn judge(spec: &Value, claims: &Value, now: i64, answered: bool) -> Judged<Resul
         }
     }
     Ok(Ok(()))
-}
-
-type Bound = (Binding, Vec<String>);
-
-/// 5.66 `cnf`: such a token is never a plain bearer token. Then the floor of its issuer.
-#[expect(clippy::too_many_arguments, reason = "a proof is about all of this")]
-fn binding(
-    world: &World,
-    request: &Request,
-    peer: Option<&Peer>,
-    issuer: &Document,
-    text: &str,
-    place: &Place,
-    claims: &Value,
-    dpop_scheme: bool,
-) -> Judged<Result<Bound, Reason>> {
-    let Some(cnf) = claims.get("cnf") else {
-        if dpop_scheme {
-            return Ok(Err("dpop_invalid"));
-        }
-        let floor = matches!(issuer.spec.text_of("binding"), Some("certificate" | "dpop" | "any"));
-        return Ok(if floor { Err("binding_unavailable") } else { Ok((Binding::None, Vec::new())) });
-    };
-    let Value::Map(members) = cnf else { return Ok(Err("token_malformed")) };
-    let (mut certificate, mut key) = (false, false);
-    let mut once = Vec::new();
-    for (method, value) in members {
-        match (method.as_str(), value.text()) {
-            ("x5t#S256", Some(hash)) => match peer.and_then(|p| p.sha256) {
-                None => return Ok(Err("binding_unavailable")),
-                Some(known) if base64url(&known) != hash => return Ok(Err("binding_mismatch")),
-                Some(_) => certificate = true,
-            },
-            ("jkt", Some(jkt)) => {
-                if *place == Place::Authorization && !dpop_scheme {
-                    return Ok(Err("dpop_invalid"));
-                }
-                match proof(world, request, issuer, text, jkt)? {
-                    Err(reason) => return Ok(Err(reason)),
-                    Ok(id) => once.push(id),
-                }
-                key = true;
-            }
-            _ => return Ok(Err("binding_unavailable")),
-        }
-    }
-    if dpop_scheme && !key {
-        return Ok(Err("dpop_invalid"));
-    }
-    let enough = match issuer.spec.text_of("binding") {
-        Some("certificate") => certificate,
-        Some("dpop") => key,
-        _ => certificate || key,
-    };
-    if certificate && key {
-        return Err(outside("a token that is bound to a certificate and to a key"));
-    }
-    Ok(if enough { Ok((if key { Binding::Dpop } else { Binding::Certificate }, once)) } else { Err("binding_unavailable") })
-}
-
-/// 5.67 The proof of possession (RFC 9449 section 4.3): what is used once, or why it is refused.
-fn proof(world: &World, request: &Request, issuer: &Document, token: &str, jkt: &str) -> Judged<Result<String, Reason>> {
-    let wrong = Ok(Err("dpop_invalid"));
-    let none = Value::Null;
-    let settings = issuer.spec.get("dpop").unwrap_or(&none);
-    if settings.get("nonce").is_some() {
-        return Err(outside("DPoP nonces"));
-    }
-    let lines = request.lines("dpop");
-    let [line] = lines.as_slice() else { return wrong };
-    let text = String::from_utf8_lossy(line).trim().to_owned();
-    let Some((header, claims)) = read(&text) else { return wrong };
-    let alg = header.text_of("alg").unwrap_or_default();
-    let allowed = settings.get("algorithms").is_none() || settings.texts("algorithms").iter().any(|a| a == alg);
-    let key = header.get("jwk").cloned().unwrap_or(Value::Null);
-    let private = ["d", "p", "q", "dp", "dq", "qi", "k"].iter().any(|n| key.get(n).is_some());
-    if header.text_of("typ") != Some("dpop+jwt") || !allowed || alg.starts_with("HS") || private || !good_for(&key, alg) {
-        return wrong;
-    }
-    let (input, signature) = text.rsplit_once('.').unwrap_or_default();
-    if !signed(&key, alg, input.as_bytes(), &from_base64url(signature).unwrap_or_default())? {
-        return wrong;
-    }
-    // 5.68 The thumbprint of RFC 7638.
-    let members: &[&str] = match key.text_of("kty") {
-        Some("EC") => &["crv", "kty", "x", "y"],
-        Some("RSA") => &["e", "kty", "n"],
-        _ => &["crv", "kty", "x"],
-    };
-    let json: Vec<String> = members.iter().map(|m| format!("\"{m}\":\"{}\"", key.text_of(m).unwrap_or_default())).collect();
-    let thumbprint = base64url(&Sha256::digest(format!("{{{}}}", json.join(","))));
-    let origins = settings.texts("origins");
-    let (raw_path, _) = request.split_path();
-    let told = format!("{}://{}", request.scheme.to_lowercase(), request.host.to_lowercase());
-    let url = |origin: &String| format!("{}{raw_path}", origin.trim_end_matches('/'));
-    let urls: Vec<String> = if origins.is_empty() { vec![url(&told)] } else { origins.iter().map(url).collect() };
-    let htu = claims.text_of("htu").unwrap_or_default().split(['?', '#']).next().unwrap_or_default().to_owned();
-    let ath = base64url(&Sha256::digest(token));
-    if thumbprint != jkt || claims.text_of("htm") != Some(&request.method) || claims.text_of("ath") != Some(&ath) {
-        return wrong;
-    }
-    if !urls.contains(&htu) {
-        // 5.69 URLs are compared in the normal form of RFC 3986, which is not made here.
-        let same = |u: &String| {
-            u.to_lowercase().replace(":443/", "/").replace(":80/", "/") == htu.to_lowercase().replace(":443/", "/").replace(":80/", "/")
-        };
-        return if urls.iter().any(same) || htu.contains('%') { Err(outside("the normal form of a URL in a proof")) } else { wrong };
-    }
-    let skew = duration_of(&issuer.spec, "clockSkew").unwrap_or(30_000);
-    let most = duration_of(settings, "maxAge").unwrap_or(60_000);
-    let made = match claims.get("iat") {
-        Some(Value::Number(n)) => n.thousandths(),
-        _ => None,
-    };
-    let now = world.now * 1000;
-    let (Some(made), Some(jti)) = (made, claims.text_of("jti")) else { return wrong };
-    if made > now + skew || now - made > most + skew {
-        return wrong;
-    }
-    Ok(Ok(format!("dpop {jkt} {jti}")))
 }
 
 /// A whole number as a value.

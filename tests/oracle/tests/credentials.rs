@@ -4,7 +4,7 @@
 
 mod common;
 
-use countersign_oracle::answer::base64url;
+use countersign_oracle::template::base64url;
 use countersign_oracle::value::Value;
 use countersign_oracle::{Evidence, Request, Sources, World, decide, peer, token};
 use p256::ecdsa::signature::Signer;

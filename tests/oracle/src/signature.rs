@@ -1,0 +1,165 @@
+//! The form and the signature of a token (docs/semantics.md, the sections that the functions name).
+
+use crate::documents::Document;
+use crate::template::base64url;
+use crate::value::Value;
+use crate::{Judged, Reason, World, outside};
+use hmac::{KeyInit, Mac};
+use sha2::{Sha256, Sha384, Sha512};
+
+/// Strict base64url without padding.
+pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    for chunk in text.as_bytes().chunks(4) {
+        let digit = |b: u8| match b {
+            b'A'..=b'Z' => Some(u32::from(b - b'A')),
+            b'a'..=b'z' => Some(u32::from(b - b'a') + 26),
+            b'0'..=b'9' => Some(u32::from(b - b'0') + 52),
+            b'-' => Some(62),
+            b'_' => Some(63),
+            _ => None,
+        };
+        let bits = chunk.iter().try_fold(0, |sum, b| Some(sum << 6 | digit(*b)?))? << (6 * (4 - chunk.len()));
+        let bytes = bits.to_be_bytes();
+        out.extend(bytes.get(1..chunk.len())?);
+    }
+    (base64url(&out) == text).then_some(out)
+}
+
+/// 5.55 Reads a compact JWS: three parts, JSON without repeated members, at most 16 levels; no `crit`, `b64`, `cty`.
+pub(crate) fn read(text: &str) -> Option<(Value, Value)> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let [header, claims, signature] = parts.as_slice() else { return None };
+    from_base64url(signature).filter(|s| !s.is_empty())?;
+    let object = |part: &str| Value::json(&from_base64url(part)?, 16).filter(|v| matches!(v, Value::Map(_)));
+    let (header, claims) = (object(header)?, object(claims)?);
+    let plain = ["crit", "b64", "cty"].iter().all(|n| header.get(n).is_none());
+    let typed = ["kid", "typ", "alg"].iter().all(|n| header.get(n).is_none_or(|v| v.text().is_some()));
+    (plain && typed).then_some((header, claims))
+}
+
+/// 5.56 Algorithm, type, key, signature.
+pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Value) -> Judged<Result<(), Reason>> {
+    let spec = &issuer.spec;
+    let alg = header.text_of("alg").unwrap_or_default();
+    if !spec.texts("algorithms").iter().any(|a| a == alg) {
+        return Ok(Err("token_alg"));
+    }
+    let types = match (spec.get("types").is_some(), spec.text_of("profile")) {
+        (true, _) => spec.texts("types"),
+        (_, Some("jwtSvid")) => vec!["JWT".to_owned(), "JOSE".to_owned()],
+        (_, Some("kubernetes")) => vec!["JWT".to_owned()],
+        _ => vec!["JWT".to_owned(), "at+jwt".to_owned()],
+    };
+    let bare = |t: &str| t.to_ascii_lowercase().trim_start_matches("application/").to_owned();
+    if !types.iter().any(|t| bare(t) == bare(header.text_of("typ").unwrap_or("JWT"))) {
+        return Ok(Err("token_type"));
+    }
+    let keys = spec.get("keys").cloned().unwrap_or(Value::Null);
+    let kid = header.text_of("kid");
+    if kid.is_some_and(|k| spec.texts("denyKids").iter().any(|d| d == k)) {
+        return Ok(Err("key_unknown"));
+    }
+    let mut set: Vec<Value> = Vec::new();
+    for secret in keys.get("secrets").and_then(Value::list).unwrap_or_default() {
+        let mut bytes = world.files.get(secret.text_of("file").unwrap_or_default()).cloned().unwrap_or_default();
+        if bytes.is_ascii() && bytes.ends_with(b"\n") {
+            bytes.pop();
+            bytes.pop_if(|b| *b == b'\r');
+        }
+        let mut members = vec![("kty".to_owned(), Value::of("oct")), ("k".to_owned(), Value::Text(base64url(&bytes)))];
+        members.extend(secret.get("keyId").map(|k| ("kid".to_owned(), k.clone())));
+        set.push(Value::Map(members));
+    }
+    if set.is_empty() {
+        let place = ["file", "url"].iter().find_map(|k| keys.text_of(k)).map(str::to_owned);
+        let place = place.unwrap_or_else(|| format!("discovery:{}", spec.text_of("issuer").unwrap_or_default()));
+        let found = keys.text_of("inline").map(|t| t.as_bytes().to_vec()).or_else(|| world.files.get(&place).cloned());
+        let Some(bytes) = found else { return Ok(Err("keys_stale")) };
+        let read = Value::json(&bytes, 16).ok_or_else(|| outside("a key set that is no JSON"))?;
+        set = read.get("keys").and_then(Value::list).unwrap_or_default().to_vec();
+    }
+    // 5.57 By `kid`; a token without one needs exactly one key that fits (a secret without `keyId` is for tokens without `kid`).
+    let secret = |k: &&Value| k.text_of("kty") == Some("oct");
+    let named: Vec<&Value> = match kid {
+        Some(kid) => set.iter().filter(|k| k.text_of("kid") == Some(kid)).collect(),
+        None => set.iter().filter(|k| good_for(k, alg) && (!secret(k) || k.get("kid").is_none())).collect(),
+    };
+    match named.as_slice() {
+        [key] if good_for(key, alg) => {
+            let (input, signature) = text.rsplit_once('.').unwrap_or((text, ""));
+            let signature = from_base64url(signature).unwrap_or_default();
+            Ok(if signed(key, alg, input.as_bytes(), &signature)? { Ok(()) } else { Err("signature_invalid") })
+        }
+        [_] => Ok(Err("token_alg")),
+        _ => Ok(Err("key_unknown")),
+    }
+}
+
+/// 5.58 Whether a key is good for an algorithm by its type, curve, `alg`, `use` and `key_ops`.
+pub(crate) fn good_for(key: &Value, alg: &str) -> bool {
+    let (kty, crv) = (key.text_of("kty").unwrap_or_default(), key.text_of("crv").unwrap_or_default());
+    let kind = match alg {
+        "ES256" => kty == "EC" && crv == "P-256",
+        "ES384" => kty == "EC" && crv == "P-384",
+        "ES512" => kty == "EC" && crv == "P-521",
+        "EdDSA" | "Ed25519" => kty == "OKP" && crv == "Ed25519",
+        _ if alg.starts_with("HS") => kty == "oct",
+        _ => (alg.starts_with("RS") || alg.starts_with("PS")) && kty == "RSA",
+    };
+    let same = |a: &str| a == alg || (["EdDSA", "Ed25519"].contains(&a) && ["EdDSA", "Ed25519"].contains(&alg));
+    let usage = key.text_of("use").is_none_or(|u| u == "sig" || u == "jwt-svid");
+    let ops = key.get("key_ops").is_none_or(|_| key.texts("key_ops").iter().any(|o| o == "verify"));
+    kind && key.text_of("alg").is_none_or(same) && usage && ops
+}
+
+/// 5.59 Whether a signature verifies (RFC 7518, RFC 8037).
+pub(crate) fn signed(key: &Value, alg: &str, input: &[u8], signature: &[u8]) -> Judged<bool> {
+    use p256::ecdsa::signature::Verifier;
+    let part = |name: &str| key.text_of(name).and_then(from_base64url).unwrap_or_default();
+    let point = |width: usize| {
+        let coordinate = |name| Some(part(name)).filter(|c| c.len() == width);
+        Some([vec![4], coordinate("x")?, coordinate("y")?].concat())
+    };
+    macro_rules! ecdsa {
+        ($curve:ident, $width:expr) => {{
+            let key = point($width).and_then(|p| $curve::ecdsa::VerifyingKey::from_sec1_bytes(&p).ok());
+            let signature = $curve::ecdsa::Signature::from_slice(signature).ok();
+            key.zip(signature).is_some_and(|(k, s)| k.verify(input, &s).is_ok())
+        }};
+    }
+    macro_rules! rsa {
+        ($scheme:ident, $hash:ty) => {{
+            let number = |name| rsa::BoxedUint::from_be_slice_vartime(&part(name));
+            let key = rsa::PublicKey::new(number("n"), number("e")).map_err(|e| outside(format!("an RSA key: {e}")))?;
+            let key = rsa::$scheme::VerifyingKey::<$hash>::new(key);
+            rsa::$scheme::Signature::try_from(signature).is_ok_and(|s| key.verify(input, &s).is_ok())
+        }};
+    }
+    macro_rules! hmac {
+        ($hash:ty) => {{
+            let mac = hmac::Hmac::<$hash>::new_from_slice(&part("k")).map_err(|e| outside(format!("a secret: {e}")))?;
+            mac.chain_update(input).verify_slice(signature).is_ok()
+        }};
+    }
+    Ok(match alg {
+        "ES256" => ecdsa!(p256, 32),
+        "ES384" => ecdsa!(p384, 48),
+        "ES512" => ecdsa!(p521, 66),
+        "EdDSA" | "Ed25519" => {
+            let key = <[u8; 32]>::try_from(part("x")).ok().and_then(|x| ed25519_dalek::VerifyingKey::from_bytes(&x).ok());
+            let signature = ed25519_dalek::Signature::from_slice(signature).ok();
+            key.zip(signature).is_some_and(|(k, s)| k.verify_strict(input, &s).is_ok())
+        }
+        "RS256" => rsa!(pkcs1v15, Sha256),
+        "RS384" => rsa!(pkcs1v15, Sha384),
+        "RS512" => rsa!(pkcs1v15, Sha512),
+        "PS256" => rsa!(pss, Sha256),
+        "PS384" => rsa!(pss, Sha384),
+        "PS512" => rsa!(pss, Sha512),
+        "HS256" => hmac!(Sha256),
+        "HS384" => hmac!(Sha384),
+        "HS512" => hmac!(Sha512),
+        other => return Err(outside(format!("the algorithm {other}"))),
+    })
+}
