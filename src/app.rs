@@ -43,8 +43,6 @@ pub struct Bound {
     signer: Option<signing::Publisher>,
 }
 
-// === impl Bound ===
-
 impl Bound {
     /// Loads everything that `config` names and binds its addresses.
     ///

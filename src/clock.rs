@@ -19,7 +19,6 @@ use time::format_description::well_known::Rfc3339;
 pub struct UnixTime(i64);
 
 /// A number between 0 and 1, for tasks that replicas which were started together must not do together.
-#[must_use]
 pub fn jitter() -> f64 {
     let mut byte = [0];
     // Without randomness there is no jitter, and nothing else depends on it.
@@ -52,42 +51,34 @@ pub struct Deadline {
     within: Duration,
 }
 
-// === impl UnixTime ===
-
 impl UnixTime {
     /// The moment `secs` seconds after the epoch. Saturates at the ends of the range.
-    #[must_use]
     pub const fn from_secs(secs: i64) -> Self {
         Self(secs.saturating_mul(1000))
     }
 
     /// The moment `millis` milliseconds after the epoch.
-    #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
     /// Whole seconds since the epoch, rounded down (before the epoch too).
-    #[must_use]
     pub const fn as_secs(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
     /// Milliseconds since the epoch.
-    #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
     /// Reads RFC 3339 text such as `2026-11-22T03:00:00Z`, to the millisecond.
-    #[must_use]
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
     }
 
     /// As RFC 3339 text in UTC, to the second.
-    #[must_use]
     pub fn to_rfc3339(self) -> String {
         let at = OffsetDateTime::from_unix_timestamp(self.as_secs()).ok();
         let text = at.and_then(|at| at.format(&Rfc3339).ok());
@@ -107,7 +98,6 @@ impl UnixTime {
     }
 
     /// How long after `earlier` this moment is; zero where it is not after it.
-    #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -116,8 +106,6 @@ impl UnixTime {
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
-
-// === impl SystemClock ===
 
 impl Clock for SystemClock {
     #[expect(
@@ -132,11 +120,8 @@ impl Clock for SystemClock {
     }
 }
 
-// === impl FixedClock ===
-
 impl FixedClock {
     /// A clock that shows `now`.
-    #[must_use]
     pub fn at(now: UnixTime) -> Self {
         Self(Arc::new(AtomicI64::new(now.as_millis())))
     }
@@ -158,11 +143,8 @@ impl Clock for FixedClock {
     }
 }
 
-// === impl Stopwatch ===
-
 impl Stopwatch {
     /// Starts measuring.
-    #[must_use]
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that reads the monotonic clock"
@@ -177,11 +159,8 @@ impl Stopwatch {
     }
 }
 
-// === impl Deadline ===
-
 impl Deadline {
     /// `within` so long from now.
-    #[must_use]
     pub fn within(within: Duration) -> Self {
         Self { began: Stopwatch::start(), within }
     }
@@ -197,7 +176,6 @@ impl Deadline {
     }
 
     /// The time that is left after `elapsed`.
-    #[must_use]
     pub const fn left_at(&self, elapsed: Duration) -> Duration {
         self.within.saturating_sub(elapsed)
     }

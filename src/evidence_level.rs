@@ -38,7 +38,6 @@ impl EvidenceLevel {
     pub const ALL: [Self; 4] = [Self::Asserted, Self::Hash, Self::Leaf, Self::Full];
 
     /// The word used in documents, audit records and metrics.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Asserted => "asserted",

@@ -50,8 +50,6 @@ enum Part {
 /// Longest claim that is taken apart. Names are shorter: a SPIFFE ID has 2,048 bytes at most.
 const MAX_CLAIM_BYTES: usize = 2048;
 
-// === impl IdentityMap ===
-
 impl IdentityMap {
     /// Reads the four fields of a `bind`. `claim` is the name of a claim, or a JSON pointer that begins with `/`.
     ///
@@ -101,7 +99,6 @@ impl IdentityMap {
     }
 
     /// The name that the peer must have for this claim; none where the claim is not made up as it has to be.
-    #[must_use]
     pub fn expected(&self, claim: &Value) -> Option<String> {
         let claim =
             claim.as_str().filter(|text| !text.is_empty() && text.len() <= MAX_CLAIM_BYTES)?;
@@ -133,8 +130,6 @@ fn pointer(claim: &str) -> Result<String, MapError> {
     Ok(format!("/{}", claim.replace('~', "~0")))
 }
 
-// === impl PeerName ===
-
 impl PeerName {
     fn parse(text: &str) -> Result<Self, MapError> {
         match text {
@@ -162,8 +157,6 @@ impl PeerName {
 const fn is_piece(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
 }
-
-// === impl Template ===
 
 impl Template {
     fn parse(field: &'static str, text: &str) -> Result<Self, MapError> {
@@ -290,7 +283,6 @@ impl Template {
 }
 
 /// The claim at the JSON pointer `pointer` (RFC 6901 section 4).
-#[must_use]
 pub fn claim_at<'a>(claims: &'a Map<String, Value>, pointer: &str) -> Option<&'a Value> {
     let rest = pointer.strip_prefix('/')?;
     let first = rest.split('/').next().unwrap_or_default();

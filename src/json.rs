@@ -55,7 +55,6 @@ pub fn parse_object(
 /// Whether `c` may appear in a line that people or their tools read. Characters that could move the cursor, colour, hide,
 /// break or reorder text may not: control and format characters, separators of lines and paragraphs, blanks other than the
 /// plain one, marks that change the character before them, and unassigned code points.
-#[must_use]
 pub fn is_shown(c: char) -> bool {
     match c {
         ' '..='~' => true,
@@ -91,7 +90,6 @@ pub fn write_text(text: &str, out: &mut Vec<u8>) {
 }
 
 /// The name of the type of `value` for a message, never its content.
-#[must_use]
 pub const fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -110,19 +108,16 @@ const FIRST_SHARED_DOUBLE: f64 = 9_007_199_254_740_992.0;
 ///
 /// A float of 2^53 or more stands for several whole numbers, and an integer beyond 64 bits is read as one (RFC 8259 section 6):
 /// what digits it had is not known any more.
-#[must_use]
 pub fn is_exact_double(double: f64) -> bool {
     double.abs() < FIRST_SHARED_DOUBLE
 }
 
 /// Whether `number` is exactly what its text said, as far as whole numbers go.
-#[must_use]
 pub fn is_exact_number(number: &serde_json::Number) -> bool {
     !number.is_f64() || number.as_f64().is_some_and(is_exact_double)
 }
 
 /// Whether every number in `value` is exactly what its text said, as far as whole numbers go.
-#[must_use]
 pub fn is_exact(value: &Value) -> bool {
     match value {
         Value::Number(number) => is_exact_number(number),
@@ -138,8 +133,6 @@ struct Strict<'a> {
     levels: usize,
     fault: &'a Cell<JsonError>,
 }
-
-// === impl Strict ===
 
 impl Strict<'_> {
     fn refuse<E: serde::de::Error>(self, fault: JsonError) -> E {

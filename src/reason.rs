@@ -60,25 +60,21 @@ macro_rules! reasons {
             pub const ALL: &'static [Self] = &[$($(Self::$variant,)+)+];
 
             /// The code: lower case, digits and underscores; stable across releases.
-            #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $($(Self::$variant => $code,)+)+ }
             }
 
             /// One sentence for an operator.
-            #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $($(Self::$variant => $meaning,)+)+ }
             }
 
             /// The layer it belongs to.
-            #[must_use]
             pub const fn layer(self) -> Layer {
                 match self { $($(Self::$variant => Layer::$layer,)+)+ }
             }
 
             /// The part that the caller may learn.
-            #[must_use]
             pub const fn client_answer(self) -> ClientAnswer {
                 match self { $($(Self::$variant => ClientAnswer::$answer,)+)+ }
             }
@@ -159,8 +155,6 @@ reasons! {
     }
 }
 
-// === impl Reason ===
-
 impl Reason {
     /// This reason with what an operator needs to know; see [`Rejection::new`].
     pub fn because(self, detail: impl Into<Cow<'static, str>>) -> Rejection {
@@ -180,11 +174,8 @@ impl serde::Serialize for Reason {
     }
 }
 
-// === impl ClientAnswer ===
-
 impl ClientAnswer {
     /// The HTTP status.
-    #[must_use]
     pub const fn status(self) -> u16 {
         match self {
             Self::Unauthenticated
@@ -198,7 +189,6 @@ impl ClientAnswer {
     }
 
     /// The code of `google.rpc.Code`: never 0, which is OK.
-    #[must_use]
     pub const fn grpc_status(self) -> i32 {
         match self {
             Self::InsufficientScope | Self::Forbidden => 7,
@@ -212,7 +202,6 @@ impl ClientAnswer {
     }
 
     /// The word for it in bodies.
-    #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Unauthenticated => "unauthenticated",
@@ -227,7 +216,6 @@ impl ClientAnswer {
     }
 
     /// The error code of RFC 6750 section 3.1 and RFC 9470 section 3, if the caller may learn one.
-    #[must_use]
     pub const fn oauth_error(self) -> Option<&'static str> {
         match self {
             Self::InvalidRequest => Some("invalid_request"),
@@ -238,8 +226,6 @@ impl ClientAnswer {
         }
     }
 }
-
-// === impl Rejection ===
 
 impl Rejection {
     /// A refusal for `reason`. `detail` is cut at [`MAX_DETAIL_BYTES`] and its control characters are replaced, since

@@ -62,8 +62,6 @@ struct Work {
     admin: Option<SocketAddr>,
 }
 
-// === impl Reloader ===
-
 impl Reloader {
     /// Watches `paths`, every file in `files` and those that `remote` fetches, for `pdp`. The log has `problems` already.
     ///
@@ -113,7 +111,6 @@ impl Reloader {
     }
 
     /// How it is going, now and later.
-    #[must_use]
     pub fn status(&self) -> Arc<ReloadStatus> {
         Arc::clone(&self.work.status)
     }
@@ -191,8 +188,6 @@ impl Reloader {
         }
     }
 }
-
-// === impl Work ===
 
 impl Work {
     fn read(&self) -> Load {
@@ -333,14 +328,12 @@ fn without_bad_files(
 
 /// Whether files may have changed. The watcher also reports reads, and we read them ourselves: to take a read for a change
 /// would never end. An error of the watcher is a reason to look.
-#[must_use]
 pub fn is_change(event: &notify::Result<Event>) -> bool {
     let read = |kind: &AccessKind| *kind != AccessKind::Close(AccessMode::Write);
     !matches!(event, Ok(Event { kind: EventKind::Access(kind), .. }) if read(kind))
 }
 
 /// The folder that `path` is in.
-#[must_use]
 pub fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),

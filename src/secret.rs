@@ -21,8 +21,6 @@ pub struct SealedText(ByteString);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 32]);
 
-// === impl Secret ===
-
 impl<T: Zeroize> Secret<T> {
     /// Wraps `value`.
     pub fn new(value: T) -> Self {
@@ -41,11 +39,8 @@ impl<T: Zeroize> fmt::Debug for Secret<T> {
     }
 }
 
-// === impl SealedText ===
-
 impl SealedText {
     /// The text `part` of `whole`, which it lies in.
-    #[must_use]
     pub fn within(whole: &Bytes, part: &str) -> Self {
         // It is text, as `part` is.
         Self(whole.slice_ref(part.as_bytes()).try_into().unwrap_or_default())
@@ -79,11 +74,8 @@ impl fmt::Debug for SealedText {
     }
 }
 
-// === impl Fingerprint ===
-
 impl Fingerprint {
     /// The fingerprint of `bytes`.
-    #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut out = [0; 32];
         out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
@@ -91,7 +83,6 @@ impl Fingerprint {
     }
 
     /// A fingerprint of nothing, and of nothing else.
-    #[must_use]
     pub fn random() -> Self {
         let mut out = [0; 32];
         // The library's generator ends the process rather than fail.
@@ -100,13 +91,11 @@ impl Fingerprint {
     }
 
     /// A fingerprint that was computed elsewhere, as its 32 bytes.
-    #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
     /// A fingerprint that was computed elsewhere, as 64 hexadecimal digits in any case.
-    #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
         let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
         bytes.try_into().ok().map(Self)
@@ -148,11 +137,8 @@ pub struct Hex {
     len: usize,
 }
 
-// === impl Hex ===
-
 impl Hex {
     /// The first 32 of `bytes`.
-    #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let bytes = bytes.get(..32).unwrap_or(bytes);
         let (mut digits, len) = ([0; 64], HEXLOWER.encode_len(bytes.len()));
@@ -171,7 +157,6 @@ impl Hex {
 }
 
 /// `bytes` in lower-case hexadecimal.
-#[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     HEXLOWER.encode(bytes)
 }

@@ -113,15 +113,11 @@ pub struct Problem {
     pub error: String,
 }
 
-// === impl ListedRevocation ===
-
 impl From<&KnownRevocation> for ListedRevocation {
     fn from(known: &KnownRevocation) -> Self {
         Self { entry: known.entry.clone(), list: known.list.to_string(), id: known.id() }
     }
 }
-
-// === impl ListReport ===
 
 impl From<&ListStatus> for ListReport {
     fn from(list: &ListStatus) -> Self {
@@ -140,8 +136,6 @@ impl From<&ListStatus> for ListReport {
     }
 }
 
-// === impl SharingReport ===
-
 impl From<&SharingStatus> for SharingReport {
     fn from(sharing: &SharingStatus) -> Self {
         Self {
@@ -153,8 +147,6 @@ impl From<&SharingStatus> for SharingReport {
         }
     }
 }
-
-// === impl Receipt ===
 
 impl Receipt {
     pub(super) fn new(published: &Published, warnings: Vec<String>) -> Self {

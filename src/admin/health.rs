@@ -27,8 +27,6 @@ pub enum Condition {
     NotReady,
 }
 
-// === impl Condition ===
-
 impl Condition {
     /// This, or degraded where it was good.
     #[must_use]
@@ -39,8 +37,6 @@ impl Condition {
         }
     }
 }
-
-// === impl Health ===
 
 impl Health {
     /// A part with how it is doing.

@@ -29,8 +29,6 @@ const PROXIED: [&str; 6] = [
     "x-request-id",
 ];
 
-// === impl Ends ===
-
 impl Connected<IncomingStream<'_, TcpListener>> for Ends {
     fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
         let local = stream.io().local_addr().ok().map(|address| address.ip().to_canonical());

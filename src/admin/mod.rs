@@ -82,8 +82,6 @@ pub type Confirm = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 /// Longest body that is read: a log level.
 const MAX_BODY_BYTES: usize = 1024;
 
-// === impl AdminOptions ===
-
 impl AdminOptions {
     /// The same with relative paths made relative to `base`.
     #[must_use]
@@ -101,15 +99,11 @@ impl Default for AdminOptions {
     }
 }
 
-// === impl Pages ===
-
 impl fmt::Debug for Pages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pages").finish_non_exhaustive()
     }
 }
-
-// === impl Shown ===
 
 impl Shown {
     /// A page that grows with policies and callers, made where no check waits for it: `/status` of 10,000 policies takes ten

@@ -50,8 +50,6 @@ pub(super) fn router(api: RevocationApi) -> Router {
         .with_state(Arc::new(api))
 }
 
-// === impl RevocationApiOptions ===
-
 impl RevocationApiOptions {
     /// Whether the token can be used.
     ///
@@ -86,8 +84,6 @@ impl RevocationApiOptions {
         Ok(own.as_bytes().ct_eq(other.as_bytes()).into())
     }
 }
-
-// === impl RevocationApi ===
 
 impl RevocationApi {
     async fn admit(&self, headers: &HeaderMap) -> Result<(), Response> {

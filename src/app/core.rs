@@ -23,8 +23,6 @@ pub(super) struct Core {
     pub(super) reloader: Reloader,
 }
 
-// === impl Core ===
-
 impl Core {
     /// Loads everything that decides and starts to fetch what has to be fetched. Call it within a tokio runtime.
     pub(super) fn load(config: &Config) -> Result<Self, StartError> {

@@ -29,8 +29,6 @@ const AUDIT_FLUSH: Duration = Duration::from_secs(3);
 /// Longest wait for the collector after that.
 const METRICS_FLUSH: Duration = Duration::from_secs(1);
 
-// === impl Observers ===
-
 impl Observers {
     /// Opens the sinks that the settings name. Call it within a tokio runtime.
     pub(super) fn start(config: &Config) -> Result<Self, StartError> {

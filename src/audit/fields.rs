@@ -84,8 +84,6 @@ pub(super) trait Fields: Sized {
 #[derive(Default)]
 pub(super) struct Tree(pub(super) Map<String, Value>);
 
-// === impl Tree ===
-
 impl Tree {
     fn put(&mut self, name: &str, value: impl Into<Value>) {
         self.0.insert(name.to_owned(), value.into());

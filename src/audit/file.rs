@@ -46,8 +46,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Smallest size that can be set: the largest record has most of it.
 const MIN_FILE_BYTES: u64 = 64 * 1024;
 
-// === impl Rotation ===
-
 impl Default for Rotation {
     fn default() -> Self {
         // Some 800,000 records.
@@ -73,8 +71,6 @@ impl Rotation {
         Ok(())
     }
 }
-
-// === impl FileSink ===
 
 impl FileSink {
     /// Opens the file at `path`, which is opened again after `reopen` was set.

@@ -13,8 +13,6 @@ pub(super) struct Json {
     is_empty: bool,
 }
 
-// === impl Json ===
-
 impl Json {
     /// The object with the members that `write` writes, in a buffer with room for `usual` bytes.
     pub(super) fn object(usual: usize, write: impl FnOnce(&mut Self)) -> Vec<u8> {

@@ -44,8 +44,6 @@ struct Lane {
     counts: Arc<AuditCounts>,
 }
 
-// === impl AuditLog ===
-
 impl AuditLog {
     /// Opens the sinks and starts their writers. `collector` takes the records that are sent there.
     ///
@@ -72,7 +70,6 @@ impl AuditLog {
     }
 
     /// How each sink is doing, now and later.
-    #[must_use]
     pub fn counts(&self) -> Vec<(&'static str, Arc<AuditCounts>)> {
         self.lanes.iter().map(|lane| (lane.name, Arc::clone(&lane.counts))).collect()
     }
@@ -173,8 +170,6 @@ impl AuditSink for AuditLog {
         self.keep(&Record::of(view, outcome, &self.record, rate), deadline)
     }
 }
-
-// === impl Lane ===
 
 impl Lane {
     fn start(name: &'static str, sink: Box<dyn Sink>, most: usize) -> io::Result<Self> {

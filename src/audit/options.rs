@@ -121,8 +121,6 @@ fn default_claims() -> Vec<String> {
     ["/sub", "/client_id", "/aud", "/scope"].map(str::to_owned).to_vec()
 }
 
-// === impl AuditSettings ===
-
 impl AuditSettings {
     /// The options that they ask for. A relative file is in the folder `base`.
     ///
@@ -172,11 +170,8 @@ impl AuditSettings {
     }
 }
 
-// === impl AuditOptions ===
-
 impl AuditOptions {
     /// The file among the targets.
-    #[must_use]
     pub fn file(&self) -> Option<&Path> {
         self.targets.iter().find_map(|target| match target {
             AuditTarget::File(path, _) => Some(path.as_path()),
@@ -185,23 +180,18 @@ impl AuditOptions {
     }
 
     /// How a record is made.
-    #[must_use]
     pub fn record(&self) -> RecordOptions {
         RecordOptions { claims: self.claims.clone(), tree: self.to_collector() }
     }
 
     /// Whether records go to the collector.
-    #[must_use]
     pub fn to_collector(&self) -> bool {
         self.targets.contains(&AuditTarget::Otlp)
     }
 }
 
-// === impl AuditTarget ===
-
 impl AuditTarget {
     /// The word for it in metrics and on pages.
-    #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Stdout => "stdout",

@@ -73,11 +73,8 @@ const MAX_CLAIM_CHARS: usize = 256;
 /// The longest `x-request-id` that is recorded. Envoy's own are 36 characters.
 const MAX_REQUEST_ID: usize = 128;
 
-// === impl Record ===
-
 impl Record {
     /// The record of one decision. The part `rate` of such decisions is recorded.
-    #[must_use]
     pub fn of(view: &RequestView, outcome: &Outcome, options: &RecordOptions, rate: f64) -> Self {
         let claims = &options.claims;
         let mut line =
@@ -92,25 +89,21 @@ impl Record {
     }
 
     /// Whether it is of a request that was allowed.
-    #[must_use]
     pub const fn allows(&self) -> bool {
         self.allows
     }
 
     /// When the decision was made.
-    #[must_use]
     pub const fn at(&self) -> UnixTime {
         self.at
     }
 
     /// The record as a tree, where it was made as one.
-    #[must_use]
     pub fn tree(&self) -> Option<&Map<String, Value>> {
         self.tree.as_deref()
     }
 
     /// A JSON object, and the end of its line.
-    #[must_use]
     pub fn line(&self) -> &[u8] {
         &self.line
     }
@@ -164,8 +157,6 @@ fn decision(
     let ignored = subject.map(Subject::ignored).unwrap_or_default();
     record.list("ignored_tokens", ignored, passed_over);
 }
-
-// === impl RecordedClaims ===
 
 impl RecordedClaims {
     /// Those at these JSON pointers (RFC 6901).

@@ -21,8 +21,6 @@ pub(super) struct Lines<W> {
     torn: bool,
 }
 
-// === impl Lines ===
-
 impl<W: Write> Lines<W> {
     pub(super) const fn new(out: W) -> Self {
         Self { out, torn: false }

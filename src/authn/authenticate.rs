@@ -13,7 +13,6 @@ use crate::evidence::{Evidence, Presented, TokenScheme};
 use crate::trust::{Issuer, Material, TrustStore};
 
 /// Verifies the evidence of a request. Pure: the same arguments always give the same subject.
-#[must_use]
 pub fn authenticate(
     evidence: &Evidence,
     trust: &TrustStore,
@@ -25,7 +24,6 @@ pub fn authenticate(
 }
 
 /// Verifies like [`authenticate`], watched by `trace`.
-#[must_use]
 pub fn authenticate_traced(
     evidence: &Evidence,
     trust: &TrustStore,
@@ -48,7 +46,6 @@ pub fn authenticate_traced(
 }
 
 /// The caller with this `peer` and the tokens in `evidence`.
-#[must_use]
 pub fn with_tokens(
     peer: Credential<PeerIdentity>,
     evidence: &Evidence,
@@ -79,7 +76,6 @@ pub fn with_tokens(
 ///
 /// There is a challenge if the caller used the scheme `DPoP`, if it is denied `for_want` of a proof, if the issuer of its
 /// token wants proofs, or if it has no token and some issuer wants proofs.
-#[must_use]
 pub fn dpop_challenge(
     evidence: &Evidence,
     trust: &TrustStore,
@@ -106,7 +102,6 @@ pub fn dpop_challenge(
 
 /// A nonce for the next proof of a caller who proved now that it holds its token's key, before its last nonce is refused for
 /// its age (RFC 9449 sections 8.2 and 9).
-#[must_use]
 pub fn next_dpop_nonce(
     evidence: &Evidence,
     subject: &Subject,

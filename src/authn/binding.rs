@@ -98,8 +98,6 @@ fn confirm(thumbprint: &[u8; 32], certificate: Option<&Fingerprint>) -> Result<(
     Err(Reason::BindingMismatch.because("token is bound to another certificate than the peer's"))
 }
 
-// === impl Method ===
-
 impl Method {
     /// RFC 7800 section 3.1: one method. A method that cannot be checked is not ignored.
     fn read(confirmation: &Map<String, Value>) -> Result<Self, Rejection> {

@@ -44,12 +44,9 @@ pub trait TokenCache: fmt::Debug + Send + Sync {
 pub struct NoCache;
 
 /// Whether `memory` has `token`, verified in the same place.
-#[must_use]
 pub fn is_cached(token: &PresentedToken, memory: &dyn TokenCache) -> bool {
     memory.recall(&token.fingerprint()).is_some_and(|known| known.is(token))
 }
-
-// === impl NoCache ===
 
 impl CertificateCache for NoCache {
     fn recall(&self, _key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {

@@ -34,8 +34,6 @@ pub(super) struct RegisteredClaims {
 /// The latest time that is accepted: 9999-12-31T23:59:59Z. Later ones are milliseconds, or worse.
 const MAX_NUMERIC_DATE: f64 = 253_402_300_799.0;
 
-// === impl RegisteredClaims ===
-
 impl RegisteredClaims {
     /// Reads `claims`.
     ///

@@ -14,8 +14,6 @@ pub enum Credential<T> {
     Verified(T),
 }
 
-// === impl Credential ===
-
 impl<T> Credential<T> {
     /// The verified value, if there is one.
     pub const fn verified(&self) -> Option<&T> {

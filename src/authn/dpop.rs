@@ -33,8 +33,6 @@ pub struct DpopChallenge {
     pub nonce: Option<String>,
 }
 
-// === impl Possession ===
-
 impl Possession<'_> {
     /// The checks of RFC 9449 section 4.3, and those of section 7.1: the proof is for `token` and by the key whose
     /// thumbprint is `bound_to`. The result must be used for the first time.
@@ -168,11 +166,8 @@ pub(super) fn next_nonce(proof: &DpopProof, rules: &DpopRules, now: UnixTime) ->
     nonce::renew(proof.claims(), rules, now)
 }
 
-// === impl DpopChallenge ===
-
 impl DpopChallenge {
     /// The challenge for tokens of an issuer with these `rules`.
-    #[must_use]
     pub fn of(rules: &DpopRules, now: UnixTime) -> Self {
         let algorithms = rules.algorithms().iter().map(|algorithm| algorithm.name()).collect();
         Self { algorithms, nonce: nonce::make(rules, now) }

@@ -39,11 +39,8 @@ pub struct PeerFacts {
     pub not_after: Option<UnixTime>,
 }
 
-// === impl PeerFacts ===
-
 impl PeerFacts {
     /// Facts of a peer of the trust domain document called `trust_domain`, with nothing else known.
-    #[must_use]
     pub fn of(trust_domain: &str) -> Self {
         Self { trust_domain: trust_domain.to_owned(), ..Self::default() }
     }

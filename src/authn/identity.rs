@@ -21,7 +21,6 @@ pub enum NameFit {
 }
 
 /// Compares `claim` with the name of `peer` that `map` says.
-#[must_use]
 pub fn fit(
     map: &IdentityMap,
     evidence: EvidenceLevel,

@@ -17,8 +17,6 @@ pub struct OneTimeUse {
 
 const PROOF: &str = "DPoP proof";
 
-// === impl OneTimeUse ===
-
 impl OneTimeUse {
     /// A proof with this `jti` by the key with this thumbprint (RFC 9449 section 11.1). It includes the key, so that one
     /// caller cannot use up the proofs of another.
@@ -44,7 +42,6 @@ impl OneTimeUse {
     }
 
     /// Whether it is a proof, and not a token.
-    #[must_use]
     pub fn is_proof(&self) -> bool {
         self.kind == PROOF
     }

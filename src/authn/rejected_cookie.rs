@@ -19,8 +19,6 @@ pub struct RejectedCookie {
     pub rejection: Rejection,
 }
 
-// === impl RejectedCookie ===
-
 impl RejectedCookie {
     /// The token that was refused in `place`, if that is a cookie.
     pub(super) fn at(place: &TokenPlace, why: &Rejection, trust: &TrustStore) -> Option<Self> {

@@ -67,8 +67,6 @@ pub(super) fn check_issuers(
     })
 }
 
-// === impl IssuerMarks ===
-
 impl IssuerMarks {
     pub(super) fn of(facts: &PeerFacts) -> Self {
         let marks = keys(facts).map(|key| key.mark()).collect();

@@ -11,7 +11,6 @@ use crate::request::TokenPlace;
 use crate::trust::TrustStore;
 
 /// `evidence` without the tokens that are of no issuer that `counts`, by the name of its document.
-#[must_use]
 pub fn pass_over(
     evidence: Evidence,
     trust: &TrustStore,
@@ -38,8 +37,6 @@ struct Scope<'a> {
     trust: &'a TrustStore,
     counts: &'a dyn Fn(&str) -> bool,
 }
-
-// === impl Scope ===
 
 impl Scope<'_> {
     /// Whether `token` may be one of an issuer that counts.

@@ -38,8 +38,6 @@ pub struct SignedToken {
     keys: Fingerprint,
 }
 
-// === impl Content ===
-
 impl Content {
     /// The content of a token that no key of ours verified.
     pub(super) fn new(
@@ -50,8 +48,6 @@ impl Content {
         Self { issuer_name: issuer_name.into(), key_id: None, registered, claims: Claims(claims) }
     }
 }
-
-// === impl SignedToken ===
 
 impl SignedToken {
     pub(super) fn new(
@@ -75,7 +71,6 @@ impl SignedToken {
     }
 
     /// Whether it is `token`, in the place where it was verified: in another, another issuer's rules may apply (P53).
-    #[must_use]
     pub fn is(&self, token: &PresentedToken) -> bool {
         self.fingerprint == token.fingerprint() && self.place == *token.place()
     }

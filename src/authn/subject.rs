@@ -31,8 +31,6 @@ pub(super) struct Aside {
     pub(super) foreign: Option<Rejection>,
 }
 
-// === impl Subject ===
-
 impl Subject {
     /// The peer on the wire.
     pub const fn peer(&self) -> &Credential<PeerIdentity> {
@@ -45,7 +43,6 @@ impl Subject {
     }
 
     /// The verified token of the issuer document called `issuer`.
-    #[must_use]
     pub fn token(&self, issuer: &str) -> Option<&TokenIdentity> {
         self.tokens.verified()?.iter().find(|token| token.issuer_name() == issuer)
     }
@@ -58,14 +55,12 @@ impl Subject {
     }
 
     /// Whether anything of it works once.
-    #[must_use]
     pub fn works_once(&self) -> bool {
         self.one_time_uses().next().is_some()
     }
 
     /// A subject that is asserted without evidence: for policy tests and `explain` only. `tests/in_process/tidy.rs` keeps it
     /// out of the serving path.
-    #[must_use]
     pub const fn assertion(
         peer: Credential<PeerIdentity>,
         tokens: Credential<Vec<TokenIdentity>>,
@@ -99,7 +94,6 @@ impl Subject {
 
     /// An assumed subject, beside whose tokens there are cookies that were refused, or a token of an issuer
     /// that no document names: for policy tests and `explain` only. `tests/in_process/tidy.rs` keeps it out of the serving path.
-    #[must_use]
     pub fn assertion_beside(
         peer: Credential<PeerIdentity>,
         verified: Vec<TokenIdentity>,
@@ -113,7 +107,6 @@ impl Subject {
     }
 
     /// A copy of an assumed subject.
-    #[must_use]
     pub fn copy_of_assertion(&self) -> Self {
         let Self { peer, tokens, aside, ignored } = self;
         let (peer, tokens) = (peer.clone(), tokens.clone());
@@ -148,8 +141,6 @@ impl Subject {
         Self { ignored, ..Self::assertion_beside(self.peer, verified, cookies, None) }
     }
 }
-
-// === impl Aside ===
 
 impl Aside {
     fn rejection(&self) -> Option<&Rejection> {

@@ -37,8 +37,6 @@ pub enum TokenCheck {
     Revocation,
 }
 
-// === impl TokenCheck ===
-
 impl TokenCheck {
     /// All of them, in the order in which they are made: what fails is the first that was not passed.
     pub const ALL: [Self; 16] = [

@@ -15,8 +15,6 @@ pub trait AuthenticationTrace {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoAuthenticationTrace;
 
-// === impl NoAuthenticationTrace ===
-
 impl AuthenticationTrace for NoAuthenticationTrace {
     fn hop(&mut self, _: Hop<'_>) {}
 

@@ -37,8 +37,6 @@ pub struct VerifiedCertificate {
     pub(in crate::authn) until: UnixTime,
 }
 
-// === impl CertificateKey ===
-
 impl CertificateKey {
     /// The key to look for `presented` by, which shares its text.
     pub(in crate::authn) fn new(
@@ -68,8 +66,6 @@ impl fmt::Debug for CertificateKey {
         write!(f, "CertificateKey({} bytes)", self.size())
     }
 }
-
-// === impl VerifiedCertificate ===
 
 impl VerifiedCertificate {
     /// The last moment for which it may be relied on.

@@ -39,8 +39,6 @@ pub(super) struct Admin {
 /// The longest wait for a response.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
-// === impl Admin ===
-
 impl Admin {
     /// Checks the arguments and reads the token.
     ///

@@ -44,7 +44,6 @@ enum Command {
 }
 
 /// Runs the command in `arguments`, the program's name first.
-#[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -65,8 +64,6 @@ pub fn install_crypto() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }
-
-// === impl Command ===
 
 impl Command {
     fn run(self) -> Result<Exit, CommandError> {

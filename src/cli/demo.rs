@@ -50,8 +50,6 @@ async fn play(args: Args) -> Result<bool, DemoError> {
     demo::run(&options, &mut anstream::stdout()).await
 }
 
-// === impl Args ===
-
 impl Args {
     fn options(self) -> Result<Options, DemoError> {
         let program = std::env::current_exe().map_err(DemoError::Executable)?;

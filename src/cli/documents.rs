@@ -68,8 +68,6 @@ async fn remote_files(snapshot: &Snapshot) -> RemoteContents {
 /// A line on the terminal that disappears when the wait is over.
 pub(super) struct Progress;
 
-// === impl Progress ===
-
 impl Progress {
     /// Shows which server is asked, if standard error is a terminal.
     pub(super) fn begin(origin: &str) -> Option<Self> {

@@ -28,8 +28,6 @@ pub(super) enum CommandError {
     Output,
 }
 
-// === impl CommandError ===
-
 impl CommandError {
     pub(super) fn failure(message: impl Display) -> Self {
         Self::Failure(message.to_string())

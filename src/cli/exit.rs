@@ -19,8 +19,6 @@ pub enum Exit {
     Listen,
 }
 
-// === impl Exit ===
-
 impl Exit {
     /// [`Self::Ok`] or [`Self::Failure`].
     pub(super) const fn ok_if(good: bool) -> Self {
@@ -28,7 +26,6 @@ impl Exit {
     }
 
     /// The number that the process ends with.
-    #[must_use]
     pub const fn code(self) -> u8 {
         match self {
             Self::Ok => 0,

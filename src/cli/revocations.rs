@@ -62,8 +62,6 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     Ok(Exit::ok_if(!found.lists.iter().any(|list| list.stale)))
 }
 
-// === impl Args ===
-
 impl Args {
     fn find(&self) -> Result<Revocations, CommandError> {
         if !self.documents.is_empty() {

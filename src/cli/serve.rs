@@ -109,8 +109,6 @@ fn log_peer_sources(sources: &PeerSources) {
     }
 }
 
-// === impl CommandError ===
-
 impl From<StartError> for CommandError {
     fn from(error: StartError) -> Self {
         match error {
@@ -128,8 +126,6 @@ impl From<StartError> for CommandError {
     }
 }
 
-// === impl Signals ===
-
 impl Signals {
     fn listen() -> io::Result<Self> {
         let (terminate, interrupt) =
@@ -145,8 +141,6 @@ impl Signals {
         }
     }
 }
-
-// === impl Args ===
 
 impl Args {
     fn overrides(&self) -> Overrides {

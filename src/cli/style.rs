@@ -24,8 +24,6 @@ pub(super) enum Output {
     Json,
 }
 
-// === impl Output ===
-
 impl Output {
     /// Writes `report` to standard output: as JSON, or by `human`.
     ///

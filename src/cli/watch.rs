@@ -53,8 +53,6 @@ fn clear() {
     }
 }
 
-// === impl Watch ===
-
 impl Watch {
     fn new() -> notify::Result<Self> {
         let (send, changes) = channel();

@@ -28,11 +28,8 @@ pub enum ConfigError {
     Contradiction(String),
 }
 
-// === impl ConfigError ===
-
 impl ConfigError {
     /// The diagnostic behind it, where it has a place in a file.
-    #[must_use]
     pub fn diagnostic(&self) -> Option<&Diagnostic> {
         match self {
             Self::File(diagnostic) => Some(diagnostic),

@@ -50,8 +50,6 @@ pub(super) struct RawConfig {
 /// Below Envoy's own default of 200 ms, so that our denial arrives before Envoy gives up on us (P15).
 const DEFAULT_DEADLINE: HumanDuration = HumanDuration::new(std::time::Duration::from_millis(150));
 
-// === impl RawConfig ===
-
 impl Default for RawConfig {
     fn default() -> Self {
         Self {

@@ -35,7 +35,6 @@ struct Row {
 }
 
 /// The schema of the settings file, in JSON Schema draft 2020-12.
-#[must_use]
 pub fn schema() -> Value {
     let generator = SchemaSettings::draft2020_12().for_deserialize().into_generator();
     let mut schema = tidied(generator.into_root_schema_for::<RawConfig>().to_value());
@@ -46,7 +45,6 @@ pub fn schema() -> Value {
 }
 
 /// The page.
-#[must_use]
 pub fn reference() -> String {
     let schema = schema();
     let mut text = String::from(HEAD);

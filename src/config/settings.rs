@@ -43,8 +43,6 @@ pub struct Config {
     pub pdp: PdpOptions,
 }
 
-// === impl Config ===
-
 impl Config {
     /// Reads the settings in `file`, if there is one, and puts the environment and `overrides` on top.
     ///

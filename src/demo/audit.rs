@@ -25,11 +25,8 @@ pub struct AuditTail {
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditRecord(Value);
 
-// === impl AuditTail ===
-
 impl AuditTail {
     /// Follows the file at `path`, which need not exist yet, from its start.
-    #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self { path, offset: 0 }
     }
@@ -61,35 +58,28 @@ impl AuditTail {
     }
 }
 
-// === impl AuditRecord ===
-
 impl AuditRecord {
     /// The text at the JSON pointer `pointer`.
-    #[must_use]
     pub fn text(&self, pointer: &str) -> Option<&str> {
         self.0.pointer(pointer)?.as_str()
     }
 
     /// `allow` or `deny`.
-    #[must_use]
     pub fn decision(&self) -> Option<&str> {
         self.text("/decision")
     }
 
     /// The reason code of a denial.
-    #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.text("/reason")
     }
 
     /// How long deciding took, in microseconds.
-    #[must_use]
     pub fn micros(&self) -> Option<f64> {
         self.0.pointer("/duration_us")?.as_f64()
     }
 
     /// All of it.
-    #[must_use]
     pub const fn as_json(&self) -> &Value {
         &self.0
     }

@@ -26,8 +26,6 @@ pub struct Client {
     address: SocketAddr,
 }
 
-// === impl Client ===
-
 impl Client {
     /// A client of the Envoy at `address` that trusts `ca` and shows the certificate of `identity`, if there is one.
     ///

@@ -93,8 +93,6 @@ pub enum DemoError {
     Interrupted,
 }
 
-// === impl DemoError ===
-
 impl DemoError {
     /// For `map_err` where a file operation can fail.
     pub(super) fn file(

@@ -16,8 +16,6 @@ pub struct Folder {
     temporary: Option<TempDir>,
 }
 
-// === impl Folder ===
-
 impl Folder {
     /// A new temporary folder. Its name is short: Unix socket paths are limited to 107 bytes.
     ///
@@ -47,19 +45,16 @@ impl Folder {
     }
 
     /// Where it is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The path of `relative` in it.
-    #[must_use]
     pub fn join(&self, relative: &str) -> PathBuf {
         self.path.join(relative)
     }
 
     /// Whether it will be removed in the end.
-    #[must_use]
     pub const fn is_temporary(&self) -> bool {
         self.temporary.is_some()
     }

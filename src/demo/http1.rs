@@ -35,18 +35,14 @@ pub struct Connection<S: AsyncRead + AsyncWrite> {
     stream: BufStream<S>,
 }
 
-// === impl Request ===
-
 impl Request {
     /// A request for `target`, as it is to stand on the request line, at `host`.
-    #[must_use]
     pub fn new(method: &str, host: &str, target: impl Into<Vec<u8>>) -> Self {
         let headers = vec![(b"host".to_vec(), host.as_bytes().to_vec())];
         Self { method: method.to_owned(), target: target.into(), headers, body: Vec::new() }
     }
 
     /// `GET` of `target` at `host`.
-    #[must_use]
     pub fn get(host: &str, target: impl Into<Vec<u8>>) -> Self {
         Self::new("GET", host, target)
     }
@@ -81,8 +77,6 @@ impl Request {
         out
     }
 }
-
-// === impl Connection ===
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// A connection over `stream`.
@@ -173,17 +167,13 @@ fn invalid(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-// === impl Response ===
-
 impl Response {
     /// The first value of the header `name` (lower case).
-    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as text. A byte that is not UTF-8 becomes `U+FFFD`.
-    #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

@@ -13,8 +13,6 @@ pub(super) struct Interrupt {
     terminate: Signal,
 }
 
-// === impl Interrupt ===
-
 impl Interrupt {
     /// Starts listening: from now on the signals do not end the process by themselves.
     pub(super) fn listen() -> Result<Self, DemoError> {

@@ -57,8 +57,6 @@ struct IssuerKey {
     private: EncodingKey,
 }
 
-// === impl Issuer ===
-
 impl Issuer {
     /// An issuer with two fresh keys, with tokens that are valid from `now`.
     ///
@@ -151,8 +149,6 @@ impl Issuer {
     }
 }
 
-// === impl IssuerKey ===
-
 impl IssuerKey {
     fn public(&self) -> Result<Jwk, DemoError> {
         let mut jwk = Jwk::from_encoding_key(&self.private, self.algorithm)?;
@@ -168,11 +164,8 @@ impl std::fmt::Debug for IssuerKey {
     }
 }
 
-// === impl Tokens ===
-
 impl Tokens {
     /// Each with the name of its file.
-    #[must_use]
     pub fn named(&self) -> [(&'static str, &str); 5] {
         [
             ("bearer", &self.bearer),

@@ -70,8 +70,6 @@ pub enum Usage {
     Both,
 }
 
-// === impl Usage ===
-
 impl Usage {
     fn extended(self) -> Vec<ExtendedKeyUsagePurpose> {
         let (client, server) =
@@ -83,8 +81,6 @@ impl Usage {
         }
     }
 }
-
-// === impl Pki ===
 
 impl Pki {
     /// Makes all of it. Everything is valid at `now` but what is meant not to be.
@@ -110,7 +106,6 @@ impl Pki {
     }
 
     /// The CA that the demo pins.
-    #[must_use]
     pub const fn ca(&self) -> &Authority {
         &self.ca
     }
@@ -147,8 +142,6 @@ fn uri(name: &'static str, id: &str) -> Result<SanType, DemoError> {
     let id = id.try_into().map_err(|source| DemoError::Certificate { name, source })?;
     Ok(SanType::URI(id))
 }
-
-// === impl Authority ===
 
 impl Authority {
     /// A self-signed CA called `common_name`, for certificates that begin at `now` or up to a day before.
@@ -200,13 +193,11 @@ impl Authority {
     }
 
     /// Its certificate.
-    #[must_use]
     pub fn der(&self) -> CertificateDer<'static> {
         self.0.der().clone()
     }
 
     /// Its certificate as PEM.
-    #[must_use]
     pub fn pem(&self) -> String {
         self.0.pem()
     }
@@ -230,35 +221,28 @@ fn date(at: UnixTime) -> Result<OffsetDateTime, DemoError> {
         .map_err(|_| DemoError::Certificate { name: "ca", source: rcgen::Error::Time })
 }
 
-// === impl Identity ===
-
 impl Identity {
     /// Its name in the demo's files and output.
-    #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
     /// Its certificate.
-    #[must_use]
     pub fn der(&self) -> CertificateDer<'static> {
         self.certificate.der().clone()
     }
 
     /// Its certificate as PEM.
-    #[must_use]
     pub fn pem(&self) -> String {
         self.certificate.pem()
     }
 
     /// Its private key.
-    #[must_use]
     pub fn key(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.key.serialize_der()).into()
     }
 
     /// SHA-256 of its certificate, which tokens are bound to (RFC 8705 section 3.1).
-    #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(self.certificate.der())
     }

@@ -51,8 +51,6 @@ pub async fn play(stage: &mut Stage<'_>, step: &Step<'_>) -> Row {
     row
 }
 
-// === impl Row ===
-
 impl Row {
     fn new(step: &Step<'_>, record: Option<&AuditRecord>) -> Self {
         let text = |pointer| record.and_then(|r| r.text(pointer)).map(str::to_owned);
@@ -70,7 +68,6 @@ impl Row {
     }
 
     /// Whether everything is as it had to be.
-    #[must_use]
     pub const fn as_expected(&self) -> bool {
         self.problems.is_empty()
     }

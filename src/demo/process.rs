@@ -24,8 +24,6 @@ pub(super) struct Process {
     child: Child,
 }
 
-// === impl Process ===
-
 impl Process {
     /// Starts `command`, called `name`, with everything it says going to `log`.
     ///
@@ -79,7 +77,6 @@ impl Process {
     }
 
     /// The number the operating system knows it by, while it runs.
-    #[must_use]
     pub(super) fn id(&self) -> Option<u32> {
         self.child.id()
     }

@@ -28,11 +28,8 @@ pub struct Report {
     pub rows: Vec<Row>,
 }
 
-// === impl Report ===
-
 impl Report {
     /// Whether every step ended as it had to.
-    #[must_use]
     pub fn as_expected(&self) -> bool {
         self.rows.iter().all(Row::as_expected)
     }

@@ -35,8 +35,6 @@ pub struct Server {
     process: Process,
 }
 
-// === impl Addresses ===
-
 impl Addresses {
     /// Two free addresses of the loopback interface.
     ///
@@ -58,8 +56,6 @@ impl Addresses {
             .replace("${ADMIN_PORT}", &self.admin.port().to_string())
     }
 }
-
-// === impl Server ===
 
 impl Server {
     /// Writes the demo's settings and documents to `folder`, with those of `instead` in place of the ones of the same name.
@@ -96,7 +92,6 @@ impl Server {
     }
 
     /// The number the operating system knows it by, while it runs.
-    #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.process.id()
     }

@@ -52,17 +52,12 @@ pub struct Stage<'f> {
     envoy: Envoy,
 }
 
-// === impl Props ===
-
 impl Props {
     /// The demo as shipped.
-    #[must_use]
     pub const fn new(program: PathBuf, envoy: EnvoyBinary) -> Self {
         Self { program, envoy, envoy_changes: Vec::new(), files: Vec::new() }
     }
 }
-
-// === impl Stage ===
 
 impl<'f> Stage<'f> {
     /// Writes all files to `folder`, starts all programs and waits until all are ready.
@@ -102,25 +97,21 @@ impl<'f> Stage<'f> {
     }
 
     /// The running Envoy.
-    #[must_use]
     pub const fn envoy(&self) -> &Envoy {
         &self.envoy
     }
 
     /// Where the files are.
-    #[must_use]
     pub fn folder(&self) -> &'f Folder {
         self.folder
     }
 
     /// Where countersign listens.
-    #[must_use]
     pub const fn addresses(&self) -> Addresses {
         self.addresses
     }
 
     /// The id of the countersign process, while it runs.
-    #[must_use]
     pub fn server_id(&self) -> Option<u32> {
         self.server.as_ref()?.id()
     }

@@ -40,7 +40,6 @@ const ORDER: &str = "/v1/orders/42";
 const LISTED: Expected = Expected::Allow { rule: "web-lists-orders" };
 
 /// Every step, in order.
-#[must_use]
 pub fn steps<'a>(pki: &'a Pki, tokens: &Tokens) -> Vec<Step<'a>> {
     let mut steps = vec![
         Step::new("right certificate, right token", LISTED)
@@ -61,7 +60,6 @@ pub fn steps<'a>(pki: &'a Pki, tokens: &Tokens) -> Vec<Step<'a>> {
 }
 
 /// The first step once more, after [`revoked`] is in force.
-#[must_use]
 pub fn after_revocation<'a>(pki: &'a Pki, tokens: &Tokens) -> Step<'a> {
     Step::new("the same token, revoked", Expected::Deny(Reason::TokenRevoked))
         .by(&pki.frontend)
@@ -69,7 +67,6 @@ pub fn after_revocation<'a>(pki: &'a Pki, tokens: &Tokens) -> Step<'a> {
 }
 
 /// The last revocation, as the body for the revocation API.
-#[must_use]
 pub fn revoked() -> Value {
     json!({ "sub": SUBJECT, "issuer": ISSUER, "reason": "laptop stolen", "author": "demo" })
 }
@@ -125,14 +122,11 @@ fn forgeries<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 3] {
 }
 
 /// The header that Envoy writes for the frontend. Certificates are not secret, so anyone can copy one.
-#[must_use]
 pub fn forged_xfcc(frontend: &Identity) -> String {
     let certificate = utf8_percent_encode(&frontend.pem(), NON_ALPHANUMERIC).to_string();
     let hash = frontend.fingerprint().to_hex();
     format!("Hash={hash};Cert=\"{certificate}\";Subject=\"CN=frontend\";URI={FRONTEND}")
 }
-
-// === impl Step ===
 
 impl<'a> Step<'a> {
     fn new(title: &'static str, expected: Expected) -> Self {
@@ -160,18 +154,14 @@ impl<'a> Step<'a> {
     }
 
     /// The certificate and the token, in a few words.
-    #[must_use]
     pub fn credentials(&self) -> String {
         let certificate = self.identity.map_or("no certificate", Identity::name);
         format!("{certificate}, {}", self.token.unwrap_or("no token"))
     }
 }
 
-// === impl Expected ===
-
 impl Expected {
     /// `allow` or `deny`.
-    #[must_use]
     pub const fn decision(self) -> &'static str {
         match self {
             Self::Allow { .. } => "allow",
@@ -180,7 +170,6 @@ impl Expected {
     }
 
     /// The HTTP status.
-    #[must_use]
     pub const fn status(self) -> u16 {
         match self {
             Self::Allow { .. } => 200,

@@ -35,8 +35,6 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
 }
 
-// === impl Upstream ===
-
 impl Upstream {
     /// Starts one on a free port of the loopback interface.
     ///
@@ -53,13 +51,11 @@ impl Upstream {
     }
 
     /// Where it listens.
-    #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// How many requests have reached it.
-    #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::SeqCst)
     }
@@ -113,8 +109,6 @@ async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infal
         .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     Ok(response)
 }
-
-// === impl Received ===
 
 impl Received {
     /// Every value of the header `name` (lower case), in their order.

@@ -22,17 +22,13 @@ pub type RemoteContents = BTreeMap<String, Bytes>;
 /// The code of the warning for a remote file that was not fetched yet: not an error, since a fetch may still succeed.
 pub const NOT_FETCHED: Code = Code::NotFetched;
 
-// === impl Attachments ===
-
 impl Attachments {
     /// No files yet, and these remote ones.
-    #[must_use]
     pub const fn with_remote(remote: RemoteContents) -> Self {
         Self { files: BTreeMap::new(), remote }
     }
 
     /// The remote files.
-    #[must_use]
     pub const fn remote(&self) -> &RemoteContents {
         &self.remote
     }
@@ -61,7 +57,6 @@ impl Attachments {
     }
 
     /// The bytes of the file at `path`, where it could be read.
-    #[must_use]
     pub fn bytes(&self, path: &Path) -> Option<&[u8]> {
         self.files.get(path)?.as_deref().ok()
     }
@@ -123,7 +118,6 @@ impl fmt::Debug for Attachments {
 }
 
 /// The path of the file that a document calls `file`: relative to the folder of the document.
-#[must_use]
 pub fn resolve(origin: &Origin, file: &Spanned<String>) -> PathBuf {
     origin.file().path().parent().unwrap_or(Path::new("")).join(&file.value)
 }

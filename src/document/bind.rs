@@ -22,11 +22,8 @@ pub struct BindSpec {
     pub evidence: Option<EvidenceLevel>,
 }
 
-// === impl BindSpec ===
-
 impl BindSpec {
     /// The field called `name`, for a message about it.
-    #[must_use]
     pub fn field(&self, name: &str) -> &Spanned<String> {
         let field = match name {
             "form" => self.form.as_ref(),

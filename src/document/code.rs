@@ -31,25 +31,21 @@ macro_rules! codes {
                 &[$(($group, &[$(Self::$variant,)+]),)+];
 
             /// The code: kebab-case.
-            #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $($(Self::$variant => $code,)+)+ }
             }
 
             /// The severity that it usually has.
-            #[must_use]
             pub const fn severity(self) -> Severity {
                 match self { $($(Self::$variant => Severity::$severity,)+)+ }
             }
 
             /// One sentence: the problem.
-            #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $($(Self::$variant => $meaning,)+)+ }
             }
 
             /// One sentence: how to fix it.
-            #[must_use]
             pub const fn remedy(self) -> &'static str {
                 match self { $($(Self::$variant => $remedy,)+)+ }
             }
@@ -241,8 +237,6 @@ codes! {
         UnknownWorkload "unknown-workload" Warning "no document vouches for the SPIFFE trust domain of the entry" "correct the SPIFFE ID";
     }
 }
-
-// === impl Code ===
 
 impl Code {
     /// Every code.

@@ -35,8 +35,6 @@ pub struct JsonDiagnostic<'a> {
     help: Option<&'a str>,
 }
 
-// === impl Diagnostic ===
-
 impl Diagnostic {
     /// An error.
     pub fn error(code: Code, span: Span, message: impl Into<String>) -> Self {
@@ -56,7 +54,6 @@ impl Diagnostic {
     }
 
     /// The problem with its line and a caret, as a compiler shows it. Secrets in the line are hidden.
-    #[must_use]
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let level = match self.severity {
@@ -82,7 +79,6 @@ impl Diagnostic {
     }
 
     /// The problem as data.
-    #[must_use]
     pub fn json(&self) -> JsonDiagnostic<'_> {
         let (line, column) = self.span.line_column();
         JsonDiagnostic {
@@ -122,7 +118,6 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
 }
 
 /// Whether any of them is an error.
-#[must_use]
 pub fn any_error(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|d| d.severity == Severity::Error)
 }

@@ -17,17 +17,13 @@ pub struct HumanDuration(Duration);
 const UNITS: [(&str, u64); 5] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
-// === impl HumanDuration ===
-
 impl HumanDuration {
     /// Wraps a duration.
-    #[must_use]
     pub const fn new(duration: Duration) -> Self {
         Self(duration)
     }
 
     /// The duration.
-    #[must_use]
     pub const fn get(self) -> Duration {
         self.0
     }

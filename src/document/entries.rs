@@ -17,8 +17,6 @@ pub type Texts = Vec<Spanned<String>>;
 #[derive(Clone, Debug)]
 pub struct Entries<V>(pub Vec<(Spanned<String>, Spanned<V>)>);
 
-// === impl Entries ===
-
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct EntriesVisitor<V>(PhantomData<V>);

@@ -84,8 +84,6 @@ struct RawSecretFile {
     file: Spanned<String>,
 }
 
-// === impl IntrospectionSpec ===
-
 impl IntrospectionSpec {
     /// Every file that it names.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
@@ -97,11 +95,8 @@ impl IntrospectionSpec {
     }
 }
 
-// === impl SecretFile ===
-
 impl SecretFile {
     /// The file.
-    #[must_use]
     pub const fn source(&self) -> &Source {
         &self.0
     }

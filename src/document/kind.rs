@@ -19,8 +19,6 @@ pub enum Kind {
     PolicySuite,
 }
 
-// === impl Kind ===
-
 impl Kind {
     /// Every kind, in the order of the reference.
     pub const ALL: [Self; 6] = [
@@ -33,7 +31,6 @@ impl Kind {
     ];
 
     /// The word.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Policy => "Policy",
@@ -60,7 +57,6 @@ impl Kind {
     }
 
     /// The kind with this name.
-    #[must_use]
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }

@@ -183,8 +183,6 @@ fn users_of_urls(line: &str, base: usize) -> impl Iterator<Item = Range<usize>> 
     })
 }
 
-// === impl Value ===
-
 impl Value {
     /// The value of a key in this line.
     fn below(line: &str) -> Self {

@@ -22,29 +22,23 @@ pub struct RelativeSpan {
     end: u32,
 }
 
-// === impl Origin ===
-
 impl Origin {
     /// The span of a value that was read from this document.
-    #[must_use]
     pub fn span<T>(&self, value: &Spanned<T>) -> Span {
         self.locate(value.place)
     }
 
     /// The start of the document.
-    #[must_use]
     pub fn start(&self) -> Span {
         Span::new(&self.file, self.base..self.base)
     }
 
     /// The file that the document is in: relative paths inside the document are relative to its folder.
-    #[must_use]
     pub fn file(&self) -> &Arc<SourceFile> {
         &self.file
     }
 
     /// `span`, which is in this document, from the document's start.
-    #[must_use]
     pub fn place(&self, span: &Span) -> RelativeSpan {
         let Range { start, end } = span.bytes();
         let inside = |at: usize| u32::try_from(at.saturating_sub(self.base)).unwrap_or(u32::MAX);
@@ -52,7 +46,6 @@ impl Origin {
     }
 
     /// Where `place` of this document is in its file.
-    #[must_use]
     pub fn at(&self, place: RelativeSpan) -> Span {
         let outside = |at: u32| self.base.saturating_add(usize::try_from(at).unwrap_or(usize::MAX));
         Span::new(&self.file, outside(place.start)..outside(place.end))

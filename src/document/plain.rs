@@ -1,7 +1,6 @@
 //! Texts that are not what they look like: white space at an end, characters that are not seen.
 
 /// Says why `text` is another one than it looks, if it is: hardly any value is equal to it.
-#[must_use]
 pub fn not_plain(text: &str) -> Option<&'static str> {
     if text.trim().len() != text.len() {
         return Some("has white space at its ends");

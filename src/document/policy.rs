@@ -359,21 +359,15 @@ pub struct TextSpec {
     pub suffix: Option<Spanned<String>>,
 }
 
-// === impl PeerSpec ===
-
 impl PeerSpec {
     /// The fragment that it uses.
-    #[must_use]
     pub const fn fragment(&self) -> Option<&Spanned<String>> {
         self.fragment.as_ref()
     }
 }
 
-// === impl TokenSpec ===
-
 impl TokenSpec {
     /// The fragment that it uses.
-    #[must_use]
     pub const fn fragment(&self) -> Option<&Spanned<String>> {
         self.fragment.as_ref()
     }

@@ -90,23 +90,18 @@ pub fn question(file: &Arc<SourceFile>) -> Result<(QuestionSpec, Origin), Diagno
     yaml::read(file.text(), &origin).map(|spec| (spec, origin))
 }
 
-// === impl RawDocument ===
-
 impl RawDocument {
     /// Its kind.
-    #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
     /// Where it is.
-    #[must_use]
     pub const fn origin(&self) -> &Origin {
         &self.origin
     }
 
     /// The fingerprint of its text. Documents that have the same one say the same.
-    #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(self.text().as_bytes())
     }

@@ -12,11 +12,8 @@ pub struct RelativeDiagnostic {
     place: RelativeSpan,
 }
 
-// === impl RelativeDiagnostic ===
-
 impl RelativeDiagnostic {
     /// `problem`, which is one of the document at `origin` and does not speak of other places.
-    #[must_use]
     pub fn new(problem: Diagnostic, origin: &Origin) -> Self {
         let Diagnostic { severity, code, message, span, help } = problem;
         let (message, help) = (message.into(), help.map(Into::into));
@@ -24,7 +21,6 @@ impl RelativeDiagnostic {
     }
 
     /// A warning.
-    #[must_use]
     pub fn warning(code: Code, place: RelativeSpan, message: impl Into<Box<str>>) -> Self {
         Self { severity: Severity::Warning, code, message: message.into(), help: None, place }
     }
@@ -37,7 +33,6 @@ impl RelativeDiagnostic {
     }
 
     /// The problem of the document at `origin`.
-    #[must_use]
     pub fn at(&self, origin: &Origin) -> Diagnostic {
         let Self { severity, code, message, help, place } = self;
         let help = help.as_deref().map(str::to_owned);

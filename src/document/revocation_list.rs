@@ -104,20 +104,15 @@ pub struct RevocationEntrySpec<T> {
     pub expires: Option<T>,
 }
 
-// === impl RevocationListSpec ===
-
 impl RevocationListSpec {
     /// The files that compiling needs. The list at `from` is not among them, since it is read beside the documents; the
     /// authorities of its server are.
-    #[must_use]
     pub fn sources(&self) -> Vec<&Source> {
         let signed = self.signature.iter().map(|signature| &signature.from);
         let remote = self.from.iter().chain(signed).filter(|s| matches!(s, Source::Remote(_)));
         remote.chain(self.signature.iter().map(|signature| &signature.keys)).collect()
     }
 }
-
-// === impl RevocationEntrySpec ===
 
 impl<T> Default for RevocationEntrySpec<T> {
     fn default() -> Self {
@@ -144,7 +139,6 @@ impl<T> Default for RevocationEntrySpec<T> {
 
 impl<T> RevocationEntrySpec<T> {
     /// Every field by its name, in the order in which people write them.
-    #[must_use]
     pub fn fields(&self) -> [(&'static str, Option<&T>); 16] {
         [
             ("jti", self.jti.as_ref()),
@@ -167,7 +161,6 @@ impl<T> RevocationEntrySpec<T> {
     }
 
     /// The same with other texts.
-    #[must_use]
     pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> RevocationEntrySpec<U> {
         let mut change = |text: Option<T>| text.map(&mut change);
         RevocationEntrySpec {

@@ -33,11 +33,8 @@ pub struct RemoteSource {
     pub allow_plaintext: bool,
 }
 
-// === impl Source ===
-
 impl Source {
     /// The value in the document that has the span.
-    #[must_use]
     pub const fn place(&self) -> &Spanned<String> {
         match self {
             Self::File(text) | Self::Inline(text) => text,
@@ -46,7 +43,6 @@ impl Source {
     }
 
     /// How a message names it.
-    #[must_use]
     pub fn name(&self) -> String {
         match self {
             Self::File(file) => format!("`{}`", file.value),

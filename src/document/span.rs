@@ -21,33 +21,25 @@ pub struct Span {
     bytes: Range<usize>,
 }
 
-// === impl SourceFile ===
-
 impl SourceFile {
     /// A file's name and text.
-    #[must_use]
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
         Arc::new(Self { path: path.into(), text: text.into() })
     }
 
     /// Its name as the operator wrote it.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Its text.
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 }
 
-// === impl Span ===
-
 impl Span {
     /// The bytes `bytes` of `file`, cut to what the file has and to character boundaries.
-    #[must_use]
     pub fn new(file: &Arc<SourceFile>, bytes: Range<usize>) -> Self {
         let text = file.text();
         let floor = |mut at: usize| {
@@ -63,14 +55,12 @@ impl Span {
     }
 
     /// The whole of `file`, pointed at by its first byte.
-    #[must_use]
     pub fn start_of(file: &Arc<SourceFile>) -> Self {
         Self::new(file, 0..0)
     }
 
     /// The place of a part of the text that stands here; of all of it where the file spells it in another way, with
     /// escapes or over several lines.
-    #[must_use]
     pub fn part(&self, text: &str, part: Range<usize>) -> Self {
         let here = self.file.text.get(self.bytes.clone()).unwrap_or_default();
         match here.find(text) {
@@ -95,13 +85,11 @@ impl Span {
     }
 
     /// The file.
-    #[must_use]
     pub fn file(&self) -> &Arc<SourceFile> {
         &self.file
     }
 
     /// Line and column, both from 1; the column counts characters.
-    #[must_use]
     pub fn line_column(&self) -> (usize, usize) {
         let before = self.file.text.get(..self.bytes.start).unwrap_or_default();
         let line = before.matches('\n').count().saturating_add(1);

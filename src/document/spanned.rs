@@ -14,8 +14,6 @@ pub struct Spanned<T> {
     pub(super) place: Location,
 }
 
-// === impl Spanned ===
-
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let read = serde_saphyr::Spanned::deserialize(deserializer)?;

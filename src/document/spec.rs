@@ -57,7 +57,6 @@ pub enum Spec {
 
 /// Whether `text` can name a document or a part of one. Names appear in logs, metrics and headers: they are Kubernetes
 /// names (RFC 1123 subdomains).
-#[must_use]
 pub fn is_name(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
     let outer = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -65,11 +64,8 @@ pub fn is_name(text: &str) -> bool {
     text.len() <= 253 && outer(first) && outer(last) && text.bytes().all(inner)
 }
 
-// === impl Spec ===
-
 impl Spec {
     /// The word after `kind:`.
-    #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
             Self::TrustDomain(_) => Kind::TrustDomain,
@@ -82,7 +78,6 @@ impl Spec {
     }
 
     /// Every file or inline text of the document.
-    #[must_use]
     pub fn sources(&self) -> Vec<&Source> {
         match self {
             Self::TrustDomain(spec) => spec.sources(),

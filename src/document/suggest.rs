@@ -6,7 +6,6 @@ use super::Diagnostic;
 
 /// The word in `words` that is closest to `text`, if any is close; else one that `text` begins with, as `monday` does with
 /// `mon`.
-#[must_use]
 pub fn closest<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
     let allowed = text.chars().count().div_ceil(3).clamp(1, 3);
     let folded = text.to_ascii_lowercase();

@@ -235,11 +235,8 @@ pub const TELL_KINDS_APART: &str = "have the issuer name an audience for this se
 /// Claims that access tokens have and ID tokens have not, by pointer.
 const OF_ACCESS: [&str; 6] = ["/scope", "/scp", "/client_id", "/cid", "/token_use", "/typ"];
 
-// === impl TokenIssuerSpec ===
-
 impl TokenIssuerSpec {
     /// Whether something in the document tells access tokens from ID tokens, or says that both are meant.
-    #[must_use]
     pub fn tells_kinds_apart(&self) -> bool {
         let typed = self.types.as_ref().is_some_and(|types| {
             let is_access = |word: &str| {
@@ -255,7 +252,6 @@ impl TokenIssuerSpec {
     }
 
     /// Everything the document points to or holds inline.
-    #[must_use]
     pub fn sources(&self) -> Vec<&Source> {
         let keys = self.keys.iter().flat_map(|keys| {
             let secrets = keys.value.secrets.iter().flat_map(|secrets| &secrets.value);
@@ -269,15 +265,11 @@ impl TokenIssuerSpec {
     }
 }
 
-// === impl SharedSecretSpec ===
-
 impl From<RawSharedSecret> for SharedSecretSpec {
     fn from(raw: RawSharedSecret) -> Self {
         Self { source: Source::File(raw.file), key_id: raw.key_id }
     }
 }
-
-// === impl KeysSpec ===
 
 impl From<RawKeys> for KeysSpec {
     fn from(raw: RawKeys) -> Self {

@@ -122,11 +122,8 @@ pub struct ExtendedKeyUsageSpec {
     pub allow_any: bool,
 }
 
-// === impl TrustDomainSpec ===
-
 impl TrustDomainSpec {
     /// Everything the document points to or holds inline.
-    #[must_use]
     pub fn sources(&self) -> Vec<&Source> {
         let crls = self.revocation.iter().flat_map(|revocation| &revocation.value.crls);
         self.authorities.iter().chain(&self.bundle).chain(&self.intermediates).chain(crls).collect()

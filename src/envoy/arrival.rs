@@ -12,8 +12,6 @@ pub(super) struct Arrival {
     pub(super) admitted: Option<Counted>,
 }
 
-// === impl Arrival ===
-
 impl Arrival {
     pub(super) const fn is_admitted(&self) -> bool {
         self.admitted.is_some()

@@ -58,8 +58,6 @@ const fn yes() -> bool {
     true
 }
 
-// === impl ClientAddress ===
-
 impl ClientAddress {
     /// Checks that something can be found.
     ///
@@ -81,7 +79,6 @@ impl ClientAddress {
     }
 
     /// `view` with the address of its client.
-    #[must_use]
     pub fn placed(&self, view: RequestView) -> RequestView {
         RequestView { client: self.find(&view), ..view }
     }
@@ -95,8 +92,6 @@ impl ClientAddress {
         }
     }
 }
-
-// === impl ForwardedFor ===
 
 impl ForwardedFor {
     fn find(&self, view: &RequestView) -> Client {
@@ -129,8 +124,6 @@ impl ForwardedFor {
         Some(found)
     }
 }
-
-// === impl ExternalAddress ===
 
 impl ExternalAddress {
     fn find(&self, view: &RequestView) -> Client {

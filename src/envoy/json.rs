@@ -138,8 +138,6 @@ pub(super) fn check(bytes: &[u8]) -> Option<Result<CheckRequest, String>> {
     Some(json.map_err(|error| error.to_string()).and_then(CheckJson::into_check))
 }
 
-// === impl CheckJson ===
-
 impl CheckJson {
     fn into_check(self) -> Result<CheckRequest, String> {
         let AttributesJson {
@@ -164,8 +162,6 @@ impl CheckJson {
     }
 }
 
-// === impl PeerJson ===
-
 impl From<PeerJson> for Peer {
     fn from(json: PeerJson) -> Self {
         let PeerJson { address, service, labels, principal, certificate } = json;
@@ -188,8 +184,6 @@ impl From<AddressJson> for Address {
         Self { address: socket }
     }
 }
-
-// === impl HttpJson ===
 
 impl HttpJson {
     fn into_http(self) -> Result<HttpRequest, String> {
@@ -224,8 +218,6 @@ impl HttpJson {
     }
 }
 
-// === impl HeaderJson ===
-
 impl HeaderJson {
     fn into_header(self) -> Result<HeaderValue, String> {
         let raw_value = bytes(&self.raw_value, "rawValue")?;
@@ -236,8 +228,6 @@ impl HeaderJson {
 fn bytes(text: &str, name: &str) -> Result<Vec<u8>, String> {
     STANDARD.decode(text).map_err(|_| format!("`{name}` is not base64"))
 }
-
-// === impl MetadataJson ===
 
 impl From<MetadataJson> for Metadata {
     fn from(json: MetadataJson) -> Self {

@@ -32,11 +32,8 @@ pub enum Listener {
     Unix(Socket),
 }
 
-// === impl ListenAddress ===
-
 impl ListenAddress {
     /// Whether other machines can reach it.
-    #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
             Self::Tcp(address) => address.ip().is_loopback(),
@@ -94,8 +91,6 @@ impl fmt::Display for ListenAddress {
         }
     }
 }
-
-// === impl Listener ===
 
 impl Listener {
     /// Binds `address`. A socket file without a listener is replaced.

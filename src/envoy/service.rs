@@ -28,11 +28,8 @@ pub struct CheckService {
     clients: Arc<ClientAddress>,
 }
 
-// === impl CheckService ===
-
 impl CheckService {
     /// A service that decides by `pdp` and tells `observers`.
-    #[must_use]
     pub fn new(pdp: Arc<Pdp>, observers: Vec<Arc<dyn Observer>>) -> Self {
         let (audit, status) = (None, Arc::default());
         let (shown, clients) = (Shown::default(), Arc::default());
@@ -65,7 +62,6 @@ impl CheckService {
     }
 
     /// How the listener that it answers on is doing.
-    #[must_use]
     pub fn status(&self) -> Arc<ListenerStatus> {
         Arc::clone(&self.status)
     }

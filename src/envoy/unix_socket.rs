@@ -36,8 +36,6 @@ pub struct Socket {
     inode: u64,
 }
 
-// === impl Mode ===
-
 impl Default for Mode {
     /// Owner and group: Envoy in the same container or with the same group, and no other process on the machine.
     fn default() -> Self {
@@ -73,8 +71,6 @@ impl JsonSchema for Mode {
     }
 }
 
-// === impl Socket ===
-
 impl Socket {
     /// Listens at `path`. A socket there without a listener is replaced; anything else is left alone.
     ///
@@ -102,7 +98,6 @@ impl Socket {
     }
 
     /// Where it is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -33,11 +33,8 @@ pub struct DecodedCertificate {
     pub intermediates: Vec<CertificateDer<'static>>,
 }
 
-// === impl PresentedCertificate ===
-
 impl PresentedCertificate {
     /// URL-encoded PEM, as Envoy writes it: a leaf, a chain that begins with the leaf, or both. Nothing where both are absent.
-    #[must_use]
     pub fn url_encoded(
         source: PeerSource,
         leaf: Option<Text>,
@@ -52,7 +49,6 @@ impl PresentedCertificate {
     }
 
     /// Byte sequences of structured fields (RFC 9440): a leaf, and a chain without it.
-    #[must_use]
     pub fn structured_field(leaf: &str, chain: Option<&str>) -> Self {
         let source = PeerSource::ClientCert;
         let chain = chain.map(Into::into);
@@ -76,7 +72,6 @@ impl PresentedCertificate {
 
     /// This leaf with the chain of `other`, which has to be a chain of this leaf. Envoy's `source.certificate` comes without
     /// the chain that it forwards in XFCC.
-    #[must_use]
     pub fn completed_by(&self, other: &Self) -> Option<Self> {
         let chain = other.chain.as_ref().filter(|_| self.chain.is_none())?;
         Some(Self { chain: Some(chain.clone()), chain_source: other.chain_source, ..self.clone() })
@@ -88,7 +83,6 @@ impl PresentedCertificate {
     }
 
     /// Whether a chain came with it.
-    #[must_use]
     pub const fn has_chain(&self) -> bool {
         self.chain.is_some()
     }
@@ -155,7 +149,6 @@ impl PresentedCertificate {
     }
 
     /// The rejection for something that is wrong inside.
-    #[must_use]
     pub fn unreadable(&self, why: &str) -> Rejection {
         unreadable(self.source, why)
     }

@@ -31,7 +31,6 @@ pub struct Evidence {
 ///
 /// `destination_principal` is the proxy's own identity as the check has it; `sources` says which places of peer evidence are
 /// enabled; `places` are all the places where any issuer's tokens may be.
-#[must_use]
 pub fn collect(
     credentials: &CredentialHeaders,
     destination_principal: Option<&Text>,
@@ -50,8 +49,6 @@ pub fn collect(
     };
     evidence.with_tokens(tokens)
 }
-
-// === impl Evidence ===
 
 impl Evidence {
     /// The same with these tokens; they are all there is only where no place is unreadable.

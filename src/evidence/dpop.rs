@@ -19,8 +19,6 @@ pub struct DpopProof {
     key: Value,
 }
 
-// === impl DpopProof ===
-
 impl DpopProof {
     /// The proof in the `DPoP` header, of which there is one at most (RFC 9449 section 4.3, check 1).
     pub(super) fn find(credentials: &CredentialHeaders) -> Presented<Self> {

@@ -38,8 +38,6 @@ pub struct JoseHeader {
 /// Longest `alg` or `typ`: the longest registered ones have about 30 characters.
 const MAX_WORD_BYTES: usize = 64;
 
-// === impl CompactJws ===
-
 impl CompactJws {
     /// Reads `text`.
     ///
@@ -141,8 +139,6 @@ fn parse_object(text: &[u8], what: &str) -> Result<Map<String, Value>, Rejection
         None => malformed(format!("has a {what} that is not a JSON object")),
     })
 }
-
-// === impl JoseHeader ===
 
 impl JoseHeader {
     fn parse(text: &[u8]) -> Result<Self, Rejection> {

@@ -3,7 +3,6 @@
 use crate::limits::MAX_HOST_BYTES;
 
 /// A host name in the preferred syntax (RFC 1123 section 2.1) with `_`, possibly behind a wildcard label.
-#[must_use]
 pub fn is_dns_name(text: &str) -> bool {
     let host = text.strip_prefix("*.").unwrap_or(text);
     let is_label = |label: &str| {
@@ -18,7 +17,6 @@ pub fn is_dns_name(text: &str) -> bool {
 }
 
 /// A scheme and something after it (RFC 3986 section 3), in visible ASCII without what no URI has.
-#[must_use]
 pub fn is_uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');

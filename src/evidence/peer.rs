@@ -38,11 +38,8 @@ pub struct PeerEvidence {
 /// Longest `source.certificate`: base64 makes 4 bytes of 3, and escaping every one of them would treble that.
 const MAX_ENCODED_BYTES: usize = 4 * MAX_CERTIFICATE_BYTES;
 
-// === impl PeerEvidence ===
-
 impl PeerEvidence {
     /// Reads the sources that are enabled. Any other source is treated as if it had not been sent (P47).
-    #[must_use]
     pub fn collect(
         credentials: &CredentialHeaders,
         destination_principal: Option<&Text>,

@@ -64,17 +64,13 @@ pub enum PeerSource {
     Principal,
 }
 
-// === impl PeerSources ===
-
 impl PeerSources {
     /// Whether peers count whose certificate is never seen here: the proxies' verification is all there is then.
-    #[must_use]
     pub fn rely_on_proxies(&self) -> bool {
         self.least_evidence < EvidenceLevel::Leaf
     }
 
     /// Whether every source is off, as without settings: there is never a peer then.
-    #[must_use]
     pub fn are_off(&self) -> bool {
         let headers = self.xfcc || self.xfcc_without_tls;
         let client_cert = self.client_cert || self.client_cert_without_tls;
@@ -84,8 +80,6 @@ impl PeerSources {
             && self.principal == PrincipalSource::Off
     }
 }
-
-// === impl PrincipalSource ===
 
 impl<'de> Deserialize<'de> for PrincipalSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -121,11 +115,8 @@ impl Visitor<'_> for PrincipalWord {
     }
 }
 
-// === impl PeerSource ===
-
 impl PeerSource {
     /// The word used in audit records and metrics.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SourceCertificate => "source_certificate",

@@ -93,8 +93,6 @@ fn may_be_opaque(text: &str) -> bool {
     !body.is_empty() && body.bytes().all(allowed) && !text.starts_with("eyJ")
 }
 
-// === impl PresentedToken ===
-
 impl PresentedToken {
     fn new(place: &TokenPlace, scheme: TokenScheme, text: SealedText) -> Self {
         let fingerprint = text.fingerprint();
@@ -131,14 +129,12 @@ impl PresentedToken {
     }
 
     /// Whether it is no JWS and could be a token that only its issuer understands.
-    #[must_use]
     pub fn is_opaque(&self) -> bool {
         matches!(self.form(), Form::Opaque(_))
     }
 
     /// Whether it begins as a JOSE header does, for readers that skip what they do not know: it may be a JWT that was
     /// broken on the way.
-    #[must_use]
     pub fn begins_as_jose(&self) -> bool {
         let known = |c: char| match c {
             '-' => Some('+'),
@@ -179,7 +175,6 @@ impl PresentedToken {
     }
 
     /// Whether it has a claim `iss` that is no text, which is some reader's issuer perhaps and none of ours.
-    #[must_use]
     pub fn claims_odd_issuer(&self) -> bool {
         self.jws().is_ok_and(|jws| jws.claims().get("iss").is_some_and(|iss| !iss.is_string()))
     }

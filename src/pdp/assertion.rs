@@ -41,8 +41,6 @@ const ENTRY_OVERHEAD: usize = 256;
 /// A token may be accepted for a moment after its end, for the sake of clocks. What speaks of it then lives this long.
 const LEAST_LIFE: Duration = Duration::from_secs(5);
 
-// === impl Assertions ===
-
 impl Assertions {
     pub(super) fn new(signer: Arc<Signer>) -> Self {
         let weigh = |_: &Fingerprint, kept: &Arc<CachedAssertion>| {
@@ -115,8 +113,6 @@ struct Caller<'a> {
     peer: Option<&'a PeerIdentity>,
     token: Option<&'a TokenIdentity>,
 }
-
-// === impl Caller ===
 
 impl<'a> Caller<'a> {
     fn of(wanted: &AssertionRequest, subject: &'a Subject) -> Self {

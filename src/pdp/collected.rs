@@ -39,8 +39,6 @@ pub struct CacheHits {
     pub tokens: u32,
 }
 
-// === impl Collected ===
-
 impl<'a> Collected<'a> {
     pub(super) fn new(
         evidence: Evidence,
@@ -77,8 +75,6 @@ impl<'a> Collected<'a> {
         }
     }
 }
-
-// === impl Recalled ===
 
 impl Recalled<'_> {
     pub(super) fn memory(&self) -> Caches<'_> {

@@ -10,8 +10,6 @@ use crate::secret::Secret;
 #[derive(Debug, Default)]
 pub(super) struct Cookies(Vec<Secret<String>>);
 
-// === impl Cookies ===
-
 impl Cookies {
     /// Reads the lines; one that is not text has no token in it and does not go on.
     pub(super) fn of<'a>(lines: impl Iterator<Item = &'a HeaderValue>) -> Self {

@@ -26,15 +26,11 @@ pub struct RetiredSnapshot(pub(super) Arc<Current>);
 const PAUSE: Duration = Duration::from_millis(5);
 const LOOKS: usize = 200;
 
-// === impl Current ===
-
 impl Current {
     pub(super) fn new(snapshot: Snapshot, memory: &MemoryOptions) -> Self {
         Self { snapshot, verified: VerificationCache::new(memory) }
     }
 }
-
-// === impl RetiredSnapshot ===
 
 impl RetiredSnapshot {
     /// Waits until the checks that began with it have ended, and frees it on a thread of its own: freeing many documents takes

@@ -106,8 +106,6 @@ pub(super) type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'s
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HttpsFetcher;
 
-// === impl HttpsFetcher ===
-
 impl Fetcher for HttpsFetcher {
     fn fetch<'a>(
         &'a self,

@@ -27,11 +27,8 @@ pub struct Introspector {
 
 type Connect = Box<dyn Fn(&Arc<Introspection>) -> Arc<dyn Ask> + Send + Sync>;
 
-// === impl Introspector ===
-
 impl Introspector {
     /// Asks over HTTPS.
-    #[must_use]
     pub fn https(clock: Arc<dyn Clock>) -> Self {
         let for_assertions = Arc::clone(&clock);
         let connect: Connect = Box::new(move |source| {

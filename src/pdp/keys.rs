@@ -32,11 +32,8 @@ pub struct KeyCache {
     entries: Mutex<Vec<Arc<Entry>>>,
 }
 
-// === impl KeyCache ===
-
 impl KeyCache {
     /// An empty cache. [`KeyCache::follow`] fills it.
-    #[must_use]
     pub fn new(clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) -> Self {
         Self { clock, fetcher, folder: None, entries: Mutex::new(Vec::new()) }
     }
@@ -104,7 +101,6 @@ impl KeyCache {
     }
 
     /// How every key set is doing.
-    #[must_use]
     pub fn status(&self) -> Vec<KeyStatus> {
         let now = self.clock.now();
         lock(&self.entries).iter().map(|entry| entry.shared.status(now)).collect()

@@ -97,8 +97,6 @@ pub(super) struct DecisionIds {
     count: AtomicU64,
 }
 
-// === impl Recording ===
-
 impl fmt::Debug for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -108,8 +106,6 @@ impl fmt::Debug for Recording {
         }
     }
 }
-
-// === impl Phases ===
 
 impl Phases {
     /// The steps that were done: name, begin and end.
@@ -124,8 +120,6 @@ impl Phases {
         .filter_map(|(name, from, to)| Some((name, from?, to?)))
     }
 }
-
-// === impl DecisionIds ===
 
 impl DecisionIds {
     pub(super) fn new() -> Self {

@@ -30,20 +30,16 @@ pub struct Pinned<'a> {
 
 impl Pdp {
     /// Takes the snapshot for one check that arrives now.
-    #[must_use]
     pub fn pin(&self) -> Pinned<'_> {
         self.pin_until(Deadline::within(self.deadline()))
     }
 
     /// Takes the snapshot for one check that arrived when `deadline` began.
-    #[must_use]
     pub fn pin_until(&self, deadline: Deadline) -> Pinned<'_> {
         let (current, id) = (self.current.load_full(), self.ids.next());
         Pinned { pdp: self, current, deadline, id, audit: None }
     }
 }
-
-// === impl Pinned ===
 
 impl<'a> Pinned<'a> {
     /// Records the decision in `audit`, which may refuse to let a request pass unrecorded.
@@ -55,13 +51,11 @@ impl<'a> Pinned<'a> {
 
 impl Pinned<'_> {
     /// The snapshot.
-    #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
         &self.current.snapshot
     }
 
     /// The headers that carry credentials.
-    #[must_use]
     pub fn sealed(&self) -> &SealedNames {
         self.current.snapshot.sealed()
     }
@@ -121,7 +115,6 @@ impl Pinned<'_> {
     }
 
     /// The evidence in the credentials, unverified, with what the verification cache has of it.
-    #[must_use]
     pub fn collect(&self, view: &RequestView, credentials: &CredentialHeaders) -> Collected<'_> {
         let snapshot = &self.current.snapshot;
         let evidence = evidence::collect(

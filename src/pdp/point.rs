@@ -51,12 +51,9 @@ pub struct PdpOptions {
     pub memory: MemoryOptions,
 }
 
-// === impl Pdp ===
-
 impl Pdp {
     /// A decision point that decides by `snapshot`. Call it within a tokio runtime: `keys` starts to fetch the key sets of the
     /// snapshot's issuers.
-    #[must_use]
     pub fn new(
         snapshot: Snapshot,
         keys: Arc<KeyCache>,
@@ -67,7 +64,6 @@ impl Pdp {
     }
 
     /// A decision point that keeps revocations in the folder `revocations`, so that they survive a restart.
-    #[must_use]
     pub fn with_state(
         revocations: Option<PathBuf>,
         snapshot: Snapshot,
@@ -129,7 +125,6 @@ impl Pdp {
     }
 
     /// The revocations in force, from documents, lists and the API.
-    #[must_use]
     pub const fn revocations(&self) -> &Arc<RevocationRegister> {
         &self.revocations
     }
@@ -149,19 +144,16 @@ impl Pdp {
     }
 
     /// Whether an authority or an intermediate of a `TrustDomain` document has this name.
-    #[must_use]
     pub fn knows_certificate_issuer(&self, name: &str) -> bool {
         self.inspect(|snapshot| snapshot.trust().knows_certificate_issuer(name))
     }
 
     /// Whether a `TokenIssuer` document has this issuer.
-    #[must_use]
     pub fn knows_issuer(&self, iss: &str) -> bool {
         self.inspect(|snapshot| snapshot.trust().issuers().iter().any(|own| own.iss() == iss))
     }
 
     /// The revision of the documents in force.
-    #[must_use]
     pub fn revision(&self) -> Revision {
         self.inspect(|snapshot| snapshot.revision().clone())
     }
@@ -172,7 +164,6 @@ impl Pdp {
     }
 
     /// How many unknown XFCC keys were ignored since the start (P33).
-    #[must_use]
     pub fn unknown_xfcc_keys(&self) -> u64 {
         self.unknown_xfcc_keys.load(Ordering::Relaxed)
     }
@@ -186,7 +177,6 @@ impl Pdp {
     }
 
     /// How long a check may take.
-    #[must_use]
     pub const fn deadline(&self) -> Duration {
         self.options.deadline
     }

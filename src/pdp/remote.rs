@@ -61,11 +61,8 @@ struct State {
 /// After a failed fetch: soon, and less and less soon.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 
-// === impl RemoteFiles ===
-
 impl RemoteFiles {
     /// No files yet. [`RemoteFiles::follow`] fills it.
-    #[must_use]
     pub fn new(clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) -> Self {
         let (entries, changed) = (Mutex::default(), Arc::default());
         Self { clock, fetcher, entries, changed }
@@ -95,19 +92,16 @@ impl RemoteFiles {
     }
 
     /// Notified whenever a file has changed.
-    #[must_use]
     pub fn changed(&self) -> Arc<Notify> {
         Arc::clone(&self.changed)
     }
 
     /// The content that was fetched last.
-    #[must_use]
     pub fn newest(&self) -> RemoteContents {
         self.contents(|state| state.newest.clone())
     }
 
     /// The content that was put in force last.
-    #[must_use]
     pub fn good(&self) -> RemoteContents {
         self.contents(|state| state.good.clone())
     }
@@ -132,7 +126,6 @@ impl RemoteFiles {
     }
 
     /// How every file is doing.
-    #[must_use]
     pub fn status(&self) -> Vec<RemoteStatus> {
         let entries = self.lock();
         let status = |entry: &Entry| {
@@ -163,8 +156,6 @@ impl fmt::Debug for RemoteFiles {
         f.debug_struct("RemoteFiles").finish_non_exhaustive()
     }
 }
-
-// === impl Entry ===
 
 impl Drop for Entry {
     fn drop(&mut self) {
@@ -197,8 +188,6 @@ async fn fetch_forever(
         tokio::time::sleep(pause).await;
     }
 }
-
-// === impl State ===
 
 impl State {
     /// Notes what was fetched; says whether it is something new.

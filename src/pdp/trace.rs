@@ -24,8 +24,6 @@ pub struct NoTrace {
     evaluation: policy::NoTrace,
 }
 
-// === impl NoTrace ===
-
 impl NoTrace {
     pub(super) const fn new() -> Self {
         Self { authentication: authn::NoAuthenticationTrace, evaluation: policy::NoTrace }

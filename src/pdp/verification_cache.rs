@@ -51,19 +51,14 @@ const TOKEN_ENTRY_OVERHEAD: usize = 96;
 /// The size of a small token, which bounds how many there are.
 const SMALL_TOKEN_BYTES: u64 = 1024;
 
-// === impl MemoryOptions ===
-
 impl Default for MemoryOptions {
     fn default() -> Self {
         Self { certificate_bytes: 64 * 1024 * 1024, token_bytes: 64 * 1024 * 1024 }
     }
 }
 
-// === impl VerificationCache ===
-
 impl VerificationCache {
     /// An empty cache.
-    #[must_use]
     pub fn new(options: &MemoryOptions) -> Self {
         let certificates = Cache::builder()
             .max_capacity(options.certificate_bytes)
@@ -76,14 +71,12 @@ impl VerificationCache {
     }
 
     /// How many tokens are cached, and about how many bytes they take.
-    #[must_use]
     pub fn tokens(&self) -> (u64, u64) {
         let Tokens(cache) = &self.tokens;
         (u64::try_from(cache.len()).unwrap_or(u64::MAX), cache.weight())
     }
 
     /// As `authn` wants it.
-    #[must_use]
     pub const fn memory(&self) -> Caches<'_> {
         Caches { certificates: &self.certificates, tokens: &self.tokens }
     }

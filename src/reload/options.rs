@@ -30,8 +30,6 @@ pub enum Removals {
     Allowed,
 }
 
-// === impl ReloadOptions ===
-
 impl Default for ReloadOptions {
     fn default() -> Self {
         Self {

@@ -29,8 +29,6 @@ pub struct ReloadStatus {
     changed: Arc<Notify>,
 }
 
-// === impl ReloadStatus ===
-
 impl ReloadStatus {
     /// One that knows that `problems` are in the log, and whose confirmations end the wait for `changed`.
     pub(super) fn new(changed: Arc<Notify>, problems: &[Diagnostic]) -> Self {
@@ -39,7 +37,6 @@ impl ReloadStatus {
     }
 
     /// The name of the set of files that waits for a confirmation.
-    #[must_use]
     pub fn unconfirmed(&self) -> Option<Arc<String>> {
         self.unconfirmed.load_full()
     }

@@ -17,8 +17,6 @@ pub struct Endpoint {
     pub principal: Option<Text>,
 }
 
-// === impl Endpoint ===
-
 impl Endpoint {
     /// Its IP address; `::ffff:10.0.0.1` is `10.0.0.1`.
     pub fn ip(&self) -> Option<IpAddr> {
@@ -66,8 +64,6 @@ pub struct Body {
     pub declared_size: Option<u64>,
 }
 
-// === impl ServerName ===
-
 impl ServerName {
     /// The name, where there is one.
     pub fn name(&self) -> Option<&str> {
@@ -78,7 +74,6 @@ impl ServerName {
     }
 
     /// Whether there was a handshake, as far as the proxy reports.
-    #[must_use]
     pub fn is_known(&self) -> bool {
         *self != Self::Unknown
     }

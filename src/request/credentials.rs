@@ -14,11 +14,8 @@ pub struct CredentialHeaders {
     source_principal: Option<Text>,
 }
 
-// === impl CredentialHeaders ===
-
 impl CredentialHeaders {
     /// Splits `all` into what a policy may see and what is sealed.
-    #[must_use]
     pub fn split(
         all: Headers,
         sealed: &SealedNames,

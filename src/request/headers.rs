@@ -55,11 +55,8 @@ pub fn headers_of_one_value() -> impl Iterator<Item = &'static str> {
     ONE_VALUE.into_iter().chain([ONE_LINE])
 }
 
-// === impl HeaderValue ===
-
 impl HeaderValue {
     /// Wraps the bytes of a header value.
-    #[must_use]
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         Self(bytes.into())
     }
@@ -84,13 +81,10 @@ impl HeaderValue {
     }
 
     /// The part `part` of its text, sealed.
-    #[must_use]
     pub fn seal(&self, part: &str) -> SealedText {
         SealedText::within(&self.0, part)
     }
 }
-
-// === impl Headers ===
 
 impl Headers {
     /// The same lines, which the proxy wrote down in this `form`.
@@ -130,7 +124,6 @@ impl Headers {
 
     /// The only value of `name`, which is given in lower case: none where there is none, where there may be several in
     /// either form (P130), where it may not be what was sent, or where another spelling of the name was sent as well (P131).
-    #[must_use]
     pub fn only<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let mut lines = self.spellings(name);
         let (own, line) = lines.next()?;
@@ -146,7 +139,6 @@ impl Headers {
     }
 
     /// Whether `name`, given in lower case, was sent; `None` where only another spelling of it was.
-    #[must_use]
     pub fn is_there(&self, name: &str) -> Option<bool> {
         let mut lines = self.spellings(name).peekable();
         let any = lines.peek().is_some();
@@ -155,7 +147,6 @@ impl Headers {
     }
 
     /// Whether `text` may stand for bytes that were not UTF-8.
-    #[must_use]
     pub fn may_be_replaced(&self, text: &str) -> bool {
         self.form == HeaderForm::Joined && text.contains('!')
     }
@@ -191,7 +182,6 @@ impl Headers {
     }
 
     /// Whether there are none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }

@@ -18,12 +18,9 @@ const TARGET_HEADERS: [&str; 6] = [
     "x-rewrite-url",
 ];
 
-// === impl SealedNames ===
-
 impl SealedNames {
     /// Splits `target`, a path with a query or a whole URL, into a visible and a sealed part. The names of sealed parameters
     /// stay and their values go, so that the rest keeps its meaning.
-    #[must_use]
     pub fn split_target(&self, target: Text) -> (Text, SealedParameters) {
         let mut sealed = SealedParameters::default();
         let Some((path, query)) = target.split_once('?') else { return (target, sealed) };
@@ -42,7 +39,6 @@ impl SealedNames {
     }
 
     /// The same for a header `name` that may repeat the target.
-    #[must_use]
     pub(super) fn cut_header(&self, name: &str, value: HeaderValue) -> HeaderValue {
         let text = value.as_str().ok().filter(|text| text.contains('?'));
         match text.filter(|_| TARGET_HEADERS.contains(&name)) {

@@ -33,8 +33,6 @@ pub struct PathLeniency {
     pub empty_segments: bool,
 }
 
-// === impl CanonicalPath ===
-
 impl CanonicalPath {
     /// Reads a path without its query.
     ///
@@ -94,14 +92,11 @@ impl CanonicalPath {
     }
 }
 
-// === impl PathLeniency ===
-
 impl PathLeniency {
     /// Everything that can be accepted.
     pub const ALL: Self = Self { encoded_slashes: true, parameters: true, empty_segments: true };
 
     /// Why a path is refused that needs it; nothing where it needs nothing.
-    #[must_use]
     pub fn refusal(self) -> Option<Rejection> {
         let rule = match self {
             Self { empty_segments: true, .. } => "has an empty segment",
@@ -113,7 +108,6 @@ impl PathLeniency {
     }
 
     /// Whether it accepts everything that `other` accepts.
-    #[must_use]
     pub const fn covers(self, other: Self) -> bool {
         (self.encoded_slashes || !other.encoded_slashes)
             && (self.parameters || !other.parameters)

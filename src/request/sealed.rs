@@ -37,11 +37,8 @@ const ALWAYS_SEALED: [&str; 7] = [
     "x-forwarded-client-cert",
 ];
 
-// === impl SealedNames ===
-
 impl SealedNames {
     /// The built-in names and `more`, in any case.
-    #[must_use]
     pub fn with<'a>(more: impl IntoIterator<Item = &'a str>) -> Self {
         let more = more.into_iter().map(str::to_ascii_lowercase);
         let headers: BTreeSet<_> =
@@ -53,7 +50,6 @@ impl SealedNames {
     }
 
     /// The built-in names and the headers that `places` are in.
-    #[must_use]
     pub fn for_places<'a>(places: impl IntoIterator<Item = &'a TokenPlace>) -> Self {
         let mut sealed = Self::default();
         for place in places {
@@ -70,13 +66,11 @@ impl SealedNames {
     }
 
     /// Whether the header `name`, in lower case, carries a credential.
-    #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.headers.iter().any(|own| own == name)
     }
 
     /// Whether the query parameter `name`, decoded, carries a credential.
-    #[must_use]
     pub fn contains_parameter(&self, name: &str) -> bool {
         self.parameters.contains(name)
     }

@@ -16,11 +16,8 @@ const DECODINGS: usize = 3;
 #[derive(Clone, Debug, Default)]
 pub struct HeaderNames(Box<[String]>);
 
-// === impl HeaderNames ===
-
 impl HeaderNames {
     /// The name that some reader takes `sent` for. It is in lower case.
-    #[must_use]
     pub fn find(&self, sent: &str) -> Option<&str> {
         let at = self.0.binary_search_by(|own| cmp_folded(own, sent)).ok()?;
         self.0.get(at).map(String::as_str)
@@ -42,7 +39,6 @@ impl<'a> FromIterator<&'a str> for HeaderNames {
 }
 
 /// Whether some reader takes the header `sent` for the header `name`, itself included. Both are in lower case.
-#[must_use]
 pub fn is_spelling_of_header(sent: &str, name: &str) -> bool {
     cmp_folded(sent, name).is_eq()
 }
@@ -54,7 +50,6 @@ fn cmp_folded(a: &str, b: &str) -> Ordering {
 
 /// Every spelling of `name` with `-` or `_` in each place where it has one of the two: those that a server reads as one
 /// name where headers come to it as they were sent.
-#[must_use]
 pub fn header_spellings(name: &str) -> Vec<String> {
     let mut all = vec![String::with_capacity(name.len())];
     for c in name.chars() {
@@ -69,7 +64,6 @@ pub fn header_spellings(name: &str) -> Vec<String> {
 }
 
 /// Whether some reader takes the query parameter that was `sent` under this undecoded name for `name`, itself included.
-#[must_use]
 pub fn is_spelling_of_parameter(sent: &str, name: &str) -> bool {
     if sent == name {
         return true;

@@ -34,8 +34,6 @@ pub struct Target {
     pub query: Option<Text>,
 }
 
-// === impl Target ===
-
 impl Target {
     /// Reads the `:authority` and `:path` of a request. A path that some policy may accept is accepted here, and denied by
     /// evaluation if no policy does ([`CanonicalPath::leniency`]).
@@ -68,8 +66,6 @@ impl Target {
     }
 }
 
-// === impl HostForm ===
-
 impl HostForm {
     /// Splits an authority into its host, which [`Host::parse`] reads, and what it has beside it.
     ///
@@ -87,7 +83,6 @@ impl HostForm {
     }
 
     /// Why a request whose authority has this form is refused where no policy asks for it; nothing for a plain host.
-    #[must_use]
     pub fn refusal(self) -> Option<Rejection> {
         match self {
             Self { trailing_dot: true, .. } => {
@@ -102,13 +97,10 @@ impl HostForm {
     }
 
     /// Whether there is nothing but the host's name.
-    #[must_use]
     pub const fn is_plain(self) -> bool {
         self.port.is_none() && !self.trailing_dot
     }
 }
-
-// === impl Host ===
 
 impl Host {
     /// Reads a host without a port; an IPv6 address is in brackets.

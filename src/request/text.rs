@@ -13,11 +13,8 @@ use bytestring::ByteString;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Text(ByteString);
 
-// === impl Text ===
-
 impl Text {
     /// `bytes` as text, where they are UTF-8.
-    #[must_use]
     pub fn new(bytes: Bytes) -> Option<Self> {
         ByteString::try_from(bytes).ok().map(Self)
     }
@@ -33,7 +30,6 @@ impl Text {
     }
 
     /// `part` of it, which lies in it.
-    #[must_use]
     pub fn within(&self, part: &str) -> Self {
         Self(self.0.slice_ref(part))
     }
@@ -48,7 +44,6 @@ impl Text {
     }
 
     /// Its bytes.
-    #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.0.into_bytes()
     }
@@ -59,7 +54,6 @@ impl Text {
     }
 
     /// Whether it has none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

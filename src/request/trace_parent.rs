@@ -13,11 +13,8 @@ pub struct TraceParent {
     pub sampled: bool,
 }
 
-// === impl TraceParent ===
-
 impl TraceParent {
     /// The one in `headers`. A header that breaks the format, or that is there twice, counts as absent.
-    #[must_use]
     pub fn of(headers: &Headers) -> Option<Self> {
         let text = headers.single("traceparent").ok()??;
         let (own, more) = text.trim_ascii().as_bytes().split_first_chunk::<55>()?;

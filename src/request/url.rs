@@ -31,11 +31,8 @@ pub struct NormalUrl {
     path: String,
 }
 
-// === impl RequestLine ===
-
 impl RequestLine {
     /// Of `view`; none where its target is not canonical, which denies it anyway.
-    #[must_use]
     pub fn of(view: &RequestView) -> Option<Self> {
         let target = view.target.as_ref().ok()?;
         let path = normal_path(target.path.as_str())?;
@@ -43,7 +40,6 @@ impl RequestLine {
     }
 
     /// Whether `url` is the request's, with one of `origins` or, where there are none, with the one of the proxy.
-    #[must_use]
     pub fn is_for(&self, url: &NormalUrl, origins: &[Origin]) -> bool {
         let own = self.origin.as_slice();
         let origins = if origins.is_empty() { own } else { origins };
@@ -55,11 +51,8 @@ impl RequestLine {
     }
 }
 
-// === impl Origin ===
-
 impl Origin {
     /// Reads an origin, such as `https://api.example.com`, perhaps with a path without a slash at its end.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.contains(['?', '#']) || text.ends_with('/') {
             return None;
@@ -76,11 +69,8 @@ impl Origin {
     }
 }
 
-// === impl NormalUrl ===
-
 impl NormalUrl {
     /// Reads a URL without its query and fragment (RFC 9449 section 4.2).
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > MAX_PATH_BYTES || !text.bytes().all(|b| matches!(b, 0x21..=0x7e)) {
             return None;

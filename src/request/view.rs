@@ -47,8 +47,6 @@ pub struct RequestView {
     pub metadata: BTreeMap<String, serde_json::Value>,
 }
 
-// === impl RequestView ===
-
 impl RequestView {
     /// The address of the client, where it is known; `::ffff:10.0.0.1` is `10.0.0.1`.
     pub fn client_ip(&self) -> Option<IpAddr> {
@@ -60,7 +58,6 @@ impl RequestView {
     }
 
     /// Of a request of which nothing is known, and `why`.
-    #[must_use]
     pub fn unreadable(why: Rejection) -> Self {
         Self {
             id: Text::default(),

@@ -33,8 +33,6 @@ enum Pair {
 const UNUSABLE: &str = "it holds no private key that can be used: expected an EC key on P-256 or an \
                         Ed25519 key, as PEM (PKCS#8 or SEC 1) or as a JWK";
 
-// === impl SigningKey ===
-
 impl SigningKey {
     /// A new key on P-256; `None` where there is no randomness.
     pub(super) fn generate() -> Option<Self> {
@@ -125,8 +123,6 @@ impl fmt::Debug for SigningKey {
         f.debug_struct("SigningKey").field("id", &self.id).finish_non_exhaustive()
     }
 }
-
-// === impl Pair ===
 
 impl Pair {
     const fn algorithm(&self) -> &'static str {

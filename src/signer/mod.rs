@@ -31,8 +31,6 @@ pub struct Signer {
 /// How often files are looked at and the age of keys is checked.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
-// === impl Signer ===
-
 impl Signer {
     /// A signer with the keys that `options` name, or keys of its own.
     ///
@@ -70,7 +68,6 @@ impl Signer {
     }
 
     /// A compact JWS over `claims`; `None` where signing fails.
-    #[must_use]
     pub fn sign(&self, claims: &Map<String, Value>) -> Option<Secret<String>> {
         let token = self.ring.load().signing().sign(claims)?;
         self.signed.fetch_add(1, Ordering::Relaxed);

@@ -45,8 +45,6 @@ pub struct GeneratedKeys {
 /// Shortest rotation: upstreams keep key sets for minutes.
 const MIN_ROTATION: Duration = Duration::from_secs(3600);
 
-// === impl AssertionOptions ===
-
 impl AssertionOptions {
     /// Checks the settings for mistakes.
     ///
@@ -92,15 +90,11 @@ impl AssertionOptions {
     }
 }
 
-// === impl AssertionKeys ===
-
 impl Default for AssertionKeys {
     fn default() -> Self {
         Self::Generated(GeneratedKeys::default())
     }
 }
-
-// === impl GeneratedKeys ===
 
 impl Default for GeneratedKeys {
     fn default() -> Self {

@@ -32,8 +32,6 @@ enum Made {
 /// Largest file of a key: RSA keys, which are not used, have some 3 KiB.
 const MAX_KEY_FILE_BYTES: u64 = 64 * 1024;
 
-// === impl Ring ===
-
 impl Ring {
     pub(super) fn first(keys: &AssertionKeys, now: UnixTime) -> Result<Self, String> {
         match keys {

@@ -50,8 +50,6 @@ pub enum SpiffeError {
 
 pub(super) const SCHEME: &str = "spiffe://";
 
-// === impl TrustDomainName ===
-
 impl TrustDomainName {
     /// The name.
     pub fn as_str(&self) -> &str {
@@ -73,8 +71,6 @@ impl fmt::Display for TrustDomainName {
         f.write_str(&self.0)
     }
 }
-
-// === impl SpiffeId ===
 
 impl SpiffeId {
     /// All of it, with the scheme.

@@ -43,8 +43,6 @@ enum Segment {
     Any,
 }
 
-// === impl SpiffePattern ===
-
 impl SpiffePattern {
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
@@ -57,13 +55,11 @@ impl SpiffePattern {
     }
 
     /// Whether every ID with a path in the trust domain is in the set.
-    #[must_use]
     pub fn covers_everything(&self) -> bool {
         self.open_ended && self.segments.is_empty()
     }
 
     /// Whether `id` is in the set.
-    #[must_use]
     pub fn matches(&self, id: &SpiffeId) -> bool {
         if id.trust_domain() != &*self.trust_domain {
             return false;

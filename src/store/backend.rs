@@ -25,8 +25,6 @@ enum Backend {
     Redis(Box<Redis>),
 }
 
-// === impl Store ===
-
 impl Store {
     /// A store as `options` say. Called within a tokio runtime: connecting begins in the background, and never stops.
     ///
@@ -46,7 +44,6 @@ impl Store {
     }
 
     /// A store in this process alone.
-    #[must_use]
     pub fn in_memory(clock: Arc<dyn Clock>) -> Self {
         let memory = Memory::new(&StoreMemoryOptions::default(), clock);
         Self { backend: Backend::Memory(Box::new(memory)) }

@@ -41,8 +41,6 @@ struct Records {
 /// There is one life: what a process forgets, it forgets by ending.
 const EPOCH: u64 = 1;
 
-// === impl Memory ===
-
 impl Memory {
     pub(super) fn new(options: &StoreMemoryOptions, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -92,8 +90,6 @@ impl Memory {
     }
 }
 
-// === impl Uses ===
-
 impl Uses {
     fn new(capacity: usize) -> Self {
         let forgotten = UnixTime::from_millis(i64::MIN);
@@ -133,8 +129,6 @@ impl Uses {
         }
     }
 }
-
-// === impl Records ===
 
 impl Records {
     fn insert(&mut self, record: &Record, now: UnixTime) -> Result<u64, StoreError> {

@@ -84,8 +84,6 @@ fn default_prefix() -> String {
     String::from("countersign")
 }
 
-// === impl StoreOptions ===
-
 impl StoreOptions {
     /// The same with relative paths made relative to `base`.
     #[must_use]
@@ -119,8 +117,6 @@ impl Default for StoreOptions {
     }
 }
 
-// === impl StoreMemoryOptions ===
-
 impl StoreMemoryOptions {
     fn check(self) -> Result<(), String> {
         if self.first_uses == 0 {
@@ -138,8 +134,6 @@ impl Default for StoreMemoryOptions {
         Self { first_uses: DEFAULT_FIRST_USES }
     }
 }
-
-// === impl RedisOptions ===
 
 impl RedisOptions {
     /// The servers to begin with: one, or some of a cluster.

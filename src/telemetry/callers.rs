@@ -34,11 +34,8 @@ const NAMED: usize = 10;
 /// A certificate that was not shown for so long was renewed, or its workload has gone.
 const FORGET: Duration = Duration::from_mins(10);
 
-// === impl Callers ===
-
 impl Callers {
     /// When the first certificate of each trust domain expires.
-    #[must_use]
     pub fn soonest(&self, now: UnixTime) -> Vec<(String, i64)> {
         let mut soonest = BTreeMap::<String, i64>::new();
         self.each(now, |(expiry, _), caller| {
@@ -48,7 +45,6 @@ impl Callers {
     }
 
     /// The first few to expire, by name.
-    #[must_use]
     pub fn named(&self, now: UnixTime) -> Vec<Value> {
         let mut named = Vec::new();
         self.each(now, |(expiry, fingerprint), caller| {
@@ -102,8 +98,6 @@ impl Observer for Callers {
         }
     }
 }
-
-// === impl Caller ===
 
 impl Caller {
     fn new(peer: &PeerIdentity, now: UnixTime) -> Self {

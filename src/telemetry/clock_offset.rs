@@ -29,11 +29,8 @@ struct Window {
 
 const WINDOW: Duration = Duration::from_mins(1);
 
-// === impl ClockOffset ===
-
 impl ClockOffset {
     /// Seconds by bound; none where no proxy has sent its time for a while.
-    #[must_use]
     pub fn bounds(&self, now: UnixTime) -> Vec<(String, f64)> {
         let mut windows = lock(&self.0);
         windows.turn(now);
@@ -65,8 +62,6 @@ impl Observer for ClockOffset {
         }
     }
 }
-
-// === impl Windows ===
 
 impl Windows {
     /// Begins a new window where the current one is over, or lies in a future that a clock has gone back from.

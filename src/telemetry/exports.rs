@@ -44,11 +44,8 @@ pub(super) struct Watched<E> {
 /// A collector that is away for an hour is sixty lines in the log and not thousands.
 const SAY_AGAIN: Duration = Duration::from_mins(1);
 
-// === impl Exports ===
-
 impl Exports {
     /// The failures so far, by signal.
-    #[must_use]
     pub fn failed(&self) -> Vec<(String, u64)> {
         let Self { traces, metrics, logs } = self;
         let each = [("traces", traces), ("metrics", metrics), ("logs", logs)];
@@ -56,11 +53,8 @@ impl Exports {
     }
 }
 
-// === impl Export ===
-
 impl Export {
     /// Batches that the collector did not take.
-    #[must_use]
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
     }
@@ -84,8 +78,6 @@ impl Export {
         }
     }
 }
-
-// === impl Watched ===
 
 impl<E> Watched<E> {
     pub(super) const fn new(exporter: E, signal: &'static str, export: Arc<Export>) -> Self {

@@ -143,11 +143,8 @@ instruments! {
         "Batches of traces, metrics and logs that the collector did not take";
 }
 
-// === impl Instrument ===
-
 impl Instrument {
     /// As it is called on the Prometheus page.
-    #[must_use]
     pub fn prometheus_name(&self) -> String {
         let unit = if self.unit == "s" { "_seconds" } else { "" };
         let total = if self.kind == Kind::Counter { "_total" } else { "" };
@@ -155,11 +152,8 @@ impl Instrument {
     }
 }
 
-// === impl Kind ===
-
 impl Kind {
     /// The word for it, as on the Prometheus page.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",

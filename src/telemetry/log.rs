@@ -50,19 +50,14 @@ struct Visible<W> {
     format: LogFormat,
 }
 
-// === impl LogOptions ===
-
 impl Default for LogOptions {
     fn default() -> Self {
         Self { format: LogFormat::Text, level: "info".into() }
     }
 }
 
-// === impl LogLevel ===
-
 impl LogLevel {
     /// The current level.
-    #[must_use]
     pub fn get(&self) -> String {
         lock(&self.text).clone()
     }
@@ -85,8 +80,6 @@ impl Debug for LogLevel {
         f.debug_tuple("LogLevel").field(&self.get()).finish()
     }
 }
-
-// === impl Visible ===
 
 impl<W: Write> Visible<W> {
     /// `line` with what cannot be seen as an escape. Colours are left: tracing itself escapes those in what is logged.

@@ -50,8 +50,6 @@ const GIVE_UP: Duration = Duration::from_secs(30);
 /// First and longest pause between two offers.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-// === impl LogSender ===
-
 impl LogSender {
     /// Sends records to where `options` say, from within a tokio runtime.
     ///

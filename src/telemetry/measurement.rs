@@ -23,8 +23,6 @@ pub enum Number {
     Fraction(f64),
 }
 
-// === impl Instrument ===
-
 impl Instrument {
     /// A measurement of an instrument without labels.
     pub fn shows(&'static self, number: impl Into<Number>) -> Measurement {
@@ -40,8 +38,6 @@ impl Instrument {
         Measurement { instrument: self, samples: samples.collect() }
     }
 }
-
-// === impl Number ===
 
 impl Number {
     pub(super) fn level(self) -> i64 {

@@ -32,8 +32,6 @@ pub struct Metrics {
 const DURATION_BUCKETS: [f64; 12] =
     [10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 10e-3, 50e-3, 150e-3, 1.0];
 
-// === impl Metrics ===
-
 impl Metrics {
     /// The instruments, all at zero.
     ///
@@ -130,7 +128,6 @@ impl Metrics {
     }
 
     /// The Prometheus text page.
-    #[must_use]
     pub fn render(&self) -> String {
         // Encoding into memory fails only for an inconsistent registry, which an empty page shows well enough.
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()

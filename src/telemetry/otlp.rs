@@ -46,8 +46,6 @@ const fn default_metrics_interval() -> HumanDuration {
     HumanDuration::new(Duration::from_mins(1))
 }
 
-// === impl OtlpOptions ===
-
 impl OtlpOptions {
     /// Checks what the types leave open.
     ///

@@ -31,8 +31,6 @@ pub struct Traces {
 /// Longest wait for the collector in the end.
 const FLUSH: Duration = Duration::from_secs(2);
 
-// === impl Traces ===
-
 impl Traces {
     /// Sends spans to where `options` say, from within a tokio runtime.
     ///

@@ -36,8 +36,6 @@ pub enum Algorithm {
     Hs512,
 }
 
-// === impl Algorithm ===
-
 impl Algorithm {
     /// All of them.
     pub const ALL: [Self; 14] = [
@@ -58,13 +56,11 @@ impl Algorithm {
     ];
 
     /// The algorithm called `name`; names are case-sensitive (RFC 7515 section 4.1.1).
-    #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
     /// Its name.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
@@ -85,7 +81,6 @@ impl Algorithm {
     }
 
     /// Whether who can verify can also sign.
-    #[must_use]
     pub const fn is_symmetric(self) -> bool {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
     }

@@ -19,11 +19,8 @@ pub struct ClientAssertion {
     pub audience: String,
 }
 
-// === impl ClientAssertion ===
-
 impl ClientAssertion {
     /// A signed JWT with `claims`; `None` where the key does not sign with the algorithm.
-    #[must_use]
     pub fn sign(&self, claims: &Map<String, Value>) -> Option<Secret<String>> {
         let algorithm = signing(self.algorithm)?;
         let pem = self.key.expose();

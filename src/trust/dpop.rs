@@ -32,8 +32,6 @@ pub(super) fn asymmetric() -> Vec<Algorithm> {
     Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric()).collect()
 }
 
-// === impl DpopRules ===
-
 impl DpopRules {
     /// The algorithms that proofs may be signed with.
     pub fn algorithms(&self) -> &[Algorithm] {

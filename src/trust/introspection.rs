@@ -79,15 +79,11 @@ pub enum AnswerError {
     ActiveType(&'static str),
 }
 
-// === impl Introspection ===
-
 impl PartialEq for Introspection {
     fn eq(&self, other: &Self) -> bool {
         self.revision == other.revision
     }
 }
-
-// === impl IntrospectionAnswer ===
 
 impl IntrospectionAnswer {
     /// Reads `text`, an answer that may be used until `until`.

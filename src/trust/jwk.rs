@@ -88,8 +88,6 @@ pub enum KeyFault {
 /// Members of private and symmetric keys (RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1).
 const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
-// === impl VerificationKey ===
-
 impl VerificationKey {
     /// Reads one member of a key set.
     ///
@@ -132,7 +130,6 @@ impl VerificationKey {
     }
 
     /// Whether it is a secret, of which nothing can be shown.
-    #[must_use]
     pub fn is_secret(&self) -> bool {
         self.verifiers.iter().any(|(_, key)| matches!(key, Verifier::Secret(_)))
     }
@@ -143,7 +140,6 @@ impl VerificationKey {
     }
 
     /// Whether `signature` is this key's signature of `message` with `algorithm`.
-    #[must_use]
     pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         self.verifiers
             .iter()

@@ -61,8 +61,6 @@ pub enum KeyMiss {
     Ambiguous,
 }
 
-// === impl KeySet ===
-
 impl KeySet {
     /// Reads a JWK Set. Keys that cannot be used are skipped and listed in [`KeySet::skipped`].
     ///
@@ -142,7 +140,6 @@ impl KeySet {
     }
 
     /// Whether a key has the id `kid`.
-    #[must_use]
     pub fn has(&self, kid: &str) -> bool {
         self.keys.iter().any(|key| key.id() == Some(kid))
     }
@@ -194,8 +191,6 @@ fn revision(keys: &[VerificationKey]) -> Fingerprint {
     Fingerprint::of(lines.join("\n").as_bytes())
 }
 
-// === impl SkippedKey ===
-
 impl SkippedKey {
     const fn new(position: usize, key_id: Option<String>, fault: KeyFault) -> Self {
         Self { position, key_id, fault }
@@ -211,8 +206,6 @@ impl std::fmt::Display for SkippedKey {
         write!(f, " {}", self.fault)
     }
 }
-
-// === impl VerificationKey ===
 
 impl VerificationKey {
     pub(in crate::trust) fn is_for(&self, algorithm: Algorithm) -> bool {

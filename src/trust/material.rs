@@ -22,8 +22,6 @@ pub struct Material {
     behind: BTreeSet<String>,
 }
 
-// === impl Material ===
-
 impl Material {
     /// Adds the key set of the issuer document called `issuer`.
     pub fn insert(&mut self, issuer: &str, keys: Arc<KeySet>) {
@@ -36,7 +34,6 @@ impl Material {
     }
 
     /// Whether the issuer of the document called `issuer` may have keys that are not at hand, and could not be asked.
-    #[must_use]
     pub fn is_behind(&self, issuer: &str) -> bool {
         self.behind.contains(issuer)
     }
@@ -58,13 +55,11 @@ impl Material {
     }
 
     /// The revocations for the request: those that were gathered, otherwise those of the documents of `trust`.
-    #[must_use]
     pub fn revocations<'a>(&'a self, trust: &'a TrustStore) -> &'a Revocations {
         self.revocations.as_deref().unwrap_or_else(|| trust.revocations())
     }
 
     /// The issuer's answer for the token with the fingerprint `token`, if it was asked.
-    #[must_use]
     pub fn answer(
         &self,
         issuer: &str,
@@ -74,7 +69,6 @@ impl Material {
     }
 
     /// The key set of the issuer document called `issuer`, if one was at hand.
-    #[must_use]
     pub fn keys(&self, issuer: &str) -> Option<&Arc<KeySet>> {
         self.key_sets.get(issuer)
     }

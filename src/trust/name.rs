@@ -60,8 +60,6 @@ const TYPES: [(&str, &str); 37] = [
 /// Keeps the parts of a name apart.
 const BETWEEN: &str = "\u{0}";
 
-// === impl CanonicalName ===
-
 impl CanonicalName {
     /// Reads RFC 4514 text.
     ///
@@ -307,8 +305,6 @@ fn from_one_line(text: &str) -> String {
     let escaped = |part: &String| part.replace(',', "\\,").replace('+', "\\+").replace(';', "\\;");
     parts.iter().map(escaped).collect::<Vec<_>>().join(",")
 }
-
-// === impl NameError ===
 
 impl NameError {
     fn new(message: &str) -> Self {

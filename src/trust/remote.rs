@@ -69,8 +69,6 @@ pub enum KeyUrlError {
     Fragment,
 }
 
-// === impl RemoteFile ===
-
 impl RemoteFile {
     /// The file that `spec` names.
     ///
@@ -113,8 +111,6 @@ impl RemoteFile {
     }
 }
 
-// === impl KeyUrl ===
-
 impl KeyUrl {
     /// Reads an address; `http` needs `allow_plaintext`.
     ///
@@ -148,7 +144,6 @@ impl KeyUrl {
     }
 
     /// Whether it is `http`.
-    #[must_use]
     pub fn is_plaintext(&self) -> bool {
         self.0.scheme() == Some(&Scheme::HTTP)
     }

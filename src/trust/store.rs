@@ -25,12 +25,9 @@ pub struct TrustStore {
     revocations: Arc<Revocations>,
 }
 
-// === impl TrustStore ===
-
 impl TrustStore {
     /// Compiles the `TrustDomain`, `TokenIssuer` and `RevocationList` documents among `documents`. Every problem goes to `problems`; where one
     /// of them is an error the result must not be used.
-    #[must_use]
     pub fn compile(
         documents: &[Document],
         files: &Attachments,
@@ -41,7 +38,6 @@ impl TrustStore {
 
     /// The same where `known` was in force before, which no older revocation list takes the place of. With a time, `now`,
     /// lists that are out of date are reported.
-    #[must_use]
     pub fn compile_after(
         known: &KnownLists,
         now: Option<UnixTime>,
@@ -88,7 +84,6 @@ impl TrustStore {
     }
 
     /// Whether an authority or an intermediate of the documents has this name. True where there is none at all.
-    #[must_use]
     pub fn knows_certificate_issuer(&self, name: &str) -> bool {
         let name = CanonicalName::of_certificate(name);
         self.domains.is_empty()
@@ -96,7 +91,6 @@ impl TrustStore {
     }
 
     /// The trust domain that vouches for `id`, and no other does (P45).
-    #[must_use]
     pub fn domain_of(&self, id: &SpiffeId) -> Option<&TrustDomain> {
         let own = |domain: &&TrustDomain| {
             domain.spiffe().is_some_and(|name| name.as_str() == id.trust_domain())
@@ -110,7 +104,6 @@ impl TrustStore {
     }
 
     /// Whether a revocation list of `issuer`, of any document, revokes the certificate.
-    #[must_use]
     pub fn is_listed(
         &self,
         certificate: &X509Certificate<'_>,
@@ -146,7 +139,6 @@ impl TrustStore {
     }
 
     /// The issuer of the document called `name`.
-    #[must_use]
     pub fn issuer(&self, name: &str) -> Option<&Issuer> {
         self.issuers.iter().find(|issuer| issuer.name() == name)
     }
@@ -164,7 +156,6 @@ impl TrustStore {
     }
 
     /// The issuer that can be asked about opaque tokens in `place`: there is at most one.
-    #[must_use]
     pub fn introspecting_at(&self, place: &TokenPlace) -> Option<&Issuer> {
         self.issuers.iter().find(|issuer| {
             matches!(issuer.keys(), KeySource::Introspected(_)) && issuer.places().contains(place)
@@ -182,7 +173,6 @@ impl TrustStore {
 
     /// Why an entry that is made while servers run may revoke less than it seems, beside an issuer that no document has: no
     /// document has its key or its workload, or a value begins or ends with white space.
-    #[must_use]
     pub fn doubts_about(&self, entry: &RevocationEntry) -> Vec<String> {
         revocation::doubts_about(entry, &self.domains, &self.issuers)
     }

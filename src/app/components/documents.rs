@@ -18,8 +18,6 @@ pub(in crate::app) struct Documents {
     pub(in crate::app) reload: Arc<ReloadStatus>,
 }
 
-// === impl Documents ===
-
 impl Documents {
     fn is_stale(&self) -> bool {
         self.reload.stale.load(Ordering::Relaxed)

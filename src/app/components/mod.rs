@@ -39,8 +39,6 @@ pub(super) struct Components {
     pub(super) parts: Vec<Box<dyn Component>>,
 }
 
-// === impl Components ===
-
 impl Components {
     /// The lines of `/readyz?verbose`.
     pub(super) fn health(&self) -> Vec<Health> {

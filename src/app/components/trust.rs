@@ -17,8 +17,6 @@ pub(in crate::app) struct Trust {
     pub(in crate::app) kept: Option<Arc<KeptLists>>,
 }
 
-// === impl Trust ===
-
 impl Trust {
     fn domains<T>(&self, show: impl FnMut(&TrustDomain) -> Option<T>) -> Vec<T> {
         self.pdp.inspect(|snapshot| snapshot.trust().domains().iter().filter_map(show).collect())

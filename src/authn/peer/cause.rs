@@ -76,16 +76,12 @@ struct Search<'a> {
     weakness: Option<String>,
 }
 
-// === impl Candidate ===
-
 impl<'a> Candidate<'a> {
     fn read(der: &'a CertificateDer<'a>) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         Some(Self { der, certificate })
     }
 }
-
-// === impl Search ===
 
 impl<'a> Search<'a> {
     fn new(presented: &'a DecodedCertificate, domain: &'a TrustDomain) -> Self {

@@ -31,8 +31,6 @@ pub(super) struct Verifier<'a> {
     pub(super) now: UnixTime,
 }
 
-// === impl Verifier ===
-
 impl<'a> Verifier<'a> {
     /// Verifies a presented certificate, or finds it in the cache. Revocation is checked every time.
     ///
@@ -185,8 +183,6 @@ struct Vouchers<'a> {
 #[derive(Default)]
 pub(super) struct Paths<'a>(Vec<(&'a Fingerprint, Rejection)>);
 
-// === impl Vouchers ===
-
 impl<'a> Vouchers<'a> {
     const fn first(domain: &'a TrustDomain, holds: Validity, issuers: Vec<IssuerMarks>) -> Self {
         Self { domain, also: Vec::new(), unsure: Vec::new(), holds, issuers }
@@ -198,8 +194,6 @@ impl<'a> Vouchers<'a> {
         self.holds = self.holds.and(holds);
     }
 }
-
-// === impl Paths ===
 
 impl<'a> Paths<'a> {
     fn find(

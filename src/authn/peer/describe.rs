@@ -41,11 +41,8 @@ pub struct CertificateDescription {
     pub spki: Fingerprint,
 }
 
-// === impl CertificateDescription ===
-
 impl CertificateDescription {
     /// Reads a certificate, or returns `None` if it is not one.
-    #[must_use]
     pub fn read(der: &[u8]) -> Option<Self> {
         let (rest, certificate) = X509Certificate::from_der(der).ok()?;
         rest.is_empty().then(|| Self::of(der, &certificate))

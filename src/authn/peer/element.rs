@@ -22,8 +22,6 @@ pub(super) struct AssertedIdentity {
     pub(super) envoy_subject: Option<Arc<str>>,
 }
 
-// === impl AssertedIdentity ===
-
 impl AssertedIdentity {
     /// Whether Envoy would call the owner of this certificate `principal`: it takes the first URI, else the first DNS name,
     /// else the subject. A subject whose text is not certain never matches.
@@ -44,8 +42,6 @@ pub(super) fn is_called(
         (None, None) => envoy_subject.map(|subject| subject == principal),
     }
 }
-
-// === impl Verifier ===
 
 impl Verifier<'_> {
     /// The identity that the element asserts. The certificate decides if there is one (P83).

@@ -18,12 +18,9 @@ pub struct PeerIdentity {
     pub(super) forwarders: Vec<SpiffeId>,
 }
 
-// === impl PeerIdentity ===
-
 impl PeerIdentity {
     /// A peer that is asserted without evidence: for policy tests and `explain` only. `tests/in_process/tidy.rs` keeps it
     /// out of the serving path.
-    #[must_use]
     pub fn assertion(facts: PeerFacts, level: EvidenceLevel) -> Self {
         Self { facts: Arc::new(facts), level, source: PeerSource::Xfcc, forwarders: Vec::new() }
     }
@@ -48,7 +45,6 @@ impl PeerIdentity {
 
     /// Whether the document called `name` vouches for it; nothing where it does not, and its authorities issued the
     /// certificate all the same.
-    #[must_use]
     pub fn is_vouched_for_by(&self, name: &str) -> Option<bool> {
         if self.trust_domains().any(|own| own == name) {
             return Some(true);

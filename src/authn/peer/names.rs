@@ -21,8 +21,6 @@ pub(super) struct Names {
     pub(super) ips: Vec<IpAddr>,
 }
 
-// === impl Names ===
-
 impl Names {
     /// Reads the subject alternative names of a certificate.
     ///

@@ -52,8 +52,6 @@ pub(super) fn check(path: &[X509Certificate<'_>]) -> Result<(), Rejection> {
     state.check()
 }
 
-// === impl State ===
-
 impl State {
     /// Keeps the policies that this certificate has too. An authority without policies is good for all.
     fn narrow(

@@ -33,8 +33,6 @@ pub(super) enum Beginning {
     Open,
 }
 
-// === impl Own ===
-
 impl<'a> Own<'a> {
     pub(super) fn of(evidence: &'a PeerEvidence) -> Self {
         Self { destination: evidence.destination.as_ref(), identities: &evidence.identities }

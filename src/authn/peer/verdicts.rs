@@ -34,8 +34,6 @@ pub fn verdicts<'a>(
     Verifier { trust, revocations: trust.revocations(), memory: &NoCache, now }.verdicts(presented)
 }
 
-// === impl Verifier ===
-
 impl<'a> Verifier<'a> {
     /// The verdict of each trust domain on a certificate. For people, not for decisions.
     ///

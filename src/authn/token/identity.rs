@@ -25,8 +25,6 @@ pub struct TokenIdentity {
     pub(super) single_use: Option<OneTimeUse>,
 }
 
-// === impl TokenIdentity ===
-
 impl TokenIdentity {
     /// A token that is asserted without a signature: for policy tests and `explain` only. `tests/in_process/tidy.rs` keeps
     /// it out of the serving path.
@@ -87,7 +85,6 @@ impl TokenIdentity {
     }
 
     /// The claim at the JSON pointer `pointer` (RFC 6901), such as `/realm_access/roles`.
-    #[must_use]
     pub fn claim(&self, pointer: &str) -> Option<&Value> {
         claim_at(&self.content.claims.0, pointer)
     }

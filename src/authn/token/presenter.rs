@@ -16,8 +16,6 @@ pub struct Presenter<'a> {
     pub request: Option<&'a RequestLine>,
 }
 
-// === impl Presenter ===
-
 #[cfg(test)]
 impl Presenter<'_> {
     /// A caller without a verified peer and without a proof.

@@ -95,8 +95,6 @@ pub(in crate::authn) fn verify_shown(
     Shown { verified, cookies, refused: None }
 }
 
-// === impl Verifier ===
-
 impl Verifier<'_> {
     /// Verifies `token` beside those that are `verified` already.
     fn add(
@@ -150,8 +148,6 @@ fn unasked(why: Rejection, issuer: &Issuer, material: &Material) -> Rejection {
 fn unreadable_answer(why: Rejection) -> Rejection {
     if why.reason() == Reason::TokenMalformed { why.without_blame() } else { why }
 }
-
-// === impl Shown ===
 
 impl Shown {
     const fn refused(rejection: Rejection) -> Self {
@@ -241,8 +237,6 @@ fn ask(
     let content = Arc::new(Content::new(issuer.name(), registered, claims));
     TokenIdentity::new(token, issuer, &content, (by, now), passed)
 }
-
-// === impl TokenIdentity ===
 
 impl TokenIdentity {
     /// The last checks, which are the same for every kind of token and are made for every request, cached or not: the claims

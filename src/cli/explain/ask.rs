@@ -106,8 +106,6 @@ async fn decide(
     }
 }
 
-// === impl Ground ===
-
 impl Ground<'_> {
     fn pdp(self, now: UnixTime, may_wait: bool, names_tls_peer: bool) -> Pdp {
         let clock = Arc::new(FixedClock::at(now));
@@ -164,8 +162,6 @@ const fn every_source(names_tls_peer: bool) -> PeerSources {
         identities: Vec::new(),
     }
 }
-
-// === impl Offline ===
 
 impl Fetcher for Offline {
     fn fetch<'a>(

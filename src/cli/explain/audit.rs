@@ -173,8 +173,6 @@ fn find_in(id: &str, log: impl Read, shown: &str) -> Result<Vec<Record>, String>
     Ok(found)
 }
 
-// === impl Record ===
-
 impl Record {
     fn is_called(&self, id: &str) -> bool {
         let RequestRecord { id: own, x_request_id, .. } = &self.request;
@@ -283,8 +281,6 @@ impl Record {
     }
 }
 
-// === impl PeerRecord ===
-
 impl PeerRecord {
     fn identity(&self) -> Result<PeerIdentity, String> {
         let spiffe = match self.spiffe.as_str() {
@@ -306,8 +302,6 @@ impl PeerRecord {
         Ok(PeerIdentity::assertion(facts, *level))
     }
 }
-
-// === impl TokenRecord ===
 
 impl TokenRecord {
     fn identity(&self) -> Result<TokenIdentity, String> {

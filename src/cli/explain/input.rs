@@ -26,8 +26,6 @@ use crate::request::{
 };
 use crate::spiffe::SpiffeId;
 
-// === impl Input ===
-
 impl Input {
     /// # Errors
     /// How the command ends, after the reason was printed.

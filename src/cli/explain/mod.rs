@@ -55,8 +55,6 @@ fn settings(file: &std::path::Path, args: &Args) -> Result<Config, Exit> {
     })
 }
 
-// === impl Args ===
-
 impl Args {
     fn write(&self, report: &Report) -> io::Result<()> {
         match self.output {

@@ -166,8 +166,6 @@ pub(super) struct CheckReport {
     pub(super) result: &'static str,
 }
 
-// === impl Report ===
-
 impl Report {
     pub(super) fn new(
         view: &RequestView,
@@ -227,8 +225,6 @@ fn peer(peer: &Credential<PeerIdentity>, vouched: bool) -> PeerReport {
     report
 }
 
-// === impl ConnectionReport ===
-
 impl ConnectionReport {
     fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -259,8 +255,6 @@ impl ConnectionReport {
         }
     }
 }
-
-// === impl AnswerReport ===
 
 impl AnswerReport {
     fn new(view: &RequestView, outcome: &Outcome, show_values: bool) -> Self {
@@ -349,8 +343,6 @@ fn also(obligations: &Obligations, more: &[HeaderMutation]) -> Vec<String> {
     response.chain(query).chain(metadata).chain(assertion).chain(token).collect()
 }
 
-// === impl TokensReport ===
-
 impl TokensReport {
     fn new(subject: &Subject, passed: &[TokenCheck]) -> Self {
         let tokens = subject.tokens();
@@ -409,8 +401,6 @@ fn checks(passed: &[TokenCheck], rejected: bool) -> Vec<Vec<CheckReport>> {
         })
         .collect()
 }
-
-// === impl TokenReport ===
 
 impl TokenReport {
     fn new(token: &TokenIdentity) -> Self {

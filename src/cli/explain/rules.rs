@@ -91,8 +91,6 @@ pub(super) struct DifferenceReport {
     pub(super) about: Vec<String>,
 }
 
-// === impl RulesReport ===
-
 impl RulesReport {
     pub(super) fn new(
         view: &RequestView,
@@ -132,15 +130,11 @@ impl RulesReport {
     }
 }
 
-// === impl RuleReport ===
-
 impl RuleReport {
     pub(super) fn is(&self, effect: Effect, mode: Mode) -> bool {
         self.effect == effect && self.mode == mode
     }
 }
-
-// === impl RuleCheckReport ===
 
 impl RuleCheckReport {
     fn new(trace: &CheckTrace, show_values: bool) -> Self {
@@ -156,16 +150,12 @@ impl RuleCheckReport {
     }
 }
 
-// === impl OperandReport ===
-
 impl OperandReport {
     fn new(operand: &Operand, show_values: bool) -> Self {
         let found = operand.observed.iter().map(|fact| FactReport::new(fact, show_values));
         Self { text: operand.text.clone(), result: operand.truth, found: found.collect() }
     }
 }
-
-// === impl FactReport ===
 
 impl FactReport {
     fn new(fact: &Observation, show_values: bool) -> Self {

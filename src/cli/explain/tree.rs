@@ -337,8 +337,6 @@ struct Branch {
     below: String,
 }
 
-// === impl Branch ===
-
 impl Branch {
     fn of(above: &str, at: usize, count: usize) -> Self {
         let is_last = at.saturating_add(1) >= count;

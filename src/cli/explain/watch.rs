@@ -20,8 +20,6 @@ pub(super) struct Steps {
     pub(super) passed: Vec<TokenCheck>,
 }
 
-// === impl Watch ===
-
 impl Watch {
     pub(super) fn new(missing: MissingData) -> Self {
         Self { steps: Steps::default(), rules: TraceRecorder::with_missing(missing) }

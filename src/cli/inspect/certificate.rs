@@ -89,8 +89,6 @@ pub(super) enum DomainVerdictReport {
     NotAsked,
 }
 
-// === impl CertificateReport ===
-
 impl CertificateReport {
     pub(super) fn refused(rejection: &Rejection) -> Self {
         Self { rejection: Some(rejection.into()), ..Self::default() }
@@ -116,8 +114,6 @@ impl CertificateReport {
         }
     }
 }
-
-// === impl Description ===
 
 impl Description {
     fn new(found: &CertificateDescription, now: UnixTime) -> Self {
@@ -158,8 +154,6 @@ impl Description {
         }
     }
 }
-
-// === impl VerdictReport ===
 
 impl VerdictReport {
     fn new((domain, verdict): (&TrustDomain, DomainVerdict)) -> Self {

@@ -96,8 +96,6 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Exit, CommandError> {
     Ok(Exit::ok_if(report.is_good()))
 }
 
-// === impl Args ===
-
 impl Args {
     fn input(&self) -> Result<Input, String> {
         if let Some(value) = &self.xfcc {
@@ -135,8 +133,6 @@ impl Args {
         }
     }
 }
-
-// === impl Least ===
 
 impl From<Least> for EvidenceLevel {
     fn from(least: Least) -> Self {

@@ -55,8 +55,6 @@ struct Recorded {
 
 const XFCC: &str = "x-forwarded-client-cert";
 
-// === impl Kind ===
-
 impl Kind {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -113,8 +111,6 @@ pub(super) fn read(path: Option<&Path>) -> io::Result<Vec<u8>> {
     }
     Ok(bytes)
 }
-
-// === impl Input ===
 
 impl Input {
     /// Reads `bytes` as `kind`, or as what they look like.

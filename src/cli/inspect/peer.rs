@@ -77,8 +77,6 @@ pub(in crate::cli) struct HopReport {
     pub(in crate::cli) evidence: Option<&'static str>,
 }
 
-// === impl Verdict ===
-
 impl Verdict {
     pub(in crate::cli) const fn as_str(self) -> &'static str {
         match self {
@@ -89,8 +87,6 @@ impl Verdict {
         }
     }
 }
-
-// === impl Finding ===
 
 impl Finding {
     /// The finding in words.
@@ -104,8 +100,6 @@ impl Finding {
         }
     }
 }
-
-// === impl PeerReport ===
 
 impl PeerReport {
     pub(in crate::cli) fn new(peer: &Credential<PeerIdentity>) -> Self {
@@ -130,15 +124,11 @@ impl PeerReport {
     }
 }
 
-// === impl RejectionReport ===
-
 impl From<&Rejection> for RejectionReport {
     fn from(rejection: &Rejection) -> Self {
         Self { reason: rejection.reason().as_str(), detail: rejection.detail().to_owned() }
     }
 }
-
-// === impl HopReport ===
 
 impl HopReport {
     pub(in crate::cli) fn new(hop: &Hop<'_>) -> Self {

@@ -59,8 +59,6 @@ const ALONE: &str = "it is a trusted forwarder: in a request, the caller is the 
 const WITHOUT_DOCUMENTS: &str =
     "nothing is verified: give `--documents` for the walk and the verdicts";
 
-// === impl Report ===
-
 impl Report {
     pub(super) fn new(
         input: &Input,
@@ -166,8 +164,6 @@ fn xfcc(evidence: &PeerEvidence, context: VerificationContext<'_>) -> Option<Xfc
         }),
     }
 }
-
-// === impl ElementReport ===
 
 impl ElementReport {
     fn new(element: &XfccElement, context: VerificationContext<'_>) -> Self {

@@ -29,8 +29,6 @@ pub(super) struct Common {
     pub(super) output: Output,
 }
 
-// === impl Common ===
-
 impl Common {
     pub(super) fn now(&self) -> UnixTime {
         self.at.unwrap_or_else(|| SystemClock.now())

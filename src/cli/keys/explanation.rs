@@ -69,8 +69,6 @@ enum CheckResult {
 
 const FORMAT: &str = "format";
 
-// === impl Report ===
-
 impl Report {
     pub(super) fn new(
         verified: Result<&[TokenIdentity], &Rejection>,

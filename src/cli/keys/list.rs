@@ -87,8 +87,6 @@ pub(super) fn run(common: &Common) -> Result<Exit, CommandError> {
     Ok(Exit::ok_if(reports.iter().all(IssuerReport::is_good)))
 }
 
-// === impl IssuerReport ===
-
 impl IssuerReport {
     fn new(issuer: &Issuer, obtained: &Obtained, now: UnixTime) -> Self {
         let (source, address, error) = match (&obtained.origin, &obtained.keys) {
@@ -137,8 +135,6 @@ impl IssuerReport {
             || self.error.is_none() && self.keys.iter().any(|key| key.usable)
     }
 }
-
-// === impl KeyReport ===
 
 impl KeyReport {
     fn new(key: &VerificationKey, issuer: &Issuer) -> Self {
@@ -199,8 +195,6 @@ const fn key_type(algorithm: Algorithm) -> &'static str {
         Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => "secret",
     }
 }
-
-// === impl KeptReport ===
 
 impl KeptReport {
     /// Keys are the same if their ids and their thumbprints are.

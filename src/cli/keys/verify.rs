@@ -57,8 +57,6 @@ fn secret(text: &str) -> Result<Secret<String>, Infallible> {
     Ok(Secret::new(text.to_owned()))
 }
 
-// === impl Args ===
-
 impl Args {
     fn token(&self) -> Result<Secret<String>, CommandError> {
         let given = self.token.as_ref().filter(|token| token.expose() != "-");

@@ -74,8 +74,6 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     }
 }
 
-// === impl Args ===
-
 impl Args {
     /// The entry. It is checked here, before a server is asked.
     fn entry(&self) -> Result<RevocationEntry, String> {

@@ -49,8 +49,6 @@ pub(super) struct TargetArgs {
     spiffe: Option<String>,
 }
 
-// === impl TargetArgs ===
-
 impl TargetArgs {
     /// An entry for the target, without limits. Reading the entry checks that there is exactly one target.
     ///

@@ -16,18 +16,14 @@ pub struct Bootstrap {
     changes: Vec<(&'static str, &'static str)>,
 }
 
-// === impl Bootstrap ===
-
 impl Bootstrap {
     /// The configuration `template`, with nothing filled in.
-    #[must_use]
     pub fn new(template: &str) -> Self {
         Self { template: template.to_owned(), values: Vec::new(), changes: Vec::new() }
     }
 
     /// [`SIDECAR_MTLS`] for the files in `folder`, a countersign and a service on this machine, and free ports of
     /// Envoy's own choice.
-    #[must_use]
     pub fn sidecar_mtls(folder: &Folder, countersign: SocketAddr, service: SocketAddr) -> Self {
         let file = |name| folder.join(name).display().to_string();
         Self::new(SIDECAR_MTLS)

@@ -88,8 +88,6 @@ pub enum FindError {
     Unpack,
 }
 
-// === impl EnvoyBinary ===
-
 impl EnvoyBinary {
     /// The first that runs: the one that was named, one on the PATH, the one in the cache, a fetched one.
     ///
@@ -125,13 +123,11 @@ impl EnvoyBinary {
     }
 
     /// The executable: a path, or the name of one on the PATH.
-    #[must_use]
     pub fn program(&self) -> &Path {
         &self.program
     }
 
     /// Its version, such as `1.40.0`.
-    #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }

@@ -48,8 +48,6 @@ struct SocketAddress {
     port_value: u16,
 }
 
-// === impl Envoy ===
-
 impl Envoy {
     /// Writes `bootstrap` to `folder`, starts Envoy with it and waits until it takes connections.
     ///
@@ -75,19 +73,16 @@ impl Envoy {
     }
 
     /// Where it takes requests.
-    #[must_use]
     pub const fn listener(&self) -> SocketAddr {
         self.listener
     }
 
     /// Where its administration interface is.
-    #[must_use]
     pub const fn admin(&self) -> SocketAddr {
         self.admin
     }
 
     /// The number the operating system knows it by, while it runs.
-    #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.process.id()
     }

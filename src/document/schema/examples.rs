@@ -107,8 +107,6 @@ struct Walk<'a> {
     examples: &'a mut Examples,
 }
 
-// === impl Walk ===
-
 impl Walk<'_> {
     fn value(&mut self, schema: &Value, tree: &Tree, name: &str) {
         let (name, schema) = resolve(self.schema, schema, name);
@@ -134,8 +132,6 @@ impl Walk<'_> {
         }
     }
 }
-
-// === impl Tree ===
 
 impl Tree {
     fn read(text: &str) -> Option<Self> {

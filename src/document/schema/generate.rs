@@ -12,13 +12,11 @@ use crate::document::{
 };
 
 /// The schema of a document of any kind, in JSON Schema draft 2020-12.
-#[must_use]
 pub fn schema() -> Value {
     of(&Kind::ALL)
 }
 
 /// The schema of documents of one kind.
-#[must_use]
 pub fn schema_of(kind: Kind) -> Value {
     of(&[kind])
 }

@@ -43,7 +43,6 @@ struct Section {
 }
 
 /// The page.
-#[must_use]
 pub fn reference() -> String {
     let schema = schema();
     let examples = found_in(&schema);
@@ -56,8 +55,6 @@ pub fn reference() -> String {
     }
     page.text
 }
-
-// === impl Page ===
 
 impl Page<'_> {
     fn line(&mut self, line: &str) {

@@ -9,8 +9,6 @@ const MAX_VARINT: usize = 10;
 /// A message that is being written at the end of a buffer.
 pub(super) struct Writer<'a>(&'a mut Vec<u8>);
 
-// === impl Writer ===
-
 impl<'a> Writer<'a> {
     pub(super) const fn new(out: &'a mut Vec<u8>) -> Self {
         Self(out)

@@ -14,8 +14,6 @@ pub(in crate::envoy) struct Health {
     reporter: HealthReporter,
 }
 
-// === impl Health ===
-
 impl Health {
     /// Serving from now on.
     pub(in crate::envoy) async fn serving() -> Self {

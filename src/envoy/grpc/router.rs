@@ -36,8 +36,6 @@ struct Services {
     health: HealthService,
 }
 
-// === impl Router ===
-
 impl Router {
     pub(in crate::envoy) fn new(checks: CheckService, health: HealthService) -> Self {
         Self(Arc::new(Services { checks, health }))

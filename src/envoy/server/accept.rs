@@ -61,8 +61,6 @@ pub(super) async fn next(listener: &Listener) -> io::Result<Accepted> {
     }
 }
 
-// === impl Accepted ===
-
 impl Accepted {
     /// Who is at the other end, for the log.
     pub(super) fn client(&self) -> String {
@@ -92,8 +90,6 @@ impl Accepted {
         Ok((Stream { wire, cut: None, _open: open }, ended))
     }
 }
-
-// === impl Stream ===
 
 impl Stream {
     /// The certificates that the client showed; none without TLS.

@@ -23,8 +23,6 @@ pub(super) struct Client {
 /// the documents.
 const LOOK: Duration = Duration::from_secs(1);
 
-// === impl Client ===
-
 impl Client {
     /// Refuses a client that is revoked now.
     ///

@@ -45,8 +45,6 @@ struct Tick {
     connection: AtomicWaker,
 }
 
-// === impl CoalescingWriter ===
-
 impl<S: AsyncRead> CoalescingWriter<S> {
     pub(super) fn new(stream: S) -> Self {
         let tick = Arc::<Tick>::default();
@@ -119,8 +117,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for CoalescingWriter<S> {
 
     // Not vectored: HTTP/2 then copies answers of up to a kilobyte behind each other, instead of writing each by itself.
 }
-
-// === impl Tick ===
 
 impl Wake for Tick {
     fn wake(self: Arc<Self>) {

@@ -83,8 +83,6 @@ struct Outbound {
     status: Arc<ListenerStatus>,
 }
 
-// === impl Watched ===
-
 impl<S> Watched<S> {
     /// `client` is who is at the other end, for the log.
     pub(super) fn new(stream: S, client: String, status: Arc<ListenerStatus>) -> Self {
@@ -136,8 +134,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
-// === impl Frames ===
-
 impl Frames {
     /// Takes bytes of a frame's header from `bytes`; whether a payload is next that has not been looked at.
     fn begin(&mut self, bytes: &[u8]) -> (usize, bool) {
@@ -157,8 +153,6 @@ impl Frames {
         (taken, true)
     }
 }
-
-// === impl Inbound ===
 
 impl Inbound {
     /// Overwrites the authorities in what has come.
@@ -222,8 +216,6 @@ impl Inbound {
         self.block.pass(bytes.get_mut(start..end).unwrap_or_default());
     }
 }
-
-// === impl Outbound ===
 
 impl Outbound {
     fn new(client: String, status: Arc<ListenerStatus>) -> Self {

@@ -63,8 +63,6 @@ struct Shared {
 /// Pause after the operating system cannot accept, as when there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-// === impl Server ===
-
 impl Server {
     /// Serves until `stop` resolves. Then, in this order: says that it is not ready, waits for that to be noticed, takes no
     /// more connections, asks Envoy to send nothing more on those it has, and waits for what was begun.

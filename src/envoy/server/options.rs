@@ -82,8 +82,6 @@ pub struct DrainOptions {
     pub timeout: HumanDuration,
 }
 
-// === impl ListenerOptions ===
-
 impl Default for ListenerOptions {
     fn default() -> Self {
         Self {
@@ -156,8 +154,6 @@ impl ListenerOptions {
     }
 }
 
-// === impl ShownHeaders ===
-
 impl From<ShownHeaders> for Shown {
     fn from(shown: ShownHeaders) -> Self {
         match shown {
@@ -166,8 +162,6 @@ impl From<ShownHeaders> for Shown {
         }
     }
 }
-
-// === impl ConnectionOptions ===
 
 impl Default for ConnectionOptions {
     fn default() -> Self {
@@ -183,8 +177,6 @@ impl Default for ConnectionOptions {
     }
 }
 
-// === impl KeepAliveOptions ===
-
 impl Default for KeepAliveOptions {
     fn default() -> Self {
         Self {
@@ -194,8 +186,6 @@ impl Default for KeepAliveOptions {
         }
     }
 }
-
-// === impl DrainOptions ===
 
 impl Default for DrainOptions {
     fn default() -> Self {

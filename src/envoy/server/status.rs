@@ -33,8 +33,6 @@ pub(crate) struct Counted {
     level: fn(&ListenerStatus) -> &AtomicU64,
 }
 
-// === impl Counted ===
-
 impl Counted {
     /// One more on `level`, unless it is at `most` already.
     pub(crate) fn below(

@@ -27,11 +27,8 @@ struct RawClients {
     dns: Vec<String>,
 }
 
-// === impl AllowedClients ===
-
 impl AllowedClients {
     /// The name by which the certificate `der` may ask, if it may.
-    #[must_use]
     pub fn admit(&self, der: &[u8]) -> Option<String> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let names = certificate.subject_alternative_name().ok()??;

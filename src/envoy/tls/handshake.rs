@@ -18,15 +18,11 @@ const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(in crate::envoy) struct KeptFresh(JoinHandle<()>);
 
-// === impl KeptFresh ===
-
 impl Drop for KeptFresh {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
-
-// === impl Tls ===
 
 impl Tls {
     /// The connection, once its client has proved to be one that may ask.

@@ -64,8 +64,6 @@ pub struct TlsStatus {
     pub problem: Option<String>,
 }
 
-// === impl TlsOptions ===
-
 impl TlsOptions {
     /// The same with relative paths taken from `base`.
     #[must_use]
@@ -76,8 +74,6 @@ impl TlsOptions {
         self
     }
 }
-
-// === impl Tls ===
 
 impl Tls {
     /// Reads the files.
@@ -105,7 +101,6 @@ impl Tls {
     }
 
     /// How it is doing.
-    #[must_use]
     pub fn status(&self) -> TlsStatus {
         let problem = self.problem.load().as_deref().cloned();
         TlsStatus { not_after: self.current.load().not_after, problem }
@@ -124,8 +119,6 @@ impl Tls {
         &self.options.clients
     }
 }
-
-// === impl Current ===
 
 impl Current {
     fn read(options: &TlsOptions) -> Result<Self, String> {

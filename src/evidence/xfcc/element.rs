@@ -29,8 +29,6 @@ pub struct XfccElement {
     pub(super) has_open_uri: bool,
 }
 
-// === impl Xfcc ===
-
 impl Xfcc {
     /// The elements, farthest proxy first.
     pub fn elements(&self) -> &[XfccElement] {
@@ -43,7 +41,6 @@ impl Xfcc {
     }
 
     /// Whether it is JSON, in which no name can spell an element.
-    #[must_use]
     pub const fn is_json(&self) -> bool {
         self.is_json
     }
@@ -57,8 +54,6 @@ impl Xfcc {
         Ok(())
     }
 }
-
-// === impl XfccElement ===
 
 impl XfccElement {
     /// The URI names of the proxy that wrote the element.
@@ -87,7 +82,6 @@ impl XfccElement {
     }
 
     /// Whether it says that the certificate has no URI name (`URI=`).
-    #[must_use]
     pub const fn denies_uris(&self) -> bool {
         self.denies_uris
     }
@@ -99,7 +93,6 @@ impl XfccElement {
 
     /// Whether something follows the URI that a longer URI can spell: `URI=spiffe://a/b;DNS=c` is what Envoy writes of one
     /// URI and a DNS name, and of the one URI `spiffe://a/b;DNS=c` (P91).
-    #[must_use]
     pub const fn has_open_uri(&self) -> bool {
         self.has_open_uri
     }

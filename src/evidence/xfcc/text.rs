@@ -82,8 +82,6 @@ fn element<'a>(rest: &mut &'a str) -> Result<(Draft<'a>, bool), Rejection> {
     }
 }
 
-// === impl Key ===
-
 impl Key {
     fn of(key: &str) -> Self {
         const NAMES: [(&str, Key); 8] = [
@@ -113,8 +111,6 @@ impl Key {
         matches!(self, Self::By | Self::Uri | Self::Dns | Self::Other)
     }
 }
-
-// === impl Draft ===
 
 impl<'a> Draft<'a> {
     fn add(&mut self, pair: &Pair<'a>) -> Result<(), Rejection> {

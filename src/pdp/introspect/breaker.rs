@@ -25,8 +25,6 @@ pub(super) enum Admission {
     Probe,
 }
 
-// === impl Breaker ===
-
 impl Breaker {
     /// Permission to ask, or `None` while the endpoint is left alone. A probe that is never heard of again is followed by
     /// another one a cool-down later.

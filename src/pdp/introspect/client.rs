@@ -61,8 +61,6 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 /// The characters that `application/x-www-form-urlencoded` leaves as they are in the URL standard.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
 
-// === impl HttpsClient ===
-
 impl HttpsClient {
     pub(super) fn new(source: Arc<Introspection>, clock: Arc<dyn Clock>) -> Self {
         Self { source, clock, http: OnceCell::new() }
@@ -204,8 +202,6 @@ fn encode(text: &str) -> Secret<String> {
     let encoded = Secret::new(utf8_percent_encode(text, FORM).to_string());
     Secret::new(encoded.expose().replace("%20", "+"))
 }
-
-// === impl Dialer ===
 
 impl tower_service::Service<Uri> for Dialer {
     type Response = TokioIo<TcpStream>;

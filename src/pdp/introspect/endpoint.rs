@@ -59,8 +59,6 @@ struct Landing<'a> {
 const PARSED_FACTOR: usize = 4;
 const ENTRY_OVERHEAD: usize = 512;
 
-// === impl Endpoint ===
-
 impl Endpoint {
     pub(super) fn new(
         source: Arc<Introspection>,
@@ -239,16 +237,12 @@ fn left_alone() -> Rejection {
     unavailable("the endpoint has not answered several times and is left alone for a while")
 }
 
-// === impl Kept ===
-
 impl Kept {
     fn weight(&self) -> u32 {
         let bytes = self.bytes.saturating_mul(PARSED_FACTOR).saturating_add(ENTRY_OVERHEAD);
         u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 }
-
-// === impl Landing ===
 
 impl Landing<'_> {
     fn land(self, verdict: Verdict) {

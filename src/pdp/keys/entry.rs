@@ -59,8 +59,6 @@ struct Waiting<'a>(&'a AtomicUsize);
 /// A sleeping task does not notice that the wall clock jumps, so it looks at it now and then (P82).
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
-// === impl Entry ===
-
 impl Entry {
     /// Takes over what was kept of `source` in `folder`, and begins to fetch.
     pub(super) fn start(
@@ -93,8 +91,6 @@ impl Drop for Entry {
         self.task.abort();
     }
 }
-
-// === impl Shared ===
 
 impl Shared {
     /// Whether the keys are those of `source`.
@@ -248,8 +244,6 @@ fn report(keys: &KeySet, before: &KeyState, origin: &KeyUrl) {
         tracing::error!(%origin, "none of the issuer's keys can be used");
     }
 }
-
-// === impl Waiting ===
 
 impl<'a> Waiting<'a> {
     fn begin(waiters: &'a AtomicUsize) -> Option<Self> {

@@ -37,8 +37,6 @@ pub(super) struct Held {
     pub(super) first_seen: FirstSeen,
 }
 
-// === impl KeyState ===
-
 impl KeyState {
     /// Nothing is known yet, and fetching is due.
     pub(super) const fn new(refresh: Duration, max_stale: Duration, now: UnixTime) -> Self {

@@ -71,7 +71,6 @@ pub(super) fn write(
 }
 
 /// The keys of `source` in `folder`: none where there is no file, or one that is not ours.
-#[must_use]
 pub fn read(folder: &Path, source: &RemoteKeys) -> Option<LastGood> {
     let path = path(folder, source);
     // Escaping at most doubles a text, and the rest is small.

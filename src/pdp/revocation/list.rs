@@ -61,8 +61,6 @@ pub struct ListStatus {
     pub error: Option<String>,
 }
 
-// === impl TrackedList ===
-
 impl TrackedList {
     pub(super) const fn new(source: Arc<ListSource>, from_start: bool) -> Self {
         let (in_force, mark, error, task) = (None, None, None, None);
@@ -210,8 +208,6 @@ impl Drop for TrackedList {
         }
     }
 }
-
-// === impl InForce ===
 
 impl InForce {
     /// The longer of what both clocks say: the wall clock may be set back, and then a list would look younger than it is.

@@ -37,8 +37,6 @@ pub(super) const WITHDRAWN_LIFETIME: Duration = Duration::from_secs(30 * 86_400)
 /// For how long an entry is kept after its end: a clock that was ahead may be set back.
 const AFTER_END: Duration = Duration::from_secs(3600);
 
-// === impl LiveRevocations ===
-
 impl LiveRevocations {
     /// A change that counts as later than every known change to `entry`.
     pub(super) fn change(&self, entry: RevocationEntry, withdrawn: bool, now: UnixTime) -> Change {
@@ -81,8 +79,6 @@ impl LiveRevocations {
         self.known.get(id)
     }
 }
-
-// === impl Change ===
 
 impl Change {
     /// The change in a record of the store, or `None` if the record is something else.

@@ -48,8 +48,6 @@ pub(super) struct Text {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp(Vec<(u64, u64, i64, i64)>);
 
-// === impl Reader ===
-
 impl Reader {
     pub(super) fn new(source: Arc<ListSource>, fetcher: Arc<dyn Fetcher>) -> Self {
         Self { source, fetcher, stamp: None, etag: None }
@@ -182,8 +180,6 @@ fn unreadable(path: &Path, error: &io::Error) -> String {
     let why = text.split(" (os error").next().unwrap_or_default().to_lowercase();
     format!("cannot read `{}`: {why}", path.display())
 }
-
-// === impl Stamp ===
 
 impl Stamp {
     fn of(paths: &[&PathBuf]) -> Result<Self, String> {

@@ -52,18 +52,14 @@ pub struct KnownRevocation {
 /// How often it is asked whether a list has become too old.
 const TICK: Duration = Duration::from_secs(1);
 
-// === impl RevocationRegister ===
-
 impl RevocationRegister {
     /// The revocations of the documents of `trust` and of the lists that they name. Files on this machine are read before
     /// this returns.
-    #[must_use]
     pub fn new(trust: &TrustStore, clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) -> Self {
         Self::kept_in(None, trust, clock, fetcher)
     }
 
     /// The same, which starts from the state in `folder` and saves the state there.
-    #[must_use]
     pub fn kept_in(
         folder: Option<PathBuf>,
         trust: &TrustStore,
@@ -180,8 +176,6 @@ impl Drop for RevocationRegister {
         self.tick.abort();
     }
 }
-
-// === impl KnownRevocation ===
 
 impl KnownRevocation {
     /// The id by which it is withdrawn. Only revocations that were made while servers run have one.

@@ -34,8 +34,6 @@ pub struct UnknownRevocation;
 /// How often the store is asked without a signal from it, and changes that are not shared yet are retried.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-// === impl RevocationRegister ===
-
 impl RevocationRegister {
     /// Shares revocations that are made while servers run through `store` from now on.
     pub fn share(&self, store: Arc<Store>, before_first_sync: BeforeFirstSync) {
@@ -83,7 +81,6 @@ impl RevocationRegister {
     }
 
     /// The ids of the revocations of the target of `entry` that were made while servers run, whatever their limits.
-    #[must_use]
     pub fn like(&self, entry: &RevocationEntry) -> Vec<Key> {
         let state = self.shared.lock();
         let same =
@@ -171,8 +168,6 @@ async fn share_rest(shared: &Arc<Shared>, store: &Store) {
         }
     }
 }
-
-// === impl Shared ===
 
 impl Shared {
     /// Saves the revocations that were made while servers run. No request waits for it.
@@ -267,8 +262,6 @@ impl Shared {
     }
 }
 
-// === impl State ===
-
 impl State {
     /// The time of the last read from the store before the start, and its age. A clock that was ahead then says nothing.
     /// State so old that a withdrawal may have been forgotten since is dropped if other replicas know better.
@@ -283,8 +276,6 @@ impl State {
         Some((at, age))
     }
 }
-
-// === impl Sharing ===
 
 impl Drop for Sharing {
     fn drop(&mut self) {

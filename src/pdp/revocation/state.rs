@@ -60,8 +60,6 @@ pub(super) struct Sharing {
     pub(super) task: Option<AbortHandle>,
 }
 
-// === impl Shared ===
-
 impl Shared {
     /// A panic in another task leaves nothing half-done here: what counts is published whole.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -80,8 +78,6 @@ impl Shared {
         self.changed.send_replace(());
     }
 }
-
-// === impl State ===
 
 impl State {
     /// Applies the revocations that were saved before the start.

@@ -80,8 +80,6 @@ struct StoredChanges<C> {
 
 const RUNNING_FILE: &str = "running.json";
 
-// === impl StateFolder ===
-
 impl StateFolder {
     pub(super) const fn new(folder: PathBuf) -> Self {
         Self { folder, writing: Mutex::new(()) }
@@ -176,8 +174,6 @@ impl StateFolder {
         self.folder.join(Fingerprint::of(identity.as_bytes()).to_hex())
     }
 }
-
-// === impl SavedList ===
 
 impl SavedList {
     /// Its text, where it is the one that was in force.

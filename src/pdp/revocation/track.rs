@@ -162,8 +162,6 @@ fn judge(source: &ListSource, name: &str, found: Found, before: &Before) -> Judg
     }
 }
 
-// === impl Before ===
-
 impl Before {
     const NOTHING: Self = Self { mark: None, in_force: false };
 
@@ -171,8 +169,6 @@ impl Before {
         Self { mark: tracked.mark, in_force: tracked.was_had() }
     }
 }
-
-// === impl Shared ===
 
 impl Shared {
     /// Keeps a list over a restart: with its text, or only when it was confirmed last.

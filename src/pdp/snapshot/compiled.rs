@@ -35,35 +35,28 @@ pub(super) struct MadeFrom<'a> {
     pub(super) sources: &'a [Arc<SourceFile>],
 }
 
-// === impl Snapshot ===
-
 impl Snapshot {
     /// Which bytes it was made from.
-    #[must_use]
     pub const fn revision(&self) -> &Revision {
         &self.revision
     }
 
     /// Trust domains and token issuers.
-    #[must_use]
     pub const fn trust(&self) -> &TrustStore {
         &self.trust
     }
 
     /// The policies.
-    #[must_use]
     pub fn policies(&self) -> &PolicySet {
         &self.policies
     }
 
     /// Where tokens may be.
-    #[must_use]
     pub fn token_places(&self) -> &[TokenPlace] {
         &self.places
     }
 
     /// Which headers carry credentials.
-    #[must_use]
     pub const fn sealed(&self) -> &SealedNames {
         &self.sealed
     }
@@ -74,7 +67,6 @@ impl Snapshot {
     }
 
     /// The content of its files, as far as its loss has to be confirmed.
-    #[must_use]
     pub const fn inventory(&self) -> &Inventory {
         &self.inventory
     }

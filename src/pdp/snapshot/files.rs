@@ -32,11 +32,8 @@ pub(super) struct Documents {
     pub(super) fragments: Fingerprint,
 }
 
-// === impl FileSet ===
-
 impl FileSet {
     /// The name of the set.
-    #[must_use]
     pub const fn name(&self) -> &Revision {
         &self.name
     }
@@ -47,7 +44,6 @@ impl FileSet {
     }
 
     /// Whether the files in `paths`, and those that they pointed to, are as they were. Does blocking I/O.
-    #[must_use]
     pub fn is_there(&self, paths: &[PathBuf]) -> bool {
         let mut problems = Vec::new();
         let found = find(paths, &mut problems);
@@ -57,8 +53,6 @@ impl FileSet {
         files_revision(&sources, &attachments, &attached) == self.name
     }
 }
-
-// === impl Documents ===
 
 impl Documents {
     /// Finds the policies in `files`, and reads everything else.

@@ -35,8 +35,6 @@ struct Held {
 /// Lines before an end that are looked for in the older file.
 const CONTEXT: usize = 3;
 
-// === impl Inventory ===
-
 impl Inventory {
     pub(super) fn new(
         set: Revision,
@@ -59,14 +57,12 @@ impl Inventory {
     }
 
     /// Names the exact bytes of the files on this machine.
-    #[must_use]
     pub const fn set(&self) -> &Revision {
         &self.set
     }
 
     /// The content that `next` lacks, where files were changed in place. Empty where nothing is lost, or where the whole
     /// set was swapped for another, which shows that it was complete.
-    #[must_use]
     pub fn lost_in(&self, next: &Self) -> Vec<String> {
         let changed = self.files.iter().filter(|(path, held)| {
             let same = next.files.get(*path).is_some_and(|now| now.says_the_same(held));
@@ -97,8 +93,6 @@ impl Inventory {
         !folders.is_empty() && folders.iter().all(|folder| folder.is_some_and(|now| now != before))
     }
 }
-
-// === impl Held ===
 
 impl Held {
     fn new(file: &SourceFile) -> Self {

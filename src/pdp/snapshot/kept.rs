@@ -59,18 +59,14 @@ struct Entry {
 
 const INDEX_FILE: &str = "index.json";
 
-// === impl KeptLists ===
-
 impl KeptLists {
     /// Keeps lists in `folder`.
-    #[must_use]
     pub fn new(folder: PathBuf) -> Self {
         Self { folder, state: Mutex::default() }
     }
 
     /// The lists that were kept before the start. A list that cannot be read is logged: without it an older list may come
     /// into force again.
-    #[must_use]
     pub fn read(&self) -> KnownLists {
         let (lists, lost) = self.read_all();
         match &lost {
@@ -168,7 +164,6 @@ impl KeptLists {
     }
 
     /// How it is going.
-    #[must_use]
     pub fn status(&self) -> KeptListsStatus {
         let state = lock(&self.state);
         let lost = state.lost.as_ref().map(|why| format!("lost before the start: {why}"));

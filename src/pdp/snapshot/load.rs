@@ -25,33 +25,27 @@ pub struct Load {
     pub set: FileSet,
 }
 
-// === impl Load ===
-
 impl Load {
     /// Reads and compiles every document in `paths`: files, or folders that are searched for `*.yaml` and `*.yml`.
     ///
     /// Does blocking I/O.
-    #[must_use]
     pub fn from_paths(paths: &[PathBuf]) -> Self {
         Self::with_remote(paths, RemoteContents::new())
     }
 
     /// The same with `remote` for what documents need from servers.
-    #[must_use]
     pub fn with_remote(paths: &[PathBuf], remote: RemoteContents) -> Self {
         Self::read(paths, remote, &KnownLists::default(), None)
     }
 
     /// The same after a restart, where the revocation lists in `known` were in force before: no older list takes the place of
     /// one of them.
-    #[must_use]
     pub fn after_restart(paths: &[PathBuf], known: &KnownLists) -> Self {
         Self::read(paths, RemoteContents::new(), known, None)
     }
 
     /// Loads again after `before`, and takes over the policies that have not changed. The result is that of
     /// [`Self::with_remote`], but for the time it takes, and for revocation lists: none goes back in time.
-    #[must_use]
     pub fn again(before: &Snapshot, paths: &[PathBuf], remote: RemoteContents) -> Self {
         Self::read(paths, remote, before.trust().known_lists(), Some(before))
     }

@@ -9,15 +9,12 @@ use crate::secret::Fingerprint;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Revision(Arc<str>);
 
-// === impl Revision ===
-
 impl Revision {
     pub(super) fn of(fingerprint: &Fingerprint) -> Self {
         Self(fingerprint.to_string().into())
     }
 
     /// The name: 16 hexadecimal digits.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

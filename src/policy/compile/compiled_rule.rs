@@ -33,8 +33,6 @@ pub(in crate::policy) struct Rule {
     pub(in crate::policy) answer: Option<Arc<CustomAnswer>>,
 }
 
-// === impl Rule ===
-
 impl Rule {
     pub(in crate::policy) fn condition(&self) -> Option<&Condition> {
         self.requirements.first::<When>().map(|when| &*when.0)

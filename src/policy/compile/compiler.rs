@@ -31,8 +31,6 @@ pub(super) struct Compiler<'a, 'p> {
     pub(super) problems: &'p mut Vec<Diagnostic>,
 }
 
-// === impl Compiler ===
-
 impl Compiler<'_, '_> {
     /// Reads each entry of a list, and reports an entry that cannot be read at its place. An empty list is an error: it would
     /// match nothing, which an author does not mean.

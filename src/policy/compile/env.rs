@@ -24,8 +24,6 @@ pub(in crate::policy) struct CompileEnv<'a> {
     trust: TrustSummary<'a>,
 }
 
-// === impl CompileEnv ===
-
 impl<'a> CompileEnv<'a> {
     /// The environment that `documents` give to policies. Their own problems go to `problems`.
     pub(in crate::policy) fn of(

@@ -26,8 +26,6 @@ pub(in crate::policy) type Use = (&'static str, Box<str>);
 /// The fragments of one sort: nothing for one that has an error of its own.
 pub(super) type Shelf<'a, T> = BTreeMap<&'a str, Option<T>>;
 
-// === impl Fragments ===
-
 impl Fragments<'_> {
     /// Warns of fragments among `documents` that no other one uses, and no rule, whose uses are `used`.
     pub(in crate::policy) fn unused<'u>(

@@ -33,8 +33,6 @@ pub(super) fn compile_fragments<'a>(
     fragments
 }
 
-// === impl Fragments ===
-
 impl<'a> Fragments<'a> {
     fn add_peers(
         &mut self,
@@ -115,8 +113,6 @@ impl<'a> Fragments<'a> {
         }
     }
 }
-
-// === impl Compiler ===
 
 impl Compiler<'_, '_> {
     /// The requirements of a rule, and those of the peer fragment that it uses.

@@ -71,8 +71,6 @@ pub(in crate::policy) fn lint(
     problems
 }
 
-// === impl TrustSummary ===
-
 impl<'a> TrustSummary<'a> {
     pub(in crate::policy) fn of(documents: &'a [Document]) -> Self {
         Self {
@@ -196,8 +194,6 @@ fn repeated_hosts(written: &SourceRule<'_>) -> Vec<Diagnostic> {
 /// The SPIFFE trust domains that are vouched for, by the name of the document.
 #[derive(Debug)]
 struct SpiffeDomains<'a>(Vec<(&'a str, Option<&'a str>)>);
-
-// === impl SpiffeDomains ===
 
 impl<'a> SpiffeDomains<'a> {
     fn of(documents: &'a [Document]) -> Self {

@@ -48,8 +48,6 @@ struct Bucket {
     counting: Vec<Box<str>>,
 }
 
-// === impl Index ===
-
 impl Index {
     /// Of every rule of `policies`.
     pub(in crate::policy) fn of(policies: Box<[Arc<CompiledPolicy>]>) -> Self {
@@ -201,17 +199,12 @@ impl Index {
     }
 }
 
-// === impl Counting ===
-
 impl Counting<'_> {
     /// Whether tokens of the issuer document called `issuer` count.
-    #[must_use]
     pub fn has(&self, issuer: &str) -> bool {
         self.0.iter().any(|own| own.iter().any(|own| **own == *issuer))
     }
 }
-
-// === impl Bucket ===
 
 impl Bucket {
     /// Adds what a policy says of tokens.

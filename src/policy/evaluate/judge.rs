@@ -59,8 +59,6 @@ fn is_recorded(own: &AnyRequirement, missing: MissingData) -> bool {
     missing == MissingData::NONE || own.as_requirement().is_recorded(missing)
 }
 
-// === impl FailedCheck ===
-
 impl<'r> FailedCheck<'r> {
     pub(super) fn of_injection(own: &'r Injection) -> Self {
         Self { stage: Stage::Injection, requirement: own }
@@ -74,8 +72,6 @@ impl<'r> FailedCheck<'r> {
         self.requirement
     }
 }
-
-// === impl Verdict ===
 
 impl<'r> Verdict<'r> {
     /// This verdict and the result of one more check. False settles the rule; the first false one is kept.

@@ -74,23 +74,18 @@ struct LocatedPolicy<'a> {
 /// Fewest policies that are worth another thread.
 const WORTH_A_THREAD: usize = 32;
 
-// === impl PolicySet ===
-
 impl PolicySet {
     /// Whether a rule asks for a signed assertion.
-    #[must_use]
     pub fn asserts(&self) -> bool {
         self.index.rules().any(|rule| rule.obligations.assertion.is_some())
     }
 
     /// The issuers whose tokens count for `request`, where the documents say that others are ignored there.
-    #[must_use]
     pub fn counting(&self, request: &RequestView) -> Option<Counting<'_>> {
         self.index.counting(&request.target.as_ref().ok()?.host)
     }
 
     /// Decides. Default deny, deny overrides, order never matters.
-    #[must_use]
     pub fn evaluate(&self, question: &DecisionRequest<'_>) -> Decision {
         self.evaluate_traced(question, &mut NoTrace)
     }
@@ -116,7 +111,6 @@ impl PolicySet {
     }
 
     /// Compiles policies. Every problem goes to `problems`; where one of them is an error the result must not be used.
-    #[must_use]
     pub fn compile(sources: &Sources<'_>, problems: &mut Vec<Diagnostic>) -> Arc<Self> {
         let none = problems.len();
         let names = Names { issuers: sources.issuers, domains: sources.domains };

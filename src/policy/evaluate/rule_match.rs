@@ -39,11 +39,8 @@ pub enum Mismatch {
     Path,
 }
 
-// === impl Mismatch ===
-
 impl Mismatch {
     /// The part of the request that differs.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Host => "host",
@@ -105,8 +102,6 @@ pub(in crate::policy) fn mismatches(
     ];
     fits.into_iter().filter(|(_, fits)| !fits).map(|(why, _)| why).collect()
 }
-
-// === impl RuleMatch ===
 
 impl<'r> RuleMatch<'r> {
     /// The match of a rule, found by its host, if it is about the request.
@@ -174,31 +169,26 @@ impl<'r> RuleMatch<'r> {
     }
 
     /// The name of the rule.
-    #[must_use]
     pub const fn name(&self) -> &'r RuleName {
         &self.rule.name
     }
 
     /// The effect of the rule.
-    #[must_use]
     pub const fn effect(&self) -> Effect {
         self.rule.effect
     }
 
     /// The mode of the rule.
-    #[must_use]
     pub const fn mode(&self) -> Mode {
         self.rule.mode
     }
 
     /// How the rule matches the host.
-    #[must_use]
     pub const fn host(&self) -> HostFit {
         self.host
     }
 
     /// The path template that the path matches; none if the rule is about every path.
-    #[must_use]
     pub fn template(&self) -> Option<&'r str> {
         self.template.map(PathTemplate::as_str)
     }

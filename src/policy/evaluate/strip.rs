@@ -30,8 +30,6 @@ pub(in crate::policy) struct Strip {
     query: Box<[String]>,
 }
 
-// === impl Strip ===
-
 impl Default for Strip {
     fn default() -> Self {
         Self::of(std::iter::empty())

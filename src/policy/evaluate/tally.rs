@@ -28,8 +28,6 @@ pub(super) struct Tally<'r> {
     pub(super) shadows: Vec<(RuleMatch<'r>, Truth)>,
 }
 
-// === impl Tally ===
-
 impl<'r> Tally<'r> {
     pub(super) fn add<T: Trace>(
         &mut self,

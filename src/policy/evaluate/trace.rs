@@ -39,8 +39,6 @@ pub struct Check<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoTrace;
 
-// === impl NoTrace ===
-
 impl Trace for NoTrace {
     const WANTS_EVERY_CHECK: bool = false;
 

@@ -22,11 +22,8 @@ pub struct NonMatchingRule {
     pub differs: Vec<(Mismatch, Vec<String>)>,
 }
 
-// === impl PolicySet ===
-
 impl PolicySet {
     /// The rules of the request's host that are not about it.
-    #[must_use]
     pub fn non_matching_rules(&self, request: &RequestView) -> Vec<NonMatchingRule> {
         let Ok(target) = &request.target else { return Vec::new() };
         let rules = self.index.of_host(&target.host);
@@ -43,7 +40,6 @@ impl PolicySet {
     }
 
     /// The hosts that some rule names, as its document writes them.
-    #[must_use]
     pub fn hosts(&self) -> Vec<String> {
         self.index.hosts()
     }

@@ -65,8 +65,6 @@ pub struct CheckTrace {
     pub suggestion: Option<String>,
 }
 
-// === impl CheckTrace ===
-
 impl CheckTrace {
     fn new(check: &Check<'_>, truth: Truth) -> Self {
         let Check { requirement, cx } = check;
@@ -88,17 +86,13 @@ impl CheckTrace {
     }
 }
 
-// === impl TraceRecorder ===
-
 impl TraceRecorder {
     /// Records the evaluation of a request whose record lacks this data.
-    #[must_use]
     pub const fn with_missing(missing: MissingData) -> Self {
         Self { missing, rules: Vec::new(), pending: Vec::new() }
     }
 
     /// Every rule of the request's host that was looked at.
-    #[must_use]
     pub fn rules(&self) -> &[RuleTrace] {
         &self.rules
     }

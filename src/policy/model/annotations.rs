@@ -10,8 +10,6 @@ pub struct Annotations(Option<Arc<[Note]>>);
 /// A name and its value.
 pub(in crate::policy) type Note = (Box<str>, Box<str>);
 
-// === impl Annotations ===
-
 impl Annotations {
     /// These, ordered by name.
     pub(in crate::policy) fn new(mut entries: Vec<Note>) -> Self {
@@ -25,7 +23,6 @@ impl Annotations {
     }
 
     /// Whether nothing is noted.
-    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_none()
     }

@@ -38,8 +38,6 @@ pub(in crate::policy) enum Scalar {
     Bool(bool),
 }
 
-// === impl ClaimMatcher ===
-
 impl ClaimMatcher {
     /// Whether it holds for the claim found at the pointer.
     pub(in crate::policy) fn matches(&self, claim: Option<&Value>) -> Truth {
@@ -58,8 +56,6 @@ impl ClaimMatcher {
     }
 }
 
-// === impl ClaimTest ===
-
 impl fmt::Display for ClaimTest {
     /// Completes "the claim has to be ..".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,8 +70,6 @@ impl fmt::Display for ClaimTest {
         }
     }
 }
-
-// === impl Scalar ===
 
 impl fmt::Display for Scalar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

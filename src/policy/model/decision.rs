@@ -85,11 +85,8 @@ pub struct ShadowOutcome {
     pub changes: bool,
 }
 
-// === impl Decision ===
-
 impl Decision {
     /// The rule that decided, or the allow rule that came closest.
-    #[must_use]
     pub const fn rule(&self) -> Option<&RuleName> {
         match self {
             Self::Allow(permit) => Some(permit.rule()),
@@ -98,7 +95,6 @@ impl Decision {
     }
 
     /// The annotations of that rule.
-    #[must_use]
     pub const fn annotations(&self) -> &Annotations {
         match self {
             Self::Allow(permit) => &permit.annotations,
@@ -107,7 +103,6 @@ impl Decision {
     }
 
     /// The rules in shadow mode that match, or that may match; in no particular order.
-    #[must_use]
     pub fn shadows(&self) -> &[ShadowOutcome] {
         match self {
             Self::Allow(permit) => &permit.shadows,
@@ -116,7 +111,6 @@ impl Decision {
     }
 
     /// Whether the request may pass.
-    #[must_use]
     pub const fn is_allow(&self) -> bool {
         matches!(self, Self::Allow(_))
     }
@@ -140,8 +134,6 @@ impl Decision {
         }
     }
 }
-
-// === impl Permit ===
 
 impl Permit {
     pub(in crate::policy) fn grant(
@@ -169,61 +161,50 @@ impl Permit {
 
     /// Whether it is for the caller without the cookies that were refused
     /// ([`Subject::without_rejected_cookies`](crate::authn::Subject::without_rejected_cookies)).
-    #[must_use]
     pub const fn ignores_rejected_cookies(&self) -> bool {
         self.ignores_rejected_cookies
     }
 
     /// The rule that allows.
-    #[must_use]
     pub const fn rule(&self) -> &RuleName {
         &self.rule
     }
 
     /// The annotations of that rule.
-    #[must_use]
     pub const fn annotations(&self) -> &Annotations {
         &self.annotations
     }
 
     /// The obligations that follow from it.
-    #[must_use]
     pub const fn obligations(&self) -> &Obligations {
         &self.obligations
     }
 
     /// A refusal in place of this permit, for an obligation that cannot be fulfilled. It names the same rule.
-    #[must_use]
     pub fn refused(&self, rejection: Rejection) -> Denial {
         let denial = Denial::new(rejection).of(self.rule.clone(), self.annotations.clone());
         Denial { shadows: self.shadows.clone(), ..denial }
     }
 
     /// The headers to set.
-    #[must_use]
     pub fn headers(&self) -> &[HeaderMutation] {
         &self.obligations.headers
     }
 
     /// The headers to remove from what the caller sent, in lower case; those in [`Permit::headers`] included.
-    #[must_use]
     pub fn strip(&self) -> &[String] {
         &self.strip
     }
 
     /// The query parameters to remove from what the caller sent, as they are spelled there; those that are set and need no
     /// removing included.
-    #[must_use]
     pub fn strip_query(&self) -> &[String] {
         &self.strip_query
     }
 }
 
-// === impl Denial ===
-
 impl Denial {
     /// A refusal without a rule.
-    #[must_use]
     pub fn new(rejection: Rejection) -> Self {
         Self {
             rejection,
@@ -244,7 +225,6 @@ impl Denial {
     }
 
     /// The names of the cookies that were refused, where nothing else was.
-    #[must_use]
     pub fn cookies(&self) -> &[String] {
         &self.cookies
     }
@@ -279,31 +259,26 @@ impl Denial {
     }
 
     /// The words of a document for it.
-    #[must_use]
     pub fn custom(&self) -> Option<&CustomAnswer> {
         self.custom.as_deref()
     }
 
     /// Why.
-    #[must_use]
     pub const fn rejection(&self) -> &Rejection {
         &self.rejection
     }
 
     /// The rule that denied, or the allow rule that came closest.
-    #[must_use]
     pub const fn rule(&self) -> Option<&RuleName> {
         self.rule.as_ref()
     }
 
     /// The annotations of that rule.
-    #[must_use]
     pub const fn annotations(&self) -> &Annotations {
         &self.annotations
     }
 
     /// The credentials that would have been needed.
-    #[must_use]
     pub const fn needs(&self) -> &Needs {
         &self.needs
     }

@@ -9,23 +9,18 @@ use crate::secret::Hex;
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct DecisionId([u8; 16]);
 
-// === impl DecisionId ===
-
 impl DecisionId {
     /// An id that was given out before.
-    #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
     /// Its 32 digits.
-    #[must_use]
     pub fn hex(&self) -> Hex {
         Hex::of(&self.0)
     }
 
     /// Its bytes.
-    #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }

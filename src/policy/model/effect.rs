@@ -24,11 +24,8 @@ pub enum Mode {
     Shadow,
 }
 
-// === impl Effect ===
-
 impl Effect {
     /// The word used in documents, audit records and metrics.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",

@@ -17,8 +17,6 @@ pub(in crate::policy) struct HeaderMatcher {
     pub(in crate::policy) test: ValuesTest,
 }
 
-// === impl HeaderMatcher ===
-
 impl HeaderMatcher {
     /// Whether it holds for `headers`. Unknown where a value is needed that is not text: comparing a repaired value is how
     /// deny rules are got around (P7).

@@ -22,8 +22,6 @@ pub(in crate::policy) struct AuthorityPattern {
     pub(in crate::policy) form: HostForm,
 }
 
-// === impl AuthorityPattern ===
-
 impl AuthorityPattern {
     /// Reads a pattern; the error says what is wrong with it and what to do.
     pub(in crate::policy) fn parse(text: &str) -> Result<Self, (String, Option<&'static str>)> {
@@ -52,8 +50,6 @@ impl fmt::Display for AuthorityPattern {
         port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
-
-// === impl HostPattern ===
 
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

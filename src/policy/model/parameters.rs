@@ -39,8 +39,6 @@ pub(in crate::policy) fn check_parameter(name: &str) -> Result<(), (String, Opti
     Ok(())
 }
 
-// === impl Copies ===
-
 impl Copies {
     /// Looks for `names` in a raw query.
     ///

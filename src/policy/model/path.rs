@@ -38,8 +38,6 @@ enum Narrowness {
     Literal,
 }
 
-// === impl PathTemplate ===
-
 impl PathTemplate {
     /// Reads a template; the error says what is wrong with it and what to do.
     pub(in crate::policy) fn parse(text: &str) -> Result<Self, (String, Option<&'static str>)> {
@@ -261,8 +259,6 @@ fn decode_literals(
     });
     Ok((decoded.collect(), path.leniency()))
 }
-
-// === impl Segment ===
 
 impl Segment {
     fn parse(text: &str) -> Result<Self, (String, Option<&'static str>)> {

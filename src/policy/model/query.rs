@@ -17,8 +17,6 @@ pub(in crate::policy) struct QueryMatcher {
     pub(in crate::policy) test: ValuesTest,
 }
 
-// === impl QueryMatcher ===
-
 impl QueryMatcher {
     /// Whether it holds for a raw query, without its `?`.
     ///

@@ -12,8 +12,6 @@ pub struct RuleName {
     pub rule: Arc<str>,
 }
 
-// === impl RuleName ===
-
 impl fmt::Display for RuleName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.policy, self.rule)

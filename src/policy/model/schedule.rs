@@ -42,8 +42,6 @@ pub(in crate::policy) struct Window {
     pub(in crate::policy) zone: TimeZone,
 }
 
-// === impl Schedule ===
-
 impl Schedule {
     /// Whether `now` is in it.
     pub(in crate::policy) fn includes(&self, now: UnixTime) -> bool {
@@ -52,8 +50,6 @@ impl Schedule {
             && (self.weekly.is_empty() || self.weekly.iter().any(|window| window.includes(now)))
     }
 }
-
-// === impl Window ===
 
 impl Window {
     /// Whether `now` is in it by the wall clock of its zone, on whichever day it began. A window in an hour that the clock skips

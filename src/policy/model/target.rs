@@ -25,8 +25,6 @@ pub(in crate::policy) struct PolicyTarget {
     pub(in crate::policy) keep: Option<Arc<Keep>>,
 }
 
-// === impl PolicyTarget ===
-
 impl PolicyTarget {
     /// Whether the target, found by the name of the host, asks for the host as the request writes it: allow rules are about no
     /// other form, since the proxy may route every other one elsewhere.

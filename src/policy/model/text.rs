@@ -37,8 +37,6 @@ pub(in crate::policy) enum Reading {
     Others,
 }
 
-// === impl Reading ===
-
 impl Reading {
     /// Whether a name is read that is spelled as rules write it, or another way.
     pub(in crate::policy) const fn takes(self, exact: bool) -> bool {
@@ -49,8 +47,6 @@ impl Reading {
         }
     }
 }
-
-// === impl TextMatcher, as words ===
 
 impl fmt::Display for TextMatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,8 +72,6 @@ impl fmt::Display for ValuesTest {
         }
     }
 }
-
-// === impl ValuesTest ===
 
 impl ValuesTest {
     /// Whether it holds in every reading of a request that has the name in other spellings as well (`spelled`). If the readings
@@ -125,8 +119,6 @@ impl ValuesTest {
         }
     }
 }
-
-// === impl TextMatcher ===
 
 impl TextMatcher {
     fn excludes(&self, other: &Self) -> bool {

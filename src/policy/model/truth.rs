@@ -16,11 +16,8 @@ pub enum Truth {
     Unknown,
 }
 
-// === impl Truth ===
-
 impl Truth {
     /// The word for people and programs.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Holds => "holds",

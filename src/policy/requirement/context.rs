@@ -27,8 +27,6 @@ pub(in crate::policy) struct CheckContext<'a> {
     pub(in crate::policy) missing: MissingData,
 }
 
-// === impl CheckContext ===
-
 impl<'a> CheckContext<'a> {
     /// The trust domain of the peer: the one that the rule names, if that vouches for the peer, else the only one that does.
     /// Where several do, none is chosen.

@@ -56,8 +56,6 @@ pub(in crate::policy) struct Removal {
     pub(in crate::policy) query: Box<[String]>,
 }
 
-// === impl ObligationTemplate ===
-
 impl ObligationTemplate {
     /// The obligations for one request.
     ///
@@ -93,8 +91,6 @@ impl ObligationTemplate {
         injected.chain(self.assertion.iter().map(|assertion| &*assertion.header))
     }
 }
-
-// === impl AssertionTemplate ===
 
 impl AssertionTemplate {
     fn render<'r>(&'r self, cx: &CheckContext<'_>) -> Result<AssertionRequest, &'r Injection> {
@@ -144,8 +140,6 @@ fn values<'r>(
     }
     Ok(values)
 }
-
-// === impl Injection ===
 
 impl Requirement for Injection {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {

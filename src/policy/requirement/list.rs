@@ -140,8 +140,6 @@ impl fmt::Debug for AnyRequirement {
     }
 }
 
-// === impl Requirements ===
-
 impl Requirements {
     pub(in crate::policy) fn new(mut list: Vec<AnyRequirement>) -> Self {
         list.sort_by_key(AnyRequirement::stage);

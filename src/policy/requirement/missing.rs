@@ -24,8 +24,6 @@ pub enum RecordField {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MissingData(&'static [RecordField]);
 
-// === impl RecordField ===
-
 impl RecordField {
     /// The data that a record must hold for the claim at `pointer`.
     pub(in crate::policy) fn of_claim(pointer: &str) -> Option<Self> {
@@ -37,7 +35,6 @@ impl RecordField {
     }
 
     /// Its name, in words.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Headers => "headers",
@@ -49,8 +46,6 @@ impl RecordField {
         }
     }
 }
-
-// === impl MissingData ===
 
 impl MissingData {
     /// Nothing is missing.
@@ -67,7 +62,6 @@ impl MissingData {
     ]);
 
     /// Whether `field` is missing.
-    #[must_use]
     pub fn covers(self, field: RecordField) -> bool {
         self.0.contains(&field)
     }
@@ -78,7 +72,6 @@ impl MissingData {
     }
 
     /// Everything that is missing.
-    #[must_use]
     pub const fn all(self) -> &'static [RecordField] {
         self.0
     }

@@ -27,8 +27,6 @@ fn found(ip: Option<IpAddr>) -> ObservedValue {
     ObservedValue::open(ip.map(|ip| ip.to_string()))
 }
 
-// === impl SourceNetworks ===
-
 impl Requirement for SourceNetworks {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         is_in(&self.0, cx.request.client_ip())
@@ -46,8 +44,6 @@ impl Requirement for SourceNetworks {
         Explanation::new("client.address", texts(&self.0), found, suggestion)
     }
 }
-
-// === impl DestinationNetworks ===
 
 impl Requirement for DestinationNetworks {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {

@@ -47,15 +47,11 @@ pub struct Operand {
     pub observed: Vec<Observation>,
 }
 
-// === impl Observation ===
-
 impl Observation {
     pub(in crate::policy) fn new(name: impl Into<String>, value: ObservedValue) -> Self {
         Self { name: name.into(), value }
     }
 }
-
-// === impl ObservedValue ===
 
 impl ObservedValue {
     pub(in crate::policy) fn open(value: Option<impl Into<String>>) -> Self {

@@ -79,8 +79,6 @@ fn no_name_fits(what: &str) -> Failure {
     Failure::new(Reason::CertSan, holds, fails)
 }
 
-// === impl PeerPresent ===
-
 impl Requirement for PeerPresent {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         Some(cx.peer.is_some().into())
@@ -97,8 +95,6 @@ impl Requirement for PeerPresent {
         Explanation::new("peer", Vec::new(), found, suggestion.to_owned())
     }
 }
-
-// === impl PeerTrustDomain ===
 
 impl Requirement for PeerTrustDomain {
     /// Unknown for a peer that is of the domain and breaks its rules.
@@ -120,8 +116,6 @@ impl Requirement for PeerTrustDomain {
     }
 }
 
-// === impl PeerSpiffe ===
-
 impl Requirement for PeerSpiffe {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         let id = cx.peer?.spiffe();
@@ -139,8 +133,6 @@ impl Requirement for PeerSpiffe {
         Explanation::new("peer.spiffe", texts(&self.0), found, suggestion).but_is()
     }
 }
-
-// === impl PeerDns ===
 
 impl Requirement for PeerDns {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
@@ -164,8 +156,6 @@ impl Requirement for PeerDns {
     }
 }
 
-// === impl PeerUris ===
-
 impl Requirement for PeerUris {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         let peer = cx.peer?;
@@ -187,8 +177,6 @@ impl Requirement for PeerUris {
     }
 }
 
-// === impl PeerEmails ===
-
 impl Requirement for PeerEmails {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         let peer = cx.peer?;
@@ -209,8 +197,6 @@ impl Requirement for PeerEmails {
         !missing.covers(RecordField::PeerNames)
     }
 }
-
-// === impl PeerIps ===
 
 impl Requirement for PeerIps {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
@@ -235,8 +221,6 @@ impl Requirement for PeerIps {
     }
 }
 
-// === impl PeerSubjects ===
-
 impl Requirement for PeerSubjects {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         let peer = cx.peer?;
@@ -253,8 +237,6 @@ impl Requirement for PeerSubjects {
         Explanation::new("peer.subject", self.0.to_vec(), found, suggestion)
     }
 }
-
-// === impl PeerEvidence ===
 
 impl Requirement for PeerEvidence {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {

@@ -53,8 +53,6 @@ pub(in crate::policy) struct Explanation {
     pub(in crate::policy) suggestion: String,
 }
 
-// === impl Failure ===
-
 impl Failure {
     /// Of a requirement which says in a sentence that it `holds` and that it `fails`.
     pub(in crate::policy) fn new(
@@ -95,8 +93,6 @@ impl Failure {
         format!("the record does not say whether {}", self.holds)
     }
 }
-
-// === impl Explanation ===
 
 impl Explanation {
     /// Of a requirement that looks at the value called `name`.

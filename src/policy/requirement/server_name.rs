@@ -33,8 +33,6 @@ fn fits(name: &ServerName, fits: impl FnOnce(&str) -> Truth) -> Option<Truth> {
     })
 }
 
-// === impl ServerNames ===
-
 impl Requirement for ServerNames {
     /// Unknown for what is not a plain host name, since Envoy and the caller may each read it in their own way.
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
@@ -55,8 +53,6 @@ impl Requirement for ServerNames {
         Explanation::new("connection.sni", texts(&self.0), found, suggestion).but_is()
     }
 }
-
-// === impl ServerNameIsHost ===
 
 impl Requirement for ServerNameIsHost {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {

@@ -24,8 +24,6 @@ pub(in crate::policy) struct TokenMaxAge(pub(in crate::policy) Duration);
 /// How far the clock of an issuer may be ahead of ours. An `auth_time` further ahead says nothing.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-// === impl TokenAcr ===
-
 impl Requirement for TokenAcr {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         Some(self.fits(cx.token?.claim("/acr")))
@@ -59,8 +57,6 @@ impl TokenAcr {
         }
     }
 }
-
-// === impl TokenMaxAge ===
 
 impl Requirement for TokenMaxAge {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {

@@ -53,8 +53,6 @@ type Wrong = (String, Option<String>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct Unsafe;
 
-// === impl Template ===
-
 impl Template {
     /// Reads a template; the error says what is wrong with it and what to do.
     pub(in crate::policy) fn parse(text: &str) -> Result<Self, Wrong> {
@@ -285,8 +283,6 @@ fn take_variable(text: &str) -> Result<(Variable, Option<Encoding>, &str), Wrong
     };
     Ok((variable, encoding, after))
 }
-
-// === impl Encoding ===
 
 impl Encoding {
     fn parse(name: &str) -> Result<Self, Wrong> {

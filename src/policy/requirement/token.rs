@@ -76,8 +76,6 @@ pub(super) fn claim(cx: &CheckContext<'_>, pointer: &str) -> ObservedValue {
     ObservedValue::json(cx.token.and_then(|token| token.claim(pointer)))
 }
 
-// === impl TokenPresent ===
-
 impl Requirement for TokenPresent {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         Some(cx.token.is_some().into())
@@ -97,8 +95,6 @@ impl Requirement for TokenPresent {
         Explanation::new("token.issuers", vec![self.0.to_string()], found, suggestion)
     }
 }
-
-// === impl TokenBinding ===
 
 impl Requirement for TokenBinding {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
@@ -152,15 +148,11 @@ impl Requirement for TokenBinding {
     }
 }
 
-// === impl Bind ===
-
 impl Bind {
     fn pointer(&self) -> &str {
         self.map.pointer()
     }
 }
-
-// === impl PresenterKnown ===
 
 impl Requirement for PresenterKnown {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
@@ -186,8 +178,6 @@ impl Requirement for PresenterKnown {
         Explanation::new("peer.evidence", vec![level.to_string()], found, suggestion).but_is()
     }
 }
-
-// === impl PresenterNamed ===
 
 impl Requirement for PresenterNamed {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
@@ -222,8 +212,6 @@ impl Requirement for PresenterNamed {
     }
 }
 
-// === impl TokenAudiences ===
-
 impl Requirement for TokenAudiences {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         Some(cx.token?.audiences().iter().any(|found| self.0.contains(found)).into())
@@ -241,8 +229,6 @@ impl Requirement for TokenAudiences {
     }
 }
 
-// === impl TokenSubjects ===
-
 impl Requirement for TokenSubjects {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         one_is(&self.0, cx.token?.subject())
@@ -259,8 +245,6 @@ impl Requirement for TokenSubjects {
     }
 }
 
-// === impl TokenClients ===
-
 impl Requirement for TokenClients {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         one_is(&self.0, cx.token?.client())
@@ -276,8 +260,6 @@ impl Requirement for TokenClients {
         Explanation::new("token.client", self.0.to_vec(), found, suggestion).but_is()
     }
 }
-
-// === impl ClaimMatcher ===
 
 impl Requirement for ClaimMatcher {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
@@ -299,8 +281,6 @@ impl Requirement for ClaimMatcher {
         !missing.covers_claim(&self.pointer)
     }
 }
-
-// === impl TokenScopes ===
 
 impl Requirement for TokenScopes {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
@@ -327,8 +307,6 @@ impl Requirement for TokenScopes {
         Explanation::new("token.scopes", self.0.to_vec(), scopes(cx), suggestion)
     }
 }
-
-// === impl TokenAnyScope ===
 
 impl Requirement for TokenAnyScope {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {

@@ -19,8 +19,6 @@ pub(in crate::policy) struct ContextExtension {
     pub(in crate::policy) value: Box<str>,
 }
 
-// === impl ContextExtension ===
-
 impl Requirement for ContextExtension {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         let found = cx.request.context_extensions.get(&*self.name);
@@ -43,8 +41,6 @@ impl Requirement for ContextExtension {
         !missing.covers(RecordField::ContextExtensions)
     }
 }
-
-// === impl HeaderMatcher ===
 
 impl Requirement for HeaderMatcher {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
@@ -85,8 +81,6 @@ fn lines(headers: &Headers, name: &str) -> ObservedValue {
         Some(lines) => ObservedValue::text(&lines.join(", ")),
     }
 }
-
-// === impl QueryMatcher ===
 
 impl Requirement for QueryMatcher {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {

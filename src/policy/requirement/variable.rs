@@ -79,8 +79,6 @@ pub(in crate::policy) const FORMS: [&str; 15] = [
     "decision.id",
 ];
 
-// === impl Variable ===
-
 impl Variable {
     /// Reads the text between the braces.
     pub(in crate::policy) fn parse(text: &str) -> Option<Self> {
@@ -210,8 +208,6 @@ impl Variable {
         }
     }
 }
-
-// === impl Found ===
 
 impl<'a> From<Option<&'a str>> for Found<'a> {
     fn from(text: Option<&'a str>) -> Self {

@@ -15,8 +15,6 @@ const NO_ID: &str = "00000000000000000000000000000000";
 /// The value that was found, as text; `None` if there is none.
 type Found = Option<String>;
 
-// === impl Expectation ===
-
 impl Expectation {
     /// The differences between the expected and the actual answer to `request`.
     pub(super) fn answer_differences(
@@ -93,8 +91,6 @@ fn removes(permit: &Permit, name: &str) -> bool {
 
 #[derive(Default)]
 struct Differences(Vec<Difference>);
-
-// === impl Differences ===
 
 impl Differences {
     fn compare(&mut self, kind: &str, name: &str, expected: &str, found: Found, none: &str) {

@@ -57,17 +57,12 @@ pub struct Question {
     pub now: Option<UnixTime>,
 }
 
-// === impl Suite ===
-
 impl Suite {
     /// The name of the document.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 }
-
-// === impl Case ===
 
 impl Case {
     pub(super) fn title(&self) -> String {

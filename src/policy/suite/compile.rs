@@ -14,11 +14,8 @@ use crate::document::{Code, Diagnostic, Document, Spanned, Spec};
 use crate::policy::compile::env::sealed_by;
 use crate::request::RequestView;
 
-// === impl Suite ===
-
 impl Suite {
     /// Compiles the `PolicySuite` documents among `documents`. Every problem goes to `problems`.
-    #[must_use]
     pub fn compile(documents: &[Document], problems: &mut Vec<Diagnostic>) -> Vec<Self> {
         let issuers = names(documents, |spec| matches!(spec, Spec::TokenIssuer(_)));
         let domains = names(documents, |spec| matches!(spec, Spec::TrustDomain(_)));
@@ -38,8 +35,6 @@ fn names(documents: &[Document], kind: impl Fn(&Spec) -> bool) -> Vec<&str> {
     let of_kind = documents.iter().filter(|document| kind(&document.spec));
     of_kind.map(|document| document.metadata.name.value.as_str()).collect()
 }
-
-// === impl Compiler ===
 
 impl<'a> Compiler<'a> {
     /// One request with its caller.

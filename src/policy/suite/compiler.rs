@@ -43,8 +43,6 @@ pub(super) enum Carried {
     Foreign(Rejection),
 }
 
-// === impl Compiler ===
-
 impl<'a> Compiler<'a> {
     pub(super) fn new(
         origin: &'a Origin,

@@ -48,8 +48,6 @@ pub struct UntriedPart {
     pub was_false: bool,
 }
 
-// === impl Coverage ===
-
 impl Coverage {
     /// Adds one evaluation.
     pub(super) fn add(&mut self, recorder: &TraceRecorder) {
@@ -78,7 +76,6 @@ impl Coverage {
     }
 
     /// The coverage of `policies`.
-    #[must_use]
     pub fn of(&self, policies: &PolicySet) -> CoverageReport {
         let mut report = CoverageReport::default();
         for (rule, _, _) in policies.rules() {
@@ -110,11 +107,8 @@ impl Coverage {
     }
 }
 
-// === impl CoverageReport ===
-
 impl CoverageReport {
     /// Whether nothing is left to try.
-    #[must_use]
     pub const fn is_full(&self) -> bool {
         self.never_satisfied.is_empty() && self.untried.is_empty()
     }

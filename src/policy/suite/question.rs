@@ -7,13 +7,10 @@ use super::compiler::Compiler;
 use crate::document::{Diagnostic, SourceFile, question};
 use crate::request::SealedNames;
 
-// === impl Question ===
-
 impl Question {
     /// Reads a file with `request`, `peer`, `token` or `tokens`, and `now`, in the shapes that a suite has them in. `issuers` and
     /// `domains` are the names of the documents that it may refer to, `sealed` is what carries credentials. Every problem goes to `problems`; where one of them is an
     /// error the result must not be used.
-    #[must_use]
     pub fn read(
         file: &Arc<SourceFile>,
         issuers: &[&str],
@@ -25,8 +22,6 @@ impl Question {
         Compiler::new(&origin, issuers, domains, sealed, problems).question(&spec)
     }
 }
-
-// === impl Suite ===
 
 impl Suite {
     /// The requests of the cases called `name`, or `suite/name`, each with which of several it is. A name may also be that of a

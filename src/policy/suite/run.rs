@@ -45,11 +45,8 @@ pub struct Difference {
     pub found: String,
 }
 
-// === impl Suite ===
-
 impl Suite {
     /// Puts every case to `policies`.
-    #[must_use]
     pub fn run(&self, policies: &PolicySet) -> SuiteReport {
         let mut coverage = Coverage::default();
         let cases = self.cases.iter().map(|case| {
@@ -85,8 +82,6 @@ fn in_a_line(decision: &Decision) -> String {
         },
     }
 }
-
-// === impl Expectation ===
 
 impl Expectation {
     fn differences(&self, decision: &Decision, request: &RequestView) -> Vec<Difference> {

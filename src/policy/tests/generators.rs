@@ -157,8 +157,6 @@ pub(super) struct Sketch {
     answer: Option<&'static str>,
 }
 
-// === impl Sketch ===
-
 impl Sketch {
     /// The same as a deny rule that counts.
     pub(super) fn denying(self) -> Self {
@@ -399,8 +397,6 @@ pub(super) fn question() -> impl Strategy<Value = RequestView> {
         },
     )
 }
-
-// === Documents ===
 
 /// A policy for each target with its rules in the given order, and the policies in the order in which their targets come. The
 /// name of a rule is its position.

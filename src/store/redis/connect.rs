@@ -31,8 +31,6 @@ pub(super) enum Connection {
     Cluster(ClusterConnection),
 }
 
-// === impl Target ===
-
 impl Target {
     /// # Errors
     /// A URL or a file cannot be used. Files are checked so that a mistake in the settings is reported at the start.
@@ -142,8 +140,6 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
-
-// === impl Connection ===
 
 impl Connection {
     pub(super) async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {

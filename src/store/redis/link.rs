@@ -33,8 +33,6 @@ struct Live {
     failures: AtomicU32,
 }
 
-// === impl Link ===
-
 impl Link {
     pub(super) fn new(timeout: Duration, clock: Arc<dyn Clock>) -> Self {
         let health = StoreHealth {

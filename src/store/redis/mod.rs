@@ -34,8 +34,6 @@ pub(super) struct Redis {
     supervisor: JoinHandle<()>,
 }
 
-// === impl Redis ===
-
 impl Redis {
     pub(super) fn start(options: &RedisOptions, clock: Arc<dyn Clock>) -> Result<Self, String> {
         let target = connect::Target::read(options)?;

@@ -64,8 +64,6 @@ end
 if #ids > 0 then values = redis.call('HMGET', KEYS[3], unpack(ids)) end
 return {meta[1] or '0', meta[2] or '0', ids, revisions, values}";
 
-// === impl Keys ===
-
 impl Keys {
     pub(super) fn new(prefix: &str) -> Self {
         // The braces put the four into one slot of a cluster.
@@ -126,8 +124,6 @@ fn fresh_epoch() -> u64 {
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     u64::from_be_bytes(bytes).wrapping_shr(16) | 1
 }
-
-// === impl PageAnswer ===
 
 impl redis::FromRedisValue for PageAnswer {
     fn from_redis_value(value: redis::Value) -> Result<Self, redis::ParsingError> {

@@ -28,8 +28,6 @@ pub(super) enum Unfit {
     Odd(String),
 }
 
-// === impl Authority ===
-
 impl Authority {
     /// Checks that a certificate may be pinned.
     pub(super) fn read(der: &CertificateDer<'static>) -> Result<Self, Unfit> {

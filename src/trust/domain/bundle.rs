@@ -26,8 +26,6 @@ pub struct SpiffeBundle {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BundleProblem(pub(super) String);
 
-// === impl SpiffeBundle ===
-
 impl SpiffeBundle {
     /// Reads a bundle, and the certificates of its X.509 authorities, which are not checked here.
     pub(super) fn read(text: &[u8]) -> Result<(Self, Vec<CertificateDer<'static>>), BundleProblem> {

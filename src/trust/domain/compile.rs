@@ -101,8 +101,6 @@ pub(in crate::trust) fn check_distinct(documents: &[Document], problems: &mut Ve
     }
 }
 
-// === impl Compiler ===
-
 impl Compiler<'_> {
     fn spiffe_name(&mut self, name: &Spanned<String>) -> Option<TrustDomainName> {
         match name.value.parse() {

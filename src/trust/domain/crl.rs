@@ -67,18 +67,13 @@ struct Header<'a> {
     scope: Option<Scope>,
 }
 
-// === impl IssuerId ===
-
 impl IssuerId {
     /// The identity of a CA: its subject and its key.
-    #[must_use]
     pub fn of(certificate: &X509Certificate<'_>) -> Self {
         let (name, key) = (certificate.subject().as_raw(), certificate.public_key().raw);
         Self(Fingerprint::of(&[name, key].concat()))
     }
 }
-
-// === impl CrlSigner ===
 
 impl CrlSigner {
     /// A CA as a signer of lists, if its key usage permits that (RFC 5280 section 4.2.1.3).
@@ -119,8 +114,6 @@ fn unreadable(why: &webpki::Error) -> &'static str {
         _ => "it is not a well-formed revocation list",
     }
 }
-
-// === impl Crl ===
 
 impl Crl {
     /// Reads a list and finds the CA that signed it.
@@ -167,7 +160,6 @@ impl Crl {
     }
 
     /// Whether it revokes none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.revoked.is_empty()
     }
@@ -251,8 +243,6 @@ fn find_signer<'s>(
         false => CrlProblem::Forged(keys.join(" or ")),
     })
 }
-
-// === impl Header ===
 
 impl<'a> Header<'a> {
     fn read(content: &'a [u8]) -> Result<Self, CrlProblem> {

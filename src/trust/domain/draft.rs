@@ -47,8 +47,6 @@ pub(super) struct Given {
     pub(super) list: Arc<Crl>,
 }
 
-// === impl Lists ===
-
 impl Lists {
     pub(super) fn new(spec: &RevocationSpec, known: &KnownLists, signers: &[CrlSigner]) -> Self {
         let own = |known: &&KnownList| signers.iter().any(|by| by.id() == known.list.issuer());

@@ -29,7 +29,6 @@ const RESTRICTING: [Oid<'static>; 4] = [
 
 /// Why a certificate takes part in no path, whether it is a pinned authority, an intermediate or a leaf: the part of a
 /// sentence about it.
-#[must_use]
 pub fn extension_fault(certificate: &X509Certificate<'_>) -> Option<String> {
     let mut seen = BTreeSet::new();
     let twice =
@@ -54,7 +53,6 @@ pub fn extension_fault(certificate: &X509Certificate<'_>) -> Option<String> {
 
 /// Whether the extended key usage, where there is one, lets a certificate issue those of TLS clients. RFC 5280 leaves the
 /// extended key usage of CAs open; path builders read it as a bound for what they issue.
-#[must_use]
 pub fn issues_clients(certificate: &X509Certificate<'_>) -> bool {
     match certificate.extended_key_usage() {
         Ok(None) => true,

@@ -14,7 +14,6 @@ const ML_DSA: [&str; 3] =
     ["2.16.840.1.101.3.4.3.17", "2.16.840.1.101.3.4.3.18", "2.16.840.1.101.3.4.3.19"];
 
 /// The weakness of a key: its kind or its size. `None` if it is accepted.
-#[must_use]
 pub fn key_weakness(key: &SubjectPublicKeyInfo<'_>, min_rsa_bits: usize) -> Option<String> {
     let algorithm = &key.algorithm.algorithm;
     if *algorithm == oid::OID_PKCS1_RSAENCRYPTION || *algorithm == oid::OID_PKCS1_RSASSAPSS {

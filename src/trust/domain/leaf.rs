@@ -42,8 +42,6 @@ pub struct ExtendedKeyUsageRules {
     pub allow_any: bool,
 }
 
-// === impl LeafRules ===
-
 impl LeafRules {
     pub(super) fn compile(
         spec: &LeafSpec,
@@ -75,8 +73,6 @@ fn check_rsa_bits(bits: &Spanned<usize>, origin: &Origin, problems: &mut Vec<Dia
         problems.push(Diagnostic::error(Code::InvalidRsaBits, origin.span(bits), message));
     }
 }
-
-// === impl Pin ===
 
 impl Pin {
     fn compile(spec: &PinSpec, origin: &Origin, problems: &mut Vec<Diagnostic>) -> Option<Self> {

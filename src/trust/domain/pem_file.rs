@@ -16,8 +16,6 @@ pub(super) enum Problem {
     PrivateKey,
 }
 
-// === impl Problem ===
-
 impl Problem {
     pub(super) fn at(&self, place: Span, file: &str) -> Diagnostic {
         let (code, message, help) = match self {

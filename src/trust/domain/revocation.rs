@@ -31,8 +31,6 @@ pub(super) struct Revoked {
     issuers: HashMap<IssuerId, Vec<StandingList>>,
 }
 
-// === impl Revocation ===
-
 impl Revocation {
     pub(super) const fn new(
         lists: HashMap<IssuerId, Vec<StandingList>>,
@@ -60,7 +58,6 @@ impl Revocation {
     }
 
     /// Whether issuers are checked too.
-    #[must_use]
     pub fn covers_chain(&self) -> bool {
         self.depth == RevocationDepth::Chain
     }
@@ -126,8 +123,6 @@ fn unusable(newest: &Crl, now: UnixTime) -> Rejection {
     }
     Reason::CrlStale.because("the revocation list is past its next update")
 }
-
-// === impl Revoked ===
 
 impl Revoked {
     pub(super) fn new(

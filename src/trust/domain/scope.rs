@@ -43,8 +43,6 @@ struct Point {
     reasons: Reasons,
 }
 
-// === impl Scope ===
-
 impl Scope {
     /// The scope in the value of an `issuingDistributionPoint`.
     ///
@@ -130,8 +128,6 @@ fn points_of(certificate: &X509Certificate<'_>) -> Option<Vec<Point>> {
     }
     Some(found)
 }
-
-// === impl Point ===
 
 impl Point {
     /// The outer nothing is for what cannot be read, the inner one for a point at which another issuer publishes, or no point
@@ -279,8 +275,6 @@ fn point_names(point: &[u8]) -> Option<Vec<Name>> {
         _ => None,
     }
 }
-
-// === impl Name ===
 
 impl Name {
     fn read(name: &Any<'_>) -> Option<Self> {

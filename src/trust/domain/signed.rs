@@ -11,12 +11,9 @@ pub(super) struct Signed<'a> {
 }
 
 /// Whether the key, a SubjectPublicKeyInfo, has signed the certificate.
-#[must_use]
 pub fn is_signed_by(certificate: &CertificateDer<'_>, key: &[u8]) -> bool {
     Signed::read(certificate).is_some_and(|signed| signed.verifies(key))
 }
-
-// === impl Signed ===
 
 impl<'a> Signed<'a> {
     pub(super) fn read(der: &'a [u8]) -> Option<Self> {

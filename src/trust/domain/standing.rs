@@ -52,11 +52,8 @@ pub struct StandingList {
 #[derive(Debug, Default)]
 pub(in crate::trust) struct Standing(HashMap<IssuerId, Vec<StandingList>>);
 
-// === impl KnownLists ===
-
 impl KnownLists {
     /// Lists as they were stored before a restart.
-    #[must_use]
     pub const fn stored(stored: Vec<StoredList>) -> Self {
         Self { verified: Vec::new(), stored }
     }
@@ -89,8 +86,6 @@ impl KnownLists {
         }
     }
 }
-
-// === impl StandingList ===
 
 impl StandingList {
     const fn new(newest: Arc<Crl>) -> Self {
@@ -167,8 +162,6 @@ impl StandingList {
         }
     }
 }
-
-// === impl Standing ===
 
 impl Standing {
     /// Takes note of `lists`, the highest number first, so that their order does not matter and that of lists which contradict

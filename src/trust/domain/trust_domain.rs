@@ -38,8 +38,6 @@ pub struct TrustDomain {
     pub(super) revision: Fingerprint,
 }
 
-// === impl TrustDomain ===
-
 impl TrustDomain {
     /// The name of the document.
     pub fn name(&self) -> &str {
@@ -135,7 +133,6 @@ impl TrustDomain {
     }
 
     /// Whether the workload speaks for the caller it was called by.
-    #[must_use]
     pub fn is_forwarder(&self, id: &SpiffeId) -> bool {
         self.forwarders.iter().any(|pattern| pattern.matches(id))
     }

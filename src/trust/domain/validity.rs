@@ -13,11 +13,8 @@ pub struct Validity {
     pub not_after: UnixTime,
 }
 
-// === impl Validity ===
-
 impl Validity {
     /// The validity of a certificate.
-    #[must_use]
     pub fn of(certificate: &X509Certificate<'_>) -> Self {
         let validity = certificate.validity();
         Self {

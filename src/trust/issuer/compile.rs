@@ -24,8 +24,6 @@ pub(super) struct Compiler<'a> {
     pub(super) problems: &'a mut Vec<Diagnostic>,
 }
 
-// === impl Issuer ===
-
 impl Issuer {
     pub(in crate::trust) fn compile(
         document: &Document,
@@ -80,8 +78,6 @@ fn places_of(spec: &TokenIssuerSpec) -> Vec<TokenPlace> {
         })
         .collect()
 }
-
-// === impl Compiler ===
 
 impl Compiler<'_> {
     /// Checks every part even if an earlier one is wrong, so that all problems are reported at once.

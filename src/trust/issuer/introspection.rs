@@ -26,8 +26,6 @@ const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(30);
 /// A longer time would accept a revoked token for longer than operators expect.
 const MAX_CACHE_TTL: Duration = Duration::from_secs(5 * 60);
 
-// === impl Compiler ===
-
 impl Compiler<'_> {
     /// An endpoint to ask, and no keys.
     pub(super) fn introspected(&mut self, spec: &Spanned<IntrospectionSpec>) -> Option<KeySource> {

@@ -20,8 +20,6 @@ const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 /// More often than this is an attack on the issuer, not a refresh.
 const MIN_REFRESH: Duration = Duration::from_secs(10);
 
-// === impl Compiler ===
-
 impl Compiler<'_> {
     pub(super) fn keys(&mut self) -> Option<KeySource> {
         let spec = self.spec;

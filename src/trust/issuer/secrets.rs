@@ -13,8 +13,6 @@ use crate::trust::{Algorithm, KeySet};
 const MAKE_ONE: &str =
     "make one at random and as long as the hash or longer, such as with `openssl rand -base64 64`";
 
-// === impl Compiler ===
-
 impl Compiler<'_> {
     /// The algorithms are judged with the keys: symmetric ones need secrets and suffer no others beside them, or a public key
     /// could be taken for a secret (P48).

@@ -53,8 +53,6 @@ pub enum KeySource {
     Introspected(Arc<Introspection>),
 }
 
-// === impl Issuer ===
-
 impl Issuer {
     /// The name of the document.
     pub fn name(&self) -> &str {
@@ -90,26 +88,22 @@ impl Issuer {
     }
 
     /// Whether it signs with `algorithm`.
-    #[must_use]
     pub fn allows_algorithm(&self, algorithm: Algorithm) -> bool {
         self.algorithms.contains(&algorithm)
     }
 
     /// Whether its tokens may have this `typ`; without one a token counts as `JWT`.
-    #[must_use]
     pub fn allows_type(&self, token_type: Option<&str>) -> bool {
         let token_type = canonical_type(token_type.unwrap_or("JWT"));
         self.types.contains(&token_type)
     }
 
     /// Whether tokens of this kind are accepted.
-    #[must_use]
     pub fn makes(&self, kind: TokenKind) -> bool {
         self.kinds.contains(&kind)
     }
 
     /// Whether `word`, in lower case, marks an access token of its, beside the usual words.
-    #[must_use]
     pub fn marks_access_by(&self, word: &str) -> bool {
         self.access_marks.iter().any(|mark| mark == word)
     }
@@ -145,7 +139,6 @@ impl Issuer {
     }
 
     /// Whether its tokens work once.
-    #[must_use]
     pub fn is_once(&self) -> bool {
         self.token_use == TokenUse::Once
     }
@@ -161,7 +154,6 @@ impl Issuer {
     }
 
     /// Whether the key `kid` is never to be used.
-    #[must_use]
     pub fn denies_key(&self, kid: &str) -> bool {
         self.denied_keys.iter().any(|denied| denied == kid)
     }

@@ -6,8 +6,6 @@ use super::{VerificationKey, Verifier};
 use crate::secret::Secret;
 use crate::trust::Algorithm;
 
-// === impl VerificationKey ===
-
 impl VerificationKey {
     /// The secret `secret` for the symmetric ones of `algorithms`. `place`, its place in its list, names it where it has no id
     /// `id`: a thumbprint of a secret would be a way to guess it.
@@ -30,7 +28,6 @@ impl VerificationKey {
 
 impl Algorithm {
     /// The least length of a secret, in bytes: that of the hash (RFC 7518 section 3.2). `None` for asymmetric ones.
-    #[must_use]
     pub fn min_secret_bytes(self) -> Option<usize> {
         digest(self).map(|algorithm| algorithm.digest_algorithm().output_len())
     }

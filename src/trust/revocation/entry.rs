@@ -31,8 +31,6 @@ pub struct RevocationNote {
 
 const SELECTORS: &str = "`jti`, `sub`, `sid`, `client`, `kid`, `serial`, `spki`, `certificate`, `spiffe` or `issuer` alone";
 
-// === impl RevocationEntry ===
-
 impl RevocationEntry {
     /// Reads an entry.
     ///

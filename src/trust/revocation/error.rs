@@ -12,8 +12,6 @@ pub struct EntryError {
     pub message: String,
 }
 
-// === impl EntryError ===
-
 impl EntryError {
     pub(super) const fn at(field: &'static str, message: String) -> Self {
         Self { field: Some(field), message }

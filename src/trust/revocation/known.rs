@@ -71,8 +71,6 @@ pub(in crate::trust) fn doubts_about(
     doubts.map(|Doubt { message, help, .. }| format!("{message}: {help}")).collect()
 }
 
-// === impl KnownIssuers ===
-
 impl KnownIssuers {
     pub(in crate::trust) fn of(domains: &[TrustDomain], issuers: &[Issuer]) -> Self {
         Self {
@@ -82,7 +80,6 @@ impl KnownIssuers {
     }
 
     /// The names in `list` that no document has.
-    #[must_use]
     pub fn unknown_in(&self, list: &AcceptedList) -> Vec<String> {
         let is_unknown = |name: &&String| {
             let name = CanonicalName::of_certificate(name);
@@ -92,8 +89,6 @@ impl KnownIssuers {
         issuers.chain(list.certificate_issuers.iter().filter(is_unknown)).cloned().collect()
     }
 }
-
-// === impl Known ===
 
 impl<'a> Known<'a> {
     fn of(domains: &'a [TrustDomain], issuers: &'a [Issuer]) -> Self {

@@ -81,8 +81,6 @@ struct Reader<'a> {
     header: ListHeader,
 }
 
-// === impl ListText ===
-
 impl ListText {
     /// Reads `text` for the list called `list`. All of it counts or none: a list that is cut short revokes too little.
     ///
@@ -117,8 +115,6 @@ impl ListText {
         Ok(Self { table: reader.builder.build(list), header: reader.header })
     }
 }
-
-// === impl Reader ===
 
 impl<'a> Reader<'a> {
     fn line(&mut self, line: &'a str) -> Result<(), String> {

@@ -240,8 +240,6 @@ fn compile_signature(
     Ok(ListSignature { place: place(&spec.from, origin, files)?, keys: Arc::new(keys) })
 }
 
-// === impl RevocationList ===
-
 impl RevocationList {
     /// The name of the document.
     pub fn name(&self) -> &str {
@@ -263,8 +261,6 @@ impl RevocationList {
         self.source.as_ref()
     }
 }
-
-// === impl ListSource ===
 
 impl ListSource {
     /// Judges `text` for the list called `list` with its `signature`, where `in_force` is the one that counts now.
@@ -296,7 +292,6 @@ impl ListSource {
     }
 
     /// Whether what was read from `other` may go on counting.
-    #[must_use]
     pub fn is_same_place_as(&self, other: &Self) -> bool {
         let signer = |source: &Self| {
             source.signature.as_ref().map(|by| (by.place.clone(), *by.keys.revision()))
@@ -304,8 +299,6 @@ impl ListSource {
         self.place == other.place && signer(self) == signer(other)
     }
 }
-
-// === impl ListPlace ===
 
 impl ListPlace {
     /// How often it is looked at.
@@ -327,8 +320,6 @@ impl std::fmt::Display for ListPlace {
         }
     }
 }
-
-// === impl ListMark ===
 
 impl ListMark {
     fn check_follows(&self, in_force: Option<&Self>) -> Result<(), ListError> {

@@ -66,11 +66,8 @@ const SHORT_TABLE: usize = 8192;
 /// How many starts there are: one for each two bytes, and an end.
 const STARTS: usize = 65_537;
 
-// === impl RevocationTable ===
-
 impl RevocationTable {
     /// A table of `entries` for the list called `list`.
-    #[must_use]
     pub fn of<'a>(list: &str, entries: impl IntoIterator<Item = &'a RevocationEntry>) -> Self {
         let mut builder = TableBuilder::with_capacity(0);
         for entry in entries {
@@ -91,7 +88,6 @@ impl RevocationTable {
     }
 
     /// Whether it has none.
-    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
@@ -134,8 +130,6 @@ fn prefix(key: &ShortKey) -> usize {
     let [first, second, ..] = *key;
     usize::from(u16::from_be_bytes([first, second]))
 }
-
-// === impl TableBuilder ===
 
 impl TableBuilder {
     pub(super) fn with_capacity(entries: usize) -> Self {
@@ -209,8 +203,6 @@ fn seconds(at: Option<UnixTime>) -> u32 {
     let secs = at.as_millis().saturating_add(999).div_euclid(1000);
     u32::try_from(secs.max(0)).unwrap_or(ALWAYS)
 }
-
-// === impl Slot ===
 
 impl Slot {
     fn applies(&self, issued_at: Option<UnixTime>, now: UnixTime) -> bool {

@@ -61,8 +61,6 @@ pub struct RevocationMark {
 /// The first half of a SHA-256. Another text with the same key would be refused too; nothing that is revoked would pass.
 pub(super) type ShortKey = [u8; 16];
 
-// === impl RevocationKind ===
-
 impl RevocationKind {
     /// Every kind.
     pub const ALL: [Self; 10] = [
@@ -95,25 +93,21 @@ impl RevocationKind {
     }
 
     /// The field of an entry that has the value.
-    #[must_use]
     pub const fn field(self) -> &'static str {
         self.row().0
     }
 
     /// The kind whose entries have the field `name`.
-    #[must_use]
     pub fn of_field(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.field() == name)
     }
 
     /// The name of the target in a sentence.
-    #[must_use]
     pub const fn noun(self) -> &'static str {
         self.row().1
     }
 
     /// Whether it needs `issuer` beside it.
-    #[must_use]
     pub const fn is_of_issuer(self) -> bool {
         matches!(self, Self::Token | Self::Subject | Self::Session | Self::Client | Self::Key)
     }
@@ -122,8 +116,6 @@ impl RevocationKind {
         self.row().2
     }
 }
-
-// === impl RevocationTarget ===
 
 impl RevocationTarget {
     /// Reads the target of an entry, in the form in which targets are compared.

@@ -15,11 +15,8 @@ pub struct Revocations {
     stale: Option<Arc<str>>,
 }
 
-// === impl Revocations ===
-
 impl Revocations {
     /// The revocations of `tables`.
-    #[must_use]
     pub fn new(tables: Vec<Arc<RevocationTable>>) -> Self {
         let tables: Vec<_> = tables.into_iter().filter(|table| !table.is_empty()).collect();
         let kinds = tables.iter().fold(0, |kinds, table| kinds | table.kinds());
@@ -49,14 +46,12 @@ impl Revocations {
     }
 
     /// Whether there are none.
-    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.tables.is_empty()
     }
 
     /// The entry for `target` that applies at `now` to what was issued at `issued_at`; an unknown time counts as long ago.
     /// Costs nothing if no entry is of its kind.
-    #[must_use]
     pub fn find(
         &self,
         target: &RevocationTarget<&str>,
@@ -70,7 +65,6 @@ impl Revocations {
     }
 
     /// The same for a mark that was computed before.
-    #[must_use]
     pub fn find_mark(
         &self,
         mark: &RevocationMark,

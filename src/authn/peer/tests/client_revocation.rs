@@ -155,8 +155,6 @@ fn scoped(ca: &Ca, uri: &str, scope: Option<CrlScope>) -> Vec<u8> {
     ca.sign_crl(&params)
 }
 
-// === impl Chain ===
-
 impl Chain {
     fn new(usage: KeyUsage) -> Self {
         let ca = |name: &str| -> CertificateParams {

@@ -57,8 +57,6 @@ struct Proxy {
     issuer: bool,
 }
 
-// === impl Certificate ===
-
 impl Certificate {
     fn of(uri: &str) -> Self {
         let hash = Fingerprint::of(uri.as_bytes()).to_hex();
@@ -93,8 +91,6 @@ impl Certificate {
             .unwrap_or_else(|| self.subject.clone())
     }
 }
-
-// === impl Proxy ===
 
 impl Proxy {
     fn writes(&self, peer: &Certificate, before: &str) -> String {

@@ -46,8 +46,6 @@ const LETTER: u8 = b'a';
 const HUFFMAN: u8 = 0x80;
 const LENGTH: u8 = 0x7f;
 
-// === impl HeaderBlock ===
-
 impl HeaderBlock {
     /// Overwrites the value of `:authority`, or what is here of it.
     pub(super) fn pass(&mut self, bytes: &mut [u8]) {

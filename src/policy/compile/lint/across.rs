@@ -86,8 +86,6 @@ struct Wall<'a> {
     target: &'a PolicyTarget,
 }
 
-// === impl Walls ===
-
 impl<'a> Walls<'a> {
     fn of(policies: &'a [Arc<CompiledPolicy>], is_one: fn(&Rule) -> bool) -> Self {
         let mut walls = Self { by_host: HashMap::new(), any: Vec::new() };
@@ -138,8 +136,6 @@ fn is_wall(rule: &Rule) -> bool {
 fn is_door(rule: &Rule) -> bool {
     rule.effect == Effect::Allow && counts_always(rule)
 }
-
-// === impl Wall ===
 
 impl Wall<'_> {
     fn covers(&self, rule: &Rule, target: &PolicyTarget) -> bool {

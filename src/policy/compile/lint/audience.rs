@@ -9,8 +9,6 @@ use crate::policy::requirement::token::TokenClients;
 #[derive(Debug)]
 pub(super) struct SharedAudiences<'a>(Vec<(&'a str, Vec<&'a str>)>);
 
-// === impl SharedAudiences ===
-
 impl<'a> SharedAudiences<'a> {
     pub(super) fn of(documents: &'a [Document]) -> Self {
         let shared_audiences = documents.iter().filter_map(|document| match &document.spec {

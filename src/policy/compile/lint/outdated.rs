@@ -19,8 +19,6 @@ pub(in crate::policy) enum Due {
     From(UnixTime),
 }
 
-// === impl Due ===
-
 impl Due {
     pub(in crate::policy) fn is_at(self, now: UnixTime) -> bool {
         match self {

@@ -46,8 +46,6 @@ struct Rules<'a> {
     any: Vec<&'a Rule>,
 }
 
-// === impl Rules ===
-
 impl<'a> Rules<'a> {
     fn of(policies: &'a [Arc<CompiledPolicy>], effect: Effect) -> Self {
         let mut rules = Self { by_host: HashMap::new(), any: Vec::new() };
@@ -97,8 +95,6 @@ struct Around<'a> {
     denies: Vec<&'a Rule>,
     allows: Vec<&'a Rule>,
 }
-
-// === impl Around ===
 
 impl<'a> Around<'a> {
     /// Paths that differ from a denied one in a final slash or in case.

@@ -10,8 +10,6 @@ use crate::policy::model::effect::Effect;
 #[derive(Debug)]
 pub(super) struct StrictDomains<'a>(Vec<(&'a str, Option<&'a str>)>);
 
-// === impl StrictDomains ===
-
 impl<'a> StrictDomains<'a> {
     pub(super) fn of(documents: &'a [Document]) -> Self {
         let strict = |document: &'a Document| {

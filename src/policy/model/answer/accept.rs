@@ -25,8 +25,6 @@ enum Closeness {
     Exact,
 }
 
-// === impl Form ===
-
 impl Form {
     const ALL: [Self; 3] = [Self::Json, Self::Problem, Self::Text];
 

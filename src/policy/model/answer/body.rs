@@ -19,8 +19,6 @@ pub(super) struct Words<'a> {
 /// The gRPC protocol over HTTP/2, `Status-Message`: all but visible ASCII, and `%` itself.
 const GRPC_MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
 
-// === impl Words ===
-
 impl Words<'_> {
     pub(super) fn body(&self, form: Form) -> String {
         match form {

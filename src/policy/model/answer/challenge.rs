@@ -43,8 +43,6 @@ fn proof_error(reason: Reason, proof: &ProofNeed) -> Option<&'static str> {
     refused.then_some("invalid_dpop_proof")
 }
 
-// === impl Challenge ===
-
 impl Challenge {
     fn of(scheme: &str) -> Self {
         Self(scheme.to_owned())

@@ -8,8 +8,6 @@ pub(in crate::policy) struct ClearedCookie {
     pub(in crate::policy) domain: Option<Box<str>>,
 }
 
-// === impl ClearedCookie ===
-
 impl ClearedCookie {
     /// The value of `set-cookie`. Name, path and domain are those that it was set with, or it stays.
     pub(super) fn header(&self) -> String {

@@ -27,8 +27,6 @@ pub(in crate::policy) struct Redirect {
     pub(in crate::policy) every: bool,
 }
 
-// === impl CustomAnswer ===
-
 impl CustomAnswer {
     /// The variables that its texts may have: those that every denial shows.
     pub(in crate::policy) const TOLD: [&str; 2] = ["{decision.id}", "{decision.word}"];
@@ -64,8 +62,6 @@ impl CustomAnswer {
         clear.filter(|_| answer.status() == 401).map(ClearedCookie::header)
     }
 }
-
-// === impl Redirect ===
 
 impl Redirect {
     /// The path that it leads to on `host`, of which a document may know no more than that it is one of several.

@@ -34,11 +34,8 @@ pub struct Answer {
 /// Tells the caller which decision to ask the operators about.
 const DECISION_ID_HEADER: &str = "x-decision-id";
 
-// === impl Answer ===
-
 impl Answer {
     /// The response to `request`, for the decision called `id` that is `denial`.
-    #[must_use]
     pub fn of(denial: &Denial, request: &RequestView, id: &str) -> Self {
         let answer = denial.rejection().client_answer();
         let custom = denial.custom().filter(|_| CustomAnswer::applies_to(answer));
@@ -78,7 +75,6 @@ impl Answer {
     }
 
     /// The value of the header `name`, which is in lower case.
-    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }

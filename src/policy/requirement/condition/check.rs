@@ -45,8 +45,6 @@ struct Checker<'s> {
     overgrown: bool,
 }
 
-// === impl Checker ===
-
 impl<'s> Checker<'s> {
     const fn new(scope: Scope<'s>) -> Self {
         Self {

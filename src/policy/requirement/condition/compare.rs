@@ -123,8 +123,6 @@ enum Kind<'a> {
     Other(&'a str),
 }
 
-// === impl Kind ===
-
 impl<'a> Kind<'a> {
     fn of(value: &'a dyn Val) -> Self {
         match value.get_type().name() {

@@ -20,8 +20,6 @@ pub(in crate::policy) struct Condition {
     pub(super) operands: Box<[(u64, Range<usize>)]>,
 }
 
-// === impl Condition ===
-
 impl Condition {
     /// Compiles `text`.
     ///

@@ -32,8 +32,6 @@ pub(in crate::policy) struct Fault {
     pub(super) length: usize,
 }
 
-// === impl Fault ===
-
 impl Fault {
     pub(super) fn new(node: u64, message: impl Into<String>) -> Self {
         Self { message: message.into(), help: None, at: 0..0, node, length: 0 }

@@ -60,8 +60,6 @@ fn declare() -> Result<Env, DeclarationError> {
     Ok(env)
 }
 
-// === impl Pattern ===
-
 impl Pattern {
     /// Compiles a regular expression. It takes time in proportion to the text it is matched with, and bounded memory (P78).
     pub(super) fn new(text: &str) -> Result<Self, String> {

@@ -16,8 +16,6 @@ pub(super) enum Kind {
     Any,
 }
 
-// === impl Kind ===
-
 impl Kind {
     /// Whether a value of this kind can be what `other` asks for.
     pub(super) const fn may_be(self, other: Self) -> bool {

@@ -25,8 +25,6 @@ type Wrong = (String, Option<String>);
 
 const ROOTS: [&str; 7] = ["request", "connection", "client", "token", "peer", "context", "now"];
 
-// === impl Path ===
-
 impl Path {
     /// The path with dots.
     pub(super) fn text(&self) -> String {

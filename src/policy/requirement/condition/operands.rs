@@ -141,8 +141,6 @@ enum Sort {
     Other,
 }
 
-// === impl Token ===
-
 impl Token {
     fn joins(&self) -> bool {
         self.sort == Sort::Joint

@@ -14,8 +14,6 @@ use crate::policy::model::truth::Truth;
 use crate::policy::requirement::context::CheckContext;
 use crate::policy::requirement::observation::{Observation, ObservedValue, Operand};
 
-// === impl Condition ===
-
 impl Condition {
     /// Whether it holds. An error of any sort is unknown: the library's messages quote values, and are not kept.
     pub(in crate::policy) fn holds(&self, cx: &CheckContext<'_>) -> Truth {
@@ -58,8 +56,6 @@ impl Condition {
         leaves(&self.expression).into_iter().map(operand).collect()
     }
 }
-
-// === impl Values ===
 
 impl Values<'_> {
     fn show(&self, source: &Source) -> Observation {

@@ -98,8 +98,6 @@ pub(super) const FIELDS: [(&str, Source); 23] = [
 /// Fields that have fields of their own, with free names.
 pub(super) const MAPS: [&str; 4] = ["request.path", "request.headers", "token.claims", "context"];
 
-// === impl Source ===
-
 impl Source {
     /// The kind of its value.
     pub(super) const fn kind(&self) -> Kind {

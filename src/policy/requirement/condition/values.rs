@@ -32,8 +32,6 @@ pub(super) struct Values<'a> {
     pub(super) cx: CheckContext<'a>,
 }
 
-// === impl Slot ===
-
 impl Slot {
     /// The identifier that stands for the slot at this position. No expression can spell it.
     pub(super) fn identifier(at: usize) -> String {
@@ -52,8 +50,6 @@ impl Slot {
         identifier.strip_prefix('@')?.parse().ok()
     }
 }
-
-// === impl Values ===
 
 impl VariableResolver for Values<'_> {
     fn resolve<'b>(&'b self, identifier: &str) -> Option<CowVal<'b, 'b>> {

@@ -225,8 +225,6 @@ fn constrained_dns(host: &str) -> Scene {
     constrained(GeneralSubtree::DnsName("prod.example".into()), Some(dns(host)))
 }
 
-// === impl Scene ===
-
 impl Scene {
     fn outcome(&self) -> String {
         let inline = |cas: &[Ca]| {
