@@ -51,6 +51,10 @@ pub const MAX_CERTIFICATE_BYTES: usize = 32 * 1024;
 /// Most certificates in a presented chain, leaf included. Web PKI and SPIRE use two to four.
 pub const MAX_CHAIN_CERTIFICATES: usize = 8;
 
+/// Most signature checks that may fail for the certificates of one request. With a key identifier of its issuer a good certificate
+/// needs none; without one it needs as many as other issuers have the same name.
+pub const MAX_FAILED_SIGNATURES: u32 = 4;
+
 /// Most subject alternative names looked at in one certificate. Bounds matcher work per request.
 pub const MAX_SUBJECT_ALT_NAMES: usize = 256;
 

@@ -45,7 +45,7 @@ pub use identity::{NameFit, fit as fit_names};
 pub use once::OneTimeUse;
 pub use peer::{
     CertificateDescription, DomainVerdict, Hop, HopFinding, HopPlace, PeerIdentity, check_client,
-    verdicts, verify as verify_peer, verify_traced as verify_peer_traced,
+    signed_intermediates, verdicts, verify as verify_peer, verify_traced as verify_peer_traced,
 };
 pub use rejected_cookie::RejectedCookie;
 pub use scope::pass_over;

@@ -22,9 +22,10 @@ mod store;
 pub use algorithm::Algorithm;
 pub use assertion::ClientAssertion;
 pub use domain::{
-    Authority, Crl, ExtendedKeyUsageRules, IssuerId, KnownLists, LeafRules, Pin, Revocation,
-    SpiffeBundle, StandingList, StoredList, TrustDomain, Validity, extension_fault, is_signed_by,
-    issues_clients, key_weakness,
+    Authority, BudgetSpent, Crl, ExtendedKeyUsageRules, IssuerId, IssuerKey, IssuerKeys,
+    KnownLists, LeafRules, Pin, Revocation, SignatureBudget, SignatureChecks, SpiffeBundle,
+    StandingList, StoredList, TrustDomain, Validity, authority_key_id, extension_fault,
+    issues_clients, key_weakness, subject_key_id,
 };
 pub use dpop::{DpopRules, NonceRules};
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};

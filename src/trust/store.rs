@@ -1,10 +1,11 @@
 //! Compiles all trust documents together, and finds what of them a credential is verified against.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use x509_parser::certificate::X509Certificate;
 
-use super::domain::{self, IssuerId, KnownLists, TrustDomain};
+use super::domain::{self, IssuerId, IssuerKeys, KnownLists, TrustDomain};
 use super::issuer::{self, Issuer, KeySource};
 use super::name::CanonicalName;
 use super::revocation::{self, KnownIssuers, RevocationEntry, RevocationList, Revocations};
@@ -18,6 +19,9 @@ use crate::spiffe::SpiffeId;
 #[derive(Debug, Default)]
 pub struct TrustStore {
     domains: Vec<TrustDomain>,
+    /// The CAs of the trust domains without `spiffe`, and of those with.
+    keys_without_spiffe: IssuerKeys,
+    keys_by_spiffe: HashMap<String, IssuerKeys>,
     domains_revision: Option<Fingerprint>,
     known_lists: KnownLists,
     pub(super) issuers: Vec<Issuer>,
@@ -72,10 +76,21 @@ impl TrustStore {
         store.revocations = Arc::new(Revocations::new(tables.collect()));
         // The order of files never matters.
         store.domains.sort_by(|a, b| a.name().cmp(b.name()));
+        store.index_issuers();
         let revisions = store.domains.iter().flat_map(|domain| *domain.revision().as_bytes());
         let revisions = revisions.chain(*standing.revision().as_bytes());
         store.domains_revision = Some(Fingerprint::of(&revisions.collect::<Vec<_>>()));
         store
+    }
+
+    fn index_issuers(&mut self) {
+        for (position, domain) in self.domains.iter().enumerate() {
+            let keys = match domain.spiffe() {
+                Some(name) => self.keys_by_spiffe.entry(name.as_str().to_owned()).or_default(),
+                None => &mut self.keys_without_spiffe,
+            };
+            keys.add(domain, position);
+        }
     }
 
     /// The trust domains, in the order of their names.
@@ -92,15 +107,21 @@ impl TrustStore {
 
     /// The trust domain that vouches for `id`, and no other does (P45).
     pub fn domain_of(&self, id: &SpiffeId) -> Option<&TrustDomain> {
-        let own = |domain: &&TrustDomain| {
-            domain.spiffe().is_some_and(|name| name.as_str() == id.trust_domain())
-        };
-        self.domains.iter().find(own)
+        self.domain(*self.issuer_keys(Some(id))?.domains().first()?)
     }
 
-    /// The trust domains that vouch for certificates without a SPIFFE ID, in the order of their names.
-    pub fn domains_without_spiffe(&self) -> impl Iterator<Item = &TrustDomain> {
-        self.domains.iter().filter(|domain| domain.spiffe().is_none())
+    /// The CAs of the trust domains that may vouch for a certificate with this SPIFFE ID, or for one without. Nothing where no trust
+    /// domain vouches for this ID.
+    pub fn issuer_keys(&self, id: Option<&SpiffeId>) -> Option<&IssuerKeys> {
+        match id {
+            Some(id) => self.keys_by_spiffe.get(id.trust_domain()),
+            None => Some(&self.keys_without_spiffe),
+        }
+    }
+
+    /// The trust domain at `position`.
+    pub fn domain(&self, position: usize) -> Option<&TrustDomain> {
+        self.domains.get(position)
     }
 
     /// Whether a revocation list of `issuer`, of any document, revokes the certificate.

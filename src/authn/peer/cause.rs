@@ -8,30 +8,28 @@ use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
+use super::signers::{Leaf, Role};
 use super::{constraints, policies};
-use crate::evidence::DecodedCertificate;
-use crate::limits::MIN_RSA_BITS;
 use crate::reason::{Reason, Rejection};
-use crate::trust::{TrustDomain, extension_fault, is_signed_by, issues_clients, key_weakness};
+use crate::trust::{
+    Authority, SignatureBudget, SignatureChecks, TrustDomain, extension_fault, issues_clients,
+};
 
-/// How many signatures are verified for one explanation. The path builder has had a hundred.
-const MAX_SIGNATURES: usize = 16;
+/// How many signatures are verified for one explanation, beside those that are known.
+const MAX_SIGNATURES: u32 = 16;
 
-/// The real cause, for a leaf of which the path builder says that a signature does not verify.
-pub(super) fn of_bad_signature(
-    presented: &DecodedCertificate,
-    leaf: &X509Certificate<'_>,
-    domain: &TrustDomain,
-) -> Rejection {
-    let mut search = Search::new(presented, domain);
+/// The real cause, for a leaf of which the path builder says that a signature does not verify, or that no issuer is known while there are
+/// issuers that have not signed.
+pub(super) fn of_bad_signature(leaf: Leaf<'_>, domain: &TrustDomain) -> Rejection {
     let mut path = Vec::new();
-    if let Some(authority) = search.climb(&presented.leaf, leaf, &mut path) {
-        return of_signed_path(authority, &path, leaf);
+    if let Some(authority) = Search::new(leaf, domain).climb(leaf.der, leaf.certificate, &mut path)
+    {
+        return of_signed_path(authority, &path, leaf.certificate);
     }
-    if let Some(weakness) = search.weakness {
+    if let Some(weakness) = &leaf.chain.weakness {
         return Reason::CertKey.because(format!("a presented issuer's {weakness}"));
     }
-    Reason::ChainUntrusted.because(match search.other_key {
+    Reason::ChainUntrusted.because(match leaf.chain.other_key {
         Some(Role::Authority) => {
             "a signature on the path does not verify: an authority of the same name has another key"
         }
@@ -44,15 +42,10 @@ pub(super) fn of_bad_signature(
 
 /// The real cause, for a leaf of which the path builder says that a name is not permitted: it says the same of constraints that it does
 /// not evaluate. Nothing where it is right.
-pub(super) fn of_names(
-    presented: &DecodedCertificate,
-    leaf: &X509Certificate<'_>,
-    domain: &TrustDomain,
-) -> Option<Rejection> {
-    let mut intermediates = Vec::new();
-    let mut search = Search::new(presented, domain);
-    let authority = search.climb(&presented.leaf, leaf, &mut intermediates)?;
-    constraints::unevaluated(&whole(authority, &intermediates, leaf))
+pub(super) fn of_names(leaf: Leaf<'_>, domain: &TrustDomain) -> Option<Rejection> {
+    let mut path = Vec::new();
+    let authority = Search::new(leaf, domain).climb(leaf.der, leaf.certificate, &mut path)?;
+    constraints::unevaluated(&whole(authority, &path, leaf.certificate))
 }
 
 /// A certificate that may have issued others.
@@ -61,19 +54,11 @@ struct Candidate<'a> {
     certificate: X509Certificate<'a>,
 }
 
-#[derive(Clone, Copy)]
-enum Role {
-    Authority,
-    Intermediate,
-}
-
 struct Search<'a> {
-    domain: &'a TrustDomain,
-    issuers: Vec<Candidate<'a>>,
-    signatures: usize,
-    /// Who carries the name of an issuer and has not signed.
-    other_key: Option<Role>,
-    weakness: Option<String>,
+    checks: &'a SignatureChecks,
+    budget: SignatureBudget,
+    authorities: Vec<Candidate<'a>>,
+    intermediates: Vec<Candidate<'a>>,
 }
 
 impl<'a> Candidate<'a> {
@@ -84,42 +69,39 @@ impl<'a> Candidate<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(presented: &'a DecodedCertificate, domain: &'a TrustDomain) -> Self {
-        let issuers = presented.intermediates.iter().chain(domain.intermediates());
+    fn new(leaf: Leaf<'a>, domain: &'a TrustDomain) -> Self {
+        let intermediates = leaf.chain.intermediates.iter().chain(domain.intermediates());
+        let authorities = domain.authorities().iter().map(Authority::der);
+        let read = |der: &'a CertificateDer<'static>| Candidate::read(der);
         Self {
-            domain,
-            issuers: issuers.filter_map(Candidate::read).collect(),
-            signatures: MAX_SIGNATURES,
-            other_key: None,
-            weakness: None,
+            checks: leaf.checks,
+            budget: SignatureBudget::new(MAX_SIGNATURES),
+            authorities: authorities.filter_map(read).collect(),
+            intermediates: intermediates.filter_map(Candidate::read).collect(),
         }
     }
 
     /// The authority above `head` and the intermediates to it, lowest first, where every signature verifies.
     fn climb(
-        &mut self,
+        &self,
         der: &CertificateDer<'_>,
         head: &X509Certificate<'_>,
         path: &mut Vec<X509Certificate<'a>>,
     ) -> Option<X509Certificate<'a>> {
-        for authority in self.domain.authorities() {
-            let Some(authority) = Candidate::read(authority.der()) else { continue };
-            if self.has_signed(&authority.certificate, der, head, Role::Authority) {
-                return Some(authority.certificate);
-            }
+        let signed = |issuer: &&Candidate<'_>| self.has_signed(&issuer.certificate, der, head);
+        if let Some(authority) = self.authorities.iter().find(signed) {
+            return Some(authority.certificate.clone());
         }
-        for at in 0..self.issuers.len() {
-            let Some(Candidate { der: own, certificate }) = self.issuers.get(at) else { break };
-            let (own, certificate) = (*own, certificate.clone());
-            let repeated = path.iter().any(|other| {
+        for Candidate { der: own, certificate } in self.intermediates.iter().filter(signed) {
+            let is_same = |other: &X509Certificate<'_>| {
                 other.subject() == certificate.subject()
                     && other.public_key().raw == certificate.public_key().raw
-            });
-            if repeated || !self.has_signed(&certificate, der, head, Role::Intermediate) {
+            };
+            if path.iter().any(is_same) {
                 continue;
             }
             path.push(certificate.clone());
-            if let Some(authority) = self.climb(own, &certificate, path) {
+            if let Some(authority) = self.climb(own, certificate, path) {
                 return Some(authority);
             }
             path.pop();
@@ -128,24 +110,13 @@ impl<'a> Search<'a> {
     }
 
     fn has_signed(
-        &mut self,
+        &self,
         issuer: &X509Certificate<'_>,
         der: &CertificateDer<'_>,
         head: &X509Certificate<'_>,
-        role: Role,
     ) -> bool {
-        if issuer.subject().as_raw() != head.issuer().as_raw() || self.signatures == 0 {
-            return false;
-        }
-        self.signatures = self.signatures.saturating_sub(1);
-        let signed = is_signed_by(der, issuer.public_key().raw);
-        if !signed {
-            // An authority is more telling than an intermediate, and comes first.
-            self.other_key.get_or_insert(role);
-            let weakness = || key_weakness(issuer.public_key(), MIN_RSA_BITS);
-            self.weakness = self.weakness.take().or_else(weakness);
-        }
-        signed
+        issuer.subject().as_raw() == head.issuer().as_raw()
+            && self.checks.is_signed_by(der, issuer.public_key().raw, &self.budget) == Ok(true)
     }
 }
 

@@ -7,31 +7,45 @@ use x509_parser::prelude::FromDer as _;
 
 use super::names::Names;
 use super::path::Found;
-use super::{distinguished_name, path, profile};
+use super::signers::{Leaf, SignedChain};
+use super::{distinguished_name, path, profile, signers};
 use crate::authn::cache::CertificateCache;
 use crate::authn::facts::PeerFacts;
 use crate::authn::revoked::{self, IssuerMarks};
 use crate::authn::verified::{CertificateKey, VerifiedCertificate};
 use crate::clock::UnixTime;
 use crate::evidence::{DecodedCertificate, PresentedCertificate};
+use crate::limits::MAX_FAILED_SIGNATURES;
 use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
 use crate::trust::{
-    ExtendedKeyUsageRules, LeafRules, Pin, Revocations, TrustDomain, TrustStore, Validity,
-    key_weakness,
+    ExtendedKeyUsageRules, IssuerKeys, LeafRules, Pin, Revocations, SignatureBudget,
+    SignatureChecks, TrustDomain, TrustStore, Validity, key_weakness,
 };
 
 /// Everything that one verification uses.
-#[derive(Clone, Copy)]
 pub(super) struct Verifier<'a> {
     pub(super) trust: &'a TrustStore,
     pub(super) revocations: &'a Revocations,
     pub(super) memory: &'a dyn CertificateCache,
     pub(super) now: UnixTime,
+    /// For all certificates of the request together.
+    pub(super) budget: SignatureBudget,
 }
 
 impl<'a> Verifier<'a> {
+    /// A verifier for the certificates of one request.
+    pub(super) const fn new(
+        trust: &'a TrustStore,
+        revocations: &'a Revocations,
+        memory: &'a dyn CertificateCache,
+        now: UnixTime,
+    ) -> Self {
+        let budget = SignatureBudget::new(MAX_FAILED_SIGNATURES);
+        Self { trust, revocations, memory, now, budget }
+    }
+
     /// Verifies a presented certificate, or finds it in the cache. Revocation is checked every time.
     ///
     /// # Errors
@@ -71,7 +85,18 @@ impl<'a> Verifier<'a> {
             return Err(presented.unreadable("there are bytes after the certificate"));
         }
         let names = Names::read(&leaf)?;
-        let vouchers = self.vouchers(&decoded, &leaf, &names)?;
+        let keys = self.issuer_keys(names.spiffe.as_ref())?;
+        let checks = SignatureChecks::new();
+        let chain = signers::find(
+            &decoded.leaf,
+            &leaf,
+            &decoded.intermediates,
+            keys,
+            &checks,
+            &self.budget,
+        )?;
+        let shown = Leaf { der: &decoded.leaf, certificate: &leaf, chain: &chain, checks: &checks };
+        let vouchers = self.vouchers(shown, keys, &names)?;
         let holds = vouchers.holds.and(Validity::of(&leaf));
         Ok(VerifiedCertificate {
             facts: Arc::new(facts(&vouchers, &decoded, &leaf, names)),
@@ -86,20 +111,20 @@ impl<'a> Verifier<'a> {
     /// without one is checked against every domain without `spiffe`, since a rule may name any of them.
     fn vouchers(
         &self,
-        decoded: &DecodedCertificate,
-        leaf: &X509Certificate<'_>,
+        leaf: Leaf<'_>,
+        keys: &IssuerKeys,
         names: &Names,
     ) -> Result<Vouchers<'a>, Rejection> {
         if names.spiffe.is_some() {
-            check_svid(leaf)?;
+            check_svid(leaf.certificate)?;
         }
         let mut paths = Paths::default();
         let mut vouchers: Option<Vouchers<'a>> = None;
         let mut refusals = Vec::new();
-        for domain in self.asked(names.spiffe.as_ref())? {
-            match self.check(decoded, leaf, domain, &mut paths) {
+        for domain in self.asked(leaf.chain, keys) {
+            match self.check(leaf, domain, &mut paths) {
                 Ok(Found { holds, issuers }) => {
-                    let end = own_end(leaf, domain.leaf());
+                    let end = own_end(leaf.certificate, domain.leaf());
                     let holds = Validity { not_after: holds.not_after.min(end), ..holds };
                     match &mut vouchers {
                         None => vouchers = Some(Vouchers::first(domain, holds, issuers)),
@@ -111,22 +136,29 @@ impl<'a> Verifier<'a> {
         }
         let Some(mut vouchers) = vouchers else { return Err(closest(refusals)) };
         for (domain, rejection) in refusals {
-            if self.may_be_of(domain, &rejection, decoded, leaf, &mut paths) {
+            if self.may_be_of(domain, &rejection, leaf, &mut paths) {
                 vouchers.unsure.push(domain.name().to_owned());
             }
         }
         Ok(vouchers)
     }
 
-    /// The trust domains that are asked of a certificate with this SPIFFE ID, or without one.
-    fn asked(&self, id: Option<&SpiffeId>) -> Result<Vec<&'a TrustDomain>, Rejection> {
-        match id {
-            None => Ok(self.trust.domains_without_spiffe().collect()),
-            Some(id) => {
-                let domain = self.trust.domain_of(id);
-                domain.map(|domain| vec![domain]).ok_or_else(|| unknown_domain(id.trust_domain()))
-            }
-        }
+    fn issuer_keys(&self, id: Option<&SpiffeId>) -> Result<&'a IssuerKeys, Rejection> {
+        let unknown = || unknown_domain(id.map(SpiffeId::trust_domain).unwrap_or_default());
+        self.trust.issuer_keys(id).ok_or_else(unknown)
+    }
+
+    /// The trust domains that can vouch for a certificate: those whose CA has signed it. Where there is none, the first one says
+    /// what is wrong.
+    fn asked(
+        &self,
+        chain: &SignedChain<'_>,
+        keys: &IssuerKeys,
+    ) -> impl Iterator<Item = &'a TrustDomain> {
+        let first = chain.domains.is_empty().then(|| keys.domains().first()).flatten();
+        let asked: Vec<_> = chain.domains.iter().chain(first).copied().collect();
+        let trust = self.trust;
+        asked.into_iter().filter_map(|position| trust.domain(position))
     }
 
     /// Whether a certificate that `domain` does not vouch for, for the reason of `rejection`, may be one of its own all the
@@ -136,31 +168,29 @@ impl<'a> Verifier<'a> {
         &self,
         domain: &'a TrustDomain,
         rejection: &Rejection,
-        decoded: &DecodedCertificate,
-        leaf: &X509Certificate<'_>,
+        leaf: Leaf<'_>,
         paths: &mut Paths<'a>,
     ) -> bool {
         let strange = |rejection: &Rejection| rejection.reason() == Reason::ChainUntrusted;
         !strange(rejection)
-            && check_pins(decoded, leaf, &domain.leaf().pins).is_ok()
-            && !paths.find(decoded, leaf, domain, self.now).is_err_and(|found| strange(&found))
+            && check_pins(leaf, &domain.leaf().pins).is_ok()
+            && !paths.find(leaf, domain, self.now).is_err_and(|found| strange(&found))
     }
 
     /// Everything that `domain` asks of a certificate.
     pub(super) fn check(
         &self,
-        decoded: &DecodedCertificate,
-        leaf: &X509Certificate<'_>,
+        leaf: Leaf<'_>,
         domain: &'a TrustDomain,
         paths: &mut Paths<'a>,
     ) -> Result<Found, Rejection> {
-        let rules = domain.leaf();
-        profile::check(leaf)?;
-        check_usage(leaf, rules.extended_key_usage)?;
-        let found = paths.find(decoded, leaf, domain, self.now)?;
-        check_key(leaf, rules.min_rsa_bits)?;
-        check_lifetime(leaf, rules, self.now)?;
-        check_pins(decoded, leaf, &rules.pins)?;
+        let (certificate, rules) = (leaf.certificate, domain.leaf());
+        profile::check(certificate)?;
+        check_usage(certificate, rules.extended_key_usage)?;
+        let found = paths.find(leaf, domain, self.now)?;
+        check_key(certificate, rules.min_rsa_bits)?;
+        check_lifetime(certificate, rules, self.now)?;
+        check_pins(leaf, &rules.pins)?;
         Ok(found)
     }
 }
@@ -198,15 +228,14 @@ impl<'a> Vouchers<'a> {
 impl<'a> Paths<'a> {
     fn find(
         &mut self,
-        decoded: &DecodedCertificate,
-        leaf: &X509Certificate<'_>,
+        leaf: Leaf<'_>,
         domain: &'a TrustDomain,
         now: UnixTime,
     ) -> Result<Found, Rejection> {
         if let Some((_, known)) = self.0.iter().find(|(paths, _)| *paths == domain.paths()) {
             return Err(known.clone());
         }
-        let found = path::find(decoded, leaf, domain, now);
+        let found = path::find(leaf, domain, now);
         if let Err(rejection) = &found {
             let of_lists = [Reason::CertRevoked, Reason::CrlMissing, Reason::CrlStale];
             // Lists are those of one document; everything else is the same for all with these authorities.
@@ -298,16 +327,12 @@ fn own_end(leaf: &X509Certificate<'_>, rules: &LeafRules) -> UnixTime {
     Validity::of(leaf).not_after.minus(rules.min_remaining)
 }
 
-fn check_pins(
-    decoded: &DecodedCertificate,
-    leaf: &X509Certificate<'_>,
-    pins: &[Pin],
-) -> Result<(), Rejection> {
+fn check_pins(leaf: Leaf<'_>, pins: &[Pin]) -> Result<(), Rejection> {
     if pins.is_empty() {
         return Ok(());
     }
-    let spki = Pin::Spki(Fingerprint::of(leaf.public_key().raw));
-    let certificate = Pin::Certificate(Fingerprint::of(&decoded.leaf));
+    let spki = Pin::Spki(Fingerprint::of(leaf.certificate.public_key().raw));
+    let certificate = Pin::Certificate(Fingerprint::of(leaf.der));
     if pins.contains(&spki) || pins.contains(&certificate) {
         return Ok(());
     }

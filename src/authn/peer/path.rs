@@ -7,17 +7,17 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use rustls::pki_types;
+use rustls::pki_types::{self, CertificateDer};
 use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter};
 use webpki::{KeyUsage, RequiredEkuNotFoundContext, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
+use super::signers::Leaf;
 use super::{cause, constraints, distinguished_name, policies, profile};
 use crate::authn::facts::PeerFacts;
 use crate::authn::revoked::IssuerMarks;
 use crate::clock::UnixTime;
-use crate::evidence::DecodedCertificate;
 use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
 use crate::trust::{IssuerId, TrustDomain, Validity};
@@ -31,30 +31,30 @@ pub(super) struct Found {
     pub(super) issuers: Vec<IssuerMarks>,
 }
 
-/// Finds a path for `presented`, whose leaf is `leaf`, to an authority of `domain`.
+/// Finds a path for `leaf` to an authority of `domain`.
 ///
 /// # Errors
 /// The reason of the candidate that came closest.
 pub(super) fn find(
-    presented: &DecodedCertificate,
-    leaf: &X509Certificate<'_>,
+    leaf: Leaf<'_>,
     domain: &TrustDomain,
     now: UnixTime,
 ) -> Result<Found, Rejection> {
-    let end_entity = EndEntityCert::try_from(&presented.leaf).map_err(|why| rejection(&why))?;
+    let Leaf { der, certificate, chain, checks } = leaf;
+    let end_entity = EndEntityCert::try_from(der).map_err(|why| rejection(&why))?;
     let intermediates: Vec<_> =
-        presented.intermediates.iter().chain(domain.intermediates()).cloned().collect();
+        chain.intermediates.iter().chain(domain.intermediates()).map(borrowed).collect();
     let seconds = u64::try_from(now.as_secs()).unwrap_or(0);
     let refused = RefCell::new(None);
     let check = |path: &VerifiedPath<'_>| {
-        check_path(path, leaf, domain, now).map(drop).map_err(|rejection| {
+        check_path(path, certificate, domain, now).map(drop).map_err(|rejection| {
             refused.borrow_mut().get_or_insert(rejection);
             // Any error that is not fatal makes webpki go on to the next candidate.
             Error::CertDistrusted
         })
     };
     let found = end_entity.verify_for_usage(
-        webpki::ALL_VERIFICATION_ALGS,
+        &checks.algorithms(),
         domain.anchors(),
         &intermediates,
         pki_types::UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
@@ -63,22 +63,29 @@ pub(super) fn find(
         Some(&check),
     );
     match found {
-        Ok(path) => check_path(&path, leaf, domain, now),
-        Err(why) => Err(refused.take().unwrap_or_else(|| {
-            let signature = matches!(
-                why,
-                Error::InvalidSignatureForPublicKey
-                    | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
-            );
-            if signature {
-                cause::of_bad_signature(presented, leaf, domain)
-            } else if why == Error::NameConstraintViolation {
-                cause::of_names(presented, leaf, domain).unwrap_or_else(|| rejection(&why))
-            } else {
-                rejection(&why)
-            }
-        })),
+        Ok(path) => check_path(&path, certificate, domain, now),
+        Err(why) => Err(refused.take().unwrap_or_else(|| explain(&why, leaf, domain))),
     }
+}
+
+fn borrowed<'a>(der: &'a CertificateDer<'_>) -> CertificateDer<'a> {
+    CertificateDer::from(der.as_ref())
+}
+
+/// The reason for an error of the path builder, which does not know of the signatures that were checked before.
+fn explain(why: &Error, leaf: Leaf<'_>, domain: &TrustDomain) -> Rejection {
+    let signature = matches!(
+        why,
+        Error::InvalidSignatureForPublicKey
+            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+    );
+    let unsigned = *why == Error::UnknownIssuer && leaf.chain.other_key.is_some();
+    if signature || unsigned {
+        return cause::of_bad_signature(leaf, domain);
+    }
+    let names = *why == Error::NameConstraintViolation;
+    let unevaluated = names.then(|| cause::of_names(leaf, domain)).flatten();
+    unevaluated.unwrap_or_else(|| rejection(why))
 }
 
 /// Issuers need not say what their certificates are for; those that do must include client authentication. The leaf is

@@ -5,11 +5,12 @@ use x509_parser::prelude::FromDer as _;
 
 use super::certificate::{Paths, Verifier, check_svid};
 use super::names::Names;
+use super::signers::{self, Leaf, SignedChain};
 use crate::authn::cache::NoCache;
 use crate::clock::UnixTime;
 use crate::evidence::PresentedCertificate;
 use crate::reason::Rejection;
-use crate::trust::{TrustDomain, TrustStore, Validity};
+use crate::trust::{SignatureChecks, TrustDomain, TrustStore, Validity};
 
 /// The verdict of one trust domain on a certificate.
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ pub fn verdicts<'a>(
     trust: &'a TrustStore,
     now: UnixTime,
 ) -> Result<Vec<(&'a TrustDomain, DomainVerdict)>, Rejection> {
-    Verifier { trust, revocations: trust.revocations(), memory: &NoCache, now }.verdicts(presented)
+    Verifier::new(trust, trust.revocations(), &NoCache, now).verdicts(presented)
 }
 
 impl<'a> Verifier<'a> {
@@ -53,7 +54,26 @@ impl<'a> Verifier<'a> {
             (Some(_), None) | (None, Some(_)) => false,
         };
         let svid = if names.spiffe.is_some() { check_svid(&leaf) } else { Ok(()) };
-        let check = |domain| self.check(&decoded, &leaf, domain, &mut Paths::default());
+        let checks = SignatureChecks::new();
+        let keys = self.trust.issuer_keys(names.spiffe.as_ref());
+        let chain = keys.map_or_else(
+            || Ok(SignedChain::default()),
+            |keys| {
+                signers::find(
+                    &decoded.leaf,
+                    &leaf,
+                    &decoded.intermediates,
+                    keys,
+                    &checks,
+                    &self.budget,
+                )
+            },
+        );
+        let check = |domain| {
+            let chain = chain.as_ref().map_err(Clone::clone)?;
+            let leaf = Leaf { der: &decoded.leaf, certificate: &leaf, chain, checks: &checks };
+            self.check(leaf, domain, &mut Paths::default())
+        };
         let judge = |domain| match svid.clone().and_then(|()| check(domain)) {
             Ok(found) => DomainVerdict::Vouches(found.holds),
             Err(rejection) => DomainVerdict::Refuses(rejection),

@@ -41,7 +41,7 @@ pub(in crate::authn) fn verify_unless_revoked(
     now: UnixTime,
     trace: &mut impl FnMut(Hop<'_>),
 ) -> Credential<PeerIdentity> {
-    let verifier = Verifier { trust, revocations, memory, now };
+    let verifier = Verifier::new(trust, revocations, memory, now);
     match walk::caller(evidence, &verifier, trace) {
         Ok(None) => Credential::Absent,
         Ok(Some(peer)) => Credential::Verified(peer),

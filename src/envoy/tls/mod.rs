@@ -5,6 +5,7 @@
 
 mod clients;
 mod handshake;
+mod verifier;
 
 pub use clients::AllowedClients;
 
@@ -15,12 +16,12 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use self::verifier::ClientVerifier;
 use crate::clock::UnixTime;
 use crate::secret::Fingerprint;
 
@@ -132,12 +133,14 @@ impl Current {
             format!("`{}` holds no X.509 certificate", options.certificate.display())
         })?;
         let roots = roots(&options.client_authorities, &authorities)?;
-        let config = server_config(chain, private_key(&options.key, &key)?, roots)?;
+        let authorities = certificates(&options.client_authorities, &authorities)?;
+        let verifier = ClientVerifier::new(roots, &authorities)?;
+        let config = server_config(chain, private_key(&options.key, &key)?, verifier)?;
         Ok(Self {
             config: Arc::new(config),
             files: Fingerprint::of(prints.as_flattened()),
             not_after,
-            authorities: certificates(&options.client_authorities, &authorities)?.into(),
+            authorities: authorities.into(),
         })
     }
 }
@@ -145,13 +148,10 @@ impl Current {
 fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-    roots: RootCertStore,
+    verifier: ClientVerifier,
 ) -> Result<ServerConfig, String> {
-    let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
-        .build()
-        .map_err(|error| format!("`listener.tls.clientAuthorities`: {error}"))?;
     let mut config = ServerConfig::builder()
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(Arc::new(verifier))
         .with_single_cert(chain, key)
         .map_err(|error| {
             format!("`listener.tls`: certificate and key cannot be used together: {error}")

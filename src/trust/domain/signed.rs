@@ -1,6 +1,6 @@
 //! Signed DER structures: certificates and revocation lists have the same three parts (RFC 5280 sections 4.1 and 5.1).
 
-use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm};
+use rustls::pki_types::SignatureVerificationAlgorithm;
 use x509_parser::asn1_rs::{Any, BitString, FromDer};
 
 /// A certificate or a list, taken apart and not yet verified.
@@ -10,9 +10,12 @@ pub(super) struct Signed<'a> {
     signature: BitString<'a>,
 }
 
-/// Whether the key, a SubjectPublicKeyInfo, has signed the certificate.
-pub fn is_signed_by(certificate: &CertificateDer<'_>, key: &[u8]) -> bool {
-    Signed::read(certificate).is_some_and(|signed| signed.verifies(key))
+/// The check whether a key has signed something.
+pub(super) struct Check<'a> {
+    pub(super) algorithm: &'static dyn SignatureVerificationAlgorithm,
+    pub(super) key: BitString<'a>,
+    pub(super) message: &'a [u8],
+    pub(super) signature: &'a [u8],
 }
 
 impl<'a> Signed<'a> {
@@ -28,16 +31,23 @@ impl<'a> Signed<'a> {
 
     /// Whether this key has signed it, with an algorithm that is accepted.
     pub(super) fn verifies(&self, key: &[u8]) -> bool {
-        let Some((algorithm, key)) = split_key(key) else { return false };
+        self.check(key).is_some_and(|check| {
+            let Check { algorithm, key, message, signature } = &check;
+            algorithm.verify_signature(&key.data, message, signature).is_ok()
+        })
+    }
+
+    /// The check whether `key`, a SubjectPublicKeyInfo, has signed it. Nothing where no accepted algorithm fits the key.
+    pub(super) fn check<'b>(&'b self, key: &'b [u8]) -> Option<Check<'b>> {
+        let (algorithm, key) = split_key(key)?;
         let fits = |candidate: &&&dyn SignatureVerificationAlgorithm| {
             candidate.signature_alg_id().as_ref() == self.algorithm
                 && candidate.public_key_alg_id().as_ref() == algorithm
         };
-        self.signature.unused_bits == 0
-            && webpki::ALL_VERIFICATION_ALGS.iter().find(fits).is_some_and(|algorithm| {
-                let signature = &self.signature.data;
-                algorithm.verify_signature(&key.data, self.content, signature).is_ok()
-            })
+        let algorithm = *webpki::ALL_VERIFICATION_ALGS.iter().find(fits)?;
+        let check =
+            Check { algorithm, key, message: self.content, signature: &self.signature.data };
+        (self.signature.unused_bits == 0).then_some(check)
     }
 }
 

@@ -3,6 +3,7 @@
 mod authority;
 mod client_revocation;
 mod distribution;
+mod hostile_chain;
 mod laws;
 mod memory;
 mod pkits;

@@ -1,0 +1,244 @@
+//! Who signed each certificate that a peer shows: from the keys that the documents name downwards, so that a caller never has a
+//! key of its own choice tried, and pays for a few checks that fail and not for a hundred (P240).
+
+use std::collections::BTreeSet;
+
+use rustls::pki_types::CertificateDer;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+
+use crate::limits::{MAX_FAILED_SIGNATURES, MIN_RSA_BITS};
+use crate::reason::{Reason, Rejection};
+use crate::trust::{
+    IssuerKey, IssuerKeys, SignatureBudget, SignatureChecks, authority_key_id, key_weakness,
+    subject_key_id,
+};
+
+/// The part of a presented chain that the CAs of the documents have signed.
+#[derive(Debug, Default)]
+pub(super) struct SignedChain<'a> {
+    /// Intermediates between a CA of the documents and the leaf, each signed.
+    pub(super) intermediates: Vec<CertificateDer<'a>>,
+    /// The trust domains that name a CA which signed one of them or the leaf. Empty where no path to the leaf is signed.
+    pub(super) domains: BTreeSet<usize>,
+    /// Who carries the name of an issuer and has not signed.
+    pub(super) other_key: Option<Role>,
+    /// Of the key of an issuer that has not signed.
+    pub(super) weakness: Option<String>,
+}
+
+/// A certificate for which a path is searched.
+#[derive(Clone, Copy)]
+pub(super) struct Leaf<'a> {
+    pub(super) der: &'a CertificateDer<'a>,
+    pub(super) certificate: &'a X509Certificate<'a>,
+    /// What was shown above it and is signed.
+    pub(super) chain: &'a SignedChain<'a>,
+    pub(super) checks: &'a SignatureChecks,
+}
+
+/// The place of a CA on a path.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role {
+    Authority,
+    Intermediate,
+}
+
+/// A presented certificate.
+struct Shown<'a> {
+    der: &'a CertificateDer<'a>,
+    certificate: X509Certificate<'a>,
+}
+
+/// The key that signed a certificate.
+enum Signer<'a> {
+    /// That of a CA of the documents.
+    Known(&'a IssuerKey),
+    /// That of the presented intermediate at this place among the signed ones.
+    Shown(usize),
+}
+
+struct Search<'a> {
+    keys: &'a IssuerKeys,
+    checks: &'a SignatureChecks,
+    budget: &'a SignatureBudget,
+    signed: Vec<(Shown<'a>, Vec<Signer<'a>>)>,
+    chain: SignedChain<'a>,
+}
+
+/// Finds who signed the leaf and the intermediates between it and the CAs of `keys`.
+///
+/// # Errors
+/// The budget is spent: too many CAs carry the name of an issuer and have not signed.
+pub(super) fn find<'a>(
+    der: &CertificateDer<'_>,
+    leaf: &X509Certificate<'_>,
+    intermediates: &'a [CertificateDer<'a>],
+    keys: &'a IssuerKeys,
+    checks: &'a SignatureChecks,
+    budget: &'a SignatureBudget,
+) -> Result<SignedChain<'a>, Rejection> {
+    let (signed, chain) = (Vec::new(), SignedChain::default());
+    let mut search = Search { keys, checks, budget, signed, chain };
+    search.sign(above(leaf, intermediates, keys))?;
+    let signers = search.signers(der, leaf)?;
+    search.collect(&signers);
+    Ok(search.chain)
+}
+
+/// The intermediates among `shown` that lead from the client's certificate, `leaf`, to a CA of `keys`, each signed. For the handshake of
+/// a TLS client, whose chain costs as little as that of a peer.
+pub fn signed_intermediates(
+    leaf: &CertificateDer<'_>,
+    shown: &[CertificateDer<'_>],
+    keys: &IssuerKeys,
+) -> Vec<CertificateDer<'static>> {
+    let Ok((_, certificate)) = X509Certificate::from_der(leaf) else { return Vec::new() };
+    let (checks, budget) = (SignatureChecks::new(), SignatureBudget::new(MAX_FAILED_SIGNATURES));
+    let found = find(leaf, &certificate, shown, keys, &checks, &budget);
+    let own = |chain: SignedChain<'_>| {
+        chain.intermediates.into_iter().map(CertificateDer::into_owned).collect()
+    };
+    found.map(own).unwrap_or_default()
+}
+
+/// The presented intermediates whose names lead from the leaf upwards, without those that add nothing to what is pinned.
+fn above<'a>(
+    leaf: &X509Certificate<'_>,
+    intermediates: &'a [CertificateDer<'a>],
+    keys: &IssuerKeys,
+) -> Vec<Shown<'a>> {
+    let read = |der: &'a CertificateDer<'a>| {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        Some(Shown { der, certificate })
+    };
+    let mut rest: Vec<_> = intermediates.iter().filter_map(read).collect();
+    rest.retain(|shown| !shown.is_pinned(keys));
+    let mut names = vec![leaf.issuer().as_raw().to_owned()];
+    let mut found = Vec::new();
+    while let Some(name) = names.pop() {
+        let named = rest.extract_if(.., |shown| shown.certificate.subject().as_raw() == name);
+        for shown in named {
+            names.push(shown.certificate.issuer().as_raw().to_owned());
+            found.push(shown);
+        }
+    }
+    found
+}
+
+impl Shown<'_> {
+    /// A self-issued certificate of a key that a document names is no step on the way to another.
+    fn is_pinned(&self, keys: &IssuerKeys) -> bool {
+        let name = self.certificate.subject().as_raw();
+        name == self.certificate.issuer().as_raw()
+            && keys.has(name, self.certificate.public_key().raw)
+    }
+}
+
+impl<'a> Search<'a> {
+    /// Takes those of `shown` that a known key has signed, then those that one of these has signed, and so on.
+    fn sign(&mut self, mut shown: Vec<Shown<'a>>) -> Result<(), Rejection> {
+        loop {
+            let mut unsigned = Vec::new();
+            let before = self.signed.len();
+            for candidate in shown {
+                let signers = self.signers(candidate.der, &candidate.certificate)?;
+                match signers.is_empty() {
+                    true => unsigned.push(candidate),
+                    false => self.signed.push((candidate, signers)),
+                }
+            }
+            if self.signed.len() == before || unsigned.is_empty() {
+                return Ok(());
+            }
+            shown = unsigned;
+        }
+    }
+
+    /// Everything that has the key which signed the certificate: CAs of the documents, and presented ones.
+    fn signers(
+        &mut self,
+        der: &CertificateDer<'_>,
+        certificate: &X509Certificate<'_>,
+    ) -> Result<Vec<Signer<'a>>, Rejection> {
+        let mut found = Vec::new();
+        for signer in self.candidates(certificate) {
+            let Some((spki, role)) = self.key(&signer) else { continue };
+            let signed = self.checks.is_signed_by(der, spki, self.budget);
+            if signed.map_err(|_| too_many(certificate))? {
+                found.push(signer);
+            } else {
+                self.chain.other_key.get_or_insert(role);
+                let weakness = || self.weakness(&signer);
+                let weakness = self.chain.weakness.is_none().then(weakness).flatten();
+                self.chain.weakness = self.chain.weakness.take().or(weakness);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Those with the name of the certificate's issuer; first those with the key that it names. Identifiers of keys are hints: a CA
+    /// may have changed its way of making them.
+    fn candidates(&self, certificate: &X509Certificate<'_>) -> Vec<Signer<'a>> {
+        let name = certificate.issuer().as_raw();
+        let id = authority_key_id(certificate);
+        let known = self.keys.named(name).iter().map(|key| {
+            let is_meant = id.is_some_and(|id| key.is_called(id));
+            (!is_meant, Signer::Known(key))
+        });
+        let shown = self.signed.iter().enumerate().filter_map(|(at, (shown, _))| {
+            let own = &shown.certificate;
+            let is_meant = id.is_some() && subject_key_id(own) == id;
+            (own.subject().as_raw() == name).then_some((!is_meant, Signer::Shown(at)))
+        });
+        let mut candidates: Vec<_> = known.chain(shown).collect();
+        candidates.sort_by_key(|(is_other, _)| *is_other);
+        candidates.into_iter().map(|(_, signer)| signer).collect()
+    }
+
+    fn key(&self, signer: &Signer<'a>) -> Option<(&[u8], Role)> {
+        match signer {
+            Signer::Known(key) if key.is_authority() => Some((key.spki(), Role::Authority)),
+            Signer::Known(key) => Some((key.spki(), Role::Intermediate)),
+            Signer::Shown(at) => {
+                let (shown, _) = self.signed.get(*at)?;
+                Some((shown.certificate.public_key().raw, Role::Intermediate))
+            }
+        }
+    }
+
+    fn weakness(&self, signer: &Signer<'a>) -> Option<String> {
+        let Signer::Shown(at) = signer else { return None };
+        let (shown, _) = self.signed.get(*at)?;
+        key_weakness(shown.certificate.public_key(), MIN_RSA_BITS)
+    }
+
+    /// Collects the intermediates on the paths down to what `signers` have signed, and the trust domains at their heads.
+    fn collect(&mut self, signers: &[Signer<'a>]) {
+        let mut waiting: Vec<usize> = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut note = |chain: &mut SignedChain<'a>, signers: &[Signer<'a>]| {
+            let mut shown = Vec::new();
+            for signer in signers {
+                match signer {
+                    Signer::Known(key) => chain.domains.extend(key.domains()),
+                    Signer::Shown(at) => shown.extend(seen.insert(*at).then_some(*at)),
+                }
+            }
+            shown
+        };
+        waiting.extend(note(&mut self.chain, signers));
+        while let Some(at) = waiting.pop() {
+            let Some((shown, signers)) = self.signed.get(at) else { continue };
+            self.chain.intermediates.push(CertificateDer::from(shown.der.as_ref()));
+            waiting.extend(note(&mut self.chain, signers));
+        }
+    }
+}
+
+fn too_many(certificate: &X509Certificate<'_>) -> Rejection {
+    let (issuer, subject) = (certificate.issuer(), certificate.subject());
+    Reason::ChainUntrusted.because(format!(
+        "too many issuers called `{issuer}` have not signed the certificate of `{subject}`: let it name the issuer's key (authority key identifier), and show no issuers beside its own"
+    ))
+}
