@@ -103,7 +103,7 @@ const MAX_QUEUE: usize = 1 << 20;
 /// Longest wait for room that can be set: Envoy gives up after 200 ms by default.
 const MAX_BLOCK: Duration = Duration::from_secs(1);
 
-/// About a second of a busy replica, 20 MB at most.
+/// About a second of a busy replica: some 20 MB of lines, and for `otlp` as trees several times that.
 const fn default_queue() -> usize {
     16_384
 }
