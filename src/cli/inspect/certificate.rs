@@ -139,8 +139,8 @@ impl Description {
             spiffe: found.spiffe.as_ref().ok().and_then(Option::as_ref).map(SpiffeId::to_string),
             names_rejection: found.spiffe.as_ref().err().map(RejectionReport::from),
             names: found.names.clone(),
-            not_before: moment::rfc3339(not_before),
-            not_after: moment::rfc3339(not_after),
+            not_before: not_before.to_rfc3339(),
+            not_after: not_after.to_rfc3339(),
             validity,
             seconds_left: not_after.since(now).as_secs(),
             lifetime: moment::lasting(not_after.since(not_before)),
@@ -161,7 +161,7 @@ impl VerdictReport {
         let spiffe = domain.spiffe().map(|name| name.as_str().to_owned());
         let (verdict, rejection, until) = match &verdict {
             DomainVerdict::Vouches(validity) => {
-                (DomainVerdictReport::Vouches, None, Some(moment::rfc3339(validity.not_after)))
+                (DomainVerdictReport::Vouches, None, Some(validity.not_after.to_rfc3339()))
             }
             DomainVerdict::Refuses(rejection) => {
                 (DomainVerdictReport::Refuses, Some(rejection.into()), None)

@@ -3,7 +3,6 @@
 use crate::clock::UnixTime;
 use crate::trust::TrustStore;
 
-/// The trust and the time that evidence is verified with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct VerificationContext<'a> {
     pub(super) trust: &'a TrustStore,

@@ -4,7 +4,6 @@ use super::common::Common;
 use super::{list, verify};
 use crate::cli::{CommandError, Exit};
 
-/// Arguments of `keys`.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(in crate::cli) struct Args {

@@ -11,7 +11,6 @@ use crate::cli::{CommandError, Exit, moment};
 use crate::clock::UnixTime;
 use crate::trust::{Algorithm, Issuer, KeySet, SkippedKey, VerificationKey};
 
-/// One issuer.
 #[derive(Debug, Serialize)]
 struct IssuerReport {
     name: String,
@@ -41,7 +40,6 @@ enum Source {
     None,
 }
 
-/// One key.
 #[derive(Debug, Serialize)]
 struct KeyReport {
     kid: Option<String>,
@@ -120,7 +118,7 @@ impl IssuerReport {
             fetch_ms: took.map(|took| took.as_millis()),
             max_age_seconds: max_age.map(|age| age.as_secs()),
             keys: usable.chain(skipped).collect(),
-            next_refresh: obtained.next_fetch.map(moment::rfc3339),
+            next_refresh: obtained.next_fetch.map(UnixTime::to_rfc3339),
             until_refresh: obtained.next_fetch.map(|at| moment::relative(at, now)),
             kept: obtained
                 .kept
@@ -161,7 +159,7 @@ impl KeyReport {
 
     fn seen(self, first: Option<UnixTime>, now: UnixTime) -> Self {
         let since = first.map(|at| moment::relative(at, now));
-        Self { first_seen: first.map(moment::rfc3339), since, ..self }
+        Self { first_seen: first.map(UnixTime::to_rfc3339), since, ..self }
     }
 
     fn skipped(skipped: &SkippedKey) -> Self {
@@ -201,7 +199,7 @@ impl KeptReport {
     fn new(kept: &KeySet, at: UnixTime, now_there: Option<&KeySet>, now: UnixTime) -> Self {
         let there = now_there.map(KeySet::keys).unwrap_or_default();
         Self {
-            fetched_at: moment::rfc3339(at),
+            fetched_at: at.to_rfc3339(),
             age: moment::relative(at, now),
             added: beyond(there, kept.keys()),
             removed: beyond(kept.keys(), there),
