@@ -40,8 +40,4 @@ mod revocation_lists;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
-#[expect(dead_code, reason = "the demo is more than these tests use of it")]
-#[path = "../../src/demo/mod.rs"]
-mod testbed;
-#[cfg(test)]
 mod tidy;

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::testbed::mint::{ISSUER, Issuer, Key};
-use crate::testbed::pki::{FRONTEND, Pki, REPORTS};
+use crate::allocations::support::testbed::mint::{ISSUER, Issuer, Key};
+use crate::allocations::support::testbed::pki::{FRONTEND, Pki, REPORTS};
 use countersign::authn::{self, Caches, NoCache, SignedToken, Subject, TokenCache};
 use countersign::clock::UnixTime;
 use countersign::document::{self, Attachments, SourceFile};

@@ -60,10 +60,9 @@ pub(crate) fn text_of(schema: &Value) -> String {
 
 /// The default of a value, in backticks.
 pub(crate) fn default_of(schema: &Value) -> Option<String> {
-    schema.get("default").map(|default| match default {
-        Value::String(text) => format!("`{text}`"),
-        value => format!("`{value}`"),
-    })
+    let default = schema.get("default")?;
+    let text = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+    Some(format!("`{text}`"))
 }
 
 /// The type of a value, in words; `link` knows the definitions that have a section of their own.
