@@ -9,11 +9,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         compiler.include_imports(true).include_source_info(true).open_file(file)?;
         Ok(compiler.file_descriptor_set())
     };
-    // Absent parts are left out of the JSON form.
+    // Absent parts are missing from the JSON form, and a record of a later version is read as far as it is known.
     prost_build::Config::new()
         .type_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)]")
-        .type_attribute(".", "#[serde(default, deny_unknown_fields)]")
+        .type_attribute(".", "#[serde(default)]")
         .btree_map(["."])
+        .field_attribute("duration_us", "#[serde(deserialize_with = \"crate::audit::number\")]")
         .field_attribute(".", "#[serde(skip_serializing_if = \"crate::audit::is_empty\")]")
         .compile_fds(compile("countersign/v1/decision.proto")?)?;
     // Texts stay where they arrived.

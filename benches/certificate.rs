@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 
+use crate::support::testbed::pki::FRONTEND;
 use countersign::authn::{self, CertificateCache, CertificateKey, NoCache, VerifiedCertificate};
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::demo::pki::FRONTEND;
 use countersign::envoy::decode;
 use countersign::evidence::{self, Xfcc};
 use countersign::request::Text;

@@ -20,10 +20,10 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
+use crate::support::testbed::mint;
 use bytes::Bytes;
 use caller::Key;
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::demo::mint;
 use countersign::envoy::CheckService;
 use countersign::signer::{AssertionOptions, Signer};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};

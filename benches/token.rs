@@ -12,6 +12,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use std::hint::black_box;
 
+use crate::support::testbed::mint::Key;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
@@ -24,7 +25,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::authn::{self, Caches, NoCache};
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::demo::mint::Key;
 use countersign::evidence;
 use countersign::pdp::{MemoryOptions, VerificationCache};
 use countersign::trust::Material;

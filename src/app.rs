@@ -1,7 +1,6 @@
 //! The composition root: settings become a running server, and a running server ends in order.
 
 mod audit;
-mod bind;
 mod component;
 mod components;
 mod core;
@@ -17,11 +16,10 @@ use tokio::net::TcpListener;
 use crate::admin::{self, AdminOptions, Pages, RevocationApi};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
-use crate::envoy::{ListenAddress, Server, Stop, Tls};
+use crate::envoy::{ListenAddress, Listener, Server, Stop, Tls};
 use crate::reload::{ReloadStatus, Reloader};
 use crate::telemetry::{LogLevel, Metrics};
 
-use self::bind::{bind, bind_admin};
 use self::component::Component;
 use self::components::{
     Audit, Components, Documents, ListenerCertificate, ListenerPart, Process, Revocations,
@@ -52,7 +50,9 @@ impl Bound {
         let core = Core::load(config)?;
         let tls = config.listener.tls.clone().map(Tls::load).transpose();
         let tls = tls.map_err(StartError::Tls)?.map(Arc::new);
-        let listener = bind(&config.listener).await?;
+        let address = &config.listener.address;
+        let listener = Listener::bind(address, config.listener.socket).await;
+        let listener = listener.map_err(StartError::listen(address.clone()))?;
         let observers = Observers::start(config)?;
         let service = observers.service(&core.pdp, config);
         let server = Server { listener, tls, service, options: config.listener.clone() };
@@ -69,7 +69,8 @@ impl Bound {
                 let pages = pages(components, metrics, log_level, core.reloader.status());
                 let key_set = core.signer.as_ref().map(signing::key_set_of);
                 let pages = Pages { revocations, key_set, ..pages };
-                Some((bind_admin(options.address).await?, pages))
+                let failed = StartError::listen(ListenAddress::Tcp(options.address));
+                Some((TcpListener::bind(options.address).await.map_err(failed)?, pages))
             }
             None => None,
         };

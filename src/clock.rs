@@ -72,6 +72,12 @@ impl UnixTime {
         self.0
     }
 
+    /// The same for libraries; the epoch for what is before it.
+    pub fn to_system_time(self) -> SystemTime {
+        let since = Duration::from_millis(u64::try_from(self.0).unwrap_or(0));
+        UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
+    }
+
     /// Reads RFC 3339 text such as `2026-11-22T03:00:00Z`, to the millisecond.
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;

@@ -19,17 +19,22 @@ use serde::{Deserialize, Serialize};
     Deserialize,
     Serialize,
     JsonSchema,
+    clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum EvidenceLevel {
     /// A name only, vouched for by the proxy: XFCC `URI` or `source.principal`.
+    #[value(help = "A name")]
     Asserted,
     /// The SHA-256 of the leaf certificate with the name: what a default Istio sidecar sends.
+    #[value(help = "The SHA-256 of the certificate")]
     Hash,
     /// The leaf certificate itself, verified against the pinned authorities with configured intermediates.
     #[default]
+    #[value(help = "The certificate")]
     Leaf,
     /// The leaf with the chain that was presented with it, verified against the pinned authorities.
+    #[value(help = "The certificate with its chain")]
     Full,
 }
 

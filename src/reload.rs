@@ -94,10 +94,9 @@ impl Reloader {
     /// The same, keeping revocation lists that are put in force in `kept`.
     #[must_use]
     pub fn keeping(mut self, kept: Option<Arc<KeptLists>>) -> Self {
-        let Work { pdp, paths, status, remote, options, .. } = &*self.work;
-        let (pdp, status, remote) = (Arc::clone(pdp), Arc::clone(status), Arc::clone(remote));
-        let (paths, options, admin) = (paths.clone(), *options, self.work.admin);
-        self.work = Arc::new(Work { pdp, paths, status, remote, options, kept, admin });
+        if let Some(work) = Arc::get_mut(&mut self.work) {
+            work.kept = kept;
+        }
         self
     }
 

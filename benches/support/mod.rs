@@ -7,17 +7,20 @@
 )]
 #![expect(dead_code, reason = "each benchmark uses its own part")]
 
+#[path = "../../src/demo/mod.rs"]
+pub(crate) mod testbed;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::testbed::mint::{Issuer, Tokens};
+use self::testbed::pki::FRONTEND;
+use self::testbed::{Folder, Pki};
 use bytes::Bytes;
 use countersign::audit::{AuditLog, AuditOptions, AuditSettings};
 use countersign::clock::{Clock, SystemClock};
-use countersign::demo::mint::{Issuer, Tokens};
-use countersign::demo::pki::FRONTEND;
-use countersign::demo::{Folder, Pki};
 use countersign::document::RemoteContents;
 use countersign::envoy::{CheckService, decode};
 use countersign::evidence::{self, Evidence, PeerSources};
@@ -130,8 +133,7 @@ impl World {
             folder.write(&format!("policies/{name}"), text).unwrap();
         }
         let mint = |key| issuer.mint(key, &serde_json::json!({})).unwrap();
-        let (rs256, es256) =
-            (mint(countersign::demo::mint::Key::Rsa), mint(countersign::demo::mint::Key::Ec));
+        let (rs256, es256) = (mint(testbed::mint::Key::Rsa), mint(testbed::mint::Key::Ec));
         Self { pki, tokens, rs256, es256, key_set, issuer, folder }
     }
 

@@ -4,8 +4,8 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::demo::client::Client;
-use countersign::demo::http1::Request;
+use crate::testbed::client::Client;
+use crate::testbed::http1::Request;
 use tokio::task::JoinHandle;
 
 use crate::drive::{Caller, Pace, Turn, drive};

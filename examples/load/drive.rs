@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::testbed::client::Client;
+use crate::testbed::http1::{Connection, Request};
 use bytes::Bytes;
 use countersign::clock::Stopwatch;
-use countersign::demo::client::Client;
-use countersign::demo::http1::{Connection, Request};
 use hdrhistogram::Histogram;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2::{SendRequest, handshake};

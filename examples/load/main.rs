@@ -22,6 +22,9 @@ mod process;
 mod programs;
 mod report;
 mod suites;
+#[expect(dead_code, reason = "the demo is more than these programs use of it")]
+#[path = "../../src/demo/mod.rs"]
+mod testbed;
 mod workload;
 mod world;
 

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::testbed::Folder;
+use crate::testbed::envoy::{Bootstrap, Envoy, EnvoyBinary};
+use crate::testbed::http1::{Connection, Request};
 use countersign::clock::Stopwatch;
-use countersign::demo::Folder;
-use countersign::demo::envoy::{Bootstrap, Envoy, EnvoyBinary};
-use countersign::demo::http1::{Connection, Request};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 

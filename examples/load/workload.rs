@@ -1,7 +1,7 @@
 //! What is asked: checks as Envoy sends them, encoded beforehand, each with the answer that is due.
 
+use crate::testbed::pki::{ENVOY, FRONTEND};
 use bytes::{BufMut as _, Bytes, BytesMut};
-use countersign::demo::pki::{ENVOY, FRONTEND};
 use envoy_types::pb::envoy::config::core::v3::{
     Address, HeaderMap, HeaderValue, SocketAddress, address, socket_address,
 };

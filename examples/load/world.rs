@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::testbed::mint::{ISSUER, Issuer, Key};
+use crate::testbed::pki::{ENVOY, FRONTEND, HOST};
+use crate::testbed::{Folder, Pki};
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::demo::mint::{ISSUER, Issuer, Key};
-use countersign::demo::pki::{ENVOY, FRONTEND, HOST};
-use countersign::demo::{Folder, Pki};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::UnixTime;
 use crate::pdp::{KnownRevocation, ListStatus, Published, SharingStatus};
 use crate::secret::hex;
 use crate::trust::RevocationEntry;
@@ -13,9 +12,9 @@ pub struct Revocations {
     /// The entries. Lists in the line form are counted only.
     pub entries: Vec<ListedRevocation>,
     /// The lists that are fetched or watched.
-    pub lists: Vec<ListReport>,
+    pub lists: Vec<ListStatus>,
     /// The store that replicas share, if there is one.
-    pub sharing: Option<SharingReport>,
+    pub sharing: Option<SharingStatus>,
     /// The number of entries in force.
     pub total: usize,
 }
@@ -31,46 +30,6 @@ pub struct ListedRevocation {
     /// The id by which it can be withdrawn, if a running server added it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-}
-
-/// A list that is fetched or watched.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct ListReport {
-    /// Its age.
-    pub age_seconds: Option<u64>,
-    /// When a server confirmed it last, or when its file was written.
-    pub as_of: Option<i64>,
-    /// The number of its entries, if it was ever loaded.
-    pub entries: Option<usize>,
-    /// Why it cannot be loaded now.
-    pub error: Option<String>,
-    /// How often in a row it could not be loaded.
-    pub failures: u32,
-    /// Its name.
-    pub name: String,
-    /// Its path, or the origin of its address.
-    pub place: String,
-    /// Whether requests with a credential are refused because it is stale.
-    pub refuses: bool,
-    /// Its sequence number.
-    pub sequence: Option<u64>,
-    /// Whether it is older than its document allows.
-    pub stale: bool,
-}
-
-/// The store that replicas share.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct SharingReport {
-    /// Why it cannot be read or written now.
-    pub error: Option<String>,
-    /// `memory` or `redis`.
-    pub store: String,
-    /// Whether it was read completely at least once.
-    pub synced: bool,
-    /// When it was last read.
-    pub synced_at: Option<i64>,
-    /// The number of changes that other replicas do not have yet.
-    pub unshared: usize,
 }
 
 /// The receipt of a change.
@@ -116,35 +75,6 @@ pub struct Problem {
 impl From<&KnownRevocation> for ListedRevocation {
     fn from(known: &KnownRevocation) -> Self {
         Self { entry: known.entry.clone(), list: known.list.to_string(), id: known.id() }
-    }
-}
-
-impl From<&ListStatus> for ListReport {
-    fn from(list: &ListStatus) -> Self {
-        Self {
-            age_seconds: list.age.map(|age| age.as_secs()),
-            as_of: list.as_of.map(UnixTime::as_secs),
-            entries: list.entries,
-            error: list.error.clone(),
-            failures: list.failures,
-            name: list.name.clone(),
-            place: list.place.clone(),
-            refuses: list.refuses,
-            sequence: list.sequence,
-            stale: list.past,
-        }
-    }
-}
-
-impl From<&SharingStatus> for SharingReport {
-    fn from(sharing: &SharingStatus) -> Self {
-        Self {
-            error: sharing.error.clone(),
-            store: sharing.store.to_owned(),
-            synced: sharing.synced,
-            synced_at: sharing.synced_at.map(UnixTime::as_secs),
-            unshared: sharing.unshared,
-        }
     }
 }
 

@@ -121,8 +121,8 @@ async fn list(State(api): State<Arc<RevocationApi>>, request: Request) -> ApiRes
         StatusCode::OK,
         &Revocations {
             entries: register.known().iter().map(Into::into).collect(),
-            lists: register.lists().iter().map(Into::into).collect(),
-            sharing: register.sharing().as_ref().map(Into::into),
+            lists: register.lists(),
+            sharing: register.sharing(),
             total: register.current().len(),
         },
     ))

@@ -38,7 +38,7 @@ pub(super) fn until(moment: UnixTime, now: UnixTime) -> String {
     whole_seconds(moment.since(now)).to_string()
 }
 
-pub(super) fn whole_seconds(duration: Duration) -> HumanDuration {
+fn whole_seconds(duration: Duration) -> HumanDuration {
     HumanDuration::new(Duration::from_secs(duration.as_secs()))
 }
 

@@ -41,3 +41,10 @@ pub enum StartError {
     #[error("cannot set up metrics and traces: {0}")]
     Metrics(String),
 }
+
+impl StartError {
+    /// For `map_err` where `address` is bound.
+    pub(super) fn listen(address: ListenAddress) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Listen { address, source }
+    }
+}

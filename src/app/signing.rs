@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::bind::bind_admin;
 use super::error::StartError;
 use crate::admin::{self, KeySet};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::envoy::ListenAddress;
 use crate::pdp::Snapshot;
 use crate::signer::Signer;
 
@@ -43,7 +43,10 @@ pub(super) async fn publisher(
 ) -> Result<Publisher, StartError> {
     let address = config.assertion.as_ref().and_then(|options| options.publish);
     let listener = match address {
-        Some(address) => Some(bind_admin(address).await?),
+        Some(address) => {
+            let failed = StartError::listen(ListenAddress::Tcp(address));
+            Some(TcpListener::bind(address).await.map_err(failed)?)
+        }
         None => None,
     };
     Ok((signer, listener))

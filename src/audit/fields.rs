@@ -4,22 +4,25 @@ use std::net::SocketAddr;
 
 use serde_json::{Map, Value};
 
+/// The value of a member.
+#[derive(Clone, Copy)]
+pub(super) enum Scalar<'a> {
+    Text(&'a str),
+    /// `IP:PORT`.
+    Address(SocketAddr),
+    Number(u64),
+    Fraction(f64),
+    Flag(bool),
+}
+
 /// Takes the members of a record. A member without a value is omitted, as in the schema.
 pub(super) trait Fields: Sized {
-    /// Writes a text that is not empty.
-    fn put_text(&mut self, name: &str, value: &str);
-    /// Writes `IP:PORT`.
-    fn put_address(&mut self, name: &str, value: SocketAddr);
-    /// Writes a number that is not 0.
-    fn put_number(&mut self, name: &str, value: u64);
-    /// Writes a fraction that is not 0.
-    fn put_fraction(&mut self, name: &str, value: f64);
-    /// Writes `true`.
-    fn put_flag(&mut self, name: &str);
+    /// Writes a value that is not empty.
+    fn write(&mut self, name: &str, value: Scalar<'_>);
     /// Writes a list of texts that is not empty.
-    fn put_texts<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>);
+    fn write_texts<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>);
     /// Writes a list of objects that is not empty.
-    fn put_objects<T>(
+    fn write_objects<T>(
         &mut self,
         name: &str,
         items: impl Iterator<Item = T>,
@@ -30,40 +33,20 @@ pub(super) trait Fields: Sized {
     /// Writes a member of a map, which may be empty.
     fn entry(&mut self, name: &str, value: &str);
 
-    fn text(&mut self, name: &str, value: &str) {
+    fn put(&mut self, name: &str, value: Scalar<'_>) {
         if !value.is_empty() {
-            self.put_text(name, value);
+            self.write(name, value);
         }
     }
 
-    fn address(&mut self, name: &str, value: Option<SocketAddr>) {
-        if let Some(value) = value {
-            self.put_address(name, value);
-        }
-    }
-
-    fn number(&mut self, name: &str, value: u64) {
-        if value > 0 {
-            self.put_number(name, value);
-        }
-    }
-
-    fn fraction(&mut self, name: &str, value: f64) {
-        if value != 0.0 {
-            self.put_fraction(name, value);
-        }
-    }
-
-    fn flag(&mut self, name: &str, value: bool) {
-        if value {
-            self.put_flag(name);
-        }
+    fn text(&mut self, name: &str, value: &str) {
+        self.put(name, Scalar::Text(value));
     }
 
     fn texts<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a str>) {
         let mut values = values.into_iter().peekable();
         if values.peek().is_some() {
-            self.put_texts(name, values);
+            self.write_texts(name, values);
         }
     }
 
@@ -75,67 +58,70 @@ pub(super) trait Fields: Sized {
     ) {
         let mut items = items.into_iter().peekable();
         if items.peek().is_some() {
-            self.put_objects(name, items, write);
+            self.write_objects(name, items, write);
+        }
+    }
+}
+
+impl Scalar<'_> {
+    fn is_empty(self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::Address(_) => false,
+            Self::Number(number) => number == 0,
+            Self::Fraction(fraction) => fraction == 0.0,
+            Self::Flag(flag) => !flag,
         }
     }
 }
 
 /// A record as a tree of values, for a collector.
 #[derive(Default)]
-pub(super) struct Tree(pub(super) Map<String, Value>);
+pub(super) struct Tree(Map<String, Value>);
 
 impl Tree {
-    fn put(&mut self, name: &str, value: impl Into<Value>) {
+    fn insert(&mut self, name: &str, value: impl Into<Value>) {
         self.0.insert(name.to_owned(), value.into());
+    }
+
+    /// The tree of the members that `write` writes.
+    pub(super) fn of(write: impl FnOnce(&mut Self)) -> Map<String, Value> {
+        let mut tree = Self::default();
+        write(&mut tree);
+        tree.0
     }
 }
 
 impl Fields for Tree {
-    fn put_text(&mut self, name: &str, value: &str) {
-        self.put(name, value);
+    fn write(&mut self, name: &str, value: Scalar<'_>) {
+        match value {
+            Scalar::Text(text) => self.insert(name, text),
+            Scalar::Address(address) => self.insert(name, address.to_string()),
+            Scalar::Number(number) => self.insert(name, number),
+            Scalar::Fraction(fraction) => self.insert(name, fraction),
+            Scalar::Flag(flag) => self.insert(name, flag),
+        }
     }
 
-    fn put_address(&mut self, name: &str, value: SocketAddr) {
-        self.put(name, value.to_string());
+    fn write_texts<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>) {
+        self.insert(name, values.collect::<Value>());
     }
 
-    fn put_number(&mut self, name: &str, value: u64) {
-        self.put(name, value);
-    }
-
-    fn put_fraction(&mut self, name: &str, value: f64) {
-        self.put(name, value);
-    }
-
-    fn put_flag(&mut self, name: &str) {
-        self.put(name, true);
-    }
-
-    fn put_texts<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>) {
-        self.put(name, values.collect::<Value>());
-    }
-
-    fn put_objects<T>(
+    fn write_objects<T>(
         &mut self,
         name: &str,
         items: impl Iterator<Item = T>,
         write: impl Fn(T, &mut Self),
     ) {
-        let objects = items.map(|item| {
-            let mut own = Self::default();
-            write(item, &mut own);
-            own.0
-        });
-        self.put(name, objects.collect::<Value>());
+        let objects = items.map(|item| Self::of(|own| write(item, own)));
+        self.insert(name, objects.collect::<Value>());
     }
 
     fn object(&mut self, name: &str, write: impl FnOnce(&mut Self)) {
-        let mut own = Self::default();
-        write(&mut own);
-        self.put(name, own.0);
+        self.insert(name, Self::of(write));
     }
 
     fn entry(&mut self, name: &str, value: &str) {
-        self.put(name, value);
+        self.insert(name, value);
     }
 }

@@ -55,9 +55,6 @@ impl Default for Rotation {
 
 impl Rotation {
     /// Checks what the types leave open.
-    ///
-    /// # Errors
-    /// A message that says what is wrong and what to do.
     pub(super) fn check(self) -> Result<(), String> {
         if self.max_bytes < MIN_FILE_BYTES {
             return Err(format!(
@@ -146,6 +143,11 @@ fn open(path: &Path) -> io::Result<(Lines<File>, (u64, u64), u64)> {
     let file = OpenOptions::new().create(true).append(true).open(path)?;
     let found = file.metadata()?;
     Ok((Lines::new(file), (found.dev(), found.ino()), found.len()))
+}
+
+/// The older files beside the log at `path`, the youngest first.
+pub fn put_aside(path: &Path) -> impl Iterator<Item = PathBuf> {
+    (1..=u16::MAX).map(|turns| aside(path, turns)).take_while(|file| file.exists())
 }
 
 /// Where the file is that was put aside so many turns ago.

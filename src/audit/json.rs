@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 
-use super::fields::Fields;
+use super::fields::{Fields, Scalar};
 use crate::json::write_text;
 
 /// Writes one object to the end of a buffer.
@@ -57,25 +57,16 @@ impl Json {
 }
 
 impl Fields for Json {
-    fn put_text(&mut self, name: &str, value: &str) {
-        text(value, self.name(name));
-    }
-
-    fn put_address(&mut self, name: &str, value: SocketAddr) {
-        address(value, self.name(name));
-    }
-
-    fn put_number(&mut self, name: &str, value: u64) {
-        digits(value, self.name(name));
-    }
-
-    fn put_fraction(&mut self, name: &str, value: f64) {
-        // Writing to memory does not fail, and a fraction has a JSON form.
-        let _ = serde_json::to_writer(self.name(name), &value);
-    }
-
-    fn put_flag(&mut self, name: &str) {
-        self.name(name).extend_from_slice(b"true");
+    fn write(&mut self, name: &str, value: Scalar<'_>) {
+        let out = self.name(name);
+        match value {
+            Scalar::Text(value) => text(value, out),
+            Scalar::Address(value) => address(value, out),
+            Scalar::Number(value) => digits(value, out),
+            // Writing to memory does not fail, and a fraction has a JSON form.
+            Scalar::Fraction(value) => drop(serde_json::to_writer(out, &value)),
+            Scalar::Flag(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+        }
     }
 
     fn entry(&mut self, name: &str, value: &str) {
@@ -90,12 +81,12 @@ impl Fields for Json {
         self.braces(write);
     }
 
-    fn put_texts<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>) {
+    fn write_texts<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>) {
         self.name(name);
         self.items(values, |value, json| text(value, &mut json.out));
     }
 
-    fn put_objects<T>(
+    fn write_objects<T>(
         &mut self,
         name: &str,
         items: impl Iterator<Item = T>,
@@ -170,10 +161,10 @@ mod tests {
             let out = Json::object(0, |object| {
                 object.text("text", value);
                 object.texts("texts", [value, ""]);
-                object.object("object", |object| object.number("number", u64::MAX));
+                object.object("object", |object| object.put("number", Scalar::Number(u64::MAX)));
                 object.object("map", |map| map.entry(value, value));
-                object.fraction("fraction", 0.01);
-                object.flag("flag", true);
+                object.put("fraction", Scalar::Fraction(0.01));
+                object.put("flag", Scalar::Flag(true));
             });
             let expected = serde_json::json!({
                 "text": value, "texts": [value, ""], "object": { "number": u64::MAX }, "map": { value: value }, "fraction": 0.01, "flag": true,
@@ -209,9 +200,9 @@ mod tests {
         let out = Json::object(0, |object| {
             object.text("text", "");
             object.texts("texts", []);
-            object.number("number", 0);
-            object.fraction("fraction", 0.0);
-            object.flag("flag", false);
+            object.put("number", Scalar::Number(0));
+            object.put("fraction", Scalar::Fraction(0.0));
+            object.put("flag", Scalar::Flag(false));
         });
         assert_eq!(out, b"{}");
     }

@@ -1,6 +1,5 @@
 //! The audit record: one per decision, written off the hot path to where operators want it.
 
-mod counts;
 #[cfg(test)]
 mod example;
 mod fields;
@@ -12,12 +11,24 @@ mod record;
 mod sink;
 mod writer;
 
-pub use counts::AuditCounts;
-pub use file::Rotation;
+pub use file::{Rotation, put_aside};
 pub use log::AuditLog;
 pub use options::{AuditOptions, AuditSettings, AuditTarget, Nothing, OnFull};
-pub use record::{DecisionRecord, Record, RecordOptions, RecordedClaims};
+pub use record::{
+    DecisionRecord, Record, RecordOptions, RecordedClaims, RecordedPeer, RecordedToken,
+};
 pub use sink::Sink;
+pub use writer::AuditCounts;
+
+use serde::de::{Deserialize as _, Deserializer, Error as _};
+use serde_json::Value;
+
+/// Reads a number of 64 bits, which protobuf's own JSON form has as a text. The generated code calls this.
+pub(crate) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let value = Value::deserialize(from)?;
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    number.ok_or_else(|| D::Error::custom("expected a whole number"))
+}
 
 /// Whether a field is omitted from the JSON form of a record. The generated code calls this.
 pub(crate) fn is_empty<T: Default + PartialEq>(value: &T) -> bool {

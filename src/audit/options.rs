@@ -14,16 +14,12 @@ use crate::document::HumanDuration;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AuditSettings {
     /// Standard output: `{}`.
-    #[serde(default)]
     pub stdout: Option<Nothing>,
     /// A file, appended to.
-    #[serde(default)]
     pub file: Option<PathBuf>,
     /// When the file is rotated. Unset, it never is: nothing is deleted unless you ask for it.
-    #[serde(default)]
     pub rotation: Option<Rotation>,
     /// Log records to the collector of `otlp.endpoint`: `{}`.
-    #[serde(default)]
     pub otlp: Option<Nothing>,
     /// Most records that wait for each place.
     #[serde(default = "default_queue")]
@@ -103,7 +99,7 @@ const MAX_QUEUE: usize = 1 << 20;
 /// Longest wait for room that can be set: Envoy gives up after 200 ms by default.
 const MAX_BLOCK: Duration = Duration::from_secs(1);
 
-/// About a second of a busy replica, 20 MB at most.
+/// About a second of a busy replica: some 20 MB of lines, and for `otlp` as trees several times that.
 const fn default_queue() -> usize {
     16_384
 }

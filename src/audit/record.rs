@@ -1,13 +1,14 @@
 //! An [`Outcome`] as a line of JSON: the decision record of `proto/countersign/v1/decision.proto`.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::fields::{Fields, Tree};
+use super::fields::{Fields, Scalar, Tree};
 use super::json::Json;
 use crate::authn::{Binding, PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
@@ -30,7 +31,7 @@ mod wire {
     include!(concat!(env!("OUT_DIR"), "/countersign.v1.rs"));
 }
 
-pub use wire::DecisionRecord;
+pub use wire::{DecisionRecord, Peer as RecordedPeer, Token as RecordedToken};
 
 /// The record of one decision: a line of JSON, and where a collector wants it the same as a tree of values.
 #[derive(Clone, Debug)]
@@ -80,11 +81,8 @@ impl Record {
         let mut line =
             Json::object(USUAL_BYTES, |json| decision(view, outcome, claims, rate, json));
         line.push(b'\n');
-        let tree = options.tree.then(|| {
-            let mut tree = Tree::default();
-            decision(view, outcome, claims, rate, &mut tree);
-            Arc::new(tree.0)
-        });
+        let tree = || Arc::new(Tree::of(|tree| decision(view, outcome, claims, rate, tree)));
+        let tree = options.tree.then(tree);
         Self { line: line.into(), tree, at: outcome.at, allows: outcome.decision.is_allow() }
     }
 
@@ -128,7 +126,8 @@ fn decision(
         name(rule, record);
     }
     record.text("revision", outcome.revision.as_str());
-    record.number("duration_us", u64::try_from(outcome.elapsed.as_micros()).unwrap_or(u64::MAX));
+    let elapsed = u64::try_from(outcome.elapsed.as_micros()).unwrap_or(u64::MAX);
+    record.put("duration_us", Scalar::Number(elapsed));
     record.object("request", |asked| request(view, asked));
     let subject = outcome.subject.as_ref();
     if let Some(verified) = subject.and_then(|subject| subject.peer().verified()) {
@@ -146,12 +145,12 @@ fn decision(
         record.text("trace_id", Hex::of(&parent.trace_id).as_str());
     }
     record.text("mode", "enforce");
-    record.fraction("sample_rate", if rate < 1.0 { rate } else { 0.0 });
+    record.put("sample_rate", Scalar::Fraction(if rate < 1.0 { rate } else { 0.0 }));
     let CacheHits { certificates, tokens } = outcome.cache_hits;
     if outcome.cache_hits != CacheHits::default() {
         record.object("cache_hits", |hits| {
-            hits.number("certificates", certificates.into());
-            hits.number("tokens", tokens.into());
+            hits.put("certificates", Scalar::Number(certificates.into()));
+            hits.put("tokens", Scalar::Number(tokens.into()));
         });
     }
     let ignored = subject.map(Subject::ignored).unwrap_or_default();
@@ -160,9 +159,6 @@ fn decision(
 
 impl RecordedClaims {
     /// Those at these JSON pointers (RFC 6901).
-    ///
-    /// # Errors
-    /// A message that says what is wrong and what to do.
     pub(super) fn new(pointers: Vec<String>) -> Result<Self, String> {
         match pointers.iter().find(|pointer| !pointer.starts_with('/')) {
             None => Ok(Self(pointers)),
@@ -209,7 +205,7 @@ fn request(view: &RequestView, request: &mut impl Fields) {
     request.text("method", &view.method);
     request.text("host", &hidden::host(&view.raw_host));
     request.text("path", &hidden::path(&view.raw_path));
-    request.address("source", view.source.address);
+    address("source", view.source.address, request);
     match view.client {
         Client::Connection => {}
         Client::At(ip) => request.text("client", &ip.to_string()),
@@ -217,7 +213,7 @@ fn request(view: &RequestView, request: &mut impl Fields) {
     }
     request.text("sni", view.sni.name().unwrap_or_default());
     request.text("scheme", &view.scheme);
-    request.address("destination", view.destination.address);
+    address("destination", view.destination.address, request);
     request.text("query", &hidden::query(&view.raw_path));
     request.text("x_request_id", request_id(view).unwrap_or_default());
 }
@@ -232,10 +228,7 @@ fn request_id(view: &RequestView) -> Option<&str> {
 fn peer(peer: &PeerIdentity, record: &mut impl Fields) {
     record.text("trust_domain", peer.trust_domain());
     // The first is the one above.
-    let mut others = peer.trust_domains().skip(1).peekable();
-    if others.peek().is_some() {
-        record.texts("other_trust_domains", others);
-    }
+    record.texts("other_trust_domains", peer.trust_domains().skip(1));
     record.text("spiffe", peer.spiffe().map(SpiffeId::as_str).unwrap_or_default());
     record.text("evidence", peer.level().as_str());
     record.text("subject", peer.subject().unwrap_or_default());
@@ -297,8 +290,14 @@ fn passed_over(ignored: &IgnoredToken, record: &mut impl Fields) {
 fn shadow(shadow: &ShadowOutcome, record: &mut impl Fields) {
     name(&shadow.rule, record);
     record.text("effect", shadow.effect.as_str());
-    record.flag("indeterminate", shadow.satisfied != Truth::Holds);
-    record.flag("changes", shadow.changes);
+    record.put("indeterminate", Scalar::Flag(shadow.satisfied != Truth::Holds));
+    record.put("changes", Scalar::Flag(shadow.changes));
+}
+
+fn address(name: &str, address: Option<SocketAddr>, record: &mut impl Fields) {
+    if let Some(address) = address {
+        record.put(name, Scalar::Address(address));
+    }
 }
 
 /// A member in RFC 3339; omitted where the year does not fit the format.

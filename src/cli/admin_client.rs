@@ -29,14 +29,12 @@ pub(super) struct AdminArgs {
     pub(super) allow_plaintext: bool,
 }
 
-/// A client of one server.
 pub(super) struct Admin {
     host: String,
     port: u16,
     token: Secret<String>,
 }
 
-/// The longest wait for a response.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl Admin {

@@ -10,7 +10,6 @@ use crate::document::{Code, Diagnostic, Severity, SourceFile, Span, any_error};
 use crate::evidence::PeerSources;
 use crate::pdp::Load;
 
-/// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Files, or folders that are searched for `*.yaml` and `*.yml`.

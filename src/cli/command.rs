@@ -70,7 +70,7 @@ impl Command {
         match self {
             Self::Serve(args) => serve::run(&args),
             Self::Check(args) => check::run(&args),
-            Self::Explain(args) => Ok(explain::run(&args)),
+            Self::Explain(args) => explain::run(&args),
             Self::Inspect(args) => inspect::run(&args),
             Self::Keys(args) => keys::run(args),
             Self::Revoke(args) => revoke::run(&args),

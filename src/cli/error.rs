@@ -84,10 +84,3 @@ impl From<io::Error> for CommandError {
         Self::Output
     }
 }
-
-/// For the commands that still end in an exit code alone.
-impl From<CommandError> for Exit {
-    fn from(error: CommandError) -> Self {
-        error.print()
-    }
-}

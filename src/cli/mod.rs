@@ -9,6 +9,7 @@ mod documents;
 mod error;
 mod exit;
 mod explain;
+mod files;
 mod inspect;
 mod keys;
 mod moment;

@@ -9,8 +9,9 @@ use comfy_table::{ContentArrangement, Table};
 use super::admin_client::{Admin, AdminArgs};
 use super::style::{BAD, HEADING, Output, QUIET, visible};
 use super::{CommandError, Exit, documents, moment};
-use crate::admin::api::{ListReport, ListedRevocation, Revocations, SharingReport};
+use crate::admin::api::{ListedRevocation, Revocations};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
+use crate::pdp::{ListStatus, SharingStatus};
 use crate::trust::RevocationKind;
 
 const EXAMPLES: &str = "\
@@ -24,7 +25,6 @@ Examples:
 
 Exit codes: 0 listed; 1 not listed, or a list is stale; 2 wrong arguments; 4 the documents have errors.";
 
-/// Arguments of `revocations`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -150,7 +150,7 @@ fn write(found: &Revocations, out: &mut dyn Write) -> io::Result<()> {
     )
 }
 
-fn write_list(list: &ListReport, out: &mut dyn Write) -> io::Result<()> {
+fn write_list(list: &ListStatus, out: &mut dyn Write) -> io::Result<()> {
     let age = list.age_seconds.map(std::time::Duration::from_secs);
     let age = age.map_or_else(
         || String::from("never loaded"),
@@ -169,7 +169,7 @@ fn write_list(list: &ListReport, out: &mut dyn Write) -> io::Result<()> {
     write_error(list.error.as_deref(), out)
 }
 
-fn write_sharing(sharing: &SharingReport, out: &mut dyn Write) -> io::Result<()> {
+fn write_sharing(sharing: &SharingStatus, out: &mut dyn Write) -> io::Result<()> {
     let read = sharing.synced_at.map(UnixTime::from_secs);
     let read = read.map_or_else(
         || String::from("never read"),

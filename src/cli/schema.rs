@@ -9,7 +9,6 @@ use super::{CommandError, Exit};
 use crate::config;
 use crate::document::{Kind, schema};
 
-/// Arguments of `schema`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Only documents of this kind; every kind if unset.

@@ -26,9 +26,6 @@ pub(super) enum Output {
 
 impl Output {
     /// Writes `report` to standard output: as JSON, or by `human`.
-    ///
-    /// # Errors
-    /// Standard output cannot be written to.
     pub(super) fn write<R: Serialize>(
         self,
         report: &R,
@@ -82,9 +79,6 @@ pub(super) fn visible(text: &str) -> String {
 
 /// Writes `value` as JSON. The characters that [`visible`] escapes are escaped as JSON escapes them, so that programs read the
 /// same text.
-///
-/// # Errors
-/// Where `out` cannot be written to.
 pub(super) fn json(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     let text = serde_json::to_string_pretty(value)?;
     let mut escaped = Vec::with_capacity(text.len());

@@ -13,7 +13,6 @@ use crate::policy::{
     CaseReport, Coverage, CoverageReport, Difference, PolicySet, SuiteReport, UntriedPart,
 };
 
-/// Arguments of `test`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Files, or folders that are searched for `*.yaml` and `*.yml`: policies and their suites.

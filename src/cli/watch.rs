@@ -22,9 +22,6 @@ struct Watch {
 }
 
 /// Does `work` now, and again whenever something in `paths`, or in the files that it returns, changes.
-///
-/// # Errors
-/// Files cannot be watched, or no longer.
 pub(super) fn run(paths: &[PathBuf], mut work: impl FnMut() -> Vec<PathBuf>) -> CommandError {
     let followed = Watch::new().and_then(|mut watch| watch.follow(paths).map(|()| watch));
     let cannot = |why: &dyn std::fmt::Display| {

@@ -28,16 +28,6 @@ pub enum ConfigError {
     Contradiction(String),
 }
 
-impl ConfigError {
-    /// The diagnostic behind it, where it has a place in a file.
-    pub fn diagnostic(&self) -> Option<&Diagnostic> {
-        match self {
-            Self::File(diagnostic) => Some(diagnostic),
-            Self::Unreadable { .. } | Self::Layer(_) | Self::Contradiction(_) => None,
-        }
-    }
-}
-
 impl From<figment::Error> for ConfigError {
     fn from(error: figment::Error) -> Self {
         let source = error

@@ -9,7 +9,7 @@ use crate::admin::AdminOptions;
 use crate::audit::AuditSettings;
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
-use crate::pdp::{MemoryOptions, RevocationOptions};
+use crate::pdp::{BeforeFirstSync, MemoryOptions, RevocationOptions};
 use crate::reload::ReloadOptions;
 use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
@@ -67,5 +67,25 @@ impl Default for RawConfig {
             revocations: RevocationOptions::default(),
             assertion: None,
         }
+    }
+}
+
+impl RawConfig {
+    /// Checks what the types leave open.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.listener.check()?;
+        self.otlp.iter().try_for_each(OtlpOptions::check)?;
+        self.reload.check()?;
+        self.store.check()?;
+        self.assertion.iter().try_for_each(AssertionOptions::check)?;
+        let last_known =
+            matches!(self.revocations.before_first_sync, BeforeFirstSync::LastKnown(_));
+        if last_known && self.state_folder.is_none() {
+            return Err("`revocations.beforeFirstSync: { lastKnown: .. }` needs `stateFolder`, where what is revoked outlives a restart".into());
+        }
+        if self.documents.is_empty() {
+            return Err("no documents: set `documents` to a list of files or folders, or give `--documents PATH`".into());
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::load::PREFIX;
 use super::raw::RawConfig;
-use crate::document::schema::tidied;
+use crate::document::schema::{
+    default_of, is_required, meaning, properties, resolve, text_of, tidied, type_of, words,
+};
 
 const HEAD: &str = "\
 # Settings
@@ -49,8 +51,9 @@ pub fn reference() -> String {
     let schema = schema();
     let mut text = String::from(HEAD);
     let top = properties(&schema);
-    let (mappings, plain): (Vec<_>, Vec<_>) =
-        top.into_iter().partition(|(_, below)| !properties(resolved(&schema, below)).is_empty());
+    let (mappings, plain): (Vec<_>, Vec<_>) = top
+        .into_iter()
+        .partition(|(_, below)| !properties(resolve(&schema, below, "").1).is_empty());
     let plain = plain.into_iter().flat_map(|(key, below)| rows(&schema, key, below, "")).collect();
     table(&mut text, "Of the whole server", &plain);
     for (key, below) in mappings {
@@ -73,22 +76,16 @@ fn table(text: &mut String, title: &str, rows: &Vec<Row>) {
 
 /// The key at `path` and everything below it.
 fn rows(root: &Value, path: &str, schema: &Value, default: &str) -> Vec<Row> {
-    let below = resolved(root, schema);
+    let (_, below) = resolve(root, schema, "");
     let keys = properties(below);
-    let kind = if keys.is_empty() { type_of(root, below) } else { String::from("mapping") };
-    let default = match schema.get("default") {
-        Some(Value::String(text)) if text.is_empty() => String::new(),
-        Some(Value::String(text)) => format!("`{text}`"),
-        Some(value) => format!("`{value}`"),
-        None => default.to_owned(),
+    let kind = match keys.is_empty() {
+        true => type_of(root, schema, &|_| None),
+        false => String::from("mapping"),
     };
-    let mut meaning = text_of(schema);
-    if meaning.is_empty() {
-        meaning = text_of(below);
-    }
-    for (word, its) in words(below) {
-        let _ = write!(meaning, " `{word}`: {its}");
-    }
+    let own = default_of(schema).map(|text| if text == "``" { String::new() } else { text });
+    let default = own.unwrap_or_else(|| default.to_owned());
+    let text = Some(text_of(schema)).filter(|text| !text.is_empty());
+    let meaning = meaning(&text.unwrap_or_else(|| text_of(below)), words(below));
     let mut rows = vec![Row { path: path.to_owned(), kind, default, meaning }];
     for (key, value) in keys {
         let default = if is_required(below, key) { "required" } else { "" };
@@ -108,62 +105,6 @@ fn variable(path: &str) -> String {
         }
     }
     name
-}
-
-/// The definition that `schema` refers to, or itself.
-fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
-    let reference = schema.get("$ref").and_then(Value::as_str);
-    let pointer = reference.and_then(|reference| reference.strip_prefix('#'));
-    pointer.and_then(|pointer| root.pointer(pointer)).unwrap_or(schema)
-}
-
-fn choices(schema: &Value) -> impl Iterator<Item = &Value> {
-    schema.get("oneOf").and_then(Value::as_array).into_iter().flatten()
-}
-
-/// The keys of a mapping; those of each choice where there are several.
-fn properties(schema: &Value) -> Vec<(&str, &Value)> {
-    let all = std::iter::once(schema).chain(choices(schema));
-    let keys = all.filter_map(|schema| schema.get("properties").and_then(Value::as_object));
-    keys.flatten().map(|(key, value)| (key.as_str(), value)).collect()
-}
-
-fn is_required(schema: &Value, key: &str) -> bool {
-    let names = schema.get("required").and_then(Value::as_array);
-    names.into_iter().flatten().any(|name| name == key)
-}
-
-/// The words of a value that is one of a few, each with its meaning.
-fn words(schema: &Value) -> Vec<(&str, String)> {
-    choices(schema)
-        .filter_map(|choice| Some((choice.get("const")?.as_str()?, text_of(choice))))
-        .collect()
-}
-
-fn type_of(root: &Value, schema: &Value) -> String {
-    let words: Vec<_> = words(schema).iter().map(|(word, _)| format!("`{word}`")).collect();
-    if !words.is_empty() {
-        return words.join(" or ");
-    }
-    let text = text_of(schema);
-    match schema.get("type").and_then(Value::as_str) {
-        Some("string") if text.starts_with("A length of time") => String::from("duration"),
-        Some("string") => String::from("text"),
-        Some("boolean") => String::from("`true` or `false`"),
-        Some("integer") => String::from("whole number"),
-        Some("number") => String::from("number"),
-        Some("object") => String::from("`{}`"),
-        Some("array") => match schema.get("items") {
-            Some(items) => format!("list: {}", type_of(root, resolved(root, items))),
-            None => String::from("list"),
-        },
-        _ => String::from("any value"),
-    }
-}
-
-fn text_of(schema: &Value) -> String {
-    let text = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-    text.replace("\n\n", " ").replace('|', "\\|")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::raw::RawConfig;
 use crate::admin::AdminOptions;
 use crate::audit::AuditOptions;
 use crate::envoy::ListenerOptions;
-use crate::pdp::{BeforeFirstSync, PdpOptions, RevocationOptions};
+use crate::pdp::{PdpOptions, RevocationOptions};
 use crate::reload::ReloadOptions;
 use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
@@ -56,24 +56,7 @@ impl Config {
 
     /// Relative paths are relative to `base`, the folder of the settings file.
     fn from_raw(raw: RawConfig, base: &Path) -> Result<Self, ConfigError> {
-        raw.listener.check().map_err(ConfigError::Contradiction)?;
-        if let Some(otlp) = &raw.otlp {
-            otlp.check().map_err(ConfigError::Contradiction)?;
-        }
-        raw.reload.check().map_err(ConfigError::Contradiction)?;
-        raw.store.check().map_err(ConfigError::Contradiction)?;
-        if let Some(assertion) = &raw.assertion {
-            assertion.check().map_err(ConfigError::Contradiction)?;
-        }
-        let last_known = matches!(raw.revocations.before_first_sync, BeforeFirstSync::LastKnown(_));
-        if last_known && raw.state_folder.is_none() {
-            let message = "`revocations.beforeFirstSync: { lastKnown: .. }` needs `stateFolder`, where what is revoked outlives a restart";
-            return Err(ConfigError::Contradiction(message.into()));
-        }
-        if raw.documents.is_empty() {
-            let message = "no documents: set `documents` to a list of files or folders, or give `--documents PATH`";
-            return Err(ConfigError::Contradiction(message.into()));
-        }
+        raw.check().map_err(ConfigError::Contradiction)?;
         let audit = raw.audit.map(|audit| audit.options(base)).transpose();
         let audit = audit.map_err(ConfigError::Contradiction)?;
         if raw.otlp.is_none() && audit.as_ref().is_some_and(AuditOptions::to_collector) {

@@ -10,12 +10,10 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 /// Longest wait for the record of a decision that was just made.
 const RECORD_WITHIN: Duration = Duration::from_secs(3);
-/// Pause between two looks at the file.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Follows an audit file.
 #[derive(Debug)]
-pub struct AuditTail {
+pub(crate) struct AuditTail {
     path: PathBuf,
     /// How much of the file was given out.
     offset: u64,
@@ -23,16 +21,16 @@ pub struct AuditTail {
 
 /// One decision as it was recorded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct AuditRecord(Value);
+pub(crate) struct AuditRecord(Value);
 
 impl AuditTail {
     /// Follows the file at `path`, which need not exist yet, from its start.
-    pub fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, offset: 0 }
     }
 
     /// The next record; `None` where none comes within a few seconds.
-    pub async fn next(&mut self) -> Option<AuditRecord> {
+    pub(crate) async fn next(&mut self) -> Option<AuditRecord> {
         let waiting = async {
             loop {
                 if let Some(record) = self.poll().await {
@@ -59,39 +57,36 @@ impl AuditTail {
 }
 
 impl AuditRecord {
-    /// The text at the JSON pointer `pointer`.
-    pub fn text(&self, pointer: &str) -> Option<&str> {
+    pub(crate) fn text(&self, pointer: &str) -> Option<&str> {
         self.0.pointer(pointer)?.as_str()
     }
 
     /// `allow` or `deny`.
-    pub fn decision(&self) -> Option<&str> {
+    pub(crate) fn decision(&self) -> Option<&str> {
         self.text("/decision")
     }
 
     /// The reason code of a denial.
-    pub fn reason(&self) -> Option<&str> {
+    pub(crate) fn reason(&self) -> Option<&str> {
         self.text("/reason")
     }
 
     /// How long deciding took, in microseconds.
-    pub fn micros(&self) -> Option<f64> {
+    pub(crate) fn micros(&self) -> Option<f64> {
         self.0.pointer("/duration_us")?.as_f64()
     }
 
-    /// All of it.
-    pub const fn as_json(&self) -> &Value {
+    pub(crate) const fn as_json(&self) -> &Value {
         &self.0
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use std::io::Write as _;
-
     #[tokio::test]
     async fn records_come_one_by_one_and_only_when_they_are_whole() {
+        use super::*;
+        use std::io::Write as _;
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let mut tail = AuditTail::new(file.path().to_owned());
         file.write_all(b"{\"decision\":\"allow\",\"duration_us\":12}\n{\"decision\":\"deny\"")

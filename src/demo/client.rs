@@ -20,7 +20,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Connects to Envoy as one workload, or without a certificate.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     connector: TlsConnector,
     server_name: ServerName<'static>,
     address: SocketAddr,
@@ -28,10 +28,7 @@ pub struct Client {
 
 impl Client {
     /// A client of the Envoy at `address` that trusts `ca` and shows the certificate of `identity`, if there is one.
-    ///
-    /// # Errors
-    /// The certificate and its key do not fit together.
-    pub fn new(
+    pub(crate) fn new(
         address: SocketAddr,
         ca: CertificateDer<'static>,
         identity: Option<&Identity>,
@@ -51,29 +48,19 @@ impl Client {
         Ok(Self { connector: Arc::new(config).into(), server_name, address })
     }
 
-    /// Opens a connection.
-    ///
-    /// # Errors
-    /// Envoy cannot be reached, or one of the two refuses the other in the handshake.
-    pub async fn connect(&self) -> io::Result<Connection<TlsStream<TcpStream>>> {
+    pub(crate) async fn connect(&self) -> io::Result<Connection<TlsStream<TcpStream>>> {
         self.open().await.map(Connection::new)
     }
 
     /// Opens a connection for another protocol than HTTP/1.1.
-    ///
-    /// # Errors
-    /// As [`Client::connect`].
-    pub async fn open(&self) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn open(&self) -> io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         self.connector.connect(self.server_name.clone(), stream).await
     }
 
     /// Sends one request on a connection of its own.
-    ///
-    /// # Errors
-    /// As [`Client::connect`]; no whole answer came, or none in time.
-    pub async fn send(&self, request: &Request) -> io::Result<Response> {
+    pub(crate) async fn send(&self, request: &Request) -> io::Result<Response> {
         let answer = async { self.connect().await?.send(request).await };
         tokio::time::timeout(ANSWER_WITHIN, answer).await?
     }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::DemoError;
-use crate::replace_file::replace_file;
+use countersign::replace_file::replace_file;
 
 /// Where a demo keeps its files: a temporary folder that goes when this value goes, or one that the user named.
 #[derive(Debug)]
-pub struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
     /// Present while the folder is to be removed in the end.
     temporary: Option<TempDir>,
@@ -18,10 +18,7 @@ pub struct Folder {
 
 impl Folder {
     /// A new temporary folder. Its name is short: Unix socket paths are limited to 107 bytes.
-    ///
-    /// # Errors
-    /// The temporary folder of this machine cannot be written to.
-    pub fn temporary() -> Result<Self, DemoError> {
+    pub(crate) fn temporary() -> Result<Self, DemoError> {
         let temporary = tempfile::Builder::new()
             .prefix("countersign-demo-")
             .tempdir()
@@ -30,10 +27,7 @@ impl Folder {
     }
 
     /// The folder `path`, made if it is missing. It stays in the end.
-    ///
-    /// # Errors
-    /// It is not empty, or cannot be made.
-    pub fn named(path: &Path) -> Result<Self, DemoError> {
+    pub(crate) fn named(path: &Path) -> Result<Self, DemoError> {
         fs::create_dir_all(path).map_err(DemoError::file("create", path))?;
         // Children run with this folder as their working directory, so paths in it must not be relative.
         let path = path.canonicalize().map_err(DemoError::file("read", path))?;
@@ -44,33 +38,31 @@ impl Folder {
         Ok(Self { path, temporary: None })
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path of `relative` in it.
-    pub fn join(&self, relative: &str) -> PathBuf {
+    pub(crate) fn join(&self, relative: &str) -> PathBuf {
         self.path.join(relative)
     }
 
     /// Whether it will be removed in the end.
-    pub const fn is_temporary(&self) -> bool {
+    pub(crate) const fn is_temporary(&self) -> bool {
         self.temporary.is_some()
     }
 
-    /// Keeps the folder after the demo.
-    pub fn keep(&mut self) {
+    pub(crate) fn keep(&mut self) {
         if let Some(temporary) = self.temporary.take() {
             let _path = temporary.keep();
         }
     }
 
     /// Replaces the file `relative` atomically. The owner alone can read it: some of the files are private keys.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn write(&self, relative: &str, contents: impl AsRef<[u8]>) -> Result<PathBuf, DemoError> {
+    pub(crate) fn write(
+        &self,
+        relative: &str,
+        contents: impl AsRef<[u8]>,
+    ) -> Result<PathBuf, DemoError> {
         let path = self.join(relative);
         replace_file(&path, contents.as_ref(), None).map_err(DemoError::file("write", &path))?;
         Ok(path)
@@ -79,10 +71,9 @@ impl Folder {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn a_folder_with_something_in_it_is_refused() {
+        use super::*;
         let outer = tempfile::tempdir().unwrap();
         let named = outer.path().join("demo");
         Folder::named(&named).unwrap().write("ca/prod.pem", "x").unwrap();
@@ -92,6 +83,7 @@ mod tests {
 
     #[test]
     fn a_temporary_folder_goes_unless_it_is_kept() {
+        use super::*;
         let gone = Folder::temporary().unwrap();
         let path = gone.path().to_owned();
         drop(gone);
@@ -109,6 +101,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_private_key_is_readable_for_its_owner_only() {
+        use super::*;
         use std::os::unix::fs::PermissionsExt as _;
         let folder = Folder::temporary().unwrap();
         let path = folder.write("clients/frontend.key", "x").unwrap();

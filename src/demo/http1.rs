@@ -11,58 +11,54 @@ const MAX_RESPONSE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A request whose parts go out exactly as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub(crate) struct Request {
     method: String,
     target: Vec<u8>,
     headers: Vec<(Vec<u8>, Vec<u8>)>,
     body: Vec<u8>,
 }
 
-/// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
-    /// The status code.
-    pub status: u16,
-    /// Names in lower case and values, in their order.
-    pub headers: Vec<(String, String)>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
     /// The body without transfer coding.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// A connection that carries one request after the other.
 #[derive(Debug)]
-pub struct Connection<S: AsyncRead + AsyncWrite> {
+pub(crate) struct Connection<S: AsyncRead + AsyncWrite> {
     stream: BufStream<S>,
 }
 
 impl Request {
     /// A request for `target`, as it is to stand on the request line, at `host`.
-    pub fn new(method: &str, host: &str, target: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(method: &str, host: &str, target: impl Into<Vec<u8>>) -> Self {
         let headers = vec![(b"host".to_vec(), host.as_bytes().to_vec())];
         Self { method: method.to_owned(), target: target.into(), headers, body: Vec::new() }
     }
 
-    /// `GET` of `target` at `host`.
-    pub fn get(host: &str, target: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn get(host: &str, target: impl Into<Vec<u8>>) -> Self {
         Self::new("GET", host, target)
     }
 
     /// This request with one header more, after those it has.
     #[must_use]
-    pub fn header(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn header(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// This request with `token` as its bearer token (RFC 6750 section 2.1).
     #[must_use]
-    pub fn bearer(self, token: &str) -> Self {
+    pub(crate) fn bearer(self, token: &str) -> Self {
         self.header("authorization", format!("Bearer {token}"))
     }
 
     /// This request with a body and the header that says its length.
     #[must_use]
-    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn body(self, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         Self { body: body.clone(), ..self.header("content-length", body.len().to_string()) }
     }
@@ -79,16 +75,12 @@ impl Request {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// A connection over `stream`.
-    pub fn new(stream: S) -> Self {
+    pub(crate) fn new(stream: S) -> Self {
         Self { stream: BufStream::new(stream) }
     }
 
     /// Sends `request` and reads the whole response.
-    ///
-    /// # Errors
-    /// The connection broke, or what came back is not HTTP/1.1.
-    pub async fn send(&mut self, request: &Request) -> io::Result<Response> {
+    pub(crate) async fn send(&mut self, request: &Request) -> io::Result<Response> {
         self.stream.write_all(&request.bytes()).await?;
         self.stream.flush().await?;
         let status = status(&self.line().await?)?;
@@ -169,12 +161,12 @@ fn invalid(what: &'static str) -> io::Error {
 
 impl Response {
     /// The first value of the header `name` (lower case).
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as text. A byte that is not UTF-8 becomes `U+FFFD`.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }

@@ -23,7 +23,6 @@ impl Interrupt {
         })
     }
 
-    /// Waits for either.
     pub(super) async fn wait(&mut self) {
         tokio::select! {
             _ = self.ctrl_c.recv() => {}

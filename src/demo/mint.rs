@@ -10,26 +10,24 @@ use rcgen::KeyPair;
 use serde_json::{Map, Value, json};
 
 use super::{DemoError, Folder, Pki};
-use crate::clock::UnixTime;
+use countersign::clock::UnixTime;
 
 /// The `iss` of every token here.
-pub const ISSUER: &str = "https://login.example.com";
+pub(crate) const ISSUER: &str = "https://login.example.com";
 /// The `sub` of every token here.
-pub const SUBJECT: &str = "alice@example.com";
+pub(crate) const SUBJECT: &str = "alice@example.com";
 
 /// How long tokens live: the most that the sample issuer document allows.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Signs tokens.
 #[derive(Debug)]
-pub struct Issuer {
+pub(crate) struct Issuer {
     keys: [IssuerKey; 2],
     now: UnixTime,
 }
 
-/// Which of the issuer's keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
+pub(crate) enum Key {
     /// `RS256`.
     Rsa,
     /// `ES256`.
@@ -38,17 +36,17 @@ pub enum Key {
 
 /// The tokens of the tour, as compact JWS.
 #[derive(Clone, Debug)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     /// Good, signed by the EC key, bound to nothing.
-    pub bearer: String,
+    pub(crate) bearer: String,
     /// Good, signed by the RSA key, bound to the frontend's certificate.
-    pub bound: String,
+    pub(crate) bound: String,
     /// An hour past its end.
-    pub expired: String,
+    pub(crate) expired: String,
     /// For another audience.
-    pub other_audience: String,
+    pub(crate) other_audience: String,
     /// Without the scope that the policy asks for.
-    pub no_scope: String,
+    pub(crate) no_scope: String,
 }
 
 struct IssuerKey {
@@ -59,10 +57,7 @@ struct IssuerKey {
 
 impl Issuer {
     /// An issuer with two fresh keys, with tokens that are valid from `now`.
-    ///
-    /// # Errors
-    /// A key cannot be made.
-    pub fn new(now: UnixTime) -> Result<Self, DemoError> {
+    pub(crate) fn new(now: UnixTime) -> Result<Self, DemoError> {
         // Fails only where it is installed already.
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let failed = |source| DemoError::Certificate { name: "token key", source };
@@ -79,20 +74,14 @@ impl Issuer {
     }
 
     /// The public keys as a JWK Set (RFC 7517 section 5).
-    ///
-    /// # Errors
-    /// A key cannot be encoded.
-    pub fn key_set(&self) -> Result<String, DemoError> {
+    pub(crate) fn key_set(&self) -> Result<String, DemoError> {
         let keys = self.keys.iter().map(IssuerKey::public).collect::<Result<_, _>>()?;
         let set = JwkSet { keys };
         Ok(serde_json::to_string_pretty(&set).map_err(jsonwebtoken::errors::Error::from)?)
     }
 
     /// A good token with `changes` made to its claims; a `null` removes the claim.
-    ///
-    /// # Errors
-    /// The token cannot be signed.
-    pub fn mint(&self, key: Key, changes: &Value) -> Result<String, DemoError> {
+    pub(crate) fn mint(&self, key: Key, changes: &Value) -> Result<String, DemoError> {
         let [rsa, ec] = &self.keys;
         let key = match key {
             Key::Rsa => rsa,
@@ -129,11 +118,7 @@ impl Issuer {
         claims.as_object().cloned().unwrap_or_default()
     }
 
-    /// The tokens of the tour.
-    ///
-    /// # Errors
-    /// A token cannot be signed.
-    pub fn tokens(&self, pki: &Pki) -> Result<Tokens, DemoError> {
+    pub(crate) fn tokens(&self, pki: &Pki) -> Result<Tokens, DemoError> {
         let past = self.now.minus(LIFETIME.saturating_mul(2));
         let thumbprint = URL_SAFE_NO_PAD.encode(pki.frontend.fingerprint().as_bytes());
         let expired = json!({
@@ -165,8 +150,7 @@ impl std::fmt::Debug for IssuerKey {
 }
 
 impl Tokens {
-    /// Each with the name of its file.
-    pub fn named(&self) -> [(&'static str, &str); 5] {
+    pub(crate) fn named(&self) -> [(&'static str, &str); 5] {
         [
             ("bearer", &self.bearer),
             ("bound", &self.bound),
@@ -177,10 +161,7 @@ impl Tokens {
     }
 
     /// Writes each to `tokens/NAME.jwt`.
-    ///
-    /// # Errors
-    /// A file cannot be written.
-    pub fn write(&self, folder: &Folder) -> Result<(), DemoError> {
+    pub(crate) fn write(&self, folder: &Folder) -> Result<(), DemoError> {
         for (name, token) in self.named() {
             folder.write(&format!("tokens/{name}.jwt"), token)?;
         }
@@ -191,7 +172,6 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jsonwebtoken::{DecodingKey, Validation};
 
     const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
@@ -202,6 +182,7 @@ mod tests {
 
     #[test]
     fn every_token_verifies_with_the_key_it_names_and_no_private_part_is_published() {
+        use jsonwebtoken::{DecodingKey, Validation};
         let issuer = Issuer::new(NOW).unwrap();
         let published = issuer.key_set().unwrap();
         for private in ["\"d\"", "\"p\"", "\"q\"", "\"k\""] {

@@ -1,5 +1,5 @@
 //! `countersign demo`: a throw-away mesh on this machine, with a real Envoy, and a tour of what is let through, what is
-//! refused and why. The parts are public because the end-to-end tests are made of them.
+//! refused and why. The tests include this folder, and are made of its parts.
 //!
 //! Nothing here is on the serving path. countersign runs as a process of its own, from the same executable.
 
@@ -9,48 +9,43 @@ mod interrupt;
 mod process;
 mod stage;
 
-pub mod audit;
-pub mod client;
-pub mod envoy;
-pub mod http1;
-pub mod mint;
-pub mod pki;
-pub mod play;
-pub mod report;
-pub mod server;
-pub mod tour;
-pub mod upstream;
+pub(crate) mod audit;
+pub(crate) mod client;
+pub(crate) mod envoy;
+pub(crate) mod http1;
+pub(crate) mod mint;
+pub(crate) mod pki;
+pub(crate) mod play;
+pub(crate) mod report;
+pub(crate) mod server;
+pub(crate) mod tour;
+pub(crate) mod upstream;
 
 use std::io::Write;
 use std::path::PathBuf;
 
-pub use error::DemoError;
-pub use folder::Folder;
-pub use pki::Pki;
-pub use stage::{Props, Stage};
+pub(crate) use error::DemoError;
+pub(crate) use folder::Folder;
+pub(crate) use pki::Pki;
+pub(crate) use stage::{Props, Stage};
 
 use envoy::{EnvoyBinary, Search};
 use interrupt::Interrupt;
 use report::Report;
 
-/// How a demo is to be played.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// The countersign executable.
-    pub program: PathBuf,
-    /// Where to look for an Envoy.
-    pub envoy: Search,
+pub(crate) struct Options {
+    pub(crate) program: PathBuf,
+    pub(crate) envoy: Search,
     /// The folder for all files; a temporary one where there is none.
-    pub folder: Option<PathBuf>,
+    pub(crate) folder: Option<PathBuf>,
     /// Whether everything stays up after the tour, until Ctrl-C.
-    pub keep: bool,
-    /// How the result is written.
-    pub output: Output,
+    pub(crate) keep: bool,
+    pub(crate) output: Output,
 }
 
-/// How a result is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Output {
     /// A table.
     Text,
     /// One JSON object.
@@ -58,10 +53,10 @@ pub enum Output {
 }
 
 /// Plays the tour. `true` where every step ended as it had to.
-///
-/// # Errors
-/// The tour could not be played to its end.
-pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> Result<bool, DemoError> {
+pub(crate) async fn run(
+    options: &Options,
+    out: &mut (dyn Write + Send),
+) -> Result<bool, DemoError> {
     let mut interrupt = Interrupt::listen()?;
     let envoy = interrupt.or(async { Ok(EnvoyBinary::find(&options.envoy).await?) }).await?;
     let mut folder = match &options.folder {
@@ -114,8 +109,7 @@ async fn perform(
     Ok(report.as_expected())
 }
 
-/// Plays every step of the tour.
-pub async fn tour(stage: &mut Stage<'_>) -> Vec<play::Row> {
+pub(crate) async fn tour(stage: &mut Stage<'_>) -> Vec<play::Row> {
     let pki = std::sync::Arc::clone(&stage.pki);
     let steps = tour::steps(&pki, &stage.tokens);
     let mut rows = Vec::with_capacity(steps.len());

@@ -10,19 +10,17 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
 
 use super::{DemoError, Folder};
-use crate::clock::UnixTime;
-use crate::secret::Fingerprint;
+use countersign::clock::UnixTime;
+use countersign::secret::Fingerprint;
 
 /// The SPIFFE ID of the workload that may read orders.
-pub const FRONTEND: &str = "spiffe://prod.example/ns/web/sa/frontend";
+pub(crate) const FRONTEND: &str = "spiffe://prod.example/ns/web/sa/frontend";
 /// The SPIFFE ID of a workload of the same mesh that may not.
-pub const REPORTS: &str = "spiffe://prod.example/ns/batch/sa/reports";
-/// The SPIFFE ID of the Envoy in front.
-pub const ENVOY: &str = "spiffe://prod.example/ns/edge/sa/envoy";
-/// The SPIFFE ID of countersign.
-pub const COUNTERSIGN: &str = "spiffe://prod.example/ns/auth/sa/countersign";
+pub(crate) const REPORTS: &str = "spiffe://prod.example/ns/batch/sa/reports";
+pub(crate) const ENVOY: &str = "spiffe://prod.example/ns/edge/sa/envoy";
+pub(crate) const COUNTERSIGN: &str = "spiffe://prod.example/ns/auth/sa/countersign";
 /// The name under which the upstream is reached.
-pub const HOST: &str = "orders.example.com";
+pub(crate) const HOST: &str = "orders.example.com";
 
 /// How long the certificates live: longer than a session with `--keep` lasts, below the sample policy's `maxLifetime`.
 const LIFETIME: Duration = Duration::from_secs(12 * 3600);
@@ -31,40 +29,36 @@ const BACKDATED: Duration = Duration::from_secs(60);
 
 /// Everything with a certificate in the demo.
 #[derive(Debug)]
-pub struct Pki {
+pub(crate) struct Pki {
     ca: Authority,
     /// Envoy's certificate, for its clients and for countersign over TLS.
-    pub envoy: Identity,
+    pub(crate) envoy: Identity,
     /// countersign's certificate, for Envoy over TLS.
-    pub countersign: Identity,
+    pub(crate) countersign: Identity,
     /// The right workload.
-    pub frontend: Identity,
+    pub(crate) frontend: Identity,
     /// Another workload of the same trust domain.
-    pub reports: Identity,
+    pub(crate) reports: Identity,
     /// The right workload's certificate, an hour after its end.
-    pub expired: Identity,
+    pub(crate) expired: Identity,
     /// The right workload's names, issued by a CA that is not pinned but has the same name.
-    pub impostor: Identity,
+    pub(crate) impostor: Identity,
 }
 
 /// A certificate with its private key.
 #[derive(Debug)]
-pub struct Identity {
+pub(crate) struct Identity {
     name: &'static str,
     certificate: rcgen::Certificate,
     key: KeyPair,
 }
 
-/// A certification authority.
 #[derive(Debug)]
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// The usage of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Usage {
-    /// TLS client authentication.
+pub(crate) enum Usage {
     Client,
-    /// TLS server authentication.
     Server,
     /// Either, as most mesh certificates are.
     Both,
@@ -84,10 +78,7 @@ impl Usage {
 
 impl Pki {
     /// Makes all of it. Everything is valid at `now` but what is meant not to be.
-    ///
-    /// # Errors
-    /// A certificate cannot be made.
-    pub fn new(now: UnixTime) -> Result<Self, DemoError> {
+    pub(crate) fn new(now: UnixTime) -> Result<Self, DemoError> {
         let ca = Authority::new("prod.example demo CA", now)?;
         let wrong_ca = Authority::new("prod.example demo CA", now)?;
         let client = |ca: &Authority, name, id, now| {
@@ -105,16 +96,12 @@ impl Pki {
         })
     }
 
-    /// The CA that the demo pins.
-    pub const fn ca(&self) -> &Authority {
+    pub(crate) const fn ca(&self) -> &Authority {
         &self.ca
     }
 
     /// Writes the CA to `ca/`, the files of Envoy and countersign to `envoy/` and `tls/`, and the clients' to `clients/`.
-    ///
-    /// # Errors
-    /// A file cannot be written.
-    pub fn write(&self, folder: &Folder) -> Result<(), DemoError> {
+    pub(crate) fn write(&self, folder: &Folder) -> Result<(), DemoError> {
         folder.write("ca/prod.pem", self.ca.pem())?;
         self.envoy.write(folder, "envoy")?;
         self.countersign.write(folder, "tls")?;
@@ -145,10 +132,7 @@ fn uri(name: &'static str, id: &str) -> Result<SanType, DemoError> {
 
 impl Authority {
     /// A self-signed CA called `common_name`, for certificates that begin at `now` or up to a day before.
-    ///
-    /// # Errors
-    /// The certificate cannot be made.
-    pub fn new(common_name: &str, now: UnixTime) -> Result<Self, DemoError> {
+    pub(crate) fn new(common_name: &str, now: UnixTime) -> Result<Self, DemoError> {
         let failed = |source| DemoError::Certificate { name: "ca", source };
         let key = KeyPair::generate().map_err(failed)?;
         let mut params =
@@ -159,10 +143,7 @@ impl Authority {
     }
 
     /// A certificate called `name` with exactly the names `sans`, that begins about `now`, with a key of its own.
-    ///
-    /// # Errors
-    /// The certificate cannot be made.
-    pub fn issue(
+    pub(crate) fn issue(
         &self,
         name: &'static str,
         sans: Vec<SanType>,
@@ -178,10 +159,7 @@ impl Authority {
     }
 
     /// The certificate that `params` describe, however strange, with a key of its own.
-    ///
-    /// # Errors
-    /// The certificate cannot be made.
-    pub fn sign(
+    pub(crate) fn sign(
         &self,
         name: &'static str,
         params: &CertificateParams,
@@ -192,13 +170,11 @@ impl Authority {
         Ok(Identity { name, certificate, key })
     }
 
-    /// Its certificate.
-    pub fn der(&self) -> CertificateDer<'static> {
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
         self.0.der().clone()
     }
 
-    /// Its certificate as PEM.
-    pub fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 }
@@ -223,35 +199,29 @@ fn date(at: UnixTime) -> Result<OffsetDateTime, DemoError> {
 
 impl Identity {
     /// Its name in the demo's files and output.
-    pub const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Its certificate.
-    pub fn der(&self) -> CertificateDer<'static> {
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
         self.certificate.der().clone()
     }
 
-    /// Its certificate as PEM.
-    pub fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.certificate.pem()
     }
 
-    /// Its private key.
-    pub fn key(&self) -> PrivateKeyDer<'static> {
+    pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.key.serialize_der()).into()
     }
 
     /// SHA-256 of its certificate, which tokens are bound to (RFC 8705 section 3.1).
-    pub fn fingerprint(&self) -> Fingerprint {
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(self.certificate.der())
     }
 
     /// Writes it to `NAME.pem` and `NAME.key` in the part `within` of `folder`.
-    ///
-    /// # Errors
-    /// A file cannot be written.
-    pub fn write(&self, folder: &Folder, within: &str) -> Result<(), DemoError> {
+    pub(crate) fn write(&self, folder: &Folder, within: &str) -> Result<(), DemoError> {
         folder.write(&format!("{within}/{}.pem", self.name), self.pem())?;
         folder.write(&format!("{within}/{}.key", self.name), self.key.serialize_pem())?;
         Ok(())

@@ -11,31 +11,29 @@ use super::stage::Stage;
 use super::tour::{Expected, Step};
 use super::upstream::Received;
 
-/// The result of one step.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// The point of the request.
-    pub title: &'static str,
+    pub(crate) title: &'static str,
     /// The certificate and the token that were sent.
-    pub credentials: String,
+    pub(crate) credentials: String,
     /// `allow` or `deny`, from the audit record.
-    pub decision: Option<String>,
+    pub(crate) decision: Option<String>,
     /// The reason of a denial, from the audit record.
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// The rule that decided, or that came closest, from the audit record.
-    pub rule: Option<String>,
-    /// The HTTP status that the caller got.
-    pub status: Option<u16>,
+    pub(crate) rule: Option<String>,
+    pub(crate) status: Option<u16>,
     /// How long countersign took to decide, from the audit record.
-    pub micros: Option<f64>,
+    pub(crate) micros: Option<f64>,
     /// The request that the service behind Envoy received.
-    pub upstream: Option<Received>,
+    pub(crate) upstream: Option<Received>,
     /// The differences from the expected result.
-    pub problems: Vec<String>,
+    pub(crate) problems: Vec<String>,
 }
 
 /// Sends the request of `step` and collects what can be seen of it.
-pub async fn play(stage: &mut Stage<'_>, step: &Step<'_>) -> Row {
+pub(crate) async fn play(stage: &mut Stage<'_>, step: &Step<'_>) -> Row {
     let before = stage.upstream.requests();
     let answer = match stage.client(step.identity) {
         Ok(client) => client.send(&step.request).await.map_err(|error| error.to_string()),
@@ -68,7 +66,7 @@ impl Row {
     }
 
     /// Whether everything is as it had to be.
-    pub const fn as_expected(&self) -> bool {
+    pub(crate) const fn as_expected(&self) -> bool {
         self.problems.is_empty()
     }
 

@@ -26,9 +26,6 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts `command`, called `name`, with everything it says going to `log`.
-    ///
-    /// # Errors
-    /// It cannot be started, or the log cannot be written.
     pub(super) fn start(
         name: &'static str,
         mut command: Command,
@@ -50,9 +47,6 @@ impl Process {
     }
 
     /// Looks with `probe`, again and again, until it gives something.
-    ///
-    /// # Errors
-    /// The program ended, or nothing came in time; with the end of its log.
     pub(super) async fn ready<T>(
         &mut self,
         mut probe: impl AsyncFnMut() -> Option<T>,
@@ -81,18 +75,10 @@ impl Process {
         self.child.id()
     }
 
-    /// Waits until it ends by itself, and says how.
-    ///
-    /// # Errors
-    /// The operating system refuses.
     pub(super) async fn ended(mut self) -> Result<ExitStatus, DemoError> {
         self.child.wait().await.map_err(DemoError::network("cannot wait for a child process"))
     }
 
-    /// Ends it and waits until it is gone.
-    ///
-    /// # Errors
-    /// The operating system refuses.
     pub(super) async fn stop(mut self) -> Result<(), DemoError> {
         self.child.kill().await.map_err(DemoError::network("cannot stop a child process"))
     }

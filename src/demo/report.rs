@@ -17,28 +17,21 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const REFUSED: Style = AnsiColor::Yellow.on_default();
 
-/// Everything that a tour showed.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// The version of the Envoy in front.
-    pub envoy: String,
+pub(crate) struct Report {
+    pub(crate) envoy: String,
     /// Where its files are, unless they were removed since.
-    pub folder: PathBuf,
-    /// The result of each step.
-    pub rows: Vec<Row>,
+    pub(crate) folder: PathBuf,
+    pub(crate) rows: Vec<Row>,
 }
 
 impl Report {
-    /// Whether every step ended as it had to.
-    pub fn as_expected(&self) -> bool {
+    pub(crate) fn as_expected(&self) -> bool {
         self.rows.iter().all(Row::as_expected)
     }
 
     /// Writes a table with colours as ANSI escapes; the writer of a pipe or file takes them out.
-    ///
-    /// # Errors
-    /// `out` cannot be written to.
-    pub fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         for line in self.table().lines() {
             writeln!(out, "{}", coloured(&line))?;
         }
@@ -54,11 +47,7 @@ impl Report {
         writeln!(out, "{style}{good} of {all} steps as expected{style:#}")
     }
 
-    /// Writes one JSON object.
-    ///
-    /// # Errors
-    /// `out` cannot be written to.
-    pub fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut *out, self)?;
         writeln!(out)
     }
@@ -126,8 +115,8 @@ fn coloured(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::upstream::Received;
     use super::*;
-    use crate::demo::upstream::Received;
 
     fn row(decision: &str, problems: &[&str]) -> Row {
         let allowed = decision == "allow";

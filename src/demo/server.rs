@@ -10,37 +10,31 @@ use tokio::process::Command;
 use super::http1::{Connection, Request};
 use super::process::Process;
 use super::{DemoError, Folder};
-use crate::secret::Fingerprint;
+use countersign::secret::Fingerprint;
 
 /// The demo's files of settings and documents: names in its folder, and contents with `${PORT}` and `${ADMIN_PORT}`.
-pub const FILES: [(&str, &str); 4] = [
+pub(crate) const FILES: [(&str, &str); 4] = [
     ("countersign.yaml", include_str!("documents/countersign.yaml")),
     ("policies/trust-domain.yaml", include_str!("documents/trust-domain.yaml")),
     ("policies/token-issuer.yaml", include_str!("documents/token-issuer.yaml")),
     ("policies/orders.yaml", include_str!("documents/orders.yaml")),
 ];
 
-/// Where countersign listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Addresses {
-    /// For Envoy's checks.
-    pub checks: SocketAddr,
-    /// For operators.
-    pub admin: SocketAddr,
+pub(crate) struct Addresses {
+    pub(crate) checks: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 /// A running `countersign serve`. It is killed when this value goes.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     process: Process,
 }
 
 impl Addresses {
     /// Two free addresses of the loopback interface.
-    ///
-    /// # Errors
-    /// There are none.
-    pub async fn free() -> Result<Self, DemoError> {
+    pub(crate) async fn free() -> Result<Self, DemoError> {
         let failed = || DemoError::network("cannot find a free port on 127.0.0.1");
         let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
         // Both are held until both are known, or they could be the same.
@@ -59,10 +53,7 @@ impl Addresses {
 
 impl Server {
     /// Writes the demo's settings and documents to `folder`, with those of `instead` in place of the ones of the same name.
-    ///
-    /// # Errors
-    /// A file cannot be written.
-    pub fn configure(
+    pub(crate) fn configure(
         folder: &Folder,
         addresses: Addresses,
         instead: &[(&'static str, String)],
@@ -76,10 +67,7 @@ impl Server {
     }
 
     /// Starts `program serve` on the settings in `folder` and waits until it says that it is ready.
-    ///
-    /// # Errors
-    /// It cannot be started, refuses its settings or does not become ready.
-    pub async fn start(
+    pub(crate) async fn start(
         program: &Path,
         folder: &Folder,
         addresses: Addresses,
@@ -92,23 +80,16 @@ impl Server {
     }
 
     /// The number the operating system knows it by, while it runs.
-    pub fn id(&self) -> Option<u32> {
+    pub(crate) fn id(&self) -> Option<u32> {
         self.process.id()
     }
 
     /// Waits until it ends by itself, as after a signal, and says how.
-    ///
-    /// # Errors
-    /// The operating system refuses.
-    pub async fn ended(self) -> Result<ExitStatus, DemoError> {
+    pub(crate) async fn ended(self) -> Result<ExitStatus, DemoError> {
         self.process.ended().await
     }
 
-    /// Ends it and waits until it is gone.
-    ///
-    /// # Errors
-    /// The operating system refuses.
-    pub async fn stop(self) -> Result<(), DemoError> {
+    pub(crate) async fn stop(self) -> Result<(), DemoError> {
         self.process.stop().await
     }
 }

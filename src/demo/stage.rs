@@ -16,34 +16,28 @@ use super::pki::{Identity, Pki};
 use super::server::{Addresses, Server};
 use super::upstream::Upstream;
 use super::{DemoError, Folder};
-use crate::clock::{Clock as _, SystemClock};
+use countersign::clock::{Clock as _, SystemClock};
 
-/// The parts of a stage.
 #[derive(Clone, Debug)]
-pub struct Props {
-    /// The countersign executable.
-    pub program: PathBuf,
-    /// The Envoy executable.
-    pub envoy: EnvoyBinary,
+pub(crate) struct Props {
+    pub(crate) program: PathBuf,
+    pub(crate) envoy: EnvoyBinary,
     /// Places of the shipped Envoy configuration to be changed, each with what stands there instead.
-    pub envoy_changes: Vec<(&'static str, &'static str)>,
+    pub(crate) envoy_changes: Vec<(&'static str, &'static str)>,
     /// Settings and documents of countersign in place of the demo's of the same name, or beside them.
-    pub files: Vec<(&'static str, String)>,
+    pub(crate) files: Vec<(&'static str, String)>,
 }
 
 /// A running set of all parts. Everything stops when this value goes.
 #[derive(Debug)]
-pub struct Stage<'f> {
-    /// The certificates.
-    pub pki: Arc<Pki>,
-    /// The token issuer.
-    pub issuer: Issuer,
+pub(crate) struct Stage<'f> {
+    pub(crate) pki: Arc<Pki>,
+    pub(crate) issuer: Issuer,
     /// The issuer's tokens for the tour.
-    pub tokens: Tokens,
+    pub(crate) tokens: Tokens,
     /// The service behind Envoy.
-    pub upstream: Upstream,
-    /// The audit log of countersign.
-    pub audit: AuditTail,
+    pub(crate) upstream: Upstream,
+    pub(crate) audit: AuditTail,
     folder: &'f Folder,
     program: PathBuf,
     /// `None` while it is stopped on purpose.
@@ -54,17 +48,14 @@ pub struct Stage<'f> {
 
 impl Props {
     /// The demo as shipped.
-    pub const fn new(program: PathBuf, envoy: EnvoyBinary) -> Self {
+    pub(crate) const fn new(program: PathBuf, envoy: EnvoyBinary) -> Self {
         Self { program, envoy, envoy_changes: Vec::new(), files: Vec::new() }
     }
 }
 
 impl<'f> Stage<'f> {
     /// Writes all files to `folder`, starts all programs and waits until all are ready.
-    ///
-    /// # Errors
-    /// A part cannot be made, started or does not become ready.
-    pub async fn raise(props: &Props, folder: &'f Folder) -> Result<Self, DemoError> {
+    pub(crate) async fn raise(props: &Props, folder: &'f Folder) -> Result<Self, DemoError> {
         let now = SystemClock.now();
         let pki = Arc::new(Pki::new(now)?);
         let issuer = Issuer::new(now)?;
@@ -89,38 +80,29 @@ impl<'f> Stage<'f> {
     }
 
     /// A client of Envoy that shows the certificate of `identity`, if there is one.
-    ///
-    /// # Errors
-    /// The certificate and its key do not fit together.
-    pub fn client(&self, identity: Option<&Identity>) -> Result<Client, DemoError> {
+    pub(crate) fn client(&self, identity: Option<&Identity>) -> Result<Client, DemoError> {
         Client::new(self.envoy.listener(), self.pki.ca().der(), identity)
     }
 
-    /// The running Envoy.
-    pub const fn envoy(&self) -> &Envoy {
+    pub(crate) const fn envoy(&self) -> &Envoy {
         &self.envoy
     }
 
-    /// Where the files are.
-    pub fn folder(&self) -> &'f Folder {
+    pub(crate) fn folder(&self) -> &'f Folder {
         self.folder
     }
 
-    /// Where countersign listens.
-    pub const fn addresses(&self) -> Addresses {
+    pub(crate) const fn addresses(&self) -> Addresses {
         self.addresses
     }
 
     /// The id of the countersign process, while it runs.
-    pub fn server_id(&self) -> Option<u32> {
+    pub(crate) fn server_id(&self) -> Option<u32> {
         self.server.as_ref()?.id()
     }
 
     /// Revokes what `entry` names (`POST`) or takes that back (`DELETE`), as `countersign revoke` does.
-    ///
-    /// # Errors
-    /// The problem, in a few words.
-    pub async fn revoke(&self, method: &str, entry: &Value) -> Result<(), String> {
+    pub(crate) async fn revoke(&self, method: &str, entry: &Value) -> Result<(), String> {
         let failed = |error: io::Error| format!("cannot revoke: {error}");
         let token = fs::read_to_string(self.folder.join("admin.token")).map_err(failed)?;
         let request = Request::new(method, "countersign", "/revocations")
@@ -135,10 +117,7 @@ impl<'f> Stage<'f> {
     }
 
     /// Stops countersign and leaves everything else running.
-    ///
-    /// # Errors
-    /// The operating system refuses.
-    pub async fn stop_server(&mut self) -> Result<(), DemoError> {
+    pub(crate) async fn stop_server(&mut self) -> Result<(), DemoError> {
         match self.server.take() {
             Some(server) => server.stop().await,
             None => Ok(()),
@@ -146,15 +125,12 @@ impl<'f> Stage<'f> {
     }
 
     /// The countersign process; the caller ends it.
-    pub fn take_server(&mut self) -> Option<Server> {
+    pub(crate) fn take_server(&mut self) -> Option<Server> {
         self.server.take()
     }
 
     /// Starts countersign again, at the same address.
-    ///
-    /// # Errors
-    /// It cannot be started or does not become ready.
-    pub async fn start_server(&mut self) -> Result<(), DemoError> {
+    pub(crate) async fn start_server(&mut self) -> Result<(), DemoError> {
         self.stop_server().await?;
         let server = Server::start(&self.program, self.folder, self.addresses).await?;
         self.server = Some(server);
@@ -162,10 +138,7 @@ impl<'f> Stage<'f> {
     }
 
     /// Stops everything and waits until all of it is gone.
-    ///
-    /// # Errors
-    /// The operating system refuses.
-    pub async fn strike(mut self) -> Result<(), DemoError> {
+    pub(crate) async fn strike(mut self) -> Result<(), DemoError> {
         let server = self.stop_server().await;
         self.envoy.stop().await?;
         server

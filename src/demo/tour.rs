@@ -6,31 +6,26 @@ use serde_json::{Value, json};
 use super::http1::Request;
 use super::mint::{ISSUER, SUBJECT, Tokens};
 use super::pki::{FRONTEND, HOST, Identity, Pki};
-use crate::reason::Reason;
+use countersign::reason::Reason;
 
 /// One request of the tour.
 #[derive(Clone, Debug)]
-pub struct Step<'a> {
+pub(crate) struct Step<'a> {
     /// Its point.
-    pub title: &'static str,
+    pub(crate) title: &'static str,
     /// The workload that presents its certificate.
-    pub identity: Option<&'a Identity>,
+    pub(crate) identity: Option<&'a Identity>,
     /// The name of the token that is sent.
-    pub token: Option<&'static str>,
-    /// The request.
-    pub request: Request,
-    /// The expected result.
-    pub expected: Expected,
+    pub(crate) token: Option<&'static str>,
+    pub(crate) request: Request,
+    pub(crate) expected: Expected,
 }
 
 /// The expected result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
+pub(crate) enum Expected {
     /// It goes upstream, by this rule, with the identity headers of `alice` and the frontend and no others.
-    Allow {
-        /// The rule's name.
-        rule: &'static str,
-    },
+    Allow { rule: &'static str },
     /// It does not go upstream, for this reason, with the status that belongs to the reason.
     Deny(Reason),
 }
@@ -39,8 +34,7 @@ const LIST: &str = "/v1/orders";
 const ORDER: &str = "/v1/orders/42";
 const LISTED: Expected = Expected::Allow { rule: "web-lists-orders" };
 
-/// Every step, in order.
-pub fn steps<'a>(pki: &'a Pki, tokens: &Tokens) -> Vec<Step<'a>> {
+pub(crate) fn steps<'a>(pki: &'a Pki, tokens: &Tokens) -> Vec<Step<'a>> {
     let mut steps = vec![
         Step::new("right certificate, right token", LISTED)
             .by(&pki.frontend)
@@ -60,14 +54,14 @@ pub fn steps<'a>(pki: &'a Pki, tokens: &Tokens) -> Vec<Step<'a>> {
 }
 
 /// The first step once more, after [`revoked`] is in force.
-pub fn after_revocation<'a>(pki: &'a Pki, tokens: &Tokens) -> Step<'a> {
+pub(crate) fn after_revocation<'a>(pki: &'a Pki, tokens: &Tokens) -> Step<'a> {
     Step::new("the same token, revoked", Expected::Deny(Reason::TokenRevoked))
         .by(&pki.frontend)
         .with("bearer", &tokens.bearer)
 }
 
 /// The last revocation, as the body for the revocation API.
-pub fn revoked() -> Value {
+pub(crate) fn revoked() -> Value {
     json!({ "sub": SUBJECT, "issuer": ISSUER, "reason": "laptop stolen", "author": "demo" })
 }
 
@@ -82,7 +76,6 @@ fn certificates<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 3] {
     .map(|step| step.with("bearer", &tokens.bearer))
 }
 
-/// A fault of the token.
 fn credentials<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 5] {
     let step = |title, reason| Step::new(title, Expected::Deny(reason)).by(&pki.frontend);
     [
@@ -101,7 +94,6 @@ fn credentials<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 5] {
     ]
 }
 
-/// A forgery.
 fn forgeries<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 3] {
     let climbing = "/v1/orders/%2e%2e/admin";
     [
@@ -122,7 +114,7 @@ fn forgeries<'a>(pki: &'a Pki, tokens: &Tokens) -> [Step<'a>; 3] {
 }
 
 /// The header that Envoy writes for the frontend. Certificates are not secret, so anyone can copy one.
-pub fn forged_xfcc(frontend: &Identity) -> String {
+pub(crate) fn forged_xfcc(frontend: &Identity) -> String {
     let certificate = utf8_percent_encode(&frontend.pem(), NON_ALPHANUMERIC).to_string();
     let hash = frontend.fingerprint().to_hex();
     format!("Hash={hash};Cert=\"{certificate}\";Subject=\"CN=frontend\";URI={FRONTEND}")
@@ -154,7 +146,7 @@ impl<'a> Step<'a> {
     }
 
     /// The certificate and the token, in a few words.
-    pub fn credentials(&self) -> String {
+    pub(crate) fn credentials(&self) -> String {
         let certificate = self.identity.map_or("no certificate", Identity::name);
         format!("{certificate}, {}", self.token.unwrap_or("no token"))
     }
@@ -162,15 +154,14 @@ impl<'a> Step<'a> {
 
 impl Expected {
     /// `allow` or `deny`.
-    pub const fn decision(self) -> &'static str {
+    pub(crate) const fn decision(self) -> &'static str {
         match self {
             Self::Allow { .. } => "allow",
             Self::Deny(_) => "deny",
         }
     }
 
-    /// The HTTP status.
-    pub const fn status(self) -> u16 {
+    pub(crate) const fn status(self) -> u16 {
         match self {
             Self::Allow { .. } => 200,
             Self::Deny(reason) => reason.client_answer().status(),

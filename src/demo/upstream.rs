@@ -18,7 +18,7 @@ use super::DemoError;
 
 /// A running echo server. It stops when this value goes.
 #[derive(Debug)]
-pub struct Upstream {
+pub(crate) struct Upstream {
     address: SocketAddr,
     requests: Arc<AtomicU64>,
     task: JoinHandle<()>,
@@ -26,21 +26,17 @@ pub struct Upstream {
 
 /// A request that the upstream received.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Received {
-    /// The method.
-    pub method: String,
+pub(crate) struct Received {
+    pub(crate) method: String,
     /// The path with query, as it stood on the request line.
-    pub path: String,
+    pub(crate) path: String,
     /// Names in lower case and values, in their order. A byte that is not UTF-8 is shown as `U+FFFD`.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Upstream {
     /// Starts one on a free port of the loopback interface.
-    ///
-    /// # Errors
-    /// There is no free port.
-    pub async fn start() -> Result<Self, DemoError> {
+    pub(crate) async fn start() -> Result<Self, DemoError> {
         let failed = "cannot open a port for the upstream on 127.0.0.1";
         let listener =
             TcpListener::bind("127.0.0.1:0").await.map_err(DemoError::network(failed))?;
@@ -50,13 +46,11 @@ impl Upstream {
         Ok(Self { address, requests, task })
     }
 
-    /// Where it listens.
-    pub const fn address(&self) -> SocketAddr {
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many requests have reached it.
-    pub fn requests(&self) -> u64 {
+    pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Ordering::SeqCst)
     }
 }
@@ -112,7 +106,7 @@ async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infal
 
 impl Received {
     /// Every value of the header `name` (lower case), in their order.
-    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.headers.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 }

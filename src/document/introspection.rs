@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{HumanDuration, Source, Spanned};
+use super::{HumanDuration, Source, Spanned, source};
 
 /// How an issuer is asked about its opaque tokens (RFC 7662).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -71,17 +71,12 @@ pub struct MutualTlsSpec {
 
 /// Something that is read from a file and never stands in the document itself.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(from = "RawSecretFile")]
-pub struct SecretFile(Source);
-
-#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(
-    description = "Something that is read from a file and never stands in the document itself."
-)]
-struct RawSecretFile {
+pub struct SecretFile {
     /// The file; a relative path is relative to the folder of the document.
-    file: Spanned<String>,
+    #[serde(rename = "file", deserialize_with = "source::file")]
+    #[schemars(with = "String")]
+    pub source: Source,
 }
 
 impl IntrospectionSpec {
@@ -91,19 +86,6 @@ impl IntrospectionSpec {
         let key = client.private_key_jwt.as_ref().map(|jwt| &jwt.key);
         let pair = client.mutual_tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
         let secrets = client.basic.iter().chain(&client.post).chain(key).chain(pair);
-        self.ca.iter().chain(secrets.map(SecretFile::source))
-    }
-}
-
-impl SecretFile {
-    /// The file.
-    pub const fn source(&self) -> &Source {
-        &self.0
-    }
-}
-
-impl From<RawSecretFile> for SecretFile {
-    fn from(raw: RawSecretFile) -> Self {
-        Self(Source::File(raw.file))
+        self.ca.iter().chain(secrets.map(|file| &file.source))
     }
 }

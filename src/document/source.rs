@@ -1,7 +1,7 @@
 //! Where the material a document needs comes from.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{HumanDuration, Spanned};
 
@@ -50,4 +50,23 @@ impl Source {
             Self::Remote(_) => String::from("the remote file"),
         }
     }
+}
+
+/// Reads the value of a key that names a file.
+pub(super) fn file<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Source, D::Error> {
+    Spanned::deserialize(deserializer).map(Source::File)
+}
+
+/// Reads the value of a key that may name a file.
+pub(super) fn optional_file<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Source>, D::Error> {
+    Option::deserialize(from).map(|file| file.map(Source::File))
+}
+
+/// Reads the value of a key that may hold the text itself.
+pub(super) fn optional_text<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Source>, D::Error> {
+    Option::deserialize(from).map(|text| text.map(Source::Inline))
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::introspection::SecretFile;
-use super::{BindSpec, HumanDuration, IntrospectionSpec, Source, Spanned};
+use super::{BindSpec, HumanDuration, IntrospectionSpec, Source, Spanned, source};
 
 /// The spec of a `TokenIssuer` document.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -87,10 +87,16 @@ pub enum TokenKind {
 
 /// Where keys come from: exactly one of `file`, `inline`, `url`, `discovery` and `secrets`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(from = "RawKeys")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeysSpec {
-    /// `file` and `inline`, as far as they are given.
-    pub sources: Vec<Source>,
+    /// A file that holds a JWK Set.
+    #[serde(default, deserialize_with = "source::optional_file")]
+    #[schemars(with = "Option<String>")]
+    pub file: Option<Source>,
+    /// A JWK Set itself.
+    #[serde(default, deserialize_with = "source::optional_text")]
+    #[schemars(with = "Option<String>")]
+    pub inline: Option<Source>,
     /// The address of a JWK Set.
     pub url: Option<Spanned<String>>,
     /// The issuer's own metadata, which names the address (OpenID Connect Discovery 1.0).
@@ -100,32 +106,26 @@ pub struct KeysSpec {
     /// For an address: the authorities that its server's certificate must lead to, instead of the system's.
     pub ca: Option<Source>,
     /// For an address: how often the keys are fetched.
+    #[schemars(extend("default" = "5m"))]
     pub refresh: Option<Spanned<HumanDuration>>,
     /// For an address: how long keys are used that could not be fetched again.
+    #[schemars(extend("default" = "24h"))]
     pub max_stale: Option<Spanned<HumanDuration>>,
     /// For an address: whether `http://` will do.
+    #[serde(default)]
     pub allow_plaintext: bool,
 }
 
 /// A secret that an issuer shares with us. It is read from a file and never stands in the document.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(from = "RawSharedSecret")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SharedSecretSpec {
     /// The file.
+    #[serde(rename = "file", deserialize_with = "source::file")]
+    #[schemars(with = "String")]
     pub source: Source,
     /// The `kid` by which tokens name it; without one it is for tokens that name none.
     pub key_id: Option<Spanned<String>>,
-}
-
-/// [`SharedSecretSpec`] as it is written.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(description = "A secret that an issuer shares with us, read from a file.")]
-struct RawSharedSecret {
-    /// The file.
-    file: Spanned<String>,
-    /// The `kid` by which tokens name it; without one it is for tokens that name none.
-    key_id: Option<Spanned<String>>,
 }
 
 /// OpenID Connect Discovery. It has no settings: the metadata is where the specification says.
@@ -198,36 +198,6 @@ pub struct DpopNonceSpec {
     pub lifetime: Option<Spanned<HumanDuration>>,
 }
 
-/// [`KeysSpec`] as it is written.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(
-    description = "Where keys come from: exactly one of `file`, `inline`, `url`, `discovery` and `secrets`."
-)]
-struct RawKeys {
-    /// A file that holds a JWK Set.
-    file: Option<Spanned<String>>,
-    /// A JWK Set itself.
-    inline: Option<Spanned<String>>,
-    /// The address of a JWK Set.
-    url: Option<Spanned<String>>,
-    /// The issuer's own metadata, which names the address (OpenID Connect Discovery 1.0).
-    discovery: Option<Spanned<DiscoverySpec>>,
-    /// Instead of public keys: secrets that the issuer shares with us, for `HS256`, `HS384` and `HS512`.
-    secrets: Option<Spanned<Vec<SharedSecretSpec>>>,
-    /// For an address: the authorities that its server's certificate must lead to, instead of the system's.
-    ca: Option<Source>,
-    /// For an address: how often the keys are fetched.
-    #[schemars(extend("default" = "5m"))]
-    refresh: Option<Spanned<HumanDuration>>,
-    /// For an address: how long keys are used that could not be fetched again.
-    #[schemars(extend("default" = "24h"))]
-    max_stale: Option<Spanned<HumanDuration>>,
-    /// For an address: whether `http://` will do.
-    #[serde(default)]
-    allow_plaintext: bool,
-}
-
 /// Advice for an audience that is also the id of a client.
 pub const TELL_KINDS_APART: &str = "have the issuer name an audience for this service alone; or write `types: [at+jwt]` or `requiredClaims: [/scope]` \
      where its access tokens have these, or `kinds: [access, id]` where ID tokens are meant, too";
@@ -256,33 +226,18 @@ impl TokenIssuerSpec {
         let keys = self.keys.iter().flat_map(|keys| {
             let secrets = keys.value.secrets.iter().flat_map(|secrets| &secrets.value);
             let secrets = secrets.map(|secret| &secret.source);
-            keys.value.sources.iter().chain(&keys.value.ca).chain(secrets)
+            keys.value.sources().into_iter().chain(&keys.value.ca).chain(secrets)
         });
         let introspection = self.introspection.iter().flat_map(|spec| spec.value.sources());
         let nonce = self.dpop.iter().filter_map(|dpop| dpop.value.nonce.as_ref());
-        let secrets = nonce.flat_map(|nonce| &nonce.value.secrets.value).map(SecretFile::source);
+        let secrets = nonce.flat_map(|nonce| &nonce.value.secrets.value).map(|file| &file.source);
         keys.chain(introspection).chain(secrets).collect()
     }
 }
 
-impl From<RawSharedSecret> for SharedSecretSpec {
-    fn from(raw: RawSharedSecret) -> Self {
-        Self { source: Source::File(raw.file), key_id: raw.key_id }
-    }
-}
-
-impl From<RawKeys> for KeysSpec {
-    fn from(raw: RawKeys) -> Self {
-        let sources = raw.file.map(Source::File).into_iter().chain(raw.inline.map(Source::Inline));
-        Self {
-            sources: sources.collect(),
-            url: raw.url,
-            discovery: raw.discovery,
-            secrets: raw.secrets,
-            ca: raw.ca,
-            refresh: raw.refresh,
-            max_stale: raw.max_stale,
-            allow_plaintext: raw.allow_plaintext,
-        }
+impl KeysSpec {
+    /// `file` and `inline`, as far as they are given.
+    pub fn sources(&self) -> Vec<&Source> {
+        self.file.iter().chain(&self.inline).collect()
     }
 }

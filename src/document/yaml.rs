@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_saphyr::{DuplicateKeyPolicy, Error, MergeKeyPolicy};
 
 use super::suggest::did_you_mean;
-use super::{Code, Diagnostic, Origin, masking};
+use super::{Code, Diagnostic, Origin, Span, masking};
 
 /// Cuts a stream into its documents with the byte each starts at. Documents without content are skipped.
 ///
@@ -80,29 +80,20 @@ fn is_word(text: &str) -> bool {
 fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
     let error = error.without_snippet();
     let place = error.location().map_or_else(|| origin.start(), |location| origin.locate(location));
+    if place.may_be_secret()
+        && let Some(problem) = quiet_diagnostic(error, &place)
+    {
+        return problem;
+    }
     let problem = |code, message| Diagnostic::error(code, place.clone(), message);
-    let quiet = place.may_be_secret();
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "the library's errors are open-ended; the rest keep its own words"
     )]
     match error {
-        Error::SerdeUnknownField { field, expected, .. } if quiet => {
-            let name = if is_word(field) { format!(" `{field}`") } else { String::new() };
-            let message = format!("unknown field{name}, {}", one_of(expected));
-            let problem = did_you_mean(problem(Code::UnknownField, message), field, expected);
-            let is_secret = expected.contains(&"file") || masking::holds_credentials(field);
-            match problem.help.is_none() && is_secret {
-                true => problem.help(SECRETS_ARE_IN_FILES),
-                false => problem,
-            }
-        }
         Error::SerdeUnknownField { field, expected, .. } => {
             let message = format!("unknown field `{field}`, {}", one_of(expected));
             did_you_mean(problem(Code::UnknownField, message), field, expected)
-        }
-        Error::SerdeUnknownVariant { expected, .. } if quiet => {
-            problem(Code::UnknownValue, one_of(expected))
         }
         Error::SerdeUnknownVariant { variant, expected, .. } => {
             let message = format!("unknown value `{variant}`, {}", one_of(expected));
@@ -117,18 +108,9 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
             problem(Code::DuplicateKey, format!("`{key}` is given twice"))
                 .help("keep one of the two")
         }
-        Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. }
-            if quiet =>
-        {
-            problem(Code::InvalidValue, format!("expected {expected}"))
-        }
         Error::SerdeInvalidType { unexpected, expected, .. }
         | Error::SerdeInvalidValue { unexpected, expected, .. } => {
             problem(Code::InvalidValue, format!("got {unexpected}, expected {expected}"))
-        }
-        Error::Unexpected { expected: "mapping start", .. } if quiet => {
-            let message = "expected a mapping, as in `{ file: PATH }`";
-            problem(Code::InvalidValue, String::from(message)).help(SECRETS_ARE_IN_FILES)
         }
         Error::Unexpected { expected, .. } => problem(Code::InvalidValue, expected_shape(expected)),
         Error::InvalidBooleanStrict { .. } => {
@@ -148,6 +130,35 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
         .help("write values out instead of using anchors; split a large file"),
         other => problem(Code::InvalidYaml, plain_message(other)),
     }
+}
+
+/// The problem where the text may be a secret, in words that do not repeat it; nothing where the usual words do not either.
+fn quiet_diagnostic(error: &Error, place: &Span) -> Option<Diagnostic> {
+    let problem = |code, message| Diagnostic::error(code, place.clone(), message);
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the library's errors are open-ended")]
+    Some(match error {
+        Error::SerdeUnknownField { field, expected, .. } => {
+            let name = if is_word(field) { format!(" `{field}`") } else { String::new() };
+            let message = format!("unknown field{name}, {}", one_of(expected));
+            let problem = did_you_mean(problem(Code::UnknownField, message), field, expected);
+            let is_secret = expected.contains(&"file") || masking::holds_credentials(field);
+            match problem.help.is_none() && is_secret {
+                true => problem.help(SECRETS_ARE_IN_FILES),
+                false => problem,
+            }
+        }
+        Error::SerdeUnknownVariant { expected, .. } => {
+            problem(Code::UnknownValue, one_of(expected))
+        }
+        Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
+            problem(Code::InvalidValue, format!("expected {expected}"))
+        }
+        Error::Unexpected { expected: "mapping start", .. } => {
+            let message = "expected a mapping, as in `{ file: PATH }`";
+            problem(Code::InvalidValue, String::from(message)).help(SECRETS_ARE_IN_FILES)
+        }
+        _ => return None,
+    })
 }
 
 /// The expected value, in the words of documents instead of those of parsers.

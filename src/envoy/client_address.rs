@@ -60,9 +60,6 @@ const fn yes() -> bool {
 
 impl ClientAddress {
     /// Checks that something can be found.
-    ///
-    /// # Errors
-    /// A message that says what is wrong and what to do.
     pub(super) fn check(&self) -> Result<(), String> {
         let proxies = match self {
             Self::Connection => return Ok(()),

@@ -1,8 +1,7 @@
 //! Decision records as OpenTelemetry log records.
 
-use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
 use opentelemetry::trace::{SpanId, TraceId};
@@ -87,7 +86,7 @@ impl LogSender {
         let LogEntry { time, is_denial, trace_id, attributes, body } = entry;
         let mut record = self.logger.create_log_record();
         record.set_event_name(EVENT);
-        let at = system_time(time);
+        let at = time.to_system_time();
         record.set_timestamp(at);
         record.set_observed_timestamp(at);
         let (severity, word) =
@@ -101,12 +100,6 @@ impl LogSender {
         }
         record.set_body(any(body));
         record
-    }
-}
-
-impl Debug for LogSender {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogSender").finish_non_exhaustive()
     }
 }
 
@@ -127,9 +120,4 @@ fn any(value: Value) -> AnyValue {
             AnyValue::Map(Box::new(members.collect()))
         }
     }
-}
-
-fn system_time(time: UnixTime) -> SystemTime {
-    let since = Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(0));
-    UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
 }

@@ -1,7 +1,6 @@
 //! The instruments at work: counting decisions, and showing what other parts count.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter, MeterProvider as _};
@@ -9,7 +8,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
 use super::instruments::{self, Instrument, Kind};
-use super::measurement::Sample;
+use super::measurement::{Number, Sample};
 use super::{Exports, OtlpOptions};
 use crate::pdp::{Observer, Outcome};
 use crate::policy::Decision;
@@ -90,31 +89,18 @@ impl Metrics {
         let attributes = move |value: String| label.map(|label| KeyValue::new(label, value));
         match instrument.kind {
             Kind::Counter => {
-                let observe = move |observer: &dyn AsyncInstrument<u64>| {
-                    for (of, number) in read() {
-                        observer.observe(number.count(), attributes(of).as_slice());
-                    }
-                };
                 let counter = meter.u64_observable_counter(name).with_description(help);
-                let _ = counter.with_callback(observe).build();
+                let _ = counter.with_callback(each(read, attributes, Number::count)).build();
             }
             Kind::Gauge => {
-                let observe = move |observer: &dyn AsyncInstrument<i64>| {
-                    for (of, number) in read() {
-                        observer.observe(number.level(), attributes(of).as_slice());
-                    }
-                };
                 let gauge = meter.i64_observable_gauge(name).with_description(help);
-                let _ = gauge.with_unit(instrument.unit).with_callback(observe).build();
+                let gauge = gauge.with_unit(instrument.unit);
+                let _ = gauge.with_callback(each(read, attributes, Number::level)).build();
             }
             Kind::Fraction => {
-                let observe = move |observer: &dyn AsyncInstrument<f64>| {
-                    for (of, number) in read() {
-                        observer.observe(number.fraction(), attributes(of).as_slice());
-                    }
-                };
                 let gauge = meter.f64_observable_gauge(name).with_description(help);
-                let _ = gauge.with_unit(instrument.unit).with_callback(observe).build();
+                let gauge = gauge.with_unit(instrument.unit);
+                let _ = gauge.with_callback(each(read, attributes, Number::fraction)).build();
             }
             Kind::Histogram => {}
         }
@@ -148,7 +134,8 @@ impl Metrics {
                 KeyValue::new("policy", policy),
             ],
         );
-        self.durations.record(seconds(outcome.elapsed), &[KeyValue::new("decision", decision)]);
+        self.durations
+            .record(outcome.elapsed.as_secs_f64(), &[KeyValue::new("decision", decision)]);
     }
 }
 
@@ -166,8 +153,17 @@ impl Observer for Metrics {
     }
 }
 
-fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64()
+/// A callback that observes the number of each sample, as a `T`.
+fn each<T: 'static>(
+    read: impl Fn() -> Vec<Sample> + Send + Sync + 'static,
+    attributes: impl Fn(String) -> Option<KeyValue> + Send + Sync + 'static,
+    number: fn(Number) -> T,
+) -> impl Fn(&dyn AsyncInstrument<T>) + Send + Sync + 'static {
+    move |observer| {
+        for (of, own) in read() {
+            observer.observe(number(own), attributes(of).as_slice());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +180,6 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Number;
 
     #[test]
     fn watched_values_are_on_the_page_with_their_help() {

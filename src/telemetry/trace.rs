@@ -5,7 +5,7 @@
 //! check that is not sampled costs no more than a look at one header.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use opentelemetry::trace::{
     Span as _, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _,
@@ -68,7 +68,7 @@ impl Observer for Traces {
             None if self.begins => Context::new(),
             Some(_) | None => return,
         };
-        let end = system_time(outcome.at.as_millis());
+        let end = outcome.at.to_system_time();
         let Some(start) = end.checked_sub(outcome.elapsed) else { return };
         let check = SpanBuilder::from_name("check").with_kind(SpanKind::Server);
         let mut check = self.tracer.build_with_context(check.with_start_time(start), &context);
@@ -126,11 +126,6 @@ fn caller(parent: &TraceParent, headers: &Headers) -> SpanContext {
     let (trace, span) = (TraceId::from_bytes(parent.trace_id), SpanId::from_bytes(parent.span_id));
     let state = headers.single("tracestate").ok().flatten().and_then(|text| text.parse().ok());
     SpanContext::new(trace, span, TraceFlags::SAMPLED, true, state.unwrap_or(TraceState::NONE))
-}
-
-fn system_time(millis: i64) -> SystemTime {
-    let since = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
-    UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ const AT: &str = "--at 2027-01-15T08:00:00Z --documents policies --offline";
 fn props() -> Props {
     let props = Props::new();
     props.write("policies/all.yaml", DOCUMENTS);
-    let issuer = countersign::demo::mint::Issuer::new(countersign::clock::UnixTime::from_secs(NOW));
+    let issuer = crate::testbed::mint::Issuer::new(countersign::clock::UnixTime::from_secs(NOW));
     let issuer = issuer.unwrap();
     props.write("keys/corp.jwks.json", issuer.key_set().unwrap());
     issuer.tokens(&props.pki).unwrap().write(&props.folder).unwrap();

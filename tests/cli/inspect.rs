@@ -2,10 +2,10 @@
 //! the terminal.
 
 use crate::program::{NOW, Props, Run};
+use crate::testbed::pki::{COUNTERSIGN, ENVOY, FRONTEND, Identity, REPORTS, Usage};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use countersign::clock::UnixTime;
-use countersign::demo::pki::{COUNTERSIGN, ENVOY, FRONTEND, Identity, REPORTS, Usage};
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::thread::JoinHandle;
 
 use crate::program::{NOW, Props, Run};
+use crate::testbed::mint::{ISSUER, Issuer, Key, SUBJECT};
 use countersign::clock::UnixTime;
-use countersign::demo::mint::{ISSUER, Issuer, Key, SUBJECT};
 use countersign::secret::Fingerprint;
 use serde_json::{Value, json};
 

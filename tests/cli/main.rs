@@ -12,3 +12,7 @@ mod keys;
 mod program;
 #[cfg(test)]
 mod revoke;
+#[cfg(test)]
+#[expect(dead_code, reason = "the demo is more than these tests use of it")]
+#[path = "../../src/demo/mod.rs"]
+mod testbed;

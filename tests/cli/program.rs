@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use crate::testbed::{Folder, Pki};
 use countersign::clock::UnixTime;
-use countersign::demo::{Folder, Pki};
 use serde_json::Value;
 
 /// The moment for which everything is made: 2027-01-15T08:00:00Z.

@@ -6,10 +6,10 @@ mod tests {
     use std::net::SocketAddr;
     use std::path::Path;
 
+    use crate::testbed::mint::{ISSUER, Issuer};
+    use crate::testbed::pki::FRONTEND;
+    use crate::testbed::server::{Addresses, FILES, Server};
     use countersign::clock::{Clock as _, SystemClock};
-    use countersign::demo::mint::{ISSUER, Issuer};
-    use countersign::demo::pki::FRONTEND;
-    use countersign::demo::server::{Addresses, FILES, Server};
     use serde_json::{Value, json};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;

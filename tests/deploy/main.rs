@@ -17,6 +17,10 @@ mod monitoring;
 #[cfg(test)]
 mod release;
 #[cfg(test)]
+#[expect(dead_code, reason = "the demo is more than these tests use of it")]
+#[path = "../../src/demo/mod.rs"]
+mod testbed;
+#[cfg(test)]
 mod tools;
 #[cfg(test)]
 mod values;

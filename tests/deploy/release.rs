@@ -7,11 +7,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::testbed::http1::{Connection, Request, Response};
+use crate::testbed::mint::Issuer;
+use crate::testbed::server::Addresses;
+use crate::testbed::{Folder, Pki};
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::demo::http1::{Connection, Request, Response};
-use countersign::demo::mint::Issuer;
-use countersign::demo::server::Addresses;
-use countersign::demo::{Folder, Pki};
 use serde_json::Value;
 use tokio::net::TcpStream;
 

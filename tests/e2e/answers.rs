@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::testbed::http1::{Connection, Request, Response};
+use crate::testbed::mint::{Key, SUBJECT};
+use crate::testbed::pki::{FRONTEND, HOST};
+use crate::testbed::upstream::Received;
+use crate::testbed::{Folder, Props, Stage};
 use countersign::clock::Stopwatch;
-use countersign::demo::http1::{Connection, Request, Response};
-use countersign::demo::mint::{Key, SUBJECT};
-use countersign::demo::pki::{FRONTEND, HOST};
-use countersign::demo::upstream::Received;
-use countersign::demo::{Folder, Props, Stage};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation};
 use serde_json::{Value, json};

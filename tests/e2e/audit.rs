@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::testbed::http1::Request;
+use crate::testbed::pki::HOST;
+use crate::testbed::{Folder, Props};
 use countersign::audit::DecisionRecord;
 use countersign::clock::Stopwatch;
-use countersign::demo::http1::Request;
-use countersign::demo::pki::HOST;
-use countersign::demo::{Folder, Props};
 use serde_json::Value;
 
 use crate::envoy;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::testbed::http1::{Connection, Request, Response};
+use crate::testbed::mint::Key;
+use crate::testbed::pki::HOST;
+use crate::testbed::upstream::Received;
+use crate::testbed::{Folder, Stage};
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::demo::http1::{Connection, Request, Response};
-use countersign::demo::mint::Key;
-use countersign::demo::pki::HOST;
-use countersign::demo::upstream::Received;
-use countersign::demo::{Folder, Stage};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

@@ -1,7 +1,7 @@
 //! What `docs/envoy.md` tells people to write is what these tests run.
 
+use crate::testbed::envoy::bootstrap::SIDECAR_MTLS;
 use countersign::config::{Config, Overrides};
-use countersign::demo::envoy::SIDECAR_MTLS;
 
 const DOCS: &str = include_str!("../../docs/envoy.md");
 

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use countersign::demo::audit::AuditRecord;
-use countersign::demo::envoy::{EnvoyBinary, Search};
-use countersign::demo::http1::{Request, Response};
-use countersign::demo::pki::Identity;
-use countersign::demo::{Folder, Props, Stage, server};
+use crate::testbed::audit::AuditRecord;
+use crate::testbed::envoy::{EnvoyBinary, Search};
+use crate::testbed::http1::{Request, Response};
+use crate::testbed::pki::Identity;
+use crate::testbed::{Folder, Props, Stage, server};
 
 /// Envoy breaks the handshake of a certificate that it does not trust, instead of leaving it to countersign.
 pub(crate) const VERIFY: (&str, &str) = (

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign::demo::Folder;
-use countersign::demo::http1::Request;
-use countersign::demo::pki::HOST;
+use crate::testbed::Folder;
+use crate::testbed::http1::Request;
+use crate::testbed::pki::HOST;
 use serde_json::Value;
 use tokio::process::Command;
 

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::testbed::client::Client;
+use crate::testbed::envoy::{Bootstrap, Envoy};
+use crate::testbed::http1::Request;
+use crate::testbed::pki::HOST;
+use crate::testbed::server::Addresses;
+use crate::testbed::upstream::Upstream;
+use crate::testbed::{Folder, Pki};
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::demo::client::Client;
-use countersign::demo::envoy::{Bootstrap, Envoy};
-use countersign::demo::http1::Request;
-use countersign::demo::pki::HOST;
-use countersign::demo::server::Addresses;
-use countersign::demo::upstream::Upstream;
-use countersign::demo::{Folder, Pki};
 
 use crate::envoy;
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::testbed::mint::Issuer;
+use crate::testbed::server::{Addresses, Server};
+use crate::testbed::{Folder, Pki};
 use countersign::clock::{Clock as _, Stopwatch, SystemClock};
-use countersign::demo::mint::Issuer;
-use countersign::demo::server::{Addresses, Server};
-use countersign::demo::{Folder, Pki};
 
 const READY_WITHIN: Duration = Duration::from_millis(150);
 const RESIDENT_KIB: u64 = 25 * 1024;

@@ -1,10 +1,10 @@
 //! Headers and parameters that a decision is got around with, each through the real Envoy.
 
-use countersign::demo::http1::{Request, Response};
-use countersign::demo::mint::Key;
-use countersign::demo::pki::HOST;
-use countersign::demo::upstream::Received;
-use countersign::demo::{Folder, Props};
+use crate::testbed::http1::{Request, Response};
+use crate::testbed::mint::Key;
+use crate::testbed::pki::HOST;
+use crate::testbed::upstream::Received;
+use crate::testbed::{Folder, Props};
 use serde_json::json;
 
 use crate::envoy;

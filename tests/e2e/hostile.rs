@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::testbed::http1::Request;
+use crate::testbed::pki::{Authority, FRONTEND, HOST, Identity, REPORTS, Usage};
+use crate::testbed::{Folder, Props, tour};
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::demo::http1::Request;
-use countersign::demo::pki::{Authority, FRONTEND, HOST, Identity, REPORTS, Usage};
-use countersign::demo::{Folder, Props, tour};
 use rcgen::SanType;
 
 use crate::envoy;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use countersign::demo::http1::{Request, Response};
-use countersign::demo::pki::HOST;
-use countersign::demo::upstream::Received;
-use countersign::demo::{Folder, Props};
+use crate::testbed::http1::{Request, Response};
+use crate::testbed::pki::HOST;
+use crate::testbed::upstream::Received;
+use crate::testbed::{Folder, Props};
 
 use crate::envoy;
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use countersign::demo::http1::Request;
-use countersign::demo::pki::{ENVOY, HOST, REPORTS};
-use countersign::demo::{Folder, Props};
+use crate::testbed::http1::Request;
+use crate::testbed::pki::{ENVOY, HOST, REPORTS};
+use crate::testbed::{Folder, Props};
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;

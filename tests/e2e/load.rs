@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use countersign::demo::client::Client;
-use countersign::demo::http1::Request;
+use crate::testbed::client::Client;
+use crate::testbed::http1::Request;
 
 /// Requests that have to be allowed all the time, on connections that stay open.
 pub(crate) struct Load {

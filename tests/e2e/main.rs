@@ -77,6 +77,10 @@ mod store;
 #[cfg(test)]
 mod targets;
 #[cfg(test)]
+#[expect(dead_code, reason = "the demo is more than these tests use of it")]
+#[path = "../../src/demo/mod.rs"]
+mod testbed;
+#[cfg(test)]
 mod tour;
 #[cfg(test)]
 mod under_load;

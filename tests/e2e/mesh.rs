@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::testbed::audit::{AuditRecord, AuditTail};
+use crate::testbed::client::Client;
+use crate::testbed::envoy::{Bootstrap, Envoy};
+use crate::testbed::http1::{Request, Response};
+use crate::testbed::mint::{Issuer, Tokens};
+use crate::testbed::pki::{COUNTERSIGN, ENVOY, FRONTEND, HOST, Identity, Usage};
+use crate::testbed::server::{Addresses, Server};
+use crate::testbed::upstream::{Received, Upstream};
+use crate::testbed::{Folder, Pki};
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::demo::audit::{AuditRecord, AuditTail};
-use countersign::demo::client::Client;
-use countersign::demo::envoy::{Bootstrap, Envoy};
-use countersign::demo::http1::{Request, Response};
-use countersign::demo::mint::{Issuer, Tokens};
-use countersign::demo::pki::{COUNTERSIGN, ENVOY, FRONTEND, HOST, Identity, Usage};
-use countersign::demo::server::{Addresses, Server};
-use countersign::demo::upstream::{Received, Upstream};
-use countersign::demo::{Folder, Pki};
 use rcgen::SanType;
 
 use crate::envoy;

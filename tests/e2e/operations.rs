@@ -1,10 +1,10 @@
 //! What docs/deploying.md says to do, done: an authority is replaced.
 
+use crate::testbed::Folder;
+use crate::testbed::client::Client;
+use crate::testbed::http1::Request;
+use crate::testbed::pki::{Authority, FRONTEND, HOST, Usage};
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::demo::Folder;
-use countersign::demo::client::Client;
-use countersign::demo::http1::Request;
-use countersign::demo::pki::{Authority, FRONTEND, HOST, Usage};
 use rcgen::SanType;
 
 use crate::envoy;

@@ -4,10 +4,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::testbed::Folder;
+use crate::testbed::http1::Request;
+use crate::testbed::pki::HOST;
 use countersign::clock::Stopwatch;
-use countersign::demo::Folder;
-use countersign::demo::http1::Request;
-use countersign::demo::pki::HOST;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
     LogsService, LogsServiceServer,
 };

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use countersign::demo::http1::Request;
-use countersign::demo::pki::HOST;
-use countersign::demo::{Folder, Props};
+use crate::testbed::http1::Request;
+use crate::testbed::pki::HOST;
+use crate::testbed::{Folder, Props};
 
 use crate::envoy;
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use crate::testbed::client::Client;
+use crate::testbed::http1::Request;
+use crate::testbed::pki::HOST;
+use crate::testbed::{Folder, Stage};
 use countersign::clock::Stopwatch;
-use countersign::demo::client::Client;
-use countersign::demo::http1::Request;
-use countersign::demo::pki::HOST;
-use countersign::demo::{Folder, Stage};
 
 use crate::envoy;
 use crate::load::Load;

@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::testbed::client::Client;
+use crate::testbed::envoy::{Bootstrap, Envoy};
+use crate::testbed::http1::{Connection, Request};
+use crate::testbed::mint::{Issuer, Tokens};
+use crate::testbed::pki::HOST;
+use crate::testbed::server::{Addresses, Server};
+use crate::testbed::upstream::Upstream;
+use crate::testbed::{Folder, Pki};
 use countersign::clock::{Clock as _, Stopwatch, SystemClock};
-use countersign::demo::client::Client;
-use countersign::demo::envoy::{Bootstrap, Envoy};
-use countersign::demo::http1::{Connection, Request};
-use countersign::demo::mint::{Issuer, Tokens};
-use countersign::demo::pki::HOST;
-use countersign::demo::server::{Addresses, Server};
-use countersign::demo::upstream::Upstream;
-use countersign::demo::{Folder, Pki};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::envoy;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use countersign::demo::http1::Request;
-use countersign::demo::mint::Key;
-use countersign::demo::pki::{FRONTEND, HOST};
-use countersign::demo::{Folder, server};
+use crate::testbed::http1::Request;
+use crate::testbed::mint::Key;
+use crate::testbed::pki::{FRONTEND, HOST};
+use crate::testbed::{Folder, server};
 use serde_json::json;
 use tokio::process::Command;
 

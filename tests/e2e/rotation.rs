@@ -5,13 +5,13 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::testbed::client::Client;
+use crate::testbed::envoy::{Bootstrap, Envoy};
+use crate::testbed::http1::{Connection, Request};
+use crate::testbed::pki::HOST;
+use crate::testbed::upstream::Upstream;
+use crate::testbed::{Folder, Pki};
 use countersign::clock::{Clock as _, FixedClock, SystemClock};
-use countersign::demo::client::Client;
-use countersign::demo::envoy::{Bootstrap, Envoy};
-use countersign::demo::http1::{Connection, Request};
-use countersign::demo::pki::HOST;
-use countersign::demo::upstream::Upstream;
-use countersign::demo::{Folder, Pki};
 use countersign::envoy::{CheckService, Listener, ListenerOptions, Server};
 use countersign::evidence::PeerSources;
 use countersign::pdp::{
@@ -69,7 +69,7 @@ struct Drill {
 }
 
 impl Drill {
-    async fn new(binary: &countersign::demo::envoy::EnvoyBinary, folder: &Folder) -> Self {
+    async fn new(binary: &crate::testbed::envoy::EnvoyBinary, folder: &Folder) -> Self {
         countersign::cli::install_crypto();
         let start = SystemClock.now();
         let clock = FixedClock::at(start);

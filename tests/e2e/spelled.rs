@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use countersign::demo::http1::Request;
-use countersign::demo::pki::{ENVOY, FRONTEND, HOST, Identity, REPORTS};
-use countersign::demo::{Folder, Pki, tour};
+use crate::testbed::http1::Request;
+use crate::testbed::pki::{ENVOY, FRONTEND, HOST, Identity, REPORTS};
+use crate::testbed::{Folder, Pki, tour};
 use rcgen::{CertificateParams, DistinguishedName, DnType, OtherNameValue, SanType};
 use time::{Duration, OffsetDateTime};
 

@@ -1,11 +1,11 @@
 //! The stolen-token drill: a token works for its owner alone, through a real Envoy.
 
+use crate::testbed::http1::Request;
+use crate::testbed::mint::Key;
+use crate::testbed::pki::{FRONTEND, HOST, Usage};
+use crate::testbed::server::FILES;
+use crate::testbed::{Folder, Props, Stage};
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::demo::http1::Request;
-use countersign::demo::mint::Key;
-use countersign::demo::pki::{FRONTEND, HOST, Usage};
-use countersign::demo::server::FILES;
-use countersign::demo::{Folder, Props, Stage};
 use rcgen::SanType;
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ fn props(more: &[(&'static str, &'static str)]) -> Option<Props> {
 /// the certificate-bound one.
 async fn both(
     stage: &mut Stage<'_>,
-    identity: &countersign::demo::pki::Identity,
+    identity: &crate::testbed::pki::Identity,
 ) -> [(u16, Option<String>); 2] {
     let thumbprint = {
         use base64::Engine as _;

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::testbed::http1::{Connection, Request, Response};
+use crate::testbed::mint::Issuer;
+use crate::testbed::server::{Addresses, Server};
+use crate::testbed::{Folder, Pki};
 use countersign::clock::{Clock as _, Stopwatch, SystemClock};
-use countersign::demo::http1::{Connection, Request, Response};
-use countersign::demo::mint::Issuer;
-use countersign::demo::server::{Addresses, Server};
-use countersign::demo::{Folder, Pki};
 use tokio::net::TcpStream;
 
 use crate::listeners::settings;

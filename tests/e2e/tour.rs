@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use countersign::demo::http1::Request;
-use countersign::demo::pki::{FRONTEND, HOST};
-use countersign::demo::tour::Expected;
-use countersign::demo::upstream::Received;
-use countersign::demo::{Folder, mint, tour};
+use crate::testbed::http1::Request;
+use crate::testbed::pki::{FRONTEND, HOST};
+use crate::testbed::tour::Expected;
+use crate::testbed::upstream::Received;
+use crate::testbed::{Folder, mint, tour};
 use countersign::reason::Reason;
 
 use crate::envoy;

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::testbed::Folder;
+use crate::testbed::http1::{Connection, Request, Response};
+use crate::testbed::pki::{COUNTERSIGN, ENVOY, HOST, Usage};
 use countersign::clock::{Clock as _, Stopwatch, SystemClock};
-use countersign::demo::Folder;
-use countersign::demo::http1::{Connection, Request, Response};
-use countersign::demo::pki::{COUNTERSIGN, ENVOY, HOST, Usage};
 use rcgen::SanType;
 use serde_json::Value;
 use tokio::net::TcpStream;

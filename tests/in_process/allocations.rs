@@ -2,7 +2,7 @@
 //! mutual-TLS evidence, an RS256 token, 100 policies, injected headers, audit and metrics.
 
 #[path = "../../benches/support/mod.rs"]
-mod support;
+pub(crate) mod support;
 
 use std::sync::Arc;
 

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::allocations::support::testbed::mint::{ISSUER, Issuer, Key};
+use crate::allocations::support::testbed::pki::{FRONTEND, Pki, REPORTS};
 use countersign::authn::{self, Caches, NoCache, SignedToken, Subject, TokenCache};
 use countersign::clock::UnixTime;
-use countersign::demo::mint::{ISSUER, Issuer, Key};
-use countersign::demo::pki::{FRONTEND, Pki, REPORTS};
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, PeerSources};
 use countersign::evidence_level::EvidenceLevel;

@@ -4,11 +4,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use countersign::demo::client::Client;
-use countersign::demo::envoy::{Bootstrap, EnvoyBinary, Search};
-use countersign::demo::http1::Request;
-use countersign::demo::mint::ISSUER;
-use countersign::demo::pki::{FRONTEND, HOST};
+use crate::testbed::client::Client;
+use crate::testbed::envoy::{Bootstrap, EnvoyBinary, Search};
+use crate::testbed::http1::Request;
+use crate::testbed::mint::ISSUER;
+use crate::testbed::pki::{FRONTEND, HOST};
 use serde_json::{Value, json};
 
 use super::Bench;

@@ -1,13 +1,14 @@
 //! Revocations: those in lists beside the documents, and those that replicas make while they run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::admin::api::{ListReport, SharingReport};
 use crate::admin::{Condition, Health};
-use crate::app::component::{Component, whole_seconds};
+use crate::app::component::Component;
 use crate::clock::UnixTime;
+use crate::document::HumanDuration;
 use crate::pdp::{ListStatus, RevocationRegister, SharingStatus};
 use crate::telemetry::{Measurement, instruments};
 
@@ -24,22 +25,22 @@ impl Component for Revocations {
         json!({ "revocations": {
             "entries": current.len(),
             "refusing_for": current.stale(),
-            "lists": self.0.lists().iter().map(ListReport::from).collect::<Vec<_>>(),
-            "sharing": self.0.sharing().as_ref().map(SharingReport::from),
+            "lists": self.0.lists(),
+            "sharing": self.0.sharing(),
         } })
     }
 
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
         let (current, lists, sharing) = (self.0.current(), self.0.lists(), self.0.sharing());
-        let stale = lists.iter().filter(|list| list.past).count();
-        let age = lists.iter().filter_map(|list| list.age).max().unwrap_or_default();
+        let stale = lists.iter().filter(|list| list.stale).count();
+        let age = lists.iter().filter_map(|list| list.age_seconds).max().unwrap_or_default();
         let unshared = sharing.as_ref().map_or(0, |sharing| sharing.unshared);
         let failing = sharing.is_some_and(|sharing| sharing.error.is_some());
         vec![
             instruments::REVOCATION_ENTRIES.shows(current.len()),
             instruments::REVOCATION_REFUSING.shows(current.stale().is_some()),
             instruments::REVOCATION_LISTS_STALE.shows(stale),
-            instruments::REVOCATION_LISTS_AGE.shows(age.as_secs()),
+            instruments::REVOCATION_LISTS_AGE.shows(age),
             instruments::REVOCATION_UNSHARED.shows(unshared),
             instruments::REVOCATION_STORE_FAILING.shows(failing),
         ]
@@ -48,8 +49,8 @@ impl Component for Revocations {
 
 fn list(list: &ListStatus) -> Health {
     let why = list.error.as_ref().map(|error| format!("; {error}")).unwrap_or_default();
-    let (condition, detail) = match (list.entries, list.age.map(whole_seconds)) {
-        (Some(entries), Some(age)) if !list.past && list.failures == 0 => {
+    let (condition, detail) = match (list.entries, list.age_seconds.map(duration)) {
+        (Some(entries), Some(age)) if !list.stale && list.failures == 0 => {
             (Condition::Good, format!("{entries} entries, {age} old"))
         }
         (Some(entries), Some(age)) if list.refuses => (
@@ -62,6 +63,10 @@ fn list(list: &ListStatus) -> Health {
         _ => (Condition::NotReady, format!("never had{why}")),
     };
     Health::new(format!("revocation list {}", list.name), condition, detail)
+}
+
+fn duration(seconds: u64) -> HumanDuration {
+    HumanDuration::new(Duration::from_secs(seconds))
 }
 
 fn sharing(sharing: &SharingStatus) -> Health {

@@ -8,7 +8,6 @@ use crate::cli::style::Output;
 use crate::clock::UnixTime;
 use crate::evidence_level::EvidenceLevel;
 
-/// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

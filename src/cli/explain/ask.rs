@@ -10,8 +10,8 @@ use super::question::{Caller, Input};
 use super::report::Report;
 use super::watch::Watch;
 use crate::authn::{self, Credential, NoCache};
+use crate::cli::CommandError;
 use crate::cli::documents::{self, Progress};
-use crate::cli::{Exit, style};
 use crate::clock::{Clock, FixedClock, SystemClock, UnixTime};
 use crate::config::Config;
 use crate::evidence::{PeerSources, PrincipalSource};
@@ -33,18 +33,17 @@ pub(super) struct Ground<'a> {
     pub(super) snapshot: Snapshot,
 }
 
-/// Fetches nothing.
 #[derive(Debug)]
 struct Offline;
 
 /// Reads the documents, and their suites.
-///
-/// # Errors
-/// How the command ends, after every problem was printed.
-pub(super) fn load(paths: &[PathBuf], offline: bool) -> Result<(Snapshot, Vec<Suite>), Exit> {
+pub(super) fn load(
+    paths: &[PathBuf],
+    offline: bool,
+) -> Result<(Snapshot, Vec<Suite>), CommandError> {
     if paths.is_empty() {
-        style::error("the settings name no documents: give `--documents`");
-        return Err(Exit::Usage);
+        let message = "the settings name no documents: give `--documents`";
+        return Err(CommandError::Usage(message.to_owned()));
     }
     let suites = crate::pdp::Load::from_paths(paths).suites;
     let read = if offline { documents::read } else { documents::fetch };
@@ -52,10 +51,7 @@ pub(super) fn load(paths: &[PathBuf], offline: bool) -> Result<(Snapshot, Vec<Su
 }
 
 /// Decides `input` and tells how.
-///
-/// # Errors
-/// How the command ends, after the reason was printed.
-pub(super) fn ask(ground: Ground<'_>, input: Input) -> Result<Report, Exit> {
+pub(super) fn ask(ground: Ground<'_>, input: Input) -> Result<Report, CommandError> {
     let runtime = documents::runtime()?;
     let _guard = runtime.enter();
     let now = ground.args.at.or(input.at).unwrap_or_else(|| SystemClock.now());
@@ -133,9 +129,7 @@ impl Ground<'_> {
         };
         if may_wait { pdp } else { pdp.without_introspection() }
     }
-}
 
-impl Ground<'_> {
     /// Signs as a server would, with a key that is worth nothing: what it signs goes nowhere. None where the server that the
     /// settings are of signs nothing either.
     fn signer(&self, clock: &Arc<FixedClock>) -> Option<Signer> {

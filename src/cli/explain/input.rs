@@ -1,6 +1,5 @@
 //! The request to explain, in any of the forms in which a user can give it.
 
-use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,13 +10,13 @@ use super::args::Args;
 use super::audit;
 use super::question::{Caller, Input, Told};
 use crate::authn::{PeerFacts, PeerIdentity};
-use crate::cli::Exit;
+use crate::cli::files::{self, shown};
 use crate::cli::keys::token_header;
 use crate::cli::style::{self, visible};
+use crate::cli::{CommandError, inspect};
 use crate::config::Config;
 use crate::document::{SourceFile, any_error};
 use crate::envoy;
-use crate::limits::MAX_CHECK_REQUEST_BYTES;
 use crate::pdp::Snapshot;
 use crate::policy::{MissingData, Question, Suite};
 use crate::request::{
@@ -27,14 +26,12 @@ use crate::request::{
 use crate::spiffe::SpiffeId;
 
 impl Input {
-    /// # Errors
-    /// How the command ends, after the reason was printed.
     pub(super) fn read(
         args: &Args,
         config: Option<&Config>,
         snapshot: &Snapshot,
         suites: &[Suite],
-    ) -> Result<Self, Exit> {
+    ) -> Result<Self, CommandError> {
         let input = match (&args.decision, &args.case, &args.request.host, &args.file) {
             (Some(id), ..) => audit::input(id, args.audit.as_deref(), config),
             (None, Some(case), ..) => of_case(case, suites),
@@ -44,10 +41,7 @@ impl Input {
                 "which request? give FILE, `--decision`, `--case`, or `--host` and `--path`",
             )),
         };
-        input.map_err(|message| {
-            style::error(message);
-            Exit::Usage
-        })
+        input.map_err(CommandError::Usage)
     }
 
     fn vouched(question: Question, from: &'static str) -> Self {
@@ -103,21 +97,7 @@ fn in_file(path: &Path, config: Option<&Config>, snapshot: &Snapshot) -> Result<
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let most = u64::try_from(MAX_CHECK_REQUEST_BYTES).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    let done = match path.as_os_str() == "-" {
-        true => io::stdin().lock().take(most).read_to_end(&mut bytes),
-        false => std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)),
-    };
-    done.map_err(|error| format!("cannot read `{}`: {error}", shown(path)))?;
-    if bytes.len() >= MAX_CHECK_REQUEST_BYTES {
-        return Err(format!("`{}` has {MAX_CHECK_REQUEST_BYTES} bytes or more", shown(path)));
-    }
-    Ok(bytes)
-}
-
-fn shown(path: &Path) -> String {
-    visible(&path.to_string_lossy())
+    files::read(path).map_err(|error| format!("cannot read `{}`: {error}", shown(path)))
 }
 
 fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
@@ -205,19 +185,15 @@ fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String
 
 /// The leaf as `source.certificate` has it.
 fn leaf(path: &Path, told: &mut Told) -> Result<String, String> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject as _;
     let pem = read(path)?;
-    let mut certificates = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
-    let leaf = certificates
-        .next()
+    let (leaf, is_chain) = files::leaf(&pem)
         .ok_or_else(|| format!("there is no PEM certificate in `{}`", shown(path)))?;
-    if certificates.next().is_some() {
+    if is_chain {
         told.notes.push(String::from(
             "only the first certificate is shown, as in `source.certificate`; give a chain by `--xfcc`",
         ));
     }
-    let pem = crate::cli::inspect::to_pem(&leaf);
+    let pem = inspect::to_pem(&leaf);
     Ok(utf8_percent_encode(&pem, NON_ALPHANUMERIC).to_string())
 }
 

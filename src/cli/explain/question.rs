@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::audit::DecisionRecord;
 use crate::authn::{PeerIdentity, Subject};
 use crate::clock::UnixTime;
 use crate::policy::MissingData;
 use crate::reason::Rejection;
 use crate::request::{CredentialHeaders, RequestView};
 
-/// A request with its caller.
 #[derive(Debug)]
 pub(super) struct Input {
     pub(super) view: RequestView,
@@ -25,13 +25,13 @@ pub(super) struct Input {
 /// Who asks.
 #[derive(Debug)]
 pub(super) enum Caller {
-    /// Somebody who shows credentials.
+    /// One that shows credentials.
     Shown(CredentialHeaders),
     /// A peer that is taken at its word, with whatever else is shown.
     Peer(PeerIdentity, CredentialHeaders),
-    /// Somebody who is taken at their word altogether.
+    /// One that is taken at its word altogether.
     Vouched(Subject),
-    /// Nobody got that far.
+    /// None: the request was refused before.
     Refused(Rejection),
 }
 
@@ -40,7 +40,7 @@ pub(super) enum Caller {
 pub(super) struct Told {
     /// Where the request is from.
     pub(super) from: &'static str,
-    /// Whether somebody vouches for the caller instead of evidence.
+    /// Whether the caller is taken at its word, without evidence.
     pub(super) vouched: bool,
     /// Whether the proxy could say who the TLS peer is.
     pub(super) names_tls_peer: bool,
@@ -49,8 +49,7 @@ pub(super) struct Told {
 }
 
 /// What was decided, as the record has it.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
+#[derive(Debug, Serialize)]
 pub(super) struct Recorded {
     pub(super) decision_id: String,
     pub(super) time: String,
@@ -61,4 +60,13 @@ pub(super) struct Recorded {
     pub(super) rule: String,
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) revision: String,
+}
+
+impl From<DecisionRecord> for Recorded {
+    fn from(record: DecisionRecord) -> Self {
+        let DecisionRecord { decision_id, time, decision, reason, detail, policy, rule, .. } =
+            record;
+        let DecisionRecord { annotations, revision, .. } = record;
+        Self { decision_id, time, decision, reason, detail, policy, rule, annotations, revision }
+    }
 }

@@ -11,7 +11,6 @@ use super::rules::{ElsewhereReport, PolicyReport, RulesReport};
 use super::watch::Watch;
 use crate::authn::{Binding, Credential, PeerIdentity, Subject, TokenCheck, TokenIdentity};
 use crate::cli::inspect::{HopReport, PeerReport, RejectionReport};
-use crate::cli::moment;
 use crate::pdp::Outcome;
 use crate::policy::{Answer, Decision, Denial, HeaderMutation, Obligations, Permit, PolicySet};
 use crate::request::{Client, Endpoint, RequestView, TokenPlace};
@@ -36,8 +35,7 @@ pub(super) struct Report {
     pub(super) elsewhere: Vec<ElsewhereReport>,
 }
 
-/// The answer that the proxy gets.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct AnswerReport {
     /// `allow` or `deny`.
     pub(super) decision: &'static str,
@@ -74,7 +72,6 @@ pub(super) struct ShadowReport {
     pub(super) changes: bool,
 }
 
-/// The question.
 #[derive(Debug, Serialize)]
 pub(super) struct QuestionReport {
     /// `flags`, `file`, `check`, `case` or `audit record`.
@@ -109,7 +106,6 @@ pub(super) struct ConnectionReport {
     pub(super) sni: Option<String>,
 }
 
-/// The recorded decision.
 #[derive(Debug, Serialize)]
 pub(super) struct RecordedReport {
     #[serde(flatten)]
@@ -120,7 +116,6 @@ pub(super) struct RecordedReport {
     pub(super) same_answer: bool,
 }
 
-/// The tokens.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct TokensReport {
     /// `verified`, `rejected` or `absent`.
@@ -195,7 +190,7 @@ impl Report {
                 host: view.raw_host.to_string(),
                 path: view.raw_path.to_string(),
                 connection: ConnectionReport::of(view),
-                at: moment::rfc3339(outcome.at),
+                at: outcome.at.to_rfc3339(),
                 revision: outcome.revision.to_string(),
                 not_recorded: missing.all().iter().map(|field| field.as_str()).collect(),
                 notes: told.notes,
@@ -290,15 +285,11 @@ impl AnswerReport {
         let set = |name: &str| permit.headers().iter().any(|header| *header.name == *name);
         Self {
             decision: "allow",
-            reason: None,
-            detail: None,
             rule,
-            annotations: BTreeMap::new(),
-            status: None,
             headers: headers.collect(),
-            also: Vec::new(),
             removed: permit.strip().iter().filter(|name| !set(name)).cloned().collect(),
             shadows,
+            ..Self::default()
         }
     }
 
@@ -320,12 +311,10 @@ impl AnswerReport {
             reason: Some(denial.rejection().reason().as_str()),
             detail: Some(denial.rejection().detail().to_owned()),
             rule,
-            annotations: BTreeMap::new(),
             status: Some(answer.status),
             headers: headers.collect(),
-            also: Vec::new(),
-            removed: Vec::new(),
             shadows,
+            ..Self::default()
         }
     }
 }
@@ -419,7 +408,7 @@ impl TokenReport {
                 Binding::Dpop => "dpop",
             },
             key_id: text(token.key_id()),
-            expires_at: expires.then(|| moment::rfc3339(token.expires_at())),
+            expires_at: expires.then(|| token.expires_at().to_rfc3339()),
         }
     }
 }

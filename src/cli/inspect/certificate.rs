@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Serialize;
 
-use super::context::VerificationContext;
 use super::peer::RejectionReport;
 use crate::authn::{CertificateDescription, DomainVerdict, verdicts};
 use crate::cli::moment;
@@ -12,7 +11,16 @@ use crate::clock::UnixTime;
 use crate::evidence::PresentedCertificate;
 use crate::reason::Rejection;
 use crate::spiffe::SpiffeId;
-use crate::trust::TrustDomain;
+use crate::trust::{TrustDomain, TrustStore};
+
+/// The trust and the time that evidence is verified with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct VerificationContext<'a> {
+    pub(super) trust: &'a TrustStore,
+    /// The revision of the documents, if there are any. Without them, no verdicts are shown: everything would be refused.
+    pub(super) revision: Option<&'a str>,
+    pub(super) now: UnixTime,
+}
 
 /// A leaf with its chain.
 #[derive(Debug, Default, Serialize)]
@@ -139,8 +147,8 @@ impl Description {
             spiffe: found.spiffe.as_ref().ok().and_then(Option::as_ref).map(SpiffeId::to_string),
             names_rejection: found.spiffe.as_ref().err().map(RejectionReport::from),
             names: found.names.clone(),
-            not_before: moment::rfc3339(not_before),
-            not_after: moment::rfc3339(not_after),
+            not_before: not_before.to_rfc3339(),
+            not_after: not_after.to_rfc3339(),
             validity,
             seconds_left: not_after.since(now).as_secs(),
             lifetime: moment::lasting(not_after.since(not_before)),
@@ -161,7 +169,7 @@ impl VerdictReport {
         let spiffe = domain.spiffe().map(|name| name.as_str().to_owned());
         let (verdict, rejection, until) = match &verdict {
             DomainVerdict::Vouches(validity) => {
-                (DomainVerdictReport::Vouches, None, Some(moment::rfc3339(validity.not_after)))
+                (DomainVerdictReport::Vouches, None, Some(validity.not_after.to_rfc3339()))
             }
             DomainVerdict::Refuses(rejection) => {
                 (DomainVerdictReport::Refuses, Some(rejection.into()), None)

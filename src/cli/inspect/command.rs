@@ -1,20 +1,19 @@
 //! Runs the command: reads the evidence, verifies it, and writes the report.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::context::VerificationContext;
-use super::input::{self, Input, Kind};
+use super::certificate::VerificationContext;
+use super::input::{Input, Kind};
 use super::render;
 use super::report::Report;
 use crate::cli::style::{self, Output};
-use crate::cli::{CommandError, Exit, documents, moment};
+use crate::cli::{CommandError, Exit, documents, files, moment};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::evidence::{PeerSources, PrincipalSource};
 use crate::evidence_level::EvidenceLevel;
 use crate::trust::TrustStore;
 
-/// Arguments of `inspect`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// A file with a certificate or chain (PEM, DER), an XFCC value, or a recorded check (JSON, protobuf). Without it, or
@@ -38,8 +37,8 @@ pub(in crate::cli) struct Args {
         default_values_t = [EvidenceSource::SourceCertificate, EvidenceSource::Xfcc, EvidenceSource::ClientCert])]
     sources: Vec<EvidenceSource>,
     /// The lowest level of evidence that counts, as in `listener.peerSources.leastEvidence`.
-    #[arg(long, value_enum, default_value_t = Least::Leaf, value_name = "LEVEL")]
-    least_evidence: Least,
+    #[arg(long, value_enum, default_value_t = EvidenceLevel::Leaf, value_name = "LEVEL")]
+    least_evidence: EvidenceLevel,
     /// The TLS peer as the proxy names it (`source.principal`).
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
@@ -54,7 +53,6 @@ pub(in crate::cli) struct Args {
     output: Output,
 }
 
-/// A source of evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum EvidenceSource {
     /// The certificate that the proxy itself verified.
@@ -65,19 +63,6 @@ enum EvidenceSource {
     ClientCert,
     /// The name that the proxy gives the TLS peer, if nothing else is shown (`principal: uriSanRequired`).
     Principal,
-}
-
-/// A level of evidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Least {
-    /// A name.
-    Asserted,
-    /// The SHA-256 of the certificate.
-    Hash,
-    /// The certificate.
-    Leaf,
-    /// The certificate with its chain.
-    Full,
 }
 
 pub(in crate::cli) fn run(args: &Args) -> Result<Exit, CommandError> {
@@ -101,16 +86,14 @@ impl Args {
         if let Some(value) = &self.xfcc {
             return Input::parse(value.as_bytes(), Some(Kind::Xfcc));
         }
-        let file = self.file.as_deref().filter(|file| *file != std::path::Path::new("-"));
-        if file.is_none() && std::io::stdin().is_terminal() {
+        let file = self.file.as_deref().unwrap_or(Path::new("-"));
+        let is_stdin = file == Path::new("-");
+        if is_stdin && std::io::stdin().is_terminal() {
             style::hint("reading standard input: paste it and end with Ctrl-D");
         }
-        let name = || {
-            let name = file.map_or_else(|| "standard input".into(), |file| file.to_string_lossy());
-            style::visible(&name)
-        };
+        let name = || if is_stdin { "standard input".into() } else { files::shown(file) };
         let bytes =
-            input::read(file).map_err(|error| format!("cannot read `{}`: {error}", name()))?;
+            files::read(file).map_err(|error| format!("cannot read `{}`: {error}", name()))?;
         Input::parse(&bytes, self.kind)
             .map_err(|why| format!("cannot inspect `{}`: {}", name(), style::visible(&why)))
     }
@@ -123,24 +106,12 @@ impl Args {
             xfcc_without_tls: !input.names_tls_peer,
             client_cert: uses(EvidenceSource::ClientCert),
             client_cert_without_tls: false,
-            principal: if uses(EvidenceSource::Principal) {
-                PrincipalSource::UriSanRequired
-            } else {
-                PrincipalSource::Off
+            principal: match uses(EvidenceSource::Principal) {
+                true => PrincipalSource::UriSanRequired,
+                false => PrincipalSource::Off,
             },
-            least_evidence: self.least_evidence.into(),
+            least_evidence: self.least_evidence,
             identities: Vec::new(),
-        }
-    }
-}
-
-impl From<Least> for EvidenceLevel {
-    fn from(least: Least) -> Self {
-        match least {
-            Least::Asserted => Self::Asserted,
-            Least::Hash => Self::Hash,
-            Least::Leaf => Self::Leaf,
-            Least::Full => Self::Full,
         }
     }
 }

@@ -1,19 +1,15 @@
 //! Reads the evidence to inspect, in any of its forms, into the credentials of one request.
 
-use std::io::{self, Read};
-use std::path::Path;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::authn::CertificateDescription;
 use crate::envoy;
-use crate::limits::{MAX_CHECK_REQUEST_BYTES, MAX_HEADERS};
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, Text};
 
 /// The kind of a text or file.
@@ -95,28 +91,8 @@ impl Kind {
     }
 }
 
-/// Everything in the file at `path`, or on standard input where there is none or it is `-`.
-///
-/// # Errors
-/// It cannot be read or is larger than any check can be.
-pub(super) fn read(path: Option<&Path>) -> io::Result<Vec<u8>> {
-    let most = u64::try_from(MAX_CHECK_REQUEST_BYTES).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    match path.filter(|path| *path != Path::new("-")) {
-        Some(path) => std::fs::File::open(path)?.take(most).read_to_end(&mut bytes)?,
-        None => io::stdin().lock().take(most).read_to_end(&mut bytes)?,
-    };
-    if bytes.len() >= MAX_CHECK_REQUEST_BYTES {
-        return Err(io::Error::other(format!("it has {MAX_CHECK_REQUEST_BYTES} bytes or more")));
-    }
-    Ok(bytes)
-}
-
 impl Input {
     /// Reads `bytes` as `kind`, or as what they look like.
-    ///
-    /// # Errors
-    /// The problem, and the expected format.
     pub(super) fn parse(bytes: &[u8], kind: Option<Kind>) -> Result<Self, String> {
         if bytes.trim_ascii().is_empty() {
             return Err(String::from("there is nothing in it"));
@@ -127,7 +103,7 @@ impl Input {
             Kind::Der => Ok(Self::certificates(kind, &[bytes])),
             Kind::Xfcc => Ok(Self::xfcc(bytes)),
             Kind::Json => Self::json(bytes),
-            Kind::Check => Self::check(bytes),
+            Kind::Check => Self::check(bytes, kind),
         }
     }
 
@@ -155,15 +131,15 @@ impl Input {
             name.eq_ignore_ascii_case(XFCC.as_bytes()) && rest.first() == Some(&b':')
         });
         let value = named.and_then(|(_, rest)| rest.get(1..)).unwrap_or(value);
-        let recorded = [(XFCC.to_owned(), value.trim_ascii().to_vec())];
+        let recorded = [(XFCC, value.trim_ascii().to_vec())];
         Self::of(Kind::Xfcc, recorded, None, None, None)
     }
 
     fn json(bytes: &[u8]) -> Result<Self, String> {
         let value: Value =
             serde_json::from_slice(bytes).map_err(|error| format!("it is not JSON: {error}"))?;
-        if let Some(attributes) = value.get("attributes") {
-            return Ok(Self::attributes(attributes));
+        if value.get("attributes").is_some() {
+            return Self::check(bytes, Kind::Json);
         }
         let recorded: Recorded = serde_json::from_value(value)
             .map_err(|error| format!("{error}; or give Envoy's whole check, with `attributes`"))?;
@@ -173,7 +149,7 @@ impl Input {
             ("client-cert-chain", recorded.client_cert_chain),
         ];
         let lines = lines.into_iter();
-        let lines = lines.filter_map(|(name, text)| Some((name.to_owned(), text?.into_bytes())));
+        let lines = lines.filter_map(|(name, text)| Some((name, text?.into_bytes())));
         Ok(Self::of(
             Kind::Json,
             lines,
@@ -183,23 +159,8 @@ impl Input {
         ))
     }
 
-    /// Envoy's own JSON form, by either spelling of the names.
-    fn attributes(attributes: &Value) -> Self {
-        let text = |pointer: &str| {
-            let text = attributes.pointer(pointer)?.as_str()?;
-            Some(text.to_owned()).filter(|text| !text.is_empty())
-        };
-        let http = attributes.pointer("/request/http").and_then(Value::as_object);
-        Self::of(
-            Kind::Json,
-            http.map(lines).unwrap_or_default(),
-            text("/source/certificate"),
-            text("/source/principal"),
-            text("/destination/principal"),
-        )
-    }
-
-    fn check(bytes: &[u8]) -> Result<Self, String> {
+    /// Envoy's whole check, in protobuf or in its JSON form.
+    fn check(bytes: &[u8], kind: Kind) -> Result<Self, String> {
         let (view, credentials) = envoy::decode_recorded(bytes, &SealedNames::default())
             .unwrap_or_else(|| {
                 Err(String::from(
@@ -207,19 +168,19 @@ impl Input {
                 ))
             })?;
         let destination = view.destination.principal;
-        Ok(Self { kind: Kind::Check, credentials, destination, names_tls_peer: true })
+        Ok(Self { kind, credentials, destination, names_tls_peer: true })
     }
 
     fn of(
         kind: Kind,
-        lines: impl IntoIterator<Item = (String, Vec<u8>)>,
+        lines: impl IntoIterator<Item = (&'static str, Vec<u8>)>,
         certificate: Option<String>,
         principal: Option<String>,
         destination: Option<String>,
     ) -> Self {
         let mut headers = Headers::default();
-        for (name, value) in lines.into_iter().take(MAX_HEADERS) {
-            headers.push(&name, HeaderValue::new(value));
+        for (name, value) in lines {
+            headers.push(name, HeaderValue::new(value));
         }
         let sealed = SealedNames::default();
         let (_, credentials) = CredentialHeaders::split(
@@ -258,23 +219,6 @@ impl Input {
             ..self
         }
     }
-}
-
-/// The header lines of Envoy's JSON form: a map, or with `encode_raw_headers` a list whose values are base64.
-fn lines(http: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
-    let map = http.get("headers").and_then(Value::as_object).into_iter().flatten();
-    let map = map.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.into())));
-    let list = http.get("headerMap").or_else(|| http.get("header_map"));
-    let list = list.and_then(|list| list.get("headers")?.as_array()).into_iter().flatten();
-    let list = list.filter_map(|line| {
-        let raw = line.get("rawValue").or_else(|| line.get("raw_value")).and_then(Value::as_str);
-        let value = match raw.filter(|raw| !raw.is_empty()) {
-            Some(raw) => STANDARD.decode(raw).ok()?,
-            None => line.get("value")?.as_str()?.into(),
-        };
-        Some((line.get("key")?.as_str()?.to_owned(), value))
-    });
-    map.chain(list).collect()
 }
 
 pub(in crate::cli) fn to_pem(der: &[u8]) -> String {

@@ -63,7 +63,6 @@ pub(in crate::cli) enum Finding {
     NotReached,
 }
 
-/// One step of the walk.
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::cli) struct HopReport {
     pub(in crate::cli) place: Place,
@@ -89,7 +88,6 @@ impl Verdict {
 }
 
 impl Finding {
-    /// The finding in words.
     pub(in crate::cli) const fn text(self) -> &'static str {
         match self {
             Self::Caller => "caller",

@@ -2,15 +2,12 @@
 
 use serde::Serialize;
 
-use super::certificate::CertificateReport;
-use super::context::VerificationContext;
+use super::certificate::{CertificateReport, VerificationContext};
 use super::input::Input;
 use super::peer::{Finding, HopReport, PeerReport, RejectionReport, Verdict};
 use crate::authn::{self, Hop, NoCache};
-use crate::cli::moment;
 use crate::evidence::{PeerEvidence, PeerSources, Presented, PresentedCertificate, XfccElement};
 
-/// The findings.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) input: &'static str,
@@ -33,7 +30,6 @@ pub(super) struct Report {
     pub(super) client_cert: Option<CertificateReport>,
 }
 
-/// The XFCC header.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct XfccReport {
     #[serde(flatten)]
@@ -70,7 +66,7 @@ impl Report {
         let mut report = Self {
             input: input.kind.as_str(),
             is_certificate: input.kind.is_certificate(),
-            at: moment::rfc3339(context.now),
+            at: context.now.to_rfc3339(),
             revision: context.revision.map(str::to_owned),
             notes: Vec::new(),
             peer: None,

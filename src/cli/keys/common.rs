@@ -35,9 +35,6 @@ impl Common {
     }
 
     /// The documents, and a runtime for network calls.
-    ///
-    /// # Errors
-    /// The documents have errors, or threads cannot be started.
     pub(super) fn prepare(&self) -> Result<(Snapshot, Runtime), CommandError> {
         Ok((documents::read(&self.documents)?, documents::runtime()?))
     }

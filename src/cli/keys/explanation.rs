@@ -91,7 +91,7 @@ impl Report {
             verdict: if rejection.is_none() { Verdict::Verified } else { Verdict::Rejected },
             reason: rejection.map(Rejection::reason),
             detail: rejection.map(|rejection| rejection.detail().to_owned()),
-            at: moment::rfc3339(now),
+            at: now.to_rfc3339(),
             issuer: None,
             known_issuers: Vec::new(),
             source: None,
@@ -128,7 +128,7 @@ impl Report {
         for claim in ["iat", "nbf", "exp"] {
             if let Some(at) = claims.get(claim).and_then(Value::as_i64).map(UnixTime::from_secs) {
                 let relative = moment::relative(at, now);
-                self.times.push(Time { claim, at: moment::rfc3339(at), relative });
+                self.times.push(Time { claim, at: at.to_rfc3339(), relative });
             }
         }
     }

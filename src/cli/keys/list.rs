@@ -11,7 +11,6 @@ use crate::cli::{CommandError, Exit, moment};
 use crate::clock::UnixTime;
 use crate::trust::{Algorithm, Issuer, KeySet, SkippedKey, VerificationKey};
 
-/// One issuer.
 #[derive(Debug, Serialize)]
 struct IssuerReport {
     name: String,
@@ -41,8 +40,7 @@ enum Source {
     None,
 }
 
-/// One key.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct KeyReport {
     kid: Option<String>,
     /// The position in the set of a key that is skipped, from 1.
@@ -89,14 +87,14 @@ pub(super) fn run(common: &Common) -> Result<Exit, CommandError> {
 
 impl IssuerReport {
     fn new(issuer: &Issuer, obtained: &Obtained, now: UnixTime) -> Self {
-        let (source, address, error) = match (&obtained.origin, &obtained.keys) {
-            (Origin::Documents, _) => (Source::Documents, None, None),
-            (Origin::Fetched { address, .. }, _) => (Source::Fetched, Some(address), None),
-            (Origin::NotFetched { address, why }, Some(_)) => {
+        let (source, address, error) = match &obtained.origin {
+            Origin::Documents => (Source::Documents, None, None),
+            Origin::Fetched { address, .. } => (Source::Fetched, Some(address), None),
+            Origin::Introspected { address } => (Source::Introspection, Some(address), None),
+            Origin::NotFetched { address, why } if obtained.keys.is_some() => {
                 (Source::Kept, Some(address), Some(why))
             }
-            (Origin::Introspected { address }, _) => (Source::Introspection, Some(address), None),
-            (Origin::NotFetched { address, why }, None) => (Source::None, Some(address), Some(why)),
+            Origin::NotFetched { address, why } => (Source::None, Some(address), Some(why)),
         };
         let (took, max_age) = match &obtained.origin {
             Origin::Fetched { took, max_age, .. } => (Some(*took), *max_age),
@@ -120,7 +118,7 @@ impl IssuerReport {
             fetch_ms: took.map(|took| took.as_millis()),
             max_age_seconds: max_age.map(|age| age.as_secs()),
             keys: usable.chain(skipped).collect(),
-            next_refresh: obtained.next_fetch.map(moment::rfc3339),
+            next_refresh: obtained.next_fetch.map(UnixTime::to_rfc3339),
             until_refresh: obtained.next_fetch.map(|at| moment::relative(at, now)),
             kept: obtained
                 .kept
@@ -148,33 +146,26 @@ impl KeyReport {
         };
         Self {
             kid: key.id().map(str::to_owned),
-            position: None,
             r#type: key.algorithms().next().map(key_type),
             algorithms: key.algorithms().map(Algorithm::name).collect(),
             thumbprint: (!key.is_secret()).then(|| key.thumbprint().to_owned()),
-            first_seen: None,
-            since: None,
             usable: why.is_none(),
             why: why.map(str::to_owned),
+            ..Self::default()
         }
     }
 
     fn seen(self, first: Option<UnixTime>, now: UnixTime) -> Self {
         let since = first.map(|at| moment::relative(at, now));
-        Self { first_seen: first.map(moment::rfc3339), since, ..self }
+        Self { first_seen: first.map(UnixTime::to_rfc3339), since, ..self }
     }
 
     fn skipped(skipped: &SkippedKey) -> Self {
         Self {
             kid: skipped.key_id.clone(),
             position: Some(skipped.position),
-            r#type: None,
-            algorithms: Vec::new(),
-            thumbprint: None,
-            first_seen: None,
-            since: None,
-            usable: false,
             why: Some(skipped.fault.to_string()),
+            ..Self::default()
         }
     }
 }
@@ -201,7 +192,7 @@ impl KeptReport {
     fn new(kept: &KeySet, at: UnixTime, now_there: Option<&KeySet>, now: UnixTime) -> Self {
         let there = now_there.map(KeySet::keys).unwrap_or_default();
         Self {
-            fetched_at: moment::rfc3339(at),
+            fetched_at: at.to_rfc3339(),
             age: moment::relative(at, now),
             added: beyond(there, kept.keys()),
             removed: beyond(kept.keys(), there),

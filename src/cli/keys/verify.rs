@@ -13,8 +13,7 @@ use super::obtain::{Obtained, Origin, obtain};
 use crate::authn::{self, Credential, NoCache, PeerFacts, PeerIdentity};
 use crate::cli::documents::Progress;
 use crate::cli::inspect::Verdict;
-use crate::cli::style::{self, visible};
-use crate::cli::{CommandError, Exit};
+use crate::cli::{CommandError, Exit, files, style};
 use crate::clock::{SystemClock, UnixTime};
 use crate::evidence::{self, CompactJws, PeerSources, Presented, PresentedToken};
 use crate::evidence_level::EvidenceLevel;
@@ -25,7 +24,6 @@ use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, Token
 use crate::secret::{Fingerprint, Secret};
 use crate::trust::{Algorithm, Issuer, KeySource, Material, TrustStore};
 
-/// Arguments of `keys verify`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -64,9 +62,7 @@ impl Args {
             Some(token) => token.clone(),
             None => from_stdin()?,
         };
-        let text = text.expose().trim();
-        let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
-        let bare = if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { text };
+        let bare = without_scheme(text.expose().trim());
         if bare.is_empty() {
             return Err(usage("there is no token: give it on standard input"));
         }
@@ -77,10 +73,10 @@ impl Args {
     fn peer(&self) -> Result<Credential<PeerIdentity>, CommandError> {
         let Some(path) = &self.certificate else { return Ok(Credential::Absent) };
         let wrong = |why: &dyn std::fmt::Display| {
-            usage(format_args!("cannot read `{}`: {why}", visible(&path.to_string_lossy())))
+            usage(format_args!("cannot read `{}`: {why}", files::shown(path)))
         };
-        let der = std::fs::read(path).map_err(|error| wrong(&error)).and_then(|pem| {
-            leaf(&pem).ok_or_else(|| wrong(&"there is no PEM certificate in it"))
+        let (der, _) = std::fs::read(path).map_err(|error| wrong(&error)).and_then(|pem| {
+            files::leaf(&pem).ok_or_else(|| wrong(&"there is no PEM certificate in it"))
         })?;
         let facts = PeerFacts {
             certificate: Some(Fingerprint::of(&der)),
@@ -94,10 +90,9 @@ fn usage(message: impl std::fmt::Display) -> CommandError {
     CommandError::Usage(message.to_string())
 }
 
-fn leaf(pem: &[u8]) -> Option<Vec<u8>> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject as _;
-    CertificateDer::pem_slice_iter(pem).next()?.ok().map(|der| der.to_vec())
+fn without_scheme(text: &str) -> &str {
+    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+    if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { text }
 }
 
 fn from_stdin() -> Result<Secret<String>, CommandError> {
@@ -131,8 +126,7 @@ fn present(text: &str, trust: &TrustStore) -> Result<Vec<PresentedToken>, Reject
 /// The header that carries the token `text`, which may have a scheme before it, and its value. Without a name it is a path
 /// whose query carries it.
 pub(in crate::cli) fn token_header(text: &str, trust: &TrustStore) -> (String, String) {
-    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
-    let bare = if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { text };
+    let bare = without_scheme(text);
     carried(bare, &place(bare, trust))
 }
 

@@ -35,7 +35,6 @@ Examples:
 
 Exit codes: 0 done; 1 not done, or not on every replica yet; 2 wrong arguments; 4 the document cannot be used.";
 
-/// Arguments of `revoke`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

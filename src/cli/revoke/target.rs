@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-
+use crate::cli::files;
 use crate::document::RevocationEntrySpec;
 use crate::secret::Fingerprint;
 
@@ -51,9 +49,6 @@ pub(super) struct TargetArgs {
 
 impl TargetArgs {
     /// An entry for the target, without limits. Reading the entry checks that there is exactly one target.
-    ///
-    /// # Errors
-    /// The certificate cannot be read.
     pub(super) fn entry(&self) -> Result<RevocationEntrySpec<String>, String> {
         let certificate = self.certificate.as_deref().map(fingerprint).transpose()?;
         Ok(RevocationEntrySpec {
@@ -78,7 +73,7 @@ fn fingerprint(path: &Path) -> Result<String, String> {
     let shown = path.display();
     let pem =
         std::fs::read(path).map_err(|error| format!("cannot read `{shown}`: {}", error.kind()))?;
-    let certificate = CertificateDer::from_pem_slice(&pem)
-        .map_err(|_| format!("`{shown}` has no certificate in PEM"))?;
+    let leaf = files::leaf(&pem);
+    let (certificate, _) = leaf.ok_or_else(|| format!("`{shown}` has no certificate in PEM"))?;
     Ok(Fingerprint::of(&certificate).to_hex())
 }

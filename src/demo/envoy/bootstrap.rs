@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use super::super::{DemoError, Folder};
 
 /// The shipped configuration for an Envoy that is run by hand in front of a service, with mutual TLS.
-pub const SIDECAR_MTLS: &str = include_str!("../../../envoy/sidecar-mtls.yaml");
+pub(crate) const SIDECAR_MTLS: &str = include_str!("../../../envoy/sidecar-mtls.yaml");
 
 /// A configuration template with what is known of its `${PLACEHOLDERS}`.
 #[derive(Clone, Debug)]
-pub struct Bootstrap {
+pub(crate) struct Bootstrap {
     template: String,
     values: Vec<(&'static str, String)>,
     changes: Vec<(&'static str, &'static str)>,
@@ -18,13 +18,17 @@ pub struct Bootstrap {
 
 impl Bootstrap {
     /// The configuration `template`, with nothing filled in.
-    pub fn new(template: &str) -> Self {
+    pub(crate) fn new(template: &str) -> Self {
         Self { template: template.to_owned(), values: Vec::new(), changes: Vec::new() }
     }
 
     /// [`SIDECAR_MTLS`] for the files in `folder`, a countersign and a service on this machine, and free ports of
     /// Envoy's own choice.
-    pub fn sidecar_mtls(folder: &Folder, countersign: SocketAddr, service: SocketAddr) -> Self {
+    pub(crate) fn sidecar_mtls(
+        folder: &Folder,
+        countersign: SocketAddr,
+        service: SocketAddr,
+    ) -> Self {
         let file = |name| folder.join(name).display().to_string();
         Self::new(SIDECAR_MTLS)
             .set("NODE_ID", "demo")
@@ -43,7 +47,7 @@ impl Bootstrap {
 
     /// This configuration with `${name}` filled in; the last value given for a name counts.
     #[must_use]
-    pub fn set(mut self, name: &'static str, value: impl Display) -> Self {
+    pub(crate) fn set(mut self, name: &'static str, value: impl Display) -> Self {
         self.values.retain(|(given, _)| *given != name);
         self.values.push((name, value.to_string()));
         self
@@ -52,17 +56,13 @@ impl Bootstrap {
     /// This configuration with the only occurrence of `from` in the template replaced: a test's variation of the shipped
     /// file. Both sides may hold placeholders.
     #[must_use]
-    pub fn vary(mut self, from: &'static str, to: &'static str) -> Self {
+    pub(crate) fn vary(mut self, from: &'static str, to: &'static str) -> Self {
         self.changes.push((from, to));
         self
     }
 
     /// The configuration as Envoy reads it.
-    ///
-    /// # Errors
-    /// A placeholder has no value, a value no placeholder, a change not exactly one place; or a value cannot stand in a
-    /// quoted YAML string.
-    pub fn render(&self) -> Result<String, DemoError> {
+    pub(crate) fn render(&self) -> Result<String, DemoError> {
         let mut text = self.varied()?;
         for (name, value) in &self.values {
             let placeholder = format!("${{{name}}}");
@@ -104,10 +104,9 @@ fn unfilled(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn every_placeholder_is_filled_in_or_named() {
+        use super::*;
         let template = Bootstrap::new("# ${ABOUT}\na: \"${ONE}\"\nb: ${TWO}\n");
         let filled = template.clone().set("ONE", "/x y/é").set("TWO", 2).render().unwrap();
         assert_eq!(filled, "# ${ABOUT}\na: \"/x y/é\"\nb: 2\n");
@@ -119,6 +118,7 @@ mod tests {
 
     #[test]
     fn a_value_cannot_leave_its_quotes() {
+        use super::*;
         for value in ["a\"b", "a\\b", "a\nb"] {
             let refused = Bootstrap::new("a: \"${A}\"").set("A", value).render().unwrap_err();
             assert!(refused.to_string().contains("not possible"), "{refused}");
@@ -127,6 +127,7 @@ mod tests {
 
     #[test]
     fn a_variation_replaces_exactly_one_place() {
+        use super::*;
         let template = Bootstrap::new("a: 1\nb: 1\nc: ${C}\n").set("C", 2);
         let varied = template.clone().vary("c: ${C}", "d: ${C}, c: 3").render().unwrap();
         assert_eq!(varied, "a: 1\nb: 1\nd: 2, c: 3\n");

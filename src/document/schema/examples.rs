@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
 use super::super::yaml;
+use super::parts::{properties, resolve};
 
 /// The documents, each file with its path as the reference links to it.
 pub(super) const FILES: [(&str, &str); 6] = [
@@ -78,28 +79,6 @@ pub(super) fn spec_of<'a>(schema: &'a Value, kind: &str) -> Option<&'a Value> {
     let mut of_kind =
         rules.filter(|rule| rule.pointer("/if/properties/kind/const") == Some(&kind.into()));
     of_kind.next()?.pointer("/then/properties/spec")
-}
-
-/// The definition that `schema` refers to, with its name; itself under `name` where it refers to none.
-pub(super) fn resolve<'a>(
-    root: &'a Value,
-    schema: &'a Value,
-    name: &'a str,
-) -> (&'a str, &'a Value) {
-    let reference = schema.get("$ref").and_then(Value::as_str);
-    let named = reference.and_then(|reference| reference.strip_prefix("#/$defs/"));
-    let found = named.and_then(|named| Some((named, root.get("$defs")?.get(named)?)));
-    found.unwrap_or((name, schema))
-}
-
-/// The keys of a mapping; those of each choice where there are several.
-pub(super) fn properties(schema: &Value) -> Vec<(&String, &Value)> {
-    let choices = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
-    std::iter::once(schema)
-        .chain(choices)
-        .filter_map(|schema| schema.get("properties").and_then(Value::as_object))
-        .flatten()
-        .collect()
 }
 
 struct Walk<'a> {

@@ -6,10 +6,14 @@
 
 mod examples;
 mod generate;
+mod parts;
 mod reference;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use generate::tidied;
 pub use generate::{schema, schema_of};
+pub(crate) use parts::{
+    default_of, is_required, meaning, properties, resolve, text_of, type_of, words,
+};
 pub use reference::reference;

@@ -1,11 +1,13 @@
 //! The reference of every key, the page `docs/reference.md`. It is made of the schema, so it matches the parser.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::examples::{Examples, found_in, properties, resolve, spec_of};
+use super::examples::{Examples, found_in, spec_of};
+use super::parts::{
+    default_of, is_required, meaning, only_words, properties, resolve, text_of, type_of,
+};
 use super::schema;
 use crate::document::Kind;
 
@@ -110,13 +112,6 @@ impl Page<'_> {
             self.line(&format!("{text}\n"));
         }
         self.line("| key | type | default | meaning | example |\n|---|---|---|---|---|");
-        let required: Vec<&str> = schema
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
         for choice in schema.get("oneOf").and_then(Value::as_array).into_iter().flatten() {
             if let Some(Value::String(word)) = choice.get("const") {
                 let meaning = text_of(choice);
@@ -124,31 +119,24 @@ impl Page<'_> {
             }
         }
         let mut keys = properties(schema);
-        keys.sort_by_key(|(key, _)| !required.contains(&key.as_str()));
+        keys.sort_by_key(|(key, _)| !is_required(schema, key));
+        let link = |name: &str| {
+            let section = all.iter().find(|section| section.definition == name)?;
+            Some(format!("[mapping](#{})", anchor(kind, &section.path)))
+        };
         for (key, value) in keys {
-            let default = match value.get("default") {
-                _ if required.contains(&key.as_str()) => String::from("required"),
-                Some(Value::String(text)) => format!("`{text}`"),
-                Some(value) => format!("`{value}`"),
-                None => String::new(),
+            let default = match is_required(schema, key) {
+                true => String::from("required"),
+                false => default_of(value).unwrap_or_default(),
             };
-            let kind_of_value = self.type_of(value, kind, all);
-            let meaning = self.meaning(value);
+            let kind_of_value = type_of(self.schema, value, &link);
+            let words = only_words(resolve(self.schema, value, "").1).unwrap_or_default();
+            let meaning = meaning(&text_of(value), words);
             let example = self.example(&section.definition, key);
             self.line(&format!(
                 "| `{key}` | {kind_of_value} | {default} | {meaning} | {example} |"
             ));
         }
-    }
-
-    /// The meaning of a key, and of each of its words if it has a few.
-    fn meaning(&self, schema: &Value) -> String {
-        let mut text = text_of(schema);
-        let (_, below) = resolve(self.schema, schema, "");
-        for (word, meaning) in words(below).unwrap_or_default() {
-            let _ = write!(text, " `{word}`: {meaning}");
-        }
-        text
     }
 
     fn example(&self, definition: &str, key: &str) -> String {
@@ -161,52 +149,6 @@ impl Page<'_> {
             None => format!("`{text}`"),
         }
     }
-
-    fn type_of(&self, schema: &Value, kind: &str, all: &[Section]) -> String {
-        let (name, below) = resolve(self.schema, schema, "");
-        if let Some(section) = all.iter().find(|section| section.definition == name) {
-            return format!("[mapping](#{})", anchor(kind, &section.path));
-        }
-        if name == "Duration" {
-            return String::from("duration");
-        }
-        if let Some(words) = words(below) {
-            let words: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
-            return words.join(" or ");
-        }
-        let inner = |key: &str| below.get(key).map(|schema| self.type_of(schema, kind, all));
-        match below.get("type") {
-            Some(Value::String(name)) => match name.as_str() {
-                "string" => String::from("text"),
-                "boolean" => String::from("`true` or `false`"),
-                "integer" => String::from("whole number"),
-                "array" => format!("list: {}", inner("items").unwrap_or_default()),
-                "object" if below.get("additionalProperties") == Some(&Value::Bool(false)) => {
-                    String::from("`{}`")
-                }
-                "object" => {
-                    format!("by name: {}", inner("additionalProperties").unwrap_or_default())
-                }
-                other => other.to_owned(),
-            },
-            Some(Value::Array(_)) => String::from("text, whole number, `true` or `false`"),
-            _ => String::from("any value"),
-        }
-    }
-}
-
-/// The words of a value that is one of a few, each with its meaning.
-fn words(schema: &Value) -> Option<Vec<(&str, String)>> {
-    if let Some(words) = schema.get("enum").and_then(Value::as_array) {
-        return words.iter().map(|word| Some((word.as_str()?, String::new()))).collect();
-    }
-    let choices = schema.get("oneOf")?.as_array()?;
-    choices.iter().map(|choice| Some((choice.get("const")?.as_str()?, text_of(choice)))).collect()
-}
-
-fn text_of(schema: &Value) -> String {
-    let text = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-    text.replace("\n\n", " ").replace('|', "\\|")
 }
 
 fn anchor(kind: &str, path: &str) -> String {

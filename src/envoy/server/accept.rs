@@ -73,9 +73,6 @@ impl Accepted {
     }
 
     /// Shakes hands, where there is TLS.
-    ///
-    /// # Errors
-    /// The client is not admitted, or took too long.
     pub(super) async fn greet(self, tls: Option<&Arc<Tls>>) -> io::Result<(Stream, Ended)> {
         let wire = match (self, tls) {
             (Self::Tcp(stream), Some(tls)) => {

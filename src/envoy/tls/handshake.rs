@@ -26,9 +26,6 @@ impl Drop for KeptFresh {
 
 impl Tls {
     /// The connection, once its client has proved to be one that may ask.
-    ///
-    /// # Errors
-    /// It has not.
     pub(in crate::envoy) async fn shake_hands(
         &self,
         stream: TcpStream,

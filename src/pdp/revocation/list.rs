@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
 
 use super::state_folder::SavedMark;
@@ -37,7 +38,7 @@ struct InForce {
 }
 
 /// How a list is doing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ListStatus {
     /// Its name.
     pub name: String,
@@ -47,12 +48,12 @@ pub struct ListStatus {
     pub entries: Option<usize>,
     /// Its number.
     pub sequence: Option<u64>,
-    /// When a server confirmed it last, or when its file was written.
-    pub as_of: Option<UnixTime>,
+    /// When a server confirmed it last, or when its file was written: seconds since 1970.
+    pub as_of: Option<i64>,
     /// How old it is.
-    pub age: Option<Duration>,
+    pub age_seconds: Option<u64>,
     /// Whether it is past what its document allows, whatever follows from that.
-    pub past: bool,
+    pub stale: bool,
     /// Whether requests are refused for it.
     pub refuses: bool,
     /// How often in a row it could not be read or put in force.
@@ -191,9 +192,9 @@ impl TrackedList {
             place: self.source.place.to_string(),
             entries: in_force.map(|in_force| in_force.table.len()),
             sequence: in_force.and_then(|in_force| in_force.sequence),
-            as_of: in_force.map(|in_force| in_force.as_of),
-            age: in_force.map(|in_force| in_force.age(now)),
-            past: in_force.is_none() || self.overdue(now).is_some(),
+            as_of: in_force.map(|in_force| in_force.as_of.as_secs()),
+            age_seconds: in_force.map(|in_force| in_force.age(now).as_secs()),
+            stale: in_force.is_none() || self.overdue(now).is_some(),
             refuses: self.refuses(now),
             failures: self.failures,
             error: self.error.clone(),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -26,14 +27,14 @@ pub struct RevocationRegister {
 }
 
 /// The state of sharing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SharingStatus {
     /// `memory` or `redis`.
-    pub store: &'static str,
+    pub store: String,
     /// Whether all of it was read at least once.
     pub synced: bool,
-    /// When it was read last.
-    pub synced_at: Option<UnixTime>,
+    /// When it was read last: seconds since 1970.
+    pub synced_at: Option<i64>,
     /// How many changes other replicas do not know yet.
     pub unshared: usize,
     /// The reason why it cannot be read or written now.
@@ -156,9 +157,9 @@ impl RevocationRegister {
         let state = self.shared.lock();
         let sharing = state.sharing.as_ref()?;
         Some(SharingStatus {
-            store: sharing.store.health().kind,
+            store: sharing.store.health().kind.to_owned(),
             synced: sharing.synced,
-            synced_at: sharing.synced_at,
+            synced_at: sharing.synced_at.map(UnixTime::as_secs),
             unshared: sharing.unshared.len(),
             error: sharing.error.clone(),
         })

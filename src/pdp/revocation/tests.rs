@@ -151,7 +151,7 @@ async fn a_list_that_is_too_old_does_what_its_document_says() {
         for (minutes, refuses) in [(2, after_2m), (120, after_2h), (0, false)] {
             clock.set(NOW.plus(Duration::from_secs(minutes * 60)));
             until(|| register.current().stale().is_some() == refuses).await;
-            assert_eq!(register.lists()[0].past, minutes > 0, "{on_stale}");
+            assert_eq!(register.lists()[0].stale, minutes > 0, "{on_stale}");
             assert!(revokes(&register, "a"), "what is known stays in force");
         }
     }

@@ -48,9 +48,6 @@ impl Target {
     }
 
     /// Connects and says who we are.
-    ///
-    /// # Errors
-    /// Why not, in an operator's words.
     pub(super) async fn connect(&self) -> Result<Connection, String> {
         tokio::time::timeout(STORE_CONNECT_TIMEOUT, self.open())
             .await

@@ -187,7 +187,7 @@ impl Compiler<'_> {
     }
 
     pub(super) fn secret_bytes(&mut self, file: &SecretFile) -> Option<Secret<Vec<u8>>> {
-        match self.files.read(&self.document.origin, file.source()) {
+        match self.files.read(&self.document.origin, &file.source) {
             Ok(bytes) => Some(Secret::new(bytes.into_owned())),
             Err(problem) => {
                 self.problems.push(problem);
@@ -246,10 +246,10 @@ impl Compiler<'_> {
     }
 
     fn unusable(&mut self, file: &SecretFile, why: &str) {
-        let message = format!("{} {why}", file.source().name());
+        let message = format!("{} {why}", file.source.name());
         self.error(
             Code::IntrospectionClient,
-            file.source().place(),
+            file.source.place(),
             &message,
             "see docs/tokens.md for what each way needs",
         );

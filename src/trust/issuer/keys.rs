@@ -43,7 +43,7 @@ impl Compiler<'_> {
     fn published_keys(&mut self, keys: &Spanned<KeysSpec>) -> Option<KeySource> {
         let (url, discovery) = (&keys.value.url, &keys.value.discovery);
         let plaintext = keys.value.allow_plaintext;
-        match (keys.value.sources.as_slice(), url, discovery) {
+        match (keys.value.sources().as_slice(), url, discovery) {
             ([], None, None) if keys.value.secrets.is_some() => {
                 self.refuse_remote_settings(keys);
                 self.shared_secrets(keys.value.secrets.as_ref()?)

@@ -1,6 +1,6 @@
 //! Requests of callers that know every reader behind Envoy, made from a seed.
 
-use countersign::demo::http1::Request;
+use crate::testbed::http1::Request;
 
 /// Where all requests of one run come from: the same seed, the same requests.
 pub(super) struct Seed(u64);

@@ -1,7 +1,7 @@
 //! A judge that knows nothing of countersign: says of what an upstream received whether the policy of the test lets it through,
 //! in the most generous reading that some server, framework or gateway has of it.
 
-use countersign::demo::upstream::Received;
+use crate::testbed::upstream::Received;
 
 use super::generate::SPOOFED;
 

@@ -6,9 +6,9 @@ mod judge;
 
 use std::sync::Arc;
 
-use countersign::demo::pki::{HOST, Identity};
-use countersign::demo::upstream::Received;
-use countersign::demo::{Folder, Props, Stage};
+use crate::testbed::pki::{HOST, Identity};
+use crate::testbed::upstream::Received;
+use crate::testbed::{Folder, Props, Stage};
 use http_body_util::BodyExt as _;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;

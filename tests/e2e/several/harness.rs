@@ -8,10 +8,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::testbed::mint::{Issuer, Key};
+use crate::testbed::server::{Addresses, Server};
+use crate::testbed::{Folder, Pki};
 use countersign::clock::{Clock as _, Stopwatch, SystemClock};
-use countersign::demo::mint::{Issuer, Key};
-use countersign::demo::server::{Addresses, Server};
-use countersign::demo::{Folder, Pki};
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use envoy_types::pb::envoy::service::auth::v3::{
     AttributeContext, CheckRequest, attribute_context,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::testbed::Folder;
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::demo::Folder;
 use serde_json::json;
 use tokio::task::JoinHandle;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::demo::Folder;
+use crate::testbed::Folder;
 use serde_json::{Value, json};
 
 use super::harness::{House, Redis, TURN, free_port, until};

@@ -117,7 +117,7 @@ impl Crate {
         }
         let (first, rest) = path.split_first()?;
         match first.as_str() {
-            "crate" => self.within(0, rest, depth),
+            "crate" | "countersign" => self.within(0, rest, depth),
             "self" => self.within(module, rest, depth),
             "super" => self.within(self.modules[module].parent?, rest, depth),
             _ => self.step(module, path, depth),
@@ -176,6 +176,9 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
 
 impl Module {
     fn read_item(&mut self, item: &Item) {
+        if matches!(item, Item::ExternCrate(_)) {
+            return;
+        }
         if let Item::Use(import) = item {
             if !is_for_tests(&import.attrs) {
                 leaves(&import.tree, &mut Vec::new(), &mut self.imports);
