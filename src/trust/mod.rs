@@ -13,18 +13,18 @@ mod jwk;
 mod keys;
 mod material;
 mod name;
-#[cfg(test)]
-pub(crate) mod pki;
 mod remote;
 mod revocation;
 mod store;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use algorithm::Algorithm;
 pub use assertion::ClientAssertion;
 pub use domain::{
     Authority, Crl, ExtendedKeyUsageRules, IssuerId, KnownLists, LeafRules, Pin, Revocation,
-    SpiffeBundle, StandingList, StoredList, TrustDomain, Validity, extension_fault, is_signed_by,
-    issues_clients, key_weakness,
+    StandingList, StoredList, TrustDomain, Validity, extension_fault, is_signed_by, issues_clients,
+    key_weakness,
 };
 pub use dpop::{DpopRules, NonceRules};
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};

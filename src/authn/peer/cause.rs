@@ -85,7 +85,7 @@ impl<'a> Candidate<'a> {
 
 impl<'a> Search<'a> {
     fn new(presented: &'a DecodedCertificate, domain: &'a TrustDomain) -> Self {
-        let issuers = presented.intermediates.iter().chain(domain.intermediates());
+        let issuers = presented.intermediates.iter().chain(&domain.intermediates);
         Self {
             domain,
             issuers: issuers.filter_map(Candidate::read).collect(),
@@ -102,8 +102,8 @@ impl<'a> Search<'a> {
         head: &X509Certificate<'_>,
         path: &mut Vec<X509Certificate<'a>>,
     ) -> Option<X509Certificate<'a>> {
-        for authority in self.domain.authorities() {
-            let Some(authority) = Candidate::read(authority.der()) else { continue };
+        for authority in &self.domain.authorities {
+            let Some(authority) = Candidate::read(&authority.der) else { continue };
             if self.has_signed(&authority.certificate, der, head, Role::Authority) {
                 return Some(authority.certificate);
             }

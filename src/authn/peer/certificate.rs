@@ -99,7 +99,7 @@ impl<'a> Verifier<'a> {
         for domain in self.asked(names.spiffe.as_ref())? {
             match self.check(decoded, leaf, domain, &mut paths) {
                 Ok(Found { holds, issuers }) => {
-                    let end = own_end(leaf, domain.leaf());
+                    let end = own_end(leaf, &domain.leaf);
                     let holds = Validity { not_after: holds.not_after.min(end), ..holds };
                     match &mut vouchers {
                         None => vouchers = Some(Vouchers::first(domain, holds, issuers)),
@@ -112,7 +112,7 @@ impl<'a> Verifier<'a> {
         let Some(mut vouchers) = vouchers else { return Err(closest(refusals)) };
         for (domain, rejection) in refusals {
             if self.may_be_of(domain, &rejection, decoded, leaf, &mut paths) {
-                vouchers.unsure.push(domain.name().to_owned());
+                vouchers.unsure.push(domain.name.to_owned());
             }
         }
         Ok(vouchers)
@@ -142,7 +142,7 @@ impl<'a> Verifier<'a> {
     ) -> bool {
         let strange = |rejection: &Rejection| rejection.reason() == Reason::ChainUntrusted;
         !strange(rejection)
-            && check_pins(decoded, leaf, &domain.leaf().pins).is_ok()
+            && check_pins(decoded, leaf, &domain.leaf.pins).is_ok()
             && !paths.find(decoded, leaf, domain, self.now).is_err_and(|found| strange(&found))
     }
 
@@ -154,7 +154,7 @@ impl<'a> Verifier<'a> {
         domain: &'a TrustDomain,
         paths: &mut Paths<'a>,
     ) -> Result<Found, Rejection> {
-        let rules = domain.leaf();
+        let rules = &domain.leaf;
         profile::check(leaf)?;
         check_usage(leaf, rules.extended_key_usage)?;
         let found = paths.find(decoded, leaf, domain, self.now)?;
@@ -189,7 +189,7 @@ impl<'a> Vouchers<'a> {
     }
 
     fn add(&mut self, domain: &TrustDomain, holds: Validity, issuers: Vec<IssuerMarks>) {
-        self.also.push(domain.name().to_owned());
+        self.also.push(domain.name.to_owned());
         self.issuers.extend(issuers);
         self.holds = self.holds.and(holds);
     }
@@ -203,7 +203,7 @@ impl<'a> Paths<'a> {
         domain: &'a TrustDomain,
         now: UnixTime,
     ) -> Result<Found, Rejection> {
-        if let Some((_, known)) = self.0.iter().find(|(paths, _)| *paths == domain.paths()) {
+        if let Some((_, known)) = self.0.iter().find(|(paths, _)| *paths == &domain.paths) {
             return Err(known.clone());
         }
         let found = path::find(decoded, leaf, domain, now);
@@ -211,7 +211,7 @@ impl<'a> Paths<'a> {
             let of_lists = [Reason::CertRevoked, Reason::CrlMissing, Reason::CrlStale];
             // Lists are those of one document; everything else is the same for all with these authorities.
             if !of_lists.contains(&rejection.reason()) {
-                self.0.push((domain.paths(), rejection.clone()));
+                self.0.push((&domain.paths, rejection.clone()));
             }
         }
         found
@@ -321,7 +321,7 @@ fn facts(
     names: Names,
 ) -> PeerFacts {
     PeerFacts {
-        trust_domain: vouchers.domain.name().to_owned(),
+        trust_domain: vouchers.domain.name.to_owned(),
         other_trust_domains: vouchers.also.clone(),
         unsure_trust_domains: vouchers.unsure.clone(),
         spiffe: names.spiffe,

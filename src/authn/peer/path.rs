@@ -43,7 +43,7 @@ pub(super) fn find(
 ) -> Result<Found, Rejection> {
     let end_entity = EndEntityCert::try_from(&presented.leaf).map_err(|why| rejection(&why))?;
     let intermediates: Vec<_> =
-        presented.intermediates.iter().chain(domain.intermediates()).cloned().collect();
+        presented.intermediates.iter().chain(&domain.intermediates).cloned().collect();
     let seconds = u64::try_from(now.as_secs()).unwrap_or(0);
     let refused = RefCell::new(None);
     let check = |path: &VerifiedPath<'_>| {
@@ -55,7 +55,7 @@ pub(super) fn find(
     };
     let found = end_entity.verify_for_usage(
         webpki::ALL_VERIFICATION_ALGS,
-        domain.anchors(),
+        &domain.anchors,
         &intermediates,
         pki_types::UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
         ClientAuth,
@@ -114,14 +114,13 @@ fn check_path(
     domain: &TrustDomain,
     now: UnixTime,
 ) -> Result<Found, Rejection> {
-    let authority = domain
-        .authorities()
-        .iter()
-        .find(|authority| authority.anchor() == path.anchor())
-        .ok_or_else(|| Reason::ChainUntrusted.because("the path ends at no pinned authority"))?;
-    let mut holds = authority.validity();
+    let authority =
+        domain.authorities.iter().find(|authority| authority.anchor == *path.anchor()).ok_or_else(
+            || Reason::ChainUntrusted.because("the path ends at no pinned authority"),
+        )?;
+    let mut holds = authority.validity;
     check_authority(holds, now)?;
-    let ders: Vec<_> = std::iter::once(authority.der().clone())
+    let ders: Vec<_> = std::iter::once(authority.der.clone())
         .chain(path.intermediate_certificates().rev().map(|certificate| certificate.der()))
         .collect();
     let mut certificates =
@@ -130,7 +129,7 @@ fn check_path(
     certificates.push(leaf.clone());
     constraints::check(&certificates)?;
     policies::check(&certificates)?;
-    let mut issuer = authority.issuer().clone();
+    let mut issuer = authority.issuer.clone();
     let below = certificates.iter().skip(1);
     for certificate in below.take(certificates.len().saturating_sub(2)) {
         profile::check(certificate)?;

@@ -317,8 +317,8 @@ impl AnswerReport {
         });
         Self {
             decision: "deny",
-            reason: Some(denial.rejection().reason().as_str()),
-            detail: Some(denial.rejection().detail().to_owned()),
+            reason: Some(denial.rejection.reason().as_str()),
+            detail: Some(denial.rejection.detail().to_owned()),
             rule,
             annotations: BTreeMap::new(),
             status: Some(answer.status),

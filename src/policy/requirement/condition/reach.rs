@@ -130,7 +130,7 @@ fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
             })
         }
         Source::RequestFullPath => {
-            let path = CanonicalPath::parse_with(text.to_owned(), PathLeniency::ALL);
+            let path = CanonicalPath::parse(text.to_owned(), PathLeniency::ALL);
             let why = if text.contains('?') {
                 "it has no query"
             } else {
