@@ -231,7 +231,8 @@ fn ask(
     passed: &mut impl FnMut(TokenCheck),
 ) -> Result<TokenIdentity, Rejection> {
     let (claims, registered) = introspected::claims(token, issuer, material)?;
-    TokenCheck::VOUCHED.into_iter().for_each(&mut *passed);
+    passed(TokenCheck::Keys);
+    TokenCheck::SIGNED.into_iter().for_each(&mut *passed);
     registered.check(&claims, issuer, now, passed)?;
     let content = Arc::new(Content::new(&issuer.name, registered, claims));
     TokenIdentity::new(token, issuer, &content, (by, now), passed)
