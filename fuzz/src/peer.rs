@@ -107,8 +107,8 @@ pub fn crl(bytes: &[u8]) -> bool {
 fn check(peer: &PeerIdentity) {
     if let Some(id) = peer.spiffe.as_ref() {
         // P45: the trust domain of the ID is the one that vouches.
-        assert_eq!((id.trust_domain(), &peer.trust_domain), ("fuzz.example", "fuzz"));
-        assert_eq!(&peer.uris, [id.as_str()]);
+        assert_eq!((id.trust_domain(), &*peer.trust_domain), ("fuzz.example", "fuzz"));
+        assert_eq!(peer.uris, [id.as_str()]);
     }
     // P38: no name has anything in it that a log, a matcher or a terminal could misread.
     let names = peer.dns.iter().chain(&peer.uris).chain(&peer.emails).chain(&peer.ips);

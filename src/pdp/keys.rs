@@ -106,6 +106,23 @@ impl KeyCache {
         lock(&self.entries).iter().map(|entry| entry.shared.status(now)).collect()
     }
 
+    /// Waits until every address has been asked at least once, well or badly: what a start may want to wait for.
+    pub async fn settled(&self) {
+        let all: Vec<_> =
+            lock(&self.entries).iter().map(|entry| entry.shared.completed.subscribe()).collect();
+        for mut completed in all {
+            // An error means that the address is no longer followed.
+            let _ = completed.wait_for(|count| *count > 0).await;
+        }
+    }
+
+    /// Has every task look at the clock again.
+    pub fn recheck(&self) {
+        for entry in lock(&self.entries).iter() {
+            entry.shared.wake.notify_one();
+        }
+    }
+
     fn find(&self, source: &Arc<RemoteKeys>) -> Option<Arc<Shared>> {
         let entries = lock(&self.entries);
         let entry = entries.iter().find(|entry| entry.shared.serves(source))?;

@@ -131,14 +131,6 @@ impl House {
         Some(keys.keys().iter().filter_map(|key| key.id().map(str::to_owned)).collect())
     }
 
-    /// Waits until every address has been asked at least once, well or badly.
-    async fn settled(&self) {
-        let entries = lock(&self.cache.entries).clone();
-        for entry in entries {
-            entry.shared.completed.subscribe().wait_for(|count| *count > 0).await.unwrap();
-        }
-    }
-
     /// Moves the clock, and lets the task notice and finish what is then due.
     async fn pass(&self, time: Duration) {
         let before = self.server.fetches();
@@ -166,7 +158,7 @@ async fn keys_are_fetched_once_for_many_requests() {
 #[tokio::test]
 async fn a_flood_of_unknown_key_ids_causes_one_fetch() {
     let house = House::new(&[Some(&["k"])]);
-    house.settled().await;
+    house.cache.settled().await;
     house.clock.advance(KEY_FETCH_COOLDOWN);
     for n in 0..10_000 {
         assert_eq!(house.ids_for(&format!("random-{n}")).await, Some(vec!["k".to_owned()]));
@@ -177,7 +169,7 @@ async fn a_flood_of_unknown_key_ids_causes_one_fetch() {
 #[tokio::test]
 async fn a_new_key_is_found_by_its_first_token() {
     let house = House::new(&[Some(&["old"]), Some(&["old", "new"])]);
-    house.settled().await;
+    house.cache.settled().await;
     assert_eq!(house.ids_for("new").await, Some(vec!["old".to_owned()]), "within the cooldown");
     house.clock.advance(KEY_FETCH_COOLDOWN);
     assert_eq!(house.ids_for("new").await, Some(vec!["old".to_owned(), "new".to_owned()]));
@@ -188,7 +180,7 @@ async fn a_new_key_is_found_by_its_first_token() {
 #[tokio::test]
 async fn a_withdrawn_key_is_gone_after_the_refresh() {
     let house = House::new(&[Some(&["old"]), Some(&["new"])]);
-    house.settled().await;
+    house.cache.settled().await;
     house.pass(Duration::from_secs(300)).await;
     assert_eq!(house.ids_for("old").await, Some(vec!["new".to_owned()]));
 }
@@ -196,7 +188,7 @@ async fn a_withdrawn_key_is_gone_after_the_refresh() {
 #[tokio::test]
 async fn an_outage_is_survived_up_to_max_stale() {
     let house = House::new(&[Some(&["k"]), None]);
-    house.settled().await;
+    house.cache.settled().await;
     for _ in 0..11 {
         house.pass(Duration::from_secs(300)).await;
         assert_eq!(house.ids_for("k").await, Some(vec!["k".to_owned()]));
@@ -223,10 +215,10 @@ async fn patience_is_bounded() {
 #[tokio::test]
 async fn keys_survive_a_reload_that_keeps_their_address() {
     let mut house = House::new(&[Some(&["k"])]);
-    house.settled().await;
+    house.cache.settled().await;
     let more = trust(&[("a", "https://a.example/jwks"), ("b", "https://b.example/jwks")]);
     house.cache.follow(&more, Some(&house.trust));
-    house.settled().await;
+    house.cache.settled().await;
     assert_eq!((house.server.fetches(), house.cache.status().len()), (2, 2));
     house.trust = more;
     assert_eq!(house.ids_for("k").await, Some(vec!["k".to_owned()]));
@@ -243,7 +235,7 @@ async fn kept_keys_survive_a_restart_while_the_issuer_is_down() {
     let folder = tempfile::tempdir().unwrap();
     let kept = |cache: KeyCache| cache.kept_in(folder.path().to_owned());
     let house = House::built(&[Some(&["k"])], kept);
-    house.settled().await;
+    house.cache.settled().await;
     let file = || {
         std::fs::read_dir(folder.path())
             .unwrap()
@@ -256,7 +248,7 @@ async fn kept_keys_survive_a_restart_while_the_issuer_is_down() {
     drop(house);
     let restarted = House::built(&[None], kept);
     assert_eq!(restarted.ids_for("k").await, Some(vec!["k".to_owned()]));
-    restarted.settled().await;
+    restarted.cache.settled().await;
     assert_eq!(restarted.ids_for("k").await, Some(vec!["k".to_owned()]));
 }
 
@@ -264,7 +256,7 @@ async fn kept_keys_survive_a_restart_while_the_issuer_is_down() {
 #[tokio::test]
 async fn material_holds_the_keys_of_the_named_issuer_only() {
     let house = House::new(&[Some(&["k"])]);
-    house.settled().await;
+    house.cache.settled().await;
     let material = house.cache.gather(&token("b", "k"), &house.trust, &NoCache, LONG).await;
     assert!(material.keys("a").is_none() && material.keys("b").is_none());
 }
