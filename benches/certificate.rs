@@ -167,9 +167,8 @@ fn revocation(c: &mut Criterion) {
     group.bench_function("load, list of 10 MB", |b| b.iter(|| world.snapshot()));
     group.sample_size(100);
     let snapshot = world.snapshot();
-    let domain =
-        snapshot.trust().domains().iter().find(|domain| domain.name() == "big").expect("it");
-    let lists = domain.revocation().expect("lists");
+    let domain = snapshot.trust().domains().iter().find(|domain| domain.name == "big").expect("it");
+    let lists = domain.revocation.as_ref().expect("lists");
     let (_, leaf) = X509Certificate::from_der(leaf.der()).expect("a certificate");
     let (_, ca) = X509Certificate::from_der(&ca).expect("a certificate");
     let (issuer, now) = (IssuerId::of(&ca), SystemClock.now());

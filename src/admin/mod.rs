@@ -2,8 +2,8 @@
 //! on loopback unless configured, and without anything secret (P79).
 //!
 //! It is read-only but for three things. Revocation asks for a token. The log level and the confirmation of documents can
-//! be changed from this machine only, through loopback: in Kubernetes that is `kubectl port-forward`, and so everyone whom
-//! the cluster permits that.
+//! be changed from this machine only, through loopback: in Kubernetes that is `kubectl port-forward`, for everyone who may
+//! forward ports.
 
 pub mod api;
 mod health;

@@ -119,8 +119,8 @@ fn decision(
     time("time", Some(outcome.at), record);
     record.text("decision", if decision.is_allow() { "allow" } else { "deny" });
     if let Decision::Deny(denial) = decision {
-        record.text("reason", denial.rejection().reason().as_str());
-        record.text("detail", denial.rejection().detail());
+        record.text("reason", denial.rejection.reason().as_str());
+        record.text("detail", denial.rejection.detail());
     }
     if let Some(rule) = decision.rule() {
         name(rule, record);
@@ -226,18 +226,18 @@ fn request_id(view: &RequestView) -> Option<&str> {
 }
 
 fn peer(peer: &PeerIdentity, record: &mut impl Fields) {
-    record.text("trust_domain", peer.trust_domain());
+    record.text("trust_domain", &peer.trust_domain);
     // The first is the one above.
     record.texts("other_trust_domains", peer.trust_domains().skip(1));
-    record.text("spiffe", peer.spiffe().map(SpiffeId::as_str).unwrap_or_default());
+    record.text("spiffe", peer.spiffe.as_ref().map(SpiffeId::as_str).unwrap_or_default());
     record.text("evidence", peer.level().as_str());
-    record.text("subject", peer.subject().unwrap_or_default());
-    record.text("issuer", peer.issuer().unwrap_or_default());
-    record.text("serial", peer.serial().unwrap_or_default());
-    if let Some(certificate) = peer.certificate() {
+    record.text("subject", peer.subject.as_deref().unwrap_or_default());
+    record.text("issuer", peer.issuer.as_deref().unwrap_or_default());
+    record.text("serial", peer.serial.as_deref().unwrap_or_default());
+    if let Some(certificate) = peer.certificate.as_ref() {
         record.text("fingerprint", certificate.hex().as_str());
     }
-    time("not_after", peer.not_after(), record);
+    time("not_after", peer.not_after, record);
 }
 
 fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut impl Fields) {

@@ -84,8 +84,8 @@ pub fn dpop_challenge(
 ) -> Option<DpopChallenge> {
     let presented = evidence.presented();
     let named = presented.iter().find_map(|token| token::issuer_of(token, trust).ok());
-    let wants_proofs = |issuer: &&Issuer| issuer.binding() == BindingFloor::Dpop;
-    let with_scheme = presented.iter().any(|token| token.scheme() == TokenScheme::Dpop);
+    let wants_proofs = |issuer: &&Issuer| issuer.binding == BindingFloor::Dpop;
+    let with_scheme = presented.iter().any(|token| token.scheme == TokenScheme::Dpop);
     // Two tokens in one place have no scheme; the proof shows what the caller means.
     let unread = evidence.tokens.is_err() && !matches!(evidence.proof, Presented::Absent);
     let by_scheme = with_scheme || unread || for_want;
@@ -97,7 +97,7 @@ pub fn dpop_challenge(
         (None, false) if presented.is_empty() && evidence.tokens.is_ok() => by_issuer(),
         (None, false) => None,
     }?;
-    Some(DpopChallenge::of(issuer.dpop(), now))
+    Some(DpopChallenge::of(&issuer.dpop, now))
 }
 
 /// A nonce for the next proof of a caller who proved now that it holds its token's key, before its last nonce is refused for
@@ -110,6 +110,6 @@ pub fn next_dpop_nonce(
 ) -> Option<String> {
     let Presented::Present(proof) = &evidence.proof else { return None };
     let proven = subject.tokens().verified()?.iter().find(|token| token.proof().is_some())?;
-    let issuer = trust.issuers().iter().find(|issuer| issuer.name() == proven.issuer_name())?;
-    dpop::next_nonce(proof, issuer.dpop(), now)
+    let issuer = trust.issuers().iter().find(|issuer| issuer.name == proven.issuer_name())?;
+    dpop::next_nonce(proof, &issuer.dpop, now)
 }

@@ -45,7 +45,7 @@ pub struct NoCache;
 
 /// Whether `memory` has `token`, verified in the same place.
 pub fn is_cached(token: &PresentedToken, memory: &dyn TokenCache) -> bool {
-    memory.recall(&token.fingerprint()).is_some_and(|known| known.is(token))
+    memory.recall(&token.fingerprint).is_some_and(|known| known.is(token))
 }
 
 impl CertificateCache for NoCache {

@@ -79,7 +79,7 @@ impl RegisteredClaims {
         let end = self.check_time(issuer, now, passed)?;
         self.check_audience(issuer)?;
         passed(TokenCheck::Audience);
-        for pointer in issuer.required_claims() {
+        for pointer in &issuer.required_claims {
             if claim_at(claims, pointer).is_none_or(Value::is_null) {
                 let detail =
                     format!("token has no claim at `{pointer}`, which its issuer requires");
@@ -97,7 +97,7 @@ impl RegisteredClaims {
         now: UnixTime,
         passed: &mut impl FnMut(TokenCheck),
     ) -> Result<UnixTime, Rejection> {
-        let skew = issuer.clock_skew();
+        let skew = issuer.clock_skew;
         let expires_at = self.expires_at.ok_or_else(|| {
             Reason::TokenLifetime.because("token has no `exp`, so it would never expire")
         })?;
@@ -129,18 +129,18 @@ impl RegisteredClaims {
     ) -> Result<(), Rejection> {
         // A token that does not say when it was issued was issued now at the latest.
         let start = self.issued_at.or(self.not_before).unwrap_or(now);
-        let (lifetime, most) = (expires_at.since(start), issuer.max_lifetime());
+        let (lifetime, most) = (expires_at.since(start), issuer.max_lifetime);
         if lifetime > most {
             let detail =
                 format!("token lives {}, at most {} is allowed", human(lifetime), human(most));
             return Err(Reason::TokenLifetime.because(detail));
         }
-        let Some(max_age) = issuer.max_age() else { return Ok(()) };
+        let Some(max_age) = issuer.max_age else { return Ok(()) };
         let issued_at = self.issued_at.ok_or_else(|| {
             Reason::TokenLifetime.because("token has no `iat`, so its age is not known")
         })?;
         let age = now.since(issued_at);
-        if age > max_age.saturating_add(issuer.clock_skew()) {
+        if age > max_age.saturating_add(issuer.clock_skew) {
             let detail =
                 format!("token is {} old, at most {} is allowed", human(age), human(max_age));
             return Err(Reason::TokenLifetime.because(detail));
@@ -153,10 +153,10 @@ impl RegisteredClaims {
         if self.audiences.is_empty() {
             return Err(Reason::Audience.because("token has no audience"));
         }
-        if self.audiences.iter().any(|audience| issuer.audiences().contains(audience)) {
+        if self.audiences.iter().any(|audience| issuer.audiences.contains(audience)) {
             return Ok(());
         }
-        let ours = issuer.audiences().join("`, `");
+        let ours = issuer.audiences.join("`, `");
         Err(Reason::Audience
             .because(format!("token names no audience of ours, which are `{ours}`")))
     }

@@ -52,19 +52,19 @@ impl Possession<'_> {
                 return Err(refuse("token is bound to a DPoP key, but was sent without a proof"));
             }
         };
-        let rules = issuer.dpop();
+        let rules = &issuer.dpop;
         check_signature(proof, rules, bound_to)?;
-        self.check_request(proof.claims(), rules)?;
-        check_token(proof.claims(), token)?;
-        let expires = self.check_time(proof.claims(), issuer)?;
-        let id = text(proof.claims(), "jti")?;
+        self.check_request(&proof.jws.claims, rules)?;
+        check_token(&proof.jws.claims, token)?;
+        let expires = self.check_time(&proof.jws.claims, issuer)?;
+        let id = text(&proof.jws.claims, "jti")?;
         if id.is_empty() || id.len() > MAX_PROOF_ID_BYTES {
             return Err(refuse(format!(
                 "proof has a `jti` that is not 1 to {MAX_PROOF_ID_BYTES} bytes"
             )));
         }
         // Last, so that a nonce is given to callers who hold the key only.
-        nonce::check(proof.claims(), rules, self.now)?;
+        nonce::check(&proof.jws.claims, rules, self.now)?;
         Ok(OneTimeUse::proof(bound_to, id, expires))
     }
 
@@ -81,7 +81,7 @@ impl Possession<'_> {
         }
         let url = NormalUrl::parse(text(claims, "htu")?)
             .ok_or_else(|| refuse("proof has an `htu` that is not an absolute HTTP URL"))?;
-        if request.is_for(&url, rules.origins()) {
+        if request.is_for(&url, &rules.origins) {
             return Ok(());
         }
         Err(refuse(
@@ -98,11 +98,11 @@ impl Possession<'_> {
         let made = claims.get("iat").and_then(Value::as_i64).filter(|secs| *secs >= 0);
         let made = made.map(UnixTime::from_secs);
         let made = made.ok_or_else(|| refuse("proof has no `iat` that is a time in seconds"))?;
-        let skew = issuer.clock_skew();
+        let skew = issuer.clock_skew;
         if made > self.now.plus(skew) {
             return Err(refuse("proof has an `iat` in the future"));
         }
-        let end = made.plus(issuer.dpop().max_age()).plus(skew);
+        let end = made.plus(issuer.dpop.max_age).plus(skew);
         if self.now >= end {
             let ago = self.now.since(made).as_secs();
             return Err(refuse(format!("proof was made {ago} s ago, which is too long")));
@@ -117,7 +117,7 @@ fn check_signature(
     rules: &DpopRules,
     bound_to: &[u8; 32],
 ) -> Result<(), Rejection> {
-    let header = proof.jws().header();
+    let header = &proof.jws.header;
     let is_proof = |kind: &str| {
         kind.eq_ignore_ascii_case("dpop+jwt") || kind.eq_ignore_ascii_case("application/dpop+jwt")
     };
@@ -125,15 +125,15 @@ fn check_signature(
         return Err(refuse("proof has another type than `dpop+jwt`"));
     }
     let algorithm = Algorithm::from_name(&header.algorithm)
-        .filter(|algorithm| rules.algorithms().contains(algorithm))
+        .filter(|algorithm| rules.algorithms.contains(algorithm))
         .ok_or_else(|| refuse("proof is signed with an algorithm that is not accepted"))?;
-    let key = VerificationKey::parse(proof.key(), KeyPurpose::Jwt)
+    let key = VerificationKey::parse(&proof.key, KeyPurpose::Jwt)
         .map_err(|fault| refuse(format!("proof has a key that {fault}")))?;
     let thumbprint = URL_SAFE_NO_PAD.decode(key.thumbprint()).unwrap_or_default();
     if !bool::from(thumbprint.as_slice().ct_eq(bound_to)) {
         return Err(refuse("proof is by another key than the token's"));
     }
-    if key.verifies(algorithm, proof.jws().signing_input(), proof.jws().signature()) {
+    if key.verifies(algorithm, proof.jws.signing_input(), &proof.jws.signature) {
         return Ok(());
     }
     Err(refuse("proof has a signature that is not its key's"))
@@ -142,7 +142,7 @@ fn check_signature(
 /// RFC 9449 section 4.3, check 12: made for this token, by its hash.
 fn check_token(claims: &Map<String, Value>, token: &PresentedToken) -> Result<(), Rejection> {
     let hash = URL_SAFE_NO_PAD.decode(text(claims, "ath")?).unwrap_or_default();
-    let own = Fingerprint::of(token.text().expose().as_bytes());
+    let own = Fingerprint::of(token.text.expose().as_bytes());
     if bool::from(hash.as_slice().ct_eq(own.as_bytes())) {
         return Ok(());
     }
@@ -163,13 +163,13 @@ fn refuse(detail: impl Into<std::borrow::Cow<'static, str>>) -> Rejection {
 /// A nonce that the sender of `proof`, which was good, had better use from now on (RFC 9449 section 8.2); none where the last
 /// one will do.
 pub(super) fn next_nonce(proof: &DpopProof, rules: &DpopRules, now: UnixTime) -> Option<String> {
-    nonce::renew(proof.claims(), rules, now)
+    nonce::renew(&proof.jws.claims, rules, now)
 }
 
 impl DpopChallenge {
     /// The challenge for tokens of an issuer with these `rules`.
     pub fn of(rules: &DpopRules, now: UnixTime) -> Self {
-        let algorithms = rules.algorithms().iter().map(|algorithm| algorithm.name()).collect();
+        let algorithms = rules.algorithms.iter().map(|algorithm| algorithm.name()).collect();
         Self { algorithms, nonce: nonce::make(rules, now) }
     }
 }

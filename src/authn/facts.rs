@@ -21,21 +21,21 @@ pub struct PeerFacts {
     pub uris: Vec<String>,
     /// The e-mail addresses of its certificate.
     pub emails: Vec<String>,
-    /// The IP addresses of its certificate as text (RFC 5952 for IPv6).
+    /// The IP addresses of its certificate as text (RFC 5952 for IPv6): known from level `leaf` up.
     pub ips: Vec<String>,
-    /// The subject of its certificate as RFC 4514 text.
+    /// The subject of its certificate as RFC 4514 text: known from level `leaf` up.
     pub subject: Option<String>,
-    /// SHA-256 of its certificate's DER.
+    /// SHA-256 of its certificate's DER: known from level `hash` up.
     pub certificate: Option<Fingerprint>,
-    /// SHA-256 of its SubjectPublicKeyInfo.
+    /// SHA-256 of its SubjectPublicKeyInfo: known from level `leaf` up.
     pub spki: Option<Fingerprint>,
-    /// The serial number of its certificate in lower-case hexadecimal.
+    /// The serial number of its certificate in lower-case hexadecimal: known from level `leaf` up.
     pub serial: Option<String>,
-    /// The issuer of its certificate as RFC 4514 text.
+    /// The issuer of its certificate as RFC 4514 text: known from level `leaf` up.
     pub issuer: Option<String>,
-    /// When its certificate was issued.
+    /// When its certificate was issued: known from level `leaf` up.
     pub not_before: Option<UnixTime>,
-    /// When its certificate expires.
+    /// When its certificate expires: known from level `leaf` up.
     pub not_after: Option<UnixTime>,
 }
 

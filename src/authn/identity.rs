@@ -28,11 +28,11 @@ pub fn fit(
     peer: Option<&PeerIdentity>,
 ) -> NameFit {
     let Some(peer) = peer.filter(|peer| peer.level() >= evidence) else { return NameFit::Unknown };
-    let spiffe = peer.spiffe().map(SpiffeId::as_str);
+    let spiffe = peer.spiffe.as_ref().map(SpiffeId::as_str);
     let (names, others): (&[String], _) = match map.to() {
         PeerName::Spiffe => (&[], spiffe),
-        PeerName::Dns => (peer.dns(), None),
-        PeerName::Uri => (peer.uris(), None),
+        PeerName::Dns => (&peer.dns, None),
+        PeerName::Uri => (&peer.uris, None),
     };
     if names.is_empty() && others.is_none() {
         return NameFit::Unknown;

@@ -21,7 +21,7 @@ pub(super) fn claims(
     issuer: &Issuer,
     material: &Material,
 ) -> Result<(Arc<Map<String, Value>>, RegisteredClaims), Rejection> {
-    let answer = match material.answer(issuer.name(), token.fingerprint()) {
+    let answer = match material.answer(&issuer.name, token.fingerprint) {
         Some(Ok(answer)) => answer,
         Some(Err(rejection)) => return Err(rejection.clone()),
         None => return Err(Reason::IntrospectionUnavailable.because("the issuer was not asked")),
@@ -33,10 +33,10 @@ pub(super) fn claims(
     kind::check(claims, None, issuer)?;
     let mut registered = RegisteredClaims::read(claims)?;
     // An endpoint that answers for several issuers says whose token it is (P53, P65).
-    if registered.issuer.as_deref().is_some_and(|named| named != issuer.iss()) {
+    if registered.issuer.as_deref().is_some_and(|named| named != issuer.iss) {
         return Err(Reason::IssuerUnknown.because("the answer is about a token of another issuer"));
     }
-    registered.issuer.get_or_insert_with(|| issuer.iss().into());
+    registered.issuer.get_or_insert_with(|| issuer.iss.as_str().into());
     // RFC 7662 section 2.2: `exp` is optional. A token without one ends when its answer does, and the issuer is asked again
     // then.
     registered.expires_at.get_or_insert(answer.until());

@@ -23,8 +23,8 @@ impl RejectedCookie {
     /// The token that was refused in `place`, if that is a cookie.
     pub(super) fn at(place: &TokenPlace, why: &Rejection, trust: &TrustStore) -> Option<Self> {
         let TokenPlace::Cookie(name) = place else { return None };
-        let own = trust.issuers().iter().filter(|issuer| issuer.places().contains(place));
-        let issuers = own.map(|issuer| issuer.name().to_owned()).collect();
+        let own = trust.issuers().iter().filter(|issuer| issuer.places.contains(place));
+        let issuers = own.map(|issuer| issuer.name.to_owned()).collect();
         Some(Self { name: name.clone(), issuers, rejection: why.clone() })
     }
 

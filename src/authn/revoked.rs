@@ -117,7 +117,7 @@ pub(super) fn check_token(
         return Ok(());
     }
     let claim = |name: &str| claims.get(name).and_then(Value::as_str);
-    let (iss, subject) = (issuer.iss(), registered.subject.as_deref());
+    let (iss, subject) = (issuer.iss.as_str(), registered.subject.as_deref());
     let of_issuer = [
         (RevocationKind::Token, registered.token_id.as_deref()),
         (RevocationKind::Subject, subject),
@@ -131,7 +131,7 @@ pub(super) fn check_token(
         .into_iter()
         .filter_map(|(kind, value)| Some(RevocationTarget::OfIssuer(kind, iss, value?)));
     // A workload that is revoked is revoked under both of its documents.
-    let workload = subject.filter(|_| issuer.profile() == IssuerProfile::JwtSvid);
+    let workload = subject.filter(|_| issuer.profile == IssuerProfile::JwtSvid);
     let mut all = of_issuer
         .chain([RevocationTarget::Issuer(iss)])
         .chain(workload.map(RevocationTarget::Spiffe));

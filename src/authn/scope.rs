@@ -19,7 +19,7 @@ pub fn pass_over(
 ) -> Evidence {
     let scope = Scope { trust, counts: &counts };
     let of_none = |token: &PresentedToken| {
-        let known = memory.recall(&token.fingerprint()).filter(|known| known.is(token));
+        let known = memory.recall(&token.fingerprint).filter(|known| known.is(token));
         let own = known.map_or_else(|| scope.may_count(token), |known| counts(known.issuer_name()));
         (!own).then(foreign)
     };
@@ -46,35 +46,35 @@ impl Scope<'_> {
         }
         // A JWT that was broken on the way says no issuer, and another reader may still see one.
         match token.begins_as_jose() {
-            true => self.uses(token.place()),
-            false => self.asks_about(token.place()),
+            true => self.uses(&token.place),
+            false => self.asks_about(&token.place),
         }
     }
 
     /// Whether a JWT says that it is from an issuer that counts, in so many words or nearly.
     fn may_be_from(&self, token: &PresentedToken) -> bool {
         let (iss, sub) = (token.claimed_issuer(), token.claimed_subject());
-        let named = self.trust.issuers_named(iss, sub).any(|issuer| (self.counts)(issuer.name()));
+        let named = self.trust.issuers_named(iss, sub).any(|issuer| (self.counts)(&issuer.name));
         let nearly = |one: &str, other: &str| {
             let plain = |text: &str| text.trim().trim_end_matches('/').to_ascii_lowercase();
             plain(one) == plain(other)
         };
         let near = || {
-            let mut counting = self.trust.issuers().iter().filter(|own| (self.counts)(own.name()));
-            iss.is_some_and(|iss| counting.any(|own| nearly(own.iss(), iss)))
+            let mut counting = self.trust.issuers().iter().filter(|own| (self.counts)(&own.name));
+            iss.is_some_and(|iss| counting.any(|own| nearly(&own.iss, iss)))
         };
-        named || near() || (token.claims_odd_issuer() && self.uses(token.place()))
+        named || near() || (token.claims_odd_issuer() && self.uses(&token.place))
     }
 
     /// Whether an issuer that counts has its tokens in `place`.
     fn uses(&self, place: &TokenPlace) -> bool {
         let mut issuers = self.trust.issuers().iter();
-        issuers.any(|issuer| (self.counts)(issuer.name()) && issuer.places().contains(place))
+        issuers.any(|issuer| (self.counts)(&issuer.name) && issuer.places.contains(place))
     }
 
     /// Whether an issuer that counts is asked about opaque tokens in `place`.
     fn asks_about(&self, place: &TokenPlace) -> bool {
-        self.trust.introspecting_at(place).is_some_and(|issuer| (self.counts)(issuer.name()))
+        self.trust.introspecting_at(place).is_some_and(|issuer| (self.counts)(&issuer.name))
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn verify<'a>(
     passed(TokenCheck::Type);
     let key = select(jws, issuer, keys, algorithm)?;
     passed(TokenCheck::Key);
-    if !key.verifies(algorithm, jws.signing_input(), jws.signature()) {
+    if !key.verifies(algorithm, jws.signing_input(), &jws.signature) {
         let detail = "token has a signature that is not its issuer's";
         return Err(Reason::SignatureInvalid.because(detail));
     }
@@ -31,17 +31,17 @@ pub(super) fn verify<'a>(
 
 /// RFC 8725 section 3.1: only what the issuer is configured to use (P48).
 fn allowed_algorithm(jws: &CompactJws, issuer: &Issuer) -> Result<Algorithm, Rejection> {
-    Algorithm::from_name(&jws.header().algorithm)
+    Algorithm::from_name(&jws.header.algorithm)
         .filter(|algorithm| issuer.allows_algorithm(*algorithm))
         .ok_or_else(|| {
-            let shown = shown(&jws.header().algorithm);
+            let shown = shown(&jws.header.algorithm);
             Reason::TokenAlg.because(format!("algorithm {shown} is not one that the issuer uses"))
         })
 }
 
 /// RFC 8725 section 3.11 (P70).
 fn check_type(jws: &CompactJws, issuer: &Issuer) -> Result<(), Rejection> {
-    let token_type = jws.header().token_type.as_deref();
+    let token_type = jws.header.token_type.as_deref();
     if issuer.allows_type(token_type) {
         return Ok(());
     }
@@ -56,7 +56,7 @@ fn select<'a>(
     keys: &'a KeySet,
     algorithm: Algorithm,
 ) -> Result<&'a VerificationKey, Rejection> {
-    let kid = jws.header().key_id.as_deref();
+    let kid = jws.header.key_id.as_deref();
     let shown = || kid.map_or_else(|| String::from("(none)"), shown);
     let key = keys.select(kid, algorithm).map_err(|miss| match miss {
         KeyMiss::Unknown => {

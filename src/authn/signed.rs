@@ -57,22 +57,22 @@ impl SignedToken {
         (key_id, registered, claims): (Option<&str>, RegisteredClaims, &Arc<Map<String, Value>>),
     ) -> Self {
         let content = Content {
-            issuer_name: issuer.name().into(),
+            issuer_name: issuer.name.as_str().into(),
             key_id: key_id.map(Into::into),
             registered,
             claims: Claims(Arc::clone(claims)),
         };
         Self {
             content: Arc::new(content),
-            fingerprint: token.fingerprint(),
-            place: token.place().clone(),
+            fingerprint: token.fingerprint,
+            place: token.place.clone(),
             keys: *keys.revision(),
         }
     }
 
     /// Whether it is `token`, in the place where it was verified: in another, another issuer's rules may apply (P53).
     pub fn is(&self, token: &PresentedToken) -> bool {
-        self.fingerprint == token.fingerprint() && self.place == *token.place()
+        self.fingerprint == token.fingerprint && self.place == token.place
     }
 
     /// Whether it was verified with exactly the keys of `keys`: one that was withdrawn takes its tokens with it.

@@ -44,7 +44,7 @@ impl CertificateKey {
         presented: &PresentedCertificate,
     ) -> Self {
         let (leaf, chain) = presented.encoded();
-        let (revision, source) = (revision.copied(), presented.source());
+        let (revision, source) = (revision.copied(), presented.source);
         Self { revision, source, leaf: leaf.cloned(), chain: chain.cloned() }
     }
 
@@ -68,11 +68,6 @@ impl fmt::Debug for CertificateKey {
 }
 
 impl VerifiedCertificate {
-    /// The last moment for which it may be relied on.
-    pub const fn until(&self) -> UnixTime {
-        self.until
-    }
-
     /// Certificates count in whole seconds, both ends included (RFC 5280 section 4.1.2.5).
     pub(in crate::authn) fn holds_at(&self, now: UnixTime) -> bool {
         self.from.as_secs() <= now.as_secs() && now.as_secs() <= self.until.as_secs()

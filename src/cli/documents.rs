@@ -18,7 +18,7 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Snapshot, CommandError> {
 /// that cannot be fetched is reported and missing.
 pub(super) fn fetch(paths: &[PathBuf]) -> Result<Snapshot, CommandError> {
     let snapshot = read(paths)?;
-    if snapshot.trust().domains().iter().all(|domain| domain.remotes().is_empty()) {
+    if snapshot.trust().domains().iter().all(|domain| domain.remotes.is_empty()) {
         return Ok(snapshot);
     }
     let contents = runtime()?.block_on(remote_files(&snapshot));
@@ -40,7 +40,7 @@ fn checked(load: Load) -> Result<Snapshot, CommandError> {
 
 async fn remote_files(snapshot: &Snapshot) -> RemoteContents {
     let mut contents = RemoteContents::new();
-    for file in snapshot.trust().domains().iter().flat_map(|domain| domain.remotes()) {
+    for file in snapshot.trust().domains().iter().flat_map(|domain| &domain.remotes) {
         let origin = file.url.to_string();
         let progress = Progress::begin(&origin);
         let fetched = HttpsFetcher.fetch_file(&file.url, file.authorities.as_deref()).await;

@@ -76,7 +76,7 @@ impl Args {
         let snapshot = documents::read(&self.documents)?;
         let lists = snapshot.trust().revocation_lists().iter();
         let entries: Vec<_> = lists
-            .flat_map(|list| list.entries().iter().map(move |entry| (list.name(), entry)))
+            .flat_map(|list| list.entries.iter().map(move |entry| (&list.name, entry)))
             .map(|(list, entry)| ListedRevocation {
                 entry: entry.clone(),
                 list: list.to_owned(),

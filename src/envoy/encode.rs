@@ -126,10 +126,10 @@ fn each(field: u32, headers: &[HeaderMutation], out: &mut Writer<'_>) {
 }
 
 fn deny(denial: &Denial, request: &RequestView, id: DecisionId, answer: &mut Writer<'_>) {
-    let reason = denial.rejection().reason();
-    let named = denial.rule().map(|rule| (rule, denial.annotations()));
+    let reason = denial.rejection.reason();
+    let named = denial.rule.as_ref().map(|rule| (rule, &denial.annotations));
     let Answer { status, headers, body } = Answer::of(denial, request, &id.to_string());
-    grpc(denial.rejection().client_answer().grpc_status(), answer);
+    grpc(denial.rejection.client_answer().grpc_status(), answer);
     answer.message(field::DENIED, |denied| {
         http(status, denied);
         for (name, value) in &headers {

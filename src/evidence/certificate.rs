@@ -17,7 +17,8 @@ use crate::request::Text;
 /// what was verified before is recognised by these very bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PresentedCertificate {
-    source: PeerSource,
+    /// Where it was found.
+    pub source: PeerSource,
     leaf: Option<Text>,
     chain: Option<Text>,
     /// Where the chain was found, which may be another place.
@@ -75,11 +76,6 @@ impl PresentedCertificate {
     pub fn completed_by(&self, other: &Self) -> Option<Self> {
         let chain = other.chain.as_ref().filter(|_| self.chain.is_none())?;
         Some(Self { chain: Some(chain.clone()), chain_source: other.chain_source, ..self.clone() })
-    }
-
-    /// Where it was found.
-    pub const fn source(&self) -> PeerSource {
-        self.source
     }
 
     /// Whether a chain came with it.

@@ -82,7 +82,7 @@ impl Evidence {
             match token(&own) {
                 None => kept.push(own),
                 Some(rejection) => {
-                    self.ignored.push(IgnoredToken { place: own.place().clone(), rejection });
+                    self.ignored.push(IgnoredToken { place: own.place.clone(), rejection });
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::jws::CompactJws;
 use super::presented::Presented;
@@ -15,8 +15,10 @@ use crate::request::CredentialHeaders;
 /// the same one.
 #[derive(Debug)]
 pub struct DpopProof {
-    jws: CompactJws,
-    key: Value,
+    /// The signed part.
+    pub jws: CompactJws,
+    /// The key that it says it is signed with, as a JWK.
+    pub key: Value,
 }
 
 impl DpopProof {
@@ -52,21 +54,6 @@ impl DpopProof {
             .map_err(|rejection| refuse(format!("proof cannot be read: {}", rejection.detail())))?;
         let key = key_of(text).ok_or_else(|| refuse("proof has a header without a `jwk`"))?;
         Ok(Self { jws, key })
-    }
-
-    /// The signed part.
-    pub const fn jws(&self) -> &CompactJws {
-        &self.jws
-    }
-
-    /// The key that it says it is signed with, as a JWK.
-    pub const fn key(&self) -> &Value {
-        &self.key
-    }
-
-    /// Its claims.
-    pub fn claims(&self) -> &Map<String, Value> {
-        self.jws.claims()
     }
 }
 

@@ -16,9 +16,12 @@ use crate::secret::{Fingerprint, SealedText};
 pub struct CompactJws {
     text: SealedText,
     signing_input_len: usize,
-    header: JoseHeader,
-    claims: Arc<Map<String, Value>>,
-    signature: Vec<u8>,
+    /// Its header.
+    pub header: JoseHeader,
+    /// Its claims.
+    pub claims: Arc<Map<String, Value>>,
+    /// The signature's bytes.
+    pub signature: Vec<u8>,
 }
 
 /// The members of a JOSE header that mean something here (RFC 7515 section 4.1).
@@ -73,29 +76,9 @@ impl CompactJws {
         })
     }
 
-    /// Its header.
-    pub const fn header(&self) -> &JoseHeader {
-        &self.header
-    }
-
-    /// Its claims.
-    pub const fn claims(&self) -> &Arc<Map<String, Value>> {
-        &self.claims
-    }
-
     /// The bytes that are signed: everything before the last `.` (RFC 7515 section 5.2).
     pub fn signing_input(&self) -> &[u8] {
         self.text.expose_bytes().get(..self.signing_input_len).unwrap_or_default()
-    }
-
-    /// The signature's bytes.
-    pub fn signature(&self) -> &[u8] {
-        &self.signature
-    }
-
-    /// All of it.
-    pub const fn text(&self) -> &SealedText {
-        &self.text
     }
 
     /// The fingerprint of the whole token, signature included (P63).
@@ -214,11 +197,11 @@ mod tests {
     fn the_parts_of_a_token_are_found() {
         let text = token(r#"{"alg":"ES256","typ":"at+jwt","kid":"k1"}"#, r#"{"iss":"a"}"#);
         let jws = CompactJws::parse(&text).unwrap();
-        assert_eq!(jws.header().algorithm, "ES256");
-        assert_eq!(jws.header().token_type.as_deref(), Some("at+jwt"));
-        assert_eq!(jws.header().key_id.as_deref(), Some("k1"));
-        assert_eq!(jws.claims().get("iss"), Some(&Value::from("a")));
-        assert_eq!(jws.signature(), b"signature");
+        assert_eq!(jws.header.algorithm, "ES256");
+        assert_eq!(jws.header.token_type.as_deref(), Some("at+jwt"));
+        assert_eq!(jws.header.key_id.as_deref(), Some("k1"));
+        assert_eq!(jws.claims.get("iss"), Some(&Value::from("a")));
+        assert_eq!(&jws.signature, b"signature");
         let (signing_input, _) = text.rsplit_once('.').unwrap();
         assert_eq!(jws.signing_input(), signing_input.as_bytes());
     }

@@ -93,7 +93,7 @@ fn xfcc(credentials: &CredentialHeaders) -> Result<Option<Xfcc>, Rejection> {
         .to_text()
         .ok_or_else(|| Reason::XfccMalformed.because("`x-forwarded-client-cert` is not UTF-8"))?;
     let xfcc = Xfcc::parse(&text)?;
-    Ok(Some(xfcc).filter(|xfcc| !xfcc.elements().is_empty()))
+    Ok(Some(xfcc).filter(|xfcc| !xfcc.elements.is_empty()))
 }
 
 #[cfg(test)]

@@ -15,10 +15,14 @@ use crate::secret::{Fingerprint, SealedText};
 /// A token that was found in a request, unverified. It is parsed on first use: a token that is in the cache is never parsed.
 #[derive(Debug)]
 pub struct PresentedToken {
-    place: TokenPlace,
-    scheme: TokenScheme,
-    text: SealedText,
-    fingerprint: Fingerprint,
+    /// Where it was.
+    pub place: TokenPlace,
+    /// How it was presented.
+    pub scheme: TokenScheme,
+    /// All of it: for its issuer alone.
+    pub text: SealedText,
+    /// The fingerprint of the whole token, signature included (P63).
+    pub fingerprint: Fingerprint,
     form: OnceLock<Form>,
 }
 
@@ -107,16 +111,6 @@ impl PresentedToken {
         })
     }
 
-    /// Where it was.
-    pub const fn place(&self) -> &TokenPlace {
-        &self.place
-    }
-
-    /// How it was presented.
-    pub const fn scheme(&self) -> TokenScheme {
-        self.scheme
-    }
-
     /// The token as a JWS.
     ///
     /// # Errors
@@ -154,16 +148,6 @@ impl PresentedToken {
         text.trim_start().starts_with('{') || bytes.trim_ascii_start().starts_with(b"{")
     }
 
-    /// All of it: for its issuer alone.
-    pub const fn text(&self) -> &SealedText {
-        &self.text
-    }
-
-    /// The fingerprint of the whole token, signature included (P63).
-    pub const fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
-    }
-
     /// The issuer that it claims to be from: good for choosing among the configured issuers and for nothing else (P53).
     pub fn claimed_issuer(&self) -> Option<&str> {
         self.claimed("iss")
@@ -176,11 +160,11 @@ impl PresentedToken {
 
     /// Whether it has a claim `iss` that is no text, which is some reader's issuer perhaps and none of ours.
     pub fn claims_odd_issuer(&self) -> bool {
-        self.jws().is_ok_and(|jws| jws.claims().get("iss").is_some_and(|iss| !iss.is_string()))
+        self.jws().is_ok_and(|jws| jws.claims.get("iss").is_some_and(|iss| !iss.is_string()))
     }
 
     fn claimed(&self, name: &str) -> Option<&str> {
-        self.jws().ok()?.claims().get(name)?.as_str()
+        self.jws().ok()?.claims.get(name)?.as_str()
     }
 }
 

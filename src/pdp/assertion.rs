@@ -146,8 +146,8 @@ impl<'a> Caller<'a> {
 
     fn peer_name(&self) -> Option<&'a str> {
         let peer = self.peer?;
-        let spiffe = peer.spiffe().map(|id| id.as_str());
-        spiffe.or_else(|| peer.dns().first().map(String::as_str)).or_else(|| peer.subject())
+        let spiffe = peer.spiffe.as_ref().map(|id| id.as_str());
+        spiffe.or_else(|| peer.dns.first().map(String::as_str)).or_else(|| peer.subject.as_deref())
     }
 
     /// RFC 8693 section 4.1: the actor, and the subject that it acts for.
@@ -161,12 +161,12 @@ impl<'a> Caller<'a> {
 
     /// RFC 8705 section 3.1: the certificate of the peer.
     fn confirmation(&self) -> Option<Value> {
-        let certificate = self.peer?.certificate()?;
+        let certificate = self.peer?.certificate.as_ref()?;
         Some(json!({ "x5t#S256": URL_SAFE_NO_PAD.encode(certificate.as_bytes()) }))
     }
 
     fn peer_end(&self) -> Option<UnixTime> {
-        self.peer.and_then(PeerIdentity::not_after)
+        self.peer.and_then(|peer| peer.not_after)
     }
 
     /// The statement ends with what it speaks of (invariant 7).
@@ -179,9 +179,9 @@ impl<'a> Caller<'a> {
 
 fn about_peer(peer: &PeerIdentity) -> Value {
     let mut about = json!({
-        "trust_domain": peer.trust_domain(), "evidence": peer.level().as_str(),
+        "trust_domain": &peer.trust_domain, "evidence": peer.level().as_str(),
     });
-    if let (Some(about), Some(spiffe)) = (about.as_object_mut(), peer.spiffe()) {
+    if let (Some(about), Some(spiffe)) = (about.as_object_mut(), peer.spiffe.as_ref()) {
         about.insert("spiffe".into(), json!(spiffe.as_str()));
     }
     about

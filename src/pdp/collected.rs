@@ -52,7 +52,7 @@ impl<'a> Collected<'a> {
         };
         let presented = evidence.presented();
         let mut tokens = Vec::with_capacity(presented.len());
-        tokens.extend(presented.iter().filter_map(|own| cache.tokens.recall(&own.fingerprint())));
+        tokens.extend(presented.iter().filter_map(|own| cache.tokens.recall(&own.fingerprint)));
         let recalled = Recalled { cache, tokens, certificates: AtomicU32::new(0) };
         Self { evidence, cookies, recalled }
     }

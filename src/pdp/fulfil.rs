@@ -112,13 +112,13 @@ impl Pinned<'_> {
     /// `denial` with what the caller has to bring where its token is bound to a key, or has to be (RFC 9449 section 7.1).
     fn challenged(
         &self,
-        denial: Denial,
+        mut denial: Denial,
         faulty: bool,
         collected: Option<&Collected<'_>>,
         now: UnixTime,
     ) -> Denial {
         let Some(collected) = collected else { return denial };
-        let rejection = denial.rejection();
+        let rejection = &denial.rejection;
         // No other credential helps where the trouble is ours or the issuer's.
         if matches!(rejection.client_answer(), ClientAnswer::Unavailable | ClientAnswer::Throttled)
         {
@@ -126,14 +126,13 @@ impl Pinned<'_> {
         }
         let lacks_proof = faulty
             || matches!(rejection.reason(), Reason::DpopInvalid | Reason::DpopNonce)
-            || denial.needs().proof.is_some();
+            || denial.needs.proof.is_some();
         let trust = self.current.snapshot.trust();
-        match authn::dpop_challenge(&collected.evidence, trust, lacks_proof, now) {
-            None => denial,
-            Some(DpopChallenge { algorithms, nonce }) => {
-                denial.needing_proof(ProofNeed { algorithms, nonce, faulty })
-            }
+        let challenge = authn::dpop_challenge(&collected.evidence, trust, lacks_proof, now);
+        if let Some(DpopChallenge { algorithms, nonce }) = challenge {
+            denial.needs.proof = Some(ProofNeed { algorithms, nonce, faulty });
         }
+        denial
     }
 
     /// Has `outcome` recorded. An allow that cannot be recorded and has to be is a denial instead.

@@ -71,7 +71,7 @@ impl Introspector {
             let (issuer, source) = endpoint_of(token, trust)?;
             let endpoint = self.find(source)?;
             Some(async move {
-                (issuer.name(), token.fingerprint(), endpoint.answer(token, patience).await)
+                (&issuer.name, token.fingerprint, endpoint.answer(token, patience).await)
             })
         });
         for (issuer, token, verdict) in join_all(questions).await {
@@ -103,7 +103,7 @@ fn sources(trust: &TrustStore) -> impl Iterator<Item = &Arc<Introspection>> {
 }
 
 fn introspection_of(issuer: &Issuer) -> Option<&Arc<Introspection>> {
-    match issuer.keys() {
+    match &issuer.keys {
         KeySource::Introspected(source) => Some(source),
         KeySource::Local(_) | KeySource::Remote(_) => None,
     }
@@ -115,11 +115,11 @@ fn endpoint_of<'a>(
     trust: &'a TrustStore,
 ) -> Option<(&'a Issuer, &'a Arc<Introspection>)> {
     let issuer = match token.jws() {
-        Err(_) if token.is_opaque() => trust.introspecting_at(token.place())?,
+        Err(_) if token.is_opaque() => trust.introspecting_at(&token.place)?,
         Err(_) => return None,
         Ok(_) => trust
             .issuers_named(token.claimed_issuer(), token.claimed_subject())
-            .find(|issuer| issuer.places().contains(token.place()))?,
+            .find(|issuer| issuer.places.contains(&token.place))?,
     };
     Some((issuer, introspection_of(issuer)?))
 }

@@ -78,10 +78,10 @@ impl KeyCache {
         let mut material = Material::default();
         let mut deadline = None;
         for token in tokens {
-            let known = memory.recall(&token.fingerprint()).filter(|known| known.is(token));
+            let known = memory.recall(&token.fingerprint).filter(|known| known.is(token));
             let key_id = match &known {
                 Some(known) => known.key_id(),
-                None => token.jws().ok().and_then(|jws| jws.header().key_id.as_deref()),
+                None => token.jws().ok().and_then(|jws| jws.header.key_id.as_deref()),
             };
             let verified = known.as_ref().and_then(|known| trust.issuer(known.issuer_name()));
             let claimed = if known.is_none() { issuers_of(token, trust) } else { Vec::new() };
@@ -91,9 +91,9 @@ impl KeyCache {
                 let patience = deadline.left();
                 if let Some(keys) = shared.keys_for(key_id, self.clock.as_ref(), patience).await {
                     if key_id.is_some_and(|id| !keys.has(id)) && shared.is_failing() {
-                        material.note_behind(issuer.name());
+                        material.note_behind(&issuer.name);
                     }
-                    material.insert(issuer.name(), keys);
+                    material.insert(&issuer.name, keys);
                 }
             }
         }
@@ -109,7 +109,7 @@ impl KeyCache {
     /// Waits until every address has been asked at least once, well or badly: what a start may want to wait for.
     pub async fn settled(&self) {
         let all: Vec<_> =
-            lock(&self.entries).iter().map(|entry| entry.shared.completed()).collect();
+            lock(&self.entries).iter().map(|entry| entry.shared.completed.subscribe()).collect();
         for mut completed in all {
             // An error means that the address is no longer followed.
             let _ = completed.wait_for(|count| *count > 0).await;
@@ -119,7 +119,7 @@ impl KeyCache {
     /// Has every task look at the clock again.
     pub fn recheck(&self) {
         for entry in lock(&self.entries).iter() {
-            entry.shared.wake();
+            entry.shared.wake.notify_one();
         }
     }
 
@@ -139,12 +139,12 @@ impl fmt::Debug for KeyCache {
 /// Issuers in `trust` that `token` may be from.
 fn issuers_of<'a>(token: &'a PresentedToken, trust: &'a TrustStore) -> Vec<&'a Issuer> {
     let named = trust.issuers_named(token.claimed_issuer(), token.claimed_subject());
-    named.filter(|issuer| issuer.places().contains(token.place())).collect()
+    named.filter(|issuer| issuer.places.contains(&token.place)).collect()
 }
 
 /// An issuer whose keys have to be fetched, with where.
 fn remote(issuer: &Issuer) -> Option<(&Issuer, &Arc<RemoteKeys>)> {
-    match issuer.keys() {
+    match &issuer.keys {
         KeySource::Remote(source) => Some((issuer, source)),
         KeySource::Local(_) | KeySource::Introspected(_) => None,
     }

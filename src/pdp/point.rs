@@ -143,16 +143,6 @@ impl Pdp {
         authn::check_client(presented, authorities, trust, &revocations, self.clock.now())
     }
 
-    /// Whether an authority or an intermediate of a `TrustDomain` document has this name.
-    pub fn knows_certificate_issuer(&self, name: &str) -> bool {
-        self.inspect(|snapshot| snapshot.trust().knows_certificate_issuer(name))
-    }
-
-    /// Whether a `TokenIssuer` document has this issuer.
-    pub fn knows_issuer(&self, iss: &str) -> bool {
-        self.inspect(|snapshot| snapshot.trust().issuers().iter().any(|own| own.iss() == iss))
-    }
-
     /// The revision of the documents in force.
     pub fn revision(&self) -> Revision {
         self.inspect(|snapshot| snapshot.revision().clone())
@@ -170,8 +160,8 @@ impl Pdp {
 
     pub(super) fn count_unknown_keys(&self, xfcc: &Presented<Xfcc>) {
         let Presented::Present(xfcc) = xfcc else { return };
-        if xfcc.unknown_keys() > 0 {
-            let keys = u64::try_from(xfcc.unknown_keys()).unwrap_or(u64::MAX);
+        if xfcc.unknown_keys > 0 {
+            let keys = u64::try_from(xfcc.unknown_keys).unwrap_or(u64::MAX);
             self.unknown_xfcc_keys.fetch_add(keys, Ordering::Relaxed);
         }
     }

@@ -72,7 +72,7 @@ impl RemoteFiles {
     pub fn follow(&self, trust: &TrustStore) {
         let mut entries = self.lock();
         let mut previous = std::mem::take(&mut *entries);
-        for source in trust.domains().iter().flat_map(|domain| domain.remotes()) {
+        for source in trust.domains().iter().flat_map(|domain| &domain.remotes) {
             let kept = previous.remove(&source.name).filter(|entry| *entry.source == **source);
             let entry = kept.unwrap_or_else(|| self.start(source));
             entries.insert(source.name.clone(), entry);

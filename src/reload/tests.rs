@@ -14,7 +14,7 @@ use crate::clock::FixedClock;
 use crate::document::NOT_FETCHED;
 use crate::pdp::{FetchError, Fetched, Fetcher};
 use crate::trust::KeyUrl;
-use crate::trust::pki::{Ca, NOW};
+use crate::trust::tests::pki::{Ca, NOW};
 
 /// Gives its answers one after the other, and then fails.
 #[derive(Debug, Default)]

@@ -34,19 +34,11 @@ pub struct PathLeniency {
 }
 
 impl CanonicalPath {
-    /// Reads a path without its query.
+    /// Reads a path without its query. The default of `allowed` accepts what is canonical and nothing else.
     ///
     /// # Errors
     /// `path_not_canonical` with the rule that is broken.
-    pub fn parse(path: impl Into<Text>) -> Result<Self, Rejection> {
-        Self::parse_with(path, PathLeniency::default())
-    }
-
-    /// Reads a path without its query, in which some is accepted that [`Self::parse`] refuses.
-    ///
-    /// # Errors
-    /// `path_not_canonical` with the rule that is broken.
-    pub fn parse_with(path: impl Into<Text>, allowed: PathLeniency) -> Result<Self, Rejection> {
+    pub fn parse(path: impl Into<Text>, allowed: PathLeniency) -> Result<Self, Rejection> {
         let text = path.into();
         let path = text.as_str();
         if path.len() > MAX_PATH_BYTES {
@@ -258,7 +250,7 @@ mod tests {
             ("/a+b,c=d:e@f!$&'()*", vec!["a+b,c=d:e@f!$&'()*"]),
             ("/~me/...", vec!["~me", "..."]),
         ] {
-            let parsed = CanonicalPath::parse(path).unwrap();
+            let parsed = CanonicalPath::parse(path, PathLeniency::default()).unwrap();
             assert_eq!(parsed.segments(), segments, "{path}");
             assert_eq!(parsed.as_str(), path);
         }
@@ -333,7 +325,7 @@ mod tests {
             "/a^b",
             "/a`b",
         ] {
-            let refused = CanonicalPath::parse(path).expect_err(path);
+            let refused = CanonicalPath::parse(path, PathLeniency::default()).expect_err(path);
             assert_eq!(refused.reason(), Reason::PathNotCanonical, "{path}");
         }
     }
@@ -351,7 +343,7 @@ mod tests {
             (empty, "//a///b", &["a", "b"]),
             (empty, "/a//", &["a", ""]),
         ] {
-            let parsed = CanonicalPath::parse_with(path, allowed).unwrap();
+            let parsed = CanonicalPath::parse(path, allowed).unwrap();
             assert_eq!(
                 (parsed.segments(), parsed.leniency()),
                 (
@@ -360,8 +352,8 @@ mod tests {
                 ),
                 "{path}"
             );
-            assert!(CanonicalPath::parse(path).is_err(), "{path}");
-            let plain = CanonicalPath::parse_with("/a/b", allowed).unwrap();
+            assert!(CanonicalPath::parse(path, PathLeniency::default()).is_err(), "{path}");
+            let plain = CanonicalPath::parse("/a/b", allowed).unwrap();
             assert_eq!(plain.leniency(), PathLeniency::default());
         }
         let all = slashes.or(parameters).or(empty);
@@ -385,15 +377,21 @@ mod tests {
             "/a\\b",
             "//a/./b",
         ] {
-            assert!(CanonicalPath::parse_with(path, all).is_err(), "{path}");
+            assert!(CanonicalPath::parse(path, all).is_err(), "{path}");
         }
     }
 
     #[test]
     fn size_and_depth_are_bounded() {
         let long = format!("/{}", "a".repeat(MAX_PATH_BYTES));
-        assert_eq!(CanonicalPath::parse(&long).unwrap_err().reason(), Reason::RequestTooLarge);
+        assert_eq!(
+            CanonicalPath::parse(&long, PathLeniency::default()).unwrap_err().reason(),
+            Reason::RequestTooLarge
+        );
         let deep = "/a".repeat(MAX_PATH_SEGMENTS + 1);
-        assert_eq!(CanonicalPath::parse(&deep).unwrap_err().reason(), Reason::PathNotCanonical);
+        assert_eq!(
+            CanonicalPath::parse(&deep, PathLeniency::default()).unwrap_err().reason(),
+            Reason::PathNotCanonical
+        );
     }
 }

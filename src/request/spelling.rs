@@ -22,11 +22,6 @@ impl HeaderNames {
         let at = self.0.binary_search_by(|own| cmp_folded(own, sent)).ok()?;
         self.0.get(at).map(String::as_str)
     }
-
-    /// The names, of which no two are spellings of each other.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
 }
 
 impl<'a> FromIterator<&'a str> for HeaderNames {
@@ -126,7 +121,7 @@ mod tests {
     #[test]
     fn a_name_is_found_by_every_spelling() {
         let names: HeaderNames = ["x-user", "x-a-b", "forwarded", "x_user"].into_iter().collect();
-        assert_eq!(names.iter().count(), 3);
+        assert_eq!(names.0.len(), 3);
         assert_eq!(names.find("x_a-b"), Some("x-a-b"));
         assert_eq!(names.find("forwarded"), Some("forwarded"));
         assert_eq!(names.find("x-us"), None);

@@ -60,7 +60,7 @@ impl Target {
         Ok(Self {
             host,
             form,
-            path: CanonicalPath::parse_with(whole.within(path), PathLeniency::ALL)?,
+            path: CanonicalPath::parse(whole.within(path), PathLeniency::ALL)?,
             query: query.map(|query| whole.within(query)),
         })
     }

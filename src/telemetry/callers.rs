@@ -68,7 +68,7 @@ impl Callers {
     }
 
     fn note(&self, peer: &PeerIdentity, now: UnixTime) {
-        let (Some(expiry), Some(certificate)) = (peer.not_after(), peer.certificate()) else {
+        let (Some(expiry), Some(certificate)) = (peer.not_after, peer.certificate.as_ref()) else {
             return;
         };
         // A caller is seen again soon, so that no check waits for the lock.
@@ -101,9 +101,10 @@ impl Observer for Callers {
 
 impl Caller {
     fn new(peer: &PeerIdentity, now: UnixTime) -> Self {
-        let spiffe = peer.spiffe().map(ToString::to_string);
-        let name = spiffe.or_else(|| peer.subject().map(str::to_owned)).unwrap_or_default();
-        Self { trust_domain: peer.trust_domain().to_owned(), name, seen: now }
+        let spiffe = peer.spiffe.as_ref().map(ToString::to_string);
+        let name =
+            spiffe.or_else(|| peer.subject.as_deref().map(str::to_owned)).unwrap_or_default();
+        Self { trust_domain: peer.trust_domain.to_owned(), name, seen: now }
     }
 }
 

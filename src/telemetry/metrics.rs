@@ -122,7 +122,7 @@ impl Metrics {
     fn count(&self, outcome: &Outcome) {
         let (decision, reason) = match &outcome.decision {
             Decision::Allow(_) => ("allow", ""),
-            Decision::Deny(denial) => ("deny", denial.rejection().reason().as_str()),
+            Decision::Deny(denial) => ("deny", denial.rejection.reason().as_str()),
         };
         let policy =
             outcome.decision.rule().map(|rule| Arc::clone(&rule.policy)).unwrap_or_default();
@@ -147,7 +147,7 @@ impl Observer for Metrics {
             self.shadows.add(1, &[policy, KeyValue::new("rule", shadow.rule.rule.to_string())]);
         }
         if let Some(peer) = outcome.subject.as_ref().and_then(|subject| subject.peer().verified()) {
-            let domain = KeyValue::new("trust_domain", peer.trust_domain().to_owned());
+            let domain = KeyValue::new("trust_domain", peer.trust_domain.to_owned());
             self.peers.add(1, &[domain, KeyValue::new("evidence", peer.level().as_str())]);
         }
     }

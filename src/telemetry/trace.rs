@@ -77,9 +77,9 @@ impl Observer for Traces {
         }
         check.set_attributes(attributes(view, outcome));
         if let Decision::Deny(denial) = &outcome.decision
-            && denial.rejection().client_answer() == ClientAnswer::Unavailable
+            && denial.rejection.client_answer() == ClientAnswer::Unavailable
         {
-            check.set_status(Status::error(denial.rejection().reason().as_str()));
+            check.set_status(Status::error(denial.rejection.reason().as_str()));
         }
         let inside = Context::new().with_remote_span_context(check.span_context().clone());
         for (name, from, to) in outcome.phases.each() {
@@ -101,7 +101,7 @@ fn attributes(view: &RequestView, outcome: &Outcome) -> Vec<KeyValue> {
     match &outcome.decision {
         Decision::Allow(_) => attributes.push(KeyValue::new("countersign.decision", "allow")),
         Decision::Deny(denial) => {
-            let reason = denial.rejection().reason().as_str();
+            let reason = denial.rejection.reason().as_str();
             attributes.push(KeyValue::new("countersign.decision", "deny"));
             attributes.push(KeyValue::new("countersign.reason", reason));
         }

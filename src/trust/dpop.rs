@@ -9,10 +9,14 @@ use crate::trust::Algorithm;
 /// The compiled `dpop` of a `TokenIssuer` document; the default where it has none.
 #[derive(Debug)]
 pub struct DpopRules {
-    pub(super) algorithms: Vec<Algorithm>,
-    pub(super) max_age: Duration,
-    pub(super) origins: Vec<Origin>,
-    pub(super) nonce: Option<NonceRules>,
+    /// The algorithms that proofs may be signed with.
+    pub algorithms: Vec<Algorithm>,
+    /// How long ago they may have been made.
+    pub max_age: Duration,
+    /// The origins that callers see in front of the paths; empty if the proxy's is right.
+    pub origins: Vec<Origin>,
+    /// The nonces that they must hold, where they must.
+    pub nonce: Option<NonceRules>,
 }
 
 /// How nonces are made and judged.
@@ -32,27 +36,7 @@ pub(super) fn asymmetric() -> Vec<Algorithm> {
     Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric()).collect()
 }
 
-impl DpopRules {
-    /// The algorithms that proofs may be signed with.
-    pub fn algorithms(&self) -> &[Algorithm] {
-        &self.algorithms
-    }
-
-    /// How long ago they may have been made.
-    pub const fn max_age(&self) -> Duration {
-        self.max_age
-    }
-
-    /// The origins that callers see in front of the paths; empty if the proxy's is right.
-    pub fn origins(&self) -> &[Origin] {
-        &self.origins
-    }
-
-    /// The nonces that they must hold, where they must.
-    pub const fn nonce(&self) -> Option<&NonceRules> {
-        self.nonce.as_ref()
-    }
-}
+impl DpopRules {}
 
 impl Default for DpopRules {
     fn default() -> Self {

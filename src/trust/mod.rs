@@ -13,19 +13,19 @@ mod jwk;
 mod keys;
 mod material;
 mod name;
-#[cfg(test)]
-pub(crate) mod pki;
 mod remote;
 mod revocation;
 mod store;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use algorithm::Algorithm;
 pub use assertion::ClientAssertion;
 pub use domain::{
     Authority, BudgetSpent, Crl, ExtendedKeyUsageRules, IssuerId, IssuerKey, IssuerKeys,
-    KnownLists, LeafRules, Pin, Revocation, SignatureBudget, SignatureChecks, SpiffeBundle,
-    StandingList, StoredList, TrustDomain, Validity, authority_key_id, extension_fault,
-    issues_clients, key_weakness, subject_key_id,
+    KnownLists, LeafRules, Pin, Revocation, SignatureBudget, SignatureChecks, StandingList,
+    StoredList, TrustDomain, Validity, authority_key_id, extension_fault, issues_clients,
+    key_weakness, subject_key_id,
 };
 pub use dpop::{DpopRules, NonceRules};
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};

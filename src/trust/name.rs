@@ -391,7 +391,7 @@ mod tests {
     #[test]
     fn a_certificate_and_its_text_have_one_name() {
         use x509_parser::certificate::X509Certificate;
-        let ca = crate::trust::pki::Ca::root("Prod  CA");
+        let ca = crate::trust::tests::pki::Ca::root("Prod  CA");
         let (_, certificate) = X509Certificate::from_der(&ca.der).unwrap();
         let of = CanonicalName::of(certificate.subject());
         for text in ["CN=Prod  CA", "cn=prod ca", "2.5.4.3=PROD CA"] {

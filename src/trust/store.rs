@@ -7,7 +7,6 @@ use x509_parser::certificate::X509Certificate;
 
 use super::domain::{self, IssuerId, IssuerKeys, KnownLists, TrustDomain};
 use super::issuer::{self, Issuer, KeySource};
-use super::name::CanonicalName;
 use super::revocation::{self, KnownIssuers, RevocationEntry, RevocationList, Revocations};
 use crate::clock::UnixTime;
 use crate::document::{Attachments, Diagnostic, Document, Spec};
@@ -71,13 +70,13 @@ impl TrustStore {
         (store.domains, store.known_lists) = (domains, known_lists);
         issuer::refuse_ambiguous(documents, problems);
         revocation::check_known(documents, &store.domains, &store.issuers, problems);
-        store.revocation_lists.sort_by(|a, b| a.name().cmp(b.name()));
-        let tables = store.revocation_lists.iter().map(|list| Arc::clone(list.table()));
+        store.revocation_lists.sort_by(|a, b| a.name.cmp(&b.name));
+        let tables = store.revocation_lists.iter().map(|list| Arc::clone(&list.table));
         store.revocations = Arc::new(Revocations::new(tables.collect()));
         // The order of files never matters.
-        store.domains.sort_by(|a, b| a.name().cmp(b.name()));
+        store.domains.sort_by(|a, b| a.name.cmp(&b.name));
         store.index_issuers();
-        let revisions = store.domains.iter().flat_map(|domain| *domain.revision().as_bytes());
+        let revisions = store.domains.iter().flat_map(|domain| *domain.revision.as_bytes());
         let revisions = revisions.chain(*standing.revision().as_bytes());
         store.domains_revision = Some(Fingerprint::of(&revisions.collect::<Vec<_>>()));
         store
@@ -85,7 +84,7 @@ impl TrustStore {
 
     fn index_issuers(&mut self) {
         for (position, domain) in self.domains.iter().enumerate() {
-            let keys = match domain.spiffe() {
+            let keys = match &domain.spiffe {
                 Some(name) => self.keys_by_spiffe.entry(name.as_str().to_owned()).or_default(),
                 None => &mut self.keys_without_spiffe,
             };
@@ -96,13 +95,6 @@ impl TrustStore {
     /// The trust domains, in the order of their names.
     pub fn domains(&self) -> &[TrustDomain] {
         &self.domains
-    }
-
-    /// Whether an authority or an intermediate of the documents has this name. True where there is none at all.
-    pub fn knows_certificate_issuer(&self, name: &str) -> bool {
-        let name = CanonicalName::of_certificate(name);
-        self.domains.is_empty()
-            || self.domains.iter().any(|domain| domain.issuer_names().contains(&name))
     }
 
     /// The trust domain that vouches for `id`, and no other does (P45).
@@ -161,7 +153,7 @@ impl TrustStore {
 
     /// The issuer of the document called `name`.
     pub fn issuer(&self, name: &str) -> Option<&Issuer> {
-        self.issuers.iter().find(|issuer| issuer.name() == name)
+        self.issuers.iter().find(|issuer| issuer.name == name)
     }
 
     /// The issuers that a token may be from, going by its **unverified** `iss` and `sub`: those that are called so, then, for
@@ -179,14 +171,14 @@ impl TrustStore {
     /// The issuer that can be asked about opaque tokens in `place`: there is at most one.
     pub fn introspecting_at(&self, place: &TokenPlace) -> Option<&Issuer> {
         self.issuers.iter().find(|issuer| {
-            matches!(issuer.keys(), KeySource::Introspected(_)) && issuer.places().contains(place)
+            matches!(&issuer.keys, KeySource::Introspected(_)) && issuer.places.contains(place)
         })
     }
 
     /// Every place where any issuer's tokens may be, each once.
     pub fn token_places(&self) -> Vec<TokenPlace> {
         let mut places: Vec<_> =
-            self.issuers.iter().flat_map(|issuer| issuer.places().iter().cloned()).collect();
+            self.issuers.iter().flat_map(|issuer| issuer.places.iter().cloned()).collect();
         places.sort();
         places.dedup();
         places

@@ -337,7 +337,7 @@ fn a_case_of_a_suite_is_explained() {
     let arguments: Vec<&str> = AT.split(' ').chain(["--case", "orders/a reader reads"]).collect();
     let run = props.run_with(&[&["explain"], arguments.as_slice()].concat(), "");
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    let arguments: Vec<&str> = AT.split(' ').chain(["--case", "nobody else reads"]).collect();
+    let arguments: Vec<&str> = AT.split(' ').chain(["--case", "no other caller reads"]).collect();
     let run = props.run_with(&[&["explain"], arguments.as_slice()].concat(), "");
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("is 2 requests"), "{}", run.stderr);

@@ -50,7 +50,7 @@ struct Reasons(Mutex<BTreeMap<String, Reason>>);
 impl Observer for Reasons {
     fn observe(&self, _: &RequestView, outcome: &Outcome) {
         if let Decision::Deny(denial) = &outcome.decision {
-            let reason = denial.rejection().reason();
+            let reason = denial.rejection.reason();
             self.0.lock().unwrap().insert(outcome.id.to_string(), reason);
         }
     }

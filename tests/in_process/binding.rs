@@ -141,7 +141,7 @@ impl House {
             Decision::Deny(denial) => {
                 let answer = Answer::of(denial, &view, "id");
                 let headers = answer.headers.into_iter().map(|(name, value)| (name.into(), value));
-                Err((denial.rejection().reason(), headers.collect()))
+                Err((denial.rejection.reason(), headers.collect()))
             }
         }
     }
@@ -314,7 +314,7 @@ async fn the_next_nonce_comes_with_an_answer_that_is_good() {
             house.outcome("GET", &[("authorization", &*authorization), ("dpop", &*proof)]).await.0;
         match outcome.decision {
             Decision::Allow(_) => Ok(outcome.response_headers),
-            Decision::Deny(denial) => Err(denial.needs().proof.clone().unwrap().nonce.unwrap()),
+            Decision::Deny(denial) => Err(denial.needs.proof.clone().unwrap().nonce.unwrap()),
         }
     };
     let first = given(NOW, "a", "").await.unwrap_err();
@@ -478,7 +478,7 @@ fn judge(trust: &TrustStore, case: &Value) -> Result<(), Reason> {
     let mut material = Material::default();
     for token in evidence.tokens.as_deref().unwrap_or_default() {
         let answer = IntrospectionAnswer::parse(answer.to_string().as_bytes(), now).unwrap();
-        material.insert_answer("corp", token.fingerprint(), Ok(Arc::new(answer)));
+        material.insert_answer("corp", token.fingerprint, Ok(Arc::new(answer)));
     }
     let memory = Caches { certificates: &NoCache, tokens: &NoCache };
     let subject = authn::authenticate(&evidence, trust, &material, memory, now);

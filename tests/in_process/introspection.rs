@@ -133,7 +133,7 @@ impl House {
         assert!(!told.contains("canary") && !told.contains("opaque-"), "{told}");
         match outcome.decision {
             Decision::Allow(_) => Ok(()),
-            Decision::Deny(denial) => Err(denial.rejection().reason()),
+            Decision::Deny(denial) => Err(denial.rejection.reason()),
         }
     }
 }

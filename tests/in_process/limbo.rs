@@ -139,8 +139,8 @@ fn has_names(peer: &PeerIdentity, case: &Case) -> bool {
     let asked = case.peer_name_literally_in_san == Some(true) || case.tier == "name-deny";
     !asked
         || case.peer_names.iter().all(|name| match name.split_once(':') {
-            Some(("DNS", dns)) => peer.dns().iter().any(|own| *own == dns.to_ascii_lowercase()),
-            Some(("RFC822", mail)) => peer.emails().iter().any(|own| own == mail),
+            Some(("DNS", dns)) => peer.dns.iter().any(|own| *own == dns.to_ascii_lowercase()),
+            Some(("RFC822", mail)) => peer.emails.iter().any(|own| own == mail),
             _ => case.tier != "name-deny",
         })
 }

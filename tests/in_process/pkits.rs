@@ -96,7 +96,7 @@ impl Ca {
     fn read(root: &[u8], der: Vec<u8>) -> Self {
         let (subject, issuer) = names(&der);
         let configurable = trust(root, &[&der], &[]).is_ok_and(|store| {
-            store.domains().iter().all(|domain| domain.intermediates().len() == 1)
+            store.domains().iter().all(|domain| domain.intermediates.len() == 1)
         });
         Self { subject, issuer, der, configurable }
     }

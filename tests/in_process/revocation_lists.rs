@@ -214,8 +214,8 @@ fn a_certificate_is_revoked_by_what_was_shown_of_it() {
     let subject =
         props.judge(&trust, (Some(&xfcc), FRONTEND), None, &Material::default(), &NoCache);
     let peer = subject.peer().verified().unwrap();
-    let (serial, issuer) = (peer.serial().unwrap(), peer.issuer().unwrap());
-    let spki = peer.spki().unwrap().to_hex();
+    let (serial, issuer) = (peer.serial.as_deref().unwrap(), peer.issuer.as_deref().unwrap());
+    let spki = peer.spki.as_ref().unwrap().to_hex();
     let print = props.pki.frontend.fingerprint().to_hex();
     let spiffe = format!("{{ spiffe: '{FRONTEND}' }}");
     for (entry, hash, name) in [

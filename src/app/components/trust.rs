@@ -23,7 +23,7 @@ impl Trust {
     }
 
     fn moments(&self, of: fn(&TrustDomain) -> Option<UnixTime>) -> Vec<(String, i64)> {
-        self.domains(|domain| Some((domain.name().to_owned(), of(domain)?.as_secs())))
+        self.domains(|domain| Some((domain.name.to_owned(), of(domain)?.as_secs())))
     }
 }
 
@@ -46,16 +46,16 @@ impl Component for Trust {
     /// When they expire: alert on `time()` until then. One series for each trust domain in the documents.
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
         let first_to_expire = |domain: &TrustDomain| {
-            domain.authorities().iter().map(|authority| authority.validity().not_after).min()
+            domain.authorities.iter().map(|authority| authority.validity.not_after).min()
         };
         let problems = self.domains(|domain| {
-            domain.revocation()?;
-            Some((domain.name().to_owned(), domain.list_problems().len()))
+            domain.revocation.as_ref()?;
+            Some((domain.name.to_owned(), domain.list_problems.len()))
         });
         vec![
             instruments::AUTHORITY_EXPIRY.shows_each(self.moments(first_to_expire)),
             instruments::CRL_NEXT_UPDATE
-                .shows_each(self.moments(|domain| domain.revocation()?.next_update())),
+                .shows_each(self.moments(|domain| domain.revocation.as_ref()?.next_update())),
             instruments::CRL_PROBLEMS.shows_each(problems),
         ]
     }
@@ -63,13 +63,13 @@ impl Component for Trust {
 
 /// The revocation lists of a trust domain that has any.
 fn lists(domain: &TrustDomain, now: UnixTime) -> Option<Health> {
-    let revocation = domain.revocation()?;
+    let revocation = domain.revocation.as_ref()?;
     let (condition, detail) = match revocation.next_update() {
         None => (Condition::Degraded, "none".to_owned()),
         Some(due) if now <= due => {
             (Condition::Good, format!("next update due in {}", until(due, now)))
         }
-        Some(due) if now <= due.plus(revocation.grace()) => {
+        Some(due) if now <= due.plus(revocation.grace) => {
             (Condition::Degraded, format!("past the next update, which was due {}", ago(due, now)))
         }
         Some(due) => (
@@ -77,8 +77,8 @@ fn lists(domain: &TrustDomain, now: UnixTime) -> Option<Health> {
             format!("too old to be used (crl_stale), an update was due {}", ago(due, now)),
         ),
     };
-    let name = format!("revocation lists of {}", domain.name());
-    let problems = domain.list_problems();
+    let name = format!("revocation lists of {}", &domain.name);
+    let problems = &domain.list_problems;
     if problems.is_empty() {
         return Some(Health::new(name, condition, detail));
     }
@@ -97,28 +97,28 @@ fn kept_lists(KeptListsStatus { lists, problem }: KeptListsStatus) -> Option<Hea
 }
 
 fn domain(domain: &TrustDomain) -> Value {
-    let authorities = domain.authorities().iter().map(|authority| authority.validity().not_after);
-    let lists = domain.revocation().into_iter().flat_map(|revocation| revocation.lists());
+    let authorities = domain.authorities.iter().map(|authority| authority.validity.not_after);
+    let lists = domain.revocation.as_ref().into_iter().flat_map(|revocation| revocation.lists());
     json!({
-        "name": domain.name(),
-        "spiffe": domain.spiffe().map(ToString::to_string),
+        "name": &domain.name,
+        "spiffe": domain.spiffe.as_ref().map(ToString::to_string),
         "authorities_not_after": authorities.map(UnixTime::as_secs).collect::<Vec<_>>(),
         "revocation_lists": lists.map(|list| json!({
             "number": list.number(),
-            "this_update": list.validity().not_before.as_secs(),
-            "next_update": list.validity().not_after.as_secs(),
+            "this_update": list.validity.not_before.as_secs(),
+            "next_update": list.validity.not_after.as_secs(),
             "revoked": list.len(),
         })).collect::<Vec<_>>(),
-        "revocation_list_problems": domain.list_problems(),
+        "revocation_list_problems": &domain.list_problems,
     })
 }
 
 fn issuer(issuer: &Issuer) -> Value {
     json!({
-        "name": issuer.name(),
-        "issuer": issuer.iss(),
-        "audiences": issuer.audiences(),
-        "keys": match issuer.keys() {
+        "name": &issuer.name,
+        "issuer": &issuer.iss,
+        "audiences": &issuer.audiences,
+        "keys": match &issuer.keys {
             KeySource::Local(_) => "local",
             KeySource::Remote(_) => "fetched",
             KeySource::Introspected(_) => "introspection",

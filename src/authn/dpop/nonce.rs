@@ -15,7 +15,7 @@ const SEAL_BYTES: usize = 16;
 
 /// A nonce for now; none where none is needed.
 pub(super) fn make(rules: &DpopRules, now: UnixTime) -> Option<String> {
-    let secret = rules.nonce()?.secrets.first()?;
+    let secret = rules.nonce.as_ref()?.secrets.first()?;
     let time = now.as_secs().to_be_bytes();
     let seal = seal(secret.expose(), time);
     Some(URL_SAFE_NO_PAD.encode([&time[..], &seal].concat()))
@@ -27,7 +27,7 @@ pub(super) fn check(
     rules: &DpopRules,
     now: UnixTime,
 ) -> Result<(), Rejection> {
-    let Some(needed) = rules.nonce() else { return Ok(()) };
+    let Some(needed) = rules.nonce.as_ref() else { return Ok(()) };
     let refuse = |detail: &'static str| Err(Reason::DpopNonce.because(detail));
     let Some(nonce) = claims.get("nonce").and_then(Value::as_str) else {
         return refuse("proof has no nonce");
@@ -57,7 +57,7 @@ pub(super) fn renew(
     rules: &DpopRules,
     now: UnixTime,
 ) -> Option<String> {
-    let needed = rules.nonce()?;
+    let needed = rules.nonce.as_ref()?;
     let bytes = URL_SAFE_NO_PAD.decode(claims.get("nonce")?.as_str()?).ok()?;
     let (time, sealed) = bytes.split_first_chunk::<8>()?;
     let made = UnixTime::from_secs(i64::from_be_bytes(*time));

@@ -12,7 +12,7 @@ use super::signers::{Leaf, Role};
 use super::{constraints, policies};
 use crate::reason::{Reason, Rejection};
 use crate::trust::{
-    Authority, SignatureBudget, SignatureChecks, TrustDomain, extension_fault, issues_clients,
+    SignatureBudget, SignatureChecks, TrustDomain, extension_fault, issues_clients,
 };
 
 /// How many signatures are verified for one explanation, beside those that are known.
@@ -70,8 +70,8 @@ impl<'a> Candidate<'a> {
 
 impl<'a> Search<'a> {
     fn new(leaf: Leaf<'a>, domain: &'a TrustDomain) -> Self {
-        let intermediates = leaf.chain.intermediates.iter().chain(domain.intermediates());
-        let authorities = domain.authorities().iter().map(Authority::der);
+        let intermediates = leaf.chain.intermediates.iter().chain(&domain.intermediates);
+        let authorities = domain.authorities.iter().map(|authority| &authority.der);
         let read = |der: &'a CertificateDer<'static>| Candidate::read(der);
         Self {
             checks: leaf.checks,

@@ -124,7 +124,7 @@ impl<'a> Verifier<'a> {
         for domain in self.asked(leaf.chain, keys) {
             match self.check(leaf, domain, &mut paths) {
                 Ok(Found { holds, issuers }) => {
-                    let end = own_end(leaf.certificate, domain.leaf());
+                    let end = own_end(leaf.certificate, &domain.leaf);
                     let holds = Validity { not_after: holds.not_after.min(end), ..holds };
                     match &mut vouchers {
                         None => vouchers = Some(Vouchers::first(domain, holds, issuers)),
@@ -137,7 +137,7 @@ impl<'a> Verifier<'a> {
         let Some(mut vouchers) = vouchers else { return Err(closest(refusals)) };
         for (domain, rejection) in refusals {
             if self.may_be_of(domain, &rejection, leaf, &mut paths) {
-                vouchers.unsure.push(domain.name().to_owned());
+                vouchers.unsure.push(domain.name.to_owned());
             }
         }
         Ok(vouchers)
@@ -173,7 +173,7 @@ impl<'a> Verifier<'a> {
     ) -> bool {
         let strange = |rejection: &Rejection| rejection.reason() == Reason::ChainUntrusted;
         !strange(rejection)
-            && check_pins(leaf, &domain.leaf().pins).is_ok()
+            && check_pins(leaf, &domain.leaf.pins).is_ok()
             && !paths.find(leaf, domain, self.now).is_err_and(|found| strange(&found))
     }
 
@@ -184,7 +184,7 @@ impl<'a> Verifier<'a> {
         domain: &'a TrustDomain,
         paths: &mut Paths<'a>,
     ) -> Result<Found, Rejection> {
-        let (certificate, rules) = (leaf.certificate, domain.leaf());
+        let (certificate, rules) = (leaf.certificate, &domain.leaf);
         profile::check(certificate)?;
         check_usage(certificate, rules.extended_key_usage)?;
         let found = paths.find(leaf, domain, self.now)?;
@@ -219,7 +219,7 @@ impl<'a> Vouchers<'a> {
     }
 
     fn add(&mut self, domain: &TrustDomain, holds: Validity, issuers: Vec<IssuerMarks>) {
-        self.also.push(domain.name().to_owned());
+        self.also.push(domain.name.to_owned());
         self.issuers.extend(issuers);
         self.holds = self.holds.and(holds);
     }
@@ -232,7 +232,7 @@ impl<'a> Paths<'a> {
         domain: &'a TrustDomain,
         now: UnixTime,
     ) -> Result<Found, Rejection> {
-        if let Some((_, known)) = self.0.iter().find(|(paths, _)| *paths == domain.paths()) {
+        if let Some((_, known)) = self.0.iter().find(|(paths, _)| *paths == &domain.paths) {
             return Err(known.clone());
         }
         let found = path::find(leaf, domain, now);
@@ -240,7 +240,7 @@ impl<'a> Paths<'a> {
             let of_lists = [Reason::CertRevoked, Reason::CrlMissing, Reason::CrlStale];
             // Lists are those of one document; everything else is the same for all with these authorities.
             if !of_lists.contains(&rejection.reason()) {
-                self.0.push((domain.paths(), rejection.clone()));
+                self.0.push((&domain.paths, rejection.clone()));
             }
         }
         found
@@ -346,7 +346,7 @@ fn facts(
     names: Names,
 ) -> PeerFacts {
     PeerFacts {
-        trust_domain: vouchers.domain.name().to_owned(),
+        trust_domain: vouchers.domain.name.to_owned(),
         other_trust_domains: vouchers.also.clone(),
         unsure_trust_domains: vouchers.unsure.clone(),
         spiffe: names.spiffe,

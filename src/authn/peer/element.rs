@@ -50,8 +50,8 @@ impl Verifier<'_> {
     /// The reason why the certificate is refused, `xfcc_inconsistent` if the parts of the element contradict each other,
     /// `evidence_insufficient` if they name no peer.
     pub(super) fn element(&self, element: &XfccElement) -> Result<AssertedIdentity, Rejection> {
-        let Some(presented) = element.certificate() else {
-            let (facts, level) = self.named(element.uris(), element.hash().copied())?;
+        let Some(presented) = element.certificate.as_ref() else {
+            let (facts, level) = self.named(&element.uris, element.hash.as_ref().copied())?;
             return Ok(AssertedIdentity { facts: Arc::new(facts), level, envoy_subject: None });
         };
         let verified = self.certificate(presented)?;
@@ -84,7 +84,7 @@ impl Verifier<'_> {
                 .because("neither a certificate nor a SPIFFE ID was sent"));
         };
         let domain = self.trust.domain_of(&id).ok_or_else(|| unknown_domain(id.trust_domain()))?;
-        let pins = &domain.leaf().pins;
+        let pins = &domain.leaf.pins;
         if !pins.is_empty() && !hash.is_some_and(|hash| pins.contains(&Pin::Certificate(hash))) {
             return Err(Reason::EvidenceInsufficient
                 .because("the trust domain has pins, which need the certificate"));
@@ -94,7 +94,7 @@ impl Verifier<'_> {
             spiffe: Some(id),
             uris: uris.to_vec(),
             certificate: hash,
-            ..PeerFacts::of(domain.name())
+            ..PeerFacts::of(&domain.name)
         };
         revoked::check_peer(&facts, self.revocations, self.now)?;
         Ok((facts, level))
@@ -112,14 +112,15 @@ pub(super) fn check_consistent(
 ) -> Result<(), Rejection> {
     let facts = &verified.facts;
     let contradiction =
-        if element.hash().is_some_and(|hash| Some(hash) != facts.certificate.as_ref()) {
+        if element.hash.as_ref().is_some_and(|hash| Some(hash) != facts.certificate.as_ref()) {
             "Hash"
         } else if !has_uris(element, &facts.uris) {
             "URI"
-        } else if !has_dns(element.dns(), &facts.dns) {
+        } else if !has_dns(&element.dns, &facts.dns) {
             "DNS"
         } else if element
-            .subject()
+            .subject
+            .as_deref()
             .zip(verified.envoy_subject.as_deref())
             .is_some_and(|(said, own)| said != own)
         {
@@ -136,8 +137,8 @@ pub(super) fn contradicts(key: &str) -> Rejection {
 }
 
 fn has_uris(element: &XfccElement, own: &[String]) -> bool {
-    match element.uris() {
-        [] => own.is_empty() || !element.denies_uris(),
+    match element.uris.as_slice() {
+        [] => own.is_empty() || !element.denies_uris,
         [first] => own.first() == Some(first),
         said => said == own,
     }

@@ -1,15 +1,14 @@
 //! A verified peer.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::authn::facts::PeerFacts;
-use crate::clock::UnixTime;
 use crate::evidence::PeerSource;
 use crate::evidence_level::EvidenceLevel;
-use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
 
-/// A verified peer.
+/// A verified peer. What is known about it, read only, is that of [`PeerFacts`].
 #[derive(Clone, Debug)]
 pub struct PeerIdentity {
     pub(super) facts: Arc<PeerFacts>,
@@ -25,22 +24,17 @@ impl PeerIdentity {
         Self { facts: Arc::new(facts), level, source: PeerSource::Xfcc, forwarders: Vec::new() }
     }
 
-    /// The name of the `TrustDomain` document that vouches for it; of several, the first.
-    pub fn trust_domain(&self) -> &str {
-        &self.facts.trust_domain
-    }
-
     /// The names of all that vouch for it.
     pub fn trust_domains(&self) -> impl Iterator<Item = &str> {
-        let others = self.facts.other_trust_domains.iter().map(String::as_str);
-        [self.trust_domain()].into_iter().chain(others)
+        let others = self.other_trust_domains.iter().map(String::as_str);
+        [&*self.trust_domain].into_iter().chain(others)
     }
 
     /// The same, where it is certain that it is of no other.
     pub fn only_trust_domain(&self) -> Option<&str> {
-        let PeerFacts { other_trust_domains, unsure_trust_domains, .. } = &*self.facts;
+        let PeerFacts { other_trust_domains, unsure_trust_domains, .. } = &**self;
         let only = other_trust_domains.is_empty() && unsure_trust_domains.is_empty();
-        only.then(|| self.trust_domain())
+        only.then_some(&*self.trust_domain)
     }
 
     /// Whether the document called `name` vouches for it; nothing where it does not, and its authorities issued the
@@ -49,7 +43,7 @@ impl PeerIdentity {
         if self.trust_domains().any(|own| own == name) {
             return Some(true);
         }
-        let unsure = self.facts.unsure_trust_domains.iter().any(|unsure| unsure == name);
+        let unsure = self.unsure_trust_domains.iter().any(|unsure| unsure == name);
         (!unsure).then_some(false)
     }
 
@@ -67,59 +61,12 @@ impl PeerIdentity {
     pub fn forwarders(&self) -> &[SpiffeId] {
         &self.forwarders
     }
+}
 
-    /// Its SPIFFE ID, where it has one.
-    pub fn spiffe(&self) -> Option<&SpiffeId> {
-        self.facts.spiffe.as_ref()
-    }
+impl Deref for PeerIdentity {
+    type Target = PeerFacts;
 
-    /// The DNS names of its certificate, in lower case.
-    pub fn dns(&self) -> &[String] {
-        &self.facts.dns
-    }
-
-    /// The URIs of its certificate, the SPIFFE ID included.
-    pub fn uris(&self) -> &[String] {
-        &self.facts.uris
-    }
-
-    /// The e-mail addresses of its certificate.
-    pub fn emails(&self) -> &[String] {
-        &self.facts.emails
-    }
-
-    /// The IP addresses of its certificate as text: known from level `leaf` up.
-    pub fn ips(&self) -> &[String] {
-        &self.facts.ips
-    }
-
-    /// The subject of its certificate as RFC 4514 text: known from level `leaf` up.
-    pub fn subject(&self) -> Option<&str> {
-        self.facts.subject.as_deref()
-    }
-
-    /// SHA-256 of its certificate's DER: known from level `hash` up.
-    pub fn certificate(&self) -> Option<&Fingerprint> {
-        self.facts.certificate.as_ref()
-    }
-
-    /// SHA-256 of its public key's SubjectPublicKeyInfo: known from level `leaf` up.
-    pub fn spki(&self) -> Option<&Fingerprint> {
-        self.facts.spki.as_ref()
-    }
-
-    /// The serial number of its certificate in lower-case hexadecimal: known from level `leaf` up.
-    pub fn serial(&self) -> Option<&str> {
-        self.facts.serial.as_deref()
-    }
-
-    /// The issuer of its certificate as RFC 4514 text: known from level `leaf` up.
-    pub fn issuer(&self) -> Option<&str> {
-        self.facts.issuer.as_deref()
-    }
-
-    /// When its certificate expires: known from level `leaf` up.
-    pub fn not_after(&self) -> Option<UnixTime> {
-        self.facts.not_after
+    fn deref(&self) -> &PeerFacts {
+        &self.facts
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn find(
     let Leaf { der, certificate, chain, checks } = leaf;
     let end_entity = EndEntityCert::try_from(der).map_err(|why| rejection(&why))?;
     let intermediates: Vec<_> =
-        chain.intermediates.iter().chain(domain.intermediates()).map(borrowed).collect();
+        chain.intermediates.iter().chain(&domain.intermediates).map(borrowed).collect();
     let seconds = u64::try_from(now.as_secs()).unwrap_or(0);
     let refused = RefCell::new(None);
     let check = |path: &VerifiedPath<'_>| {
@@ -55,7 +55,7 @@ pub(super) fn find(
     };
     let found = end_entity.verify_for_usage(
         &checks.algorithms(),
-        domain.anchors(),
+        &domain.anchors,
         &intermediates,
         pki_types::UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
         ClientAuth,
@@ -121,14 +121,13 @@ fn check_path(
     domain: &TrustDomain,
     now: UnixTime,
 ) -> Result<Found, Rejection> {
-    let authority = domain
-        .authorities()
-        .iter()
-        .find(|authority| authority.anchor() == path.anchor())
-        .ok_or_else(|| Reason::ChainUntrusted.because("the path ends at no pinned authority"))?;
-    let mut holds = authority.validity();
+    let authority =
+        domain.authorities.iter().find(|authority| authority.anchor == *path.anchor()).ok_or_else(
+            || Reason::ChainUntrusted.because("the path ends at no pinned authority"),
+        )?;
+    let mut holds = authority.validity;
     check_authority(holds, now)?;
-    let ders: Vec<_> = std::iter::once(authority.der().clone())
+    let ders: Vec<_> = std::iter::once(authority.der.clone())
         .chain(path.intermediate_certificates().rev().map(|certificate| certificate.der()))
         .collect();
     let mut certificates =
@@ -137,7 +136,7 @@ fn check_path(
     certificates.push(leaf.clone());
     constraints::check(&certificates)?;
     policies::check(&certificates)?;
-    let mut issuer = authority.issuer().clone();
+    let mut issuer = authority.issuer.clone();
     let below = certificates.iter().skip(1);
     for certificate in below.take(certificates.len().saturating_sub(2)) {
         profile::check(certificate)?;

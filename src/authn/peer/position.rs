@@ -55,7 +55,7 @@ impl<'a> Own<'a> {
         let ours = |by: &String| {
             self.destination.into_iter().chain(self.identities).any(|name| *name == **by)
         };
-        element.by().iter().any(ours)
+        element.by.iter().any(ours)
     }
 
     /// Whether our own proxy wrote the last element of what came from a TLS peer that is a forwarder: it may be the
@@ -63,7 +63,7 @@ impl<'a> Own<'a> {
     pub(super) fn wrote(self, element: &XfccElement, is_of_peer: bool) -> bool {
         match self.writes_by() {
             WritesBy::Always => self.signs(element),
-            WritesBy::Never => element.by().is_empty() && is_of_peer,
+            WritesBy::Never => element.by.is_empty() && is_of_peer,
             WritesBy::Unknown => is_of_peer,
         }
     }
@@ -80,22 +80,22 @@ impl<'a> Own<'a> {
         farther: &[XfccElement],
     ) -> Result<Beginning, Rejection> {
         match self.writes_by() {
-            WritesBy::Always if element.by().is_empty() => Err(Reason::XfccUntrustedHop.because(
+            WritesBy::Always if element.by.is_empty() => Err(Reason::XfccUntrustedHop.because(
                 "the nearest XFCC element has no `By`, which a proxy with a URI name writes",
             )),
             WritesBy::Always if !self.signs(element) => Err(other_workload()),
-            WritesBy::Always if !xfcc.is_json() && farther.iter().any(|e| self.signs(e)) => {
+            WritesBy::Always if !xfcc.is_json && farther.iter().any(|e| self.signs(e)) => {
                 Err(written_twice())
             }
-            WritesBy::Never if !element.by().is_empty() => Err(other_workload()),
+            WritesBy::Never if !element.by.is_empty() => Err(other_workload()),
             // Configured names are those of several proxies, of which one may have no URI name.
             WritesBy::Always
-                if self.destination.is_none() && !xfcc.is_json() && any_unsigned(farther) =>
+                if self.destination.is_none() && !xfcc.is_json && any_unsigned(farther) =>
             {
                 Ok(Beginning::Open)
             }
             WritesBy::Always => Ok(Beginning::Certain),
-            WritesBy::Never | WritesBy::Unknown if xfcc.is_json() || farther.is_empty() => {
+            WritesBy::Never | WritesBy::Unknown if xfcc.is_json || farther.is_empty() => {
                 Ok(Beginning::Certain)
             }
             WritesBy::Never | WritesBy::Unknown => Ok(Beginning::Open),
@@ -116,19 +116,19 @@ pub(super) fn check_written_by(
     element: &XfccElement,
     farther: &[XfccElement],
 ) -> Result<(), Rejection> {
-    let signs = |element: &XfccElement| element.by().iter().any(|by| by == writer.as_str());
-    if !element.by().is_empty() && !signs(element) {
+    let signs = |element: &XfccElement| element.by.iter().any(|by| by == writer.as_str());
+    if !element.by.is_empty() && !signs(element) {
         return Err(Reason::XfccUntrustedHop.because(format!(
             "an XFCC element that `{writer}` should have written has another name in `By`"
         )));
     }
-    if xfcc.is_json() || farther.is_empty() {
+    if xfcc.is_json || farther.is_empty() {
         return Ok(());
     }
     if farther.iter().any(signs) {
         return Err(written_twice());
     }
-    if element.by().is_empty() || any_unsigned(farther) {
+    if element.by.is_empty() || any_unsigned(farther) {
         return Err(Reason::XfccUntrustedHop.because(format!(
             "which of several XFCC elements `{writer}` wrote is not certain, since one is without `By`"
         )));
@@ -138,7 +138,7 @@ pub(super) fn check_written_by(
 
 /// Whether one of these elements is without `By`, as a proxy without a URI name writes it.
 fn any_unsigned(elements: &[XfccElement]) -> bool {
-    elements.iter().any(|element| element.by().is_empty())
+    elements.iter().any(|element| element.by.is_empty())
 }
 
 /// P91: of an element that our proxy wrote about a peer that it does not name outside of the header, a URI ends where the
@@ -147,7 +147,7 @@ fn any_unsigned(elements: &[XfccElement]) -> bool {
 /// # Errors
 /// `evidence_insufficient`.
 pub(super) fn check_uri_ends(element: &XfccElement) -> Result<(), Rejection> {
-    if element.certificate().is_some() || !element.has_open_uri() {
+    if element.certificate.as_ref().is_some() || !element.has_open_uri {
         return Ok(());
     }
     Err(Reason::EvidenceInsufficient
@@ -160,7 +160,7 @@ pub(super) fn check_uri_ends(element: &XfccElement) -> Result<(), Rejection> {
 /// # Errors
 /// `evidence_insufficient`.
 pub(super) fn check_uri_is_whole(xfcc: &Xfcc, element: &XfccElement) -> Result<(), Rejection> {
-    if element.certificate().is_some() || xfcc.is_json() {
+    if element.certificate.as_ref().is_some() || xfcc.is_json {
         return Ok(());
     }
     Err(Reason::EvidenceInsufficient.because(

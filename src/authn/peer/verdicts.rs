@@ -48,7 +48,7 @@ impl<'a> Verifier<'a> {
         let unreadable = || presented.unreadable("it is not an X.509 certificate");
         let (_, leaf) = X509Certificate::from_der(&decoded.leaf).map_err(|_| unreadable())?;
         let names = Names::read(&leaf)?;
-        let selects = |domain: &TrustDomain| match (&names.spiffe, domain.spiffe()) {
+        let selects = |domain: &TrustDomain| match (&names.spiffe, domain.spiffe.as_ref()) {
             (Some(id), Some(name)) => name.as_str() == id.trust_domain(),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,

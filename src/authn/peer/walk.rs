@@ -93,7 +93,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
             return Ok(None);
         }
         self.tell(place, HopFinding::Caller(&verified.facts, level));
-        Ok(Some(self.identity(verified.facts.clone(), level, presented.source())))
+        Ok(Some(self.identity(verified.facts.clone(), level, presented.source)))
     }
 
     /// P171: XFCC behind a forwarder names `peer`, and `client-cert` must not name another one. A forwarder that writes the one may
@@ -106,9 +106,9 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         let Some(presented) = presented else { return Ok(()) };
         let facts = &self.certificate(presented, HopPlace::ClientCert)?.facts;
         let on_the_way = |id: &SpiffeId| peer.forwarders().contains(id);
-        let is_of_peer = match peer.certificate() {
+        let is_of_peer = match peer.certificate.as_ref() {
             Some(own) => facts.certificate.as_ref() == Some(own),
-            None => facts.spiffe.is_some() && facts.spiffe.as_ref() == peer.spiffe(),
+            None => facts.spiffe.is_some() && facts.spiffe.as_ref() == peer.spiffe.as_ref(),
         };
         if is_of_peer || facts.spiffe.as_ref().is_some_and(on_the_way) {
             return Ok(());
@@ -126,9 +126,9 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         xfcc: Option<&Xfcc>,
     ) -> Result<Step, Rejection> {
         let place = HopPlace::SourceCertificate;
-        let elements = xfcc.map(Xfcc::elements).unwrap_or_default();
+        let elements = xfcc.map(|xfcc| xfcc.elements.as_slice()).unwrap_or_default();
         let nearest = elements.split_last();
-        let shown = nearest.and_then(|(element, _)| element.certificate());
+        let shown = nearest.and_then(|(element, _)| element.certificate.as_ref());
         let is_same = shown.map(|shown| shown.is_of(leaf)).transpose();
         let is_same = is_same.map_err(|why| self.refused_at(elements.len(), why))?;
         let completed = shown.filter(|_| is_same == Some(true));
@@ -144,9 +144,10 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         if let Some((element, farther)) = nearest {
             let is_of_peer = is_same == Some(true)
                 || element
-                    .hash()
+                    .hash
+                    .as_ref()
                     .is_some_and(|hash| Some(hash) == verified.facts.certificate.as_ref())
-                || verified.facts.spiffe.as_ref().is_some_and(|id| element.uris() == [id.as_str()]);
+                || verified.facts.spiffe.as_ref().is_some_and(|id| element.uris == [id.as_str()]);
             let own = Own::of(self.evidence);
             if !forwarder || own.wrote(element, is_of_peer) {
                 check_account(own, xfcc, element, farther, is_same, &verified)
@@ -157,7 +158,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         }
         if !forwarder {
             self.tell(place, HopFinding::Caller(&verified.facts, level));
-            let peer = self.identity(verified.facts.clone(), level, presented.source());
+            let peer = self.identity(verified.facts.clone(), level, presented.source);
             return Ok(Step::Ends(Some(peer)));
         }
         self.tell(place, HopFinding::Forwarder(&verified.facts, level));
@@ -183,12 +184,11 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
 
     /// The TLS peer by the element that our own proxy wrote, and by what it calls the peer outside of the header.
     fn told(&mut self, xfcc: &Xfcc) -> Result<Step, Rejection> {
-        let Some((element, farther)) = xfcc.elements().split_last() else {
+        let Some((element, farther)) = xfcc.elements.split_last() else {
             return Ok(Step::Ends(None));
         };
         let found = self.nearest(xfcc, element, farther);
-        let (spoken, beginning) =
-            found.map_err(|why| self.refused_at(xfcc.elements().len(), why))?;
+        let (spoken, beginning) = found.map_err(|why| self.refused_at(xfcc.elements.len(), why))?;
         self.stepped(spoken, beginning, farther.len())
     }
 
@@ -226,7 +226,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
     fn behind(&mut self, xfcc: &Xfcc, left: usize) -> Result<Option<PeerIdentity>, Rejection> {
         let mut left = left;
         while let Some((element, farther)) =
-            xfcc.elements().get(..left).and_then(<[XfccElement]>::split_last)
+            xfcc.elements.get(..left).and_then(<[XfccElement]>::split_last)
         {
             let spoken = self.behind_forwarder(xfcc, element, farther);
             let spoken = spoken.map_err(|why| self.refused_at(left, why))?;

@@ -10,8 +10,6 @@ pub use verify::verify_all;
 pub(super) use verify::{Shown, Verifier, issuer_of, verify_shown};
 
 #[cfg(test)]
-mod mint;
-#[cfg(test)]
 mod shared_secret_tests;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::mint::Mint;
+use super::tests::mint::Mint;
 use super::tests::{claims, verify_bearer};
 use super::*;
 use crate::document::{self, Attachments, SourceFile};

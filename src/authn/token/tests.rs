@@ -1,11 +1,13 @@
 //! Tokens of known keys, good and bad, against the rules of their issuers.
 
+pub(super) mod mint;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
-use super::mint::{Mint, encode};
+use self::mint::{Mint, encode};
 use super::*;
 use crate::authn::{Binding, NoCache, SignedToken, TokenCache};
 use crate::clock::UnixTime;

@@ -8,7 +8,6 @@ use crate::authn::cache::TokenCache;
 use crate::authn::claims::RegisteredClaims;
 use crate::authn::dpop::Possession;
 use crate::authn::once::OneTimeUse;
-use crate::authn::peer::PeerIdentity;
 use crate::authn::rejected_cookie::RejectedCookie;
 use crate::authn::signed::{Content, SignedToken};
 use crate::authn::token_check::TokenCheck;
@@ -81,13 +80,13 @@ pub(in crate::authn) fn verify_shown(
             None => return Shown::refused(rejection.clone()),
         }
     }
-    let is_cookie = |token: &&PresentedToken| matches!(token.place(), TokenPlace::Cookie(_));
+    let is_cookie = |token: &&PresentedToken| matches!(&token.place, TokenPlace::Cookie(_));
     let others = presented.iter().filter(|token| !is_cookie(token));
     for token in others.chain(presented.iter().filter(is_cookie)) {
         let Err(rejection) = verifier.add(token, &mut verified, passed) else { continue };
         // A second token of one issuer is no cookie's fault.
         let own = rejection.reason() != Reason::TokenMultiple;
-        match RejectedCookie::at(token.place(), &rejection, verifier.trust).filter(|_| own) {
+        match RejectedCookie::at(&token.place, &rejection, verifier.trust).filter(|_| own) {
             Some(cookie) => cookies.push(cookie),
             None => return Shown::refused(rejection),
         }
@@ -104,22 +103,22 @@ impl Verifier<'_> {
         passed: &mut impl FnMut(TokenCheck),
     ) -> Result<(), Rejection> {
         let Self { by, trust, material, memory, now } = *self;
-        let known = memory.recall(&token.fingerprint()).filter(|known| known.is(token));
+        let known = memory.recall(&token.fingerprint).filter(|known| known.is(token));
         let issuer = match known.as_ref().and_then(|known| trust.issuer(known.issuer_name())) {
             Some(issuer) => issuer,
             None => issuer_of(token, trust)?,
         };
-        if verified.iter().any(|other| other.issuer_name() == issuer.name()) {
+        if verified.iter().any(|other| other.issuer_name() == issuer.name) {
             return Err(Reason::TokenMultiple
-                .because(format!("several tokens of the issuer `{}` were sent", issuer.name())));
+                .because(format!("several tokens of the issuer `{}` were sent", &issuer.name)));
         }
         passed(TokenCheck::Issuer);
-        let identity = match issuer.keys() {
+        let identity = match &issuer.keys {
             KeySource::Local(keys) => {
                 verify(token, (issuer, keys), known, by, memory, now, passed)?
             }
             KeySource::Remote(_) => {
-                let keys = material.keys(issuer.name()).ok_or_else(|| stale(issuer))?;
+                let keys = material.keys(&issuer.name).ok_or_else(|| stale(issuer))?;
                 let verified = verify(token, (issuer, keys), known, by, memory, now, passed);
                 verified.map_err(|why| unasked(why, issuer, material))?
             }
@@ -138,7 +137,7 @@ impl Verifier<'_> {
 
 /// A key that is unknown while the issuer does not answer may be there all the same: that is no fault of the token.
 fn unasked(why: Rejection, issuer: &Issuer, material: &Material) -> Rejection {
-    match why.reason() == Reason::KeyUnknown && material.is_behind(issuer.name()) {
+    match why.reason() == Reason::KeyUnknown && material.is_behind(&issuer.name) {
         true => why.without_blame(),
         false => why,
     }
@@ -162,20 +161,20 @@ pub(in crate::authn) fn issuer_of<'a>(
     trust: &'a TrustStore,
 ) -> Result<&'a Issuer, Rejection> {
     if let Err(no_jws) = token.jws() {
-        let opaque = token.is_opaque().then(|| trust.introspecting_at(token.place())).flatten();
+        let opaque = token.is_opaque().then(|| trust.introspecting_at(&token.place)).flatten();
         return opaque.ok_or_else(|| no_jws.clone());
     }
     let mut named = trust.issuers_named(token.claimed_issuer(), token.claimed_subject()).peekable();
     if named.peek().is_none() {
         return Err(Reason::IssuerUnknown.because("token's issuer is not configured"));
     }
-    named.find(|issuer| issuer.places().contains(token.place())).ok_or_else(|| {
+    named.find(|issuer| issuer.places.contains(&token.place)).ok_or_else(|| {
         Reason::IssuerUnknown.because("token is not in a place where its issuer's tokens may be")
     })
 }
 
 fn stale(issuer: &Issuer) -> Rejection {
-    Reason::KeysStale.because(format!("no current keys of the issuer `{}`", issuer.name()))
+    Reason::KeysStale.because(format!("no current keys of the issuer `{}`", &issuer.name))
 }
 
 /// Verifies a JWT. `known` is what is remembered of it.
@@ -215,11 +214,11 @@ fn verify_signature(
 ) -> Result<SignedToken, Rejection> {
     let jws = token.jws().map_err(Clone::clone)?;
     let key = signature::verify(jws, issuer, keys, passed)?;
-    let registered = RegisteredClaims::read(jws.claims())?;
+    let registered = RegisteredClaims::read(&jws.claims)?;
     passed(TokenCheck::Claims);
-    kind::check(jws.claims(), jws.header().token_type.as_deref(), issuer)?;
+    kind::check(&jws.claims, jws.header.token_type.as_deref(), issuer)?;
     passed(TokenCheck::Kind);
-    Ok(SignedToken::new(token, issuer, keys, (key.id(), registered, jws.claims())))
+    Ok(SignedToken::new(token, issuer, keys, (key.id(), registered, &jws.claims)))
 }
 
 /// Verifies an opaque token by the answer of its issuer.
@@ -232,9 +231,10 @@ fn ask(
     passed: &mut impl FnMut(TokenCheck),
 ) -> Result<TokenIdentity, Rejection> {
     let (claims, registered) = introspected::claims(token, issuer, material)?;
-    TokenCheck::VOUCHED.into_iter().for_each(&mut *passed);
+    passed(TokenCheck::Keys);
+    TokenCheck::SIGNED.into_iter().for_each(&mut *passed);
     registered.check(&claims, issuer, now, passed)?;
-    let content = Arc::new(Content::new(issuer.name(), registered, claims));
+    let content = Arc::new(Content::new(&issuer.name, registered, claims));
     TokenIdentity::new(token, issuer, &content, (by, now), passed)
 }
 
@@ -251,12 +251,12 @@ impl TokenIdentity {
         let Content { registered, claims, .. } = &**content;
         profile::check(&claims.0, registered.subject.as_deref(), issuer)?;
         passed(TokenCheck::Profile);
-        let certificate = by.peer.verified().and_then(PeerIdentity::certificate);
+        let certificate = by.peer.verified().and_then(|peer| peer.certificate.as_ref());
         let possession = Possession { proof: by.proof, request: by.request, now };
         let prove = |key: &[u8; 32]| possession.prove(token, issuer, key);
         let (binding, proof) =
-            binding::check(&claims.0, token.scheme(), certificate, issuer.binding(), prove)?;
-        identity::check(issuer.bind(), |at| claim_at(&claims.0, at).cloned(), by.peer)?;
+            binding::check(&claims.0, token.scheme, certificate, issuer.binding, prove)?;
+        identity::check(issuer.bind.as_ref(), |at| claim_at(&claims.0, at).cloned(), by.peer)?;
         let single_use = single_use(registered, issuer)?;
         passed(TokenCheck::Binding);
         Ok(Self {
@@ -264,7 +264,7 @@ impl TokenIdentity {
             expires_at: registered.expires_at.unwrap_or(UnixTime::from_secs(0)),
             content: Arc::clone(content),
             binding,
-            place: token.place().clone(),
+            place: token.place.clone(),
             proof,
             single_use,
         })
@@ -286,5 +286,5 @@ fn single_use(
         ))
     })?;
     let end = registered.expires_at.unwrap_or(UnixTime::from_millis(i64::MAX));
-    Ok(Some(OneTimeUse::token(issuer.iss(), id, end.plus(issuer.clock_skew()))))
+    Ok(Some(OneTimeUse::token(&issuer.iss, id, end.plus(issuer.clock_skew))))
 }

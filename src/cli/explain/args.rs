@@ -53,7 +53,7 @@ pub(in crate::cli) struct Args {
     /// Show what callers put into headers, queries and claims, and what is injected. It may be about people, or secret.
     #[arg(long)]
     pub(super) show_values: bool,
-    /// For whom the result is written.
+    /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(super) output: Output,
 }

@@ -30,9 +30,9 @@ pub(super) fn all(
     view: &RequestView,
 ) -> Vec<Change> {
     let Decision::Deny(denial) = decision else { return Vec::new() };
-    if denial.rule().is_none() && denial.rejection().reason() != Reason::NoRule {
+    if denial.rule.as_ref().is_none() && denial.rejection.reason() != Reason::NoRule {
         // It was refused before any rule was asked.
-        return vec![Change { rule: None, needs: vec![denial.rejection().detail().to_owned()] }];
+        return vec![Change { rule: None, needs: vec![denial.rejection.detail().to_owned()] }];
     }
     let about = || rules.policies.iter().flat_map(|p| p.rules.iter().map(move |rule| (p, rule)));
     let mut changes: Vec<_> = about().filter_map(|(p, rule)| must_not_deny(p, rule)).collect();

@@ -86,8 +86,8 @@ fn in_file(path: &Path, config: Option<&Config>, snapshot: &Snapshot) -> Result<
     let mut problems = Vec::new();
     let file: Arc<SourceFile> = SourceFile::new(path, text);
     let trust = snapshot.trust();
-    let issuers: Vec<_> = trust.issuers().iter().map(crate::trust::Issuer::name).collect();
-    let domains: Vec<_> = trust.domains().iter().map(crate::trust::TrustDomain::name).collect();
+    let issuers: Vec<_> = trust.issuers().iter().map(|issuer| issuer.name.as_str()).collect();
+    let domains: Vec<_> = trust.domains().iter().map(|domain| domain.name.as_str()).collect();
     let question = Question::read(&file, &issuers, &domains, snapshot.sealed(), &mut problems);
     style::diagnostics(&problems);
     let question = question.filter(|_| !any_error(&problems));
@@ -208,7 +208,7 @@ fn peer(id: &str, args: &Args, snapshot: &Snapshot) -> Result<PeerIdentity, Stri
     let facts = PeerFacts {
         uris: vec![id.to_string()],
         spiffe: Some(id.clone()),
-        ..PeerFacts::of(domain.name())
+        ..PeerFacts::of(&domain.name)
     };
     Ok(PeerIdentity::assertion(facts, args.caller.evidence))
 }

@@ -25,13 +25,13 @@ pub(super) struct Input {
 /// Who asks.
 #[derive(Debug)]
 pub(super) enum Caller {
-    /// One that shows credentials.
+    /// A caller who shows credentials.
     Shown(CredentialHeaders),
     /// A peer that is taken at its word, with whatever else is shown.
     Peer(PeerIdentity, CredentialHeaders),
-    /// One that is taken at its word altogether.
+    /// A caller whose identities are all taken at their word.
     Vouched(Subject),
-    /// None: the request was refused before.
+    /// No caller is known: the request was refused before.
     Refused(Rejection),
 }
 
@@ -40,7 +40,7 @@ pub(super) enum Caller {
 pub(super) struct Told {
     /// Where the request is from.
     pub(super) from: &'static str,
-    /// Whether the caller is taken at its word, without evidence.
+    /// Whether the question vouches for the caller, in place of evidence.
     pub(super) vouched: bool,
     /// Whether the proxy could say who the TLS peer is.
     pub(super) names_tls_peer: bool,

@@ -308,8 +308,8 @@ impl AnswerReport {
         });
         Self {
             decision: "deny",
-            reason: Some(denial.rejection().reason().as_str()),
-            detail: Some(denial.rejection().detail().to_owned()),
+            reason: Some(denial.rejection.reason().as_str()),
+            detail: Some(denial.rejection.detail().to_owned()),
             rule,
             status: Some(answer.status),
             headers: headers.collect(),

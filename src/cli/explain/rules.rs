@@ -101,7 +101,7 @@ impl RulesReport {
     ) -> Self {
         let named = outcome.decision.rule();
         let mut by_policy = BTreeMap::<String, PolicyReport>::new();
-        for trace in recorder.rules() {
+        for trace in &recorder.rules {
             let RuleOutcome::Judged { effect, mode, host, template, satisfied, checks } =
                 &trace.outcome
             else {

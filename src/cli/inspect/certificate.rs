@@ -165,8 +165,8 @@ impl Description {
 
 impl VerdictReport {
     fn new((domain, verdict): (&TrustDomain, DomainVerdict)) -> Self {
-        let trust_domain = domain.name().to_owned();
-        let spiffe = domain.spiffe().map(|name| name.as_str().to_owned());
+        let trust_domain = domain.name.to_owned();
+        let spiffe = domain.spiffe.as_ref().map(|name| name.as_str().to_owned());
         let (verdict, rejection, until) = match &verdict {
             DomainVerdict::Vouches(validity) => {
                 (DomainVerdictReport::Vouches, None, Some(validity.not_after.to_rfc3339()))

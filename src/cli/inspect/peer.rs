@@ -111,9 +111,9 @@ impl PeerReport {
             Credential::Verified(peer) => Self {
                 verdict: Verdict::Verified,
                 rejection: None,
-                spiffe: peer.spiffe().map(SpiffeId::to_string),
-                subject: peer.subject().map(str::to_owned),
-                trust_domain: Some(peer.trust_domain().to_owned()),
+                spiffe: peer.spiffe.as_ref().map(SpiffeId::to_string),
+                subject: peer.subject.as_deref().map(str::to_owned),
+                trust_domain: Some(peer.trust_domain.to_owned()),
                 evidence: Some(peer.level().as_str()),
                 source: Some(peer.source().as_str()),
                 forwarders: peer.forwarders().iter().map(SpiffeId::to_string).collect(),

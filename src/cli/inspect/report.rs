@@ -155,8 +155,8 @@ fn xfcc(evidence: &PeerEvidence, context: VerificationContext<'_>) -> Option<Xfc
         }
         Presented::Present(xfcc) => Some(XfccReport {
             rejection: None,
-            unknown_keys: xfcc.unknown_keys(),
-            elements: xfcc.elements().iter().map(|e| ElementReport::new(e, context)).collect(),
+            unknown_keys: xfcc.unknown_keys,
+            elements: xfcc.elements.iter().map(|e| ElementReport::new(e, context)).collect(),
         }),
     }
 }
@@ -164,12 +164,15 @@ fn xfcc(evidence: &PeerEvidence, context: VerificationContext<'_>) -> Option<Xfc
 impl ElementReport {
     fn new(element: &XfccElement, context: VerificationContext<'_>) -> Self {
         Self {
-            by: element.by().to_vec(),
-            hash: element.hash().map(crate::secret::Fingerprint::to_hex),
-            subject: element.subject().map(str::to_owned),
-            uri: element.uris().to_vec(),
-            dns: element.dns().to_vec(),
-            certificate: element.certificate().map(|shown| CertificateReport::new(shown, context)),
+            by: element.by.to_vec(),
+            hash: element.hash.as_ref().map(crate::secret::Fingerprint::to_hex),
+            subject: element.subject.as_deref().map(str::to_owned),
+            uri: element.uris.to_vec(),
+            dns: element.dns.to_vec(),
+            certificate: element
+                .certificate
+                .as_ref()
+                .map(|shown| CertificateReport::new(shown, context)),
         }
     }
 }

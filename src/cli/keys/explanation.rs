@@ -117,13 +117,13 @@ impl Report {
     /// Adds the header, the names of the claims, and the times.
     pub(super) fn describe(&mut self, token: Option<&PresentedToken>, now: UnixTime) {
         let Some(jws) = token.and_then(|token| token.jws().ok()) else { return };
-        let header = jws.header();
+        let header = &jws.header;
         self.header = Some(Header {
             alg: header.algorithm.clone(),
             typ: header.token_type.clone(),
             kid: header.key_id.clone(),
         });
-        let claims = jws.claims();
+        let claims = &jws.claims;
         self.claims = claims.keys().cloned().collect();
         for claim in ["iat", "nbf", "exp"] {
             if let Some(at) = claims.get(claim).and_then(Value::as_i64).map(UnixTime::from_secs) {

@@ -72,7 +72,7 @@ pub(super) fn run(common: &Common) -> Result<Exit, CommandError> {
     let (snapshot, runtime) = common.prepare()?;
     let now = common.now();
     let mut issuers: Vec<&Issuer> = snapshot.trust().issuers().iter().collect();
-    issuers.sort_by_key(|issuer| issuer.name());
+    issuers.sort_by_key(|issuer| &issuer.name);
     let reports: Vec<IssuerReport> = runtime.block_on(async {
         let mut reports = Vec::with_capacity(issuers.len());
         for issuer in issuers {
@@ -110,8 +110,8 @@ impl IssuerReport {
         });
         let skipped = keys.iter().flat_map(|set| set.skipped()).map(KeyReport::skipped);
         Self {
-            name: issuer.name().to_owned(),
-            issuer: issuer.iss().to_owned(),
+            name: issuer.name.to_owned(),
+            issuer: issuer.iss.to_owned(),
             source,
             address: address.cloned(),
             error: error.cloned(),

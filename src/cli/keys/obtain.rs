@@ -37,7 +37,7 @@ pub(super) enum Origin {
 
 /// Gets the keys of `issuer` in the way that `common` asks for.
 pub(super) async fn obtain(issuer: &Issuer, common: &Common, now: UnixTime) -> Obtained {
-    match issuer.keys() {
+    match &issuer.keys {
         KeySource::Local(keys) => {
             let keys = Some(Arc::clone(keys));
             Obtained { keys, origin: Origin::Documents, kept: None, next_fetch: None }

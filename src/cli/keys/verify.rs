@@ -146,18 +146,18 @@ fn place(text: &str, trust: &TrustStore) -> TokenPlace {
     let jws = CompactJws::parse(text);
     let issuer = match &jws {
         Ok(jws) => {
-            let claimed = |name: &str| jws.claims().get(name).and_then(Value::as_str);
+            let claimed = |name: &str| jws.claims.get(name).and_then(Value::as_str);
             trust.issuers_named(claimed("iss"), claimed("sub")).next()
         }
         // Only an issuer with introspection understands an opaque token.
         Err(_) => trust.issuers().iter().find(|issuer| is_introspected(issuer)),
     };
-    let place = issuer.and_then(|issuer| issuer.places().first());
+    let place = issuer.and_then(|issuer| issuer.places.first());
     place.cloned().unwrap_or(TokenPlace::Authorization)
 }
 
 fn is_introspected(issuer: &Issuer) -> bool {
-    matches!(issuer.keys(), KeySource::Introspected(_))
+    matches!(&issuer.keys, KeySource::Introspected(_))
 }
 
 async fn verify(
@@ -170,7 +170,7 @@ async fn verify(
     let token = tokens.first();
     let issuer = token.and_then(|token| match token.jws() {
         Ok(_) => trust.issuers_named(token.claimed_issuer(), token.claimed_subject()).next(),
-        Err(_) => trust.introspecting_at(token.place()),
+        Err(_) => trust.introspecting_at(&token.place),
     });
     if let (None, Some(Err(rejection))) = (issuer, token.map(PresentedToken::jws)) {
         return Report::unreadable(rejection, now);
@@ -180,7 +180,7 @@ async fn verify(
     if let Some(issuer) = issuer {
         let got = obtain(issuer, common, now).await;
         if let Some(keys) = &got.keys {
-            material.insert(issuer.name(), Arc::clone(keys));
+            material.insert(&issuer.name, Arc::clone(keys));
         }
         if let Origin::Introspected { address } = &got.origin
             && !common.offline
@@ -199,9 +199,9 @@ async fn verify(
         authn::verify_tokens_traced(tokens, by, trust, &material, &NoCache, now, &mut trace);
     let mut report = Report::new(verified.as_deref(), &passed, now);
     report.describe(token, now);
-    report.issuer = issuer.map(|issuer| issuer.name().to_owned());
+    report.issuer = issuer.map(|issuer| issuer.name.to_owned());
     if issuer.is_none() {
-        report.known_issuers = trust.issuers().iter().map(|known| known.iss().to_owned()).collect();
+        report.known_issuers = trust.issuers().iter().map(|known| known.iss.to_owned()).collect();
     }
     report.source = obtained.as_ref().map(source);
     report.key = token.zip(issuer).zip(obtained).and_then(|((t, i), o)| key(t, i, &o));
@@ -222,7 +222,7 @@ fn source(obtained: &Obtained) -> String {
 
 /// The key that the token's header leads to.
 fn key(token: &PresentedToken, issuer: &Issuer, obtained: &Obtained) -> Option<KeyReport> {
-    let header = token.jws().ok()?.header();
+    let header = &token.jws().ok()?.header;
     let algorithm = Algorithm::from_name(&header.algorithm)?;
     let key = obtained.keys.as_deref()?.select(header.key_id.as_deref(), algorithm).ok()?;
     issuer.allows_algorithm(algorithm).then(|| KeyReport {

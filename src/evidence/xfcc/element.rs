@@ -11,40 +11,37 @@ use crate::secret::Fingerprint;
 /// A parsed XFCC header: the elements from left to right, which is from the farthest proxy to the nearest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Xfcc {
-    pub(super) elements: Vec<XfccElement>,
-    pub(super) unknown_keys: usize,
-    pub(super) is_json: bool,
+    /// The elements, farthest proxy first.
+    pub elements: Vec<XfccElement>,
+    /// How many keys were there that this parser does not know (P87).
+    pub unknown_keys: usize,
+    /// Whether it is JSON, in which no name can spell an element.
+    pub is_json: bool,
 }
 
 /// One proxy's account of the certificate that it saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct XfccElement {
-    pub(super) by: Vec<String>,
-    pub(super) hash: Option<Fingerprint>,
-    pub(super) certificate: Option<PresentedCertificate>,
-    pub(super) subject: Option<String>,
-    pub(super) uris: Vec<String>,
-    pub(super) denies_uris: bool,
-    pub(super) dns: Vec<String>,
-    pub(super) has_open_uri: bool,
+    /// The URI names of the proxy that wrote the element.
+    pub by: Vec<String>,
+    /// SHA-256 of the certificate.
+    pub hash: Option<Fingerprint>,
+    /// The certificate, its chain or both, still encoded.
+    pub certificate: Option<PresentedCertificate>,
+    /// The subject as RFC 2253 text; empty where the certificate's subject is.
+    pub subject: Option<String>,
+    /// The URI names of the certificate, in order.
+    pub uris: Vec<String>,
+    /// Whether it says that the certificate has no URI name (`URI=`).
+    pub denies_uris: bool,
+    /// The DNS names of the certificate, in order. A name that Envoy did not escape can spell several.
+    pub dns: Vec<String>,
+    /// Whether something follows the URI that a longer URI can spell: `URI=spiffe://a/b;DNS=c` is what Envoy writes of one
+    /// URI and a DNS name, and of the one URI `spiffe://a/b;DNS=c` (P91).
+    pub has_open_uri: bool,
 }
 
 impl Xfcc {
-    /// The elements, farthest proxy first.
-    pub fn elements(&self) -> &[XfccElement] {
-        &self.elements
-    }
-
-    /// How many keys were there that this parser does not know (P87).
-    pub const fn unknown_keys(&self) -> usize {
-        self.unknown_keys
-    }
-
-    /// Whether it is JSON, in which no name can spell an element.
-    pub const fn is_json(&self) -> bool {
-        self.is_json
-    }
-
     /// Adds an element.
     pub(super) fn push(&mut self, element: XfccElement) -> Result<(), Rejection> {
         if self.elements.len() == MAX_XFCC_ELEMENTS {
@@ -55,48 +52,7 @@ impl Xfcc {
     }
 }
 
-impl XfccElement {
-    /// The URI names of the proxy that wrote the element.
-    pub fn by(&self) -> &[String] {
-        &self.by
-    }
-
-    /// SHA-256 of the certificate.
-    pub const fn hash(&self) -> Option<&Fingerprint> {
-        self.hash.as_ref()
-    }
-
-    /// The certificate, its chain or both, still encoded.
-    pub const fn certificate(&self) -> Option<&PresentedCertificate> {
-        self.certificate.as_ref()
-    }
-
-    /// The subject as RFC 2253 text; empty where the certificate's subject is.
-    pub fn subject(&self) -> Option<&str> {
-        self.subject.as_deref()
-    }
-
-    /// The URI names of the certificate, in order.
-    pub fn uris(&self) -> &[String] {
-        &self.uris
-    }
-
-    /// Whether it says that the certificate has no URI name (`URI=`).
-    pub const fn denies_uris(&self) -> bool {
-        self.denies_uris
-    }
-
-    /// The DNS names of the certificate, in order. A name that Envoy did not escape can spell several.
-    pub fn dns(&self) -> &[String] {
-        &self.dns
-    }
-
-    /// Whether something follows the URI that a longer URI can spell: `URI=spiffe://a/b;DNS=c` is what Envoy writes of one
-    /// URI and a DNS name, and of the one URI `spiffe://a/b;DNS=c` (P91).
-    pub const fn has_open_uri(&self) -> bool {
-        self.has_open_uri
-    }
-}
+impl XfccElement {}
 
 /// Adds a name of the certificate or of the proxy, which has to be one of its kind (P89).
 pub(super) fn add_name(list: &mut Vec<String>, kind: &str, name: &str) -> Result<(), Rejection> {

@@ -20,6 +20,4 @@ mod text;
 pub use element::{Xfcc, XfccElement};
 
 #[cfg(test)]
-mod laws;
-#[cfg(test)]
 mod tests;

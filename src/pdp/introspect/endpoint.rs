@@ -92,11 +92,11 @@ impl Endpoint {
         token: &PresentedToken,
         patience: Duration,
     ) -> Verdict {
-        let print = token.fingerprint();
+        let print = token.fingerprint;
         if let Some(answer) = self.kept(&print) {
             return Ok(answer);
         }
-        let mut flight = self.board(print, token.text())?;
+        let mut flight = self.board(print, &token.text)?;
         let landed = timeout(patience, flight.wait_for(Option::is_some)).await;
         match landed.map(|verdict| verdict.ok().and_then(|verdict| verdict.clone())) {
             Ok(Some(verdict)) => verdict,

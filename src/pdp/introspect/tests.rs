@@ -126,7 +126,7 @@ impl House {
     async fn ask_for(&self, text: &str, patience: Duration) -> Result<bool, String> {
         let (tokens, mut material) = (token(text), Material::default());
         self.introspector.gather(&tokens, &self.trust, &NoCache, patience, &mut material).await;
-        let answer = material.answer("a", tokens[0].fingerprint()).unwrap().as_ref();
+        let answer = material.answer("a", tokens[0].fingerprint).unwrap().as_ref();
         answer.map(|answer| answer.claims().is_some()).map_err(|rejection| {
             assert_eq!(rejection.reason(), Reason::IntrospectionUnavailable);
             rejection.detail().to_owned()

@@ -46,10 +46,10 @@ pub(super) struct Entry {
 pub(super) struct Shared {
     source: Arc<RemoteKeys>,
     folder: Option<PathBuf>,
-    state: Mutex<KeyState>,
+    pub(super) state: Mutex<KeyState>,
     /// How many fetches have ended.
-    completed: watch::Sender<u64>,
-    wake: Notify,
+    pub(super) completed: watch::Sender<u64>,
+    pub(super) wake: Notify,
     waiters: AtomicUsize,
 }
 
@@ -137,22 +137,6 @@ impl Shared {
             }
         }
         state.is_moving(now)
-    }
-
-    /// How many fetches have ended, now and from now on.
-    pub(super) fn completed(&self) -> watch::Receiver<u64> {
-        self.completed.subscribe()
-    }
-
-    /// Has the task look at the clock again.
-    pub(super) fn wake(&self) {
-        self.wake.notify_one();
-    }
-
-    /// Whether keys may come soon.
-    #[cfg(test)]
-    pub(super) fn is_moving(&self, now: UnixTime) -> bool {
-        lock(&self.state).is_moving(now)
     }
 
     /// Whether the issuer did not answer when it was last asked.

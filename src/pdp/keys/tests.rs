@@ -135,10 +135,11 @@ impl House {
     async fn pass(&self, time: Duration) {
         let before = self.server.fetches();
         self.clock.advance(time);
-        self.cache.recheck();
         let entry = Arc::clone(&lock(&self.cache.entries)[0]);
-        let mut completed = entry.shared.completed();
-        if entry.shared.is_moving(self.clock.now()) && self.server.fetches() == before {
+        entry.shared.wake.notify_one();
+        let mut completed = entry.shared.completed.subscribe();
+        let moving = lock(&entry.shared.state).is_moving(self.clock.now());
+        if moving && self.server.fetches() == before {
             completed.changed().await.unwrap();
         }
     }

@@ -54,13 +54,8 @@ pub struct KnownRevocation {
 const TICK: Duration = Duration::from_secs(1);
 
 impl RevocationRegister {
-    /// The revocations of the documents of `trust` and of the lists that they name. Files on this machine are read before
-    /// this returns.
-    pub fn new(trust: &TrustStore, clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) -> Self {
-        Self::kept_in(None, trust, clock, fetcher)
-    }
-
-    /// The same, which starts from the state in `folder` and saves the state there.
+    /// The revocations of the documents of `trust` and of the lists that they name, beginning with the state in `folder`, which
+    /// is saved there. Files on this machine are read before this returns.
     pub fn kept_in(
         folder: Option<PathBuf>,
         trust: &TrustStore,
@@ -94,27 +89,27 @@ impl RevocationRegister {
         state.written = trust
             .revocation_lists()
             .iter()
-            .filter(|list| !list.entries().is_empty())
-            .map(|list| (list.name().into(), list.entries().into()))
+            .filter(|list| !list.entries.is_empty())
+            .map(|list| (list.name.as_str().into(), list.entries.as_slice().into()))
             .collect();
         let mut previous = std::mem::take(&mut state.lists);
         for list in trust.revocation_lists() {
-            let Some(source) = list.source() else { continue };
-            let tracked = match previous.remove(list.name()) {
+            let Some(source) = list.source.as_ref() else { continue };
+            let tracked = match previous.remove(&list.name) {
                 // Its task goes on; what may have changed is how old it may become.
                 Some(mut kept) if kept.source.is_same_place_as(source) => {
                     kept.source = Arc::clone(source);
                     kept
                 }
                 Some(moved) => {
-                    track::start(&self.shared, list.name(), moved.moved_to(Arc::clone(source)))
+                    track::start(&self.shared, &list.name, moved.moved_to(Arc::clone(source)))
                 }
                 None => {
                     let fresh = TrackedList::new(Arc::clone(source), start);
-                    track::start(&self.shared, list.name(), fresh)
+                    track::start(&self.shared, &list.name, fresh)
                 }
             };
-            state.lists.insert(list.name().to_owned(), tracked);
+            state.lists.insert(list.name.to_owned(), tracked);
         }
         self.shared.publish(&state);
     }

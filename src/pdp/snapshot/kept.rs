@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use crate::document::{self, Attachments, SourceFile};
     use crate::trust::TrustStore;
-    use crate::trust::pki::{Ca, NOW, trust_domain};
+    use crate::trust::tests::pki::{Ca, NOW, trust_domain};
 
     /// The lists that a server with this list knows after it has loaded it, having known `before`.
     fn loaded(ca: &Ca, list: &[u8], before: &KnownLists) -> (KnownLists, Vec<&'static str>) {

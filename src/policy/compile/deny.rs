@@ -233,8 +233,7 @@ fn check_place(to: &str) -> Result<(), (String, &'static str)> {
 /// A browser asks for another path than is written where that has dot segments, and one of our own that is not canonical is
 /// refused: both lead nowhere, or round in redirect_circles (P191).
 fn check_landing(path: &str) -> Result<(), (String, &'static str)> {
-    let is_canonical =
-        path.is_empty() || CanonicalPath::parse_with(path, PathLeniency::ALL).is_ok();
+    let is_canonical = path.is_empty() || CanonicalPath::parse(path, PathLeniency::ALL).is_ok();
     if is_canonical {
         return Ok(());
     }

@@ -24,7 +24,7 @@ pub(super) fn evaluate<T: Trace>(
         Ok(target) => target,
         Err(rejection) => {
             let custom = index.answer_for(question.request);
-            return Decision::Deny(Denial::new(rejection).answered_with(custom));
+            return Decision::Deny(Denial { custom, ..Denial::new(rejection) });
         }
     };
     if let Some(rejection) = question.subject.tokens().rejection() {
@@ -62,7 +62,7 @@ fn admissible<'a>(index: &Index, question: &DecisionRequest<'a>) -> Result<&'a T
 fn refused(index: &Index, question: &DecisionRequest<'_>, why: &Rejection) -> Decision {
     let cookies = question.subject.rejected_cookies().iter().map(|cookie| cookie.name.clone());
     let custom = index.answer_for(question.request);
-    Decision::Deny(Denial::new(why.clone()).answered_with(custom).of_cookies(cookies.collect()))
+    Decision::Deny(Denial { custom, cookies: cookies.collect(), ..Denial::new(why.clone()) })
 }
 
 /// The host decided about is the host that the proxy routes: an authority with a port or a trailing dot is denied, unless an

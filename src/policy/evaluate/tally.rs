@@ -135,7 +135,8 @@ impl<'r> Tally<'r> {
     fn combine(self, index: &Index, strip: &Strip, question: &DecisionRequest<'_>) -> Decision {
         let denial = |fit: RuleMatch<'r>, why| {
             let Rule { name, annotations, answer, .. } = fit.rule;
-            Denial::new(why).of(name.clone(), annotations.clone()).answered_with(answer.clone())
+            let denial = Denial::new(why).of(name.clone(), annotations.clone());
+            Denial { custom: answer.clone(), ..denial }
         };
         if let Some(fit) = self.denied {
             return Decision::Deny(denial(fit, Reason::RuleDenied.because("a deny rule matches")));
@@ -155,9 +156,9 @@ impl<'r> Tally<'r> {
         let Some((fit, verdict)) = self.closest else {
             let why = "no allow rule is about this host, method and path";
             let custom = index.answer_for(question.request);
-            return Decision::Deny(Denial::new(Reason::NoRule.because(why)).answered_with(custom));
+            return Decision::Deny(Denial { custom, ..Denial::new(Reason::NoRule.because(why)) });
         };
         let (why, needs) = verdict.explain(&fit.rule.requirements);
-        Decision::Deny(denial(fit, why).needing(needs))
+        Decision::Deny(Denial { needs, ..denial(fit, why) })
     }
 }

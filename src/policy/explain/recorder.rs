@@ -13,7 +13,8 @@ use crate::policy::requirement::requirement::Explanation;
 #[derive(Clone, Debug)]
 pub struct TraceRecorder {
     missing: MissingData,
-    rules: Vec<RuleTrace>,
+    /// Every rule of the request's host that was looked at.
+    pub rules: Vec<RuleTrace>,
     pending: Vec<CheckTrace>,
 }
 
@@ -90,11 +91,6 @@ impl TraceRecorder {
     /// Records the evaluation of a request whose record lacks this data.
     pub const fn with_missing(missing: MissingData) -> Self {
         Self { missing, rules: Vec::new(), pending: Vec::new() }
-    }
-
-    /// Every rule of the request's host that was looked at.
-    pub fn rules(&self) -> &[RuleTrace] {
-        &self.rules
     }
 }
 

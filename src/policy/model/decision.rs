@@ -38,14 +38,19 @@ pub struct Permit {
 /// A refusal. Any code may make one: denying is always safe.
 #[derive(Clone, Debug)]
 pub struct Denial {
-    rejection: Rejection,
-    rule: Option<RuleName>,
-    annotations: Annotations,
-    needs: Needs,
-    custom: Option<Arc<CustomAnswer>>,
-    shadows: Vec<ShadowOutcome>,
-    /// The names of the cookies that were refused.
-    cookies: Vec<String>,
+    /// Why.
+    pub rejection: Rejection,
+    /// The rule that denied, or the allow rule that came closest.
+    pub rule: Option<RuleName>,
+    /// The annotations of that rule.
+    pub annotations: Annotations,
+    /// The credentials that would have been needed.
+    pub needs: Needs,
+    /// The words of a document for it.
+    pub custom: Option<Arc<CustomAnswer>>,
+    pub(in crate::policy) shadows: Vec<ShadowOutcome>,
+    /// The names of the cookies that were refused, where nothing else was.
+    pub cookies: Vec<String>,
 }
 
 /// The credentials that a challenge asks the caller for. They come from the policy, never from the token.
@@ -90,7 +95,7 @@ impl Decision {
     pub const fn rule(&self) -> Option<&RuleName> {
         match self {
             Self::Allow(permit) => Some(permit.rule()),
-            Self::Deny(denial) => denial.rule(),
+            Self::Deny(denial) => denial.rule.as_ref(),
         }
     }
 
@@ -113,18 +118,6 @@ impl Decision {
     /// Whether the request may pass.
     pub const fn is_allow(&self) -> bool {
         matches!(self, Self::Allow(_))
-    }
-
-    /// This decision as a denial for `rejection`: what was allowed turned out to be used up. The rule stays the same.
-    #[must_use]
-    pub fn withdrawn(self, rejection: Rejection) -> Self {
-        match self {
-            Self::Allow(permit) => {
-                let denial = Denial::new(rejection).of(permit.rule, permit.annotations);
-                Self::Deny(Denial { shadows: permit.shadows, ..denial })
-            }
-            Self::Deny(denial) => Self::Deny(denial),
-        }
     }
 
     pub(in crate::policy) fn with_shadows(self, shadows: Vec<ShadowOutcome>) -> Self {
@@ -217,69 +210,11 @@ impl Denial {
         }
     }
 
-    /// This refusal as that of the cookies with these names.
-    #[must_use]
-    pub fn of_cookies(mut self, names: Vec<String>) -> Self {
-        self.cookies = names;
-        self
-    }
-
-    /// The names of the cookies that were refused, where nothing else was.
-    pub fn cookies(&self) -> &[String] {
-        &self.cookies
-    }
-
     /// This refusal as the doing of `rule`, or of the allow rule that came closest, with what is noted on it.
     #[must_use]
     pub fn of(mut self, rule: RuleName, annotations: Annotations) -> Self {
         self.rule = Some(rule);
         self.annotations = annotations;
         self
-    }
-
-    /// This refusal with what would have been needed.
-    #[must_use]
-    pub fn needing(mut self, needs: Needs) -> Self {
-        self.needs = needs;
-        self
-    }
-
-    /// This refusal with the proof that would have been needed.
-    #[must_use]
-    pub fn needing_proof(mut self, proof: ProofNeed) -> Self {
-        self.needs.proof = Some(proof);
-        self
-    }
-
-    /// This refusal, told in the words of a document where it has some.
-    #[must_use]
-    pub fn answered_with(mut self, custom: Option<Arc<CustomAnswer>>) -> Self {
-        self.custom = custom;
-        self
-    }
-
-    /// The words of a document for it.
-    pub fn custom(&self) -> Option<&CustomAnswer> {
-        self.custom.as_deref()
-    }
-
-    /// Why.
-    pub const fn rejection(&self) -> &Rejection {
-        &self.rejection
-    }
-
-    /// The rule that denied, or the allow rule that came closest.
-    pub const fn rule(&self) -> Option<&RuleName> {
-        self.rule.as_ref()
-    }
-
-    /// The annotations of that rule.
-    pub const fn annotations(&self) -> &Annotations {
-        &self.annotations
-    }
-
-    /// The credentials that would have been needed.
-    pub const fn needs(&self) -> &Needs {
-        &self.needs
     }
 }

@@ -251,7 +251,7 @@ fn decode_literals(
     });
     let path: Vec<&str> = stand_ins.chain(open_ended.then_some("x")).collect();
     let accepted = PathLeniency { encoded_slashes: true, ..PathLeniency::default() };
-    let path = CanonicalPath::parse_with(format!("/{}", path.join("/")), accepted)
+    let path = CanonicalPath::parse(format!("/{}", path.join("/")), accepted)
         .map_err(|why| why.detail().to_owned())?;
     let decoded = segments.iter().zip(path.segments()).map(|(segment, text)| match segment {
         Segment::Literal(_) => Segment::Literal(text.as_str().into()),

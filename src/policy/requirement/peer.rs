@@ -28,22 +28,6 @@ pub(in crate::policy) struct PeerTrustDomain(pub(in crate::policy) Arc<str>);
 #[derive(Clone, Debug)]
 pub(in crate::policy) struct PeerSpiffe(pub(in crate::policy) Box<[SpiffePattern]>);
 
-/// One of the peer's DNS names matches one of these patterns.
-#[derive(Clone, Debug)]
-pub(in crate::policy) struct PeerDns(pub(in crate::policy) Box<[HostPattern]>);
-
-/// One of the peer's URIs is one of these, compared whole.
-#[derive(Clone, Debug)]
-pub(in crate::policy) struct PeerUris(pub(in crate::policy) Box<[String]>);
-
-/// One of the peer's email addresses is one of these, compared whole.
-#[derive(Clone, Debug)]
-pub(in crate::policy) struct PeerEmails(pub(in crate::policy) Box<[String]>);
-
-/// One of the peer's IP addresses is in one of these networks.
-#[derive(Clone, Debug)]
-pub(in crate::policy) struct PeerIps(pub(in crate::policy) Box<[IpNet]>);
-
 /// The peer's subject (RFC 4514) is one of these, compared whole.
 #[derive(Clone, Debug)]
 pub(in crate::policy) struct PeerSubjects(pub(in crate::policy) Box<[String]>);
@@ -54,9 +38,10 @@ pub(in crate::policy) struct PeerEvidence(pub(in crate::policy) EvidenceLevel);
 
 /// The name that a peer is best known by.
 pub(super) fn best_name(peer: &PeerIdentity) -> String {
-    let spiffe = peer.spiffe().map(ToString::to_string);
-    let name = spiffe.or_else(|| peer.dns().first().cloned());
-    name.or_else(|| peer.subject().map(str::to_owned)).unwrap_or_else(|| String::from("verified"))
+    let spiffe = peer.spiffe.as_ref().map(ToString::to_string);
+    let name = spiffe.or_else(|| peer.dns.first().cloned());
+    name.or_else(|| peer.subject.as_deref().map(str::to_owned))
+        .unwrap_or_else(|| String::from("verified"))
 }
 
 /// An absent name says nothing where the certificate was not shown: a caller must not get around a deny rule by showing less.
@@ -68,15 +53,55 @@ fn known(peer: &PeerIdentity, found: bool) -> Option<Truth> {
     })
 }
 
-fn names(peer: Option<&PeerIdentity>, names: fn(&PeerIdentity) -> &[String]) -> ObservedValue {
-    ObservedValue::list(peer.map(names).unwrap_or_default())
+/// Requirements that one of the peer's names of one kind fits one of a list.
+macro_rules! peer_names {
+    ($($(#[$doc:meta])* $Name:ident $wanted:ty, $key:literal $names:ident $noun:literal, $must:literal, $fits:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub(in crate::policy) struct $Name(pub(in crate::policy) Box<[$wanted]>);
+
+        impl Requirement for $Name {
+            fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
+                let peer = cx.peer?;
+                let fits: fn(&$wanted, &str) -> bool = $fits;
+                let found = peer.$names.iter().any(|name| self.0.iter().any(|own| fits(own, name)));
+                known(peer, found)
+            }
+
+            fn failure(&self) -> Failure {
+                let holds = concat!($noun, " of the peer matches");
+                let fails = concat!("no ", $noun, " of the peer matches");
+                Failure::new(Reason::CertSan, holds, fails)
+            }
+
+            fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
+                let suggestion = format!(concat!($must, " {}"), one_of(&self.0));
+                let found = cx.peer.map(|peer| peer.$names.as_slice()).unwrap_or_default();
+                Explanation::new($key, texts(&self.0), ObservedValue::list(found), suggestion)
+            }
+
+            fn is_recorded(&self, missing: MissingData) -> bool {
+                !missing.covers(RecordField::PeerNames)
+            }
+        }
+    )*};
 }
 
-/// Of a requirement that one of the peer's names, each of which is called `what`, matches.
-fn no_name_fits(what: &str) -> Failure {
-    let (holds, fails) =
-        (format!("{what} of the peer matches"), format!("no {what} of the peer matches"));
-    Failure::new(Reason::CertSan, holds, fails)
+peer_names! {
+    /// One of the peer's DNS names matches one of these patterns.
+    PeerDns HostPattern, "peer.dns" dns "DNS name", "a DNS name of the peer must match",
+        |pattern, name| pattern.matches(name);
+
+    /// One of the peer's URIs is one of these, compared whole.
+    PeerUris String, "peer.uris" uris "URI", "a URI of the peer must be", |own, name| own == name;
+
+    /// One of the peer's email addresses is one of these, compared whole.
+    PeerEmails String, "peer.emails" emails "email address", "an email address of the peer must be",
+        |own, name| own == name;
+
+    /// One of the peer's IP addresses is in one of these networks.
+    PeerIps IpNet, "peer.ips" ips "IP address", "an IP address of the peer's certificate must be in",
+        |net, text| text.parse::<IpAddr>().is_ok_and(|address| net.contains(&address));
 }
 
 impl Requirement for PeerPresent {
@@ -118,7 +143,7 @@ impl Requirement for PeerTrustDomain {
 
 impl Requirement for PeerSpiffe {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
-        let id = cx.peer?.spiffe();
+        let id = cx.peer?.spiffe.as_ref();
         Some(id.is_some_and(|id| self.0.iter().any(|pattern| pattern.matches(id))).into())
     }
 
@@ -127,104 +152,20 @@ impl Requirement for PeerSpiffe {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let id = cx.peer.and_then(PeerIdentity::spiffe).map(ToString::to_string);
+        let id = cx.peer.and_then(|peer| peer.spiffe.as_ref()).map(ToString::to_string);
         let suggestion = format!("the peer's SPIFFE ID must match {}", one_of(&self.0));
         let found = ObservedValue::open(id);
         Explanation::new("peer.spiffe", texts(&self.0), found, suggestion).but_is()
     }
 }
 
-impl Requirement for PeerDns {
-    fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
-        let peer = cx.peer?;
-        let fits = |name: &String| self.0.iter().any(|pattern| pattern.matches(name));
-        known(peer, peer.dns().iter().any(fits))
-    }
-
-    fn failure(&self) -> Failure {
-        no_name_fits("DNS name")
-    }
-
-    fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("a DNS name of the peer must match {}", one_of(&self.0));
-        let found = names(cx.peer, PeerIdentity::dns);
-        Explanation::new("peer.dns", texts(&self.0), found, suggestion)
-    }
-
-    fn is_recorded(&self, missing: MissingData) -> bool {
-        !missing.covers(RecordField::PeerNames)
-    }
-}
-
-impl Requirement for PeerUris {
-    fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
-        let peer = cx.peer?;
-        known(peer, peer.uris().iter().any(|name| self.0.contains(name)))
-    }
-
-    fn failure(&self) -> Failure {
-        no_name_fits("URI")
-    }
-
-    fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("a URI of the peer must be {}", one_of(&self.0));
-        let found = names(cx.peer, PeerIdentity::uris);
-        Explanation::new("peer.uris", self.0.to_vec(), found, suggestion)
-    }
-
-    fn is_recorded(&self, missing: MissingData) -> bool {
-        !missing.covers(RecordField::PeerNames)
-    }
-}
-
-impl Requirement for PeerEmails {
-    fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
-        let peer = cx.peer?;
-        known(peer, peer.emails().iter().any(|name| self.0.contains(name)))
-    }
-
-    fn failure(&self) -> Failure {
-        no_name_fits("email address")
-    }
-
-    fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("an email address of the peer must be {}", one_of(&self.0));
-        let found = names(cx.peer, PeerIdentity::emails);
-        Explanation::new("peer.emails", self.0.to_vec(), found, suggestion)
-    }
-
-    fn is_recorded(&self, missing: MissingData) -> bool {
-        !missing.covers(RecordField::PeerNames)
-    }
-}
-
-impl Requirement for PeerIps {
-    fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
-        let peer = cx.peer?;
-        let is_in = |address: IpAddr| self.0.iter().any(|net| net.contains(&address));
-        known(peer, peer.ips().iter().any(|text| text.parse().is_ok_and(is_in)))
-    }
-
-    fn failure(&self) -> Failure {
-        no_name_fits("IP address")
-    }
-
-    fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let suggestion =
-            format!("an IP address of the peer's certificate must be in {}", one_of(&self.0));
-        let found = names(cx.peer, PeerIdentity::ips);
-        Explanation::new("peer.ips", texts(&self.0), found, suggestion)
-    }
-
-    fn is_recorded(&self, missing: MissingData) -> bool {
-        !missing.covers(RecordField::PeerNames)
-    }
-}
-
 impl Requirement for PeerSubjects {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         let peer = cx.peer?;
-        known(peer, peer.subject().is_some_and(|own| self.0.iter().any(|name| name == own)))
+        known(
+            peer,
+            peer.subject.as_deref().is_some_and(|own| self.0.iter().any(|name| name == own)),
+        )
     }
 
     fn failure(&self) -> Failure {
@@ -233,7 +174,7 @@ impl Requirement for PeerSubjects {
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let suggestion = format!("the peer's subject must be {}", one_of(&self.0));
-        let found = ObservedValue::open(cx.peer.and_then(PeerIdentity::subject));
+        let found = ObservedValue::open(cx.peer.and_then(|peer| peer.subject.as_deref()));
         Explanation::new("peer.subject", self.0.to_vec(), found, suggestion)
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::context::CheckContext;
 use super::missing::RecordField;
-use crate::authn::{PeerIdentity, TokenIdentity};
+use crate::authn::TokenIdentity;
 use crate::json::is_exact_number;
 
 /// A variable, such as `token.sub`.
@@ -184,12 +184,14 @@ impl Variable {
             Self::TokenClaim(pointer) => {
                 cx.token.and_then(|token| token.claim(pointer)).map_or(Found::Nothing, of_claim)
             }
-            Self::PeerSpiffe => cx.peer.and_then(PeerIdentity::spiffe).map(|id| id.as_str()).into(),
+            Self::PeerSpiffe => {
+                cx.peer.and_then(|peer| peer.spiffe.as_ref()).map(|id| id.as_str()).into()
+            }
             Self::PeerDns => {
-                Found::Several(cx.peer.map(|peer| peer.dns().to_vec()).unwrap_or_default())
+                Found::Several(cx.peer.map(|peer| peer.dns.to_vec()).unwrap_or_default())
             }
             Self::PeerIps => {
-                Found::Several(cx.peer.map(|peer| peer.ips().to_vec()).unwrap_or_default())
+                Found::Several(cx.peer.map(|peer| peer.ips.to_vec()).unwrap_or_default())
             }
             // Which of several is meant cannot be determined, so no value may take its place.
             Self::PeerTrustDomain if cx.peer.is_some() && cx.peer_trust_domain().is_none() => {

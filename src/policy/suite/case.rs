@@ -57,13 +57,6 @@ pub struct Question {
     pub now: Option<UnixTime>,
 }
 
-impl Suite {
-    /// The name of the document.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
 impl Case {
     pub(super) fn title(&self) -> String {
         match self.variant.as_str() {

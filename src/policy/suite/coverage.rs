@@ -51,7 +51,7 @@ pub struct UntriedPart {
 impl Coverage {
     /// Adds one evaluation.
     pub(super) fn add(&mut self, recorder: &TraceRecorder) {
-        for trace in recorder.rules() {
+        for trace in &recorder.rules {
             let RuleOutcome::Judged { satisfied, checks, .. } = &trace.outcome else { continue };
             if *satisfied == Truth::Holds {
                 self.satisfied.insert(trace.rule.clone());

@@ -76,9 +76,9 @@ impl Suite {
 fn in_a_line(decision: &Decision) -> String {
     match decision {
         Decision::Allow(permit) => format!("allow by {}", permit.rule()),
-        Decision::Deny(denial) => match denial.rule() {
-            Some(rule) => format!("deny, {} ({rule})", denial.rejection()),
-            None => format!("deny, {}", denial.rejection()),
+        Decision::Deny(denial) => match denial.rule.as_ref() {
+            Some(rule) => format!("deny, {} ({rule})", &denial.rejection),
+            None => format!("deny, {}", &denial.rejection),
         },
     }
 }
@@ -96,7 +96,7 @@ impl Expectation {
         }
         let reason = match decision {
             Decision::Allow(_) => "none",
-            Decision::Deny(denial) => denial.rejection().reason().as_str(),
+            Decision::Deny(denial) => denial.rejection.reason().as_str(),
         };
         if let Some(expected) = self.reason.filter(|expected| expected.as_str() != reason) {
             differ("reason", expected.as_str(), reason);

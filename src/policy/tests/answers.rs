@@ -233,10 +233,9 @@ fn a_document_cannot_disguise_our_own_failures() {
     use crate::reason::Reason;
     let set = closed();
     let Decision::Deny(denial) = decide(&set, &nobody(), &get("/a")) else { panic!() };
-    let custom = denial.custom().cloned().map(std::sync::Arc::new);
     for reason in Reason::ALL {
         let denial =
-            crate::policy::Denial::new(reason.because("canary")).answered_with(custom.clone());
+            crate::policy::Denial { rejection: reason.because("canary"), ..denial.clone() };
         let answer = Answer::of(&denial, &get("/a"), ID);
         let own = reason.client_answer().status();
         assert_eq!(answer.status, if own >= 429 { own } else { 404 }, "{reason}");

@@ -110,7 +110,7 @@ pub(in crate::policy) fn allowed(
 ) -> Permit {
     match decide(set, subject, request) {
         Decision::Allow(permit) => permit,
-        Decision::Deny(denial) => panic!("{}", denial.rejection()),
+        Decision::Deny(denial) => panic!("{}", &denial.rejection),
     }
 }
 
@@ -171,8 +171,9 @@ pub(in crate::policy) fn outcome(
     match decide(set, subject, request) {
         Decision::Allow(permit) => format!("allow {}", permit.rule().rule),
         Decision::Deny(denial) => {
-            let rule = denial.rule().map(|name| format!(" {}", name.rule)).unwrap_or_default();
-            format!("deny {}{rule}", denial.rejection().reason())
+            let rule =
+                denial.rule.as_ref().map(|name| format!(" {}", name.rule)).unwrap_or_default();
+            format!("deny {}{rule}", denial.rejection.reason())
         }
     }
 }

@@ -159,7 +159,7 @@ fn a_path_that_is_not_canonical_passes_only_where_a_target_accepts_it() {
     for path in ["/files/a;v=1", "/other;x", "//files/a", "/files/a%2fb"] {
         let denied = decide(&strict, &web(), &get(path));
         let crate::policy::Decision::Deny(denial) = denied else { panic!("{path}") };
-        assert_eq!(denial.rejection().reason(), Reason::PathNotCanonical, "{path}");
+        assert_eq!(denial.rejection.reason(), Reason::PathNotCanonical, "{path}");
     }
 }
 

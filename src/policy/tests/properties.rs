@@ -40,17 +40,17 @@ fn said(decision: &Decision) -> String {
         ),
         Decision::Deny(denial) => format!(
             "deny {} {:?} {:?} {:?} {shadows:?}",
-            denial.rejection(),
-            denial.rule(),
-            denial.needs(),
-            denial.custom()
+            &denial.rejection,
+            denial.rule.as_ref(),
+            &denial.needs,
+            denial.custom.as_deref()
         ),
     }
 }
 
 /// The rules that count and are about the request, with their results.
 fn judged(recorder: &TraceRecorder) -> Vec<(RuleName, Effect, Truth)> {
-    let rules = recorder.rules().iter().filter_map(|trace| match &trace.outcome {
+    let rules = recorder.rules.iter().filter_map(|trace| match &trace.outcome {
         RuleOutcome::Judged { effect, mode: Mode::Enforce, satisfied, .. } => {
             Some((trace.rule.clone(), *effect, *satisfied))
         }
@@ -61,7 +61,7 @@ fn judged(recorder: &TraceRecorder) -> Vec<(RuleName, Effect, Truth)> {
 
 fn watched_reason(decision: &Decision) -> Option<Reason> {
     match decision {
-        Decision::Deny(denial) => Some(denial.rejection().reason()),
+        Decision::Deny(denial) => Some(denial.rejection.reason()),
         Decision::Allow(_) => None,
     }
 }
@@ -177,16 +177,16 @@ proptest! {
         // A parameter that a rule sets or removes may be hidden in the query from the proxy that has to remove it.
         let query = view.target.as_ref().ok().and_then(|target| target.query.as_deref());
         let hidden = query.is_some_and(|query| query.contains(';'))
-            && matches!(&watched, Decision::Deny(denial) if denial.rejection().reason() == Reason::EvalError);
+            && matches!(&watched, Decision::Deny(denial) if denial.rejection.reason() == Reason::EvalError);
         prop_assert_eq!(watched.is_allow(), !refused && !denied && !doubted && allowed && !hidden);
         if let Decision::Deny(denial) = &watched {
-            let reason = denial.rejection().reason();
+            let reason = denial.rejection.reason();
             prop_assert_eq!(reason == Reason::RuleDenied, !refused && denied);
             prop_assert!(reason != Reason::NoRule || (!denied && !doubted && !allowed));
-            let named = denial.rule().map(|name| rules.iter().any(|(own, _, truth)| own == name && (*truth != Truth::Holds || denied || hidden)));
+            let named = denial.rule.as_ref().map(|name| rules.iter().any(|(own, _, truth)| own == name && (*truth != Truth::Holds || denied || hidden)));
             prop_assert!(named.unwrap_or(true), "the rule that is named is one that was seen to deny or to fail");
         }
-        for trace in recorder.rules() {
+        for trace in &recorder.rules {
             let RuleOutcome::Judged { satisfied, checks, .. } = &trace.outcome else { continue };
             let all: Vec<_> = checks.iter().map(|check| check.truth).collect();
             let expected = if all.contains(&Truth::Fails) { Truth::Fails } else if all.contains(&Truth::Unknown) { Truth::Unknown } else { Truth::Holds };
@@ -250,7 +250,7 @@ proptest! {
         for secret in ["alice", "acme", "spiffe", "eval_error", "rule_denied", "claim_mismatch", "{decision"] {
             prop_assert!(!told.contains(secret), "{secret} in {told}");
         }
-        prop_assert!(denial.rule().is_none_or(|rule| !told.contains(&*rule.rule)), "{told}");
+        prop_assert!(denial.rule.as_ref().is_none_or(|rule| !told.contains(&*rule.rule)), "{told}");
     }
 }
 
@@ -267,7 +267,7 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
         let mut recorder = TraceRecorder::default();
         let decision =
             set(&numbered(&sketches)).evaluate_traced(&ask(&subject, &view), &mut recorder);
-        for trace in recorder.rules() {
+        for trace in &recorder.rules {
             let RuleOutcome::Judged { checks: own, .. } = &trace.outcome else { continue };
             for check in own {
                 let kind = check.check.split([' ', '.']).take(2).collect::<Vec<_>>().join(".");
@@ -281,7 +281,7 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
             Decision::Allow(_) if satisfied > 1 => "allowed by one of several",
             Decision::Allow(_) => "allowed by one",
             Decision::Deny(denial) => {
-                let reason = denial.rejection().reason();
+                let reason = denial.rejection.reason();
                 let refused = [Reason::CertExpired, Reason::TokenExpired].contains(&reason);
                 match (reason == Reason::EvalError, reason == Reason::RuleDenied) {
                     (true, _) if satisfied > 0 => "allowed but for a doubt",

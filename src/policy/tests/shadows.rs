@@ -63,7 +63,7 @@ fn a_recorder_sees_every_check_and_the_same_decision() {
         DecisionRequest { subject: &subject, request: &request, now, id: DecisionId::default() };
     let traced = set.evaluate_traced(&question, &mut recorder);
     assert_eq!(format!("{traced:?}"), format!("{:?}", set.evaluate(&question)));
-    let outcomes: Vec<_> = recorder.rules().iter().map(|trace| &trace.outcome).collect();
+    let outcomes: Vec<_> = recorder.rules.iter().map(|trace| &trace.outcome).collect();
     assert_eq!(outcomes.len(), 1, "rules of other paths are not visited");
     let RuleOutcome::Judged { satisfied, checks, .. } = outcomes[0] else { panic!() };
     let checks: Vec<_> = checks.iter().map(|c| (c.check.as_str(), c.truth)).collect();
@@ -76,10 +76,7 @@ fn a_recorder_sees_every_check_and_the_same_decision() {
         &mut recorder,
     );
     assert!(
-        recorder
-            .rules()
-            .iter()
-            .any(|t| matches!(t.outcome, RuleOutcome::NotAbout(Mismatch::Method)))
+        recorder.rules.iter().any(|t| matches!(t.outcome, RuleOutcome::NotAbout(Mismatch::Method)))
     );
 }
 

@@ -14,7 +14,7 @@ fn watch(set: &PolicySet, path: &str, missing: MissingData) -> Vec<CheckTrace> {
     let question =
         DecisionRequest { subject: &subject, request: &request, now, id: DecisionId::default() };
     let _ = set.evaluate_traced(&question, &mut recorder);
-    let outcome = recorder.rules().first().map(|rule| rule.outcome.clone());
+    let outcome = recorder.rules.first().map(|rule| rule.outcome.clone());
     match outcome {
         Some(RuleOutcome::Judged { checks, .. }) => checks,
         other => panic!("{other:?}"),

@@ -13,10 +13,14 @@ use crate::limits::MIN_RSA_BITS;
 /// A pinned authority: where paths may end.
 #[derive(Clone, Debug)]
 pub struct Authority {
-    der: CertificateDer<'static>,
-    issuer: IssuerId,
-    anchor: TrustAnchor<'static>,
-    validity: Validity,
+    /// Its own certificate, which may restrict what it is trusted for.
+    pub der: CertificateDer<'static>,
+    /// Who it is as an issuer.
+    pub issuer: IssuerId,
+    /// Its name and key as path building wants them.
+    pub anchor: TrustAnchor<'static>,
+    /// When its own certificate is valid. Path building does not look at it, so `authn` does.
+    pub validity: Validity,
 }
 
 /// Why a certificate cannot be used as an issuer.
@@ -39,31 +43,11 @@ impl Authority {
         Ok(Self { der: der.clone(), issuer, anchor, validity })
     }
 
-    /// Its own certificate, which may restrict what it is trusted for.
-    pub const fn der(&self) -> &CertificateDer<'static> {
-        &self.der
-    }
-
-    /// Who it is as an issuer.
-    pub const fn issuer(&self) -> &IssuerId {
-        &self.issuer
-    }
-
     /// Its name, for people.
     pub fn subject(&self) -> String {
         X509Certificate::from_der(&self.der)
             .map(|(_, certificate)| certificate.subject().to_string())
             .unwrap_or_default()
-    }
-
-    /// Its name and key as path building wants them.
-    pub const fn anchor(&self) -> &TrustAnchor<'static> {
-        &self.anchor
-    }
-
-    /// When its own certificate is valid. Path building does not look at it, so `authn` does.
-    pub const fn validity(&self) -> Validity {
-        self.validity
     }
 }
 

@@ -1,9 +1,6 @@
 //! A SPIFFE bundle: the authorities of one trust domain for certificates and for tokens in one document
 //! (SPIFFE Trust Domain and Bundle, section 4).
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
@@ -13,74 +10,42 @@ use crate::json;
 use crate::limits::{MAX_JSON_DEPTH, MAX_KEY_SET_BYTES, MAX_KEYS};
 use crate::trust::{KeyPurpose, KeySet};
 
-/// A bundle that was read.
-#[derive(Debug)]
-pub struct SpiffeBundle {
-    sequence: Option<u64>,
-    refresh_hint: Option<Duration>,
-    jwt_keys: Arc<KeySet>,
-    ignored: usize,
-}
-
 /// Why a text is not a bundle.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BundleProblem(pub(super) String);
 
-impl SpiffeBundle {
-    /// Reads a bundle, and the certificates of its X.509 authorities, which are not checked here.
-    pub(super) fn read(text: &[u8]) -> Result<(Self, Vec<CertificateDer<'static>>), BundleProblem> {
-        if text.len() > MAX_KEY_SET_BYTES {
-            return Err(problem(format!("is over {MAX_KEY_SET_BYTES} bytes")));
-        }
-        let members = json::parse_object(text, MAX_JSON_DEPTH).map_err(|why| {
-            problem(why.map_or_else(|| "is no JSON object".to_owned(), |why| why.to_string()))
-        })?;
-        let Some(Value::Array(keys)) = members.get("keys") else {
-            return Err(problem("has no array `keys`"));
+/// The certificates of its X.509 authorities, which are not checked here, and the keys that sign JWT-SVIDs.
+pub(super) fn read(text: &[u8]) -> Result<(Vec<CertificateDer<'static>>, KeySet), BundleProblem> {
+    if text.len() > MAX_KEY_SET_BYTES {
+        return Err(problem(format!("is over {MAX_KEY_SET_BYTES} bytes")));
+    }
+    let members = json::parse_object(text, MAX_JSON_DEPTH).map_err(|why| {
+        problem(why.map_or_else(|| "is no JSON object".to_owned(), |why| why.to_string()))
+    })?;
+    let Some(Value::Array(keys)) = members.get("keys") else {
+        return Err(problem("has no array `keys`"));
+    };
+    if keys.len() > MAX_KEYS {
+        return Err(problem(format!("has more than {MAX_KEYS} keys")));
+    }
+    let (mut certificates, mut tokens) = (Vec::new(), Vec::new());
+    for (at, key) in (1usize..).zip(keys) {
+        let Value::Object(key) = key else {
+            return Err(problem(format!("key {at} is no object")));
         };
-        if keys.len() > MAX_KEYS {
-            return Err(problem(format!("has more than {MAX_KEYS} keys")));
+        match key.get("use").and_then(Value::as_str) {
+            Some("x509-svid") => certificates.push(x509_authority(key, at)?),
+            Some("jwt-svid") => tokens.push(Value::Object(key.clone())),
+            // Section 4.2.2: a key whose use is unknown is ignored.
+            Some(_) | None => {}
         }
-        let (mut certificates, mut tokens, mut ignored) = (Vec::new(), Vec::new(), 0usize);
-        for (at, key) in (1usize..).zip(keys) {
-            let Value::Object(key) = key else {
-                return Err(problem(format!("key {at} is no object")));
-            };
-            match key.get("use").and_then(Value::as_str) {
-                Some("x509-svid") => certificates.push(x509_authority(key, at)?),
-                Some("jwt-svid") => tokens.push(Value::Object(key.clone())),
-                // Section 4.2.2: a key whose use is unknown is ignored.
-                Some(_) | None => ignored = ignored.saturating_add(1),
-            }
+    }
+    for name in ["spiffe_sequence", "spiffe_refresh_hint"] {
+        if members.get(name).is_some_and(|value| value.as_u64().is_none()) {
+            return Err(problem(format!("`{name}` is not a whole number")));
         }
-        let bundle = Self {
-            sequence: number(&members, "spiffe_sequence")?,
-            refresh_hint: number(&members, "spiffe_refresh_hint")?.map(Duration::from_secs),
-            jwt_keys: Arc::new(key_set(&tokens)?),
-            ignored,
-        };
-        Ok((bundle, certificates))
     }
-
-    /// Grows with every change of the bundle, where its publisher counts.
-    pub const fn sequence(&self) -> Option<u64> {
-        self.sequence
-    }
-
-    /// How often its publisher would have it read again.
-    pub const fn refresh_hint(&self) -> Option<Duration> {
-        self.refresh_hint
-    }
-
-    /// The keys that sign JWT-SVIDs.
-    pub const fn jwt_keys(&self) -> &Arc<KeySet> {
-        &self.jwt_keys
-    }
-
-    /// How many keys are for a use that is unknown here.
-    pub const fn ignored(&self) -> usize {
-        self.ignored
-    }
+    Ok((certificates, key_set(&tokens)?))
 }
 
 /// Section 4.2.2 of X509-SVID: `x5c` has exactly one certificate, that of the authority.
@@ -103,16 +68,6 @@ fn x509_authority(
 fn key_set(keys: &[Value]) -> Result<KeySet, BundleProblem> {
     let text = json!({ "keys": keys }).to_string();
     KeySet::parse(text.as_bytes(), KeyPurpose::JwtSvid).map_err(|why| problem(why.to_string()))
-}
-
-fn number(members: &Map<String, Value>, name: &str) -> Result<Option<u64>, BundleProblem> {
-    match members.get(name) {
-        None => Ok(None),
-        Some(value) => value
-            .as_u64()
-            .map(Some)
-            .ok_or_else(|| problem(format!("`{name}` is not a whole number"))),
-    }
 }
 
 fn problem(why: impl Into<String>) -> BundleProblem {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 
 use super::authorities::{self, Authority, Unfit};
-use super::bundle::{BundleProblem, SpiffeBundle};
+use super::bundle::{self, BundleProblem};
 use super::crl::{Crl, CrlProblem, CrlSigner};
 use super::draft::{Draft, Given, Lists};
 use super::leaf::LeafRules;
@@ -19,7 +19,7 @@ use crate::document::{
 };
 use crate::secret::Fingerprint;
 use crate::spiffe::{SpiffePattern, TrustDomainName};
-use crate::trust::{KeyFault, RemoteFile};
+use crate::trust::{KeyFault, KeySet, RemoteFile};
 
 /// The compilation of one document.
 struct Compiler<'a> {
@@ -46,11 +46,11 @@ pub(in crate::trust) fn compile(
         Compiler { document, files, problems, inputs: Vec::new(), remotes: Vec::new() };
     let spiffe = spec.spiffe.as_ref().and_then(|name| compiler.spiffe_name(name));
     let forwarders = compiler.forwarders(spec, spiffe.as_ref());
-    let (bundle, authorities) = compiler.authorities(spec);
+    let authorities = compiler.authorities(spec);
     let intermediates = compiler.intermediates(&spec.intermediates);
     let leaf = LeafRules::compile(&spec.leaf, &document.origin, compiler.problems);
     let lists = spec.revocation.as_ref().map(|revocation| {
-        let signers = authorities.iter().map(Authority::der).chain(&intermediates);
+        let signers = authorities.iter().map(|own| &own.der).chain(&intermediates);
         let signers: Vec<_> = signers.filter_map(CrlSigner::of).collect();
         let lists = Lists::new(&revocation.value, known, &signers);
         compiler.revocation(&revocation.value, &signers, lists)
@@ -61,15 +61,14 @@ pub(in crate::trust) fn compile(
     if problems.iter().skip(before).any(|problem| problem.severity == Severity::Error) {
         return None;
     }
-    let anchors = authorities.iter().map(|authority| authority.anchor().clone()).collect();
-    let issuers = authorities.iter().map(Authority::der).chain(&intermediates);
+    let anchors = authorities.iter().map(|authority| authority.anchor.clone()).collect();
+    let issuers = authorities.iter().map(|own| &own.der).chain(&intermediates);
     let paths = Fingerprint::of(
         &issuers.flat_map(|der| *Fingerprint::of(der).as_bytes()).collect::<Vec<_>>(),
     );
     let domain = TrustDomain {
         name,
         spiffe,
-        bundle,
         authorities,
         anchors,
         intermediates,
@@ -151,14 +150,11 @@ impl Compiler<'_> {
         Some(pattern)
     }
 
-    fn authorities(&mut self, spec: &TrustDomainSpec) -> (Option<SpiffeBundle>, Vec<Authority>) {
+    fn authorities(&mut self, spec: &TrustDomainSpec) -> Vec<Authority> {
         let before = self.problems.len();
         let mut found = self.certificates(&spec.authorities, Authority::read);
         let bundle = spec.bundle.as_ref().and_then(|source| self.bundle(source, spec));
-        let bundle = bundle.map(|(bundle, authorities)| {
-            found.extend(authorities);
-            bundle
-        });
+        found.extend(bundle.into_iter().flatten());
         let explains = |problem: &Diagnostic| {
             problem.severity == Severity::Error || problem.code == NOT_FETCHED
         };
@@ -171,14 +167,10 @@ impl Compiler<'_> {
             );
             self.problems.push(problem.help("add `authorities: [{ file: ca.pem }]`"));
         }
-        (bundle, found)
+        found
     }
 
-    fn bundle(
-        &mut self,
-        source: &Source,
-        spec: &TrustDomainSpec,
-    ) -> Option<(SpiffeBundle, Vec<Authority>)> {
+    fn bundle(&mut self, source: &Source, spec: &TrustDomainSpec) -> Option<Vec<Authority>> {
         if spec.spiffe.is_none() {
             let message = String::from("a SPIFFE bundle belongs to a SPIFFE trust domain");
             self.error(
@@ -189,11 +181,11 @@ impl Compiler<'_> {
             );
         }
         let bytes = self.bytes(source)?;
-        match SpiffeBundle::read(&bytes) {
-            Ok((bundle, certificates)) => {
+        match bundle::read(&bytes) {
+            Ok((certificates, token_keys)) => {
                 let authorities = self.fit(source, &certificates, Authority::read);
-                self.skipped_keys(source, &bundle);
-                Some((bundle, authorities))
+                self.skipped_keys(source, &token_keys);
+                Some(authorities)
             }
             Err(BundleProblem(why)) => {
                 let message = format!("SPIFFE bundle in {} {why}", source.name());
@@ -208,8 +200,8 @@ impl Compiler<'_> {
         }
     }
 
-    fn skipped_keys(&mut self, source: &Source, bundle: &SpiffeBundle) {
-        for skipped in bundle.jwt_keys().skipped() {
+    fn skipped_keys(&mut self, source: &Source, token_keys: &KeySet) {
+        for skipped in token_keys.skipped() {
             let place = self.document.origin.span(source.place());
             let message = format!("token authority in {}: {skipped}", source.name());
             let secret = matches!(skipped.fault, KeyFault::Private | KeyFault::Symmetric);

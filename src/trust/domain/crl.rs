@@ -29,20 +29,23 @@ pub struct IssuerId(Fingerprint);
 /// A revocation list whose signature was verified.
 #[derive(Clone, Debug)]
 pub struct Crl {
-    issuer: IssuerId,
+    /// Whose certificates it speaks of.
+    pub issuer: IssuerId,
     scope: Scope,
     /// Big-endian without leading zeros.
     number: Vec<u8>,
-    validity: Validity,
+    /// From `thisUpdate` to `nextUpdate`.
+    pub validity: Validity,
     revoked: HashSet<Box<[u8]>>,
-    der: Arc<[u8]>,
-    digest: Fingerprint,
+    /// The list as it came, DER.
+    pub(super) der: Arc<[u8]>,
+    pub(super) digest: Fingerprint,
 }
 
 /// A CA that may have signed a list.
 #[derive(Clone, Debug)]
 pub(super) struct CrlSigner {
-    id: IssuerId,
+    pub(super) id: IssuerId,
     name: Box<[u8]>,
     /// The SubjectPublicKeyInfo, DER.
     key: Box<[u8]>,
@@ -85,10 +88,6 @@ impl CrlSigner {
             name: certificate.subject().as_raw().into(),
             key: certificate.public_key().raw.into(),
         })
-    }
-
-    pub(super) const fn id(&self) -> &IssuerId {
-        &self.id
     }
 }
 
@@ -142,16 +141,6 @@ impl Crl {
         let Header { scope, number, validity, .. } = header;
         let (der, digest, scope) = (der.into(), Fingerprint::of(der), scope.unwrap_or_default());
         Ok(Self { issuer, scope, number, validity, revoked, der, digest })
-    }
-
-    /// Whose certificates it speaks of.
-    pub const fn issuer(&self) -> &IssuerId {
-        &self.issuer
-    }
-
-    /// From `thisUpdate` to `nextUpdate`.
-    pub const fn validity(&self) -> Validity {
-        self.validity
     }
 
     /// How many certificates it revokes.
@@ -209,15 +198,6 @@ impl Crl {
     /// Whether it is `other`, byte by byte.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.digest == other.digest
-    }
-
-    /// The list as it came, DER.
-    pub(super) const fn der(&self) -> &Arc<[u8]> {
-        &self.der
-    }
-
-    pub(super) const fn digest(&self) -> &Fingerprint {
-        &self.digest
     }
 
     /// Its CRL number in hexadecimal, as tools print it.

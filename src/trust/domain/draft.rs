@@ -49,7 +49,7 @@ pub(super) struct Given {
 
 impl Lists {
     pub(super) fn new(spec: &RevocationSpec, known: &KnownLists, signers: &[CrlSigner]) -> Self {
-        let own = |known: &&KnownList| signers.iter().any(|by| by.id() == known.list.issuer());
+        let own = |known: &&KnownList| signers.iter().any(|by| by.id == known.list.issuer);
         let verified = known.verified.iter().filter(own).cloned();
         let stored = known.stored.iter().filter_map(|stored| {
             let list = Arc::new(Crl::read(&stored.der, signers).ok()?);
@@ -99,7 +99,7 @@ impl Lists {
                 self.problems.push(problem.message.clone());
                 found.push(problem);
             }
-            let newest = own.newest().is(&given.list) && !given.fetched;
+            let newest = own.newest.is(&given.list) && !given.fetched;
             found.extend(now.filter(|_| newest).and_then(|now| out_of_date(given, own, now)));
         }
         found
@@ -107,7 +107,7 @@ impl Lists {
 
     fn not_the_newest(&self, given: &Given, own: &StandingList) -> Option<Diagnostic> {
         let Given { name, list, .. } = given;
-        let numbers = format!("number {}, in force {}", list.number(), own.newest().number());
+        let numbers = format!("number {}, in force {}", list.number(), own.newest.number());
         if own.doubts(list) {
             let message = format!(
                 "revocation list in {name} contradicts the one in force ({numbers}): its number or its `thisUpdate` goes back, or it says something else under the same number"
@@ -116,10 +116,10 @@ impl Lists {
                 .help("what either of the two revokes is revoked; have the CA issue a list with a higher number"));
         }
         // Older lists beside the newest one are usual: a folder of them, one for each hour.
-        let told = |other: &Given| own.newest().is(&other.list);
+        let told = |other: &Given| own.newest.is(&other.list);
         let newer =
             self.given.iter().any(|o| list.is_about_the_same_as(&o.list) && o.list.follows(list));
-        if own.newest().is(list) || newer || self.given.iter().any(told) {
+        if own.newest.is(list) || newer || self.given.iter().any(told) {
             return None;
         }
         let message = format!(
@@ -132,7 +132,7 @@ impl Lists {
 
 /// A list that cannot be used now, and no older one can.
 fn out_of_date(given: &Given, own: &StandingList, now: UnixTime) -> Option<Diagnostic> {
-    let (name, validity) = (&given.name, given.list.validity());
+    let (name, validity) = (&given.name, given.list.validity);
     if own.usable(now, Duration::ZERO).is_some() {
         return None;
     }
@@ -184,8 +184,8 @@ pub(in crate::trust) fn settle(
 fn revocation(standing: &Standing, lists: &Lists) -> Revocation {
     let mut own: HashMap<IssuerId, Vec<StandingList>> = HashMap::new();
     for list in lists.claimed().filter_map(|list| standing.of(list)) {
-        let of_issuer = own.entry(list.newest().issuer().clone()).or_default();
-        if !of_issuer.iter().any(|other| other.newest().is(list.newest())) {
+        let of_issuer = own.entry(list.newest.issuer.clone()).or_default();
+        if !of_issuer.iter().any(|other| other.newest.is(&list.newest)) {
             of_issuer.push(list.clone());
         }
     }
@@ -218,12 +218,12 @@ fn remember<'a>(
     let mut note = |origins: &BTreeSet<String>, list: &Arc<Crl>, was_in_force: bool| {
         let own = standing.of(list);
         if own.is_none_or(|own| own.has(list)) {
-            known.add(origins, list, own.map_or(was_in_force, |own| own.newest().is(list)));
+            known.add(origins, list, own.map_or(was_in_force, |own| own.newest.is(list)));
         }
     };
     for lists in lists {
         for KnownList { origins, list, in_force } in &lists.known {
-            read_again.insert(*list.digest().as_bytes());
+            read_again.insert(*list.digest.as_bytes());
             note(origins, list, *in_force);
         }
         for given in &lists.given {

@@ -8,7 +8,6 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 
-use super::authorities::Authority;
 use super::trust_domain::TrustDomain;
 
 /// The keys of the CAs of some trust domains, by the names of these CAs (DER).
@@ -40,10 +39,10 @@ impl IssuerKeys {
     /// Adds the CAs of `domain`, the one at `position` in its store.
     pub(in crate::trust) fn add(&mut self, domain: &TrustDomain, position: usize) {
         self.domains.insert(position);
-        for authority in domain.authorities().iter().map(Authority::der) {
+        for authority in domain.authorities.iter().map(|authority| &authority.der) {
             self.add_issuer(authority, Some(position), true);
         }
-        for intermediate in domain.intermediates() {
+        for intermediate in &domain.intermediates {
             self.add_issuer(intermediate, Some(position), false);
         }
     }

@@ -21,7 +21,6 @@ mod trust_domain;
 mod validity;
 
 pub use authorities::Authority;
-pub use bundle::SpiffeBundle;
 pub(super) use compile::{check_distinct, compile};
 pub use crl::{Crl, IssuerId};
 pub(super) use draft::settle;

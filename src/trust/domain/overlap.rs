@@ -1,6 +1,5 @@
 //! Documents that trust the same authority: a warning unless the documents say that this is intended.
 
-use super::authorities::Authority;
 use super::draft::Draft;
 use crate::document::{Code, Diagnostic, Document, Spanned, Spec, TrustDomainSpec, closest};
 
@@ -18,10 +17,10 @@ pub(in crate::trust) fn check_overlaps(
         problems.extend(unknown.map(|other| unknown_domain(document, other, &names)));
     }
     let mut drafts: Vec<_> = drafts.iter().collect();
-    drafts.sort_by(|a, b| a.domain.name().cmp(b.domain.name()));
+    drafts.sort_by(|a, b| a.domain.name.cmp(&b.domain.name));
     for (at, first) in drafts.iter().enumerate() {
         for second in drafts.iter().skip(at.saturating_add(1)) {
-            let pair = (first.domain.name(), second.domain.name());
+            let pair = (&first.domain.name, &second.domain.name);
             let find = |wanted: &str| specs.iter().find(|(document, _)| name(document) == wanted);
             let (Some(one), Some(other)) = (find(pair.0), find(pair.1)) else { continue };
             let meant = |(_, spec): &(&Document, &TrustDomainSpec), other: &str| {
@@ -56,9 +55,9 @@ fn overlap(
     (first, one): (&Document, &Draft),
     (second, other): (&Document, &Draft),
 ) -> Option<Diagnostic> {
-    let ids: Vec<_> = other.domain.authorities().iter().map(Authority::issuer).collect();
-    let shared = one.domain.authorities().iter().find(|own| ids.contains(&own.issuer()))?;
-    if one.domain.spiffe().is_some() || other.domain.spiffe().is_some() {
+    let ids: Vec<_> = other.domain.authorities.iter().map(|own| &own.issuer).collect();
+    let shared = one.domain.authorities.iter().find(|own| ids.contains(&&own.issuer))?;
+    if one.domain.spiffe.as_ref().is_some() || other.domain.spiffe.as_ref().is_some() {
         // The SPIFFE ID, or the lack of one, says which of the two a certificate is of.
         return None;
     }

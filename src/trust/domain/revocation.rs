@@ -20,7 +20,8 @@ pub struct Revocation {
     lists: HashMap<IssuerId, Vec<StandingList>>,
     depth: RevocationDepth,
     on_missing: OnMissing,
-    grace: Duration,
+    /// For how long a list is used after its next update is due.
+    pub grace: Duration,
 }
 
 /// The revocations of authorities, whichever document has their lists: a document without lists must not accept what another
@@ -43,18 +44,13 @@ impl Revocation {
 
     /// Every list that is used: of each issuer and scope the newest.
     pub fn lists(&self) -> impl Iterator<Item = &Crl> {
-        self.lists.values().flatten().map(StandingList::newest)
+        self.lists.values().flatten().map(|list| &*list.newest)
     }
 
     /// When the first issuer and scope has no list any more that may be used without a grace.
     pub fn next_update(&self) -> Option<UnixTime> {
-        let last = |list: &StandingList| list.all().map(|list| list.validity().not_after).max();
+        let last = |list: &StandingList| list.all().map(|list| list.validity.not_after).max();
         self.lists.values().flatten().filter_map(last).min()
-    }
-
-    /// For how long a list is used after its next update is due.
-    pub const fn grace(&self) -> Duration {
-        self.grace
     }
 
     /// Whether issuers are checked too.
@@ -81,18 +77,18 @@ impl Revocation {
         let (mut holds, mut covered): (Option<Validity>, _) = (None, 0);
         let mut stale: Option<Rejection> = None;
         for list in of_issuer {
-            let reasons = list.newest().reasons_for(certificate);
+            let reasons = list.newest.reasons_for(certificate);
             if reasons == 0 {
                 continue;
             }
             match list.usable(now, self.grace) {
                 Some(usable) => {
-                    let Validity { not_before, not_after } = usable.validity();
+                    let Validity { not_before, not_after } = usable.validity;
                     let own = Validity { not_before, not_after: not_after.plus(self.grace) };
                     holds = Some(holds.map_or(own, |holds| holds.and(own)));
                     covered |= reasons;
                 }
-                None => stale = Some(unusable(list.newest(), now)),
+                None => stale = Some(unusable(&list.newest, now)),
             }
         }
         // RFC 5280 section 6.3.3: one complete and current list settles it.
@@ -118,7 +114,7 @@ fn revoked(certificate: &X509Certificate<'_>) -> Rejection {
 
 /// Why no list of the issuer and scope of `newest` may be used.
 fn unusable(newest: &Crl, now: UnixTime) -> Rejection {
-    if now.as_secs() < newest.validity().not_before.as_secs() {
+    if now.as_secs() < newest.validity.not_before.as_secs() {
         return Reason::CrlStale.because("the revocation list is dated in the future");
     }
     Reason::CrlStale.because("the revocation list is past its next update")
@@ -175,7 +171,7 @@ fn by_issuer(
 ) -> HashMap<IssuerId, Vec<StandingList>> {
     let mut all: HashMap<IssuerId, Vec<StandingList>> = HashMap::new();
     for list in lists {
-        all.entry(list.newest().issuer().clone()).or_default().push(list);
+        all.entry(list.newest.issuer.clone()).or_default().push(list);
     }
     all
 }

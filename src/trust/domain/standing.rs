@@ -40,7 +40,8 @@ pub struct KnownLists {
 /// The lists of one issuer and one scope that count.
 #[derive(Clone, Debug)]
 pub struct StandingList {
-    newest: Arc<Crl>,
+    /// The list in force: nothing that is known follows it. Of lists that contradict each other the first that was in force.
+    pub newest: Arc<Crl>,
     /// Lists that contradict the newest one: the same number with other contents, or a lower number with a later time. Their
     /// revocations count; they make nothing fresh.
     beside: Vec<Arc<Crl>>,
@@ -62,7 +63,7 @@ impl KnownLists {
     pub fn to_stored(&self) -> Vec<StoredList> {
         let verified = self.verified.iter().map(|known| StoredList {
             origins: known.origins.clone(),
-            der: Arc::clone(known.list.der()),
+            der: Arc::clone(&known.list.der),
         });
         let mut all: Vec<_> = verified.chain(self.stored.iter().cloned()).collect();
         all.sort();
@@ -79,7 +80,7 @@ impl KnownLists {
         self.verified.push(KnownList { origins, list, in_force });
         if self.verified.len() > MAX_KNOWN_LISTS {
             let oldest = self.verified.iter().enumerate();
-            let oldest = oldest.min_by_key(|(_, known)| known.list.validity().not_before);
+            let oldest = oldest.min_by_key(|(_, known)| known.list.validity.not_before);
             if let Some((at, _)) = oldest {
                 self.verified.swap_remove(at);
             }
@@ -90,11 +91,6 @@ impl KnownLists {
 impl StandingList {
     const fn new(newest: Arc<Crl>) -> Self {
         Self { newest, beside: Vec::new(), before: None }
-    }
-
-    /// The list in force: nothing that is known follows it. Of lists that contradict each other the first that was in force.
-    pub fn newest(&self) -> &Crl {
-        &self.newest
     }
 
     /// Every list whose revocations may count.
@@ -140,17 +136,17 @@ impl StandingList {
             let old = std::mem::replace(&mut self.newest, Arc::clone(list));
             let candidates = [Some(old), self.before.take()].into_iter().flatten();
             let helps = |old: &Arc<Crl>| {
-                let early = now.is_some_and(|now| now < self.newest.validity().not_before);
-                early || old.validity().not_after > self.newest.validity().not_after
+                let early = now.is_some_and(|now| now < self.newest.validity.not_before);
+                early || old.validity.not_after > self.newest.validity.not_after
             };
-            self.before = candidates.filter(helps).max_by_key(|old| old.validity().not_after);
+            self.before = candidates.filter(helps).max_by_key(|old| old.validity.not_after);
             self.beside.retain(|own| !self.newest.follows(own));
             return;
         }
         if self.newest.follows(list) {
-            let early = now.is_some_and(|now| now < self.newest.validity().not_before);
-            let later = list.validity().not_after > self.newest.validity().not_after;
-            let better = |own: &Arc<Crl>| list.validity().not_after > own.validity().not_after;
+            let early = now.is_some_and(|now| now < self.newest.validity.not_before);
+            let later = list.validity.not_after > self.newest.validity.not_after;
+            let better = |own: &Arc<Crl>| list.validity.not_after > own.validity.not_after;
             if (early || later) && self.before.as_ref().is_none_or(better) {
                 self.before = Some(Arc::clone(list));
             }
@@ -169,7 +165,7 @@ impl Standing {
     pub(super) fn add(&mut self, mut lists: Vec<Arc<Crl>>, now: Option<UnixTime>) {
         lists.sort_by(|a, b| b.cmp_age(a));
         for list in lists {
-            let own = self.0.entry(list.issuer().clone()).or_default();
+            let own = self.0.entry(list.issuer.clone()).or_default();
             match own.iter_mut().find(|own| own.newest.is_about_the_same_as(&list)) {
                 Some(own) => own.add(&list, now),
                 None => own.push(StandingList::new(list)),
@@ -179,7 +175,7 @@ impl Standing {
 
     /// The list that counts for the issuer and scope of `list`.
     pub(super) fn of(&self, list: &Crl) -> Option<&StandingList> {
-        let own = self.0.get(list.issuer())?;
+        let own = self.0.get(&list.issuer)?;
         own.iter().find(|own| own.newest.is_about_the_same_as(list))
     }
 
@@ -190,7 +186,7 @@ impl Standing {
     /// Changes whenever other lists count.
     pub(in crate::trust) fn revision(&self) -> Fingerprint {
         let mut digests: Vec<_> =
-            self.all().flat_map(StandingList::all).map(|list| *list.digest().as_bytes()).collect();
+            self.all().flat_map(StandingList::all).map(|list| *list.digest.as_bytes()).collect();
         digests.sort_unstable();
         Fingerprint::of(digests.as_flattened())
     }

@@ -48,13 +48,13 @@ fn problems_of(text: &str) -> Vec<(&'static str, String)> {
 #[test]
 fn what_is_left_out_has_a_safe_default() {
     let issuer = issuer_with("binding: none");
-    assert_eq!(issuer.places(), [TokenPlace::Authorization]);
-    assert_eq!(issuer.clock_skew().as_secs(), 30);
-    assert_eq!(issuer.max_lifetime().as_secs(), 24 * 60 * 60);
-    assert_eq!(issuer.max_age(), None);
+    assert_eq!(issuer.places, [TokenPlace::Authorization]);
+    assert_eq!(issuer.clock_skew.as_secs(), 30);
+    assert_eq!(issuer.max_lifetime.as_secs(), 24 * 60 * 60);
+    assert_eq!(issuer.max_age, None);
     assert!(issuer.allows_algorithm(Algorithm::EdDsa));
     assert!(!issuer.allows_algorithm(Algorithm::Es256));
-    assert!(matches!(issuer.keys(), KeySource::Local(set) if set.keys().len() == 1));
+    assert!(matches!(&issuer.keys, KeySource::Local(set) if set.keys().len() == 1));
 }
 
 /// RFC 8725 section 3.11: tokens of another type are not taken for access tokens (P70).
@@ -80,13 +80,13 @@ fn types_are_compared_as_media_types() {
 /// P71, RFC 9700 section 4.3.2: tokens in the query are for who asks for them, and the asking is remarked upon.
 #[test]
 fn a_place_in_the_query_is_off_until_asked_for_and_then_a_warning() {
-    assert_eq!(issuer_with("binding: none").places(), [TokenPlace::Authorization]);
+    assert_eq!(issuer_with("binding: none").places, [TokenPlace::Authorization]);
     let (store, problems) =
         compile(&spec_with("tokens: [{ query: access_token }]"), &Attachments::default());
     assert_eq!(problems.iter().map(|p| p.code.as_str()).collect::<Vec<_>>(), ["query-token"]);
     assert!(!any_error(&problems));
     let place = TokenPlace::Query(String::from("access_token"));
-    assert_eq!(store.issuers[0].places(), [place]);
+    assert_eq!(store.issuers[0].places, [place]);
 }
 
 /// P48: symmetric algorithms are for issuers with a secret, of the right length, and then the only ones.
@@ -141,7 +141,7 @@ fn places_can_be_named() {
         "tokens: [{ authorization: {} }, { header: X-Partner-Token }, { cookie: session }]",
     );
     assert_eq!(
-        issuer.places(),
+        issuer.places,
         [
             TokenPlace::Authorization,
             TokenPlace::Header("x-partner-token".into()),
@@ -245,7 +245,7 @@ fn the_keys_of_a_jwt_svid_issuer_may_be_a_spiffe_bundle() {
         .replace("issuer: https://a.example", "issuer: spiffe://prod.example\n  profile: jwtSvid");
     let (store, problems) = compile(&text, &Attachments::default());
     assert_eq!(problems, []);
-    let KeySource::Local(keys) = store.issuers()[0].keys() else { panic!() };
+    let KeySource::Local(keys) = &store.issuers()[0].keys else { panic!() };
     assert_eq!((keys.keys().len(), keys.skipped().len()), (1, 2));
     assert_eq!(problems_of(&text.replace("profile: jwtSvid", "profile: jwt"))[0].0, "unusable-key");
 }
@@ -283,7 +283,7 @@ fn metadata_is_looked_for_where_the_specification_says() {
         let text = spec_with("keys: { discovery: {} }").replace("https://a.example", iss);
         let (store, problems) = compile(&text, &Attachments::default());
         assert_eq!(problems, []);
-        let KeySource::Remote(remote) = store.issuers()[0].keys() else { panic!("{iss}") };
+        let KeySource::Remote(remote) = &store.issuers()[0].keys else { panic!("{iss}") };
         assert_eq!(remote.url.uri().to_string(), url);
         assert_eq!(remote.discovery.as_deref(), Some(iss));
     }
@@ -294,11 +294,11 @@ fn metadata_is_looked_for_where_the_specification_says() {
 #[test]
 fn an_address_is_kept_with_its_rules() {
     let issuer = issuer_with("keys: { url: 'https://a.example/jwks', refresh: 1m, maxStale: 2h }");
-    let KeySource::Remote(remote) = issuer.keys() else { panic!("{:?}", issuer.keys()) };
+    let KeySource::Remote(remote) = &issuer.keys else { panic!("{:?}", &issuer.keys) };
     assert_eq!(remote.url.uri().path(), "/jwks");
     assert_eq!((remote.refresh.as_secs(), remote.max_stale.as_secs()), (60, 7200));
     let issuer = issuer_with("keys: { url: 'http://127.0.0.1/jwks', allowPlaintext: true }");
-    assert!(matches!(issuer.keys(), KeySource::Remote(remote) if remote.url.is_plaintext()));
+    assert!(matches!(&issuer.keys, KeySource::Remote(remote) if remote.url.is_plaintext()));
 }
 
 /// An issuer of opaque tokens, with `changed` instead of the line of the same setting.
@@ -328,7 +328,7 @@ fn with_secret() -> Attachments {
 fn an_issuer_of_opaque_tokens_needs_an_endpoint_instead_of_keys() {
     let (store, problems) = compile(&opaque_with(""), &with_secret());
     assert_eq!(problems, []);
-    let KeySource::Introspected(endpoint) = store.issuers()[0].keys() else { panic!() };
+    let KeySource::Introspected(endpoint) = &store.issuers()[0].keys else { panic!() };
     assert_eq!((endpoint.client_id.as_str(), endpoint.cache_ttl.as_secs()), ("us", 30));
     assert!(store.introspecting_at(&TokenPlace::Authorization).is_some());
     assert!(store.introspecting_at(&TokenPlace::Cookie("a".into())).is_none());

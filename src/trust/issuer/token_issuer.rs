@@ -12,25 +12,38 @@ use crate::trust::{Algorithm, DpopRules, Introspection, KeySet, RemoteKeys};
 /// A compiled `TokenIssuer` document.
 #[derive(Debug)]
 pub struct Issuer {
-    pub(super) name: String,
-    pub(super) profile: IssuerProfile,
-    pub(super) iss: String,
-    pub(super) audiences: Vec<String>,
+    /// The name of the document.
+    pub name: String,
+    /// The profile of its tokens.
+    pub profile: IssuerProfile,
+    /// The `iss` of its tokens, compared exactly; for JWT-SVIDs the SPIFFE ID of the trust domain.
+    pub iss: String,
+    /// The audiences that are ours; never empty.
+    pub audiences: Vec<String>,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) types: Vec<String>,
     pub(super) kinds: Vec<TokenKind>,
     pub(super) access_marks: Vec<String>,
-    pub(super) clock_skew: Duration,
-    pub(super) max_lifetime: Duration,
-    pub(super) max_age: Option<Duration>,
-    pub(super) places: Vec<TokenPlace>,
-    pub(super) binding: BindingFloor,
-    pub(super) bind: Option<Bind>,
+    /// How far its clock may be off.
+    pub clock_skew: Duration,
+    /// How long a token may live.
+    pub max_lifetime: Duration,
+    /// How long ago a token may have been issued.
+    pub max_age: Option<Duration>,
+    /// Where its tokens may be.
+    pub places: Vec<TokenPlace>,
+    /// The weakest binding that its tokens may have.
+    pub binding: BindingFloor,
+    /// The binding of its tokens to the identity of their presenters, if there is one.
+    pub bind: Option<Bind>,
     pub(super) token_use: TokenUse,
-    pub(super) dpop: DpopRules,
-    pub(super) required_claims: Vec<String>,
+    /// The rules for proofs of possession of its tokens' keys.
+    pub dpop: DpopRules,
+    /// Claims that every token has, by JSON pointer.
+    pub required_claims: Vec<String>,
     pub(super) denied_keys: Vec<String>,
-    pub(super) keys: KeySource,
+    /// Where its keys are.
+    pub keys: KeySource,
 }
 
 /// The binding of a token to the identity on the wire.
@@ -54,21 +67,6 @@ pub enum KeySource {
 }
 
 impl Issuer {
-    /// The name of the document.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The profile of its tokens.
-    pub const fn profile(&self) -> IssuerProfile {
-        self.profile
-    }
-
-    /// The `iss` of its tokens, compared exactly; for JWT-SVIDs the SPIFFE ID of the trust domain.
-    pub fn iss(&self) -> &str {
-        &self.iss
-    }
-
     /// Whether tokens with this `iss` are its.
     pub(in crate::trust) fn is_called(&self, iss: Option<&str>) -> bool {
         self.profile != IssuerProfile::JwtSvid && Some(self.iss.as_str()) == iss
@@ -80,11 +78,6 @@ impl Issuer {
             && sub
                 .and_then(|sub| sub.strip_prefix(self.iss.as_str()))
                 .is_some_and(|path| path.starts_with('/'))
-    }
-
-    /// The audiences that are ours; never empty.
-    pub fn audiences(&self) -> &[String] {
-        &self.audiences
     }
 
     /// Whether it signs with `algorithm`.
@@ -108,59 +101,14 @@ impl Issuer {
         self.access_marks.iter().any(|mark| mark == word)
     }
 
-    /// How far its clock may be off.
-    pub const fn clock_skew(&self) -> Duration {
-        self.clock_skew
-    }
-
-    /// How long a token may live.
-    pub const fn max_lifetime(&self) -> Duration {
-        self.max_lifetime
-    }
-
-    /// How long ago a token may have been issued.
-    pub const fn max_age(&self) -> Option<Duration> {
-        self.max_age
-    }
-
-    /// Where its tokens may be.
-    pub fn places(&self) -> &[TokenPlace] {
-        &self.places
-    }
-
-    /// The weakest binding that its tokens may have.
-    pub const fn binding(&self) -> BindingFloor {
-        self.binding
-    }
-
-    /// The binding of its tokens to the identity of their presenters, if there is one.
-    pub const fn bind(&self) -> Option<&Bind> {
-        self.bind.as_ref()
-    }
-
     /// Whether its tokens work once.
     pub fn is_once(&self) -> bool {
         self.token_use == TokenUse::Once
     }
 
-    /// The rules for proofs of possession of its tokens' keys.
-    pub const fn dpop(&self) -> &DpopRules {
-        &self.dpop
-    }
-
-    /// Claims that every token has, by JSON pointer.
-    pub fn required_claims(&self) -> &[String] {
-        &self.required_claims
-    }
-
     /// Whether the key `kid` is never to be used.
     pub fn denies_key(&self, kid: &str) -> bool {
         self.denied_keys.iter().any(|denied| denied == kid)
-    }
-
-    /// Where its keys are.
-    pub const fn keys(&self) -> &KeySource {
-        &self.keys
     }
 }
 

@@ -74,7 +74,7 @@ pub(in crate::trust) fn doubts_about(
 impl KnownIssuers {
     pub(in crate::trust) fn of(domains: &[TrustDomain], issuers: &[Issuer]) -> Self {
         Self {
-            issuers: issuers.iter().map(|issuer| issuer.iss().to_owned()).collect(),
+            issuers: issuers.iter().map(|issuer| issuer.iss.to_owned()).collect(),
             authorities: domains.iter().flat_map(TrustDomain::issuer_names).collect(),
         }
     }
@@ -94,10 +94,10 @@ impl<'a> Known<'a> {
     fn of(domains: &'a [TrustDomain], issuers: &'a [Issuer]) -> Self {
         let authorities = domains.iter().flat_map(TrustDomain::issuer_names).collect();
         let of_peers =
-            domains.iter().filter_map(|domain| domain.spiffe()).map(|name| name.as_str());
-        let of_tokens = issuers.iter().filter(|issuer| issuer.profile() == IssuerProfile::JwtSvid);
+            domains.iter().filter_map(|domain| domain.spiffe.as_ref()).map(|name| name.as_str());
+        let of_tokens = issuers.iter().filter(|issuer| issuer.profile == IssuerProfile::JwtSvid);
         // The `iss` of JWT-SVIDs is the trust domain as a SPIFFE ID.
-        let of_tokens = of_tokens.filter_map(|issuer| issuer.iss().strip_prefix("spiffe://"));
+        let of_tokens = of_tokens.filter_map(|issuer| issuer.iss.strip_prefix("spiffe://"));
         Self { issuers, authorities, workloads: of_peers.chain(of_tokens).collect() }
     }
 
@@ -119,7 +119,7 @@ impl<'a> Known<'a> {
     }
 
     fn issuer(&self, iss: &str) -> Option<Doubt> {
-        let known: Vec<&str> = self.issuers.iter().map(Issuer::iss).collect();
+        let known: Vec<&str> = self.issuers.iter().map(|issuer| issuer.iss.as_str()).collect();
         (!known.contains(&iss)).then(|| Doubt {
             code: Code::UnknownIssuer,
             field: "issuer",
@@ -143,8 +143,8 @@ impl<'a> Known<'a> {
     /// Keys that are fetched are not known here.
     fn key(&self, target: &RevocationTarget) -> Option<Doubt> {
         let RevocationTarget::OfIssuer(RevocationKind::Key, iss, kid) = target else { return None };
-        let issuer = self.issuers.iter().find(|issuer| issuer.iss() == &**iss)?;
-        let KeySource::Local(keys) = issuer.keys() else { return None };
+        let issuer = self.issuers.iter().find(|issuer| issuer.iss == **iss)?;
+        let KeySource::Local(keys) = &issuer.keys else { return None };
         (!keys.has(kid)).then(|| Doubt {
             code: Code::UnknownKey,
             field: "kid",

@@ -22,10 +22,14 @@ use super::table::RevocationTable;
 /// A compiled `RevocationList` document.
 #[derive(Debug)]
 pub struct RevocationList {
-    name: String,
-    entries: Vec<RevocationEntry>,
-    table: Arc<RevocationTable>,
-    source: Option<Arc<ListSource>>,
+    /// The name of the document.
+    pub name: String,
+    /// The entries in the document itself.
+    pub entries: Vec<RevocationEntry>,
+    /// The same for looking up.
+    pub table: Arc<RevocationTable>,
+    /// Where the rest comes from.
+    pub source: Option<Arc<ListSource>>,
 }
 
 /// Where the rest of a list comes from, and on which terms.
@@ -240,27 +244,7 @@ fn compile_signature(
     Ok(ListSignature { place: place(&spec.from, origin, files)?, keys: Arc::new(keys) })
 }
 
-impl RevocationList {
-    /// The name of the document.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The entries in the document itself.
-    pub fn entries(&self) -> &[RevocationEntry] {
-        &self.entries
-    }
-
-    /// The same for looking up.
-    pub const fn table(&self) -> &Arc<RevocationTable> {
-        &self.table
-    }
-
-    /// Where the rest comes from.
-    pub const fn source(&self) -> Option<&Arc<ListSource>> {
-        self.source.as_ref()
-    }
-}
+impl RevocationList {}
 
 impl ListSource {
     /// Judges `text` for the list called `list` with its `signature`, where `in_force` is the one that counts now.

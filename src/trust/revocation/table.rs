@@ -77,11 +77,6 @@ impl RevocationTable {
         builder.build(list)
     }
 
-    /// The name of the list.
-    pub fn list(&self) -> &str {
-        &self.list
-    }
-
     /// How many entries it has.
     pub const fn len(&self) -> usize {
         self.slots.len()

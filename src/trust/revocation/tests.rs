@@ -219,7 +219,7 @@ fn signed_source(keys: &[&Signer]) -> Arc<ListSource> {
         "  from: {{ file: list.txt }}\n  onStale: deny\n  signature: {{ from: {{ file: list.sig }}, keys: {{ inline: '{keys}' }} }}"
     ));
     assert!(problems.is_empty(), "{}", problems[0]);
-    Arc::clone(store.revocation_lists()[0].source().unwrap())
+    Arc::clone(store.revocation_lists()[0].source.as_ref().unwrap())
 }
 
 fn text(sequence: u64, more: &str) -> Vec<u8> {
@@ -294,11 +294,11 @@ fn an_older_list_is_not_put_in_force_again() {
 
 /// The codes that entries give beside a trust domain and an issuer with keys of its own.
 fn codes_beside_documents(entries: &str) -> Vec<&'static str> {
-    let ca = crate::trust::pki::Ca::root("Prod  CA");
+    let ca = crate::trust::tests::pki::Ca::root("Prod  CA");
     let jwks = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k1","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
     let text = format!(
         "apiVersion: countersign.dev/v1alpha1\nkind: RevocationList\nmetadata: {{ name: l }}\nspec: {{ entries: [{entries}] }}\n{}---\napiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: corp }}\nspec: {{ issuer: {ISS}, audiences: [a], algorithms: [EdDSA], keys: {{ inline: '{jwks}' }} }}\n{}",
-        crate::trust::pki::trust_domain(
+        crate::trust::tests::pki::trust_domain(
             "prod",
             "{ spiffe: prod.example, authorities: [{ file: ca.pem }] }"
         ),

@@ -2,82 +2,49 @@
 
 /// Folders and files of a room in order: each imports those before it only. Rooms of a few files, and those that go round between
 /// folders (not files), have no list.
-pub(super) const INNER_ORDER: &[(&str, &[&str])] = &[
-    ("policy", &["model", "requirement", "compile", "evaluate", "explain", "suite"]),
+pub(super) const INNER_ORDER: &[(&str, &str)] = &[
+    ("app", "component error components audit signing core observers"),
+    ("audit", "fields json record sink file writer options log"),
     (
-        "document",
-        &[
-            "code",
-            "kind",
-            "duration",
-            "plain",
-            "masking",
-            "spanned",
-            "source",
-            "entries",
-            "span",
-            "diagnostic",
-            "origin",
-            "relative",
-            "suggest",
-            "yaml",
-            "bind",
-            "during",
-            "answers",
-            "introspection",
-            "token_issuer",
-            "trust_domain",
-            "revocation_list",
-            "policy",
-            "fragments",
-            "policy_suite",
-            "spec",
-            "attachments",
-            "read",
-            "schema",
-        ],
+        "authn",
+        "credential facts heap_size kind once profile rejected_cookie token_check binding \
+         claims dpop signature introspected revoked verified signed cache peer scope identity \
+         trace token subject authenticate",
     ),
-    ("audit", &["fields", "json", "record", "sink", "file", "writer", "options", "log"]),
-    (
-        "telemetry",
-        &[
-            "instruments",
-            "measurement",
-            "exports",
-            "otlp",
-            "log",
-            "logs",
-            "metrics",
-            "trace",
-            "callers",
-            "clock_offset",
-        ],
-    ),
-    ("app", &["component", "error", "components", "audit", "signing", "core", "observers"]),
     (
         "cli",
-        &[
-            "exit",
-            "moment",
-            "sarif",
-            "style",
-            "files",
-            "error",
-            "admin_client",
-            "documents",
-            "watch",
-            "completions",
-            "check",
-            "schema",
-            "test",
-            "demo",
-            "serve",
-            "revocations",
-            "revoke",
-            "inspect",
-            "keys",
-            "explain",
-            "command",
-        ],
+        "exit moment sarif style files error admin_client documents watch completions check \
+         schema test demo serve revocations revoke inspect keys explain command",
+    ),
+    (
+        "document",
+        "code kind duration plain masking spanned source entries span diagnostic origin \
+         relative suggest yaml bind during answers introspection token_issuer trust_domain \
+         revocation_list policy fragments policy_suite spec attachments read schema",
+    ),
+    (
+        "evidence",
+        "authorization jws names presented sources certificate dpop token client_cert xfcc \
+         peer collect",
+    ),
+    (
+        "pdp",
+        "dial sealed snapshot trace verification_cache assertion cookies current fetch \
+         collected introspect keys remote revocation outcome point pinned single_use fulfil",
+    ),
+    ("policy", "model requirement compile evaluate explain suite"),
+    (
+        "request",
+        "sealed spelling text attributes headers path parameters target trace_parent \
+         credentials view url",
+    ),
+    (
+        "telemetry",
+        "instruments measurement exports otlp log logs metrics trace callers clock_offset",
+    ),
+    (
+        "trust",
+        "algorithm name assertion dpop jwk keys remote domain introspection issuer revocation \
+         store material",
     ),
 ];

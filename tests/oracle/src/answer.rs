@@ -52,7 +52,7 @@ impl Changes {
         self.never.contains(&header_key(&name)) && !self.kept.contains(&name)
     }
 
-    /// Whether Envoy is told to remove it: a header that is set is named in one list only.
+    /// Whether Envoy removes it: a header that is set is named in one list only.
     pub fn names(&self, name: &str) -> bool {
         let lower = name.to_ascii_lowercase();
         let set = self.headers.contains_key(&lower) || self.assertion.as_ref().is_some_and(|(h, _)| *h == lower);

@@ -7,7 +7,7 @@ use crate::{Judged, Outside, outside};
 
 /// Why an expression has no value.
 enum Fault {
-    /// 7.1 It cannot be told: something is not there, is of another kind, or may have been rounded.
+    /// 7.1 It cannot be determined: something is not there, is of another kind, or may have been rounded.
     Unknown,
     /// It is out of the oracle's reach.
     Outside(Outside),
@@ -219,7 +219,7 @@ fn map(members: Vec<(&str, Option<Value>)>) -> Value {
 }
 
 impl Scope<'_, '_> {
-    /// 7.4 The variables. What is not there has no member, and reading it cannot be told.
+    /// 7.4 The variables. What is not there has no member, and reading it cannot be determined.
     fn variable(&self, name: &str) -> Found {
         let (facts, request) = (self.facts, self.facts.request);
         let address = |a: Option<&str>| a.and_then(path::address).map(|a| Value::of(a.to_string()));
@@ -274,7 +274,7 @@ impl Scope<'_, '_> {
         })
     }
 
-    /// 7.5 A header's only value. What may be several, or may be there under another spelling, cannot be told.
+    /// 7.5 A header's only value. What may be several, or may be there under another spelling, cannot be determined.
     fn header(&self, name: &str) -> Result<Option<Value>, Fault> {
         let request = self.facts.request;
         let lines = request.lines(name);

@@ -12,7 +12,7 @@ use crate::{Evidence, Judged, Reason, answer, cel, outside};
 /// 6.13 One check of a rule: its place in the table (ten times the row, and which key of it), the reason where it fails, and its result.
 pub type Check = (u8, Reason, Three);
 
-/// 6.14 The values of a header: the elements of all its lines, split at commas and trimmed; none for one that cannot be told.
+/// 6.14 The values of a header: the elements of all its lines, split at commas and trimmed; none for one that cannot be determined.
 pub(crate) fn header_values(facts: &Facts<'_>, fits: impl Fn(&str) -> bool) -> Judged<Vec<Option<String>>> {
     let mut values = Vec::new();
     for (_, line) in facts.request.headers.iter().filter(|(name, _)| fits(name)) {
@@ -134,7 +134,7 @@ pub(crate) fn token_checks(facts: &Facts<'_>, wanted: &Value, token: &Token, che
     checks.push((120, "scope_missing", Three::of(wanted.texts("scopes").iter().all(|s| scopes.contains(s)))));
     checks.push((121, "scope_missing", one_of("anyScope", &scopes)));
     if wanted.get("acr").is_some() {
-        // 6.22 Without `acr` or `auth_time` the caller is asked to step up; one of another kind cannot be told.
+        // 6.22 Without `acr` or `auth_time` the caller is asked to step up; one of another kind cannot be determined.
         let result = match token.claims.get("acr") {
             None => NotSatisfied,
             Some(Value::Text(acr)) => Three::of(wanted.texts("acr").contains(acr)),

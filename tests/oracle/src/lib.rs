@@ -205,7 +205,7 @@ pub struct Decision {
     pub changes: answer::Changes,
     /// The answer to a denied caller.
     pub denial: Option<answer::Denial>,
-    /// Rules in shadow mode that matched, or of which it cannot be told.
+    /// Rules in shadow mode that matched, or of which it cannot be determined.
     pub shadows: Vec<rules::Shadow>,
 }
 

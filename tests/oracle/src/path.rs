@@ -232,7 +232,7 @@ pub fn query(text: &str) -> Option<Vec<(String, Option<String>)>> {
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let known = decode(value)?;
-            // 4.21 A value with a `+` cannot be told. The name keeps its `+`: it is another spelling.
+            // 4.21 A value with a `+` cannot be determined. The name keeps its `+`: it is another spelling.
             Some((decode(name)?, (!value.contains('+')).then_some(known)))
         })
         .collect()

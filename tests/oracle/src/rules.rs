@@ -24,7 +24,7 @@ pub struct Facts<'a> {
     pub host: Host,
     /// The path, read.
     pub path: Path,
-    /// The client's address; none where it cannot be told.
+    /// The client's address; none where it cannot be determined.
     pub client: Option<IpAddr>,
 }
 
@@ -182,12 +182,12 @@ pub(crate) fn about<'a>(facts: &Facts<'a>, policy: &'a Document, rule: &'a Value
     Some(Match { policy, rule, fit: (host, path, !methods.is_empty(), ports.is_some()), captures })
 }
 
-/// 6.26 A rule in shadow mode that matched, or of which it cannot be told.
+/// 6.26 A rule in shadow mode that matched, or of which it cannot be determined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shadow {
     /// Its policy and its name.
     pub rule: (String, String),
-    /// Whether it cannot be told.
+    /// Whether it cannot be determined.
     pub indeterminate: bool,
     /// Whether the decision would have been another, had it counted.
     pub changes: bool,
@@ -225,12 +225,12 @@ where
     rules.max_by(|(a, _), (b, _)| a.fit.cmp(&b.fit).then(b.name().cmp(&a.name())))
 }
 
-/// 6.29 How far a rule got, by the places of the table: its first check that fails, else its first one that cannot be told.
+/// 6.29 How far a rule got, by the places of the table: its first check that fails, else its first one that cannot be determined.
 pub(crate) fn stopped(checks: &[Check]) -> Option<(u8, Reason)> {
     let first = |what: Three| checks.iter().find(|(_, _, r)| *r == what);
     match (first(NotSatisfied), first(Indeterminate)) {
         (Some((row, reason, _)), _) => Some((*row, *reason)),
-        // 6.30 A rule of which it only cannot be told: `eval_error`.
+        // 6.30 A rule of which it only cannot be determined: `eval_error`.
         (None, Some((row, ..))) => Some((*row, "eval_error")),
         (None, None) => None,
     }

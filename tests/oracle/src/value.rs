@@ -53,7 +53,7 @@ impl Number {
         Some(Self { digits, exponent: exponent.checked_sub(after)?, whole, lost })
     }
 
-    /// 2.3 A number that may have been rounded cannot be told: one with a fraction or an exponent
+    /// 2.3 A number that may have been rounded cannot be determined: one with a fraction or an exponent
     /// from 2^53 on, an integer beyond 64 bits.
     pub fn known(self) -> bool {
         if self.lost {
@@ -301,7 +301,7 @@ pub enum Three {
     Satisfied,
     /// It does not hold.
     NotSatisfied,
-    /// It cannot be told.
+    /// It cannot be determined.
     Indeterminate,
 }
 
@@ -313,7 +313,7 @@ impl Three {
         if holds { Satisfied } else { NotSatisfied }
     }
 
-    /// 2.8 All must hold: one that does not settles it, before one that cannot be told.
+    /// 2.8 All must hold: one that does not settles it, before one that cannot be determined.
     pub fn all(results: impl IntoIterator<Item = Three>) -> Self {
         results.into_iter().fold(Satisfied, |a, b| match (a, b) {
             (NotSatisfied, _) | (_, NotSatisfied) => NotSatisfied,
@@ -322,7 +322,7 @@ impl Three {
         })
     }
 
-    /// 2.9 One must hold: one that does settles it, before one that cannot be told.
+    /// 2.9 One must hold: one that does settles it, before one that cannot be determined.
     pub fn any(results: impl IntoIterator<Item = Three>) -> Self {
         !Self::all(results.into_iter().map(|r| !r))
     }

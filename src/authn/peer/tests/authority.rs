@@ -10,7 +10,7 @@ use crate::authn::Credential;
 use crate::document::Diagnostic;
 use crate::secret::Fingerprint;
 use crate::trust::TrustStore;
-use crate::trust::pki::{
+use crate::trust::tests::pki::{
     Ca, ca_params, compile, leaf_params, name, store, trust_domain, url_encoded,
 };
 
@@ -310,7 +310,7 @@ fn an_authority_is_held_to_what_is_asked_of_an_intermediate() {
         assert_eq!(problems.len(), 1, "{said}");
         assert_eq!(problems[0].code, "odd-authority");
         assert!(problems[0].message.contains(said), "{}: {said}", problems[0]);
-        assert_eq!(store.domains()[0].authorities().len(), 1, "{said}");
+        assert_eq!(store.domains()[0].authorities.len(), 1, "{said}");
         let found = outcome(
             ca_params("root"),
             vec![with(params, |params| params.distinguished_name = name("middle"))],

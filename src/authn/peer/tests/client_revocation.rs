@@ -8,7 +8,7 @@ use rcgen::{
 
 use super::*;
 use crate::document::Severity;
-use crate::trust::pki::{
+use crate::trust::tests::pki::{
     Ca, ca_params, compile, crl_params, leaf_params, trust_domain, url_encoded,
 };
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::authn::Credential;
 use crate::document::{Diagnostic, Severity};
 use crate::trust::TrustStore;
-use crate::trust::pki::{Ca, ca_params, compile, leaf_params, trust_domain, url_encoded};
+use crate::trust::tests::pki::{Ca, ca_params, compile, leaf_params, trust_domain, url_encoded};
 
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
 const HERE: &str = "http://crl.example/1";

@@ -4,7 +4,7 @@ use super::*;
 use crate::authn::signed_intermediates;
 use crate::limits::{MAX_CHAIN_CERTIFICATES, MAX_FAILED_SIGNATURES};
 use crate::trust::IssuerKeys;
-use crate::trust::pki::{Ca, ca_params, leaf_params, store, url_encoded};
+use crate::trust::tests::pki::{Ca, ca_params, leaf_params, store, url_encoded};
 
 const WEB: &str = "spiffe://prod.example/web";
 const SPIFFE: &str = "spiffe: prod.example";
@@ -85,13 +85,13 @@ fn a_hundred_trust_domains_cost_as_little_as_one() {
     let trust = store(&of);
     let (name, ca) = &authorities[57];
     let peer = Shown::certificate(&plain(ca, true)).peer(&trust);
-    assert_eq!(peer.trust_domain(), name);
+    assert_eq!(peer.trust_domain, *name);
     let rejection = Shown::certificate(&plain(ca, false)).rejection_at(&trust, NOW);
     assert!(rejection.detail().contains("authority key identifier"), "{rejection}");
     let few = usize::try_from(MAX_FAILED_SIGNATURES).unwrap();
     let trust = store(&of[..=few]);
     let (name, ca) = &authorities[few];
-    assert_eq!(Shown::certificate(&plain(ca, false)).peer(&trust).trust_domain(), name);
+    assert_eq!(Shown::certificate(&plain(ca, false)).peer(&trust).trust_domain, *name);
 }
 
 /// P240: a certificate is of every trust domain whose authority has signed it, however these authorities call their key.
@@ -110,7 +110,7 @@ fn every_trust_domain_of_a_key_vouches() {
         ("c", &renewed, "sharedWith: [b]"),
     ]);
     let peer = Shown::certificate(&plain(&root, true)).peer(&trust);
-    assert_eq!(peer.trust_domain(), "b");
+    assert_eq!(peer.trust_domain, "b");
     assert_eq!(peer.facts.other_trust_domains, ["c"]);
 }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::authn::Credential;
 use crate::secret::Fingerprint;
 use crate::trust::TrustStore;
-use crate::trust::pki::{Ca, compile, leaf_params, store, trust_domain};
+use crate::trust::tests::pki::{Ca, compile, leaf_params, store, trust_domain};
 
 const ME: &str = "spiffe://prod.example/ns/orders/sa/orders";
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
@@ -88,7 +88,7 @@ proptest! {
             })
             .collect();
         let principal = gates.last().copied().unwrap_or(WEB);
-        // One proxy twice on the way cannot be told from a name that spells an element.
+        // One proxy twice on the way looks like a name that spells an element.
         let untouched = forged.is_empty() && !twice;
         let before = if forged.is_empty() { forged } else { forged + "," };
         let shown = Shown::xfcc(before + &hops.join(","), principal);
@@ -96,8 +96,8 @@ proptest! {
         let found = shown.verify_at(&WORLD.trust, NOW);
         prop_assert!(!untouched || found.verified().is_some(), "{found:?}");
         if let Credential::Verified(peer) = found {
-            prop_assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
-            prop_assert_eq!(peer.uris(), [WEB]);
+            prop_assert_eq!(peer.spiffe.as_ref().unwrap().as_str(), WEB);
+            prop_assert_eq!(&*peer.uris, [WEB]);
             prop_assert!(peer.forwarders().iter().all(|id| GATES.contains(&id.as_str())));
         }
     }
@@ -111,7 +111,7 @@ proptest! {
         let name = format!("spiffe://prod.example/x{tail}{}", spelled.map_or(String::new(), |s| format!(",{s}")));
         let shown = Shown::xfcc(appended(&name, None), &name);
         if let Credential::Verified(peer) = shown.verify_at(&WORLD.trust, NOW) {
-            prop_assert_eq!(peer.spiffe().unwrap().as_str(), name);
+            prop_assert_eq!(peer.spiffe.as_ref().unwrap().as_str(), name);
         }
     }
 
@@ -149,7 +149,10 @@ proptest! {
 fn the_certificates_of_the_world_verify() {
     let world = &*WORLD;
     for (leaf, id) in [(&world.web, WEB), (&world.victim, VICTIM)] {
-        assert_eq!(Shown::certificate(leaf).peer(&world.trust).spiffe().unwrap().as_str(), id);
+        assert_eq!(
+            Shown::certificate(leaf).peer(&world.trust).spiffe.as_ref().unwrap().as_str(),
+            id
+        );
     }
     let hostile = world.ca.sign(&leaf_params(&["spiffe://prod.example/x,y"]));
     assert_eq!(Shown::certificate(&hostile).reason(&world.trust), Reason::SpiffeInvalid);

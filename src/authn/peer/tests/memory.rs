@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::authn::CertificateCache;
 use crate::clock::UnixTime;
-use crate::trust::pki::{Ca, DAY, store};
+use crate::trust::tests::pki::{Ca, DAY, store};
 use std::sync::Arc;
 
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ fn a_remembered_certificate_expires_all_the_same() {
     assert_eq!(reason_at(now), None);
     let kept = memory.entries.lock().unwrap();
     assert_eq!(kept.len(), 1);
-    let until = kept.values().next().unwrap().until();
+    let until = kept.values().next().unwrap().until;
     assert_eq!(until, UnixTime::from_secs(end - 3600));
 }
 

@@ -23,7 +23,7 @@ use crate::evidence_level::EvidenceLevel;
 use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, Text};
 use crate::trust::TrustStore;
-use crate::trust::pki::{Leaf, NOW};
+use crate::trust::tests::pki::{Leaf, NOW};
 
 /// What one request shows of its peer.
 #[derive(Clone, Default)]

@@ -5,7 +5,7 @@ use crate::authn::PeerSource;
 use crate::evidence_level::EvidenceLevel;
 use crate::secret::Fingerprint;
 use crate::trust::TrustStore;
-use crate::trust::pki::{Ca, leaf_params, name, store};
+use crate::trust::tests::pki::{Ca, leaf_params, name, store};
 
 const ME: &str = "spiffe://prod.example/ns/orders/sa/orders";
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
@@ -58,7 +58,7 @@ fn without_by_only_a_single_element_is_certain() {
     let (ca, trust) = prod();
     let own = format!("Hash={HASH};Subject=\"\";URI={WEB}");
     let one = at("gateway.example", &own, WEB).peer(&trust);
-    assert_eq!(one.certificate().unwrap().to_hex(), HASH);
+    assert_eq!(one.certificate.as_ref().unwrap().to_hex(), HASH);
     let spelled = format!("{own};DNS=x,Hash={OTHER};URI={WEB}");
     for destination in ["gateway.example", "CN=gateway"] {
         assert_eq!(at(destination, &spelled, WEB).reason(&trust), Reason::XfccUntrustedHop);
@@ -71,7 +71,7 @@ fn without_by_only_a_single_element_is_certain() {
     let certified = format!("By={GATE};Cert=\"{}\";URI={WEB}", web.encoded());
     let passed = format!("{certified},Hash={OTHER};Subject=\"\";URI={GATE}");
     let peer = at("gateway.example", &passed, GATE).peer(&trust);
-    assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
+    assert_eq!(peer.spiffe.as_ref().unwrap().as_str(), WEB);
     let strict = Shown { least: Some(EvidenceLevel::Hash), ..at("gateway.example", passed, GATE) };
     assert_eq!(strict.reason(&trust), Reason::EvidenceInsufficient);
 }
@@ -131,7 +131,7 @@ fn a_uri_that_can_go_on_is_no_name_without_the_certificate() {
     // At our own proxy the principal is exactly the first URI.
     let own = format!("By={ME};Hash={HASH};Subject=\"\";URI={WEB};DNS=a.example;DNS=b.example");
     let peer = at(ME, own, WEB).peer(&trust);
-    assert_eq!((peer.spiffe().unwrap().as_str(), peer.dns()), (WEB, &[][..]));
+    assert_eq!((peer.spiffe.as_ref().unwrap().as_str(), &*peer.dns), (WEB, &[][..]));
     // Where it names no TLS peer, as a waypoint, the URI ends where the element does.
     let waypoint =
         |xfcc: String| Shown { without_tls: true, principal: None, ..Shown::xfcc(xfcc, "") };
@@ -252,14 +252,14 @@ fn json_is_walked_as_text_is() {
     let shown =
         |elements: serde_json::Value, principal: &str| at(ME, elements.to_string(), principal);
     let peer = shown(serde_json::json!([element(ME, WEB)]), WEB).peer(&trust);
-    assert_eq!((peer.level(), peer.dns()), (EvidenceLevel::Hash, &[][..]));
+    assert_eq!((peer.level(), &*peer.dns), (EvidenceLevel::Hash, &[][..]));
     let whole = serde_json::json!([{ "by": [ME], "hash": hash, "cert": pem, "chain": [pem], "uri": [WEB] }]);
     assert_eq!(shown(whole.clone(), WEB).peer(&trust).level(), EvidenceLevel::Full);
     let both = Shown { certificate: Some(web.encoded()), ..shown(whole, WEB) };
     assert_eq!(both.peer(&trust).source(), PeerSource::SourceCertificate);
     // Names end where they seem to, so that a forwarder may write them without the certificate, and elements too.
     let behind = serde_json::json!([element(ME, VICTIM), element(GATE, WEB), element(ME, GATE)]);
-    assert_eq!(shown(behind, GATE).peer(&trust).spiffe().unwrap().as_str(), WEB);
+    assert_eq!(shown(behind, GATE).peer(&trust).spiffe.as_ref().unwrap().as_str(), WEB);
     let foreign = serde_json::json!([element(WEB, WEB), element(ME, GATE)]);
     assert_eq!(shown(foreign, GATE).reason(&trust), Reason::XfccUntrustedHop);
     let unsigned = serde_json::json!([{ "hash": HASH, "uri": [WEB] }]);

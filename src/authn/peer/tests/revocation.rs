@@ -12,7 +12,7 @@ use crate::clock::UnixTime;
 use crate::document::{Diagnostic, Severity};
 use crate::secret::Fingerprint;
 use crate::trust::TrustStore;
-use crate::trust::pki::{
+use crate::trust::tests::pki::{
     Ca, DAY, ca_params, compile, crl_params, leaf_params, trust_domain, url_encoded,
 };
 
@@ -68,7 +68,7 @@ fn a_certificate_on_the_list_is_revoked() {
 }
 
 fn pem_crl(der: &[u8]) -> String {
-    crate::trust::pki::pem(der).replace("CERTIFICATE", "X509 CRL")
+    crate::trust::tests::pki::pem(der).replace("CERTIFICATE", "X509 CRL")
 }
 
 /// P43: no list is a refusal of its own, unless the document lets it pass by name.
@@ -113,7 +113,7 @@ fn a_stale_list_denies_after_its_grace() {
     let crate::evidence::Presented::Present(presented) = presented else { panic!() };
     let verifier = certificate::Verifier::new(&grace, grace.revocations(), &NoCache, NOW);
     let verified = verifier.certificate(&presented).unwrap();
-    assert_eq!(verified.until(), UnixTime::from_secs(now + 3600));
+    assert_eq!(verified.until, UnixTime::from_secs(now + 3600));
 }
 
 /// P43: of several lists of one issuer the newest counts, whatever their order.
@@ -308,14 +308,14 @@ fn an_entry_revokes_what_a_ca_has_issued() {
         let rejection = shown.rejection_at(&trust, NOW);
         assert_eq!(rejection.reason(), Reason::CertRevoked, "{entry}");
         assert!(rejection.detail().contains("of a CA on its path"), "{rejection}");
-        assert!(other.peer(&trust).spiffe().is_some(), "{entry}");
+        assert!(other.peer(&trust).spiffe.as_ref().is_some(), "{entry}");
     }
     let of_root = trust(&format!("{{ certificate: '{}' }}", print(&root.der)));
     assert_eq!(shown.reason(&of_root), Reason::CertRevoked);
     assert_eq!(other.reason(&of_root), Reason::CertRevoked);
     let before = "issuedBefore: 1970-01-02T00:00:00Z";
     let old = trust(&format!("{{ spki: '{key}', {before} }}"));
-    assert!(shown.peer(&old).spiffe().is_some());
+    assert!(shown.peer(&old).spiffe.as_ref().is_some());
 }
 
 fn with_serial(mut params: CertificateParams, number: u64) -> CertificateParams {

@@ -9,7 +9,7 @@ use crate::document::{Diagnostic, Severity};
 use crate::evidence::Presented;
 use crate::secret::Fingerprint;
 use crate::trust::TrustStore;
-use crate::trust::pki::{Ca, ca_params, compile, crl_params, leaf_params, trust_domain};
+use crate::trust::tests::pki::{Ca, ca_params, compile, crl_params, leaf_params, trust_domain};
 
 fn plain(number: u64) -> CertificateParams {
     let mut params = leaf_params(&[]);
@@ -53,7 +53,7 @@ fn every_domain_that_vouches_is_known_and_no_other() {
     params.not_before = date_time_ymd(2026, 6, 1);
     let long = Shown::certificate(&root.sign(&params)).peer(&trust);
     assert_eq!(long.trust_domains().collect::<Vec<_>>(), ["a", "c"]);
-    // Its authority is that of `b` too: whether it is of `b` cannot be told, so that no deny rule is got around.
+    // Its authority is that of `b` too: whether it is of `b` cannot be determined, so that no deny rule is got around.
     assert_eq!(long.is_vouched_for_by("b"), None);
     assert_eq!(long.is_vouched_for_by("d"), Some(false));
 }
@@ -181,7 +181,7 @@ fn a_remembered_certificate_is_asked_of_every_domain_again_in_time() {
         panic!()
     };
     let verifier = |now| certificate::Verifier::new(&trust, trust.revocations(), &NoCache, now);
-    let until = verifier(NOW).certificate(&presented).unwrap().until();
+    let until = verifier(NOW).certificate(&presented).unwrap().until;
     assert_eq!(until, UnixTime::from_secs(NOW.as_secs() + 12 * 3600));
     let later = verifier(UnixTime::from_secs(until.as_secs() + 1)).certificate(&presented).unwrap();
     assert_eq!(later.facts.trust_domain, "a");

@@ -10,7 +10,7 @@ use crate::authn::Credential;
 use crate::evidence_level::EvidenceLevel;
 use crate::secret::Fingerprint;
 use crate::trust::TrustStore;
-use crate::trust::pki::{Ca, leaf_params, pem, store};
+use crate::trust::tests::pki::{Ca, leaf_params, pem, store};
 use rcgen::SanType;
 
 const ME: &str = "spiffe://prod.example/ns/orders/sa/orders";
@@ -283,13 +283,13 @@ fn proxy(by: &'static str) -> impl Strategy<Value = Proxy> {
 fn judge(shown: &Shown, caller: &Certificate) -> Result<(), TestCaseError> {
     let Credential::Verified(peer) = shown.verify_at(&WORLD.trust, NOW) else { return Ok(()) };
     let own: Vec<&str> = caller.uris.iter().map(String::as_str).collect();
-    prop_assert_eq!(own, [peer.spiffe().unwrap().as_str()], "{:?}", shown.xfcc);
+    prop_assert_eq!(own, [peer.spiffe.as_ref().unwrap().as_str()], "{:?}", shown.xfcc);
     let mut dns: Vec<_> = caller.dns.iter().map(|name| name.to_ascii_lowercase()).collect();
     if peer.level() < EvidenceLevel::Leaf {
         dns.clear();
     }
-    prop_assert_eq!(peer.dns(), dns, "{:?}", shown.xfcc);
-    let hash = peer.certificate().map(Fingerprint::to_hex);
+    prop_assert_eq!(&peer.dns, &dns, "{:?}", shown.xfcc);
+    let hash = peer.certificate.as_ref().map(Fingerprint::to_hex);
     prop_assert!(hash.as_ref().is_none_or(|hash| *hash == caller.hash), "{:?}", shown.xfcc);
     Ok(())
 }
@@ -345,6 +345,6 @@ proptest! {
         let found = shown.verify_at(&WORLD.trust, NOW);
         let peer = found.verified();
         prop_assert!(peer.is_some(), "{:?} {found:?}", shown.xfcc);
-        prop_assert_eq!(peer.unwrap().certificate().unwrap().to_hex(), caller.hash);
+        prop_assert_eq!(peer.unwrap().certificate.as_ref().unwrap().to_hex(), caller.hash);
     }
 }

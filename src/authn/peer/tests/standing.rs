@@ -7,7 +7,7 @@ use x509_parser::asn1_rs::{Any, FromDer as _};
 use super::*;
 use crate::clock::UnixTime;
 use crate::document::{self, Attachments, Diagnostic, Severity, SourceFile};
-use crate::trust::pki::{Ca, DAY, crl_params, leaf_params, trust_domain};
+use crate::trust::tests::pki::{Ca, DAY, crl_params, leaf_params, trust_domain};
 use crate::trust::{KnownLists, TrustStore};
 
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
@@ -101,7 +101,7 @@ fn no_list_goes_back_in_time() {
         assert_eq!(server.reload(&[("a.crl", &first)]), ["older-crl"]);
         assert_eq!(server.reason(7), REVOKED);
         assert_eq!(server.reason(8), None);
-        assert_eq!(server.store.domains()[0].list_problems().len(), 1);
+        assert_eq!(server.store.domains()[0].list_problems.len(), 1);
         // Under another name it is no younger.
         if restarts {
             server.restart();
@@ -111,7 +111,7 @@ fn no_list_goes_back_in_time() {
         let third = server.list(3, &[], 1, 9);
         assert_eq!(server.reload(&[("b.crl", &third)]), [""; 0]);
         assert_eq!(server.reason(7), None, "the CA has taken it back");
-        assert_eq!(server.store.domains()[0].list_problems().len(), 0);
+        assert_eq!(server.store.domains()[0].list_problems.len(), 0);
     }
 }
 
@@ -168,7 +168,7 @@ fn what_is_no_list_of_ours_displaces_nothing() {
                 let help = server.problems[0].help.as_deref().unwrap();
                 assert!(help.contains("last good list"), "{help}");
                 assert_eq!((server.reason(1), server.reason(2)), (REVOKED, None), "{code}");
-                assert_eq!(server.store.domains()[0].list_problems().len(), 1);
+                assert_eq!(server.store.domains()[0].list_problems.len(), 1);
                 let late = NOW.as_secs() + 5 * DAY;
                 assert_eq!(server.reason_at(2, late), Some(Reason::CrlStale));
             }

@@ -8,7 +8,7 @@ use crate::authn::{Credential, PeerSource};
 use crate::clock::UnixTime;
 use crate::evidence_level::EvidenceLevel;
 use crate::secret::Fingerprint;
-use crate::trust::pki::{Ca, DAY, ca_params, leaf_params, name, store, url_encoded};
+use crate::trust::tests::pki::{Ca, DAY, ca_params, leaf_params, name, store, url_encoded};
 
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
 const SPIFFE: &str = "spiffe: prod.example";
@@ -29,19 +29,19 @@ fn the_certificate_of_a_workload_gives_its_identity() {
     params.subject_alt_names.push(SanType::IpAddress("2001:db8:0::7".parse().unwrap()));
     let leaf = ca.sign(&params);
     let peer = Shown::certificate(&leaf).peer(&trust);
-    assert_eq!(peer.trust_domain(), "prod");
+    assert_eq!(&peer.trust_domain, "prod");
     assert_eq!((peer.level(), peer.source()), (EvidenceLevel::Leaf, PeerSource::SourceCertificate));
-    assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
-    assert_eq!(peer.uris(), [WEB]);
-    assert_eq!(peer.dns(), ["web.example"]);
-    assert_eq!(peer.emails(), ["web@prod.example"]);
-    assert_eq!(peer.ips(), ["2001:db8::7"]);
-    assert_eq!(peer.subject(), Some("O=Ünit,CN=web\\, \\\"front\\\""));
-    assert_eq!(peer.issuer(), Some("CN=root"));
-    assert_eq!(peer.serial(), Some("c0ffee"));
-    assert_eq!(peer.certificate(), Some(&Fingerprint::of(&leaf.der)));
-    assert!(peer.spki().is_some());
-    assert_eq!(peer.not_after(), Some(at_seconds(NOW.as_secs() + DAY)));
+    assert_eq!(peer.spiffe.as_ref().unwrap().as_str(), WEB);
+    assert_eq!(peer.uris, [WEB]);
+    assert_eq!(peer.dns, ["web.example"]);
+    assert_eq!(peer.emails, ["web@prod.example"]);
+    assert_eq!(peer.ips, ["2001:db8::7"]);
+    assert_eq!(peer.subject.as_deref(), Some("O=Ünit,CN=web\\, \\\"front\\\""));
+    assert_eq!(peer.issuer.as_deref(), Some("CN=root"));
+    assert_eq!(peer.serial.as_deref(), Some("c0ffee"));
+    assert_eq!(peer.certificate.as_ref(), Some(&Fingerprint::of(&leaf.der)));
+    assert!(peer.spki.as_ref().is_some());
+    assert_eq!(peer.not_after, Some(at_seconds(NOW.as_secs() + DAY)));
     assert!(peer.forwarders().is_empty());
 }
 
@@ -69,7 +69,7 @@ fn the_authorities_are_those_of_the_trust_domain_in_the_spiffe_id() {
     assert_eq!(reason(&prod, "spiffe://other.example/x"), Reason::TrustDomainUnknown);
     assert_eq!(reason(&prod, "https://prod.example/x"), Reason::ChainUntrusted);
     let uri = Shown::certificate(&plain.workload("https://prod.example/x")).peer(&trust);
-    assert_eq!((uri.trust_domain(), uri.spiffe()), ("plain", None));
+    assert_eq!((&*uri.trust_domain, uri.spiffe.as_ref()), ("plain", None));
     let only_spiffe = store(&[("prod", &prod, SPIFFE)]);
     let nobody = Shown::certificate(&prod.workload("urn:a:b")).reason(&only_spiffe);
     assert_eq!(nobody, Reason::TrustDomainUnknown);
@@ -226,7 +226,7 @@ fn a_pin_of_the_key_or_of_the_certificate_must_match() {
     let ca = Ca::root("root");
     let leaf = ca.workload(WEB);
     let open = store(&[("prod", &ca, SPIFFE)]);
-    let spki = Shown::certificate(&leaf).peer(&open).spki().unwrap().to_hex();
+    let spki = Shown::certificate(&leaf).peer(&open).spki.as_ref().unwrap().to_hex();
     let certificate = Fingerprint::of(&leaf.der).to_hex();
     let other = Fingerprint::of(b"other").to_hex();
     for (pins, expected) in [
@@ -251,11 +251,13 @@ fn keys_of_other_kinds_and_short_rsa_keys_are_refused() {
     let params = leaf_params(&[WEB]);
     for algorithm in [&rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519] {
         let key = KeyPair::generate_for(algorithm).unwrap();
-        assert!(Shown::certificate(&ca.sign_key(&params, &key)).peer(&trust).spiffe().is_some());
+        assert!(
+            Shown::certificate(&ca.sign_key(&params, &key)).peer(&trust).spiffe.as_ref().is_some()
+        );
     }
     let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     let rsa = Shown::certificate(&ca.sign_key(&params, &key));
-    assert!(rsa.peer(&trust).spiffe().is_some());
+    assert!(rsa.peer(&trust).spiffe.as_ref().is_some());
     assert_eq!(rsa.reason(&strict), Reason::CertKey);
 }
 
@@ -333,7 +335,7 @@ fn a_path_is_found_with_intermediates_of_the_chain_or_of_the_configuration() {
     let more = format!("{SPIFFE}, intermediates: [{{ inline: \"{inline}\" }}]");
     let configured = store(&[("prod", &root, &more)]);
     assert_eq!(Shown::certificate(&leaf).reason(&bare), Reason::ChainUntrusted);
-    assert!(Shown::certificate(&leaf).peer(&configured).spiffe().is_some());
+    assert!(Shown::certificate(&leaf).peer(&configured).spiffe.as_ref().is_some());
     for chain in [&[&leaf.der, &middle.der][..], &[&leaf.der, &middle.der, &root.der]] {
         let xfcc = format!("Cert=\"{}\";Chain=\"{}\"", leaf.encoded(), url_encoded(chain));
         let peer = Shown::xfcc(xfcc, WEB).peer(&bare);

@@ -6,7 +6,7 @@ use crate::evidence_level::EvidenceLevel;
 use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
 use crate::trust::TrustStore;
-use crate::trust::pki::{Ca, leaf_params, name, store, url_encoded};
+use crate::trust::tests::pki::{Ca, leaf_params, name, store, url_encoded};
 use rcgen::{DistinguishedName, DnType};
 
 const ME: &str = "spiffe://prod.example/ns/orders/sa/orders";
@@ -41,10 +41,10 @@ fn a_sidecar_gives_a_hash_and_a_waypoint_a_name() {
     let (_, trust) = prod();
     let peer = Shown::xfcc(sidecar(ME, WEB), WEB).peer(&trust);
     assert_eq!((peer.level(), peer.source()), (EvidenceLevel::Hash, PeerSource::Xfcc));
-    assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
-    assert_eq!(peer.certificate().unwrap().to_hex(), HASH);
-    assert_eq!(peer.trust_domain(), "prod");
-    assert_eq!((peer.spki(), peer.subject(), peer.not_after()), (None, None, None));
+    assert_eq!(peer.spiffe.as_ref().unwrap().as_str(), WEB);
+    assert_eq!(peer.certificate.as_ref().unwrap().to_hex(), HASH);
+    assert_eq!(&peer.trust_domain, "prod");
+    assert_eq!((peer.spki.as_ref(), peer.subject.as_deref(), peer.not_after), (None, None, None));
     let waypoint = Shown {
         without_tls: true,
         principal: None,
@@ -69,11 +69,11 @@ fn the_caller_is_the_nearest_element_that_is_no_forwarder() {
         ..Shown::xfcc(xfcc, principal)
     };
     let peer = at_me(format!("{forged},{genuine}"), WEB).peer(&trust);
-    assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
+    assert_eq!(peer.spiffe.as_ref().unwrap().as_str(), WEB);
     let behind = certified(INGRESS, &ca.workload(WEB), WEB);
     let through = format!("{forged},{behind},{}", sidecar(ME, INGRESS));
     let peer = at_me(through, INGRESS).peer(&trust);
-    assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
+    assert_eq!(peer.spiffe.as_ref().unwrap().as_str(), WEB);
     assert_eq!(peer.forwarders()[0].as_str(), INGRESS);
 }
 
@@ -85,7 +85,7 @@ fn nothing_outside_the_walk_is_in_the_identity() {
     let near = format!("By={ME};URI={WEB};DNS=web.example");
     let shown = Shown { destination: Some(ME.into()), ..Shown::xfcc(format!("{far},{near}"), WEB) };
     let peer = shown.peer(&trust);
-    assert_eq!((peer.uris(), peer.dns()), (&[WEB.to_owned()][..], &[][..]));
+    assert_eq!((&*peer.uris, &*peer.dns), (&[WEB.to_owned()][..], &[][..]));
 }
 
 /// P30, P47: without a TLS peer the whole header is the caller's own writing.
@@ -113,7 +113,7 @@ fn the_nearest_element_is_that_of_the_tls_peer_or_was_passed_on_by_a_forwarder()
     assert_eq!(Shown::xfcc(&certificate, INGRESS).reason(&trust), Reason::XfccUntrustedHop);
     let ingress = Some(ca.workload(INGRESS).encoded());
     let passed_on = Shown { certificate: ingress, ..Shown::xfcc(certificate, INGRESS) };
-    assert_eq!(passed_on.peer(&trust).spiffe().unwrap().as_str(), VICTIM);
+    assert_eq!(passed_on.peer(&trust).spiffe.as_ref().unwrap().as_str(), VICTIM);
 }
 
 /// P30: of a certificate with a subject alone, the proxy tells the subject. Another one's element is not the TLS peer's.
@@ -130,7 +130,7 @@ fn a_peer_that_has_a_subject_alone_cannot_show_another_ones_certificate() {
     assert_eq!(Shown::xfcc(&victim, "CN=attacker").reason(&trust), Reason::XfccUntrustedHop);
     assert_eq!(Shown::xfcc(&victim, "victim").reason(&trust), Reason::XfccUntrustedHop);
     let peer = Shown::xfcc(&victim, r#"CN=victim\, \"1\""#).peer(&trust);
-    assert_eq!(peer.subject(), Some(r#"CN=victim\, \"1\""#));
+    assert_eq!(peer.subject.as_deref(), Some(r#"CN=victim\, \"1\""#));
     // A kind of attribute whose text depends on the proxy's TLS library.
     let mut odd = name("odd");
     odd.push(DnType::CustomDnType(vec![2, 5, 4, 9]), "street");
@@ -145,7 +145,7 @@ fn several_forwarders_are_walked_past_and_forwarders_alone_are_no_caller() {
     let behind = [certified(EGRESS, &web, WEB), certified(INGRESS, &egress, EGRESS)].join(",");
     let xfcc = format!("{behind},{}", sidecar(ME, INGRESS));
     let peer = Shown::xfcc(xfcc, INGRESS).peer(&trust);
-    assert_eq!(peer.spiffe().unwrap().as_str(), WEB);
+    assert_eq!(peer.spiffe.as_ref().unwrap().as_str(), WEB);
     let forwarders: Vec<_> = peer.forwarders().iter().map(SpiffeId::as_str).collect();
     assert_eq!(forwarders, [INGRESS, EGRESS]);
     let alone = Shown::xfcc(sidecar(ME, INGRESS), INGRESS);
@@ -341,7 +341,7 @@ fn the_source_certificate_wins_over_the_header() {
     };
     assert_eq!(shown(&web, sidecar(ME, VICTIM)).reason(&trust), Reason::XfccInconsistent);
     let peer = shown(&web, account(&web, WEB)).peer(&trust);
-    assert_eq!((peer.spiffe().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Leaf));
+    assert_eq!((peer.spiffe.as_ref().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Leaf));
     assert_eq!(peer.source(), PeerSource::SourceCertificate);
     let own = format!("Hash={}", Fingerprint::of(&ingress.der).to_hex());
     for xfcc in [
@@ -350,7 +350,10 @@ fn the_source_certificate_wins_over_the_header() {
         behind.clone(),
     ] {
         let peer = shown(&ingress, xfcc).peer(&trust);
-        assert_eq!((peer.spiffe().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Leaf));
+        assert_eq!(
+            (peer.spiffe.as_ref().unwrap().as_str(), peer.level()),
+            (WEB, EvidenceLevel::Leaf)
+        );
         assert_eq!(peer.forwarders().iter().map(SpiffeId::as_str).collect::<Vec<_>>(), [INGRESS]);
     }
     let wrong = format!("{},{}", behind, sidecar(ME, INGRESS));
@@ -368,7 +371,7 @@ fn a_forwarder_is_matched_whole() {
     for near in [format!("{INGRESS}/x"), INGRESS.replace("istio-system", "istio-systemx")] {
         let xfcc = format!("{},{}", sidecar(INGRESS, VICTIM), sidecar(ME, &near));
         let shown = Shown { destination: Some(ME.into()), ..Shown::xfcc(xfcc, &near) };
-        assert_eq!(shown.peer(&trust).spiffe().unwrap().as_str(), near);
+        assert_eq!(shown.peer(&trust).spiffe.as_ref().unwrap().as_str(), near);
     }
 }
 
@@ -400,18 +403,18 @@ fn client_cert_is_believed_from_a_forwarder_only() {
     assert_eq!(from(VICTIM).reason(&trust), Reason::XfccUntrustedHop);
     assert_eq!(base.reason(&trust), Reason::XfccUntrustedHop);
     let plain = Shown { without_tls: true, ..base.clone() };
-    assert_eq!(plain.peer(&trust).spiffe().unwrap().as_str(), WEB);
+    assert_eq!(plain.peer(&trust).spiffe.as_ref().unwrap().as_str(), WEB);
     let direct = Shown { certificate: Some(ingress.encoded()), ..base.clone() };
     let peer = direct.peer(&trust);
-    assert_eq!((peer.spiffe().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Leaf));
+    assert_eq!((peer.spiffe.as_ref().unwrap().as_str(), peer.level()), (WEB, EvidenceLevel::Leaf));
     assert_eq!(peer.source(), PeerSource::ClientCert);
     let nearer = Shown { certificate: Some(ca.workload(VICTIM).encoded()), ..base.clone() };
-    assert_eq!(nearer.peer(&trust).spiffe().unwrap().as_str(), VICTIM);
+    assert_eq!(nearer.peer(&trust).spiffe.as_ref().unwrap().as_str(), VICTIM);
     let walked = Shown { xfcc: Some(sidecar(ME, INGRESS)), ..from(INGRESS) };
     let peer = walked.peer(&trust);
     assert_eq!((peer.source(), peer.forwarders().len()), (PeerSource::ClientCert, 1));
     let overtaken = Shown { xfcc: Some(sidecar(ME, VICTIM)), ..from(VICTIM) };
-    assert_eq!(overtaken.peer(&trust).spiffe().unwrap().as_str(), VICTIM);
+    assert_eq!(overtaken.peer(&trust).spiffe.as_ref().unwrap().as_str(), VICTIM);
 }
 
 /// P170: a forwarder is never the caller, whichever source shows it.
@@ -443,9 +446,9 @@ fn client_cert_and_xfcc_behind_a_forwarder_name_one_caller() {
     assert_eq!(shown(&victim, &web).reason(&trust), Reason::XfccInconsistent);
     let renewed = ca.workload(WEB);
     assert_eq!(shown(&renewed, &web).reason(&trust), Reason::XfccInconsistent);
-    assert_eq!(shown(&web, &web).peer(&trust).spiffe().unwrap().as_str(), WEB);
+    assert_eq!(shown(&web, &web).peer(&trust).spiffe.as_ref().unwrap().as_str(), WEB);
     // A nearer proxy may have written of the forwarder before it.
-    assert_eq!(shown(&web, &ingress).peer(&trust).spiffe().unwrap().as_str(), WEB);
+    assert_eq!(shown(&web, &ingress).peer(&trust).spiffe.as_ref().unwrap().as_str(), WEB);
     let other = Ca::root("other").workload(WEB);
     assert_eq!(shown(&web, &other).reason(&trust), Reason::ChainUntrusted);
 }
@@ -461,7 +464,7 @@ fn a_principal_that_is_believed_is_a_name_and_no_more() {
     };
     let peer = named(WEB).peer(&trust);
     assert_eq!((peer.level(), peer.source()), (EvidenceLevel::Asserted, PeerSource::Principal));
-    assert_eq!(peer.certificate(), None);
+    assert_eq!(peer.certificate.as_ref(), None);
     assert!(matches!(named(INGRESS).verify_at(&trust, NOW), Credential::Absent), "a forwarder");
     let by_default = Shown { least: Some(EvidenceLevel::Leaf), ..named(WEB) };
     assert_eq!(by_default.reason(&trust), Reason::EvidenceInsufficient);
@@ -482,7 +485,7 @@ fn a_principal_that_is_believed_is_a_name_and_no_more() {
 fn the_source_certificate_is_completed_by_the_chain_of_the_same_leaf() {
     let root = Ca::root("root");
     let trust = store(&[("prod", &root, SPEC)]);
-    let middle = root.intermediate(crate::trust::pki::ca_params("middle"));
+    let middle = root.intermediate(crate::trust::tests::pki::ca_params("middle"));
     let (web, other) = (middle.workload(WEB), middle.workload(WEB));
     let shown = |xfcc: String| Shown { certificate: Some(web.encoded()), ..Shown::xfcc(xfcc, WEB) };
     let chain = |leaf: &Leaf| format!("Chain=\"{}\"", url_encoded(&[&leaf.der, &middle.der]));

@@ -153,7 +153,7 @@ fn source(url: &str, client: &str, pki: &Pki) -> Result<Arc<Introspection>, Vec<
     if !problems.is_empty() {
         return Err(problems);
     }
-    let KeySource::Introspected(source) = store.issuers()[0].keys() else { panic!("{url}") };
+    let KeySource::Introspected(source) = &store.issuers()[0].keys else { panic!("{url}") };
     Ok(Arc::clone(source))
 }
 

@@ -1,6 +1,7 @@
 //! What a restart does not lose.
 
 use super::*;
+#[cfg(feature = "redis")]
 use crate::document::HumanDuration;
 use crate::pdp::revocation::state_folder::StateFolder;
 use crate::store::Page;
@@ -27,7 +28,7 @@ fn entry(id: &str) -> RevocationEntry {
 
 /// Until the list with this number is in the folder.
 async fn kept(folder: &Path, trust: &TrustStore, sequence: u64) {
-    let source = trust.revocation_lists()[0].source().unwrap();
+    let source = trust.revocation_lists()[0].source.as_ref().unwrap();
     let number =
         || Some(StateFolder::new(folder.to_owned()).list("far", source)?.known.mark.sequence);
     until(|| number() == Some(Some(sequence))).await;
@@ -155,8 +156,12 @@ async fn of_running_revocations_a_part_is_not_taken_for_all() {
 #[tokio::test]
 async fn a_store_counts_as_read_when_it_was_read_to_its_end() {
     let clock = Arc::new(FixedClock::at(NOW));
-    let register =
-        RevocationRegister::new(&TrustStore::default(), clock.clone(), Script::new(vec![None]));
+    let register = RevocationRegister::kept_in(
+        None,
+        &TrustStore::default(),
+        clock.clone(),
+        Script::new(vec![None]),
+    );
     register.share(Arc::new(Store::in_memory(clock)), BeforeFirstSync::Deny);
     // Nothing is awaited, so only this test reads.
     let position = register.shared.lock().sharing.as_ref().unwrap().position;

@@ -37,8 +37,8 @@ const DECISION_ID_HEADER: &str = "x-decision-id";
 impl Answer {
     /// The response to `request`, for the decision called `id` that is `denial`.
     pub fn of(denial: &Denial, request: &RequestView, id: &str) -> Self {
-        let answer = denial.rejection().client_answer();
-        let custom = denial.custom().filter(|_| CustomAnswer::applies_to(answer));
+        let answer = denial.rejection.client_answer();
+        let custom = denial.custom.as_deref().filter(|_| CustomAnswer::applies_to(answer));
         let redirect = custom.and_then(|custom| custom.redirect(answer, request));
         let own_status = custom.and_then(|custom| custom.status).unwrap_or(answer.status());
         let status = redirect.map_or(own_status, |redirect| redirect.status);
@@ -54,11 +54,11 @@ impl Answer {
         if let Some(redirect) = redirect {
             headers.push((Cow::from("location"), words.fill(&redirect.to)));
         }
-        let cleared = custom.and_then(|custom| custom.cleared(answer, denial.cookies()));
+        let cleared = custom.and_then(|custom| custom.cleared(answer, &denial.cookies));
         headers.extend(cleared.map(|value| (Cow::from("set-cookie"), value)));
         if let Some(challenge) = challenge_for(status, answer, denial) {
             headers.push((Cow::from("www-authenticate"), challenge));
-            let nonce = denial.needs().proof.as_ref().and_then(|proof| proof.nonce.clone());
+            let nonce = denial.needs.proof.as_ref().and_then(|proof| proof.nonce.clone());
             headers.extend(nonce.map(|nonce| (Cow::from("dpop-nonce"), nonce)));
         }
         let body = if is_grpc(request) {
@@ -86,7 +86,7 @@ fn challenge_for(status: u16, answer: ClientAnswer, denial: &Denial) -> Option<S
         (401, 401) | (403, 403) | (401, _) => {
             let answer =
                 if status == answer.status() { answer } else { ClientAnswer::Unauthenticated };
-            challenge::challenge(answer, denial.rejection().reason(), denial.needs())
+            challenge::challenge(answer, denial.rejection.reason(), &denial.needs)
         }
         _ => None,
     }
@@ -101,7 +101,5 @@ fn is_grpc(request: &RequestView) -> bool {
     })
 }
 
-#[cfg(test)]
-mod table;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Responses to callers: the same few words, whatever the reason, in the form that they ask for.
 
+mod table;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -15,7 +17,7 @@ fn told(rejection: Rejection, needs: Needs, headers: &[(&str, &str)]) -> Answer 
     let request = headers
         .iter()
         .fold(get("/"), |request, (name, value)| with_header(request, name, value.as_bytes()));
-    Answer::of(&Denial::new(rejection).needing(needs), &request, ID)
+    Answer::of(&Denial { needs, ..Denial::new(rejection) }, &request, ID)
 }
 
 fn scopes(scopes: &[&str]) -> Needs {

@@ -107,30 +107,13 @@ fn whole(source: Option<&Source>, node: &IdedExpr, scope: Scope<'_>) -> Option<F
 
 fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
     match source {
-        Source::RequestMethod => {
-            let upper = text.to_ascii_uppercase();
-            let is_token = !text.is_empty()
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-            match is_token && upper == text {
-                true => None,
-                false if is_token => Some(format!("methods mind case: did you mean `{upper}`?")),
-                false => Some(String::from("compare each method by itself")),
-            }
-        }
+        Source::RequestMethod => why_no_method(text),
         Source::RequestScheme => {
             (!matches!(text, "http" | "https")).then(|| String::from("it is `http` or `https`"))
         }
-        Source::RequestHost | Source::ConnectionSni => {
-            let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
-            let bare = bare.split(['/', ':']).next().unwrap_or_default().trim_end_matches('.');
-            let is_canonical = Host::parse(text.to_owned()).is_ok_and(|host| host.as_str() == text);
-            (!is_canonical).then(|| {
-                let lower = bare.to_ascii_lowercase();
-                format!("it is a host in lower case, without a port: did you mean `{lower}`?")
-            })
-        }
+        Source::RequestHost | Source::ConnectionSni => why_no_host(text),
         Source::RequestFullPath => {
-            let path = CanonicalPath::parse_with(text.to_owned(), PathLeniency::ALL);
+            let path = CanonicalPath::parse(text.to_owned(), PathLeniency::ALL);
             let why = if text.contains('?') {
                 "it has no query"
             } else {
@@ -162,18 +145,7 @@ fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
             let never = text != text.trim() || (text.contains(',') && !is_one_line);
             never.then(|| String::from(help))
         }
-        // Without any, others say that there are none.
-        Source::PeerTrustDomain if scope.domains.is_empty() => None,
-        Source::PeerTrustDomain => {
-            (!scope.domains.contains(&text)).then(|| match closest(text, scope.domains) {
-                Some(near) => {
-                    format!("it is the name of a TrustDomain document: did you mean `{near}`?")
-                }
-                None => {
-                    String::from("it is the name of a TrustDomain document, and none is called so")
-                }
-            })
-        }
+        Source::PeerTrustDomain => why_no_trust_domain(text, scope.domains),
         Source::RequestAuthorityPort
         | Source::ConnectionPort
         | Source::ConnectionTls
@@ -190,6 +162,36 @@ fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
         | Source::PeerIps
         | Source::Now => None,
     }
+}
+
+fn why_no_method(text: &str) -> Option<String> {
+    let upper = text.to_ascii_uppercase();
+    let is_token = !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    match is_token && upper == text {
+        true => None,
+        false if is_token => Some(format!("methods mind case: did you mean `{upper}`?")),
+        false => Some(String::from("compare each method by itself")),
+    }
+}
+
+fn why_no_host(text: &str) -> Option<String> {
+    let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let bare = bare.split(['/', ':']).next().unwrap_or_default().trim_end_matches('.');
+    let is_canonical = Host::parse(text.to_owned()).is_ok_and(|host| host.as_str() == text);
+    (!is_canonical).then(|| {
+        let lower = bare.to_ascii_lowercase();
+        format!("it is a host in lower case, without a port: did you mean `{lower}`?")
+    })
+}
+
+/// If there are no documents at all, other diagnostics say so.
+fn why_no_trust_domain(text: &str, domains: &[&str]) -> Option<String> {
+    let known = domains.is_empty() || domains.contains(&text);
+    (!known).then(|| match closest(text, domains) {
+        Some(near) => format!("it is the name of a TrustDomain document: did you mean `{near}`?"),
+        None => String::from("it is the name of a TrustDomain document, and none is called so"),
+    })
 }
 
 /// Why no address is written so: those of the proxy are in their shortest form, IPv4 ones never within IPv6 ones.

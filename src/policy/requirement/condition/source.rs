@@ -99,70 +99,57 @@ pub(super) const FIELDS: [(&str, Source); 23] = [
 pub(super) const MAPS: [&str; 4] = ["request.path", "request.headers", "token.claims", "context"];
 
 impl Source {
-    /// The kind of its value.
-    pub(super) const fn kind(&self) -> Kind {
+    /// The kind of its value, the data that a record must hold so that it can be determined, and whether `explain` may show
+    /// its value: the values that callers put into headers and claims may be about people, or secret.
+    fn row(&self) -> (Kind, Option<RecordField>, bool) {
         match self {
             Self::RequestMethod
             | Self::RequestScheme
             | Self::RequestHost
             | Self::RequestFullPath
             | Self::RequestPath(_)
-            | Self::RequestHeader(_)
             | Self::ConnectionTo
             | Self::ConnectionFrom
             | Self::ConnectionSni
             | Self::ClientAddress
-            | Self::Context(_)
             | Self::TokenSubject
             | Self::TokenClient
             | Self::TokenIssuer
-            | Self::TokenId
             | Self::PeerSpiffe
             | Self::PeerTrustDomain
-            | Self::PeerEvidence => Kind::Text,
+            | Self::PeerEvidence => (Kind::Text, None, true),
+            Self::Context(_) => (Kind::Text, Some(RecordField::ContextExtensions), true),
+            Self::RequestHeader(_) => (Kind::Text, Some(RecordField::Headers), false),
+            Self::TokenId => (Kind::Text, Some(RecordField::TokenId), false),
             Self::RequestAuthorityPort | Self::ConnectionPort | Self::TokenExpires | Self::Now => {
-                Kind::Int
+                (Kind::Int, None, true)
             }
-            Self::ConnectionTls => Kind::Bool,
-            Self::TokenScopes | Self::TokenAudiences | Self::PeerDns | Self::PeerIps => Kind::List,
-            Self::TokenClaim(_) => Kind::Any,
+            Self::ConnectionTls => (Kind::Bool, None, true),
+            Self::TokenScopes | Self::TokenAudiences => (Kind::List, None, true),
+            Self::PeerDns | Self::PeerIps => (Kind::List, Some(RecordField::PeerNames), true),
+            Self::TokenClaim(keys) => {
+                let field = match &**keys {
+                    [key] => RecordField::of_claim(&format!("/{key}")),
+                    _ => Some(RecordField::TokenClaims),
+                };
+                (Kind::Any, field, false)
+            }
         }
+    }
+
+    /// The kind of its value.
+    pub(super) fn kind(&self) -> Kind {
+        self.row().0
     }
 
     /// The data that a record must hold so that it can be determined.
     pub(super) fn record_field(&self) -> Option<RecordField> {
-        match self {
-            Self::RequestHeader(_) => Some(RecordField::Headers),
-            Self::Context(_) => Some(RecordField::ContextExtensions),
-            Self::TokenId => Some(RecordField::TokenId),
-            Self::TokenClaim(keys) => match &**keys {
-                [key] => RecordField::of_claim(&format!("/{key}")),
-                _ => Some(RecordField::TokenClaims),
-            },
-            Self::PeerDns | Self::PeerIps => Some(RecordField::PeerNames),
-            Self::RequestMethod
-            | Self::RequestScheme
-            | Self::RequestHost
-            | Self::RequestAuthorityPort
-            | Self::ConnectionPort
-            | Self::ConnectionTo
-            | Self::ConnectionFrom
-            | Self::ConnectionSni
-            | Self::ConnectionTls
-            | Self::ClientAddress
-            | Self::RequestFullPath
-            | Self::RequestPath(_)
-            | Self::TokenSubject
-            | Self::TokenClient
-            | Self::TokenIssuer
-            | Self::TokenExpires
-            | Self::TokenScopes
-            | Self::TokenAudiences
-            | Self::PeerSpiffe
-            | Self::PeerTrustDomain
-            | Self::PeerEvidence
-            | Self::Now => None,
-        }
+        self.row().1
+    }
+
+    /// Whether `explain` may show its value.
+    pub(super) fn is_open(&self) -> bool {
+        self.row().2
     }
 
     /// Its name, as conditions write it.
@@ -188,39 +175,6 @@ impl Source {
     /// The header that it is about.
     pub(super) fn header(&self) -> Option<&str> {
         if let Self::RequestHeader(name) = self { Some(name) } else { None }
-    }
-
-    /// Whether `explain` may show its value: the values that callers put into headers and claims may be about people, or
-    /// secret.
-    pub(super) const fn is_open(&self) -> bool {
-        match self {
-            Self::RequestHeader(_) | Self::TokenClaim(_) | Self::TokenId => false,
-            Self::RequestMethod
-            | Self::RequestScheme
-            | Self::RequestHost
-            | Self::RequestAuthorityPort
-            | Self::ConnectionPort
-            | Self::ConnectionTo
-            | Self::ConnectionFrom
-            | Self::ConnectionSni
-            | Self::ConnectionTls
-            | Self::ClientAddress
-            | Self::RequestFullPath
-            | Self::RequestPath(_)
-            | Self::Context(_)
-            | Self::TokenSubject
-            | Self::TokenClient
-            | Self::TokenIssuer
-            | Self::TokenExpires
-            | Self::TokenScopes
-            | Self::TokenAudiences
-            | Self::PeerSpiffe
-            | Self::PeerDns
-            | Self::PeerIps
-            | Self::PeerTrustDomain
-            | Self::PeerEvidence
-            | Self::Now => true,
-        }
     }
 
     /// Its value; none if there is none, or if it cannot be determined.
@@ -256,12 +210,12 @@ impl Source {
             Self::TokenScopes => Some(Found::Texts(cx.token?.scopes())),
             Self::TokenAudiences => Some(Found::Texts(cx.token?.audiences())),
             Self::TokenClaim(keys) => claim(cx.token?.claims(), keys).map(Found::Json),
-            Self::PeerSpiffe => text(cx.peer?.spiffe().map(|id| id.as_str())),
-            Self::PeerDns => Some(Found::Texts(cx.peer?.dns())),
+            Self::PeerSpiffe => text(cx.peer?.spiffe.as_ref().map(|id| id.as_str())),
+            Self::PeerDns => Some(Found::Texts(&cx.peer?.dns)),
             // Nothing but the certificate tells of its addresses: an empty list would be an answer.
             Self::PeerIps => {
                 let peer = cx.peer.filter(|peer| peer.level() >= EvidenceLevel::Leaf)?;
-                Some(Found::Texts(peer.ips()))
+                Some(Found::Texts(&peer.ips))
             }
             Self::PeerTrustDomain => text(cx.peer_trust_domain()),
             Self::PeerEvidence => text(cx.peer.map(|peer| peer.level().as_str())),

@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn three_values() {
-    // Something that does not hold settles it before something that cannot be told.
+    // Something that does not hold settles it before something that cannot be determined.
     table("source: [10.0.0.0/8], headers: [{ name: x, exists: true }]", &[("{ path: /, client: unknown }", "deny no_rule r")]);
     let world = policy(
         HOST,

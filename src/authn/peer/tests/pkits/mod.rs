@@ -9,7 +9,7 @@ use self::scenes::*;
 use super::*;
 use crate::authn::Credential;
 use crate::document::Severity;
-use crate::trust::pki::{Ca, compile, name, trust_domain, url_encoded};
+use crate::trust::tests::pki::{Ca, compile, name, trust_domain, url_encoded};
 
 /// What is trusted and presented.
 struct Scene {

@@ -6,7 +6,7 @@ use rcgen::{
 };
 
 use super::Scene;
-use crate::trust::pki::{Ca, Leaf, ca_params, crl_params, leaf_params, name};
+use crate::trust::tests::pki::{Ca, Leaf, ca_params, crl_params, leaf_params, name};
 
 const MIDDLE: &str = "the middle";
 

@@ -8,23 +8,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-pub(super) enum Mint {
+pub(in crate::authn::token) enum Mint {
     Rsa(Box<RsaKeyPair>),
     Ec(EcdsaKeyPair, &'static str),
     Ed(Ed25519KeyPair),
     Secret(Vec<u8>),
 }
 
-pub(super) fn encode(bytes: impl AsRef<[u8]>) -> String {
+pub(in crate::authn::token) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 impl Mint {
-    pub(super) fn rsa() -> Self {
+    pub(in crate::authn::token) fn rsa() -> Self {
         Self::Rsa(Box::new(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()))
     }
 
-    pub(super) fn ec(curve: &'static str) -> Self {
+    pub(in crate::authn::token) fn ec(curve: &'static str) -> Self {
         let algorithm = match curve {
             "P-256" => &sig::ECDSA_P256_SHA256_FIXED_SIGNING,
             "P-384" => &sig::ECDSA_P384_SHA384_FIXED_SIGNING,
@@ -33,16 +33,16 @@ impl Mint {
         Self::Ec(EcdsaKeyPair::generate(algorithm).unwrap(), curve)
     }
 
-    pub(super) fn ed() -> Self {
+    pub(in crate::authn::token) fn ed() -> Self {
         Self::Ed(Ed25519KeyPair::generate().unwrap())
     }
 
-    pub(super) fn secret(bytes: &[u8]) -> Self {
+    pub(in crate::authn::token) fn secret(bytes: &[u8]) -> Self {
         Self::Secret(bytes.to_vec())
     }
 
     /// The public key as a JWK with the members of `more`.
-    pub(super) fn jwk(&self, more: &Value) -> Value {
+    pub(in crate::authn::token) fn jwk(&self, more: &Value) -> Value {
         let mut jwk = match self {
             Self::Rsa(pair) => {
                 let key = pair.public_key();
@@ -65,7 +65,7 @@ impl Mint {
     }
 
     /// A compact JWS of `claims` under `header`, signed as the header's `alg` says.
-    pub(super) fn token(&self, header: &Value, claims: &Value) -> String {
+    pub(in crate::authn::token) fn token(&self, header: &Value, claims: &Value) -> String {
         let input = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
         let signature = self.sign(header["alg"].as_str().unwrap_or_default(), input.as_bytes());
         format!("{input}.{}", encode(signature))

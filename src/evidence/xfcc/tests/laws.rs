@@ -77,19 +77,19 @@ proptest! {
     fn reading_undoes_what_envoy_writes(hops in prop::collection::vec(known(), 1..5)) {
         let text = hops.iter().map(Known::encode).collect::<Vec<_>>().join(",");
         let xfcc = Xfcc::parse(&text.as_str().into()).unwrap();
-        prop_assert_eq!(xfcc.elements().len(), hops.len());
-        prop_assert_eq!(xfcc.unknown_keys(), 0);
-        for (element, known) in xfcc.elements().iter().zip(&hops) {
-            prop_assert_eq!(element.by(), &known.by);
-            prop_assert_eq!(element.hash().unwrap().as_bytes(), &known.hash);
-            let (cert, chain) = element.certificate().map_or((None, None), |c| c.encoded());
+        prop_assert_eq!(xfcc.elements.len(), hops.len());
+        prop_assert_eq!(xfcc.unknown_keys, 0);
+        for (element, known) in xfcc.elements.iter().zip(&hops) {
+            prop_assert_eq!(&element.by, &known.by);
+            prop_assert_eq!(element.hash.as_ref().unwrap().as_bytes(), &known.hash);
+            let (cert, chain) = element.certificate.as_ref().map_or((None, None), |c| c.encoded());
             let (cert, chain) = (cert.map(Text::as_str), chain.map(Text::as_str));
             prop_assert_eq!(cert, known.cert.as_deref());
             prop_assert_eq!(chain, known.chain.as_deref());
             let subject = known.subject.as_deref().map(rfc2253);
-            prop_assert_eq!(element.subject(), subject.as_deref());
-            prop_assert_eq!(element.uris(), &known.uris);
-            prop_assert_eq!(element.dns(), &known.dns);
+            prop_assert_eq!(element.subject.as_deref(), subject.as_deref());
+            prop_assert_eq!(&element.uris, &known.uris);
+            prop_assert_eq!(&element.dns, &known.dns);
         }
     }
 
@@ -97,7 +97,7 @@ proptest! {
     #[test]
     fn no_text_panics(text in "([A-Za-z]{1,5}=|[\",;=\\\\ %]|[ -~]|\\PC){0,80}") {
         if let Ok(xfcc) = Xfcc::parse(&text.as_str().into()) {
-            prop_assert!(xfcc.elements().len() <= MAX_XFCC_ELEMENTS);
+            prop_assert!(xfcc.elements.len() <= MAX_XFCC_ELEMENTS);
             let odd = Xfcc::parse(&format!("{text},Subject=\"{text}").into());
             prop_assert!(text.contains('"') || odd.is_err());
         }

@@ -1,0 +1,3 @@
+//! The PKI that tests of this room and of those above it share.
+
+pub(crate) mod pki;

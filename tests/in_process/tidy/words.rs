@@ -1,0 +1,80 @@
+//! Words that `docs/style.md` retires: comments of code, documents, and the data of tests do without them.
+
+use std::fs;
+use std::path::Path;
+
+use super::{relative, root};
+
+/// The list in `docs/style.md` ("Words that do not come back") says the same.
+const RETIRED: [&str; 9] = [
+    "nobody",
+    "somebody",
+    "whoever",
+    "whom",
+    "anew",
+    "mend",
+    "for ever",
+    "is told",
+    "cannot be told",
+];
+
+/// Everything that people read beside messages, which golden files show.
+const READ: [&str; 10] = [
+    "src",
+    "tests",
+    "docs",
+    "policies",
+    "deploy",
+    "envoy",
+    "README.md",
+    "CHANGELOG.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+];
+
+/// The page of rules itself, and the file that you read.
+const SAYS_THE_WORDS: [&str; 2] = ["docs/style.md", "tests/in_process/tidy/words.rs"];
+
+#[test]
+fn retired_words_do_not_come_back() {
+    let style = fs::read_to_string(root().join("docs/style.md")).unwrap();
+    let promised = style.lines().find(|line| line.contains("words.rs` refuses these")).unwrap();
+    let mut wrong: Vec<_> = RETIRED
+        .iter()
+        .filter(|word| !promised.contains(*word))
+        .map(|own| own.to_string())
+        .collect();
+    for place in READ {
+        search(&root().join(place), &mut wrong);
+    }
+    assert!(wrong.is_empty(), "docs/style.md retires these words:\n{}", wrong.join("\n"));
+}
+
+fn search(path: &Path, wrong: &mut Vec<String>) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            search(&entry.unwrap().path(), wrong);
+        }
+        return;
+    }
+    let extension = path.extension().unwrap_or_default();
+    let is_code = extension == "rs";
+    let is_text = ["md", "yaml", "tpl", "toml"].iter().any(|own| extension == *own);
+    if !(is_code || is_text) || SAYS_THE_WORDS.contains(&relative(path).as_str()) {
+        return;
+    }
+    let text = fs::read_to_string(path).unwrap();
+    for (line, at) in text.lines().zip(1..) {
+        let line = if is_code { line.split_once("//").map_or("", |(_, own)| own) } else { line };
+        if let Some(word) = retired_in(line) {
+            wrong.push(format!("{}:{at}: `{word}`", relative(path)));
+        }
+    }
+}
+
+fn retired_in(line: &str) -> Option<&'static str> {
+    let line = line.to_lowercase();
+    let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric()).collect();
+    let line = format!(" {} ", words.join(" "));
+    RETIRED.into_iter().find(|word| line.contains(&format!(" {word} ")))
+}
