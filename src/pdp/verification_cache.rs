@@ -70,6 +70,12 @@ impl VerificationCache {
         Self { certificates: Certificates(certificates), tokens: Tokens(tokens) }
     }
 
+    /// How many tokens are cached, and about how many bytes they take.
+    pub fn tokens(&self) -> (u64, u64) {
+        let Tokens(cache) = &self.tokens;
+        (u64::try_from(cache.len()).unwrap_or(u64::MAX), cache.weight())
+    }
+
     /// As `authn` wants it.
     pub const fn memory(&self) -> Caches<'_> {
         Caches { certificates: &self.certificates, tokens: &self.tokens }
@@ -126,11 +132,11 @@ mod tests {
             for number in 0..10_000 {
                 let token = Arc::new(SignedToken::for_test(number));
                 memory.keep(&token);
-                let (count, bytes) = (cache.tokens.0.len(), cache.tokens.0.weight());
-                let least = u64::try_from(count).unwrap() * u64::try_from(token.size()).unwrap();
+                let (count, bytes) = cache.tokens();
+                let least = count * u64::try_from(token.size()).unwrap();
                 assert!(least <= bytes && bytes <= room, "{count} in {bytes} of {room} bytes");
             }
-            let (count, bytes) = (cache.tokens.0.len(), cache.tokens.0.weight());
+            let (count, bytes) = cache.tokens();
             assert_eq!(count > 0, holds_some, "{room}");
             assert!(!holds_some || bytes > room / 2, "{bytes} of {room} are used");
         }
