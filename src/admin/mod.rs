@@ -56,9 +56,9 @@ pub struct Pages {
     /// The log level.
     pub log_level: Box<dyn Fn() -> String + Send + Sync>,
     /// Changes it.
-    pub set_log_level: SetLogLevel,
+    pub set_log_level: Change,
     /// Confirms that what a set of documents no longer has is meant to be gone, by the name of the set.
-    pub confirm: Confirm,
+    pub confirm: Change,
     /// The revocation API, where it is configured.
     pub revocations: Option<RevocationApi>,
     /// The public keys of assertions, where there are any.
@@ -73,11 +73,8 @@ struct Shown {
     one_at_a_time: Arc<Mutex<()>>,
 }
 
-/// Changes the log level, or says what is wrong with the one that is asked for.
-pub type SetLogLevel = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
-
-/// Confirms a set of documents, or says why there is nothing to be confirmed.
-pub type Confirm = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+/// Makes a change, or says why it cannot be made.
+pub type Change = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 /// Longest body that is read: a log level.
 const MAX_BODY_BYTES: usize = 1024;
@@ -183,17 +180,12 @@ async fn set_log_level(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Some(refusal) = refuse_others("the log level is changed", ends, &headers) {
-        return refusal;
-    }
-    let level = std::str::from_utf8(&body).unwrap_or_default().trim();
-    match (pages.set_log_level)(level) {
-        Ok(()) => {
+    let refusal = refuse_others("the log level is changed", ends, &headers);
+    refusal.unwrap_or_else(|| {
+        change(&pages.set_log_level, &body, StatusCode::BAD_REQUEST, |level| {
             tracing::warn!(level, "the log level was changed");
-            (StatusCode::OK, format!("{level}\n")).into_response()
-        }
-        Err(message) => (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response(),
-    }
+        })
+    })
 }
 
 async fn confirm(
@@ -202,16 +194,23 @@ async fn confirm(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Some(refusal) = refuse_others("documents are confirmed", ends, &headers) {
-        return refusal;
-    }
-    let set = std::str::from_utf8(&body).unwrap_or_default().trim();
-    match (pages.confirm)(set) {
-        Ok(()) => {
+    let refusal = refuse_others("documents are confirmed", ends, &headers);
+    refusal.unwrap_or_else(|| {
+        change(&pages.confirm, &body, StatusCode::CONFLICT, |set| {
             tracing::warn!(set, "documents are confirmed");
-            (StatusCode::OK, format!("{set}\n")).into_response()
+        })
+    })
+}
+
+/// Makes the change that the body names and logs it, or answers with `refused`.
+fn change(make: &Change, body: &[u8], refused: StatusCode, log: impl FnOnce(&str)) -> Response {
+    let named = std::str::from_utf8(body).unwrap_or_default().trim();
+    match make(named) {
+        Ok(()) => {
+            log(named);
+            (StatusCode::OK, format!("{named}\n")).into_response()
         }
-        Err(message) => (StatusCode::CONFLICT, format!("{message}\n")).into_response(),
+        Err(message) => (refused, format!("{message}\n")).into_response(),
     }
 }
 

@@ -11,7 +11,6 @@ use crate::config::Config;
 use crate::telemetry::{Exports, LogEntry, LogSender};
 
 /// The collector as a sink of records.
-#[derive(Debug)]
 struct Collector(LogSender);
 
 /// The audit log that the settings ask for, within a tokio runtime.

@@ -11,9 +11,8 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::file::FileSink;
 use super::sink::{Lines, Sink};
-use super::writer::{self, Message};
+use super::writer::{self, AuditCounts, Message};
 use super::{AuditOptions, AuditTarget, OnFull, Record, RecordOptions};
-use crate::audit::AuditCounts;
 use crate::clock::Deadline;
 use crate::pdp::{AuditSink, Outcome, Recording};
 use crate::reason::Reason;

@@ -1,6 +1,5 @@
 //! The audit record: one per decision, written off the hot path to where operators want it.
 
-mod counts;
 #[cfg(test)]
 mod example;
 mod fields;
@@ -12,7 +11,6 @@ mod record;
 mod sink;
 mod writer;
 
-pub use counts::AuditCounts;
 pub use file::{Rotation, put_aside};
 pub use log::AuditLog;
 pub use options::{AuditOptions, AuditSettings, AuditTarget, Nothing, OnFull};
@@ -20,6 +18,7 @@ pub use record::{
     DecisionRecord, Record, RecordOptions, RecordedClaims, RecordedPeer, RecordedToken,
 };
 pub use sink::Sink;
+pub use writer::AuditCounts;
 
 use serde::de::{Deserialize as _, Deserializer, Error as _};
 use serde_json::Value;

@@ -14,16 +14,12 @@ use crate::document::HumanDuration;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AuditSettings {
     /// Standard output: `{}`.
-    #[serde(default)]
     pub stdout: Option<Nothing>,
     /// A file, appended to.
-    #[serde(default)]
     pub file: Option<PathBuf>,
     /// When the file is rotated. Unset, it never is: nothing is deleted unless you ask for it.
-    #[serde(default)]
     pub rotation: Option<Rotation>,
     /// Log records to the collector of `otlp.endpoint`: `{}`.
-    #[serde(default)]
     pub otlp: Option<Nothing>,
     /// Most records that wait for each place.
     #[serde(default = "default_queue")]

@@ -29,15 +29,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<Exit, CommandError> {
-    let played = Runtime::new()
-        .map_err(DemoError::network("cannot start threads"))
-        .and_then(|runtime| runtime.block_on(play(args)));
+    let played = args.options().and_then(|options| {
+        let runtime = Runtime::new().map_err(DemoError::network("cannot start threads"))?;
+        runtime.block_on(demo::run(&options, &mut anstream::stdout()))
+    });
     played.map(Exit::ok_if).map_err(CommandError::failure)
-}
-
-async fn play(args: Args) -> Result<bool, DemoError> {
-    let options = args.options()?;
-    demo::run(&options, &mut anstream::stdout()).await
 }
 
 impl Args {

@@ -11,13 +11,11 @@ use super::{HumanDuration, Source, Spanned};
 pub struct TrustDomainSpec {
     /// The SPIFFE trust domain that it vouches for. A document without it vouches for certificates without a SPIFFE
     /// ID.
-    #[serde(default)]
     pub spiffe: Option<Spanned<String>>,
     /// PEM certificates that paths must end at. Nothing else is trusted.
     #[serde(default)]
     pub authorities: Vec<Source>,
     /// A SPIFFE bundle with authorities for certificates and for tokens (JSON); needs `spiffe`.
-    #[serde(default)]
     pub bundle: Option<Source>,
     /// PEM certificates that may help to find a path; not trusted for themselves.
     #[serde(default)]
@@ -29,7 +27,6 @@ pub struct TrustDomainSpec {
     #[serde(default)]
     pub forwarders: Vec<Spanned<String>>,
     /// How revocation is checked; not at all where it is absent.
-    #[serde(default)]
     pub revocation: Option<Spanned<RevocationSpec>>,
     /// Requirements for a peer's certificate.
     #[serde(default)]

@@ -1,6 +1,5 @@
 //! Decision records as OpenTelemetry log records.
 
-use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,12 +100,6 @@ impl LogSender {
         }
         record.set_body(any(body));
         record
-    }
-}
-
-impl Debug for LogSender {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogSender").finish_non_exhaustive()
     }
 }
 

@@ -59,29 +59,17 @@ impl Number {
     }
 }
 
-impl From<bool> for Number {
-    fn from(flag: bool) -> Self {
-        Self::Whole(flag.into())
-    }
+macro_rules! whole {
+    ($($number:ty),+) => {
+        $(impl From<$number> for Number {
+            fn from(number: $number) -> Self {
+                Self::Whole(number.try_into().unwrap_or(i64::MAX))
+            }
+        })+
+    };
 }
 
-impl From<i64> for Number {
-    fn from(level: i64) -> Self {
-        Self::Whole(level)
-    }
-}
-
-impl From<u64> for Number {
-    fn from(count: u64) -> Self {
-        Self::Whole(i64::try_from(count).unwrap_or(i64::MAX))
-    }
-}
-
-impl From<usize> for Number {
-    fn from(count: usize) -> Self {
-        Self::Whole(i64::try_from(count).unwrap_or(i64::MAX))
-    }
-}
+whole!(bool, i64, u64, usize);
 
 impl From<f64> for Number {
     fn from(seconds: f64) -> Self {

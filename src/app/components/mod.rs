@@ -11,7 +11,6 @@ mod revocations;
 mod store;
 mod trust;
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -74,11 +73,5 @@ impl Components {
         let all = part.map(|part| part.metrics(self.clock.now())).unwrap_or_default();
         let own = all.into_iter().find(|measurement| measurement.instrument.name == instrument);
         own.map(|measurement| measurement.samples).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Components {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Components").finish_non_exhaustive()
     }
 }

@@ -35,7 +35,7 @@ pub(super) struct Report {
     pub(super) elsewhere: Vec<ElsewhereReport>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct AnswerReport {
     /// `allow` or `deny`.
     pub(super) decision: &'static str,
@@ -285,15 +285,11 @@ impl AnswerReport {
         let set = |name: &str| permit.headers().iter().any(|header| *header.name == *name);
         Self {
             decision: "allow",
-            reason: None,
-            detail: None,
             rule,
-            annotations: BTreeMap::new(),
-            status: None,
             headers: headers.collect(),
-            also: Vec::new(),
             removed: permit.strip().iter().filter(|name| !set(name)).cloned().collect(),
             shadows,
+            ..Self::default()
         }
     }
 
@@ -315,12 +311,10 @@ impl AnswerReport {
             reason: Some(denial.rejection().reason().as_str()),
             detail: Some(denial.rejection().detail().to_owned()),
             rule,
-            annotations: BTreeMap::new(),
             status: Some(answer.status),
             headers: headers.collect(),
-            also: Vec::new(),
-            removed: Vec::new(),
             shadows,
+            ..Self::default()
         }
     }
 }

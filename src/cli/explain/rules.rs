@@ -175,16 +175,11 @@ impl FactReport {
 
 impl From<NonMatchingRule> for ElsewhereReport {
     fn from(elsewhere: NonMatchingRule) -> Self {
+        let difference = |(what, about)| DifferenceReport { what, about };
         Self {
             rule: elsewhere.rule.to_string(),
             effect: elsewhere.effect,
-            differs: elsewhere.differs.into_iter().map(DifferenceReport::from).collect(),
+            differs: elsewhere.differs.into_iter().map(difference).collect(),
         }
-    }
-}
-
-impl From<(Mismatch, Vec<String>)> for DifferenceReport {
-    fn from((what, about): (Mismatch, Vec<String>)) -> Self {
-        Self { what, about }
     }
 }

@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Serialize;
 
-use super::context::VerificationContext;
 use super::peer::RejectionReport;
 use crate::authn::{CertificateDescription, DomainVerdict, verdicts};
 use crate::cli::moment;
@@ -12,7 +11,16 @@ use crate::clock::UnixTime;
 use crate::evidence::PresentedCertificate;
 use crate::reason::Rejection;
 use crate::spiffe::SpiffeId;
-use crate::trust::TrustDomain;
+use crate::trust::{TrustDomain, TrustStore};
+
+/// The trust and the time that evidence is verified with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct VerificationContext<'a> {
+    pub(super) trust: &'a TrustStore,
+    /// The revision of the documents, if there are any. Without them, no verdicts are shown: everything would be refused.
+    pub(super) revision: Option<&'a str>,
+    pub(super) now: UnixTime,
+}
 
 /// A leaf with its chain.
 #[derive(Debug, Default, Serialize)]

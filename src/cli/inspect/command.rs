@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use super::context::VerificationContext;
+use super::certificate::VerificationContext;
 use super::input::{Input, Kind};
 use super::render;
 use super::report::Report;

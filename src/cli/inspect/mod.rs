@@ -2,7 +2,6 @@
 
 mod certificate;
 mod command;
-mod context;
 mod input;
 mod peer;
 mod render;

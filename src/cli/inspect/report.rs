@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use super::certificate::CertificateReport;
-use super::context::VerificationContext;
+use super::certificate::{CertificateReport, VerificationContext};
 use super::input::Input;
 use super::peer::{Finding, HopReport, PeerReport, RejectionReport, Verdict};
 use crate::authn::{self, Hop, NoCache};

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::context::VerificationContext;
+use super::certificate::VerificationContext;
 use super::input::{Input, Kind};
 use super::render;
 use super::report::Report;

@@ -40,7 +40,7 @@ enum Source {
     None,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct KeyReport {
     kid: Option<String>,
     /// The position in the set of a key that is skipped, from 1.
@@ -87,14 +87,14 @@ pub(super) fn run(common: &Common) -> Result<Exit, CommandError> {
 
 impl IssuerReport {
     fn new(issuer: &Issuer, obtained: &Obtained, now: UnixTime) -> Self {
-        let (source, address, error) = match (&obtained.origin, &obtained.keys) {
-            (Origin::Documents, _) => (Source::Documents, None, None),
-            (Origin::Fetched { address, .. }, _) => (Source::Fetched, Some(address), None),
-            (Origin::NotFetched { address, why }, Some(_)) => {
+        let (source, address, error) = match &obtained.origin {
+            Origin::Documents => (Source::Documents, None, None),
+            Origin::Fetched { address, .. } => (Source::Fetched, Some(address), None),
+            Origin::Introspected { address } => (Source::Introspection, Some(address), None),
+            Origin::NotFetched { address, why } if obtained.keys.is_some() => {
                 (Source::Kept, Some(address), Some(why))
             }
-            (Origin::Introspected { address }, _) => (Source::Introspection, Some(address), None),
-            (Origin::NotFetched { address, why }, None) => (Source::None, Some(address), Some(why)),
+            Origin::NotFetched { address, why } => (Source::None, Some(address), Some(why)),
         };
         let (took, max_age) = match &obtained.origin {
             Origin::Fetched { took, max_age, .. } => (Some(*took), *max_age),
@@ -146,14 +146,12 @@ impl KeyReport {
         };
         Self {
             kid: key.id().map(str::to_owned),
-            position: None,
             r#type: key.algorithms().next().map(key_type),
             algorithms: key.algorithms().map(Algorithm::name).collect(),
             thumbprint: (!key.is_secret()).then(|| key.thumbprint().to_owned()),
-            first_seen: None,
-            since: None,
             usable: why.is_none(),
             why: why.map(str::to_owned),
+            ..Self::default()
         }
     }
 
@@ -166,13 +164,8 @@ impl KeyReport {
         Self {
             kid: skipped.key_id.clone(),
             position: Some(skipped.position),
-            r#type: None,
-            algorithms: Vec::new(),
-            thumbprint: None,
-            first_seen: None,
-            since: None,
-            usable: false,
             why: Some(skipped.fault.to_string()),
+            ..Self::default()
         }
     }
 }

@@ -1,11 +1,37 @@
 //! `countersign keys`: every issuer's keys as a server would have them, and how a token is verified.
 
-mod command;
 mod common;
 mod explanation;
 mod list;
 mod obtain;
 mod verify;
 
-pub(super) use command::{Args, run};
 pub(super) use verify::token_header;
+
+use self::common::Common;
+use super::{CommandError, Exit};
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    list: Option<Common>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Explain which issuer and key would verify a token, and which check it fails first. Nothing of the token is printed
+    /// but its header, the names of its claims, and its times.
+    Verify(verify::Args),
+}
+
+pub(super) fn run(args: Args) -> Result<Exit, CommandError> {
+    match (args.command, args.list) {
+        (Some(Command::Verify(args)), _) => verify::run(&args),
+        (None, Some(common)) => list::run(&common),
+        // The parser requires `--documents` first.
+        (None, None) => Ok(Exit::Usage),
+    }
+}

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::{oneshot, watch};
 use tonic::transport::Server;
@@ -20,6 +19,7 @@ use super::client::Client;
 use super::coalesce::CoalescingWriter;
 use super::frames::Watched;
 use super::{ConnectionOptions, ListenerStatus};
+use crate::clock::jitter;
 use crate::envoy::grpc::Router;
 use crate::limits::{MAX_GRPC_HEADER_BYTES, MAX_RESETS_WAITING, MAX_STREAMS_PER_CONNECTION};
 
@@ -33,7 +33,7 @@ pub(super) async fn serve(
     status: Arc<ListenerStatus>,
     mut drain: watch::Receiver<bool>,
 ) {
-    let age = spread(options.max_age.get(), random());
+    let age = spread(options.max_age.get(), jitter());
     let watching = Arc::clone(&status);
     let farewell = async {
         // Later than the server takes the stream, so that a client that was admitted is not sent away unanswered.
@@ -91,15 +91,8 @@ fn server(options: ConnectionOptions, age: Duration) -> Server {
 
 /// `age`, up to a tenth more or less by `random`: connections that were opened together, as when a replica has gone, are
 /// not all opened again together.
-fn spread(age: Duration, random: u16) -> Duration {
-    age.mul_f64(0.9 + 0.2 * f64::from(random) / f64::from(u16::MAX))
-}
-
-fn random() -> u16 {
-    let mut bytes = [0; 2];
-    // Random numbers that cannot be had cost the spread and nothing else.
-    let _ = rand::fill(&mut bytes);
-    u16::from_ne_bytes(bytes)
+fn spread(age: Duration, random: f64) -> Duration {
+    age.mul_f64(0.9 + 0.2 * random)
 }
 
 #[cfg(test)]
@@ -109,9 +102,8 @@ mod tests {
     #[test]
     fn ages_are_spread_over_a_fifth_around_the_one_asked_for() {
         let age = Duration::from_secs(300);
-        assert_eq!(spread(age, 0), Duration::from_secs(270));
-        assert_eq!(spread(age, u16::MAX), Duration::from_secs(330));
-        let middle = spread(age, u16::MAX / 2);
-        assert!((299..=300).contains(&middle.as_secs()), "{middle:?}");
+        assert_eq!(spread(age, 0.0), Duration::from_secs(270));
+        assert_eq!(spread(age, 1.0), Duration::from_secs(330));
+        assert_eq!(spread(age, 0.5), age);
     }
 }

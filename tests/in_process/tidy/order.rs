@@ -37,7 +37,7 @@ pub(super) const INNER_ORDER: &[(&str, &[&str])] = &[
             "schema",
         ],
     ),
-    ("audit", &["counts", "fields", "json", "record", "sink", "file", "writer", "options", "log"]),
+    ("audit", &["fields", "json", "record", "sink", "file", "writer", "options", "log"]),
     (
         "telemetry",
         &[
