@@ -68,7 +68,7 @@ const WORDS: [(&str, &[&str], &str); 8] = [
 ];
 
 const MAX_LINES: usize = 500;
-const MOST_FUNCTION_LINES: usize = 72;
+const MOST_FUNCTION_LINES: usize = 60;
 const MOST_OF_NINE_IN_TEN: usize = 22;
 const MOST_OF_HALF_THE_FILES: usize = 150;
 
