@@ -195,6 +195,10 @@ pub const STORE_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub const STORE_RECONNECT: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(2));
 
+/// How far the clocks of replicas may differ without a one-time credential working twice: the shared store keeps each use for this
+/// much longer, some 100 bytes each.
+pub const REPLICA_CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
+
 /// Answers in a row that did not come, or were errors, after which the shared store counts as lost.
 pub const STORE_FAILURES: u32 = 5;
 

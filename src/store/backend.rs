@@ -8,6 +8,8 @@ use super::memory::Memory;
 use super::options::{StoreMemoryOptions, StoreOptions};
 #[cfg(feature = "redis")]
 use super::redis::Redis;
+#[cfg(test)]
+use super::scripted::Scripted;
 use super::types::{FirstUse, Key, Page, Position, Record, StoreError, StoreHealth};
 use crate::clock::{Clock, UnixTime};
 use crate::limits::MAX_SHARED_RECORD_BYTES;
@@ -23,6 +25,8 @@ enum Backend {
     Memory(Box<Memory>),
     #[cfg(feature = "redis")]
     Redis(Box<Redis>),
+    #[cfg(test)]
+    Scripted(Arc<Scripted>),
 }
 
 impl Store {
@@ -49,6 +53,12 @@ impl Store {
         Self { backend: Backend::Memory(Box::new(memory)) }
     }
 
+    /// A store whose every answer a test decides.
+    #[cfg(test)]
+    pub(crate) const fn scripted(scripted: Arc<Scripted>) -> Self {
+        Self { backend: Backend::Scripted(scripted) }
+    }
+
     /// Claims `key` until `expires`: of all the claims on all replicas until then, exactly one is the first.
     ///
     /// # Errors
@@ -58,21 +68,26 @@ impl Store {
             Backend::Memory(memory) => memory.first_use(key, expires),
             #[cfg(feature = "redis")]
             Backend::Redis(redis) => redis.first_use(key, expires).await,
+            #[cfg(test)]
+            Backend::Scripted(scripted) => scripted.first_use(key, expires).await,
         }
     }
 
-    /// Shares `record` with all replicas, in place of an earlier one with the same id.
+    /// Shares `record` with all replicas, in place of one with the same id, unless that one has a greater `order`: what arrives
+    /// late replaces nothing that is later.
     ///
     /// # Errors
     /// It is not certain that they will get it.
-    pub async fn publish(&self, record: &Record) -> Result<Position, StoreError> {
+    pub async fn publish(&self, record: &Record, order: u64) -> Result<Position, StoreError> {
         if record.bytes.len() > MAX_SHARED_RECORD_BYTES {
             return Err(StoreError::TooLarge(record.bytes.len()));
         }
         match &self.backend {
-            Backend::Memory(memory) => memory.publish(record),
+            Backend::Memory(memory) => memory.publish(record, order),
             #[cfg(feature = "redis")]
-            Backend::Redis(redis) => redis.publish(record).await,
+            Backend::Redis(redis) => redis.publish(record, order).await,
+            #[cfg(test)]
+            Backend::Scripted(scripted) => scripted.publish(record, order).await,
         }
     }
 
@@ -86,6 +101,8 @@ impl Store {
             Backend::Memory(memory) => Ok(memory.records_after(after, limit)),
             #[cfg(feature = "redis")]
             Backend::Redis(redis) => redis.records_after(after, limit).await,
+            #[cfg(test)]
+            Backend::Scripted(scripted) => scripted.records_after(after).await,
         }
     }
 
@@ -95,6 +112,8 @@ impl Store {
             Backend::Memory(memory) => memory.position(),
             #[cfg(feature = "redis")]
             Backend::Redis(redis) => redis.position(),
+            #[cfg(test)]
+            Backend::Scripted(scripted) => scripted.position(),
         }
     }
 
@@ -104,6 +123,8 @@ impl Store {
             Backend::Memory(_) => Memory::health(),
             #[cfg(feature = "redis")]
             Backend::Redis(redis) => redis.health(),
+            #[cfg(test)]
+            Backend::Scripted(_) => StoreHealth { kind: "redis", ..Memory::health() },
         }
     }
 }

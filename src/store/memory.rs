@@ -33,9 +33,16 @@ struct Uses {
 /// Records by id, and their order.
 #[derive(Debug, Default)]
 struct Records {
-    by_id: HashMap<Key, (u64, Record)>,
+    by_id: HashMap<Key, Entry>,
     order: BTreeMap<u64, Key>,
     last: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    revision: u64,
+    order: u64,
+    record: Record,
 }
 
 /// There is one life: what a process forgets, it forgets by ending.
@@ -55,8 +62,8 @@ impl Memory {
         lock(&self.uses).claim(key, expires, self.clock.now())
     }
 
-    pub(super) fn publish(&self, record: &Record) -> Result<Position, StoreError> {
-        let revision = lock(&self.records).insert(record, self.clock.now())?;
+    pub(super) fn publish(&self, record: &Record, order: u64) -> Result<Position, StoreError> {
+        let revision = lock(&self.records).insert(record, order, self.clock.now())?;
         let position = Position { epoch: EPOCH, revision };
         self.position.send_if_modified(|current| {
             let grows = current.revision < revision;
@@ -131,7 +138,10 @@ impl Uses {
 }
 
 impl Records {
-    fn insert(&mut self, record: &Record, now: UnixTime) -> Result<u64, StoreError> {
+    fn insert(&mut self, record: &Record, order: u64, now: UnixTime) -> Result<u64, StoreError> {
+        if self.by_id.get(&record.id).is_some_and(|entry| entry.order > order) {
+            return Ok(self.last);
+        }
         if !self.by_id.contains_key(&record.id) && self.by_id.len() >= MAX_SHARED_RECORDS {
             self.forget_expired(now);
             if self.by_id.len() >= MAX_SHARED_RECORDS {
@@ -139,8 +149,9 @@ impl Records {
             }
         }
         self.last = self.last.saturating_add(1);
-        if let Some((former, _)) = self.by_id.insert(record.id, (self.last, record.clone())) {
-            self.order.remove(&former);
+        let entry = Entry { revision: self.last, order, record: record.clone() };
+        if let Some(former) = self.by_id.insert(record.id, entry) {
+            self.order.remove(&former.revision);
         }
         self.order.insert(self.last, record.id);
         Ok(self.last)
@@ -148,7 +159,7 @@ impl Records {
 
     fn forget_expired(&mut self, now: UnixTime) {
         let order = &mut self.order;
-        self.by_id.retain(|_, (revision, record)| {
+        self.by_id.retain(|_, Entry { revision, record, .. }| {
             let stays = record.expires.is_none_or(|expires| expires > now);
             if !stays {
                 order.remove(revision);
@@ -163,7 +174,7 @@ impl Records {
         let mut rest = self.order.range(from.saturating_add(1)..);
         for (number, id) in rest.by_ref().take(limit) {
             revision = *number;
-            records.extend(self.by_id.get(id).map(|(_, record)| record.clone()));
+            records.extend(self.by_id.get(id).map(|entry| entry.record.clone()));
         }
         let more = rest.next().is_some();
         let position = Position { epoch: EPOCH, revision: if more { revision } else { self.last } };

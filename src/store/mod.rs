@@ -4,10 +4,16 @@
 //! failure is a [`StoreError`]. The caller decides what it means for a request, and never allows by accident.
 
 mod backend;
+#[cfg(any(feature = "redis", test))]
+mod claim;
 mod memory;
 mod options;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(test)]
+mod replay;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod types;
 
 pub use backend::Store;

@@ -77,9 +77,11 @@ async fn records_are_read_in_order_by_pages_and_once() {
     let (_clock, store) = bounded(10);
     let mut position = store.position();
     for id in 1..=5 {
-        store.publish(&record(id, "a")).await.unwrap();
+        store.publish(&record(id, "a"), 1).await.unwrap();
     }
-    store.publish(&record(2, "b")).await.unwrap();
+    store.publish(&record(2, "b"), 2).await.unwrap();
+    // P232: what arrives late replaces nothing that is later.
+    store.publish(&record(2, "a"), 1).await.unwrap();
     assert!(position.has_changed().unwrap());
     let mut page = store.records_after(Position::default(), 2).await.unwrap();
     let mut read = page.records.clone();
@@ -96,7 +98,7 @@ async fn records_are_read_in_order_by_pages_and_once() {
     let other_life = Position { epoch: 99, revision: 3 };
     assert!(store.records_after(other_life, 2).await.unwrap().restarted);
     let large = Record { bytes: vec![0; MAX_SHARED_RECORD_BYTES + 1], ..record(1, "") };
-    assert!(matches!(store.publish(&large).await, Err(StoreError::TooLarge(_))));
+    assert!(matches!(store.publish(&large, 0).await, Err(StoreError::TooLarge(_))));
 }
 
 fn options(text: &str) -> Result<StoreOptions, String> {

@@ -157,9 +157,11 @@ async fn records_reach_the_other_replica_and_a_new_life_is_told() {
     up(&reader).await;
     let position = reader.position();
     for id in 1..=5 {
-        writer.publish(&record(id, "a")).await.unwrap();
+        writer.publish(&record(id, "a"), 1).await.unwrap();
     }
-    let last = writer.publish(&record(2, "b")).await.unwrap();
+    let last = writer.publish(&record(2, "b"), 2).await.unwrap();
+    // P232: what arrives late replaces nothing that is later.
+    assert_eq!(writer.publish(&record(2, "a"), 1).await, Ok(last));
     until("the news", || *position.borrow() == last).await;
     let mut page = reader.records_after(Position::default(), 2).await.unwrap();
     let mut read = page.records.clone();
@@ -233,7 +235,7 @@ async fn tls_user_and_password_are_needed_where_the_server_asks_for_them() {
     assert!(good.health().up || good.health().why.contains("refused"), "{:?}", good.health());
     up(&good).await;
     assert_eq!(good.first_use(&[1; 32], soon()).await, Ok(FirstUse::First));
-    assert!(good.publish(&record(1, "a")).await.is_ok());
+    assert!(good.publish(&record(1, "a"), 1).await.is_ok());
     assert_eq!(good.records_after(Position::default(), 9).await.unwrap().records.len(), 1);
     for (store, word) in
         [(with("wrong", true), "authentication failed"), (with("password", false), "ertificate")]
@@ -353,7 +355,7 @@ async fn a_cluster_is_used_by_its_slots() {
         assert_eq!(store.first_use(&[id; 32], soon()).await, Ok(FirstUse::First));
         assert_eq!(store.first_use(&[id; 32], soon()).await, Ok(FirstUse::Seen));
     }
-    store.publish(&record(1, "a")).await.unwrap();
+    store.publish(&record(1, "a"), 1).await.unwrap();
     let page = store.records_after(Position::default(), 9).await.unwrap();
     assert_eq!(page.records, [record(1, "a")]);
 }

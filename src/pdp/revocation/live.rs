@@ -87,6 +87,12 @@ impl Change {
         (change.entry.id() == record.id).then_some(change)
     }
 
+    /// Greater for the change that counts.
+    pub(super) fn order(&self) -> u64 {
+        let at = u64::try_from(self.changed_at.as_millis()).unwrap_or(0);
+        at.saturating_mul(2).saturating_add(u64::from(!self.withdrawn))
+    }
+
     pub(super) fn record(&self) -> Record {
         // Texts and numbers can always be written.
         let bytes = serde_json::to_vec(self).unwrap_or_default();

@@ -94,6 +94,10 @@ impl RevocationRegister {
             let mut state = self.shared.lock();
             let change = state.live.change(entry, withdrawn, self.shared.clock.now());
             state.live.apply(change.clone());
+            // From here on it is shared even if the caller hangs up.
+            if let Some(sharing) = &mut state.sharing {
+                sharing.unshared.insert(change.entry.id());
+            }
             self.shared.publish(&state);
             (state.sharing.as_ref().map(|sharing| Arc::clone(&sharing.store)), change)
         };
@@ -102,13 +106,8 @@ impl RevocationRegister {
         let Some(store) = store else {
             return Published { id, store: "memory", not_shared: None };
         };
-        let published = store.publish(&change.record()).await;
+        let published = self.shared.share(&store, &change).await;
         let not_shared = published.err().map(|error| error.to_string());
-        if not_shared.is_some()
-            && let Some(sharing) = &mut self.shared.lock().sharing
-        {
-            sharing.unshared.insert(id);
-        }
         Published { id, store: store.health().kind, not_shared }
     }
 }
@@ -154,22 +153,38 @@ async fn catch_up(shared: &Arc<Shared>, store: &Store) -> Result<bool, StoreErro
 
 /// Publishes the changes that others do not have yet.
 async fn share_rest(shared: &Arc<Shared>, store: &Store) {
-    let (ids, records): (Vec<Key>, Vec<_>) = {
+    let changes: Vec<Change> = {
         let state = shared.lock();
         let ids = state.sharing.iter().flat_map(|sharing| &sharing.unshared);
-        ids.filter_map(|id| Some((*id, state.live.get(id)?.record()))).unzip()
+        ids.filter_map(|id| state.live.get(id).cloned()).collect()
     };
-    for (id, record) in ids.into_iter().zip(records) {
-        if store.publish(&record).await.is_err() {
+    for change in changes {
+        if shared.share(store, &change).await.is_err() {
             return;
-        }
-        if let Some(sharing) = &mut shared.lock().sharing {
-            sharing.unshared.remove(&id);
         }
     }
 }
 
 impl Shared {
+    /// Publishes `change`. It stays among those to be shared until the store has it.
+    async fn share(&self, store: &Store, change: &Change) -> Result<(), StoreError> {
+        let position = store.publish(&change.record(), change.order()).await?;
+        let mut state = self.lock();
+        let id = change.entry.id();
+        // Meanwhile there may be a later change to the entry, which others do not have.
+        let is_latest = state.live.get(&id) == Some(change);
+        if let Some(sharing) = &mut state.sharing {
+            if is_latest {
+                sharing.unshared.remove(&id);
+            }
+            // Read or not: if the store loses this life, it loses the change.
+            if sharing.position == Position::default() {
+                sharing.position = Position { revision: 0, ..position };
+            }
+        }
+        Ok(())
+    }
+
     /// Saves the revocations that were made while servers run. No request waits for it.
     async fn save_changes(self: &Arc<Self>) {
         if self.kept.is_none() {
@@ -198,7 +213,11 @@ impl Shared {
     pub(super) fn apply(&self, page: &Page) -> bool {
         let now = self.clock.now();
         let mut state = self.lock();
-        if page.restarted {
+        let lives_on = |sharing: &Sharing| {
+            let before = sharing.position;
+            before == Position::default() || before.epoch == page.position.epoch
+        };
+        if page.restarted || !state.sharing.as_ref().is_none_or(lives_on) {
             // The replicas still know what the store lost, and publish everything again.
             let known: BTreeSet<Key> = state.live.changes().map(|(id, _)| *id).collect();
             tracing::warn!(

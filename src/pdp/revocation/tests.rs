@@ -8,8 +8,8 @@ use futures_util::future::BoxFuture;
 use http::HeaderValue;
 
 use super::*;
-use crate::clock::FixedClock;
 use crate::clock::UnixTime;
+use crate::clock::{Clock, FixedClock};
 use crate::document::{Attachments, SourceFile, any_error, parse};
 use crate::pdp::Fetcher;
 use crate::pdp::fetch::{FetchError, Fetched};
@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+mod replay;
 mod restart;
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);

@@ -11,6 +11,7 @@ use redis::Cmd;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::claim;
 use super::memory::Memory;
 use super::{
     FirstUse, Key, OnLoss, Page, Position, Record, RedisOptions, StoreError, StoreHealth,
@@ -50,20 +51,12 @@ impl Redis {
         key: &Key,
         expires: UnixTime,
     ) -> Result<FirstUse, StoreError> {
-        let local = self.local.as_ref().map(|memory| memory.first_use(key, expires));
-        if let Some(Ok(FirstUse::Seen)) = local {
-            return Ok(FirstUse::Seen);
-        }
-        match (self.claim(key, expires).await, local) {
-            (Ok(answer), _) => Ok(answer),
-            (Err(_), Some(alone)) => alone,
-            (Err(error), None) => Err(error),
-        }
+        claim::first_use(key, expires, self.local.as_ref(), self.claim(key, expires)).await
     }
 
     /// `SET key 1 NX PX millis`: one command, so that one of all who send it is the first.
     async fn claim(&self, key: &Key, expires: UnixTime) -> Result<FirstUse, StoreError> {
-        let millis = expires.since(self.clock.now()).as_millis().max(1);
+        let millis = claim::kept_for(expires, self.clock.now()).as_millis();
         let mut command = Cmd::new();
         command.arg("SET").arg(self.keys.first_use(key)).arg(1).arg("NX").arg("PX");
         command.arg(u64::try_from(millis).unwrap_or(u64::MAX / 2));
@@ -77,8 +70,12 @@ impl Redis {
         }
     }
 
-    pub(super) async fn publish(&self, record: &Record) -> Result<Position, StoreError> {
-        let command = self.keys.publish(record);
+    pub(super) async fn publish(
+        &self,
+        record: &Record,
+        order: u64,
+    ) -> Result<Position, StoreError> {
+        let command = self.keys.publish(record, order);
         let (epoch, revision) = self.link.ask(&command).await?;
         self.link.look();
         Ok(Position { epoch, revision })

@@ -1,8 +1,8 @@
-//! The shared records in Redis: four keys in one slot, written and read by scripts, so that no reader sees them
+//! The shared records in Redis: five keys in one slot, written and read by scripts, so that no reader sees them
 //! half-changed.
 //!
 //! `order` is a sorted set of record ids by revision, `records` a hash of their contents, `expiry` a sorted set of ids by
-//! the time from which they may be forgotten, `meta` holds the epoch and the last revision. A revision is the server's time
+//! the time from which they may be forgotten, `orders` a hash of their orders, `meta` holds the epoch and the last revision. A revision is the server's time
 //! in milliseconds, or one more than the last one: after a failover that lost the last writes, none is given out again.
 
 use redis::Cmd;
@@ -18,6 +18,7 @@ pub(super) struct Keys {
     order: String,
     records: String,
     expiry: String,
+    orders: String,
 }
 
 /// The answer of [`READ`]: epoch, last revision, ids, their revisions, their contents.
@@ -30,22 +31,29 @@ pub(super) struct PageAnswer {
     values: Vec<Option<Vec<u8>>>,
 }
 
-/// Arguments: id, what it says, when it expires (nothing: never), an epoch for an empty store.
+/// Arguments: id, what it says, when it expires (nothing: never), an epoch for an empty store, its order. A server of an earlier
+/// version writes no order: its record gives way.
 const PUBLISH: &str = "\
 redis.call('HSETNX', KEYS[1], 'epoch', ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local last = tonumber(redis.call('HGET', KEYS[1], 'revision') or '0')
+local order = tonumber(redis.call('HGET', KEYS[5], ARGV[1]) or '0')
+if order > tonumber(ARGV[5]) then
+  return {redis.call('HGET', KEYS[1], 'epoch'), string.format('%.0f', last)}
+end
 local revision = math.max(now, last + 1)
 redis.call('HSET', KEYS[1], 'revision', string.format('%.0f', revision))
 redis.call('ZADD', KEYS[2], string.format('%.0f', revision), ARGV[1])
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[5], ARGV[1], ARGV[5])
 if ARGV[3] == '' then redis.call('ZREM', KEYS[4], ARGV[1])
 else redis.call('ZADD', KEYS[4], ARGV[3], ARGV[1]) end
 local old = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', string.format('%.0f', now - 600000), 'LIMIT', 0, 100)
 for _, id in ipairs(old) do
   redis.call('ZREM', KEYS[2], id)
   redis.call('HDEL', KEYS[3], id)
+  redis.call('HDEL', KEYS[5], id)
   redis.call('ZREM', KEYS[4], id)
 end
 return {redis.call('HGET', KEYS[1], 'epoch'), string.format('%.0f', revision)}";
@@ -66,7 +74,7 @@ return {meta[1] or '0', meta[2] or '0', ids, revisions, values}";
 
 impl Keys {
     pub(super) fn new(prefix: &str) -> Self {
-        // The braces put the four into one slot of a cluster.
+        // The braces put the five into one slot of a cluster.
         let shared = |name: &str| format!("{{{prefix}}}:shared:{name}");
         Self {
             prefix: prefix.to_owned(),
@@ -74,6 +82,7 @@ impl Keys {
             order: shared("order"),
             records: shared("records"),
             expiry: shared("expiry"),
+            orders: shared("orders"),
         }
     }
 
@@ -91,10 +100,10 @@ impl Keys {
         command("HMGET", |look| look.arg(&self.meta).arg("epoch").arg("revision"))
     }
 
-    pub(super) fn publish(&self, record: &Record) -> Cmd {
+    pub(super) fn publish(&self, record: &Record, order: u64) -> Cmd {
         let expires = record.expires.map(|at| at.as_millis().to_string()).unwrap_or_default();
         self.eval(PUBLISH, |eval| {
-            eval.arg(&record.id).arg(wrap(record)).arg(expires).arg(fresh_epoch())
+            eval.arg(&record.id).arg(wrap(record)).arg(expires).arg(fresh_epoch()).arg(order)
         })
     }
 
@@ -104,7 +113,7 @@ impl Keys {
 
     fn eval(&self, script: &str, arguments: impl FnOnce(&mut Cmd) -> &mut Cmd) -> Cmd {
         command("EVAL", |eval| {
-            let keys = [&self.meta, &self.order, &self.records, &self.expiry];
+            let keys = [&self.meta, &self.order, &self.records, &self.expiry, &self.orders];
             arguments(eval.arg(script).arg(keys.len()).arg(&keys))
         })
     }
