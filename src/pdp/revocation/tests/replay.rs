@@ -152,7 +152,8 @@ impl Replica {
             let _ = asked.await;
         }
         let place = self.folder.as_ref().map(|folder| folder.path().to_owned());
-        let nothing = RevocationRegister::new(
+        let nothing = RevocationRegister::kept_in(
+            None,
             &TrustStore::default(),
             Arc::new(self.clock.clone()),
             Script::new(vec![None]),
