@@ -19,7 +19,7 @@ use crate::document::{SourceFile, any_error};
 use crate::envoy;
 use crate::limits::MAX_CHECK_REQUEST_BYTES;
 use crate::pdp::Snapshot;
-use crate::policy::{MissingData, Question, Suite};
+use crate::policy::{KnownIssuer, MissingData, Question, Suite};
 use crate::request::{
     Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName,
     Shown, Target, Text,
@@ -92,7 +92,9 @@ fn in_file(path: &Path, config: Option<&Config>, snapshot: &Snapshot) -> Result<
     let mut problems = Vec::new();
     let file: Arc<SourceFile> = SourceFile::new(path, text);
     let trust = snapshot.trust();
-    let issuers: Vec<_> = trust.issuers().iter().map(crate::trust::Issuer::name).collect();
+    let issuers = trust.issuers().iter();
+    let issuers: Vec<_> =
+        issuers.map(|own| KnownIssuer::of(own.name(), own.profile(), own.iss())).collect();
     let domains: Vec<_> = trust.domains().iter().map(crate::trust::TrustDomain::name).collect();
     let question = Question::read(&file, &issuers, &domains, snapshot.sealed(), &mut problems);
     style::diagnostics(&problems);
