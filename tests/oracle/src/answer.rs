@@ -4,9 +4,9 @@ use crate::template::{Rendered, member, members, render};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::documents::duration_of;
-use crate::path::{self, HostFit, header_key, parameter_key};
-use crate::rules::{Facts, Match, Verdict};
-use crate::token::Place;
+use crate::path::{self, HostFit, header_key};
+use crate::rules::{self, Facts, Match, Verdict};
+use crate::token::{Binding, Place};
 use crate::value::Value;
 use crate::{Decision, Identity, Judged, Reason, Request, World, outside};
 
@@ -43,6 +43,8 @@ pub struct Changes {
     pub never: BTreeSet<String>,
     /// Overrides that go upstream in exactly this spelling.
     pub kept: BTreeSet<String>,
+    /// Whether a parameter that must not go upstream hides behind a `;`.
+    pub hidden: bool,
 }
 
 impl Changes {
@@ -60,7 +62,7 @@ impl Changes {
     }
 }
 
-/// 8.15 What an allow by a rule changes; none where a value must not be sent, or a copy of a parameter hides behind a `;`.
+/// 8.15 What an allow by a rule changes; none where a value must not be sent.
 pub fn changes(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Option<Changes>> {
     let mut changes = Changes::default();
     let none = Value::Null;
@@ -103,49 +105,54 @@ pub fn changes(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Option<Changes>> {
     for inject in rules.filter_map(|r| r.get("inject")) {
         changes.never.extend(members(inject, "headers").iter().map(|(n, _)| header_key(n)));
         changes.never.extend(inject.get("assertion").and_then(|a| a.text_of("header")).map(header_key));
-        parameters.extend(members(inject, "query").iter().map(|(n, _)| parameter_key(n)));
+        parameters.extend(members(inject, "query").into_iter().map(|(n, _)| n));
     }
     // 8.17 Overrides are removed, unless the target of the rule keeps one in exactly this spelling.
     changes.never.extend(OVERRIDES.split_whitespace().map(header_key));
     let keep = m.policy.spec.get("target").and_then(|t| t.get("keep")).unwrap_or(&none);
     changes.kept = keep.texts("headers").iter().map(|h| h.to_ascii_lowercase()).collect();
-    parameters.insert(parameter_key("_method"));
+    parameters.insert("_method".to_owned());
     let kept_query = keep.texts("query");
     // 8.18 What the rule removes; `remove.token` takes its token from where it was.
     let remove = m.rule.get("remove").unwrap_or(&none);
     changes.never.extend(remove.texts("headers").iter().map(|h| header_key(h)));
-    parameters.extend(remove.texts("query").iter().map(|n| parameter_key(n)));
+    parameters.extend(remove.texts("query"));
     let wanted = m.rule.get("token").map(|t| facts.world.documents.whole("tokens", t));
     if let Some(token) = wanted.and_then(|w| facts.token(w.text_of("issuer")?)).filter(|_| remove.is_true("token")) {
         match &token.place {
             Place::Authorization => drop(changes.never.insert("authorization".to_owned())),
             Place::Header(name) => drop(changes.never.insert(header_key(name))),
-            Place::Query(name) => drop(parameters.insert(parameter_key(name))),
+            Place::Query(name) => drop(parameters.insert(name.clone())),
             Place::Cookie(name) => changes.removed_cookie = Some(name.clone()),
         }
     }
     for pair in facts.request.split_path().1.split('&') {
-        for (i, piece) in pair.split(';').enumerate() {
-            let raw = piece.split('=').next().unwrap_or_default();
-            let name = path::decode(raw).unwrap_or_else(|| raw.to_owned());
-            let goes = changes.query.contains_key(raw) || (kept_query.iter().any(|k| k == raw) && raw == name);
-            if !parameters.contains(&parameter_key(&name)) || (i == 0 && goes) {
-                continue;
-            }
-            // 8.19 A copy behind a `;` cannot be removed.
-            if i > 0 {
-                return Ok(None);
-            }
-            changes.removed_query.push(raw.to_owned());
+        let must_go = |piece: &str| parameters.iter().any(|own| path::parameter_is(name_of(piece), own));
+        let sent = name_of(pair);
+        let stays = changes.query.contains_key(sent) || kept_query.iter().any(|k| k == sent);
+        let mut pieces = pair.split(';');
+        if pieces.next().is_some_and(must_go) && !stays {
+            changes.removed_query.push(sent.to_owned());
         }
+        // 8.19 A copy behind a `;` cannot be removed.
+        changes.hidden |= pieces.any(must_go);
     }
     Ok(Some(changes))
+}
+
+/// The name of a pair of the query.
+fn name_of(pair: &str) -> &str {
+    pair.split('=').next().unwrap_or_default()
 }
 
 /// 8.20 The answer of an allow.
 pub fn allow(facts: &Facts<'_>, verdict: &Verdict<'_>) -> Judged<Decision> {
     let chosen = verdict.chosen.as_ref().ok_or_else(|| outside("an allow without a rule"))?;
     let changes = changes(facts, chosen)?.ok_or_else(|| outside("an allow that cannot be sent"))?;
+    if changes.hidden {
+        let denied = deny(facts.world, facts.request, facts.identity, "eval_error", verdict.rule.clone())?;
+        return Ok(Decision { shadows: verdict.shadows.clone(), ..denied });
+    }
     Ok(Decision { allow: true, rule: verdict.rule.clone(), changes, shadows: verdict.shadows.clone(), ..Decision::default() })
 }
 
@@ -235,7 +242,8 @@ pub(crate) fn of_documents(world: &World, request: &Request, reason: Reason, rul
     }
     let host = path::Host::read(&request.host)?;
     let fitting = policies.iter().filter_map(|p| {
-        let fit: HostFit = path::target_fits(p.spec.get("target")?, &host, false)?;
+        let target = p.spec.get("target").filter(|t| rules::port_fits(t, request, false))?;
+        let fit: HostFit = path::target_fits(target, &host, false)?;
         Some((fit, p.spec.get("deny")?))
     });
     fitting.rev().max_by_key(|(fit, _)| *fit).map(|(_, deny)| deny.clone())
@@ -248,7 +256,7 @@ pub fn deny(world: &World, request: &Request, identity: &Identity, reason: Reaso
     let header = |name: &str| request.lines(name).first().map(|l| String::from_utf8_lossy(l).into_owned()).unwrap_or_default();
     let spec = of_documents(world, request, reason, rule.as_ref()).filter(|_| !matches!(default_status, 503 | 429));
     if default_status == 401 || word == "insufficient_scope" {
-        denial.challenge = Some(challenge(world, request, reason, word, rule.as_ref()));
+        denial.challenge = Some(challenge(world, request, identity, reason, rule.as_ref()));
     }
     if let Some(spec) = spec {
         let fill = |text: &str| text.replace("{decision.id}", DECISION_ID).replace("{decision.word}", word);
@@ -308,8 +316,8 @@ pub fn deny(world: &World, request: &Request, identity: &Identity, reason: Reaso
 pub(crate) fn challenge(
     world: &World,
     request: &Request,
+    identity: &Identity,
     reason: Reason,
-    word: &str,
     rule: Option<&(String, String)>,
 ) -> (String, Vec<(String, String)>) {
     let rules = rule.and_then(|(p, _)| world.documents.named("Policy", p)?.spec.get("rules")?.list());
@@ -317,11 +325,17 @@ pub(crate) fn challenge(
     let wanted = found.and_then(|r| r.get("token")).map(|t| world.documents.whole("tokens", t)).unwrap_or(Value::Null);
     let issuer = wanted.text_of("issuer").and_then(|i| world.documents.named("TokenIssuer", i));
     let scheme_used = request.lines("authorization").first().is_some_and(|l| l.to_ascii_lowercase().starts_with(b"dpop "));
-    let dpop = scheme_used || !request.lines("dpop").is_empty() || issuer.is_some_and(|i| i.spec.text_of("binding") == Some("dpop"));
+    // The closest rule asks for a key, and the token that came is bound to none.
+    let wants_key = reason == "binding_unavailable" && wanted.text_of("binding") == Some("dpop");
+    let without = identity.tokens.iter().any(|t| Some(t.issuer.as_str()) == wanted.text_of("issuer") && t.binding != Binding::Dpop);
+    let dpop = (wants_key && without)
+        || scheme_used
+        || !request.lines("dpop").is_empty()
+        || issuer.is_some_and(|i| i.spec.text_of("binding") == Some("dpop"));
     let error = match reason {
         "dpop_invalid" => "invalid_dpop_proof",
         "dpop_nonce" => "use_dpop_nonce",
-        _ => word,
+        _ => status(reason).1,
     };
     let mut parameters = Vec::new();
     if reason != "token_missing" {

@@ -14,6 +14,7 @@ pub mod peer;
 pub mod revocation;
 pub mod rules;
 pub mod signature;
+pub mod suite;
 pub mod template;
 pub mod token;
 pub mod value;
