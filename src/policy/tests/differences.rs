@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::fixtures::*;
-use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject};
+use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, RejectedCookie, Subject};
 use crate::document::{self, SourceFile};
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::{Answer, Decision, Suite};
+use crate::policy::{Answer, Decision, Suite, Truth};
+use crate::reason::Reason;
 use crate::request::{RequestView, ServerName};
 
 const ID: &str = "00000000000000000000000000000000";
@@ -123,5 +124,83 @@ fn a_refused_path_is_refused_in_the_same_way_at_every_path() {
             panic!("{host}{path} is allowed");
         };
         assert_eq!(Answer::of(&denial, &request, ID).status, 403, "{host}{path}");
+    }
+}
+
+/// P216: what an upstream would decode was not said by the token.
+#[test]
+fn an_escape_in_a_claim_is_not_sent_beside_one_of_ours() {
+    let set = rules(&[
+        "{ name: r, effect: allow, token: { issuer: corp }, inject: { query: { tenant: '{token.claims./realm|percent}.{token.sub}' } } }",
+    ]);
+    for (sub, expected) in
+        [("a", "allow r"), ("%41", "deny eval_error r"), ("~", "deny eval_error r")]
+    {
+        let subject = caller(None, Some(json!({ "sub": sub, "realm": "a b" })));
+        assert_eq!(outcome(&set, &subject, &get("/")), expected, "{sub}");
+    }
+}
+
+/// P217: which of several trust domains vouches is not left away where it may not be made up.
+#[test]
+fn one_of_several_domains_is_sent_nowhere() {
+    let facts = PeerFacts { other_trust_domains: vec!["edge".into()], ..PeerFacts::of("prod") };
+    let peer = PeerIdentity::assertion(facts, EvidenceLevel::Full);
+    let subject = Subject::assertion(Credential::Verified(peer), Credential::Absent);
+    for place in ["headers", "metadata"] {
+        let rule = format!(
+            "{{ name: r, effect: allow, peer: {{ any: true }}, inject: {{ {place}: {{ x-domain: '{{peer.trustDomain}}' }} }} }}"
+        );
+        let expected = "deny eval_error r";
+        assert_eq!(outcome(&rules(&[&rule]), &subject, &get("/")), expected, "{place}");
+    }
+}
+
+/// P218: a suite cannot state what a server would not know.
+#[test]
+fn names_below_leaf_are_unknown_although_they_are_stated() {
+    let set = rules(&["{ name: r, effect: allow, peer: { dns: ['*.web.svc'] } }"]);
+    for (level, expected) in
+        [(EvidenceLevel::Hash, "deny eval_error r"), (EvidenceLevel::Leaf, "allow r")]
+    {
+        let peer = Credential::Verified(peer("spiffe://prod.example/web", level));
+        let subject = Subject::assertion(peer, Credential::Absent);
+        assert_eq!(outcome(&set, &subject, &get("/")), expected, "{level}");
+    }
+}
+
+/// P219: a rule on trial is judged with what it sends.
+#[test]
+fn a_shadow_rule_that_could_not_send_would_not_allow() {
+    let set = rules(&[
+        "{ name: r, effect: allow, mode: shadow, token: { issuer: corp }, inject: { headers: { x-sub: '{token.sub}' } } }",
+    ]);
+    for (sub, expected) in [("a", Truth::Holds), ("\u{e9}", Truth::Unknown)] {
+        let subject = caller(None, Some(json!({ "sub": sub })));
+        let decision = decide(&set, &subject, &get("/"));
+        let [shadow] = decision.shadows() else { panic!("one rule is on trial") };
+        assert_eq!((shadow.satisfied, shadow.changes), (expected, expected == Truth::Holds));
+    }
+}
+
+/// P220: a status that hides what was at fault does not clear the cookie that was.
+#[test]
+fn a_hidden_denial_clears_no_cookie() {
+    let issuer = "---\napiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: { name: corp }\nspec: { issuer: 'https://a.test', audiences: [a], keys: { discovery: {} }, algorithms: [RS256], tokens: [{ cookie: session }] }\n";
+    for (deny, cleared) in [("", true), ("status: 404, ", false)] {
+        let target = format!(
+            "target: {{ hosts: [orders.example.com] }}\ndeny: {{ {deny}clearCookie: {{ name: session }} }}\nrules:\n"
+        );
+        let rule = "  - { name: r, effect: allow, token: { issuer: corp } }";
+        let set = compile(&format!("{}{issuer}", policy("orders", &format!("{target}{rule}"))));
+        let cookie = RejectedCookie {
+            name: "session".into(),
+            issuers: vec!["corp".into()],
+            rejection: Reason::TokenExpired.because("a test says so"),
+        };
+        let subject = Subject::assertion_beside(Credential::Absent, Vec::new(), vec![cookie], None);
+        let Decision::Deny(denial) = decide(&set, &subject, &get("/")) else { panic!("{deny}") };
+        let answer = Answer::of(&denial, &get("/"), ID);
+        assert_eq!(answer.header("set-cookie").is_some(), cleared, "{deny}");
     }
 }

@@ -228,17 +228,53 @@ pub fn status(reason: Reason) -> (u16, &'static str) {
     }
 }
 
+/// The words of a status in RFC 9110 section 15.
+fn phrase(status: u16) -> Judged<&'static str> {
+    Ok(match status {
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        409 => "Conflict",
+        410 => "Gone",
+        429 => "Too Many Requests",
+        451 => "Unavailable For Legal Reasons",
+        _ => return Err(outside(format!("the words of the status {status}"))),
+    })
+}
+
+/// 8.27 Where a browser that shows a page is sent, and with which status: by default for denials that authenticating can help.
+fn redirection<'a>(redirect: &'a Value, request: &Request, default_status: u16) -> Option<(u16, &'a str)> {
+    let header = |name: &str| request.lines(name).first().map(|l| String::from_utf8_lossy(l).into_owned()).unwrap_or_default();
+    let mode = header("sec-fetch-mode");
+    let page = request.method == "GET" && header("accept").contains("text/html") && (mode.is_empty() || mode == "navigate");
+    let helps = default_status == 401 || redirect.text_of("for") == Some("every");
+    let to = redirect.text_of("to").unwrap_or_default();
+    // 8.28 No browser is sent to the page that it asks for: it gets the status.
+    let (here, there) = (request.split_path().0, to.split('?').next());
+    let host = path::Host::read(&request.host);
+    let same = there == Some(here) || host.is_some_and(|h| there == Some(&format!("https://{}{here}", h.name)));
+    let status = match redirect.get("status") {
+        Some(Value::Number(n)) => n.as_whole().and_then(|n| u16::try_from(n).ok()),
+        _ => None,
+    };
+    (page && helps && !same).then_some((status.unwrap_or(302), to))
+}
+
 /// 8.24 The `deny` that counts: the rule's, else its policy's; without a rule, at its hosts, that of the policy of the narrowest host.
-pub(crate) fn of_documents(world: &World, request: &Request, reason: Reason, rule: Option<&(String, String)>) -> Option<Value> {
+pub(crate) fn of_documents(world: &World, request: &Request, rule: Option<&(String, String)>) -> Option<Value> {
     let policies = world.documents.of("Policy");
     if let Some((policy, name)) = rule {
         let policy = &policies.iter().find(|p| p.name == *policy)?.spec;
         let rules = policy.get("rules").and_then(Value::list).unwrap_or_default();
         let own = rules.iter().find(|r| r.text_of("name") == Some(name)).and_then(|r| r.get("deny"));
         return own.or(policy.get("deny")).cloned();
-    }
-    if matches!(reason, "host_invalid" | "path_not_canonical" | "request_too_large" | "encoding_invalid" | "header_duplicate") {
-        return None;
     }
     let host = path::Host::read(&request.host)?;
     let fitting = policies.iter().filter_map(|p| {
@@ -249,46 +285,44 @@ pub(crate) fn of_documents(world: &World, request: &Request, reason: Reason, rul
     fitting.rev().max_by_key(|(fit, _)| *fit).map(|(_, deny)| deny.clone())
 }
 
+/// 8.24 The denial of a request without a good form, which is at no policy's hosts.
+pub fn refuse(request: &Request, reason: Reason) -> Judged<Decision> {
+    deny(&World::default(), request, &Identity::default(), reason, None)
+}
+
 /// 8.25 The denial for a reason.
 pub fn deny(world: &World, request: &Request, identity: &Identity, reason: Reason, rule: Option<(String, String)>) -> Judged<Decision> {
     let (default_status, word) = status(reason);
     let mut denial = Denial { status: default_status, word: word.to_owned(), ..Denial::default() };
     let header = |name: &str| request.lines(name).first().map(|l| String::from_utf8_lossy(l).into_owned()).unwrap_or_default();
-    let spec = of_documents(world, request, reason, rule.as_ref()).filter(|_| !matches!(default_status, 503 | 429));
+    let spec = of_documents(world, request, rule.as_ref()).filter(|_| !matches!(default_status, 503 | 429));
     if default_status == 401 || word == "insufficient_scope" {
         denial.challenge = Some(challenge(world, request, identity, reason, rule.as_ref()));
     }
+    // 8.26 A status of the document has its own word; a 401 then has a challenge that says nothing more, and another none.
+    let mut own = false;
     if let Some(spec) = spec {
-        let fill = |text: &str| text.replace("{decision.id}", DECISION_ID).replace("{decision.word}", word);
         if let Some(Value::Number(n)) = spec.get("status") {
             let chosen = n.as_whole().and_then(|n| u16::try_from(n).ok()).unwrap_or(default_status);
-            // 8.26 Another status comes with its own word and without a challenge.
-            if chosen != default_status {
-                denial.word = if chosen == 404 { "not_found".to_owned() } else { format!("the word of {chosen}") };
-                (denial.status, denial.challenge) = (chosen, None);
+            own = chosen != default_status;
+            if own {
+                let (scheme, _) = challenge(world, request, identity, reason, rule.as_ref());
+                (denial.status, denial.challenge) = (chosen, (chosen == 401).then_some((scheme, Vec::new())));
             }
         }
-        if let Some(redirect) = spec.get("redirect") {
-            // 8.27 A redirect is for browsers that show a page, and by default for denials that authenticating can help.
-            let mode = header("sec-fetch-mode");
-            let page = request.method == "GET" && header("accept").contains("text/html") && (mode.is_empty() || mode == "navigate");
-            let helps = default_status == 401 || redirect.text_of("for") == Some("every");
-            let to = fill(redirect.text_of("to").unwrap_or_default());
-            let here = request.split_path().0;
-            let same = to.split('?').next() == Some(here)
-                || path::Host::read(&request.host).is_some_and(|h| to.split('?').next() == Some(&format!("https://{}{here}", h.name)));
-            if page && helps && !same {
-                let status = redirect.get("status").and_then(|s| if let Value::Number(n) = s { n.as_whole() } else { None }).unwrap_or(302);
-                denial.status = u16::try_from(status).unwrap_or(302);
-                (denial.location, denial.challenge) = (Some(to), None);
-            } else if page && helps && default_status == 401 {
-                // 8.28 No browser is sent to the page that it asks for: it gets the 401.
-                denial.status = 401;
-            }
+        let redirect = spec.get("redirect").and_then(|r| redirection(r, request, default_status));
+        if let Some((status, _)) = redirect {
+            (denial.status, denial.challenge) = (status, None);
         }
+        if own {
+            denial.word = phrase(denial.status)?.to_lowercase().replace([' ', '-'], "_");
+        }
+        let fill = |text: &str| text.replace("{decision.id}", DECISION_ID).replace("{decision.word}", &denial.word);
+        denial.location = redirect.map(|(_, to)| fill(to));
         // 8.29 A cookie is cleared with a 401 or a redirect in its place, where its token is all that was refused.
         let name = spec.get("clearCookie").and_then(|c| c.text_of("name")).map(str::to_owned);
-        let refused = !identity.refused.is_empty() && identity.refused.iter().all(|r| r.cookie == name);
+        let refused =
+            !matches!(identity.peer, Some(Err(_))) && !identity.refused.is_empty() && identity.refused.iter().all(|r| r.cookie == name);
         denial.cleared = name.filter(|_| refused && default_status == 401 && (denial.status == 401 || denial.location.is_some()));
         denial.text = spec.get("body").and_then(|b| b.text_of("text")).map(fill);
         if let Some(Value::Map(members)) = spec.get("body").and_then(|b| b.get("json")) {
@@ -299,10 +333,11 @@ pub fn deny(world: &World, request: &Request, identity: &Identity, reason: Reaso
     }
     let content = header("content-type");
     if content == "application/grpc" || content.starts_with("application/grpc+") {
-        // 8.30 A caller of gRPC gets a status of gRPC.
-        denial.grpc = Some(match denial.status {
+        // 8.30 A caller of gRPC gets a status of gRPC: that of the reason, unless the document has a status of its own.
+        denial.grpc = Some(match if own { denial.status } else { default_status } {
             401 => 16,
-            404 => 5,
+            404 | 410 => 5,
+            409 => 10,
             400 => 3,
             429 => 8,
             503 => 14,

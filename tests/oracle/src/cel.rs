@@ -355,6 +355,15 @@ impl Scope<'_, '_> {
     /// What is at the end of a row of members, if all of them are there.
     fn there(&self, expr: &Expr) -> Result<Option<Value>, Fault> {
         match expr {
+            // Where Envoy tells of no handshake there may be a name all the same, and one of several domains vouches.
+            Expr::Field(base, name)
+                if matches!(&**base, Expr::Name(n) if n == "connection") && name == "sni" && self.facts.request.sni.is_none() =>
+            {
+                Err(Fault::Unknown)
+            }
+            Expr::Field(base, name) if matches!(&**base, Expr::Name(n) if n == "peer") && name == "trustDomain" => {
+                self.eval(expr).map(Some)
+            }
             Expr::Field(base, name) => Ok(self.there(base)?.and_then(|base| base.get(name).cloned())),
             other => self.eval(other).map(Some),
         }

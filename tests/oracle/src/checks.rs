@@ -210,7 +210,7 @@ pub fn checks(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Vec<Check>> {
     let (rule, request) = (m.rule, facts.request);
     let mut checks: Vec<Check> = Vec::new();
     if let Some(when) = rule.get("during") {
-        checks.push((10, "no_rule", Three::of(during(when, facts.world.now))));
+        checks.push((10, "no_rule", Three::of(during(when, facts.world.now)?)));
     }
     let destination = request.destination.as_ref().and_then(|(a, _)| path::address(a));
     for (place, key, found) in [(11, "source", facts.client), (12, "destination", destination)] {
@@ -219,7 +219,11 @@ pub fn checks(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Vec<Check>> {
         }
     }
     if rule.get("sni").is_some() {
-        let fits = |sni: &String| Three::of(rule.texts("sni").iter().any(|p| path::name_fits(p, sni)));
+        let plain = |sni: &str| path::Host::read(sni).is_some_and(|h| !h.dot && h.port.is_none());
+        let fits = |sni: &String| match sni.is_empty() || plain(sni) {
+            true => Three::of(rule.texts("sni").iter().any(|p| path::name_fits(p, sni))),
+            false => Indeterminate,
+        };
         checks.push((13, "no_rule", request.sni.as_ref().map_or(Indeterminate, fits)));
     }
     if !m.denies() && m.policy.spec.get("target").is_some_and(|t| t.is_true("hostIsSni")) {

@@ -291,6 +291,9 @@ pub fn judged<'a>(facts: &Facts<'a>) -> Judged<Vec<Weighed<'a>>> {
 
 /// 6.31 What the rules say together.
 pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
+    if facts.world.documents.of("Policy").is_empty() {
+        return Ok(Verdict { outcome: Outcome::Deny("policy_unavailable"), rule: None, chosen: None, shadows: Vec::new() });
+    }
     let all = judged(facts)?;
     let shadow = |w: &&Weighed<'_>| w.0.rule.text_of("mode") == Some("shadow");
     let mut counting: Vec<&Weighed<'a>> = all.iter().filter(|w| !shadow(w)).collect();

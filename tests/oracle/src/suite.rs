@@ -65,7 +65,7 @@ pub fn peer(value: &Value) -> Result<Peer, Reason> {
         domains,
         in_doubt: Vec::new(),
         evidence: value.text_of("evidence").and_then(Evidence::named).unwrap_or(Evidence::Full),
-        dns: value.texts("dns"),
+        dns: value.texts("dns").iter().map(|name| name.to_ascii_lowercase()).collect(),
         uris: value.texts("uris"),
         emails: value.texts("emails"),
         ips: value.texts("ips"),
@@ -91,8 +91,6 @@ pub fn token(world: &World, request: &Request, value: &Value, identity: &mut Ide
         identity.refused.push(Refused { reason: reason(why), cookie, issuers: vec![issuer] });
     } else {
         let document = world.documents.named("TokenIssuer", &issuer);
-        let place = document.and_then(|d| d.spec.get("tokens")?.list()?.first().cloned());
-        let place = place.and_then(|p| p.text_of("cookie").map(|c| Place::Cookie(c.to_owned()))).unwrap_or(Place::Authorization);
         let binding = match value.text_of("binding") {
             Some("certificate") => Binding::Certificate,
             Some("dpop") => Binding::Dpop,
@@ -110,7 +108,7 @@ pub fn token(world: &World, request: &Request, value: &Value, identity: &mut Ide
             issuer,
             claims,
             binding,
-            place,
+            place: Place::Authorization,
             once: Vec::new(),
         });
     }
