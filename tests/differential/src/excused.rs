@@ -15,6 +15,7 @@ pub fn result(key: &str, result: &str) -> Option<&'static str> {
         ("target.hostIsSni", "indeterminate") => Some("an unreported handshake is none"),
         ("contextExtensions" | "peer" | "token", "indeterminate") => Some("it is there or not"),
         ("peer.spiffe" | "peer.evidence", "indeterminate") => Some("known at every level of evidence"),
+        ("peer.trustDomain", "indeterminate") => Some("a suite does not say that a domain is in doubt"),
         ("token.binding" | "token.bind", "indeterminate") => Some("verified before any rule"),
         ("token.audiences" | "token.subjects" | "token.clients", "indeterminate") => Some("a claim of another kind refuses the token"),
         ("token.scopes" | "token.anyScope", "indeterminate") => Some("a claim of another kind refuses the token"),

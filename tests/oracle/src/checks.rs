@@ -37,7 +37,7 @@ pub fn key(place: u8) -> &'static str {
         60 => "peer.evidence",
         70 => "token",
         80 => "token.binding",
-        90 => "token.bind",
+        90 | 91 => "token.bind",
         100 => "token.audiences",
         110 => "token.subjects",
         111 => "token.clients",
@@ -166,7 +166,10 @@ pub(crate) fn token_checks(facts: &Facts<'_>, wanted: &Value, token: &Token, che
     }
     if let Some(bind) = wanted.get("bind") {
         let reason = crate::binding::bind(bind, &token.claims, facts.peer());
-        checks.push((90, reason.unwrap_or("identity_token_mismatch"), Three::of(reason.is_none())));
+        // First whether enough is shown of the peer, then whether the claim names it.
+        let known = reason != Some("binding_unavailable");
+        checks.push((90, "binding_unavailable", Three::of(known)));
+        checks.extend(known.then(|| (91, "identity_token_mismatch", Three::of(reason.is_none()))));
     }
     let one_of = |place: u8, reason: Reason, key: &str, values: &[String]| {
         let listed = || Three::of(wanted.texts(key).iter().any(|w| values.contains(w)));

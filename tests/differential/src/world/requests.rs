@@ -130,12 +130,18 @@ const QUERIES: [&str; 42] = [
 /// Values of headers that rules read.
 const VALUES: [&str; 13] = ["1", "1", "eu", "1,2", "1, 1", "1,1,", "2", "!", "12", "a1", "1,eu", "", ","];
 
+/// A call of gRPC that rules name.
+const CALL: &str = "/o.v1.O/Get";
+
 /// The templates of the paths of a policy.
 pub fn templates(policy: &Value) -> Vec<String> {
     let rules = policy["spec"]["rules"].as_array();
     let on = rules.into_iter().flatten().map(|rule| &rule["on"]);
-    let paths = on.filter_map(|on| on["paths"].as_array()).flatten().filter_map(Value::as_str);
-    paths.map(str::to_owned).collect()
+    let templates = on.flat_map(|on| {
+        let paths = on["paths"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        paths.map(str::to_owned).chain(on["grpc"].is_array().then(|| CALL.to_owned()))
+    });
+    templates.collect()
 }
 
 /// A case by its number, with a path of one of the templates most of the time.
@@ -156,10 +162,12 @@ fn request(random: &mut Random, templates: &[String]) -> Value {
     if random.percent(40) {
         path = format!("{path}?{}", random.pick(&QUERIES));
     }
-    request.set("path", path);
-    if random.percent(35) {
+    if path.starts_with(CALL) && random.percent(80) {
+        request.set("method", "POST");
+    } else if random.percent(35) {
         request.set("method", random.pick(&["GET", "POST", "PUT", "get", "HEAD"]));
     }
+    request.set("path", path);
     if random.percent(8) {
         request.set("scheme", "http");
     }
