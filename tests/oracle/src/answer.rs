@@ -150,6 +150,10 @@ pub fn allow(facts: &Facts<'_>, verdict: &Verdict<'_>) -> Judged<Decision> {
     let chosen = verdict.chosen.as_ref().ok_or_else(|| outside("an allow without a rule"))?;
     let changes = changes(facts, chosen)?.ok_or_else(|| outside("an allow that cannot be sent"))?;
     if changes.hidden {
+        // 6.33 A rule that takes refused cookies, and does not allow, leaves their reason.
+        if let Some(first) = facts.identity.refused.first() {
+            return deny(facts.world, facts.request, facts.identity, first.reason, None);
+        }
         let denied = deny(facts.world, facts.request, facts.identity, "eval_error", verdict.rule.clone())?;
         return Ok(Decision { shadows: verdict.shadows.clone(), ..denied });
     }
