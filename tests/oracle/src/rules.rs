@@ -317,6 +317,10 @@ pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
     let chosen = chosen.and_then(|at| counting.get(at)).map(|w| w.0.clone());
     let mut shadows = Vec::new();
     for w in all.iter().filter(shadow) {
+        // One that does not take refused cookies would not count either.
+        if cookie_reason.is_some() && !w.0.denies() && w.0.rule.text_of("rejectedCookies") != Some("ignored") {
+            continue;
+        }
         let result = Three::all(w.1.iter().map(|(_, _, r)| *r));
         if result != NotSatisfied {
             let with: Vec<&Weighed<'a>> = counting.iter().copied().chain([w]).collect();
