@@ -381,7 +381,11 @@ pub(crate) fn challenge(
         parameters.push(("error".to_owned(), error.to_owned()));
     }
     if reason == "scope_missing" {
-        let scopes = wanted.texts("scopes").join(" ");
+        // Where `anyScope` is what fails, no list of scopes would help.
+        let token = identity.tokens.iter().find(|t| Some(t.issuer.as_str()) == wanted.text_of("issuer"));
+        let has = |scope: &String| token.is_some_and(|t| t.scopes().contains(scope));
+        let all = wanted.texts("scopes");
+        let scopes = if all.iter().all(has) { String::new() } else { all.join(" ") };
         parameters.extend((!scopes.is_empty()).then(|| ("scope".to_owned(), scopes)));
     }
     if matches!(reason, "acr_insufficient" | "auth_too_old") {
