@@ -20,23 +20,31 @@ pub enum NameFit {
     Unknown,
 }
 
-/// Compares `claim` with the name of `peer` that `map` says.
+/// The least that has to be shown of the peer's certificate to compare a name of this kind, where a document asks for
+/// `evidence`. Below `leaf` its SPIFFE ID is all that is known (P212).
+pub fn needed(map: &IdentityMap, evidence: EvidenceLevel) -> EvidenceLevel {
+    match map.to() {
+        PeerName::Spiffe => evidence,
+        PeerName::Dns | PeerName::Uri => evidence.max(EvidenceLevel::Leaf),
+    }
+}
+
+/// Compares `claim` with the name of `peer` that `map` says. A name that the peer lacks, with all of its certificate that is needed,
+/// is another name.
 pub fn fit(
     map: &IdentityMap,
     evidence: EvidenceLevel,
     claim: Option<&Value>,
     peer: Option<&PeerIdentity>,
 ) -> NameFit {
-    let Some(peer) = peer.filter(|peer| peer.level() >= evidence) else { return NameFit::Unknown };
+    let least = needed(map, evidence);
+    let Some(peer) = peer.filter(|peer| peer.level() >= least) else { return NameFit::Unknown };
     let spiffe = peer.spiffe.as_ref().map(SpiffeId::as_str);
     let (names, others): (&[String], _) = match map.to() {
         PeerName::Spiffe => (&[], spiffe),
         PeerName::Dns => (&peer.dns, None),
         PeerName::Uri => (&peer.uris, None),
     };
-    if names.is_empty() && others.is_none() {
-        return NameFit::Unknown;
-    }
     let expected = claim.and_then(|claim| map.expected(claim));
     let same =
         expected.is_some_and(|expected| names.contains(&expected) || others == Some(&expected));
@@ -61,9 +69,9 @@ pub(super) fn check(
             Err(Reason::IdentityTokenMismatch.because(detail))
         }
         NameFit::Unknown => {
+            let (claim, least) = (map.pointer(), needed(map, *evidence));
             let detail = format!(
-                "claim `{}` has to name the peer, and evidence `{evidence}` of it is needed",
-                map.pointer()
+                "claim `{claim}` has to name the peer, and evidence `{least}` of it is needed"
             );
             Err(Reason::BindingUnavailable.because(detail))
         }

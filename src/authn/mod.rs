@@ -41,7 +41,7 @@ pub use cache::{Caches, CertificateCache, NoCache, TokenCache, is_cached};
 pub use credential::Credential;
 pub use dpop::DpopChallenge;
 pub use facts::PeerFacts;
-pub use identity::{NameFit, fit as fit_names};
+pub use identity::{NameFit, fit as fit_names, needed as evidence_for_names};
 pub use once::OneTimeUse;
 pub use peer::{
     CertificateDescription, DomainVerdict, Hop, HopFinding, HopPlace, PeerIdentity, check_client,

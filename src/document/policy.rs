@@ -340,7 +340,7 @@ pub struct ValuesSpec {
     pub any: Option<Spanned<TextSpec>>,
     /// There is a value, and every value is like this.
     pub all: Option<Spanned<TextSpec>>,
-    /// Whether there is a value.
+    /// Whether it was sent, an empty value included.
     pub exists: Option<Spanned<bool>>,
 }
 

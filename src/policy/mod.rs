@@ -34,5 +34,6 @@ pub use model::truth::Truth;
 pub use requirement::missing::{MissingData, RecordField};
 pub use requirement::observation::{Observation, ObservedValue, Operand};
 pub use suite::{
-    CaseReport, Coverage, CoverageReport, Difference, Question, Suite, SuiteReport, UntriedPart,
+    CaseReport, Coverage, CoverageReport, Difference, KnownIssuer, Question, Suite, SuiteReport,
+    UntriedPart,
 };

@@ -54,6 +54,11 @@ impl TokenIdentity {
         &self.content.issuer_name
     }
 
+    /// Its `exp` claim. One that was introspected may have none, and one of a suite.
+    pub fn expiry(&self) -> Option<UnixTime> {
+        self.content.registered.expires_at
+    }
+
     /// Its `iss` claim.
     pub fn issuer(&self) -> &str {
         self.content.registered.issuer.as_deref().unwrap_or_default()

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::document::{SourceFile, any_error};
 use crate::envoy;
 use crate::pdp::Snapshot;
-use crate::policy::{MissingData, Question, Suite};
+use crate::policy::{KnownIssuer, MissingData, Question, Suite};
 use crate::request::{
     Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName,
     Shown, Target, Text,
@@ -86,7 +86,9 @@ fn in_file(path: &Path, config: Option<&Config>, snapshot: &Snapshot) -> Result<
     let mut problems = Vec::new();
     let file: Arc<SourceFile> = SourceFile::new(path, text);
     let trust = snapshot.trust();
-    let issuers: Vec<_> = trust.issuers().iter().map(|issuer| issuer.name.as_str()).collect();
+    let issuers = trust.issuers().iter();
+    let issuers: Vec<_> =
+        issuers.map(|own| KnownIssuer::of(&own.name, own.profile, &own.iss)).collect();
     let domains: Vec<_> = trust.domains().iter().map(|domain| domain.name.as_str()).collect();
     let question = Question::read(&file, &issuers, &domains, snapshot.sealed(), &mut problems);
     style::diagnostics(&problems);

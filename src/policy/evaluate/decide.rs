@@ -22,11 +22,14 @@ pub(super) fn evaluate<T: Trace>(
 ) -> Decision {
     let target = match admissible(index, question) {
         Ok(target) => target,
-        Err(rejection) => {
-            let custom = index.answer_for(question.request);
-            return Decision::Deny(Denial { custom, ..Denial::new(rejection) });
-        }
+        // It is at no policy's hosts and paths, so it gets no policy's answer.
+        Err(rejection) => return Decision::Deny(Denial::new(rejection)),
     };
+    // A certificate that was refused denies, also if no rule needs one.
+    if let Some(rejection) = question.subject.peer().rejection() {
+        let custom = index.answer_for(question.request);
+        return Decision::Deny(Denial { custom, ..Denial::new(rejection.clone()) });
+    }
     if let Some(rejection) = question.subject.tokens().rejection() {
         let excused = excuse(index, strip, question, target, trace);
         return excused.map_or_else(|| refused(index, question, rejection), Decision::Allow);
@@ -46,16 +49,12 @@ pub(super) fn evaluate<T: Trace>(
     tally.decide(index, strip, question)
 }
 
-/// The denials that come before any rule: a request that cannot be compared, and a certificate that was refused, also if no
-/// rule needs one.
+/// The target of a request that can be compared with rules.
 fn admissible<'a>(index: &Index, question: &DecisionRequest<'a>) -> Result<&'a Target, Rejection> {
     let target = question.request.target.as_ref().map_err(Clone::clone)?;
     refuse_other_forms(index, target)?;
     refuse_more_readings(index, target)?;
-    match question.subject.peer().rejection() {
-        Some(rejection) => Err(rejection.clone()),
-        None => Ok(target),
-    }
+    Ok(target)
 }
 
 /// A token that was refused denies, also where no rule needs one.
@@ -76,13 +75,17 @@ fn refuse_other_forms(index: &Index, target: &Target) -> Result<(), Rejection> {
     }
 }
 
-/// Invariant 5: a path that has more than one reading is denied, unless an allow rule for it says how the upstream reads it.
+/// Invariant 5: a path that has more than one reading is denied, unless the target of an allow rule for the host says how the
+/// upstream reads it. The rule's own paths do not matter, so that the reason does not depend on how rules are found.
 fn refuse_more_readings(index: &Index, target: &Target) -> Result<(), Rejection> {
     let leniency = target.path.leniency();
-    let accepts =
-        |rule: &Rule| rule.effect == Effect::Allow && rule.target.leniency.covers(leniency);
+    let accepts = |rule: &Rule| {
+        let reads = rule.effect == Effect::Allow && rule.target.leniency.covers(leniency);
+        reads && fits_form(rule, target)
+    };
     let some_rule_accepts = || {
-        index.leniency().covers(leniency) && index.candidates(target).any(|(_, rule)| accepts(rule))
+        index.leniency().covers(leniency)
+            && index.of_host(&target.host).any(|(_, rule)| accepts(rule))
     };
     match leniency.refusal() {
         Some(refusal) if !some_rule_accepts() => Err(refusal),

@@ -165,7 +165,9 @@ impl Index {
         let below = parent_of(host).and_then(|parent| self.one_label_below.get(parent));
         let buckets = [self.exact.get(host), below, Some(&self.any)];
         let mut answers = buckets.into_iter().flatten().flat_map(|bucket| &bucket.answers);
-        let fitting = |own: &&HostAnswer| own.target.fits_port(request) == Some(true);
+        let fitting = |own: &&HostAnswer| {
+            own.target.fits_port(request) == Some(true) && own.target.asks_for_form(target)
+        };
         answers.find(fitting).map(|own| Arc::clone(&own.answer))
     }
 

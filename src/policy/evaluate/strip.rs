@@ -94,17 +94,19 @@ impl Strip {
             | None => None,
         };
         let removed = self.query.iter().chain(&rule.obligations.remove.query).chain(token);
-        let overrides = OVERRIDE_PARAMETERS.into_iter();
-        let overrides = overrides.filter(|own| !rule.obligations.keeps_parameter(own));
-        let names: Vec<&str> = removed.map(String::as_str).chain(overrides).collect();
+        let names: Vec<&str> = removed.map(String::as_str).chain(OVERRIDE_PARAMETERS).collect();
         let copies = Copies::of(&names, query);
         if copies.hidden {
             let why = "a query parameter that must not go upstream is hidden behind a `;`";
             return Err(Reason::EvalError.because(why));
         }
-        let is_set = |name: &String| obligations.query.iter().any(|set| *set.name == **name);
         // A proxy replaces those that it sets in their own spelling, and removes after it sets.
-        Ok(copies.spellings.into_iter().filter(|name| !is_set(name)).collect())
+        let stays = |name: &String| {
+            let is_set = obligations.query.iter().any(|set| *set.name == **name);
+            // No other spelling, and none behind a `;`, is the one that the target names (P211).
+            is_set || rule.obligations.keeps_parameter(name)
+        };
+        Ok(copies.spellings.into_iter().filter(|name| !stays(name)).collect())
     }
 
     /// Each name once, in order.

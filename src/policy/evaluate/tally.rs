@@ -39,7 +39,13 @@ impl<'r> Tally<'r> {
         let cx = fit.context(question, trace.missing());
         let mut verdict = judge(rule, &cx, trace);
         match (rule.mode, rule.effect) {
-            (Mode::Shadow, _) => self.shadows.push((fit, verdict.into())),
+            (Mode::Shadow, effect) => {
+                // As of a rule that counts: a value that must not be sent keeps it from allowing.
+                let sends = effect == Effect::Deny || rule.obligations.render(&cx).is_ok();
+                let holds = Truth::from(verdict);
+                let unsure = holds == Truth::Holds && !sends;
+                self.shadows.push((fit, if unsure { Truth::Unknown } else { holds }));
+            }
             (Mode::Enforce, Effect::Deny) => self.add_deny(fit, verdict),
             (Mode::Enforce, Effect::Allow) => {
                 verdict = self.add_allow(fit, verdict, &cx, trace);

@@ -80,7 +80,7 @@ impl ObligationTemplate {
         self.keep.as_deref().is_some_and(|keep| keep.headers.iter().any(|own| own == name))
     }
 
-    /// Whether the override parameter `name` goes upstream.
+    /// Whether the override parameter `name` goes upstream, spelled as it is.
     pub(in crate::policy) fn keeps_parameter(&self, name: &str) -> bool {
         self.keep.as_deref().is_some_and(|keep| keep.query.iter().any(|own| own == name))
     }

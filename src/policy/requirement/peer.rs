@@ -45,12 +45,9 @@ pub(super) fn best_name(peer: &PeerIdentity) -> String {
 }
 
 /// An absent name says nothing where the certificate was not shown: a caller must not get around a deny rule by showing less.
-fn known(peer: &PeerIdentity, found: bool) -> Option<Truth> {
-    Some(match found {
-        true => Truth::Holds,
-        false if peer.level() >= EvidenceLevel::Leaf => Truth::Fails,
-        false => Truth::Unknown,
-    })
+fn known(peer: &PeerIdentity, fits: bool) -> Option<Truth> {
+    let shown = peer.level() >= EvidenceLevel::Leaf;
+    Some(if shown { fits.into() } else { Truth::Unknown })
 }
 
 /// Requirements that one of the peer's names of one kind fits one of a list.

@@ -55,15 +55,17 @@ impl Requirement for ServerNames {
 }
 
 impl Requirement for ServerNameIsHost {
+    /// A handshake that the proxy does not report is one for no name (P210).
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         let Ok(target) = &cx.request.target else { return Some(Truth::Unknown) };
-        fits(&cx.request.sni, |name| (plain(name).as_ref() == Some(&target.host)).into())
+        let host = Some(&target.host);
+        Some((cx.request.sni.name().and_then(plain).as_ref() == host).into())
     }
 
     fn failure(&self) -> Failure {
         let holds = "the TLS server name is the request's host";
-        Failure::new(Reason::HostInvalid, holds, "the TLS server name is not the request's host")
-            .unknown_because(NO_HANDSHAKE)
+        let fails = "the TLS server name is not the request's host, or the proxy does not report the TLS handshake (`include_tls_session: true`)";
+        Failure::new(Reason::HostInvalid, holds, fails)
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {

@@ -165,11 +165,9 @@ impl Template {
         &self,
         cx: &CheckContext<'_>,
     ) -> Result<Option<String>, Unsafe> {
-        let is_percent = |part: &Part| matches!(part, Part::Variable(_, Some(Encoding::Percent)));
-        let percent = self.0.iter().any(is_percent);
         let value = self.render(cx)?;
-        let settable = |byte| is_settable(byte) || (percent && matches!(byte, b'%' | b'~'));
-        match value.as_ref().is_none_or(|value| value.bytes().all(settable)) {
+        // Compiling has checked the text between the variables.
+        match value.is_none() || self.0.iter().all(|part| is_settable_part(part, cx)) {
             true => Ok(value),
             false => Err(Unsafe),
         }
@@ -185,12 +183,26 @@ impl Template {
     ) -> Result<Option<Value>, Unsafe> {
         self.check_recorded(cx)?;
         let value = match &*self.0 {
+            // A mapping has a form here. The name of one of several does not.
+            [Part::Variable(variable, None)] if variable.is_ambiguous(cx) => return Err(Unsafe),
             [Part::Variable(variable, None)] => variable.find_value(cx),
             parts => text_of(parts, cx)?.map(Value::String),
         };
         let Some(value) = value else { return Ok(None) };
         let small = value.to_string().len() <= MAX_INJECTED_VALUE_BYTES;
         if small && is_plain_value(&value) { Ok(Some(value)) } else { Err(Unsafe) }
+    }
+}
+
+/// Whether Envoy sets a part in a query as it is. One that is percent-encoded on purpose is, and no other one may have a `%`: the
+/// upstream would decode it (P216).
+fn is_settable_part(part: &Part, cx: &CheckContext<'_>) -> bool {
+    match part {
+        Part::Text(_) | Part::Variable(_, Some(Encoding::Percent)) => true,
+        Part::Variable(..) => {
+            let own = text_of(std::slice::from_ref(part), cx);
+            own.is_ok_and(|own| own.is_none_or(|own| own.bytes().all(is_settable)))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::missing::MissingData;
 use super::observation::ObservedValue;
 use super::peer::best_name;
 use super::requirement::{Explanation, Failure, Requirement, one_of};
-use crate::authn::{Binding, NameFit, TokenIdentity, fit_names};
+use crate::authn::{Binding, NameFit, TokenIdentity, evidence_for_names, fit_names};
 use crate::document::policy::BindingSpec;
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;
@@ -152,6 +152,10 @@ impl Bind {
     fn pointer(&self) -> &str {
         self.map.pointer()
     }
+
+    fn needed(&self) -> EvidenceLevel {
+        evidence_for_names(&self.map, self.evidence)
+    }
 }
 
 impl Requirement for PresenterKnown {
@@ -163,7 +167,7 @@ impl Requirement for PresenterKnown {
     }
 
     fn failure(&self) -> Failure {
-        let level = self.0.evidence;
+        let level = self.0.needed();
         let holds = format!("the evidence of the peer is `{level}`, to compare it with its token");
         let fails =
             format!("the evidence of the peer is not `{level}`, to compare it with its token");
@@ -171,7 +175,7 @@ impl Requirement for PresenterKnown {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let level = self.0.evidence;
+        let level = self.0.needed();
         let suggestion =
             format!("the proxy must pass on more of the peer's certificate: `{level}`");
         let found = ObservedValue::open(cx.peer.map(|peer| peer.level().as_str()));

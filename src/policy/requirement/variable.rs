@@ -160,6 +160,11 @@ impl Variable {
         }
     }
 
+    /// Whether it has several values of which one is meant, and which cannot be determined.
+    pub(in crate::policy) fn is_ambiguous(&self, cx: &CheckContext<'_>) -> bool {
+        *self == Self::PeerTrustDomain && matches!(self.find(cx), Found::Formless)
+    }
+
     /// Its value as JSON: a claim as it is, everything else as text or a list of texts.
     pub(in crate::policy) fn find_value(&self, cx: &CheckContext<'_>) -> Option<Value> {
         if let Self::TokenClaim(pointer) = self {

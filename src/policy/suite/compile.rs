@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::case::{Case, Expectation, Question, Suite};
-use super::compiler::{Carried, Compiler, DEFAULT_NOW, NO_CREDENTIAL};
+use super::compiler::{Carried, Compiler, DEFAULT_NOW, KnownIssuer, NO_CREDENTIAL};
 use crate::authn::{Credential, PeerIdentity, Subject};
 use crate::clock::UnixTime;
 use crate::document::policy::{Entries, Texts};
@@ -17,8 +17,9 @@ use crate::request::RequestView;
 impl Suite {
     /// Compiles the `PolicySuite` documents among `documents`. Every problem goes to `problems`.
     pub fn compile(documents: &[Document], problems: &mut Vec<Diagnostic>) -> Vec<Self> {
-        let issuers = names(documents, |spec| matches!(spec, Spec::TokenIssuer(_)));
-        let domains = names(documents, |spec| matches!(spec, Spec::TrustDomain(_)));
+        let issuers: Vec<_> = documents.iter().filter_map(known_issuer).collect();
+        let domains = documents.iter().filter(|own| matches!(own.spec, Spec::TrustDomain(_)));
+        let domains: Vec<_> = domains.map(|own| own.metadata.name.value.as_str()).collect();
         let sealed = sealed_by(documents);
         let mut suites = Vec::new();
         for document in documents {
@@ -31,9 +32,9 @@ impl Suite {
     }
 }
 
-fn names(documents: &[Document], kind: impl Fn(&Spec) -> bool) -> Vec<&str> {
-    let of_kind = documents.iter().filter(|document| kind(&document.spec));
-    of_kind.map(|document| document.metadata.name.value.as_str()).collect()
+fn known_issuer(document: &Document) -> Option<KnownIssuer<'_>> {
+    let Spec::TokenIssuer(spec) = &document.spec else { return None };
+    Some(KnownIssuer::of(&document.metadata.name.value, spec.profile, &spec.issuer.value))
 }
 
 impl<'a> Compiler<'a> {

@@ -7,7 +7,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::authn::{Credential, PeerIdentity, RejectedCookie, TokenIdentity};
 use crate::clock::UnixTime;
-use crate::document::{Code, Diagnostic, Origin, Spanned, closest};
+use crate::document::{Code, Diagnostic, IssuerProfile, Origin, Spanned, closest};
 use crate::reason::{Reason, Rejection};
 use crate::request::SealedNames;
 
@@ -19,8 +19,7 @@ pub(super) const NO_CREDENTIAL: &str = "none";
 
 pub(super) struct Compiler<'a> {
     pub(super) origin: &'a Origin,
-    /// The names of `TokenIssuer` documents.
-    pub(super) issuers: &'a [&'a str],
+    pub(super) issuers: &'a [KnownIssuer<'a>],
     /// The names of `TrustDomain` documents.
     pub(super) domains: &'a [&'a str],
     /// The names that carry credentials, which no rule sees.
@@ -29,6 +28,15 @@ pub(super) struct Compiler<'a> {
     pub(super) peers: BTreeMap<&'a str, Credential<PeerIdentity>>,
     pub(super) tokens: BTreeMap<&'a str, Carried>,
     pub(super) problems: &'a mut Vec<Diagnostic>,
+}
+
+/// A `TokenIssuer` document, as far as suites refer to it.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownIssuer<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The `iss` of its tokens; none where they may have any.
+    pub iss: Option<&'a str>,
 }
 
 /// A token of a fixture.
@@ -43,10 +51,17 @@ pub(super) enum Carried {
     Foreign(Rejection),
 }
 
+impl<'a> KnownIssuer<'a> {
+    /// Of a document of this `profile`, and with this `issuer`.
+    pub fn of(name: &'a str, profile: IssuerProfile, issuer: &'a str) -> Self {
+        Self { name, iss: Some(issuer).filter(|_| profile != IssuerProfile::JwtSvid) }
+    }
+}
+
 impl<'a> Compiler<'a> {
     pub(super) fn new(
         origin: &'a Origin,
-        issuers: &'a [&'a str],
+        issuers: &'a [KnownIssuer<'a>],
         domains: &'a [&'a str],
         sealed: &'a SealedNames,
         problems: &'a mut Vec<Diagnostic>,
@@ -71,6 +86,14 @@ impl<'a> Compiler<'a> {
         let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         self.known("reason code", Code::UnknownReason, code, &known);
         Reason::ALL.iter().copied().find(|reason| reason.as_str() == code.value)
+    }
+
+    /// The issuer called `name`; a diagnostic where there is none.
+    pub(super) fn issuer(&mut self, name: &Spanned<String>) -> Option<KnownIssuer<'a>> {
+        let issuers = self.issuers;
+        let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name).collect();
+        self.known("TokenIssuer document", Code::UnknownIssuer, name, &names);
+        issuers.iter().find(|issuer| issuer.name == name.value).copied()
     }
 
     pub(super) fn known(&mut self, what: &str, code: Code, name: &Spanned<String>, known: &[&str]) {

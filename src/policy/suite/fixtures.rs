@@ -115,8 +115,7 @@ impl<'a> Compiler<'a> {
         }
         if let (Some(code), Some(cookie)) = (rejected, cookie) {
             let issuer = self.given(issuer.as_ref(), place, "issuer")?;
-            let issuers = self.issuers;
-            self.known("TokenIssuer document", Code::UnknownIssuer, issuer, issuers);
+            self.issuer(issuer);
             let rejection = self.reason(code)?.because("the suite says so");
             let (name, issuers) = (cookie.value.clone(), vec![issuer.value.clone()]);
             return Some(Carried::Cookie(RejectedCookie { name, issuers, rejection }));
@@ -138,9 +137,12 @@ impl<'a> Compiler<'a> {
             };
         }
         let issuer = self.given(issuer.as_ref(), place, "issuer")?;
-        let issuers = self.issuers;
-        self.known("TokenIssuer document", Code::UnknownIssuer, issuer, issuers);
-        let token = TokenIdentity::assertion(&issuer.value, claims.clone(), (*binding).into());
+        let mut claims = claims.clone();
+        // As in every token that is verified.
+        if let Some(iss) = self.issuer(issuer).and_then(|known| known.iss) {
+            claims.entry("iss").or_insert_with(|| iss.into());
+        }
+        let token = TokenIdentity::assertion(&issuer.value, claims, (*binding).into());
         token
             .map(|token| Carried::Verified(Box::new(token)))
             .map_err(|why| self.error(Code::InvalidClaims, place, why.detail().to_owned(), None))

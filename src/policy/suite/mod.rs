@@ -10,5 +10,6 @@ mod question;
 mod run;
 
 pub use case::{Question, Suite};
+pub use compiler::KnownIssuer;
 pub use coverage::{Coverage, CoverageReport, UntriedPart};
 pub use run::{CaseReport, Difference, SuiteReport};

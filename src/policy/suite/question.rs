@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use super::case::{Case, Question, Suite};
-use super::compiler::Compiler;
+use super::compiler::{Compiler, KnownIssuer};
 use crate::document::{Diagnostic, SourceFile, question};
 use crate::request::SealedNames;
 
 impl Question {
-    /// Reads a file with `request`, `peer`, `token` or `tokens`, and `now`, in the shapes that a suite has them in. `issuers` and
-    /// `domains` are the names of the documents that it may refer to, `sealed` is what carries credentials. Every problem goes to `problems`; where one of them is an
+    /// Reads a file with `request`, `peer`, `token` or `tokens`, and `now`, in the shapes that a suite has them in. `issuers` and the
+    /// names `domains` are those of the documents that it may refer to, `sealed` is what carries credentials. Every problem goes to `problems`; where one of them is an
     /// error the result must not be used.
     pub fn read(
         file: &Arc<SourceFile>,
-        issuers: &[&str],
+        issuers: &[KnownIssuer<'_>],
         domains: &[&str],
         sealed: &SealedNames,
         problems: &mut Vec<Diagnostic>,

@@ -4,6 +4,7 @@ mod addresses;
 mod annotations;
 mod answers;
 mod decisions;
+mod differences;
 mod encodings;
 pub(super) mod fixtures;
 mod generators;

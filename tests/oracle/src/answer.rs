@@ -4,9 +4,9 @@ use crate::template::{Rendered, member, members, render};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::documents::duration_of;
-use crate::path::{self, HostFit, header_key, parameter_key};
-use crate::rules::{Facts, Match, Verdict};
-use crate::token::Place;
+use crate::path::{self, HostFit, header_key};
+use crate::rules::{self, Facts, Match, Verdict};
+use crate::token::{Binding, Place};
 use crate::value::Value;
 use crate::{Decision, Identity, Judged, Reason, Request, World, outside};
 
@@ -43,6 +43,8 @@ pub struct Changes {
     pub never: BTreeSet<String>,
     /// Overrides that go upstream in exactly this spelling.
     pub kept: BTreeSet<String>,
+    /// Whether a parameter that must not go upstream hides behind a `;`.
+    pub hidden: bool,
 }
 
 impl Changes {
@@ -60,7 +62,7 @@ impl Changes {
     }
 }
 
-/// 8.15 What an allow by a rule changes; none where a value must not be sent, or a copy of a parameter hides behind a `;`.
+/// 8.15 What an allow by a rule changes; none where a value must not be sent.
 pub fn changes(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Option<Changes>> {
     let mut changes = Changes::default();
     let none = Value::Null;
@@ -103,49 +105,58 @@ pub fn changes(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Option<Changes>> {
     for inject in rules.filter_map(|r| r.get("inject")) {
         changes.never.extend(members(inject, "headers").iter().map(|(n, _)| header_key(n)));
         changes.never.extend(inject.get("assertion").and_then(|a| a.text_of("header")).map(header_key));
-        parameters.extend(members(inject, "query").iter().map(|(n, _)| parameter_key(n)));
+        parameters.extend(members(inject, "query").into_iter().map(|(n, _)| n));
     }
     // 8.17 Overrides are removed, unless the target of the rule keeps one in exactly this spelling.
     changes.never.extend(OVERRIDES.split_whitespace().map(header_key));
     let keep = m.policy.spec.get("target").and_then(|t| t.get("keep")).unwrap_or(&none);
     changes.kept = keep.texts("headers").iter().map(|h| h.to_ascii_lowercase()).collect();
-    parameters.insert(parameter_key("_method"));
+    parameters.insert("_method".to_owned());
     let kept_query = keep.texts("query");
     // 8.18 What the rule removes; `remove.token` takes its token from where it was.
     let remove = m.rule.get("remove").unwrap_or(&none);
     changes.never.extend(remove.texts("headers").iter().map(|h| header_key(h)));
-    parameters.extend(remove.texts("query").iter().map(|n| parameter_key(n)));
+    parameters.extend(remove.texts("query"));
     let wanted = m.rule.get("token").map(|t| facts.world.documents.whole("tokens", t));
     if let Some(token) = wanted.and_then(|w| facts.token(w.text_of("issuer")?)).filter(|_| remove.is_true("token")) {
         match &token.place {
             Place::Authorization => drop(changes.never.insert("authorization".to_owned())),
             Place::Header(name) => drop(changes.never.insert(header_key(name))),
-            Place::Query(name) => drop(parameters.insert(parameter_key(name))),
+            Place::Query(name) => drop(parameters.insert(name.clone())),
             Place::Cookie(name) => changes.removed_cookie = Some(name.clone()),
         }
     }
     for pair in facts.request.split_path().1.split('&') {
-        for (i, piece) in pair.split(';').enumerate() {
-            let raw = piece.split('=').next().unwrap_or_default();
-            let name = path::decode(raw).unwrap_or_else(|| raw.to_owned());
-            let goes = changes.query.contains_key(raw) || (kept_query.iter().any(|k| k == raw) && raw == name);
-            if !parameters.contains(&parameter_key(&name)) || (i == 0 && goes) {
-                continue;
-            }
-            // 8.19 A copy behind a `;` cannot be removed.
-            if i > 0 {
-                return Ok(None);
-            }
-            changes.removed_query.push(raw.to_owned());
+        let must_go = |piece: &str| parameters.iter().any(|own| path::parameter_is(name_of(piece), own));
+        let sent = name_of(pair);
+        let stays = changes.query.contains_key(sent) || kept_query.iter().any(|k| k == sent);
+        let mut pieces = pair.split(';');
+        if pieces.next().is_some_and(must_go) && !stays {
+            changes.removed_query.push(sent.to_owned());
         }
+        // 8.19 A copy behind a `;` cannot be removed.
+        changes.hidden |= pieces.any(must_go);
     }
     Ok(Some(changes))
+}
+
+/// The name of a pair of the query.
+fn name_of(pair: &str) -> &str {
+    pair.split('=').next().unwrap_or_default()
 }
 
 /// 8.20 The answer of an allow.
 pub fn allow(facts: &Facts<'_>, verdict: &Verdict<'_>) -> Judged<Decision> {
     let chosen = verdict.chosen.as_ref().ok_or_else(|| outside("an allow without a rule"))?;
     let changes = changes(facts, chosen)?.ok_or_else(|| outside("an allow that cannot be sent"))?;
+    if changes.hidden {
+        // 6.33 A rule that takes refused cookies, and does not allow, leaves their reason.
+        if let Some(first) = facts.identity.refused.first() {
+            return deny(facts.world, facts.request, facts.identity, first.reason, None);
+        }
+        let denied = deny(facts.world, facts.request, facts.identity, "eval_error", verdict.rule.clone())?;
+        return Ok(Decision { shadows: verdict.shadows.clone(), ..denied });
+    }
     Ok(Decision { allow: true, rule: verdict.rule.clone(), changes, shadows: verdict.shadows.clone(), ..Decision::default() })
 }
 
@@ -221,8 +232,47 @@ pub fn status(reason: Reason) -> (u16, &'static str) {
     }
 }
 
+/// The words of a status in RFC 9110 section 15.
+fn phrase(status: u16) -> Judged<&'static str> {
+    Ok(match status {
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        409 => "Conflict",
+        410 => "Gone",
+        429 => "Too Many Requests",
+        451 => "Unavailable For Legal Reasons",
+        _ => return Err(outside(format!("the words of the status {status}"))),
+    })
+}
+
+/// 8.27 Where a browser that shows a page is sent, and with which status: by default for denials that authenticating can help.
+fn redirection<'a>(redirect: &'a Value, request: &Request, default_status: u16) -> Option<(u16, &'a str)> {
+    let header = |name: &str| request.lines(name).first().map(|l| String::from_utf8_lossy(l).into_owned()).unwrap_or_default();
+    let mode = header("sec-fetch-mode");
+    let page = request.method == "GET" && header("accept").contains("text/html") && (mode.is_empty() || mode == "navigate");
+    let helps = default_status == 401 || redirect.text_of("for") == Some("every");
+    let to = redirect.text_of("to").unwrap_or_default();
+    // 8.28 No browser is sent to the page that it asks for: it gets the status.
+    let (here, there) = (request.split_path().0, to.split('?').next());
+    let host = path::Host::read(&request.host);
+    let same = there == Some(here) || host.is_some_and(|h| there == Some(&format!("https://{}{here}", h.name)));
+    let status = match redirect.get("status") {
+        Some(Value::Number(n)) => n.as_whole().and_then(|n| u16::try_from(n).ok()),
+        _ => None,
+    };
+    (page && helps && !same).then_some((status.unwrap_or(302), to))
+}
+
 /// 8.24 The `deny` that counts: the rule's, else its policy's; without a rule, at its hosts, that of the policy of the narrowest host.
-pub(crate) fn of_documents(world: &World, request: &Request, reason: Reason, rule: Option<&(String, String)>) -> Option<Value> {
+pub(crate) fn of_documents(world: &World, request: &Request, rule: Option<&(String, String)>) -> Option<Value> {
     let policies = world.documents.of("Policy");
     if let Some((policy, name)) = rule {
         let policy = &policies.iter().find(|p| p.name == *policy)?.spec;
@@ -230,15 +280,18 @@ pub(crate) fn of_documents(world: &World, request: &Request, reason: Reason, rul
         let own = rules.iter().find(|r| r.text_of("name") == Some(name)).and_then(|r| r.get("deny"));
         return own.or(policy.get("deny")).cloned();
     }
-    if matches!(reason, "host_invalid" | "path_not_canonical" | "request_too_large" | "encoding_invalid" | "header_duplicate") {
-        return None;
-    }
     let host = path::Host::read(&request.host)?;
     let fitting = policies.iter().filter_map(|p| {
-        let fit: HostFit = path::target_fits(p.spec.get("target")?, &host, false)?;
+        let target = p.spec.get("target").filter(|t| rules::port_fits(t, request, false))?;
+        let fit: HostFit = path::target_fits(target, &host, false)?;
         Some((fit, p.spec.get("deny")?))
     });
     fitting.rev().max_by_key(|(fit, _)| *fit).map(|(_, deny)| deny.clone())
+}
+
+/// 8.24 The denial of a request without a good form, which is at no policy's hosts.
+pub fn refuse(request: &Request, reason: Reason) -> Judged<Decision> {
+    deny(&World::default(), request, &Identity::default(), reason, None)
 }
 
 /// 8.25 The denial for a reason.
@@ -246,41 +299,34 @@ pub fn deny(world: &World, request: &Request, identity: &Identity, reason: Reaso
     let (default_status, word) = status(reason);
     let mut denial = Denial { status: default_status, word: word.to_owned(), ..Denial::default() };
     let header = |name: &str| request.lines(name).first().map(|l| String::from_utf8_lossy(l).into_owned()).unwrap_or_default();
-    let spec = of_documents(world, request, reason, rule.as_ref()).filter(|_| !matches!(default_status, 503 | 429));
+    let spec = of_documents(world, request, rule.as_ref()).filter(|_| !matches!(default_status, 503 | 429));
     if default_status == 401 || word == "insufficient_scope" {
-        denial.challenge = Some(challenge(world, request, reason, word, rule.as_ref()));
+        denial.challenge = Some(challenge(world, request, identity, reason, rule.as_ref()));
     }
+    // 8.26 A status of the document has its own word; a 401 then has a challenge that says nothing more, and another none.
+    let mut own = false;
     if let Some(spec) = spec {
-        let fill = |text: &str| text.replace("{decision.id}", DECISION_ID).replace("{decision.word}", word);
         if let Some(Value::Number(n)) = spec.get("status") {
             let chosen = n.as_whole().and_then(|n| u16::try_from(n).ok()).unwrap_or(default_status);
-            // 8.26 Another status comes with its own word and without a challenge.
-            if chosen != default_status {
-                denial.word = if chosen == 404 { "not_found".to_owned() } else { format!("the word of {chosen}") };
-                (denial.status, denial.challenge) = (chosen, None);
+            own = chosen != default_status;
+            if own {
+                let (scheme, _) = challenge(world, request, identity, reason, rule.as_ref());
+                (denial.status, denial.challenge) = (chosen, (chosen == 401).then_some((scheme, Vec::new())));
             }
         }
-        if let Some(redirect) = spec.get("redirect") {
-            // 8.27 A redirect is for browsers that show a page, and by default for denials that authenticating can help.
-            let mode = header("sec-fetch-mode");
-            let page = request.method == "GET" && header("accept").contains("text/html") && (mode.is_empty() || mode == "navigate");
-            let helps = default_status == 401 || redirect.text_of("for") == Some("every");
-            let to = fill(redirect.text_of("to").unwrap_or_default());
-            let here = request.split_path().0;
-            let same = to.split('?').next() == Some(here)
-                || path::Host::read(&request.host).is_some_and(|h| to.split('?').next() == Some(&format!("https://{}{here}", h.name)));
-            if page && helps && !same {
-                let status = redirect.get("status").and_then(|s| if let Value::Number(n) = s { n.as_whole() } else { None }).unwrap_or(302);
-                denial.status = u16::try_from(status).unwrap_or(302);
-                (denial.location, denial.challenge) = (Some(to), None);
-            } else if page && helps && default_status == 401 {
-                // 8.28 No browser is sent to the page that it asks for: it gets the 401.
-                denial.status = 401;
-            }
+        let redirect = spec.get("redirect").and_then(|r| redirection(r, request, default_status));
+        if let Some((status, _)) = redirect {
+            (denial.status, denial.challenge) = (status, None);
         }
+        if own {
+            denial.word = phrase(denial.status)?.to_lowercase().replace([' ', '-'], "_");
+        }
+        let fill = |text: &str| text.replace("{decision.id}", DECISION_ID).replace("{decision.word}", &denial.word);
+        denial.location = redirect.map(|(_, to)| fill(to));
         // 8.29 A cookie is cleared with a 401 or a redirect in its place, where its token is all that was refused.
         let name = spec.get("clearCookie").and_then(|c| c.text_of("name")).map(str::to_owned);
-        let refused = !identity.refused.is_empty() && identity.refused.iter().all(|r| r.cookie == name);
+        let refused =
+            !matches!(identity.peer, Some(Err(_))) && !identity.refused.is_empty() && identity.refused.iter().all(|r| r.cookie == name);
         denial.cleared = name.filter(|_| refused && default_status == 401 && (denial.status == 401 || denial.location.is_some()));
         denial.text = spec.get("body").and_then(|b| b.text_of("text")).map(fill);
         if let Some(Value::Map(members)) = spec.get("body").and_then(|b| b.get("json")) {
@@ -291,10 +337,11 @@ pub fn deny(world: &World, request: &Request, identity: &Identity, reason: Reaso
     }
     let content = header("content-type");
     if content == "application/grpc" || content.starts_with("application/grpc+") {
-        // 8.30 A caller of gRPC gets a status of gRPC.
-        denial.grpc = Some(match denial.status {
+        // 8.30 A caller of gRPC gets a status of gRPC: that of the reason, unless the document has a status of its own.
+        denial.grpc = Some(match if own { denial.status } else { default_status } {
             401 => 16,
-            404 => 5,
+            404 | 410 => 5,
+            409 => 10,
             400 => 3,
             429 => 8,
             503 => 14,
@@ -308,8 +355,8 @@ pub fn deny(world: &World, request: &Request, identity: &Identity, reason: Reaso
 pub(crate) fn challenge(
     world: &World,
     request: &Request,
+    identity: &Identity,
     reason: Reason,
-    word: &str,
     rule: Option<&(String, String)>,
 ) -> (String, Vec<(String, String)>) {
     let rules = rule.and_then(|(p, _)| world.documents.named("Policy", p)?.spec.get("rules")?.list());
@@ -317,18 +364,28 @@ pub(crate) fn challenge(
     let wanted = found.and_then(|r| r.get("token")).map(|t| world.documents.whole("tokens", t)).unwrap_or(Value::Null);
     let issuer = wanted.text_of("issuer").and_then(|i| world.documents.named("TokenIssuer", i));
     let scheme_used = request.lines("authorization").first().is_some_and(|l| l.to_ascii_lowercase().starts_with(b"dpop "));
-    let dpop = scheme_used || !request.lines("dpop").is_empty() || issuer.is_some_and(|i| i.spec.text_of("binding") == Some("dpop"));
+    // The closest rule asks for a key, and the token that came is bound to none.
+    let wants_key = reason == "binding_unavailable" && wanted.text_of("binding") == Some("dpop");
+    let without = identity.tokens.iter().any(|t| Some(t.issuer.as_str()) == wanted.text_of("issuer") && t.binding != Binding::Dpop);
+    let dpop = (wants_key && without)
+        || scheme_used
+        || !request.lines("dpop").is_empty()
+        || issuer.is_some_and(|i| i.spec.text_of("binding") == Some("dpop"));
     let error = match reason {
         "dpop_invalid" => "invalid_dpop_proof",
         "dpop_nonce" => "use_dpop_nonce",
-        _ => word,
+        _ => status(reason).1,
     };
     let mut parameters = Vec::new();
     if reason != "token_missing" {
         parameters.push(("error".to_owned(), error.to_owned()));
     }
     if reason == "scope_missing" {
-        let scopes = wanted.texts("scopes").join(" ");
+        // Where `anyScope` is what fails, no list of scopes would help.
+        let token = identity.tokens.iter().find(|t| Some(t.issuer.as_str()) == wanted.text_of("issuer"));
+        let has = |scope: &String| token.is_some_and(|t| t.scopes().contains(scope));
+        let all = wanted.texts("scopes");
+        let scopes = if all.iter().all(has) { String::new() } else { all.join(" ") };
         parameters.extend((!scopes.is_empty()).then(|| ("scope".to_owned(), scopes)));
     }
     if matches!(reason, "acr_insufficient" | "auth_too_old") {

@@ -352,6 +352,23 @@ impl Scope<'_, '_> {
         }
     }
 
+    /// What is at the end of a row of members, if all of them are there.
+    fn there(&self, expr: &Expr) -> Result<Option<Value>, Fault> {
+        match expr {
+            // Where Envoy tells of no handshake there may be a name all the same, and one of several domains vouches.
+            Expr::Field(base, name)
+                if matches!(&**base, Expr::Name(n) if n == "connection") && name == "sni" && self.facts.request.sni.is_none() =>
+            {
+                Err(Fault::Unknown)
+            }
+            Expr::Field(base, name) if matches!(&**base, Expr::Name(n) if n == "peer") && name == "trustDomain" => {
+                self.eval(expr).map(Some)
+            }
+            Expr::Field(base, name) => Ok(self.there(base)?.and_then(|base| base.get(name).cloned())),
+            other => self.eval(other).map(Some),
+        }
+    }
+
     fn binary(&self, operator: &str, a: Value, b: Value) -> Found {
         match (operator, a, b) {
             // 7.7 Values of different kinds cannot be compared, in lists and mappings neither.
@@ -393,11 +410,11 @@ impl Scope<'_, '_> {
 
     fn call(&self, base: Option<&Expr>, name: &str, arguments: &[Expr]) -> Found {
         match (base, name, arguments) {
-            // 7.9 `has` asks whether the last member is there; what is before it has to be.
+            // 7.9 `has` asks whether a member is there. Where what is before it is not there, or is no mapping, it is not there either.
             (None, "has", [Expr::Field(inner, _)]) if Self::is_headers(inner) => beyond("has of a header"),
-            (None, "has", [Expr::Field(inner, member)]) => match self.eval(inner)? {
-                map @ Value::Map(_) => Ok(Value::Bool(map.get(member).is_some())),
-                _ => Err(Fault::Unknown),
+            (None, "has", [of @ Expr::Field(..)]) => match self.there(of)? {
+                Some(Value::Null) => Err(Fault::Unknown),
+                found => Ok(Value::Bool(found.is_some())),
             },
             (None, "size", [of]) | (Some(of), "size", []) => match self.eval(of)? {
                 Value::Text(text) => Ok(whole(i64::try_from(text.chars().count()).unwrap_or(i64::MAX))),

@@ -7,27 +7,67 @@ use crate::rules::{Facts, Match};
 use crate::token::{Binding, Token};
 use crate::value::Three::{self, Indeterminate, NotSatisfied, Satisfied};
 use crate::value::{Value, equal};
-use crate::{Evidence, Judged, Reason, answer, cel, outside};
+use crate::{Evidence, Judged, Reason, answer, cel};
 
 /// 6.13 One check of a rule: its place in the table (ten times the row, and which key of it), the reason where it fails, and its result.
 pub type Check = (u8, Reason, Three);
 
-/// 6.14 The values of a header: the elements of all its lines, split at commas and trimmed; none for one that cannot be determined.
-pub(crate) fn header_values(facts: &Facts<'_>, fits: impl Fn(&str) -> bool) -> Judged<Vec<Option<String>>> {
-    let mut values = Vec::new();
-    for (_, line) in facts.request.headers.iter().filter(|(name, _)| fits(name)) {
-        for element in String::from_utf8_lossy(line).split(',').map(|e| e.trim_matches([' ', '\t'])) {
-            if element.is_empty() {
-                return Err(outside("an empty element of a header that a rule reads"));
-            }
-            values.push((!(facts.request.map && element.contains('!'))).then(|| element.to_owned()));
-        }
+/// The values of one line of a header, or of one parameter; none for one that cannot be determined.
+type Line = Vec<Option<String>>;
+
+/// The key of a rule, or of its target, by the place of its check.
+pub fn key(place: u8) -> &'static str {
+    match place {
+        10 => "during",
+        11 => "source",
+        12 => "destination",
+        13 => "sni",
+        20 => "target.hostIsSni",
+        30 => "contextExtensions",
+        31 => "headers",
+        32 => "query",
+        40 => "peer",
+        50 => "peer.trustDomain",
+        51 => "peer.spiffe",
+        52 => "peer.dns",
+        53 => "peer.uris",
+        54 => "peer.emails",
+        55 => "peer.ips",
+        56 => "peer.subjects",
+        60 => "peer.evidence",
+        70 => "token",
+        80 => "token.binding",
+        90 | 91 => "token.bind",
+        100 => "token.audiences",
+        110 => "token.subjects",
+        111 => "token.clients",
+        112 => "token.claims",
+        120 => "token.scopes",
+        121 => "token.anyScope",
+        130 => "token.acr",
+        131 => "token.maxAge",
+        140 => "when",
+        _ => "inject",
     }
-    Ok(values)
 }
 
-/// 6.15 A condition on values: `any`, `all` (there is one, and all of them), `exists`.
-pub(crate) fn condition(condition: &Value, values: &[Option<String>]) -> Three {
+/// 6.14 The values of a header: the elements of all its lines, split at commas and trimmed. Empty ones are none.
+pub(crate) fn header_lines(facts: &Facts<'_>, fits: impl Fn(&str) -> bool) -> Vec<Line> {
+    let lines = facts.request.headers.iter().filter(|(name, _)| fits(name));
+    lines
+        .map(|(_, line)| {
+            let text = String::from_utf8_lossy(line);
+            if facts.request.map && text.contains('!') {
+                return vec![None];
+            }
+            let elements = text.split(',').map(|e| e.trim_matches([' ', '\t']));
+            elements.filter(|e| !e.is_empty()).map(|e| Some(e.to_owned())).collect()
+        })
+        .collect()
+}
+
+/// 6.15 A condition on values: `any`, `all` (there is one, and all of them), `exists` (there is a line, an empty one too).
+pub(crate) fn condition(condition: &Value, lines: &[Line]) -> Three {
     let one = |test: &Value, value: &Option<String>| match value {
         None => Indeterminate,
         Some(v) => {
@@ -38,8 +78,9 @@ pub(crate) fn condition(condition: &Value, values: &[Option<String>]) -> Three {
         }
     };
     if let Some(Value::Bool(wanted)) = condition.get("exists") {
-        return Three::of(values.is_empty() != *wanted);
+        return Three::of(lines.is_empty() != *wanted);
     }
+    let values: Vec<&Option<String>> = lines.iter().flatten().collect();
     if let Some(test) = condition.get("any") {
         return Three::any(values.iter().map(|v| one(test, v)));
     }
@@ -52,11 +93,11 @@ pub(crate) fn condition(condition: &Value, values: &[Option<String>]) -> Three {
 /// 6.16 A condition on a parameter of the query; other spellings of its name count in doubt.
 pub(crate) fn query_condition(facts: &Facts<'_>, test: &Value) -> Three {
     let name = test.text_of("name").unwrap_or_default();
-    let Some(pairs) = path::query(facts.request.split_path().1) else { return Indeterminate };
-    let values =
-        |fits: &dyn Fn(&str) -> bool| -> Vec<Option<String>> { pairs.iter().filter(|(n, _)| fits(n)).map(|(_, v)| v.clone()).collect() };
-    let key = path::parameter_key(name);
-    path::in_doubt(&values(&|n| n == name), &values(&|n| n != name && path::parameter_key(n) == key), |v| condition(test, v))
+    let Some(all) = path::query(facts.request.split_path().1) else { return Indeterminate };
+    let lines =
+        |fits: &dyn Fn(&path::Parameter) -> bool| -> Vec<Line> { all.iter().filter(|p| fits(p)).map(|p| vec![p.value.clone()]).collect() };
+    let others = lines(&|p| p.name != name && path::parameter_is(&p.sent, name));
+    path::in_doubt(&lines(&|p| p.name == name), &others, |v| condition(test, v))
 }
 
 /// 6.17 What is asked of the peer.
@@ -92,6 +133,11 @@ pub(crate) fn claim(test: &Value, claims: &Value) -> Three {
     if *found == Value::Null {
         return Indeterminate;
     }
+    // A number with a fraction, `3.0` too, is of another kind than a whole number.
+    let equal = |a: &Value, b: &Value| match a {
+        Value::Number(n) if n.as_integer().is_none() => Indeterminate,
+        a => equal(a, b),
+    };
     if let Some(Value::Bool(wanted)) = test.get("exists") {
         return Three::of(*wanted);
     }
@@ -115,24 +161,31 @@ pub(crate) fn token_checks(facts: &Facts<'_>, wanted: &Value, token: &Token, che
         Some("any") => token.binding != Binding::None,
         _ => true,
     };
-    checks.push((80, "binding_unavailable", Three::of(bound)));
+    if wanted.get("binding").is_some() {
+        checks.push((80, "binding_unavailable", Three::of(bound)));
+    }
     if let Some(bind) = wanted.get("bind") {
         let reason = crate::binding::bind(bind, &token.claims, facts.peer());
-        checks.push((90, reason.unwrap_or("identity_token_mismatch"), Three::of(reason.is_none())));
+        // First whether enough is shown of the peer, then whether the claim names it.
+        let known = reason != Some("binding_unavailable");
+        checks.push((90, "binding_unavailable", Three::of(known)));
+        checks.extend(known.then(|| (91, "identity_token_mismatch", Three::of(reason.is_none()))));
     }
-    let one_of = |key: &str, values: &[String]| {
-        let wanted = wanted.texts(key);
-        Three::of(wanted.is_empty() || wanted.iter().any(|w| values.contains(w)))
+    let one_of = |place: u8, reason: Reason, key: &str, values: &[String]| {
+        let listed = || Three::of(wanted.texts(key).iter().any(|w| values.contains(w)));
+        wanted.get(key).map(|_| (place, reason, listed()))
     };
-    checks.push((100, "audience", one_of("audiences", &token.audiences())));
+    checks.extend(one_of(100, "audience", "audiences", &token.audiences()));
     let sub = token.claims.text_of("sub").map(str::to_owned);
-    checks.push((110, "claim_mismatch", one_of("subjects", sub.as_slice())));
-    checks.push((111, "claim_mismatch", one_of("clients", token.client().as_slice())));
+    checks.extend(one_of(110, "claim_mismatch", "subjects", sub.as_slice()));
+    checks.extend(one_of(111, "claim_mismatch", "clients", token.client().as_slice()));
     let claims = wanted.get("claims").and_then(Value::list).unwrap_or_default();
     checks.extend(claims.iter().map(|test| (112, "claim_mismatch", claim(test, &token.claims))));
     let scopes = token.scopes();
-    checks.push((120, "scope_missing", Three::of(wanted.texts("scopes").iter().all(|s| scopes.contains(s)))));
-    checks.push((121, "scope_missing", one_of("anyScope", &scopes)));
+    if wanted.get("scopes").is_some() {
+        checks.push((120, "scope_missing", Three::of(wanted.texts("scopes").iter().all(|s| scopes.contains(s)))));
+    }
+    checks.extend(one_of(121, "scope_missing", "anyScope", &scopes));
     if wanted.get("acr").is_some() {
         // 6.22 Without `acr` or `auth_time` the caller is asked to step up; one of another kind cannot be determined.
         let result = match token.claims.get("acr") {
@@ -160,7 +213,7 @@ pub fn checks(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Vec<Check>> {
     let (rule, request) = (m.rule, facts.request);
     let mut checks: Vec<Check> = Vec::new();
     if let Some(when) = rule.get("during") {
-        checks.push((10, "no_rule", Three::of(during(when, facts.world.now))));
+        checks.push((10, "no_rule", Three::of(during(when, facts.world.now)?)));
     }
     let destination = request.destination.as_ref().and_then(|(a, _)| path::address(a));
     for (place, key, found) in [(11, "source", facts.client), (12, "destination", destination)] {
@@ -169,7 +222,11 @@ pub fn checks(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Vec<Check>> {
         }
     }
     if rule.get("sni").is_some() {
-        let fits = |sni: &String| Three::of(rule.texts("sni").iter().any(|p| path::name_fits(p, sni)));
+        let plain = |sni: &str| path::Host::read(sni).is_some_and(|h| !h.dot && h.port.is_none());
+        let fits = |sni: &String| match sni.is_empty() || plain(sni) {
+            true => Three::of(rule.texts("sni").iter().any(|p| path::name_fits(p, sni))),
+            false => Indeterminate,
+        };
         checks.push((13, "no_rule", request.sni.as_ref().map_or(Indeterminate, fits)));
     }
     if !m.denies() && m.policy.spec.get("target").is_some_and(|t| t.is_true("hostIsSni")) {
@@ -184,8 +241,8 @@ pub fn checks(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Vec<Check>> {
         // 6.24 A line under another spelling of the name counts in doubt.
         let name = test.text_of("name").unwrap_or_default();
         let key = path::header_key(name);
-        let exact = header_values(facts, |n| n.eq_ignore_ascii_case(name))?;
-        let others = header_values(facts, |n| !n.eq_ignore_ascii_case(name) && path::header_key(n) == key)?;
+        let exact = header_lines(facts, |n| n.eq_ignore_ascii_case(name));
+        let others = header_lines(facts, |n| !n.eq_ignore_ascii_case(name) && path::header_key(n) == key);
         checks.push((31, "no_rule", path::in_doubt(&exact, &others, |v| condition(test, v))));
     }
     let query = rule.get("query").and_then(Value::list).unwrap_or_default();

@@ -154,10 +154,13 @@ pub fn moment(text: &str) -> Option<i64> {
 
 /// 3.8 Whether a moment is in a `during`: from the first moment on, before the last, and in one of the weekly windows if there are any. A
 /// window whose end is not after its beginning ends on the next day; `days` are those on which it begins.
-pub fn during(during: &Value, now: i64) -> bool {
+pub fn during(during: &Value, now: i64) -> Judged<bool> {
     let after = during.text_of("from").and_then(moment).is_none_or(|from| now >= from);
     let before = during.text_of("until").and_then(moment).is_none_or(|until| now < until);
     let weekly = during.get("weekly").and_then(Value::list).unwrap_or_default();
+    if let Some(zone) = weekly.iter().filter_map(|w| w.text_of("zone")).find(|z| offset(z).is_none()) {
+        return Err(outside(format!("the zone {zone}")));
+    }
     let clock = |w: &Value, name| {
         let (hours, minutes) = w.text_of(name)?.split_once(':')?;
         Some(hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?)
@@ -179,5 +182,5 @@ pub fn during(during: &Value, now: i64) -> bool {
             on && local >= begins * 60 && local < ends * 60
         })
     };
-    after && before && (weekly.is_empty() || weekly.iter().any(open))
+    Ok(after && before && (weekly.is_empty() || weekly.iter().any(open)))
 }

@@ -14,6 +14,7 @@ pub mod peer;
 pub mod revocation;
 pub mod rules;
 pub mod signature;
+pub mod suite;
 pub mod template;
 pub mod token;
 pub mod value;
@@ -213,7 +214,7 @@ pub struct Decision {
 pub fn decide(world: &World, request: &Request) -> Judged<Decision> {
     // 1.9 The form of the request comes before any credential; a credential that is refused before any rule.
     if let Err(reason) = rules::form(world, request)? {
-        return answer::deny(world, request, &Identity::default(), reason, None);
+        return answer::refuse(request, reason);
     }
     let peer = peer::authenticate(world, request)?;
     let (tokens, refused, ignored) = token::authenticate(world, request, peer.as_ref().and_then(|p| p.as_ref().ok()))?;
@@ -229,7 +230,7 @@ pub fn decide(world: &World, request: &Request) -> Judged<Decision> {
 /// 1.10 The decision about a request of a known identity: what a suite asks.
 pub fn decide_as(world: &World, request: &Request, identity: &Identity) -> Judged<Decision> {
     if let Err(reason) = rules::form(world, request)? {
-        return answer::deny(world, request, identity, reason, None);
+        return answer::refuse(request, reason);
     }
     if let Some(Err(reason)) = identity.peer {
         return answer::deny(world, request, identity, reason, None);

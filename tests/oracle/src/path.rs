@@ -35,8 +35,8 @@ impl Host {
             Some(_) => return None,
         };
         let plain = name.strip_suffix('.').unwrap_or(&name);
-        let label = |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        (plain.starts_with('[') || plain.split('.').all(label)).then_some(())?;
+        let label = |l: &str| (1..=63).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        (plain.starts_with('[') || (plain.len() <= 253 && plain.split('.').all(label))).then_some(())?;
         Some(Self { name: plain.to_owned(), dot: name.ends_with('.'), port })
     }
 }
@@ -127,45 +127,49 @@ pub fn decode(text: &str) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
+/// Whether a text reads as if something in it were percent-encoded.
+fn has_escape(text: &str) -> bool {
+    text.split('%').skip(1).any(|after| after.get(..2).is_some_and(|d| d.bytes().all(|b| b.is_ascii_hexdigit())))
+}
+
+/// 4.10, 4.11 Whether every character of a segment, or of its parameters, has one reading; `%2F` only where it may be `kept`.
+fn sound(text: &str, kept: bool) -> bool {
+    let never = |b: u8| b <= b' ' || b >= 0x7f || b"\\#\"<>^`{|}".contains(&b);
+    let escaped = text.split('%').skip(1).all(|after| {
+        let byte = after.get(..2).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit())).and_then(|d| u8::from_str_radix(d, 16).ok());
+        byte.is_some_and(|b| {
+            let needless = b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+            !needless && b >= b' ' && b != 0x7f && !b"\\;#?".contains(&b) && (kept || b != b'/')
+        })
+    });
+    !text.bytes().any(never) && escaped
+}
+
 /// 4.9 Reads a path (without its query), or nothing where it is not canonical. Nothing is repaired.
 pub fn canonical(path: &str) -> Option<Path> {
-    let upper = path.to_ascii_uppercase();
-    // 4.10 Never accepted: `\`, `%5C`, `#`, `%3B`, white space and characters that are not ASCII.
-    let never = path.bytes().any(|b| b <= b' ' || b >= 0x7f || b == b'\\' || b == b'#');
-    if never || upper.contains("%5C") || upper.contains("%3B") {
-        return None;
-    }
     let mut readings = Readings::default();
     let mut segments = Vec::new();
     let raw: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     for (i, raw_segment) in raw.iter().enumerate() {
-        let kept = match raw_segment.split_once(';') {
-            Some((before, _)) => {
-                readings.parameters = true;
-                before
-            }
-            None => raw_segment,
-        };
-        let decoded = decode(kept)?;
-        readings.slashes |= kept.to_ascii_uppercase().contains("%2F");
-        // 4.11 Encoding what needs none (RFC 3986 section 2.3) and encoding twice have more than one reading.
-        for (at, _) in kept.match_indices('%') {
-            let byte = decode(kept.get(at..at + 3)?).and_then(|d| d.bytes().next());
-            let unreserved = byte.is_some_and(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
-            let twice = byte == Some(b'%') && kept.get(at + 3..at + 5).is_some_and(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
-            if unreserved || twice || byte.is_some_and(|b| b < b' ' || b == 0x7f) {
-                return None;
-            }
+        if raw_segment.is_empty() && i + 1 < raw.len() {
+            readings.empty = true;
+            continue;
         }
-        // 4.12 Whatever becomes `.` or `..` by any reading stays denied.
-        if decoded.split(['/', ';']).any(|part| part == "." || part == "..") {
+        let (kept, parameters) = raw_segment.split_once(';').unwrap_or((raw_segment, ""));
+        readings.parameters |= raw_segment.contains(';');
+        // A segment of parameters alone has no name.
+        let nameless = kept.is_empty() && raw_segment.contains(';');
+        if nameless || !sound(kept, true) || !sound(parameters, false) {
             return None;
         }
-        if kept.is_empty() && i + 1 < raw.len() {
-            readings.empty = true;
-        } else {
-            segments.push(decoded);
+        let decoded = decode(kept)?;
+        readings.slashes |= decoded.contains('/');
+        // 4.12 Whatever becomes `.`, `..`, an empty segment or another escape by any reading stays denied.
+        let part = |part: &str| part == "." || part == ".." || (part.is_empty() && decoded.contains('/'));
+        if decoded.split('/').any(part) || has_escape(&decoded) {
+            return None;
         }
+        segments.push(decoded);
     }
     // 4.13 At most 64 segments.
     (raw.len() <= 64).then_some(Path { segments, readings })
@@ -222,8 +226,19 @@ pub fn template(template: &str, path: &Path) -> Option<(PathFit, Vec<(String, St
     Some((PathFit(parts.iter().map(kind).collect()), captures))
 }
 
+/// A parameter of a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name as it was sent.
+    pub sent: String,
+    /// Its name, decoded once.
+    pub name: String,
+    /// Its value, decoded; none for one that cannot be determined.
+    pub value: Option<String>,
+}
+
 /// 4.20 The parameters of a query, or nothing where readers disagree about all of it: a `;`, or a broken encoding anywhere.
-pub fn query(text: &str) -> Option<Vec<(String, Option<String>)>> {
+pub fn query(text: &str) -> Option<Vec<Parameter>> {
     if text.contains(';') {
         return None;
     }
@@ -231,31 +246,53 @@ pub fn query(text: &str) -> Option<Vec<(String, Option<String>)>> {
     pairs
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let known = decode(value)?;
-            // 4.21 A value with a `+` cannot be determined. The name keeps its `+`: it is another spelling.
-            Some((decode(name)?, (!value.contains('+')).then_some(known)))
+            // 4.21 A value with a `+`, encoded or not, cannot be determined.
+            let value = decode(value)?;
+            let value = (!value.contains('+')).then_some(value);
+            Some(Parameter { sent: name.to_owned(), name: decode(name)?, value })
         })
         .collect()
 }
 
-/// 4.22 The name of a header as CGI and its heirs read it: one for `x-debug`, `x_debug` and `x.debug`.
+/// 4.22 The name of a header as CGI and its heirs read it: one for `x-debug`, `x_debug`, `x.debug` and `x!debug`.
 pub fn header_key(name: &str) -> String {
-    name.to_ascii_lowercase().replace(['_', '.'], "-")
+    name.to_ascii_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
-/// 4.23 The name of a parameter as any reader may read it: decoded again, in lower case, without brackets and what is before or in them,
-/// every mark that is no letter or digit the same.
-pub fn parameter_key(name: &str) -> String {
-    let mut name = name.to_owned();
-    while let Some(again) = decode(&name).filter(|again| *again != name) {
-        name = again;
+/// Percent-decodes what can be decoded and leaves the rest.
+fn loosely(text: &str) -> String {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.extend(before.bytes());
+        match after.get(..2).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit())).and_then(|d| u8::from_str_radix(d, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(b'%');
+                rest = after;
+            }
+        }
     }
-    let bare = name.trim_start_matches(['+', ' ']).to_lowercase();
-    let inner = match bare.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default().to_owned(),
-        None => bare.split('[').next().unwrap_or_default().to_owned(),
+    out.extend(rest.bytes());
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// 4.23 Whether some reader takes the parameter that was `sent` for `name`: decoded up to three times with `+` as a space, cut at a NUL,
+/// without white space at its ends, then whole, or up to a `[`, or what is in brackets at its beginning; in any case, all marks the same.
+pub fn parameter_is(sent: &str, name: &str) -> bool {
+    let once = sent.replace('+', " ");
+    let text = loosely(&loosely(&loosely(&once)));
+    let text = text.split('\0').next().unwrap_or_default().trim_matches(|c: char| c.is_whitespace() || c.is_control());
+    let fold = |text: &str| -> String {
+        let lower = text.trim().chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+        lower.map(|c| if c.is_ascii() && !c.is_ascii_alphanumeric() { '-' } else { c }).collect()
     };
-    inner.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect()
+    let before = text.split('[').next().unwrap_or_default();
+    let within = text.strip_prefix('[').and_then(|rest| rest.split(']').next());
+    [Some(text), Some(before), within].into_iter().flatten().any(|read| fold(read) == fold(name))
 }
 
 /// 4.24 An address, IPv4 also where it is written as IPv6.

@@ -260,7 +260,7 @@ pub(crate) fn identify(
             return Ok(Err("evidence_insufficient"));
         }
         let Some((id, domain)) = name.and_then(|n| Some((n, spiffe_domain(n)?))) else {
-            return Err(outside("evidence below leaf without a SPIFFE ID"));
+            return Ok(Err("evidence_insufficient"));
         };
         let Some(document) = documents.iter().find(|d| d.spec.text_of("spiffe") == Some(domain)) else {
             return Ok(Err("trust_domain_unknown"));

@@ -42,21 +42,32 @@ pub fn form(world: &World, request: &Request) -> Judged<Result<(), Reason>> {
     if request.lines("host").iter().any(other_host) {
         return Ok(Err("host_invalid"));
     }
-    let policies = world.documents.of("Policy");
-    // 6.3 A port or a dot that no target asks for is denied.
-    let plain = host.port.is_none() && !host.dot;
-    let asked_for = policies.iter().any(|p| p.spec.get("target").is_some_and(|t| path::target_fits(t, &host, false).is_some()));
-    if !plain && !asked_for {
-        return Ok(Err("host_invalid"));
-    }
     let canonical = if request.path.contains('#') { None } else { path::canonical(raw_path) };
     let Some(path) = canonical else { return Ok(Err("path_not_canonical")) };
-    // 6.4 So is a reading of the path that no target of this host accepts.
-    let accepted = policies
-        .iter()
-        .any(|p| p.spec.get("target").is_some_and(|t| path::target_fits(t, &host, false).is_some() && path.readings.accepted_by(t)));
+    // 6.3 A port or a dot that no allow rule's target asks for is denied.
+    let targets: Vec<&Value> = world.documents.of("Policy").iter().filter(|p| may_allow(p)).filter_map(|p| p.spec.get("target")).collect();
+    let asking = |t: &&&Value| path::target_fits(t, &host, false).is_some();
+    let plain = host.port.is_none() && !host.dot;
+    if !plain && targets.iter().find(asking).is_none() {
+        return Ok(Err("host_invalid"));
+    }
+    // 6.4 So is a reading of the path that none of these targets accepts.
+    let accepted = targets.iter().filter(asking).any(|t| path.readings.accepted_by(t));
     let simple = path.readings == path::Readings::default();
     Ok(if simple || accepted { Ok(()) } else { Err("path_not_canonical") })
+}
+
+/// Whether a policy has an allow rule.
+fn may_allow(policy: &Document) -> bool {
+    let rules = policy.spec.get("rules").and_then(Value::list).unwrap_or_default();
+    rules.iter().any(|r| r.text_of("effect") == Some("allow"))
+}
+
+/// An address of an entry: in brackets or not, with a port or without.
+fn entry_address(entry: &str) -> Option<IpAddr> {
+    let bare = entry.strip_prefix('[').and_then(|e| e.strip_suffix(']')).unwrap_or(entry);
+    let with_port = || entry.parse::<std::net::SocketAddr>().ok().map(|a| a.ip().to_canonical());
+    path::address(bare).or_else(with_port)
 }
 
 /// 6.5 The address of the client.
@@ -76,7 +87,7 @@ pub(crate) fn client(world: &World, request: &Request) -> Judged<Option<IpAddr>>
             if *appended {
                 // 6.6 Envoy's own entry is the connection's address (any address for a connection from 127.0.0.1 or ::1).
                 let loopback = connection.is_some_and(|c| c.to_string() == "127.0.0.1" || c.to_string() == "::1");
-                let own = from_right.first().and_then(|e| path::address(e));
+                let own = from_right.first().and_then(|e| entry_address(e));
                 if own.is_none() || (own != connection && !loopback) {
                     return Ok(None);
                 }
@@ -85,7 +96,7 @@ pub(crate) fn client(world: &World, request: &Request) -> Judged<Option<IpAddr>>
             let mut seen = None;
             for hop in 0..*hops {
                 // 6.7 A missing entry, or one that is no address: unknown. Nothing that the caller could have written takes its place.
-                let Some(entry) = from_right.get(hop).and_then(|e| path::address(e)) else { return Ok(None) };
+                let Some(entry) = from_right.get(hop).and_then(|e| entry_address(e)) else { return Ok(None) };
                 seen = Some(entry);
                 if !path::in_blocks(proxies, entry) {
                     break;
@@ -94,7 +105,7 @@ pub(crate) fn client(world: &World, request: &Request) -> Judged<Option<IpAddr>>
             seen
         }
         ClientAddress::External { .. } => match entries("x-envoy-external-address").as_slice() {
-            [one] => path::address(one),
+            [one] => entry_address(one),
             _ => None,
         },
     })
@@ -144,6 +155,13 @@ impl Match<'_> {
     }
 }
 
+/// 6.11 Ports are those of the connection. Where none is known, allow rules do not match and deny rules do.
+pub(crate) fn port_fits(target: &Value, request: &Request, deny: bool) -> bool {
+    let Some(ports) = target.get("ports").and_then(Value::list) else { return true };
+    let Some(port) = request.destination.as_ref().and_then(|(_, port)| *port) else { return deny };
+    ports.iter().any(|v| matches!(v, Value::Number(n) if n.as_whole() == Some(i64::from(port))))
+}
+
 /// 6.9 Every rule whose target, port, method and path are those of the request.
 pub(crate) fn about<'a>(facts: &Facts<'a>, policy: &'a Document, rule: &'a Value) -> Option<Match<'a>> {
     let target = policy.spec.get("target")?;
@@ -153,11 +171,8 @@ pub(crate) fn about<'a>(facts: &Facts<'a>, policy: &'a Document, rule: &'a Value
     if !deny && !facts.path.readings.accepted_by(target) {
         return None;
     }
-    // 6.11 Ports are those of the connection. Where none is known, allow rules do not match and deny rules do.
-    let ports = target.get("ports").and_then(Value::list);
-    let port = facts.request.destination.as_ref().and_then(|(_, port)| *port);
-    let has_port = |ports: &[Value], p: u16| ports.iter().any(|v| matches!(v, Value::Number(n) if n.as_whole() == Some(i64::from(p))));
-    if ports.is_some_and(|ports| port.map_or(!deny, |p| !has_port(ports, p))) {
+    let ports = target.get("ports");
+    if !port_fits(target, facts.request, deny) {
         return None;
     }
     let on = rule.get("on").cloned().unwrap_or(Value::Null);
@@ -215,7 +230,8 @@ pub struct Verdict<'a> {
     pub shadows: Vec<Shadow>,
 }
 
-pub(crate) type Weighed<'a> = (Match<'a>, Vec<Check>);
+/// A rule that is about a request, with its checks.
+pub type Weighed<'a> = (Match<'a>, Vec<Check>);
 
 /// 6.28 Of several rules the narrowest speaks; of equally narrow ones the one whose name comes first.
 pub(crate) fn narrowest<'a, 'b>(rules: impl Iterator<Item = &'b Weighed<'a>>) -> Option<&'b Weighed<'a>>
@@ -259,9 +275,9 @@ pub(crate) fn verdict(rules: &[&Weighed<'_>], cookies: bool) -> (Outcome, Option
     }
 }
 
-/// 6.32 Everything that the rules say about a request.
-pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
-    let mut all: Vec<Weighed<'a>> = Vec::new();
+/// 6.32 Every rule that is about the request, with its checks.
+pub fn judged<'a>(facts: &Facts<'a>) -> Judged<Vec<Weighed<'a>>> {
+    let mut all = Vec::new();
     for policy in facts.world.documents.of("Policy") {
         for rule in policy.spec.get("rules").and_then(Value::list).unwrap_or_default() {
             if let Some(m) = about(facts, policy, rule) {
@@ -270,6 +286,15 @@ pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
             }
         }
     }
+    Ok(all)
+}
+
+/// 6.31 What the rules say together.
+pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
+    if facts.world.documents.of("Policy").is_empty() {
+        return Ok(Verdict { outcome: Outcome::Deny("policy_unavailable"), rule: None, chosen: None, shadows: Vec::new() });
+    }
+    let all = judged(facts)?;
     let shadow = |w: &&Weighed<'_>| w.0.rule.text_of("mode") == Some("shadow");
     let mut counting: Vec<&Weighed<'a>> = all.iter().filter(|w| !shadow(w)).collect();
     let refused = &facts.identity.refused;
@@ -284,8 +309,7 @@ pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
         let takes = |w: &Weighed<'_>| w.0.rule.text_of("rejectedCookies") == Some("ignored") && !of_cookie(w);
         let looked_at = counting.iter().any(|w| w.0.denies() && of_cookie(w));
         counting.retain(|w| w.0.denies() || takes(w));
-        let open = counting.iter().any(|w| !w.0.denies() && w.1.iter().all(|(_, _, r)| *r == Satisfied));
-        if looked_at || !open {
+        if looked_at || verdict(&counting, true).0 != Outcome::Allow {
             return Ok(Verdict { outcome: Outcome::Deny(reason), rule: None, chosen: None, shadows: Vec::new() });
         }
     }
@@ -293,6 +317,10 @@ pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
     let chosen = chosen.and_then(|at| counting.get(at)).map(|w| w.0.clone());
     let mut shadows = Vec::new();
     for w in all.iter().filter(shadow) {
+        // One that does not take refused cookies would not count either.
+        if cookie_reason.is_some() && !w.0.denies() && w.0.rule.text_of("rejectedCookies") != Some("ignored") {
+            continue;
+        }
         let result = Three::all(w.1.iter().map(|(_, _, r)| *r));
         if result != NotSatisfied {
             let with: Vec<&Weighed<'a>> = counting.iter().copied().chain([w]).collect();

@@ -28,10 +28,7 @@ pub(crate) fn variable(name: &str, facts: &Facts<'_>, m: &Match<'_>) -> Judged<R
         "token.iss" => token.map(|t| Value::of(&t.iss)),
         "peer.spiffe" => peer.and_then(|p| p.spiffe.clone().map(Value::Text)),
         "peer.dns" => peer.and_then(|p| list(&p.dns)).filter(|l| *l != Value::List(Vec::new())),
-        "peer.ips" => match peer {
-            Some(p) if p.evidence < crate::Evidence::Leaf => return Err(outside("{peer.ips} below leaf")),
-            _ => peer.and_then(|p| list(&p.ips)).filter(|l| *l != Value::List(Vec::new())),
-        },
+        "peer.ips" => peer.and_then(|p| list(&p.ips)).filter(|l| *l != Value::List(Vec::new())),
         // 8.8 Where several domains vouch and the rule names none, the name keeps its rule from allowing.
         "peer.trustDomain" => match peer.map(|p| p.speaking_domain(m, facts)) {
             Some(None) => return Ok(Err(())),
@@ -55,14 +52,13 @@ pub(crate) fn as_text(value: &Value, in_list: bool) -> Judged<Option<String>> {
     Ok(match value {
         Value::Text(text) => (!in_list || !text.contains(',')).then(|| text.clone()),
         Value::Bool(b) => Some(b.to_string()),
-        Value::Number(n) if n.known() && n.text().is_none() => return Err(outside("a number with a fraction, as text")),
-        Value::Number(n) => n.text(),
+        Value::Number(n) if n.known() => Some(n.decimal().ok_or_else(|| outside("a number with many decimal places, as text"))?),
+        Value::Number(_) => None,
         Value::List(list) if !in_list => {
             let parts = list.iter().map(|v| as_text(v, true)).collect::<Judged<Option<Vec<_>>>>()?;
             parts.map(|p| p.join(","))
         }
-        Value::Null => return Err(outside("a claim that is null, as text")),
-        Value::List(_) | Value::Map(_) => None,
+        Value::Null | Value::List(_) | Value::Map(_) => None,
     })
 }
 
@@ -123,10 +119,14 @@ pub(crate) fn render(template: &str, facts: &Facts<'_>, m: &Match<'_>, in_query:
         let (name, encoding) = part.split_once('|').map_or((part.as_str(), None), |(n, e)| (n, Some(e)));
         let value = match variable(name, facts, m)? {
             Err(()) => return Ok(Rendered::Unsendable),
-            Ok(None) => return Ok(Rendered::Absent),
+            Ok(None | Some(Value::Null)) => return Ok(Rendered::Absent),
             Ok(Some(value)) => value,
         };
         let Some(value) = as_text(&value, false)? else { return Ok(Rendered::Unsendable) };
+        // Neither an empty text nor an empty list is a value.
+        if value.is_empty() {
+            return Ok(Rendered::Absent);
+        }
         let value = encoded(value, encoding);
         // 8.12 Envoy sets letters, digits and `*-._` only; `percent` is for Envoys that do not validate.
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"*-._".contains(&b);
@@ -134,9 +134,6 @@ pub(crate) fn render(template: &str, facts: &Facts<'_>, m: &Match<'_>, in_query:
             return Ok(Rendered::Unsendable);
         }
         text.push_str(&value);
-    }
-    if text.is_empty() {
-        return Err(outside("an empty value to inject"));
     }
     // 8.13 Visible ASCII and inner spaces, at most 8 KiB.
     let visible = text.bytes().all(|b| (b' '..0x7f).contains(&b)) && text.trim_matches(' ') == text && text.len() <= 8 * 1024;
@@ -160,6 +157,8 @@ pub(crate) fn member(template: &str, facts: &Facts<'_>, m: &Match<'_>) -> Judged
     };
     match alone {
         Some(name) => Ok(match variable(&name, facts, m)? {
+            Ok(None | Some(Value::Null)) => Ok(None),
+            Ok(Some(value)) if value == Value::of("") && !name.starts_with("token.claims") => Ok(None),
             Ok(Some(value)) if !clean(&value) => Err(()),
             other => other,
         }),

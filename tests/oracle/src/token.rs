@@ -116,20 +116,22 @@ pub(crate) fn places(issuer: &Document) -> Vec<Place> {
 }
 
 /// 5.49 What is in a place: the credentials, and whether they came with the scheme `DPoP`.
-pub(crate) fn found(request: &Request, place: &Place) -> Judged<Vec<(String, bool)>> {
+pub(crate) fn found(request: &Request, place: &Place) -> Vec<(String, bool)> {
     let lines = |name: &str| request.lines(name).into_iter().map(|l| String::from_utf8_lossy(l).trim().to_owned()).collect::<Vec<_>>();
-    Ok(match place {
+    let found: Vec<(String, bool)> = match place {
         Place::Authorization => {
             let mut out = Vec::new();
             for line in lines("authorization") {
-                for (i, one) in line.split(',').map(str::trim).enumerate() {
-                    match one.split_once(' ') {
-                        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => out.push((token.trim().to_owned(), false)),
-                        Some((scheme, token)) if scheme.eq_ignore_ascii_case("dpop") => out.push((token.trim().to_owned(), true)),
-                        _ if i > 0 => out.push((one.to_owned(), false)),
-                        _ => return Err(outside("another scheme of Authorization than Bearer and DPoP")),
-                    }
-                }
+                let one = |one: &str| {
+                    let (scheme, token) = one.trim().split_once(' ').unwrap_or((one.trim(), ""));
+                    let of = |own: &str| scheme.eq_ignore_ascii_case(own);
+                    (of("bearer") || of("dpop")).then(|| (token.trim().to_owned(), of("dpop")))
+                };
+                let known: Vec<_> = line.split(',').filter_map(one).collect();
+                let rest = line.split(',').skip(1).map(|more| (more.trim().to_owned(), false));
+                // Another scheme is no credential of these issuers.
+                out.extend(known.first().cloned());
+                out.extend(rest.filter(|_| !known.is_empty()));
             }
             out
         }
@@ -146,7 +148,12 @@ pub(crate) fn found(request: &Request, place: &Place) -> Judged<Vec<(String, boo
             let named = pairs.filter(|(n, _)| path::decode(n).as_deref() == Some(name));
             named.map(|(_, v)| (path::decode(v).unwrap_or_else(|| v.to_owned()), false)).collect()
         }
-    })
+    };
+    // One that is empty is as if it had not been sent.
+    match found.as_slice() {
+        [(text, _)] if text.is_empty() => Vec::new(),
+        _ => found,
+    }
 }
 
 pub(crate) type Authenticated = (Vec<Token>, Vec<Refused>, Vec<Reason>);
@@ -162,11 +169,8 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
         let here: Vec<&Document> = issuers.iter().filter(|i| places(i).contains(&place) && counts(&i.name)).collect();
         let cookie = if let Place::Cookie(name) = &place { Some(name.clone()) } else { None };
         let names: Vec<String> = issuers.iter().filter(|i| places(i).contains(&place)).map(|i| i.name.clone()).collect();
-        let credentials = found(request, &place)?;
+        let credentials = found(request, &place);
         let refuse = |reason: Reason, own: bool| Refused { reason, cookie: cookie.clone().filter(|_| own), issuers: names.clone() };
-        if credentials.iter().any(|(t, _)| t.is_empty()) {
-            return Err(outside("an empty credential"));
-        }
         match credentials.as_slice() {
             [] => {}
             _ if here.is_empty() => ignored.push("issuer_unknown"),
@@ -274,7 +278,8 @@ pub(crate) fn kind(spec: &Value, header: &Value, claims: &Value) -> Result<(), R
     let (mut access, mut id) = (false, false);
     for name in ["typ", "token_use", "token_type"] {
         let Some(found) = claims.get(name) else { continue };
-        match found.text().map(str::to_lowercase).as_deref() {
+        let Some(word) = found.text() else { return Err("token_malformed") };
+        match Some(word.to_lowercase()).as_deref() {
             Some("bearer" | "access" | "access_token" | "at+jwt") => access = true,
             Some("id" | "id_token") => id = true,
             Some("jwt") => {}
@@ -311,6 +316,9 @@ pub(crate) fn kind(spec: &Value, header: &Value, claims: &Value) -> Result<(), R
     if kinds.iter().any(|k| k == kind) || (!id && !access && kinds.iter().any(|k| k == "id")) { Ok(()) } else { Err("token_type") }
 }
 
+/// The end of the year 9999, in milliseconds.
+const LAST_MOMENT: i64 = 253_402_300_799_000;
+
 /// 5.63 The claims: their types, then times, lifetime, age, audience, required claims. Both ends have the clock skew.
 pub(crate) fn judge(spec: &Value, claims: &Value, now: i64, answered: bool) -> Judged<Result<(), Reason>> {
     let is_text = |name: &str| claims.get(name).is_none_or(|v| v.text().is_some());
@@ -323,7 +331,10 @@ pub(crate) fn judge(spec: &Value, claims: &Value, now: i64, answered: bool) -> J
     for (time, name) in times.iter_mut().zip(["exp", "nbf", "iat"]) {
         *time = match claims.get(name) {
             None => None,
-            Some(Value::Number(n)) if n.known() => Some(n.thousandths().filter(|t| *t >= 0).ok_or_else(|| outside("a time out of reach"))?),
+            Some(Value::Number(n)) => match n.thousandths().filter(|t| (0..=LAST_MOMENT).contains(t)) {
+                Some(time) => Some(time),
+                None => return Ok(Err("token_malformed")),
+            },
             Some(_) => return Ok(Err("token_malformed")),
         };
     }
@@ -346,25 +357,23 @@ pub(crate) fn judge(spec: &Value, claims: &Value, now: i64, answered: bool) -> J
         return Ok(Err("token_lifetime"));
     }
     if let Some(most) = duration_of(spec, "maxAge") {
-        // 5.65 `maxAge` needs `iat`.
-        match iat {
-            Some(iat) if now - iat <= most => {}
-            Some(iat) if now - iat <= most + skew => return Err(outside("maxAge within the clock skew")),
-            _ => return Ok(Err("token_lifetime")),
+        // 5.65 `maxAge` needs `iat`, and has the clock skew.
+        if iat.is_none_or(|iat| now - iat > most + skew) {
+            return Ok(Err("token_lifetime"));
         }
     }
     let audiences = texts(claims.get("aud"));
     if !spec.texts("audiences").iter().any(|a| audiences.contains(a)) {
         return Ok(Err("audience"));
     }
-    if spec.texts("requiredClaims").iter().any(|p| claims.at(p).is_none()) {
+    if spec.texts("requiredClaims").iter().any(|p| claims.at(p).is_none_or(|v| *v == Value::Null)) {
         return Ok(Err("claim_mismatch"));
     }
     if spec.text_of("profile") == Some("kubernetes") {
         let named = claims.text_of("sub").and_then(|s| s.strip_prefix("system:serviceaccount:")).and_then(|s| s.split_once(':'));
         let at = |p: &str| claims.at(p).and_then(Value::text);
         if named.is_none() || named != at("/kubernetes.io/namespace").zip(at("/kubernetes.io/serviceaccount/name")) {
-            return Err(outside("the reason for a service account that is not the one of its claim"));
+            return Ok(Err("claim_mismatch"));
         }
     }
     Ok(Ok(()))

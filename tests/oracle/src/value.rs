@@ -90,12 +90,35 @@ impl Number {
         (self.whole && !self.lost).then(|| i64::try_from(self.digits).ok()).flatten()
     }
 
+    /// The whole number that was written as one, within 64 bits with a sign or without.
+    pub fn as_integer(self) -> Option<i128> {
+        (self.whole && self.known()).then_some(self.digits)
+    }
+
     /// The seconds of a NumericDate, in thousandths (RFC 7519 section 2 allows fractions).
     pub fn thousandths(self) -> Option<i64> {
         let shift = self.exponent.checked_add(3)?;
         let by = 10i128.checked_pow(shift.unsigned_abs())?;
         let value = if shift < 0 { self.digits / by } else { self.digits.checked_mul(by)? };
         i64::try_from(value).ok()
+    }
+
+    /// How a number is written that is known: digits, and behind the point as many as it needs, one at least where it has a fraction or an
+    /// exponent. None for more than six.
+    pub fn decimal(self) -> Option<String> {
+        if self.whole {
+            return self.text();
+        }
+        let (mut digits, mut exponent) = (self.digits, self.exponent);
+        while exponent < -1 && digits % 10 == 0 {
+            (digits, exponent) = (digits / 10, exponent + 1);
+        }
+        let places = exponent.min(-1).unsigned_abs();
+        let digits = digits.checked_mul(10i128.checked_pow(u32::try_from(exponent + i32::try_from(places).ok()?).ok()?)?)?;
+        let by = 10i128.checked_pow(places)?;
+        let sign = if digits < 0 { "-" } else { "" };
+        let width = usize::try_from(places).ok()?;
+        (places <= 6).then(|| format!("{sign}{}.{:0width$}", digits.abs() / by, digits.abs() % by))
     }
 
     /// How a whole number is written.

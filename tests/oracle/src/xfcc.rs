@@ -56,7 +56,8 @@ pub fn read(value: &str) -> Judged<Result<Vec<Element>, Reason>> {
     let Some(elements) = split(value, ',').filter(|e| e.len() <= 16 && value.len() <= 64 * 1024) else { return malformed };
     let mut out = Vec::new();
     for element in elements {
-        match one(&element)? {
+        // An intermediary that joins two lines writes a space behind the comma.
+        match one(element.trim_start_matches(' '))? {
             Some(element) => out.push(element),
             None => return malformed,
         }

@@ -28,7 +28,8 @@ pub(super) fn challenge(answer: ClientAnswer, reason: Reason, needs: &Needs) -> 
     if answer == ClientAnswer::InsufficientAuthentication {
         challenge = challenge.stepping_up(needs);
     }
-    if let Some(proof) = &needs.proof {
+    // Evaluation alone does not know them: the issuer's document has them.
+    if let Some(proof) = needs.proof.as_ref().filter(|proof| !proof.algorithms.is_empty()) {
         challenge = challenge.with("algs", &proof.algorithms.join(" "));
     }
     Some(challenge.0)

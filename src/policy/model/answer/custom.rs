@@ -54,12 +54,11 @@ impl CustomAnswer {
         (meant && is_navigation(request) && !redirect.leads_to(request)).then_some(redirect)
     }
 
-    /// The `set-cookie` of a denial with this answer, of a caller whose `cookies` were refused: only where authenticating again
-    /// helps, and where that very cookie is at fault.
-    pub(super) fn cleared(&self, answer: ClientAnswer, cookies: &[String]) -> Option<String> {
-        let clear =
-            self.clear.as_ref().filter(|own| cookies.iter().any(|name| **name == *own.name));
-        clear.filter(|_| answer.status() == 401).map(ClearedCookie::header)
+    /// The `set-cookie` of a denial of a caller whose `cookies` were refused, and who is asked to authenticate: only where that
+    /// very cookie is at fault.
+    pub(super) fn cleared(&self, cookies: &[String]) -> Option<String> {
+        let own = self.clear.as_ref()?;
+        cookies.iter().any(|name| **name == *own.name).then(|| own.header())
     }
 }
 

@@ -54,7 +54,9 @@ impl Answer {
         if let Some(redirect) = redirect {
             headers.push((Cow::from("location"), words.fill(&redirect.to)));
         }
-        let cleared = custom.and_then(|custom| custom.cleared(answer, &denial.cookies));
+        // Another status hides what was at fault (P220).
+        let asks = answer.status() == 401 && (status == 401 || redirect.is_some());
+        let cleared = custom.filter(|_| asks).and_then(|custom| custom.cleared(&denial.cookies));
         headers.extend(cleared.map(|value| (Cow::from("set-cookie"), value)));
         if let Some(challenge) = challenge_for(status, answer, denial) {
             headers.push((Cow::from("www-authenticate"), challenge));

@@ -206,7 +206,7 @@ impl Source {
             Self::TokenClient => text(cx.token?.client()),
             Self::TokenIssuer => text(cx.token.map(|token| token.issuer())),
             Self::TokenId => text(cx.token?.token_id()),
-            Self::TokenExpires => Some(Found::Int(cx.token?.expires_at().as_secs())),
+            Self::TokenExpires => cx.token?.expiry().map(|at| Found::Int(at.as_secs())),
             Self::TokenScopes => Some(Found::Texts(cx.token?.scopes())),
             Self::TokenAudiences => Some(Found::Texts(cx.token?.audiences())),
             Self::TokenClaim(keys) => claim(cx.token?.claims(), keys).map(Found::Json),

@@ -89,7 +89,7 @@ fn holds(text: &str) -> Truth {
     holds_with(
         text,
         json!({
-            "sub": "alice", "scope": "read write", "tenant": "acme", "level": 3, "big": u64::MAX, "ratio": 0.5,
+            "exp": 2000, "sub": "alice", "scope": "read write", "tenant": "acme", "level": 3, "big": u64::MAX, "ratio": 0.5,
             "roles": ["admin", "user"], "mixed": ["a", 1], "realm": {"name": "r", "roles": ["x"]}, "nothing": null, "yes": true
         }),
     )

@@ -248,7 +248,7 @@ fn denials_of_documents() {
     let world = policy(HOST, &[&format!("{rule}, deny: {{ status: 404, body: {{ text: 'id {{decision.id}} {{decision.word}}' }} }} }}")]);
     let denial = ask(&world, "{ path: / }", "", "").unwrap().denial.unwrap();
     assert_eq!((denial.status, denial.word.as_str(), denial.challenge), (404, "not_found", None));
-    assert_eq!(denial.text.unwrap(), format!("id {} unauthenticated", "0".repeat(32)));
+    assert_eq!(denial.text.unwrap(), format!("id {} not_found", "0".repeat(32)));
     let plain = ask(&policy(HOST, &[&format!("{rule} }}")]), "{ path: / }", "", "{ issuer: corp, claims: { } }").unwrap().denial.unwrap();
     assert_eq!(
         (plain.status, plain.www_authenticate().unwrap().as_str()),

@@ -6,6 +6,7 @@ mod common;
 
 use common::world;
 use countersign_oracle::documents::Documents;
+use countersign_oracle::suite;
 use countersign_oracle::value::Value;
 use countersign_oracle::{ClientAddress, Decision, Identity, World, decide_as};
 
@@ -47,17 +48,17 @@ pub(crate) fn ask(world: &World, request: &str, peer: &str, token: &str) -> Resu
     if let Some(client) = asked.text_of("client") {
         world.client_address = ClientAddress::Said(Some(client.to_owned()));
     }
-    let mut request = common::request(&asked);
+    let mut request = suite::request(&asked);
     if request.host.is_empty() {
         request.host = "a.example.com".to_owned();
     }
     request.map = asked.is_true("map");
     let mut identity = Identity::default();
     if !peer.is_empty() {
-        identity.peer = Some(common::peer(&yaml(peer)));
+        identity.peer = Some(suite::peer(&yaml(peer)));
     }
     if !token.is_empty() {
-        common::token(&world, &request, &yaml(token), &mut identity);
+        suite::token(&world, &request, &yaml(token), &mut identity);
     }
     decide_as(&world, &request, &identity).map_err(|o| o.0)
 }

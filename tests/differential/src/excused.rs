@@ -1,0 +1,44 @@
+//! What no run reaches, each with its reason. A run fails where one of these is reached after all.
+
+/// Reasons that no suite can give.
+pub fn reason(reason: &str) -> Option<&'static str> {
+    match reason {
+        "dpop_invalid" | "dpop_nonce" => Some("a suite does not say that a proof came, which its challenge would tell"),
+        _ => None,
+    }
+}
+
+/// Results that a check never has.
+pub fn result(key: &str, result: &str) -> Option<&'static str> {
+    match (key, result) {
+        ("during", "indeterminate") => Some("the clock is known"),
+        ("target.hostIsSni", "indeterminate") => Some("an unreported handshake is none"),
+        ("contextExtensions" | "peer" | "token", "indeterminate") => Some("it is there or not"),
+        ("peer.spiffe" | "peer.evidence", "indeterminate") => Some("known at every level of evidence"),
+        ("peer.trustDomain", "indeterminate") => Some("a suite does not say that a domain is in doubt"),
+        ("token.binding" | "token.bind", "indeterminate") => Some("verified before any rule"),
+        ("token.audiences" | "token.subjects" | "token.clients", "indeterminate") => Some("a claim of another kind refuses the token"),
+        ("token.scopes" | "token.anyScope", "indeterminate") => Some("a claim of another kind refuses the token"),
+        ("inject", "not satisfied") => Some("a value can be sent, or it cannot be determined what to send"),
+        _ => None,
+    }
+}
+
+/// Keys that no rule has beside each other; both in order.
+pub fn pair(one: &str, other: &str) -> Option<&'static str> {
+    let either = |key: &str| one == key || other == key;
+    let of = |prefix: &str| one.starts_with(prefix) || other.starts_with(prefix);
+    if either("public") && (of("peer.") || of("token.")) {
+        return Some("a rule is public, or asks who it is");
+    }
+    if either("on.grpc") && (either("on.methods") || either("on.paths")) {
+        return Some("`grpc` stands instead of both");
+    }
+    if either("peer.any") && of("peer.") && !either("peer.evidence") && one.starts_with("peer.") && other.starts_with("peer.") {
+        return Some("`any` asks for nothing more");
+    }
+    if either("target.anyHost") && either("target.hosts") {
+        return Some("`anyHost` stands instead of `hosts`");
+    }
+    None
+}
