@@ -1,10 +1,10 @@
 //! `countersign completions`: a completion script for a shell.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use clap_complete::Shell;
 
-use super::Exit;
+use super::{CommandError, Exit};
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
@@ -14,7 +14,10 @@ pub(super) struct Args {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Args, command: &mut clap::Command) -> Exit {
-    clap_complete::generate(args.shell, command, "countersign", &mut io::stdout());
-    Exit::Ok
+pub(super) fn run(args: &Args, command: &mut clap::Command) -> Result<Exit, CommandError> {
+    // Into memory: the generator panics where it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, command, "countersign", &mut script);
+    io::stdout().write_all(&script)?;
+    Ok(Exit::Ok)
 }
