@@ -23,7 +23,7 @@ use crate::telemetry::{LogLevel, Metrics};
 use self::component::Component;
 use self::components::{
     Audit, Components, Documents, ListenerCertificate, ListenerPart, Process, Revocations,
-    SharedStore, Trust,
+    SharedStore, StateFolder, Trust,
 };
 use self::core::Core;
 use self::observers::Observers;
@@ -134,6 +134,11 @@ fn components(
         Box::new(Trust { pdp: Arc::clone(pdp), kept: core.kept.clone() }),
         Box::new(SharedStore { store: Arc::clone(&core.store), pdp: Arc::clone(pdp) }),
         Box::new(Revocations(Arc::clone(pdp.revocations()))),
+        Box::new(StateFolder {
+            keys: Arc::clone(&core.keys),
+            pdp: Arc::clone(pdp),
+            lists: core.kept.clone(),
+        }),
         Box::new(ListenerCertificate(tls.clone())),
         Box::new(Audit(audit)),
         Box::new(observers.caller_clocks()),

@@ -79,7 +79,12 @@ impl From<&KnownRevocation> for ListedRevocation {
 }
 
 impl Receipt {
-    pub(super) fn new(published: &Published, warnings: Vec<String>) -> Self {
+    pub(super) fn new(published: &Published, mut warnings: Vec<String>) -> Self {
+        warnings.extend(published.not_kept.as_ref().map(|why| {
+            format!(
+                "the state folder cannot be written ({why}): a restart may take this change back"
+            )
+        }));
         let replicas = match (published.store, &published.not_shared) {
             ("memory", _) | (_, Some(_)) => Replicas::This,
             _ => Replicas::All,

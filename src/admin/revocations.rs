@@ -123,7 +123,7 @@ async fn list(State(api): State<Arc<RevocationApi>>, request: Request) -> ApiRes
             entries: register.known().iter().map(Into::into).collect(),
             lists: register.lists(),
             sharing: register.sharing(),
-            total: register.current().len(),
+            total: register.in_force(),
         },
     ))
 }
@@ -131,9 +131,11 @@ async fn list(State(api): State<Arc<RevocationApi>>, request: Request) -> ApiRes
 async fn revoke(State(api): State<Arc<RevocationApi>>, request: Request) -> ApiResult {
     api.admit(request.headers()).await?;
     let entry = read_entry(request.into_body()).await?;
+    let register = api.pdp.revocations();
+    register.check_not_over(&entry).map_err(|why| problem(StatusCode::BAD_REQUEST, &why))?;
     let (kind, author) = (entry.target().kind().field(), entry.note().author.clone());
     let warnings = api.warnings(&entry);
-    let published = api.pdp.revocations().revoke(entry).await;
+    let published = register.revoke(entry).await;
     let id = hex(&published.id);
     tracing::warn!(%id, kind, author = author.as_deref(), "revoked");
     let status = status(&published, StatusCode::CREATED);

@@ -1,6 +1,7 @@
 //! The thread of one sink: takes what waits, all of it at once, and counts what becomes of it.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -58,7 +59,7 @@ pub(super) fn run(
         if batch.is_empty() {
             continue;
         }
-        let result = sink.take(&batch);
+        let result = take(&mut *sink, &batch);
         count(&result, batch.len(), counts);
         batch.clear();
         match result {
@@ -73,6 +74,13 @@ pub(super) fn run(
             thread::park_timeout(GATHER);
         }
     }
+}
+
+/// Hands `batch` to the sink. A panic there is a failure like others: without its writer a sink would lose everything from then
+/// on.
+fn take(sink: &mut dyn Sink, batch: &[Record]) -> io::Result<()> {
+    let taken = catch_unwind(AssertUnwindSafe(|| sink.take(batch)));
+    taken.unwrap_or_else(|_| Err(io::Error::other("the sink panicked, which is a defect")))
 }
 
 /// Waits for a record and takes those behind it; whether there can be more.

@@ -78,7 +78,7 @@ impl Command {
             Self::Test(args) => test::run(&args),
             Self::Demo(args) => demo::run(args),
             Self::Schema(args) => schema::run(&args),
-            Self::Completions(args) => Ok(completions::run(&args, &mut Cli::command())),
+            Self::Completions(args) => completions::run(&args, &mut Cli::command()),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! `countersign completions`: a completion script for a shell.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use clap_complete::Shell;
 
-use super::Exit;
+use super::{CommandError, Exit};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -13,7 +13,10 @@ pub(super) struct Args {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Args, command: &mut clap::Command) -> Exit {
-    clap_complete::generate(args.shell, command, "countersign", &mut io::stdout());
-    Exit::Ok
+pub(super) fn run(args: &Args, command: &mut clap::Command) -> Result<Exit, CommandError> {
+    // Into memory: the generator panics where it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, command, "countersign", &mut script);
+    io::stdout().write_all(&script)?;
+    Ok(Exit::Ok)
 }

@@ -24,7 +24,7 @@ pub(super) enum CommandError {
     Listen(String),
     /// The command failed while running.
     Failure(String),
-    /// The result cannot be written. Standard output is closed, so nothing is printed.
+    /// The reader of standard output has gone, so nothing is printed.
     Output,
 }
 
@@ -80,7 +80,10 @@ impl From<ConfigError> for CommandError {
 }
 
 impl From<io::Error> for CommandError {
-    fn from(_: io::Error) -> Self {
-        Self::Output
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::Output;
+        }
+        Self::failure(format_args!("cannot write to standard output: {}", error.kind()))
     }
 }

@@ -83,7 +83,9 @@ impl Args {
                 id: None,
             })
             .collect();
-        let total = entries.len();
+        let now = SystemClock.now();
+        let in_force = |listed: &&ListedRevocation| listed.entry.check_not_over(now).is_ok();
+        let total = entries.iter().filter(in_force).count();
         Ok(Revocations { entries, lists: Vec::new(), sharing: None, total })
     }
 

@@ -60,7 +60,22 @@ impl From<figment::Error> for ConfigError {
             Kind::Message(message) => message,
             _ => String::from("cannot be read"),
         };
+        // The library calls the layer of the flags by its Rust type.
+        if source.contains("::") {
+            return Self::Layer(format!("{}: {what}", flag(&key)));
+        }
         let place = if key.is_empty() { source } else { format!("{source}: `{key}`") };
         Self::Layer(format!("{place}: {what}"))
+    }
+}
+
+/// The flag that sets `key`.
+fn flag(key: &str) -> &str {
+    match key {
+        "listener.address" => "`--listen`",
+        "log.level" => "`--log-level`",
+        "log.format" => "`--log-format`",
+        key if key.starts_with("documents") => "`--documents`",
+        _ => "arguments",
     }
 }

@@ -9,6 +9,15 @@ pub fn not_plain(text: &str) -> Option<&'static str> {
     text.chars().any(unseen).then_some("has a character that is not seen")
 }
 
+/// Why a text that is compared as it stands looks as if it stood for several: another program's pattern or variable.
+pub fn like_a_pattern(text: &str) -> Option<&'static str> {
+    if text.contains('*') {
+        return Some("has a `*`, which stands for itself");
+    }
+    let is_variable = text.contains("$(") || ['{', '}'].iter().any(|brace| text.contains(*brace));
+    is_variable.then_some("has a placeholder, which stands for itself")
+}
+
 /// Characters that take no room, turn the direction of a text, or look like a space.
 const fn is_invisible(c: char) -> bool {
     matches!(

@@ -20,6 +20,7 @@ use crate::authn::TokenCache;
 use crate::clock::{Clock, Deadline};
 use crate::evidence::PresentedToken;
 use crate::pdp::fetch::Fetcher;
+use crate::pdp::kept_files::KeptFiles;
 use crate::pdp::keys::entry::{Entry, Shared};
 use crate::sync::lock;
 use crate::trust::{Issuer, KeySource, Material, RemoteKeys, TrustStore};
@@ -28,21 +29,26 @@ use crate::trust::{Issuer, KeySource, Material, RemoteKeys, TrustStore};
 pub struct KeyCache {
     clock: Arc<dyn Clock>,
     fetcher: Arc<dyn Fetcher>,
-    folder: Option<PathBuf>,
+    files: Option<Arc<KeptFiles>>,
     entries: Mutex<Vec<Arc<Entry>>>,
 }
 
 impl KeyCache {
     /// An empty cache. [`KeyCache::follow`] fills it.
     pub fn new(clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) -> Self {
-        Self { clock, fetcher, folder: None, entries: Mutex::new(Vec::new()) }
+        Self { clock, fetcher, files: None, entries: Mutex::new(Vec::new()) }
     }
 
     /// This cache with a folder where the last good keys outlive a restart.
     #[must_use]
     pub fn kept_in(mut self, folder: PathBuf) -> Self {
-        self.folder = Some(folder);
+        self.files = Some(Arc::new(KeptFiles::new(folder)));
         self
+    }
+
+    /// The folder, where there is one.
+    pub fn kept_files(&self) -> Option<&KeptFiles> {
+        self.files.as_deref()
     }
 
     /// Follows the addresses in `trust` from now on: new ones are fetched in the background, those that stay keep their keys,
@@ -61,7 +67,7 @@ impl KeyCache {
 
     fn start(&self, source: &Arc<RemoteKeys>) -> Entry {
         let (clock, fetcher) = (Arc::clone(&self.clock), Arc::clone(&self.fetcher));
-        Entry::start(source, self.folder.clone(), clock, fetcher)
+        Entry::start(source, self.files.clone(), clock, fetcher)
     }
 
     /// The key sets that `tokens` need and that are not in `trust` itself.

@@ -11,6 +11,7 @@ mod dial;
 mod fetch;
 mod fulfil;
 mod introspect;
+mod kept_files;
 mod keys;
 mod outcome;
 mod pinned;
@@ -27,6 +28,7 @@ pub use collected::{CacheHits, Collected};
 pub use current::RetiredSnapshot;
 pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
 pub use introspect::Introspector;
+pub use kept_files::KeptFiles;
 pub use keys::{
     FirstSeen, KeyCache, KeyStatus, LastGood, LoadError, Loaded, last_good, load as load_keys,
 };
@@ -39,6 +41,8 @@ pub use revocation::{
     RevocationRegister, SharingStatus, UnknownRevocation,
 };
 pub use sealed::SealedHeader;
-pub use snapshot::{FileSet, Inventory, KeptLists, KeptListsStatus, Load, Revision, Snapshot};
+pub use snapshot::{
+    FileSet, Inventory, KeptLists, KeptListsStatus, Load, Revision, Snapshot, is_document,
+};
 pub use trace::{NoTrace, Trace};
 pub use verification_cache::{MemoryOptions, VerificationCache};

@@ -124,6 +124,8 @@ instruments! {
         "Revocations that the shared store has not taken yet";
     REVOCATION_STORE_FAILING Gauge "countersign.revocation.store.failing" "" []
         "1 while revocations of other replicas cannot be read from the shared store";
+    STATE_FAILING Gauge "countersign.state.failing" "" ["part"]
+        "1 while a part of the state folder cannot be written, or has damaged files: a restart loses or has lost something";
     STORE_UP Gauge "countersign.store.up" "" []
         "1 while the shared store answers";
     STORE_LOSSES Counter "countersign.store.losses" "" []
@@ -139,6 +141,8 @@ instruments! {
         "Decision records that wait for a sink";
     AUDIT_WRITES_FAILED Counter "countersign.audit.writes.failed" "" ["sink"]
         "Writes to a sink that failed, each with at least one record";
+    PANICS Counter "countersign.panics" "" []
+        "Panics of threads and tasks since the start: each is a defect";
     EXPORTS_FAILED Counter "countersign.telemetry.exports.failed" "" ["signal"]
         "Batches of traces, metrics and logs that the collector did not take";
 }

@@ -10,6 +10,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, reload};
 
+use super::panics;
 use crate::json::{is_shown, write_escape};
 use crate::sync::lock;
 
@@ -131,6 +132,7 @@ pub fn init(options: &LogOptions) -> Result<LogLevel, String> {
     };
     // A second subscriber in one process (in tests) leaves the first in place.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    panics::watch();
     let apply = move |filter| handle.reload(filter).map_err(|error| error.to_string());
     Ok(LogLevel { text: Arc::new(Mutex::new(options.level.clone())), apply: Arc::new(apply) })
 }

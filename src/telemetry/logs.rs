@@ -76,7 +76,8 @@ impl LogSender {
             match result {
                 Ok(()) => return Ok(()),
                 Err(error) if since.elapsed() > GIVE_UP => return Err(error.to_string()),
-                Err(_) => self.runtime.block_on(tokio::time::sleep(pause)),
+                // A timer is made within the runtime, or it panics.
+                Err(_) => self.runtime.block_on(async { tokio::time::sleep(pause).await }),
             }
             pause = (pause * 2).min(PAUSE.1);
         }
@@ -118,6 +119,86 @@ fn any(value: Value) -> AnyValue {
         Value::Object(members) => {
             let members = members.into_iter().map(|(name, value)| (Key::new(name), any(value)));
             AnyValue::Map(Box::new(members.collect()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Mutex;
+    use std::thread;
+
+    use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
+        LogsService, LogsServiceServer,
+    };
+    use opentelemetry_proto::tonic::collector::logs::v1::{
+        ExportLogsServiceRequest, ExportLogsServiceResponse,
+    };
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+    use tonic::transport::Server;
+    use tonic::transport::server::TcpIncoming;
+    use tonic::{Request, Response, Status};
+
+    use super::*;
+
+    /// Tells the test of every batch.
+    struct Collector(Mutex<UnboundedSender<usize>>);
+
+    #[tonic::async_trait]
+    impl LogsService for Collector {
+        async fn export(
+            &self,
+            request: Request<ExportLogsServiceRequest>,
+        ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+            let batch = request.into_inner().resource_logs;
+            let records = batch.iter().flat_map(|own| &own.scope_logs);
+            let records = records.map(|own| own.log_records.len()).sum();
+            self.0.lock().unwrap().send(records).unwrap();
+            Ok(Response::new(ExportLogsServiceResponse::default()))
+        }
+    }
+
+    fn entry() -> LogEntry {
+        LogEntry {
+            time: UnixTime::from_secs(1),
+            is_denial: false,
+            trace_id: String::new(),
+            attributes: Vec::new(),
+            body: Value::Null,
+        }
+    }
+
+    /// P250: a collector that is away, comes, goes and comes again costs time and no record: the thread that sends lives on.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_batch_is_offered_until_the_collector_is_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address: SocketAddr = listener.local_addr().unwrap();
+        drop(listener);
+        let options = serde_json::json!({ "endpoint": format!("http://{address}") });
+        let options: OtlpOptions = serde_json::from_value(options).unwrap();
+        let exports = Exports::default();
+        let sender = Arc::new(LogSender::start(&options, &exports).unwrap());
+        let (arrived, mut arrivals) = unbounded_channel();
+        for records in 1..=2 {
+            let (own, before) = (Arc::clone(&sender), exports.logs.failed());
+            let sending =
+                thread::spawn(move || own.send(std::iter::repeat_with(entry).take(records)));
+            // The collector starts after it was missed.
+            while exports.logs.failed() == before && !sending.is_finished() {
+                tokio::task::yield_now().await;
+            }
+            let listener = TcpListener::bind(address).await.unwrap();
+            let collector = LogsServiceServer::new(Collector(Mutex::new(arrived.clone())));
+            let serving = Server::builder().add_service(collector);
+            let serving = tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
+            let sent = tokio::task::spawn_blocking(move || sending.join()).await.unwrap();
+            assert_eq!(sent.unwrap(), Ok(()));
+            assert_eq!(arrivals.recv().await, Some(records));
+            serving.abort();
+            // Its connections end with it.
+            assert!(serving.await.unwrap_err().is_cancelled());
         }
     }
 }

@@ -9,6 +9,7 @@ mod logs;
 mod measurement;
 mod metrics;
 mod otlp;
+pub mod panics;
 mod trace;
 
 pub use callers::Callers;

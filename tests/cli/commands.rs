@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 const POLICY: &str = "\
 apiVersion: countersign.dev/v1alpha1
@@ -183,4 +183,33 @@ fn good_documents_pass_and_every_command_has_help() {
     }
     let script = countersign(folder.path(), &["completions", "bash"]);
     assert!(String::from_utf8(script.stdout).unwrap().contains("countersign"));
+}
+
+/// P257: a reader that has gone ends a command quietly, and a full disk with a message.
+#[test]
+fn output_that_cannot_be_written_is_no_panic() {
+    let run = |out: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let output = command.args(["completions", "bash"]).stdout(out).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(run(writer.into()), (Some(1), String::new()));
+    if let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") {
+        let (code, told) = run(full.into());
+        assert_eq!(code, Some(1));
+        assert!(told.contains("cannot write to standard output"), "{told}");
+    }
+}
+
+/// P258: a mistake in a flag is told by the name of the flag.
+#[test]
+fn a_flag_is_told_by_its_name() {
+    let files = [("p/policy.yaml", POLICY)];
+    let folder = folder(&files);
+    let arguments = ["serve", "--documents", "p", "--listen", "bogus"];
+    let (code, told) = refused(folder.path(), &arguments);
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("`--listen`") && !told.contains("::"), "{told}");
 }

@@ -254,7 +254,7 @@ fn a_recorded_check_is_explained() {
 
 const RECORD: &str = r#"{"decision_id":"5c3a9be1f02a41d09c6a4f1f0f3f3a55","time":"2027-01-15T08:00:00.250Z","decision":"deny","reason":"eval_error","detail":"cannot determine whether the condition holds","policy":"orders","rule":"read","revision":"0000000000000000","duration_us":"12","request":{"id":"req-1","method":"GET","host":"orders.example.com","path":"/v1/orders/42","source":"10.0.0.1:4711","scheme":"https"},"annotations":{"owner":"team-web"},"peer":{"trust_domain":"prod","spiffe":"spiffe://prod.example/ns/web/sa/frontend","evidence":"hash"},"tokens":[{"issuer_name":"corp","issuer":"https://login.example.com","subject":"alice","scopes":["orders:read"],"expires_at":"2027-01-15T09:00:00.000Z","binding":"none"}]}"#;
 
-/// What a record does not hold is said to be missing, and is never made up.
+/// What a record does not hold is said to be missing, and is never made up. P256: a line that is no text hides none that is good.
 #[test]
 fn a_decision_from_the_audit_log_is_put_again() {
     let props = props();
@@ -269,7 +269,9 @@ fn a_decision_from_the_audit_log_is_put_again() {
         json.as_object_mut().unwrap().remove("tokens");
         json
     };
-    props.write("audit.jsonl", format!("{later}\nnot json\n{RECORD}\n{refused}\n"));
+    let torn = b"\xff5c3a9be1\n".as_slice();
+    let log = format!("{later}\nnot json\n{RECORD}\n{refused}\n");
+    props.write("audit.jsonl", [torn, log.as_bytes()].concat());
     let documents = "--documents policies --audit audit.jsonl";
     assert_golden(
         "recorded.txt",

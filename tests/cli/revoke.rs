@@ -125,6 +125,10 @@ mod tests {
                 assert!(!text.contains("canary"), "{text}");
             }
         }
+        // P254: one that is over would revoke nothing.
+        let over = json!({ "jti": "x", "issuer": ISSUER, "expires": "2020-01-01T00:00:00Z" });
+        let (status, text) = house.ask("POST", "/revocations", &right, &over.to_string()).await;
+        assert!(status == 400 && text.contains("write a later time"), "{status} {text}");
         let large = json!({ "jti": "x", "issuer": ISSUER, "reason": "x".repeat(40_000) });
         let (status, _) = house.ask("POST", "/revocations", &right, &large.to_string()).await;
         assert_eq!(status, 413);
@@ -150,7 +154,7 @@ mod tests {
         assert!(!log.contains("canary") && !log.contains(TOKEN), "{log}");
     }
 
-    /// Every kind of thing, from a shell: revoked, listed, found, taken back. P206: with a word of what may revoke nothing.
+    /// Every kind of thing, from a shell: revoked, listed, found, taken back. P206, P253: with a word of what may revoke nothing.
     #[tokio::test]
     async fn everything_that_can_be_revoked_is_revoked_from_a_shell() {
         let house = House::open().await;
@@ -217,6 +221,7 @@ mod tests {
                 "no document vouches for the SPIFFE trust domain `strange.example`",
             ),
             (&["--subject", "alice ", "--issuer", ISSUER], "white space"),
+            (&["--subject", "*", "--issuer", ISSUER], "stands for itself"),
         ] {
             let run = house.run(&[&["revoke"], thing].concat());
             assert_eq!(run.code, 0, "{}", run.stderr);
@@ -247,6 +252,7 @@ mod tests {
             ("revoke --certificate admin.token", 2, "no certificate in PEM"),
             ("revoke --jti x --issuer i --expires yesterday", 2, "expected a time"),
             ("revoke --jti x --issuer i --undo --issued-before now", 2, "cannot be used with"),
+            ("revoke --jti x --issuer i --expires 2020-01-01T00:00:00Z", 2, "which is past"),
             ("revoke --jti x --issuer i", 1, "cannot connect to 127.0.0.1:1"),
             ("revocations", 1, "is `admin` set on the server?"),
             ("revocations --kind jtis", 2, "`--kind` is none of"),
@@ -267,6 +273,34 @@ mod tests {
             assert_eq!(run.code, 2, "{arguments}: {}", run.stderr);
             assert!(run.stderr.contains(text), "{arguments}: {}", run.stderr);
         }
+    }
+
+    /// P255: of entries that are written at once none is lost, and one that is written through a link is where it leads.
+    #[test]
+    fn entries_that_are_written_at_once_are_all_there() {
+        let props = Props::new();
+        props.write("real/revoked.yaml", "");
+        fs::remove_file(props.folder.join("real/revoked.yaml")).unwrap();
+        let write = |id: usize, path: &str| {
+            let arguments = format!("revoke --jti t-{id} --issuer {ISSUER} --write {path}");
+            let run = props.run(&arguments, "");
+            assert_eq!(run.code, 0, "{}", run.stderr);
+        };
+        write(0, "real/revoked.yaml");
+        let link = props.folder.join("link.yaml");
+        std::os::unix::fs::symlink("real/revoked.yaml", &link).unwrap();
+        std::thread::scope(|threads| {
+            for id in 1..=12 {
+                let path = if id % 2 == 0 { "link.yaml" } else { "real/revoked.yaml" };
+                threads.spawn(move || write(id, path));
+            }
+        });
+        assert!(link.is_symlink());
+        let listed = props.run("revocations --documents real --output json", "");
+        assert_eq!(listed.json()["entries"].as_array().unwrap().len(), 13);
+        std::os::unix::fs::symlink("nowhere.yaml", props.folder.join("lost.yaml")).unwrap();
+        let run = props.run(&format!("revoke --spiffe {FRONTEND} --write lost.yaml"), "");
+        assert_eq!(run.code, 1, "{}", run.stderr);
     }
 
     /// `--write` makes a document or adds to one, and leaves alone whatever it does not understand.
@@ -311,6 +345,16 @@ mod tests {
         }
         let run = props.run(&format!("revoke --spiffe {FRONTEND} --write absent/x.yaml"), "");
         assert_eq!(run.code, 1, "{}", run.stderr);
+        for (more, why) in [
+            ("--write x.txt", "end with `.yaml`"),
+            ("--write .x.yaml", "do not begin with a dot"),
+            ("--write x.yaml --expires 2020-01-01T00:00:00Z", "which is past"),
+        ] {
+            let run = props.run(&format!("revoke --spiffe {FRONTEND} {more}"), "");
+            assert_eq!(run.code, 2, "{more}: {}", run.stderr);
+            assert!(run.stderr.contains(why), "{more}: {}", run.stderr);
+        }
+        assert!(!props.folder.join("x.txt").exists() && !props.folder.join("x.yaml").exists());
         assert_eq!(props.run("revocations --documents absent.yaml", "").code, 4);
     }
 }

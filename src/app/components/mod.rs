@@ -8,6 +8,7 @@ mod listener;
 mod process;
 mod remote_files;
 mod revocations;
+mod state_folder;
 mod store;
 mod trust;
 
@@ -21,6 +22,7 @@ pub(super) use self::documents::Documents;
 pub(super) use self::listener::{ListenerCertificate, ListenerPart};
 pub(super) use self::process::Process;
 pub(super) use self::revocations::Revocations;
+pub(super) use self::state_folder::StateFolder;
 pub(super) use self::store::SharedStore;
 pub(super) use self::trust::Trust;
 

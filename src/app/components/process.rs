@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::admin::{Condition, Health};
 use crate::app::component::Component;
 use crate::clock::UnixTime;
 use crate::signer::Signer;
+use crate::telemetry::panics::{self, Panics};
 use crate::telemetry::{Exports, LogLevel, Measurement, instruments};
 
 pub(in crate::app) struct Process {
@@ -17,12 +19,17 @@ pub(in crate::app) struct Process {
 }
 
 impl Component for Process {
+    fn health(&self, _now: UnixTime) -> Vec<Health> {
+        panicked(&panics::so_far()).into_iter().collect()
+    }
+
     fn status(&self, now: UnixTime) -> Value {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "started_at": self.started.as_secs(),
             "uptime_seconds": now.since(self.started).as_secs(),
             "log_level": self.log_level.get(),
+            "panics": panics::so_far().count,
         })
     }
 
@@ -30,6 +37,31 @@ impl Component for Process {
         let signed =
             self.signer.iter().map(|own| instruments::ASSERTIONS_SIGNED.shows(own.signed()));
         let failed = instruments::EXPORTS_FAILED.shows_each(self.exports.failed());
-        signed.chain([failed]).collect()
+        let panics = instruments::PANICS.shows(panics::so_far().count);
+        signed.chain([panics, failed]).collect()
+    }
+}
+
+/// A line where there was a panic. A thread that it ended does not come back, and only a restart brings it.
+fn panicked(panics: &Panics) -> Option<Health> {
+    let last = panics.last.as_deref().filter(|_| panics.count > 0)?;
+    let detail = format!("{} panics, the last at {last}: a defect, please report it", panics.count);
+    Some(Health::new("process", Condition::Degraded, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P251: an operator sees that a thread is gone.
+    #[test]
+    fn a_panic_degrades_the_process() {
+        assert_eq!(panicked(&Panics::default()), None);
+        let last = Some(String::from("src/a.rs:1:2 in the thread `audit otlp`"));
+        let shown = panicked(&Panics { count: 1, last }).unwrap().to_string();
+        assert!(
+            shown.starts_with("[~] process: 1 panics") && shown.contains("audit otlp"),
+            "{shown}"
+        );
     }
 }

@@ -20,24 +20,24 @@ impl Component for Revocations {
         lists.iter().map(list).chain(self.0.sharing().as_ref().map(sharing)).collect()
     }
 
-    fn status(&self, _now: UnixTime) -> Value {
+    fn status(&self, now: UnixTime) -> Value {
         let current = self.0.current();
         json!({ "revocations": {
-            "entries": current.len(),
+            "entries": current.in_force(now),
             "refusing_for": current.stale(),
             "lists": self.0.lists(),
             "sharing": self.0.sharing(),
         } })
     }
 
-    fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
+    fn metrics(&self, now: UnixTime) -> Vec<Measurement> {
         let (current, lists, sharing) = (self.0.current(), self.0.lists(), self.0.sharing());
         let stale = lists.iter().filter(|list| list.stale).count();
         let age = lists.iter().filter_map(|list| list.age_seconds).max().unwrap_or_default();
         let unshared = sharing.as_ref().map_or(0, |sharing| sharing.unshared);
         let failing = sharing.is_some_and(|sharing| sharing.error.is_some());
         vec![
-            instruments::REVOCATION_ENTRIES.shows(current.len()),
+            instruments::REVOCATION_ENTRIES.shows(current.in_force(now)),
             instruments::REVOCATION_REFUSING.shows(current.stale().is_some()),
             instruments::REVOCATION_LISTS_STALE.shows(stale),
             instruments::REVOCATION_LISTS_AGE.shows(age),

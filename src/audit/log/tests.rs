@@ -293,3 +293,39 @@ fn settings_that_cannot_be_meant_are_refused() {
         assert!(options(json).unwrap_err().contains(records), "{json}");
     }
 }
+
+/// Panics on its first batch.
+struct Doomed(bool, Sender<DecisionRecord>);
+
+impl Sink for Doomed {
+    fn take(&mut self, records: &[Record]) -> io::Result<()> {
+        assert!(std::mem::replace(&mut self.0, true), "a bug");
+        for record in records {
+            let _ = self.1.send(record.read());
+        }
+        Ok(())
+    }
+}
+
+/// P251: a sink that panics loses that batch, which is counted as a failed write, and takes the next one.
+#[test]
+fn a_sink_that_panics_goes_on() {
+    for on_full in [OnFull::Drop, OnFull::Deny] {
+        let (records, received) = mpsc::channel();
+        let lanes = vec![Lane::start("test", Box::new(Doomed(false, records)), 8).unwrap()];
+        let claims = RecordedClaims::new(Vec::new()).unwrap();
+        let record = RecordOptions { claims, tree: false };
+        let log = AuditLog { lanes, on_full, sample_allows: 1.0, record, reopen: Arc::default() };
+        let (_, counts) = log.counts().pop().unwrap();
+        let keep = |id| log.keep(&Record::brief("allow", id), &patient());
+        assert!(matches!(keep(1), Recording::Done));
+        while now(&counts.failed) == 0 {
+            thread::yield_now();
+        }
+        assert_eq!((now(&counts.dropped), now(&counts.waiting)), (1, 0));
+        assert!(matches!(keep(2), Recording::Done), "{on_full:?}");
+        log.close();
+        drop(log);
+        assert_eq!((received.iter().count(), now(&counts.written)), (1, 1));
+    }
+}

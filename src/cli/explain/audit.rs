@@ -84,8 +84,10 @@ fn only(id: &str, mut found: Vec<DecisionRecord>, shown: &str) -> Result<Decisio
 /// Every record that is called so.
 fn find_in(id: &str, log: impl Read, shown: &str) -> Result<Vec<DecisionRecord>, String> {
     let mut found: Vec<DecisionRecord> = Vec::new();
-    for line in BufReader::new(log).lines() {
+    for line in BufReader::new(log).split(b'\n') {
         let line = line.map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+        // A line that a crash tore, or another program wrote, need not be text.
+        let Ok(line) = String::from_utf8(line) else { continue };
         // Most lines are about other decisions, and need not be understood.
         if !line.contains(id) {
             continue;

@@ -84,7 +84,11 @@ impl Args {
             spec.author = self.author.clone().filter(|author| !author.is_empty());
             spec.at = Some(SystemClock.now().to_rfc3339());
         }
-        RevocationEntry::read(&spec).map_err(|error| error.message)
+        let entry = RevocationEntry::read(&spec).map_err(|error| error.message)?;
+        if !self.undo {
+            entry.check_not_over(SystemClock.now())?;
+        }
+        Ok(entry)
     }
 
     fn send(&self, entry: &RevocationEntry) -> Result<Exit, CommandError> {

@@ -1,14 +1,15 @@
 //! Adds an entry to a RevocationList document. Nothing else in the file changes.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::cli::style::{GOOD, Output};
 use crate::cli::{CommandError, Exit};
 use crate::document::{SourceFile, Spec, any_error, is_name, parse};
+use crate::pdp::is_document;
 use crate::replace_file::replace_file;
 use crate::trust::RevocationEntry;
 
@@ -18,15 +19,43 @@ pub(super) fn append(
     entry: &RevocationEntry,
     output: Output,
 ) -> Result<Exit, CommandError> {
-    let text = with_entry(path, entry).map_err(CommandError::Document)?;
     let shown = path.display().to_string();
-    replace_file(path, text.as_bytes(), Some(permissions(path))).map_err(|error| {
+    let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    if hidden || !is_document(path) {
+        return Err(CommandError::Usage(format!(
+            "`--write {shown}` is no document: servers read files whose names end with `.yaml` or `.yml` and do not begin with a dot"
+        )));
+    }
+    let failed = |error: io::Error| {
         CommandError::failure(format_args!("cannot write `{shown}`: {}", error.kind()))
-    })?;
+    };
+    let target = target(path).map_err(failed)?;
+    // Held until the file is replaced: another command that adds to it waits, and then reads this entry too.
+    let _writing = lock_folder(&target).map_err(failed)?;
+    let text = with_entry(path, entry).map_err(CommandError::Document)?;
+    replace_file(&target, text.as_bytes(), Some(permissions(&target))).map_err(failed)?;
     output.write(&json!({ "written": shown }), |_, out| {
         writeln!(out, "{GOOD}written{GOOD:#} to {shown}; it counts when the file is put in force")
     })?;
     Ok(Exit::Ok)
+}
+
+/// The file itself, where `path` is a symbolic link: a link that is replaced leaves its file without the entry.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+            Ok(path.to_owned())
+        }
+        found => found,
+    }
+}
+
+/// Locks the folder of `path` for those who add to a document. The file itself is replaced, and a lock of it with it.
+fn lock_folder(path: &Path) -> io::Result<File> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = File::open(folder.unwrap_or(Path::new(".")))?;
+    folder.lock()?;
+    Ok(folder)
 }
 
 /// The text of the file with the entry. It is read back before it is written: the entry has to be there, and nothing else may

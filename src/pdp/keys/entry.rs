@@ -1,6 +1,5 @@
 //! One address of keys: its state, and the task that alone fetches.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use tokio::task::AbortHandle;
 use crate::clock::{Clock, UnixTime, jitter};
 use crate::limits::MAX_KEY_WAITERS;
 use crate::pdp::fetch::Fetcher;
+use crate::pdp::kept_files::KeptFiles;
 use crate::pdp::keys::load::{self, Loaded};
 use crate::pdp::keys::state::{Held, KeyState};
 use crate::pdp::keys::store;
@@ -45,7 +45,7 @@ pub(super) struct Entry {
 /// The state that the task and the requests share.
 pub(super) struct Shared {
     source: Arc<RemoteKeys>,
-    folder: Option<PathBuf>,
+    files: Option<Arc<KeptFiles>>,
     pub(super) state: Mutex<KeyState>,
     /// How many fetches have ended.
     pub(super) completed: watch::Sender<u64>,
@@ -60,22 +60,22 @@ struct Waiting<'a>(&'a AtomicUsize);
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
 impl Entry {
-    /// Takes over what was kept of `source` in `folder`, and begins to fetch.
+    /// Takes over what was kept of `source` in `files`, and begins to fetch.
     pub(super) fn start(
         source: &Arc<RemoteKeys>,
-        folder: Option<PathBuf>,
+        files: Option<Arc<KeptFiles>>,
         clock: Arc<dyn Clock>,
         fetcher: Arc<dyn Fetcher>,
     ) -> Self {
         let now = clock.now();
         let mut state = KeyState::new(source.refresh, source.max_stale, now);
-        let kept = folder.as_deref().and_then(|folder| store::read(folder, source));
+        let kept = files.as_deref().and_then(|files| store::restore(files, source));
         if let Some(kept) = kept {
             state.restore(kept, now);
         }
         let shared = Arc::new(Shared {
             source: Arc::clone(source),
-            folder,
+            files,
             state: Mutex::new(state),
             completed: watch::Sender::new(0),
             wake: Notify::new(),
@@ -199,14 +199,14 @@ async fn refresh(shared: &Arc<Shared>, clock: &dyn Clock, fetcher: &dyn Fetcher)
 
 /// Writes the keys to the folder in the background: no check waits for a disk.
 fn keep(shared: &Arc<Shared>, text: Bytes, state: &KeyState) {
-    let (Some(folder), Some(held)) = (shared.folder.clone(), state.held().cloned()) else { return };
+    let (Some(files), Some(held)) = (shared.files.clone(), state.held().cloned()) else { return };
     let Held { keys, fetched_at, first_seen } = held;
     let last = LastGood { keys, fetched_at, next_fetch: Some(state.next_attempt()), first_seen };
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = store::write(&folder, &shared.source, &text, &last) {
-            let folder = folder.display();
-            tracing::warn!(%folder, %error, "keys could not be kept for a restart");
+        if let Err(error) = store::write(&files, &shared.source, &text, &last) {
+            let origin = &shared.source.url;
+            tracing::error!(%origin, %error, "keys could not be kept for a restart");
         }
     });
 }

@@ -3,21 +3,23 @@
 //! A process that can write to the folder can make tokens, as with the policies: it belongs to countersign alone.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
 use crate::limits::MAX_KEY_SET_BYTES;
-use crate::replace_file::replace_file;
+use crate::pdp::kept_files::{KeptFiles, bounded};
 use crate::secret::Fingerprint;
 use crate::trust::{KeySet, RemoteKeys};
 
 /// When each key of a set was fetched for the first time since it was absent, by its thumbprint.
 pub type FirstSeen = BTreeMap<String, UnixTime>;
+
+/// Escaping at most doubles a text, and the rest is small.
+const MAX_FILE_BYTES: usize = MAX_KEY_SET_BYTES.saturating_mul(3);
 
 /// One file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,10 +52,10 @@ pub struct LastGood {
     pub first_seen: FirstSeen,
 }
 
-/// Keeps `last`, the keys of `source`, with the text that they came as, in `folder`; a reader sees the old file or the new
-/// one, never a part.
+/// Keeps `last`, the keys of `source`, with the text that they came as; a reader sees the old file or the new one, never a
+/// part.
 pub(super) fn write(
-    folder: &Path,
+    files: &KeptFiles,
     source: &RemoteKeys,
     text: &[u8],
     last: &LastGood,
@@ -67,18 +69,21 @@ pub(super) fn write(
         first_seen: first_seen.map(|(key, at)| (key.clone(), at.as_millis())).collect(),
         key_set,
     };
-    replace_file(&path(folder, source), &serde_json::to_vec(&stored)?, None)
+    files.write(&name(source), &serde_json::to_vec(&stored)?)
 }
 
-/// The keys of `source` in `folder`: none where there is no file, or one that is not ours.
+/// The keys of `source` that were kept before the start.
+pub(super) fn restore(files: &KeptFiles, source: &RemoteKeys) -> Option<LastGood> {
+    files.read(&name(source), MAX_FILE_BYTES, |bytes| parse(bytes, source))
+}
+
+/// The keys of `source` in the folder of a server: none where there is no file, or one that is not ours.
 pub fn read(folder: &Path, source: &RemoteKeys) -> Option<LastGood> {
-    let path = path(folder, source);
-    // Escaping at most doubles a text, and the rest is small.
-    let most = u64::try_from(MAX_KEY_SET_BYTES.saturating_mul(3)).ok()?;
-    if fs::metadata(&path).ok()?.len() > most {
-        return None;
-    }
-    let stored: Stored = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
+    parse(&bounded(&folder.join(name(source)), MAX_FILE_BYTES).ok()?, source)
+}
+
+fn parse(bytes: &[u8], source: &RemoteKeys) -> Option<LastGood> {
+    let stored: Stored = serde_json::from_slice(bytes).ok()?;
     if stored.address != address(source) {
         return None;
     }
@@ -95,12 +100,13 @@ fn address(source: &RemoteKeys) -> String {
     source.url.uri().to_string()
 }
 
-fn path(folder: &Path, source: &RemoteKeys) -> PathBuf {
-    folder.join(format!("{}.json", Fingerprint::of(address(source).as_bytes()).to_hex()))
+fn name(source: &RemoteKeys) -> String {
+    format!("{}.json", Fingerprint::of(address(source).as_bytes()).to_hex())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::time::Duration;
 
     use super::*;
@@ -128,24 +134,30 @@ mod tests {
         let first_seen = FirstSeen::from([(String::from("t"), UnixTime::from_secs(5))]);
         let (fetched_at, next_fetch) = (UnixTime::from_secs(7), Some(UnixTime::from_secs(9)));
         let last = LastGood { keys, fetched_at, next_fetch, first_seen };
-        write(folder.path(), &a, KEYS.as_bytes(), &last).unwrap();
+        let files = KeptFiles::new(folder.path().to_owned());
+        write(&files, &a, KEYS.as_bytes(), &last).unwrap();
         let found = read(folder.path(), &a).unwrap();
         assert!(found.keys.has("k"));
         assert_eq!((found.fetched_at, found.next_fetch), (last.fetched_at, last.next_fetch));
         assert_eq!(found.first_seen, last.first_seen);
-        fs::copy(path(folder.path(), &a), path(folder.path(), &b)).unwrap();
+        fs::copy(files.path(&name(&a)), files.path(&name(&b))).unwrap();
         assert!(read(folder.path(), &b).is_none());
     }
 
+    /// P252: a server that starts sets it aside; a command that looks leaves it where it is.
     #[test]
     fn a_damaged_file_is_as_none() {
         let folder = tempfile::tempdir().unwrap();
+        let files = KeptFiles::new(folder.path().to_owned());
         let source = source("https://a.example/jwks");
         for text in
             ["", "{}", "[", r#"{"address":"https://a.example/jwks","fetched_at":1,"key_set":"<"}"#]
         {
-            fs::write(path(folder.path(), &source), text).unwrap();
-            assert!(read(folder.path(), &source).is_none(), "{text}");
+            let path = files.path(&name(&source));
+            fs::write(&path, text).unwrap();
+            assert!(read(folder.path(), &source).is_none() && path.exists(), "{text}");
+            assert!(restore(&files, &source).is_none() && !path.exists(), "{text}");
+            assert!(files.problem().is_some_and(|problem| problem.contains("damaged")));
         }
     }
 }

@@ -190,7 +190,7 @@ impl TrackedList {
         ListStatus {
             name: name.to_owned(),
             place: self.source.place.to_string(),
-            entries: in_force.map(|in_force| in_force.table.len()),
+            entries: in_force.map(|in_force| in_force.table.in_force(now)),
             sequence: in_force.and_then(|in_force| in_force.sequence),
             as_of: in_force.map(|in_force| in_force.as_of.as_secs()),
             age_seconds: in_force.map(|in_force| in_force.age(now).as_secs()),

@@ -56,9 +56,11 @@ impl LiveRevocations {
         true
     }
 
-    /// Forgets entries that ended long ago.
-    pub(super) fn forget(&mut self, now: UnixTime) {
+    /// Forgets entries that ended long ago, and returns whether there were any.
+    pub(super) fn forget(&mut self, now: UnixTime) -> bool {
+        let before = self.known.len();
         self.known.retain(|_, change| change.ends().is_none_or(|end| now < end));
+        self.known.len() < before
     }
 
     /// The entries in force, in the order of the ids.

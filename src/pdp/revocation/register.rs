@@ -17,6 +17,7 @@ use super::state_folder::StateFolder;
 use super::track;
 use crate::clock::{Clock, UnixTime};
 use crate::pdp::fetch::Fetcher;
+use crate::pdp::kept_files::KeptFiles;
 use crate::secret::hex;
 use crate::trust::{RevocationEntry, Revocations, TrustStore};
 
@@ -64,15 +65,22 @@ impl RevocationRegister {
     ) -> Self {
         let kept = folder.map(StateFolder::new);
         let mut state = State::default();
-        if let Some(kept) = &kept {
-            state.begin_with(kept.changes(), clock.now());
-        }
+        let is_whole = kept.as_ref().is_none_or(|kept| {
+            let saved = kept.changes();
+            let is_whole = saved.is_whole;
+            state.begin_with(saved, clock.now());
+            is_whole
+        });
         let (state, current) = (Mutex::new(state), ArcSwap::default());
         let changed = watch::Sender::default();
         let known = ArcSwap::default();
         let shared = Arc::new(Shared { clock, fetcher, state, current, changed, known, kept });
         let tick = tokio::spawn(tick(Arc::downgrade(&shared))).abort_handle();
         let register = Self { shared, tick };
+        if !is_whole {
+            // The log and `kept_files` say where that fails.
+            let _ = register.shared.write_changes();
+        }
         register.follow_from(trust, true);
         register
     }
@@ -119,6 +127,19 @@ impl RevocationRegister {
         self.shared.current.load_full()
     }
 
+    /// How many revocations count now.
+    pub fn in_force(&self) -> usize {
+        self.current().in_force(self.shared.clock.now())
+    }
+
+    /// Checks that a new entry revokes something.
+    ///
+    /// # Errors
+    /// As [`RevocationEntry::check_not_over`].
+    pub fn check_not_over(&self, entry: &RevocationEntry) -> Result<(), String> {
+        entry.check_not_over(self.shared.clock.now())
+    }
+
     /// Signals every change of the revocations in force.
     pub fn changed(&self) -> watch::Receiver<()> {
         self.shared.changed.subscribe()
@@ -145,6 +166,11 @@ impl RevocationRegister {
         let now = self.shared.clock.now();
         let state = self.shared.lock();
         state.lists.iter().map(|(name, list)| list.status(name, now)).collect()
+    }
+
+    /// The files in which it is saved, where there is a folder.
+    pub fn kept_files(&self) -> Option<&KeptFiles> {
+        self.shared.kept.as_ref().map(StateFolder::files)
     }
 
     /// The state of sharing, or `None` if nothing is shared.
@@ -187,10 +213,13 @@ async fn tick(shared: Weak<Shared>) {
         let Some(shared) = shared.upgrade() else { return };
         let now = shared.clock.now();
         let mut state = shared.lock();
-        state.live.forget(now);
+        let forgot = state.live.forget(now);
         let stale = state.stale(&*shared.clock);
         let before = shared.current.load();
         if stale.as_deref() == before.stale() {
+            if forgot {
+                shared.publish(&state);
+            }
             continue;
         }
         match (&stale, before.stale()) {

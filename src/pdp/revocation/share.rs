@@ -24,6 +24,8 @@ pub struct Published {
     pub store: &'static str,
     /// The reason why other replicas do not have it yet. It is retried until they do.
     pub not_shared: Option<String>,
+    /// The reason why the state folder does not have it: a restart may lose it.
+    pub not_kept: Option<String>,
 }
 
 /// There is no such revocation.
@@ -101,14 +103,14 @@ impl RevocationRegister {
             self.shared.publish(&state);
             (state.sharing.as_ref().map(|sharing| Arc::clone(&sharing.store)), change)
         };
-        self.shared.save_changes().await;
+        let not_kept = self.shared.save_changes().await.err();
         let id = change.entry.id();
         let Some(store) = store else {
-            return Published { id, store: "memory", not_shared: None };
+            return Published { id, store: "memory", not_shared: None, not_kept };
         };
         let published = self.shared.share(&store, &change).await;
         let not_shared = published.err().map(|error| error.to_string());
-        Published { id, store: store.health().kind, not_shared }
+        Published { id, store: store.health().kind, not_shared, not_kept }
     }
 }
 
@@ -124,7 +126,8 @@ async fn follow(shared: Weak<Shared>, store: Arc<Store>) {
             && (changed || saved_at.is_none_or(|kept| now.since(kept) >= SAVE_AGAIN))
         {
             saved_at = Some(now);
-            strong.save_changes().await;
+            // The log says where that fails.
+            let _ = strong.save_changes().await;
         }
         strong.note(caught_up.as_ref().err());
         if caught_up.is_ok() {
@@ -186,27 +189,28 @@ impl Shared {
     }
 
     /// Saves the revocations that were made while servers run. No request waits for it.
-    async fn save_changes(self: &Arc<Self>) {
+    async fn save_changes(self: &Arc<Self>) -> Result<(), String> {
         if self.kept.is_none() {
-            return;
+            return Ok(());
         }
         let shared = Arc::clone(self);
-        // The runtime reports a panic there. The revocations in force stay.
-        let _ = tokio::task::spawn_blocking(move || shared.write_changes()).await;
+        let writing = tokio::task::spawn_blocking(move || shared.write_changes()).await;
+        writing.unwrap_or_else(|_| Err(String::from("writing it panicked")))
     }
 
-    fn write_changes(&self) {
-        let Some(kept) = &self.kept else { return };
+    pub(super) fn write_changes(&self) -> Result<(), String> {
+        let Some(kept) = &self.kept else { return Ok(()) };
         let look = || {
             let state = self.lock();
             let synced_at = state.sharing.as_ref().and_then(|sharing| sharing.synced_at);
             let changes = state.live.changes().map(|(_, change)| change.clone()).collect();
-            SavedChanges { synced_at, changes }
+            SavedChanges { synced_at, changes, is_whole: true }
         };
-        if let Err(error) = kept.write_changes(look) {
+        kept.write_changes(look).map_err(|error| {
             let error = error.kind();
             tracing::error!(%error, "running revocations cannot be saved in the state folder");
-        }
+            error.to_string()
+        })
     }
 
     /// Applies the changes that others published. Returns whether anything changed.

@@ -4,13 +4,11 @@
 //! A process that can write to the folder can withdraw revocations, as with the policies: it has to belong to countersign
 //! alone.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,7 +16,7 @@ use super::live::Change;
 use super::reader::Text;
 use crate::clock::UnixTime;
 use crate::limits::{MAX_KEPT_FILE_BYTES, MAX_REVOCATION_LIST_BYTES};
-use crate::replace_file::replace_file;
+use crate::pdp::kept_files::KeptFiles;
 use crate::secret::Fingerprint;
 use crate::sync::lock;
 use crate::trust::{ListMark, ListPlace, ListSource};
@@ -26,7 +24,7 @@ use crate::trust::{ListMark, ListPlace, ListSource};
 /// A folder of last known revocations.
 #[derive(Debug)]
 pub(super) struct StateFolder {
-    folder: PathBuf,
+    files: KeptFiles,
     /// Held while a file is made and written, so that the newest is the last.
     writing: Mutex<()>,
 }
@@ -45,15 +43,17 @@ pub(super) struct SavedMark {
 pub(super) struct SavedList {
     pub(super) known: SavedMark,
     pub(super) signature: Option<Bytes>,
-    path: PathBuf,
+    text: String,
 }
 
 /// The revocations that were made while servers run, as last known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SavedChanges {
     /// When it was read from the store last.
     pub(super) synced_at: Option<UnixTime>,
     pub(super) changes: Vec<Change>,
+    /// Whether none of the file's changes is missing.
+    pub(super) is_whole: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -82,24 +82,42 @@ const RUNNING_FILE: &str = "running.json";
 
 impl StateFolder {
     pub(super) const fn new(folder: PathBuf) -> Self {
-        Self { folder, writing: Mutex::new(()) }
+        Self { files: KeptFiles::new(folder), writing: Mutex::new(()) }
+    }
+
+    /// The files, with their problems.
+    pub(super) const fn files(&self) -> &KeptFiles {
+        &self.files
     }
 
     /// The saved state of a list, or `None` if there is none or the file is another list's.
     pub(super) fn list(&self, name: &str, source: &ListSource) -> Option<SavedList> {
         let identity = identity(name, source);
-        let path = self.path(&identity);
-        let stored: StoredList = read(&path.with_extension("json"))?;
-        let mark = ListMark {
-            sequence: stored.sequence,
-            content: Fingerprint::from_hex(&stored.content)?,
-        };
+        let [file, text] = names(&identity);
+        let (stored, content) = self.files.read(&file, MAX_KEPT_FILE_BYTES, |bytes| {
+            let stored: StoredList = serde_json::from_slice(bytes).ok()?;
+            let content = Fingerprint::from_hex(&stored.content)?;
+            (stored.identity == identity).then_some((stored, content))
+        })?;
+        let mark = ListMark { sequence: stored.sequence, content };
         let as_of = UnixTime::from_millis(stored.as_of);
-        (stored.identity == identity).then(|| SavedList {
+        Some(SavedList {
             known: SavedMark { mark, as_of, confirmed: stored.confirmed },
             signature: stored.signature.map(Bytes::from),
-            path: path.with_extension("list"),
+            text,
         })
+    }
+
+    /// The text of a saved list, where it is the one that was in force.
+    pub(super) fn text(&self, list: &SavedList) -> Option<Vec<u8>> {
+        let text = self.files.read(&list.text, MAX_REVOCATION_LIST_BYTES, |text| {
+            (Fingerprint::of(text) == list.known.mark.content).then(|| text.to_vec())
+        });
+        if text.is_none() {
+            // Its mark is there: until the list is written again, there is less than before the start.
+            self.files.note(&list.text, &Err(io::ErrorKind::NotFound.into()));
+        }
+        text
     }
 
     /// Saves a list that was put in force. Its text is written first: a reader of the mark finds the whole text, or detects
@@ -115,7 +133,7 @@ impl StateFolder {
         known: &SavedMark,
     ) -> io::Result<()> {
         let identity = identity(name, source);
-        let path = self.path(&identity);
+        let [file, list] = names(&identity);
         let signature = text.signature.as_ref().map(|bytes| String::from_utf8(bytes.to_vec()));
         let stored = StoredList {
             identity,
@@ -125,8 +143,8 @@ impl StateFolder {
             content: known.mark.content.to_hex(),
             signature: signature.transpose().map_err(io::Error::other)?,
         };
-        replace_file(&path.with_extension("list"), &text.list, None)?;
-        replace_file(&path.with_extension("json"), &serde_json::to_vec(&stored)?, None)
+        self.files.write(&list, &text.list)?;
+        self.files.write(&file, &serde_json::to_vec(&stored)?)
     }
 
     /// Records that the saved list was confirmed at `as_of`.
@@ -139,24 +157,38 @@ impl StateFolder {
         source: &ListSource,
         as_of: UnixTime,
     ) -> io::Result<()> {
-        let path = self.path(&identity(name, source)).with_extension("json");
-        let Some(stored) = read::<StoredList>(&path) else { return Ok(()) };
+        let [file, _] = names(&identity(name, source));
+        let parse = |bytes: &[u8]| serde_json::from_slice::<StoredList>(bytes).ok();
+        let Some(stored) = self.files.read(&file, MAX_KEPT_FILE_BYTES, parse) else {
+            // It was there when the list came into force.
+            let lost = Err(io::ErrorKind::NotFound.into());
+            self.files.note(&file, &lost);
+            return lost;
+        };
         let stored = StoredList { as_of: as_of.as_millis(), ..stored };
-        replace_file(&path, &serde_json::to_vec(&stored)?, None)
+        self.files.write(&file, &serde_json::to_vec(&stored)?)
     }
 
-    /// The revocations that were made while servers ran. Changes that cannot be read are skipped; the rest counts, but not
-    /// as everything that the store had.
+    /// The revocations that were made while servers ran. A file with changes that cannot be read is copied, and the rest
+    /// counts, but not as everything that the store had.
     pub(super) fn changes(&self) -> SavedChanges {
-        let stored = read::<StoredChanges<Value>>(&self.folder.join(RUNNING_FILE));
-        let Some(stored) = stored else { return SavedChanges::default() };
+        let parse = |bytes: &[u8]| serde_json::from_slice::<StoredChanges<Value>>(bytes).ok();
+        let stored = self.files.read(RUNNING_FILE, MAX_KEPT_FILE_BYTES, parse);
+        let Some(stored) = stored else {
+            return SavedChanges { synced_at: None, changes: Vec::new(), is_whole: true };
+        };
         let count = stored.changes.len();
         let changes = stored.changes.into_iter();
         let changes: Vec<Change> =
             changes.filter_map(|change| serde_json::from_value(change).ok()).collect();
         let is_whole = changes.len() == count;
+        if !is_whole {
+            let lost = count.saturating_sub(changes.len());
+            self.files
+                .copy_aside(RUNNING_FILE, &format!("{lost} of its revocations cannot be read"));
+        }
         let synced_at = stored.synced_at.filter(|_| is_whole).map(UnixTime::from_millis);
-        SavedChanges { synced_at, changes }
+        SavedChanges { synced_at, changes, is_whole }
     }
 
     /// Saves the result of `look`.
@@ -165,22 +197,16 @@ impl StateFolder {
     /// It is not saved. The previous state stays.
     pub(super) fn write_changes(&self, look: impl FnOnce() -> SavedChanges) -> io::Result<()> {
         let _writing = lock(&self.writing);
-        let SavedChanges { synced_at, changes } = look();
+        let SavedChanges { synced_at, changes, .. } = look();
         let stored = StoredChanges { synced_at: synced_at.map(UnixTime::as_millis), changes };
-        replace_file(&self.folder.join(RUNNING_FILE), &serde_json::to_vec(&stored)?, None)
-    }
-
-    fn path(&self, identity: &str) -> PathBuf {
-        self.folder.join(Fingerprint::of(identity.as_bytes()).to_hex())
+        self.files.write(RUNNING_FILE, &serde_json::to_vec(&stored)?)
     }
 }
 
-impl SavedList {
-    /// Its text, where it is the one that was in force.
-    pub(super) fn text(&self) -> Option<Vec<u8>> {
-        let text = bounded(&self.path, MAX_REVOCATION_LIST_BYTES)?;
-        (Fingerprint::of(&text) == self.known.mark.content).then_some(text)
-    }
+/// The names of the file with the mark of a list and of the one with its text.
+fn names(identity: &str) -> [String; 2] {
+    let stem = Fingerprint::of(identity.as_bytes()).to_hex();
+    ["json", "list"].map(|extension| format!("{stem}.{extension}"))
 }
 
 /// A number counts for one list from one place by one signer.
@@ -192,13 +218,4 @@ fn identity(name: &str, source: &ListSource) -> String {
     let signer = source.signature.as_ref();
     let signer = signer.map(|by| format!("{}\n{}", place(&by.place), by.keys.revision().to_hex()));
     format!("{name}\n{}\n{}", place(&source.place), signer.unwrap_or_default())
-}
-
-fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&bounded(path, MAX_KEPT_FILE_BYTES)?).ok()
-}
-
-fn bounded(path: &Path, most: usize) -> Option<Vec<u8>> {
-    let size = usize::try_from(fs::metadata(path).ok()?.len()).ok()?;
-    (size <= most).then(|| fs::read(path).ok())?
 }

@@ -121,7 +121,7 @@ fn restore(shared: &Shared, name: &str, tracked: &mut TrackedList) {
         return;
     }
     let Some(list) = kept.list(name, &tracked.source) else { return };
-    let text = tracked.is_from_start().then(|| list.text()).flatten();
+    let text = tracked.is_from_start().then(|| kept.text(&list)).flatten();
     let good = text.and_then(|text| {
         let accepted = tracked.source.accept(name, &text, list.signature.as_deref(), None);
         accepted.ok().filter(|accepted| accepted.mark == list.known.mark)

@@ -117,7 +117,8 @@ fn find_in(path: &Path, named: bool, found: &mut Vec<PathBuf>) -> std::io::Resul
     Ok(())
 }
 
-fn is_document(path: &Path) -> bool {
+/// Whether a folder of documents is read with the file at `path`, by its name.
+pub fn is_document(path: &Path) -> bool {
     let is_yaml = |extension: &OsStr| {
         extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml")
     };

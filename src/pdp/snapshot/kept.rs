@@ -13,6 +13,7 @@ use std::sync::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{MAX_ATTACHED_FILE_BYTES, MAX_KEPT_FILE_BYTES};
+use crate::pdp::kept_files::{bounded, damaged_in, set_aside};
 use crate::replace_file::replace_file;
 use crate::secret::Fingerprint;
 use crate::sync::lock;
@@ -69,6 +70,11 @@ impl KeptLists {
     /// into force again.
     pub fn read(&self) -> KnownLists {
         let (lists, lost) = self.read_all();
+        let index = self.folder.join(INDEX_FILE);
+        if lost.is_some() && index.exists() {
+            // The log has the loss itself.
+            let _ = set_aside(&index);
+        }
         match &lost {
             Some(why) => {
                 tracing::error!(folder = %self.folder.display(), %why, "revocation lists from before the start are lost");
@@ -149,6 +155,10 @@ impl KeptLists {
             index.lists.push(Entry { sha256, origins });
         }
         replace_file(&self.folder.join(INDEX_FILE), &serde_json::to_vec(&index)?, None)?;
+        if damaged_in(&self.folder).is_some() {
+            // An operator may want to look at what the damaged index named.
+            return Ok(());
+        }
         for file in fs::read_dir(&self.folder)?.flatten() {
             let path = file.path();
             if is_list(&path) && !paths.contains(&path) {
@@ -168,7 +178,8 @@ impl KeptLists {
         let state = lock(&self.state);
         let lost = state.lost.as_ref().map(|why| format!("lost before the start: {why}"));
         let unwritten = state.unwritten.as_ref().map(|why| format!("not written: {why}"));
-        let problems: Vec<_> = lost.into_iter().chain(unwritten).collect();
+        let problems = lost.into_iter().chain(unwritten).chain(damaged_in(&self.folder));
+        let problems: Vec<_> = problems.collect();
         KeptListsStatus {
             lists: state.written.as_ref().map(Vec::len).unwrap_or_default(),
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
@@ -178,14 +189,6 @@ impl KeptLists {
 
 fn is_list(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "crl")
-}
-
-fn bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    let size = fs::metadata(path)?.len();
-    if usize::try_from(size).is_ok_and(|size| size <= most) {
-        return fs::read(path);
-    }
-    Err(io::Error::other("it is too large"))
 }
 
 #[cfg(test)]
@@ -260,6 +263,12 @@ mod tests {
         assert!(problem(&|| fs::write(&list, &whole[1..]).unwrap()).contains("1 lists"));
         assert!(problem(&|| fs::remove_file(&index).unwrap()).contains(INDEX_FILE));
         assert!(problem(&|| fs::write(&index, "{").unwrap()).contains("cannot be read"));
+        // P252: set aside each time, and seen after the next restart too.
+        kept.write(&KnownLists::default());
+        kept.write(&known);
+        let again = KeptLists::new(folder.path().to_owned());
+        assert!(!again.read().to_stored().is_empty());
+        assert!(again.status().problem.unwrap().contains("index.json.damaged-1"));
     }
 
     /// P110: what was put into the folder by others counts with the signature of an authority only.

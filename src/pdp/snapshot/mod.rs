@@ -8,7 +8,7 @@ mod load;
 mod revision;
 
 pub use compiled::Snapshot;
-pub use files::FileSet;
+pub use files::{FileSet, is_document};
 pub use inventory::Inventory;
 pub use kept::{KeptLists, KeptListsStatus};
 pub use load::Load;

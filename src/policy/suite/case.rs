@@ -14,7 +14,8 @@ use crate::request::RequestView;
 /// A compiled `PolicySuite` document.
 #[derive(Debug)]
 pub struct Suite {
-    pub(super) name: Arc<str>,
+    /// The name of its document.
+    pub name: Arc<str>,
     pub(super) now: UnixTime,
     pub(super) cases: Vec<Case>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::token_issuer::{Issuer, canonical_type};
 use crate::document::{
     Attachments, Code, Diagnostic, Document, HumanDuration, IssuerProfile, Spanned, Spec,
-    TokenIssuerSpec, TokenPlaceSpec, closest, not_plain,
+    TokenIssuerSpec, TokenPlaceSpec, closest, like_a_pattern, not_plain,
 };
 use crate::limits::MAX_CLOCK_SKEW;
 use crate::request::TokenPlace;
@@ -368,6 +368,13 @@ impl Compiler<'_> {
             if let Some(why) = not_plain(&kid.value) {
                 let message = format!("key id `{}` {why}", kid.value.escape_debug());
                 self.error(Code::InvalidKeyId, kid, &message, "write exactly the `kid` of the key");
+            } else if let Some(why) = like_a_pattern(&kid.value) {
+                let message =
+                    format!("key id `{}` {why}: it denies the key of that name only", kid.value);
+                let span = self.document.origin.span(kid);
+                let help = "write exactly the `kid` of each key";
+                self.problems
+                    .push(Diagnostic::warning(Code::LiteralPattern, span, message).help(help));
             }
         }
         for pointer in self.spec.required_claims.iter().filter(|p| !p.value.starts_with('/')) {

@@ -397,7 +397,9 @@ fn an_issuer_that_no_token_can_be_of_is_refused() {
     ] {
         assert_eq!(problems_of(&spec_with(&format!("issuer: {issuer:?}"))), [], "{issuer}");
     }
-    for changed in ["audiences: ['orders ']", "audiences: ['orders-*']", "denyKids: ['k ']"] {
+    for changed in
+        ["audiences: ['orders ']", "audiences: ['orders-*']", "denyKids: ['k ']", "denyKids: ['*']"]
+    {
         assert_eq!(problems_of(&spec_with(changed)).len(), 1, "{changed}");
     }
     for (algorithms, expected) in [

@@ -87,6 +87,18 @@ impl RevocationEntry {
         self.expires
     }
 
+    /// Checks that a new entry revokes something: one that is over never counts.
+    ///
+    /// # Errors
+    /// A message that says what to write.
+    pub fn check_not_over(&self, now: UnixTime) -> Result<(), String> {
+        let Some(end) = self.expires.filter(|end| *end <= now) else { return Ok(()) };
+        Err(format!(
+            "`expires` is {}, which is past: the entry would revoke nothing; write a later time, or no `expires` for an entry without an end",
+            end.to_rfc3339()
+        ))
+    }
+
     /// Who, when and why.
     pub const fn note(&self) -> &RevocationNote {
         &self.note

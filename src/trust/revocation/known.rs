@@ -4,7 +4,7 @@
 use super::entry::RevocationEntry;
 use super::list::AcceptedList;
 use super::target::{RevocationKind, RevocationTarget};
-use crate::document::{Code, Diagnostic, Document, IssuerProfile, Spec, closest};
+use crate::document::{Code, Diagnostic, Document, IssuerProfile, Spec, closest, like_a_pattern};
 use crate::spiffe::SpiffeId;
 use crate::trust::domain::TrustDomain;
 use crate::trust::issuer::{Issuer, KeySource};
@@ -114,8 +114,10 @@ impl<'a> Known<'a> {
         let (field, value) = (target.kind().field(), target.value());
         let compared = [(field, Some(value.as_str())), ("issuer", target.token_issuer())];
         let own = if field == "issuer" { 1 } else { 2 };
-        let odd = compared.into_iter().take(own).filter_map(|(field, value)| odd(field, value?));
-        of_target.into_iter().flatten().chain(odd).collect()
+        let compared = || compared.into_iter().take(own);
+        let odd = compared().filter_map(|(field, value)| odd(field, value?));
+        let pattern = compared().filter_map(|(field, value)| pattern(field, value?));
+        of_target.into_iter().flatten().chain(odd).chain(pattern).collect()
     }
 
     fn issuer(&self, iss: &str) -> Option<Doubt> {
@@ -180,5 +182,19 @@ fn odd(field: &'static str, value: &str) -> Option<Doubt> {
         field,
         message: format!("`{field}` begins or ends with white space, which is compared too"),
         help: String::from("remove it unless the token has it"),
+    })
+}
+
+/// A `jti`, `sub`, `sid`, `client_id` or `kid` may have any character, so that the entry may be right. An issuer with a
+/// placeholder is unknown.
+fn pattern(field: &'static str, value: &str) -> Option<Doubt> {
+    let why = like_a_pattern(value).filter(|_| field != "issuer" && COMPARED.contains(&field))?;
+    Some(Doubt {
+        code: Code::LiteralPattern,
+        field,
+        message: format!("`{field}` {why}: the entry revokes that one value only"),
+        help: String::from(
+            "write the exact value, one entry for each, or `issuer` alone for all of its tokens",
+        ),
     })
 }

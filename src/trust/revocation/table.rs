@@ -82,6 +82,11 @@ impl RevocationTable {
         self.slots.len()
     }
 
+    /// How many of them are not over at `now`.
+    pub fn in_force(&self, now: UnixTime) -> usize {
+        self.slots.iter().filter(|slot| !slot.is_over(now)).count()
+    }
+
     /// Whether it has none.
     pub const fn is_empty(&self) -> bool {
         self.slots.is_empty()
@@ -200,10 +205,13 @@ fn seconds(at: Option<UnixTime>) -> u32 {
 }
 
 impl Slot {
+    fn is_over(&self, now: UnixTime) -> bool {
+        self.expires != ALWAYS && at(self.expires) <= now
+    }
+
     fn applies(&self, issued_at: Option<UnixTime>, now: UnixTime) -> bool {
-        let counts = self.expires == ALWAYS || now < at(self.expires);
         let earlier = issued_at.is_none_or(|issued_at| issued_at < at(self.issued_before));
-        counts && (self.issued_before == ALWAYS || earlier)
+        !self.is_over(now) && (self.issued_before == ALWAYS || earlier)
     }
 }
 

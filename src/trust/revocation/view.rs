@@ -45,6 +45,11 @@ impl Revocations {
         self.tables.iter().map(|table| table.len()).sum()
     }
 
+    /// How many of them are not over at `now`.
+    pub fn in_force(&self, now: UnixTime) -> usize {
+        self.tables.iter().map(|table| table.in_force(now)).sum()
+    }
+
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.tables.is_empty()

@@ -57,7 +57,7 @@ impl Program {
 
     /// The answer to a case of a suite, both by name.
     pub fn answer(&self, suite: &str, case: &str) -> Option<Answer> {
-        let suite = self.suites.iter().find(|own| own.name() == suite)?;
+        let suite = self.suites.iter().find(|own| &*own.name == suite)?;
         let (_, question) = suite.questions(case).next()?;
         Some(self.decide(question))
     }
@@ -134,7 +134,7 @@ fn allowed(permit: &Permit, request: &RequestView, answer: &mut Answer) {
 
 fn denied(denial: &Denial, request: &RequestView, answer: &mut Answer) {
     answer.set("decision", "deny");
-    answer.set("reason", denial.rejection().reason());
+    answer.set("reason", denial.rejection.reason());
     let told = policy::Answer::of(denial, request, NO_ID);
     answer.set("status", told.status);
     let body: Value = serde_json::from_str(&told.body).unwrap_or(Value::Null);

@@ -85,6 +85,11 @@ async fn of_a_damaged_list_the_number_is_left() {
     let is_text = |path: &PathBuf| path.extension().is_some_and(|end| end == "list");
     let files = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
     let text = files.into_iter().find(is_text).unwrap();
+    std::fs::remove_file(&text).unwrap();
+    let register = kept_in(folder.path(), &trust, &clock, Script::new(vec![None]));
+    let problem = register.kept_files().unwrap().problem();
+    assert!(problem.unwrap().contains(".list` is not written"), "P252: missing, and seen");
+    drop(register);
     std::fs::write(&text, list(5, "z")).unwrap();
 
     let script = Script::new(vec![Some(("\"4\"", list(4, "b"))), Some(("\"5\"", list(5, "a")))]);
@@ -101,6 +106,7 @@ async fn of_a_damaged_list_the_number_is_left() {
     }
     let register = kept_in(folder.path(), &trust, &clock, Script::new(vec![None]));
     assert_eq!(register.current().stale(), Some("far"), "garbage is as nothing");
+    assert!(kept_problem(folder.path()).unwrap().contains(".json.damaged-1"));
 }
 
 /// P64: revocations that were made while servers ran are in force again before anything is decided, and withdrawn ones are
@@ -126,12 +132,53 @@ async fn running_revocations_survive_a_restart() {
     assert!(revokes(&register, "a") && !revokes(&register, "b"));
     drop(register);
 
+    assert_eq!(kept_problem(folder.path()), None);
     std::fs::write(folder.path().join("running.json"), "{").unwrap();
     let register = kept_in(folder.path(), &none, &clock, nobody());
     assert!(!revokes(&register, "a"), "garbage is as nothing");
+    assert!(register.kept_files().unwrap().problem().unwrap().contains("running.json.damaged-1"));
 }
 
-/// One entry that cannot be read must not pass for one that is not there: the others count, and are not taken for all.
+fn kept_problem(folder: &Path) -> Option<String> {
+    StateFolder::new(folder.to_owned()).files().problem()
+}
+
+/// P252: a revocation that the state folder does not take says so, to its caller and to operators, until it is written.
+#[tokio::test]
+async fn a_revocation_that_is_not_kept_says_so() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(FixedClock::at(NOW)));
+    let path = folder.path().join("state");
+    std::fs::write(&path, "a file").unwrap();
+    let register = kept_in(&path, &TrustStore::default(), &clock, Script::new(vec![None]));
+    register.share(Arc::new(Store::in_memory(clock.clone())), BeforeFirstSync::Deny);
+    let problem = || register.kept_files().unwrap().problem();
+    let published = register.revoke(entry("a")).await;
+    assert!(published.not_kept.is_some() && revokes(&register, "a"));
+    assert!(problem().unwrap().contains("`running.json` is not written"));
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(register.revoke(entry("b")).await.not_kept, None);
+    assert_eq!(problem(), None);
+}
+
+/// P254: an entry that has ended counts for no request, and is not counted.
+#[tokio::test]
+async fn entries_that_are_over_are_not_counted() {
+    let clock = Arc::new(FixedClock::at(NOW));
+    let none = TrustStore::default();
+    let register = RevocationRegister::kept_in(None, &none, clock.clone(), Script::new(vec![None]));
+    let end = NOW.plus(Duration::from_secs(60)).to_rfc3339();
+    let spec = format!(r#"{{"spiffe":"spiffe://a/x","expires":"{end}"}}"#);
+    let ending = RevocationEntry::read(&serde_json::from_str(&spec).unwrap()).unwrap();
+    assert_eq!(register.check_not_over(&ending), Ok(()));
+    register.revoke(ending.clone()).await;
+    assert_eq!(register.in_force(), 1);
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(register.in_force(), 0);
+    let refused = register.check_not_over(&ending).unwrap_err();
+    assert!(refused.contains(&end) && refused.contains("write a later time"), "{refused}");
+}
+
+/// P252: one entry that cannot be read must not pass for one that is not there: the others count, and are not taken for all.
 #[tokio::test]
 async fn of_running_revocations_a_part_is_not_taken_for_all() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(FixedClock::at(NOW)));
@@ -150,6 +197,16 @@ async fn of_running_revocations_a_part_is_not_taken_for_all() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("spiffe://a/x", "of a later version")).unwrap();
     assert_eq!(kept(), (false, 1));
+    // What cannot be read is kept for a person, once, and the rest is written without it.
+    std::fs::remove_file(folder.path().join("running.json.damaged-1")).unwrap();
+    for _ in 0..2 {
+        let none = TrustStore::default();
+        drop(kept_in(folder.path(), &none, &clock, Script::new(vec![None])));
+        let aside = std::fs::read_to_string(folder.path().join("running.json.damaged-1"));
+        assert!(aside.unwrap().contains("of a later version"));
+        assert!(!folder.path().join("running.json.damaged-2").exists());
+        assert_eq!(kept(), (false, 1));
+    }
 }
 
 /// What a restart goes by was read to its end: one page of several is not when the store was read last.

@@ -1,0 +1,64 @@
+//! The state folder: what a restart would lose, or has lost.
+
+use std::sync::Arc;
+
+use crate::admin::{Condition, Health};
+use crate::app::component::Component;
+use crate::clock::UnixTime;
+use crate::pdp::{KeptFiles, KeptLists, KeyCache, Pdp};
+use crate::telemetry::{Measurement, instruments};
+
+pub(in crate::app) struct StateFolder {
+    pub(in crate::app) keys: Arc<KeyCache>,
+    pub(in crate::app) pdp: Arc<Pdp>,
+    pub(in crate::app) lists: Option<Arc<KeptLists>>,
+}
+
+/// A part of the folder with its problem.
+type Part = (&'static str, Option<String>);
+
+impl StateFolder {
+    fn files(&self) -> impl Iterator<Item = Part> {
+        let parts = [
+            ("keys", self.keys.kept_files()),
+            ("revocations", self.pdp.revocations().kept_files()),
+        ];
+        parts.into_iter().filter_map(|(name, files)| Some((name, KeptFiles::problem(files?))))
+    }
+}
+
+impl Component for StateFolder {
+    /// The lists have a line of their own.
+    fn health(&self, _now: UnixTime) -> Vec<Health> {
+        self.files().map(health).collect()
+    }
+
+    fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
+        let lists = self.lists.iter().map(|lists| ("crls", lists.status().problem));
+        let failing = self.files().chain(lists);
+        let failing = failing.map(|(part, problem)| (part.to_owned(), problem.is_some()));
+        vec![instruments::STATE_FAILING.shows_each(failing)]
+    }
+}
+
+fn health((part, problem): Part) -> Health {
+    let (condition, detail) = match problem {
+        None => (Condition::Good, String::from("written to the state folder")),
+        Some(problem) => (Condition::Degraded, problem),
+    };
+    Health::new(format!("kept {part}"), condition, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P252: a loss is seen by an operator.
+    #[test]
+    fn a_problem_of_the_state_folder_degrades() {
+        let shown =
+            |problem: Option<&str>| health(("keys", problem.map(str::to_owned))).to_string();
+        assert_eq!(shown(None), "[+] kept keys: written to the state folder");
+        assert_eq!(shown(Some("`a` is lost")), "[~] kept keys: `a` is lost");
+    }
+}
