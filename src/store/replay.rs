@@ -137,7 +137,8 @@ impl Replica {
 /// P67, P234: single use over replicas is what its model says, step by step.
 #[tokio::test(start_paused = true)]
 async fn single_use_goes_as_its_model_says() {
-    let walks = include_str!("../../tests/data/walks/single_use.jsonl");
+    let walks = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/walks/single_use.jsonl");
+    let walks = std::fs::read_to_string(walks).unwrap();
     let mut count = 0;
     for walk in walks.lines().map(|line| serde_json::from_str::<Walk>(line).unwrap()) {
         let mut world = World::new(&walk.scene);

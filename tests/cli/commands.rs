@@ -203,7 +203,7 @@ fn output_that_cannot_be_written_is_no_panic() {
     }
 }
 
-/// P258: a mistake in a flag is told by the name of the flag.
+/// P258: a message about a mistake in a flag has the name of the flag.
 #[test]
 fn a_flag_is_told_by_its_name() {
     let files = [("p/policy.yaml", POLICY)];

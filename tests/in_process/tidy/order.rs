@@ -29,7 +29,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "pdp",
-        "dial sealed snapshot trace verification_cache assertion cookies current fetch \
+        "dial sealed snapshot trace verification_cache assertion cookies current kept_files fetch \
          collected introspect keys remote revocation outcome point pinned single_use fulfil",
     ),
     ("policy", "model requirement compile evaluate explain suite"),
