@@ -29,7 +29,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "pdp",
-        "dial sealed snapshot trace verification_cache assertion cookies current kept_files fetch \
+        "dial sealed kept_files snapshot trace verification_cache assertion cookies current fetch \
          collected introspect keys remote revocation outcome point pinned single_use fulfil",
     ),
     ("policy", "model requirement compile evaluate explain suite"),
@@ -40,7 +40,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "telemetry",
-        "instruments measurement exports otlp log logs metrics trace callers clock_offset",
+        "instruments measurement exports panics otlp log logs metrics trace callers clock_offset",
     ),
     (
         "trust",
