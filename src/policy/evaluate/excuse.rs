@@ -3,7 +3,7 @@
 use super::index::Index;
 use super::rule_match::RuleMatch;
 use super::strip::Strip;
-use super::tally::Tally;
+use super::tally::{Shadow, Tally};
 use super::trace::Trace;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::decision::{Decision, Permit};
@@ -46,7 +46,8 @@ pub(super) fn excuse<T: Trace>(
             // The token that it looks at was refused, so whether it denies cannot be determined.
             (Mode::Enforce, Effect::Deny) if is_about(rule) => return None,
             (Mode::Shadow, Effect::Deny) if is_about(rule) => {
-                tally.shadows.push((fit, Truth::Unknown));
+                let (satisfied, obligations) = (Truth::Unknown, None);
+                tally.shadows.push(Shadow { fit, satisfied, obligations });
             }
             (_, Effect::Allow) if is_about(rule) || !passes(rule) => {}
             (_, _) => tally.add(fit, &question, trace),

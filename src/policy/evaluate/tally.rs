@@ -25,7 +25,16 @@ pub(super) struct Tally<'r> {
     allowed: Option<(RuleMatch<'r>, Obligations)>,
     /// The allow rule that came closest, with the check it failed.
     closest: Option<(RuleMatch<'r>, Verdict<'r>)>,
-    pub(super) shadows: Vec<(RuleMatch<'r>, Truth)>,
+    pub(super) shadows: Vec<Shadow<'r>>,
+}
+
+/// A rule in shadow mode that is about the request.
+#[derive(Debug)]
+pub(super) struct Shadow<'r> {
+    pub(super) fit: RuleMatch<'r>,
+    pub(super) satisfied: Truth,
+    /// Of an allow rule that is satisfied.
+    pub(super) obligations: Option<Obligations>,
 }
 
 impl<'r> Tally<'r> {
@@ -40,11 +49,13 @@ impl<'r> Tally<'r> {
         let mut verdict = judge(rule, &cx, trace);
         match (rule.mode, rule.effect) {
             (Mode::Shadow, effect) => {
+                let satisfied = Truth::from(verdict);
+                let allows = effect == Effect::Allow && satisfied == Truth::Holds;
+                let obligations = allows.then(|| rule.obligations.render(&cx).ok()).flatten();
                 // As of a rule that counts: a value that must not be sent keeps it from allowing.
-                let sends = effect == Effect::Deny || rule.obligations.render(&cx).is_ok();
-                let holds = Truth::from(verdict);
-                let unsure = holds == Truth::Holds && !sends;
-                self.shadows.push((fit, if unsure { Truth::Unknown } else { holds }));
+                let unsure = allows && obligations.is_none();
+                let satisfied = if unsure { Truth::Unknown } else { satisfied };
+                self.shadows.push(Shadow { fit, satisfied, obligations });
             }
             (Mode::Enforce, Effect::Deny) => self.add_deny(fit, verdict),
             (Mode::Enforce, Effect::Allow) => {
@@ -117,25 +128,39 @@ impl<'r> Tally<'r> {
         strip: &Strip,
         question: &DecisionRequest<'_>,
     ) -> Decision {
-        let shadows = std::mem::take(&mut self.shadows);
-        // Only a denial for want of an allow rule would be changed by one more allow rule.
-        let wants_a_rule = self.denied.is_none() && self.doubted.is_none();
+        let mut shadows = std::mem::take(&mut self.shadows);
+        shadows.retain(|shadow| shadow.satisfied != Truth::Fails);
+        let would_allow: Vec<_> =
+            shadows.iter().map(|shadow| self.would_allow(shadow, strip, question)).collect();
         let decision = self.combine(index, strip, question);
-        let shadows = shadows
-            .into_iter()
-            .filter(|(_, satisfied)| *satisfied != Truth::Fails)
-            .map(|(fit, satisfied)| ShadowOutcome {
-                rule: fit.rule.name.clone(),
-                effect: fit.rule.effect,
-                satisfied,
-                changes: match (&decision, fit.rule.effect) {
-                    (Decision::Allow(_), effect) => effect == Effect::Deny,
-                    (Decision::Deny(_), Effect::Allow) => wants_a_rule && satisfied == Truth::Holds,
-                    (Decision::Deny(_), Effect::Deny) => false,
-                },
-            })
-            .collect();
+        let allows = matches!(decision, Decision::Allow(_));
+        let outcome = |(Shadow { fit, satisfied, .. }, would_allow): (Shadow<'_>, Option<bool>)| {
+            let (rule, effect) = (fit.rule.name.clone(), fit.rule.effect);
+            let changes = would_allow.is_some_and(|would_allow| would_allow != allows);
+            ShadowOutcome { rule, effect, satisfied, changes }
+        };
+        let shadows = shadows.into_iter().zip(would_allow).map(outcome).collect();
         decision.with_shadows(shadows)
+    }
+
+    /// Whether the decision would be an allow if the rule counted. Nothing where the other rules decide all the same.
+    fn would_allow(
+        &self,
+        shadow: &Shadow<'_>,
+        strip: &Strip,
+        question: &DecisionRequest<'_>,
+    ) -> Option<bool> {
+        let fit = &shadow.fit;
+        if fit.rule.effect == Effect::Deny {
+            return Some(false);
+        }
+        let narrower = |(other, _): &(RuleMatch<'_>, _)| other.is_narrower_than(fit);
+        let others_decide = self.denied.is_some()
+            || self.doubted.is_some()
+            || self.allowed.as_ref().is_some_and(narrower);
+        let obligations = shadow.obligations.as_ref().filter(|_| !others_decide)?;
+        // What must not go upstream and cannot be removed keeps it from allowing (P221).
+        Some(strip.from(fit.rule, obligations, question.request).is_ok())
     }
 
     fn combine(self, index: &Index, strip: &Strip, question: &DecisionRequest<'_>) -> Decision {

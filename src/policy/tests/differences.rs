@@ -183,6 +183,23 @@ fn a_shadow_rule_that_could_not_send_would_not_allow() {
     }
 }
 
+/// P221: a rule on trial changes nothing where what hides in the query denies all the same.
+#[test]
+fn a_shadow_rule_does_not_allow_what_cannot_be_removed() {
+    for shadow in [
+        "{ name: z, effect: allow, mode: shadow, public: true }",
+        "{ name: a, effect: allow, mode: shadow, public: true }",
+    ] {
+        let set = rules(&["{ name: r, effect: allow, public: true }", shadow]);
+        for (path, allowed) in [("/", true), ("/?x=1;_method=PUT", false)] {
+            let decision = decide(&set, &caller(None, None), &get(path));
+            assert_eq!(matches!(decision, Decision::Allow(_)), allowed, "{path}");
+            let [shadow] = decision.shadows() else { panic!("one rule is on trial") };
+            assert_eq!((shadow.satisfied, shadow.changes), (Truth::Holds, false), "{path}");
+        }
+    }
+}
+
 /// P220: a status that hides what was at fault does not clear the cookie that was.
 #[test]
 fn a_hidden_denial_clears_no_cookie() {

@@ -9,7 +9,7 @@ use crate::peer::Peer;
 use crate::token::Token;
 use crate::value::Three::{self, Indeterminate, NotSatisfied, Satisfied};
 use crate::value::Value;
-use crate::{ClientAddress, Identity, Judged, Reason, Request, World, outside};
+use crate::{ClientAddress, Identity, Judged, Reason, Request, World, answer, outside};
 
 /// 6.1 What is known when rules are asked.
 #[derive(Debug, Clone)]
@@ -289,6 +289,13 @@ pub fn judged<'a>(facts: &Facts<'a>) -> Judged<Vec<Weighed<'a>>> {
     Ok(all)
 }
 
+/// 6.26 Whether a request goes upstream if these rules count: one that hides what must go (8.19) does not.
+fn allows(facts: &Facts<'_>, counting: &[&Weighed<'_>]) -> Judged<bool> {
+    let (outcome, _, chosen) = verdict(counting, !facts.identity.refused.is_empty());
+    let Some(chosen) = chosen.and_then(|at| counting.get(at)).filter(|_| outcome == Outcome::Allow) else { return Ok(false) };
+    Ok(answer::changes(facts, &chosen.0)?.is_some_and(|changes| !changes.hidden))
+}
+
 /// 6.31 What the rules say together.
 pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
     if facts.world.documents.of("Policy").is_empty() {
@@ -299,13 +306,13 @@ pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
     let mut counting: Vec<&Weighed<'a>> = all.iter().filter(|w| !shadow(w)).collect();
     let refused = &facts.identity.refused;
     let cookie_reason = refused.first().map(|r| r.reason);
+    let issuer = |w: &Weighed<'_>| {
+        let token = w.0.rule.get("token").map(|t| facts.world.documents.whole("tokens", t))?;
+        token.text_of("issuer").map(str::to_owned)
+    };
+    let of_cookie = |w: &Weighed<'_>| issuer(w).is_some_and(|i| refused.iter().any(|r| r.issuers.contains(&i)));
     if let Some(reason) = cookie_reason {
         // 6.33 A refused cookie: only allow rules that say so, that ask for no token of its issuers; and no deny rule may look at one.
-        let issuer = |w: &Weighed<'_>| {
-            let token = w.0.rule.get("token").map(|t| facts.world.documents.whole("tokens", t))?;
-            token.text_of("issuer").map(str::to_owned)
-        };
-        let of_cookie = |w: &Weighed<'_>| issuer(w).is_some_and(|i| refused.iter().any(|r| r.issuers.contains(&i)));
         let takes = |w: &Weighed<'_>| w.0.rule.text_of("rejectedCookies") == Some("ignored") && !of_cookie(w);
         let looked_at = counting.iter().any(|w| w.0.denies() && of_cookie(w));
         counting.retain(|w| w.0.denies() || takes(w));
@@ -321,11 +328,15 @@ pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
         if cookie_reason.is_some() && !w.0.denies() && w.0.rule.text_of("rejectedCookies") != Some("ignored") {
             continue;
         }
+        // 6.33 Nor would the cookie be passed over beside a deny rule that looks at its token.
+        if w.0.denies() && of_cookie(w) {
+            shadows.push(Shadow { rule: w.0.name(), indeterminate: true, changes: allows(facts, &counting)? });
+            continue;
+        }
         let result = Three::all(w.1.iter().map(|(_, _, r)| *r));
         if result != NotSatisfied {
             let with: Vec<&Weighed<'a>> = counting.iter().copied().chain([w]).collect();
-            let (other, ..) = verdict(&with, cookie_reason.is_some());
-            let changes = (other == Outcome::Allow) != (outcome == Outcome::Allow);
+            let changes = allows(facts, &with)? != allows(facts, &counting)?;
             shadows.push(Shadow { rule: w.0.name(), indeterminate: result == Indeterminate, changes });
         }
     }
