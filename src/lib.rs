@@ -34,7 +34,7 @@
 //! | 7 | [`envoy`] [`audit`] [`reload`] [`telemetry`] [`admin`] | the edges |
 //! | 8 | [`config`] | settings in layers; each room owns its options |
 //! | 9 | [`app`] | the composition root: build, bind, drain |
-//! | 10 | [`demo`] | a whole mesh on one machine: a real Envoy, certificates, tokens, a tour |
+//! | 10 | `demo` | a whole mesh on one machine: a real Envoy, certificates, tokens, a tour |
 //! | 11 | [`cli`] | the commands |
 //!
 //! ## Invariants

@@ -31,7 +31,7 @@ pub(super) struct Verifier<'a> {
     pub(super) memory: &'a dyn CertificateCache,
     pub(super) now: UnixTime,
     /// For all certificates of the request together.
-    pub(super) budget: SignatureBudget,
+    budget: SignatureBudget,
 }
 
 impl<'a> Verifier<'a> {
@@ -87,14 +87,7 @@ impl<'a> Verifier<'a> {
         let names = Names::read(&leaf)?;
         let keys = self.issuer_keys(names.spiffe.as_ref())?;
         let checks = SignatureChecks::new();
-        let chain = signers::find(
-            &decoded.leaf,
-            &leaf,
-            &decoded.intermediates,
-            keys,
-            &checks,
-            &self.budget,
-        )?;
+        let chain = self.signed_chain(&decoded, &leaf, keys, &checks)?;
         let shown = Leaf { der: &decoded.leaf, certificate: &leaf, chain: &chain, checks: &checks };
         let vouchers = self.vouchers(shown, keys, &names)?;
         let holds = vouchers.holds.and(Validity::of(&leaf));
@@ -105,6 +98,18 @@ impl<'a> Verifier<'a> {
             from: holds.not_before,
             until: holds.not_after,
         })
+    }
+
+    /// The part of what is shown that CAs of `keys` have signed, at the cost of the request's budget.
+    pub(super) fn signed_chain<'c>(
+        &'c self,
+        decoded: &'c DecodedCertificate,
+        leaf: &X509Certificate<'_>,
+        keys: &'c IssuerKeys,
+        checks: &'c SignatureChecks,
+    ) -> Result<SignedChain<'c>, Rejection> {
+        let DecodedCertificate { leaf: der, intermediates } = decoded;
+        signers::find(der, leaf, intermediates, keys, checks, &self.budget)
     }
 
     /// The trust domains that vouch for the certificate, and when they do. The SPIFFE ID selects the domain. A certificate

@@ -5,7 +5,7 @@ use x509_parser::prelude::FromDer as _;
 
 use super::certificate::{Paths, Verifier, check_svid};
 use super::names::Names;
-use super::signers::{self, Leaf, SignedChain};
+use super::signers::{Leaf, SignedChain};
 use crate::authn::cache::NoCache;
 use crate::clock::UnixTime;
 use crate::evidence::PresentedCertificate;
@@ -58,16 +58,7 @@ impl<'a> Verifier<'a> {
         let keys = self.trust.issuer_keys(names.spiffe.as_ref());
         let chain = keys.map_or_else(
             || Ok(SignedChain::default()),
-            |keys| {
-                signers::find(
-                    &decoded.leaf,
-                    &leaf,
-                    &decoded.intermediates,
-                    keys,
-                    &checks,
-                    &self.budget,
-                )
-            },
+            |keys| self.signed_chain(&decoded, &leaf, keys, &checks),
         );
         let check = |domain| {
             let chain = chain.as_ref().map_err(Clone::clone)?;
