@@ -2,6 +2,7 @@
 //! key of its own choice tried, and pays for a few checks that fail and not for a hundred (P240).
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
@@ -62,7 +63,7 @@ struct Search<'a> {
     keys: &'a IssuerKeys,
     checks: &'a SignatureChecks,
     budget: &'a SignatureBudget,
-    signed: Vec<(Shown<'a>, Vec<Signer<'a>>)>,
+    signed: Vec<Rc<Shown<'a>>>,
     chain: SignedChain<'a>,
 }
 
@@ -82,7 +83,7 @@ pub(super) fn find<'a>(
     let mut search = Search { keys, checks, budget, signed, chain };
     search.sign(above(leaf, intermediates, keys))?;
     let signers = search.signers(der, leaf)?;
-    search.collect(&signers);
+    search.collect(signers)?;
     Ok(search.chain)
 }
 
@@ -113,7 +114,8 @@ fn above<'a>(
         Some(Shown { der, certificate })
     };
     let mut rest: Vec<_> = intermediates.iter().filter_map(read).collect();
-    rest.retain(|shown| !shown.is_pinned(keys));
+    let mut seen = BTreeSet::new();
+    rest.retain(|shown| !shown.is_pinned(keys) && seen.insert(shown.der.as_ref()));
     let mut names = vec![leaf.issuer().as_raw().to_owned()];
     let mut found = Vec::new();
     while let Some(name) = names.pop() {
@@ -127,11 +129,15 @@ fn above<'a>(
 }
 
 impl Shown<'_> {
-    /// A self-issued certificate of a key that a document names is no step on the way to another.
+    /// A self-signed certificate of a key that a document names is no step on the way to another. One that a CA's earlier key signed
+    /// is (RFC 4210 section 4.4), and names this key.
     fn is_pinned(&self, keys: &IssuerKeys) -> bool {
-        let name = self.certificate.subject().as_raw();
-        name == self.certificate.issuer().as_raw()
-            && keys.has(name, self.certificate.public_key().raw)
+        let Self { certificate, .. } = self;
+        let name = certificate.subject().as_raw();
+        let by = authority_key_id(certificate);
+        name == certificate.issuer().as_raw()
+            && (by.is_none() || by == subject_key_id(certificate))
+            && keys.has(name, certificate.public_key().raw)
     }
 }
 
@@ -145,7 +151,7 @@ impl<'a> Search<'a> {
                 let signers = self.signers(candidate.der, &candidate.certificate)?;
                 match signers.is_empty() {
                     true => unsigned.push(candidate),
-                    false => self.signed.push((candidate, signers)),
+                    false => self.signed.push(Rc::new(candidate)),
                 }
             }
             if self.signed.len() == before || unsigned.is_empty() {
@@ -186,7 +192,7 @@ impl<'a> Search<'a> {
             let is_meant = id.is_some_and(|id| key.is_called(id));
             (!is_meant, Signer::Known(key))
         });
-        let shown = self.signed.iter().enumerate().filter_map(|(at, (shown, _))| {
+        let shown = self.signed.iter().enumerate().filter_map(|(at, shown)| {
             let own = &shown.certificate;
             let is_meant = id.is_some() && subject_key_id(own) == id;
             (own.subject().as_raw() == name).then_some((!is_meant, Signer::Shown(at)))
@@ -201,7 +207,7 @@ impl<'a> Search<'a> {
             Signer::Known(key) if key.is_authority() => Some((key.spki(), Role::Authority)),
             Signer::Known(key) => Some((key.spki(), Role::Intermediate)),
             Signer::Shown(at) => {
-                let (shown, _) = self.signed.get(*at)?;
+                let shown = self.signed.get(*at)?;
                 Some((shown.certificate.public_key().raw, Role::Intermediate))
             }
         }
@@ -209,30 +215,29 @@ impl<'a> Search<'a> {
 
     fn weakness(&self, signer: &Signer<'a>) -> Option<String> {
         let Signer::Shown(at) = signer else { return None };
-        let (shown, _) = self.signed.get(*at)?;
+        let shown = self.signed.get(*at)?;
         key_weakness(shown.certificate.public_key(), MIN_RSA_BITS)
     }
 
-    /// Collects the intermediates on the paths down to what `signers` have signed, and the trust domains at their heads.
-    fn collect(&mut self, signers: &[Signer<'a>]) {
-        let mut waiting: Vec<usize> = Vec::new();
+    /// Collects the intermediates on the paths down to what `signers` have signed, and the trust domains at their heads. Who signed an
+    /// intermediate is asked again, now that all that are signed are known; the checks are made.
+    fn collect(&mut self, mut signers: Vec<Signer<'a>>) -> Result<(), Rejection> {
         let mut seen = BTreeSet::new();
-        let mut note = |chain: &mut SignedChain<'a>, signers: &[Signer<'a>]| {
-            let mut shown = Vec::new();
-            for signer in signers {
-                match signer {
-                    Signer::Known(key) => chain.domains.extend(key.domains()),
-                    Signer::Shown(at) => shown.extend(seen.insert(*at).then_some(*at)),
+        while let Some(signer) = signers.pop() {
+            let at = match signer {
+                Signer::Known(key) => {
+                    self.chain.domains.extend(key.domains());
+                    continue;
                 }
-            }
-            shown
-        };
-        waiting.extend(note(&mut self.chain, signers));
-        while let Some(at) = waiting.pop() {
-            let Some((shown, signers)) = self.signed.get(at) else { continue };
+                Signer::Shown(at) => at,
+            };
+            let Some(shown) = self.signed.get(at).filter(|_| seen.insert(at)).cloned() else {
+                continue;
+            };
+            signers.extend(self.signers(shown.der, &shown.certificate)?);
             self.chain.intermediates.push(CertificateDer::from(shown.der.as_ref()));
-            waiting.extend(note(&mut self.chain, signers));
         }
+        Ok(())
     }
 }
 

@@ -128,3 +128,34 @@ fn a_tls_client_is_checked_against_signed_issuers_only() {
     shown.push(middle.der.clone());
     assert_eq!(signed_intermediates(&leaf.der, &shown, &keys), [middle.der]);
 }
+
+/// P240: an issuer is found whichever of the shown certificates comes first, and a CA's new key below its old one.
+#[test]
+fn the_order_of_a_chain_hides_no_trust_domain() {
+    let root = Ca::root("root");
+    let middle = root.intermediate(ca_params("middle"));
+    let lower = middle.intermediate(ca_params("lower"));
+    let leaf = plain(&lower, true);
+    let trust = store(&[("a", &middle, "leaf: {}"), ("b", &root, "leaf: {}")]);
+    for chain in [[&lower.der, &middle.der], [&middle.der, &lower.der]] {
+        let shown = [&[&leaf.der][..], &chain].concat();
+        let peer =
+            Shown::xfcc(format!("Chain=\"{}\"", url_encoded(&shown)), "web.example").peer(&trust);
+        assert_eq!(peer.trust_domain, "a");
+        assert_eq!(peer.facts.other_trust_domains, ["b"]);
+    }
+    let (old, key) = (Ca::root("root"), rcgen::KeyPair::generate().unwrap());
+    let params = ca_params("root");
+    let new = Ca {
+        der: params.self_signed(&key).unwrap().der().clone(),
+        issuer: rcgen::Issuer::new(params, key),
+    };
+    let mut params = ca_params("root");
+    params.use_authority_key_identifier_extension = true;
+    let new_with_old = params.signed_by(new.issuer.key(), &old.issuer).unwrap().der().clone();
+    let trust = store(&[("a", &new, "leaf: {}"), ("b", &old, "leaf: {}")]);
+    let shown = url_encoded(&[&plain(&new, true).der, &new_with_old]);
+    let peer = Shown::xfcc(format!("Chain=\"{shown}\""), "web.example").peer(&trust);
+    assert_eq!(peer.trust_domain, "a");
+    assert_eq!(peer.facts.other_trust_domains, ["b"]);
+}
