@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{CommandError, Exit, documents};
 use crate::app::{Bound, StartError};
-use crate::config::{Config, ListenerOverrides, LogOverrides, Overrides};
+use crate::config::{Config, ListenerOverrides, LogOverrides, Overrides, service_links};
 use crate::envoy::Stop;
 use crate::evidence::PeerSources;
 use crate::telemetry::{self, LogLevel};
@@ -46,6 +46,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let log_level = telemetry::init(&config.log).map_err(|message| {
         CommandError::settings(format_args!("settings: `log.level`: {message}"))
     })?;
+    let ignored = service_links();
+    if !ignored.is_empty() {
+        tracing::warn!(
+            ?ignored,
+            "Kubernetes sets these variables for its services, they are no settings: `enableServiceLinks: false` in the pod keeps them away"
+        );
+    }
     let runtime = documents::runtime()?;
     let exit = runtime.block_on(serve(&config, log_level));
     // A thread that still blocks, such as on a stalled disk, must not keep the process.

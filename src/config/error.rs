@@ -51,7 +51,7 @@ impl From<figment::Error> for ConfigError {
                 )
             }
             Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-                format!("expected {expected}")
+                format!("expected {}", plain(&expected.to_string()))
             }
             Kind::MissingField(field) => format!("missing `{field}`"),
             Kind::UnknownVariant(_, expected) => {
@@ -66,6 +66,17 @@ impl From<figment::Error> for ConfigError {
         }
         let place = if key.is_empty() { source } else { format!("{source}: `{key}`") };
         Self::Layer(format!("{place}: {what}"))
+    }
+}
+
+/// The library's word for a kind of value, without its Rust types.
+fn plain(expected: &str) -> &str {
+    match expected {
+        "a sequence" => "a list such as `[a, b]`",
+        "a map" => "a mapping such as `{ key: value }`",
+        word if word.starts_with("struct ") => "a mapping such as `{ key: value }`",
+        word if word.starts_with("enum ") || word.contains("variant identifier") => "a word",
+        word => word,
     }
 }
 

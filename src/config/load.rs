@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized};
-use figment::value::{Uncased, UncasedStr};
+use figment::value::{Dict, Map, Uncased, UncasedStr, Value};
+use figment::{Figment, Metadata, Profile, Provider};
 use serde::Serialize;
 use serde_saphyr::figment::Yaml;
 
@@ -58,9 +58,11 @@ pub(super) fn layered(
     if let Some(path) = file {
         figment = figment.merge(Yaml::string(&checked(path)?));
     }
-    let layered = figment.merge(environment()).merge(Serialized::defaults(overrides));
+    let layered = variables().fold(figment, Figment::merge);
+    let layered = layered.merge(Serialized::defaults(overrides));
     let standard = Env::raw().only(&["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"]);
-    Ok(with_standard(layered, &Figment::from(standard)).extract()?)
+    // Lossy for the environment, where everything is text. The file was read strictly, on its own.
+    Ok(with_standard(layered, &Figment::from(standard)).extract_lossy()?)
 }
 
 /// The two standard variables that every program of a mesh is given, where nothing else says it: below all other layers,
@@ -93,13 +95,84 @@ fn checked(path: &Path) -> Result<String, ConfigError> {
     Ok(file.text().to_owned())
 }
 
+/// One variable as a layer, so that a mistake names it.
+struct Variable {
+    name: String,
+    setting: String,
+    text: String,
+}
+
+impl Provider for Variable {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        let nested = figment::util::nest(&self.setting, value(&self.text));
+        Ok(Profile::Default.collect(nested.into_dict().unwrap_or_default()))
+    }
+}
+
+/// A value stays the text that it is, or `0660` would be the number 660 and a user `1234` no name. Lists, mappings and truth
+/// values are read.
+fn value(text: &str) -> Value {
+    let Ok(parsed) = text.parse::<Value>();
+    match parsed {
+        Value::Num(..) => Value::from(text.trim()),
+        other => other,
+    }
+}
+
 /// `COUNTERSIGN_LISTENER__PEER_SOURCES__XFCC` sets `listener.peerSources.xfcc`.
-fn environment() -> Env {
-    Env::prefixed(PREFIX)
+fn variables() -> impl Iterator<Item = Variable> {
+    let env = Env::prefixed(PREFIX)
         .filter(|key| !NOT_SETTINGS.iter().any(|other| key == *other))
-        .map(setting_name)
+        .filter(|key| !is_service_link(key.as_str()));
+    let all: Vec<_> = env.iter().collect();
+    all.into_iter().map(|(key, text)| Variable {
+        name: variable(&key),
         // Or `maxAge` would be `maxage`, which is no setting.
-        .lowercase(false)
+        setting: setting_name(&key).to_string(),
+        text,
+    })
+}
+
+fn variable(key: &UncasedStr) -> String {
+    format!("{PREFIX}{}", key.as_str().to_ascii_uppercase())
+}
+
+/// The variables in the environment that only look like settings: Kubernetes sets them for services.
+pub fn service_links() -> Vec<String> {
+    let all = Env::prefixed(PREFIX).filter(|key| is_service_link(key.as_str()));
+    let mut names: Vec<_> = all
+        .iter()
+        .map(|(name, _)| format!("{PREFIX}{}", name.as_str().to_ascii_uppercase()))
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// Whether Kubernetes sets this variable for a service whose name begins with `countersign` (`enableServiceLinks`): such as
+/// `COUNTERSIGN_PORT=tcp://10.0.0.1:9001`. The name has lost its prefix. No setting looks like that.
+pub(super) fn is_service_link(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let parts: Vec<_> = name.split('_').collect();
+    let of_port = |parts: &[&str]| match parts {
+        [] => true,
+        [number, protocol, rest @ ..] => {
+            number.parse::<u16>().is_ok()
+                && matches!(*protocol, "TCP" | "UDP" | "SCTP")
+                && matches!(rest, [] | ["PROTO" | "PORT" | "ADDR"])
+        }
+        [_] => false,
+    };
+    let after = |at: usize| parts.get(at.saturating_add(1)..).unwrap_or_default();
+    !name.contains("__")
+        && parts.iter().enumerate().any(|(at, part)| match *part {
+            "PORT" => of_port(after(at)),
+            "SERVICE" => matches!(after(at), ["HOST"] | ["PORT", ..]),
+            _ => false,
+        })
 }
 
 pub(super) fn setting_name(key: &UncasedStr) -> Uncased<'_> {

@@ -85,6 +85,93 @@ fn a_variable_sets_a_setting_with_a_name_of_two_words() {
     assert!(stderr.contains("`listener.connections.maxAge` is 0"), "{stderr}");
 }
 
+/// P345: Kubernetes sets variables for services, and a service called `countersign` gives them our prefix.
+#[test]
+fn variables_of_kubernetes_services_are_no_settings() {
+    let wrong = ("COUNTERSIGN_LISTENER__CONNECTIONS__MAX_AGE", "0s");
+    let documents = ("COUNTERSIGN_DOCUMENTS", "[a]");
+    for link in [
+        ("COUNTERSIGN_SERVICE_HOST", "10.96.0.7"),
+        ("COUNTERSIGN_SERVICE_PORT", "9001"),
+        ("COUNTERSIGN_SERVICE_PORT_GRPC", "9001"),
+        ("COUNTERSIGN_PORT", "tcp://10.96.0.7:9001"),
+        ("COUNTERSIGN_PORT_9001_TCP", "tcp://10.96.0.7:9001"),
+        ("COUNTERSIGN_PORT_9001_TCP_PROTO", "tcp"),
+        ("COUNTERSIGN_PORT_9001_UDP_PORT", "9001"),
+        ("COUNTERSIGN_PORT_9001_TCP_ADDR", "10.96.0.7"),
+        ("COUNTERSIGN_ADMIN_SERVICE_HOST", "10.96.0.8"),
+        ("COUNTERSIGN_REDIS_MASTER_PORT_6379_TCP", "tcp://10.96.0.9:6379"),
+        ("COUNTERSIGN_LISTENER_PORT", "tcp://10.96.0.9:6379"),
+    ] {
+        let (code, stderr) = with_variables(&[documents, link, wrong]);
+        assert!(
+            code == 3 && stderr.contains("`listener.connections.maxAge` is 0"),
+            "{link:?}: {stderr}"
+        );
+    }
+    let (_, stderr) = with_variables(&[
+        ("COUNTERSIGN_DOCUMENTS", "[absent]"),
+        ("COUNTERSIGN_PORT", "tcp://10.96.0.7:9001"),
+    ]);
+    assert!(
+        stderr.contains("COUNTERSIGN_PORT") && stderr.contains("enableServiceLinks: false"),
+        "{stderr}"
+    );
+    for mistake in [
+        "COUNTERSIGN_PORTS",
+        "COUNTERSIGN_PORT_9001",
+        "COUNTERSIGN_LISTENER__PORT",
+        "COUNTERSIGN_SERVICE",
+    ] {
+        let (code, stderr) = with_variables(&[documents, (mistake, "9001"), wrong]);
+        assert!(code == 3 && stderr.contains("unknown setting"), "{mistake}: {stderr}");
+    }
+}
+
+/// P346: everything is text in the environment, also where it looks like a number.
+#[test]
+fn a_variable_may_look_like_a_number() {
+    let wrong = ("COUNTERSIGN_LISTENER__CONNECTIONS__MAX_AGE", "0s");
+    let others = [
+        ("COUNTERSIGN_LISTENER__ADDRESS", "unix:///run/c.sock"),
+        ("COUNTERSIGN_STORE__REDIS__URL", "redis://127.0.0.1:1"),
+        ("COUNTERSIGN_STORE__REDIS__PASSWORD__FILE", "007"),
+    ];
+    for variable in [
+        ("COUNTERSIGN_LISTENER__SOCKET__MODE", "0660"),
+        ("COUNTERSIGN_LISTENER__SOCKET__MODE", "660"),
+        ("COUNTERSIGN_LISTENER__SOCKET__GROUP", "1000"),
+        ("COUNTERSIGN_STORE__REDIS__USERNAME", "1234"),
+        ("COUNTERSIGN_STORE__REDIS__PREFIX", "0x10"),
+        ("COUNTERSIGN_OTLP__SERVICE_NAME", "42"),
+        ("COUNTERSIGN_STATE_FOLDER", "1e3"),
+        ("COUNTERSIGN_LISTENER__CONCURRENT_CHECKS", "64"),
+        ("COUNTERSIGN_LISTENER__PEER_SOURCES__XFCC", "true"),
+    ] {
+        let all =
+            [others[0], others[1], others[2], ("COUNTERSIGN_DOCUMENTS", "[a]"), variable, wrong];
+        let (code, stderr) = with_variables(&all);
+        assert!(
+            code == 3 && stderr.contains("`listener.connections.maxAge` is 0"),
+            "{variable:?}: {stderr}"
+        );
+    }
+}
+
+/// P258: what a variable should be is said without Rust types.
+#[test]
+fn a_variable_of_another_kind_is_told_in_plain_words() {
+    for (variable, value, expected) in [
+        ("COUNTERSIGN_DOCUMENTS", "absent", "expected a list such as `[a, b]`"),
+        ("COUNTERSIGN_LISTENER", "5", "expected a mapping"),
+        ("COUNTERSIGN_STORE", "5", "expected one of `memory`, `redis`"),
+    ] {
+        let (code, stderr) = with_variables(&[(variable, value)]);
+        assert!(code == 3 && stderr.contains(&format!("{variable}: ")), "{stderr}");
+        assert!(stderr.contains(expected) && !stderr.contains("Options"), "{stderr}");
+    }
+}
+
 #[test]
 fn an_unknown_setting_is_shown_in_its_place() {
     let files = [("c.yaml", "documents: [p]\nlistener:\n  adress: 127.0.0.1:1\n")];
