@@ -188,6 +188,9 @@ pub const MAX_STORE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a replica asks the shared store for news. Well below the second in which a revocation has to be in force.
 pub const STORE_POLL: Duration = Duration::from_millis(200);
 
+/// How often the shared store is asked whether it may forget what was written: its settings may change while it runs.
+pub const STORE_EXAMINED: Duration = Duration::from_secs(60);
+
 /// Longest wait for a connection to the shared store, with its handshakes. No request waits for it.
 pub const STORE_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 

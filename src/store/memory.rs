@@ -93,6 +93,8 @@ impl Memory {
             since: None,
             losses: 0,
             why: String::new(),
+            forgetful: None,
+            accepted: false,
         }
     }
 }

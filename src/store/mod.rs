@@ -17,7 +17,10 @@ pub(crate) mod scripted;
 mod types;
 
 pub use backend::Store;
-pub use options::{OnLoss, PasswordSource, RedisOptions, StoreMemoryOptions, StoreOptions};
+pub use options::{
+    Forgetful, OnLoss, PasswordSource, RedisOptions, SentinelOptions, StoreMemoryOptions,
+    StoreOptions,
+};
 pub use types::{FirstUse, Key, Page, Position, Record, StoreError, StoreHealth};
 
 #[cfg(test)]

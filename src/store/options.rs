@@ -36,6 +36,8 @@ pub struct RedisOptions {
     pub url: Option<String>,
     /// Instead of `url`: some servers of a cluster.
     pub cluster: Option<Vec<String>>,
+    /// Instead of `url`: the Sentinels that know the server.
+    pub sentinel: Option<SentinelOptions>,
     /// The user of Redis's access control lists. `default` if unset.
     pub username: Option<String>,
     /// The password.
@@ -55,6 +57,23 @@ pub struct RedisOptions {
     /// The treatment of one-time credentials while the store is unavailable.
     #[serde(default)]
     pub on_loss: OnLoss,
+    /// The treatment of a server that may forget what was written: one that evicts keys, or that keeps nothing on disk.
+    #[serde(default)]
+    pub forgetful: Forgetful,
+}
+
+/// How a server is found through Redis Sentinel.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SentinelOptions {
+    /// Some of the Sentinels: `redis://host:26379`, or `rediss://` where they and the server speak TLS.
+    pub urls: Vec<String>,
+    /// The name under which they know the server.
+    pub master: String,
+    /// The user at the Sentinels. `default` if unset.
+    pub username: Option<String>,
+    /// The password at the Sentinels; that of the server is beside it.
+    pub password: Option<PasswordSource>,
 }
 
 /// Where a password is. Never in the settings themselves.
@@ -76,6 +95,19 @@ pub enum OnLoss {
     Local,
 }
 
+/// The treatment of a server that may forget what was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Forgetful {
+    /// It is used, and the log, `/readyz?verbose`, `/status` and a metric say so.
+    #[default]
+    Warn,
+    /// It is not used, as if it were lost.
+    Refuse,
+    /// It is used. `/status` alone says so.
+    Accept,
+}
+
 const fn default_timeout() -> HumanDuration {
     HumanDuration::new(Duration::from_millis(50))
 }
@@ -89,10 +121,11 @@ impl StoreOptions {
     #[must_use]
     pub fn relative_to(mut self, base: &Path) -> Self {
         if let Self::Redis(redis) = &mut self {
-            let password = redis.password.as_mut().map(|source| &mut source.file);
-            let files =
-                [redis.ca.as_mut(), redis.certificate.as_mut(), redis.key.as_mut(), password];
-            for path in files.into_iter().flatten() {
+            let sentinel = redis.sentinel.as_mut().and_then(|own| own.password.as_mut());
+            let passwords =
+                [redis.password.as_mut(), sentinel].map(|own| own.map(|own| &mut own.file));
+            let files = [redis.ca.as_mut(), redis.certificate.as_mut(), redis.key.as_mut()];
+            for path in files.into_iter().chain(passwords).flatten() {
                 *path = base.join(&*path);
             }
         }
@@ -136,23 +169,26 @@ impl Default for StoreMemoryOptions {
 }
 
 impl RedisOptions {
-    /// The servers to begin with: one, or some of a cluster.
+    /// The servers to begin with: one, some of a cluster, or Sentinels.
     pub(super) fn servers(&self) -> &[String] {
-        match (&self.url, &self.cluster) {
-            (Some(url), _) => std::slice::from_ref(url),
-            (None, Some(urls)) => urls,
-            (None, None) => &[],
+        match (&self.url, &self.cluster, &self.sentinel) {
+            (Some(url), _, _) => std::slice::from_ref(url),
+            (None, Some(urls), _) => urls,
+            (None, None, Some(sentinel)) => &sentinel.urls,
+            (None, None, None) => &[],
         }
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.url.is_some() == self.cluster.is_some() || self.servers().is_empty() {
-            return Err(
-                "`store.redis` needs either `url` or `cluster` with at least one URL".into()
-            );
+        let ways = [self.url.is_some(), self.cluster.is_some(), self.sentinel.is_some()];
+        if ways.iter().filter(|way| **way).count() != 1 || self.servers().is_empty() {
+            return Err("`store.redis` needs one of `url`, `cluster` with at least one URL, and `sentinel` with at least one of `urls`".into());
         }
         self.servers().iter().try_for_each(|url| check_url(url))?;
         let tls = self.servers().iter().all(|url| url.starts_with("rediss://"));
+        if let Some(sentinel) = &self.sentinel {
+            sentinel.check(tls)?;
+        }
         let files = self.ca.is_some() || self.certificate.is_some() || self.key.is_some();
         if files && !tls {
             return Err(
@@ -176,6 +212,21 @@ impl RedisOptions {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
         if self.prefix.is_empty() || !self.prefix.bytes().all(plain) {
             return Err("`store.redis.prefix` must be letters, digits, `-`, `_`, `.` or `:`".into());
+        }
+        Ok(())
+    }
+}
+
+impl SentinelOptions {
+    fn check(&self, tls: bool) -> Result<(), String> {
+        if self.master.is_empty() {
+            return Err("`store.redis.sentinel.master` is empty, expected the name that the Sentinels monitor".into());
+        }
+        if !tls && self.urls.iter().any(|url| !url.starts_with("redis://")) {
+            return Err("`store.redis.sentinel.urls` must all be `redis://`, or all `rediss://`: the server is reached in the same way".into());
+        }
+        if self.username.is_some() && self.password.is_none() {
+            return Err("`store.redis.sentinel.username` needs `password: { file: PATH }`".into());
         }
         Ok(())
     }

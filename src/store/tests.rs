@@ -109,9 +109,27 @@ fn options(text: &str) -> Result<StoreOptions, String> {
 #[test]
 fn settings_that_cannot_stand_together_are_refused_without_showing_a_password() {
     for (text, hint) in [
-        (r#"{"redis":{}}"#, "either `url` or `cluster`"),
-        (r#"{"redis":{"url":"redis://a","cluster":["redis://b"]}}"#, "either `url` or `cluster`"),
-        (r#"{"redis":{"cluster":[]}}"#, "either `url` or `cluster`"),
+        (r#"{"redis":{}}"#, "one of `url`, `cluster`"),
+        (r#"{"redis":{"url":"redis://a","cluster":["redis://b"]}}"#, "one of `url`, `cluster`"),
+        (r#"{"redis":{"cluster":[]}}"#, "one of `url`, `cluster`"),
+        (
+            r#"{"redis":{"url":"redis://a","sentinel":{"urls":["redis://b"],"master":"m"}}}"#,
+            "one of `url`, `cluster`",
+        ),
+        (r#"{"redis":{"sentinel":{"urls":[],"master":"m"}}}"#, "one of `url`, `cluster`"),
+        (
+            r#"{"redis":{"sentinel":{"urls":["redis://b"],"master":""}}}"#,
+            "`store.redis.sentinel.master`",
+        ),
+        (
+            r#"{"redis":{"sentinel":{"urls":["redis://b","rediss://c"],"master":"m"}}}"#,
+            "all be `redis://`, or all `rediss://`",
+        ),
+        (
+            r#"{"redis":{"sentinel":{"urls":["redis://b"],"master":"m","username":"x"}}}"#,
+            "`store.redis.sentinel.username`",
+        ),
+        (r#"{"redis":{"url":"redis://a","forgetful":"maybe"}}"#, "unknown variant"),
         (r#"{"redis":{"url":"redis://me:hunter2@a"}}"#, "password: { file: PATH }"),
         (r#"{"redis":{"url":"rediss://a/#insecure"}}"#, "`?` or `#`"),
         (r#"{"redis":{"url":"http://a"}}"#, "does not begin with"),

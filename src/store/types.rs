@@ -63,6 +63,10 @@ pub struct StoreHealth {
     pub losses: u64,
     /// Why it cannot be used; empty where it can.
     pub why: String,
+    /// Why it may forget what it was told.
+    pub forgetful: Option<String>,
+    /// Whether that is accepted.
+    pub accepted: bool,
 }
 
 /// Why the store did not do an operation. Whether a credential was used before cannot be determined then.

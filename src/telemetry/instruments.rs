@@ -130,6 +130,8 @@ instruments! {
         "1 while the shared store answers";
     STORE_LOSSES Counter "countersign.store.losses" "" []
         "How often the shared store was lost since the start";
+    STORE_FORGETFUL Gauge "countersign.store.forgetful" "" []
+        "1 while the shared store may forget what was written, by eviction or a restart (`store.redis.forgetful`)";
 
     AUDIT_WRITTEN Counter "countersign.audit.records.written" "" ["sink"]
         "Decision records that a sink has taken";

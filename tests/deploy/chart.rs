@@ -91,6 +91,8 @@ fn values_that_cannot_be_meant_are_refused() {
         ("image.digest=latest", "image.digest"),
         ("redis.url=redis://user:password@host:6379", "redis.url"),
         ("redis.onLoss=allow", "redis.onLoss"),
+        ("redis.forgetful=maybe", "redis.forgetful"),
+        ("redis.sentinel.urls[0]=http://a", "redis.sentinel.urls"),
         ("topologySpread[0].whenUnsatisfiable=Never", "topologySpread"),
         ("env[0].name=LD_PRELOAD", "env.0.name"),
         ("settings.listener.address=0.0.0.0:1", "settings.listener"),
@@ -101,7 +103,10 @@ fn values_that_cannot_be_meant_are_refused() {
         ("listener.tls.secretName=", "the listener has no TLS"),
         ("listener.tls.clients.spiffe=null", "name the Envoys that may ask"),
         ("terminationGracePeriodSeconds=30", "less than the 54"),
-        ("redis.cluster[0]=rediss://other:6379", "both `url` and `cluster`"),
+        (
+            "redis.cluster[0]=rediss://other:6379",
+            "more than one of `url`, `cluster` and `sentinel.urls`",
+        ),
     ] {
         let Some(said) = template(FULL, &["--set", set]) else { return };
         assert!(!said.ok && said.stderr.contains(told), "{set}: {}", said.stderr);
@@ -119,6 +124,13 @@ fn the_server_accepts_the_settings_that_are_rendered() {
         (MINIMAL, &["--set", "listener.host=[::],admin.host=[::]"]),
         (FULL, &[]),
         (FULL, &["--set", "redis.url=,redis.cluster[0]=rediss://a:6379"]),
+        (
+            FULL,
+            &[
+                "--set",
+                "redis.url=,redis.sentinel.urls[0]=rediss://a:26379,redis.sentinel.master=uses,redis.sentinel.password.secretName=s",
+            ],
+        ),
     ] {
         let Some(manifests) = rendered(values, more) else { return };
         let file = tempfile::NamedTempFile::new().unwrap();

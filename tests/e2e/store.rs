@@ -197,7 +197,7 @@ async fn tls_user_and_password_are_needed_where_the_server_asks_for_them() {
     std::fs::write(folder.path().join("wrong"), "other\n").unwrap();
     let port = free_port();
     let tls = port.to_string();
-    let users = "user default off\nuser countersign on >s3cret ~countersign:* ~{countersign}:* -@all +set +hsetnx +hmget +eval +hget +hset +time +zadd +zrem +zrangebyscore +hdel\n";
+    let users = "user default off\nuser countersign on >s3cret ~countersign:* ~{countersign}:* -@all +info +set +hsetnx +hmget +eval +hget +hset +time +zadd +zrem +zrangebyscore +hdel\n";
     std::fs::write(folder.path().join("users.acl"), users).unwrap();
     let Some(_server) = RedisServer::start(
         0,
@@ -330,6 +330,132 @@ async fn a_silent_server_and_a_babbling_one_are_not_believed() {
     }
 }
 
+/// P347: a server that evicts keys lets a used one-time token work again with everything green. What it is set to is read when
+/// it is connected to; `forgetful` says what follows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_may_forget_is_told_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = [
+        (vec!["--appendonly", "yes", "--appenddirname", "keeps"], None),
+        (
+            vec!["--maxmemory", "10mb", "--maxmemory-policy", "allkeys-lru", "--appendonly", "yes"],
+            Some("allkeys-lru"),
+        ),
+        (vec!["--maxmemory-policy", "volatile-ttl", "--appendonly", "yes"], Some("volatile-ttl")),
+        (vec![], Some("`appendonly` is off")),
+        (vec!["--appendonly", "yes", "--rename-command", "INFO", ""], Some("permit `+info`")),
+    ];
+    for (more, why) in servers {
+        let Some(server) = RedisServer::start(free_port(), folder.path(), &more) else { return };
+        let with = |word: &str| {
+            let mut redis = plain(server.port);
+            redis.as_object_mut().unwrap().insert("forgetful".into(), json!(word));
+            store(&redis)
+        };
+        let (warned, refused, accepted) = (with("warn"), with("refuse"), with("accept"));
+        for store in [&warned, &accepted] {
+            up(store).await;
+            let found = store.health().forgetful;
+            assert_eq!(found.is_some(), why.is_some(), "{more:?}: {found:?}");
+            assert!(found.unwrap_or_default().contains(why.unwrap_or_default()), "{more:?}");
+        }
+        assert!(accepted.health().accepted && !warned.health().accepted);
+        let Some(why) = why else {
+            up(&refused).await;
+            continue;
+        };
+        until("the refusal", || refused.health().why.contains(why)).await;
+        assert!(!refused.health().up);
+        assert!(refused.first_use(&[9; 32], soon()).await.is_err());
+    }
+}
+
+/// Three Sentinels name the primary; when it is lost they name another one, which is used without a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sentinels_name_the_server_also_after_a_failover() {
+    let folder = tempfile::tempdir().unwrap();
+    let (port, other) = (free_port(), free_port());
+    let Some(primary) =
+        RedisServer::start(port, folder.path(), &["--requirepass", "s", "--masterauth", "s"])
+    else {
+        return;
+    };
+    let of = port.to_string();
+    let replica = [
+        "--replicaof",
+        "127.0.0.1",
+        &of,
+        "--requirepass",
+        "s",
+        "--masterauth",
+        "s",
+        "--repl-diskless-sync-delay",
+        "0",
+    ];
+    let Some(_replica) = RedisServer::start(other, folder.path(), &replica) else { return };
+    let ports = [free_port(), free_port(), free_port()];
+    let sentinels: Vec<_> = ports.iter().map(|own| sentinel(*own, port, folder.path())).collect();
+    std::fs::write(folder.path().join("password"), "s\n").unwrap();
+    std::fs::write(folder.path().join("sentinel"), "t\n").unwrap();
+    let urls = ports.map(|own| format!("redis://127.0.0.1:{own}"));
+    let store = store(&json!({
+        "sentinel": { "urls": urls, "master": "uses", "password": { "file": folder.path().join("sentinel") } },
+        "password": { "file": folder.path().join("password") },
+        "timeout": "500ms",
+    }));
+    up(&store).await;
+    assert_eq!(store.first_use(&[1; 32], soon()).await, Ok(FirstUse::First));
+    for own in ports {
+        until_contains(
+            own,
+            "AUTH t\r\nINFO sentinel",
+            "status=ok,address=127.0.0.1",
+            "slaves=1,sentinels=3",
+        )
+        .await;
+    }
+    // The replica has what was written: replication is later than the answer.
+    until_contains(other, "AUTH s\r\nINFO replication", "master_link_status:up", "").await;
+    until_contains(port, "AUTH s\r\nWAIT 1 1000", "+OK\r\n:1", "").await;
+    drop(primary);
+    until("the failover", || store.health().losses == 1 && store.health().up).await;
+    assert_eq!(store.first_use(&[1; 32], soon()).await, Ok(FirstUse::Seen));
+    assert_eq!(store.first_use(&[2; 32], soon()).await, Ok(FirstUse::First));
+    drop(sentinels);
+}
+
+fn sentinel(own: u16, port: u16, folder: &Path) -> RedisServer {
+    let settings = format!(
+        "port {own}\nbind 127.0.0.1\nrequirepass t\nsentinel monitor uses 127.0.0.1 {port} 2\nsentinel auth-pass uses s\n\
+         sentinel down-after-milliseconds uses 300\nsentinel failover-timeout uses 3000\n"
+    );
+    let file = folder.join(format!("sentinel-{own}.conf"));
+    std::fs::write(&file, settings).unwrap();
+    let child = Command::new("redis-server")
+        .arg(file)
+        .arg("--sentinel")
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    RedisServer { child, port: own }
+}
+
+/// Asks until the answer has both texts.
+async fn until_contains(port: u16, command: &str, first: &str, second: &str) {
+    let mut told = String::new();
+    for _ in 0..1500 {
+        told = ask(port, command).await;
+        if told.contains(first) && told.contains(second) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{told}");
+}
+
 /// A cluster of one node that has all the slots.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_is_used_by_its_slots() {
@@ -364,7 +490,7 @@ async fn ask(port: u16, command: &str) -> String {
     let Ok(mut stream) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await else {
         return String::from("not there yet");
     };
-    let mut answer = [0; 256];
+    let mut answer = [0; 1024];
     let _ = stream.write_all(format!("{command}\r\n").as_bytes()).await;
     let length = stream.read(&mut answer).await.unwrap_or_default();
     String::from_utf8_lossy(answer.get(..length).unwrap_or_default()).into_owned()

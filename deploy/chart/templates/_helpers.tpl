@@ -79,10 +79,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- $_ := set $settings "documents" $documents }}
 {{- $_ := set $settings "stateFolder" "/var/lib/countersign" }}
-{{- if or .Values.redis.url .Values.redis.cluster }}
-{{- $redis := dict "timeout" .Values.redis.timeout "prefix" .Values.redis.prefix "onLoss" .Values.redis.onLoss }}
+{{- if include "countersign.redis" . }}
+{{- $redis := dict "timeout" .Values.redis.timeout "prefix" .Values.redis.prefix "onLoss" .Values.redis.onLoss "forgetful" .Values.redis.forgetful }}
 {{- if .Values.redis.url }}{{ $_ := set $redis "url" .Values.redis.url }}{{ end }}
 {{- if .Values.redis.cluster }}{{ $_ := set $redis "cluster" .Values.redis.cluster }}{{ end }}
+{{- with .Values.redis.sentinel }}
+{{- if .urls }}
+{{- $sentinel := dict "urls" .urls "master" .master }}
+{{- if .password.secretName }}{{ $_ := set $sentinel "password" (dict "file" (printf "%s/redis-sentinel/%s" $home .password.key)) }}{{ end }}
+{{- $_ := set $redis "sentinel" $sentinel }}
+{{- end }}
+{{- end }}
 {{- if .Values.redis.username }}{{ $_ := set $redis "username" .Values.redis.username }}{{ end }}
 {{- with .Values.redis.password }}
 {{- if .secretName }}{{ $_ := set $redis "password" (dict "file" (printf "%s/redis/%s" $home .key)) }}{{ end }}
@@ -101,6 +108,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- toYaml $settings }}
 {{- end }}
 
+{{/* Something where Redis is used. */}}
+{{- define "countersign.redis" -}}
+{{- if or .Values.redis.url .Values.redis.cluster .Values.redis.sentinel.urls }}yes{{ end }}
+{{- end }}
+
 {{/* What cannot work is refused before it is installed, with what to do. */}}
 {{- define "countersign.check" -}}
 {{- if not (or .Values.documents .Values.documentConfigMaps) }}
@@ -114,8 +126,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and $tls.secretName (not (or $tls.clients.spiffe $tls.clients.dns)) }}
 {{- fail "`listener.tls.clients` is empty: name the Envoys that may ask" }}
 {{- end }}
-{{- if and .Values.redis.url .Values.redis.cluster }}
-{{- fail "`redis` has both `url` and `cluster`: set one" }}
+{{- if gt (len (compact (list .Values.redis.url (join "" .Values.redis.cluster) (join "" .Values.redis.sentinel.urls)))) 1 }}
+{{- fail "`redis` has more than one of `url`, `cluster` and `sentinel.urls`: set one" }}
+{{- end }}
+{{- if and .Values.redis.sentinel.urls (not .Values.redis.sentinel.master) }}
+{{- fail "`redis.sentinel.master` is empty: set the name by which the Sentinels know the server" }}
 {{- end }}
 {{- $drain := default dict (default dict .Values.settings.listener).drain }}
 {{- $needed := add (include "countersign.seconds" (default "5s" $drain.delay)) (include "countersign.seconds" (default "20s" $drain.timeout)) 4 }}

@@ -19,10 +19,18 @@ pub(in crate::app) struct SharedStore {
 impl Component for SharedStore {
     /// A store that was lost leaves a replica ready: all replicas would lose it at once, and most requests do not need it.
     fn health(&self, now: UnixTime) -> Vec<Health> {
-        let StoreHealth { kind, up, was_up, since, why, .. } = self.store.health();
+        let StoreHealth { kind, up, was_up, since, why, forgetful, accepted, .. } =
+            self.store.health();
+        let forgets = forgetful.filter(|_| !accepted);
         let (condition, detail) = match (up, since.map(|since| ago(since, now))) {
-            (true, None) => (Condition::Good, kind.to_owned()),
-            (true, Some(since)) => (Condition::Good, format!("{kind}, up since {since}")),
+            (true, since) => {
+                let up = since
+                    .map_or_else(|| kind.to_owned(), |since| format!("{kind}, up since {since}"));
+                match forgets {
+                    Some(why) => (Condition::Degraded, format!("{up}: {why}")),
+                    None => (Condition::Good, up),
+                }
+            }
             (false, since) if was_up => {
                 let since = since.unwrap_or_default();
                 (Condition::Degraded, format!("{kind}, lost {since}: {why}"))
@@ -46,11 +54,17 @@ impl Component for SharedStore {
             "since": seconds(health.since),
             "losses": health.losses,
             "why": health.why,
+            "forgetful": health.forgetful,
         } })
     }
 
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
         let health = self.store.health();
-        vec![instruments::STORE_UP.shows(health.up), instruments::STORE_LOSSES.shows(health.losses)]
+        let forgetful = health.forgetful.is_some() && !health.accepted;
+        vec![
+            instruments::STORE_UP.shows(health.up),
+            instruments::STORE_LOSSES.shows(health.losses),
+            instruments::STORE_FORGETFUL.shows(forgetful),
+        ]
     }
 }

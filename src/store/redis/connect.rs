@@ -8,12 +8,13 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
+use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo,
-    FromRedisValue, IntoConnectionInfo as _, RedisError, RedisResult, TlsCertificates,
+    FromRedisValue, IntoConnectionInfo as _, RedisError, RedisResult, TlsCertificates, TlsMode,
 };
 
-use super::super::RedisOptions;
+use super::super::{PasswordSource, RedisOptions, SentinelOptions};
 use crate::limits::STORE_CONNECT_TIMEOUT;
 use crate::secret::Secret;
 
@@ -43,6 +44,7 @@ impl Target {
         });
         let target = Self { options: options.clone(), servers: servers.collect::<Result<_, _>>()? };
         target.password()?;
+        target.sentinel_password()?;
         target.certificates()?;
         Ok(target)
     }
@@ -61,7 +63,10 @@ impl Target {
             let connection = client.get_async_connection().await;
             return connection.map(Connection::Cluster).map_err(|error| plain(&error));
         }
-        let client = self.single(password.as_ref())?;
+        let client = match &self.options.sentinel {
+            Some(sentinel) => self.found_by(sentinel, password.as_ref()).await?,
+            None => self.single(password.as_ref())?,
+        };
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(STORE_CONNECT_TIMEOUT))
             // Every command has our own, shorter bound.
@@ -87,6 +92,51 @@ impl Target {
         client.map_err(|error| plain(&error))
     }
 
+    /// The server that the Sentinels name now. It is asked whether it is the primary.
+    async fn found_by(
+        &self,
+        sentinel: &SentinelOptions,
+        password: Option<&Secret<String>>,
+    ) -> Result<Client, String> {
+        let builder = self.sentinel_client(sentinel, password)?;
+        let mut client = builder.build().map_err(|error| plain(&error))?;
+        client.async_get_client().await.map_err(|error| plain(&error))
+    }
+
+    fn sentinel_client(
+        &self,
+        sentinel: &SentinelOptions,
+        password: Option<&Secret<String>>,
+    ) -> Result<SentinelClientBuilder, String> {
+        let servers = self.servers.iter().map(|server| server.addr().clone());
+        let new = SentinelClientBuilder::new(servers, &sentinel.master, SentinelServerType::Master);
+        let mut builder = new.map_err(|error| plain(&error))?;
+        if let Some(password) = password {
+            builder = builder.set_client_to_redis_password(password.expose());
+        }
+        if let Some(username) = &self.options.username {
+            builder = builder.set_client_to_redis_username(username);
+        }
+        if let Some(password) = self.sentinel_password()? {
+            builder = builder.set_client_to_sentinel_password(password.expose());
+        }
+        if let Some(username) = &sentinel.username {
+            builder = builder.set_client_to_sentinel_username(username);
+        }
+        if self.speaks_tls() {
+            builder = builder
+                .set_client_to_redis_tls_mode(TlsMode::Secure)
+                .set_client_to_redis_certificates(self.certificates()?)
+                .set_client_to_sentinel_tls_mode(TlsMode::Secure)
+                .set_client_to_sentinel_certificates(self.certificates()?);
+        }
+        Ok(builder)
+    }
+
+    fn speaks_tls(&self) -> bool {
+        self.servers.iter().any(|server| matches!(server.addr(), ConnectionAddr::TcpTls { .. }))
+    }
+
     fn cluster(&self, password: Option<&Secret<String>>) -> RedisResult<ClusterClient> {
         let mut builder = ClusterClientBuilder::new(self.servers.iter().cloned())
             .connection_timeout(STORE_CONNECT_TIMEOUT)
@@ -100,8 +150,7 @@ impl Target {
         if let Some(username) = &self.options.username {
             builder = builder.username(username);
         }
-        if self.servers.iter().any(|server| matches!(server.addr(), ConnectionAddr::TcpTls { .. }))
-        {
+        if self.speaks_tls() {
             let certificates = self.certificates().map_err(|why| {
                 RedisError::from((redis::ErrorKind::InvalidClientConfig, "TLS", why))
             })?;
@@ -111,11 +160,13 @@ impl Target {
     }
 
     fn password(&self) -> Result<Option<Secret<String>>, String> {
-        let Some(source) = &self.options.password else { return Ok(None) };
-        let text = fs::read_to_string(&source.file).map_err(|error| {
-            format!("cannot read `store.redis.password.file` {}: {error}", source.file.display())
-        })?;
-        Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())))
+        let source = self.options.password.as_ref();
+        source.map(|source| read_password(source, "store.redis")).transpose()
+    }
+
+    fn sentinel_password(&self) -> Result<Option<Secret<String>>, String> {
+        let source = self.options.sentinel.as_ref().and_then(|own| own.password.as_ref());
+        source.map(|source| read_password(source, "store.redis.sentinel")).transpose()
     }
 
     fn certificates(&self) -> Result<TlsCertificates, String> {
@@ -128,6 +179,13 @@ impl Target {
         };
         Ok(TlsCertificates { client_tls, root_cert: ca.as_deref().map(read).transpose()? })
     }
+}
+
+fn read_password(source: &PasswordSource, place: &str) -> Result<Secret<String>, String> {
+    let text = fs::read_to_string(&source.file).map_err(|error| {
+        format!("cannot read `{place}.password.file` {}: {error}", source.file.display())
+    })?;
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -9,16 +9,18 @@ use arc_swap::ArcSwapOption;
 use redis::{Cmd, FromRedisValue, RedisError};
 use tokio::sync::{Notify, watch};
 
-use super::super::{Position, StoreError, StoreHealth};
+use super::super::{Forgetful, Position, RedisOptions, StoreError, StoreHealth};
 use super::connect::{Connection, Target, plain};
+use super::forgetful;
 use super::script::Keys;
 use crate::clock::{Clock, jitter};
-use crate::limits::{STORE_FAILURES, STORE_POLL, STORE_RECONNECT};
+use crate::limits::{STORE_EXAMINED, STORE_FAILURES, STORE_POLL, STORE_RECONNECT};
 use crate::sync::lock;
 
 /// The way to the server, open or not.
 pub(super) struct Link {
     timeout: Duration,
+    forgetful: Forgetful,
     clock: Arc<dyn Clock>,
     live: ArcSwapOption<Live>,
     health: Mutex<StoreHealth>,
@@ -34,7 +36,7 @@ struct Live {
 }
 
 impl Link {
-    pub(super) fn new(timeout: Duration, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(options: &RedisOptions, clock: Arc<dyn Clock>) -> Self {
         let health = StoreHealth {
             kind: "redis",
             up: false,
@@ -42,9 +44,12 @@ impl Link {
             since: None,
             losses: 0,
             why: "not connected yet".into(),
+            forgetful: None,
+            accepted: options.forgetful == Forgetful::Accept,
         };
         Self {
-            timeout,
+            timeout: options.timeout.get(),
+            forgetful: options.forgetful,
             clock,
             live: ArcSwapOption::empty(),
             health: Mutex::new(health),
@@ -134,16 +139,44 @@ impl Link {
         let seen = proved
             .map_err(|_| String::from("it connects, and does not answer within the timeout"))?
             .map_err(|error| plain(&error))?;
+        self.examine(&mut connection).await?;
         self.saw(seen);
         Ok(Arc::new(Live { connection, failures: AtomicU32::new(0) }))
     }
 
+    /// Whether the server keeps what was written: an error where it may not, and is not to be used then.
+    async fn examine(&self, connection: &mut Connection) -> Result<(), String> {
+        let asked =
+            tokio::time::timeout(self.timeout.saturating_mul(2), forgetful::why(connection));
+        // A server that is too slow for this is found out by what requests ask.
+        let Ok(found) = asked.await else { return Ok(()) };
+        let mut health = self.lock();
+        if let Some(why) = &found
+            && health.forgetful != found
+            && self.forgetful == Forgetful::Warn
+        {
+            tracing::warn!(why, "the shared store may forget what was written");
+        }
+        health.forgetful.clone_from(&found);
+        match found {
+            Some(why) if self.forgetful == Forgetful::Refuse => Err(why),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Looks for news until the link is given up.
     async fn watch(&self, keys: &Keys) {
-        while self.live.load().is_some() {
+        let mut examining = tokio::time::interval(STORE_EXAMINED);
+        examining.reset();
+        while let Some(live) = self.live.load_full() {
             tokio::select! {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(STORE_POLL) => {}
+                _ = examining.tick() => {
+                    if let Err(why) = self.examine(&mut live.connection.clone()).await {
+                        self.give_up(&live, &why);
+                    }
+                }
             }
             match self.ask(&keys.look()).await {
                 // The store was emptied: a new epoch begins, and all replicas see it.

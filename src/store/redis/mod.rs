@@ -2,6 +2,7 @@
 //! request nothing: it is not asked until it answered again.
 
 mod connect;
+mod forgetful;
 mod link;
 mod script;
 
@@ -41,7 +42,7 @@ impl Redis {
         let keys = Keys::new(&options.prefix);
         let local = (options.on_loss == OnLoss::Local)
             .then(|| Memory::new(&StoreMemoryOptions::default(), Arc::clone(&clock)));
-        let link = Arc::new(Link::new(options.timeout.get(), Arc::clone(&clock)));
+        let link = Arc::new(Link::new(options, Arc::clone(&clock)));
         let supervisor = tokio::spawn(Arc::clone(&link).supervise(target, keys.clone()));
         Ok(Self { link, keys, clock, local, supervisor })
     }

@@ -82,7 +82,7 @@ impl Redis {
 
     /// As replicas are told of it, in `store.redis`.
     pub(crate) fn options(&self) -> String {
-        format!("url: \"redis://127.0.0.1:{}\", timeout: 1s", self.port)
+        format!("url: \"redis://127.0.0.1:{}\", timeout: 1s, forgetful: accept", self.port)
     }
 
     /// Sends it a signal: `STOP` makes it take connections and say nothing, until `CONT`.
