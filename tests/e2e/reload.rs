@@ -60,7 +60,7 @@ async fn a_policy_edit_takes_effect_within_two_seconds_and_no_request_fails() {
 
 /// P77: a broken edit changes nothing, and says where it is broken.
 #[tokio::test]
-async fn a_broken_edit_keeps_the_last_good_policy_and_is_told_with_its_place() {
+async fn a_broken_edit_keeps_the_last_good_policy_and_is_shown_with_its_place() {
     let Some(props) = envoy::props() else { return };
     let folder = Folder::temporary().unwrap();
     let stage = envoy::raise(&props, &folder).await;

@@ -15,7 +15,7 @@ const ISSUER: &str = "https://login.example.com";
 
 /// P64: nothing that was remembered of a token or a certificate outlives its revocation by a single request.
 #[tokio::test]
-async fn a_token_is_refused_with_the_next_request_after_somebody_revoked_it() {
+async fn a_token_is_refused_with_the_next_request_after_it_was_revoked() {
     let Some(mut props) = envoy::props() else { return };
     let (name, text) = server::FILES[0];
     let api =

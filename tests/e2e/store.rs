@@ -148,7 +148,7 @@ async fn a_lost_server_fails_closed_or_local_and_heals_by_itself() {
 
 /// Records reach every replica by their position; a server that comes back empty is distinguished from one that knows nothing new.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_reach_the_other_replica_and_a_new_life_is_told() {
+async fn records_reach_the_other_replica_and_a_new_life_is_seen() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let Some(server) = RedisServer::start(port, folder.path(), &[]) else { return };
@@ -333,7 +333,7 @@ async fn a_silent_server_and_a_babbling_one_are_not_believed() {
 /// P347: a server that evicts keys lets a used one-time token work again with everything green. What it is set to is read when
 /// it is connected to; `forgetful` says what follows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_may_forget_is_told_or_refused() {
+async fn a_server_that_may_forget_is_shown_or_refused() {
     let folder = tempfile::tempdir().unwrap();
     let servers = [
         (vec!["--appendonly", "yes", "--appenddirname", "keeps"], None),

@@ -26,7 +26,8 @@ fn pages() -> BTreeMap<PathBuf, String> {
     let folder = fs::read_dir(root().join("docs")).unwrap();
     let paths = folder.map(|entry| Path::new("docs").join(entry.unwrap().file_name()));
     let pages = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    let more = ["README.md", "CHANGELOG.md", "deploy/chart/README.md"].map(PathBuf::from);
+    let more =
+        ["README.md", "CHANGELOG.md", "SECURITY.md", "deploy/chart/README.md"].map(PathBuf::from);
     pages.chain(more).map(|path| (path.clone(), page(path.to_str().unwrap()))).collect()
 }
 
@@ -182,11 +183,12 @@ fn every_metric_that_is_named_is_exported() {
     }
 }
 
-fn sources(folder: &Path, found: &mut String) {
+/// The Rust files in `folder`, but for those in a folder that is called `but`.
+fn sources(folder: &Path, but: &str, found: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() && path.file_name().is_some_and(|name| name != "tests") {
-            sources(&path, found);
+        if path.is_dir() && path.file_name().is_some_and(|name| name != but) {
+            sources(&path, but, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push_str(&fs::read_to_string(path).unwrap());
         }
@@ -197,7 +199,7 @@ fn sources(folder: &Path, found: &mut String) {
 #[test]
 fn every_warning_is_explained() {
     let mut source = String::new();
-    sources(&root().join("src"), &mut source);
+    sources(&root().join("src"), "tests", &mut source);
     let policy = page("docs/policy.md");
     let (_, table) = policy.split_once("\n## Warnings\n").unwrap();
     let table = table.split("\n## ").next().unwrap();
@@ -220,7 +222,7 @@ fn every_warning_is_explained() {
 #[test]
 fn every_path_of_the_admin_listener_is_named() {
     let mut source = String::new();
-    sources(&root().join("src/admin"), &mut source);
+    sources(&root().join("src/admin"), "tests", &mut source);
     let pages =
         page("docs/operations.md") + &page("docs/revocation.md") + &page("docs/assertion.md");
     let paths: BTreeSet<_> = source
@@ -251,6 +253,26 @@ fn the_table_of_an_issuers_settings_is_whole() {
     let missing: Vec<_> =
         properties.keys().filter(|key| !settings.contains_key(key.as_str())).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// P207: the tests that the threat model names are there.
+#[test]
+fn the_tests_of_the_threat_model_are_there() {
+    let page = page("docs/threat-model.md");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let quoted = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+    let names: BTreeSet<_> = quoted.filter(|name| name.matches('_').count() >= 3).collect();
+    let is_metric =
+        |name: &&&str| instruments::ALL.iter().any(|own| own.prometheus_name() == **name);
+    let mut text = String::new();
+    for folder in ["src", "tests"] {
+        sources(&root().join(folder), "", &mut text);
+    }
+    let missing: Vec<_> = names
+        .iter()
+        .filter(|name| !is_metric(name) && !text.contains(&format!("fn {name}(")))
+        .collect();
+    assert!(names.len() > 50 && missing.is_empty(), "{missing:?}");
 }
 
 /// P207: the limits of the listener are those that are documented.
