@@ -4,14 +4,15 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
+use crate::document::policy::{Effect, Mode};
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::decision_request::DecisionRequest;
-use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::path::PathTemplate;
 use crate::policy::model::rule_name::RuleName;
 use crate::policy::requirement::context::CheckContext;
 use crate::policy::requirement::missing::MissingData;
 use crate::request::{RequestView, Target};
+use crate::words::words;
 
 /// How a rule matches a request's host; greater is narrower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -25,29 +26,19 @@ pub enum HostFit {
     Exact,
 }
 
-/// Why a rule is not about a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mismatch {
-    /// The request's host has a port or a trailing dot that the rule's target does not ask for.
-    Host,
-    /// The port of the connection differs.
-    Port,
-    /// The method differs.
-    Method,
-    /// The path differs.
-    Path,
-}
-
-impl Mismatch {
-    /// The part of the request that differs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Port => "port",
-            Self::Method => "method",
-            Self::Path => "path",
-        }
+words! {
+    /// Why a rule is not about a request.
+    #[derive(Serialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Mismatch {
+        /// The request's host has a port or a trailing dot that the rule's target does not ask for.
+        Host "host",
+        /// The port of the connection differs.
+        Port "port",
+        /// The method differs.
+        Method "method",
+        /// The path differs.
+        Path "path",
     }
 }
 

@@ -1,8 +1,8 @@
 //! Recording an evaluation: every rule of the host, and every check with what the rule wants and what is there.
 
+use crate::document::policy::{Effect, Mode};
 use crate::policy::evaluate::rule_match::{HostFit, Mismatch, RuleMatch};
 use crate::policy::evaluate::trace::{Check, Trace};
-use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::rule_name::RuleName;
 use crate::policy::model::truth::Truth;
 use crate::policy::requirement::missing::MissingData;

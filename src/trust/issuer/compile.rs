@@ -204,7 +204,7 @@ impl Compiler<'_> {
     pub(super) fn known_algorithms(&mut self, names: &[Spanned<String>]) -> Vec<Algorithm> {
         let mut known = Vec::new();
         for name in names {
-            match Algorithm::from_name(&name.value) {
+            match Algorithm::named(&name.value) {
                 Some(algorithm) => known.push(algorithm),
                 None => self.unknown_algorithm(name),
             }
@@ -222,7 +222,7 @@ impl Compiler<'_> {
                 "name the algorithms that the issuer signs with",
             );
         }
-        let all: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
+        let all: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
         let help = closest(text, &all).map_or_else(
             || format!("expected one of {}", all.join(", ")),
             |word| format!("did you mean `{word}`?"),

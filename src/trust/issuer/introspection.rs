@@ -201,7 +201,7 @@ impl Compiler<'_> {
         spec: &PrivateKeyJwtSpec,
         audience: Option<String>,
     ) -> Option<ClientAssertion> {
-        let algorithm = Algorithm::from_name(&spec.algorithm.value)
+        let algorithm = Algorithm::named(&spec.algorithm.value)
             .filter(|algorithm| ClientAssertion::can_sign_with(*algorithm));
         if algorithm.is_none() {
             let message = format!("cannot sign with `{}`", spec.algorithm.value);
@@ -271,7 +271,7 @@ fn revision(of: &Introspection) -> Fingerprint {
         ClientAuthentication::Basic(secret) => [&b"basic"[..], secret.expose().as_bytes()].map(add),
         ClientAuthentication::Post(secret) => [&b"post"[..], secret.expose().as_bytes()].map(add),
         ClientAuthentication::PrivateKeyJwt(jwt) => {
-            add(jwt.algorithm.name().as_bytes());
+            add(jwt.algorithm.as_str().as_bytes());
             add(jwt.key_id.as_deref().unwrap_or_default().as_bytes());
             add(jwt.audience.as_bytes());
             [&b"jwt"[..], jwt.key.expose()].map(add)

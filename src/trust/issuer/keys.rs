@@ -121,17 +121,16 @@ impl Compiler<'_> {
     fn judge_algorithms(&mut self, set: &KeySet, place: &Spanned<String>, what: &str) -> bool {
         let named: Vec<_> = self.spec.algorithms.iter().map(|name| name.value.as_str()).collect();
         let fits = |name: &&str| {
-            Algorithm::from_name(name)
-                .is_some_and(|own| set.keys().iter().any(|key| key.is_for(own)))
+            Algorithm::named(name).is_some_and(|own| set.keys().iter().any(|key| key.is_for(own)))
         };
         // A name that is unknown or symmetric, or none at all, is an error of its own.
-        let is_public = |name: &&str| Algorithm::from_name(name).is_some_and(|a| !a.is_symmetric());
+        let is_public = |name: &&str| Algorithm::named(name).is_some_and(|a| !a.is_symmetric());
         let all_known = named.iter().all(is_public);
         if named.is_empty() || !all_known || named.iter().any(fits) {
             return true;
         }
         let mut of_keys: Vec<_> =
-            set.keys().iter().flat_map(|key| key.algorithms().map(Algorithm::name)).collect();
+            set.keys().iter().flat_map(|key| key.algorithms().map(Algorithm::as_str)).collect();
         of_keys.sort_unstable();
         of_keys.dedup();
         let message =

@@ -69,7 +69,7 @@ impl Compiler<'_> {
         self.refuse_same_ids(specs);
         let algorithms: Vec<_> = self.spec.algorithms.iter().collect();
         let algorithms: Vec<_> =
-            algorithms.into_iter().filter_map(|name| Algorithm::from_name(&name.value)).collect();
+            algorithms.into_iter().filter_map(|name| Algorithm::named(&name.value)).collect();
         let secrets: Option<Vec<_>> = specs
             .value
             .iter()
