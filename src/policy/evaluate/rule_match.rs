@@ -4,11 +4,10 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
-use crate::document::policy::{Effect, Mode};
+use crate::document::policy::Effect;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::decision_request::DecisionRequest;
 use crate::policy::model::path::PathTemplate;
-use crate::policy::model::rule_name::RuleName;
 use crate::policy::requirement::context::CheckContext;
 use crate::policy::requirement::missing::MissingData;
 use crate::request::{RequestView, Target};
@@ -157,30 +156,5 @@ impl<'r> RuleMatch<'r> {
 
     pub(in crate::policy) fn is_narrower_than(&self, other: &Self) -> bool {
         self.cmp_narrowness(other).is_gt()
-    }
-
-    /// The name of the rule.
-    pub const fn name(&self) -> &'r RuleName {
-        &self.rule.name
-    }
-
-    /// The effect of the rule.
-    pub const fn effect(&self) -> Effect {
-        self.rule.effect
-    }
-
-    /// The mode of the rule.
-    pub const fn mode(&self) -> Mode {
-        self.rule.mode
-    }
-
-    /// How the rule matches the host.
-    pub const fn host(&self) -> HostFit {
-        self.host
-    }
-
-    /// The path template that the path matches; none if the rule is about every path.
-    pub fn template(&self) -> Option<&'r str> {
-        self.template.map(PathTemplate::as_str)
     }
 }
