@@ -31,7 +31,6 @@ use self::observers::Observers;
 pub use self::error::StartError;
 
 /// A server that is bound and has everything that it decides by, and does not serve yet.
-#[derive(Debug)]
 pub struct Bound {
     server: Server,
     reloader: Reloader,

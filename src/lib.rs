@@ -24,7 +24,7 @@
 //!
 //! | rank | rooms | own |
 //! |---|---|---|
-//! | 0 | [`limits`] [`json`] | the bounds on what others can make us do, with their reasons; strict JSON |
+//! | 0 | [`limits`] [`json`] `words` | the bounds on what others can make us do, with their reasons; strict JSON; enumerations of words |
 //! | 1 | [`clock`] [`sync`] [`secret`] [`reason`] [`evidence_level`] [`replace_file`] | time as a value; locks; redaction; the closed vocabulary of why; atomic replacement of files |
 //! | 2 | [`spiffe`] [`request`] [`document`] [`identity_map`] | strict names; the request split from its credentials; YAML documents and diagnostics |
 //! | 3 | [`evidence`] [`signer`] [`store`] [`trust`] | what is shown, **unverified**; our own signing keys; what replicas share; what we believe, as plain values |
@@ -64,6 +64,7 @@ extern crate self as countersign;
 
 pub mod json;
 pub mod limits;
+mod words;
 
 pub mod clock;
 pub mod evidence_level;

@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::json::is_shown;
 use crate::limits::MAX_DETAIL_BYTES;
+use crate::words::words;
 
 /// Something was refused: why, and what an operator needs to know about it.
 ///
@@ -20,25 +21,26 @@ pub struct Rejection {
     blameless: bool,
 }
 
-/// The part of a denial that the caller may learn. Nothing else about the reason leaves the mesh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ClientAnswer {
-    /// 401 with a bare challenge: no credential was sent (RFC 6750 section 3.1).
-    Unauthenticated,
-    /// 401 `invalid_request`: the credential could not be read, or there were several.
-    InvalidRequest,
-    /// 401 `invalid_token`: the credential was read and refused.
-    InvalidToken,
-    /// 403 `insufficient_scope`.
-    InsufficientScope,
-    /// 401 `insufficient_user_authentication` (RFC 9470): the user has to authenticate again, or in another way.
-    InsufficientAuthentication,
-    /// 403 and nothing more.
-    Forbidden,
-    /// 429.
-    Throttled,
-    /// 503: our own failure, not the caller's.
-    Unavailable,
+words! {
+    /// The part of a denial that the caller may learn. Nothing else about the reason leaves the mesh.
+    pub enum ClientAnswer {
+        /// 401 with a bare challenge: no credential was sent (RFC 6750 section 3.1).
+        Unauthenticated "unauthenticated",
+        /// 401 `invalid_request`: the credential could not be read, or there were several.
+        InvalidRequest "invalid_request",
+        /// 401 `invalid_token`: the credential was read and refused.
+        InvalidToken "invalid_token",
+        /// 403 `insufficient_scope`.
+        InsufficientScope "insufficient_scope",
+        /// 401 `insufficient_user_authentication` (RFC 9470): the user has to authenticate again, or in another way.
+        InsufficientAuthentication "insufficient_user_authentication",
+        /// 403 and nothing more.
+        Forbidden "forbidden",
+        /// 429.
+        Throttled "throttled",
+        /// 503: our own failure, not the caller's.
+        Unavailable "unavailable",
+    }
 }
 
 macro_rules! reasons {
@@ -198,20 +200,6 @@ impl ClientAnswer {
             | Self::InvalidRequest
             | Self::InvalidToken
             | Self::InsufficientAuthentication => 16,
-        }
-    }
-
-    /// The word for it in bodies.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Unauthenticated => "unauthenticated",
-            Self::InvalidRequest => "invalid_request",
-            Self::InvalidToken => "invalid_token",
-            Self::InsufficientScope => "insufficient_scope",
-            Self::InsufficientAuthentication => "insufficient_user_authentication",
-            Self::Forbidden => "forbidden",
-            Self::Throttled => "throttled",
-            Self::Unavailable => "unavailable",
         }
     }
 

@@ -15,7 +15,6 @@ pub use health::{Condition, Health};
 pub use key_set::{KeySet, publish};
 pub use revocations::{RevocationApi, RevocationApiOptions};
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -93,12 +92,6 @@ impl AdminOptions {
 impl Default for AdminOptions {
     fn default() -> Self {
         Self { address: ([127, 0, 0, 1], 9002).into(), revocations: None }
-    }
-}
-
-impl fmt::Debug for Pages {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pages").finish_non_exhaustive()
     }
 }
 

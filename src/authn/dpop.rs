@@ -124,7 +124,7 @@ fn check_signature(
     if !header.token_type.as_deref().is_some_and(is_proof) {
         return Err(refuse("proof has another type than `dpop+jwt`"));
     }
-    let algorithm = Algorithm::from_name(&header.algorithm)
+    let algorithm = Algorithm::named(&header.algorithm)
         .filter(|algorithm| rules.algorithms.contains(algorithm))
         .ok_or_else(|| refuse("proof is signed with an algorithm that is not accepted"))?;
     let key = VerificationKey::parse(&proof.key, KeyPurpose::Jwt)
@@ -169,7 +169,7 @@ pub(super) fn next_nonce(proof: &DpopProof, rules: &DpopRules, now: UnixTime) ->
 impl DpopChallenge {
     /// The challenge for tokens of an issuer with these `rules`.
     pub fn of(rules: &DpopRules, now: UnixTime) -> Self {
-        let algorithms = rules.algorithms.iter().map(|algorithm| algorithm.name()).collect();
+        let algorithms = rules.algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
         Self { algorithms, nonce: nonce::make(rules, now) }
     }
 }

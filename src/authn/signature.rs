@@ -31,7 +31,7 @@ pub(super) fn verify<'a>(
 
 /// RFC 8725 section 3.1: only what the issuer is configured to use (P48).
 fn allowed_algorithm(jws: &CompactJws, issuer: &Issuer) -> Result<Algorithm, Rejection> {
-    Algorithm::from_name(&jws.header.algorithm)
+    Algorithm::named(&jws.header.algorithm)
         .filter(|algorithm| issuer.allows_algorithm(*algorithm))
         .ok_or_else(|| {
             let shown = shown(&jws.header.algorithm);

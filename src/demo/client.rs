@@ -65,9 +65,3 @@ impl Client {
         tokio::time::timeout(ANSWER_WITHIN, answer).await?
     }
 }
-
-impl std::fmt::Debug for Client {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("address", &self.address).finish_non_exhaustive()
-    }
-}

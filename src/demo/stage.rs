@@ -38,11 +38,11 @@ pub(crate) struct Stage<'f> {
     /// The service behind Envoy.
     pub(crate) upstream: Upstream,
     pub(crate) audit: AuditTail,
-    folder: &'f Folder,
-    program: PathBuf,
+    pub(crate) folder: &'f Folder,
+    pub(crate) program: PathBuf,
     /// `None` while it is stopped on purpose.
-    server: Option<Server>,
-    addresses: Addresses,
+    pub(crate) server: Option<Server>,
+    pub(crate) addresses: Addresses,
     envoy: Envoy,
 }
 
@@ -96,11 +96,6 @@ impl<'f> Stage<'f> {
         self.addresses
     }
 
-    /// The id of the countersign process, while it runs.
-    pub(crate) fn server_id(&self) -> Option<u32> {
-        self.server.as_ref()?.id()
-    }
-
     /// Revokes what `entry` names (`POST`) or takes that back (`DELETE`), as `countersign revoke` does.
     pub(crate) async fn revoke(&self, method: &str, entry: &Value) -> Result<(), String> {
         let failed = |error: io::Error| format!("cannot revoke: {error}");
@@ -122,19 +117,6 @@ impl<'f> Stage<'f> {
             Some(server) => server.stop().await,
             None => Ok(()),
         }
-    }
-
-    /// The countersign process; the caller ends it.
-    pub(crate) fn take_server(&mut self) -> Option<Server> {
-        self.server.take()
-    }
-
-    /// Starts countersign again, at the same address.
-    pub(crate) async fn start_server(&mut self) -> Result<(), DemoError> {
-        self.stop_server().await?;
-        let server = Server::start(&self.program, self.folder, self.addresses).await?;
-        self.server = Some(server);
-        Ok(())
     }
 
     /// Stops everything and waits until all of it is gone.

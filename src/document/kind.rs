@@ -1,47 +1,26 @@
 //! The kinds of documents.
 
-use std::fmt;
+use crate::words::words;
 
-/// The word after `kind:`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Rules.
-    Policy,
-    /// Parts of rules that several rules share.
-    Fragments,
-    /// How client certificates of a trust domain are verified.
-    TrustDomain,
-    /// How tokens of an issuer are verified.
-    TokenIssuer,
-    /// Tokens, keys, certificates and workloads that are revoked.
-    RevocationList,
-    /// Test cases for policies.
-    PolicySuite,
+words! {
+    /// The word after `kind:`.
+    pub enum Kind {
+        /// Rules.
+        Policy "Policy",
+        /// Parts of rules that several rules share.
+        Fragments "Fragments",
+        /// How client certificates of a trust domain are verified.
+        TrustDomain "TrustDomain",
+        /// How tokens of an issuer are verified.
+        TokenIssuer "TokenIssuer",
+        /// Tokens, keys, certificates and workloads that are revoked.
+        RevocationList "RevocationList",
+        /// Test cases for policies.
+        PolicySuite "PolicySuite",
+    }
 }
 
 impl Kind {
-    /// Every kind, in the order of the reference.
-    pub const ALL: [Self; 6] = [
-        Self::Policy,
-        Self::Fragments,
-        Self::TrustDomain,
-        Self::TokenIssuer,
-        Self::RevocationList,
-        Self::PolicySuite,
-    ];
-
-    /// The word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Policy => "Policy",
-            Self::Fragments => "Fragments",
-            Self::TrustDomain => "TrustDomain",
-            Self::TokenIssuer => "TokenIssuer",
-            Self::RevocationList => "RevocationList",
-            Self::PolicySuite => "PolicySuite",
-        }
-    }
-
     /// The purpose of such documents, for the reference.
     pub(super) const fn purpose(self) -> &'static str {
         match self {
@@ -54,16 +33,5 @@ impl Kind {
             }
             Self::PolicySuite => "Test cases for policies.",
         }
-    }
-
-    /// The kind with this name.
-    pub fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -11,6 +11,7 @@ use super::during::DuringSpec;
 use super::{BindSpec, HumanDuration, Spanned};
 pub use super::{Entries, Texts};
 use crate::evidence_level::EvidenceLevel;
+use crate::words::words;
 
 /// The spec of a `Policy` document.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -141,10 +142,10 @@ pub struct RuleSpec {
     /// The name: unique in its policy.
     pub name: Spanned<String>,
     /// Whether a match allows or denies.
-    pub effect: Spanned<EffectSpec>,
+    pub effect: Spanned<Effect>,
     /// Whether it counts.
     #[serde(default)]
-    pub mode: ModeSpec,
+    pub mode: Mode,
     /// Since when it has been in shadow mode, as a day: a deny rule that is older than 30 days is warned of.
     pub since: Option<Spanned<String>>,
     /// Annotations of its decisions in audit records and the proxy's metadata, beside those of the policy, of which
@@ -192,20 +193,37 @@ pub struct RuleSpec {
     pub deny: Option<Spanned<DenySpec>>,
 }
 
-/// The effect of a match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum EffectSpec {
-    /// The request may pass, unless another rule denies it.
-    Allow,
-    /// The request must not pass, whatever other rules say.
-    Deny,
+words! {
+    /// The effect of a match.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    #[schemars(rename = "EffectSpec")]
+    pub enum Effect {
+        /// The request may pass, unless another rule denies it.
+        Allow "allow",
+        /// The request must not pass, whatever other rules say.
+        Deny "deny",
+    }
 }
 
 /// Whether a rule counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
-pub enum ModeSpec {
+#[schemars(rename = "ModeSpec")]
+pub enum Mode {
     /// It counts.
     #[default]
     Enforce,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::policy::EffectSpec;
+use super::policy::Effect;
 use super::{Entries, Spanned, Texts};
 use crate::evidence_level::EvidenceLevel;
 
@@ -158,7 +158,7 @@ pub struct QuestionSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExpectSpec {
     /// `allow` or `deny`.
-    pub decision: EffectSpec,
+    pub decision: Effect,
     /// The reason code of a denial.
     pub reason: Option<Spanned<String>>,
     /// The rule that decides or came closest: its name, or `policy/rule`.

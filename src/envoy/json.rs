@@ -18,232 +18,171 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::pb::google::protobuf::{ListValue, Struct, Value as WireValue};
-use serde::Deserialize;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CheckJson {
-    attributes: AttributesJson,
-}
+use crate::json::type_name;
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct AttributesJson {
-    source: PeerJson,
-    destination: PeerJson,
-    request: RequestJson,
-    #[serde(alias = "context_extensions")]
-    context_extensions: HashMap<String, String>,
-    #[serde(alias = "metadata_context")]
-    metadata_context: MetadataJson,
-    #[serde(alias = "route_metadata_context")]
-    route_metadata_context: MetadataJson,
-    #[serde(alias = "tls_session")]
-    tls_session: Option<TlsJson>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct PeerJson {
-    address: Option<AddressJson>,
-    service: String,
-    labels: HashMap<String, String>,
-    principal: String,
-    certificate: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct AddressJson {
-    #[serde(alias = "socket_address")]
-    socket_address: Option<SocketJson>,
-    pipe: Option<Value>,
-    #[serde(alias = "envoy_internal_address")]
-    envoy_internal_address: Option<Value>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct SocketJson {
-    protocol: Option<Value>,
-    address: String,
-    #[serde(alias = "port_value")]
-    port_value: u32,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct RequestJson {
-    time: Option<Value>,
-    http: HttpJson,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct HttpJson {
-    id: String,
-    method: String,
-    headers: HashMap<String, String>,
-    #[serde(alias = "header_map")]
-    header_map: Option<HeaderMapJson>,
-    path: String,
-    host: String,
-    scheme: String,
-    query: String,
-    fragment: String,
-    /// A 64-bit number, which protobuf writes as a text.
-    size: Option<Value>,
-    protocol: String,
-    body: String,
-    #[serde(alias = "raw_body")]
-    raw_body: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct HeaderMapJson {
-    headers: Vec<HeaderJson>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct HeaderJson {
-    key: String,
-    value: String,
-    #[serde(alias = "raw_value")]
-    raw_value: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct MetadataJson {
-    #[serde(alias = "filter_metadata")]
-    filter_metadata: HashMap<String, Value>,
-    #[serde(alias = "typed_filter_metadata")]
-    typed_filter_metadata: Option<Value>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct TlsJson {
-    sni: String,
+/// A message that is being read: the members that are left, and the names that it knows.
+struct Message {
+    members: Map<String, Value>,
+    known: Vec<&'static str>,
 }
 
 /// The check in `bytes`; nothing where they are no JSON object with `attributes`.
 pub(super) fn check(bytes: &[u8]) -> Option<Result<CheckRequest, String>> {
     let value: Value = serde_json::from_slice(bytes).ok()?;
     value.get("attributes")?;
-    let json = serde_json::from_value::<CheckJson>(value);
-    Some(json.map_err(|error| error.to_string()).and_then(CheckJson::into_check))
+    Some(Message::read(value, |check| {
+        Ok(CheckRequest { attributes: check.message("attributes", attributes)? })
+    }))
 }
 
-impl CheckJson {
-    fn into_check(self) -> Result<CheckRequest, String> {
-        let AttributesJson {
-            source,
-            destination,
-            request: RequestJson { time: _, http },
-            context_extensions,
-            metadata_context,
-            route_metadata_context: _,
-            tls_session,
-        } = self.attributes;
-        let attributes = AttributeContext {
-            source: Some(source.into()),
-            destination: Some(destination.into()),
-            request: Some(Request { time: None, http: Some(http.into_http()?) }),
-            context_extensions,
-            metadata_context: Some(metadata_context.into()),
-            route_metadata_context: None,
-            tls_session: tls_session.map(|TlsJson { sni }| TlsSession { sni }),
-        };
-        Ok(CheckRequest { attributes: Some(attributes) })
-    }
+fn attributes(own: &mut Message) -> Result<AttributeContext, String> {
+    own.skip(&["route_metadata_context"]);
+    Ok(AttributeContext {
+        source: own.message("source", peer)?,
+        destination: own.message("destination", peer)?,
+        request: own.message("request", request)?,
+        context_extensions: own.get("context_extensions")?,
+        metadata_context: own.message("metadata_context", metadata)?,
+        route_metadata_context: None,
+        tls_session: own.message("tls_session", |tls| Ok(TlsSession { sni: tls.get("sni")? }))?,
+    })
 }
 
-impl From<PeerJson> for Peer {
-    fn from(json: PeerJson) -> Self {
-        let PeerJson { address, service, labels, principal, certificate } = json;
-        Self { address: address.map(Address::from), service, labels, principal, certificate }
-    }
+fn peer(own: &mut Message) -> Result<Peer, String> {
+    Ok(Peer {
+        address: own.message("address", address)?,
+        service: own.get("service")?,
+        labels: own.get("labels")?,
+        principal: own.get("principal")?,
+        certificate: own.get("certificate")?,
+    })
 }
 
-impl From<AddressJson> for Address {
-    fn from(json: AddressJson) -> Self {
-        // Of the others there is nothing that could be used.
-        let AddressJson { socket_address, pipe: _, envoy_internal_address: _ } = json;
-        let socket = socket_address.map(|socket| {
-            let SocketJson { protocol: _, address, port_value } = socket;
-            AddressKind::SocketAddress(SocketAddress {
-                address,
-                port_specifier: Some(PortSpecifier::PortValue(port_value)),
-                ..SocketAddress::default()
-            })
-        });
-        Self { address: socket }
-    }
-}
-
-impl HttpJson {
-    fn into_http(self) -> Result<HttpRequest, String> {
-        let header_map = match self.header_map {
-            None => None,
-            Some(map) => {
-                let headers: Result<_, String> =
-                    map.headers.into_iter().map(HeaderJson::into_header).collect();
-                Some(HeaderMap { headers: headers? })
-            }
-        };
-        let size = match &self.size {
-            None => Some(0),
-            Some(Value::String(text)) => text.parse().ok(),
-            Some(other) => other.as_i64(),
-        };
-        Ok(HttpRequest {
-            id: self.id,
-            method: self.method,
-            headers: self.headers,
-            header_map,
-            path: self.path,
-            host: self.host,
-            scheme: self.scheme,
-            query: self.query,
-            fragment: self.fragment,
-            size: size.ok_or_else(|| String::from("`size` is not a whole number"))?,
-            protocol: self.protocol,
-            body: self.body,
-            raw_body: bytes(&self.raw_body, "rawBody")?,
+fn address(own: &mut Message) -> Result<Address, String> {
+    // Of the others there is nothing that could be used.
+    own.skip(&["pipe", "envoy_internal_address"]);
+    let socket = own.message("socket_address", |socket| {
+        socket.skip(&["protocol"]);
+        Ok(SocketAddress {
+            address: socket.get("address")?,
+            port_specifier: Some(PortSpecifier::PortValue(socket.get("port_value")?)),
+            ..SocketAddress::default()
         })
-    }
+    })?;
+    Ok(Address { address: socket.map(AddressKind::SocketAddress) })
 }
 
-impl HeaderJson {
-    fn into_header(self) -> Result<HeaderValue, String> {
-        let raw_value = bytes(&self.raw_value, "rawValue")?;
-        Ok(HeaderValue { key: self.key, value: self.value, raw_value })
-    }
+fn request(own: &mut Message) -> Result<Request, String> {
+    own.skip(&["time"]);
+    Ok(Request { time: None, http: own.message("http", http)? })
 }
 
-fn bytes(text: &str, name: &str) -> Result<Vec<u8>, String> {
-    STANDARD.decode(text).map_err(|_| format!("`{name}` is not base64"))
-}
-
-impl From<MetadataJson> for Metadata {
-    fn from(json: MetadataJson) -> Self {
-        let fields = json.filter_metadata.into_iter().map(|(name, value)| (name, fields(value)));
-        Self { filter_metadata: fields.collect(), ..Self::default() }
-    }
-}
-
-fn fields(value: Value) -> Struct {
-    let fields = match value {
-        Value::Object(fields) => fields,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            serde_json::Map::new()
-        }
+fn http(own: &mut Message) -> Result<HttpRequest, String> {
+    // A 64-bit number, which protobuf writes as a text.
+    let size = match own.take("size") {
+        None => Some(0),
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(other) => other.as_i64(),
     };
-    Struct { fields: fields.into_iter().map(|(name, value)| (name, wire(value))).collect() }
+    Ok(HttpRequest {
+        id: own.get("id")?,
+        method: own.get("method")?,
+        headers: own.get("headers")?,
+        header_map: own.message("header_map", header_map)?,
+        path: own.get("path")?,
+        host: own.get("host")?,
+        scheme: own.get("scheme")?,
+        query: own.get("query")?,
+        fragment: own.get("fragment")?,
+        size: size.ok_or_else(|| String::from("`size` is not a whole number"))?,
+        protocol: own.get("protocol")?,
+        body: own.get("body")?,
+        raw_body: own.bytes("raw_body")?,
+    })
+}
+
+fn header_map(own: &mut Message) -> Result<HeaderMap, String> {
+    let headers: Vec<Value> = own.get("headers")?;
+    let header = |line: &mut Message| {
+        let (key, value) = (line.get("key")?, line.get("value")?);
+        Ok(HeaderValue { key, value, raw_value: line.bytes("raw_value")? })
+    };
+    let headers = headers.into_iter().map(|line| Message::read(line, header));
+    Ok(HeaderMap { headers: headers.collect::<Result<_, String>>()? })
+}
+
+fn metadata(own: &mut Message) -> Result<Metadata, String> {
+    own.skip(&["typed_filter_metadata"]);
+    let filters: HashMap<String, Map<String, Value>> = own.get("filter_metadata")?;
+    let filters = filters.into_iter().map(|(name, members)| (name, fields(members)));
+    Ok(Metadata { filter_metadata: filters.collect(), ..Metadata::default() })
+}
+
+impl Message {
+    /// The message that `value` is, by `read`, which takes every member.
+    fn read<T>(
+        value: Value,
+        read: impl FnOnce(&mut Self) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let members = match value {
+            Value::Object(members) => members,
+            other => return Err(format!("got {}, expected an object", type_name(&other))),
+        };
+        let mut message = Self { members, known: Vec::new() };
+        let read = read(&mut message)?;
+        match message.members.keys().next() {
+            None => Ok(read),
+            Some(other) => {
+                let known = message.known.join("`, `");
+                Err(format!("unknown field `{other}`, expected one of `{known}`"))
+            }
+        }
+    }
+
+    /// The member called `name`, or the same in camel case.
+    fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        self.members.remove(name).or_else(|| self.members.remove(&camel_case(name)))
+    }
+
+    fn skip(&mut self, names: &[&'static str]) {
+        names.iter().for_each(|name| drop(self.take(name)));
+    }
+
+    fn get<T: DeserializeOwned + Default>(&mut self, name: &'static str) -> Result<T, String> {
+        let Some(value) = self.take(name) else { return Ok(T::default()) };
+        serde_json::from_value(value).map_err(|error| format!("`{name}`: {error}"))
+    }
+
+    fn message<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
+        self.take(name).map(|value| Self::read(value, read)).transpose()
+    }
+
+    fn bytes(&mut self, name: &'static str) -> Result<Vec<u8>, String> {
+        let text: String = self.get(name)?;
+        STANDARD.decode(text).map_err(|_| format!("`{name}` is not base64"))
+    }
+}
+
+/// `portValue` for `port_value`.
+fn camel_case(name: &str) -> String {
+    let mut upper = false;
+    let letters = name.chars().filter_map(|c| {
+        let upper = std::mem::replace(&mut upper, c == '_');
+        (c != '_').then(|| if upper { c.to_ascii_uppercase() } else { c })
+    });
+    letters.collect()
+}
+
+fn fields(members: Map<String, Value>) -> Struct {
+    Struct { fields: members.into_iter().map(|(name, value)| (name, wire(value))).collect() }
 }
 
 fn wire(value: Value) -> WireValue {
@@ -255,7 +194,7 @@ fn wire(value: Value) -> WireValue {
         Value::Array(items) => {
             Kind::ListValue(ListValue { values: items.into_iter().map(wire).collect() })
         }
-        Value::Object(_) => Kind::StructValue(fields(value)),
+        Value::Object(members) => Kind::StructValue(fields(members)),
     };
     WireValue { kind: Some(kind) }
 }
@@ -298,7 +237,7 @@ mod tests {
             (r#"{"attributes": {"request": {"http": {"pth": "/"}}}}"#, "unknown field `pth`"),
             (
                 r#"{"attributes": {"request": {"http": {"rawBody": "!"}}}}"#,
-                "`rawBody` is not base64",
+                "`raw_body` is not base64",
             ),
             (
                 r#"{"attributes": {"request": {"http": {"size": "many"}}}}"#,

@@ -7,6 +7,7 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::evidence_level::EvidenceLevel;
+use crate::words::words;
 
 /// The places of peer evidence that count. All are off unless configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -51,17 +52,18 @@ pub enum PrincipalSource {
     UriSanRequired,
 }
 
-/// A place of peer evidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PeerSource {
-    /// `source.certificate` of the check request.
-    SourceCertificate,
-    /// The `x-forwarded-client-cert` header.
-    Xfcc,
-    /// The `client-cert` header.
-    ClientCert,
-    /// `source.principal` of the check request.
-    Principal,
+words! {
+    /// A place of peer evidence.
+    pub enum PeerSource {
+        /// `source.certificate` of the check request.
+        SourceCertificate "source_certificate",
+        /// The `x-forwarded-client-cert` header.
+        Xfcc "xfcc",
+        /// The `client-cert` header.
+        ClientCert "client_cert",
+        /// `source.principal` of the check request.
+        Principal "principal",
+    }
 }
 
 impl PeerSources {
@@ -112,23 +114,5 @@ impl Visitor<'_> for PrincipalWord {
             "uriSanRequired" => Ok(PrincipalSource::UriSanRequired),
             _ => Err(E::custom("expected `off` or `uriSanRequired`")),
         }
-    }
-}
-
-impl PeerSource {
-    /// The word used in audit records and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SourceCertificate => "source_certificate",
-            Self::Xfcc => "xfcc",
-            Self::ClientCert => "client_cert",
-            Self::Principal => "principal",
-        }
-    }
-}
-
-impl fmt::Display for PeerSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -16,6 +16,7 @@ mod suite;
 #[cfg(test)]
 mod tests;
 
+pub use crate::document::policy::{Effect, Mode};
 pub use evaluate::index::Counting;
 pub use evaluate::policy_set::{PolicySet, Sources};
 pub use evaluate::rule_match::{HostFit, Mismatch, RuleMatch};
@@ -27,7 +28,6 @@ pub use model::answer::{Answer, CustomAnswer};
 pub use model::decision::{Decision, Denial, Needs, Permit, ProofNeed, ShadowOutcome};
 pub use model::decision_id::DecisionId;
 pub use model::decision_request::DecisionRequest;
-pub use model::effect::{Effect, Mode};
 pub use model::obligations::{AssertionRequest, HeaderMutation, Obligations, QueryMutation};
 pub use model::rule_name::RuleName;
 pub use model::truth::Truth;

@@ -203,7 +203,7 @@ fn algorithms(members: &Map<String, Value>, kty: &str) -> Result<Vec<Algorithm>,
         _ => return Err(KeyFault::Unsupported),
     };
     let Some(name) = text(members, "alg")? else { return Ok(possible.to_vec()) };
-    let named = Algorithm::from_name(name).ok_or(KeyFault::Unsupported)?;
+    let named = Algorithm::named(name).ok_or(KeyFault::Unsupported)?;
     if possible.contains(&named) { Ok(vec![named]) } else { Err(KeyFault::Contradiction) }
 }
 

@@ -177,7 +177,7 @@ fn revision(keys: &[VerificationKey]) -> Fingerprint {
     let mut lines: Vec<_> = keys
         .iter()
         .map(|key| {
-            let algorithms: Vec<_> = key.algorithms().map(Algorithm::name).collect();
+            let algorithms: Vec<_> = key.algorithms().map(Algorithm::as_str).collect();
             // As JSON, so that no `kid` can spell another line.
             Value::from(vec![
                 Value::from(key.id()),

@@ -10,6 +10,8 @@ mod answers;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod beyond_the_tour;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 #[expect(unreachable_pub, reason = "a part of another crate")]

@@ -190,8 +190,7 @@ async fn one_of_three_replicas_is_killed_under_load() {
     let ended = killed.server.unwrap().ended().await.unwrap();
     assert_eq!(ended.code(), None, "killed");
     let gone = format!("{}::health_flags::/failed", checks[0]);
-    until("Envoy has noticed", async || get(envoy.admin(), "/clusters").await.contains(&gone))
-        .await;
+    until("Envoy has noticed", async || get(envoy.admin, "/clusters").await.contains(&gone)).await;
     let (_, during) = load.stop().await;
     assert!(during.iter().all(|status| [403, 503].contains(status)), "{during:?}");
 

@@ -71,7 +71,7 @@ fn shared(
 /// An issuer with every algorithm that has public keys, as one document; `Err` with the codes of what is wrong.
 fn trust(iss: &str, audience: &str, keys: &Value) -> Result<TrustStore, Vec<&'static str>> {
     let asymmetric = Algorithm::ALL.iter().filter(|algorithm| !algorithm.is_symmetric());
-    let algorithms: Vec<_> = asymmetric.map(|algorithm| algorithm.name()).collect();
+    let algorithms: Vec<_> = asymmetric.map(|algorithm| algorithm.as_str()).collect();
     let text = format!(
         "apiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: corp }}\nspec:\n  issuer: {iss}\n  audiences: ['{audience}']\n  algorithms: [{}]\n  maxLifetime: 40000d\n  keys: {{ inline: '{}' }}\n---\n{}",
         algorithms.join(", "),

@@ -19,7 +19,7 @@ use order::INNER_ORDER;
 
 /// Rooms by rank. A room imports rooms of a lower rank only. `src/lib.rs` says what each one owns.
 const RANKS: [&[&str]; 12] = [
-    &["json", "limits"],
+    &["json", "limits", "words"],
     &["clock", "evidence_level", "reason", "replace_file", "secret", "sync"],
     &["document", "identity_map", "request", "spiffe"],
     &["evidence", "signer", "store", "trust"],

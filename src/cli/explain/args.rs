@@ -128,7 +128,6 @@ fn endpoint(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn level(text: &str) -> Result<EvidenceLevel, String> {
-    let known = EvidenceLevel::ALL.iter().find(|level| level.as_str() == text);
-    let names = || EvidenceLevel::ALL.iter().map(|level| level.as_str()).collect::<Vec<_>>();
-    known.copied().ok_or_else(|| format!("expected one of {}", names().join(", ")))
+    let names = || EvidenceLevel::ALL.map(EvidenceLevel::as_str).join(", ");
+    EvidenceLevel::named(text).ok_or_else(|| format!("expected one of {}", names()))
 }

@@ -200,7 +200,7 @@ fn peer_identity(peer: &RecordedPeer) -> Result<PeerIdentity, String> {
         "" => None,
         text => Some(text.parse().map_err(|_| unreadable("peer.spiffe"))?),
     };
-    let level = EvidenceLevel::ALL.iter().find(|level| level.as_str() == peer.evidence);
+    let level = EvidenceLevel::named(&peer.evidence);
     let facts = PeerFacts {
         other_trust_domains: peer.other_trust_domains.clone(),
         spiffe,
@@ -212,7 +212,7 @@ fn peer_identity(peer: &RecordedPeer) -> Result<PeerIdentity, String> {
         ..PeerFacts::of(&peer.trust_domain)
     };
     let level = level.ok_or_else(|| unreadable("peer.evidence"))?;
-    Ok(PeerIdentity::assertion(facts, *level))
+    Ok(PeerIdentity::assertion(facts, level))
 }
 
 fn token_identity(token: &RecordedToken) -> Result<TokenIdentity, String> {

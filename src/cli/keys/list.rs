@@ -147,7 +147,7 @@ impl KeyReport {
         Self {
             kid: key.id().map(str::to_owned),
             r#type: key.algorithms().next().map(key_type),
-            algorithms: key.algorithms().map(Algorithm::name).collect(),
+            algorithms: key.algorithms().map(Algorithm::as_str).collect(),
             thumbprint: (!key.is_secret()).then(|| key.thumbprint().to_owned()),
             usable: why.is_none(),
             why: why.map(str::to_owned),

@@ -223,7 +223,7 @@ fn source(obtained: &Obtained) -> String {
 /// The key that the token's header leads to.
 fn key(token: &PresentedToken, issuer: &Issuer, obtained: &Obtained) -> Option<KeyReport> {
     let header = &token.jws().ok()?.header;
-    let algorithm = Algorithm::from_name(&header.algorithm)?;
+    let algorithm = Algorithm::named(&header.algorithm)?;
     let key = obtained.keys.as_deref()?.select(header.key_id.as_deref(), algorithm).ok()?;
     issuer.allows_algorithm(algorithm).then(|| KeyReport {
         kid: key.id().map(str::to_owned),

@@ -21,7 +21,7 @@ use super::{DemoError, Folder};
 #[derive(Debug)]
 pub(crate) struct Envoy {
     process: Process,
-    admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
     listener: SocketAddr,
 }
 
@@ -72,10 +72,6 @@ impl Envoy {
     /// Where it takes requests.
     pub(crate) const fn listener(&self) -> SocketAddr {
         self.listener
-    }
-
-    pub(crate) const fn admin(&self) -> SocketAddr {
-        self.admin
     }
 
     /// The number the operating system knows it by, while it runs.

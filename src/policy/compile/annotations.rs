@@ -1,6 +1,6 @@
 //! Annotations of a policy and its rules for readers of decisions: few, short, and never able to break a line of a log.
 
-use super::compiler::Compiler;
+use super::compiler::{Compiler, coded};
 use super::inject::check_member;
 use crate::document::Code;
 use crate::document::Spanned;
@@ -14,8 +14,8 @@ impl Compiler<'_, '_> {
         let ours = entries.value.0.iter().filter(|(name, _)| !name.value.contains('/'));
         let ours: Vec<_> = ours.collect();
         for (name, value) in &ours {
-            if let Err((message, help)) = check_member(&[])(&name.value) {
-                self.report(name, (Code::InvalidName, message, help.map(str::to_owned)));
+            if let Err(wrong) = check_member(&[])(&name.value) {
+                self.report(name, coded(Code::InvalidName)(wrong));
             }
             let text = value.value.as_str();
             if text.is_empty()

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::document::policy::{Effect, Mode};
 use crate::policy::model::annotations::Annotations;
 use crate::policy::model::answer::CustomAnswer;
-use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::header::HeaderMatcher;
 use crate::policy::model::path::PathTemplate;
 use crate::policy::model::rule_name::RuleName;

@@ -18,6 +18,16 @@ pub(in crate::policy) struct Names<'a> {
 /// An error in one entry: code, message and advice.
 pub(in crate::policy) type Problem = (Code, String, Option<String>);
 
+/// An error in one entry, with advice.
+pub(super) fn problem(code: Code, message: impl Into<String>, help: impl Into<String>) -> Problem {
+    (code, message.into(), Some(help.into()))
+}
+
+/// Gives what is wrong with a value its code.
+pub(super) fn coded(code: Code) -> impl Fn((String, Option<&'static str>)) -> Problem {
+    move |(message, help)| (code, message, help.map(str::to_owned))
+}
+
 /// One document being compiled, and where its problems go.
 pub(super) struct Compiler<'a, 'p> {
     pub(super) origin: &'a Origin,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::compiler::Compiler;
+use super::compiler::{Compiler, coded};
 use crate::document::answers::{BodySpec, ClearCookieSpec, DenySpec, RedirectFor, RedirectSpec};
 use crate::document::policy::Entries;
 use crate::document::{Code, Spanned, closest};
@@ -104,9 +104,7 @@ impl Compiler<'_, '_> {
             self.quotes_nothing(value);
             match check_response_name(&name.value) {
                 Ok(name) => headers.push((name.into(), value.value.as_str().into())),
-                Err((message, help)) => {
-                    self.report(name, (Code::ForbiddenHeader, message, help.map(str::to_owned)));
-                }
+                Err(wrong) => self.report(name, coded(Code::ForbiddenHeader)(wrong)),
             }
         }
         headers.into()
@@ -142,12 +140,8 @@ impl Compiler<'_, '_> {
             path.as_ref().filter(|own| !own.value.starts_with('/') || !plain(&own.value))
         {
             let message = format!("`{}` is not the path of a cookie", path.value.escape_debug());
-            self.error_with(
-                Code::InvalidCookie,
-                path,
-                message,
-                "write a path that starts with `/`",
-            );
+            let help = "write a path that starts with `/`";
+            self.error_with(Code::InvalidCookie, path, message, help);
         }
         let is_domain = |text: &str| {
             let label = |label: &str| {
@@ -158,12 +152,8 @@ impl Compiler<'_, '_> {
         if let Some(domain) = domain.as_ref().filter(|own| !is_domain(&own.value)) {
             let message =
                 format!("`{}` is not the domain of a cookie", domain.value.escape_debug());
-            self.error_with(
-                Code::InvalidCookie,
-                domain,
-                message,
-                "write a host name without a dot before it",
-            );
+            let help = "write a host name without a dot before it";
+            self.error_with(Code::InvalidCookie, domain, message, help);
         }
         let elsewhere = domain.is_some() || path.as_ref().is_some_and(|path| path.value != "/");
         if name.value.starts_with("__Host-") && elsewhere {

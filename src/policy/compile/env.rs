@@ -109,15 +109,7 @@ impl<'a> CompileEnv<'a> {
 
 /// The headers and query parameters that carry credentials, those that issuers name included.
 pub(in crate::policy) fn sealed_by(documents: &[Document]) -> SealedNames {
-    let places = documents.iter().filter_map(|document| match &document.spec {
-        Spec::TokenIssuer(spec) => spec.tokens.as_ref(),
-        Spec::TrustDomain(_)
-        | Spec::Policy(_)
-        | Spec::Fragments(_)
-        | Spec::PolicySuite(_)
-        | Spec::RevocationList(_) => None,
-    });
-    let places = places.flat_map(|places| &places.value).map(|place| match place {
+    let places = places_in(documents).map(|place| match place {
         TokenPlaceSpec::Authorization {} => TokenPlace::Authorization,
         TokenPlaceSpec::Header(name) => TokenPlace::Header(name.value.to_ascii_lowercase()),
         TokenPlaceSpec::Cookie(name) => TokenPlace::Cookie(name.value.clone()),
@@ -128,16 +120,18 @@ pub(in crate::policy) fn sealed_by(documents: &[Document]) -> SealedNames {
 
 /// The names of the cookies that issuers have their tokens in.
 fn cookies_in(documents: &[Document]) -> Vec<&str> {
-    let mut cookies = Vec::new();
-    for document in documents {
-        let Spec::TokenIssuer(spec) = &document.spec else { continue };
-        let places = spec.tokens.iter().flat_map(|places| &places.value);
-        cookies.extend(places.filter_map(|place| match place {
-            TokenPlaceSpec::Cookie(name) => Some(name.value.as_str()),
-            TokenPlaceSpec::Authorization {}
-            | TokenPlaceSpec::Header(_)
-            | TokenPlaceSpec::Query(_) => None,
-        }));
-    }
-    cookies
+    let cookies = places_in(documents).filter_map(|place| {
+        let TokenPlaceSpec::Cookie(name) = place else { return None };
+        Some(name.value.as_str())
+    });
+    cookies.collect()
+}
+
+/// The places that issuers name for their tokens.
+fn places_in(documents: &[Document]) -> impl Iterator<Item = &TokenPlaceSpec> {
+    let named = documents.iter().filter_map(|document| {
+        let Spec::TokenIssuer(spec) = &document.spec else { return None };
+        spec.tokens.as_ref()
+    });
+    named.flat_map(|places| &places.value)
 }

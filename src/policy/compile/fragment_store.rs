@@ -61,12 +61,8 @@ impl Fragments<'_> {
 pub(super) fn fragments_in(
     documents: &[Document],
 ) -> impl Iterator<Item = (&Origin, &FragmentsSpec)> {
-    documents.iter().filter_map(|document| match &document.spec {
-        Spec::Fragments(spec) => Some((&document.origin, &**spec)),
-        Spec::TrustDomain(_)
-        | Spec::TokenIssuer(_)
-        | Spec::Policy(_)
-        | Spec::PolicySuite(_)
-        | Spec::RevocationList(_) => None,
+    documents.iter().filter_map(|document| {
+        let Spec::Fragments(spec) = &document.spec else { return None };
+        Some((&document.origin, &**spec))
     })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::compiler::{Compiler, Names};
 use super::condition::located;
-use super::fragment_store::{CONDITION, Fragments, PEER, Shelf, TOKEN, Use, fragments_in};
+use super::fragment_store::{CONDITION, Fragments, Shelf, Use, fragments_in};
 use crate::document::policy::{Entries, PeerSpec, TokenSpec};
 use crate::document::{Code, Diagnostic, Document, FragmentsSpec, Origin, Spanned, closest};
 use crate::policy::requirement::condition::{Condition, Scope};
@@ -115,33 +115,15 @@ impl<'a> Fragments<'a> {
 }
 
 impl Compiler<'_, '_> {
-    /// The requirements of a rule, and those of the peer fragment that it uses.
-    pub(super) fn with_peer_fragment(
-        &mut self,
-        own: Vec<AnyRequirement>,
-        name: &Spanned<String>,
-    ) -> Vec<AnyRequirement> {
-        let found = self.fragment(&self.fragments.peers, name, PEER);
-        self.merged(own, name, found)
-    }
-
-    /// The requirements of a rule, and those of the token fragment that it uses.
-    pub(super) fn with_token_fragment(
-        &mut self,
-        own: Vec<AnyRequirement>,
-        name: &Spanned<String>,
-    ) -> Vec<AnyRequirement> {
-        let found = self.fragment(&self.fragments.tokens, name, TOKEN);
-        self.merged(own, name, found)
-    }
-
-    /// Joins two lists. A key must not be in both.
-    fn merged(
+    /// The requirements of a rule, and those of the fragment that it uses. A key must not be in both.
+    pub(super) fn with_fragment(
         &mut self,
         mut own: Vec<AnyRequirement>,
+        shelf: &Shelf<'_, Vec<AnyRequirement>>,
         name: &Spanned<String>,
-        fragment: Option<&Vec<AnyRequirement>>,
+        sort: &'static str,
     ) -> Vec<AnyRequirement> {
+        let fragment = self.fragment(shelf, name, sort);
         let mut keys: Vec<_> = fragment.into_iter().flatten().map(AnyRequirement::key).collect();
         keys.dedup();
         for key in keys.into_iter().filter(|key| own.iter().any(|other| other.key() == *key)) {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::compiler::{Compiler, Problem};
+use super::compiler::{Compiler, Problem, coded, problem};
+use super::fragment_store::{PEER, TOKEN};
 use super::request::read_network;
 use crate::document::policy::{BindingSpec, ClaimSpec, PeerSpec, Texts, TokenSpec};
 use crate::document::{BindSpec, Code, HumanDuration, Spanned, not_plain};
@@ -67,7 +68,7 @@ impl Compiler<'_, '_> {
         own.extend(self.named(subjects.as_ref(), "subjects", check_subject, PeerSubjects));
         own.extend(evidence.as_ref().map(|level| PeerEvidence(level.value).into()));
         match fragment {
-            Some(name) => self.with_peer_fragment(own, name),
+            Some(name) => self.with_fragment(own, &self.fragments.peers, name, PEER),
             None => own,
         }
     }
@@ -112,7 +113,7 @@ impl Compiler<'_, '_> {
             own.extend([PresenterKnown(Arc::clone(&bind)).into(), PresenterNamed(bind).into()]);
         }
         match &spec.fragment {
-            Some(name) => self.with_token_fragment(own, name),
+            Some(name) => self.with_fragment(own, &self.fragments.tokens, name, TOKEN),
             None => own,
         }
     }
@@ -159,17 +160,13 @@ impl Compiler<'_, '_> {
             if let Some(why) = not_plain(text) {
                 let message =
                     format!("`{}` {why}, and values are compared whole", text.escape_debug());
-                return Err((
-                    Code::InvalidValue,
-                    message,
-                    Some(String::from("write the bare value")),
-                ));
+                return Err(problem(Code::InvalidValue, message, "write the bare value"));
             }
             check(text)?;
             if text.contains('*') {
-                let help = String::from("list each value; values are compared whole");
+                let help = "list each value; values are compared whole";
                 let message = format!("`{text}` has a `*`, which stands for itself here");
-                return Err((Code::InvalidValue, message, Some(help)));
+                return Err(problem(Code::InvalidValue, message, help));
             }
             Ok(text.clone())
         };
@@ -227,9 +224,8 @@ fn check_uri(text: &str) -> Result<(), Problem> {
         return Ok(());
     }
     let message = format!("`{text}` is not a URI that a certificate can have");
-    let help =
-        String::from("write it whole, with its scheme, as in `https://partner.example/workload`");
-    Err((Code::InvalidValue, message, Some(help)))
+    let help = "write it whole, with its scheme, as in `https://partner.example/workload`";
+    Err(problem(Code::InvalidValue, message, help))
 }
 
 /// RFC 5280 section 4.2.1.6: `local-part@host`, without a name, a comment or brackets.
@@ -241,11 +237,7 @@ fn check_email(text: &str) -> Result<(), Problem> {
         return Ok(());
     }
     let message = format!("`{text}` is not an e-mail address that a certificate can have");
-    Err((
-        Code::InvalidValue,
-        message,
-        Some(String::from("write it alone, as in `ops@partner.example`")),
-    ))
+    Err(problem(Code::InvalidValue, message, "write it alone, as in `ops@partner.example`"))
 }
 
 /// RFC 4514 section 2: `CN=gateway,O=Partner`, as subjects are compared.
@@ -309,13 +301,10 @@ const KINDS: [(&str, &[&str]); 13] = [
 
 fn read_spiffe(text: &String) -> Result<SpiffePattern, Problem> {
     text.parse().map_err(|why| {
+        let message = format!("`{text}` is not a SPIFFE ID pattern: {why}");
         let help =
             "write `spiffe://trust-domain/path`, with `*` for one segment and `**` for the rest";
-        (
-            Code::InvalidSpiffe,
-            format!("`{text}` is not a SPIFFE ID pattern: {why}"),
-            Some(help.to_owned()),
-        )
+        problem(Code::InvalidSpiffe, message, help)
     })
 }
 
@@ -324,7 +313,7 @@ fn read_dns(text: &str) -> Result<HostPattern, Problem> {
         let message = format!("`{text}` is an address, and no DNS name of a certificate is one");
         return Err((Code::InvalidDns, message, None));
     }
-    HostPattern::parse(text).map_err(|(why, help)| (Code::InvalidDns, why, help.map(str::to_owned)))
+    HostPattern::parse(text).map_err(coded(Code::InvalidDns))
 }
 
 /// No certificate that is accepted has an IPv4 address as an IPv6 one.
@@ -334,8 +323,7 @@ fn read_certificate_network(text: &String) -> Result<IpNet, Problem> {
         IpNet::V6(block) if block.prefix_len() >= 96 && block.addr().to_ipv4_mapped().is_some() => {
             let message =
                 format!("`{text}` is IPv4 mapped into IPv6, which no certificate may have");
-            let help = String::from("write the IPv4 address or block");
-            Err((Code::InvalidNetwork, message, Some(help)))
+            Err(problem(Code::InvalidNetwork, message, "write the IPv4 address or block"))
         }
         IpNet::V4(_) | IpNet::V6(_) => Ok(network),
     }
@@ -344,13 +332,13 @@ fn read_certificate_network(text: &String) -> Result<IpNet, Problem> {
 /// RFC 6749 section 3.3: visible ASCII without `"` and `\`; a space separates scopes (P57).
 fn read_scope(text: &String) -> Result<String, Problem> {
     if text.contains(' ') {
-        let help = String::from("list each scope as an entry of its own");
-        return Err((Code::InvalidScope, format!("`{text}` is several scopes"), Some(help)));
+        let message = format!("`{text}` is several scopes");
+        return Err(problem(Code::InvalidScope, message, "list each scope as an entry of its own"));
     }
     if text.contains('*') {
-        let help = String::from("list each scope; scopes are compared whole");
         let message = format!("scope `{text}` has a `*`, which stands for itself here");
-        return Err((Code::InvalidScope, message, Some(help)));
+        let help = "list each scope; scopes are compared whole";
+        return Err(problem(Code::InvalidScope, message, help));
     }
     let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     if text.is_empty() || !text.bytes().all(allowed) {
@@ -363,8 +351,9 @@ fn read_scope(text: &String) -> Result<String, Problem> {
 fn read_acr(text: &String) -> Result<String, Problem> {
     let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     if text.is_empty() || text.contains('*') || !text.bytes().all(allowed) {
-        let help = String::from("list each value of `acr` as an entry of its own");
-        return Err((Code::InvalidAcr, format!("`{text}` is not a value of `acr`"), Some(help)));
+        let message = format!("`{text}` is not a value of `acr`");
+        let help = "list each value of `acr` as an entry of its own";
+        return Err(problem(Code::InvalidAcr, message, help));
     }
     Ok(text.clone())
 }
@@ -373,11 +362,7 @@ fn read_scalar(value: &serde_json::Value) -> Result<Scalar, Problem> {
     Scalar::read(value).ok_or_else(|| {
         let help = "claims are compared with text, whole numbers, `true` and `false`; for one of several there is `in`, for an \
                     element of a list `contains`";
-        (
-            Code::InvalidValue,
-            String::from("claims cannot be compared with this value"),
-            Some(help.to_owned()),
-        )
+        problem(Code::InvalidValue, "claims cannot be compared with this value", help)
     })
 }
 
@@ -392,11 +377,7 @@ pub(super) fn check_pointer(text: &str) -> Result<(), Problem> {
     }
     if text.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1'])) {
         let message = format!("`{text}` is not a JSON pointer: `~` stands only in `~0` and `~1`");
-        return Err((
-            Code::InvalidPointer,
-            message,
-            Some(String::from("write `~0` for `~` and `~1` for `/`")),
-        ));
+        return Err(problem(Code::InvalidPointer, message, "write `~0` for `~` and `~1` for `/`"));
     }
     let never = |why: &str, help: String| {
         Err((Code::InvalidPointer, format!("`{text}` leads to no claim: {why}"), Some(help)))

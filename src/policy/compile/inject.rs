@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::compiler::Compiler;
+use super::compiler::{Compiler, coded};
 use super::identity::check_pointer;
 use crate::document::answers::{AssertionSpec, InjectSpec, RemoveSpec};
 use crate::document::policy::{Entries, KeepSpec, RuleSpec, Texts};
@@ -178,12 +178,8 @@ impl Compiler<'_, '_> {
 
     fn set_twice(&mut self, place: &Spanned<String>, name: &str) {
         let message = format!("`{name}` is set twice");
-        self.error_with(
-            Code::DuplicateHeader,
-            place,
-            message,
-            "names of headers are the same in any case",
-        );
+        let help = "names of headers are the same in any case";
+        self.error_with(Code::DuplicateHeader, place, message, help);
     }
 
     fn injection(
@@ -199,10 +195,8 @@ impl Compiler<'_, '_> {
     }
 
     fn checked_name(&mut self, name: &Spanned<String>, check: CheckName<'_>) -> Option<String> {
-        let checked = check(&name.value).map_err(|(message, help)| {
-            self.report(name, (Code::ForbiddenHeader, message, help.map(str::to_owned)));
-        });
-        checked.ok()
+        let checked = check(&name.value).map_err(coded(Code::ForbiddenHeader));
+        checked.map_err(|problem| self.report(name, problem)).ok()
     }
 
     fn assertion(&mut self, spec: &AssertionSpec, within: Within<'_>) -> Option<AssertionTemplate> {
@@ -275,9 +269,7 @@ impl Compiler<'_, '_> {
         key: &str,
         check: impl Fn(&str) -> Result<String, (String, Option<&'static str>)>,
     ) -> Box<[String]> {
-        let read = |name: &String| {
-            check(name).map_err(|(why, help)| (Code::ForbiddenHeader, why, help.map(str::to_owned)))
-        };
+        let read = |name: &String| check(name).map_err(coded(Code::ForbiddenHeader));
         self.each(names, key, read).into()
     }
 

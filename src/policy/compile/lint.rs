@@ -17,10 +17,9 @@ mod width;
 
 use std::collections::HashSet;
 
-use crate::document::policy::Texts;
+use crate::document::policy::{Effect, Texts};
 use crate::document::{Code, Diagnostic, Document, Spanned, Spec, closest};
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::effect::Effect;
 use crate::policy::model::host::AuthorityPattern;
 use crate::policy::model::path::PathTemplate;
 use crate::policy::requirement::list::AnyRequirement;
@@ -197,16 +196,10 @@ struct SpiffeDomains<'a>(Vec<(&'a str, Option<&'a str>)>);
 
 impl<'a> SpiffeDomains<'a> {
     fn of(documents: &'a [Document]) -> Self {
-        let domain = |document: &'a Document| match &document.spec {
-            Spec::TrustDomain(spec) => Some((
-                document.metadata.name.value.as_str(),
-                spec.spiffe.as_ref().map(|name| name.value.as_str()),
-            )),
-            Spec::TokenIssuer(_)
-            | Spec::Policy(_)
-            | Spec::Fragments(_)
-            | Spec::PolicySuite(_)
-            | Spec::RevocationList(_) => None,
+        let domain = |document: &'a Document| {
+            let Spec::TrustDomain(spec) = &document.spec else { return None };
+            let spiffe = spec.spiffe.as_ref().map(|name| name.value.as_str());
+            Some((document.metadata.name.value.as_str(), spiffe))
         };
         Self(documents.iter().filter_map(domain).collect())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::compiled_policy::HostAnswer;
 use super::compiled_rule::Rule;
-use super::compiler::Compiler;
+use super::compiler::{Compiler, coded};
 use super::habits;
 use crate::document::policy::{
     EmptySegmentsSpec, EncodedSlashesSpec, Entries, ParametersSpec, PathsSpec, PolicySpec,
@@ -70,8 +70,7 @@ impl<'a> Compiler<'a, '_> {
             if let Some(problem) = habits::foreign_host(text) {
                 return Err(problem);
             }
-            AuthorityPattern::parse(text)
-                .map_err(|(why, help)| (Code::InvalidHost, why, help.map(str::to_owned)))
+            AuthorityPattern::parse(text).map_err(coded(Code::InvalidHost))
         });
         let ports = self.each(ports.as_ref(), "ports", |port: &u16| match *port {
             0 => Err((Code::InvalidPort, String::from("`0` is not a port"), None)),

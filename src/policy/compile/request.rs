@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 
-use super::compiler::{Compiler, Problem};
+use super::compiler::{Compiler, Problem, coded, problem};
 use super::habits::{foreign_method, foreign_path};
 use crate::document::policy::{Entries, GrpcSpec, OnSpec, TextSpec, ValuesSpec};
 use crate::document::{Code, Spanned, closest, not_plain};
@@ -192,8 +192,7 @@ fn read_path(text: &str, accepted: PathLeniency) -> Result<PathTemplate, Problem
     if let Some(problem) = foreign_path(text) {
         return Err(problem);
     }
-    let template = PathTemplate::parse(text)
-        .map_err(|(why, help)| (Code::InvalidPath, why, help.map(str::to_owned)))?;
+    let template = PathTemplate::parse(text).map_err(coded(Code::InvalidPath))?;
     if accepted.covers(template.leniency()) {
         return Ok(template);
     }
@@ -233,26 +232,23 @@ fn read_method(text: &String) -> Result<Box<str>, Problem> {
 pub(super) fn read_server_name(text: &String) -> Result<HostPattern, Problem> {
     if text.starts_with('[') || text.parse::<IpAddr>().is_ok() {
         let message = format!("`{text}` is an address, and no server name is one");
-        let help = String::from("name hosts; addresses go under `destination`");
-        return Err((Code::InvalidHost, message, Some(help)));
+        let help = "name hosts; addresses go under `destination`";
+        return Err(problem(Code::InvalidHost, message, help));
     }
-    HostPattern::parse(text)
-        .map_err(|(why, help)| (Code::InvalidHost, why, help.map(str::to_owned)))
+    HostPattern::parse(text).map_err(coded(Code::InvalidHost))
 }
 
 pub(super) fn read_network(text: &String) -> Result<IpNet, Problem> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let Ok(network) = network else {
-        let help = String::from("write an address or a block such as `10.0.0.0/8`");
-        return Err((Code::InvalidNetwork, format!("`{text}` is not a network"), Some(help)));
+        let message = format!("`{text}` is not a network");
+        let help = "write an address or a block such as `10.0.0.0/8`";
+        return Err(problem(Code::InvalidNetwork, message, help));
     };
     if network.trunc() != network {
         let message = format!("`{text}` has address bits outside its prefix");
-        return Err((
-            Code::InvalidNetwork,
-            message,
-            Some(format!("did you mean `{}`?", network.trunc())),
-        ));
+        let help = format!("did you mean `{}`?", network.trunc());
+        return Err(problem(Code::InvalidNetwork, message, help));
     }
     match unused_network(&network) {
         Some((why, help)) => Err((Code::InvalidNetwork, format!("`{text}` {why}"), Some(help))),
@@ -286,19 +282,11 @@ fn unused_network(network: &IpNet) -> Option<(&'static str, String)> {
 fn check_element(text: &str) -> Result<(), Problem> {
     if text.is_empty() {
         let help = "use `exists` to ask whether the header was sent";
-        return Err((
-            Code::InvalidValue,
-            String::from("the value is empty"),
-            Some(help.to_owned()),
-        ));
+        return Err(problem(Code::InvalidValue, "the value is empty", help));
     }
     if text.contains(',') || text.trim_matches([' ', '\t']) != text {
         let message = format!("`{text}` can never match: values are split at commas and trimmed");
-        return Err((
-            Code::InvalidValue,
-            message,
-            Some(String::from("list the values under `in`")),
-        ));
+        return Err(problem(Code::InvalidValue, message, "list the values under `in`"));
     }
     match not_plain(text) {
         Some(why) => {

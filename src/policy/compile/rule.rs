@@ -7,10 +7,9 @@ use super::compiler::Compiler;
 use super::request::{read_network, read_server_name};
 use crate::document::Code;
 use crate::document::Spanned;
-use crate::document::policy::{EffectSpec, ModeSpec, RejectedSpec, RuleSpec};
+use crate::document::policy::{Effect, Mode, RejectedSpec, RuleSpec, TokenSpec};
 use crate::policy::model::annotations::Annotations;
 use crate::policy::model::answer::CustomAnswer;
-use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::path::PathTemplate;
 use crate::policy::model::rule_name::RuleName;
 use crate::policy::model::schedule::read_day;
@@ -37,14 +36,14 @@ impl<'a> Compiler<'a, '_> {
     ) -> Rule {
         self.identity_is_asked_for(spec);
         self.since_is_about_a_shadow(spec);
-        if spec.effect.value == EffectSpec::Deny {
+        if spec.effect.value == Effect::Deny {
             self.fits_a_deny_rule(spec);
         }
         let on = spec.on.as_ref();
         // A deny rule is about a path in every way of writing it.
         let accepted = match spec.effect.value {
-            EffectSpec::Allow => target.leniency,
-            EffectSpec::Deny => PathLeniency::ALL,
+            Effect::Allow => target.leniency,
+            Effect::Deny => PathLeniency::ALL,
         };
         let (methods, paths) = self.calls(on, accepted);
         let obligations = self.obligations(spec, &paths);
@@ -57,8 +56,8 @@ impl<'a> Compiler<'a, '_> {
         let rule = Rule {
             name: RuleName { policy, rule: spec.name.value.as_str().into() },
             annotations: Annotations::default(),
-            effect: spec.effect.value.into(),
-            mode: spec.mode.into(),
+            effect: spec.effect.value,
+            mode: spec.mode,
             target: Arc::clone(target),
             methods,
             paths,
@@ -84,7 +83,7 @@ impl<'a> Compiler<'a, '_> {
         let destination = spec.destination.as_ref();
         all.extend(self.listed(destination, "destination", read_network, DestinationNetworks));
         all.extend(self.listed(spec.sni.as_ref(), "sni", read_server_name, ServerNames));
-        if target.host_is_sni && spec.effect.value == EffectSpec::Allow {
+        if target.host_is_sni && spec.effect.value == Effect::Allow {
             all.push(ServerNameIsHost.into());
         }
         all.extend(spec.during.as_ref().map(|during| self.schedule(during).into()));
@@ -113,7 +112,7 @@ impl<'a> Compiler<'a, '_> {
         read: impl FnOnce(&mut Self) -> Vec<AnyRequirement>,
     ) -> Vec<AnyRequirement> {
         let found = read(self);
-        let denies = spec.effect.value == EffectSpec::Deny;
+        let denies = spec.effect.value == Effect::Deny;
         let Some(name) = fragment.as_ref().filter(|_| denies) else { return found };
         let mut keys: Vec<_> = found.iter().map(AnyRequirement::key).collect();
         keys.dedup();
@@ -125,7 +124,7 @@ impl<'a> Compiler<'a, '_> {
 
     fn ignores_rejected_cookies(&mut self, spec: &RuleSpec) -> bool {
         let Some(word) = &spec.rejected_cookies else { return false };
-        if spec.effect.value == EffectSpec::Deny {
+        if spec.effect.value == Effect::Deny {
             let message =
                 "`rejectedCookies` is about callers that a rule allows, and this rule denies";
             self.error_with(Code::NotInDeny, word, message, "remove it");
@@ -149,15 +148,11 @@ impl<'a> Compiler<'a, '_> {
 
     fn since_is_about_a_shadow(&mut self, spec: &RuleSpec) {
         let Some(since) = &spec.since else { return };
-        if spec.mode != ModeSpec::Shadow {
+        if spec.mode != Mode::Shadow {
             let message =
                 "`since` says since when a rule has been in shadow mode, and this one is not";
-            self.error_with(
-                Code::Contradiction,
-                since,
-                message,
-                "remove it, or say `mode: shadow`",
-            );
+            let help = "remove it, or say `mode: shadow`";
+            self.error_with(Code::Contradiction, since, message, help);
         }
         if read_day(&since.value).is_none() {
             let message = format!("`{}` is not a day", since.value);
@@ -170,23 +165,23 @@ impl<'a> Compiler<'a, '_> {
         let needs_identity = spec.peer.is_some() || spec.token.is_some();
         let public = spec.public.as_ref().filter(|public| public.value);
         match (spec.effect.value, needs_identity, public) {
-            (EffectSpec::Allow, false, None) => {
+            (Effect::Allow, false, None) => {
                 let message = format!("rule `{}` allows and requires no identity", spec.name.value);
                 let help = "add `peer` or `token`, or say `public: true` if every caller may pass";
                 self.error_with(Code::AllowWithoutIdentity, &spec.name, message, help);
             }
-            (EffectSpec::Allow, true, Some(public)) => {
+            (Effect::Allow, true, Some(public)) => {
                 let message = "`public: true` contradicts `peer` and `token`";
                 let help = "remove `public`, or what the rule asks of the caller";
                 self.error_with(Code::Contradiction, public, message, help);
             }
-            (EffectSpec::Deny, _, Some(public)) => {
+            (Effect::Deny, _, Some(public)) => {
                 let message = "`public` says nothing in a deny rule";
                 self.error_with(Code::NotInDeny, public, message, "remove it");
             }
-            (EffectSpec::Allow, false, Some(_))
-            | (EffectSpec::Allow, true, None)
-            | (EffectSpec::Deny, _, None) => {}
+            (Effect::Allow, false, Some(_))
+            | (Effect::Allow, true, None)
+            | (Effect::Deny, _, None) => {}
         }
     }
 
@@ -200,52 +195,21 @@ impl<'a> Compiler<'a, '_> {
             let message = "a deny rule cannot remove anything: a denied request goes nowhere";
             self.error_with(Code::NotInDeny, remove, message, "move `remove` to an allow rule");
         }
-        let evidence = spec.peer.as_ref().and_then(|peer| peer.value.evidence.as_ref());
-        if let Some(evidence) = evidence {
+        if let Some(evidence) = spec.peer.as_ref().and_then(|peer| peer.value.evidence.as_ref()) {
             self.not_in_deny(evidence, "evidence");
         }
-        let binding = spec.token.as_ref().and_then(|token| token.value.binding.as_ref());
-        if let Some(binding) = binding {
-            self.not_in_deny(binding, "binding");
-        }
-        if let Some(bind) = spec.token.as_ref().and_then(|token| token.value.bind.as_ref()) {
-            self.not_in_deny(bind, "bind");
-        }
-        let token = spec.token.as_ref().map(|token| &token.value);
-        if let Some(acr) = token.and_then(|token| token.acr.as_ref()) {
-            self.not_in_deny(acr, "acr");
-        }
-        if let Some(age) = token.and_then(|token| token.max_age.as_ref()) {
-            self.not_in_deny(age, "maxAge");
-        }
+        let Some(token) = &spec.token else { return };
+        let TokenSpec { binding, bind, acr, max_age, .. } = &token.value;
+        binding.iter().for_each(|own| self.not_in_deny(own, "binding"));
+        bind.iter().for_each(|own| self.not_in_deny(own, "bind"));
+        acr.iter().for_each(|own| self.not_in_deny(own, "acr"));
+        max_age.iter().for_each(|own| self.not_in_deny(own, "maxAge"));
     }
 
     fn not_in_deny<T>(&mut self, place: &Spanned<T>, key: &str) {
         let message =
             format!("`{key}` in a deny rule would deny those who show more and spare the others");
-        self.error_with(
-            Code::NotInDeny,
-            place,
-            message,
-            format!("ask for `{key}` in the allow rules"),
-        );
-    }
-}
-
-impl From<EffectSpec> for Effect {
-    fn from(spec: EffectSpec) -> Self {
-        match spec {
-            EffectSpec::Allow => Self::Allow,
-            EffectSpec::Deny => Self::Deny,
-        }
-    }
-}
-
-impl From<ModeSpec> for Mode {
-    fn from(spec: ModeSpec) -> Self {
-        match spec {
-            ModeSpec::Enforce => Self::Enforce,
-            ModeSpec::Shadow => Self::Shadow,
-        }
+        let help = format!("ask for `{key}` in the allow rules");
+        self.error_with(Code::NotInDeny, place, message, help);
     }
 }

@@ -6,10 +6,10 @@ use super::rule_match::{RuleMatch, fits_form};
 use super::strip::Strip;
 use super::tally::Tally;
 use super::trace::Trace;
+use crate::document::policy::Effect;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::decision::{Decision, Denial};
 use crate::policy::model::decision_request::DecisionRequest;
-use crate::policy::model::effect::Effect;
 use crate::reason::{Reason, Rejection};
 use crate::request::Target;
 

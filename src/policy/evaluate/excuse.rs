@@ -5,10 +5,10 @@ use super::rule_match::RuleMatch;
 use super::strip::Strip;
 use super::tally::{Shadow, Tally};
 use super::trace::Trace;
+use crate::document::policy::{Effect, Mode};
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::decision::{Decision, Permit};
 use crate::policy::model::decision_request::DecisionRequest;
-use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::truth::Truth;
 use crate::request::Target;
 

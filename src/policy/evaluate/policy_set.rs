@@ -14,6 +14,7 @@ use super::index::{Counting, Index};
 use super::strip::Strip;
 use super::trace::{NoTrace, Trace};
 use crate::clock::UnixTime;
+use crate::document::policy::{Effect, Mode};
 use crate::document::{
     self, Diagnostic, Document, Kind, Origin, RawDocument, RelativeDiagnostic, Spec,
 };
@@ -24,7 +25,6 @@ use crate::policy::compile::env::CompileEnv;
 use crate::policy::compile::lint;
 use crate::policy::model::decision::Decision;
 use crate::policy::model::decision_request::DecisionRequest;
-use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::rule_name::RuleName;
 use crate::policy::requirement::condition::Condition;
 use crate::request::RequestView;
@@ -218,13 +218,9 @@ fn make(unread: &RawDocument, env: &CompileEnv<'_>) -> (Option<CompiledPolicy>, 
     thread::yield_now();
     let mut problems = Vec::new();
     let document = unread.read().map_err(|problem| problems.push(problem)).ok();
-    let policy = document.and_then(|document| match &document.spec {
-        Spec::Policy(spec) => Some(env.compile(&document, spec, &mut problems)),
-        Spec::TrustDomain(_)
-        | Spec::TokenIssuer(_)
-        | Spec::Fragments(_)
-        | Spec::PolicySuite(_)
-        | Spec::RevocationList(_) => None,
+    let policy = document.and_then(|document| {
+        let Spec::Policy(spec) = &document.spec else { return None };
+        Some(env.compile(&document, spec, &mut problems))
     });
     (policy, problems)
 }

@@ -4,14 +4,14 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
+use crate::document::policy::Effect;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::decision_request::DecisionRequest;
-use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::path::PathTemplate;
-use crate::policy::model::rule_name::RuleName;
 use crate::policy::requirement::context::CheckContext;
 use crate::policy::requirement::missing::MissingData;
 use crate::request::{RequestView, Target};
+use crate::words::words;
 
 /// How a rule matches a request's host; greater is narrower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -25,29 +25,19 @@ pub enum HostFit {
     Exact,
 }
 
-/// Why a rule is not about a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mismatch {
-    /// The request's host has a port or a trailing dot that the rule's target does not ask for.
-    Host,
-    /// The port of the connection differs.
-    Port,
-    /// The method differs.
-    Method,
-    /// The path differs.
-    Path,
-}
-
-impl Mismatch {
-    /// The part of the request that differs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Port => "port",
-            Self::Method => "method",
-            Self::Path => "path",
-        }
+words! {
+    /// Why a rule is not about a request.
+    #[derive(Serialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Mismatch {
+        /// The request's host has a port or a trailing dot that the rule's target does not ask for.
+        Host "host",
+        /// The port of the connection differs.
+        Port "port",
+        /// The method differs.
+        Method "method",
+        /// The path differs.
+        Path "path",
     }
 }
 
@@ -166,30 +156,5 @@ impl<'r> RuleMatch<'r> {
 
     pub(in crate::policy) fn is_narrower_than(&self, other: &Self) -> bool {
         self.cmp_narrowness(other).is_gt()
-    }
-
-    /// The name of the rule.
-    pub const fn name(&self) -> &'r RuleName {
-        &self.rule.name
-    }
-
-    /// The effect of the rule.
-    pub const fn effect(&self) -> Effect {
-        self.rule.effect
-    }
-
-    /// The mode of the rule.
-    pub const fn mode(&self) -> Mode {
-        self.rule.mode
-    }
-
-    /// How the rule matches the host.
-    pub const fn host(&self) -> HostFit {
-        self.host
-    }
-
-    /// The path template that the path matches; none if the rule is about every path.
-    pub fn template(&self) -> Option<&'r str> {
-        self.template.map(PathTemplate::as_str)
     }
 }

@@ -1,10 +1,10 @@
 //! Rules of a request's host that are not about the request, and the requests that they are about. Looks at every rule, and
 //! does not use the index.
 
+use crate::document::policy::{Effect, Mode};
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::evaluate::policy_set::PolicySet;
 use crate::policy::evaluate::rule_match::{HostFit, Mismatch, mismatches};
-use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::path::PathTemplate;
 use crate::policy::model::rule_name::RuleName;
 use crate::request::RequestView;

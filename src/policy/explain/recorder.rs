@@ -1,8 +1,8 @@
 //! Recording an evaluation: every rule of the host, and every check with what the rule wants and what is there.
 
+use crate::document::policy::{Effect, Mode};
 use crate::policy::evaluate::rule_match::{HostFit, Mismatch, RuleMatch};
 use crate::policy::evaluate::trace::{Check, Trace};
-use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::rule_name::RuleName;
 use crate::policy::model::truth::Truth;
 use crate::policy::requirement::missing::MissingData;
@@ -115,15 +115,15 @@ impl Trace for TraceRecorder {
         self.pending.push(CheckTrace::new(check, truth));
     }
 
-    fn judged(&mut self, rule: &RuleMatch<'_>, satisfied: Truth) {
+    fn judged(&mut self, fit: &RuleMatch<'_>, satisfied: Truth) {
         let outcome = RuleOutcome::Judged {
-            effect: rule.effect(),
-            mode: rule.mode(),
-            host: rule.host(),
-            template: rule.template().map(str::to_owned),
+            effect: fit.rule.effect,
+            mode: fit.rule.mode,
+            host: fit.host,
+            template: fit.template.map(|own| own.as_str().to_owned()),
             satisfied,
             checks: std::mem::take(&mut self.pending),
         };
-        self.rules.push(RuleTrace { rule: rule.name().clone(), outcome });
+        self.rules.push(RuleTrace { rule: fit.rule.name.clone(), outcome });
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::document::policy::Effect;
 use crate::policy::model::annotations::Annotations;
 use crate::policy::model::answer::CustomAnswer;
-use crate::policy::model::effect::Effect;
 use crate::policy::model::obligations::{HeaderMutation, Obligations};
 use crate::policy::model::rule_name::RuleName;
 use crate::policy::model::truth::Truth;

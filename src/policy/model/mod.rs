@@ -6,7 +6,6 @@ pub(in crate::policy) mod claim;
 pub(in crate::policy) mod decision;
 pub(in crate::policy) mod decision_id;
 pub(in crate::policy) mod decision_request;
-pub(in crate::policy) mod effect;
 pub(in crate::policy) mod header;
 pub(in crate::policy) mod header_names;
 pub(in crate::policy) mod host;

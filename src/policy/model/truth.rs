@@ -4,28 +4,23 @@
 
 use serde::Serialize;
 
-/// Whether something holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Truth {
-    /// It holds.
-    Holds,
-    /// It does not hold.
-    Fails,
-    /// It cannot be determined.
-    Unknown,
+use crate::words::words;
+
+words! {
+    /// Whether something holds.
+    #[derive(Serialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Truth {
+        /// It holds.
+        Holds "holds",
+        /// It does not hold.
+        Fails "fails",
+        /// It cannot be determined.
+        Unknown "unknown",
+    }
 }
 
 impl Truth {
-    /// The word for people and programs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Holds => "holds",
-            Self::Fails => "fails",
-            Self::Unknown => "unknown",
-        }
-    }
-
     /// Whether at least one holds: one that holds settles it, and of none it fails.
     pub(in crate::policy) fn any(truths: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Self::Fails;

@@ -3,21 +3,24 @@
 //! Serving lacks nothing. Only the trace of an evaluation says what is missing, and that can only turn a result into *unknown*,
 //! which never allows (P74).
 
-/// Data that a rule may look at and a record may lack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RecordField {
-    /// The headers.
-    Headers,
-    /// The query of the path.
-    Query,
-    /// The parameters that the proxy's configuration attaches to the route.
-    ContextExtensions,
-    /// The names of the peer beside its SPIFFE ID and its subject.
-    PeerNames,
-    /// The `jti` of the token.
-    TokenId,
-    /// The claims of the token that have no place of their own in a record.
-    TokenClaims,
+use crate::words::words;
+
+words! {
+    /// Data that a rule may look at and a record may lack.
+    pub enum RecordField {
+        /// The headers.
+        Headers "headers",
+        /// The query of the path.
+        Query "query",
+        /// The parameters that the proxy's configuration attaches to the route.
+        ContextExtensions "context extensions",
+        /// The names of the peer beside its SPIFFE ID and its subject.
+        PeerNames "the peer's DNS names, URIs and e-mail addresses",
+        /// The `jti` of the token.
+        TokenId "the token's `jti`",
+        /// The claims of the token that have no place of their own in a record.
+        TokenClaims "claims beyond `iss`, `sub`, `aud`, `exp`, client and scopes",
+    }
 }
 
 /// The data that the record of a request lacks.
@@ -33,18 +36,6 @@ impl RecordField {
             _ => Some(Self::TokenClaims),
         }
     }
-
-    /// Its name, in words.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Headers => "headers",
-            Self::Query => "query",
-            Self::ContextExtensions => "context extensions",
-            Self::PeerNames => "the peer's DNS names, URIs and e-mail addresses",
-            Self::TokenId => "the token's `jti`",
-            Self::TokenClaims => "claims beyond `iss`, `sub`, `aud`, `exp`, client and scopes",
-        }
-    }
 }
 
 impl MissingData {
@@ -52,14 +43,7 @@ impl MissingData {
     pub const NONE: Self = Self(&[]);
 
     /// The data that an audit record lacks.
-    pub const AUDIT_RECORD: Self = Self(&[
-        RecordField::Headers,
-        RecordField::Query,
-        RecordField::ContextExtensions,
-        RecordField::PeerNames,
-        RecordField::TokenId,
-        RecordField::TokenClaims,
-    ]);
+    pub const AUDIT_RECORD: Self = Self(&RecordField::ALL);
 
     /// Whether `field` is missing.
     pub fn covers(self, field: RecordField) -> bool {

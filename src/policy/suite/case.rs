@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::authn::Subject;
 use crate::clock::UnixTime;
 use crate::document::Span;
-use crate::policy::model::effect::Effect;
+use crate::document::policy::Effect;
 use crate::reason::Reason;
 use crate::request::RequestView;
 

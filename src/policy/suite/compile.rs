@@ -113,12 +113,8 @@ impl<'a> Compiler<'a> {
         kind: &str,
     ) -> Vec<&'n str> {
         if let (Some(one), Some(_)) = (one, several) {
-            self.error(
-                Code::Contradiction,
-                one,
-                format!("`{kind}` and `{kind}s` are both given"),
-                None,
-            );
+            let message = format!("`{kind}` and `{kind}s` are both given");
+            self.error(Code::Contradiction, one, message, None);
         }
         let listed: Vec<_> = several.iter().flat_map(|texts| &texts.value).chain(one).collect();
         let mut known: Vec<&str> = match kind {

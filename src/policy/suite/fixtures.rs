@@ -122,12 +122,9 @@ impl<'a> Compiler<'a> {
         }
         if let Some(cookie) = cookie {
             let help = String::from("a verified token is the same wherever it was");
-            self.error(
-                Code::Contradiction,
-                cookie,
-                "`cookie` is for a token with `rejected`",
-                Some(help),
-            );
+            let message = "`cookie` is for a token with `rejected`";
+            let help = Some(help);
+            self.error(Code::Contradiction, cookie, message, help);
         }
         if let Some(code) = rejected {
             let more = issuer.is_some() || !claims.is_empty();

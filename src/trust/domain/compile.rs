@@ -173,12 +173,8 @@ impl Compiler<'_> {
     fn bundle(&mut self, source: &Source, spec: &TrustDomainSpec) -> Option<Vec<Authority>> {
         if spec.spiffe.is_none() {
             let message = String::from("a SPIFFE bundle belongs to a SPIFFE trust domain");
-            self.error(
-                Code::BundleWithoutSpiffe,
-                source.place(),
-                message,
-                "add `spiffe: prod.example`",
-            );
+            let help = "add `spiffe: prod.example`";
+            self.error(Code::BundleWithoutSpiffe, source.place(), message, help);
         }
         let bytes = self.bytes(source)?;
         match bundle::read(&bytes) {
@@ -189,12 +185,8 @@ impl Compiler<'_> {
             }
             Err(BundleProblem(why)) => {
                 let message = format!("SPIFFE bundle in {} {why}", source.name());
-                self.error(
-                    Code::InvalidBundle,
-                    source.place(),
-                    message,
-                    "expected JSON with `keys`",
-                );
+                let help = "expected JSON with `keys`";
+                self.error(Code::InvalidBundle, source.place(), message, help);
                 None
             }
         }
@@ -344,27 +336,17 @@ impl Compiler<'_> {
         if let Source::Remote(remote) = source {
             self.remote(remote)?;
         }
-        match self.files.read_or_fetched(&self.document.origin, source) {
-            Ok(bytes) => {
-                self.inputs.extend_from_slice(Fingerprint::of(&bytes).as_bytes());
-                Some(bytes.into_owned())
-            }
-            Err(problem) => {
-                self.problems.push(problem);
-                None
-            }
-        }
+        let bytes = self.files.read_or_fetched(&self.document.origin, source);
+        let bytes = bytes.map_err(|problem| self.problems.push(problem)).ok()?;
+        self.inputs.extend_from_slice(Fingerprint::of(&bytes).as_bytes());
+        Some(bytes.into_owned())
     }
 
     /// Takes note of a file to be fetched; nothing where its address or the authorities for it are wrong.
     fn remote(&mut self, spec: &RemoteSource) -> Option<()> {
-        match RemoteFile::read(spec, &self.document.origin, self.files) {
-            Ok(file) => self.remotes.push(Arc::new(file)),
-            Err(problem) => {
-                self.problems.push(problem);
-                return None;
-            }
-        }
+        let file = RemoteFile::read(spec, &self.document.origin, self.files);
+        let file = file.map_err(|problem| self.problems.push(problem)).ok()?;
+        self.remotes.push(Arc::new(file));
         Some(())
     }
 
@@ -375,14 +357,11 @@ impl Compiler<'_> {
         read: impl Fn(&[u8]) -> Result<T, pem_file::Problem>,
     ) -> Option<T> {
         let bytes = self.bytes(source)?;
-        match read(&bytes) {
-            Ok(value) => Some(value),
-            Err(problem) => {
-                let place = self.document.origin.span(source.place());
-                self.problems.push(problem.at(place, &source.name()));
-                None
-            }
-        }
+        let refused = |problem: pem_file::Problem| {
+            let place = self.document.origin.span(source.place());
+            self.problems.push(problem.at(place, &source.name()));
+        };
+        read(&bytes).map_err(refused).ok()
     }
 
     /// The debug text of a spec has all its values and nothing that differs between two readings of the same text.

@@ -22,18 +22,12 @@ impl Compiler<'_> {
     pub(super) fn bind(&mut self) -> Option<Bind> {
         let spec = &self.spec.bind.as_ref()?.value;
         let BindSpec { claim, form, to, map, evidence } = spec;
-        let text =
-            |field: &'_ Option<Spanned<String>>| field.as_ref().map(|field| field.value.clone());
-        match IdentityMap::parse(
-            &claim.value,
-            text(form).as_deref(),
-            &to.value,
-            text(map).as_deref(),
-        ) {
+        let form = form.as_ref().map(|form| form.value.as_str());
+        let map = map.as_ref().map(|map| map.value.as_str());
+        match IdentityMap::parse(&claim.value, form, &to.value, map) {
             Ok(map) => Some(Bind { map, evidence: evidence.unwrap_or(EvidenceLevel::Hash) }),
             Err(error) => {
-                self.error(Code::InvalidBind, spec.field(error.field), &error.message, error.help);
-                None
+                self.refuse(Code::InvalidBind, spec.field(error.field), &error.message, error.help)
             }
         }
     }
@@ -46,12 +40,8 @@ impl Compiler<'_> {
         {
             let longest = HumanDuration::new(MAX_PROOF_AGE);
             let message = format!("`dpop.maxAge` is more than {longest}");
-            self.error(
-                Code::DpopAge,
-                age,
-                &message,
-                "a proof is made for one request: a minute is plenty",
-            );
+            let help = "a proof is made for one request: a minute is plenty";
+            self.error(Code::DpopAge, age, &message, help);
         }
         let max_age = self.duration(max_age.as_ref(), "dpop.maxAge", DEFAULT_PROOF_AGE);
         DpopRules {
@@ -76,22 +66,14 @@ impl Compiler<'_> {
         let Some(names) = names else { return asymmetric() };
         if names.value.is_empty() {
             let help = "leave `algorithms` out for all that are supported";
-            self.error(
-                Code::MissingAlgorithms,
-                names,
-                "`dpop.algorithms` is empty, so no proof would be accepted",
-                help,
-            );
+            let message = "`dpop.algorithms` is empty, so no proof would be accepted";
+            self.error(Code::MissingAlgorithms, names, message, help);
         }
         let known = self.known_algorithms(&names.value);
         if known.iter().any(|algorithm| algorithm.is_symmetric()) {
             let help = "name algorithms with a public key, such as `ES256`";
-            self.error(
-                Code::SymmetricAlgorithm,
-                names,
-                "proofs cannot be signed with a shared secret",
-                help,
-            );
+            let message = "proofs cannot be signed with a shared secret";
+            self.error(Code::SymmetricAlgorithm, names, message, help);
         }
         known
     }

@@ -123,40 +123,28 @@ impl Compiler<'_> {
     fn iss(&mut self) -> Option<String> {
         let iss = &self.spec.issuer;
         if iss.value.trim().is_empty() || iss.value.chars().any(char::is_control) {
-            self.error(
-                Code::InvalidIssuer,
-                iss,
-                "issuer is empty or not plain text",
-                "write the exact `iss` claim of its tokens",
-            );
-            return None;
+            let message = "issuer is empty or not plain text";
+            let help = "write the exact `iss` claim of its tokens";
+            return self.refuse(Code::InvalidIssuer, iss, message, help);
         }
         if let Some((why, help)) = never_an_issuer(&iss.value) {
             let message = format!("issuer `{}` {why}", iss.value.escape_debug());
-            self.error(Code::InvalidIssuer, iss, &message, &help);
-            return None;
+            return self.refuse(Code::InvalidIssuer, iss, &message, &help);
         }
         if self.spec.profile == IssuerProfile::JwtSvid && !is_trust_domain(&iss.value) {
-            self.error(
-                Code::InvalidIssuer,
-                iss,
-                "issuer of JWT-SVIDs is not a trust domain",
-                "write it as a SPIFFE ID without a path, such as `spiffe://prod.example`",
-            );
-            return None;
+            let message = "issuer of JWT-SVIDs is not a trust domain";
+            let help = "write it as a SPIFFE ID without a path, such as `spiffe://prod.example`";
+            return self.refuse(Code::InvalidIssuer, iss, message, help);
         }
         Some(iss.value.clone())
     }
 
     fn audiences(&mut self) -> Option<Vec<String>> {
         if self.spec.audiences.is_empty() {
-            self.error(
-                Code::MissingAudiences,
-                &self.spec.issuer,
-                "issuer has no `audiences`, so tokens meant for others would be accepted",
-                "name what the `aud` claim says for this service, such as `audiences: [orders]`",
-            );
-            return None;
+            let message = "issuer has no `audiences`, so tokens meant for others would be accepted";
+            let help =
+                "name what the `aud` claim says for this service, such as `audiences: [orders]`";
+            return self.refuse(Code::MissingAudiences, &self.spec.issuer, message, help);
         }
         for audience in self.spec.audiences.iter().filter(|a| a.value.trim().is_empty()) {
             self.error(Code::InvalidAudience, audience, "audience is empty", "remove it");
@@ -188,13 +176,9 @@ impl Compiler<'_> {
             return Some(Vec::new());
         }
         if self.spec.algorithms.is_empty() {
-            self.error(
-                Code::MissingAlgorithms,
-                &self.spec.issuer,
-                "issuer has no `algorithms`",
-                "name the algorithms that it signs with, such as `algorithms: [RS256]`",
-            );
-            return None;
+            let message = "issuer has no `algorithms`";
+            let help = "name the algorithms that it signs with, such as `algorithms: [RS256]`";
+            return self.refuse(Code::MissingAlgorithms, &self.spec.issuer, message, help);
         }
         let known = self.known_algorithms(&self.spec.algorithms);
         let all_known = known.len() == self.spec.algorithms.len();
@@ -204,7 +188,7 @@ impl Compiler<'_> {
     pub(super) fn known_algorithms(&mut self, names: &[Spanned<String>]) -> Vec<Algorithm> {
         let mut known = Vec::new();
         for name in names {
-            match Algorithm::from_name(&name.value) {
+            match Algorithm::named(&name.value) {
                 Some(algorithm) => known.push(algorithm),
                 None => self.unknown_algorithm(name),
             }
@@ -215,14 +199,11 @@ impl Compiler<'_> {
     fn unknown_algorithm(&mut self, name: &Spanned<String>) {
         let text = &name.value;
         if text.eq_ignore_ascii_case("none") {
-            return self.error(
-                Code::UnsignedAlgorithm,
-                name,
-                "algorithm `none` accepts tokens that any caller can write",
-                "name the algorithms that the issuer signs with",
-            );
+            let message = "algorithm `none` accepts tokens that any caller can write";
+            let help = "name the algorithms that the issuer signs with";
+            return self.error(Code::UnsignedAlgorithm, name, message, help);
         }
-        let all: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
+        let all: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
         let help = closest(text, &all).map_or_else(
             || format!("expected one of {}", all.join(", ")),
             |word| format!("did you mean `{word}`?"),
@@ -241,13 +222,9 @@ impl Compiler<'_> {
             return Some(types.iter().map(ToString::to_string).collect());
         };
         if types.is_empty() {
-            self.error(
-                Code::MissingTypes,
-                &self.spec.issuer,
-                "issuer has an empty list of `types`, so no token would be accepted",
-                "remove `types` for the default `[JWT, at+jwt]`, or name its `typ` values",
-            );
-            return None;
+            let message = "issuer has an empty list of `types`, so no token would be accepted";
+            let help = "remove `types` for the default `[JWT, at+jwt]`, or name its `typ` values";
+            return self.refuse(Code::MissingTypes, &self.spec.issuer, message, help);
         }
         for named in types {
             self.judge_type(named);
@@ -259,12 +236,8 @@ impl Compiler<'_> {
         let Some(skew) = &self.spec.clock_skew else { return DEFAULT_CLOCK_SKEW };
         if skew.value.get() > MAX_CLOCK_SKEW {
             let message = format!("clockSkew is {}, and at most 60s is possible", skew.value);
-            self.error(
-                Code::ClockSkew,
-                skew,
-                &message,
-                "expired tokens are accepted for as long: synchronise the clocks instead",
-            );
+            let help = "expired tokens are accepted for as long: synchronise the clocks instead";
+            self.error(Code::ClockSkew, skew, &message, help);
         }
         skew.value.get().min(MAX_CLOCK_SKEW)
     }
@@ -287,13 +260,9 @@ impl Compiler<'_> {
     fn places(&mut self) -> Option<Vec<TokenPlace>> {
         let Some(places) = &self.spec.tokens else { return Some(places_of(self.spec)) };
         if places.value.is_empty() {
-            self.error(
-                Code::MissingPlaces,
-                places,
-                "issuer has an empty list of `tokens`, so no token would be found",
-                "remove `tokens` for the `Authorization` header",
-            );
-            return None;
+            let message = "issuer has an empty list of `tokens`, so no token would be found";
+            let help = "remove `tokens` for the `Authorization` header";
+            return self.refuse(Code::MissingPlaces, places, message, help);
         }
         for place in &places.value {
             match place {
@@ -312,28 +281,17 @@ impl Compiler<'_> {
     fn header_name(&mut self, name: &Spanned<String>) {
         let text = name.value.to_ascii_lowercase();
         if text == "authorization" {
-            self.error(
-                Code::InvalidPlace,
-                name,
-                "the `Authorization` header has a scheme before its token",
-                "write `authorization: {}` instead",
-            );
+            let message = "the `Authorization` header has a scheme before its token";
+            let help = "write `authorization: {}` instead";
+            self.error(Code::InvalidPlace, name, message, help);
         } else if text == "cookie" || text.starts_with("x-forwarded-client-cert") {
             let message = format!("header `{text}` does not hold a token");
-            self.error(
-                Code::InvalidPlace,
-                name,
-                &message,
-                "name the header that does, or use `cookie: name`",
-            );
+            let help = "name the header that does, or use `cookie: name`";
+            self.error(Code::InvalidPlace, name, &message, help);
         } else if http::HeaderName::from_bytes(text.as_bytes()).is_err() {
             let message = format!("`{}` is not a header name", name.value);
-            self.error(
-                Code::InvalidPlace,
-                name,
-                &message,
-                "write a name such as `x-partner-token`",
-            );
+            let help = "write a name such as `x-partner-token`";
+            self.error(Code::InvalidPlace, name, &message, help);
         }
     }
 
@@ -350,12 +308,8 @@ impl Compiler<'_> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
         if name.value.is_empty() || !name.value.bytes().all(plain) {
             let message = format!("`{}` is not a plain name of a query parameter", name.value);
-            return self.error(
-                Code::InvalidPlace,
-                name,
-                &message,
-                "the usual one is `access_token`",
-            );
+            let help = "the usual one is `access_token`";
+            return self.error(Code::InvalidPlace, name, &message, help);
         }
         let message = "tokens in URLs are seen by browsers, proxies and logs";
         let help = "have callers send the `Authorization` header; where they cannot, keep such tokens short-lived";
@@ -388,6 +342,18 @@ impl Compiler<'_> {
     pub(super) fn error<T>(&mut self, code: Code, place: &Spanned<T>, message: &str, help: &str) {
         let span = self.document.origin.span(place);
         self.problems.push(Diagnostic::error(code, span, message).help(help));
+    }
+
+    /// Reports an error in something that an issuer cannot do without.
+    pub(super) fn refuse<T, R>(
+        &mut self,
+        code: Code,
+        place: &Spanned<T>,
+        message: &str,
+        help: &str,
+    ) -> Option<R> {
+        self.error(code, place, message, help);
+        None
     }
 }
 

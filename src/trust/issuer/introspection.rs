@@ -90,8 +90,7 @@ impl Compiler<'_> {
             }
         };
         let message = format!("introspection address {error}");
-        self.error(Code::InvalidIntrospectionUrl, &spec.url, &message, help);
-        None
+        self.refuse(Code::InvalidIntrospectionUrl, &spec.url, &message, help)
     }
 
     fn at_most<T>(
@@ -121,13 +120,9 @@ impl Compiler<'_> {
     fn client_id(&mut self, id: &Spanned<String>) -> Option<String> {
         if id.value.is_empty() || !id.value.bytes().all(|b| matches!(b, 0x20..=0x7e)) {
             // RFC 6749 appendix A.1.
-            self.error(
-                Code::IntrospectionClient,
-                id,
-                "client id is empty or not printable ASCII",
-                "write the `client_id` that the issuer gave to this service",
-            );
-            return None;
+            let message = "client id is empty or not printable ASCII";
+            let help = "write the `client_id` that the issuer gave to this service";
+            return self.refuse(Code::IntrospectionClient, id, message, help);
         }
         Some(id.value.clone())
     }
@@ -151,23 +146,16 @@ impl Compiler<'_> {
             }
             (None, None, None, Some(tls)) => {
                 if url.is_some_and(KeyUrl::is_plaintext) {
-                    self.error(
-                        Code::IntrospectionClient,
-                        client,
-                        "a client certificate is shown in TLS, and the address is `http`",
-                        "use `https://`",
-                    );
+                    let message = "a client certificate is shown in TLS, and the address is `http`";
+                    let help = "use `https://`";
+                    self.error(Code::IntrospectionClient, client, message, help);
                 }
                 self.certificate(tls)
             }
             _ => {
-                self.error(
-                    Code::IntrospectionClient,
-                    client,
-                    "client has none or several ways to prove who it is",
-                    "keep exactly one of `basic`, `post`, `privateKeyJwt` and `mutualTls`",
-                );
-                None
+                let message = "client has none or several ways to prove who it is";
+                let help = "keep exactly one of `basic`, `post`, `privateKeyJwt` and `mutualTls`";
+                self.refuse(Code::IntrospectionClient, client, message, help)
             }
         }
     }
@@ -187,13 +175,9 @@ impl Compiler<'_> {
     }
 
     pub(super) fn secret_bytes(&mut self, file: &SecretFile) -> Option<Secret<Vec<u8>>> {
-        match self.files.read(&self.document.origin, &file.source) {
-            Ok(bytes) => Some(Secret::new(bytes.into_owned())),
-            Err(problem) => {
-                self.problems.push(problem);
-                None
-            }
-        }
+        let bytes = self.files.read(&self.document.origin, &file.source);
+        let bytes = bytes.map_err(|problem| self.problems.push(problem)).ok()?;
+        Some(Secret::new(bytes.into_owned()))
     }
 
     fn assertion(
@@ -201,7 +185,7 @@ impl Compiler<'_> {
         spec: &PrivateKeyJwtSpec,
         audience: Option<String>,
     ) -> Option<ClientAssertion> {
-        let algorithm = Algorithm::from_name(&spec.algorithm.value)
+        let algorithm = Algorithm::named(&spec.algorithm.value)
             .filter(|algorithm| ClientAssertion::can_sign_with(*algorithm));
         if algorithm.is_none() {
             let message = format!("cannot sign with `{}`", spec.algorithm.value);
@@ -247,12 +231,8 @@ impl Compiler<'_> {
 
     fn unusable(&mut self, file: &SecretFile, why: &str) {
         let message = format!("{} {why}", file.source.name());
-        self.error(
-            Code::IntrospectionClient,
-            file.source.place(),
-            &message,
-            "see docs/tokens.md for what each way needs",
-        );
+        let help = "see docs/tokens.md for what each way needs";
+        self.error(Code::IntrospectionClient, file.source.place(), &message, help);
     }
 }
 
@@ -271,7 +251,7 @@ fn revision(of: &Introspection) -> Fingerprint {
         ClientAuthentication::Basic(secret) => [&b"basic"[..], secret.expose().as_bytes()].map(add),
         ClientAuthentication::Post(secret) => [&b"post"[..], secret.expose().as_bytes()].map(add),
         ClientAuthentication::PrivateKeyJwt(jwt) => {
-            add(jwt.algorithm.name().as_bytes());
+            add(jwt.algorithm.as_str().as_bytes());
             add(jwt.key_id.as_deref().unwrap_or_default().as_bytes());
             add(jwt.audience.as_bytes());
             [&b"jwt"[..], jwt.key.expose()].map(add)

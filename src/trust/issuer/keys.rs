@@ -29,13 +29,11 @@ impl Compiler<'_> {
             (Some(_), Some(both)) => {
                 let message = "issuer has both `keys` and `introspection`";
                 let help = "keep `keys` for JWTs, or `introspection` for opaque tokens; an issuer of both kinds is two documents with different `tokens`";
-                self.error(Code::KeySource, both, message, help);
-                None
+                self.refuse(Code::KeySource, both, message, help)
             }
             (None, None) => {
                 let help = "write `keys: { discovery: {} }`, or where else its keys are";
-                self.error(Code::KeySource, &spec.issuer, "issuer has no `keys`", help);
-                None
+                self.refuse(Code::KeySource, &spec.issuer, "issuer has no `keys`", help)
             }
         }
     }
@@ -71,8 +69,7 @@ impl Compiler<'_> {
                     "keys have {count} sources, expected exactly one of `file`, `inline`, `url`, `discovery` and `secrets`"
                 );
                 let help = "keep the one that holds the issuer's current keys";
-                self.error(Code::KeySource, keys, &message, help);
-                None
+                self.refuse(Code::KeySource, keys, &message, help)
             }
         }
     }
@@ -92,24 +89,15 @@ impl Compiler<'_> {
 
     fn local_keys(&mut self, source: &Source) -> Option<KeySource> {
         let place = source.place();
-        let text = match self.files.read(&self.document.origin, source) {
-            Ok(text) => text,
-            Err(problem) => {
-                self.problems.push(problem);
-                return None;
-            }
-        };
+        let text = self.files.read(&self.document.origin, source);
+        let text = text.map_err(|problem| self.problems.push(problem)).ok()?;
         let what = source.name();
         let set = match KeySet::parse(&text, self.purpose()) {
             Ok(set) => set,
             Err(error) => {
-                self.error(
-                    Code::InvalidKeySet,
-                    place,
-                    &format!("{what} {error}"),
-                    "get the set from the issuer's `jwks_uri`",
-                );
-                return None;
+                let message = format!("{what} {error}");
+                let help = "get the set from the issuer's `jwks_uri`";
+                return self.refuse(Code::InvalidKeySet, place, &message, help);
             }
         };
         let usable = self.judge(&set, place, &what) && self.judge_algorithms(&set, place, &what);
@@ -121,17 +109,16 @@ impl Compiler<'_> {
     fn judge_algorithms(&mut self, set: &KeySet, place: &Spanned<String>, what: &str) -> bool {
         let named: Vec<_> = self.spec.algorithms.iter().map(|name| name.value.as_str()).collect();
         let fits = |name: &&str| {
-            Algorithm::from_name(name)
-                .is_some_and(|own| set.keys().iter().any(|key| key.is_for(own)))
+            Algorithm::named(name).is_some_and(|own| set.keys().iter().any(|key| key.is_for(own)))
         };
         // A name that is unknown or symmetric, or none at all, is an error of its own.
-        let is_public = |name: &&str| Algorithm::from_name(name).is_some_and(|a| !a.is_symmetric());
+        let is_public = |name: &&str| Algorithm::named(name).is_some_and(|a| !a.is_symmetric());
         let all_known = named.iter().all(is_public);
         if named.is_empty() || !all_known || named.iter().any(fits) {
             return true;
         }
         let mut of_keys: Vec<_> =
-            set.keys().iter().flat_map(|key| key.algorithms().map(Algorithm::name)).collect();
+            set.keys().iter().flat_map(|key| key.algorithms().map(Algorithm::as_str)).collect();
         of_keys.sort_unstable();
         of_keys.dedup();
         let message =
@@ -148,34 +135,18 @@ impl Compiler<'_> {
         let told: Vec<_> = set.skipped().iter().filter(|key| !expected(key.fault)).collect();
         for skipped in told {
             let message = format!("{what}: {skipped}");
-            match skipped.fault {
-                KeyFault::Private | KeyFault::Symmetric => self.error(
-                    Code::SecretKey,
-                    place,
-                    &message,
-                    "a secret does not belong here: consider it known, have the issuer replace it, and keep public keys only",
-                ),
-                KeyFault::Malformed
-                | KeyFault::OtherUse
-                | KeyFault::Unsupported
-                | KeyFault::Contradiction
-                | KeyFault::RsaSize
-                | KeyFault::Weak
-                | KeyFault::Invalid
-                | KeyFault::Ambiguous
-                | KeyFault::TooMany => {
-                    let span = self.document.origin.span(place);
-                    self.problems.push(Diagnostic::warning(Code::UnusableKey, span, message));
-                }
+            if matches!(skipped.fault, KeyFault::Private | KeyFault::Symmetric) {
+                let help = "a secret does not belong here: consider it known, have the issuer replace it, and keep public keys only";
+                self.error(Code::SecretKey, place, &message, help);
+            } else {
+                let span = self.document.origin.span(place);
+                self.problems.push(Diagnostic::warning(Code::UnusableKey, span, message));
             }
         }
         if set.keys().is_empty() {
-            self.error(
-                Code::NoUsableKey,
-                place,
-                &format!("{what} has no usable key"),
-                "get the set from the issuer's `jwks_uri`",
-            );
+            let message = format!("{what} has no usable key");
+            let help = "get the set from the issuer's `jwks_uri`";
+            self.error(Code::NoUsableKey, place, &message, help);
         }
         !set.keys().is_empty()
     }
@@ -228,29 +199,20 @@ impl Compiler<'_> {
                 "expected an address such as `https://login.example.com/jwks`"
             }
         };
-        self.error(Code::InvalidKeyUrl, place, &format!("address {error}"), help);
-        None
+        self.refuse(Code::InvalidKeyUrl, place, &format!("address {error}"), help)
     }
 
     fn judge_times(&mut self, keys: &KeysSpec, refresh: Duration, max_stale: Duration) {
         if let Some(given) = keys.refresh.as_ref().filter(|_| refresh < MIN_REFRESH) {
             let message = format!("refresh is {}, expected at least 10s", given.value);
-            self.error(
-                Code::KeyRefresh,
-                given,
-                &message,
-                "an unknown key id is asked for at once anyway",
-            );
+            let help = "an unknown key id is asked for at once anyway";
+            self.error(Code::KeyRefresh, given, &message, help);
         }
         if let Some(given) = keys.max_stale.as_ref().filter(|_| max_stale < refresh) {
             let message =
                 format!("maxStale is {}, shorter than the time between two fetches", given.value);
-            self.error(
-                Code::KeyRefresh,
-                given,
-                &message,
-                "make `maxStale` as long as an outage of the issuer that must be survived",
-            );
+            let help = "make `maxStale` as long as an outage of the issuer that must be survived";
+            self.error(Code::KeyRefresh, given, &message, help);
         }
     }
 
@@ -258,22 +220,13 @@ impl Compiler<'_> {
     pub(super) fn authorities(&mut self, ca: Option<&Source>) -> Option<Option<Vec<u8>>> {
         let Some(ca) = ca else { return Some(None) };
         let place = ca.place();
-        let pem = match self.files.read(&self.document.origin, ca) {
-            Ok(pem) => pem,
-            Err(problem) => {
-                self.problems.push(problem);
-                return None;
-            }
-        };
+        let pem = self.files.read(&self.document.origin, ca);
+        let pem = pem.map_err(|problem| self.problems.push(problem)).ok()?;
         let count = CertificateDer::pem_slice_iter(&pem).filter(Result::is_ok).count();
         if count == 0 {
-            self.error(
-                Code::InvalidCa,
-                place,
-                "no certificate in PEM was found",
-                "expected `-----BEGIN CERTIFICATE-----`",
-            );
-            return None;
+            let message = "no certificate in PEM was found";
+            let help = "expected `-----BEGIN CERTIFICATE-----`";
+            return self.refuse(Code::InvalidCa, place, message, help);
         }
         Some(Some(pem.into_owned()))
     }

@@ -57,19 +57,27 @@ impl Compiler<'_> {
         specs: &Spanned<Vec<SharedSecretSpec>>,
     ) -> Option<KeySource> {
         if specs.value.is_empty() {
-            self.error(Code::KeySource, specs, "there is no secret in `secrets`", MAKE_ONE);
-            return None;
+            return self.refuse(
+                Code::KeySource,
+                specs,
+                "there is no secret in `secrets`",
+                MAKE_ONE,
+            );
         }
         if self.spec.profile == IssuerProfile::JwtSvid {
             // SPIFFE JWT-SVID section 2.2.
             let message = "JWT-SVIDs are never signed with a secret";
-            self.error(Code::KeySource, specs, message, "give the keys of the trust domain");
-            return None;
+            return self.refuse(
+                Code::KeySource,
+                specs,
+                message,
+                "give the keys of the trust domain",
+            );
         }
         self.refuse_same_ids(specs);
         let algorithms: Vec<_> = self.spec.algorithms.iter().collect();
         let algorithms: Vec<_> =
-            algorithms.into_iter().filter_map(|name| Algorithm::from_name(&name.value)).collect();
+            algorithms.into_iter().filter_map(|name| Algorithm::named(&name.value)).collect();
         let secrets: Option<Vec<_>> = specs
             .value
             .iter()
@@ -104,8 +112,7 @@ impl Compiler<'_> {
                 "the secret has {} bytes, expected at least {least} for `{algorithm}`",
                 bytes.expose().len()
             );
-            self.error(Code::WeakSecret, spec.source.place(), &message, MAKE_ONE);
-            return None;
+            return self.refuse(Code::WeakSecret, spec.source.place(), &message, MAKE_ONE);
         }
         Some((spec.key_id.as_ref().map(|id| id.value.clone()), bytes))
     }

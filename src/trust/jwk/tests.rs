@@ -42,7 +42,7 @@ fn algorithms_of(key: &Value) -> Vec<&'static str> {
     VerificationKey::parse(key, KeyPurpose::Jwt)
         .unwrap()
         .algorithms()
-        .map(Algorithm::name)
+        .map(Algorithm::as_str)
         .collect()
 }
 

@@ -56,7 +56,7 @@ pub(super) fn verify(
     };
     let algorithm = word("alg")?.ok_or(ListSignatureError::Header)?;
     // A verifier of a symmetric signature can make one.
-    let algorithm = Algorithm::from_name(algorithm).filter(|algorithm| !algorithm.is_symmetric());
+    let algorithm = Algorithm::named(algorithm).filter(|algorithm| !algorithm.is_symmetric());
     let algorithm = algorithm.ok_or(ListSignatureError::Algorithm)?;
     let key = keys.select(word("kid")?, algorithm).map_err(|_| ListSignatureError::Key)?;
     let mut message =

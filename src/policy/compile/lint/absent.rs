@@ -4,8 +4,8 @@
 use super::source_rule::SourceRule;
 use crate::document::Code;
 use crate::document::Diagnostic;
+use crate::document::policy::Effect;
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::effect::Effect;
 use crate::policy::model::header::HeaderMatcher;
 
 /// The first header that a deny rule reads without asking whether it is there.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::repeated::repeated;
 use super::siblings::left_open;
+use crate::document::policy::{Effect, Mode};
 use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
 use crate::policy::compile::compiled_policy::CompiledPolicy;
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::host::{HostPattern, parent_of};
 use crate::policy::model::path::PathTemplate;
 use crate::policy::model::target::PolicyTarget;

@@ -11,17 +11,11 @@ pub(super) struct SharedAudiences<'a>(Vec<(&'a str, Vec<&'a str>)>);
 
 impl<'a> SharedAudiences<'a> {
     pub(super) fn of(documents: &'a [Document]) -> Self {
-        let shared_audiences = documents.iter().filter_map(|document| match &document.spec {
-            Spec::TokenIssuer(spec) if !spec.tells_kinds_apart() => {
-                let audiences = spec.audiences.iter().map(|own| own.value.as_str()).collect();
-                Some((document.metadata.name.value.as_str(), audiences))
-            }
-            Spec::TokenIssuer(_)
-            | Spec::TrustDomain(_)
-            | Spec::Policy(_)
-            | Spec::Fragments(_)
-            | Spec::PolicySuite(_)
-            | Spec::RevocationList(_) => None,
+        let shared_audiences = documents.iter().filter_map(|document| {
+            let Spec::TokenIssuer(spec) = &document.spec else { return None };
+            let audiences = || spec.audiences.iter().map(|own| own.value.as_str()).collect();
+            let name = document.metadata.name.value.as_str();
+            (!spec.tells_kinds_apart()).then(|| (name, audiences()))
         });
         Self(shared_audiences.collect())
     }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::document::policy::{Effect, Mode};
 use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
 use crate::policy::compile::compiled_policy::CompiledPolicy;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::answer::CustomAnswer;
-use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::host::AuthorityPattern;
 use crate::policy::model::path::PathTemplate;
 use crate::policy::model::target::PolicyTarget;

@@ -4,11 +4,10 @@
 use ipnet::IpNet;
 
 use super::source_rule::SourceRule;
-use crate::document::policy::{ClaimSpec, TextSpec, Texts, ValuesSpec};
+use crate::document::policy::{ClaimSpec, Effect, TextSpec, Texts, ValuesSpec};
 use crate::document::{Code, Diagnostic, Spanned, not_plain};
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::claim::{ClaimMatcher, ClaimTest};
-use crate::policy::model::effect::Effect;
 use crate::policy::model::header::HeaderMatcher;
 use crate::policy::model::path::PathTemplate;
 use crate::policy::model::query::QueryMatcher;
@@ -80,20 +79,16 @@ pub(super) fn of(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
     problems.extend(
         names
             .flatten()
-            .flat_map(|texts| each(&texts.value))
+            .flat_map(|texts| texts.value.iter())
             .filter_map(|text| pattern(written, text)),
     );
     let scopes = token.iter().flat_map(|token| [&token.scopes, &token.any_scope]).flatten();
     problems.extend(
-        scopes.flat_map(|texts| each(&texts.value)).filter_map(|text| scope(written, text)),
+        scopes.flat_map(|texts| texts.value.iter()).filter_map(|text| scope(written, text)),
     );
     problems.extend(contexts(written));
     problems.extend(contradictions(written, rule));
     problems
-}
-
-fn each(texts: &Texts) -> impl Iterator<Item = &Spanned<String>> {
-    texts.iter()
 }
 
 fn warning<T>(
@@ -113,7 +108,7 @@ fn methods(written: &SourceRule<'_>) -> Vec<Diagnostic> {
         warning(written, Code::UnregisteredMethod, text, message)
             .help("remove it, unless the upstream really has a method of its own")
     };
-    texts.iter().flat_map(|texts| each(&texts.value)).filter(unknown).map(problem).collect()
+    texts.iter().flat_map(|texts| texts.value.iter()).filter(unknown).map(problem).collect()
 }
 
 /// `%7Bid%7D` is the text `{id}`, and no request is for it.
@@ -133,7 +128,7 @@ fn captures_in_disguise(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic
     };
     texts
         .iter()
-        .flat_map(|texts| each(&texts.value))
+        .flat_map(|texts| texts.value.iter())
         .zip(&rule.paths)
         .filter_map(disguised)
         .collect()
@@ -167,7 +162,7 @@ fn half_of_all(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
     };
     let half = lists.into_iter().filter_map(half);
     let covered = lists.into_iter().flat_map(|(texts, networks)| {
-        let texts = texts.iter().flat_map(|texts| each(&texts.value));
+        let texts = texts.iter().flat_map(|texts| texts.value.iter());
         texts.zip(networks).filter_map(|(text, own)| {
             let wider = networks.iter().find(|other| *other != own && other.contains(own))?;
             let message = format!("`{}` is covered by `{wider}`", text.value);
@@ -183,7 +178,7 @@ fn values(written: &SourceRule<'_>, specs: &[Spanned<ValuesSpec>]) -> Vec<Diagno
     let texts = tests.flat_map(|test| {
         let TextSpec { equals, one_of, prefix, suffix } = &test.value;
         let single = [equals, prefix, suffix].into_iter().flatten();
-        single.chain(one_of.iter().flat_map(|texts| each(&texts.value)))
+        single.chain(one_of.iter().flat_map(|texts| texts.value.iter()))
     });
     names.chain(texts).filter_map(|text| pattern(written, text)).collect()
 }
@@ -242,46 +237,19 @@ fn contexts(written: &SourceRule<'_>) -> Vec<Diagnostic> {
                 .help("write it as the route's configuration does"),
         )
     };
-    texts
-        .filter_map(odd)
-        .chain(
-            written
-                .spec
-                .context_extensions
-                .iter()
-                .flat_map(|own| &own.value.0)
-                .flat_map(|(name, value)| [name, value])
-                .filter_map(|text| pattern(written, text)),
-        )
-        .collect()
+    let patterns = texts.clone().filter_map(|text| pattern(written, text));
+    texts.filter_map(odd).chain(patterns).collect()
 }
 
 /// Claims whose kind their standard says: RFC 7519 section 4.1, RFC 8693, RFC 9068, OpenID Connect Core sections 2 and 5.1.
-const KINDS: [(&str, Standard); 24] = [
-    ("/iss", Standard::Text),
-    ("/sub", Standard::Text),
-    ("/jti", Standard::Text),
-    ("/azp", Standard::Text),
-    ("/client_id", Standard::Text),
-    ("/acr", Standard::Text),
-    ("/nonce", Standard::Text),
-    ("/sid", Standard::Text),
-    ("/email", Standard::Text),
-    ("/name", Standard::Text),
-    ("/preferred_username", Standard::Text),
-    ("/zoneinfo", Standard::Text),
-    ("/exp", Standard::Number),
-    ("/iat", Standard::Number),
-    ("/nbf", Standard::Number),
-    ("/auth_time", Standard::Number),
-    ("/updated_at", Standard::Number),
-    ("/email_verified", Standard::Bool),
-    ("/phone_number_verified", Standard::Bool),
-    ("/amr", Standard::List),
-    ("/groups", Standard::List),
-    ("/roles", Standard::List),
-    ("/entitlements", Standard::List),
-    ("/active", Standard::Bool),
+const KINDS: [(Standard, &str); 4] = [
+    (
+        Standard::Text,
+        "/iss /sub /jti /azp /client_id /acr /nonce /sid /email /name /preferred_username /zoneinfo",
+    ),
+    (Standard::Number, "/exp /iat /nbf /auth_time /updated_at"),
+    (Standard::Bool, "/email_verified /phone_number_verified /active"),
+    (Standard::List, "/amr /groups /roles /entitlements"),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -306,7 +274,8 @@ fn claim(written: &SourceRule<'_>, spec: &Spanned<ClaimSpec>) -> Vec<Diagnostic>
                 .help("ask for scopes with `scopes` or `anyScope`"),
         );
     }
-    let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == pointer.value) else {
+    let is_named = |names: &str| names.split(' ').any(|name| name == pointer.value);
+    let Some((kind, _)) = KINDS.iter().find(|(_, names)| is_named(names)) else {
         return problems;
     };
     let is_list_asked = contains.is_some();

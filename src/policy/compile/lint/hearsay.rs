@@ -4,8 +4,8 @@
 use super::source_rule::SourceRule;
 use crate::document::Code;
 use crate::document::Diagnostic;
+use crate::document::policy::Effect;
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::effect::Effect;
 
 /// Each variable that the caller writes, and the trustworthy one beside it.
 const HEARSAY: [(&str, &str); 2] = [
@@ -26,7 +26,7 @@ pub(super) fn of(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
     let read = HEARSAY.iter().filter(|(name, _)| names.iter().any(|own| own == name));
     let lint = |(name, help): &(&str, &str)| {
         let rule = &rule.name.rule;
-        let lint = match written.spec.effect.value.into() {
+        let lint = match written.spec.effect.value {
             Effect::Deny => Diagnostic::warning(
                 Code::CallersWordInDeny,
                 place.clone(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::UnixTime;
-use crate::document::policy::{EffectSpec, ModeSpec, PolicySpec, RuleSpec};
+use crate::document::policy::{Effect, Mode, PolicySpec, RuleSpec};
 use crate::document::{Code, Diagnostic, Origin, RelativeDiagnostic};
 use crate::policy::model::schedule::{read_day, read_moment};
 
@@ -41,7 +41,7 @@ pub(in crate::policy) fn outdated(
 fn long_in_shadow(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
     let since = rule.since.as_ref()?;
     let from = read_day(&since.value)?.plus(LONGEST_SHADOW);
-    let denies = rule.effect.value == EffectSpec::Deny && rule.mode == ModeSpec::Shadow;
+    let denies = rule.effect.value == Effect::Deny && rule.mode == Mode::Shadow;
     denies.then(|| {
         let message =
             format!("deny rule `{}` has been in shadow mode for over 30 days", rule.name.value);

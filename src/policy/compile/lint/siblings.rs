@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::document::policy::{Effect, Mode};
 use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
 use crate::policy::compile::compiled_policy::CompiledPolicy;
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::effect::{Effect, Mode};
 use crate::policy::model::host::{HostPattern, parent_of};
 use crate::policy::model::path::PathTemplate;
 use crate::policy::model::target::PolicyTarget;

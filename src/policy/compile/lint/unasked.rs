@@ -1,10 +1,10 @@
 //! Revocation lists that are not asked: a hash or a name has neither a serial number nor an issuer.
 
 use super::source_rule::SourceRule;
+use crate::document::policy::Effect;
 use crate::document::{Code, Diagnostic, Document, OnMissing, Spec};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::effect::Effect;
 
 /// The names of the trust domains that let no certificate pass without a list, each with its SPIFFE trust domain.
 #[derive(Debug)]

@@ -1,10 +1,9 @@
 //! Identities that are wider than they look: whole trust domains, names that any authority may vouch for.
 
 use super::source_rule::SourceRule;
-use crate::document::policy::{PeerSpec, Texts};
+use crate::document::policy::{Effect, PeerSpec, Texts};
 use crate::document::{Code, Diagnostic, Spanned};
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::effect::Effect;
 use crate::policy::requirement::token::TokenPresent;
 
 /// Looks at what an allow rule asks of the peer, where so many trust domains are believed.

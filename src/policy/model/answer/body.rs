@@ -105,7 +105,7 @@ impl Words<'_> {
         if self.has_own_status() {
             return title(self.status).to_ascii_lowercase().replace([' ', '-'], "_");
         }
-        self.answer.word().to_owned()
+        self.answer.as_str().to_owned()
     }
 
     fn has_own_status(&self) -> bool {

@@ -1,0 +1,32 @@
+//! Enumerations whose values are called by a word in documents, records and output.
+
+/// An enumeration from one list of its values, each with its word: `ALL`, `as_str`, `named` and `Display` follow.
+macro_rules! words {
+    ($(#[$about:meta])* $visible:vis enum $name:ident { $($(#[$of:meta])* $value:ident $word:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        $visible enum $name { $($(#[$of])* $value,)+ }
+
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: [$name; [$($name::$value),+].len()] = [$($name::$value),+];
+
+            /// The word for it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$value => $word,)+ }
+            }
+
+            /// The one that is called `word`.
+            pub fn named(word: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|own| own.as_str() == word)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use words;
