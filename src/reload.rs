@@ -6,35 +6,31 @@
 
 mod options;
 mod status;
+mod watch;
 
 pub use options::{ReloadOptions, Removals};
 pub use status::{ReloadStatus, report};
+pub use watch::Watch;
 
-use std::collections::BTreeSet;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode};
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::clock::Stopwatch;
 use crate::document::{Code, Diagnostic, RemoteContents, Severity, SourceFile, Span};
 use crate::pdp::{FileSet, KeptLists, Load, Pdp, RemoteFiles, RetiredSnapshot, Snapshot};
+use crate::sync::lock;
 
 /// How long files must be quiet before they are read: a ConfigMap update is half a dozen events.
 const DEBOUNCE: Duration = Duration::from_millis(200);
 
 /// How long that may take.
 const LONGEST_DEBOUNCE: Duration = Duration::from_secs(1);
-
-/// How often files are read even if nothing was heard: some file systems do not tell.
-const POLL: Duration = Duration::from_secs(60);
 
 /// Files that change for longer than this without a rest are shown as stale.
 const RESTLESS: Duration = Duration::from_secs(30);
@@ -43,8 +39,9 @@ const RESTLESS: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Reloader {
     work: Arc<Work>,
-    watcher: RecommendedWatcher,
-    watched: BTreeSet<PathBuf>,
+    watch: Arc<Mutex<Watch>>,
+    /// The files that the documents in force name.
+    files: Vec<PathBuf>,
     changed: Arc<Notify>,
 }
 
@@ -64,31 +61,21 @@ struct Work {
 
 impl Reloader {
     /// Watches `paths`, every file in `files` and those that `remote` fetches, for `pdp`. The log has `problems` already.
-    ///
-    /// # Errors
-    /// Where the operating system has no watches left.
     pub fn new(
         pdp: Arc<Pdp>,
         remote: Arc<RemoteFiles>,
         paths: Vec<PathBuf>,
-        files: &[PathBuf],
+        files: Vec<PathBuf>,
         problems: &[Diagnostic],
         options: ReloadOptions,
-    ) -> io::Result<Self> {
+    ) -> Self {
         let changed = remote.changed();
-        let heard = Arc::clone(&changed);
-        let hear = move |event| {
-            if is_change(&event) {
-                heard.notify_one();
-            }
-        };
-        let watcher = notify::recommended_watcher(hear).map_err(io::Error::other)?;
         let status = Arc::new(ReloadStatus::new(Arc::clone(&changed), problems));
         let (kept, admin) = (None, None);
         let work = Arc::new(Work { pdp, paths, status, remote, options, kept, admin });
-        let mut reloader = Self { work, watcher, watched: BTreeSet::new(), changed };
-        reloader.watch(files);
-        Ok(reloader)
+        let heard = Arc::clone(&changed);
+        let watch = Watch::new(Arc::new(move || heard.notify_one()));
+        Self { work, watch: Arc::new(Mutex::new(watch)), files, changed }
     }
 
     /// The same, keeping revocation lists that are put in force in `kept`.
@@ -117,19 +104,35 @@ impl Reloader {
     /// Reloads for as long as it is polled.
     pub async fn run(mut self) {
         loop {
+            let patience = self.arm().await;
             // A timeout is as good as an event.
-            let _ = tokio::time::timeout(POLL, self.changed.notified()).await;
+            let _ = tokio::time::timeout(patience, self.changed.notified()).await;
             if let Err(error) = self.reload().await {
                 tracing::error!(%error, "reload failed, the last good documents stay in force");
             }
         }
     }
 
+    /// Watches the files where they are now. How long to wait for a change of them.
+    async fn arm(&self) -> Duration {
+        let (watch, work, files) =
+            (Arc::clone(&self.watch), Arc::clone(&self.work), self.files.clone());
+        let arming = spawn_blocking(move || {
+            let mut watch = lock(&watch);
+            watch.arm(&work.paths, &files);
+            work.status.unheard.store(watch.problem().cloned().map(Arc::new));
+            watch.patience()
+        });
+        // The runtime reports a panic there.
+        arming.await.unwrap_or(watch::LOOK_UNHEARD)
+    }
+
     async fn reload(&mut self) -> Result<(), JoinError> {
+        self.arm().await;
         let load = self.rested().await?;
         let work = Arc::clone(&self.work);
         if let Some((files, retired)) = spawn_blocking(move || work.conclude(load)).await? {
-            self.watch(&files);
+            self.files = files;
             tokio::spawn(retired.free());
         }
         Ok(())
@@ -167,24 +170,6 @@ impl Reloader {
             while tokio::time::timeout(DEBOUNCE, self.changed.notified()).await.is_ok() {}
         };
         let _ = tokio::time::timeout(LONGEST_DEBOUNCE, quiet).await;
-    }
-
-    /// Watches the folders: a watch on a file ends with the first swap of the link that a ConfigMap is mounted by.
-    fn watch(&mut self, files: &[PathBuf]) {
-        let paths = &self.work.paths;
-        let (folders, named): (Vec<_>, Vec<_>) = paths.iter().partition(|path| path.is_dir());
-        let others = named.into_iter().chain(files).map(|file| folder(file).to_owned());
-        let others = others.map(|path| (path, RecursiveMode::NonRecursive));
-        let all =
-            folders.into_iter().map(|path| (path.clone(), RecursiveMode::Recursive)).chain(others);
-        for (path, mode) in all.collect::<Vec<_>>() {
-            if !self.watched.insert(path.clone()) {
-                continue;
-            }
-            if let Err(error) = self.watcher.watch(&path, mode) {
-                tracing::warn!(path = %path.display(), %error, "cannot watch, changes are seen within a minute");
-            }
-        }
     }
 }
 
@@ -323,22 +308,6 @@ fn without_bad_files(
         }
     }
     (used, load)
-}
-
-/// Whether files may have changed. The watcher also reports reads, and we read them ourselves: to take a read for a change
-/// would never end. An error of the watcher is a reason to look.
-pub fn is_change(event: &notify::Result<Event>) -> bool {
-    let read = |kind: &AccessKind| *kind != AccessKind::Close(AccessMode::Write);
-    !matches!(event, Ok(Event { kind: EventKind::Access(kind), .. }) if read(kind))
-}
-
-/// The folder that `path` is in.
-pub fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => Path::new("/"),
-    }
 }
 
 #[cfg(test)]

@@ -55,8 +55,7 @@ impl Core {
         let pdp = pdp(config, snapshot, Arc::clone(&keys), Arc::clone(&store), signer.as_ref());
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
-            Reloader::new(Arc::clone(&pdp), followed, paths, &files, &problems, config.reload)
-                .map_err(StartError::Watch)?;
+            Reloader::new(Arc::clone(&pdp), followed, paths, files, &problems, config.reload);
         let admin = config.admin.as_ref().map(|admin| admin.address);
         let reloader = reloader.confirmed_at(admin).keeping(kept.clone());
         Ok(Self { pdp, keys, remote, kept, store, signer, reloader })

@@ -34,9 +34,6 @@ pub enum StartError {
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     Audit(io::Error),
-    /// Files cannot be watched.
-    #[error("cannot watch the documents: {0}")]
-    Watch(io::Error),
     /// The instruments cannot be set up.
     #[error("cannot set up metrics and traces: {0}")]
     Metrics(String),

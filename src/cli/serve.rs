@@ -128,7 +128,7 @@ impl From<StartError> for CommandError {
             | StartError::Store(_)
             | StartError::Revocations(_)
             | StartError::Assertion(_) => Self::settings(error),
-            StartError::Watch(_) | StartError::Metrics(_) => Self::failure(error),
+            StartError::Metrics(_) => Self::failure(error),
         }
     }
 }

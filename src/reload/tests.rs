@@ -1,6 +1,7 @@
 //! Files on servers: absent at first, then there, then garbage, then better; and a folder of documents all the while.
 
 mod in_place;
+mod watching;
 
 use std::collections::VecDeque;
 use std::fs;
@@ -141,39 +142,6 @@ fn an_address_that_cannot_be_used_is_named_in_its_place() {
         );
         assert!(!problems[0].contains("a:b"), "{problems:?}");
     }
-}
-
-#[test]
-fn folders_are_watched_where_files_are_named() {
-    assert_eq!(folder(Path::new("a/b.yaml")), Path::new("a"));
-    assert_eq!(folder(Path::new("b.yaml")), Path::new("."));
-}
-
-/// A server that takes its own read for a change would read forever.
-#[test]
-fn reading_files_is_no_change_and_writing_them_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let (file, last) = (folder.path().join("a.yaml"), folder.path().join("last"));
-    fs::write(&file, "a").unwrap();
-    let (tell, heard) = std::sync::mpsc::channel();
-    let mut watcher = notify::recommended_watcher(move |event| tell.send(event).unwrap()).unwrap();
-    watcher.watch(folder.path(), RecursiveMode::NonRecursive).unwrap();
-    fs::read(&file).unwrap();
-    fs::write(&last, "b").unwrap();
-    let is_about = |event: &notify::Result<Event>, path: &PathBuf| {
-        event.as_ref().is_ok_and(|event| event.paths.contains(path))
-    };
-    let (mut read, mut written) = (0, 0);
-    while written == 0 {
-        let event = heard.recv_timeout(Duration::from_secs(20)).unwrap();
-        if is_about(&event, &file) {
-            assert!(!is_change(&event), "{event:?}");
-            read += 1;
-        }
-        written += usize::from(is_about(&event, &last) && is_change(&event));
-    }
-    assert!(read > 0, "this system does not tell of reads, and there is nothing to test");
-    assert!(is_change(&Err(notify::Error::generic("overflow"))));
 }
 
 /// P190: the end of a file's name in capital letters is no reason to pass over its rules, and what has no end is not read.

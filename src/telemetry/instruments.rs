@@ -101,12 +101,16 @@ instruments! {
         "1 while the last fetched version of a remote file cannot be used and the last good one stays in force";
     AUTHORITY_EXPIRY Gauge "countersign.authority.expiry.timestamp" "s" ["trust_domain"]
         "When the first authority of a trust domain expires";
+    AUTHORITY_ENDING Gauge "countersign.authority.ending" "" ["trust_domain"]
+        "1 while an authority of a trust domain is in the last tenth of its lifetime (30 days at most), is over, or has not begun";
     CRL_NEXT_UPDATE Gauge "countersign.crl.next.update.timestamp" "s" ["trust_domain"]
         "When the first revocation list of a trust domain is due to be replaced";
     CRL_PROBLEMS Gauge "countersign.crl.problems" "" ["trust_domain"]
         "Revocation lists of a trust domain that are configured and do not count: foreign, unreadable, or older than the one in force";
     CERTIFICATE_EXPIRY Gauge "countersign.certificate.expiry.timestamp" "s" ["certificate"]
         "When a certificate of this server expires";
+    CERTIFICATE_ENDING Gauge "countersign.certificate.ending" "" ["certificate"]
+        "1 while a certificate of this server is in the last tenth of its lifetime (30 days at most), or is over";
     CALLER_EXPIRY Gauge "countersign.caller.expiry.timestamp" "s" ["trust_domain"]
         "When the first of the certificates expires that callers showed in the last ten minutes; /status names them";
     CLOCK_OFFSET Fraction "countersign.clock.offset" "s" ["bound"]

@@ -23,9 +23,9 @@ pub use algorithm::Algorithm;
 pub use assertion::ClientAssertion;
 pub use domain::{
     Authority, BudgetSpent, Crl, ExtendedKeyUsageRules, IssuerId, IssuerKey, IssuerKeys,
-    KnownLists, LeafRules, Pin, Revocation, SignatureBudget, SignatureChecks, StandingList,
-    StoredList, TrustDomain, Validity, authority_key_id, extension_fault, issues_clients,
-    key_weakness, subject_key_id,
+    KnownLists, LeafRules, LifePhase, Pin, Revocation, SignatureBudget, SignatureChecks,
+    StandingList, StoredList, TrustDomain, Validity, authority_key_id, extension_fault,
+    issues_clients, key_weakness, subject_key_id,
 };
 pub use dpop::{DpopRules, NonceRules};
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};

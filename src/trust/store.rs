@@ -40,7 +40,7 @@ impl TrustStore {
     }
 
     /// The same where `known` was in force before, which no older revocation list takes the place of. With a time, `now`,
-    /// lists that are out of date are reported.
+    /// lists and authorities that are out of date are reported.
     pub fn compile_after(
         known: &KnownLists,
         now: Option<UnixTime>,
@@ -54,7 +54,7 @@ impl TrustStore {
         for document in documents {
             match &document.spec {
                 Spec::TrustDomain(spec) => {
-                    drafts.extend(domain::compile(document, spec, files, known, problems));
+                    drafts.extend(domain::compile(document, spec, files, known, now, problems));
                 }
                 Spec::TokenIssuer(spec) => {
                     store.issuers.extend(Issuer::compile(document, spec, files, problems))

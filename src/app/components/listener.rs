@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -11,6 +10,7 @@ use crate::app::component::{Component, ago, count, until};
 use crate::clock::UnixTime;
 use crate::envoy::{ListenAddress, ListenerStatus, Tls, TlsStatus};
 use crate::telemetry::{Measurement, instruments};
+use crate::trust::{LifePhase, Validity};
 
 pub(in crate::app) struct ListenerPart {
     pub(in crate::app) status: Arc<ListenerStatus>,
@@ -20,9 +20,6 @@ pub(in crate::app) struct ListenerPart {
 
 /// Envoy does not connect to a listener whose certificate has expired.
 pub(in crate::app) struct ListenerCertificate(pub(in crate::app) Option<Arc<Tls>>);
-
-/// A certificate that expires this soon should have been renewed by now: most are renewed at two thirds of their life.
-const EXPIRES_SOON: Duration = Duration::from_hours(1);
 
 impl Component for ListenerPart {
     fn health(&self, _now: UnixTime) -> Vec<Health> {
@@ -40,7 +37,7 @@ impl Component for ListenerPart {
             "address": address.as_ref().map(ToString::to_string),
             "tls": tls.as_ref().map(|tls| {
                 let status = tls.status();
-                json!({ "not_after": status.not_after.as_secs(), "problem": status.problem })
+                json!({ "not_after": status.validity.not_after.as_secs(), "problem": status.problem })
             }),
             "draining": status.draining.load(Ordering::Relaxed),
             "connections": count(&status.connections),
@@ -75,19 +72,29 @@ impl Component for ListenerCertificate {
         self.0.iter().map(|tls| certificate(&tls.status(), now)).collect()
     }
 
-    fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
-        let expiry = |tls: &Arc<Tls>| ("listener".to_owned(), tls.status().not_after.as_secs());
-        vec![instruments::CERTIFICATE_EXPIRY.shows_each(self.0.iter().map(expiry))]
+    fn metrics(&self, now: UnixTime) -> Vec<Measurement> {
+        let own = self.0.iter().map(|tls| tls.status().validity);
+        let expiry = own.clone().map(|own| ("listener".to_owned(), own.not_after.as_secs()));
+        let ending = own.map(|own| {
+            let is_ending = matches!(own.phase(now), LifePhase::Ending | LifePhase::Over);
+            ("listener".to_owned(), i64::from(is_ending))
+        });
+        vec![
+            instruments::CERTIFICATE_EXPIRY.shows_each(expiry),
+            instruments::CERTIFICATE_ENDING.shows_each(ending),
+        ]
     }
 }
 
-fn certificate(TlsStatus { not_after, problem }: &TlsStatus, now: UnixTime) -> Health {
-    let (mut condition, mut detail) = if now > *not_after {
-        (Condition::NotReady, format!("expired {}", ago(*not_after, now)))
-    } else if now.plus(EXPIRES_SOON) > *not_after {
-        (Condition::Degraded, format!("expires in {}", until(*not_after, now)))
-    } else {
-        (Condition::Good, format!("expires in {}", until(*not_after, now)))
+fn certificate(TlsStatus { validity, problem }: &TlsStatus, now: UnixTime) -> Health {
+    let Validity { not_before, not_after } = *validity;
+    let (mut condition, mut detail) = match validity.phase(now) {
+        LifePhase::Over => (Condition::NotReady, format!("expired {}", ago(not_after, now))),
+        LifePhase::Early => {
+            (Condition::NotReady, format!("not valid for another {}", until(not_before, now)))
+        }
+        LifePhase::Ending => (Condition::Degraded, format!("expires in {}", until(not_after, now))),
+        LifePhase::Within => (Condition::Good, format!("expires in {}", until(not_after, now))),
     };
     if let Some(problem) = problem {
         condition = condition.or_degraded();
@@ -105,7 +112,10 @@ mod tests {
     #[test]
     fn a_certificate_is_shown_with_the_time_that_it_has_left() {
         let status = |left: i64, problem: Option<&str>| TlsStatus {
-            not_after: UnixTime::from_secs(NOW.as_secs() + left),
+            validity: Validity {
+                not_before: UnixTime::from_secs(NOW.as_secs() - 4000),
+                not_after: UnixTime::from_secs(NOW.as_secs() + left),
+            },
             problem: problem.map(str::to_owned),
         };
         let shown = |status| certificate(&status, NOW).to_string();

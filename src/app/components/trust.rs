@@ -9,7 +9,7 @@ use crate::app::component::{Component, ago, until};
 use crate::clock::UnixTime;
 use crate::pdp::{KeptLists, KeptListsStatus, Pdp};
 use crate::telemetry::{Measurement, instruments};
-use crate::trust::{Issuer, KeySource, TrustDomain};
+use crate::trust::{Authority, Issuer, KeySource, LifePhase, TrustDomain, Validity};
 
 pub(in crate::app) struct Trust {
     pub(in crate::app) pdp: Arc<Pdp>,
@@ -29,7 +29,8 @@ impl Trust {
 
 impl Component for Trust {
     fn health(&self, now: UnixTime) -> Vec<Health> {
-        let mut health = self.domains(|domain| lists(domain, now));
+        let mut health = self.domains(|domain| Some(authorities(domain, now)));
+        health.extend(self.domains(|domain| lists(domain, now)));
         health.extend(self.kept.as_ref().and_then(|kept| kept_lists(kept.status())));
         health
     }
@@ -44,21 +45,54 @@ impl Component for Trust {
     }
 
     /// When they expire: alert on `time()` until then. One series for each trust domain in the documents.
-    fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
+    fn metrics(&self, now: UnixTime) -> Vec<Measurement> {
         let first_to_expire = |domain: &TrustDomain| {
             domain.authorities.iter().map(|authority| authority.validity.not_after).min()
         };
+        let ending = self.domains(|domain| {
+            let is_ending = domain.authorities.iter().any(|own| !is_well_within(own, now));
+            Some((domain.name.to_owned(), i64::from(is_ending)))
+        });
         let problems = self.domains(|domain| {
             domain.revocation.as_ref()?;
             Some((domain.name.to_owned(), domain.list_problems.len()))
         });
         vec![
             instruments::AUTHORITY_EXPIRY.shows_each(self.moments(first_to_expire)),
+            instruments::AUTHORITY_ENDING.shows_each(ending),
             instruments::CRL_NEXT_UPDATE
                 .shows_each(self.moments(|domain| domain.revocation.as_ref()?.next_update())),
             instruments::CRL_PROBLEMS.shows_each(problems),
         ]
     }
+}
+
+/// When the authorities of a trust domain end: each one that has, or soon will; else the first one that will.
+fn authorities(domain: &TrustDomain, now: UnixTime) -> Health {
+    let name = format!("authorities of {}", &domain.name);
+    let all = &domain.authorities;
+    let near: Vec<_> = all.iter().filter_map(|authority| end_of(authority, now)).collect();
+    if !near.is_empty() {
+        return Health::new(name, Condition::Degraded, near.join("; "));
+    }
+    let first = all.iter().map(|authority| authority.validity.not_after).min();
+    let detail = first.map(|first| format!("the first ends in {}", until(first, now)));
+    Health::new(name, Condition::Good, detail.unwrap_or_else(|| "none".to_owned()))
+}
+
+fn end_of(authority: &Authority, now: UnixTime) -> Option<String> {
+    let Validity { not_before, not_after } = authority.validity;
+    let told = match authority.validity.phase(now) {
+        LifePhase::Within => return None,
+        LifePhase::Early => format!("is not valid for another {}", until(not_before, now)),
+        LifePhase::Ending => format!("expires in {}", until(not_after, now)),
+        LifePhase::Over => format!("expired {}", ago(not_after, now)),
+    };
+    Some(format!("`{}` {told}", authority.subject()))
+}
+
+fn is_well_within(authority: &Authority, now: UnixTime) -> bool {
+    authority.validity.phase(now) == LifePhase::Within
 }
 
 /// The revocation lists of a trust domain that has any.

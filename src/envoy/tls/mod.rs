@@ -22,8 +22,8 @@ use serde::Deserialize;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use self::verifier::ClientVerifier;
-use crate::clock::UnixTime;
 use crate::secret::Fingerprint;
+use crate::trust::Validity;
 
 /// Mutual TLS for the listener. Every file is PEM; all of them are read again when they change.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -51,7 +51,7 @@ pub struct Tls {
 struct Current {
     config: Arc<ServerConfig>,
     files: Fingerprint,
-    not_after: UnixTime,
+    validity: Validity,
     /// The authorities that clients must lead to.
     authorities: Arc<[CertificateDer<'static>]>,
 }
@@ -59,8 +59,8 @@ struct Current {
 /// How our own certificate is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsStatus {
-    /// The last moment at which it is valid.
-    pub not_after: UnixTime,
+    /// The time in which it and its intermediates are valid.
+    pub validity: Validity,
     /// Why the files as they are now cannot be used, where they cannot.
     pub problem: Option<String>,
 }
@@ -104,7 +104,7 @@ impl Tls {
     /// How it is doing.
     pub fn status(&self) -> TlsStatus {
         let problem = self.problem.load().as_deref().cloned();
-        TlsStatus { not_after: self.current.load().not_after, problem }
+        TlsStatus { validity: self.current.load().validity, problem }
     }
 
     fn config(&self) -> Arc<ServerConfig> {
@@ -129,7 +129,7 @@ impl Current {
         let prints =
             [&certificate, &key, &authorities].map(|file| *Fingerprint::of(file).as_bytes());
         let chain = certificates(&options.certificate, &certificate)?;
-        let not_after = not_after(&chain).ok_or_else(|| {
+        let validity = validity(&chain).ok_or_else(|| {
             format!("`{}` holds no X.509 certificate", options.certificate.display())
         })?;
         let roots = roots(&options.client_authorities, &authorities)?;
@@ -139,7 +139,7 @@ impl Current {
         Ok(Self {
             config: Arc::new(config),
             files: Fingerprint::of(prints.as_flattened()),
-            not_after,
+            validity,
             authorities: authorities.into(),
         })
     }
@@ -175,15 +175,11 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
     Ok(certificates)
 }
 
-/// When the first certificate that expires does.
-fn not_after(chain: &[CertificateDer<'static>]) -> Option<UnixTime> {
+/// The time in which all are valid.
+fn validity(chain: &[CertificateDer<'static>]) -> Option<Validity> {
     let each = chain.iter().map(|der| X509Certificate::from_der(der).ok());
-    let times = each.map(|read| read.map(|(_, certificate)| certificate.validity().not_after));
-    times
-        .collect::<Option<Vec<_>>>()?
-        .iter()
-        .map(|time| UnixTime::from_secs(time.timestamp()))
-        .min()
+    let times = each.map(|read| read.map(|(_, certificate)| Validity::of(&certificate)));
+    times.collect::<Option<Vec<_>>>()?.into_iter().reduce(Validity::and)
 }
 
 fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {

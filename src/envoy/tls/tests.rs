@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use super::*;
+use crate::clock::UnixTime;
 
 pub(in crate::envoy) struct Ca(pub(in crate::envoy) CertifiedIssuer<'static, KeyPair>);
 
@@ -143,7 +144,7 @@ fn files_that_cannot_be_used_are_named_and_change_nothing() {
     }
     assert_eq!(tls.reload(), Ok(false));
     assert_eq!(tls.status().problem, None);
-    assert!(tls.status().not_after > UnixTime::from_secs(1_800_000_000));
+    assert!(tls.status().validity.not_after > UnixTime::from_secs(1_800_000_000));
 }
 
 #[test]

@@ -71,8 +71,7 @@ fn start_in(folder: TempDir, documents: PathBuf, options: ReloadOptions) -> Runn
         memory: MemoryOptions::default(),
     };
     let pdp = Arc::new(Pdp::new(snapshot, keys, clock, pdp_options));
-    let reloader =
-        Reloader::new(Arc::clone(&pdp), remote, paths, &files, &load.problems, options).unwrap();
+    let reloader = Reloader::new(Arc::clone(&pdp), remote, paths, files, &load.problems, options);
     let (work, status) = (Arc::clone(&reloader.work), reloader.status());
     Running { folder, pdp, work, status, reloading: tokio::spawn(reloader.run()) }
 }

@@ -7,7 +7,9 @@ use x509_parser::prelude::FromDer as _;
 use super::crl::IssuerId;
 use super::extensions::{extension_fault, issues_clients};
 use super::key::key_weakness;
-use super::validity::Validity;
+use super::validity::{LifePhase, Validity};
+use crate::clock::UnixTime;
+use crate::document::Code;
 use crate::limits::MIN_RSA_BITS;
 
 /// A pinned authority: where paths may end.
@@ -45,9 +47,33 @@ impl Authority {
 
     /// Its name, for people.
     pub fn subject(&self) -> String {
-        X509Certificate::from_der(&self.der)
-            .map(|(_, certificate)| certificate.subject().to_string())
-            .unwrap_or_default()
+        subject(&self.der)
+    }
+}
+
+/// The name in a certificate, for people.
+fn subject(der: &CertificateDer<'_>) -> String {
+    let parsed = X509Certificate::from_der(der);
+    parsed.map(|(_, certificate)| certificate.subject().to_string()).unwrap_or_default()
+}
+
+/// Why nothing that a certificate has issued counts at `now`, or will not soon.
+pub(super) fn lifetime_problem(der: &CertificateDer<'_>, now: UnixTime) -> Option<(Code, String)> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let validity = Validity::of(&certificate);
+    let name = certificate.subject();
+    let (from, until) = (validity.not_before.to_rfc3339(), validity.not_after.to_rfc3339());
+    match validity.phase(now) {
+        LifePhase::Within => None,
+        LifePhase::Early => {
+            Some((Code::AuthorityOutOfDate, format!("`{name}` is not valid before {from}")))
+        }
+        LifePhase::Over => {
+            Some((Code::AuthorityOutOfDate, format!("`{name}` has expired at {until}")))
+        }
+        LifePhase::Ending => {
+            Some((Code::AuthorityEnding, format!("`{name}` expires soon, at {until}")))
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::leaf::LeafRules;
 use super::pem_file;
 use super::standing::KnownLists;
 use super::trust_domain::TrustDomain;
+use crate::clock::UnixTime;
 use crate::document::{
     Attachments, Code, Diagnostic, Document, NOT_FETCHED, OnMissing, RemoteSource, RevocationSpec,
     Severity, Source, Spanned, Spec, TrustDomainSpec, resolve,
@@ -25,6 +26,8 @@ use crate::trust::{KeyFault, KeySet, RemoteFile};
 struct Compiler<'a> {
     document: &'a Document,
     files: &'a Attachments,
+    /// Where given, certificates that are out of date are reported.
+    now: Option<UnixTime>,
     problems: &'a mut Vec<Diagnostic>,
     /// Everything that was read: what was verified with it is worth nothing once it changes.
     inputs: Vec<u8>,
@@ -33,17 +36,18 @@ struct Compiler<'a> {
 }
 
 /// Compiles one document, but for which of its revocation lists count: that depends on the other documents, and on what was
-/// `known` before. Nothing where it has an error.
+/// `known` before. Nothing where it has an error. With a time, `now`, authorities that are out of date are reported.
 pub(in crate::trust) fn compile(
     document: &Document,
     spec: &TrustDomainSpec,
     files: &Attachments,
     known: &KnownLists,
+    now: Option<UnixTime>,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Draft> {
     let before = problems.len();
     let mut compiler =
-        Compiler { document, files, problems, inputs: Vec::new(), remotes: Vec::new() };
+        Compiler { document, files, now, problems, inputs: Vec::new(), remotes: Vec::new() };
     let spiffe = spec.spiffe.as_ref().and_then(|name| compiler.spiffe_name(name));
     let forwarders = compiler.forwarders(spec, spiffe.as_ref());
     let authorities = compiler.authorities(spec);
@@ -237,11 +241,23 @@ impl Compiler<'_> {
         let mut found = Vec::new();
         for (at, der) in (1..).zip(certificates) {
             match read(der) {
-                Ok(value) => found.push(value),
+                Ok(value) => {
+                    found.push(value);
+                    self.lifetime(source, at, der);
+                }
                 Err(unfit) => self.unfit(source, at, &unfit),
             }
         }
         found
+    }
+
+    fn lifetime(&mut self, source: &Source, at: usize, der: &CertificateDer<'_>) {
+        let problem = self.now.and_then(|now| authorities::lifetime_problem(der, now));
+        let Some((code, why)) = problem else { return };
+        let place = self.document.origin.span(source.place());
+        let message = format!("certificate {at} in {}: {why}", source.name());
+        let help = "put the certificate of its successor beside it, and remove it when the last certificate that it issued has expired";
+        self.problems.push(Diagnostic::warning(code, place, message).help(help));
     }
 
     fn unfit(&mut self, source: &Source, at: usize, unfit: &Unfit) {

@@ -34,7 +34,7 @@ pub use revocation::Revocation;
 pub use signature_checks::{BudgetSpent, SignatureBudget, SignatureChecks};
 pub use standing::{KnownLists, StandingList, StoredList};
 pub use trust_domain::TrustDomain;
-pub use validity::Validity;
+pub use validity::{LifePhase, Validity};
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,10 @@
 //! What a trust domain document may say, and what is said of one that may not.
 
 use super::*;
+use crate::clock::UnixTime;
 use crate::document::Severity;
 use crate::secret::Fingerprint;
-use crate::trust::tests::pki::{Ca, compile, leaf_params, trust_domain};
+use crate::trust::tests::pki::{Ca, compile, compile_at, leaf_params, trust_domain};
 
 /// The codes of what is wrong with a trust domain that has this spec.
 fn codes(spec: &str, files: &[(&str, &[u8])]) -> Vec<&'static str> {
@@ -34,6 +35,54 @@ fn a_whole_document_compiles() {
     assert!(store.domain_of(&"spiffe://prod.example/x".parse().unwrap()).is_some());
     assert!(store.domain_of(&"spiffe://prod.example.evil/x".parse().unwrap()).is_none());
     assert!(store.issuer_keys(None).unwrap().domains().is_empty());
+}
+
+/// P348: an authority that has expired, or soon will, is not visible in a gauge alone.
+#[test]
+fn an_authority_that_ends_is_reported() {
+    let (root, below) = (Ca::root("root"), Ca::root("below"));
+    let files = [("ca.pem", root.pem()), ("below.pem", below.pem())];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_bytes()));
+    let spec = "{ authorities: [{ file: ca.pem }], intermediates: [{ file: below.pem }] }";
+    for (at, code, told) in [
+        (
+            "2025-12-31T23:59:59Z",
+            "authority-out-of-date",
+            "is not valid before 2026-01-01T00:00:00Z",
+        ),
+        ("2026-06-15T00:00:00Z", "", ""),
+        // A tenth of a year is more than 30 days.
+        ("2026-11-30T00:00:00Z", "", ""),
+        ("2026-12-03T00:00:00Z", "authority-ending", "expires soon, at 2027-01-01T00:00:00Z"),
+        ("2027-01-01T00:00:01Z", "authority-out-of-date", "has expired at 2027-01-01T00:00:00Z"),
+    ] {
+        let now = UnixTime::from_rfc3339(at);
+        let (_, problems) = compile_at(now, &trust_domain("prod", spec), &files);
+        let wanted = if code.is_empty() { 0 } else { 2 };
+        assert_eq!(problems.len(), wanted, "{at}: {problems:?}");
+        for (problem, name) in problems.iter().zip(["CN=root", "CN=below"]) {
+            assert_eq!((problem.code.as_str(), problem.severity), (code, Severity::Warning));
+            assert!(problem.message.contains(told) && problem.message.contains(name), "{problem}");
+        }
+    }
+}
+
+/// Short lifetimes end in their last tenth, long ones in their last 30 days.
+#[test]
+fn the_end_of_a_lifetime_is_near_in_proportion() {
+    let hours = |hours: u64| UnixTime::from_secs(0).plus(std::time::Duration::from_hours(hours));
+    let day = Validity { not_before: hours(1), not_after: hours(25) };
+    let at_minute = |minute: u64| {
+        day.phase(UnixTime::from_secs(0).plus(std::time::Duration::from_mins(minute)))
+    };
+    assert_eq!(day.phase(hours(0)), LifePhase::Early);
+    assert_eq!(at_minute(25 * 60 - 145), LifePhase::Within);
+    assert_eq!(at_minute(25 * 60 - 143), LifePhase::Ending);
+    assert_eq!(at_minute(25 * 60), LifePhase::Ending);
+    assert_eq!(at_minute(25 * 60 + 1), LifePhase::Over);
+    let years = Validity { not_before: hours(0), not_after: hours(20 * 365 * 24) };
+    assert_eq!(years.phase(hours((20 * 365 - 31) * 24)), LifePhase::Within);
+    assert_eq!(years.phase(hours((20 * 365 - 29) * 24)), LifePhase::Ending);
 }
 
 /// Documents with mistakes, and the codes of these.

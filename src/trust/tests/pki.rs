@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 
 use crate::clock::UnixTime;
 use crate::document::{self, Attachments, Diagnostic, SourceFile};
-use crate::trust::TrustStore;
+use crate::trust::{KnownLists, TrustStore};
 
 /// 2026-06-15T00:00:00Z: every certificate here is valid then unless it says otherwise.
 pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_781_481_600);
@@ -146,13 +146,23 @@ pub(crate) fn url_encoded(chain: &[&CertificateDer<'_>]) -> String {
 
 /// Compiles documents with files beside them.
 pub(crate) fn compile(text: &str, files: &[(&str, &[u8])]) -> (TrustStore, Vec<Diagnostic>) {
+    compile_at(None, text, files)
+}
+
+/// The same at a time, by which what is out of date is reported.
+pub(crate) fn compile_at(
+    now: Option<UnixTime>,
+    text: &str,
+    files: &[(&str, &[u8])],
+) -> (TrustStore, Vec<Diagnostic>) {
     let mut problems = Vec::new();
     let documents = document::parse(&SourceFile::new("docs/trust.yaml", text), &mut problems);
     let mut attachments = Attachments::default();
     for (file, contents) in files {
         attachments.insert(format!("docs/{file}").into(), Ok(contents.to_vec()));
     }
-    let store = TrustStore::compile(&documents, &attachments, &mut problems);
+    let known = KnownLists::default();
+    let store = TrustStore::compile_after(&known, now, &documents, &attachments, &mut problems);
     (store, problems)
 }
 

@@ -1,0 +1,217 @@
+//! Hearing of changes. A watch belongs to a folder that is there, not to its name: one whose place another takes, or that is
+//! reached through a link that changes, tells nothing any more. So the names above it are watched too, and all watches are made
+//! again before every look at the files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+
+use crate::sync::lock;
+
+/// How often files are read even if nothing was heard: some file systems do not tell.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// How often they are read where nothing can be heard.
+pub(super) const LOOK_UNHEARD: Duration = Duration::from_secs(5);
+
+/// Links that lead to links.
+const MOST_LINKS: usize = 8;
+
+/// Makes a watcher of the operating system.
+type Make = fn(Hear) -> notify::Result<RecommendedWatcher>;
+
+/// Hears of changes in the folders of documents, of the files that they name, and of all the names that lead there.
+#[derive(Debug)]
+pub struct Watch {
+    make: Make,
+    watcher: Option<RecommendedWatcher>,
+    hear: Hear,
+    watched: BTreeSet<PathBuf>,
+    problem: Option<String>,
+}
+
+/// Tells of the events that matter.
+#[derive(Clone)]
+pub(super) struct Hear {
+    places: Arc<Mutex<Places>>,
+    tell: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// The places of interest.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Places {
+    /// Folders of which everything counts.
+    folders: BTreeMap<PathBuf, RecursiveMode>,
+    /// Names that lead there.
+    names: BTreeSet<PathBuf>,
+}
+
+impl Watch {
+    /// Calls `tell` after changes. Nothing is watched yet.
+    pub fn new(tell: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self::made_by(notify::recommended_watcher, tell)
+    }
+
+    pub(super) fn made_by(make: Make, tell: Arc<dyn Fn() + Send + Sync>) -> Self {
+        let hear = Hear { places: Arc::default(), tell };
+        Self { make, watcher: None, hear, watched: BTreeSet::new(), problem: None }
+    }
+
+    /// Watches `documents`, and `files` that they name, where they are now. Does blocking I/O.
+    pub fn arm(&mut self, documents: &[PathBuf], files: &[PathBuf]) {
+        let places = Places::of(documents, files);
+        let before = self.problem.take();
+        if self.watcher.is_none() {
+            match (self.make)(self.hear.clone()) {
+                Ok(watcher) => self.watcher = Some(watcher),
+                Err(error) => self.problem = Some(plain(&error)),
+            }
+        }
+        if let Some(watcher) = &mut self.watcher {
+            self.problem = places.watch(watcher, &mut self.watched);
+        }
+        *lock(&self.hear.places) = places;
+        report(before.as_ref(), self.problem.as_ref());
+    }
+
+    /// Why changes are not heard, where they are not.
+    pub const fn problem(&self) -> Option<&String> {
+        self.problem.as_ref()
+    }
+
+    /// How long to wait for a change before the files are read all the same.
+    pub const fn patience(&self) -> Duration {
+        if self.problem.is_some() { LOOK_UNHEARD } else { LOOK }
+    }
+}
+
+/// Says in the log what has changed.
+fn report(before: Option<&String>, problem: Option<&String>) {
+    match problem {
+        Some(why) if before != Some(why) => {
+            tracing::warn!(why, "changed files are not heard of; they are read every 5 s");
+        }
+        None if before.is_some() => tracing::info!("changed files are heard of again"),
+        Some(_) | None => {}
+    }
+}
+
+/// The library's error in the words of the operating system.
+fn plain(error: &notify::Error) -> String {
+    match &error.kind {
+        notify::ErrorKind::MaxFilesWatch => {
+            String::from("no watch is left (`fs.inotify.max_user_watches`)")
+        }
+        notify::ErrorKind::Io(error) if error.raw_os_error() == Some(24) => {
+            format!("no watcher is left (`fs.inotify.max_user_instances`, open files): {error}")
+        }
+        _ => error.to_string(),
+    }
+}
+
+impl Places {
+    fn of(documents: &[PathBuf], files: &[PathBuf]) -> Self {
+        let mut places = Self::default();
+        let (folders, named): (Vec<_>, Vec<_>) = documents.iter().partition(|path| path.is_dir());
+        for path in folders {
+            places.add(&absolute(path), RecursiveMode::Recursive);
+        }
+        for file in named.into_iter().chain(files) {
+            let file = absolute(file);
+            places.add(file.parent().unwrap_or(&file), RecursiveMode::NonRecursive);
+            places.add_names(&file, MOST_LINKS);
+        }
+        places
+    }
+
+    fn add(&mut self, folder: &Path, mode: RecursiveMode) {
+        let known = self.folders.entry(folder.to_owned()).or_insert(mode);
+        if mode == RecursiveMode::Recursive {
+            *known = mode;
+        }
+        self.add_names(folder, MOST_LINKS);
+    }
+
+    /// Every name on the way to `path`, and on the way that a link among them leads.
+    fn add_names(&mut self, path: &Path, links: usize) {
+        for name in path.ancestors().filter(|name| name.parent().is_some()) {
+            if !self.names.insert(name.to_owned()) {
+                continue;
+            }
+            if let Ok(target) = name.read_link()
+                && let (Some(folder), Some(left)) = (name.parent(), links.checked_sub(1))
+            {
+                self.add_names(&absolute(&folder.join(target)), left);
+            }
+        }
+    }
+
+    /// Watches everything, again where it was watched. The first reason why something cannot be watched.
+    fn watch(
+        &self,
+        watcher: &mut RecommendedWatcher,
+        watched: &mut BTreeSet<PathBuf>,
+    ) -> Option<String> {
+        for path in std::mem::take(watched) {
+            // It is an error where the folder has gone.
+            let _ = watcher.unwatch(&path);
+        }
+        let mut problem = None;
+        for (folder, mode) in &self.folders {
+            match watcher.watch(folder, *mode) {
+                Ok(()) => drop(watched.insert(folder.clone())),
+                Err(error) => {
+                    let why = format!("`{}`: {}", folder.display(), plain(&error));
+                    problem.get_or_insert(why);
+                }
+            }
+        }
+        for above in self.names.iter().filter_map(|name| name.parent()) {
+            // One that may not be read is not watched: what changes there is seen when the files are next read.
+            if !watched.contains(above) && watcher.watch(above, RecursiveMode::NonRecursive).is_ok()
+            {
+                watched.insert(above.to_owned());
+            }
+        }
+        problem
+    }
+
+    fn matter(&self, event: &Event) -> bool {
+        let matters = |path: &PathBuf| {
+            self.names.contains(path) || self.folders.keys().any(|folder| path.starts_with(folder))
+        };
+        event.paths.is_empty() || event.paths.iter().any(matters)
+    }
+}
+
+/// `path` from the root on, without what `..` and links make of it.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+impl fmt::Debug for Hear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hear").field("places", &self.places).finish_non_exhaustive()
+    }
+}
+
+impl notify::EventHandler for Hear {
+    fn handle_event(&mut self, event: notify::Result<Event>) {
+        let matters = event.as_ref().map_or(true, |event| lock(&self.places).matter(event));
+        if is_change(&event) && matters {
+            (self.tell)();
+        }
+    }
+}
+
+/// Whether files may have changed. The watcher also reports reads, and we read them ourselves: to take a read for a change
+/// would never end. An error of the watcher is a reason to look.
+pub(super) fn is_change(event: &notify::Result<Event>) -> bool {
+    let read = |kind: &AccessKind| *kind != AccessKind::Close(AccessMode::Write);
+    !matches!(event, Ok(Event { kind: EventKind::Access(kind), .. }) if read(kind))
+}
