@@ -54,6 +54,15 @@ impl Subject {
         proofs.chain(tokens.iter().filter_map(TokenIdentity::single_use))
     }
 
+    /// The cookie of the token that works once as `once`.
+    pub fn cookie_of(&self, once: &OneTimeUse) -> Option<&str> {
+        let tokens = self.tokens.verified()?;
+        match tokens.iter().find(|token| token.single_use() == Some(once))?.place() {
+            TokenPlace::Cookie(name) => Some(name),
+            TokenPlace::Authorization | TokenPlace::Header(_) | TokenPlace::Query(_) => None,
+        }
+    }
+
     /// Whether anything of it works once.
     pub fn works_once(&self) -> bool {
         self.one_time_uses().next().is_some()

@@ -174,6 +174,7 @@ codes! {
         InvalidPlace "invalid-place" Error "a place of tokens is not valid" "correct it as the message says";
         QueryToken "query-token" Warning "tokens in URLs end up in logs and histories" "use a header or a cookie";
         MissingKinds "missing-kinds" Error "`kinds` is empty, so no token would be accepted" "leave `kinds` unset for `[access]`";
+        InvalidType "invalid-type" Error "a type of tokens is one that no token has" "write what the `typ` of its tokens says";
         OtherKind "other-kind" Error "a mark of one kind of token contradicts the kinds that are accepted" "correct it as the message says";
         ClockSkew "clock-skew" Error "`clockSkew` is too long" "synchronise clocks instead";
         ZeroDuration "zero-duration" Error "a duration of zero would refuse every token" "write a duration such as `1h`";

@@ -45,7 +45,7 @@ pub use introspection::{
 };
 pub use kind::Kind;
 pub use origin::{Origin, RelativeSpan};
-pub use plain::{like_a_pattern, not_plain};
+pub use plain::{has_placeholder, like_a_pattern, not_plain};
 pub use policy::PolicySpec;
 pub use policy_suite::{PolicySuiteSpec, QuestionSpec};
 pub use read::{RawDocument, check_unique, find, parse, question, read_settings};

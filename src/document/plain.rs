@@ -14,8 +14,19 @@ pub fn like_a_pattern(text: &str) -> Option<&'static str> {
     if text.contains('*') {
         return Some("has a `*`, which stands for itself");
     }
-    let is_variable = text.contains("$(") || ['{', '}'].iter().any(|brace| text.contains(*brace));
-    is_variable.then_some("has a placeholder, which stands for itself")
+    has_placeholder(text).then_some("has a placeholder, which stands for itself")
+}
+
+/// Whether a text has a variable of another program that was not replaced: `{tenant}`, `${AUD}`, `$AUD`, `$(AUD)`, `<tenant>`, also
+/// percent-encoded.
+pub fn has_placeholder(text: &str) -> bool {
+    let encoded = text.to_ascii_lowercase();
+    let of_a_shell =
+        |rest: &str| rest.starts_with(|c: char| c == '(' || c == '_' || c.is_ascii_uppercase());
+    text.contains(['{', '}'])
+        || ["%7b", "%7d", "%3c"].iter().any(|brace| encoded.contains(brace))
+        || text.find('<').is_some_and(|at| text.get(at..).is_some_and(|rest| rest.contains('>')))
+        || text.split('$').skip(1).any(of_a_shell)
 }
 
 /// Characters that take no room, turn the direction of a text, or look like a space.

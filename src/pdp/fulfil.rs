@@ -32,9 +32,10 @@ impl Pinned<'_> {
             Decision::Allow(permit) => {
                 match self.oblige(&permit, subject.as_ref(), collected, at).await {
                     Ok(extra) => (Decision::Allow(permit), extra),
-                    Err(Unusable { rejection, proof }) => {
-                        let denial =
-                            self.challenged(permit.refused(rejection), proof, collected, at);
+                    Err(Unusable { rejection, proof, cookie }) => {
+                        let mut denial = permit.refused(rejection);
+                        denial.cookies.extend(cookie);
+                        let denial = self.challenged(denial, proof, collected, at);
                         (Decision::Deny(denial), Extra::default())
                     }
                 }

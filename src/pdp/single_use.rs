@@ -10,11 +10,13 @@ pub(super) struct Unusable {
     pub(super) rejection: Rejection,
     /// Whether the proof is at fault: then the token is as good as before (RFC 9449 section 11.1).
     pub(super) proof: bool,
+    /// The cookie whose token is at fault.
+    pub(super) cookie: Option<String>,
 }
 
 impl From<Rejection> for Unusable {
     fn from(rejection: Rejection) -> Self {
-        Self { rejection, proof: false }
+        Self { rejection, proof: false, cookie: None }
     }
 }
 
@@ -31,7 +33,8 @@ impl Pinned<'_> {
                 Ok(FirstUse::Seen) => {
                     let detail = format!("{} was used before", once.kind());
                     let rejection = Reason::TokenReplayed.because(detail);
-                    return Err(Unusable { rejection, proof: once.is_proof() });
+                    let cookie = subject.cookie_of(once).map(str::to_owned);
+                    return Err(Unusable { rejection, proof: once.is_proof(), cookie });
                 }
                 Err(error) => {
                     let detail =

@@ -35,6 +35,9 @@ pub enum SpiffePatternError {
     /// `**` in the middle could match in several ways.
     #[error("`**` must be the last segment")]
     OpenEndInside,
+    /// X.509-SVID section 3.1, JWT-SVID section 3.2: no workload is called as its trust domain.
+    #[error("has no path, and every workload's ID has one")]
+    NoPath,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,15 +85,15 @@ impl FromStr for SpiffePattern {
             return Err(SpiffeError::TooLong.into());
         }
         let rest = text.strip_prefix(SCHEME).ok_or(SpiffeError::Scheme)?;
-        let (trust_domain, path) = match rest.split_once('/') {
-            Some((domain, path)) => (domain, Some(path)),
-            None => (rest, None),
-        };
+        let (trust_domain, path) = rest.split_once('/').unwrap_or((rest, ""));
         if trust_domain.contains('*') {
             return Err(SpiffePatternError::TrustDomainWildcard);
         }
         check_trust_domain(trust_domain)?;
-        let (segments, open_ended) = path.map_or(Ok((Vec::new(), false)), parse_path)?;
+        if trust_domain.len() == rest.len() {
+            return Err(SpiffePatternError::NoPath);
+        }
+        let (segments, open_ended) = parse_path(path)?;
         Ok(Self {
             text: text.into(),
             trust_domain: trust_domain.into(),
@@ -153,8 +156,6 @@ mod tests {
             ("spiffe://a.example/*/**", "spiffe://a.example/ns", false),
             ("spiffe://a.example/**", "spiffe://a.example", false),
             ("spiffe://a.example/**", "spiffe://b.example/ns/web", false),
-            ("spiffe://a.example", "spiffe://a.example", true),
-            ("spiffe://a.example", "spiffe://a.example/ns", false),
         ] {
             assert_eq!(matches(pattern, id), expected, "{pattern} on {id}");
         }
@@ -181,6 +182,7 @@ mod tests {
             ("spiffe://a/web-*", PartialWildcard),
             ("spiffe://a/***", PartialWildcard),
             ("spiffe://a/**/b", OpenEndInside),
+            ("spiffe://a.example", NoPath),
             ("spiffe://a/", Id(SpiffeError::PathEmptySegment)),
             ("spiffe://a/*/", Id(SpiffeError::PathEmptySegment)),
             ("spiffe://a/../b", Id(SpiffeError::PathDotSegment)),

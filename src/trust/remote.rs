@@ -6,7 +6,9 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::document::{Attachments, Code, Diagnostic, HumanDuration, Origin, RemoteSource};
+use crate::document::{
+    Attachments, Code, Diagnostic, HumanDuration, Origin, RemoteSource, has_placeholder,
+};
 use crate::trust::KeyPurpose;
 
 /// Keys behind an address.
@@ -67,6 +69,9 @@ pub enum KeyUrlError {
     /// A fragment.
     #[error("has a fragment")]
     Fragment,
+    /// A variable that was not replaced.
+    #[error("has a placeholder")]
+    Placeholder,
 }
 
 impl RemoteFile {
@@ -119,6 +124,9 @@ impl KeyUrl {
     pub fn parse(text: &str, allow_plaintext: bool) -> Result<Self, KeyUrlError> {
         if text.contains('#') {
             return Err(KeyUrlError::Fragment);
+        }
+        if has_placeholder(text) {
+            return Err(KeyUrlError::Placeholder);
         }
         let uri: Uri = text.parse().map_err(|_| KeyUrlError::NotAbsolute)?;
         let scheme = uri.scheme().ok_or(KeyUrlError::NotAbsolute)?;

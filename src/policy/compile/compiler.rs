@@ -13,6 +13,16 @@ pub(in crate::policy) struct Names<'a> {
     pub(in crate::policy) issuers: &'a [&'a str],
     /// The `TrustDomain` documents.
     pub(in crate::policy) domains: &'a [&'a str],
+    /// The `issuer` of each `TokenIssuer` document, by the name of the document.
+    pub(in crate::policy) iss: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Names<'a> {
+    /// The `iss` of tokens of the `TokenIssuer` document called `issuer`, or of any.
+    pub(super) fn values_of_iss(&self, issuer: Option<&str>) -> Vec<&'a str> {
+        let fits = |(name, _): &&(&str, &str)| issuer.is_none_or(|issuer| issuer == *name);
+        self.iss.iter().filter(fits).map(|(_, iss)| *iss).collect()
+    }
 }
 
 /// An error in one entry: code, message and advice.

@@ -16,8 +16,10 @@ impl<'a> Compiler<'a, '_> {
         let before = self.problems.len();
         let captures = captured_by_all(paths);
         let (token, peer) = (spec.token.is_some(), spec.peer.is_some());
-        let domains = self.names.domains;
-        let scope = Scope { token, peer, captures: &captures, sealed: self.sealed, domains };
+        let asked = spec.token.as_ref().and_then(|token| token.value.issuer.as_ref());
+        let issuers = self.names.values_of_iss(asked.map(|name| name.value.as_str()));
+        let (sealed, domains, issuers) = (self.sealed, self.names.domains, &*issuers);
+        let scope = Scope { token, peer, captures: &captures, sealed, domains, issuers };
         let own =
             spec.when.as_ref().map(|text| (text.value.clone(), self.own_condition(text, scope)));
         let Some(names) = &spec.conditions else { return own.and_then(|(_, compiled)| compiled) };

@@ -78,13 +78,20 @@ impl<'a> Fragments<'a> {
         sealed: &SealedNames,
         problems: &mut Vec<Diagnostic>,
     ) {
-        let domains = names.domains;
+        let (domains, issuers) = (names.domains, names.values_of_iss(None));
         for Entry { origin, name, spec } in
             entries(documents, |spec| spec.conditions.as_ref(), problems)
         {
             let text = spec.value.as_str();
             let captures = captures_in(text);
-            let scope = Scope { token: true, peer: true, captures: &captures, sealed, domains };
+            let scope = Scope {
+                token: true,
+                peer: true,
+                captures: &captures,
+                sealed,
+                domains,
+                issuers: &issuers,
+            };
             let compiled = Condition::compile(text, scope).map_err(|faults| {
                 let whole = origin.span(spec);
                 problems.extend(faults.into_iter().map(|fault| located(fault, text, &whole)));

@@ -121,10 +121,10 @@ fn odd_condition(written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
     let place = written.origin.span(written.spec.when.as_ref()?);
     let condition = rule.condition()?;
     if condition.is_constant() {
-        let message = "the condition is the same for every request";
+        let message = "the condition, or a part of it, is the same for every request";
         return Some(
             Diagnostic::warning(Code::ConstantCondition, place, message)
-                .help("remove it, or the rule if it is never true"),
+                .help("remove that part, or the rule if it is never true"),
         );
     }
     condition.has_open_pattern().then(|| {

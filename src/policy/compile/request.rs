@@ -266,6 +266,16 @@ fn unused_network(network: &IpNet) -> Option<(&'static str, String)> {
         let why = "can never match: an IPv4 address in an IPv6 one is taken for what it is";
         return Some((why, format!("did you mean `{v4}/{prefix}`?")));
     }
+    // RFC 4291 section 2.5.5.1 gave up these addresses; `::` and `::1` look like two of them.
+    if let IpNet::V6(v6) = network
+        && let [0, 0, 0, 0, 0, 0, high, low] = v6.addr().segments()
+        && let Some(prefix) = v6.prefix_len().checked_sub(96)
+        && (high != 0 || low > 1)
+    {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        let why = "can never match: no connection has an IPv4 address behind `::`";
+        return Some((why, format!("did you mean `{a}.{b}.{c}.{d}/{prefix}`?")));
+    }
     if address.is_unspecified() && network.prefix_len() == network.max_prefix_len() {
         let every = if address.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
         let help = format!("did you mean `{every}`? or remove the key for every address");

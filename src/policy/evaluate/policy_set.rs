@@ -64,6 +64,12 @@ pub struct Sources<'a> {
     pub now: UnixTime,
 }
 
+/// The name of a `TokenIssuer` document, and the `iss` of its tokens.
+fn iss_of(document: &Document) -> Option<(&str, &str)> {
+    let Spec::TokenIssuer(spec) = &document.spec else { return None };
+    Some((&document.metadata.name.value, &spec.issuer.value))
+}
+
 /// A policy of the set, and where its document is.
 struct LocatedPolicy<'a> {
     key: Fingerprint,
@@ -113,7 +119,8 @@ impl PolicySet {
     /// Compiles policies. Every problem goes to `problems`; where one of them is an error the result must not be used.
     pub fn compile(sources: &Sources<'_>, problems: &mut Vec<Diagnostic>) -> Arc<Self> {
         let none = problems.len();
-        let names = Names { issuers: sources.issuers, domains: sources.domains };
+        let iss: Vec<_> = sources.others.iter().filter_map(iss_of).collect();
+        let names = Names { issuers: sources.issuers, domains: sources.domains, iss: &iss };
         let env = CompileEnv::of(sources.others, names, problems);
         let key = env.fingerprint(sources.fragments);
         let placed = place(sources, (&env, &key), problems);

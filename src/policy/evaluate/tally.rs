@@ -179,7 +179,8 @@ impl<'r> Tally<'r> {
             return match strip.from(fit.rule, &obligations, question.request) {
                 Ok((headers, query)) => {
                     let (rule, notes) = (fit.rule.name.clone(), fit.rule.annotations.clone());
-                    Decision::Allow(Permit::grant(rule, notes, obligations, headers, query))
+                    let permit = Permit::grant(rule, notes, obligations, headers, query);
+                    Decision::Allow(permit.answering(fit.rule.answer.clone()))
                 }
                 Err(why) => Decision::Deny(denial(fit, why)),
             };

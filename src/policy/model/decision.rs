@@ -26,6 +26,8 @@ pub struct Permit {
     rule: RuleName,
     annotations: Annotations,
     obligations: Obligations,
+    /// The response where an obligation cannot be fulfilled: that of the rule, or of its policy.
+    answer: Option<Arc<CustomAnswer>>,
     /// Every header that any rule can inject and those that this one removes, so that the caller's own copies are removed on every allow
     /// (invariant 4).
     strip: Arc<[String]>,
@@ -140,11 +142,17 @@ impl Permit {
             rule,
             annotations,
             obligations,
+            answer: None,
             strip,
             strip_query,
             shadows: Vec::new(),
             ignores_rejected_cookies: false,
         }
+    }
+
+    /// The same, with the response of its rule to denied callers.
+    pub(in crate::policy) fn answering(self, answer: Option<Arc<CustomAnswer>>) -> Self {
+        Self { answer, ..self }
     }
 
     /// The same, for a caller whose refused cookies the rule passes over.
@@ -173,10 +181,10 @@ impl Permit {
         &self.obligations
     }
 
-    /// A refusal in place of this permit, for an obligation that cannot be fulfilled. It names the same rule.
+    /// A refusal in place of this permit, for an obligation that cannot be fulfilled. It names the same rule, and has its response.
     pub fn refused(&self, rejection: Rejection) -> Denial {
         let denial = Denial::new(rejection).of(self.rule.clone(), self.annotations.clone());
-        Denial { shadows: self.shadows.clone(), ..denial }
+        Denial { shadows: self.shadows.clone(), custom: self.answer.clone(), ..denial }
     }
 
     /// The headers to set.

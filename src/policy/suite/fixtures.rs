@@ -16,6 +16,7 @@ use crate::reason::Reason;
 use crate::request::{
     Body, Client, Endpoint, HeaderValue, Headers, RequestView, ServerName, Target, Text,
 };
+use crate::spiffe::SpiffeId;
 
 impl<'a> Compiler<'a> {
     pub(super) fn fixtures(&mut self, spec: &'a PolicySuiteSpec) {
@@ -58,7 +59,13 @@ impl<'a> Compiler<'a> {
         }
         let spiffe = match &fixture.spiffe {
             None => None,
-            Some(text) => match text.value.parse() {
+            Some(text) => match text.value.parse::<SpiffeId>() {
+                Ok(id) if id.path().is_empty() => {
+                    let message = format!("`{}` names a trust domain and no workload", text.value);
+                    let help = format!("write a whole ID, such as `{id}/ns/web/sa/front`");
+                    self.error(Code::InvalidSpiffe, text, message, Some(help));
+                    return None;
+                }
                 Ok(id) => Some(id),
                 Err(why) => {
                     let message = format!("`{}` is not a SPIFFE ID: {why}", text.value);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::token_issuer::{Issuer, canonical_type};
 use crate::document::{
     Attachments, Code, Diagnostic, Document, HumanDuration, IssuerProfile, Spanned, Spec,
-    TokenIssuerSpec, TokenPlaceSpec, closest, like_a_pattern, not_plain,
+    TokenIssuerSpec, TokenPlaceSpec, closest, has_placeholder, like_a_pattern, not_plain,
 };
 use crate::limits::MAX_CLOCK_SKEW;
 use crate::request::TokenPlace;
@@ -156,16 +156,12 @@ impl Compiler<'_> {
                 self.error(Code::InvalidAudience, audience, &message, help);
             }
         }
-        if let Some(any) = self.spec.audiences.iter().find(|a| a.value.contains('*')) {
-            self.error(
-                Code::InvalidAudience,
-                any,
-                &format!(
-                    "audience `{}` has a `*`, which is not a wildcard: audiences are compared exactly",
-                    any.value
-                ),
-                "name the audiences",
-            );
+        for audience in &self.spec.audiences {
+            if let Some(why) = like_a_pattern(&audience.value) {
+                let message = format!("audience `{}` {why}", audience.value);
+                let help = "name the audiences: they are compared exactly";
+                self.error(Code::InvalidAudience, audience, &message, help);
+            }
         }
         Some(values(&self.spec.audiences))
     }
@@ -288,7 +284,7 @@ impl Compiler<'_> {
             let message = format!("header `{text}` does not hold a token");
             let help = "name the header that does, or use `cookie: name`";
             self.error(Code::InvalidPlace, name, &message, help);
-        } else if http::HeaderName::from_bytes(text.as_bytes()).is_err() {
+        } else if !is_name(&text) {
             let message = format!("`{}` is not a header name", name.value);
             let help = "write a name such as `x-partner-token`";
             self.error(Code::InvalidPlace, name, &message, help);
@@ -297,7 +293,7 @@ impl Compiler<'_> {
 
     fn cookie_name(&mut self, name: &Spanned<String>) {
         // RFC 6265 section 4.1.1: a cookie's name is a token, as a header's name is.
-        if http::HeaderName::from_bytes(name.value.as_bytes()).is_err() {
+        if !is_name(&name.value) {
             let message = format!("`{}` is not a cookie name", name.value);
             self.error(Code::InvalidPlace, name, &message, "write a name such as `session`");
         }
@@ -363,7 +359,7 @@ fn never_an_issuer(text: &str) -> Option<(&'static str, String)> {
     if let Some(why) = not_plain(text) {
         return Some((why, exact.to_owned()));
     }
-    if text.contains(['{', '}', '<', '>', '*']) || text.contains("/:") || text.contains("$(") {
+    if has_placeholder(text) || text.contains('*') || text.contains("/:") {
         let help = format!("{exact}: of an issuer with several tenants, one document for each");
         return Some(("has a placeholder", help));
     }
@@ -390,6 +386,11 @@ fn never_an_issuer(text: &str) -> Option<(&'static str, String)> {
         return Some(("is for signing in, and no token has it", help));
     }
     None
+}
+
+/// RFC 9110 section 5.6.2, without the `*` that no header has and that stands for others elsewhere.
+fn is_name(text: &str) -> bool {
+    http::HeaderName::from_bytes(text.as_bytes()).is_ok() && !text.contains('*')
 }
 
 fn is_trust_domain(text: &str) -> bool {

@@ -85,7 +85,10 @@ impl Compiler<'_> {
                 "use `https://`; where that is impossible, `allowPlaintext: true` exposes tokens and secrets on the network"
             }
             KeyUrlError::UserInfo => "write the client's id and secret under `client`",
-            KeyUrlError::NotAbsolute | KeyUrlError::Scheme | KeyUrlError::Fragment => {
+            KeyUrlError::NotAbsolute
+            | KeyUrlError::Scheme
+            | KeyUrlError::Fragment
+            | KeyUrlError::Placeholder => {
                 "expected an address such as `https://login.example.com/introspect`"
             }
         };

@@ -8,7 +8,9 @@ use rustls::pki_types::pem::PemObject as _;
 
 use super::compile::Compiler;
 use super::token_issuer::KeySource;
-use crate::document::{Code, Diagnostic, IssuerProfile, KeysSpec, Source, Spanned};
+use crate::document::{
+    Code, Diagnostic, IssuerProfile, KeysSpec, Source, Spanned, has_placeholder,
+};
 use crate::trust::{Algorithm, KeyFault, KeyPurpose, KeySet, KeyUrl, KeyUrlError, RemoteKeys};
 
 const DEFAULT_REFRESH: Duration = Duration::from_secs(5 * 60);
@@ -56,6 +58,10 @@ impl Compiler<'_> {
             }
             ([], None, Some(place)) if keys.value.secrets.is_none() => {
                 let issuer = self.spec.issuer.value.clone();
+                if has_placeholder(&issuer) {
+                    // The problem of the issuer says so.
+                    return None;
+                }
                 let text = format!("{}{WELL_KNOWN}", issuer.strip_suffix('/').unwrap_or(&issuer));
                 let url = self.key_url(&text, place, plaintext);
                 self.remote_keys(&keys.value, url, Some(issuer))
@@ -195,7 +201,8 @@ impl Compiler<'_> {
             KeyUrlError::NotAbsolute
             | KeyUrlError::Scheme
             | KeyUrlError::UserInfo
-            | KeyUrlError::Fragment => {
+            | KeyUrlError::Fragment
+            | KeyUrlError::Placeholder => {
                 "expected an address such as `https://login.example.com/jwks`"
             }
         };

@@ -2,7 +2,7 @@
 
 use super::compile::Compiler;
 use super::token_issuer::canonical_type;
-use crate::document::{Code, Diagnostic, Spanned, TokenKind};
+use crate::document::{Code, Diagnostic, Spanned, TokenKind, like_a_pattern, not_plain};
 
 /// Media types of things that are signed like tokens and are not for using a service, with their names.
 const OTHER_TYPES: [(&str, &str); 18] = [
@@ -67,6 +67,11 @@ impl Compiler<'_> {
             } else if word.trim().is_empty() {
                 let help = "write the value that its access tokens have in `typ`, `token_use` or `token_type`";
                 self.error(Code::OtherKind, mark, "an empty text marks nothing", help);
+            } else if let Some(why) = not_a_word(&mark.value) {
+                let message =
+                    format!("mark `{}` {why}, so no token has it", mark.value.escape_debug());
+                let help = "write exactly what marks its access tokens";
+                self.error(Code::InvalidType, mark, &message, help);
             }
             marks.push(word);
         }
@@ -79,6 +84,11 @@ impl Compiler<'_> {
             let message = format!("`{}` is the type of {what}, not of access tokens", named.value);
             let help = "remove it: a party that sees one of these could use it as a token";
             self.error(Code::OtherKind, named, &message, help);
+        } else if let Some(why) = not_a_word(&named.value) {
+            let message =
+                format!("type `{}` {why}, so no token has it", named.value.escape_debug());
+            let help = "write what the `typ` of its tokens says, such as `at+jwt`";
+            self.error(Code::InvalidType, named, &message, help);
         }
     }
 
@@ -103,4 +113,10 @@ impl Compiler<'_> {
                 .push(Diagnostic::warning(Code::AudienceIsClient, span, message).help(help));
         }
     }
+}
+
+/// Why no token has `text` as its type, which is compared whole.
+fn not_a_word(text: &str) -> Option<&'static str> {
+    let empty = || text.is_empty().then_some("is empty");
+    not_plain(text).or_else(|| like_a_pattern(text)).or_else(empty)
 }

@@ -76,3 +76,40 @@ async fn a_challenge_has_the_scheme_that_was_used_and_says_what_is_wrong() {
     let told = headers.iter().find(|(name, _)| name == "www-authenticate").unwrap();
     assert!(told.1.starts_with("DPoP "), "{}", told.1);
 }
+
+/// P280: a credential that was used before gets the `deny` of the rule that would have allowed, and a cookie is cleared only where
+/// its token is what was used up.
+#[tokio::test]
+async fn a_replay_gets_the_answer_of_the_rule() {
+    let deny =
+        " }\n      deny: { status: 404, redirect: { to: /login }, clearCookie: { name: session }";
+    let second = async |house: &House, lines: &[(&str, &str)]| {
+        assert!(house.outcome("GET", lines).await.0.decision.is_allow());
+        let (outcome, view) = house.outcome("GET", lines).await;
+        let Decision::Deny(denial) = outcome.decision else { panic!("used twice") };
+        assert_eq!(denial.rejection.reason(), Reason::TokenReplayed);
+        assert_eq!(denial.rule.as_ref().map(|rule| &*rule.rule), Some("read"));
+        let answer = Answer::of(&denial, &view, "id");
+        let has =
+            |name| answer.headers.iter().find(|(own, _)| *own == name).map(|(_, v)| v.clone());
+        (answer.status, has("location"), has("set-cookie"), has("www-authenticate"))
+    };
+    let places = "  tokens: [authorization: {}, { cookie: session }]";
+    let house = House::new(places, deny);
+    let token = house.token(&json!({}));
+    let (proof, dpop) = (house.proof(&token, &json!({}), &json!({})), format!("DPoP {token}"));
+    let proved = [("authorization", &*dpop), ("dpop", &*proof)];
+    assert_eq!(second(&house, &proved).await, (404, None, None, None));
+
+    let once = format!("  use: once\n{places}");
+    let (house, login) = (House::new(&once, deny), Some("/login".to_owned()));
+    let token = |jti: &str| house.token(&json!({ "cnf": null, "jti": jti }));
+    let cookie = format!("session={}", token("a"));
+    let browser = [("cookie", &*cookie), ("accept", "text/html")];
+    let (status, location, cleared, challenge) = second(&house, &browser).await;
+    assert_eq!((status, location, challenge), (302, login.clone(), None));
+    assert!(cleared.unwrap().starts_with("session=; Max-Age=0"));
+    let bearer = format!("Bearer {}", token("b"));
+    let browser = [("authorization", &*bearer), ("accept", "text/html")];
+    assert_eq!(second(&house, &browser).await, (302, login, None, None));
+}

@@ -242,9 +242,17 @@ pub fn decide_as(world: &World, request: &Request, identity: &Identity) -> Judge
     let verdict = rules::evaluate(&facts)?;
     if let rules::Outcome::Allow = verdict.outcome {
         // 1.12 A one-time credential is claimed after everything else has allowed the request.
-        let again = identity.tokens.iter().flat_map(|t| &t.once).any(|id| world.used.contains(id));
-        if again {
-            return answer::deny(world, request, identity, "token_replayed", None);
+        let again = |t: &&token::Token| t.once.iter().any(|id| world.used.contains(id));
+        if let Some(token) = identity.tokens.iter().find(again) {
+            let proof = |id: &String| id.starts_with("dpop ") && world.used.contains(id);
+            let cookie = match &token.place {
+                token::Place::Cookie(name) if !token.once.iter().any(proof) => Some(name.clone()),
+                _ => None,
+            };
+            let refused = token::Refused { reason: "token_replayed", cookie, issuers: Vec::new() };
+            let identity = Identity { refused: vec![refused], ..identity.clone() };
+            let denied = answer::deny(world, request, &identity, "token_replayed", verdict.rule.clone())?;
+            return Ok(Decision { shadows: verdict.shadows, ..denied });
         }
         return answer::allow(&facts, &verdict);
     }

@@ -347,7 +347,9 @@ fn proofs_of_possession() {
     assert!(decide(&world, &good).unwrap().allow);
     let mut again = world.clone();
     again.used.insert(format!("dpop {jkt} p"));
-    assert_eq!(decide(&again, &good).unwrap().reason, Some("token_replayed"));
+    let replayed = decide(&again, &good).unwrap();
+    assert_eq!(replayed.reason, Some("token_replayed"));
+    assert_eq!(replayed.rule, decide(&world, &good).unwrap().rule, "1.12");
 }
 
 #[test]

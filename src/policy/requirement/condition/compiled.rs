@@ -7,7 +7,7 @@ use cel::common::ast::IdedExpr;
 
 use super::fault::{Fault, Scope};
 use super::values::Slot;
-use super::{check, comments, functions, operands};
+use super::{check, comments, constant, functions, operands};
 use crate::limits::{CONDITION_STACK_BYTES, MAX_CONDITION_BRACKETS, MAX_CONDITION_BYTES};
 
 /// A compiled condition.
@@ -51,9 +51,10 @@ impl Condition {
         self.slots.iter().filter_map(|slot| slot.source()?.header())
     }
 
-    /// Whether it is the same for every request.
+    /// Whether it, or a part of it, is the same for every request.
     pub(in crate::policy) fn is_constant(&self) -> bool {
         self.slots.iter().all(|slot| matches!(slot, Slot::Pattern(_)))
+            || constant::is_constant(&self.expression)
     }
 
     /// The names of what it reads, as conditions write them.

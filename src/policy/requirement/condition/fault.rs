@@ -19,6 +19,8 @@ pub(in crate::policy) struct Scope<'a> {
     pub(in crate::policy) sealed: &'a SealedNames,
     /// The names of the trust domains that are believed.
     pub(in crate::policy) domains: &'a [&'a str],
+    /// The `iss` of the tokens that it may ask for.
+    pub(in crate::policy) issuers: &'a [&'a str],
 }
 
 /// A fault in a condition.

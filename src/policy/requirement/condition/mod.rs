@@ -8,6 +8,7 @@ mod check;
 mod comments;
 mod compare;
 mod compiled;
+mod constant;
 mod fault;
 mod functions;
 mod kind;

@@ -86,8 +86,8 @@ mod tests {
 
     fn parts(text: &str) -> Vec<String> {
         let sealed = SealedNames::default();
-        let scope =
-            Scope { token: true, peer: true, captures: &["id"], sealed: &sealed, domains: &[] };
+        let (captures, domains, issuers) = (&["id"][..], &[][..], &[][..]);
+        let scope = Scope { token: true, peer: true, captures, sealed: &sealed, domains, issuers };
         Condition::compile(text, scope)
             .unwrap_or_else(|faults| panic!("{text}: {faults:?}"))
             .parts()

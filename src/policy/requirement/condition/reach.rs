@@ -13,7 +13,7 @@ use super::fault::{Fault, Scope};
 use super::functions;
 use super::source::Source;
 use super::values::Slot;
-use crate::document::closest;
+use crate::document::{closest, like_a_pattern};
 use crate::evidence_level::EvidenceLevel;
 use crate::request::{CanonicalPath, Host, PathLeniency, headers_of_one_value};
 use crate::spiffe::SpiffeId;
@@ -33,8 +33,14 @@ pub(super) fn never(call: &CallExpr, slots: &[Slot], scope: Scope<'_>) -> Option
             }
             (_, list) => element(list?, a),
         },
-        ("startsWith", Some(target), [arg]) => begin(source(target, slots)?, arg),
-        ("endsWith" | "contains", Some(target), [arg]) => part(source(target, slots)?, arg),
+        (name @ ("startsWith" | "endsWith" | "contains"), Some(target), [arg]) => {
+            let at = match name {
+                "startsWith" => Part::Begin,
+                "endsWith" => Part::End,
+                _ => Part::Inside,
+            };
+            part(source(target, slots)?, arg, at, scope)
+        }
         (
             operators::LESS
             | operators::LESS_EQUALS
@@ -111,6 +117,9 @@ fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
         Source::RequestScheme => {
             (!matches!(text, "http" | "https")).then(|| String::from("it is `http` or `https`"))
         }
+        Source::ConnectionSni if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() => {
+            Some(String::from("a server name is no address: no handshake names one"))
+        }
         Source::RequestHost | Source::ConnectionSni => why_no_host(text),
         Source::RequestFullPath => {
             let path = CanonicalPath::parse(text.to_owned(), PathLeniency::ALL);
@@ -124,11 +133,11 @@ fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
         Source::RequestPath(_) => {
             text.is_empty().then(|| String::from("a segment that is captured is not empty"))
         }
-        Source::PeerSpiffe => text.parse::<SpiffeId>().is_err().then(|| {
-            String::from(
-                "it is a whole SPIFFE ID: use `startsWith`, `matches` or the key `peer.spiffe`",
-            )
-        }),
+        Source::PeerSpiffe => {
+            let whole = text.parse::<SpiffeId>().is_ok_and(|id| !id.path().is_empty());
+            let help = "it is a whole SPIFFE ID with a path: use `startsWith`, `matches` or the key `peer.spiffe`";
+            (!whole).then(|| String::from(help))
+        }
         Source::PeerEvidence => {
             let known = EvidenceLevel::ALL.map(EvidenceLevel::as_str);
             (!known.contains(&text)).then(|| match closest(text, &known) {
@@ -146,13 +155,12 @@ fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
             never.then(|| String::from(help))
         }
         Source::PeerTrustDomain => why_no_trust_domain(text, scope.domains),
+        Source::TokenIssuer => why_not_iss(scope.issuers, |iss| iss == text),
+        Source::TokenSubject | Source::TokenClient => stands_for_itself(text),
         Source::RequestAuthorityPort
         | Source::ConnectionPort
         | Source::ConnectionTls
         | Source::Context(_)
-        | Source::TokenSubject
-        | Source::TokenClient
-        | Source::TokenIssuer
         | Source::TokenId
         | Source::TokenExpires
         | Source::TokenScopes
@@ -194,6 +202,21 @@ fn why_no_trust_domain(text: &str, domains: &[&str]) -> Option<String> {
     })
 }
 
+/// Why none of the issuers' tokens has such an `iss`; nothing where there is no issuer, since other diagnostics say so.
+fn why_not_iss(issuers: &[&str], fits: impl Fn(&str) -> bool) -> Option<String> {
+    let never = !issuers.is_empty() && !issuers.iter().any(|iss| fits(iss));
+    never.then(|| match issuers {
+        [one] => format!("the tokens of this rule have `{one}`"),
+        several => format!("tokens have one of: `{}`", several.join("`, `")),
+    })
+}
+
+/// Why a text that is compared whole is hardly meant, where it looks as if it stood for several.
+fn stands_for_itself(text: &str) -> Option<String> {
+    let why = like_a_pattern(text)?;
+    Some(format!("it {why}, and values are compared whole: use `startsWith` or `matches`"))
+}
+
 /// Why no address is written so: those of the proxy are in their shortest form, IPv4 ones never within IPv6 ones.
 fn why_no_address(text: &str) -> Option<String> {
     let address = text.split_once('%').map_or(text, |(address, _)| address).parse::<IpAddr>().ok();
@@ -212,6 +235,12 @@ fn element(source: &Source, node: &IdedExpr) -> Option<Fault> {
     let text = text_in(node)?;
     let help = match source {
         Source::TokenScopes if text.contains(' ') => "ask for each scope by itself, with `&&`",
+        Source::TokenScopes if text.contains('*') => {
+            "scopes are compared whole, and `*` stands for itself: list each scope"
+        }
+        Source::TokenAudiences if like_a_pattern(text).is_some() => {
+            "audiences are compared whole, and nothing in them stands for other text"
+        }
         Source::TokenScopes if text.is_empty() || !text.is_ascii() => "a scope is visible ASCII",
         Source::PeerDns if text.contains(['*', ':', '/', ' ']) => "names are compared whole",
         Source::PeerDns if text.contains(char::is_uppercase) || text.ends_with('.') => {
@@ -226,42 +255,118 @@ fn element(source: &Source, node: &IdedExpr) -> Option<Fault> {
     Some(Fault::new(node.id, message).help(help))
 }
 
-/// Why no text of a variable begins so.
-fn begin(source: &Source, node: &IdedExpr) -> Option<Fault> {
+/// The place of a text within a variable.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Begin,
+    Inside,
+    End,
+}
+
+/// Why a text is at no such place of a variable.
+fn part(source: &Source, node: &IdedExpr, at: Part, scope: Scope<'_>) -> Option<Fault> {
     let text = text_in(node)?;
-    let help = match source {
-        Source::RequestFullPath if !text.starts_with('/') => "it begins with `/`",
-        Source::RequestFullPath if text.contains(['?', '#', '*', '{']) => {
-            "it has no query, and nothing in it stands for other text"
-        }
-        Source::PeerSpiffe if !text.starts_with("spiffe://") && !"spiffe://".starts_with(text) => {
-            "it begins with `spiffe://`"
-        }
-        Source::RequestHost
-            if text.contains(char::is_uppercase) || text.contains([':', '/', '*']) =>
-        {
-            "it is a host in lower case, without a port"
-        }
-        Source::RequestMethod if text.contains(char::is_lowercase) => "methods mind case",
-        _ => return None,
+    let help = why_no_part(source, text, at, scope)?;
+    let verb = match at {
+        Part::Begin => "begins with",
+        Part::Inside => "has",
+        Part::End => "ends with",
     };
-    let message = format!("`{}` never begins with `{}`", source.name(), text.escape_debug());
+    let message = format!("`{}` never {verb} `{}`", source.name(), text.escape_debug());
     Some(Fault::new(node.id, message).help(help))
 }
 
-/// Why a text is nowhere in a variable, or not at its end.
-fn part(source: &Source, node: &IdedExpr) -> Option<Fault> {
-    let text = text_in(node)?;
+fn why_no_part(source: &Source, text: &str, at: Part, scope: Scope<'_>) -> Option<String> {
+    let is = |usual: fn(char) -> bool| text.chars().all(usual);
     let help = match source {
+        Source::RequestFullPath if at == Part::Begin && !text.starts_with('/') => {
+            "it begins with `/`"
+        }
         Source::RequestFullPath if text.contains(['?', '#']) => "it has no query",
-        Source::RequestHost | Source::ConnectionSni
-            if text.contains(char::is_uppercase) || text.contains(['/', '*', '@']) =>
-        {
-            "it is a host in lower case"
+        Source::RequestFullPath if at == Part::Begin && text.contains(['*', '{']) => {
+            "nothing in it stands for other text"
+        }
+        Source::RequestHost if !could_be_in_host(text, at) => {
+            "it is a host in lower case, without a port"
+        }
+        Source::ConnectionSni if text.contains([':', '[', ']']) || !could_be_in_host(text, at) => {
+            "it is a name in lower case, without a port"
         }
         Source::RequestMethod if text.contains(char::is_lowercase) => "methods mind case",
+        Source::RequestScheme if !["http", "https"].iter().any(|own| is_part(own, text, at)) => {
+            "it is `http` or `https`"
+        }
+        Source::PeerSpiffe if !could_be_in_spiffe(text, at) => {
+            "it is a SPIFFE ID, `spiffe://trust-domain/path`, whose trust domain is in lower case"
+        }
+        Source::PeerTrustDomain
+            if !scope.domains.is_empty()
+                && !scope.domains.iter().any(|own| is_part(own, text, at)) =>
+        {
+            "it is the name of a TrustDomain document"
+        }
+        Source::TokenIssuer => {
+            return why_not_iss(scope.issuers, |iss| is_part(iss, text, at));
+        }
+        Source::ConnectionTo | Source::ConnectionFrom | Source::ClientAddress
+            if !is(|c| matches!(c, '0'..='9' | 'a'..='f' | '.' | ':'))
+                || (text.contains('.') && text.contains(':')) =>
+        {
+            "it is one address in its shortest form, without a port: networks go under the key `source` or `destination`"
+        }
+        Source::RequestHeader(name) => {
+            let is_one_line = headers_of_one_value().any(|own| own == &**name);
+            let spaced = (at == Part::Begin && text.starts_with(char::is_whitespace))
+                || (at == Part::End && text.ends_with(char::is_whitespace));
+            if !spaced && (is_one_line || !text.contains(',')) {
+                return None;
+            }
+            "one value, trimmed: with a comma it may be several, and is unknown; use the key `headers`"
+        }
         _ => return None,
     };
-    let message = format!("`{}` never has `{}`", source.name(), text.escape_debug());
-    Some(Fault::new(node.id, message).help(help))
+    Some(help.to_owned())
+}
+
+fn is_part(whole: &str, text: &str, at: Part) -> bool {
+    match at {
+        Part::Begin => whole.starts_with(text),
+        Part::Inside => whole.contains(text),
+        Part::End => whole.ends_with(text),
+    }
+}
+
+/// Whether a host may have this text at such a place: labels, or an IPv6 address in brackets.
+fn could_be_in_host(text: &str, at: Part) -> bool {
+    let name = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.');
+    let is_name = text.chars().all(name)
+        && !text.contains("..")
+        && !(at == Part::Begin && text.starts_with('.'))
+        && !(at == Part::End && text.ends_with('.'));
+    let address = |c: char| matches!(c, 'a'..='f' | '0'..='9' | ':' | '.' | '[' | ']');
+    let is_address = text.chars().all(address)
+        && (at != Part::Begin || text.starts_with('['))
+        && (at != Part::End || text.ends_with(']'));
+    is_name || is_address
+}
+
+/// Whether a SPIFFE ID may have this text at such a place.
+fn could_be_in_spiffe(text: &str, at: Part) -> bool {
+    const SCHEME: &str = "spiffe://";
+    let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
+    match (at, text.strip_prefix(SCHEME)) {
+        (_, Some(rest)) => {
+            let lower = rest.split('/').next().unwrap_or_default();
+            let begins = !rest.starts_with('/') && !lower.contains(char::is_uppercase);
+            let ends = at != Part::End || (rest.contains('/') && !rest.ends_with('/'));
+            begins && ends && rest.chars().all(usual) && !rest.contains("//")
+        }
+        (Part::Begin, None) => SCHEME.starts_with(text),
+        (Part::Inside, None) => {
+            text.chars().all(usual) && !text.contains("//") || SCHEME.contains(text)
+        }
+        (Part::End, None) => {
+            text.chars().all(usual) && !text.contains("//") && !text.ends_with('/')
+        }
+    }
 }
