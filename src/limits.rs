@@ -288,5 +288,17 @@ pub const MAX_ASSERTION_LIFETIME: Duration = Duration::from_secs(600);
 /// Most media ranges of an `accept` header that are looked at; browsers send eight.
 pub const MAX_ACCEPTED_RANGES: usize = 32;
 
+// --- audit ---------------------------------------------------------------------------------------
+
+/// Longest text in a decision record; a longer one is cut and named in `truncated`. As long as a SPIFFE ID may be.
+pub const MAX_AUDIT_TEXT_BYTES: usize = 2 * 1024;
+
+/// A list in a decision record is cut after so many bytes.
+pub const MAX_AUDIT_LIST_BYTES: usize = 16 * 1024;
+
+/// Largest decision record, which no caller reaches with what Envoy passes on: a text has six times its length where all of it
+/// has to be escaped.
+pub const MAX_AUDIT_RECORD_BYTES: usize = 256 * 1024;
+
 /// Longest `detail` of a rejection kept for logs and audit: it can hold what the caller sent.
 pub const MAX_DETAIL_BYTES: usize = 256;

@@ -139,6 +139,8 @@ instruments! {
         "Allows without a record because of `audit.sampleAllows`";
     AUDIT_WAITING Gauge "countersign.audit.records.waiting" "" ["sink"]
         "Decision records that wait for a sink";
+    AUDIT_WAITING_BYTES Gauge "countersign.audit.waiting.bytes" "By" ["sink"]
+        "Bytes of the decision records that wait for a sink";
     AUDIT_WRITES_FAILED Counter "countersign.audit.writes.failed" "" ["sink"]
         "Writes to a sink that failed, each with at least one record";
     PANICS Counter "countersign.panics" "" []

@@ -4,7 +4,7 @@
 /// folders (not files), have no list.
 pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ("app", "component error components audit signing core observers"),
-    ("audit", "fields json record sink file writer options log"),
+    ("audit", "json record room sink file writer options log"),
     (
         "authn",
         "credential facts heap_size kind once profile rejected_cookie token_check binding \
