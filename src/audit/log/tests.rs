@@ -115,11 +115,14 @@ async fn a_flood_of_long_records_costs_bounded_bytes_and_buries_no_allow() {
             drop(log.keep(record, &patient()));
         }
         let flooded = now(&counts.waiting_bytes);
-        assert!((BYTES as u64 / 3..=BYTES as u64 / 2).contains(&flooded), "{counts:?}");
+        assert!((BYTES / 3..=BYTES / 2).contains(&usize::try_from(flooded).unwrap()), "{counts:?}");
         for _ in 0..100 {
             assert!(matches!(log.keep(&good, &patient()), Recording::Done), "{on_full:?}");
         }
-        assert_eq!(now(&counts.waiting_bytes), flooded + 100 * good.line().len() as u64);
+        assert_eq!(
+            now(&counts.waiting_bytes),
+            flooded + 100 * u64::try_from(good.line().len()).unwrap()
+        );
         drop(held);
         tokio::task::spawn_blocking(move || drop((log.close(), log))).await.unwrap();
         let kept = received[0]
@@ -139,7 +142,10 @@ async fn a_flood_of_allows_costs_bounded_bytes() {
     let held = Arc::clone(&gate).try_lock_owned().unwrap();
     let (_, counts) = log.counts().pop().unwrap();
     (0..5_000).for_each(|_| drop(log.keep(&good, &patient())));
-    assert!(now(&counts.waiting_bytes) <= BYTES as u64 && now(&counts.dropped) > 0, "{counts:?}");
+    assert!(
+        now(&counts.waiting_bytes) <= BYTES.try_into().unwrap() && now(&counts.dropped) > 0,
+        "{counts:?}"
+    );
     drop(held);
 }
 

@@ -263,8 +263,8 @@ async fn long_texts_and_lists_are_cut_and_named() {
     assert!(record.line().len() <= MAX_AUDIT_RECORD_BYTES, "{}", record.line().len());
     let read = record.read();
     let request = read.request.unwrap();
-    assert_eq!(request.path, format!("/{long}")[..MAX_AUDIT_TEXT_BYTES]);
-    assert_eq!(read.tokens[0].claims["/tenant"], long[..MAX_AUDIT_TEXT_BYTES]);
+    assert_eq!(Some(&*request.path), format!("/{long}").get(..MAX_AUDIT_TEXT_BYTES));
+    assert_eq!(Some(&*read.tokens[0].claims["/tenant"]), long.get(..MAX_AUDIT_TEXT_BYTES));
     let expected = ["id", "method", "host", "path", "sni", "scheme", "audiences", "/tenant"];
     assert_eq!(read.truncated, expected);
 }

@@ -3,7 +3,7 @@
 /// Folders and files of a room in order: each imports those before it only. Rooms of a few files, and those that go round between
 /// folders (not files), have no list.
 pub(super) const INNER_ORDER: &[(&str, &str)] = &[
-    ("app", "component error components audit signing core observers"),
+    ("app", "component error components audit descriptors signing core observers"),
     ("audit", "json record room sink file writer options log"),
     (
         "authn",
