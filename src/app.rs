@@ -4,6 +4,7 @@ mod audit;
 mod component;
 mod components;
 mod core;
+mod descriptors;
 mod error;
 mod observers;
 mod signing;
@@ -54,7 +55,9 @@ impl Bound {
         let listener = listener.map_err(StartError::listen(address.clone()))?;
         let observers = Observers::start(config)?;
         let service = observers.service(&core.pdp, config);
-        let server = Server { listener, tls, service, options: config.listener.clone() };
+        let mut options = config.listener.clone();
+        options.connections.max = descriptors::fit(options.connections.max, descriptors::raise())?;
+        let server = Server { listener, tls, service, options };
         let components = Arc::new(components(&core, &server, &observers, log_level.clone()));
         components.register_metrics(&observers.metrics);
         let signer = match &core.signer {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -43,6 +43,17 @@ pub struct FixedClock(Arc<AtomicI64>);
 /// Measures elapsed time on the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
+
+/// Says once a minute what happens often, such as a line in the log that a caller can cause thousands of times a second.
+#[derive(Debug)]
+pub struct Seldom {
+    began: Stopwatch,
+    /// When it is due, in milliseconds since it began.
+    next: AtomicU64,
+    times: AtomicU64,
+}
+
+const SAY_AGAIN: Duration = Duration::from_mins(1);
 
 /// When something has to be done, counted from when it began.
 #[derive(Clone, Copy, Debug)]
@@ -165,6 +176,32 @@ impl Stopwatch {
     }
 }
 
+impl Seldom {
+    /// Counts one more. Once a minute it is how many there were since it was last said.
+    pub fn due(&self) -> Option<u64> {
+        self.due_at(self.began.elapsed())
+    }
+
+    fn due_at(&self, elapsed: Duration) -> Option<u64> {
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        self.times.fetch_add(1, Ordering::Relaxed);
+        let next = self.next.load(Ordering::Relaxed);
+        let later = millis.saturating_add(u64::try_from(SAY_AGAIN.as_millis()).unwrap_or(u64::MAX));
+        let ours = millis >= next
+            && self
+                .next
+                .compare_exchange(next, later, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        ours.then(|| self.times.swap(0, Ordering::Relaxed))
+    }
+}
+
+impl Default for Seldom {
+    fn default() -> Self {
+        Self { began: Stopwatch::start(), next: AtomicU64::new(0), times: AtomicU64::new(0) }
+    }
+}
+
 impl Deadline {
     /// `within` so long from now.
     pub fn within(within: Duration) -> Self {
@@ -200,6 +237,17 @@ impl Deadline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// P304: a line that a caller causes thousands of times a second is one a minute, with how many it stands for.
+    #[test]
+    fn what_happens_often_is_said_seldom() {
+        let seldom = Seldom::default();
+        let at = |seconds| seldom.due_at(Duration::from_secs(seconds));
+        assert_eq!(at(0), Some(1));
+        assert!((0..1000).all(|_| at(59).is_none()));
+        assert_eq!((at(60), at(60)), (Some(1001), None));
+        assert_eq!(at(1000), Some(2));
+    }
 
     #[test]
     fn arithmetic_saturates_instead_of_wrapping() {

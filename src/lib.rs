@@ -26,7 +26,7 @@
 //! |---|---|---|
 //! | 0 | [`limits`] [`json`] `words` | the bounds on what others can make us do, with their reasons; strict JSON; enumerations of words |
 //! | 1 | [`clock`] [`sync`] [`secret`] [`reason`] [`evidence_level`] [`replace_file`] | time as a value; locks; redaction; the closed vocabulary of why; atomic replacement of files |
-//! | 2 | [`spiffe`] [`request`] [`document`] [`identity_map`] | strict names; the request split from its credentials; YAML documents and diagnostics |
+//! | 2 | [`spiffe`] [`request`] [`document`] [`identity_map`] [`slots`] | strict names; the request split from its credentials; YAML documents and diagnostics; slots that sources share fairly |
 //! | 3 | [`evidence`] [`signer`] [`store`] [`trust`] | what is shown, **unverified**; our own signing keys; what replicas share; what we believe, as plain values |
 //! | 4 | [`authn`] | the only room that turns evidence into identity |
 //! | 5 | [`policy`] | rules, compiled and evaluated; it never sees `evidence` or `trust` |
@@ -83,6 +83,7 @@ pub mod store;
 pub mod trust;
 
 pub mod signer;
+pub mod slots;
 
 pub mod authn;
 

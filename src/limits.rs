@@ -24,6 +24,58 @@ pub const MAX_RESETS_WAITING: usize = 64 * 1024;
 /// connection for more.
 pub const MAX_STREAMS_PER_CONNECTION: u32 = 1024;
 
+/// Most connections whose client has not said anything yet or is shaking hands: a quarter of `listener.connections.max`, within these
+/// bounds. They have slots of their own: none of them takes one of the others. A handshake takes 40 KiB. The newest displaces the oldest
+/// of the address that has the most (P302). One address, or one IPv6 network of 64 bits, has a quarter: an Envoy of 128 threads that
+/// loses a replica connects 128 times at once, and at 1,000 a second each still has a quarter of a second.
+pub const MAX_GREETING: usize = 1024;
+
+/// Fewest that there are slots for.
+pub const MIN_GREETING: usize = 64;
+
+/// Longest wait for the first byte of a connection. Every client of ours speaks first, and at once.
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Longest handshake, the first byte included: two round trips and a signature, on a slow day.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest time to the first call on a connection. An Envoy connects because it has one.
+pub const FIRST_CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Most calls of `grpc.health.v1` at a time on one connection. Envoy and Kubernetes ask one at a time.
+pub const MAX_HEALTH_CALLS: usize = 8;
+
+/// Most watchers of health at a time (`Watch`). Each takes 9 KiB.
+pub const MAX_HEALTH_WATCHES: usize = 256;
+
+/// Most of them from one address, or from one IPv6 network of 64 bits.
+pub const MAX_HEALTH_WATCHES_PER_ADDRESS: usize = 64;
+
+/// Longest call of `grpc.health.v1` but for watching.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// File descriptors that connections do not get: for files, issuers, collectors and the store.
+pub const RESERVED_DESCRIPTORS: usize = 512;
+
+/// Fewest connections that a server starts with.
+pub const MIN_CONNECTIONS: usize = 64;
+
+/// Most connections of operators (`admin.address`), and most of those that fetch the keys of assertions. The newest displaces the oldest
+/// of the address that has the most: a probe or a scrape is done within moments.
+pub const MAX_ADMIN_CONNECTIONS: usize = 64;
+
+/// Most of them from one address, or from one IPv6 network of 64 bits.
+pub const MAX_ADMIN_CONNECTIONS_PER_ADDRESS: usize = 32;
+
+/// Longest wait for the head of an operator's request: of the first, and of the next one on the same connection.
+pub const ADMIN_HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Longest life of an operator's connection, but for the answer to a request that was made before.
+pub const MAX_ADMIN_AGE: Duration = Duration::from_secs(120);
+
+/// Largest head of an operator's request.
+pub const MAX_ADMIN_HEADER_BYTES: usize = 16 * 1024;
+
 /// Most request headers that are looked at. Envoy refuses more than 100 by default.
 pub const MAX_HEADERS: usize = 256;
 
@@ -290,6 +342,18 @@ pub const MAX_ASSERTION_LIFETIME: Duration = Duration::from_secs(600);
 
 /// Most media ranges of an `accept` header that are looked at; browsers send eight.
 pub const MAX_ACCEPTED_RANGES: usize = 32;
+
+// --- audit ---------------------------------------------------------------------------------------
+
+/// Longest text in a decision record; a longer one is cut and named in `truncated`. As long as a SPIFFE ID may be.
+pub const MAX_AUDIT_TEXT_BYTES: usize = 2 * 1024;
+
+/// A list in a decision record is cut after so many bytes.
+pub const MAX_AUDIT_LIST_BYTES: usize = 16 * 1024;
+
+/// Largest decision record, which no caller reaches with what Envoy passes on: a text has six times its length where all of it
+/// has to be escaped.
+pub const MAX_AUDIT_RECORD_BYTES: usize = 256 * 1024;
 
 /// Longest `detail` of a rejection kept for logs and audit: it can hold what the caller sent.
 pub const MAX_DETAIL_BYTES: usize = 256;

@@ -16,11 +16,8 @@ pub type KeySet = Arc<dyn Fn() -> String + Send + Sync>;
 const PATH: &str = "/.well-known/jwks.json";
 
 /// Publishes `key_set` and nothing else, until it is dropped: upstreams have no business with operators' pages.
-///
-/// # Errors
-/// Where the listener fails for good.
-pub async fn publish(listener: TcpListener, key_set: KeySet) -> std::io::Result<()> {
-    axum::serve(listener, router(Some(key_set))).await
+pub async fn publish(listener: TcpListener, key_set: KeySet) {
+    super::connections::serve(listener, router(Some(key_set))).await;
 }
 
 pub(super) fn router(key_set: Option<KeySet>) -> Router {

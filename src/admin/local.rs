@@ -2,13 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::connect_info::Connected;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::serve::IncomingStream;
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 
 /// The two ends of a connection, as the operating system has them.
 #[derive(Clone, Copy, Debug)]
@@ -29,15 +27,13 @@ const PROXIED: [&str; 6] = [
     "x-request-id",
 ];
 
-impl Connected<IncomingStream<'_, TcpListener>> for Ends {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        let local = stream.io().local_addr().ok().map(|address| address.ip().to_canonical());
-        let peer: &SocketAddr = stream.remote_addr();
+impl Ends {
+    /// Those of `stream`, which came from `peer`.
+    pub(super) fn of(stream: &TcpStream, peer: SocketAddr) -> Self {
+        let local = stream.local_addr().ok().map(|address| address.ip().to_canonical());
         Self { local, peer: peer.ip().to_canonical() }
     }
-}
 
-impl Ends {
     /// Whether the other end is on this machine. The address that a connection comes from does not say so: a sidecar makes
     /// what came from elsewhere come from 127.0.0.6. It was accepted on loopback, which no other machine reaches, and
     /// came from where a process that asks for no address comes from.

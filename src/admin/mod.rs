@@ -6,6 +6,7 @@
 //! forward ports.
 
 pub mod api;
+mod connections;
 mod health;
 mod key_set;
 mod local;
@@ -121,12 +122,8 @@ impl Shown {
 }
 
 /// Answers until it is dropped.
-///
-/// # Errors
-/// Where the listener fails for good.
-pub async fn serve(listener: TcpListener, pages: Pages) -> std::io::Result<()> {
-    let service = router(pages).into_make_service_with_connect_info::<Ends>();
-    axum::serve(listener, service).await
+pub async fn serve(listener: TcpListener, pages: Pages) {
+    connections::serve(listener, router(pages)).await;
 }
 
 fn router(mut pages: Pages) -> Router {

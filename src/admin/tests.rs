@@ -6,6 +6,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::limits::{
+    ADMIN_HEADER_TIMEOUT, MAX_ADMIN_AGE, MAX_ADMIN_CONNECTIONS_PER_ADDRESS, MAX_ADMIN_HEADER_BYTES,
+};
 
 /// Pages whose log level may be `debug` or `info`.
 fn pages(condition: Condition) -> Pages {
@@ -180,4 +183,64 @@ async fn there_are_no_other_pages() {
     }
     let post = "POST /status HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     assert_eq!(ask(address, post).await.0, 405);
+}
+
+/// Reads to the end, which comes.
+async fn ends(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A connection that is reset has ended as well.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
+
+/// P306: however many connections are open and say nothing, there are so many at most, and a probe is answered.
+#[tokio::test]
+async fn silent_connections_are_bounded_and_keep_no_probe_out() {
+    let address = start(Condition::Good).await;
+    let mut silent = Vec::new();
+    for _ in 0..MAX_ADMIN_CONNECTIONS_PER_ADDRESS + 20 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    for displaced in &mut silent[..20] {
+        assert_eq!(ends(displaced).await, "");
+    }
+    assert_eq!(get(address, "/readyz").await.0, 200);
+    assert_eq!(ends(&mut silent[20]).await, "", "displaced by the probe");
+}
+
+/// P306: a request that never comes, is never complete, or is followed by none, has its end.
+#[tokio::test(start_paused = true)]
+async fn slow_and_idle_connections_end() {
+    let address = start(Condition::Good).await;
+    let whole = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+    let body = "PUT /log-level HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n";
+    for (said, status, most) in [
+        ("", None, ADMIN_HEADER_TIMEOUT),
+        ("GET /live", None, ADMIN_HEADER_TIMEOUT),
+        (whole, Some("200"), ADMIN_HEADER_TIMEOUT),
+        (body, None, MAX_ADMIN_AGE + ADMIN_HEADER_TIMEOUT),
+    ] {
+        let begun = tokio::time::Instant::now();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(said.as_bytes()).await.unwrap();
+        let answer = ends(&mut stream).await;
+        let found = answer.split(' ').nth(1).filter(|found| *found != "408");
+        assert_eq!(found, status, "{said:?}: {answer}");
+        let elapsed = begun.elapsed();
+        assert!(
+            elapsed >= ADMIN_HEADER_TIMEOUT && elapsed <= most + ADMIN_HEADER_TIMEOUT,
+            "{said:?}: {elapsed:?}"
+        );
+    }
+}
+
+/// P306: a head has a largest size.
+#[tokio::test]
+async fn a_large_head_is_refused() {
+    let address = start(Condition::Good).await;
+    let long = format!(
+        "GET /livez HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n",
+        "x".repeat(MAX_ADMIN_HEADER_BYTES)
+    );
+    assert_eq!(ask(address, &long).await.0, 431);
 }

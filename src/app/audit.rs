@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::StartError;
 use crate::audit::{AuditLog, AuditOptions, Record, Sink};
@@ -43,7 +43,7 @@ impl Sink for Collector {
 }
 
 fn entry(record: &Record) -> Option<LogEntry> {
-    let body = record.tree()?.clone();
+    let body: Map<String, Value> = serde_json::from_slice(record.line()).ok()?;
     let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     Some(LogEntry {
         time: record.at(),

@@ -34,6 +34,9 @@ pub enum StartError {
     /// The audit log cannot be opened.
     #[error("cannot open the audit log: {0}")]
     Audit(io::Error),
+    /// There are hardly any file descriptors.
+    #[error("{0}")]
+    Descriptors(String),
     /// The instruments cannot be set up.
     #[error("cannot set up metrics and traces: {0}")]
     Metrics(String),

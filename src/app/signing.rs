@@ -56,9 +56,7 @@ pub(super) async fn publisher(
 pub(super) async fn keep((signer, listener): Publisher) {
     let published = async {
         let Some(listener) = listener else { return };
-        if let Err(error) = admin::publish(listener, key_set_of(&signer)).await {
-            tracing::error!(%error, "the assertion keys are not published any more");
-        }
+        admin::publish(listener, key_set_of(&signer)).await;
     };
     tokio::join!(Arc::clone(&signer).run(), published);
 }

@@ -4,21 +4,97 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 
-use super::fields::{Fields, Scalar};
 use crate::json::write_text;
+use crate::limits::{MAX_AUDIT_LIST_BYTES, MAX_AUDIT_TEXT_BYTES};
 
-/// Writes one object to the end of a buffer.
+/// The value of a member.
+#[derive(Clone, Copy)]
+pub(super) enum Scalar<'a> {
+    Text(&'a str),
+    /// `IP:PORT`.
+    Address(SocketAddr),
+    Number(u64),
+    Fraction(f64),
+    Flag(bool),
+}
+
+/// Writes one object to the end of a buffer. A member without a value is omitted, as in the schema; one that is longer than a
+/// record has room for is cut.
 pub(super) struct Json {
     out: Vec<u8>,
     is_empty: bool,
+    /// The members that were cut.
+    truncated: Vec<String>,
 }
 
 impl Json {
     /// The object with the members that `write` writes, in a buffer with room for `usual` bytes.
-    pub(super) fn object(usual: usize, write: impl FnOnce(&mut Self)) -> Vec<u8> {
-        let mut json = Self { out: Vec::with_capacity(usual), is_empty: true };
+    pub(super) fn object_of(usual: usize, write: impl FnOnce(&mut Self)) -> Vec<u8> {
+        let out = Vec::with_capacity(usual);
+        let mut json = Self { out, is_empty: true, truncated: Vec::new() };
         json.braces(write);
         json.out
+    }
+
+    pub(super) fn put(&mut self, name: &str, value: Scalar<'_>) {
+        if value.is_empty() {
+            return;
+        }
+        if let Scalar::Text(value) = value {
+            let value = self.cut(name, value);
+            return text(value, self.name(name));
+        }
+        let out = self.name(name);
+        match value {
+            Scalar::Text(value) => text(value, out),
+            Scalar::Address(value) => address(value, out),
+            Scalar::Number(value) => digits(value, out),
+            // Writing to memory does not fail, and a fraction has a JSON form.
+            Scalar::Fraction(value) => drop(serde_json::to_writer(out, &value)),
+            Scalar::Flag(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+        }
+    }
+
+    pub(super) fn text(&mut self, name: &str, value: &str) {
+        self.put(name, Scalar::Text(value));
+    }
+
+    pub(super) fn texts<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a str>) {
+        self.items(name, values, |value, json| {
+            let value = json.cut(name, value);
+            text(value, &mut json.out);
+        });
+    }
+
+    /// Writes a list of objects.
+    pub(super) fn list<T>(
+        &mut self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+        write: impl Fn(T, &mut Self),
+    ) {
+        self.items(name, items, |item, json| json.braces(|own| write(item, own)));
+    }
+
+    /// Writes an object, which may be empty.
+    pub(super) fn object(&mut self, name: &str, write: impl FnOnce(&mut Self)) {
+        self.name(name);
+        self.braces(write);
+    }
+
+    /// Writes a member of a map, which may be empty.
+    pub(super) fn entry(&mut self, name: &str, value: &str) {
+        self.comma();
+        text(name, &mut self.out);
+        self.out.push(b':');
+        let value = self.cut(name, value);
+        text(value, &mut self.out);
+    }
+
+    /// Writes the list of the members that were cut.
+    pub(super) fn truncated(&mut self) {
+        let truncated = std::mem::take(&mut self.truncated);
+        self.texts("truncated", truncated.iter().map(String::as_str));
     }
 
     fn braces(&mut self, write: impl FnOnce(&mut Self)) {
@@ -44,10 +120,40 @@ impl Json {
         }
     }
 
-    /// A list of what `write` writes of each of `items`.
-    fn items<T>(&mut self, items: impl Iterator<Item = T>, write: impl Fn(T, &mut Self)) {
+    /// The beginning of `value` that a record has room for.
+    fn cut<'a>(&mut self, name: &str, value: &'a str) -> &'a str {
+        if value.len() <= MAX_AUDIT_TEXT_BYTES {
+            return value;
+        }
+        self.note(name);
+        let end = value.floor_char_boundary(MAX_AUDIT_TEXT_BYTES);
+        value.get(..end).unwrap_or_default()
+    }
+
+    fn note(&mut self, name: &str) {
+        if !self.truncated.iter().any(|known| known == name) {
+            self.truncated.push(name.to_owned());
+        }
+    }
+
+    /// Writes a list that is not empty, of what `write` writes of each of `items` that there is room for.
+    fn items<T>(
+        &mut self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+        write: impl Fn(T, &mut Self),
+    ) {
+        let mut items = items.into_iter().peekable();
+        if items.peek().is_none() {
+            return;
+        }
+        let begin = self.name(name).len();
         let mut before = b'[';
         for item in items {
+            if self.out.len().saturating_sub(begin) > MAX_AUDIT_LIST_BYTES {
+                self.note(name);
+                break;
+            }
             self.out.push(before);
             write(item, self);
             before = b',';
@@ -56,44 +162,15 @@ impl Json {
     }
 }
 
-impl Fields for Json {
-    fn write(&mut self, name: &str, value: Scalar<'_>) {
-        let out = self.name(name);
-        match value {
-            Scalar::Text(value) => text(value, out),
-            Scalar::Address(value) => address(value, out),
-            Scalar::Number(value) => digits(value, out),
-            // Writing to memory does not fail, and a fraction has a JSON form.
-            Scalar::Fraction(value) => drop(serde_json::to_writer(out, &value)),
-            Scalar::Flag(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+impl Scalar<'_> {
+    fn is_empty(self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::Address(_) => false,
+            Self::Number(number) => number == 0,
+            Self::Fraction(fraction) => fraction == 0.0,
+            Self::Flag(flag) => !flag,
         }
-    }
-
-    fn entry(&mut self, name: &str, value: &str) {
-        self.comma();
-        text(name, &mut self.out);
-        self.out.push(b':');
-        text(value, &mut self.out);
-    }
-
-    fn object(&mut self, name: &str, write: impl FnOnce(&mut Self)) {
-        self.name(name);
-        self.braces(write);
-    }
-
-    fn write_texts<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>) {
-        self.name(name);
-        self.items(values, |value, json| text(value, &mut json.out));
-    }
-
-    fn write_objects<T>(
-        &mut self,
-        name: &str,
-        items: impl Iterator<Item = T>,
-        write: impl Fn(T, &mut Self),
-    ) {
-        self.name(name);
-        self.items(items, |item, json| json.braces(|own| write(item, own)));
     }
 }
 
@@ -158,7 +235,7 @@ mod tests {
     fn what_is_written_is_read_as_it_was() {
         let long = "é\u{7f}\u{2028} ".repeat(40);
         for value in ["plain", "\"", "a\\b", "\u{0}\u{1f}\n", "é\u{10ffff}", &long] {
-            let out = Json::object(0, |object| {
+            let out = Json::object_of(0, |object| {
                 object.text("text", value);
                 object.texts("texts", [value, ""]);
                 object.object("object", |object| object.put("number", Scalar::Number(u64::MAX)));
@@ -197,7 +274,7 @@ mod tests {
 
     #[test]
     fn empty_members_are_omitted() {
-        let out = Json::object(0, |object| {
+        let out = Json::object_of(0, |object| {
             object.text("text", "");
             object.texts("texts", []);
             object.put("number", Scalar::Number(0));

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::file::FileSink;
+use super::room::{Place, Room};
 use super::sink::{Lines, Sink};
 use super::writer::{self, AuditCounts, Message};
-use super::{AuditOptions, AuditTarget, OnFull, Record, RecordOptions};
+use super::{AuditOptions, AuditTarget, OnFull, Record, RecordedClaims};
 use crate::clock::Deadline;
 use crate::pdp::{AuditSink, Outcome, Recording};
 use crate::reason::Reason;
@@ -25,7 +26,7 @@ pub struct AuditLog {
     lanes: Vec<Lane>,
     on_full: OnFull,
     sample_allows: f64,
-    record: RecordOptions,
+    claims: RecordedClaims,
     /// Tells the file that it was moved away.
     reopen: Arc<AtomicBool>,
 }
@@ -34,7 +35,9 @@ pub struct AuditLog {
 #[derive(Debug)]
 struct Lane {
     name: &'static str,
-    queue: Sender<Message>,
+    /// Bounded by the room.
+    queue: UnboundedSender<Message>,
+    room: Room,
     /// The writer, to be woken before the queue is full.
     thread: Thread,
     /// So many waiting records wake it.
@@ -62,10 +65,10 @@ impl AuditLog {
                     collector.take().ok_or_else(|| io::Error::other("there is no collector"))?
                 }
             };
-            lanes.push(Lane::start(target.name(), sink, options.queue)?);
+            lanes.push(Lane::start(target.name(), sink, options.queue, options.queue_bytes)?);
         }
         let AuditOptions { on_full, sample_allows, .. } = *options;
-        Ok(Self { lanes, on_full, sample_allows, record: options.record(), reopen })
+        Ok(Self { lanes, on_full, sample_allows, claims: options.claims.clone(), reopen })
     }
 
     /// How each sink is doing, now and later.
@@ -81,10 +84,9 @@ impl AuditLog {
     /// Waits until everything that was recorded is written, outside of any async task. Later records are lost.
     pub fn close(&self) {
         // Closes all queues before it waits for any: a sink that stalls does not delay the others.
-        let full = self.lanes.iter().filter(|lane| lane.queue.try_send(Message::Close).is_err());
-        for lane in full.collect::<Vec<_>>() {
+        for lane in &self.lanes {
             // A writer that is gone needs no telling.
-            let _ = lane.queue.blocking_send(Message::Close);
+            let _ = lane.queue.send(Message::Close);
         }
         for lane in &self.lanes {
             lane.thread.unpark();
@@ -144,15 +146,14 @@ impl AuditLog {
     fn insist(&self, record: &Record) -> Recording {
         let mut places = Vec::with_capacity(self.lanes.len());
         for lane in &self.lanes {
-            let Ok(place) = lane.queue.try_reserve() else {
+            let Some(place) = lane.place(record) else {
                 let detail = format!("too many records wait for the audit sink `{}`", lane.name);
                 return Recording::Refused(Reason::AuditUnavailable.because(detail));
             };
             places.push((lane, place));
         }
         for (lane, place) in places {
-            lane.announce();
-            place.send(Message::Record(record.clone()));
+            lane.send(record.clone(), place);
         }
         Recording::Done
     }
@@ -166,37 +167,42 @@ impl AuditSink for AuditLog {
             }
             return Recording::Done;
         };
-        self.keep(&Record::of(view, outcome, &self.record, rate), deadline)
+        self.keep(&Record::of(view, outcome, &self.claims, rate), deadline)
     }
 }
 
 impl Lane {
-    fn start(name: &'static str, sink: Box<dyn Sink>, most: usize) -> io::Result<Self> {
-        let (queue, receiver): (_, Receiver<_>) = channel(most);
+    fn start(
+        name: &'static str,
+        sink: Box<dyn Sink>,
+        records: usize,
+        bytes: usize,
+    ) -> io::Result<Self> {
+        let (queue, receiver) = unbounded_channel();
         let counts = Arc::<AuditCounts>::default();
         let shared = Arc::clone(&counts);
         let writer = thread::Builder::new()
             .name(format!("audit {name}"))
             .spawn(move || writer::run(name, receiver, sink, &shared))?;
-        let (thread, many) = (writer.thread().clone(), u64::try_from(most / 2).unwrap_or(u64::MAX));
-        Ok(Self { name, queue, thread, many, writer: Mutex::new(Some(writer)), counts })
+        let many = u64::try_from(records / 2).unwrap_or(u64::MAX);
+        let (thread, room) = (writer.thread().clone(), Room::new(records, bytes));
+        Ok(Self { name, queue, room, thread, many, writer: Mutex::new(Some(writer)), counts })
     }
 
-    /// Counts a record that comes: before it does, or the writer could be done with it already.
-    fn announce(&self) {
-        if self.counts.waiting.fetch_add(1, Ordering::Relaxed) == self.many {
+    fn send(&self, record: Record, place: Place) {
+        if send(&self.queue, &self.counts, record, place) == self.many {
             self.thread.unpark();
         }
     }
 
+    /// A place in the queue, if there is one and its writer lives.
+    fn place(&self, record: &Record) -> Option<Place> {
+        if self.queue.is_closed() { None } else { self.room.take(record) }
+    }
+
     /// Whether there was room for the record.
     fn has_taken(&self, record: &Record) -> bool {
-        self.announce();
-        let taken = self.queue.try_send(Message::Record(record.clone())).is_ok();
-        if !taken {
-            self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-        taken
+        self.place(record).map(|place| self.send(record.clone(), place)).is_some()
     }
 
     /// Keeps the record, or counts that it is lost.
@@ -209,16 +215,32 @@ impl Lane {
     /// Keeps the record once there is room, or counts that it is lost.
     fn wait(&self, record: &Record, bound: Duration) -> impl Future<Output = ()> + Send + use<> {
         let (queue, counts) = (self.queue.clone(), Arc::clone(&self.counts));
-        let record = record.clone();
+        let (room, record) = (self.room.clone(), record.clone());
         async move {
-            counts.waiting.fetch_add(1, Ordering::Relaxed);
-            let sent = tokio::time::timeout(bound, queue.send(Message::Record(record))).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                counts.waiting.fetch_sub(1, Ordering::Relaxed);
+            if let Ok(Some(place)) = tokio::time::timeout(bound, room.wait(&record)).await {
+                send(&queue, &counts, record, place);
+            } else {
                 counts.dropped.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
+}
+
+/// Hands over a record, which is lost where the writer is gone. How many waited before.
+fn send(
+    queue: &UnboundedSender<Message>,
+    counts: &AuditCounts,
+    record: Record,
+    place: Place,
+) -> u64 {
+    let bytes = record.line().len();
+    // Counted before it is there, or the writer could be done with it already.
+    let before = counts.begin(bytes);
+    if queue.send(Message::Record(record, place)).is_err() {
+        counts.end(1, bytes);
+        counts.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+    before
 }
 
 #[cfg(test)]

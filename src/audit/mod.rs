@@ -2,21 +2,19 @@
 
 #[cfg(test)]
 mod example;
-mod fields;
 mod file;
 mod json;
 mod log;
 mod options;
 mod record;
+mod room;
 mod sink;
 mod writer;
 
 pub use file::{Rotation, put_aside};
 pub use log::AuditLog;
 pub use options::{AuditOptions, AuditSettings, AuditTarget, Nothing, OnFull};
-pub use record::{
-    DecisionRecord, Record, RecordOptions, RecordedClaims, RecordedPeer, RecordedToken,
-};
+pub use record::{DecisionRecord, Record, RecordedClaims, RecordedPeer, RecordedToken};
 pub use sink::Sink;
 pub use writer::AuditCounts;
 

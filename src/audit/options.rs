@@ -1,13 +1,15 @@
 //! Where records go and what is done when they cannot, as an operator writes it.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RecordOptions, RecordedClaims, Rotation};
+use super::{RecordedClaims, Rotation};
 use crate::document::HumanDuration;
+use crate::limits::MAX_AUDIT_RECORD_BYTES;
 
 /// Where decision records go, as an operator writes it: at least one place.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -21,9 +23,12 @@ pub struct AuditSettings {
     pub rotation: Option<Rotation>,
     /// Log records to the collector of `otlp.endpoint`: `{}`.
     pub otlp: Option<Nothing>,
-    /// Most records that wait for each place.
+    /// Most records that wait for each place. Denials, and allows of callers who proved nothing, get half of it at most.
     #[serde(default = "default_queue")]
     pub queue: usize,
+    /// Most bytes of records that wait for each place; of them too.
+    #[serde(default = "default_queue_bytes")]
+    pub queue_bytes: usize,
     /// The answer to a decision whose record has no room in the queue.
     #[serde(default)]
     pub on_full: FullQueue,
@@ -85,6 +90,8 @@ pub struct AuditOptions {
     pub targets: Vec<AuditTarget>,
     /// Most records that wait for each place.
     pub queue: usize,
+    /// Most bytes of records that wait for each place.
+    pub queue_bytes: usize,
     /// The answer to a decision whose record has no room.
     pub on_full: OnFull,
     /// Which part of the allows is recorded.
@@ -93,15 +100,23 @@ pub struct AuditOptions {
     pub claims: RecordedClaims,
 }
 
-/// Most that can be set: 1 GiB of records.
-const MAX_QUEUE: usize = 1 << 20;
+/// Fewest and most records that can be set. Half of them are for denials.
+const QUEUE: RangeInclusive<usize> = 2..=1 << 20;
+
+/// Fewest and most bytes that can be set. A record of the largest kind fits into half of the fewest.
+const QUEUE_BYTES: RangeInclusive<usize> = 2 * MAX_AUDIT_RECORD_BYTES..=1 << 30;
 
 /// Longest wait for room that can be set: Envoy gives up after 200 ms by default.
 const MAX_BLOCK: Duration = Duration::from_secs(1);
 
-/// About a second of a busy replica: some 20 MB of lines, and for `otlp` as trees several times that.
+/// About a second of a busy replica: some 20 MB.
 const fn default_queue() -> usize {
     16_384
+}
+
+/// Twice what so many usual records have.
+const fn default_queue_bytes() -> usize {
+    32 * 1024 * 1024
 }
 
 const fn default_block() -> HumanDuration {
@@ -138,6 +153,7 @@ impl AuditSettings {
         Ok(AuditOptions {
             targets: targets.into_iter().flatten().collect(),
             queue: self.queue,
+            queue_bytes: self.queue_bytes,
             on_full,
             sample_allows: self.sample_allows,
             claims: RecordedClaims::new(self.claims)?,
@@ -150,8 +166,13 @@ impl AuditSettings {
                 "`audit` needs at least one of `stdout: {}`, `file: PATH` and `otlp: {}`".into()
             );
         }
-        if !(1..=MAX_QUEUE).contains(&self.queue) {
-            return Err(format!("`audit.queue` is {}, expected 1 to {MAX_QUEUE}", self.queue));
+        for (name, value, range) in
+            [("queue", self.queue, QUEUE), ("queueBytes", self.queue_bytes, QUEUE_BYTES)]
+        {
+            if !range.contains(&value) {
+                let (least, most) = range.into_inner();
+                return Err(format!("`audit.{name}` is {value}, expected {least} to {most}"));
+            }
         }
         if !(0.0..=1.0).contains(&self.sample_allows) {
             return Err(format!("`audit.sampleAllows` is {}, expected 0 to 1", self.sample_allows));
@@ -173,11 +194,6 @@ impl AuditOptions {
             AuditTarget::File(path, _) => Some(path.as_path()),
             AuditTarget::Stdout | AuditTarget::Otlp => None,
         })
-    }
-
-    /// How a record is made.
-    pub fn record(&self) -> RecordOptions {
-        RecordOptions { claims: self.claims.clone(), tree: self.to_collector() }
     }
 
     /// Whether records go to the collector.

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::fields::{Fields, Scalar, Tree};
-use super::json::Json;
+use super::json::{Json, Scalar};
 use crate::authn::{Binding, PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::evidence::IgnoredToken;
@@ -33,22 +31,14 @@ mod wire {
 
 pub use wire::{DecisionRecord, Peer as RecordedPeer, Token as RecordedToken};
 
-/// The record of one decision: a line of JSON, and where a collector wants it the same as a tree of values.
+/// The record of one decision: a line of JSON.
 #[derive(Clone, Debug)]
 pub struct Record {
     line: Bytes,
-    tree: Option<Arc<Map<String, Value>>>,
     at: UnixTime,
     allows: bool,
-}
-
-/// How records are made.
-#[derive(Clone, Debug)]
-pub struct RecordOptions {
-    /// The claims of tokens that may be in it.
-    pub claims: RecordedClaims,
-    /// Whether it is made as a tree too.
-    pub tree: bool,
+    /// Whether its caller proved anything.
+    is_proven: bool,
 }
 
 /// Most records have room in this many bytes.
@@ -68,22 +58,24 @@ const CLIENT: &str = "/client_id";
 const AUDIENCE: &str = "/aud";
 const SCOPE: &str = "/scope";
 
-/// Longest claim in a record, in characters. One that says who or what for is shorter.
-const MAX_CLAIM_CHARS: usize = 256;
-
 /// The longest `x-request-id` that is recorded. Envoy's own are 36 characters.
 const MAX_REQUEST_ID: usize = 128;
 
 impl Record {
     /// The record of one decision. The part `rate` of such decisions is recorded.
-    pub fn of(view: &RequestView, outcome: &Outcome, options: &RecordOptions, rate: f64) -> Self {
-        let claims = &options.claims;
+    pub fn of(view: &RequestView, outcome: &Outcome, claims: &RecordedClaims, rate: f64) -> Self {
         let mut line =
-            Json::object(USUAL_BYTES, |json| decision(view, outcome, claims, rate, json));
+            Json::object_of(USUAL_BYTES, |json| decision(view, outcome, claims, rate, json));
         line.push(b'\n');
-        let tree = || Arc::new(Tree::of(|tree| decision(view, outcome, claims, rate, tree)));
-        let tree = options.tree.then(tree);
-        Self { line: line.into(), tree, at: outcome.at, allows: outcome.decision.is_allow() }
+        let is_proven = outcome.subject.as_ref().is_some_and(|subject| {
+            subject.peer().verified().is_some() || subject.tokens().verified().is_some()
+        });
+        Self { line: line.into(), at: outcome.at, allows: outcome.decision.is_allow(), is_proven }
+    }
+
+    /// Whether it is of a caller who proved something and was allowed. A flood of other records must not bury it.
+    pub const fn is_precious(&self) -> bool {
+        self.allows && self.is_proven
     }
 
     /// Whether it is of a request that was allowed.
@@ -94,11 +86,6 @@ impl Record {
     /// When the decision was made.
     pub const fn at(&self) -> UnixTime {
         self.at
-    }
-
-    /// The record as a tree, where it was made as one.
-    pub fn tree(&self) -> Option<&Map<String, Value>> {
-        self.tree.as_deref()
     }
 
     /// A JSON object, and the end of its line.
@@ -112,7 +99,7 @@ fn decision(
     outcome: &Outcome,
     claims: &RecordedClaims,
     rate: f64,
-    record: &mut impl Fields,
+    record: &mut Json,
 ) {
     let decision = &outcome.decision;
     record.text("decision_id", outcome.id.hex().as_str());
@@ -155,6 +142,7 @@ fn decision(
     }
     let ignored = subject.map(Subject::ignored).unwrap_or_default();
     record.list("ignored_tokens", ignored, passed_over);
+    record.truncated();
 }
 
 impl RecordedClaims {
@@ -179,28 +167,27 @@ impl RecordedClaims {
     }
 }
 
-/// Text as it is and any other value as JSON, each shortened.
+/// Text as it is and any other value as JSON.
 fn shown(value: &Value) -> String {
     if !is_exact(value) {
         return String::from("(holds a number that is not known exactly)");
     }
-    let text = match value {
+    match value {
         Value::String(text) => text.clone(),
         other @ (Value::Null
         | Value::Bool(_)
         | Value::Number(_)
         | Value::Array(_)
         | Value::Object(_)) => other.to_string(),
-    };
-    text.chars().take(MAX_CLAIM_CHARS).collect()
+    }
 }
 
-fn name(rule: &RuleName, record: &mut impl Fields) {
+fn name(rule: &RuleName, record: &mut Json) {
     record.text("policy", &rule.policy);
     record.text("rule", &rule.rule);
 }
 
-fn request(view: &RequestView, request: &mut impl Fields) {
+fn request(view: &RequestView, request: &mut Json) {
     request.text("id", &view.id);
     request.text("method", &view.method);
     request.text("host", &hidden::host(&view.raw_host));
@@ -225,7 +212,7 @@ fn request_id(view: &RequestView) -> Option<&str> {
     view.headers.single("x-request-id").ok().flatten().filter(usable)
 }
 
-fn peer(peer: &PeerIdentity, record: &mut impl Fields) {
+fn peer(peer: &PeerIdentity, record: &mut Json) {
     record.text("trust_domain", &peer.trust_domain);
     // The first is the one above.
     record.texts("other_trust_domains", peer.trust_domains().skip(1));
@@ -240,7 +227,7 @@ fn peer(peer: &PeerIdentity, record: &mut impl Fields) {
     time("not_after", peer.not_after, record);
 }
 
-fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut impl Fields) {
+fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut Json) {
     record.text("issuer_name", token.issuer_name());
     record.text("issuer", token.issuer());
     if claims.has(SUBJECT) {
@@ -274,7 +261,7 @@ fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut impl Field
     }
 }
 
-fn passed_over(ignored: &IgnoredToken, record: &mut impl Fields) {
+fn passed_over(ignored: &IgnoredToken, record: &mut Json) {
     let (place, name) = match &ignored.place {
         TokenPlace::Authorization => ("authorization", ""),
         TokenPlace::Header(name) => ("header", name.as_str()),
@@ -287,21 +274,21 @@ fn passed_over(ignored: &IgnoredToken, record: &mut impl Fields) {
     record.text("detail", ignored.rejection.detail());
 }
 
-fn shadow(shadow: &ShadowOutcome, record: &mut impl Fields) {
+fn shadow(shadow: &ShadowOutcome, record: &mut Json) {
     name(&shadow.rule, record);
     record.text("effect", shadow.effect.as_str());
     record.put("indeterminate", Scalar::Flag(shadow.satisfied != Truth::Holds));
     record.put("changes", Scalar::Flag(shadow.changes));
 }
 
-fn address(name: &str, address: Option<SocketAddr>, record: &mut impl Fields) {
+fn address(name: &str, address: Option<SocketAddr>, record: &mut Json) {
     if let Some(address) = address {
         record.put(name, Scalar::Address(address));
     }
 }
 
 /// A member in RFC 3339; omitted where the year does not fit the format.
-fn time(name: &str, moment: Option<UnixTime>, record: &mut impl Fields) {
+fn time(name: &str, moment: Option<UnixTime>, record: &mut Json) {
     let text = moment.and_then(rfc3339);
     // Digits and signs are text.
     record.text(name, text.as_ref().and_then(|text| str::from_utf8(text).ok()).unwrap_or_default());
@@ -343,8 +330,8 @@ impl Record {
     /// A record with an id and an answer only.
     pub(super) fn brief(decision: &str, id: u64) -> Self {
         let line = format!("{{\"decision_id\":\"{id:04}\",\"decision\":\"{decision}\"}}\n");
-        let (at, tree) = (UnixTime::from_secs(0), None);
-        Self { line: line.into(), tree, at, allows: decision == "allow" }
+        let (at, allows) = (UnixTime::from_secs(0), decision == "allow");
+        Self { line: line.into(), at, allows, is_proven: true }
     }
 
     /// As the schema has it.

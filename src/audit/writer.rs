@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::room::Place;
 use super::{Record, Sink};
 use crate::clock::Stopwatch;
 
@@ -16,6 +17,8 @@ use crate::clock::Stopwatch;
 pub struct AuditCounts {
     /// Records that wait for the writer, those that it is writing included.
     pub waiting: AtomicU64,
+    /// Their bytes.
+    pub waiting_bytes: AtomicU64,
     /// Records that the sink has taken.
     pub written: AtomicU64,
     /// Allows that are not recorded because of sampling.
@@ -26,15 +29,40 @@ pub struct AuditCounts {
     pub failed: AtomicU64,
 }
 
+impl AuditCounts {
+    /// Counts a record that waits from now on. How many waited before.
+    pub(super) fn begin(&self, bytes: usize) -> u64 {
+        self.waiting_bytes.fetch_add(wide(bytes), Ordering::Relaxed);
+        self.waiting.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts records that wait no more.
+    pub(super) fn end(&self, records: u64, bytes: usize) {
+        self.waiting_bytes.fetch_sub(wide(bytes), Ordering::Relaxed);
+        self.waiting.fetch_sub(records, Ordering::Relaxed);
+    }
+}
+
 /// A message to a writer.
 #[derive(Debug)]
 pub(super) enum Message {
-    Record(Record),
+    Record(Record, Place),
     Close,
 }
 
 /// Most records that are written at a time: half a megabyte.
 pub(super) const MAX_BATCH: usize = 512;
+
+/// Once a batch has so many bytes it is written: a sink needs several times as many for what it makes of it.
+const FULL_BATCH_BYTES: usize = 1024 * 1024;
+
+/// Records that are written together, and their places in the queue, which are free once they are written.
+#[derive(Default)]
+struct Batch {
+    records: Vec<Record>,
+    places: Vec<Place>,
+    bytes: usize,
+}
 
 /// A disk that is full for an hour is sixty lines in the log.
 const SAY_AGAIN: Duration = Duration::from_mins(1);
@@ -47,20 +75,20 @@ const GATHER: Duration = Duration::from_millis(1);
 /// quiet system shows its last decision. Then it lets records gather until it is unparked.
 pub(super) fn run(
     name: &'static str,
-    mut queue: Receiver<Message>,
+    mut queue: UnboundedReceiver<Message>,
     mut sink: Box<dyn Sink>,
     counts: &AuditCounts,
 ) {
-    let mut batch = Vec::new();
+    let mut batch = Batch::default();
     let mut said: Option<Stopwatch> = None;
     let mut open = true;
     while open {
         open = gather(&mut queue, &mut batch);
-        if batch.is_empty() {
+        if batch.records.is_empty() {
             continue;
         }
-        let result = take(&mut *sink, &batch);
-        count(&result, batch.len(), counts);
+        let result = take(&mut *sink, &batch.records);
+        count(&result, &batch, counts);
         batch.clear();
         match result {
             Ok(()) => said = None,
@@ -84,14 +112,14 @@ fn take(sink: &mut dyn Sink, batch: &[Record]) -> io::Result<()> {
 }
 
 /// Waits for a record and takes those behind it; whether there can be more.
-fn gather(queue: &mut Receiver<Message>, batch: &mut Vec<Record>) -> bool {
+fn gather(queue: &mut UnboundedReceiver<Message>, batch: &mut Batch) -> bool {
     let mut next = queue.blocking_recv();
     loop {
         match next {
-            Some(Message::Record(record)) => batch.push(record),
+            Some(Message::Record(record, place)) => batch.push(record, place),
             Some(Message::Close) | None => return false,
         }
-        if batch.len() >= MAX_BATCH {
+        if batch.is_full() {
             return true;
         }
         match queue.try_recv() {
@@ -101,9 +129,31 @@ fn gather(queue: &mut Receiver<Message>, batch: &mut Vec<Record>) -> bool {
     }
 }
 
-fn count(result: &io::Result<()>, records: usize, counts: &AuditCounts) {
-    let records = u64::try_from(records).unwrap_or(u64::MAX);
-    counts.waiting.fetch_sub(records, Ordering::Relaxed);
+impl Batch {
+    fn push(&mut self, record: Record, place: Place) {
+        self.bytes = self.bytes.saturating_add(record.line().len());
+        self.records.push(record);
+        self.places.push(place);
+    }
+
+    const fn is_full(&self) -> bool {
+        self.records.len() >= MAX_BATCH || self.bytes >= FULL_BATCH_BYTES
+    }
+
+    fn clear(&mut self) {
+        self.records.clear();
+        self.places.clear();
+        self.bytes = 0;
+    }
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn count(result: &io::Result<()>, batch: &Batch, counts: &AuditCounts) {
+    let records = wide(batch.records.len());
+    counts.end(records, batch.bytes);
     match result {
         Ok(()) => counts.written.fetch_add(records, Ordering::Relaxed),
         Err(_) => {

@@ -124,6 +124,7 @@ impl From<StartError> for CommandError {
                 "{error}; is another countersign running? choose another address with `--listen`"
             )),
             StartError::Audit(_)
+            | StartError::Descriptors(_)
             | StartError::Tls(_)
             | StartError::Store(_)
             | StartError::Revocations(_)

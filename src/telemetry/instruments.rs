@@ -64,11 +64,13 @@ instruments! {
         "Assertions signed; one that is used again is not counted";
 
     CONNECTIONS Gauge "countersign.connections" "" []
-        "Connections that are open";
+        "Connections that are open and may ask";
+    CONNECTIONS_GREETING Gauge "countersign.connections.greeting" "" []
+        "Connections whose client has not said anything yet or is shaking hands";
     CONNECTIONS_ACCEPTED Counter "countersign.connections.accepted" "" []
         "Connections accepted";
     CONNECTIONS_REFUSED Counter "countersign.connections.refused" "" []
-        "Connections refused: too many, no admitted certificate, or no handshake in time";
+        "Connections refused: too many, no admitted certificate, or no byte, handshake or call in time";
     CONNECTIONS_AGED Counter "countersign.connections.aged" "" []
         "Connections asked to end because of their age";
     CONNECTIONS_BROKEN Counter "countersign.connections.broken" "" []
@@ -145,6 +147,8 @@ instruments! {
         "Allows without a record because of `audit.sampleAllows`";
     AUDIT_WAITING Gauge "countersign.audit.records.waiting" "" ["sink"]
         "Decision records that wait for a sink";
+    AUDIT_WAITING_BYTES Gauge "countersign.audit.waiting.bytes" "By" ["sink"]
+        "Bytes of the decision records that wait for a sink";
     AUDIT_WRITES_FAILED Counter "countersign.audit.writes.failed" "" ["sink"]
         "Writes to a sink that failed, each with at least one record";
     PANICS Counter "countersign.panics" "" []

@@ -21,7 +21,7 @@ use order::INNER_ORDER;
 const RANKS: [&[&str]; 12] = [
     &["json", "limits", "words"],
     &["clock", "evidence_level", "reason", "replace_file", "secret", "sync"],
-    &["document", "identity_map", "request", "spiffe"],
+    &["document", "identity_map", "request", "slots", "spiffe"],
     &["evidence", "signer", "store", "trust"],
     &["authn"],
     &["policy"],

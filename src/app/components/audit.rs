@@ -23,6 +23,7 @@ impl Component for Audit {
         let sinks = self.0.iter().map(|(sink, counts)| {
             let status = json!({
                 "waiting": count(&counts.waiting),
+                "waiting_bytes": count(&counts.waiting_bytes),
                 "written": count(&counts.written),
                 "unsampled": count(&counts.unsampled),
                 "dropped": count(&counts.dropped),
@@ -42,6 +43,7 @@ impl Component for Audit {
             instruments::AUDIT_DROPPED.shows_each(of(|counts| &counts.dropped)),
             instruments::AUDIT_UNSAMPLED.shows_each(of(|counts| &counts.unsampled)),
             instruments::AUDIT_WAITING.shows_each(of(|counts| &counts.waiting)),
+            instruments::AUDIT_WAITING_BYTES.shows_each(of(|counts| &counts.waiting_bytes)),
             instruments::AUDIT_WRITES_FAILED.shows_each(of(|counts| &counts.failed)),
         ]
     }

@@ -41,6 +41,7 @@ impl Component for ListenerPart {
             }),
             "draining": status.draining.load(Ordering::Relaxed),
             "connections": count(&status.connections),
+            "connections_greeting": count(&status.greeting),
             "connections_accepted": count(&status.accepted),
             "connections_refused": count(&status.refused),
             "connections_aged": count(&status.aged),
@@ -55,6 +56,7 @@ impl Component for ListenerPart {
         let status = &self.status;
         vec![
             instruments::CONNECTIONS.shows(count(&status.connections)),
+            instruments::CONNECTIONS_GREETING.shows(count(&status.greeting)),
             instruments::CHECKS_IN_FLIGHT.shows(count(&status.checks)),
             instruments::DRAINING.shows(status.draining.load(Ordering::Relaxed)),
             instruments::CONNECTIONS_ACCEPTED.shows(count(&status.accepted)),

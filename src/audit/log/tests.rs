@@ -6,8 +6,8 @@ use super::*;
 use crate::audit::example::{pdp, view};
 use crate::audit::options::AuditSettings;
 use crate::audit::{DecisionRecord, RecordedClaims};
-use crate::authn::{Credential, Subject};
-use crate::pdp::NoTrace;
+use crate::authn::{Binding, Credential, Subject, TokenIdentity};
+use crate::pdp::{NoTrace, Pdp};
 use std::sync::atomic::AtomicU64;
 
 /// Its holder keeps a sink waiting.
@@ -30,6 +30,9 @@ impl Sink for Gated {
     }
 }
 
+/// Room in bytes, of which no test needs all that is not about it.
+const BYTES: usize = 1024 * 1024;
+
 /// One gated sink for each of `gates`, and the records that arrive in it.
 fn log(
     on_full: OnFull,
@@ -40,12 +43,11 @@ fn log(
     for gate in gates {
         let (records, receiver) = mpsc::channel();
         let sink = Gated { gate: Arc::clone(gate), records };
-        lanes.push(Lane::start("test", Box::new(sink), queue).unwrap());
+        lanes.push(Lane::start("test", Box::new(sink), queue, BYTES).unwrap());
         received.push(receiver);
     }
     let claims = RecordedClaims::new(vec!["/sub".to_owned()]).unwrap();
-    let record = RecordOptions { claims, tree: false };
-    (AuditLog { lanes, on_full, sample_allows: 1.0, record, reopen: Arc::default() }, received)
+    (AuditLog { lanes, on_full, sample_allows: 1.0, claims, reopen: Arc::default() }, received)
 }
 
 fn now(count: &AtomicU64) -> u64 {
@@ -69,25 +71,92 @@ fn a_stalled_sink_costs_counted_records_only() {
     }
     let (_, counts) = log.counts().pop().unwrap();
     let dropped = now(&counts.dropped);
-    let most = 8 + u64::try_from(writer::MAX_BATCH).unwrap();
-    assert!(dropped >= 1000 - most, "in the queue and in the writer's hands: {counts:?}");
-    assert_eq!(now(&counts.waiting) + dropped, 1000);
+    assert_eq!((now(&counts.waiting), dropped), (8, 992), "the writer's hands count");
     drop(held);
     log.close();
     drop(log);
     let kept = u64::try_from(received[0].iter().count()).unwrap();
     assert_eq!(kept + dropped, 1000);
     assert_eq!((now(&counts.written), now(&counts.waiting)), (kept, 0));
+    assert_eq!(now(&counts.waiting_bytes), 0);
+}
+
+/// The record of a request for `path` by a caller who has proved something or nothing.
+async fn record_of(pdp: &Pdp, path: &str, is_proven: bool) -> Record {
+    let claims = serde_json::json!({ "iss": "corp", "sub": "alice" });
+    let token =
+        TokenIdentity::assertion("corp", claims.as_object().unwrap().clone(), Binding::None);
+    let tokens =
+        if is_proven { Credential::Verified(vec![token.unwrap()]) } else { Credential::Absent };
+    let subject = Subject::assertion(Credential::Absent, tokens);
+    let view = view(path);
+    let outcome = pdp.pin().decide_for(&view, subject, &mut NoTrace::default()).await;
+    let claims = RecordedClaims::new(Vec::new()).unwrap();
+    Record::of(&view, &outcome, &claims, 1.0)
+}
+
+/// P300: a stalled sink and paths of 57 KB cost so many bytes and no more, and half of them are kept for callers who proved
+/// who they are: a flood of denials, or of allows that anyone gets, buries none of their records and denies none of them.
+#[tokio::test]
+async fn a_flood_of_long_records_costs_bounded_bytes_and_buries_no_allow() {
+    let pdp = pdp();
+    let long = format!("/{}", "x".repeat(57 * 1024));
+    let mut denials = vec![record_of(&pdp, &long, false).await, record_of(&pdp, &long, true).await];
+    denials.push(record_of(&pdp, "/nowhere", false).await);
+    denials.push(record_of(&pdp, "/open", false).await);
+    let good = record_of(&pdp, "/open", true).await;
+    for on_full in [OnFull::Drop, OnFull::Block(Duration::from_millis(1)), OnFull::Deny] {
+        let gate = Gate::default();
+        let (log, received) = log(on_full, 16 * 1024, &[&gate]);
+        let held = Arc::clone(&gate).try_lock_owned().unwrap();
+        let (_, counts) = log.counts().pop().unwrap();
+        for record in denials.iter().cycle().take(20_000) {
+            // A future that is dropped gives its place up.
+            drop(log.keep(record, &patient()));
+        }
+        let flooded = now(&counts.waiting_bytes);
+        assert!((BYTES / 3..=BYTES / 2).contains(&usize::try_from(flooded).unwrap()), "{counts:?}");
+        for _ in 0..100 {
+            assert!(matches!(log.keep(&good, &patient()), Recording::Done), "{on_full:?}");
+        }
+        assert_eq!(
+            now(&counts.waiting_bytes),
+            flooded + 100 * u64::try_from(good.line().len()).unwrap()
+        );
+        drop(held);
+        tokio::task::spawn_blocking(move || drop((log.close(), log))).await.unwrap();
+        let kept = received[0]
+            .iter()
+            .filter(|record| !record.tokens.is_empty() && record.decision == "allow");
+        assert_eq!((kept.count(), now(&counts.waiting_bytes)), (100, 0));
+    }
+}
+
+/// P300: callers with credentials cost bounded bytes as well.
+#[tokio::test]
+async fn a_flood_of_allows_costs_bounded_bytes() {
+    let pdp = pdp();
+    let good = record_of(&pdp, "/open", true).await;
+    let gate = Gate::default();
+    let (log, _received) = log(OnFull::Drop, 16 * 1024, &[&gate]);
+    let held = Arc::clone(&gate).try_lock_owned().unwrap();
+    let (_, counts) = log.counts().pop().unwrap();
+    (0..5_000).for_each(|_| drop(log.keep(&good, &patient())));
+    assert!(
+        now(&counts.waiting_bytes) <= BYTES.try_into().unwrap() && now(&counts.dropped) > 0,
+        "{counts:?}"
+    );
+    drop(held);
 }
 
 /// P81: with `onFull: block` an answer waits for room, for a bounded time, and then the record is lost.
 #[tokio::test]
 async fn an_answer_waits_for_room_for_a_bounded_time() {
     let gate = Gate::default();
-    let (log, _received) = log(OnFull::Block(Duration::from_millis(20)), 1, &[&gate]);
+    let (log, _received) = log(OnFull::Block(Duration::from_millis(20)), 2, &[&gate]);
     let (_, counts) = log.counts().pop().unwrap();
     let held = Arc::clone(&gate).try_lock_owned().unwrap();
-    // One is being written and one waits; whatever comes then is lost.
+    // One is being written and one waits, at most; whatever comes then is lost.
     for id in 0..10 {
         if let Recording::Pending(later) = log.keep(&Record::brief("allow", id), &patient()) {
             later.await;
@@ -112,7 +181,7 @@ async fn an_answer_waits_for_room_for_a_bounded_time() {
 #[tokio::test]
 async fn no_answer_waits_for_longer_than_its_own_deadline() {
     let gate = Gate::default();
-    let (log, _received) = log(OnFull::Block(LONG), 1, &[&gate]);
+    let (log, _received) = log(OnFull::Block(LONG), 2, &[&gate]);
     let held = Arc::clone(&gate).try_lock_owned().unwrap();
     let mut waited = 0;
     for id in 0..4 {
@@ -192,7 +261,7 @@ impl Sink for Full {
 #[test]
 fn records_that_a_sink_does_not_take_are_counted_as_lost() {
     let (mut log, _) = log(OnFull::Drop, 8, &[]);
-    log.lanes.push(Lane::start("test", Box::new(Full), 8).unwrap());
+    log.lanes.push(Lane::start("test", Box::new(Full), 8, BYTES).unwrap());
     for id in 0..3 {
         let _ = log.keep(&Record::brief("deny", id), &patient());
     }
@@ -282,7 +351,8 @@ fn settings_that_cannot_be_meant_are_refused() {
     assert_eq!(all.on_full, OnFull::Block(Duration::from_millis(20)));
     for (json, records) in [
         ("{}", "at least one of"),
-        (r#"{"file": "a", "queue": 0}"#, "`audit.queue` is 0"),
+        (r#"{"file": "a", "queue": 1}"#, "`audit.queue` is 1, expected 2 to"),
+        (r#"{"file": "a", "queueBytes": 1000}"#, "`audit.queueBytes` is 1000, expected"),
         (r#"{"file": "a", "sampleAllows": 1.5}"#, "audit.sampleAllows"),
         (r#"{"file": "a", "blockFor": "2s"}"#, "audit.blockFor"),
         (r#"{"stdout": {}, "rotation": {}}"#, "audit.rotation"),
@@ -312,10 +382,9 @@ impl Sink for Doomed {
 fn a_sink_that_panics_goes_on() {
     for on_full in [OnFull::Drop, OnFull::Deny] {
         let (records, received) = mpsc::channel();
-        let lanes = vec![Lane::start("test", Box::new(Doomed(false, records)), 8).unwrap()];
+        let lanes = vec![Lane::start("test", Box::new(Doomed(false, records)), 8, BYTES).unwrap()];
         let claims = RecordedClaims::new(Vec::new()).unwrap();
-        let record = RecordOptions { claims, tree: false };
-        let log = AuditLog { lanes, on_full, sample_allows: 1.0, record, reopen: Arc::default() };
+        let log = AuditLog { lanes, on_full, sample_allows: 1.0, claims, reopen: Arc::default() };
         let (_, counts) = log.counts().pop().unwrap();
         let keep = |id| log.keep(&Record::brief("allow", id), &patient());
         assert!(matches!(keep(1), Recording::Done));

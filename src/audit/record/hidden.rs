@@ -115,12 +115,15 @@ fn push(part: &str, is_segment: &mut bool, shown: &mut String) {
 }
 
 fn split_parameter(text: &str) -> Option<(&str, &str, &str)> {
-    let plain = text.find(';').map(|at| (at, 1));
-    let encoded = find_encoded(text, &["%3b", "%253b"]).map(|at| {
-        let long = text.get(at..).is_some_and(|rest| rest.starts_with("%25"));
-        (at, if long { 5 } else { 3 })
-    });
-    let (at, length) = plain.into_iter().chain(encoded).min()?;
+    // One pass: to look for each mark to the end of the text, segment by segment, takes the square of its length (P301).
+    let mut marks = text.match_indices([';', '%']);
+    let (at, length) = marks.find_map(|(at, mark)| match mark {
+        ";" => Some((at, 1)),
+        _ => ["%3b", "%253b"]
+            .into_iter()
+            .find(|code| is_code(text, at, code))
+            .map(|code| (at, code.len())),
+    })?;
     let (before, rest) = text.split_at_checked(at)?;
     let (mark, after) = rest.split_at_checked(length)?;
     Some((before, mark, after))
@@ -128,13 +131,14 @@ fn split_parameter(text: &str) -> Option<(&str, &str, &str)> {
 
 /// Where the first of `codes`, given in lower case, is in `text`.
 fn find_encoded(text: &str, codes: &[&str]) -> Option<usize> {
-    let is_code = |at: usize| {
-        let rest = text.get(at..).unwrap_or_default();
-        codes.iter().any(|code| {
-            rest.get(..code.len()).is_some_and(|start| start.eq_ignore_ascii_case(code))
-        })
-    };
-    text.match_indices('%').map(|(at, _)| at).find(|at| is_code(*at))
+    let mut marks = text.match_indices('%').map(|(at, _)| at);
+    marks.find(|at| codes.iter().any(|code| is_code(text, *at, code)))
+}
+
+/// Whether `code`, given in lower case, is in `text` at this place.
+fn is_code(text: &str, at: usize, code: &str) -> bool {
+    let rest = text.get(at..).unwrap_or_default();
+    rest.get(..code.len()).is_some_and(|start| start.eq_ignore_ascii_case(code))
 }
 
 #[cfg(test)]
@@ -174,6 +178,16 @@ mod tests {
             ("u%408A7F@h", "*@h"),
         ] {
             assert_eq!(host(name), shown);
+        }
+    }
+    /// P301: a path is hidden in one pass. Looking for each mark to the end of the text would take minutes here.
+    #[test]
+    fn a_path_of_marks_takes_one_pass() {
+        let many = 256 * 1024;
+        for marks in [";", "%3b", "%"] {
+            let target = format!("/a{}{}", ";".repeat(many), marks.repeat(many));
+            let shown = path(&target);
+            assert!(shown.starts_with("/a;;;"), "{marks}");
         }
     }
 }

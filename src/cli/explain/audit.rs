@@ -113,7 +113,18 @@ fn line(record: &DecisionRecord) -> String {
     visible(&format!("{decision_id}  {time}  {decision}  {request}"))
 }
 
+/// Refuses a record that lacks the end of what rules look at. Claims without a field, and the query, are unknown anyway.
+fn is_whole(record: &DecisionRecord) -> Result<(), String> {
+    let unknown = |name: &&String| name.starts_with('/') || *name == "query";
+    let Some(field) = record.truncated.iter().find(|name| !unknown(name)) else { return Ok(()) };
+    let field = visible(field);
+    Err(format!(
+        "the record has only the beginning of `{field}`, which was too long for it, so that its decision cannot be evaluated again; give the request itself"
+    ))
+}
+
 fn put_again(record: DecisionRecord) -> Result<Input, String> {
+    is_whole(&record)?;
     let rejection = refused_before_any_rule(&record);
     let view = view(&record, rejection.as_ref());
     let caller = caller(&record, rejection.as_ref())?;

@@ -11,4 +11,4 @@ mod router;
 
 pub(super) use health::Health;
 pub(super) use message::{Received, frame, parse};
-pub(super) use router::Router;
+pub(super) use router::{Router, Routes};

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::ready;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,29 +17,42 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower_service::Service;
 
-use super::health::HealthService;
+use super::health::{HEALTH, HealthCalls, HealthService, Watchers};
 use super::{budget, message};
 use crate::envoy::arrival::Arrival;
 use crate::envoy::encode;
 use crate::envoy::service::CheckService;
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
-const HEALTH: &str = "/grpc.health.v1.Health/";
 const CONTENT: HeaderValue = HeaderValue::from_static("application/grpc");
 
-/// Routes each call to its service. tonic copies the router for each call.
+/// Routes each call of one connection to its service. tonic copies the router for each call.
 #[derive(Clone, Debug)]
-pub(in crate::envoy) struct Router(Arc<Services>);
+pub(in crate::envoy) struct Router {
+    services: Arc<Services>,
+    health_calls: HealthCalls,
+}
+
+/// Routes the calls of all connections.
+#[derive(Clone, Debug)]
+pub(in crate::envoy) struct Routes(Arc<Services>);
 
 #[derive(Debug)]
 struct Services {
     checks: CheckService,
     health: HealthService,
+    watchers: Watchers,
 }
 
-impl Router {
+impl Routes {
     pub(in crate::envoy) fn new(checks: CheckService, health: HealthService) -> Self {
-        Self(Arc::new(Services { checks, health }))
+        Self(Arc::new(Services { checks, health, watchers: Watchers::default() }))
+    }
+
+    /// The router of a connection from `source`.
+    pub(in crate::envoy) fn of(&self, source: Option<IpAddr>) -> Router {
+        let health_calls = HealthCalls::new(self.0.watchers.clone(), source);
+        Router { services: Arc::clone(&self.0), health_calls }
     }
 }
 
@@ -56,12 +70,15 @@ impl Service<Request<Body>> for Router {
         match request.uri().path() {
             CHECK => {
                 // Here and not in the future: what waits for its turn counts, and so does the time it waits.
-                let checks = &self.0.checks;
+                let checks = &self.services.checks;
                 let within = budget::budget(checks.deadline(), request.headers());
                 let arrival = checks.arrive(within);
-                Box::pin(check(Arc::clone(&self.0), arrival, request.into_body()).map(Ok))
+                Box::pin(check(Arc::clone(&self.services), arrival, request.into_body()).map(Ok))
             }
-            path if path.starts_with(HEALTH) => self.0.health.clone().call(request),
+            path if path.starts_with(HEALTH) => {
+                let health = self.services.health.clone();
+                Box::pin(self.health_calls.clone().call(health, request).map(Ok))
+            }
             _ => Box::pin(ready(Ok(Status::unimplemented("").into_http()))),
         }
     }

@@ -3,23 +3,23 @@
 use std::convert::Infallible;
 use std::future::Future as _;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
 use crate::envoy::Listener;
 use crate::envoy::tls::Tls;
-
-/// Longest handshake: two round trips and a signature, on a slow day.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::limits::{FIRST_BYTE_TIMEOUT, HANDSHAKE_TIMEOUT};
+use crate::slots::network;
 
 /// A connection as the operating system hands it out.
 #[derive(Debug)]
@@ -72,14 +72,41 @@ impl Accepted {
         }
     }
 
-    /// Shakes hands, where there is TLS.
+    /// The address that it counts for; none where every client is on this machine and may open the socket.
+    pub(super) fn source(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok().map(|address| network(address.ip())),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// Waits for the first byte, and shakes hands where there is TLS.
     pub(super) async fn greet(self, tls: Option<&Arc<Tls>>) -> io::Result<(Stream, Ended)> {
-        let wire = match (self, tls) {
-            (Self::Tcp(stream), Some(tls)) => {
-                let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.shake_hands(stream)).await;
-                let too_long = |_| io::Error::other("the handshake took too long");
-                Wire::Tls(Box::new(shaken.map_err(too_long)??))
+        let late = |what| move |_| io::Error::other(what);
+        let greeting = async {
+            let spoken = timeout(FIRST_BYTE_TIMEOUT, self.spoken()).await;
+            spoken.map_err(late("the client says nothing"))??;
+            self.shake_hands(tls).await
+        };
+        let greeted = timeout(HANDSHAKE_TIMEOUT, greeting).await;
+        greeted.map_err(late("the handshake took too long"))?
+    }
+
+    /// Waits until the client says something; an error of the kind `NotConnected` where it goes without a word, as probes of load
+    /// balancers do.
+    async fn spoken(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) if stream.peek(&mut [0]).await? == 0 => {
+                Err(io::ErrorKind::NotConnected.into())
             }
+            // The time to the first call bounds those that may open the socket.
+            Self::Tcp(_) | Self::Unix(_) => Ok(()),
+        }
+    }
+
+    async fn shake_hands(self, tls: Option<&Arc<Tls>>) -> io::Result<(Stream, Ended)> {
+        let wire = match (self, tls) {
+            (Self::Tcp(stream), Some(tls)) => Wire::Tls(Box::new(tls.shake_hands(stream).await?)),
             (Self::Tcp(stream), None) => Wire::Tcp(stream),
             (Self::Unix(stream), _) => Wire::Unix(stream),
         };

@@ -11,17 +11,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tonic::transport::Server;
 
 use super::accept::{Ended, Stream};
 use super::client::Client;
 use super::coalesce::CoalescingWriter;
-use super::frames::Watched;
+use super::frames::{Progress, Watched};
+use super::status::Refused;
 use super::{ConnectionOptions, ListenerStatus};
 use crate::clock::jitter;
 use crate::envoy::grpc::Router;
-use crate::limits::{MAX_GRPC_HEADER_BYTES, MAX_RESETS_WAITING, MAX_STREAMS_PER_CONNECTION};
+use crate::limits::{
+    FIRST_CALL_TIMEOUT, MAX_GRPC_HEADER_BYTES, MAX_RESETS_WAITING, MAX_STREAMS_PER_CONNECTION,
+};
 
 /// Serves `stream` until it has `ended`, is too old, its `client` is revoked, or `drain` says that all have to.
 pub(super) async fn serve(
@@ -35,6 +38,7 @@ pub(super) async fn serve(
 ) {
     let age = spread(options.max_age.get(), jitter());
     let watching = Arc::clone(&status);
+    let asked_to_go = Notify::new();
     let farewell = async {
         // Later than the server takes the stream, so that a client that was admitted is not sent away unanswered.
         tokio::task::yield_now().await;
@@ -45,10 +49,14 @@ pub(super) async fn serve(
             }
             // The sender gone is as good as its word.
             _ = drain.wait_for(|drain| *drain) => {}
+            // A call that is on its way is answered all the same.
+            () = asked_to_go.notified() => {}
         }
     };
     let (cut, cutting) = oneshot::channel();
-    let stream = CoalescingWriter::new(Watched::new(stream.until(cutting), client, watching));
+    let stream = Watched::new(stream.until(cutting), client.clone(), watching);
+    let progress = stream.progress();
+    let stream = CoalescingWriter::new(stream);
     let revoked = async {
         match &known {
             Some(client) => client.revoked().await,
@@ -63,12 +71,29 @@ pub(super) async fn serve(
                 tracing::debug!(%error, "connection broken");
             }
         }
+        () = unused(&progress, &asked_to_go) => {
+            status.refuse(Refused::Unused, &client, "no call came on it in time");
+            let _ = cut.send(());
+        }
         rejection = revoked => {
             status.revoked.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(detail = rejection.detail(), "connection cut: its client is revoked");
             // The connection is served by a task of the library: it ends when it reads.
             let _ = cut.send(());
         }
+    }
+}
+
+/// Resolves where no call comes. Then no call is lost by cutting the connection: its client was asked to go and had time to, or has
+/// not even said that it speaks HTTP/2.
+async fn unused(progress: &Progress, asked_to_go: &Notify) {
+    tokio::time::sleep(FIRST_CALL_TIMEOUT).await;
+    if progress.is_http2() && !progress.has_called() {
+        asked_to_go.notify_one();
+        tokio::time::sleep(FIRST_CALL_TIMEOUT).await;
+    }
+    if progress.has_called() {
+        pending().await
     }
 }
 

@@ -4,14 +4,14 @@
 //! - The library resets a call whose `:authority` is no authority of a URI. Envoy sends the name of its cluster where its
 //!   configuration has no `authority`, such as `auth|countersign` or `securitypolicy/shop/countersign/extauth/0`. Nothing here
 //!   reads the value, so each is overwritten with letters before the library sees it.
-//! - What the library refuses all the same is counted, and the first time on a connection logged.
+//! - What the library refuses all the same is counted, and logged once a minute.
 
 mod headers;
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -26,6 +26,25 @@ pub(super) struct Watched<S> {
     stream: S,
     inbound: Inbound,
     outbound: Outbound,
+}
+
+/// How far a client has come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress(Arc<AtomicU8>);
+
+const HTTP2: u8 = 1;
+const CALLED: u8 = 2;
+
+impl Progress {
+    /// Whether it speaks HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= HTTP2
+    }
+
+    /// Whether it has begun a call.
+    pub(super) fn has_called(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= CALLED
+    }
 }
 
 /// The bytes that a client sends before its first frame (RFC 9113 section 3.4).
@@ -69,6 +88,7 @@ struct Inbound {
     /// The next byte is the length of the padding.
     padded: bool,
     block: HeaderBlock,
+    progress: Progress,
 }
 
 /// The HTTP/2 library's bytes.
@@ -78,7 +98,6 @@ struct Outbound {
     /// The last four bytes of the payload so far: the code of a reset, and then of a farewell.
     tail: [u8; 4],
     taken: usize,
-    said: bool,
     client: String,
     status: Arc<ListenerStatus>,
 }
@@ -88,6 +107,10 @@ impl<S> Watched<S> {
     pub(super) fn new(stream: S, client: String, status: Arc<ListenerStatus>) -> Self {
         let inbound = Inbound { preface: Some(0), ..Inbound::default() };
         Self { stream, inbound, outbound: Outbound::new(client, status) }
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.inbound.progress.clone()
     }
 }
 
@@ -191,6 +214,10 @@ impl Inbound {
         self.padded = has(PADDED);
         self.lead = if has(PRIORITY) { PRIORITY_BYTES } else { 0 };
         self.padding = 0;
+        let reached = if kind == HEADERS { CALLED } else { HTTP2 };
+        if self.progress.0.load(Ordering::Relaxed) < reached {
+            self.progress.0.store(reached, Ordering::Relaxed);
+        }
         if kind == HEADERS {
             self.block = HeaderBlock::default();
         }
@@ -219,7 +246,7 @@ impl Inbound {
 
 impl Outbound {
     fn new(client: String, status: Arc<ListenerStatus>) -> Self {
-        Self { frames: Frames::default(), tail: [0; 4], taken: 0, said: false, client, status }
+        Self { frames: Frames::default(), tail: [0; 4], taken: 0, client, status }
     }
 
     fn pass(&mut self, mut bytes: &[u8]) {
@@ -260,12 +287,11 @@ impl Outbound {
         let Some(word) = error_word(code) else { return };
         let count = if goaway { &self.status.broken } else { &self.status.reset };
         count.fetch_add(1, Ordering::Relaxed);
-        if std::mem::replace(&mut self.said, true) {
-            return;
-        }
+        let Some(times) = self.status.said.http2.due() else { return };
         let client = &self.client;
         tracing::warn!(
             client,
+            times,
             error = word,
             "{} without a decision: Envoy takes this for an outage, and allows where it has `failure_mode_allow`",
             if goaway { "HTTP/2 ends the connection" } else { "HTTP/2 refuses a call" },

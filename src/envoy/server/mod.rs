@@ -12,6 +12,8 @@ pub use options::{ConnectionOptions, DrainOptions, KeepAliveOptions, ListenerOpt
 pub(crate) use status::Counted;
 pub use status::ListenerStatus;
 
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,12 +22,15 @@ use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use self::accept::{Accepted, Stream};
+use self::accept::{Accepted, Ended, Stream};
 use self::client::Client;
-use super::grpc::{Health, Router};
+use self::status::Refused;
+use super::grpc::{Health, Routes};
 use super::tls::Tls;
 use super::{CheckService, Listener};
+use crate::limits::{MAX_GREETING, MIN_GREETING};
 use crate::pdp::Pdp;
+use crate::slots::{Slot, Slots};
 
 /// How serving is asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +59,12 @@ pub struct Server {
 struct Shared {
     tls: Option<Arc<Tls>>,
     pdp: Arc<Pdp>,
-    router: Router,
+    routes: Routes,
     options: ConnectionOptions,
     status: Arc<ListenerStatus>,
+    greeting: Slots<Option<IpAddr>>,
+    /// Open connections, which are never displaced.
+    open: Slots<Option<IpAddr>>,
     drain: watch::Receiver<bool>,
 }
 
@@ -71,12 +79,17 @@ impl Server {
         let (drain, draining) = watch::channel(false);
         let status = service.status();
         let health = Health::serving().await;
+        let max = options.connections.max;
+        // The descriptors of a server with few connections are few.
+        let greeting = (max / 4).clamp(MIN_GREETING, MAX_GREETING);
         let shared = Shared {
             tls: tls.clone(),
             pdp: Arc::clone(service.pdp()),
-            router: Router::new(service, health.service()),
+            routes: Routes::new(service, health.service()),
             options: options.connections,
             status: Arc::clone(&status),
+            greeting: Slots::new(greeting, per_address(&listener, greeting / 4, greeting)),
+            open: Slots::new(max, per_address(&listener, max.div_ceil(2), max)),
             drain: draining,
         };
         let _fresh = tls.map(Tls::keep_fresh);
@@ -120,39 +133,89 @@ async fn accept_all(listener: &Listener, shared: &Shared, connections: &mut Join
     }
 }
 
+/// The share of one address in `all`: every client of a Unix socket may open it, and has none.
+const fn per_address(listener: &Listener, share: usize, all: usize) -> usize {
+    if matches!(listener, Listener::Tcp(_)) { share } else { all }
+}
+
 /// Serves a connection beside the others, or closes it where there are too many.
 fn take(accepted: Accepted, shared: &Shared, connections: &mut JoinSet<()>) {
-    let status = &shared.status;
-    let Some(counted) = Counted::below(shared.options.max, status, |status| &status.connections)
-    else {
-        status.refused.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(
-            client = accepted.client(),
-            "connection refused: `listener.connections.max` are open"
-        );
-        return;
-    };
+    let (status, source) = (&shared.status, accepted.source());
+    if shared.open.taken() >= shared.options.max {
+        return status.refuse(Refused::Full, &accepted.client(), ALL_OPEN);
+    }
     status.accepted.fetch_add(1, Ordering::Relaxed);
-    let Shared { tls, pdp, router, options, status, drain } = shared.clone();
+    let shared = shared.clone();
+    // Here and not in the task: the order in which they come is the order in which they are displaced.
+    let slot = shared.greeting.enter(source);
     connections.spawn(async move {
-        let _counted = counted;
         let client = accepted.client();
-        let greeted = match accepted.greet(tls.as_ref()).await {
-            Ok(greeted) => greeted,
-            Err(error) => {
-                status.refused.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(client, %error, "connection refused");
-                return;
+        match admit(accepted, slot, &shared).await {
+            Ok((greeted, known, open)) => {
+                let Shared { routes, options, status, drain, .. } = shared;
+                let router = routes.of(source);
+                connection::serve(greeted, client, known, router, options, status, drain).await;
+                drop(open);
             }
-        };
-        let known = known_client(pdp, tls.as_ref(), &greeted.0);
-        if let Some(Err(rejection)) = known.as_ref().map(Client::check) {
-            status.refused.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(client, error = rejection.detail(), "connection refused: revoked");
-            return;
+            Err(Some((refused, detail))) => shared.status.refuse(refused, &client, &detail),
+            Err(None) => tracing::debug!(client, "connection closed without a word"),
         }
-        connection::serve(greeted, client, known, router, options, status, drain).await;
     });
+}
+
+const ALL_OPEN: &str = "`listener.connections.max` are open";
+
+/// A connection that may ask, in a slot of its own; why not, unless it was a probe.
+async fn admit(
+    accepted: Accepted,
+    mut slot: Slot<Option<IpAddr>>,
+    shared: &Shared,
+) -> Result<((Stream, Ended), Option<Client>, OpenSlot), Option<(Refused, String)>> {
+    let source = accepted.source();
+    let tls = shared.tls.as_ref();
+    let greeted = {
+        let _greeting = Counted::one(&shared.status, |status| &status.greeting);
+        tokio::select! {
+            greeted = accepted.greet(tls) => greeted,
+            () = slot.displaced() => {
+                let detail = "newer connections took its slot before its handshake was done";
+                return Err(Some((Refused::Displaced, detail.into())));
+            }
+        }
+    };
+    drop(slot);
+    let greeted = greeted.map_err(|error| {
+        (error.kind() != io::ErrorKind::NotConnected)
+            .then(|| (Refused::Greeting, error.to_string()))
+    })?;
+    let known = known_client(Arc::clone(&shared.pdp), tls, &greeted.0);
+    if let Some(Err(rejection)) = known.as_ref().map(Client::check) {
+        return Err(Some((Refused::Revoked, format!("revoked: {}", rejection.detail()))));
+    }
+    let Some(open) = shared.open.try_enter(source) else {
+        let all = shared.open.taken() >= shared.options.max;
+        let detail = if all {
+            ALL_OPEN
+        } else {
+            "half of `listener.connections.max` are open from its address"
+        };
+        return Err(Some((Refused::Full, detail.into())));
+    };
+    Ok((
+        greeted,
+        known,
+        OpenSlot {
+            _slot: open,
+            _counted: Counted::one(&shared.status, |status| &status.connections),
+        },
+    ))
+}
+
+/// An open connection, counted for as long as it lives.
+#[derive(Debug)]
+struct OpenSlot {
+    _slot: Slot<Option<IpAddr>>,
+    _counted: Counted,
 }
 
 /// The client at the other end, where a certificate says who it is.

@@ -52,7 +52,7 @@ pub enum ShownHeaders {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ConnectionOptions {
-    /// Most that are open at a time, those still shaking hands included; further ones are closed at once.
+    /// Most that are open at a time, and half of it from one address; further ones are closed at once.
     pub max: usize,
     /// After how long Envoy is asked to open a new one, up to a tenth more or less.
     pub max_age: HumanDuration,

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::clock::Seldom;
+
 /// Counts and levels of one listener.
 #[derive(Debug, Default)]
 pub struct ListenerStatus {
-    /// Connections that are open.
+    /// Connections that are open and may ask.
     pub connections: AtomicU64,
+    /// Connections whose client has not said anything yet or is shaking hands.
+    pub greeting: AtomicU64,
     /// Connections that were taken so far.
     pub accepted: AtomicU64,
-    /// Connections that were turned away so far: too many, no or a wrong certificate, no handshake in time.
+    /// Connections that were turned away so far: too many, no or a wrong certificate, no byte, handshake or call in time.
     pub refused: AtomicU64,
     /// Connections that were asked to end because of their age.
     pub aged: AtomicU64,
@@ -24,6 +28,55 @@ pub struct ListenerStatus {
     pub checks: AtomicU64,
     /// Whether serving is about to end.
     pub draining: AtomicBool,
+    /// Lines in the log that clients cause, one of each kind a minute.
+    pub(super) said: Said,
+}
+
+/// When each kind of line is due again.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) refused: [Seldom; Refused::COUNT],
+    pub(super) http2: Seldom,
+}
+
+/// Why a connection is refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refused {
+    /// As many are open as there may be, of all or of one address.
+    Full,
+    /// Newer ones took its slot before it was done with its handshake.
+    Displaced,
+    /// Nothing was said in time, or the handshake failed.
+    Greeting,
+    /// Its client is revoked.
+    Revoked,
+    /// No call came in time.
+    Unused,
+}
+
+impl Refused {
+    const COUNT: usize = 5;
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Full => 0,
+            Self::Displaced => 1,
+            Self::Greeting => 2,
+            Self::Revoked => 3,
+            Self::Unused => 4,
+        }
+    }
+}
+
+impl ListenerStatus {
+    /// Counts a connection that is refused, and says so once a minute, with how many of that kind there were.
+    pub(super) fn refuse(&self, refused: Refused, client: &str, detail: &str) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let due = self.said.refused.get(refused.index()).and_then(Seldom::due);
+        if let Some(connections) = due {
+            tracing::warn!(client, connections, detail, "connection refused");
+        }
+    }
 }
 
 /// One more on a level for as long as it lives.
@@ -34,6 +87,15 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
+    /// One more on `level`.
+    pub(super) fn one(
+        status: &Arc<ListenerStatus>,
+        level: fn(&ListenerStatus) -> &AtomicU64,
+    ) -> Self {
+        level(status).fetch_add(1, Ordering::Relaxed);
+        Self { status: Arc::clone(status), level }
+    }
+
     /// One more on `level`, unless it is at `most` already.
     pub(crate) fn below(
         most: usize,

@@ -3,8 +3,8 @@
 /// Folders and files of a room in order: each imports those before it only. Rooms of a few files, and those that go round between
 /// folders (not files), have no list.
 pub(super) const INNER_ORDER: &[(&str, &str)] = &[
-    ("app", "component error components audit signing core observers"),
-    ("audit", "fields json record sink file writer options log"),
+    ("app", "component error components audit descriptors signing core observers"),
+    ("audit", "json record room sink file writer options log"),
     (
         "authn",
         "credential facts heap_size kind once profile rejected_cookie token_check binding \

@@ -3,11 +3,12 @@
 use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, date_time_ymd};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::bounds::GREETING_OF_ONE;
 use super::*;
 use crate::document::RevocationEntrySpec;
 use crate::envoy::tls::tests::{Ca, client_config, options, write};
@@ -155,4 +156,22 @@ async fn an_envoy_on_a_revocation_list_of_its_authority_is_not_answered() {
     let server = meshed(ca, &documents).await;
     assert!(!server.answers(&gateway).await);
     assert!(server.answers(&other).await);
+}
+
+/// P302: over TLS, too, a client that may ask gets in beside more handshakes than there may be, whatever they say.
+#[tokio::test]
+async fn handshakes_that_are_never_done_keep_no_client_out() {
+    let mesh = meshed(Ca::new(), "").await;
+    let mut silent = Vec::new();
+    for n in 0..2 * GREETING_OF_ONE {
+        let mut stream = mesh.running.connect().await.unwrap();
+        // The first bytes of a record that holds a hello.
+        let said: &[u8] = if n % 2 == 0 { &[22, 3, 1, 2, 0] } else { b"" };
+        stream.write_all(said).await.unwrap();
+        silent.push(stream);
+    }
+    mesh.running.until("they are there", |status| level(&status.greeting) > 0).await;
+    let client = mesh.ca.client(GATEWAY);
+    assert!(mesh.answers(&client).await);
+    assert!(level(&mesh.running.status.refused) > 0, "{:?}", mesh.running.status);
 }
