@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::fields::{Fields, Scalar, Tree};
 use super::json::Json;
-use crate::authn::{Binding, PeerIdentity, Subject, TokenIdentity};
+use crate::authn::{PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::evidence::IgnoredToken;
 use crate::json::is_exact;
@@ -260,12 +260,7 @@ fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut impl Field
     }
     record.text("key_id", token.key_id().unwrap_or_default());
     time("expires_at", Some(token.expires_at()), record);
-    let binding = match token.binding() {
-        Binding::None => "none",
-        Binding::Certificate => "certificate",
-        Binding::Dpop => "dpop",
-    };
-    record.text("binding", binding);
+    record.text("binding", token.binding().as_str());
     let further = claims.further(token);
     if !further.is_empty() {
         record.object("claims", |claims| {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::audit::example;
-use crate::authn::{Credential, PeerFacts, RejectedCookie, Subject};
+use crate::authn::{Binding, Credential, PeerFacts, RejectedCookie, Subject};
 use crate::evidence_level::EvidenceLevel;
 use crate::pdp::NoTrace;
 use crate::reason::Reason;
