@@ -334,19 +334,4 @@ fn rfc3339(moment: UnixTime) -> Option<[u8; 24]> {
 }
 
 #[cfg(test)]
-impl Record {
-    /// A record with an id and an answer only.
-    pub(super) fn brief(decision: &str, id: u64) -> Self {
-        let line = format!("{{\"decision_id\":\"{id:04}\",\"decision\":\"{decision}\"}}\n");
-        let (at, tree) = (UnixTime::from_secs(0), None);
-        Self { line: line.into(), tree, at, allows: decision == "allow" }
-    }
-
-    /// As the schema has it.
-    pub(super) fn read(&self) -> DecisionRecord {
-        serde_json::from_slice(&self.line).unwrap()
-    }
-}
-
-#[cfg(test)]
 mod tests;
