@@ -107,9 +107,8 @@ impl Message {
         value: Value,
         read: impl FnOnce(&mut Self) -> Result<T, String>,
     ) -> Result<T, String> {
-        let members = match value {
-            Value::Object(members) => members,
-            other => return Err(format!("got {}, expected an object", type_name(&other))),
+        let Value::Object(members) = value else {
+            return Err(format!("got {}, expected an object", type_name(&value)));
         };
         let mut message = Self { members, known: Vec::new() };
         let read = read(&mut message)?;
