@@ -9,7 +9,7 @@ use countersign::authn::{Caches, NoCache, authenticate};
 use countersign::clock::UnixTime;
 use countersign::evidence::{self, DpopProof, PeerSources};
 use countersign::request::{
-    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView,
+    Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView,
     SealedNames, ServerName, Target,
 };
 use countersign::secret::Fingerprint;
@@ -95,7 +95,6 @@ fn view(headers: Headers) -> RequestView {
         id: "".into(),
         method: "GET".into(),
         scheme: "https".into(),
-        protocol: "HTTP/2".into(),
         raw_host: "orders.example".into(),
         raw_path: "/v1/orders".into(),
         target: Target::parse("orders.example", "/v1/orders"),
@@ -104,9 +103,7 @@ fn view(headers: Headers) -> RequestView {
         destination: Endpoint::default(),
         client: Client::Connection,
         sni: ServerName::Unknown,
-        body: Body::default(),
         sent_at: None,
         context_extensions: BTreeMap::new(),
-        metadata: BTreeMap::new(),
     }
 }

@@ -13,16 +13,11 @@ use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
 use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue};
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, TlsSession};
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
-use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{Struct, Timestamp, Value as ProtoValue};
+use envoy_types::pb::google::protobuf::Timestamp;
 use prost::Message as _;
-use serde_json::Value;
 
 /// More lines than this are not looked at, and the request is denied.
 const MAX_HEADERS: usize = 256;
-
-/// Metadata that is nested deeper than this is not looked at.
-const MAX_DEPTH: usize = 16;
 
 /// Any bytes as a check, read by our decoder and as `envoy-types` reads them; whether both accept it. Ours may accept more:
 /// what is not looked at may be broken. It may also refuse what no proxy writes, a map that says that it is a number: prost
@@ -40,7 +35,7 @@ pub fn check(bytes: &[u8]) -> bool {
     accepted
 }
 
-/// What our decoder made of a check. Every field is compared with the one that `envoy-types` reads, by its name.
+/// What our decoder made of a check. Every field that it reads is compared with the one that `envoy-types` reads, by its name.
 struct Comparison<'a> {
     sealed: &'a SealedNames,
     view: &'a RequestView,
@@ -82,9 +77,6 @@ impl Comparison<'_> {
         same("tls_session.sni", view.sni.name().map(str::to_owned), sni);
         let extensions = theirs.context_extensions.into_iter().collect();
         same("context_extensions", &view.context_extensions, &extensions);
-        let metadata = theirs.metadata_context.unwrap_or_default().filter_metadata;
-        let metadata = metadata.into_iter().map(|(name, fields)| (name, object(fields, 0)));
-        same("metadata_context", &view.metadata, &metadata.collect());
         let request = theirs.request.unwrap_or_default();
         let millis = |Timestamp { seconds, nanos }: Timestamp| {
             seconds.saturating_mul(1000).saturating_add((nanos.max(0) / 1_000_000).into())
@@ -98,17 +90,10 @@ impl Comparison<'_> {
         same("http.id", &*view.id, &*theirs.id);
         same("http.method", &*view.method, &*theirs.method);
         same("http.scheme", &*view.scheme, &*theirs.scheme);
-        same("http.protocol", &*view.protocol, &*theirs.protocol);
         same("http.host", &*view.raw_host, &*theirs.host);
         // Tokens in the query are taken out.
         let (path, _) = sealed.split_target(theirs.path.as_str().into());
         same("http.path", &*view.raw_path, &*path);
-        let body = match theirs.raw_body.is_empty() {
-            true => theirs.body.as_bytes(),
-            false => &theirs.raw_body,
-        };
-        same("http.body", &*view.body.bytes, body);
-        same("http.size", view.body.declared_size, theirs.size.try_into().ok());
         if view.target.is_ok() {
             same("http.query, which is refused", "", &theirs.query);
             same("http.fragment, which is refused", "", &theirs.fragment);
@@ -133,25 +118,6 @@ impl Comparison<'_> {
             let theirs = shut.iter().filter(|(other, _)| other == name).map(|(_, v)| v.clone());
             same(&format!("http.headers[{name}]"), ours.collect(), theirs.collect::<Vec<_>>());
         }
-    }
-}
-
-/// Metadata as JSON, in which what is nested too deep is null.
-fn object(fields: Struct, depth: usize) -> Value {
-    let inside = fields.fields.into_iter();
-    Value::Object(inside.map(|(name, value)| (name, json(value, depth + 1))).collect())
-}
-
-fn json(value: ProtoValue, depth: usize) -> Value {
-    match value.kind {
-        Some(Kind::BoolValue(value)) => value.into(),
-        Some(Kind::NumberValue(value)) => value.into(),
-        Some(Kind::StringValue(value)) => value.into(),
-        Some(Kind::ListValue(list)) if depth < MAX_DEPTH => {
-            list.values.into_iter().map(|value| json(value, depth + 1)).collect()
-        }
-        Some(Kind::StructValue(fields)) if depth < MAX_DEPTH => object(fields, depth),
-        _ => Value::Null,
     }
 }
 

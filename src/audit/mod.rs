@@ -1,7 +1,5 @@
 //! The audit record: one per decision, written off the hot path to where operators want it.
 
-#[cfg(test)]
-mod example;
 mod file;
 mod json;
 mod log;
@@ -9,6 +7,8 @@ mod options;
 mod record;
 mod room;
 mod sink;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use file::{Rotation, put_aside};

@@ -8,7 +8,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::json::{Json, Scalar};
-use crate::authn::{Binding, PeerIdentity, Subject, TokenIdentity};
+use crate::authn::{PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::evidence::IgnoredToken;
 use crate::json::is_exact;
@@ -247,12 +247,7 @@ fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut Json) {
     }
     record.text("key_id", token.key_id().unwrap_or_default());
     time("expires_at", Some(token.expires_at()), record);
-    let binding = match token.binding() {
-        Binding::None => "none",
-        Binding::Certificate => "certificate",
-        Binding::Dpop => "dpop",
-    };
-    record.text("binding", binding);
+    record.text("binding", token.binding().as_str());
     let further = claims.further(token);
     if !further.is_empty() {
         record.object("claims", |claims| {
@@ -323,21 +318,6 @@ fn rfc3339(moment: UnixTime) -> Option<[u8; 24]> {
         }
     }
     Some(text)
-}
-
-#[cfg(test)]
-impl Record {
-    /// A record with an id and an answer only.
-    pub(super) fn brief(decision: &str, id: u64) -> Self {
-        let line = format!("{{\"decision_id\":\"{id:04}\",\"decision\":\"{decision}\"}}\n");
-        let (at, allows) = (UnixTime::from_secs(0), decision == "allow");
-        Self { line: line.into(), at, allows, is_proven: true }
-    }
-
-    /// As the schema has it.
-    pub(super) fn read(&self) -> DecisionRecord {
-        serde_json::from_slice(&self.line).unwrap()
-    }
 }
 
 #[cfg(test)]

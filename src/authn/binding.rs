@@ -13,16 +13,18 @@ use crate::evidence::TokenScheme;
 use crate::json::type_name;
 use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
+use crate::words::words;
 
-/// The binding of a token to its presenter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Binding {
-    /// None: any holder can use the token.
-    None,
-    /// The peer's certificate (RFC 8705 section 3), checked.
-    Certificate,
-    /// A proof of possession (RFC 9449), checked.
-    Dpop,
+words! {
+    /// The binding of a token to its presenter.
+    pub enum Binding {
+        /// None: any holder can use the token.
+        None "none",
+        /// The peer's certificate (RFC 8705 section 3), checked.
+        Certificate "certificate",
+        /// A proof of possession (RFC 9449), checked.
+        Dpop "dpop",
+    }
 }
 
 /// The binding that a token claims.

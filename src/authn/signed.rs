@@ -113,18 +113,22 @@ impl fmt::Debug for Claims {
 }
 
 #[cfg(test)]
-impl SignedToken {
-    /// A token with this number as its `jti`, for unit tests of the rooms above.
-    pub(crate) fn for_test(number: u32) -> Self {
-        let claims =
-            serde_json::json!({ "iss": "corp", "sub": "alice", "jti": number.to_string() });
-        let claims = Arc::new(claims.as_object().unwrap().clone());
-        let registered = RegisteredClaims::read(&claims).unwrap();
-        Self {
-            content: Arc::new(Content::new("corp", registered, claims)),
-            fingerprint: Fingerprint::of(&number.to_be_bytes()),
-            place: TokenPlace::Authorization,
-            keys: Fingerprint::of(b"keys"),
+mod tests {
+    use super::*;
+
+    impl SignedToken {
+        /// A token with this number as its `jti`, for unit tests of the rooms above.
+        pub(crate) fn for_test(number: u32) -> Self {
+            let claims =
+                serde_json::json!({ "iss": "corp", "sub": "alice", "jti": number.to_string() });
+            let claims = Arc::new(claims.as_object().unwrap().clone());
+            let registered = RegisteredClaims::read(&claims).unwrap();
+            Self {
+                content: Arc::new(Content::new("corp", registered, claims)),
+                fingerprint: Fingerprint::of(&number.to_be_bytes()),
+                place: TokenPlace::Authorization,
+                keys: Fingerprint::of(b"keys"),
+            }
         }
     }
 }

@@ -8,29 +8,24 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{Struct, Timestamp, Value as WireValue};
+use envoy_types::pb::google::protobuf::Timestamp;
 use prost::Message as _;
-use serde_json::Value;
 
 use self::wire::address::Address as AddressKind;
 use self::wire::socket_address::PortSpecifier;
 use self::wire::{
     Address, AttributeContext, CheckRequest, Entry, HeaderLines, HeaderValue as WireHeader,
-    HttpRequest, Metadata, Peer, Request, SocketAddress, TlsSession,
+    HttpRequest, Peer, Request, SocketAddress, TlsSession,
 };
 use crate::clock::UnixTime;
-use crate::limits::{MAX_HEADERS, MAX_JSON_DEPTH};
+use crate::limits::MAX_HEADERS;
 use crate::reason::{Reason, Rejection};
 use crate::request::{
-    Body, Client, CredentialHeaders, Endpoint, HeaderForm, HeaderValue, Headers, RequestView,
+    Client, CredentialHeaders, Endpoint, HeaderForm, HeaderValue, Headers, RequestView,
     SealedNames, SealedParameters, ServerName, Shown, Target, Text,
 };
 
 mod wire;
-
-/// Envoy sets this header to `true` where it sends only the beginning of a body (P11).
-const PARTIAL_BODY_HEADER: &str = "x-envoy-auth-partial-body";
 
 /// The pseudo-headers that every request has (RFC 9113 section 8.3.1), but for `CONNECT`.
 const PSEUDO_HEADERS: [&str; 4] = [":authority", ":method", ":path", ":scheme"];
@@ -54,14 +49,8 @@ pub fn decode(
     sealed: &SealedNames,
 ) -> Result<(RequestView, CredentialHeaders), Rejection> {
     let CheckRequest { attributes } = CheckRequest::decode(message).map_err(|_| unreadable())?;
-    let AttributeContext {
-        source,
-        destination,
-        request,
-        context_extensions,
-        metadata_context,
-        tls_session,
-    } = attributes.unwrap_or_default();
+    let AttributeContext { source, destination, request, context_extensions, tls_session } =
+        attributes.unwrap_or_default();
     let Request { time, http } = request.unwrap_or_default();
     let (source, destination) = (peer(source)?, peer(destination)?);
     let (mut view, headers, parameters) = http_request(http.unwrap_or_default(), sealed)?;
@@ -76,7 +65,6 @@ pub fn decode(
     view.sni = server_name(tls_session)?;
     view.sent_at = time.map(moment);
     view.context_extensions = extensions(context_extensions)?;
-    view.metadata = metadata(metadata_context);
     Ok((view, credentials))
 }
 
@@ -111,33 +99,17 @@ fn http_request(
     http: HttpRequest,
     sealed: &SealedNames,
 ) -> Result<(RequestView, Headers, SealedParameters), Rejection> {
-    let HttpRequest {
-        id,
-        method,
-        headers,
-        header_map,
-        path,
-        host,
-        scheme,
-        query,
-        fragment,
-        size,
-        protocol,
-        body,
-        raw_body,
-    } = http;
+    let HttpRequest { id, method, headers, header_map, path, host, scheme, query, fragment } = http;
     let (host, (path, parameters)) = (text(host)?, sealed.split_target(text(path)?));
     let (query, fragment) = (text(query)?, text(fragment)?);
     let (headers, too_many) = collect_headers(headers, header_map)?;
     let target = check_headers(&headers, &host, too_many)
         .and_then(|()| check_separate_parts(&query, &fragment))
         .and_then(|()| Target::parse(host.clone(), path.clone()));
-    let partial = headers.all(PARTIAL_BODY_HEADER).any(|value| value.as_bytes() != b"false");
     let view = RequestView {
         id: text(id)?,
         method: text(method)?,
         scheme: text(scheme)?,
-        protocol: text(protocol)?,
         raw_host: host,
         raw_path: path,
         target,
@@ -146,10 +118,8 @@ fn http_request(
         destination: Endpoint::default(),
         client: Client::Connection,
         sni: ServerName::Unknown,
-        body: collect_body(text(body)?, raw_body, size, partial),
         sent_at: None,
         context_extensions: BTreeMap::new(),
-        metadata: BTreeMap::new(),
     };
     Ok((view, headers, parameters))
 }
@@ -239,14 +209,6 @@ fn check_separate_parts(query: &str, fragment: &str) -> Result<(), Rejection> {
     }
 }
 
-fn collect_body(text: Text, raw: Bytes, size: i64, partial: bool) -> Body {
-    let bytes = if raw.is_empty() { text.into_bytes() } else { raw };
-    let declared_size = u64::try_from(size).ok();
-    let held = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let truncated = partial || (held > 0 && declared_size.is_some_and(|declared| declared > held));
-    Body { bytes, truncated, declared_size }
-}
-
 fn peer(peer: Option<Peer>) -> Result<DecodedPeer, Rejection> {
     let Peer { address, principal, certificate } = peer.unwrap_or_default();
     Ok(DecodedPeer {
@@ -266,38 +228,6 @@ fn socket_address(Address { address }: Address) -> Result<Option<SocketAddr>, Re
         None => None,
     };
     Ok(ip.zip(port).map(SocketAddr::from))
-}
-
-fn metadata(context: Option<Metadata>) -> BTreeMap<String, Value> {
-    // Typed metadata needs the types of other filters; they also write the untyped form.
-    let Metadata { filter_metadata } = context.unwrap_or_default();
-    filter_metadata
-        .into_iter()
-        .map(|(name, fields)| (name, object(fields, MAX_JSON_DEPTH)))
-        .collect()
-}
-
-fn object(fields: Struct, depth: usize) -> Value {
-    let fields = fields.fields.into_iter();
-    Value::Object(
-        fields.map(|(name, value)| (name, json(value, depth.saturating_sub(1)))).collect(),
-    )
-}
-
-/// A protobuf value as JSON; what is nested too deep is null.
-fn json(value: WireValue, depth: usize) -> Value {
-    match value.kind {
-        Some(Kind::BoolValue(value)) => Value::Bool(value),
-        Some(Kind::NumberValue(value)) => {
-            serde_json::Number::from_f64(value).map_or(Value::Null, Value::Number)
-        }
-        Some(Kind::StringValue(value)) => Value::String(value),
-        Some(Kind::ListValue(list)) if depth > 0 => Value::Array(
-            list.values.into_iter().map(|v| json(v, depth.saturating_sub(1))).collect(),
-        ),
-        Some(Kind::StructValue(fields)) if depth > 0 => object(fields, depth),
-        Some(Kind::NullValue(_) | Kind::ListValue(_) | Kind::StructValue(_)) | None => Value::Null,
-    }
 }
 
 #[cfg(test)]

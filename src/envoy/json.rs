@@ -3,21 +3,15 @@
 //! Unknown names are refused, as the protobuf specification asks: one that is misspelt would leave out what it was meant to
 //! say.
 
-use std::collections::HashMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
-use envoy_types::pb::envoy::config::core::v3::{
-    Address, HeaderMap, HeaderValue, Metadata, SocketAddress,
-};
+use envoy_types::pb::envoy::config::core::v3::{Address, HeaderMap, HeaderValue, SocketAddress};
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{
     HttpRequest, Peer, Request, TlsSession,
 };
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
-use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{ListValue, Struct, Value as WireValue};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -39,15 +33,15 @@ pub(super) fn check(bytes: &[u8]) -> Option<Result<CheckRequest, String>> {
 }
 
 fn attributes(own: &mut Message) -> Result<AttributeContext, String> {
-    own.skip(&["route_metadata_context"]);
+    // Nothing is decided by these.
+    own.skip(&["metadata_context", "route_metadata_context"]);
     Ok(AttributeContext {
         source: own.message("source", peer)?,
         destination: own.message("destination", peer)?,
         request: own.message("request", request)?,
         context_extensions: own.get("context_extensions")?,
-        metadata_context: own.message("metadata_context", metadata)?,
-        route_metadata_context: None,
         tls_session: own.message("tls_session", |tls| Ok(TlsSession { sni: tls.get("sni")? }))?,
+        ..AttributeContext::default()
     })
 }
 
@@ -81,12 +75,8 @@ fn request(own: &mut Message) -> Result<Request, String> {
 }
 
 fn http(own: &mut Message) -> Result<HttpRequest, String> {
-    // A 64-bit number, which protobuf writes as a text.
-    let size = match own.take("size") {
-        None => Some(0),
-        Some(Value::String(text)) => text.parse().ok(),
-        Some(other) => other.as_i64(),
-    };
+    // Nothing is decided by these.
+    own.skip(&["size", "protocol", "body", "raw_body"]);
     Ok(HttpRequest {
         id: own.get("id")?,
         method: own.get("method")?,
@@ -97,10 +87,7 @@ fn http(own: &mut Message) -> Result<HttpRequest, String> {
         scheme: own.get("scheme")?,
         query: own.get("query")?,
         fragment: own.get("fragment")?,
-        size: size.ok_or_else(|| String::from("`size` is not a whole number"))?,
-        protocol: own.get("protocol")?,
-        body: own.get("body")?,
-        raw_body: own.bytes("raw_body")?,
+        ..HttpRequest::default()
     })
 }
 
@@ -114,22 +101,14 @@ fn header_map(own: &mut Message) -> Result<HeaderMap, String> {
     Ok(HeaderMap { headers: headers.collect::<Result<_, String>>()? })
 }
 
-fn metadata(own: &mut Message) -> Result<Metadata, String> {
-    own.skip(&["typed_filter_metadata"]);
-    let filters: HashMap<String, Map<String, Value>> = own.get("filter_metadata")?;
-    let filters = filters.into_iter().map(|(name, members)| (name, fields(members)));
-    Ok(Metadata { filter_metadata: filters.collect(), ..Metadata::default() })
-}
-
 impl Message {
     /// The message that `value` is, by `read`, which takes every member.
     fn read<T>(
         value: Value,
         read: impl FnOnce(&mut Self) -> Result<T, String>,
     ) -> Result<T, String> {
-        let members = match value {
-            Value::Object(members) => members,
-            other => return Err(format!("got {}, expected an object", type_name(&other))),
+        let Value::Object(members) = value else {
+            return Err(format!("got {}, expected an object", type_name(&value)));
         };
         let mut message = Self { members, known: Vec::new() };
         let read = read(&mut message)?;
@@ -181,24 +160,6 @@ fn camel_case(name: &str) -> String {
     letters.collect()
 }
 
-fn fields(members: Map<String, Value>) -> Struct {
-    Struct { fields: members.into_iter().map(|(name, value)| (name, wire(value))).collect() }
-}
-
-fn wire(value: Value) -> WireValue {
-    let kind = match value {
-        Value::Null => Kind::NullValue(0),
-        Value::Bool(bool) => Kind::BoolValue(bool),
-        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
-        Value::String(text) => Kind::StringValue(text),
-        Value::Array(items) => {
-            Kind::ListValue(ListValue { values: items.into_iter().map(wire).collect() })
-        }
-        Value::Object(members) => Kind::StructValue(fields(members)),
-    };
-    WireValue { kind: Some(kind) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,7 +185,6 @@ mod tests {
         assert_eq!(format!("{view:?}"), format!("{other:?}"));
         assert_eq!(view.source.address.unwrap().to_string(), "10.0.0.1:4711");
         assert_eq!(view.headers.all("x-h").next().unwrap().as_bytes(), b"\x00\xff");
-        assert_eq!(view.metadata["f"]["list"][3]["y"], true);
         assert_eq!(
             (view.context_extensions["k"].as_str(), view.sni.name()),
             ("v", Some("h.example"))
@@ -236,12 +196,8 @@ mod tests {
         for (json, part) in [
             (r#"{"attributes": {"request": {"http": {"pth": "/"}}}}"#, "unknown field `pth`"),
             (
-                r#"{"attributes": {"request": {"http": {"rawBody": "!"}}}}"#,
-                "`raw_body` is not base64",
-            ),
-            (
-                r#"{"attributes": {"request": {"http": {"size": "many"}}}}"#,
-                "`size` is not a whole number",
+                r#"{"attributes": {"request": {"http": {"headerMap": {"headers": [{"rawValue": "!"}]}}}}}"#,
+                "`raw_value` is not base64",
             ),
         ] {
             let error = check(json.as_bytes()).unwrap().unwrap_err();

@@ -79,15 +79,6 @@ pub(super) fn collect_each(
 }
 
 /// The tokens in `places`, where each holds one at most.
-#[cfg(test)]
-fn collect(
-    credentials: &CredentialHeaders,
-    places: &[TokenPlace],
-) -> Result<Vec<PresentedToken>, Rejection> {
-    let (tokens, mut unreadable) = collect_each(credentials, places);
-    if unreadable.is_empty() { Ok(tokens) } else { Err(unreadable.remove(0).rejection) }
-}
-
 /// Whether `text` can be a token of its issuer's own making (RFC 6750 section 2.1). A text that begins like a JOSE header is
 /// not: it is a broken JWS, which is not sent to an issuer.
 fn may_be_opaque(text: &str) -> bool {
@@ -165,14 +156,6 @@ impl PresentedToken {
 
     fn claimed(&self, name: &str) -> Option<&str> {
         self.jws().ok()?.claims.get(name)?.as_str()
-    }
-}
-
-#[cfg(test)]
-impl PresentedToken {
-    /// `text` as it would be found at `place`, for unit tests of the rooms above.
-    pub(crate) fn for_test(place: &TokenPlace, scheme: TokenScheme, text: &str) -> Self {
-        Self::new(place, scheme, SealedText::from(text))
     }
 }
 

@@ -1,8 +1,6 @@
-//! Addresses and the body, as the policy enforcement point describes them.
+//! Addresses and the server name, as the policy enforcement point describes them.
 
 use std::net::{IpAddr, SocketAddr};
-
-use bytes::Bytes;
 
 use crate::request::Text;
 
@@ -51,17 +49,6 @@ pub enum ServerName {
     Absent,
     /// As the client wrote it.
     Name(Text),
-}
-
-/// The request's body as far as it was sent to us.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Body {
-    /// The bytes, empty where the proxy does not buffer bodies.
-    pub bytes: Bytes,
-    /// Whether these are fewer bytes than the request has, so that nothing may be concluded from them (P11).
-    pub truncated: bool,
-    /// The length of the whole body in bytes, where the proxy knows it.
-    pub declared_size: Option<u64>,
 }
 
 impl ServerName {

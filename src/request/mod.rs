@@ -17,7 +17,7 @@ mod trace_parent;
 mod url;
 mod view;
 
-pub use attributes::{Body, Client, Endpoint, ServerName};
+pub use attributes::{Client, Endpoint, ServerName};
 pub use credentials::CredentialHeaders;
 pub use headers::{HeaderForm, HeaderValue, Headers, Shown, headers_of_one_value};
 pub use parameters::SealedParameters;

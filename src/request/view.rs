@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::attributes::{Body, Client, Endpoint, ServerName};
+use super::attributes::{Client, Endpoint, ServerName};
 use super::headers::Headers;
 use super::target::Target;
 use super::text::Text;
@@ -19,8 +19,6 @@ pub struct RequestView {
     pub method: Text,
     /// `http` or `https`, as the proxy says.
     pub scheme: Text,
-    /// The protocol, such as `HTTP/2`.
-    pub protocol: Text,
     /// The authority as sent; rules compare [`Target::host`].
     pub raw_host: Text,
     /// The path with query as sent, but for the values of sealed parameters; rules compare [`Target::path`].
@@ -37,14 +35,10 @@ pub struct RequestView {
     pub destination: Endpoint,
     /// The server name of the TLS handshake, if the proxy sends it.
     pub sni: ServerName,
-    /// The body, where the proxy buffers it.
-    pub body: Body,
     /// Parameters that the proxy's configuration attaches to the route.
     pub context_extensions: BTreeMap<String, String>,
     /// When the proxy received it, by the proxy's clock: for comparing clocks, and nothing is decided by it.
     pub sent_at: Option<UnixTime>,
-    /// Dynamic metadata of other filters by their namespace, where the proxy forwards it.
-    pub metadata: BTreeMap<String, serde_json::Value>,
 }
 
 impl RequestView {
@@ -63,7 +57,6 @@ impl RequestView {
             id: Text::default(),
             method: Text::default(),
             scheme: Text::default(),
-            protocol: Text::default(),
             raw_host: Text::default(),
             raw_path: Text::default(),
             target: Err(why),
@@ -72,10 +65,8 @@ impl RequestView {
             client: Client::Connection,
             destination: Endpoint::default(),
             sni: ServerName::Unknown,
-            body: Body::default(),
             sent_at: None,
             context_extensions: BTreeMap::new(),
-            metadata: BTreeMap::new(),
         }
     }
 }

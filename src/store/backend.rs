@@ -9,7 +9,7 @@ use super::options::{StoreMemoryOptions, StoreOptions};
 #[cfg(feature = "redis")]
 use super::redis::Redis;
 #[cfg(test)]
-use super::scripted::Scripted;
+use super::tests::scripted::Scripted;
 use super::types::{FirstUse, Key, Page, Position, Record, StoreError, StoreHealth};
 use crate::clock::{Clock, UnixTime};
 use crate::limits::MAX_SHARED_RECORD_BYTES;

@@ -10,10 +10,6 @@ mod memory;
 mod options;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(test)]
-mod replay;
-#[cfg(test)]
-pub(crate) mod scripted;
 mod types;
 
 pub use backend::Store;
@@ -24,4 +20,4 @@ pub use options::{
 pub use types::{FirstUse, Key, Page, Position, Record, StoreError, StoreHealth};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -167,19 +167,18 @@ fn each<T: 'static>(
 }
 
 #[cfg(test)]
-impl Metrics {
-    /// One decision of each kind, so that every series is there.
-    pub(super) fn record_one(&self) {
-        self.decisions.add(1, &[]);
-        self.durations.record(1.0, &[]);
-        self.peers.add(1, &[]);
-        self.shadows.add(1, &[]);
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Metrics {
+        /// One decision of each kind, so that every series is there.
+        pub(in crate::telemetry) fn record_one(&self) {
+            self.decisions.add(1, &[]);
+            self.durations.record(1.0, &[]);
+            self.peers.add(1, &[]);
+            self.shadows.add(1, &[]);
+        }
+    }
 
     #[test]
     fn watched_values_are_on_the_page_with_their_help() {

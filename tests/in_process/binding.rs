@@ -22,7 +22,7 @@ use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Outcome, Pdp
 use countersign::policy::{Answer, Decision};
 use countersign::reason::Reason;
 use countersign::request::{
-    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView,
+    Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView,
     SealedNames, ServerName, Target,
 };
 use countersign::store::{Store, StoreMemoryOptions, StoreOptions};
@@ -41,7 +41,6 @@ fn view(method: &str, scheme: &str, host: &str, path: &str, headers: Headers) ->
         id: "".into(),
         method: method.into(),
         scheme: scheme.into(),
-        protocol: "HTTP/2".into(),
         raw_host: host.into(),
         raw_path: path.into(),
         target: Target::parse(host, path),
@@ -50,10 +49,8 @@ fn view(method: &str, scheme: &str, host: &str, path: &str, headers: Headers) ->
         destination: Endpoint { principal: Some(SELF.into()), ..Endpoint::default() },
         client: Client::Connection,
         sni: ServerName::Unknown,
-        body: Body::default(),
         sent_at: None,
         context_extensions: BTreeMap::new(),
-        metadata: BTreeMap::new(),
     }
 }
 

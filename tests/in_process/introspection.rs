@@ -12,8 +12,7 @@ use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOpti
 use countersign::policy::Decision;
 use countersign::reason::Reason;
 use countersign::request::{
-    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName,
-    Target,
+    Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName, Target,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -143,7 +142,6 @@ fn view(method: &str, headers: Headers) -> RequestView {
         id: "".into(),
         method: method.into(),
         scheme: "https".into(),
-        protocol: "HTTP/2".into(),
         raw_host: "orders.example".into(),
         raw_path: "/v1/orders".into(),
         target: Target::parse("orders.example", "/v1/orders"),
@@ -152,10 +150,8 @@ fn view(method: &str, headers: Headers) -> RequestView {
         destination: Endpoint::default(),
         client: Client::Connection,
         sni: ServerName::Unknown,
-        body: Body::default(),
         sent_at: None,
         context_extensions: BTreeMap::new(),
-        metadata: BTreeMap::new(),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::mpsc::{self, Sender};
 
 use super::*;
-use crate::audit::example::{pdp, view};
 use crate::audit::options::AuditSettings;
+use crate::audit::tests::{pdp, view};
 use crate::audit::{DecisionRecord, RecordedClaims};
 use crate::authn::{Binding, Credential, Subject, TokenIdentity};
 use crate::pdp::{NoTrace, Pdp};

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::MissingData;
 use crate::reason::{Layer, Reason, Rejection};
-use crate::request::{Body, Client, Endpoint, Headers, RequestView, ServerName, Target, Text};
+use crate::request::{Client, Endpoint, Headers, RequestView, ServerName, Target};
 use crate::secret::Fingerprint;
 
 /// How many decisions are listed that are called the same.
@@ -160,7 +160,6 @@ fn view(record: &DecisionRecord, rejection: Option<&Rejection>) -> RequestView {
         id: request.id.into(),
         method: request.method.into(),
         scheme: request.scheme.into(),
-        protocol: Text::default(),
         raw_host: request.host.as_str().into(),
         raw_path: request.path.as_str().into(),
         headers: Headers::default(),
@@ -174,10 +173,8 @@ fn view(record: &DecisionRecord, rejection: Option<&Rejection>) -> RequestView {
             "" => ServerName::Unknown,
             name => ServerName::Name(name.into()),
         },
-        body: Body::default(),
         sent_at: None,
         context_extensions: BTreeMap::new(),
-        metadata: BTreeMap::new(),
     }
 }
 
@@ -238,12 +235,7 @@ fn token_identity(token: &RecordedToken) -> Result<TokenIdentity, String> {
     claim("scope", (!token.scopes.is_empty()).then(|| json!(token.scopes.join(" "))));
     let expires = moment::parse(&token.expires_at).ok();
     claim("exp", expires.map(|at| json!(at.as_secs())));
-    let binding = match token.binding.as_str() {
-        "none" => Binding::None,
-        "certificate" => Binding::Certificate,
-        "dpop" => Binding::Dpop,
-        _ => return Err(unreadable("tokens.binding")),
-    };
+    let binding = Binding::named(&token.binding).ok_or_else(|| unreadable("tokens.binding"))?;
     TokenIdentity::assertion(&token.issuer_name, claims, binding).map_err(|_| unreadable("tokens"))
 }
 

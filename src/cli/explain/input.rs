@@ -20,8 +20,8 @@ use crate::envoy;
 use crate::pdp::Snapshot;
 use crate::policy::{KnownIssuer, MissingData, Question, Suite};
 use crate::request::{
-    Body, Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName,
-    Shown, Target, Text,
+    Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName, Shown,
+    Target, Text,
 };
 use crate::spiffe::SpiffeId;
 
@@ -166,7 +166,6 @@ fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String
         id: Text::default(),
         method: (&request.method).into(),
         scheme: (&request.scheme).into(),
-        protocol: "HTTP/2".into(),
         raw_host: host.into(),
         target: Target::parse(host, path.clone()),
         raw_path: path,
@@ -178,10 +177,8 @@ fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String
         },
         client: request.client.map_or(Client::Connection, Client::At),
         sni: name.map_or(ServerName::Unknown, |name| ServerName::Name(name.into())),
-        body: Body::default(),
         sent_at: None,
         context_extensions: context.collect::<Result<_, String>>()?,
-        metadata: std::collections::BTreeMap::new(),
     })
 }
 

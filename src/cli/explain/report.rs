@@ -9,7 +9,7 @@ use super::change::{self, Change};
 use super::question::{Recorded, Told};
 use super::rules::{ElsewhereReport, PolicyReport, RulesReport};
 use super::watch::Watch;
-use crate::authn::{Binding, Credential, PeerIdentity, Subject, TokenCheck, TokenIdentity};
+use crate::authn::{Credential, PeerIdentity, Subject, TokenCheck, TokenIdentity};
 use crate::cli::inspect::{HopReport, PeerReport, RejectionReport};
 use crate::pdp::Outcome;
 use crate::policy::{Answer, Decision, Denial, HeaderMutation, Obligations, Permit, PolicySet};
@@ -402,11 +402,7 @@ impl TokenReport {
             client: text(token.client()),
             audiences: token.audiences().to_vec(),
             scopes: token.scopes().to_vec(),
-            binding: match token.binding() {
-                Binding::None => "none",
-                Binding::Certificate => "certificate",
-                Binding::Dpop => "dpop",
-            },
+            binding: token.binding().as_str(),
             key_id: text(token.key_id()),
             expires_at: expires.then(|| token.expires_at().to_rfc3339()),
         }

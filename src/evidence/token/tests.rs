@@ -8,6 +8,21 @@ use super::*;
 use crate::reason::Reason;
 use crate::request::{HeaderValue, Headers, SealedNames};
 
+impl PresentedToken {
+    /// `text` as it would be found at `place`, for unit tests of the rooms above.
+    pub(crate) fn for_test(place: &TokenPlace, scheme: TokenScheme, text: &str) -> Self {
+        Self::new(place, scheme, SealedText::from(text))
+    }
+}
+
+fn collect(
+    credentials: &CredentialHeaders,
+    places: &[TokenPlace],
+) -> Result<Vec<PresentedToken>, Rejection> {
+    let (tokens, mut unreadable) = collect_each(credentials, places);
+    if unreadable.is_empty() { Ok(tokens) } else { Err(unreadable.remove(0).rejection) }
+}
+
 fn token(issuer: &str) -> String {
     let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
     let header = encode(r#"{"alg":"ES256"}"#);

@@ -138,11 +138,7 @@ impl Requirement for TokenBinding {
                 "the token must be bound to the peer's certificate (`cnf.x5t#S256`) or to a key (`cnf.jkt`, DPoP)",
             ),
         };
-        let found = cx.token.map(|token| match token.binding() {
-            Binding::None => "none",
-            Binding::Certificate => "certificate",
-            Binding::Dpop => "dpop",
-        });
+        let found = cx.token.map(|token| token.binding().as_str());
         let wanted = vec![wanted.to_owned()];
         Explanation::new("token.binding", wanted, ObservedValue::open(found), suggestion.to_owned())
     }

@@ -141,7 +141,7 @@ impl<'a> Compiler<'a> {
             map.as_ref().map(|map| map.value.clone()).unwrap_or_default()
         };
         Expectation {
-            decision: spec.decision.into(),
+            decision: spec.decision,
             reason: spec.reason.as_ref().and_then(|code| self.reason(code)),
             rule: spec.rule.as_ref().map(|rule| rule.value.clone()),
             headers: headers(spec.headers.as_ref()),

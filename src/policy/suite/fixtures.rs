@@ -1,6 +1,5 @@
 //! Fixtures of a suite: made-up peers, tokens and requests.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::compiler::{Carried, Compiler, NO_CREDENTIAL};
@@ -14,7 +13,7 @@ use crate::document::policy_suite::{
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::Reason;
 use crate::request::{
-    Body, Client, Endpoint, HeaderValue, Headers, RequestView, ServerName, Target, Text,
+    Client, Endpoint, HeaderValue, Headers, RequestView, ServerName, Target, Text,
 };
 use crate::spiffe::SpiffeId;
 
@@ -196,7 +195,6 @@ impl<'a> Compiler<'a> {
             id: Text::default(),
             method: fixture.method.as_deref().unwrap_or("GET").into(),
             scheme: fixture.scheme.as_deref().unwrap_or("https").into(),
-            protocol: "HTTP/2".into(),
             raw_host: (&fixture.host).into(),
             target: Target::parse(&fixture.host, path.clone()),
             raw_path: path,
@@ -209,10 +207,8 @@ impl<'a> Compiler<'a> {
                 Some("") => ServerName::Absent,
                 Some(name) => ServerName::Name(name.into()),
             },
-            body: Body::default(),
             sent_at: None,
             context_extensions: context.map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),
-            metadata: BTreeMap::new(),
         })
     }
 

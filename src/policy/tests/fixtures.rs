@@ -11,7 +11,7 @@ use crate::document::{self, Kind, SourceFile};
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::{Decision, DecisionId, DecisionRequest, Permit, PolicySet, Sources};
 use crate::request::{
-    Body, Client, Endpoint, HeaderValue, Headers, RequestView, ServerName, Shown, Target, Text,
+    Client, Endpoint, HeaderValue, Headers, RequestView, ServerName, Shown, Target, Text,
 };
 use crate::secret::Fingerprint;
 
@@ -71,7 +71,6 @@ pub(in crate::policy) fn request(method: &str, authority: &str, path: &str) -> R
         id: Text::default(),
         method: method.into(),
         scheme: "https".into(),
-        protocol: "HTTP/2".into(),
         raw_host: authority.into(),
         raw_path: path.into(),
         target: Target::parse(authority, path),
@@ -80,10 +79,8 @@ pub(in crate::policy) fn request(method: &str, authority: &str, path: &str) -> R
         destination: Endpoint::default(),
         client: Client::Connection,
         sni: ServerName::Unknown,
-        body: Body::default(),
         sent_at: None,
         context_extensions: std::collections::BTreeMap::new(),
-        metadata: std::collections::BTreeMap::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::store::scripted::{End, Scripted, Server};
+use crate::store::tests::scripted::{End, Scripted, Server};
 use crate::sync::lock;
 
 /// A walk through a model.

@@ -14,7 +14,7 @@ use crate::policy::model::rule_name::RuleName;
 use crate::policy::model::truth::Truth;
 use crate::policy::requirement::context::CheckContext;
 use crate::request::{
-    Body, Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target,
+    Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target,
 };
 
 fn scope<'a>(
@@ -45,7 +45,6 @@ fn request() -> RequestView {
         id: "".into(),
         method: "GET".into(),
         scheme: "https".into(),
-        protocol: "HTTP/2".into(),
         raw_host: "a.example.com:8443".into(),
         raw_path: "/v1/17".into(),
         target: Target::parse("a.example.com:8443", "/v1/17"),
@@ -57,10 +56,8 @@ fn request() -> RequestView {
         destination: Endpoint { address: Some("10.0.0.7:443".parse().unwrap()), principal: None },
         client: Client::Connection,
         sni: ServerName::Unknown,
-        body: Body::default(),
         sent_at: None,
         context_extensions: [("tier".to_owned(), "gold".to_owned())].into(),
-        metadata: std::collections::BTreeMap::new(),
     }
 }
 

@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{Id, try_id};
 
-use super::claim;
-use super::memory::Memory;
-use super::{FirstUse, Key, Page, Position, Record, StoreError};
 use crate::clock::{Clock, UnixTime};
+use crate::store::memory::Memory;
+use crate::store::{FirstUse, Key, Page, Position, Record, StoreError, StoreMemoryOptions, claim};
 use crate::sync::lock;
 
 /// What the replicas share.
@@ -91,7 +90,7 @@ impl Scripted {
         clocks: [Arc<dyn Clock>; 2],
         local: bool,
     ) -> Arc<Self> {
-        let memory = Memory::new(&super::StoreMemoryOptions::default(), Arc::clone(&clocks[0]));
+        let memory = Memory::new(&StoreMemoryOptions::default(), Arc::clone(&clocks[0]));
         Arc::new(Self {
             server: Arc::clone(server),
             clocks,
@@ -123,7 +122,7 @@ impl Scripted {
         }
     }
 
-    pub(super) async fn first_use(
+    pub(in crate::store) async fn first_use(
         &self,
         key: &Key,
         expires: UnixTime,
@@ -140,7 +139,7 @@ impl Scripted {
         claim::first_use(key, expires, self.local.as_ref(), shared).await
     }
 
-    pub(super) async fn publish(
+    pub(in crate::store) async fn publish(
         &self,
         record: &Record,
         order: u64,
@@ -148,11 +147,14 @@ impl Scripted {
         self.ask(|server| server.publish(record, order)).await
     }
 
-    pub(super) async fn records_after(&self, after: Position) -> Result<Page, StoreError> {
+    pub(in crate::store) async fn records_after(
+        &self,
+        after: Position,
+    ) -> Result<Page, StoreError> {
         self.ask(|server| server.page(after)).await
     }
 
-    pub(super) fn position(&self) -> watch::Receiver<Position> {
+    pub(in crate::store) fn position(&self) -> watch::Receiver<Position> {
         self.position.subscribe()
     }
 }

@@ -25,7 +25,6 @@ pub(super) fn view(path: &str) -> RequestView {
     RequestView {
         method: "GET".into(),
         scheme: "https".into(),
-        protocol: "HTTP/2".into(),
         raw_host: "orders.example".into(),
         raw_path: path.into(),
         target: Target::parse("orders.example", path),

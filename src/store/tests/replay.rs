@@ -7,9 +7,9 @@ use serde::Deserialize;
 use tokio::task::JoinHandle;
 
 use super::scripted::{End, Scripted, Server};
-use super::{FirstUse, Store};
 use crate::clock::{Clock, FixedClock, UnixTime};
 use crate::limits::REPLICA_CLOCK_DIFFERENCE;
+use crate::store::{FirstUse, Store};
 use crate::sync::lock;
 
 /// A walk through a model.

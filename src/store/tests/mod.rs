@@ -1,5 +1,8 @@
 //! What the store promises, in memory and of its settings. `tests/e2e/store.rs` has a real Redis.
 
+mod replay;
+pub(crate) mod scripted;
+
 use std::sync::Arc;
 use std::time::Duration;
 
