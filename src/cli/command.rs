@@ -74,8 +74,8 @@ fn output(matches: &ArgMatches) -> Option<String> {
     {
         return Some(output);
     }
-    let raw = matches.try_get_raw("output").ok()??;
-    raw.last().and_then(|value| value.to_str()).map(str::to_owned)
+    let mut raw = matches.try_get_raw("output").ok()??;
+    raw.next_back().and_then(|value| value.to_str()).map(str::to_owned)
 }
 
 /// Selects one cryptography library for every dependency.

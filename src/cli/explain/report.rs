@@ -187,8 +187,8 @@ impl Report {
             question: QuestionReport {
                 from: told.from,
                 method: view.method.to_string(),
-                host: host(&view.raw_host.to_string(), show_values),
-                path: path(&view.raw_path.to_string(), show_values),
+                host: host(view.raw_host.as_ref(), show_values),
+                path: path(view.raw_path.as_ref(), show_values),
                 connection: ConnectionReport::of(view),
                 at: outcome.at.to_rfc3339(),
                 revision: outcome.revision.to_string(),
