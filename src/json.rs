@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::fmt;
 
+use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -74,6 +75,41 @@ pub fn write_escape(c: char, out: &mut Vec<u8>) {
             out.extend(DIGITS.get(digit));
         }
     }
+}
+
+/// Text from outside, for a terminal: characters that could move the cursor, colour, hide or reorder text are shown as
+/// `\u{..}`.
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\'' | '"' | '\\' => out.push(c),
+            c if is_shown(c) => out.push(c),
+            c if c.is_ascii() => out.extend(c.escape_debug()),
+            other => out.extend(other.escape_unicode()),
+        }
+    }
+    out
+}
+
+/// `value` as JSON over several lines, in which everything can be seen, and which programs read as the same.
+///
+/// # Errors
+/// Where it is no JSON.
+pub fn pretty(value: &impl Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(value)?;
+    if text.bytes().all(|b| b == b'\n' || matches!(b, b' '..=b'~')) {
+        return Ok(text);
+    }
+    let mut escaped = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' || is_shown(c) {
+            escaped.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        } else {
+            write_escape(c, &mut escaped);
+        }
+    }
+    Ok(String::from_utf8(escaped).unwrap_or_default())
 }
 
 /// Writes `text` as a JSON text in which everything can be seen ([`is_shown`]).

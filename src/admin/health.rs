@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::json::visible;
+
 /// One part, such as an issuer's keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Health {
@@ -52,7 +54,7 @@ impl fmt::Display for Health {
             Condition::Degraded => '~',
             Condition::NotReady => '-',
         };
-        write!(f, "[{sign}] {}: {}", self.name, self.detail)
+        write!(f, "[{sign}] {}: {}", visible(&self.name), visible(&self.detail))
     }
 }
 

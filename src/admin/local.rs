@@ -17,14 +17,24 @@ pub(super) struct Ends {
     pub(super) peer: IpAddr,
 }
 
-/// Headers that a proxy adds to a request. A client on this machine sends none of them.
-const PROXIED: [&str; 6] = [
-    "forwarded",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-request-id",
+/// Headers that clients send of themselves. Any other may be from a proxy, which can call what it adds as it likes, or from a
+/// browser.
+const OF_CLIENTS: [&str; 15] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "pragma",
+    "te",
+    "transfer-encoding",
+    "user-agent",
 ];
 
 impl Ends {
@@ -51,10 +61,13 @@ impl Ends {
 /// Refuses a change that is not plainly from this machine.
 pub(super) fn refuse_others(what: &str, ends: Ends, headers: &HeaderMap) -> Option<Response> {
     let refuse = |message: String| Some((StatusCode::FORBIDDEN, message).into_response());
-    let proxied = |name: &str| PROXIED.contains(&name) || name.starts_with("x-envoy-");
-    if !ends.are_on_this_machine() || headers.keys().any(|name| proxied(name.as_str())) {
+    let here = "use `kubectl port-forward`, or a shell on it";
+    if !ends.are_on_this_machine() {
+        return refuse(format!("{what} from this machine only, and not through a proxy: {here}\n"));
+    }
+    if let Some(name) = headers.keys().find(|name| !OF_CLIENTS.contains(&name.as_str())) {
         return refuse(format!(
-            "{what} from this machine only, and not through a proxy: use `kubectl port-forward`, or a shell on it\n"
+            "{what} from this machine only, and not through a proxy: the request has the header `{name}`; {here}, and send no such header\n"
         ));
     }
     // A web page in an operator's browser can be made to be "from this machine" by a name that resolves to loopback.
@@ -64,19 +77,63 @@ pub(super) fn refuse_others(what: &str, ends: Ends, headers: &HeaderMap) -> Opti
     None
 }
 
-/// Whether the server was asked for by an address or as `localhost`, and not by a page of another origin.
+/// Whether the server was asked for by an address of this machine or as `localhost`.
 fn is_plainly_local(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    let local = host.is_some_and(|host| {
+    host.is_some_and(|host| {
         let name = host.host().trim_start_matches('[').trim_end_matches(']');
-        name == "localhost" || name.parse::<IpAddr>().is_ok()
-    });
-    local && !headers.contains_key("origin")
+        let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
+        name == "localhost" || name.parse().is_ok_and(is_loopback)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// P284: a proxy may call what it adds as it likes, and a client on this machine adds nothing.
+    #[test]
+    fn a_request_with_a_header_of_a_proxy_is_refused() {
+        let here = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+        let refused = |host: &'static str, more: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, host.parse().unwrap());
+            headers.insert("user-agent", "curl/8".parse().unwrap());
+            if !more.is_empty() {
+                headers.insert(more, "x".parse().unwrap());
+            }
+            refuse_others("it is changed", Ends { local: Some(here), peer: here }, &headers)
+                .is_some()
+        };
+        for name in ["", "accept", "content-type"] {
+            assert!(!refused("127.0.0.1:9002", name), "{name}");
+        }
+        for name in [
+            "x-real-ip",
+            "cf-connecting-ip",
+            "true-client-ip",
+            "via",
+            "forwarded",
+            "x-client-ip",
+            "x-cluster-client-ip",
+            "fly-client-ip",
+            "x-amzn-trace-id",
+            "x-b3-traceid",
+            "traceparent",
+            "x-forwarded-client-cert",
+            "origin",
+            "cookie",
+            "sec-fetch-site",
+        ] {
+            assert!(refused("127.0.0.1:9002", name), "{name}");
+        }
+        for host in ["localhost:1", "[::1]:9002", "127.0.0.2"] {
+            assert!(!refused(host, ""), "{host}");
+        }
+        for host in ["10.0.0.1:9002", "admin.example.com", "0.0.0.0", "localhost.example.com"] {
+            assert!(refused(host, ""), "{host}");
+        }
+    }
 
     /// P166: a sidecar's pass-through comes from a loopback address, and from anywhere.
     #[test]

@@ -34,6 +34,7 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use self::local::{Ends, refuse_others};
+use crate::json::{pretty, visible};
 
 /// Where operators reach us.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -157,7 +158,11 @@ async fn metrics(State(shown): State<Shown>) -> Response {
 }
 
 async fn status(State(shown): State<Shown>) -> Response {
-    shown.make("application/json", |pages| format!("{:#}\n", (pages.status)())).await
+    shown
+        .make("application/json", |pages| {
+            format!("{}\n", pretty(&(pages.status)()).unwrap_or_default())
+        })
+        .await
 }
 
 async fn log_level(State(Shown { pages, .. }): State<Shown>) -> String {
@@ -198,9 +203,9 @@ fn change(make: &Change, body: &[u8], refused: StatusCode, log: impl FnOnce(&str
     match make(named) {
         Ok(()) => {
             log(named);
-            (StatusCode::OK, format!("{named}\n")).into_response()
+            (StatusCode::OK, format!("{}\n", visible(named))).into_response()
         }
-        Err(message) => (refused, format!("{message}\n")).into_response(),
+        Err(message) => (refused, format!("{}\n", visible(&message))).into_response(),
     }
 }
 

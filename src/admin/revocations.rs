@@ -203,5 +203,10 @@ fn problem(status: StatusCode, message: &str) -> Response {
 
 fn answer(status: StatusCode, body: &impl Serialize) -> Response {
     let body = serde_json::to_value(body).unwrap_or_default();
-    (status, [(CONTENT_TYPE, "application/json")], format!("{body:#}\n")).into_response()
+    (
+        status,
+        [(CONTENT_TYPE, "application/json")],
+        format!("{}\n", json::pretty(&body).unwrap_or_default()),
+    )
+        .into_response()
 }

@@ -53,16 +53,21 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
         );
     }
     let (problems, files) = (&load.problems, load.files);
-    match args.output {
+    let written = match args.output {
         Output::Human => {
             let colour = io::stderr().is_terminal();
-            report(problems, files, args.output, colour, &mut anstream::stderr())
+            report(problems, files, args.output, colour, &mut style::err())
         }
         Output::Json | Output::Sarif => {
             report(problems, files, args.output, false, &mut io::stdout())
         }
-    }?;
-    Ok(if any_error(problems) { Exit::Documents } else { Exit::Ok })
+    };
+    // Errors in documents count, also where they cannot be written down (P257).
+    let unwritten = written.map_err(|error| CommandError::from(error).print()).err();
+    Ok(match any_error(problems) {
+        true => Exit::Documents,
+        false => unwritten.unwrap_or(Exit::Ok),
+    })
 }
 
 /// P94: the settings assume something about the proxies that no document shows and nothing here can check.
@@ -90,13 +95,9 @@ fn report(
     match output {
         Output::Json => {
             let problems: Vec<_> = problems.iter().map(Diagnostic::json).collect();
-            serde_json::to_writer_pretty(&mut *out, &problems)?;
-            writeln!(out)
+            style::json(&problems, out)
         }
-        Output::Sarif => {
-            serde_json::to_writer_pretty(&mut *out, &sarif::log(problems))?;
-            writeln!(out)
-        }
+        Output::Sarif => style::json(&sarif::log(problems), out),
         Output::Human => {
             for problem in problems {
                 writeln!(out, "{}\n", problem.render(colour))?;

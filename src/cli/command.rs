@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
     CommandError, Exit, check, completions, demo, explain, inspect, keys, revocations, revoke,
-    schema, serve, test,
+    schema, serve, style, test,
 };
 
 /// External authorization for Envoy and Istio: who is on the wire, countersigned by what it carries.
@@ -45,17 +45,37 @@ enum Command {
 
 /// Runs the command in `arguments`, the program's name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
+    let parsed = Cli::command()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, output(&matches))));
+    let (cli, output) = match parsed {
+        Ok(parsed) => parsed,
+        Err(message) if message.use_stderr() => {
+            style::message(&message.render());
+            return Exit::Usage;
+        }
         Err(message) => {
-            let exit = if message.use_stderr() { Exit::Usage } else { Exit::Ok };
-            // If standard error is closed, there is nowhere to report that.
+            // If standard output is closed, there is nowhere to report that.
             let _ = message.print();
-            return exit;
+            return Exit::Ok;
         }
     };
     install_crypto();
-    cli.command.run().unwrap_or_else(|error| error.print())
+    cli.command.run().unwrap_or_else(|error| {
+        error.write(output.as_deref());
+        error.print()
+    })
+}
+
+/// The value of `--output` of the command that is run.
+fn output(matches: &ArgMatches) -> Option<String> {
+    if let Some((_, matches)) = matches.subcommand()
+        && let Some(output) = output(matches)
+    {
+        return Some(output);
+    }
+    let mut raw = matches.try_get_raw("output").ok()??;
+    raw.next_back().and_then(|value| value.to_str()).map(str::to_owned)
 }
 
 /// Selects one cryptography library for every dependency.

@@ -31,7 +31,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<Exit, CommandError> {
     let played = args.options().and_then(|options| {
         let runtime = Runtime::new().map_err(DemoError::network("cannot start threads"))?;
-        runtime.block_on(demo::run(&options, &mut anstream::stdout()))
+        runtime.block_on(demo::run(&options, &mut super::style::out()))
     });
     played.map(Exit::ok_if).map_err(CommandError::failure)
 }

@@ -3,7 +3,9 @@
 use std::fmt::Display;
 use std::io;
 
-use super::{Exit, style};
+use serde_json::json;
+
+use super::{Exit, sarif, style};
 use crate::config::ConfigError;
 use crate::document::Diagnostic;
 
@@ -45,6 +47,33 @@ impl CommandError {
             Self::Listen(_) => Exit::Listen,
             Self::Failure(_) | Self::Output => Exit::Failure,
         }
+    }
+
+    /// Writes it to standard output for programs that asked for `output`: the problems, as `check` does, or the message in their
+    /// place. Nothing where standard output is what failed.
+    pub(super) fn write(&self, output: Option<&str>) {
+        let problems = match self {
+            Self::Documents(problems, _) => problems.as_slice(),
+            Self::SettingsFile(problem) => std::slice::from_ref(&**problem),
+            Self::Usage(_) | Self::Settings(_) | Self::Document(_) | Self::Listen(_) => &[],
+            Self::Failure(_) | Self::Output => return,
+        };
+        let value = match (output, self) {
+            (Some("sarif"), _) => sarif::log(problems),
+            (
+                Some("json"),
+                Self::Usage(message)
+                | Self::Settings(message)
+                | Self::Document(message)
+                | Self::Listen(message),
+            ) => {
+                json!([{ "severity": "error", "message": message }])
+            }
+            (Some("json"), _) => json!(problems.iter().map(Diagnostic::json).collect::<Vec<_>>()),
+            (Some(_) | None, _) => return,
+        };
+        // The exit code and standard error say the same.
+        let _ = style::json(&value, &mut io::stdout());
     }
 
     /// Prints it on standard error.

@@ -177,8 +177,11 @@ fn write_sharing(sharing: &SharingStatus, out: &mut dyn Write) -> io::Result<()>
         || String::from("never read"),
         |at| format!("read {}", moment::relative(at, SystemClock.now())),
     );
-    let store = visible(&sharing.store);
-    writeln!(out, "{HEADING}running{HEADING:#} shared through {store}, {read}")?;
+    let where_ = match &*sharing.store {
+        "memory" => String::from("on this server only"),
+        store => format!("shared through {}", visible(store)),
+    };
+    writeln!(out, "{HEADING}running{HEADING:#} {where_}, {read}")?;
     write_error(sharing.error.as_deref(), out)
 }
 

@@ -42,8 +42,8 @@ const fn level(severity: Severity) -> &'static str {
 fn result(problem: &Diagnostic) -> Value {
     let (line, column) = problem.span.line_column();
     let text = match &problem.help {
-        Some(help) => format!("{}\n{help}", problem.message),
-        None => problem.message.clone(),
+        Some(help) => problem.quiet(&format!("{}\n{help}", problem.message)),
+        None => problem.quiet(&problem.message),
     };
     let uri = problem.span.file().path().to_string_lossy().replace('\\', "/");
     json!({

@@ -7,7 +7,8 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::document::Diagnostic;
-use crate::json::{is_shown, write_escape};
+use crate::json::is_shown;
+pub(super) use crate::json::visible;
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -32,7 +33,7 @@ impl Output {
         human: impl FnOnce(&R, &mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         match self {
-            Self::Human => human(report, &mut anstream::stdout().lock()),
+            Self::Human => human(report, &mut out()),
             Self::Json => json(report, &mut io::stdout().lock()),
         }
     }
@@ -46,57 +47,88 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
 /// Prints `error: message` on standard error.
 pub(super) fn error(message: impl Display) {
     // If standard error is closed, there is nowhere to report that.
-    let _ = writeln!(anstream::stderr(), "{BAD}error{BAD:#}: {message}");
+    let _ = writeln!(err(), "{BAD}error{BAD:#}: {message}");
+}
+
+/// Prints a message that is styled already on standard error.
+pub(super) fn message(message: &clap::builder::StyledStr) {
+    let _ = write!(err(), "{}", message.ansi());
 }
 
 /// Prints a hint on standard error.
 pub(super) fn hint(message: impl Display) {
-    let _ = writeln!(anstream::stderr(), "{QUIET}{message}{QUIET:#}");
+    let _ = writeln!(err(), "{QUIET}{message}{QUIET:#}");
 }
 
 /// Prints problems as a compiler would on standard error.
 pub(super) fn diagnostics(problems: &[Diagnostic]) {
     let colour = io::stderr().is_terminal();
     for problem in problems {
-        let _ = writeln!(anstream::stderr(), "{}\n", problem.render(colour));
+        let _ = writeln!(err(), "{}\n", problem.render(colour));
     }
 }
 
-/// Text from outside, for a terminal: characters that could move the cursor, colour, hide or reorder text are shown as
-/// `\u{..}`.
-pub(super) fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\'' | '"' | '\\' => out.push(c),
-            c if is_shown(c) => out.push(c),
-            c if c.is_ascii() => out.extend(c.escape_debug()),
-            other => out.extend(other.escape_unicode()),
+/// Standard output. What cannot be seen is written as `\u{..}`, whichever text it is in (P283).
+pub(super) fn out() -> impl Write {
+    Visible(anstream::stdout())
+}
+
+/// Standard error, as [`out`].
+pub(super) fn err() -> impl Write {
+    Visible(anstream::stderr())
+}
+
+/// Writes text in which everything can be seen. The sequences that colour it are left.
+struct Visible<W>(W);
+
+impl<W: Write> Write for Visible<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let mut rest = &*text;
+        while let Some(at) = rest.find(|c| c != '\n' && c != '\t' && !is_shown(c)) {
+            let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
+            self.0.write_all(before.as_bytes())?;
+            let colour = colour(after);
+            self.0.write_all(after.get(..colour).unwrap_or_default().as_bytes())?;
+            rest = after.get(colour..).unwrap_or_default();
+            if colour == 0 {
+                let mut chars = rest.chars();
+                let hidden = chars.next().map(|c| visible(&c.to_string())).unwrap_or_default();
+                self.0.write_all(hidden.as_bytes())?;
+                rest = chars.as_str();
+            }
         }
+        self.0.write_all(rest.as_bytes())?;
+        Ok(bytes.len())
     }
-    out
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// The length of the sequence that colours what follows, if `text` begins with one.
+fn colour(text: &str) -> usize {
+    let Some(rest) = text.strip_prefix("\u{1b}[") else { return 0 };
+    let digits = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+    if digits.starts_with('m') {
+        text.len().saturating_sub(digits.len()).saturating_add(1)
+    } else {
+        0
+    }
 }
 
 /// Writes `value` as JSON. The characters that [`visible`] escapes are escaped as JSON escapes them, so that programs read the
 /// same text.
 pub(super) fn json(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    let text = serde_json::to_string_pretty(value)?;
-    let mut escaped = Vec::with_capacity(text.len());
-    for c in text.chars() {
-        if c == '\n' || is_shown(c) {
-            escaped.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-        } else {
-            write_escape(c, &mut escaped);
-        }
-    }
-    escaped.push(b'\n');
-    out.write_all(&escaped)
+    out.write_all(format!("{}\n", crate::json::pretty(value)?).as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// P283: in text and in JSON.
     #[test]
     fn what_moves_a_cursor_or_turns_text_round_is_shown_escaped() {
         for (text, shown) in [
@@ -108,6 +140,11 @@ mod tests {
         ] {
             assert_eq!(visible(text), shown);
         }
+        let mut plain = Vec::new();
+        let text = "\u{1b}[1;31ma\u{1b}[0m\u{1b}[2Jb\u{85}\u{2028}\u{2069}é\n";
+        Visible(&mut plain).write_all(text.as_bytes()).unwrap();
+        let plain = String::from_utf8(plain).unwrap();
+        assert_eq!(plain, "\u{1b}[1;31ma\u{1b}[0m\\u{1b}[2Jb\\u{85}\\u{2028}\\u{2069}é\n");
         let hostile = "\u{1b}\u{9b}\u{202e}\u{e0001}é\n";
         let mut out = Vec::new();
         json(&hostile, &mut out).unwrap();

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::style::counted;
 use super::{CommandError, Exit, style, watch};
 use crate::document::any_error;
+use crate::json::is_shown;
 use crate::pdp::{Load, Snapshot};
 use crate::policy::{
     CaseReport, Coverage, CoverageReport, Difference, PolicySet, SuiteReport, UntriedPart,
@@ -77,7 +78,7 @@ fn judge(args: &Args, load: Load) -> Result<Exit, CommandError> {
     }
     let policies = snapshot.policies();
     let reports: Vec<_> = load.suites.iter().map(|suite| suite.run(policies)).collect();
-    let mut out = anstream::stdout();
+    let mut out = style::out();
     match args.output {
         Output::Human => human(&reports, policies, &mut out),
         Output::Json => json(&reports, &mut out),
@@ -171,8 +172,7 @@ fn json(reports: &[SuiteReport], out: &mut impl Write) -> io::Result<()> {
             differences: &case.differences,
         })
         .collect();
-    serde_json::to_writer_pretty(&mut *out, &cases)?;
-    writeln!(out)
+    style::json(&cases, out)
 }
 
 fn junit(reports: &[SuiteReport], out: &mut impl Write) -> io::Result<()> {
@@ -211,8 +211,9 @@ fn escape(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
+            c if is_shown(c) => escaped.push(c),
             c if c.is_control() => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
+            c => escaped.push_str(&format!("&#x{:x};", u32::from(c))),
         }
     }
     escaped

@@ -6,6 +6,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
 use super::{Code, Severity, Span, masking};
+use crate::json::visible;
 
 /// One problem. The message says what was found and what was expected; `help` says what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,15 +25,15 @@ pub struct Diagnostic {
 
 /// A [`Diagnostic`] as `check --output json` prints it.
 #[derive(Debug, Serialize)]
-pub struct JsonDiagnostic<'a> {
+pub struct JsonDiagnostic {
     severity: Severity,
     code: Code,
-    message: &'a str,
+    message: String,
     file: String,
     line: usize,
     column: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
-    help: Option<&'a str>,
+    help: Option<String>,
 }
 
 impl Diagnostic {
@@ -60,9 +61,10 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let path = self.span.file().path().display().to_string();
-        let title = level.primary_title(self.message.as_str()).id(self.code.as_str());
-        let (text, place) = masking::hide(self.span.file().text(), self.span.bytes());
+        let path = visible(&self.span.file().path().display().to_string());
+        let title = level.primary_title(visible(&self.quiet(&self.message))).id(self.code.as_str());
+        let file = self.span.file();
+        let (text, place) = masking::hide(file.text(), file.masks(), self.span.bytes());
         let snippet = || {
             let place = AnnotationKind::Primary.span(place);
             Snippet::source(&*text).path(path.clone()).annotation(place)
@@ -73,22 +75,28 @@ impl Diagnostic {
             false => title.element(snippet()),
         }];
         if let Some(help) = &self.help {
-            report.push(Group::with_title(Level::HELP.secondary_title(help.as_str())));
+            report.push(Group::with_title(Level::HELP.secondary_title(visible(&self.quiet(help)))));
         }
         renderer.render(&report)
     }
 
+    /// `text` without the words that it quotes from a place that may hold a secret.
+    pub(crate) fn quiet(&self, text: &str) -> String {
+        let file = self.span.file();
+        masking::quiet(text, file.text(), file.masks(), self.span.bytes().start)
+    }
+
     /// The problem as data.
-    pub fn json(&self) -> JsonDiagnostic<'_> {
+    pub fn json(&self) -> JsonDiagnostic {
         let (line, column) = self.span.line_column();
         JsonDiagnostic {
             severity: self.severity,
             code: self.code,
-            message: &self.message,
+            message: self.quiet(&self.message),
             file: self.span.file().path().display().to_string(),
             line,
             column,
-            help: self.help.as_deref(),
+            help: self.help.as_deref().map(|help| self.quiet(help)),
         }
     }
 }
@@ -96,8 +104,8 @@ impl Diagnostic {
 impl fmt::Display for Diagnostic {
     /// One line for a log: `file:line:column: message; help`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.span, self.message)?;
-        self.help.as_ref().map_or(Ok(()), |help| write!(f, "; {help}"))
+        write!(f, "{}: {}", self.span, self.quiet(&self.message))?;
+        self.help.as_ref().map_or(Ok(()), |help| write!(f, "; {}", self.quiet(help)))
     }
 }
 

@@ -3,16 +3,26 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use super::masking;
+use super::masking::{self, Masks};
 
 /// One file of documents: its name as the operator wrote it, and its text.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct SourceFile {
     path: PathBuf,
     text: String,
+    /// The parts of the text that may be secret, found when the first problem is shown.
+    masks: OnceLock<Masks>,
 }
+
+impl PartialEq for SourceFile {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.path, &self.text) == (&other.path, &other.text)
+    }
+}
+
+impl Eq for SourceFile {}
 
 /// A place in a document: the file and the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +34,7 @@ pub struct Span {
 impl SourceFile {
     /// A file's name and text.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { path: path.into(), text: text.into() })
+        Arc::new(Self { path: path.into(), text: text.into(), masks: OnceLock::new() })
     }
 
     /// Its name as the operator wrote it.
@@ -35,6 +45,10 @@ impl SourceFile {
     /// Its text.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    pub(super) fn masks(&self) -> &Masks {
+        self.masks.get_or_init(|| masking::masks(&self.text))
     }
 }
 
@@ -77,7 +91,7 @@ impl Span {
 
     /// Whether what stands here may be a secret, which no message repeats.
     pub(super) fn may_be_secret(&self) -> bool {
-        masking::may_be_secret(&self.file.text, self.bytes.start)
+        masking::may_be_secret(self.file.masks(), self.bytes.start)
     }
 
     pub(super) fn bytes(&self) -> Range<usize> {

@@ -69,13 +69,18 @@ fn duration(seconds: u64) -> HumanDuration {
     HumanDuration::new(Duration::from_secs(seconds))
 }
 
+fn shared(store: &str) -> String {
+    match store {
+        "memory" => String::from("on this server only (`store: memory`)"),
+        store => format!("shared through {store}"),
+    }
+}
+
 fn sharing(sharing: &SharingStatus) -> Health {
     let why = sharing.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
     let unshared = sharing.unshared;
     let (condition, detail) = match (sharing.synced, &sharing.error) {
-        (true, None) if unshared == 0 => {
-            (Condition::Good, format!("shared through {}", sharing.store))
-        }
+        (true, None) if unshared == 0 => (Condition::Good, shared(&sharing.store)),
         (true, _) => (
             Condition::Degraded,
             format!("the last known stay in force, {unshared} wait to be shared{why}"),

@@ -75,7 +75,7 @@ pub(in crate::authn) fn verify_shown(
     let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
     let mut cookies: Vec<RejectedCookie> = Vec::new();
     for UnreadableToken { place, rejection } in &evidence.unreadable {
-        match RejectedCookie::at(place, rejection, verifier.trust) {
+        match cookie_at_fault(place, rejection, verifier.trust) {
             Some(cookie) => cookies.push(cookie),
             None => return Shown::refused(rejection.clone()),
         }
@@ -84,14 +84,22 @@ pub(in crate::authn) fn verify_shown(
     let others = presented.iter().filter(|token| !is_cookie(token));
     for token in others.chain(presented.iter().filter(is_cookie)) {
         let Err(rejection) = verifier.add(token, &mut verified, passed) else { continue };
-        // A second token of one issuer is no cookie's fault.
-        let own = rejection.reason() != Reason::TokenMultiple;
-        match RejectedCookie::at(&token.place, &rejection, verifier.trust).filter(|_| own) {
+        match cookie_at_fault(&token.place, &rejection, verifier.trust) {
             Some(cookie) => cookies.push(cookie),
             None => return Shown::refused(rejection),
         }
     }
     Shown { verified, cookies, refused: None }
+}
+
+/// The cookie that was refused for a fault of its own. A second token of one issuer, in one cookie or in two places, is no cookie's
+/// fault (P285).
+fn cookie_at_fault(
+    place: &TokenPlace,
+    why: &Rejection,
+    trust: &TrustStore,
+) -> Option<RejectedCookie> {
+    RejectedCookie::at(place, why, trust).filter(|_| why.reason() != Reason::TokenMultiple)
 }
 
 impl Verifier<'_> {

@@ -15,7 +15,7 @@ use crate::cli::keys::token_header;
 use crate::cli::style::{self, visible};
 use crate::cli::{CommandError, inspect};
 use crate::config::Config;
-use crate::document::{SourceFile, any_error};
+use crate::document::{SourceFile, any_error, closest};
 use crate::envoy;
 use crate::pdp::Snapshot;
 use crate::policy::{KnownIssuer, MissingData, Question, Suite};
@@ -65,7 +65,19 @@ fn of_case(name: &str, suites: &[Suite]) -> Result<Input, String> {
             variants.len(),
             variants.join("\n  ")
         )),
-        (None, _) => Err(format!("no case of a suite is called `{}`", visible(name))),
+        (None, _) => {
+            let names: Vec<_> = suites.iter().flat_map(Suite::names).collect();
+            let help = match closest(name, &names) {
+                Some(near) => format!("; did you mean `{}`?", visible(near)),
+                None if names.is_empty() => String::from("; the documents have no suite"),
+                None => format!(
+                    "; the first of {} is `{}`",
+                    names.len(),
+                    visible(names.first().copied().unwrap_or_default())
+                ),
+            };
+            Err(format!("no case of a suite is called `{}`{help}", visible(name)))
+        }
     }
 }
 

@@ -187,8 +187,8 @@ impl Report {
             question: QuestionReport {
                 from: told.from,
                 method: view.method.to_string(),
-                host: view.raw_host.to_string(),
-                path: view.raw_path.to_string(),
+                host: host(view.raw_host.as_ref(), show_values),
+                path: path(view.raw_path.as_ref(), show_values),
                 connection: ConnectionReport::of(view),
                 at: outcome.at.to_rfc3339(),
                 revision: outcome.revision.to_string(),
@@ -210,6 +210,27 @@ impl Report {
         let recorded = self.recorded.as_ref().map(|recorded| &*recorded.recorded.decision);
         recorded.unwrap_or(self.answer.decision) == "allow"
     }
+}
+
+/// The host without a user before it, whose password it may have.
+fn host(text: &str, show_values: bool) -> String {
+    match text.rsplit_once('@') {
+        Some((_, host)) if !show_values => format!("<hidden>@{host}"),
+        _ => text.to_owned(),
+    }
+}
+
+/// The path without its parameters and the query, which may have sessions and tokens.
+fn path(text: &str, show_values: bool) -> String {
+    if show_values {
+        return text.to_owned();
+    }
+    let (path, query) = text.split_once('?').map_or((text, ""), |(path, _)| (path, "?<hidden>"));
+    let segment = |own: &str| match own.split_once(';') {
+        Some((name, _)) => format!("{name};<hidden>"),
+        None => own.to_owned(),
+    };
+    path.split('/').map(segment).collect::<Vec<_>>().join("/") + query
 }
 
 fn peer(peer: &Credential<PeerIdentity>, vouched: bool) -> PeerReport {
@@ -406,5 +427,20 @@ impl TokenReport {
             key_id: text(token.key_id()),
             expires_at: expires.then(|| token.expires_at().to_rfc3339()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P282: of the request, too, nothing is shown that may be a secret.
+    #[test]
+    fn users_parameters_and_queries_are_hidden() {
+        assert_eq!(host("u:hunter2@a.example", false), "<hidden>@a.example");
+        assert_eq!(host("a.example:80", false), "a.example:80");
+        let sent = "/x;jsessionid=hunter2/y?token=hunter2";
+        assert_eq!(path(sent, false), "/x;<hidden>/y?<hidden>");
+        assert_eq!(path(sent, true), sent);
     }
 }

@@ -97,7 +97,18 @@ impl Input {
         if bytes.trim_ascii().is_empty() {
             return Err(String::from("there is nothing in it"));
         }
+        let guessed = kind.is_none();
         let kind = kind.unwrap_or_else(|| Kind::of(bytes));
+        // Every element of XFCC is `Key=value`, or JSON.
+        if guessed
+            && kind == Kind::Xfcc
+            && !bytes.contains(&b'=')
+            && !bytes.trim_ascii().starts_with(b"[")
+        {
+            return Err(String::from(
+                "it is no certificate (PEM or DER), no XFCC header and no recorded check; say what it is with `--as`",
+            ));
+        }
         match kind {
             Kind::Pem => Self::pem(bytes),
             Kind::Der => Ok(Self::certificates(kind, &[bytes])),

@@ -84,6 +84,8 @@ impl Report {
         }
         if input.kind.is_certificate() {
             report.judge_alone();
+            // It is in no request.
+            report.peer.iter_mut().for_each(|peer| peer.source = None);
         } else if input.is_header_without_peer() && !report.walk.is_empty() {
             report.notes.push(WITHOUT_TLS_PEER);
         }

@@ -8,7 +8,7 @@ use crate::document::Code;
 use crate::document::Spanned;
 use crate::document::during::{DaySpec, DuringSpec, WindowSpec};
 use crate::policy::model::schedule::{
-    Schedule, Window, closest_zone, fixed_zone, read_moment, read_zone,
+    Schedule, Window, closest_zone, fixed_zone, offset_like, read_moment, read_zone,
 };
 
 impl Compiler<'_, '_> {
@@ -63,10 +63,14 @@ impl Compiler<'_, '_> {
 
     fn zone(&mut self, text: &Spanned<String>) -> Option<TimeZone> {
         let fixed = read_offset(&text.value).and_then(fixed_zone);
-        let zone = fixed.or_else(|| read_zone(&text.value));
+        let like = offset_like(&text.value);
+        let zone = fixed.or_else(|| read_zone(&text.value)).filter(|_| like.is_none());
         if zone.is_none() {
-            let message = format!("`{}` is not a time zone", text.value);
-            let help = match closest_zone(&text.value) {
+            let message = match text.value.starts_with("Etc/") && like.is_some() {
+                true => format!("`{}` has the sign of POSIX, which is the other one", text.value),
+                false => format!("`{}` is not a time zone", text.value),
+            };
+            let help = match like.or_else(|| closest_zone(&text.value)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => String::from(
                     "write a zone such as `Europe/Berlin`, `UTC`, or an offset such as `+01:00`",

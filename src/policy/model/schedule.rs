@@ -113,14 +113,30 @@ fn zone_name(zone: &TimeZone) -> String {
 /// The time zone called `name` in the IANA database that is built in, spelled exactly.
 pub(in crate::policy) fn read_zone(name: &str) -> Option<TimeZone> {
     let zone = TimeZoneDatabase::bundled().get(name).ok()?;
-    (zone.iana_name() == Some(name)).then_some(zone)
+    // `Factory` is what a machine has that was never set.
+    (zone.iana_name() == Some(name) && name != "Factory").then_some(zone)
+}
+
+/// The offset that `name` looks like, or is by another sign than it looks like: of the zones `Etc/GMT+5` and the like the sign is that
+/// of POSIX, 5 hours behind UTC.
+pub(in crate::policy) fn offset_like(name: &str) -> Option<String> {
+    let turned = name.starts_with("Etc/");
+    let bare = name.strip_prefix("Etc/").unwrap_or(name);
+    let rest = bare.strip_prefix("GMT").or_else(|| bare.strip_prefix("UTC"))?;
+    let (sign, hours) = rest.split_at_checked(1).filter(|(sign, _)| matches!(*sign, "+" | "-"))?;
+    let sign = if (sign == "+") == turned { '-' } else { '+' };
+    let (hours, minutes) = hours.split_once(':').unwrap_or((hours, "00"));
+    let hours: u8 = hours.parse().ok().filter(|hours| *hours > 0)?;
+    Some(format!("{sign}{hours:02}:{minutes}"))
 }
 
 /// The name of a time zone that looks like `text`.
 pub(in crate::policy) fn closest_zone(text: &str) -> Option<String> {
     let names: Vec<_> =
         TimeZoneDatabase::bundled().available().map(|name| name.as_str().to_owned()).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    // Nothing is close to an abbreviation such as `CEST`.
+    let long = |name: &&str| text.len() > 4 && name.len() > 4 && *name != "Factory";
+    let names: Vec<&str> = names.iter().map(String::as_str).filter(long).collect();
     closest(text, &names).map(str::to_owned)
 }
 

@@ -24,6 +24,11 @@ impl Question {
 }
 
 impl Suite {
+    /// The names of its cases.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.cases.iter().map(|case| &*case.name)
+    }
+
     /// The requests of the cases called `name`, or `suite/name`, each with which of several it is. A name may also be that of a
     /// case and one of its requests, as in reports: `name (variant)`.
     pub fn questions(&self, name: &str) -> impl Iterator<Item = (String, Question)> {

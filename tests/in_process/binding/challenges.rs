@@ -113,3 +113,19 @@ async fn a_replay_gets_the_answer_of_the_rule() {
     let browser = [("authorization", &*bearer), ("accept", "text/html")];
     assert_eq!(second(&house, &browser).await, (302, login, None, None));
 }
+
+/// P285: two cookies of one name are two tokens of one issuer, which no rule passes over, also where both are bad.
+#[tokio::test]
+async fn a_second_cookie_of_the_name_denies_at_every_rule() {
+    let login = " }\n    - { name: login, effect: allow, public: true, rejectedCookies: ignored";
+    let house = House::new("  tokens: [{ cookie: session }]", login);
+    for (cookie, judged) in [
+        ("session=BAD", Ok(())),
+        ("session=BAD; session=BAD", Err(Reason::TokenMultiple)),
+        ("session=BAD, session=BAD", Err(Reason::TokenMultiple)),
+        ("session=; session=", Err(Reason::TokenMultiple)),
+    ] {
+        let found = house.decide("GET", &[("cookie", cookie)]).await;
+        assert_eq!(found.map_err(|(reason, _)| reason), judged, "{cookie}");
+    }
+}

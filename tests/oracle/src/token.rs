@@ -182,7 +182,7 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
                 Err((reason, true)) => ignored.push(reason),
                 Err((reason, false)) => refused.push(refuse(reason, !reason.starts_with("dpop"))),
             },
-            _ => refused.push(refuse("token_multiple", true)),
+            _ => refused.push(refuse("token_multiple", false)),
         }
     }
     Ok((tokens, refused, ignored))

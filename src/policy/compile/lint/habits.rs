@@ -13,6 +13,7 @@ use crate::policy::model::path::PathTemplate;
 use crate::policy::model::query::QueryMatcher;
 use crate::policy::requirement::list::{Member, Requirements};
 use crate::policy::requirement::network::{DestinationNetworks, SourceNetworks};
+use crate::policy::requirement::peer::PeerIps;
 
 /// Methods of the IANA registry, and those that caches and UPnP use.
 const METHODS: [&str; 43] = [
@@ -139,7 +140,10 @@ fn half_of_all(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
     let all = &rule.requirements;
     let source = all.first::<SourceNetworks>().map(|own| &*own.0).unwrap_or_default();
     let destination = all.first::<DestinationNetworks>().map(|own| &*own.0).unwrap_or_default();
-    let lists = [(&written.spec.source, source), (&written.spec.destination, destination)];
+    let certificate = all.first::<PeerIps>().map(|own| &*own.0).unwrap_or_default();
+    let (spec, none) = (written.spec, None);
+    let ips = spec.peer.as_ref().map_or(&none, |peer| &peer.value.ips);
+    let lists = [(&spec.source, source), (&spec.destination, destination), (ips, certificate)];
     let half = |(texts, networks): (&Option<Spanned<Texts>>, &[IpNet])| {
         let place = texts.as_ref()?;
         // `0.0.0.0/1` and `128.0.0.0/1` are all of them as well.
@@ -152,8 +156,8 @@ fn half_of_all(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
             (true, true) | (false, false) => return None,
         };
         let consequence = match rule.effect {
-            Effect::Allow => "lets no connection of the other sort in",
-            Effect::Deny => "denies no connection of the other sort",
+            Effect::Allow => "lets in none of the other sort",
+            Effect::Deny => "denies none of the other sort",
         };
         let message =
             format!("rule `{}` is about every {given} address, and {consequence}", rule.name.rule);

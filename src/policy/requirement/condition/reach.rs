@@ -339,10 +339,12 @@ fn is_part(whole: &str, text: &str, at: Part) -> bool {
 /// Whether a host may have this text at such a place: labels, or an IPv6 address in brackets.
 fn could_be_in_host(text: &str, at: Part) -> bool {
     let name = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.');
-    let is_name = text.chars().all(name)
-        && !text.contains("..")
-        && !(at == Part::Begin && text.starts_with('.'))
-        && !(at == Part::End && text.ends_with('.'));
+    let open = match at {
+        Part::Begin => text.starts_with('.'),
+        Part::Inside => false,
+        Part::End => text.ends_with('.'),
+    };
+    let is_name = text.chars().all(name) && !text.contains("..") && !open;
     let address = |c: char| matches!(c, 'a'..='f' | '0'..='9' | ':' | '.' | '[' | ']');
     let is_address = text.chars().all(address)
         && (at != Part::Begin || text.starts_with('['))

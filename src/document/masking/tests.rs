@@ -1,0 +1,138 @@
+//! What is shown of lines that may hold a secret.
+
+use super::*;
+
+/// The line with `^` as it is shown, and the text that the span points at.
+fn shown(text: &str) -> (String, String) {
+    let at = text.find('^').unwrap();
+    let text = text.replacen('^', "", 1);
+    let rest = text.get(at..).unwrap();
+    let len = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
+    let (hidden, span) = hide(&text, &masks(&text), at..at + len);
+    let line = hidden.get(..span.start).unwrap().rfind('\n').map_or(0, |end| end + 1);
+    let line = hidden.get(line..).unwrap().lines().next().unwrap();
+    (line.trim().to_owned(), hidden.get(span).unwrap().to_owned())
+}
+
+#[test]
+fn nothing_below_a_secrets_key_is_shown_but_known_keys() {
+    for (text, line, pointed) in [
+        ("keys:\n  secrets: [{ ^inline: hunter2 }]", "secrets: [{ inline: <hidden> }]", "inline"),
+        ("keys: { hmac: ^hunter2, file: a.key }", "keys: { <hidden>, file: <hidden> }", "<hidden>"),
+        ("keys:\n  secrets:\n    - ^inline: |\n        hunter2", "- inline: |", "inline"),
+        ("keys:\n  secrets:\n    - inline: |\n        ^hunter2", "<hidden>", "<hidden>"),
+        ("keys:\n  secrets:\n  - \"^hunter2\"", "- <hidden>", "<hidden>"),
+        ("keys: [\n^hunter2, a]\nb: c", "<hidden>]", "<hidden>"),
+        ("password: \"hunter2\n^hunter3\"\nb: c", "<hidden>", "<hidden>"),
+        (
+            "introspection:\n  client: { id: orders, ^basic: hunter2 }",
+            "client: { id: <hidden>, basic: <hidden> }",
+            "basic",
+        ),
+        (
+            "  client_secret: \"hunter2\", ^id: orders",
+            "client_secret: <hidden>, id: <hidden>",
+            "id",
+        ),
+        ("apiKey: hun ter2\nname: ^x", "name: x", "x"),
+        ("redis:\n  url: redis://u:hunter2@^host/", "url: redis://<hidden>@host/", "host"),
+        ("a: |\n  -----BEGIN PRIVATE KEY-----\n  ^hunter2", "<hidden>", "<hidden>"),
+        ("a: \"-----BEGIN PRIVATE KEY-----\\n^hunter2\"", "a: \"-----<hidden>", "<hidden>"),
+        ("text: |\n  -----BEGIN CERTIFICATE-----\n  ^public", "public", "public"),
+        ("keys: {}\n---\nrules:\n  - name: ^read", "- name: read", "read"),
+        ("token: { issuer: corp, ^scopes: [a] }", "token: { issuer: corp, scopes: [a] }", "scopes"),
+    ] {
+        assert_eq!(shown(text), (line.to_owned(), pointed.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn every_line_of_a_span_is_looked_at() {
+    let text = "keys:\n  a: hunter2\n  b: hunter3\nname: d\n";
+    let (hidden, span) = hide(text, &masks(text), 6..text.len());
+    assert_eq!(hidden, "keys:\n  <hidden>\n  <hidden>\nname: d\n");
+    assert_eq!(span, 6..hidden.len());
+}
+
+proptest::proptest! {
+    /// Any text is shown without a panic, and the span stays inside.
+    #[test]
+    fn anything_can_be_shown(text in "[a-z:{}\\[\\] \"'#|\\n@/é-]{0,80}", from in 0usize..90, len in 0usize..40) {
+        let text = format!("keys:\n {text}");
+        let floor = |mut at: usize| {
+            at = at.min(text.len());
+            while !text.is_char_boundary(at) { at -= 1; }
+            at
+        };
+        let span = floor(from)..floor(from + len);
+        let (hidden, moved) = hide(&text, &masks(&text), span);
+        proptest::prop_assert!(hidden.get(moved).is_some());
+    }
+
+    /// No value of a secret's key is shown, however it is written.
+    #[test]
+    fn no_secret_is_shown(before in "[ {\\[,-]{0,4}", key in "(hmac|keys|client_secret|file: a, password)",
+        middle in "[ {\\[\"'|>-]{0,5}", after in "[ }\\]\"',]{0,5}") {
+        let text = format!("{before}{key}: {middle}HUNTER2{after}\nb: c\n");
+        let (hidden, _) = hide(&text, &masks(&text), 0..text.len());
+        proptest::prop_assert!(!hidden.contains("HUNTER2"), "{}", hidden);
+    }
+}
+
+/// P282: wherever the secret is, and however the text goes wrong.
+#[test]
+fn a_value_is_shown_only_under_a_key_that_is_known_to_be_harmless() {
+    for text in [
+        "keys: \"hunter2",
+        "keys: 'a\n hunter2'\nname: a",
+        "password: 'a\nhunter2'\nname: a",
+        "dpop: { nonce: hunter2 }",
+        "? keys\n: hunter2",
+        "? \"client_secret\"\n: hunter2",
+        "pass: hunter2",
+        "pwd: hunter2",
+        "  token: hunter2",
+        "signingKey: |\n  hunter2",
+        "jwk: { kty: oct, k: hunter2 }",
+        "introspection:\n  timeout: hunter2",
+        "admin: { revocations: { token: hunter2 } }",
+        "otlp: { headers: { authorization: hunter2 } }",
+        "headers:\n  - authorization: Bearer hunter2",
+        "{ \"headers\": { \"authorization\": \"Bearer hunter2\" } }",
+        "headers: { cookie: session=hunter2 }",
+        "path: /a?access_token=hunter2&x=1",
+        "path: /a;jsessionid=hunter2",
+        "url: https://u:hunter2@host/",
+        "name: a\nmyKey: b\n   hunter2",
+        "# password: hunter2",
+        "name: a # token: hunter2",
+        "key = hunter2",
+        "Keys: hunter2",
+        "name: a\n  - unknown : hunter2",
+    ] {
+        let (shown, _) = hide(text, &masks(text), 0..0);
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    for text in [
+        "  - { name: read, effect: allow, on: { methods: [GET], paths: [/a] } }",
+        "when: 'a ? token.sub : token.client'",
+        "inject: { headers: { x-user: \"{token.sub}\" } }",
+        "hosts:\n  - a.example.com\n  - b.example.com",
+    ] {
+        assert_eq!(hide(text, &masks(text), 0..0).0, text);
+    }
+}
+
+/// P282: no message quotes what is below the key of a secret.
+#[test]
+fn messages_do_not_quote_secrets() {
+    let text = "introspection: { timeout: hunter2, file: a.key }\nname: hunter2\n";
+    let said = |word: &str| {
+        let at = text.find(word).unwrap();
+        quiet(&format!("`{word}` is not a duration, expected `30s`"), text, &masks(text), at)
+    };
+    assert_eq!(said("hunter2"), "`<hidden>` is not a duration, expected `30s`");
+    assert_eq!(said("a.key"), "`a.key` is not a duration, expected `30s`");
+    let at = text.rfind("hunter2").unwrap();
+    assert_eq!(quiet("`hunter2`", text, &masks(text), at), "`hunter2`");
+}
