@@ -1,6 +1,7 @@
 //! Conditions: what they may say, what they mean, and what no text can make them do.
 
 mod null;
+mod steps;
 
 use serde_json::{Value, json};
 
