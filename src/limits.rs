@@ -307,6 +307,13 @@ pub const MAX_CONDITION_LOOPS: usize = 2;
 /// Most elements of a list or a mapping that a condition works through.
 pub const MAX_CONDITION_ITEMS: usize = 256;
 
+/// Most steps of a condition: some 10 ms (P308). A value that is read is a step for each part of it and each 16 bytes of text, a turn of a
+/// loop is 16: two loops in each other have 100 elements each.
+pub const MAX_CONDITION_STEPS: usize = 200_000;
+
+/// Most steps of all conditions that one request is compared with.
+pub const MAX_REQUEST_STEPS: usize = 4 * MAX_CONDITION_STEPS;
+
 /// Most memory that a compiled regular expression takes.
 pub const MAX_PATTERN_BYTES: usize = 1024 * 1024;
 
@@ -354,6 +361,9 @@ pub const MAX_AUDIT_LIST_BYTES: usize = 16 * 1024;
 /// Largest decision record, which no caller reaches with what Envoy passes on: a text has six times its length where all of it
 /// has to be escaped.
 pub const MAX_AUDIT_RECORD_BYTES: usize = 256 * 1024;
+
+/// Longest `tracestate` that a span keeps (W3C Trace Context section 3.3.1.5).
+pub const MAX_TRACE_STATE_BYTES: usize = 512;
 
 /// Longest `detail` of a rejection kept for logs and audit: it can hold what the caller sent.
 pub const MAX_DETAIL_BYTES: usize = 256;

@@ -118,6 +118,7 @@ codes! {
         AudienceIsClient "audience-is-client" Warning "an audience is the id of a client, as ID tokens have it" "use the audience of access tokens";
         InvalidCondition "invalid-condition" Error "a condition is not valid CEL, or does not fit its rule" "correct it at the place that the message names";
         ConstantCondition "constant-condition" Warning "a condition has the same value for every request" "remove it, or the rule if it is never true";
+        CostlyCondition "costly-condition" Warning "loops in each other may take more steps than a condition has" "compare with `in` instead of a loop";
         OpenPattern "open-pattern" Warning "a regular expression is not anchored" "start it with `^` and end it with `$`, or use `contains`";
         LiteralPattern "literal-pattern" Warning "a text looks like a pattern but is compared literally" "use the key for patterns, or write the exact text";
         LiteralTemplate "literal-template" Warning "a text looks like a template but is sent literally" "write a variable in braces";

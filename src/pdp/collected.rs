@@ -1,5 +1,6 @@
 //! The evidence of one check, with what the verification cache has of it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -19,6 +20,8 @@ pub struct Collected<'a> {
     pub evidence: Evidence,
     /// The cookies, where a token may be among them.
     pub(super) cookies: Cookies,
+    /// The client's address, or its IPv6 network: sources take turns where they wait for each other.
+    pub(super) origin: Option<IpAddr>,
     pub(super) recalled: Recalled<'a>,
 }
 
@@ -54,17 +57,17 @@ impl<'a> Collected<'a> {
         let mut tokens = Vec::with_capacity(presented.len());
         tokens.extend(presented.iter().filter_map(|own| cache.tokens.recall(&own.fingerprint)));
         let recalled = Recalled { cache, tokens, certificates: AtomicU32::new(0) };
-        Self { evidence, cookies, recalled }
+        Self { evidence, cookies, origin: None, recalled }
     }
 
     /// The same without the tokens of issuers that do not count.
     pub(super) fn pass_over(self, trust: &TrustStore, counts: impl Fn(&str) -> bool) -> Self {
-        let Self { evidence, cookies, mut recalled } = self;
+        let Self { evidence, cookies, origin, mut recalled } = self;
         let evidence = authn::pass_over(evidence, trust, &recalled, counts);
         let presented = evidence.presented();
         let is_left = |known: &Arc<SignedToken>| presented.iter().any(|token| known.is(token));
         recalled.tokens.retain(is_left);
-        Self { evidence, cookies, recalled }
+        Self { evidence, cookies, origin, recalled }
     }
 
     /// How much the cache had.

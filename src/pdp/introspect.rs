@@ -3,8 +3,10 @@
 mod breaker;
 mod client;
 mod endpoint;
+mod turns;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -57,12 +59,14 @@ impl Introspector {
     }
 
     /// Adds to `material` what issuers in `trust` say about those of `tokens` that only they understand. Waits for
-    /// `patience` at most. It asks about no token that `memory` has, which is a verified JWT.
+    /// `patience` at most. It asks about no token that `memory` has, which is a verified JWT. Of questions that wait, those from each
+    /// `origin` take turns.
     pub async fn gather(
         &self,
         tokens: &[PresentedToken],
         trust: &TrustStore,
         memory: &dyn TokenCache,
+        origin: Option<IpAddr>,
         patience: Duration,
         material: &mut Material,
     ) {
@@ -71,7 +75,7 @@ impl Introspector {
             let (issuer, source) = endpoint_of(token, trust)?;
             let endpoint = self.find(source)?;
             Some(async move {
-                (&issuer.name, token.fingerprint, endpoint.answer(token, patience).await)
+                (&issuer.name, token.fingerprint, endpoint.answer(token, origin, patience).await)
             })
         });
         for (issuer, token, verdict) in join_all(questions).await {

@@ -1,5 +1,6 @@
 //! One check against one snapshot: collect, gather, authenticate, evaluate. [`fulfil`](super::fulfil) does the rest.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,10 @@ use crate::clock::{Deadline, UnixTime};
 use crate::evidence::{self, Presented};
 use crate::policy::{Decision, DecisionId, DecisionRequest, Denial};
 use crate::reason::{Reason, Rejection};
-use crate::request::{CredentialHeaders, RequestLine, RequestView, SealedNames, TokenPlace};
+use crate::request::{
+    Client, CredentialHeaders, RequestLine, RequestView, SealedNames, TokenPlace,
+};
+use crate::slots::network;
 use crate::trust::Material;
 
 /// The decision point for one check, with the snapshot that was in force when the check arrived.
@@ -125,6 +129,7 @@ impl Pinned<'_> {
         );
         let cache = self.current.verified.memory();
         let mut collected = Collected::new(evidence, credentials, snapshot.token_places(), cache);
+        collected.origin = origin(view);
         // Before any issuer is asked: no issuer sees a token that does not count here.
         if let Some(counting) = snapshot.policies().counting(view) {
             collected = collected.pass_over(snapshot.trust(), |issuer| counting.has(issuer));
@@ -148,7 +153,7 @@ impl Pinned<'_> {
         elapsed: Duration,
         collected: &Collected<'_>,
     ) -> Result<Material, Rejection> {
-        let Collected { evidence, recalled, .. } = collected;
+        let Collected { evidence, origin, recalled, .. } = collected;
         let tokens = evidence.presented();
         if evidence.unreadable.iter().any(|own| !matches!(own.place, TokenPlace::Cookie(_))) {
             return Ok(Material::default());
@@ -167,7 +172,8 @@ impl Pinned<'_> {
                 let patience = self.deadline.left().saturating_sub(left - patience);
                 let introspector = &self.pdp.introspector;
                 // Boxed because it is rare: every check has to make room for what is inline.
-                let asking = introspector.gather(tokens, trust, recalled, patience, &mut material);
+                let asking =
+                    introspector.gather(tokens, trust, recalled, *origin, patience, &mut material);
                 Box::pin(asking).await;
             }
             material
@@ -233,4 +239,14 @@ fn passed_over(decision: &Decision, subject: Subject) -> Subject {
         }
         Decision::Allow(_) | Decision::Deny(_) => subject,
     }
+}
+
+/// The address of the client, or its IPv6 network; that of the proxy in front where the client's is not known.
+fn origin(view: &RequestView) -> Option<IpAddr> {
+    let connection = view.source.address.map(|address| address.ip());
+    let address = match view.client {
+        Client::At(address) => Some(address),
+        Client::Connection | Client::Unknown => connection,
+    };
+    address.map(network)
 }

@@ -147,7 +147,7 @@ instruments! {
         "Allows without a record because of `audit.sampleAllows`";
     AUDIT_WAITING Gauge "countersign.audit.records.waiting" "" ["sink"]
         "Decision records that wait for a sink";
-    AUDIT_WAITING_BYTES Gauge "countersign.audit.waiting.bytes" "By" ["sink"]
+    AUDIT_WAITING_BYTES Gauge "countersign.audit.waiting" "By" ["sink"]
         "Bytes of the decision records that wait for a sink";
     AUDIT_WRITES_FAILED Counter "countersign.audit.writes.failed" "" ["sink"]
         "Writes to a sink that failed, each with at least one record";
@@ -160,7 +160,11 @@ instruments! {
 impl Instrument {
     /// As it is called on the Prometheus page.
     pub fn prometheus_name(&self) -> String {
-        let unit = if self.unit == "s" { "_seconds" } else { "" };
+        let unit = match self.unit {
+            "s" => "_seconds",
+            "By" => "_bytes",
+            _ => "",
+        };
         let total = if self.kind == Kind::Counter { "_total" } else { "" };
         format!("{}{unit}{total}", self.name.replace('.', "_"))
     }

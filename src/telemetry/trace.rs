@@ -15,6 +15,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use super::{Exports, OtlpOptions};
+use crate::limits::MAX_TRACE_STATE_BYTES;
 use crate::pdp::{Observer, Outcome};
 use crate::policy::Decision;
 use crate::reason::ClientAnswer;
@@ -124,13 +125,33 @@ fn method(method: &str) -> &'static str {
 /// The caller's span, which is sampled.
 fn caller(parent: &TraceParent, headers: &Headers) -> SpanContext {
     let (trace, span) = (TraceId::from_bytes(parent.trace_id), SpanId::from_bytes(parent.span_id));
-    let state = headers.single("tracestate").ok().flatten().and_then(|text| text.parse().ok());
+    let state = headers.single("tracestate").ok().flatten();
+    let state = state.filter(|text| text.len() <= MAX_TRACE_STATE_BYTES);
+    let state = state.and_then(|text| text.parse().ok());
     SpanContext::new(trace, span, TraceFlags::SAMPLED, true, state.unwrap_or(TraceState::NONE))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::HeaderValue;
+
+    /// P309: callers write it, and thousands of spans wait.
+    #[test]
+    fn a_long_trace_state_is_not_kept() {
+        let entry = |name| format!("{name}={}", "x".repeat(MAX_TRACE_STATE_BYTES / 2 - 3));
+        for (names, kept) in [(vec!["a", "b"], true), (vec!["a", "b", "c"], false)] {
+            let own: Vec<_> = names.into_iter().map(entry).collect();
+            let length = own.join(",").len();
+            let mut headers = Headers::default();
+            let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+            headers.push("traceparent", HeaderValue::new(text));
+            headers.push("tracestate", HeaderValue::new(own.join(",").into_bytes()));
+            let parent = TraceParent::of(&headers).unwrap();
+            let state = caller(&parent, &headers).trace_state().header();
+            assert_eq!(!state.is_empty(), kept, "{length}");
+        }
+    }
 
     #[test]
     fn a_method_is_one_of_few_words() {

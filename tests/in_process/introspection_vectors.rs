@@ -90,7 +90,7 @@ async fn judge(case: &Value) -> Result<(), Reason> {
     let mut material = Material::default();
     let tokens = evidence.tokens.as_ref().unwrap();
     let patience = Duration::from_secs(30);
-    introspector.gather(tokens, &trust, &NoCache, patience, &mut material).await;
+    introspector.gather(tokens, &trust, &NoCache, None, patience, &mut material).await;
     let memory = Caches { certificates: &NoCache, tokens: &NoCache };
     let subject = authn::authenticate(&evidence, &trust, &material, memory, now);
     subject.tokens().rejection().map_or(Ok(()), |rejection| Err(rejection.reason()))

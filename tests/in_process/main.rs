@@ -5,6 +5,8 @@ mod allocations;
 #[cfg(test)]
 mod binding;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod caller;
 #[cfg(test)]
 mod chains;

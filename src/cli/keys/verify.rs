@@ -188,7 +188,8 @@ async fn verify(
             let _progress = Progress::begin(address);
             let introspector = Introspector::https(Arc::new(SystemClock));
             introspector.follow(trust, None);
-            introspector.gather(tokens, trust, &NoCache, KEY_FETCH_TIMEOUT, &mut material).await;
+            let patience = KEY_FETCH_TIMEOUT;
+            introspector.gather(tokens, trust, &NoCache, None, patience, &mut material).await;
         }
         obtained = Some(got);
     }

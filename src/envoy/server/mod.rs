@@ -124,7 +124,9 @@ async fn accept_all(listener: &Listener, shared: &Shared, connections: &mut Join
             accepted = accept::next(listener) => match accepted {
                 Ok(accepted) => take(accepted, shared, connections),
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    if let Some(times) = shared.status.said.accept.due() {
+                        tracing::warn!(%error, times, "cannot accept a connection");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },

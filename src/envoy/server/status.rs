@@ -37,6 +37,7 @@ pub struct ListenerStatus {
 pub(super) struct Said {
     pub(super) refused: [Seldom; Refused::COUNT],
     pub(super) http2: Seldom,
+    pub(super) accept: Seldom,
 }
 
 /// Why a connection is refused.

@@ -1,13 +1,24 @@
 //! Whether an endpoint is asked at all: a circuit breaker, as a state machine over time.
 
 use crate::clock::UnixTime;
-use crate::limits::{INTROSPECTION_COOLDOWN, INTROSPECTION_FAILURES};
+use crate::limits::{INTROSPECTION_COOLDOWN, INTROSPECTION_FAILURES, MAX_INTROSPECTION_TIMEOUT};
 
 /// Closed until several questions in a row were not answered; then open, but for one probe per cool-down.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     failures: u32,
     open: Option<Open>,
+    /// While it is found out whether the endpoint or a token is the cause.
+    doubted: Option<Open>,
+}
+
+/// The consequence of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Consequence {
+    /// It is settled.
+    Settled,
+    /// A question of our own has to find out whether the endpoint answers any.
+    Doubt,
 }
 
 #[derive(Debug)]
@@ -43,15 +54,38 @@ impl Breaker {
         *self = Self::default();
     }
 
-    /// The endpoint did not answer. `jitter` is between 0 and 1. Questions from before it opened change nothing any more.
-    pub(super) fn fail(&mut self, admission: Admission, now: UnixTime, jitter: f64) {
+    /// The endpoint did not answer, or, where `token_may_be` the cause, not this question. `jitter` is between 0 and 1. Questions from
+    /// before it opened change nothing any more.
+    pub(super) fn fail(
+        &mut self,
+        admission: Admission,
+        now: UnixTime,
+        jitter: f64,
+        token_may_be: bool,
+    ) -> Consequence {
         self.failures = self.failures.saturating_add(1);
         let opens = self.open.is_none() && self.failures >= INTROSPECTION_FAILURES;
-        if opens || admission == Admission::Probe {
-            let spread = INTROSPECTION_COOLDOWN.mul_f64(0.25 * jitter.clamp(0.0, 1.0));
-            let until = now.plus(INTROSPECTION_COOLDOWN).plus(spread);
-            self.open = Some(Open { since: now, until });
+        if !opens && admission == Admission::Ordinary {
+            return Consequence::Settled;
         }
+        if !token_may_be {
+            self.open_at(now, jitter);
+            return Consequence::Settled;
+        }
+        // One question at a time; one that is lost is followed by another.
+        if self.doubted.as_ref().is_some_and(|doubt| (doubt.since..doubt.until).contains(&now)) {
+            return Consequence::Settled;
+        }
+        self.doubted = Some(Open { since: now, until: now.plus(2 * MAX_INTROSPECTION_TIMEOUT) });
+        Consequence::Doubt
+    }
+
+    /// The question of our own was not answered either.
+    pub(super) fn open_at(&mut self, now: UnixTime, jitter: f64) {
+        let spread = INTROSPECTION_COOLDOWN.mul_f64(0.25 * jitter.clamp(0.0, 1.0));
+        let until = now.plus(INTROSPECTION_COOLDOWN).plus(spread);
+        self.open = Some(Open { since: now, until });
+        self.doubted = None;
     }
 
     /// Whether the endpoint is being left alone.
@@ -77,7 +111,7 @@ mod tests {
         let mut breaker = Breaker::default();
         for n in 0..INTROSPECTION_FAILURES {
             assert_eq!(breaker.admit(at(0)), Some(Admission::Ordinary), "{n}");
-            breaker.fail(Admission::Ordinary, at(0), 0.0);
+            let _ = breaker.fail(Admission::Ordinary, at(0), 0.0, false);
         }
         breaker
     }
@@ -87,7 +121,7 @@ mod tests {
         let mut breaker = Breaker::default();
         for _ in 0..100 {
             for _ in 1..INTROSPECTION_FAILURES {
-                breaker.fail(Admission::Ordinary, at(0), 0.0);
+                let _ = breaker.fail(Admission::Ordinary, at(0), 0.0, false);
             }
             assert_eq!(breaker.admit(at(0)), Some(Admission::Ordinary));
             breaker.succeed();
@@ -105,7 +139,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(breaker.admit(at(now)), Some(Admission::Probe));
             assert_eq!(breaker.admit(at(now)), None, "one probe at a time");
-            breaker.fail(Admission::Probe, at(now + 10), 1.0);
+            let _ = breaker.fail(Admission::Probe, at(now + 10), 1.0, false);
             now += 10 + cooldown();
             assert_eq!(breaker.admit(at(now)), None, "jitter adds up to a quarter");
             now += cooldown() / 4;
@@ -126,7 +160,7 @@ mod tests {
     #[test]
     fn late_failures_of_earlier_questions_do_not_prolong_it() {
         let mut breaker = opened();
-        breaker.fail(Admission::Ordinary, at(cooldown() - 1), 1.0);
+        let _ = breaker.fail(Admission::Ordinary, at(cooldown() - 1), 1.0, false);
         assert_eq!(breaker.admit(at(cooldown())), Some(Admission::Probe));
     }
 
@@ -137,5 +171,23 @@ mod tests {
         let back = at(0).minus(Duration::from_secs(3600));
         assert_eq!(breaker.admit(back), Some(Admission::Probe));
         assert_eq!(breaker.admit(back), None);
+    }
+
+    /// P311: where a token may be the cause, one question of our own decides.
+    #[test]
+    fn a_failure_that_a_token_may_cause_is_doubted_first() {
+        let mut breaker = Breaker::default();
+        let fail = |breaker: &mut Breaker, admission| breaker.fail(admission, at(0), 0.0, true);
+        for _ in 1..INTROSPECTION_FAILURES {
+            assert_eq!(fail(&mut breaker, Admission::Ordinary), Consequence::Settled);
+        }
+        assert_eq!(fail(&mut breaker, Admission::Ordinary), Consequence::Doubt);
+        assert_eq!(fail(&mut breaker, Admission::Ordinary), Consequence::Settled, "once");
+        assert!(!breaker.is_open());
+        breaker.open_at(at(0), 0.0);
+        assert_eq!(breaker.admit(at(cooldown())), Some(Admission::Probe));
+        assert_eq!(fail(&mut breaker, Admission::Probe), Consequence::Doubt);
+        breaker.succeed();
+        assert_eq!(breaker.admit(at(0)), Some(Admission::Ordinary));
     }
 }

@@ -8,19 +8,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use moka::sync::Cache;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::breaker::{Admission, Breaker};
+use super::breaker::{Admission, Breaker, Consequence};
 use super::client::Ask;
+use super::turns::{NoTurn, Origin, Turn, Turns};
 use crate::clock::{Clock, UnixTime, jitter};
 use crate::evidence::PresentedToken;
-use crate::limits::{
-    INACTIVE_LIFETIME, MAX_INACTIVE_ANSWERS, MAX_INTROSPECTION_CACHE_BYTES, MAX_INTROSPECTION_QUEUE,
-};
+use crate::limits::{INACTIVE_LIFETIME, MAX_INACTIVE_ANSWERS, MAX_INTROSPECTION_CACHE_BYTES};
 use crate::pdp::fetch::FetchError;
 use crate::reason::{Reason, Rejection};
-use crate::secret::{Fingerprint, SealedText};
+use crate::secret::{Fingerprint, SealedText, hex};
 use crate::sync::lock;
 use crate::trust::{Introspection, IntrospectionAnswer};
 
@@ -35,7 +34,7 @@ pub(super) struct Endpoint {
     client: Arc<dyn Ask>,
     breaker: Mutex<Breaker>,
     flights: Mutex<HashMap<Fingerprint, watch::Sender<Option<Verdict>>>>,
-    slots: Semaphore,
+    turns: Arc<Turns>,
     active: Cache<Fingerprint, Kept>,
     inactive: Cache<Fingerprint, Kept>,
 }
@@ -46,6 +45,8 @@ struct Kept {
     answer: Arc<IntrospectionAnswer>,
     since: UnixTime,
     until: UnixTime,
+    /// From then on it is asked for again, before its end, so that no request waits then.
+    renew: UnixTime,
     bytes: usize,
 }
 
@@ -54,6 +55,9 @@ struct Landing<'a> {
     endpoint: &'a Endpoint,
     token: Fingerprint,
 }
+
+/// The part of its life after which an answer is asked for again.
+const RENEW_AT: f64 = 0.75;
 
 /// The size of a cached answer beside its text: the parsed form takes several times as much, and the cache needs its own.
 const PARSED_FACTOR: usize = 4;
@@ -70,7 +74,7 @@ impl Endpoint {
             .weigher(|_, kept: &Kept| kept.weight())
             .build();
         Self {
-            slots: Semaphore::new(source.max_concurrent),
+            turns: Arc::new(Turns::new(source.max_concurrent)),
             source,
             clock,
             client,
@@ -90,13 +94,18 @@ impl Endpoint {
     pub(super) async fn answer(
         self: &Arc<Self>,
         token: &PresentedToken,
+        origin: Origin,
         patience: Duration,
     ) -> Verdict {
         let print = token.fingerprint;
-        if let Some(answer) = self.kept(&print) {
-            return Ok(answer);
+        if let Some(kept) = self.kept(&print) {
+            if kept.renew <= self.clock.now() {
+                // Until it is answered the answer that is here counts, to its end.
+                let _ = self.board(print, &token.text, origin);
+            }
+            return Ok(kept.answer);
         }
-        let mut flight = self.board(print, &token.text)?;
+        let mut flight = self.board(print, &token.text, origin)?;
         let landed = timeout(patience, flight.wait_for(Option::is_some)).await;
         match landed.map(|verdict| verdict.ok().and_then(|verdict| verdict.clone())) {
             Ok(Some(verdict)) => verdict,
@@ -110,56 +119,103 @@ impl Endpoint {
         self: &Arc<Self>,
         print: Fingerprint,
         token: &SealedText,
+        origin: Origin,
     ) -> Result<watch::Receiver<Option<Verdict>>, Rejection> {
         let mut flights = lock(&self.flights);
         if let Some(flight) = flights.get(&print) {
             return Ok(flight.subscribe());
         }
         // A flight keeps its answer before it is taken off the list, so either it is on the list or its answer is here.
-        if let Some(answer) = self.kept(&print) {
-            return Ok(watch::channel(Some(Ok(answer))).1);
+        let now = self.clock.now();
+        if let Some(kept) = self.kept(&print).filter(|kept| now < kept.renew) {
+            return Ok(watch::channel(Some(Ok(kept.answer))).1);
         }
-        if flights.len() >= self.source.max_concurrent.saturating_add(MAX_INTROSPECTION_QUEUE) {
-            return Err(unavailable("too many questions wait for the endpoint"));
-        }
-        let admission = lock(&self.breaker).admit(self.clock.now()).ok_or_else(left_alone)?;
+        let admission = lock(&self.breaker).admit(now).ok_or_else(left_alone)?;
         let (sender, receiver) = watch::channel(None);
         flights.insert(print, sender);
-        tokio::spawn(Arc::clone(self).fly(print, token.clone(), admission));
+        let turn = self.turns.enter(origin);
+        tokio::spawn(Arc::clone(self).fly(print, token.clone(), admission, turn));
         Ok(receiver)
     }
 
-    async fn fly(self: Arc<Self>, print: Fingerprint, token: SealedText, admission: Admission) {
+    async fn fly(
+        self: Arc<Self>,
+        print: Fingerprint,
+        token: SealedText,
+        admission: Admission,
+        turn: Turn,
+    ) {
         let landing = Landing { endpoint: &self, token: print };
-        let verdict = self.ask(&print, &token, admission).await;
+        let mut consequence = Consequence::Settled;
+        let verdict = self.ask(&print, &token, admission, turn, &mut consequence).await;
         landing.land(verdict);
+        if consequence == Consequence::Doubt {
+            self.settle().await;
+        }
     }
 
-    async fn ask(&self, print: &Fingerprint, token: &SealedText, admission: Admission) -> Verdict {
-        let Ok(Ok(_slot)) = timeout(self.source.timeout, self.slots.acquire()).await else {
-            return Err(unavailable("the endpoint is busy with other questions"));
-        };
+    async fn ask(
+        &self,
+        print: &Fingerprint,
+        token: &SealedText,
+        admission: Admission,
+        mut turn: Turn,
+        consequence: &mut Consequence,
+    ) -> Verdict {
+        turn.wait(self.source.timeout).await.map_err(|why| match why {
+            NoTurn::Late => unavailable("the endpoint is busy with other questions"),
+            NoTurn::Displaced => unavailable("too many questions wait for the endpoint"),
+        })?;
         if admission == Admission::Ordinary && lock(&self.breaker).is_open() {
             return Err(left_alone());
         }
         let asked_at = self.clock.now();
-        let answered = timeout(self.source.timeout, self.client.ask(token)).await;
-        let answered = answered.unwrap_or(Err(FetchError::Timeout));
-        self.note(admission, answered.as_ref().err());
+        let answered = self.exchange(token).await;
+        *consequence = self.note(admission, answered.as_ref().err());
         let body = answered.map_err(|error| unavailable(&format!("the endpoint {error}")))?;
         self.read(print, &body, asked_at)
     }
 
-    /// Tells the breaker, and the log where it changes.
-    fn note(&self, admission: Admission, error: Option<&FetchError>) {
-        let (issuer, origin) = (self.source.issuer.as_str(), &self.source.url);
+    async fn exchange(&self, token: &SealedText) -> Result<Bytes, FetchError> {
+        let answered = timeout(self.source.timeout, self.client.ask(token)).await;
+        answered.unwrap_or(Err(FetchError::Timeout))
+    }
+
+    /// Finds out by a token of our own, which no issuer knows, whether the endpoint answers any question: tokens to which it answers 500
+    /// must not keep others out.
+    async fn settle(&self) {
+        let mut made_up = [0; 16];
+        let answered = match aws_lc_rs::rand::fill(&mut made_up) {
+            Ok(()) => self.exchange(&SealedText::from(hex(&made_up).as_str())).await,
+            Err(_) => return,
+        };
         let mut breaker = lock(&self.breaker);
         let was_open = breaker.is_open();
-        match error.filter(|error| is_down(error)) {
+        match answered.as_ref().err().filter(|error| is_down(error)) {
             None => breaker.succeed(),
-            Some(_) => breaker.fail(admission, self.clock.now(), jitter()),
+            Some(_) => breaker.open_at(self.clock.now(), jitter()),
         }
-        match (was_open, breaker.is_open(), error) {
+        self.tell(was_open, breaker.is_open(), answered.as_ref().err());
+    }
+
+    /// Tells the breaker, and the log where it changes.
+    fn note(&self, admission: Admission, error: Option<&FetchError>) -> Consequence {
+        let mut breaker = lock(&self.breaker);
+        let was_open = breaker.is_open();
+        let consequence = match error.filter(|error| is_down(error)) {
+            None => {
+                breaker.succeed();
+                Consequence::Settled
+            }
+            Some(error) => breaker.fail(admission, self.clock.now(), jitter(), token_may_be(error)),
+        };
+        self.tell(was_open, breaker.is_open(), error);
+        consequence
+    }
+
+    fn tell(&self, was_open: bool, is_open: bool, error: Option<&FetchError>) {
+        let (issuer, origin) = (self.source.issuer.as_str(), &self.source.url);
+        match (was_open, is_open, error) {
             (false, true, Some(error)) => {
                 tracing::warn!(issuer, %origin, %error, "introspection endpoint is left alone for a while");
             }
@@ -175,24 +231,32 @@ impl Endpoint {
         let answer = IntrospectionAnswer::parse(body, until)
             .map(Arc::new)
             .map_err(|error| unavailable(&error.to_string()))?;
-        let kept =
-            |until| Kept { answer: Arc::clone(&answer), since: asked_at, until, bytes: body.len() };
+        let kept = |until, renew| {
+            let answer = Arc::clone(&answer);
+            Kept { answer, since: asked_at, until, renew, bytes: body.len() }
+        };
         if answer.claims().is_some() {
-            let end = answer.token_end().map_or(until, |end| end.min(until));
-            self.active.insert(*print, kept(end));
+            let last = answer.token_end().filter(|end| *end <= until);
+            // A token that is over by then needs no new answer.
+            let renew =
+                last.unwrap_or_else(|| asked_at.plus(self.source.cache_ttl.mul_f64(RENEW_AT)));
+            self.active.insert(*print, kept(last.unwrap_or(until), renew));
+            self.inactive.invalidate(print);
         } else {
             let end = asked_at.plus(INACTIVE_LIFETIME.min(self.source.cache_ttl));
-            self.inactive.insert(*print, kept(end));
+            self.inactive.insert(*print, kept(end, end));
+            // It was active, and is not any more.
+            self.active.invalidate(print);
         }
         Ok(answer)
     }
 
-    fn kept(&self, print: &Fingerprint) -> Option<Arc<IntrospectionAnswer>> {
+    fn kept(&self, print: &Fingerprint) -> Option<Kept> {
         let now = self.clock.now();
         for cache in [&self.active, &self.inactive] {
             match cache.get(print) {
                 // A clock that went back would make it last longer (P82).
-                Some(kept) if (kept.since..kept.until).contains(&now) => return Some(kept.answer),
+                Some(kept) if (kept.since..kept.until).contains(&now) => return Some(kept),
                 Some(_) => cache.invalidate(print),
                 None => {}
             }
@@ -227,6 +291,11 @@ const fn is_down(error: &FetchError) -> bool {
         FetchError::Status(status) => matches!(status, 401 | 403 | 408 | 429 | 500..),
         FetchError::Encoding | FetchError::TooLarge => false,
     }
+}
+
+/// Whether one token may be the cause of this error, such as one that the endpoint cannot look up.
+const fn token_may_be(error: &FetchError) -> bool {
+    matches!(error, FetchError::Timeout | FetchError::Http | FetchError::Status(500..))
 }
 
 fn unavailable(why: &str) -> Rejection {

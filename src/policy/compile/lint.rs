@@ -127,6 +127,13 @@ fn odd_condition(written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
                 .help("remove that part, or the rule if it is never true"),
         );
     }
+    if condition.is_costly() {
+        let message = "the loops of the condition may take more steps than a condition has";
+        return Some(
+            Diagnostic::warning(Code::CostlyCondition, place, message)
+                .help("compare with `in` instead of a loop; above some 100 elements in each list the condition is unknown"),
+        );
+    }
     condition.has_open_pattern().then(|| {
         let message = "a pattern that is not anchored matches anywhere in a text";
         Diagnostic::warning(Code::OpenPattern, place, message)

@@ -10,6 +10,7 @@ use crate::document::policy::Effect;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::decision::{Decision, Denial};
 use crate::policy::model::decision_request::DecisionRequest;
+use crate::policy::requirement::condition::begin_request;
 use crate::reason::{Reason, Rejection};
 use crate::request::Target;
 
@@ -20,6 +21,7 @@ pub(super) fn evaluate<T: Trace>(
     question: &DecisionRequest<'_>,
     trace: &mut T,
 ) -> Decision {
+    begin_request();
     let target = match admissible(index, question) {
         Ok(target) => target,
         // It is at no policy's hosts and paths, so it gets no policy's answer.

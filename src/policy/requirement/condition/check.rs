@@ -13,15 +13,17 @@ use super::functions::{self, Pattern};
 use super::kind::Kind;
 use super::names;
 use super::reach;
+use super::steps::TURN;
 use super::typing::{binary, expect, member, unary, unknown_function};
 use super::values::Slot;
 use crate::json::is_exact_double;
 use crate::limits::{
     MAX_CONDITION_DEPTH, MAX_CONDITION_ITEMS, MAX_CONDITION_LOOPS, MAX_CONDITION_NODES,
+    MAX_CONDITION_STEPS,
 };
 
 /// Checks `expression` and rewrites it; the slots are in the order of their numbers.
-pub(super) fn check(expression: &mut IdedExpr, scope: Scope<'_>) -> (Vec<Slot>, Vec<Fault>) {
+pub(super) fn check(expression: &mut IdedExpr, scope: Scope<'_>) -> Checked {
     let mut checker = Checker::new(scope);
     let kind = checker.walk(expression);
     if !kind.may_be(Kind::Bool) {
@@ -30,7 +32,8 @@ pub(super) fn check(expression: &mut IdedExpr, scope: Scope<'_>) -> (Vec<Slot>, 
             format!("a condition is true or false, and this is {kind}"),
         ));
     }
-    (checker.slots, checker.faults)
+    let Checker { slots, faults, costly, .. } = checker;
+    Checked { slots, faults, costly }
 }
 
 struct Checker<'s> {
@@ -42,7 +45,19 @@ struct Checker<'s> {
     nodes: usize,
     depth: usize,
     loops: usize,
+    /// How many turns the loops around the current place may take.
+    turns: Vec<usize>,
+    /// Some loops may take too many together.
+    costly: bool,
     overgrown: bool,
+}
+
+/// Everything about an expression that is known when it is loaded.
+pub(super) struct Checked {
+    pub(super) slots: Vec<Slot>,
+    pub(super) faults: Vec<Fault>,
+    /// Whether a caller with long lists makes it run out of steps.
+    pub(super) costly: bool,
 }
 
 impl<'s> Checker<'s> {
@@ -55,6 +70,8 @@ impl<'s> Checker<'s> {
             nodes: 0,
             depth: 0,
             loops: 0,
+            turns: Vec::new(),
+            costly: false,
             overgrown: false,
         }
     }
@@ -84,24 +101,32 @@ impl<'s> Checker<'s> {
         }
         let id = node.id;
         match &mut node.expr {
-            Expr::Literal(literal) => {
-                if let LiteralValue::Double(double) = literal
-                    && !is_exact_double(*double.inner())
-                {
-                    self.fault(
-                        Fault::new(id, "a number with a fraction is not exact beyond 2^53")
-                            .help("write a whole number, or a smaller one"),
-                    );
-                }
-                kind_of(literal)
-            }
+            Expr::Literal(literal) => self.literal(id, literal),
             // Only variables of loops are left: every other name is a path.
-            Expr::Ident(_) => Kind::Any,
+            Expr::Ident(name) => {
+                if !name.starts_with('@') {
+                    steps_of(node);
+                }
+                Kind::Any
+            }
             Expr::Select(select) => {
                 self.walk(&mut select.operand);
-                if select.test { Kind::Bool } else { Kind::Any }
+                uncounted(&mut select.operand);
+                if select.test {
+                    return Kind::Bool;
+                }
+                steps_of(node);
+                Kind::Any
             }
-            Expr::Call(call) => self.call(id, call),
+            Expr::Call(call) => {
+                let kind = self.call(id, call);
+                let part = self.loops > 0 && call.func_name == operators::INDEX;
+                if part || grows(call, kind) {
+                    call.args.iter_mut().for_each(uncounted);
+                    steps_of(node);
+                }
+                kind
+            }
             Expr::List(list) => {
                 self.bound_items(id, list.elements.len());
                 for element in &mut list.elements {
@@ -122,6 +147,18 @@ impl<'s> Checker<'s> {
                 Kind::Any
             }
         }
+    }
+
+    fn literal(&mut self, id: u64, literal: &LiteralValue) -> Kind {
+        if let LiteralValue::Double(double) = literal
+            && !is_exact_double(*double.inner())
+        {
+            self.fault(
+                Fault::new(id, "a number with a fraction is not exact beyond 2^53")
+                    .help("write a whole number, or a smaller one"),
+            );
+        }
+        kind_of(literal)
     }
 
     fn bound_items(&mut self, id: u64, items: usize) {
@@ -244,6 +281,7 @@ impl<'s> Checker<'s> {
             ));
             return Kind::Any;
         }
+        self.count_turns(&mut parts.iter_range);
         let kind = self.walk(&mut parts.accu_init);
         let outside = self.bound.len();
         self.bound.extend([parts.iter_var.clone(), parts.accu_var.clone()]);
@@ -254,12 +292,58 @@ impl<'s> Checker<'s> {
         }
         self.loops = self.loops.saturating_sub(1);
         self.bound.truncate(outside);
+        self.turns.pop();
         if matches!(kind, Kind::Bool | Kind::List) { kind } else { Kind::Any }
+    }
+
+    /// Has the turns of a loop counted that begins, and finds those that may be too many. A list that is not written out may have as many
+    /// elements as any.
+    fn count_turns(&mut self, range: &mut IdedExpr) {
+        let turns = if let Expr::List(list) = &range.expr {
+            list.elements.len()
+        } else {
+            MAX_CONDITION_ITEMS
+        };
+        self.turns.push(turns);
+        let turns = self.turns.iter().copied().fold(1, usize::saturating_mul);
+        self.costly = self.costly || turns.saturating_mul(TURN) > MAX_CONDITION_STEPS;
+        uncounted(range);
+        wrap(range, functions::EACH);
     }
 
     fn fault(&mut self, fault: Fault) {
         self.faults.push(fault);
     }
+}
+
+/// Has the steps counted that reading `node` takes.
+fn steps_of(node: &mut IdedExpr) {
+    wrap(node, functions::COUNTED);
+}
+
+fn wrap(node: &mut IdedExpr, function: &str) {
+    let expr = std::mem::replace(&mut node.expr, Expr::Unspecified);
+    let args = vec![IdedExpr { id: node.id, expr }];
+    node.expr = Expr::Call(CallExpr { func_name: function.to_owned(), target: None, args });
+}
+
+/// Takes the count back of a node that is read for its part, or to be put together with another: the result is counted.
+fn uncounted(node: &mut IdedExpr) {
+    if let Expr::Call(call) = &mut node.expr
+        && call.func_name == functions::COUNTED
+        && let Some(inner) = call.args.pop()
+    {
+        node.expr = inner.expr;
+    }
+}
+
+/// Whether a value is made that is longer than those that it is made of. The library recognises how `map` and `filter` add to their
+/// result, which has an element for each turn.
+fn grows(call: &CallExpr, kind: Kind) -> bool {
+    let adds_turn = |arg: &IdedExpr| matches!(&arg.expr, Expr::Ident(name) if name.starts_with('@') && Slot::position(name).is_none());
+    call.func_name == operators::ADD
+        && !matches!(kind, Kind::Int | Kind::Float)
+        && !call.args.first().is_some_and(adds_turn)
 }
 
 const fn kind_of(literal: &LiteralValue) -> Kind {

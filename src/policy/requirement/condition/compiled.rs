@@ -18,6 +18,7 @@ pub(in crate::policy) struct Condition {
     pub(super) slots: Box<[Slot]>,
     /// The places in the text of what `&&` and `||` put together, by node.
     pub(super) operands: Box<[(u64, Range<usize>)]>,
+    costly: bool,
 }
 
 impl Condition {
@@ -55,6 +56,11 @@ impl Condition {
     pub(in crate::policy) fn is_constant(&self) -> bool {
         self.slots.iter().all(|slot| matches!(slot, Slot::Pattern(_)))
             || constant::is_constant(&self.expression)
+    }
+
+    /// Whether a caller with long lists makes it run out of steps.
+    pub(in crate::policy) const fn is_costly(&self) -> bool {
+        self.costly
     }
 
     /// The names of what it reads, as conditions write them.
@@ -133,9 +139,10 @@ fn read(text: &str, scope: Scope<'_>) -> Result<Condition, Vec<Fault>> {
         .parse_with_source_info(text)
         .map_err(|errors| syntax_faults(text, &errors))?;
     let operands = operands::places(text, &expression, &places);
-    let (slots, faults) = check::check(&mut expression, scope);
+    let check::Checked { slots, faults, costly } = check::check(&mut expression, scope);
     if faults.is_empty() {
-        return Ok(Condition { text: text.into(), expression, slots: slots.into(), operands });
+        let (text, slots) = (text.into(), slots.into());
+        return Ok(Condition { text, expression, slots, operands, costly });
     }
     Err(faults.into_iter().map(|fault| fault.located(text, &places)).collect())
 }

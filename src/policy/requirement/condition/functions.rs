@@ -16,6 +16,7 @@ use cel::{DeclarationError, Env, ExecutionError};
 use regex::{Regex, RegexBuilder};
 
 use super::compare::{are_equal, order};
+use super::steps;
 use crate::limits::MAX_PATTERN_BYTES;
 
 /// A compiled regular expression.
@@ -26,6 +27,9 @@ pub(super) struct Pattern(Regex);
 pub(super) const EQUAL: &str = "@equal";
 pub(super) const UNEQUAL: &str = "@unequal";
 pub(super) const IN: &str = "@one_of";
+/// The functions around what a loop goes through, and around what grows or is read in it: they count its steps.
+pub(super) const EACH: &str = "@each";
+pub(super) const COUNTED: &str = "@counted";
 /// The functions that replace `<`, `<=`, `>` and `>=` where a side may be a number with a fraction.
 pub(super) const LESS: &str = "@less";
 pub(super) const LESS_EQUALS: &str = "@less_equals";
@@ -50,6 +54,8 @@ fn declare() -> Result<Env, DeclarationError> {
         vec![pattern()],
         matches,
     )?;
+    env.add_overload(EACH, "each", vec![DYN_TYPE], each)?;
+    env.add_overload(COUNTED, "counted", vec![DYN_TYPE], counted)?;
     env.add_overload(EQUAL, "equal", vec![DYN_TYPE, DYN_TYPE], equal)?;
     env.add_overload(UNEQUAL, "unequal", vec![DYN_TYPE, DYN_TYPE], unequal)?;
     env.add_overload(IN, "one_of", vec![DYN_TYPE, DYN_TYPE], one_of)?;
@@ -160,6 +166,29 @@ fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Executio
         return Err(ExecutionError::missing_argument_or_target());
     };
     answer(pattern.0.is_match(text.inner()))
+}
+
+fn one<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    args.into_iter().next().ok_or_else(ExecutionError::missing_argument_or_target)
+}
+
+fn each<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let list = one(args)?;
+    steps::take(parts(list.as_ref()).saturating_mul(steps::TURN))?;
+    Ok(list)
+}
+
+fn counted<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let value = one(args)?;
+    let text = value.downcast_ref::<CelString>().map(|text| steps::of_text(text.inner()));
+    steps::take(text.unwrap_or_else(|| parts(value.as_ref())))?;
+    Ok(value)
+}
+
+/// The elements of a list or a mapping, one where it is neither.
+fn parts(value: &dyn Val) -> usize {
+    let size = value.as_sizer().map(|sizer| sizer.size().into_inner());
+    size.and_then(|size| usize::try_from(size).ok()).unwrap_or_default().saturating_add(1)
 }
 
 fn equal<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {

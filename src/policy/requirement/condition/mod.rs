@@ -17,6 +17,7 @@ mod operands;
 mod parts;
 mod reach;
 mod source;
+mod steps;
 mod typing;
 mod values;
 mod when;
@@ -26,4 +27,5 @@ mod tests;
 
 pub(in crate::policy) use compiled::Condition;
 pub(in crate::policy) use fault::{Fault, Scope};
+pub(in crate::policy) use steps::begin_request;
 pub(in crate::policy) use when::When;

@@ -9,6 +9,7 @@ use super::compiled::Condition;
 use super::functions;
 use super::operands::{leaves, slots_in};
 use super::source::{Found, Source};
+use super::steps;
 use super::values::Values;
 use crate::policy::model::truth::Truth;
 use crate::policy::requirement::context::CheckContext;
@@ -21,10 +22,7 @@ impl Condition {
         let values = Values { slots: &self.slots, cx: *cx };
         let mut context = Context::with_env(Arc::clone(environment));
         context.set_variable_resolver(&values);
-        match Value::resolve(&self.expression, &context) {
-            Ok(Value::Bool(holds)) => holds.into(),
-            Ok(_) | Err(_) => Truth::Unknown,
-        }
+        truth(&self.expression, &context)
     }
 
     /// The text of each operand, from left to right.
@@ -45,15 +43,20 @@ impl Condition {
         context.set_variable_resolver(&values);
         let operand = |node: &IdedExpr| {
             let text = self.text_of(node);
-            let truth = match Value::resolve(node, &context) {
-                Ok(Value::Bool(holds)) => holds.into(),
-                Ok(_) | Err(_) => Truth::Unknown,
-            };
+            let truth = truth(node, &context);
             let sources = slots_in(node).into_iter().filter_map(|at| self.slots.get(at)?.source());
             let observed = sources.map(|source| values.show(source)).collect();
             Operand { text: text.to_owned(), truth, observed }
         };
         leaves(&self.expression).into_iter().map(operand).collect()
+    }
+}
+
+/// The value of `node`, within the steps that it may take.
+fn truth(node: &IdedExpr, context: &Context<'_, '_>) -> Truth {
+    match steps::within(|| Value::resolve(node, context)) {
+        Some(Ok(Value::Bool(holds))) => holds.into(),
+        Some(Ok(_) | Err(_)) | None => Truth::Unknown,
     }
 }
 

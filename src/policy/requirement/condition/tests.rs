@@ -2,6 +2,7 @@
 
 mod never;
 mod null;
+mod steps;
 
 use serde_json::{Value, json};
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::functions::Pattern;
 use super::source::{Found, Source};
+use super::steps;
 use crate::json::is_exact_number;
 use crate::limits::MAX_CONDITION_ITEMS;
 use crate::policy::requirement::context::CheckContext;
@@ -67,15 +68,21 @@ impl VariableResolver for Values<'_> {
                 source.is_there(&self.cx).map(|there| CowVal::owned(CelBool::from(there)))
             }
             Slot::Value(source) => match source.find(&self.cx)? {
-                Found::Text(text) => Some(CowVal::owned(CelString::from(text))),
+                Found::Text(text) => {
+                    steps::take(steps::of_text(text)).ok()?;
+                    Some(CowVal::owned(CelString::from(text)))
+                }
                 Found::Address(ip) => Some(CowVal::owned(CelString::from(ip.to_string()))),
                 Found::Bool(bool) => Some(CowVal::owned(CelBool::from(bool))),
                 Found::Int(int) => Some(CowVal::owned(CelInt::from(int))),
                 Found::Texts(texts) if texts.len() > MAX_CONDITION_ITEMS => None,
-                Found::Texts(texts) => Some(CowVal::owned(list(texts.iter().map(|text| {
-                    let text: Box<dyn Val + 'b> = Box::new(CelString::from(text.as_str()));
-                    text
-                })))),
+                Found::Texts(texts) => {
+                    steps::take(texts.iter().map(|text| steps::of_text(text)).sum()).ok()?;
+                    Some(CowVal::owned(list(texts.iter().map(|text| {
+                        let text: Box<dyn Val + 'b> = Box::new(CelString::from(text.as_str()));
+                        text
+                    }))))
+                }
                 Found::Json(json) => value(json).map(CowVal::Owned),
             },
         }
@@ -89,6 +96,7 @@ fn list<'v>(items: impl Iterator<Item = Box<dyn Val + 'v>>) -> CelList<'v> {
 /// A claim as a value; none where it is larger than what a condition may work through, or holds a number that is not known
 /// exactly. Whole numbers are `int`, whatever their size in JSON, since `uint` and `int` do not mix in arithmetic.
 fn value(json: &Value) -> Option<Box<dyn Val + '_>> {
+    steps::take(json.as_str().map_or(1, steps::of_text)).ok()?;
     Some(match json {
         Value::Null => Box::new(CelNull),
         Value::Bool(bool) => Box::new(CelBool::from(*bool)),

@@ -18,7 +18,7 @@ impl Requirement for When {
     fn failure(&self) -> Failure {
         Failure::new(Reason::NoRule, "the condition holds", "the condition does not hold")
             .unknown_because(
-                ": a value that the condition reads is absent, is null, or may be several values",
+                ": a value that the condition reads is absent, is null, or may be several values, or it takes too many steps",
             )
     }
 
