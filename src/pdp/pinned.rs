@@ -80,7 +80,11 @@ impl Pinned<'_> {
             Ok(mut material) => {
                 // After the wait: a revocation that arrived meanwhile counts.
                 material.revoke_by(self.pdp.revocations.current());
-                self.judge(view, &collected, &material, began, trace)
+                let decided = self.judge(view, &collected, &material, began, trace);
+                match self.gather_changed(&decided, &collected, &material).await {
+                    Some(material) => self.judge(view, &collected, &material, began, trace),
+                    None => decided,
+                }
             }
             Err(rejection) => {
                 let gathered = Some(self.deadline.elapsed());
@@ -176,6 +180,26 @@ impl Pinned<'_> {
             .meet(gathering)
             .await
             .ok_or_else(|| Reason::Deadline.because("the issuer's keys did not arrive in time"))
+    }
+
+    /// Other keys for a request whose tokens do not verify with those at hand, where its issuer has replaced one.
+    async fn gather_changed(
+        &self,
+        decided: &Decided<'_>,
+        collected: &Collected<'_>,
+        material: &Material,
+    ) -> Option<Material> {
+        let rejection = decided.subject.as_ref()?.tokens().rejection()?;
+        if !matches!(
+            rejection.reason(),
+            Reason::SignatureInvalid | Reason::KeyUnknown | Reason::TokenAlg
+        ) {
+            return None;
+        }
+        let patience = self.deadline.left().mul_f64(0.9);
+        let (tokens, trust) = (collected.evidence.presented(), self.current.snapshot.trust());
+        // Boxed because it is rare.
+        Box::pin(self.pdp.keys.gather_changed(tokens, trust, material, patience)).await
     }
 
     fn judge<'c, T: Trace>(

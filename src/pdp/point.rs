@@ -10,7 +10,6 @@ use rustls::pki_types::CertificateDer;
 
 use super::assertion::Assertions;
 use super::current::{Current, RetiredSnapshot};
-use super::fetch::HttpsFetcher;
 use super::introspect::Introspector;
 use super::keys::KeyCache;
 use super::outcome::DecisionIds;
@@ -74,7 +73,7 @@ impl Pdp {
         keys.follow(snapshot.trust(), None);
         let introspector = Introspector::https(Arc::clone(&clock));
         introspector.follow(snapshot.trust(), None);
-        let (fetcher, now) = (Arc::new(HttpsFetcher), Arc::clone(&clock));
+        let (fetcher, now) = (Arc::clone(keys.fetcher()), Arc::clone(&clock));
         let revocations = RevocationRegister::kept_in(revocations, snapshot.trust(), now, fetcher);
         Self {
             current: ArcSwap::from_pointee(Current::new(snapshot, &options.memory)),

@@ -21,7 +21,7 @@ async fn serve(answer: Vec<u8>) -> u16 {
 
 async fn got(url: &str, authorities: Option<&str>) -> Result<Fetched, FetchError> {
     let url = KeyUrl::parse(url, true).unwrap();
-    HttpsFetcher.fetch(&url, authorities.map(str::as_bytes)).await
+    HttpsFetcher.fetch(Ask::keys(&url, authorities.map(str::as_bytes))).await
 }
 
 async fn fetch(answer: impl Into<Vec<u8>>) -> Result<Fetched, FetchError> {
@@ -36,7 +36,11 @@ async fn the_body_and_its_age_are_got() {
     let fetched = fetch(answer).await.unwrap();
     assert_eq!(
         fetched,
-        Fetched { body: "{}".into(), max_age: Some(Duration::from_secs(60)), etag: None }
+        Fetched {
+            body: Some("{}".into()),
+            max_age: Some(Duration::from_secs(60)),
+            validators: Validators::default()
+        }
     );
     let answer = "HTTP/1.1 200 OK\r\ncache-control: no-store\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
     assert_eq!(fetch(answer).await.unwrap().max_age, Some(Duration::ZERO));
@@ -111,7 +115,7 @@ async fn serve_tls() -> (u16, String) {
 async fn a_server_is_believed_under_the_chosen_authority_only() {
     let (port, ca) = serve_tls().await;
     let url = format!("https://localhost:{port}/jwks");
-    assert_eq!(got(&url, Some(&ca)).await.unwrap().body, "{}");
+    assert_eq!(got(&url, Some(&ca)).await.unwrap().body.unwrap(), "{}");
     let (_, other) = serve_tls().await;
     let refused = got(&url, Some(&other)).await;
     assert!(matches!(refused, Err(FetchError::Tls(_))));
