@@ -59,7 +59,8 @@ impl Core {
             None => keys,
         });
         let signer = signing::signer(config, &snapshot, clock.clone())?;
-        let pdp = pdp(config, snapshot, Arc::clone(&keys), Arc::clone(&store), signer.as_ref());
+        let shared = (Arc::clone(&keys), Arc::clone(&remote), Arc::clone(&store));
+        let pdp = pdp(config, snapshot, shared, signer.as_ref());
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
             Reloader::new(Arc::clone(&pdp), followed, paths, &files, &problems, config.reload)
@@ -89,13 +90,13 @@ fn with_saved_files(
 fn pdp(
     config: &Config,
     snapshot: Snapshot,
-    keys: Arc<KeyCache>,
-    store: Arc<Store>,
+    (keys, remote, store): (Arc<KeyCache>, Arc<RemoteFiles>, Arc<Store>),
     signer: Option<&Arc<Signer>>,
 ) -> Arc<Pdp> {
     let revoked = config.state_folder.as_ref().map(|folder| folder.join("revocations"));
     let (clock, options) = (Arc::new(SystemClock), config.pdp.clone());
-    let pdp = Pdp::with_state(revoked, snapshot, keys, clock, options).sharing(Arc::clone(&store));
+    let pdp = Pdp::with_state(revoked, snapshot, keys, clock, options);
+    let pdp = pdp.asking(remote).sharing(Arc::clone(&store));
     let pdp = match signer {
         Some(signer) => pdp.asserting(Arc::clone(signer)),
         None => pdp,

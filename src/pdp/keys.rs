@@ -23,7 +23,9 @@ use crate::pdp::follow::Following;
 use crate::pdp::kept_files::KeptFiles;
 use crate::pdp::keys::entry::{FollowedKeys, Need, Shared};
 use crate::sync::lock;
-use crate::trust::{Issuer, KeySet, KeySource, Material, Outdated, RemoteKeys, TrustStore};
+use crate::trust::{
+    Algorithm, Issuer, KeySet, KeySource, Material, Outdated, RemoteKeys, TrustStore,
+};
 
 /// Key sets by their source. Outlives the snapshots: keys stay while their address, issuer and purpose do.
 pub struct KeyCache {
@@ -150,7 +152,12 @@ impl KeyCache {
         for token in tokens {
             let Ok(jws) = token.jws() else { continue };
             let key_id = jws.header.key_id.as_deref();
-            for (issuer, source) in issuers_of(token, trust).into_iter().filter_map(remote) {
+            let algorithm = Algorithm::from_name(&jws.header.algorithm);
+            let issuers = issuers_of(token, trust).into_iter().filter_map(remote);
+            for (issuer, source) in issuers {
+                if !algorithm.is_some_and(|own| issuer.allows_algorithm(own)) {
+                    continue;
+                }
                 let keys = material.keys(&issuer.name).filter(|keys| has(keys, key_id));
                 let (Some(keys), Some(shared)) = (keys, self.find(source)) else { continue };
                 let pending = shared.wait(Need::Change, deadline.left()).await;

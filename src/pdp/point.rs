@@ -13,6 +13,7 @@ use super::current::{Current, RetiredSnapshot};
 use super::introspect::Introspector;
 use super::keys::KeyCache;
 use super::outcome::DecisionIds;
+use super::remote::RemoteFiles;
 use super::revocation::RevocationRegister;
 use super::snapshot::{Revision, Snapshot};
 use super::verification_cache::MemoryOptions;
@@ -30,6 +31,8 @@ pub struct Pdp {
     pub(super) keys: Arc<KeyCache>,
     pub(super) introspector: Introspector,
     pub(super) revocations: Arc<RevocationRegister>,
+    /// The remote files of the documents, where they are followed.
+    pub(super) remote: Option<Arc<RemoteFiles>>,
     /// `None` where the settings have no `assertion`.
     pub(super) assertions: Option<Assertions>,
     pub(super) clock: Arc<dyn Clock>,
@@ -80,6 +83,7 @@ impl Pdp {
             keys,
             introspector,
             revocations: Arc::new(revocations),
+            remote: None,
             assertions: None,
             store: Arc::new(Store::in_memory(Arc::clone(&clock))),
             clock,
@@ -93,6 +97,12 @@ impl Pdp {
     #[must_use]
     pub fn asserting(self, signer: Arc<Signer>) -> Self {
         Self { assertions: Some(Assertions::new(signer)), ..self }
+    }
+
+    /// Has the remote files of a trust domain fetched again where a certificate names an authority that it does not have.
+    #[must_use]
+    pub fn asking(self, remote: Arc<RemoteFiles>) -> Self {
+        Self { remote: Some(remote), ..self }
     }
 
     /// Remembers one-time credentials in `store`, which replicas may share.

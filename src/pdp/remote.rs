@@ -334,3 +334,99 @@ impl Followed for FollowedFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use futures_util::future::BoxFuture;
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::FixedClock;
+    use crate::document::{self, Attachments, SourceFile};
+    use crate::pdp::fetch::FetchError;
+    use crate::trust::tests::pki::{NOW, trust_domain};
+
+    /// Gives its answers one after the other, and then fails.
+    #[derive(Debug, Default)]
+    struct Server(Mutex<VecDeque<Bytes>>, Mutex<usize>);
+
+    impl Fetcher for Server {
+        fn fetch<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+            *lock(&self.1) += 1;
+            let next = lock(&self.0).pop_front();
+            let answer = next.map(|body| Fetched { body: Some(body), ..Fetched::default() });
+            Box::pin(async { answer.ok_or(FetchError::Status(503)) })
+        }
+    }
+
+    const BUNDLE: &str = "https://spire.test/bundle";
+
+    fn trust(more: &str) -> TrustStore {
+        let spec = format!(
+            "{{ spiffe: prod.example, bundle: {{ remote: {{ url: '{BUNDLE}'{more} }} }} }}"
+        );
+        let mut problems = Vec::new();
+        let source = SourceFile::new("docs/trust.yaml", trust_domain("prod", &spec));
+        let documents = document::parse(&source, &mut problems);
+        TrustStore::compile(&documents, &Attachments::default(), &mut problems)
+    }
+
+    fn files(
+        folder: &tempfile::TempDir,
+        clock: &FixedClock,
+        answers: &[Bytes],
+    ) -> (RemoteFiles, Arc<Server>) {
+        let server = Arc::new(Server(Mutex::new(answers.to_vec().into()), Mutex::default()));
+        let files = RemoteFiles::new(Arc::new(clock.clone()), server.clone());
+        (files.kept_in(Some(folder.path().to_owned())), server)
+    }
+
+    fn bundle() -> Bytes {
+        json!({ "keys": [], "spiffe_refresh_hint": 60 }).to_string().into()
+    }
+
+    /// P269: a bundle outlives a restart and a change of how it is fetched, until it is too old.
+    #[tokio::test(start_paused = true)]
+    async fn a_bundle_outlives_a_restart_and_lapses() {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), FixedClock::at(NOW));
+        let (before, _) = files(&folder, &clock, &[bundle()]);
+        before.follow(&trust(""));
+        before.changed().notified().await;
+        let hint = before.status()[0].next_fetch.since(NOW);
+        assert!(hint <= Duration::from_secs(60), "`spiffe_refresh_hint` counts: {hint:?}");
+        before.approve(&before.newest());
+        before.follow(&trust(", refresh: 20m"));
+        assert_eq!(before.good().get(BUNDLE), Some(&bundle()));
+        drop(before);
+        clock.advance(Duration::from_secs(23 * 3600));
+        let (after, _) = files(&folder, &clock, &[]);
+        after.follow(&trust(""));
+        assert_eq!(after.newest().get(BUNDLE), Some(&bundle()));
+        clock.advance(Duration::from_secs(3601));
+        assert!(after.newest().is_empty(), "`maxStale` is 24 h");
+        after.changed().notified().await;
+        assert!(after.status()[0].stale);
+        let (longer, _) = files(&folder, &clock, &[]);
+        longer.follow(&trust(", maxStale: 48h"));
+        assert_eq!(longer.newest().len(), 1);
+    }
+
+    /// P270: an unknown authority has the files of its trust domain fetched, and a flood of them no more than its budget.
+    #[tokio::test(start_paused = true)]
+    async fn an_unknown_authority_has_its_trust_domain_asked() {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), FixedClock::at(NOW));
+        let (remote, server) = files(&folder, &clock, &[bundle(), bundle(), bundle(), bundle()]);
+        remote.follow(&trust(", refresh: 1h"));
+        remote.changed().notified().await;
+        for second in 0..10 {
+            for name in ["prod", "other"].repeat(100) {
+                remote.ask_for_authorities(name);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            clock.set(NOW.plus(Duration::from_secs(second)));
+        }
+        assert_eq!(*lock(&server.1), 3, "the first, and two that were asked for");
+    }
+}

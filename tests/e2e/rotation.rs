@@ -219,6 +219,11 @@ async fn keys_rotate_and_fail_behind_envoy_without_a_wrong_decision() {
     }
     assert!(issuer.fetches() - before <= 3);
 
+    // P265: another key under the same name works with its first token.
+    issuer.set(Mood::Replaced("b", "c"));
+    let replaced = [issuer.token("b", "c")];
+    assert_eq!(drill.judge(&replaced).await, [Ok(())]);
+
     // Beyond `maxStale` nothing is believed, and the first fetch that works heals.
     issuer.set(Mood::Down);
     drill.clock.advance(Duration::from_secs(3601));

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::drill::{Issuer, MINUTE, Mood, serve};
+use crate::introspection::view;
 use countersign::authn::{self, Caches, NoCache};
 use countersign::clock::{Clock as _, FixedClock, UnixTime};
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, PeerSources};
-use countersign::pdp::{HttpsFetcher, KeyCache};
+use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOptions};
+use countersign::policy::Decision;
 use countersign::reason::Reason;
 use countersign::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
 use countersign::trust::TrustStore;
@@ -146,6 +148,52 @@ async fn an_outage_beyond_max_stale_denies_and_heals() {
     drill.issuer.set(Mood::Publishing(vec!["a"]));
     drill.clock.advance(Duration::from_secs(30));
     assert_eq!(drill.judge(&token(&drill)).await, Ok(()));
+}
+
+/// P264, P265: a decision point judges again with the newest keys, and blames no token for an answer that comes too late.
+#[tokio::test]
+async fn a_replaced_key_is_noticed_and_a_late_one_is_pending() {
+    let clock = FixedClock::at(UnixTime::from_secs(START));
+    let ids = ["a", "b", "attacker"];
+    let issuer = Arc::new(Issuer::new(&ids, Mood::Publishing(vec!["a"]), &clock));
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "---\napiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: { name: orders }\nspec:\n  target: { hosts: [orders.example] }\n  rules: [{ name: read, effect: allow, on: { methods: [GET] }, token: { issuer: corp } }]\n";
+    let documents = format!("{}{policy}", serve(Arc::clone(&issuer)).await);
+    std::fs::write(folder.path().join("documents.yaml"), documents).unwrap();
+    let load = Load::from_paths(&[folder.path().to_owned()]);
+    let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
+    let keys = Arc::new(KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher)));
+    let options = PdpOptions {
+        peer_sources: PeerSources::default(),
+        deadline: Duration::from_secs(1),
+        memory: MemoryOptions::default(),
+    };
+    let pdp = Pdp::new(snapshot, Arc::clone(&keys), Arc::new(clock.clone()), options);
+    keys.settled().await;
+    let judge = async |signer: &'static str, kid: &str| {
+        let pinned = pdp.pin();
+        let token = format!("Bearer {}", issuer.token(signer, kid));
+        let mut headers = Headers::default();
+        headers.push("authorization", HeaderValue::new(token.into_bytes()));
+        let (headers, credentials) = CredentialHeaders::split(headers, pinned.sealed(), None, None);
+        let outcome = pinned.decide(&view("GET", headers), credentials).await;
+        match outcome.decision {
+            Decision::Allow(_) => Ok(()),
+            Decision::Deny(denial) => {
+                let why = denial.rejection;
+                Err((why.reason(), why.client_answer().status()))
+            }
+        }
+    };
+    assert_eq!(judge("a", "a").await, Ok(()));
+    assert_eq!(judge("attacker", "a").await, Err((Reason::SignatureInvalid, 401)));
+    clock.advance(Duration::from_secs(60));
+    issuer.set(Mood::Replaced("b", "a"));
+    assert_eq!(judge("b", "a").await, Ok(()));
+    assert_eq!(judge("a", "a").await, Err((Reason::SignatureInvalid, 401)));
+    clock.advance(Duration::from_secs(60));
+    issuer.set(Mood::Stalling);
+    assert_eq!(judge("a", "new").await, Err((Reason::KeysPending, 503)));
 }
 
 impl Drill {

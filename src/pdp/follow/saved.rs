@@ -98,3 +98,48 @@ impl Saved {
 fn name(address: &str) -> String {
     format!("{}.json", Fingerprint::of(address.as_bytes()).to_hex())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const ADDRESS: &str = "https://a.example/jwks";
+
+    fn saved(text: &'static str) -> Saved {
+        let (text, fetched_at) = (Bytes::from_static(text.as_bytes()), UnixTime::from_secs(7));
+        let first_seen = BTreeMap::from([(String::from("t"), UnixTime::from_secs(5))]);
+        Saved { text, fetched_at, next_fetch: Some(UnixTime::from_secs(9)), first_seen }
+    }
+
+    /// P266: whichever thread comes last, the newest text stays.
+    #[test]
+    fn the_newest_text_of_an_address_is_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = KeptFiles::new(folder.path().to_owned());
+        assert_eq!(Saved::peek(folder.path(), ADDRESS), None);
+        let (older, newer) = (files.ticket(), files.ticket());
+        saved("new").write(&files, ADDRESS, newer).unwrap();
+        saved("old").write(&files, ADDRESS, older).unwrap();
+        assert_eq!(Saved::peek(folder.path(), ADDRESS), Some(saved("new")));
+        let other = "https://b.example/jwks";
+        fs::copy(files.path(&name(ADDRESS)), files.path(&name(other))).unwrap();
+        assert_eq!(Saved::peek(folder.path(), other), None, "it is another's");
+    }
+
+    /// P252: a server that starts sets it aside; a command that looks leaves it where it is.
+    #[test]
+    fn a_damaged_file_is_as_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = KeptFiles::new(folder.path().to_owned());
+        for text in ["", "{}", "[", r#"{"address":"https://a.example/jwks","fetched_at":1}"#] {
+            let path = files.path(&name(ADDRESS));
+            fs::write(&path, text).unwrap();
+            assert!(Saved::peek(folder.path(), ADDRESS).is_none() && path.exists(), "{text}");
+            let restored = Saved::restore(&files, ADDRESS, MAX_SAVED_BYTES, Some);
+            assert!(restored.is_none() && !path.exists(), "{text}");
+            assert!(files.problem().is_some_and(|problem| problem.contains("damaged")));
+        }
+    }
+}
