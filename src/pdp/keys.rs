@@ -176,10 +176,11 @@ impl KeyCache {
 
     /// Waits until every address has been asked at least once, well or badly: what a start may want to wait for.
     pub async fn settled(&self) {
-        let entries = lock(&self.entries);
-        let followed = entries.iter().filter(|entry| entry.following.is_some());
-        let all: Vec<_> = followed.map(|entry| entry.shared.course.ended()).collect();
-        drop(entries);
+        let all: Vec<_> = {
+            let entries = lock(&self.entries);
+            let followed = entries.iter().filter(|entry| entry.following.is_some());
+            followed.map(|entry| entry.shared.course.ended()).collect()
+        };
         for mut ended in all {
             // An error means that the address is no longer followed.
             let _ = ended.wait_for(|count| *count > 0).await;

@@ -143,10 +143,8 @@ impl LastGood {
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
-        match error {
-            LoadError::Fetch(error) => error.into(),
-            error => error.to_string().into(),
-        }
+        let fetch = if let LoadError::Fetch(error) = &error { Some(error) } else { None };
+        Self { why: error.to_string(), retry_after: fetch.and_then(FetchError::retry_after) }
     }
 }
 

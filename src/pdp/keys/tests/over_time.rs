@@ -53,7 +53,8 @@ impl Provider {
         + Send
         + 'static,
     ) -> Arc<Self> {
-        let (habit, asked) = (Mutex::new(Box::new(habit) as Habit), Mutex::default());
+        let habit: Habit = Box::new(habit);
+        let (habit, asked) = (Mutex::new(habit), Mutex::default());
         Arc::new(Self { began: Instant::now(), habit, asked })
     }
 
@@ -183,12 +184,9 @@ async fn a_waiting_request_goes_first() {
 #[tokio::test(start_paused = true)]
 async fn a_rotation_denies_no_good_token() {
     for (junk_every, most) in [(None, 0), (Some(2000), 0), (Some(500), 0), (Some(50), 1)] {
-        let provider = Provider::publishing(&[(0, &["old"]), (91, &["new"])]);
-        let habit = std::mem::replace(&mut *lock(&provider.habit), Box::new(|_, _| unreachable!()));
-        let mut habit = habit;
-        *lock(&provider.habit) = Box::new(move |ask, at| {
-            let (takes, answer) = habit(ask, at);
-            (takes, answer.map(|fetched| Fetched { max_age: Some(Duration::ZERO), ..fetched }))
+        let provider = Provider::new(|_, at| {
+            let set = key_set(&[if at < secs(91) { "old" } else { "new" }]);
+            (millis(20), Ok(Fetched { max_age: Some(Duration::ZERO), ..text(&set) }))
         });
         let (cache, trust) =
             (Arc::new(cache(&provider)), Arc::new(trust(&[("a", "https://a.example/jwks")])));
