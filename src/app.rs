@@ -138,6 +138,7 @@ fn components(
         Box::new(Revocations(Arc::clone(pdp.revocations()))),
         Box::new(StateFolder {
             keys: Arc::clone(&core.keys),
+            remote: Arc::clone(&core.remote),
             pdp: Arc::clone(pdp),
             lists: core.kept.clone(),
         }),

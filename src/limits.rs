@@ -162,14 +162,46 @@ pub const MAX_RSA_BITS: usize = 8192;
 /// Longest wait for one key set fetch, from connecting to the last byte (P58).
 pub const KEY_FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Least time between two fetches of a key set that tokens with unknown key ids can cause (P61).
-pub const KEY_FETCH_COOLDOWN: Duration = Duration::from_secs(30);
+/// Least time until a key set, a list or a file is fetched again because the server asks for it (`Cache-Control`): some say
+/// `no-cache` and mean no harm.
+pub const MIN_ASKED_REFRESH: Duration = Duration::from_secs(30);
 
-/// For how long a key id that a fetch did not bring causes no other fetch.
-pub const ABSENT_KEY_LIFETIME: Duration = Duration::from_secs(60);
+/// First and longest wait after a failed fetch.
+pub const REMOTE_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// Most such key ids kept for one key set. Beyond them the cooldown alone bounds the fetches.
+/// Most requests per second to one host, unless it is set: providers begin to refuse at some 20, and there are replicas.
+pub const DEFAULT_REQUESTS_PER_HOST: u32 = 10;
+
+/// Most hosts whose requests are counted; those that nothing is asked of are forgotten beyond it.
+pub const MAX_FOLLOWED_HOSTS: usize = 4096;
+
+/// Fetches of one key set that tokens with unknown key ids can cause (P61): at once, and then one every so often, never two
+/// within the last. Tokens with made-up key ids use this up, so it is also how long they can delay a new key.
+pub const UNKNOWN_KEY_FETCHES: (u32, Duration, Duration) =
+    (3, Duration::from_secs(5), Duration::from_secs(1));
+
+/// The same for key ids that a second request names before a fetch was made for the first one. Made-up key ids are each named
+/// once, a new key by every request.
+pub const REPEATED_KEY_FETCHES: (u32, Duration, Duration) =
+    (2, Duration::from_secs(15), Duration::ZERO);
+
+/// The same for tokens whose signature does not verify with a key that is there: the issuer may have replaced it under its id.
+pub const CHANGED_KEY_FETCHES: (u32, Duration, Duration) =
+    (2, Duration::from_secs(10), Duration::from_secs(1));
+
+/// The same for remote files of a trust domain, of certificates whose authority is unknown.
+pub const UNKNOWN_AUTHORITY_FETCHES: (u32, Duration, Duration) =
+    (2, Duration::from_secs(15), Duration::from_secs(1));
+
+/// For how long a key id that a fetch did not bring causes no other fetch. A key may be used a moment before it is published.
+pub const ABSENT_KEY_LIFETIME: Duration = Duration::from_secs(10);
+
+/// Most such key ids kept for one key set. Beyond them the budgets alone bound the fetches.
 pub const MAX_ABSENT_KEYS: usize = 1024;
+
+/// For how long a request whose key id may not be fetched for waits for a second one that names it, and how many do between two
+/// fetches.
+pub const COMPANY: (Duration, u32) = (Duration::from_millis(100), 16);
 
 /// Most requests that wait for one key set at a time; the others go on with what is there (P61).
 pub const MAX_KEY_WAITERS: usize = 256;

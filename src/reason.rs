@@ -123,6 +123,7 @@ reasons! {
         TokenType "token_type" InvalidToken "the token's `typ` or scheme is not one that its issuer uses";
         KeyUnknown "key_unknown" InvalidToken "no key of the issuer has the token's key id";
         KeysStale "keys_stale" Unavailable "the issuer's keys could not be had, or are older than allowed";
+        KeysPending "keys_pending" Unavailable "the issuer was asked for a key because of the token, and has not answered in time";
         SignatureInvalid "signature_invalid" InvalidToken "the signature does not verify";
         IssuerUnknown "issuer_unknown" InvalidToken "the token's issuer is not configured";
         Audience "audience" InvalidToken "the token is not meant for this audience";
@@ -305,6 +306,7 @@ mod tests {
                 "crl_stale",
                 "revocations_stale",
                 "keys_stale",
+                "keys_pending",
                 "store_unavailable",
                 "introspection_unavailable",
                 "policy_unavailable",

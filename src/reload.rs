@@ -264,7 +264,7 @@ fn how_to_confirm(admin: Option<SocketAddr>, set: &str) -> String {
 /// The documents with what was fetched last; where that does not compile, with as much of it as does beside what was in force
 /// before, so that one bad file from a server keeps neither other changes nor other files out; its errors are among the problems
 /// then. Does blocking I/O.
-fn load(read: impl Fn(RemoteContents) -> Load, remote: &RemoteFiles) -> Load {
+pub fn load(read: impl Fn(RemoteContents) -> Load, remote: &RemoteFiles) -> Load {
     let (newest, good) = (remote.newest(), remote.good());
     let load = read(newest.clone());
     if load.snapshot.is_some() {

@@ -7,7 +7,9 @@ use super::error::StartError;
 use super::signing;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::pdp::{HttpsFetcher, KeptLists, KeyCache, Load, Pdp, RemoteFiles, Snapshot};
+use crate::pdp::{
+    Fetcher, HttpsFetcher, KeptLists, KeyCache, Load, PacedFetcher, Pdp, RemoteFiles, Snapshot,
+};
 use crate::reload::{self, Reloader};
 use crate::signer::Signer;
 use crate::store::Store;
@@ -29,7 +31,15 @@ impl Core {
         let kept = config.state_folder.as_ref().map(|folder| folder.join("crls"));
         let kept = kept.map(|folder| Arc::new(KeptLists::new(folder)));
         let known = kept.as_ref().map_or_else(KnownLists::default, |kept| kept.read());
-        let Load { snapshot, problems, .. } = Load::after_restart(&config.documents, &known);
+        let load = Load::after_restart(&config.documents, &known);
+        let clock = Arc::new(SystemClock);
+        let fetcher: Arc<dyn Fetcher> =
+            Arc::new(PacedFetcher::new(Arc::new(HttpsFetcher), config.fetch));
+        let remote = RemoteFiles::new(clock.clone(), fetcher.clone());
+        let folder = config.state_folder.as_ref().map(|folder| folder.join("files"));
+        let remote = Arc::new(remote.kept_in(folder));
+        let load = with_saved_files(load, &remote, &config.documents, &known);
+        let Load { snapshot, problems, .. } = load;
         let Some(snapshot) = snapshot else { return Err(StartError::Documents(problems)) };
         reload::report(&problems);
         if snapshot.policies().rules().next().is_none() {
@@ -41,18 +51,16 @@ impl Core {
             kept.write(snapshot.trust().known_lists());
         }
         let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
-        let (clock, fetcher) = (Arc::new(SystemClock), Arc::new(HttpsFetcher));
         let store = Store::start(&config.store, clock.clone()).map_err(StartError::Store)?;
         let store = Arc::new(store);
-        let remote = Arc::new(RemoteFiles::new(clock.clone(), fetcher.clone()));
-        remote.follow(snapshot.trust());
         let keys = KeyCache::new(clock.clone(), fetcher);
         let keys = Arc::new(match &config.state_folder {
             Some(folder) => keys.kept_in(folder.clone()),
             None => keys,
         });
         let signer = signing::signer(config, &snapshot, clock.clone())?;
-        let pdp = pdp(config, snapshot, Arc::clone(&keys), Arc::clone(&store), signer.as_ref());
+        let shared = (Arc::clone(&keys), Arc::clone(&remote), Arc::clone(&store));
+        let pdp = pdp(config, snapshot, shared, signer.as_ref());
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
             Reloader::new(Arc::clone(&pdp), followed, paths, files, &problems, config.reload);
@@ -62,16 +70,32 @@ impl Core {
     }
 }
 
+/// The documents with the remote files that were saved before the start, if any: their servers may be away.
+fn with_saved_files(
+    load: Load,
+    remote: &RemoteFiles,
+    documents: &[PathBuf],
+    known: &KnownLists,
+) -> Load {
+    let Some(snapshot) = &load.snapshot else { return load };
+    remote.follow(snapshot.trust());
+    if remote.newest().is_empty() {
+        return load;
+    }
+    let read = |contents| Load::after_restart_with(documents, contents, known);
+    reload::load(read, remote)
+}
+
 fn pdp(
     config: &Config,
     snapshot: Snapshot,
-    keys: Arc<KeyCache>,
-    store: Arc<Store>,
+    (keys, remote, store): (Arc<KeyCache>, Arc<RemoteFiles>, Arc<Store>),
     signer: Option<&Arc<Signer>>,
 ) -> Arc<Pdp> {
     let revoked = config.state_folder.as_ref().map(|folder| folder.join("revocations"));
     let (clock, options) = (Arc::new(SystemClock), config.pdp.clone());
-    let pdp = Pdp::with_state(revoked, snapshot, keys, clock, options).sharing(Arc::clone(&store));
+    let pdp = Pdp::with_state(revoked, snapshot, keys, clock, options);
+    let pdp = pdp.asking(remote).sharing(Arc::clone(&store));
     let pdp = match signer {
         Some(signer) => pdp.asserting(Arc::clone(signer)),
         None => pdp,

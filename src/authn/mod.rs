@@ -46,6 +46,7 @@ pub use once::OneTimeUse;
 pub use peer::{
     CertificateDescription, DomainVerdict, Hop, HopFinding, HopPlace, PeerIdentity, check_client,
     signed_intermediates, verdicts, verify as verify_peer, verify_traced as verify_peer_traced,
+    with_unknown_authorities,
 };
 pub use rejected_cookie::RejectedCookie;
 pub use scope::pass_over;

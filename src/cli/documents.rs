@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 
 use super::{CommandError, style};
 use crate::document::{RemoteContents, any_error};
-use crate::pdp::{Fetcher as _, HttpsFetcher, Load, Snapshot};
+use crate::pdp::{Ask, Fetcher as _, HttpsFetcher, Load, Snapshot};
 
 /// Reads the documents in `paths`.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Snapshot, CommandError> {
@@ -43,10 +43,10 @@ async fn remote_files(snapshot: &Snapshot) -> RemoteContents {
     for file in snapshot.trust().domains().iter().flat_map(|domain| &domain.remotes) {
         let origin = file.url.to_string();
         let progress = Progress::begin(&origin);
-        let fetched = HttpsFetcher.fetch_file(&file.url, file.authorities.as_deref()).await;
+        let fetched = HttpsFetcher.fetch(Ask::file(&file.url, file.authorities.as_deref())).await;
         drop(progress);
         match fetched {
-            Ok(fetched) => drop(contents.insert(file.name.clone(), fetched.body)),
+            Ok(fetched) => contents.extend(fetched.body.map(|body| (file.name.clone(), body))),
             Err(error) => style::error(format_args!(
                 "a file from {} was not fetched: {error}",
                 style::visible(&origin)

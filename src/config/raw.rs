@@ -9,7 +9,7 @@ use crate::admin::AdminOptions;
 use crate::audit::AuditSettings;
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
-use crate::pdp::{BeforeFirstSync, MemoryOptions, RevocationOptions};
+use crate::pdp::{BeforeFirstSync, FetchOptions, MemoryOptions, RevocationOptions};
 use crate::reload::ReloadOptions;
 use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
@@ -35,8 +35,10 @@ pub(super) struct RawConfig {
     pub(super) otlp: Option<OtlpOptions>,
     /// Longest time to an answer; less where Envoy's own `timeout` is shorter.
     pub(super) deadline: HumanDuration,
-    /// The folder that keeps the last good key sets, revocation lists and revocations over a restart. Unset: none.
+    /// The folder that keeps the last good key sets, bundles, revocation lists and revocations over a restart. Unset: none.
     pub(super) state_folder: Option<PathBuf>,
+    /// How servers are asked for keys, lists and files.
+    pub(super) fetch: FetchOptions,
     /// The cache of verified certificates and tokens.
     pub(super) memory: MemoryOptions,
     /// The store that replicas share. Default: the `memory` of each.
@@ -62,6 +64,7 @@ impl Default for RawConfig {
             otlp: None,
             deadline: DEFAULT_DEADLINE,
             state_folder: None,
+            fetch: FetchOptions::default(),
             memory: MemoryOptions::default(),
             store: StoreOptions::default(),
             revocations: RevocationOptions::default(),

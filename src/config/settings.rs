@@ -8,7 +8,7 @@ use super::raw::RawConfig;
 use crate::admin::AdminOptions;
 use crate::audit::AuditOptions;
 use crate::envoy::ListenerOptions;
-use crate::pdp::{PdpOptions, RevocationOptions};
+use crate::pdp::{FetchOptions, PdpOptions, RevocationOptions};
 use crate::reload::ReloadOptions;
 use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
@@ -31,6 +31,8 @@ pub struct Config {
     pub log: LogOptions,
     /// Where what was fetched outlives a restart; `None` where it does not.
     pub state_folder: Option<PathBuf>,
+    /// How servers are asked for keys, lists and files.
+    pub fetch: FetchOptions,
     /// Where the replicas' shared state is.
     pub store: StoreOptions,
     /// How revocation while servers run works.
@@ -78,6 +80,7 @@ impl Config {
             audit,
             admin: raw.admin.map(|admin| admin.relative_to(base)),
             state_folder: raw.state_folder.map(|folder| base.join(folder)),
+            fetch: raw.fetch,
             store: raw.store.relative_to(base),
             revocations: raw.revocations,
             assertion: raw.assertion.map(|assertion| assertion.relative_to(base)),

@@ -28,6 +28,9 @@ pub struct RemoteSource {
     /// How often it is fetched. Default: every 10 minutes.
     #[schemars(extend("default" = "10m"))]
     pub refresh: Option<Spanned<HumanDuration>>,
+    /// For authorities and bundles: how long one is used that could not be fetched again. Default: `24h` for a bundle; authorities
+    /// are used for as long as they are valid.
+    pub max_stale: Option<Spanned<HumanDuration>>,
     /// Whether `http://` will do: revocation lists are signed and often published so.
     #[serde(default)]
     pub allow_plaintext: bool,

@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, ETAG, HOST, IF_NONE_MATCH, USER_AGENT,
+    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, DATE, ETAG, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED, RETRY_AFTER, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -17,6 +18,8 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
@@ -29,45 +32,87 @@ use crate::trust::KeyUrl;
 
 /// Asks servers.
 pub trait Fetcher: fmt::Debug + Send + Sync {
-    /// Gets the text at `url`, within the bounds on time and size, from a server that leads to `authorities` (PEM), or to the
-    /// system's where there are none.
-    fn fetch<'a>(
-        &'a self,
-        url: &'a KeyUrl,
-        authorities: Option<&'a [u8]>,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>>;
+    /// Puts one question, within its bounds on time and size.
+    fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>>;
+}
 
-    /// Gets the file at `url`, within the bounds for files, which no check waits for.
-    fn fetch_file<'a>(
-        &'a self,
-        url: &'a KeyUrl,
-        authorities: Option<&'a [u8]>,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        self.fetch(url, authorities)
+/// A question to a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The address.
+    pub url: &'a KeyUrl,
+    /// Authorities (PEM) that the server's certificate must lead to; the system's where there are none.
+    pub authorities: Option<&'a [u8]>,
+    /// The version that is at hand: it need not be sent again (RFC 9110 section 13.1).
+    pub known: Option<&'a Validators>,
+    /// The most bytes that are read.
+    pub limit: usize,
+    /// The longest wait.
+    pub timeout: Duration,
+    /// Whether a request waits for it: then it goes before the others that wait for the same host.
+    pub urgent: bool,
+}
+
+/// An answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// The text, or `None` where it is the version that is at hand.
+    pub body: Option<Bytes>,
+    /// For how long the server says that it may be kept (RFC 9111 section 5.2.2.1).
+    pub max_age: Option<Duration>,
+    /// The server's names for this version.
+    pub validators: Validators,
+}
+
+/// A server's names for a version of a text (RFC 9110 section 8.8).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Validators {
+    /// `ETag`.
+    pub etag: Option<HeaderValue>,
+    /// `Last-Modified`.
+    pub modified: Option<HeaderValue>,
+}
+
+impl<'a> Ask<'a> {
+    /// Asks for keys, for which requests may wait.
+    pub const fn keys(url: &'a KeyUrl, authorities: Option<&'a [u8]>) -> Self {
+        let (limit, timeout) = (MAX_KEY_SET_BYTES, KEY_FETCH_TIMEOUT);
+        Self { url, authorities, known: None, limit, timeout, urgent: false }
     }
 
-    /// Gets the file at `url`, likewise, of at most `limit` bytes, unless it is still the one that the server calls `etag`
-    /// (RFC 9110 section 13.1.2): then `None`.
-    fn fetch_if_changed<'a>(
-        &'a self,
-        url: &'a KeyUrl,
-        authorities: Option<&'a [u8]>,
-        _etag: Option<&'a HeaderValue>,
-        _limit: usize,
-    ) -> BoxFuture<'a, Result<Option<Fetched>, FetchError>> {
-        Box::pin(async move { self.fetch_file(url, authorities).await.map(Some) })
+    /// Asks for a file of a document, for which no request waits.
+    pub const fn file(url: &'a KeyUrl, authorities: Option<&'a [u8]>) -> Self {
+        let (limit, timeout) = (MAX_REMOTE_FILE_BYTES, REMOTE_FILE_TIMEOUT);
+        Self { limit, timeout, ..Self::keys(url, authorities) }
+    }
+
+    /// Asks for a revocation list or its signature, of at most `limit` bytes.
+    pub const fn list(url: &'a KeyUrl, authorities: Option<&'a [u8]>, limit: usize) -> Self {
+        Self { limit, timeout: REVOCATION_LIST_TIMEOUT, ..Self::keys(url, authorities) }
+    }
+
+    fn request(&self) -> Option<Request<Full<Bytes>>> {
+        let mut request = get(self.url.uri())?;
+        if let Some(Validators { etag, modified }) = self.known {
+            for (name, value) in [(IF_NONE_MATCH, etag), (IF_MODIFIED_SINCE, modified)] {
+                value.iter().for_each(|value| {
+                    drop(request.headers_mut().insert(name.clone(), (*value).clone()))
+                });
+            }
+        }
+        Some(request)
     }
 }
 
-/// A fetched response.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetched {
-    /// The text.
-    pub body: Bytes,
-    /// For how long the server says that it may be kept (RFC 9111 section 5.2.2.1).
-    pub max_age: Option<Duration>,
-    /// The server's name for this version (`ETag`).
-    pub etag: Option<HeaderValue>,
+impl Validators {
+    fn of(headers: &HeaderMap) -> Self {
+        Self { etag: headers.get(ETAG).cloned(), modified: headers.get(LAST_MODIFIED).cloned() }
+    }
+
+    /// These, unless they are empty: then nothing can be unchanged.
+    pub fn if_any(&self) -> Option<&Self> {
+        (self.etag.is_some() || self.modified.is_some()).then_some(self)
+    }
 }
 
 /// Why nothing was got. Never holds a part of the address or of the answer.
@@ -91,6 +136,9 @@ pub enum FetchError {
     /// Another status than 200.
     #[error("answered {0}, expected 200")]
     Status(u16),
+    /// Another status than 200, and not to be asked again before a while has passed (RFC 9110 section 10.2.3).
+    #[error("answered {0}, expected 200, and asks to be left alone for {1:?}")]
+    Busy(u16, Duration),
     /// A compressed answer, which was not asked for.
     #[error("answered in an encoding that was not asked for")]
     Encoding,
@@ -107,61 +155,32 @@ pub(super) type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'s
 pub struct HttpsFetcher;
 
 impl Fetcher for HttpsFetcher {
-    fn fetch<'a>(
-        &'a self,
-        url: &'a KeyUrl,
-        authorities: Option<&'a [u8]>,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        let asking = ask(url, authorities, get(url.uri()), MAX_KEY_SET_BYTES);
-        Box::pin(within(KEY_FETCH_TIMEOUT, asking))
+    fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        let asking = tokio::time::timeout(ask.timeout, exchange_one(ask));
+        Box::pin(async { asking.await.unwrap_or(Err(FetchError::Timeout)) })
     }
+}
 
-    fn fetch_file<'a>(
-        &'a self,
-        url: &'a KeyUrl,
-        authorities: Option<&'a [u8]>,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        let asking = ask(url, authorities, get(url.uri()), MAX_REMOTE_FILE_BYTES);
-        Box::pin(within(REMOTE_FILE_TIMEOUT, asking))
-    }
-
-    fn fetch_if_changed<'a>(
-        &'a self,
-        url: &'a KeyUrl,
-        authorities: Option<&'a [u8]>,
-        etag: Option<&'a HeaderValue>,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Option<Fetched>, FetchError>> {
-        let mut request = get(url.uri());
-        if let (Some(request), Some(etag)) = (&mut request, etag) {
-            request.headers_mut().insert(IF_NONE_MATCH, etag.clone());
+impl FetchError {
+    /// For how long the server asks to be left alone.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy(_, wait) => Some(*wait),
+            Self::Timeout
+            | Self::Connect(_)
+            | Self::Tls(_)
+            | Self::Http
+            | Self::Redirect(_)
+            | Self::Status(_)
+            | Self::Encoding
+            | Self::TooLarge => None,
         }
-        let asking = async move {
-            match within(REVOCATION_LIST_TIMEOUT, ask(url, authorities, request, limit)).await {
-                Ok(fetched) => Ok(Some(fetched)),
-                // Only an answer to our question: without an etag nothing can be unchanged.
-                Err(FetchError::Redirect(304)) if etag.is_some() => Ok(None),
-                Err(error) => Err(error),
-            }
-        };
-        Box::pin(asking)
     }
 }
 
-async fn within(
-    time: Duration,
-    asking: impl Future<Output = Result<Fetched, FetchError>>,
-) -> Result<Fetched, FetchError> {
-    tokio::time::timeout(time, asking).await.unwrap_or(Err(FetchError::Timeout))
-}
-
-async fn ask(
-    url: &KeyUrl,
-    authorities: Option<&[u8]>,
-    request: Option<Request<Full<Bytes>>>,
-    limit: usize,
-) -> Result<Fetched, FetchError> {
-    let request = request.ok_or(FetchError::Http)?;
+async fn exchange_one(ask: Ask<'_>) -> Result<Fetched, FetchError> {
+    let Ask { url, authorities, known, limit, .. } = ask;
+    let request = ask.request().ok_or(FetchError::Http)?;
     let uri = url.uri();
     let host = uri.host().unwrap_or_default();
     let plaintext = url.is_plaintext();
@@ -179,6 +198,10 @@ async fn ask(
             tls.connect(name, stream).await.map_err(|error| FetchError::Tls(error.to_string()))?;
         exchange(stream, request).await?
     };
+    if let Some(known) = known.filter(|_| response.status() == http::StatusCode::NOT_MODIFIED) {
+        let (max_age, validators) = (max_age(response.headers()), known.clone());
+        return Ok(Fetched { body: None, max_age, validators });
+    }
     read(response, limit).await
 }
 
@@ -255,19 +278,34 @@ pub(super) async fn read(
         return Err(FetchError::Redirect(status.as_u16()));
     }
     if status != http::StatusCode::OK {
-        return Err(FetchError::Status(status.as_u16()));
+        let status = status.as_u16();
+        return Err(match retry_after(response.headers()) {
+            Some(wait) => FetchError::Busy(status, wait),
+            None => FetchError::Status(status),
+        });
     }
     if response.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(FetchError::Encoding);
     }
     let max_age = max_age(response.headers());
-    let etag = response.headers().get(ETAG).cloned();
+    let validators = Validators::of(response.headers());
     let body = Limited::new(response.into_body(), limit).collect().await;
     match body {
-        Ok(body) => Ok(Fetched { body: body.to_bytes(), max_age, etag }),
+        Ok(body) => Ok(Fetched { body: Some(body.to_bytes()), max_age, validators }),
         Err(error) if error.is::<LengthLimitError>() => Err(FetchError::TooLarge),
         Err(_) => Err(FetchError::Http),
     }
+}
+
+/// RFC 9110 section 10.2.3: seconds, or a date, which counts by the server's own clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let value = text(RETRY_AFTER)?;
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |text| OffsetDateTime::parse(text, &Rfc2822).ok();
+    Duration::try_from(date(value)? - date(text(DATE)?)?).ok()
 }
 
 /// RFC 9111 section 5.2.2: `no-store` and `no-cache` mean not at all.

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::replace_file::replace_file;
 use crate::sync::lock;
@@ -16,6 +17,9 @@ pub struct KeptFiles {
     folder: PathBuf,
     /// The files that could not be written last, with the reason.
     unwritten: Mutex<BTreeMap<String, String>>,
+    /// The tickets of the contents that were written last. Held while one is written.
+    newest: Mutex<BTreeMap<String, u64>>,
+    tickets: AtomicU64,
 }
 
 /// Ends the name of a damaged file, before a number.
@@ -26,7 +30,12 @@ const MOST_DAMAGED: u8 = 9;
 
 impl KeptFiles {
     pub(super) const fn new(folder: PathBuf) -> Self {
-        Self { folder, unwritten: Mutex::new(BTreeMap::new()) }
+        Self {
+            folder,
+            unwritten: Mutex::new(BTreeMap::new()),
+            newest: Mutex::new(BTreeMap::new()),
+            tickets: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -73,6 +82,24 @@ impl KeptFiles {
         let written = replace_file(&self.path(name), content, None);
         self.note(name, &written);
         written
+    }
+
+    /// A number for a content that is in force from now on: larger than those before.
+    pub(super) fn ticket(&self) -> u64 {
+        self.tickets.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Writes a file, unless a content with a later ticket was written: threads may come here in any order.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub(super) fn write_newest(&self, name: &str, content: &[u8], ticket: u64) -> io::Result<()> {
+        let mut newest = lock(&self.newest);
+        if newest.get(name).is_some_and(|newest| ticket < *newest) {
+            return Ok(());
+        }
+        newest.insert(name.to_owned(), ticket);
+        self.write(name, content)
     }
 
     /// Notes the result of a write.

@@ -1,15 +1,14 @@
 //! The key sets of issuers that publish theirs at an address: fetched in the background, never once per request.
 //!
-//! One task per address fetches, so there is one flight at a time; requests only ever look, or ask the task to look again.
+//! One task per source fetches, so there is one flight at a time; requests only ever look, or ask the task to look again.
 
+mod asks;
 mod entry;
 mod load;
 mod state;
-mod store;
 
 pub use entry::KeyStatus;
-pub use load::{LoadError, Loaded, load};
-pub use store::{FirstSeen, LastGood, read as last_good};
+pub use load::{FirstSeen, Known, LastGood, LoadError, Loaded, last_good, load};
 
 use std::fmt;
 use std::path::PathBuf;
@@ -20,17 +19,26 @@ use crate::authn::TokenCache;
 use crate::clock::{Clock, Deadline};
 use crate::evidence::PresentedToken;
 use crate::pdp::fetch::Fetcher;
+use crate::pdp::follow::Following;
 use crate::pdp::kept_files::KeptFiles;
-use crate::pdp::keys::entry::{Entry, Shared};
+use crate::pdp::keys::entry::{FollowedKeys, Need, Shared};
 use crate::sync::lock;
-use crate::trust::{Issuer, KeySource, Material, RemoteKeys, TrustStore};
+use crate::trust::{
+    Algorithm, Issuer, KeySet, KeySource, Material, Outdated, RemoteKeys, TrustStore,
+};
 
-/// Key sets by their address. Outlives the snapshots: an address that stays keeps its keys.
+/// Key sets by their source. Outlives the snapshots: keys stay while their address, issuer and purpose do.
 pub struct KeyCache {
     clock: Arc<dyn Clock>,
     fetcher: Arc<dyn Fetcher>,
     files: Option<Arc<KeptFiles>>,
-    entries: Mutex<Vec<Arc<Entry>>>,
+    entries: Mutex<Vec<Entry>>,
+}
+
+/// One source. Nothing follows it where only requests need it that began before.
+struct Entry {
+    shared: Arc<Shared>,
+    following: Option<Following>,
 }
 
 impl KeyCache {
@@ -51,23 +59,48 @@ impl KeyCache {
         self.files.as_deref()
     }
 
-    /// Follows the addresses in `trust` from now on: new ones are fetched in the background, those that stay keep their keys,
-    /// and those that neither `trust` nor `previous` has are forgotten. Requests that still hold the previous snapshot
-    /// are served to their end. Called within a tokio runtime, before the new snapshot is published.
+    /// The fetcher, for others that ask the same hosts.
+    pub const fn fetcher(&self) -> &Arc<dyn Fetcher> {
+        &self.fetcher
+    }
+
+    /// Follows the sources in `trust` from now on: new ones are fetched in the background, and begin with the last good keys where
+    /// only the way to fetch them is new. Requests that still hold the `previous` snapshot are served to their end. Called within
+    /// a tokio runtime, before the new snapshot is published.
     pub fn follow(&self, trust: &TrustStore, previous: Option<&TrustStore>) {
-        let wanted: Vec<_> = sources(trust).chain(previous.into_iter().flat_map(sources)).collect();
         let mut entries = lock(&self.entries);
-        entries.retain(|entry| wanted.iter().any(|source| entry.shared.serves(source)));
-        for source in wanted {
+        let stays = |entry: &Entry| {
+            entry.following.is_some() && sources(trust).any(|(_, own)| entry.shared.serves(own))
+        };
+        let (stay, mut before): (Vec<_>, Vec<_>) = entries.drain(..).partition(stays);
+        *entries = stay;
+        entries.iter().for_each(|entry| lock(&entry.shared.issuers).clear());
+        for (issuer, source) in sources(trust) {
             if !entries.iter().any(|entry| entry.shared.serves(source)) {
-                entries.push(Arc::new(self.start(source)));
+                entries.push(self.start(source, &before));
             }
+            let own = entries.iter().find(|entry| entry.shared.serves(source));
+            own.into_iter().for_each(|own| lock(&own.shared.issuers).push(issuer.name.clone()));
+        }
+        let held = |entry: &Entry| {
+            previous.is_some_and(|trust| sources(trust).any(|(_, own)| entry.shared.serves(own)))
+        };
+        before.retain(held);
+        for old in before {
+            lock(&old.shared.issuers).clear();
+            entries.push(Entry { following: None, ..old });
         }
     }
 
-    fn start(&self, source: &Arc<RemoteKeys>) -> Entry {
-        let (clock, fetcher) = (Arc::clone(&self.clock), Arc::clone(&self.fetcher));
-        Entry::start(source, self.files.clone(), clock, fetcher)
+    fn start(&self, source: &Arc<RemoteKeys>, before: &[Entry]) -> Entry {
+        let mut same = before.iter().map(|entry| &*entry.shared);
+        let same = same.find(|shared| shared.source.are_those_of(source));
+        let shared = Shared::new(source, same, self.files.clone(), Arc::clone(&self.clock));
+        let (shared, fetcher) = (Arc::new(shared), Arc::clone(&self.fetcher));
+        let followed =
+            FollowedKeys { shared: Arc::clone(&shared), fetcher, known: Known::default() };
+        let following = Some(Following::start(&shared.course, followed));
+        Entry { shared, following }
     }
 
     /// The key sets that `tokens` need and that are not in `trust` itself.
@@ -93,40 +126,70 @@ impl KeyCache {
             let claimed = if known.is_none() { issuers_of(token, trust) } else { Vec::new() };
             for (issuer, source) in verified.into_iter().chain(claimed).filter_map(remote) {
                 let Some(shared) = self.find(source) else { continue };
-                let deadline = deadline.get_or_insert_with(|| Deadline::within(patience));
-                let patience = deadline.left();
-                if let Some(keys) = shared.keys_for(key_id, self.clock.as_ref(), patience).await {
-                    if key_id.is_some_and(|id| !keys.has(id)) && shared.is_failing() {
-                        material.note_behind(&issuer.name);
-                    }
+                if let Some(keys) = shared.keys().filter(|keys| has(keys, key_id)) {
                     material.insert(&issuer.name, keys);
+                    continue;
                 }
+                let left = deadline.get_or_insert_with(|| Deadline::within(patience)).left();
+                let pending = Box::pin(shared.wait(Need::Key(key_id), left)).await;
+                take(&mut material, issuer, &shared, key_id, pending);
             }
         }
         material
     }
 
-    /// How every key set is doing.
+    /// The same for `tokens` that do not verify with the keys in `material`, where the issuer may be asked whether it has replaced
+    /// one under its name: `None` where no key set is another one. Waits for `patience` at most in all.
+    pub async fn gather_changed(
+        &self,
+        tokens: &[PresentedToken],
+        trust: &TrustStore,
+        material: &Material,
+        patience: Duration,
+    ) -> Option<Material> {
+        let (mut fresh, mut changed) = (material.clone(), false);
+        let deadline = Deadline::within(patience);
+        for token in tokens {
+            let Ok(jws) = token.jws() else { continue };
+            let key_id = jws.header.key_id.as_deref();
+            let algorithm = Algorithm::named(&jws.header.algorithm);
+            let issuers = issuers_of(token, trust).into_iter().filter_map(remote);
+            for (issuer, source) in issuers {
+                if !algorithm.is_some_and(|own| issuer.allows_algorithm(own)) {
+                    continue;
+                }
+                let keys = material.keys(&issuer.name).filter(|keys| has(keys, key_id));
+                let (Some(keys), Some(shared)) = (keys, self.find(source)) else { continue };
+                let pending = shared.wait(Need::Change, deadline.left()).await;
+                take(&mut fresh, issuer, &shared, key_id, pending);
+                let now = fresh.keys(&issuer.name).map(|keys| keys.revision());
+                changed = changed || pending || now != Some(keys.revision());
+            }
+        }
+        changed.then_some(fresh)
+    }
+
+    /// How the keys of every issuer are doing.
     pub fn status(&self) -> Vec<KeyStatus> {
-        let now = self.clock.now();
-        lock(&self.entries).iter().map(|entry| entry.shared.status(now)).collect()
+        lock(&self.entries).iter().flat_map(|entry| entry.shared.status()).collect()
     }
 
     /// Waits until every address has been asked at least once, well or badly: what a start may want to wait for.
     pub async fn settled(&self) {
-        let all: Vec<_> =
-            lock(&self.entries).iter().map(|entry| entry.shared.completed.subscribe()).collect();
-        for mut completed in all {
+        let all: Vec<_> = {
+            let entries = lock(&self.entries);
+            let followed = entries.iter().filter(|entry| entry.following.is_some());
+            followed.map(|entry| entry.shared.course.ended()).collect()
+        };
+        for mut ended in all {
             // An error means that the address is no longer followed.
-            let _ = completed.wait_for(|count| *count > 0).await;
+            let _ = ended.wait_for(|count| *count > 0).await;
         }
     }
 
     /// Has every task look at the clock again.
     pub fn recheck(&self) {
-        for entry in lock(&self.entries).iter() {
-            entry.shared.wake.notify_one();
-        }
+        lock(&self.entries).iter().for_each(|entry| entry.shared.course.recheck());
     }
 
     fn find(&self, source: &Arc<RemoteKeys>) -> Option<Arc<Shared>> {
@@ -140,6 +203,28 @@ impl fmt::Debug for KeyCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyCache").finish_non_exhaustive()
     }
+}
+
+/// Adds the keys of `issuer` as they are now, and notes where it may have others.
+fn take(
+    material: &mut Material,
+    issuer: &Issuer,
+    shared: &Shared,
+    key_id: Option<&str>,
+    pending: bool,
+) {
+    let Some(keys) = shared.keys() else { return };
+    if pending {
+        material.note_outdated(&issuer.name, Outdated::Pending);
+    } else if !has(&keys, key_id) && shared.is_failing() {
+        material.note_outdated(&issuer.name, Outdated::Failing);
+    }
+    material.insert(&issuer.name, keys);
+}
+
+/// Whether the set has the key that a token names; one that names none has no use for others.
+fn has(keys: &KeySet, key_id: Option<&str>) -> bool {
+    key_id.is_none_or(|id| keys.has(id))
 }
 
 /// Issuers in `trust` that `token` may be from.
@@ -156,8 +241,8 @@ fn remote(issuer: &Issuer) -> Option<(&Issuer, &Arc<RemoteKeys>)> {
     }
 }
 
-fn sources(trust: &TrustStore) -> impl Iterator<Item = &Arc<RemoteKeys>> {
-    trust.issuers().iter().filter_map(remote).map(|(_, source)| source)
+fn sources(trust: &TrustStore) -> impl Iterator<Item = (&Issuer, &Arc<RemoteKeys>)> {
+    trust.issuers().iter().filter_map(remote)
 }
 
 #[cfg(test)]

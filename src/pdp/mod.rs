@@ -9,6 +9,7 @@ mod cookies;
 mod current;
 mod dial;
 mod fetch;
+mod follow;
 mod fulfil;
 mod introspect;
 mod kept_files;
@@ -26,11 +27,13 @@ mod verification_cache;
 
 pub use collected::{CacheHits, Collected};
 pub use current::RetiredSnapshot;
-pub use fetch::{FetchError, Fetched, Fetcher, HttpsFetcher};
+pub use fetch::{Ask, FetchError, Fetched, Fetcher, HttpsFetcher, Validators};
+pub use follow::{FetchOptions, PacedFetcher, refresh_after};
 pub use introspect::Introspector;
 pub use kept_files::KeptFiles;
 pub use keys::{
-    FirstSeen, KeyCache, KeyStatus, LastGood, LoadError, Loaded, last_good, load as load_keys,
+    FirstSeen, KeyCache, KeyStatus, Known, LastGood, LoadError, Loaded, last_good,
+    load as load_keys,
 };
 pub use outcome::{AuditSink, Observer, Outcome, Phases, Recording};
 pub use pinned::Pinned;

@@ -84,7 +84,12 @@ impl Pinned<'_> {
             Ok(mut material) => {
                 // After the wait: a revocation that arrived meanwhile counts.
                 material.revoke_by(self.pdp.revocations.current());
-                self.judge(view, &collected, &material, began, trace)
+                let decided = self.judge(view, &collected, &material, began, trace);
+                self.ask_for_authorities(&decided, &collected);
+                match self.gather_changed(&decided, &collected, &material).await {
+                    Some(material) => self.judge(view, &collected, &material, began, trace),
+                    None => decided,
+                }
             }
             Err(rejection) => {
                 let gathered = Some(self.deadline.elapsed());
@@ -182,6 +187,38 @@ impl Pinned<'_> {
             .meet(gathering)
             .await
             .ok_or_else(|| Reason::Deadline.because("the issuer's keys did not arrive in time"))
+    }
+
+    /// Other keys for a request whose tokens do not verify with those at hand, where its issuer has replaced one.
+    async fn gather_changed(
+        &self,
+        decided: &Decided<'_>,
+        collected: &Collected<'_>,
+        material: &Material,
+    ) -> Option<Material> {
+        let rejection = decided.subject.as_ref()?.tokens().rejection()?;
+        if !matches!(
+            rejection.reason(),
+            Reason::SignatureInvalid | Reason::KeyUnknown | Reason::TokenAlg
+        ) {
+            return None;
+        }
+        let patience = self.deadline.left().mul_f64(0.9);
+        let (tokens, trust) = (collected.evidence.presented(), self.current.snapshot.trust());
+        // Boxed because it is rare.
+        Box::pin(self.pdp.keys.gather_changed(tokens, trust, material, patience)).await
+    }
+
+    /// Has the authorities of a trust domain fetched again that a certificate shows to have another one by now. The request does
+    /// not wait for it: new authorities count once the documents are compiled with them.
+    fn ask_for_authorities(&self, decided: &Decided<'_>, collected: &Collected<'_>) {
+        let rejection = decided.subject.as_ref().and_then(|subject| subject.peer().rejection());
+        let untrusted = rejection.is_some_and(|why| why.reason() == Reason::ChainUntrusted);
+        if let Some(remote) = self.pdp.remote.as_ref().filter(|_| untrusted) {
+            let (peer, trust) = (&collected.evidence.peer, self.current.snapshot.trust());
+            let domains = authn::with_unknown_authorities(peer, trust);
+            domains.into_iter().for_each(|domain| remote.ask_for_authorities(domain));
+        }
     }
 
     fn judge<'c, T: Trace>(

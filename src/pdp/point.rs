@@ -10,10 +10,10 @@ use rustls::pki_types::CertificateDer;
 
 use super::assertion::Assertions;
 use super::current::{Current, RetiredSnapshot};
-use super::fetch::HttpsFetcher;
 use super::introspect::Introspector;
 use super::keys::KeyCache;
 use super::outcome::DecisionIds;
+use super::remote::RemoteFiles;
 use super::revocation::RevocationRegister;
 use super::snapshot::{Revision, Snapshot};
 use super::verification_cache::MemoryOptions;
@@ -31,6 +31,8 @@ pub struct Pdp {
     pub(super) keys: Arc<KeyCache>,
     pub(super) introspector: Introspector,
     pub(super) revocations: Arc<RevocationRegister>,
+    /// The remote files of the documents, where they are followed.
+    pub(super) remote: Option<Arc<RemoteFiles>>,
     /// `None` where the settings have no `assertion`.
     pub(super) assertions: Option<Assertions>,
     pub(super) clock: Arc<dyn Clock>,
@@ -74,13 +76,14 @@ impl Pdp {
         keys.follow(snapshot.trust(), None);
         let introspector = Introspector::https(Arc::clone(&clock));
         introspector.follow(snapshot.trust(), None);
-        let (fetcher, now) = (Arc::new(HttpsFetcher), Arc::clone(&clock));
+        let (fetcher, now) = (Arc::clone(keys.fetcher()), Arc::clone(&clock));
         let revocations = RevocationRegister::kept_in(revocations, snapshot.trust(), now, fetcher);
         Self {
             current: ArcSwap::from_pointee(Current::new(snapshot, &options.memory)),
             keys,
             introspector,
             revocations: Arc::new(revocations),
+            remote: None,
             assertions: None,
             store: Arc::new(Store::in_memory(Arc::clone(&clock))),
             clock,
@@ -94,6 +97,12 @@ impl Pdp {
     #[must_use]
     pub fn asserting(self, signer: Arc<Signer>) -> Self {
         Self { assertions: Some(Assertions::new(signer)), ..self }
+    }
+
+    /// Has the remote files of a trust domain fetched again where a certificate names an authority that it does not have.
+    #[must_use]
+    pub fn asking(self, remote: Arc<RemoteFiles>) -> Self {
+        Self { remote: Some(remote), ..self }
     }
 
     /// Remembers one-time credentials in `store`, which replicas may share.

@@ -1,5 +1,5 @@
 //! Files on servers that trust depends on: revocation lists, bundles, authorities. Fetched in the background; what was
-//! good stays until something better was put in force.
+//! good stays until something better was put in force, or it is older than its `maxStale`.
 //!
 //! A fetched file becomes part of the documents: the whole set is compiled again with it. A set that does not compile is
 //! not put in force. Then the last good file is used again, so that one bad answer neither takes anything away nor keeps
@@ -7,23 +7,27 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 
 use crate::clock::{Clock, UnixTime};
 use crate::document::RemoteContents;
-use crate::pdp::fetch::Fetcher;
+use crate::limits::{MAX_REMOTE_FILE_BYTES, UNKNOWN_AUTHORITY_FETCHES};
+use crate::pdp::fetch::{Ask, Fetched, Fetcher, Validators};
+use crate::pdp::follow::{Bucket, Course, Failure, Followed, Following, Saved};
+use crate::pdp::kept_files::KeptFiles;
 use crate::sync::lock;
-use crate::trust::{RemoteFile, TrustStore};
+use crate::trust::{RemoteFile, RemotePart, TrustStore, refresh_hint};
 
 /// The files by their names, with a task for each.
 pub struct RemoteFiles {
     clock: Arc<dyn Clock>,
     fetcher: Arc<dyn Fetcher>,
+    files: Option<KeptFiles>,
     entries: Mutex<BTreeMap<String, Entry>>,
     changed: Arc<Notify>,
 }
@@ -31,123 +35,217 @@ pub struct RemoteFiles {
 /// How one file is doing.
 #[derive(Clone, Debug)]
 pub struct RemoteStatus {
+    /// The name of the trust domain's document.
+    pub trust_domain: String,
+    /// The key of the document, and a number where it has several.
+    pub file: String,
     /// The origin of its address.
     pub origin: String,
     /// When it was fetched last, if ever.
     pub fetched_at: Option<UnixTime>,
+    /// When it is fetched next.
+    pub next_fetch: UnixTime,
     /// How many fetches have failed since.
     pub failures: u32,
+    /// Why the last one failed.
+    pub error: Option<String>,
     /// Whether what was fetched last is not in force, because the documents do not compile with it.
     pub unusable: bool,
+    /// Whether it is older than its document allows, so that it does not count.
+    pub stale: bool,
 }
 
 struct Entry {
+    shared: Arc<Shared>,
+    /// The documents that name it, and where.
+    named: Vec<(String, RemotePart, String)>,
+    _following: Following,
+}
+
+/// The state that the task and the others share.
+struct Shared {
     source: Arc<RemoteFile>,
-    state: Arc<Mutex<State>>,
-    task: AbortHandle,
+    state: Mutex<State>,
+    course: Arc<Course>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The content that was fetched last.
-    newest: Option<Bytes>,
-    /// The content that is known to compile.
-    good: Option<Bytes>,
-    fetched_at: Option<UnixTime>,
-    failures: u32,
+    /// The content that was fetched last, and when.
+    newest: Option<(Bytes, UnixTime)>,
+    /// The content that is known to compile, and when it was fetched last.
+    good: Option<(Bytes, UnixTime)>,
+    /// What was saved of it.
+    saved: Option<(Bytes, UnixTime)>,
     unusable: bool,
+    stale: bool,
+    asks: Option<Bucket>,
 }
 
-/// After a failed fetch: soon, and less and less soon.
-const FIRST_RETRY: Duration = Duration::from_secs(5);
+struct FollowedFile {
+    shared: Arc<Shared>,
+    fetcher: Arc<dyn Fetcher>,
+    changed: Arc<Notify>,
+    known: Validators,
+}
+
+/// How long the time of a fetch that brought nothing new need not be saved: after a restart a file seems older by at most this
+/// much.
+const SAVE_AGAIN: Duration = Duration::from_secs(60);
+
+/// Escaping at most doubles a text.
+const MAX_SAVED_BYTES: usize = MAX_REMOTE_FILE_BYTES.saturating_mul(2);
 
 impl RemoteFiles {
     /// No files yet. [`RemoteFiles::follow`] fills it.
     pub fn new(clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) -> Self {
         let (entries, changed) = (Mutex::default(), Arc::default());
-        Self { clock, fetcher, entries, changed }
+        Self { clock, fetcher, files: None, entries, changed }
     }
 
-    /// Fetches what `trust` needs from now on, and nothing else. Called within a tokio runtime.
+    /// The same with a folder where the last good files outlive a restart.
+    #[must_use]
+    pub fn kept_in(self, folder: Option<PathBuf>) -> Self {
+        Self { files: folder.map(KeptFiles::new), ..self }
+    }
+
+    /// The folder, where there is one.
+    pub const fn kept_files(&self) -> Option<&KeptFiles> {
+        self.files.as_ref()
+    }
+
+    /// Fetches what `trust` needs from now on, and nothing else. A file stays when only the way to fetch it is new. Called within
+    /// a tokio runtime.
     pub fn follow(&self, trust: &TrustStore) {
-        let mut entries = self.lock();
+        let mut entries = lock(&self.entries);
         let mut previous = std::mem::take(&mut *entries);
-        for source in trust.domains().iter().flat_map(|domain| &domain.remotes) {
-            let kept = previous.remove(&source.name).filter(|entry| *entry.source == **source);
-            let entry = kept.unwrap_or_else(|| self.start(source));
-            entries.insert(source.name.clone(), entry);
+        for domain in trust.domains() {
+            let mut parts: BTreeMap<RemotePart, usize> = BTreeMap::new();
+            for source in &domain.remotes {
+                let entry = entries.entry(source.name.clone()).or_insert_with(|| {
+                    match previous.remove(&source.name) {
+                        Some(kept) if kept.shared.source.is_fetched_like(source) => {
+                            Entry { named: Vec::new(), ..kept }
+                        }
+                        before => self.start(source, before),
+                    }
+                });
+                let count = parts.entry(source.part).and_modify(|count| *count += 1).or_insert(1);
+                let file = match count {
+                    1 => source.part.to_string(),
+                    count => format!("{} {count}", source.part),
+                };
+                entry.named.push((domain.name.clone(), source.part, file));
+            }
         }
     }
 
-    fn start(&self, source: &Arc<RemoteFile>) -> Entry {
-        let state = Arc::new(Mutex::new(State::default()));
-        let task = fetch_forever(
-            Arc::clone(source),
-            Arc::clone(&state),
-            Arc::clone(&self.clock),
-            Arc::clone(&self.fetcher),
-            Arc::clone(&self.changed),
-        );
-        Entry { source: Arc::clone(source), state, task: tokio::spawn(task).abort_handle() }
+    fn start(&self, source: &Arc<RemoteFile>, before: Option<Entry>) -> Entry {
+        let state = match before {
+            Some(before) => std::mem::take(&mut *lock(&before.shared.state)),
+            None => State { newest: self.restore(source), ..State::default() },
+        };
+        let course = Course::new(source.refresh, Arc::clone(&self.clock));
+        let state = Mutex::new(state);
+        let shared = Arc::new(Shared { source: Arc::clone(source), state, course });
+        let followed = FollowedFile {
+            shared: Arc::clone(&shared),
+            fetcher: Arc::clone(&self.fetcher),
+            changed: Arc::clone(&self.changed),
+            known: Validators::default(),
+        };
+        let following = Following::start(&shared.course, followed);
+        Entry { shared, named: Vec::new(), _following: following }
     }
 
-    /// Notified whenever a file has changed.
+    /// What was saved before the start.
+    fn restore(&self, source: &RemoteFile) -> Option<(Bytes, UnixTime)> {
+        let now = self.clock.now();
+        let read = |saved: Saved| Some((saved.text, saved.fetched_at.min(now)));
+        Saved::restore(self.files.as_ref()?, &source.name, MAX_SAVED_BYTES, read)
+    }
+
+    /// Notified whenever a file has changed, or does not count any more.
     pub fn changed(&self) -> Arc<Notify> {
         Arc::clone(&self.changed)
     }
 
     /// The content that was fetched last.
     pub fn newest(&self) -> RemoteContents {
-        self.contents(|state| state.newest.clone())
+        self.contents(|state| &state.newest)
     }
 
     /// The content that was put in force last.
     pub fn good(&self) -> RemoteContents {
-        self.contents(|state| state.good.clone())
+        self.contents(|state| &state.good)
     }
 
-    /// Says that `contents` compile.
+    /// Says that `contents` compile, and saves them. Does blocking I/O.
     pub fn approve(&self, contents: &RemoteContents) {
-        for (name, entry) in &*self.lock() {
-            if let Some(bytes) = contents.get(name) {
-                let mut state = lock(&entry.state);
-                state.good = Some(bytes.clone());
-                state.unusable = false;
-            }
+        for (name, entry) in &*lock(&self.entries) {
+            let Some(bytes) = contents.get(name) else { continue };
+            let mut state = lock(&entry.shared.state);
+            let fetched = state.newest.clone().filter(|(newest, _)| newest == bytes);
+            state.good = fetched.or_else(|| state.good.take());
+            state.unusable = false;
+            self.save(&entry.shared.source, &mut state);
         }
+    }
+
+    /// Revocation lists are saved elsewhere, with their numbers.
+    fn save(&self, source: &RemoteFile, state: &mut State) {
+        let (Some(files), Some((text, at))) = (&self.files, &state.good) else { return };
+        let is_saved = state
+            .saved
+            .as_ref()
+            .is_some_and(|(saved, saved_at)| saved == text && at.since(*saved_at) < SAVE_AGAIN);
+        if source.part == RemotePart::Crls || is_saved {
+            return;
+        }
+        let (text, fetched_at, first_seen) = (text.clone(), *at, BTreeMap::new());
+        let saved = Saved { text, fetched_at, next_fetch: None, first_seen };
+        if let Err(error) = saved.write(files, &source.name, files.ticket()) {
+            let origin = &source.url;
+            tracing::error!(%origin, %error, "remote file could not be kept for a restart");
+        }
+        state.saved.clone_from(&state.good);
     }
 
     /// Says that what was fetched last does not compile, so that what was good before stays in force.
     pub fn refuse(&self) {
-        for entry in self.lock().values() {
-            let mut state = lock(&entry.state);
-            state.unusable = state.newest != state.good;
+        for entry in lock(&self.entries).values() {
+            let mut state = lock(&entry.shared.state);
+            let text = |own: &Option<(Bytes, UnixTime)>| own.as_ref().map(|(text, _)| text.clone());
+            state.unusable = text(&state.newest) != text(&state.good);
         }
     }
 
-    /// How every file is doing.
-    pub fn status(&self) -> Vec<RemoteStatus> {
-        let entries = self.lock();
-        let status = |entry: &Entry| {
-            let state = lock(&entry.state);
-            RemoteStatus {
-                origin: entry.source.url.to_string(),
-                fetched_at: state.fetched_at,
-                failures: state.failures,
-                unusable: state.unusable,
+    /// A certificate names an authority that the trust domain called `name` does not have: has its authorities fetched again,
+    /// within a budget.
+    pub fn ask_for_authorities(&self, name: &str) {
+        for entry in lock(&self.entries).values() {
+            let names =
+                |own: &(String, RemotePart, String)| own.0 == name && own.1.has_authorities();
+            if entry.named.iter().any(names) {
+                entry.shared.ask();
             }
-        };
-        entries.values().map(status).collect()
+        }
     }
 
-    fn contents(&self, part: impl Fn(&State) -> Option<Bytes>) -> RemoteContents {
-        let entries = self.lock();
-        let found = entries.iter().map(|(name, entry)| (name, part(&lock(&entry.state))));
-        found.filter_map(|(name, bytes)| Some((name.clone(), bytes?))).collect()
+    /// How every file is doing, once for each place that names it.
+    pub fn status(&self) -> Vec<RemoteStatus> {
+        let entries = lock(&self.entries);
+        entries.values().flat_map(|entry| entry.named.iter().map(|own| entry.status(own))).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
-        lock(&self.entries)
+    fn contents(&self, part: impl Fn(&State) -> &Option<(Bytes, UnixTime)>) -> RemoteContents {
+        let (entries, now) = (lock(&self.entries), self.clock.now());
+        let found = entries.iter().filter_map(|(name, entry)| {
+            let state = lock(&entry.shared.state);
+            let (text, at) = part(&state).as_ref()?;
+            (!entry.shared.source.is_stale(*at, now)).then(|| (name.clone(), text.clone()))
+        });
+        found.collect()
     }
 }
 
@@ -157,68 +255,178 @@ impl fmt::Debug for RemoteFiles {
     }
 }
 
-impl Drop for Entry {
-    fn drop(&mut self) {
-        self.task.abort();
+impl Entry {
+    fn status(&self, (trust_domain, _, file): &(String, RemotePart, String)) -> RemoteStatus {
+        let (state, schedule) = (lock(&self.shared.state), self.shared.course.schedule());
+        RemoteStatus {
+            trust_domain: trust_domain.clone(),
+            file: file.clone(),
+            origin: self.shared.source.url.to_string(),
+            fetched_at: state.newest.as_ref().map(|(_, at)| *at),
+            next_fetch: schedule.next(),
+            failures: schedule.failures(),
+            error: schedule.error().map(str::to_owned),
+            unusable: state.unusable,
+            stale: state.stale,
+        }
     }
 }
 
-async fn fetch_forever(
-    source: Arc<RemoteFile>,
-    state: Arc<Mutex<State>>,
-    clock: Arc<dyn Clock>,
-    fetcher: Arc<dyn Fetcher>,
-    changed: Arc<Notify>,
-) {
-    loop {
-        let fetched = fetcher.fetch_file(&source.url, source.authorities.as_deref()).await;
-        let pause = match fetched {
-            Ok(fetched) => {
-                if lock(&state).take(fetched.body, clock.now()) {
+impl Shared {
+    fn ask(&self) {
+        let (most, refill, gap) = UNKNOWN_AUTHORITY_FETCHES;
+        let now = self.course.now();
+        let mut state = lock(&self.state);
+        let mut schedule = self.course.schedule();
+        let asks = state.asks.get_or_insert_with(|| Bucket::full(most, refill, gap));
+        if !schedule.is_moving(now) && schedule.permits(now) && asks.take(now) {
+            schedule.hurry(now);
+            self.course.recheck();
+        }
+    }
+
+    /// Takes what was fetched, if it was sent. Whether documents have to be compiled again.
+    fn take(&self, body: Option<Bytes>, now: UnixTime) -> bool {
+        let mut state = lock(&self.state);
+        let before = state.newest.take().map(|(text, _)| text);
+        let new = body.is_some() && body != before;
+        let text = body.or(before);
+        if let Some((good, at)) = &mut state.good
+            && Some(&*good) == text.as_ref()
+        {
+            *at = now;
+        }
+        state.newest = text.map(|text| (text, now));
+        std::mem::take(&mut state.stale) || new
+    }
+
+    /// Whether what is there has become too old just now.
+    fn lapse(&self, now: UnixTime) -> bool {
+        let mut state = lock(&self.state);
+        let stale = state.newest.as_ref().is_some_and(|(_, at)| self.source.is_stale(*at, now));
+        stale && !std::mem::replace(&mut state.stale, stale)
+    }
+}
+
+impl Followed for FollowedFile {
+    async fn look(&mut self, urgent: bool) -> Result<Option<Duration>, Failure> {
+        let Self { shared, fetcher, changed, known } = self;
+        let RemoteFile { url, authorities, .. } = &*shared.source;
+        let ask = Ask { known: known.if_any(), urgent, ..Ask::file(url, authorities.as_deref()) };
+        match fetcher.fetch(ask).await {
+            Ok(Fetched { body, max_age, validators }) => {
+                *known = validators;
+                if shared.take(body, shared.course.now()) {
                     changed.notify_one();
                 }
-                source.refresh
+                let state = lock(&shared.state);
+                let hint = state.newest.as_ref().and_then(|(text, _)| refresh_hint(text));
+                Ok(hint.or(max_age))
             }
             Err(error) => {
-                let origin = &source.url;
-                tracing::warn!(%origin, %error, "remote file not fetched, the last good one stays in force");
-                lock(&state).fail(source.refresh)
+                tracing::warn!(origin = %url, %error, "remote file not fetched, the last good one stays in force");
+                if shared.lapse(shared.course.now()) {
+                    tracing::error!(origin = %url, "remote file is older than its `maxStale` and does not count any more");
+                    changed.notify_one();
+                }
+                Err(error.into())
             }
-        };
-        tokio::time::sleep(pause).await;
-    }
-}
-
-impl State {
-    /// Notes what was fetched; says whether it is something new.
-    fn take(&mut self, bytes: Bytes, now: UnixTime) -> bool {
-        self.fetched_at = Some(now);
-        self.failures = 0;
-        let new = self.newest.as_ref() != Some(&bytes);
-        self.newest = Some(bytes);
-        new
-    }
-
-    /// Notes a failure; says how long to wait, `refresh` at most.
-    fn fail(&mut self, refresh: Duration) -> Duration {
-        let doublings = self.failures.min(16);
-        self.failures = self.failures.saturating_add(1);
-        FIRST_RETRY.saturating_mul(2u32.saturating_pow(doublings)).min(refresh)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::VecDeque;
 
-    #[test]
-    fn retries_come_soon_and_then_less_often() {
-        let mut state = State::default();
-        let refresh = Duration::from_secs(600);
-        let pauses: Vec<_> = (0..9).map(|_| state.fail(refresh).as_secs()).collect();
-        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
-        assert!(state.take(Bytes::from_static(b"a"), UnixTime::from_secs(1)));
-        assert!(!state.take(Bytes::from_static(b"a"), UnixTime::from_secs(2)));
-        assert_eq!(state.fail(refresh), FIRST_RETRY);
+    use futures_util::future::BoxFuture;
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::FixedClock;
+    use crate::document::{self, Attachments, SourceFile};
+    use crate::pdp::fetch::FetchError;
+    use crate::trust::tests::pki::{NOW, trust_domain};
+
+    /// Gives its answers one after the other, and then fails.
+    #[derive(Debug, Default)]
+    struct Server(Mutex<VecDeque<Bytes>>, Mutex<usize>);
+
+    impl Fetcher for Server {
+        fn fetch<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+            *lock(&self.1) += 1;
+            let next = lock(&self.0).pop_front();
+            let answer = next.map(|body| Fetched { body: Some(body), ..Fetched::default() });
+            Box::pin(async { answer.ok_or(FetchError::Status(503)) })
+        }
+    }
+
+    const BUNDLE: &str = "https://spire.test/bundle";
+
+    fn trust(more: &str) -> TrustStore {
+        let spec = format!(
+            "{{ spiffe: prod.example, bundle: {{ remote: {{ url: '{BUNDLE}'{more} }} }} }}"
+        );
+        let mut problems = Vec::new();
+        let source = SourceFile::new("docs/trust.yaml", trust_domain("prod", &spec));
+        let documents = document::parse(&source, &mut problems);
+        TrustStore::compile(&documents, &Attachments::default(), &mut problems)
+    }
+
+    fn files(
+        folder: &tempfile::TempDir,
+        clock: &FixedClock,
+        answers: &[Bytes],
+    ) -> (RemoteFiles, Arc<Server>) {
+        let server = Arc::new(Server(Mutex::new(answers.to_vec().into()), Mutex::default()));
+        let files = RemoteFiles::new(Arc::new(clock.clone()), server.clone());
+        (files.kept_in(Some(folder.path().to_owned())), server)
+    }
+
+    fn bundle() -> Bytes {
+        json!({ "keys": [], "spiffe_refresh_hint": 60 }).to_string().into()
+    }
+
+    /// P269: a bundle outlives a restart and a change of how it is fetched, until it is too old.
+    #[tokio::test(start_paused = true)]
+    async fn a_bundle_outlives_a_restart_and_lapses() {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), FixedClock::at(NOW));
+        let (before, _) = files(&folder, &clock, &[bundle()]);
+        before.follow(&trust(""));
+        before.changed().notified().await;
+        let hint = before.status()[0].next_fetch.since(NOW);
+        assert!(hint <= Duration::from_secs(60), "`spiffe_refresh_hint` counts: {hint:?}");
+        before.approve(&before.newest());
+        before.follow(&trust(", refresh: 20m"));
+        assert_eq!(before.good().get(BUNDLE), Some(&bundle()));
+        drop(before);
+        clock.advance(Duration::from_secs(23 * 3600));
+        let (after, _) = files(&folder, &clock, &[]);
+        after.follow(&trust(""));
+        assert_eq!(after.newest().get(BUNDLE), Some(&bundle()));
+        clock.advance(Duration::from_secs(3601));
+        assert!(after.newest().is_empty(), "`maxStale` is 24 h");
+        after.changed().notified().await;
+        assert!(after.status()[0].stale);
+        let (longer, _) = files(&folder, &clock, &[]);
+        longer.follow(&trust(", maxStale: 48h"));
+        assert_eq!(longer.newest().len(), 1);
+    }
+
+    /// P270: an unknown authority has the files of its trust domain fetched, and a flood of them no more than its budget.
+    #[tokio::test(start_paused = true)]
+    async fn an_unknown_authority_has_its_trust_domain_asked() {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), FixedClock::at(NOW));
+        let (remote, server) = files(&folder, &clock, &[bundle(), bundle(), bundle(), bundle()]);
+        remote.follow(&trust(", refresh: 1h"));
+        remote.changed().notified().await;
+        for second in 0..10 {
+            for name in ["prod", "other"].repeat(100) {
+                remote.ask_for_authorities(name);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            clock.set(NOW.plus(Duration::from_secs(second)));
+        }
+        assert_eq!(*lock(&server.1), 3, "the first, and two that were asked for");
     }
 }

@@ -13,8 +13,7 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::clock::FixedClock;
 use crate::document::NOT_FETCHED;
-use crate::pdp::{FetchError, Fetched, Fetcher};
-use crate::trust::KeyUrl;
+use crate::pdp::{Ask, FetchError, Fetched, Fetcher};
 use crate::trust::tests::pki::{Ca, NOW};
 
 /// Gives its answers one after the other, and then fails.
@@ -22,14 +21,10 @@ use crate::trust::tests::pki::{Ca, NOW};
 struct Server(Mutex<VecDeque<Bytes>>);
 
 impl Fetcher for Server {
-    fn fetch<'a>(
-        &'a self,
-        _url: &'a KeyUrl,
-        _authorities: Option<&'a [u8]>,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         let next = self.0.lock().unwrap().pop_front();
         let answer = next
-            .map(|body| Fetched { body, max_age: None, etag: None })
+            .map(|body| Fetched { body: Some(body), ..Fetched::default() })
             .ok_or(FetchError::Status(503));
         Box::pin(async { answer })
     }

@@ -93,14 +93,14 @@ instruments! {
     RELOADS_REFUSED Counter "countersign.reloads.refused" "" []
         "Sets of documents refused since the start";
 
-    KEYS_FETCHED Gauge "countersign.keys.fetched.timestamp" "s" ["origin"]
-        "When the keys of an origin were fetched last";
-    KEYS_USABLE Gauge "countersign.keys.usable" "" ["origin"]
-        "1 while the keys of an origin may be used";
-    FILE_FETCHED Gauge "countersign.file.fetched.timestamp" "s" ["origin"]
+    KEYS_FETCHED Gauge "countersign.keys.fetched.timestamp" "s" ["issuer"]
+        "When the keys of an issuer were fetched last";
+    KEYS_USABLE Gauge "countersign.keys.usable" "" ["issuer"]
+        "1 while the keys of an issuer may be used";
+    FILE_FETCHED Gauge "countersign.file.fetched.timestamp" "s" ["file"]
         "When a remote file was fetched last";
-    FILE_UNUSABLE Gauge "countersign.file.unusable" "" ["origin"]
-        "1 while the last fetched version of a remote file cannot be used and the last good one stays in force";
+    FILE_UNUSABLE Gauge "countersign.file.unusable" "" ["file"]
+        "1 while the last fetched version of a remote file cannot be used, and the last good one stays in force, or is too old";
     AUTHORITY_EXPIRY Gauge "countersign.authority.expiry.timestamp" "s" ["trust_domain"]
         "When the first authority of a trust domain expires";
     AUTHORITY_ENDING Gauge "countersign.authority.ending" "" ["trust_domain"]

@@ -1,6 +1,6 @@
 //! Key sets, introspection answers and revocations, gathered before a request is verified.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::introspection::IntrospectionAnswer;
@@ -18,8 +18,17 @@ pub struct Material {
     key_sets: BTreeMap<String, Arc<KeySet>>,
     answers: BTreeMap<(String, Fingerprint), Result<Arc<IntrospectionAnswer>, Rejection>>,
     revocations: Option<Arc<Revocations>>,
-    /// Issuers that could not be asked for keys of which they may have more by now.
-    behind: BTreeSet<String>,
+    /// Issuers that may have other keys by now.
+    outdated: BTreeMap<String, Outdated>,
+}
+
+/// Why an issuer may have other keys than those at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outdated {
+    /// It did not answer when it was asked last.
+    Failing,
+    /// It was asked because of this request, and the answer has not arrived.
+    Pending,
 }
 
 impl Material {
@@ -28,14 +37,14 @@ impl Material {
         self.key_sets.insert(issuer.to_owned(), keys);
     }
 
-    /// Notes that the issuer of the document called `issuer` could not be asked for a key that is not among those at hand.
-    pub fn note_behind(&mut self, issuer: &str) {
-        self.behind.insert(issuer.to_owned());
+    /// Notes that the issuer of the document called `issuer` may have a key that is not among those at hand.
+    pub fn note_outdated(&mut self, issuer: &str, why: Outdated) {
+        self.outdated.insert(issuer.to_owned(), why);
     }
 
-    /// Whether the issuer of the document called `issuer` may have keys that are not at hand, and could not be asked.
-    pub fn is_behind(&self, issuer: &str) -> bool {
-        self.behind.contains(issuer)
+    /// Whether and why the issuer of the document called `issuer` may have other keys than those at hand.
+    pub fn outdated(&self, issuer: &str) -> Option<Outdated> {
+        self.outdated.get(issuer).copied()
     }
 
     /// Adds what the issuer of the document called `issuer` gave for the token with the fingerprint `token`: an answer, or why

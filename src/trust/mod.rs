@@ -25,7 +25,7 @@ pub use domain::{
     Authority, BudgetSpent, Crl, ExtendedKeyUsageRules, IssuerId, IssuerKey, IssuerKeys,
     KnownLists, LeafRules, LifePhase, Pin, Revocation, SignatureBudget, SignatureChecks,
     StandingList, StoredList, TrustDomain, Validity, authority_key_id, extension_fault,
-    issues_clients, key_weakness, subject_key_id,
+    issues_clients, key_weakness, refresh_hint, subject_key_id,
 };
 pub use dpop::{DpopRules, NonceRules};
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};
@@ -33,9 +33,9 @@ pub(crate) use issuer::canonical_type;
 pub use issuer::{Bind, Issuer, KeySource};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
-pub use material::Material;
+pub use material::{Material, Outdated};
 pub use name::{CanonicalName, NameError};
-pub use remote::{KeyUrl, KeyUrlError, RemoteFile, RemoteKeys};
+pub use remote::{KeyUrl, KeyUrlError, RemoteFile, RemoteKeys, RemotePart};
 pub use revocation::{
     AcceptedList, EntryError, FIRST_LINE, KnownIssuers, LineError, ListError, ListHeader, ListMark,
     ListPlace, ListSignature, ListSignatureError, ListSource, ListText, RevocationEntry,

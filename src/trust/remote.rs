@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Scheme;
 
+use crate::clock::UnixTime;
 use crate::document::{
     Attachments, Code, Diagnostic, HumanDuration, Origin, RemoteSource, has_placeholder,
 };
@@ -28,6 +29,14 @@ pub struct RemoteKeys {
     pub max_stale: Duration,
 }
 
+impl RemoteKeys {
+    /// Whether these are the same keys as `other`, however they are fetched: last good ones stay when that changes.
+    pub fn are_those_of(&self, other: &Self) -> bool {
+        let of = |keys: &Self| (keys.url.clone(), keys.discovery.clone(), keys.purpose);
+        of(self) == of(other)
+    }
+}
+
 /// A file behind an address: a revocation list, a bundle, authorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteFile {
@@ -39,6 +48,25 @@ pub struct RemoteFile {
     pub authorities: Option<Vec<u8>>,
     /// How often it is fetched.
     pub refresh: Duration,
+    /// How long after it was fetched it counts; `None` where it says itself how old it may become.
+    pub max_stale: Option<Duration>,
+    /// The key of the document that names it.
+    pub part: RemotePart,
+}
+
+/// A key of a document that may name a remote file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RemotePart {
+    /// `bundle` of a trust domain.
+    Bundle,
+    /// `authorities` of a trust domain.
+    Authorities,
+    /// `intermediates` of a trust domain.
+    Intermediates,
+    /// `revocation.crls` of a trust domain.
+    Crls,
+    /// A part of a revocation list.
+    List,
 }
 
 /// Revocation lists are published every few hours to days; ten minutes is soon enough and no load.
@@ -46,6 +74,9 @@ const DEFAULT_REFRESH: Duration = Duration::from_secs(600);
 
 /// A shorter interval is an attack on the publisher.
 const MIN_REFRESH: Duration = Duration::from_secs(10);
+
+/// A bundle server that was away for longer has nothing that is still valid: the same as for keys.
+const DEFAULT_BUNDLE_MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An absolute `https` address, or `http` where the operator allows it. Comes from configuration, never from a token (P58).
 #[derive(Clone, PartialEq, Eq)]
@@ -78,13 +109,14 @@ impl RemoteFile {
     /// The file that `spec` names.
     ///
     /// # Errors
-    /// A diagnostic where the address, the interval or the authorities cannot be used.
+    /// A diagnostic where the address, the times or the authorities cannot be used.
     pub(super) fn read(
+        part: RemotePart,
         spec: &RemoteSource,
         origin: &Origin,
         files: &Attachments,
     ) -> Result<Self, Diagnostic> {
-        Self::read_every(DEFAULT_REFRESH, MIN_REFRESH, spec, origin, files)
+        Self::read_every((DEFAULT_REFRESH, MIN_REFRESH), part, spec, origin, files)
     }
 
     /// The same for a file that is fetched every `default`, and at least every `min`.
@@ -92,8 +124,8 @@ impl RemoteFile {
     /// # Errors
     /// As [`Self::read`].
     pub(super) fn read_every(
-        default: Duration,
-        min: Duration,
+        (default, min): (Duration, Duration),
+        part: RemotePart,
         spec: &RemoteSource,
         origin: &Origin,
         files: &Attachments,
@@ -110,9 +142,71 @@ impl RemoteFile {
             let message = format!("`{}` is too often, expected at least `{least}`", text.value);
             return Err(Diagnostic::error(Code::InvalidRefresh, origin.span(text), message));
         }
+        let max_stale = max_stale(part, spec, refresh, origin)?;
         let authorities = spec.ca.as_ref().map(|ca| files.file(origin, ca)).transpose()?;
         let (name, authorities) = (spec.url.value.clone(), authorities.map(<[u8]>::to_vec));
-        Ok(Self { url, name, authorities, refresh })
+        Ok(Self { url, name, authorities, refresh, max_stale, part })
+    }
+
+    /// Whether both are fetched in the same way, whatever they are for.
+    pub fn is_fetched_like(&self, other: &Self) -> bool {
+        *self == Self { part: self.part, ..other.clone() }
+    }
+
+    /// Whether a version that was fetched at `fetched` is too old at `now`.
+    pub fn is_stale(&self, fetched: UnixTime, now: UnixTime) -> bool {
+        self.max_stale.is_some_and(|most| now.since(fetched) > most)
+    }
+}
+
+fn max_stale(
+    part: RemotePart,
+    spec: &RemoteSource,
+    refresh: Duration,
+    origin: &Origin,
+) -> Result<Option<Duration>, Diagnostic> {
+    let Some(text) = &spec.max_stale else {
+        return Ok((part == RemotePart::Bundle).then_some(DEFAULT_BUNDLE_MAX_STALE));
+    };
+    let wrong = |message: String, help: &str| {
+        let problem = Diagnostic::error(Code::InvalidRefresh, origin.span(text), message);
+        Err(problem.help(help.to_owned()))
+    };
+    if matches!(part, RemotePart::Crls | RemotePart::List) {
+        return wrong(
+            String::from("`maxStale` is for authorities and bundles"),
+            "a revocation list says itself how long it may be used; for a `RevocationList`, use `maxAge`",
+        );
+    }
+    if text.value.get() < refresh {
+        let refresh = HumanDuration::new(refresh);
+        return wrong(
+            format!(
+                "`maxStale` is `{}`, shorter than the `{refresh}` between two fetches",
+                text.value
+            ),
+            "make it as long as an outage of the server that must be survived",
+        );
+    }
+    Ok(Some(text.value.get()))
+}
+
+impl RemotePart {
+    /// Whether it may hold authorities.
+    pub const fn has_authorities(self) -> bool {
+        matches!(self, Self::Bundle | Self::Authorities | Self::Intermediates)
+    }
+}
+
+impl fmt::Display for RemotePart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bundle => "bundle",
+            Self::Authorities => "authorities",
+            Self::Intermediates => "intermediates",
+            Self::Crls => "revocation.crls",
+            Self::List => "from",
+        })
     }
 }
 

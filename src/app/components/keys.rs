@@ -17,11 +17,11 @@ impl Component for std::sync::Arc<KeyCache> {
         json!({ "keys": KeyCache::status(self).iter().map(shown).collect::<Vec<_>>() })
     }
 
-    /// When they were fetched: alert on `time()` minus that. One series for each origin.
+    /// When they were fetched: alert on `time()` minus that. One series for each issuer.
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
         let all = KeyCache::status(self);
-        let fetched = |own: &KeyStatus| Some((own.origin.clone(), own.fetched_at?.as_secs()));
-        let usable = |own: &KeyStatus| (own.origin.clone(), own.keys.is_some());
+        let fetched = |own: &KeyStatus| Some((own.issuer.clone(), own.fetched_at?.as_secs()));
+        let usable = |own: &KeyStatus| (own.issuer.clone(), own.keys.is_some());
         vec![
             instruments::KEYS_FETCHED.shows_each(all.iter().filter_map(fetched)),
             instruments::KEYS_USABLE.shows_each(all.iter().map(usable)),
@@ -47,7 +47,8 @@ fn keys(status: &KeyStatus, now: UnixTime) -> Health {
         }
         (None, None) => (Condition::NotReady, format!("never fetched{failures}")),
     };
-    Health::new(format!("keys from {}", status.origin), condition, detail)
+    let name = format!("keys of `{}` from {}", status.issuer, status.origin);
+    Health::new(name, condition, detail)
 }
 
 fn shown(status: &KeyStatus) -> Value {
@@ -59,12 +60,14 @@ fn shown(status: &KeyStatus) -> Value {
         })
     });
     json!({
+        "issuer": status.issuer,
         "keys": keys.collect::<Vec<_>>(),
         "origin": status.origin,
         "usable": status.keys.is_some(),
         "fetched_at": seconds(status.fetched_at),
         "next_fetch": status.next_fetch.as_secs(),
         "failures": status.failures,
+        "error": status.error,
     })
 }
 
@@ -82,21 +85,26 @@ mod tests {
     fn keys_are_fresh_last_good_or_missing() {
         let before = |secs| Some(NOW.minus(Duration::from_secs(secs)));
         for (usable, fetched_at, failures, expected) in [
-            (true, before(90), 0, "[+] keys from https://a.test: fresh, fetched 1m30s ago"),
+            (
+                true,
+                before(90),
+                0,
+                "[+] keys of `corp` from https://a.test: fresh, fetched 1m30s ago",
+            ),
             (
                 true,
                 before(7200),
                 3,
-                "[~] keys from https://a.test: last good, fetched 2h ago; 3 fetches have failed since",
+                "[~] keys of `corp` from https://a.test: last good, fetched 2h ago; 3 fetches have failed since",
             ),
-            (true, None, 0, "[~] keys from https://a.test: last good, kept from before"),
+            (true, None, 0, "[~] keys of `corp` from https://a.test: last good, kept from before"),
             (
                 false,
                 before(86_400),
                 9,
-                "[-] keys from https://a.test: too old to be used, fetched 1d ago; 9 fetches have failed since",
+                "[-] keys of `corp` from https://a.test: too old to be used, fetched 1d ago; 9 fetches have failed since",
             ),
-            (false, None, 0, "[-] keys from https://a.test: never fetched"),
+            (false, None, 0, "[-] keys of `corp` from https://a.test: never fetched"),
         ] {
             let set =
                 usable.then(|| Arc::new(KeySet::parse(b"{\"keys\":[]}", KeyPurpose::Jwt).unwrap()));
@@ -107,6 +115,8 @@ mod tests {
                 fetched_at,
                 next_fetch: NOW,
                 failures,
+                issuer: "corp".into(),
+                error: None,
             };
             assert_eq!(keys(&status, NOW).to_string(), expected);
         }

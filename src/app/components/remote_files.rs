@@ -18,20 +18,25 @@ impl Component for Arc<RemoteFiles> {
     fn status(&self, _now: UnixTime) -> Value {
         let shown = |status: &RemoteStatus| {
             json!({
+                "trust_domain": status.trust_domain,
+                "file": status.file,
                 "origin": status.origin,
                 "fetched_at": seconds(status.fetched_at),
+                "next_fetch": status.next_fetch.as_secs(),
                 "failures": status.failures,
+                "error": status.error,
                 "unusable": status.unusable,
+                "stale": status.stale,
             })
         };
         json!({ "remote_files": RemoteFiles::status(self).iter().map(shown).collect::<Vec<_>>() })
     }
 
-    /// When they were fetched: alert on `time()` minus that. One series for each origin.
+    /// When they were fetched: alert on `time()` minus that. One series for each place in a document.
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
         let all = RemoteFiles::status(self);
-        let fetched = |own: &RemoteStatus| Some((own.origin.clone(), own.fetched_at?.as_secs()));
-        let unusable = |own: &RemoteStatus| (own.origin.clone(), own.unusable);
+        let fetched = |own: &RemoteStatus| Some((name(own), own.fetched_at?.as_secs()));
+        let unusable = |own: &RemoteStatus| (name(own), own.unusable || own.stale);
         vec![
             instruments::FILE_FETCHED.shows_each(all.iter().filter_map(fetched)),
             instruments::FILE_UNUSABLE.shows_each(all.iter().map(unusable)),
@@ -39,8 +44,19 @@ impl Component for Arc<RemoteFiles> {
     }
 }
 
+fn name(status: &RemoteStatus) -> String {
+    format!("{}/{}", status.trust_domain, status.file)
+}
+
 fn file(status: &RemoteStatus, now: UnixTime) -> Health {
     let (condition, detail) = match (status.fetched_at, status.failures) {
+        (Some(at), failures) if status.stale => (
+            Condition::NotReady,
+            format!(
+                "too old to be used, fetched {}; {failures} fetches have failed since",
+                ago(at, now)
+            ),
+        ),
         (Some(at), _) if status.unusable => (
             Condition::Degraded,
             format!(
@@ -55,5 +71,6 @@ fn file(status: &RemoteStatus, now: UnixTime) -> Health {
         ),
         (None, failures) => (Condition::NotReady, format!("never fetched; {failures} have failed")),
     };
-    Health::new(format!("file from {}", status.origin), condition, detail)
+    let name = format!("file `{}` from {}", name(status), status.origin);
+    Health::new(name, condition, detail)
 }

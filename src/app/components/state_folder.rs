@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::admin::{Condition, Health};
 use crate::app::component::Component;
 use crate::clock::UnixTime;
-use crate::pdp::{KeptFiles, KeptLists, KeyCache, Pdp};
+use crate::pdp::{KeptFiles, KeptLists, KeyCache, Pdp, RemoteFiles};
 use crate::telemetry::{Measurement, instruments};
 
 pub(in crate::app) struct StateFolder {
     pub(in crate::app) keys: Arc<KeyCache>,
+    pub(in crate::app) remote: Arc<RemoteFiles>,
     pub(in crate::app) pdp: Arc<Pdp>,
     pub(in crate::app) lists: Option<Arc<KeptLists>>,
 }
@@ -21,6 +22,7 @@ impl StateFolder {
     fn files(&self) -> impl Iterator<Item = Part> {
         let parts = [
             ("keys", self.keys.kept_files()),
+            ("files", self.remote.kept_files()),
             ("revocations", self.pdp.revocations().kept_files()),
         ];
         parts.into_iter().filter_map(|(name, files)| Some((name, KeptFiles::problem(files?))))

@@ -18,7 +18,7 @@ use crate::identity_map::claim_at;
 use crate::limits::MAX_PROOF_ID_BYTES;
 use crate::reason::{Reason, Rejection};
 use crate::request::TokenPlace;
-use crate::trust::{Issuer, KeySet, KeySource, Material, TrustStore};
+use crate::trust::{Issuer, KeySet, KeySource, Material, Outdated, TrustStore};
 
 /// Everything that the verification of tokens uses.
 #[derive(Clone, Copy)]
@@ -143,11 +143,18 @@ impl Verifier<'_> {
     }
 }
 
-/// A key that is unknown while the issuer does not answer may be there all the same: that is no fault of the token.
+/// A token that does not verify with keys that may not be the issuer's newest: that is no fault of the token.
 fn unasked(why: Rejection, issuer: &Issuer, material: &Material) -> Rejection {
-    match why.reason() == Reason::KeyUnknown && material.is_behind(&issuer.name) {
-        true => why.without_blame(),
-        false => why,
+    let by_keys =
+        matches!(why.reason(), Reason::KeyUnknown | Reason::SignatureInvalid | Reason::TokenAlg);
+    match material.outdated(&issuer.name).filter(|_| by_keys) {
+        Some(Outdated::Pending) => {
+            let detail =
+                format!("{}; the issuer was asked again and has not answered", why.detail());
+            Reason::KeysPending.because(detail)
+        }
+        Some(Outdated::Failing) if why.reason() == Reason::KeyUnknown => why.without_blame(),
+        Some(Outdated::Failing) | None => why,
     }
 }
 

@@ -18,13 +18,12 @@ use crate::evidence::{PeerSources, PrincipalSource};
 use crate::evidence_level::EvidenceLevel;
 use crate::limits::KEY_FETCH_TIMEOUT;
 use crate::pdp::{
-    FetchError, Fetched, Fetcher, HttpsFetcher, KeyCache, MemoryOptions, Outcome, Pdp, PdpOptions,
-    Pinned, Snapshot,
+    Ask, FetchError, Fetched, Fetcher, HttpsFetcher, KeyCache, MemoryOptions, Outcome, Pdp,
+    PdpOptions, Pinned, Snapshot,
 };
 use crate::policy::Suite;
 use crate::request::RequestView;
 use crate::signer::{AssertionKeys, AssertionOptions, Signer};
-use crate::trust::KeyUrl;
 
 /// The parts that decide a question.
 pub(super) struct Ground<'a> {
@@ -158,19 +157,7 @@ const fn every_source(names_tls_peer: bool) -> PeerSources {
 }
 
 impl Fetcher for Offline {
-    fn fetch<'a>(
-        &'a self,
-        _: &'a KeyUrl,
-        _: Option<&'a [u8]>,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         Box::pin(async { Err(FetchError::Timeout) })
-    }
-
-    fn fetch_file<'a>(
-        &'a self,
-        url: &'a KeyUrl,
-        authorities: Option<&'a [u8]>,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        self.fetch(url, authorities)
     }
 }

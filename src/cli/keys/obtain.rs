@@ -6,8 +6,7 @@ use std::time::Duration;
 use super::common::Common;
 use crate::cli::documents::Progress;
 use crate::clock::{Stopwatch, UnixTime};
-use crate::limits::KEY_FETCH_COOLDOWN;
-use crate::pdp::{HttpsFetcher, LastGood, last_good, load_keys};
+use crate::pdp::{HttpsFetcher, Known, LastGood, last_good, load_keys, refresh_after};
 use crate::trust::{Issuer, KeySet, KeySource, RemoteKeys};
 
 /// Keys, with where they came from.
@@ -59,17 +58,17 @@ async fn remote(source: &RemoteKeys, common: &Common, now: UnixTime) -> Obtained
     } else {
         let progress = Progress::begin(&address);
         let stopwatch = Stopwatch::start();
-        let loaded = load_keys(source, &HttpsFetcher).await;
+        let loaded = load_keys(source, &HttpsFetcher, &mut Known::default(), true).await;
         drop(progress);
         loaded.map(|loaded| (loaded, stopwatch.elapsed())).map_err(|error| error.to_string())
     };
     match fetched {
         Ok((loaded, took)) => {
             let max_age = loaded.max_age;
-            let keys = Some(Arc::new(loaded.keys));
+            let keys = loaded.keys.map(|(keys, _)| Arc::new(keys));
             let origin = Origin::Fetched { address, took, max_age };
-            let asked = max_age.unwrap_or(source.refresh).max(KEY_FETCH_COOLDOWN);
-            let next_fetch = planned.unwrap_or_else(|| now.plus(source.refresh.min(asked)));
+            let next = || now.plus(refresh_after(source.refresh, max_age));
+            let next_fetch = planned.unwrap_or_else(next);
             Obtained { keys, origin, kept, next_fetch: Some(next_fetch) }
         }
         Err(why) => {

@@ -20,10 +20,9 @@ use crate::clock::{Clock, FixedClock, UnixTime};
 use crate::evidence::PeerSources;
 use crate::evidence_level::EvidenceLevel;
 use crate::pdp::{
-    FetchError, Fetched, Fetcher, HttpsFetcher, KeyCache, Load, MemoryOptions, PdpOptions,
+    Ask, FetchError, Fetched, Fetcher, HttpsFetcher, KeyCache, Load, MemoryOptions, PdpOptions,
     Recording,
 };
-use crate::trust::KeyUrl;
 
 pub(in crate::envoy) const OPEN: &str = "\
 apiVersion: countersign.dev/v1alpha1
@@ -267,11 +266,7 @@ pub(in crate::envoy) fn with_headers(
 pub(in crate::envoy) struct Stalled;
 
 impl Fetcher for Stalled {
-    fn fetch<'a>(
-        &'a self,
-        _url: &'a KeyUrl,
-        _authorities: Option<&'a [u8]>,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         Box::pin(std::future::pending())
     }
 }

@@ -21,7 +21,7 @@ async fn serve(answer: Vec<u8>) -> u16 {
 
 async fn got(url: &str, authorities: Option<&str>) -> Result<Fetched, FetchError> {
     let url = KeyUrl::parse(url, true).unwrap();
-    HttpsFetcher.fetch(&url, authorities.map(str::as_bytes)).await
+    HttpsFetcher.fetch(Ask::keys(&url, authorities.map(str::as_bytes))).await
 }
 
 async fn fetch(answer: impl Into<Vec<u8>>) -> Result<Fetched, FetchError> {
@@ -36,10 +36,50 @@ async fn the_body_and_its_age_are_got() {
     let fetched = fetch(answer).await.unwrap();
     assert_eq!(
         fetched,
-        Fetched { body: "{}".into(), max_age: Some(Duration::from_secs(60)), etag: None }
+        Fetched {
+            body: Some("{}".into()),
+            max_age: Some(Duration::from_secs(60)),
+            validators: Validators::default()
+        }
     );
     let answer = "HTTP/1.1 200 OK\r\ncache-control: no-store\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
     assert_eq!(fetch(answer).await.unwrap().max_age, Some(Duration::ZERO));
+}
+
+/// P268: the validators of what is at hand are sent, and an answer that it is unchanged has no body.
+#[tokio::test]
+async fn an_unchanged_text_is_not_sent_again() {
+    let answer = "HTTP/1.1 304 Not Modified\r\ncache-control: max-age=60\r\n\r\n";
+    let url = format!("http://127.0.0.1:{}/jwks", serve(answer.into()).await);
+    let url = KeyUrl::parse(&url, true).unwrap();
+    let known = Validators {
+        etag: Some(HeaderValue::from_static("\"1\"")),
+        modified: Some(HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT")),
+    };
+    let ask = Ask { known: Some(&known), ..Ask::keys(&url, None) };
+    let sent = ask.request().unwrap();
+    assert_eq!(sent.headers().get(IF_NONE_MATCH), known.etag.as_ref());
+    assert_eq!(sent.headers().get(IF_MODIFIED_SINCE), known.modified.as_ref());
+    let fetched = HttpsFetcher.fetch(ask).await.unwrap();
+    let max_age = Some(Duration::from_secs(60));
+    assert_eq!(fetched, Fetched { body: None, max_age, validators: known });
+    let unasked = HttpsFetcher.fetch(Ask::keys(&url, None)).await;
+    assert!(matches!(unasked, Err(FetchError::Redirect(304))), "nothing is at hand");
+}
+
+/// P262: `Retry-After` in both of its forms.
+#[tokio::test]
+async fn a_busy_server_says_for_how_long() {
+    let busy = async |more: &str| {
+        let answer = format!("HTTP/1.1 429 Slow\r\n{more}content-length: 0\r\n\r\n");
+        fetch(answer).await.unwrap_err().retry_after().map(|wait| wait.as_secs())
+    };
+    assert_eq!(busy("").await, None);
+    assert_eq!(busy("retry-after: 17\r\n").await, Some(17));
+    assert_eq!(busy("retry-after: soon\r\n").await, None);
+    let date =
+        "date: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 08:50:37 GMT\r\n";
+    assert_eq!(busy(date).await, Some(60));
 }
 
 /// P58: redirects, other statuses, encodings and sizes.
@@ -111,7 +151,7 @@ async fn serve_tls() -> (u16, String) {
 async fn a_server_is_believed_under_the_chosen_authority_only() {
     let (port, ca) = serve_tls().await;
     let url = format!("https://localhost:{port}/jwks");
-    assert_eq!(got(&url, Some(&ca)).await.unwrap().body, "{}");
+    assert_eq!(got(&url, Some(&ca)).await.unwrap().body.unwrap(), "{}");
     let (_, other) = serve_tls().await;
     let refused = got(&url, Some(&other)).await;
     assert!(matches!(refused, Err(FetchError::Tls(_))));

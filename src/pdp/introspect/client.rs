@@ -99,7 +99,7 @@ impl HttpsClient {
                 FetchError::Http
             }
         })?;
-        Ok(fetch::read(response, MAX_INTROSPECTION_ANSWER_BYTES).await?.body)
+        fetch::read(response, MAX_INTROSPECTION_ANSWER_BYTES).await?.body.ok_or(FetchError::Http)
     }
 }
 

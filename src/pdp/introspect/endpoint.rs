@@ -288,7 +288,9 @@ const fn is_down(error: &FetchError) -> bool {
         | FetchError::Http
         | FetchError::Redirect(_) => true,
         // RFC 7662 section 2.3: 401 is about our own credentials.
-        FetchError::Status(status) => matches!(status, 401 | 403 | 408 | 429 | 500..),
+        FetchError::Status(status) | FetchError::Busy(status, _) => {
+            matches!(status, 401 | 403 | 408 | 429 | 500..)
+        }
         FetchError::Encoding | FetchError::TooLarge => false,
     }
 }

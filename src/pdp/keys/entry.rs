@@ -1,27 +1,24 @@
-//! One address of keys: its state, and the task that alone fetches.
+//! One source of keys: what is known of it, how requests wait for it, and how it is followed.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::{Notify, watch};
-use tokio::task::AbortHandle;
-
-use crate::clock::{Clock, UnixTime, jitter};
-use crate::limits::MAX_KEY_WAITERS;
+use super::asks::Permission;
+use super::load::{FirstSeen, Known, LastGood, Loaded, address, load};
+use super::state::KeyState;
+use crate::clock::{Clock, UnixTime};
+use crate::limits::COMPANY;
 use crate::pdp::fetch::Fetcher;
+use crate::pdp::follow::{Course, Failure, Followed, MAX_SAVED_BYTES, Saved, refresh_after};
 use crate::pdp::kept_files::KeptFiles;
-use crate::pdp::keys::load::{self, Loaded};
-use crate::pdp::keys::state::{Held, KeyState};
-use crate::pdp::keys::store;
-use crate::pdp::keys::store::{FirstSeen, LastGood};
 use crate::sync::lock;
-use crate::trust::{KeyFault, KeySet, KeyUrl, RemoteKeys};
+use crate::trust::{KeyFault, KeySet, RemoteKeys};
 
-/// How one key set is doing: for `/readyz`, metrics and `countersign keys`.
+/// How the keys of one issuer are doing: for `/readyz`, metrics and `/status`.
 #[derive(Clone, Debug)]
 pub struct KeyStatus {
+    /// The name of the issuer's document.
+    pub issuer: String,
     /// The address' origin.
     pub origin: String,
     /// The keys, unless they are too old to be used.
@@ -34,212 +31,205 @@ pub struct KeyStatus {
     pub next_fetch: UnixTime,
     /// How many fetches have failed since the last good one.
     pub failures: u32,
-}
-
-/// One address and its task.
-pub(super) struct Entry {
-    pub(super) shared: Arc<Shared>,
-    task: AbortHandle,
+    /// Why the last one failed.
+    pub error: Option<String>,
 }
 
 /// The state that the task and the requests share.
 pub(super) struct Shared {
-    source: Arc<RemoteKeys>,
+    pub(super) source: Arc<RemoteKeys>,
+    pub(super) issuers: Mutex<Vec<String>>,
     files: Option<Arc<KeptFiles>>,
-    pub(super) state: Mutex<KeyState>,
-    /// How many fetches have ended.
-    pub(super) completed: watch::Sender<u64>,
-    pub(super) wake: Notify,
-    waiters: AtomicUsize,
+    state: Mutex<KeyState>,
+    pub(super) course: Arc<Course>,
 }
 
-/// One request's place among those that wait.
-struct Waiting<'a>(&'a AtomicUsize);
-
-/// A sleeping task does not notice that the wall clock jumps, so it looks at it now and then (P82).
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-
-impl Entry {
-    /// Takes over what was kept of `source` in `files`, and begins to fetch.
-    pub(super) fn start(
-        source: &Arc<RemoteKeys>,
-        files: Option<Arc<KeptFiles>>,
-        clock: Arc<dyn Clock>,
-        fetcher: Arc<dyn Fetcher>,
-    ) -> Self {
-        let now = clock.now();
-        let mut state = KeyState::new(source.refresh, source.max_stale, now);
-        let kept = files.as_deref().and_then(|files| store::restore(files, source));
-        if let Some(kept) = kept {
-            state.restore(kept, now);
-        }
-        let shared = Arc::new(Shared {
-            source: Arc::clone(source),
-            files,
-            state: Mutex::new(state),
-            completed: watch::Sender::new(0),
-            wake: Notify::new(),
-            waiters: AtomicUsize::new(0),
-        });
-        let task = refresh_forever(Arc::clone(&shared), clock, fetcher);
-        Self { shared, task: tokio::spawn(task).abort_handle() }
-    }
+/// What a token lacks.
+#[derive(Clone, Copy)]
+pub(super) enum Need<'a> {
+    /// The key that it names, or any.
+    Key(Option<&'a str>),
+    /// Other keys than those that it does not verify with.
+    Change,
 }
 
-impl Drop for Entry {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+/// What a request does that needs other keys.
+enum Step {
+    Done,
+    Wait,
+    Company,
+}
+
+/// The task's part.
+pub(super) struct FollowedKeys {
+    pub(super) shared: Arc<Shared>,
+    pub(super) fetcher: Arc<dyn Fetcher>,
+    pub(super) known: Known,
 }
 
 impl Shared {
+    /// Begins with the last good keys of `before`, or with those that were saved in `files`.
+    pub(super) fn new(
+        source: &Arc<RemoteKeys>,
+        before: Option<&Self>,
+        files: Option<Arc<KeptFiles>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let saved = |files: &KeptFiles| {
+            let read = |saved| LastGood::of(saved, source);
+            Saved::restore(files, &address(source), MAX_SAVED_BYTES, read)
+        };
+        let held = before.and_then(|before| lock(&before.state).held().cloned());
+        let held = held.or_else(|| saved(files.as_deref()?));
+        let state = Mutex::new(KeyState::new(source.max_stale, held, clock.now()));
+        let (source, issuers) = (Arc::clone(source), Mutex::default());
+        let course = Course::new(source.refresh, clock);
+        Self { source, issuers, files, state, course }
+    }
+
     /// Whether the keys are those of `source`.
     pub(super) fn serves(&self, source: &Arc<RemoteKeys>) -> bool {
         Arc::ptr_eq(&self.source, source) || self.source == *source
     }
 
-    /// The keys for a token with this key id; waits where waiting may help.
-    pub(super) async fn keys_for(
-        &self,
-        key_id: Option<&str>,
-        clock: &dyn Clock,
-        patience: Duration,
-    ) -> Option<Arc<KeySet>> {
-        if let Some(keys) = self.sufficient(key_id, clock.now()) {
-            return Some(keys);
-        }
-        let mut completed = self.completed.subscribe();
-        if self.is_worth_waiting(key_id, clock.now())
-            && let Some(_place) = Waiting::begin(&self.waiters)
-        {
-            // Running out of patience is no error: what is there decides.
-            let _ = Box::pin(tokio::time::timeout(patience, completed.changed())).await;
-        }
-        lock(&self.state).keys(clock.now()).cloned()
+    /// The keys, unless they are too old.
+    pub(super) fn keys(&self) -> Option<Arc<KeySet>> {
+        lock(&self.state).keys(self.course.now()).cloned()
     }
 
-    /// The keys, if a token with this key id has no use for others.
-    fn sufficient(&self, key_id: Option<&str>, now: UnixTime) -> Option<Arc<KeySet>> {
-        let state = lock(&self.state);
-        state.keys(now).filter(|keys| key_id.is_none_or(|id| keys.has(id))).cloned()
+    /// Waits, for `patience` at most, where keys may come that `need` is satisfied by, and has them fetched where it may. Whether
+    /// the answer has not arrived by then.
+    pub(super) async fn wait(&self, need: Need<'_>, patience: Duration) -> bool {
+        let is_pending = || self.course.schedule().is_moving(self.course.now());
+        let Some(_place) = self.course.wait() else { return is_pending() };
+        let mut ended = self.course.ended();
+        let arrived = self.course.schedule().begun();
+        let waiting = async {
+            let mut may_ask = true;
+            loop {
+                match self.step(need, arrived, may_ask) {
+                    Step::Done => return,
+                    // An error means that the source is no longer followed.
+                    Step::Wait => drop(ended.changed().await),
+                    Step::Company => {
+                        may_ask = false;
+                        let _ = tokio::time::timeout(COMPANY.0, ended.changed()).await;
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(patience, waiting).await.is_err() && is_pending()
     }
 
-    /// Whether the next fetch may bring a key that is not there, and will end soon. Has the task fetch at once where a
-    /// token names an unknown key and the issuer may be asked again.
-    fn is_worth_waiting(&self, key_id: Option<&str>, now: UnixTime) -> bool {
+    /// The next step of a request that arrived when `arrived` fetches had begun.
+    fn step(&self, need: Need<'_>, arrived: u64, may_ask: bool) -> Step {
+        let now = self.course.now();
         let mut state = lock(&self.state);
-        if let Some(keys) = state.keys(now) {
-            if key_id.is_none_or(|id| keys.has(id)) {
-                return false;
-            }
-            if key_id.is_some_and(|id| state.force(id, now)) {
-                self.wake.notify_one();
+        let mut schedule = self.course.schedule();
+        let satisfied = match need {
+            Need::Key(id) => state.keys(now).is_some_and(|keys| id.is_none_or(|id| keys.has(id))),
+            Need::Change => false,
+        };
+        if satisfied || schedule.good() > arrived {
+            return Step::Done;
+        }
+        if schedule.is_moving(now) {
+            return Step::Wait;
+        }
+        if schedule.ended() > arrived || !may_ask || !schedule.permits(now) {
+            return Step::Done;
+        }
+        let permission = match need {
+            Need::Key(id) => state.asks.unknown_key(id.unwrap_or_default(), now),
+            Need::Change => state.asks.changed_key(now),
+        };
+        match permission {
+            Permission::None => Step::Done,
+            Permission::Company => Step::Company,
+            Permission::Fetch => {
+                schedule.hurry(now);
+                drop(schedule);
+                self.course.recheck();
+                Step::Wait
             }
         }
-        state.is_moving(now)
     }
 
     /// Whether the issuer did not answer when it was last asked.
     pub(super) fn is_failing(&self) -> bool {
-        lock(&self.state).failures() > 0
+        self.course.schedule().failures() > 0
     }
 
-    /// How it is doing.
-    pub(super) fn status(&self, now: UnixTime) -> KeyStatus {
+    /// How it is doing, once for each issuer.
+    pub(super) fn status(&self) -> Vec<KeyStatus> {
         let state = lock(&self.state);
-        KeyStatus {
+        let (held, schedule) = (state.held(), self.course.schedule());
+        let status = |issuer: &String| KeyStatus {
+            issuer: issuer.clone(),
             origin: self.source.url.to_string(),
-            keys: state.keys(now).cloned(),
-            fetched_at: state.held().map(|held| held.fetched_at),
-            first_seen: state.held().map(|held| held.first_seen.clone()).unwrap_or_default(),
-            next_fetch: state.next_attempt(),
-            failures: state.failures(),
+            keys: state.keys(self.course.now()).cloned(),
+            fetched_at: held.map(|held| held.fetched_at),
+            first_seen: held.map(|held| held.first_seen.clone()).unwrap_or_default(),
+            next_fetch: schedule.next(),
+            failures: schedule.failures(),
+            error: schedule.error().map(str::to_owned),
+        };
+        lock(&self.issuers).iter().map(status).collect()
+    }
+
+    /// Puts what was loaded in force, and saves it in the background: no check waits for a disk.
+    fn put_in_force(self: &Arc<Self>, loaded: Loaded) {
+        let now = self.course.now();
+        let next_fetch = now.plus(refresh_after(self.source.refresh, loaded.max_age));
+        let mut state = lock(&self.state);
+        match loaded.keys {
+            None => state.confirm(now, next_fetch),
+            Some((keys, text)) => {
+                let (keys, next_fetch) = (Arc::new(keys), Some(next_fetch));
+                let first_seen = FirstSeen::new();
+                let fresh = LastGood { keys, text, fetched_at: now, next_fetch, first_seen };
+                if state.succeed(fresh.clone()) {
+                    self.report(&fresh.keys);
+                }
+            }
+        }
+        let (Some(files), Some(held)) = (self.files.clone(), state.held().cloned()) else { return };
+        let (shared, ticket) = (Arc::clone(self), files.ticket());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = held.saved().write(&files, &address(&shared.source), ticket) {
+                let origin = &shared.source.url;
+                tracing::error!(%origin, %error, "keys could not be kept for a restart");
+            }
+        });
+    }
+
+    fn report(&self, keys: &KeySet) {
+        let (origin, issuers) = (&self.source.url, &*lock(&self.issuers));
+        let (usable, skipped) = (keys.keys().len(), keys.skipped().len());
+        tracing::info!(%origin, ?issuers, keys = usable, skipped, "keys have changed");
+        for skipped in keys.skipped() {
+            if matches!(skipped.fault, KeyFault::Private | KeyFault::Symmetric) {
+                tracing::error!(%origin, ?issuers, key = skipped.position, "the issuer publishes a secret: {}", skipped.fault);
+            }
         }
     }
 }
 
-/// Fetches whenever it is due, until it is aborted.
-async fn refresh_forever(shared: Arc<Shared>, clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) {
-    loop {
-        let wait = lock(&shared.state).wait(clock.now());
-        if wait.is_zero() {
-            refresh(&shared, clock.as_ref(), fetcher.as_ref()).await;
-            continue;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(wait.min(LONGEST_SLEEP)) => {}
-            () = shared.wake.notified() => {}
-        }
-    }
-}
-
-async fn refresh(shared: &Arc<Shared>, clock: &dyn Clock, fetcher: &dyn Fetcher) {
-    lock(&shared.state).begin(clock.now());
-    let loaded = load::load(&shared.source, fetcher).await;
-    let origin = &shared.source.url;
-    let count = {
-        let mut state = lock(&shared.state);
-        let now = clock.now();
-        match loaded {
-            Ok(Loaded { keys, text, max_age }) => {
-                report(&keys, &state, origin);
-                state.succeed(Arc::new(keys), max_age, now, jitter());
-                keep(shared, text, &state);
+impl Followed for FollowedKeys {
+    async fn look(&mut self, urgent: bool) -> Result<Option<Duration>, Failure> {
+        let Self { shared, fetcher, known } = self;
+        match load(&shared.source, fetcher.as_ref(), known, urgent).await {
+            Ok(loaded) => {
+                let max_age = loaded.max_age;
+                shared.put_in_force(loaded);
+                Ok(max_age)
             }
             Err(error) => {
-                state.fail(now);
-                let failures = state.failures();
-                tracing::warn!(%origin, failures, %error, "keys could not be fetched");
+                lock(&shared.state).asks.end(true);
+                let (origin, issuers) = (&shared.source.url, &*lock(&shared.issuers));
+                tracing::warn!(%origin, ?issuers, %error, "keys could not be fetched");
+                Err(error.into())
             }
         }
-        state.completed()
-    };
-    shared.completed.send_replace(count);
-}
-
-/// Writes the keys to the folder in the background: no check waits for a disk.
-fn keep(shared: &Arc<Shared>, text: Bytes, state: &KeyState) {
-    let (Some(files), Some(held)) = (shared.files.clone(), state.held().cloned()) else { return };
-    let Held { keys, fetched_at, first_seen } = held;
-    let last = LastGood { keys, fetched_at, next_fetch: Some(state.next_attempt()), first_seen };
-    let shared = Arc::clone(shared);
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = store::write(&files, &shared.source, &text, &last) {
-            let origin = &shared.source.url;
-            tracing::error!(%origin, %error, "keys could not be kept for a restart");
-        }
-    });
-}
-
-/// A well-formed set is the issuer's word, so it counts even where none of its keys can be used; but an operator should
-/// know.
-fn report(keys: &KeySet, before: &KeyState, origin: &KeyUrl) {
-    let same = before.held().is_some_and(|held| held.keys.revision() == keys.revision());
-    if same {
-        return;
-    }
-    tracing::info!(%origin, keys = keys.keys().len(), skipped = keys.skipped().len(), "keys have changed");
-    for skipped in keys.skipped() {
-        if matches!(skipped.fault, KeyFault::Private | KeyFault::Symmetric) {
-            tracing::error!(%origin, key = skipped.position, "the issuer publishes a secret: {}", skipped.fault);
-        }
-    }
-    if keys.keys().is_empty() {
-        tracing::error!(%origin, "none of the issuer's keys can be used");
-    }
-}
-
-impl<'a> Waiting<'a> {
-    fn begin(waiters: &'a AtomicUsize) -> Option<Self> {
-        let place = Self(waiters);
-        // Dropping the place gives it back, also where there was none to be had.
-        let before = waiters.fetch_add(1, Ordering::Relaxed);
-        (before < MAX_KEY_WAITERS).then_some(place)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

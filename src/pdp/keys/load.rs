@@ -1,23 +1,52 @@
 //! From a source to keys: one fetch, or two where the issuer's metadata names the address.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::clock::UnixTime;
 use crate::json;
 use crate::limits::MAX_JSON_DEPTH;
-use crate::pdp::fetch::{FetchError, Fetcher};
-use crate::trust::{KeySet, KeySetError, KeyUrl, KeyUrlError, RemoteKeys};
+use crate::pdp::fetch::{Ask, FetchError, Fetched, Fetcher, Validators};
+use crate::pdp::follow::{Failure, Saved};
+use crate::trust::{KeySet, KeySetError, KeyUrl, KeyUrlError, RemoteKeys, refresh_hint};
+
+/// When each key of a set was fetched for the first time since it was absent, by its thumbprint.
+pub type FirstSeen = BTreeMap<String, UnixTime>;
+
+/// The last good keys of one source.
+#[derive(Clone, Debug)]
+pub struct LastGood {
+    /// The keys.
+    pub keys: Arc<KeySet>,
+    /// The text that they were read from.
+    pub text: Bytes,
+    /// When they were fetched, or the issuer's server said that they are the same.
+    pub fetched_at: UnixTime,
+    /// When the server that fetched them meant to fetch them again.
+    pub next_fetch: Option<UnixTime>,
+    /// When each of them was first fetched.
+    pub first_seen: FirstSeen,
+}
 
 /// The result of a load.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The keys.
-    pub keys: KeySet,
-    /// The text they were read from, for the store.
-    pub text: Bytes,
+    /// The keys with the text that they were read from, or `None` where they are those that were loaded before.
+    pub keys: Option<(KeySet, Bytes)>,
     /// For how long the server says that they may be kept.
     pub max_age: Option<Duration>,
+}
+
+/// The versions that were loaded last: what did not change need not be sent again.
+#[derive(Debug, Default)]
+pub struct Known {
+    metadata: Validators,
+    /// The address of the keys, with their version.
+    keys: Option<(KeyUrl, Validators)>,
 }
 
 /// Why a load gave nothing.
@@ -29,6 +58,9 @@ pub enum LoadError {
     /// Something else than a key set.
     #[error("the answer {0}")]
     Keys(#[from] KeySetError),
+    /// No key that can be used: the last good ones stay in force, as they do for a file.
+    #[error("the answer has no key that can be used, and {0} that cannot")]
+    NoKeys(usize),
     /// Something else than metadata.
     #[error("the metadata is not a JSON object")]
     Metadata,
@@ -43,25 +75,77 @@ pub enum LoadError {
     KeyUrl(#[from] KeyUrlError),
 }
 
-/// Loads the keys of `source`.
+/// Loads the keys of `source`, unless they are as `known`.
 ///
 /// # Errors
 /// Why there are none.
-pub async fn load(source: &RemoteKeys, fetcher: &dyn Fetcher) -> Result<Loaded, LoadError> {
-    let authorities = source.authorities.as_deref();
-    let fetched = match &source.discovery {
-        None => fetcher.fetch(&source.url, authorities).await?,
+pub async fn load(
+    source: &RemoteKeys,
+    fetcher: &dyn Fetcher,
+    known: &mut Known,
+    urgent: bool,
+) -> Result<Loaded, LoadError> {
+    let ask = |url, known| Ask { known, urgent, ..Ask::keys(url, source.authorities.as_deref()) };
+    let (url, metadata) = match &source.discovery {
+        None => (source.url.clone(), Validators::default()),
         Some(issuer) => {
-            let metadata = fetcher.fetch(&source.url, authorities).await?;
-            let url = key_url(&metadata.body, issuer, source.url.is_plaintext())?;
-            fetcher.fetch(&url, authorities).await?
+            let before = known.keys.as_ref().and_then(|_| known.metadata.if_any());
+            let fetched = fetcher.fetch(ask(&source.url, before)).await?;
+            let url = match (&fetched.body, &known.keys) {
+                // Metadata that did not change leads where it led before.
+                (None, Some((url, _))) => url.clone(),
+                (None, None) => return Err(LoadError::Metadata),
+                (Some(body), _) => key_url(body, issuer, source.url.is_plaintext())?,
+            };
+            (url, fetched.validators)
         }
     };
-    Ok(Loaded {
-        keys: KeySet::parse(&fetched.body, source.purpose)?,
-        text: fetched.body,
-        max_age: fetched.max_age,
-    })
+    let before = known.keys.as_ref().filter(|(before, _)| *before == url);
+    let fetched = fetcher.fetch(ask(&url, before.and_then(|(_, known)| known.if_any()))).await?;
+    let Fetched { body, max_age, validators } = fetched;
+    let keys = body.map(|text| read(text, source)).transpose()?;
+    let hint = keys.as_ref().and_then(|(_, text)| refresh_hint(text));
+    *known = Known { metadata, keys: Some((url, validators)) };
+    Ok(Loaded { keys, max_age: hint.or(max_age) })
+}
+
+fn read(text: Bytes, source: &RemoteKeys) -> Result<(KeySet, Bytes), LoadError> {
+    let keys = KeySet::parse(&text, source.purpose)?;
+    if keys.keys().is_empty() {
+        return Err(LoadError::NoKeys(keys.skipped().len()));
+    }
+    Ok((keys, text))
+}
+
+/// The last good keys of `source` in the folder of a server: none where there is no file, or one that is not ours.
+pub fn last_good(folder: &Path, source: &RemoteKeys) -> Option<LastGood> {
+    LastGood::of(Saved::peek(folder, &address(source))?, source)
+}
+
+/// The name of the keys among those that are saved.
+pub(super) fn address(source: &RemoteKeys) -> String {
+    source.url.uri().to_string()
+}
+
+impl LastGood {
+    /// Reads what was saved of `source`.
+    pub(super) fn of(saved: Saved, source: &RemoteKeys) -> Option<Self> {
+        let Saved { text, fetched_at, next_fetch, first_seen } = saved;
+        let keys = Arc::new(KeySet::parse(&text, source.purpose).ok()?);
+        Some(Self { keys, text, fetched_at, next_fetch, first_seen })
+    }
+
+    pub(super) fn saved(self) -> Saved {
+        let Self { text, fetched_at, next_fetch, first_seen, .. } = self;
+        Saved { text, fetched_at, next_fetch, first_seen }
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        let fetch = if let LoadError::Fetch(error) = &error { Some(error) } else { None };
+        Self { why: error.to_string(), retry_after: fetch.and_then(FetchError::retry_after) }
+    }
 }
 
 /// The address of the keys in the metadata of `issuer`. The metadata must name the issuer exactly, or one tenant of a

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::task::AbortHandle;
 
 use super::state_folder::SavedMark;
-use crate::clock::{Stopwatch, UnixTime};
+use crate::clock::{Clock, Stopwatch, UnixTime};
 use crate::document::OnStaleList;
+use crate::pdp::follow::{Course, Followed, Following};
 use crate::trust::{AcceptedList, ListMark, ListSource, RevocationTable};
 
 /// A list and its state.
@@ -20,9 +20,10 @@ pub(super) struct TrackedList {
     pub(super) mark: Option<ListMark>,
     /// Whether it was there when the server started, so that nothing was decided before it.
     from_start: bool,
-    failures: u32,
-    error: Option<String>,
-    task: Option<AbortHandle>,
+    /// Whether it could not be put in force when it was last looked at.
+    failed: bool,
+    pub(super) course: Arc<Course>,
+    following: Option<Following>,
 }
 
 /// The list that counts.
@@ -63,19 +64,18 @@ pub struct ListStatus {
 }
 
 impl TrackedList {
-    pub(super) const fn new(source: Arc<ListSource>, from_start: bool) -> Self {
-        let (in_force, mark, error, task) = (None, None, None, None);
-        Self { source, in_force, mark, from_start, failures: 0, error, task }
+    pub(super) fn new(source: Arc<ListSource>, from_start: bool, clock: Arc<dyn Clock>) -> Self {
+        let course = Course::new(source.place.refresh(), clock);
+        let (in_force, mark, following) = (None, None, None);
+        Self { source, in_force, mark, from_start, failed: false, course, following }
     }
 
     /// The list after its document was changed. The list in force stays until it is read again. Its number does not count
     /// any more if it comes from another place.
-    pub(super) fn moved_to(mut self, source: Arc<ListSource>) -> Self {
+    pub(super) fn moved_to(self, source: Arc<ListSource>, clock: Arc<dyn Clock>) -> Self {
         let same = self.source.is_same_place_as(&source);
-        let mut moved = Self::new(source, false);
-        moved.in_force = self.in_force.take();
-        moved.mark = self.mark.take().filter(|_| same);
-        moved
+        let Self { in_force, mark, .. } = self;
+        Self { in_force, mark: mark.filter(|_| same), ..Self::new(source, false, clock) }
     }
 
     /// Takes over what was kept from before a restart: the number, so that no older list counts, and the list, where its text
@@ -98,8 +98,8 @@ impl TrackedList {
         Some(SavedMark { mark: self.mark?, as_of, confirmed })
     }
 
-    pub(super) fn run_by(&mut self, task: AbortHandle) {
-        self.task = Some(task);
+    pub(super) fn follow(&mut self, followed: impl Followed) {
+        self.following = Some(Following::start(&self.course, followed));
     }
 
     /// Puts `list` in force.
@@ -117,34 +117,32 @@ impl TrackedList {
             as_of: written_at.unwrap_or(now),
             confirmed: written_at.is_none().then(Stopwatch::start),
         });
-        self.succeed();
+        self.failed = false;
     }
 
     /// Notes that what is in force is still what there is: for a file, as it was written at `written_at` where it was written
-    /// again.
-    pub(super) fn confirm(&mut self, written_at: Option<UnixTime>, now: UnixTime) {
-        let Some(in_force) = &mut self.in_force else { return };
+    /// again. Whether that says that it is good.
+    pub(super) fn confirm(&mut self, written_at: Option<UnixTime>, now: UnixTime) -> bool {
+        let Some(in_force) = &mut self.in_force else { return false };
+        let good = in_force.confirmed.is_some() || written_at.is_some();
         if in_force.confirmed.is_some() {
             in_force.as_of = now;
             in_force.confirmed = Some(Stopwatch::start());
-            self.succeed();
         } else if let Some(written_at) = written_at {
             in_force.as_of = written_at;
-            self.succeed();
         }
+        self.failed = self.failed && !good;
+        good
     }
 
-    fn succeed(&mut self) {
-        self.failures = 0;
-        self.error = None;
+    /// Notes that it could not be put in force.
+    pub(super) const fn fail(&mut self) {
+        self.failed = true;
     }
 
-    /// Notes a failure; says whether it is another one than before.
-    pub(super) fn fail(&mut self, error: String) -> bool {
-        self.failures = self.failures.saturating_add(1);
-        let new = self.error.as_ref() != Some(&error);
-        self.error = Some(error);
-        new
+    /// Why it could not be put in force when it was looked at before, if it could not.
+    pub(super) fn error(&self) -> Option<String> {
+        self.course.schedule().error().map(str::to_owned)
     }
 
     pub(super) fn table(&self) -> Option<&Arc<RevocationTable>> {
@@ -153,10 +151,6 @@ impl TrackedList {
 
     pub(super) const fn is_from_start(&self) -> bool {
         self.from_start
-    }
-
-    pub(super) const fn has_failed(&self) -> bool {
-        self.failures > 0
     }
 
     pub(super) const fn was_had(&self) -> bool {
@@ -180,13 +174,13 @@ impl TrackedList {
             OnStaleList::Grace(grace) => grace.get(),
         };
         match (&self.in_force, self.overdue(now)) {
-            (None, _) => self.from_start || self.failures > 0,
+            (None, _) => self.from_start || self.failed,
             (Some(_), overdue) => overdue.is_some_and(|overdue| overdue > grace),
         }
     }
 
     pub(super) fn status(&self, name: &str, now: UnixTime) -> ListStatus {
-        let in_force = self.in_force.as_ref();
+        let (in_force, failures) = (self.in_force.as_ref(), self.course.schedule().failures());
         ListStatus {
             name: name.to_owned(),
             place: self.source.place.to_string(),
@@ -196,16 +190,8 @@ impl TrackedList {
             age_seconds: in_force.map(|in_force| in_force.age(now).as_secs()),
             stale: in_force.is_none() || self.overdue(now).is_some(),
             refuses: self.refuses(now),
-            failures: self.failures,
-            error: self.error.clone(),
-        }
-    }
-}
-
-impl Drop for TrackedList {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
+            failures,
+            error: self.error(),
         }
     }
 }

@@ -4,13 +4,14 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
 
 use crate::clock::UnixTime;
 use crate::limits::{MAX_LIST_SIGNATURE_BYTES, MAX_REVOCATION_LIST_BYTES};
-use crate::pdp::fetch::{Fetched, Fetcher};
+use crate::pdp::fetch::{Ask, Fetched, Fetcher, Validators};
+use crate::pdp::follow::Failure;
 use crate::trust::{ListPlace, ListSource};
 
 /// Reads one list, and knows what it read.
@@ -20,18 +21,12 @@ pub(super) struct Reader {
     fetcher: Arc<dyn Fetcher>,
     /// The stamp of the file when it was last read.
     stamp: Option<Stamp>,
-    /// The etag of the list that was last put in force.
-    etag: Option<HeaderValue>,
+    /// The version that was put in force last.
+    known: Validators,
 }
 
-/// The result of a look.
-#[derive(Debug)]
-pub(super) enum Found {
-    /// The same as before.
-    Unchanged,
-    /// Something else, or the first of all.
-    Changed(Text),
-}
+/// The result of a look: `None` where it is the same as before, and for how long a server says that it is.
+pub(super) type Found = (Option<Text>, Option<Duration>);
 
 /// A list that was read and not judged.
 #[derive(Clone, Debug)]
@@ -40,7 +35,7 @@ pub(super) struct Text {
     pub(super) signature: Option<Bytes>,
     /// When a file was written.
     pub(super) written_at: Option<UnixTime>,
-    etag: Option<HeaderValue>,
+    pub(super) validators: Validators,
 }
 
 /// A stamp that differs for each state of a file: an atomic replacement changes the inode number, a change in place the
@@ -50,51 +45,49 @@ struct Stamp(Vec<(u64, u64, i64, i64)>);
 
 impl Reader {
     pub(super) fn new(source: Arc<ListSource>, fetcher: Arc<dyn Fetcher>) -> Self {
-        Self { source, fetcher, stamp: None, etag: None }
+        Self { source, fetcher, stamp: None, known: Validators::default() }
     }
 
     /// Looks whether there is something new.
     ///
     /// # Errors
-    /// The reason why it cannot be determined, in lower case.
-    pub(super) async fn read(&mut self) -> Result<Found, String> {
-        if matches!(self.source.place, ListPlace::File(_)) && self.is_local() {
+    /// The reason why it cannot be determined.
+    pub(super) async fn read(&mut self) -> Result<Found, Failure> {
+        if self.is_local() {
             let (source, stamp) = (Arc::clone(&self.source), self.stamp.clone());
-            let read = tokio::task::spawn_blocking(move || read_files(&source, stamp.as_ref()));
-            let read = read.await.map_err(|_| String::from("reading it failed"))?;
-            return self.take(read?);
+            return self.take(apart(move || read_files(&source, stamp.as_ref())).await?);
         }
-        let etag = self.etag.clone();
-        let fetched =
-            self.obtain(&self.source.place, MAX_REVOCATION_LIST_BYTES, etag.as_ref()).await?;
-        let Some(Fetched { body, etag, .. }) = fetched else { return Ok(Found::Unchanged) };
+        let place = &self.source.place;
+        let fetched = self.obtain(place, MAX_REVOCATION_LIST_BYTES, self.known.if_any()).await?;
+        let Fetched { body, max_age, validators } = fetched;
+        let Some(list) = body else { return Ok((None, max_age)) };
         let signature = match &self.source.signature {
             None => None,
             Some(signature) => {
-                let fetched = self.obtain(&signature.place, MAX_LIST_SIGNATURE_BYTES, None).await;
-                let fetched = fetched.map_err(|error| format!("its signature: {error}"))?;
-                fetched.map(|fetched| fetched.body)
+                let got = self.obtain(&signature.place, MAX_LIST_SIGNATURE_BYTES, None).await;
+                let of_it = |failure: Failure| Failure {
+                    why: format!("its signature: {}", failure.why),
+                    ..failure
+                };
+                got.map_err(of_it)?.body
             }
         };
-        Ok(Found::Changed(Text { list: body, signature, written_at: None, etag }))
+        Ok((Some(Text { list, signature, written_at: None, validators }), max_age))
     }
 
     /// The same for files on this machine, without waiting.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub(super) fn read_now(&mut self) -> Option<Result<Found, String>> {
+    pub(super) fn read_now(&mut self) -> Option<Result<Found, Failure>> {
         if !self.is_local() {
             return None;
         }
         let read = read_files(&self.source, self.stamp.as_ref());
-        Some(read.and_then(|read| self.take(read)))
+        Some(read.map_err(Failure::from).and_then(|read| self.take(read)))
     }
 
     /// Records that the list was put in force, so that the server need not send it again. A list that was refused is fetched
     /// again: the list and its signature may have been published one after the other.
-    pub(super) fn accepted(&mut self, etag: Option<HeaderValue>) {
-        self.etag = etag;
+    pub(super) fn accepted(&mut self, version: Validators) {
+        self.known = version;
     }
 
     fn is_local(&self) -> bool {
@@ -103,40 +96,39 @@ impl Reader {
         places.into_iter().all(|place| matches!(place, ListPlace::File(_)))
     }
 
-    fn take(&mut self, read: Option<(Stamp, Text)>) -> Result<Found, String> {
-        let Some((stamp, text)) = read else { return Ok(Found::Unchanged) };
+    fn take(&mut self, read: Option<(Stamp, Text)>) -> Result<Found, Failure> {
+        let Some((stamp, text)) = read else { return Ok((None, None)) };
         self.stamp = Some(stamp);
-        Ok(Found::Changed(text))
+        Ok((Some(text), None))
     }
 
-    /// One file, from here or from a server; `None` where the server still has what it called `etag`.
+    /// One file, from here or from a server, without its text where it is as `known`.
     async fn obtain(
         &self,
         place: &ListPlace,
         limit: usize,
-        etag: Option<&HeaderValue>,
-    ) -> Result<Option<Fetched>, String> {
+        known: Option<&Validators>,
+    ) -> Result<Fetched, Failure> {
         match place {
-            ListPlace::Remote(remote) => self
-                .fetcher
-                .fetch_if_changed(&remote.url, remote.authorities.as_deref(), etag, limit)
-                .await
-                .map_err(|error| error.to_string()),
+            ListPlace::Remote(remote) => {
+                let ask = Ask::list(&remote.url, remote.authorities.as_deref(), limit);
+                Ok(self.fetcher.fetch(Ask { known, ..ask }).await?)
+            }
             ListPlace::File(path) => {
                 let path = path.clone();
-                let read = tokio::task::spawn_blocking(move || read_file(&path, limit));
-                let read = read.await.map_err(|_| String::from("reading it failed"))?;
-                Ok(Some(Fetched { body: read?, max_age: None, etag: None }))
+                let body = Some(apart(move || read_file(&path, limit)).await?);
+                Ok(Fetched { body, ..Fetched::default() })
             }
         }
     }
 }
 
-impl Text {
-    /// The server's etag.
-    pub(super) const fn etag(&self) -> Option<&HeaderValue> {
-        self.etag.as_ref()
-    }
+/// Reads on a thread that may wait for a disk.
+async fn apart<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, Failure> {
+    let read = tokio::task::spawn_blocking(read).await;
+    Ok(read.map_err(|_| String::from("reading it failed"))??)
 }
 
 /// The list and its signature, where they are not as `known` says.
@@ -156,7 +148,7 @@ fn read_files(source: &ListSource, known: Option<&Stamp>) -> Result<Option<(Stam
     let mut read = paths.into_iter().zip([MAX_REVOCATION_LIST_BYTES, MAX_LIST_SIGNATURE_BYTES]);
     let mut next = || read.next().map(|(path, limit)| read_file(path, limit)).transpose();
     let (list, signature) = (next()?.unwrap_or_default(), next()?);
-    Ok(Some((stamp, Text { list, signature, written_at, etag: None })))
+    Ok(Some((stamp, Text { list, signature, written_at, validators: Validators::default() })))
 }
 
 fn read_file(path: &Path, limit: usize) -> Result<Bytes, String> {

@@ -101,6 +101,7 @@ impl RevocationRegister {
             .map(|list| (list.name.as_str().into(), list.entries.as_slice().into()))
             .collect();
         let mut previous = std::mem::take(&mut state.lists);
+        let clock = || Arc::clone(&self.shared.clock);
         for list in trust.revocation_lists() {
             let Some(source) = list.source.as_ref() else { continue };
             let tracked = match previous.remove(&list.name) {
@@ -110,10 +111,11 @@ impl RevocationRegister {
                     kept
                 }
                 Some(moved) => {
-                    track::start(&self.shared, &list.name, moved.moved_to(Arc::clone(source)))
+                    let moved = moved.moved_to(Arc::clone(source), clock());
+                    track::start(&self.shared, &list.name, moved)
                 }
                 None => {
-                    let fresh = TrackedList::new(Arc::clone(source), start);
+                    let fresh = TrackedList::new(Arc::clone(source), start, clock());
                     track::start(&self.shared, &list.name, fresh)
                 }
             };

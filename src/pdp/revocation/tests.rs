@@ -12,11 +12,11 @@ use crate::clock::UnixTime;
 use crate::clock::{Clock, FixedClock};
 use crate::document::{Attachments, SourceFile, any_error, parse};
 use crate::pdp::Fetcher;
-use crate::pdp::fetch::{FetchError, Fetched};
+use crate::pdp::fetch::{Ask, FetchError, Fetched, Validators};
 use crate::store::Store;
 use crate::trust::RevocationEntry;
+use crate::trust::RevocationTarget;
 use crate::trust::TrustStore;
-use crate::trust::{KeyUrl, RevocationTarget};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -44,21 +44,8 @@ impl Script {
 }
 
 impl Fetcher for Script {
-    fn fetch<'a>(
-        &'a self,
-        _url: &'a KeyUrl,
-        _authorities: Option<&'a [u8]>,
-    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        Box::pin(async { Err(FetchError::Http) })
-    }
-
-    fn fetch_if_changed<'a>(
-        &'a self,
-        _url: &'a KeyUrl,
-        _authorities: Option<&'a [u8]>,
-        etag: Option<&'a HeaderValue>,
-        _limit: usize,
-    ) -> BoxFuture<'a, Result<Option<Fetched>, FetchError>> {
+    fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        let etag = ask.known.and_then(|known| known.etag.as_ref());
         let etag = etag.map(|etag| etag.to_str().unwrap().to_owned());
         self.asked.lock().unwrap().push(etag.clone());
         let mut answers = self.answers.lock().unwrap();
@@ -66,11 +53,10 @@ impl Fetcher for Script {
             if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0].clone() };
         Box::pin(async move {
             let (name, text) = answer.ok_or(FetchError::Status(503))?;
-            if etag.as_deref() == Some(name) {
-                return Ok(None);
-            }
+            let body = (etag.as_deref() != Some(name)).then(|| Bytes::from(text));
             let etag = Some(HeaderValue::from_static(name));
-            Ok(Some(Fetched { body: Bytes::from(text), max_age: None, etag }))
+            let validators = Validators { etag, modified: None };
+            Ok(Fetched { body, max_age: None, validators })
         })
     }
 }

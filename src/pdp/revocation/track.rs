@@ -1,18 +1,16 @@
-//! The task of each list: it reads, checks and puts in force. A good list stays until a better one comes.
+//! How each list is followed: read, checked and put in force. A good list stays until a better one comes.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::list::TrackedList;
-use super::reader::{Found, Reader, Text};
+use super::reader::{Reader, Text};
 use super::state::Shared;
 use super::state_folder::SavedMark;
 use crate::clock::UnixTime;
+use crate::pdp::follow::{Failure, Followed};
 use crate::secret::Fingerprint;
 use crate::trust::{AcceptedList, ListError, ListMark, ListSource};
-
-/// After a failure: soon.
-const FIRST_RETRY: Duration = Duration::from_secs(2);
 
 /// How long a confirmation need not be saved: after a restart a list seems older by at most this much.
 pub(super) const SAVE_AGAIN: Duration = Duration::from_secs(60);
@@ -26,16 +24,27 @@ pub(super) fn start(shared: &Arc<Shared>, name: &str, mut tracked: TrackedList) 
         && let Some(found) = reader.read_now()
     {
         let before = Before::of(&tracked);
-        let judged = found.map(|found| judge(&tracked.source, name, found, &before));
+        let judged = found.map(|(text, _)| judge(&tracked.source, name, text, &before));
         let good = to_save(&judged);
-        settle(shared, name, &mut tracked, &mut reader, judged);
+        let settled = settle(shared, name, &mut tracked, &mut reader, judged);
+        tracked.course.note(settled.map(|()| None));
         if let (Some(text), Some(known)) = (good, tracked.known()) {
             shared.save_list(name, &tracked.source, Some(&text), &known);
         }
     }
-    let task = follow(Arc::downgrade(shared), name.to_owned(), reader, Arc::clone(&tracked.source));
-    tracked.run_by(tokio::spawn(task).abort_handle());
+    let (shared, name, source) =
+        (Arc::downgrade(shared), name.to_owned(), Arc::clone(&tracked.source));
+    tracked.follow(FollowedList { shared, name, reader, source, saved_as_of: None });
     tracked
+}
+
+/// The task's part.
+struct FollowedList {
+    shared: Weak<Shared>,
+    name: String,
+    reader: Reader,
+    source: Arc<ListSource>,
+    saved_as_of: Option<UnixTime>,
 }
 
 /// The result of a look.
@@ -52,34 +61,33 @@ struct Before {
     in_force: bool,
 }
 
-async fn follow(shared: Weak<Shared>, name: String, mut reader: Reader, source: Arc<ListSource>) {
-    let mut saved_as_of = None;
-    loop {
-        let found = reader.read().await;
-        let Some(shared) = shared.upgrade() else { return };
-        let judged = match found {
-            Err(error) => Err(error),
-            Ok(found) => judge_apart(&shared, &name, &source, found).await,
+impl Followed for FollowedList {
+    async fn look(&mut self, _urgent: bool) -> Result<Option<Duration>, Failure> {
+        let found = self.reader.read().await;
+        // The register is gone, and this task ends with it.
+        let Some(shared) = self.shared.upgrade() else { return Ok(None) };
+        let (name, source) = (self.name.as_str(), &self.source);
+        let (judged, max_age) = match found {
+            Err(error) => (Err(error), None),
+            Ok((text, max_age)) => (judge_apart(&shared, name, source, text).await, max_age),
         };
         let fresh = to_save(&judged);
-        let (pause, known) = {
+        let (settled, known) = {
             let mut state = shared.lock();
-            let Some(tracked) = state.lists.get_mut(&name) else { return };
-            let good = settle(&shared, &name, tracked, &mut reader, judged);
+            let Some(tracked) = state.lists.get_mut(name) else { return Ok(None) };
+            let settled = settle(&shared, name, tracked, &mut self.reader, judged);
             let known = tracked.known();
             shared.publish(&state);
-            let refresh = source.place.refresh();
-            (if good { refresh } else { refresh.min(FIRST_RETRY) }, known)
+            (settled, known)
         };
         if let Some(known) = known
             && (fresh.is_some()
-                || saved_as_of.is_none_or(|kept| known.as_of.since(kept) >= SAVE_AGAIN))
+                || self.saved_as_of.is_none_or(|kept| known.as_of.since(kept) >= SAVE_AGAIN))
         {
-            saved_as_of = Some(known.as_of);
-            save_apart(&shared, &name, &source, fresh, known).await;
+            self.saved_as_of = Some(known.as_of);
+            save_apart(&shared, name, source, fresh, known).await;
         }
-        drop(shared);
-        tokio::time::sleep(pause).await;
+        settled.map(|()| max_age)
     }
 }
 
@@ -88,12 +96,12 @@ async fn judge_apart(
     shared: &Arc<Shared>,
     name: &str,
     source: &Arc<ListSource>,
-    found: Found,
-) -> Result<Judged, String> {
+    text: Option<Text>,
+) -> Result<Judged, Failure> {
     let before = shared.lock().lists.get(name).map_or(Before::NOTHING, Before::of);
     let (source, name) = (Arc::clone(source), name.to_owned());
-    let judging = tokio::task::spawn_blocking(move || judge(&source, &name, found, &before));
-    judging.await.map_err(|_| String::from("reading it failed"))
+    let judging = tokio::task::spawn_blocking(move || judge(&source, &name, text, &before));
+    judging.await.map_err(|_| String::from("reading it failed").into())
 }
 
 /// Writes on a thread that no request waits for.
@@ -141,15 +149,15 @@ fn restore(shared: &Shared, name: &str, tracked: &mut TrackedList) {
 }
 
 /// The text to save, if the list is good.
-fn to_save(judged: &Result<Judged, String>) -> Option<Text> {
+fn to_save(judged: &Result<Judged, Failure>) -> Option<Text> {
     match judged {
         Ok(Judged::Good(text, _)) => Some(text.clone()),
         Ok(Judged::Unchanged(_) | Judged::Bad(_)) | Err(_) => None,
     }
 }
 
-fn judge(source: &ListSource, name: &str, found: Found, before: &Before) -> Judged {
-    let Found::Changed(text) = found else { return Judged::Unchanged(None) };
+fn judge(source: &ListSource, name: &str, text: Option<Text>, before: &Before) -> Judged {
+    let Some(text) = text else { return Judged::Unchanged(None) };
     let Before { mark, in_force } = before;
     let mark = mark.as_ref();
     // A server without etags sends the same again, and a file may be written as it was.
@@ -185,41 +193,46 @@ impl Shared {
     }
 }
 
-/// Takes note of what came of it, and says so in the log where that is news. Whether it was good.
+/// Takes note of the result, and logs it where it is news.
 fn settle(
     shared: &Shared,
     name: &str,
     tracked: &mut TrackedList,
     reader: &mut Reader,
-    judged: Result<Judged, String>,
-) -> bool {
+    judged: Result<Judged, Failure>,
+) -> Result<(), Failure> {
     let now = shared.clock.now();
-    let (place, failed) = (tracked.source.place.to_string(), tracked.has_failed());
-    let error = match judged {
+    let (place, last_error) = (tracked.source.place.to_string(), tracked.error());
+    let failure = match judged {
         Ok(Judged::Good(text, list)) => {
             let (entries, sequence) = (list.table.len(), list.mark.sequence);
             let new = tracked.mark.is_none_or(|mark| mark.content != list.mark.content);
-            if new || failed {
+            if new || last_error.is_some() {
                 tracing::info!(list = name, %place, entries, sequence, "revocation list in force");
                 let unknown = shared.known.load().unknown_in(&list);
                 if !unknown.is_empty() {
                     tracing::warn!(list = name, %place, ?unknown, "revocation list names issuers that no document knows: entries of theirs revoke nothing");
                 }
             }
-            reader.accepted(text.etag().cloned());
+            reader.accepted(text.validators);
             tracked.accept(*list, text.written_at, now);
-            return true;
+            return Ok(());
         }
+        // A list that was refused is no better because it is the same.
         Ok(Judged::Unchanged(written_at)) => {
-            tracked.confirm(written_at, now);
-            return !tracked.has_failed();
+            let confirmed = tracked.confirm(written_at, now);
+            match last_error.filter(|_| !confirmed) {
+                None => return Ok(()),
+                Some(error) => error.into(),
+            }
         }
-        Ok(Judged::Bad(error)) => error.to_string(),
-        Err(error) => error,
+        Ok(Judged::Bad(error)) => error.to_string().into(),
+        Err(failure) => failure,
     };
-    if tracked.fail(error.clone()) {
-        let kept = tracked.was_had();
-        tracing::error!(list = name, %place, %error, last_good_in_force = kept, "revocation list not put in force");
+    tracked.fail();
+    if tracked.error().as_ref() != Some(&failure.why) {
+        let (error, kept) = (&failure.why, tracked.was_had());
+        tracing::error!(list = name, %place, error, last_good_in_force = kept, "revocation list not put in force");
     }
-    false
+    Err(failure)
 }

@@ -41,7 +41,16 @@ impl Load {
     /// The same after a restart, where the revocation lists in `known` were in force before: no older list takes the place of
     /// one of them.
     pub fn after_restart(paths: &[PathBuf], known: &KnownLists) -> Self {
-        Self::read(paths, RemoteContents::new(), known, None)
+        Self::after_restart_with(paths, RemoteContents::new(), known)
+    }
+
+    /// The same with `remote` files that were saved before the restart.
+    pub fn after_restart_with(
+        paths: &[PathBuf],
+        remote: RemoteContents,
+        known: &KnownLists,
+    ) -> Self {
+        Self::read(paths, remote, known, None)
     }
 
     /// Loads again after `before`, and takes over the policies that have not changed. The result is that of

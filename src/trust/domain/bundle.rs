@@ -1,6 +1,8 @@
 //! A SPIFFE bundle: the authorities of one trust domain for certificates and for tokens in one document
 //! (SPIFFE Trust Domain and Bundle, section 4).
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
@@ -46,6 +48,12 @@ pub(super) fn read(text: &[u8]) -> Result<(Vec<CertificateDer<'static>>, KeySet)
         }
     }
     Ok((certificates, key_set(&tokens)?))
+}
+
+/// How often the publisher of a bundle has it fetched (section 4.1.2); nothing for another text.
+pub fn refresh_hint(text: &[u8]) -> Option<Duration> {
+    let members = json::parse_object(text, MAX_JSON_DEPTH).ok()?;
+    members.get("spiffe_refresh_hint")?.as_u64().map(Duration::from_secs)
 }
 
 /// Section 4.2.2 of X509-SVID: `x5c` has exactly one certificate, that of the authority.

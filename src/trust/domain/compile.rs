@@ -20,7 +20,7 @@ use crate::document::{
 };
 use crate::secret::Fingerprint;
 use crate::spiffe::{SpiffePattern, TrustDomainName};
-use crate::trust::{KeyFault, KeySet, RemoteFile};
+use crate::trust::{KeyFault, KeySet, RemoteFile, RemotePart};
 
 /// The compilation of one document.
 struct Compiler<'a> {
@@ -33,6 +33,8 @@ struct Compiler<'a> {
     inputs: Vec<u8>,
     /// The sources that have to be fetched.
     remotes: Vec<Arc<RemoteFile>>,
+    /// The key of the document that is being read.
+    part: RemotePart,
 }
 
 /// Compiles one document, but for which of its revocation lists count: that depends on the other documents, and on what was
@@ -46,8 +48,8 @@ pub(in crate::trust) fn compile(
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Draft> {
     let before = problems.len();
-    let mut compiler =
-        Compiler { document, files, now, problems, inputs: Vec::new(), remotes: Vec::new() };
+    let (inputs, remotes, part) = (Vec::new(), Vec::new(), RemotePart::Authorities);
+    let mut compiler = Compiler { document, files, now, problems, inputs, remotes, part };
     let spiffe = spec.spiffe.as_ref().and_then(|name| compiler.spiffe_name(name));
     let forwarders = compiler.forwarders(spec, spiffe.as_ref());
     let authorities = compiler.authorities(spec);
@@ -157,6 +159,7 @@ impl Compiler<'_> {
     fn authorities(&mut self, spec: &TrustDomainSpec) -> Vec<Authority> {
         let before = self.problems.len();
         let mut found = self.certificates(&spec.authorities, Authority::read);
+        self.part = RemotePart::Bundle;
         let bundle = spec.bundle.as_ref().and_then(|source| self.bundle(source, spec));
         found.extend(bundle.into_iter().flatten());
         let explains = |problem: &Diagnostic| {
@@ -211,6 +214,7 @@ impl Compiler<'_> {
     }
 
     fn intermediates(&mut self, sources: &[Source]) -> Vec<CertificateDer<'static>> {
+        self.part = RemotePart::Intermediates;
         self.certificates(sources, |der| {
             authorities::check_issuer(der)?;
             Ok(der.clone())
@@ -282,6 +286,7 @@ impl Compiler<'_> {
         signers: &[CrlSigner],
         mut lists: Lists,
     ) -> Lists {
+        self.part = RemotePart::Crls;
         for source in &spec.crls {
             let before = self.problems.len();
             let place = self.document.origin.span(source.place());
@@ -360,7 +365,7 @@ impl Compiler<'_> {
 
     /// Takes note of a file to be fetched; nothing where its address or the authorities for it are wrong.
     fn remote(&mut self, spec: &RemoteSource) -> Option<()> {
-        let file = RemoteFile::read(spec, &self.document.origin, self.files);
+        let file = RemoteFile::read(self.part, spec, &self.document.origin, self.files);
         let file = file.map_err(|problem| self.problems.push(problem)).ok()?;
         self.remotes.push(Arc::new(file));
         Some(())

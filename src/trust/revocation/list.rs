@@ -11,7 +11,7 @@ use crate::document::{
     RevocationListSpec, Source, resolve,
 };
 use crate::secret::Fingerprint;
-use crate::trust::{KeyPurpose, KeySet, RemoteFile};
+use crate::trust::{KeyPurpose, KeySet, RemoteFile, RemotePart};
 
 use super::entry::RevocationEntry;
 use super::error::EntryError;
@@ -209,7 +209,8 @@ fn place(source: &Source, origin: &Origin, files: &Attachments) -> Result<ListPl
     match source {
         Source::File(file) => Ok(ListPlace::File(resolve(origin, file))),
         Source::Remote(remote) => {
-            RemoteFile::read_every(DEFAULT_REFRESH, MIN_REFRESH, remote, origin, files)
+            let times = (DEFAULT_REFRESH, MIN_REFRESH);
+            RemoteFile::read_every(times, RemotePart::List, remote, origin, files)
                 .map(|file| ListPlace::Remote(Arc::new(file)))
         }
         Source::Inline(text) => {

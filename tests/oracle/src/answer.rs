@@ -201,6 +201,7 @@ pub fn status(reason: Reason) -> (u16, &'static str) {
         | "crl_stale"
         | "revocations_stale"
         | "keys_stale"
+        | "keys_pending"
         | "store_unavailable"
         | "introspection_unavailable"
         | "policy_unavailable"

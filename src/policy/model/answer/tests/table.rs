@@ -24,7 +24,7 @@ const TABLE: &[(Reason, Told)] = &[
     (CertPin, FORBIDDEN), (CertSan, FORBIDDEN), (CertRevoked, FORBIDDEN), (CrlMissing, TROUBLE), (CrlStale, TROUBLE),
     (RevocationsStale, TROUBLE), (SpiffeInvalid, FORBIDDEN), (TrustDomainUnknown, FORBIDDEN),
     (TokenMissing, (401, "-", "-")), (TokenMultiple, (401, "invalid_request", "invalid_request")),
-    (TokenMalformed, TOKEN), (TokenAlg, TOKEN), (TokenType, TOKEN), (KeyUnknown, TOKEN), (KeysStale, TROUBLE),
+    (TokenMalformed, TOKEN), (TokenAlg, TOKEN), (TokenType, TOKEN), (KeyUnknown, TOKEN), (KeysStale, TROUBLE), (KeysPending, TROUBLE),
     (SignatureInvalid, TOKEN), (IssuerUnknown, TOKEN), (Audience, TOKEN), (TokenExpired, TOKEN),
     (TokenNotYetValid, TOKEN), (TokenLifetime, TOKEN), (TokenReplayed, TOKEN), (StoreUnavailable, TROUBLE),
     (TokenRevoked, TOKEN), (IntrospectionInactive, TOKEN), (IntrospectionUnavailable, TROUBLE),

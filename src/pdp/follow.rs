@@ -1,0 +1,166 @@
+//! Following what is remote: key sets, files that documents name, revocation lists. Each has one task, which asks again and
+//! again; what was good stays until something better comes. They differ in how an answer is judged, put in force and saved.
+
+mod bucket;
+mod hosts;
+mod saved;
+mod schedule;
+
+pub(super) use bucket::Bucket;
+pub use hosts::{FetchOptions, PacedFetcher};
+pub(super) use saved::{MAX_SAVED_BYTES, Saved};
+pub use schedule::refresh_after;
+pub(super) use schedule::{Failure, Schedule};
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+
+use crate::clock::{Clock, UnixTime, jitter};
+use crate::limits::MAX_KEY_WAITERS;
+use crate::sync::lock;
+
+/// A remote thing: how it is asked for, judged, put in force and saved.
+pub(super) trait Followed: Send + 'static {
+    /// Asks once, urgently where a request waits for it. Gives for how long the server says that the answer may be kept.
+    ///
+    /// # Errors
+    /// Nothing new is in force.
+    fn look(
+        &mut self,
+        urgent: bool,
+    ) -> impl Future<Output = Result<Option<Duration>, Failure>> + Send;
+}
+
+/// When one thing is asked for, and how that went: shared by its task and those that look at it.
+#[derive(Debug)]
+pub(super) struct Course {
+    clock: Arc<dyn Clock>,
+    schedule: Mutex<Schedule>,
+    ended: watch::Sender<u64>,
+    wake: Notify,
+    waiting: AtomicUsize,
+}
+
+/// A task that follows. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Following(AbortHandle);
+
+/// One request's place among those that wait for an answer.
+#[derive(Debug)]
+pub(super) struct Waiting<'a>(&'a Course);
+
+/// A sleeping task does not notice that the wall clock jumps, so it looks at it now and then (P82).
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// The longest wait before a failed fetch is repeated for a request that waits.
+const QUICK_RETRY: Duration = Duration::from_millis(80);
+
+impl Following {
+    /// Follows from now on. Call it within a tokio runtime.
+    pub(super) fn start(course: &Arc<Course>, followed: impl Followed) -> Self {
+        Self(tokio::spawn(run(Arc::clone(course), followed)).abort_handle())
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn run(course: Arc<Course>, mut followed: impl Followed) {
+    loop {
+        course.until_due().await;
+        let urgent = course.waiting.load(Ordering::Relaxed) > 0;
+        course.schedule().begin(course.clock.now());
+        let looked = followed.look(urgent).await;
+        if course.note(looked) {
+            tokio::time::sleep(QUICK_RETRY.mul_f64(0.5 + 0.5 * jitter())).await;
+        }
+    }
+}
+
+impl Course {
+    /// The course of something that is asked for every `refresh`, and now.
+    pub(super) fn new(refresh: Duration, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let schedule = Mutex::new(Schedule::new(refresh, clock.now()));
+        let (ended, wake, waiting) = (watch::Sender::new(0), Notify::new(), AtomicUsize::new(0));
+        Arc::new(Self { clock, schedule, ended, wake, waiting })
+    }
+
+    /// The schedule, locked.
+    pub(super) fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        lock(&self.schedule)
+    }
+
+    /// The time by its clock.
+    pub(super) fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    /// Notes the result of a look. Whether the next one follows at once, for a request that waits.
+    pub(super) fn note(&self, looked: Result<Option<Duration>, Failure>) -> bool {
+        let now = self.clock.now();
+        let mut schedule = self.schedule();
+        let at_once = match looked {
+            Ok(said) => {
+                schedule.succeed(said, now, jitter());
+                false
+            }
+            Err(failure) => {
+                let waiting = self.waiting.load(Ordering::Relaxed) > 0;
+                schedule.fail(failure, waiting, now, jitter())
+            }
+        };
+        let ended = schedule.ended();
+        drop(schedule);
+        self.ended.send_replace(ended);
+        at_once
+    }
+
+    /// How many looks have ended, now and later.
+    pub(super) fn ended(&self) -> watch::Receiver<u64> {
+        self.ended.subscribe()
+    }
+
+    /// Has the task look at the clock again.
+    pub(super) fn recheck(&self) {
+        self.wake.notify_one();
+    }
+
+    /// A place among the requests that wait, if one is free.
+    pub(super) fn wait(&self) -> Option<Waiting<'_>> {
+        let place = Waiting(self);
+        // Dropping the place gives it back, also where there was none to be had.
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        (before < MAX_KEY_WAITERS).then_some(place)
+    }
+
+    /// Waits until a look is due, by the clock that says so first: the wall clock may be set back, or stand still.
+    async fn until_due(&self) {
+        let wait = || self.schedule().wait(self.clock.now());
+        let mut pause = pin!(tokio::time::sleep(wait()));
+        loop {
+            let wait = wait();
+            if wait.is_zero() {
+                return;
+            }
+            tokio::select! {
+                () = &mut pause => return,
+                () = tokio::time::sleep(wait.min(LONGEST_SLEEP)) => {}
+                () = self.wake.notified() => {}
+            }
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}

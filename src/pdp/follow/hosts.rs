@@ -1,0 +1,87 @@
+//! The cap of requests for each host, shared by everything that is followed: an identity provider counts all of them together.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::sync::Mutex as Turn;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::limits::{DEFAULT_REQUESTS_PER_HOST, MAX_FOLLOWED_HOSTS};
+use crate::pdp::fetch::{Ask, FetchError, Fetched, Fetcher};
+use crate::sync::lock;
+
+/// How servers are asked for keys, lists and files.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FetchOptions {
+    /// Most requests per second to one host and port, whatever they are for: many issuers at one provider share it.
+    pub requests_per_host: NonZeroU32,
+}
+
+/// A fetcher that keeps to the cap. Requests that go over it wait for their turn, those that a check waits for first.
+#[derive(Debug)]
+pub struct PacedFetcher {
+    inner: Arc<dyn Fetcher>,
+    gap: Duration,
+    lines: Mutex<BTreeMap<String, Arc<Line>>>,
+}
+
+/// The line at one host. Of the requests that nothing waits for only the first stands in it.
+#[derive(Debug)]
+struct Line {
+    background: Turn<()>,
+    next: Turn<Interval>,
+}
+
+/// A second and some, for timers that fire late.
+const WINDOW: Duration = Duration::from_millis(1050);
+
+impl Default for FetchOptions {
+    fn default() -> Self {
+        Self {
+            requests_per_host: NonZeroU32::new(DEFAULT_REQUESTS_PER_HOST)
+                .unwrap_or(NonZeroU32::MIN),
+        }
+    }
+}
+
+impl PacedFetcher {
+    /// `inner`, kept to the cap of `options`.
+    pub fn new(inner: Arc<dyn Fetcher>, options: FetchOptions) -> Self {
+        let gap = WINDOW.checked_div(options.requests_per_host.get()).unwrap_or(WINDOW);
+        Self { inner, gap, lines: Mutex::default() }
+    }
+
+    async fn turn(&self, ask: &Ask<'_>) {
+        let line = self.line(ask.url.uri().authority().map_or("", |host| host.as_str()));
+        let _first = if ask.urgent { None } else { Some(line.background.lock().await) };
+        line.next.lock().await.tick().await;
+    }
+
+    fn line(&self, host: &str) -> Arc<Line> {
+        let mut lines = lock(&self.lines);
+        if lines.len() >= MAX_FOLLOWED_HOSTS {
+            lines.retain(|_, line| Arc::strong_count(line) > 1);
+        }
+        let new = || {
+            let mut next = interval(self.gap);
+            next.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            Arc::new(Line { background: Turn::new(()), next: Turn::new(next) })
+        };
+        Arc::clone(lines.entry(host.to_ascii_lowercase()).or_insert_with(new))
+    }
+}
+
+impl Fetcher for PacedFetcher {
+    fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        Box::pin(async move {
+            self.turn(&ask).await;
+            self.inner.fetch(ask).await
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! The budgets for fetches that tokens cause: apart from each other and from those by the clock, so that none uses up another's.
+
+use std::collections::BTreeMap;
+
+use crate::clock::UnixTime;
+use crate::limits::{
+    ABSENT_KEY_LIFETIME, CHANGED_KEY_FETCHES, COMPANY, MAX_ABSENT_KEYS, REPEATED_KEY_FETCHES,
+    UNKNOWN_KEY_FETCHES,
+};
+use crate::pdp::follow::Bucket;
+use crate::secret::Fingerprint;
+
+/// The budgets of one key set.
+#[derive(Debug)]
+pub(super) struct Asks {
+    unknown: Bucket,
+    repeated: Bucket,
+    changed: Bucket,
+    /// Key ids that are not in the set.
+    absent: BTreeMap<Fingerprint, Absent>,
+    lonely: u32,
+}
+
+/// A key id that a token names and that is not in the set.
+#[derive(Debug)]
+struct Absent {
+    since: UnixTime,
+    /// Whether a fetch was made for it.
+    fetched: bool,
+}
+
+/// What a token that needs other keys may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Permission {
+    /// Have the keys fetched.
+    Fetch,
+    /// Wait a moment for a second token that needs the same.
+    Company,
+    /// Go on with what is there.
+    None,
+}
+
+impl Asks {
+    pub(super) const fn new() -> Self {
+        let [unknown, repeated, changed] =
+            [UNKNOWN_KEY_FETCHES, REPEATED_KEY_FETCHES, CHANGED_KEY_FETCHES];
+        Self {
+            unknown: Bucket::full(unknown.0, unknown.1, unknown.2),
+            repeated: Bucket::full(repeated.0, repeated.1, repeated.2),
+            changed: Bucket::full(changed.0, changed.1, changed.2),
+            absent: BTreeMap::new(),
+            lonely: 0,
+        }
+    }
+
+    /// A token names the key `id`, which is not in the set. A flood of made-up key ids uses up its own budget alone (P61): each is
+    /// named once, and a new key by one request after the other.
+    pub(super) fn unknown_key(&mut self, id: &str, now: UnixTime) -> Permission {
+        let id = Fingerprint::of(id.as_bytes());
+        if let Some(absent) = self.absent.get_mut(&id).filter(|absent| absent.counts(now)) {
+            if absent.fetched || !self.repeated.take(now) {
+                return Permission::None;
+            }
+            absent.fetched = true;
+            return Permission::Fetch;
+        }
+        let fetched = self.unknown.take(now);
+        self.remember(id, Absent { since: now, fetched }, now);
+        match fetched {
+            true => Permission::Fetch,
+            false if self.lonely < COMPANY.1 => {
+                self.lonely = self.lonely.saturating_add(1);
+                Permission::Company
+            }
+            false => Permission::None,
+        }
+    }
+
+    /// A token does not verify with the key of the set that it names, or with the only one.
+    pub(super) fn changed_key(&mut self, now: UnixTime) -> Permission {
+        if self.changed.take(now) { Permission::Fetch } else { Permission::None }
+    }
+
+    /// A fetch has ended. Where it says nothing about the key ids that are absent, or brought another set, they may be asked for
+    /// again.
+    pub(super) fn end(&mut self, forget: bool) {
+        self.lonely = 0;
+        if forget {
+            self.absent.clear();
+        }
+    }
+
+    fn remember(&mut self, id: Fingerprint, absent: Absent, now: UnixTime) {
+        if self.absent.len() >= MAX_ABSENT_KEYS {
+            self.absent.retain(|_, absent| absent.counts(now));
+        }
+        if self.absent.len() >= MAX_ABSENT_KEYS {
+            self.absent.pop_first();
+        }
+        self.absent.insert(id, absent);
+    }
+}
+
+impl Absent {
+    /// Whether it is remembered. A clock that goes back makes it forgotten (P82).
+    fn counts(&self, now: UnixTime) -> bool {
+        self.since <= now && now.since(self.since) < ABSENT_KEY_LIFETIME
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> UnixTime {
+        UnixTime::from_millis(1_000_000_000 + millis)
+    }
+
+    /// P61: key ids that are each named once cause a fetch every 5 seconds, and no request waits in vain for long.
+    #[test]
+    fn made_up_key_ids_use_up_their_own_budget() {
+        let mut asks = Asks::new();
+        let (mut fetches, mut waits) = (0, 0);
+        for millis in (0..60_000).step_by(10) {
+            match asks.unknown_key(&format!("made-up-{millis}"), at(millis)) {
+                Permission::Fetch => {
+                    fetches += 1;
+                    asks.end(false);
+                }
+                Permission::Company => waits += 1,
+                Permission::None => {}
+            }
+        }
+        assert_eq!((fetches, waits), (14, 16 * 14));
+        assert!(asks.absent.len() <= MAX_ABSENT_KEYS);
+        // P260: a new key is named by a second request, and a token whose key was replaced has a budget of its own.
+        assert_eq!(asks.unknown_key("new", at(60_000)), Permission::Fetch);
+        asks.end(false);
+        assert_eq!(asks.unknown_key("newer", at(60_010)), Permission::Company);
+        assert_eq!(asks.unknown_key("newer", at(60_020)), Permission::Fetch);
+        assert_eq!(asks.changed_key(at(60_030)), Permission::Fetch);
+    }
+
+    /// P261: a key id that no fetch brought is asked for again after a while, and at once when the set changes.
+    #[test]
+    fn an_absent_key_is_asked_for_again() {
+        let mut asks = Asks::new();
+        let asked: Vec<_> = (0..60)
+            .filter(|secs| asks.unknown_key("gone", at(secs * 1000)) == Permission::Fetch)
+            .collect();
+        assert_eq!(asked, [0, 10, 20, 30, 40, 50]);
+        assert_eq!(asks.unknown_key("gone", at(59_500)), Permission::None);
+        asks.end(true);
+        assert_eq!(asks.unknown_key("gone", at(59_600)), Permission::Fetch);
+        // P82: the clock goes back.
+        assert_eq!(asks.unknown_key("gone", at(-90_000_000)), Permission::Fetch);
+    }
+}
