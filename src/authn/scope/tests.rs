@@ -106,7 +106,7 @@ fn only_what_is_certainly_of_nobody_who_counts_is_passed_over() {
     assert_eq!(bearer(&["opaque"], &two), ignored, "none who counts has tokens there");
 }
 
-/// P331: in a place where no issuer that counts has its tokens, everything is passed over, whoever it names.
+/// P331: in a place where no issuer that counts has its tokens, everything is passed over, whatever issuer it names.
 #[test]
 fn a_place_without_an_issuer_that_counts_is_not_looked_at() {
     let corp = jws(&json!({ "iss": "https://corp.example" }));

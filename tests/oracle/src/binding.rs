@@ -81,6 +81,9 @@ pub(crate) fn binding(
         return Ok(if floor { Err("binding_unavailable") } else { Ok((Binding::None, Vec::new())) });
     };
     let Value::Map(members) = cnf else { return Ok(Err("token_malformed")) };
+    if dpop_scheme && cnf.get("jkt").is_none() {
+        return Ok(Err("dpop_invalid"));
+    }
     let (mut certificate, mut key) = (false, false);
     let mut once = Vec::new();
     for (method, value) in members {
@@ -102,9 +105,6 @@ pub(crate) fn binding(
             }
             _ => return Ok(Err("binding_unavailable")),
         }
-    }
-    if dpop_scheme && !key {
-        return Ok(Err("dpop_invalid"));
     }
     let enough = match issuer.spec.text_of("binding") {
         Some("certificate") => certificate,

@@ -18,6 +18,7 @@ pub mod suite;
 pub mod template;
 pub mod token;
 pub mod value;
+pub mod walk;
 pub mod xfcc;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -223,7 +224,7 @@ pub fn decide_with(world: &World, request: &Request) -> Judged<(Decision, Identi
     if let Err(reason) = rules::form(world, request)? {
         return Ok((answer::refuse(request, reason)?, Identity::default()));
     }
-    let peer = peer::authenticate(world, request)?;
+    let peer = walk::authenticate(world, request)?;
     let found = token::authenticate(world, request, peer.as_ref().and_then(|p| p.as_ref().ok()))?;
     let identity = Identity { peer, ..found };
     // 1.11 Nothing is known of what is revoked while a list is too old: every request with a credential is refused.

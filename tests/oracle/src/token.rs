@@ -196,7 +196,7 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
                     }
                     Ok(token) => found.tokens.push(token),
                     Err((reason, true)) => found.ignored.push(reason),
-                    Err((reason, false)) => found.refused.push(refuse(reason, !reason.starts_with("dpop"))),
+                    Err((reason, false)) => found.refused.push(refuse(reason, true)),
                 }
             }
             _ => {

@@ -52,15 +52,30 @@ fn some(random: &mut Random, items: &[(&str, u32)]) -> Vec<String> {
     items.iter().filter(|(_, percent)| random.percent(*percent)).map(|(name, _)| (*name).to_owned()).collect()
 }
 
-/// The list of each issuer that is in use in this world: there is one of each.
-struct Lists {
+/// What stays the same in a world when its documents change.
+pub struct Frame {
+    /// Whether there are credentials that are good for one request.
+    pub once: bool,
+    /// The list of each authority: of one authority there is one list, which does not go back.
     prod: &'static str,
     corp: &'static str,
+    /// Whether there is an issuer that shares a secret.
+    hooks: bool,
 }
 
-fn domains(random: &mut Random) -> Vec<Value> {
-    let lists =
-        Lists { prod: random.pick(&["prod", "prod", "prod-empty"]), corp: random.pick(&["corp", "corp", "corp-stale", "corp-ahead"]) };
+impl Frame {
+    /// Chooses.
+    pub fn of(random: &mut Random) -> Self {
+        Self {
+            once: random.percent(25),
+            prod: random.pick(&["prod", "prod", "prod-empty"]),
+            corp: random.pick(&["corp", "corp", "corp-stale", "corp-ahead"]),
+            hooks: random.percent(40),
+        }
+    }
+}
+
+fn domains(random: &mut Random, lists: &Frame) -> Vec<Value> {
     let mut prod = Members::default();
     prod.set("spiffe", "prod.example");
     let mut authorities = some(random, &[("prod", 92), ("flat", 40), ("bound", 30), ("bound-uri", 20), ("brief", 40), ("twin", 6)]);
@@ -147,7 +162,7 @@ const BINDS: [&str; 4] = [
     r#"{ "claim": "client_id", "to": "peer.dns", "map": "{c}.p.example" }"#,
 ];
 
-fn issuers(random: &mut Random, once: bool) -> Vec<Value> {
+fn issuers(random: &mut Random, frame: &Frame) -> Vec<Value> {
     let mut corp = Members::default();
     corp.set("issuer", "https://login.example.com");
     corp.set("audiences", json!(["orders"]));
@@ -178,7 +193,7 @@ fn issuers(random: &mut Random, once: bool) -> Vec<Value> {
             corp.set(key, random.json(values));
         }
     }
-    if once {
+    if frame.once {
         if random.percent(40) {
             corp.set("use", "once");
         }
@@ -208,7 +223,7 @@ fn issuers(random: &mut Random, once: bool) -> Vec<Value> {
         json!({ "profile": "jwtSvid", "issuer": "spiffe://prod.example", "audiences": ["orders"], "keys": { "file": "mesh.jwks" },
             "algorithms": ["ES256"], "tokens": [{ "header": "x-svid" }] }),
     ));
-    if random.percent(40) {
+    if frame.hooks {
         let secrets = random.json(&[r#"[{ "file": "shared.secret" }]"#, r#"[{ "file": "shared.secret", "keyId": "s1" }]"#]);
         all.push(document(
             "TokenIssuer",
@@ -263,7 +278,12 @@ fn rule(random: &mut Random, number: usize, issuers: &[&str]) -> Value {
         rule.set("peer", if random.percent(45) { json!({ "any": true }) } else { identity::peer(random, deny) });
     }
     if token {
-        let plain = json!({ "issuer": random.pick(issuers) });
+        let mut plain = json!({ "issuer": random.pick(issuers) });
+        for (key, value) in [("acr", json!(["phr"])), ("maxAge", json!("5m")), ("scopes", json!(["write"]))] {
+            if !deny && random.percent(12) {
+                plain[key] = value;
+            }
+        }
         rule.set("token", if random.percent(50) { plain } else { identity::token(random, deny, issuers) });
     }
     if !peer && !token {
@@ -337,16 +357,31 @@ fn policies(random: &mut Random, hooks: bool) -> Vec<Value> {
     all
 }
 
-/// The documents. With `once` there are credentials that are good for one request.
-pub fn documents(random: &mut Random, once: bool) -> Vec<Value> {
+/// The documents.
+pub fn documents(random: &mut Random, frame: &Frame) -> Vec<Value> {
     let mut all = vec![fragments()];
-    all.extend(domains(random));
-    let issuers = issuers(random, once);
-    let hooks = issuers.len() > 3;
-    all.extend(issuers);
+    all.extend(domains(random, frame));
+    all.extend(issuers(random, frame));
     if random.percent(45) {
         all.push(revocations(random));
     }
-    all.extend(policies(random, hooks));
+    all.extend(policies(random, frame.hooks));
     all
+}
+
+/// The same documents, some of them changed, and a list of revocations that came or went.
+pub fn changed(random: &mut Random, frame: &Frame, before: &[Value]) -> Vec<Value> {
+    let others = documents(random, frame);
+    let is = |one: &Value, other: &Value| one["kind"] == other["kind"] && one["metadata"]["name"] == other["metadata"]["name"];
+    let mut after: Vec<Value> = Vec::new();
+    for own in before {
+        let other = others.iter().find(|other| is(own, other));
+        after.push(other.filter(|_| random.percent(35)).unwrap_or(own).clone());
+    }
+    match before.iter().position(|own| own["kind"] == "RevocationList") {
+        Some(at) if random.percent(20) => drop(after.remove(at)),
+        None if random.percent(40) => after.push(revocations(random)),
+        _ => {}
+    }
+    after
 }

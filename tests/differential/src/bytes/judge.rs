@@ -36,6 +36,16 @@ impl Judge {
         Ok(Self { world: World { documents, files, sources, client_address, ..World::default() } })
     }
 
+    /// The same after other documents took effect; what was used stays used.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn after(self, text: &str) -> Result<Self, String> {
+        let mut documents = Documents::default();
+        documents.read(text).map_err(|outside| outside.0)?;
+        Ok(Self { world: World { documents, ..self.world } })
+    }
+
     /// The answer to a request at a moment; or what is out of reach.
     pub fn answer(&mut self, request: &Request, now: i64) -> Result<Judged, String> {
         self.world.now = now;

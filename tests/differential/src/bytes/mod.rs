@@ -2,6 +2,7 @@
 //! with caches cold and warm.
 
 mod asks;
+mod credentials;
 mod documents;
 mod judge;
 mod pool;
@@ -13,6 +14,7 @@ mod wire;
 use base64::Engine as _;
 use serde_json::{Value, json};
 
+use self::documents::Frame;
 use crate::answer::Answer;
 use crate::compare::{Compared, Found};
 use crate::random::Random;
@@ -30,20 +32,24 @@ pub const BYTES: Tier = Tier { name: "bytes", world: world_of, compare, alone, t
 /// The world of a seed.
 fn world_of(seed: u64) -> Value {
     let mut random = Random::of(seed);
-    // A credential that is good for one request is asked in the order of time, as a store forgets.
-    let once = random.percent(25);
-    let documents = documents::documents(&mut random, once);
+    let frame = Frame::of(&mut random);
+    let documents = documents::documents(&mut random, &frame);
     let settings = documents::settings(&mut random);
-    let mut asks: Vec<Value> = (0..REQUESTS).flat_map(|number| asks::asks(&mut random, number, once, &settings)).collect();
-    if once {
+    let mut asks: Vec<Value> = (0..REQUESTS).flat_map(|number| asks::asks(&mut random, number, frame.once, &settings)).collect();
+    // A credential that is good for one request is asked in the order of time, as a store forgets.
+    if frame.once {
         asks.sort_by_key(|ask| ask["at"].as_i64());
     }
-    json!({ "once": once, "settings": settings, "documents": documents, "asks": asks })
+    let mut world = json!({ "once": frame.once, "settings": settings, "documents": documents, "asks": asks });
+    if random.percent(40) {
+        world["then"] = json!(documents::changed(&mut random, &frame, &documents));
+    }
+    world
 }
 
 /// The documents as YAML, with fingerprints filled in.
-fn yaml(world: &Value) -> String {
-    let documents = world["documents"].as_array().into_iter().flatten();
+fn yaml(documents: &Value) -> String {
+    let documents = documents.as_array().into_iter().flatten();
     documents.map(|document| format!("---\n{}\n", filled(document))).collect()
 }
 
@@ -68,40 +74,55 @@ fn fingerprint(kind: &str, own: &pool::Certificate) -> String {
     }
 }
 
-/// Asks everything twice: with caches that are cold at first, and again in another order.
+/// Asks everything twice, with caches that are cold at first, and again in another order; then once more where the documents change.
 fn compare(world: &Value) -> Result<Compared, Vec<String>> {
     tokens::forget();
-    let documents = yaml(world);
+    let documents = yaml(&world["documents"]);
     let mut program = program::Program::of(&documents, &world["settings"])?;
     let mut judge = judge::Judge::of(&documents, &world["settings"]).map_err(|outside| vec![outside])?;
-    let once = world["once"] != false;
-    let mut compared = Compared::default();
     let asks = world["asks"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let prepared: Vec<_> = asks.iter().map(|ask| (ask["at"].as_i64().unwrap_or(pool::NOW), wire::request(ask))).collect();
-    let judged: Vec<_> = prepared.iter().map(|(at, request)| judge.answer(request, *at)).collect();
-    for round in 0..2 {
-        let mut order: Vec<usize> = (0..prepared.len()).collect();
-        if round == 1 && once {
-            program.restart()?;
-        } else if round == 1 {
-            order.reverse();
-        }
-        for at in order {
-            let (Some((now, request)), Some(oracle)) = (prepared.get(at), judged.get(at)) else { continue };
-            let program = program.answer(request, *now);
-            match oracle {
-                Ok(oracle) => {
-                    reached::count(&mut compared.coverage, oracle);
-                    compared.add(&round.to_string(), &at.to_string(), &judge::told(program, &oracle.answer), &oracle.answer);
-                }
-                Err(outside) => compared.outside.push(outside.clone()),
-            }
-        }
+    let prepared: Vec<Asked> = asks.iter().map(|ask| (ask["at"].as_i64().unwrap_or(pool::NOW), wire::request(ask))).collect();
+    let judged: Vec<Judgement> = prepared.iter().map(|(at, request)| judge.answer(request, *at)).collect();
+    let mut compared = Compared::default();
+    let order: Vec<usize> = (0..prepared.len()).collect();
+    round("cold", &order, &program, (&prepared, &judged), &mut compared);
+    let mut again = order.clone();
+    if world["once"] != false {
+        program.restart()?;
+    } else {
+        again.reverse();
+    }
+    round("warm", &again, &program, (&prepared, &judged), &mut compared);
+    if !world["then"].is_null() {
+        let documents = yaml(&world["then"]);
+        program.reload(&documents)?;
+        let mut judge = judge.after(&documents).map_err(|outside| vec![outside])?;
+        let judged: Vec<Judgement> = prepared.iter().map(|(at, request)| judge.answer(request, *at)).collect();
+        round("reloaded", &order, &program, (&prepared, &judged), &mut compared);
     }
     Ok(compared)
 }
 
-/// The world with this request alone, which is asked twice.
+/// A moment, and the request.
+type Asked = (i64, countersign_oracle::Request);
+
+type Judgement = Result<judge::Judged, String>;
+
+fn round(name: &str, order: &[usize], program: &program::Program, cases: (&[Asked], &[Judgement]), compared: &mut Compared) {
+    for at in order {
+        let (Some((now, request)), Some(oracle)) = (cases.0.get(*at), cases.1.get(*at)) else { continue };
+        let program = program.answer(request, *now);
+        match oracle {
+            Ok(oracle) => {
+                reached::count(&mut compared.coverage, oracle);
+                compared.add(name, &at.to_string(), &judge::told(program, &oracle.answer), &oracle.answer);
+            }
+            Err(outside) => compared.outside.push(outside.clone()),
+        }
+    }
+}
+
+/// The world with this request alone, which is asked as often.
 fn alone(world: &Value, found: &Found) -> Value {
     let at: usize = found.case.parse().unwrap_or(0);
     let mut world = world.clone();
@@ -123,8 +144,11 @@ fn upstream(lines: &[(String, Vec<u8>)], id: &str, answer: &mut Answer) {
 
 fn text(world: &Value) -> String {
     let mut lines = Vec::new();
-    for document in world["documents"].as_array().into_iter().flatten() {
-        lines.push(format!("---\n{}", serde_norway::to_string(document).unwrap_or_default().trim_end()));
+    for (name, documents) in [("documents", &world["documents"]), ("then", &world["then"])] {
+        lines.extend(documents.is_array().then(|| format!("# {name}")));
+        for document in documents.as_array().into_iter().flatten() {
+            lines.push(format!("---\n{}", serde_norway::to_string(document).unwrap_or_default().trim_end()));
+        }
     }
     lines.push(format!("settings: {}", world["settings"]));
     for ask in world["asks"].as_array().into_iter().flatten() {

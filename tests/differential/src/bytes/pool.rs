@@ -126,7 +126,7 @@ pub fn issuers() -> impl Iterator<Item = &'static str> {
     AUTHORITIES.iter().map(|own| own.name)
 }
 
-/// Who issued an intermediate; nobody, for an authority.
+/// Who issued an intermediate; none for an authority.
 pub fn issuer_of(name: &str) -> Option<&'static str> {
     AUTHORITIES.iter().find(|own| own.name == name && own.issuer != name).map(|own| own.issuer)
 }

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign::clock::{FixedClock, UnixTime};
-use countersign::document;
+use countersign::document::{self, RemoteContents};
 use countersign::envoy::{CheckService, ClientAddress};
 use countersign::evidence::PeerSources;
-use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOptions};
+use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOptions, Snapshot};
 use countersign::request::Shown;
 use countersign_oracle::Request;
 use envoy_types::pb::envoy::config::core::v3::HeaderValueOption;
@@ -30,6 +30,7 @@ pub struct Program {
     settings: Value,
     runtime: Runtime,
     clock: FixedClock,
+    pdp: Arc<Pdp>,
     service: CheckService,
 }
 
@@ -40,13 +41,14 @@ impl Program {
     /// The problems, where one of them is an error.
     pub fn of(text: &str, settings: &Value) -> Result<Self, Vec<String>> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let failed = |error: std::io::Error| vec![error.to_string()];
         let folder = pool::folder().ok_or_else(|| vec!["no folder for the files".to_owned()])?;
         let documents = folder.join(format!("world-{}.yaml", NUMBER.fetch_add(1, Ordering::Relaxed)));
-        std::fs::write(&documents, text).map_err(|error| vec![error.to_string()])?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| vec![error.to_string()])?;
+        std::fs::write(&documents, text).map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let clock = FixedClock::at(UnixTime::from_secs(pool::NOW));
-        let service = service(&documents, settings, &clock, &runtime)?;
-        Ok(Self { documents, settings: settings.clone(), runtime, clock, service })
+        let (pdp, service) = start(&documents, settings, &clock, &runtime)?;
+        Ok(Self { documents, settings: settings.clone(), runtime, clock, pdp, service })
     }
 
     /// The same with nothing remembered.
@@ -54,7 +56,20 @@ impl Program {
     /// # Errors
     /// As [`Self::of`].
     pub fn restart(&mut self) -> Result<(), Vec<String>> {
-        self.service = service(&self.documents, &self.settings, &self.clock, &self.runtime)?;
+        (self.pdp, self.service) = start(&self.documents, &self.settings, &self.clock, &self.runtime)?;
+        Ok(())
+    }
+
+    /// Puts other documents in force, as a reload does.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn reload(&mut self, text: &str) -> Result<(), Vec<String>> {
+        std::fs::write(&self.documents, text).map_err(|error| vec![error.to_string()])?;
+        let paths = std::slice::from_ref(&self.documents);
+        let snapshot = compiled(self.pdp.inspect(|before| Load::again(before, paths, RemoteContents::new())))?;
+        let _inside = self.runtime.enter();
+        self.pdp.publish(snapshot);
         Ok(())
     }
 
@@ -77,11 +92,15 @@ impl Drop for Program {
     }
 }
 
-fn service(documents: &PathBuf, settings: &Value, clock: &FixedClock, runtime: &Runtime) -> Result<CheckService, Vec<String>> {
+fn compiled(load: Load) -> Result<Snapshot, Vec<String>> {
+    let Load { snapshot, problems, .. } = load;
+    let errors = || problems.iter().filter(|own| document::any_error(std::slice::from_ref(own)));
+    snapshot.ok_or_else(|| errors().map(|own| own.render(false)).collect())
+}
+
+fn start(documents: &PathBuf, settings: &Value, clock: &FixedClock, runtime: &Runtime) -> Result<(Arc<Pdp>, CheckService), Vec<String>> {
     let _inside = runtime.enter();
-    let load = Load::from_paths(std::slice::from_ref(documents));
-    let errors = || load.problems.iter().filter(|own| document::any_error(std::slice::from_ref(own)));
-    let snapshot = load.snapshot.ok_or_else(|| errors().map(|own| own.render(false)).collect::<Vec<_>>())?;
+    let snapshot = compiled(Load::from_paths(std::slice::from_ref(documents)))?;
     let unreadable = |error: serde_json::Error| vec![format!("settings: {error}")];
     let clients: ClientAddress = match &settings["clientAddress"] {
         Value::Null => ClientAddress::default(),
@@ -94,8 +113,9 @@ fn service(documents: &PathBuf, settings: &Value, clock: &FixedClock, runtime: &
     let clock = Arc::new(clock.clone());
     let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher)));
     let options = PdpOptions { peer_sources, deadline: Duration::from_secs(60), memory: MemoryOptions::default() };
-    let pdp = Pdp::new(snapshot, keys, clock, options);
-    Ok(CheckService::new(Arc::new(pdp), Vec::new()).shown(Shown::Every).finding_clients(clients))
+    let pdp = Arc::new(Pdp::new(snapshot, keys, clock, options));
+    let service = CheckService::new(Arc::clone(&pdp), Vec::new()).shown(Shown::Every).finding_clients(clients);
+    Ok((pdp, service))
 }
 
 fn answer(response: CheckResponse, request: &Request) -> Answer {
