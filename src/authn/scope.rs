@@ -39,16 +39,16 @@ struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// Whether `token` may be one of an issuer that counts.
+    /// Whether `token` may be one of an issuer that counts: in a place of its tokens (P331).
     fn may_count(&self, token: &PresentedToken) -> bool {
+        if !self.uses(&token.place) {
+            return false;
+        }
         if token.jws().is_ok() {
             return self.may_be_from(token);
         }
         // A JWT that was broken on the way says no issuer, and another reader may still see one.
-        match token.begins_as_jose() {
-            true => self.uses(&token.place),
-            false => self.asks_about(&token.place),
-        }
+        token.begins_as_jose() || self.asks_about(&token.place)
     }
 
     /// Whether a JWT says that it is from an issuer that counts, in so many words or nearly.
@@ -63,7 +63,7 @@ impl Scope<'_> {
             let mut counting = self.trust.issuers().iter().filter(|own| (self.counts)(&own.name));
             iss.is_some_and(|iss| counting.any(|own| nearly(&own.iss, iss)))
         };
-        named || near() || (token.claims_odd_issuer() && self.uses(&token.place))
+        named || near() || token.claims_odd_issuer()
     }
 
     /// Whether an issuer that counts has its tokens in `place`.

@@ -170,7 +170,18 @@ fn pem(
     if certificates.is_empty() {
         return Err(unreadable(source, "there is no PEM certificate in it"));
     }
+    if !is_whole(&pem, certificates.len()) {
+        return Err(unreadable(source, "there is something else than certificates in it"));
+    }
     Ok(certificates)
+}
+
+/// Whether PEM has so many certificates and nothing else. The reader passes over a block that is broken, and the next certificate
+/// would be taken for the leaf (P332).
+fn is_whole(pem: &[u8], certificates: usize) -> bool {
+    let dashes = memchr::memmem::find_iter(pem, b"-----").count();
+    pem.trim_ascii_start().starts_with(b"-----BEGIN CERTIFICATE-----")
+        && dashes == certificates.saturating_mul(4)
 }
 
 fn check_size(source: PeerSource, bytes: usize) -> Result<(), Rejection> {
@@ -249,6 +260,27 @@ mod tests {
                 let presented = PresentedCertificate::url_encoded(source, Some(text.into()), None);
                 assert_eq!(presented.unwrap().decode().unwrap_err().reason(), reason, "{text}");
             }
+        }
+    }
+
+    /// P332: a broken block is no reason to take the next certificate for the leaf.
+    #[test]
+    fn every_block_of_pem_is_a_certificate() {
+        let block = "-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----%0A";
+        for (text, readable) in [
+            (block.repeat(2), true),
+            (format!("%0A{block}"), true),
+            (format!("{}{block}", block.replacen("%20", "", 1)), false),
+            (format!("{}{block}", block.replacen("CERTIFICATE", "KEY", 2)), false),
+            (format!("{block}{}", block.replacen("%20", "", 1)), false),
+            (format!("x%0A{block}"), false),
+        ] {
+            let presented = PresentedCertificate::url_encoded(
+                PeerSource::Xfcc,
+                None,
+                Some(text.as_str().into()),
+            );
+            assert_eq!(presented.unwrap().decode().is_ok(), readable, "{text}");
         }
     }
 

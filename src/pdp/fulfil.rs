@@ -98,7 +98,11 @@ impl Pinned<'_> {
     ) -> Result<Vec<SealedHeader>, Rejection> {
         let obligations = permit.obligations();
         let mut sealed = Vec::new();
-        if let Some(TokenPlace::Cookie(name)) = &obligations.token {
+        // A rule that removes every cookie leaves none (P333).
+        let keeps_cookies = !permit.strip().iter().any(|own| own == "cookie");
+        if let Some(TokenPlace::Cookie(name)) = &obligations.token
+            && keeps_cookies
+        {
             sealed.extend(collected.cookies.without(name));
         }
         if let Some(wanted) = &obligations.assertion {

@@ -144,7 +144,8 @@ impl KeySet {
         self.keys.iter().any(|key| key.id() == Some(kid))
     }
 
-    /// The key for a token with this `kid` and algorithm. `kid` is compared and never interpreted (P51).
+    /// The key for a token with this `kid` and algorithm. `kid` is compared and never interpreted (P51). A secret with an id is for
+    /// tokens that name it (P330).
     ///
     /// # Errors
     /// Why there is none. There is never a last resort such as "the only key" for a token that names another one.
@@ -156,10 +157,11 @@ impl KeySet {
         if kid.is_some_and(|kid| !self.has(kid)) {
             return Err(KeyMiss::Unknown);
         }
-        let mut fitting = self
-            .keys
-            .iter()
-            .filter(|key| kid.is_none_or(|kid| key.id() == Some(kid)) && key.is_for(algorithm));
+        let named = |key: &&VerificationKey| match kid {
+            Some(_) => key.id() == kid,
+            None => key.id().is_none() || !algorithm.is_symmetric(),
+        };
+        let mut fitting = self.keys.iter().filter(named).filter(|key| key.is_for(algorithm));
         let miss = if kid.is_some() { KeyMiss::OtherAlgorithm } else { KeyMiss::Unknown };
         let first = fitting.next().ok_or(miss)?;
         if fitting.any(|other| other.thumbprint() != first.thumbprint()) {

@@ -30,6 +30,7 @@ use countersign::trust::{IntrospectionAnswer, Material, TrustStore};
 use serde_json::{Value, json};
 
 mod challenges;
+mod cookies;
 
 use crate::caller::{Key, encode, with};
 

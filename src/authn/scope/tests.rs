@@ -106,6 +106,16 @@ fn only_what_is_certainly_of_nobody_who_counts_is_passed_over() {
     assert_eq!(bearer(&["opaque"], &two), ignored, "none who counts has tokens there");
 }
 
+/// P331: in a place where no issuer that counts has its tokens, everything is passed over, whatever issuer it names.
+#[test]
+fn a_place_without_an_issuer_that_counts_is_not_looked_at() {
+    let corp = jws(&json!({ "iss": "https://corp.example" }));
+    let cookie = format!("session={corp}");
+    assert_eq!(seen(&["partner"], &[("cookie", &cookie)]), (None, 1));
+    assert_eq!(seen(&["corp"], &[("x-token", &corp)]), (None, 1));
+    assert_eq!(seen(&["corp"], &[("cookie", &cookie)]), (Some(Reason::SignatureInvalid), 0));
+}
+
 /// P142: an issuer that is asked may have made any text in its place, and no issuer is asked about a token that is passed over.
 #[test]
 fn an_opaque_token_may_be_of_the_issuer_that_is_asked() {

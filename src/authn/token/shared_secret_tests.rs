@@ -83,3 +83,25 @@ fn secrets_rotate_by_their_ids() {
     assert!(!format!("{trust:?}").contains("\u{7}"), "P80");
     assert!(!format!("{trust:?}").contains("7, 7, 7"), "P80");
 }
+
+/// P330: a secret with an id is for tokens that name it, also where it is the only one.
+#[test]
+fn a_secret_with_an_id_is_for_tokens_that_name_it() {
+    let keys = "{ secrets: [{ file: secret, keyId: new }, { file: older }] }";
+    let (new, old) = (Mint::secret(SECRET), Mint::secret(&[8; 64]));
+    for (keys, mint, header, expected) in [
+        (
+            "{ secrets: [{ file: secret, keyId: new }] }",
+            &new,
+            json!({ "alg": "HS256" }),
+            Err(Reason::KeyUnknown),
+        ),
+        (keys, &new, json!({ "alg": "HS256" }), Err(Reason::SignatureInvalid)),
+        (keys, &old, json!({ "alg": "HS256" }), Ok(())),
+        (keys, &new, json!({ "alg": "HS256", "kid": "new" }), Ok(())),
+    ] {
+        let trust = trust(keys, "[HS256]", &Mint::rsa().jwk(&json!({})));
+        let judged = verify_bearer(&trust, &mint.token(&header, &claims(A))).map(|_| ());
+        assert_eq!(judged, expected, "{keys} {header}");
+    }
+}

@@ -19,6 +19,11 @@ pub struct Difference {
 }
 
 impl Answer {
+    /// With one part.
+    pub fn of(part: &str, value: impl ToString) -> Self {
+        Self(BTreeMap::from([(part.to_owned(), value.to_string())]))
+    }
+
     /// Adds a part.
     pub fn set(&mut self, part: impl Into<String>, value: impl ToString) {
         self.0.insert(part.into(), value.to_string());

@@ -30,6 +30,7 @@ pub struct Coverage {
     results: BTreeMap<(String, &'static str), u64>,
     pairs: BTreeMap<(String, String), u64>,
     levels: BTreeMap<(String, String), u64>,
+    reached: BTreeMap<String, u64>,
 }
 
 impl Coverage {
@@ -75,6 +76,17 @@ impl Coverage {
         add(&mut self.results, other.results);
         add(&mut self.pairs, other.pairs);
         add(&mut self.levels, other.levels);
+        add(&mut self.reached, other.reached);
+    }
+
+    /// Counts something by its name.
+    pub fn reach(&mut self, name: String) {
+        *self.reached.entry(name).or_default() += 1;
+    }
+
+    /// The counts of what was reached by name.
+    pub const fn reached(&self) -> &BTreeMap<String, u64> {
+        &self.reached
     }
 
     /// The counts that must be reached and are not, and those that are reached although it is excused that they are not.

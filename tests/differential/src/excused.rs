@@ -8,6 +8,18 @@ pub fn reason(reason: &str) -> Option<&'static str> {
     }
 }
 
+/// Reasons that no case of the tier of bytes gives.
+pub fn reason_of_bytes(reason: &str) -> Option<&'static str> {
+    match reason {
+        "revocations_stale" => Some("lists that are read from a place beside the documents"),
+        "keys_stale" => Some("keys are in files"),
+        "store_unavailable" => Some("the store is in this process"),
+        "introspection_inactive" | "introspection_unavailable" => Some("no issuer introspects"),
+        "dpop_nonce" => Some("no issuer asks for nonces, which a server makes"),
+        _ => None,
+    }
+}
+
 /// Results that a check never has.
 pub fn result(key: &str, result: &str) -> Option<&'static str> {
     match (key, result) {

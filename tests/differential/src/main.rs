@@ -2,6 +2,7 @@
 //! `docs/semantics.md`.
 
 mod answer;
+mod bytes;
 mod compare;
 mod coverage;
 mod excused;
@@ -11,28 +12,32 @@ mod random;
 mod report;
 mod run;
 mod shrink;
+mod stated;
 mod world;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
-use crate::run::Wanted;
+use crate::run::{Tier, Wanted};
 
 /// Compare the decisions of countersign with those of the oracle.
 #[derive(Debug, Parser)]
 struct Args {
-    /// How many cases to compare, at least.
+    /// Where cases begin: with identities that suites state, or with the bytes that Envoy sends.
+    #[arg(long, value_enum, default_value_t = Wanting::Both)]
+    tier: Wanting,
+    /// How many cases to compare in each tier, at least.
     #[arg(long, default_value_t = 20_000)]
     cases: u64,
     /// The seed of the first world. The next world has the next number.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// For how many minutes, at most.
+    /// For how many minutes in each tier, at most.
     #[arg(long)]
-    minutes: Option<u64>,
+    minutes: Option<f64>,
     /// Fail where something that can be reached was not: it takes some hundred thousand cases.
     #[arg(long)]
     covered: bool,
@@ -41,18 +46,38 @@ struct Args {
     threads: Option<NonZeroUsize>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Wanting {
+    Stated,
+    Bytes,
+    Both,
+}
+
+impl Wanting {
+    const fn tiers(self) -> &'static [&'static Tier] {
+        match self {
+            Self::Stated => &[&stated::STATED],
+            Self::Bytes => &[&bytes::BYTES],
+            Self::Both => &[&stated::STATED, &bytes::BYTES],
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let wanted = Wanted {
         cases: args.cases,
         seed: args.seed,
-        time: args.minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(60))),
+        time: args.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
         threads: args.threads.map_or(cores, NonZeroUsize::get),
     };
-    let outcome = run::run(&wanted);
-    report::sums(&outcome);
-    let faults = outcome.faults(args.covered);
+    let mut faults = Vec::new();
+    for tier in args.tier.tiers() {
+        let outcome = run::run(tier, &wanted);
+        report::sums(tier, &outcome);
+        faults.extend(outcome.faults(tier, args.covered).into_iter().map(|fault| format!("{}: {fault}", tier.name)));
+    }
     faults.iter().for_each(|fault| report::line(fault));
     if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -66,7 +66,8 @@ fn allowed(changes: &Changes, request: &Request, answer: &mut Answer) {
     }
 }
 
-fn denied(decision: &Decision, denial: &Denial, request: &Request, answer: &mut Answer) {
+/// What a denied caller gets.
+pub fn denied(decision: &Decision, denial: &Denial, request: &Request, answer: &mut Answer) {
     answer.set("decision", "deny");
     answer.set("reason", decision.reason.unwrap_or("-"));
     answer.set("status", denial.status);
@@ -103,7 +104,7 @@ fn wants_json(request: &Request) -> bool {
 }
 
 /// A value as JSON text.
-fn json(value: &Value) -> String {
+pub fn json(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(b) => b.to_string(),

@@ -3,8 +3,7 @@
 use std::io::Write as _;
 
 use crate::answer::Difference;
-use crate::run::Outcome;
-use crate::world::World;
+use crate::run::{Outcome, Tier};
 
 /// Prints a line or more.
 pub fn line(text: &str) {
@@ -13,21 +12,23 @@ pub fn line(text: &str) {
 }
 
 /// Prints a difference: both answers, and the documents with the case.
-pub fn print(seed: u64, case: &str, world: &World, differences: &[Difference]) {
+pub fn print(seed: u64, case: &str, world: &str, differences: &[Difference]) {
     line(&format!("\n=== seed {seed}, case {case}"));
     differences.iter().for_each(|difference| line(&difference.to_string()));
-    for document in world.documents.iter().chain(&world.suites) {
-        line(&format!("---\n{}", serde_norway::to_string(document).unwrap_or_default().trim_end()));
-    }
+    line(world);
 }
 
 /// Prints the sums of a run.
-pub fn sums(outcome: &Outcome) {
+pub fn sums(tier: &Tier, outcome: &Outcome) {
     let Outcome { cases, worlds, refused, outside, took, .. } = outcome;
-    line(&format!("\n{}", outcome.coverage.table()));
+    line(&format!("\n=== {}\n{}", tier.name, (tier.table)(&outcome.coverage)));
     for (name, count) in outside {
         line(&format!("the oracle does not decide {name}: {count} cases"));
     }
+    let undecided: u64 = outside.values().sum();
+    let share = |whole: u64| undecided.saturating_mul(10_000).checked_div(whole).unwrap_or(0);
+    let hundredths = share(undecided.saturating_add(*cases));
+    line(&format!("not decided by the oracle: {undecided} cases, {}.{:02} %", hundredths / 100, hundredths % 100));
     if let Some(first) = refused.first() {
         line(&format!("{} worlds have documents that are refused, the first: {first}", refused.len()));
     }

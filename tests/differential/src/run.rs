@@ -6,17 +6,34 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::compare::{Compared, alone, compare};
+use serde_json::Value;
+
+use crate::compare::{Compared, Found};
 use crate::coverage::Coverage;
 use crate::report;
 use crate::shrink::shrink;
-use crate::world::World;
-
-/// How many cases each of the three suites of a world has.
-const CASES: usize = 70;
 
 /// How many kinds of difference are shrunk and printed.
-const PRINTED: usize = 12;
+const PRINTED: usize = 60;
+
+/// Where a case begins: with identities that it states, or with Envoy's bytes. A world is one value, so that shrinking needs to know
+/// nothing of it.
+pub struct Tier {
+    /// Its name.
+    pub name: &'static str,
+    /// The world of a seed.
+    pub world: fn(u64) -> Value,
+    /// Puts every case of a world to both.
+    pub compare: fn(&Value) -> Result<Compared, Vec<String>>,
+    /// A world with one case alone.
+    pub alone: fn(&Value, &Found) -> Value,
+    /// What a person reads of a world.
+    pub text: fn(&Value) -> String,
+    /// The counts of what was reached, as a table.
+    pub table: fn(&Coverage) -> String,
+    /// What must be reached and was not.
+    pub faults: fn(&Coverage) -> Vec<String>,
+}
 
 /// What a run is asked for.
 pub struct Wanted {
@@ -50,7 +67,7 @@ pub struct Outcome {
 }
 
 /// Runs.
-pub fn run(wanted: &Wanted) -> Outcome {
+pub fn run(tier: &Tier, wanted: &Wanted) -> Outcome {
     let began = Instant::now();
     let next = AtomicU64::new(wanted.seed);
     let done = AtomicBool::new(false);
@@ -60,10 +77,10 @@ pub fn run(wanted: &Wanted) -> Outcome {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let world = World::of(seed, CASES);
-                    let compared = compare(&world);
+                    let world = (tier.world)(seed);
+                    let compared = (tier.compare)(&world);
                     let enough = outcome.lock().is_ok_and(|mut outcome| {
-                        outcome.add(seed, &world, compared);
+                        outcome.add(tier, seed, &world, compared);
                         outcome.cases >= wanted.cases
                     });
                     if enough || wanted.time.is_some_and(|time| began.elapsed() >= time) {
@@ -78,7 +95,7 @@ pub fn run(wanted: &Wanted) -> Outcome {
 }
 
 impl Outcome {
-    fn add(&mut self, seed: u64, world: &World, compared: Result<Compared, Vec<String>>) {
+    fn add(&mut self, tier: &Tier, seed: u64, world: &Value, compared: Result<Compared, Vec<String>>) {
         self.worlds += 1;
         let compared = match compared {
             Ok(compared) => compared,
@@ -93,16 +110,16 @@ impl Outcome {
             let (new, printed) = (!self.differences.contains_key(&kind), self.differences.len());
             *self.differences.entry(kind.clone()).or_default() += 1;
             if new && printed < PRINTED {
-                let (small, differences) = shrink(alone(world, &found), &kind);
-                report::print(seed, &found.case, &small, &differences);
+                let (small, differences) = shrink(tier, world, &found, &kind);
+                report::print(seed, &found.case, &(tier.text)(&small), &differences);
             }
         }
     }
 
     /// Whether everything is as it has to be: no difference, nothing that must be reached missing.
-    pub fn faults(&self, covered: bool) -> Vec<String> {
+    pub fn faults(&self, tier: &Tier, covered: bool) -> Vec<String> {
         let differences = self.differences.iter().map(|(kind, count)| format!("{count} differ in {kind}"));
-        let coverage = covered.then(|| self.coverage.faults()).unwrap_or_default();
+        let coverage = covered.then(|| (tier.faults)(&self.coverage)).unwrap_or_default();
         differences.chain(coverage).collect()
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::answer::Difference;
-use crate::compare::differences;
-use crate::world::World;
+use crate::compare::Found;
+use crate::run::Tier;
 
 /// One step from a value to a part of it.
 #[derive(Clone, Debug)]
@@ -13,26 +13,30 @@ enum Step {
     Element(usize),
 }
 
-/// The world with one case alone, made as small as it gets, and what differs there.
-pub fn shrink(world: World, wanted: &str) -> (World, Vec<Difference>) {
-    let still = |world: &World| {
-        let found = differences(world);
+/// The world with one case alone where the difference needs no other, made as small as it gets, and what differs there.
+pub fn shrink(tier: &Tier, world: &Value, found: &Found, wanted: &str) -> (Value, Vec<Difference>) {
+    let still = |world: &Value| {
+        let compared = (tier.compare)(world).unwrap_or_default();
+        let found: Vec<Difference> = compared.found.into_iter().flat_map(|found| found.differences).collect();
         found.iter().any(|difference| difference.signature() == wanted).then_some(found)
     };
-    let mut found = still(&world).unwrap_or_default();
-    let mut whole = Value::from(&world);
+    let alone = (tier.alone)(world, found);
+    let (mut whole, mut found) = match still(&alone) {
+        Some(found) => (alone, found),
+        None => (world.clone(), still(world).unwrap_or_default()),
+    };
     loop {
         let (before, mut at) = (whole.clone(), 0);
         while let Some(path) = paths(&whole).get(at) {
             let mut smaller = whole.clone();
             remove(&mut smaller, path);
-            match World::from_value(&smaller).and_then(|world| still(&world)) {
+            match still(&smaller) {
                 Some(less) => (whole, found) = (smaller, less),
                 None => at += 1,
             }
         }
         if whole == before {
-            return (World::from_value(&whole).unwrap_or(world), found);
+            return (whole, found);
         }
     }
 }

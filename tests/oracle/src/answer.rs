@@ -3,7 +3,7 @@
 use crate::template::{Rendered, member, members, render};
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::documents::duration_of;
+use crate::documents::{Document, duration_of};
 use crate::path::{self, HostFit, header_key};
 use crate::rules::{self, Facts, Match, Verdict};
 use crate::token::{Binding, Place};
@@ -302,7 +302,7 @@ pub fn deny(world: &World, request: &Request, identity: &Identity, reason: Reaso
     let header = |name: &str| request.lines(name).first().map(|l| String::from_utf8_lossy(l).into_owned()).unwrap_or_default();
     let spec = of_documents(world, request, rule.as_ref()).filter(|_| !matches!(default_status, 503 | 429));
     if default_status == 401 || word == "insufficient_scope" {
-        denial.challenge = Some(challenge(world, request, identity, reason, rule.as_ref()));
+        denial.challenge = Some(challenge(world, identity, reason, rule.as_ref()));
     }
     // 8.26 A status of the document has its own word; a 401 then has a challenge that says nothing more, and another none.
     let mut own = false;
@@ -311,7 +311,7 @@ pub fn deny(world: &World, request: &Request, identity: &Identity, reason: Reaso
             let chosen = n.as_whole().and_then(|n| u16::try_from(n).ok()).unwrap_or(default_status);
             own = chosen != default_status;
             if own {
-                let (scheme, _) = challenge(world, request, identity, reason, rule.as_ref());
+                let (scheme, _) = challenge(world, identity, reason, rule.as_ref());
                 (denial.status, denial.challenge) = (chosen, (chosen == 401).then_some((scheme, Vec::new())));
             }
         }
@@ -355,7 +355,6 @@ pub fn deny(world: &World, request: &Request, identity: &Identity, reason: Reaso
 /// 8.31 What to bring (RFC 6750, RFC 9470, RFC 9449).
 pub(crate) fn challenge(
     world: &World,
-    request: &Request,
     identity: &Identity,
     reason: Reason,
     rule: Option<&(String, String)>,
@@ -363,17 +362,20 @@ pub(crate) fn challenge(
     let rules = rule.and_then(|(p, _)| world.documents.named("Policy", p)?.spec.get("rules")?.list());
     let found = rules.unwrap_or_default().iter().find(|r| rule.is_some_and(|(_, n)| r.text_of("name") == Some(n)));
     let wanted = found.and_then(|r| r.get("token")).map(|t| world.documents.whole("tokens", t)).unwrap_or(Value::Null);
-    let issuer = wanted.text_of("issuer").and_then(|i| world.documents.named("TokenIssuer", i));
-    let scheme_used = request.lines("authorization").first().is_some_and(|l| l.to_ascii_lowercase().starts_with(b"dpop "));
     // The closest rule asks for a key, and the token that came is bound to none.
     let wants_key = reason == "binding_unavailable" && wanted.text_of("binding") == Some("dpop");
     let without = identity.tokens.iter().any(|t| Some(t.issuer.as_str()) == wanted.text_of("issuer") && t.binding != Binding::Dpop);
-    let dpop = (wants_key && without)
-        || scheme_used
-        || !request.lines("dpop").is_empty()
-        || issuer.is_some_and(|i| i.spec.text_of("binding") == Some("dpop"));
+    // The caller uses it; or the issuer that its token names has `binding: dpop`, or any issuer where no token came.
+    let has_floor = |i: &Document| i.spec.text_of("binding") == Some("dpop");
+    let shown = &identity.shown;
+    let by_issuer = match &shown.issuer {
+        Some(name) => world.documents.named("TokenIssuer", name).is_some_and(has_floor),
+        None => !shown.any && world.documents.of("TokenIssuer").iter().any(has_floor),
+    };
+    let dpop = (wants_key && without) || shown.dpop || by_issuer;
     let error = match reason {
         "dpop_invalid" => "invalid_dpop_proof",
+        "token_replayed" if shown.faulty => "invalid_dpop_proof",
         "dpop_nonce" => "use_dpop_nonce",
         _ => status(reason).1,
     };

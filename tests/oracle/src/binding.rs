@@ -81,6 +81,9 @@ pub(crate) fn binding(
         return Ok(if floor { Err("binding_unavailable") } else { Ok((Binding::None, Vec::new())) });
     };
     let Value::Map(members) = cnf else { return Ok(Err("token_malformed")) };
+    if dpop_scheme && cnf.get("jkt").is_none() {
+        return Ok(Err("dpop_invalid"));
+    }
     let (mut certificate, mut key) = (false, false);
     let mut once = Vec::new();
     for (method, value) in members {
@@ -102,9 +105,6 @@ pub(crate) fn binding(
             }
             _ => return Ok(Err("binding_unavailable")),
         }
-    }
-    if dpop_scheme && !key {
-        return Ok(Err("dpop_invalid"));
     }
     let enough = match issuer.spec.text_of("binding") {
         Some("certificate") => certificate,
@@ -133,7 +133,8 @@ pub(crate) fn proof(world: &World, request: &Request, issuer: &Document, token: 
     let allowed = settings.get("algorithms").is_none() || settings.texts("algorithms").iter().any(|a| a == alg);
     let key = header.get("jwk").cloned().unwrap_or(Value::Null);
     let private = ["d", "p", "q", "dp", "dq", "qi", "k"].iter().any(|n| key.get(n).is_some());
-    if header.text_of("typ") != Some("dpop+jwt") || !allowed || alg.starts_with("HS") || private || !good_for(&key, alg) {
+    let typ = header.text_of("typ").unwrap_or_default().to_ascii_lowercase();
+    if typ.trim_start_matches("application/") != "dpop+jwt" || !allowed || alg.starts_with("HS") || private || !good_for(&key, alg) {
         return wrong;
     }
     let (input, signature) = text.rsplit_once('.').unwrap_or_default();
@@ -173,7 +174,7 @@ pub(crate) fn proof(world: &World, request: &Request, issuer: &Document, token: 
     };
     let now = world.now * 1000;
     let (Some(made), Some(jti)) = (made, claims.text_of("jti")) else { return wrong };
-    if made > now + skew || now - made > most + skew {
+    if made > now + skew || now - made >= most + skew {
         return wrong;
     }
     Ok(Ok(format!("dpop {jkt} {jti}")))

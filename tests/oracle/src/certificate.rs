@@ -2,7 +2,8 @@
 
 use crate::documents::{Document, duration_of};
 use crate::peer::{Names, names};
-use crate::revocation::{self};
+use crate::revocation;
+use crate::signature::remembered;
 use crate::value::Value;
 use crate::{Judged, Reason, World, outside};
 use sha2::{Digest, Sha256, Sha384, Sha512};
@@ -67,10 +68,14 @@ pub(crate) fn paths(world: &World, document: &Document, leaf: &[u8], chain: &[Ve
 /// usage without `clientAuth`; of an authority also a subject.
 pub(crate) fn is_issuer(der: &[u8], authority: bool) -> bool {
     let Ok(certificate) = Certificate::from_der(der) else { return false };
-    let tbs = certificate.tbs_certificate();
-    let eku: Option<Option<(bool, ExtendedKeyUsage)>> = tbs.get_extension().ok();
-    let client = eku.is_some_and(|e| e.is_none_or(|(_, e)| e.0.iter().any(|o| is_client_auth(&o.to_string()) || o.to_string() == ANY_EKU)));
-    client && extensions_processed(&certificate) && (!authority || !tbs.subject().is_empty())
+    is_for_clients(der) && extensions_processed(&certificate) && (!authority || !certificate.tbs_certificate().subject().is_empty())
+}
+
+/// Whether an issuer's extended key usage, where it has one, permits clients.
+pub(crate) fn is_for_clients(der: &[u8]) -> bool {
+    let Ok(certificate) = Certificate::from_der(der) else { return false };
+    let eku: Option<Option<(bool, ExtendedKeyUsage)>> = certificate.tbs_certificate().get_extension().ok();
+    eku.is_some_and(|e| e.is_none_or(|(_, e)| e.0.iter().any(|o| is_client_auth(&o.to_string()) || o.to_string() == ANY_EKU)))
 }
 
 pub(crate) const ANY_EKU: &str = "2.5.29.37.0";
@@ -100,6 +105,11 @@ pub(crate) fn verifies(certificate: &Certificate, key: &x509_cert::spki::Subject
 }
 
 pub(crate) fn signature(oid: &str, key: &x509_cert::spki::SubjectPublicKeyInfoOwned, input: &[u8], signature: &[u8]) -> Judged<bool> {
+    let question = [oid.as_bytes(), key.subject_public_key.raw_bytes(), input, signature];
+    remembered(&question, || verified(oid, key, input, signature))
+}
+
+fn verified(oid: &str, key: &x509_cert::spki::SubjectPublicKeyInfoOwned, input: &[u8], signature: &[u8]) -> Judged<bool> {
     use p256::ecdsa::signature::hazmat::PrehashVerifier;
     use rsa::pkcs1::DecodeRsaPublicKey;
     use rsa::signature::Verifier;
@@ -145,6 +155,20 @@ pub(crate) fn signature(oid: &str, key: &x509_cert::spki::SubjectPublicKeyInfoOw
     })
 }
 
+fn seconds(time: &x509_cert::time::Time) -> i64 {
+    i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX)
+}
+
+/// 5.19 A certificate is good from `notBefore` to `notAfter`, both included.
+pub(crate) fn untimely(world: &World, certificate: &Certificate) -> Option<Reason> {
+    let validity = certificate.tbs_certificate().validity();
+    match world.now {
+        now if now > seconds(&validity.not_after) => Some("cert_expired"),
+        now if now < seconds(&validity.not_before) => Some("cert_not_yet_valid"),
+        _ => None,
+    }
+}
+
 /// 5.19 Everything that is wrong with a path, its own certificate first and the pinned authority last.
 pub(crate) fn check(world: &World, document: &Document, path: &[Vec<u8>], names: &Names) -> Judged<BTreeSet<Reason>> {
     let mut faults = BTreeSet::new();
@@ -154,15 +178,9 @@ pub(crate) fn check(world: &World, document: &Document, path: &[Vec<u8>], names:
         path.iter().map(|d| Certificate::from_der(d).map_err(|e| outside(format!("a certificate: {e}")))).collect::<Judged<_>>()?;
     let Some(leaf) = read.first() else { return Ok(faults) };
     let odd = |what: &str| outside(format!("{what} that cannot be read, or is there twice"));
-    let seconds = |t: &x509_cert::time::Time| i64::try_from(t.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
     for (i, certificate) in read.iter().enumerate() {
         let tbs = certificate.tbs_certificate();
-        if world.now > seconds(&tbs.validity().not_after) {
-            faults.insert("cert_expired");
-        }
-        if world.now < seconds(&tbs.validity().not_before) {
-            faults.insert("cert_not_yet_valid");
-        }
+        faults.extend(untimely(world, certificate));
         let policies = ["2.5.29.36", "2.5.29.54", "2.5.29.33"];
         if tbs.extensions().is_some_and(|all| all.iter().any(|e| policies.contains(&e.extn_id.to_string().as_str()))) {
             return Err(outside("certificate policies"));
@@ -219,31 +237,23 @@ pub(crate) fn check(world: &World, document: &Document, path: &[Vec<u8>], names:
         }
     };
     let signs = usage.as_ref().is_some_and(|(_, u)| u.key_cert_sign());
-    if signs && !names.uris.is_empty() {
+    let spiffe = names.uris.iter().any(|u| u.to_lowercase().starts_with("spiffe:"));
+    if signs && spiffe {
         faults.insert("spiffe_invalid");
     }
-    if basic.is_some_and(|(_, b)| b.ca) || (signs && names.uris.is_empty()) || usage.is_some_and(|(_, u)| !u.digital_signature()) || !client
-    {
+    if basic.is_some_and(|(_, b)| b.ca) || (signs && !spiffe) || usage.is_some_and(|(_, u)| !u.digital_signature()) || !client {
         faults.insert("cert_eku");
     }
-    let dns = |n: &String| {
-        n.trim_start_matches("*.").split('.').all(|l| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)))
-    };
-    let mapped = |ip: &Vec<u8>| ip.len() == 16 && ip.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
-    let ips = names.ips.iter().all(|ip| (ip.len() == 4 || ip.len() == 16) && !mapped(ip));
-    if names.others || names.emails.iter().any(|e| e.matches('@').count() != 1) || names.uris.iter().any(|u| !u.contains(':')) {
-        return Err(outside("the form of a name"));
-    }
-    if !names.dns.iter().all(dns) || !ips || names.dns.len() + names.uris.len() + names.emails.len() + names.ips.len() > 256 {
+    if !well_formed(names)? {
         faults.insert("cert_san");
     }
     let (from, until) = (seconds(&tbs.validity().not_before), seconds(&tbs.validity().not_after));
-    let lives = duration_of(leaf_spec, "maxLifetime").is_some_and(|most| (until - from) * 1000 > most);
+    let lives = until < from || duration_of(leaf_spec, "maxLifetime").is_some_and(|most| (until - from) * 1000 > most);
     let ends = duration_of(leaf_spec, "minRemaining").is_some_and(|least| (until - world.now) * 1000 < least);
     if lives || (ends && world.now <= until) {
         faults.insert("cert_lifetime");
     }
-    if let Some(pins) = leaf_spec.get("pins").and_then(Value::list) {
+    if let Some(pins) = leaf_spec.get("pins").and_then(Value::list).filter(|pins| !pins.is_empty()) {
         let hex = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect::<String>();
         let spki = hex(&tbs.subject_public_key_info().to_der().unwrap_or_default());
         let whole = hex(path.first().map(Vec::as_slice).unwrap_or_default());
@@ -254,6 +264,19 @@ pub(crate) fn check(world: &World, document: &Document, path: &[Vec<u8>], names:
     }
     faults.extend(lists(world, document, &read)?);
     Ok(faults)
+}
+
+/// 5.19 Whether each name has the form of its kind.
+pub(crate) fn well_formed(names: &Names) -> Judged<bool> {
+    let dns = |n: &String| {
+        n.trim_start_matches("*.").split('.').all(|l| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)))
+    };
+    let mapped = |ip: &Vec<u8>| ip.len() == 16 && ip.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
+    let ips = names.ips.iter().all(|ip| (ip.len() == 4 || ip.len() == 16) && !mapped(ip));
+    if names.others || names.emails.iter().any(|e| e.matches('@').count() != 1) || names.uris.iter().any(|u| !u.contains(':')) {
+        return Err(outside("the form of a name"));
+    }
+    Ok(names.dns.iter().all(dns) && ips && names.dns.len() + names.uris.len() + names.emails.len() + names.ips.len() <= 256)
 }
 
 /// 5.30 Name constraints on DNS names and IP addresses; below any other kind no name of that kind is permitted.
@@ -336,7 +359,6 @@ pub(crate) fn lists(world: &World, document: &Document, path: &[Certificate]) ->
                 if tbs.revoked_certificates.iter().flatten().any(|r| r.serial_number == *serial) {
                     faults.insert("cert_revoked");
                 }
-                let seconds = |t: &x509_cert::time::Time| i64::try_from(t.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
                 let grace = spec.get("onStale").and_then(|s| duration_of(s, "grace")).unwrap_or(0) / 1000;
                 let next = tbs.next_update.as_ref().map(seconds).ok_or_else(|| outside("a list without nextUpdate"))?;
                 fresh |= world.now >= seconds(&tbs.this_update) && world.now <= next.saturating_add(grace);

@@ -18,6 +18,7 @@ pub mod suite;
 pub mod template;
 pub mod token;
 pub mod value;
+pub mod walk;
 pub mod xfcc;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -191,6 +192,8 @@ pub struct Identity {
     pub refused: Vec<token::Refused>,
     /// Tokens that count as absent, by the word of a target.
     pub ignored: Vec<Reason>,
+    /// How tokens that count were shown, for challenges (8.31).
+    pub shown: token::Shown,
 }
 
 /// 1.7 What is decided.
@@ -212,19 +215,25 @@ pub struct Decision {
 
 /// 1.8 The whole decision: the request at the door, then who it is, then the rules, then the answer.
 pub fn decide(world: &World, request: &Request) -> Judged<Decision> {
+    decide_with(world, request).map(|(decision, _)| decision)
+}
+
+/// 1.8 The same, with the identity that was found.
+pub fn decide_with(world: &World, request: &Request) -> Judged<(Decision, Identity)> {
     // 1.9 The form of the request comes before any credential; a credential that is refused before any rule.
     if let Err(reason) = rules::form(world, request)? {
-        return answer::refuse(request, reason);
+        return Ok((answer::refuse(request, reason)?, Identity::default()));
     }
-    let peer = peer::authenticate(world, request)?;
-    let (tokens, refused, ignored) = token::authenticate(world, request, peer.as_ref().and_then(|p| p.as_ref().ok()))?;
-    let identity = Identity { peer, tokens, refused, ignored };
+    let peer = walk::authenticate(world, request)?;
+    let found = token::authenticate(world, request, peer.as_ref().and_then(|p| p.as_ref().ok()))?;
+    let identity = Identity { peer, ..found };
     // 1.11 Nothing is known of what is revoked while a list is too old: every request with a credential is refused.
     let shown = identity.peer.is_some() || !identity.tokens.is_empty() || !identity.refused.is_empty();
-    if shown && revocation::stale(world)? {
-        return answer::deny(world, request, &identity, "revocations_stale", None);
-    }
-    decide_as(world, request, &identity)
+    let decision = match shown && revocation::stale(world)? {
+        true => answer::deny(world, request, &identity, "revocations_stale", None)?,
+        false => decide_as(world, request, &identity)?,
+    };
+    Ok((decision, identity))
 }
 
 /// 1.10 The decision about a request of a known identity: what a suite asks.
@@ -244,13 +253,14 @@ pub fn decide_as(world: &World, request: &Request, identity: &Identity) -> Judge
         // 1.12 A one-time credential is claimed after everything else has allowed the request.
         let again = |t: &&token::Token| t.once.iter().any(|id| world.used.contains(id));
         if let Some(token) = identity.tokens.iter().find(again) {
-            let proof = |id: &String| id.starts_with("dpop ") && world.used.contains(id);
+            let faulty = token.once.iter().any(|id| id.starts_with("dpop ") && world.used.contains(id));
             let cookie = match &token.place {
-                token::Place::Cookie(name) if !token.once.iter().any(proof) => Some(name.clone()),
+                token::Place::Cookie(name) if !faulty => Some(name.clone()),
                 _ => None,
             };
             let refused = token::Refused { reason: "token_replayed", cookie, issuers: Vec::new() };
-            let identity = Identity { refused: vec![refused], ..identity.clone() };
+            let shown = token::Shown { faulty, ..identity.shown.clone() };
+            let identity = Identity { refused: vec![refused], shown, ..identity.clone() };
             let denied = answer::deny(world, request, &identity, "token_replayed", verdict.rule.clone())?;
             return Ok(Decision { shadows: verdict.shadows, ..denied });
         }

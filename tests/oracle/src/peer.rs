@@ -1,7 +1,8 @@
-//! Section 5: who is on the wire: the walk from our own proxy outwards, paths to pinned authorities, revocation lists.
+//! Section 5: a peer: what its certificate says, and which documents vouch for it.
 
-use crate::certificate::{check, paths};
+use crate::certificate::{check, is_for_clients, paths, pem, untimely};
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 use x509_cert::Certificate;
@@ -14,7 +15,7 @@ use crate::revocation::{self, Shown};
 use crate::rules::{Facts, Match};
 use crate::value::Value;
 use crate::xfcc::{self, Element};
-use crate::{Evidence, Judged, Reason, Request, World, outside, path};
+use crate::{Evidence, Judged, Outside, Reason, World, outside, path};
 
 /// 5.1 A peer that was verified.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct Peer {
     pub in_doubt: Vec<String>,
     /// How much was shown.
     pub evidence: Evidence,
+    /// By which source.
+    pub source: &'static str,
     /// DNS names of its certificate.
     pub dns: Vec<String>,
     /// URIs beside its SPIFFE ID.
@@ -44,131 +47,40 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// 5.2 The trust domain that conditions and templates know: the one that the rule names, else the only one there is.
+    pub(crate) fn by(self, source: &'static str) -> Self {
+        Self { source, ..self }
+    }
+
+    /// 5.2 The trust domain that conditions and templates know: the one that the rule names, else the only
+    /// one that vouches, where none is in doubt.
     pub fn speaking_domain(&self, m: &Match<'_>, facts: &Facts<'_>) -> Option<String> {
         let wanted = m.rule.get("peer").map(|p| facts.world.documents.whole("peers", p));
         let named = wanted.as_ref().and_then(|w| w.text_of("trustDomain")).map(str::to_owned);
-        named.or_else(|| if let [only] = self.domains.as_slice() { Some(only.clone()) } else { None })
+        let certain = self.in_doubt.is_empty().then_some(&self.domains);
+        named.or_else(|| if let Some([only]) = certain.map(Vec::as_slice) { Some(only.clone()) } else { None })
     }
 }
 
-pub(crate) type Walked = Judged<Option<Result<Peer, Reason>>>;
+/// Why a walk ends without a peer.
+pub(crate) enum Stop {
+    Refused(Reason),
+    Outside(Outside),
+}
 
-/// 5.3 Who is on the wire: from the proxy that asks outwards, past forwarders, to the first that is none.
-pub fn authenticate(world: &World, request: &Request) -> Walked {
-    let sources = &world.sources;
-    if sources.client_cert && (!request.lines("client-cert").is_empty() || !request.lines("client-cert-chain").is_empty()) {
-        return Err(outside("the headers of RFC 9440"));
+impl From<Outside> for Stop {
+    fn from(outside: Outside) -> Self {
+        Self::Outside(outside)
     }
-    let refuse = |reason: Reason| Ok(Some(Err(reason)));
-    let shown = if sources.source_certificate { request.source_certificate.as_str() } else { "" };
-    let tls = match shown {
-        "" => None,
-        // 5.4 A believed source that cannot be read rejects the peer.
-        pem => match xfcc::certificates(pem).as_deref() {
-            Some([leaf]) => Some(leaf.clone()),
-            _ => return refuse("encoding_invalid"),
-        },
-    };
-    let lines = request.lines("x-forwarded-client-cert");
-    let mut elements = match lines.as_slice() {
-        _ if !sources.xfcc => Vec::new(),
-        [] => Vec::new(),
-        [line] => match xfcc::read(&String::from_utf8_lossy(line))? {
-            Ok(elements) => elements,
-            Err(reason) => return refuse(reason),
-        },
-        _ => return Err(outside("XFCC in several lines")),
-    };
-    let principal = &request.source_principal;
-    if !elements.is_empty() && tls.is_none() && principal.is_empty() && !sources.xfcc_without_tls {
-        return refuse("xfcc_untrusted_hop");
-    }
-    let mut nearest = None;
-    if let Some(element) = elements.pop() {
-        // 5.5 `By` proves whose element the last one is, or it is the only one.
-        let mut own: Vec<&String> = sources.identities.iter().collect();
-        own.extend((!request.destination_principal.is_empty()).then_some(&request.destination_principal));
-        let mine = |e: &Element| e.by.iter().any(|by| own.contains(&by));
-        if own.is_empty() && (!element.by.is_empty() || !elements.is_empty()) {
-            return if elements.is_empty() {
-                refuse("xfcc_untrusted_hop")
-            } else {
-                Err(outside("several elements of a proxy without a URI name"))
-            };
-        }
-        if !own.is_empty() && !mine(&element) {
-            return refuse("xfcc_untrusted_hop");
-        }
-        if !own.is_empty() && elements.iter().any(mine) {
-            return refuse("xfcc_inconsistent");
-        }
-        if !principal.is_empty() && element.uri.first().is_some_and(|u| u != principal) {
-            return if tls.is_some() { refuse("xfcc_inconsistent") } else { refuse("xfcc_untrusted_hop") };
-        }
-        if principal.is_empty() && tls.is_none() && element.follows_uri && element.cert.is_none() && element.chain.is_empty() {
-            return Err(outside("something behind a URI without a principal"));
-        }
-        nearest = Some(element);
-    }
-    let (leaf, chain) = match (&tls, &nearest) {
-        (Some(leaf), near) => {
-            let chain = near.as_ref().map(|e| e.chain.clone()).unwrap_or_default();
-            let beside = match near {
-                Some(element) => agrees(element, leaf)?,
-                None => true,
-            };
-            if !beside || !is_named(leaf, principal)? {
-                return refuse("xfcc_inconsistent");
-            }
-            (Some(leaf.clone()), chain)
-        }
-        (None, Some(element)) => match certificate_of(element)? {
-            Ok((Some(leaf), _)) if !is_named(&leaf, principal)? => return refuse("xfcc_untrusted_hop"),
-            Ok(found) => found,
-            Err(reason) => return refuse(reason),
-        },
-        (None, None) if sources.principal && !principal.is_empty() => (None, Vec::new()),
-        (None, None) => return Ok(None),
-    };
-    let hash = nearest.as_ref().and_then(|e| e.hash.clone());
-    let name = nearest.as_ref().map_or(Some(principal.clone()), |e| e.uri.first().cloned());
-    let peer = match identify(world, leaf.as_deref(), &chain, hash.as_deref(), name.as_deref())? {
-        Ok(peer) => peer,
-        Err(reason) => return refuse(reason),
-    };
-    if !is_forwarder(world, &peer) {
-        return Ok(Some(Ok(peer)));
-    }
-    // 5.6 A header that the TLS peer passed on counts only where `source.certificate` proves that it is a forwarder.
-    if !elements.is_empty() && tls.is_none() {
-        return Err(outside("elements behind a forwarder that is a principal alone"));
-    }
-    let mut behind = peer;
-    while let Some(element) = elements.pop() {
-        let id = behind.spiffe.clone().unwrap_or_default();
-        let its = |e: &Element| e.by.contains(&id);
-        // 5.7 Behind a forwarder, of several elements exactly one has its `By`, and none is without.
-        let alone = elements.is_empty() && (element.by.is_empty() || its(&element));
-        if !alone && (!its(&element) || elements.iter().any(|e| e.by.is_empty())) {
-            return refuse("xfcc_untrusted_hop");
-        }
-        if elements.iter().any(its) {
-            return refuse("xfcc_inconsistent");
-        }
-        let found = match certificate_of(&element)? {
-            Ok(found) => found,
-            Err(reason) => return refuse(reason),
-        };
-        let (Some(leaf), chain) = found else { return refuse("evidence_insufficient") };
-        match identify(world, Some(&leaf), &chain, None, None)? {
-            Err(reason) => return refuse(reason),
-            Ok(peer) if is_forwarder(world, &peer) => behind = peer,
-            Ok(peer) => return Ok(Some(Ok(peer))),
-        }
-    }
-    // 5.8 A forwarder is never the caller.
-    Ok(None)
+}
+
+pub(crate) const fn refuse<T>(reason: Reason) -> Result<T, Stop> {
+    Err(Stop::Refused(reason))
+}
+
+pub(crate) fn hash_of(element: &Element) -> Option<[u8; 32]> {
+    let hash = element.hash.as_deref()?;
+    let bytes = hash.as_bytes().chunks(2).map(|c| u8::from_str_radix(std::str::from_utf8(c).ok()?, 16).ok());
+    bytes.collect::<Option<Vec<u8>>>()?.try_into().ok()
 }
 
 pub(crate) fn is_forwarder(world: &World, peer: &Peer) -> bool {
@@ -178,35 +90,54 @@ pub(crate) fn is_forwarder(world: &World, peer: &Peer) -> bool {
 }
 
 /// A certificate, if there is one, and the chain with it.
-pub(crate) type Presented = (Option<Vec<u8>>, Vec<Vec<u8>>);
+pub(crate) type Presented = (Option<Vec<u8>>, Option<Vec<Vec<u8>>>);
 
-/// 5.9 The certificate of an element and its chain, where everything that the element says beside it is in it.
-pub(crate) fn certificate_of(element: &Element) -> Judged<Result<Presented, Reason>> {
-    let Some(leaf) = element.cert.as_ref().or(element.chain.first()) else { return Ok(Ok((None, Vec::new()))) };
-    let agrees = agrees(element, leaf)?;
-    Ok(if agrees { Ok((Some(leaf.clone()), element.chain.clone())) } else { Err("xfcc_inconsistent") })
+/// 5.9 The certificate of an element and its chain, which begins with it.
+pub(crate) fn presented(element: &Element) -> Result<Presented, Stop> {
+    let read = |text: &Option<String>, most: usize| match text.as_deref().map(xfcc::certificates) {
+        None => Ok(None),
+        Some(Some(list)) if !list.is_empty() && list.len() <= most => Ok(Some(list)),
+        _ => refuse("xfcc_malformed"),
+    };
+    let (cert, chain) = (read(&element.cert, 1)?, read(&element.chain, 10)?);
+    let (leaf, first) = (cert.and_then(|mut list| list.pop()), chain.as_ref().and_then(|list| list.first().cloned()));
+    match (leaf, first) {
+        (Some(leaf), Some(first)) if leaf != first => refuse("xfcc_inconsistent"),
+        (leaf, first) => Ok((leaf.or(first), chain)),
+    }
 }
 
-/// Whether `source.principal`, where there is one, is a name of a certificate: a URI, a DNS name or the subject.
-pub(crate) fn is_named(leaf: &[u8], principal: &str) -> Judged<bool> {
+/// 5.39 The name that Envoy has for a certificate: the first URI, else the first DNS name, else the subject.
+pub(crate) fn is_called(leaf: &[u8], principal: &str) -> Judged<bool> {
     let certificate = Certificate::from_der(leaf).map_err(|e| outside(format!("a certificate that cannot be read: {e}")))?;
     let (names, subject) = (names(&certificate)?, certificate.tbs_certificate().subject().to_string());
-    Ok(principal.is_empty() || principal == subject || names.uris.iter().chain(&names.dns).any(|n| n == principal))
+    Ok(match (names.uris.first(), names.dns.first()) {
+        (Some(uri), _) => uri == principal,
+        (None, Some(dns)) => dns.eq_ignore_ascii_case(principal),
+        (None, None) => subject == principal,
+    })
 }
 
+/// 5.9 Whether everything that an element says is in a certificate: the first URI or all, the DNS names all, in their order.
 pub(crate) fn agrees(element: &Element, leaf: &[u8]) -> Judged<bool> {
     let certificate = Certificate::from_der(leaf).map_err(|e| outside(format!("a certificate that cannot be read: {e}")))?;
     let names = names(&certificate)?;
     let hex: String = Sha256::digest(leaf).iter().map(|b| format!("{b:02x}")).collect();
-    let same = element.hash.as_ref().is_none_or(|h| *h == hex)
-        && element.cert.as_ref().is_none_or(|c| c == leaf)
-        && element.chain.first().is_none_or(|c| c == leaf)
-        && element.uri.iter().all(|u| names.uris.contains(u))
-        && element.dns.iter().all(|d| d == "-" || names.dns.contains(d));
-    if element.subject.as_ref().is_some_and(|s| *s != certificate.tbs_certificate().subject().to_string()) {
+    let subject = certificate.tbs_certificate().subject().to_string();
+    // Names that need no escapes are written in one way.
+    if element.subject.as_ref().is_some_and(|s| *s != subject && (s.contains('\\') || subject.contains('\\'))) {
         return Err(outside("a subject that is written in another way than RFC 4514 by this library"));
     }
-    Ok(same)
+    let uris = match element.uri.as_slice() {
+        [] => !element.no_uri || names.uris.is_empty(),
+        [first] => names.uris.first() == Some(first),
+        all => all == names.uris,
+    };
+    let lower = |list: &[String]| list.iter().map(|n| n.to_ascii_lowercase()).collect::<Vec<_>>();
+    Ok(element.hash.as_ref().is_none_or(|h| *h == hex)
+        && element.subject.as_ref().is_none_or(|s| *s == subject)
+        && uris
+        && (element.dns.is_empty() || lower(&element.dns) == lower(&names.dns)))
 }
 
 /// The names of a certificate.
@@ -244,63 +175,61 @@ pub fn spiffe_domain(id: &str) -> Option<&str> {
     (!domain.is_empty() && domain.len() <= 255 && domain.bytes().all(of_domain) && segments && id.len() <= 2048).then_some(domain)
 }
 
-/// 5.12 The identity of what was shown: verified at `leaf` and `full`, the proxy's word below.
-pub(crate) fn identify(
-    world: &World,
-    leaf: Option<&[u8]>,
-    chain: &[Vec<u8>],
-    hash: Option<&str>,
-    name: Option<&str>,
-) -> Judged<Result<Peer, Reason>> {
-    let least = world.sources.least.unwrap_or(Evidence::Leaf);
+/// 5.12 The proxy's word for a SPIFFE ID, with the hash of the certificate or without.
+pub(crate) fn named(world: &World, uris: &[String], hash: Option<&str>) -> Result<Peer, Stop> {
+    if !uris.iter().any(|u| u.to_lowercase().starts_with("spiffe:")) {
+        return refuse("evidence_insufficient");
+    }
+    let [id] = uris else { return refuse("spiffe_invalid") };
+    let Some(domain) = spiffe_domain(id) else { return refuse("spiffe_invalid") };
     let documents = world.documents.of("TrustDomain");
-    let Some(leaf) = leaf else {
-        let evidence = if hash.is_some() { Evidence::Hash } else { Evidence::Asserted };
-        if evidence < least {
-            return Ok(Err("evidence_insufficient"));
-        }
-        let Some((id, domain)) = name.and_then(|n| Some((n, spiffe_domain(n)?))) else {
-            return Ok(Err("evidence_insufficient"));
-        };
-        let Some(document) = documents.iter().find(|d| d.spec.text_of("spiffe") == Some(domain)) else {
-            return Ok(Err("trust_domain_unknown"));
-        };
-        // 5.13 A trust domain with pins takes such a peer only where one is the hash that was shown.
-        let pins = document.spec.get("leaf").and_then(|l| l.get("pins")).and_then(Value::list);
-        let pinned = |p: &Value| p.text_of("certificate").map(revocation::fingerprint).as_deref() == hash && hash.is_some();
-        if pins.is_some_and(|pins| !pins.iter().any(pinned)) {
-            return Ok(Err("evidence_insufficient"));
-        }
-        let sha256 = hash.and_then(|h| {
-            h.as_bytes().chunks(2).map(|c| u8::from_str_radix(std::str::from_utf8(c).ok()?, 16).ok()).collect::<Option<Vec<u8>>>()
-        });
-        let peer = Peer {
-            spiffe: Some(id.to_owned()),
-            domains: vec![document.name.clone()],
-            in_doubt: Vec::new(),
-            evidence,
-            dns: Vec::new(),
-            uris: Vec::new(),
-            emails: Vec::new(),
-            ips: Vec::new(),
-            subject: None,
-            sha256: sha256.and_then(|h| h.try_into().ok()),
-            path: vec![Shown { sha256: hash.map(str::to_owned), ..Shown::default() }],
-        };
-        return Ok(if revocation::peer(world, &peer)? { Err("cert_revoked") } else { Ok(peer) });
+    let Some(document) = documents.iter().find(|d| d.spec.text_of("spiffe") == Some(domain)) else {
+        return refuse("trust_domain_unknown");
     };
+    // 5.13 A trust domain with pins takes such a peer only where one is the hash that was shown.
+    let pins = document.spec.get("leaf").and_then(|l| l.get("pins")).and_then(Value::list).filter(|pins| !pins.is_empty());
+    let pinned = |p: &Value| p.text_of("certificate").map(revocation::fingerprint).as_deref() == hash && hash.is_some();
+    if pins.is_some_and(|pins| !pins.iter().any(pinned)) {
+        return refuse("evidence_insufficient");
+    }
+    let element = Element { hash: hash.map(str::to_owned), ..Element::default() };
+    let peer = Peer {
+        spiffe: Some(id.clone()),
+        domains: vec![document.name.clone()],
+        in_doubt: Vec::new(),
+        evidence: if hash.is_some() { Evidence::Hash } else { Evidence::Asserted },
+        source: "",
+        dns: Vec::new(),
+        uris: Vec::new(),
+        emails: Vec::new(),
+        ips: Vec::new(),
+        subject: None,
+        sha256: hash_of(&element),
+        path: vec![Shown { sha256: hash.map(str::to_owned), ..Shown::default() }],
+    };
+    if revocation::peer(world, &peer)? { refuse("cert_revoked") } else { Ok(peer) }
+}
+
+/// 5.12 The identity of a certificate that was shown, with its chain or without.
+pub(crate) fn identify(world: &World, leaf: &[u8], shown: Option<&Vec<Vec<u8>>>) -> Result<Peer, Stop> {
+    let documents = world.documents.of("TrustDomain");
+    let chain = shown.map(Vec::as_slice).unwrap_or_default();
     let certificate = Certificate::from_der(leaf).map_err(|e| outside(format!("a certificate that cannot be read: {e}")))?;
     let names = names(&certificate)?;
     let spiffe: Vec<&String> = names.uris.iter().filter(|u| u.to_lowercase().starts_with("spiffe:")).collect();
     let id = spiffe.first().copied().cloned();
     // 5.14 SPIFFE: exactly one URI, the strict grammar, with a path.
+    let unnamed = |reason: Reason| {
+        let malformed = !crate::certificate::well_formed(&names)?;
+        refuse(one_of(&[Some(reason), malformed.then_some("cert_san")].into_iter().flatten().collect()))
+    };
     if id.is_some() && (names.uris.len() != 1 || id.as_deref().and_then(spiffe_domain).is_none()) {
-        return Ok(Err("spiffe_invalid"));
+        return unnamed("spiffe_invalid");
     }
     let domain = id.as_deref().and_then(spiffe_domain);
     let judges: Vec<&Document> = documents.iter().filter(|d| d.spec.text_of("spiffe") == domain).collect();
     if judges.is_empty() {
-        return Ok(Err("trust_domain_unknown"));
+        return unnamed("trust_domain_unknown");
     }
     let (mut vouching, mut in_doubt, mut faults) = (Vec::new(), Vec::new(), BTreeSet::new());
     let mut found_path = Vec::new();
@@ -323,6 +252,12 @@ pub(crate) fn identify(
                 faults.extend(of_domain);
                 if paths.is_empty() {
                     faults.insert("chain_untrusted");
+                    // 5.18 An issuer that could not be used may be the reason.
+                    let configured = pem(world, document.spec.get("intermediates").and_then(Value::list).unwrap_or_default())?;
+                    for der in chain.iter().skip(1).chain(&configured) {
+                        faults.extend((!is_for_clients(der)).then_some("cert_eku"));
+                        faults.extend(Certificate::from_der(der).ok().and_then(|issuer| untimely(world, &issuer)));
+                    }
                     faults.extend(check(world, document, &[leaf.to_vec()], &names)?);
                 }
             }
@@ -330,15 +265,13 @@ pub(crate) fn identify(
     }
     // 5.16 Revoked is revoked everywhere.
     if faults.contains("cert_revoked") {
-        (vouching, faults) = (Vec::new(), BTreeSet::from(["cert_revoked"]));
+        faults = if vouching.is_empty() { faults } else { BTreeSet::from(["cert_revoked"]) };
+        vouching.clear();
     }
     if vouching.is_empty() {
-        return match faults.iter().collect::<Vec<_>>().as_slice() {
-            [only] => Ok(Err(only)),
-            several => Err(outside(format!("which of several faults counts: {several:?}"))),
-        };
+        return refuse(one_of(&faults));
     }
-    let shown = |der: &Vec<u8>| {
+    let of_path = |der: &Vec<u8>| {
         let read = Certificate::from_der(der).map_err(|e| outside(format!("a certificate: {e}")))?;
         let tbs = read.tbs_certificate();
         let spki = tbs.subject_public_key_info().to_der().unwrap_or_default();
@@ -360,16 +293,28 @@ pub(crate) fn identify(
         spiffe: id,
         domains: vouching,
         in_doubt,
-        evidence: if chain.is_empty() { Evidence::Leaf } else { Evidence::Full },
+        evidence: if shown.is_none() { Evidence::Leaf } else { Evidence::Full },
+        source: "",
         dns: names.dns.clone(),
         emails: names.emails.clone(),
         ips: names.ips.iter().map(ip).collect(),
         subject: Some(certificate.tbs_certificate().subject().to_string()),
         sha256: Some(Sha256::digest(leaf).into()),
-        path: found_path.iter().map(shown).collect::<Judged<_>>()?,
+        path: found_path.iter().map(of_path).collect::<Judged<_>>()?,
     };
-    if peer.evidence < least {
-        return Ok(Err("evidence_insufficient"));
+    if revocation::peer(world, &peer)? { refuse("cert_revoked") } else { Ok(peer) }
+}
+
+/// 5.19 The reason of several faults of which this page does not say which counts: all of them, with `|` between.
+fn one_of(faults: &BTreeSet<Reason>) -> Reason {
+    static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let text = faults.iter().copied().collect::<Vec<_>>().join("|");
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(own) = known.get(text.as_str()) {
+        return own;
     }
-    Ok(if revocation::peer(world, &peer)? { Err("cert_revoked") } else { Ok(peer) })
+    // There are as many as there are combinations of a dozen faults that occur.
+    let own: &'static str = text.leak();
+    known.insert(own);
+    own
 }

@@ -5,7 +5,9 @@ use crate::template::base64url;
 use crate::value::Value;
 use crate::{Judged, Reason, World, outside};
 use hmac::{KeyInit, Mac};
-use sha2::{Sha256, Sha384, Sha512};
+use sha2::{Digest, Sha256, Sha384, Sha512};
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 /// Strict base64url without padding.
 pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
@@ -26,6 +28,13 @@ pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
     (base64url(&out) == text).then_some(out)
 }
 
+/// Strict base64 with padding.
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let bare = text.trim_end_matches('=');
+    let url = bare.replace('+', "-").replace('/', "_");
+    (text.len() % 4 == 0 && text.len() - bare.len() < 3 && !bare.contains(['-', '_'])).then(|| from_base64url(&url))?
+}
+
 /// 5.55 Reads a compact JWS: three parts, JSON without repeated members, at most 16 levels; no `crit`, `b64`, `cty`.
 pub(crate) fn read(text: &str) -> Option<(Value, Value)> {
     let parts: Vec<&str> = text.split('.').collect();
@@ -33,8 +42,9 @@ pub(crate) fn read(text: &str) -> Option<(Value, Value)> {
     from_base64url(signature).filter(|s| !s.is_empty())?;
     let object = |part: &str| Value::json(&from_base64url(part)?, 16).filter(|v| matches!(v, Value::Map(_)));
     let (header, claims) = (object(header)?, object(claims)?);
+    header.text_of("alg")?;
     let plain = ["crit", "b64", "cty"].iter().all(|n| header.get(n).is_none());
-    let typed = ["kid", "typ", "alg"].iter().all(|n| header.get(n).is_none_or(|v| v.text().is_some()));
+    let typed = ["kid", "typ"].iter().all(|n| header.get(n).is_none_or(|v| v.text().is_some()));
     (plain && typed).then_some((header, claims))
 }
 
@@ -57,9 +67,6 @@ pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Valu
     }
     let keys = spec.get("keys").cloned().unwrap_or(Value::Null);
     let kid = header.text_of("kid");
-    if kid.is_some_and(|k| spec.texts("denyKids").iter().any(|d| d == k)) {
-        return Ok(Err("key_unknown"));
-    }
     let mut set: Vec<Value> = Vec::new();
     for secret in keys.get("secrets").and_then(Value::list).unwrap_or_default() {
         let mut bytes = world.files.get(secret.text_of("file").unwrap_or_default()).cloned().unwrap_or_default();
@@ -77,7 +84,12 @@ pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Valu
         let found = keys.text_of("inline").map(|t| t.as_bytes().to_vec()).or_else(|| world.files.get(&place).cloned());
         let Some(bytes) = found else { return Ok(Err("keys_stale")) };
         let read = Value::json(&bytes, 16).ok_or_else(|| outside("a key set that is no JSON"))?;
-        set = read.get("keys").and_then(Value::list).unwrap_or_default().to_vec();
+        // 5.57 A key for something else is no key of the issuer.
+        let usable = |key: &&Value| {
+            let usage = key.text_of("use").is_none_or(|u| u == "sig" || u == "jwt-svid");
+            usage && key.get("key_ops").is_none_or(|_| key.texts("key_ops").iter().any(|o| o == "verify"))
+        };
+        set = read.get("keys").and_then(Value::list).unwrap_or_default().iter().filter(usable).cloned().collect();
     }
     // 5.57 By `kid`; a token without one needs exactly one key that fits (a secret without `keyId` is for tokens without `kid`).
     let secret = |k: &&Value| k.text_of("kty") == Some("oct");
@@ -86,6 +98,10 @@ pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Valu
         None => set.iter().filter(|k| good_for(k, alg) && (!secret(k) || k.get("kid").is_none())).collect(),
     };
     match named.as_slice() {
+        // 5.56 A key that is never used, whatever the issuer publishes.
+        [key] if good_for(key, alg) && key.text_of("kid").is_some_and(|k| spec.texts("denyKids").iter().any(|d| d == k)) => {
+            Ok(Err("key_unknown"))
+        }
         [key] if good_for(key, alg) => {
             let (input, signature) = text.rsplit_once('.').unwrap_or((text, ""));
             let signature = from_base64url(signature).unwrap_or_default();
@@ -115,6 +131,23 @@ pub(crate) fn good_for(key: &Value, alg: &str) -> bool {
 
 /// 5.59 Whether a signature verifies (RFC 7518, RFC 8037).
 pub(crate) fn signed(key: &Value, alg: &str, input: &[u8], signature: &[u8]) -> Judged<bool> {
+    remembered(&[format!("{key:?} {alg}").as_bytes(), input, signature], || verifies(key, alg, input, signature))
+}
+
+/// The same question about a signature is asked again and again, so that answers are remembered by all that was asked.
+pub(crate) fn remembered(question: &[&[u8]], answer: impl FnOnce() -> Judged<bool>) -> Judged<bool> {
+    thread_local!(static KNOWN: RefCell<HashMap<[u8; 32], bool>> = RefCell::default());
+    let hash = question.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part.len().to_be_bytes()).chain_update(part));
+    let hash: [u8; 32] = hash.finalize().into();
+    if let Some(known) = KNOWN.with_borrow(|known| known.get(&hash).copied()) {
+        return Ok(known);
+    }
+    let found = answer()?;
+    KNOWN.with_borrow_mut(|known| known.insert(hash, found));
+    Ok(found)
+}
+
+fn verifies(key: &Value, alg: &str, input: &[u8], signature: &[u8]) -> Judged<bool> {
     use p256::ecdsa::signature::Verifier;
     let part = |name: &str| key.text_of(name).and_then(from_base64url).unwrap_or_default();
     let point = |width: usize| {

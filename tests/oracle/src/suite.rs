@@ -61,6 +61,7 @@ pub fn peer(value: &Value) -> Result<Peer, Reason> {
     let mut domains: Vec<String> = value.text_of("trustDomain").map(str::to_owned).into_iter().collect();
     domains.extend(value.texts("otherTrustDomains"));
     Ok(Peer {
+        source: "suite",
         spiffe: value.text_of("spiffe").map(str::to_owned),
         domains,
         in_doubt: Vec::new(),

@@ -25,7 +25,7 @@ pub(crate) fn variable(name: &str, facts: &Facts<'_>, m: &Match<'_>) -> Judged<R
         "token.sub" => token.and_then(|t| t.claims.get("sub").cloned()),
         "token.jti" => token.and_then(|t| t.claims.get("jti").cloned()),
         "token.client" => token.and_then(|t| t.client().map(Value::Text)),
-        "token.iss" => token.map(|t| Value::of(&t.iss)),
+        "token.iss" => token.and_then(|t| t.claims.get("iss").cloned()),
         "peer.spiffe" => peer.and_then(|p| p.spiffe.clone().map(Value::Text)),
         "peer.dns" => peer.and_then(|p| list(&p.dns)).filter(|l| *l != Value::List(Vec::new())),
         "peer.ips" => peer.and_then(|p| list(&p.ips)).filter(|l| *l != Value::List(Vec::new())),

@@ -8,7 +8,7 @@ use crate::documents::{Document, duration_of};
 use crate::path::{self, Host};
 use crate::peer::Peer;
 use crate::value::{Number, Value};
-use crate::{Judged, Reason, Request, World, outside, revocation};
+use crate::{Identity, Judged, Reason, Request, World, outside, revocation};
 
 /// 5.40 A token that was verified.
 #[derive(Debug, Clone)]
@@ -116,24 +116,23 @@ pub(crate) fn places(issuer: &Document) -> Vec<Place> {
 }
 
 /// 5.49 What is in a place: the credentials, and whether they came with the scheme `DPoP`.
-pub(crate) fn found(request: &Request, place: &Place) -> Vec<(String, bool)> {
+pub(crate) fn credentials(request: &Request, place: &Place) -> Vec<(String, bool)> {
     let lines = |name: &str| request.lines(name).into_iter().map(|l| String::from_utf8_lossy(l).trim().to_owned()).collect::<Vec<_>>();
-    let found: Vec<(String, bool)> = match place {
+    match place {
         Place::Authorization => {
-            let mut out = Vec::new();
-            for line in lines("authorization") {
-                let one = |one: &str| {
-                    let (scheme, token) = one.trim().split_once(' ').unwrap_or((one.trim(), ""));
-                    let of = |own: &str| scheme.eq_ignore_ascii_case(own);
-                    (of("bearer") || of("dpop")).then(|| (token.trim().to_owned(), of("dpop")))
-                };
-                let known: Vec<_> = line.split(',').filter_map(one).collect();
-                let rest = line.split(',').skip(1).map(|more| (more.trim().to_owned(), false));
-                // Another scheme is no credential of these issuers.
-                out.extend(known.first().cloned());
-                out.extend(rest.filter(|_| !known.is_empty()));
+            let one = |one: &str| {
+                let (scheme, token) = one.trim().split_once(' ').unwrap_or((one.trim(), ""));
+                let of = |own: &str| scheme.eq_ignore_ascii_case(own);
+                (of("bearer") || of("dpop")).then(|| (token.trim().to_owned(), of("dpop")))
+            };
+            // Two lines are two credentials, whatever their schemes, and so is what a proxy has joined with one of ours.
+            match lines("authorization").as_slice() {
+                [line] if line.split(',').any(|part| one(part).is_some()) => {
+                    line.split(',').map(|part| one(part).unwrap_or_default()).collect()
+                }
+                [_] => Vec::new(),
+                lines => lines.iter().map(|_| (String::new(), false)).collect(),
             }
-            out
         }
         Place::Header(name) => {
             lines(name).iter().flat_map(|l| l.split(',').map(|t| (t.trim().to_owned(), false)).collect::<Vec<_>>()).collect()
@@ -148,127 +147,197 @@ pub(crate) fn found(request: &Request, place: &Place) -> Vec<(String, bool)> {
             let named = pairs.filter(|(n, _)| path::decode(n).as_deref() == Some(name));
             named.map(|(_, v)| (path::decode(v).unwrap_or_else(|| v.to_owned()), false)).collect()
         }
-    };
-    // One that is empty is as if it had not been sent.
-    match found.as_slice() {
-        [(text, _)] if text.is_empty() => Vec::new(),
-        _ => found,
     }
 }
 
-pub(crate) type Authenticated = (Vec<Token>, Vec<Refused>, Vec<Reason>);
+/// How tokens that count were shown.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    /// Whether there was any.
+    pub any: bool,
+    /// Whether one had the scheme `DPoP`, or a place had several and a proof came.
+    pub dpop: bool,
+    /// The issuer document that the first one names.
+    pub issuer: Option<String>,
+    /// Whether the proof is what is wrong.
+    pub faulty: bool,
+}
 
 /// 5.50 Every token in every place of every issuer.
-pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Judged<Authenticated> {
+pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Judged<Identity> {
     let issuers = world.documents.of("TokenIssuer");
     let counting = counting(world, request);
     let counts = |name: &str| counting.as_ref().is_none_or(|c| c.contains(name));
-    let (mut tokens, mut refused, mut ignored): Authenticated = Default::default();
+    let mut found = Identity::default();
     let all: BTreeSet<Place> = issuers.iter().flat_map(places).collect();
     for place in all {
-        let here: Vec<&Document> = issuers.iter().filter(|i| places(i).contains(&place) && counts(&i.name)).collect();
+        let users: Vec<&Document> = issuers.iter().filter(|i| places(i).contains(&place)).collect();
         let cookie = if let Place::Cookie(name) = &place { Some(name.clone()) } else { None };
-        let names: Vec<String> = issuers.iter().filter(|i| places(i).contains(&place)).map(|i| i.name.clone()).collect();
-        let credentials = found(request, &place);
+        let names: Vec<String> = users.iter().map(|i| i.name.clone()).collect();
         let refuse = |reason: Reason, own: bool| Refused { reason, cookie: cookie.clone().filter(|_| own), issuers: names.clone() };
+        let credentials = credentials(request, &place);
+        if !credentials.is_empty() && !users.iter().any(|i| counts(&i.name)) {
+            found.ignored.push("issuer_unknown");
+            continue;
+        }
         match credentials.as_slice() {
             [] => {}
-            _ if here.is_empty() => ignored.push("issuer_unknown"),
-            [(text, dpop)] => match one(world, request, peer, &here, &place, text, *dpop, counting.is_some())? {
-                Ok(token) if tokens.iter().any(|t: &Token| t.issuer == token.issuer) => {
-                    refused.push(Refused { cookie: None, ..refuse("token_multiple", false) })
+            [(text, dpop)] => {
+                let counted: Vec<&Document> = issuers.iter().filter(|i| counts(&i.name)).collect();
+                let (named, judged) = one(world, request, peer, &counted, &place, text, *dpop, counting.is_some())?;
+                if !matches!(judged, Err((_, true))) {
+                    found.shown.any = true;
+                    found.shown.dpop |= dpop;
+                    found.shown.issuer = found.shown.issuer.or(named);
                 }
-                Ok(token) => tokens.push(token),
-                Err((reason, true)) => ignored.push(reason),
-                Err((reason, false)) => refused.push(refuse(reason, !reason.starts_with("dpop"))),
-            },
-            _ => refused.push(refuse("token_multiple", false)),
+                match judged {
+                    Ok(token) if found.tokens.iter().any(|t: &Token| t.issuer == token.issuer) => {
+                        found.refused.push(Refused { cookie: None, ..refuse("token_multiple", false) });
+                    }
+                    Ok(token) => found.tokens.push(token),
+                    Err((reason, true)) => found.ignored.push(reason),
+                    Err((reason, false)) => found.refused.push(refuse(reason, !reason.starts_with("dpop"))),
+                }
+            }
+            _ => {
+                found.shown.any = true;
+                found.shown.dpop |= !request.lines("dpop").is_empty();
+                found.refused.push(refuse("token_multiple", false));
+            }
         }
     }
-    Ok((tokens, refused, ignored))
+    Ok(found)
 }
 
 pub(crate) type Checked<T> = Result<T, (Reason, bool)>;
 
-/// 5.51 One token, through every check in its order. A failure says whether it is passed over.
+/// 5.51 One token, through every check in its order: the issuer that it names, and the token. A failure says whether it is passed over.
 #[expect(clippy::too_many_arguments, reason = "the steps are one list, and this is what they look at")]
 pub(crate) fn one(
     world: &World,
     request: &Request,
     peer: Option<&Peer>,
-    here: &[&Document],
+    counting: &[&Document],
     place: &Place,
     text: &str,
     dpop_scheme: bool,
     ignoring: bool,
-) -> Judged<Checked<Token>> {
-    let fail = |reason: Reason| Ok(Err((reason, false)));
+) -> Judged<(Option<String>, Checked<Token>)> {
     if text.len() > 16 * 1024 {
-        return fail("token_malformed");
+        return Ok((None, Err(("token_malformed", false))));
     }
-    let (issuer, header, claims, answered) = if text.starts_with("eyJ") {
+    let (issuer, header, claims, answered) = match claimed(world, counting, place, text, ignoring) {
+        Ok(found) => found,
+        Err((issuer, fault)) => return Ok((issuer, Err(fault))),
+    };
+    let judged = judged(world, request, peer, issuer, place, text, (&header, claims, answered), dpop_scheme)?;
+    Ok((Some(issuer.name.clone()), judged.map_err(|reason| (reason, false))))
+}
+
+type Claimed<'a> = (&'a Document, Value, Value, bool);
+
+/// 5.52 The issuer that a token names, its header and claims, and whether they are an issuer's answer.
+fn claimed<'a>(
+    world: &World,
+    counting: &[&'a Document],
+    place: &Place,
+    text: &str,
+    ignoring: bool,
+) -> Result<Claimed<'a>, (Option<String>, (Reason, bool))> {
+    let fail = |reason: Reason| Err((None, (reason, false)));
+    let here = |i: &&&Document| places(i).contains(place);
+    if text.starts_with("eyJ") {
         let Some((header, claims)) = read(text) else { return fail("token_malformed") };
-        // 5.52 `iss` chooses whose rules and keys apply; JWT-SVIDs are known by the trust domain of `sub`.
+        // `iss` chooses whose rules and keys apply; JWT-SVIDs are known by the trust domain of `sub`.
         let iss = claims.get("iss");
         let of_domain = |i: &Document| {
             claims.text_of("sub").is_some_and(|s| s.starts_with(&format!("{}/", i.spec.text_of("issuer").unwrap_or_default())))
         };
         let svid = |i: &Document| i.spec.text_of("profile") == Some("jwtSvid");
         let its = |i: &&&Document| if svid(i) { of_domain(i) } else { i.spec.text_of("issuer") == iss.and_then(Value::text) };
-        let Some(issuer) = here.iter().find(its) else {
-            // 5.53 It is passed over where it names another issuer for certain: by more than case and a final `/`.
-            let plain = |t: &str| t.to_lowercase().trim_end_matches('/').to_owned();
-            let other =
-                iss.and_then(Value::text).is_some_and(|iss| here.iter().all(|i| i.spec.text_of("issuer").map(plain) != Some(plain(iss))));
-            return Ok(Err(("issuer_unknown", ignoring && other)));
-        };
-        (*issuer, header, claims, false)
-    } else {
-        // 5.54 An opaque token is asked about in the place of an issuer that introspects; elsewhere it is no token of anyone.
-        let Some(issuer) = here.iter().find(|i| i.spec.get("introspection").is_some()) else {
-            return Ok(Err(("token_malformed", ignoring)));
-        };
-        let Some(claims) = world.introspection.get(text) else { return fail("introspection_unavailable") };
-        match claims.get("active") {
-            Some(Value::Bool(true)) => {}
-            Some(Value::Bool(false)) => return fail("introspection_inactive"),
-            _ => return fail("introspection_unavailable"),
+        if let Some(issuer) = counting.iter().filter(its).find(here) {
+            return Ok((*issuer, header, claims, false));
         }
-        if claims.get("iss").is_some_and(|i| i.text() != issuer.spec.text_of("issuer")) {
-            return fail("issuer_unknown");
-        }
-        (*issuer, Value::Map(Vec::new()), claims.clone(), true)
+        // 5.53 It is passed over where it certainly names no issuer that counts: by more than case and a final `/`.
+        let plain = |t: &str| t.to_lowercase().trim_end_matches('/').to_owned();
+        let near = |iss: &str| counting.iter().any(|i| i.spec.text_of("issuer").map(plain) == Some(plain(iss)));
+        let other = iss.is_none_or(|iss| iss.text().is_some_and(|iss| !near(iss))) && !counting.iter().any(|i| its(&i));
+        return Err((None, ("issuer_unknown", ignoring && other)));
+    }
+    // 5.54 An opaque token is asked about in the place of an issuer that introspects; elsewhere it is no token of anyone.
+    let Some(issuer) = counting.iter().filter(here).find(|i| i.spec.get("introspection").is_some()) else {
+        return Err((None, ("token_malformed", ignoring && !begins_as_jose(text))));
     };
+    let fail = |reason: Reason| Err((Some(issuer.name.clone()), (reason, false)));
+    let Some(claims) = world.introspection.get(text) else { return fail("introspection_unavailable") };
+    match claims.get("active") {
+        Some(Value::Bool(true)) => {}
+        Some(Value::Bool(false)) => return fail("introspection_inactive"),
+        _ => return fail("introspection_unavailable"),
+    }
+    if claims.get("iss").is_some_and(|i| i.text() != issuer.spec.text_of("issuer")) {
+        return fail("issuer_unknown");
+    }
+    Ok((*issuer, Value::Map(Vec::new()), claims.clone(), true))
+}
+
+/// 5.55 to 5.69.
+#[expect(clippy::too_many_arguments, reason = "the steps are one list, and this is what they look at")]
+fn judged(
+    world: &World,
+    request: &Request,
+    peer: Option<&Peer>,
+    issuer: &Document,
+    place: &Place,
+    text: &str,
+    (header, claims, answered): (&Value, Value, bool),
+    dpop_scheme: bool,
+) -> Judged<Result<Token, Reason>> {
     if !answered {
         if issuer.spec.get("introspection").is_some() {
             return Err(outside("a JWT at an issuer that introspects"));
         }
-        if let Err(reason) = verify(world, issuer, text, &header)? {
-            return fail(reason);
+        if let Err(reason) = verify(world, issuer, text, header)? {
+            return Ok(Err(reason));
         }
     }
-    if let Err(reason) = kind(&issuer.spec, &header, &claims) {
-        return fail(reason);
+    if !well_typed(&claims) {
+        return Ok(Err("token_malformed"));
+    }
+    if let Err(reason) = kind(&issuer.spec, header, &claims) {
+        return Ok(Err(reason));
     }
     if let Err(reason) = judge(&issuer.spec, &claims, world.now, answered)? {
-        return fail(reason);
+        return Ok(Err(reason));
     }
     let (binding, mut once) = match binding(world, request, peer, issuer, text, place, &claims, dpop_scheme)? {
         Ok(found) => found,
-        Err(reason) => return fail(reason),
+        Err(reason) => return Ok(Err(reason)),
     };
     if let Some(reason) = issuer.spec.get("bind").and_then(|b| bind(b, &claims, peer)) {
-        return fail(reason);
+        return Ok(Err(reason));
     }
     let iss = issuer.spec.text_of("issuer").unwrap_or_default().to_owned();
     if revocation::token(world, issuer, &iss, header.text_of("kid"), &claims) {
-        return fail("token_revoked");
+        return Ok(Err("token_revoked"));
     }
     if issuer.spec.text_of("use") == Some("once") {
-        let Some(jti) = claims.text_of("jti") else { return fail("token_malformed") };
+        let Some(jti) = claims.text_of("jti") else { return Ok(Err("token_malformed")) };
         once.push(format!("{iss} {jti}"));
     }
     Ok(Ok(Token { issuer: issuer.name.clone(), iss, claims, binding, place: place.clone(), once }))
+}
+
+/// 5.53 Whether a text begins as a JWT does for some reader: with `{`, or with what decodes to it, whatever stands between.
+fn begins_as_jose(text: &str) -> bool {
+    let head: String = text.trim_start().split('.').next().unwrap_or_default().chars().filter(|c| !"=".contains(*c)).collect();
+    let plain = head.replace('+', "-").replace('/', "_");
+    let mut known: String = plain.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).take(64).collect();
+    while !known.len().is_multiple_of(4) {
+        known.push('A');
+    }
+    let bytes = crate::signature::from_base64url(&known).unwrap_or_default();
+    text.trim_start().starts_with('{') || bytes.trim_ascii_start().starts_with(b"{")
 }
 
 /// 5.60 The kind of a token, by what its claims (and `typ` of its header) say. Access tokens are accepted, ID tokens by `kinds`.
@@ -310,35 +379,36 @@ pub(crate) fn kind(spec: &Value, header: &Value, claims: &Value) -> Result<(), R
     }
     id |= has("at_hash") || has("c_hash") || has("s_hash");
     // 5.62 A `nonce` makes an ID token, unless something else is that of an access token.
-    let at_jwt = header.text_of("typ").is_some_and(|t| t.to_lowercase().ends_with("at+jwt"));
-    id |= has("nonce") && !(access || at_jwt || has("scope") || has("scp") || has("cid"));
-    let kind = if id { "id" } else { "access" };
-    if kinds.iter().any(|k| k == kind) || (!id && !access && kinds.iter().any(|k| k == "id")) { Ok(()) } else { Err("token_type") }
+    access |= header.text_of("typ").is_some_and(|t| t.to_lowercase().trim_start_matches("application/") == "at+jwt");
+    id |= has("nonce") && !(access || has("scope") || has("scp") || has("cid"));
+    // A token that says both has to be accepted as both.
+    let accepted = |kind: &str, said: bool| !said || kinds.iter().any(|k| k == kind);
+    if accepted("id", id) && accepted("access", access) { Ok(()) } else { Err("token_type") }
 }
 
 /// The end of the year 9999, in milliseconds.
 const LAST_MOMENT: i64 = 253_402_300_799_000;
 
-/// 5.63 The claims: their types, then times, lifetime, age, audience, required claims. Both ends have the clock skew.
-pub(crate) fn judge(spec: &Value, claims: &Value, now: i64, answered: bool) -> Judged<Result<(), Reason>> {
-    let is_text = |name: &str| claims.get(name).is_none_or(|v| v.text().is_some());
+/// The time of a claim, in milliseconds.
+fn time(claims: &Value, name: &str) -> Option<i64> {
+    match claims.get(name)? {
+        Value::Number(n) => n.thousandths().filter(|t| (0..=LAST_MOMENT).contains(t)),
+        _ => None,
+    }
+}
+
+/// 5.60 Registered claims have their types, and times are from 1970 to 9999.
+fn well_typed(claims: &Value) -> bool {
+    let is_text = |name: &&str| claims.get(name).is_none_or(|v| v.text().is_some());
     let texts_only = |v: &Value| v.text().is_some() || v.list().is_some_and(|l| l.iter().all(|e| e.text().is_some()));
-    let lists = ["aud", "scope", "scp"].iter().all(|n| claims.get(n).is_none_or(texts_only));
-    if !["iss", "sub", "jti", "client_id", "azp"].iter().all(|n| is_text(n)) || !lists {
-        return Ok(Err("token_malformed"));
-    }
-    let mut times = [None; 3];
-    for (time, name) in times.iter_mut().zip(["exp", "nbf", "iat"]) {
-        *time = match claims.get(name) {
-            None => None,
-            Some(Value::Number(n)) => match n.thousandths().filter(|t| (0..=LAST_MOMENT).contains(t)) {
-                Some(time) => Some(time),
-                None => return Ok(Err("token_malformed")),
-            },
-            Some(_) => return Ok(Err("token_malformed")),
-        };
-    }
-    let [exp, nbf, iat] = times;
+    ["iss", "sub", "jti", "client_id", "azp"].iter().all(is_text)
+        && ["aud", "scope", "scp"].iter().all(|n| claims.get(n).is_none_or(texts_only))
+        && ["exp", "nbf", "iat"].iter().all(|n| claims.get(n).is_none() || time(claims, n).is_some())
+}
+
+/// 5.63 The claims: times, lifetime, age, audience, required claims. Both ends have the clock skew.
+pub(crate) fn judge(spec: &Value, claims: &Value, now: i64, answered: bool) -> Judged<Result<(), Reason>> {
+    let [exp, nbf, iat] = ["exp", "nbf", "iat"].map(|name| time(claims, name));
     let now = now * 1000;
     let skew = duration_of(spec, "clockSkew").unwrap_or(30_000);
     // 5.64 An answer about an opaque token without `exp` ends with the answer.

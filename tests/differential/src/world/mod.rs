@@ -3,7 +3,7 @@
 mod answers;
 mod callers;
 mod conditions;
-mod identity;
+pub mod identity;
 mod policy;
 mod requests;
 mod rule;
@@ -13,6 +13,8 @@ mod values;
 use serde_json::{Value, json};
 
 use crate::random::Random;
+
+pub use values::fragments;
 
 /// The moments at which suites are judged: the edges of windows and of `during`, and what is beside them.
 pub const MOMENTS: [&str; 9] = [
