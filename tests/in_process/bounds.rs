@@ -20,6 +20,8 @@ enum Value {
     Count(u64),
     Millis(u64),
     Range(u64, u64),
+    /// At once, one every so often, and the least time between two.
+    Budget(u64, u64, u64),
 }
 
 fn product(text: &str, known: &BTreeMap<String, Value>) -> u64 {
@@ -35,6 +37,9 @@ fn product(text: &str, known: &BTreeMap<String, Value>) -> u64 {
 
 fn value(text: &str, known: &BTreeMap<String, Value>) -> Value {
     let millis = |text: &str| {
+        if text.trim() == "Duration::ZERO" {
+            return 0;
+        }
         let (unit, count) =
             text.trim().strip_prefix("Duration::from_").unwrap().split_once('(').unwrap();
         let count = product(count.trim_end_matches(')'), known);
@@ -47,8 +52,15 @@ fn value(text: &str, known: &BTreeMap<String, Value>) -> Value {
     };
     match text.trim().strip_prefix('(').and_then(|pair| pair.strip_suffix(')')) {
         Some(pair) => {
-            let (one, other) = pair.split_once(',').unwrap();
-            Value::Range(millis(one), millis(other.trim().trim_end_matches(',')))
+            let parts: Vec<_> =
+                pair.split(',').map(str::trim).filter(|own| !own.is_empty()).collect();
+            match parts[..] {
+                [one, other] => Value::Range(millis(one), millis(other)),
+                [burst, every, gap] => {
+                    Value::Budget(product(burst, known), millis(every), millis(gap))
+                }
+                _ => panic!("`{text}`"),
+            }
         }
         None if text.contains("Duration") => Value::Millis(millis(text)),
         None => Value::Count(product(text, known)),
@@ -104,6 +116,10 @@ fn shown(bound: &Bound) -> String {
     match bound.value {
         Value::Millis(millis) => time(millis),
         Value::Range(from, to) => format!("{} to {}", time(from), time(to)),
+        Value::Budget(burst, every, 0) => format!("{burst}, then one every {}", time(every)),
+        Value::Budget(burst, every, gap) => {
+            format!("{burst}, then one every {}; {} apart", time(every), time(gap))
+        }
         Value::Count(count) if bound.name.contains("BYTES") => match count {
             _ if count.is_multiple_of(1024 * 1024) => format!("{} MiB", count / 1024 / 1024),
             _ if count.is_multiple_of(1024) => format!("{} KiB", count / 1024),
