@@ -20,6 +20,8 @@ enum Value {
     Count(u64),
     Millis(u64),
     Range(u64, u64),
+    /// A time and how many.
+    Within(u64, u64),
     /// At once, one every so often, and the least time between two.
     Budget(u64, u64, u64),
 }
@@ -55,6 +57,9 @@ fn value(text: &str, known: &BTreeMap<String, Value>) -> Value {
             let parts: Vec<_> =
                 pair.split(',').map(str::trim).filter(|own| !own.is_empty()).collect();
             match parts[..] {
+                [time, count] if !count.contains("Duration") => {
+                    Value::Within(millis(time), product(count, known))
+                }
                 [one, other] => Value::Range(millis(one), millis(other)),
                 [burst, every, gap] => {
                     Value::Budget(product(burst, known), millis(every), millis(gap))
@@ -116,6 +121,7 @@ fn shown(bound: &Bound) -> String {
     match bound.value {
         Value::Millis(millis) => time(millis),
         Value::Range(from, to) => format!("{} to {}", time(from), time(to)),
+        Value::Within(within, count) => format!("{}, {count}", time(within)),
         Value::Budget(burst, every, 0) => format!("{burst}, then one every {}", time(every)),
         Value::Budget(burst, every, gap) => {
             format!("{burst}, then one every {}; {} apart", time(every), time(gap))
