@@ -25,7 +25,7 @@ pub fn settings(random: &mut Random) -> Value {
     if random.percent(35) {
         sources.set("principal", "uriSanRequired");
     }
-    if random.percent(75) {
+    if random.percent(88) {
         sources.set("leastEvidence", random.pick(&["asserted", "asserted", "asserted", "hash", "hash", "leaf", "full"]));
     }
     if random.percent(15) {
@@ -84,7 +84,7 @@ fn domains(random: &mut Random, lists: &Frame) -> Vec<Value> {
     }
     prod.set("authorities", files(&authorities, "pem"));
     let with_prod = authorities.iter().any(|name| name == "prod");
-    let between = some(random, &[("mid", 40), ("mid2", 10), ("flat-mid", 15), ("mid-late", 20), ("mid-brief", 20), ("mid-revoked", 15)]);
+    let between = some(random, &[("mid", 60), ("mid2", 20), ("flat-mid", 15), ("mid-late", 20), ("mid-brief", 20), ("mid-revoked", 15)]);
     if !between.is_empty() {
         prod.set("intermediates", files(&between, "pem"));
     }

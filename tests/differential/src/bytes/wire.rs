@@ -96,6 +96,9 @@ fn says(element: &Value, key: &str) -> Vec<String> {
     if !element["details"].as_array().is_some_and(|all| all.iter().any(|own| *own == *key)) {
         return Vec::new();
     }
+    if let Some(names) = element["names"][key].as_array() {
+        return names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect();
+    }
     let of = element["say"][key].as_str().or(element["of"].as_str()).unwrap_or_default();
     let Some(own) = pool::certificate(of) else { return vec![of.to_owned()] };
     match key {
