@@ -6,7 +6,7 @@ use super::credentials::{proven, tokens};
 use super::pool::{self, NOW, PROXY};
 use crate::random::{Members, Random};
 
-/// What Envoy may be set to write of a certificate.
+/// The details of a certificate that Envoy may be set to write.
 const DETAILS: [&[&str]; 9] = [
     &["Hash"],
     &["Hash", "URI"],

@@ -52,7 +52,7 @@ fn some(random: &mut Random, items: &[(&str, u32)]) -> Vec<String> {
     items.iter().filter(|(_, percent)| random.percent(*percent)).map(|(name, _)| (*name).to_owned()).collect()
 }
 
-/// What stays the same in a world when its documents change.
+/// The parts of a world that stay the same when its documents change.
 pub struct Frame {
     /// Whether there are credentials that are good for one request.
     pub once: bool,
@@ -235,7 +235,7 @@ fn issuers(random: &mut Random, frame: &Frame) -> Vec<Value> {
     all
 }
 
-/// What a list revokes.
+/// Entries of the list.
 const ENTRIES: [&str; 20] = [
     r#"{ "jti": "j1", "issuer": "https://login.example.com" }"#,
     r#"{ "jti": "j1", "issuer": "https://account.example.com" }"#,

@@ -27,7 +27,7 @@ impl Judge {
     /// Reads documents and settings.
     ///
     /// # Errors
-    /// What is out of the oracle's reach.
+    /// The thing that is out of the oracle's reach.
     pub fn of(text: &str, settings: &Value) -> Result<Self, String> {
         let mut documents = Documents::default();
         documents.read(text).map_err(|outside| outside.0)?;
