@@ -188,12 +188,12 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
                 if !matches!(judged, Err((_, true))) {
                     found.shown.any = true;
                     found.shown.dpop |= dpop;
-                    found.shown.issuer = found.shown.issuer.or(named);
+                    found.shown.issuer = found.shown.issuer.or(named.clone());
                 }
+                // A second one that names the issuer of a good one, whatever is wrong with it.
+                let twice = found.tokens.iter().any(|t: &Token| Some(&t.issuer) == named.as_ref());
                 match judged {
-                    Ok(token) if found.tokens.iter().any(|t: &Token| t.issuer == token.issuer) => {
-                        found.refused.push(Refused { cookie: None, ..refuse("token_multiple", false) });
-                    }
+                    _ if twice => found.refused.push(refuse("token_multiple", false)),
                     Ok(token) => found.tokens.push(token),
                     Err((reason, true)) => found.ignored.push(reason),
                     Err((reason, false)) => found.refused.push(refuse(reason, !reason.starts_with("dpop"))),

@@ -6,7 +6,7 @@ use super::credentials::{proven, tokens};
 use super::pool::{self, NOW, PROXY};
 use crate::random::{Members, Random};
 
-/// What Envoy may be set to write of a certificate.
+/// The details of a certificate that Envoy may be set to write.
 const DETAILS: [&[&str]; 9] = [
     &["Hash"],
     &["Hash", "URI"],
@@ -107,6 +107,16 @@ fn element(random: &mut Random, of: &str, by: &[&str]) -> Value {
         let key = random.pick(details);
         element.set("say", json!({ key: another }));
     }
+    if let Some(own) = pool::certificate(of).filter(|_| random.percent(6)) {
+        let (key, mut names) = if random.percent(50) { ("URI", own.uris.clone()) } else { ("DNS", own.dns.clone()) };
+        match random.between(0, 3) {
+            0 => drop(names.pop()),
+            1 => names.reverse(),
+            2 => names = names.last().cloned().into_iter().collect(),
+            _ => names.push("x.p.example".to_owned()),
+        }
+        element.set("names", json!({ key: names }));
+    }
     element.into()
 }
 
@@ -130,7 +140,7 @@ fn uris(name: &str) -> Vec<String> {
 /// The peer's part of a request; the caller's certificate. `by_header` says whether `client-cert` is believed.
 fn peer(random: &mut Random, ask: &mut Members, by_header: bool) -> String {
     let caller = certificate(random, &["front", "front", "front", "ops", "ops", "gate", "abroad", "g", "g", "h", "bare", "evil", "self"]);
-    let own: &[&str] = if random.percent(80) { &[PROXY] } else { &[] };
+    let own: &[&str] = if random.percent(90) { &[PROXY] } else { &[] };
     if !own.is_empty() {
         ask.set("destination", PROXY);
     } else if random.percent(30) {
@@ -161,13 +171,13 @@ fn peer(random: &mut Random, ask: &mut Members, by_header: bool) -> String {
         }
     }
     ask.set("source", Value::from(source));
-    if !told || random.percent(25) {
+    if !told || random.percent(if gates.is_empty() { 20 } else { 50 }) {
         xfcc(random, ask, &caller, &gates, own);
     } else if let Some((last, before)) = gates.split_last().filter(|_| random.percent(60)) {
         xfcc(random, ask, last, before, own);
     }
     if told || random.percent(8) {
-        let leaf = if random.percent(85) { caller.clone() } else { certificate(random, &pool::WHO) };
+        let leaf = if random.percent(75) { caller.clone() } else { certificate(random, &["gate", "front", "ops", "g"]) };
         let mut own = Members::default();
         own.set("leaf", leaf.clone());
         if random.percent(50) {

@@ -25,7 +25,7 @@ pub fn settings(random: &mut Random) -> Value {
     if random.percent(35) {
         sources.set("principal", "uriSanRequired");
     }
-    if random.percent(75) {
+    if random.percent(88) {
         sources.set("leastEvidence", random.pick(&["asserted", "asserted", "asserted", "hash", "hash", "leaf", "full"]));
     }
     if random.percent(15) {
@@ -52,7 +52,7 @@ fn some(random: &mut Random, items: &[(&str, u32)]) -> Vec<String> {
     items.iter().filter(|(_, percent)| random.percent(*percent)).map(|(name, _)| (*name).to_owned()).collect()
 }
 
-/// What stays the same in a world when its documents change.
+/// The parts of a world that stay the same when its documents change.
 pub struct Frame {
     /// Whether there are credentials that are good for one request.
     pub once: bool,
@@ -84,7 +84,7 @@ fn domains(random: &mut Random, lists: &Frame) -> Vec<Value> {
     }
     prod.set("authorities", files(&authorities, "pem"));
     let with_prod = authorities.iter().any(|name| name == "prod");
-    let between = some(random, &[("mid", 40), ("mid2", 10), ("flat-mid", 15), ("mid-late", 20), ("mid-brief", 20), ("mid-revoked", 15)]);
+    let between = some(random, &[("mid", 60), ("mid2", 20), ("flat-mid", 15), ("mid-late", 20), ("mid-brief", 20), ("mid-revoked", 15)]);
     if !between.is_empty() {
         prod.set("intermediates", files(&between, "pem"));
     }
@@ -235,7 +235,7 @@ fn issuers(random: &mut Random, frame: &Frame) -> Vec<Value> {
     all
 }
 
-/// What a list revokes.
+/// Entries of the list.
 const ENTRIES: [&str; 20] = [
     r#"{ "jti": "j1", "issuer": "https://login.example.com" }"#,
     r#"{ "jti": "j1", "issuer": "https://account.example.com" }"#,

@@ -27,7 +27,7 @@ impl Judge {
     /// Reads documents and settings.
     ///
     /// # Errors
-    /// What is out of the oracle's reach.
+    /// The thing that is out of the oracle's reach.
     pub fn of(text: &str, settings: &Value) -> Result<Self, String> {
         let mut documents = Documents::default();
         documents.read(text).map_err(|outside| outside.0)?;
@@ -50,8 +50,10 @@ impl Judge {
     pub fn answer(&mut self, request: &Request, now: i64) -> Result<Judged, String> {
         self.world.now = now;
         let (decision, identity) = decide_with(&self.world, request).map_err(|outside| outside.0)?;
-        if decision.allow {
-            self.world.used.extend(identity.tokens.iter().flat_map(|token| token.once.clone()));
+        // 1.12 One after the other, up to one that was used before.
+        if decision.allow || decision.reason == Some("token_replayed") {
+            let mut once = identity.tokens.iter().flat_map(|token| token.once.clone());
+            let _ = once.all(|own| self.world.used.insert(own));
         }
         let mut answer = Answer::default();
         if let Some((policy, rule)) = &decision.rule {

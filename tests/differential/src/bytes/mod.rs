@@ -130,7 +130,7 @@ fn alone(world: &Value, found: &Found) -> Value {
     world
 }
 
-/// What goes upstream: every header by its name.
+/// Adds every header that goes upstream, by its name.
 fn upstream(lines: &[(String, Vec<u8>)], id: &str, answer: &mut Answer) {
     let mut names: Vec<String> = lines.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
     names.sort_unstable();

@@ -89,7 +89,7 @@ const LISTS: [(&str, &str, i64, i64, bool); 6] = [
 /// Those who have certificates.
 pub const WHO: [&str; 10] = ["front", "ops", "gate", "gate2", "self", "abroad", "g", "h", "bare", "evil"];
 
-/// What can be odd about a certificate.
+/// The faults that a certificate can have.
 pub const ODD: [&str; 28] = [
     "expired",
     "ahead",
@@ -167,7 +167,7 @@ fn make(name: &str) -> Made<Option<Certificate>> {
     let (names, odd) = name.split_once('+').unwrap_or((name, ""));
     let Some((who, issuer)) = names.split_once('@') else { return Ok(None) };
     let Some(issuer) = AUTHORITIES.iter().find(|own| own.name == issuer) else { return Ok(None) };
-    make_leaf(name, who, issuer, &odd.split('+').collect::<Vec<_>>()).map(Some)
+    make_leaf(who, issuer, &odd.split('+').collect::<Vec<_>>()).map(Some)
 }
 
 fn params(subject: &[(DnType, &str)], from: i64, until: i64) -> CertificateParams {
@@ -260,7 +260,7 @@ fn names(who: &str) -> (Vec<&'static str>, Vec<&'static str>, Vec<&'static str>,
     }
 }
 
-fn make_leaf(name: &str, who: &str, issuer: &Authority, odd: &[&str]) -> Made<Certificate> {
+fn make_leaf(who: &str, issuer: &Authority, odd: &[&str]) -> Made<Certificate> {
     let (mut uris, mut dns, mut ips, emails) = names(who);
     let is = |word: &str| odd.contains(&word);
     let subject: &[(DnType, &str)] = &[(DnType::OrganizationName, "P"), (DnType::CommonName, who)];
@@ -304,7 +304,7 @@ fn make_leaf(name: &str, who: &str, issuer: &Authority, odd: &[&str]) -> Made<Ce
             _ => {}
         }
     }
-    let mut params = params(if who == "bare" { subject } else { &subject[..] }, from, until);
+    let mut params = params(subject, from, until);
     let text = |text: &str| text.to_owned().try_into();
     for uri in &uris {
         params.subject_alt_names.push(SanType::URI(text(uri)?));
@@ -342,7 +342,6 @@ fn make_leaf(name: &str, who: &str, issuer: &Authority, odd: &[&str]) -> Made<Ce
         *last ^= 1;
     }
     let owned = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
-    let _ = name;
     Ok(Certificate { der, uris: owned(&uris), dns: owned(&dns), subject: format!("CN={who},O=P"), spki })
 }
 

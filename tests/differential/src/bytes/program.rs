@@ -87,7 +87,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // What stays behind goes with the folder.
+        // A file that stays behind goes with the folder.
         let _ = std::fs::remove_file(&self.documents);
     }
 }

@@ -1,4 +1,4 @@
-//! What the tier must reach: every reason about a peer or a token, and every level of evidence from every source that can give it.
+//! The tier's coverage: every reason about a peer or a token, and every level of evidence from every source that can give it.
 
 use countersign::reason::{Layer, Reason};
 
@@ -45,7 +45,7 @@ pub fn table(coverage: &Coverage) -> String {
     lines.join("\n")
 }
 
-/// What must be reached and was not, and the other way round.
+/// The counts that must be reached and are not, and those that are reached and excused.
 pub fn faults(coverage: &Coverage) -> Vec<String> {
     let count = |name: &String| coverage.reached().get(name).copied().unwrap_or(0);
     let fault = |(name, excuse): (String, Option<&str>)| match (count(&name), excuse) {

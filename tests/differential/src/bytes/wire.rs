@@ -1,4 +1,4 @@
-//! What Envoy sends: a case as one `CheckRequest`, and as the request of which the oracle speaks.
+//! Envoy's messages: a case as one `CheckRequest`, and as the request of which the oracle speaks.
 
 use bytes::Bytes;
 use countersign_oracle::Request;
@@ -91,10 +91,13 @@ fn xfcc(line: &Value) -> String {
     text
 }
 
-/// What an element says, by its key: the certificate's own words, or others that the case puts in their place.
+/// The values of an element under a key: the certificate's own words, or others that the case puts in their place.
 fn says(element: &Value, key: &str) -> Vec<String> {
     if !element["details"].as_array().is_some_and(|all| all.iter().any(|own| *own == *key)) {
         return Vec::new();
+    }
+    if let Some(names) = element["names"][key].as_array() {
+        return names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect();
     }
     let of = element["say"][key].as_str().or(element["of"].as_str()).unwrap_or_default();
     let Some(own) = pool::certificate(of) else { return vec![of.to_owned()] };
