@@ -103,10 +103,11 @@ impl Reloader {
 
     /// Reloads for as long as it is polled.
     pub async fn run(mut self) {
+        let mut patience = self.arm().await;
         loop {
-            let patience = self.arm().await;
             // A timeout is as good as an event.
             let _ = tokio::time::timeout(patience, self.changed.notified()).await;
+            patience = self.arm().await;
             if let Err(error) = self.reload().await {
                 tracing::error!(%error, "reload failed, the last good documents stay in force");
             }
@@ -117,9 +118,13 @@ impl Reloader {
     async fn arm(&self) -> Duration {
         let (watch, work, files) =
             (Arc::clone(&self.watch), Arc::clone(&self.work), self.files.clone());
+        let changed = Arc::clone(&self.changed);
         let arming = spawn_blocking(move || {
             let mut watch = lock(&watch);
-            watch.arm(&work.paths, &files);
+            if watch.arm(&work.paths, &files) {
+                // What changed there before it was watched is seen by another look.
+                changed.notify_one();
+            }
             work.status.unheard.store(watch.problem().cloned().map(Arc::new));
             watch.patience()
         });
@@ -128,11 +133,11 @@ impl Reloader {
     }
 
     async fn reload(&mut self) -> Result<(), JoinError> {
-        self.arm().await;
         let load = self.rested().await?;
         let work = Arc::clone(&self.work);
         if let Some((files, retired)) = spawn_blocking(move || work.conclude(load)).await? {
             self.files = files;
+            self.arm().await;
             tokio::spawn(retired.free());
         }
         Ok(())

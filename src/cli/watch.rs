@@ -39,7 +39,7 @@ fn wait(watch: &mut Watch, changes: &Receiver<()>, paths: &[PathBuf], files: &[P
             Ok(()) => break,
             // Changes that cannot be heard are looked for.
             Err(RecvTimeoutError::Timeout) if watch.problem().is_some() => return true,
-            Err(RecvTimeoutError::Timeout) => watch.arm(paths, files),
+            Err(RecvTimeoutError::Timeout) => drop(watch.arm(paths, files)),
             Err(RecvTimeoutError::Disconnected) => return false,
         }
     }

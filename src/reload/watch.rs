@@ -43,7 +43,7 @@ pub(super) struct Hear {
 }
 
 /// The places of interest.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Places {
     /// Folders of which everything counts.
     folders: BTreeMap<PathBuf, RecursiveMode>,
@@ -62,8 +62,9 @@ impl Watch {
         Self { make, watcher: None, hear, watched: BTreeSet::new(), problem: None }
     }
 
-    /// Watches `documents`, and `files` that they name, where they are now. Does blocking I/O.
-    pub fn arm(&mut self, documents: &[PathBuf], files: &[PathBuf]) {
+    /// Watches `documents`, and `files` that they name, where they are now. Whether there are other places than before, where a
+    /// change may have been missed. Does blocking I/O.
+    pub fn arm(&mut self, documents: &[PathBuf], files: &[PathBuf]) -> bool {
         let places = Places::of(documents, files);
         let before = self.problem.take();
         if self.watcher.is_none() {
@@ -75,8 +76,9 @@ impl Watch {
         if let Some(watcher) = &mut self.watcher {
             self.problem = places.watch(watcher, &mut self.watched);
         }
-        *lock(&self.hear.places) = places;
+        let others = std::mem::replace(&mut *lock(&self.hear.places), places.clone());
         report(before.as_ref(), self.problem.as_ref());
+        others != places
     }
 
     /// Why changes are not heard, where they are not.
@@ -151,18 +153,16 @@ impl Places {
         }
     }
 
-    /// Watches everything, again where it was watched. The first reason why something cannot be watched.
+    /// Watches everything, again where it was watched: the name may lead to another folder now. Nothing is unwatched meanwhile, or
+    /// a change at that moment would be missed. The first reason why something cannot be watched.
     fn watch(
         &self,
         watcher: &mut RecommendedWatcher,
         watched: &mut BTreeSet<PathBuf>,
     ) -> Option<String> {
-        for path in std::mem::take(watched) {
-            // It is an error where the folder has gone.
-            let _ = watcher.unwatch(&path);
-        }
         let mut problem = None;
-        for (folder, mode) in &self.folders {
+        let before = std::mem::take(watched);
+        for (folder, mode) in self.folders.iter().filter(|(folder, _)| !self.is_within(folder)) {
             match watcher.watch(folder, *mode) {
                 Ok(()) => drop(watched.insert(folder.clone())),
                 Err(error) => {
@@ -171,14 +171,25 @@ impl Places {
                 }
             }
         }
-        for above in self.names.iter().filter_map(|name| name.parent()) {
+        let above: BTreeSet<_> = self.names.iter().filter_map(|name| name.parent()).collect();
+        for folder in above.into_iter().filter(|folder| !self.folders.contains_key(*folder)) {
             // One that may not be read is not watched: what changes there is seen when the files are next read.
-            if !watched.contains(above) && watcher.watch(above, RecursiveMode::NonRecursive).is_ok()
+            if !self.is_within(folder) && watcher.watch(folder, RecursiveMode::NonRecursive).is_ok()
             {
-                watched.insert(above.to_owned());
+                watched.insert(folder.to_owned());
             }
         }
+        for gone in before.difference(watched) {
+            // It is an error where the folder has gone.
+            let _ = watcher.unwatch(gone);
+        }
         problem
+    }
+
+    /// Whether `folder` is below one that is watched with everything in it.
+    fn is_within(&self, folder: &Path) -> bool {
+        let whole = |path: &Path| self.folders.get(path) == Some(&RecursiveMode::Recursive);
+        folder.ancestors().skip(1).any(whole)
     }
 
     fn matter(&self, event: &Event) -> bool {
