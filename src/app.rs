@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use crate::admin::{self, AdminOptions, Pages, RevocationApi};
+use crate::admin::{self, AdminOptions, Pages, Readiness, RevocationApi};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::envoy::{ListenAddress, Listener, Server, Stop, Tls};
@@ -36,6 +36,7 @@ pub struct Bound {
     server: Server,
     reloader: Reloader,
     observers: Observers,
+    components: Arc<Components>,
     admin: Option<(TcpListener, Pages)>,
     /// The signer, with the listener that publishes its keys beside the admin listener.
     signer: Option<signing::Publisher>,
@@ -58,7 +59,10 @@ impl Bound {
         let mut options = config.listener.clone();
         options.connections.max = descriptors::fit(options.connections.max, descriptors::raise())?;
         let server = Server { listener, tls, service, options };
-        let components = Arc::new(components(&core, &server, &observers, log_level.clone()));
+        let readiness = Readiness::new(config.readiness);
+        let parts = parts(&core, &server, &observers, log_level.clone());
+        let components = Components { clock: Arc::new(SystemClock), parts, readiness };
+        let components = Arc::new(components);
         components.register_metrics(&observers.metrics);
         let signer = match &core.signer {
             Some(signer) => Some(signing::publisher(config, Arc::clone(signer)).await?),
@@ -68,7 +72,8 @@ impl Bound {
             Some(options) => {
                 let revocations = revocation_api(&core, options)?;
                 let metrics = Arc::clone(&observers.metrics);
-                let pages = pages(components, metrics, log_level, core.reloader.status());
+                let pages =
+                    pages(Arc::clone(&components), metrics, log_level, core.reloader.status());
                 let key_set = core.signer.as_ref().map(signing::key_set_of);
                 let pages = Pages { revocations, key_set, ..pages };
                 let failed = StartError::listen(ListenAddress::Tcp(options.address));
@@ -76,7 +81,7 @@ impl Bound {
             }
             None => None,
         };
-        Ok(Self { server, reloader: core.reloader, observers, admin, signer })
+        Ok(Self { server, reloader: core.reloader, observers, components, admin, signer })
     }
 
     /// The address that checks are answered on.
@@ -100,9 +105,12 @@ impl Bound {
     /// Serves until `stop` resolves. Then it refuses new work, finishes what is in flight and writes what was decided.
     pub async fn run(self, stop: impl Future<Output = Stop> + Send) {
         let reloading = tokio::spawn(self.reloader.run());
+        let components = self.components;
+        let starting = tokio::spawn(async move { components.become_ready().await });
         let admin = self.admin.map(|(listener, pages)| tokio::spawn(admin::serve(listener, pages)));
         let signing = self.signer.map(|signer| tokio::spawn(signing::keep(signer)));
         self.server.serve(stop).await;
+        starting.abort();
         reloading.abort();
         if let Some(signing) = signing {
             signing.abort();
@@ -116,24 +124,28 @@ impl Bound {
 }
 
 /// The parts of the server, in the order in which an operator looks at them.
-fn components(
+fn parts(
     core: &Core,
     server: &Server,
     observers: &Observers,
     log_level: LogLevel,
-) -> Components {
+) -> Vec<Box<dyn Component>> {
     let (pdp, tls) = (&core.pdp, &server.tls);
     let reload = core.reloader.status();
     let (signer, exports) = (core.signer.clone(), observers.exports.clone());
     let audit = observers.audit.as_ref().map(|audit| audit.counts()).unwrap_or_default();
     let (status, address) = (server.service.status(), server.listener.address().ok());
-    let parts: Vec<Box<dyn Component>> = vec![
+    vec![
         Box::new(Process { started: SystemClock.now(), log_level, exports, signer }),
         Box::new(ListenerPart { status, address, tls: tls.clone() }),
         Box::new(Documents { pdp: Arc::clone(pdp), reload }),
         Box::new(Arc::clone(&core.keys)),
         Box::new(Arc::clone(&core.remote)),
-        Box::new(Trust { pdp: Arc::clone(pdp), kept: core.kept.clone() }),
+        Box::new(Trust {
+            pdp: Arc::clone(pdp),
+            kept: core.kept.clone(),
+            keys: Arc::clone(&core.keys),
+        }),
         Box::new(SharedStore { store: Arc::clone(&core.store), pdp: Arc::clone(pdp) }),
         Box::new(Revocations(Arc::clone(pdp.revocations()))),
         Box::new(StateFolder {
@@ -145,8 +157,7 @@ fn components(
         Box::new(ListenerCertificate(tls.clone())),
         Box::new(Audit(audit)),
         Box::new(observers.caller_clocks()),
-    ];
-    Components { clock: Arc::new(SystemClock), parts }
+    ]
 }
 
 /// The pages of the admin listener.

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::json::is_shown;
 use crate::limits::MAX_DETAIL_BYTES;
@@ -19,6 +20,17 @@ pub struct Rejection {
     detail: Cow<'static, str>,
     /// Whether it is no fault of the credential's.
     blameless: bool,
+    refused: Option<Arc<RefusedCredential>>,
+}
+
+/// A credential that verified, and is refused because it is revoked. It is named for the audit record; it is no identity, and
+/// nothing is decided by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedCredential {
+    /// `certificate` or `token`.
+    pub credential: &'static str,
+    /// Its marks by the names that they have in the audit record: nothing secret, and no claim.
+    pub marks: Vec<(&'static str, String)>,
 }
 
 words! {
@@ -220,13 +232,24 @@ impl Rejection {
     /// A refusal for `reason`. `detail` is cut at [`MAX_DETAIL_BYTES`] and its control characters are replaced, since
     /// it may quote what the caller sent; it must never hold a credential.
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: printable(detail.into()), blameless: false }
+        Self { reason, detail: printable(detail.into()), blameless: false, refused: None }
     }
 
     /// The same where it is the issuer's trouble or our own: the credential may be good, and its owner must not throw it away.
     #[must_use]
     pub fn without_blame(self) -> Self {
         Self { blameless: true, ..self }
+    }
+
+    /// The same with the credential that it refuses.
+    #[must_use]
+    pub fn naming(self, refused: RefusedCredential) -> Self {
+        Self { refused: Some(Arc::new(refused)), ..self }
+    }
+
+    /// The credential that it refuses, where it verified and is revoked.
+    pub fn refused(&self) -> Option<&RefusedCredential> {
+        self.refused.as_deref()
     }
 
     /// The part that the caller may learn: that of the reason, or to try again if no credential is to blame.

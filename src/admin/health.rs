@@ -25,7 +25,11 @@ pub enum Condition {
     Good,
     /// It works with what it had before, and an operator should look.
     Degraded,
-    /// Requests must not be sent here before it is there.
+    /// It was never there, or is too old to be used: all that depends on it alone is refused. The start waits for it for a while.
+    Missing,
+    /// It was never there, and requests that do not depend on it alone are refused without it. The start waits for it.
+    Required,
+    /// Requests must not be sent here.
     NotReady,
 }
 
@@ -35,7 +39,7 @@ impl Condition {
     pub const fn or_degraded(self) -> Self {
         match self {
             Self::Good | Self::Degraded => Self::Degraded,
-            Self::NotReady => Self::NotReady,
+            Self::Missing | Self::Required | Self::NotReady => self,
         }
     }
 }
@@ -52,7 +56,7 @@ impl fmt::Display for Health {
         let sign = match self.condition {
             Condition::Good => '+',
             Condition::Degraded => '~',
-            Condition::NotReady => '-',
+            Condition::Missing | Condition::Required | Condition::NotReady => '-',
         };
         write!(f, "[{sign}] {}: {}", visible(&self.name), visible(&self.detail))
     }

@@ -10,10 +10,12 @@ mod connections;
 mod health;
 mod key_set;
 mod local;
+mod readiness;
 mod revocations;
 
 pub use health::{Condition, Health};
 pub use key_set::{KeySet, publish};
+pub use readiness::{Readiness, ReadinessOptions, RequiredAtStart};
 pub use revocations::{RevocationApi, RevocationApiOptions};
 
 use std::net::SocketAddr;

@@ -14,6 +14,7 @@ use crate::evidence::IgnoredToken;
 use crate::json::is_exact;
 use crate::pdp::{CacheHits, Outcome};
 use crate::policy::{Decision, RuleName, ShadowOutcome, Truth};
+use crate::reason::{RefusedCredential, Rejection};
 use crate::request::{Client, RequestView, TokenPlace, TraceParent};
 use crate::secret::{Fingerprint, Hex};
 use crate::spiffe::SpiffeId;
@@ -142,6 +143,7 @@ fn decision(
     }
     let ignored = subject.map(Subject::ignored).unwrap_or_default();
     record.list("ignored_tokens", ignored, passed_over);
+    record.list("refused_credentials", subject.into_iter().flat_map(Subject::refused), refused);
     record.truncated();
 }
 
@@ -267,6 +269,12 @@ fn passed_over(ignored: &IgnoredToken, record: &mut Json) {
     record.text("name", name);
     record.text("reason", ignored.rejection.reason().as_str());
     record.text("detail", ignored.rejection.detail());
+}
+
+fn refused((why, refused): (&Rejection, &RefusedCredential), record: &mut Json) {
+    record.text("credential", refused.credential);
+    record.text("reason", why.reason().as_str());
+    refused.marks.iter().for_each(|(name, mark)| record.text(name, mark));
 }
 
 fn shadow(shadow: &ShadowOutcome, record: &mut Json) {

@@ -7,7 +7,8 @@ use crate::authn::claims::RegisteredClaims;
 use crate::authn::facts::PeerFacts;
 use crate::clock::UnixTime;
 use crate::document::IssuerProfile;
-use crate::reason::{Reason, Rejection};
+use crate::reason::{Reason, RefusedCredential, Rejection};
+use crate::secret::Fingerprint;
 use crate::trust::{
     Issuer, RevocationKind, RevocationMark, RevocationTarget, Revocations, Revoked,
 };
@@ -31,8 +32,7 @@ pub(super) fn check_peer(
     if !any_in_force(revocations)? {
         return Ok(());
     }
-    let found = find_peer(facts, revocations, now);
-    found.map_or(Ok(()), |found| Err(refused(Reason::CertRevoked, found)))
+    check_known(facts, revocations, now)
 }
 
 /// Refuses a certificate that is known to be revoked, even if a list is stale.
@@ -45,7 +45,7 @@ pub(super) fn check_known(
     now: UnixTime,
 ) -> Result<(), Rejection> {
     let found = find_peer(facts, revocations, now);
-    found.map_or(Ok(()), |found| Err(refused(Reason::CertRevoked, found)))
+    found.map_or(Ok(()), |found| Err(named(Reason::CertRevoked.because(sentence(found)), facts)))
 }
 
 /// Refuses a certificate where one of the CAs on the path that was found for it is revoked.
@@ -53,7 +53,7 @@ pub(super) fn check_known(
 /// # Errors
 /// As [`check_peer`].
 pub(super) fn check_issuers(
-    issuers: &[IssuerMarks],
+    (facts, issuers): (&PeerFacts, &[IssuerMarks]),
     revocations: &Revocations,
     now: UnixTime,
 ) -> Result<(), Rejection> {
@@ -63,8 +63,32 @@ pub(super) fn check_issuers(
     let found = issuers.iter().find_map(|issuer| issuer.find(revocations, now));
     found.map_or(Ok(()), |found| {
         let why = sentence(found);
-        Err(Reason::CertRevoked.because(format!("of a CA on its path, {why}")))
+        Err(named(Reason::CertRevoked.because(format!("of a CA on its path, {why}")), facts))
     })
+}
+
+/// `why` with the certificate of `facts`, where that is revoked.
+pub(super) fn named(why: Rejection, facts: &PeerFacts) -> Rejection {
+    if why.reason() != Reason::CertRevoked {
+        return why;
+    }
+    let marks = [
+        ("trust_domain", Some(facts.trust_domain.clone())),
+        ("spiffe", facts.spiffe.as_ref().map(ToString::to_string)),
+        ("subject", facts.subject.clone()),
+        ("issuer", facts.issuer.clone()),
+        ("serial", facts.serial.clone()),
+        ("fingerprint", facts.certificate.map(|own| own.to_hex())),
+    ];
+    why.naming(refused("certificate", marks))
+}
+
+fn refused<const N: usize>(
+    credential: &'static str,
+    marks: [(&'static str, Option<String>); N],
+) -> RefusedCredential {
+    let marks = marks.into_iter().filter_map(|(name, mark)| Some((name, mark?))).collect();
+    RefusedCredential { credential, marks }
 }
 
 impl IssuerMarks {
@@ -136,7 +160,15 @@ pub(super) fn check_token(
         .chain([RevocationTarget::Issuer(iss)])
         .chain(workload.map(RevocationTarget::Spiffe));
     let found = all.find_map(|key| revocations.find(&key, registered.issued_at, now));
-    found.map_or(Ok(()), |found| Err(refused(Reason::TokenRevoked, found)))
+    let Some(found) = found else { return Ok(()) };
+    let id = registered.token_id.as_deref().map(|id| Fingerprint::of(id.as_bytes()).to_hex());
+    let marks = [
+        ("issuer_name", Some(issuer.name.to_string())),
+        ("issuer", Some(iss.to_owned())),
+        ("token_id_hash", id),
+        ("key_id", key_id.map(str::to_owned)),
+    ];
+    Err(Reason::TokenRevoked.because(sentence(found)).naming(refused("token", marks)))
 }
 
 /// Whether anything is revoked at all. Without a required list it cannot be determined that a credential is not on it.
@@ -146,10 +178,6 @@ fn any_in_force(revocations: &Revocations) -> Result<bool, Rejection> {
         Some(list) => Err(Reason::RevocationsStale
             .because(format!("the revocation list `{list}` is too old, or was never loaded"))),
     }
-}
-
-fn refused(reason: Reason, found: Revoked<'_>) -> Rejection {
-    reason.because(sentence(found))
 }
 
 fn sentence(found: Revoked<'_>) -> String {

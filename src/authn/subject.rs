@@ -7,7 +7,7 @@ use super::rejected_cookie::RejectedCookie;
 use super::scope;
 use super::token::TokenIdentity;
 use crate::evidence::IgnoredToken;
-use crate::reason::Rejection;
+use crate::reason::{RefusedCredential, Rejection};
 use crate::request::TokenPlace;
 
 /// The caller of one request: everything that was verified about it.
@@ -94,6 +94,13 @@ impl Subject {
             aside: None,
             ignored: self.ignored.iter().cloned().chain(ignored).collect(),
         })
+    }
+
+    /// The credentials of it that are revoked. They are no part of the identity.
+    pub fn refused(&self) -> impl Iterator<Item = (&Rejection, &RefusedCredential)> {
+        let own = self.peer.rejection().into_iter().chain(self.tokens.rejection());
+        let all = own.chain(self.ignored.iter().map(|ignored| &ignored.rejection));
+        all.filter_map(|why| Some((why, why.refused()?)))
     }
 
     /// The tokens that were ignored. They are no part of the identity.

@@ -64,7 +64,7 @@ async fn serve(config: &Config, log_level: LogLevel) -> Result<Exit, CommandErro
     let bound = Bound::build(config, log_level).await?;
     log_peer_sources(&config.listener.peer_sources);
     if let Ok(address) = bound.address() {
-        tracing::info!(%address, "ready");
+        tracing::info!(%address, "listening");
     }
     let no_signals = |error: io::Error| {
         CommandError::failure(format_args!("cannot listen for signals: {error}"))

@@ -117,10 +117,7 @@ impl Provider for Variable {
 /// values are read.
 fn value(text: &str) -> Value {
     let Ok(parsed) = text.parse::<Value>();
-    match parsed {
-        Value::Num(..) => Value::from(text.trim()),
-        other => other,
-    }
+    if matches!(parsed, Value::Num(..)) { Value::from(text.trim()) } else { parsed }
 }
 
 /// `COUNTERSIGN_LISTENER__PEER_SOURCES__XFCC` sets `listener.peerSources.xfcc`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::admin::AdminOptions;
+use crate::admin::{AdminOptions, ReadinessOptions};
 use crate::audit::AuditSettings;
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
@@ -29,6 +29,8 @@ pub(super) struct RawConfig {
     pub(super) audit: Option<AuditSettings>,
     /// The admin listener: health, metrics, status, log level, confirming removals. Unset: there is none.
     pub(super) admin: Option<AdminOptions>,
+    /// When a server that has just started is ready. Later on it stays ready with parts that are missing.
+    pub(super) readiness: ReadinessOptions,
     /// How logs are written.
     pub(super) log: LogOptions,
     /// The destination of traces and metrics. Unset: they are not sent.
@@ -60,6 +62,7 @@ impl Default for RawConfig {
             reload: ReloadOptions::default(),
             audit: None,
             admin: None,
+            readiness: ReadinessOptions::default(),
             log: LogOptions::default(),
             otlp: None,
             deadline: DEFAULT_DEADLINE,

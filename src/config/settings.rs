@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::ConfigError;
 use super::load::{Overrides, layered};
 use super::raw::RawConfig;
-use crate::admin::AdminOptions;
+use crate::admin::{AdminOptions, ReadinessOptions};
 use crate::audit::AuditOptions;
 use crate::envoy::ListenerOptions;
 use crate::pdp::{FetchOptions, PdpOptions, RevocationOptions};
@@ -27,6 +27,8 @@ pub struct Config {
     pub audit: Option<AuditOptions>,
     /// Where operators reach us; `None` where they do not.
     pub admin: Option<AdminOptions>,
+    /// When a server that has just started is ready.
+    pub readiness: ReadinessOptions,
     /// How logs are written.
     pub log: LogOptions,
     /// Where what was fetched outlives a restart; `None` where it does not.
@@ -79,6 +81,7 @@ impl Config {
             documents: raw.documents.iter().map(|path| base.join(path)).collect(),
             audit,
             admin: raw.admin.map(|admin| admin.relative_to(base)),
+            readiness: raw.readiness,
             state_folder: raw.state_folder.map(|folder| base.join(folder)),
             fetch: raw.fetch,
             store: raw.store.relative_to(base),

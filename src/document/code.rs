@@ -203,7 +203,7 @@ codes! {
         DuplicateTrustDomain "duplicate-trust-domain" Error "two documents are about the same SPIFFE trust domain" "merge them";
         NoAuthorities "no-authorities" Error "a trust domain has no authority, so no certificate can be verified" "add `authorities`";
         NotAnAuthority "not-an-authority" Error "a certificate is not a CA certificate" "use the certificate of the CA";
-        OddAuthority "odd-authority" Warning "a certificate of the authorities cannot be used and is ignored" "replace or remove it";
+        OddAuthority "odd-authority" Warning "a certificate of the authorities or intermediates cannot be used" "replace or remove it";
         AuthorityOutOfDate "authority-out-of-date" Warning "the certificate of an authority or an intermediate has expired, or is not valid yet, so no certificate that it issued is accepted" "put the certificate of its successor beside it";
         AuthorityEnding "authority-ending" Warning "the certificate of an authority or an intermediate is in the last tenth of its lifetime, or in its last 30 days" "put the certificate of its successor beside it";
         SkippedKey "skipped-key" Warning "a key of a SPIFFE bundle is skipped" "correct or remove it";

@@ -105,15 +105,17 @@ fn report(before: Option<&String>, problem: Option<&String>) {
 
 /// The library's error in the words of the operating system.
 fn plain(error: &notify::Error) -> String {
-    match &error.kind {
-        notify::ErrorKind::MaxFilesWatch => {
-            String::from("no watch is left (`fs.inotify.max_user_watches`)")
-        }
-        notify::ErrorKind::Io(error) if error.raw_os_error() == Some(24) => {
-            format!("no watcher is left (`fs.inotify.max_user_instances`, open files): {error}")
-        }
-        _ => error.to_string(),
+    if matches!(error.kind, notify::ErrorKind::MaxFilesWatch) {
+        return String::from("no watch is left (`fs.inotify.max_user_watches`)");
     }
+    if let notify::ErrorKind::Io(error) = &error.kind
+        && error.raw_os_error() == Some(24)
+    {
+        return format!(
+            "no watcher is left (`fs.inotify.max_user_instances`, open files): {error}"
+        );
+    }
+    error.to_string()
 }
 
 impl Places {

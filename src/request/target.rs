@@ -77,7 +77,12 @@ impl HostForm {
         let port_at = authority.rfind(':').filter(|at| bracket.is_none_or(|end| end < *at));
         let (host, port) = match port_at.and_then(|at| authority.split_at_checked(at)) {
             None => (authority, None),
-            Some((host, port)) => (host, Some(parse_port(port.trim_start_matches(':'))?)),
+            Some((host, port)) => {
+                let port = parse_port(port.trim_start_matches(':'));
+                let is_password =
+                    |why| if authority.contains('@') { user_information() } else { why };
+                (host, Some(port.map_err(is_password)?))
+            }
         };
         Ok((host, Self { port, trailing_dot: host.ends_with('.') }))
     }
@@ -133,7 +138,8 @@ impl Host {
         }
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         if !name.bytes().all(allowed) {
-            return Err(refuse("has a character outside `a-z 0-9 - _ .`"));
+            let odd = || refuse("has a character outside `a-z 0-9 - _ .`");
+            return Err(if name.contains('@') { user_information() } else { odd() });
         }
         Ok(Self(whole.within(name).into_lowercase()))
     }
@@ -152,6 +158,11 @@ impl fmt::Display for Host {
 
 fn refuse(rule: &'static str) -> Rejection {
     Reason::HostInvalid.because(format!("host {rule}"))
+}
+
+/// RFC 3986 section 3.2.1: what stands before an `@` is a name and a password.
+fn user_information() -> Rejection {
+    refuse("has user information before it, which ends with `@`")
 }
 
 pub(super) fn parse_authority(whole: &Text) -> Result<(Host, HostForm), Rejection> {
@@ -194,6 +205,14 @@ mod tests {
                 target.form.trailing_dot,
                 authority.contains(".:") || authority.ends_with('.')
             );
+        }
+    }
+
+    #[test]
+    fn user_information_is_called_so() {
+        for authority in ["a@b", "user:pw@example.com", "user@example.com:443", "user:443@[::1]"] {
+            let why = Target::parse(authority, "/").unwrap_err();
+            assert!(why.detail().contains("user information"), "{authority}: {why}");
         }
     }
 

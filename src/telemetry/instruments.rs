@@ -100,7 +100,7 @@ instruments! {
     FILE_FETCHED Gauge "countersign.file.fetched.timestamp" "s" ["file"]
         "When a remote file was fetched last";
     FILE_UNUSABLE Gauge "countersign.file.unusable" "" ["file"]
-        "1 while the last fetched version of a remote file cannot be used, and the last good one stays in force, or is too old";
+        "1 while a remote file was never fetched or is too old, or its last version cannot be used and the last good one stays in force";
     AUTHORITY_EXPIRY Gauge "countersign.authority.expiry.timestamp" "s" ["trust_domain"]
         "When the first authority of a trust domain expires";
     AUTHORITY_ENDING Gauge "countersign.authority.ending" "" ["trust_domain"]

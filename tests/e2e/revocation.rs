@@ -56,6 +56,15 @@ async fn a_token_is_refused_with_the_next_request_after_it_was_revoked() {
         assert_eq!(record.text("/reason"), Some(reason), "{}", record.as_json());
         assert!(matches!(answer.status, 401 | 403), "{}", answer.status);
         assert!(record.text("/detail").is_some_and(|detail| detail.contains("drill")));
+        // P366: named, and not as who was asking.
+        let named = match reason {
+            "token_revoked" => ("token", "/refused_credentials/0/token_id_hash"),
+            _ => ("certificate", "/refused_credentials/0/fingerprint"),
+        };
+        assert_eq!(record.text("/refused_credentials/0/credential"), Some(named.0));
+        assert_eq!(record.text(named.1).map(str::len), Some(64), "{}", record.as_json());
+        let verified = if reason == "token_revoked" { "/tokens/0/issuer" } else { "/peer/spiffe" };
+        assert_eq!(record.text(verified), None);
         if reason == "token_revoked" {
             let (answer, _) = envoy::ask(&mut stage, Some(&pki.frontend), &other).await;
             assert_eq!(answer.status, 200, "another token of the same user");

@@ -43,9 +43,9 @@ fn keys(status: &KeyStatus, now: UnixTime) -> Health {
         }
         (Some(_), None) => (Condition::Degraded, format!("last good, kept from before{failures}")),
         (None, Some(at)) => {
-            (Condition::NotReady, format!("too old to be used, fetched {}{failures}", ago(at, now)))
+            (Condition::Missing, format!("too old to be used, fetched {}{failures}", ago(at, now)))
         }
-        (None, None) => (Condition::NotReady, format!("never fetched{failures}")),
+        (None, None) => (Condition::Missing, format!("never fetched{failures}")),
     };
     let name = format!("keys of `{}` from {}", status.issuer, status.origin);
     Health::new(name, condition, detail)

@@ -27,22 +27,30 @@ pub(super) use self::store::SharedStore;
 pub(super) use self::trust::Trust;
 
 use super::component::Component;
-use crate::admin::Health;
+use crate::admin::{Health, Readiness};
 use crate::clock::Clock;
 use crate::telemetry::{Metrics, Sample};
 
 /// The parts of a running server, in the order in which an operator looks at them.
 ///
-/// A server is ready when it can decide as it should: documents are in force, and every key set and every remote file was there
-/// once. Where one of them gets old the server is degraded and stays ready: to take every replica away would help no caller.
 pub(super) struct Components {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) parts: Vec<Box<dyn Component>>,
+    pub(super) readiness: Readiness,
 }
 
 impl Components {
     /// The lines of `/readyz?verbose`.
     pub(super) fn health(&self) -> Vec<Health> {
+        self.readiness.judge(self.own_health())
+    }
+
+    /// Waits until the server is ready, and says so in the log.
+    pub(super) async fn become_ready(&self) {
+        self.readiness.reach(|| self.own_health()).await;
+    }
+
+    fn own_health(&self) -> Vec<Health> {
         let now = self.clock.now();
         self.parts.iter().flat_map(|part| part.health(now)).collect()
     }
@@ -77,3 +85,6 @@ impl Components {
         own.map(|measurement| measurement.samples).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,8 @@ impl Component for Arc<RemoteFiles> {
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {
         let all = RemoteFiles::status(self);
         let fetched = |own: &RemoteStatus| Some((name(own), own.fetched_at?.as_secs()));
-        let unusable = |own: &RemoteStatus| (name(own), own.unusable || own.stale);
+        let unusable =
+            |own: &RemoteStatus| (name(own), own.unusable || own.stale || own.fetched_at.is_none());
         vec![
             instruments::FILE_FETCHED.shows_each(all.iter().filter_map(fetched)),
             instruments::FILE_UNUSABLE.shows_each(all.iter().map(unusable)),
@@ -51,7 +52,7 @@ fn name(status: &RemoteStatus) -> String {
 fn file(status: &RemoteStatus, now: UnixTime) -> Health {
     let (condition, detail) = match (status.fetched_at, status.failures) {
         (Some(at), failures) if status.stale => (
-            Condition::NotReady,
+            Condition::Missing,
             format!(
                 "too old to be used, fetched {}; {failures} fetches have failed since",
                 ago(at, now)
@@ -69,7 +70,7 @@ fn file(status: &RemoteStatus, now: UnixTime) -> Health {
             Condition::Degraded,
             format!("fetched {}; {failures} fetches have failed since", ago(at, now)),
         ),
-        (None, failures) => (Condition::NotReady, format!("never fetched; {failures} have failed")),
+        (None, failures) => (Condition::Missing, format!("never fetched; {failures} have failed")),
     };
     let name = format!("file `{}` from {}", name(status), status.origin);
     Health::new(name, condition, detail)

@@ -60,7 +60,10 @@ fn list(list: &ListStatus) -> Health {
         (Some(entries), Some(age)) => {
             (Condition::Degraded, format!("last good, {entries} entries, {age} old{why}"))
         }
-        _ => (Condition::NotReady, format!("never had{why}")),
+        _ if list.refuses => {
+            (Condition::Required, format!("never read, every credential is refused{why}"))
+        }
+        _ => (Condition::Missing, format!("never read{why}")),
     };
     Health::new(format!("revocation list {}", list.name), condition, detail)
 }
@@ -76,6 +79,11 @@ fn shared(store: &str) -> String {
     }
 }
 
+/// How it is as long as the store was not read: without it most requests may be refused.
+pub(super) const fn before_sync(sharing: &SharingStatus) -> Condition {
+    if sharing.refuses { Condition::Required } else { Condition::Missing }
+}
+
 fn sharing(sharing: &SharingStatus) -> Health {
     let why = sharing.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
     let unshared = sharing.unshared;
@@ -85,7 +93,7 @@ fn sharing(sharing: &SharingStatus) -> Health {
             Condition::Degraded,
             format!("the last known stay in force, {unshared} wait to be shared{why}"),
         ),
-        (false, _) => (Condition::NotReady, format!("not read from the store yet{why}")),
+        (false, _) => (before_sync(sharing), format!("not read from the store yet{why}")),
     };
     Health::new("running revocations", condition, detail)
 }

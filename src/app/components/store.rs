@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::revocations::before_sync;
 use crate::admin::{Condition, Health};
 use crate::app::component::{Component, ago, seconds};
 use crate::clock::UnixTime;
@@ -38,8 +39,11 @@ impl Component for SharedStore {
             (false, _) => {
                 // With the revocations that were known before the start, requests can be decided without it.
                 let sharing = self.pdp.revocations().sharing();
-                let synced = sharing.is_some_and(|sharing| sharing.synced);
-                let condition = if synced { Condition::Degraded } else { Condition::NotReady };
+                let condition = match &sharing {
+                    Some(sharing) if sharing.synced => Condition::Degraded,
+                    Some(sharing) => before_sync(sharing),
+                    None => Condition::Required,
+                };
                 (condition, format!("{kind}, no connection yet: {why}"))
             }
         };

@@ -1,13 +1,14 @@
 //! Trust domains with their revocation lists, and token issuers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::admin::{Condition, Health};
-use crate::app::component::{Component, ago, until};
+use crate::app::component::{Component, ago, seconds, until};
 use crate::clock::UnixTime;
-use crate::pdp::{KeptLists, KeptListsStatus, Pdp};
+use crate::pdp::{KeptLists, KeptListsStatus, KeyCache, KeyStatus, Pdp};
 use crate::telemetry::{Measurement, instruments};
 use crate::trust::{Authority, Issuer, KeySource, LifePhase, TrustDomain, Validity};
 
@@ -15,6 +16,7 @@ pub(in crate::app) struct Trust {
     pub(in crate::app) pdp: Arc<Pdp>,
     /// The folder in which revocation lists survive a restart.
     pub(in crate::app) kept: Option<Arc<KeptLists>>,
+    pub(in crate::app) keys: Arc<KeyCache>,
 }
 
 impl Trust {
@@ -36,8 +38,12 @@ impl Component for Trust {
     }
 
     fn status(&self, _now: UnixTime) -> Value {
-        let issuers: Vec<_> =
-            self.pdp.inspect(|snapshot| snapshot.trust().issuers().iter().map(issuer).collect());
+        let fetched = KeyCache::status(&self.keys).into_iter().map(|own| (own.issuer.clone(), own));
+        let fetched: BTreeMap<String, KeyStatus> = fetched.collect();
+        let issuers: Vec<_> = self.pdp.inspect(|snapshot| {
+            let issuers = snapshot.trust().issuers().iter();
+            issuers.map(|own| issuer(own, fetched.get(own.name.as_str()))).collect()
+        });
         json!({
             "trust_domains": self.domains(|own| Some(domain(own))),
             "issuers": issuers,
@@ -147,15 +153,20 @@ fn domain(domain: &TrustDomain) -> Value {
     })
 }
 
-fn issuer(issuer: &Issuer) -> Value {
+/// An issuer with the source of its keys. `fetched` is how those are doing that come from an address.
+fn issuer(issuer: &Issuer, fetched: Option<&KeyStatus>) -> Value {
     json!({
         "name": &issuer.name,
         "issuer": &issuer.iss,
         "audiences": &issuer.audiences,
         "keys": match &issuer.keys {
-            KeySource::Local(_) => "local",
-            KeySource::Remote(_) => "fetched",
-            KeySource::Introspected(_) => "introspection",
+            KeySource::Local(_) => json!({ "source": "local", "usable": true }),
+            KeySource::Remote(_) => json!({
+                "source": "remote",
+                "usable": fetched.is_some_and(|own| own.keys.is_some()),
+                "fetched_at": seconds(fetched.and_then(|own| own.fetched_at)),
+            }),
+            KeySource::Introspected(_) => json!({ "source": "introspection" }),
         },
     })
 }

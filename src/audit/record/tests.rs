@@ -121,6 +121,7 @@ fn names(message: &str, json: &Value, found: &mut BTreeMap<String, BTreeSet<Stri
             ("DecisionRecord", "shadows") => "Shadow",
             ("DecisionRecord", "cache_hits") => "CacheHits",
             ("DecisionRecord", "ignored_tokens") => "IgnoredToken",
+            ("DecisionRecord", "refused_credentials") => "RefusedCredential",
             _ => continue,
         };
         for one in value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice) {
@@ -158,6 +159,19 @@ fn caller() -> Subject {
     all.where_count(|issuer| issuer == "corp")
 }
 
+/// A caller whose certificate and token are revoked.
+fn revoked() -> Subject {
+    let named = |reason: Reason, credential, marks: &[&'static str]| {
+        let marks = marks.iter().map(|name| (*name, (*name).to_uppercase())).collect();
+        reason.because("revoked by `a`").naming(RefusedCredential { credential, marks })
+    };
+    let marks = ["trust_domain", "spiffe", "subject", "issuer", "serial", "fingerprint"];
+    let peer = Credential::Rejected(named(Reason::CertRevoked, "certificate", &marks));
+    let marks = ["issuer_name", "issuer", "token_id_hash", "key_id"];
+    let tokens = Credential::Rejected(named(Reason::TokenRevoked, "token", &marks));
+    Subject::assertion(peer, tokens)
+}
+
 /// The lines, byte by byte: log pipelines depend on them. `COUNTERSIGN_BLESS=1` writes the file.
 fn is_golden(lines: &str) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/decision-records.jsonl");
@@ -174,7 +188,9 @@ async fn the_lines_are_the_schema() {
     let mut lines = String::new();
     let pointers = ["/sub", "/client_id", "/aud", "/scope", "/tenant"].map(str::to_owned);
     let claims = RecordedClaims::new(pointers.into()).unwrap();
-    for path in ["/watched?a=b", "/nowhere"] {
+    for (path, caller) in
+        [("/watched?a=b", caller()), ("/nowhere", caller()), ("/nowhere", revoked())]
+    {
         let address = "10.0.0.1:80".parse().ok();
         let mut view = example::view(path);
         view.id = "1".into();
@@ -188,7 +204,7 @@ async fn the_lines_are_the_schema() {
         // Of a header that is there twice no condition can tell.
         view.headers.push("x-odd", HeaderValue::new("1"));
         view.headers.push("x-odd", HeaderValue::new("2"));
-        let mut outcome = pdp.pin().decide_for(&view, caller(), &mut NoTrace::default()).await;
+        let mut outcome = pdp.pin().decide_for(&view, caller, &mut NoTrace::default()).await;
         outcome.cache_hits = CacheHits { certificates: 1, tokens: 1 };
         outcome.elapsed = Duration::from_micros(1);
         let record = Record::of(&view, &outcome, &claims, 0.5);

@@ -40,12 +40,12 @@ pub(super) fn of_bad_signature(leaf: Leaf<'_>, domain: &TrustDomain) -> Rejectio
     })
 }
 
-/// The real cause, for a leaf of which the path builder says that a name is not permitted: it says the same of constraints that it does
-/// not evaluate. Nothing where it is right.
-pub(super) fn of_names(leaf: Leaf<'_>, domain: &TrustDomain) -> Option<Rejection> {
+/// The issuer at fault, for a leaf of which the path builder says that a name is not permitted, or that a critical extension is not
+/// understood: it does not say whose, and says the same of constraints that it does not evaluate.
+pub(super) fn of_issuer(leaf: Leaf<'_>, domain: &TrustDomain) -> Option<Rejection> {
     let mut path = Vec::new();
     let authority = Search::new(leaf, domain).climb(leaf.der, leaf.certificate, &mut path)?;
-    constraints::unevaluated(&whole(authority, &path, leaf.certificate))
+    Some(of_signed_path(authority, &path, leaf.certificate))
 }
 
 /// A certificate that may have issued others.
@@ -158,10 +158,14 @@ fn of_signed_path(
     if let Some(rejection) = constraints::unevaluated(&path) {
         return rejection;
     }
-    let mut issuers = path.iter().take(path.len().saturating_sub(1));
-    let constrained = issuers.any(|issuer| !matches!(issuer.name_constraints(), Ok(None)));
-    if constrained {
-        let why = "the certificate's names are not permitted by one of its issuers";
+    let issuers = path.iter().take(path.len().saturating_sub(1));
+    let constrained = issuers.filter(|issuer| !matches!(issuer.name_constraints(), Ok(None)));
+    let constrained: Vec<_> = constrained.map(|issuer| format!("`{}`", issuer.subject())).collect();
+    if !constrained.is_empty() {
+        let issuers = constrained.join(" or ");
+        let why = format!(
+            "the certificate's names are not permitted by the name constraints of {issuers}"
+        );
         return Reason::CertSan.because(why);
     }
     Reason::ChainUntrusted.because("no trusted path: its signatures verify, but another rule fails")

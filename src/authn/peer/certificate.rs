@@ -56,7 +56,8 @@ impl<'a> Verifier<'a> {
     ) -> Result<Arc<VerifiedCertificate>, Rejection> {
         let verified = self.remembered(presented)?;
         revoked::check_peer(&verified.facts, self.revocations, self.now)?;
-        revoked::check_issuers(&verified.issuers, self.revocations, self.now)?;
+        let path = (&*verified.facts, &*verified.issuers);
+        revoked::check_issuers(path, self.revocations, self.now)?;
         Ok(verified)
     }
 
@@ -89,10 +90,17 @@ impl<'a> Verifier<'a> {
         let checks = SignatureChecks::new();
         let chain = self.signed_chain(&decoded, &leaf, keys, &checks)?;
         let shown = Leaf { der: &decoded.leaf, certificate: &leaf, chain: &chain, checks: &checks };
-        let vouchers = self.vouchers(shown, keys, &names)?;
+        let vouchers = self.vouchers(shown, keys, &names);
+        let facts = facts(&decoded, &leaf, names);
+        let vouchers = vouchers.map_err(|why| revoked::named(why, &facts))?;
         let holds = vouchers.holds.and(Validity::of(&leaf));
         Ok(VerifiedCertificate {
-            facts: Arc::new(facts(&vouchers, &decoded, &leaf, names)),
+            facts: Arc::new(PeerFacts {
+                trust_domain: vouchers.domain.name.to_owned(),
+                other_trust_domains: vouchers.also,
+                unsure_trust_domains: vouchers.unsure,
+                ..facts
+            }),
             issuers: vouchers.issuers.into(),
             envoy_subject: distinguished_name::as_envoy_writes_it(leaf.subject()).map(Into::into),
             from: holds.not_before,
@@ -344,16 +352,9 @@ fn check_pins(leaf: Leaf<'_>, pins: &[Pin]) -> Result<(), Rejection> {
     Err(Reason::CertPin.because("neither the certificate nor its key is pinned"))
 }
 
-fn facts(
-    vouchers: &Vouchers<'_>,
-    decoded: &DecodedCertificate,
-    leaf: &X509Certificate<'_>,
-    names: Names,
-) -> PeerFacts {
+/// What the certificate itself says.
+fn facts(decoded: &DecodedCertificate, leaf: &X509Certificate<'_>, names: Names) -> PeerFacts {
     PeerFacts {
-        trust_domain: vouchers.domain.name.to_owned(),
-        other_trust_domains: vouchers.also.clone(),
-        unsure_trust_domains: vouchers.unsure.clone(),
         spiffe: names.spiffe,
         dns: names.dns,
         uris: names.uris,
@@ -366,5 +367,6 @@ fn facts(
         issuer: Some(distinguished_name::rfc4514(leaf.issuer())),
         not_before: Some(Validity::of(leaf).not_before),
         not_after: Some(Validity::of(leaf).not_after),
+        ..PeerFacts::default()
     }
 }

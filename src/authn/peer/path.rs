@@ -83,9 +83,11 @@ fn explain(why: &Error, leaf: Leaf<'_>, domain: &TrustDomain) -> Rejection {
     if signature || unsigned {
         return cause::of_bad_signature(leaf, domain);
     }
-    let names = *why == Error::NameConstraintViolation;
-    let unevaluated = names.then(|| cause::of_names(leaf, domain)).flatten();
-    unevaluated.unwrap_or_else(|| rejection(why))
+    let vague = rejection(why);
+    let unnamed =
+        matches!(why, Error::NameConstraintViolation | Error::UnsupportedCriticalExtension);
+    let named = unnamed.then(|| cause::of_issuer(leaf, domain)).flatten();
+    named.filter(|named| named.reason() == vague.reason()).unwrap_or(vague)
 }
 
 /// Issuers need not say what their certificates are for; those that do must include client authentication. The leaf is

@@ -134,8 +134,14 @@ fn put_again(record: DecisionRecord) -> Result<Input, String> {
         let place = format!("{} {}", own.place, own.name);
         format!("the token in {} was ignored: {}", place.trim_end(), own.reason)
     });
+    let refused = record.refused_credentials.iter().map(|own| {
+        let whose = [&own.spiffe, &own.subject, &own.issuer_name, &own.fingerprint];
+        let whose: Vec<_> =
+            whose.iter().filter(|mark| !mark.is_empty()).map(|mark| &***mark).collect();
+        format!("the {} of {} was refused: {}", own.credential, whose.join(", "), own.reason)
+    });
     let told = Told {
-        notes: ignored.collect(),
+        notes: ignored.chain(refused).collect(),
         from: "audit record",
         vouched: true,
         recorded: Some(record.into()),

@@ -34,6 +34,9 @@ pub struct SharingStatus {
     pub store: String,
     /// Whether all of it was read at least once.
     pub synced: bool,
+    /// Whether requests with a credential are refused because it was not.
+    #[serde(default)]
+    pub refuses: bool,
     /// When it was read last: seconds since 1970.
     pub synced_at: Option<i64>,
     /// How many changes other replicas do not know yet.
@@ -182,6 +185,7 @@ impl RevocationRegister {
         Some(SharingStatus {
             store: sharing.store.health().kind.to_owned(),
             synced: sharing.synced,
+            refuses: sharing.refuses(),
             synced_at: sharing.synced_at.map(UnixTime::as_secs),
             unshared: sharing.unshared.len(),
             error: sharing.error.clone(),

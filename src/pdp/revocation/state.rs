@@ -79,6 +79,13 @@ impl Shared {
     }
 }
 
+impl Sharing {
+    /// Whether requests are refused because the store was never read.
+    pub(super) fn refuses(&self) -> bool {
+        !self.synced && self.before_first_sync != BeforeFirstSync::Allow
+    }
+}
+
 impl State {
     /// Applies the revocations that were saved before the start.
     pub(super) fn begin_with(&mut self, kept: SavedChanges, now: UnixTime) {
@@ -95,10 +102,7 @@ impl State {
 
     /// The first list whose absence refuses requests.
     pub(super) fn stale(&self, clock: &dyn Clock) -> Option<Arc<str>> {
-        let unsynced = self.sharing.as_ref().is_some_and(|sharing| {
-            !sharing.synced && sharing.before_first_sync != BeforeFirstSync::Allow
-        });
-        let running = unsynced.then_some(RUNNING);
+        let running = self.sharing.as_ref().is_some_and(Sharing::refuses).then_some(RUNNING);
         let mut refusing = self.lists.iter().filter(|(_, list)| list.refuses(clock.now()));
         refusing.next().map(|(name, _)| name.as_str()).or(running).map(Into::into)
     }

@@ -5,75 +5,93 @@ use redis::{Cmd, RedisResult, Value};
 
 use super::connect::{Connection, plain};
 
-/// Why the server, or one of a cluster, may forget; `None` where it does not.
+/// What a server is asked, with the member of the answer and the value that it must have.
+const ASKED: [(&str, &str, &str); 2] =
+    [("memory", "maxmemory_policy", "noeviction"), ("persistence", "aof_enabled", "1")];
+
+/// Why the server, or one of a cluster, may forget; `None` where each of them says that it does not.
 pub(super) async fn why(connection: &mut Connection) -> Option<String> {
-    let mut texts = Vec::new();
-    for section in ["memory", "persistence"] {
+    let mut reasons = Vec::new();
+    for (section, member, expected) in ASKED {
         let mut info = Cmd::new();
         info.arg("INFO").arg(section);
         let answer: RedisResult<Value> = connection.query(&info).await;
+        let mut texts = Vec::new();
         match answer {
             Ok(answer) => collect(&answer, &mut texts),
-            Err(error) => {
-                let why = plain(&error);
-                return Some(format!(
-                    "it does not say whether it keeps what was written (permit `+info`): {why}"
-                ));
-            }
+            Err(error) => return Some(format!("{}: {}", unknown(), plain(&error))),
         }
+        reasons.extend(fault(&texts, member, expected));
     }
-    let reasons: Vec<_> = [evicts(&texts), loses(&texts)].into_iter().flatten().collect();
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
-/// The texts of an answer: one, or one of each server of a cluster.
+/// Why there is no answer, in the words for operators.
+pub(super) fn unknown() -> String {
+    String::from("it does not say whether it keeps what was written (permit `+info`)")
+}
+
+/// The texts of an answer: one, or one of each server of a cluster. Anything else than a text says nothing.
 fn collect(value: &Value, texts: &mut Vec<String>) {
-    match value {
-        Value::BulkString(bytes) => texts.push(String::from_utf8_lossy(bytes).into_owned()),
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => texts.push(text.clone()),
-        Value::Array(values) => values.iter().for_each(|value| collect(value, texts)),
-        Value::Map(pairs) => pairs.iter().for_each(|(_, value)| collect(value, texts)),
-        _ => {}
+    if let Value::BulkString(bytes) = value {
+        texts.push(String::from_utf8_lossy(bytes).into_owned());
+    } else if let Value::SimpleString(text) | Value::VerbatimString { text, .. } = value {
+        texts.push(text.clone());
+    } else if let Value::Array(values) = value {
+        values.iter().for_each(|value| collect(value, texts));
+    } else if let Value::Map(pairs) = value {
+        pairs.iter().for_each(|(_, value)| collect(value, texts));
+    } else {
+        texts.push(String::new());
     }
 }
 
-fn evicts(texts: &[String]) -> Option<String> {
-    let policy = members(texts, "maxmemory_policy").find(|policy| *policy != "noeviction")?;
-    Some(format!(
-        "`maxmemory-policy` is `{policy}`, expected `noeviction`: it may forget uses of one-time credentials, and revocations"
-    ))
+/// What is wrong with the first answer that is not as expected.
+fn fault(texts: &[String], member: &str, expected: &str) -> Option<String> {
+    let mut values = texts.iter().map(|text| value(text, member));
+    let wrong = values.find(|value| *value != Some(expected));
+    match wrong {
+        None if texts.is_empty() => Some(unknown()),
+        None => None,
+        Some(None) => Some(unknown()),
+        Some(Some(policy)) if member == "maxmemory_policy" => Some(format!(
+            "`maxmemory-policy` is `{policy}`, expected `noeviction`: it may forget uses of one-time credentials, and revocations"
+        )),
+        Some(Some(_)) => Some(String::from(
+            "`appendonly` is off: a restart may forget uses of one-time credentials",
+        )),
+    }
 }
 
-fn loses(texts: &[String]) -> Option<String> {
-    let off = members(texts, "aof_enabled").any(|enabled| enabled != "1");
-    off.then(|| "`appendonly` is off: a restart may forget uses of one-time credentials".to_owned())
-}
-
-fn members<'a>(texts: &'a [String], name: &str) -> impl Iterator<Item = &'a str> {
-    let lines = texts.iter().flat_map(|text| text.lines());
-    lines.filter_map(move |line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
+fn value<'a>(text: &'a str, member: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.trim_end().strip_prefix(member)?.strip_prefix(':'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn texts(policy: &str, aof: &str) -> Vec<String> {
-        vec![
-            format!("# Memory\r\nmaxmemory:0\r\nmaxmemory_policy:{policy}\r\n"),
-            format!("# Persistence\r\naof_enabled:{aof}\r\n"),
-        ]
+    fn policies(all: &[&str]) -> Option<String> {
+        let text =
+            |policy: &&str| format!("# Memory\r\nmaxmemory:0\r\nmaxmemory_policy:{policy}\r\n");
+        fault(&all.iter().map(text).collect::<Vec<_>>(), "maxmemory_policy", "noeviction")
     }
 
-    /// P347: one server of a cluster is enough.
+    /// P347: one server of a cluster is enough, and one that says nothing is not taken for a good one.
     #[test]
     fn every_server_must_keep_what_was_written() {
-        let good = texts("noeviction", "1");
-        assert_eq!((evicts(&good), loses(&good)), (None, None));
+        assert_eq!(policies(&["noeviction", "noeviction"]), None);
         for policy in ["allkeys-lru", "volatile-lfu", "volatile-ttl", "allkeys-random"] {
-            let both = [good.clone(), texts(policy, "1")].concat();
-            assert!(evicts(&both).unwrap().contains(policy));
+            assert!(policies(&["noeviction", policy]).unwrap().contains(policy));
         }
-        assert!(loses(&[good, texts("noeviction", "0")].concat()).is_some());
+        let append = |text: &str| fault(&[String::from(text)], "aof_enabled", "1");
+        assert_eq!(append("# Persistence\r\naof_enabled:1\r\n"), None);
+        assert!(append("aof_enabled:0\r\n").unwrap().contains("`appendonly` is off"));
+        let mut nothing = Vec::new();
+        collect(&Value::Array(vec![Value::Nil, Value::Int(1)]), &mut nothing);
+        assert_eq!(nothing.len(), 2);
+        for silent in [&nothing[..], &[], &[String::from("# Memory\r\n")]] {
+            assert!(fault(silent, "aof_enabled", "1").unwrap().contains("does not say"));
+        }
     }
 }

@@ -148,8 +148,7 @@ impl Link {
     async fn examine(&self, connection: &mut Connection) -> Result<(), String> {
         let asked =
             tokio::time::timeout(self.timeout.saturating_mul(2), forgetful::why(connection));
-        // A server that is too slow for this is found out by what requests ask.
-        let Ok(found) = asked.await else { return Ok(()) };
+        let found = asked.await.unwrap_or_else(|_| Some(forgetful::unknown()));
         let mut health = self.lock();
         if let Some(why) = &found
             && health.forgetful != found

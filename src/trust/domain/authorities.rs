@@ -99,6 +99,27 @@ pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validi
     Ok((IssuerId::of(&certificate), Validity::of(&certificate)))
 }
 
+/// Why an intermediate is on no path, whatever is presented with it.
+pub(super) fn path_problem(der: &CertificateDer<'_>, authorities: &[Authority]) -> Option<String> {
+    if let Err(Unfit::Odd(why) | Unfit::Wrong(why)) = check_profile(der) {
+        return Some(why);
+    }
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let mut above = None;
+    for authority in authorities {
+        let (_, own) = X509Certificate::from_der(&authority.der).ok()?;
+        if own.subject().as_raw() != certificate.issuer().as_raw() {
+            continue;
+        }
+        let constraints = own.basic_constraints().ok()?;
+        if constraints.and_then(|found| found.value.path_len_constraint) != Some(0) {
+            return None;
+        }
+        above = Some(authority.subject());
+    }
+    above.map(|above| format!("`{above}` permits no intermediate certificates below it"))
+}
+
 /// The checks that path building makes for an intermediate and not for a pinned authority: RFC 5280 sections 4.1.2.6, 4.2
 /// and 4.2.1.12.
 fn check_profile(der: &CertificateDer<'_>) -> Result<(), Unfit> {

@@ -53,7 +53,7 @@ pub(in crate::trust) fn compile(
     let spiffe = spec.spiffe.as_ref().and_then(|name| compiler.spiffe_name(name));
     let forwarders = compiler.forwarders(spec, spiffe.as_ref());
     let authorities = compiler.authorities(spec);
-    let intermediates = compiler.intermediates(&spec.intermediates);
+    let intermediates = compiler.intermediates(&spec.intermediates, &authorities);
     let leaf = LeafRules::compile(&spec.leaf, &document.origin, compiler.problems);
     let lists = spec.revocation.as_ref().map(|revocation| {
         let signers = authorities.iter().map(|own| &own.der).chain(&intermediates);
@@ -158,7 +158,11 @@ impl Compiler<'_> {
 
     fn authorities(&mut self, spec: &TrustDomainSpec) -> Vec<Authority> {
         let before = self.problems.len();
-        let mut found = self.certificates(&spec.authorities, Authority::read);
+        let mut found = Vec::new();
+        for source in &spec.authorities {
+            let certificates = self.read(source, pem_file::certificates).unwrap_or_default();
+            found.extend(self.fit(source, &certificates, Authority::read));
+        }
         self.part = RemotePart::Bundle;
         let bundle = spec.bundle.as_ref().and_then(|source| self.bundle(source, spec));
         found.extend(bundle.into_iter().flatten());
@@ -213,24 +217,29 @@ impl Compiler<'_> {
         }
     }
 
-    fn intermediates(&mut self, sources: &[Source]) -> Vec<CertificateDer<'static>> {
-        self.part = RemotePart::Intermediates;
-        self.certificates(sources, |der| {
-            authorities::check_issuer(der)?;
-            Ok(der.clone())
-        })
-    }
-
-    /// Every certificate of every source, each read by `read`.
-    fn certificates<T>(
+    /// One that is on no path stays: it may have signed a revocation list.
+    fn intermediates(
         &mut self,
         sources: &[Source],
-        read: impl Fn(&CertificateDer<'static>) -> Result<T, Unfit>,
-    ) -> Vec<T> {
+        authorities: &[Authority],
+    ) -> Vec<CertificateDer<'static>> {
+        self.part = RemotePart::Intermediates;
         let mut found = Vec::new();
         for source in sources {
             let certificates = self.read(source, pem_file::certificates).unwrap_or_default();
-            found.extend(self.fit(source, &certificates, &read));
+            let fit = self.fit(source, &certificates, |der| {
+                authorities::check_issuer(der)?;
+                Ok(der.clone())
+            });
+            for (at, der) in (1..).zip(&certificates).filter(|(_, der)| fit.contains(der)) {
+                let Some(why) = authorities::path_problem(der, authorities) else { continue };
+                let place = self.document.origin.span(source.place());
+                let message = format!("certificate {at} in {} is on no path: {why}", source.name());
+                let help = "whatever it has issued is not believed";
+                self.problems
+                    .push(Diagnostic::warning(Code::OddAuthority, place, message).help(help));
+            }
+            found.extend(fit);
         }
         found
     }

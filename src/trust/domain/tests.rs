@@ -1,10 +1,12 @@
 //! What a trust domain document may say, and what is said of one that may not.
 
+use rcgen::{BasicConstraints, CustomExtension, IsCa};
+
 use super::*;
 use crate::clock::UnixTime;
 use crate::document::Severity;
 use crate::secret::Fingerprint;
-use crate::trust::tests::pki::{Ca, compile, compile_at, leaf_params, trust_domain};
+use crate::trust::tests::pki::{Ca, ca_params, compile, compile_at, leaf_params, trust_domain};
 
 /// The codes of what is wrong with a trust domain that has this spec.
 fn codes(spec: &str, files: &[(&str, &[u8])]) -> Vec<&'static str> {
@@ -64,6 +66,42 @@ fn an_authority_that_ends_is_reported() {
             assert_eq!((problem.code.as_str(), problem.severity), (code, Severity::Warning));
             assert!(problem.message.contains(told) && problem.message.contains(name), "{problem}");
         }
+    }
+}
+
+/// P368: an intermediate that can be on no path is reported, and stays: it may have signed a revocation list.
+#[test]
+fn an_intermediate_that_is_on_no_path_is_reported() {
+    let private = || {
+        let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+        extension.set_criticality(true);
+        vec![extension]
+    };
+    let (any, last) = (BasicConstraints::Unconstrained, BasicConstraints::Constrained(0));
+    let spec = "{ authorities: [{ file: ca.pem }], intermediates: [{ file: below.pem }] }";
+    for (root, below, extensions, told) in [
+        (last.clone(), any.clone(), vec![], "`CN=root` permits no intermediate"),
+        (any.clone(), any.clone(), private(), "1.2.3.4"),
+        (any, last, vec![], ""),
+    ] {
+        let params = |name: &str, length| {
+            let mut params = ca_params(name);
+            params.is_ca = IsCa::Ca(length);
+            params
+        };
+        let root = Ca::self_signed(params("root", root));
+        let mut below = params("below", below);
+        below.custom_extensions = extensions;
+        let files = [("ca.pem", root.pem()), ("below.pem", root.intermediate(below).pem())];
+        let files = files.each_ref().map(|(name, text)| (*name, text.as_bytes()));
+        let (store, problems) = compile(&trust_domain("prod", spec), &files);
+        assert_eq!(problems.len(), usize::from(!told.is_empty()), "{problems:?}");
+        for problem in &problems {
+            let found = (problem.code.as_str(), problem.severity);
+            assert_eq!(found, ("odd-authority", Severity::Warning));
+            assert!(problem.message.contains(told), "{problem}");
+        }
+        assert_eq!(store.domains()[0].intermediates.len(), 1);
     }
 }
 
@@ -145,8 +183,8 @@ fn what_is_wrong_with_a_document_is_said_with_its_own_code() {
         ("empty.pem", b""),
     ];
     let odd = {
-        let mut params = crate::trust::tests::pki::ca_params("odd");
-        let mut extension = rcgen::CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+        let mut params = ca_params("odd");
+        let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
         extension.set_criticality(true);
         params.custom_extensions = vec![extension];
         Ca::self_signed(params).pem()

@@ -333,7 +333,7 @@ fn the_real_cause_is_told() {
     let constraints = constrained(vec![GeneralSubtree::DnsName("other.example".into())], vec![]);
     let found = own(constraints);
     assert_eq!(reason(&found), Some(Reason::CertSan));
-    assert!(detail(found).contains("not permitted by one of its issuers"));
+    assert!(detail(found).contains("not permitted by the name constraints of `CN=root`"));
     let two = vec![permitting("root", 0), ca_params("root")];
     assert!(detail(outcome(ca_params("root"), two, &web())).contains("path is too long"));
     let servers = issuing(ExtendedKeyUsagePurpose::ServerAuth);
@@ -350,6 +350,20 @@ fn the_real_cause_is_told() {
     assert!(detail(found).contains("an intermediate of the issuer's name has another key"));
 }
 
+/// P367: a critical extension that is not understood is named, with the issuer that has it.
+#[test]
+fn an_issuer_with_an_odd_extension_is_named() {
+    let mut private = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+    private.set_criticality(true);
+    let middle = named("middle", vec![private]);
+    let found = outcome(ca_params("root"), vec![middle], &web()).unwrap_err();
+    assert_eq!(found.reason(), Reason::ChainUntrusted);
+    assert!(
+        found.detail().contains("`CN=middle`") && found.detail().contains("1.2.3.4"),
+        "{found}"
+    );
+}
+
 /// P175: constraints on kinds of names that are not evaluated refuse what they may permit, and the text says so.
 #[test]
 fn a_constraint_that_is_not_evaluated_is_named() {
@@ -361,7 +375,12 @@ fn a_constraint_that_is_not_evaluated_is_named() {
         (mail(), &email, None, "`CN=root` constrains e-mail addresses, which is not evaluated"),
         (subject(), &web(), None, "constrains directory names, which is not evaluated"),
         (subject(), &web(), Some("root"), "constrains directory names, which is not evaluated"),
-        (DnsName("other.example".into()), &web(), None, "not permitted by one of its issuers"),
+        (
+            DnsName("other.example".into()),
+            &web(),
+            None,
+            "not permitted by the name constraints of `CN=root`",
+        ),
     ] {
         let middle = middle.map(ca_params).into_iter().collect();
         let found = outcome(constrained(vec![permitted], vec![]), middle, leaf);

@@ -67,6 +67,31 @@ fn a_certificate_on_the_list_is_revoked() {
     }
 }
 
+/// P366: a refusal names the certificate that is revoked, by a list of its CA too, without vouching for it.
+#[test]
+fn a_revoked_certificate_is_named_and_refused() {
+    let root = Ca::root("root");
+    let trust = clean(&root, &[&root.crl(1, &[1])], "");
+    let leaf = root.sign(&serial(1));
+    let found = Shown::certificate(&leaf).verify_at(&trust, NOW);
+    let rejection = found.rejection().unwrap();
+    let refused = rejection.refused().unwrap();
+    let mark = |wanted: &str| {
+        let mut marks = refused.marks.iter();
+        marks.find(|(name, _)| *name == wanted).map(|(_, mark)| mark.as_str())
+    };
+    assert_eq!(
+        (refused.credential, mark("spiffe"), mark("serial")),
+        ("certificate", Some(WEB), Some("01"))
+    );
+    let fingerprint = Fingerprint::of(&leaf.der).to_hex();
+    assert_eq!(mark("fingerprint"), Some(fingerprint.as_str()));
+    // Of one that did not verify nothing is certain.
+    let stranger = Ca::root("root").sign(&serial(1));
+    let found = Shown::certificate(&stranger).verify_at(&trust, NOW);
+    assert_eq!(found.rejection().map(|why| why.refused().is_some()), Some(false));
+}
+
 fn pem_crl(der: &[u8]) -> String {
     crate::trust::tests::pki::pem(der).replace("CERTIFICATE", "X509 CRL")
 }
