@@ -44,6 +44,9 @@ struct Args {
     /// How many threads. Default: one for each core.
     #[arg(long)]
     threads: Option<NonZeroUsize>,
+    /// End each tier at the first world with a difference, as for a fault that was put in on purpose. Nothing is shrunk.
+    #[arg(long)]
+    first: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         seed: args.seed,
         time: args.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
         threads: args.threads.map_or(cores, NonZeroUsize::get),
+        first: args.first,
     };
     let mut faults = Vec::new();
     for tier in args.tier.tiers() {

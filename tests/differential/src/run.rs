@@ -45,6 +45,8 @@ pub struct Wanted {
     pub time: Option<Duration>,
     /// On how many threads.
     pub threads: usize,
+    /// Whether to end at the first world with a difference, which is not shrunk.
+    pub first: bool,
 }
 
 /// What a run has seen.
@@ -80,8 +82,8 @@ pub fn run(tier: &Tier, wanted: &Wanted) -> Outcome {
                     let world = (tier.world)(seed);
                     let compared = (tier.compare)(&world);
                     let enough = outcome.lock().is_ok_and(|mut outcome| {
-                        outcome.add(tier, seed, &world, compared);
-                        outcome.cases >= wanted.cases
+                        outcome.add(tier, seed, &world, compared, !wanted.first);
+                        outcome.cases >= wanted.cases || (wanted.first && !outcome.differences.is_empty())
                     });
                     if enough || wanted.time.is_some_and(|time| began.elapsed() >= time) {
                         done.store(true, Ordering::Relaxed);
@@ -95,7 +97,7 @@ pub fn run(tier: &Tier, wanted: &Wanted) -> Outcome {
 }
 
 impl Outcome {
-    fn add(&mut self, tier: &Tier, seed: u64, world: &Value, compared: Result<Compared, Vec<String>>) {
+    fn add(&mut self, tier: &Tier, seed: u64, world: &Value, compared: Result<Compared, Vec<String>>, shrinks: bool) {
         self.worlds += 1;
         let compared = match compared {
             Ok(compared) => compared,
@@ -109,7 +111,7 @@ impl Outcome {
             let kind = first.signature();
             let (new, printed) = (!self.differences.contains_key(&kind), self.differences.len());
             *self.differences.entry(kind.clone()).or_default() += 1;
-            if new && printed < PRINTED {
+            if new && shrinks && printed < PRINTED {
                 let (small, differences) = shrink(tier, world, &found, &kind);
                 report::print(seed, &found.case, &(tier.text)(&small), &differences);
             }

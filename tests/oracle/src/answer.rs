@@ -19,6 +19,9 @@ pub(crate) const OVERRIDES: &str = "x-http-method-override x-http-method x-metho
     x-envoy-original-host x-forwarded-protocol front-end-https x-url-scheme x-scheme x-proxyhost x-proxyport x-proxyscheme \
     x-envoy-original-dst-host x-envoy-auth-failure-mode-allowed";
 
+/// 8.17 Headers that proxies write.
+const OF_PROXIES: [&str; 5] = ["client-cert", "client-cert-chain", "x-forwarded-client-cert", "x-forwarded-for", "x-forwarded-proto"];
+
 /// 8.2 The id of every decision here and in suites.
 pub const DECISION_ID: &str = "00000000000000000000000000000000";
 
@@ -115,7 +118,13 @@ pub fn changes(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Option<Changes>> {
     let kept_query = keep.texts("query");
     // 8.18 What the rule removes; `remove.token` takes its token from where it was.
     let remove = m.rule.get("remove").unwrap_or(&none);
-    changes.never.extend(remove.texts("headers").iter().map(|h| header_key(h)));
+    let removed: BTreeSet<String> = remove.texts("headers").iter().map(|h| header_key(h)).collect();
+    // 8.17 What a proxy writes goes upstream in exactly this spelling.
+    for name in OF_PROXIES {
+        changes.never.insert(header_key(name));
+        changes.kept.extend(Some(name.to_owned()).filter(|_| !removed.contains(&header_key(name))));
+    }
+    changes.never.extend(removed);
     parameters.extend(remove.texts("query"));
     let wanted = m.rule.get("token").map(|t| facts.world.documents.whole("tokens", t));
     if let Some(token) = wanted.and_then(|w| facts.token(w.text_of("issuer")?)).filter(|_| remove.is_true("token")) {

@@ -81,6 +81,9 @@ pub(crate) fn binding(
         return Ok(if floor { Err("binding_unavailable") } else { Ok((Binding::None, Vec::new())) });
     };
     let Value::Map(members) = cnf else { return Ok(Err("token_malformed")) };
+    if members.is_empty() || !members.iter().all(|(method, _)| ["x5t#S256", "jkt"].contains(&method.as_str())) {
+        return Ok(Err("binding_unavailable"));
+    }
     if dpop_scheme && cnf.get("jkt").is_none() {
         return Ok(Err("dpop_invalid"));
     }

@@ -68,9 +68,10 @@ pub fn read(value: &str) -> Option<Header> {
     (elements.len() <= 16).then_some((elements, bare.starts_with('[')))
 }
 
-/// DER of PEM certificates.
+/// 5.10 DER of PEM certificates, before which nothing stands.
 pub fn certificates(pem: &str) -> Option<Vec<Vec<u8>>> {
     use x509_cert::der::Encode;
+    let _ = pem.trim_ascii_start().strip_prefix("-----BEGIN CERTIFICATE-----")?;
     let read = x509_cert::Certificate::load_pem_chain(pem.as_bytes()).ok()?;
     read.iter().map(|c| c.to_der().ok()).collect()
 }

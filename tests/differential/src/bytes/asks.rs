@@ -50,9 +50,26 @@ const EDITS: [(&str, &str); 24] = [
 /// A certificate: mostly a good one.
 fn certificate(random: &mut Random, who: &[&str]) -> String {
     let who = random.pick(who);
-    let spiffe = ["prod", "prod", "prod", "prod", "mid", "mid", "mid2", "flat", "flat-mid", "brief", "mid-late", "mid-brief"];
-    let rare = random.percent(8);
-    let strange = ["twin", "bound", "bound-uri", "mid-eku", "mid-noca", "mid-nosign", "mid-revoked", "corp"];
+    let spiffe = [
+        "prod",
+        "prod",
+        "prod",
+        "prod",
+        "prod",
+        "prod",
+        "prod",
+        "mid",
+        "mid",
+        "mid2",
+        "flat",
+        "flat-mid",
+        "brief",
+        "mid-late",
+        "mid-brief",
+    ];
+    let rare = random.percent(14);
+    let strange =
+        ["twin", "strict", "strict", "brief", "flat-mid", "bound", "bound-uri", "mid-eku", "mid-noca", "mid-nosign", "mid-revoked", "corp"];
     let plain = ["corp", "corp", "corp", "corp-mid", "bound", "brief"];
     let issuer = match (who, rare) {
         (_, true) => random.pick(&strange),
@@ -102,7 +119,7 @@ fn element(random: &mut Random, of: &str, by: &[&str]) -> Value {
     if details.contains(&"Chain") {
         element.set("chain", chain(random, of));
     }
-    if random.percent(6) {
+    if random.percent(18) {
         let another = certificate(random, &pool::WHO);
         let key = random.pick(details);
         element.set("say", json!({ key: another }));
@@ -137,10 +154,11 @@ fn uris(name: &str) -> Vec<String> {
     pool::certificate(name).map(|own| own.uris.clone()).unwrap_or_default()
 }
 
-/// The peer's part of a request; the caller's certificate. `by_header` says whether `client-cert` is believed.
-fn peer(random: &mut Random, ask: &mut Members, by_header: bool) -> String {
+/// The peer's part of a request, for a server that believes these sources; the caller's certificate.
+fn peer(random: &mut Random, ask: &mut Members, believed: &Value) -> String {
+    let (by_header, without_tls) = (believed["clientCert"] == true, believed["xfccWithoutTls"] == true);
     let caller = certificate(random, &["front", "front", "front", "ops", "ops", "gate", "abroad", "g", "g", "h", "bare", "evil", "self"]);
-    let own: &[&str] = if random.percent(90) { &[PROXY] } else { &[] };
+    let own: &[&str] = if random.percent(84) { &[PROXY] } else { &[] };
     if !own.is_empty() {
         ask.set("destination", PROXY);
     } else if random.percent(30) {
@@ -157,14 +175,17 @@ fn peer(random: &mut Random, ask: &mut Members, by_header: bool) -> String {
     source.set("address", random.pick(&["10.0.0.8", "11.0.0.1", "127.0.0.1", "2001:db8::5"]));
     // A load balancer on a trusted network ends the caller's TLS, or a gate does.
     let told = by_header && random.percent(45);
-    let tls = if told && gates.is_empty() { random.percent(15) } else { random.percent(88) };
+    let tls = if told && gates.is_empty() { random.percent(15) } else { random.percent(if without_tls { 55 } else { 88 }) };
     if tls {
         let name = if random.percent(4) { principal(&certificate(random, &pool::WHO)) } else { principal(&nearest) };
         if random.percent(97) {
             source.set("principal", name);
         }
-        if random.percent(60) {
+        if random.percent(75) {
             source.set("certificate", nearest.clone());
+        }
+        if random.percent(2) {
+            source.set("certificate", json!({ "before": random.pick(&BEFORE), "of": nearest }));
         }
         if random.percent(2) {
             source.set("certificate", json!({ "text": random.pick(&["x", "%zz", "-----BEGIN%20CERTIFICATE-----"]) }));
@@ -231,6 +252,9 @@ fn xfcc(random: &mut Random, ask: &mut Members, caller: &str, gates: &[String], 
     }
 }
 
+/// Texts before a certificate that are none.
+const BEFORE: [&str; 3] = ["x\n", "-----BEGIN CERTIFICATE-----\nMIIB\n", "-----BEGIN X-----\nAAAA\n-----END X-----\n"];
+
 /// Moments at which something begins or ends, and what stands between them and the edge.
 const MOMENTS: [i64; 14] = [0, -3600, 7200, 600, 1800, 900, 300, 1, -1, -10, 60, -600, 30, -60];
 const DISTANCES: [i64; 12] = [0, 0, 0, 10, -10, 30, -30, 60, -60, 600, -600, 300];
@@ -255,8 +279,7 @@ pub fn asks(random: &mut Random, number: usize, once: bool, settings: &Value) ->
     if random.percent(35) {
         ask.set("map", true);
     }
-    let by_header = settings["peerSources"]["clientCert"] == true;
-    let caller = random.percent(90).then(|| peer(random, &mut ask, by_header));
+    let caller = random.percent(90).then(|| peer(random, &mut ask, &settings["peerSources"]));
     headers(random, &mut ask);
     let at = if random.percent(60) { NOW } else { moment(random) };
     if once && random.percent(60) {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::pool::PROXY;
 use crate::random::{Members, Random};
-use crate::world::identity;
 use crate::world::trust::document;
+use crate::world::{answers, identity};
 
 /// The fragments that generated rules may use.
 fn fragments() -> Value {
@@ -78,13 +78,15 @@ impl Frame {
 fn domains(random: &mut Random, lists: &Frame) -> Vec<Value> {
     let mut prod = Members::default();
     prod.set("spiffe", "prod.example");
-    let mut authorities = some(random, &[("prod", 92), ("flat", 40), ("bound", 30), ("bound-uri", 20), ("brief", 40), ("twin", 6)]);
-    if authorities.is_empty() {
+    let mut authorities =
+        some(random, &[("prod", 92), ("flat", 40), ("bound", 30), ("bound-uri", 20), ("brief", 40), ("twin", 6), ("strict", 35)]);
+    // One that is not used is none.
+    if authorities.iter().all(|name| name == "strict") {
         authorities.push("prod".to_owned());
     }
     prod.set("authorities", files(&authorities, "pem"));
     let with_prod = authorities.iter().any(|name| name == "prod");
-    let between = some(random, &[("mid", 60), ("mid2", 20), ("flat-mid", 15), ("mid-late", 20), ("mid-brief", 20), ("mid-revoked", 15)]);
+    let between = some(random, &[("mid", 60), ("mid2", 20), ("flat-mid", 30), ("mid-late", 20), ("mid-brief", 20), ("mid-revoked", 15)]);
     if !between.is_empty() {
         prod.set("intermediates", files(&between, "pem"));
     }
@@ -300,6 +302,9 @@ fn rule(random: &mut Random, number: usize, issuers: &[&str]) -> Value {
         if random.percent(12) {
             rule.set("rejectedCookies", "ignored");
         }
+    }
+    if random.percent(15) {
+        rule.set("deny", answers::deny(random));
     }
     rule.into()
 }

@@ -55,7 +55,7 @@ const fn authority(name: &'static str, subject: &'static str, issuer: &'static s
 }
 
 /// Those that end paths come before what they issue.
-const AUTHORITIES: [Authority; 17] = [
+const AUTHORITIES: [Authority; 18] = [
     authority("prod", "Prod CA", "prod"),
     // Another authority of the same name.
     authority("twin", "Prod CA", "twin"),
@@ -64,6 +64,7 @@ const AUTHORITIES: [Authority; 17] = [
     Authority { odd: "bound", ..authority("bound", "Bound CA", "bound") },
     Authority { odd: "bound-uri", ..authority("bound-uri", "Bound URI CA", "bound-uri") },
     Authority { until: NOW + 1800, ..authority("brief", "Brief CA", "brief") },
+    Authority { odd: "critical", ..authority("strict", "Strict CA", "strict") },
     Authority { odd: "flat", ..authority("mid", "Prod Mid", "prod") },
     authority("mid2", "Prod Mid 2", "mid"),
     authority("flat-mid", "Flat Mid", "flat"),
@@ -199,6 +200,7 @@ fn authority_params(own: &Authority) -> CertificateParams {
             let content = [&[0x30, 0x0e, 0xa0, 0x0c, 0x30, 0x0a, 0x86, 0x08][..], b".example"].concat();
             params.custom_extensions = vec![CustomExtension::from_oid_content(&[2, 5, 29, 30], content)];
         }
+        "critical" => params.custom_extensions = vec![unknown()],
         "eku" => params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth],
         "no-ca" => params.is_ca = IsCa::ExplicitNoCa,
         "no-sign" => params.key_usages = vec![KeyUsagePurpose::CrlSign],
@@ -206,6 +208,13 @@ fn authority_params(own: &Authority) -> CertificateParams {
         _ => {}
     }
     params
+}
+
+/// A critical extension that no verifier knows.
+fn unknown() -> CustomExtension {
+    let mut unknown = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99_999, 1], vec![0x05, 0x00]);
+    unknown.set_criticality(true);
+    unknown
 }
 
 fn with_issuer<T>(own: &Authority, sign: impl FnOnce(&Issuer<'_, &KeyPair>) -> Made<T>) -> Made<T> {
@@ -281,11 +290,7 @@ fn make_leaf(who: &str, issuer: &Authority, odd: &[&str]) -> Made<Certificate> {
             "eku-any" => extended = vec![ExtendedKeyUsagePurpose::Any],
             "signs" => key_usages = usages(&[KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign]),
             "no-signature" => key_usages = usages(&[KeyUsagePurpose::KeyEncipherment]),
-            "critical" => {
-                let mut unknown = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99_999, 1], vec![0x05, 0x00]);
-                unknown.set_criticality(true);
-                extensions.push(unknown);
-            }
+            "critical" => extensions.push(unknown()),
             "two-uris" => uris.push("https://p.example/v"),
             "two-spiffe" => uris.push("spiffe://prod.example/ns/ops/sa/alice"),
             "upper" => uris = vec!["SPIFFE://prod.example/ns/web/sa/front"],

@@ -67,7 +67,9 @@ fn source_certificate(value: &Value) -> String {
     if let Some(text) = value["text"].as_str() {
         return text.to_owned();
     }
-    value.as_str().and_then(pool::certificate).map(|own| escaped(&own.pem())).unwrap_or_default()
+    // Behind something else than a certificate there may be one.
+    let (before, name) = (value["before"].as_str().unwrap_or_default(), value["of"].as_str().or(value.as_str()));
+    name.and_then(pool::certificate).map(|own| escaped(&format!("{before}{}", own.pem()))).unwrap_or_default()
 }
 
 fn escaped(text: &str) -> String {

@@ -9,11 +9,12 @@ use super::conditions::About;
 const OF_REQUEST: [&str; 6] =
     ["{request.method}", "{decision.rule}", "{decision.policy}", "{request.host}", "fixed {{x}}", "{decision.id}"];
 
-const OF_TOKEN: [&str; 13] = [
+const OF_TOKEN: [&str; 14] = [
     "{token.sub}",
     "{token.client}",
     "{token.iss}",
     "{token.jti}",
+    "{token.claims./level}",
     "{token.claims./level}",
     "{token.claims./groups}",
     "{token.claims./plan}",
@@ -25,11 +26,18 @@ const OF_TOKEN: [&str; 13] = [
     "{token.claims./plan|hex}",
 ];
 
-const OF_PEER: [&str; 6] =
-    ["{peer.spiffe}", "{peer.trustDomain}", "{peer.dns}", "{peer.ips}", "{peer.spiffe|base64url}", "by {peer.trustDomain}"];
+const OF_PEER: [&str; 7] = [
+    "{peer.spiffe}",
+    "{peer.trustDomain}",
+    "{peer.trustDomain}",
+    "{peer.dns}",
+    "{peer.ips}",
+    "{peer.spiffe|base64url}",
+    "by {peer.trustDomain}",
+];
 
 /// Values that can be set in a query.
-const IN_QUERY: [&str; 7] = [
+const IN_QUERY: [&str; 8] = [
     "{token.sub}",
     "{token.client}",
     "{token.claims./plan}",
@@ -37,6 +45,7 @@ const IN_QUERY: [&str; 7] = [
     "{token.sub|base64url}",
     "{token.claims./plan|percent}",
     "{token.claims./plan|percent}.{token.sub}",
+    "{token.sub|percent}.{token.claims./plan}",
 ];
 
 /// What an allow sets.
@@ -63,7 +72,7 @@ pub fn inject(random: &mut Random, about: About) -> Value {
         inject.set("metadata", entries(random, &["who", "tenant"]));
     }
     if (about.peer || about.token) && random.percent(20) {
-        let value = if about.token { random.pick(&OF_TOKEN[..10]) } else { random.pick(&OF_PEER) };
+        let value = if about.token { random.pick(&OF_TOKEN[..11]) } else { random.pick(&OF_PEER) };
         inject.set("assertion", json!({ "header": "x-assertion", "audience": "orders", "claims": { "tenant": value } }));
     }
     if inject.is_empty() || random.percent(25) {

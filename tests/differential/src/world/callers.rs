@@ -39,8 +39,8 @@ pub fn peers(random: &mut Random) -> Value {
 }
 
 /// The names of the peers, those that are likely to get far more often.
-pub const PEERS: [&str; 14] =
-    ["none", "none", "none", "asserted", "hash", "hash", "leaf", "full", "names", "ops", "partner", "both", "lesser", "refused"];
+pub const PEERS: [&str; 15] =
+    ["none", "none", "none", "asserted", "hash", "hash", "leaf", "full", "names", "ops", "partner", "both", "both", "lesser", "refused"];
 
 /// How many tokens a suite has.
 const TOKENS: usize = 12;
@@ -88,7 +88,7 @@ fn claims(random: &mut Random, now: &str) -> Value {
     for (name, percent, values) in [
         ("client_id", 45, &["\"front\"", "\"back\"", "\"a/b\"", "\"\"", "\"..\""][..]),
         ("azp", 20, &["\"front\""]),
-        ("level", 60, &["3", "3", "\"3\"", "3.0", "3.5", "1", "null", "1e20", "9007199254740993", "true", "-3"]),
+        ("level", 60, &["3", "3", "\"3\"", "3.0", "3.5", "1", "null", "1e20", "1e20", "9007199254740993", "true", "-3"]),
         ("plan", 60, &["\"gold\"", "\"gold\"", "\"tin\"", "5", "null", "\"a b\"", "\"a,b\"", "\"\"", "\"%41\"", "\" x\"", "[\"gold\"]"]),
         (
             "groups",

@@ -12,13 +12,15 @@ const SPIFFE: [&str; 5] = [
     "spiffe://prod.example/*/web/sa/front",
 ];
 
-const BINDS: [&str; 6] = [
+const BINDS: [&str; 8] = [
     r#"{ "claim": "client_id", "to": "peer.spiffe", "map": "spiffe://prod.example/ns/web/sa/{c}" }"#,
     r#"{ "claim": "client_id", "to": "peer.spiffe", "map": "spiffe://prod.example/ns/web/sa/{c}", "evidence": "leaf" }"#,
     r#"{ "claim": "client_id", "to": "peer.spiffe", "map": "spiffe://prod.example/ns/web/sa/{c}", "evidence": "asserted" }"#,
     r#"{ "claim": "sub", "form": "s:{ns}:{a}", "to": "peer.spiffe", "map": "spiffe://prod.example/ns/{ns}/sa/{a}" }"#,
     r#"{ "claim": "client_id", "to": "peer.dns", "map": "{c}.p.example" }"#,
+    r#"{ "claim": "client_id", "to": "peer.dns", "map": "{c}.p.example", "evidence": "asserted" }"#,
     r#"{ "claim": "/uri", "to": "peer.uri" }"#,
+    r#"{ "claim": "/uri", "to": "peer.uri", "evidence": "hash" }"#,
 ];
 
 const CLAIMS: [&str; 14] = [

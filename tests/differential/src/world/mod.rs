@@ -1,6 +1,6 @@
 //! Worlds: documents that use every key in combination, and suites of requests near the edges of what they say.
 
-mod answers;
+pub mod answers;
 mod callers;
 mod conditions;
 pub mod identity;

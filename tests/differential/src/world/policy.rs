@@ -47,9 +47,26 @@ pub fn policy(random: &mut Random, number: usize) -> Value {
     if random.percent(20) {
         spec.set("deny", answers::deny(random));
     }
-    let rules = (0..random.between(1, 6)).map(|at| rule(random, at, &scope));
-    spec.set("rules", rules.collect::<Vec<_>>());
+    let mut rules: Vec<Value> = (0..random.between(1, 6)).map(|at| rule(random, at, &scope)).collect();
+    match random.between(0, 9) {
+        // What a policy that only denies asks for opens nothing.
+        0 => rules.retain(|own| own["effect"] == "deny"),
+        1 if issuers.contains(&"sessions") => rules.extend(login()),
+        _ => {}
+    }
+    if rules.is_empty() {
+        rules.extend(login().into_iter().skip(1));
+    }
+    spec.set("rules", rules);
     document("Policy", &format!("p{number}"), spec.into())
+}
+
+/// A page that does without a cookie that was refused, and a deny rule that looks at the token in it.
+fn login() -> [Value; 2] {
+    [
+        json!({ "name": "out", "effect": "deny", "token": { "issuer": "sessions", "subjects": ["bob"] } }),
+        json!({ "name": "in", "effect": "allow", "public": true, "rejectedCookies": "ignored" }),
+    ]
 }
 
 fn readings(random: &mut Random, slashes: bool) -> Option<Value> {

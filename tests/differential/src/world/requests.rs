@@ -246,6 +246,7 @@ fn headers(random: &mut Random) -> Members {
         ("X_User", 8, &["m"]),
         ("x-tag", 8, &["m"]),
         ("x-assertion", 6, &["m"]),
+        ("x_forwarded_for", 6, &["10.0.0.1"]),
         ("x-forwarded-host", 10, &["evil.example.com"]),
         ("X-Forwarded_Host", 6, &["evil.example.com"]),
         ("x-original-url", 8, &["/admin"]),
