@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::{Code, Diagnostic, Document, Origin, RemoteSource, Source, Spanned};
+use crate::secret::Fingerprint;
 
 /// The contents of the files that a set of documents points to, or why each could not be read.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -88,7 +89,8 @@ impl Attachments {
         source: &'a Source,
     ) -> Result<Cow<'a, [u8]>, Diagnostic> {
         let Source::Remote(remote) = source else { return self.read(origin, source) };
-        let bytes = self.remote.get(&remote.url.value);
+        let authorities = remote.ca.as_ref().map(|ca| self.file(origin, ca)).transpose()?;
+        let bytes = self.remote.get(&remote_name(remote, authorities));
         bytes.map(|bytes| Cow::Borrowed(bytes.as_ref())).ok_or_else(|| {
             let place = origin.span(&remote.url);
             Diagnostic::warning(NOT_FETCHED, place, "the remote file was not fetched yet")
@@ -107,6 +109,16 @@ impl Attachments {
             Some(Err(why)) => Err(unreadable(origin, file, &path, why)),
             None => Err(unreadable(origin, file, &path, "it was not read")),
         }
+    }
+}
+
+/// The name of a remote file among [`RemoteContents`]: its address and the authorities that its server is known by. A file that came
+/// under other authorities is another one, in another document or before a change.
+pub fn remote_name(remote: &RemoteSource, authorities: Option<&[u8]>) -> String {
+    let url = &remote.url.value;
+    match authorities {
+        None => url.clone(),
+        Some(ca) => format!("{url} {}", Fingerprint::of(ca).to_hex()),
     }
 }
 

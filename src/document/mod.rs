@@ -33,7 +33,7 @@ mod token_issuer;
 mod trust_domain;
 mod yaml;
 
-pub use attachments::{Attachments, NOT_FETCHED, RemoteContents, resolve};
+pub use attachments::{Attachments, NOT_FETCHED, RemoteContents, remote_name, resolve};
 pub use bind::BindSpec;
 pub use code::{Code, Severity};
 pub use diagnostic::{Diagnostic, JsonDiagnostic, any_error, sort};

@@ -119,9 +119,15 @@ impl RemoteFiles {
     pub fn follow(&self, trust: &TrustStore) {
         let mut entries = lock(&self.entries);
         let mut previous = std::mem::take(&mut *entries);
+        let mut wanted: BTreeMap<&str, Arc<RemoteFile>> = BTreeMap::new();
+        for source in trust.domains().iter().flat_map(|domain| &domain.remotes) {
+            let own = wanted.entry(&source.name).or_insert_with(|| Arc::clone(source));
+            *own = Arc::new(own.stricter(source));
+        }
         for domain in trust.domains() {
             let mut parts: BTreeMap<RemotePart, usize> = BTreeMap::new();
-            for source in &domain.remotes {
+            for own in &domain.remotes {
+                let source = wanted.get(&*own.name).unwrap_or(own);
                 let entry = entries.entry(source.name.clone()).or_insert_with(|| {
                     match previous.remove(&source.name) {
                         Some(kept) if kept.shared.source.is_fetched_like(source) => {
@@ -130,12 +136,12 @@ impl RemoteFiles {
                         before => self.start(source, before),
                     }
                 });
-                let count = parts.entry(source.part).and_modify(|count| *count += 1).or_insert(1);
+                let count = parts.entry(own.part).and_modify(|count| *count += 1).or_insert(1);
                 let file = match count {
-                    1 => source.part.to_string(),
-                    count => format!("{} {count}", source.part),
+                    1 => own.part.to_string(),
+                    count => format!("{} {count}", own.part),
                 };
-                entry.named.push((domain.name.clone(), source.part, file));
+                entry.named.push((domain.name.clone(), own.part, file));
             }
         }
     }
@@ -411,6 +417,47 @@ mod tests {
         let (longer, _) = files(&folder, &clock, &[]);
         longer.follow(&trust(", maxStale: 48h"));
         assert_eq!(longer.newest().len(), 1);
+    }
+
+    /// P271: two documents that name one address with different authorities of its server have a file each, and neither lends the
+    /// other its trust; with the same ones the stricter times count.
+    #[tokio::test(start_paused = true)]
+    async fn the_authorities_of_a_server_are_those_of_each_document() {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), FixedClock::at(NOW));
+        let spec = |spiffe: &str, more: &str| {
+            format!("{{ spiffe: {spiffe}, bundle: {{ remote: {{ url: '{BUNDLE}'{more} }} }} }}")
+        };
+        let compile = |one: &str, two: &str| {
+            let text = trust_domain("one", &spec("one.example", one))
+                + &trust_domain("two", &spec("two.example", two));
+            let mut problems = Vec::new();
+            let documents = document::parse(&SourceFile::new("docs/t.yaml", text), &mut problems);
+            let mut attached = Attachments::default();
+            for ca in ["a.pem", "b.pem"] {
+                attached.insert(format!("docs/{ca}").into(), Ok(ca.into()));
+            }
+            TrustStore::compile(&documents, &attached, &mut problems)
+        };
+        let (remote, server) = files(&folder, &clock, &[bundle(), bundle()]);
+        remote.follow(&compile(", ca: a.pem", ", ca: b.pem"));
+        remote.changed().notified().await;
+        tokio::task::yield_now().await;
+        assert_eq!((remote.newest().len(), *lock(&server.1)), (2, 2));
+        // Another authority is another file: what the old one vouched for does not count.
+        let folder = tempfile::tempdir().unwrap();
+        let (remote, _) = files(&folder, &clock, &[bundle()]);
+        remote.follow(&compile(", ca: a.pem", ", ca: a.pem, maxStale: 20m"));
+        remote.changed().notified().await;
+        assert_eq!(remote.newest().len(), 1);
+        remote.approve(&remote.newest());
+        remote.follow(&compile(", ca: b.pem", ", ca: b.pem"));
+        assert!(remote.newest().is_empty());
+        let folder = tempfile::tempdir().unwrap();
+        let (remote, _) = files(&folder, &clock, &[bundle()]);
+        remote.follow(&compile(", ca: a.pem, maxStale: 10h", ", ca: a.pem, maxStale: 20m"));
+        remote.changed().notified().await;
+        clock.advance(Duration::from_secs(1201));
+        assert!(remote.newest().is_empty(), "the stricter `maxStale` counts");
     }
 
     /// P270: an unknown authority has the files of its trust domain fetched, and a flood of them no more than its budget.

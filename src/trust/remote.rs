@@ -9,6 +9,7 @@ use http::uri::Scheme;
 use crate::clock::UnixTime;
 use crate::document::{
     Attachments, Code, Diagnostic, HumanDuration, Origin, RemoteSource, has_placeholder,
+    remote_name,
 };
 use crate::trust::KeyPurpose;
 
@@ -42,7 +43,7 @@ impl RemoteKeys {
 pub struct RemoteFile {
     /// The address.
     pub url: KeyUrl,
-    /// The address as the document has it: the file's name among [`RemoteContents`](crate::document::RemoteContents).
+    /// The file's name among [`RemoteContents`](crate::document::RemoteContents).
     pub name: String,
     /// Authorities (PEM) that the server's certificate must lead to; the system's where there are none.
     pub authorities: Option<Vec<u8>>,
@@ -144,8 +145,16 @@ impl RemoteFile {
         }
         let max_stale = max_stale(part, spec, refresh, origin)?;
         let authorities = spec.ca.as_ref().map(|ca| files.file(origin, ca)).transpose()?;
-        let (name, authorities) = (spec.url.value.clone(), authorities.map(<[u8]>::to_vec));
+        let name = remote_name(spec, authorities);
+        let authorities = authorities.map(<[u8]>::to_vec);
         Ok(Self { url, name, authorities, refresh, max_stale, part })
+    }
+
+    /// The same for two documents: fetched as often, and used as short, as the stricter of them says.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        let stale = [self.max_stale, other.max_stale].into_iter().flatten().min();
+        Self { refresh: self.refresh.min(other.refresh), max_stale: stale, ..self.clone() }
     }
 
     /// Whether both are fetched in the same way, whatever they are for.

@@ -297,7 +297,13 @@ const fn is_down(error: &FetchError) -> bool {
 
 /// Whether one token may be the cause of this error, such as one that the endpoint cannot look up.
 const fn token_may_be(error: &FetchError) -> bool {
-    matches!(error, FetchError::Timeout | FetchError::Http | FetchError::Status(500..))
+    matches!(
+        error,
+        FetchError::Timeout
+            | FetchError::Http
+            | FetchError::Status(403 | 408 | 500..)
+            | FetchError::Busy(403 | 408 | 500.., _)
+    )
 }
 
 fn unavailable(why: &str) -> Rejection {

@@ -122,9 +122,11 @@ pub fn last_good(folder: &Path, source: &RemoteKeys) -> Option<LastGood> {
     LastGood::of(Saved::peek(folder, &address(source))?, source)
 }
 
-/// The name of the keys among those that are saved.
+/// The name of the keys among those that are saved: what they are (`RemoteKeys::are_those_of`). Two issuers may have one address
+/// of metadata.
 pub(super) fn address(source: &RemoteKeys) -> String {
-    source.url.uri().to_string()
+    let issuer = source.discovery.as_deref().unwrap_or_default();
+    format!("{} {issuer} {:?}", source.url.uri(), source.purpose)
 }
 
 impl LastGood {
