@@ -198,4 +198,26 @@ mod tests {
             assert_eq!(judged(text), Err(String::from(error)), "{text}");
         }
     }
+
+    /// P272: keys with one address and another issuer, or another purpose, are saved apart.
+    #[test]
+    fn keys_are_saved_by_what_they_are() {
+        use crate::trust::KeyPurpose;
+        let of = |discovery: Option<&str>, purpose| {
+            let url = KeyUrl::parse("https://a.example/.well-known/openid-configuration", false);
+            address(&RemoteKeys {
+                url: url.unwrap(),
+                discovery: discovery.map(str::to_owned),
+                purpose,
+                authorities: None,
+                refresh: Duration::from_secs(600),
+                max_stale: Duration::from_secs(600),
+            })
+        };
+        let own = of(Some("https://a.example"), KeyPurpose::Jwt);
+        assert_eq!(own, of(Some("https://a.example"), KeyPurpose::Jwt));
+        assert_ne!(own, of(Some("https://a.example/"), KeyPurpose::Jwt));
+        assert_ne!(own, of(None, KeyPurpose::Jwt));
+        assert_ne!(own, of(Some("https://a.example"), KeyPurpose::JwtSvid));
+    }
 }

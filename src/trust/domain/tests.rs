@@ -80,8 +80,8 @@ fn an_intermediate_that_is_on_no_path_is_reported() {
     let (any, last) = (BasicConstraints::Unconstrained, BasicConstraints::Constrained(0));
     let spec = "{ authorities: [{ file: ca.pem }], intermediates: [{ file: below.pem }] }";
     for (root, below, extensions, told) in [
-        (last.clone(), any.clone(), vec![], "`CN=root` permits no intermediate"),
-        (any.clone(), any.clone(), private(), "1.2.3.4"),
+        (last, any, vec![], "`CN=root` permits no intermediate"),
+        (any, any, private(), "1.2.3.4"),
         (any, last, vec![], ""),
     ] {
         let params = |name: &str, length| {
