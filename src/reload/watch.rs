@@ -134,7 +134,7 @@ impl Places {
     }
 
     fn add(&mut self, folder: &Path, mode: RecursiveMode) {
-        let known = self.folders.entry(folder.to_owned()).or_insert(mode);
+        let known = self.folders.entry(real(folder)).or_insert(mode);
         if mode == RecursiveMode::Recursive {
             *known = mode;
         }
@@ -144,7 +144,8 @@ impl Places {
     /// Every name on the way to `path`, and on the way that a link among them leads.
     fn add_names(&mut self, path: &Path, links: usize) {
         for name in path.ancestors().filter(|name| name.parent().is_some()) {
-            if !self.names.insert(name.to_owned()) {
+            let (Some(above), Some(last)) = (name.parent(), name.file_name()) else { continue };
+            if !self.names.insert(real(above).join(last)) {
                 continue;
             }
             if let Ok(target) = name.read_link()
@@ -200,6 +201,11 @@ impl Places {
         };
         event.paths.is_empty() || event.paths.iter().any(matters)
     }
+}
+
+/// The one path of a folder: two spellings of it would be one watch, and tell of changes in one of them.
+fn real(folder: &Path) -> PathBuf {
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
 }
 
 /// `path` from the root on, without what `..` and links make of it.

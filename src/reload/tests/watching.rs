@@ -94,6 +94,11 @@ fn neighbours_are_not_heard() {
     watch.arm(&[at("policies")], &[at("ca.pem")]);
     fs::write(at("ca.pem"), "new").unwrap();
     hear(&told, "the file that a document names");
+    // As documents name it: from their own folder.
+    let (mut watch, told) = self::watch();
+    watch.arm(&[at("policies")], &[at("policies/../ca.pem")]);
+    fs::write(at("ca.pem"), "newer").unwrap();
+    hear(&told, "the file beside the folder");
 }
 
 /// P349: where the operating system has no watcher left, the files are read again and again, and it is tried again.
