@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpStream;
 
@@ -59,7 +59,12 @@ impl Ends {
 }
 
 /// Refuses a change that is not plainly from this machine.
-pub(super) fn refuse_others(what: &str, ends: Ends, headers: &HeaderMap) -> Option<Response> {
+pub(super) fn refuse_others(
+    what: &str,
+    ends: Ends,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Option<Response> {
     let refuse = |message: String| Some((StatusCode::FORBIDDEN, message).into_response());
     let here = "use `kubectl port-forward`, or a shell on it";
     if !ends.are_on_this_machine() {
@@ -71,16 +76,18 @@ pub(super) fn refuse_others(what: &str, ends: Ends, headers: &HeaderMap) -> Opti
         ));
     }
     // A web page in an operator's browser can be made to be "from this machine" by a name that resolves to loopback.
-    if !is_plainly_local(headers) {
+    if uri.authority().is_some() || !is_plainly_local(headers) {
         return refuse("ask by address, such as `http://127.0.0.1:9002`\n".into());
     }
     None
 }
 
-/// Whether the server was asked for by an address of this machine or as `localhost`.
+/// Whether the server was asked for by an address of this machine or as `localhost`, once and with nothing beside it.
 fn is_plainly_local(headers: &HeaderMap) -> bool {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    host.is_some_and(|host| {
+    let mut all = headers.get_all(HOST).iter();
+    let (Some(host), None) = (all.next(), all.next()) else { return false };
+    let host = host.to_str().ok().filter(|host| !host.contains('@'));
+    host.and_then(|host| host.parse::<Authority>().ok()).is_some_and(|host| {
         let name = host.host().trim_start_matches('[').trim_end_matches(']');
         let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
         name == "localhost" || name.parse().is_ok_and(is_loopback)
@@ -102,9 +109,20 @@ mod tests {
             if !more.is_empty() {
                 headers.insert(more, "x".parse().unwrap());
             }
-            refuse_others("it is changed", Ends { local: Some(here), peer: here }, &headers)
+            let ends = Ends { local: Some(here), peer: here };
+            refuse_others("it is changed", ends, &Uri::from_static("/log-level"), &headers)
                 .is_some()
         };
+        let mut two = HeaderMap::new();
+        two.append(HOST, "127.0.0.1".parse().unwrap());
+        assert!(is_plainly_local(&two));
+        two.append(HOST, "evil.example".parse().unwrap());
+        assert!(!is_plainly_local(&two));
+        let mut plain = HeaderMap::new();
+        plain.insert(HOST, "127.0.0.1".parse().unwrap());
+        let absolute = Uri::from_static("http://evil.example/log-level");
+        let ends = Ends { local: Some(here), peer: here };
+        assert!(refuse_others("it is changed", ends, &absolute, &plain).is_some());
         for name in ["", "accept", "content-type"] {
             assert!(!refused("127.0.0.1:9002", name), "{name}");
         }
@@ -130,7 +148,13 @@ mod tests {
         for host in ["localhost:1", "[::1]:9002", "127.0.0.2"] {
             assert!(!refused(host, ""), "{host}");
         }
-        for host in ["10.0.0.1:9002", "admin.example.com", "0.0.0.0", "localhost.example.com"] {
+        for host in [
+            "u@127.0.0.1",
+            "10.0.0.1:9002",
+            "admin.example.com",
+            "0.0.0.0",
+            "localhost.example.com",
+        ] {
             assert!(refused(host, ""), "{host}");
         }
     }

@@ -26,7 +26,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use schemars::JsonSchema;
@@ -174,10 +174,11 @@ async fn log_level(State(Shown { pages, .. }): State<Shown>) -> String {
 async fn set_log_level(
     State(Shown { pages, .. }): State<Shown>,
     ConnectInfo(ends): ConnectInfo<Ends>,
+    uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let refusal = refuse_others("the log level is changed", ends, &headers);
+    let refusal = refuse_others("the log level is changed", ends, &uri, &headers);
     refusal.unwrap_or_else(|| {
         change(&pages.set_log_level, &body, StatusCode::BAD_REQUEST, |level| {
             tracing::warn!(level, "the log level was changed");
@@ -188,10 +189,11 @@ async fn set_log_level(
 async fn confirm(
     State(Shown { pages, .. }): State<Shown>,
     ConnectInfo(ends): ConnectInfo<Ends>,
+    uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let refusal = refuse_others("documents are confirmed", ends, &headers);
+    let refusal = refuse_others("documents are confirmed", ends, &uri, &headers);
     refusal.unwrap_or_else(|| {
         change(&pages.confirm, &body, StatusCode::CONFLICT, |set| {
             tracing::warn!(set, "documents are confirmed");

@@ -144,7 +144,14 @@ async fn others_do_not_change_the_log_level() {
         ConnectInfo(Ends { local: "127.0.0.1".parse().ok(), peer: [10, 0, 0, 1].into() });
     let mut headers = HeaderMap::new();
     headers.insert("host", "127.0.0.1".parse().unwrap());
-    let answer = set_log_level(state, elsewhere, headers, Bytes::from_static(b"debug")).await;
+    let answer = set_log_level(
+        state,
+        elsewhere,
+        Uri::from_static("/log-level"),
+        headers,
+        Bytes::from_static(b"debug"),
+    )
+    .await;
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
 }
 

@@ -81,10 +81,13 @@ struct Key<'a> {
 pub(super) fn masks(text: &str) -> Masks {
     let (mut value, mut in_pem, mut harmless, mut start): (Option<Value>, _, _, _) =
         (None, false, false, 0_usize);
+    let mut shown: Option<Value> = None;
     let mut masks = Masks::default();
     for whole in text.split_inclusive('\n') {
         let line = whole.trim_end_matches(['\n', '\r']);
         value = value.take().filter(|value| value.continues_in(line));
+        shown = shown.take().filter(|shown| shown.continues_in(line));
+        harmless = harmless && shown.is_some() && !has_odd_key(line);
         let begin = line.find("-----BEGIN").filter(|_| line.contains("PRIVATE KEY"));
         let secret = match (&value, begin) {
             (Some(_), _) => Some(0),
@@ -102,6 +105,13 @@ pub(super) fn masks(text: &str) -> Masks {
         }
         let part = |part: Range<usize>| line.get(part).unwrap_or_default();
         let mut own = open_part(part(0..from), &mut harmless);
+        let shown = shown.get_or_insert_with(|| Value::below(line));
+        if let Some(key) = keys_in_place(line).last() {
+            *shown = Value::below(line);
+            shown.read(part(key.end..line.len()));
+        } else {
+            shown.read(line);
+        }
         own.extend(secret_part(part(from..to)).map(|own| moved(&own, from)));
         if secret.is_some() {
             harmless = false;
@@ -240,7 +250,8 @@ fn keys_in_place(line: &str) -> impl Iterator<Item = Key<'_>> {
 /// The hidden parts of a line that is not below a secret: the values of keys that are not harmless, and the users of URLs and the
 /// values of parameters that hold credentials anywhere.
 fn open_part(line: &str, harmless: &mut bool) -> Vec<Range<usize>> {
-    let mut hidden: Vec<_> = users_of_urls(line).chain(parameters(line)).collect();
+    let hidden = users_of_urls(line).chain(queries_of_urls(line)).chain(parameters(line));
+    let mut hidden: Vec<_> = hidden.collect();
     let mut from = 0;
     for Key { name, start, end } in keys_in_place(line) {
         if !*harmless {
@@ -257,6 +268,28 @@ fn open_part(line: &str, harmless: &mut bool) -> Vec<Range<usize>> {
         hidden.extend(trimmed(line, comment.saturating_add(2)..line.len()));
     }
     hidden
+}
+
+/// Whether the line begins with something that is a key to YAML, or was meant to be one, and is no plain word: `db.pass: x`,
+/// `"pass word": x`, `pass:x`, `password=x`.
+fn has_odd_key(line: &str) -> bool {
+    let text = line.trim_start_matches([' ', '-', '\t']);
+    if keys_in_place(line).next().is_some() || text.starts_with(['[', '{', '}', ']']) {
+        return false;
+    }
+    // An entry of a list may be a host with its port.
+    let is_entry = line.trim_start().starts_with('-');
+    text.contains(": ") || text.trim_end().ends_with(':') || (!is_entry && is_pair(text))
+}
+
+/// Of `name:value` and `name=value`.
+fn is_pair(text: &str) -> bool {
+    let Some(at) = text.find([':', '=']) else { return false };
+    let (name, value) = (text.get(..at).unwrap_or_default(), text.get(at.saturating_add(1)..));
+    let is_url = value.is_some_and(|value| value.starts_with("//"));
+    !is_url
+        && !name.contains(' ')
+        && value.is_some_and(|value| !value.is_empty() && !value.starts_with('='))
 }
 
 /// The hidden parts of a line below a secret: everything but known keys.
@@ -298,6 +331,16 @@ fn users_of_urls(line: &str) -> impl Iterator<Item = Range<usize>> {
         let authority = rest.split(['/', '?', '#', '"', '\'', ' ']).next()?;
         let user = authority.rfind('@')?;
         Some(start..start.saturating_add(user))
+    })
+}
+
+/// What follows `?` or `#` in each URL.
+fn queries_of_urls(line: &str) -> impl Iterator<Item = Range<usize>> {
+    line.match_indices("://").filter_map(move |(at, mark)| {
+        let start = at.saturating_add(mark.len());
+        let url = line.get(start..)?.split(['"', '\'', ' ', ',', '}', ']']).next()?;
+        let query = url.find(['?', '#'])?.saturating_add(1);
+        (query < url.len()).then(|| start.saturating_add(query)..start.saturating_add(url.len()))
     })
 }
 

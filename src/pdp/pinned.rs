@@ -87,7 +87,10 @@ impl Pinned<'_> {
                 let decided = self.judge(view, &collected, &material, began, trace);
                 self.ask_for_authorities(&decided, &collected);
                 match self.gather_changed(&decided, &collected, &material).await {
-                    Some(material) => self.judge(view, &collected, &material, began, trace),
+                    Some(mut material) => {
+                        material.revoke_by(self.pdp.revocations.current());
+                        self.judge(view, &collected, &material, began, trace)
+                    }
                     None => decided,
                 }
             }

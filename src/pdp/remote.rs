@@ -213,6 +213,7 @@ impl RemoteFiles {
         if let Err(error) = saved.write(files, &source.name, files.ticket()) {
             let origin = &source.url;
             tracing::error!(%origin, %error, "remote file could not be kept for a restart");
+            return;
         }
         state.saved.clone_from(&state.good);
     }

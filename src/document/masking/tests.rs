@@ -46,6 +46,47 @@ fn nothing_below_a_secrets_key_is_shown_but_known_keys() {
     }
 }
 
+/// P282: a key that is no plain word does not pass for a part of the harmless value before it.
+#[test]
+fn what_follows_a_harmless_value_is_no_part_of_it() {
+    for line in [
+        "db.pass: hunter2",
+        "\"pass word\": hunter2",
+        "clé: hunter2",
+        "пароль: hunter2",
+        "a@b: hunter2",
+        "pass/x: hunter2",
+        "!!str pass: hunter2",
+        "&a pass: hunter2",
+        "pass:hunter2",
+        "password=hunter2",
+        "hunter2",
+        "- db.pass: hunter2",
+        "? db.pass\n: hunter2",
+        "url: https://a.example/x#access_token=hunter2",
+        "url: https://a.example/?k=hunter2",
+        "endpoint: https://a.example/?n=1&tok%65n=hunter2",
+    ] {
+        for before in [
+            "name: a\n",
+            "spec:\n  name: a\n  ",
+            "spec:\n  name:\n    ",
+            "hosts: [a, b]\n",
+            "when: |\n  a\n",
+        ] {
+            if line == "hunter2" && before.ends_with("name:\n    ") {
+                // It is the value.
+                continue;
+            }
+            let text = format!("{before}{line}\nname: b\n");
+            let (hidden, _) = hide(&text, &masks(&text), 0..text.len());
+            assert!(!hidden.contains("hunter2"), "{text}\n{hidden}");
+        }
+    }
+    let text = "when: >\n  request.method == 'GET' &&\n  request.host == 'a'\nhosts:\n- a.example:8443\n- b\nuris: [\n  spiffe://a/b ]\n";
+    assert_eq!(hide(text, &masks(text), 0..1).0, text);
+}
+
 #[test]
 fn every_line_of_a_span_is_looked_at() {
     let text = "keys:\n  a: hunter2\n  b: hunter3\nname: d\n";

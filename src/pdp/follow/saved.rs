@@ -63,7 +63,11 @@ impl Saved {
             fetched_at: self.fetched_at.as_millis(),
             next_fetch: self.next_fetch.map(UnixTime::as_millis),
             first_seen: first_seen.map(|(key, at)| (key.clone(), at.as_millis())).collect(),
-            key_set: String::from_utf8(self.text.to_vec()).map_err(io::Error::other)?,
+            key_set: String::from_utf8(self.text.to_vec()).map_err(|_| {
+                let error = io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
+                files.note(&name(address), &Err(error));
+                io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8")
+            })?,
         };
         files.write_newest(&name(address), &serde_json::to_vec(&stored)?, ticket)
     }

@@ -1,6 +1,6 @@
 //! The budgets for fetches that tokens cause: apart from each other and from those by the clock, so that none uses up another's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::UnixTime;
 use crate::limits::{
@@ -18,6 +18,8 @@ pub(super) struct Asks {
     changed: Bucket,
     /// Key ids that are not in the set.
     absent: BTreeMap<Fingerprint, Absent>,
+    /// Those, the first to be named at the front: it makes room for another.
+    order: VecDeque<(UnixTime, Fingerprint)>,
     lonely: u32,
 }
 
@@ -36,8 +38,10 @@ pub(super) enum Permission {
     Fetch,
     /// Wait a moment for a second token that needs the same.
     Company,
-    /// Go on with what is there.
+    /// Go on with what is there: the issuer was asked.
     None,
+    /// Go on with what is there, although the issuer was not asked: others have used the budget up.
+    Unasked,
 }
 
 impl Asks {
@@ -49,6 +53,7 @@ impl Asks {
             repeated: Bucket::full(repeated.0, repeated.1, repeated.2),
             changed: Bucket::full(changed.0, changed.1, changed.2),
             absent: BTreeMap::new(),
+            order: VecDeque::new(),
             lonely: 0,
         }
     }
@@ -58,8 +63,11 @@ impl Asks {
     pub(super) fn unknown_key(&mut self, id: &str, now: UnixTime) -> Permission {
         let id = Fingerprint::of(id.as_bytes());
         if let Some(absent) = self.absent.get_mut(&id).filter(|absent| absent.counts(now)) {
-            if absent.fetched || !self.repeated.take(now) {
+            if absent.fetched {
                 return Permission::None;
+            }
+            if !self.repeated.take(now) {
+                return Permission::Unasked;
             }
             absent.fetched = true;
             return Permission::Fetch;
@@ -72,8 +80,14 @@ impl Asks {
                 self.lonely = self.lonely.saturating_add(1);
                 Permission::Company
             }
-            false => Permission::None,
+            false => Permission::Unasked,
         }
+    }
+
+    /// Whether the issuer was not asked for the key `id`, as far as is known.
+    pub(super) fn is_unasked(&self, id: &str) -> bool {
+        let absent = self.absent.get(&Fingerprint::of(id.as_bytes()));
+        absent.is_none_or(|absent| !absent.fetched)
     }
 
     /// A token does not verify with the key of the set that it names, or with the only one.
@@ -87,16 +101,19 @@ impl Asks {
         self.lonely = 0;
         if forget {
             self.absent.clear();
+            self.order.clear();
         }
     }
 
     fn remember(&mut self, id: Fingerprint, absent: Absent, now: UnixTime) {
-        if self.absent.len() >= MAX_ABSENT_KEYS {
-            self.absent.retain(|_, absent| absent.counts(now));
+        if self.order.len() >= MAX_ABSENT_KEYS
+            && let Some((since, first)) = self.order.pop_front()
+            // It may have been named again after it was forgotten.
+            && self.absent.get(&first).is_some_and(|absent| absent.since == since)
+        {
+            self.absent.remove(&first);
         }
-        if self.absent.len() >= MAX_ABSENT_KEYS {
-            self.absent.pop_first();
-        }
+        self.order.push_back((now, id));
         self.absent.insert(id, absent);
     }
 }
@@ -128,7 +145,7 @@ mod tests {
                     asks.end(false);
                 }
                 Permission::Company => waits += 1,
-                Permission::None => {}
+                Permission::None | Permission::Unasked => {}
             }
         }
         assert_eq!((fetches, waits), (14, 16 * 14));
@@ -139,6 +156,26 @@ mod tests {
         assert_eq!(asks.unknown_key("newer", at(60_010)), Permission::Company);
         assert_eq!(asks.unknown_key("newer", at(60_020)), Permission::Fetch);
         assert_eq!(asks.changed_key(at(60_030)), Permission::Fetch);
+    }
+
+    /// P260: more made-up key ids than are remembered do not push a new one out before a second request names it, and a token whose key
+    /// was not asked for is not called invalid.
+    #[test]
+    fn a_flood_of_key_ids_hides_no_new_one() {
+        let mut asks = Asks::new();
+        let mut fetched = 0;
+        for millis in 0..4000 {
+            if asks.unknown_key(&format!("made-up-{millis}"), at(millis)) == Permission::Fetch {
+                asks.end(false);
+            }
+            if millis >= 3000 && millis % 100 == 0 {
+                let asked = asks.unknown_key("new", at(millis));
+                fetched += i32::from(asked == Permission::Fetch);
+                assert_eq!(asks.is_unasked("new"), asked != Permission::Fetch && fetched == 0);
+            }
+        }
+        assert_eq!(fetched, 1);
+        assert!(asks.absent.len() <= MAX_ABSENT_KEYS && asks.order.len() <= MAX_ABSENT_KEYS);
     }
 
     /// P261: a key id that no fetch brought is asked for again after a while, and at once when the set changes.

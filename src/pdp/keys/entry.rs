@@ -56,6 +56,8 @@ pub(super) enum Need<'a> {
 /// What a request does that needs other keys.
 enum Step {
     Done,
+    /// Without an answer of the issuer, which was not asked.
+    Unasked,
     Wait,
     Company,
 }
@@ -108,7 +110,8 @@ impl Shared {
             let mut may_ask = true;
             loop {
                 match self.step(need, arrived, may_ask) {
-                    Step::Done => return,
+                    Step::Done => return false,
+                    Step::Unasked => return true,
                     // An error means that the source is no longer followed.
                     Step::Wait => drop(ended.changed().await),
                     Step::Company => {
@@ -118,7 +121,7 @@ impl Shared {
                 }
             }
         };
-        tokio::time::timeout(patience, waiting).await.is_err() && is_pending()
+        tokio::time::timeout(patience, waiting).await.unwrap_or_else(|_| is_pending())
     }
 
     /// The next step of a request that arrived when `arrived` fetches had begun.
@@ -136,8 +139,12 @@ impl Shared {
         if schedule.is_moving(now) {
             return Step::Wait;
         }
-        if schedule.ended() > arrived || !may_ask || !schedule.permits(now) {
+        if schedule.ended() > arrived || !schedule.permits(now) {
             return Step::Done;
+        }
+        if !may_ask {
+            let unasked = matches!(need, Need::Key(Some(id)) if state.asks.is_unasked(id));
+            return if unasked { Step::Unasked } else { Step::Done };
         }
         let permission = match need {
             Need::Key(id) => state.asks.unknown_key(id.unwrap_or_default(), now),
@@ -145,6 +152,7 @@ impl Shared {
         };
         match permission {
             Permission::None => Step::Done,
+            Permission::Unasked => Step::Unasked,
             Permission::Company => Step::Company,
             Permission::Fetch => {
                 schedule.hurry(now);

@@ -12,7 +12,9 @@ use crate::json;
 use crate::limits::MAX_JSON_DEPTH;
 use crate::pdp::fetch::{Ask, FetchError, Fetched, Fetcher, Validators};
 use crate::pdp::follow::{Failure, Saved};
-use crate::trust::{KeySet, KeySetError, KeyUrl, KeyUrlError, RemoteKeys, refresh_hint};
+use crate::trust::{
+    KeyPurpose, KeySet, KeySetError, KeyUrl, KeyUrlError, RemoteKeys, refresh_hint,
+};
 
 /// When each key of a set was fetched for the first time since it was absent, by its thumbprint.
 pub type FirstSeen = BTreeMap<String, UnixTime>;
@@ -125,8 +127,15 @@ pub fn last_good(folder: &Path, source: &RemoteKeys) -> Option<LastGood> {
 /// The name of the keys among those that are saved: what they are (`RemoteKeys::are_those_of`). Two issuers may have one address
 /// of metadata.
 pub(super) fn address(source: &RemoteKeys) -> String {
-    let issuer = source.discovery.as_deref().unwrap_or_default();
-    format!("{} {issuer} {:?}", source.url.uri(), source.purpose)
+    let mut address = source.url.uri().to_string();
+    if let Some(issuer) = &source.discovery {
+        address.push(' ');
+        address.push_str(issuer);
+    }
+    if source.purpose == KeyPurpose::JwtSvid {
+        address.push_str(" jwt-svid");
+    }
+    address
 }
 
 impl LastGood {
@@ -202,7 +211,6 @@ mod tests {
     /// P272: keys with one address and another issuer, or another purpose, are saved apart.
     #[test]
     fn keys_are_saved_by_what_they_are() {
-        use crate::trust::KeyPurpose;
         let of = |discovery: Option<&str>, purpose| {
             let url = KeyUrl::parse("https://a.example/.well-known/openid-configuration", false);
             address(&RemoteKeys {

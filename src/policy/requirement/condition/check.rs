@@ -132,6 +132,10 @@ impl<'s> Checker<'s> {
                 for element in &mut list.elements {
                     self.walk(element);
                 }
+                if self.loops > 0 {
+                    // It is made in each turn.
+                    steps_of(node);
+                }
                 Kind::List
             }
             Expr::Map(map) => {
@@ -299,6 +303,7 @@ impl<'s> Checker<'s> {
     /// Has the turns of a loop counted that begins, and finds those that may be too many. A list that is not written out may have as many
     /// elements as any.
     fn count_turns(&mut self, range: &mut IdedExpr) {
+        uncounted(range);
         let turns = if let Expr::List(list) = &range.expr {
             list.elements.len()
         } else {
@@ -307,7 +312,6 @@ impl<'s> Checker<'s> {
         self.turns.push(turns);
         let turns = self.turns.iter().copied().fold(1, usize::saturating_mul);
         self.costly = self.costly || turns.saturating_mul(TURN) > MAX_CONDITION_STEPS;
-        uncounted(range);
         wrap(range, functions::EACH);
     }
 

@@ -21,7 +21,17 @@ use crate::limits::MAX_PATTERN_BYTES;
 
 /// A compiled regular expression.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern(Regex);
+pub(super) struct Pattern {
+    regex: Regex,
+    /// How often the text is read at worst: as often as the compiled expression has states.
+    weight: usize,
+}
+
+/// Bytes of one state of a compiled expression.
+const STATE: usize = 32;
+
+/// A text of this length may cost the worst. Of a shorter one it is a part, since it costs little.
+const LONG: usize = 4096;
 
 /// The functions that replace `==`, `!=` and `in` if the kinds of their sides are not known beforehand.
 pub(super) const EQUAL: &str = "@equal";
@@ -69,14 +79,32 @@ fn declare() -> Result<Env, DeclarationError> {
 impl Pattern {
     /// Compiles a regular expression. It takes time in proportion to the text it is matched with, and bounded memory (P78).
     pub(super) fn new(text: &str) -> Result<Self, String> {
-        let limit = MAX_PATTERN_BYTES;
-        let regex = RegexBuilder::new(text).size_limit(limit).dfa_size_limit(limit).build();
-        regex.map(Self).map_err(|error| last_line(&error.to_string()))
+        let built = |size: usize| {
+            RegexBuilder::new(text).size_limit(size).dfa_size_limit(MAX_PATTERN_BYTES).build()
+        };
+        // The library does not tell the size, and refuses what is larger than it may be.
+        let mut weight = 1_usize;
+        while weight.saturating_mul(STATE) < MAX_PATTERN_BYTES {
+            if let Ok(regex) = built(weight.saturating_mul(STATE)) {
+                return Ok(Self { regex, weight });
+            }
+            weight = weight.saturating_mul(2);
+        }
+        let regex = built(MAX_PATTERN_BYTES).map_err(|error| last_line(&error.to_string()))?;
+        Ok(Self { regex, weight })
+    }
+
+    /// The steps of a match with `text`.
+    fn steps(&self, text: &str) -> usize {
+        let read = steps::of_text(text);
+        let part = text.len().min(LONG);
+        let worst = read.saturating_mul(self.weight).saturating_mul(part) / LONG;
+        read.saturating_add(worst)
     }
 
     /// Whether it is about the whole text: begins and ends at its ends, in each of its choices.
     pub(super) fn is_anchored(&self) -> bool {
-        let text = self.0.as_str();
+        let text = self.regex.as_str();
         let flags = ["(?i)", "(?s)", "(?u)", "(?x)", "(?is)", "(?si)"];
         let text = flags.iter().find_map(|flag| text.strip_prefix(flag)).unwrap_or(text);
         let begins = |part: &str| part.starts_with('^') || part.starts_with("\\A");
@@ -117,7 +145,7 @@ fn choices(text: &str) -> Vec<&str> {
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
+        self.regex.as_str() == other.regex.as_str()
     }
 }
 
@@ -165,7 +193,8 @@ fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Executio
     let (Some(text), Some(pattern)) = (text, pattern) else {
         return Err(ExecutionError::missing_argument_or_target());
     };
-    answer(pattern.0.is_match(text.inner()))
+    steps::take(pattern.steps(text.inner()))?;
+    answer(pattern.regex.is_match(text.inner()))
 }
 
 fn one<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
@@ -232,6 +261,7 @@ fn one_of<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Execution
     let Some(elements) = within.as_iterable() else {
         return Err(ExecutionError::function_error("in", "the right side is not a list"));
     };
+    steps::take(parts(within.as_ref()))?;
     let mut elements = elements.iter();
     let mut unknown = None;
     while let Some(element) = elements.next() {

@@ -29,6 +29,26 @@ fn a_condition_that_takes_too_many_steps_is_unknown() {
     }
 }
 
+/// P313: a text costs as much more as a regular expression is large, and a list that is written out is made in each turn.
+#[test]
+fn large_expressions_and_lists_cost_what_they_take() {
+    let large = "token.claims.long.matches('^[wxyz]*x[wxyz]{400}$')";
+    assert_eq!(holds_with(large, claims(1)), Truth::Unknown);
+    for ordinary in [
+        "token.claims.long.matches('^x+$')",
+        "!token.claims.long.matches('^[a-z0-9-]+/v[0-9]+/orders$')",
+        "token.claims.a.exists(a, a.matches('^\\\\w+-255$'))",
+    ] {
+        assert_eq!(holds_with(ordinary, claims(MAX_CONDITION_ITEMS)), Truth::Holds, "{ordinary}");
+    }
+    let words: Vec<_> = (0..200).map(|n| format!("'w{n}'")).collect();
+    let nested =
+        format!("token.claims.a.all(a, token.claims.b.all(b, !(b in [{}])))", words.join(", "));
+    assert_eq!(holds_with(&nested, claims(50)), Truth::Unknown);
+    let once = format!("token.claims.a.all(a, !(a in [{}]))", words.join(", "));
+    assert_eq!(holds_with(&once, claims(MAX_CONDITION_ITEMS)), Truth::Holds);
+}
+
 /// Conditions that people write stay far below it.
 #[test]
 fn ordinary_conditions_take_few_steps() {
