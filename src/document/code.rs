@@ -205,7 +205,7 @@ codes! {
         NotAnAuthority "not-an-authority" Error "a certificate is not a CA certificate" "use the certificate of the CA";
         OddAuthority "odd-authority" Warning "a certificate of the authorities or intermediates cannot be used" "replace or remove it";
         AuthorityOutOfDate "authority-out-of-date" Warning "the certificate of an authority or an intermediate has expired, or is not valid yet, so no certificate that it issued is accepted" "put the certificate of its successor beside it";
-        AuthorityEnding "authority-ending" Warning "the certificate of an authority or an intermediate is in the last tenth of its lifetime, or in its last 30 days" "put the certificate of its successor beside it";
+        AuthorityEnding "authority-ending" Warning "the certificate of an authority or an intermediate is in the last tenth of its lifetime, and has at most 30 days left" "put the certificate of its successor beside it";
         SkippedKey "skipped-key" Warning "a key of a SPIFFE bundle is skipped" "correct or remove it";
         SharedAuthority "shared-authority" Warning "two trust domains share an authority" "give each its own authority, or restrict both";
         BundleWithoutSpiffe "bundle-without-spiffe" Error "a SPIFFE bundle is in a trust domain without `spiffe`" "add `spiffe`";

@@ -106,7 +106,8 @@ pub(super) fn masks(text: &str) -> Masks {
         let part = |part: Range<usize>| line.get(part).unwrap_or_default();
         let mut own = open_part(part(0..from), &mut harmless);
         let shown = shown.get_or_insert_with(|| Value::below(line));
-        if let Some(key) = keys_in_place(line).last() {
+        let ends_outside = |key: &Key<'_>| !is_quoted(part(0..key.end.saturating_sub(1)));
+        if let Some(key) = keys_in_place(line).filter(ends_outside).last() {
             *shown = Value::below(line);
             shown.read(part(key.end..line.len()));
         } else {
@@ -245,6 +246,21 @@ fn keys_in_place(line: &str) -> impl Iterator<Item = Key<'_>> {
             || colon.ends_with(['"', '\'']);
         placed && !key.name.is_empty() && ended
     })
+}
+
+/// Whether a quote is open where `line` ends.
+fn is_quoted(line: &str) -> bool {
+    let mut open = None;
+    let mut before = ' ';
+    for c in line.chars() {
+        match open {
+            Some(quote) if quote == c => open = None,
+            None if matches!(c, '"' | '\'') && STRUCTURE.contains(&before) => open = Some(c),
+            _ => {}
+        }
+        before = c;
+    }
+    open.is_some()
 }
 
 /// The hidden parts of a line that is not below a secret: the values of keys that are not harmless, and the users of URLs and the

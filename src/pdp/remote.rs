@@ -331,7 +331,8 @@ impl Followed for FollowedFile {
                 Ok(hint.or(max_age))
             }
             Err(error) => {
-                tracing::warn!(origin = %url, %error, "remote file not fetched, the last good one stays in force");
+                let had_before = lock(&shared.state).newest.is_some();
+                tracing::warn!(origin = %url, %error, last_good_in_force = had_before, "remote file not fetched");
                 if shared.lapse(shared.course.now()) {
                     tracing::error!(origin = %url, "remote file is older than its `maxStale` and does not count any more");
                     changed.notify_one();

@@ -73,7 +73,7 @@ pub struct StoreHealth {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// It is not reachable, and was not asked.
-    #[error("the store cannot be reached: {0}")]
+    #[error("the store cannot be used: {0}")]
     Unavailable(String),
     /// It did not answer in time.
     #[error("the store did not answer within its timeout")]

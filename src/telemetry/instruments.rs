@@ -137,7 +137,7 @@ instruments! {
     STORE_LOSSES Counter "countersign.store.losses" "" []
         "How often the shared store was lost since the start";
     STORE_FORGETFUL Gauge "countersign.store.forgetful" "" []
-        "1 while the shared store may forget what was written, by eviction or a restart (`store.redis.forgetful`)";
+        "1 while the shared store may forget what was written, by eviction or a restart, and `store.redis.forgetful` does not accept it";
 
     AUDIT_WRITTEN Counter "countersign.audit.records.written" "" ["sink"]
         "Decision records that a sink has taken";

@@ -64,7 +64,7 @@ impl Drill {
     }
 
     /// Lets `seconds` pass, in steps. At each, tokens of `good` must be allowed, tokens of `gone` must not, and a handful of
-    /// tokens with made-up key ids must not either.
+    /// tokens with made-up key ids must not either. One of those may be `keys_pending` where others have used up what asks for keys.
     async fn pass(&self, seconds: i64, good: &[&str], gone: &[&str]) {
         let end = self.clock.now().as_secs() + seconds;
         while self.clock.now().as_secs() < end {
@@ -78,11 +78,13 @@ impl Drill {
             }
             for kid in gone {
                 let judged = self.judge(&self.issuer.token(kid, kid)).await;
-                assert_eq!(judged, Err(Reason::KeyUnknown), "wrong allow of `{kid}` at {at} s");
+                let refused = matches!(judged, Err(Reason::KeyUnknown | Reason::KeysPending));
+                assert!(refused, "`{kid}` at {at} s: {judged:?}");
             }
             for n in 0..3 {
                 let made_up = self.issuer.token("attacker", &format!("{at}-{n}"));
-                assert_eq!(self.judge(&made_up).await, Err(Reason::KeyUnknown));
+                let judged = self.judge(&made_up).await;
+                assert!(matches!(judged, Err(Reason::KeyUnknown | Reason::KeysPending)));
             }
         }
     }
@@ -131,7 +133,9 @@ async fn a_second_of_ten_thousand_key_ids_costs_one_fetch() {
     let before = drill.issuer.fetches();
     for n in 0..10_000 {
         let made_up = drill.issuer.token("attacker", &format!("made-up-{n}"));
-        assert_eq!(drill.judge(&made_up).await, Err(Reason::KeyUnknown));
+        // The issuer was asked for the first one only: the others may be new.
+        let expected = if n == 0 { Reason::KeyUnknown } else { Reason::KeysPending };
+        assert_eq!(drill.judge(&made_up).await, Err(expected));
     }
     assert_eq!(drill.issuer.fetches() - before, 1);
 }

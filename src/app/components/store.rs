@@ -44,7 +44,7 @@ impl Component for SharedStore {
                     Some(sharing) => before_sync(sharing),
                     None => Condition::Required,
                 };
-                (condition, format!("{kind}, no connection yet: {why}"))
+                (condition, format!("{kind}, not usable yet: {why}"))
             }
         };
         vec![Health::new("store", condition, detail)]

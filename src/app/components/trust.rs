@@ -82,8 +82,12 @@ fn authorities(domain: &TrustDomain, now: UnixTime) -> Health {
         return Health::new(name, Condition::Degraded, near.join("; "));
     }
     let first = all.iter().map(|authority| authority.validity.not_after).min();
-    let detail = first.map(|first| format!("the first ends in {}", until(first, now)));
-    Health::new(name, Condition::Good, detail.unwrap_or_else(|| "none".to_owned()))
+    match first {
+        Some(first) => {
+            Health::new(name, Condition::Good, format!("the first ends in {}", until(first, now)))
+        }
+        None => Health::new(name, Condition::Degraded, "none: no certificate is accepted"),
+    }
 }
 
 fn end_of(authority: &Authority, now: UnixTime) -> Option<String> {

@@ -83,7 +83,7 @@ fn what_follows_a_harmless_value_is_no_part_of_it() {
             assert!(!hidden.contains("hunter2"), "{text}\n{hidden}");
         }
     }
-    let text = "when: >\n  request.method == 'GET' &&\n  request.host == 'a'\nhosts:\n- a.example:8443\n- b\nuris: [\n  spiffe://a/b ]\n";
+    let text = "when: >\n  request.method == 'GET' &&\n  request.host == 'a'\nhosts:\n- a.example:8443\n- b\nuris: [\n  spiffe://a/b ]\npaths:\n  - \"/users/{id:[0-9]+}\"\n  - \"/users/{id?}\"\n";
     assert_eq!(hide(text, &masks(text), 0..1).0, text);
 }
 

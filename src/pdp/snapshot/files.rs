@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::revision::Revision;
@@ -156,7 +156,8 @@ fn read_bounded(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The fingerprint of every name and every byte that was read.
+/// The fingerprint of every byte that was read, with the names of files from the folder on that they have in common: where that folder
+/// is, and how its path is written, is no difference.
 pub(super) fn revision(
     sources: &[Arc<SourceFile>],
     attachments: &Attachments,
@@ -184,14 +185,38 @@ fn of_files(
     attachments: &Attachments,
     attached: &[PathBuf],
 ) -> Vec<u8> {
+    let documents = sources.iter().map(|source| (source.path(), source.text().as_bytes()));
+    let others =
+        attached.iter().map(|path| (path.as_path(), attachments.bytes(path).unwrap_or_default()));
+    let files = documents.chain(others).map(|(path, bytes)| (plain(path), bytes));
+    let mut files: Vec<_> = files.collect();
+    // Other spellings may have had another order.
+    files.sort();
+    let common = files.iter().map(|(path, _)| path.parent().unwrap_or(path).to_owned());
+    let common = common.reduce(|one, other| {
+        let shared = one.ancestors().find(|folder| other.starts_with(folder));
+        shared.unwrap_or(Path::new("")).to_owned()
+    });
+    let common = common.unwrap_or_default();
     let mut all = Vec::new();
-    for source in sources {
-        add(source.path(), source.text().as_bytes(), &mut all);
-    }
-    for path in attached {
-        add(path, attachments.bytes(path).unwrap_or_default(), &mut all);
+    for (path, bytes) in &files {
+        add(path.strip_prefix(&common).unwrap_or(path), bytes, &mut all);
     }
     all
+}
+
+/// `path` from the root on, without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut plain = PathBuf::new();
+    for part in absolute.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => plain.push(part),
+        }
+    }
+    plain
 }
 
 fn add(path: &Path, bytes: &[u8], all: &mut Vec<u8>) {

@@ -117,7 +117,14 @@ impl Held {
             return true;
         }
         let (old, new) = (&before.lines, &self.lines);
-        if new.len() >= old.len() || new.last() == old.last() {
+        if new.len() >= old.len() {
+            return false;
+        }
+        // The last line may also stand where the file was cut.
+        if !new.is_empty() && old.starts_with(new) {
+            return true;
+        }
+        if new.last() == old.last() {
             return false;
         }
         let end = new.get(new.len().saturating_sub(CONTEXT)..).unwrap_or_default();

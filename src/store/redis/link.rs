@@ -14,6 +14,7 @@ use super::connect::{Connection, Target, plain};
 use super::forgetful;
 use super::script::Keys;
 use crate::clock::{Clock, jitter};
+use crate::document::HumanDuration;
 use crate::limits::{STORE_EXAMINED, STORE_FAILURES, STORE_POLL, STORE_RECONNECT};
 use crate::sync::lock;
 
@@ -200,9 +201,9 @@ impl Link {
         self.live.store(Some(live));
         let mut health = self.lock();
         let now = self.clock.now();
-        let lost_for = health.since.map(|since| now.since(since));
+        let lost_for = health.since.map(|since| HumanDuration::new(now.since(since)).to_string());
         if health.was_up {
-            tracing::info!(?lost_for, "the shared store answers again");
+            tracing::info!(lost_for, "the shared store answers again");
         } else {
             tracing::info!("connected to the shared store");
         }
@@ -220,7 +221,7 @@ impl Link {
             health.since = Some(self.clock.now());
             tracing::warn!(why, "the shared store is lost; reconnecting");
         } else if !health.was_up && health.why != why {
-            tracing::warn!(why, "the shared store cannot be reached yet; trying again");
+            tracing::warn!(why, "the shared store cannot be used yet; trying again");
         }
         why.clone_into(&mut health.why);
     }
