@@ -125,7 +125,7 @@ async fn neither_a_stalled_redis_nor_a_restart_lets_a_revoked_token_in() {
     }
     assert_eq!(first.refuses(&token("other")).await, None);
     first.shows("/readyz?verbose", "[~] running revocations: the last known stay in force").await;
-    first.shows("/readyz?verbose", "[~] store: redis, no connection yet").await;
+    first.shows("/readyz?verbose", "[~] store: redis, not usable yet").await;
     assert!(first.log().contains("running revocations as they were saved before the start"));
 
     let _back = Redis::start(redis_folder.path(), port).unwrap();
