@@ -1,6 +1,6 @@
 //! A check that is on its way to its answer.
 
-use super::server::Counted;
+use super::status::Counted;
 use crate::clock::Deadline;
 
 /// A check that is on its way to its answer.

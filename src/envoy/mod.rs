@@ -7,9 +7,11 @@ mod encode;
 mod grpc;
 mod json;
 mod listener;
+mod message;
 mod recorded;
 mod server;
 mod service;
+mod status;
 mod tls;
 mod unix_socket;
 
@@ -19,9 +21,9 @@ pub use encode::encode;
 pub use listener::{ListenAddress, Listener};
 pub use recorded::decode_recorded;
 pub use server::{
-    ConnectionOptions, DrainOptions, KeepAliveOptions, ListenerOptions, ListenerStatus, Server,
-    Stop,
+    ConnectionOptions, DrainOptions, KeepAliveOptions, ListenerOptions, Server, Stop,
 };
 pub use service::CheckService;
+pub use status::ListenerStatus;
 pub use tls::{AllowedClients, Tls, TlsOptions, TlsStatus};
 pub use unix_socket::{Mode, Socket, SocketOptions};

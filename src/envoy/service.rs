@@ -9,8 +9,8 @@ use futures_util::FutureExt as _;
 
 use crate::clock::Deadline;
 use crate::envoy::arrival::Arrival;
-use crate::envoy::grpc::{Received, frame, parse};
-use crate::envoy::server::{Counted, ListenerStatus};
+use crate::envoy::message::{Received, frame, parse};
+use crate::envoy::status::{Counted, ListenerStatus};
 use crate::envoy::{ClientAddress, decode, encode};
 use crate::pdp::{AuditSink, Observer, Outcome, Pdp, Pinned};
 use crate::reason::Reason;

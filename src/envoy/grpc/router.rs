@@ -17,11 +17,11 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower_service::Service;
 
+use super::budget;
 use super::health::{HEALTH, HealthCalls, HealthService, Watchers};
-use super::{budget, message};
 use crate::envoy::arrival::Arrival;
-use crate::envoy::encode;
 use crate::envoy::service::CheckService;
+use crate::envoy::{encode, message};
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 const CONTENT: HeaderValue = HeaderValue::from_static("application/grpc");

@@ -14,14 +14,14 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::{Notify, oneshot, watch};
 use tonic::transport::Server;
 
+use super::ConnectionOptions;
 use super::accept::{Ended, Stream};
 use super::client::Client;
 use super::coalesce::CoalescingWriter;
 use super::frames::{Progress, Watched};
-use super::status::Refused;
-use super::{ConnectionOptions, ListenerStatus};
 use crate::clock::jitter;
 use crate::envoy::grpc::Router;
+use crate::envoy::status::{ListenerStatus, Refused};
 use crate::limits::{
     FIRST_CALL_TIMEOUT, MAX_GRPC_HEADER_BYTES, MAX_RESETS_WAITING, MAX_STREAMS_PER_CONNECTION,
 };

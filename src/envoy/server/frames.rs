@@ -17,7 +17,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::server::Connected;
 
-use super::ListenerStatus;
+use crate::envoy::ListenerStatus;
 use headers::HeaderBlock;
 
 /// A connection whose frames are looked at.

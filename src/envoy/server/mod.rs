@@ -6,11 +6,8 @@ mod coalesce;
 mod connection;
 mod frames;
 mod options;
-mod status;
 
 pub use options::{ConnectionOptions, DrainOptions, KeepAliveOptions, ListenerOptions};
-pub(crate) use status::Counted;
-pub use status::ListenerStatus;
 
 use std::io;
 use std::net::IpAddr;
@@ -24,10 +21,10 @@ use tokio::task::JoinSet;
 
 use self::accept::{Accepted, Ended, Stream};
 use self::client::Client;
-use self::status::Refused;
 use super::grpc::{Health, Routes};
+use super::status::{Counted, Refused};
 use super::tls::Tls;
-use super::{CheckService, Listener};
+use super::{CheckService, Listener, ListenerStatus};
 use crate::limits::{MAX_GREETING, MIN_GREETING};
 use crate::pdp::Pdp;
 use crate::slots::{Slot, Slots};

@@ -23,6 +23,11 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
          revocation_list policy fragments policy_suite spec attachments read schema",
     ),
     (
+        "envoy",
+        "status arrival json client_address unix_socket listener tls decode encode recorded message \
+         service grpc server",
+    ),
+    (
         "evidence",
         "authorization jws names presented sources certificate dpop token client_cert xfcc \
          peer collect",
@@ -32,12 +37,17 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
         "dial sealed kept_files snapshot trace verification_cache assertion cookies current fetch \
          follow collected introspect keys remote revocation outcome point pinned single_use fulfil",
     ),
+    ("admin", "api health readiness local connections key_set revocations"),
+    ("config", "error raw load schema settings"),
     ("policy", "model requirement compile evaluate explain suite"),
     (
         "request",
         "sealed spelling text attributes headers path parameters target trace_parent \
          credentials view url",
     ),
+    ("reload", "options status watch"),
+    ("signer", "key options ring"),
+    ("store", "types options memory claim redis backend"),
     (
         "telemetry",
         "instruments measurement exports panics otlp log logs metrics trace callers clock_offset",
