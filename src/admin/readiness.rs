@@ -95,7 +95,7 @@ impl Readiness {
         self.reached.store(true, Ordering::Relaxed);
         self.until(&parts, |part| part.condition != Condition::NotReady).await;
         let missing = listed(parts().iter().filter(|part| !is_there(part)).map(|part| &part.name));
-        let waited_for = listed(lock(&self.waited_for).iter());
+        let waited_for = Some(listed(lock(&self.waited_for).iter())).filter(|all| !all.is_empty());
         if missing.is_empty() {
             tracing::info!(waited_for, "ready");
         } else {

@@ -28,7 +28,7 @@ Exit codes: 0 listed; 1 not listed, or a list is stale; 2 wrong arguments; 4 the
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Read documents instead of asking a running server; may be given more than once.
+    /// Read documents instead of asking a running server, which alone knows how old lists are; may be given more than once.
     #[arg(long, value_name = "PATH", conflicts_with_all = ["admin", "token_file"])]
     documents: Vec<PathBuf>,
     #[command(flatten)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use figment::error::Kind;
 
-use crate::document::{Diagnostic, closest};
+use crate::document::{Diagnostic, closest, expected_scalar, plain_words};
 
 /// Why settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,13 +51,13 @@ impl From<figment::Error> for ConfigError {
                 )
             }
             Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-                format!("expected {}", plain(&expected.to_string()))
+                plain(&expected.to_string())
             }
             Kind::MissingField(field) => format!("missing `{field}`"),
             Kind::UnknownVariant(_, expected) => {
                 format!("expected one of `{}`", expected.join("`, `"))
             }
-            Kind::Message(message) => message,
+            Kind::Message(message) => plain_words(&message).to_owned(),
             _ => String::from("cannot be read"),
         };
         // The library calls the layer of the flags by its Rust type.
@@ -70,14 +70,15 @@ impl From<figment::Error> for ConfigError {
 }
 
 /// The library's word for a kind of value, without its Rust types.
-fn plain(expected: &str) -> &str {
-    match expected {
+fn plain(expected: &str) -> String {
+    let what = match expected {
         "a sequence" => "a list such as `[a, b]`",
         "a map" => "a mapping such as `{ key: value }`",
         word if word.starts_with("struct ") => "a mapping such as `{ key: value }`",
         word if word.starts_with("enum ") || word.contains("variant identifier") => "a word",
-        word => word,
-    }
+        word => return expected_scalar(word),
+    };
+    format!("expected {what}")
 }
 
 /// The flag that sets `key`.

@@ -95,6 +95,24 @@ fn a_value_is_never_shown() {
     }
 }
 
+/// A number where a text belongs is found in the file, not in the layer that the file becomes.
+#[test]
+fn a_number_is_no_text() {
+    for (text, place, help) in [
+        ("log: { level: 3 }", "1:15", "put it in quotes"),
+        ("listener: { socket: { mode: 0660 } }", "1:29", "put it in quotes"),
+        ("stateFolder: true", "1:14", "put it in quotes"),
+        ("documents: [1]", "1:13", "put it in quotes"),
+        ("admin: { address: '9002' }", "1:19", "`127.0.0.1:9002`"),
+        ("admin:\n\taddress: a", "2:2", "YAML allows no tabs"),
+    ] {
+        let error = load(&format!("{text}\n")).unwrap_err().to_string();
+        for part in [&format!("countersign.yaml:{place}"), help] {
+            assert!(error.contains(part), "{part}\n{error}");
+        }
+    }
+}
+
 /// Invariants 11 and 12: what is weaker than loopback has to be asked for by name.
 #[test]
 fn contradictions_are_refused() {

@@ -66,3 +66,4 @@ pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,
     TrustDomainSpec,
 };
+pub use yaml::{expected_scalar, plain_words};

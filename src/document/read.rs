@@ -78,7 +78,7 @@ pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Docu
 pub fn read_settings<'de, T: Deserialize<'de>>(
     file: &'de Arc<SourceFile>,
 ) -> Result<T, Diagnostic> {
-    yaml::read(file.text(), &Origin { file: Arc::clone(file), base: 0 })
+    yaml::read_typed(file.text(), &Origin { file: Arc::clone(file), base: 0 })
 }
 
 /// Reads the request to explain in `file`, and where it starts.

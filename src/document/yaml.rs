@@ -44,6 +44,22 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
     text: &'de str,
     origin: &Origin,
 ) -> Result<T, Diagnostic> {
+    read_as(text, origin, false)
+}
+
+/// Reads one document like [`read`]; a number or a truth value where a text belongs is an error.
+pub(super) fn read_typed<'de, T: Deserialize<'de>>(
+    text: &'de str,
+    origin: &Origin,
+) -> Result<T, Diagnostic> {
+    read_as(text, origin, true)
+}
+
+fn read_as<'de, T: Deserialize<'de>>(
+    text: &'de str,
+    origin: &Origin,
+    typed: bool,
+) -> Result<T, Diagnostic> {
     // Anchors would let a short document expand into a long one, and hide from a reviewer what a rule says.
     let budget = serde_saphyr::budget! { max_anchors: 0, max_aliases: 0, max_depth: 32, max_nodes: 2_000_000, max_events: 8_000_000 };
     let options = serde_saphyr::options! {
@@ -51,6 +67,7 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
         duplicate_keys: DuplicateKeyPolicy::Error,
         merge_keys: MergeKeyPolicy::Error,
         strict_booleans: true,
+        no_schema: typed,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| diagnostic(&error, origin))
 }
@@ -117,12 +134,18 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
             problem(Code::InvalidValue, String::from("expected `true` or `false`"))
         }
         Error::InvalidScalar { ty, .. } => problem(Code::InvalidValue, expected_scalar(ty)),
+        Error::QuotingRequired { .. } => problem(
+            Code::InvalidValue,
+            String::from("got a number or a truth value, expected a text"),
+        )
+        .help("put it in quotes if it is what you mean"),
         Error::NullIntoString { .. } => {
             problem(Code::InvalidValue, String::from("got nothing, expected a text"))
         }
-        Error::Message { msg, .. } => problem(Code::InvalidValue, msg.clone()),
-        Error::ExternalMessage { msg, .. } => problem(Code::InvalidYaml, msg.clone())
-            .help("look for a bracket, a quote or an indentation that does not fit"),
+        Error::Message { msg, .. } => problem(Code::InvalidValue, plain_words(msg).to_owned()),
+        Error::ExternalMessage { msg, .. } => {
+            problem(Code::InvalidYaml, msg.clone()).help(how_to_find(&place))
+        }
         Error::Budget { .. } => problem(
             Code::YamlBudget,
             String::from("document uses anchors or aliases, or is too large or too deep"),
@@ -171,13 +194,34 @@ fn expected_shape(expected: &str) -> String {
     }
 }
 
-fn expected_scalar(ty: &str) -> String {
+/// Where to look for a mistake that YAML's parser stops at.
+fn how_to_find(place: &Span) -> &'static str {
+    match place.is_indented_with_tabs() {
+        true => "indent with spaces: YAML allows no tabs there",
+        false => "look for a bracket, a quote or an indentation that does not fit",
+    }
+}
+
+/// The words of the standard library for a value, in those of documents.
+pub fn plain_words(message: &str) -> &str {
+    match message {
+        "invalid socket address syntax" => {
+            "expected an IP address with a port, as in `127.0.0.1:9002`"
+        }
+        "invalid IP address syntax" => "expected an IP address, as in `127.0.0.1`",
+        other => other,
+    }
+}
+
+/// The words for a type that has no other name.
+pub fn expected_scalar(ty: &str) -> String {
     match ty {
         "u16" => String::from("expected a whole number from 0 to 65535"),
         "u8" | "u32" | "u64" | "usize" => String::from("expected a whole number, not below 0"),
         "i8" | "i16" | "i32" | "i64" => String::from("expected a whole number"),
         "f32" | "f64" => String::from("expected a number"),
-        other => format!("invalid {other}"),
+        "bool" => String::from("expected `true` or `false`"),
+        other => format!("expected {other}"),
     }
 }
 

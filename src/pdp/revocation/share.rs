@@ -273,11 +273,12 @@ impl Shared {
         let Some(sharing) = &mut state.sharing else { return };
         let error = error.map(ToString::to_string);
         match (&error, sharing.failures) {
-            (Some(error), 0) => {
+            // Once more first: a server that has just started is not connected yet.
+            (Some(error), 1) => {
                 let synced = sharing.synced;
                 tracing::warn!(%error, last_known_in_force = synced, "revocations cannot be read from the shared store");
             }
-            (None, 1..) => tracing::info!("revocations are read from the shared store again"),
+            (None, 2..) => tracing::info!("revocations are read from the shared store again"),
             (Some(_) | None, _) => {}
         }
         sharing.failures = error.as_ref().map_or(0, |_| sharing.failures.saturating_add(1));

@@ -115,7 +115,8 @@ impl StateFolder {
         });
         if text.is_none() {
             // Its mark is there: until the list is written again, there is less than before the start.
-            self.files.note(&list.text, &Err(io::ErrorKind::NotFound.into()));
+            self.files
+                .note(&list.text, &Err(io::Error::new(io::ErrorKind::NotFound, "it is gone")));
         }
         text
     }
@@ -161,7 +162,7 @@ impl StateFolder {
         let parse = |bytes: &[u8]| serde_json::from_slice::<StoredList>(bytes).ok();
         let Some(stored) = self.files.read(&file, MAX_KEPT_FILE_BYTES, parse) else {
             // It was there when the list came into force.
-            let lost = Err(io::ErrorKind::NotFound.into());
+            let lost = Err(io::Error::new(io::ErrorKind::NotFound, "it is gone"));
             self.files.note(&file, &lost);
             return lost;
         };
