@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::drills::{CLUSTER, TLS};
 use crate::testbed::http1::Request;
 use crate::testbed::pki::{ENVOY, HOST, REPORTS};
 use crate::testbed::{Folder, Props};
@@ -64,35 +65,6 @@ async fn over_a_unix_socket() {
         .extend(vec![(ADDRESS, "pipe: { path: countersign.sock } # not ${COUNTERSIGN_PORT}")]);
     plays(&props).await;
 }
-
-const TLS: &str = "127.0.0.1:${PORT}
-  tls:
-    certificate: tls/countersign.pem
-    key: tls/countersign.key
-    clientAuthorities: ca/prod.pem
-    clients: { spiffe: [\"ALLOWED\"] }";
-
-/// Envoy's side: shows its certificate, and believes only countersign's.
-const CLUSTER: (&str, &str) = (
-    "    - name: countersign\n      type: STATIC\n",
-    r#"    - name: countersign
-      type: STATIC
-      transport_socket:
-        name: envoy.transport_sockets.tls
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-          common_tls_context:
-            alpn_protocols: [h2]
-            tls_certificates:
-              - certificate_chain: { filename: envoy/envoy.pem }
-                private_key: { filename: envoy/envoy.key }
-            validation_context:
-              trusted_ca: { filename: ca/prod.pem }
-              match_typed_subject_alt_names:
-                - san_type: URI
-                  matcher: { exact: "spiffe://prod.example/ns/auth/sa/countersign" }
-"#,
-);
 
 pub(crate) fn over_tls(allowed: &str) -> Option<Props> {
     let mut props = envoy::props()?;

@@ -27,6 +27,9 @@ mod docs;
 #[path = "../in_process/drill.rs"]
 mod drill;
 #[cfg(test)]
+#[path = "../../examples/drill/drills/mod.rs"]
+mod drills;
+#[cfg(test)]
 mod envoy;
 #[cfg(test)]
 mod explain;
@@ -56,6 +59,10 @@ mod operations;
 mod otlp;
 #[cfg(test)]
 mod pitfalls;
+#[cfg(test)]
+mod redis;
+#[cfg(test)]
+mod rehearsal;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

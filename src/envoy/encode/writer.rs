@@ -6,6 +6,9 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 /// Most bytes of a varint.
 const MAX_VARINT: usize = 10;
 
+/// The wire type of texts and messages, in the lowest bits of a key.
+const LENGTH_DELIMITED: u8 = 2;
+
 /// A message that is being written at the end of a buffer.
 pub(super) struct Writer<'a>(&'a mut Vec<u8>);
 
@@ -16,9 +19,21 @@ impl<'a> Writer<'a> {
 
     /// A text or an element of a list of texts.
     pub(super) fn text(&mut self, field: u32, text: &str) {
-        encode_key(field, WireType::LengthDelimited, self.0);
-        encode_varint(length(text.len()), self.0);
+        self.key_of_bytes(field, text.len());
         self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// The key and the length of what is as long as `bytes`: one byte each where both are small, as most are.
+    fn key_of_bytes(&mut self, field: u32, bytes: usize) {
+        match (u8::try_from(field), u8::try_from(bytes)) {
+            (Ok(field @ 0..16), Ok(short @ 0..0x80)) => {
+                self.0.extend_from_slice(&[field << 3 | LENGTH_DELIMITED, short]);
+            }
+            _ => {
+                encode_key(field, WireType::LengthDelimited, self.0);
+                encode_varint(length(bytes), self.0);
+            }
+        }
     }
 
     /// A whole number, an enum or a truth value.
@@ -34,10 +49,9 @@ impl<'a> Writer<'a> {
 
     /// A message within this one, or an element of a list of messages, of what `write` writes.
     pub(super) fn message(&mut self, field: u32, write: impl FnOnce(&mut Writer<'_>)) {
-        encode_key(field, WireType::LengthDelimited, self.0);
-        let start = self.0.len();
         // Most are shorter than 128 bytes; the rest moves by a byte or two.
-        self.0.push(0);
+        self.key_of_bytes(field, 0);
+        let start = self.0.len().saturating_sub(1);
         write(&mut Writer(self.0));
         let written = self.0.len().saturating_sub(start.saturating_add(1));
         if let (Ok(short @ 0..=0x7f), Some(place)) = (u8::try_from(written), self.0.get_mut(start))

@@ -9,7 +9,8 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::caller;
-use super::harness::{House, Redis, Replica, TURN, free_port};
+use super::harness::{House, Replica, TURN};
+use crate::redis::{Redis, free_port};
 
 /// How often each answer was given: `allow`, or the reason of a denial.
 type Answers = BTreeMap<String, usize>;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::testbed::Folder;
 use serde_json::{Value, json};
 
-use super::harness::{House, Redis, TURN, free_port, until};
+use super::harness::{House, TURN, until};
+use crate::redis::{Redis, free_port};
 
 /// P64: on every replica within a second; while Redis is away what is known stays in force, what is revoked counts where it
 /// was revoked, and all of that is said; when it is back, with nothing in it, everybody knows everything again.
