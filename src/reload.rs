@@ -73,8 +73,8 @@ impl Reloader {
         let status = Arc::new(ReloadStatus::new(Arc::clone(&changed), problems));
         let (kept, admin) = (None, None);
         let work = Arc::new(Work { pdp, paths, status, remote, options, kept, admin });
-        let heard = Arc::clone(&changed);
-        let watch = Watch::new(Arc::new(move || heard.notify_one()));
+        let notified = Arc::clone(&changed);
+        let watch = Watch::new(Arc::new(move || notified.notify_one()));
         Self { work, watch: Arc::new(Mutex::new(watch)), files, changed }
     }
 
@@ -105,7 +105,7 @@ impl Reloader {
     pub async fn run(mut self) {
         let mut patience = self.arm().await;
         loop {
-            // A timeout is as good as an event.
+            // A timeout counts as an event.
             let _ = tokio::time::timeout(patience, self.changed.notified()).await;
             patience = self.arm().await;
             if let Err(error) = self.reload().await {
@@ -125,7 +125,7 @@ impl Reloader {
                 // What changed there before it was watched is seen by another look.
                 changed.notify_one();
             }
-            work.status.unheard.store(watch.problem().cloned().map(Arc::new));
+            work.status.unnotified.store(watch.problem().cloned().map(Arc::new));
             watch.patience()
         });
         // The runtime reports a panic there.
@@ -155,8 +155,8 @@ impl Reloader {
                 return Ok(load);
             }
             let rest = settle.saturating_sub(DEBOUNCE);
-            let heard = tokio::time::timeout(rest, self.changed.notified()).await.is_ok();
-            if !heard {
+            let notified = tokio::time::timeout(rest, self.changed.notified()).await.is_ok();
+            if !notified {
                 // Not every file system tells.
                 let (work, set) = (Arc::clone(&self.work), load.set.clone());
                 if spawn_blocking(move || set.is_there(&work.paths)).await? {
@@ -169,7 +169,7 @@ impl Reloader {
         }
     }
 
-    /// Waits until nothing was heard for a moment; files that never rest are read all the same.
+    /// Waits until there was no notification for a moment; files that never rest are read all the same.
     async fn quiet(&self) {
         let quiet = async {
             while tokio::time::timeout(DEBOUNCE, self.changed.notified()).await.is_ok() {}

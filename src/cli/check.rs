@@ -3,21 +3,40 @@
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 
-use super::style::counted;
+use super::style::{HEADING, counted};
 use super::{CommandError, Exit, sarif, style};
 use crate::config::{Config, Overrides};
-use crate::document::{Code, Diagnostic, Severity, SourceFile, Span, any_error};
+use crate::document::{Code, Diagnostic, Severity, SourceFile, Span, any_error, closest};
 use crate::evidence::PeerSources;
 use crate::pdp::Load;
 
+const EXAMPLES: &str = "\
+Examples:
+  countersign check policies
+  countersign check --config countersign.yaml --deny-warnings
+  countersign check policies --output sarif > countersign.sarif
+  countersign check --explain unknown-field
+
+Exit codes: 0 no errors; 1 the report cannot be written; 2 wrong arguments; 3 wrong settings; 4 the documents have errors";
+
+/// The page of all codes, which is made of their table.
+const CODES: &str = include_str!("../../docs/diagnostics.md");
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Files, or folders that are searched for `*.yaml` and `*.yml`.
-    #[arg(required_unless_present = "config", value_name = "PATH")]
+    #[arg(required_unless_present_any = ["config", "explain"], value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Settings of a server: checks its documents, and prints what the settings assume about the proxies.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Explain a code, such as `never-satisfied`: what is wrong, what to do, and an example.
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["paths", "config"])]
+    explain: Option<String>,
+    /// End with exit code 4 also where there are warnings alone.
+    #[arg(long)]
+    deny_warnings: bool,
     /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Output,
@@ -36,6 +55,9 @@ enum Output {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
+    if let Some(code) = &args.explain {
+        return explain(code);
+    }
     let mut paths = args.paths.clone();
     if let Some(file) = &args.config {
         let config = Config::load(Some(file), &Overrides::default())?;
@@ -64,10 +86,31 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     };
     // Errors in documents count, also where they cannot be written down (P257).
     let unwritten = written.map_err(|error| CommandError::from(error).print()).err();
-    Ok(match any_error(problems) {
+    let refused = any_error(problems) || (args.deny_warnings && !problems.is_empty());
+    Ok(match refused {
         true => Exit::Documents,
         false => unwritten.unwrap_or(Exit::Ok),
     })
+}
+
+/// Prints the section of the page about `code`.
+fn explain(code: &str) -> Result<Exit, CommandError> {
+    let sections = CODES.split("\n### ").skip(1);
+    let mut named = sections.filter_map(|section| {
+        let (name, text) = section.strip_prefix('`')?.split_once("`\n")?;
+        // The last section of a group has the heading of the next one behind it.
+        Some((name, text.split("\n## ").next()?))
+    });
+    let Some((name, text)) = named.find(|(name, _)| *name == code) else {
+        let known: Vec<_> = Code::GROUPS.iter().flat_map(|(_, codes)| *codes).collect();
+        let known: Vec<_> = known.into_iter().map(|code| code.as_str()).collect();
+        let near = closest(code, &known).map(|near| format!("; did you mean `{near}`?"));
+        let near = near.unwrap_or_default();
+        let message = format!("no problem has the code `{}`{near}", style::visible(code));
+        return Err(CommandError::Usage(message));
+    };
+    writeln!(style::out(), "{HEADING}{name}{HEADING:#}\n{}", text.trim_end())?;
+    Ok(Exit::Ok)
 }
 
 /// P94: the settings assume something about the proxies that no document shows and nothing here can check.

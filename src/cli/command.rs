@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
-    CommandError, Exit, check, completions, demo, explain, inspect, keys, revocations, revoke,
-    schema, serve, style, test,
+    CommandError, Exit, check, completions, decisions, demo, explain, inspect, keys, revocations,
+    revoke, schema, serve, style, test,
 };
 
 /// External authorization for Envoy and Istio: who is on the wire, countersigned by what it carries.
@@ -25,6 +25,8 @@ enum Command {
     Check(check::Args),
     /// Explain why a request was allowed or denied, rule by rule, and what would change that.
     Explain(Box<explain::Args>),
+    /// List the decisions in an audit log, count them, or watch them come.
+    Decisions(Box<decisions::Args>),
     /// Show what a certificate, an XFCC header or a recorded check proves, and to which trust domain.
     Inspect(inspect::Args),
     /// List every issuer's keys, or explain how a token is verified.
@@ -91,6 +93,7 @@ impl Command {
             Self::Serve(args) => serve::run(&args),
             Self::Check(args) => check::run(&args),
             Self::Explain(args) => explain::run(&args),
+            Self::Decisions(args) => decisions::run(&args),
             Self::Inspect(args) => inspect::run(&args),
             Self::Keys(args) => keys::run(args),
             Self::Revoke(args) => revoke::run(&args),

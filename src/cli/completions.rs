@@ -7,6 +7,12 @@ use clap_complete::Shell;
 use super::{CommandError, Exit};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  source <(countersign completions bash)
+  countersign completions zsh > ~/.zfunc/_countersign
+
+Exit codes: 0 printed; 1 it cannot be written; 2 wrong arguments")]
 pub(super) struct Args {
     /// The shell, such as `bash`: `source <(countersign completions bash)`.
     #[arg(value_enum)]

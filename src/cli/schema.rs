@@ -10,6 +10,12 @@ use crate::config;
 use crate::document::{Kind, schema};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  countersign schema --output-file countersign.schema.json
+  countersign schema --kind Policy --output markdown
+
+Exit codes: 0 printed; 1 it cannot be written; 2 wrong arguments")]
 pub(super) struct Args {
     /// Only documents of this kind; every kind if unset.
     #[arg(long, value_name = "KIND", value_parser = kinds())]

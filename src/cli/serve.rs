@@ -1,22 +1,33 @@
 //! `countersign serve`: settings, a bound listener, and checks until a signal.
 
 use std::future::pending;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use futures_util::FutureExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::{CommandError, Exit, documents};
+use super::style::counted;
+use super::{CommandError, Exit, documents, style};
 use crate::app::{Bound, StartError};
 use crate::config::{Config, ListenerOverrides, LogOverrides, Overrides, service_links};
-use crate::envoy::Stop;
+use crate::envoy::{Stop, Tls};
 use crate::evidence::PeerSources;
 use crate::telemetry::{self, LogLevel};
 
+const EXAMPLES: &str = "\
+Examples:
+  countersign serve --config countersign.yaml
+  countersign serve --config countersign.yaml --check
+  countersign serve --documents policies --listen 127.0.0.1:9001
+
+Exit codes: 0 stopped, or checked; 1 failed, or stopped by a second signal; 2 wrong arguments; 3 wrong settings;
+4 the documents have errors; 5 the address cannot be listened on";
+
 /// Arguments of `serve`. Each overrides the environment, which overrides the file.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The settings file.
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
@@ -33,6 +44,9 @@ pub(super) struct Args {
     /// Log format.
     #[arg(long, value_parser = ["text", "json"])]
     log_format: Option<String>,
+    /// Check the settings and the documents, and serve nothing.
+    #[arg(long)]
+    check: bool,
 }
 
 /// The signals that ask the process to end.
@@ -43,6 +57,9 @@ struct Signals {
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let config = Config::load(args.config.as_deref(), &args.overrides())?;
+    if args.check {
+        return check(&config);
+    }
     let log_level = telemetry::init(&config.log).map_err(|message| {
         CommandError::settings(format_args!("settings: `log.level`: {message}"))
     })?;
@@ -58,6 +75,21 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     // A thread that still blocks, such as on a stalled disk, must not keep the process.
     runtime.shutdown_background();
     exit
+}
+
+/// Reads the documents and the certificates that the settings name, as a start does, and listens nowhere.
+fn check(config: &Config) -> Result<Exit, CommandError> {
+    let snapshot = documents::read(&config.documents)?;
+    if let Some(tls) = &config.listener.tls {
+        Tls::load(tls.clone()).map_err(StartError::Tls)?;
+    }
+    let rules = counted(snapshot.policies().rules().count(), "rule");
+    writeln!(
+        style::out(),
+        "the settings and the documents can be used: {rules}, revision {}",
+        snapshot.revision()
+    )?;
+    Ok(Exit::Ok)
 }
 
 async fn serve(config: &Config, log_level: LogLevel) -> Result<Exit, CommandError> {

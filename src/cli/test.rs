@@ -15,6 +15,14 @@ use crate::policy::{
 };
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  countersign test policies
+  countersign test policies --full-coverage --output junit > report.xml
+  countersign test policies --watch
+
+Exit codes: 0 every case passes; 1 one fails, or something is not tested that has to be; 2 wrong arguments;
+4 the documents have errors")]
 pub(super) struct Args {
     /// Files, or folders that are searched for `*.yaml` and `*.yml`: policies and their suites.
     #[arg(required = true, value_name = "PATH")]

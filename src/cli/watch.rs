@@ -37,7 +37,7 @@ fn wait(watch: &mut Watch, changes: &Receiver<()>, paths: &[PathBuf], files: &[P
     loop {
         match changes.recv_timeout(watch.patience()) {
             Ok(()) => break,
-            // Changes that cannot be heard are looked for.
+            // Where there are no notifications, changes are looked for.
             Err(RecvTimeoutError::Timeout) if watch.problem().is_some() => return true,
             Err(RecvTimeoutError::Timeout) => drop(watch.arm(paths, files)),
             Err(RecvTimeoutError::Disconnected) => return false,

@@ -14,6 +14,13 @@ pub struct Spanned<T> {
     pub(super) place: Location,
 }
 
+impl<T> Spanned<T> {
+    /// Its place alone.
+    pub const fn only_place(&self) -> Spanned<()> {
+        Spanned { value: (), place: self.place }
+    }
+}
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let read = serde_saphyr::Spanned::deserialize(deserializer)?;

@@ -78,7 +78,6 @@ pub(super) fn collect_each(
     (tokens, unreadable)
 }
 
-/// The tokens in `places`, where each holds one at most.
 /// Whether `text` can be a token of its issuer's own making (RFC 6750 section 2.1). A text that begins like a JOSE header is
 /// not: it is a broken JWS, which is not sent to an issuer.
 fn may_be_opaque(text: &str) -> bool {

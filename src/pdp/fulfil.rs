@@ -1,6 +1,6 @@
 //! Fulfilment: the one step from a decision to what happens.
 //!
-//! Evaluation makes the decision and nothing changes it. Everything that it obliges to is done here, top to bottom: headers
+//! Evaluation decides, and only here something is added: everything that a decision obliges to is done top to bottom, headers
 //! for the upstream, one-time credentials, the challenge or the next nonce for the caller, the audit record. Where an obligation
 //! of an allow cannot be fulfilled, a denial takes its place.
 

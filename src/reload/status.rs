@@ -21,8 +21,8 @@ pub struct ReloadStatus {
     pub stale: AtomicBool,
     /// Why, one line each.
     pub errors: ArcSwap<Vec<String>>,
-    /// Why changed files are not heard of, where they are not. They are read again and again then.
-    pub unheard: ArcSwapOption<String>,
+    /// Why there are no notifications of changed files, where there are none. They are read again and again then.
+    pub unnotified: ArcSwapOption<String>,
     /// The name of the set of files that lacks what is in force, where it waits for a confirmation.
     unconfirmed: ArcSwapOption<String>,
     confirmed: ArcSwapOption<String>,

@@ -13,10 +13,10 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use crate::sync::lock;
 
-/// How often files are read even if nothing was heard: some file systems do not tell.
+/// How often files are read even without a notification: some file systems send none.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// How often they are read where nothing can be heard.
+/// How often they are read where there are no notifications.
 pub(super) const LOOK_UNHEARD: Duration = Duration::from_secs(5);
 
 /// Links that lead to links.
@@ -81,7 +81,7 @@ impl Watch {
         others != places
     }
 
-    /// Why changes are not heard, where they are not.
+    /// Why there are no notifications of changes, where there are none.
     pub const fn problem(&self) -> Option<&String> {
         self.problem.as_ref()
     }
@@ -96,9 +96,14 @@ impl Watch {
 fn report(before: Option<&String>, problem: Option<&String>) {
     match problem {
         Some(why) if before != Some(why) => {
-            tracing::warn!(why, "changed files are not heard of; they are read every 5 s");
+            tracing::warn!(
+                why,
+                "there are no notifications of changed files; they are read every 5 s"
+            );
         }
-        None if before.is_some() => tracing::info!("changed files are heard of again"),
+        None if before.is_some() => {
+            tracing::info!("there are notifications of changed files again")
+        }
         Some(_) | None => {}
     }
 }

@@ -63,7 +63,7 @@ pub struct StoreHealth {
     pub losses: u64,
     /// Why it cannot be used; empty where it can.
     pub why: String,
-    /// Why it may forget what it was told.
+    /// Why it may forget what it was asked to store.
     pub forgetful: Option<String>,
     /// Whether that is accepted.
     pub accepted: bool,

@@ -264,12 +264,46 @@ fn good_documents_pass_and_every_command_has_help() {
     let folder = folder(&[("p/policy.yaml", POLICY)]);
     let (code, stderr) = refused(folder.path(), &["check", "p"]);
     assert_eq!(code, 0, "{stderr}");
-    for command in ["serve", "check", "completions"] {
+    let commands = countersign(folder.path(), &["--help"]);
+    let commands = String::from_utf8(commands.stdout).unwrap();
+    let commands = commands.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    let names = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let names: Vec<_> = names.filter(|name| !name.is_empty() && *name != "help").collect();
+    assert!(names.len() >= 12, "{names:?}");
+    for command in names {
         let output = countersign(folder.path(), &[command, "--help"]);
-        assert!(output.status.success() && !output.stdout.is_empty(), "{command}");
+        let help = String::from_utf8(output.stdout).unwrap();
+        for part in ["Usage: countersign", "Examples:", "Exit codes: 0 "] {
+            assert!(output.status.success() && help.contains(part), "{command}: {part}");
+        }
     }
     let script = countersign(folder.path(), &["completions", "bash"]);
     assert!(String::from_utf8(script.stdout).unwrap().contains("countersign"));
+}
+
+/// A code has a page, and warnings can count as errors.
+#[test]
+fn codes_are_explained_and_warnings_can_be_denied() {
+    let warned = POLICY.replace("paths: [/healthz]", "paths: [/**]");
+    let folder = folder(&[("p/policy.yaml", POLICY), ("w/policy.yaml", &warned)]);
+    let run = |arguments: &[&str]| {
+        let output = countersign(folder.path(), arguments);
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+    };
+    let (code, text) = run(&["check", "--explain", "unknown-field"]);
+    assert!(code == 0 && text.starts_with("unknown-field\n"), "{text}");
+    assert!(text.contains("To fix it: ") && text.contains("error[unknown-field]"), "{text}");
+    assert!(!text.contains("invalid-yaml"), "one section alone: {text}");
+    let (code, text) = run(&["check", "--explain", "unknown-feild"]);
+    assert!(code == 2 && text.contains("did you mean `unknown-field`?"), "{text}");
+    assert_eq!(run(&["check", "p", "--deny-warnings"]).0, 0);
+    let (code, text) = run(&["check", "w"]);
+    assert!(code == 0 && text.contains("1 warning"), "{code}: {text}");
+    assert_eq!(run(&["check", "w", "--deny-warnings"]).0, 4);
+    let (code, text) = run(&["serve", "--documents", "p", "--check"]);
+    assert!(code == 0 && text.contains("can be used: 1 rule, revision "), "{code}: {text}");
+    assert_eq!(run(&["serve", "--documents", "gone", "--check"]).0, 4);
 }
 
 /// P257: a reader that has gone ends a command quietly, and a full disk with a message.

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod decisions;
+#[cfg(test)]
 mod explain;
 #[cfg(test)]
 mod inspect;

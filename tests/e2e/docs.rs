@@ -6,10 +6,11 @@ use countersign::config::{Config, Overrides};
 const DOCS: &str = include_str!("../../docs/envoy.md");
 
 /// Where each line of the page's YAML has to come from: the shipped file, or the tests of headers, listeners and replicas.
-const TESTED: [&str; 4] = [
+const TESTED: [&str; 5] = [
     SIDECAR_MTLS,
     include_str!("headers.rs"),
     include_str!("listeners.rs"),
+    include_str!("../../examples/drill/drills/plan.rs"),
     include_str!("replicas.rs"),
 ];
 

@@ -348,8 +348,7 @@ fn pitfalls(text: &str) -> BTreeSet<u32> {
     words.filter_map(|word| word.strip_prefix('P')?.parse().ok()).collect()
 }
 
-/// The pitfalls that doc comments of tests name: a doc comment that stands above an attribute which makes a test, or above a
-/// function of a block of properties.
+/// The pitfalls that doc comments of tests name: a doc comment that stands above an attribute which makes a test.
 fn closed_by(text: &str) -> BTreeSet<u32> {
     let (mut closed, mut named) = (BTreeSet::new(), BTreeSet::new());
     for line in text.lines().map(str::trim) {

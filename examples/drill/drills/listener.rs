@@ -1,4 +1,4 @@
-//! Attacks on the ports: whoever reaches them has to show nothing.
+//! Attacks on the ports: those who reach them have to show nothing.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -57,7 +57,7 @@ impl Component for Documents {
                 "reloads_refused": count(&reload.refused),
                 "errors": reload.errors.load().as_ref(),
                 "unconfirmed_set": reload.unconfirmed().as_deref(),
-                "changes_unheard": reload.unheard.load().as_deref(),
+                "changes_unnotified": reload.unnotified.load().as_deref(),
             },
         })
     }

@@ -32,7 +32,6 @@ use crate::clock::Clock;
 use crate::telemetry::{Metrics, Sample};
 
 /// The parts of a running server, in the order in which an operator looks at them.
-///
 pub(super) struct Components {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) parts: Vec<Box<dyn Component>>,

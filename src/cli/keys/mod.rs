@@ -12,6 +12,12 @@ use self::common::Common;
 use super::{CommandError, Exit};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  countersign keys --documents policies
+  countersign keys verify --documents policies < token.jwt
+
+Exit codes: 0 every issuer has keys that can be used; 1 one has none; 2 wrong arguments; 4 the documents have errors")]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Args {
     #[command(subcommand)]

@@ -25,6 +25,12 @@ use crate::secret::{Fingerprint, Secret};
 use crate::trust::{Algorithm, Issuer, KeySource, Material, TrustStore};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  countersign keys verify --documents policies < token.jwt
+  countersign keys verify --documents policies --at 2026-11-22T03:00:00Z --output json < token.jwt
+
+Exit codes: 0 it verifies; 1 it does not; 2 wrong arguments; 4 the documents have errors")]
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,

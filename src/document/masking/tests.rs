@@ -1,5 +1,7 @@
 //! What is shown of lines that may hold a secret.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 /// The line with `^` as it is shown, and the text that the span points at.
@@ -176,4 +178,39 @@ fn messages_do_not_quote_secrets() {
     assert_eq!(said("a.key"), "`a.key` is not a duration, expected `30s`");
     let at = text.rfind("hunter2").unwrap();
     assert_eq!(quiet("`hunter2`", text, &masks(text), at), "`hunter2`");
+}
+
+/// Keys of documents and settings whose values are hidden: they may be credentials, or what a caller shows.
+const HIDDEN_BY_CHOICE: &str = "annotations body claims contextExtensions cookie deny headers inject json jti labels metadata \
+    nonce redis responseHeaders sid signature tokens urls username";
+
+/// P282: each key of the schemas is known to be harmless, or hidden on purpose.
+#[test]
+fn every_key_is_shown_or_hidden_on_purpose() {
+    fn names(schema: &serde_json::Value, found: &mut BTreeSet<String>) {
+        if let Some(properties) = schema.get("properties").and_then(|own| own.as_object()) {
+            found.extend(properties.keys().cloned());
+        }
+        let parts = schema.as_object().map(|own| own.values().collect::<Vec<_>>());
+        let parts = parts.or_else(|| Some(schema.as_array()?.iter().collect()));
+        parts.into_iter().flatten().for_each(|part| names(part, found));
+    }
+    let mut all = BTreeSet::new();
+    for schema in [
+        include_str!("../../../docs/schema/countersign.schema.json"),
+        include_str!("../../../docs/schema/settings.schema.json"),
+    ] {
+        names(&serde_json::from_str(schema).unwrap(), &mut all);
+    }
+    let hidden: BTreeSet<_> = HIDDEN_BY_CHOICE.split_whitespace().collect();
+    let is_known = |name: &String| {
+        let is_hidden = holds_credentials(name) || SENSITIVE.contains(&name.as_str());
+        // `url` is shown but for its user, its query and its fragment, and hidden below the key of a secret.
+        usize::from(is_harmless(name)) + usize::from(is_hidden || hidden.contains(name.as_str()))
+            == 1
+    };
+    let unknown: Vec<_> = all.iter().filter(|name| !is_known(name)).collect();
+    assert!(unknown.is_empty(), "in none of the lists, or in two: {unknown:?}");
+    let gone: Vec<_> = HARMLESS.split(' ').filter(|name| !all.contains(*name)).collect();
+    assert!(gone.is_empty(), "keys of no schema: {gone:?}");
 }

@@ -8,7 +8,7 @@ use http::HeaderMap;
 /// has given up is no better than none (P15).
 const MARGIN: Duration = Duration::from_millis(5);
 
-/// `own`, or less where the caller's `grpc-timeout` asks for it. A header that cannot be read is as good as none.
+/// `own`, or less where the caller's `grpc-timeout` asks for it. A header that cannot be read counts as none.
 pub(super) fn budget(own: Duration, headers: &HeaderMap) -> Duration {
     let theirs = headers.get("grpc-timeout").and_then(|value| parse(value.to_str().ok()?));
     match theirs {

@@ -19,7 +19,7 @@ pub(super) struct Client {
     pub(super) authorities: Arc<[CertificateDer<'static>]>,
 }
 
-/// How often it is looked at whether a client is revoked though nothing was heard: certificate revocation lists come with
+/// How often it is looked at whether a client is revoked without a notification: certificate revocation lists come with
 /// the documents.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -39,7 +39,7 @@ impl Client {
             if let Err(rejection) = self.check() {
                 return rejection;
             }
-            // A timeout is as good as a change.
+            // A timeout counts as a change.
             let _ = tokio::time::timeout(LOOK, changed.changed()).await;
         }
     }

@@ -47,7 +47,7 @@ pub(super) async fn serve(
             () = tokio::time::sleep(age) => {
                 status.aged.fetch_add(1, Ordering::Relaxed);
             }
-            // The sender gone is as good as its word.
+            // A sender that is gone counts as one that sent.
             _ = drain.wait_for(|drain| *drain) => {}
             // A call that is on its way is answered all the same.
             () = asked_to_go.notified() => {}

@@ -243,7 +243,7 @@ impl<'a> SpiffeDomains<'a> {
         texts.iter().filter_map(foreign).collect()
     }
 
-    /// `any: true` where several trust domains are trust: peers of all of them.
+    /// `any: true` where several trust domains are trusted: peers of all of them.
     fn any_peer_of_any_domain(&self, written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
         let any = written.spec.peer.as_ref()?.value.any.as_ref().filter(|any| any.value)?;
         (self.0.len() > 1

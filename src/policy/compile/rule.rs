@@ -7,7 +7,7 @@ use super::compiler::Compiler;
 use super::request::{read_network, read_server_name};
 use crate::document::Code;
 use crate::document::Spanned;
-use crate::document::policy::{Effect, Mode, RejectedSpec, RuleSpec, TokenSpec};
+use crate::document::policy::{Effect, Mode, RejectedSpec, RuleSpec};
 use crate::policy::model::annotations::Annotations;
 use crate::policy::model::answer::CustomAnswer;
 use crate::policy::model::path::PathTemplate;
@@ -112,12 +112,13 @@ impl<'a> Compiler<'a, '_> {
         read: impl FnOnce(&mut Self) -> Vec<AnyRequirement>,
     ) -> Vec<AnyRequirement> {
         let found = read(self);
-        let denies = spec.effect.value == Effect::Deny;
-        let Some(name) = fragment.as_ref().filter(|_| denies) else { return found };
-        let mut keys: Vec<_> = found.iter().map(AnyRequirement::key).collect();
-        keys.dedup();
-        for key in keys.into_iter().filter(|key| NOT_IN_DENY.contains(key)) {
-            self.not_in_deny(name, key);
+        if spec.effect.value == Effect::Deny {
+            let mut keys: Vec<_> = found.iter().map(AnyRequirement::key).collect();
+            keys.dedup();
+            for key in keys.into_iter().filter(|key| NOT_IN_DENY.contains(key)) {
+                let of_fragment = fragment.as_ref().map(Spanned::only_place);
+                self.not_in_deny(&of_fragment.unwrap_or_else(|| place_of(spec, key)), key);
+            }
         }
         found
     }
@@ -195,15 +196,6 @@ impl<'a> Compiler<'a, '_> {
             let message = "a deny rule cannot remove anything: a denied request goes nowhere";
             self.error_with(Code::NotInDeny, remove, message, "move `remove` to an allow rule");
         }
-        if let Some(evidence) = spec.peer.as_ref().and_then(|peer| peer.value.evidence.as_ref()) {
-            self.not_in_deny(evidence, "evidence");
-        }
-        let Some(token) = &spec.token else { return };
-        let TokenSpec { binding, bind, acr, max_age, .. } = &token.value;
-        binding.iter().for_each(|own| self.not_in_deny(own, "binding"));
-        bind.iter().for_each(|own| self.not_in_deny(own, "bind"));
-        acr.iter().for_each(|own| self.not_in_deny(own, "acr"));
-        max_age.iter().for_each(|own| self.not_in_deny(own, "maxAge"));
     }
 
     fn not_in_deny<T>(&mut self, place: &Spanned<T>, key: &str) {
@@ -212,4 +204,18 @@ impl<'a> Compiler<'a, '_> {
         let help = format!("ask for `{key}` in the allow rules");
         self.error_with(Code::NotInDeny, place, message, help);
     }
+}
+
+/// The place of a requirement of the caller in the rule, or of the rule's name where the key has none of its own.
+fn place_of(spec: &RuleSpec, key: &str) -> Spanned<()> {
+    let (peer, token) = (spec.peer.as_ref(), spec.token.as_ref().map(|own| &own.value));
+    let place = match key {
+        "evidence" => peer.and_then(|own| own.value.evidence.as_ref()).map(Spanned::only_place),
+        "binding" => token.and_then(|own| own.binding.as_ref()).map(Spanned::only_place),
+        "bind" => token.and_then(|own| own.bind.as_ref()).map(Spanned::only_place),
+        "acr" => token.and_then(|own| own.acr.as_ref()).map(Spanned::only_place),
+        "maxAge" => token.and_then(|own| own.max_age.as_ref()).map(Spanned::only_place),
+        _ => None,
+    };
+    place.unwrap_or_else(|| spec.name.only_place())
 }

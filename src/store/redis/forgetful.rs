@@ -1,4 +1,4 @@
-//! Whether a server may forget what it was told, by what it says of itself. A one-time credential whose use is forgotten
+//! Whether a server may forget what it was asked to store, by what it says of itself. A one-time credential whose use is forgotten
 //! works again.
 
 use redis::{Cmd, RedisResult, Value};

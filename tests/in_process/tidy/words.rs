@@ -19,7 +19,14 @@ const RETIRED: [&str; 9] = [
 ];
 
 /// Everything that people read beside messages, which golden files show.
-const READ: [&str; 10] = [
+const READ: [&str; 17] = [
+    "Cargo.toml",
+    "SECURITY.md",
+    "benches",
+    "examples",
+    "fuzz/fuzz_targets",
+    "fuzz/src",
+    "proto",
     "src",
     "tests",
     "docs",
@@ -59,7 +66,7 @@ fn search(path: &Path, wrong: &mut Vec<String>) {
     }
     let extension = path.extension().unwrap_or_default();
     let is_code = extension == "rs";
-    let is_text = ["md", "yaml", "tpl", "toml"].iter().any(|own| extension == *own);
+    let is_text = ["md", "yaml", "tpl", "toml", "proto"].iter().any(|own| extension == *own);
     if !(is_code || is_text) || SAYS_THE_WORDS.contains(&relative(path).as_str()) {
         return;
     }
