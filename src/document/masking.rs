@@ -37,10 +37,10 @@ const HARMLESS: &str = "accessMarks acr address affinity algorithm algorithms al
     conditions connections contains crls days deadline decision delay denyKids depth destination digest discovery dns \
     documents domain drain during effect emails emptySegments encodedSlashes endpoint entries envoys equals evidence exists \
     expect expires extendedKeyUsage file files firstUses folder for foreign form format forwarders from grace grpc header \
-    host hostIsSni hosts id in insecureAllowPlaintext intermediates interval ips issuedBefore issuer issuers keepAlive keyId \
+    host hostIsSni hosts id in inactiveStatuses insecureAllowPlaintext intermediates interval ips issuedBefore issuer issuers keepAlive keyId \
     kid kind kinds lastKnown leaf leastEvidence level lifetime listener log map max maxAge maxAgeGrace maxBytes \
     maxConcurrent maxLifetime maxSkew maxStale method methods metricsInterval minRemaining minRsaBits mode mutualTls name \
-    now on onFull onLoss onMissing onStale operators origins otherTrustDomains others parameters path paths peer peers pins \
+    none now on onFull onLoss onMissing onStale operators origins otherTrustDomains others parameters path paths peer peers pins \
     pointer port ports prefix principal privateKeyJwt profile proxies public publish query queue reason redirect refresh \
     rejected rejectedCookies remote removals remove removed request requests requiredClaims rotation rule rules sample \
     sampleAllows scheme scopes serial service serviceName settle sharedWith shownHeaders since sizeLimit sni source \
@@ -48,7 +48,8 @@ const HARMLESS: &str = "accessMarks acr address affinity algorithm algorithms al
     trustDomain trustedHops types until uris use weekly when xEnvoyExternalAddress xForwardedFor xfcc xfccWithoutTls zone";
 
 /// Keys whose values are hidden, and whose names are shown below the keys of secrets. The harmless ones are, too.
-const SENSITIVE: [&str; 7] = ["basic", "inline", "key", "post", "secrets", "token", "url"];
+const SENSITIVE: [&str; 9] =
+    ["basic", "bearer", "headers", "inline", "key", "post", "secrets", "token", "url"];
 
 /// Characters that structure YAML. At the ends of a hidden text they are shown.
 const STRUCTURE: [char; 13] = [' ', '\t', '\r', '{', '}', '[', ']', ',', '-', '|', '>', '?', ':'];
@@ -193,7 +194,7 @@ fn is_harmless(key: &str) -> bool {
 }
 
 /// Whether values of this key may be secrets, or lead to some.
-pub(super) fn holds_credentials(key: &str) -> bool {
+pub(crate) fn holds_credentials(key: &str) -> bool {
     let bare = key.to_ascii_lowercase().replace(['-', '_'], "");
     SECRETS.contains(&key) || LIKE_SECRETS.iter().any(|part| bare.contains(part))
 }
