@@ -82,11 +82,6 @@ impl Proxies {
         &self.ignored
     }
 
-    /// Whether no request goes through any.
-    pub const fn are_none(&self) -> bool {
-        self.http.is_none() && self.https.is_none()
-    }
-
     /// The proxy for requests to `url`.
     pub(super) fn for_address(&self, url: &KeyUrl) -> Option<Proxy> {
         let uri = url.uri();
