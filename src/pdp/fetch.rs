@@ -165,11 +165,13 @@ pub(super) async fn read(
             None => FetchError::Status(status),
         });
     }
-    let zipped = match response.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
-        None | Some(b"identity") => false,
-        Some(b"gzip" | b"x-gzip") => true,
-        Some(_) => return Err(FetchError::Encoding),
-    };
+    // RFC 9110 section 8.4.1: in any case of letters.
+    let encoding = response.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    let is = |name: &str| encoding.is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()));
+    let zipped = is("gzip") || is("x-gzip");
+    if !zipped && encoding.is_some() && !is("identity") {
+        return Err(FetchError::Encoding);
+    }
     let max_age = max_age(response.headers());
     let validators = Validators::of(response.headers());
     let body = match Limited::new(response.into_body(), limit).collect().await {

@@ -220,7 +220,7 @@ fn zipped(text: &[u8]) -> Vec<u8> {
     encoder.write_all(text).unwrap();
     let body = encoder.finish().unwrap();
     let head = format!(
-        "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-encoding: GZip\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), &body].concat()
@@ -233,6 +233,10 @@ async fn compressed_answers_are_read_within_the_bound() {
     let url = format!("http://localhost:{port}/jwks");
     assert_eq!(got(&url, None).await.unwrap().body.unwrap(), "{\"keys\":[]}");
     assert!(seen.lock().unwrap()[0].contains("accept-encoding: gzip\r\n"));
+    let loud = String::from(
+        "HTTP/1.1 200 OK\r\nContent-Encoding: Identity\r\ncontent-length: 2\r\n\r\n{}",
+    );
+    assert_eq!(fetch(loud).await.unwrap().body.unwrap(), "{}");
     let fits = vec![b' '; MAX_KEY_SET_BYTES];
     assert_eq!(fetch(zipped(&fits)).await.unwrap().body.unwrap().len(), MAX_KEY_SET_BYTES);
     let bomb = zipped(&vec![b' '; 200 * MAX_KEY_SET_BYTES]);
